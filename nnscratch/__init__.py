@@ -1,0 +1,1 @@
+"""nnscratch, a neural-network engine written by hand."""

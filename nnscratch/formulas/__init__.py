@@ -1,0 +1,1 @@
+"""The mathematics: pure functions on arrays, each beside its equation."""

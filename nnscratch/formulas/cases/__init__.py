@@ -1,0 +1,1 @@
+"""The cases that every implementation of a formula must pass."""

@@ -1,0 +1,1 @@
+"""Tools that show: explanations, summaries, plots."""

@@ -1,0 +1,1 @@
+"""Bridges: scikit-learn, safetensors, PyTorch, Keras, ONNX."""

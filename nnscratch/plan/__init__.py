@@ -1,0 +1,1 @@
+"""A step recorded once, then replayed."""
