@@ -1,0 +1,46 @@
+"""The array layer: which library an array belongs to, dtypes, devices and random numbers.
+
+Nothing here knows of neural networks. Everything above works on NumPy and CuPy arrays alike
+because it asks this layer, and never a global, where an array lives.
+"""
+
+from nnscratch.array.backend import array_namespace, asarray, from_dlpack, is_array, to_numpy
+from nnscratch.array.device import Device, as_device, cuda_problem, device_of, move, same_device
+from nnscratch.array.dtypes import (
+    default_dtype,
+    dtype_name,
+    dtype_of,
+    is_complex,
+    is_floating,
+    is_integer,
+    promote,
+    set_default_dtype,
+)
+from nnscratch.array.random import Generator, normal, permutation, randint, uniform
+
+__all__ = [
+    "Device",
+    "Generator",
+    "array_namespace",
+    "as_device",
+    "asarray",
+    "cuda_problem",
+    "default_dtype",
+    "device_of",
+    "dtype_name",
+    "dtype_of",
+    "from_dlpack",
+    "is_array",
+    "is_complex",
+    "is_floating",
+    "is_integer",
+    "move",
+    "normal",
+    "permutation",
+    "promote",
+    "randint",
+    "same_device",
+    "set_default_dtype",
+    "to_numpy",
+    "uniform",
+]

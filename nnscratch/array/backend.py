@@ -1,0 +1,134 @@
+"""Which array library an array belongs to, and the way in from everything else.
+
+The interface is the Python array API standard (https://data-apis.org/array-api), reached through
+array-api-compat: the same lines run on NumPy, on CuPy and on array_api_strict.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from nnscratch.errors import DeviceError, DTypeError
+
+_NAMESPACES: dict[type, Any] = {}
+
+
+def array_namespace(*arrays: Any) -> Any:
+    """Return the array API namespace (``xp``) that the given arrays belong to.
+
+    Python scalars and None are passed over, so that optional arguments need no special case.
+
+    Raises:
+        DeviceError: if the arrays belong to two libraries.
+        DTypeError: if none of the arguments is an array.
+
+    >>> array_namespace(np.ones(3)).__name__
+    'array_api_compat.numpy'
+    """
+    found = None
+    for array in arrays:
+        kind = type(array)
+        namespace = _NAMESPACES.get(kind)
+        if namespace is None:
+            if array is None or isinstance(array, (bool, int, float, complex)):
+                continue
+            namespace = _lookup(array)
+        if found is None:
+            found = namespace
+        elif found is not namespace:
+            raise DeviceError(
+                f"arrays of two libraries in one formula: {_library(found)} and "
+                f"{_library(namespace)}. Move one of them first: .to('cuda') or .cpu()."
+            )
+    if found is None:
+        raise DTypeError(
+            "expected at least one array, got "
+            f"{', '.join(type(array).__name__ for array in arrays) or 'nothing'}"
+        )
+    return found
+
+
+def _lookup(array: Any) -> Any:
+    try:
+        namespace = array_api_compat.array_namespace(array)
+    except TypeError:
+        raise DTypeError(
+            f"expected a NumPy or CuPy array, got {type(array).__name__}; "
+            "convert it with nnscratch.tensor(...) or numpy.asarray(...)"
+        ) from None
+    _NAMESPACES[type(array)] = namespace
+    return namespace
+
+
+def _library(namespace: Any) -> str:
+    return str(namespace.__name__).removeprefix("array_api_compat.")
+
+
+def is_array(value: Any) -> bool:
+    """Say whether ``value`` is an array of a supported library.
+
+    >>> is_array(np.ones(2)), is_array([1.0, 2.0])
+    (True, False)
+    """
+    return type(value) in _NAMESPACES or bool(array_api_compat.is_array_api_obj(value))
+
+
+def asarray(value: Any) -> Any:
+    """Return ``value`` as an array, leaving arrays as they are and giving NumPy for the rest.
+
+    NumPy reduces to scalars where other libraries give 0-d arrays; this undoes it.
+
+    >>> asarray(np.float32(2.0)).shape
+    ()
+    """
+    if is_array(value) and not isinstance(value, np.generic):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise DTypeError(
+            f"expected numbers, got {type(value).__name__} that NumPy reads as dtype "
+            f"{array.dtype}; nested lists must have rows of one length"
+        )
+    return array
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Return the array on the host as NumPy; for a host array without a copy.
+
+    >>> to_numpy(np.arange(3))
+    array([0, 1, 2])
+    """
+    if isinstance(array, np.ndarray):
+        return array
+    if isinstance(array, np.generic):
+        return np.asarray(array)
+    if array_api_compat.is_cupy_array(array):
+        return np.asarray(array.get())
+    namespace = array_namespace(array)
+    host = getattr(namespace, "Device", None)
+    return np.asarray(array if host is None else array.to_device(host("CPU_DEVICE")))
+
+
+def from_dlpack(source: Any) -> Any:
+    """Take an array from another library through DLPack, without a copy where that is possible.
+
+    Raises:
+        DTypeError: if ``source`` does not speak DLPack.
+
+    >>> from_dlpack(np.arange(3.0))
+    array([0., 1., 2.])
+    """
+    if not hasattr(source, "__dlpack_device__"):
+        raise DTypeError(
+            f"expected an object with __dlpack__ (a tensor or an array), got "
+            f"{type(source).__name__}"
+        )
+    kind = int(source.__dlpack_device__()[0])
+    if kind == 2:  # kDLCUDA
+        from nnscratch.array.device import cupy
+
+        return cupy().from_dlpack(source)
+    return np.from_dlpack(source)

@@ -1,0 +1,160 @@
+"""Devices: where an array lives, and the explicit move from one to another."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from nnscratch.array.backend import array_namespace, to_numpy
+from nnscratch.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place where arrays live: ``cpu``, or ``cuda`` with the index of a GPU.
+
+    >>> as_device("cuda:1")
+    device(type='cuda', index=1)
+    """
+
+    type: str
+    index: int | None = None
+
+    def __repr__(self) -> str:
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+
+CPU = Device("cpu")
+
+
+def as_device(value: Device | str) -> Device:
+    """Read a device from its text: "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        DeviceError: if it is neither.
+    """
+    if isinstance(value, Device):
+        return value
+    kind, colon, index = str(value).partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not index.isdecimal()):
+        raise DeviceError(f"expected 'cpu', 'cuda' or 'cuda:N' as the device, got {value!r}")
+    return Device(kind, int(index) if colon and kind == "cuda" else None)
+
+
+def device_of(array: Any) -> Device:
+    """Return the device on which an array lives.
+
+    >>> str(device_of(np.ones(2)))
+    'cpu'
+    """
+    if isinstance(array, (np.ndarray, np.generic)):
+        return CPU
+    if array_api_compat.is_cupy_array(array):
+        return Device("cuda", int(array.device.id))
+    name = str(array.device)
+    # array_api_strict writes its pretend devices as array_api_strict.Device('device1').
+    name = name.partition("'")[2].partition("'")[0] or name
+    return CPU if name in ("CPU_DEVICE", "cpu") else Device(name)
+
+
+def same_device(where: str, **arrays: Any) -> None:
+    """Check that the named arrays live on one device and belong to one library.
+
+    Raises:
+        DeviceError: naming the arguments, both devices and the call that mends it.
+    """
+    first: tuple[str, Device] | None = None
+    for name, array in arrays.items():
+        if array is None or isinstance(array, (bool, int, float, complex)):
+            continue
+        device = device_of(array)
+        if first is None:
+            first = (name, device)
+        elif device != first[1]:
+            raise DeviceError(
+                f"{where}: {first[0]} is on {first[1]} but {name} is on {device}. "
+                f"Nothing moves silently: move one of them, for example {name}.to('{first[1]}')."
+            )
+
+
+@cache
+def cuda_problem() -> str | None:
+    """Say why CUDA cannot be used here, or return None if it can.
+
+    The answer names what is missing and how to get it.
+    """
+    if importlib.util.find_spec("cupy") is None:
+        return (
+            "CuPy is not installed. With an NVIDIA GPU install it by "
+            'pip install "nnscratch[cuda12]" or, for CUDA 13, pip install "nnscratch[cuda13]"'
+        )
+    try:
+        import cupy
+    except ImportError as error:
+        return f"CuPy is installed but cannot be imported: {error}"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return (
+            f"CuPy {cupy.__version__} finds no usable NVIDIA GPU ({error}). "
+            "Check that nvidia-smi lists one and that its driver is new enough for this CuPy"
+        )
+    if count == 0:
+        return f"CuPy {cupy.__version__} is installed, but this machine has no NVIDIA GPU"
+    return None
+
+
+def cupy() -> Any:
+    """Return the CuPy module.
+
+    Raises:
+        DeviceError: saying why there is no usable GPU and what to install.
+    """
+    problem = cuda_problem()
+    if problem is not None:
+        raise DeviceError(f"device 'cuda' cannot be used: {problem}. `nnscratch doctor` says more.")
+    import cupy
+
+    return cupy
+
+
+def namespace_on(device: Device | str) -> Any:
+    """Return the array namespace whose arrays live on a device.
+
+    >>> namespace_on("cpu").__name__
+    'array_api_compat.numpy'
+    """
+    if as_device(device).type == "cpu":
+        return array_api_compat.array_namespace(np.empty(0))
+    return array_api_compat.array_namespace(cupy().empty(0))
+
+
+def move(array: Any, device: Device | str) -> Any:
+    """Return the array on a device; the same object if it lives there already.
+
+    Raises:
+        DeviceError: if this machine has no such device.
+    """
+    target = as_device(device)
+    source = device_of(array)
+    if source == target or (source.type == target.type and target.index is None):
+        return array
+    if target.type == "cpu":
+        return to_numpy(array)
+    if target.type != "cuda":
+        return array.to_device(array_namespace(array).Device(target.type))
+    library = cupy()
+    count = library.cuda.runtime.getDeviceCount()
+    if (target.index or 0) >= count:
+        raise DeviceError(f"device {target} does not exist: this machine has {count} GPU(s)")
+    with library.cuda.Device(target.index or 0):
+        return library.asarray(array)

@@ -1,0 +1,137 @@
+"""The dtype policy: float32 by default, and a Python scalar never promotes an array.
+
+Dtypes are written as their names ("float32") wherever two libraries may meet, since every library
+has objects of its own for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array.backend import array_namespace
+from nnscratch.errors import DTypeError
+
+FLOATS = ("float16", "float32", "float64")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_KNOWN = ("bool", *INTEGERS, *FLOATS, "complex64", "complex128")
+_NAMES: dict[Any, str] = {}
+_default = "float32"
+
+
+def dtype_name(dtype: Any) -> str:
+    """Return the name of a dtype of any library.
+
+    Raises:
+        DTypeError: if there is no such dtype among those that nnscratch knows.
+
+    >>> dtype_name(np.float32), dtype_name(np.dtype("int64")), dtype_name("bool")
+    ('float32', 'int64', 'bool')
+    """
+    try:
+        return _NAMES[dtype]
+    except (KeyError, TypeError):
+        pass
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype).rpartition(".")[2]
+    if name not in _KNOWN:
+        raise DTypeError(f"expected one of {', '.join(_KNOWN)}; got dtype {dtype!r}")
+    try:
+        _NAMES[dtype] = name
+    except TypeError:
+        pass
+    return name
+
+
+def dtype_of(namespace: Any, dtype: Any) -> Any:
+    """Return the dtype object of one library, given a dtype of any library or its name.
+
+    >>> dtype_of(np, "float64") == np.float64
+    True
+    """
+    return getattr(namespace, dtype_name(dtype))
+
+
+def default_dtype() -> str:
+    """Return the dtype of tensors made from Python floats, "float32" unless it was set."""
+    return _default
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Set the dtype of tensors made from Python floats and of new parameters.
+
+    Raises:
+        DTypeError: unless it is a floating dtype.
+    """
+    global _default
+    name = dtype_name(dtype)
+    if name not in FLOATS:
+        raise DTypeError(f"the default dtype must be one of {', '.join(FLOATS)}; got {name}")
+    _default = name
+
+
+def is_floating(array: Any) -> bool:
+    """Say whether the array holds real floating-point numbers."""
+    return dtype_name(array.dtype) in FLOATS
+
+
+def is_complex(array: Any) -> bool:
+    """Say whether the array holds complex numbers (only the complex-step checker makes them)."""
+    return dtype_name(array.dtype).startswith("complex")
+
+
+def is_integer(array: Any) -> bool:
+    """Say whether the array holds integers (bool is none)."""
+    return dtype_name(array.dtype) in INTEGERS
+
+
+def promote(*arrays: Any) -> str:
+    """Return the name of the dtype that arrays of several dtypes have in common, as in PyTorch.
+
+    The category (bool, integer, floating, complex) is the highest one present; the width is that
+    of the arrays of that category that have dimensions, or of the 0-d ones if there are no others.
+
+    >>> promote(np.ones(2, np.float32), np.ones(2, np.int64))
+    'float32'
+    >>> promote(np.ones(2, np.float32), np.asarray(2.0))
+    'float32'
+    """
+    best, names = -1, []
+    for dimensioned in (True, False):
+        for array in arrays:
+            if bool(array.ndim) is not dimensioned:
+                continue
+            name = dtype_name(array.dtype)
+            rank = _category(name)
+            if rank > best:
+                best, names = rank, [name]
+            elif rank == best and (dimensioned or not _any_dimensioned(arrays, rank)):
+                names.append(name)
+    if len(set(names)) == 1:
+        return names[0]
+    return str(np.result_type(*names).name)
+
+
+def _any_dimensioned(arrays: tuple[Any, ...], rank: int) -> bool:
+    return any(array.ndim and _category(dtype_name(array.dtype)) == rank for array in arrays)
+
+
+def _category(name: str) -> int:
+    if name == "bool":
+        return 0
+    if name in INTEGERS:
+        return 1
+    return 2 if name in FLOATS else 3
+
+
+def cast(array: Any, dtype: Any) -> Any:
+    """Return the array in another dtype, the same object if it has that dtype already.
+
+    >>> cast(np.arange(2), "float32")
+    array([0., 1.], dtype=float32)
+    """
+    namespace = array_namespace(array)
+    return namespace.astype(array, dtype_of(namespace, dtype), copy=False)

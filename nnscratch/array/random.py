@@ -1,0 +1,218 @@
+"""Counter-based random numbers: the same on every backend, their state two integers.
+
+Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011)
+turns a 128-bit counter and a 64-bit key into 128 random bits. Here the key is the seed and the
+counter is a block number, so number *i* of a stream can be computed anywhere, in any order, by any
+number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nnscratch.array.backend import array_namespace
+from nnscratch.array.device import Device, namespace_on
+from nnscratch.array.dtypes import dtype_name, dtype_of
+from nnscratch.errors import ConfigurationError, DTypeError
+
+ROUNDS = 10
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
+_LOW = 0xFFFFFFFF
+
+
+def philox(blocks: Any, seed: int) -> tuple[Any, Any, Any, Any]:
+    r"""Return four words of 32 random bits for each block number.
+
+    One round, with $M_0, M_1$ the multipliers and hi, lo the halves of a 64-bit product:
+
+    $$(c_0, c_1, c_2, c_3) \leftarrow (\mathrm{hi}(M_1 c_2) \oplus c_1 \oplus k_0,\;
+      \mathrm{lo}(M_1 c_2),\; \mathrm{hi}(M_0 c_0) \oplus c_3 \oplus k_1,\; \mathrm{lo}(M_0 c_0))$$
+
+    Args:
+        blocks: uint64 array of any shape (n,), the low half of the counter.
+        seed: the key, from 0 to 2**64 - 1.
+
+    Returns:
+        Four uint64 arrays of that shape, each value below 2**32.
+    """
+    xp = array_namespace(blocks)
+    c0, c1 = blocks & _LOW, blocks >> 32
+    c2 = xp.zeros_like(blocks)
+    c3 = xp.zeros_like(blocks)
+    k0, k1 = seed & _LOW, seed >> 32
+    for _ in range(ROUNDS):
+        p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _LOW, (p0 >> 32) ^ c3 ^ k1, p0 & _LOW
+        k0, k1 = (k0 + KEY_STEPS[0]) & _LOW, (k1 + KEY_STEPS[1]) & _LOW
+    return c0, c1, c2, c3
+
+
+def _words(xp: Any, count: int, per_block: int, seed: int, offset: int, device: Any) -> list[Any]:
+    blocks = -(-count // per_block)
+    counter = xp.arange(blocks, dtype=xp.uint64, device=device) + offset
+    return list(philox(counter, seed))
+
+
+def _interleave(xp: Any, columns: list[Any], shape: tuple[int, ...]) -> Any:
+    flat = xp.reshape(xp.stack(columns, axis=1), (-1,))
+    return xp.reshape(flat[: math.prod(shape)], shape)
+
+
+def _doubles(xp: Any, high: Any, low: Any) -> Any:
+    bits = ((high >> 5) << 26) + (low >> 6)
+    return xp.astype(bits, xp.float64) * 2.0**-53
+
+
+def blocks_needed(kind: str, count: int, dtype: str = "float32") -> int:
+    """Return how many blocks of the counter ``count`` numbers of a kind use up."""
+    four_a_block = kind == "uniform" and dtype != "float64"
+    return -(-count // (4 if four_a_block else 2))
+
+
+def uniform(
+    xp: Any, shape: tuple[int, ...], *, seed: int, offset: int, dtype: Any, device: Any = None
+) -> Any:
+    """Return numbers uniform in [0, 1): 24 random bits each in float32, 53 in float64.
+
+    >>> import numpy as np
+    >>> uniform(np, (3,), seed=0, offset=0, dtype="float32")
+    array([0.42..., 0.9..., 0.7...], dtype=float32)
+    """
+    name = dtype_name(dtype)
+    count = math.prod(shape)
+    if name == "float64":
+        w0, w1, w2, w3 = _words(xp, count, 2, seed, offset, device)
+        return _interleave(xp, [_doubles(xp, w0, w1), _doubles(xp, w2, w3)], shape)
+    if name not in ("float32", "float16"):
+        raise DTypeError(f"random numbers need a floating dtype, got {name}")
+    bits = 24 if name == "float32" else 11
+    words = [w >> (32 - bits) for w in _words(xp, count, 4, seed, offset, device)]
+    floats = [xp.astype(word, xp.float32) * 2.0**-bits for word in words]
+    return xp.astype(_interleave(xp, floats, shape), dtype_of(xp, name), copy=False)
+
+
+def normal(
+    xp: Any, shape: tuple[int, ...], *, seed: int, offset: int, dtype: Any, device: Any = None
+) -> Any:
+    r"""Return standard normal numbers by the Box-Muller transform.
+
+    $n_0 = \sqrt{-2 \ln(1 - u_0)} \cos 2\pi u_1$, and $n_1$ with the sine. It is taken in float64
+    and rounded once, so that libraries whose log and cos differ in the last bit agree in float32.
+    """
+    count = math.prod(shape)
+    w0, w1, w2, w3 = _words(xp, count, 2, seed, offset, device)
+    radius = xp.sqrt(-2.0 * xp.log(1.0 - _doubles(xp, w0, w1)))
+    angle = (2.0 * math.pi) * _doubles(xp, w2, w3)
+    pairs = [radius * xp.cos(angle), radius * xp.sin(angle)]
+    return xp.astype(_interleave(xp, pairs, shape), dtype_of(xp, dtype), copy=False)
+
+
+def _integers(xp: Any, count: int, seed: int, offset: int, device: Any) -> Any:
+    w0, w1, w2, w3 = _words(xp, count, 2, seed, offset, device)
+    return _interleave(xp, [(w0 << 32) + w1, (w2 << 32) + w3], (count,))
+
+
+def randint(
+    xp: Any,
+    low: int,
+    high: int,
+    shape: tuple[int, ...],
+    *,
+    seed: int,
+    offset: int,
+    device: Any = None,
+) -> Any:
+    """Return int64 numbers from ``low`` to ``high - 1``; the bias is below (high - low) / 2**64.
+
+    Raises:
+        ConfigurationError: if the range is empty.
+    """
+    if high <= low:
+        raise ConfigurationError(f"randint needs low < high, got low={low} and high={high}")
+    bits = _integers(xp, math.prod(shape), seed, offset, device)
+    return xp.reshape(xp.astype(bits % (high - low), xp.int64) + low, shape)
+
+
+def permutation(xp: Any, n: int, *, seed: int, offset: int, device: Any = None) -> Any:
+    """Return the numbers 0 to n - 1 in random order, as int64: the order of n random keys."""
+    keys = _integers(xp, n, seed, offset, device)
+    return xp.astype(xp.argsort(keys, stable=True), xp.int64)
+
+
+class Generator:
+    """A stream of random numbers whose whole state is its seed and how far it has come.
+
+    Two generators with one state give the same numbers on every backend.
+
+    >>> a, b = Generator(7), Generator(7)
+    >>> bool((a.uniform((4,)) == b.uniform((4,))).all())
+    True
+    >>> a.state()
+    {'seed': 7, 'offset': 1}
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        """Start the stream of a seed from 0 to 2**64 - 1 at its beginning."""
+        self.seed = self._checked(seed, "seed")
+        self.offset = 0
+
+    @staticmethod
+    def _checked(value: Any, name: str) -> int:
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise ConfigurationError(f"{name} must be an integer, got {value!r}")
+        number = int(value)
+        if not 0 <= number < 2**64:
+            raise ConfigurationError(f"{name} must be from 0 to 2**64 - 1, got {number}")
+        return number
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of another seed, and return the generator itself."""
+        self.seed, self.offset = self._checked(seed, "seed"), 0
+        return self
+
+    def state(self) -> dict[str, int]:
+        """Return the state as a dictionary of two integers."""
+        return {"seed": self.seed, "offset": self.offset}
+
+    def set_state(self, state: Mapping[str, int]) -> None:
+        """Go to a state that ``state()`` returned."""
+        seed, offset = state["seed"], state["offset"]
+        self.seed, self.offset = self._checked(seed, "seed"), self._checked(offset, "offset")
+
+    def reserve(self, kind: str, count: int, dtype: Any = "float32") -> tuple[int, int]:
+        """Take ``count`` numbers out of the stream and return the seed and offset that make them."""
+        offset = self.offset
+        self.offset = offset + blocks_needed(kind, count, dtype_name(dtype))
+        return self.seed, offset
+
+    def uniform(
+        self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
+    ) -> Any:
+        """Return numbers uniform in [0, 1) as an array of that shape."""
+        seed, offset = self.reserve("uniform", math.prod(shape), dtype)
+        return uniform(namespace_on(device), shape, seed=seed, offset=offset, dtype=dtype)
+
+    def normal(
+        self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
+    ) -> Any:
+        """Return standard normal numbers as an array of that shape."""
+        seed, offset = self.reserve("normal", math.prod(shape), dtype)
+        return normal(namespace_on(device), shape, seed=seed, offset=offset, dtype=dtype)
+
+    def randint(
+        self, low: int, high: int, shape: tuple[int, ...], device: Device | str = "cpu"
+    ) -> Any:
+        """Return int64 numbers from ``low`` to ``high - 1`` as an array of that shape."""
+        seed, offset = self.reserve("randint", math.prod(shape))
+        return randint(namespace_on(device), low, high, shape, seed=seed, offset=offset)
+
+    def permutation(self, n: int, device: Device | str = "cpu") -> Any:
+        """Return the numbers 0 to n - 1 in random order."""
+        seed, offset = self.reserve("permutation", n)
+        return permutation(namespace_on(device), n, seed=seed, offset=offset)
+
+
+default_generator = Generator(0)

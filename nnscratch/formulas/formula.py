@@ -1,0 +1,121 @@
+"""What a formula is: a pair of pure functions, and the mathematics of it as data.
+
+The forward returns its output and a small named tuple of what the backward needs. The backward
+takes ``dY`` first, then that tuple, and returns one gradient for each array input::
+
+    forward(X, W, b)            -> Y, saved
+    backward(dY, saved, needs)  -> dX, dW, db      # None where needs says nobody asked
+
+Positional parameters of the forward are arrays (or None, or Python numbers), keyword-only ones are
+options. A formula that updates state (an optimizer's step) has no backward: its forward returns the
+new value of each input that it names in ``updates``, and changes none of them itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Forward = Callable[..., Any]
+Backward = Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A formula: its two functions, and what the docs, the checker and ``explain`` read of it.
+
+    Attributes:
+        name: what the registry knows it by.
+        forward: the forward function on raw arrays.
+        backward: the hand-written derivative; None if the formula has none.
+        equation: the forward in LaTeX.
+        gradients: the derivative for each differentiable input, in LaTeX, by the input's name.
+        shapes: shapes of inputs and outputs in words.
+        source: the section of the document, or the paper, that it comes from.
+        kinks: values of the input at which it has no derivative, for elementwise formulas, or a
+            sentence for the others; empty if it is smooth.
+        analytic: whether the forward accepts complex numbers and is complex-differentiable, so
+            that the complex-step method can check it.
+        updates: names of the inputs that the outputs replace, for formulas that update state.
+        inputs: names of the array inputs, in order.
+        options: names of the options.
+    """
+
+    name: str
+    forward: Forward
+    backward: Backward | None
+    equation: str
+    gradients: Mapping[str, str]
+    shapes: str
+    source: str
+    kinks: tuple[float, ...] | str = ()
+    analytic: bool = False
+    updates: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = field(default=())
+    options: tuple[str, ...] = field(default=())
+    differentiable: tuple[bool, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return f"<formula {self.name}>"
+
+    @property
+    def family(self) -> str:
+        """The file of ``nnscratch.formulas`` that it is written in."""
+        return str(self.forward.__module__).rpartition(".")[2]
+
+
+FORMULAS: dict[str, Formula] = {}
+
+
+def formula(
+    forward: Forward,
+    backward: Backward | None = None,
+    *,
+    equation: str,
+    gradients: Mapping[str, str] | None = None,
+    shapes: str,
+    source: str,
+    kinks: tuple[float, ...] | str = (),
+    analytic: bool = False,
+    updates: tuple[str, ...] = (),
+) -> Formula:
+    """Make a formula of a forward and a backward function and enter it under its name.
+
+    The name is that of the forward without ``_forward`` or ``_update``.
+
+    Raises:
+        ValueError: if the name is taken, or gradients and backward do not belong together.
+    """
+    name = forward.__name__.removesuffix("_forward").removesuffix("_update")
+    gradients = dict(gradients or {})
+    parameters = inspect.signature(forward).parameters.values()
+    inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+    variadic = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
+    options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    unknown = [key for key in (*gradients, *updates) if key not in (*inputs, *variadic)]
+    if unknown or (backward is None) == bool(gradients):
+        raise ValueError(
+            f"formula {name}: gradients are for {list(gradients)}, its inputs are {inputs}, and "
+            f"its backward is {'missing' if backward is None else 'given'}"
+        )
+    if name in FORMULAS and FORMULAS[name].forward.__qualname__ != forward.__qualname__:
+        raise ValueError(f"there is a formula {name} already")
+    made = Formula(
+        name=name,
+        forward=forward,
+        backward=backward,
+        equation=equation,
+        gradients=gradients,
+        shapes=shapes,
+        source=source,
+        kinks=kinks,
+        analytic=analytic,
+        updates=updates,
+        inputs=inputs or variadic,
+        options=options,
+        differentiable=tuple(key in gradients for key in inputs or variadic),
+    )
+    FORMULAS[name] = made
+    return made

@@ -1,0 +1,86 @@
+"""The linear layer of section 4.1 of the document: a matrix product and a bias."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nnscratch.array import array_namespace
+from nnscratch.errors import ShapeError
+from nnscratch.formulas.formula import formula
+
+
+class LinearSaved(NamedTuple):
+    """What the backward of ``linear`` needs."""
+
+    X: Any
+    W: Any
+
+
+def linear_forward(X: Any, W: Any, b: Any = None) -> tuple[Any, LinearSaved]:
+    r"""Compute $Z = X W^\top + b$.
+
+    Args:
+        X: inputs (..., I); every leading dimension is a batch dimension.
+        W: weights (O, I).
+        b: biases (O,), or None for none.
+
+    Returns:
+        Z (..., O), and what the backward needs.
+
+    Raises:
+        ShapeError: if the last dimension of X is not I, or b has not O entries.
+    """
+    _check_shapes(X, W, b)
+    xp = array_namespace(X, W, b)
+    Z = X @ xp.permute_dims(W, (1, 0))
+    if b is not None:
+        Z = Z + b
+    return Z, LinearSaved(X, W)
+
+
+def linear_backward(dZ: Any, saved: LinearSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    r"""Return dX = dZ W, dW = dZᵀ X and db = Σ dZ, summed over all batch dimensions."""
+    X, W = saved
+    xp = array_namespace(dZ)
+    rows = xp.reshape(dZ, (-1, W.shape[0]))
+    dX = dW = db = None
+    if needs[0]:
+        dX = dZ @ W
+    if needs[1]:
+        dW = xp.permute_dims(rows, (1, 0)) @ xp.reshape(X, (-1, W.shape[1]))
+    if needs[2]:
+        db = xp.sum(rows, axis=0)
+    return dX, dW, db
+
+
+def _check_shapes(X: Any, W: Any, b: Any) -> None:
+    if W.ndim != 2:
+        raise ShapeError(f"linear: expected weights of shape (out, in), got {W.shape}")
+    out_features, in_features = W.shape
+    if X.ndim == 0 or X.shape[-1] != in_features:
+        hint = ""
+        if X.ndim == 2 and X.shape[0] == in_features:
+            hint = "; the input looks transposed, try x.T"
+        elif X.ndim > 2 and X.shape[-1] * X.shape[-2] == in_features:
+            hint = "; flatten the input first, for example x.reshape(len(x), -1)"
+        raise ShapeError(
+            f"linear: expected an input of shape (..., {in_features}) for weights "
+            f"{W.shape}, got {X.shape}{hint}"
+        )
+    if b is not None and b.shape != (out_features,):
+        raise ShapeError(f"linear: expected a bias of shape ({out_features},), got {b.shape}")
+
+
+LINEAR = formula(
+    linear_forward,
+    linear_backward,
+    equation=r"Z = X W^\top + b",
+    gradients={
+        "X": r"\frac{\partial L}{\partial X} = \frac{\partial L}{\partial Z} W",
+        "W": r"\frac{\partial L}{\partial W} = \frac{\partial L}{\partial Z}^\top X",
+        "b": r"\frac{\partial L}{\partial b} = \sum_n \frac{\partial L}{\partial Z_n}",
+    },
+    shapes="X (..., I), W (O, I), b (O,) or None -> Z (..., O)",
+    source="document, sections 4.1 and 4.2",
+    analytic=True,
+)

@@ -1,0 +1,308 @@
+"""The one place that decides which implementation of a formula runs, and that observers watch.
+
+A reference formula is always there. An implementation (a kernel) declares what it accepts; the
+registry asks it, and falls back to the reference. Nothing else in the project chooses.
+
+``NNSCRATCH_KERNELS`` is ``auto`` (a kernel where it accepts the arrays), ``off`` (the reference
+everywhere) or ``require`` (an error where a formula has a kernel for this library that refuses).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from nnscratch.array import array_namespace, asarray, same_device
+from nnscratch.errors import ConfigurationError, NNScratchError
+from nnscratch.formulas.formula import FORMULAS, Formula
+
+MODES = ("auto", "off", "require")
+REFERENCE = "reference"
+T = TypeVar("T")
+
+
+class Implementation(Protocol):
+    """A faster way to compute a formula: same inputs, same outputs, same ``saved``.
+
+    ``refuses`` returns None if it can take these arrays, or the reason why not. ``direction`` is
+    "forward", "backward" or "update"; for "backward" the inputs are ``(dY, *saved)``.
+    """
+
+    name: str
+
+    def refuses(
+        self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
+    ) -> str | None:
+        """Return the reason for which it cannot take the arrays, or None."""
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """Compute what the formula's forward computes."""
+
+    def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        """Compute what the formula's backward computes."""
+
+    def update(self, *inputs: Any, **options: Any) -> None:
+        """Write the new values straight into the inputs that the formula updates."""
+
+
+class KernelRefused(NNScratchError, RuntimeError):
+    """In mode ``require``: a kernel that was wanted did not accept the arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that went through the registry, as an observer sees it.
+
+    ``outputs`` is ``(Y,)`` of a forward, the gradients of a backward, the updated inputs of an
+    update. ``saved`` is what the forward left for the backward.
+    """
+
+    formula: Formula
+    direction: str
+    implementation: str
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
+    outputs: tuple[Any, ...]
+    saved: Any
+    needs: tuple[bool, ...] = ()
+
+
+class Observer:
+    """What may watch the calls of its thread; a subclass overrides what it wants to see."""
+
+    def on_call(self, call: Call) -> None:
+        """Called after every forward, backward and update."""
+
+    def on_failure(self, formula: Formula, direction: str, inputs: tuple[Any, ...]) -> None:
+        """Called when a forward or a backward raised."""
+
+    def on_read(self, array: Any, what: str) -> None:
+        """Called when Python reads a value out of an array (``item()``, a branch, ``numpy()``)."""
+
+    def on_create(self, array: Any, what: str) -> None:
+        """Called when an array is made from Python values inside the observed code."""
+
+    def on_host(self, produce: Callable[[], Any]) -> Any:
+        """Called for Python work that must happen at every step; returns what it produced."""
+        return produce()
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.observers: tuple[Observer, ...] = ()
+
+
+_local = _Local()
+_implementations: dict[str, list[Implementation]] = {}
+_loaders: list[Callable[[], None]] = []
+
+
+def _checked_mode(mode: str) -> str:
+    if mode not in MODES:
+        raise ConfigurationError(f"NNSCRATCH_KERNELS must be one of {', '.join(MODES)}; got {mode!r}")
+    return mode
+
+
+_mode = _checked_mode(os.environ.get("NNSCRATCH_KERNELS", "auto"))
+
+
+def kernels_mode() -> str:
+    """Return which kernels may run: "auto", "off" or "require"."""
+    return _mode
+
+
+@contextmanager
+def use_kernels(mode: str) -> Iterator[None]:
+    """Set for the block, in all threads, which kernels may run.
+
+    >>> with use_kernels("off"):
+    ...     kernels_mode()
+    'off'
+    """
+    global _mode
+    before, _mode = _mode, _checked_mode(mode)
+    try:
+        yield
+    finally:
+        _mode = before
+
+
+def implement(name: str, implementation: Implementation) -> None:
+    """Enter an implementation of the formula of that name, to be asked before earlier ones.
+
+    Raises:
+        ConfigurationError: if there is no such formula; a kernel always has a reference.
+    """
+    if name not in FORMULAS:
+        raise ConfigurationError(f"no formula is named {name!r}: a kernel implements a formula")
+    _implementations.setdefault(name, []).insert(0, implementation)
+
+
+def implementations(name: str) -> tuple[Implementation, ...]:
+    """Return the implementations of a formula beside its reference."""
+    return tuple(_implementations.get(name, ()))
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[Observer]:
+    """Let an observer watch every call that this thread makes in the block."""
+    before = _local.observers
+    _local.observers = (*before, observer)
+    try:
+        yield observer
+    finally:
+        _local.observers = before
+
+
+class CallLog(Observer):
+    """An observer that keeps which implementation ran for each call.
+
+    >>> import numpy as np
+    >>> from nnscratch.formulas import RELU
+    >>> with observing(CallLog()) as log:
+    ...     _ = forward(RELU, np.ones(2))
+    >>> log.ran
+    [('relu', 'forward', 'reference')]
+    """
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[str, str, str]] = []
+
+    def on_call(self, call: Call) -> None:
+        """Note the call."""
+        self.ran.append((call.formula.name, call.direction, call.implementation))
+
+
+def _choose(
+    formula: Formula, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Implementation | None:
+    candidates = _implementations.get(formula.name)
+    if candidates is None or _mode == "off":
+        return None
+    refusals = []
+    for candidate in candidates:
+        refusal = candidate.refuses(direction, inputs, options)
+        if refusal is None:
+            return candidate
+        refusals.append(f"{candidate.name}: {refusal}")
+    if _mode == "require":
+        raise KernelRefused(
+            f"NNSCRATCH_KERNELS=require, but no kernel takes the {direction} of {formula.name}: "
+            + "; ".join(refusals)
+        )
+    return None
+
+
+def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
+    """Compute a formula and return its output and what its backward will need.
+
+    Raises:
+        DeviceError: if the arrays live on two devices or belong to two libraries.
+        ShapeError, DTypeError: as the formula says.
+    """
+    try:
+        if len(inputs) > 1:
+            _check_devices(formula, inputs)
+        chosen = _choose(formula, "forward", inputs, options)
+        compute = formula.forward if chosen is None else chosen.forward
+        Y, saved = compute(*inputs, **options)
+    except Exception:
+        for observer in _local.observers:
+            observer.on_failure(formula, "forward", inputs)
+        raise
+    Y = asarray(Y)
+    for observer in _local.observers:
+        name = REFERENCE if chosen is None else chosen.name
+        observer.on_call(Call(formula, "forward", name, inputs, options, (Y,), saved))
+    return Y, saved
+
+
+def backward(formula: Formula, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    """Compute the gradients of a formula's inputs, None where ``needs`` says nobody asked."""
+    assert formula.backward is not None
+    try:
+        chosen = _choose(formula, "backward", (dY, *saved), {})
+        compute = formula.backward if chosen is None else chosen.backward
+        gradients = tuple(
+            None if gradient is None else asarray(gradient)
+            for gradient in compute(dY, saved, needs)
+        )
+    except Exception:
+        for observer in _local.observers:
+            observer.on_failure(formula, "backward", (dY, *saved))
+        raise
+    for observer in _local.observers:
+        name = REFERENCE if chosen is None else chosen.name
+        observer.on_call(
+            Call(formula, "backward", name, (dY, *saved), {}, gradients, saved, needs)
+        )
+    return gradients
+
+
+def update(formula: Formula, *inputs: Any, **options: Any) -> None:
+    """Compute a formula that updates state, and write the result into the inputs it updates."""
+    _check_devices(formula, inputs)
+    targets = tuple(inputs[formula.inputs.index(name)] for name in formula.updates)
+    chosen = _choose(formula, "update", inputs, options)
+    if chosen is None:
+        results = formula.forward(*inputs, **options)
+        for target, result in zip(targets, results, strict=True):
+            if target is not None:
+                target[...] = result
+    else:
+        chosen.update(*inputs, **options)
+    for observer in _local.observers:
+        name = REFERENCE if chosen is None else chosen.name
+        observer.on_call(Call(formula, "update", name, inputs, options, targets, None))
+
+
+def _check_devices(formula: Formula, inputs: tuple[Any, ...]) -> None:
+    kind = None
+    for array in inputs:
+        if array is None or isinstance(array, (bool, int, float, complex)):
+            continue
+        if kind is None:
+            kind = type(array)
+        elif type(array) is not kind:
+            break
+    else:
+        # One NumPy: one device. The full check is for libraries that have several.
+        if kind is None or kind.__module__ == "numpy":
+            return
+    names = formula.inputs
+    if len(names) < len(inputs):
+        names = tuple(f"{names[0]}[{index}]" for index in range(len(inputs)))
+    same_device(formula.name, **dict(zip(names, inputs, strict=False)))
+    array_namespace(*inputs)
+
+
+def notify_read(array: Any, what: str) -> None:
+    """Tell the observers that Python reads a value out of an array."""
+    for observer in _local.observers:
+        observer.on_read(array, what)
+
+
+def notify_create(array: Any, what: str) -> None:
+    """Tell the observers that an array was made from Python values."""
+    for observer in _local.observers:
+        observer.on_create(array, what)
+
+
+def host(produce: Callable[[], T]) -> T:
+    """Do Python work that belongs to every step (advance a counter, read a learning rate).
+
+    Eagerly it just runs. A recorder keeps ``produce`` and runs it again at every replay, and
+    returns numbers that it can tell from constants (``nnscratch.formulas.live``).
+    """
+    observers = _local.observers
+    if not observers:
+        return produce()
+    for observer in observers:
+        produced = observer.on_host(produce)
+        inner = produced
+        produce = lambda inner=inner: inner  # noqa: E731
+    return produced
