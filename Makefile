@@ -1,0 +1,77 @@
+# Each target does its own set-up in .venv; the stamps there make a second call quick.
+
+.PHONY: help demo test lint format types imports test-gpu clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      train a network on handwritten digits and look at the result"
+	@echo "make test      everything that has to pass: lint, types, import rules, tests, a built wheel"
+	@echo "make lint      the first three of these"
+	@echo "make format    let ruff mend what it can"
+	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
+	@echo "make clean     remove .venv and everything built"
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTEST_ARGS ?= -n auto
+PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
+
+# The first interpreter that is new enough and can make a virtual environment.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& echo $$p && break; done)
+
+$(VENV)/.stamp-venv:
+	@test -n "$(PYTHON)" || { echo "nnscratch needs Python 3.11 or newer with its venv module, and none\
+	 was found. Install one (on Debian and Ubuntu: python3 and python3-venv), or name it:\
+	 make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.txt
+	@echo "Installing nnscratch and what its command line needs"
+	@$(PIP_INSTALL) -e '.[cli]'
+	@touch $@
+
+$(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.txt
+	@echo "Installing nnscratch and what its tests need (PyTorch among it, to compare with)"
+	@$(PIP_INSTALL) -e '.[cli,test]'
+	@touch $@ $(VENV)/.stamp-demo
+
+demo: $(VENV)/.stamp-demo
+	@$(VENV)/bin/nnscratch train digits
+
+test: lint
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-test
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	@$(MAKE) --no-print-directory types imports
+
+format: $(VENV)/.stamp-test
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+# mypy and import-linter read folders, not installed packages: lay out the package for them as it
+# is installed, with kernels/ inside nnscratch/.
+TREE := build/tree
+LAY_OUT := rm -rf $(TREE) && mkdir -p $(TREE)/nnscratch && cp -Rp nnscratch/. $(TREE)/nnscratch/ \
+	&& cp -Rp kernels $(TREE)/nnscratch/kernels
+
+types: $(VENV)/.stamp-test
+	@$(LAY_OUT)
+	cd $(TREE) && $(CURDIR)/$(PY) -m mypy --config-file $(CURDIR)/pyproject.toml \
+		--cache-dir $(CURDIR)/.mypy_cache -p nnscratch
+
+imports: $(VENV)/.stamp-test
+	@$(LAY_OUT)
+	cd $(TREE) && $(CURDIR)/$(VENV)/bin/lint-imports --config $(CURDIR)/pyproject.toml \
+		--cache-dir $(CURDIR)/.import_linter_cache
+
+test-gpu: $(VENV)/.stamp-test
+	$(PY) -m pytest -m gpu --require-gpu
+
+clean:
+	rm -rf $(VENV) build dist nnscratch.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
