@@ -1,1 +1,41 @@
-"""Datasets and loaders."""
+"""Data: reading files, splitting rows, and preprocessing that is saved with the model."""
+
+from nnscratch.data.idx import load_idx_folder, read_idx
+from nnscratch.data.images import ImageFolder, LabelledImages, load_digits
+from nnscratch.data.npz import read_npz
+from nnscratch.data.preprocess import (
+    CategoricalColumn,
+    NumericColumn,
+    TableEncoder,
+    TablePreprocessor,
+    UnknownCategoryWarning,
+)
+from nnscratch.data.split import train_test_split_indices
+from nnscratch.data.standardise import Standardiser
+from nnscratch.data.table import ColumnKind, Table
+from nnscratch.data.table_files import read_table
+from nnscratch.data.target import ClassTarget, NumberTarget, Task, infer_task, target_from_dict
+
+__all__ = [
+    "CategoricalColumn",
+    "ClassTarget",
+    "ColumnKind",
+    "ImageFolder",
+    "LabelledImages",
+    "NumberTarget",
+    "NumericColumn",
+    "Standardiser",
+    "Table",
+    "TableEncoder",
+    "TablePreprocessor",
+    "Task",
+    "UnknownCategoryWarning",
+    "infer_task",
+    "load_digits",
+    "load_idx_folder",
+    "read_idx",
+    "read_npz",
+    "read_table",
+    "target_from_dict",
+    "train_test_split_indices",
+]

@@ -1,0 +1,59 @@
+"""What every file reader shares: opening a regular file, with errors that a person can act on."""
+
+import os
+import stat
+from typing import BinaryIO
+
+from nnscratch.errors import DataError
+
+FilePath = str | os.PathLike[str]
+
+# No deflate stream expands by more than this factor (258 bytes from two bits of input), so a header
+# that claims more than this times the compressed size is known to lie before anything is read.
+DEFLATE_LIMIT = 1032
+
+# Reading in pieces keeps the memory in use proportional to what the file really holds.
+CHUNK = 1 << 20
+
+
+def open_data_file(path: FilePath) -> tuple[BinaryIO, int]:
+    """Open a regular file for reading.
+
+    Returns:
+        The open file and its size in bytes.
+
+    Raises:
+        DataError: the file is missing, is a folder or a device, or may not be read.
+    """
+    name = os.fspath(path)
+    try:
+        # Asked before opening, because opening a named pipe would wait for a writer.
+        mode = os.stat(name).st_mode
+        if stat.S_ISDIR(mode):
+            raise DataError(f"{name}: expected a file, but this is a folder")
+        if not stat.S_ISREG(mode):
+            raise DataError(f"{name}: expected a regular file, but this is a device or a pipe")
+        handle = open(name, "rb")  # noqa: SIM115 - the caller closes it
+    except FileNotFoundError:
+        raise DataError(f"{name}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise DataError(f"{name}: cannot be opened ({reason})") from error
+    return handle, os.fstat(handle.fileno()).st_size
+
+
+def read_at_most(stream: BinaryIO, limit: int) -> bytearray:
+    """Read up to `limit` bytes, allocating no more than what really comes."""
+    content = bytearray()
+    while len(content) < limit:
+        piece = stream.read(min(CHUNK, limit - len(content)))
+        if not piece:
+            break
+        content += piece
+    return content
+
+
+def some(names: list[str], most: int = 20) -> str:
+    """The names in quotes, the list cut short where it would fill the screen."""
+    listed = ", ".join(repr(name) for name in names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
