@@ -4,8 +4,27 @@ A message says what was expected, what came, where, and what to do about it.
 """
 
 
+from typing import Any
+
+
 class NNScratchError(Exception):
-    """The base of every exception that nnscratch raises on purpose."""
+    """The base of every exception that nnscratch raises on purpose.
+
+    Attributes:
+        path: dotted path of the layer in which it was raised, as in ``named_modules()``.
+        layer: that layer in words; None outside of any.
+        module: the outermost module that the exception has left so far.
+    """
+
+    path: str = ""
+    layer: str | None = None
+    module: Any = None
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.layer is None:
+            return text
+        return f"in {self.path or 'the model'} ({self.layer}): {text}"
 
 
 class ShapeError(NNScratchError, ValueError):

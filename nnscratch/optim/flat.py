@@ -1,0 +1,126 @@
+"""One flat buffer for all parameters of a group, one for their gradients, one for each state.
+
+The parameters become views into the first, so that an optimizer's whole step is one pass over a
+few long arrays. A gradient arrives in its place in the second because each parameter carries a
+``grad_slot`` that the tape writes into.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from nnscratch import formulas as f
+from nnscratch.array import array_namespace, device_of, dtype_name
+from nnscratch.errors import DeviceError, DTypeError
+from nnscratch.formulas import registry
+from nnscratch.tensor import Tensor
+
+# Views start at multiples of this many elements, so that vector loads stay aligned.
+ALIGNMENT = 16
+
+
+class Run(NamedTuple):
+    """A stretch of the flat buffers whose parameters take a step together."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+class FlatParameters:
+    """Parameters of one dtype on one device, laid end to end.
+
+    Attributes:
+        parameters: the tensors, in order.
+        values: the flat buffer that they are views into.
+        gradients: the flat buffer of their gradients.
+        state: flat buffers of the optimizer's state, by name.
+        steps: how many steps each parameter has taken.
+    """
+
+    def __init__(self, parameters: list[Tensor], state: tuple[str, ...]) -> None:
+        """Lay the parameters end to end, and make room for gradients and state."""
+        self.parameters = parameters
+        self.offsets: list[int] = []
+        total = 0
+        for parameter in parameters:
+            self.offsets.append(total)
+            total += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
+        array = parameters[0].array
+        self._xp = array_namespace(array)
+        self._form = {"dtype": array.dtype, "device": array.device}
+        self.values = self._zeros(total)
+        self.gradients = self._zeros(total)
+        self.state = {name: self._zeros(total) for name in state}
+        self.steps = [0] * len(parameters)
+        self._views = [self.view(self.values, i) for i in range(len(parameters))]
+        self._slots = [self.view(self.gradients, i) for i in range(len(parameters))]
+        self._runs: tuple[tuple[bool, ...], list[int], list[Run]] | None = None
+        self.gather()
+
+    def _zeros(self, total: int) -> Any:
+        return self._xp.zeros((total,), **self._form)
+
+    def view(self, flat: Any, index: int) -> Any:
+        """Return the part of a flat buffer that belongs to a parameter, in its shape."""
+        start, parameter = self.offsets[index], self.parameters[index]
+        return self._xp.reshape(flat[start : start + math.prod(parameter.shape)], parameter.shape)
+
+    def gather(self) -> None:
+        """Make sure that every parameter is a view into ``values``.
+
+        Whoever gave a parameter another array (``data =``, a second optimizer) finds its values
+        here.
+
+        Raises:
+            DeviceError, DTypeError: if a parameter was moved after the optimizer was made.
+        """
+        for parameter, view, slot in zip(self.parameters, self._views, self._slots, strict=True):
+            if parameter.array is not view:
+                self._check_not_moved(parameter)
+                registry.update(f.COPY_INTO, view, parameter.array)
+                parameter.array = view
+            parameter.grad_slot = slot
+
+    def _check_not_moved(self, parameter: Tensor) -> None:
+        mend = "make the optimizer after model.to(...), from the moved model's parameters()"
+        here, there = device_of(self.values), parameter.device
+        if here != there:
+            raise DeviceError(
+                f"a parameter of shape {parameter.shape} was moved to {there} after the optimizer "
+                f"was made on {here}; {mend}"
+            )
+        if dtype_name(self.values.dtype) != dtype_name(parameter.array.dtype):
+            raise DTypeError(
+                f"a parameter of shape {parameter.shape} became {parameter.dtype} after the "
+                f"optimizer was made for {dtype_name(self.values.dtype)}; {mend}"
+            )
+
+    def runs(self) -> list[Run]:
+        """Return the stretches that have gradients, each of parameters with one step count."""
+        self.gather()
+        present = []
+        for parameter, slot in zip(self.parameters, self._slots, strict=True):
+            present.append(parameter.grad is not None)
+            if parameter.grad is not None and parameter.grad.array is not slot:
+                registry.update(f.COPY_INTO, slot, parameter.grad.array)
+        pattern = tuple(present)
+        uniform = len(set(self.steps)) == 1
+        if self._runs is not None and uniform and self._runs[0] == pattern:
+            return self._runs[2]
+        runs: list[Run] = []
+        for index, here in enumerate(pattern):
+            if not here:
+                continue
+            start = self.offsets[index]
+            count = math.prod(self.parameters[index].shape)
+            stop = start + -(-count // ALIGNMENT) * ALIGNMENT
+            joins = runs and runs[-1].stop == start and self.steps[index] == self.steps[index - 1]
+            if joins and runs[-1].last == index:
+                runs[-1] = runs[-1]._replace(stop=stop, last=index + 1)
+            else:
+                runs.append(Run(start, stop, index, index + 1))
+        self._runs = (pattern, list(self.steps), runs) if uniform else None
+        return runs
