@@ -1,0 +1,123 @@
+"""Compiling with Numba's cache on disk, and without it where no folder can be written."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .kernel import source_stamp
+
+
+@dataclass(frozen=True)
+class CacheStatus:
+    """Where compiled kernels are kept on disk.
+
+    Args:
+        path: the folder, None when Numba finds none that it can write.
+        writable: whether a new kernel can be kept there.
+        entries: how many compiled functions lie there.
+        bytes: their size together.
+    """
+
+    path: str | None
+    writable: bool
+    entries: int
+    bytes: int
+
+
+def compile_function(function: Callable[..., Any], symbol: str) -> Any:
+    """Compile a kernel, or load it from the cache on disk.
+
+    The symbol becomes the function's qualified name, so every variant has an index file of its
+    own. Numba numbers the variants of one function without a lock: two processes that compile two
+    variants at once could otherwise each take the same number, and one would load the other's code.
+    """
+    from numba import types
+    from numba.core.ccallback import CFunc
+
+    from .intrinsics import KERNEL_ARGS
+
+    function.__name__ = function.__qualname__ = symbol
+
+    def build(cached: bool) -> Any:
+        built = CFunc(function, (KERNEL_ARGS, types.void), {}, {"error_model": "numpy"})
+        if cached:
+            built.enable_caching()
+            _stamp(built)
+        built.compile()
+        return built
+
+    return _cached_or_not(build)
+
+
+def compiled_now(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate a function of the driver: ``njit`` without the GIL, compiled or loaded at once."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        from numba import njit
+
+        def build(cached: bool) -> Any:
+            built = njit(nogil=True, error_model="numpy")(function)
+            if cached:
+                built.enable_caching()
+                _stamp(built)
+            for signature in signatures:
+                built.compile(signature)
+            built.disable_compile()
+            return built
+
+        return _cached_or_not(build)
+
+    return decorate
+
+
+def _cached_or_not(build: Callable[[bool], Any]) -> Any:
+    if folder() is not None:
+        try:
+            return build(True)
+        except OSError:  # a disk that is full, or became read-only meanwhile
+            pass
+    return build(False)
+
+
+def _stamp(built: Any) -> None:
+    """Make a cached function obsolete when any source of this package changes.
+
+    Numba itself looks only at the file in which the function stands, not at its helpers. Should
+    its internals change their names, the cache still works, only less carefully.
+    """
+    file = getattr(getattr(built, "_cache", None), "_cache_file", None)
+    if hasattr(file, "_source_stamp"):
+        file._source_stamp = (file._source_stamp, source_stamp())
+
+
+def _probe() -> None:
+    """A function whose cache tells where the others lie."""
+
+
+@functools.cache
+def folder() -> str | None:
+    """Return the folder of the cache as Numba chooses it, None when there is no usable one."""
+    from numba.core.caching import FunctionCache
+
+    try:
+        return str(FunctionCache(_probe).cache_path)
+    except (RuntimeError, OSError):
+        return None
+
+
+def cache_status() -> CacheStatus:
+    """Return where compiled kernels are kept, for ``nnscratch doctor``."""
+    path = folder()
+    if path is None:
+        return CacheStatus(None, False, 0, 0)
+    files = list(Path(path).glob("*.nbc")) if os.path.isdir(path) else []
+    nearest = Path(path)
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    sizes = [file.stat().st_size for file in files]
+    return CacheStatus(path, os.access(nearest, os.W_OK), len(files), sum(sizes))

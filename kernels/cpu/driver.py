@@ -1,0 +1,199 @@
+"""The driver: runs a table of instructions, alone or with other threads. Imports Numba.
+
+A table is a flat int64 array, four words an instruction: the address of the kernel, of its ``a``,
+of its ``s``, and flags. Every thread goes through the whole table and does its own part of each
+instruction; between two instructions they meet at a barrier (unless a flag says that the parts
+match). There is no second thread pool: BLAS is held at one thread while a table runs, and every
+thread calls it for its own part of a product.
+
+The shared state of a pool is an int64 array, one 64-byte line for each thing that threads write:
+
+    line 0        the generation: (number of the run) * 256 + (threads taking part)
+    line 1        threads that have arrived at the barrier
+    line 2        how many barriers have opened
+    line 3        address of the table, number of instructions, quit
+    line 4        address of sched_yield, BLAS's thread switch and getter, spins before yielding
+    line 5        lock, users and former thread count of BLAS
+    line 8 + t    whether thread t sleeps
+"""
+
+from __future__ import annotations
+
+from numba import njit, types
+
+from .cache import compiled_now
+from .intrinsics import (
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    atomic_swap,
+    call_get_threads,
+    call_kernel,
+    call_plain,
+    call_set_threads,
+    pause,
+    pointer,
+)
+
+LINE = 64
+WORDS = 4
+NO_BARRIER = 1
+ALONE = 2
+BLAS_THREADS = 4
+
+_int64 = types.int64
+
+
+@njit
+def _spin(state, times):
+    """Wait a moment; after many moments, let another process have the processor."""
+    pause()
+    if times > atomic_load(state + 4 * LINE + 24) and times % 16 == 0:
+        give_way = atomic_load(state + 4 * LINE)
+        if give_way != 0:
+            call_plain(give_way)
+
+
+@njit
+def blas_hold(state):
+    """Bring BLAS down to one thread; the first of several users remembers what it had."""
+    if atomic_load(state + 4 * LINE + 8) == 0:
+        return
+    lock, users, former = state + 5 * LINE, state + 5 * LINE + 8, state + 5 * LINE + 16
+    times = 0
+    while atomic_swap(lock, 1) != 0:
+        times += 1
+        _spin(state, times)
+    if atomic_add(users, 1) == 0:
+        count = call_get_threads(atomic_load(state + 4 * LINE + 16))
+        atomic_store(former, count)
+        if count != 1:
+            call_set_threads(atomic_load(state + 4 * LINE + 8), 1)
+    atomic_store(lock, 0)
+
+
+@njit
+def blas_release(state):
+    """Give BLAS its threads back when the last user has done."""
+    if atomic_load(state + 4 * LINE + 8) == 0:
+        return
+    lock, users, former = state + 5 * LINE, state + 5 * LINE + 8, state + 5 * LINE + 16
+    times = 0
+    while atomic_swap(lock, 1) != 0:
+        times += 1
+        _spin(state, times)
+    if atomic_add(users, -1) == 1:
+        count = atomic_load(former)
+        if count != 1:
+            call_set_threads(atomic_load(state + 4 * LINE + 8), count)
+    atomic_store(lock, 0)
+
+
+@compiled_now(types.void(_int64, _int64, _int64))
+def run_alone(state, code, count):
+    """Run a table on this thread only."""
+    blas_hold(state)
+    table = pointer(code, types.int64)
+    for i in range(0, WORDS * count, WORDS):
+        call_kernel(table[i], table[i + 1], table[i + 2], 0, 1)
+    blas_release(state)
+
+
+@njit
+def barrier(state, threads, opened):
+    """Wait until all threads are here; ``opened`` is the number of barriers opened so far."""
+    if atomic_add(state + LINE, 1) == threads - 1:
+        atomic_store(state + LINE, 0)
+        atomic_store(state + 2 * LINE, opened + 1)
+        return
+    times = 0
+    while atomic_load(state + 2 * LINE) == opened:
+        times += 1
+        _spin(state, times)
+
+
+@njit
+def _share(state, code, count, tid, threads):
+    """Do one thread's part of a table, and wait for the others at its end."""
+    opened = atomic_load(state + 2 * LINE)
+    table = pointer(code, types.int64)
+    for i in range(0, WORDS * count, WORDS):
+        flags = table[i + 3]
+        if flags & (ALONE | BLAS_THREADS) == 0:
+            call_kernel(table[i], table[i + 1], table[i + 2], tid, threads)
+        elif tid == 0:
+            switch = atomic_load(state + 4 * LINE + 8)
+            wide = flags & BLAS_THREADS != 0 and switch != 0
+            if wide:
+                call_set_threads(switch, threads)
+            call_kernel(table[i], table[i + 1], table[i + 2], 0, 1)
+            if wide:
+                call_set_threads(switch, 1)
+        if flags & NO_BARRIER == 0 or i == WORDS * (count - 1):
+            barrier(state, threads, opened)
+            opened += 1
+
+
+@compiled_now(_int64(_int64, _int64, _int64, _int64, _int64))
+def lead(state, code, count, threads, resume):
+    """Publish a table and do part 0 of it; the caller holds the pool's lock.
+
+    Returns 0 when the run is over. Returns the number of sleeping threads without having run
+    anything if there are some: the caller wakes them and calls again with ``resume=1``.
+    """
+    if resume == 0:
+        blas_hold(state)
+        atomic_store(state + 3 * LINE, code)
+        atomic_store(state + 3 * LINE + 8, count)
+        generation = atomic_load(state) // 256 + 1
+        atomic_store(state, generation * 256 + threads)
+        asleep = 0
+        for t in range(1, threads):
+            asleep += atomic_load(state + (8 + t) * LINE)
+        if asleep != 0:
+            return asleep
+    _share(state, code, count, 0, threads)
+    blas_release(state)
+    return 0
+
+
+@compiled_now(_int64(_int64, _int64, _int64, _int64))
+def work(state, tid, seen, patience):
+    """The life of thread ``tid``: wait for a run, do its part, wait again.
+
+    Returns the generation last seen after ``patience`` spins without work: the thread then sleeps
+    until somebody wakes it. Returns -1 when it shall end.
+    """
+    asleep = state + (8 + tid) * LINE
+    atomic_store(asleep, 0)
+    times = 0
+    while True:
+        generation = atomic_load(state)
+        if generation != seen:
+            if atomic_load(state + 3 * LINE + 16) != 0:
+                return -1
+            seen = generation
+            threads = generation % 256
+            if tid < threads:
+                code = atomic_load(state + 3 * LINE)
+                count = atomic_load(state + 3 * LINE + 8)
+                _share(state, code, count, tid, threads)
+                times = 0
+            continue
+        times += 1
+        if times > patience:
+            # Say so first and look again afterwards: the leader publishes first and looks at the
+            # flag afterwards, so one of the two always notices the other.
+            atomic_store(asleep, 1)
+            if atomic_load(state) == seen:
+                return seen
+            atomic_store(asleep, 0)
+            times = 0
+        _spin(state, times)
+
+
+@compiled_now(types.void(_int64, _int64))
+def spin_many(state, count):
+    """Spin ``count`` times without yielding, to measure how long a spin takes here."""
+    for _ in range(count):
+        pause()

@@ -1,0 +1,304 @@
+"""The few machine operations that Numba has no Python spelling for.
+
+Pointers made from integers, calls through them, atomics for the barrier, and the bit tricks of the
+scalar functions. Everything here is plain LLVM; nothing depends on one processor except ``pause``.
+Importing this module imports Numba.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
+F32 = ir.FloatType()
+F64 = ir.DoubleType()
+VOID = ir.VoidType()
+
+KERNEL_ARGS = (types.CPointer(types.int64), types.CPointer(types.float64), types.int64, types.int64)
+"""The one signature of every kernel: ``void k(int64 *a, float64 *s, int64 tid, int64 threads)``."""
+
+try:
+    HAS_FMA = bool(binding.get_host_cpu_features().get("fma", platform.machine() == "aarch64"))
+except RuntimeError:  # llvmlite cannot tell on this processor
+    HAS_FMA = platform.machine() in ("aarch64", "arm64")
+
+
+# --- pointers ---------------------------------------------------------------------------------
+
+
+@intrinsic
+def pointer(typingctx, address, kind):
+    """``pointer(address, np.float32)``: the integer address as a typed pointer, for ``p[i]``.
+
+    Indexing a pointer has neither bounds checks nor the wrap-around of negative indices, and it is
+    contiguous by definition, so an inner loop over it vectorises.
+    """
+    if not isinstance(kind, types.DTypeSpec | types.NumberClass):
+        return None
+    pointer_type = types.CPointer(kind.dtype)
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(pointer_type))
+
+    return pointer_type(types.int64, kind), codegen
+
+
+@intrinsic
+def stack(typingctx, count, kind):
+    """``stack(64, np.float32)``: scratch space of a constant size in the function's own frame."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    pointer_type = types.CPointer(kind.dtype)
+    length = count.literal_value
+
+    def codegen(context, builder, signature, args):
+        element = context.get_value_type(kind.dtype)
+        space = cgutils.alloca_once(builder, ir.ArrayType(element, length), name="scratch")
+        space.align = 64
+        return builder.bitcast(space, element.as_pointer())
+
+    return pointer_type(types.int64, kind), codegen
+
+
+# --- calls through addresses ------------------------------------------------------------------
+
+
+@intrinsic
+def call_kernel(typingctx, address, a, s, tid, threads):
+    """Call the kernel at ``address`` with the buffers at the addresses ``a`` and ``s``."""
+
+    def codegen(context, builder, signature, args):
+        function = ir.FunctionType(VOID, [I64.as_pointer(), F64.as_pointer(), I64, I64])
+        target = builder.inttoptr(args[0], function.as_pointer())
+        builder.call(
+            target,
+            [
+                builder.inttoptr(args[1], I64.as_pointer()),
+                builder.inttoptr(args[2], F64.as_pointer()),
+                args[3],
+                args[4],
+            ],
+        )
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), codegen
+
+
+@intrinsic
+def call_plain(typingctx, address):
+    """Call ``void f(void)`` at ``address``, which must not be 0 (``sched_yield``)."""
+
+    def codegen(context, builder, signature, args):
+        target = builder.inttoptr(args[0], ir.FunctionType(VOID, []).as_pointer())
+        builder.call(target, [])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
+def call_set_threads(typingctx, address, count):
+    """Call ``void f(int)``: the BLAS library's own thread switch."""
+
+    def codegen(context, builder, signature, args):
+        target = builder.inttoptr(args[0], ir.FunctionType(VOID, [I32]).as_pointer())
+        builder.call(target, [builder.trunc(args[1], I32)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def call_get_threads(typingctx, address):
+    """Call ``int f(void)``."""
+
+    def codegen(context, builder, signature, args):
+        target = builder.inttoptr(args[0], ir.FunctionType(I32, []).as_pointer())
+        return builder.sext(builder.call(target, []), I64)
+
+    return types.int64(types.int64), codegen
+
+
+def _gemm_intrinsic(scalar, llvm_scalar, llvm_int):
+    """CBLAS ``?gemm``: layout, transA, transB, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc."""
+
+    @intrinsic
+    def call(typingctx, f, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+        def codegen(context, builder, signature, args):
+            f, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc = args
+            pointer_type = llvm_scalar.as_pointer()
+            function = ir.FunctionType(
+                VOID,
+                [I32, I32, I32, llvm_int, llvm_int, llvm_int, llvm_scalar, pointer_type, llvm_int,
+                 pointer_type, llvm_int, llvm_scalar, pointer_type, llvm_int],
+            )
+
+            def as_int(value):
+                return value if llvm_int is I64 else builder.trunc(value, llvm_int)
+
+            def as_enum(value):  # 111 = no transpose, 112 = transpose
+                return builder.trunc(builder.add(value, I64(111)), I32)
+
+            builder.call(
+                builder.inttoptr(f, function.as_pointer()),
+                [I32(101), as_enum(ta), as_enum(tb), as_int(m), as_int(n), as_int(k), alpha,
+                 builder.inttoptr(a, pointer_type), as_int(lda),
+                 builder.inttoptr(b, pointer_type), as_int(ldb), beta,
+                 builder.inttoptr(c, pointer_type), as_int(ldc)],
+            )
+            return context.get_dummy_value()
+
+        i = types.int64
+        return types.void(i, i, i, i, i, i, scalar, i, i, i, i, scalar, i, i), codegen
+
+    return call
+
+
+call_sgemm_64 = _gemm_intrinsic(types.float32, F32, I64)
+call_dgemm_64 = _gemm_intrinsic(types.float64, F64, I64)
+call_sgemm_32 = _gemm_intrinsic(types.float32, F32, I32)
+call_dgemm_32 = _gemm_intrinsic(types.float64, F64, I32)
+
+
+# --- threads ----------------------------------------------------------------------------------
+
+
+def _word(builder, address):
+    return builder.inttoptr(address, I64.as_pointer())
+
+
+@intrinsic
+def atomic_load(typingctx, address):
+    """The int64 at ``address``; nothing later is read before it."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load_atomic(_word(builder, args[0]), "seq_cst", 8, typ=I64)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def atomic_store(typingctx, address, value):
+    """Write the int64 at ``address``; everything earlier is visible before it."""
+
+    def codegen(context, builder, signature, args):
+        builder.store_atomic(args[1], _word(builder, args[0]), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_add(typingctx, address, value):
+    """Add to the int64 at ``address`` and return what it held before."""
+
+    def codegen(context, builder, signature, args):
+        return builder.atomic_rmw("add", _word(builder, args[0]), args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_swap(typingctx, address, value):
+    """Write the int64 at ``address`` and return what it held before."""
+
+    def codegen(context, builder, signature, args):
+        return builder.atomic_rmw("xchg", _word(builder, args[0]), args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def pause(typingctx):
+    """Tell the processor that this is a waiting loop."""
+
+    def codegen(context, builder, signature, args):
+        machine = platform.machine().lower()
+        if machine in ("x86_64", "amd64"):
+            name, values = "llvm.x86.sse2.pause", []
+        elif machine in ("aarch64", "arm64"):
+            name, values = "llvm.aarch64.hint", [I32(1)]
+        else:
+            return context.get_dummy_value()
+        function = ir.FunctionType(VOID, [value.type for value in values])
+        builder.call(cgutils.get_or_insert_function(builder.module, function, name), values)
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+# --- arithmetic -------------------------------------------------------------------------------
+
+
+@intrinsic
+def fma(typingctx, x, y, z):
+    """``x * y + z``, rounded once where the processor can, in the precision of its arguments.
+
+    The compiler is never free to choose here, so the vector loop and its remainder agree.
+    """
+    if x not in (types.float32, types.float64) or y != x or z != x:
+        return None
+
+    def codegen(context, builder, signature, args):
+        if not HAS_FMA:  # a library call for each element would cost more than it gives
+            return builder.fadd(builder.fmul(args[0], args[1]), args[2])
+        return builder.fma(*args)
+
+    return x(x, x, x), codegen
+
+
+@intrinsic
+def scale_exponent(typingctx, value, shifted):
+    """``value * 2**n`` where ``shifted`` is the float32 ``n + 1.5 * 2**23``, for -280 < n < 256.
+
+    In two factors, so that a result may overflow to infinity or become a denormal number, and on
+    bits alone, so that NaN goes through without an undefined conversion to an integer.
+    """
+
+    def codegen(context, builder, signature, args):
+        value, shifted = args
+        n = builder.sub(builder.bitcast(shifted, I32), I32(0x4B400000))
+        half = builder.ashr(n, I32(1))
+        rest = builder.sub(n, half)
+
+        def power(k):
+            return builder.bitcast(builder.shl(builder.add(k, I32(127)), I32(23)), F32)
+
+        return builder.fmul(builder.fmul(value, power(half)), power(rest))
+
+    return types.float32(types.float32, types.float32), codegen
+
+
+@intrinsic
+def float_bits(typingctx, value):
+    """The bits of a float32 as int32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], I32)
+
+    return types.int32(types.float32), codegen
+
+
+@intrinsic
+def split_exponent(typingctx, value):
+    """``(m, e)`` with ``value = m * 2**e`` and sqrt(1/2) <= m < sqrt(2), both float32.
+
+    For positive normal numbers; ``e`` comes back as a float32.
+    """
+    pair = types.UniTuple(types.float32, 2)
+
+    def codegen(context, builder, signature, args):
+        bits = builder.bitcast(args[0], I32)
+        shifted = builder.sub(bits, I32(0x3F3504F3))
+        exponent = builder.ashr(shifted, I32(23))
+        mantissa = builder.sub(bits, builder.shl(exponent, I32(23)))
+        values = [builder.bitcast(mantissa, F32), builder.sitofp(exponent, F32)]
+        return context.make_tuple(builder, pair, values)
+
+    return pair(types.float32), codegen

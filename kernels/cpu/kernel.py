@@ -1,0 +1,121 @@
+"""What a kernel is: a name, a dtype, compile-time options, and the layout of its two buffers.
+
+Every compiled kernel has the one signature ``void k(int64 *a, float64 *s, int64 tid, int64
+threads)``: ``a`` holds addresses, sizes, strides and integer options, ``s`` holds float scalars,
+and the call does part ``tid`` of ``threads``. This module and the catalogue import without Numba;
+the first use of ``Kernel.address`` compiles the kernel, or loads it from Numba's cache on disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import threading
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FLOATS = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The documented layout of one kernel, common to its dtypes and options.
+
+    Args:
+        name: the kernel's name in the catalogue.
+        module: the module of this package that holds its factory ``make_<name>``.
+        a: names of the entries of ``a``, in order; names in capitals that end in ``_p`` are
+            addresses of arrays.
+        s: names of the entries of ``s``, in order.
+        options: names of the compile-time integers.
+        doc: what it computes, and how the threads share it.
+        cost: nanoseconds on one thread, from the entries of ``a``.
+    """
+
+    name: str
+    module: str
+    a: tuple[str, ...]
+    s: tuple[str, ...]
+    options: tuple[str, ...]
+    doc: str
+    cost: Callable[[Mapping[str, int]], float]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel for one dtype and one set of compile-time options."""
+
+    layout: Layout
+    dtype: str
+    options: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The kernel's name, without dtype and options."""
+        return self.layout.name
+
+    @property
+    def symbol(self) -> str:
+        """A name that no other kernel has: ``bias_activation_float32_3``."""
+        return "_".join([self.layout.name, self.dtype, *map(str, self.options)])
+
+    @property
+    def address(self) -> int:
+        """The address of the compiled function; compiles it on first use."""
+        return compiled(self).address  # type: ignore[no-any-return]
+
+    def cost(self, a: Sequence[int]) -> float:
+        """Return an estimate of its time on one thread in nanoseconds."""
+        return self.layout.cost(dict(zip(self.layout.a, a, strict=True)))
+
+    def check(self, a: Sequence[Any], s: Sequence[float]) -> None:
+        """Raise ValueError unless both buffers have the documented lengths."""
+        for what, names, given in (("a", self.layout.a, a), ("s", self.layout.s, s)):
+            if len(names) != len(given):
+                raise ValueError(
+                    f"kernel {self.name}: {what} has the {len(names)} entries "
+                    f"({', '.join(names)}), got {len(given)}"
+                )
+
+
+@functools.cache
+def source_stamp() -> int:
+    """Return a checksum of this package's sources.
+
+    The cache on disk compares it, so a changed helper makes a cached kernel obsolete as well.
+    """
+    stamp = 0
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        stamp = zlib.crc32(path.read_bytes(), stamp)
+    return stamp
+
+
+_compiled: dict[Kernel, Any] = {}
+_compiling = threading.Lock()
+
+
+def compiled(kernel: Kernel) -> Any:
+    """Return Numba's compiled function of a kernel: made once a process, cached on disk."""
+    found = _compiled.get(kernel)
+    if found is None:
+        with _compiling:
+            found = _compiled.get(kernel)
+            if found is None:
+                found = _compiled[kernel] = _compile(kernel)
+    return found
+
+
+def _compile(kernel: Kernel) -> Any:
+    module = importlib.import_module(f".{kernel.layout.module}", __package__)
+    from .cache import compile_function
+
+    factory = getattr(module, f"make_{kernel.layout.name}")
+    return compile_function(factory(kernel.dtype, *kernel.options), kernel.symbol)
+
+
+def compiled_kernels() -> list[tuple[str, bool]]:
+    """Return the kernels in use in this process, and whether each came from the disk."""
+    return [(k.symbol, bool(f.cache_hits)) for k, f in _compiled.items()]

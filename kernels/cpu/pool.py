@@ -1,0 +1,170 @@
+"""The one pool of threads that runs tables: persistent daemon threads that live in the driver.
+
+A worker spins for a moment after a run, because in training the next one follows at once, and then
+sleeps on a lock. One caller at a time has the pool; a second Python thread that runs a table in
+the meantime runs it alone. A forked child starts without workers, and the interpreter's exit ends
+them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from .blas import blas
+from .threads import MAX_THREADS
+
+SPIN_SECONDS = 300e-6
+"""How long a worker waits awake for the next run."""
+YIELD_SECONDS = 30e-6
+"""How long anybody waits before offering the processor to others now and then."""
+
+
+def _yield_address() -> int:
+    try:
+        if os.name == "nt":
+            function: Any = ctypes.windll.kernel32.SwitchToThread  # type: ignore[attr-defined]
+        else:
+            function = ctypes.CDLL(None).sched_yield
+    except (AttributeError, OSError):
+        return 0
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+class Pool:
+    """Threads 1, 2, ... of a run; the caller is thread 0."""
+
+    def __init__(self) -> None:
+        from . import driver
+
+        self._driver = driver
+        self._lock = threading.Lock()
+        self._space = np.zeros((9 + MAX_THREADS) * 8, dtype=np.int64)
+        start = -self._space.ctypes.data % driver.LINE // 8
+        self._state = self._space[start:]
+        self.address = self._state.ctypes.data
+        self._wakers: list[Any] = [None]
+        self._threads: list[threading.Thread] = []
+        library = blas()
+        pauses = self._pauses_per_second()
+        self._patience = int(pauses * SPIN_SECONDS)
+        self._state[32:36] = (
+            _yield_address(),
+            library.set_threads if library and library.get_threads else 0,
+            library.get_threads if library and library.set_threads else 0,
+            int(pauses * YIELD_SECONDS),
+        )
+
+    def _pauses_per_second(self) -> float:
+        count, best = 2000, 1.0
+        for _ in range(3):
+            start = time.perf_counter()
+            self._driver.spin_many(self.address, count)
+            best = min(best, time.perf_counter() - start)
+        return count / max(best, 1e-9)
+
+    def run(self, code: int, count: int, threads: int) -> None:
+        """Run the table of ``count`` instructions at the address ``code``."""
+        if threads <= 1 or not self._lock.acquire(blocking=False):
+            self._driver.run_alone(self.address, code, count)
+            return
+        try:
+            if len(self._wakers) < threads:
+                self._grow(threads)
+            asleep = self._driver.lead(self.address, code, count, threads, 0)
+            if asleep:
+                try:
+                    self._wake(threads)
+                finally:  # an interrupt must not leave the others waiting at a barrier
+                    self._driver.lead(self.address, code, count, threads, 1)
+        finally:
+            self._lock.release()
+
+    def _wake(self, threads: int) -> None:
+        for tid in range(1, threads):
+            if self._state[8 * (8 + tid)]:
+                try:
+                    self._wakers[tid].release()
+                except RuntimeError:  # woken already: it has only not moved yet
+                    pass
+
+    def _grow(self, threads: int) -> None:
+        for tid in range(len(self._wakers), threads):
+            waker = threading.Lock()
+            waker.acquire()
+            self._wakers.append(waker)
+            thread = threading.Thread(
+                target=_live,
+                args=(
+                    self._driver.work,
+                    self.address,
+                    tid,
+                    waker,
+                    self._patience,
+                    int(self._state[0]),
+                ),
+                name=f"nnscratch-{tid}",
+                daemon=True,
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """End the workers. The next run starts new ones."""
+        with self._lock:
+            self._state[26] = 1
+            self._state[0] = (self._state[0] // 256 + 1) * 256
+            self._wake(len(self._wakers))
+            for thread in self._threads:
+                thread.join(timeout=5.0)
+            self._threads.clear()
+            del self._wakers[1:]
+            self._state[26] = 0
+
+
+def _live(work: Any, address: int, tid: int, waker: Any, patience: int, seen: int) -> None:
+    # ``seen`` was read before anything was published for this thread, or it would miss that run.
+    spins = patience
+    while True:
+        seen = work(address, tid, seen, spins)
+        if seen < 0:
+            return
+        # The timeout is a safety net for a wake-up lost to an interrupt, never the usual way.
+        spins = patience if waker.acquire(timeout=1.0) else 0
+
+
+_pool: Pool | None = None
+_creation = threading.Lock()
+
+
+def pool() -> Pool:
+    """Return the process's pool, made on first use."""
+    global _pool
+    if _pool is None:
+        with _creation:
+            if _pool is None:
+                _pool = Pool()
+    return _pool
+
+
+def _forget() -> None:
+    """In a forked child the threads are gone, and locks may be held by nobody."""
+    global _pool, _creation
+    _pool = None
+    _creation = threading.Lock()
+
+
+@atexit.register
+def _end() -> None:
+    if _pool is not None:
+        _pool.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
