@@ -337,6 +337,8 @@ class Tensor(TensorMethods):
 
     def accumulate(self, gradient: Any, shared: Any) -> None:
         """Add a gradient to ``grad``; the tape calls this on leaves."""
+        for observer in registry.observers():
+            observer.on_gradient(self, "added")
         if self.grad is not None:
             registry.update(f.ACCUMULATE, self.grad.array, gradient)
         elif self.grad_slot is not None:
@@ -533,6 +535,8 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     >>> apply(f.RELU, Tensor(np.asarray([-1.0, 2.0])))
     tensor([0., 2.], dtype=float64)
     """
+    for observer in registry.observers():
+        observer.on_inputs(inputs)
     arrays = [item.array if isinstance(item, Tensor) else item for item in inputs]
     Y, saved = registry.forward(formula, *arrays, **options)
     result = Tensor(Y)

@@ -28,7 +28,8 @@ T = TypeVar("T")
 class Implementation(Protocol):
     """A faster way to compute a formula: same inputs, same outputs, same ``saved``.
 
-    ``refuses`` returns None if it can take these arrays, or the reason why not. ``direction`` is
+    ``refuses`` returns None if it can take these arrays, or the reason why not, and ``worthwhile``
+    whether a single call pays: that depends on sizes only, so a run repeats. ``direction`` is
     "forward", "backward" or "update"; for "backward" the inputs are ``(dY, *saved)``.
     """
 
@@ -85,6 +86,15 @@ class Observer:
 
     def on_create(self, array: Any, what: str) -> None:
         """Called when an array is made from Python values inside the observed code."""
+
+    def on_inputs(self, inputs: tuple[Any, ...]) -> None:
+        """Called with the tensors, arrays and numbers that a formula is about to be applied to."""
+
+    def on_module(self, module: Any) -> None:
+        """Called when a module is called."""
+
+    def on_gradient(self, tensor: Any, what: str) -> None:
+        """Called when the gradient of a leaf is "cleared", or before it is "added" to."""
 
     def on_host(self, produce: Callable[[], Any]) -> Any:
         """Called for Python work that must happen at every step; returns what it produced."""
@@ -187,9 +197,11 @@ def _choose(
     for candidate in candidates:
         refusal = candidate.refuses(direction, inputs, options)
         if refusal is None:
-            return candidate
+            if _mode == "require" or candidate.worthwhile(direction, inputs):
+                return candidate
+            continue
         refusals.append(f"{candidate.name}: {refusal}")
-    if _mode == "require":
+    if _mode == "require" and refusals:
         raise KernelRefused(
             f"NNSCRATCH_KERNELS=require, but no kernel takes the {direction} of {formula.name}: "
             + "; ".join(refusals)
@@ -278,6 +290,11 @@ def _check_devices(formula: Formula, inputs: tuple[Any, ...]) -> None:
         names = tuple(f"{names[0]}[{index}]" for index in range(len(inputs)))
     same_device(formula.name, **dict(zip(names, inputs, strict=False)))
     array_namespace(*inputs)
+
+
+def observers() -> tuple[Observer, ...]:
+    """Return who watches this thread; mostly nobody."""
+    return _local.observers
 
 
 def notify_read(array: Any, what: str) -> None:

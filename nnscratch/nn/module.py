@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 from nnscratch.array import as_device, dtype_name, is_floating, move
 from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import CheckpointError, DTypeError, NNScratchError
+from nnscratch.formulas import registry
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensor import Tensor, as_tensor
 
@@ -48,6 +49,8 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the hooks and ``forward``; an error that leaves here knows its layer's path."""
         try:
+            for observer in registry.observers():
+                observer.on_module(self)
             for hook in self._pre_hooks:
                 changed = hook(self, inputs)
                 if changed is not None:
@@ -329,6 +332,8 @@ class Module:
 
 def clear_gradient(parameter: Tensor, set_to_none: bool) -> None:
     """Forget a gradient, or set it to 0."""
+    for observer in registry.observers():
+        observer.on_gradient(parameter, "cleared")
     if set_to_none:
         parameter.grad = None
     elif parameter.grad is not None:
