@@ -1,6 +1,7 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
 .PHONY: help demo test lint format types imports test-gpu clean
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help:
