@@ -40,6 +40,9 @@ class Implementation(Protocol):
     ) -> str | None:
         """Return the reason for which it cannot take the arrays, or None."""
 
+    def worthwhile(self, direction: str, inputs: tuple[Any, ...]) -> bool:
+        """Say by their sizes alone whether taking the arrays is quicker than the reference."""
+
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute what the formula's forward computes."""
 

@@ -20,6 +20,18 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
+class _Structure:
+    """Counts every change of a module's parameters, children or mode, in all modules together.
+
+    Whoever keeps something that depends on them (a compiled plan) looks at this one number first.
+    """
+
+    changes = 0
+
+
+structure = _Structure()
+
+
 class Module:
     """The base of all layers and models: assign parameters and modules as attributes.
 
@@ -82,6 +94,8 @@ class Module:
             raise AttributeError(
                 f"call super().__init__() in {type(self).__name__}.__init__ before assigning {name}"
             )
+        if isinstance(value, (Tensor, Module)) or name in self._parameters or name in self._modules:
+            structure.changes += 1
         for kind in ("_parameters", "_buffers", "_modules"):
             if kind != "_buffers" or not isinstance(value, Tensor) or isinstance(value, Parameter):
                 tables[kind].pop(name, None)
@@ -104,6 +118,7 @@ class Module:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
+        structure.changes += 1
         for kind in ("_parameters", "_buffers", "_modules"):
             if name in self.__dict__[kind]:
                 del self.__dict__[kind][name]
@@ -115,6 +130,7 @@ class Module:
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Register a parameter under a name; None reserves the name for none."""
+        structure.changes += 1
         self._parameters[name] = parameter
 
     def register_buffer(self, name: str, buffer: Tensor | None) -> None:
@@ -123,6 +139,7 @@ class Module:
 
     def add_module(self, name: str, module: Module) -> None:
         """Register a module under a name."""
+        structure.changes += 1
         self._modules[name] = module
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
@@ -199,6 +216,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Go to training mode (dropout drops), here and in all modules inside."""
+        structure.changes += 1
         for module in self.modules():
             module.__dict__["training"] = mode
         return self
