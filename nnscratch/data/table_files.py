@@ -32,7 +32,9 @@ def read_table(
 
     Which of the two it is shows in the file itself. In a CSV file a column is numeric if every
     value is a number, boolean if every value is true or false, and otherwise categorical (text);
-    a Parquet file says what its columns are.
+    a Parquet file says what its columns are. Do not read a Parquet file from a source that you do
+    not trust: polars believes the sizes that its pages claim, and ends the whole process when the
+    memory for them is not there. CSV files have no such sizes.
 
     Args:
         path: the file.
