@@ -669,3 +669,13 @@ def made_on(device: Any) -> Any:
         return namespace_on("cpu" if device is None else device)
     except TypeError as error:
         raise ConfigurationError(f"expected a device such as 'cpu' or 'cuda', got {device!r}") from error
+
+
+def clear_gradient(parameter: Tensor, set_to_none: bool) -> None:
+    """Forget a gradient, or set it to 0."""
+    for observer in registry.observers():
+        observer.on_gradient(parameter, "cleared")
+    if set_to_none:
+        parameter.grad = None
+    elif parameter.grad is not None:
+        parameter.grad.zero_()

@@ -10,7 +10,7 @@ from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import CheckpointError, DTypeError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensor import Tensor, as_tensor, clear_gradient
 
 
 class IncompatibleKeys(NamedTuple):
@@ -346,13 +346,3 @@ class Module:
             text = repr(child).replace("\n", "\n  ")
             lines.append(f"  ({name}): {text}")
         return "\n".join([*lines, ")"])
-
-
-def clear_gradient(parameter: Tensor, set_to_none: bool) -> None:
-    """Forget a gradient, or set it to 0."""
-    for observer in registry.observers():
-        observer.on_gradient(parameter, "cleared")
-    if set_to_none:
-        parameter.grad = None
-    elif parameter.grad is not None:
-        parameter.grad.zero_()

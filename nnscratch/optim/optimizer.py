@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 from nnscratch.array import dtype_name, to_numpy
 from nnscratch.errors import CheckpointError, ConfigurationError
 from nnscratch.formulas import Formula, registry
-from nnscratch.nn.module import clear_gradient
 from nnscratch.optim.flat import FlatParameters, Run
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensor import Tensor, as_tensor, clear_gradient
 
 
 class Optimizer:

@@ -1,1 +1,5 @@
-"""A step recorded once, then replayed."""
+"""Compiled steps: the same formulas, recorded once and replayed without allocation or dispatch."""
+
+from nnscratch.plan.compiled import Compiled, compile
+
+__all__ = ["Compiled", "compile"]

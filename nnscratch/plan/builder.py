@@ -1,0 +1,300 @@
+"""From a recording to a plan: every recorded call becomes kernel instructions, or stays Python.
+
+A kernel that can be planned has a method ``lower(builder, direction, inputs, options, needs)``. It
+takes planned arrays, asks the builder for the arrays that it writes, emits instructions, and
+returns what the call returns. A call without such a kernel replays its reference on the planned
+arrays, which is slower but never different.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnscratch import formulas as f
+from nnscratch.array import array_namespace
+from nnscratch.formulas import registry
+from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.plan.recorder import Recording, Step, Value
+from nnscratch.plan.table import Memory, Table
+
+Piece = tuple[str, Any]
+
+
+class Builder:
+    """Turns steps into pieces: ("native", (first, last instruction)) or ("python", function)."""
+
+    def __init__(self, recording: Recording, arguments: list[Any], kept: set[Value]) -> None:
+        """Plan the memory; ``kept`` are the values that outlive the step."""
+        self.recording = recording
+        self.memory = Memory()
+        self.table = Table(arguments)
+        self.pieces: list[Piece] = []
+        self.produced: list[Any] = [event.produced for event in recording.events]
+        self._arrays: dict[Value, Any] = {}
+        self._last_use = self._lifetimes(kept)
+        self._destinations = self._find_destinations(kept)
+        self._step: Step | None = None
+        self._scratch: list[Any] = []
+
+    # What a kernel's lowering calls.
+
+    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the planned array for output number ``position`` of the call being lowered."""
+        assert self._step is not None
+        value = self._step.outputs[position]
+        if isinstance(value, Value) and value in self._arrays:
+            bound = self._arrays[value]
+            if bound.shape == tuple(shape) and bound.dtype == np.dtype(dtype):
+                return bound
+        return self.empty(shape, dtype)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return a planned array for something the call saves or needs for itself."""
+        array = self.memory.empty(tuple(shape), dtype)
+        self._scratch.append(array)
+        return array
+
+    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
+        """Add one kernel instruction."""
+        first = len(self.table.code)
+        self.table.emit(kernel, a, s, flags)
+        if self.pieces and self.pieces[-1][0] == "native":
+            self.pieces[-1] = ("native", (self.pieces[-1][1][0], first + 1))
+        else:
+            self.pieces.append(("native", (first, first + 1)))
+
+    # Building.
+
+    def build(self, steps: list[Step]) -> None:
+        """Lower every step in order."""
+        for index, step in enumerate(steps):
+            self._step, self._scratch = step, []
+            self._build_one(step)
+            self._settle(index, step)
+
+    def array_of(self, value: Value) -> Any:
+        """Return the planned array of a value."""
+        if value.kind != "made":
+            return value.array
+        return self._arrays[value]
+
+    def _lifetimes(self, kept: set[Value]) -> dict[Value, int]:
+        last: dict[Value, int] = {}
+        for index, step in enumerate(self.recording.steps):
+            for value in step.values():
+                last[value.root()] = index
+        for value in kept:
+            last[value.root()] = len(self.recording.steps)
+        return last
+
+    def _find_destinations(self, kept: set[Value]) -> dict[Value, Any]:
+        """Find results that are only computed to be copied to an array outside of the step.
+
+        Such a result (a weight's gradient, on its way to its place in the flat buffer) is written
+        there at once.
+        """
+        made_at: dict[Value, int] = {}
+        for index, step in enumerate(self.recording.steps):
+            if step.direction == "update" and step.formula is f.COPY_INTO:
+                target, source = step.inputs
+                start = made_at.get(source)
+                if (
+                    start is not None
+                    and source not in kept
+                    and target.kind == "outside"
+                    and source.shape == target.shape
+                    and source.dtype == target.dtype
+                    and target.array.flags.c_contiguous
+                    and not self._touched(target, start, index)
+                    and source not in self._arrays
+                ):
+                    self._arrays[source] = target.array
+            for value in step.outputs:
+                if isinstance(value, Value) and value.kind == "made" and value.alias is None:
+                    made_at.setdefault(value, index)
+        return dict(self._arrays)
+
+    def _touched(self, target: Value, start: int, stop: int) -> bool:
+        return any(
+            value.kind == "outside" and np.may_share_memory(value.array, target.array)
+            for step in self.recording.steps[start:stop]
+            for value in step.values()
+        )
+
+    def _build_one(self, step: Step) -> None:
+        if step.formula is f.COPY_INTO and step.direction == "update":
+            target, source = step.inputs
+            if self._destinations.get(source) is target.array:
+                return
+        if self._all_known(step):
+            return
+        inputs = tuple(self._planned(item) for item in step.inputs)
+        if step.direction != "update" and self._is_view(step):
+            self._bind(step, *self._compute(step, inputs))
+            return
+        chosen = registry.plannable(step.formula, step.direction, inputs, step.options)
+        if chosen is None:
+            self._python(step, inputs)
+        else:
+            outputs, saved = chosen.lower(self, step.direction, inputs, step.options, step.needs)
+            self._bind(step, outputs, saved)
+
+    def _planned(self, item: Any) -> Any:
+        return self.array_of(item) if isinstance(item, Value) else item
+
+    def _all_known(self, step: Step) -> bool:
+        """Say whether a call made nothing new, like the backward of an addition."""
+        if step.direction == "update":
+            return False
+        inputs = {value for value in step.inputs if isinstance(value, Value)}
+        saved = step.saved if isinstance(step.saved, tuple) and step.direction == "forward" else ()
+        results = [v for v in (*step.outputs, *saved) if isinstance(v, Value)]
+        return all(value in inputs for value in results)
+
+    def _is_view(self, step: Step) -> bool:
+        return all(
+            value.alias is not None or value in step.inputs
+            for value in step.outputs
+            if isinstance(value, Value)
+        )
+
+    def _compute(self, step: Step, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            if step.direction == "forward":
+                Y, saved = step.formula.forward(*inputs, **step.options)
+                return (Y,), saved
+            assert step.formula.backward is not None
+            saved = type(step.saved)(*inputs[1:])
+            return tuple(step.formula.backward(inputs[0], saved, step.needs)), saved
+
+    def _bind(self, step: Step, outputs: Any, saved: Any) -> None:
+        pairs = list(zip(step.outputs, outputs, strict=True))
+        if step.direction == "forward" and isinstance(step.saved, tuple):
+            pairs += list(zip(step.saved, saved, strict=True))
+        for value, array in pairs:
+            if not isinstance(value, Value) or value.kind != "made" or array is None:
+                continue
+            if value not in self._arrays:
+                self._arrays[value] = array
+            elif self._arrays[value] is not array and value in step.outputs:
+                self._copy(self._arrays[value], array)
+
+    def _copy(self, target: Any, source: Any) -> None:
+        chosen = registry.plannable(f.COPY_INTO, "update", (target, source), {})
+        if chosen is not None:
+            chosen.lower(self, "update", (target, source), {}, ())
+        else:
+            self.pieces.append(("python", lambda: _write(target, source)))
+
+    def _python(self, step: Step, inputs: tuple[Any, ...]) -> None:
+        """Replay the reference, writing what it returns into planned arrays."""
+        xp_arrays = [item for item in inputs if hasattr(item, "dtype")]
+        xp = array_namespace(*xp_arrays) if xp_arrays else None
+        fixed, live = _split_live(step.options)
+        if step.direction == "update":
+            names = step.formula.inputs
+            targets = [inputs[names.index(name)] for name in step.formula.updates
+                       if names.index(name) < len(inputs)]  # fmt: skip
+            update = registry.chosen(step.formula, "update", inputs, step.options)
+
+            def change() -> None:
+                options = {**fixed, **self._values(live)}
+                if update is not None:
+                    update.update(*inputs, **options)
+                    return
+                for target, result in zip(
+                    targets, step.formula.forward(*inputs, **options), strict=False
+                ):
+                    if target is not None:
+                        target[...] = result
+
+            self.pieces.append(("python", change))
+            return
+        places: list[tuple[int, bool, Any]] = []
+
+        def place(position: int, is_saved: bool, value: Any) -> None:
+            if not isinstance(value, Value) or value.kind != "made" or value in step.inputs:
+                return
+            if any(existing[2] is value for existing in made):
+                return
+            made.append((position, is_saved, value))
+
+        made: list[tuple[int, bool, Any]] = []
+        for position, value in enumerate(step.outputs):
+            place(position, False, value)
+        if step.direction == "forward" and isinstance(step.saved, tuple):
+            for position, value in enumerate(step.saved):
+                place(position, True, value)
+        for position, is_saved, value in made:
+            if value not in self._arrays:
+                if xp is None or isinstance(xp_arrays[0], np.ndarray):
+                    self._arrays[value] = self.empty(value.shape, value.dtype)
+                else:
+                    self._arrays[value] = xp.empty(value.shape, dtype=getattr(xp, value.dtype))
+            places.append((position, is_saved, self._arrays[value]))
+        compute = self._callable(step, inputs)
+
+        def replay() -> None:
+            outputs, saved = compute({**fixed, **self._values(live)})
+            for position, is_saved, target in places:
+                _write(target, saved[position] if is_saved else outputs[position])
+
+        self.pieces.append(("python", replay))
+
+    def _callable(self, step: Step, inputs: tuple[Any, ...]) -> Callable[[dict[str, Any]], Any]:
+        chosen = registry.chosen(step.formula, step.direction, inputs, step.options)
+        if step.direction == "forward":
+            forward = step.formula.forward if chosen is None else chosen.forward
+
+            def run_forward(options: dict[str, Any]) -> Any:
+                Y, saved = forward(*inputs, **options)
+                return (Y,), saved
+
+            return run_forward
+        backward = step.formula.backward if chosen is None else chosen.backward
+        assert backward is not None
+        saved = type(step.saved)(*inputs[1:])
+        needs = step.needs
+        return lambda options: (backward(inputs[0], saved, needs), None)
+
+    def _values(self, live: dict[str, Any]) -> dict[str, Any]:
+        return {name: self.produced[item.event][item.key] for name, item in live.items()}
+
+    def _settle(self, index: int, step: Step) -> None:
+        """Give back the memory of what no later step needs."""
+        owned = {
+            array.ctypes.data
+            for value, array in self._arrays.items()
+            if isinstance(array, np.ndarray) and self._last_use.get(value.root(), -1) > index
+        }
+        for array in self._scratch:
+            if array.ctypes.data not in owned and not self._held(array, index):
+                self.memory.release(array)
+        for value in step.values():
+            root = value.root()
+            if root.kind == "made" and self._last_use[root] == index and root in self._arrays:
+                array = self._arrays[root]
+                if isinstance(array, np.ndarray):
+                    self.memory.release(array)
+
+    def _held(self, array: Any, index: int) -> bool:
+        return any(
+            isinstance(other, np.ndarray)
+            and np.may_share_memory(other, array)
+            and self._last_use.get(value.root(), -1) > index
+            for value, other in self._arrays.items()
+        )
+
+
+def _write(target: Any, value: Any) -> None:
+    target[...] = value
+
+
+def _split_live(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    live = {k: v for k, v in options.items() if isinstance(v, (LiveFloat, LiveInt))}
+    return {k: v for k, v in options.items() if k not in live}, live

@@ -1,0 +1,182 @@
+"""``nnscratch.compile``: run a step once, then replay it."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import is_array
+from nnscratch.errors import ConfigurationError
+from nnscratch.formulas import registry
+from nnscratch.plan.plan import Plan
+from nnscratch.plan.recorder import Recorder
+from nnscratch.tape import is_grad_enabled
+from nnscratch.tensor import Tensor
+
+# A step that needs more plans than this changes all the time, and recording costs more than it saves.
+MOST_PLANS = 16
+
+
+class Compiled:
+    """A step that replays what it recorded; ``compile`` makes it.
+
+    Attributes:
+        function: the eager step.
+        plans: the plans made so far.
+    """
+
+    def __init__(self, function: Callable[..., Any], on_unsupported: str) -> None:
+        """Wrap a function; nothing is recorded before it is first called."""
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.plans: list[Plan] = []
+        self._strict = on_unsupported == "raise"
+        self._by_key: dict[Any, list[Plan]] = {}
+        self._waiting: dict[Any, tuple[Recorder, Any, list[Any]]] = {}
+        self._lock = threading.RLock()
+        self._eager = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Replay the step on these arguments, or run it eagerly and record it.
+
+        Raises:
+            PlanError: if the step does something that a replay could not repeat.
+        """
+        if self._eager or registry.observers():
+            return self.function(*args, **kwargs)
+        arrays: list[Any] = []
+        key = [is_grad_enabled()]
+        for item in args:
+            key.append(_key(item, arrays))
+        for name in kwargs:
+            key.append((name, _key(kwargs[name], arrays)))
+        signature = tuple(key)
+        with self._lock:
+            for plan in self._by_key.get(signature, ()):
+                if plan.fits(arrays):
+                    return plan.replay(arrays)
+            plan_now = self._finish_waiting(signature, arrays)
+            if plan_now is not None:
+                return plan_now.replay(arrays)
+            return self._record(signature, args, kwargs)
+
+    def _finish_waiting(self, signature: Any, arrays: list[Any]) -> Plan | None:
+        """Build the plan of a step recorded before, now that it is called a second time."""
+        waiting = self._waiting.pop(signature, None)
+        if waiting is None:
+            return None
+        plan = Plan(*waiting)
+        self._by_key.setdefault(signature, []).insert(0, plan)
+        self.plans.append(plan)
+        return plan if plan.fits(arrays) else None
+
+    def _record(self, signature: Any, args: Any, kwargs: Any) -> Any:
+        if len(self.plans) >= MOST_PLANS:
+            warnings.warn(
+                f"the compiled step {_name(self.function)} was recorded {MOST_PLANS} times because "
+                "shapes, parameters or modes kept changing; it runs eagerly from now on",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            self._eager = True
+            return self.function(*args, **kwargs)
+        arrays: list[Any] = []
+        args = tuple(_own(item, arrays) for item in args)
+        kwargs = {name: _own(item, arrays) for name, item in kwargs.items()}
+        recorder = Recorder(arrays, strict=self._strict)
+        with registry.observing(recorder):
+            result = self.function(*args, **kwargs)
+        if recorder.refusal is not None:
+            warnings.warn(
+                f"{_name(self.function)} runs eagerly: {recorder.refusal}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            self._eager = True
+        else:
+            self._waiting[signature] = (recorder, result, arrays)
+        return result
+
+
+def compile(  # noqa: A001
+    function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise"
+) -> Any:
+    """Return a step that is recorded on its first call and replayed on all later ones.
+
+    The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
+    clipping, ``optimizer.step()``, ``scheduler.step()``; for inference a forward. Tensors and
+    arrays that change from call to call are its arguments. Other shapes, dtypes, training or
+    evaluation mode, or replaced parameters get a plan of their own. Python numbers inside the step
+    are constants of the plan, except an optimizer's and scheduler's hyper-parameters and random
+    counters, which are read at every replay. The tensors it returns have no graph.
+
+    Args:
+        function: the step, or a module. Without it, ``compile`` returns a decorator.
+        on_unsupported: what to do about a step that a replay could not repeat (it reads a value
+            out of a tensor, say): "raise" a ``PlanError``, or run it "eager" with one warning.
+
+    Raises:
+        ConfigurationError: if ``on_unsupported`` is neither.
+
+    >>> import nnscratch
+    >>> double = compile(lambda x: x * 2)
+    >>> [double(nnscratch.tensor([float(n)])).item() for n in range(3)]
+    [0.0, 2.0, 4.0]
+    """
+    if on_unsupported not in ("raise", "eager"):
+        raise ConfigurationError(
+            f"on_unsupported must be 'raise' or 'eager', got {on_unsupported!r}"
+        )
+    if function is None:
+        return lambda later: Compiled(later, on_unsupported)
+    return Compiled(function, on_unsupported)
+
+
+def _key(item: Any, arrays: list[Any]) -> Any:
+    """Return what a plan depends on of an argument, and collect its array."""
+    if isinstance(item, Tensor):
+        arrays.append(item.array)
+        # A leaf that asks for a gradient is written to, so the plan is for that very tensor.
+        return id(item) if item.requires_grad else (item.array.shape, item.array.dtype)
+    if isinstance(item, (list, tuple)):
+        return tuple(_key(part, arrays) for part in item)
+    if isinstance(item, dict):
+        return tuple((name, _key(part, arrays)) for name, part in item.items())
+    if is_array(item):
+        item = np.asarray(item)
+        arrays.append(item)
+        return (item.shape, item.dtype)
+    try:
+        hash(item)
+    except TypeError:
+        raise ConfigurationError(
+            f"a compiled step takes tensors, arrays, and plain values, got {type(item).__name__}"
+        ) from None
+    return (type(item), item)
+
+
+def _own(item: Any, arrays: list[Any]) -> Any:
+    """Return an argument as a tensor with memory of its own, which no caller will change."""
+    if isinstance(item, Tensor) and item.requires_grad:
+        arrays.append(item.array)
+        return item
+    if isinstance(item, (list, tuple)):
+        parts = [_own(part, arrays) for part in item]
+        return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
+    if isinstance(item, dict):
+        return {name: _own(part, arrays) for name, part in item.items()}
+    if isinstance(item, Tensor) or is_array(item):
+        array = item.array if isinstance(item, Tensor) else np.asarray(item)
+        array = array.copy() if not isinstance(array, np.ndarray) else np.array(array, order="C")
+        arrays.append(array)
+        return Tensor(array)
+    return item
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)

@@ -1,0 +1,237 @@
+"""A plan: one recorded step, replayed on preallocated arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import array_namespace
+from nnscratch.errors import PlanError
+from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.nn.module import Module, structure
+from nnscratch.plan.builder import Builder
+from nnscratch.plan.fuse import fuse
+from nnscratch.plan.recorder import Recorder, Recording, Value
+from nnscratch.tensor import Tensor
+
+
+class Plan:
+    """A recorded step, bound to the arrays it read and wrote.
+
+    Attributes:
+        native: how many of its instructions run in kernels.
+        python: how many replay their reference in Python.
+        planned_bytes: memory of the intermediate arrays.
+    """
+
+    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any]) -> None:
+        """Build the plan of a recording whose step returned ``result``."""
+        recording = recorder.recording
+        self._recording = recording
+        self._template = _describe(result, recorder)
+        self._gradients = _final_gradients(recorder)
+        kept = {value for value in _values_in(self._template) if value.kind == "made"}
+        kept |= {value for _, value in self._gradients if value is not None}
+        builder = Builder(recording, arguments, kept)
+        builder.build(fuse(recording, kept))
+        self._builder = builder
+        self._arguments = [_Argument(array) for array in arguments]
+        self._copies_arguments = any(kind == "python" for kind, _ in builder.pieces)
+        self._moving = builder.table.moving
+        self.native = len(builder.table.code)
+        self.python = sum(kind == "python" for kind, _ in builder.pieces)
+        self.planned_bytes = builder.memory.allocated
+        self._program = _Program(builder)
+        self._guards = [(t, t.array, t.requires_grad) for t in recording.tensors.values()]
+        self._modules = [(module, _module_state(module)) for module in recording.modules.values()]
+        self._structure = structure.changes
+        self._initial = [
+            (tensor, recording.had_gradient[key], tensor.grad.array if tensor.grad else None)
+            for key, tensor in recording.added.items()
+            if key in recording.had_gradient
+        ]
+        self._cleared = [
+            tensor for key, tensor in recording.cleared.items() if key not in recording.added
+        ]
+
+    def fits(self, arrays: list[Any]) -> bool:
+        """Say whether everything that the plan was recorded with is still as it was."""
+        for argument, array in zip(self._arguments, arrays, strict=True):
+            if array.shape != argument.shape or array.dtype != argument.dtype:
+                return False
+        for tensor, array, requires_grad in self._guards:
+            if tensor.array is not array or tensor.requires_grad is not requires_grad:
+                return False
+        for tensor, had, array in self._initial:
+            if (tensor.grad is not None) is not had or (had and tensor.grad.array is not array):
+                return False
+        if structure.changes != self._structure:
+            for module, state in self._modules:
+                if _module_state(module) != state:
+                    return False
+            self._structure = structure.changes
+        return True
+
+    def replay(self, arrays: list[Any]) -> Any:
+        """Run the step on new arguments and return what it returns."""
+        events = self._recording.events
+        if events:
+            produced = self._builder.produced
+            for index, event in enumerate(events):
+                value = event.produce()
+                if not _same_constants(value, event.produced):
+                    raise PlanError(
+                        "an option that a plan keeps as a constant was changed between two steps: "
+                        f"{event.produced!r} became {value!r}. Compile the step again"
+                    )
+                produced[index] = value
+        self._program.run(self._place_arguments(arrays), self._builder.produced)
+        for tensor in self._cleared:
+            tensor.grad = None
+        for tensor, value in self._gradients:
+            if value is not None:
+                tensor.grad = Tensor(_copy(self._builder.array_of(value)))
+            elif tensor.grad is None:
+                tensor.grad = Tensor(tensor.grad_slot)
+        return _rebuild(self._template, self._builder, arrays)
+
+    def _place_arguments(self, arrays: list[Any]) -> list[Any]:
+        if not self._copies_arguments:
+            return [
+                array if array.flags.c_contiguous else np.ascontiguousarray(array)
+                for array in arrays
+            ]
+        for argument, array in zip(self._arguments, arrays, strict=True):
+            if argument.array is not array:
+                argument.array[...] = array
+        return [argument.array for argument in self._arguments]
+
+
+class _Argument:
+    """An argument's form, and the array that it had while recording."""
+
+    __slots__ = ("array", "dtype", "shape")
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+
+class _Program:
+    """The pieces of a plan, bound to addresses."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._table = table = builder.table
+        self._calls: list[Callable[[], None]] = []
+        self.words = np.asarray(table.words, dtype=np.int64)
+        self.scalars = np.asarray(table.scalars, dtype=np.float64)
+        self._moving = list(table.moving)
+        self._live = [
+            (self.words if which == "words" else self.scalars, place, event, key)
+            for which, place, event, key in table.live
+        ]
+        if table.code:
+            from nnscratch.kernels.cpu import program
+
+            native = program(table.code, self.words, self.scalars)
+        for kind, content in builder.pieces:
+            if kind == "native":
+                self._calls.append(native.part(*content))
+            else:
+                self._calls.append(content)
+
+    def run(self, arguments: list[Any], produced: list[Any]) -> None:
+        """Fill in what changed and run every piece."""
+        if self._moving:
+            addresses = [array.ctypes.data for array in arguments]
+            words = self.words
+            for place, position, offset in self._moving:
+                words[place] = addresses[position] + offset
+        for array, place, event, key in self._live:
+            number = produced[event][key]
+            array[place] = number - 2**64 if number >= 2**63 else number
+        for call in self._calls:
+            call()
+
+
+def _module_state(module: Module) -> tuple[Any, ...]:
+    tables = module.__dict__
+    return (
+        tables["training"],
+        tuple(map(id, tables["_parameters"].values())),
+        tuple(map(id, tables["_modules"].values())),
+    )
+
+
+def _same_constants(new: Any, old: Any) -> bool:
+    if isinstance(old, dict):
+        return isinstance(new, dict) and all(
+            _live_number(old[key]) or new.get(key) == old[key] for key in old
+        )
+    if isinstance(old, tuple):
+        return all(_live_number(a) or a == b for a, b in zip(old, new, strict=True))
+    return True
+
+
+def _live_number(value: Any) -> bool:
+    return isinstance(value, (int, float, LiveFloat, LiveInt)) and not isinstance(value, bool)
+
+
+def _final_gradients(recorder: Recorder) -> list[tuple[Tensor, Value | None]]:
+    """Return for each leaf with a gradient the value to copy it from, None if it has its slot."""
+    found: list[tuple[Tensor, Value | None]] = []
+    for tensor in recorder.recording.added.values():
+        if tensor.grad is None:
+            continue
+        in_slot = tensor.grad_slot is not None and tensor.grad.array is tensor.grad_slot
+        in_place = recorder.recording.had_gradient.get(id(tensor), False)
+        found.append((tensor, None if in_slot or in_place else recorder.value_of(tensor.grad.array)))
+    return found
+
+
+def _describe(result: Any, recorder: Recorder) -> Any:
+    """Return what the step returned with a value in the place of each tensor."""
+    if isinstance(result, Tensor):
+        return recorder.value_of(result.array)
+    if isinstance(result, dict):
+        return {key: _describe(item, recorder) for key, item in result.items()}
+    if isinstance(result, (list, tuple)):
+        items = [_describe(item, recorder) for item in result]
+        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+    return result
+
+
+def _values_in(template: Any) -> list[Value]:
+    if isinstance(template, Value):
+        return [template]
+    if isinstance(template, dict):
+        return [value for item in template.values() for value in _values_in(item)]
+    if isinstance(template, (list, tuple)):
+        return [value for item in template for value in _values_in(item)]
+    return []
+
+
+def _rebuild(template: Any, builder: Builder, arrays: list[Any]) -> Any:
+    if isinstance(template, Value):
+        if template.kind == "argument":
+            return Tensor(arrays[template.position])
+        array = builder.array_of(template)
+        # What the caller keeps must not change at the next replay; what was there before the step
+        # (a parameter, say) is the caller's own.
+        return Tensor(array if template.kind == "outside" else _copy(array))
+    if isinstance(template, dict):
+        return {key: _rebuild(item, builder, arrays) for key, item in template.items()}
+    if isinstance(template, (list, tuple)):
+        items = [_rebuild(item, builder, arrays) for item in template]
+        return type(template)(*items) if hasattr(template, "_fields") else type(template)(items)
+    return template
+
+
+def _copy(array: Any) -> Any:
+    if isinstance(array, np.ndarray):
+        return array.copy()
+    return array_namespace(array).asarray(array, copy=True)
+
+
+__all__ = ["Plan", "Recording"]
