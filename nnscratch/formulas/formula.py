@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
 
@@ -39,6 +41,9 @@ class Formula:
         analytic: whether the forward accepts complex numbers and is complex-differentiable, so
             that the complex-step method can check it.
         updates: names of the inputs that the outputs replace, for formulas that update state.
+        aliases: whether the output may share memory with an input, or a gradient with ``dY``
+            (views, and sums whose gradient is ``dY`` itself); never write into one of these.
+        variadic: whether it takes any number of arrays; ``inputs`` then names them all at once.
         inputs: names of the array inputs, in order.
         options: names of the options.
     """
@@ -53,6 +58,8 @@ class Formula:
     kinks: tuple[float, ...] | str = ()
     analytic: bool = False
     updates: tuple[str, ...] = ()
+    aliases: bool = False
+    variadic: bool = False
     inputs: tuple[str, ...] = field(default=())
     options: tuple[str, ...] = field(default=())
     differentiable: tuple[bool, ...] = field(default=())
@@ -67,6 +74,7 @@ class Formula:
 
 
 FORMULAS: dict[str, Formula] = {}
+_quietly: Callable[[Forward], Forward] = np.errstate(all="ignore")
 
 
 def formula(
@@ -80,10 +88,12 @@ def formula(
     kinks: tuple[float, ...] | str = (),
     analytic: bool = False,
     updates: tuple[str, ...] = (),
+    aliases: bool = False,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
-    The name is that of the forward without ``_forward`` or ``_update``.
+    The name is that of the forward without ``_forward`` or ``_update``. Both functions compute by
+    IEEE 754: an overflow is an infinity and 0/0 is NaN, and neither makes NumPy warn.
 
     Raises:
         ValueError: if the name is taken, or gradients and backward do not belong together.
@@ -104,8 +114,8 @@ def formula(
         raise ValueError(f"there is a formula {name} already")
     made = Formula(
         name=name,
-        forward=forward,
-        backward=backward,
+        forward=_quietly(forward),
+        backward=None if backward is None else _quietly(backward),
         equation=equation,
         gradients=gradients,
         shapes=shapes,
@@ -113,6 +123,8 @@ def formula(
         kinks=kinks,
         analytic=analytic,
         updates=updates,
+        aliases=aliases,
+        variadic=bool(variadic),
         inputs=inputs or variadic,
         options=options,
         differentiable=tuple(key in gradients for key in inputs or variadic),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
+from nnscratch.formulas.checks import need_floats
 from nnscratch.formulas.formula import formula
 
 
@@ -29,7 +30,13 @@ def linear_forward(X: Any, W: Any, b: Any = None) -> tuple[Any, LinearSaved]:
 
     Raises:
         ShapeError: if the last dimension of X is not I, or b has not O entries.
+        DTypeError: if one of them holds integers, or the dtypes differ.
+
+    >>> import numpy as np
+    >>> linear_forward(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([0.5]))[0]
+    array([[11.5]])
     """
+    need_floats("linear", X=X, W=W, b=b)
     _check_shapes(X, W, b)
     xp = array_namespace(X, W, b)
     Z = X @ xp.permute_dims(W, (1, 0))

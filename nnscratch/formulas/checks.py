@@ -1,0 +1,145 @@
+"""What formulas ask of their inputs, and the few lines of array code that several of them share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nnscratch.array.dtypes import FLOATS, dtype_name
+from nnscratch.errors import DTypeError, ShapeError
+from nnscratch.formulas.live import LiveFloat, LiveInt
+
+_INEXACT = (*FLOATS, "complex64", "complex128")
+
+
+class NothingSaved(NamedTuple):
+    """For a formula whose backward needs nothing but ``dY``, or that has none."""
+
+
+NOTHING = NothingSaved()
+
+
+def plain(value: Any) -> Any:
+    """Return a live number as the plain number that it is now; anything else as it came.
+
+    NumPy takes a subclass of float for a float64 and would promote a float32 array.
+
+    >>> type(plain(LiveFloat(0.5, 0, "lr")))
+    <class 'float'>
+    """
+    if isinstance(value, LiveFloat):
+        return float(value)
+    if isinstance(value, LiveInt):
+        return int(value)
+    return value
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of an array, () of a Python number."""
+    return tuple(getattr(value, "shape", ()))
+
+
+def need_floats(where: str, **arrays: Any) -> None:
+    """Check that every array holds floating-point numbers and that all are of one dtype.
+
+    None and Python numbers are passed over; the complex-step checker may mix in complex numbers.
+
+    Raises:
+        DTypeError: naming the argument, its dtype and the mend.
+    """
+    first = first_name = None
+    for name, array in arrays.items():
+        if array is None or isinstance(array, (bool, int, float, complex)):
+            continue
+        dtype = dtype_name(array.dtype)
+        if dtype not in _INEXACT:
+            raise DTypeError(
+                f"{where}: expected floating-point numbers for {name}, got {dtype}; "
+                "convert it first with .float()"
+            )
+        if first is None:
+            first, first_name = dtype, name
+        elif dtype != first and not (dtype + first).count("complex"):
+            raise DTypeError(
+                f"{where}: {first_name} is {first} but {name} is {dtype}; "
+                f"convert one of them first, for example {name}.to({first_name}.dtype)"
+            )
+
+
+def need_axis(where: str, shape: tuple[int, ...], axis: int) -> int:
+    """Return an axis counted from the front.
+
+    Raises:
+        ShapeError: if the array has no such axis.
+    """
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(
+            f"{where}: there is no axis {axis} in an array of shape {shape}; "
+            f"expected {-len(shape)} to {len(shape) - 1}"
+        )
+    return axis % len(shape)
+
+
+def need_axes(where: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    """Return the axes that None (all), an integer or a tuple stands for, counted from the front.
+
+    Raises:
+        ShapeError: if the array has no such axis, or one is named twice.
+    """
+    if axis is None:
+        return tuple(range(len(shape)))
+    if isinstance(axis, int):
+        return (need_axis(where, shape, axis),)
+    axes = tuple(need_axis(where, shape, one) for one in axis)
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"{where}: an axis is named twice in {tuple(axis)}")
+    return axes
+
+
+def broadcast_shape(where: str, *arrays: Any) -> tuple[int, ...]:
+    """Return the shape that arrays (or shapes) broadcast to.
+
+    Raises:
+        ShapeError: if they do not.
+
+    >>> broadcast_shape("add", (3, 1), (4,))
+    (3, 4)
+    """
+    shapes = [array if isinstance(array, tuple) else shape_of(array) for array in arrays]
+    sizes: list[int] = [1] * max(len(shape) for shape in shapes)
+    for shape in shapes:
+        start = len(sizes) - len(shape)
+        for position, size in enumerate(shape, start):
+            if size == 1 or sizes[position] == size:
+                continue
+            if sizes[position] != 1:
+                raise ShapeError(
+                    f"{where}: shapes {' and '.join(map(str, shapes))} do not broadcast: "
+                    f"{sizes[position]} against {size}, counted from the last axis, "
+                    "and neither is 1"
+                )
+            sizes[position] = size
+    return tuple(sizes)
+
+
+def need_broadcast(where: str, A: Any, B: Any) -> None:
+    """Check that two operands (arrays or numbers) broadcast.
+
+    Raises:
+        ShapeError: if they do not.
+    """
+    a, b = getattr(A, "shape", ()), getattr(B, "shape", ())
+    if a != b and a and b:
+        broadcast_shape(where, tuple(a), tuple(b))
+
+
+def real(xp: Any, X: Any) -> Any:
+    """Return the real part, by which a formula chooses its branch when X is complex.
+
+    Only the complex-step checker makes complex numbers; real arrays come back as they are.
+    """
+    return xp.real(X) if xp.isdtype(X.dtype, "complex floating") else X
+
+
+def full_like_shape(xp: Any, dY: Any, shape: tuple[int, ...]) -> Any:
+    """Return dY repeated to a shape that it broadcasts to, as an array of its own."""
+    return xp.asarray(xp.broadcast_to(dY, shape), copy=True)

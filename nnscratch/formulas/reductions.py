@@ -1,0 +1,319 @@
+"""Reductions over one axis, several axes or all: sum, mean, variance, largest and smallest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nnscratch.array import array_namespace
+from nnscratch.array.dtypes import dtype_name
+from nnscratch.errors import ShapeError
+from nnscratch.formulas.checks import (
+    NOTHING,
+    NothingSaved,
+    full_like_shape,
+    need_axes,
+    need_axis,
+    need_floats,
+    plain,
+)
+from nnscratch.formulas.formula import Formula, Forward, formula
+
+Axis = int | tuple[int, ...] | None
+_SHAPES = "A (any) -> Y (A without the axes, or with 1 in their place)"
+_SOURCE = "document, section 4.2; the sum and chain rules"
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape with 1 in place of the axes."""
+    return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+
+
+class SumSaved(NamedTuple):
+    """What the backward of ``sum`` and of ``mean`` needs: the shape of A and the axes."""
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+
+
+def sum_forward(A: Any, *, axis: Axis = None, keepdims: bool = False) -> tuple[Any, SumSaved]:
+    """Compute the sum over the axes, over all of them if ``axis`` is None.
+
+    Small integers and bool are added up in int64.
+
+    Raises:
+        ShapeError: if there is no such axis.
+
+    >>> import numpy as np
+    >>> sum_forward(np.ones((2, 3)), axis=1)[0]
+    array([3., 3.])
+    """
+    axes = need_axes("sum", A.shape, axis)
+    xp = array_namespace(A)
+    if dtype_name(A.dtype) == "bool":
+        A = xp.astype(A, xp.int64)
+    return xp.sum(A, axis=axes, keepdims=keepdims), SumSaved(tuple(A.shape), axes)
+
+
+def sum_backward(dY: Any, saved: SumSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY, repeated along the axes."""
+    xp = array_namespace(dY)
+    return (full_like_shape(xp, xp.reshape(dY, _kept(*saved)), saved.shape),)
+
+
+SUM = formula(
+    sum_forward,
+    sum_backward,
+    equation=r"Y = \sum_i A_i",
+    gradients={"A": r"\frac{\partial L}{\partial Y}"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    analytic=True,
+)
+
+
+def mean_forward(A: Any, *, axis: Axis = None, keepdims: bool = False) -> tuple[Any, SumSaved]:
+    """Compute the mean over the axes, NaN if there is nothing to average.
+
+    Raises:
+        ShapeError: if there is no such axis.
+        DTypeError: if A holds integers.
+    """
+    need_floats("mean", A=A)
+    axes = need_axes("mean", A.shape, axis)
+    xp = array_namespace(A)
+    count = math.prod(A.shape[one] for one in axes)
+    return xp.sum(A, axis=axes, keepdims=keepdims) / count, SumSaved(tuple(A.shape), axes)
+
+
+def mean_backward(dY: Any, saved: SumSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY / n, repeated along the axes."""
+    shape, axes = saved
+    xp = array_namespace(dY)
+    count = math.prod(shape[one] for one in axes)
+    return (full_like_shape(xp, xp.reshape(dY / count, _kept(shape, axes)), shape),)
+
+
+MEAN = formula(
+    mean_forward,
+    mean_backward,
+    equation=r"Y = \frac{1}{n} \sum_{i=1}^n A_i",
+    gradients={"A": r"\frac{1}{n} \frac{\partial L}{\partial Y}"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    analytic=True,
+)
+
+
+class VarSaved(NamedTuple):
+    """What the backward of ``var`` needs: A minus its mean, the axes and the divisor."""
+
+    D: Any
+    axes: tuple[int, ...]
+    divisor: float
+
+
+def var_forward(
+    A: Any, *, axis: Axis = None, correction: float = 1, keepdims: bool = False
+) -> tuple[Any, VarSaved]:
+    """Compute the variance over the axes, the squares divided by n - ``correction``.
+
+    It is NaN or infinite where n is not above ``correction``.
+
+    Raises:
+        ShapeError: if there is no such axis.
+        DTypeError: if A holds integers.
+    """
+    need_floats("var", A=A)
+    axes = need_axes("var", A.shape, axis)
+    xp = array_namespace(A)
+    count = math.prod(A.shape[one] for one in axes)
+    D = A - xp.sum(A, axis=axes, keepdims=True) / count
+    divisor = max(count - plain(correction), 0)
+    return xp.sum(D * D, axis=axes, keepdims=keepdims) / divisor, VarSaved(D, axes, divisor)
+
+
+def var_backward(dY: Any, saved: VarSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY · 2 (A - mean A) / (n - correction)."""
+    D, axes, divisor = saved
+    xp = array_namespace(dY)
+    return (xp.reshape(2.0 * dY / divisor, _kept(D.shape, axes)) * D,)
+
+
+VAR = formula(
+    var_forward,
+    var_backward,
+    equation=r"Y = \frac{1}{n - c} \sum_{i=1}^n (A_i - \bar{A})^2",
+    gradients={"A": r"\frac{2}{n - c} \frac{\partial L}{\partial Y} (A - \bar{A})"},
+    shapes=_SHAPES,
+    source="document, section 4.2; the chain rule (the mean's own derivative cancels)",
+    analytic=True,
+)
+
+
+class ExtremeSaved(NamedTuple):
+    """What the backward of ``max`` and ``min`` needs; ``Y`` keeps its reduced axes."""
+
+    A: Any
+    Y: Any
+    axes: tuple[int, ...]
+    first: bool
+
+
+def _extreme(
+    name: str, A: Any, axis: Axis, keepdims: bool, pick: Callable[..., Any]
+) -> tuple[Any, ExtremeSaved]:
+    axes = need_axes(name, A.shape, axis)
+    if any(A.shape[one] == 0 for one in axes):
+        raise ShapeError(f"{name}: an array of shape {tuple(A.shape)} has no {name} over {axes}")
+    kept = pick(A, axis=axes, keepdims=True)
+    xp = array_namespace(A)
+    Y = kept if keepdims else xp.squeeze(kept, axis=axes)
+    return Y, ExtremeSaved(A, kept, axes, isinstance(axis, int))
+
+
+def max_forward(A: Any, *, axis: Axis = None, keepdims: bool = False) -> tuple[Any, ExtremeSaved]:
+    """Compute the largest value over the axes, NaN if one of them is NaN.
+
+    Raises:
+        ShapeError: if there is no such axis, or nothing along it.
+    """
+    return _extreme("max", A, axis, keepdims, array_namespace(A).max)
+
+
+def min_forward(A: Any, *, axis: Axis = None, keepdims: bool = False) -> tuple[Any, ExtremeSaved]:
+    """Compute the smallest value over the axes, NaN if one of them is NaN.
+
+    Raises:
+        ShapeError: if there is no such axis, or nothing along it.
+    """
+    return _extreme("min", A, axis, keepdims, array_namespace(A).min)
+
+
+def _extreme_backward(dY: Any, saved: ExtremeSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY where A is the largest (or smallest) value.
+
+    Among equals, the first along the axis gets it all if ``axis`` is one axis, as with PyTorch's
+    ``max(dim)``; otherwise they share it evenly, as with its ``max()`` and ``amax``.
+    """
+    A, Y, axes, first = saved
+    xp = array_namespace(dY)
+    hit = (A == Y) | (xp.isnan(A) & xp.isnan(Y))
+    dY = xp.reshape(dY, Y.shape)
+    if first:
+        # The first hit is where the number of hits up to and with it is 1.
+        hit = hit & (xp.cumulative_sum(xp.astype(hit, xp.int64), axis=axes[0]) == 1)
+    else:
+        dY = dY / xp.sum(xp.astype(hit, dY.dtype), axis=axes, keepdims=True)
+    return (xp.where(hit, dY, 0.0),)
+
+
+def _extreme_formula(forward: Forward, name: str) -> Formula:
+    return formula(
+        forward,
+        _extreme_backward,
+        equation=rf"Y = \{name}_i A_i",
+        gradients={"A": r"\frac{\partial L}{\partial Y} [A_i = Y]"},
+        shapes=_SHAPES,
+        source=_SOURCE,
+        kinks="where two values are the largest (or smallest)",
+    )
+
+
+MAX = _extreme_formula(max_forward, "max")
+MIN = _extreme_formula(min_forward, "min")
+
+
+def _arg(name: str, A: Any, axis: int | None, keepdims: bool, pick: Callable[..., Any]) -> Any:
+    if axis is not None:
+        axis = need_axis(name, A.shape, axis)
+    if (math.prod(A.shape) if axis is None else A.shape[axis]) == 0:
+        raise ShapeError(f"{name}: an array of shape {tuple(A.shape)} is empty along axis {axis}")
+    return pick(A, axis=axis, keepdims=keepdims)
+
+
+def argmax_forward(
+    A: Any, *, axis: int | None = None, keepdims: bool = False
+) -> tuple[Any, NothingSaved]:
+    """Compute the index (int64) of the first largest value along an axis, or in all of A.
+
+    Raises:
+        ShapeError: if there is no such axis, or nothing along it.
+    """
+    return _arg("argmax", A, axis, keepdims, array_namespace(A).argmax), NOTHING
+
+
+def argmin_forward(
+    A: Any, *, axis: int | None = None, keepdims: bool = False
+) -> tuple[Any, NothingSaved]:
+    """Compute the index (int64) of the first smallest value along an axis, or in all of A.
+
+    Raises:
+        ShapeError: if there is no such axis, or nothing along it.
+    """
+    return _arg("argmin", A, axis, keepdims, array_namespace(A).argmin), NOTHING
+
+
+ARGMAX = formula(
+    argmax_forward,
+    equation=r"Y = \mathrm{arg\,max}_i A_i",
+    shapes=_SHAPES,
+    source="document, section 5.2",
+)
+ARGMIN = formula(
+    argmin_forward,
+    equation=r"Y = \mathrm{arg\,min}_i A_i",
+    shapes=_SHAPES,
+    source="document, section 5.2",
+)
+
+
+class SumToSaved(NamedTuple):
+    """The shape that ``sum_to`` came from."""
+
+    shape: tuple[int, ...]
+
+
+def sum_to_forward(A: Any, *, shape: tuple[int, ...]) -> tuple[Any, SumToSaved]:
+    """Undo broadcasting: sum A over every axis along which ``shape`` was repeated.
+
+    Raises:
+        ShapeError: if an array of that shape does not broadcast to the shape of A.
+
+    >>> import numpy as np
+    >>> sum_to_forward(np.ones((2, 3)), shape=(3,))[0]
+    array([2., 2., 2.])
+    """
+    saved = SumToSaved(tuple(A.shape))
+    if saved.shape == tuple(shape):
+        return A, saved
+    extra = A.ndim - len(shape)
+    axes = list(range(extra))
+    for axis, (size, wanted) in enumerate(zip(A.shape[max(extra, 0) :], shape, strict=False)):
+        if wanted == 1 and size != 1:
+            axes.append(extra + axis)
+        elif wanted != size:
+            extra = -1
+            break
+    if extra < 0:
+        raise ShapeError(f"sum_to: {tuple(shape)} does not broadcast to {tuple(A.shape)}")
+    xp = array_namespace(A)
+    return xp.reshape(xp.sum(A, axis=tuple(axes)) if axes else A, shape), saved
+
+
+def sum_to_backward(dY: Any, saved: SumToSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY, repeated to the shape of A."""
+    return (full_like_shape(array_namespace(dY), dY, saved.shape),)
+
+
+SUM_TO = formula(
+    sum_to_forward,
+    sum_to_backward,
+    equation=r"Y = \sum_{\text{repeated axes}} A",
+    gradients={"A": r"\frac{\partial L}{\partial Y}"},
+    shapes="A (any) -> Y (a shape that broadcasts to it)",
+    source="document, section 4.2; the sum rule",
+    analytic=True,
+    aliases=True,
+)

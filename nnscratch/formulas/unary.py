@@ -1,0 +1,232 @@
+r"""Functions of each entry on its own: $Y = f(A)$, hence $\partial L/\partial A = \partial
+L/\partial Y \odot f'$.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nnscratch.array import array_namespace
+from nnscratch.array.dtypes import dtype_name, dtype_of
+from nnscratch.formulas.checks import NOTHING, NothingSaved, need_floats, plain
+from nnscratch.formulas.formula import formula
+
+_SHAPES = "A (any) -> Y (same)"
+_SOURCE = "document, section 4.2; the chain rule"
+
+
+class UnaryInputSaved(NamedTuple):
+    """The input."""
+
+    A: Any
+
+
+class UnaryOutputSaved(NamedTuple):
+    """The output."""
+
+    Y: Any
+
+
+def negative_forward(A: Any) -> tuple[Any, NothingSaved]:
+    """Compute -A."""
+    return -A, NOTHING
+
+
+def negative_backward(dY: Any, saved: NothingSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = -dY."""
+    return (-dY,)
+
+
+NEGATIVE = formula(
+    negative_forward,
+    negative_backward,
+    equation=r"Y = -A",
+    gradients={"A": r"-\frac{\partial L}{\partial Y}"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    analytic=True,
+)
+
+
+def exp_forward(A: Any) -> tuple[Any, UnaryOutputSaved]:
+    """Compute e^A, infinity where it is beyond the dtype.
+
+    Raises:
+        DTypeError: if A holds integers.
+    """
+    need_floats("exp", A=A)
+    Y = array_namespace(A).exp(A)
+    return Y, UnaryOutputSaved(Y)
+
+
+def exp_backward(dY: Any, saved: UnaryOutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY · Y."""
+    return (dY * saved.Y,)
+
+
+EXP = formula(
+    exp_forward,
+    exp_backward,
+    equation=r"Y = e^A",
+    gradients={"A": r"\frac{\partial L}{\partial Y} \odot Y"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    analytic=True,
+)
+
+
+def log_forward(A: Any) -> tuple[Any, UnaryInputSaved]:
+    """Compute the natural logarithm: -infinity at 0, NaN below.
+
+    Raises:
+        DTypeError: if A holds integers.
+    """
+    need_floats("log", A=A)
+    return array_namespace(A).log(A), UnaryInputSaved(A)
+
+
+def log_backward(dY: Any, saved: UnaryInputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY / A."""
+    return (dY / saved.A,)
+
+
+LOG = formula(
+    log_forward,
+    log_backward,
+    equation=r"Y = \log A",
+    gradients={"A": r"\frac{\partial L}{\partial Y} / A"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    kinks=(0.0,),
+    analytic=True,
+)
+
+
+def sqrt_forward(A: Any) -> tuple[Any, UnaryOutputSaved]:
+    """Compute the square root, NaN below 0.
+
+    Raises:
+        DTypeError: if A holds integers.
+    """
+    need_floats("sqrt", A=A)
+    Y = array_namespace(A).sqrt(A)
+    return Y, UnaryOutputSaved(Y)
+
+
+def sqrt_backward(dY: Any, saved: UnaryOutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY / (2 Y), infinite at 0."""
+    return (dY / (2.0 * saved.Y),)
+
+
+SQRT = formula(
+    sqrt_forward,
+    sqrt_backward,
+    equation=r"Y = \sqrt{A}",
+    gradients={"A": r"\frac{\partial L}{\partial Y} / (2 Y)"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    kinks=(0.0,),
+    analytic=True,
+)
+
+
+def abs_forward(A: Any) -> tuple[Any, UnaryInputSaved]:
+    """Compute |A|."""
+    return array_namespace(A).abs(A), UnaryInputSaved(A)
+
+
+def abs_backward(dY: Any, saved: UnaryInputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY · sign A, where sign 0 = 0."""
+    return (dY * array_namespace(dY).sign(saved.A),)
+
+
+ABS = formula(
+    abs_forward,
+    abs_backward,
+    equation=r"Y = |A|",
+    gradients={"A": r"\frac{\partial L}{\partial Y} \odot \mathrm{sign}(A)"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    kinks=(0.0,),
+)
+
+
+class ClipSaved(NamedTuple):
+    """What the backward of ``clip`` needs."""
+
+    A: Any
+    min: float | None
+    max: float | None
+
+
+def clip_forward(
+    A: Any, *, min: float | None = None, max: float | None = None
+) -> tuple[Any, ClipSaved]:
+    """Compute A held between ``min`` and ``max``, of which either may be None.
+
+    NaN stays NaN; where ``min`` is above ``max``, ``max`` is the result.
+    """
+    xp = array_namespace(A)
+    min, max = plain(min), plain(max)
+    Y = A if min is None else xp.maximum(A, min)
+    if max is not None:
+        Y = xp.minimum(Y, max)
+    elif min is None:
+        Y = xp.asarray(A, copy=True)
+    return Y, ClipSaved(A, min, max)
+
+
+def clip_backward(dY: Any, saved: ClipSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY where min <= A <= max (the bounds are within), else 0."""
+    A, low, high = saved
+    xp = array_namespace(dY)
+    if low is not None and high is not None:
+        return (xp.where((A >= low) & (A <= high), dY, 0.0),)
+    if low is not None:
+        return (xp.where(A >= low, dY, 0.0),)
+    if high is not None:
+        return (xp.where(A <= high, dY, 0.0),)
+    return (xp.asarray(dY, copy=True),)
+
+
+CLIP = formula(
+    clip_forward,
+    clip_backward,
+    equation=r"Y = \min(\max(A, a), b)",
+    gradients={"A": r"\frac{\partial L}{\partial Y} \odot [a \le A \le b]"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    kinks="at A = min and A = max",
+)
+
+
+class CastSaved(NamedTuple):
+    """The name of the dtype that ``cast`` came from."""
+
+    dtype: str
+
+
+def cast_forward(A: Any, *, dtype: str) -> tuple[Any, CastSaved]:
+    """Compute A in another dtype, always as an array of its own.
+
+    Raises:
+        DTypeError: if there is no such dtype.
+    """
+    xp = array_namespace(A)
+    return xp.astype(A, dtype_of(xp, dtype), copy=True), CastSaved(dtype_name(A.dtype))
+
+
+def cast_backward(dY: Any, saved: CastSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY, cast back."""
+    xp = array_namespace(dY)
+    return (xp.astype(dY, dtype_of(xp, saved.dtype), copy=True),)
+
+
+CAST = formula(
+    cast_forward,
+    cast_backward,
+    equation=r"Y = A \text{ in another dtype}",
+    gradients={"A": r"\frac{\partial L}{\partial Y} \text{ in the dtype of } A"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+)
