@@ -55,6 +55,10 @@ class CheckpointError(NNScratchError, ValueError):
     """Weights or a checkpoint that are truncated, foreign, or of another architecture."""
 
 
+class RunError(NNScratchError, OSError):
+    """A run folder or a file in it that cannot be written, or that another process trains into."""
+
+
 class NonFiniteError(NNScratchError, ArithmeticError):
     """A NaN or an infinity that arose in training."""
 

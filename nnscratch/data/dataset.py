@@ -1,0 +1,98 @@
+"""Data sets: arrays whose first dimension counts the samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import array_namespace, as_device, asarray, default_dtype, is_floating, move
+from nnscratch.array.dtypes import cast
+from nnscratch.errors import ConfigurationError, DataError
+from nnscratch.tensor import Tensor
+
+
+class TensorDataset:
+    """Tensors or arrays of one length: sample i is the i-th row of each.
+
+    Tensors are taken as they are. Of arrays, floating ones become the default dtype (float32) and
+    integers and booleans int64, without a copy where they are that already.
+
+    Args:
+        tensors: at least one, each (N, ...) with the same N above 0.
+
+    Raises:
+        ConfigurationError: if there is none, or one has no dimensions.
+        DataError: if there are no samples, or the lengths differ.
+
+    >>> data = TensorDataset(np.zeros((3, 2)), np.array([0, 1, 0]))
+    >>> len(data), data[2]
+    (3, (tensor([0., 0.]), tensor(0)))
+    """
+
+    def __init__(self, *tensors: Any) -> None:
+        if not tensors:
+            raise ConfigurationError("a TensorDataset needs at least one tensor, got none")
+        self.arrays = tuple(_array(item) for item in tensors)
+        for position, array in enumerate(self.arrays):
+            if array.ndim == 0:
+                raise ConfigurationError(
+                    f"tensor {position} of a TensorDataset has no dimensions; the first one "
+                    "counts the samples"
+                )
+        lengths = [int(array.shape[0]) for array in self.arrays]
+        if len(set(lengths)) > 1:
+            raise DataError(
+                f"the tensors of a data set have different lengths: {', '.join(map(str, lengths))}; "
+                "each needs one row a sample"
+            )
+        if lengths[0] == 0:
+            raise DataError("the data set is empty: its tensors have no rows")
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The tensors, by PyTorch's name; they share memory with the data set."""
+        return tuple(Tensor(array) for array in self.arrays)
+
+    def __len__(self) -> int:
+        return int(self.arrays[0].shape[0])
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        if isinstance(index, Tensor):
+            index = index.array
+        return tuple(Tensor(asarray(array[index])) for array in self.arrays)
+
+    def take(self, indices: Any) -> tuple[Tensor, ...]:
+        """Return the samples at an integer array of indices, as one copy of each array."""
+        return tuple(
+            [
+                Tensor(
+                    array.take(indices, 0)
+                    if type(array) is np.ndarray
+                    else array_namespace(array).take(array, indices, axis=0)
+                )
+                for array in self.arrays
+            ]
+        )
+
+    def slice(self, start: int, stop: int) -> tuple[Tensor, ...]:
+        """Return the samples from ``start`` to ``stop`` without a copy."""
+        return tuple([Tensor(array[start:stop]) for array in self.arrays])
+
+    def to(self, device: Any) -> TensorDataset:
+        """Return the data set on a device; the same object if it is there already.
+
+        Raises:
+            DeviceError: if this machine has no such device.
+        """
+        moved = [move(array, as_device(device)) for array in self.arrays]
+        if all(new is old for new, old in zip(moved, self.arrays, strict=True)):
+            return self
+        return TensorDataset(*[Tensor(array) for array in moved])
+
+
+def _array(item: Any) -> Any:
+    if isinstance(item, Tensor):
+        return item.array
+    array = asarray(item)
+    return cast(array, default_dtype() if is_floating(array) else "int64")

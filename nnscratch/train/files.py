@@ -1,0 +1,230 @@
+"""Files that are whole at any moment, and run folders that one process at a time trains into."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nnscratch.errors import CheckpointError, RunError
+
+FilePath = str | os.PathLike[str]
+
+_TEMPORARY = ".writing"
+_LOCK = ".lock"
+
+
+def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file under a temporary name beside it, force it to disk and rename it.
+
+    A crash or a loss of power at any moment leaves the old file or the new one.
+
+    Args:
+        path: the file.
+        write: writes the content into the open file it is given.
+
+    Raises:
+        RunError: if the folder or the disk refuses; a file that was there before is intact.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(f"{folder}/a", lambda stream: stream.write(b"abc"))
+    ...     os.listdir(folder), Path(folder, "a").read_bytes()
+    (['a'], b'abc')
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}{_TEMPORARY}")
+    try:
+        try:
+            with open(temporary, "wb") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+    except OSError as error:
+        kept = "; the file that was there before is intact" if target.exists() else ""
+        raise RunError(f"{target}: cannot be written ({_reason(error)}){kept}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "no space left on the disk"
+    return error.strerror or str(error)
+
+
+def write_text(path: FilePath, text: str) -> None:
+    """Write a text file whole.
+
+    Raises:
+        RunError: as ``write_whole``.
+    """
+    write_whole(path, lambda stream: _write(stream, text.encode()))
+
+
+def _write(stream: BinaryIO, content: bytes) -> None:
+    stream.write(content)
+
+
+def write_json(path: FilePath, value: Any) -> None:
+    """Write a value as JSON; NaN and infinities, which JSON does not have, become null.
+
+    Raises:
+        RunError: as ``write_whole``.
+    """
+    write_text(path, json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Return a value in JSON's types: tuples as lists, keys as text, NaN and infinities as None.
+
+    >>> plain({"a": (1, float("nan"))})
+    {'a': [1, None]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if hasattr(value, "item"):
+        return plain(value.item())
+    return str(value)
+
+
+def read_json(path: FilePath, most: int = 64 << 20) -> Any:
+    """Read a JSON file of at most ``most`` bytes.
+
+    Raises:
+        CheckpointError: if it is missing, too large, or no JSON.
+    """
+    name = os.fspath(path)
+    try:
+        if not os.path.isfile(name):
+            raise CheckpointError(f"{name}: there is no such file")
+        if os.path.getsize(name) > most:
+            raise CheckpointError(f"{name}: larger than {most:,} bytes, which no such file is")
+        with open(name, "rb") as stream:
+            return parse_json(stream.read(most), name)
+    except (OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
+        raise CheckpointError(f"{name}: cannot be read ({reason})") from error
+
+
+def parse_json(content: bytes | str, name: str) -> Any:
+    """Parse JSON strictly: UTF-8, no NaN, no key twice.
+
+    Raises:
+        CheckpointError: if it is something else.
+    """
+    try:
+        text = content if isinstance(content, str) else content.decode()
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except CheckpointError as error:
+        raise CheckpointError(f"{name}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CheckpointError(f"{name}: not valid JSON ({reason[:120]})") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise CheckpointError("not valid JSON (a key comes twice)")
+    return made
+
+
+def _no_constant(text: str) -> Any:
+    raise CheckpointError(f"not valid JSON ({text} is no JSON number)")
+
+
+def prepare_folder(path: FilePath) -> Path:
+    """Make a run folder if need be, and make sure that files can be written into it.
+
+    Raises:
+        RunError: if it cannot be made or written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}{_TEMPORARY}"
+        with open(probe, "wb") as stream:
+            stream.write(b"nnscratch")
+        probe.unlink()
+    except (FileExistsError, NotADirectoryError):
+        raise RunError(f"{folder}: the run folder is no folder but a file; choose another") from None
+    except (OSError, ValueError) as error:
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
+        raise RunError(
+            f"{folder}: the run folder cannot be written to ({reason}); choose another"
+        ) from error
+    return folder
+
+
+@contextmanager
+def run_folder(path: FilePath) -> Iterator[Path]:
+    """Hold a run folder for this process, ready to be written into.
+
+    The lock goes with the process, however it ends.
+
+    Raises:
+        RunError: if it cannot be written to, or another process holds it.
+    """
+    folder = prepare_folder(path)
+    try:
+        stream = open(folder / _LOCK, "a+b")  # noqa: SIM115 - open as long as the lock is held
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be locked ({_reason(error)})") from error
+    with stream:
+        try:
+            _lock(stream)
+        except OSError:
+            stream.seek(0)
+            holder = stream.read(20).decode("ascii", "replace").strip()
+            process = f" (process {holder})" if holder.isdigit() else ""
+            raise RunError(
+                f"{folder}: another process{process} is training into this run folder; wait for "
+                "it, or choose another folder"
+            ) from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()).encode())
+        stream.flush()
+        for left in folder.glob(f".*{_TEMPORARY}"):
+            left.unlink(missing_ok=True)
+        yield folder
+
+
+def _lock(stream: BinaryIO) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        stream.seek(1 << 20)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        stream.seek(0)
+    else:
+        import fcntl
+
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
