@@ -1,1 +1,46 @@
-"""Kernels for the CPU, in Numba."""
+"""Kernels for the CPU: compiled by Numba, run in tables by one driver, on one pool of threads.
+
+``catalogue`` lists every kernel with the layout of its arguments, ``table`` builds and runs
+programs, ``threads`` has the policy for threads, ``cache`` knows where compiled code is kept. None
+of them imports Numba until a kernel is first compiled or run.
+"""
+
+from .activation_table import ACTIVATIONS, Activation
+from .blas import Blas, blas
+from .cache import CacheStatus, cache_status
+from .catalogue import LAYOUTS, activation_code, gemm, kernel, optimizer_flags, usual_kernels
+from .kernel import Kernel, Layout, compiled_kernels
+from .reduction_sizes import blocks
+from .table import ALONE, NO_BARRIER, Instruction, Program, Table, address, call, signed, warmup
+from .threads import available, choose, limit
+
+__all__ = [
+    "ACTIVATIONS",
+    "ALONE",
+    "LAYOUTS",
+    "NO_BARRIER",
+    "Activation",
+    "Blas",
+    "CacheStatus",
+    "Instruction",
+    "Kernel",
+    "Layout",
+    "Program",
+    "Table",
+    "activation_code",
+    "address",
+    "available",
+    "blas",
+    "blocks",
+    "cache_status",
+    "call",
+    "choose",
+    "compiled_kernels",
+    "gemm",
+    "kernel",
+    "limit",
+    "optimizer_flags",
+    "signed",
+    "usual_kernels",
+    "warmup",
+]

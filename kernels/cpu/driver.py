@@ -39,7 +39,6 @@ LINE = 64
 WORDS = 4
 NO_BARRIER = 1
 ALONE = 2
-BLAS_THREADS = 4
 
 _int64 = types.int64
 
@@ -119,16 +118,10 @@ def _share(state, code, count, tid, threads):
     table = pointer(code, types.int64)
     for i in range(0, WORDS * count, WORDS):
         flags = table[i + 3]
-        if flags & (ALONE | BLAS_THREADS) == 0:
+        if flags & ALONE == 0:
             call_kernel(table[i], table[i + 1], table[i + 2], tid, threads)
         elif tid == 0:
-            switch = atomic_load(state + 4 * LINE + 8)
-            wide = flags & BLAS_THREADS != 0 and switch != 0
-            if wide:
-                call_set_threads(switch, threads)
             call_kernel(table[i], table[i + 1], table[i + 2], 0, 1)
-            if wide:
-                call_set_threads(switch, 1)
         if flags & NO_BARRIER == 0 or i == WORDS * (count - 1):
             barrier(state, threads, opened)
             opened += 1

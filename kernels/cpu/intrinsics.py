@@ -23,6 +23,9 @@ VOID = ir.VoidType()
 KERNEL_ARGS = (types.CPointer(types.int64), types.CPointer(types.float64), types.int64, types.int64)
 """The one signature of every kernel: ``void k(int64 *a, float64 *s, int64 tid, int64 threads)``."""
 
+INLINE = {"error_model": "numpy", "forceinline": True}
+"""Numba's options for a helper: always inlined, or the loop around it would not vectorise."""
+
 try:
     HAS_FMA = bool(binding.get_host_cpu_features().get("fma", platform.machine() == "aarch64"))
 except RuntimeError:  # llvmlite cannot tell on this processor
@@ -234,6 +237,16 @@ def pause(typingctx):
 
 
 # --- arithmetic -------------------------------------------------------------------------------
+
+
+@intrinsic
+def cast(typingctx, value, like):
+    """The number ``value`` in the dtype of ``like``."""
+
+    def codegen(context, builder, signature, args):
+        return context.cast(builder, args[0], signature.args[0], like)
+
+    return like(value, like), codegen
 
 
 @intrinsic

@@ -12,7 +12,7 @@ import functools
 import importlib
 import threading
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,14 @@ from typing import Any
 FLOATS = ("float32", "float64")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """The documented layout of one kernel, common to its dtypes and options.
 
     Args:
         name: the kernel's name in the catalogue.
         module: the module of this package that holds its factory ``make_<name>``.
-        a: names of the entries of ``a``, in order; names in capitals that end in ``_p`` are
-            addresses of arrays.
+        a: names of the entries of ``a``, in order; those that end in ``_p`` are addresses.
         s: names of the entries of ``s``, in order.
         options: names of the compile-time integers.
         doc: what it computes, and how the threads share it.
@@ -41,7 +40,7 @@ class Layout:
     s: tuple[str, ...]
     options: tuple[str, ...]
     doc: str
-    cost: Callable[[Mapping[str, int]], float]
+    cost: Callable[[Sequence[int]], float]
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,14 @@ class Kernel:
         """A name that no other kernel has: ``bias_activation_float32_3``."""
         return "_".join([self.layout.name, self.dtype, *map(str, self.options)])
 
-    @property
+    @functools.cached_property
     def address(self) -> int:
         """The address of the compiled function; compiles it on first use."""
         return compiled(self).address  # type: ignore[no-any-return]
 
     def cost(self, a: Sequence[int]) -> float:
         """Return an estimate of its time on one thread in nanoseconds."""
-        return self.layout.cost(dict(zip(self.layout.a, a, strict=True)))
+        return self.layout.cost(a)
 
     def check(self, a: Sequence[Any], s: Sequence[float]) -> None:
         """Raise ValueError unless both buffers have the documented lengths."""

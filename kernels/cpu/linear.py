@@ -1,12 +1,14 @@
-"""The products of a linear layer and what stands around them. Imports Numba."""
+"""The products of a linear layer, and what stands around them in one pass each. Imports Numba.
+
+    Z  = X Wᵀ + b           gemm, then bias_activation
+    Y  = f(Z)
+    dZ = dY · f'(Z),  db = Σₙ dZₙ      activation_bias_backward
+    dX = dZ W,  dW = dZᵀ X             gemm
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-from numba import njit
 
 from .intrinsics import (
     call_dgemm_32,
@@ -14,28 +16,35 @@ from .intrinsics import (
     call_sgemm_32,
     call_sgemm_64,
     pointer,
+    stack,
 )
+from .parts import part
+from .scalars import KINDS, backward, forward
 
-
-@njit
-def part(count, tid, threads, grain):
-    """The range of ``count`` things that belongs to one thread, cut at multiples of ``grain``."""
-    blocks = (count + grain - 1) // grain
-    first = blocks * tid // threads * grain
-    last = blocks * (tid + 1) // threads * grain
-    return min(first, count), min(last, count)
+NARROW = 64
+"""Below this many columns, ROWS rows are taken together as one long row."""
+ROWS = 16
+WIDTH = 256
+"""Columns that are summed at a time: their sums stay in the first-level cache."""
+RUN = 64
+"""Rows that are added up before they join the total, which keeps rounding errors small."""
 
 
 def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
+    """Return the kernel C = alpha op(A) op(B) + beta C by BLAS, row-major.
+
+    Each thread makes a band of C: of its rows or of its columns, whichever there are more of. The
+    sum behind one element of C does not depend on the band, so neither do its bits.
+    """
     single = dtype == "float32"
     size = 4 if single else 8
+    kind = KINDS[dtype]
 
-    def gemm(a, s, tid, threads):
+    def kernel(a, s, tid, threads):
         f, ta, tb = a[0], a[1], a[2]
         m, n, k = a[3], a[4], a[5]
         x, ldx, y, ldy, z, ldz = a[6], a[7], a[8], a[9], a[10], a[11]
-        split = a[12]
-        if split == 0:
+        if m >= n:
             first, last = part(m, tid, threads, 16)
             m = last - first
             x += size * first * (1 if ta else ldx)
@@ -47,15 +56,139 @@ def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
             z += size * first
         if m <= 0 or n <= 0:
             return
-        if single:
-            alpha, beta = np.float32(s[0]), np.float32(s[1])
-            if bits == 64:
-                call_sgemm_64(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
-            else:
-                call_sgemm_32(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
+        alpha, beta = kind(s[0]), kind(s[1])
+        if k == 0:  # an empty sum, which not every BLAS accepts
+            c = pointer(z, kind)
+            for i in range(m):
+                for j in range(n):
+                    c[i * ldz + j] = beta * c[i * ldz + j] if beta != 0 else kind(0.0)
+        elif single and bits == 64:
+            call_sgemm_64(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
+        elif single:
+            call_sgemm_32(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
         elif bits == 64:
-            call_dgemm_64(f, ta, tb, m, n, k, s[0], x, ldx, y, ldy, s[1], z, ldz)
+            call_dgemm_64(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
         else:
-            call_dgemm_32(f, ta, tb, m, n, k, s[0], x, ldx, y, ldy, s[1], z, ldz)
+            call_dgemm_32(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
 
-    return gemm
+    return kernel
+
+
+def make_gemm_plain(dtype: str) -> Callable[..., None]:
+    """Return the same product without BLAS, for a NumPy whose library cannot be called."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        ta, tb, m, n, k = a[1], a[2], a[3], a[4], a[5]
+        x, ldx, y, ldy = pointer(a[6], kind), a[7], pointer(a[8], kind), a[9]
+        c, ldc = pointer(a[10], kind), a[11]
+        alpha, beta = kind(s[0]), kind(s[1])
+        first, last = part(m, tid, threads, 1)
+        sums = stack(256, kind)
+        for i in range(first, last):
+            for left in range(0, n, 256):
+                width = min(256, n - left)
+                for j in range(width):
+                    sums[j] = kind(0.0)
+                for l in range(k):
+                    value = x[l * ldx + i] if ta else x[i * ldx + l]
+                    if tb:
+                        for j in range(width):
+                            sums[j] += value * y[(left + j) * ldy + l]
+                    else:
+                        for j in range(width):
+                            sums[j] += value * y[l * ldy + left + j]
+                for j in range(width):
+                    old = beta * c[i * ldc + left + j] if beta != 0 else kind(0.0)
+                    c[i * ldc + left + j] = alpha * sums[j] + old
+
+    return kernel
+
+
+def make_bias_activation(dtype: str, code: int) -> Callable[..., None]:
+    """Return the kernel Z += b, Y = f(Z) in one pass; with Y = Z only the output remains."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        z, b, y = pointer(a[0], kind), pointer(a[1], kind), pointer(a[2], kind)
+        rows, columns = a[3], a[4]
+        p, q = kind(s[0]), kind(s[1])
+        first, last = part(rows, tid, threads, ROWS)
+        together, wide = 1, columns
+        repeated = stack(1024, kind)
+        if columns < NARROW:  # ROWS rows as one, against ROWS copies of the bias
+            together, wide = ROWS, columns * ROWS
+            for i in range(ROWS):
+                for j in range(columns):
+                    repeated[i * columns + j] = b[j] if a[1] != 0 else kind(0.0)
+            b = repeated
+        for i in range(first, last, together):
+            start = i * columns
+            count = min(wide, (last - i) * columns)
+            if a[1] == 0 and columns >= NARROW:
+                for j in range(start, start + count):
+                    y[j] = forward(code, z[j], p, q)
+            elif a[0] != a[2]:
+                for j in range(count):
+                    total = z[start + j] + b[j]
+                    z[start + j] = total
+                    y[start + j] = forward(code, total, p, q)
+            else:
+                for j in range(count):
+                    y[start + j] = forward(code, y[start + j] + b[j], p, q)
+
+    return kernel
+
+
+def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
+    """Return the kernel dZ = dY · f'(V) and db = Σₙ dZₙ in one pass; dZ may be dY."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        dy, v = pointer(a[0], kind), pointer(a[1], kind)
+        dz, db = pointer(a[2], kind), pointer(a[3], kind)
+        rows, columns = a[4], a[5]
+        p, q = kind(s[0]), kind(s[1])
+        apart = a[0] != a[2]
+        if columns < NARROW:
+            if tid != 0:
+                return
+            left, right, together, wide = 0, columns, ROWS, columns * ROWS
+        else:
+            left, right = part(columns, tid, threads, NARROW)
+            together, wide = 1, WIDTH
+        sums, total = stack(1024, kind), stack(1024, kind)
+        for column in range(left, right, WIDTH if together == 1 else NARROW):
+            width = min(wide, right - column) if together == 1 else wide
+            for j in range(width):
+                sums[j] = total[j] = kind(0.0)
+            for top in range(0, rows, RUN * together):
+                for i in range(top, min(top + RUN * together, rows), together):
+                    start = i * columns + column
+                    count = min(width, (rows - i) * columns) if together > 1 else width
+                    if apart:
+                        for j in range(count):
+                            d = backward(code, dy[start + j], v[start + j], p, q)
+                            dz[start + j] = d
+                            sums[j] += d
+                    else:
+                        for j in range(count):
+                            d = backward(code, dz[start + j], v[start + j], p, q)
+                            dz[start + j] = d
+                            sums[j] += d
+                for j in range(width):
+                    total[j] += sums[j]
+                    sums[j] = kind(0.0)
+            if a[3] == 0:
+                continue
+            if together == 1:
+                for j in range(width):
+                    db[column + j] = total[j]
+            else:
+                for j in range(columns):
+                    folded = total[j]
+                    for i in range(1, ROWS):
+                        folded += total[i * columns + j]
+                    db[j] = folded
+
+    return kernel

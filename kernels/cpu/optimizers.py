@@ -1,0 +1,195 @@
+"""Optimizer updates: one pass over flat buffers, in the order of PyTorch's operations.
+
+Imports Numba. ``flags`` is a compile-time sum of the constants below, so that an update without
+weight decay has no trace of it. Scalars are computed in float64 and rounded once, as PyTorch does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from numba import njit
+
+from .intrinsics import INLINE, pointer
+from .parts import part
+from .scalars import KINDS
+
+L2 = 1  # weight decay added to the gradient
+DECOUPLED = 2  # weight decay taken off the parameter
+MAXIMIZE = 4
+EXTRA = 8  # amsgrad of Adam, nesterov of SGD, centered of RMSprop
+MOMENTUM = 16  # SGD and RMSprop
+
+GRAIN = 1024
+
+
+@njit(**INLINE)
+def gradient(flags, g, p, decay):
+    """The gradient with its sign and the coupled weight decay."""
+    if flags & MAXIMIZE:
+        g = -g
+    if flags & L2:
+        g = g + decay * p
+    return g
+
+
+@njit(**INLINE)
+def lerp(m, g, weight):
+    """m + weight (g - m)."""
+    return m + weight * (g - m)
+
+
+def make_adam(dtype: str, flags: int) -> Callable[..., None]:
+    """Return the kernel of Adam, AdamW and their amsgrad forms."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        p, g, m = pointer(a[0], kind), pointer(a[1], kind), pointer(a[2], kind)
+        v, largest = pointer(a[3], kind), pointer(a[4], kind)
+        first, last = part(a[5], tid, threads, GRAIN)
+        lr, beta1, beta2, step = s[0], s[1], s[2], s[5]
+        size = kind(-(lr / (1.0 - beta1**step)))
+        root = kind(math.sqrt(1.0 - beta2**step))
+        rest1, keep2, rest2 = kind(1.0 - beta1), kind(beta2), kind(1.0 - beta2)
+        eps, decay, shrink = kind(s[3]), kind(s[4]), kind(1.0 - lr * s[4])
+        for i in range(first, last):
+            x = p[i]
+            d = gradient(flags, g[i], x, decay)
+            if flags & DECOUPLED:
+                x = x * shrink
+            mean = lerp(m[i], d, rest1)
+            square = v[i] * keep2 + rest2 * d * d
+            m[i] = mean
+            v[i] = square
+            if flags & EXTRA:
+                square = square if not (square <= largest[i]) else largest[i]
+                largest[i] = square
+            p[i] = x + size * mean / (kind(math.sqrt(square)) / root + eps)
+
+    return kernel
+
+
+def make_sgd(dtype: str, flags: int) -> Callable[..., None]:
+    """Return the kernel of SGD with momentum, dampening, nesterov and weight decay."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        p, g, buffer = pointer(a[0], kind), pointer(a[1], kind), pointer(a[2], kind)
+        first, last = part(a[3], tid, threads, GRAIN)
+        rate, momentum, rest, decay = kind(-s[0]), kind(s[1]), kind(1.0 - s[2]), kind(s[3])
+        if s[4] <= 1.0:  # the first step: the buffer becomes the gradient, dampened or not
+            momentum, rest = kind(0.0), kind(1.0)
+        for i in range(first, last):
+            d = gradient(flags, g[i], p[i], decay)
+            if flags & MOMENTUM:
+                moved = momentum * buffer[i] + rest * d
+                buffer[i] = moved
+                d = d + kind(s[1]) * moved if flags & EXTRA else moved
+            p[i] = p[i] + rate * d
+
+    return kernel
+
+
+def make_rmsprop(dtype: str, flags: int) -> Callable[..., None]:
+    """Return the kernel of RMSprop, centered or not, with momentum or without."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        p, g, v = pointer(a[0], kind), pointer(a[1], kind), pointer(a[2], kind)
+        mean, buffer = pointer(a[3], kind), pointer(a[4], kind)
+        first, last = part(a[5], tid, threads, GRAIN)
+        rate, keep, rest = kind(-s[0]), kind(s[1]), kind(1.0 - s[1])
+        eps, decay, momentum = kind(s[2]), kind(s[3]), kind(s[4])
+        for i in range(first, last):
+            x = p[i]
+            d = gradient(flags, g[i], x, decay)
+            square = v[i] * keep + rest * d * d
+            v[i] = square
+            if flags & EXTRA:
+                average = lerp(mean[i], d, rest)
+                mean[i] = average
+                square = square - average * average
+            root = kind(math.sqrt(square)) + eps
+            if flags & MOMENTUM:
+                moved = momentum * buffer[i] + d / root
+                buffer[i] = moved
+                p[i] = x + rate * moved
+            else:
+                p[i] = x + rate * d / root
+
+    return kernel
+
+
+def make_adagrad(dtype: str, flags: int) -> Callable[..., None]:
+    """Return the kernel of Adagrad."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        p, g, v = pointer(a[0], kind), pointer(a[1], kind), pointer(a[2], kind)
+        first, last = part(a[3], tid, threads, GRAIN)
+        rate = kind(-(s[0] / (1.0 + (s[4] - 1.0) * s[3])))
+        eps, decay = kind(s[1]), kind(s[2])
+        for i in range(first, last):
+            x = p[i]
+            d = gradient(flags, g[i], x, decay)
+            square = v[i] + d * d
+            v[i] = square
+            p[i] = x + rate * d / (kind(math.sqrt(square)) + eps)
+
+    return kernel
+
+
+def make_adadelta(dtype: str, flags: int) -> Callable[..., None]:
+    """Return the kernel of Adadelta."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        p, g = pointer(a[0], kind), pointer(a[1], kind)
+        v, u = pointer(a[2], kind), pointer(a[3], kind)
+        first, last = part(a[4], tid, threads, GRAIN)
+        rate, keep, rest = kind(-s[0]), kind(s[1]), kind(1.0 - s[1])
+        eps, decay = kind(s[2]), kind(s[3])
+        for i in range(first, last):
+            x = p[i]
+            d = gradient(flags, g[i], x, decay)
+            square = v[i] * keep + rest * d * d
+            v[i] = square
+            old = u[i]
+            change = kind(math.sqrt(old + eps)) / kind(math.sqrt(square + eps)) * d
+            u[i] = old * keep + rest * change * change
+            p[i] = x + rate * change
+
+    return kernel
+
+
+def make_nadam(dtype: str, flags: int) -> Callable[..., None]:
+    """Return the kernel of NAdam."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        p, g = pointer(a[0], kind), pointer(a[1], kind)
+        m, v = pointer(a[2], kind), pointer(a[3], kind)
+        first, last = part(a[4], tid, threads, GRAIN)
+        lr, beta1, beta2, step, fall, product = s[0], s[1], s[2], s[5], s[6], s[7]
+        mu = beta1 * (1.0 - 0.5 * 0.96 ** (step * fall))
+        after = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1.0) * fall))
+        now = kind(-lr * (1.0 - mu) / (1.0 - product))
+        ahead = kind(-lr * after / (1.0 - product * after))
+        correction = kind(1.0 - beta2**step)
+        rest1, keep2, rest2 = kind(1.0 - beta1), kind(beta2), kind(1.0 - beta2)
+        eps, decay, shrink = kind(s[3]), kind(s[4]), kind(1.0 - lr * s[4])
+        for i in range(first, last):
+            x = p[i]
+            d = gradient(flags, g[i], x, decay)
+            if flags & DECOUPLED:
+                x = x * shrink
+            mean = lerp(m[i], d, rest1)
+            square = v[i] * keep2 + rest2 * d * d
+            m[i] = mean
+            v[i] = square
+            root = kind(math.sqrt(square / correction)) + eps
+            x = x + now * d / root
+            p[i] = x + ahead * mean / root
+
+    return kernel

@@ -1,0 +1,132 @@
+"""Sums. The order of every sum depends on its length only, never on the threads. Imports Numba.
+
+A sum over everything goes in two instructions: the threads write one partial sum for each block of
+BLOCK elements, then ``finish_sum`` adds the partial sums in order, in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .intrinsics import pointer, stack
+from .parts import part
+from .reduction_sizes import BLOCK, LANES
+from .scalars import KINDS
+
+SUM, SQUARE = 0, 1
+
+
+def make_block_sums(dtype: str, what: int) -> Callable[..., None]:
+    """Return the kernel that sums x (what = 0) or x² (1) of each block, in float64."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        x, partial, count = pointer(a[0], kind), pointer(a[1], np.float64), a[2]
+        first, last = part((count + BLOCK - 1) // BLOCK, tid, threads, 1)
+        lanes = stack(LANES, np.float64)
+        for block in range(first, last):
+            start, end = block * BLOCK, min((block + 1) * BLOCK, count)
+            for l in range(LANES):
+                lanes[l] = 0.0
+            whole = start + (end - start) // LANES * LANES
+            for i in range(start, whole, LANES):
+                for l in range(LANES):
+                    value = np.float64(x[i + l])
+                    lanes[l] += value * value if what == SQUARE else value
+            for i in range(whole, end):
+                value = np.float64(x[i])
+                lanes[i - whole] += value * value if what == SQUARE else value
+            total = 0.0
+            for l in range(LANES):
+                total += lanes[l]
+            partial[block] = total
+
+    return kernel
+
+
+def make_finish_sum(dtype: str) -> Callable[..., None]:
+    """Return the kernel out = c Σ partial, or c √Σ; by one thread."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        if tid != 0:
+            return
+        partial, count, out = pointer(a[0], np.float64), a[1], pointer(a[2], kind)
+        total = 0.0
+        for i in range(count):
+            total += partial[i]
+        if a[3] != 0:
+            total = math.sqrt(total)
+        out[0] = kind(s[0] * total)
+
+    return kernel
+
+
+def make_clip_factor(dtype: str) -> Callable[..., None]:
+    """Return the kernel f = min(1, limit / (norm + 1e-6)) of clip_grad_norm_."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        if tid == 0:
+            norm, out = pointer(a[0], kind)[0], pointer(a[1], kind)
+            factor = kind(s[0]) / (norm + kind(1e-6))
+            out[0] = kind(1.0) if factor > kind(1.0) else factor
+
+    return kernel
+
+
+def make_column_sum(dtype: str) -> Callable[..., None]:
+    """Return the kernel out = c Σₙ Xₙ over the rows; the threads share the columns."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        x, out, rows, columns = pointer(a[0], kind), pointer(a[1], kind), a[2], a[3]
+        left, right = part(columns, tid, threads, 64)
+        c = kind(s[0])
+        sums, total = stack(256, kind), stack(256, kind)
+        for column in range(left, right, 256):
+            width = min(256, right - column)
+            for j in range(width):
+                total[j] = kind(0.0)
+            for top in range(0, rows, 64):
+                for j in range(width):
+                    sums[j] = kind(0.0)
+                for i in range(top, min(top + 64, rows)):
+                    start = i * columns + column
+                    for j in range(width):
+                        sums[j] += x[start + j]
+                for j in range(width):
+                    total[j] += sums[j]
+            for j in range(width):
+                out[column + j] = c * total[j]
+
+    return kernel
+
+
+def make_row_sum(dtype: str) -> Callable[..., None]:
+    """Return the kernel out[n] = c Σ Xₙ over the columns; the threads share the rows."""
+    kind = KINDS[dtype]
+
+    def kernel(a, s, tid, threads):
+        x, out, rows, columns = pointer(a[0], kind), pointer(a[1], kind), a[2], a[3]
+        first, last = part(rows, tid, threads, 1)
+        lanes = stack(LANES, np.float64)
+        for i in range(first, last):
+            start = i * columns
+            for l in range(LANES):
+                lanes[l] = 0.0
+            whole = columns // LANES * LANES
+            for j in range(0, whole, LANES):
+                for l in range(LANES):
+                    lanes[l] += np.float64(x[start + j + l])
+            for j in range(whole, columns):
+                lanes[j - whole] += np.float64(x[start + j])
+            total = 0.0
+            for l in range(LANES):
+                total += lanes[l]
+            out[i] = kind(s[0] * total)
+
+    return kernel

@@ -1,0 +1,229 @@
+"""Tables of instructions: built once, run many times with one Python call each.
+
+    table = Table()
+    first = table.add(kernel("fill", "float32"), (y, y.size), (1.0,))
+    program = table.build()
+    program.run()
+    program.s(first)[0] = 2.0       # live values are written between runs
+    program.run()
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .cache import CacheStatus, cache_status
+from .catalogue import usual_kernels
+from .kernel import Kernel, compiled
+from .pool import pool
+from .threads import choose, limit
+
+NO_BARRIER = 1
+"""Flag: the next instruction's part reads only what the same thread's part of this one wrote."""
+ALONE = 2
+"""Flag: thread 0 does the whole instruction, as if it were alone."""
+
+WORDS = 4
+
+
+def address(array: np.ndarray[Any, Any]) -> int:
+    """Return the address of an array's first element."""
+    return int(array.__array_interface__["data"][0])
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of a table, as it was added."""
+
+    kernel: Kernel
+    a: tuple[int, ...]
+    s: tuple[float, ...]
+    flags: int
+    nanoseconds: float
+
+
+class Table:
+    """Instructions in order, with the arrays that they work on kept alive."""
+
+    def __init__(self) -> None:
+        """Start an empty table."""
+        self.instructions: list[Instruction] = []
+        self._keep: list[Any] = []
+
+    def add(
+        self, kernel: Kernel, a: Sequence[Any], s: Sequence[float] = (), flags: int = 0
+    ) -> int:
+        """Append an instruction and return its index.
+
+        Args:
+            kernel: from ``catalogue.kernel``.
+            a: the entries of the kernel's ``a``; an array stands for its address, None for 0.
+            s: the entries of the kernel's ``s``.
+            flags: NO_BARRIER and ALONE.
+
+        Raises:
+            ValueError: if an array is not C-contiguous, or a buffer has the wrong length.
+        """
+        kernel.check(a, s)
+        values = tuple(self._entry(kernel, value) for value in a)
+        cost = kernel.cost(values)
+        numbers = tuple(float(value) for value in s)
+        self.instructions.append(Instruction(kernel, values, numbers, flags, cost))
+        return len(self.instructions) - 1
+
+    def _entry(self, kernel: Kernel, value: Any) -> int:
+        if value is None:
+            return 0
+        if not isinstance(value, np.ndarray):
+            return signed(int(value))
+        if not value.flags.c_contiguous:
+            raise ValueError(f"kernel {kernel.name}: arrays must be C-contiguous")
+        self._keep.append(value)
+        return address(value)
+
+    def build(self) -> Program:
+        """Compile the kernels and lay out the buffers."""
+        return Program(self.instructions, self._keep)
+
+
+class Program:
+    """A table laid out in memory, ready to run.
+
+    Attributes:
+        instructions: what was added, in order.
+        nanoseconds: the estimate of its time on one thread.
+    """
+
+    def __init__(self, instructions: Sequence[Instruction], keep: Sequence[Any]) -> None:
+        """Lay out instructions; ``Table.build`` calls this."""
+        self.instructions = tuple(instructions)
+        self._keep = list(keep)
+        self._a = _Buffer(np.int64, [i.a for i in instructions])
+        self._s = _Buffer(np.float64, [i.s for i in instructions])
+        self._code = np.zeros(max(1, WORDS * len(instructions)), dtype=np.int64)
+        for k, i in enumerate(instructions):
+            row = (i.kernel.address, self._a.address(k), self._s.address(k), i.flags)
+            self._code[WORDS * k : WORDS * k + WORDS] = row
+        self.nanoseconds = sum(i.nanoseconds for i in instructions)
+        self._start = address(self._code)
+        self._count = len(instructions)
+        self._pool = pool()
+
+    def a(self, index: int) -> np.ndarray[Any, Any]:
+        """Return the live ``a`` of an instruction, to be written between runs."""
+        return self._a.view(index)
+
+    def s(self, index: int) -> np.ndarray[Any, Any]:
+        """Return the live ``s`` of an instruction, to be written between runs."""
+        return self._s.view(index)
+
+    def threads(self) -> int:
+        """Return how many threads the next run would use."""
+        return choose(self.nanoseconds)
+
+    def run(self, threads: int | None = None) -> None:
+        """Run all instructions, with the threads that their work deserves unless told."""
+        if threads is None:
+            threads = choose(self.nanoseconds, _limit())
+        self._pool.run(self._start, self._count, threads)
+
+
+class _Buffer:
+    """The entries of all instructions end to end, never empty, so that addresses exist."""
+
+    def __init__(self, dtype: Any, entries: Sequence[Sequence[Any]]) -> None:
+        self._offsets = [0]
+        for entry in entries:
+            self._offsets.append(self._offsets[-1] + len(entry))
+        self._array = np.zeros(self._offsets[-1] + 1, dtype=dtype)
+        for start, entry in zip(self._offsets, entries, strict=False):
+            self._array[start : start + len(entry)] = entry
+        self._base = address(self._array)
+
+    def address(self, index: int) -> int:
+        return self._base + 8 * self._offsets[index]
+
+    def view(self, index: int) -> np.ndarray[Any, Any]:
+        return self._array[self._offsets[index] : self._offsets[index + 1]]
+
+
+def signed(value: int) -> int:
+    """Return an integer of 64 bits as the signed number with the same bits (seeds)."""
+    return value - 2**64 if value >= 2**63 else value
+
+
+_most: int | None = None
+
+
+def _limit() -> int:
+    """Return ``threads.limit()``, looked up once: reading it at every step would cost more."""
+    global _most
+    if _most is None:
+        _most = limit()
+    return _most
+
+
+def forget_limit() -> None:
+    """Look at ``NNSCRATCH_THREADS`` and the machine again at the next run."""
+    global _most
+    _most = None
+
+
+class _Eager(threading.local):
+    """The buffers of one-instruction calls, for each Python thread its own."""
+
+    def __init__(self) -> None:
+        self.a = np.zeros(32, dtype=np.int64)
+        self.s = np.zeros(16, dtype=np.float64)
+        self.code = np.array([0, address(self.a), address(self.s), 0], dtype=np.int64)
+        self.start = address(self.code)
+        self.pool = pool()
+
+
+_eager: _Eager | None = None
+
+
+def call(
+    kernel: Kernel, a: Sequence[int], s: Sequence[float] = (), threads: int | None = None
+) -> None:
+    """Run one kernel now: ``a`` holds addresses and integers only, and nothing is checked.
+
+    The arrays behind the addresses must stay alive until it returns.
+    """
+    global _eager
+    if _eager is None:
+        _eager = _Eager()
+    local = _eager
+    local.a[: len(a)] = a
+    if s:
+        local.s[: len(s)] = s
+    local.code[0] = kernel.address
+    if threads is None:
+        threads = choose(kernel.layout.cost(a), _limit())
+    local.pool.run(local.start, 1, threads)
+
+
+def warmup(
+    dtypes: Sequence[str] = ("float32",),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> CacheStatus:
+    """Compile the usual kernels, so that later processes load them from the disk.
+
+    Args:
+        dtypes: "float32", "float64".
+        progress: called with (done, all, name) before each kernel.
+    """
+    pool()
+    kernels = usual_kernels(dtypes)
+    for done, kernel in enumerate(kernels):
+        if progress is not None:
+            progress(done, len(kernels), kernel.symbol)
+        compiled(kernel)
+    if progress is not None:
+        progress(len(kernels), len(kernels), "")
+    return cache_status()
