@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from nnscratch.data._io import DEFLATE_LIMIT, FilePath, open_data_file, read_at_most, some
+from nnscratch.data._io import FilePath, open_data_file, read_at_most, some
 from nnscratch.data.images import ImageFolder, LabelledImages
 from nnscratch.errors import DataError
 
@@ -58,23 +58,22 @@ def read_idx(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> npt.NDArr
     array([7, 2, 1], dtype=uint8)
     """
     name = os.fspath(path)
-    handle, size = open_data_file(path)
+    handle, _ = open_data_file(path)
     with handle:
         magic = handle.read(2)
         handle.seek(0)
         if magic != _GZIP_MAGIC:
-            return _parse(handle, name, min(size, max_bytes), max_bytes)
-        limit = min(size * DEFLATE_LIMIT, max_bytes)
+            return _parse(handle, name, max_bytes)
         try:
             with gzip.open(handle, "rb") as stream:
-                return _parse(cast(BinaryIO, stream), name, limit, max_bytes)
+                return _parse(cast(BinaryIO, stream), name, max_bytes)
         except EOFError:
             raise DataError(f"{name}: truncated: the gzip stream breaks off") from None
         except (gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{name}: damaged gzip file ({error})") from None
 
 
-def _parse(stream: BinaryIO, name: str, limit: int, max_bytes: int) -> npt.NDArray[Any]:
+def _parse(stream: BinaryIO, name: str, max_bytes: int) -> npt.NDArray[Any]:
     start = stream.read(4)
     if len(start) < 4:
         raise DataError(f"{name}: an IDX header has at least 4 bytes, the file has {len(start)}")
@@ -100,8 +99,6 @@ def _parse(stream: BinaryIO, name: str, limit: int, max_bytes: int) -> npt.NDArr
     claim = f"{name}: the header claims {' x '.join(map(str, shape))} values ({expected:,} bytes)"
     if expected > max_bytes:
         raise DataError(f"{claim}, more than the limit of max_bytes={max_bytes:,}")
-    if expected > limit:
-        raise DataError(f"{claim}, more than this file can hold: truncated, or not an IDX file")
     content = read_at_most(stream, expected)
     if len(content) < expected:
         raise DataError(f"{claim}, the file holds {len(content):,}: truncated")

@@ -99,8 +99,7 @@ def _check_classes(stratify: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
 def _sizes(n: int, shares: tuple[float, ...]) -> list[int]:
     """Whole numbers that add to n, each within one of its share; largest remainders round up."""
     sizes = [math.floor(n * share) for share in shares]
-    # Rounded, because 10 * 0.3 and 10 * (1 - 0.7) must count as the same remainder.
-    remainders = [round(n * share - size, 9) for share, size in zip(shares, sizes, strict=True)]
+    remainders = [n * share - size for share, size in zip(shares, sizes, strict=True)]
     for part in sorted(range(len(shares)), key=lambda part: (-remainders[part], part)):
         if sum(sizes) < n:
             sizes[part] += 1

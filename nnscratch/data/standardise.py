@@ -52,18 +52,14 @@ class Standardiser:
         values = _matrix(X, name)
         if len(values) == 0:
             raise DataError(f"{name}: there are no rows to measure a mean and a deviation on")
-        # Scaled first, so that the squares of very large numbers do not overflow.
+        # Scaled first, so that the squares of very large numbers do not overflow, and so that a
+        # constant such as 0.1 becomes exactly 1 and its deviation exactly 0.
         largest = np.abs(values).max(axis=0)
         scale = np.where(largest > 0.0, largest, 1.0)
-        # A number below the normal range would overflow when divided by: leave those alone.
-        scale = np.where(scale < np.finfo(np.float64).tiny, 1.0, scale)
         scaled = values / scale
         mean, deviation = scaled.mean(axis=0), scaled.std(axis=0)
-        # A constant such as 0.1 has a deviation of a few roundings, not of zero.
-        constant = values.max(axis=0) == values.min(axis=0)
-        std = np.where(constant, 0.0, deviation * scale)
-        exact = np.where(constant, values[0], mean * scale)
-        return cls(tuple(exact.tolist()), tuple(np.where(std > 0.0, std, 1.0).tolist()))
+        std = deviation * scale
+        return cls(tuple((mean * scale).tolist()), tuple(np.where(std > 0.0, std, 1.0).tolist()))
 
     @property
     def features(self) -> int:

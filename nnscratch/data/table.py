@@ -127,7 +127,7 @@ def kind_of(values: _Array) -> ColumnKind:
 def no_column(source: str, name: str, available: Sequence[str]) -> str:
     """The message for a column that is not there: the ones that are, and the likeliest meant."""
     message = f"{source}: there is no column {name!r}"
-    folded = {other.strip().casefold(): other for other in reversed(available)}
+    folded = {other.strip().casefold(): other for other in available}
     close = difflib.get_close_matches(name.strip().casefold(), folded, n=1)
     if close:
         message += f"; did you mean {folded[close[0]]!r}?"

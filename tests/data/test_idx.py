@@ -216,7 +216,9 @@ def test_folder_without_a_test_set(tmp_path: Path) -> None:
 def test_the_uncompressed_file_is_read_where_both_are_there(tmp_path: Path) -> None:
     write_folder(tmp_path, USUAL, False, "train")
     write(tmp_path, b"not gzip", "train-images-idx3-ubyte.gz")
-    assert len(load_idx_folder(tmp_path).train) == 4
+    write(tmp_path, idx(LABELS[::-1]), "train-labels.idx1-ubyte")
+    (tmp_path / "train-labels-idx1-ubyte").rename(tmp_path / "train-labels-idx1-ubyte.gz")
+    assert load_idx_folder(tmp_path).train.labels.tolist() == LABELS[::-1].tolist()
 
 
 def fails(folder: Path, message: str) -> None:

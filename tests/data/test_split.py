@@ -111,6 +111,12 @@ def test_too_few_rows(n: int) -> None:
         train_test_split_indices(n, (0.8, 0.2), 0)
 
 
+def test_a_class_of_three_rows_reaches_both_parts() -> None:
+    for seed in range(20):
+        _, test = train_test_split_indices(15, (0.8, 0.2), seed, [1, 1, 1] + [0] * 12)
+        assert len({0, 1, 2} & set(test.tolist())) == 1
+
+
 def test_too_few_rows_of_a_class() -> None:
     message = "the class of row 3 has 1 rows in all, too few for part 2 of 2 to have one: add rows"
     with pytest.raises(DataError, match=message):

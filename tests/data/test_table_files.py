@@ -55,6 +55,7 @@ def parquet(columns: dict[str, Any]) -> bytes:
         ("a\nNA\nDE\n", {"a": ["NA", "DE"]}),
         ("a\n007\n12\n", {"a": [7, 12]}),
         ("\n\na,b\n1,2\n\n\n", {"a": [1], "b": [2]}),
+        ('a, "b,c"\n1,2\n', {"a": [1], "b,c": [2]}),
         ("#a,b\n#1,2\n", {"#a": ["#1"], "b": [2]}),
     ],
 )
@@ -227,7 +228,8 @@ def test_polars_is_imported_only_when_a_table_is_read() -> None:
 
 def test_parquet_says_what_its_columns_are(tmp_path: Path) -> None:
     frame = {
-        "text": polars.Series(["1", " x "]),
+        "text": polars.Series(["a", " x "]),
+        "digits": polars.Series(["1", "02"]),
         "kind": polars.Series(["a", "b"], dtype=polars.Categorical),
         "fixed": polars.Series(["a", "b"], dtype=polars.Enum(["a", "b"])),
         "small": polars.Series([1, 2], dtype=polars.Int8),
@@ -238,7 +240,8 @@ def test_parquet_says_what_its_columns_are(tmp_path: Path) -> None:
     }
     table = read_table(write(tmp_path, parquet(frame), "data.pq"))
     assert lists(table) == {
-        "text": ["1", "x"],
+        "text": ["a", "x"],
+        "digits": ["1", "02"],
         "kind": ["a", "b"],
         "fixed": ["a", "b"],
         "small": [1, 2],
