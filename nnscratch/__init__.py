@@ -6,68 +6,13 @@ every derivative is written by hand in ``nnscratch.formulas``, beside its equati
 
 import numpy as _np
 
+from nnscratch import creation as _creation
 from nnscratch import cuda, nn, optim
+from nnscratch import functions as _functions
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
-from nnscratch.functions import (
-    abs,
-    allclose,
-    arange,
-    argmax,
-    argmin,
-    cat,
-    clamp,
-    clip,
-    concat,
-    concatenate,
-    empty,
-    equal,
-    exp,
-    eye,
-    flatten,
-    from_numpy,
-    full,
-    is_floating_point,
-    is_tensor,
-    isfinite,
-    isnan,
-    linspace,
-    log,
-    log_softmax,
-    manual_seed,
-    matmul,
-    max,
-    maximum,
-    mean,
-    min,
-    minimum,
-    mm,
-    one_hot,
-    ones,
-    ones_like,
-    pow,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
-    relu,
-    reshape,
-    sigmoid,
-    softmax,
-    sqrt,
-    square,
-    stack,
-    std,
-    sum,
-    tanh,
-    tensor,
-    var,
-    where,
-    zeros,
-    zeros_like,
-)
+from nnscratch.creation import *  # noqa: F403
+from nnscratch.functions import *  # noqa: F403
 from nnscratch.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from nnscratch.tensor import Tensor, as_tensor
 
@@ -78,4 +23,32 @@ int8, int16, int32, int64 = (_np.dtype(f"int{n}") for n in (8, 16, 32, 64))
 uint8, bool = _np.dtype("uint8"), _np.dtype("bool")
 half, float, double, long = float16, float32, float64, int64
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [
+    "Generator",
+    "Tensor",
+    "as_tensor",
+    "bool",
+    "cuda",
+    "device",
+    "double",
+    "enable_grad",
+    "float",
+    "float16",
+    "float32",
+    "float64",
+    "half",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_grad_enabled",
+    "long",
+    "nn",
+    "no_grad",
+    "optim",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "uint8",
+]
+__all__ += _creation.__all__
+__all__ += _functions.__all__

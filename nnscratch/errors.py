@@ -3,7 +3,6 @@
 A message says what was expected, what came, where, and what to do about it.
 """
 
-
 from typing import Any
 
 
@@ -24,7 +23,8 @@ class NNScratchError(Exception):
         text = super().__str__()
         if self.layer is None:
             return text
-        return f"in {self.path or 'the model'} ({self.layer}): {text}"
+        where = f"{self.path} ({self.layer})" if self.path else self.layer
+        return f"in {where}: {text}"
 
 
 class ShapeError(NNScratchError, ValueError):
@@ -64,4 +64,4 @@ class NonFiniteError(NNScratchError, ArithmeticError):
 
 
 class PlanError(NNScratchError, RuntimeError):
-    """A step that cannot be compiled into a plan, or a plan that no longer fits what it recorded."""
+    """A step that cannot be compiled into a plan, or a plan that no longer fits."""

@@ -1,8 +1,8 @@
 r"""The chain rule, and nothing else: record which formula made which array, walk back in reverse.
 
-Each recorded call is a node with edges to the nodes or leaf tensors that its inputs came from. Nodes
-are numbered as they are made, so "in reverse" is simply by falling number: when a node's turn comes,
-every node that used its output has been walked. Gradients that meet are added,
+Each recorded call is a node with edges to the nodes or leaf tensors that its inputs came from.
+Nodes are numbered as they are made, so "in reverse" is simply by falling number: when a node's turn
+comes, every node that used its output has been walked. Gradients that meet are added,
 
 $$\frac{\partial L}{\partial X} = \sum_{\text{uses } Y_i \text{ of } X}
   \frac{\partial L}{\partial Y_i} \frac{\partial Y_i}{\partial X},$$
@@ -13,10 +13,11 @@ this file: those are the backwards in ``nnscratch.formulas``.
 
 from __future__ import annotations
 
-import heapq
+import functools
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from nnscratch.array import dtype_name
@@ -30,66 +31,130 @@ class _Mode(threading.local):
     enabled = True
 
 
-_mode = _Mode()
+mode = _Mode()
 
 
 def is_grad_enabled() -> bool:
     """Say whether this thread records what it computes."""
-    return _mode.enabled
+    return mode.enabled
 
 
-class set_grad_enabled:  # noqa: N801
-    """Record or do not record, in a ``with`` block or as a decorator.
+class _Switch:
+    """Sets the mode in a ``with`` block, or for each call of a function that it decorates."""
 
-    >>> with set_grad_enabled(False):
-    ...     is_grad_enabled()
-    False
-    """
-
-    def __init__(self, mode: bool) -> None:
-        """Choose whether the block records."""
-        self.mode = mode
-        self._before: list[bool] = []
+    wanted: bool
 
     def __enter__(self) -> None:
-        self._before.append(_mode.enabled)
-        _mode.enabled = self.mode
+        # A block may be entered again inside itself: what was before is a stack.
+        before = self.__dict__.setdefault("_before", [])
+        before.append(mode.enabled)
+        mode.enabled = self.wanted
 
     def __exit__(self, *_: object) -> None:
-        _mode.enabled = self._before.pop()
+        mode.enabled = self.__dict__["_before"].pop()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a function so that it runs in this mode."""
-        import functools
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)(self.mode) if type(self) is set_grad_enabled else type(self)():  # type: ignore[call-arg]
+            before, mode.enabled = mode.enabled, self.wanted
+            try:
                 return function(*args, **kwargs)
+            finally:
+                mode.enabled = before
 
         return wrapped
 
 
-class no_grad(set_grad_enabled):  # noqa: N801
-    """Do not record: for evaluation and for updates of parameters."""
+class set_grad_enabled(_Switch):
+    """Record or do not record from here on; in a ``with`` block or as a decorator, only there.
 
-    def __init__(self) -> None:
-        """Switch recording off for the block."""
-        super().__init__(False)
+    >>> with set_grad_enabled(False):
+    ...     is_grad_enabled()
+    False
+    >>> is_grad_enabled()
+    True
+    """
+
+    def __init__(self, mode: bool) -> None:
+        """Switch at once, as PyTorch does."""
+        self.wanted = bool(mode)
+        self._found = is_grad_enabled()
+        _set(self.wanted)
+
+    def __enter__(self) -> None:
+        self.__dict__.setdefault("_before", []).append(self._found)
+        _set(self.wanted)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function so that it runs in this mode."""
+        _set(self._found)
+        return super().__call__(function)
 
 
-class enable_grad(set_grad_enabled):  # noqa: N801
-    """Record, also inside ``no_grad``."""
+def _set(enabled: bool) -> None:
+    mode.enabled = enabled
 
-    def __init__(self) -> None:
-        """Switch recording on for the block."""
-        super().__init__(True)
+
+class no_grad(_Switch):
+    """Do not record: for evaluation and for updates of parameters.
+
+    A ``with`` block, or a decorator with or without parentheses.
+
+    >>> @no_grad()
+    ... def evaluate():
+    ...     return is_grad_enabled()
+    >>> evaluate()
+    False
+    """
+
+    wanted = False
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """Make the block, or wrap a function at once where it is written ``@no_grad``."""
+        made = super().__new__(cls)
+        return made if function is None else made(function)
+
+
+class enable_grad(no_grad):
+    """Record, also inside ``no_grad``.
+
+    >>> with no_grad(), enable_grad():
+    ...     is_grad_enabled()
+    True
+    """
+
+    wanted = True
+
+
+class Handle:
+    """Takes a hook away again: ``remove()``, a call, or the end of a ``with`` block."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        """Remember a hook and the list that it is in."""
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+    __call__ = remove
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
 
 class Leaf(Protocol):
     """What the tape needs of a leaf tensor: a place to add a gradient to."""
 
-    def accumulate(self, gradient: Any, shared: bool) -> None:
+    hooks: list[Callable[[Any], Any]] | None
+
+    def accumulate(self, gradient: Any, shared: Any) -> None:
         """Add a gradient; ``shared`` says that somebody else may hold the same array."""
 
 
@@ -100,8 +165,9 @@ class Node:
         formula: which one.
         saved: what its forward left for its backward; None once freed.
         edges: for each input the node or the leaf tensor it came from, None if nobody asks.
-        forms: for each input with an edge its shape and dtype name.
+        forms: for each input with an edge its shape and dtype.
         guards: (version cell, version) of tensors whose array is in ``saved``.
+        hooks: what to call with the gradient of its output when it is known.
     """
 
     __slots__ = (
@@ -121,7 +187,7 @@ class Node:
         saved: Any,
         edges: tuple[Any, ...],
         forms: tuple[Any, ...],
-        guards: list[tuple[list[int], int]],
+        guards: tuple[tuple[list[int], int], ...],
     ) -> None:
         self.formula = formula
         self.saved = saved
@@ -136,42 +202,68 @@ class Node:
 
     def free(self) -> None:
         """Drop what the backward needed; the graph behind it can go with it."""
-        self.saved = None
+        self.saved = self.hooks = None
         self.edges = ()
-        self.guards = []
+        self.guards = ()
 
 
-def walk_back(root: Node | Leaf, gradient: Any, retain_graph: bool = False) -> None:
+def walk_back(root: Any, gradient: Any, retain_graph: bool = False) -> None:
     """Run every backward behind ``root``, starting from ∂L/∂root = ``gradient``.
 
     Raises:
         GradientError: if the graph was used up by an earlier walk, or a value that a backward
             needs was changed in place after the forward.
     """
-    if not isinstance(root, Node):
-        root.accumulate(gradient, shared=True)
-        return
-    gradients: dict[Node, Any] = {root: gradient}
+    hooked: dict[Any, Any] = {}
+    if isinstance(root, Node):
+        _walk_nodes(root, gradient, retain_graph, hooked)
+    elif root.hooks:
+        hooked[root] = gradient
+    else:
+        root.accumulate(gradient, True)
+    # The hooks of a leaf see the sum over all its uses, which is known only now.
+    for leaf, total in hooked.items():
+        leaf.accumulate(_call_hooks(leaf.hooks, total), True)
+
+
+def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any, Any]) -> None:
+    gradients: dict[Any, Any] = {root: gradient}
     waiting = [(-root.order, root)]
     while waiting:
-        _, node = heapq.heappop(waiting)
+        node = heappop(waiting)[1]
         dY = gradients.pop(node)
-        for hook in node.hooks or ():
-            dY = hook(dY)
-        for edge, dX in _one_step(node, dY):
-            if not isinstance(edge, Node):
-                edge.accumulate(dX, shared=dX is dY or len(node.edges) > 1)
-            elif edge in gradients:
-                gradients[edge] = registry.forward(ADD, gradients[edge], dX)[0]
+        if node.hooks:
+            dY = _call_hooks(node.hooks, dY)
+        found = _gradients_of_inputs(node, dY)
+        for edge, dX in zip(node.edges, found, strict=True):
+            if edge is None or dX is None:
+                continue
+            if isinstance(edge, Node):
+                met = gradients.get(edge)
+                if met is None:
+                    gradients[edge] = dX
+                    heappush(waiting, (-edge.order, edge))
+                else:
+                    gradients[edge] = registry.forward(ADD, met, dX)[0]
+            elif edge.hooks:
+                met = hooked.get(edge)
+                hooked[edge] = dX if met is None else registry.forward(ADD, met, dX)[0]
             else:
-                gradients[edge] = dX
-                heapq.heappush(waiting, (-edge.order, edge))
+                # A view, or dY itself, may be held by somebody else too.
+                shared = dX is dY or node.formula.aliases or getattr(dX, "base", None) is not None
+                edge.accumulate(dX, shared)
         if not retain_graph:
             node.free()
 
 
-def _one_step(node: Node, dY: Any) -> Iterator[tuple[Any, Any]]:
-    """Take one formula backward and give each edge its gradient in the input's form."""
+def _call_hooks(hooks: Any, gradient: Any) -> Any:
+    for hook in tuple(hooks):
+        gradient = hook(gradient)
+    return gradient
+
+
+def _gradients_of_inputs(node: Node, dY: Any) -> tuple[Any, ...]:
+    """Take one formula's backward, and bring each gradient into the form of its input."""
     if node.saved is None:
         raise GradientError(
             f"the graph behind this {node.formula.name} was freed by an earlier backward(); "
@@ -183,14 +275,22 @@ def _one_step(node: Node, dY: Any) -> Iterator[tuple[Any, Any]]:
                 f"a tensor that the backward of {node.formula.name} needs was changed in place "
                 "after the forward; change it after backward(), or work on x.clone()"
             )
-    needs = tuple(edge is not None for edge in node.edges)
+    needs = tuple([edge is not None for edge in node.edges])
     found = registry.backward(node.formula, dY, node.saved, needs)
-    for edge, dX, form in zip(node.edges, found, node.forms, strict=True):
-        if edge is not None and dX is not None:
-            shape, dtype = form
-            if dX.shape != shape:
-                dX = registry.forward(SUM_TO, dX, shape=shape)[0]
-            if dtype_name(dX.dtype) != dtype:
-                dX = registry.forward(CAST, dX, dtype=dtype)[0]
-            yield edge, dX
+    for dX, form in zip(found, node.forms, strict=True):
+        if dX is not None and form is not None and (dX.shape != form[0] or dX.dtype != form[1]):
+            break
+    else:
+        return found
+    return tuple([_in_form(dX, form) for dX, form in zip(found, node.forms, strict=True)])
 
+
+def _in_form(dX: Any, form: Any) -> Any:
+    if dX is None or form is None:
+        return None
+    shape, dtype = form
+    if dX.shape != shape:
+        dX = registry.forward(SUM_TO, dX, shape=tuple(shape))[0]
+    if dX.dtype != dtype:
+        dX = registry.forward(CAST, dX, dtype=dtype_name(dtype))[0]
+    return dX

@@ -1,0 +1,177 @@
+"""Reading the values of a tensor, and its dtypes and devices."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnscratch import formulas as f
+from nnscratch.array import Device, as_device, dtype_name, is_integer, move, to_numpy
+from nnscratch.base import TensorBase
+from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
+from nnscratch.formulas import registry
+from nnscratch.tape import is_grad_enabled
+
+if TYPE_CHECKING:
+    from nnscratch.tensor import Tensor
+
+
+class TensorConversions(TensorBase):
+    """Out of a tensor into Python, NumPy, another dtype or device; ``Tensor`` inherits it."""
+
+    __slots__ = ()
+
+    # Reading values.
+
+    def item(self) -> Any:
+        """Return the only element as a Python number.
+
+        Raises:
+            ShapeError: if there is more or less than one element.
+        """
+        if self.numel() != 1:
+            raise ShapeError(f"item() needs exactly one element, got shape {self.shape}")
+        registry.notify_read(self.array, "item()")
+        return to_numpy(self.array).item()
+
+    def tolist(self) -> Any:
+        """Return the elements as nested Python lists."""
+        registry.notify_read(self.array, "tolist()")
+        return to_numpy(self.array).tolist()
+
+    def numpy(self) -> np.ndarray:
+        """Return the elements as a NumPy array that shares memory with a tensor on the CPU.
+
+        Raises:
+            GradientError: if the tensor asks for a gradient.
+            DeviceError: if it is on a GPU; say ``.cpu()`` first.
+        """
+        if self.requires_grad:
+            raise GradientError("a tensor with a gradient has no numpy(); use x.detach().numpy()")
+        if self.device.type != "cpu":
+            raise DeviceError(f"the tensor is on {self.device}; use x.cpu().numpy()")
+        registry.notify_read(self.array, "numpy()")
+        return to_numpy(self.array)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != np.dtype(dtype):
+            if copy is False:
+                raise ValueError(f"{array.dtype} cannot become {np.dtype(dtype)} without a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self.requires_grad:
+            raise GradientError("a tensor with a gradient has no DLPack; use x.detach()")
+        registry.notify_read(self.array, "DLPack")
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise ShapeError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()"
+            )
+        registry.notify_read(self.array, "a branch on its truth")
+        return bool(to_numpy(self.array).item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if not is_integer(self.array):
+            raise DTypeError(f"only an integer tensor can be an index, got {self.array.dtype}")
+        return int(self.item())
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise ShapeError("a 0-d tensor cannot be iterated over")
+        return (self[index] for index in range(self.shape[0]))  # type: ignore[index]
+
+    # Dtypes and devices.
+
+    def to(self, *target: Any, device: Any = None, dtype: Any = None) -> Tensor:
+        """Return the tensor on a device, in a dtype, or like another tensor.
+
+        The same tensor comes back if nothing has to change. A move to another device is not
+        recorded.
+
+        Raises:
+            DeviceError: if this machine has no such device.
+            GradientError: for a move of a tensor that asks for a gradient.
+        """
+        for item in target:
+            if isinstance(item, TensorBase):
+                device, dtype = item.device, item.dtype
+            elif isinstance(item, Device) or (isinstance(item, str) and _names_device(item)):
+                device = item
+            elif item is not None:
+                dtype = item
+        result: Any = self
+        if dtype is not None and dtype_name(dtype) != dtype_name(self.array.dtype):
+            result = result._apply(f.CAST, dtype=dtype_name(dtype))
+        if device is not None:
+            moved = move(result.array, as_device(device))
+            if moved is not result.array:
+                if result.requires_grad and is_grad_enabled():
+                    raise GradientError(
+                        "moving a tensor that asks for a gradient is not recorded; move the model "
+                        "and its inputs before the forward, or use x.detach().to(...)"
+                    )
+                requires_grad = result.requires_grad
+                result = self._wrap(moved)
+                result.requires_grad = requires_grad
+        return result  # type: ignore[no-any-return]
+
+    def cpu(self) -> Tensor:
+        """Return the tensor on the CPU."""
+        return self.to(device="cpu")
+
+    def cuda(self, index: int | None = None) -> Tensor:
+        """Return the tensor on a GPU."""
+        return self.to(device="cuda" if index is None else f"cuda:{index}")
+
+    def float(self) -> Tensor:
+        """Return the tensor as float32."""
+        return self.to("float32")
+
+    def double(self) -> Tensor:
+        """Return the tensor as float64."""
+        return self.to("float64")
+
+    def half(self) -> Tensor:
+        """Return the tensor as float16."""
+        return self.to("float16")
+
+    def long(self) -> Tensor:
+        """Return the tensor as int64."""
+        return self.to("int64")
+
+    def int(self) -> Tensor:
+        """Return the tensor as int32."""
+        return self.to("int32")
+
+    def bool(self) -> Tensor:
+        """Return the tensor as booleans."""
+        return self.to("bool")
+
+    def type(self, dtype: Any) -> Tensor:
+        """Return the tensor in a dtype."""
+        return self.to(dtype_name(dtype))
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """Return the tensor in the dtype of another."""
+        return self.to(other.dtype)
+
+
+def _names_device(text: str) -> builtins.bool:
+    return text == "cpu" or text.startswith("cuda")

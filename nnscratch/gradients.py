@@ -1,0 +1,188 @@
+"""The gradient of a tensor: asking for it, walking back, hooks, and where it is added up."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nnscratch import formulas as f
+from nnscratch.array import array_namespace, asarray, dtype_name, is_floating
+from nnscratch.array.dtypes import cast
+from nnscratch.base import TensorBase
+from nnscratch.errors import DTypeError, GradientError, ShapeError
+from nnscratch.formulas import registry
+from nnscratch.tape import Handle, walk_back
+
+if TYPE_CHECKING:
+    from nnscratch.tensor import Tensor
+
+
+class TensorGradient(TensorBase):
+    """A place in a graph; ``Tensor`` inherits it."""
+
+    __slots__ = ()
+
+    def requires_grad_(self, requires_grad: Any = True) -> Tensor:
+        """Ask for a gradient, or no longer ask for it, and return the tensor itself.
+
+        Raises:
+            DTypeError: if it holds no floating-point numbers.
+            GradientError: if a part of a graph shall no longer ask.
+        """
+        if requires_grad and not is_floating(self.array):
+            raise DTypeError(
+                f"only floating-point tensors can have a gradient, got {self.array.dtype}; "
+                "call .float() first"
+            )
+        if not requires_grad and self.node is not None:
+            raise GradientError("only a leaf can stop asking for a gradient; use x.detach()")
+        self.requires_grad = requires_grad
+        return self  # type: ignore[return-value]
+
+    def detach(self) -> Tensor:
+        """Return a tensor that shares the array but not the graph."""
+        made = self._wrap(self.array)
+        made._version = self._version
+        return made
+
+    def clone(self) -> Tensor:
+        """Return a copy that is part of the graph."""
+        return self._apply(f.CAST, dtype=dtype_name(self.array.dtype))
+
+    def contiguous(self) -> Tensor:
+        """Return the tensor itself: every formula takes every layout."""
+        return self  # type: ignore[return-value]
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
+        """Copy a leaf with its gradient; the copy belongs to no optimizer.
+
+        Raises:
+            GradientError: for a part of a graph.
+        """
+        if self.node is not None:
+            raise GradientError("a part of a graph cannot be deep-copied; use x.detach().clone()")
+        made: Any = type(self)(_copied(self.array))  # type: ignore[call-arg]
+        made.requires_grad = self.requires_grad
+        memo[id(self)] = made
+        if self.grad is not None:
+            made.grad = self._wrap(_copied(self.grad.array))
+        return made  # type: ignore[no-any-return]
+
+    def backward(self, gradient: Any = None, retain_graph: Any = False) -> None:
+        """Compute ∂self/∂leaf for every leaf that asks for it, and add it to its ``grad``.
+
+        Args:
+            gradient: ∂L/∂self; needed unless self has one element, where it is 1.
+            retain_graph: keep what the backward needs, to walk the graph again.
+
+        Raises:
+            GradientError: if there is no graph, or it was used up.
+            ShapeError: if ``gradient`` is needed or has another shape.
+        """
+        if not self.requires_grad:
+            raise GradientError(
+                "backward() on a tensor without a graph: none of what it was computed from has "
+                "requires_grad=True, or it was computed under no_grad()"
+            )
+        if gradient is None:
+            if self.numel() != 1:
+                raise ShapeError(
+                    f"backward() without a gradient needs one element, got shape {self.shape}; "
+                    "reduce the loss with .sum() or .mean(), or pass gradient="
+                )
+            xp = array_namespace(self.array)
+            seed = xp.ones(self.shape, dtype=self.array.dtype, device=self.array.device)
+        else:
+            seed = gradient.array if isinstance(gradient, TensorBase) else asarray(gradient)
+            if tuple(seed.shape) != self.shape:
+                raise ShapeError(f"gradient must have shape {self.shape}, got {seed.shape}")
+            seed = cast(seed, self.array.dtype)
+        walk_back(self.node if self.node is not None else self, seed, retain_graph)
+
+    def accumulate(self, gradient: Any, shared: Any) -> None:
+        """Add a gradient to ``grad``; the tape calls this on leaves.
+
+        ``shared`` says that somebody else may hold the same array: ``grad`` is changed in place
+        later, and therefore needs one of its own.
+        """
+        for observer in registry.observers():
+            observer.on_gradient(self, "added")
+        if self.grad is not None:
+            registry.update(f.ACCUMULATE, self.grad.array, gradient)
+            self.grad._version[0] += 1
+        elif self.grad_slot is not None:
+            self.reclaim_slot()
+            registry.update(f.COPY_INTO, self.grad_slot, gradient)
+            self.grad = self._wrap(self.grad_slot)
+            self._lent = weakref.ref(self.grad)
+        elif shared:
+            own = array_namespace(gradient).empty_like(gradient)
+            registry.update(f.COPY_INTO, own, gradient)
+            self.grad = self._wrap(own)
+        else:
+            self.grad = self._wrap(gradient)
+
+    def reclaim_slot(self) -> None:
+        """Make ``grad_slot`` free for the next gradient.
+
+        Whoever still holds an earlier ``grad`` that lies in it keeps the values, in an array of
+        its own.
+        """
+        lent = None if self._lent is None else self._lent()
+        if lent is not None and lent.array is self.grad_slot:
+            lent.array = _copied(lent.array)
+        self._lent = None
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a tensor that is not a leaf in its ``grad`` too."""
+        if self.node is None:
+            return
+        # The node must not keep its tensor alive.
+        own = weakref.ref(self)
+
+        def keep(gradient: Any) -> Any:
+            tensor = own()
+            if tensor is not None:
+                tensor.accumulate(gradient, True)
+            return gradient
+
+        self._hooks().append(keep)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call ``hook(gradient)`` when the gradient is known; what it returns replaces it.
+
+        Raises:
+            GradientError: if the tensor does not ask for a gradient.
+        """
+        if not self.requires_grad:
+            raise GradientError("a hook needs a tensor with requires_grad=True")
+
+        def call(gradient: Any) -> Any:
+            replaced = hook(self._wrap(gradient))
+            return gradient if replaced is None else replaced.array
+
+        hooks = self._hooks()
+        hooks.append(call)
+        return Handle(hooks, call)
+
+    def _hooks(self) -> list[Callable[[Any], Any]]:
+        holder: Any = self if self.node is None else self.node
+        if holder.hooks is None:
+            holder.hooks = []
+        found: list[Callable[[Any], Any]] = holder.hooks
+        return found
+
+
+def _copied(array: Any) -> Any:
+    return array_namespace(array).asarray(array, copy=True)
+
+
+def clear_gradient(tensor: TensorGradient, set_to_none: bool) -> None:
+    """Forget a gradient, or set it to 0."""
+    for observer in registry.observers():
+        observer.on_gradient(tensor, "cleared")
+    if set_to_none:
+        tensor.grad = None
+    elif tensor.grad is not None:
+        tensor.grad.zero_()

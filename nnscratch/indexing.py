@@ -1,0 +1,203 @@
+"""Indexing of a tensor: slices and integers, masks, and arrays of integers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nnscratch import formulas as f
+from nnscratch.array import array_namespace, asarray, dtype_name, is_array, is_integer
+from nnscratch.base import TensorBase
+from nnscratch.errors import GradientError, ShapeError
+from nnscratch.formulas import registry
+from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.methods import axis_of
+from nnscratch.tape import is_grad_enabled
+
+if TYPE_CHECKING:
+    from nnscratch.tensor import Tensor
+
+_WHOLE = slice(None)
+
+
+class TensorIndexing(TensorBase):
+    """Taking elements out and putting elements in; ``Tensor`` inherits it."""
+
+    __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Tensor:
+        """Return the elements at an index, as PyTorch and NumPy pick them.
+
+        Raises:
+            IndexError: if an integer is out of range, or there are too many indices.
+            DataError: if an integer in an array is out of range.
+            ShapeError: for a mask of another shape, or arrays that do not broadcast.
+        """
+        items = index if isinstance(index, tuple) else (index,)
+        if not any(_is_advanced(item) for item in items):
+            return self._apply(f.GETITEM, index=_plain(items))
+        return self._take_arrays(list(items))
+
+    def _take_arrays(self, items: list[Any]) -> Tensor:
+        """Do the slices first, then one ``take`` over the dimensions that have arrays, merged."""
+        tensor, items, places = _split(self, items)
+        first, last = places[0], places[-1]
+        together = places == list(range(first, last + 1))
+        if not together:
+            # Dimensions of arrays that stand apart go to the front, as NumPy and PyTorch have it.
+            order = [*places, *(d for d in range(tensor.ndim) if d not in places)]
+            tensor, first = tensor.permute(*order), 0
+        count = len(places)
+        sizes = tensor.shape[first : first + count]
+        merged = tensor.reshape(
+            *tensor.shape[:first], math.prod(sizes), *tensor.shape[first + count :]
+        )
+        flat = _flat_positions(self, [items[place] for place in places], sizes)
+        return merged._apply(f.TAKE, flat, axis=first)  # type: ignore[no-any-return]
+
+    def gather(self, dim: int, index: Tensor) -> Tensor:
+        """Return ``self[i, index[i, j], k]`` for every place of ``index``, here for dim 1.
+
+        Raises:
+            ShapeError: if ``index`` has another number of dimensions, or is longer than the tensor
+                along another dimension.
+            DataError: if an index is out of range.
+        """
+        axis = axis_of(dim, self.ndim)
+        fits = index.ndim == self.ndim and all(
+            d == axis or n <= size
+            for d, (n, size) in enumerate(zip(index.shape, self.shape, strict=True))
+        )
+        if not fits:
+            raise ShapeError(f"gather: an index of shape {index.shape} does not fit {self.shape}")
+        xp = array_namespace(self.array)
+        items: list[Any] = []
+        for d, n in enumerate(index.shape):
+            shape = [1] * self.ndim
+            shape[d] = n
+            counted = xp.arange(n, dtype=xp.int64, device=self.array.device)
+            items.append(index if d == axis else self._wrap(xp.reshape(counted, tuple(shape))))
+        return self._take_arrays(items)
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """Return the slices along a dimension at the given indices."""
+        return self._apply(f.TAKE, index, axis=axis_of(dim, self.ndim))
+
+    def masked_select(self, mask: Tensor) -> Tensor:
+        """Return the elements where the mask is true, as a vector."""
+        shape = broadcast_shape("masked_select", self.array, mask.array)
+        return self._apply(f.BROADCAST_TO, shape=shape)[mask.expand(*shape)]
+
+    def nonzero(self, as_tuple: bool = False) -> Any:
+        """Return the positions of nonzero elements, a row for each; or one vector a dimension."""
+        registry.notify_read(self.array, "nonzero()")
+        xp = array_namespace(self.array)
+        found = xp.nonzero(self.array) if self.ndim else xp.nonzero(xp.reshape(self.array, (1,)))
+        if as_tuple:
+            return tuple(self._wrap(positions) for positions in found)
+        return self._wrap(xp.stack(found, axis=1)[:, : self.ndim])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Write values at an index; there is no gradient through it.
+
+        Raises:
+            GradientError: if the tensor or the value is part of a graph.
+        """
+        asks = self.requires_grad or getattr(value, "requires_grad", False)
+        if asks and is_grad_enabled():
+            raise GradientError(
+                "items cannot be set where a gradient is asked for; use nnscratch.where(mask, a, "
+                "b) or nnscratch.cat, or set them under no_grad()"
+            )
+        registry.notify_read(self.array, "setting items")
+        if isinstance(value, TensorBase):
+            registry.notify_read(value.array, "setting items")
+            value = value.array
+        self.array[_raw(index)] = value
+        self._version[0] += 1
+
+
+def _is_advanced(item: Any) -> bool:
+    if isinstance(item, TensorBase):
+        return True
+    return isinstance(item, (list, tuple, bool)) or (is_array(item) and not _is_scalar(item))
+
+
+def _is_scalar(item: Any) -> bool:
+    return item.ndim == 0 and is_integer(item)
+
+
+def _plain(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(int(item) if is_array(item) else item for item in items)
+
+
+def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
+    """Apply what is not an array, and say which dimensions of the result have arrays.
+
+    A mask becomes the positions of its true elements, one array for each of its dimensions.
+    """
+    spread: list[Any] = []
+    for item in items:
+        if not _is_advanced(item):
+            spread.append(item)
+            continue
+        array = item if isinstance(item, TensorBase) else tensor._wrap(asarray(item))
+        if dtype_name(array.array.dtype) == "bool":
+            spread += _positions(tensor, array, spread)
+        elif array.array.size == 0 and not is_integer(array.array):
+            spread.append(array.to("int64"))
+        else:
+            spread.append(array)
+    named = sum(item is not None and item is not Ellipsis for item in spread)
+    if named > tensor.ndim:
+        raise IndexError(f"index of {named} entries for a tensor of shape {tensor.shape}")
+    rest = [_WHOLE] * (tensor.ndim - named)
+    if any(item is Ellipsis for item in spread):
+        at = next(i for i, item in enumerate(spread) if item is Ellipsis)
+        spread[at : at + 1] = rest
+    else:
+        spread += rest
+    basic = [_WHOLE if isinstance(item, TensorBase) else item for item in spread]
+    if any(not (isinstance(item, slice) and item == _WHOLE) for item in basic):
+        tensor = tensor._apply(f.GETITEM, index=_plain(tuple(basic)))
+    # An integer has taken its dimension away; None has put one in.
+    kept = [item for item in spread if item is None or isinstance(item, (TensorBase, slice))]
+    return tensor, kept, [d for d, item in enumerate(kept) if isinstance(item, TensorBase)]
+
+
+def _positions(tensor: Any, mask: Any, before: list[Any]) -> list[Any]:
+    registry.notify_read(mask.array, "indexing by a mask")
+    if mask.ndim == 0:
+        raise ShapeError("a mask needs at least one dimension; use a slice or nnscratch.where")
+    at = sum(item is not None for item in before)
+    if Ellipsis in [item for item in before if not isinstance(item, TensorBase)]:
+        at = tensor.ndim - mask.ndim
+    lead = tensor.shape[at : at + mask.ndim]
+    if lead != mask.shape:
+        raise ShapeError(f"a mask of shape {mask.shape} does not fit dimensions {lead}")
+    return [tensor._wrap(found) for found in array_namespace(mask.array).nonzero(mask.array)]
+
+
+def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> Any:
+    """Return where each element stands when the dimensions of the sizes are merged into one."""
+    if len(indices) == 1:
+        return indices[0]
+    flat: Any = None
+    for position, size in zip(indices, sizes, strict=True):
+        if not is_integer(position.array):
+            raise ShapeError(f"only integers and masks can be an index, got {position.dtype}")
+        # Taken out of 0, 1, 2, ..., each position is checked, and counted from the front.
+        array = position.array
+        counted = array_namespace(array).arange(size, dtype=array.dtype, device=array.device)
+        wrapped = tensor._wrap(counted)._apply(f.TAKE, position, axis=0)
+        flat = wrapped if flat is None else flat * size + wrapped
+    return flat
+
+
+def _raw(index: Any) -> Any:
+    if isinstance(index, tuple):
+        return tuple(_raw(item) for item in index)
+    if isinstance(index, TensorBase):
+        registry.notify_read(index.array, "indexing by it")
+        return index.array
+    return index

@@ -1,0 +1,196 @@
+"""The methods of a tensor that move elements and compute nothing, with PyTorch's names."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nnscratch import formulas as f
+from nnscratch.base import TensorBase
+from nnscratch.errors import ShapeError
+from nnscratch.methods import Dims, axes_of, axis_of
+
+if TYPE_CHECKING:
+    from nnscratch.tensor import Tensor
+
+
+def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return sizes written one by one or as one tuple.
+
+    >>> sizes_of((2, 3)), sizes_of(((2, 3),))
+    ((2, 3), (2, 3))
+    """
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    return tuple(size.__index__() for size in sizes)
+
+
+class TensorShapes(TensorBase):
+    """Shapes and the order of dimensions; ``Tensor`` inherits it."""
+
+    __slots__ = ()
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the elements in another shape; one -1 is worked out.
+
+        Raises:
+            ShapeError: if the numbers of elements differ.
+        """
+        return self._apply(f.RESHAPE, shape=sizes_of(shape))
+
+    view = reshape
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """Return the elements in the shape of another tensor."""
+        return self.reshape(other.shape)
+
+    reshape_as = view_as
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """Return the dimensions from start to end as one."""
+        if self.ndim == 0:
+            return self.reshape(1)
+        start, end = axis_of(start_dim, self.ndim), axis_of(end_dim, self.ndim)
+        if start > end:
+            raise ShapeError(f"flatten: start_dim {start} comes after end_dim {end}")
+        size = math.prod(self.shape[start : end + 1])
+        return self.reshape(*self.shape[:start], size, *self.shape[end + 1 :])
+
+    def unflatten(self, dim: int, sizes: tuple[int, ...]) -> Tensor:
+        """Return one dimension as several."""
+        axis = axis_of(dim, self.ndim)
+        return self.reshape(*self.shape[:axis], *sizes, *self.shape[axis + 1 :])
+
+    def squeeze(self, dim: Dims = None) -> Tensor:
+        """Return the tensor without its dimensions of size 1, or without those named that are."""
+        chosen = axes_of(dim, self.ndim)
+        if chosen is None:
+            chosen = tuple(range(self.ndim))
+        elif isinstance(chosen, int):
+            chosen = (chosen,)
+        kept = tuple(n for i, n in enumerate(self.shape) if i not in chosen or n != 1)
+        return self._apply(f.RESHAPE, shape=kept)
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """Return the tensor with a dimension of size 1 put in."""
+        axis = axis_of(dim, self.ndim + 1)
+        return self.reshape(*self.shape[:axis], 1, *self.shape[axis:])
+
+    def permute(self, *dims: Any) -> Tensor:
+        """Return the dimensions in another order.
+
+        Raises:
+            ShapeError: unless each dimension is named once.
+        """
+        axes = tuple(axis_of(dim, self.ndim) for dim in sizes_of(dims))
+        if sorted(axes) != list(range(self.ndim)):
+            raise ShapeError(f"permute needs each of {self.ndim} dimensions once, got {axes}")
+        return self._apply(f.TRANSPOSE, axes=axes)
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """Return the tensor with two dimensions exchanged."""
+        axes = list(range(self.ndim))
+        if not axes:
+            return self._apply(f.RESHAPE, shape=())
+        first, second = axis_of(dim0, self.ndim), axis_of(dim1, self.ndim)
+        axes[first], axes[second] = second, first
+        return self._apply(f.TRANSPOSE, axes=tuple(axes))
+
+    swapaxes = transpose
+
+    def t(self) -> Tensor:
+        """Return the transpose of a matrix; vectors stay as they are."""
+        if self.ndim > 2:
+            raise ShapeError(f"t() needs at most 2 dimensions, got {self.shape}; use permute(...)")
+        return self.transpose(0, 1) if self.ndim == 2 else self.permute(*range(self.ndim))
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its dimensions in reverse order."""
+        return self.permute(*range(self.ndim)[::-1])
+
+    @property
+    def mT(self) -> Tensor:
+        """The tensor with its last two dimensions exchanged."""
+        return self.transpose(-2, -1)
+
+    def expand(self, *shape: Any) -> Tensor:
+        """Return the tensor with dimensions of size 1 repeated; -1 keeps a size."""
+        wanted = list(sizes_of(shape))
+        lead = len(wanted) - self.ndim
+        for i, size in enumerate(wanted):
+            if size == -1:
+                if i < lead:
+                    raise ShapeError(f"expand: -1 needs a dimension to keep, got {tuple(wanted)}")
+                wanted[i] = self.shape[i - lead]
+        return self._apply(f.BROADCAST_TO, shape=tuple(wanted))
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Return the tensor with dimensions of size 1 repeated to the shape of another."""
+        return self.expand(other.shape)
+
+    def repeat(self, *repeats: Any) -> Tensor:
+        """Return the whole tensor repeated along each dimension.
+
+        Raises:
+            ShapeError: if there are fewer numbers than dimensions.
+        """
+        counts = sizes_of(repeats)
+        if len(counts) < self.ndim:
+            raise ShapeError(f"repeat needs a number for each of {self.ndim} dimensions: {counts}")
+        shape = (1,) * (len(counts) - self.ndim) + self.shape
+        apart = [n for size in shape for n in (1, size)]
+        wide = [n for count, size in zip(counts, shape, strict=True) for n in (count, size)]
+        whole = [count * size for count, size in zip(counts, shape, strict=True)]
+        return self.reshape(*apart).expand(*wide).reshape(*whole)
+
+    def narrow(self, dim: int, start: int, length: int) -> Tensor:
+        """Return ``length`` elements along a dimension, from ``start`` on.
+
+        Raises:
+            ShapeError: if there are not so many.
+        """
+        axis = axis_of(dim, self.ndim)
+        if start < 0 or length < 0 or start + length > self.shape[axis]:
+            raise ShapeError(
+                f"narrow: {length} elements from {start} on do not fit dimension {axis} of "
+                f"shape {self.shape}"
+            )
+        index = (slice(None),) * axis + (slice(start, start + length),)
+        return self._apply(f.GETITEM, index=index)
+
+    def split(
+        self, split_size: int | list[int] | tuple[int, ...], dim: int = 0
+    ) -> tuple[Tensor, ...]:
+        """Return pieces of a size along a dimension (the last may be smaller), or of given sizes.
+
+        Raises:
+            ShapeError: if given sizes do not add up to the dimension.
+        """
+        whole = self.shape[axis_of(dim, self.ndim)]
+        if isinstance(split_size, int):
+            if split_size < 1:
+                raise ShapeError(f"split: a piece needs at least one element, got {split_size}")
+            starts = range(0, max(whole, 1), split_size)
+            sizes = [min(split_size, whole - start) for start in starts]
+        else:
+            sizes = list(split_size)
+            if sum(sizes) != whole:
+                raise ShapeError(f"split: sizes {sizes} do not add up to {whole}")
+        ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+        return tuple(
+            self.narrow(dim, end - size, size) for end, size in zip(ends, sizes, strict=True)
+        )
+
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+        """Return at most so many pieces of one size along a dimension; the last may be smaller."""
+        if chunks < 1:
+            raise ShapeError(f"chunk: expected at least one piece, got {chunks}")
+        whole = self.shape[axis_of(dim, self.ndim)]
+        return self.split(max(-(-whole // chunks), 1), dim)
+
+    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
+        """Return the slices along a dimension, without it."""
+        axis = axis_of(dim, self.ndim)
+        front = (slice(None),) * axis
+        return tuple(self._apply(f.GETITEM, index=(*front, i)) for i in range(self.shape[axis]))
