@@ -1,0 +1,180 @@
+"""Cases of the optimizer updates and of gradient clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nnscratch.formulas.cases.case import NONE, SIZES, Build, Case, given, normal, spread, uniform
+from nnscratch.formulas.live import LiveFloat, LiveInt
+
+NAN = float("nan")
+
+
+def _state(positive: bool | None, *shape: int) -> Build:
+    """Return a builder of a state buffer: None, of squares, or of any numbers."""
+    if positive is None:
+        return NONE
+    return uniform(0.01, 2.0, *shape) if positive else normal(*shape)
+
+
+def _updates(
+    state: tuple[bool | None, ...],
+    options: Mapping[str, Any],
+    variants: Mapping[str, tuple[tuple[bool | None, ...], Mapping[str, Any]]],
+    live: Mapping[str, Any],
+) -> list[Case]:
+    """Return the cases of an optimizer.
+
+    Args:
+        state: what each state buffer holds.
+        options: options of the plain cases.
+        variants: by name, other buffers and further options.
+        live: options as live numbers.
+    """
+
+    def build(kind: tuple[bool | None, ...], *shape: int) -> tuple[Build, ...]:
+        return (normal(*shape), normal(*shape), *(_state(one, *shape) for one in kind))
+
+    made = [Case(f"{n} entries", build(state, n), options) for n in SIZES]
+    made += [
+        Case("a matrix", build(state, 5, 7), options),
+        Case("a number", build(state), options),
+        Case("live numbers", build(state, 33), {**options, **live}),
+        Case("ascending", build(state, 33), {**options, "maximize": True}),
+        Case("NaN", (normal(2), given([NAN, 1.0]), *(_state(one, 2) for one in state)), options),
+        Case(
+            "gradients of ±1e4",
+            (normal(257), spread(257), *(_state(one, 257) for one in state)),
+            options,
+            magnitude=1e4,
+        ),
+    ]
+    for name, (kind, more) in variants.items():
+        made.append(Case(name, build(kind, 33), {**options, **more}))
+        made.append(Case(f"{name}, a matrix", build(kind, 3, 11), {**options, **more}))
+    return made
+
+
+_RATE = {"lr": LiveFloat(0.02, 0, "lr")}
+_STEPPED = {**_RATE, "step": LiveInt(4, 1, "step")}
+_HEAVY = {"momentum": 0.9}
+_ADAM = {"lr": 0.01, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
+
+
+def _sgd() -> list[Case]:
+    return _updates(
+        (None,),
+        {"lr": 0.1, "step": 3},
+        {
+            "decay": ((None,), {"weight_decay": 0.1}),
+            "momentum": ((False,), _HEAVY),
+            "momentum, first step": ((False,), {**_HEAVY, "step": 1}),
+            "dampening": ((False,), {**_HEAVY, "dampening": 0.3}),
+            "dampening, first step": ((False,), {**_HEAVY, "dampening": 0.3, "step": 1}),
+            "Nesterov": ((False,), {**_HEAVY, "nesterov": True}),
+            "Nesterov, first step": ((False,), {**_HEAVY, "nesterov": True, "step": 1}),
+            "everything": ((False,), {**_HEAVY, "weight_decay": 0.1, "maximize": True}),
+            "live momentum": ((False,), {"momentum": LiveFloat(0.8, 0, "momentum")}),
+        },
+        _STEPPED,
+    )
+
+
+def _adam() -> list[Case]:
+    plain: dict[str, Any] = {**_ADAM, "decoupled": False, "maximize": False, "step": 5}
+    return _updates(
+        (False, True, None),
+        plain,
+        {
+            "first step": ((False, True, None), {"step": 1}),
+            "step 1000": ((False, True, None), {"step": 1000}),
+            "decay": ((False, True, None), {"weight_decay": 0.1}),
+            "AdamW": ((False, True, None), {"weight_decay": 0.1, "decoupled": True}),
+            "AMSGrad": ((False, True, True), {}),
+            "AMSGrad, AdamW": ((False, True, True), {"weight_decay": 0.1, "decoupled": True}),
+            "a large eps": ((False, True, None), {"eps": 1e-2}),
+            "live betas": ((False, True, None), {"beta1": LiveFloat(0.8, 0, "beta1")}),
+        },
+        _STEPPED,
+    )
+
+
+def _rmsprop() -> list[Case]:
+    return _updates(
+        (True, None, None),
+        {"lr": 0.01},
+        {
+            "decay": ((True, None, None), {"weight_decay": 0.1}),
+            "momentum": ((True, False, None), _HEAVY),
+            "other alpha": ((True, None, None), {"alpha": 0.9, "eps": 1e-3}),
+        },
+        _RATE,
+    ) + [
+        Case(
+            f"centered{words}",
+            (normal(33), normal(33), uniform(2.0, 3.0, 33), buffer, normal(33, scale=0.5)),
+            {"lr": 0.01, "centered": True, **more},
+        )
+        for words, buffer, more in (("", NONE, {}), (" with momentum", normal(33), _HEAVY))
+    ]
+
+
+def _nadam() -> list[Case]:
+    plain = {**_ADAM, "momentum_decay": 4e-3, "mu_product": 0.1, "step": 5}
+    return _updates(
+        (False, True),
+        plain,
+        {
+            "first step": ((False, True), {"step": 1, "mu_product": 0.45}),
+            "decay": ((False, True), {"weight_decay": 0.1}),
+            "decoupled": ((False, True), {"weight_decay": 0.1, "decoupled": True}),
+        },
+        {**_STEPPED, "mu_product": LiveFloat(0.2, 0, "mu_product")},
+    )
+
+
+def _by_norm() -> list[Case]:
+    made = [Case(f"{n} entries", (normal(n), uniform(2.0, 3.0)), {"max_norm": 1.0}) for n in SIZES]
+    return [
+        *made,
+        Case("small enough", (normal(33), uniform(0.1, 0.5)), {"max_norm": 1.0}),
+        Case("no norm", (normal(33), given(np.asarray(0.0))), {"max_norm": 1.0}),
+        Case("live", (normal(33), uniform(2.0, 3.0)), {"max_norm": LiveFloat(0.5, 0, "m")}),
+        Case("±1e4", (spread(257), uniform(1e4, 2e4)), {"max_norm": 1.0}),
+    ]
+
+
+CASES: dict[str, list[Case]] = {
+    "sgd": _sgd(),
+    "adam": _adam(),
+    "rmsprop": _rmsprop(),
+    "adagrad": _updates(
+        (True,),
+        {"lr": 0.01, "step": 3},
+        {"decays": ((True,), {"lr_decay": 0.1, "weight_decay": 0.1, "eps": 1e-3})},
+        _STEPPED,
+    ),
+    "adadelta": _updates(
+        (True, True),
+        {"lr": 1.0},
+        {"decay": ((True, True), {"weight_decay": 0.1, "rho": 0.5, "eps": 1e-3})},
+        _RATE,
+    ),
+    "nadam": _nadam(),
+    "clip_by_value": [
+        *(Case(f"{n} entries", (normal(n),), {"limit": 0.5}) for n in SIZES),
+        Case("NaN", (given([NAN, 2.0, -2.0, 0.5]),), {"limit": LiveFloat(0.5, 0, "limit")}),
+        Case("±1e4", (spread(33, 7),), {"limit": 10.0}),
+    ],
+    "scale_by_norm": _by_norm(),
+    "squared_norm": [
+        *(Case(f"{n} entries", (normal(n),), {}, max(n, 1)) for n in SIZES),
+        Case("a matrix", (normal(33, 7),), {}, 231),
+        Case("a number", (normal(),)),
+        Case("±1e4", (spread(257),), {}, 257, 1e8),
+        Case("NaN", (given([NAN, 1.0]),)),
+    ],
+}
