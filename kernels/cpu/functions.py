@@ -82,20 +82,29 @@ def _expm1_core(r):
     return fma(q, r * r, r)
 
 
-def _exp_single(x):
+@njit(**INLINE)
+def _reduced(x):
+    """n + SHIFTER and r with x = n log 2 + r, |r| <= log(2) / 2."""
     # Beyond these bounds the result is 0 or infinity anyway; NaN fails both comparisons.
     x = f32(-105.0) if x < f32(-105.0) else x
     x = f32(89.0) if x > f32(89.0) else x
     shifted = fma(x, LOG2_E, SHIFTER)
     n = shifted - SHIFTER
-    r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x))
+    return shifted, fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x))
+
+
+def _exp_single(x):
+    shifted, r = _reduced(x)
     return scale_exponent(f32(1.0) + _expm1_core(r), shifted)
 
 
 def _expm1_single(x):
-    small = _expm1_core(x)
-    large = exp(x) - f32(1.0)
-    return small if abs(x) < f32(0.35) else large
+    shifted, r = _reduced(x)
+    core = _expm1_core(r)
+    power = scale_exponent(f32(1.0), shifted)
+    near = fma(power, core, power - f32(1.0))
+    far = scale_exponent(f32(1.0) + core, shifted)
+    return near if x < f32(20.0) else far
 
 
 def _log_single(x):

@@ -115,6 +115,17 @@ class Pool:
             self._threads.append(thread)
             thread.start()
 
+    def forget(self) -> None:
+        """In a forked child: the threads are gone, and locks may be held by nobody."""
+        library = blas()
+        if self._state[41] and library is not None:  # another thread was in a run
+            library.limit_threads(int(self._state[42]))
+        self._lock = threading.Lock()
+        self._wakers = [None]
+        self._threads = []
+        self._state[:32] = 0
+        self._state[40:] = 0
+
     def close(self) -> None:
         """End the workers. The next run starts new ones."""
         with self._lock:
@@ -154,10 +165,10 @@ def pool() -> Pool:
 
 
 def _forget() -> None:
-    """In a forked child the threads are gone, and locks may be held by nobody."""
-    global _pool, _creation
-    _pool = None
+    global _creation
     _creation = threading.Lock()
+    if _pool is not None:
+        _pool.forget()
 
 
 @atexit.register

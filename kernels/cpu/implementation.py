@@ -1,0 +1,151 @@
+"""How a Numba kernel stands in the registry: what it accepts, and how a call becomes instructions.
+
+The same lowering serves two builders. ``Now`` allocates arrays and runs the instructions at once;
+a plan's builder hands out planned arrays and keeps the instructions for its replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from .table import Table
+
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
+WORTHWHILE = 1 << 16
+"""Elements from which a single eager call is quicker in a kernel than in NumPy."""
+
+Inputs = tuple[Any, ...]
+Options = dict[str, Any]
+
+
+class Builder(Protocol):
+    """What a lowering needs of whoever collects its instructions."""
+
+    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the array to write output number ``position`` into."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an array for something else that the call computes."""
+
+    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
+        """Add an instruction."""
+
+    def python(self, function: Callable[[], None]) -> None:
+        """Add a Python function that runs after the instructions before it."""
+
+
+class Now:
+    """A builder that allocates with NumPy and runs what was emitted when told."""
+
+    def __init__(self) -> None:
+        self._table = Table()
+
+    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return a new array."""
+        return np.empty(shape, dtype)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return a new array."""
+        return np.empty(shape, dtype)
+
+    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
+        """Add an instruction to those that ``run`` runs."""
+        self._table.add(kernel, a, s, flags)
+
+    def python(self, function: Callable[[], None]) -> None:
+        """Run what was emitted so far, then the function."""
+        self.run()
+        function()
+        self._table = Table()
+
+    def run(self) -> None:
+        """Run the instructions."""
+        if self._table.instructions:
+            self._table.build().run()
+
+
+Lowering = Callable[[Builder, Inputs, Options, tuple[bool, ...]], tuple[tuple[Any, ...], Any]]
+Refusal = Callable[[Inputs, Options], str | None]
+
+
+def _accept_all(inputs: Inputs, options: Options) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class CpuKernel:
+    """Numba kernels as an implementation of one formula.
+
+    Attributes:
+        lowerings: for each direction that has kernels, how a call becomes instructions. A backward
+            gets ``(dY, *saved)`` as its inputs.
+        refusals: for each direction, what it cannot take beyond the rules for all kernels.
+        main: how many of the first inputs, None aside, must be of one floating dtype.
+    """
+
+    lowerings: dict[str, Lowering]
+    refusals: dict[str, Refusal]
+    name: str = "numba"
+
+    def refuses(self, direction: str, inputs: Inputs, options: Options) -> str | None:
+        """Return why it cannot take these arrays, or None."""
+        if direction not in self.lowerings:
+            return f"it has no kernel for {direction}"
+        dtype = None
+        for item in inputs:
+            if not isinstance(item, np.ndarray):
+                if hasattr(item, "dtype"):
+                    return f"the arrays are {type(item).__module__}'s, not NumPy's"
+                continue
+            if item.size == 0:
+                return "an array is empty"
+            if not item.flags.c_contiguous or not item.flags.aligned:
+                return f"an array of shape {item.shape} is not contiguous"
+            if item.dtype.kind == "f":
+                if item.dtype not in FLOATS or not item.dtype.isnative:
+                    return f"{item.dtype} is neither float32 nor float64"
+                if dtype is not None and item.dtype != dtype:
+                    return f"{item.dtype} meets {dtype}"
+                dtype = item.dtype
+        if dtype is None:
+            return "there is no floating-point array"
+        return self.refusals.get(direction, _accept_all)(inputs, options)
+
+    def worthwhile(self, direction: str, inputs: Inputs) -> bool:
+        """Say by their sizes whether a single call pays."""
+        return any(isinstance(item, np.ndarray) and item.size >= WORTHWHILE for item in inputs)
+
+    def lower(
+        self,
+        builder: Builder,
+        direction: str,
+        inputs: Inputs,
+        options: Options,
+        needs: tuple[bool, ...],
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Emit the instructions of a call; returns its outputs and what it saves."""
+        return self.lowerings[direction](builder, inputs, options, needs)
+
+    def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
+        """Compute the formula's forward."""
+        now = Now()
+        (Y,), saved = self.lower(now, "forward", inputs, options, ())
+        now.run()
+        return Y, saved
+
+    def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        """Compute the formula's backward."""
+        now = Now()
+        gradients, _ = self.lower(now, "backward", (dY, *saved), {}, needs)
+        now.run()
+        return gradients
+
+    def update(self, *inputs: Any, **options: Any) -> None:
+        """Write the new values into the inputs that the formula updates."""
+        now = Now()
+        self.lower(now, "update", inputs, options, ())
+        now.run()

@@ -1,0 +1,237 @@
+"""The linear layer, the activations, and both together, as instructions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nnscratch.formulas.activations import (
+    EluSaved,
+    HardtanhSaved,
+    InputSaved,
+    LeakyReluSaved,
+    OutputSaved,
+)
+from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
+from nnscratch.formulas.gelu import GeluSaved
+from nnscratch.formulas.linear import LinearSaved, linear_forward
+from nnscratch.formulas.sigmoids import SoftplusSaved
+
+from .activation_table import BY_NAME
+from .catalogue import activation_code, gemm, kernel
+from .implementation import Builder, CpuKernel, Inputs, Options
+
+IDENTITY = 0
+
+
+def product(
+    builder: Builder, A: Any, B: Any, C: Any, transpose_a: bool = False, transpose_b: bool = False
+) -> None:
+    """Emit C = op(A) op(B) for matrices."""
+    made, library = gemm(C.dtype.name)
+    m, n = C.shape
+    k = A.shape[0] if transpose_a else A.shape[1]
+    words = (library, transpose_a, transpose_b, m, n, k, A, A.shape[1], B, B.shape[1], C, n)
+    builder.emit(made, words, (1.0, 0.0))
+
+
+def _rows(X: Any) -> Any:
+    return X.reshape(-1, X.shape[-1])
+
+
+def _check_linear(inputs: Inputs, options: Options) -> str | None:
+    X, W = inputs[0], inputs[1]
+    if not (isinstance(X, np.ndarray) and isinstance(W, np.ndarray)) or X.ndim < 2 or W.ndim != 2:
+        return "it needs an input of at least two dimensions and a matrix of weights"
+    b = inputs[2] if len(inputs) > 2 else None
+    if X.shape[-1] != W.shape[1] or (b is not None and b.shape != W.shape[:1]):
+        # The reference says what is wrong, and where.
+        return "the shapes do not fit"
+    return None
+
+
+def _linear(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    X, W = inputs[0], inputs[1]
+    b = inputs[2] if len(inputs) > 2 else None
+    Z = builder.output(0, (*X.shape[:-1], W.shape[0]), X.dtype)
+    _affine(builder, X, W, b, Z, Z, IDENTITY, (0.0, 0.0))
+    return (Z,), LinearSaved(X, W)
+
+
+def _affine(
+    builder: Builder, X: Any, W: Any, b: Any, Z: Any, Y: Any, code: int, scalars: Any
+) -> None:
+    product(builder, _rows(X), W, _rows(Z), transpose_b=True)
+    if b is not None or code != IDENTITY:
+        made = kernel("bias_activation", Z.dtype.name, code)
+        rows = _rows(Z)
+        builder.emit(made, (Z, b, Y, rows.shape[0], rows.shape[1]), scalars)
+
+
+def _linear_backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    dZ, X, W = inputs
+    return _pull_back(builder, dZ, X, W, needs, None, (0.0, 0.0), 0), None
+
+
+def _pull_back(
+    builder: Builder, dY: Any, X: Any, W: Any, needs: Any, kept: Any, scalars: Any, code: int
+) -> tuple[Any, ...]:
+    """Emit dZ and db in one pass, then the two products."""
+    rows = _rows(dY)
+    dX = dW = db = None
+    if needs[2]:
+        db = builder.output(2, (W.shape[0],), W.dtype)
+    dZ = dY
+    if kept is not None:
+        dZ = builder.empty(dY.shape, dY.dtype)
+        made = kernel("activation_bias_backward", dY.dtype.name, code)
+        builder.emit(made, (dY, kept, dZ, db, rows.shape[0], rows.shape[1]), scalars)
+    elif needs[2]:
+        builder.emit(
+            kernel("column_sum", dY.dtype.name), (dY, db, rows.shape[0], rows.shape[1]), (1.0,)
+        )
+    if needs[1]:
+        dW = builder.output(1, W.shape, W.dtype)
+        product(builder, _rows(dZ), _rows(X), dW, transpose_a=True)
+    if needs[0]:
+        dX = builder.output(0, X.shape, X.dtype)
+        product(builder, _rows(dZ), W, _rows(dX))
+    return dX, dW, db
+
+
+def _scalars(name: str, values: Any) -> tuple[float, float]:
+    given = [default for _, default in BY_NAME[name].parameters]
+    for index, value in enumerate(values):
+        if value is not None and index < len(given):
+            given[index] = value
+    return tuple([*given, 0.0, 0.0][:2])  # type: ignore[return-value]
+
+
+def _linear_activation(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    X, W = inputs[0], inputs[1]
+    b = inputs[2] if len(inputs) > 2 else None
+    name, alpha, beta = options["activation"], options.get("alpha"), options.get("beta")
+    shape = (*X.shape[:-1], W.shape[0])
+    Y = builder.output(0, shape, X.dtype)
+    keeps_output = BY_NAME[name].saves == "Y"
+    Z = Y if keeps_output else builder.empty(shape, X.dtype)
+    _affine(builder, X, W, b, Z, Y, activation_code(name), _scalars(name, (alpha, beta)))
+    parameters = _parameters(name, alpha, beta)
+    return (Y,), LinearActivationSaved(X, W, Z, name, *parameters)
+
+
+def _parameters(name: str, alpha: Any, beta: Any) -> tuple[Any, Any]:
+    """Return alpha and beta as the reference saves them: filled in where the activation has them."""
+    given: list[Any] = [None, None]
+    filled = _scalars(name, (alpha, beta))
+    for index in range(len(FUSABLE[name][1])):
+        given[index] = filled[index]
+    return given[0], given[1]
+
+
+def _check_fused(inputs: Inputs, options: Options) -> str | None:
+    if options.get("activation") not in FUSABLE:
+        return f"no kernel knows the activation {options.get('activation')!r}"
+    return _check_linear(inputs, options)
+
+
+def _linear_activation_backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    dY, X, W, kept, name, alpha, beta = inputs
+    scalars = _scalars(name, (alpha, beta))
+    return _pull_back(builder, dY, X, W, needs, kept, scalars, activation_code(name)), None
+
+
+SAVED: dict[str, Any] = {
+    "relu": lambda V, p, q: OutputSaved(V),
+    "sigmoid": lambda V, p, q: OutputSaved(V),
+    "tanh": lambda V, p, q: OutputSaved(V),
+    "leaky_relu": lambda V, p, q: LeakyReluSaved(V, p),
+    "elu": lambda V, p, q: EluSaved(V, p),
+    "selu": lambda V, p, q: InputSaved(V),
+    "silu": lambda V, p, q: InputSaved(V),
+    "softsign": lambda V, p, q: InputSaved(V),
+    "softplus": lambda V, p, q: SoftplusSaved(V, p, q),
+    "hardtanh": lambda V, p, q: HardtanhSaved(V, p, q),
+    "gelu": lambda V, p, q: GeluSaved(V, "none"),
+    "gelu_tanh": lambda V, p, q: GeluSaved(V, "tanh"),
+}
+
+
+def activation(formula_name: str) -> CpuKernel:
+    """Return the kernels of one elementwise activation."""
+
+    def forward(
+        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+    ) -> tuple[tuple[Any, ...], Any]:
+        (X,) = inputs
+        name = "gelu_tanh" if options.get("approximate") == "tanh" else formula_name
+        names = [parameter for parameter, _ in BY_NAME[name].parameters]
+        p, q = _scalars(name, [options.get(parameter) for parameter in names])
+        Y = builder.output(0, X.shape, X.dtype)
+        made = kernel("activation", X.dtype.name, activation_code(name))
+        builder.emit(made, (X, Y, X.size), (p, q))
+        return (Y,), SAVED[name](Y if BY_NAME[name].saves == "Y" else X, p, q)
+
+    def backward(
+        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+    ) -> tuple[tuple[Any, ...], Any]:
+        dY, V, *rest = inputs
+        name = "gelu_tanh" if rest == ["tanh"] else formula_name
+        dX = builder.output(0, dY.shape, dY.dtype)
+        made = kernel("activation_backward", dY.dtype.name, activation_code(name))
+        numbers = [item for item in rest if not isinstance(item, str)]
+        builder.emit(made, (dY, V, dX, math.prod(dY.shape)), _scalars(name, numbers))
+        return (dX,), None
+
+    return CpuKernel({"forward": forward, "backward": backward}, {"backward": _same_shapes})
+
+
+def _same_shapes(inputs: Inputs, options: Options) -> str | None:
+    dY, V = inputs[0], inputs[1]
+    return None if dY.shape == V.shape else f"dY {dY.shape} is not of the shape {V.shape}"
+
+
+def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, X, W = inputs[:3]
+    if not all(isinstance(item, np.ndarray) for item in (dY, X, W)) or X.ndim < 2:
+        return "it needs an input of at least two dimensions"
+    fits = dY.shape == (*X.shape[:-1], W.shape[0])
+    return None if fits else f"dY has shape {dY.shape}"
+
+
+LINEAR_KERNELS = {
+    "linear": CpuKernel(
+        {"forward": _linear, "backward": _linear_backward},
+        {"forward": _check_linear, "backward": _check_linear_backward},
+    ),
+    "linear_activation": CpuKernel(
+        {"forward": _linear_activation, "backward": _linear_activation_backward},
+        {"forward": _check_fused, "backward": _check_linear_backward},
+    ),
+    **{
+        name: activation(name)
+        for name in (
+            "relu",
+            "leaky_relu",
+            "elu",
+            "selu",
+            "gelu",
+            "silu",
+            "sigmoid",
+            "tanh",
+            "softplus",
+            "softsign",
+            "hardtanh",
+        )
+    },
+}

@@ -1,0 +1,260 @@
+"""Optimizer updates, assignments, arithmetic and reductions as instructions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.formulas.elementwise import OperandsSaved
+from nnscratch.formulas.live import LiveFloat
+from nnscratch.formulas.reductions import SumSaved, SumToSaved
+
+from .catalogue import kernel, optimizer_flags
+from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
+from .reduction_sizes import blocks
+
+Lowered = tuple[tuple[Any, ...], Any]
+
+
+def _decays(options: Options) -> bool:
+    """Say whether an update must look at the weight decay: also if it may change later."""
+    decay = options.get("weight_decay", 0.0)
+    return isinstance(decay, LiveFloat) or decay != 0.0
+
+
+def _flags(options: Options, extra: bool = False, momentum: bool = False) -> int:
+    decoupled = bool(options.get("decoupled", False))
+    return optimizer_flags(
+        l2=_decays(options) and not decoupled,
+        decoupled=decoupled,
+        maximize=bool(options.get("maximize", False)),
+        extra=extra,
+        momentum=momentum,
+    )
+
+
+def optimizer(
+    name: str,
+    state: tuple[int, ...],
+    scalars: tuple[tuple[str, float], ...],
+    extra: str | int | None = None,
+    momentum: int | None = None,
+) -> CpuKernel:
+    """Return the kernel of one optimizer.
+
+    Args:
+        name: of the kernel, and of the formula.
+        state: which inputs of the formula stand behind P and G in the kernel's ``a``.
+        scalars: names and defaults of the options in the kernel's ``s``.
+        extra: the option, or the input that is present, with the flag EXTRA.
+        momentum: the input that is present with the flag MOMENTUM.
+    """
+
+    def update(
+        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+    ) -> Lowered:
+        given = dict(enumerate(inputs))
+        P, G = inputs[:2]
+        wants = given.get(extra) is not None if isinstance(extra, int) else bool(
+            extra and options.get(extra, False)
+        )  # fmt: skip
+        flags = _flags(options, wants, momentum is not None and given.get(momentum) is not None)
+        words = (P, G, *(given.get(index) for index in state), P.size)
+        numbers = [options.get(option, default) for option, default in scalars]
+        builder.emit(kernel(name, P.dtype.name, flags), words, numbers)
+        return (), None
+
+    return CpuKernel({"update": update}, {"update": _alike})
+
+
+def _alike(inputs: Inputs, options: Options) -> str | None:
+    shapes = {item.shape for item in inputs if isinstance(item, np.ndarray)}
+    return None if len(shapes) == 1 else f"the arrays have the shapes {sorted(shapes)}"
+
+
+def _copy_into(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    target, source = inputs
+    builder.emit(kernel("copy", target.dtype.name), (source, target, target.size))
+    return (), None
+
+
+def _accumulate(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    target, source = inputs
+    builder.emit(kernel("axpy", target.dtype.name), (source, target, target.size), (1.0,))
+    return (), None
+
+
+def _fill(builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]) -> Lowered:
+    (target,) = inputs
+    builder.emit(kernel("fill", target.dtype.name), (target, target.size), (options["value"],))
+    return (), None
+
+
+def _scale_by_norm(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    G, norm = inputs
+    factor = builder.empty((), G.dtype)
+    builder.emit(kernel("clip_factor", G.dtype.name), (norm, factor), (options["max_norm"],))
+    builder.emit(kernel("scale", G.dtype.name), (G, G, factor, G.size), (1.0,))
+    return (), None
+
+
+def _check_scale_by_norm(inputs: Inputs, options: Options) -> str | None:
+    norm = inputs[1]
+    if not isinstance(norm, np.ndarray) or norm.shape != () or norm.dtype != inputs[0].dtype:
+        return "the norm is not one number of the same dtype"
+    return None
+
+
+def _squared_norm(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    from nnscratch.formulas.saved import NOTHING
+
+    return (_total(builder, inputs[0], 1.0, squared=True),), NOTHING
+
+
+def _total(builder: Builder, X: Any, scale: float, squared: bool = False) -> Any:
+    partial = builder.empty((blocks(X.size),), np.float64)
+    builder.emit(kernel("block_sums", X.dtype.name, int(squared)), (X, partial, X.size))
+    Y = builder.output(0, (), X.dtype)
+    builder.emit(kernel("finish_sum", X.dtype.name), (partial, partial.size, Y, 0), (scale,))
+    return Y
+
+
+def whole(mean: bool) -> CpuKernel:
+    """Return the kernels of the sum or the mean of all elements."""
+
+    def forward(
+        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+    ) -> Lowered:
+        (A,) = inputs
+        Y = _total(builder, A, 1.0 / A.size if mean else 1.0)
+        return (Y,), SumSaved(A.shape, tuple(range(A.ndim)))
+
+    return CpuKernel({"forward": forward}, {"forward": _check_whole})
+
+
+def _check_whole(inputs: Inputs, options: Options) -> str | None:
+    if options.get("axis") is not None or options.get("keepdims", False):
+        return "it reduces all dimensions at once"
+    return None
+
+
+def _sum_to(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    (A,) = inputs
+    columns = A.shape[-1]
+    Y = builder.output(0, tuple(options["shape"]), A.dtype)
+    words = (A, Y, A.size // columns, columns)
+    builder.emit(kernel("column_sum", A.dtype.name), words, (1.0,))
+    return (Y,), SumToSaved(A.shape)
+
+
+def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
+    (A,) = inputs
+    shape = tuple(options["shape"])
+    lead = shape[:-1]
+    if A.ndim < 2 or not shape or shape[-1] != A.shape[-1] or any(n != 1 for n in lead):
+        return "it sums rows into one"
+    return None
+
+
+OPERATIONS = {"add": 0, "subtract": 1, "multiply": 2, "divide": 3}
+
+
+def arithmetic(name: str) -> CpuKernel:
+    """Return the kernel of one operation on arrays of the same shape."""
+    from nnscratch.formulas.saved import NOTHING
+
+    def forward(
+        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+    ) -> Lowered:
+        A, B = inputs
+        saved = NOTHING if name in ("add", "subtract") else OperandsSaved(A, B)
+        Y = builder.output(0, A.shape, A.dtype)
+        made = kernel("binary", A.dtype.name, OPERATIONS[name])
+        builder.emit(made, (A, B, Y, A.size))
+        return (Y,), saved
+
+    return CpuKernel({"forward": forward}, {"forward": _check_arithmetic})
+
+
+def _check_arithmetic(inputs: Inputs, options: Options) -> str | None:
+    A, B = inputs
+    if not (isinstance(A, np.ndarray) and isinstance(B, np.ndarray)) or A.shape != B.shape:
+        return "the operands are not two arrays of one shape"
+    return None if A.dtype == B.dtype else "the operands differ in dtype"
+
+
+def _same_pair(inputs: Inputs, options: Options) -> str | None:
+    target, source = inputs
+    if not isinstance(source, np.ndarray) or source.shape != target.shape:
+        return "target and source differ in shape"
+    return None if source.dtype == target.dtype else "target and source differ in dtype"
+
+
+def _made(lowering: Lowering, direction: str, refusal: Any = None) -> CpuKernel:
+    return CpuKernel({direction: lowering}, {} if refusal is None else {direction: refusal})
+
+
+_ADAM = (("lr", 1e-3), ("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("weight_decay", 0.0))
+
+UPDATE_KERNELS = {
+    "sgd": optimizer(
+        "sgd",
+        (2,),
+        (
+            ("lr", 1e-3),
+            ("momentum", 0.0),
+            ("dampening", 0.0),
+            ("weight_decay", 0.0),
+            ("step", 1.0),
+        ),
+        extra="nesterov",
+        momentum=2,
+    ),
+    "adam": optimizer("adam", (2, 3, 4), (*_ADAM, ("step", 1.0)), extra=4),
+    "rmsprop": optimizer(
+        "rmsprop",
+        (2, 4, 3),
+        (("lr", 1e-2), ("alpha", 0.99), ("eps", 1e-8), ("weight_decay", 0.0), ("momentum", 0.0)),
+        extra="centered",
+        momentum=3,
+    ),
+    "adagrad": optimizer(
+        "adagrad",
+        (2,),
+        (("lr", 1e-2), ("eps", 1e-10), ("weight_decay", 0.0), ("lr_decay", 0.0), ("step", 1.0)),
+    ),
+    "adadelta": optimizer(
+        "adadelta", (2, 3), (("lr", 1.0), ("rho", 0.9), ("eps", 1e-6), ("weight_decay", 0.0))
+    ),
+    "nadam": optimizer(
+        "nadam",
+        (2, 3),
+        (
+            ("lr", 2e-3),
+            *_ADAM[1:],
+            ("step", 1.0),
+            ("momentum_decay", 4e-3),
+            ("mu_product", 1.0),
+        ),
+    ),
+    "copy_into": _made(_copy_into, "update", _same_pair),
+    "accumulate": _made(_accumulate, "update", _same_pair),
+    "fill": _made(_fill, "update"),
+    "scale_by_norm": _made(_scale_by_norm, "update", _check_scale_by_norm),
+    "squared_norm": _made(_squared_norm, "forward"),
+    "sum": whole(mean=False),
+    "mean": whole(mean=True),
+    "sum_to": _made(_sum_to, "forward", _check_sum_to),
+    **{name: arithmetic(name) for name in OPERATIONS},
+}

@@ -1,0 +1,248 @@
+"""The driver, its barrier, and the pool of threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu import pool as pool_module
+from nnscratch.kernels.cpu import threads as policy
+
+
+def chain(x: np.ndarray, steps: int) -> cpu.Program:
+    """Return a program whose every instruction needs all of the one before: y[i] = x[n - 1 - i].
+
+    Sums of columns of a matrix that is rewritten from its sums: wrong at once without barriers.
+    """
+    rows, columns = x.shape
+    sums = np.zeros(columns, dtype=x.dtype)
+    table = cpu.Table()
+    for _ in range(steps):
+        table.add(cpu.kernel("column_sum", "float64"), (x, sums, rows, columns), (1.0 / rows,))
+        table.add(cpu.kernel("add_row", "float64"), (x, sums, x, rows, columns), (-0.5,))
+    return table.build()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_barrier_orders_instructions(threads: int, rng: np.random.Generator) -> None:
+    start = rng.standard_normal((64, 640))
+    x = start.copy()
+    expected = start.copy()
+    for _ in range(50):
+        expected -= 0.5 * expected.mean(axis=0)
+    program = chain(x, 50)
+    for _ in range(20):
+        x[...] = start
+        program.run(threads)
+        np.testing.assert_allclose(x, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_live_values_are_read_at_every_run() -> None:
+    y = np.zeros(10, dtype=np.float32)
+    table = cpu.Table()
+    fill = table.add(cpu.kernel("fill", "float32"), (y, 10), (1.0,))
+    program = table.build()
+    program.run()
+    assert (y == 1).all()
+    program.s(fill)[0] = 3.0
+    program.a(fill)[1] = 4
+    program.run()
+    np.testing.assert_array_equal(y, [3] * 4 + [1] * 6)
+
+
+def test_empty_table_runs() -> None:
+    program = cpu.Table().build()
+    program.run(1)
+    program.run(2)
+
+
+def test_alone_and_no_barrier() -> None:
+    x = np.zeros(100_000, dtype=np.float32)
+    table = cpu.Table()
+    table.add(cpu.kernel("fill", "float32"), (x, x.size), (1.0,), cpu.NO_BARRIER)
+    table.add(cpu.kernel("scale", "float32"), (x, x, None, x.size), (2.0,))
+    table.add(cpu.kernel("axpy", "float32"), (x, x, x.size), (1.0,), cpu.ALONE)
+    table.build().run(2)
+    assert (x == 4).all()
+
+
+def test_workers_sleep_and_wake() -> None:
+    x = np.zeros(10_000)
+    table = cpu.Table()
+    table.add(cpu.kernel("fill", "float64"), (x, x.size), (1.0,))
+    program = table.build()
+    for pause in (0.0, 0.01, 0.0, 0.05, 0.001):
+        x[:] = 0
+        program.run(3)
+        assert (x == 1).all()
+        time.sleep(pause)
+
+
+def test_several_python_threads_at_once() -> None:
+    errors = []
+
+    def work(value: float) -> None:
+        x = np.zeros(50_000)
+        table = cpu.Table()
+        table.add(cpu.kernel("fill", "float64"), (x, x.size), (value,))
+        table.add(cpu.kernel("scale", "float64"), (x, x, None, x.size), (2.0,))
+        program = table.build()
+        for _ in range(200):
+            x[:] = 0
+            program.run(2)
+            if not (x == 2 * value).all():
+                errors.append(value)
+
+    workers = [threading.Thread(target=work, args=(float(i),)) for i in range(1, 5)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not errors
+
+
+def test_blas_gets_its_threads_back(rng: np.random.Generator) -> None:
+    library = cpu.blas()
+    assert library is not None, "NumPy's wheels carry OpenBLAS"
+    before = library.threads()
+    x = np.zeros(10_000)
+    table = cpu.Table()
+    table.add(cpu.kernel("fill", "float64"), (x, x.size), (1.0,))
+    program = table.build()
+    for threads in (1, 2, 3):
+        program.run(threads)
+        assert library.threads() == before
+
+
+def test_pool_can_be_closed_and_used_again() -> None:
+    x = np.zeros(10_000)
+    table = cpu.Table()
+    table.add(cpu.kernel("fill", "float64"), (x, x.size), (1.0,))
+    program = table.build()
+    program.run(2)
+    pool_module.pool().close()
+    x[:] = 0
+    program.run(2)
+    assert (x == 1).all()
+
+
+def test_call_runs_one_kernel() -> None:
+    x = np.arange(5, dtype=np.float32)
+    y = np.empty_like(x)
+    cpu.call(cpu.kernel("scale", "float32"), (cpu.address(x), cpu.address(y), 0, 5), (3.0,))
+    np.testing.assert_array_equal(y, 3 * x)
+
+
+def test_wrong_lengths_are_refused() -> None:
+    table = cpu.Table()
+    with pytest.raises(ValueError, match="kernel fill: a has the 2 entries"):
+        table.add(cpu.kernel("fill", "float32"), (1, 2, 3), (1.0,))
+    with pytest.raises(ValueError, match="contiguous"):
+        table.add(cpu.kernel("fill", "float32"), (np.zeros((4, 4), np.float32)[:, 1], 4), (1.0,))
+
+
+def test_catalogue_refuses_unknown_dtypes_and_options() -> None:
+    with pytest.raises(ValueError, match="float32 or float64"):
+        cpu.kernel("fill", "float16")
+    with pytest.raises(ValueError, match="options"):
+        cpu.kernel("fill", "float32", 1)
+
+
+def test_thread_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert policy.choose(1_000, 8) == 1
+    assert policy.choose(1e9, 8) == 8
+    assert 1 < policy.choose(100_000, 8) < 8
+    monkeypatch.setenv("NNSCRATCH_THREADS", "3")
+    assert policy.limit() == 3
+    monkeypatch.setenv("NNSCRATCH_THREADS", "none")
+    with pytest.raises(ValueError, match="whole number"):
+        policy.limit()
+    monkeypatch.setenv("NNSCRATCH_THREADS", "0")
+    with pytest.raises(ValueError, match="at least 1"):
+        policy.limit()
+
+
+PROGRAM = """
+import numpy as np
+from nnscratch.kernels import cpu
+x = np.zeros(100_000)
+table = cpu.Table()
+table.add(cpu.kernel("fill", "float64"), (x, x.size), (1.0,))
+program = table.build()
+program.run(2)
+"""
+
+
+def python(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_interpreter_ends_while_workers_spin() -> None:
+    python(PROGRAM)
+
+
+def test_interpreter_ends_while_workers_sleep() -> None:
+    python(PROGRAM + "import time; time.sleep(0.1)\n")
+
+
+def test_forked_child_runs() -> None:
+    code = (
+        PROGRAM
+        + """
+import os, sys
+child = os.fork()
+x[:] = 0
+program.run(2)
+assert (x == 1).all()
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print("both")
+"""
+    )
+    assert python(code) == "both\n"
+
+
+def test_catalogue_imports_without_numba() -> None:
+    code = """
+import sys
+from nnscratch.kernels import cpu
+cpu.kernel("adam", "float32", 0).cost([0] * 5 + [1000])
+cpu.gemm("float32")
+assert "numba" not in sys.modules
+"""
+    python(code)
+
+
+def test_kernels_come_from_the_disk_in_the_next_process(tmp_path: object) -> None:
+    code = PROGRAM + "print([hit for _, hit in cpu.compiled_kernels()], cpu.cache_status().entries)"
+    first = python(code, NUMBA_CACHE_DIR=str(tmp_path))
+    second = python(code, NUMBA_CACHE_DIR=str(tmp_path))
+    assert first.startswith("[False]")
+    assert second.startswith("[True]")
+
+
+def test_without_a_cache_folder(tmp_path: object) -> None:
+    code = """
+import numba.core.caching as caching
+def refuse(self): raise OSError("read-only")
+caching._CacheLocator.ensure_cache_path = refuse
+""" + PROGRAM.replace("program.run(2)", "program.run(2)\nprint(cpu.cache_status())")
+    assert "path=None, writable=False" in python(code)
