@@ -1,7 +1,9 @@
 """Data: reading files, splitting rows, and preprocessing that is saved with the model."""
 
+from nnscratch.data.dataset import TensorDataset
 from nnscratch.data.idx import load_idx_folder, read_idx
 from nnscratch.data.images import ImageFolder, LabelledImages, load_digits
+from nnscratch.data.loader import DataLoader
 from nnscratch.data.npz import read_npz
 from nnscratch.data.preprocess import (
     CategoricalColumn,
@@ -20,6 +22,7 @@ __all__ = [
     "CategoricalColumn",
     "ClassTarget",
     "ColumnKind",
+    "DataLoader",
     "ImageFolder",
     "LabelledImages",
     "NumberTarget",
@@ -29,6 +32,7 @@ __all__ = [
     "TableEncoder",
     "TablePreprocessor",
     "Task",
+    "TensorDataset",
     "UnknownCategoryWarning",
     "infer_task",
     "load_digits",

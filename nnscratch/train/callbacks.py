@@ -1,0 +1,283 @@
+"""Callbacks: what happens around the steps of a training run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnscratch.array import array_namespace
+from nnscratch.errors import ConfigurationError
+from nnscratch.tensor import Tensor
+from nnscratch.train.files import FilePath, prepare_folder
+
+if TYPE_CHECKING:
+    from nnscratch.train.trainer import Trainer
+
+
+class Callback:
+    """The base of all callbacks: override what is needed.
+
+    ``on_batch_end`` is called after every batch only where a subclass overrides it. To end the
+    training after an epoch, set ``trainer.stop`` to a text that says why.
+    """
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Called before the first epoch, after a checkpoint was loaded."""
+
+    def on_epoch_start(self, trainer: Trainer) -> None:
+        """Called before the first batch of an epoch, or where it is resumed."""
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """Called after every batch."""
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Called after an epoch and its validation, with its row of the history."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Called when training ended, also by an exception or Ctrl-C."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold, in JSON's types."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` returned."""
+
+    def tensors(self) -> dict[str, Any]:
+        """Return arrays that a checkpoint must hold, by name."""
+        return {}
+
+    def load_tensors(self, tensors: dict[str, Any]) -> None:
+        """Take over what ``tensors`` returned."""
+
+
+def _mode(monitor: str, mode: str) -> str:
+    if mode not in ("auto", "min", "max"):
+        raise ConfigurationError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+    if mode != "auto":
+        return mode
+    falls = ("loss", "mse", "mae", "seconds")
+    return "min" if monitor.endswith(falls) else "max"
+
+
+def monitored(row: Mapping[str, Any], monitor: str) -> float:
+    """Return the monitored value of a row of the history.
+
+    Raises:
+        ConfigurationError: if the row has none.
+    """
+    value = row.get(monitor)
+    if not isinstance(value, (int, float)):
+        mend = "; give validation data" if monitor.startswith("val_") else ""
+        raise ConfigurationError(
+            f"the history has no {monitor!r} to monitor, only {', '.join(row)}{mend}"
+        )
+    return float(value)
+
+
+class BestWeights(Callback):
+    """Keeps a copy of the weights of the best epoch, and puts them back when training ends.
+
+    Args:
+        monitor: the column of the history that decides.
+        mode: whether its best is the "min" or the "max"; "auto" knows losses from scores.
+        min_delta: what counts as better must be better by more than this.
+        restore: whether the best weights are put back at the end.
+
+    Attributes:
+        best: the best value so far, None before the first epoch.
+        best_epoch: its epoch, from 1.
+        wait: epochs since.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        min_delta: float = 0.0,
+        restore: bool = True,
+    ) -> None:
+        self.monitor, self.mode = monitor, _mode(monitor, mode)
+        self.min_delta, self.restore = min_delta, restore
+        self.best: float | None = None
+        self.best_epoch = self.wait = 0
+        self._weights: dict[str, Any] = {}
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Compare, and copy the weights if they are better."""
+        value = monitored(row, self.monitor)
+        if self.best is None or self._gain(value) > self.min_delta:
+            self.best, self.best_epoch, self.wait = value, row["epoch"], 0
+            if self.restore:
+                self._keep(trainer)
+        else:
+            self.wait += 1
+
+    def _gain(self, value: float) -> float:
+        assert self.best is not None
+        return self.best - value if self.mode == "min" else value - self.best
+
+    def _keep(self, trainer: Trainer) -> None:
+        for name, tensor in trainer.model.state_dict().items():
+            kept = self._weights.get(name)
+            if kept is None:
+                self._weights[name] = array_namespace(tensor.array).asarray(tensor.array, copy=True)
+            else:
+                kept[...] = tensor.array
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Put the best weights back, unless training broke off and will be resumed."""
+        if self.restore and self._weights and not trainer.broken_off:
+            trainer.model.load_state_dict({k: Tensor(v) for k, v in self._weights.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value, its epoch, and how long ago that was."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "wait": self.wait}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state_dict`` returned."""
+        best = state.get("best")
+        self.best = None if best is None else float(best)
+        self.best_epoch, self.wait = int(state.get("best_epoch", 0)), int(state.get("wait", 0))
+
+    def tensors(self) -> dict[str, Any]:
+        """Return the best weights."""
+        return self._weights
+
+    def load_tensors(self, tensors: dict[str, Any]) -> None:
+        """Take over the best weights."""
+        self._weights = tensors
+
+
+class EarlyStopping(BestWeights):
+    """Stops when nothing got better for a while, and puts the best weights back.
+
+    Args:
+        patience: for how many epochs nothing may get better.
+        monitor: the column of the history that decides.
+        mode: whether its best is the "min" or the "max"; "auto" knows losses from scores.
+        min_delta: what counts as better must be better by more than this.
+        restore: whether the best weights are put back at the end.
+
+    Raises:
+        ConfigurationError: for a patience below 1.
+    """
+
+    def __init__(
+        self,
+        patience: int = 10,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        min_delta: float = 0.0,
+        restore: bool = True,
+    ) -> None:
+        if patience < 1:
+            raise ConfigurationError(f"patience must be at least 1, got {patience}")
+        super().__init__(monitor, mode, min_delta, restore)
+        self.patience = patience
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Compare, and stop when the patience is at its end."""
+        super().on_epoch_end(trainer, row)
+        if self.wait >= self.patience:
+            trainer.stop = (
+                f"{self.monitor} has not got better since epoch {self.best_epoch} ({self.best:.4g})"
+            )
+
+
+class Checkpoint(Callback):
+    """Writes a checkpoint after every epoch, and within long ones after a time.
+
+    Args:
+        path: the file.
+        every_seconds: how long between two within an epoch; None for none within.
+        every_epochs: how many epochs between two.
+    """
+
+    def __init__(
+        self, path: FilePath, every_seconds: float | None = 60.0, every_epochs: int = 1
+    ) -> None:
+        self.path = Path(path)
+        self._seconds = math.inf if every_seconds is None else every_seconds
+        self._epochs = every_epochs
+        self._last = 0.0
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Make sure now, and not after the first epoch, that the file can be written."""
+        prepare_folder(self.path.parent)
+        self._last = time.monotonic()
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """Write if it is time, and gradients of several batches are not still adding up."""
+        if trainer.between_steps and time.monotonic() - self._last >= self._seconds:
+            self.write(trainer)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Write, unless this epoch is to be passed over."""
+        if trainer.epoch % self._epochs == 0 or trainer.stop:
+            self.write(trainer)
+
+    def write(self, trainer: Trainer) -> None:
+        """Write the checkpoint.
+
+        Raises:
+            RunError: if it cannot be written; the one before is intact.
+            NonFiniteError: if a parameter is not finite; the one before is intact.
+        """
+        trainer.save(self.path)
+        self._last = time.monotonic()
+
+
+class CSVHistory(Callback):
+    """Writes the history as CSV and, if a second path is given, as JSON.
+
+    It is written when training ends, and before that at most once a second.
+    """
+
+    def __init__(self, path: FilePath, json_path: FilePath | None = None) -> None:
+        self.path, self.json_path = Path(path), json_path
+        self._last = -math.inf
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Write if the last time was more than a second ago."""
+        if time.monotonic() - self._last > 1.0:
+            self._write(trainer)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Write."""
+        if len(trainer.history):
+            self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
+        trainer.history.write_csv(self.path)
+        if self.json_path is not None:
+            trainer.history.write_json(self.json_path)
+        self._last = time.monotonic()
+
+
+class LearningRateLog(Callback):
+    """Notes the learning rate of every step.
+
+    Attributes:
+        rates: (step, learning rate), one for each batch at which it changed.
+    """
+
+    def __init__(self) -> None:
+        self.rates: list[tuple[int, float]] = []
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """Note the rate if it is another than before."""
+        rate = trainer.learning_rate
+        if not self.rates or self.rates[-1][1] != rate:
+            self.rates.append((trainer.step_number, rate))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rates."""
+        return {"rates": self.rates}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the rates."""
+        self.rates = [(int(step), float(rate)) for step, rate in state.get("rates", [])]

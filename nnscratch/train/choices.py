@@ -1,0 +1,173 @@
+"""Losses, optimizers and schedules by name, as the command line and ``fit`` take them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nnscratch import nn, optim
+from nnscratch.errors import ConfigurationError
+from nnscratch.functions import one_hot
+from nnscratch.optim import lr_scheduler
+from nnscratch.tensor import Tensor
+
+LOSSES: dict[str, str] = {
+    "cross_entropy": "CrossEntropyLoss",
+    "nll": "NLLLoss",
+    "mse": "MSELoss",
+    "l1": "L1Loss",
+    "smooth_l1": "SmoothL1Loss",
+    "huber": "HuberLoss",
+    "bce": "BCELoss",
+    "bce_with_logits": "BCEWithLogitsLoss",
+}
+OPTIMIZERS: dict[str, str] = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "adadelta": "Adadelta",
+    "nadam": "NAdam",
+}
+SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau", "warmup")
+
+
+def choose(name: str, choices: Iterable[str], what: str) -> str:
+    """Return the name if it is one of the choices.
+
+    Raises:
+        ConfigurationError: if not, naming the closest and all of them.
+    """
+    known = list(choices)
+    if name in known:
+        return name
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ConfigurationError(f"there is no {what} {name!r}{hint} Choose from {', '.join(known)}")
+
+
+def make_loss(
+    loss: Any,
+    targets: np.dtype[Any] | None = None,
+    class_weight: Any = None,
+    label_smoothing: float = 0.0,
+) -> Callable[[Any, Any], Any]:
+    """Return a loss, a function of output and target.
+
+    Args:
+        loss: a function, a module, a name of ``LOSSES``, or None for cross-entropy with integer
+            targets and mean squared error with others.
+        targets: the dtype of the targets.
+        class_weight: a weight for each class, for cross-entropy and nll by name.
+        label_smoothing: for cross-entropy by name.
+
+    Raises:
+        ConfigurationError: if there is no such loss, or it takes no class weights.
+    """
+    if loss is None:
+        loss = "cross_entropy" if targets is None or targets.kind in "iu" else "mse"
+    options: dict[str, Any] = {}
+    if class_weight is not None:
+        if loss not in ("cross_entropy", "nll"):
+            raise ConfigurationError(
+                "class_weight needs loss='cross_entropy' or 'nll'; give weights to a loss of your "
+                "own when you make it"
+            )
+        options["weight"] = Tensor(np.asarray(class_weight, np.float32))
+    if label_smoothing:
+        if loss != "cross_entropy":
+            raise ConfigurationError("label_smoothing needs loss='cross_entropy'")
+        options["label_smoothing"] = label_smoothing
+    if not isinstance(loss, str):
+        return loss  # type: ignore[no-any-return]
+    made = getattr(nn, LOSSES[choose(loss, LOSSES, "loss")])(**options)
+    if loss == "mse" and targets is not None and targets.kind in "iu":
+        return _AgainstOneHot(made)
+    return made  # type: ignore[no-any-return]
+
+
+class _AgainstOneHot(nn.Module):
+    """A loss of class probabilities against class indices, as in the document's section 4.3."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, output: Tensor, target: Tensor) -> Any:
+        return self.loss(output.softmax(-1), one_hot(target, output.shape[-1]).to(output.dtype))
+
+
+def balanced_weights(labels: Any, classes: int) -> list[float]:
+    """Return N / (K · count) for each class, so that rare classes weigh as much as common ones.
+
+    >>> balanced_weights(np.array([0, 0, 0, 1]), 2)
+    [0.666..., 2.0]
+    """
+    counts = np.bincount(np.asarray(labels), minlength=classes)
+    return [float(len(labels) / (classes * max(int(count), 1))) for count in counts]
+
+
+def make_optimizer(
+    optimizer: Any, model: nn.Module, lr: float | None = None, **options: Any
+) -> optim.Optimizer:
+    """Return an optimizer of a model's parameters.
+
+    Args:
+        optimizer: one that is made already, a function of the parameters, or a name.
+        lr: its learning rate, if it is given by name; None for its default.
+        options: its other options, if it is given by name.
+
+    Raises:
+        ConfigurationError: if there is no such optimizer or option.
+    """
+    if not isinstance(optimizer, str):
+        if isinstance(optimizer, optim.Optimizer):
+            if lr is not None:
+                raise ConfigurationError("lr is for an optimizer given by name; this one has its own")
+            return optimizer
+        return optimizer(model.parameters())  # type: ignore[no-any-return]
+    kind = getattr(optim, OPTIMIZERS[choose(optimizer, OPTIMIZERS, "optimizer")])
+    if lr is None:
+        lr = 1e-2 if optimizer == "sgd" else None
+    if lr is not None:
+        options["lr"] = lr
+    try:
+        return kind(model.parameters(), **options)  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise ConfigurationError(f"{optimizer}: {error}") from None
+
+
+def make_schedule(
+    name: str, optimizer: optim.Optimizer, epochs: int, batches: int
+) -> tuple[Any, str] | None:
+    """Return a scheduler over a whole run, and whether it steps each "epoch" or "batch".
+
+    Raises:
+        ConfigurationError: if there is no such schedule.
+    """
+    choose(name, SCHEDULES, "schedule")
+    total, lr = max(1, epochs * batches), optimizer.param_groups[0]["lr"]
+    if name == "constant":
+        return None
+    if name == "cosine":
+        return lr_scheduler.CosineAnnealingLR(optimizer, T_max=total), "batch"
+    if name == "one_cycle":
+        return lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=total + 1), "batch"
+    if name == "step":
+        return lr_scheduler.StepLR(optimizer, step_size=max(1, epochs // 3), gamma=0.1), "epoch"
+    if name == "exponential":
+        return lr_scheduler.ExponentialLR(optimizer, gamma=0.01 ** (1 / max(1, epochs))), "epoch"
+    if name == "plateau":
+        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.3, patience=3), "epoch"
+    warm = max(1, min(total // 10, 5 * batches))
+    return lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=warm), "batch"
+
+
+def state_of(item: Any) -> dict[str, Any]:
+    """Return the state dictionary of a scheduler or the like, empty if it has none."""
+    found: Mapping[str, Any] = item.state_dict() if hasattr(item, "state_dict") else {}
+    return dict(found)

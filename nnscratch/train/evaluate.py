@@ -1,0 +1,156 @@
+"""Evaluation and prediction: a pass over data that changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnscratch.array import array_namespace, device_of, to_numpy
+from nnscratch.data import DataLoader, TensorDataset
+from nnscratch.errors import ConfigurationError
+from nnscratch.nn import Module
+from nnscratch.tape import no_grad
+from nnscratch.tensor import Tensor
+from nnscratch.train.choices import make_loss
+from nnscratch.train.metrics import Metric, as_metrics
+from nnscratch.train.step import counts_hits
+
+EVALUATION_BATCH = 1024
+
+
+def as_loader(data: Any, batch_size: int, device: Any = None, **options: Any) -> DataLoader:
+    """Return a loader of data given as a loader, a data set, a tensor, or a tuple of arrays.
+
+    Arrays and tensors are moved to the device at once.
+
+    Raises:
+        ConfigurationError, DataError, DeviceError: if they are nothing to load from.
+    """
+    if isinstance(data, DataLoader):
+        return data
+    if isinstance(data, (tuple, list)):
+        data = TensorDataset(*data)
+    elif isinstance(data, (Tensor, np.ndarray)):
+        data = TensorDataset(data)
+    elif not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise ConfigurationError(
+            "data must be a DataLoader, a data set, or a tuple of arrays (X, y); got "
+            f"{type(data).__name__}"
+        )
+    if device is not None and isinstance(data, TensorDataset):
+        data = data.to(device)
+    return DataLoader(data, batch_size, **options)
+
+
+def device_of_model(model: Module) -> Any:
+    """Return the device of a model's first parameter, None if it has none."""
+    first = next(model.parameters(), None)
+    return None if first is None else first.device
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and back into the mode it was in."""
+    before = model.training
+    model.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        model.train(before)
+
+
+def evaluate(
+    model: Module,
+    data: Any,
+    *,
+    loss: Any = None,
+    metrics: Iterable[str | Metric] = (),
+    batch_size: int = EVALUATION_BATCH,
+) -> dict[str, float]:
+    """Return the mean loss, the accuracy if targets are classes, and the metrics, over some data.
+
+    Args:
+        model: in whatever mode; it is evaluated in evaluation mode, on the device it is on.
+        data: a loader, a data set or a tuple (X, y).
+        loss: a function, a module or a name; None for cross-entropy with integer targets and mean
+            squared error with others.
+        metrics: names or metrics.
+
+    Raises:
+        ConfigurationError, DataError, ShapeError: if data, model and metrics do not fit.
+
+    >>> from nnscratch import nn
+    >>> data = (np.ones((4, 3)), np.array([0, 1, 0, 1]))
+    >>> sorted(evaluate(nn.Linear(3, 2), data))
+    ['accuracy', 'loss']
+    """
+    device = device_of_model(model)
+    loader = as_loader(data, batch_size, device)
+    judged = as_metrics(metrics)
+    function: Callable[[Any, Any], Any] | None = None if loss is None else make_loss(loss)
+    for metric in judged:
+        metric.reset()
+    total: Any = 0.0
+    right: Any = None
+    samples = 0
+    with evaluating(model):
+        for x, y in batches(loader, device):
+            if function is None:
+                function = make_loss(None, y.dtype)
+            output = model(x)
+            total = total + function(output, y).double() * len(y)
+            if counts_hits(output, y):
+                right = (output.argmax(-1) == y).sum() + (0 if right is None else right)
+            samples += len(y)
+            for metric in judged:
+                metric.update(output, y)
+    found = {"loss": total.item() / samples}
+    if right is not None:
+        found["accuracy"] = right.item() / samples
+    return found | {metric.name: metric.compute() for metric in judged}
+
+
+def batches(loader: DataLoader, device: Any) -> Iterator[Sequence[Tensor]]:
+    """Yield (x, y) on a device.
+
+    Raises:
+        ConfigurationError: if the batches are not pairs.
+    """
+    for batch in loader:
+        if len(batch) != 2:
+            raise ConfigurationError(
+                f"training and evaluation need batches of inputs and targets, got {len(batch)} "
+                "tensors a batch"
+            )
+        if device is not None and device_of(batch[0].array) != device:
+            yield [item.to(device=device) for item in batch]
+        else:
+            yield batch
+
+
+def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> npt.NDArray[Any]:
+    """Return the model's outputs for all samples, on the host.
+
+    Args:
+        model: in whatever mode; it predicts in evaluation mode, on the device it is on.
+        data: an array or tensor of inputs, a data set or a loader; targets in it are passed over.
+
+    >>> from nnscratch import nn
+    >>> predict(nn.Linear(3, 2), np.ones((4, 3))).shape
+    (4, 2)
+    """
+    device = device_of_model(model)
+    loader = as_loader(data, batch_size, device)
+    outputs = []
+    with evaluating(model):
+        for batch in loader:
+            x = batch[0] if device is None else batch[0].to(device=device)
+            outputs.append(model(x).array)
+    if len(outputs) == 1:
+        return to_numpy(outputs[0])
+    return to_numpy(array_namespace(outputs[0]).concat(outputs))

@@ -1,0 +1,85 @@
+"""The history of a training run: one row an epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from nnscratch.errors import ConfigurationError
+from nnscratch.train.files import FilePath, write_json, write_text
+
+
+class History:
+    """One dictionary an epoch: epoch, train_loss, val_loss, lr, seconds and every metric.
+
+    Attributes:
+        rows: the dictionaries.
+
+    >>> history = History([{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.25}])
+    >>> history["train_loss"], history.best("train_loss")["epoch"]
+    ([0.5, 0.25], 2)
+    """
+
+    def __init__(self, rows: Iterable[dict[str, Any]] = ()) -> None:
+        self.rows = [dict(row) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        """Return one column, None where an epoch lacks it.
+
+        Raises:
+            ConfigurationError: if there is no such column; the message lists those there are.
+        """
+        if name not in self.columns:
+            raise ConfigurationError(
+                f"the history has no column {name!r}; it has {', '.join(self.columns) or 'none'}"
+            )
+        return [row.get(name) for row in self.rows]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns, in order."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def best(self, name: str, mode: str = "min") -> dict[str, Any]:
+        """Return the row with the smallest ("min") or largest ("max") value of a column."""
+        rows = [row for row in self.rows if row.get(name) is not None]
+        if name not in self.columns or not rows:
+            raise ConfigurationError(f"the history has no values in a column {name!r}")
+        choose = min if mode == "min" else max
+        return choose(rows, key=lambda row: row[name])
+
+    def to_csv(self) -> str:
+        """Return it as CSV text with a line of names."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def write_csv(self, path: FilePath) -> None:
+        """Write it as a CSV file.
+
+        Raises:
+            RunError: if the file cannot be written.
+        """
+        write_text(path, self.to_csv())
+
+    def write_json(self, path: FilePath) -> None:
+        """Write it as a JSON list of rows.
+
+        Raises:
+            RunError: if the file cannot be written.
+        """
+        write_json(path, self.rows)
+
+    def __repr__(self) -> str:
+        last = f", last {self.rows[-1]}" if self.rows else ""
+        return f"History({len(self.rows)} epochs{last})"

@@ -1,0 +1,56 @@
+"""Ctrl-C during training: the batch is finished and a checkpoint written before it stops."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was stopped by a signal, after its batch and its checkpoint.
+
+    Attributes:
+        signal: the number of the signal.
+        checkpoint: the file to go on from, None if there is no run folder.
+    """
+
+    def __init__(self, message: str, number: int, checkpoint: Any = None) -> None:
+        super().__init__(message)
+        self.signal = number
+        self.checkpoint = checkpoint
+
+
+class Interruption:
+    """In its block, notes SIGINT and SIGTERM instead of dying of them; a second one is obeyed.
+
+    Outside of the main thread, where Python delivers no signals, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._before:
+            number, handler = self._before.popitem()
+            signal.signal(number, handler)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._restore()

@@ -1,0 +1,75 @@
+"""Where a NaN or an infinity came from: the data, a parameter, a layer, or the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from nnscratch.array import array_namespace, is_floating, to_numpy
+from nnscratch.nn import Module
+from nnscratch.tape import no_grad
+from nnscratch.tensor import Tensor
+
+
+def all_finite(array: Any) -> bool:
+    """Say whether an array holds neither NaN nor infinity."""
+    if not is_floating(array):
+        return True
+    xp = array_namespace(array)
+    return bool(to_numpy(xp.all(xp.isfinite(array))).item())
+
+
+def bad_parameter(model: Module) -> str | None:
+    """Return the name of the first parameter or buffer that is not finite, None if all are."""
+    for name, tensor in model.state_dict().items():
+        if not all_finite(tensor.array):
+            return name
+    return None
+
+
+def what(array: Any) -> str:
+    """Say how many of an array's values are not finite."""
+    xp = array_namespace(array)
+    bad = int(to_numpy(xp.sum(xp.astype(~xp.isfinite(array), xp.int64))).item())
+    return f"{bad:,} of {math.prod(array.shape):,} values NaN or infinite"
+
+
+def locate(model: Module, loss: Callable[[Any, Any], Any], x: Tensor, y: Tensor) -> str:
+    """Run a batch forward and say in words where the first value appeared that is not finite."""
+    for name, tensor in (("inputs", x), ("targets", y)):
+        if not all_finite(tensor.array):
+            return f"the {name} of the batch have {what(tensor.array)}"
+    name = bad_parameter(model) or ""
+    if name:
+        array = model.state_dict()[name].array
+        return f"the parameter {name!r} has {what(array)}, from the update of the step before"
+    found: list[str] = []
+    removers = []
+    for path, module in model.named_modules():
+        if next(module.children(), None) is None:
+            removers.append(module.register_forward_hook(_watch(path, found)))
+    try:
+        with no_grad():
+            output = model(x)
+    finally:
+        for remover in removers:
+            _remove(remover)
+    if found:
+        return found[0]
+    if isinstance(output, Tensor) and not all_finite(output.array):
+        return f"the model's forward gives {what(output.array)}"
+    return "the loss itself, for the outputs of the model are finite"
+
+
+def _remove(remover: Any) -> None:
+    remover.remove() if hasattr(remover, "remove") else remover()
+
+
+def _watch(path: str, found: list[str]) -> Callable[..., None]:
+    def hook(module: Module, inputs: Any, output: Any) -> None:
+        if not found and isinstance(output, Tensor) and not all_finite(output.array):
+            layer = f"layer {path!r} ({module!r})" if path else f"the model ({module!r})"
+            found.append(f"{layer} gives {what(output.array)}")
+
+    return hook

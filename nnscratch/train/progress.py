@@ -1,0 +1,119 @@
+"""What a person sees while a model trains: a line an epoch, and a bar on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from nnscratch.train.callbacks import Callback
+
+if TYPE_CHECKING:
+    from nnscratch.train.trainer import Trainer
+
+# Reading the sums waits for the device, so it is done at most so often.
+_EVERY = 0.1
+
+
+class Progress(Callback):
+    """Prints a line an epoch; on a terminal a bar below it shows the epoch that runs.
+
+    The bar needs ``rich``; without it, or where the output is no terminal, there are only the lines.
+
+    Args:
+        stream: where to; None for standard output.
+        bar: whether there is a bar; None for a terminal only.
+    """
+
+    def __init__(self, stream: TextIO | None = None, bar: bool | None = None) -> None:
+        self._given, self._wanted = stream, bar
+        self._bar: Any = None
+        self._task: Any = None
+        self._columns: list[str] = []
+        self._next = 0.0
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Start the bar."""
+        self._stream = self._given or sys.stdout
+        self._columns = []
+        wanted = self._stream.isatty() if self._wanted is None else self._wanted
+        if wanted:
+            self._bar = _rich_bar(self._stream)
+        if self._bar is not None and trainer.loader is not None:
+            self._task = self._bar.add_task("", total=trainer.epochs * len(trainer.loader), figures="")
+            self._bar.start()
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """Move the bar, at most ten times a second."""
+        now = time.monotonic()
+        if self._bar is None or now < self._next:
+            return
+        self._next = now + _EVERY
+        self._show(trainer, trainer.totals.read())
+
+    def _show(self, trainer: Trainer, found: dict[str, float]) -> None:
+        figures = " ".join(f"{name} {value:.4f}" for name, value in found.items())
+        epoch = min(trainer.epoch + 1, trainer.epochs)
+        self._bar.update(
+            self._task,
+            completed=trainer.step_number,
+            description=f"epoch {epoch}/{trainer.epochs}",
+            figures=figures,
+        )
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        """Print the line of the epoch, under a line of names if they are new."""
+        shown = {name: value for name, value in row.items() if value is not None}
+        if list(shown) != self._columns:
+            self._columns = list(shown)
+            self._print("  ".join(_title(name).rjust(_width(name)) for name in shown))
+        cells = (_cell(name, value).rjust(_width(name)) for name, value in shown.items())
+        self._print("  ".join(cells))
+        if self._bar is not None:
+            self._show(trainer, {})
+
+    def _print(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, highlight=False, markup=False)
+        else:
+            print(line, file=self._stream, flush=True)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").replace("accuracy", "acc")
+
+
+def _width(name: str) -> int:
+    return max(len(_title(name)), 5 if name == "epoch" else 8)
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if name == "lr":
+        return f"{value:.2e}"
+    return f"{value:.2f}" if name == "seconds" else f"{value:.4f}"
+
+
+def _rich_bar(stream: TextIO) -> Any:
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+    except ImportError:
+        return None
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+        console=Console(file=stream),
+        transient=True,
+    )

@@ -1,0 +1,420 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from nnscratch.array.random import default_generator
+from nnscratch.data import DataLoader
+from nnscratch.errors import CheckpointError, ConfigurationError, NonFiniteError
+from nnscratch.nn import Module
+from nnscratch.plan import compile as compile_step
+from nnscratch.tensor import Tensor
+from nnscratch.train import checkpoint
+from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
+from nnscratch.train.choices import make_loss, make_optimizer, make_schedule, state_of
+from nnscratch.train.evaluate import as_loader, batches, device_of_model, evaluate, evaluating
+from nnscratch.train.files import FilePath, run_folder
+from nnscratch.train.history import History
+from nnscratch.train.interrupt import Interruption, TrainingInterrupted
+from nnscratch.train.locate import all_finite, bad_parameter, locate
+from nnscratch.train.metrics import Metric, as_metrics
+from nnscratch.train.step import Step, Totals, counts_hits, make_step
+from nnscratch.train.tensor_file import TensorFile
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+
+
+class Trainer:
+    """Trains a model; ``fit`` makes one and calls its ``fit``.
+
+    Args:
+        model: what is trained.
+        loss: a function of output and target, a module, or a name ("cross_entropy", "mse", ...);
+            None for cross-entropy with integer targets and mean squared error with others.
+        optimizer: one of ``nnscratch.optim``, a function of the parameters, or a name.
+        lr: the learning rate of an optimizer given by name.
+        scheduler: one of ``optim.lr_scheduler``, a function of the optimizer, or a name
+            ("cosine", "one_cycle", "plateau", ...), which then spans the whole run.
+        schedule_every: whether a scheduler that is not given by name steps each "epoch" or "batch".
+        metrics: computed on the validation data after every epoch: names or metrics.
+        callbacks: called around the steps, in this order.
+        class_weight: a weight for each class, for cross-entropy by name.
+        accumulate: how many batches are added up for one step of the optimizer.
+        clip_norm: the largest norm that all gradients together may have.
+        device: where to train; the model is moved there.
+        seed: of the shuffles and of all random numbers from here on; None leaves those as they are.
+        run_dir: a folder for checkpoints and the history, held by one process at a time.
+        compile: replay the step as a plan where that is possible.
+        checkpoint_seconds: how long between two checkpoints within an epoch.
+        config: what a checkpoint should say of the run, in JSON's types.
+
+    Attributes:
+        epoch: how many epochs are done.
+        step_number: how many batches are done, over all epochs.
+        history: one row an epoch.
+        totals: the sums of the epoch that runs.
+        stop: a text that says why training should end after this epoch; empty if it should not.
+
+    Raises:
+        ConfigurationError, DeviceError: if an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        *,
+        loss: Any = None,
+        optimizer: Any = "adam",
+        lr: float | None = None,
+        scheduler: Any = None,
+        schedule_every: str = "epoch",
+        metrics: Iterable[str | Metric] = (),
+        callbacks: Iterable[Callback] = (),
+        class_weight: Any = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        device: Any = None,
+        seed: int | None = None,
+        run_dir: FilePath | None = None,
+        compile: bool = False,  # noqa: A002
+        checkpoint_seconds: float | None = 60.0,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        if accumulate < 1:
+            raise ConfigurationError(f"accumulate must be at least 1, got {accumulate}")
+        if clip_norm is not None and not clip_norm > 0.0:
+            raise ConfigurationError(f"clip_norm must be above 0, got {clip_norm}")
+        if schedule_every not in ("epoch", "batch"):
+            raise ConfigurationError(
+                f"schedule_every must be 'epoch' or 'batch', got {schedule_every!r}"
+            )
+        if seed is not None:
+            default_generator.manual_seed(seed)
+        self.model = model if device is None else model.to(device=device)
+        self.optimizer = make_optimizer(optimizer, self.model, lr)
+        self.device = device_of_model(self.model)
+        self.metrics = as_metrics(metrics)
+        self.callbacks = list(callbacks)
+        self.accumulate, self.clip_norm, self.compile = accumulate, clip_norm, compile
+        self.seed = seed
+        self.config = dict(config or {})
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.checkpoint_path: Path | None = None
+        if self.run_dir is not None:
+            self.checkpoint_path = self.run_dir / CHECKPOINT_FILE
+            self.callbacks.append(CSVHistory(self.run_dir / "history.csv"))
+            self.callbacks.append(Checkpoint(self.checkpoint_path, checkpoint_seconds))
+        self.scheduler: Any = None
+        self._scheduler, self._schedule_every = scheduler, schedule_every
+        self._loss, self._class_weight = loss, class_weight
+        self.loss: Callable[[Any, Any], Any] | None = None
+        self.epoch = self.epochs = self.step_number = 0
+        self.history = History()
+        self.stop = ""
+        self.broken_off = False
+        self.between_steps = True
+        self.loader: DataLoader | None = None
+        self.totals = Totals(next(self.model.parameters()).array)
+        self._seconds = 0.0
+        self._step: Step | None = None
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the optimizer's first group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    # Training.
+
+    def fit(
+        self,
+        data: Any,
+        epochs: int,
+        *,
+        validation: Any = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        resume: bool = False,
+    ) -> History:
+        """Train until so many epochs are done, and return the history.
+
+        Args:
+            data: a loader, a data set or a tuple (X, y).
+            epochs: how many in all, those before a resumed checkpoint included.
+            validation: like ``data``, for the loss and metrics after every epoch.
+            batch_size: of data that are no loader yet.
+            shuffle: likewise.
+            resume: go on from the checkpoint in the run folder; if there is none, begin.
+
+        Raises:
+            NonFiniteError: if the loss is no longer finite; the message says where it began.
+            TrainingInterrupted: on Ctrl-C, after the batch was finished and a checkpoint written.
+            RunError: if the run folder cannot be written to, or another process holds it.
+            CheckpointError: if the checkpoint is damaged or of another run.
+        """
+        if epochs < 1:
+            raise ConfigurationError(f"epochs must be at least 1, got {epochs}")
+        if resume and self.checkpoint_path is None:
+            raise ConfigurationError("resume needs a run_dir")
+        options = {"shuffle": shuffle, "seed": self.seed or 0}
+        self.loader = as_loader(data, batch_size, self.device, **options)
+        if validation is not None:
+            validation = as_loader(validation, 1024, self.device)
+        self.epochs, self.stop, self.broken_off = epochs, "", False
+        with ExitStack() as stack:
+            if self.run_dir is not None:
+                stack.enter_context(run_folder(self.run_dir))
+            self._prepare(epochs)
+            if resume and self.checkpoint_path is not None and self.checkpoint_path.exists():
+                self.load(self.checkpoint_path)
+            interruption = stack.enter_context(Interruption())
+            with self._bracketed():
+                while self.epoch < epochs and not self.stop:
+                    self._train_epoch(interruption)
+                    self._finish_epoch(validation)
+                    if interruption.number is not None:
+                        self._interrupt(interruption.number)
+        return self.history
+
+    @contextmanager
+    def _bracketed(self) -> Iterator[None]:
+        """Call the callbacks at the start and, whatever happens, at the end."""
+        self._call("on_fit_start")
+        self.broken_off = True
+        try:
+            yield
+            self.broken_off = False
+        finally:
+            self._call("on_fit_end")
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, name)(self, *arguments)
+
+    def _prepare(self, epochs: int) -> None:
+        assert self.loader is not None
+        samples = self.loader.dataset[0:1]
+        x, y = (Tensor(item.array).to(device=self.device) for item in samples)
+        if self.loss is None:
+            self.loss = make_loss(self._loss, y.dtype, self._class_weight)
+            if isinstance(self.loss, Module) and self.device is not None:
+                self.loss.to(device=self.device)
+        if self.scheduler is None and self._scheduler is not None:
+            self._make_scheduler(epochs)
+        # One sample through the model: a mistake in its shapes shows before training begins.
+        with evaluating(self.model):
+            self.totals.classes = counts_hits(self.model(x), y)
+        quick = self.compile or self.device is None or self.device.type != "cpu"
+        step = make_step(
+            self.model,
+            self.loss,
+            self.optimizer,
+            self.totals,
+            self.clip_norm,
+            None if quick else self._guard,
+        )
+        self._step = compile_step(step, on_unsupported="eager") if self.compile else step
+        self._check_often = self.device is None or self.device.type == "cpu"
+
+    def _make_scheduler(self, epochs: int) -> None:
+        assert self.loader is not None
+        if isinstance(self._scheduler, str):
+            batches_ = -(-len(self.loader) // self.accumulate)
+            made = make_schedule(self._scheduler, self.optimizer, epochs, batches_)
+            if made is not None:
+                self.scheduler, self._schedule_every = made
+        elif hasattr(self._scheduler, "step"):
+            self.scheduler = self._scheduler
+        else:
+            self.scheduler = self._scheduler(self.optimizer)
+
+    def _train_epoch(self, interruption: Interruption) -> None:
+        loader, step, totals = self.loader, self._step, self.totals
+        assert loader is not None and step is not None
+        watchers = [
+            c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end
+        ]
+        self.model.train()
+        self._call("on_epoch_start")
+        count, group = len(loader), self.accumulate
+        by_batch = self.scheduler is not None and self._schedule_every == "batch"
+        began = time.perf_counter()
+        index = loader.batch
+        for x, y in batches(loader, self.device):
+            if group == 1:
+                value = step(x, y)
+            else:
+                value = self._part_of_group(index, x, y)
+            index += 1
+            self.between_steps = index % group == 0 or index == count
+            self.step_number += 1
+            totals.samples += y.shape[0]
+            if self._check_often or index % 50 == 0 or index == count:
+                self._check(value)
+            if by_batch and self.between_steps:
+                self.scheduler.step()
+            now = time.perf_counter()
+            self._seconds, began = self._seconds + now - began, now
+            for watcher in watchers:
+                watcher.on_batch_end(self)
+            if interruption.number is not None and self.between_steps and index < count:
+                self._interrupt(interruption.number)
+
+    def _part_of_group(self, index: int, x: Tensor, y: Tensor) -> Tensor:
+        """Take a step whose gradients are added up over several batches."""
+        loader, group = self.loader, self.accumulate
+        assert loader is not None and self._step is not None
+        first = index - index % group
+        members = range(first, min(first + group, len(loader)))
+        samples = sum(loader.batch_samples(member) for member in members)
+        weight = loader.batch_samples(index) / samples
+        return self._step(x, y, weight, index == first, index == members[-1])
+
+    def _finish_epoch(self, validation: Any) -> None:
+        found = self.totals.read()
+        row: dict[str, Any] = {"epoch": self.epoch + 1}
+        row |= {f"train_{name}": value for name, value in found.items()}
+        if validation is not None:
+            judged = evaluate(self.model, validation, loss=self.loss, metrics=self.metrics)
+            row |= {f"val_{name}": value for name, value in judged.items()}
+        row |= {"lr": self.learning_rate, "seconds": round(self._seconds, 4)}
+        if self.scheduler is not None and self._schedule_every == "epoch":
+            if type(self.scheduler).__name__ == "ReduceLROnPlateau":
+                self.scheduler.step(row.get("val_loss", row["train_loss"]))
+            else:
+                self.scheduler.step()
+        self.epoch += 1
+        self._seconds = 0.0
+        self.totals.reset()
+        self.history.rows.append(row)
+        self._call("on_epoch_end", row)
+
+    def _interrupt(self, number: int) -> None:
+        where = f"after epoch {self.epoch}" if self.loader is None or not self.loader.batch else (
+            f"in epoch {self.epoch + 1} after batch {self.loader.batch}"
+        )
+        if self.checkpoint_path is None:
+            raise TrainingInterrupted(f"training was interrupted {where}", number)
+        self.save(self.checkpoint_path)
+        raise TrainingInterrupted(
+            f"training was interrupted {where}; the checkpoint {self.checkpoint_path} has all of "
+            "it: train again with resume to go on",
+            number,
+            self.checkpoint_path,
+        )
+
+    # Numbers that are not finite.
+
+    def _guard(self, x: Tensor, y: Tensor, value: Tensor) -> None:
+        if not all_finite(value.array):
+            assert self.loss is not None
+            raise self._not_finite(locate(self.model, self.loss, x, y))
+
+    def _check(self, value: Tensor) -> None:
+        """Look at a loss after its step, when a bad one is in the parameters already."""
+        if not (all_finite(value.array) and all_finite(self.totals.loss.array)):
+            raise self._not_finite("the loss")
+
+    def _not_finite(self, where: str) -> NonFiniteError:
+        assert self.loader is not None
+        kept = ""
+        if self.checkpoint_path is not None and self.checkpoint_path.exists():
+            kept = f" The last good checkpoint is kept: {self.checkpoint_path}."
+        step = self.step_number + 1
+        return NonFiniteError(
+            f"training stopped at step {step} (epoch {self.epoch + 1}): the loss is not finite; it "
+            f"began in {where}. Try a smaller learning rate, clip_norm=1, or scaled inputs.{kept}"
+        )
+
+    # Saving.
+
+    def save(self, path: FilePath) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            NonFiniteError: if a parameter is not finite; the file is as before.
+            RunError: if it cannot be written; the file is as before.
+        """
+        assert self.loader is not None
+        bad = bad_parameter(self.model)
+        if bad is not None:
+            raise self._not_finite(f"the parameter {bad!r}, after the last update")
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        arrays, optimizer = checkpoint.optimizer_state(self.optimizer)
+        tensors |= arrays
+        states = []
+        for index, callback in enumerate(self.callbacks):
+            states.append({"kind": type(callback).__name__, "state": callback.state_dict()})
+            kept = {f"callback.{index}.{k}": Tensor(v) for k, v in callback.tensors().items()}
+            tensors |= kept
+        record = {
+            "config": self.config,
+            "model": repr(self.model),
+            "epoch": self.epoch,
+            "step_number": self.step_number,
+            "loader": self.loader.state_dict(),
+            "random": default_generator.state(),
+            "optimizer": optimizer,
+            "scheduler": state_of(self.scheduler),
+            "callbacks": states,
+            "totals": self.totals.state_dict(),
+            "seconds": self._seconds,
+            "history": self.history.rows,
+            "stop": self.stop,
+        }
+        checkpoint.write_record(path, checkpoint.CHECKPOINT, tensors, record)
+
+    def load(self, path: FilePath) -> None:
+        """Go to where a checkpoint was written; ``fit`` does it with ``resume=True``.
+
+        Raises:
+            CheckpointError: if it is damaged, or of another model, optimizer or data.
+        """
+        assert self.loader is not None
+        with TensorFile(path) as file:
+            record = checkpoint.record_of(file, checkpoint.CHECKPOINT)
+            try:
+                self._load(file, record)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                if isinstance(error, CheckpointError):
+                    raise
+                raise CheckpointError(f"{file.name}: the record is damaged ({error!r})") from error
+
+    def _load(self, file: TensorFile, record: dict[str, Any]) -> None:
+        def part(name: str, kind: type) -> Any:
+            return checkpoint.part(record, name, kind, file.name)
+
+        states = part("callbacks", list)
+        kinds = [state["kind"] for state in states]
+        own = [type(callback).__name__ for callback in self.callbacks]
+        if kinds != own:
+            raise CheckpointError(
+                f"{file.name}: the callbacks were {', '.join(map(str, kinds)) or 'none'}, these "
+                f"are {', '.join(own) or 'none'}"
+            )
+        history, totals = part("history", list), part("totals", dict)
+        if not all(isinstance(row, dict) for row in history):
+            raise CheckpointError(f"{file.name}: the history is no list of rows")
+        assert self.loader is not None
+        epoch, step_number = part("epoch", int), part("step_number", int)
+        checkpoint.check_fits(file, "model.", self.model)
+        self.loader.load_state_dict(part("loader", dict))
+        checkpoint.load_optimizer(file, part("optimizer", dict), self.optimizer)
+        checkpoint.load_into(file, "model.", self.model)
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(part("scheduler", dict))
+        for index, callback in enumerate(self.callbacks):
+            callback.load_state_dict(states[index]["state"])
+            prefix = f"callback.{index}."
+            names = [name for name in file if name.startswith(prefix)]
+            callback.load_tensors({n.removeprefix(prefix): file.read(n) for n in names})
+        default_generator.set_state(part("random", dict))
+        self.totals.load(totals)
+        self.history = History(history)
+        self.epoch, self.step_number = epoch, step_number
+        self._seconds = float(record.get("seconds", 0.0))
+        self.stop = part("stop", str)
