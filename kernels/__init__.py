@@ -3,3 +3,15 @@
 A kernel never has a formula of its own: each one implements a formula of ``nnscratch.formulas``
 whose reference, in plain array code, stays the definition of what is right.
 """
+
+from __future__ import annotations
+
+
+def register() -> None:
+    """Enter every kernel in the registry; none is compiled, and Numba not imported, before use."""
+    from nnscratch.formulas import registry
+
+    from .cpu import IMPLEMENTATIONS
+
+    for name, implementation in IMPLEMENTATIONS.items():
+        registry.implement(name, implementation)

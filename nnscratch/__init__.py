@@ -13,8 +13,12 @@ from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.creation import *  # noqa: F403
 from nnscratch.functions import *  # noqa: F403
+from nnscratch.kernels import register as _register_kernels
+from nnscratch.plan import compile
 from nnscratch.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from nnscratch.tensor import Tensor, as_tensor
+
+_register_kernels()
 
 __version__ = "0.1.0"
 

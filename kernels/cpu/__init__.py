@@ -9,12 +9,20 @@ from .activation_table import ACTIVATIONS, Activation
 from .blas import Blas, blas
 from .cache import CacheStatus, cache_status
 from .catalogue import LAYOUTS, activation_code, gemm, kernel, optimizer_flags, usual_kernels
+from .implementation import CpuKernel
 from .kernel import Kernel, Layout, compiled_kernels
+from .lower_linear import LINEAR_KERNELS
+from .lower_losses import LOSS_KERNELS
+from .lower_updates import UPDATE_KERNELS
 from .reduction_sizes import blocks
 from .table import ALONE, NO_BARRIER, Instruction, Program, Table, address, call, signed, warmup
 from .threads import available, choose, limit
 
+IMPLEMENTATIONS: dict[str, CpuKernel] = {**LINEAR_KERNELS, **LOSS_KERNELS, **UPDATE_KERNELS}
+"""What the registry can choose beside the reference, by the formula's name."""
+
 __all__ = [
+    "IMPLEMENTATIONS",
     "ACTIVATIONS",
     "ALONE",
     "LAYOUTS",
@@ -22,6 +30,7 @@ __all__ = [
     "Activation",
     "Blas",
     "CacheStatus",
+    "CpuKernel",
     "Instruction",
     "Kernel",
     "Layout",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.formulas.checks import NOTHING
 from nnscratch.formulas.elementwise import OperandsSaved
 from nnscratch.formulas.live import LiveFloat
 from nnscratch.formulas.reductions import SumSaved, SumToSaved
@@ -115,8 +116,6 @@ def _check_scale_by_norm(inputs: Inputs, options: Options) -> str | None:
 def _squared_norm(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> Lowered:
-    from nnscratch.formulas.saved import NOTHING
-
     return (_total(builder, inputs[0], 1.0, squared=True),), NOTHING
 
 
@@ -172,8 +171,6 @@ OPERATIONS = {"add": 0, "subtract": 1, "multiply": 2, "divide": 3}
 
 def arithmetic(name: str) -> CpuKernel:
     """Return the kernel of one operation on arrays of the same shape."""
-    from nnscratch.formulas.saved import NOTHING
-
     def forward(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> Lowered:

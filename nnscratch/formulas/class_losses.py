@@ -160,9 +160,9 @@ class CrossEntropySaved(NamedTuple):
 
     P: Any
     T: Any
-    valid: Any
     w: Any
     total: Any
+    ignore_index: int
     label_smoothing: float
 
 
@@ -227,7 +227,7 @@ def cross_entropy_forward(
         L = (1.0 - smoothing) * L - (smoothing / Z.shape[axis]) * xp.sum(logP, axis=axis)
     L = xp.where(valid, L, 0.0)
     Y, total = _reduce(xp, "cross_entropy", L, weights, w, reduction)
-    return Y, CrossEntropySaved(E / total_E, labels, valid, w, total, smoothing)
+    return Y, CrossEntropySaved(E / total_E, T, w, total, ignore_index, smoothing)
 
 
 def _along(xp: Any, w: Any, ndim: int, axis: int) -> Any:
@@ -238,9 +238,11 @@ def cross_entropy_backward(
     dY: Any, saved: CrossEntropySaved, needs: tuple[bool, ...]
 ) -> tuple[Any, ...]:
     r"""Return $dZ_c = dY (P_c \sum_k q_k - q_c)$ with $q_c = (1 - ε) w_T [c = T] + ε w_c / C$."""
-    P, T, valid, w, total, smoothing = saved
+    P, T, w, total, ignore_index, smoothing = saved
     xp = array_namespace(dY)
     axis = 0 if P.ndim == 1 else 1
+    valid = T != plain(ignore_index)
+    T = xp.where(valid, xp.astype(T, xp.int64, copy=False), 0)
     classes = P.shape[axis]
     scale = xp.where(valid, dY if total is None else dY / total, 0.0)
     hot = _hot(xp, T, classes, axis)

@@ -26,7 +26,8 @@ def _both(dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
 class MseSaved(NamedTuple):
     """What the backward of ``mse`` needs: D = Y - T."""
 
-    D: Any
+    Y: Any
+    T: Any
     reduction: str
 
 
@@ -52,13 +53,13 @@ def mse_forward(Y: Any, T: Any, *, reduction: str = "mean") -> tuple[Any, MseSav
     """
     need_same_shape("mse", Y, T)
     D = Y - T
-    return reduce_losses("mse", D * D, reduction), MseSaved(D, reduction)
+    return reduce_losses("mse", D * D, reduction), MseSaved(Y, T, reduction)
 
 
 def mse_backward(dY: Any, saved: MseSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dY = 2 (Y - T) / n for the mean, and dT = -dY."""
-    D, reduction = saved
-    return _both(spread(dY, reduction, math.prod(D.shape)) * (2.0 * D), needs)
+    Y, T, reduction = saved
+    return _both(spread(dY, reduction, math.prod(Y.shape)) * (2.0 * (Y - T)), needs)
 
 
 MSE = formula(

@@ -116,7 +116,9 @@ _loaders: list[Callable[[], None]] = []
 
 def _checked_mode(mode: str) -> str:
     if mode not in MODES:
-        raise ConfigurationError(f"NNSCRATCH_KERNELS must be one of {', '.join(MODES)}; got {mode!r}")
+        raise ConfigurationError(
+            f"NNSCRATCH_KERNELS must be one of {', '.join(MODES)}; got {mode!r}"
+        )
     return mode
 
 
@@ -212,6 +214,28 @@ def _choose(
     return None
 
 
+def chosen(
+    formula: Formula, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Implementation | None:
+    """Return the implementation that a call with these arrays would take, None for the reference."""
+    return _choose(formula, direction, inputs, options)
+
+
+def plannable(
+    formula: Formula, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
+    """Return the implementation that can lower such a call into a plan's instructions, or None.
+
+    Inside a plan a kernel costs no dispatch, so it need not be worthwhile by itself.
+    """
+    if _mode == "off":
+        return None
+    for candidate in _implementations.get(formula.name, ()):
+        if hasattr(candidate, "lower") and candidate.refuses(direction, inputs, options) is None:
+            return candidate
+    return None
+
+
 def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
     """Compute a formula and return its output and what its backward will need.
 
@@ -252,16 +276,16 @@ def backward(formula: Formula, dY: Any, saved: Any, needs: tuple[bool, ...]) -> 
         raise
     for observer in _local.observers:
         name = REFERENCE if chosen is None else chosen.name
-        observer.on_call(
-            Call(formula, "backward", name, (dY, *saved), {}, gradients, saved, needs)
-        )
+        observer.on_call(Call(formula, "backward", name, (dY, *saved), {}, gradients, saved, needs))
     return gradients
 
 
 def update(formula: Formula, *inputs: Any, **options: Any) -> None:
     """Compute a formula that updates state, and write the result into the inputs it updates."""
     _check_devices(formula, inputs)
-    targets = tuple(inputs[formula.inputs.index(name)] for name in formula.updates)
+    # Trailing inputs may be left out: an optimizer without momentum keeps no buffer for it.
+    given = dict(zip(formula.inputs, inputs, strict=False))
+    targets = tuple(given.get(name) for name in formula.updates)
     chosen = _choose(formula, "update", inputs, options)
     if chosen is None:
         results = formula.forward(*inputs, **options)

@@ -18,21 +18,25 @@ from nnscratch import formulas as f
 from nnscratch.array import array_namespace
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.plan.fuse import fuse
 from nnscratch.plan.recorder import Recording, Step, Value
-from nnscratch.plan.table import Memory, Table
-
-Piece = tuple[str, Any]
+from nnscratch.plan.table import Memory, Piece
 
 
 class Builder:
-    """Turns steps into pieces: ("native", (first, last instruction)) or ("python", function)."""
+    """Turns steps into pieces: runs of kernel instructions, and Python functions between them."""
 
     def __init__(self, recording: Recording, arguments: list[Any], kept: set[Value]) -> None:
         """Plan the memory; ``kept`` are the values that outlive the step."""
-        self.recording = recording
+        self._steps = fuse(recording.steps, kept)
         self.memory = Memory()
-        self.table = Table(arguments)
-        self.pieces: list[Piece] = []
+        self.reads_arguments = False
+        self.pieces: list[Piece | Callable[[], None]] = []
+        self._ranges = [
+            (array.ctypes.data, array.ctypes.data + array.nbytes, position)
+            for position, array in enumerate(arguments)
+            if isinstance(array, np.ndarray) and array.nbytes
+        ]
         self.produced: list[Any] = [event.produced for event in recording.events]
         self._arrays: dict[Value, Any] = {}
         self._last_use = self._lifetimes(kept)
@@ -60,18 +64,20 @@ class Builder:
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add one kernel instruction."""
-        first = len(self.table.code)
-        self.table.emit(kernel, a, s, flags)
-        if self.pieces and self.pieces[-1][0] == "native":
-            self.pieces[-1] = ("native", (self.pieces[-1][1][0], first + 1))
-        else:
-            self.pieces.append(("native", (first, first + 1)))
+        if not (self.pieces and isinstance(self.pieces[-1], Piece)):
+            self.pieces.append(Piece(self._ranges))
+        self.pieces[-1].add(kernel, a, s, flags)
+
+    def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
+        """Add a Python function, which runs between the instructions before and behind it."""
+        self.pieces.append(function)
+        self.reads_arguments = self.reads_arguments or reads_arguments
 
     # Building.
 
-    def build(self, steps: list[Step]) -> None:
+    def build(self) -> None:
         """Lower every step in order."""
-        for index, step in enumerate(steps):
+        for index, step in enumerate(self._steps):
             self._step, self._scratch = step, []
             self._build_one(step)
             self._settle(index, step)
@@ -84,11 +90,11 @@ class Builder:
 
     def _lifetimes(self, kept: set[Value]) -> dict[Value, int]:
         last: dict[Value, int] = {}
-        for index, step in enumerate(self.recording.steps):
+        for index, step in enumerate(self._steps):
             for value in step.values():
                 last[value.root()] = index
         for value in kept:
-            last[value.root()] = len(self.recording.steps)
+            last[value.root()] = len(self._steps)
         return last
 
     def _find_destinations(self, kept: set[Value]) -> dict[Value, Any]:
@@ -98,7 +104,7 @@ class Builder:
         there at once.
         """
         made_at: dict[Value, int] = {}
-        for index, step in enumerate(self.recording.steps):
+        for index, step in enumerate(self._steps):
             if step.direction == "update" and step.formula is f.COPY_INTO:
                 target, source = step.inputs
                 start = made_at.get(source)
@@ -121,7 +127,7 @@ class Builder:
     def _touched(self, target: Value, start: int, stop: int) -> bool:
         return any(
             value.kind == "outside" and np.may_share_memory(value.array, target.array)
-            for step in self.recording.steps[start:stop]
+            for step in self._steps[start:stop]
             for value in step.values()
         )
 
@@ -141,7 +147,8 @@ class Builder:
             self._python(step, inputs)
         else:
             outputs, saved = chosen.lower(self, step.direction, inputs, step.options, step.needs)
-            self._bind(step, outputs, saved)
+            if step.direction != "update":
+                self._bind(step, outputs, saved)
 
     def _planned(self, item: Any) -> Any:
         return self.array_of(item) if isinstance(item, Value) else item
@@ -189,7 +196,7 @@ class Builder:
         if chosen is not None:
             chosen.lower(self, "update", (target, source), {}, ())
         else:
-            self.pieces.append(("python", lambda: _write(target, source)))
+            self.python(lambda: _write(target, source), reads_arguments=True)
 
     def _python(self, step: Step, inputs: tuple[Any, ...]) -> None:
         """Replay the reference, writing what it returns into planned arrays."""
@@ -213,7 +220,7 @@ class Builder:
                     if target is not None:
                         target[...] = result
 
-            self.pieces.append(("python", change))
+            self.python(change, reads_arguments=True)
             return
         places: list[tuple[int, bool, Any]] = []
 
@@ -244,7 +251,7 @@ class Builder:
             for position, is_saved, target in places:
                 _write(target, saved[position] if is_saved else outputs[position])
 
-        self.pieces.append(("python", replay))
+        self.python(replay, reads_arguments=True)
 
     def _callable(self, step: Step, inputs: tuple[Any, ...]) -> Callable[[dict[str, Any]], Any]:
         chosen = registry.chosen(step.formula, step.direction, inputs, step.options)

@@ -12,8 +12,9 @@ from nnscratch.errors import PlanError
 from nnscratch.formulas.live import LiveFloat, LiveInt
 from nnscratch.nn.module import Module, structure
 from nnscratch.plan.builder import Builder
-from nnscratch.plan.fuse import fuse
+from nnscratch.kernels.cpu.table import address
 from nnscratch.plan.recorder import Recorder, Recording, Value
+from nnscratch.plan.table import Piece
 from nnscratch.tensor import Tensor
 
 
@@ -35,13 +36,12 @@ class Plan:
         kept = {value for value in _values_in(self._template) if value.kind == "made"}
         kept |= {value for _, value in self._gradients if value is not None}
         builder = Builder(recording, arguments, kept)
-        builder.build(fuse(recording, kept))
+        builder.build()
         self._builder = builder
         self._arguments = [_Argument(array) for array in arguments]
-        self._copies_arguments = any(kind == "python" for kind, _ in builder.pieces)
-        self._moving = builder.table.moving
-        self.native = len(builder.table.code)
-        self.python = sum(kind == "python" for kind, _ in builder.pieces)
+        self.native = sum(len(piece) for piece in builder.pieces if isinstance(piece, Piece))
+        self.python = sum(not isinstance(piece, Piece) for piece in builder.pieces)
+        self._copies_arguments = builder.reads_arguments
         self.planned_bytes = builder.memory.allocated
         self._program = _Program(builder)
         self._guards = [(t, t.array, t.requires_grad) for t in recording.tensors.values()]
@@ -122,35 +122,26 @@ class _Program:
     """The pieces of a plan, bound to addresses."""
 
     def __init__(self, builder: Builder) -> None:
-        self._table = table = builder.table
         self._calls: list[Callable[[], None]] = []
-        self.words = np.asarray(table.words, dtype=np.int64)
-        self.scalars = np.asarray(table.scalars, dtype=np.float64)
-        self._moving = list(table.moving)
-        self._live = [
-            (self.words if which == "words" else self.scalars, place, event, key)
-            for which, place, event, key in table.live
-        ]
-        if table.code:
-            from nnscratch.kernels.cpu import program
-
-            native = program(table.code, self.words, self.scalars)
-        for kind, content in builder.pieces:
-            if kind == "native":
-                self._calls.append(native.part(*content))
+        self._moving: list[tuple[Any, int, int, int]] = []
+        self._live: list[tuple[Any, int, int, Any]] = []
+        for piece in builder.pieces:
+            if isinstance(piece, Piece):
+                self._calls.append(piece.build())
+                self._moving += piece.moving
+                self._live += piece.live
             else:
-                self._calls.append(content)
+                self._calls.append(piece)
 
     def run(self, arguments: list[Any], produced: list[Any]) -> None:
         """Fill in what changed and run every piece."""
         if self._moving:
-            addresses = [array.ctypes.data for array in arguments]
-            words = self.words
-            for place, position, offset in self._moving:
+            addresses = [address(array) for array in arguments]
+            for words, place, position, offset in self._moving:
                 words[place] = addresses[position] + offset
-        for array, place, event, key in self._live:
+        for numbers, place, event, key in self._live:
             number = produced[event][key]
-            array[place] = number - 2**64 if number >= 2**63 else number
+            numbers[place] = number if number < 2**63 else number - 2**64
         for call in self._calls:
             call()
 

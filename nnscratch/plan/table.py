@@ -1,14 +1,15 @@
-"""Building a plan's table: planned arrays, kernel instructions, and what changes at a replay."""
+"""What a plan is made of: planned memory, and runs of kernel instructions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.kernels.cpu.table import Table, address
 
 # Planned arrays start at multiples of this many bytes: a cache line, and a vector register.
 ALIGNMENT = 64
@@ -54,57 +55,47 @@ class Memory:
             self._free.append(chunk)
 
 
-@dataclass
-class Table:
-    """Instructions and their arguments, with the places that a replay fills in.
+class Piece:
+    """A run of kernel instructions, with the places that a replay fills in."""
 
-    Attributes:
-        words: integer arguments of all kernels, end to end.
-        scalars: float arguments of all kernels, end to end.
-        code: (kernel, start in words, start in scalars, flags) of each instruction.
-        moving: (place in words, argument, byte offset): addresses inside the step's arguments.
-        live: (array, place, host event, key): numbers that host events produce.
-    """
+    def __init__(self, ranges: Sequence[tuple[int, int, int]]) -> None:
+        """Start an empty piece; ``ranges`` are (first, last address, position) of arguments."""
+        self._table = Table()
+        self._ranges = ranges
+        self._moving: list[tuple[int, int, int, int]] = []
+        self._live: list[tuple[bool, int, int, int, Any]] = []
+        self._program: Any = None
+        self.moving: list[tuple[Any, int, int, int]] = []
+        self.live: list[tuple[Any, int, int, Any]] = []
 
-    arguments: Sequence[Any]
-    words: list[int] = field(default_factory=list)
-    scalars: list[float] = field(default_factory=list)
-    code: list[tuple[Any, int, int, int]] = field(default_factory=list)
-    moving: list[tuple[int, int, int]] = field(default_factory=list)
-    live: list[tuple[str, int, int, Any]] = field(default_factory=list)
-    keep: list[Any] = field(default_factory=list)
+    def add(self, kernel: Any, a: Sequence[Any], s: Sequence[Any], flags: int) -> None:
+        """Append an instruction; arrays among ``a`` stand for their addresses."""
+        index = self._table.add(kernel, a, s, flags)
+        for place, item in enumerate(a):
+            if isinstance(item, np.ndarray):
+                at = address(item)
+                for low, high, position in self._ranges:
+                    if low <= at < high:
+                        self._moving.append((index, place, position, at - low))
+            elif isinstance(item, (LiveInt, LiveFloat)):
+                self._live.append((True, index, place, item.event, item.key))
+        for place, item in enumerate(s):
+            if isinstance(item, (LiveInt, LiveFloat)):
+                self._live.append((False, index, place, item.event, item.key))
 
-    def __post_init__(self) -> None:
-        self._ranges = [
-            (array.ctypes.data, array.ctypes.data + array.nbytes, position)
-            for position, array in enumerate(self.arguments)
-            if isinstance(array, np.ndarray) and array.nbytes
+    def build(self) -> Callable[[], None]:
+        """Compile the kernels, find the places to fill in, and return what runs the piece."""
+        program = self._table.build()
+        self._program = program
+        self.moving = [
+            (program.a(index), place, position, offset)
+            for index, place, position, offset in self._moving
         ]
+        self.live = [
+            (program.a(index) if integer else program.s(index), place, event, key)
+            for integer, index, place, event, key in self._live
+        ]
+        return program.run  # type: ignore[no-any-return]
 
-    def emit(self, kernel: Any, a: Sequence[Any], s: Sequence[Any], flags: int = 0) -> None:
-        """Add an instruction; arrays among ``a`` stand for their addresses."""
-        start, start_scalars = len(self.words), len(self.scalars)
-        for item in a:
-            self.words.append(self._word(item))
-        for item in s:
-            if isinstance(item, (LiveFloat, LiveInt)):
-                self.live.append(("scalars", len(self.scalars), item.event, item.key))
-            self.scalars.append(float(item))
-        self.code.append((kernel, start, start_scalars, flags))
-
-    def _word(self, item: Any) -> int:
-        if isinstance(item, np.ndarray):
-            address = item.ctypes.data
-            self.keep.append(item)
-            for low, high, position in self._ranges:
-                if low <= address < high:
-                    self.moving.append((len(self.words), position, address - low))
-            return int(address)
-        if isinstance(item, LiveInt):
-            self.live.append(("words", len(self.words), item.event, item.key))
-        number = int(item)
-        # A seed is unsigned; the buffer's words are signed.
-        return number - 2**64 if number >= 2**63 else number
-
-
-Runner = Callable[[], None]
+    def __len__(self) -> int:
+        return len(self._table.instructions)
