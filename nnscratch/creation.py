@@ -163,7 +163,10 @@ def seed_and_offset(kind: str, count: int, dtype: Any, generator: Generator | No
     return registry.host(lambda: source.reserve(kind, count, dtype))
 
 
-def _random(formula: Formula, kind: str, size: tuple[int, ...], options: dict[str, Any]) -> Tensor:
+def random_tensor(
+    formula: Formula, kind: str, size: tuple[int, ...], options: dict[str, Any]
+) -> Tensor:
+    """Return a tensor of random numbers of a formula, "uniform" or "normal" in kind."""
     dtype = dtype_name(options.pop("dtype") or default_dtype())
     requires_grad = options.pop("requires_grad", False)
     seed, offset = seed_and_offset(kind, math.prod(size), dtype, options.pop("generator"))
@@ -183,7 +186,7 @@ def rand(
     """Return numbers uniform in [0, 1)."""
     options = {"dtype": dtype, "device": device, "generator": generator}
     options |= {"requires_grad": requires_grad, "low": 0.0, "high": 1.0}
-    return _random(f.RANDOM_UNIFORM, "uniform", _size(size), options)
+    return random_tensor(f.RANDOM_UNIFORM, "uniform", _size(size), options)
 
 
 def randn(
@@ -200,7 +203,7 @@ def randn(
     """
     options = {"dtype": dtype, "device": device, "generator": generator}
     options |= {"requires_grad": requires_grad, "mean": 0.0, "std": 1.0}
-    return _random(f.RANDOM_NORMAL, "normal", _size(size), options)
+    return random_tensor(f.RANDOM_NORMAL, "normal", _size(size), options)
 
 
 def rand_like(input: Tensor) -> Tensor:

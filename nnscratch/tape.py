@@ -18,12 +18,13 @@ import itertools
 import threading
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from nnscratch.array import dtype_name
 from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, Formula, registry
 
+F = TypeVar("F", bound=Callable[..., Any])
 _order = itertools.count()
 
 
@@ -53,7 +54,7 @@ class _Switch:
     def __exit__(self, *_: object) -> None:
         mode.enabled = self.__dict__["_before"].pop()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: F) -> F:
         """Wrap a function so that it runs in this mode."""
 
         @functools.wraps(function)
@@ -64,7 +65,7 @@ class _Switch:
             finally:
                 mode.enabled = before
 
-        return wrapped
+        return wrapped  # type: ignore[return-value]
 
 
 class set_grad_enabled(_Switch):
@@ -87,7 +88,7 @@ class set_grad_enabled(_Switch):
         self.__dict__.setdefault("_before", []).append(self._found)
         _set(self.wanted)
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: F) -> F:
         """Wrap a function so that it runs in this mode."""
         _set(self._found)
         return super().__call__(function)
@@ -111,10 +112,10 @@ class no_grad(_Switch):
 
     wanted = False
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Self:
         """Make the block, or wrap a function at once where it is written ``@no_grad``."""
         made = super().__new__(cls)
-        return made if function is None else made(function)
+        return made if function is None else made(function)  # type: ignore[return-value]
 
 
 class enable_grad(no_grad):

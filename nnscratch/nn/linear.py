@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnscratch import formulas as f
-from nnscratch.array import Generator, default_dtype, is_floating
-from nnscratch.array.random import default_generator
-from nnscratch.errors import ConfigurationError, DTypeError
+from nnscratch.array import Generator
+from nnscratch.creation import empty
+from nnscratch.errors import ConfigurationError
+from nnscratch.nn import init
+from nnscratch.nn.functional import linear
 from nnscratch.nn.module import Module
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensor import Tensor, apply, as_tensor
+from nnscratch.tensor import Tensor
 
 
 class Linear(Module):
@@ -29,7 +30,8 @@ class Linear(Module):
         ConfigurationError: if a size is not a positive integer.
         ShapeError, DTypeError: when called with an input that does not fit.
 
-    >>> Linear(4, 2)(Tensor(default_generator.normal((3, 4)))).shape
+    >>> from nnscratch import zeros
+    >>> Linear(4, 2)(zeros(3, 4)).shape
     (3, 2)
     """
 
@@ -38,7 +40,9 @@ class Linear(Module):
         in_features: int,
         out_features: int,
         bias: bool = True,
+        device: Any = None,
         dtype: Any = None,
+        *,
         generator: Generator | None = None,
     ) -> None:
         """Make the parameters from a generator, the default one unless another is given."""
@@ -47,29 +51,21 @@ class Linear(Module):
             if not isinstance(size, int) or size < 1:
                 raise ConfigurationError(f"Linear: {name} must be an integer above 0, got {size!r}")
         self.in_features, self.out_features = in_features, out_features
-        bound = 1.0 / math.sqrt(in_features)
-        source = default_generator if generator is None else generator
-        dtype = dtype or default_dtype()
+        self.weight = Parameter(empty(out_features, in_features, dtype=dtype, device=device))
+        made = Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None
+        self.register_parameter("bias", made)
+        self.reset_parameters(generator)
 
-        def draw(*shape: int) -> Parameter:
-            return Parameter((source.uniform(shape, dtype) * 2.0 - 1.0) * bound)
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw both parameters anew."""
+        bound = 1.0 / math.sqrt(self.in_features)
+        for parameter in self.parameters(recurse=False):
+            init.uniform_(parameter, -bound, bound, generator)
 
-        self.weight = draw(out_features, in_features)
-        self.register_parameter("bias", draw(out_features) if bias else None)
-
-    def forward(self, input: Any) -> Tensor:  # noqa: A002
+    def forward(self, input: Any) -> Tensor:
         """Return input Wᵀ + b for an input (..., in)."""
-        x = as_tensor(input)
-        if not is_floating(x.array):
-            raise DTypeError(
-                f"linear: expected floating-point input, got {x.dtype}; call .float() on it"
-            )
-        if x.dtype != self.weight.dtype:
-            raise DTypeError(
-                f"linear: the input is {x.dtype} but the weights are {self.weight.dtype}; "
-                f"use x.to('{self.weight.dtype}') or model.to('{x.dtype}')"
-            )
-        return apply(f.LINEAR, x, self.weight, self.bias)
+        own = self._parameters
+        return linear(input, own["weight"], own["bias"])
 
     def extra_repr(self) -> str:
         """Return the sizes."""

@@ -10,6 +10,7 @@ from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import CheckpointError, DTypeError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.parameter import Parameter
+from nnscratch.tape import Handle
 from nnscratch.tensor import Tensor, as_tensor, clear_gradient
 
 
@@ -30,6 +31,7 @@ class _Structure:
 
 
 structure = _Structure()
+_KINDS = ("_parameters", "_buffers", "_modules")
 
 
 class Module:
@@ -50,9 +52,8 @@ class Module:
 
     def __init__(self) -> None:
         """Start with no parameters; a subclass calls this before it assigns any."""
-        self.__dict__.update(
-            _parameters={}, _buffers={}, _modules={}, _hooks=[], _pre_hooks=[], training=True
-        )
+        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _unsaved=set())
+        self.__dict__.update(_hooks=[], _pre_hooks=[], training=True)
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the output; every subclass defines it."""
@@ -94,32 +95,38 @@ class Module:
             raise AttributeError(
                 f"call super().__init__() in {type(self).__name__}.__init__ before assigning {name}"
             )
-        if isinstance(value, (Tensor, Module)) or name in self._parameters or name in self._modules:
-            structure.changes += 1
-        for kind in ("_parameters", "_buffers", "_modules"):
-            if kind != "_buffers" or not isinstance(value, Tensor) or isinstance(value, Parameter):
-                tables[kind].pop(name, None)
+        own = next((kind for kind in _KINDS if name in tables[kind]), None)
         if isinstance(value, Parameter):
-            tables.pop(name, None)
-            self._parameters[name] = value
+            kind = "_parameters"
         elif isinstance(value, Module):
-            tables.pop(name, None)
-            self._modules[name] = value
-        elif name in self._buffers:
-            self._buffers[name] = value
-        else:
+            kind = "_modules"
+        elif own is None:
+            structure.changes += name == "training"
             tables[name] = value
+            return
+        elif value is None or (own == "_buffers" and isinstance(value, Tensor)):
+            kind = own
+        else:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is one of its {own[1:]}; assign another one or None "
+                f"to it, not a {type(value).__name__}, or del it first"
+            )
+        structure.changes += 1
+        if own not in (kind, None):
+            tables[own].pop(name)
+        tables.pop(name, None)
+        tables[kind][name] = value
 
     def __getattr__(self, name: str) -> Any:
-        for kind in ("_parameters", "_buffers", "_modules"):
-            table = self.__dict__.get(kind, {})
-            if name in table:
-                return table[name]
+        tables = self.__dict__
+        for kind in _KINDS:
+            if kind in tables and name in tables[kind]:
+                return tables[kind][name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
         structure.changes += 1
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _KINDS:
             if name in self.__dict__[kind]:
                 del self.__dict__[kind][name]
                 return
@@ -133,34 +140,48 @@ class Module:
         structure.changes += 1
         self._parameters[name] = parameter
 
-    def register_buffer(self, name: str, buffer: Tensor | None) -> None:
-        """Register a tensor that is saved and moved with the module but not learned."""
+    def register_buffer(self, name: str, buffer: Tensor | None, persistent: bool = True) -> None:
+        """Register a tensor that is moved with the module but not learned.
+
+        It is saved too, unless it is not ``persistent``.
+        """
+        structure.changes += 1
         self._buffers[name] = buffer
+        if not persistent:
+            self._unsaved.add(name)
 
     def add_module(self, name: str, module: Module) -> None:
         """Register a module under a name."""
+        if not isinstance(module, Module):
+            raise TypeError(f"expected a module as {name!r}, got {type(module).__name__}")
         structure.changes += 1
         self._modules[name] = module
 
-    def register_forward_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
-        """Call ``hook(module, inputs, output)`` after forward; returns a function that removes it."""
-        self._hooks.append(hook)
-        return lambda: self._hooks.remove(hook)
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call ``hook(module, inputs, output)`` after forward; what it returns replaces the output.
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Callable[[], None]:
-        """Call ``hook(module, inputs)`` before forward; returns a function that removes it."""
+        The handle takes it away again.
+        """
+        self._hooks.append(hook)
+        return Handle(self._hooks, hook)
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call ``hook(module, inputs)`` before forward; what it returns replaces the inputs."""
         self._pre_hooks.append(hook)
-        return lambda: self._pre_hooks.remove(hook)
+        return Handle(self._pre_hooks, hook)
 
     # Walking.
 
     def children(self) -> Iterator[Module]:
         """Yield the modules that are attributes of this one."""
-        yield from self._modules.values()
+        for _, child in self.named_children():
+            yield child
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (name, module) of the modules that are attributes of this one."""
-        yield from self._modules.items()
+        for name, child in self._modules.items():
+            if child is not None:
+                yield name, child
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield (path, module) of this module and all inside it, each once."""
@@ -171,7 +192,7 @@ class Module:
             return
         seen.add(id(self))
         yield prefix, self
-        for name, child in self._modules.items():
+        for name, child in self.named_children():
             yield from child._walk(f"{prefix}.{name}" if prefix else name, seen)
 
     def modules(self) -> Iterator[Module]:
@@ -179,19 +200,41 @@ class Module:
         for _, module in self.named_modules():
             yield module
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """Yield (path, parameter), a parameter used twice only under its first path."""
         seen: set[int] = set()
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, parameter in module._parameters.items():
                 if parameter is not None and id(parameter) not in seen:
                     seen.add(id(parameter))
                     yield (f"{path}.{name}" if path else name), parameter
 
-    def parameters(self) -> Iterator[Parameter]:
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield every parameter once."""
-        for _, parameter in self.named_parameters():
+        for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
+
+    def get_submodule(self, path: str) -> Module:
+        """Return the module at a dotted path.
+
+        Raises:
+            AttributeError: naming the part of the path that is no module.
+        """
+        module = self
+        for name in path.split(".") if path else ():
+            found = module._modules.get(name)
+            if found is None:
+                raise AttributeError(f"{type(module).__name__} has no module {name!r} (of {path})")
+            module = found
+        return module
+
+    def get_parameter(self, path: str) -> Parameter:
+        """Return the parameter at a dotted path."""
+        where, _, name = path.rpartition(".")
+        found: Parameter = self.get_submodule(where)._parameters[name]
+        return found
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Yield (path, buffer)."""
@@ -284,6 +327,10 @@ class Module:
         """Turn all parameters and buffers into float32."""
         return self.to("float32")
 
+    def half(self) -> Self:
+        """Turn all parameters and buffers into float16."""
+        return self.to("float16")
+
     def double(self) -> Self:
         """Turn all parameters and buffers into float64."""
         return self.to("float64")
@@ -296,9 +343,9 @@ class Module:
 
     def _collect(self, prefix: str, found: dict[str, Tensor]) -> None:
         for name, held in (*self._parameters.items(), *self._buffers.items()):
-            if held is not None:
+            if held is not None and name not in self._unsaved:
                 found[prefix + name] = held.detach()
-        for name, child in self._modules.items():
+        for name, child in self.named_children():
             child._collect(f"{prefix}{name}.", found)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:

@@ -1,0 +1,117 @@
+r"""Activations as modules, each $y = f(x)$ element by element but for the two softmaxes.
+
+``inplace`` is taken for PyTorch's sake and changes nothing: the input always keeps its values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnscratch.creation import full
+from nnscratch.nn import functional as F
+from nnscratch.nn.module import Module
+from nnscratch.nn.options import FunctionModule
+from nnscratch.nn.parameter import Parameter
+from nnscratch.tensor import Tensor, as_tensor
+
+
+class ReLU(FunctionModule, function=F.relu, inplace=False):
+    r"""$y = \max(x, 0)$, with the derivative 0 at 0.
+
+    >>> from nnscratch import tensor
+    >>> ReLU()(tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+
+
+class LeakyReLU(FunctionModule, function=F.leaky_relu, negative_slope=0.01, inplace=False):
+    r"""$y = x$ where x is positive, $a x$ elsewhere."""
+
+
+class PReLU(Module):
+    r"""$y = x$ where x is positive, $a x$ elsewhere; a is learned, one or one a channel (dim 1).
+
+    Raises:
+        ShapeError: when called with an input of another number of channels.
+
+    >>> from nnscratch import tensor
+    >>> PReLU()(tensor([-1.0, 2.0])).detach()
+    tensor([-0.25,  2.  ])
+    """
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ) -> None:
+        """Start every a at ``init``."""
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.init = init
+        self.weight = Parameter(full((num_parameters,), float(init), dtype=dtype, device=device))
+
+    def forward(self, input: Any) -> Tensor:
+        """Return the activation of the input."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        """Return the number of learned slopes."""
+        return f"num_parameters={self.num_parameters}"
+
+
+class ELU(FunctionModule, function=F.elu, alpha=1.0, inplace=False):
+    r"""$y = x$ where x is positive, $\alpha (e^x - 1)$ elsewhere."""
+
+
+class SELU(FunctionModule, function=F.selu, inplace=False):
+    r"""$y = \lambda\,\mathrm{ELU}(x)$ with the two constants that keep mean 0 and variance 1."""
+
+
+class GELU(FunctionModule, function=F.gelu, approximate="none"):
+    r"""$y = x \Phi(x)$ with the normal distribution; ``approximate="tanh"`` is the older form."""
+
+
+class Sigmoid(FunctionModule, function=F.sigmoid):
+    r"""$y = 1 / (1 + e^{-x})$."""
+
+
+class Tanh(FunctionModule, function=F.tanh):
+    r"""$y = \tanh x$."""
+
+
+class SiLU(FunctionModule, function=F.silu, inplace=False):
+    r"""$y = x \sigma(x)$."""
+
+
+class Softplus(FunctionModule, function=F.softplus, beta=1.0, threshold=20.0):
+    r"""$y = \log(1 + e^{\beta x}) / \beta$, and x where $\beta x$ is above the threshold."""
+
+
+class Softsign(FunctionModule, function=F.softsign):
+    r"""$y = x / (1 + |x|)$."""
+
+
+class Hardtanh(FunctionModule, function=F.hardtanh, min_val=-1.0, max_val=1.0, inplace=False):
+    r"""$y = \min(\max(x, a), b)$."""
+
+
+class _AlongDim(FunctionModule):
+    dim: int | None
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """Return the function of the input along the dimension."""
+        x = as_tensor(*inputs)
+        # Without a dim: PyTorch's old choice, the classes of a vector, a matrix or images.
+        dim = self.dim if self.dim is not None else (0 if x.ndim in (0, 1, 3) else 1)
+        return type(self).function(x, dim)
+
+
+class Softmax(_AlongDim, function=F.softmax, dim=None):
+    r"""$y_i = e^{x_i} / \sum_j e^{x_j}$ along a dimension.
+
+    >>> from nnscratch import tensor
+    >>> Softmax(dim=1)(tensor([[0.0, 0.0]]))
+    tensor([[0.5, 0.5]])
+    """
+
+
+class LogSoftmax(_AlongDim, function=F.log_softmax, dim=None):
+    r"""$y_i = x_i - \log \sum_j e^{x_j}$ along a dimension."""

@@ -1,0 +1,211 @@
+"""Modules that hold modules: in a chain, a list or a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+from nnscratch.nn.module import Module
+from nnscratch.nn.parameter import Parameter
+
+
+def _position(index: int, count: int) -> int:
+    place = index.__index__()
+    if not -count <= place < count:
+        raise IndexError(f"index {place} is out of range for {count} entries")
+    return place % count
+
+
+class _Listed(Module):
+    """Modules under the names "0", "1", ..."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __contains__(self, module: object) -> bool:
+        return any(module is child for child in self._modules.values())
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a module, or of a slice a container of the same modules."""
+        if isinstance(index, slice):
+            return self._of(list(self._modules.items())[index])
+        return list(self._modules.values())[_position(index, len(self))]
+
+    def _of(self, items: list[tuple[str, Module]]) -> Any:
+        raise TypeError(f"{type(self).__name__} does not say how it is sliced")
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, list(self._modules)[_position(index, len(self))], module)
+
+    def __delitem__(self, index: int) -> None:
+        delattr(self, list(self._modules)[_position(index, len(self))])
+        self._number(list(self._modules.values()))
+
+    def _number(self, modules: list[Any]) -> None:
+        self._modules.clear()
+        for place, module in enumerate(modules):
+            self.add_module(str(place), module)
+
+    def append(self, module: Module) -> Self:
+        """Put a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module before the one at ``index``."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._number(modules)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Put modules at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+
+class Sequential(_Listed):
+    """Modules in a chain: each takes what the one before it returned.
+
+    Args:
+        modules: modules, or one dictionary of modules by name.
+
+    >>> from nnscratch import nn, zeros
+    >>> model = Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> model(zeros(3, 4)).shape, model[-1]
+    ((3, 2), Linear(in_features=8, out_features=2, bias=True))
+    """
+
+    def __init__(self, *modules: Any) -> None:
+        """Register the modules under their names, or under "0", "1", ..."""
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            for name, module in modules[0].items():
+                self.add_module(name, module)
+        else:
+            self.extend(modules)
+
+    def _of(self, items: list[tuple[str, Module]]) -> Sequential:
+        return Sequential(dict(items))
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return what the last module returns; an empty chain returns its input."""
+        modules = iter(self._modules.values())
+        for module in modules:
+            output = module(*inputs)
+            break
+        else:
+            return inputs[0] if len(inputs) == 1 else inputs
+        for module in modules:
+            output = module(output)
+        return output
+
+
+class ModuleList(_Listed):
+    """A list of modules, all of them registered; what is done with them is up to ``forward``.
+
+    >>> from nnscratch import nn
+    >>> len(ModuleList([nn.Linear(2, 2), nn.ReLU()]))
+    2
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        """Register the modules under "0", "1", ..."""
+        super().__init__()
+        self.extend(modules)
+
+    def _of(self, items: list[tuple[str, Module]]) -> ModuleList:
+        return ModuleList(module for _, module in items)
+
+    def __iadd__(self, modules: Iterable[Module]) -> Self:
+        return self.extend(modules)
+
+
+class ModuleDict(Module):
+    """A dictionary of modules, all of them registered.
+
+    >>> from nnscratch import nn
+    >>> list(ModuleDict({"a": nn.ReLU(), "b": nn.Tanh()}))
+    ['a', 'b']
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        """Register the modules under their keys."""
+        super().__init__()
+        self.update(modules or {})
+
+    def __getitem__(self, key: str) -> Any:
+        """Return the module of a key."""
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._modules
+
+    def keys(self) -> Iterable[str]:
+        """Return the keys."""
+        return list(self._modules.keys())
+
+    def values(self) -> Iterable[Any]:
+        """Return the modules."""
+        return list(self._modules.values())
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Return keys and modules."""
+        return list(self._modules.items())
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Register modules under their keys."""
+        for key, module in modules.items():
+            self[key] = module
+
+
+class ParameterList(Module):
+    """A list of parameters, all of them registered; tensors become parameters.
+
+    >>> from nnscratch import zeros
+    >>> len(list(ParameterList([zeros(2), zeros(3)]).parameters()))
+    2
+    """
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        """Register the parameters under "0", "1", ..."""
+        super().__init__()
+        for value in values:
+            self.append(value)
+
+    def append(self, value: Any) -> Self:
+        """Put a parameter at the end."""
+        parameter = value if isinstance(value, Parameter) else Parameter(value)
+        self.register_parameter(str(len(self)), parameter)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters.values())
+
+    def __getitem__(self, index: int) -> Parameter:
+        """Return the parameter at an index."""
+        found: Parameter = self._parameters[str(_position(index, len(self)))]
+        return found
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        parameter = value if isinstance(value, Parameter) else Parameter(value)
+        self.register_parameter(str(_position(index, len(self))), parameter)

@@ -1,0 +1,108 @@
+r"""Losses as modules, each called as ``criterion(input, target)``.
+
+``reduction`` is "mean", "sum" or "none". A mean is over all elements, or over the weights of the
+labels where there are class weights. Shapes that would only fit by broadcasting, (N, 1) against
+(N,), are a ``ShapeError``; labels out of range are a ``DataError``.
+"""
+
+from __future__ import annotations
+
+from nnscratch.nn import functional as F
+from nnscratch.nn.options import FunctionModule
+
+
+class MSELoss(FunctionModule, function=F.mse_loss, reduction="mean"):
+    r"""$\frac{1}{n} \sum_i (y_i - t_i)^2$, without a factor of one half.
+
+    >>> from nnscratch import tensor
+    >>> MSELoss()(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+
+
+class L1Loss(FunctionModule, function=F.l1_loss, reduction="mean"):
+    r"""$\frac{1}{n} \sum_i |y_i - t_i|$."""
+
+
+class SmoothL1Loss(FunctionModule, function=F.smooth_l1_loss, reduction="mean", beta=1.0):
+    r"""$d^2 / 2\beta$ where $|d| < \beta$, $|d| - \beta/2$ elsewhere, with $d = y - t$."""
+
+
+class HuberLoss(FunctionModule, function=F.huber_loss, reduction="mean", delta=1.0):
+    r"""$d^2 / 2$ where $|d| < \delta$, $\delta (|d| - \delta/2)$ elsewhere, with $d = y - t$."""
+
+
+class BCELoss(
+    FunctionModule,
+    function=F.binary_cross_entropy,
+    tensors=("weight",),
+    weight=None,
+    reduction="mean",
+):
+    r"""$-(t \log p + (1 - t) \log(1 - p))$ of probabilities, each logarithm at least -100."""
+
+
+class BCEWithLogitsLoss(
+    FunctionModule,
+    function=F.binary_cross_entropy_with_logits,
+    tensors=("weight", "pos_weight"),
+    weight=None,
+    reduction="mean",
+    pos_weight=None,
+):
+    r"""The binary cross-entropy of $\sigma(x)$, without overflow; ``pos_weight`` multiplies t."""
+
+
+class NLLLoss(
+    FunctionModule,
+    function=F.nll_loss,
+    tensors=("weight",),
+    weight=None,
+    ignore_index=-100,
+    reduction="mean",
+):
+    r"""$-w_y \log p_y$ of log-probabilities (N, K, ...) and labels (N, ...)."""
+
+
+class CrossEntropyLoss(
+    FunctionModule,
+    function=F.cross_entropy,
+    tensors=("weight",),
+    weight=None,
+    ignore_index=-100,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    r"""$-\log \mathrm{softmax}(z)_y$ of scores z (N, K, ...) and labels y (N, ...).
+
+    The target may also hold a probability for each class: floats in the shape of z.
+
+    Args:
+        weight: a weight for each class (K,).
+        ignore_index: a label that counts for nothing.
+        reduction: "mean", "sum" or "none".
+        label_smoothing: how much of the target is spread evenly over the classes.
+
+    Raises:
+        ShapeError, DTypeError, DataError: when called with a target that does not fit.
+
+    >>> from nnscratch import tensor
+    >>> CrossEntropyLoss()(tensor([[0.0, 0.0]]), tensor([1]))
+    tensor(0.6931472)
+    """
+
+
+class KLDivLoss(FunctionModule, function=F.kl_div, reduction="mean", log_target=False):
+    r"""$t (\log t - x)$ of log-probabilities x; "batchmean" is the divergence, "mean" is not."""
+
+
+class HingeEmbeddingLoss(
+    FunctionModule, function=F.hinge_embedding_loss, margin=1.0, reduction="mean"
+):
+    r"""$x$ where $t = 1$, $\max(0, m - x)$ where $t = -1$."""
+
+
+class CosineEmbeddingLoss(
+    FunctionModule, function=F.cosine_embedding_loss, margin=0.0, reduction="mean"
+):
+    r"""$1 - \cos(x_1, x_2)$ where $t = 1$, $\max(0, \cos(x_1, x_2) - m)$ where $t = -1$."""

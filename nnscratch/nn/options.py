@@ -1,0 +1,77 @@
+"""Modules that are one function with options: what an activation and a loss have in common."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from nnscratch.errors import ConfigurationError
+from nnscratch.nn.module import Module
+from nnscratch.tensor import Tensor, as_tensor
+
+
+class FunctionModule(Module):
+    """A module that hands its inputs and its options to one function of ``nn.functional``.
+
+    A subclass names the function in its head, and the options in PyTorch's order with their
+    defaults; they become arguments and attributes. An option that may be a tensor (class weights)
+    is a buffer: it moves with the module and is saved with it.
+
+    >>> from nnscratch.nn import functional
+    >>> class ELU(FunctionModule, function=functional.elu, alpha=1.0):
+    ...     pass
+    >>> ELU(0.5)
+    ELU(alpha=0.5)
+    """
+
+    function: ClassVar[Callable[..., Tensor]]
+    options: ClassVar[dict[str, Any]] = {}
+    tensors: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(
+        cls,
+        function: Callable[..., Tensor] | None = None,
+        tensors: tuple[str, ...] = (),
+        **options: Any,
+    ) -> None:
+        """Keep what the head of the class says, and show the options to whoever asks for help."""
+        if function is None:
+            return
+        cls.function = staticmethod(function)
+        cls.options, cls.tensors = {**cls.options, **options}, tensors
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [inspect.Parameter(name, kind, default=value) for name, value in cls.options.items()]
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take the options by position or by name.
+
+        Raises:
+            ConfigurationError: for an option that there is not.
+        """
+        super().__init__()
+        names = list(self.options)
+        given = dict(zip(names, args, strict=False)) | kwargs
+        if len(args) > len(names) or any(name not in names for name in given):
+            raise ConfigurationError(
+                f"{type(self).__name__} has the options {', '.join(names) or 'none'}; got "
+                f"{', '.join([*map(repr, args), *(f'{k}={v!r}' for k, v in kwargs.items())])}"
+            )
+        for name, default in self.options.items():
+            value = given.get(name, default)
+            if name in self.tensors:
+                self.register_buffer(name, None if value is None else as_tensor(value).detach())
+            else:
+                setattr(self, name, value)
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """Return the function of the inputs."""
+        options = {name: getattr(self, name) for name in self.options if name != "inplace"}
+        return type(self).function(*inputs, **options)
+
+    def extra_repr(self) -> str:
+        """Return the options."""
+        shown = [name for name in self.options if name not in ("inplace", *self.tensors)]
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)

@@ -1,0 +1,85 @@
+"""What is done to all parameters or gradients together: clipping, and one vector of them all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from nnscratch import formulas as f
+from nnscratch.creation import zeros
+from nnscratch.errors import ConfigurationError, NonFiniteError, ShapeError
+from nnscratch.formulas import registry
+from nnscratch.functions import cat, stack
+from nnscratch.tape import no_grad
+from nnscratch.tensor import Tensor, apply
+
+
+def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
+    given = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [parameter.grad for parameter in given if parameter.grad is not None]
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters: Iterable[Tensor] | Tensor,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    r"""Multiply all gradients by $\min(1, c / (|g| + 10^{-6}))$ and return their norm $|g|$ before.
+
+    Args:
+        parameters: whose gradients are taken together, as one long vector.
+        max_norm: the most that the norm may be, c.
+        norm_type: 2, or infinity for the largest absolute value.
+        error_if_nonfinite: raise instead of going on with NaN.
+
+    Raises:
+        ConfigurationError: for another norm.
+        NonFiniteError: if asked for, and the norm is NaN or infinite.
+    """
+    gradients = _gradients(parameters)
+    if norm_type not in (2, math.inf):
+        raise ConfigurationError(f"clip_grad_norm_ knows the norms 2 and inf, got {norm_type}")
+    if not gradients:
+        return zeros()
+    if norm_type == math.inf:
+        norm = stack([gradient.abs().max() for gradient in gradients]).max()
+    else:
+        norm = stack([apply(f.SQUARED_NORM, gradient) for gradient in gradients]).sum().sqrt()
+    if error_if_nonfinite and not bool(norm.isfinite()):
+        raise NonFiniteError(f"the norm of the gradients is {norm.item()}")
+    for gradient in gradients:
+        registry.update(f.SCALE_BY_NORM, gradient.array, norm.array, max_norm=float(max_norm))
+        gradient._version[0] += 1
+    return norm  # type: ignore[no-any-return]
+
+
+@no_grad()
+def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
+    """Hold every element of every gradient between -clip_value and clip_value."""
+    for gradient in _gradients(parameters):
+        registry.update(f.CLIP_BY_VALUE, gradient.array, limit=float(clip_value))
+        gradient._version[0] += 1
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """Return all elements of all parameters as one vector, which is part of the graph."""
+    return cat([parameter.reshape(-1) for parameter in parameters])
+
+
+@no_grad()
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write the elements of one vector into all parameters, in order.
+
+    Raises:
+        ShapeError: if the vector has more or fewer elements.
+    """
+    given = list(parameters)
+    count = sum(parameter.numel() for parameter in given)
+    if vec.shape != (count,):
+        raise ShapeError(f"expected a vector of {count} elements, got shape {vec.shape}")
+    for parameter, part in zip(
+        given, vec.split([parameter.numel() for parameter in given]), strict=True
+    ):
+        parameter.copy_(part.reshape(parameter.shape))
