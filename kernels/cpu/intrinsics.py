@@ -66,7 +66,8 @@ def stack(typingctx, count, kind):
         space.align = 64
         return builder.bitcast(space, element.as_pointer())
 
-    return pointer_type(types.int64, kind), codegen
+    # The literal stays in the signature: Numba keeps one ``codegen`` for each signature.
+    return pointer_type(count, kind), codegen
 
 
 # --- calls through addresses ------------------------------------------------------------------
