@@ -82,6 +82,7 @@ def full(
     xp = made_on(device)
     made = xp.full(_size((size,) if isinstance(size, int) else tuple(size)), fill_value,
                    dtype=dtype_of(xp, dtype))  # fmt: skip
+    registry.notify_create(made, "full(...)")
     return Tensor(made, requires_grad)
 
 
@@ -229,14 +230,11 @@ def randint(
     >>> bool((randint(0, 2, (100,)) < 2).all())
     True
     """
-    if size is None and isinstance(high, (tuple, list)):
-        low, high, size = 0, low, tuple(high)
-    if size is None:
-        raise ConfigurationError("randint needs a size: randint(low, high, (rows, columns))")
-    if not isinstance(high, int):
-        raise ConfigurationError("randint takes (low, high, size) or (high, size)")
+    start, stop, shape = (low, high, size) if size is not None else (0, low, high)
+    if not isinstance(stop, int) or not isinstance(shape, (tuple, list)):
+        raise ConfigurationError("randint takes (low, high, size) or (high, size), size a tuple")
     source = default_generator if generator is None else generator
-    made = source.randint(low, high, _size(tuple(size)), device or "cpu")
+    made = source.randint(start, stop, _size(tuple(shape)), device or "cpu")
     registry.notify_create(made, "randint(...)")
     return Tensor(made)
 

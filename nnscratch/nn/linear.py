@@ -47,7 +47,8 @@ class Linear(Module):
     ) -> None:
         """Make the parameters from a generator, the default one unless another is given."""
         super().__init__()
-        for name, size in (("in_features", in_features), ("out_features", out_features)):
+        sizes: dict[str, Any] = {"in_features": in_features, "out_features": out_features}
+        for name, size in sizes.items():
             if not isinstance(size, int) or size < 1:
                 raise ConfigurationError(f"Linear: {name} must be an integer above 0, got {size!r}")
         self.in_features, self.out_features = in_features, out_features

@@ -8,6 +8,7 @@ few long arrays. A gradient arrives in its place in the second because each para
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nnscratch import formulas as f
@@ -37,10 +38,17 @@ class FlatParameters:
         values: the flat buffer that they are views into.
         gradients: the flat buffer of their gradients.
         state: flat buffers of the optimizer's state, by name.
+        start: what each state started from.
         steps: how many steps each parameter has taken.
+        numbers: other Python numbers that an optimizer keeps for each parameter.
     """
 
-    def __init__(self, parameters: list[Tensor], state: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        parameters: list[Tensor],
+        state: Mapping[str, float],
+        numbers: Mapping[str, float],
+    ) -> None:
         """Lay the parameters end to end, and make room for gradients and state."""
         self.parameters = parameters
         self.offsets: list[int] = []
@@ -53,11 +61,13 @@ class FlatParameters:
         self._form = {"dtype": array.dtype, "device": array.device}
         self.values = self._zeros(total)
         self.gradients = self._zeros(total)
-        self.state = {name: self._zeros(total) for name in state}
+        self.start = dict(state)
+        self.state = {name: self._zeros(total) + start for name, start in state.items()}
         self.steps = [0] * len(parameters)
+        self.numbers = {name: [start] * len(parameters) for name, start in numbers.items()}
         self._views = [self.view(self.values, i) for i in range(len(parameters))]
         self._slots = [self.view(self.gradients, i) for i in range(len(parameters))]
-        self._runs: tuple[tuple[bool, ...], list[int], list[Run]] | None = None
+        self._runs: tuple[tuple[bool, ...], list[Run]] | None = None
         self.gather()
 
     def _zeros(self, total: int) -> Any:
@@ -107,9 +117,10 @@ class FlatParameters:
             if parameter.grad is not None and parameter.grad.array is not slot:
                 registry.update(f.COPY_INTO, slot, parameter.grad.array)
         pattern = tuple(present)
-        uniform = len(set(self.steps)) == 1
+        taken = list(zip(self.steps, *self.numbers.values(), strict=True))
+        uniform = all(one == taken[0] for one in taken)
         if self._runs is not None and uniform and self._runs[0] == pattern:
-            return self._runs[2]
+            return self._runs[1]
         runs: list[Run] = []
         for index, here in enumerate(pattern):
             if not here:
@@ -117,10 +128,10 @@ class FlatParameters:
             start = self.offsets[index]
             count = math.prod(self.parameters[index].shape)
             stop = start + -(-count // ALIGNMENT) * ALIGNMENT
-            joins = runs and runs[-1].stop == start and self.steps[index] == self.steps[index - 1]
+            joins = runs and runs[-1].stop == start and taken[index] == taken[index - 1]
             if joins and runs[-1].last == index:
                 runs[-1] = runs[-1]._replace(stop=stop, last=index + 1)
             else:
                 runs.append(Run(start, stop, index, index + 1))
-        self._runs = (pattern, list(self.steps), runs) if uniform else None
+        self._runs = (pattern, runs) if uniform else None
         return runs

@@ -19,11 +19,14 @@ class Optimizer:
     options come from a group's hyper-parameters.
 
     Attributes:
+        formula: the update, whose inputs are the parameter, its gradient and the state.
+        numbers: Python numbers kept beside each parameter, with what they start from.
         param_groups: dictionaries with "params" and hyper-parameters, which may be changed between
             steps, as in PyTorch.
     """
 
     formula: ClassVar[Formula]
+    numbers: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         """Take parameters, or dictionaries of parameters with hyper-parameters of their own.
@@ -42,9 +45,16 @@ class Optimizer:
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
 
-    def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the state arrays, in the order of the formula's inputs."""
+    def state_names(self, group: Mapping[str, Any]) -> tuple[str | None, ...]:
+        """Return the names of the state arrays, in the order of the formula's inputs.
+
+        None stands for an input that is not kept with these hyper-parameters.
+        """
         raise TypeError(f"{type(self).__name__} does not say which state it keeps")
+
+    def initial_state(self, group: Mapping[str, Any]) -> dict[str, float]:
+        """Return what state arrays start from that do not start from 0."""
+        return {}
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return the formula's options, without ``step``, from a group's hyper-parameters."""
@@ -69,6 +79,11 @@ class Optimizer:
         ("momentum", 0.0, float("inf")),
         ("eps", 0.0, float("inf")),
         ("betas", 0.0, 1.0),
+        ("alpha", 0.0, 1.0),
+        ("rho", 0.0, 1.0),
+        ("lr_decay", 0.0, float("inf")),
+        ("momentum_decay", 0.0, float("inf")),
+        ("initial_accumulator_value", 0.0, float("inf")),
     )
 
     def add_param_group(self, group: dict[str, Any]) -> None:
@@ -93,9 +108,12 @@ class Optimizer:
         for parameter in params:
             form = (dtype_name(parameter.array.dtype), str(parameter.device))
             alike.setdefault(form, []).append(parameter)
-        names = self.state_names(made)
+        start = self.initial_state(made)
+        state = {name: start.get(name, 0.0) for name in self.state_names(made) if name is not None}
         self.param_groups.append(made)
-        self._flats.append([FlatParameters(members, names) for members in alike.values()])
+        self._flats.append(
+            [FlatParameters(members, state, self.numbers) for members in alike.values()]
+        )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or set them to 0."""
@@ -117,22 +135,26 @@ class Optimizer:
         return loss
 
     def _step_run(self, group: Mapping[str, Any], flat: FlatParameters, run: Run) -> None:
-        def advance() -> dict[str, Any]:
-            step = flat.steps[run.first] + 1
-            flat.steps[run.first : run.last] = [step] * (run.last - run.first)
-            return {**self.options(group), "step": step}
-
         where = slice(run.start, run.stop)
-        state = [flat.state[name][where] for name in self.state_names(group)]
-        registry.update(
-            self.formula,
-            flat.values[where],
-            flat.gradients[where],
-            *state,
-            **registry.host(advance),
-        )
+        state = [
+            None if name is None else flat.state[name][where] for name in self.state_names(group)
+        ]
+        options = registry.host(lambda: self.advance(group, flat, run))
+        registry.update(self.formula, flat.values[where], flat.gradients[where], *state, **options)
         for parameter in flat.parameters[run.first : run.last]:
             parameter._version[0] += 1
+
+    def advance(self, group: Mapping[str, Any], flat: FlatParameters, run: Run) -> dict[str, Any]:
+        """Count a step and return the options of the formula for it.
+
+        A compiled step calls it again each time.
+        """
+        step = flat.steps[run.first] + 1
+        flat.steps[run.first : run.last] = [step] * (run.last - run.first)
+        options = self.options(group)
+        if "step" in self.formula.options:
+            options["step"] = step
+        return options
 
     # Saving.
 
@@ -148,6 +170,7 @@ class Optimizer:
         state = {
             index: {
                 "step": flat.steps[i],
+                **{name: values[i] for name, values in flat.numbers.items()},
                 **{name: Tensor(flat.view(array, i)) for name, array in flat.state.items()},
             }
             for index, (flat, i) in enumerate(self._members())
@@ -175,31 +198,40 @@ class Optimizer:
             )
         entries = {int(index): entry for index, entry in state["state"].items()}
         for index, entry in entries.items():
-            flat, i = members[index] if 0 <= index < len(members) else (None, 0)
-            names = {name for name in entry if name != "step"}
-            if flat is None or names != set(flat.state):
-                raise CheckpointError(
-                    f"the optimizer state of parameter {index} holds {sorted(names)}, expected "
-                    f"{sorted(flat.state) if flat else 'no such parameter'}"
-                )
-            for name in names:
-                shape = as_tensor(entry[name]).shape
-                if shape != flat.parameters[i].shape:
-                    raise CheckpointError(
-                        f"{name} of parameter {index} has shape {shape}, the parameter "
-                        f"{flat.parameters[i].shape}"
-                    )
+            self._check_entry(index, entry, members)
         for index, (flat, i) in enumerate(members):
             entry = entries.get(index, {})
-            flat.steps[i] = int(entry.get("step", 0))
+            flat.steps[i] = int(_value(entry.get("step", 0)))
+            for name, values in flat.numbers.items():
+                values[i] = float(_value(entry.get(name, self.numbers[name])))
             for name, array in flat.state.items():
                 target = Tensor(flat.view(array, i))
                 if name in entry:
                     target.copy_(as_tensor(entry[name]).detach())
                 else:
-                    target.zero_()
+                    target.fill_(flat.start[name])
         for group, saved in zip(self.param_groups, groups, strict=True):
             group.update({key: _value(v) for key, v in saved.items() if key != "params"})
+
+    def _check_entry(
+        self, index: int, entry: Mapping[str, Any], members: list[tuple[FlatParameters, int]]
+    ) -> None:
+        if not 0 <= index < len(members):
+            raise CheckpointError(f"the optimizer state has a parameter {index}, this one has not")
+        flat, i = members[index]
+        expected = {*flat.state, *flat.numbers}
+        names = {name for name in entry if name != "step"}
+        if names != expected:
+            raise CheckpointError(
+                f"the optimizer state of parameter {index} holds {sorted(names)}, expected "
+                f"{sorted(expected)}; it is of another optimizer, or of other options"
+            )
+        for name in flat.state:
+            shape, own = as_tensor(entry[name]).shape, flat.parameters[i].shape
+            if shape != own:
+                raise CheckpointError(
+                    f"{name} of parameter {index} has shape {shape}, the parameter {own}"
+                )
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

@@ -1,0 +1,99 @@
+"""A learning rate that falls when a metric stops getting better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from nnscratch.errors import ConfigurationError
+from nnscratch.optim.optimizer import Optimizer
+from nnscratch.optim.stateful import Stateful
+
+
+class ReduceLROnPlateau(Stateful):
+    """The rate times a factor after more than ``patience`` steps without a better metric.
+
+    Args:
+        optimizer: whose rates it sets.
+        mode: "min" if lower is better, "max" if higher is.
+        factor: what the rate is multiplied by.
+        patience: how many steps in a row may bring nothing better.
+        threshold: by how much a better metric has to be better.
+        threshold_mode: "rel" to the best so far, or "abs".
+        cooldown: steps after a reduction that count for nothing.
+        min_lr: what the rate does not fall below, for all groups or for each.
+        eps: a smaller change of the rate is not made.
+
+    Raises:
+        ConfigurationError: if a value makes no sense.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        """Choose when and how the rate falls."""
+        if factor >= 1.0:
+            raise ConfigurationError(f"ReduceLROnPlateau: factor must be below 1, got {factor}")
+        if mode not in ("min", "max"):
+            raise ConfigurationError(f"ReduceLROnPlateau: mode is 'min' or 'max', got {mode!r}")
+        if threshold_mode not in ("rel", "abs"):
+            raise ConfigurationError(
+                f"ReduceLROnPlateau: threshold_mode is 'rel' or 'abs', got {threshold_mode!r}"
+            )
+        count = len(optimizer.param_groups)
+        lowest = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * count
+        if len(lowest) != count:
+            raise ConfigurationError(
+                f"ReduceLROnPlateau: {len(lowest)} values of min_lr for {count} groups"
+            )
+        self.optimizer = optimizer
+        self.mode, self.threshold_mode, self.threshold = mode, threshold_mode, threshold
+        self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
+        self.min_lrs = lowest
+        self.best = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+
+    def step(self, metrics: Any) -> None:
+        """Take the metric of a step, and let the rate fall if it is time."""
+        current = float(metrics)
+        self.last_epoch += 1
+        if self._is_better(current):
+            self.best = current
+            self.num_bad_epochs = 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self._reduce()
+            self.cooldown_counter = self.cooldown
+            self.num_bad_epochs = 0
+
+    def _is_better(self, current: float) -> bool:
+        sign = 1.0 if self.mode == "min" else -1.0
+        if self.threshold_mode == "rel":
+            bound = self.best * (1.0 - sign * self.threshold)
+        else:
+            bound = self.best - sign * self.threshold
+        return current < bound if self.mode == "min" else current > bound
+
+    def _reduce(self) -> None:
+        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+            lr = max(group["lr"] * self.factor, lowest)
+            if group["lr"] - lr > self.eps:
+                group["lr"] = lr
+
+    def get_last_lr(self) -> list[float]:
+        """Return the rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]

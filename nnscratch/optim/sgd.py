@@ -1,0 +1,71 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nnscratch import formulas as f
+from nnscratch.errors import ConfigurationError
+from nnscratch.optim.optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    r"""Gradient descent with momentum, the learning rate outside of the momentum.
+
+    $$m \leftarrow \mu m + (1 - d) g,\quad p \leftarrow p - \eta m$$
+
+    At the first step m is g. With ``nesterov``, $g + \mu m$ stands in the place of m.
+
+    Args:
+        params: parameters, or groups of them.
+        lr: η.
+        momentum: μ; with 0 there is no m, and g stands in its place.
+        dampening: d.
+        weight_decay: λ, for the λ p that is added to g.
+        nesterov: whether to look ahead.
+        maximize: climb instead of descending.
+
+    Raises:
+        ConfigurationError: if a value makes no sense, or Nesterov has no momentum or a dampening.
+    """
+
+    formula = f.SGD
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        """Make the optimizer with PyTorch's defaults."""
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+        )
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        """Check a group's hyper-parameters."""
+        super().check(group)
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ConfigurationError("SGD: nesterov needs a momentum above 0 and no dampening")
+
+    def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the name of m, if there is a momentum."""
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of the formula ``sgd``."""
+        return {name: group[name] for name in self.defaults}
