@@ -25,7 +25,8 @@ def copy_into_update(target: Any, source: Any) -> tuple[Any]:
         ShapeError: if ``source`` does not broadcast to the shape of ``target``.
     """
     _fits("copy_into", target, source)
-    return (array_namespace(target, source).astype(source, target.dtype, copy=False),)
+    xp = array_namespace(target, source)
+    return (xp.broadcast_to(xp.astype(source, target.dtype, copy=False), target.shape),)
 
 
 COPY_INTO = formula(

@@ -14,6 +14,7 @@ from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses, sp
 from nnscratch.formulas.sigmoids import logistic
 
 _LOG_FLOOR = -100.0
+_LEAST = math.exp(_LOG_FLOOR)
 
 
 def _need_weight(where: str, X: Any, w: Any, name: str) -> None:
@@ -28,8 +29,8 @@ def _need_weight(where: str, X: Any, w: Any, name: str) -> None:
 
 def _log(xp: Any, P: Any) -> Any:
     """Return log P, but no less than -100."""
-    zero = P <= 0
-    return xp.where(zero, _LOG_FLOOR, xp.maximum(xp.log(xp.where(zero, 1.0, P)), _LOG_FLOOR))
+    tiny = real(xp, P) <= _LEAST
+    return xp.where(tiny, _LOG_FLOOR, xp.log(xp.where(tiny, 1.0, P)))
 
 
 class BceSaved(NamedTuple):
@@ -58,14 +59,14 @@ def bce_forward(P: Any, T: Any, w: Any = None, *, reduction: str = "mean") -> tu
     """
     need_same_shape("bce", P, T)
     _need_weight("bce", P, w, "weight")
-    refuse_where(
-        "bce", (P < 0) | (P > 1), P, "probabilities from 0 to 1 (of logits take bce_with_logits)"
-    )
     xp = array_namespace(P, T, w)
+    size = real(xp, P)
+    expected = "probabilities from 0 to 1 (of logits take bce_with_logits)"
+    refuse_where("bce", (size < 0) | (size > 1), P, expected)
     L = -(T * _log(xp, P) + (1.0 - T) * _log(xp, 1.0 - P))
     if w is not None:
         L = L * w
-    return reduce_losses("bce", L, reduction), BceSaved(P, T, w, reduction)
+    return reduce_losses("bce", xp, L, reduction), BceSaved(P, T, w, reduction)
 
 
 def bce_backward(dY: Any, saved: BceSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
@@ -91,6 +92,7 @@ BCE = formula(
     shapes="P and T (any, the same), w (broadcasts to them) -> L (), or as P without reduction",
     source="Bishop 1995, section 6.7",
     kinks="at P = 0 and P = 1",
+    analytic=True,
 )
 
 
@@ -142,7 +144,7 @@ def bce_with_logits_forward(
     if w is not None:
         L = L * w
     saved = BceWithLogitsSaved(X, T, w, pos_weight, reduction)
-    return reduce_losses("bce_with_logits", L, reduction), saved
+    return reduce_losses("bce_with_logits", xp, L, reduction), saved
 
 
 def bce_with_logits_backward(

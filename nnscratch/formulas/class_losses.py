@@ -78,15 +78,21 @@ def _weights_of(xp: Any, T: Any, valid: Any, w: Any, dtype: Any) -> Any:
     return xp.where(valid, weights, 0.0)
 
 
-def _reduce(xp: Any, where: str, L: Any, weights: Any, w: Any, reduction: str) -> tuple[Any, Any]:
-    """Return the reduced loss, and what it was divided by (None if by nothing)."""
+def _reduce(
+    xp: Any, where: str, L: Any, valid: Any, weights: Any, reduction: str
+) -> tuple[Any, Any]:
+    """Return the reduced loss, and what it was divided by (None if by nothing).
+
+    ``weights`` is None where there are none.
+    """
     if reduction != "mean":
-        return reduce_losses(where, L, reduction), None
-    if w is None:
+        return reduce_losses(where, xp, L, reduction), None
+    if weights is None:
         # Counted in integers: a float32 cannot count beyond 2^24.
-        total = xp.astype(xp.sum(xp.astype(weights, xp.int64)), L.dtype)
+        total = xp.sum(xp.astype(valid, xp.int64))
     else:
         total = xp.sum(weights)
+    total = xp.asarray(total, dtype=L.dtype)
     return xp.sum(L) / total, total
 
 
@@ -130,7 +136,7 @@ def nll_forward(
     place = xp.expand_dims(labels, axis=axis)
     picked = xp.squeeze(xp.take_along_axis(logP, place, axis=axis), axis=axis)
     L = xp.where(valid, -weights * picked, 0.0)
-    Y, total = _reduce(xp, "nll", L, weights, w, reduction)
+    Y, total = _reduce(xp, "nll", L, valid, None if w is None else weights, reduction)
     return Y, NllSaved(labels, weights, total, logP.shape[axis])
 
 
@@ -226,7 +232,7 @@ def cross_entropy_forward(
             logP = logP * _along(xp, w, Z.ndim, axis)
         L = (1.0 - smoothing) * L - (smoothing / Z.shape[axis]) * xp.sum(logP, axis=axis)
     L = xp.where(valid, L, 0.0)
-    Y, total = _reduce(xp, "cross_entropy", L, weights, w, reduction)
+    Y, total = _reduce(xp, "cross_entropy", L, valid, None if w is None else weights, reduction)
     return Y, CrossEntropySaved(E / total_E, T, w, total, ignore_index, smoothing)
 
 
@@ -319,7 +325,7 @@ def cross_entropy_probabilities_forward(
     logP = S - xp.log(xp.sum(xp.exp(S), axis=axis, keepdims=True))
     L = -xp.sum(_target(xp, T, w, smoothing, axis) * logP, axis=axis)
     saved = CrossEntropyProbabilitiesSaved(logP, T, w, smoothing, reduction)
-    return reduce_losses(where, L, reduction), saved
+    return reduce_losses(where, xp, L, reduction), saved
 
 
 def _target(xp: Any, T: Any, w: Any, smoothing: float, axis: int) -> Any:

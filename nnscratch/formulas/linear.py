@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
@@ -49,12 +50,13 @@ def linear_backward(dZ: Any, saved: LinearSaved, needs: tuple[bool, ...]) -> tup
     r"""Return dX = dZ W, dW = dZᵀ X and db = Σ dZ, summed over all batch dimensions."""
     X, W = saved
     xp = array_namespace(dZ)
-    rows = xp.reshape(dZ, (-1, W.shape[0]))
+    count = math.prod(dZ.shape[:-1])
+    rows = xp.reshape(dZ, (count, W.shape[0]))
     dX = dW = db = None
     if needs[0]:
         dX = dZ @ W
     if needs[1]:
-        dW = xp.permute_dims(rows, (1, 0)) @ xp.reshape(X, (-1, W.shape[1]))
+        dW = xp.permute_dims(rows, (1, 0)) @ xp.reshape(X, (count, W.shape[1]))
     if needs[2]:
         db = xp.sum(rows, axis=0)
     return dX, dW, db

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnscratch.array import array_namespace
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.checks import need_floats
 
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def reduce_losses(where: str, L: Any, reduction: str) -> Any:
+def reduce_losses(where: str, xp: Any, L: Any, reduction: str) -> Any:
     """Return the mean (NaN of nothing), the sum or the losses themselves.
 
     Raises:
@@ -24,7 +23,7 @@ def reduce_losses(where: str, L: Any, reduction: str) -> Any:
         raise ConfigurationError(
             f"{where}: reduction is one of {', '.join(REDUCTIONS)}, got {reduction!r}"
         )
-    total = array_namespace(L).sum(L)
+    total = xp.sum(L)
     return total / math.prod(L.shape) if reduction == "mean" else total
 
 

@@ -53,7 +53,7 @@ def mse_forward(Y: Any, T: Any, *, reduction: str = "mean") -> tuple[Any, MseSav
     """
     need_same_shape("mse", Y, T)
     D = Y - T
-    return reduce_losses("mse", D * D, reduction), MseSaved(Y, T, reduction)
+    return reduce_losses("mse", array_namespace(Y), D * D, reduction), MseSaved(Y, T, reduction)
 
 
 def mse_backward(dY: Any, saved: MseSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
@@ -84,13 +84,14 @@ def l1_forward(Y: Any, T: Any, *, reduction: str = "mean") -> tuple[Any, L1Saved
     """Compute the mean of |Y - T|; arguments and errors as in ``mse``."""
     need_same_shape("l1", Y, T)
     D = Y - T
-    return reduce_losses("l1", array_namespace(D).abs(D), reduction), L1Saved(D, reduction)
+    xp = array_namespace(Y)
+    return reduce_losses("l1", xp, xp.abs(D), reduction), L1Saved(D, reduction)
 
 
 def l1_backward(dY: Any, saved: L1Saved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dY = sign(Y - T) / n for the mean, with sign 0 = 0, and dT = -dY."""
     D, reduction = saved
-    sign = array_namespace(D).sign(D)
+    sign = array_namespace(dY).sign(D)
     return _both(spread(dY, reduction, math.prod(D.shape)) * sign, needs)
 
 
@@ -131,20 +132,20 @@ def smooth_l1_forward(
     if beta < 0:
         raise ConfigurationError(f"smooth_l1: beta must not be negative, got {beta}")
     D = Y - T
-    xp = array_namespace(D)
+    xp = array_namespace(Y)
     size = xp.abs(D)
     if beta == 0:
         L = size
     else:
         inner = xp.minimum(size, beta)
         L = xp.where(size < beta, inner * inner * (0.5 / beta), size - 0.5 * beta)
-    return reduce_losses("smooth_l1", L, reduction), RobustSaved(D, beta, reduction)
+    return reduce_losses("smooth_l1", xp, L, reduction), RobustSaved(D, beta, reduction)
 
 
 def smooth_l1_backward(dY: Any, saved: RobustSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dY = D / beta, held between -1 and 1, over n for the mean, and dT = -dY."""
     D, beta, reduction = saved
-    xp = array_namespace(D)
+    xp = array_namespace(dY)
     slope = xp.sign(D) if beta == 0 else xp.clip(D / beta, -1.0, 1.0)
     return _both(spread(dY, reduction, math.prod(D.shape)) * slope, needs)
 
@@ -179,17 +180,17 @@ def huber_forward(
     if not delta > 0:
         raise ConfigurationError(f"huber: delta must be positive, got {delta}")
     D = Y - T
-    xp = array_namespace(D)
+    xp = array_namespace(Y)
     size = xp.abs(D)
     inner = xp.minimum(size, delta)
     L = xp.where(size <= delta, 0.5 * inner * inner, delta * (size - 0.5 * delta))
-    return reduce_losses("huber", L, reduction), RobustSaved(D, delta, reduction)
+    return reduce_losses("huber", xp, L, reduction), RobustSaved(D, delta, reduction)
 
 
 def huber_backward(dY: Any, saved: RobustSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dY = D, held between -delta and delta, over n for the mean, and dT = -dY."""
     D, delta, reduction = saved
-    slope = array_namespace(D).clip(D, -delta, delta)
+    slope = array_namespace(dY).clip(D, -delta, delta)
     return _both(spread(dY, reduction, math.prod(D.shape)) * slope, needs)
 
 
@@ -240,7 +241,7 @@ def kl_div_forward(
     saved = KlDivSaved(logP, T, log_target, reduction)
     if reduction == "batchmean":
         return xp.sum(L) / (logP.shape[0] if logP.ndim else 1), saved
-    return reduce_losses("kl_div", L, reduction), saved
+    return reduce_losses("kl_div", xp, L, reduction), saved
 
 
 def kl_div_backward(dY: Any, saved: KlDivSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:

@@ -49,7 +49,7 @@ def hinge_embedding_forward(
     margin = plain(margin)
     L = xp.where(T != 1, xp.maximum(margin - X, 0.0), 0.0) + xp.where(T != -1, X, 0.0)
     saved = HingeEmbeddingSaved(X, T, margin, reduction)
-    return reduce_losses("hinge_embedding", L, reduction), saved
+    return reduce_losses("hinge_embedding", xp, L, reduction), saved
 
 
 def hinge_embedding_backward(
@@ -122,7 +122,7 @@ def cosine_embedding_forward(
     C = xp.squeeze(_cosine(xp, X1, X2)[0], axis=-1)
     L = xp.where(T == 1, 1.0 - C, 0.0) + xp.where(T == -1, xp.maximum(C - margin, 0.0), 0.0)
     saved = CosineEmbeddingSaved(X1, X2, T, margin, reduction)
-    return reduce_losses("cosine_embedding", L, reduction), saved
+    return reduce_losses("cosine_embedding", xp, L, reduction), saved
 
 
 def cosine_embedding_backward(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
@@ -73,8 +74,9 @@ def matmul_backward(dY: Any, saved: MatmulSaved, needs: tuple[bool, ...]) -> tup
     if needs[1]:
         if B.ndim == 2:
             # One product for the whole batch instead of a sum of many.
-            rows = xp.reshape(A, (-1, A.shape[-1])), xp.reshape(dY, (-1, dY.shape[-1]))
-            dB = xp.matrix_transpose(rows[0]) @ rows[1]
+            count = math.prod(A.shape[:-1])
+            rows = xp.reshape(dY, (count, dY.shape[-1]))
+            dB = xp.matrix_transpose(xp.reshape(A, (count, A.shape[-1]))) @ rows
         else:
             dB = xp.matrix_transpose(A) @ dY
         if vector_b:

@@ -41,7 +41,9 @@ class Case:
     def build(self, seed: int = 0) -> tuple[Any, ...]:
         """Return the inputs, the same for one seed."""
         rng = np.random.default_rng((zlib.crc32(self.name.encode()), seed))
-        return tuple(build(rng) for build in self.inputs)
+        made = (build(rng) for build in self.inputs)
+        # NumPy computes a number where an array without axes is meant.
+        return tuple(np.asarray(one) if isinstance(one, np.generic) else one for one in made)
 
 
 def normal(

@@ -1,0 +1,170 @@
+"""One contract for all implementations: every formula's cases, dtypes, layouts and libraries."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnscratch
+from formulas.contract import (
+    BACKENDS,
+    LAYOUTS,
+    NUMPY,
+    Backend,
+    check,
+    check_gradients,
+    needs_of,
+    place,
+)
+from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas.cases import Case, all_cases, cases
+
+# array_api_strict warns where nnscratch looks a dtype up in one table for all libraries.
+pytestmark = pytest.mark.filterwarnings("ignore:You are comparing a array_api_strict dtype")
+DTYPES = ("float32", "float64")
+# Formulas that never leave the dtype's range for finite inputs of that size, by construction: no
+# overflow, no 0/0, with NumPy's warnings as errors.
+QUIET_FAMILIES = ("activations", "sigmoids", "gelu", "softmax", "losses", "margin_losses")
+
+
+def uncovered() -> list[str]:
+    """Name formulas without cases, and implementations that no case reaches."""
+    missing = [f"formula {name} has no cases" for name in FORMULAS if not cases(name)]
+    missing += [
+        f"cases of an unknown formula {name}" for name in all_cases() if name not in FORMULAS
+    ]
+    for name in FORMULAS:
+        for implementation in registry.implementations(name):
+            if not any(reaches(name, implementation, case) for case in cases(name)):
+                missing.append(f"no case reaches {implementation.name} of {name}")
+    return missing
+
+
+def reaches(name: str, implementation: Any, case: Case) -> bool:
+    """Say whether an implementation takes a case, in any dtype, on NumPy."""
+    direction = "update" if FORMULAS[name].updates else "forward"
+    return any(
+        implementation.refuses(
+            direction, tuple(place(one, dtype) for one in case.build()), dict(case.options)
+        )
+        is None
+        for dtype in DTYPES
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    missing = uncovered()
+    if missing:
+        raise pytest.UsageError("the contract has holes: " + "; ".join(missing))
+    if "implementation" in metafunc.fixturenames:
+        made = [
+            pytest.param(name, case, one, id=f"{name}-{one.name}-{case.name}")
+            for name in FORMULAS
+            for one in registry.implementations(name)
+            for case in cases(name)
+            if reaches(name, one, case)
+        ]
+        metafunc.parametrize(("name", "case", "implementation"), made)
+    elif "numeric_case" in metafunc.fixturenames:
+        made = [
+            pytest.param(name, case, id=f"{name}-{case.name}")
+            for name, formula in FORMULAS.items()
+            for case in cases(name)
+            if case.smooth and any(needs_of(formula, case.build()))
+        ]
+        metafunc.parametrize(("name", "numeric_case"), made)
+    elif "case" in metafunc.fixturenames:
+        made = [
+            pytest.param(name, case, id=f"{name}-{case.name}")
+            for name in FORMULAS
+            for case in cases(name)
+        ]
+        metafunc.parametrize(("name", "case"), made)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+def test_reference(name: str, case: Case, backend: Backend) -> None:
+    if backend is not NUMPY and name in ("random_uniform", "random_normal"):
+        backend = NUMPY  # they take a device by its name, and make their own array
+    layouts = LAYOUTS if backend is NUMPY else LAYOUTS[:: len(LAYOUTS) - 1]
+    for dtype in DTYPES:
+        for layout in layouts:
+            try:
+                check(FORMULAS[name], case, dtype, layout, backend)
+            except Exception as error:
+                error.add_note(f"{name}, {case.name}, {dtype}, {layout}, {backend}")
+                raise
+
+
+def test_implementations(name: str, case: Case, implementation: Any) -> None:
+    for dtype in DTYPES:
+        for layout in LAYOUTS:
+            try:
+                check(FORMULAS[name], case, dtype, layout, NUMPY, implementation)
+            except Exception as error:
+                error.add_note(f"{implementation.name}: {name}, {case.name}, {dtype}, {layout}")
+                raise
+
+
+def test_gradients(name: str, numeric_case: Case) -> None:
+    compared = check_gradients(FORMULAS[name], numeric_case)
+    assert compared
+
+
+def test_every_differentiable_input_has_a_numeric_check() -> None:
+    unchecked = []
+    for name, formula in FORMULAS.items():
+        if formula.backward is None:
+            continue
+        checked = [False] * len(formula.inputs)
+        for case in cases(name):
+            if case.smooth:
+                values = case.build()
+                for index, (need, value) in enumerate(
+                    zip(needs_of(formula, values), values, strict=False)
+                ):
+                    if need and value.size:
+                        checked[min(index, len(checked) - 1)] = True
+        for label, flag, done in zip(formula.inputs, formula.differentiable, checked, strict=True):
+            if flag and not done:
+                unchecked.append(f"{name}: {label}")
+    assert not unchecked
+
+
+def test_stable_formulas_are_quiet_by_construction(name: str, case: Case) -> None:
+    formula = FORMULAS[name]
+    if formula.family not in QUIET_FAMILIES:
+        return
+    values = case.build()
+    arrays = [v for v in values if isinstance(v, np.ndarray)]
+    if any(v.size == 0 or not np.isfinite(v).all() for v in arrays if v.dtype.kind == "f"):
+        return
+    if name == "kl_div" and case.name == "T zero":
+        return  # its derivative there is infinite
+    for dtype in DTYPES:
+        inputs = tuple(place(value, dtype) for value in values)
+        forward: Any = formula.forward.__wrapped__  # type: ignore[attr-defined]
+        backward: Any = formula.backward.__wrapped__  # type: ignore[union-attr]
+        with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
+            warnings.simplefilter("error")
+            Y, saved = forward(*inputs, **case.options)
+            backward(np.ones_like(Y), saved, needs_of(formula, values))
+
+
+def test_every_formula_is_exported() -> None:
+    exported = {name.lower() for name in nnscratch.formulas.__all__}
+    assert set(FORMULAS) <= exported
+    for name, formula in FORMULAS.items():
+        assert getattr(nnscratch.formulas, name.upper()) is formula
+
+
+def test_every_formula_is_described() -> None:
+    for name, formula in FORMULAS.items():
+        for text in (formula.equation, formula.shapes, formula.source, formula.forward.__doc__):
+            assert text and text.strip(), name
+        if formula.backward is not None:
+            assert formula.backward.__doc__, name
+            assert all(formula.gradients.values()), name
