@@ -14,6 +14,8 @@ import numpy as np
 from .intrinsics import pointer, stack
 from .parts import part
 from .reduction_sizes import BLOCK, LANES
+from .linear import NARROW, RUN, WIDTH
+from .linear import ROWS as GROUP
 from .scalars import KINDS
 
 SUM, SQUARE = 0, 1
@@ -79,29 +81,46 @@ def make_clip_factor(dtype: str) -> Callable[..., None]:
 
 
 def make_column_sum(dtype: str) -> Callable[..., None]:
-    """Return the kernel out = c Σₙ Xₙ over the rows; the threads share the columns."""
+    """Return the kernel out = c Σₙ Xₙ over the rows; the threads share the columns.
+
+    The order of the sums is that of ``activation_bias_backward``, so that db is the same bits
+    whether a layer's backward is fused with its activation's or not.
+    """
     kind = KINDS[dtype]
 
     def kernel(a, s, tid, threads):
         x, out, rows, columns = pointer(a[0], kind), pointer(a[1], kind), a[2], a[3]
-        left, right = part(columns, tid, threads, 64)
         c = kind(s[0])
-        sums, total = stack(256, kind), stack(256, kind)
-        for column in range(left, right, 256):
-            width = min(256, right - column)
+        if columns < NARROW:
+            if tid != 0:
+                return
+            left, right, together, wide = 0, columns, GROUP, columns * GROUP
+        else:
+            left, right = part(columns, tid, threads, NARROW)
+            together, wide = 1, WIDTH
+        sums, total = stack(1024, kind), stack(1024, kind)
+        for column in range(left, right, WIDTH if together == 1 else NARROW):
+            width = min(wide, right - column) if together == 1 else wide
             for j in range(width):
-                total[j] = kind(0.0)
-            for top in range(0, rows, 64):
-                for j in range(width):
-                    sums[j] = kind(0.0)
-                for i in range(top, min(top + 64, rows)):
+                sums[j] = total[j] = kind(0.0)
+            for top in range(0, rows, RUN * together):
+                for i in range(top, min(top + RUN * together, rows), together):
                     start = i * columns + column
-                    for j in range(width):
+                    count = min(width, (rows - i) * columns) if together > 1 else width
+                    for j in range(count):
                         sums[j] += x[start + j]
                 for j in range(width):
                     total[j] += sums[j]
-            for j in range(width):
-                out[column + j] = c * total[j]
+                    sums[j] = kind(0.0)
+            if together == 1:
+                for j in range(width):
+                    out[column + j] = c * total[j]
+            else:
+                for j in range(columns):
+                    folded = total[j]
+                    for i in range(1, GROUP):
+                        folded += total[i * columns + j]
+                    out[j] = c * folded
 
     return kernel
 

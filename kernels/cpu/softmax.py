@@ -230,8 +230,12 @@ def make_cross_entropy_backward(dtype: str) -> Callable[..., None]:
         scale = kind(1.0) / divisor[0] if a[3] != 0 else kind(1.0)
         if step == 0 and a[2] == 0:  # one factor for all rows: one pass, then the labels
             factor = scale * g[0]
-            for j in range(first * columns, last * columns):
-                dz[j] = factor * (y[j] - share)
+            if a[0] != a[6]:
+                for j in range(first * columns, last * columns):
+                    dz[j] = factor * (y[j] - share)
+            else:
+                for j in range(first * columns, last * columns):
+                    dz[j] = factor * (dz[j] - share)
             for i in range(first, last):
                 label = target[i]
                 if label == ignored:
@@ -239,7 +243,7 @@ def make_cross_entropy_backward(dtype: str) -> Callable[..., None]:
                         dz[i * columns + j] = kind(0.0)
                 elif label >= 0 and label < columns:
                     j = i * columns + label
-                    dz[j] = factor * (y[j] - share - rest)
+                    dz[j] = dz[j] - factor * rest
             return
         whole = kind(0.0)
         for j in range(columns):

@@ -83,6 +83,10 @@ def test_cross_entropy(
             run("cross_entropy_backward", dtype, b, (smoothing,), (), threads)
             expected = slope * (g[:, None] if each else g) / picked.sum()
             np.testing.assert_allclose(dZ, expected, **limits)
+            place = P.copy()
+            b = (place, labels, w, divisor, g, each, place, rows, columns, -100)
+            run("cross_entropy_backward", dtype, b, (smoothing,), (), threads)
+            np.testing.assert_array_equal(place, dZ)
         results.append((row, value, P))
     for other in results[1:]:
         for x, y in zip(other, results[0], strict=True):
