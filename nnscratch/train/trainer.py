@@ -49,6 +49,7 @@ class Trainer:
         device: where to train; the model is moved there.
         seed: of the shuffles and of all random numbers from here on; None leaves those as they are.
         run_dir: a folder for checkpoints and the history, held by one process at a time.
+        lock: whether to hold it; not where the caller does (``run_folder``).
         compile: replay the step as a plan where that is possible.
         checkpoint_seconds: how long between two checkpoints within an epoch.
         config: what a checkpoint should say of the run, in JSON's types.
@@ -81,6 +82,7 @@ class Trainer:
         device: Any = None,
         seed: int | None = None,
         run_dir: FilePath | None = None,
+        lock: bool = True,
         compile: bool = False,  # noqa: A002
         checkpoint_seconds: float | None = 60.0,
         config: dict[str, Any] | None = None,
@@ -101,7 +103,7 @@ class Trainer:
         self.metrics = as_metrics(metrics)
         self.callbacks = list(callbacks)
         self.accumulate, self.clip_norm, self.compile = accumulate, clip_norm, compile
-        self.seed = seed
+        self.seed, self._lock = seed, lock
         self.config = dict(config or {})
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.checkpoint_path: Path | None = None
@@ -166,7 +168,7 @@ class Trainer:
             validation = as_loader(validation, 1024, self.device)
         self.epochs, self.stop, self.broken_off = epochs, "", False
         with ExitStack() as stack:
-            if self.run_dir is not None:
+            if self.run_dir is not None and self._lock:
                 stack.enter_context(run_folder(self.run_dir))
             self._prepare(epochs)
             if resume and self.checkpoint_path is not None and self.checkpoint_path.exists():
@@ -347,7 +349,7 @@ class Trainer:
         arrays, optimizer = checkpoint.optimizer_state(self.optimizer)
         tensors |= arrays
         states = []
-        for index, callback in enumerate(self.callbacks):
+        for index, callback in enumerate(self._stateful()):
             states.append({"kind": type(callback).__name__, "state": callback.state_dict()})
             kept = {f"callback.{index}.{k}": Tensor(v) for k, v in callback.tensors().items()}
             tensors |= kept
@@ -367,6 +369,11 @@ class Trainer:
             "stop": self.stop,
         }
         checkpoint.write_record(path, checkpoint.CHECKPOINT, tensors, record)
+
+    def _stateful(self) -> list[Callback]:
+        """Return the callbacks that have something to save."""
+        plain = Callback.state_dict
+        return [c for c in self.callbacks if type(c).state_dict is not plain]
 
     def load(self, path: FilePath) -> None:
         """Go to where a checkpoint was written; ``fit`` does it with ``resume=True``.
@@ -390,7 +397,7 @@ class Trainer:
 
         states = part("callbacks", list)
         kinds = [state["kind"] for state in states]
-        own = [type(callback).__name__ for callback in self.callbacks]
+        own = [type(callback).__name__ for callback in self._stateful()]
         if kinds != own:
             raise CheckpointError(
                 f"{file.name}: the callbacks were {', '.join(map(str, kinds)) or 'none'}, these "
@@ -407,7 +414,7 @@ class Trainer:
         checkpoint.load_into(file, "model.", self.model)
         if self.scheduler is not None:
             self.scheduler.load_state_dict(part("scheduler", dict))
-        for index, callback in enumerate(self.callbacks):
+        for index, callback in enumerate(self._stateful()):
             callback.load_state_dict(states[index]["state"])
             prefix = f"callback.{index}."
             names = [name for name in file if name.startswith(prefix)]

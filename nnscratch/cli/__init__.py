@@ -1,0 +1,75 @@
+"""The command line. What it needs beyond the package itself is imported when a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from nnscratch.errors import NNScratchError
+
+_USER_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and return its exit code.
+
+    0: done. 2: something to mend, said in one line on standard error. 130: stopped by Ctrl-C.
+    With ``--debug`` anywhere among the arguments, errors come with their traceback.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [item for item in given if item != "--debug"]
+    try:
+        import click
+        import rich  # noqa: F401
+    except ImportError as error:
+        return _fail(
+            f"the command line needs {error.name}, which is not installed: "
+            'pip install "nnscratch[cli]"'
+        )
+    from nnscratch.cli.app import app
+
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.showwarning = _show_warning
+        try:
+            app.main(given, prog_name="nnscratch", standalone_mode=False)
+        except click.ClickException as error:
+            return _fail(error.format_message())
+        except click.exceptions.Exit as error:
+            return error.exit_code
+        except click.Abort:
+            return 130
+        except KeyboardInterrupt as error:
+            if debug:
+                raise
+            print(f"nnscratch: {error or 'interrupted'}", file=sys.stderr)
+            return 128 + int(getattr(error, "signal", 2))
+        except BrokenPipeError:
+            # Whoever read the output has enough of it, as in `nnscratch info | head`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except (NNScratchError, MemoryError) as error:
+            if debug:
+                raise
+            return _fail(str(error) or "out of memory; try a smaller --batch or --hidden")
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"nnscratch: {' '.join(message.split())}", file=sys.stderr)
+    return _USER_ERROR
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: Any = None,
+) -> None:
+    print(f"nnscratch: warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -1,0 +1,143 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from nnscratch.errors import ConfigurationError
+from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES
+from nnscratch.train.mlp import ACTIVATIONS
+
+_SETTINGS: dict[str, Any] = {
+    "max_content_width": 100,
+    "help_option_names": ["-h", "--help"],
+}
+
+
+def _sizes(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    text = value.replace(" ", "").strip(",")
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigurationError(f"--hidden takes sizes such as 128,64, got {value!r}") from None
+
+
+def _names(context: Any, parameter: Any, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    names = tuple(name for item in value for name in item.split(",") if name)
+    return names or None
+
+
+@click.group(context_settings=_SETTINGS)
+@click.version_option(package_name="nnscratch", message="%(prog)s %(version)s")
+def app() -> None:
+    """Train neural networks on tables and images, and use them.
+
+    With --debug, errors come with their traceback.
+    """
+
+
+@app.command("train")
+@click.argument("data", required=False)
+@click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
+@click.option(
+    "--task", help="classification or regression; by default the target column decides."
+)
+@click.option("--exclude", multiple=True, callback=_names, metavar="COLUMN,…", help="Columns to leave out.")
+@click.option("--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64.")
+@click.option("--activation", help=f"One of {', '.join(ACTIVATIONS)}.")
+@click.option("--dropout", type=float, help="The share of units that is dropped in training.")
+@click.option("--loss", help=f"One of {', '.join(LOSSES)}, as the task allows.")
+@click.option("--label-smoothing", type=float, help="For cross_entropy, such as 0.1.")
+@click.option("--class-weight", metavar="balanced", help="Let rare classes weigh as much as others.")
+@click.option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")
+@click.option("--lr", type=float, help="The (largest) learning rate.")
+@click.option("--weight-decay", type=float, help="The optimizer's weight decay.")
+@click.option("--schedule", help=f"Of the learning rate: one of {', '.join(SCHEDULES)}.")
+@click.option("--epochs", type=int, help="How often to go through the data.")
+@click.option("--batch", type=int, help="Samples a step.")
+@click.option("--accumulate", type=int, help="Batches to add up for one step.")
+@click.option("--clip-norm", type=float, help="The largest norm of all gradients together.")
+@click.option("--patience", type=int, help="Epochs without progress before stopping; 0: never stop.")
+@click.option("--validation", type=float, help="The share of rows for validation.")
+@click.option("--test", type=float, help="The share of rows held out for the test.")
+@click.option("--seed", type=int, help="Of weights, dropout and shuffles.")
+@click.option("--split-seed", type=int, help="Of the split into training, validation and test.")
+@click.option("--device", help="cpu, cuda or cuda:N.")
+@click.option("--compile/--no-compile", default=None, help="Replay the step as a compiled plan.")
+@click.option("--config", metavar="FILE.toml", help="Settings; options override them.")
+@click.option("--run", metavar="FOLDER", help="Where the results go; by default runs/NAME.")
+@click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in that folder.")
+@click.option("--quiet", is_flag=True, help="Print the result only.")
+def train_command(
+    config: str | None,
+    run: str | None,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Train a network on DATA, test it and save it.
+
+    DATA is "digits" (1797 handwritten digits that come along), a CSV or Parquet file with
+    --target COLUMN, or a folder of IDX files such as MNIST or Fashion-MNIST.
+    """
+    from nnscratch.cli.training import settings_from, train
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if resume and overwrite:
+        raise ConfigurationError("--resume and --overwrite exclude each other")
+    settings = settings_from(config, given, run, resume)
+    train(settings, run=run, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+@app.command("predict")
+@click.argument("run")
+@click.argument("source", metavar="INPUT")
+@click.option("-o", "--output", metavar="FILE", help="Write them to a .csv or .parquet file.")
+@click.option("--probabilities", is_flag=True, help="Give the probability of every class.")
+@click.option("--device", help="cpu, cuda or cuda:N.")
+def predict_command(
+    run: str, source: str, output: str | None, probabilities: bool, device: str | None
+) -> None:
+    """Predict with the model of a RUN folder, after the preprocessing of its training.
+
+    INPUT is a table with the columns of the training, or images: an IDX file, a folder of IDX
+    files, or a table with a column for each pixel.
+    """
+    from nnscratch.cli.using import predict_file
+
+    predict_file(run, source, output, probabilities, device)
+
+
+@app.command("evaluate")
+@click.argument("run")
+@click.argument("data")
+@click.option("-o", "--output", metavar="FILE", help="Write the report to a .json file.")
+@click.option("--device", help="cpu, cuda or cuda:N.")
+def evaluate_command(run: str, data: str, output: str | None, device: str | None) -> None:
+    """Test the model of a RUN folder on DATA that it has labels for."""
+    from nnscratch.cli.using import evaluate_file
+
+    evaluate_file(run, data, output, device)
+
+
+@app.command("info")
+@click.argument("path", required=False, metavar="[RUN|FILE]")
+def info_command(path: str | None) -> None:
+    """Describe a RUN folder, a safetensors FILE, or the package itself."""
+    from nnscratch.cli.info import info
+
+    info(path)
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Report what was found on this machine: versions, BLAS, threads, kernels, GPU."""
+    from nnscratch.cli.doctor import doctor
+
+    doctor()

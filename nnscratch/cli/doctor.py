@@ -1,0 +1,160 @@
+"""``nnscratch doctor``: what was found on this machine, and what to do about what was not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nnscratch.array import cuda_problem
+
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "array-api-compat",
+    "safetensors",
+    "click",
+    "rich",
+    "matplotlib",
+    "polars",
+    "torch",
+    "onnx",
+)
+Rows = list[tuple[str, str]]
+
+
+def doctor() -> None:
+    """Print what was found. Nothing that is missing is an error here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for title, look in (
+        ("versions", _versions),
+        ("processor", _processor),
+        ("BLAS", _blas),
+        ("kernels", _kernels),
+        ("GPU", _gpu),
+    ):
+        table = Table(title=title, title_justify="left", show_header=False, box=None)
+        table.add_column(style="bold", min_width=18)
+        table.add_column(overflow="fold")
+        for name, value in _guarded(look):
+            table.add_row(name, value)
+        console.print(table)
+
+
+def _guarded(look: Callable[[], Rows]) -> Rows:
+    try:
+        return look()
+    except Exception as error:  # the doctor reports what is broken, whatever it is
+        return [("could not be read", f"{type(error).__name__}: {error}")]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _versions() -> Rows:
+    from nnscratch import __version__
+
+    rows = [
+        ("nnscratch", f"{__version__} in {Path(__file__).resolve().parents[1]}"),
+        ("Python", f"{platform.python_version()} ({sys.executable})"),
+        ("system", platform.platform()),
+    ]
+    return rows + [(name, _version(name) or "not installed") for name in _PACKAGES]
+
+
+def _processor() -> Rows:
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    rows = [("CPU", name), ("logical processors", f"{usable} of {os.cpu_count()} usable")]
+    variables = ("NNSCRATCH_THREADS", "NNSCRATCH_KERNELS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    return rows + [(name, os.environ[name]) for name in variables if name in os.environ]
+
+
+def _blas() -> Rows:
+    import numpy as np
+
+    config: Any = np.show_config(mode="dicts")  # type: ignore[call-overload]
+    built = config.get("Build Dependencies", {}).get("blas", {})
+    rows = [("NumPy was built with", f"{built.get('name')} {built.get('version')}")]
+    from nnscratch.kernels.cpu import blas
+
+    found = blas()
+    if found is None:
+        rows.append(("called by kernels", "no: its functions were not found; plans use np.dot"))
+    else:
+        rows += [
+            ("library", found.path),
+            ("configuration", found.config),
+            ("threads", str(found.threads())),
+        ]
+    side = 1024
+    a = np.ones((side, side), np.float32)
+    a @ a
+    began = time.perf_counter()
+    for _ in range(3):
+        a @ a
+    rate = 3 * 2 * side**3 / (time.perf_counter() - began) / 1e9
+    return [*rows, (f"{side} x {side} float32", f"{rate:,.0f} GFLOP/s")]
+
+
+def _kernels() -> Rows:
+    from nnscratch.formulas import FORMULAS, registry
+    from nnscratch.kernels.cpu import available, cache_status, limit
+
+    kernels = [name for name in FORMULAS if registry.implementations(name)]
+    rows = [
+        ("NNSCRATCH_KERNELS", registry.kernels_mode()),
+        ("formulas with kernels", f"{len(kernels)} of {len(FORMULAS)}"),
+        ("threads", f"{limit()} of {available()} cores"),
+    ]
+    status = cache_status()
+    if status.path is None:
+        rows.append(("compiled code", "kept nowhere: every process compiles anew"))
+    else:
+        mark = "" if status.writable else "; the folder cannot be written to, set NUMBA_CACHE_DIR"
+        size = f"{status.entries} functions, {status.bytes / 1e6:.1f} MB"
+        rows.append(("compiled code", f"{size} in {status.path}{mark}"))
+    return rows
+
+
+def _gpu() -> Rows:
+    wheels = sorted(
+        f"{dist.metadata['Name']} {dist.version}"
+        for dist in importlib.metadata.distributions()
+        if (dist.metadata["Name"] or "").lower().startswith("cupy")
+    )
+    rows = [("CuPy", ", ".join(wheels) or "not installed")]
+    if len(wheels) > 1:
+        rows.append(
+            ("to mend", f"only one CuPy may be installed: pip uninstall {' '.join(wheels)}, then "
+             "install one of them again")
+        )  # fmt: skip
+    driver = Path("/proc/driver/nvidia/version")
+    if driver.exists():
+        rows.append(("NVIDIA driver", driver.read_text().splitlines()[0]))
+    problem = cuda_problem()
+    if problem is None:
+        from nnscratch.cuda import device_count
+
+        return [*rows, ("GPUs", f"{device_count()}, as device cuda")]
+    rows.append(("device cuda", f"no: {problem}"))
+    return rows

@@ -1,0 +1,135 @@
+"""``nnscratch info``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from nnscratch.cli import reporting, runs
+from nnscratch.errors import CheckpointError
+from nnscratch.train.checkpoint import CHECKPOINT, record_of
+from nnscratch.train.files import read_json
+from nnscratch.train.tensor_file import TensorFile
+
+_MOST_TENSORS = 200
+
+
+def info(path: str | None) -> None:
+    """Describe a run folder, a safetensors file, or the package.
+
+    Raises:
+        CheckpointError: if it is neither, or damaged.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if path is None:
+        _package(console)
+    elif Path(path).is_dir():
+        _run(console, path)
+    else:
+        _file(console, path)
+
+
+def _pairs(console: Any, title: str, rows: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in rows.items():
+        if value not in (None, "", [], ()):
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            table.add_row(name, shown)
+    console.print(table)
+
+
+def _package(console: Any) -> None:
+    from nnscratch import __version__
+    from nnscratch.formulas import FORMULAS, registry
+    from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES
+    from nnscratch.train.mlp import ACTIVATIONS
+
+    kernels = [name for name in FORMULAS if registry.implementations(name)]
+    _pairs(
+        console,
+        f"nnscratch {__version__}",
+        {
+            "formulas": f"{len(FORMULAS)}, of which {len(kernels)} have faster kernels",
+            "activations": list(ACTIVATIONS),
+            "losses": list(LOSSES),
+            "optimizers": list(OPTIMIZERS),
+            "schedules": list(SCHEDULES),
+        },
+    )
+
+
+def _tensors(console: Any, file: TensorFile) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{file.name}: {len(file.entries):,} arrays", title_justify="left")
+    for name in ("name", "shape", "dtype", "values"):
+        table.add_column(name, justify="right" if name == "values" else "left")
+    for name, entry in list(file.entries.items())[:_MOST_TENSORS]:
+        shape = " x ".join(map(str, entry.shape)) or "one number"
+        table.add_row(name, shape, entry.dtype, f"{math.prod(entry.shape):,}")
+    table.add_section()
+    total = sum(math.prod(entry.shape) for entry in file.entries.values())
+    size = sum(entry.stop - entry.start for entry in file.entries.values())
+    table.add_row("in all", "", f"{size:,} bytes", f"{total:,}")
+    console.print(table)
+
+
+def _file(console: Any, path: str) -> None:
+    with TensorFile(path) as file:
+        _tensors(console, file)
+        if "nnscratch" not in file.metadata:
+            _pairs(console, "metadata", {k: v[:200] for k, v in file.metadata.items()})
+            return
+        record = record_of(file)
+        rows = {"form": record["form"]}
+        if record["form"] == CHECKPOINT:
+            loader = record.get("loader")
+            batch = loader.get("batch") if isinstance(loader, dict) else None
+            rows |= {"epochs done": record.get("epoch"), "batches of the next": batch}
+        _pairs(console, "record", rows)
+        print(str(record.get("model", ""))[:10_000])
+
+
+def _run(console: Any, path: str) -> None:
+    run = runs.open_run(path)
+    config, architecture = run.config, run.architecture
+    data = config.get("data")
+    sizes = data if isinstance(data, dict) else {}
+    finished = (run.folder / runs.MODEL).exists()
+    layers = (architecture.inputs, *architecture.hidden, architecture.outputs)
+    _pairs(
+        console,
+        f"{run.folder}: {'trained' if finished else 'training is not finished'}",
+        {
+            "made by": f"nnscratch {config.get('nnscratch')}",
+            "data": f"{sizes.get('name')}: {sizes.get('train')} training, "
+            f"{sizes.get('validation')} validation, {sizes.get('test')} test rows",
+            "task": run.preprocessor.task,
+            "model": f"MLP {'-'.join(map(str, layers))}, {architecture.activation}",
+            "parameters": f"{architecture.parameters:,}",
+        },
+    )
+    settings = {k: v for k, v in run.settings.to_dict().items() if k not in ("data", "hidden")}
+    _pairs(console, "settings", settings)
+    if not finished:
+        return
+    with TensorFile(run.folder / runs.MODEL) as file:
+        _tensors(console, file)
+    if (run.folder / runs.REPORT).exists():
+        report = read_json(run.folder / runs.REPORT)
+        try:
+            for item in reporting.renderables(report)[:1]:
+                console.print(item)
+            print(
+                f"{report['epochs']} epochs in {report['training_seconds']} s, best epoch "
+                f"{report['best_epoch']}"
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{run.folder / runs.REPORT}: damaged ({error!r})") from None

@@ -1,0 +1,206 @@
+"""The report of a test: its numbers, and how they are shown."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnscratch.cli.images import ImagePreprocessor
+from nnscratch.cli.sources import Preprocessor
+from nnscratch.data import ClassTarget, NumberTarget
+from nnscratch.tensor import Tensor
+from nnscratch.train.files import FilePath, write_whole
+from nnscratch.train.metrics import confusion_matrix, precision_recall_f1
+
+Array = npt.NDArray[Any]
+
+# A confusion matrix of more classes than this does not fit into a terminal.
+_MOST_COLUMNS = 16
+_MOST_MISTAKES = 24
+
+
+def probabilities(outputs: Array) -> npt.NDArray[np.float64]:
+    """Return the softmax of a classifier's outputs, (N, K)."""
+    return np.asarray(Tensor(outputs.astype(np.float64)).softmax(-1).array)
+
+
+def report_on(outputs: Array, targets: Array, pre: Preprocessor, loss: float) -> dict[str, Any]:
+    """Return what there is to say of a model's outputs for a test, in JSON's types."""
+    made: dict[str, Any] = {"task": pre.task, "samples": len(targets), "loss": float(loss)}
+    if isinstance(pre.target, NumberTarget):
+        predicted = pre.target.inverse_transform(outputs)
+        error = predicted - pre.target.inverse_transform(targets)
+        spread = float(np.sum((predicted - error - (predicted - error).mean()) ** 2))
+        mse = float(np.mean(error**2))
+        return made | {
+            "target": getattr(pre, "target_name", ""),
+            "r2": 1.0 - float(np.sum(error**2)) / spread if spread else 0.0,
+            "mae": float(np.mean(np.abs(error))),
+            "rmse": mse**0.5,
+            "mse": mse,
+        }
+    assert isinstance(pre.target, ClassTarget)
+    names = pre.target.class_names
+    confusion = confusion_matrix(targets, outputs.argmax(axis=1), len(names))
+    found = precision_recall_f1(confusion)
+    support = confusion.sum(axis=1)
+    classes = [
+        {
+            "class": name,
+            **{key: float(values[index]) for key, values in found.items()},
+            "samples": int(support[index]),
+        }
+        for index, name in enumerate(names)
+    ]
+    return made | {
+        "accuracy": float(np.trace(confusion)) / max(len(targets), 1),
+        "macro": {key: float(values.mean()) for key, values in found.items()},
+        "classes": classes,
+        "confusion": confusion.tolist(),
+    }
+
+
+def headline(report: dict[str, Any]) -> str:
+    """Return the report in one line."""
+    n = f"{report['samples']:,}"
+    if report["task"] == "regression":
+        return f"R² {report['r2']:.4f}, mean absolute error {report['mae']:.4g} on {n} test rows"
+    right = round(report["accuracy"] * report["samples"])
+    return f"accuracy {report['accuracy']:.2%} ({right:,} of {n} right)"
+
+
+def renderables(report: dict[str, Any]) -> list[Any]:
+    """Return the report as rich tables."""
+    from rich.table import Table
+
+    if report["task"] == "regression":
+        table = Table(title=f"Test: {headline(report)}", title_justify="left")
+        for name in ("R²", "MAE", "RMSE", "MSE", "loss"):
+            table.add_column(name, justify="right")
+        values = [report[key] for key in ("r2", "mae", "rmse", "mse", "loss")]
+        table.add_row(*[f"{value:.5g}" for value in values])
+        return [table]
+    table = Table(title=f"Test: {headline(report)}", title_justify="left")
+    table.add_column("class")
+    for name in ("precision", "recall", "F1", "samples"):
+        table.add_column(name, justify="right")
+    for row in report["classes"]:
+        table.add_row(row["class"], *_scores(row), f"{row['samples']:,}")
+    table.add_section()
+    table.add_row("mean", *_scores(report["macro"]), f"{report['samples']:,}")
+    made = [table]
+    names = [row["class"] for row in report["classes"]]
+    if len(names) <= _MOST_COLUMNS:
+        made.append(_confusion_table(names, report["confusion"]))
+    return made
+
+
+def _scores(row: dict[str, Any]) -> list[str]:
+    return [f"{row[key]:.4f}" for key in ("precision", "recall", "f1")]
+
+
+def _confusion_table(names: Sequence[str], confusion: list[list[int]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Confusion: true classes in rows, predicted ones in columns")
+    table.title_justify = "left"
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    for index, row in enumerate(confusion):
+        cells = [
+            Text(
+                f"{count:,}" if count else "·",
+                style="bold green" if column == index else "bold red" if count else "dim",
+            )
+            for column, count in enumerate(row)
+        ]
+        table.add_row(names[index], *cells)
+    return table
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """Return the report as plain text."""
+    from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console(file=stream, width=110, color_system=None, legacy_windows=False)
+    for item in renderables(report):
+        console.print(item)
+    return stream.getvalue()
+
+
+def worst_mistakes(outputs: Array, targets: Array, task: str) -> npt.NDArray[np.int64]:
+    """Return which samples were predicted worst, the worst first, at most 24.
+
+    Of a classification those that are wrong, by how sure the model was of that.
+    """
+    if task == "regression":
+        return np.argsort(-np.abs(outputs - targets).ravel(), kind="stable")[:_MOST_MISTAKES]
+    shares = probabilities(outputs)
+    wrong = np.flatnonzero(outputs.argmax(axis=1) != targets)
+    order = np.argsort(-shares[wrong].max(axis=1), kind="stable")
+    return wrong[order][:_MOST_MISTAKES]
+
+
+def mistake_captions(outputs: Array, targets: Array, chosen: Any, names: Sequence[str]) -> list[str]:
+    """Return "true → predicted (how sure)" for each of the chosen samples."""
+    shares = probabilities(outputs[chosen]) if len(chosen) else np.empty((0, 1))
+    return [
+        f"{names[int(targets[i])]} → {names[int(outputs[i].argmax())]} ({share.max():.0%})"
+        for i, share in zip(chosen, shares, strict=True)
+    ]
+
+
+def prediction_columns(
+    outputs: Array, pre: Preprocessor, *, with_probabilities: bool
+) -> dict[str, list[Any]]:
+    """Return the columns of a file of predictions."""
+    if isinstance(pre.target, NumberTarget):
+        return {"prediction": pre.target.inverse_transform(outputs).ravel().tolist()}
+    shares = probabilities(outputs)
+    labels = pre.target.inverse_transform(outputs.argmax(axis=1)).tolist()
+    made: dict[str, list[Any]] = {
+        "prediction": labels,
+        "probability": [round(float(value), 6) for value in shares.max(axis=1)],
+    }
+    if with_probabilities:
+        for index, name in enumerate(pre.target.class_names):
+            made[f"p({name})"] = [round(float(value), 6) for value in shares[:, index]]
+    return made
+
+
+def write_columns(columns: dict[str, list[Any]], path: FilePath) -> None:
+    """Write columns as CSV, or as Parquet where the name ends so.
+
+    Raises:
+        RunError: if the file cannot be written.
+    """
+    import polars
+
+    frame = polars.DataFrame(columns)
+    buffer = io.BytesIO()
+    if str(path).lower().endswith((".parquet", ".pq")):
+        frame.write_parquet(buffer)
+    else:
+        frame.write_csv(buffer)
+    write_whole(path, lambda stream: _put(stream, buffer))
+
+
+def _put(stream: Any, buffer: io.BytesIO) -> None:
+    stream.write(buffer.getbuffer())
+
+
+def sample_columns(pre: ImagePreprocessor, images: Array, labels: Array) -> dict[str, list[Any]]:
+    """Return images as the columns of a table, a column for each pixel."""
+    rows = images.reshape(len(images), -1)
+    made: dict[str, list[Any]] = {"label": labels.tolist()}
+    for index in range(rows.shape[1]):
+        row, column = divmod(index, pre.width)
+        made[f"pixel_{row}_{column}"] = rows[:, index].tolist()
+    return made

@@ -1,0 +1,124 @@
+"""Run folders: what lies in them, and a trained model out of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnscratch.cli.settings import Settings, saved_settings
+from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
+from nnscratch.errors import CheckpointError
+from nnscratch.nn import Module
+from nnscratch.train.checkpoint import load_into
+from nnscratch.train.files import read_json
+from nnscratch.train.mlp import MLP
+from nnscratch.train.tensor_file import TensorFile
+from nnscratch.train.trainer import CHECKPOINT_FILE
+
+CONFIG, PREPROCESSING, MODEL = "config.json", "preprocessing.json", "model.safetensors"
+REPORT, REPORT_TEXT, HISTORY = "report.json", "report.txt", "history.json"
+_FORM, _VERSION = "nnscratch-run", 1
+
+
+@dataclass
+class Run:
+    """What a run folder says of itself.
+
+    Args:
+        folder: where it is.
+        settings: of the training.
+        architecture: of the model.
+        preprocessor: what its inputs go through.
+        config: the whole of config.json.
+    """
+
+    folder: Path
+    settings: Settings
+    architecture: MLP
+    preprocessor: Preprocessor
+    config: dict[str, Any]
+
+    def model(self, device: str | None = None) -> Module:
+        """Return the trained model, in evaluation mode.
+
+        Raises:
+            CheckpointError: if training never finished, or the weights are damaged.
+        """
+        path = self.folder / MODEL
+        if not path.exists() and (self.folder / CHECKPOINT_FILE).exists():
+            raise CheckpointError(
+                f"{self.folder}: the training is not finished; go on with "
+                f"`nnscratch train --resume --run {self.folder}`"
+            )
+        with TensorFile(path) as file:
+            # Before memory is taken for the model: the weights must be those that it needs.
+            sizes = sum(entry.stop - entry.start for entry in file.entries.values())
+            if sizes < 4 * self.architecture.parameters:
+                raise CheckpointError(f"{path}: of another architecture than {CONFIG} describes")
+            model = self.architecture.build()
+            load_into(file, "", model)
+        return (model if device is None else model.to(device=device)).eval()
+
+
+def config_of(settings: Settings, architecture: MLP, **more: Any) -> dict[str, Any]:
+    """Return the content of config.json."""
+    from nnscratch import __version__
+
+    return {
+        "form": _FORM,
+        "version": _VERSION,
+        "nnscratch": __version__,
+        "settings": settings.to_dict(),
+        "architecture": architecture.to_dict(),
+        **more,
+    }
+
+
+def open_run(folder: str | Path) -> Run:
+    """Read what a run folder says of itself.
+
+    Raises:
+        CheckpointError: if it is no run folder, or damaged.
+    """
+    path = Path(folder)
+    if not (path / CONFIG).is_file():
+        what = "there is no such folder" if not path.exists() else f"no run folder: no {CONFIG} in it"
+        raise CheckpointError(f"{path}: {what}")
+    where = str(path / CONFIG)
+    config = read_json(path / CONFIG)
+    if not isinstance(config, dict) or config.get("form") != _FORM:
+        raise CheckpointError(f"{where}: this is not the configuration of a run")
+    version = config.get("version")
+    if version != _VERSION:
+        raise CheckpointError(
+            f"{where}: version {str(version)[:20]} of the format, this nnscratch reads version "
+            f"{_VERSION}; it was written by another nnscratch"
+        )
+    settings = saved_settings(config.get("settings"), where)
+    try:
+        architecture = MLP.from_dict(config.get("architecture"))
+    except CheckpointError as error:
+        raise CheckpointError(f"{where}: {error}") from None
+    record = path / PREPROCESSING
+    preprocessor = preprocessor_from(read_json(record), str(record))
+    if (width_of(preprocessor), preprocessor.target.outputs) != (
+        architecture.inputs,
+        architecture.outputs,
+    ):
+        raise CheckpointError(f"{record}: of another model than {CONFIG} describes")
+    return Run(path, settings, architecture, preprocessor, config)
+
+
+def free_folder(name: str, root: Path = Path("runs")) -> Path:
+    """Return a folder that is not there yet: runs/NAME, runs/NAME-2, and so on."""
+    return next(path for path in _folders(root / name) if not path.exists())
+
+
+def _folders(first: Path) -> Iterator[Path]:
+    yield first
+    number = 2
+    while True:
+        yield first.with_name(f"{first.name}-{number}")
+        number += 1

@@ -1,0 +1,188 @@
+"""What a training run is asked to do: defaults, a TOML file, and options that override both."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose
+from nnscratch.train.mlp import ACTIVATIONS
+
+_CONFIG_LIMIT = 1 << 20
+
+# Losses that make sense for each task; the first is the default.
+TASK_LOSSES = {
+    "classification": ("cross_entropy", "mse"),
+    "regression": ("mse", "l1", "smooth_l1", "huber"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a training run; None is decided by the data.
+
+    Raises:
+        ConfigurationError: if a value makes no sense.
+    """
+
+    data: str = ""
+    target: str | None = None
+    task: str | None = None
+    exclude: tuple[str, ...] = ()
+    hidden: tuple[int, ...] | None = None
+    activation: str = "relu"
+    dropout: float | None = None
+    loss: str | None = None
+    label_smoothing: float = 0.0
+    class_weight: str | None = None
+    optimizer: str = "adamw"
+    lr: float | None = None
+    weight_decay: float | None = None
+    schedule: str = "one_cycle"
+    epochs: int | None = None
+    batch: int | None = None
+    accumulate: int = 1
+    clip_norm: float | None = None
+    patience: int | None = None
+    validation: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+    split_seed: int = 0
+    device: str = "cpu"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        for field_ in fields(self):
+            _check_type(field_.name, getattr(self, field_.name), str(field_.type))
+        choose(self.activation, ACTIVATIONS, "activation")
+        choose(self.optimizer, OPTIMIZERS, "optimizer")
+        choose(self.schedule, SCHEDULES, "schedule")
+        if self.loss is not None:
+            choose(self.loss, LOSSES, "loss")
+        if self.task is not None:
+            choose(self.task, TASK_LOSSES, "task")
+        if self.class_weight is not None:
+            choose(self.class_weight, ("balanced",), "class weighting")
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if number is not None and not low <= number < high:
+                    upper = "" if high == float("inf") else f" and below {high:g}"
+                    raise ConfigurationError(f"{name} must be at least {low:g}{upper}, got {number}")
+        if self.test == 0.0:
+            raise ConfigurationError("test must be above 0: the report needs rows to be made of")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings in JSON's types."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], where: str) -> Settings:
+        """Return settings from a TOML file or a saved run.
+
+        Raises:
+            ConfigurationError: for a key that there is not, naming the closest, or a bad value.
+        """
+        return cls().changed(value, where)
+
+    def changed(self, values: Mapping[str, Any], where: str) -> Settings:
+        """Return the settings with some of them changed.
+
+        Raises:
+            ConfigurationError: as ``from_dict``.
+        """
+        known = [field_.name for field_ in fields(self)]
+        for key in values:
+            if key not in known:
+                close = difflib.get_close_matches(str(key).replace("-", "_"), known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise ConfigurationError(
+                    f"{where}: there is no setting {key!r}{hint} The settings are "
+                    f"{', '.join(known)}"
+                )
+        listed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        try:
+            return replace(self, **listed)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{where}: {error}") from None
+
+
+_INFINITE = float("inf")
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("hidden", 1, 1 << 20),
+    ("dropout", 0.0, 1.0),
+    ("label_smoothing", 0.0, 1.0),
+    ("lr", 1e-12, _INFINITE),
+    ("weight_decay", 0.0, _INFINITE),
+    ("epochs", 1, 1 << 31),
+    ("batch", 1, 1 << 31),
+    ("accumulate", 1, 1 << 31),
+    ("clip_norm", 1e-12, _INFINITE),
+    ("patience", 0, 1 << 31),
+    ("validation", 0.0, 0.9),
+    ("test", 0.0, 0.9),
+    ("seed", 0, 1 << 63),
+    ("split_seed", 0, 1 << 63),
+)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+}
+
+
+def _check_type(name: str, value: Any, wanted: str) -> None:
+    """Check a value against its annotation, for TOML and JSON know nothing of it."""
+    kind, _, optional = wanted.partition(" | ")
+    if value is None and optional:
+        return
+    if kind.startswith("tuple["):
+        inner = kind[len("tuple[") :].partition(",")[0]
+        if not isinstance(value, tuple):
+            raise ConfigurationError(f"{name} must be a list, got {value!r}")
+        for item in value:
+            _check_type(name, item, inner)
+        return
+    if not isinstance(value, _KINDS[kind]) or (kind != "bool" and isinstance(value, bool)):
+        raise ConfigurationError(f"{name} must be of type {kind}, got {value!r}")
+    if kind == "float" and value != value:
+        raise ConfigurationError(f"{name} must be a number, got {value!r}")
+
+
+def read_toml(path: str) -> dict[str, Any]:
+    """Return the settings that a TOML file names.
+
+    Raises:
+        ConfigurationError: if it cannot be read, or is no TOML.
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(_CONFIG_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(f"{path}: cannot be read ({reason})") from error
+    if len(content) > _CONFIG_LIMIT:
+        raise ConfigurationError(f"{path}: larger than {_CONFIG_LIMIT:,} bytes: no settings file")
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+
+
+def saved_settings(value: Any, where: str) -> Settings:
+    """Return the settings of a saved run.
+
+    Raises:
+        CheckpointError: if they are damaged.
+    """
+    if not isinstance(value, Mapping):
+        raise CheckpointError(f"{where}: the settings are missing")
+    try:
+        return Settings.from_dict(value, where)
+    except ConfigurationError as error:
+        raise CheckpointError(str(error)) from None

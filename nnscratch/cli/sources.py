@@ -1,0 +1,248 @@
+"""From the data that a person names to arrays in three parts, with their preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnscratch.cli.images import ImagePreprocessor, images_from
+from nnscratch.cli.settings import Settings
+from nnscratch.data import (
+    ClassTarget,
+    ImageFolder,
+    LabelledImages,
+    Table,
+    TablePreprocessor,
+    infer_task,
+    load_digits,
+    load_idx_folder,
+    read_table,
+    train_test_split_indices,
+)
+from nnscratch.errors import CheckpointError, ConfigurationError, DataError
+
+DIGITS = "digits"
+Array = npt.NDArray[Any]
+Pair = tuple[Array, Array]
+Preprocessor = ImagePreprocessor | TablePreprocessor
+
+
+@dataclass
+class Prepared:
+    """Data that are ready to train on.
+
+    Args:
+        name: what to call them.
+        preprocessor: what made them, and will make others for predictions.
+        train: features (N, F) and targets.
+        validation: likewise; None if there is none.
+        test: likewise.
+        images: the test images as they are, (N, height, width).
+        table: the test rows as they are.
+        rows: the numbers of the test rows in the file they come from, from 1.
+    """
+
+    name: str
+    preprocessor: Preprocessor
+    train: Pair
+    validation: Pair | None
+    test: Pair
+    images: Array | None = None
+    table: Table | None = None
+    rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def kind(self) -> str:
+        """Whether these are "images" or a "table"."""
+        return "images" if isinstance(self.preprocessor, ImagePreprocessor) else "table"
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Read, split and preprocess what the settings name.
+
+    Raises:
+        DataError: if it cannot be read or used.
+        ConfigurationError: if the settings do not fit it.
+    """
+    path = settings.data
+    if path == DIGITS:
+        _no_table_settings(settings, "the digits are images")
+        return _images(settings, ImageFolder(DIGITS, load_digits()))
+    if not path:
+        raise ConfigurationError(
+            "name the data: `nnscratch train digits`, `nnscratch train FILE.csv --target COLUMN`, "
+            "or `nnscratch train FOLDER` with IDX files"
+        )
+    if Path(path).is_dir():
+        _no_table_settings(settings, f"{path} is a folder of images")
+        return _images(settings, load_idx_folder(path))
+    if not Path(path).exists():
+        raise DataError(
+            f"{path}: there is no such file or folder; {DIGITS!r} is the data set that comes along"
+        )
+    return _table(settings)
+
+
+def _no_table_settings(settings: Settings, why: str) -> None:
+    for name in ("target", "exclude", "task"):
+        if getattr(settings, name):
+            raise ConfigurationError(f"--{name} is for tables, but {why}")
+
+
+def _parts(
+    n: int, settings: Settings, classes: Array | None, test: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
+    """Split n rows into training, validation and, if it is wanted, test rows."""
+    rest = np.arange(n)
+    held = np.empty(0, np.int64)
+    if test:
+        shares = (1.0 - settings.test, settings.test)
+        rest, held = train_test_split_indices(n, shares, settings.split_seed, classes)
+    if settings.validation == 0.0:
+        return rest, None, held
+    # A share of all rows, taken out of those that are not for the test.
+    share = settings.validation / (1.0 - settings.test) if test else settings.validation
+    if share >= 1.0:
+        raise ConfigurationError(
+            f"validation ({settings.validation}) and test ({settings.test}) leave nothing to train on"
+        )
+    of_rest = None if classes is None else classes[rest]
+    shares = (1.0 - share, share)
+    train, validation = train_test_split_indices(len(rest), shares, settings.split_seed, of_rest)
+    return rest[train], rest[validation], held
+
+
+def _images(settings: Settings, folder: ImageFolder) -> Prepared:
+    given, test = folder.train, folder.test
+    train, validation, held = _parts(len(given), settings, given.labels, test is None)
+    if test is None:
+        test = given.take(held)
+        rows = held + 1
+    else:
+        rows = np.arange(1, len(test) + 1)
+    learned = given.take(train)
+    pre = ImagePreprocessor.fit(learned.images, given.white, given.classes)
+
+    def pair(part: LabelledImages) -> Pair:
+        return pre.features(part.images), part.labels
+
+    return Prepared(
+        folder.name,
+        pre,
+        pair(learned),
+        None if validation is None else pair(given.take(validation)),
+        pair(test),
+        images=test.images,
+        rows=rows,
+    )
+
+
+def _table(settings: Settings) -> Prepared:
+    path = settings.data
+    if settings.target is None:
+        names = ", ".join(read_table(path, exclude=settings.exclude).names)
+        raise ConfigurationError(
+            f"{path}: say which column to predict with --target; the columns are {names}"
+        )
+    table = read_table(path, exclude=settings.exclude)
+    values = table.column(settings.target)
+    task: Any = settings.task or infer_task(values)
+    where = f"{table.source}: target column {settings.target!r}"
+    classes = None
+    if task == "classification":
+        classes = ClassTarget.fit(values, name=where).transform(values, name=where)
+    train, validation, held = _parts(len(table), settings, classes, True)
+    learned, test = table.take(train), table.take(held)
+    pre = TablePreprocessor.fit(learned, settings.target, task=task)
+
+    def pair(part: Table) -> Pair:
+        return pre.features(part), pre.targets(part)
+
+    return Prepared(
+        Path(path).stem,
+        pre,
+        pair(learned),
+        None if validation is None else pair(table.take(validation)),
+        pair(test),
+        table=test,
+        rows=held + 1,
+    )
+
+
+def preprocessor_from(value: Any, where: str) -> Preprocessor:
+    """Return the preprocessing of a saved run.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
+    if not isinstance(value, Mapping):
+        raise CheckpointError(f"{where}: expected a dictionary")
+    try:
+        if str(value.get("form")) == "image-preprocessor":
+            return ImagePreprocessor.from_dict(value)
+        return TablePreprocessor.from_dict(value)
+    except CheckpointError as error:
+        raise CheckpointError(f"{where}: {error}") from None
+
+
+def width_of(preprocessor: Preprocessor) -> int:
+    """Return how many features there are."""
+    if isinstance(preprocessor, ImagePreprocessor):
+        return preprocessor.features_count
+    return preprocessor.encoder.features
+
+
+@dataclass
+class Inputs:
+    """What a saved model is to be used on.
+
+    Args:
+        features: (N, F).
+        targets: (N,) or (N, 1), where they are known.
+        images: the images as they are.
+        table: the rows as they are.
+    """
+
+    features: Array
+    targets: Array | None
+    images: Array | None = None
+    table: Table | None = None
+
+
+def inputs_from(path: str, pre: Preprocessor, settings: Settings, *, labelled: bool) -> Inputs:
+    """Read what a saved model is to be used on, with the preprocessing of its training.
+
+    Args:
+        path: a file, a folder, or "digits": the part of them that was held out for the test.
+        pre: the preprocessing.
+        settings: those of the training.
+        labelled: whether the targets are needed.
+
+    Raises:
+        DataError: if it cannot be read, or does not fit the model.
+    """
+    if isinstance(pre, TablePreprocessor):
+        names = list(pre.encoder.column_names) + ([pre.target_name] if labelled else [])
+        table = read_table(path, columns=names, kinds=pre.kinds)
+        targets = pre.targets(table) if labelled else None
+        return Inputs(pre.features(table), targets, table=table)
+    labels: Array | None
+    if path == DIGITS and not Path(path).exists():
+        digits = load_digits()
+        chosen = _parts(len(digits), settings, digits.labels, True)[2]
+        held = digits.take(chosen)
+        images, labels = held.images, held.labels
+    else:
+        images, labels = images_from(path, pre)
+    if labelled and labels is None:
+        raise DataError(
+            f"{path}: there are no labels to compare with; name a folder of IDX files with both, "
+            "or a table with a column 'label'"
+        )
+    targets = pre.target.transform(labels, name=path) if labelled and labels is not None else None
+    return Inputs(pre.features(images), targets, images=images)

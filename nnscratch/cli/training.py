@@ -1,0 +1,322 @@
+"""``nnscratch train``."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nnscratch.array import as_device
+from nnscratch.array.device import namespace_on
+from nnscratch.array.random import default_generator
+from nnscratch.cli import reporting, runs
+from nnscratch.cli.images import ImagePreprocessor
+from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
+from nnscratch.cli.sources import Prepared, prepare, width_of
+from nnscratch.errors import ConfigurationError, RunError
+from nnscratch.nn import Module
+from nnscratch.train import plots
+from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
+from nnscratch.train.checkpoint import save_model
+from nnscratch.train.choices import balanced_weights, make_loss, make_optimizer
+from nnscratch.train.evaluate import evaluate, predict
+from nnscratch.train.files import prepare_folder, run_folder, write_json, write_text
+from nnscratch.train.interrupt import TrainingInterrupted
+from nnscratch.train.mlp import MLP
+from nnscratch.train.progress import Progress
+from nnscratch.train.trainer import CHECKPOINT_FILE, Trainer
+
+SAMPLE = "sample.csv"
+_SAMPLES = 10
+# A run of less than this has been given too little to be cut further for a validation part.
+_WRITTEN = (
+    CHECKPOINT_FILE,
+    runs.MODEL,
+    runs.CONFIG,
+    runs.PREPROCESSING,
+    runs.REPORT,
+    runs.REPORT_TEXT,
+    runs.HISTORY,
+    "history.csv",
+    "curves.png",
+    "confusion.png",
+    "predictions.png",
+    "mistakes.png",
+    "mistakes.csv",
+    SAMPLE,
+)
+
+
+def settings_from(
+    config: str | None, options: Mapping[str, Any], run: str | None, resume: bool
+) -> Settings:
+    """Return the settings of a run: defaults, then a TOML file or the run to resume, then options.
+
+    Raises:
+        ConfigurationError: if they make no sense, or would change a run that is to go on.
+        CheckpointError: if the run to resume is damaged.
+    """
+    if not resume:
+        settings = Settings()
+        if config is not None:
+            settings = settings.changed(read_toml(config), config)
+        return settings.changed(options, "the options")
+    if run is None or config is not None:
+        raise ConfigurationError("--resume goes with --run FOLDER, and without --config")
+    saved = runs.open_run(run).settings
+    wanted = saved.changed(options, "the options")
+    for name in options:
+        if name == "epochs":
+            if saved.schedule not in ("constant", "plateau") and wanted.epochs != saved.epochs:
+                raise ConfigurationError(
+                    f"the schedule {saved.schedule!r} of this run spans {saved.epochs} epochs; "
+                    "only a run with schedule 'constant' or 'plateau' can be given more"
+                )
+        elif getattr(wanted, name) != getattr(saved, name):
+            raise ConfigurationError(
+                f"--resume goes on with the settings of the run, where {name} is "
+                f"{getattr(saved, name)!r}, not {getattr(wanted, name)!r}; leave the option out"
+            )
+    return wanted
+
+
+def resolve(settings: Settings, data: Prepared) -> Settings:
+    """Return the settings with everything decided that the data decide.
+
+    Raises:
+        ConfigurationError: if the loss does not fit the task.
+    """
+    task, samples = data.preprocessor.task, len(data.train[0])
+    losses = TASK_LOSSES[task]
+    if settings.loss is not None and settings.loss not in losses:
+        raise ConfigurationError(
+            f"the loss {settings.loss!r} does not fit a {task}; choose from {', '.join(losses)}"
+        )
+    images, many = data.kind == "images", samples >= 10_000
+    decided: dict[str, Any] = {
+        "loss": losses[0],
+        "hidden": (256, 128) if images else (64, 32),
+        "dropout": 0.2 if images else 0.1,
+        "lr": {"sgd": 0.1, "adadelta": 1.0}.get(settings.optimizer, 3e-3),
+        "weight_decay": 0.05 if settings.optimizer == "adamw" else 0.0,
+        "epochs": (20 if many else 40) if images else 100,
+        "batch": 128 if many else 32,
+        "patience": 0 if images else 25,
+    }
+    return replace(
+        settings, **{k: v for k, v in decided.items() if getattr(settings, k) is None}
+    )
+
+
+def train(
+    settings: Settings,
+    *,
+    run: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Train, test and save a model, and return its run folder.
+
+    Raises:
+        NNScratchError: whatever is to be mended.
+        TrainingInterrupted: on Ctrl-C, after a checkpoint.
+    """
+    from rich.console import Console
+
+    console = Console(quiet=quiet, highlight=False)
+    namespace_on(as_device(settings.device))
+    folder = Path(run) if run is not None else None
+    if folder is not None:
+        _check_free(folder, resume, overwrite)
+        prepare_folder(folder)
+    data = prepare(settings)
+    settings = resolve(settings, data)
+    if folder is None:
+        folder = runs.free_folder(data.name)
+    with ExitStack() as stack:
+        stack.enter_context(run_folder(folder))
+        if overwrite and not resume:
+            for name in _WRITTEN:
+                (folder / name).unlink(missing_ok=True)
+        default_generator.manual_seed(settings.seed)
+        outputs = data.preprocessor.target.outputs
+        assert settings.hidden is not None and settings.dropout is not None
+        architecture = MLP(
+            width_of(data.preprocessor),
+            settings.hidden,
+            outputs,
+            settings.activation,
+            settings.dropout,
+        )
+        model = architecture.build()
+        write_json(folder / runs.PREPROCESSING, data.preprocessor.to_dict())
+        write_json(folder / runs.CONFIG, runs.config_of(settings, architecture, data=_sizes(data)))
+        _introduce(console, data, settings, architecture, folder)
+        began = time.perf_counter()
+        trainer = _fit(model, data, settings, folder, resume, quiet)
+        seconds = time.perf_counter() - began
+        report = _finish(trainer, data, settings, folder, architecture)
+    for item in reporting.renderables(report):
+        console.print(item)
+    _say_goodbye(report, data, settings, folder, seconds)
+    return folder
+
+
+def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
+    if (folder / runs.CONFIG).exists() and not (resume or overwrite):
+        raise RunError(
+            f"{folder}: there is a run in this folder already; go on with it with --resume, "
+            "replace it with --overwrite, or choose another folder"
+        )
+
+
+def _sizes(data: Prepared) -> dict[str, Any]:
+    return {
+        "name": data.name,
+        "kind": data.kind,
+        "train": len(data.train[0]),
+        "validation": 0 if data.validation is None else len(data.validation[0]),
+        "test": len(data.test[0]),
+    }
+
+
+def _introduce(
+    console: Any, data: Prepared, settings: Settings, architecture: MLP, folder: Path
+) -> None:
+    sizes = _sizes(data)
+    console.print(
+        f"[bold]{data.name}[/]: {sizes['train']:,} rows to train on, {sizes['validation']:,} to "
+        f"validate, {sizes['test']:,} held out for the test"
+    )
+    layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
+    console.print(
+        f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
+        f"{architecture.activation}, dropout {architecture.dropout:g}; {settings.loss}, "
+        f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
+    )
+    console.print(f"[bold]run folder[/]: {folder}\n")
+
+
+def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback]:
+    made: list[Callback] = []
+    if data.validation is not None:
+        made.append(EarlyStopping(settings.patience) if settings.patience else BestWeights())
+    return made if quiet else [*made, Progress()]
+
+
+def _fit(
+    model: Module, data: Prepared, settings: Settings, folder: Path, resume: bool, quiet: bool
+) -> Trainer:
+    model.to(device=settings.device)
+    weights = None
+    if settings.class_weight is not None:
+        if data.preprocessor.task != "classification":
+            raise ConfigurationError("class_weight is for classifications, this is a regression")
+        weights = balanced_weights(data.train[1], data.preprocessor.target.outputs)
+    loss = make_loss(settings.loss, data.train[1].dtype, weights, settings.label_smoothing)
+    options = {"weight_decay": settings.weight_decay} if settings.weight_decay else {}
+    if settings.optimizer == "sgd":
+        options["momentum"] = 0.9
+    regression = data.preprocessor.task == "regression"
+    trainer = Trainer(
+        model,
+        loss=loss.to(device=settings.device) if isinstance(loss, Module) else loss,
+        optimizer=make_optimizer(settings.optimizer, model, settings.lr, **options),
+        scheduler=settings.schedule,
+        metrics=["r2", "mae"] if regression else [],
+        callbacks=_callbacks(data, settings, quiet),
+        accumulate=settings.accumulate,
+        clip_norm=settings.clip_norm,
+        run_dir=folder,
+        lock=False,
+        compile=settings.compile,
+        config=settings.to_dict(),
+    )
+    trainer.seed = settings.seed
+    assert settings.epochs is not None and settings.batch is not None
+    try:
+        trainer.fit(
+            data.train,
+            settings.epochs,
+            validation=data.validation,
+            batch_size=settings.batch,
+            resume=resume,
+        )
+    except TrainingInterrupted as error:
+        where = str(error).partition(";")[0]
+        again = f"nnscratch train --resume --run {shlex.quote(str(folder))}"
+        raise TrainingInterrupted(
+            f"{where}; go on with: {again}", error.signal, error.checkpoint
+        ) from None
+    return trainer
+
+
+def _finish(
+    trainer: Trainer, data: Prepared, settings: Settings, folder: Path, architecture: MLP
+) -> dict[str, Any]:
+    """Test the model, and write all that a run folder holds."""
+    model, pre = trainer.model, data.preprocessor
+    save_model(folder / runs.MODEL, model, runs.config_of(settings, architecture))
+    outputs = predict(model, data.test[0])
+    loss = evaluate(model, data.test, loss=trainer.loss)["loss"]
+    report = reporting.report_on(outputs, data.test[1], pre, loss)
+    best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)
+    report |= {
+        "epochs": trainer.epoch,
+        "best_epoch": None if best is None else best.best_epoch,
+        "training_seconds": round(sum(row["seconds"] for row in trainer.history), 3),
+        "stopped": trainer.stop,
+    }
+    write_json(folder / runs.REPORT, report)
+    write_text(folder / runs.REPORT_TEXT, reporting.as_text(report))
+    trainer.history.write_json(folder / runs.HISTORY)
+    plots.plot_curves(
+        trainer.history, folder / "curves.png", best_epoch=report["best_epoch"]
+    )
+    _draw(outputs, data, report, folder)
+    return report
+
+
+def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) -> None:
+    pre, targets = data.preprocessor, data.test[1]
+    chosen = reporting.worst_mistakes(outputs, targets, pre.task)
+    if pre.task == "regression":
+        true, predicted = (pre.target.inverse_transform(v).ravel() for v in (targets, outputs))
+        plots.plot_regression(true, predicted, report["target"], folder / "predictions.png")
+    else:
+        names = [row["class"] for row in report["classes"]]
+        import numpy as np
+
+        confusion = np.asarray(report["confusion"])
+        plots.plot_confusion(confusion, names, folder / "confusion.png")
+    if isinstance(pre, ImagePreprocessor) and data.images is not None:
+        captions = reporting.mistake_captions(outputs, targets, chosen, names)
+        plots.plot_mistakes([data.images[i] for i in chosen], captions, folder / "mistakes.png")
+        sample = reporting.sample_columns(pre, data.images[:_SAMPLES], targets[:_SAMPLES])
+        reporting.write_columns(sample, folder / SAMPLE)
+    elif data.table is not None:
+        columns = {"row": data.rows[chosen].tolist()}
+        rows = data.table.take(chosen)
+        columns |= reporting.prediction_columns(outputs[chosen], pre, with_probabilities=False)
+        columns |= {name: rows.column(name).tolist() for name in rows.names}
+        reporting.write_columns(columns, folder / "mistakes.csv")
+        sample_rows = data.table.take(range(min(_SAMPLES, len(data.table))))
+        listed = {name: sample_rows.column(name).tolist() for name in sample_rows.names}
+        reporting.write_columns(listed, folder / SAMPLE)
+
+
+def _say_goodbye(
+    report: dict[str, Any], data: Prepared, settings: Settings, folder: Path, seconds: float
+) -> None:
+    stopped = f" ({report['stopped']})" if report["stopped"] else ""
+    print(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}")
+    written = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    print(f"Written to {folder}: {', '.join(written)}")
+    print("Use the model on data like these:")
+    where = shlex.quote(str(folder))
+    print(f"  nnscratch predict {where} {shlex.quote(str(folder / SAMPLE))}")

@@ -1,0 +1,95 @@
+"""``nnscratch predict`` and ``nnscratch evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nnscratch.array import as_device
+from nnscratch.array.device import namespace_on
+from nnscratch.cli import reporting, runs
+from nnscratch.cli.sources import inputs_from
+from nnscratch.errors import ConfigurationError
+from nnscratch.train.choices import make_loss
+from nnscratch.train.evaluate import evaluate, predict
+from nnscratch.train.files import write_json
+
+_MOST_ROWS = 20
+_TABLES = (".csv", ".parquet", ".pq")
+
+
+def _check_output(output: str | None, endings: tuple[str, ...]) -> None:
+    """Complain of an output before the work, not after it."""
+    if output is None:
+        return
+    if not output.lower().endswith(endings):
+        raise ConfigurationError(f"{output}: the output must end in {' or '.join(endings)}")
+    if not Path(output).absolute().parent.is_dir():
+        raise ConfigurationError(f"{output}: there is no such folder to write into")
+
+
+def predict_file(
+    run: str, source: str, output: str | None, with_probabilities: bool, device: str | None
+) -> None:
+    """Predict what is in a file, and print or write it.
+
+    Raises:
+        NNScratchError: whatever is to be mended.
+    """
+    _check_output(output, _TABLES)
+    namespace_on(as_device(device or "cpu"))
+    found = runs.open_run(run)
+    inputs = inputs_from(source, found.preprocessor, found.settings, labelled=False)
+    outputs = predict(found.model(device), inputs.features)
+    columns = reporting.prediction_columns(
+        outputs, found.preprocessor, with_probabilities=with_probabilities
+    )
+    if output is not None:
+        reporting.write_columns(columns, output)
+        print(f"{len(outputs):,} predictions written to {output}")
+        return
+    _print(columns, len(outputs))
+
+
+def _print(columns: dict[str, list[Any]], count: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("row", justify="right", style="dim")
+    for name in columns:
+        table.add_column(name, justify="left" if name == "prediction" else "right")
+    for row in range(min(count, _MOST_ROWS)):
+        cells = [values[row] for values in columns.values()]
+        table.add_row(
+            str(row + 1), *[f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells]
+        )
+    Console(highlight=False).print(table)
+    if count > _MOST_ROWS:
+        print(f"and {count - _MOST_ROWS:,} more; `-o FILE.csv` writes them all")
+
+
+def evaluate_file(run: str, data: str, output: str | None, device: str | None) -> None:
+    """Test a saved model, and print the report.
+
+    Raises:
+        NNScratchError: whatever is to be mended.
+    """
+    from rich.console import Console
+
+    _check_output(output, (".json",))
+    namespace_on(as_device(device or "cpu"))
+    found = runs.open_run(run)
+    inputs = inputs_from(data, found.preprocessor, found.settings, labelled=True)
+    assert inputs.targets is not None
+    model = found.model(device)
+    loss = make_loss(found.settings.loss, inputs.targets.dtype)
+    judged = evaluate(model, (inputs.features, inputs.targets), loss=loss)["loss"]
+    outputs = predict(model, inputs.features)
+    report = reporting.report_on(outputs, inputs.targets, found.preprocessor, judged)
+    console = Console(highlight=False)
+    for item in reporting.renderables(report):
+        console.print(item)
+    if output is not None:
+        write_json(output, report)
+        print(f"Written to {output}")
