@@ -117,6 +117,7 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
 
     This is how any code, a user's own formulas included, puts a formula on the tape.
 
+    >>> from nnscratch import formulas as f
     >>> apply(f.RELU, Tensor(np.asarray([-1.0, 2.0])))
     tensor([0., 2.], dtype=float64)
     """
@@ -197,10 +198,11 @@ def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
         array = asarray(_numbers(value))
         if dtype is None and is_floating(array):
             dtype = default_dtype()
-    registry.notify_create(array, "tensor(...)")
     if dtype is not None:
         array = cast(array, dtype)
-    return Tensor(array if device is None else move(array, device))
+    array = array if device is None else move(array, device)
+    registry.notify_create(array, "tensor(...)")
+    return Tensor(array)
 
 
 def _numbers(value: Any) -> Any:

@@ -27,8 +27,12 @@ _SET_THREADS = (
     "scipy_openblas_set_num_threads",
     "openblas_set_num_threads",
 )
-_CONFIG = ("scipy_openblas_get_config64_", "openblas_get_config64_", "scipy_openblas_get_config",
-           "openblas_get_config")
+_CONFIG = (
+    "scipy_openblas_get_config64_",
+    "openblas_get_config64_",
+    "scipy_openblas_get_config",
+    "openblas_get_config",
+)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,11 @@ _GEMM = "blas transpose_a transpose_b m n k A_p lda B_p ldb C_p ldc"
 _SCALARS = "p q"
 
 _enter(
-    "gemm", "linear", _GEMM, "alpha beta", "bits",
+    "gemm",
+    "linear",
+    _GEMM,
+    "alpha beta",
+    "bits",
     lambda a: 1000.0 + a[3] * a[4] * a[5] / 45.0,
     "C (m, n) = alpha op(A) op(B) + beta C by BLAS. op transposes where its flag is 1; lda, ldb, "
     "ldc are the lengths of the rows as stored; beta = 0 ignores what C holds. blas is the address "
@@ -65,148 +69,285 @@ _enter(
     "The threads share the rows of C, or its columns if there are more of them.",
 )
 _enter(
-    "gemm_plain", "linear", _GEMM, "alpha beta", "",
+    "gemm_plain",
+    "linear",
+    _GEMM,
+    "alpha beta",
+    "",
     lambda a: 1000.0 + a[3] * a[4] * a[5] / 4.0,
     "The same product without BLAS; blas is ignored.",
 )
 _enter(
-    "bias_activation", "linear", "Z_p b_p Y_p rows columns", _SCALARS, "activation",
+    "bias_activation",
+    "linear",
+    "Z_p b_p Y_p rows columns",
+    _SCALARS,
+    "activation",
     lambda a: 0.3 * a[3] * a[4],
     "Z += b and Y = f(Z) in one pass over (rows, columns); b or 0. In place: Y = Z, and then only "
     "the output remains. p, q are the activation's parameters.",
 )
 _enter(
-    "activation_bias_backward", "linear", "dY_p V_p dZ_p db_p rows columns", _SCALARS,
-    "activation", lambda a: 0.3 * a[4] * a[5],
+    "activation_bias_backward",
+    "linear",
+    "dY_p V_p dZ_p db_p rows columns",
+    _SCALARS,
+    "activation",
+    lambda a: 0.3 * a[4] * a[5],
     "dZ = dY f'(V) and db = column sums of dZ (or 0 for none) in one pass. V is what the table of "
     "activations says: the input or the output. In place: dZ = dY. The threads share the columns.",
 )
 _enter(
-    "activation", "activations", "X_p Y_p count", _SCALARS, "activation",
-    lambda a: 0.3 * a[2], "Y = f(X). In place: Y = X.",
+    "activation",
+    "activations",
+    "X_p Y_p count",
+    _SCALARS,
+    "activation",
+    lambda a: 0.3 * a[2],
+    "Y = f(X). In place: Y = X.",
 )
 _enter(
-    "activation_backward", "activations", "dY_p V_p dX_p count", _SCALARS, "activation",
-    lambda a: 0.3 * a[3], "dX = dY f'(V). In place: dX = dY.",
+    "activation_backward",
+    "activations",
+    "dY_p V_p dX_p count",
+    _SCALARS,
+    "activation",
+    lambda a: 0.3 * a[3],
+    "dX = dY f'(V). In place: dX = dY.",
 )
 _enter(
-    "softmax", "softmax", "Z_p Y_p rows columns", "", "logarithm",
-    lambda a: 0.8 * a[2] * a[3], "Y = softmax Z by rows, or log softmax with logarithm = 1.",
+    "softmax",
+    "softmax",
+    "Z_p Y_p rows columns",
+    "",
+    "logarithm",
+    lambda a: 0.8 * a[2] * a[3],
+    "Y = softmax Z by rows, or log softmax with logarithm = 1.",
 )
 _enter(
-    "softmax_backward", "softmax", "dY_p Y_p dZ_p rows columns", "", "logarithm",
-    lambda a: 0.5 * a[3] * a[4], "dZ = Y (dY - sum dY Y); of log softmax dZ = dY - e^Y sum dY.",
+    "softmax_backward",
+    "softmax",
+    "dY_p Y_p dZ_p rows columns",
+    "",
+    "logarithm",
+    lambda a: 0.5 * a[3] * a[4],
+    "dZ = Y (dY - sum dY Y); of log softmax dZ = dY - e^Y sum dY.",
 )
 _enter(
-    "cross_entropy", "softmax",
+    "cross_entropy",
+    "softmax",
     "Z_p labels_p P_p lse_p loss_p weight_p class_weights_p rows columns ignore_index",
-    "smoothing", "", lambda a: 1.0 * a[7] * a[8],
+    "smoothing",
+    "",
+    lambda a: 1.0 * a[7] * a[8],
     "Of logits Z (rows, columns) and int64 labels (rows): P = softmax Z, lse (rows), each row's "
     "loss times its class weight (label-smoothed), and each row's weight (0 if ignored). "
     "class_weights (columns) or 0. A label out of range makes loss and weight NaN.",
 )
 _enter(
-    "mean_rows", "softmax", "rows_p weights_p count loss_p divisor_p mean", "", "",
+    "mean_rows",
+    "softmax",
+    "rows_p weights_p count loss_p divisor_p mean",
+    "",
+    "",
     lambda a: 1.0 * a[2],
     "loss = sum rows / divisor, divisor = sum weights if mean = 1, else 1. By one thread.",
 )
 _enter(
-    "cross_entropy_backward", "softmax",
+    "cross_entropy_backward",
+    "softmax",
     "P_p labels_p class_weights_p divisor_p g_p g_step dZ_p rows columns ignore_index",
-    "smoothing", "", lambda a: 0.5 * a[7] * a[8],
+    "smoothing",
+    "",
+    lambda a: 0.5 * a[7] * a[8],
     "dZ of the loss above: g times the gradient of each row's loss, over divisor (or 0 for 1). "
     "g_step is 0 for one upstream gradient, 1 for one a row. In place: dZ = P.",
 )
 _enter(
-    "loss_sums", "losses", "X_p T_p weights_p partial_p count period", "", "loss",
+    "loss_sums",
+    "losses",
+    "X_p T_p weights_p partial_p count period",
+    "",
+    "loss",
     lambda a: 0.4 * a[4],
     "float64 partial sums, blocks(count) of them, of the loss 0: (x - t)^2, 1: binary "
     "cross-entropy of logits, whose pos_weight (period) or 0 repeats along the elements.",
 )
 _enter(
-    "loss_elements", "losses", "X_p T_p weights_p out_p count period", "", "loss",
-    lambda a: 0.4 * a[4], "The same loss of every element.",
+    "loss_elements",
+    "losses",
+    "X_p T_p weights_p out_p count period",
+    "",
+    "loss",
+    lambda a: 0.4 * a[4],
+    "The same loss of every element.",
 )
 _enter(
-    "loss_backward", "losses", "X_p T_p weights_p g_p g_step dX_p count period", "factor", "loss",
+    "loss_backward",
+    "losses",
+    "X_p T_p weights_p g_p g_step dX_p count period",
+    "factor",
+    "loss",
     lambda a: 0.4 * a[6],
     "dX = factor g slope, slope x - t or sigmoid(x) - t and its weighted form; g_step 0 or 1. "
     "For the mean of squares factor is 2 / count.",
 )
 _enter(
-    "adam", "optimizers", "P_p G_p M_p V_p Vmax_p count", "lr beta1 beta2 eps weight_decay step",
-    "flags", lambda a: 0.5 * a[5],
+    "adam",
+    "optimizers",
+    "P_p G_p M_p V_p Vmax_p count",
+    "lr beta1 beta2 eps weight_decay step",
+    "flags",
+    lambda a: 0.5 * a[5],
     "P, M, V (and Vmax with amsgrad, else 0) after step number ``step``, the first being 1. flags "
     "adds up optimizer_flags.",
 )
 _enter(
-    "sgd", "optimizers", "P_p G_p B_p count", "lr momentum dampening weight_decay step", "flags",
-    lambda a: 0.3 * a[3], "P and the momentum buffer B, or 0 without the flag MOMENTUM.",
+    "sgd",
+    "optimizers",
+    "P_p G_p B_p count",
+    "lr momentum dampening weight_decay step",
+    "flags",
+    lambda a: 0.3 * a[3],
+    "P and the momentum buffer B, or 0 without the flag MOMENTUM.",
 )
 _enter(
-    "rmsprop", "optimizers", "P_p G_p V_p mean_p B_p count", "lr alpha eps weight_decay momentum",
-    "flags", lambda a: 0.5 * a[5],
+    "rmsprop",
+    "optimizers",
+    "P_p G_p V_p mean_p B_p count",
+    "lr alpha eps weight_decay momentum",
+    "flags",
+    lambda a: 0.5 * a[5],
     "P, V, the mean gradient (flag EXTRA: centered, else 0), the buffer B (flag MOMENTUM, else 0).",
 )
 _enter(
-    "adagrad", "optimizers", "P_p G_p V_p count", "lr eps weight_decay lr_decay step", "flags",
-    lambda a: 0.4 * a[3], "P and the sum of squares V.",
+    "adagrad",
+    "optimizers",
+    "P_p G_p V_p count",
+    "lr eps weight_decay lr_decay step",
+    "flags",
+    lambda a: 0.4 * a[3],
+    "P and the sum of squares V.",
 )
 _enter(
-    "adadelta", "optimizers", "P_p G_p V_p U_p count", "lr rho eps weight_decay", "flags",
-    lambda a: 0.8 * a[4], "P, the mean square V of the gradient and U of the change.",
+    "adadelta",
+    "optimizers",
+    "P_p G_p V_p U_p count",
+    "lr rho eps weight_decay",
+    "flags",
+    lambda a: 0.8 * a[4],
+    "P, the mean square V of the gradient and U of the change.",
 )
 _enter(
-    "nadam", "optimizers", "P_p G_p M_p V_p count",
-    "lr beta1 beta2 eps weight_decay step momentum_decay mu_product", "flags",
-    lambda a: 0.7 * a[4], "P, M, V; mu_product is the product of all mu up to this step's.",
+    "nadam",
+    "optimizers",
+    "P_p G_p M_p V_p count",
+    "lr beta1 beta2 eps weight_decay step momentum_decay mu_product",
+    "flags",
+    lambda a: 0.7 * a[4],
+    "P, M, V; mu_product is the product of all mu up to this step's.",
 )
 _enter(
-    "binary", "elementwise", "X_p Y_p Z_p count", "", "operation", lambda a: 0.2 * a[3],
+    "binary",
+    "elementwise",
+    "X_p Y_p Z_p count",
+    "",
+    "operation",
+    lambda a: 0.2 * a[3],
     "Z = X + Y (0), X - Y (1), X Y (2), X / Y (3), max (4), min (5). In place: Z = X or Z = Y.",
 )
 _enter(
-    "scale", "elementwise", "X_p Y_p factor_p count", "c", "", lambda a: 0.15 * a[3],
+    "scale",
+    "elementwise",
+    "X_p Y_p factor_p count",
+    "c",
+    "",
+    lambda a: 0.15 * a[3],
     "Y = c X, times the number at factor unless that is 0. In place: Y = X.",
 )
 _enter("copy", "elementwise", "X_p Y_p count", "", "", lambda a: 0.15 * a[2], "Y = X.")
 _enter("fill", "elementwise", "Y_p count", "c", "", lambda a: 0.1 * a[1], "Y = c.")
 _enter("axpy", "elementwise", "X_p Y_p count", "c", "", lambda a: 0.2 * a[2], "Y += c X.")
 _enter(
-    "add_row", "elementwise", "X_p b_p Y_p rows columns", "c", "", lambda a: 0.2 * a[3] * a[4],
+    "add_row",
+    "elementwise",
+    "X_p b_p Y_p rows columns",
+    "c",
+    "",
+    lambda a: 0.2 * a[3] * a[4],
     "Y = X + c b for a row b (columns). In place: Y = X.",
 )
 _enter(
-    "block_sums", "reductions", "X_p partial_p count", "", "what", lambda a: 0.2 * a[2],
+    "block_sums",
+    "reductions",
+    "X_p partial_p count",
+    "",
+    "what",
+    lambda a: 0.2 * a[2],
     "float64 partial sums, blocks(count) of them, of x (0) or x^2 (1).",
 )
 _enter(
-    "finish_sum", "reductions", "partial_p count out_p root", "c", "", lambda a: 1.0 * a[1],
+    "finish_sum",
+    "reductions",
+    "partial_p count out_p root",
+    "c",
+    "",
+    lambda a: 1.0 * a[1],
     "out = c sum(partial), or c times its square root with root = 1; count is that of the "
     "partial sums. By one thread.",
 )
 _enter(
-    "clip_factor", "reductions", "norm_p factor_p", "limit", "", lambda a: 1.0,
+    "clip_factor",
+    "reductions",
+    "norm_p factor_p",
+    "limit",
+    "",
+    lambda a: 1.0,
     "factor = min(1, limit / (norm + 1e-6)), for ``scale``.",
 )
 _enter(
-    "column_sum", "reductions", "X_p out_p rows columns", "c", "",
-    lambda a: 0.2 * a[2] * a[3], "out (columns) = c times the sum of the rows.",
+    "column_sum",
+    "reductions",
+    "X_p out_p rows columns",
+    "c",
+    "",
+    lambda a: 0.2 * a[2] * a[3],
+    "out (columns) = c times the sum of the rows.",
 )
 _enter(
-    "row_sum", "reductions", "X_p out_p rows columns", "c", "",
-    lambda a: 0.2 * a[2] * a[3], "out (rows) = c times the sum of the columns.",
+    "row_sum",
+    "reductions",
+    "X_p out_p rows columns",
+    "c",
+    "",
+    lambda a: 0.2 * a[2] * a[3],
+    "out (rows) = c times the sum of the columns.",
 )
 _enter(
-    "uniform", "random", "Y_p count seed offset", "", "", lambda a: 1.5 * a[1],
+    "uniform",
+    "random",
+    "Y_p count seed offset",
+    "",
+    "",
+    lambda a: 1.5 * a[1],
     "Y uniform in [0, 1) from block offset of the stream; seed and offset are 64 bits.",
 )
 _enter(
-    "dropout", "random", "X_p Y_p mask_p count seed offset", "p", "", lambda a: 2.0 * a[3],
+    "dropout",
+    "random",
+    "X_p Y_p mask_p count seed offset",
+    "p",
+    "",
+    lambda a: 2.0 * a[3],
     "mask (uint8) = uniform32 >= p, Y = mask X / (1 - p). In place: Y = X.",
 )
 _enter(
-    "dropout_backward", "random", "dY_p mask_p dX_p count", "p", "", lambda a: 0.3 * a[3],
+    "dropout_backward",
+    "random",
+    "dY_p mask_p dX_p count",
+    "p",
+    "",
+    lambda a: 0.3 * a[3],
     "dX = mask dY / (1 - p). In place: dX = dY.",
 )
 
@@ -230,8 +371,13 @@ def optimizer_flags(
         extra: amsgrad of Adam, nesterov of SGD, centered of RMSprop.
         momentum: SGD and RMSprop keep a momentum buffer.
     """
-    chosen = ((l2, L2), (decoupled, DECOUPLED), (maximize, MAXIMIZE), (extra, EXTRA),
-              (momentum, MOMENTUM))
+    chosen = (
+        (l2, L2),
+        (decoupled, DECOUPLED),
+        (maximize, MAXIMIZE),
+        (extra, EXTRA),
+        (momentum, MOMENTUM),
+    )
     return sum(flag for wanted, flag in chosen if wanted)
 
 
@@ -244,12 +390,25 @@ def usual_kernels(dtypes: Sequence[str] = ("float32",)) -> list[Kernel]:
             if activation.name in ("identity", "relu", "sigmoid", "tanh", "gelu"):
                 found.append(kernel("bias_activation", dtype, activation.code))
                 found.append(kernel("activation_bias_backward", dtype, activation.code))
-        names = ("cross_entropy", "mean_rows", "cross_entropy_backward", "finish_sum", "dropout",
-                 "dropout_backward", "fill", "scale", "clip_factor")
+        names = (
+            "cross_entropy",
+            "mean_rows",
+            "cross_entropy_backward",
+            "finish_sum",
+            "dropout",
+            "dropout_backward",
+            "fill",
+            "scale",
+            "clip_factor",
+        )
         found += [kernel(name, dtype) for name in names]
         for loss in (0, 1):
             found += [kernel("loss_sums", dtype, loss), kernel("loss_backward", dtype, loss)]
-        found += [kernel("block_sums", dtype, 1), kernel("adam", dtype, 0),
-                  kernel("adam", dtype, DECOUPLED), kernel("sgd", dtype, 0),
-                  kernel("sgd", dtype, MOMENTUM)]
+        found += [
+            kernel("block_sums", dtype, 1),
+            kernel("adam", dtype, 0),
+            kernel("adam", dtype, DECOUPLED),
+            kernel("sgd", dtype, 0),
+            kernel("sgd", dtype, MOMENTUM),
+        ]
     return found

@@ -84,7 +84,7 @@ def _expm1_core(r):
 
 @njit(**INLINE)
 def _reduced(x):
-    """n + SHIFTER and r with x = n log 2 + r, |r| <= log(2) / 2."""
+    """N + SHIFTER and r with x = n log 2 + r, |r| <= log(2) / 2."""
     # Beyond these bounds the result is 0 or infinity anyway; NaN fails both comparisons.
     x = f32(-105.0) if x < f32(-105.0) else x
     x = f32(89.0) if x > f32(89.0) else x

@@ -139,8 +139,22 @@ def _gemm_intrinsic(scalar, llvm_scalar, llvm_int):
             pointer_type = llvm_scalar.as_pointer()
             function = ir.FunctionType(
                 VOID,
-                [I32, I32, I32, llvm_int, llvm_int, llvm_int, llvm_scalar, pointer_type, llvm_int,
-                 pointer_type, llvm_int, llvm_scalar, pointer_type, llvm_int],
+                [
+                    I32,
+                    I32,
+                    I32,
+                    llvm_int,
+                    llvm_int,
+                    llvm_int,
+                    llvm_scalar,
+                    pointer_type,
+                    llvm_int,
+                    pointer_type,
+                    llvm_int,
+                    llvm_scalar,
+                    pointer_type,
+                    llvm_int,
+                ],
             )
 
             def as_int(value):
@@ -151,10 +165,22 @@ def _gemm_intrinsic(scalar, llvm_scalar, llvm_int):
 
             builder.call(
                 builder.inttoptr(f, function.as_pointer()),
-                [I32(101), as_enum(ta), as_enum(tb), as_int(m), as_int(n), as_int(k), alpha,
-                 builder.inttoptr(a, pointer_type), as_int(lda),
-                 builder.inttoptr(b, pointer_type), as_int(ldb), beta,
-                 builder.inttoptr(c, pointer_type), as_int(ldc)],
+                [
+                    I32(101),
+                    as_enum(ta),
+                    as_enum(tb),
+                    as_int(m),
+                    as_int(n),
+                    as_int(k),
+                    alpha,
+                    builder.inttoptr(a, pointer_type),
+                    as_int(lda),
+                    builder.inttoptr(b, pointer_type),
+                    as_int(ldb),
+                    beta,
+                    builder.inttoptr(c, pointer_type),
+                    as_int(ldc),
+                ],
             )
             return context.get_dummy_value()
 

@@ -1,9 +1,9 @@
 """The products of a linear layer, and what stands around them in one pass each. Imports Numba.
 
-    Z  = X Wᵀ + b           gemm, then bias_activation
-    Y  = f(Z)
-    dZ = dY · f'(Z),  db = Σₙ dZₙ      activation_bias_backward
-    dX = dZ W,  dW = dZᵀ X             gemm
+Z  = X Wᵀ + b           gemm, then bias_activation
+Y  = f(Z)
+dZ = dY · f'(Z),  db = Σₙ dZₙ      activation_bias_backward
+dX = dZ W,  dW = dZᵀ X             gemm
 """
 
 from __future__ import annotations

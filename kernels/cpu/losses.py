@@ -85,7 +85,7 @@ def make_loss_elements(dtype: str, what: int) -> Callable[..., None]:
 
 @njit(**INLINE)
 def element_slope(what, x, t, weight):
-    """x - t (the factor 2 is in the kernel's factor), or σ(x) - t and its weighted form."""
+    """X - t (the factor 2 is in the kernel's factor), or σ(x) - t and its weighted form."""
     if what == MSE:
         return x - t
     one = cast(1.0, x)

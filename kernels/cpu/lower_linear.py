@@ -16,7 +16,7 @@ from nnscratch.formulas.activations import (
 )
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
 from nnscratch.formulas.gelu import GeluSaved
-from nnscratch.formulas.linear import LinearSaved, linear_forward
+from nnscratch.formulas.linear import LinearSaved
 from nnscratch.formulas.sigmoids import SoftplusSaved
 
 from .activation_table import BY_NAME

@@ -49,7 +49,7 @@ def _cross_entropy(
     P, lse = builder.empty(Z.shape, Z.dtype), builder.empty((rows,), Z.dtype)
     weights = builder.empty((rows,), Z.dtype)
     none = reduction == "none"
-    losses = (builder.output(0, (rows,), Z.dtype) if none else builder.empty((rows,), Z.dtype))
+    losses = builder.output(0, (rows,), Z.dtype) if none else builder.empty((rows,), Z.dtype)
     words = (Z, T, P, lse, losses, weights, w, rows, columns, ignored)
     builder.emit(kernel("cross_entropy", name), words, (smoothing,))
     builder.python(lambda: _refuse_labels(weights, columns, ignored))

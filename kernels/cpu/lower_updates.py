@@ -146,9 +146,7 @@ def _check_whole(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
-def _sum_to(
-    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
-) -> Lowered:
+def _sum_to(builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]) -> Lowered:
     (A,) = inputs
     columns = A.shape[-1]
     Y = builder.output(0, tuple(options["shape"]), A.dtype)
@@ -171,6 +169,7 @@ OPERATIONS = {"add": 0, "subtract": 1, "multiply": 2, "divide": 3}
 
 def arithmetic(name: str) -> CpuKernel:
     """Return the kernel of one operation on arrays of the same shape."""
+
     def forward(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> Lowered:

@@ -36,7 +36,7 @@ def gradient(flags, g, p, decay):
 
 @njit(**INLINE)
 def lerp(m, g, weight):
-    """m + weight (g - m)."""
+    """M + weight (g - m)."""
     return m + weight * (g - m)
 
 

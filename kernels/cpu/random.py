@@ -58,7 +58,9 @@ def make_uniform(dtype: str) -> Callable[..., None]:
         words = stack(WORDS, np.uint32)
         first, last = part(count, tid, threads, per_group)
         for start in range(first, last, per_group):
-            group_of_words(offset + u64(start // per_group * GROUP), seed & LOW, seed >> HALF, words)
+            group_of_words(
+                offset + u64(start // per_group * GROUP), seed & LOW, seed >> HALF, words
+            )
             for i in range(min(per_group, last - start)):
                 if single:
                     y[start + i] = np.float32(words[i] >> np.uint32(8)) * np.float32(2.0**-24)
@@ -83,7 +85,9 @@ def make_dropout(dtype: str) -> Callable[..., None]:
         words = stack(WORDS, np.uint32)
         first, last = part(count, tid, threads, per_group)
         for start in range(first, last, per_group):
-            group_of_words(offset + u64(start // per_group * GROUP), seed & LOW, seed >> HALF, words)
+            group_of_words(
+                offset + u64(start // per_group * GROUP), seed & LOW, seed >> HALF, words
+            )
             length = min(per_group, last - start)
             if a[0] != a[1]:
                 for i in range(length):

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from .intrinsics import pointer, stack
-from .parts import part
-from .reduction_sizes import BLOCK, LANES
 from .linear import NARROW, RUN, WIDTH
 from .linear import ROWS as GROUP
+from .parts import part
+from .reduction_sizes import BLOCK, LANES
 from .scalars import KINDS
 
 SUM, SQUARE = 0, 1

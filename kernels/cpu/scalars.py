@@ -44,7 +44,7 @@ def forward(code: int, x: Any, p: Any, q: Any) -> Any:
 
 
 def backward(code: int, dy: Any, v: Any, p: Any, q: Any) -> Any:
-    """dY · f' of the activation with that code, f' written in v; only in compiled code."""
+    """DY · f' of the activation with that code, f' written in v; only in compiled code."""
     raise NotImplementedError
 
 

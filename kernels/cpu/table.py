@@ -1,11 +1,11 @@
 """Tables of instructions: built once, run many times with one Python call each.
 
-    table = Table()
-    first = table.add(kernel("fill", "float32"), (y, y.size), (1.0,))
-    program = table.build()
-    program.run()
-    program.s(first)[0] = 2.0       # live values are written between runs
-    program.run()
+table = Table()
+first = table.add(kernel("fill", "float32"), (y, y.size), (1.0,))
+program = table.build()
+program.run()
+program.s(first)[0] = 2.0       # live values are written between runs
+program.run()
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ class Table:
         self.instructions: list[Instruction] = []
         self._keep: list[Any] = []
 
-    def add(
-        self, kernel: Kernel, a: Sequence[Any], s: Sequence[float] = (), flags: int = 0
-    ) -> int:
+    def add(self, kernel: Kernel, a: Sequence[Any], s: Sequence[float] = (), flags: int = 0) -> int:
         """Append an instruction and return its index.
 
         Args:

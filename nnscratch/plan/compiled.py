@@ -13,7 +13,7 @@ import numpy as np
 from nnscratch.array import is_array
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
-from nnscratch.plan.plan import Plan
+from nnscratch.plan.plan import Draft, Plan, without_graph
 from nnscratch.plan.recorder import Recorder
 from nnscratch.tape import is_grad_enabled
 from nnscratch.tensor import Tensor
@@ -37,7 +37,7 @@ class Compiled:
         self.plans: list[Plan] = []
         self._strict = on_unsupported == "raise"
         self._by_key: dict[Any, list[Plan]] = {}
-        self._waiting: dict[Any, tuple[Recorder, Any, list[Any]]] = {}
+        self._waiting: dict[Any, Draft] = {}
         self._lock = threading.RLock()
         self._eager = False
 
@@ -70,7 +70,7 @@ class Compiled:
         waiting = self._waiting.pop(signature, None)
         if waiting is None:
             return None
-        plan = Plan(*waiting)
+        plan = Plan(waiting)
         self._by_key.setdefault(signature, []).insert(0, plan)
         self.plans.append(plan)
         return plan if plan.fits(arrays) else None
@@ -99,11 +99,11 @@ class Compiled:
             )
             self._eager = True
         else:
-            self._waiting[signature] = (recorder, result, arrays)
-        return result
+            self._waiting[signature] = Draft(recorder, result, arrays)
+        return without_graph(result)
 
 
-def compile(  # noqa: A001
+def compile(
     function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise"
 ) -> Any:
     """Return a step that is recorded on its first call and replayed on all later ones.

@@ -10,12 +10,48 @@ import numpy as np
 from nnscratch.array import array_namespace
 from nnscratch.errors import PlanError
 from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.kernels.cpu.table import address
 from nnscratch.nn.module import Module, structure
 from nnscratch.plan.builder import Builder
-from nnscratch.kernels.cpu.table import address
-from nnscratch.plan.recorder import Recorder, Recording, Value
+from nnscratch.plan.recorder import Recorder, Value
 from nnscratch.plan.table import Piece
 from nnscratch.tensor import Tensor
+
+
+class Draft:
+    """A finished recording, with what has to hold for it to be repeated.
+
+    All of it is looked at right after the recorded run: by the time the plan is built, modes and
+    gradients may have changed.
+    """
+
+    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any]) -> None:
+        """Take down the outputs, the gradients left behind, and the guards."""
+        recording = recorder.recording
+        self.recording = recording
+        self.arguments = arguments
+        self.template = _describe(result, recorder)
+        self.gradients = _final_gradients(recorder)
+        self.tensors = [(t, t.array, t.requires_grad) for t in recording.tensors.values()]
+        self.modules = [(module, _module_state(module)) for module in recording.modules.values()]
+        self.structure = structure.changes
+        self.initial = [
+            (
+                tensor,
+                recording.had_gradient[key],
+                None if tensor.grad is None else tensor.grad.array,
+            )
+            for key, tensor in recording.added.items()
+            if key in recording.had_gradient
+        ]
+        self.cleared = [
+            tensor for key, tensor in recording.cleared.items() if key not in recording.added
+        ]
+
+    def kept(self) -> set[Value]:
+        """Return the values that outlive the step."""
+        kept = {value for value in _values_in(self.template) if value.kind == "made"}
+        return kept | {value for _, value in self.gradients if value is not None}
 
 
 class Plan:
@@ -27,34 +63,23 @@ class Plan:
         planned_bytes: memory of the intermediate arrays.
     """
 
-    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any]) -> None:
-        """Build the plan of a recording whose step returned ``result``."""
-        recording = recorder.recording
-        self._recording = recording
-        self._template = _describe(result, recorder)
-        self._gradients = _final_gradients(recorder)
-        kept = {value for value in _values_in(self._template) if value.kind == "made"}
-        kept |= {value for _, value in self._gradients if value is not None}
-        builder = Builder(recording, arguments, kept)
+    def __init__(self, draft: Draft) -> None:
+        """Build the plan of a recording."""
+        self._events = draft.recording.events
+        self._template = draft.template
+        self._gradients = draft.gradients
+        self._guards, self._modules = draft.tensors, draft.modules
+        self._structure = draft.structure
+        self._initial, self._cleared = draft.initial, draft.cleared
+        builder = Builder(draft.recording, draft.arguments, draft.kept())
         builder.build()
         self._builder = builder
-        self._arguments = [_Argument(array) for array in arguments]
+        self._arguments = [_Argument(array) for array in draft.arguments]
         self.native = sum(len(piece) for piece in builder.pieces if isinstance(piece, Piece))
         self.python = sum(not isinstance(piece, Piece) for piece in builder.pieces)
         self._copies_arguments = builder.reads_arguments
         self.planned_bytes = builder.memory.allocated
         self._program = _Program(builder)
-        self._guards = [(t, t.array, t.requires_grad) for t in recording.tensors.values()]
-        self._modules = [(module, _module_state(module)) for module in recording.modules.values()]
-        self._structure = structure.changes
-        self._initial = [
-            (tensor, recording.had_gradient[key], tensor.grad.array if tensor.grad else None)
-            for key, tensor in recording.added.items()
-            if key in recording.had_gradient
-        ]
-        self._cleared = [
-            tensor for key, tensor in recording.cleared.items() if key not in recording.added
-        ]
 
     def fits(self, arrays: list[Any]) -> bool:
         """Say whether everything that the plan was recorded with is still as it was."""
@@ -76,7 +101,7 @@ class Plan:
 
     def replay(self, arrays: list[Any]) -> Any:
         """Run the step on new arguments and return what it returns."""
-        events = self._recording.events
+        events = self._events
         if events:
             produced = self._builder.produced
             for index, event in enumerate(events):
@@ -177,7 +202,9 @@ def _final_gradients(recorder: Recorder) -> list[tuple[Tensor, Value | None]]:
             continue
         in_slot = tensor.grad_slot is not None and tensor.grad.array is tensor.grad_slot
         in_place = recorder.recording.had_gradient.get(id(tensor), False)
-        found.append((tensor, None if in_slot or in_place else recorder.value_of(tensor.grad.array)))
+        found.append(
+            (tensor, None if in_slot or in_place else recorder.value_of(tensor.grad.array))
+        )
     return found
 
 
@@ -225,4 +252,13 @@ def _copy(array: Any) -> Any:
     return array_namespace(array).asarray(array, copy=True)
 
 
-__all__ = ["Plan", "Recording"]
+def without_graph(result: Any) -> Any:
+    """Return what a step returned, its tensors without their graphs, as a replay returns them."""
+    if isinstance(result, Tensor):
+        return result.detach() if result.requires_grad else result
+    if isinstance(result, dict):
+        return {key: without_graph(item) for key, item in result.items()}
+    if isinstance(result, (list, tuple)):
+        items = [without_graph(item) for item in result]
+        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+    return result

@@ -11,6 +11,7 @@ import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import ConfigurationError, PlanError
 from nnscratch.formulas import registry
+from nnscratch.kernels.cpu import CpuKernel
 
 
 def network(seed=0, sizes=(4, 8, 3), activation=nn.ReLU, dropout=0.0):
@@ -23,7 +24,7 @@ def network(seed=0, sizes=(4, 8, 3), activation=nn.ReLU, dropout=0.0):
     return nn.Sequential(*layers[: -2 if dropout else -1])
 
 
-def batches(count, rows=16, features=4, classes=3, seed=1):
+def batches(count, rows=131, features=4, classes=3, seed=1):
     rng = np.random.default_rng(seed)
     return [
         (
@@ -65,10 +66,11 @@ def train(compiled, steps=12, make=network, optimizer=None, **options):
     return losses, [p.detach().numpy().copy() for p in model.parameters()], step
 
 
-@pytest.fixture(params=["off", "require"])
-def kernels(request):
-    """With the references alone, and with kernels wherever there is one: both sides the same."""
-    with registry.use_kernels(request.param):
+@pytest.fixture(params=["references", "kernels"])
+def kernels(request, monkeypatch):
+    """With references alone, and with every kernel that accepts the arrays, eagerly too."""
+    monkeypatch.setattr(CpuKernel, "worthwhile", lambda *_: True)
+    with registry.use_kernels("off" if request.param == "references" else "auto"):
         yield request.param
 
 
