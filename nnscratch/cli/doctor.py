@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch.array import cuda_problem
+from nnscratch.cli.info import pairs
 
 _PACKAGES = (
     "numpy",
@@ -31,22 +32,16 @@ Rows = list[tuple[str, str]]
 def doctor() -> None:
     """Print what was found. Nothing that is missing is an error here."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
     for title, look in (
-        ("versions", _versions),
-        ("processor", _processor),
+        ("Versions", _versions),
+        ("Processor", _processor),
         ("BLAS", _blas),
-        ("kernels", _kernels),
+        ("Kernels", _kernels),
         ("GPU", _gpu),
     ):
-        table = Table(title=title, title_justify="left", show_header=False, box=None)
-        table.add_column(style="bold", min_width=18)
-        table.add_column(overflow="fold")
-        for name, value in _guarded(look):
-            table.add_row(name, value)
-        console.print(table)
+        pairs(console, title, dict(_guarded(look)))
 
 
 def _guarded(look: Callable[[], Rows]) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,22 @@ def info(path: str | None) -> None:
         _file(console, path)
 
 
-def _pairs(console: Any, title: str, rows: dict[str, Any]) -> None:
+def pairs(console: Any, title: str, rows: Mapping[str, Any]) -> None:
+    """Print a title, and a name and a value a line."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", min_width=16)
+    table.add_column(overflow="fold")
     for name, value in rows.items():
         if value not in (None, "", [], ()):
             shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-            table.add_row(name, shown)
+            # As text: rich would take what stands in brackets for markup.
+            table.add_row(Text(name), Text(shown))
+    console.print(Text(title, style="bold underline"))
     console.print(table)
+    console.print()
 
 
 def _package(console: Any) -> None:
@@ -52,7 +58,7 @@ def _package(console: Any) -> None:
     from nnscratch.train.mlp import ACTIVATIONS
 
     kernels = [name for name in FORMULAS if registry.implementations(name)]
-    _pairs(
+    pairs(
         console,
         f"nnscratch {__version__}",
         {
@@ -66,26 +72,25 @@ def _package(console: Any) -> None:
 
 
 def _tensors(console: Any, file: TensorFile) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"{file.name}: {len(file.entries):,} arrays", title_justify="left")
-    for name in ("name", "shape", "dtype", "values"):
-        table.add_column(name, justify="right" if name == "values" else "left")
+    table = reporting.grid(("array", "shape", "dtype", "values"), left=3)
     for name, entry in list(file.entries.items())[:_MOST_TENSORS]:
         shape = " x ".join(map(str, entry.shape)) or "one number"
-        table.add_row(name, shape, entry.dtype, f"{math.prod(entry.shape):,}")
+        table.add_row(Text(name[:200]), shape, entry.dtype, f"{math.prod(entry.shape):,}")
     table.add_section()
     total = sum(math.prod(entry.shape) for entry in file.entries.values())
     size = sum(entry.stop - entry.start for entry in file.entries.values())
     table.add_row("in all", "", f"{size:,} bytes", f"{total:,}")
     console.print(table)
+    console.print()
 
 
 def _file(console: Any, path: str) -> None:
     with TensorFile(path) as file:
         _tensors(console, file)
         if "nnscratch" not in file.metadata:
-            _pairs(console, "metadata", {k: v[:200] for k, v in file.metadata.items()})
+            pairs(console, "metadata", {k: v[:200] for k, v in file.metadata.items()})
             return
         record = record_of(file)
         rows = {"form": record["form"]}
@@ -93,7 +98,7 @@ def _file(console: Any, path: str) -> None:
             loader = record.get("loader")
             batch = loader.get("batch") if isinstance(loader, dict) else None
             rows |= {"epochs done": record.get("epoch"), "batches of the next": batch}
-        _pairs(console, "record", rows)
+        pairs(console, "record", rows)
         print(str(record.get("model", ""))[:10_000])
 
 
@@ -104,7 +109,7 @@ def _run(console: Any, path: str) -> None:
     sizes = data if isinstance(data, dict) else {}
     finished = (run.folder / runs.MODEL).exists()
     layers = (architecture.inputs, *architecture.hidden, architecture.outputs)
-    _pairs(
+    pairs(
         console,
         f"{run.folder}: {'trained' if finished else 'training is not finished'}",
         {
@@ -117,7 +122,7 @@ def _run(console: Any, path: str) -> None:
         },
     )
     settings = {k: v for k, v in run.settings.to_dict().items() if k not in ("data", "hidden")}
-    _pairs(console, "settings", settings)
+    pairs(console, "settings", settings)
     if not finished:
         return
     with TensorFile(run.folder / runs.MODEL) as file:
@@ -125,7 +130,7 @@ def _run(console: Any, path: str) -> None:
     if (run.folder / runs.REPORT).exists():
         report = read_json(run.folder / runs.REPORT)
         try:
-            for item in reporting.renderables(report)[:1]:
+            for item in reporting.renderables(report)[:2]:
                 console.print(item)
             print(
                 f"{report['epochs']} epochs in {report['training_seconds']} s, best epoch "

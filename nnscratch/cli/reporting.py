@@ -74,29 +74,37 @@ def headline(report: dict[str, Any]) -> str:
 
 
 def renderables(report: dict[str, Any]) -> list[Any]:
-    """Return the report as rich tables."""
-    from rich.table import Table
+    """Return the report as lines of text and rich tables."""
+    from rich.text import Text
 
+    title = Text(f"\nTest: {headline(report)}", style="bold")
     if report["task"] == "regression":
-        table = Table(title=f"Test: {headline(report)}", title_justify="left")
-        for name in ("R²", "MAE", "RMSE", "MSE", "loss"):
-            table.add_column(name, justify="right")
+        table = grid(("R²", "MAE", "RMSE", "MSE", "loss"))
         values = [report[key] for key in ("r2", "mae", "rmse", "mse", "loss")]
         table.add_row(*[f"{value:.5g}" for value in values])
-        return [table]
-    table = Table(title=f"Test: {headline(report)}", title_justify="left")
-    table.add_column("class")
-    for name in ("precision", "recall", "F1", "samples"):
-        table.add_column(name, justify="right")
+        return [title, table]
+    table = grid(("class", "precision", "recall", "F1", "samples"), left=1)
     for row in report["classes"]:
-        table.add_row(row["class"], *_scores(row), f"{row['samples']:,}")
+        table.add_row(Text(row["class"]), *_scores(row), f"{row['samples']:,}")
     table.add_section()
     table.add_row("mean", *_scores(report["macro"]), f"{report['samples']:,}")
-    made = [table]
     names = [row["class"] for row in report["classes"]]
-    if len(names) <= _MOST_COLUMNS:
-        made.append(_confusion_table(names, report["confusion"]))
-    return made
+    if len(names) > _MOST_COLUMNS:
+        return [title, table]
+    second = Text("\nConfusion: true classes in rows, predicted ones in columns", style="bold")
+    return [title, table, second, _confusion_table(names, report["confusion"])]
+
+
+def grid(names: Sequence[str], left: int = 0) -> Any:
+    """Return a rich table with these columns, the first ones of them aligned to the left."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for index, name in enumerate(names):
+        # As text: rich would take a name in brackets for markup.
+        table.add_column(Text(name), justify="left" if index < left else "right")
+    return table
 
 
 def _scores(row: dict[str, Any]) -> list[str]:
@@ -104,14 +112,9 @@ def _scores(row: dict[str, Any]) -> list[str]:
 
 
 def _confusion_table(names: Sequence[str], confusion: list[list[int]]) -> Any:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Confusion: true classes in rows, predicted ones in columns")
-    table.title_justify = "left"
-    table.add_column("")
-    for name in names:
-        table.add_column(name, justify="right")
+    table = grid(("", *names), left=1)
     for index, row in enumerate(confusion):
         cells = [
             Text(
@@ -120,7 +123,7 @@ def _confusion_table(names: Sequence[str], confusion: list[list[int]]) -> Any:
             )
             for column, count in enumerate(row)
         ]
-        table.add_row(names[index], *cells)
+        table.add_row(Text(names[index]), *cells)
     return table
 
 

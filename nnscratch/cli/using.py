@@ -53,16 +53,13 @@ def predict_file(
 
 def _print(columns: dict[str, list[Any]], count: int) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table()
-    table.add_column("row", justify="right", style="dim")
-    for name in columns:
-        table.add_column(name, justify="left" if name == "prediction" else "right")
+    table = reporting.grid(("row", *columns))
     for row in range(min(count, _MOST_ROWS)):
         cells = [values[row] for values in columns.values()]
         table.add_row(
-            str(row + 1), *[f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells]
+            str(row + 1), *[Text(f"{c:.4g}" if isinstance(c, float) else str(c)) for c in cells]
         )
     Console(highlight=False).print(table)
     if count > _MOST_ROWS:

@@ -151,10 +151,14 @@ def plot_mistakes(images: Sequence[Any], captions: Sequence[str], path: FilePath
     title = "The worst mistakes" if len(images) else "No mistakes"
     figure.suptitle(title, x=0.02, ha="left", color=_INK, fontsize=11, fontweight="bold")
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
+    for axes in grid.flat[len(images) :]:
         axes.axis("off")
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
         axes.imshow(image, cmap="gray_r", interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for side in axes.spines.values():
+            side.set_color(_GRID)
         axes.set_title(caption, fontsize=8, color=_INK)
     _save(figure, path)
 

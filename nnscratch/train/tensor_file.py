@@ -62,7 +62,7 @@ def write_tensors(
     arrays = []
     start = 0
     # Wider types first, as the format's own library does: then every array is aligned.
-    for name in sorted(tensors, key=lambda name: (-_array(tensors[name]).dtype.itemsize, name)):
+    for name in sorted(tensors, key=lambda name: -int(_array(tensors[name]).dtype.itemsize)):
         array = _array(tensors[name])
         code = _CODES.get(dtype_name(array.dtype))
         if code is None or name == _METADATA:
