@@ -1,0 +1,113 @@
+"""LaTeX to plain text, for terminals: as much of it as the formulas are written in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_&]|\s+|.", re.DOTALL)
+
+_SYMBOLS = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "Delta": "Δ", "epsilon": "ε",
+    "varepsilon": "ε", "eta": "η", "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ",
+    "tau": "τ", "varphi": "φ", "Phi": "Φ", "sum": "Σ", "prod": "Π", "odot": "⊙", "cdot": "·",
+    "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "leftarrow": "←", "infty": "∞", "pm": "±",
+    "neg": "¬", "partial": "∂", "top": "ᵀ", "ldots": "...", "quad": "\u2003", "left": "",
+    "right": "", "in": "∈", "times": "×", ",": "", ";": " ", " ": " ", "{": "{", "}": "}", "|": "‖",
+}  # fmt: skip
+# Commands after which TeX's own space vanishes: they belong to what follows.
+_PREFIXES = {"partial", "left", "right", "neg", "pm"}
+_UP = dict(zip("0123456789+-nit", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱᵗ", strict=True)) | {"ᵀ": "ᵀ", "′": "′"}
+_DOWN = dict(zip("0123456789+-aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+
+
+def to_text(latex: str) -> str:
+    r"""Return an equation as one line of text.
+
+    >>> to_text(r"\frac{\partial L}{\partial X} = \frac{2}{n} (Y - T)")
+    '∂L/∂X = 2/n (Y - T)'
+    >>> to_text(r"Y = \sigma(X) = \frac{1}{1 + e^{-X}}")
+    'Y = σ(X) = 1/(1 + e^(-X))'
+    """
+    text, _ = _sequence(_TOKEN.findall(latex), 0, "")
+    text = re.sub(r" +", " ", text).replace("if else", "else")
+    return re.sub(r" +([,;)])", r"\1", re.sub(r" *\u2003 *", "  ", text)).strip()
+
+
+def _sequence(tokens: list[str], at: int, end: str) -> tuple[str, int]:
+    """Read up to a token, and return the text and where it goes on."""
+    parts: list[str] = []
+    while at < len(tokens) and tokens[at] != end:
+        if tokens[at] in "^_" and parts and tokens[at - 1] == "}" and "/" in parts[-1]:
+            parts[-1] = f"({parts[-1]})"
+        part, at = _item(tokens, at)
+        parts.append(part)
+    return "".join(parts), at + 1
+
+
+def _item(tokens: list[str], at: int) -> tuple[str, int]:
+    token = tokens[at]
+    if token == "{":
+        return _sequence(tokens, at + 1, "}")
+    if token in "^_":
+        inner, at = _argument(tokens, at + 1)
+        return _script(inner, token), at
+    if token.startswith("\\"):
+        return _command(tokens, at)
+    if token == "&":
+        return " if ", at + 1
+    if token == "'":
+        return "′", at + 1
+    return (" " if token.isspace() else token), at + 1
+
+
+def _argument(tokens: list[str], at: int) -> tuple[str, int]:
+    while at < len(tokens) and tokens[at].isspace():
+        at += 1
+    if at == len(tokens):
+        return "", at
+    return _item(tokens, at)
+
+
+def _command(tokens: list[str], at: int) -> tuple[str, int]:
+    name, at = tokens[at][1:], at + 1
+    if name in ("frac", "tfrac"):
+        above, at = _argument(tokens, at)
+        below, at = _argument(tokens, at)
+        return f"{_held(above)}/{_held(below)}", at
+    if name in _WRAPPED:
+        inner, at = _argument(tokens, at)
+        return _WRAPPED[name](inner), at
+    if name in ("begin", "end"):
+        _, at = _argument(tokens, at)
+        return ("{ " if name == "begin" else " }"), at
+    if name == "\\":
+        return ";", at
+    if name in _PREFIXES:
+        while at < len(tokens) and tokens[at].isspace():
+            at += 1
+    return _SYMBOLS.get(name, name), at
+
+
+def _held(text: str) -> str:
+    """Return text that can stand on one side of a fraction bar or under a root."""
+    text = text.strip()
+    whole = text.startswith(("(", "∂(")) and text.find(")") == len(text) - 1
+    return text if whole or not re.search(r"[ /+−-]", text) else f"({text})"
+
+
+_WRAPPED: dict[str, Callable[[str], str]] = {
+    "text": str,
+    "mathrm": str,
+    "sqrt": lambda inner: "√" + (inner if len(inner) == 1 else f"({inner})"),
+    "bar": lambda inner: inner + "\u0304",
+}
+
+
+def _script(inner: str, kind: str) -> str:
+    table = _UP if kind == "^" else _DOWN
+    inner = inner.strip()
+    if inner and all(char in table for char in inner):
+        return "".join(table[char] for char in inner)
+    simple = len(inner) == 1 or (kind == "_" and inner.isalnum())
+    return f"{kind}{inner}" if simple else f"{kind}({inner})"
