@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from nnscratch.array import array_namespace, asarray, same_device
@@ -33,7 +34,9 @@ class Implementation(Protocol):
     "forward", "backward" or "update"; for "backward" the inputs are ``(dY, *saved)``.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What tells it from others: "numba", "cuda"."""
 
     def refuses(
         self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
@@ -342,11 +345,6 @@ def host(produce: Callable[[], T]) -> T:
     Eagerly it just runs. A recorder keeps ``produce`` and runs it again at every replay, and
     returns numbers that it can tell from constants (``nnscratch.formulas.live``).
     """
-    observers = _local.observers
-    if not observers:
-        return produce()
-    for observer in observers:
-        produced = observer.on_host(produce)
-        inner = produced
-        produce = lambda inner=inner: inner  # noqa: E731
-    return produced
+    for observer in _local.observers:
+        produce = partial(observer.on_host, produce)
+    return produce()

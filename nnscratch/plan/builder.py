@@ -64,9 +64,11 @@ class Builder:
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add one kernel instruction."""
-        if not (self.pieces and isinstance(self.pieces[-1], Piece)):
-            self.pieces.append(Piece(self._ranges))
-        self.pieces[-1].add(kernel, a, s, flags)
+        piece = self.pieces[-1] if self.pieces else None
+        if not isinstance(piece, Piece):
+            piece = Piece(self._ranges)
+            self.pieces.append(piece)
+        piece.add(kernel, a, s, flags)
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Add a Python function, which runs between the instructions before and behind it."""

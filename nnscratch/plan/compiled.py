@@ -18,7 +18,7 @@ from nnscratch.plan.recorder import Recorder
 from nnscratch.tape import is_grad_enabled
 from nnscratch.tensor import Tensor
 
-# A step that needs more plans than this changes all the time, and recording costs more than it saves.
+# A step that needs more plans than this changes all the time: recording costs more than it saves.
 MOST_PLANS = 16
 
 
@@ -50,7 +50,7 @@ class Compiled:
         if self._eager or registry.observers():
             return self.function(*args, **kwargs)
         arrays: list[Any] = []
-        key = [is_grad_enabled()]
+        key: list[Any] = [is_grad_enabled()]
         for item in args:
             key.append(_key(item, arrays))
         for name in kwargs:
@@ -103,9 +103,7 @@ class Compiled:
         return without_graph(result)
 
 
-def compile(
-    function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise"
-) -> Any:
+def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise") -> Any:
     """Return a step that is recorded on its first call and replayed on all later ones.
 
     The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,

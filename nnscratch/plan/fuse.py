@@ -39,10 +39,13 @@ def fuse(steps: list[Step], kept: set[Value]) -> list[Step]:
             if all(_activates(steps[i], "backward") for i in others):
                 joined[index] = _forward(before, step)
                 gone.add(made[between])
-        elif _is(step, f.LINEAR, "backward") and _activates(before, "backward"):
-            if readers[between] == [index]:
-                joined[index] = _backward(before, step)
-                gone.add(made[between])
+        elif (
+            _is(step, f.LINEAR, "backward")
+            and _activates(before, "backward")
+            and readers[between] == [index]
+        ):
+            joined[index] = _backward(before, step)
+            gone.add(made[between])
     return [step for index, step in enumerate(joined) if index not in gone]
 
 

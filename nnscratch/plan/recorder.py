@@ -157,7 +157,7 @@ class Recorder(Observer):
         outputs = tuple(self._result(item, call) for item in call.outputs)
         saved = call.saved
         if isinstance(saved, tuple) and call.direction != "update":
-            saved = type(saved)(*(self._result(item, call) for item in saved))  # type: ignore[call-arg]
+            saved = type(saved)(*(self._result(item, call) for item in saved))
         self.recording.steps.append(
             Step(
                 call.formula, call.direction, inputs, dict(call.options), outputs, saved, call.needs

@@ -95,7 +95,7 @@ class Piece:
             (program.a(index) if integer else program.s(index), place, event, key)
             for integer, index, place, event, key in self._live
         ]
-        return program.run  # type: ignore[no-any-return]
+        return program.run
 
     def __len__(self) -> int:
         return len(self._table.instructions)

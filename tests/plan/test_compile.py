@@ -1,6 +1,7 @@
 """What recorded steps get wrong elsewhere, each tried here: a plan must do what eager code does."""
 
 import gc
+import itertools
 import threading
 import warnings
 
@@ -17,7 +18,7 @@ from nnscratch.kernels.cpu import CpuKernel
 def network(seed=0, sizes=(4, 8, 3), activation=nn.ReLU, dropout=0.0):
     nnscratch.manual_seed(seed)
     layers = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), activation()]
         if dropout:
             layers.append(nn.Dropout(dropout))
@@ -105,7 +106,9 @@ def test_equals_eager_bit_for_bit_with_every_optimizer(kernels, name):
     [nn.ReLU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.SELU],
 )
 def test_equals_eager_with_every_activation(kernels, activation):
-    make = lambda: network(activation=activation)
+    def make():
+        return network(activation=activation)
+
     same(train(False, make=make), train(True, make=make))
 
 
