@@ -45,11 +45,14 @@ def live(value: Any, event: int) -> Any:
     return value
 
 
+def is_live(value: Any) -> bool:
+    """Say whether a value may change from step to step: a number may, a choice may not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _mark(value: Any, event: int, key: Any) -> Any:
-    if isinstance(value, bool):
+    if not is_live(value):
         return value
     if isinstance(value, int):
         return LiveInt(value, event, key)
-    if isinstance(value, float):
-        return LiveFloat(value, event, key)
-    return value
+    return LiveFloat(value, event, key)

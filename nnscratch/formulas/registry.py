@@ -220,7 +220,7 @@ def _choose(
 def chosen(
     formula: Formula, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
 ) -> Implementation | None:
-    """Return the implementation that a call with these arrays would take, None for the reference."""
+    """Return the implementation that such a call would take, None for the reference."""
     return _choose(formula, direction, inputs, options)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import PlanError
-from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.formulas.live import is_live
 from nnscratch.kernels.cpu.table import address
 from nnscratch.nn.module import Module, structure
 from nnscratch.plan.builder import Builder
@@ -65,7 +65,9 @@ class Plan:
 
     def __init__(self, draft: Draft) -> None:
         """Build the plan of a recording."""
-        self._events = draft.recording.events
+        self._events = [
+            (event.produce, _constants(event.produced)) for event in draft.recording.events
+        ]
         self._template = draft.template
         self._gradients = draft.gradients
         self._guards, self._modules = draft.tensors, draft.modules
@@ -101,18 +103,16 @@ class Plan:
 
     def replay(self, arrays: list[Any]) -> Any:
         """Run the step on new arguments and return what it returns."""
-        events = self._events
-        if events:
-            produced = self._builder.produced
-            for index, event in enumerate(events):
-                value = event.produce()
-                if not _same_constants(value, event.produced):
+        produced = self._builder.produced
+        for index, (produce, constants) in enumerate(self._events):
+            value = produced[index] = produce()
+            for key, constant in constants:
+                if value[key] != constant:
                     raise PlanError(
-                        "an option that a plan keeps as a constant was changed between two steps: "
-                        f"{event.produced!r} became {value!r}. Compile the step again"
+                        f"an option that a plan keeps as a constant ({key}) was changed between "
+                        f"two steps from {constant!r} to {value[key]!r}. Compile the step again"
                     )
-                produced[index] = value
-        self._program.run(self._place_arguments(arrays), self._builder.produced)
+        self._program.run(self._place_arguments(arrays), produced)
         for tensor in self._cleared:
             tensor.grad = None
         for tensor, value in self._gradients:
@@ -180,18 +180,13 @@ def _module_state(module: Module) -> tuple[Any, ...]:
     )
 
 
-def _same_constants(new: Any, old: Any) -> bool:
-    if isinstance(old, dict):
-        return isinstance(new, dict) and all(
-            _live_number(old[key]) or new.get(key) == old[key] for key in old
-        )
-    if isinstance(old, tuple):
-        return all(_live_number(a) or a == b for a, b in zip(old, new, strict=True))
-    return True
-
-
-def _live_number(value: Any) -> bool:
-    return isinstance(value, (int, float, LiveFloat, LiveInt)) and not isinstance(value, bool)
+def _constants(produced: Any) -> list[tuple[Any, Any]]:
+    """Return the entries of what a host event produced that are no live numbers."""
+    if isinstance(produced, dict):
+        entries = list(produced.items())
+    else:
+        entries = list(enumerate(produced)) if isinstance(produced, tuple) else []
+    return [(key, value) for key, value in entries if not is_live(value)]
 
 
 def _final_gradients(recorder: Recorder) -> list[tuple[Tensor, Value | None]]:
