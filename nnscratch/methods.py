@@ -116,7 +116,7 @@ class TensorMethods(TensorBase):
 
     def div(self, other: Any) -> Tensor:
         """Return self / other; integers become floats first."""
-        return self._as_float()._binary(f.DIVIDE, other)
+        return self._binary(f.DIVIDE, other)
 
     def pow(self, exponent: Any) -> Tensor:
         """Return each element to a power."""

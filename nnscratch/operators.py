@@ -51,10 +51,10 @@ class TensorOperators(TensorBase):
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Tensor:
-        return self._as_float()._binary(f.DIVIDE, other)
+        return self._binary(f.DIVIDE, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return self._as_float()._binary(f.DIVIDE, other, reverse=True)
+        return self._binary(f.DIVIDE, other, reverse=True)
 
     def __pow__(self, other: Any) -> Tensor:
         return self._binary(f.POWER, other)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch import formulas as f
 from nnscratch.array import (
     asarray,
     default_dtype,
@@ -96,6 +97,8 @@ class Tensor(
         if isinstance(other, np.generic):
             other = other.item()
         left, right = alike(self, other)
+        if formula is f.DIVIDE and not is_floating(left.array):
+            left, right = left.to(default_dtype()), alike(left.to(default_dtype()), right)[1]
         return apply(formula, right, left) if reverse else apply(formula, left, right)
 
 
@@ -138,6 +141,8 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
 
 
 def _record(result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: Any) -> None:
+    if not is_floating(result.array):
+        return
     edges: list[Any] = []
     forms: list[Any] = []
     differentiable = formula.differentiable

@@ -23,7 +23,7 @@ GROWTH = 2.0
 NUMERIC = {"complex": 1e-12, "five-point": 1e-9}
 
 # rtol, atol as in torch.testing.assert_close.
-PARITY = {"float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
+PARITY = {"float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}
 
 
 def allowed(truth: Any, dtype: str, terms: int = 1, magnitude: float = 1.0) -> Any:

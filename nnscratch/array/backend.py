@@ -52,15 +52,21 @@ def array_namespace(*arrays: Any) -> Any:
 
 
 def _lookup(array: Any) -> Any:
-    try:
-        namespace = array_api_compat.array_namespace(array)
-    except TypeError:
+    if not _supported(array):
         raise DTypeError(
             f"expected a NumPy or CuPy array, got {type(array).__name__}; "
             "convert it with nnscratch.tensor(...) or numpy.asarray(...)"
-        ) from None
+        )
+    namespace = array_api_compat.array_namespace(array)
     _NAMESPACES[type(array)] = namespace
     return namespace
+
+
+def _supported(value: Any) -> bool:
+    """Say whether a value is an array of NumPy, CuPy or array_api_strict, and of nothing else."""
+    if array_api_compat.is_numpy_array(value) or array_api_compat.is_cupy_array(value):
+        return True
+    return type(value).__module__.partition(".")[0] == "array_api_strict"
 
 
 def _library(namespace: Any) -> str:
@@ -73,7 +79,7 @@ def is_array(value: Any) -> bool:
     >>> is_array(np.ones(2)), is_array([1.0, 2.0])
     (True, False)
     """
-    return type(value) in _NAMESPACES or bool(array_api_compat.is_array_api_obj(value))
+    return type(value) in _NAMESPACES or _supported(value)
 
 
 def asarray(value: Any) -> Any:
@@ -86,7 +92,10 @@ def asarray(value: Any) -> Any:
     """
     if is_array(value) and not isinstance(value, np.generic):
         return value
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DTypeError(f"nested lists must have rows of one length: {error}") from None
     if array.dtype.kind not in "biufc":
         raise DTypeError(
             f"expected numbers, got {type(value).__name__} that NumPy reads as dtype "
