@@ -145,7 +145,8 @@ def nll_backward(dY: Any, saved: NllSaved, needs: tuple[bool, ...]) -> tuple[Any
     T, weights, total, classes = saved
     xp = array_namespace(dY)
     axis = 0 if T.ndim == 0 else 1
-    scale = -(dY if total is None else dY / total) * weights
+    # A sample that weighs nothing has no gradient, even if nothing else weighs anything.
+    scale = xp.where(weights == 0, 0.0, -(dY if total is None else dY / total) * weights)
     hot = _hot(xp, T, classes, axis)
     return xp.where(hot, xp.expand_dims(scale, axis=axis), 0.0), None, None
 

@@ -22,9 +22,10 @@ from nnscratch.formulas.cases import Case
 
 LAYOUTS = ("C", "F", "sliced", "negative stride")
 # The backward of these may leave a gradient in the shape of the output: the tape un-broadcasts.
-BROADCASTING = frozenset(
-    "add subtract multiply divide power where maximum minimum matmul broadcast_to".split()
-)
+BROADCASTING = {
+    *("add", "subtract", "multiply", "divide", "power", "where", "maximum", "minimum"),
+    *("matmul", "broadcast_to"),
+}
 
 
 @dataclass(frozen=True)

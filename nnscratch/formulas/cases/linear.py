@@ -79,6 +79,7 @@ def _matmul() -> list[Case]:
         "vector, matrix": ((7,), (7, 3)),
         "matrix, vector": ((5, 7), (7,)),
         "matrices": ((5, 7), (7, 3)),
+        "square": ((7, 7), (7, 7)),
         "a row": ((1, 33), (33, 31)),
         "one term": ((31, 1), (1, 33)),
         "many terms": ((3, 1025), (1025, 2)),

@@ -1,0 +1,324 @@
+"""What formulas refuse, and what they say: expected, got, where, and the mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from formulas.contract import STRICT, STRICT_DEVICE, place
+
+from nnscratch.errors import (
+    ConfigurationError,
+    DataError,
+    DeviceError,
+    DTypeError,
+    NNScratchError,
+    ShapeError,
+)
+from nnscratch.formulas import FORMULAS, registry
+
+F32, I64 = np.float32, np.int64
+
+
+def x(*shape: int, dtype: Any = F32) -> Any:
+    return np.ones(shape, dtype)
+
+
+ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] = {
+    "(N, 1) against (N,)": (
+        "mse",
+        (x(4, 1), x(4)),
+        {},
+        ShapeError,
+        r"mse: expected a target of shape \(4, 1\) like the input, got \(4,\); they would "
+        r"broadcast by accident; reshape the target: target.reshape\(4, 1\)",
+    ),
+    "(N,) against (N, 1)": ("l1", (x(4), x(4, 1)), {}, ShapeError, r"target.reshape\(4,\)"),
+    "(N, 2) against (N,)": ("huber", (x(4, 2), x(4)), {}, ShapeError, r"the shape \(4, 2\)"),
+    "smooth_l1 shapes": ("smooth_l1", (x(4), x(1)), {}, ShapeError, "expected a target"),
+    "kl_div shapes": ("kl_div", (x(4, 2), x(2, 4)), {}, ShapeError, "reshape the target"),
+    "bce shapes": ("bce", (x(4, 1), x(4)), {}, ShapeError, "reshape the target"),
+    "bce_with_logits shapes": ("bce_with_logits", (x(4, 1), x(4)), {}, ShapeError, "reshape"),
+    "a bce weight of another shape": ("bce", (x(4), x(4), x(3)), {}, ShapeError, "weight"),
+    "a bce weight that is larger": ("bce", (x(4), x(4), x(2, 4)), {}, ShapeError, "weight"),
+    "hinge shapes": ("hinge_embedding", (x(4), x(4, 1)), {}, ShapeError, "expected a target"),
+    "cosine shapes": ("cosine_embedding", (x(4, 2), x(4, 2), x(4, 1)), {}, ShapeError, "got"),
+    "integers as targets of mse": (
+        "mse",
+        (x(4), x(4, dtype=I64)),
+        {},
+        DTypeError,
+        r"mse: expected floating-point numbers for the target, got int64; .*\.float\(\)",
+    ),
+    "two dtypes": (
+        "mse",
+        (x(4), x(4, dtype=np.float64)),
+        {},
+        DTypeError,
+        "the input is float32 but the target is float64",
+    ),
+    "a label that is too large": (
+        "cross_entropy",
+        (x(4, 3), np.array([0, 1, 3, 7])),
+        {},
+        DataError,
+        r"cross_entropy: expected class indices from 0 to 2 \(or -100, ignored\), got 3 at "
+        r"position 2 \(2 such values in all\)",
+    ),
+    "a negative label of an image": (
+        "nll",
+        (x(1, 3, 2, 2), np.array([[[0, 1], [-1, 2]]])),
+        {},
+        DataError,
+        r"nll: .*got -1 at position \(0, 1, 0\)",
+    ),
+    "labels as a column": (
+        "cross_entropy",
+        (x(4, 3), x(4, 1, dtype=I64)),
+        {},
+        ShapeError,
+        r"expected class indices of shape \(4,\).*got \(4, 1\); reshape them: target.reshape\(4,\)",
+    ),
+    "one-hot labels": (
+        "cross_entropy",
+        (x(4, 3), x(4, 3, dtype=I64)),
+        {},
+        ShapeError,
+        r"target.argmax\(1\)",
+    ),
+    "float labels": (
+        "cross_entropy",
+        (x(4, 3), x(4)),
+        {},
+        DTypeError,
+        r"expected integers as class indices, got float32; .*\.long\(\)",
+    ),
+    "class weights of another number": (
+        "cross_entropy",
+        (x(4, 3), x(4, dtype=I64), x(2)),
+        {},
+        ShapeError,
+        "one weight for each of 3 classes",
+    ),
+    "scores without an axis": (
+        "cross_entropy",
+        (x(), x(dtype=I64)),
+        {},
+        ShapeError,
+        "got a number",
+    ),
+    "smoothing above 1": (
+        "cross_entropy",
+        (x(4, 3), x(4, dtype=I64)),
+        {"label_smoothing": 1.5},
+        ConfigurationError,
+        "label_smoothing must be from 0 to 1, got 1.5",
+    ),
+    "an unknown reduction": (
+        "mse",
+        (x(4), x(4)),
+        {"reduction": "average"},
+        ConfigurationError,
+        "mse: reduction is one of mean, sum, none, got 'average'",
+    ),
+    "an unknown reduction of classes": (
+        "cross_entropy_probabilities",
+        (x(4, 3), x(4, 3)),
+        {"reduction": "average"},
+        ConfigurationError,
+        "reduction is one of",
+    ),
+    "probabilities above 1": (
+        "bce",
+        (np.array([0.5, 1.5]), np.ones(2)),
+        {},
+        DataError,
+        r"bce: expected probabilities from 0 to 1 .*got 1\.5 at position 1",
+    ),
+    "a negative beta": (
+        "smooth_l1",
+        (x(2), x(2)),
+        {"beta": -1.0},
+        ConfigurationError,
+        "must not be negative",
+    ),
+    "delta zero": ("huber", (x(2), x(2)), {"delta": 0.0}, ConfigurationError, "must be positive"),
+    "integers in a float layer": (
+        "linear",
+        (x(4, 3, dtype=I64), x(2, 3), x(2)),
+        {},
+        DTypeError,
+        r"linear: expected floating-point numbers for X, got int64; .*\.float\(\)",
+    ),
+    "a transposed input": (
+        "linear",
+        (x(3, 4), x(2, 3)),
+        {},
+        ShapeError,
+        r"expected an input of shape \(\.\.\., 3\).*looks transposed",
+    ),
+    "an image in a linear layer": (
+        "linear",
+        (x(5, 8, 8), x(2, 64)),
+        {},
+        ShapeError,
+        r"flatten the input first",
+    ),
+    "a bias of another size": ("linear", (x(5, 3), x(2, 3), x(3)), {}, ShapeError, "a bias of"),
+    "weights without an axis": ("linear", (x(5, 3), x(3)), {}, ShapeError, "weights of shape"),
+    "integers in an activation": ("sigmoid", (x(3, dtype=I64),), {}, DTypeError, "sigmoid: "),
+    "an unknown approximation": (
+        "gelu",
+        (x(3),),
+        {"approximate": "fast"},
+        ConfigurationError,
+        "'none' or 'tanh'",
+    ),
+    "slopes of another number": ("prelu", (x(2, 3), x(2)), {}, ShapeError, r"\(1,\) or \(3,\)"),
+    "no such axis": (
+        "softmax",
+        (x(2, 3),),
+        {"axis": 2},
+        ShapeError,
+        r"softmax: there is no axis 2 in an array of shape \(2, 3\); expected -2 to 1",
+    ),
+    "an axis twice": ("sum", (x(2, 3),), {"axis": (0, -2)}, ShapeError, "named twice"),
+    "the largest of nothing": ("max", (x(0, 3),), {"axis": 0}, ShapeError, "has no max"),
+    "the index of nothing": ("argmax", (x(0),), {}, ShapeError, "is empty"),
+    "a mean of integers": ("mean", (x(3, dtype=I64),), {}, DTypeError, r"\.float\(\)"),
+    "shapes that do not broadcast": (
+        "add",
+        (x(3, 4), x(3)),
+        {},
+        ShapeError,
+        r"add: shapes \(3, 4\) and \(3,\) do not broadcast: 4 against 3",
+    ),
+    "integers divided": ("divide", (x(3, dtype=I64), x(3)), {}, DTypeError, r"\.float\(\)"),
+    "an integer root of integers": ("power", (x(3, dtype=I64), 0.5), {}, DTypeError, r"\.float"),
+    "a condition of numbers": ("where", (x(3), x(3), x(3)), {}, DTypeError, "bool, got float32"),
+    "inner dimensions": (
+        "matmul",
+        (x(2, 3), x(4, 3)),
+        {},
+        ShapeError,
+        r"inner dimensions differ, \(2, 3\) @ \(4, 3\); the second looks transposed, try B.T",
+    ),
+    "a number in matmul": ("matmul", (x(), x(3)), {}, ShapeError, r"use \*"),
+    "two dtypes in matmul": (
+        "matmul",
+        (x(2, 2), x(2, 2, dtype=np.float64)),
+        {},
+        DTypeError,
+        "A is float32 but B is float64",
+    ),
+    "a shape that does not fit": ("reshape", (x(6),), {"shape": (4, -1)}, ShapeError, "do not fit"),
+    "two holes": ("reshape", (x(6),), {"shape": (-1, -1)}, ShapeError, "do not fit"),
+    "axes left out": ("transpose", (x(2, 3),), {"axes": (0,)}, ShapeError, "leave out"),
+    "not a broadcast": ("broadcast_to", (x(3),), {"shape": (2,)}, ShapeError, "broadcast"),
+    "not a broadcast back": ("sum_to", (x(3),), {"shape": (2,)}, ShapeError, "broadcast"),
+    "nothing to join": ("concatenate", (), {"axis": 0}, ShapeError, "at least one array"),
+    "pieces that do not fit": (
+        "concatenate",
+        (x(2, 3), x(2, 4)),
+        {"axis": 0},
+        ShapeError,
+        "array 1 of shape",
+    ),
+    "stacked shapes": ("stack", (x(2), x(3)), {"axis": 0}, ShapeError, "array 1 has shape"),
+    "an index out of range": (
+        "getitem",
+        (x(3),),
+        {"index": 3},
+        IndexError,
+        r"index 3 is out of range for axis 0 of shape \(3,\)",
+    ),
+    "too many indices": ("getitem", (x(3),), {"index": (0, 0)}, IndexError, "too many"),
+    "an index that is none": ("getitem", (x(3),), {"index": 1.5}, IndexError, r"got 1\.5"),
+    "an array index out of range": (
+        "take",
+        (x(3), np.array([0, 5])),
+        {"axis": 0},
+        DataError,
+        "expected indices from -3 to 2, got 5 at position 1",
+    ),
+    "float indices": ("take", (x(3), x(2)), {"axis": 0}, DTypeError, r"\.long\(\)"),
+    "a class out of range": (
+        "one_hot",
+        (np.array([[0, 4]]),),
+        {"num_classes": 3},
+        DataError,
+        r"classes from 0 to 2, got 4 at position \(0, 1\)",
+    ),
+    "float classes": ("one_hot", (x(2),), {"num_classes": 3}, DTypeError, r"\.long\(\)"),
+    "an unknown activation": (
+        "linear_activation",
+        (x(2, 3), x(4, 3)),
+        {"activation": "softmax"},
+        ConfigurationError,
+        "expected one of relu",
+    ),
+}
+
+
+@pytest.mark.parametrize("label", ERRORS)
+def test_message(label: str) -> None:
+    name, inputs, options, error, message = ERRORS[label]
+    with pytest.raises(error, match=message) as raised:
+        registry.forward(FORMULAS[name], *inputs, **options)
+    assert isinstance(raised.value, (NNScratchError, IndexError))
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["copy_into", "accumulate"])
+def test_a_source_that_does_not_fit(name: str) -> None:
+    with pytest.raises(ShapeError, match=r"does not fit|do not broadcast"):
+        registry.update(FORMULAS[name], x(3), x(2, 3))
+
+
+def test_arrays_of_two_devices_are_refused() -> None:
+    A, B = place(np.ones(3), "float32", STRICT), place(np.ones(3), "float32", STRICT_DEVICE)
+    with pytest.raises(
+        DeviceError, match=r"add: A is on cpu but B is on device1\. .*B\.to\('cpu'\)"
+    ):
+        registry.forward(FORMULAS["add"], A, B)
+
+
+def test_arrays_of_two_libraries_are_refused() -> None:
+    with pytest.raises(DeviceError, match="arrays of two libraries"):
+        registry.forward(FORMULAS["add"], np.ones(3), place(np.ones(3), "float32", STRICT))
+
+
+@pytest.mark.parametrize(
+    "name", ["mse", "l1", "huber", "smooth_l1", "bce", "bce_with_logits", "kl_div"]
+)
+def test_the_mean_over_an_empty_batch_is_nan_and_quiet(name: str) -> None:
+    L, saved = registry.forward(FORMULAS[name], x(0, 3), x(0, 3))
+    assert np.isnan(L)
+    gradients = registry.backward(
+        FORMULAS[name],
+        np.asarray(1.0, F32),
+        saved,
+        (True,) + (False,) * (len(FORMULAS[name].inputs) - 1),
+    )
+    assert gradients[0].shape == (0, 3)
+
+
+def test_cross_entropy_of_an_empty_batch_is_nan_and_quiet() -> None:
+    assert np.isnan(registry.forward(FORMULAS["cross_entropy"], x(0, 3), x(0, dtype=I64))[0])
+
+
+def test_overflow_is_infinite_and_quiet() -> None:
+    big = np.asarray([1e38, -1e38], F32)
+    assert np.isinf(registry.forward(FORMULAS["multiply"], big, big)[0]).all()
+    assert np.isinf(registry.forward(FORMULAS["exp"], big)[0][0])
+    assert np.isinf(registry.forward(FORMULAS["divide"], big, 0.0)[0]).all()
+    assert np.isnan(registry.forward(FORMULAS["log"], big)[0][1])
+
+
+def test_small_label_types_are_taken() -> None:
+    Z = np.random.default_rng(0).standard_normal((4, 3))
+    wanted = registry.forward(FORMULAS["cross_entropy"], Z, np.array([0, 1, 2, 1]))[0]
+    for dtype in (np.int8, np.int16, np.int32, np.uint8):
+        got = registry.forward(FORMULAS["cross_entropy"], Z, np.array([0, 1, 2, 1], dtype))[0]
+        assert got == wanted

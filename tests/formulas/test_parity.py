@@ -1,0 +1,285 @@
+"""Parity with PyTorch: the value and every gradient of every formula, on all of its cases."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from formulas.contract import cotangent, needs_of, place, unbroadcast
+from tolerances import PARITY, allowed
+
+from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas.cases import Case, cases
+from nnscratch.formulas.checks import plain
+
+Tensor = torch.Tensor
+
+
+def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a reduction over dimensions with the names of the array API."""
+
+    def compute(x: Tensor, *, axis: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        dim = tuple(range(x.ndim)) if axis is None else axis
+        return function(x, dim=dim, keepdim=keepdims, **more) if x.ndim else function(x, **more)
+
+    return compute
+
+
+def _extreme(name: str) -> Callable[..., Tensor]:
+    def compute(x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Tensor:
+        if axis is None:
+            y = getattr(x, name)()
+            return y.reshape((1,) * x.ndim) if keepdims else y
+        if isinstance(axis, tuple):
+            return getattr(torch, f"a{name}")(x, dim=axis, keepdim=keepdims)
+        return getattr(torch, name)(x, dim=axis, keepdim=keepdims).values
+
+    return compute
+
+
+def _getitem(x: Tensor, *, index: Any) -> Tensor:
+    entries = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(one, slice) and (one.step or 1) < 0 for one in entries):
+        # PyTorch has no negative steps: pick the same entries by their numbers.
+        places = np.arange(x.numel()).reshape(x.shape)[index]
+        return x.reshape(-1)[torch.from_numpy(np.ascontiguousarray(places))]
+    return x[index]
+
+
+def _clip(x: Tensor, *, min: Any = None, max: Any = None) -> Tensor:
+    return x.clone() if min is None and max is None else torch.clamp(x, min, max)
+
+
+def _ordered(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def compute(a: Any, b: Any) -> Tensor:
+        like = a if isinstance(a, Tensor) else b
+        both = (one if isinstance(one, Tensor) else like.new_tensor(float(one)) for one in (a, b))
+        return function(*both)
+
+    return compute
+
+
+def _axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda *x, axis, **more: function(x[0], dim=axis, **more)
+
+
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "selu": F.selu,
+    "hardtanh": F.hardtanh,
+    "gelu": F.gelu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "silu": F.silu,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+}
+_OPTIONS = {
+    "leaky_relu": ("negative_slope",),
+    "elu": ("alpha",),
+    "hardtanh": ("min_val", "max_val"),
+    "softplus": ("beta", "threshold"),
+}
+
+
+def _linear_activation(
+    x: Tensor, w: Tensor, b: Any, *, activation: str, alpha: Any = None, beta: Any = None
+) -> Tensor:
+    names = _OPTIONS.get(activation, ())
+    options = {
+        name: value for name, value in zip(names, (alpha, beta), strict=False) if value is not None
+    }
+    if activation == "gelu_tanh":
+        activation, options = "gelu", {"approximate": "tanh"}
+    return ACTIVATIONS[activation](F.linear(x, w, b), **options)
+
+
+TORCH: dict[str, Callable[..., Any]] = {
+    **ACTIVATIONS,
+    "prelu": F.prelu,
+    "softmax": _axis(F.softmax),
+    "log_softmax": _axis(F.log_softmax),
+    "logsumexp": lambda x, *, axis, keepdims=False: torch.logsumexp(x, axis, keepdims),
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "power": torch.pow,
+    "where": torch.where,
+    "maximum": _ordered(torch.maximum),
+    "minimum": _ordered(torch.minimum),
+    "negative": torch.neg,
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "abs": torch.abs,
+    "clip": _clip,
+    "cast": lambda x, *, dtype: x.to(getattr(torch, dtype)),
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "sum": _reduced(torch.sum),
+    "mean": _reduced(torch.mean),
+    "var": _reduced(torch.var),
+    "max": _extreme("max"),
+    "min": _extreme("min"),
+    "argmax": lambda x, *, axis=None, keepdims=False: torch.argmax(x, axis, keepdims),
+    "argmin": lambda x, *, axis=None, keepdims=False: torch.argmin(x, axis, keepdims),
+    "sum_to": lambda x, *, shape: x.sum_to_size(shape),
+    "reshape": lambda x, *, shape: x.reshape(shape),
+    "transpose": lambda x, *, axes: x.permute(axes),
+    "broadcast_to": lambda x, *, shape: x.broadcast_to(shape),
+    "getitem": _getitem,
+    "take": lambda x, i, *, axis: x[(slice(None),) * (axis % x.ndim) + (i,)],
+    "concatenate": lambda *x, axis: torch.cat(x, axis),
+    "stack": lambda *x, axis: torch.stack(x, axis),
+    "one_hot": lambda i, *, num_classes, dtype="int64": F.one_hot(i, num_classes).to(
+        getattr(torch, dtype)
+    ),
+    "matmul": torch.matmul,
+    "linear": F.linear,
+    "linear_activation": _linear_activation,
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "smooth_l1": F.smooth_l1_loss,
+    "huber": F.huber_loss,
+    "kl_div": F.kl_div,
+    "hinge_embedding": F.hinge_embedding_loss,
+    "cosine_embedding": F.cosine_embedding_loss,
+    "bce": F.binary_cross_entropy,
+    "bce_with_logits": lambda x, t, w, pos_weight, **more: F.binary_cross_entropy_with_logits(
+        x, t, w, pos_weight=pos_weight, **more
+    ),
+    "nll": F.nll_loss,
+    "cross_entropy": F.cross_entropy,
+    "cross_entropy_probabilities": F.cross_entropy,
+    "squared_norm": lambda g: (g * g).sum(),
+    "copy_into": lambda target, source: target.copy_(source),
+    "fill": lambda target, *, value: target.fill_(value),
+    "accumulate": lambda target, source: target.add_(source),
+}
+# Compared in test_optimizers.py and test_random.py.
+ELSEWHERE = {
+    *("sgd", "adam", "rmsprop", "adagrad", "adadelta", "nadam", "clip_by_value", "scale_by_norm"),
+    *("dropout", "random_uniform", "random_normal"),
+}
+
+# Where nnscratch differs on purpose: the inputs whose gradients are not compared, and why.
+NAN = "a NaN has the gradient NaN, where PyTorch's branch happens to give dY or 0"
+DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
+    ("elu", "NaN"): ((0,), NAN),
+    ("selu", "NaN"): ((0,), NAN),
+    ("abs", "NaN"): ((0,), NAN),
+    ("l1", "NaN"): ((0, 1), NAN),
+    ("l1", "NaN in the mean"): ((0, 1), NAN),
+    ("linear_activation", "elu, NaN"): ((0, 1, 2), NAN),
+    ("linear_activation", "selu, NaN"): ((0, 1, 2), NAN),
+    ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
+    ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),
+    ("bce", "exact"): ((1,), "the logarithms are clamped in the derivative as in the loss"),
+}
+# Where PyTorch refuses what nnscratch computes.
+REFUSED = {("bce", "NaN"): "between 0 and 1"}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:var.*degrees of freedom"),
+    pytest.mark.filterwarnings("ignore:reduction. 'mean' divides"),
+]
+
+
+def _inputs(case: Case, dtype: str, needs: tuple[bool, ...]) -> list[Any]:
+    made: list[Any] = []
+    for value, need in zip(case.build(), needs, strict=True):
+        placed = place(value, dtype)
+        if isinstance(placed, np.ndarray):
+            tensor = torch.from_numpy(placed.copy())
+            made.append(tensor.requires_grad_() if need else tensor)
+        else:
+            made.append(plain(placed))
+    return made
+
+
+def _close(got: Any, wanted: Tensor, dtype: str, case: Case, what: str) -> None:
+    truth = wanted.detach().numpy()
+    got = np.asarray(got)
+    assert got.shape == truth.shape, f"{what}: shape {got.shape}, PyTorch has {truth.shape}"
+    assert got.dtype == truth.dtype, f"{what}: {got.dtype}, PyTorch has {truth.dtype}"
+    if truth.dtype.kind != "f":
+        assert np.array_equal(got, truth), what
+        return
+    rtol, atol = PARITY[dtype]
+    limit = atol + rtol * np.abs(np.nan_to_num(truth))
+    if dtype == "float32":
+        limit = np.maximum(limit, 2 * allowed(truth, dtype, case.terms, case.magnitude))
+    with np.errstate(all="ignore"):
+        good = (np.abs(got - truth) <= limit) | (got == truth) | (np.isnan(got) & np.isnan(truth))
+    assert good.all(), f"{what}: {got[~good][:3]}, PyTorch has {truth[~good][:3]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        pytest.param(name, case, id=f"{name}-{case.name}")
+        for name in TORCH
+        for case in cases(name)
+        if (name, case.name) not in REFUSED
+    ],
+)
+def test_formula(name: str, case: Case) -> None:
+    formula = FORMULAS[name]
+    values = case.build()
+    needs = needs_of(formula, values)
+    options = {key: plain(value) for key, value in case.options.items()}
+    for dtype in ("float64", "float32"):
+        tensors = _inputs(case, dtype, needs)
+        wanted = TORCH[name](*tensors, **options)
+        inputs = tuple(place(value, dtype) for value in values)
+        if formula.updates:
+            registry.update(formula, *inputs, **case.options)
+            _close(inputs[0], wanted, dtype, case, "the updated array")
+            continue
+        with registry.use_kernels("off"):
+            Y, saved = registry.forward(formula, *inputs, **case.options)
+        _close(Y, wanted, dtype, case, "the output")
+        if not wanted.requires_grad:
+            continue
+        dY = np.asarray(cotangent(Y.shape), dtype=Y.dtype)
+        asked = [one for one, need in zip(tensors, needs, strict=True) if need]
+        theirs = iter(torch.autograd.grad(wanted, asked, torch.from_numpy(dY)))
+        with registry.use_kernels("off"):
+            ours = registry.backward(formula, dY, saved, needs)
+        for index, gradient in enumerate(ours):
+            if gradient is None:
+                continue
+            theirs_here = next(theirs)
+            if index not in DIFFERENT.get((name, case.name), ((), ""))[0]:
+                what = f"the gradient of input {index}"
+                gradient = unbroadcast(formula, gradient, inputs[index], what)
+                _close(gradient, theirs_here, dtype, case, what)
+
+
+def test_every_formula_is_compared() -> None:
+    assert set(TORCH) | ELSEWHERE == set(FORMULAS)
+    assert not set(TORCH) & ELSEWHERE
+
+
+@pytest.mark.parametrize(("name", "label"), REFUSED)
+def test_pytorch_still_refuses(name: str, label: str) -> None:
+    case = next(case for case in cases(name) if case.name == label)
+    with pytest.raises(RuntimeError, match=REFUSED[name, label]):
+        TORCH[name](*_inputs(case, "float64", (False,) * len(case.inputs)), **case.options)
+
+
+def test_every_difference_is_one() -> None:
+    for name, label in DIFFERENT:
+        assert label in {case.name for case in cases(name)}, (name, label)
