@@ -4,6 +4,9 @@ Whoever knows PyTorch can use it at once: the names and semantics are PyTorch's.
 every derivative is written by hand in ``nnscratch.formulas``, beside its equation.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 import numpy as _np
 
 from nnscratch import creation as _creation
@@ -17,6 +20,11 @@ from nnscratch.kernels import register as _register_kernels
 from nnscratch.plan import compile
 from nnscratch.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from nnscratch.tensor import Tensor, as_tensor
+
+if _TYPE_CHECKING:
+    from nnscratch.inspect.explaining import explain
+    from nnscratch.inspect.summarising import summary
+    from nnscratch.verify.gradients import GradcheckError, assert_gradients, gradcheck
 
 _register_kernels()
 
@@ -56,3 +64,22 @@ __all__ = [
 ]
 __all__ += _creation.__all__
 __all__ += _functions.__all__
+
+
+# What checks and explains loads where it is first used.
+_LATER = {
+    "GradcheckError": "verify",
+    "assert_gradients": "verify",
+    "explain": "inspect",
+    "gradcheck": "verify",
+    "summary": "inspect",
+}
+__all__ += list(_LATER)
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'nnscratch' has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(f"nnscratch.{_LATER[name]}").load(name)

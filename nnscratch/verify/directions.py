@@ -1,0 +1,109 @@
+r"""Large tensors: slopes along random signed directions, then bisection down to the element.
+
+If one element of a gradient is wrong by δ, the slope along a direction $v$ with $v_i = \pm s_i$ is
+wrong by $\delta s_i$ whatever the signs are. Directions that are not signed, or a tolerance that
+grows with the number of elements, let such a fault pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnscratch.verify.differences import Direction, step_scales
+from nnscratch.verify.problem import Array
+from nnscratch.verify.report import TensorReport, Verdict
+
+if TYPE_CHECKING:
+    from nnscratch.verify.checker import Checker
+
+PROBES = 4
+LEAF = 6
+FAULTS = 4
+
+
+def probe(checker: Checker, report: TensorReport, slot: int, promised: Array, slack: Array) -> None:
+    """Check a tensor along random directions; follow a disagreement down to its elements."""
+    size = promised.size
+    scales = step_scales(checker.numeric.x[slot]) * _away_from_kinks(checker, slot)
+    report.probes = PROBES
+    last = checker.numeric.evaluations + checker.settings.budget
+    unsure = False
+    for _ in range(PROBES):
+        signs = checker.rng.choice([-1.0, 1.0], size)
+        whole = Direction(slot, np.arange(size), scales * signs)
+        verdict = _disagrees(checker, whole, promised, slack)
+        if verdict is Verdict.RIGHT:
+            continue
+        _search(checker, report, whole, promised, slack, last)
+        if any(e.verdict is Verdict.WRONG for e in report.elements):
+            report.verdict = Verdict.WRONG
+            return
+        unsure = True
+    if unsure and report.verdict is Verdict.RIGHT:
+        report.verdict = Verdict.CANNOT_TELL
+
+
+def _away_from_kinks(checker: Checker, slot: int) -> Array:
+    """Return 0 for elements so near a declared kink that a step would cross it, else 1."""
+    x = checker.numeric.x[slot].reshape(-1)
+    keep = np.ones(x.shape)
+    reach = 4 * checker.numeric.first_step("five-point") * step_scales(x)
+    for kink in checker.problem.kinks:
+        keep[np.abs(x - kink) <= reach] = 0.0
+    return keep
+
+
+def _disagrees(checker: Checker, direction: Direction, promised: Array, slack: Array) -> Verdict:
+    """Compare the slope along a direction with the one that the gradient promises."""
+    expected = direction.dot(promised)
+    parts = direction.weights * slack[direction.flat]
+    # Rounding errors of the elements are independent of the random signs.
+    loose = 2 * float(np.sqrt(np.sum(parts**2))) + checker._eps(direction.slot) * abs(expected)
+    typical = float(
+        np.sqrt(np.sum((direction.weights * promised.reshape(-1)[direction.flat]) ** 2))
+    )
+    enough = checker._resolution(direction.slot)
+    slope = checker._slope(direction, expected, loose, enough * 0.1)
+    if not np.isfinite(slope.error) or not np.isfinite(expected):
+        return Verdict.CANNOT_TELL
+    if abs(slope.value - expected) > 5.0 * slope.error + loose:
+        return Verdict.WRONG
+    # One wrong element is to be seen among all the others.
+    one = typical / np.sqrt(max(direction.flat.size, 1))
+    if 5.0 * slope.error + loose > max(one, enough * typical):
+        return Verdict.CANNOT_TELL
+    return Verdict.RIGHT
+
+
+def _search(
+    checker: Checker,
+    report: TensorReport,
+    whole: Direction,
+    promised: Array,
+    slack: Array,
+    last: int,
+) -> None:
+    """Bisect: halves that disagree are halved again, until a few elements are left."""
+    waiting = [whole]
+    found = 0
+    while waiting and found < FAULTS and checker.numeric.evaluations < last:
+        block = waiting.pop()
+        if block.flat.size <= LEAF:
+            before = len([e for e in report.elements if e.verdict is Verdict.WRONG])
+            checker._elements(report, block.slot, block.flat.tolist(), promised, slack)
+            if len([e for e in report.elements if e.verdict is Verdict.WRONG]) > before:
+                found += 1
+                if report.block is None:
+                    report.block = (int(block.flat[0]), int(block.flat[-1]))
+            continue
+        middle = block.flat.size // 2
+        halves = [block.part(np.arange(middle)), block.part(np.arange(middle, block.flat.size))]
+        verdicts = [_disagrees(checker, half, promised, slack) for half in halves]
+        for half, verdict in zip(halves, verdicts, strict=True):
+            if verdict is Verdict.CANNOT_TELL:
+                waiting.insert(0, half)
+        for half, verdict in zip(reversed(halves), reversed(verdicts), strict=True):
+            if verdict is Verdict.WRONG:
+                waiting.append(half)

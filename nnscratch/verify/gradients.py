@@ -1,0 +1,220 @@
+"""``gradcheck``: are these gradients right? For formulas, pairs, functions, modules, models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnscratch.errors import ConfigurationError, NNScratchError
+from nnscratch.formulas import Formula
+from nnscratch.formulas.formula import FORMULAS
+from nnscratch.nn.module import Module
+from nnscratch.tensor import Tensor
+from nnscratch.verify.checker import Checker, Settings
+from nnscratch.verify.differences import METHODS
+from nnscratch.verify.hygiene import linearity_findings, needs_findings
+from nnscratch.verify.pairs import FormulaProblem, PairProblem
+from nnscratch.verify.problem import Finding, Problem
+from nnscratch.verify.report import Report, Verdict, combined
+from nnscratch.verify.tensors import TensorProblem, module_problem
+
+
+class GradcheckError(NNScratchError, AssertionError):
+    """A gradient that is not right; ``report`` has the details."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.text())
+        self.report = report
+
+
+def gradcheck(
+    target: Any,
+    inputs: Any,
+    *,
+    loss: Any = None,
+    options: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Tensor] | None = None,
+    modes: Sequence[str] = ("train", "eval"),
+    check: Sequence[str] | None = None,
+    method: str = "auto",
+    limit: int = 256,
+    resolution: float | None = None,
+    seed: int = 0,
+) -> Report:
+    """Compare hand-written gradients with numeric ones, and say right, wrong or cannot tell.
+
+    The numeric side always runs in float64 on the CPU, whatever the dtype and device of the inputs.
+
+    Args:
+        target: a formula or its name; a pair ``(forward, backward)`` of functions of arrays; a
+            function of tensors; a module; ``(model, loss)``; or, with PyTorch installed, a
+            ``torch.autograd.Function``, a module or function of PyTorch tensors.
+        inputs: a list or tuple of them, or a single array. For a model with its loss the last one
+            is the target.
+        loss: a loss for a model: what is checked is then ``loss(model(*inputs[:-1]), inputs[-1])``.
+        options: keyword arguments for the target.
+        parameters: for a function of tensors: tensors that it reaches by itself, by name.
+        modes: for a module: "train", "eval" or both.
+        check: names of the inputs and parameters to check; all with floats if not given.
+        method: "auto" (complex step for analytic formulas, else five-point differences),
+            "complex", "five-point" or "central".
+        limit: tensors with more elements are checked along random directions, and by bisection
+            where these disagree.
+        resolution: the share of a gradient's size that an error must reach to be seen; where less
+            can be measured, the answer is "cannot tell". By default 1e-4 for float64 and 1e-2 for
+            float32.
+        seed: of the cotangents and the random directions.
+
+    Returns:
+        A report that is true if the gradients are right.
+
+    Raises:
+        ConfigurationError: if the target is none of these, or the method is unknown.
+
+    >>> import numpy as np
+    >>> report = gradcheck("tanh", [np.linspace(-1, 1, 5)])
+    >>> print(report.verdict)
+    right
+    >>> def double(x):
+    ...     return 2 * x, ()
+    >>> def wrong(dy, saved):
+    ...     return -2 * dy
+    >>> gradcheck((double, wrong), [np.ones(3)]).tensors[0].fault
+    'sign: the gradient is the right one with the wrong sign'
+    """
+    if method not in METHODS:
+        raise ConfigurationError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    settings = Settings(method, limit, resolution, seed)
+    started = time.perf_counter()
+    problems = _problems(
+        target, _listed(inputs), loss, dict(options or {}), parameters, modes, check
+    )
+    report = Report(problems[0].name, Verdict.RIGHT, [], [], remark=problems[0].remark)
+    verdicts = []
+    before = None
+    for problem in problems:
+        if not any(slot.checked for slot in problem.slots):
+            names = ", ".join(slot.name for slot in problem.slots)
+            raise ConfigurationError(
+                f"{problem.name}: nothing to check; a gradient needs an input of floats, by its "
+                f"name if check= is given, and there are {names or 'no inputs'}"
+            )
+        checker = Checker(problem, settings)
+        values = (checker.numeric.centre, checker.cotangents)
+        if before is not None and _equal(before[0], values[0]):
+            continue  # eval mode computes the same as train mode
+        before = values
+        verdicts.append(_checked(checker, report))
+        report.evaluations += checker.numeric.evaluations
+    report.verdict = combined(verdicts)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _checked(checker: Checker, report: Report) -> Verdict:
+    problem = checker.problem
+    try:
+        verdict = checker.check()
+    finally:
+        report.tensors += checker.tensors
+    if hasattr(checker, "run") and verdict is not Verdict.CANNOT_TELL:
+        extra = [
+            *linearity_findings(problem, checker.run, checker.cotangents),
+            *needs_findings(problem, checker.run, checker.cotangents),
+        ]
+        checker.findings += extra
+        if any(f.severity == "fault" for f in extra):
+            verdict = Verdict.WRONG
+    seen = {(f.kind, f.where, f.text) for f in report.findings}
+    report.findings += [f for f in checker.findings if (f.kind, f.where, f.text) not in seen]
+    return verdict
+
+
+def assert_gradients(target: Any, inputs: Any, **settings: Any) -> Report:
+    """Raise unless ``gradcheck`` says that the gradients are right; for tests.
+
+    Raises:
+        GradcheckError: with the report as its text. It is an AssertionError.
+
+    >>> import numpy as np
+    >>> assert_gradients("exp", [np.zeros(2)]).verdict.value
+    'right'
+    """
+    report = gradcheck(target, inputs, **settings)
+    if not report:
+        raise GradcheckError(report)
+    return report
+
+
+def _listed(inputs: Any) -> list[Any]:
+    if isinstance(inputs, (tuple, list)):
+        return list(inputs)
+    return [inputs]
+
+
+def _equal(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    return len(a) == len(b) and all(
+        x.shape == y.shape and np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def _problems(
+    target: Any,
+    inputs: list[Any],
+    loss: Any,
+    options: dict[str, Any],
+    parameters: Mapping[str, Tensor] | None,
+    modes: Sequence[str],
+    check: Sequence[str] | None,
+) -> list[Problem]:
+    """Return the problems that a target stands for: one, or one for each mode of a module."""
+    if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], Module):
+        target, loss = target
+    if isinstance(target, str):
+        if target not in FORMULAS:
+            raise ConfigurationError(f"no formula is named {target!r}")
+        target = FORMULAS[target]
+    if isinstance(target, Module):
+        unknown = [mode for mode in modes if mode not in ("train", "eval")]
+        if unknown or not modes:
+            raise ConfigurationError(f'modes are "train" and "eval", got {tuple(modes)}')
+        return [
+            module_problem(target, inputs, options, mode == "train", loss, check) for mode in modes
+        ]
+    problem: Problem
+    if isinstance(target, Formula):
+        problem = FormulaProblem(target, inputs, options)
+    elif _is_torch(target, inputs):
+        from nnscratch.verify.torch_targets import torch_problems
+
+        return torch_problems(target, inputs, options, loss, modes, check)
+    elif isinstance(target, tuple) and len(target) == 2 and all(map(callable, target)):
+        problem = PairProblem(target[0], target[1], inputs, options)
+    elif isinstance(target, Callable):  # type: ignore[arg-type]
+        problem = TensorProblem(target, inputs, options, parameters, checked=check)
+    else:
+        raise ConfigurationError(
+            "gradcheck takes a formula, a pair (forward, backward), a function of tensors, a "
+            f"module or (model, loss); got {type(target).__name__}"
+        )
+    if check is not None:
+        for slot in problem.slots:
+            slot.checked = slot.checked and slot.name in check
+    return [problem]
+
+
+def _is_torch(target: Any, inputs: Sequence[Any]) -> bool:
+    """Say whether PyTorch made the target or an input, without importing it."""
+    first = target[0] if isinstance(target, tuple) and target else target
+    classes = [*getattr(first, "__mro__", ()), *type(first).__mro__]
+    classes += [cls for value in inputs for cls in type(value).__mro__]
+    return any(str(getattr(cls, "__module__", "")).startswith("torch") for cls in classes)
+
+
+def finding_faults(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that make a verdict wrong."""
+    return [f for f in findings if f.severity == "fault"]
