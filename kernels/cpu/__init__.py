@@ -8,12 +8,13 @@ of them imports Numba until a kernel is first compiled or run.
 from .activation_table import ACTIVATIONS, Activation
 from .blas import Blas, blas
 from .cache import CacheStatus, cache_status
-from .catalogue import LAYOUTS, activation_code, gemm, kernel, optimizer_flags, usual_kernels
+from .catalogue import LAYOUTS, activation_code, gemm, kernel, usual_kernels
 from .implementation import CpuKernel
 from .kernel import Kernel, Layout, compiled_kernels
 from .lower_linear import LINEAR_KERNELS
 from .lower_losses import LOSS_KERNELS
 from .lower_updates import UPDATE_KERNELS
+from .optimizer_flags import optimizer_flags
 from .reduction_sizes import blocks
 from .table import ALONE, NO_BARRIER, Instruction, Program, Table, address, call, signed, warmup
 from .threads import available, choose, limit

@@ -90,7 +90,7 @@ def _stamp(built: Any) -> None:
     Numba itself looks only at the file in which the function stands, not at its helpers. Should
     its internals change their names, the cache still works, only less carefully.
     """
-    file = getattr(getattr(built, "_cache", None), "_cache_file", None)
+    file: Any = getattr(getattr(built, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):
         file._source_stamp = (file._source_stamp, source_stamp())
 

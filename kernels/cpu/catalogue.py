@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from .activation_table import ACTIVATIONS, BY_NAME
 from .blas import blas
 from .kernel import Kernel, Layout
+from .optimizer_flags import DECOUPLED, MOMENTUM
 
 Cost = Callable[[Sequence[int]], float]
 LAYOUTS: dict[str, Layout] = {}
@@ -350,35 +351,6 @@ _enter(
     lambda a: 0.3 * a[3],
     "dX = mask dY / (1 - p). In place: dX = dY.",
 )
-
-L2, DECOUPLED, MAXIMIZE, EXTRA, MOMENTUM = 1, 2, 4, 8, 16
-
-
-def optimizer_flags(
-    *,
-    l2: bool = False,
-    decoupled: bool = False,
-    maximize: bool = False,
-    extra: bool = False,
-    momentum: bool = False,
-) -> int:
-    """Return the option of an optimizer's kernel.
-
-    Args:
-        l2: weight decay is added to the gradient.
-        decoupled: weight decay is taken off the parameter instead.
-        maximize: climb instead of descending.
-        extra: amsgrad of Adam, nesterov of SGD, centered of RMSprop.
-        momentum: SGD and RMSprop keep a momentum buffer.
-    """
-    chosen = (
-        (l2, L2),
-        (decoupled, DECOUPLED),
-        (maximize, MAXIMIZE),
-        (extra, EXTRA),
-        (momentum, MOMENTUM),
-    )
-    return sum(flag for wanted, flag in chosen if wanted)
 
 
 def usual_kernels(dtypes: Sequence[str] = ("float32",)) -> list[Kernel]:

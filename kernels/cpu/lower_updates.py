@@ -11,8 +11,9 @@ from nnscratch.formulas.elementwise import OperandsSaved
 from nnscratch.formulas.live import LiveFloat
 from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
-from .catalogue import kernel, optimizer_flags
+from .catalogue import kernel
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
+from .optimizer_flags import optimizer_flags
 from .reduction_sizes import blocks
 
 Lowered = tuple[tuple[Any, ...], Any]

@@ -1,7 +1,8 @@
 """Optimizer updates: one pass over flat buffers, in the order of PyTorch's operations.
 
-Imports Numba. ``flags`` is a compile-time sum of the constants below, so that an update without
-weight decay has no trace of it. Scalars are computed in float64 and rounded once, as PyTorch does.
+Imports Numba. ``flags`` is a compile-time sum of the constants in ``optimizer_flags``, so that an
+update without weight decay has no trace of it. Scalars are computed in float64 and rounded once,
+as PyTorch does.
 """
 
 from __future__ import annotations
@@ -12,14 +13,9 @@ from collections.abc import Callable
 from numba import njit
 
 from .intrinsics import INLINE, pointer
+from .optimizer_flags import DECOUPLED, EXTRA, L2, MAXIMIZE, MOMENTUM
 from .parts import part
 from .scalars import KINDS
-
-L2 = 1  # weight decay added to the gradient
-DECOUPLED = 2  # weight decay taken off the parameter
-MAXIMIZE = 4
-EXTRA = 8  # amsgrad of Adam, nesterov of SGD, centered of RMSprop
-MOMENTUM = 16  # SGD and RMSprop
 
 GRAIN = 1024
 

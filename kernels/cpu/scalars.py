@@ -218,5 +218,5 @@ def _(code, dy, v, p, q):
     return cast(0.0, dy) if v <= p or v >= q else dy
 
 
-KINDS = {"float32": np.float32, "float64": np.float64}
+KINDS: dict[str, Any] = {"float32": np.float32, "float64": np.float64}
 """The constructor of a dtype, which a factory closes over."""

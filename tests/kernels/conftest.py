@@ -10,6 +10,7 @@ import pytest
 
 from nnscratch.kernels import cpu
 
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Return a seeded generator."""

@@ -34,7 +34,10 @@ def inner(x: Array) -> Array:
 TRUTH: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "identity": (lambda x, p, q: x, lambda x, p, q: np.ones_like(x)),
     "relu": (lambda x, p, q: np.maximum(x, 0), lambda x, p, q: np.where(x > 0, 1.0, 0.0)),
-    "leaky_relu": (lambda x, p, q: np.where(x > 0, x, p * x), lambda x, p, q: np.where(x > 0, 1, p)),
+    "leaky_relu": (
+        lambda x, p, q: np.where(x > 0, x, p * x),
+        lambda x, p, q: np.where(x > 0, 1.0, p),
+    ),
     "elu": (
         lambda x, p, q: np.where(x > 0, x, p * np.expm1(np.minimum(x, 0))),
         lambda x, p, q: np.where(x > 0, 1.0, p * np.exp(np.minimum(x, 0))),
@@ -46,8 +49,9 @@ TRUTH: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "gelu": (lambda x, p, q: x * cdf(x), lambda x, p, q: cdf(x) + x * PHI * np.exp(-0.5 * x * x)),
     "gelu_tanh": (
         lambda x, p, q: 0.5 * x * (1 + inner(x)),
-        lambda x, p, q: 0.5 * (1 + inner(x))
-        + 0.5 * x * (1 - inner(x) ** 2) * ROOT * (1 + 3 * 0.044715 * x * x),
+        lambda x, p, q: (
+            0.5 * (1 + inner(x)) + 0.5 * x * (1 - inner(x) ** 2) * ROOT * (1 + 3 * 0.044715 * x * x)
+        ),
     ),
     "silu": (
         lambda x, p, q: x * sigmoid(x),

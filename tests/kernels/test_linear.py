@@ -39,8 +39,20 @@ def test_gemm(
         for threads in (1, 2, 3):
             C = start.copy() if beta else np.full_like(start, np.nan)
             table = cpu.Table()
-            a = (blas, transpose_a, transpose_b, m, n, k, A, A.shape[1] or 1, B, B.shape[1] or 1,
-                 C, n)
+            a = (
+                blas,
+                transpose_a,
+                transpose_b,
+                m,
+                n,
+                k,
+                A,
+                A.shape[1] or 1,
+                B,
+                B.shape[1] or 1,
+                C,
+                n,
+            )
             table.add(kernel, a, (alpha, beta))
             table.build().run(threads)
             results.append(C)
@@ -85,8 +97,19 @@ def test_gemm_works_on_a_part_of_a_larger_matrix(rng: np.random.Generator) -> No
     assert not C[:, 40:].any()
 
 
-MATRICES = [(0, 3), (1, 1), (2, 2), (31, 10), (33, 63), (33, 64), (17, 257), (130, 1025), (1000, 2),
-            (1025, 5), (70, 300)]
+MATRICES = [
+    (0, 3),
+    (1, 1),
+    (2, 2),
+    (31, 10),
+    (33, 63),
+    (33, 64),
+    (17, 257),
+    (130, 1025),
+    (1000, 2),
+    (1025, 5),
+    (70, 300),
+]
 
 
 @pytest.mark.parametrize("shape", MATRICES)

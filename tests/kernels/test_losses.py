@@ -14,9 +14,7 @@ SIZES = (0, 1, 2, 31, 33, 257, 1025, 4096, 4097, 20_000)
 
 @pytest.mark.parametrize("loss", [0, 1])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_loss(
-    loss: int, weighted: bool, dtype: str, run: Any, rng: Any, tolerance: Any
-) -> None:
+def test_loss(loss: int, weighted: bool, dtype: str, run: Any, rng: Any, tolerance: Any) -> None:
     for size in SIZES:
         x = (3 * rng.standard_normal(size)).astype(dtype)
         t = rng.uniform(size=size).astype(dtype)

@@ -95,7 +95,7 @@ def test_cross_entropy(
 
 def test_nothing_counted_is_nan_and_labels_out_of_range_are_seen(dtype: str, run: Any) -> None:
     Z = np.zeros((3, 4), dtype)
-    P, lse, row, weight = np.empty_like(Z), np.empty(3, dtype), np.empty(3, dtype), np.empty(3, dtype)
+    P, (lse, row, weight) = np.empty_like(Z), (np.empty(3, dtype) for _ in range(3))
     value, divisor = np.empty(1, dtype), np.empty(1, dtype)
     labels = np.full(3, -100)
     run("cross_entropy", dtype, (Z, labels, P, lse, row, weight, None, 3, 4, -100), (0.0,))
