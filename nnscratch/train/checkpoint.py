@@ -115,41 +115,42 @@ def load_into(file: TensorFile, prefix: str, model: Module) -> None:
 class _LazyState(Mapping[str, Any]):
     """The state of one parameter: its arrays are read when asked for, and not kept."""
 
-    def __init__(self, file: TensorFile, prefix: str, step: int, device: Any) -> None:
-        self._file, self._prefix, self._step, self._device = file, prefix, step, device
+    def __init__(self, file: TensorFile, prefix: str, numbers: Any, device: Any) -> None:
+        self._file, self._prefix, self._numbers, self._device = file, prefix, numbers, device
         self._names = [n.removeprefix(prefix) for n in file if n.startswith(prefix)]
 
     def __getitem__(self, name: str) -> Any:
-        if name == "step":
-            return self._step
+        if name in self._numbers:
+            return self._numbers[name]
         if name not in self._names:
             raise KeyError(name)
         return Tensor(move(self._file.read(self._prefix + name), self._device))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(["step", *self._names])
+        return iter([*self._numbers, *self._names])
 
     def __len__(self) -> int:
-        return 1 + len(self._names)
+        return len(self._numbers) + len(self._names)
 
 
 def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an optimizer's arrays by name, and the rest of its state as JSON."""
     state = optimizer.state_dict()
     tensors: dict[str, Any] = {}
-    steps: dict[str, int] = {}
+    numbers: dict[str, dict[str, float]] = {}
     for index, entry in state["state"].items():
+        own = numbers.setdefault(str(index), {})
         for name, value in entry.items():
-            if isinstance(value, Tensor) and name != "step":
+            if isinstance(value, Tensor):
                 tensors[f"optimizer.{index}.{name}"] = value
             else:
-                steps[str(index)] = int(value)
+                own[name] = value
     groups = [
         {key: value.item() if isinstance(value, Tensor) else value for key, value in group.items()}
         for group in state["param_groups"]
     ]
     kind = type(optimizer).__name__
-    return tensors, {"kind": kind, "steps": steps, "param_groups": groups}
+    return tensors, {"kind": kind, "numbers": numbers, "param_groups": groups}
 
 
 def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optimizer) -> None:
@@ -163,18 +164,20 @@ def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optim
         raise CheckpointError(
             f"{file.name}: the optimizer was {str(record.get('kind'))[:40]}, this one is {kind}"
         )
-    steps = part(record, "steps", dict, file.name)
+    numbers = part(record, "numbers", dict, file.name)
     groups = part(record, "param_groups", list, file.name)
     members = [p for group in optimizer.param_groups for p in group["params"]]
     state = {}
-    for key, step in steps.items():
-        if not (key.isdecimal() and int(key) < len(members)) or not isinstance(step, int):
+    for key, own in numbers.items():
+        if not (key.isdecimal() and int(key) < len(members)):
             raise CheckpointError(f"{file.name}: optimizer state of no such parameter: {key[:40]!r}")
+        if not isinstance(own, dict) or not all(type(n) in (int, float) for n in own.values()):
+            raise CheckpointError(f"{file.name}: the optimizer state of parameter {key} is damaged")
         device = members[int(key)].device
-        state[int(key)] = _LazyState(file, f"optimizer.{key}.", step, device)
-    own = [set(group) for group in optimizer.param_groups]
+        state[int(key)] = _LazyState(file, f"optimizer.{key}.", own, device)
+    options = [set(group) for group in optimizer.param_groups]
     theirs = [set(group) if isinstance(group, dict) else set() for group in groups]
-    if own != theirs or not all(isinstance(group["params"], list) for group in groups):
+    if options != theirs or not all(isinstance(group["params"], list) for group in groups):
         raise CheckpointError(f"{file.name}: the optimizer's options are not those of {kind}")
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

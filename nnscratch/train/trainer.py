@@ -176,7 +176,9 @@ class Trainer:
             interruption = stack.enter_context(Interruption())
             with self._bracketed():
                 while self.epoch < epochs and not self.stop:
-                    self._train_epoch(interruption)
+                    # A checkpoint may be of the moment after the last batch and before the end.
+                    if self.loader.batch or not self.totals.samples:
+                        self._train_epoch(interruption)
                     self._finish_epoch(validation)
                     if interruption.number is not None:
                         self._interrupt(interruption.number)
