@@ -1,0 +1,92 @@
+"""Every block of Python in the documentation runs, every link leads somewhere, no page is stale."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from nnscratch.inspect.equations import all_pages
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def test_the_pages_with_code_are_found() -> None:
+    wanted = {"README.md", "docs/tutorial.md", "docs/migrating_from_pytorch.md"}
+    assert wanted <= set(map(name, WITH_CODE))
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page share their names; one without a prompt is simply run."""
+    text = page.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}
+    runner = doctest.DocTestRunner()
+    parser = doctest.DocTestParser()
+    report: list[str] = []
+    for block in BLOCK.finditer(text):
+        line = text[: block.start(1)].count("\n")
+        if not block[1].lstrip().startswith(">>>"):
+            exec(compile("\n" * line + block[1], str(page), "exec"), names)
+            continue
+        test = parser.get_doctest(block[1], names, name(page), str(page), line)
+        runner.run(test, out=report.append, clear_globs=False)
+        names.update(test.globs)
+    assert not runner.failures, "".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"`[^`\n]*`(?!\])", "", text)
+    missing = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append(link)
+    assert not missing
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in found}
+
+
+def test_the_table_of_contents_has_every_page() -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"]({page.name})" in text
+
+
+def test_the_equation_pages_are_those_of_the_formulas() -> None:
+    """If this fails: python -m nnscratch.inspect.equations docs/equations."""
+    folder = ROOT / "docs" / "equations"
+    committed = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    wanted = all_pages()
+    assert sorted(committed) == sorted(wanted)
+    assert [page for page in wanted if committed[page] != wanted[page]] == []
+
+
+def test_every_equation_is_balanced_latex() -> None:
+    for page, text in all_pages().items():
+        for equation in re.findall(r"^\$\$\n(.*?)\n\$\$$", text, re.DOTALL | re.MULTILINE):
+            plain = re.sub(r"\\[{}]", "", equation)
+            assert plain.count("{") == plain.count("}"), (page, equation)
+            assert equation.count(r"\left") == equation.count(r"\right") + equation.count(
+                r"\leftarrow"
+            ), (page, equation)
+            assert equation.count(r"\begin{") == equation.count(r"\end{"), (page, equation)
