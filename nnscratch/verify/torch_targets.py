@@ -54,6 +54,7 @@ class TorchProblem(Problem):
         self.torch = importlib.import_module("torch")
         self.function, self.options, self.name = function, options, name
         self.modules = modules
+        self.random = self.torch.random.get_rng_state()
         self.training = training
         self.mode = "" if training is None else "train" if training else "eval"
         self.given = [
@@ -105,9 +106,8 @@ class TorchProblem(Problem):
                     module.training = self.training
             if double:
                 torch.set_default_dtype(torch.float64)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                yield
+            torch.random.set_rng_state(self.random)
+            yield
         finally:
             torch.set_default_dtype(dtype)
             torch.random.set_rng_state(state)
