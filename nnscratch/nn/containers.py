@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, Self
 
 from nnscratch.nn.module import Module
@@ -123,6 +124,17 @@ class ModuleList(_Listed):
 
     def __iadd__(self, modules: Iterable[Module]) -> Self:
         return self.extend(modules)
+
+    def __repr__(self) -> str:
+        """Show neighbours that look alike once, with their number."""
+        lines: list[str] = []
+        for text, alike in groupby(enumerate(map(repr, self)), key=lambda item: item[1]):
+            places = [place for place, _ in alike]
+            many = len(places) > 1
+            where = f"{places[0]}-{places[-1]}" if many else str(places[0])
+            count = f"{len(places)} x " if many else ""
+            lines.append(f"  ({where}): {count}{text}".replace("\n", "\n  "))
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"]) if lines else "ModuleList()"
 
 
 class ModuleDict(Module):

@@ -11,7 +11,16 @@ from nnscratch.nn import functional as F
 from nnscratch.nn.options import FunctionModule
 
 
-class MSELoss(FunctionModule, function=F.mse_loss, reduction="mean"):
+class Loss(FunctionModule):
+    """The base of the losses: shows only the options that are not the usual ones."""
+
+    def extra_repr(self) -> str:
+        """Return the options that differ from their defaults."""
+        shown = {name: getattr(self, name) for name in self.options if name not in self.tensors}
+        return ", ".join(f"{k}={v!r}" for k, v in shown.items() if v != self.options[k])
+
+
+class MSELoss(Loss, function=F.mse_loss, reduction="mean"):
     r"""$\frac{1}{n} \sum_i (y_i - t_i)^2$, without a factor of one half.
 
     >>> from nnscratch import tensor
@@ -20,20 +29,20 @@ class MSELoss(FunctionModule, function=F.mse_loss, reduction="mean"):
     """
 
 
-class L1Loss(FunctionModule, function=F.l1_loss, reduction="mean"):
+class L1Loss(Loss, function=F.l1_loss, reduction="mean"):
     r"""$\frac{1}{n} \sum_i |y_i - t_i|$."""
 
 
-class SmoothL1Loss(FunctionModule, function=F.smooth_l1_loss, reduction="mean", beta=1.0):
+class SmoothL1Loss(Loss, function=F.smooth_l1_loss, reduction="mean", beta=1.0):
     r"""$d^2 / 2\beta$ where $|d| < \beta$, $|d| - \beta/2$ elsewhere, with $d = y - t$."""
 
 
-class HuberLoss(FunctionModule, function=F.huber_loss, reduction="mean", delta=1.0):
+class HuberLoss(Loss, function=F.huber_loss, reduction="mean", delta=1.0):
     r"""$d^2 / 2$ where $|d| < \delta$, $\delta (|d| - \delta/2)$ elsewhere, with $d = y - t$."""
 
 
 class BCELoss(
-    FunctionModule,
+    Loss,
     function=F.binary_cross_entropy,
     tensors=("weight",),
     weight=None,
@@ -43,7 +52,7 @@ class BCELoss(
 
 
 class BCEWithLogitsLoss(
-    FunctionModule,
+    Loss,
     function=F.binary_cross_entropy_with_logits,
     tensors=("weight", "pos_weight"),
     weight=None,
@@ -54,7 +63,7 @@ class BCEWithLogitsLoss(
 
 
 class NLLLoss(
-    FunctionModule,
+    Loss,
     function=F.nll_loss,
     tensors=("weight",),
     weight=None,
@@ -65,7 +74,7 @@ class NLLLoss(
 
 
 class CrossEntropyLoss(
-    FunctionModule,
+    Loss,
     function=F.cross_entropy,
     tensors=("weight",),
     weight=None,
@@ -92,17 +101,17 @@ class CrossEntropyLoss(
     """
 
 
-class KLDivLoss(FunctionModule, function=F.kl_div, reduction="mean", log_target=False):
+class KLDivLoss(Loss, function=F.kl_div, reduction="mean", log_target=False):
     r"""$t (\log t - x)$ of log-probabilities x; "batchmean" is the divergence, "mean" is not."""
 
 
 class HingeEmbeddingLoss(
-    FunctionModule, function=F.hinge_embedding_loss, margin=1.0, reduction="mean"
+    Loss, function=F.hinge_embedding_loss, margin=1.0, reduction="mean"
 ):
     r"""$x$ where $t = 1$, $\max(0, m - x)$ where $t = -1$."""
 
 
 class CosineEmbeddingLoss(
-    FunctionModule, function=F.cosine_embedding_loss, margin=0.0, reduction="mean"
+    Loss, function=F.cosine_embedding_loss, margin=0.0, reduction="mean"
 ):
     r"""$1 - \cos(x_1, x_2)$ where $t = 1$, $\max(0, \cos(x_1, x_2) - m)$ where $t = -1$."""

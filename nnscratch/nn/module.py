@@ -61,8 +61,9 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the hooks and ``forward``; an error that leaves here knows its layer's path."""
+        watching = registry.observers()
         try:
-            for observer in registry.observers():
+            for observer in watching:
                 observer.on_module(self)
             for hook in self._pre_hooks:
                 changed = hook(self, inputs)
@@ -76,6 +77,9 @@ class Module:
         except NNScratchError as error:
             self._locate(error)
             raise
+        finally:
+            for observer in watching:
+                observer.on_module_left(self)
 
     def _locate(self, error: NNScratchError) -> None:
         if error.module is None:
