@@ -12,6 +12,7 @@ import functools
 import glob
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 # (sgemm, dgemm, bits of an integer), in the order of preference
@@ -117,3 +118,18 @@ def blas() -> Blas | None:
                 _first(library, get_names),
             )
     return None
+
+
+@contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """Let NumPy's BLAS use so many threads in the block, where it has a switch for that."""
+    library = blas()
+    before = None if library is None else library.threads()
+    if library is None or before == count:
+        yield
+        return
+    library.limit_threads(count)
+    try:
+        yield
+    finally:
+        library.limit_threads(before or 1)

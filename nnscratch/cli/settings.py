@@ -37,7 +37,7 @@ class Settings:
     activation: str = "relu"
     dropout: float | None = None
     loss: str | None = None
-    label_smoothing: float = 0.0
+    label_smoothing: float | None = None
     class_weight: str | None = None
     optimizer: str = "adamw"
     lr: float | None = None
@@ -53,7 +53,7 @@ class Settings:
     seed: int = 0
     split_seed: int = 0
     device: str = "cpu"
-    compile: bool = False
+    compile: bool | None = None
 
     def __post_init__(self) -> None:
         for field_ in fields(self):

@@ -115,22 +115,30 @@ def evaluate(
     return found | {metric.name: metric.compute() for metric in judged}
 
 
+def as_pair(batch: Sequence[Tensor], device: Any) -> Sequence[Tensor]:
+    """Return a batch (x, y) on a device.
+
+    Raises:
+        ConfigurationError: if it is no pair.
+    """
+    if len(batch) != 2:
+        raise ConfigurationError(
+            f"training and evaluation need batches of inputs and targets, got {len(batch)} "
+            "tensors a batch"
+        )
+    if device is None or device_of(batch[0].array) == device:
+        return batch
+    return [item.to(device=device) for item in batch]
+
+
 def batches(loader: DataLoader, device: Any) -> Iterator[Sequence[Tensor]]:
-    """Yield (x, y) on a device.
+    """Yield every batch (x, y) on a device.
 
     Raises:
         ConfigurationError: if the batches are not pairs.
     """
     for batch in loader:
-        if len(batch) != 2:
-            raise ConfigurationError(
-                f"training and evaluation need batches of inputs and targets, got {len(batch)} "
-                "tensors a batch"
-            )
-        if device is not None and device_of(batch[0].array) != device:
-            yield [item.to(device=device) for item in batch]
-        else:
-            yield batch
+        yield as_pair(batch, device)
 
 
 def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> npt.NDArray[Any]:

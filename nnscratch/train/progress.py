@@ -38,7 +38,7 @@ class Progress(Callback):
         self._columns = []
         wanted = self._stream.isatty() if self._wanted is None else self._wanted
         if wanted:
-            self._bar = _rich_bar(self._stream)
+            self._bar = _rich_bar(self._stream, self._wanted)
         if self._bar is not None and trainer.loader is not None:
             self._task = self._bar.add_task("", total=trainer.epochs * len(trainer.loader), figures="")
             self._bar.start()
@@ -101,7 +101,7 @@ def _cell(name: str, value: Any) -> str:
     return f"{value:.2f}" if name == "seconds" else f"{value:.4f}"
 
 
-def _rich_bar(stream: TextIO) -> Any:
+def _rich_bar(stream: TextIO, forced: bool | None) -> Any:
     try:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -114,6 +114,6 @@ def _rich_bar(stream: TextIO) -> Any:
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[figures]}"),
         TimeRemainingColumn(),
-        console=Console(file=stream),
+        console=Console(file=stream, force_terminal=forced),
         transient=True,
     )

@@ -17,12 +17,20 @@ from nnscratch.tensor import Tensor
 from nnscratch.train import checkpoint
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
 from nnscratch.train.choices import make_loss, make_optimizer, make_schedule, state_of
-from nnscratch.train.evaluate import as_loader, batches, device_of_model, evaluate, evaluating
+from nnscratch.train.evaluate import (
+    as_loader,
+    as_pair,
+    batches,
+    device_of_model,
+    evaluate,
+    evaluating,
+)
 from nnscratch.train.files import FilePath, run_folder
 from nnscratch.train.history import History
 from nnscratch.train.interrupt import Interruption, TrainingInterrupted
 from nnscratch.train.locate import all_finite, bad_parameter, locate
 from nnscratch.train.metrics import Metric, as_metrics
+from nnscratch.train.pace import threads_for, worth_compiling
 from nnscratch.train.step import Step, Totals, counts_hits, make_step
 from nnscratch.train.tensor_file import TensorFile
 
@@ -50,7 +58,8 @@ class Trainer:
         seed: of the shuffles and of all random numbers from here on; None leaves those as they are.
         run_dir: a folder for checkpoints and the history, held by one process at a time.
         lock: whether to hold it; not where the caller does (``run_folder``).
-        compile: replay the step as a plan where that is possible.
+        compile: replay the step as a plan where that is possible; None to do so where an epoch is
+            long enough to repay it.
         checkpoint_seconds: how long between two checkpoints within an epoch.
         config: what a checkpoint should say of the run, in JSON's types.
 
@@ -83,7 +92,7 @@ class Trainer:
         seed: int | None = None,
         run_dir: FilePath | None = None,
         lock: bool = True,
-        compile: bool = False,  # noqa: A002
+        compile: bool | None = None,
         checkpoint_seconds: float | None = 60.0,
         config: dict[str, Any] | None = None,
     ) -> None:
@@ -174,6 +183,7 @@ class Trainer:
             if resume and self.checkpoint_path is not None and self.checkpoint_path.exists():
                 self.load(self.checkpoint_path)
             interruption = stack.enter_context(Interruption())
+            stack.enter_context(threads_for(self.model, self.loader.batch_size))
             with self._bracketed():
                 while self.epoch < epochs and not self.stop:
                     # A checkpoint may be of the moment after the last batch and before the end.
@@ -201,8 +211,7 @@ class Trainer:
 
     def _prepare(self, epochs: int) -> None:
         assert self.loader is not None
-        samples = self.loader.dataset[0:1]
-        x, y = (Tensor(item.array).to(device=self.device) for item in samples)
+        x, y = as_pair(self.loader.first(), self.device)
         if self.loss is None:
             self.loss = make_loss(self._loss, y.dtype, self._class_weight)
             if isinstance(self.loss, Module) and self.device is not None:
@@ -212,6 +221,9 @@ class Trainer:
         # One sample through the model: a mistake in its shapes shows before training begins.
         with evaluating(self.model):
             self.totals.classes = counts_hits(self.model(x), y)
+        if self.compile is None:
+            batches_, samples_ = len(self.loader), len(self.loader.dataset)
+            self.compile = worth_compiling(self.model, batches_, samples_)
         quick = self.compile or self.device is None or self.device.type != "cpu"
         step = make_step(
             self.model,
