@@ -2,8 +2,9 @@
 
     python benchmarks/gradcheck_vs_torch.py
 
-Every case is a PyTorch function or module. Each checker is called with its defaults, as a user would
-call it; PyTorch's also with ``fast_mode=True``. "right" cases have no fault: an alarm there is false.
+Every case is a PyTorch function or module. Each checker is called with its defaults, as a user
+would call it; PyTorch's also with ``fast_mode=True``. The cases named "right" have no fault: an
+alarm there is false.
 Writes results/gradcheck_vs_torch.json and .md.
 """
 
@@ -299,8 +300,8 @@ def main() -> None:
     )
     text = (
         "# nnscratch.gradcheck beside torch.autograd.gradcheck\n\n"
-        f"Made by `benchmarks/gradcheck_vs_torch.py` with PyTorch {torch.__version__}; each checker "
-        "with its defaults, on the same PyTorch code.\n\n"
+        f"Made by `benchmarks/gradcheck_vs_torch.py` with PyTorch {torch.__version__}, each "
+        "checker with its defaults, on the same PyTorch code.\n\n"
         f"{words}\n\nAn alarm on a faulty function counts as found even where the same checker "
         "raises one on the right function too (float32, kinks).\n\n"
         f"{table(rows)}\n"

@@ -24,6 +24,7 @@ from nnscratch.tensor import Tensor, as_tensor
 if _TYPE_CHECKING:
     from nnscratch.inspect.explaining import explain
     from nnscratch.inspect.summarising import summary
+    from nnscratch.verify.anomaly import detect_anomaly
     from nnscratch.verify.gradients import GradcheckError, assert_gradients, gradcheck
 
 _register_kernels()
@@ -70,6 +71,7 @@ __all__ += _functions.__all__
 _LATER = {
     "GradcheckError": "verify",
     "assert_gradients": "verify",
+    "detect_anomaly": "verify",
     "explain": "inspect",
     "gradcheck": "verify",
     "summary": "inspect",

@@ -99,6 +99,9 @@ class Observer:
     def on_module(self, module: Any) -> None:
         """Called when a module is called."""
 
+    def on_module_left(self, module: Any) -> None:
+        """Called when a module that was called returns or raises."""
+
     def on_gradient(self, tensor: Any, what: str) -> None:
         """Called when the gradient of a leaf is "cleared", or before it is "added" to."""
 

@@ -1,0 +1,125 @@
+"""``detect_anomaly``: the first formula that makes a NaN or an infinity, where and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnscratch
+from nnscratch import nn, optim
+from nnscratch.errors import NonFiniteError
+from nnscratch.formulas import registry
+from nnscratch.verify.anomaly import AnomalyError, detect_anomaly
+
+
+def caught(function: Any, **options: Any) -> AnomalyError:
+    with pytest.raises(AnomalyError) as info, detect_anomaly(**options):
+        function()
+    assert isinstance(info.value, NonFiniteError)
+    return info.value
+
+
+def leaf(*values: float) -> Any:
+    return nnscratch.tensor([float(v) for v in values], requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "formula", "words"),
+    [
+        (lambda: leaf(1, 0).log(), "log", "logarithm of 0"),
+        (lambda: leaf(1, -2).log(), "log", "negative number is NaN: the smallest input is -2"),
+        (lambda: leaf(1, 100).exp(), "exp", "exp overflows: e^100"),
+        (lambda: leaf(1, 2) / leaf(0, 1), "divide", "1 of the divisors is 0"),
+        (lambda: leaf(-1.0).sqrt(), "sqrt", "square root of a negative"),
+        (lambda: leaf(-1.0) ** 0.5, "power", "to a power that is not whole"),
+        (lambda: leaf(1e30) * leaf(1e30), "multiply", "beyond the largest float32"),
+    ],
+)
+def test_forwards(function: Any, formula: str, words: str) -> None:
+    error = caught(function)
+    assert error.formula == formula
+    assert error.direction == "forward"
+    assert words in error.cause
+    assert words in str(error)
+
+
+def test_a_backward() -> None:
+    x = leaf(4.0, 0.0)
+    error = caught(lambda: x.sqrt().sum().backward())
+    assert (error.formula, error.direction) == ("sqrt", "backward")
+    assert "infinite at 0" in error.cause
+    assert error.statistics[0].name == "dY"
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        self.head = Head()
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.body(x))
+
+
+class Head(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(x).relu().sqrt() if self.training else self.fc(x).relu().log()
+
+
+def test_the_path_of_the_layer_forward_and_backward() -> None:
+    net = Net()
+    with nnscratch.no_grad():
+        net.head.fc.weight.fill_(0.0)
+        net.head.fc.bias.fill_(0.0)
+    x = nnscratch.ones(5, 3)
+    error = caught(lambda: net(x).sum().backward())
+    assert (error.formula, error.direction) == ("sqrt", "backward")
+    assert error.where == "head (Head)"
+    net.eval()
+    error = caught(lambda: net(x))
+    assert (error.formula, error.direction) == ("log", "forward")
+    assert error.where == "head (Head)"
+
+
+def test_weights_that_explode() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
+    step = optim.SGD(net.parameters(), lr=1e10)
+    x = nnscratch.tensor(np.ones((4, 3), dtype=np.float32))
+
+    def train() -> None:
+        for _ in range(20):
+            step.zero_grad()
+            (net(x) ** 2).mean().backward()
+            step.step()
+
+    error = caught(train)
+    assert "learning rate" in error.cause
+
+
+def test_nan_in_the_data_is_not_blamed_on_a_formula_unless_asked() -> None:
+    x = leaf(float("nan"), 1.0)
+    with detect_anomaly():
+        assert (x * 2).isnan().any()
+    error = caught(lambda: x * 2, check_inputs=True)
+    assert "not finite already: 1 NaN" in error.cause
+
+
+def test_nothing_happens_where_all_is_finite() -> None:
+    net = Net()
+    with detect_anomaly():
+        (net(nnscratch.ones(2, 3)) + 1).sum()
+    assert not registry.observers()
+
+
+def test_a_compiled_step_is_looked_at_too() -> None:
+    x = nnscratch.tensor([1.0, 0.0])
+    step = nnscratch.compile(lambda x: (x.log()).sum())
+    step(nnscratch.tensor([1.0, 2.0]))
+    error = caught(lambda: step(x))
+    assert error.formula == "log"
