@@ -38,22 +38,28 @@ half, float, double, long = float16, float32, float64, int64
 
 __all__ = [
     "Generator",
+    "GradcheckError",
     "Tensor",
     "as_tensor",
+    "assert_gradients",
     "bool",
+    "compile",
     "cuda",
+    "detect_anomaly",
     "device",
     "double",
     "enable_grad",
+    "explain",
     "float",
     "float16",
     "float32",
     "float64",
+    "gradcheck",
     "half",
-    "int8",
     "int16",
     "int32",
     "int64",
+    "int8",
     "is_grad_enabled",
     "long",
     "nn",
@@ -61,6 +67,7 @@ __all__ = [
     "optim",
     "set_default_dtype",
     "set_grad_enabled",
+    "summary",
     "uint8",
 ]
 __all__ += _creation.__all__
@@ -76,7 +83,6 @@ _LATER = {
     "gradcheck": "verify",
     "summary": "inspect",
 }
-__all__ += list(_LATER)
 
 
 def __getattr__(name: str) -> _Any:
