@@ -141,3 +141,21 @@ def doctor_command() -> None:
     from nnscratch.cli.doctor import doctor
 
     doctor()
+
+
+@app.command("bench")
+@click.argument("rows", nargs=-1)
+@click.option("--device", default="cpu", help="cpu or cuda.")
+@click.option("--threads", type=click.IntRange(1), help="For everybody; by default all cores.")
+@click.option("--compilers", is_flag=True, help="Let torch.compile take part, which starts slowly.")
+@click.option("-o", "--output", metavar="FILE.json", help="Write the measurements to a file.")
+def bench_command(
+    rows: tuple[str, ...], device: str, threads: int | None, compilers: bool, output: str | None
+) -> None:
+    """Time a few networks here and in what is installed of PyTorch, JAX and NumPy.
+
+    All have to compute the same losses first. ROWS are parts of names such as 64-128-10.
+    """
+    from nnscratch.inspect.bench.quick import bench
+
+    bench(rows, device=device, threads=threads, compilers=compilers, output=output)

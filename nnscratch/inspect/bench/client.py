@@ -1,0 +1,168 @@
+"""Talking to the processes of the competitors."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+THREAD_VARIABLES = (
+    "NNSCRATCH_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+class CompetitorError(Exception):
+    """A competitor failed, died, or did not answer in time."""
+
+
+def environment(threads: int, device: str) -> dict[str, str]:
+    """Return the variables that pin every library to one number of threads and one device."""
+    made = {name: str(threads) for name in THREAD_VARIABLES}
+    made["JAX_PLATFORMS"] = "cuda,cpu" if device == "cuda" else "cpu"
+    made["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # Competitors share the GPU: JAX would otherwise take most of its memory at once.
+    made["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    return made
+
+
+def pin(threads: int | None) -> int:
+    """Keep this process, and those that it starts, on that many processors; return how many."""
+    from nnscratch.kernels.cpu import available
+
+    count = available() if threads is None else threads
+    if hasattr(os, "sched_getaffinity") and threads is not None:
+        usable = sorted(os.sched_getaffinity(0))
+        if threads < len(usable):
+            os.sched_setaffinity(0, usable[:threads])
+    return count
+
+
+class Client:
+    """The process of one competitor, started when it is entered and ended when it is left."""
+
+    def __init__(
+        self,
+        target: str,
+        arguments: Mapping[str, Any],
+        variables: Mapping[str, str],
+        timeout: float = 900.0,
+    ) -> None:
+        """Say what to start; nothing happens yet.
+
+        Args:
+            target: the class, as ``module:Class``.
+            arguments: its arguments, in JSON's types.
+            variables: for the environment of the process.
+            timeout: seconds that one answer may take.
+        """
+        self.target, self.arguments, self.timeout = target, dict(arguments), timeout
+        self._variables = {**os.environ, **variables, "NNSCRATCH_BENCH_PATH": json.dumps(sys.path)}
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        # Open as long as the process, so no context manager.
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+
+    def __enter__(self) -> Client:
+        """Start the process and let it make its competitor.
+
+        Raises:
+            CompetitorError: if it cannot.
+        """
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nnscratch.inspect.bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=self._variables,
+            text=True,
+        )
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        try:
+            self.started = self.ask("make", target=self.target, arguments=self.arguments)
+        except CompetitorError:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process."""
+        self.close()
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._answers.put(line)
+        self._answers.put(None)
+
+    def ask(self, do: str, **more: Any) -> Any:
+        """Send a request and return the answer.
+
+        Raises:
+            CompetitorError: if it failed, died, or took too long.
+        """
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
+            self._process.stdin.flush()
+            line = self._answers.get(timeout=self.timeout)
+        except (queue.Empty, BrokenPipeError) as error:
+            late = isinstance(error, queue.Empty)
+            why = f"no answer within {self.timeout:g} s" if late else self._last_words()
+            self.close()
+            raise CompetitorError(why) from None
+        if line is None:
+            raise CompetitorError(self._last_words())
+        reply = json.loads(line)
+        if "error" in reply:
+            raise CompetitorError(reply["error"])
+        return reply["value"]
+
+    def evidence(self, count: int) -> Any:
+        """Return the numbers that have to agree."""
+        return self.ask("evidence", count=count)
+
+    def seconds(self, count: int, warm: bool = True) -> float:
+        """Run that many times and return how long it took."""
+        return float(self.ask("run", count=count, warm=warm))
+
+    def _last_words(self) -> str:
+        assert self._process is not None
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        return f"the process ended with {code}" + (f": {lines[-1][:200]}" if lines else "")
+
+    def close(self) -> None:
+        """End the process; nothing happens if it has ended."""
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            try:
+                process.stdin.close()
+            except BrokenPipeError:
+                pass
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None and not self._errors.closed:
+            self._errors.close()

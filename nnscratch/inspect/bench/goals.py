@@ -1,0 +1,78 @@
+"""The goals as data, and whether a run met them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnscratch.inspect.bench.measuring import Row
+from nnscratch.inspect.bench.registry import COMPILED, EAGER, TORCH
+
+BEST_PEER = "best peer"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal: at least ``ratio`` times better than somebody, or at least a share of sgemm.
+
+    Attributes:
+        row: the name of the row.
+        least: the ratio, or the share, that is required.
+        subject: who has to be that good.
+        against: a competitor's name, "best peer", or "sgemm" for a share of the machine's rate.
+    """
+
+    row: str
+    least: float
+    subject: str = COMPILED
+    against: str = BEST_PEER
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out of one goal; ``measured`` is None where somebody was absent."""
+
+    goal: Goal
+    measured: float | None
+    against: str
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it was met, None if that could not be measured."""
+        return None if self.measured is None else self.measured >= self.goal.least
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word."""
+        return {True: "met", False: "NOT MET", None: "not measured"}[self.met]
+
+
+STEPS = ("10-10-2", "64-128-10", "784-512-512-10", "1024x4", "4096x3")
+
+GOALS: tuple[Goal, ...] = (
+    Goal("10-10-2", 5.0),
+    Goal("10-10-2", 20.0, against=TORCH),
+    Goal("64-128-10", 2.5),
+    Goal("784-512-512-10", 1.25),
+    Goal("1024x4", 1.25),
+    Goal("4096x3", 1.1),
+    Goal("4096x3", 0.8, against="sgemm"),
+    Goal("predict-64-128-10", 2.5),
+    Goal("predict-784-512-512-10", 1.5),
+    Goal("program-warm", 5.0, against=TORCH),
+    Goal("program-cold", 1.0, against=TORCH),
+    Goal("fashion-epoch", 1.5),
+    Goal("memory-4096x3", 1.0, against=TORCH),
+    *(Goal(name, 1.0, subject=EAGER, against=TORCH) for name in STEPS),
+)
+
+
+def judge(goal: Goal, rows: Mapping[str, Row]) -> Verdict:
+    """Return what came out of a goal."""
+    row = rows.get(goal.row)
+    if row is None:
+        return Verdict(goal, None, goal.against)
+    if goal.against == "sgemm":
+        return Verdict(goal, row.share(goal.subject), "the machine's sgemm rate")
+    against = row.best(("peer",)) if goal.against == BEST_PEER else goal.against
+    return Verdict(goal, row.ratio(goal.subject, against), against or BEST_PEER)

@@ -1,0 +1,58 @@
+"""Who takes part: every competitor with what it needs, and whether the goals are measured by it."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+
+HERE = "nnscratch.inspect.bench"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One competitor.
+
+    Attributes:
+        name: as it is shown.
+        target: the class, as ``module:Class``.
+        kind: "ours"; "peer", which the goals are measured by; "baseline"; or "floor", a lower bound
+            that computes less than a step and is never a competitor.
+        needs: packages without which it is missing.
+        compiles: whether its start takes long, so that a quick run leaves it out.
+    """
+
+    name: str
+    target: str
+    kind: str
+    needs: tuple[str, ...] = ()
+    compiles: bool = False
+
+    def missing(self) -> str | None:
+        """Return what is not installed, or None."""
+        absent = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        return f"{' and '.join(absent)} not installed" if absent else None
+
+
+COMPILED, EAGER = "nnscratch compiled", "nnscratch eager"
+TORCH, TORCH_FUSED, TORCH_COMPILED = "PyTorch eager", "PyTorch fused Adam", "torch.compile"
+JAX, NUMPY, PRODUCTS = "JAX jit", "NumPy", "products alone"
+
+COMPETITORS: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry(COMPILED, f"{HERE}.ours:Compiled", "ours"),
+        Entry(EAGER, f"{HERE}.ours:Eager", "ours"),
+        Entry(TORCH, f"{HERE}.torch_peers:TorchEager", "peer", ("torch",)),
+        Entry(TORCH_FUSED, f"{HERE}.torch_peers:TorchFused", "peer", ("torch",)),
+        Entry(TORCH_COMPILED, f"{HERE}.torch_peers:TorchCompiled", "peer", ("torch",), True),
+        Entry(JAX, f"{HERE}.jax_peer:JaxJit", "peer", ("jax",)),
+        Entry(NUMPY, f"{HERE}.numpy_peer:PlainNumpy", "baseline"),
+        Entry(PRODUCTS, f"{HERE}.floor:Products", "floor"),
+    )
+}
+REFERENCE = COMPETITORS[NUMPY]
+
+
+def installed() -> dict[str, str | None]:
+    """Return for each competitor None, or why it is missing."""
+    return {name: entry.missing() for name, entry in COMPETITORS.items()}
