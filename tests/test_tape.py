@@ -160,7 +160,7 @@ def test_the_graph_can_be_walked_twice_only_if_it_is_retained() -> None:
     loss.backward(retain_graph=True)
     loss.backward()
     assert np.allclose(x.grad.numpy(), 4.0 * x.detach().numpy())
-    with pytest.raises(GradientError, match="freed by an earlier backward.*retain_graph=True"):
+    with pytest.raises(GradientError, match=r"freed by an earlier backward.*retain_graph=True"):
         loss.backward()
 
 

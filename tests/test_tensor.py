@@ -1,4 +1,4 @@
-"""Tensor: values in and out, dtypes and their promotion, shapes, arithmetic, as PyTorch has them."""
+"""Tensor: values in and out, dtypes and promotion, shapes, arithmetic, as PyTorch has them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "max dim of equal": (lambda x: x.max(1).values, np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])),
     "max keepdim": (lambda x: x.max(0, keepdim=True)[0], X),
     "max of two": (lambda x, y: x.max(y) + x.min(y), X, POSITIVE),
-    "amax": (lambda x: x.amax(1) + x.amin(dim=(0, 1)), np.array([[1.0, 3.0, 3.0], [2.0, 1.0, 3.0]])),
+    "amax": (
+        lambda x: x.amax(1) + x.amin(dim=(0, 1)),
+        np.array([[1.0, 3.0, 3.0], [2.0, 1.0, 3.0]]),
+    ),
     "argmax": (lambda x: x.argmax(1), X),
     "argmax of all": (lambda x: x.argmax() + x.argmin(dim=0, keepdim=True), X),
     "norm": (lambda x: x.norm() + x.norm(dim=1), X),
@@ -69,7 +72,11 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "matmul": (lambda x, y: x @ y, X, RNG.normal(size=(4, 2))),
     "matmul vector": (lambda x, y: (x @ y).dot(x @ y) + x.matmul(y), X, RNG.normal(size=4)),
     "matmul batch": (lambda x, y: x @ y, CUBE, RNG.normal(size=(4, 5))),
-    "add alpha": (lambda x, y: x.add(y, alpha=2) - x.sub(y, alpha=0.5) * x.mul(y).div(y), X, POSITIVE),
+    "add alpha": (
+        lambda x, y: x.add(y, alpha=2) - x.sub(y, alpha=0.5) * x.mul(y).div(y),
+        X,
+        POSITIVE,
+    ),
     "division": (lambda x: 1.0 / x + x / 3 + 2 / x, POSITIVE),
     "rsub": (lambda x: 1 - x + (2.0 - x) * (3 * x), X),
     "reshape": (lambda x: x.reshape(2, 6) * x.reshape((2, -1)) + x.view(6, 2).T, X),
@@ -94,7 +101,11 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "clone": (lambda x: x.clone() * x, X),
     "type": (lambda x: x.float().double() + x.to(x.dtype), X),
     "isnan": (lambda x: (x / 0.0 * 0.0).isnan() | (x / 0.0).isinf() | ~x.isfinite(), X),
-    "comparisons": (lambda x, y: (x < y) ^ (x <= y) | (x > 1) & (x >= 0) | (x == y) | (x != 0), X, X.copy()),
+    "comparisons": (
+        lambda x, y: (x < y) ^ (x <= y) | (x > 1) & (x >= 0) | (x == y) | (x != 0),
+        X,
+        X.copy(),
+    ),
     "logical_not": (lambda x: (x > 0).logical_not() & True, X),
     "of integers": (lambda x: x.sum() + x.max() - x.min(), np.arange(6)),
     "floats of integers": (lambda x: x.exp() + x.sqrt() + x / 2 + x.sigmoid(), np.arange(6)),
@@ -139,8 +150,14 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "split": (lambda lib, x: lib.split(x, 2, 1)[1] + lib.chunk(x, 2, dim=1)[0], X),
     "argmax": (lambda lib, x: lib.argmax(x, 1) + lib.argmin(x, dim=1), X),
     "isnan": (lambda lib, x: lib.isnan(x) | lib.isfinite(x), X),
-    "one_hot": (lambda lib, i: getattr(lib, "one_hot", torch.nn.functional.one_hot)(i, 4), [0, 3, 1]),
-    "one_hot of all": (lambda lib, i: getattr(lib, "one_hot", torch.nn.functional.one_hot)(i), [[0, 2]]),
+    "one_hot": (
+        lambda lib, i: getattr(lib, "one_hot", torch.nn.functional.one_hot)(i, 4),
+        [0, 3, 1],
+    ),
+    "one_hot of all": (
+        lambda lib, i: getattr(lib, "one_hot", torch.nn.functional.one_hot)(i),
+        [[0, 2]],
+    ),
     "full": (lambda lib, x: x + lib.full((3, 4), 2) * lib.ones(4) - lib.zeros(3, 4), X),
     "like": (lambda lib, x: lib.ones_like(x) * 2 + lib.zeros_like(x), X),
     "eye": (lambda lib, x: x @ lib.eye(4).double() + lib.eye(3, 4), X),
@@ -430,7 +447,7 @@ MISTAKES: dict[str, tuple[Any, type[NNScratchError], str]] = {
     "cat": (lambda x: nnscratch.cat([x, x.T]), ShapeError, "does not fit"),
     "negative size": (lambda x: nnscratch.zeros(-1), ShapeError, "at least 0"),
     "randint": (lambda x: nnscratch.randint(0, 2), ConfigurationError, "size"),
-    "randint of nothing": (lambda x: nnscratch.randint(2, 2, (1,)), ConfigurationError, "low < high"),
+    "randint of nothing": (lambda x: nnscratch.randint(2, 2, (1,)), ConfigurationError, "low <"),
     "device": (lambda x: x.to("cuda:x"), DeviceError, "'cuda:N'"),
     "dtype": (lambda x: x.to("float33"), DTypeError, "float33"),
     "from_numpy": (lambda x: nnscratch.from_numpy([1.0]), DTypeError, "numpy.ndarray"),

@@ -382,7 +382,7 @@ ERRORS: dict[str, tuple[Any, type[NNScratchError], str]] = {
         ConfigurationError, "mean.*sum.*none.*'median'"
     ),
     "an option that is none": (
-        lambda: nn.ELU(beta=1.0), ConfigurationError, "ELU has the options alpha, inplace; .*beta=1.0"
+        lambda: nn.ELU(beta=1.0), ConfigurationError, "the options alpha, inplace; .*beta=1.0"
     ),
     "too many options": (
         lambda: nn.Sigmoid(1.0), ConfigurationError, "Sigmoid has the options none; got 1.0"

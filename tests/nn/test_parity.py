@@ -171,8 +171,8 @@ def test_losses(name: str, reduction: str, dtype: str) -> None:
 def test_batchmean() -> None:
     X, T = np.log(SOFT), SOFT[::-1].copy()
     check(nn.KLDivLoss("batchmean"), torch.nn.KLDivLoss(reduction="batchmean"), [X, T])
-    check(nn.KLDivLoss(reduction="batchmean", log_target=True),
-          torch.nn.KLDivLoss(reduction="batchmean", log_target=True), [X, X[::-1].copy()])  # fmt: skip
+    logs = {"reduction": "batchmean", "log_target": True}
+    check(nn.KLDivLoss(**logs), torch.nn.KLDivLoss(**logs), [X, X[::-1].copy()])
 
 
 def test_options_stand_in_the_order_of_pytorch() -> None:
