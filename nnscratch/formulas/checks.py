@@ -46,11 +46,13 @@ def need_floats(where: str, **arrays: Any) -> None:
     Raises:
         DTypeError: naming the argument, its dtype and the mend.
     """
-    first = first_name = None
+    seen = first = first_name = None
     for name, array in arrays.items():
-        if array is None or isinstance(array, (bool, int, float, complex)):
+        # Most often all are of the very same dtype object.
+        kind = getattr(array, "dtype", None)
+        if kind is seen or kind is None:
             continue
-        dtype = dtype_name(array.dtype)
+        seen, dtype = kind, dtype_name(kind)
         if dtype not in _INEXACT:
             raise DTypeError(
                 f"{where}: expected floating-point numbers for {name}, got {dtype}; "

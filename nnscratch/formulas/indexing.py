@@ -46,7 +46,7 @@ def _complete(shape: tuple[int, ...], index: Any) -> tuple[Any, ...]:
             start, stop, step = entry.indices(size)
             # A stop before the first entry cannot be written as a number: -1 is the last one.
             complete.append(slice(start, None if stop < 0 else stop, step))
-            if start < 0 or (step < 0 and start >= size):
+            if start < 0:  # backwards through nothing
                 complete[-1] = slice(0, 0, 1)
         else:
             try:

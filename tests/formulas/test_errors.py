@@ -225,6 +225,16 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
         ShapeError,
         "array 1 of shape",
     ),
+    "nothing to stack": ("stack", (), {"axis": 0}, ShapeError, "at least one array"),
+    "labels of another number": (
+        "nll",
+        (x(4, 3), x(5, dtype=I64)),
+        {},
+        ShapeError,
+        r"shape \(4,\) for scores of shape \(4, 3\), got \(5,\)$",
+    ),
+    "inner dimensions of a vector": ("matmul", (x(2, 3), x(4)), {}, ShapeError, r"\(4,\)$"),
+    "an input of another size": ("linear", (x(4, 5), x(2, 3)), {}, ShapeError, r"\(4, 5\)$"),
     "stacked shapes": ("stack", (x(2), x(3)), {"axis": 0}, ShapeError, "array 1 has shape"),
     "an index out of range": (
         "getitem",

@@ -83,6 +83,7 @@ def _getitem() -> list[Case]:
         Case("one axis", (normal(33),), {"index": slice(1, 32, 3)}),
         Case("a number of a row", (normal(9),), {"index": 4}),
         Case("no rows", (normal(0, 3),), {"index": slice(0, 2)}),
+        Case("no rows, backwards", (normal(0, 3),), {"index": slice(None, None, -1)}),
         Case("NaN", (given([NAN, 1.0, 2.0]),), {"index": slice(0, 2)}, smooth=False),
     ]
 
