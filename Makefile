@@ -1,6 +1,6 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
-.PHONY: help demo test lint format types imports test-gpu clean
+.PHONY: help demo test lint format types imports test-gpu mutation clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -10,6 +10,7 @@ help:
 	@echo "make lint      the first three of these"
 	@echo "make format    let ruff mend what it can"
 	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
+	@echo "make mutation  plant faults into every formula and see which the tests catch (hours)"
 	@echo "make clean     remove .venv and everything built"
 
 VENV := .venv
@@ -73,6 +74,10 @@ imports: $(VENV)/.stamp-test
 
 test-gpu: $(VENV)/.stamp-test
 	$(PY) -m pytest -m gpu --require-gpu
+
+# MUTATION="linear softmax" takes these files only; MUTATION="--count 200" a random choice.
+mutation: $(VENV)/.stamp-test
+	$(PY) tests/mutation/run.py $(MUTATION)
 
 clean:
 	rm -rf $(VENV) build dist nnscratch.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,137 @@
+"""The tests that a mutant has to face, the quick ones first.
+
+What tests do for one formula is called as a function here: the gradients against numeric ones, the
+contract, PyTorch's results. Only a mutant that passes all of it goes through whole test files.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import formulas.test_contract as contract
+import formulas.test_parity as parity
+import numpy as np
+import pytest
+import torch
+from formulas.contract import BACKENDS, NUMPY, check, check_gradients, needs_of
+from mutation.mutants import Mutant, order, plant
+
+from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas.cases import cases
+
+TESTS = Path(__file__).parents[1]
+FILES = ["formulas", "test_tape.py", "test_tensor.py", "test_indexing.py", "optim"]
+SURVIVED, KILLED = 0, 1
+LIMIT = 300.0
+
+
+def quick(names: list[str]) -> Iterator[Callable[[], Any]]:
+    """Yield checks of single cases, the most telling of all formulas first."""
+    for name in names:
+        formula = FORMULAS[name]
+        for case in small(name):
+            if (
+                formula.backward is not None
+                and case.smooth
+                and any(needs_of(formula, case.build()))
+            ):
+                yield lambda formula=formula, case=case: check_gradients(formula, case)
+    for name in names:
+        for case in small(name):
+            if name in parity.TORCH and (name, case.name) not in parity.REFUSED:
+                yield lambda name=name, case=case: parity.test_formula(name, case)
+    for name in names:
+        for case in small(name):
+            for dtype in ("float64", "float32"):
+                yield lambda name=name, case=case, dtype=dtype: check(FORMULAS[name], case, dtype)
+
+
+def thorough(names: list[str]) -> Iterator[Callable[[], Any]]:
+    """Yield the other checks of single cases: other libraries, layouts, quietness."""
+    for name in names:
+        for case in cases(name):
+            for backend in BACKENDS:
+                if backend is NUMPY or name not in ("random_uniform", "random_normal"):
+                    yield lambda name=name, case=case, backend=backend: check(
+                        FORMULAS[name], case, "float32", "C", backend
+                    )
+            yield lambda name=name, case=case: check(
+                FORMULAS[name], case, "float64", "negative stride"
+            )
+
+
+def small(name: str) -> list[Any]:
+    """Return the cases of a formula, the smallest arrays first and the largest left out."""
+    sized = [(sum(np.size(v) for v in case.build()), i) for i, case in enumerate(cases(name))]
+    return [cases(name)[i] for size, i in sorted(sized) if size <= 20_000]
+
+
+def face(mutant: Mutant, whole_files: bool) -> int:
+    """Plant a mutant into this process and say whether a test kills it."""
+    plant(mutant)
+    names = order(mutant)
+    warnings.simplefilter("error")
+    try:
+        with registry.use_kernels("off"):
+            for test in (*quick(names[:12]), *(thorough(names[:12]) if whole_files else ())):
+                test()
+    except BaseException:
+        return KILLED
+    if not whole_files:
+        return SURVIVED
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k",
+                 "not planted and not implementations and not test_reference and not gradients[",
+                 f"--rootdir={TESTS.parent}", *(str(TESTS / name) for name in FILES)]  # fmt: skip
+    os.environ["NNSCRATCH_KERNELS"] = "off"
+    with registry.use_kernels("off"):
+        result = pytest.main(arguments)
+    return SURVIVED if result == pytest.ExitCode.OK else KILLED
+
+
+def fork(mutant: Mutant, whole_files: bool) -> int:
+    """Start a copy of this process that faces a mutant; its exit code is the outcome."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    outcome = KILLED
+    try:
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
+        signal.alarm(int(LIMIT))  # a mutant that never ends counts as killed: the alarm ends it
+        outcome = face(mutant, whole_files)
+    except BaseException:
+        outcome = KILLED
+    finally:
+        os._exit(outcome)
+
+
+def hunt(
+    chosen: list[Mutant],
+    workers: int,
+    whole_files: bool,
+    tell: Callable[[Mutant, bool, float], None],
+) -> list[Mutant]:
+    """Let every mutant face the tests, some at a time, and return the survivors."""
+    torch.set_num_threads(1)
+    contract.uncovered()
+    waiting, running, survivors = list(reversed(chosen)), {}, []
+    while waiting or running:
+        while waiting and len(running) < workers:
+            mutant = waiting.pop()
+            running[fork(mutant, whole_files)] = mutant, time.perf_counter()
+        child, status = os.wait()
+        mutant, started = running.pop(child)
+        alive = os.WIFEXITED(status) and os.WEXITSTATUS(status) == SURVIVED
+        if alive:
+            survivors.append(mutant)
+        tell(mutant, alive, time.perf_counter() - started)
+    return survivors
