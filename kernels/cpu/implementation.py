@@ -34,8 +34,11 @@ class Builder(Protocol):
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add an instruction."""
 
-    def python(self, function: Callable[[], None]) -> None:
-        """Add a Python function that runs after the instructions before it."""
+    def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
+        """Add a Python function that runs after the instructions before it.
+
+        ``reads_arguments`` says that it reads the call's inputs, not only what it computed.
+        """
 
 
 class Now:
@@ -56,7 +59,7 @@ class Now:
         """Add an instruction to those that ``run`` runs."""
         self._table.add(kernel, a, s, flags)
 
-    def python(self, function: Callable[[], None]) -> None:
+    def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Run what was emitted so far, then the function."""
         self.run()
         function()

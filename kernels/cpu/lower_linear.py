@@ -129,7 +129,7 @@ def _linear_activation(
 
 
 def _parameters(name: str, alpha: Any, beta: Any) -> tuple[Any, Any]:
-    """Return alpha and beta as the reference saves them: filled in where the activation has them."""
+    """Return alpha and beta as the reference saves them: defaults filled in."""
     given: list[Any] = [None, None]
     filled = _scalars(name, (alpha, beta))
     for index in range(len(FUSABLE[name][1])):

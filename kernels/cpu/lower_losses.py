@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.errors import DataError
-from nnscratch.formulas.binary_losses import BceWithLogitsSaved
+from nnscratch.formulas.binary_losses import BceWithLogitsSaved, bce_with_logits_backward
 from nnscratch.formulas.class_losses import CrossEntropySaved
 from nnscratch.formulas.losses import MseSaved
 from nnscratch.formulas.random import DropoutSaved
@@ -157,16 +157,26 @@ def pair_loss(what: int) -> CpuKernel:
         outputs: list[Any] = [None] * (2 if what == MSE else 4)
         made = kernel("loss_backward", X.dtype.name, what)
         for position, sign in ((0, 1.0), (1, -1.0)):
-            if needs[position]:
-                D = outputs[position] = builder.output(position, X.shape, X.dtype)
-                words = (X, T, pos_weight, dY, int(dY.ndim > 0), D, count, period)
-                builder.emit(made, words, (sign * factor,))
+            if not needs[position]:
+                continue
+            D = outputs[position] = builder.output(position, X.shape, X.dtype)
+            if what == BCE and position == 1:
+                saved = BceWithLogitsSaved(*inputs[1:])
+                builder.python(lambda D=D: _target_gradient(D, dY, saved), reads_arguments=True)
+                continue
+            words = (X, T, pos_weight, dY, int(dY.ndim > 0), D, count, period)
+            builder.emit(made, words, (sign * factor,))
         return tuple(outputs), None
 
     return CpuKernel(
         {"forward": forward, "backward": backward},
         {"forward": _check_pair, "backward": _check_pair_backward},
     )
+
+
+def _target_gradient(D: Any, dY: Any, saved: BceWithLogitsSaved) -> None:
+    """Write ∂L/∂T; few ask for it, so the reference computes it."""
+    D[...] = bce_with_logits_backward(dY, saved, (False, True, False, False))[1]
 
 
 def _check_rows(inputs: Inputs, options: Options) -> str | None:
