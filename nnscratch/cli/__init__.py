@@ -31,18 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             'pip install "nnscratch[cli]"'
         )
     from nnscratch.cli.app import app
+    from nnscratch.data import UnknownCategoryWarning
 
     with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UnknownCategoryWarning)
         if not debug:
             warnings.showwarning = _show_warning
         try:
-            app.main(given, prog_name="nnscratch", standalone_mode=False)
+            # Not by app.main(), which would turn Ctrl-C into an exception of its own.
+            with app.make_context("nnscratch", given) as context:
+                app.invoke(context)
         except click.ClickException as error:
             return _fail(error.format_message())
         except click.exceptions.Exit as error:
             return error.exit_code
-        except click.Abort:
-            return 130
         except KeyboardInterrupt as error:
             if debug:
                 raise

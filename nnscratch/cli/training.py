@@ -97,10 +97,12 @@ def resolve(settings: Settings, data: Prepared) -> Settings:
             f"the loss {settings.loss!r} does not fit a {task}; choose from {', '.join(losses)}"
         )
     images, many = data.kind == "images", samples >= 10_000
+    few = images and not many
     decided: dict[str, Any] = {
         "loss": losses[0],
-        "hidden": (256, 128) if images else (64, 32),
-        "dropout": 0.2 if images else 0.1,
+        "hidden": (256,) if few else (256, 128) if images else (64, 32),
+        "dropout": 0.4 if few else 0.2 if images else 0.1,
+        "label_smoothing": 0.1 if few and settings.loss in (None, "cross_entropy") else 0.0,
         "lr": {"sgd": 0.1, "adadelta": 1.0}.get(settings.optimizer, 3e-3),
         "weight_decay": 0.05 if settings.optimizer == "adamw" else 0.0,
         "epochs": (20 if many else 40) if images else 100,
@@ -218,7 +220,7 @@ def _fit(
         if data.preprocessor.task != "classification":
             raise ConfigurationError("class_weight is for classifications, this is a regression")
         weights = balanced_weights(data.train[1], data.preprocessor.target.outputs)
-    loss = make_loss(settings.loss, data.train[1].dtype, weights, settings.label_smoothing)
+    loss = make_loss(settings.loss, data.train[1].dtype, weights, settings.label_smoothing or 0.0)
     options = {"weight_decay": settings.weight_decay} if settings.weight_decay else {}
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9

@@ -86,6 +86,12 @@ class DataLoader:
         """Return how many samples the batch of that number has."""
         return min(self.batch_size, self.samples - batch * self.batch_size)
 
+    def first(self) -> tuple[Tensor, ...]:
+        """Return the first sample as a batch of one; nothing moves on."""
+        if isinstance(self.dataset, TensorDataset):
+            return self.dataset.slice(0, 1)
+        return _collate([self.dataset[0]])
+
     def order(self, epoch: int) -> Any:
         """Return the order of the samples in an epoch, (N,) int64 on the host."""
         if not self.shuffle:
