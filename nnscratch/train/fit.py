@@ -46,7 +46,7 @@ def fit(
     >>> import numpy as np
     >>> from nnscratch import nn
     >>> X = np.random.default_rng(0).normal(size=(64, 3))
-    >>> history = fit(nn.Linear(3, 1), (X, X @ np.ones((3, 1))), epochs=20, lr=0.1, seed=0)
+    >>> history = fit(nn.Linear(3, 1), (X, X @ np.ones((3, 1))), epochs=40, lr=0.1, seed=0)
     >>> history["train_loss"][-1] < 0.01
     True
     """
