@@ -1,1 +1,35 @@
-"""Kernels for the GPU, in CUDA C++."""
+"""Kernels for NVIDIA GPUs: CUDA C++ text, compiled by CuPy when a CuPy array first meets it.
+
+Nothing here imports CuPy before that. ``source`` reads the .cu files, ``driver`` compiles and
+launches, ``implementation`` is what the registry sees; ``linear``, ``losses`` and ``updates`` turn
+the call of a formula into launches. The text also compiles for a CPU, where the tests run it.
+"""
+
+from __future__ import annotations
+
+from .driver import CompileWarning, CupyDriver, Driver, KernelArgumentError
+from .implementation import CudaKernel
+from .linear import LINEAR_KERNELS
+from .losses import LOSS_KERNELS
+from .updates import UPDATE_KERNELS
+
+IMPLEMENTATIONS: dict[str, CudaKernel] = {**LINEAR_KERNELS, **LOSS_KERNELS, **UPDATE_KERNELS}
+"""What the registry can choose for CuPy arrays, by the formula's name."""
+
+__all__ = [
+    "IMPLEMENTATIONS",
+    "CompileWarning",
+    "CudaKernel",
+    "CupyDriver",
+    "Driver",
+    "KernelArgumentError",
+    "register",
+]
+
+
+def register() -> None:
+    """Enter every CUDA kernel in the registry; none is compiled, and CuPy not imported."""
+    from nnscratch.formulas import registry
+
+    for name, implementation in IMPLEMENTATIONS.items():
+        registry.implement(name, implementation)

@@ -1,5 +1,6 @@
 // Runs a kernel for every thread of every block, and says what would go wrong on a GPU: threads
 // that wait at different barriers, or for one that has ended. See watch.h for races and bounds.
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -42,7 +43,12 @@ struct Thread {
 
 struct Fiber {
   ucontext_t context;
+  bool started;
+#if defined(__SANITIZE_ADDRESS__)
   void* fake_stack = nullptr;
+#else
+  jmp_buf where;
+#endif
 };
 
 using Entry = void (*)(void**);
@@ -51,9 +57,13 @@ char* stacks;
 Fiber fibers[MOST_THREADS];
 std::vector<int> idle;
 ucontext_t scheduler;
+#if defined(__SANITIZE_ADDRESS__)
 void* scheduler_fake_stack;
 const void* scheduler_stack;
 std::size_t scheduler_stack_size;
+#else
+jmp_buf scheduler_where;
+#endif
 std::vector<Thread> threads;
 std::vector<int> order, turns;
 std::size_t next_start;
@@ -62,27 +72,34 @@ Entry entry;
 void** arguments;
 std::string failure;
 
+#if defined(__SANITIZE_ADDRESS__)
+// The sanitizer is told of every change of stack.
 void enter_fiber(int fiber) {
-#if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&scheduler_fake_stack, stacks + fiber * STACK, STACK);
-#endif
   swapcontext(&scheduler, &fibers[fiber].context);
-#if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
-#endif
 }
 
 void leave_fiber(int fiber) {
-#if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&fibers[fiber].fake_stack, scheduler_stack,
                                  scheduler_stack_size);
-#endif
   swapcontext(&fibers[fiber].context, &scheduler);
-#if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(fibers[fiber].fake_stack, &scheduler_stack,
                                   &scheduler_stack_size);
-#endif
 }
+#else
+// swapcontext starts a fiber; from then on jumps do, since they need no call of the kernel.
+void enter_fiber(int fiber) {
+  if (_setjmp(scheduler_where) != 0) return;
+  if (fibers[fiber].started) _longjmp(fibers[fiber].where, 1);
+  fibers[fiber].started = true;
+  swapcontext(&scheduler, &fibers[fiber].context);
+}
+
+void leave_fiber(int fiber) {
+  if (_setjmp(fibers[fiber].where) == 0) _longjmp(scheduler_where, 1);
+}
+#endif
 
 // Starts one thread after the other; a thread that has to wait takes its fiber along.
 void fiber_main(int fiber) {
@@ -207,6 +224,7 @@ void make_fibers() {
                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
   idle.clear();
   for (int fiber = MOST_THREADS - 1; fiber >= 0; --fiber) {
+    fibers[fiber].started = false;
     getcontext(&fibers[fiber].context);
     fibers[fiber].context.uc_stack.ss_sp = stacks + fiber * STACK;
     fibers[fiber].context.uc_stack.ss_size = STACK;
@@ -238,8 +256,8 @@ void nn_fail(const std::string& what) {
 unsigned nn_current_thread() { return static_cast<unsigned>(current); }
 
 // Launches a kernel. Schedule 0 runs blocks and threads in order, 1 backwards, any other number
-// in an order drawn from it. `ranges` are `count` pairs of addresses, the start and the end of
-// each array. Returns 0, or 1 with the reason in `message`.
+// in an order drawn from it. `ranges` has for each of `count` arrays the addresses of its
+// start and its end, and the size of the units in which it is watched. Returns 0, or 1 with the reason in `message`.
 extern "C" int nn_launch(Entry kernel, void** kernel_arguments, const unsigned* grid,
                          const unsigned* block, int schedule, const std::uintptr_t* ranges,
                          int count, char* message, std::size_t size) {

@@ -9,8 +9,8 @@
 // instead. Which thread came first does not matter, so one schedule finds what any would.
 #include "watch.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <unordered_map>
 #include <vector>
 
 #include "cuda_on_cpu.h"
@@ -29,27 +29,28 @@ struct Access {
   unsigned block = NOBODY, thread = 0, phase = 0;
 };
 
-// What is known of one byte: who wrote it last, and who read it since.
-struct Byte {
+// What is known of one unit of memory: who wrote it last, and who read it since.
+struct Unit {
   Access writer, reader, other_reader;
   bool blocks_read = false;  // threads of two blocks have
-};
-
-struct Cell {
-  Byte bytes[8];
 };
 
 struct Range {
   std::uintptr_t start, end;
 };
 
+// An array, or shared memory, in units of one entry: 4 bytes, or 1 where entries are so small.
+struct Memory {
+  Range range;
+  std::size_t unit;
+  std::vector<Unit> units;
+};
+
 bool watching;
-Range stack, shared, library;
-std::vector<Range> arrays;
-std::unordered_map<std::uintptr_t, Cell> cells;
+Range stack, library;
+Memory shared;
+std::vector<Memory> arrays;
 unsigned block, phase;
-std::uintptr_t last_key;
-Cell* last_cell;
 
 bool inside(Range range, std::uintptr_t first, std::size_t size) {
   return first >= range.start && first + size <= range.end;
@@ -57,15 +58,15 @@ bool inside(Range range, std::uintptr_t first, std::size_t size) {
 
 std::string where(std::uintptr_t address) {
   char text[96];
-  if (inside(shared, address, 1)) {
+  if (inside(shared.range, address, 1)) {
     std::snprintf(text, sizeof text, "byte %zu of shared memory",
-                  static_cast<std::size_t>(address - shared.start));
+                  static_cast<std::size_t>(address - shared.range.start));
     return text;
   }
   std::string best = "an address far from all arrays";
   std::uintptr_t least = 4096;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
-    const Range r = arrays[i];
+    const Range r = arrays[i].range;
     if (inside(r, address, 1)) {
       std::snprintf(text, sizeof text, "byte %zu of array %zu",
                     static_cast<std::size_t>(address - r.start), i);
@@ -100,34 +101,32 @@ void race(Access earlier, std::uintptr_t address, const char* kinds) {
           " (in order of blocks) with no barrier between");
 }
 
-void note(Byte& byte, Access now, std::uintptr_t address, bool writes) {
-  if (unordered(byte.writer, now)) race(byte.writer, address, writes ? "two writes" : "read and write");
+void note(Unit& unit, Access now, std::uintptr_t address, bool writes) {
+  if (unordered(unit.writer, now))
+    race(unit.writer, address, writes ? "two writes" : "read and write");
   if (writes) {
-    if (unordered(byte.reader, now)) race(byte.reader, address, "read and write");
-    if (unordered(byte.other_reader, now) || (byte.blocks_read && byte.reader.block != NOBODY))
-      race(byte.other_reader, address, "read and write");
-    byte.writer = now;
-    byte.reader = byte.other_reader = Access{};
-    byte.blocks_read = false;
-  } else if (!same(byte.reader, now)) {
-    if (byte.reader.block != NOBODY && byte.reader.block != now.block) byte.blocks_read = true;
-    byte.other_reader = byte.reader;
-    byte.reader = now;
+    if (unordered(unit.reader, now)) race(unit.reader, address, "read and write");
+    if (unordered(unit.other_reader, now) || (unit.blocks_read && unit.reader.block != NOBODY))
+      race(unit.other_reader, address, "read and write");
+    unit.writer = now;
+    unit.reader = unit.other_reader = Access{};
+    unit.blocks_read = false;
+  } else if (!same(unit.reader, now)) {
+    if (unit.reader.block != NOBODY && unit.reader.block != now.block) unit.blocks_read = true;
+    unit.other_reader = unit.reader;
+    unit.reader = now;
   } else {
-    byte.reader = now;
+    unit.reader = now;
   }
 }
 
 void touch(const void* pointer, std::size_t size, bool writes, bool checks_alignment) {
   const auto address = reinterpret_cast<std::uintptr_t>(pointer);
   if (!watching || inside(stack, address, size)) return;
-  const bool is_shared = inside(shared, address, size);
-  bool known = is_shared;
-  for (const Range& range : arrays) {
-    if (known) break;
-    known = inside(range, address, size);
-  }
-  if (!known) {
+  Memory* memory = inside(shared.range, address, size) ? &shared : nullptr;
+  for (std::size_t i = 0; i < arrays.size() && memory == nullptr; ++i)
+    if (inside(arrays[i].range, address, size)) memory = &arrays[i];
+  if (memory == nullptr) {
     // Its constants, and the indices of thread and block.
     if (!writes && inside(library, address, size)) return;
     nn_fail(std::string("out of bounds: a ") + (writes ? "write" : "read") + " of " +
@@ -136,19 +135,15 @@ void touch(const void* pointer, std::size_t size, bool writes, bool checks_align
   if (checks_alignment && address % size != 0)
     nn_fail("misaligned: an access of " + std::to_string(size) + " bytes at " + where(address));
   const Access now{block, nn_current_thread(), phase};
-  for (std::size_t i = 0; i < size; ++i) {
-    const std::uintptr_t key = (address + i) >> 3;
-    if (key != last_key || last_cell == nullptr) {
-      last_cell = &cells[key];
-      last_key = key;
-    }
-    note(last_cell->bytes[(address + i) & 7], now, address + i, writes);
-  }
+  const std::size_t start = (address - memory->range.start) / memory->unit;
+  const std::size_t last = (address + size - 1 - memory->range.start) / memory->unit;
+  for (std::size_t i = start; i <= last; ++i) note(memory->units[i], now, address, writes);
 }
 
-void forget_shared() {
-  for (std::uintptr_t key = shared.start >> 3; key << 3 < shared.end; ++key) cells.erase(key);
-  last_cell = nullptr;
+void remember(Memory& memory, Range range, std::size_t unit) {
+  memory.range = range;
+  memory.unit = unit;
+  memory.units.assign((range.end - range.start + unit - 1) / unit, Unit{});
 }
 
 }  // namespace
@@ -157,12 +152,11 @@ void nn_watch_launch(const char* stacks, const char* stacks_end, const char* sha
                      const char* shared_end, const std::uintptr_t* ranges, int count) {
   const auto number = [](const char* p) { return reinterpret_cast<std::uintptr_t>(p); };
   stack = {number(stacks), number(stacks_end)};
-  shared = {number(shared_start), number(shared_end)};
   library = {number(__ehdr_start), number(_end)};
-  arrays.clear();
-  for (int i = 0; i < count; ++i) arrays.push_back({ranges[2 * i], ranges[2 * i + 1]});
-  cells.clear();
-  last_cell = nullptr;
+  remember(shared, {number(shared_start), number(shared_end)}, 4);
+  arrays.resize(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i)
+    remember(arrays[i], {ranges[3 * i], ranges[3 * i + 1]}, ranges[3 * i + 2]);
   block = NOBODY;
   watching = true;
 }
@@ -170,7 +164,8 @@ void nn_watch_launch(const char* stacks, const char* stacks_end, const char* sha
 void nn_watch_block() {
   ++block;  // from NOBODY to 0
   phase = 0;
-  forget_shared();
+  // Another block has shared memory of its own.
+  std::fill(shared.units.begin(), shared.units.end(), Unit{});
 }
 
 void nn_watch_barrier() { ++phase; }

@@ -1,0 +1,111 @@
+"""How a CUDA kernel stands in the registry: what it accepts, and what it falls back from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nnscratch.formulas.checks import plain
+
+from .driver import CupyDriver, Driver
+
+FLOATS = ("float32", "float64")
+Inputs = tuple[Any, ...]
+Options = dict[str, Any]
+Needs = tuple[bool, ...]
+Compute = Callable[[Driver, Inputs, Options, Needs], Any]
+Refusal = Callable[[Inputs, Options], str | None]
+
+CUPY = CupyDriver()
+
+
+def _accept_all(inputs: Inputs, options: Options) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class CudaKernel:
+    """CUDA kernels as an implementation of one formula.
+
+    Attributes:
+        files: the .cu files that it launches kernels of.
+        compute: for each direction that has kernels, a function of the driver, the inputs, the
+            options and ``needs``. A backward gets ``(dY, *saved)`` as its inputs.
+        refusals: for each direction, what it cannot take beyond the rules for all kernels.
+        driver: what compiles and launches; tests put another in its place.
+    """
+
+    files: tuple[str, ...]
+    compute: dict[str, Compute]
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    driver: Driver = CUPY
+    name: str = "cuda"
+
+    def on(self, driver: Driver) -> CudaKernel:
+        """Return the same implementation on another driver."""
+        return replace(self, driver=driver)
+
+    def refuses(self, direction: str, inputs: Inputs, options: Options) -> str | None:
+        """Return why it cannot take these arrays, or None.
+
+        Kernels are compiled here, so that the registry falls back where one does not compile.
+        """
+        if direction not in self.compute:
+            return f"it has no kernel for {direction}"
+        dtype = None
+        for item in inputs:
+            if not hasattr(item, "dtype"):
+                continue
+            if not self.driver.accepts(item):
+                return f"the arrays are {type(item).__module__.partition('.')[0]}'s, not CuPy's"
+            if item.size == 0:
+                return "an array is empty"
+            if not item.flags.c_contiguous:
+                return f"an array of shape {item.shape} is not contiguous"
+            if item.dtype.kind == "f":
+                if item.dtype.name not in FLOATS:
+                    return f"{item.dtype} is neither float32 nor float64"
+                if dtype is not None and item.dtype != dtype:
+                    return f"{item.dtype} meets {dtype}"
+                dtype = item.dtype
+            elif item.dtype.kind == "c":
+                return f"{item.dtype} is neither float32 nor float64"
+        if dtype is None:
+            return "there is no floating-point array"
+        refusal = self.refusals.get(direction, _accept_all)(inputs, options)
+        if refusal is not None:
+            return refusal
+        with self.driver.on_device_of(inputs[0]):
+            for file in self.files:
+                problem = self.driver.problem(file, dtype.name)
+                if problem is not None:
+                    return problem
+        return None
+
+    def worthwhile(self, direction: str, inputs: Inputs) -> bool:
+        """Say yes: one launch replaces several at every size."""
+        return True
+
+    def _run(self, direction: str, inputs: Inputs, options: Options, needs: Needs) -> Any:
+        with self.driver.on_device_of(inputs[0]):
+            return self.compute[direction](self.driver, inputs, options, needs)
+
+    def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
+        """Compute the formula's forward."""
+        Y, saved = self._run("forward", inputs, _plain(options), ())
+        return Y, saved
+
+    def backward(self, dY: Any, saved: Any, needs: Needs) -> tuple[Any, ...]:
+        """Compute the formula's backward."""
+        gradients: tuple[Any, ...] = self._run("backward", (dY, *saved), {}, needs)
+        return gradients
+
+    def update(self, *inputs: Any, **options: Any) -> None:
+        """Write the new values into the inputs that the formula updates."""
+        self._run("update", inputs, _plain(options), ())
+
+
+def _plain(options: Options) -> Options:
+    """Return the options with live numbers as the plain numbers that they are now."""
+    return {name: plain(value) for name, value in options.items()}

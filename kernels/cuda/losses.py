@@ -1,0 +1,267 @@
+"""Losses, softmax and dropout as launches of kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.errors import DataError
+from nnscratch.formulas.binary_losses import BceWithLogitsSaved
+from nnscratch.formulas.class_losses import CrossEntropySaved
+from nnscratch.formulas.losses import MseSaved
+from nnscratch.formulas.random import DropoutSaved
+from nnscratch.formulas.softmax import SoftmaxSaved
+
+from .driver import THREADS, Driver, cover, rows_of
+from .implementation import CudaKernel, Inputs, Needs, Options
+
+WARP = 32
+REDUCTIONS = ("mean", "sum", "none")
+_flags: dict[int, Any] = {}
+
+
+def row_grid(rows: int) -> tuple[int]:
+    """Return the grid for a warp on each row."""
+    return cover(rows * WARP)
+
+
+def finish_sum(driver: Driver, partial: Any, dtype: Any, scale: float) -> Any:
+    """Return the sum of the partial sums times ``scale``, as an array without axes."""
+    Y = driver.empty((), dtype)
+    driver.launch("reductions", "sum_finish", dtype, (1,), (partial, Y, partial.size, scale))
+    return Y
+
+
+def _cross_entropy(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    Z, T, w = (*inputs, None)[:3]
+    ignored = options.get("ignore_index", -100)
+    smoothing = options.get("label_smoothing", 0.0)
+    reduction = options.get("reduction", "mean")
+    bad = _flag(driver)
+    rows, columns = rows_of(Z.shape)
+    P = driver.empty(Z.shape, Z.dtype)
+    losses = driver.empty(T.shape, Z.dtype) if reduction == "none" else None
+    grid = row_grid(rows)
+    partial = driver.empty((3, *grid), np.float64)
+    arguments = (Z, T, w, P, losses, partial, rows, columns, ignored, smoothing)
+    driver.launch("softmax", "cross_entropy", Z.dtype, grid, arguments)
+    Y = None if reduction == "none" else driver.empty((), Z.dtype)
+    total = driver.empty((), Z.dtype) if reduction == "mean" else None
+    arguments = (partial, Y, total, bad, *grid)
+    driver.launch("softmax", "cross_entropy_finish", Z.dtype, (1,), arguments)
+    if driver.waits:
+        _flag(driver)
+    saved = CrossEntropySaved(P, T, w, total, ignored, smoothing)
+    return losses if reduction == "none" else Y, saved
+
+
+def _flag(driver: Driver) -> Any:
+    """Return where the kernels count bad labels; raise if they have found any by now.
+
+    A GPU is not waited for, so that a step has no transfer: the loss is NaN at once, and the error
+    comes with the next call.
+    """
+    bad = _flags.get(id(driver))
+    if bad is None:
+        bad = _flags[id(driver)] = driver.flag()
+    count = int(bad[0])
+    if count:
+        bad[0] = 0
+        when = "" if driver.waits else " in an earlier batch, whose loss is NaN"
+        raise DataError(
+            f"cross_entropy: expected class indices below the number of classes; {count} labels "
+            f"are out of range{when}"
+        )
+    return bad
+
+
+def _check_cross_entropy(inputs: Inputs, options: Options) -> str | None:
+    Z, T, w = (*inputs, None)[:3]
+    if Z.ndim not in (1, 2) or not hasattr(T, "dtype") or T.shape != Z.shape[:-1]:
+        return "it takes logits (N, C) and labels (N,)"
+    if T.dtype != np.int64 or options.get("reduction", "mean") not in REDUCTIONS:
+        return "labels are not int64, or the reduction is unknown"
+    if not 0.0 <= options.get("label_smoothing", 0.0) <= 1.0:
+        return "the label smoothing is out of range"
+    if w is not None and (w.shape != Z.shape[-1:] or w.dtype != Z.dtype):
+        return "the class weights do not fit"
+    return None
+
+
+def _cross_entropy_backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    dY, P, T, w, total, ignored, smoothing = inputs
+    rows, columns = rows_of(P.shape)
+    dZ = driver.empty(P.shape, P.dtype)
+    step = int(dY.ndim > 0)
+    arguments = (P, T, w, total, dY, dZ, rows, columns, step, ignored, smoothing)
+    driver.launch("softmax", "cross_entropy_backward", P.dtype, row_grid(rows), arguments)
+    return dZ, None, None
+
+
+def _check_cross_entropy_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, P, T = inputs[:3]
+    if P.ndim not in (1, 2) or T.dtype != np.int64 or T.shape != P.shape[:-1]:
+        return "it takes probabilities (N, C) and int64 labels (N,)"
+    return None if dY.shape in ((), T.shape) else f"dY has shape {dY.shape}"
+
+
+def _check_pair(inputs: Inputs, options: Options) -> str | None:
+    X, T = inputs[:2]
+    if not hasattr(T, "dtype") or X.shape != T.shape or X.dtype != T.dtype:
+        return "input and target differ in shape or dtype"
+    if options.get("reduction", "mean") not in REDUCTIONS:
+        return "the reduction is unknown"
+    if len(inputs) > 2 and inputs[2] is not None:
+        return "it knows no weights"
+    weight = inputs[3] if len(inputs) > 3 else None
+    if weight is None:
+        return None
+    if weight.dtype != X.dtype or weight.ndim > X.ndim:
+        return "the pos_weight does not fit"
+    if weight.size != 1 and weight.shape != X.shape[X.ndim - weight.ndim :]:
+        return "the pos_weight does not repeat along the last axes"
+    return None
+
+
+def _check_pair_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, X, T, *rest = inputs
+    if dY.shape not in ((), X.shape):
+        return f"dY has shape {dY.shape}"
+    if len(rest) == 3:
+        X_T_weights = (X, T, *rest[:2])
+        return _check_pair(X_T_weights, {"reduction": rest[-1]})
+    return _check_pair((X, T), {"reduction": rest[-1]})
+
+
+def pair_loss(name: str) -> CudaKernel:
+    """Return the kernels of the mean squared error ("mse") or of logits' cross-entropy ("bce")."""
+
+    def forward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+        X, T = inputs[:2]
+        weight = inputs[3] if len(inputs) > 3 else None
+        reduction = options.get("reduction", "mean")
+        if name == "mse":
+            saved: Any = MseSaved(X, T, reduction)
+        else:
+            saved = BceWithLogitsSaved(X, T, None, weight, reduction)
+        period = 1 if weight is None else weight.size
+        grid = cover(X.size, 4)
+        if reduction == "none":
+            Y = driver.empty(X.shape, X.dtype)
+            arguments = (X, T, weight, Y, X.size, period)
+            driver.launch("losses", f"loss_elements_{name}", X.dtype, grid, arguments)
+            return Y, saved
+        partial = driver.empty(grid, np.float64)
+        arguments = (X, T, weight, partial, X.size, period)
+        driver.launch("losses", f"loss_blocks_{name}", X.dtype, grid, arguments)
+        scale = 1.0 / X.size if reduction == "mean" else 1.0
+        return finish_sum(driver, partial, X.dtype, scale), saved
+
+    def backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+        dY, X, T, *rest = inputs
+        weight = rest[1] if name == "bce" else None
+        period = 1 if weight is None else weight.size
+        factor = 1.0 / X.size if rest[-1] == "mean" else 1.0
+        gradients: list[Any] = [None] * (2 if name == "mse" else 4)
+        for position in (0, 1):
+            if needs[position]:
+                D = gradients[position] = driver.empty(X.shape, X.dtype)
+                step = int(dY.ndim > 0)
+                arguments = (X, T, weight, dY, D, X.size, period, step, factor, position)
+                grid = cover(X.size, 4)
+                driver.launch("losses", f"loss_backward_{name}", X.dtype, grid, arguments)
+        return tuple(gradients)
+
+    return CudaKernel(
+        ("losses", "reductions"),
+        {"forward": forward, "backward": backward},
+        {"forward": _check_pair, "backward": _check_pair_backward},
+    )
+
+
+def rowwise(name: str) -> CudaKernel:
+    """Return the kernels of softmax or log-softmax along the last axis."""
+
+    def forward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+        (X,) = inputs
+        Y = driver.empty(X.shape, X.dtype)
+        rows, columns = rows_of(X.shape)
+        driver.launch("softmax", name, X.dtype, row_grid(rows), (X, Y, rows, columns))
+        return Y, SoftmaxSaved(Y, X.ndim - 1)
+
+    def backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+        dY, Y, _ = inputs
+        dX = driver.empty(Y.shape, Y.dtype)
+        rows, columns = rows_of(Y.shape)
+        arguments = (dY, Y, dX, rows, columns)
+        driver.launch("softmax", f"{name}_backward", Y.dtype, row_grid(rows), arguments)
+        return (dX,)
+
+    return CudaKernel(
+        ("softmax",),
+        {"forward": forward, "backward": backward},
+        {"forward": _check_rows, "backward": _check_rows_backward},
+    )
+
+
+def _check_rows(inputs: Inputs, options: Options) -> str | None:
+    X = inputs[0]
+    axis = options.get("axis", -1)
+    return None if X.ndim and axis in (-1, X.ndim - 1) else "it works along the last axis"
+
+
+def _check_rows_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, Y, axis = inputs
+    if dY.shape != Y.shape:
+        return f"dY has shape {dY.shape}"
+    return _check_rows((Y,), {"axis": axis})
+
+
+def _scale(p: float) -> float:
+    return 1.0 / (1.0 - p) if p < 1 else 0.0
+
+
+def _dropout(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    (X,) = inputs
+    p = options["p"]
+    Y, M = driver.empty(X.shape, X.dtype), driver.empty(X.shape, np.bool_)
+    arguments = (X, Y, M, X.size, options["seed"], options["offset"], p, _scale(p))
+    driver.launch("random", "dropout", X.dtype, cover(X.size, 4), arguments)
+    return Y, DropoutSaved(M, p)
+
+
+def _dropout_backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    dY, M, p = inputs
+    dX = driver.empty(dY.shape, dY.dtype)
+    arguments = (dY, M, dX, dY.size, _scale(p))
+    driver.launch("random", "dropout_backward", dY.dtype, cover(dY.size, 4), arguments)
+    return (dX,)
+
+
+def _check_dropout(inputs: Inputs, options: Options) -> str | None:
+    return None if 0.0 <= options["p"] <= 1.0 else "p is out of range"
+
+
+def _check_dropout_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, M, _ = inputs
+    return None if dY.shape == M.shape else f"dY has shape {dY.shape}"
+
+
+assert THREADS % WARP == 0
+LOSS_KERNELS = {
+    "cross_entropy": CudaKernel(
+        ("softmax",),
+        {"forward": _cross_entropy, "backward": _cross_entropy_backward},
+        {"forward": _check_cross_entropy, "backward": _check_cross_entropy_backward},
+    ),
+    "mse": pair_loss("mse"),
+    "bce_with_logits": pair_loss("bce"),
+    "softmax": rowwise("softmax"),
+    "log_softmax": rowwise("log_softmax"),
+    "dropout": CudaKernel(
+        ("random",),
+        {"forward": _dropout, "backward": _dropout_backward},
+        {"forward": _check_dropout, "backward": _check_dropout_backward},
+    ),
+}

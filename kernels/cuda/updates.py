@@ -1,0 +1,195 @@
+"""Optimizer updates and sums of all elements as launches of kernels.
+
+What depends on the step only, such as a bias correction, is computed here in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnscratch.formulas.checks import NOTHING
+from nnscratch.formulas.optimizers import nadam_momentum
+from nnscratch.formulas.reductions import SumSaved, SumToSaved
+
+from .driver import Driver, cover
+from .implementation import CudaKernel, Inputs, Needs, Options
+from .linear import column_sums
+from .losses import finish_sum
+
+# From the arrays and options to the arguments: arrays in the kernel's order, then its numbers.
+Arguments = Callable[[list[Any], Options], tuple[list[Any], tuple[Any, ...]]]
+
+
+def optimizer(name: str, count: int, arguments: Arguments) -> CudaKernel:
+    """Return the kernel of an optimizer of ``count`` arrays, those that may be missing included."""
+
+    def update(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> None:
+        given = [*inputs, *[None] * count][:count]
+        arrays, numbers = arguments(given, options)
+        P = inputs[0]
+        grid = cover(P.size, 4)
+        driver.launch("optimizers", name, P.dtype, grid, (*arrays, P.size, *numbers))
+
+    return CudaKernel(("optimizers",), {"update": update}, {"update": _alike})
+
+
+def _alike(inputs: Inputs, options: Options) -> str | None:
+    shapes = {item.shape for item in inputs if hasattr(item, "dtype")}
+    return None if len(shapes) == 1 else f"the arrays have the shapes {sorted(shapes)}"
+
+
+def _decays(options: Options) -> tuple[float, float]:
+    """Return the decay that joins the gradient, and the factor of a decoupled one."""
+    decay = options.get("weight_decay", 0.0)
+    if not options.get("decoupled", False):
+        return decay, 1.0
+    return 0.0, 1.0 - options.get("lr", 2e-3) * decay
+
+
+def _sgd(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+    return arrays, (
+        o["lr"],
+        o.get("momentum", 0.0),
+        1.0 - o.get("dampening", 0.0),
+        o.get("weight_decay", 0.0),
+        o.get("step", 1) == 1,
+        o.get("nesterov", False),
+        o.get("maximize", False),
+    )
+
+
+def _adam(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+    beta1, beta2, step = o.get("beta1", 0.9), o.get("beta2", 0.999), o["step"]
+    return arrays, (
+        o["lr"] / (1.0 - beta1**step),
+        1.0 - beta1,
+        beta2,
+        1.0 - beta2,
+        o.get("eps", 1e-8),
+        math.sqrt(1.0 - beta2**step),
+        *_decays(o),
+        o.get("maximize", False),
+    )
+
+
+def _rmsprop(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+    P, G, V, M, mean = arrays
+    alpha = o.get("alpha", 0.99)
+    return [P, G, V, M, mean if o.get("centered", False) else None], (
+        o["lr"],
+        alpha,
+        1.0 - alpha,
+        o.get("eps", 1e-8),
+        o.get("weight_decay", 0.0),
+        o.get("momentum", 0.0),
+        o.get("maximize", False),
+    )
+
+
+def _adagrad(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+    rate = o["lr"] / (1.0 + (o["step"] - 1) * o.get("lr_decay", 0.0))
+    decay = o.get("weight_decay", 0.0)
+    return arrays, (rate, o.get("eps", 1e-10), decay, o.get("maximize", False))
+
+
+def _adadelta(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+    rho = o.get("rho", 0.9)
+    return arrays, (
+        o.get("lr", 1.0),
+        rho,
+        1.0 - rho,
+        o.get("eps", 1e-6),
+        o.get("weight_decay", 0.0),
+        o.get("maximize", False),
+    )
+
+
+def _nadam(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+    lr, beta1, beta2 = o.get("lr", 2e-3), o.get("beta1", 0.9), o.get("beta2", 0.999)
+    step, slowing, product = o["step"], o.get("momentum_decay", 4e-3), o["mu_product"]
+    mu, mu_next = (nadam_momentum(beta1, slowing, at) for at in (step, step + 1))
+    return arrays, (
+        lr * (1.0 - mu) / (1.0 - product),
+        lr * mu_next / (1.0 - product * mu_next),
+        1.0 - beta1,
+        beta2,
+        1.0 - beta2,
+        1.0 - beta2**step,
+        o.get("eps", 1e-8),
+        *_decays(o),
+        o.get("maximize", False),
+    )
+
+
+def _total(driver: Driver, A: Any, kernel: str, scale: float) -> Any:
+    grid = cover(A.size, 16)
+    partial = driver.empty(grid, np.float64)
+    driver.launch("reductions", kernel, A.dtype, grid, (A, partial, A.size))
+    return finish_sum(driver, partial, A.dtype, scale)
+
+
+def _squared_norm(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    return _total(driver, inputs[0], "square_blocks", 1.0), NOTHING
+
+
+def _whole(mean: bool) -> CudaKernel:
+    def forward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+        (A,) = inputs
+        scale = 1.0 / A.size if mean else 1.0
+        return _total(driver, A, "sum_blocks", scale), SumSaved(A.shape, tuple(range(A.ndim)))
+
+    return CudaKernel(("reductions",), {"forward": forward}, {"forward": _check_whole})
+
+
+def _check_whole(inputs: Inputs, options: Options) -> str | None:
+    if options.get("axis") is not None or options.get("keepdims", False):
+        return "it sums over all axes at once"
+    return None
+
+
+def _sum_to(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    (A,) = inputs
+    sums = column_sums(driver, A, True, (A,), "column_stripes")
+    return sums.reshape(tuple(options["shape"])), SumToSaved(A.shape)
+
+
+def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
+    (A,) = inputs
+    shape = tuple(options["shape"])
+    if A.ndim < 2 or not shape or shape[-1] != A.shape[-1] or any(n != 1 for n in shape[:-1]):
+        return "it sums rows into one"
+    return None
+
+
+def _scale_by_norm(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> None:
+    G, norm = inputs
+    arguments = (G, norm, G.size, options["max_norm"])
+    driver.launch("reductions", "scale_by_norm", G.dtype, cover(G.size, 4), arguments)
+
+
+def _check_scale_by_norm(inputs: Inputs, options: Options) -> str | None:
+    norm = inputs[1]
+    if not hasattr(norm, "dtype") or norm.shape != () or norm.dtype != inputs[0].dtype:
+        return "the norm is not one number of the same dtype"
+    return None
+
+
+UPDATE_KERNELS = {
+    "sgd": optimizer("sgd", 3, _sgd),
+    "adam": optimizer("adam", 5, _adam),
+    "rmsprop": optimizer("rmsprop", 5, _rmsprop),
+    "adagrad": optimizer("adagrad", 3, _adagrad),
+    "adadelta": optimizer("adadelta", 4, _adadelta),
+    "nadam": optimizer("nadam", 4, _nadam),
+    "squared_norm": CudaKernel(("reductions",), {"forward": _squared_norm}),
+    "sum": _whole(mean=False),
+    "mean": _whole(mean=True),
+    "sum_to": CudaKernel(("linear",), {"forward": _sum_to}, {"forward": _check_sum_to}),
+    "scale_by_norm": CudaKernel(
+        ("reductions",), {"update": _scale_by_norm}, {"update": _check_scale_by_norm}
+    ),
+}
