@@ -16,7 +16,18 @@ from .lower_losses import LOSS_KERNELS
 from .lower_updates import UPDATE_KERNELS
 from .optimizer_flags import optimizer_flags
 from .reduction_sizes import blocks
-from .table import ALONE, NO_BARRIER, Instruction, Program, Table, address, call, signed, warmup
+from .table import (
+    ALONE,
+    NO_BARRIER,
+    STOP,
+    Instruction,
+    Program,
+    Table,
+    address,
+    call,
+    signed,
+    warmup,
+)
 from .threads import available, choose, limit
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {**LINEAR_KERNELS, **LOSS_KERNELS, **UPDATE_KERNELS}

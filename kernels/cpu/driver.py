@@ -39,6 +39,7 @@ LINE = 64
 WORDS = 4
 NO_BARRIER = 1
 ALONE = 2
+STOP = 4
 
 _int64 = types.int64
 
@@ -88,6 +89,12 @@ def blas_release(state):
     atomic_store(lock, 0)
 
 
+@njit
+def _stopped(words, flags):
+    """Say whether an instruction that may end the run has raised its status, an int64."""
+    return atomic_load(pointer(words, types.int64)[flags >> 8]) != 0
+
+
 @compiled_now(types.void(_int64, _int64, _int64))
 def run_alone(state, code, count):
     """Run a table on this thread only."""
@@ -95,6 +102,8 @@ def run_alone(state, code, count):
     table = pointer(code, types.int64)
     for i in range(0, WORDS * count, WORDS):
         call_kernel(table[i], table[i + 1], table[i + 2], 0, 1)
+        if table[i + 3] & STOP and _stopped(table[i + 1], table[i + 3]):
+            break
     blas_release(state)
 
 
@@ -125,6 +134,8 @@ def _share(state, code, count, tid, threads):
         if flags & NO_BARRIER == 0 or i == WORDS * (count - 1):
             barrier(state, threads, opened)
             opened += 1
+        if flags & STOP and _stopped(table[i + 1], flags):
+            return
 
 
 @compiled_now(_int64(_int64, _int64, _int64, _int64, _int64))

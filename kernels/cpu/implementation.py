@@ -40,12 +40,16 @@ class Builder(Protocol):
         ``reads_arguments`` says that it reads the call's inputs, not only what it computed.
         """
 
+    def check(self, function: Callable[[], None]) -> None:
+        """Add a function that raises if the instructions so far came to a stop."""
+
 
 class Now:
     """A builder that allocates with NumPy and runs what was emitted when told."""
 
     def __init__(self) -> None:
         self._table = Table()
+        self._checks: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a new array."""
@@ -65,10 +69,16 @@ class Now:
         function()
         self._table = Table()
 
+    def check(self, function: Callable[[], None]) -> None:
+        """Call the function when the instructions have run."""
+        self._checks.append(function)
+
     def run(self) -> None:
         """Run the instructions."""
         if self._table.instructions:
             self._table.build().run()
+        for check in self._checks:
+            check()
 
 
 Lowering = Callable[[Builder, Inputs, Options, tuple[bool, ...]], tuple[tuple[Any, ...], Any]]

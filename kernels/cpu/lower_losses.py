@@ -17,6 +17,7 @@ from nnscratch.formulas.softmax import SoftmaxSaved
 from .catalogue import kernel
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .reduction_sizes import blocks
+from .table import stops_at
 
 MSE, BCE = 0, 1
 REDUCTIONS = ("mean", "sum", "none")
@@ -50,9 +51,10 @@ def _cross_entropy(
     weights = builder.empty((rows,), Z.dtype)
     none = reduction == "none"
     losses = builder.output(0, (rows,), Z.dtype) if none else builder.empty((rows,), Z.dtype)
-    words = (Z, T, P, lse, losses, weights, w, rows, columns, ignored)
-    builder.emit(kernel("cross_entropy", name), words, (smoothing,))
-    builder.python(lambda: _refuse_labels(weights, columns, ignored))
+    status = np.zeros(1, np.int64)
+    words = (Z, T, P, lse, losses, weights, w, rows, columns, ignored, status)
+    builder.emit(kernel("cross_entropy", name), words, (smoothing,), stops_at(len(words) - 1))
+    builder.check(lambda: _refuse_labels(status, weights, columns, ignored))
     total = None
     Y = losses
     if not none:
@@ -64,12 +66,11 @@ def _cross_entropy(
     return (Y,), CrossEntropySaved(P, T, w, total, ignored, smoothing)
 
 
-def _refuse_labels(weights: Any, classes: int, ignored: int) -> None:
+def _refuse_labels(status: Any, weights: Any, classes: int, ignored: int) -> None:
     """Raise if the kernel found a label out of range: it marks that row's weight with NaN."""
-    # The sum is NaN exactly if a weight is, and costs one pass without a temporary.
-    total = weights.sum()
-    if total == total:
+    if not status[0]:
         return
+    status[0] = 0
     bad = np.flatnonzero(np.isnan(weights))
     raise DataError(
         f"cross_entropy: expected class indices from 0 to {classes - 1} (or {ignored}, ignored); "

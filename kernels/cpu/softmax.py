@@ -157,7 +157,7 @@ def make_cross_entropy(dtype: str) -> Callable[..., None]:
         z, target = pointer(a[0], kind), pointer(a[1], np.int64)
         y, lse = pointer(a[2], kind), pointer(a[3], kind)
         loss, weight, given = pointer(a[4], kind), pointer(a[5], kind), pointer(a[6], kind)
-        columns, ignored = a[8], a[9]
+        columns, ignored, status = a[8], a[9], pointer(a[10], np.int64)
         smoothing = kind(s[0])
         first, last = part(a[7], tid, threads, ROWS)
         softmax_rows(kind, 0, z, y, lse, True, first, last, columns)
@@ -166,8 +166,9 @@ def make_cross_entropy(dtype: str) -> Callable[..., None]:
             if label == ignored:
                 loss[i] = weight[i] = kind(0.0)
                 continue
-            if label < 0 or label >= columns:  # an error that the caller should have raised
+            if label < 0 or label >= columns:
                 loss[i] = weight[i] = kind(np.nan)
+                status[0] = 1
                 continue
             w = given[label] if a[6] != 0 else kind(1.0)
             value = w * (lse[i] - z[i * columns + label])

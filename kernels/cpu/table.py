@@ -28,7 +28,19 @@ NO_BARRIER = 1
 ALONE = 2
 """Flag: thread 0 does the whole instruction, as if it were alone."""
 
+STOP = 4
+"""Flag: the run ends behind the instruction if it raised its status. See ``stops_at``."""
+
 WORDS = 4
+
+
+def stops_at(entry: int) -> int:
+    """Return the flags of an instruction whose status stands at the address in ``a[entry]``.
+
+    The status is an int64 that the kernel sets to 1 when what follows must not happen, as with a
+    class label that does not exist. Every thread sees it behind the instruction's barrier.
+    """
+    return STOP | entry << 8
 
 
 def address(array: np.ndarray[Any, Any]) -> int:

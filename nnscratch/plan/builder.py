@@ -70,6 +70,12 @@ class Builder:
             self.pieces.append(piece)
         piece.add(kernel, a, s, flags)
 
+    def check(self, function: Callable[[], None]) -> None:
+        """Add a function that raises if the instructions before it came to a stop."""
+        piece = self.pieces[-1]
+        assert isinstance(piece, Piece)
+        piece.checks.append(function)
+
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Add a Python function, which runs between the instructions before and behind it."""
         self.pieces.append(function)

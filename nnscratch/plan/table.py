@@ -65,6 +65,7 @@ class Piece:
         self._moving: list[tuple[int, int, int, int]] = []
         self._live: list[tuple[bool, int, int, int, Any]] = []
         self._program: Any = None
+        self.checks: list[Callable[[], None]] = []
         self.moving: list[tuple[Any, int, int, int]] = []
         self.live: list[tuple[Any, int, int, Any]] = []
 
@@ -95,7 +96,16 @@ class Piece:
             (program.a(index) if integer else program.s(index), place, event, key)
             for integer, index, place, event, key in self._live
         ]
-        return program.run
+        if not self.checks:
+            return program.run  # type: ignore[no-any-return]
+        run, checks = program.run, tuple(self.checks)
+
+        def run_and_check() -> None:
+            run()
+            for check in checks:
+                check()
+
+        return run_and_check
 
     def __len__(self) -> int:
         return len(self._table.instructions)

@@ -65,7 +65,8 @@ def test_cross_entropy(
     for threads in (1, 2, 3):
         P, lse, row = np.empty_like(Z), np.empty(rows, dtype), np.empty(rows, dtype)
         weight, value, divisor = np.empty(rows, dtype), np.empty(1, dtype), np.empty(1, dtype)
-        a = (Z, labels, P, lse, row, weight, w, rows, columns, -100)
+        status = np.zeros(1, np.int64)
+        a = (Z, labels, P, lse, row, weight, w, rows, columns, -100, status)
         run("cross_entropy", dtype, a, (smoothing,), (), threads)
         limits = tolerance(dtype, columns)
         np.testing.assert_allclose(P, np.exp(logP), **limits)
@@ -97,13 +98,16 @@ def test_nothing_counted_is_nan_and_labels_out_of_range_are_seen(dtype: str, run
     Z = np.zeros((3, 4), dtype)
     P, (lse, row, weight) = np.empty_like(Z), (np.empty(3, dtype) for _ in range(3))
     value, divisor = np.empty(1, dtype), np.empty(1, dtype)
+    status = np.zeros(1, np.int64)
     labels = np.full(3, -100)
-    run("cross_entropy", dtype, (Z, labels, P, lse, row, weight, None, 3, 4, -100), (0.0,))
+    run("cross_entropy", dtype, (Z, labels, P, lse, row, weight, None, 3, 4, -100, status), (0.0,))
     run("mean_rows", dtype, (row, weight, 3, value, divisor, 1))
     assert np.isnan(value[0])
+    assert status[0] == 0
     labels = np.array([0, 4, -1])
-    run("cross_entropy", dtype, (Z, labels, P, lse, row, weight, None, 3, 4, -100), (0.0,))
+    run("cross_entropy", dtype, (Z, labels, P, lse, row, weight, None, 3, 4, -100, status), (0.0,))
     np.testing.assert_array_equal(np.isnan(row), [False, True, True])
+    assert status[0] == 1
 
 
 def test_extreme_logits(dtype: str, run: Any) -> None:

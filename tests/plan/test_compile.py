@@ -10,7 +10,7 @@ import pytest
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.errors import ConfigurationError, PlanError
+from nnscratch.errors import ConfigurationError, DataError, PlanError
 from nnscratch.formulas import registry
 from nnscratch.kernels.cpu import CpuKernel
 
@@ -440,3 +440,19 @@ def test_a_replay_allocates_nothing_that_stays():
         step(x, y)
     gc.collect()
     assert len(gc.get_objects()) - before < 20
+
+
+def test_a_label_out_of_range_stops_the_step_before_the_update():
+    model = network()
+    step = nnscratch.compile(trainer(model, optim.SGD(model.parameters(), lr=0.1)))
+    (x, y), *_ = batches(1)
+    for _ in range(3):
+        step(x, y)
+    before = [p.detach().numpy().copy() for p in model.parameters()]
+    wrong = y.numpy().copy()
+    wrong[7] = 3
+    with pytest.raises(DataError, match=r"from 0 to 2 .*position 7"):
+        step(x, nnscratch.from_numpy(wrong))
+    for p, old in zip(model.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.detach().numpy(), old)
+    assert np.isfinite(step(x, y).item())
