@@ -11,6 +11,7 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,11 @@ class Driver(ABC):
     @abstractmethod
     def flag(self) -> Any:
         """Return one int64, zero, that kernels write and Python reads without waiting."""
+
+    @cached_property
+    def bad_labels(self) -> Any:
+        """The flag in which cross-entropy counts labels that are out of range."""
+        return self.flag()
 
     def address(self, array: Any) -> int:
         """Return where an array starts."""

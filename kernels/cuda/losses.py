@@ -18,7 +18,6 @@ from .implementation import CudaKernel, Inputs, Needs, Options
 
 WARP = 32
 REDUCTIONS = ("mean", "sum", "none")
-_flags: dict[int, Any] = {}
 
 
 def row_grid(rows: int) -> tuple[int]:
@@ -48,8 +47,8 @@ def _cross_entropy(driver: Driver, inputs: Inputs, options: Options, needs: Need
     driver.launch("softmax", "cross_entropy", Z.dtype, grid, arguments)
     Y = None if reduction == "none" else driver.empty((), Z.dtype)
     total = driver.empty((), Z.dtype) if reduction == "mean" else None
-    arguments = (partial, Y, total, bad, *grid)
-    driver.launch("softmax", "cross_entropy_finish", Z.dtype, (1,), arguments)
+    finish = (partial, Y, total, bad, *grid)
+    driver.launch("softmax", "cross_entropy_finish", Z.dtype, (1,), finish)
     if driver.waits:
         _flag(driver)
     saved = CrossEntropySaved(P, T, w, total, ignored, smoothing)
@@ -62,9 +61,7 @@ def _flag(driver: Driver) -> Any:
     A GPU is not waited for, so that a step has no transfer: the loss is NaN at once, and the error
     comes with the next call.
     """
-    bad = _flags.get(id(driver))
-    if bad is None:
-        bad = _flags[id(driver)] = driver.flag()
+    bad = driver.bad_labels
     count = int(bad[0])
     if count:
         bad[0] = 0

@@ -1,0 +1,258 @@
+"""The launch path: arguments, falling back where nothing compiles, late errors, repeatability."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import fake_cupy
+import numpy as np
+import pytest
+from emulator import build
+from emulator.driver import Emulator
+
+from nnscratch.errors import DataError
+from nnscratch.formulas import ADAM, CROSS_ENTROPY, LINEAR_ACTIVATION, RELU, registry
+from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.kernels.cuda import (
+    IMPLEMENTATIONS,
+    CompileWarning,
+    CupyDriver,
+    KernelArgumentError,
+    register,
+)
+from nnscratch.kernels.cuda.driver import MOST_BLOCKS, cover
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    module = fake_cupy.module()
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    return module
+
+
+@pytest.fixture
+def only_cuda(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the registry have just these kernels of just this driver."""
+
+    def enter(driver: Any, *names: str) -> None:
+        made = {name: [IMPLEMENTATIONS[name].on(driver)] for name in names}
+        monkeypatch.setattr(registry, "_implementations", made)
+
+    return enter
+
+
+def test_importing_and_registering_imports_no_cupy() -> None:
+    code = (
+        "import sys; from nnscratch.formulas import registry\n"
+        "from nnscratch.kernels.cuda import register, IMPLEMENTATIONS\n"
+        "register()\n"
+        "assert all(registry.implementations(n)[0] is i for n, i in IMPLEMENTATIONS.items())\n"
+        "import numpy\n"
+        "assert IMPLEMENTATIONS['relu'].refuses('forward', (numpy.ones(3),), {})\n"
+        "assert not {'cupy', 'numba', 'nvmath'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert callable(register)
+
+
+def test_the_grid_covers_the_work_and_has_an_end() -> None:
+    assert cover(0) == (1,)
+    assert cover(1) == (1,)
+    assert cover(256) == (1,)
+    assert cover(257) == (2,)
+    assert cover(257, 4) == (1,)
+    assert cover(10**10) == (MOST_BLOCKS,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda x: (x, x), r"takes 5 arguments \(x, y, n, p, q\), got 2"),
+        (lambda x: (x.astype("f8"), x, 6, 0.0, 0.0), "contiguous array of float32 as x, got one"),
+        (lambda x: (x, x[::2], 6, 0.0, 0.0), "contiguous array of float32 as y.*strides"),
+        (lambda x: (x, x.astype("i4"), 6, 0.0, 0.0), "as y, got one of int32"),
+    ],
+    ids=["too few", "another dtype", "strides", "integers"],
+)
+def test_arguments_that_are_not_declared(arguments: Any, message: str, emulator: Emulator) -> None:
+    x = np.ones(6, np.float32)
+    with pytest.raises(KernelArgumentError, match=message):
+        emulator.launch("activations", "activation_relu", "float32", (1,), arguments(x))
+
+
+def test_numbers_have_the_declared_size(emulator: Emulator) -> None:
+    x = np.ones(6, np.float32)
+    given = (x, None, LiveInt(6, 0, "n"), LiveFloat(0.5, 0, "p"), 1)
+    values = emulator.checked("activations", "activation_relu", "float32", given)
+    kinds = [type(value).__name__ for value in values]
+    assert kinds == ["uint64", "uint64", "int64", "float64", "float64"]
+    assert values[:2] == [x.ctypes.data, 0]
+
+
+def test_more_work_than_a_grid_has_threads(emulator: Emulator, rng: Any) -> None:
+    """The loop over the grid: one block for work that would fill several."""
+    plain = Emulator("plain")
+    X = rng.standard_normal(5003).astype(np.float32)
+    Y = np.zeros_like(X)
+    plain.launch("activations", "activation_relu", "float32", (1,), (X, Y, X.size, 0.0, 0.0))
+    np.testing.assert_array_equal(Y, np.maximum(X, 0))
+    # Bias columns that a thread meets in another order, since 7 divides no power of two.
+    Z, b = rng.standard_normal((999, 7)).astype(np.float32), np.arange(7, dtype=np.float32)
+    Y = np.zeros_like(Z)
+    arguments = (Z, b, None, Y, 999, 7, 0.0, 0.0)
+    plain.launch("linear", "bias_activation_identity", "float32", (3,), arguments)
+    np.testing.assert_array_equal(Y, Z + b)
+
+
+def test_arrays_that_are_not_aligned_for_vectors(emulator: Emulator, rng: Any) -> None:
+    for start in (0, 1, 2, 3):
+        X = rng.standard_normal(301).astype(np.float32)[start:]
+        kernel = IMPLEMENTATIONS["relu"].on(emulator)
+        np.testing.assert_array_equal(kernel.forward(X)[0], np.maximum(X, 0))
+        P, G = X.copy(), rng.standard_normal(400).astype(np.float32)[start : start + X.size]
+        IMPLEMENTATIONS["sgd"].on(emulator).update(P, G, lr=0.5)
+        np.testing.assert_allclose(P, X - np.float32(0.5) * G, rtol=1e-6)
+
+
+def training_step(driver: Emulator) -> list[bytes]:
+    """Return every result of a step that uses most families."""
+    rng = np.random.default_rng(0)
+
+    def draw(*shape: int) -> Any:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    X, W, b, V = draw(70, 33), draw(41, 33), draw(41), draw(10, 41)
+    T = rng.integers(0, 10, 70)
+    kernel = {name: one.on(driver) for name, one in IMPLEMENTATIONS.items()}
+    H, saved = kernel["linear_activation"].forward(X, W, b, activation="gelu")
+    D, dropped = kernel["dropout"].forward(H, p=0.3, seed=2**40 + 3, offset=5)
+    Z, saved_z = kernel["linear"].forward(D, V)
+    L, saved_l = kernel["cross_entropy"].forward(Z, T, label_smoothing=0.1)
+    dZ = kernel["cross_entropy"].backward(np.ones((), np.float32), saved_l, (True, False, False))[0]
+    dD, dV, _ = kernel["linear"].backward(dZ, saved_z, (True, True, False))
+    dH = kernel["dropout"].backward(dD, dropped, (True,))[0]
+    gradients = kernel["linear_activation"].backward(dH, saved, (True, True, True))
+    M, S = np.zeros_like(V), np.zeros_like(V)
+    kernel["adam"].update(V, dV, M, S, lr=1e-2, step=1)
+    norm = kernel["squared_norm"].forward(dV)[0]
+    return [one.tobytes() for one in (H, L, dZ, *gradients, V, M, S, norm)]
+
+
+@pytest.mark.parametrize("tiled_limit", [0, 1 << 20])
+def test_a_step_repeats_bit_for_bit_in_any_order_of_threads(tiled_limit: int) -> None:
+    first = training_step(Emulator("plain", 0, tiled_limit=tiled_limit))
+    for schedule in (0, 1, 2, 3):
+        assert training_step(Emulator("plain", schedule, tiled_limit=tiled_limit)) == first
+
+
+def test_the_path_through_cupy(cupy: Any, rng: Any, only_cuda: Any) -> None:
+    driver = CupyDriver()
+    only_cuda(driver, "linear_activation", "cross_entropy")
+    X, W, b = (
+        rng.standard_normal(s).astype(np.float32).view(fake_cupy.Array)
+        for s in ((9, 5), (7, 5), (7,))
+    )
+    T = rng.integers(0, 7, 9).view(fake_cupy.Array)
+    kernel = IMPLEMENTATIONS["linear_activation"].on(driver)
+    assert kernel.refuses("forward", (X, W, b), {"activation": "relu"}) is None
+    assert "numpy's, not CuPy's" in str(
+        kernel.refuses("forward", (np.asarray(X), W, b), {"activation": "relu"})
+    )
+    Y, _ = kernel.forward(X, W, b, activation="relu")
+    exact = LINEAR_ACTIVATION.forward(*map(np.asarray, (X, W, b)), activation="relu")[0]
+    np.testing.assert_allclose(np.asarray(Y), exact, rtol=1e-5, atol=1e-6)
+    loss = IMPLEMENTATIONS["cross_entropy"].on(driver)
+    assert loss.refuses("forward", (Y, T), {}) is None
+    L, _ = loss.forward(Y, T)
+    np.testing.assert_allclose(L, CROSS_ENTROPY.forward(np.asarray(Y), np.asarray(T))[0], rtol=1e-5)
+    assert [module.dtype for module in cupy.RawModule.made] == ["float32"] * 3
+    assert cupy.RawModule.launches == [
+        ("matmul_relu", (1,), (16, 16)),
+        ("cross_entropy", (2,), (256,)),
+        ("cross_entropy_finish", (1,), (256,)),
+    ]
+    kernel.forward(X, W, b, activation="relu")
+    assert len(cupy.RawModule.made) == 3, "compiled once"
+
+
+def test_what_does_not_compile_falls_back_with_one_warning(
+    cupy: Any, rng: Any, only_cuda: Any
+) -> None:
+    driver = CupyDriver()
+    only_cuda(driver, "relu", "gelu", "adam")
+    cupy.RawModule.error = RuntimeError('activations.cu(7): error: identifier "x" is undefined')
+    X = rng.standard_normal(9).astype(np.float32).view(fake_cupy.Array)
+    relu = IMPLEMENTATIONS["relu"].on(driver)
+    with pytest.warns(CompileWarning) as caught:
+        assert relu.refuses("forward", (X,), {}) == "activations.cu does not compile for float32"
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert 'activations.cu(7): error: identifier "x" is undefined' in text
+    assert "the reference formulas compute instead" in text
+    # No second warning (they are errors here), of another dtype neither, and no second try.
+    assert relu.refuses("forward", (X,), {})
+    assert relu.refuses("forward", (X.astype("f8"),), {})
+    assert IMPLEMENTATIONS["gelu"].on(driver).refuses("forward", (X,), {})
+    assert len(cupy.RawModule.made) == 2
+    with registry.use_kernels("require"), pytest.raises(registry.KernelRefused, match="compile"):
+        registry.forward(RELU, X)
+
+
+def test_the_registry_computes_with_the_reference_instead(only_cuda: Any) -> None:
+    emulator = Emulator(texts={"activations": "nonsense", "optimizers": "#error no headers"})
+    only_cuda(emulator, "relu", "adam")
+    X = np.array([-1.0, 2.0], np.float32)
+    with registry.observing(registry.CallLog()) as log:
+        with pytest.warns(CompileWarning, match=r"(?s)activations.cu .*nonsense"):
+            Y, _ = registry.forward(RELU, X)
+        registry.forward(RELU, X)
+        state = [np.ones(2) for _ in range(4)]
+        with pytest.warns(CompileWarning, match=r"(?s)optimizers.cu .*no headers"):
+            registry.update(ADAM, *state, lr=0.1, step=1)
+    assert Y.tolist() == [0.0, 2.0]
+    assert [ran for _, _, ran in log.ran] == ["reference"] * 3
+    assert state[0][0] < 1
+
+
+def test_labels_out_of_range(emulator: Emulator, rng: Any) -> None:
+    kernel = IMPLEMENTATIONS["cross_entropy"].on(emulator)
+    Z = rng.standard_normal((70, 5)).astype(np.float32)
+    for bad in ([5], [-1], [70, -3]):
+        T = rng.integers(0, 5, 70)
+        T[3 : 3 + len(bad)] = bad
+        for reduction in ("mean", "sum", "none"):
+            with pytest.raises(DataError, match=rf"{len(bad)} labels are out of range"):
+                kernel.forward(Z, T, reduction=reduction)
+    T[:] = 4
+    assert np.isfinite(kernel.forward(Z, T)[0])
+
+
+def test_on_a_gpu_a_bad_label_is_nan_now_and_an_error_at_the_next_call(cupy: Any, rng: Any) -> None:
+    driver = CupyDriver()
+    kernel = IMPLEMENTATIONS["cross_entropy"].on(driver)
+    Z = rng.standard_normal((9, 5)).astype(np.float32).view(fake_cupy.Array)
+    T = rng.integers(0, 5, 9).view(fake_cupy.Array)
+    T[4] = 5
+    L, _ = kernel.forward(Z, T)
+    assert np.isnan(L)
+    T[4] = 0
+    with pytest.raises(DataError, match="1 labels are out of range in an earlier batch"):
+        kernel.forward(Z, T)
+    assert np.isfinite(kernel.forward(Z, T)[0])
+
+
+def test_without_a_compiler_these_tests_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build.compiler.cache_clear()
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(build.NoCompiler, match=r"apt-get install g\+\+"):
+        build.compiler()
+    build.compiler.cache_clear()

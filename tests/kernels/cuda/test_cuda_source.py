@@ -1,0 +1,147 @@
+"""The kernels' text: what is declared in it, and that the kept register report is of this text."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from nnscratch.formulas.fused import FUSABLE
+from nnscratch.kernels.cuda import compile_report
+from nnscratch.kernels.cuda.linear import SAVED
+from nnscratch.kernels.cuda.source import FOLDER, files, parse, signatures, text
+
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
+
+
+def test_there_is_a_file_for_each_family() -> None:
+    expected = [
+        "activations",
+        "linear",
+        "losses",
+        "matmul",
+        "optimizers",
+        "random",
+        "reductions",
+        "softmax",
+    ]
+    assert list(files()) == expected
+
+
+def test_kernels_and_parameters_are_read_from_the_text() -> None:
+    source = """
+    #define ALL(DO) \\
+      DO(0, one)    \\
+      DO(1, two)
+    KERNEL plain(const REAL* x, Index n) { }  // KERNEL not_me(int a)
+    #define MAKE(CODE, NAME)                \\
+      KERNEL made_##NAME(REAL* y,           \\
+                         double p) { f<CODE>(y); }
+ALL(MAKE)
+"""
+    found = parse(source)
+    assert list(found) == ["plain", "made_one", "made_two"]
+    x, n = found["plain"]
+    assert (x.name, x.type, x.pointer, x.const) == ("x", "REAL", True, True)
+    assert (n.name, n.type, n.pointer, n.const) == ("n", "Index", False, False)
+    with pytest.raises(ValueError, match="cannot read the parameter"):
+        parse("KERNEL k(unsigned int* x) {}")
+
+
+def test_headers_are_in_the_text_and_lines_keep_their_numbers() -> None:
+    whole = text("linear")
+    assert "#include" not in whole
+    assert whole.count("struct alignas(16) Pack") == 1
+    number = None
+    lines = (FOLDER / "linear.cu").read_text(encoding="utf-8").splitlines()
+    for line in whole.splitlines():
+        if match := re.match(r'#line (\d+) "(.*)"', line):
+            number = int(match[1]) if match[2] == "linear.cu" else None
+        elif number is not None:
+            if line:
+                assert line == lines[number - 1]
+            number += 1
+
+
+@pytest.mark.parametrize("file", files())
+def test_no_floating_point_number_is_added_atomically(file: str) -> None:
+    assert "atomic" not in re.sub(r"//.*", "", text(file))
+
+
+def test_every_fusable_activation_is_in_the_one_table() -> None:
+    for family in ("bias_activation", "bias_activation_backward", "matmul"):
+        file = "matmul" if family == "matmul" else "linear"
+        names = {
+            name.removeprefix(f"{family}_")
+            for name in signatures(file)
+            if name.startswith(f"{family}_") and not name.startswith(f"{family}_backward_")
+        }
+        assert set(FUSABLE) | {"identity"} == names
+    assert set(SAVED) == set(FUSABLE)
+
+
+def test_the_register_report_is_of_these_texts() -> None:
+    kept = json.loads((RESULTS / "cuda_registers.json").read_text(encoding="utf-8"))
+    old = [file for file in files() if kept["sources"].get(file) != compile_report.stamp(file)]
+    assert not old, (
+        f"{', '.join(old)} changed since the report was made: run "
+        "python -m nnscratch.kernels.cuda.compile_report"
+    )
+    assert kept["warnings"] == 0
+    assert kept["architectures"] == ["sm_75", "sm_80", "sm_90"]
+    for file in files():
+        assert set(kept["kernels"][file]) == set(signatures(file))
+        for kernel, dtypes in kept["kernels"][file].items():
+            assert set(dtypes) == {"float32", "float64"}, kernel
+            for by_architecture in dtypes.values():
+                for numbers in by_architecture.values():
+                    assert numbers["spill_stores"] == numbers["spill_loads"] == 0, kernel
+                    assert numbers["registers"] * 256 <= 65536, kernel
+    page = (RESULTS / "cuda_registers.md").read_text(encoding="utf-8")
+    assert page == compile_report.markdown(kept)
+
+
+def test_a_cuda_compiler_takes_one_file_where_there_is_one() -> None:
+    """All of them take minutes: that is what compile_report is for."""
+    compiler = compile_report.find_compiler()
+    if compiler is not None:
+        used = compile_report.read(compiler.compile("reductions", "float32", "sm_90"))
+        assert set(used) == set(signatures("reductions"))
+        with pytest.MonkeyPatch.context() as patch:
+            wrong = text("reductions") + "\nKERNEL wrong() { int unused = 1; nonsense; }\n"
+            patch.setattr(compile_report, "text", lambda file: wrong)
+            with pytest.raises(compile_report.CompileError, match=r"reductions\.cu.*nonsense"):
+                compiler.compile("reductions", "float32", "sm_90")
+
+
+def test_without_a_compiler_the_report_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compile_report, "find_compiler", lambda: None)
+    assert compile_report.main(["--out", str(tmp_path)]) == 2
+    assert "pip install nvidia-cuda-nvrtc" in capsys.readouterr().err
+
+
+def test_the_report_is_written_or_the_compilers_words_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = (
+        "Compiling entry function 'k' for 'sm_80'\n"
+        "0 bytes stack frame, 8 bytes spill stores, 0 bytes spill loads\nUsed 24 registers\n"
+    )
+    fake = compile_report.Compiler("fake 1", lambda file, dtype, architecture: said)
+    monkeypatch.setattr(compile_report, "find_compiler", lambda: fake)
+    assert compile_report.main(["--out", str(tmp_path), "--arch", "sm_80"]) == 0
+    page = (tmp_path / "cuda_registers.md").read_text()
+    assert "| linear.cu | k | 24 / 24 | 0 | 8 |" in page
+    assert "8 spill." in page
+
+    def refuse(file: str, dtype: str, architecture: str) -> str:
+        raise compile_report.CompileError("linear.cu: error: expected a ;")
+
+    broken = compile_report.Compiler("fake 1", refuse)
+    monkeypatch.setattr(compile_report, "find_compiler", lambda: broken)
+    assert compile_report.main(["--out", str(tmp_path)]) == 1
+    assert "expected a ;" in capsys.readouterr().err
