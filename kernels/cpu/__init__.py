@@ -19,7 +19,6 @@ from .reduction_sizes import blocks
 from .table import (
     ALONE,
     NO_BARRIER,
-    STOP,
     Instruction,
     Program,
     Table,

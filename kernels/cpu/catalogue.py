@@ -143,7 +143,8 @@ _enter(
     lambda a: 1.0 * a[7] * a[8],
     "Of logits Z (rows, columns) and int64 labels (rows): P = softmax Z, lse (rows), each row's "
     "loss times its class weight (label-smoothed), and each row's weight (0 if ignored). "
-    "class_weights (columns) or 0. A label out of range makes loss and weight NaN and sets the status, an int64, to 1.",
+    "class_weights (columns) or 0. A label out of range makes loss and weight NaN and sets the "
+    "status, an int64, to 1.",
 )
 _enter(
     "mean_rows",

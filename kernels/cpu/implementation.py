@@ -130,7 +130,10 @@ class CpuKernel:
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
         """Say by their sizes whether a single call pays."""
-        return any(isinstance(item, np.ndarray) and item.size >= WORTHWHILE for item in inputs)
+        for item in inputs:
+            if isinstance(item, np.ndarray) and item.size >= WORTHWHILE:
+                return True
+        return False
 
     def lower(
         self,

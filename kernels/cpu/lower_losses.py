@@ -156,13 +156,13 @@ def pair_loss(what: int) -> CpuKernel:
         count = X.size
         factor = (2.0 if what == MSE else 1.0) / (count if rest[-1] == "mean" else 1)
         outputs: list[Any] = [None] * (2 if what == MSE else 4)
+        saved = None if what == MSE else BceWithLogitsSaved(*inputs[1:])
         made = kernel("loss_backward", X.dtype.name, what)
         for position, sign in ((0, 1.0), (1, -1.0)):
             if not needs[position]:
                 continue
             D = outputs[position] = builder.output(position, X.shape, X.dtype)
-            if what == BCE and position == 1:
-                saved = BceWithLogitsSaved(*inputs[1:])
+            if saved is not None and position == 1:
                 builder.python(lambda D=D: _target_gradient(D, dY, saved), reads_arguments=True)
                 continue
             words = (X, T, pos_weight, dY, int(dY.ndim > 0), D, count, period)
