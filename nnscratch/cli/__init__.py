@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as error:
             if debug:
                 raise
-            print(f"nnscratch: {error or 'interrupted'}", file=sys.stderr)
+            print(f"nnscratch: {str(error) or 'interrupted'}", file=sys.stderr)
             return 128 + int(getattr(error, "signal", 2))
         except BrokenPipeError:
             # Whoever read the output has enough of it, as in `nnscratch info | head`.

@@ -43,16 +43,20 @@ def app() -> None:
 @app.command("train")
 @click.argument("data", required=False)
 @click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
+@click.option("--task", help="classification or regression; by default the target column decides.")
 @click.option(
-    "--task", help="classification or regression; by default the target column decides."
+    "--exclude", multiple=True, callback=_names, metavar="COLUMN,…", help="Columns to leave out."
 )
-@click.option("--exclude", multiple=True, callback=_names, metavar="COLUMN,…", help="Columns to leave out.")
-@click.option("--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64.")
+@click.option(
+    "--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64."
+)
 @click.option("--activation", help=f"One of {', '.join(ACTIVATIONS)}.")
 @click.option("--dropout", type=float, help="The share of units that is dropped in training.")
 @click.option("--loss", help=f"One of {', '.join(LOSSES)}, as the task allows.")
 @click.option("--label-smoothing", type=float, help="For cross_entropy, such as 0.1.")
-@click.option("--class-weight", metavar="balanced", help="Let rare classes weigh as much as others.")
+@click.option(
+    "--class-weight", metavar="balanced", help="Let rare classes weigh as much as others."
+)
 @click.option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")
 @click.option("--lr", type=float, help="The (largest) learning rate.")
 @click.option("--weight-decay", type=float, help="The optimizer's weight decay.")
@@ -61,7 +65,9 @@ def app() -> None:
 @click.option("--batch", type=int, help="Samples a step.")
 @click.option("--accumulate", type=int, help="Batches to add up for one step.")
 @click.option("--clip-norm", type=float, help="The largest norm of all gradients together.")
-@click.option("--patience", type=int, help="Epochs without progress before stopping; 0: never stop.")
+@click.option(
+    "--patience", type=int, help="Epochs without progress before stopping; 0: never stop."
+)
 @click.option("--validation", type=float, help="The share of rows for validation.")
 @click.option("--test", type=float, help="The share of rows held out for the test.")
 @click.option("--seed", type=int, help="Of weights, dropout and shuffles.")

@@ -80,14 +80,19 @@ def _processor() -> Rows:
         pass
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     rows = [("CPU", name), ("logical processors", f"{usable} of {os.cpu_count()} usable")]
-    variables = ("NNSCRATCH_THREADS", "NNSCRATCH_KERNELS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    variables = (
+        "NNSCRATCH_THREADS",
+        "NNSCRATCH_KERNELS",
+        "OPENBLAS_NUM_THREADS",
+        "OMP_NUM_THREADS",
+    )
     return rows + [(name, os.environ[name]) for name in variables if name in os.environ]
 
 
 def _blas() -> Rows:
     import numpy as np
 
-    config: Any = np.show_config(mode="dicts")  # type: ignore[call-overload]
+    config: Any = np.show_config(mode="dicts")
     built = config.get("Build Dependencies", {}).get("blas", {})
     rows = [("NumPy was built with", f"{built.get('name')} {built.get('version')}")]
     from nnscratch.kernels.cpu import blas

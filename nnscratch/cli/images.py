@@ -88,8 +88,8 @@ class ImagePreprocessor:
         Raises:
             CheckpointError: if it is something else, or damaged.
         """
-        sizes = [value.get(name) for name in ("height", "width", "white")]
-        numbers = [value.get(name) for name in ("mean", "std")]
+        sizes: Any = [value.get(name) for name in ("height", "width", "white")]
+        numbers: Any = [value.get(name) for name in ("mean", "std")]
         if (
             value.get("form") != _FORM
             or value.get("version") != 1
@@ -97,9 +97,12 @@ class ImagePreprocessor:
             or not all(type(n) in (int, float) and abs(n) < 1e6 for n in numbers)
             or numbers[1] <= 0
         ):
-            raise CheckpointError("the preprocessing of the images is damaged, or of a newer version")
+            raise CheckpointError(
+                "the preprocessing of the images is damaged, or of a newer version"
+            )
         target = ClassTarget.from_dict(value.get("target", {}))
-        return cls(*sizes, *map(float, numbers), target)
+        height, width, white = sizes
+        return cls(height, width, white, float(numbers[0]), float(numbers[1]), target)
 
 
 def images_from(path: str, wanted: ImagePreprocessor) -> tuple[Array, Array | None]:

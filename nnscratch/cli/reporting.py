@@ -151,7 +151,9 @@ def worst_mistakes(outputs: Array, targets: Array, task: str) -> npt.NDArray[np.
     return wrong[order][:_MOST_MISTAKES]
 
 
-def mistake_captions(outputs: Array, targets: Array, chosen: Any, names: Sequence[str]) -> list[str]:
+def mistake_captions(
+    outputs: Array, targets: Array, chosen: Any, names: Sequence[str]
+) -> list[str]:
     """Return "true → predicted (how sure)" for each of the chosen samples."""
     shares = probabilities(outputs[chosen]) if len(chosen) else np.empty((0, 1))
     return [

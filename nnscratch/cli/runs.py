@@ -84,7 +84,9 @@ def open_run(folder: str | Path) -> Run:
     """
     path = Path(folder)
     if not (path / CONFIG).is_file():
-        what = "there is no such folder" if not path.exists() else f"no run folder: no {CONFIG} in it"
+        what = (
+            "there is no such folder" if not path.exists() else f"no run folder: no {CONFIG} in it"
+        )
         raise CheckpointError(f"{path}: {what}")
     where = str(path / CONFIG)
     config = read_json(path / CONFIG)

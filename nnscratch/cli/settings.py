@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,6 +16,9 @@ from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose
 from nnscratch.train.mlp import ACTIVATIONS
 
 _CONFIG_LIMIT = 1 << 20
+# Settings are flat. A key of thousands of parts takes the parser memory by the square of them.
+_MOST_DOTS = 16
+_TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """, re.VERBOSE)
 
 # Losses that make sense for each task; the first is the default.
 TASK_LOSSES = {
@@ -71,8 +77,10 @@ class Settings:
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
                 if number is not None and not low <= number < high:
-                    upper = "" if high == float("inf") else f" and below {high:g}"
-                    raise ConfigurationError(f"{name} must be at least {low:g}{upper}, got {number}")
+                    upper = "finite" if high == _INFINITE else f"below {high:g}"
+                    raise ConfigurationError(
+                        f"{name} must be at least {low:g} and {upper}, got {_shown(number)}"
+                    )
         if self.test == 0.0:
             raise ConfigurationError("test must be above 0: the report needs rows to be made of")
 
@@ -101,17 +109,20 @@ class Settings:
                 close = difflib.get_close_matches(str(key).replace("-", "_"), known, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise ConfigurationError(
-                    f"{where}: there is no setting {key!r}{hint} The settings are "
+                    f"{where}: there is no setting {_shown(key)}{hint} The settings are "
                     f"{', '.join(known)}"
                 )
-        listed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        listed: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         try:
             return replace(self, **listed)
         except ConfigurationError as error:
             raise ConfigurationError(f"{where}: {error}") from None
 
 
-_INFINITE = float("inf")
+# A whole number above it is no floating-point number, though it is smaller than infinity.
+_INFINITE = sys.float_info.max
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("hidden", 1, 1 << 20),
     ("dropout", 0.0, 1.0),
@@ -144,14 +155,23 @@ def _check_type(name: str, value: Any, wanted: str) -> None:
     if kind.startswith("tuple["):
         inner = kind[len("tuple[") :].partition(",")[0]
         if not isinstance(value, tuple):
-            raise ConfigurationError(f"{name} must be a list, got {value!r}")
+            raise ConfigurationError(f"{name} must be a list, got {_shown(value)}")
         for item in value:
             _check_type(name, item, inner)
         return
     if not isinstance(value, _KINDS[kind]) or (kind != "bool" and isinstance(value, bool)):
-        raise ConfigurationError(f"{name} must be of type {kind}, got {value!r}")
+        raise ConfigurationError(f"{name} must be of type {kind}, got {_shown(value)}")
     if kind == "float" and value != value:
-        raise ConfigurationError(f"{name} must be a number, got {value!r}")
+        raise ConfigurationError(f"{name} must be a number, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """Return a value from a file for a message: some cannot even be written out."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def read_toml(path: str) -> dict[str, Any]:
@@ -161,17 +181,28 @@ def read_toml(path: str) -> dict[str, Any]:
         ConfigurationError: if it cannot be read, or is no TOML.
     """
     try:
+        # Asked first: opening a named pipe would wait for a writer.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise ConfigurationError(f"{path}: this is no file")
         with open(path, "rb") as stream:
             content = stream.read(_CONFIG_LIMIT + 1)
+    except ConfigurationError:
+        raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(f"{path}: cannot be read ({reason})") from error
     if len(content) > _CONFIG_LIMIT:
         raise ConfigurationError(f"{path}: larger than {_CONFIG_LIMIT:,} bytes: no settings file")
     try:
-        return tomllib.loads(content.decode())
+        text = content.decode()
+        if any(_TEXTS.sub("", line).count(".") > _MOST_DOTS for line in text.splitlines()):
+            raise ConfigurationError(f"{path}: a line with more than {_MOST_DOTS} dots: no setting")
+        return tomllib.loads(text)
+    except ConfigurationError:
+        raise
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+        reason = str(error).partition("\n")[0][:200]
+        raise ConfigurationError(f"{path}: not valid TOML: {reason}") from None
 
 
 def saved_settings(value: Any, where: str) -> Settings:

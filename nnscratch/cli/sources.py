@@ -109,7 +109,8 @@ def _parts(
     share = settings.validation / (1.0 - settings.test) if test else settings.validation
     if share >= 1.0:
         raise ConfigurationError(
-            f"validation ({settings.validation}) and test ({settings.test}) leave nothing to train on"
+            f"validation ({settings.validation}) and test ({settings.test}) leave nothing to "
+            "train on"
         )
     of_rest = None if classes is None else classes[rest]
     shares = (1.0 - share, share)

@@ -32,7 +32,6 @@ from nnscratch.train.trainer import CHECKPOINT_FILE, Trainer
 
 SAMPLE = "sample.csv"
 _SAMPLES = 10
-# A run of less than this has been given too little to be cut further for a validation part.
 _WRITTEN = (
     CHECKPOINT_FILE,
     runs.MODEL,
@@ -109,9 +108,7 @@ def resolve(settings: Settings, data: Prepared) -> Settings:
         "batch": 128 if many else 32,
         "patience": 0 if images else 25,
     }
-    return replace(
-        settings, **{k: v for k, v in decided.items() if getattr(settings, k) is None}
-    )
+    return replace(settings, **{k: v for k, v in decided.items() if getattr(settings, k) is None})
 
 
 def train(
@@ -147,7 +144,8 @@ def train(
                 (folder / name).unlink(missing_ok=True)
         default_generator.manual_seed(settings.seed)
         outputs = data.preprocessor.target.outputs
-        assert settings.hidden is not None and settings.dropout is not None
+        assert settings.hidden is not None
+        assert settings.dropout is not None
         architecture = MLP(
             width_of(data.preprocessor),
             settings.hidden,
@@ -240,7 +238,8 @@ def _fit(
         config=settings.to_dict(),
     )
     trainer.seed = settings.seed
-    assert settings.epochs is not None and settings.batch is not None
+    assert settings.epochs is not None
+    assert settings.batch is not None
     try:
         trainer.fit(
             data.train,
@@ -277,9 +276,7 @@ def _finish(
     write_json(folder / runs.REPORT, report)
     write_text(folder / runs.REPORT_TEXT, reporting.as_text(report))
     trainer.history.write_json(folder / runs.HISTORY)
-    plots.plot_curves(
-        trainer.history, folder / "curves.png", best_epoch=report["best_epoch"]
-    )
+    plots.plot_curves(trainer.history, folder / "curves.png", best_epoch=report["best_epoch"])
     _draw(outputs, data, report, folder)
     return report
 

@@ -43,7 +43,8 @@ class TensorDataset:
         lengths = [int(array.shape[0]) for array in self.arrays]
         if len(set(lengths)) > 1:
             raise DataError(
-                f"the tensors of a data set have different lengths: {', '.join(map(str, lengths))}; "
+                f"the tensors of a data set have different lengths: "
+                f"{', '.join(map(str, lengths))}; "
                 "each needs one row a sample"
             )
         if lengths[0] == 0:

@@ -57,7 +57,7 @@ class DataLoader:
             raise ConfigurationError(
                 f"batch_size must be a whole number of at least 1, got {batch_size!r}"
             )
-        if isinstance(dataset, Tensor) or isinstance(dataset, np.ndarray):
+        if isinstance(dataset, (Tensor, np.ndarray)):
             dataset = TensorDataset(dataset)
         self.dataset = dataset
         self.batch_size = int(batch_size)
@@ -86,11 +86,11 @@ class DataLoader:
         """Return how many samples the batch of that number has."""
         return min(self.batch_size, self.samples - batch * self.batch_size)
 
-    def first(self) -> tuple[Tensor, ...]:
-        """Return the first sample as a batch of one; nothing moves on."""
+    def head(self, samples: int) -> tuple[Tensor, ...]:
+        """Return the first samples of the data set as a batch; nothing moves on."""
         if isinstance(self.dataset, TensorDataset):
-            return self.dataset.slice(0, 1)
-        return _collate([self.dataset[0]])
+            return self.dataset.slice(0, samples)
+        return _collate([self.dataset[index] for index in range(samples)])
 
     def order(self, epoch: int) -> Any:
         """Return the order of the samples in an epoch, (N,) int64 on the host."""
@@ -112,7 +112,7 @@ class DataLoader:
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
         dataset, size, count, batch = self.dataset, self.batch_size, len(self), self.batch
         fast = isinstance(dataset, TensorDataset)
-        order = self._order_for(epoch) if self.shuffle or not fast else None
+        order: Any = self._order_for(epoch) if self.shuffle or not fast else None
         while batch < count:
             start, stop = batch * size, min((batch + 1) * size, self.samples)
             if not fast:

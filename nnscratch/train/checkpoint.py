@@ -47,7 +47,9 @@ def record_of(file: TensorFile, form: str | None = None) -> dict[str, Any]:
     text = file.metadata.get(_KEY)
     wanted = form or f"{CHECKPOINT} or {MODEL}"
     if text is None:
-        raise CheckpointError(f"{file.name}: no {wanted}: it holds arrays, but no record of nnscratch")
+        raise CheckpointError(
+            f"{file.name}: no {wanted}: it holds arrays, but no record of nnscratch"
+        )
     record = parse_json(text, file.name)
     if not isinstance(record, dict) or record.get("form") not in (CHECKPOINT, MODEL):
         raise CheckpointError(f"{file.name}: no {wanted}: its record is of another form")
@@ -170,7 +172,9 @@ def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optim
     state = {}
     for key, own in numbers.items():
         if not (key.isdecimal() and int(key) < len(members)):
-            raise CheckpointError(f"{file.name}: optimizer state of no such parameter: {key[:40]!r}")
+            raise CheckpointError(
+                f"{file.name}: optimizer state of no such parameter: {key[:40]!r}"
+            )
         if not isinstance(own, dict) or not all(type(n) in (int, float) for n in own.values()):
             raise CheckpointError(f"{file.name}: the optimizer state of parameter {key} is damaged")
         device = members[int(key)].device
@@ -188,7 +192,9 @@ def save_model(path: FilePath, model: Module, config: Mapping[str, Any] | None =
     Raises:
         RunError: if the file cannot be written; one that was there before is intact.
     """
-    write_record(path, MODEL, model.state_dict(), {"config": dict(config or {}), "model": repr(model)})
+    write_record(
+        path, MODEL, model.state_dict(), {"config": dict(config or {}), "model": repr(model)}
+    )
 
 
 def load_model(path: FilePath, model: Module) -> None:

@@ -127,7 +127,9 @@ def make_optimizer(
     if not isinstance(optimizer, str):
         if isinstance(optimizer, optim.Optimizer):
             if lr is not None:
-                raise ConfigurationError("lr is for an optimizer given by name; this one has its own")
+                raise ConfigurationError(
+                    "lr is for an optimizer given by name; this one has its own"
+                )
             return optimizer
         return optimizer(model.parameters())  # type: ignore[no-any-return]
     kind = getattr(optim, OPTIMIZERS[choose(optimizer, OPTIMIZERS, "optimizer")])

@@ -7,8 +7,9 @@ import json
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,10 +40,10 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
     (['a'], b'abc')
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{_TEMPORARY}")
+    temporary = temporary_name(target)
     try:
         try:
-            with open(temporary, "wb") as stream:
+            with open_new(temporary) as stream:
                 write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -50,10 +51,28 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
     except OSError as error:
         kept = "; the file that was there before is intact" if target.exists() else ""
         raise RunError(f"{target}: cannot be written ({_reason(error)}){kept}") from error
+    try:
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise RunError(
+            f"{target}: is written, but a loss of power may bring back the file that was there "
+            f"before ({_reason(error)})"
+        ) from error
+
+
+def temporary_name(target: Path) -> Path:
+    """Return the name under which this thread writes a file before it is whole."""
+    writer = f"{os.getpid()}.{threading.get_native_id()}"
+    return target.with_name(f".{target.name}.{writer}{_TEMPORARY}")
+
+
+def open_new(path: Path) -> BinaryIO:
+    """Open a new file for writing: what has its name, were it a link, is removed, not followed."""
+    path.unlink(missing_ok=True)
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o666))
 
 
 def _sync_folder(folder: Path) -> None:
@@ -126,7 +145,9 @@ def read_json(path: FilePath, most: int = 64 << 20) -> Any:
         if os.path.getsize(name) > most:
             raise CheckpointError(f"{name}: larger than {most:,} bytes, which no such file is")
         with open(name, "rb") as stream:
-            return parse_json(stream.read(most), name)
+            # Not read(most), for which Python would take that much memory at once.
+            content = stream.read()
+        return parse_json(content, name)
     except (OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -170,12 +191,14 @@ def prepare_folder(path: FilePath) -> Path:
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{os.getpid()}{_TEMPORARY}"
-        with open(probe, "wb") as stream:
+        probe = temporary_name(folder / "probe")
+        with open_new(probe) as stream:
             stream.write(b"nnscratch")
         probe.unlink()
     except (FileExistsError, NotADirectoryError):
-        raise RunError(f"{folder}: the run folder is no folder but a file; choose another") from None
+        raise RunError(
+            f"{folder}: the run folder is no folder but a file; choose another"
+        ) from None
     except (OSError, ValueError) as error:
         reason = _reason(error) if isinstance(error, OSError) else str(error)
         raise RunError(
@@ -195,7 +218,7 @@ def run_folder(path: FilePath) -> Iterator[Path]:
     """
     folder = prepare_folder(path)
     try:
-        stream = open(folder / _LOCK, "a+b")  # noqa: SIM115 - open as long as the lock is held
+        stream = _open_lock(folder / _LOCK)
     except OSError as error:
         raise RunError(f"{folder}: cannot be locked ({_reason(error)})") from error
     with stream:
@@ -209,12 +232,22 @@ def run_folder(path: FilePath) -> Iterator[Path]:
                 f"{folder}: another process{process} is training into this run folder; wait for "
                 "it, or choose another folder"
             ) from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()).encode())
-        stream.flush()
+        try:
+            stream.truncate(0)
+            stream.write(str(os.getpid()).encode())
+            stream.flush()
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be locked ({_reason(error)})") from error
         for left in folder.glob(f".*{_TEMPORARY}"):
-            left.unlink(missing_ok=True)
+            with suppress(OSError):
+                left.unlink()
         yield folder
+
+
+def _open_lock(path: Path) -> BinaryIO:
+    """Open the lock without following a link to a file elsewhere, or waiting for a pipe."""
+    more = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return open(path, "a+b", opener=lambda name, flags: os.open(name, flags | more, 0o666))
 
 
 def _lock(stream: BinaryIO) -> None:

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from nnscratch.errors import ConfigurationError
-from nnscratch.train.files import FilePath, write_json, write_text
+from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.train.files import FilePath, read_json, write_json, write_text
 
 
 class History:
@@ -79,6 +79,22 @@ class History:
             RunError: if the file cannot be written.
         """
         write_json(path, self.rows)
+
+    @classmethod
+    def read(cls, path: FilePath) -> History:
+        """Read what ``write_json`` wrote.
+
+        Raises:
+            CheckpointError: if the file is missing, damaged, or something else.
+        """
+        rows = read_json(path)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise CheckpointError(f"{path}: no history: it must be a list with a row an epoch")
+        for row in rows:
+            for name, value in row.items():
+                if not (value is None or isinstance(value, (bool, int, float, str))):
+                    raise CheckpointError(f"{path}: {name[:40]!r} of a row is no single value")
+        return cls(rows)
 
     def __repr__(self) -> str:
         last = f", last {self.rows[-1]}" if self.rows else ""

@@ -63,6 +63,7 @@ class _Gathered(Metric):
         self.reset()
 
     def reset(self) -> None:
+        """Forget everything."""
         self._kept: list[tuple[Any, Any]] = []
 
     def _keep(self, left: Tensor, right: Tensor) -> None:
@@ -90,11 +91,13 @@ class Accuracy(_Gathered):
     name = "accuracy"
 
     def update(self, output: Tensor, target: Tensor) -> None:
+        """Take in a batch."""
         _check_classes(self.name, output, target)
         right = output.argmax(-1) == target
         self._keep(right, right)
 
     def compute(self) -> float:
+        """Return the value over all that was taken in."""
         return float(self._joined()[0].mean())
 
 
@@ -113,6 +116,7 @@ class TopK(_Gathered):
         super().__init__()
 
     def update(self, output: Tensor, target: Tensor) -> None:
+        """Take in a batch."""
         _check_classes(self.name, output, target)
         xp = array_namespace(output.array)
         scores, classes = output.array, target.array
@@ -124,6 +128,7 @@ class TopK(_Gathered):
         self._keep(right, right)
 
     def compute(self) -> float:
+        """Return the value over all that was taken in."""
         return float(self._joined()[0].mean())
 
 
@@ -133,10 +138,12 @@ class _OfConfusion(_Gathered):
     classes = 0
 
     def reset(self) -> None:
+        """Forget everything."""
         super().reset()
         self.classes = 0
 
     def update(self, output: Tensor, target: Tensor) -> None:
+        """Take in a batch."""
         _check_classes(self.name, output, target)
         self.classes = max(self.classes, output.shape[1])
         self._keep(output.argmax(-1), target)
@@ -151,6 +158,7 @@ class _OfConfusion(_Gathered):
         return precision_recall_f1(self.confusion())[self.name]
 
     def compute(self) -> float:
+        """Return the value over all that was taken in."""
         return float(self.per_class().mean())
 
 
@@ -176,6 +184,7 @@ class _OfNumbers(_Gathered):
     higher_is_better = False
 
     def update(self, output: Tensor, target: Tensor) -> None:
+        """Take in a batch."""
         if output.shape != target.shape:
             raise ShapeError(
                 f"{self.name}: outputs {output.shape} and targets {target.shape} must have one "
@@ -194,6 +203,7 @@ class MSE(_OfNumbers):
     name = "mse"
 
     def compute(self) -> float:
+        """Return the value over all that was taken in."""
         output, target = self._numbers()
         return float(np.mean((output - target) ** 2))
 
@@ -204,6 +214,7 @@ class MAE(_OfNumbers):
     name = "mae"
 
     def compute(self) -> float:
+        """Return the value over all that was taken in."""
         output, target = self._numbers()
         return float(np.mean(np.abs(output - target)))
 
@@ -219,6 +230,7 @@ class R2(_OfNumbers):
     higher_is_better = True
 
     def compute(self) -> float:
+        """Return the value over all that was taken in."""
         output, target = self._numbers()
         left = float(np.sum((output - target) ** 2))
         spread = float(np.sum((target - target.mean(axis=0)) ** 2))

@@ -1,9 +1,10 @@
-"""Multilayer perceptrons from a description, and the description as it is saved with the weights."""
+"""Multilayer perceptrons from a description, which is saved with the weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from nnscratch import nn
@@ -49,7 +50,7 @@ class MLP:
 
     def __post_init__(self) -> None:
         for size in (self.inputs, *self.hidden, self.outputs):
-            if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _MOST:
+            if type(size) is not int or not 1 <= size <= _MOST:
                 raise ConfigurationError(
                     f"a layer needs a whole number of units from 1 to {_MOST:,}, got {size!r}"
                 )
@@ -80,7 +81,7 @@ class MLP:
     def parameters(self) -> int:
         """How many numbers the model learns, without those of PReLU."""
         sizes = (self.inputs, *self.hidden, self.outputs)
-        return sum((a + 1) * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        return sum((a + 1) * b for a, b in pairwise(sizes))
 
     def to_dict(self) -> dict[str, Any]:
         """What ``from_dict`` reads, in plain JSON types."""
@@ -104,7 +105,7 @@ class MLP:
                 value["activation"],
                 float(value["dropout"]),
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"the description of an MLP is damaged: {error}") from None
         if made.parameters > 1 << 31:
             raise CheckpointError(f"an MLP of {made.parameters:,} parameters is not plausible")

@@ -115,7 +115,9 @@ def plot_confusion(confusion: npt.NDArray[np.int64], names: Sequence[str], path:
     shown = range(0, classes, step)
     long = max(len(name) for name in names) > 4
     texts = [names[i] if len(names[i]) <= 16 else f"{names[i][:15]}…" for i in shown]
-    axes.set_xticks(list(shown), texts, rotation=60 if long else 0, ha="right" if long else "center")
+    axes.set_xticks(
+        list(shown), texts, rotation=60 if long else 0, ha="right" if long else "center"
+    )
     axes.set_yticks(list(shown), texts)
     if classes <= _MOST_NUMBERS:
         _numbers(axes, confusion, shares)

@@ -18,7 +18,7 @@ _EVERY = 0.1
 class Progress(Callback):
     """Prints a line an epoch; on a terminal a bar below it shows the epoch that runs.
 
-    The bar needs ``rich``; without it, or where the output is no terminal, there are only the lines.
+    The bar needs ``rich``; without it, or where there is no terminal, there are only the lines.
 
     Args:
         stream: where to; None for standard output.
@@ -40,7 +40,9 @@ class Progress(Callback):
         if wanted:
             self._bar = _rich_bar(self._stream, self._wanted)
         if self._bar is not None and trainer.loader is not None:
-            self._task = self._bar.add_task("", total=trainer.epochs * len(trainer.loader), figures="")
+            self._task = self._bar.add_task(
+                "", total=trainer.epochs * len(trainer.loader), figures=""
+            )
             self._bar.start()
 
     def on_batch_end(self, trainer: Trainer) -> None:

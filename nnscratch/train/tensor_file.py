@@ -13,7 +13,6 @@ import math
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -83,7 +82,7 @@ def write_tensors(
             host = np.ascontiguousarray(to_numpy(array))
             if host.size:
                 host = host.astype(host.dtype.newbyteorder("<"), copy=False)
-                stream.write(memoryview(host.reshape(-1).view(np.uint8)))
+                stream.write(host.reshape(-1).view(np.uint8).data)
 
     write_whole(path, write)
 
@@ -204,7 +203,7 @@ class TensorFile:
         array = np.empty(entry.shape, np.dtype(kind).newbyteorder("<"))
         self._stream.seek(self._base + entry.start)
         if array.size:
-            target = memoryview(array.reshape(-1).view(np.uint8))
+            target = array.reshape(-1).view(np.uint8).data
             if self._stream.readinto(target) != entry.stop - entry.start:
                 raise self._fail(f"truncated: the array {name!r} breaks off")
         if entry.dtype == "bool" and array.size and int(array.view(np.uint8).max()) > 1:
@@ -238,9 +237,9 @@ def read_tensors(path: FilePath) -> tuple[dict[str, np.ndarray], dict[str, str]]
     Raises:
         CheckpointError: as ``TensorFile``.
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "a.safetensors")
+    ...     path = pathlib.Path(folder, "a.safetensors")
     ...     write_tensors(path, {"w": np.ones((1, 2))}, {"made": "here"})
     ...     read_tensors(path)
     ({'w': array([[1., 1.]])}, {'made': 'here'})

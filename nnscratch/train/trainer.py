@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
-from nnscratch.errors import CheckpointError, ConfigurationError, NonFiniteError
+from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.nn import Module
 from nnscratch.plan import compile as compile_step
 from nnscratch.tensor import Tensor
-from nnscratch.train import checkpoint
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
-from nnscratch.train.choices import make_loss, make_optimizer, make_schedule, state_of
+from nnscratch.train.choices import make_loss, make_optimizer, make_schedule
 from nnscratch.train.evaluate import (
     as_loader,
     as_pair,
@@ -28,11 +28,13 @@ from nnscratch.train.evaluate import (
 from nnscratch.train.files import FilePath, run_folder
 from nnscratch.train.history import History
 from nnscratch.train.interrupt import Interruption, TrainingInterrupted
-from nnscratch.train.locate import all_finite, bad_parameter, locate
+from nnscratch.train.locate import bad_parameter, locate
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.pace import threads_for, worth_compiling
+from nnscratch.train.state import load_state, save_state
 from nnscratch.train.step import Step, Totals, counts_hits, make_step
-from nnscratch.train.tensor_file import TensorFile
+from nnscratch.train.trace import take_again
+from nnscratch.train.warmup import warm_up
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
@@ -68,6 +70,7 @@ class Trainer:
         step_number: how many batches are done, over all epochs.
         history: one row an epoch.
         totals: the sums of the epoch that runs.
+        seconds: how long the epoch that runs has trained.
         stop: a text that says why training should end after this epoch; empty if it should not.
 
     Raises:
@@ -131,7 +134,7 @@ class Trainer:
         self.between_steps = True
         self.loader: DataLoader | None = None
         self.totals = Totals(next(self.model.parameters()).array)
-        self._seconds = 0.0
+        self.seconds = 0.0
         self._step: Step | None = None
 
     @property
@@ -179,11 +182,11 @@ class Trainer:
         with ExitStack() as stack:
             if self.run_dir is not None and self._lock:
                 stack.enter_context(run_folder(self.run_dir))
+            stack.enter_context(threads_for(self.model, self.loader.batch_size))
             self._prepare(epochs)
             if resume and self.checkpoint_path is not None and self.checkpoint_path.exists():
                 self.load(self.checkpoint_path)
             interruption = stack.enter_context(Interruption())
-            stack.enter_context(threads_for(self.model, self.loader.batch_size))
             with self._bracketed():
                 while self.epoch < epochs and not self.stop:
                     # A checkpoint may be of the moment after the last batch and before the end.
@@ -211,7 +214,7 @@ class Trainer:
 
     def _prepare(self, epochs: int) -> None:
         assert self.loader is not None
-        x, y = as_pair(self.loader.first(), self.device)
+        x, y = self.on_device(self.loader.head(1))
         if self.loss is None:
             self.loss = make_loss(self._loss, y.dtype, self._class_weight)
             if isinstance(self.loss, Module) and self.device is not None:
@@ -224,17 +227,29 @@ class Trainer:
         if self.compile is None:
             batches_, samples_ = len(self.loader), len(self.loader.dataset)
             self.compile = worth_compiling(self.model, batches_, samples_)
-        quick = self.compile or self.device is None or self.device.type != "cpu"
-        step = make_step(
+        self._on_host = self.device is None or self.device.type == "cpu"
+        # A guard reads the loss: a replay cannot, and on a GPU that would wait for it.
+        self.make_step(guarded=self._on_host and not self.compile)
+        if self.compile:
+            assert self._step is not None
+            self._step = compile_step(self._step, on_unsupported="eager")
+            warm_up(self)
+
+    def make_step(self, *, guarded: bool) -> None:
+        """Make the eager step, which looks at every loss before its backward if it is guarded."""
+        assert self.loss is not None
+        self._step = make_step(
             self.model,
             self.loss,
             self.optimizer,
             self.totals,
             self.clip_norm,
-            None if quick else self._guard,
+            self._guard if guarded else None,
         )
-        self._step = compile_step(step, on_unsupported="eager") if self.compile else step
-        self._check_often = self.device is None or self.device.type == "cpu"
+
+    def on_device(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return a batch (x, y) where the model is."""
+        return as_pair(batch, self.device)
 
     def _make_scheduler(self, epochs: int) -> None:
         assert self.loader is not None
@@ -249,46 +264,51 @@ class Trainer:
             self.scheduler = self._scheduler(self.optimizer)
 
     def _train_epoch(self, interruption: Interruption) -> None:
-        loader, step, totals = self.loader, self._step, self.totals
-        assert loader is not None and step is not None
-        watchers = [
-            c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end
-        ]
+        loader, totals = self.loader, self.totals
+        assert loader is not None
+        watchers = [c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
         self.model.train()
         self._call("on_epoch_start")
         count, group = len(loader), self.accumulate
-        by_batch = self.scheduler is not None and self._schedule_every == "batch"
         began = time.perf_counter()
         index = loader.batch
         for x, y in batches(loader, self.device):
-            if group == 1:
-                value = step(x, y)
-            else:
-                value = self._part_of_group(index, x, y)
+            self.take_step(index, x, y)
             index += 1
             self.between_steps = index % group == 0 or index == count
             self.step_number += 1
             totals.samples += y.shape[0]
-            if self._check_often or index % 50 == 0 or index == count:
-                self._check(value)
-            if by_batch and self.between_steps:
-                self.scheduler.step()
+            if self._on_host or index % 50 == 0 or index == count:
+                self._check()
+            self.step_schedule("batch", index)
             now = time.perf_counter()
-            self._seconds, began = self._seconds + now - began, now
+            self.seconds, began = self.seconds + now - began, now
             for watcher in watchers:
                 watcher.on_batch_end(self)
             if interruption.number is not None and self.between_steps and index < count:
                 self._interrupt(interruption.number)
 
-    def _part_of_group(self, index: int, x: Tensor, y: Tensor) -> Tensor:
-        """Take a step whose gradients are added up over several batches."""
+    def take_step(self, index: int, x: Tensor, y: Tensor) -> None:
+        """Take the step of the batch of that number, or add up its gradients for a later one."""
         loader, group = self.loader, self.accumulate
-        assert loader is not None and self._step is not None
+        assert loader is not None
+        assert self._step is not None
+        if group == 1:
+            self._step(x, y)
+            return
         first = index - index % group
         members = range(first, min(first + group, len(loader)))
         samples = sum(loader.batch_samples(member) for member in members)
         weight = loader.batch_samples(index) / samples
-        return self._step(x, y, weight, index == first, index == members[-1])
+        self._step(x, y, weight, index == first, index == members[-1])
+
+    def step_schedule(self, every: str, index: int = 0) -> None:
+        """Let the scheduler take its step, if it takes one at each "epoch" or "batch"."""
+        if self.scheduler is None or self._schedule_every != every:
+            return
+        assert self.loader is not None
+        if every == "epoch" or index % self.accumulate == 0 or index == len(self.loader):
+            self.scheduler.step()
 
     def _finish_epoch(self, validation: Any) -> None:
         found = self.totals.read()
@@ -297,21 +317,22 @@ class Trainer:
         if validation is not None:
             judged = evaluate(self.model, validation, loss=self.loss, metrics=self.metrics)
             row |= {f"val_{name}": value for name, value in judged.items()}
-        row |= {"lr": self.learning_rate, "seconds": round(self._seconds, 4)}
-        if self.scheduler is not None and self._schedule_every == "epoch":
-            if type(self.scheduler).__name__ == "ReduceLROnPlateau":
-                self.scheduler.step(row.get("val_loss", row["train_loss"]))
-            else:
-                self.scheduler.step()
+        row |= {"lr": self.learning_rate, "seconds": round(self.seconds, 4)}
+        if type(self.scheduler).__name__ == "ReduceLROnPlateau":
+            self.scheduler.step(row.get("val_loss", row["train_loss"]))
+        else:
+            self.step_schedule("epoch")
         self.epoch += 1
-        self._seconds = 0.0
+        self.seconds = 0.0
         self.totals.reset()
         self.history.rows.append(row)
         self._call("on_epoch_end", row)
 
     def _interrupt(self, number: int) -> None:
-        where = f"after epoch {self.epoch}" if self.loader is None or not self.loader.batch else (
-            f"in epoch {self.epoch + 1} after batch {self.loader.batch}"
+        where = (
+            f"after epoch {self.epoch}"
+            if self.loader is None or not self.loader.batch
+            else (f"in epoch {self.epoch + 1} after batch {self.loader.batch}")
         )
         if self.checkpoint_path is None:
             raise TrainingInterrupted(f"training was interrupted {where}", number)
@@ -326,14 +347,16 @@ class Trainer:
     # Numbers that are not finite.
 
     def _guard(self, x: Tensor, y: Tensor, value: Tensor) -> None:
-        if not all_finite(value.array):
+        if not math.isfinite(value.item()):
             assert self.loss is not None
             raise self._not_finite(locate(self.model, self.loss, x, y))
 
-    def _check(self, value: Tensor) -> None:
-        """Look at a loss after its step, when a bad one is in the parameters already."""
-        if not (all_finite(value.array) and all_finite(self.totals.loss.array)):
-            raise self._not_finite("the loss")
+    def _check(self) -> None:
+        """Look at the sum of the losses, when a bad one is in the parameters already."""
+        if not math.isfinite(self.totals.loss.item()):
+            self.step_number -= 1
+            take_again(self)
+            raise self._not_finite("the loss, in which layer only steps without compile=True show")
 
     def _not_finite(self, where: str) -> NonFiniteError:
         assert self.loader is not None
@@ -355,39 +378,10 @@ class Trainer:
             NonFiniteError: if a parameter is not finite; the file is as before.
             RunError: if it cannot be written; the file is as before.
         """
-        assert self.loader is not None
         bad = bad_parameter(self.model)
         if bad is not None:
             raise self._not_finite(f"the parameter {bad!r}, after the last update")
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        arrays, optimizer = checkpoint.optimizer_state(self.optimizer)
-        tensors |= arrays
-        states = []
-        for index, callback in enumerate(self._stateful()):
-            states.append({"kind": type(callback).__name__, "state": callback.state_dict()})
-            kept = {f"callback.{index}.{k}": Tensor(v) for k, v in callback.tensors().items()}
-            tensors |= kept
-        record = {
-            "config": self.config,
-            "model": repr(self.model),
-            "epoch": self.epoch,
-            "step_number": self.step_number,
-            "loader": self.loader.state_dict(),
-            "random": default_generator.state(),
-            "optimizer": optimizer,
-            "scheduler": state_of(self.scheduler),
-            "callbacks": states,
-            "totals": self.totals.state_dict(),
-            "seconds": self._seconds,
-            "history": self.history.rows,
-            "stop": self.stop,
-        }
-        checkpoint.write_record(path, checkpoint.CHECKPOINT, tensors, record)
-
-    def _stateful(self) -> list[Callback]:
-        """Return the callbacks that have something to save."""
-        plain = Callback.state_dict
-        return [c for c in self.callbacks if type(c).state_dict is not plain]
+        save_state(self, path)
 
     def load(self, path: FilePath) -> None:
         """Go to where a checkpoint was written; ``fit`` does it with ``resume=True``.
@@ -395,47 +389,4 @@ class Trainer:
         Raises:
             CheckpointError: if it is damaged, or of another model, optimizer or data.
         """
-        assert self.loader is not None
-        with TensorFile(path) as file:
-            record = checkpoint.record_of(file, checkpoint.CHECKPOINT)
-            try:
-                self._load(file, record)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                if isinstance(error, CheckpointError):
-                    raise
-                raise CheckpointError(f"{file.name}: the record is damaged ({error!r})") from error
-
-    def _load(self, file: TensorFile, record: dict[str, Any]) -> None:
-        def part(name: str, kind: type) -> Any:
-            return checkpoint.part(record, name, kind, file.name)
-
-        states = part("callbacks", list)
-        kinds = [state["kind"] for state in states]
-        own = [type(callback).__name__ for callback in self._stateful()]
-        if kinds != own:
-            raise CheckpointError(
-                f"{file.name}: the callbacks were {', '.join(map(str, kinds)) or 'none'}, these "
-                f"are {', '.join(own) or 'none'}"
-            )
-        history, totals = part("history", list), part("totals", dict)
-        if not all(isinstance(row, dict) for row in history):
-            raise CheckpointError(f"{file.name}: the history is no list of rows")
-        assert self.loader is not None
-        epoch, step_number = part("epoch", int), part("step_number", int)
-        checkpoint.check_fits(file, "model.", self.model)
-        self.loader.load_state_dict(part("loader", dict))
-        checkpoint.load_optimizer(file, part("optimizer", dict), self.optimizer)
-        checkpoint.load_into(file, "model.", self.model)
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(part("scheduler", dict))
-        for index, callback in enumerate(self._stateful()):
-            callback.load_state_dict(states[index]["state"])
-            prefix = f"callback.{index}."
-            names = [name for name in file if name.startswith(prefix)]
-            callback.load_tensors({n.removeprefix(prefix): file.read(n) for n in names})
-        default_generator.set_state(part("random", dict))
-        self.totals.load(totals)
-        self.history = History(history)
-        self.epoch, self.step_number = epoch, step_number
-        self._seconds = float(record.get("seconds", 0.0))
-        self.stop = part("stop", str)
+        load_state(self, path)

@@ -21,6 +21,8 @@ DATA = blobs(50)
 VALIDATION = blobs(21, seed=5)
 OPTIONS = [
     {"optimizer": "adamw"},
+    {"optimizer": "adamw", "compile": True},
+    {"compile": True, "accumulate": 3, "scheduler": "cosine", "clip_norm": 0.5},
     {"optimizer": "sgd", "clip_norm": 0.5},
     {"optimizer": "rmsprop", "accumulate": 3},
     {"optimizer": "nadam", "scheduler": "plateau"},
@@ -144,9 +146,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path, request):
     kills = 0
     for _ in range(3):
         # A checkpoint after every batch: most kills fall into the writing of one.
-        process = subprocess.Popen(
-            script(tests, folder, epochs), stdout=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen(script(tests, folder, epochs), stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(0.1 + float(source.uniform(0, 0.6)))

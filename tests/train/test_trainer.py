@@ -169,7 +169,7 @@ def test_the_sums_are_read_once_an_epoch_and_not_once_a_batch():
 
     made = trainer()
     made._guard = lambda *_: None
-    made._check = lambda *_: None
+    made._check = lambda: None
     with registry.observing(Reads()) as reads:
         made.fit((X, Y), 2, batch_size=4)
     assert reads.count <= 2 * 4
@@ -213,6 +213,26 @@ def test_where_a_nan_began(model, loss, data, message):
         trainer(model(), loss=loss).fit(data, 3)
     assert "step 1 (epoch 1)" in str(caught.value)
     assert isinstance(caught.value, ArithmeticError)
+
+
+@pytest.mark.parametrize("size", [1.0, 0.0])
+def test_compiled_the_layer_is_found_by_taking_the_steps_again(tmp_path, size):
+    """At first the weights fit; one batch holds an image that is far too bright."""
+    big = X.copy()
+    big[37] *= 1e30 * size
+    model = nn.Sequential(nn.Linear(4, 3), Square())
+    made = trainer(model, compile=True, run_dir=tmp_path / "run", checkpoint_seconds=0.0)
+    if not size:
+        made.fit((big, Y), 2, batch_size=10)
+        return
+    with pytest.raises(NonFiniteError, match=r"layer '1' \(Square") as caught:
+        made.fit((big, Y), 2, batch_size=10, shuffle=False)
+    assert "step 4 (epoch 1)" in str(caught.value)
+
+
+class Square(nn.Module):
+    def forward(self, x):
+        return x * x
 
 
 def test_a_learning_rate_that_is_too_large():

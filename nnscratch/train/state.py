@@ -1,0 +1,108 @@
+"""The state of a training run: what a checkpoint holds of it, and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nnscratch.array.random import default_generator
+from nnscratch.errors import CheckpointError
+from nnscratch.tensor import Tensor
+from nnscratch.train import checkpoint
+from nnscratch.train.callbacks import Callback
+from nnscratch.train.choices import state_of
+from nnscratch.train.files import FilePath
+from nnscratch.train.history import History
+from nnscratch.train.tensor_file import TensorFile
+
+if TYPE_CHECKING:
+    from nnscratch.train.trainer import Trainer
+
+
+def save_state(trainer: Trainer, path: FilePath) -> None:
+    """Write all that a run needs to go on.
+
+    Raises:
+        RunError: if it cannot be written; the file is as before.
+    """
+    assert trainer.loader is not None
+    tensors = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
+    arrays, optimizer = checkpoint.optimizer_state(trainer.optimizer)
+    tensors |= arrays
+    states = []
+    for index, callback in enumerate(_stateful(trainer)):
+        states.append({"kind": type(callback).__name__, "state": callback.state_dict()})
+        tensors |= {f"callback.{index}.{k}": Tensor(v) for k, v in callback.tensors().items()}
+    record = {
+        "config": trainer.config,
+        "model": repr(trainer.model),
+        "epoch": trainer.epoch,
+        "step_number": trainer.step_number,
+        "loader": trainer.loader.state_dict(),
+        "random": default_generator.state(),
+        "optimizer": optimizer,
+        "scheduler": state_of(trainer.scheduler),
+        "callbacks": states,
+        "totals": trainer.totals.state_dict(),
+        "seconds": trainer.seconds,
+        "history": trainer.history.rows,
+        "stop": trainer.stop,
+    }
+    checkpoint.write_record(path, checkpoint.CHECKPOINT, tensors, record)
+
+
+def load_state(trainer: Trainer, path: FilePath) -> None:
+    """Go to where a checkpoint was written.
+
+    Raises:
+        CheckpointError: if it is damaged, or of another model, optimizer or data.
+    """
+    with TensorFile(path) as file:
+        record = checkpoint.record_of(file, checkpoint.CHECKPOINT)
+        try:
+            _load(trainer, file, record)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(f"{file.name}: the record is damaged ({error!r})") from error
+
+
+def _stateful(trainer: Trainer) -> list[Callback]:
+    """Return the callbacks that have something to save."""
+    plain = Callback.state_dict
+    return [c for c in trainer.callbacks if type(c).state_dict is not plain]
+
+
+def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
+    def part(name: str, kind: type) -> Any:
+        return checkpoint.part(record, name, kind, file.name)
+
+    states = part("callbacks", list)
+    kinds = [state["kind"] for state in states]
+    own = [type(callback).__name__ for callback in _stateful(trainer)]
+    if kinds != own:
+        raise CheckpointError(
+            f"{file.name}: the callbacks were {', '.join(map(str, kinds)) or 'none'}, these are "
+            f"{', '.join(own) or 'none'}"
+        )
+    history, totals = part("history", list), part("totals", dict)
+    if not all(isinstance(row, dict) for row in history):
+        raise CheckpointError(f"{file.name}: the history is no list of rows")
+    assert trainer.loader is not None
+    epoch, step_number = part("epoch", int), part("step_number", int)
+    seconds, stop = float(part("seconds", float)), part("stop", str)
+    checkpoint.check_fits(file, "model.", trainer.model)
+    trainer.loader.load_state_dict(part("loader", dict))
+    checkpoint.load_optimizer(file, part("optimizer", dict), trainer.optimizer)
+    checkpoint.load_into(file, "model.", trainer.model)
+    if trainer.scheduler is not None:
+        trainer.scheduler.load_state_dict(part("scheduler", dict))
+    for index, callback in enumerate(_stateful(trainer)):
+        callback.load_state_dict(states[index]["state"])
+        prefix = f"callback.{index}."
+        names = [name for name in file if name.startswith(prefix)]
+        callback.load_tensors({n.removeprefix(prefix): file.read(n) for n in names})
+    default_generator.set_state(part("random", dict))
+    trainer.totals.load(totals)
+    trainer.history = History(history)
+    trainer.epoch, trainer.step_number = epoch, step_number
+    trainer.seconds, trainer.stop = seconds, stop
