@@ -40,7 +40,6 @@ def warm_up(trainer: Trainer) -> None:
         trainer.take_step(index, *trainer.on_device(loader.head(loader.batch_samples(index))))
     model.load_state_dict(weights)
     optimizer.load_state_dict(state)
-    optimizer.zero_grad()
     default_generator.set_state(random)
     trainer.totals.reset()
 
