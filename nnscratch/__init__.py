@@ -26,6 +26,7 @@ if _TYPE_CHECKING:
     from nnscratch.inspect.summarising import summary
     from nnscratch.verify.anomaly import detect_anomaly
     from nnscratch.verify.gradients import GradcheckError, assert_gradients, gradcheck
+    from nnscratch.verify.training import checkup
 
 _register_kernels()
 
@@ -43,6 +44,7 @@ __all__ = [
     "as_tensor",
     "assert_gradients",
     "bool",
+    "checkup",
     "compile",
     "cuda",
     "detect_anomaly",
@@ -78,6 +80,7 @@ __all__ += _functions.__all__
 _LATER = {
     "GradcheckError": "verify",
     "assert_gradients": "verify",
+    "checkup": "verify",
     "detect_anomaly": "verify",
     "explain": "inspect",
     "gradcheck": "verify",

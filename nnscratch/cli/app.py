@@ -165,3 +165,41 @@ def bench_command(
     from nnscratch.inspect.bench.quick import bench
 
     bench(rows, device=device, threads=threads, compilers=compilers, output=output)
+
+
+@app.command("gradcheck")
+@click.argument("formula", required=False)
+@click.option("--all", "everything", is_flag=True, help="Check every formula.")
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64")
+@click.option("--method", type=click.Choice(["auto", "complex", "five-point", "central"]),
+              default="auto", help="Of the numeric derivative.")  # fmt: skip
+@click.option("--html", metavar="FILE.html", help="Write the reports to a page.")
+@click.option("--json", metavar="FILE.json", help="Write the reports to a file.")
+def gradcheck_command(
+    formula: str | None, everything: bool, dtype: str, method: str, html: str | None,
+    json: str | None,
+) -> None:  # fmt: skip
+    """Compare the derivative of a FORMULA, or of all, with numeric ones."""
+    from nnscratch.cli.checking import check_formulas
+
+    check_formulas(formula, everything, dtype, method, html, json)
+
+
+@app.command("checkup")
+@click.argument("data", required=False)
+@click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
+@click.option("--task", help="classification or regression; by default the target column decides.")
+@click.option("--exclude", multiple=True, callback=_names, metavar="COLUMN,…",
+              help="Columns to leave out.")  # fmt: skip
+@click.option("--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers.")
+@click.option("--activation", help=f"One of {', '.join(ACTIVATIONS)}.")
+@click.option("--loss", help=f"One of {', '.join(LOSSES)}, as the task allows.")
+@click.option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")
+@click.option("--lr", type=float, help="The (largest) learning rate.")
+@click.option("--config", metavar="FILE.toml", help="Settings; options override them.")
+@click.option("--json", metavar="FILE.json", help="Write the report to a file.")
+def checkup_command(config: str | None, json: str | None, **options: Any) -> None:
+    """Examine what `nnscratch train` would train with these options, before it trains."""
+    from nnscratch.cli.checking import check_training
+
+    check_training(config, {k: v for k, v in options.items() if v is not None}, json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,16 @@ def page(report: Report, pictures: bool = True) -> str:
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
         f"<title>{escape(report.target)}: {report.verdict}</title><style>{STYLE}</style></head>\n"
         f"<body>\n{body(report, pictures)}\n</body>\n</html>\n"
+    )
+
+
+def pages(reports: Sequence[Report]) -> str:
+    """Return one HTML page with several reports, what is not right first."""
+    ordered = sorted(reports, key=lambda report: report.verdict is Verdict.RIGHT)
+    bodies = "\n".join(body(report) for report in ordered)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
+        f"<title>gradients</title><style>{STYLE}</style></head>\n<body>\n{bodies}\n</body>\n</html>\n"
     )
 
 

@@ -1,0 +1,228 @@
+"""``checkup``: can this model, with this loss and these data, learn at all?
+
+Most training that fails does so for one of a dozen reasons that a look at one batch reveals. Each
+is looked for here, on a copy of everything that training changes: weights, gradients, modes and the
+random generator are as before when it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import to_numpy
+from nnscratch.array.random import default_generator
+from nnscratch.errors import NNScratchError
+from nnscratch.formulas import registry
+from nnscratch.nn.module import Module
+from nnscratch.optim import Adam
+from nnscratch.tape import no_grad
+from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.verify.checkup_report import CheckupReport
+from nnscratch.verify.data_checks import look_at_inputs, look_at_targets
+from nnscratch.verify.forward_checks import Watch, look_at_graph, look_at_start, look_at_units
+from nnscratch.verify.gradient_checks import look_at_gradients, look_at_mixing, look_at_update
+
+
+class Patient:
+    """What is examined: a model, its loss, and one batch.
+
+    Attributes:
+        model: the model.
+        loss: the loss, called as ``loss(output, target)``.
+        x: the inputs of the batch.
+        y: its targets.
+        report: what was found so far.
+    """
+
+    def __init__(self, model: Module, loss: Callable[..., Any], x: Tensor, y: Tensor) -> None:
+        self.model, self.loss, self.x, self.y = model, loss, x, y
+        self.report = CheckupReport(type(model).__name__)
+
+    def value(self) -> tuple[Tensor, Tensor]:
+        """Return the output and the loss on the batch."""
+        output = self.model(self.x)
+        return output, self.loss(output, self.y)
+
+
+def checkup(
+    model: Module,
+    loss: Callable[..., Any],
+    x: Any,
+    y: Any,
+    *,
+    optimizer: Any = None,
+    steps: int = 150,
+    samples: int = 256,
+) -> CheckupReport:
+    r"""Examine a model with its loss on a batch, before hours of training go into it.
+
+    Looked at: the inputs (scale, NaN, constant columns) and targets (shape, dtype, range, balance);
+    the loss at the start against what ignorance costs ($\ln K$ for K classes, $\ln 2$ for yes or
+    no, the variance of the targets for a squared error); softmax applied twice; units that are dead
+    or saturated; parameters that get no gradient, gradients that vanish or explode; samples that
+    mix; the size of an update against that of the weights; and whether one batch can be learned by
+    heart.
+
+    Args:
+        model: the model.
+        loss: called as ``loss(model(x), y)``.
+        x: inputs, the batch first; arrays and lists are taken too.
+        y: their targets.
+        optimizer: the optimizer of the model, to measure its step; its state is put back.
+        steps: how many steps to try to learn a batch by heart; 0 leaves that out.
+        samples: how many samples to take.
+
+    Returns:
+        A report that is true if nothing stands in the way.
+
+    >>> import nnscratch
+    >>> from nnscratch import nn
+    >>> x = nnscratch.randn(64, 4)
+    >>> y = (x[:, 0] > 0).long()
+    >>> model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2), nn.Softmax(dim=1))
+    >>> "softmax twice" in checkup(model, nn.CrossEntropyLoss(), x, y).kinds()
+    True
+    """
+    inputs, targets = as_tensor(x).detach()[:samples], as_tensor(y).detach()[:samples]
+    patient = Patient(model, loss, inputs, targets)
+    with _kept(model):
+        _examine(patient, optimizer, steps)
+    patient.report.sort()
+    return patient.report
+
+
+def _examine(patient: Patient, optimizer: Any, steps: int) -> None:
+    report = patient.report
+    look_at_inputs(report, patient.x)
+    if not patient.model.training:
+        report.add(
+            "eval mode", "warning", "The model is in evaluation mode: dropout does nothing.",
+            "Call model.train() before training.",
+        )  # fmt: skip
+    patient.model.train()
+    watch = Watch()
+    try:
+        patient.model.zero_grad()
+        with registry.observing(watch):
+            output = patient.model(patient.x)
+            look_at_targets(report, patient.loss, output, patient.y)
+            value = patient.loss(output, patient.y)
+    except NNScratchError as error:
+        report.add("does not run", "fault", f"The loss cannot be computed: {error}")
+        return
+    if value.numel() != 1:
+        report.add(
+            "loss is no number", "fault", f"The loss has shape {value.shape} and is no number.",
+            'Take its mean: reduction="mean", or .mean().',
+        )  # fmt: skip
+        return
+    look_at_start(report, patient.loss, output, value, patient.y)
+    look_at_graph(report, value, output)
+    look_at_units(report, watch)
+    if not value.requires_grad:
+        report.add(
+            "no graph", "fault", "The loss depends on no parameter that asks for a gradient.",
+            "Do not detach, and do not compute the forward under no_grad().",
+        )  # fmt: skip
+        return
+    value.backward()
+    look_at_gradients(report, patient.model)
+    if optimizer is not None:
+        look_at_update(report, patient.model, optimizer)
+    look_at_mixing(report, patient.model, patient.x)
+    if steps:
+        _learn_by_heart(patient, steps)
+
+
+def _learn_by_heart(patient: Patient, steps: int) -> None:
+    """Try to overfit a few samples: what can learn at all can learn these."""
+    x, y = patient.x[:16], patient.y[:16]
+    small = Patient(patient.model, patient.loss, x, y)
+    weights = [(p, _copy(p)) for p in patient.model.parameters()]
+    patient.model.eval()  # dropout would not let it
+    best, start = float("inf"), float("nan")
+    for rate in (1e-2, 1e-3):
+        _put_back(weights)
+        step = Adam([p for p, _ in weights if p.requires_grad], lr=rate)
+        for _ in range(steps):
+            step.zero_grad()
+            _, value = small.value()
+            start = value.item() if np.isnan(start) else start
+            if not np.isfinite(value.item()):
+                break
+            best = min(best, value.item())
+            value.backward()
+            step.step()
+        if best <= 0.1 * start:
+            break
+    _put_back(weights)
+    floor = _least(patient.loss, y)
+    report = patient.report
+    share = (best - floor) / max(start - floor, 1e-12)
+    if share <= 0.1:
+        report.add(
+            "overfit one batch", "fine",
+            f"{len(x)} samples can be learned by heart: the loss falls from {start:.4g} to "
+            f"{best:.4g}.", value=best,
+        )  # fmt: skip
+        return
+    severity = "fault" if share > 0.9 else "warning"
+    report.add(
+        "overfit one batch", severity,
+        f"{len(x)} samples cannot be learned by heart: in {steps} steps the loss goes from "
+        f"{start:.4g} to {best:.4g} only.",
+        "Something cuts the path from inputs or parameters to the loss, or the targets contradict "
+        "the inputs; look at the other findings first.", value=best,
+    )  # fmt: skip
+
+
+def _least(loss: Any, y: Tensor) -> float:
+    """Return the smallest value that the loss can have: above 0 with smoothed labels."""
+    smoothing = float(getattr(loss, "label_smoothing", 0.0) or 0.0)
+    classes = int(y.max().item()) + 1 if smoothing and y.ndim == 1 else 2
+    if not smoothing:
+        return 0.0
+    other = smoothing / classes
+    own = 1 - smoothing + other
+    return float(-own * np.log(own) - (classes - 1) * other * np.log(other))
+
+
+def _copy(tensor: Tensor) -> Any:
+    return np.array(to_numpy(tensor.array))
+
+
+def _put_back(weights: list[tuple[Any, Any]]) -> None:
+    with no_grad():
+        for parameter, value in weights:
+            parameter.copy_(Tensor(value))
+            parameter.grad = None
+
+
+@contextmanager
+def _kept(model: Module) -> Iterator[None]:
+    """Put weights, buffers, gradients, modes and the random generator back in the end."""
+    held = [*model.parameters(), *model.buffers()]
+    values = [(t, _copy(t), t.grad, t.grad_slot) for t in held]
+    grads = [None if grad is None else _copy(grad) for _, _, grad, _ in values]
+    modes = [(m, m.training) for m in model.modules()]
+    random = default_generator.state()
+    try:
+        for tensor in held:
+            # Gradients of the examination get arrays of their own.
+            tensor.grad = tensor.grad_slot = None
+        yield
+    finally:
+        with no_grad():
+            for (tensor, value, grad, slot), content in zip(values, grads, strict=True):
+                if not np.array_equal(to_numpy(tensor.array), value, equal_nan=True):
+                    tensor.copy_(Tensor(value))
+                if grad is not None and content is not None:
+                    grad.copy_(Tensor(content))
+                tensor.grad, tensor.grad_slot = grad, slot
+        for module, training in modes:
+            module.__dict__["training"] = training
+        default_generator.set_state(random)
