@@ -80,7 +80,7 @@ def describe(threads: int, variables: Mapping[str, str], device: str = "cpu") ->
         "threads": threads,
         "memory": memory_bytes(),
         "gpu": gpu(device),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "versions": versions(),
         "environment": {
             name: value

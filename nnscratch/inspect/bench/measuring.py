@@ -12,7 +12,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from nnscratch.inspect.bench.client import Client, CompetitorError
-from nnscratch.inspect.bench.registry import REFERENCE, Entry
+from nnscratch.inspect.bench.registry import COMPILED, REFERENCE, Entry
 from nnscratch.inspect.bench.workload import Workload
 
 TOLERANCE = 1e-4
@@ -88,6 +88,9 @@ class Row:
         rates: the largest sgemm and the memory rate of the machine, once they are known.
         note: what a reader should know.
         load: processes that wanted to run besides, on average, as the row began.
+        date: when it was measured.
+        extra: numbers that only this row has.
+        subject: whose win or loss the row is about.
     """
 
     name: str
@@ -101,6 +104,9 @@ class Row:
     rates: dict[str, float] = field(default_factory=dict)
     note: str = ""
     load: float = 0.0
+    date: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+    subject: str = COMPILED
 
     def best(self, kinds: Sequence[str]) -> str | None:
         """Return who of these kinds has the smallest median."""

@@ -10,10 +10,10 @@ from nnscratch.inspect.bench.client import environment, pin
 from nnscratch.inspect.bench.goals import GOALS, judge
 from nnscratch.inspect.bench.machine import best_rates, describe
 from nnscratch.inspect.bench.measuring import QUICK, Effort, Row, run_row
-from nnscratch.inspect.bench.registry import COMPETITORS
-from nnscratch.inspect.bench.tables import absent_list, machine_list, row_table, share_table
-from nnscratch.inspect.bench.tables import verdict_table as goal_table
+from nnscratch.inspect.bench.registry import competitors
+from nnscratch.inspect.bench.tables import VERDICT_HEAD, machine_list, row_text, verdict_lines
 from nnscratch.inspect.bench.workload import Workload
+from nnscratch.inspect.table import plain_table
 
 QUICK_ROWS: dict[str, Workload] = {
     "10-10-2": Workload((10, 10, 2), 1000),
@@ -49,18 +49,18 @@ def bench(
     variables = environment(count, device)
     machine = describe(count, variables, device)
     say(machine_list(machine))
-    entries = [e for e in COMPETITORS.values() if compilers or not e.compiles]
     rows = []
     for name, workload in QUICK_ROWS.items():
         if only and not any(part in name for part in only):
             continue
-        say(f"{name} ...")
+        entries = competitors(workload.task, compilers)
         title = workload.describe()
         row = run_row(
             name, title, workload, entries, effort, device=device, variables=variables, say=say
         )
         row.rates = best_rates(machine)
         rows.append(row)
+        say("\n" + row_text(row))
     report(rows, say)
     if output is not None:
         write_json(Path(output), {"machine": machine, "rows": [row.to_dict() for row in rows]})
@@ -69,18 +69,13 @@ def bench(
 
 
 def report(rows: Sequence[Row], say: Say) -> None:
-    """Print the tables of some rows."""
+    """Print what came out of the goals that these rows are about."""
     by_name = {row.name: row for row in rows}
     verdicts = [judge(goal, by_name) for goal in GOALS if goal.row in by_name]
-    parts = (
-        row_table(rows, list(COMPETITORS)),
-        share_table(rows),
-        goal_table(verdicts, {row.name: row.title for row in rows}),
-        absent_list(rows),
-    )
-    for part in parts:
-        if part:
-            say("\n" + part)
+    if verdicts:
+        lines = verdict_lines(verdicts, {row.name: row.title for row in rows})
+        plain = [[cell.replace("**", "") for cell in line] for line in lines]
+        say("\n" + plain_table(VERDICT_HEAD, plain, [3]))
 
 
 def write_json(path: Path, record: Any) -> None:

@@ -53,6 +53,17 @@ COMPETITORS: dict[str, Entry] = {
 REFERENCE = COMPETITORS[NUMPY]
 
 
+def competitors(task: str, compilers: bool = True) -> list[Entry]:
+    """Return who takes part in a task; without ``compilers`` nobody who starts slowly."""
+    return [
+        entry
+        for entry in COMPETITORS.values()
+        if (compilers or not entry.compiles)
+        # An optimizer makes no difference to inference.
+        and not (task == "infer" and entry.name == TORCH_FUSED)
+    ]
+
+
 def installed() -> dict[str, str | None]:
     """Return for each competitor None, or why it is missing."""
     return {name: entry.missing() for name, entry in COMPETITORS.items()}

@@ -29,10 +29,17 @@ def quantity(value: float, unit: str = "seconds") -> str:
 
 
 def cells(timing: Timing, unit: str) -> str:
-    """Return the median and, where there are several rounds, the spread of a timing."""
+    """Return the median and, where there are several rounds, the 10th and 90th percentile.
+
+    >>> cells(Timing((1e-3, 2e-3, 3e-3, 4e-3)), "seconds")
+    '2.5 ms (1.3 to 3.7)'
+    """
     text = quantity(timing.median, unit)
     if len(timing.rounds) > 2:
-        text += f" ({quantity(timing.low, unit)} to {quantity(timing.high, unit)})"
+        low, high = quantity(timing.low, unit), quantity(timing.high, unit)
+        if low.split()[1] == high.split()[1] == text.split()[1]:
+            low, high = low.split()[0], high.split()[0]
+        text += f" ({low} to {high})"
     return text
 
 
@@ -42,8 +49,9 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body])
 
 
-def outcome(row: Row, subject: str) -> str:
+def outcome(row: Row) -> str:
     """Say in words who won a row: ``2.1x faster than JAX jit`` or ``LOST: ...``."""
+    subject = row.subject
     best = row.best(("peer", "baseline"))
     ratio = row.ratio(subject, best)
     if subject not in row.timings:
@@ -56,10 +64,22 @@ def outcome(row: Row, subject: str) -> str:
     return f"**LOST**: {1 / ratio:.2f}x {worse} than {best}"
 
 
-def row_table(rows: Sequence[Row], names: Sequence[str], subject: str = COMPILED) -> str:
+def row_text(row: Row) -> str:
+    """Return one row for a terminal: everybody in the order of their medians, and who won."""
+    lines = [row.title]
+    for name in sorted(row.timings, key=lambda name: row.timings[name].median):
+        ratio = row.ratio(row.subject, name)
+        times = "" if ratio is None or name == row.subject else f"{ratio:.2f}x"
+        lines.append(f"  {name:20} {times:>8}  {cells(row.timings[name], row.unit)}")
+    lines += [f"  {name:20} {'absent':>8}  {why}" for name, why in row.absent.items()]
+    return "\n".join([*lines, f"  {outcome(row).replace('**', '')}{_mark(row)}"])
+
+
+def row_table(rows: Sequence[Row], names: Sequence[str]) -> str:
     """Return a table of medians, one line a row and one column a competitor."""
     shown = [name for name in names if any(name in row.kinds for row in rows)]
-    head = ["", *shown, f"{subject} against the best other"]
+    subjects = dict.fromkeys(row.subject for row in rows)
+    head = ["", *shown, f"{' or '.join(subjects)} against the best other"]
     lines = []
     for row in rows:
         line = [row.title + _mark(row)]
@@ -68,7 +88,7 @@ def row_table(rows: Sequence[Row], names: Sequence[str], subject: str = COMPILED
                 line.append(cells(row.timings[name], row.unit))
             else:
                 line.append("-" if name not in row.absent else "absent")
-        lines.append([*line, outcome(row, subject)])
+        lines.append([*line, outcome(row)])
     return table(head, lines)
 
 
@@ -105,7 +125,15 @@ def share_table(rows: Sequence[Row], subject: str = COMPILED) -> str:
 
 def verdict_table(verdicts: Sequence[Verdict], titles: Mapping[str, str]) -> str:
     """Return a table of goals: required, measured, met or not."""
-    lines = []
+    return table(VERDICT_HEAD, verdict_lines(verdicts, titles))
+
+
+VERDICT_HEAD = ("", "who", "goal", "measured", "")
+
+
+def verdict_lines(verdicts: Sequence[Verdict], titles: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Return the lines of that table."""
+    lines: list[tuple[str, ...]] = []
     for verdict in verdicts:
         goal = verdict.goal
         share = goal.against == "sgemm"
@@ -116,7 +144,7 @@ def verdict_table(verdicts: Sequence[Verdict], titles: Mapping[str, str]) -> str
         least = f"{goal.least:.0%} of" if share else f"{goal.least:g}x against"
         title = titles.get(goal.row, goal.row)
         lines.append((title, goal.subject, f"{least} {verdict.against}", shown, word))
-    return table(("", "who", "goal", "measured", ""), lines)
+    return lines
 
 
 def absent_list(rows: Sequence[Row]) -> str:

@@ -1,0 +1,1 @@
+"""The whole benchmark: ``python -m benchmarks``. The quick one is ``nnscratch bench``."""
