@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from nnscratch.data._io import FilePath, open_data_file, some
 from nnscratch.data.table import ColumnKind, Table, is_number, no_column
 from nnscratch.errors import ConfigurationError, DataError
 
+# Each takes about a millisecond.
+_MOST_COLUMNS = 100_000
 _PARQUET_MAGIC = b"PAR1"
 _SEPARATORS = (",", "\t", ";")
 # How people write "no value" in a column of numbers. In a column of text the same letters may be a
@@ -210,10 +213,14 @@ def _read_csv(
 
 
 def _check_names(names: list[str], source: str) -> None:
+    if len(names) > _MOST_COLUMNS:
+        raise DataError(
+            f"{source}: {len(names):,} columns, more than the {_MOST_COLUMNS:,} that can be read"
+        )
     for position, name in enumerate(names, start=1):
         if not name:
             raise DataError(f"{source}: column {position} of {len(names)} has no name")
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         hint = ""
         if all(is_number(name) for name in names):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,18 @@ from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.step import counts_hits
 
 EVALUATION_BATCH = 1024
+
+
+@dataclass
+class _Use:
+    """A model that is being evaluated: the modes before, and by how many threads."""
+
+    before: dict[Module, bool]
+    threads: int = 0
+
+
+_USES: dict[int, _Use] = {}
+_LOCK = threading.Lock()
 
 
 def as_loader(data: Any, batch_size: int, device: Any = None, **options: Any) -> DataLoader:
@@ -54,14 +68,28 @@ def device_of_model(model: Module) -> Any:
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and back into the mode it was in."""
-    before = model.training
-    model.eval()
+    """Put a model into evaluation mode, and every layer of it back into the mode it was in.
+
+    Of several threads that evaluate one model, the last one to finish puts it back.
+    """
+    with _LOCK:
+        use = _USES.get(id(model))
+        if use is None:
+            before = {module: module.training for module in model.modules()}
+            use = _USES[id(model)] = _Use(before)
+            model.eval()
+        use.threads += 1
     try:
         with no_grad():
             yield
     finally:
-        model.train(before)
+        with _LOCK:
+            use.threads -= 1
+            if use.threads == 0:
+                del _USES[id(model)]
+                model.train(use.before[model])
+                for module, training in use.before.items():
+                    module.training = training
 
 
 def evaluate(

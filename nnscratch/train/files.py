@@ -192,9 +192,11 @@ def prepare_folder(path: FilePath) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = temporary_name(folder / "probe")
-        with open_new(probe) as stream:
-            stream.write(b"nnscratch")
-        probe.unlink()
+        try:
+            with open_new(probe) as stream:
+                stream.write(b"nnscratch")
+        finally:
+            probe.unlink(missing_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise RunError(
             f"{folder}: the run folder is no folder but a file; choose another"
