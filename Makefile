@@ -1,6 +1,6 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
-.PHONY: help demo test lint format types imports test-gpu mutation clean
+.PHONY: help demo test lint format types imports test-gpu mutation faults clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -11,6 +11,7 @@ help:
 	@echo "make format    let ruff mend what it can"
 	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
 	@echo "make mutation  plant faults into every formula and see which the tests catch (hours)"
+	@echo "make faults    damaged files, kills, full disks, threads and a thousand fits, the long version"
 	@echo "make clean     remove .venv and everything built"
 
 VENV := .venv
@@ -78,6 +79,9 @@ test-gpu: $(VENV)/.stamp-test
 # MUTATION="linear softmax" takes these files only; MUTATION="--count 200" a random choice.
 mutation: $(VENV)/.stamp-test
 	$(PY) tests/mutation/run.py $(MUTATION)
+
+faults: $(VENV)/.stamp-test
+	NNSCRATCH_FAULTS=long $(PY) -m pytest -n 0 tests/faults $(FAULTS)
 
 clean:
 	rm -rf $(VENV) build dist nnscratch.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
