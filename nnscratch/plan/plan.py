@@ -32,7 +32,13 @@ class Draft:
         self.arguments = arguments
         self.template = _describe(result, recorder)
         self.gradients = _final_gradients(recorder)
-        self.tensors = [(t, t.array, t.requires_grad) for t in recording.tensors.values()]
+        # A gradient (read by clipping) is a new tensor in every step, and lies where it always does.
+        gradients = {id(tensor.grad) for tensor in recording.added.values()}
+        self.tensors = [
+            (t, t.array, t.requires_grad)
+            for t in recording.tensors.values()
+            if id(t) not in gradients
+        ]
         self.modules = [(module, _module_state(module)) for module in recording.modules.values()]
         self.structure = structure.changes
         self.initial = [

@@ -121,6 +121,14 @@ def test_equals_eager_with_dropout_clipping_and_a_schedule(kernels):
     same(train(False, **options), train(True, **options))
 
 
+def test_clipping_needs_one_plan_for_each_shape_of_batch():
+    model = network()
+    step = nnscratch.compile(trainer(model, optim.Adam(model.parameters()), clip=0.5))
+    for x, y in (*batches(1, rows=8), *batches(1, rows=3)) * 4:
+        step(x, y)
+    assert len(step.plans) == 2
+
+
 def test_dropout_draws_anew_at_every_replay():
     drop = nn.Dropout(0.5)
     step = nnscratch.compile(lambda x: drop(x))
