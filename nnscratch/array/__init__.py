@@ -5,7 +5,8 @@ because it asks this layer, and never a global, where an array lives.
 """
 
 from nnscratch.array.backend import array_namespace, asarray, from_dlpack, is_array, to_numpy
-from nnscratch.array.device import Device, as_device, cuda_problem, device_of, move, same_device
+from nnscratch.array.cuda import cuda_problem, cuda_report
+from nnscratch.array.device import Device, as_device, device_of, move, same_device
 from nnscratch.array.dtypes import (
     default_dtype,
     dtype_name,
@@ -16,15 +17,18 @@ from nnscratch.array.dtypes import (
     promote,
     set_default_dtype,
 )
+from nnscratch.array.memory import OutOfMemory
 from nnscratch.array.random import Generator, normal, permutation, randint, uniform
 
 __all__ = [
     "Device",
     "Generator",
+    "OutOfMemory",
     "array_namespace",
     "as_device",
     "asarray",
     "cuda_problem",
+    "cuda_report",
     "default_dtype",
     "device_of",
     "dtype_name",

@@ -14,6 +14,8 @@ import numpy as np
 from nnscratch.errors import DeviceError, DTypeError
 
 _NAMESPACES: dict[type, Any] = {}
+# DLPack's numbers of devices: the CPU and memory pinned for CUDA; CUDA and its managed memory.
+_DLPACK_HOST, _DLPACK_CUDA = (1, 3), (2, 13)
 
 
 def array_namespace(*arrays: Any) -> Any:
@@ -90,7 +92,7 @@ def asarray(value: Any) -> Any:
     >>> asarray(np.float32(2.0)).shape
     ()
     """
-    if is_array(value) and not isinstance(value, np.generic):
+    if type(value) is np.ndarray or (is_array(value) and not isinstance(value, np.generic)):
         return value
     try:
         array = np.asarray(value)
@@ -125,7 +127,8 @@ def from_dlpack(source: Any) -> Any:
     """Take an array from another library through DLPack, without a copy where that is possible.
 
     Raises:
-        DTypeError: if ``source`` does not speak DLPack.
+        DTypeError: if ``source`` does not speak DLPack, or holds numbers that NumPy has not.
+        DeviceError: if it lives on something that is neither a CPU nor an NVIDIA GPU.
 
     >>> from_dlpack(np.arange(3.0))
     array([0., 1., 2.])
@@ -136,8 +139,19 @@ def from_dlpack(source: Any) -> Any:
             f"{type(source).__name__}"
         )
     kind = int(source.__dlpack_device__()[0])
-    if kind == 2:  # kDLCUDA
-        from nnscratch.array.device import cupy
+    if kind in _DLPACK_CUDA:
+        from nnscratch.array.cuda import cupy
 
         return cupy().from_dlpack(source)
-    return np.from_dlpack(source)
+    if kind not in _DLPACK_HOST:
+        raise DeviceError(
+            f"{type(source).__name__} lives on a device that nnscratch cannot use (DLPack's number "
+            f"{kind}); copy it to the CPU first, for example with .cpu()"
+        )
+    try:
+        return np.from_dlpack(source)
+    except (BufferError, RuntimeError, TypeError) as error:
+        mend = "detach it or convert it first, for example with .detach() or .float()"
+        raise DTypeError(
+            f"{type(source).__name__} cannot be taken over: {error}; {mend}"
+        ) from error

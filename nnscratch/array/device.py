@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
 from nnscratch.array.backend import array_namespace, to_numpy
+from nnscratch.array.cuda import Finding, cuda_problem, cuda_report, cupy
+from nnscratch.array.memory import explaining
 from nnscratch.errors import DeviceError
+
+__all__ = [
+    "CPU",
+    "Device",
+    "Finding",
+    "as_device",
+    "cuda_problem",
+    "cuda_report",
+    "cupy",
+    "device_of",
+    "move",
+    "namespace_on",
+    "place_on",
+    "same_device",
+]
 
 
 @dataclass(frozen=True)
@@ -86,47 +101,6 @@ def same_device(where: str, **arrays: Any) -> None:
             )
 
 
-@cache
-def cuda_problem() -> str | None:
-    """Say why CUDA cannot be used here, or return None if it can.
-
-    The answer names what is missing and how to get it.
-    """
-    if importlib.util.find_spec("cupy") is None:
-        return (
-            "CuPy is not installed. With an NVIDIA GPU install it by "
-            'pip install "nnscratch[cuda12]" or, for CUDA 13, pip install "nnscratch[cuda13]"'
-        )
-    try:
-        import cupy
-    except ImportError as error:
-        return f"CuPy is installed but cannot be imported: {error}"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return (
-            f"CuPy {cupy.__version__} finds no usable NVIDIA GPU ({error}). "
-            "Check that nvidia-smi lists one and that its driver is new enough for this CuPy"
-        )
-    if count == 0:
-        return f"CuPy {cupy.__version__} is installed, but this machine has no NVIDIA GPU"
-    return None
-
-
-def cupy() -> Any:
-    """Return the CuPy module.
-
-    Raises:
-        DeviceError: saying why there is no usable GPU and what to install.
-    """
-    problem = cuda_problem()
-    if problem is not None:
-        raise DeviceError(f"device 'cuda' cannot be used: {problem}. `nnscratch doctor` says more.")
-    import cupy
-
-    return cupy
-
-
 def namespace_on(device: Device | str) -> Any:
     """Return the array namespace whose arrays live on a device.
 
@@ -136,6 +110,25 @@ def namespace_on(device: Device | str) -> Any:
     if as_device(device).type == "cpu":
         return array_api_compat.array_namespace(np.empty(0))
     return array_api_compat.array_namespace(cupy().empty(0))
+
+
+def place_on(device: Device | str) -> Any:
+    """Return what a library's ``device`` argument takes to make a new array on a device.
+
+    >>> place_on("cpu") is None
+    True
+    """
+    device = as_device(device)
+    if device.type == "cpu" or device.index is None:
+        return None
+    return _gpu(cupy(), device)
+
+
+def _gpu(library: Any, device: Device) -> Any:
+    count = int(library.cuda.runtime.getDeviceCount())
+    if (device.index or 0) >= count:
+        raise DeviceError(f"device {device} does not exist: this machine has {count} GPU(s)")
+    return library.cuda.Device(device.index or 0)
 
 
 def move(array: Any, device: Device | str) -> Any:
@@ -153,8 +146,5 @@ def move(array: Any, device: Device | str) -> Any:
     if target.type != "cuda":
         return array.to_device(array_namespace(array).Device(target.type))
     library = cupy()
-    count = library.cuda.runtime.getDeviceCount()
-    if (target.index or 0) >= count:
-        raise DeviceError(f"device {target} does not exist: this machine has {count} GPU(s)")
-    with library.cuda.Device(target.index or 0):
+    with _gpu(library, target), explaining("copying an array to the GPU"):
         return library.asarray(array)

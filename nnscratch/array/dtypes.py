@@ -29,18 +29,22 @@ def dtype_name(dtype: Any) -> str:
     >>> dtype_name(np.float32), dtype_name(np.dtype("int64")), dtype_name("bool")
     ('float32', 'int64', 'bool')
     """
+    # With the type in front, dtypes of two libraries are never compared.
+    key = type(dtype), dtype
     try:
-        return _NAMES[dtype]
+        return _NAMES[key]
     except (KeyError, TypeError):
         pass
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = str(dtype).rpartition(".")[2]
+    name = "None"  # which NumPy takes for float64
+    if dtype is not None:
+        try:
+            name = str(np.dtype(dtype).name)
+        except TypeError:
+            name = str(dtype).rpartition(".")[2]
     if name not in _KNOWN:
         raise DTypeError(f"expected one of {', '.join(_KNOWN)}; got dtype {dtype!r}")
     try:
-        _NAMES[dtype] = name
+        _NAMES[key] = name
     except TypeError:
         pass
     return name

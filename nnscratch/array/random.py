@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnscratch.array.backend import array_namespace
-from nnscratch.array.device import Device, namespace_on
+from nnscratch.array.device import Device, namespace_on, place_on
 from nnscratch.array.dtypes import dtype_name, dtype_of
 from nnscratch.errors import ConfigurationError, DTypeError
 
@@ -38,11 +38,15 @@ def philox(blocks: Any, seed: int) -> tuple[Any, Any, Any, Any]:
     Returns:
         Four uint64 arrays of that shape, each value below 2**32.
     """
-    xp = array_namespace(blocks)
-    c0, c1 = blocks & _LOW, blocks >> 32
-    c2 = xp.zeros_like(blocks)
-    c3 = xp.zeros_like(blocks)
-    k0, k1 = seed & _LOW, seed >> 32
+    zeros = array_namespace(blocks).zeros_like(blocks)
+    counter = (blocks & _LOW, blocks >> 32, zeros, zeros)
+    return rounds(counter, (seed & _LOW, seed >> 32))
+
+
+def rounds(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    """Return the four words of a counter of four words and a key of two, after all rounds."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
     for _ in range(ROUNDS):
         p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
         c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _LOW, (p0 >> 32) ^ c3 ^ k1, p0 & _LOW
@@ -183,7 +187,7 @@ class Generator:
         self.seed, self.offset = self._checked(seed, "seed"), self._checked(offset, "offset")
 
     def reserve(self, kind: str, count: int, dtype: Any = "float32") -> tuple[int, int]:
-        """Take ``count`` numbers out of the stream and return the seed and offset that make them."""
+        """Take ``count`` numbers out of the stream; return the seed and offset that make them."""
         offset = self.offset
         self.offset = offset + blocks_needed(kind, count, dtype_name(dtype))
         return self.seed, offset
@@ -193,26 +197,30 @@ class Generator:
     ) -> Any:
         """Return numbers uniform in [0, 1) as an array of that shape."""
         seed, offset = self.reserve("uniform", math.prod(shape), dtype)
-        return uniform(namespace_on(device), shape, seed=seed, offset=offset, dtype=dtype)
+        xp, place = namespace_on(device), place_on(device)
+        return uniform(xp, shape, seed=seed, offset=offset, dtype=dtype, device=place)
 
     def normal(
         self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
     ) -> Any:
         """Return standard normal numbers as an array of that shape."""
         seed, offset = self.reserve("normal", math.prod(shape), dtype)
-        return normal(namespace_on(device), shape, seed=seed, offset=offset, dtype=dtype)
+        xp, place = namespace_on(device), place_on(device)
+        return normal(xp, shape, seed=seed, offset=offset, dtype=dtype, device=place)
 
     def randint(
         self, low: int, high: int, shape: tuple[int, ...], device: Device | str = "cpu"
     ) -> Any:
         """Return int64 numbers from ``low`` to ``high - 1`` as an array of that shape."""
         seed, offset = self.reserve("randint", math.prod(shape))
-        return randint(namespace_on(device), low, high, shape, seed=seed, offset=offset)
+        xp, place = namespace_on(device), place_on(device)
+        return randint(xp, low, high, shape, seed=seed, offset=offset, device=place)
 
     def permutation(self, n: int, device: Device | str = "cpu") -> Any:
         """Return the numbers 0 to n - 1 in random order."""
         seed, offset = self.reserve("permutation", n)
-        return permutation(namespace_on(device), n, seed=seed, offset=offset)
+        place = place_on(device)
+        return permutation(namespace_on(device), n, seed=seed, offset=offset, device=place)
 
 
 default_generator = Generator(0)

@@ -68,7 +68,8 @@ def one_hot_along(I: Any, count: int, axis: int) -> Any:
         hot = np.empty((*I.shape[:axis], count, *I.shape[axis:]), np.bool_)
         front = (slice(None),) * axis
         for c in range(count):
-            np.equal(I, c, out=hot[(*front, c)])
+            place: Any = (*front, c, ...)
+            np.equal(I, c, out=hot[place])
         return hot
     numbers = xp.arange(count, dtype=I.dtype, device=I.device)
     numbers = xp.reshape(numbers, (count, *(1,) * (I.ndim - axis)))
