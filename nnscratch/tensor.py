@@ -160,9 +160,9 @@ def _record(result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: An
     if asked:
         guards = []
         for kept in saved:
-            if isinstance(kept, _PLAIN):
+            if type(kept) in _PLAIN:
                 continue
-            for item in (*inputs, result):
+            for item in (result, *inputs):
                 if isinstance(item, Tensor) and item.array is kept:
                     guards.append((item._version, item._version[0]))
                     break
@@ -170,7 +170,7 @@ def _record(result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: An
         result.node = Node(formula, saved, tuple(edges), tuple(forms), tuple(guards))
 
 
-_PLAIN = (int, float, str, tuple, type(None))
+_PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
 
 
 def _memory(array: Any) -> Any:

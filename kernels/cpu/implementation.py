@@ -130,7 +130,7 @@ class CpuKernel:
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
         """Say by their sizes whether a single call pays."""
-        for item in inputs:
+        for item in inputs:  # noqa: SIM110 - asked at every call, and any() is slower
             if isinstance(item, np.ndarray) and item.size >= WORTHWHILE:
                 return True
         return False

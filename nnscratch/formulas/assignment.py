@@ -11,6 +11,8 @@ from nnscratch.formulas.formula import formula
 
 
 def _fits(where: str, target: Any, source: Any) -> None:
+    if target.shape == source.shape:
+        return
     if broadcast_shape(where, target, source) != tuple(target.shape):
         raise ShapeError(
             f"{where}: an array of shape {tuple(source.shape)} does not fit into one of shape "
@@ -25,6 +27,8 @@ def copy_into_update(target: Any, source: Any) -> tuple[Any]:
         ShapeError: if ``source`` does not broadcast to the shape of ``target``.
     """
     _fits("copy_into", target, source)
+    if source.shape == target.shape and source.dtype == target.dtype:
+        return (source,)
     xp = array_namespace(target, source)
     return (xp.broadcast_to(xp.astype(source, target.dtype, copy=False), target.shape),)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
+from nnscratch.array.short_axis import one_hot_along, sum_along
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import need_floats, plain
 from nnscratch.formulas.formula import formula
@@ -96,13 +97,6 @@ def _reduce(
     return xp.sum(L) / total, total
 
 
-def _hot(xp: Any, T: Any, count: int, axis: int) -> Any:
-    """Return which entry of each sample's scores is that of its class."""
-    classes = xp.arange(count, dtype=xp.int64, device=T.device)
-    classes = xp.reshape(classes, (count, *(1,) * (T.ndim - axis)))
-    return xp.expand_dims(T, axis=axis) == classes
-
-
 class NllSaved(NamedTuple):
     """What the backward of ``nll`` needs: labels, each sample's weight, and the divisor."""
 
@@ -147,7 +141,7 @@ def nll_backward(dY: Any, saved: NllSaved, needs: tuple[bool, ...]) -> tuple[Any
     axis = 0 if T.ndim == 0 else 1
     # A sample that weighs nothing has no gradient, even if nothing else weighs anything.
     scale = xp.where(weights == 0, 0.0, -(dY if total is None else dY / total) * weights)
-    hot = _hot(xp, T, classes, axis)
+    hot = one_hot_along(T, classes, axis)
     return xp.where(hot, xp.expand_dims(scale, axis=axis), 0.0), None, None
 
 
@@ -221,19 +215,20 @@ def cross_entropy_forward(
     xp = array_namespace(Z)
     S = shifted(xp, Z, axis)
     E = xp.exp(S)
-    total_E = xp.sum(E, axis=axis, keepdims=True)
+    total_E = sum_along(E, axis)
     log_total = xp.log(total_E)
-    weights = _weights_of(xp, labels, valid, w, Z.dtype)
     place = xp.expand_dims(labels, axis=axis)
-    picked = xp.squeeze(xp.take_along_axis(S, place, axis=axis) - log_total, axis=axis)
-    L = -weights * picked
+    L = xp.squeeze(log_total - xp.take_along_axis(S, place, axis=axis), axis=axis)
+    weights = None if w is None else _weights_of(xp, labels, valid, w, Z.dtype)
+    if weights is not None:
+        L = weights * L
     if smoothing:
         logP = S - log_total
         if w is not None:
             logP = logP * _along(xp, w, Z.ndim, axis)
         L = (1.0 - smoothing) * L - (smoothing / Z.shape[axis]) * xp.sum(logP, axis=axis)
     L = xp.where(valid, L, 0.0)
-    Y, total = _reduce(xp, "cross_entropy", L, valid, None if w is None else weights, reduction)
+    Y, total = _reduce(xp, "cross_entropy", L, valid, weights, reduction)
     return Y, CrossEntropySaved(E / total_E, T, w, total, ignore_index, smoothing)
 
 
@@ -252,7 +247,7 @@ def cross_entropy_backward(
     T = xp.where(valid, xp.astype(T, xp.int64, copy=False), 0)
     classes = P.shape[axis]
     scale = xp.where(valid, dY if total is None else dY / total, 0.0)
-    hot = _hot(xp, T, classes, axis)
+    hot = one_hot_along(T, classes, axis)
     if w is None and not smoothing:
         D = xp.where(hot, P - 1.0, P)
     else:
@@ -264,7 +259,7 @@ def cross_entropy_backward(
                 if w is None
                 else _along(xp, w, P.ndim, axis) * (smoothing / classes)
             )
-        D = P * xp.sum(Q, axis=axis, keepdims=True) - Q
+        D = P * sum_along(Q, axis) - Q
     dZ = xp.expand_dims(scale, axis=axis) * D
     return xp.where(xp.expand_dims(valid, axis=axis), dZ, 0.0), None, None
 
@@ -323,7 +318,7 @@ def cross_entropy_probabilities_forward(
         )
     xp = array_namespace(Z, T, w)
     S = shifted(xp, Z, axis)
-    logP = S - xp.log(xp.sum(xp.exp(S), axis=axis, keepdims=True))
+    logP = S - xp.log(sum_along(xp.exp(S), axis))
     L = -xp.sum(_target(xp, T, w, smoothing, axis) * logP, axis=axis)
     saved = CrossEntropyProbabilitiesSaved(logP, T, w, smoothing, reduction)
     return reduce_losses(where, xp, L, reduction), saved
@@ -348,7 +343,7 @@ def cross_entropy_probabilities_backward(
     dZ = dT = None
     if needs[0]:
         Q = _target(xp, T, w, smoothing, axis)
-        dZ = dY * (xp.exp(logP) * xp.sum(Q, axis=axis, keepdims=True) - Q)
+        dZ = dY * (xp.exp(logP) * sum_along(Q, axis) - Q)
     if needs[1]:
         dT = -dY * (1.0 - smoothing) * logP
         if w is not None:

@@ -9,6 +9,7 @@ everywhere) or ``require`` (an error where a formula has a kernel for this libra
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from nnscratch.array import array_namespace, asarray, same_device
 from nnscratch.errors import ConfigurationError, NNScratchError
@@ -206,11 +209,11 @@ def _choose(
         return None
     refusals = []
     for candidate in candidates:
+        if _mode == "auto" and not candidate.worthwhile(direction, inputs):
+            continue
         refusal = candidate.refuses(direction, inputs, options)
         if refusal is None:
-            if _mode == "require" or candidate.worthwhile(direction, inputs):
-                return candidate
-            continue
+            return candidate
         refusals.append(f"{candidate.name}: {refusal}")
     if _mode == "require" and refusals:
         raise KernelRefused(
@@ -273,8 +276,7 @@ def backward(formula: Formula, dY: Any, saved: Any, needs: tuple[bool, ...]) -> 
         chosen = _choose(formula, "backward", (dY, *saved), {})
         compute = formula.backward if chosen is None else chosen.backward
         gradients = tuple(
-            None if gradient is None else asarray(gradient)
-            for gradient in compute(dY, saved, needs)
+            [None if one is None else asarray(one) for one in compute(dY, saved, needs)]
         )
     except Exception:
         for observer in _local.observers:
@@ -290,8 +292,7 @@ def update(formula: Formula, *inputs: Any, **options: Any) -> None:
     """Compute a formula that updates state, and write the result into the inputs it updates."""
     _check_devices(formula, inputs)
     # Trailing inputs may be left out: an optimizer without momentum keeps no buffer for it.
-    given = dict(zip(formula.inputs, inputs, strict=False))
-    targets = tuple(given.get(name) for name in formula.updates)
+    targets = tuple([inputs[i] if i < len(inputs) else None for i in _places(formula)])
     chosen = _choose(formula, "update", inputs, options)
     if chosen is None:
         results = formula.forward(*inputs, **options)
@@ -305,19 +306,22 @@ def update(formula: Formula, *inputs: Any, **options: Any) -> None:
         observer.on_call(Call(formula, "update", name, inputs, options, targets, None))
 
 
+@functools.cache
+def _places(formula: Formula) -> tuple[int, ...]:
+    """Return where among its inputs the arrays are that a formula updates."""
+    return tuple(map(formula.inputs.index, formula.updates))
+
+
+_ON_THE_CPU = frozenset({np.ndarray, type(None), bool, int, float, complex})
+
+
 def _check_devices(formula: Formula, inputs: tuple[Any, ...]) -> None:
-    kind = None
+    # One NumPy: one device. The full check is for libraries that have several.
     for array in inputs:
-        if array is None or isinstance(array, (bool, int, float, complex)):
-            continue
-        if kind is None:
-            kind = type(array)
-        elif type(array) is not kind:
+        if type(array) not in _ON_THE_CPU:
             break
     else:
-        # One NumPy: one device. The full check is for libraries that have several.
-        if kind is None or kind.__module__ == "numpy":
-            return
+        return
     names = formula.inputs
     if len(names) < len(inputs):
         names = tuple(f"{names[0]}[{index}]" for index in range(len(inputs)))

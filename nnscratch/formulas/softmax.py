@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
+from nnscratch.array.short_axis import max_along, sum_along
 from nnscratch.formulas.checks import need_axis, need_floats, real
 from nnscratch.formulas.formula import formula
 
@@ -20,7 +21,7 @@ def shifted(xp: Any, X: Any, axis: int) -> Any:
     """Return X minus its largest value along the axis, so that no exponential overflows."""
     if X.shape[axis] == 0:
         return xp.zeros_like(X)
-    return X - xp.max(real(xp, X), axis=axis, keepdims=True)
+    return X - max_along(real(xp, X), axis)
 
 
 def softmax_forward(X: Any, *, axis: int = -1) -> tuple[Any, SoftmaxSaved]:
@@ -45,15 +46,14 @@ def softmax_forward(X: Any, *, axis: int = -1) -> tuple[Any, SoftmaxSaved]:
     axis = need_axis("softmax", X.shape, axis)
     xp = array_namespace(X)
     E = xp.exp(shifted(xp, X, axis))
-    Y = E / xp.sum(E, axis=axis, keepdims=True)
+    Y = E / sum_along(E, axis)
     return Y, SoftmaxSaved(Y, axis)
 
 
 def softmax_backward(dY: Any, saved: SoftmaxSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dX = Y (dY - Σ dY Y), the sum along the axis."""
     Y, axis = saved
-    xp = array_namespace(dY)
-    return (Y * (dY - xp.sum(dY * Y, axis=axis, keepdims=True)),)
+    return (Y * (dY - sum_along(dY * Y, axis)),)
 
 
 SOFTMAX = formula(
@@ -85,7 +85,7 @@ def log_softmax_forward(X: Any, *, axis: int = -1) -> tuple[Any, SoftmaxSaved]:
     axis = need_axis("log_softmax", X.shape, axis)
     xp = array_namespace(X)
     S = shifted(xp, X, axis)
-    Y = S - xp.log(xp.sum(xp.exp(S), axis=axis, keepdims=True))
+    Y = S - xp.log(sum_along(xp.exp(S), axis))
     return Y, SoftmaxSaved(Y, axis)
 
 
@@ -93,7 +93,7 @@ def log_softmax_backward(dY: Any, saved: SoftmaxSaved, needs: tuple[bool, ...]) 
     """Return dX = dY - e^Y Σ dY, the sum along the axis."""
     Y, axis = saved
     xp = array_namespace(dY)
-    return (dY - xp.exp(Y) * xp.sum(dY, axis=axis, keepdims=True),)
+    return (dY - xp.exp(Y) * sum_along(dY, axis),)
 
 
 LOG_SOFTMAX = formula(

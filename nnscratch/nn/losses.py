@@ -105,13 +105,9 @@ class KLDivLoss(Loss, function=F.kl_div, reduction="mean", log_target=False):
     r"""$t (\log t - x)$ of log-probabilities x; "batchmean" is the divergence, "mean" is not."""
 
 
-class HingeEmbeddingLoss(
-    Loss, function=F.hinge_embedding_loss, margin=1.0, reduction="mean"
-):
+class HingeEmbeddingLoss(Loss, function=F.hinge_embedding_loss, margin=1.0, reduction="mean"):
     r"""$x$ where $t = 1$, $\max(0, m - x)$ where $t = -1$."""
 
 
-class CosineEmbeddingLoss(
-    Loss, function=F.cosine_embedding_loss, margin=0.0, reduction="mean"
-):
+class CosineEmbeddingLoss(Loss, function=F.cosine_embedding_loss, margin=0.0, reduction="mean"):
     r"""$1 - \cos(x_1, x_2)$ where $t = 1$, $\max(0, \cos(x_1, x_2) - m)$ where $t = -1$."""

@@ -318,6 +318,8 @@ class SequentialLR(Stateful):
     [0.5, 0.75, 1.0, 0.9]
     """
 
+    optimizer: Optimizer
+
     def __init__(
         self, optimizer: Optimizer, schedulers: Sequence[Any], milestones: Sequence[int]
     ) -> None:
