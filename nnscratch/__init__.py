@@ -25,7 +25,9 @@ if _TYPE_CHECKING:
     from nnscratch.inspect.explaining import explain
     from nnscratch.inspect.summarising import summary
     from nnscratch.verify.anomaly import detect_anomaly
+    from nnscratch.verify.copies import audit
     from nnscratch.verify.gradients import GradcheckError, assert_gradients, gradcheck
+    from nnscratch.verify.lessons import homework
     from nnscratch.verify.training import checkup
 
 _register_kernels()
@@ -43,6 +45,7 @@ __all__ = [
     "Tensor",
     "as_tensor",
     "assert_gradients",
+    "audit",
     "bool",
     "checkup",
     "compile",
@@ -58,6 +61,7 @@ __all__ = [
     "float64",
     "gradcheck",
     "half",
+    "homework",
     "int16",
     "int32",
     "int64",
@@ -80,10 +84,12 @@ __all__ += _functions.__all__
 _LATER = {
     "GradcheckError": "verify",
     "assert_gradients": "verify",
+    "audit": "verify",
     "checkup": "verify",
     "detect_anomaly": "verify",
     "explain": "inspect",
     "gradcheck": "verify",
+    "homework": "verify",
     "summary": "inspect",
 }
 

@@ -55,23 +55,35 @@ def scaled_region(e: Evidence) -> str | None:
     return None
 
 
-def region(e: Evidence) -> str | None:
-    """See whether right and wrong elements are on two sides of some line."""
+def side(e: Evidence) -> str | None:
+    """See whether the wrong elements are those on one side of 0."""
     right = [x for x in e.known if x not in e.wrong]
-    if not right:
-        return None
     inside = np.array([x.value for x in e.wrong])
     outside = np.array([x.value for x in right])
-    text = None
+    if not right:
+        return None
     for words, bad, good in (
         ("negative", inside < 0, outside < 0),
         ("positive", inside > 0, outside > 0),
     ):
         if bad.all() and not good.any():
-            text = f"wrong only where the input is {words}"
-    if text is None and np.min(np.abs(inside)) > np.max(np.abs(outside)):
-        text = f"wrong only where the input is large (beyond ±{np.max(np.abs(outside)):.3g})"
-    return text or _edge(e)
+            return f"wrong only where the input is {words}"
+    return None
+
+
+def region(e: Evidence) -> str | None:
+    """See whether right and wrong elements are on two sides of some line."""
+    right = [x for x in e.known if x not in e.wrong]
+    if not right:
+        return None
+    text = side(e)
+    if text is not None:
+        return text
+    least = min(abs(x.value) for x in e.wrong)
+    most = max(abs(x.value) for x in right)
+    if least > most:
+        return f"wrong only where the input is large (beyond ±{most:.3g})"
+    return _edge(e)
 
 
 def _edge(e: Evidence) -> str | None:

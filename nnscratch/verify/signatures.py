@@ -72,6 +72,7 @@ class Evidence:
 Rule = Callable[[Evidence], str | None]
 
 
+@np.errstate(all="ignore")
 def likely_fault(
     checker: Checker, report: TensorReport, slot: int, promised: Array, missing: bool
 ) -> str | None:
@@ -304,6 +305,7 @@ def _rules() -> Iterator[Rule]:
     yield _moved
     yield regions.zero_block
     yield regions.scaled_region
+    yield regions.side
     yield _missing_sum
     yield _proportional
     yield regions.region

@@ -1,0 +1,241 @@
+"""Homework: write a derivative yourself, and be told what is wrong without being told the answer.
+
+    check = homework("tanh", lambda dY, Y: dY * (1 - Y))
+    print(check)            # a grade and a hint
+    print(check.hint(2))    # a clearer one
+
+As a context manager the derivative takes the formula's place, so that a network trains with it
+(step by step: a compiled step keeps the kernels that it was recorded with):
+
+    with homework("tanh", my_backward):
+        loss.backward()
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self
+
+import numpy as np
+
+from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.formulas import FORMULAS, Formula, registry
+from nnscratch.formulas.cases import cases
+from nnscratch.verify.checker import Checker, Settings
+from nnscratch.verify.hints import hints_for
+from nnscratch.verify.hygiene import linearity_findings
+from nnscratch.verify.pairs import PairProblem
+from nnscratch.verify.report import Report, Verdict, combined
+
+
+class Homework:
+    """A learner's derivative of a formula, and what the checker says of it.
+
+    Attributes:
+        formula: the formula.
+        report: the full report of the worst case, for teachers: it shows the right numbers.
+        points: from 0 to 100.
+        passed: whether it is right in every case.
+    """
+
+    def __init__(self, formula: Formula, backward: Callable[..., Any], seed: int = 0) -> None:
+        self.formula = formula
+        self.backward = adapted(formula, backward)
+        self._stack = ExitStack()
+        self.error = ""
+        self.reports: list[Report] = []
+        self._check(seed)
+        right = sum(r.verdict is Verdict.RIGHT for r in self.reports)
+        self.passed = not self.error and bool(self.reports) and right == len(self.reports)
+        self.points = 0 if self.error else _points(self.reports)
+        self.report = next(
+            (r for r in self.reports if r.verdict is not Verdict.RIGHT),
+            self.reports[0] if self.reports else None,
+        )
+
+    def _check(self, seed: int) -> None:
+        for values, options in small_cases(self.formula):
+            problem = PairProblem(
+                self.formula.forward, self.backward, values, options, self.formula.inputs,
+                self.formula.differentiable,
+            )  # fmt: skip
+            problem.name = self.formula.name
+            problem.views = True
+            report = Report(self.formula.name, Verdict.RIGHT, [], [])
+            try:
+                checker = Checker(problem, Settings(seed=seed))
+                report.verdict = checker.check()
+                extra = linearity_findings(problem, checker.run, checker.cotangents)
+            except Exception as error:  # a learner's code may raise anything
+                self.error = f"{type(error).__name__}: {error}"
+                return
+            report.tensors, report.findings = checker.tensors, [*checker.findings, *extra]
+            faults = any(f.severity == "fault" for f in report.findings)
+            report.verdict = combined([report.verdict, *([Verdict.WRONG] if faults else [])])
+            self.reports.append(report)
+
+    def hint(self, level: int = 1) -> str:
+        """Return a hint; levels 1, 2 and 3 say more each, and none gives the formula away.
+
+        Raises:
+            ConfigurationError: for another level.
+        """
+        if level not in (1, 2, 3):
+            raise ConfigurationError(f"hints have levels 1, 2 and 3, got {level}")
+        if self.error:
+            return f"It does not run yet: {self.error}"
+        if self.passed:
+            return "It is right; there is nothing to hint at."
+        assert self.report is not None
+        return hints_for(self.formula, self.report)[level - 1]
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        head = f"{self.formula.name}: {self.points} of 100 points"
+        if self.passed:
+            return f"{head}. Right: every gradient agrees with the numeric one."
+        return f"{head}. {self.hint(1)}"
+
+    # As a context manager.
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(registry.use_kernels("auto"))
+        self._stack.enter_context(_implementing(self.formula.name, _Learner(self)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def _implementing(name: str, implementation: Any) -> Iterator[None]:
+    registry.implement(name, implementation)
+    try:
+        yield
+    finally:
+        registry._implementations[name].remove(implementation)
+
+
+class _Learner:
+    """An implementation whose forward is the reference and whose backward is the learner's."""
+
+    def __init__(self, work: Homework) -> None:
+        self.name = "homework"
+        self._work = work
+
+    def refuses(
+        self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
+    ) -> str | None:
+        """Take everything."""
+        return None
+
+    def worthwhile(self, direction: str, inputs: tuple[Any, ...]) -> bool:
+        """Always run."""
+        return True
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """Compute the reference forward."""
+        return self._work.formula.forward(*inputs, **options)
+
+    def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        """Compute the learner's backward."""
+        found = self._work.backward(dY, saved, needs)
+        return tuple(g if need else None for g, need in zip(found, needs, strict=True))
+
+    def update(self, *inputs: Any, **options: Any) -> None:
+        """No formula with a derivative updates state."""
+
+
+def homework(formula: Formula | str, backward: Callable[..., Any], seed: int = 0) -> Homework:
+    """Check a derivative that a learner wrote, and grade it with hints.
+
+    Args:
+        formula: a formula or its name.
+        backward: the derivative. Its parameters are filled by their names: ``dY``, and any field
+            of what the formula saves (``formula.forward(...)[1]._fields``), ``saved`` for all of
+            them, ``needs``. It returns one gradient, or a tuple with one for each input.
+        seed: of the random numbers.
+
+    Returns:
+        A grade: print it, ask it for a ``hint``, or use it as a context manager, in which the
+        derivative takes part in training. It is true if the derivative is right.
+
+    Raises:
+        ConfigurationError: if there is no such formula, or it has no derivative, or a parameter
+            has a name that nothing is known of.
+
+    >>> homework("tanh", lambda dY, Y: dY * (1 - Y**2))
+    tanh: 100 of 100 points. Right: every gradient agrees with the numeric one.
+    >>> bool(homework("tanh", lambda dY, Y: dY * (1 - Y)))
+    False
+    """
+    if isinstance(formula, str):
+        if formula not in FORMULAS:
+            raise ConfigurationError(f"no formula is named {formula!r}")
+        formula = FORMULAS[formula]
+    if formula.backward is None:
+        raise ConfigurationError(f"the formula {formula.name} has no derivative")
+    return Homework(formula, backward, seed)
+
+
+def small_cases(formula: Formula) -> list[tuple[list[Any], dict[str, Any]]]:
+    """Return inputs and options of a few small cases."""
+    found = []
+    for case in cases(formula.name):
+        values = list(case.build())
+        size = sum(np.size(v) for v in values if isinstance(v, np.ndarray))
+        floats = [v for v in values if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
+        if case.smooth and 4 <= size <= 300 and all(np.isfinite(v).all() for v in floats):
+            found.append((size, values, dict(case.options)))
+    found.sort(key=lambda entry: -entry[0])
+    return [(values, options) for _, values, options in found[:6]]
+
+
+def adapted(formula: Formula, backward: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+    """Return a learner's function as ``backward(dY, saved, needs)``.
+
+    Raises:
+        ConfigurationError: if a parameter has a name that nothing is known of.
+    """
+    names = list(inspect.signature(backward).parameters)
+    example = small_cases(formula)[0]
+    fields = getattr(formula.forward(*example[0], **example[1])[1], "_fields", ())
+    known = ("dY", "saved", "needs", *fields)
+    for position, name in enumerate(names):
+        if name not in known and position > 0:
+            raise ConfigurationError(
+                f"what is {name!r}? The backward of {formula.name} can have dY, then any of "
+                f"{', '.join(known[1:])}"
+            )
+
+    def called(dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        given = {"saved": saved, "needs": needs}
+        given |= {field: getattr(saved, field) for field in fields}
+        found = backward(dY, *[given[name] for name in names[1:]])
+        if not isinstance(found, (tuple, list)):
+            found = (found,)
+        if len(found) != len(formula.inputs) and not formula.variadic:
+            raise ShapeError(
+                f"expected {len(formula.inputs)} gradients, for {', '.join(formula.inputs)}; "
+                f"got {len(found)}"
+            )
+        return tuple(found)
+
+    return called
+
+
+def _points(reports: list[Report]) -> int:
+    """Return 100 times the share of elements that are right, at most 90 unless all are."""
+    right = total = 0
+    for report in reports:
+        for tensor in report.tensors:
+            count = len(tensor.elements) + len(tensor.kinks)
+            right += count - len(tensor.wrong)
+            total += count
+    if all(report.verdict is Verdict.RIGHT for report in reports):
+        return 100
+    return min(90, int(100 * right / max(total, 1)))
