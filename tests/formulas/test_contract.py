@@ -50,12 +50,14 @@ def uncovered() -> list[str]:
     return missing
 
 
-def reaches(name: str, implementation: Any, case: Case) -> bool:
+def reaches(name: str, implementation: Any, case: Case, layout: str = "C") -> bool:
     """Say whether an implementation takes a case, in any dtype, on NumPy."""
     direction = "update" if FORMULAS[name].updates else "forward"
     return any(
         implementation.refuses(
-            direction, tuple(place(one, dtype) for one in case.build()), dict(case.options)
+            direction,
+            tuple(place(one, dtype, NUMPY, layout) for one in case.build()),
+            dict(case.options),
         )
         is None
         for dtype in DTYPES
@@ -118,6 +120,9 @@ def test_reference(name: str, case: Case) -> None:
 def test_implementations(name: str, case: Case, implementation: Any) -> None:
     for dtype in DTYPES:
         for layout in LAYOUTS:
+            # Where it refuses a layout the reference runs, which has the test above.
+            if layout != "C" and not reaches(name, implementation, case, layout):
+                continue
             try:
                 check(FORMULAS[name], case, dtype, layout, NUMPY, implementation)
             except Exception as error:
