@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from nnscratch.cli.shown import shown
 from nnscratch.errors import NNScratchError
 
 _USER_ERROR = 2
@@ -58,11 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if debug:
                 raise
             return _fail(str(error) or "out of memory; try a smaller --batch or --hidden")
+        except OSError as error:
+            # A path that no system call takes, say: too long, or with a zero in it.
+            if debug:
+                raise
+            name = f"{str(error.filename)[:200]}: " if error.filename is not None else ""
+            return _fail(f"{name}{error.strerror or error}")
     return 0
 
 
 def _fail(message: str) -> int:
-    print(f"nnscratch: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nnscratch: {shown(' '.join(message.split()), 2000)}", file=sys.stderr)
     return _USER_ERROR
 
 
@@ -74,4 +81,4 @@ def _show_warning(
     file: TextIO | None = None,
     line: Any = None,
 ) -> None:
-    print(f"nnscratch: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"nnscratch: warning: {shown(' '.join(str(message).split()))}", file=sys.stderr)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch.cli import reporting, runs
+from nnscratch.cli.shown import shown
 from nnscratch.errors import CheckpointError
 from nnscratch.train.checkpoint import CHECKPOINT, record_of
 from nnscratch.train.files import read_json
@@ -43,10 +44,10 @@ def pairs(console: Any, title: str, rows: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         if value not in (None, "", [], ()):
-            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
             # As text: rich would take what stands in brackets for markup.
-            table.add_row(Text(name), Text(shown))
-    console.print(Text(title, style="bold underline"))
+            table.add_row(Text(shown(name)), Text(shown(text)))
+    console.print(Text(shown(title), style="bold underline"))
     console.print(table)
     console.print()
 
@@ -77,7 +78,7 @@ def _tensors(console: Any, file: TensorFile) -> None:
     table = reporting.grid(("array", "shape", "dtype", "values"), left=3)
     for name, entry in list(file.entries.items())[:_MOST_TENSORS]:
         shape = " x ".join(map(str, entry.shape)) or "one number"
-        table.add_row(Text(name[:200]), shape, entry.dtype, f"{math.prod(entry.shape):,}")
+        table.add_row(Text(shown(name, 200)), shape, entry.dtype, f"{math.prod(entry.shape):,}")
     table.add_section()
     total = sum(math.prod(entry.shape) for entry in file.entries.values())
     size = sum(entry.stop - entry.start for entry in file.entries.values())
@@ -99,7 +100,7 @@ def _file(console: Any, path: str) -> None:
             batch = loader.get("batch") if isinstance(loader, dict) else None
             rows |= {"epochs done": record.get("epoch"), "batches of the next": batch}
         pairs(console, "record", rows)
-        print(str(record.get("model", ""))[:10_000])
+        print(shown(record.get("model", "")))
 
 
 def _run(console: Any, path: str) -> None:
@@ -132,9 +133,7 @@ def _run(console: Any, path: str) -> None:
         try:
             for item in reporting.renderables(report)[:2]:
                 console.print(item)
-            print(
-                f"{report['epochs']} epochs in {report['training_seconds']} s, best epoch "
-                f"{report['best_epoch']}"
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            took = f"{report['epochs']} epochs in {report['training_seconds']} s"
+            print(shown(f"{took}, best epoch {report['best_epoch']}"))
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise CheckpointError(f"{run.folder / runs.REPORT}: damaged ({error!r})") from None

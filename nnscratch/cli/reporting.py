@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnscratch.cli.images import ImagePreprocessor
+from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Preprocessor
 from nnscratch.data import ClassTarget, NumberTarget
 from nnscratch.tensor import Tensor
@@ -85,7 +86,7 @@ def renderables(report: dict[str, Any]) -> list[Any]:
         return [title, table]
     table = grid(("class", "precision", "recall", "F1", "samples"), left=1)
     for row in report["classes"]:
-        table.add_row(Text(row["class"]), *_scores(row), f"{row['samples']:,}")
+        table.add_row(Text(shown(row["class"])), *_scores(row), f"{row['samples']:,}")
     table.add_section()
     table.add_row("mean", *_scores(report["macro"]), f"{report['samples']:,}")
     names = [row["class"] for row in report["classes"]]
@@ -103,7 +104,7 @@ def grid(names: Sequence[str], left: int = 0) -> Any:
     table = Table()
     for index, name in enumerate(names):
         # As text: rich would take a name in brackets for markup.
-        table.add_column(Text(name), justify="left" if index < left else "right")
+        table.add_column(Text(shown(name)), justify="left" if index < left else "right")
     return table
 
 
@@ -123,7 +124,7 @@ def _confusion_table(names: Sequence[str], confusion: list[list[int]]) -> Any:
             )
             for column, count in enumerate(row)
         ]
-        table.add_row(Text(names[index]), *cells)
+        table.add_row(Text(shown(names[index])), *cells)
     return table
 
 

@@ -188,10 +188,12 @@ def _sizes(data: Prepared) -> dict[str, Any]:
 def _introduce(
     console: Any, data: Prepared, settings: Settings, architecture: MLP, folder: Path
 ) -> None:
+    from rich.markup import escape
+
     sizes = _sizes(data)
     console.print(
-        f"[bold]{data.name}[/]: {sizes['train']:,} rows to train on, {sizes['validation']:,} to "
-        f"validate, {sizes['test']:,} held out for the test"
+        f"[bold]{escape(data.name)}[/]: {sizes['train']:,} rows to train on, "
+        f"{sizes['validation']:,} to validate, {sizes['test']:,} held out for the test"
     )
     layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
@@ -199,7 +201,7 @@ def _introduce(
         f"{architecture.activation}, dropout {architecture.dropout:g}; {settings.loss}, "
         f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
-    console.print(f"[bold]run folder[/]: {folder}\n")
+    console.print(f"[bold]run folder[/]: {escape(str(folder))}\n")
 
 
 def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback]:

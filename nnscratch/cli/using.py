@@ -8,6 +8,7 @@ from typing import Any
 from nnscratch.array import as_device
 from nnscratch.array.device import namespace_on
 from nnscratch.cli import reporting, runs
+from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import inputs_from
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import make_loss
@@ -59,7 +60,7 @@ def _print(columns: dict[str, list[Any]], count: int) -> None:
     for row in range(min(count, _MOST_ROWS)):
         cells = [values[row] for values in columns.values()]
         table.add_row(
-            str(row + 1), *[Text(f"{c:.4g}" if isinstance(c, float) else str(c)) for c in cells]
+            str(row + 1), *[Text(f"{c:.4g}" if isinstance(c, float) else shown(c)) for c in cells]
         )
     Console(highlight=False).print(table)
     if count > _MOST_ROWS:

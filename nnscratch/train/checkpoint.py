@@ -7,6 +7,7 @@ file, so that the two can never be of different moments.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -175,7 +176,7 @@ def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optim
             raise CheckpointError(
                 f"{file.name}: optimizer state of no such parameter: {key[:40]!r}"
             )
-        if not isinstance(own, dict) or not all(type(n) in (int, float) for n in own.values()):
+        if not isinstance(own, dict) or not all(_is_number(n) for n in own.values()):
             raise CheckpointError(f"{file.name}: the optimizer state of parameter {key} is damaged")
         device = members[int(key)].device
         state[int(key)] = _LazyState(file, f"optimizer.{key}.", own, device)
@@ -183,7 +184,33 @@ def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optim
     theirs = [set(group) if isinstance(group, dict) else set() for group in groups]
     if options != theirs or not all(isinstance(group["params"], list) for group in groups):
         raise CheckpointError(f"{file.name}: the optimizer's options are not those of {kind}")
+    for own, saved in zip(optimizer.param_groups, groups, strict=True):
+        for name, value in saved.items():
+            if name != "params" and not _may_become(own[name], value, name):
+                raise CheckpointError(
+                    f"{file.name}: the optimizer's option {name} is {str(value)[:40]!r}, this "
+                    f"{kind} has {str(own[name])[:40]}"
+                )
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a value from a file is a number that a float can hold."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _may_become(own: Any, saved: Any, name: str) -> bool:
+    """Say whether a hyper-parameter can take a saved value: one of its kind, no other switch."""
+    if isinstance(own, bool) or own is None or isinstance(own, str):
+        return type(own) is type(saved) and own == saved
+    if isinstance(own, (list, tuple)):
+        return (
+            isinstance(saved, list)
+            and len(saved) == len(own)
+            and all(_may_become(a, b, name) for a, b in zip(own, saved, strict=True))
+        )
+    # With a momentum of 0 there is no state for one.
+    return _is_number(saved) and (name != "momentum" or (own == 0) == (saved == 0))
 
 
 def save_model(path: FilePath, model: Module, config: Mapping[str, Any] | None = None) -> None:

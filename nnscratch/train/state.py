@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from typing import TYPE_CHECKING, Any
 
 from nnscratch.array.random import default_generator
-from nnscratch.errors import CheckpointError
+from nnscratch.errors import CheckpointError, NNScratchError
 from nnscratch.tensor import Tensor
 from nnscratch.train import checkpoint
 from nnscratch.train.callbacks import Callback
@@ -81,9 +83,11 @@ def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
     own = [type(callback).__name__ for callback in _stateful(trainer)]
     if kinds != own:
         raise CheckpointError(
-            f"{file.name}: the callbacks were {', '.join(map(str, kinds)) or 'none'}, these are "
+            f"{file.name}: the callbacks were {', '.join(map(str, kinds))[:200] or 'none'}, these are "
             f"{', '.join(own) or 'none'}"
         )
+    if part("epoch", int) < 0 or part("step_number", int) < 0:
+        raise CheckpointError(f"{file.name}: the number of the epoch or step is negative")
     history, totals = part("history", list), part("totals", dict)
     if not all(isinstance(row, dict) for row in history):
         raise CheckpointError(f"{file.name}: the history is no list of rows")
@@ -96,6 +100,7 @@ def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
     checkpoint.load_into(file, "model.", trainer.model)
     if trainer.scheduler is not None:
         trainer.scheduler.load_state_dict(part("scheduler", dict))
+        _try(trainer)
     for index, callback in enumerate(_stateful(trainer)):
         callback.load_state_dict(states[index]["state"])
         prefix = f"callback.{index}."
@@ -106,3 +111,25 @@ def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
     trainer.history = History(history)
     trainer.epoch, trainer.step_number = epoch, step_number
     trainer.seconds, trainer.stop = seconds, stop
+
+
+def _try(trainer: Trainer) -> None:
+    """Take a step of a schedule and go back: a damaged state shows now and not after an epoch."""
+    scheduler, groups = trainer.scheduler, trainer.optimizer.param_groups
+    before, options = copy.deepcopy(scheduler.state_dict()), [dict(group) for group in groups]
+    try:
+        if type(scheduler).__name__ == "ReduceLROnPlateau":
+            scheduler.step(1.0)
+        else:
+            scheduler.step()
+        rates = [group["lr"] for group in groups]
+    except NNScratchError:
+        # Such as that the schedule is at its end.
+        rates = []
+    except (ArithmeticError, LookupError) as error:
+        raise CheckpointError(f"the state of the schedule is damaged ({error!r})") from error
+    if not all(type(rate) in (int, float) and math.isfinite(rate) for rate in rates):
+        raise CheckpointError("the state of the schedule is damaged: it gives no learning rate")
+    scheduler.load_state_dict(before)
+    for group, saved in zip(groups, options, strict=True):
+        group.update(saved)

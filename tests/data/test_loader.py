@@ -42,7 +42,7 @@ def test_every_sample_once_an_epoch(n, batch_size, seed, epochs):
     loaded = loader(n, batch_size, shuffle=True, seed=seed)
     for _ in range(epochs):
         batches = epoch(loaded)
-        assert sorted(sum(batches, [])) == list(range(n))
+        assert sorted(n for batch in batches for n in batch) == list(range(n))
         assert [len(b) for b in batches] == [loaded.batch_samples(i) for i in range(len(loaded))]
 
 
@@ -90,9 +90,7 @@ def test_resumed_anywhere_it_goes_on_at_the_next_batch(stop, shuffle, n):
 def test_a_pass_that_was_broken_off_is_followed_by_another():
     loaded = loader(30, shuffle=True, seed=0)
     next(iter(loaded))
-    assert epoch(loaded) == [
-        x.tolist() for x in np.split(loaded.order(1), range(3, 30, 3))
-    ]
+    assert epoch(loaded) == [x.tolist() for x in np.split(loaded.order(1), range(3, 30, 3))]
 
 
 @pytest.mark.parametrize(

@@ -168,5 +168,5 @@ def test_a_model_is_saved_and_loaded(tmp_path):
     save_model(tmp_path / "m", model)
     load_model(tmp_path / "m", other)
     assert np.array_equal(model.weight.detach().numpy(), other.weight.detach().numpy())
-    with pytest.raises(CheckpointError, match="another architecture.*'weight' has the shape"):
+    with pytest.raises(CheckpointError, match=r"another architecture.*'weight' has the shape"):
         load_model(tmp_path / "m", Linear(4, 2))

@@ -334,7 +334,7 @@ def test_other_arguments():
         trainer().fit((X, Y), 1, resume=True)
     with pytest.raises(DeviceError, match="cuda"):
         trainer(device="cuda:77")
+    made = trainer()
+    made.fit((X, Y), 1)
     with pytest.raises(CheckpointError, match="no such file"):
-        made = trainer()
-        made.fit((X, Y), 1)
         made.load("/nowhere")

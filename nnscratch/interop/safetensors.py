@@ -1,0 +1,94 @@
+"""Weights in the safetensors format, under the names that ``safetensors.torch`` has.
+
+What PyTorch or any other library wrote is read as it is, and the other way round. Nothing is ever
+unpickled, and a file is checked before anything is allocated for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnscratch.array import as_device, move
+from nnscratch.errors import CheckpointError
+from nnscratch.nn import Module
+from nnscratch.tensor import Tensor
+from nnscratch.train.files import FilePath
+from nnscratch.train.tensor_file import TensorFile, write_tensors
+
+
+def save_file(
+    tensors: Mapping[str, Any], filename: FilePath, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors or arrays by name, whole or not at all.
+
+    Raises:
+        DTypeError: if one has a dtype that the format lacks.
+        RunError: if the file cannot be written; one that was there before is intact.
+
+    >>> import tempfile, nnscratch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_file({"w": nnscratch.ones(2)}, f"{folder}/a.safetensors")
+    ...     load_file(f"{folder}/a.safetensors")
+    {'w': tensor([1., 1.])}
+    """
+    write_tensors(filename, tensors, metadata)
+
+
+def load_file(filename: FilePath, device: Any = "cpu") -> dict[str, Tensor]:
+    """Return the tensors of a file by name, on a device; bfloat16 becomes float32.
+
+    Raises:
+        CheckpointError: if it cannot be read, is truncated or damaged, or of another format.
+        DeviceError: if this machine has no such device.
+    """
+    where = as_device(device)
+    with TensorFile(filename) as file:
+        return {name: Tensor(move(file.read(name), where)) for name in file}
+
+
+def save_model(
+    model: Module, filename: FilePath, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a model's parameters and buffers, whole or not at all.
+
+    Raises:
+        RunError: if the file cannot be written; one that was there before is intact.
+    """
+    write_tensors(filename, model.state_dict(), metadata)
+
+
+def load_model(
+    model: Module, filename: FilePath, strict: bool = True
+) -> tuple[list[str], list[str]]:
+    """Copy the values of a file into a model; return the missing and the unexpected names.
+
+    The values take the model's dtype and device. One array at a time is held in memory.
+
+    Raises:
+        CheckpointError: if the file is damaged, a shape differs, or (if ``strict``) names are
+            missing or unexpected. The model is unchanged then.
+    """
+    own = model.state_dict()
+    with TensorFile(filename) as file:
+        missing = [name for name in own if name not in file.entries]
+        unexpected = [name for name in file if name not in own]
+        problems = []
+        if strict and missing:
+            problems.append(f"missing: {', '.join(missing[:10])}")
+        if strict and unexpected:
+            problems.append(f"unexpected: {', '.join(unexpected[:10])}")
+        problems += [
+            f"{name} has the shape {file.entries[name].shape}, the model's is {tensor.shape}"
+            for name, tensor in own.items()
+            if name in file.entries and file.entries[name].shape != tensor.shape
+        ]
+        if problems:
+            raise CheckpointError(
+                f"{file.name}: the weights do not fit this {type(model).__name__}: "
+                + "; ".join(problems[:10])
+            )
+        for name, tensor in own.items():
+            if name in file.entries:
+                tensor.copy_(Tensor(move(file.read(name), tensor.device)))
+    return missing, unexpected
