@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -163,7 +164,7 @@ def pair_loss(what: int) -> CpuKernel:
                 continue
             D = outputs[position] = builder.output(position, X.shape, X.dtype)
             if saved is not None and position == 1:
-                builder.python(lambda D=D: _target_gradient(D, dY, saved), reads_arguments=True)
+                builder.python(partial(_target_gradient, D, dY, saved), reads_arguments=True)
                 continue
             words = (X, T, pos_weight, dY, int(dY.ndim > 0), D, count, period)
             builder.emit(made, words, (sign * factor,))

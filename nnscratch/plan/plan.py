@@ -32,7 +32,7 @@ class Draft:
         self.arguments = arguments
         self.template = _describe(result, recorder)
         self.gradients = _final_gradients(recorder)
-        # A gradient (read by clipping) is a new tensor in every step, and lies where it always does.
+        # A gradient (read by clipping) is a new tensor at every step, in the same place.
         gradients = {id(tensor.grad) for tensor in recording.added.values()}
         self.tensors = [
             (t, t.array, t.requires_grad)

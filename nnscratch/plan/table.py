@@ -97,7 +97,7 @@ class Piece:
             for integer, index, place, event, key in self._live
         ]
         if not self.checks:
-            return program.run  # type: ignore[no-any-return]
+            return program.run
         run, checks = program.run, tuple(self.checks)
 
         def run_and_check() -> None:
