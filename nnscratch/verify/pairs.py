@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import is_array
+from nnscratch.array import array_namespace, is_array
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import SUM_TO, Formula, registry
 from nnscratch.verify.problem import (
@@ -94,12 +94,8 @@ class PairProblem(Problem):
 
     def placed(self, values: Sequence[Any]) -> list[Any]:
         """Return values on the devices where the target was given them."""
-        from nnscratch.array import array_namespace
-
         return [
-            array_namespace(given).asarray(value, dtype=given.dtype, copy=True)
-            if is_array(given)
-            else value
+            _placed(value, given) if is_array(given) else value
             for given, value in zip(self.given, values, strict=True)
         ]
 
@@ -217,12 +213,16 @@ def _unbroadcast(gradient: Any, value: Any) -> Any:
         return gradient
 
 
-def _like(Y: Any, cotangent: Any) -> Any:
-    from nnscratch.array import array_namespace
+def _placed(value: Any, like: Any) -> Any:
+    """Return a copy of a NumPy array in the library, dtype and device of another."""
+    xp = array_namespace(like)
+    return xp.asarray(np.asarray(value), dtype=like.dtype, device=like.device, copy=True)
 
+
+def _like(Y: Any, cotangent: Any) -> Any:
     if not is_array(Y):
         return np.asarray(cotangent, dtype=np.asarray(Y).dtype)
-    return array_namespace(Y).asarray(cotangent, dtype=Y.dtype, copy=True)
+    return _placed(cotangent, Y)
 
 
 def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:

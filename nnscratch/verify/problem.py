@@ -165,6 +165,7 @@ def nudged(value: Any, rng: Rng) -> Any:
 
 def bits(value: Any) -> bytes | None:
     """Return an array's memory, dtype and shape as bytes, to compare it with itself later."""
+    value = on_cpu(value)
     if not isinstance(value, np.ndarray):
         return None
     return repr((value.dtype, value.shape)).encode() + np.ascontiguousarray(value).tobytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import array_api_strict
 import numpy as np
 import pytest
 from verify.planted import FAULTS, RIGHT, W, X
@@ -246,3 +247,26 @@ def test_the_state_of_the_generator_is_kept() -> None:
     nnscratch.manual_seed(5)
     gradcheck(lambda x: x * nnscratch.rand(6, 6, dtype="float32"), [X.astype(np.float32)])
     assert (nnscratch.rand(3).numpy() == first).all()
+
+
+def test_another_library_and_device() -> None:
+    """The numeric side runs on the CPU in NumPy wherever the analytic side runs."""
+    there = array_api_strict.Device("device1")
+    x = array_api_strict.asarray(X.astype(np.float32), device=there)
+    assert_gradients("tanh", [x])
+    assert_gradients("softmax", [x])
+
+    def moved(dY: Any, saved: Any) -> Any:
+        return array_api_strict.asarray(2 * dY * saved[0]).to_device(
+            array_api_strict.Device("CPU_DEVICE")
+        )
+
+    report = gradcheck((lambda x: (x * x, (x,)), moved), [x])
+    assert [f.kind for f in report.findings] == ["wrong device"]
+
+    def changed(dY: Any, saved: Any) -> Any:
+        saved[0][0, 0] = 7.0
+        return 2 * dY * saved[0]
+
+    report = gradcheck((lambda x: (x * x, (x,)), changed), [x])
+    assert "changed in place" in [f.kind for f in report.findings]
