@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
@@ -60,8 +60,21 @@ class ReduceLROnPlateau(Stateful):
         self.mode, self.threshold_mode, self.threshold = mode, threshold_mode, threshold
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
         self.min_lrs = lowest
-        self.best = math.inf if mode == "min" else -math.inf
+        self.best: float | None = self._worst()
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+
+    def _worst(self) -> float:
+        return math.inf if self.mode == "min" else -math.inf
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; its ``best`` may be None, for JSON has no infinity.
+
+        Raises:
+            CheckpointError: if it is of another kind of schedule.
+        """
+        super().load_state_dict(state)
+        if self.best is None:
+            self.best = self._worst()
 
     def step(self, metrics: Any) -> None:
         """Take the metric of a step, and let the rate fall if it is time."""
@@ -81,6 +94,7 @@ class ReduceLROnPlateau(Stateful):
             self.num_bad_epochs = 0
 
     def _is_better(self, current: float) -> bool:
+        assert self.best is not None
         sign = 1.0 if self.mode == "min" else -1.0
         if self.threshold_mode == "rel":
             bound = self.best * (1.0 - sign * self.threshold)

@@ -83,8 +83,8 @@ def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
     own = [type(callback).__name__ for callback in _stateful(trainer)]
     if kinds != own:
         raise CheckpointError(
-            f"{file.name}: the callbacks were {', '.join(map(str, kinds))[:200] or 'none'}, these are "
-            f"{', '.join(own) or 'none'}"
+            f"{file.name}: the callbacks were {', '.join(map(str, kinds))[:200] or 'none'}, these "
+            f"are {', '.join(own) or 'none'}"
         )
     if part("epoch", int) < 0 or part("step_number", int) < 0:
         raise CheckpointError(f"{file.name}: the number of the epoch or step is negative")
