@@ -1,11 +1,11 @@
 """Reads damaged files in a process of its own, in which memory is limited; prints what it found.
 
-    python -m faults.fuzz FOLDER COUNT NAME... [--every]
+    python -m faults.fuzz FOLDER COUNT SEED NAME...
 
-Each file must be refused by an NNScratchError of one short line, or be read. Anything else is a
-fault: another exception, more than ten seconds, memory that the file's size does not explain, a
-pickle that was loaded, a file written elsewhere. If this process dies, FOLDER/now names the
-case.
+Each file must be refused by an NNScratchError, in one short line on the command line, or be read.
+Anything else is a fault: another exception, more than ten seconds of work, memory that the file's
+size does not explain, a pickle that was loaded, a file written elsewhere. If this process dies,
+FOLDER/now names the case.
 """
 
 from __future__ import annotations
@@ -54,22 +54,19 @@ class Fuzzer:
         self.slowest = self.largest = 0.0
         self.now = folder / "now"
 
-    def cases(self, sample: Sample, source: Any, count: int, every: bool) -> damage.Cases:
+    def cases(self, sample: Sample, source: Any, count: int) -> damage.Cases:
         yield from sample.hostile.items()
         share = -(-count // max(len(sample.makers), 1))
         for maker in sample.makers:
-            if every and maker is not damage.byte_cases:
-                yield from maker(sample.content, source, share, True)
-            else:
-                yield from maker(sample.content, source, share)
+            yield from maker(sample.content, source, share)
 
-    def run(self, name: str, seed: int, count: int, every: bool) -> None:
+    def run(self, name: str, seed: int, count: int) -> None:
         sample = self.samples[name]
         sample.path.write_bytes(sample.content)
         sample.read(sample.path)
         source = np.random.default_rng(seed)
         counted = self.found.setdefault(name, {"files": 0, "refused": 0, "read": 0, "commands": 0})
-        for number, (label, content) in enumerate(self.cases(sample, source, count, every)):
+        for number, (label, content) in enumerate(self.cases(sample, source, count)):
             where = f"{name}: {label[:200]}"
             self.now.write_text(where)
             sample.path.write_bytes(content)
@@ -79,7 +76,7 @@ class Fuzzer:
                 counted["commands"] += self.command(name, sample.path, content, where)
             left = [p for p in self.folder.parent.iterdir() if p != self.folder]
             if left or (self.folder / "unpickled").exists():
-                self.fault(where, f"wrote {left or 'what a pickle named'}", content)
+                self.fault(where, f"wrote {left or 'what a pickle named'}")
         sample.path.write_bytes(sample.content)
         sample.read(sample.path)
 
@@ -87,22 +84,21 @@ class Fuzzer:
         outcome = "read"
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
-        began = time.perf_counter()
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        began = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 sample.read(sample.path)
         except NNScratchError as error:
             outcome = "refused"
-            text = str(error)
-            if len(text) > 3000 or text.count("\n") > 1:
-                self.fault(where, f"a message of {len(text)} characters: {text[:80]}")
+            if str(error).count("\n") > 1:
+                self.fault(where, f"a message of several lines: {str(error)[:200]}")
         except BaseException as error:
             self.fault(where, f"{type(error).__name__}: {str(error)[:200]} {_place(error)}")
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        self.slowest = max(self.slowest, time.perf_counter() - began)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        self.slowest = max(self.slowest, time.process_time() - began)
         peak = tracemalloc.get_traced_memory()[1] - before
         self.largest = max(self.largest, peak)
         if peak > ROOM + FACTOR * size:
@@ -118,6 +114,7 @@ class Fuzzer:
             "idx": [["predict", run, str(path)]],
             "csv": [["predict", run, str(path)], ["train", str(path), "--run", run]],
             "toml": [["train", "/nowhere", "--config", str(path)]],
+            "report.json": [["info", run]],
             "config.json": [["info", run], ["train", "--resume", "--run", run, "--lr", "9"]],
             "preprocessing.json": [["evaluate", run, table]],
             "run weights": [["info", run], ["predict", run, table]],
@@ -125,7 +122,7 @@ class Fuzzer:
         for arguments in asked:
             path.write_bytes(content)
             out, err = io.TextIOWrapper(io.BytesIO(), "utf-8", newline=""), io.StringIO()
-            signal.setitimer(signal.ITIMER_REAL, SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             try:
                 with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                     code = main(arguments)
@@ -135,16 +132,17 @@ class Fuzzer:
                                   f"{_place(error)}")  # fmt: skip
                 continue
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
             lines = [x for x in err.getvalue().splitlines() if ": warning: " not in x]
-            if code not in (0, 2) or len(lines) != (code == 2):
+            if code not in (0, 2) or len(lines) != (code == 2) or len("".join(lines)) > 2100:
                 self.fault(where, f"{arguments[0]}: exit code {code}, {lines}")
             if "\x1b" in err.getvalue() or b"\x1b[2J" in out.buffer.getvalue():  # type: ignore[attr-defined]
                 self.fault(where, f"{arguments[0]}: control characters reach the terminal")
         return len(asked)
 
-    def fault(self, where: str, what: str, content: bytes | None = None) -> None:
+    def fault(self, where: str, what: str) -> None:
         self.faults.append(f"{where}: {what}")
+        print(self.faults[-1], file=sys.stderr, flush=True)
 
 
 def _place(error: BaseException) -> str:
@@ -165,17 +163,17 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def fuzz(folder: str, count: int, seed: int, names: list[str], every: bool) -> dict[str, Any]:
+def fuzz(folder: str, count: int, seed: int, names: list[str]) -> dict[str, Any]:
     inside = Path(folder) / "inside"
     inside.mkdir()
     os.chdir(inside)
     fuzzer = Fuzzer(inside)
-    signal.signal(signal.SIGALRM, _ring)
+    signal.signal(signal.SIGPROF, _ring)
     if Path("/proc/self/statm").exists():
         limit_memory()
     tracemalloc.start()
     for name in names or fuzzer.samples:
-        fuzzer.run(name, seed, count, every)
+        fuzzer.run(name, seed, count)
     return {
         "formats": fuzzer.found,
         "faults": fuzzer.faults,
@@ -185,6 +183,6 @@ def fuzz(folder: str, count: int, seed: int, names: list[str], every: bool) -> d
 
 
 if __name__ == "__main__":
-    given = [item for item in sys.argv[1:] if item != "--every"]
-    result = fuzz(given[0], int(given[1]), int(given[2]), given[3:], "--every" in sys.argv)
+    given = sys.argv[1:]
+    result = fuzz(given[0], int(given[1]), int(given[2]), given[3:])
     print(json.dumps(result))

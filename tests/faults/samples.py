@@ -24,6 +24,7 @@ from nnscratch.cli.sources import inputs_from
 from nnscratch.data import read_idx, read_npz, read_table
 from nnscratch.train import EarlyStopping, History, Trainer, predict, save_model
 from nnscratch.train.checkpoint import load_model
+from nnscratch.train.files import read_json
 from nnscratch.train.tensor_file import read_tensors
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
@@ -104,6 +105,9 @@ def hostile_tensors() -> dict[str, bytes]:
         "a pickle for a dtype": {"a": entry("|O8")},
         "a path for a name": {"../../outside": entry()},
         "offsets from behind": {"a": entry(offsets=(-4, 0))},
+        "half a character for a name": {"\ud800": entry()},
+        "a name that clears the screen": {"\x1b[2J\x1b[1;1H": entry()},
+        "brackets for a name": {"[/red] [bold": entry()},
     }
     made = {k: damage.join_header(json.dumps(v).encode(), b"1234") for k, v in headers.items()}
     made["a header of 2^63 bytes"] = damage.join_header(b"{}", b"", 1 << 63)
@@ -275,6 +279,7 @@ def make_samples(folder: Path) -> dict[str, Sample]:
         "csv": Sample(folder / "t.csv", read_table, (folder / "trees.csv").read_bytes(),
                       damage.byte_cases, hostile=hostile_csv() | pickles(trap)),
         "history.csv": at(run / "history.csv", read_table, damage.byte_cases, hostile={}),
+        "report.json": at(run / "report.json", read_json, *as_json, hostile=evil),
         "history.json": at(run / "history.json", history, *as_json, hostile=evil),
         "toml": Sample(folder / "s.toml", settings, toml, damage.byte_cases,
                        hostile=hostile_toml() | pickles(trap)),
@@ -287,5 +292,5 @@ def make_samples(folder: Path) -> dict[str, Sample]:
     return made
 
 
-def _json_bytes(content: bytes, source: Any, count: int, every: bool = False) -> damage.Cases:
-    return damage.json_cases(json.loads(content), source, count, every)
+def _json_bytes(content: bytes, source: Any, count: int) -> damage.Cases:
+    return damage.json_cases(json.loads(content), source, count)

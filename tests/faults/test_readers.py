@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.scale import LONG, count, say
+from faults.scale import count, say
 
 FORMATS = [
     ["weights", "run weights", "checkpoint"],
     ["idx", "idx.gz", "npz", "csv", "history.csv"],
-    ["toml", "history.json", "config.json", "preprocessing.json"],
+    ["toml", "report.json", "history.json", "config.json", "preprocessing.json"],
 ]
 TESTS = Path(__file__).parents[1]
 
 
-def fuzz(folder: Path, names: list[str], number: int, seed: int, *options: str) -> dict[str, Any]:
+def fuzz(folder: Path, names: list[str], number: int, seed: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "faults.fuzz", str(folder), str(number), str(seed)]
     one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")}
     done = subprocess.run(
-        [*command, *names, *options],
+        [*command, *names],
         env=os.environ | one | {"PYTHONPATH": str(TESTS), "MPLBACKEND": "agg"},
         capture_output=True,
         text=True,
@@ -39,7 +39,7 @@ def fuzz(folder: Path, names: list[str], number: int, seed: int, *options: str) 
 @pytest.mark.timeout(1600)
 @pytest.mark.parametrize("names", FORMATS, ids=" ".join)
 def test_whatever_stands_in_a_file(tmp_path: Path, names: list[str]) -> None:
-    result = fuzz(tmp_path, names, count(16, 1500), count(0, 1), *(["--every"] if LONG else []))
+    result = fuzz(tmp_path, names, count(16, 800), count(0, 1))
     for name, found in result["formats"].items():
         assert found["files"] > 15
         say(
