@@ -111,7 +111,8 @@ def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str =
     arrays that change from call to call are its arguments. Other shapes, dtypes, training or
     evaluation mode, or replaced parameters get a plan of their own. Python numbers inside the step
     are constants of the plan, except an optimizer's and scheduler's hyper-parameters and random
-    counters, which are read at every replay. The tensors it returns have no graph.
+    counters, which are read at every replay. The tensors it returns have no graph. A ``grad`` that
+    was kept from an earlier step changes with the next replay; keep a ``clone()`` of it.
 
     Args:
         function: the step, or a module. Without it, ``compile`` returns a decorator.
