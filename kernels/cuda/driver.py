@@ -11,7 +11,7 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -136,36 +136,71 @@ class Driver(ABC):
         Raises:
             KernelArgumentError: if the arguments are not what the kernel declares.
         """
-        name = np.dtype(dtype).name
+        name = _NAMES.get(dtype) or np.dtype(dtype).name
         values = self.checked(file, kernel, name, arguments)
         self.start(self.module(file, name), kernel, grid, block, values)
 
     def checked(self, file: str, kernel: str, dtype: str, arguments: tuple[Any, ...]) -> list[Any]:
         """Return the arguments as NumPy scalars of exactly the declared size."""
-        signature = signatures(file)[kernel]
-        if len(signature) != len(arguments):
+        declared = _declared(file, kernel, dtype)
+        if len(declared) != len(arguments):
             raise KernelArgumentError(
-                f"{kernel} takes {len(signature)} arguments "
-                f"({', '.join(one.name for one in signature)}), got {len(arguments)}"
+                f"{kernel} takes {len(declared)} arguments "
+                f"({', '.join(name for name, _, _ in declared)}), got {len(arguments)}"
             )
         values: list[Any] = []
-        for parameter, given in zip(signature, arguments, strict=True):
-            if not parameter.pointer:
-                kind = NUMBERS[parameter.type]
-                whole = int(given) if kind != "float64" else float(given)
-                values.append(np.dtype(kind).type(whole))
-                continue
-            if given is None:
-                values.append(np.uint64(0))
-                continue
-            holds = dtype if parameter.type == "REAL" else ELEMENTS[parameter.type]
-            if given.dtype != holds or not given.flags.c_contiguous:
+        for (name, holds, number), given in zip(declared, arguments, strict=True):
+            if holds is None:
+                # A live number is a subclass, of which NumPy's constructors know nothing.
+                values.append(number(float(given) if number is np.float64 else int(given)))
+            elif given is None:
+                values.append(_NULL)
+            elif given.dtype == holds and given.flags.c_contiguous:
+                values.append(number(self.address(given)))
+            else:
                 raise KernelArgumentError(
-                    f"{kernel} takes a contiguous array of {holds} as {parameter.name}, got one "
+                    f"{kernel} takes a contiguous array of {holds} as {name}, got one "
                     f"of {given.dtype} with strides {given.strides}"
                 )
-            values.append(np.uint64(self.address(given)))
         return values
+
+    def product(self, A: Any, B: Any) -> Any:
+        """Return the product of two matrices by the array library, which is cuBLAS on a GPU."""
+        return A @ B
+
+
+_NULL = np.uint64(0)
+_IS_CUPYS: dict[type, bool] = {}
+_NAMES = {np.dtype(name): name for name in REALS}
+
+
+@cache
+def _declared(file: str, kernel: str, dtype: str) -> tuple[tuple[str, Any, Any], ...]:
+    """Return for each parameter its name, what an array must hold, and the scalar to pass."""
+    made: list[tuple[str, Any, Any]] = []
+    for one in signatures(file)[kernel]:
+        if one.pointer:
+            holds = np.dtype(dtype if one.type == "REAL" else ELEMENTS[one.type])
+            made.append((one.name, holds, np.uint64))
+        else:
+            made.append((one.name, None, np.dtype(NUMBERS[one.type]).type))
+    return tuple(made)
+
+
+class Module:
+    """A compiled .cu file, and the kernels of it that were launched."""
+
+    def __init__(self, compiled: Any) -> None:
+        """Keep what CuPy made of it."""
+        self._compiled = compiled
+        self._functions: dict[str, Any] = {}
+
+    def __getitem__(self, kernel: str) -> Any:
+        """Return a kernel, looked up once."""
+        found = self._functions.get(kernel)
+        if found is None:
+            found = self._functions[kernel] = self._compiled.get_function(kernel)
+        return found
 
 
 class CupyDriver(Driver):
@@ -173,7 +208,11 @@ class CupyDriver(Driver):
 
     def accepts(self, array: Any) -> bool:
         """Say whether it is a CuPy array."""
-        return type(array).__module__.partition(".")[0] == "cupy"
+        kind = type(array)
+        known = _IS_CUPYS.get(kind)
+        if known is None:
+            known = _IS_CUPYS[kind] = kind.__module__.partition(".")[0] == "cupy"
+        return known
 
     def compile(self, file: str, dtype: str) -> Any:
         """Compile with NVRTC, or take the result from CuPy's cache on disk."""
@@ -182,11 +221,11 @@ class CupyDriver(Driver):
         options = ("-std=c++17", f"-DREAL={REALS[dtype]}")
         module = cupy.RawModule(code=text(file), options=options, backend="nvrtc")
         module.compile()
-        return module
+        return Module(module)
 
     def start(self, module: Any, kernel: str, grid: Size, block: Size, values: list[Any]) -> None:
         """Launch on the current stream of the current device."""
-        module.get_function(kernel)(grid, block, tuple(values))
+        module[kernel](grid, block, tuple(values))
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a new array on the current device."""

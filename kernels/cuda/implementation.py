@@ -34,6 +34,7 @@ class CudaKernel:
             options and ``needs``. A backward gets ``(dY, *saved)`` as its inputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         driver: what compiles and launches; tests put another in its place.
+        library: whose arrays it is for.
     """
 
     files: tuple[str, ...]
@@ -41,6 +42,7 @@ class CudaKernel:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     driver: Driver = CUPY
     name: str = "cuda"
+    library: str = "cupy"
 
     def on(self, driver: Driver) -> CudaKernel:
         """Return the same implementation on another driver."""
@@ -53,11 +55,11 @@ class CudaKernel:
         """
         if direction not in self.compute:
             return f"it has no kernel for {direction}"
-        dtype = None
+        dtype, accepts = None, self.driver.accepts
         for item in inputs:
             if not hasattr(item, "dtype"):
                 continue
-            if not self.driver.accepts(item):
+            if not accepts(item):
                 return f"the arrays are {type(item).__module__.partition('.')[0]}'s, not CuPy's"
             if item.size == 0:
                 return "an array is empty"

@@ -57,7 +57,7 @@ def _product(driver: Driver, A: Any, B: Any, turn_a: bool = False, turn_b: bool 
     m, inner = A.shape[::-1] if turn_a else A.shape
     n = B.shape[0] if turn_b else B.shape[1]
     if m * n * inner > driver.tiled_limit or not inner:
-        return (A.T if turn_a else A) @ (B.T if turn_b else B)
+        return driver.product(A.T if turn_a else A, B.T if turn_b else B)
     Y = driver.empty((m, n), A.dtype)
     _tiled(driver, "identity", A, B, None, None, Y, (turn_a, turn_b), (0.0, 0.0))
     return Y
@@ -88,7 +88,7 @@ def _affine(
         Z = None if alone else driver.empty((rows, columns), X.dtype)
         _tiled(driver, name, X.reshape(rows, inner), W, b, Z, Y, (False, True), pq)
     else:
-        Y = X.reshape(rows, inner) @ W.T
+        Y = driver.product(X.reshape(rows, inner), W.T)
         Z = None if alone else driver.empty((rows, columns), X.dtype)
         if b is not None or name != "identity":
             arguments = (Y, b, Z, Y, rows, columns, *pq)

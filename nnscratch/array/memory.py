@@ -77,8 +77,8 @@ def _asked(text: str) -> float | None:
 
     >>> _asked("Out of memory allocating 4,000,000,512 bytes (allocated so far: 0 bytes).")
     4000000512.0
-    >>> _asked("Unable to allocate 7.28 TiB for an array with shape (1000000000000,)")
-    8004559581511.68
+    >>> _asked("Unable to allocate 2.50 TiB for an array with shape (343597383680,)")
+    2748779069440.0
     """
     if match := re.search(r"[Aa]llocat(?:e|ing) ([\d,.]+) (bytes|[KMGTP]iB)", text):
         return float(match[1].replace(",", "").rstrip(".")) * _UNITS[match[2]]

@@ -1,0 +1,17 @@
+"""Devices for tests that compare a GPU with the CPU.
+
+Each such test also runs with the CPU in the GPU's place, so that a machine without a GPU finds a
+mistake in the test itself.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+DEVICES = [pytest.param("cpu"), pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> str:
+    """Return each device."""
+    return str(request.param)
