@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +84,12 @@ def open_run(folder: str | Path) -> Run:
         CheckpointError: if it is no run folder, or damaged.
     """
     path = Path(folder)
-    if not (path / CONFIG).is_file():
+    # By os.path, which answers no where a Path raises: a name that is too long, say.
+    if not os.path.isfile(path / CONFIG):
         what = (
-            "there is no such folder" if not path.exists() else f"no run folder: no {CONFIG} in it"
+            "there is no such folder"
+            if not os.path.exists(path)
+            else f"no run folder: no {CONFIG} in it"
         )
         raise CheckpointError(f"{path}: {what}")
     where = str(path / CONFIG)

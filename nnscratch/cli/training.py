@@ -16,6 +16,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.cli import reporting, runs
 from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
+from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare, width_of
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
@@ -102,10 +103,10 @@ def resolve(settings: Settings, data: Prepared) -> Settings:
         "hidden": (256,) if few else (256, 128) if images else (64, 32),
         "dropout": 0.4 if few else 0.2 if images else 0.1,
         "label_smoothing": 0.1 if few and settings.loss in (None, "cross_entropy") else 0.0,
-        "lr": {"sgd": 0.1, "adadelta": 1.0}.get(settings.optimizer, 3e-3),
+        "lr": {"sgd": 0.1, "adadelta": 1.0}.get(settings.optimizer, 5e-3 if few else 3e-3),
         "weight_decay": 0.05 if settings.optimizer == "adamw" else 0.0,
         "epochs": (20 if many else 40) if images else 100,
-        "batch": 128 if many else 32,
+        "batch": 128 if many else 64 if images else 32,
         "patience": 0 if images else 25,
     }
     return replace(settings, **{k: v for k, v in decided.items() if getattr(settings, k) is None})
@@ -192,7 +193,7 @@ def _introduce(
 
     sizes = _sizes(data)
     console.print(
-        f"[bold]{escape(data.name)}[/]: {sizes['train']:,} rows to train on, "
+        f"[bold]{escape(shown(data.name))}[/]: {sizes['train']:,} rows to train on, "
         f"{sizes['validation']:,} to validate, {sizes['test']:,} held out for the test"
     )
     layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
@@ -201,7 +202,7 @@ def _introduce(
         f"{architecture.activation}, dropout {architecture.dropout:g}; {settings.loss}, "
         f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
-    console.print(f"[bold]run folder[/]: {escape(str(folder))}\n")
+    console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
 
 
 def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback]:
@@ -317,7 +318,7 @@ def _say_goodbye(
     stopped = f" ({report['stopped']})" if report["stopped"] else ""
     print(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}")
     written = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
-    print(f"Written to {folder}: {', '.join(written)}")
+    print(shown(f"Written to {folder}: {', '.join(written)}"))
     print("Use the model on data like these:")
     where = shlex.quote(str(folder))
-    print(f"  nnscratch predict {where} {shlex.quote(str(folder / SAMPLE))}")
+    print(shown(f"  nnscratch predict {where} {shlex.quote(str(folder / SAMPLE))}"))

@@ -52,7 +52,7 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        kept = "; the file that was there before is intact" if target.exists() else ""
+        kept = "; the file that was there before is intact" if os.path.exists(target) else ""
         raise RunError(f"{target}: cannot be written ({_reason(error)}){kept}") from error
     try:
         _sync_folder(target.parent)

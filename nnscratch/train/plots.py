@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -34,7 +35,10 @@ def _figure(width: float, height: float) -> Any:
 
 def _save(figure: Any, path: FilePath) -> None:
     def write(stream: BinaryIO) -> None:
-        figure.savefig(stream, format="png")
+        with warnings.catch_warnings():
+            # A letter that the font lacks is drawn as a box; there is nothing to be done about it.
+            warnings.filterwarnings("ignore", "Glyph .* missing from")
+            figure.savefig(stream, format="png")
 
     write_whole(path, write)
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 from faults.scale import count, say
-from faults.worker import VARIANTS
-from small_training import figures
+from faults.worker import TRAIN, VALIDATION, VARIANTS
+from small_training import figures, trainer, weights
 
-from nnscratch.train import History
+from nnscratch.train import Callback, History, choices
 from nnscratch.train.tensor_file import read_tensors
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
@@ -163,3 +163,37 @@ def test_a_signal_before_training_begins(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in said
     assert said.count("\n") == 1
+
+
+class Break(Callback):
+    """Writes a checkpoint after so many batches, and breaks off."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def on_batch_end(self, trainer: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            trainer.save(trainer.checkpoint_path)
+            raise ZeroDivisionError
+
+
+SCHEDULES = ["plateau", "constant", "cosine", "one_cycle", "warmup", "step", "exponential"]
+
+
+@pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name in choices.SCHEDULES])
+def test_broken_off_in_the_first_epoch(tmp_path: Path, schedule: str) -> None:
+    options = {"scheduler": schedule, "optimizer": "adam", "compile": False}
+    whole = trainer(**options)
+    expected = figures(whole.fit(TRAIN, 3, validation=VALIDATION, batch_size=8))
+    # A schedule has seen no epoch yet: the best so far of "plateau" is infinite.
+    for batches in (3, 10):
+        folder = tmp_path / str(batches)
+        with pytest.raises(ZeroDivisionError):
+            trainer(run_dir=folder, callbacks=[Break(batches)], **options).fit(
+                TRAIN, 3, validation=VALIDATION, batch_size=8
+            )
+        resumed = trainer(run_dir=folder, **options)
+        found = resumed.fit(TRAIN, 3, validation=VALIDATION, batch_size=8, resume=True)
+        assert figures(found) == expected
+        assert weights(resumed.model) == weights(whole.model)
