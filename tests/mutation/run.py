@@ -34,14 +34,14 @@ def explained() -> dict[str, str]:
     return {name: why for why, names in read.items() for name in names}
 
 
-def choose(files: list[str], count: int, seed: int, backward: bool) -> list[Mutant]:
+def choose(files: list[str], count: int, seed: int, part: str) -> list[Mutant]:
     """Return the mutants of some files, or a random choice of them."""
     unknown = set(files) - set(modules())
     if unknown:
         raise SystemExit(f"no such file of formulas: {', '.join(unknown)}")
     found = [m for name in files or modules() for m in mutants(name)]
-    if backward:
-        found = [m for m in found if m.backward]
+    if part != "all":
+        found = [m for m in found if m.backward is (part == "backward")]
     return random.Random(seed).sample(found, min(count, len(found))) if count else found
 
 
@@ -78,10 +78,13 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--backward", action="store_true", help="derivatives only")
+    parser.add_argument("--backward", dest="part", action="store_const", const="backward",
+                        default="all", help="derivatives only")  # fmt: skip
+    parser.add_argument("--rest", dest="part", action="store_const", const="rest",
+                        help="everything but derivatives")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="single cases only, no whole files")
     options = parser.parse_args()
-    chosen = choose(options.files, options.count, options.seed, options.backward)
+    chosen = choose(options.files, options.count, options.seed, options.part)
     started, done = time.perf_counter(), 0
 
     def tell(mutant: Mutant, alive: bool, seconds: float) -> None:
