@@ -1,6 +1,6 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
-.PHONY: help demo test lint format types imports test-gpu mutation faults clean
+.PHONY: help demo test lint format types imports test-gpu bench mutation faults clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -10,6 +10,7 @@ help:
 	@echo "make lint      the first three of these"
 	@echo "make format    let ruff mend what it can"
 	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
+	@echo "make bench     how fast it is beside PyTorch, JAX and NumPy (an hour or two; BENCH_ARGS=--quick)"
 	@echo "make mutation  plant faults into every formula and see which the tests catch (hours)"
 	@echo "make faults    damaged files, kills, full disks, threads and a thousand fits, the long version"
 	@echo "make clean     remove .venv and everything built"
@@ -41,6 +42,11 @@ $(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.tx
 	@echo "Installing nnscratch and what its tests need (PyTorch among it, to compare with)"
 	@$(PIP_INSTALL) -e '.[cli,test]'
 	@touch $@ $(VENV)/.stamp-demo
+
+$(VENV)/.stamp-bench: $(VENV)/.stamp-test
+	@echo "Installing JAX, to compare with"
+	@$(PIP_INSTALL) -e '.[cli,test,bench]'
+	@touch $@
 
 demo: $(VENV)/.stamp-demo
 	@$(VENV)/bin/nnscratch train digits
@@ -82,6 +88,13 @@ mutation: $(VENV)/.stamp-test
 
 faults: $(VENV)/.stamp-test
 	NNSCRATCH_FAULTS=long $(PY) -m pytest -n 0 tests/faults $(FAULTS)
+
+# benchmarks/results/ holds what it wrote; --quick and --only write to runs/benchmarks.
+bench: $(VENV)/.stamp-bench
+	$(PY) -m benchmarks $(BENCH_ARGS)
+ifeq ($(strip $(BENCH_ARGS)),)
+	$(PY) -m benchmarks.kernel_page
+endif
 
 clean:
 	rm -rf $(VENV) build dist nnscratch.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

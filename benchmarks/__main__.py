@@ -25,7 +25,7 @@ from benchmarks.rows import (
     VARIANTS,
     too_large,
 )
-from nnscratch.inspect.bench.client import environment, pin
+from nnscratch.inspect.bench.client import environment
 from nnscratch.inspect.bench.machine import describe
 from nnscratch.inspect.bench.measuring import QUICK, Effort, Row, run_row
 from nnscratch.inspect.bench.quick import report
@@ -87,9 +87,8 @@ class Run:
 
     def __init__(self, given: argparse.Namespace, say: Callable[[str], None]) -> None:
         self.given, self.say = given, say
-        threads = pin(given.threads)
-        self.variables = environment(threads, given.device)
-        self.machine = describe(threads, self.variables, given.device)
+        self.variables = environment(given.threads, given.device)
+        self.machine = describe(self.variables, given.device)
         say(machine_list(self.machine))
 
     def effort(self, usual: Effort) -> Effort:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnscratch.inspect.bench.client import pinned
 from nnscratch.inspect.bench.measuring import TOLERANCE, Row, Timing, disagreement
 from nnscratch.inspect.bench.registry import (
     COMPETITORS,
@@ -63,10 +64,11 @@ def run(script: str, arguments: Sequence[str], variables: Mapping[str, str]) -> 
     """Run a program; return how long its process lived, and what it printed."""
     command = [sys.executable, str(PROGRAMS / script), *arguments]
     environment = {**os.environ, **variables}
-    began = time.perf_counter()
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=1800, check=False
-    )
+    with pinned(variables):
+        began = time.perf_counter()
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=1800, check=False
+        )
     seconds = time.perf_counter() - began
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]

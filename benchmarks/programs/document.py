@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class SimpleNN(nn.Module):  # type: ignore[misc, name-defined]
         self.fc1 = nn.Linear(inputs, hidden)
         self.fc2 = nn.Linear(hidden, outputs)
 
-    def forward(self, x):  # type: ignore[no-untyped-def]
+    def forward(self, x: Any) -> Any:
         return self.fc2(lib.relu(self.fc1(x)))
 
 
@@ -43,7 +44,7 @@ x_data = lib.tensor(rng.standard_normal((1000, 10), dtype=np.float32))
 y_data = lib.tensor(rng.integers(0, 2, 1000))
 
 
-def step(x, y):  # type: ignore[no-untyped-def]
+def step(x: Any, y: Any) -> Any:
     optimizer.zero_grad()
     loss = criterion(model(x), y)
     loss.backward()

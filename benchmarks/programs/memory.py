@@ -57,9 +57,9 @@ def nnscratch_or_torch(kind: str, units: int, layers: int) -> tuple[Callable[...
         from torch import nn
         from torch.optim import Adam
     else:
-        import nnscratch as lib  # type: ignore[no-redef]
-        from nnscratch import nn  # type: ignore[no-redef]
-        from nnscratch.optim import Adam  # type: ignore[assignment]
+        import nnscratch as lib
+        from nnscratch import nn
+        from nnscratch.optim import Adam
     give: Any = lib.from_numpy if hasattr(lib, "from_numpy") else lib.tensor
     parts: list[Any] = []
     for index, (W, b) in enumerate(weights(units, layers)):

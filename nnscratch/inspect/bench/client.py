@@ -9,9 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
+
+from nnscratch.kernels.cpu import available
 
 THREAD_VARIABLES = (
     "NNSCRATCH_THREADS",
@@ -26,9 +29,19 @@ class CompetitorError(Exception):
     """A competitor failed, died, or did not answer in time."""
 
 
-def environment(threads: int, device: str) -> dict[str, str]:
-    """Return the variables that pin every library to one number of threads and one device."""
-    made = {name: str(threads) for name in THREAD_VARIABLES}
+PROCESSORS = "NNSCRATCH_BENCH_PROCESSORS"
+
+
+def environment(threads: int | None, device: str) -> dict[str, str]:
+    """Return the variables that pin every library to one number of threads and one device.
+
+    Args:
+        threads: as many, on as many processors; None for a thread on each core, anywhere.
+        device: "cpu" or "cuda".
+    """
+    made = dict.fromkeys(THREAD_VARIABLES, str(available() if threads is None else threads))
+    if threads is not None:
+        made[PROCESSORS] = str(threads)
     made["JAX_PLATFORMS"] = "cuda,cpu" if device == "cuda" else "cpu"
     made["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # Competitors share the GPU: JAX would otherwise take most of its memory at once.
@@ -36,16 +49,19 @@ def environment(threads: int, device: str) -> dict[str, str]:
     return made
 
 
-def pin(threads: int | None) -> int:
-    """Keep this process, and those that it starts, on that many processors; return how many."""
-    from nnscratch.kernels.cpu import available
-
-    count = available() if threads is None else threads
-    if hasattr(os, "sched_getaffinity") and threads is not None:
-        usable = sorted(os.sched_getaffinity(0))
-        if threads < len(usable):
-            os.sched_setaffinity(0, usable[:threads])
-    return count
+@contextmanager
+def pinned(variables: Mapping[str, str]) -> Iterator[None]:
+    """Keep processes that are started in the block on as many processors as the variables say."""
+    count = int(variables.get(PROCESSORS, 0))
+    if not count or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Client:
@@ -79,15 +95,17 @@ class Client:
         Raises:
             CompetitorError: if it cannot.
         """
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "nnscratch.inspect.bench.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=self._variables,
-            text=True,
-        )
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        with pinned(self._variables):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "nnscratch.inspect.bench.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=self._variables,
+                text=True,
+            )
+        self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+        self._listener.start()
         try:
             self.started = self.ask("make", target=self.target, arguments=self.arguments)
         except CompetitorError:
@@ -116,7 +134,8 @@ class Client:
         Raises:
             CompetitorError: if it failed, died, or took too long.
         """
-        assert self._process is not None
+        if self._process is None:
+            raise CompetitorError("the process has ended")
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
@@ -128,7 +147,9 @@ class Client:
             self.close()
             raise CompetitorError(why) from None
         if line is None:
-            raise CompetitorError(self._last_words())
+            why = self._last_words()
+            self.close()
+            raise CompetitorError(why)
         reply = json.loads(line)
         if "error" in reply:
             raise CompetitorError(reply["error"])
@@ -151,18 +172,20 @@ class Client:
 
     def close(self) -> None:
         """End the process; nothing happens if it has ended."""
-        process = self._process
+        process, self._process = self._process, None
         if process is None:
             return
-        if process.stdin is not None:
-            try:
-                process.stdin.close()
-            except BrokenPipeError:
-                pass
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
         try:
             process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None and not self._errors.closed:
-            self._errors.close()
+        self._listener.join()
+        process.stdout.close()
+        self._errors.close()

@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nnscratch.inspect.bench.client import Client, CompetitorError
+from nnscratch.inspect.bench.client import PROCESSORS, Client, CompetitorError
 from nnscratch.inspect.bench.registry import HERE
 
 PACKAGES = ("nnscratch", "numpy", "numba", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x")
 _VARIABLES = ("NNSCRATCH_", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "XLA_", "JAX_", "KMP_", "GOMP_")
 # Where things lie on this machine is nobody's business.
-_PRIVATE = ("_DIR", "_PATH", "NNSCRATCH_BENCH_PATH")
+_PRIVATE = ("_DIR", "_PATH", "_BENCH_PATH", PROCESSORS)
 
 
 def versions() -> dict[str, str]:
@@ -64,19 +64,20 @@ def gpu(device: str) -> str:
     return properties["name"].decode()  # type: ignore[no-any-return]
 
 
-def describe(threads: int, variables: Mapping[str, str], device: str = "cpu") -> dict[str, Any]:
+def describe(variables: Mapping[str, str], device: str = "cpu") -> dict[str, Any]:
     """Return what the measurement is made on, and the machine's own rates.
 
     The rates are floating-point operations a second of float32 products by their size ("sgemm"),
     and bytes a second read and written by a copy ("memory").
     """
+    threads = int(variables["NNSCRATCH_THREADS"])
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     made: dict[str, Any] = {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "cpu": processor(),
         "instructions": instructions(),
         "processors": os.cpu_count(),
-        "usable": usable,
+        "usable": min(usable or 1, int(variables.get(PROCESSORS, 1 << 20))),
         "threads": threads,
         "memory": memory_bytes(),
         "gpu": gpu(device),

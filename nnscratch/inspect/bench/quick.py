@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnscratch.inspect.bench.client import environment, pin
+from nnscratch.inspect.bench.client import environment
 from nnscratch.inspect.bench.goals import GOALS, judge
 from nnscratch.inspect.bench.machine import best_rates, describe
 from nnscratch.inspect.bench.measuring import QUICK, Effort, Row, run_row
@@ -45,9 +45,8 @@ def bench(
         effort: how much time there is.
         say: told what happens, and the tables.
     """
-    count = pin(threads)
-    variables = environment(count, device)
-    machine = describe(count, variables, device)
+    variables = environment(threads, device)
+    machine = describe(variables, device)
     say(machine_list(machine))
     rows = []
     for name, workload in QUICK_ROWS.items():
