@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    given = [item for item in given if item != "--debug"]
+    given = [item for item in given if item != "--debug"] or ["--help"]
     try:
         import click
         import rich  # noqa: F401

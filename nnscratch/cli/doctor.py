@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nnscratch.array import cuda_problem
+from nnscratch.array.cuda import cuda_report
 from nnscratch.cli.info import pairs
 
 _PACKAGES = (
@@ -137,24 +137,9 @@ def _kernels() -> Rows:
 
 
 def _gpu() -> Rows:
-    wheels = sorted(
-        f"{dist.metadata['Name']} {dist.version}"
-        for dist in importlib.metadata.distributions()
-        if (dist.metadata["Name"] or "").lower().startswith("cupy")
-    )
-    rows = [("CuPy", ", ".join(wheels) or "not installed")]
-    if len(wheels) > 1:
-        rows.append(
-            ("to mend", f"only one CuPy may be installed: pip uninstall {' '.join(wheels)}, then "
-             "install one of them again")
-        )  # fmt: skip
-    driver = Path("/proc/driver/nvidia/version")
-    if driver.exists():
-        rows.append(("NVIDIA driver", driver.read_text().splitlines()[0]))
-    problem = cuda_problem()
-    if problem is None:
-        from nnscratch.cuda import device_count
-
-        return [*rows, ("GPUs", f"{device_count()}, as device cuda")]
-    rows.append(("device cuda", f"no: {problem}"))
+    rows: Rows = []
+    for finding in cuda_report():
+        rows.append((finding.name, finding.found))
+        if finding.mend:
+            rows.append(("to mend", finding.mend))
     return rows

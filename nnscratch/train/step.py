@@ -2,65 +2,79 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from nnscratch import formulas as f
-from nnscratch.formulas import registry
+from nnscratch.array import array_namespace
 from nnscratch.nn import Module
 from nnscratch.nn.utils import clip_grad_norm_
 from nnscratch.optim import Optimizer
-from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor
 
-Step = Callable[..., Tensor]
+Step = Callable[..., tuple[Tensor, Tensor]]
 
 
 class Totals:
     """Sums over the batches of an epoch, on the device until somebody reads them.
 
     Attributes:
-        loss: Σ loss · samples, a 0-d float64 tensor.
-        right: how many samples were classified rightly, a 0-d int64 tensor.
         samples: how many samples there were.
-        classes: whether the targets are class indices, so that ``right`` means something.
+        classes: whether the targets are class indices, so that there are hits to count.
     """
 
-    def __init__(self, like: Any) -> None:
-        xp, device = like.__array_namespace__(), like.device
-        self.loss = Tensor(xp.zeros((), dtype=xp.float64, device=device))
-        self.right = Tensor(xp.zeros((), dtype=xp.int64, device=device))
+    def __init__(self) -> None:
+        self._loss: Any = 0.0
+        self._right: Any = 0
         self.samples = 0
         self.classes = False
 
+    def add(self, loss: Any, output: Any, y: Any) -> None:
+        """Add the mean loss of a batch, and how many of its samples were classified rightly."""
+        self.samples += y.shape[0]
+        if type(loss) is np.ndarray:
+            self._loss += float(loss) * y.shape[0]
+            if self.classes:
+                self._right += int(np.count_nonzero(output.argmax(-1) == y))
+            return
+        # On a GPU all of this is only asked for here, and nothing waits for it.
+        xp = array_namespace(loss)
+        self._loss = self._loss + xp.astype(loss, xp.float64) * y.shape[0]
+        if self.classes:
+            hits = xp.argmax(output, axis=-1) == y
+            self._right = self._right + xp.sum(xp.astype(hits, xp.int64))
+
     def reset(self) -> None:
-        """Set all sums to 0, in place."""
-        self.load({"loss": 0.0, "right": 0, "samples": 0, "classes": self.classes})
+        """Set all sums to 0."""
+        self._loss, self._right, self.samples = 0.0, 0, 0
+
+    def is_finite(self) -> bool:
+        """Say whether the sum of the losses is; this waits for the device."""
+        return math.isfinite(float(self._loss))
 
     def read(self) -> dict[str, float]:
         """Return the mean loss and the accuracy so far; this waits for the device."""
         if not self.samples:
             return {}
-        found = {"loss": self.loss.item() / self.samples}
+        found = {"loss": float(self._loss) / self.samples}
         if self.classes:
-            found["accuracy"] = self.right.item() / self.samples
+            found["accuracy"] = int(self._right) / self.samples
         return found
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums, in JSON's types."""
         return {
-            "loss": self.loss.item(),
-            "right": self.right.item(),
+            "loss": float(self._loss),
+            "right": int(self._right),
             "samples": self.samples,
             "classes": self.classes,
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Set the sums, in place."""
-        self.loss.array[...] = float(state["loss"])
-        self.right.array[...] = int(state["right"])
+        """Set the sums."""
+        self._loss, self._right = float(state["loss"]), int(state["right"])
         self.samples, self.classes = int(state["samples"]), bool(state["classes"])
 
 
@@ -68,18 +82,16 @@ def make_step(
     model: Module,
     loss: Callable[[Any, Any], Any],
     optimizer: Optimizer,
-    totals: Totals,
     clip_norm: float | None = None,
     guard: Callable[[Tensor, Tensor, Tensor], None] | None = None,
 ) -> Step:
-    """Return ``step(x, y, weight=1.0, first=True, last=True)``, which returns the loss.
+    """Return ``step(x, y, weight=1.0, first=True, last=True)``: it returns loss and output.
 
     With ``first`` the gradients start anew, and with ``last`` the optimizer takes its step: between
     the two they add up, each batch with its ``weight``. Everything in it is done by tensors and
     formulas, so a compiled step does the same.
 
     Args:
-        totals: what the loss and the hits are added to.
         clip_norm: the largest norm that all gradients together may have.
         guard: called with x, y and the loss before the backward; not for a compiled step.
     """
@@ -87,7 +99,7 @@ def make_step(
 
     def step(
         x: Tensor, y: Tensor, weight: float = 1.0, first: bool = True, last: bool = True
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         if first:
             optimizer.zero_grad()
         output = model(x)
@@ -99,18 +111,9 @@ def make_step(
             if clip_norm is not None:
                 clip_grad_norm_(parameters, clip_norm)
             optimizer.step()
-        with no_grad():
-            _count(totals, output.detach(), y, value.detach())
-        return value.detach()
+        return value.detach(), output.detach()
 
     return step
-
-
-def _count(totals: Totals, output: Tensor, y: Tensor, value: Tensor) -> None:
-    registry.update(f.ACCUMULATE, totals.loss.array, (value.double() * y.shape[0]).array)
-    if totals.classes:
-        hits = (output.argmax(-1) == y).sum()
-        registry.update(f.ACCUMULATE, totals.right.array, hits.array)
 
 
 def counts_hits(output: Tensor, y: Tensor) -> bool:

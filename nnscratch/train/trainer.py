@@ -133,7 +133,7 @@ class Trainer:
         self.broken_off = False
         self.between_steps = True
         self.loader: DataLoader | None = None
-        self.totals = Totals(next(self.model.parameters()).array)
+        self.totals = Totals()
         self.seconds = 0.0
         self._step: Step | None = None
 
@@ -242,7 +242,6 @@ class Trainer:
             self.model,
             self.loss,
             self.optimizer,
-            self.totals,
             self.clip_norm,
             self._guard if guarded else None,
         )
@@ -264,7 +263,7 @@ class Trainer:
             self.scheduler = self._scheduler(self.optimizer)
 
     def _train_epoch(self, interruption: Interruption) -> None:
-        loader, totals = self.loader, self.totals
+        loader = self.loader
         assert loader is not None
         watchers = [c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
         self.model.train()
@@ -277,7 +276,6 @@ class Trainer:
             index += 1
             self.between_steps = index % group == 0 or index == count
             self.step_number += 1
-            totals.samples += y.shape[0]
             if self._on_host or index % 50 == 0 or index == count:
                 self._check()
             self.step_schedule("batch", index)
@@ -294,13 +292,15 @@ class Trainer:
         assert loader is not None
         assert self._step is not None
         if group == 1:
-            self._step(x, y)
+            loss, output = self._step(x, y)
+            self.totals.add(loss.array, output.array, y.array)
             return
         first = index - index % group
         members = range(first, min(first + group, len(loader)))
         samples = sum(loader.batch_samples(member) for member in members)
         weight = loader.batch_samples(index) / samples
-        self._step(x, y, weight, index == first, index == members[-1])
+        loss, output = self._step(x, y, weight, index == first, index == members[-1])
+        self.totals.add(loss.array, output.array, y.array)
 
     def step_schedule(self, every: str, index: int = 0) -> None:
         """Let the scheduler take its step, if it takes one at each "epoch" or "batch"."""
@@ -353,7 +353,7 @@ class Trainer:
 
     def _check(self) -> None:
         """Look at the sum of the losses, when a bad one is in the parameters already."""
-        if not math.isfinite(self.totals.loss.item()):
+        if not self.totals.is_finite():
             self.step_number -= 1
             take_again(self)
             raise self._not_finite("the loss, in which layer only steps without compile=True show")

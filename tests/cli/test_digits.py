@@ -106,6 +106,7 @@ def test_doctor(capsys):
 
 def test_version_and_help(capsys):
     assert call(capsys, "--version")[1].startswith("nnscratch ")
+    assert call(capsys)[0] == 0
     for command in ((), ("train",), ("predict",), ("evaluate",), ("info",), ("doctor",)):
         code, out, _ = call(capsys, *command, "--help")
         assert code == 0

@@ -25,7 +25,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_weights(capsys, tmp_path,
     assert call(capsys, *options, "--run", whole)[0] == 0
     with monkeypatch.context() as patched:
         callbacks = training._callbacks
-        patched.setattr(training, "_callbacks", lambda *a: [*callbacks(*a), Interrupt(50)])
+        patched.setattr(training, "_callbacks", lambda *a: [*callbacks(*a), Interrupt(30)])
         code, _, err = call(capsys, *options, "--run", broken)
     assert code == 130
     assert err.count("\n") == 1
@@ -43,7 +43,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_weights(capsys, tmp_path,
 def test_what_a_resumed_run_cannot_change(capsys, digits):
     folder, _ = digits
     resume = ["train", "--resume", "--run", folder]
-    assert "where batch is 32, not 5" in fails(capsys, *resume, "--batch", "5")
+    assert "where batch is 64, not 5" in fails(capsys, *resume, "--batch", "5")
     assert "spans 6 epochs" in fails(capsys, *resume, "--epochs", "7")
     assert "exclude each other" in fails(capsys, *resume, "--overwrite")
     assert "no run folder" in fails(capsys, "train", "--resume", "--run", folder.parent)

@@ -87,7 +87,19 @@ def test_a_category_that_training_never_showed_is_a_warning(capsys, tmp_path):
 def test_a_folder_of_images(capsys, tmp_path, test):
     folder, run = squares(tmp_path / "squares", test=test), tmp_path / "run"
     code, _, err = call(
-        capsys, "train", folder, "--run", run, "--epochs", "30", "--lr", "0.01", "--dropout", "0"
+        capsys,
+        "train",
+        folder,
+        "--run",
+        run,
+        "--epochs",
+        "30",
+        "--lr",
+        "0.01",
+        "--dropout",
+        "0",
+        "--batch",
+        "16",
     )
     assert (code, err) == (0, "")
     report = json.loads((run / "report.json").read_text())

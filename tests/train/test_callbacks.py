@@ -120,7 +120,7 @@ def test_a_bar_where_there_is_one():
     stream = io.StringIO()
     trainer(callbacks=[Progress(stream, bar=True)]).fit((X, Y), 2, batch_size=1)
     assert "train loss" in stream.getvalue()
-    assert "epoch 1/2" in stream.getvalue()
+    assert "epoch 2/2" in stream.getvalue()
 
 
 def test_callbacks_are_called_in_order_and_at_the_end_in_any_case():
