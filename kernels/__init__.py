@@ -11,7 +11,8 @@ def register() -> None:
     """Enter every kernel in the registry; none is compiled, and Numba not imported, before use."""
     from nnscratch.formulas import registry
 
-    from .cpu import IMPLEMENTATIONS
+    from . import cpu, cuda
 
-    for name, implementation in IMPLEMENTATIONS.items():
+    cuda.register()
+    for name, implementation in cpu.IMPLEMENTATIONS.items():
         registry.implement(name, implementation)

@@ -97,12 +97,13 @@ class CpuKernel:
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
             gets ``(dY, *saved)`` as its inputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
-        main: how many of the first inputs, None aside, must be of one floating dtype.
+        library: whose arrays it is for.
     """
 
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal]
     name: str = "numba"
+    library: str = "numpy"
 
     def refuses(self, direction: str, inputs: Inputs, options: Options) -> str | None:
         """Return why it cannot take these arrays, or None."""

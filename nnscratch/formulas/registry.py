@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from nnscratch.array import array_namespace, asarray, same_device
+from nnscratch.array.memory import explained
 from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas.formula import FORMULAS, Formula
 
@@ -40,6 +41,10 @@ class Implementation(Protocol):
     @property
     def name(self) -> str:
         """What tells it from others: "numba", "cuda"."""
+
+    @property
+    def library(self) -> str:
+        """Whose arrays it is for: "numpy" or "cupy"."""
 
     def refuses(
         self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
@@ -208,7 +213,10 @@ def _choose(
     if candidates is None or _mode == "off":
         return None
     refusals = []
+    library = _library(inputs)
     for candidate in candidates:
+        if candidate.library != library:
+            continue
         if _mode == "auto" and not candidate.worthwhile(direction, inputs):
             continue
         refusal = candidate.refuses(direction, inputs, options)
@@ -220,6 +228,14 @@ def _choose(
             f"NNSCRATCH_KERNELS=require, but no kernel takes the {direction} of {formula.name}: "
             + "; ".join(refusals)
         )
+    return None
+
+
+def _library(inputs: tuple[Any, ...]) -> str | None:
+    """Return whose arrays a call was given, None if there are none."""
+    for item in inputs:
+        if hasattr(item, "dtype"):
+            return type(item).__module__.partition(".")[0]
     return None
 
 
@@ -258,10 +274,8 @@ def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         chosen = _choose(formula, "forward", inputs, options)
         compute = formula.forward if chosen is None else chosen.forward
         Y, saved = compute(*inputs, **options)
-    except Exception:
-        for observer in _local.observers:
-            observer.on_failure(formula, "forward", inputs)
-        raise
+    except Exception as error:
+        raise _failed(error, formula, "forward", inputs) from error.__cause__
     Y = asarray(Y)
     for observer in _local.observers:
         name = REFERENCE if chosen is None else chosen.name
@@ -278,14 +292,21 @@ def backward(formula: Formula, dY: Any, saved: Any, needs: tuple[bool, ...]) -> 
         gradients = tuple(
             [None if one is None else asarray(one) for one in compute(dY, saved, needs)]
         )
-    except Exception:
-        for observer in _local.observers:
-            observer.on_failure(formula, "backward", (dY, *saved))
-        raise
+    except Exception as error:
+        raise _failed(error, formula, "backward", (dY, *saved)) from error.__cause__
     for observer in _local.observers:
         name = REFERENCE if chosen is None else chosen.name
         observer.on_call(Call(formula, "backward", name, (dY, *saved), {}, gradients, saved, needs))
     return gradients
+
+
+def _failed(
+    error: Exception, formula: Formula, direction: str, inputs: tuple[Any, ...]
+) -> Exception:
+    """Tell the observers, and return the error; one about memory says what to try."""
+    for observer in _local.observers:
+        observer.on_failure(formula, direction, inputs)
+    return explained(error, formula.name) if isinstance(error, MemoryError) else error
 
 
 def update(formula: Formula, *inputs: Any, **options: Any) -> None:

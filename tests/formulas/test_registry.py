@@ -20,6 +20,7 @@ from nnscratch.formulas.live import LiveFloat, LiveInt, live
 class Kernel:
     """A kernel of tanh that takes matrices, and thinks them worthwhile from ten entries."""
 
+    library = "numpy"
     name = "kernel"
 
     def refuses(self, direction: str, inputs: Any, options: Any) -> str | None:

@@ -64,7 +64,7 @@ def test_options_kinks_and_updates_are_named() -> None:
         ("nothing", None),
         (nn.Sequential, None),
     ],
-    ids=str,
+    ids=lambda item: getattr(item, "__qualname__", str(item)),
 )
 def test_what_stands_for_a_formula(target: Any, formula: Formula | None) -> None:
     assert formula_of(target) is formula
