@@ -114,8 +114,8 @@ def hostile_tensors() -> dict[str, bytes]:
     made["a header of 90 MB that is not there"] = damage.join_header(b"{}", b"", 90_000_000)
     deep = b'{"a":{"dtype":' + b"[" * 960 + b"]" * 960 + b',"shape":[],"data_offsets":[0,4]}}'
     made["a dtype nested as deep as JSON may be"] = damage.join_header(deep, b"1234")
-    many = json.dumps({f"{n}": entry(shape=(0,), offsets=(0, 0)) for n in range(20_000)})
-    made["twenty thousand empty arrays"] = damage.join_header(many.encode(), b"")
+    many = json.dumps({f"{n}": entry(shape=(0,), offsets=(0, 0)) for n in range(5_000)})
+    made["five thousand empty arrays"] = damage.join_header(many.encode(), b"")
     return made
 
 

@@ -39,7 +39,7 @@ def fuzz(folder: Path, names: list[str], number: int, seed: int) -> dict[str, An
 @pytest.mark.timeout(1600)
 @pytest.mark.parametrize("names", FORMATS, ids=" ".join)
 def test_whatever_stands_in_a_file(tmp_path: Path, names: list[str]) -> None:
-    result = fuzz(tmp_path, names, count(16, 800), count(0, 1))
+    result = fuzz(tmp_path, names, count(16, 1500), count(0, 1))
     for name, found in result["formats"].items():
         assert found["files"] > 15
         say(
