@@ -50,9 +50,11 @@ class Driver(ABC):
         tiled_limit: products of at most so many multiplications go to the tiled kernel, larger
             ones to the array library's own. An estimate: one launch instead of two.
         waits: whether a kernel has ended when ``launch`` returns.
+        library: whose arrays it takes.
     """
 
     waits = False
+    library = "cupy"
 
     def __init__(self, tiled_limit: int = 1 << 20) -> None:
         """Start without any kernel compiled."""

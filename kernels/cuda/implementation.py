@@ -34,7 +34,6 @@ class CudaKernel:
             options and ``needs``. A backward gets ``(dY, *saved)`` as its inputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         driver: what compiles and launches; tests put another in its place.
-        library: whose arrays it is for.
     """
 
     files: tuple[str, ...]
@@ -42,7 +41,11 @@ class CudaKernel:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     driver: Driver = CUPY
     name: str = "cuda"
-    library: str = "cupy"
+
+    @property
+    def library(self) -> str:
+        """Whose arrays it is for."""
+        return self.driver.library
 
     def on(self, driver: Driver) -> CudaKernel:
         """Return the same implementation on another driver."""

@@ -28,6 +28,7 @@ class Emulator(Driver):
     """
 
     waits = True
+    library = "numpy"
 
     def __init__(
         self,
