@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_OURS = {".git", ".venv", "build", "dist", "runs", "site"}
+NOT_OURS = {".git", ".hypothesis", ".venv", "build", "dist", "runs", "site"}
 
 
 def test_every_package_folder_is_listed() -> None:
