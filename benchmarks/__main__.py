@@ -108,7 +108,7 @@ class Run:
                 name,
                 work.describe(),
                 work,
-                competitors(work.task, compilers),
+                competitors(work.task, compilers, given.device),
                 self.effort(LONG),
                 device=given.device,
                 variables=self.variables,
@@ -152,7 +152,7 @@ class Run:
         kind, _, value = name.rpartition("-")
         (sweep,) = (s for s in SWEEPS if s.name == kind)
         work = sweep.points[int(value)]
-        among = [e for e in competitors(work.task, compilers) if e.name in SWEPT]
+        among = [e for e in competitors(work.task, compilers, self.given.device) if e.name in SWEPT]
         if too_large(work, len(among), self.machine["memory"]):
             self.say(f"  {name} left out: all competitors together do not fit in memory")
             return None

@@ -128,10 +128,26 @@ class Machine:
             library = blas()
         return {
             "sgemm": sgemm_rates(self.seconds, self.device),
-            "memory": memory_rate(self.threads, self.seconds),
+            "memory": self._memory(),
             "blas": "" if library is None else library.config,
             "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
         }
+
+    def _memory(self) -> float:
+        if self.device == "cpu":
+            return memory_rate(self.threads, self.seconds)
+        from nnscratch.array.device import cupy
+        from nnscratch.cuda import synchronize
+
+        source = cupy().ones(_MEMORY_BYTES // 4, np.float32)
+        target = cupy().zeros_like(source)
+        times: list[float] = []
+        for _ in range(11):
+            began = time.perf_counter()
+            cupy().copyto(target, source)
+            synchronize()
+            times.append(time.perf_counter() - began)
+        return 2.0 * _MEMORY_BYTES / float(np.median(times[1:]))
 
     def run(self, count: int) -> None:
         """Do nothing."""

@@ -52,7 +52,7 @@ def bench(
     for name, workload in QUICK_ROWS.items():
         if only and not any(part in name for part in only):
             continue
-        entries = competitors(workload.task, compilers)
+        entries = competitors(workload.task, compilers, device)
         title = workload.describe()
         row = run_row(
             name, title, workload, entries, effort, device=device, variables=variables, say=say

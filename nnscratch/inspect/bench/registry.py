@@ -53,12 +53,14 @@ COMPETITORS: dict[str, Entry] = {
 REFERENCE = COMPETITORS[NUMPY]
 
 
-def competitors(task: str, compilers: bool = True) -> list[Entry]:
+def competitors(task: str, compilers: bool = True, device: str = "cpu") -> list[Entry]:
     """Return who takes part in a task; without ``compilers`` nobody who starts slowly."""
     return [
         entry
         for entry in COMPETITORS.values()
         if (compilers or not entry.compiles)
+        # NumPy computes on the CPU, and is only the reference of what runs elsewhere.
+        and (device == "cpu" or entry.kind in ("ours", "peer"))
         # An optimizer makes no difference to inference.
         and not (task == "infer" and entry.name == TORCH_FUSED)
     ]
