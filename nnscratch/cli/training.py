@@ -316,7 +316,7 @@ def _say_goodbye(
     report: dict[str, Any], data: Prepared, settings: Settings, folder: Path, seconds: float
 ) -> None:
     stopped = f" ({report['stopped']})" if report["stopped"] else ""
-    print(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}")
+    print(shown(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}"))
     written = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     print(shown(f"Written to {folder}: {', '.join(written)}"))
     print("Use the model on data like these:")

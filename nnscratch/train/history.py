@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -87,15 +88,35 @@ class History:
         Raises:
             CheckpointError: if the file is missing, damaged, or something else.
         """
-        rows = read_json(path)
+        return cls.from_rows(read_json(path), os.fspath(path))
+
+    @classmethod
+    def from_rows(cls, rows: Any, where: str) -> History:
+        """Return a history of the rows that a file holds.
+
+        Raises:
+            CheckpointError: if they are something else.
+        """
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise CheckpointError(f"{path}: no history: it must be a list with a row an epoch")
+            raise CheckpointError(f"{where}: the history is no list of rows, one an epoch")
         for row in rows:
             for name, value in row.items():
-                if not (value is None or isinstance(value, (bool, int, float, str))):
-                    raise CheckpointError(f"{path}: {name[:40]!r} of a row is no single value")
+                if not (_is_text(name) and (_is_text(value) or _is_number(value))):
+                    raise CheckpointError(f"{where}: {name[:40]!r} in the history is no number")
         return cls(rows)
 
     def __repr__(self) -> str:
         last = f", last {self.rows[-1]}" if self.rows else ""
         return f"History({len(self.rows)} epochs{last})"
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float))
+
+
+def _is_text(value: Any) -> bool:
+    """Say whether this is a text that can be written; JSON can hold halves of characters."""
+    try:
+        return isinstance(value, str) and bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False

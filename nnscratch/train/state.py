@@ -62,10 +62,12 @@ def load_state(trainer: Trainer, path: FilePath) -> None:
         record = checkpoint.record_of(file, checkpoint.CHECKPOINT)
         try:
             _load(trainer, file, record)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            if isinstance(error, CheckpointError):
-                raise
+        except CheckpointError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise CheckpointError(f"{file.name}: the record is damaged ({error!r})") from error
+        except RecursionError as error:
+            raise CheckpointError(f"{file.name}: the record is nested too deeply") from error
 
 
 def _stateful(trainer: Trainer) -> list[Callback]:
@@ -88,9 +90,7 @@ def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
         )
     if part("epoch", int) < 0 or part("step_number", int) < 0:
         raise CheckpointError(f"{file.name}: the number of the epoch or step is negative")
-    history, totals = part("history", list), part("totals", dict)
-    if not all(isinstance(row, dict) for row in history):
-        raise CheckpointError(f"{file.name}: the history is no list of rows")
+    history, totals = History.from_rows(part("history", list), file.name), part("totals", dict)
     assert trainer.loader is not None
     epoch, step_number = part("epoch", int), part("step_number", int)
     seconds, stop = float(part("seconds", float)), part("stop", str)
@@ -108,7 +108,7 @@ def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
         callback.load_tensors({n.removeprefix(prefix): file.read(n) for n in names})
     default_generator.set_state(part("random", dict))
     trainer.totals.load(totals)
-    trainer.history = History(history)
+    trainer.history = history
     trainer.epoch, trainer.step_number = epoch, step_number
     trainer.seconds, trainer.stop = seconds, stop
 
