@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from nnscratch.inspect.bench.client import Client, CompetitorError, environment
+from nnscratch.inspect.bench.client import Client, CompetitorError, busy, environment
 from nnscratch.inspect.bench.measuring import Effort, disagreement, run_row
 from nnscratch.inspect.bench.registry import COMPETITORS, EAGER, NUMPY, PRODUCTS, Entry
 from nnscratch.inspect.bench.workload import Workload
@@ -92,3 +92,7 @@ def test_the_tolerance_is_that_of_the_goals() -> None:
 
     assert TOLERANCE == 1e-4
     assert Effort().check_steps == 20
+
+
+def test_work_of_others_is_seen() -> None:
+    assert 0.0 <= busy(0.05) <= (os.cpu_count() or 1)

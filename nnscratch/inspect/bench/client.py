@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -50,6 +51,28 @@ def environment(threads: int | None, device: str) -> dict[str, str]:
         # Everybody in float32; JAX would round inputs of products to TF32.
         made["JAX_DEFAULT_MATMUL_PRECISION"] = "float32"
     return made
+
+
+def busy(seconds: float = 1.0) -> float:
+    """Return how many processors are at work while this process sleeps for that long.
+
+    Where that cannot be told, the load average, which also counts what this process did before.
+    """
+    try:
+        before = _ticks()
+        time.sleep(seconds)
+        after = _ticks()
+    except (OSError, ValueError, IndexError):
+        return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    working, idle = after[0] - before[0], after[1] - before[1]
+    return working / max(1, working + idle) * (os.cpu_count() or 1)
+
+
+def _ticks() -> tuple[int, int]:
+    with open("/proc/stat", encoding="ascii") as file:
+        numbers = [int(word) for word in file.readline().split()[1:]]
+    idle = numbers[3] + numbers[4]
+    return sum(numbers[:8]) - idle, idle
 
 
 @contextmanager

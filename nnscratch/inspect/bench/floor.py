@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -130,7 +129,6 @@ class Machine:
             "sgemm": sgemm_rates(self.seconds, self.device),
             "memory": self._memory(),
             "blas": "" if library is None else library.config,
-            "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
         }
 
     def _memory(self) -> float:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nnscratch.inspect.bench.client import PROCESSORS, Client, CompetitorError
+from nnscratch.inspect.bench.client import PROCESSORS, Client, CompetitorError, busy
 from nnscratch.inspect.bench.registry import HERE
 
 PACKAGES = ("nnscratch", "numpy", "numba", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x")
@@ -88,7 +88,7 @@ def describe(variables: Mapping[str, str], device: str = "cpu") -> dict[str, Any
             for name, value in sorted({**os.environ, **variables}.items())
             if name.startswith(_VARIABLES) and not name.endswith(_PRIVATE)
         },
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
+        "load": busy(),
         "rates": {},
     }
     arguments = {"device": device, "threads": threads}

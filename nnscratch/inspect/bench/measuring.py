@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median, quantiles
 from typing import Any
 
-from nnscratch.inspect.bench.client import Client, CompetitorError
+from nnscratch.inspect.bench.client import Client, CompetitorError, busy
 from nnscratch.inspect.bench.registry import COMPILED, REFERENCE, Entry
 from nnscratch.inspect.bench.workload import Workload
 
@@ -87,7 +86,7 @@ class Row:
         bytes: least bytes that one step moves.
         rates: the largest sgemm and the memory rate of the machine, once they are known.
         note: what a reader should know.
-        load: processes that wanted to run besides, on average, as the row began.
+        load: processors at work for somebody else as the row began.
         date: when it was measured.
         extra: numbers that only this row has.
         subject: whose win or loss the row is about.
@@ -210,7 +209,7 @@ def start(
     say: Say,
 ) -> dict[str, Client]:
     """Start the processes of all who are installed, and note in the row who is not."""
-    row.load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    row.load = busy(0.3)
     clients = {}
     for entry in entries:
         row.kinds[entry.name] = entry.kind

@@ -98,7 +98,8 @@ def _mark(row: Row) -> str:
         for name, t in row.timings.items()
         if row.kinds[name] == "ours" and t.low > 0 and t.high / t.low > NOISY
     ]
-    return " (noisy)" if noisy else ""
+    words = ["noisy"] * bool(noisy) + ["busy machine"] * (row.load > BUSY)
+    return f" ({', '.join(words)})" if words else ""
 
 
 def share_table(rows: Sequence[Row], subject: str = COMPILED) -> str:
@@ -179,7 +180,9 @@ def machine_list(machine: Mapping[str, Any]) -> str:
             f"- float32 products, GFLOP/s: {products}; copying memory: "
             f"{rates['memory'] / 1e9:.1f} GB/s"
         )
-    lines.append(f"- {machine['date']}, load average {machine['load']:.2f} before the start")
+    lines.append(
+        f"- {machine['date']}, {machine['load']:.2f} processors busy with other work at the start"
+    )
     if machine["load"] > BUSY:
         lines.append("- **The machine was busy with other work: these numbers are no evidence.**")
     return "\n".join(lines)
