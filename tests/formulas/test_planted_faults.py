@@ -70,6 +70,7 @@ class Fake:
     """An implementation that computes what the reference does, unless a test changes something."""
 
     name = "fake"
+    library = "numpy"
 
     def __init__(self, formula: Formula) -> None:
         self.formula = formula

@@ -82,7 +82,7 @@ def main() -> int:
                         default="all", help="derivatives only")  # fmt: skip
     parser.add_argument("--rest", dest="part", action="store_const", const="rest",
                         help="everything but derivatives")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="single cases only, no whole files")
+    parser.add_argument("--quick", action="store_true", help="single cases and short files only")
     options = parser.parse_args()
     chosen = choose(options.files, options.count, options.seed, options.part)
     started, done = time.perf_counter(), 0

@@ -1,9 +1,7 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -130,35 +128,6 @@ made = Trainer(net(), optimizer="adamw", lr=0.01, seed=1, run_dir={folder!r},
 print("ready", flush=True)
 made.fit(blobs(160), {epochs}, validation=blobs(21, seed=5), batch_size=8, resume=True)
 """
-
-
-def script(tests, folder, epochs, seconds=0.0):
-    text = SCRIPT.format(tests=str(tests), folder=str(folder), epochs=epochs, seconds=seconds)
-    return [sys.executable, "-c", text]
-
-
-def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path, request):
-    tests = request.path.parents[1]
-    epochs = 6
-    subprocess.run(script(tests, tmp_path / "whole", epochs), check=True, timeout=120)
-    folder = tmp_path / "killed"
-    source = np.random.default_rng(0)
-    kills = 0
-    for _ in range(3):
-        # A checkpoint after every batch: most kills fall into the writing of one.
-        process = subprocess.Popen(script(tests, folder, epochs), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.1 + float(source.uniform(0, 0.6)))
-        process.kill()
-        kills += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-        if (folder / CHECKPOINT_FILE).exists():
-            read_tensors(folder / CHECKPOINT_FILE)
-    assert kills >= 1
-    subprocess.run(script(tests, folder, epochs), check=True, timeout=120)
-    assert read(folder) == read(tmp_path / "whole")
-    assert [path.name for path in folder.iterdir() if "writing" in path.name] == []
 
 
 # What is wrong with a checkpoint.
