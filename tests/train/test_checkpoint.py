@@ -117,18 +117,6 @@ def test_broken_off_after_any_batch_also_the_last_of_an_epoch(tmp_path, batches)
     assert read(tmp_path / "broken") == read(tmp_path / "whole")
 
 
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-from small_training import blobs, net
-from nnscratch.train import EarlyStopping, Trainer
-made = Trainer(net(), optimizer="adamw", lr=0.01, seed=1, run_dir={folder!r},
-               callbacks=[EarlyStopping(patience=500)], checkpoint_seconds={seconds})
-print("ready", flush=True)
-made.fit(blobs(160), {epochs}, validation=blobs(21, seed=5), batch_size=8, resume=True)
-"""
-
-
 # What is wrong with a checkpoint.
 
 
