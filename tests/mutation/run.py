@@ -4,8 +4,8 @@
     python tests/mutation/run.py activations linear  # of some files
     python tests/mutation/run.py --count 100 --seed 3
 
-Survivors are listed with the explanation that survivors.toml has for them; one without an
-explanation makes the run fail, and so does a score below 95% for the derivatives.
+Survivors are listed with the explanation that survivors.toml has for them. One in a derivative
+without an explanation makes the run fail, and so does a score below 95% for the derivatives.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def main() -> int:
     seconds = time.perf_counter() - started
     print(f"{len(chosen)} mutants, {len(survivors)} survivors, {seconds:.0f} s; "
           f"derivatives caught or explained: {100 * reached:.1f}%")  # fmt: skip
-    return int(reached < GOAL or any(m.name not in reasons for m in survivors))
+    open_questions = [m for m in survivors if m.backward and m.name not in reasons]
+    return int(reached < GOAL or bool(open_questions))
 
 
 if __name__ == "__main__":
