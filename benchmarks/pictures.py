@@ -12,6 +12,7 @@ from nnscratch.inspect.bench.registry import (
     COMPILED,
     EAGER,
     JAX,
+    JAX_AWAITED,
     NUMPY,
     TORCH,
     TORCH_COMPILED,
@@ -29,6 +30,7 @@ STYLES = {
     TORCH_FUSED: ("#E69F00", "v"),
     TORCH_COMPILED: ("#CC79A7", "D"),
     JAX: ("#0072B2", "P"),
+    JAX_AWAITED: ("#56B4E9", "*"),
     NUMPY: ("#009E73", "x"),
 }
 

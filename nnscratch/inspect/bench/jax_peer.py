@@ -91,3 +91,17 @@ class JaxJit(Competitor):
             self.jax.block_until_ready(self.state)
         if value is not None:
             value.block_until_ready()
+
+
+class JaxAwaited(JaxJit):
+    """The same, waiting for each step as the other libraries do.
+
+    JAX returns from a step before it is computed and prepares the next one meanwhile, as long as
+    nobody looks at the loss.
+    """
+
+    def step(self, x: Any, y: Any) -> Any:
+        """Take one step and wait for it."""
+        loss = super().step(x, y)
+        self.jax.block_until_ready(self.state)
+        return loss
