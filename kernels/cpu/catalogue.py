@@ -15,6 +15,7 @@ from .activation_table import ACTIVATIONS, BY_NAME
 from .blas import blas
 from .kernel import Kernel, Layout
 from .optimizer_flags import DECOUPLED, MOMENTUM
+from .product_sizes import in_tiles
 
 Cost = Callable[[Sequence[int]], float]
 LAYOUTS: dict[str, Layout] = {}
@@ -46,11 +47,11 @@ def activation_code(name: str) -> int:
     return BY_NAME[name].code
 
 
-def gemm(dtype: str) -> tuple[Kernel, int]:
-    """Return the kernel for products and the first entry of its ``a``: BLAS if it can be called."""
+def gemm(dtype: str, m: int, n: int, k: int) -> tuple[Kernel, int]:
+    """Return the kernel for the product of (m, k) and (k, n), and the first entry of its ``a``."""
     library = blas()
-    if library is None:
-        return kernel("gemm_plain", dtype), 0
+    if library is None or in_tiles(m, n, k):
+        return kernel("gemm_tiles", dtype), 0
     return kernel("gemm", dtype, library.bits), library.gemm(dtype)
 
 
@@ -61,22 +62,23 @@ _enter(
     "gemm",
     "linear",
     _GEMM,
-    "alpha beta",
+    "",
     "bits",
     lambda a: 1000.0 + a[3] * a[4] * a[5] / 45.0,
-    "C (m, n) = alpha op(A) op(B) + beta C by BLAS. op transposes where its flag is 1; lda, ldb, "
-    "ldc are the lengths of the rows as stored; beta = 0 ignores what C holds. blas is the address "
-    "and bits the width of an integer of the library's ?gemm; catalogue.gemm(dtype) gives both. "
-    "The threads share the rows of C, or its columns if there are more of them.",
+    "C (m, n) = op(A) op(B) by BLAS. op transposes where its flag is 1; lda, ldb, ldc are the "
+    "lengths of the rows as stored. blas is the address and bits the width of an integer of the "
+    "library's ?gemm; catalogue.gemm gives both. The threads share the rows of C, or its columns "
+    "if there are more of them.",
 )
 _enter(
-    "gemm_plain",
-    "linear",
+    "gemm_tiles",
+    "products",
     _GEMM,
-    "alpha beta",
     "",
-    lambda a: 1000.0 + a[3] * a[4] * a[5] / 4.0,
-    "The same product without BLAS; blas is ignored.",
+    "",
+    lambda a: 200.0 + a[3] * a[4] * a[5] / (70.0 if a[3] > 1 else 15.0),
+    "The same product in tiles of its own; blas is ignored. The threads share the rows of C, or "
+    "its columns.",
 )
 _enter(
     "bias_activation",
@@ -358,7 +360,7 @@ def usual_kernels(dtypes: Sequence[str] = ("float32",)) -> list[Kernel]:
     """Return what most networks need, for ``warmup``."""
     found = []
     for dtype in dtypes:
-        found.append(gemm(dtype)[0])
+        found.append(kernel("gemm_tiles", dtype))
         for activation in ACTIVATIONS:
             if activation.name in ("identity", "relu", "sigmoid", "tanh", "gelu"):
                 found.append(kernel("bias_activation", dtype, activation.code))

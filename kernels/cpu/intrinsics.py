@@ -54,7 +54,7 @@ def pointer(typingctx, address, kind):
 
 @intrinsic
 def stack(typingctx, count, kind):
-    """``stack(64, np.float32)``: scratch space of a constant size in the function's own frame."""
+    """``stack(64, np.float32)``: space in the function's own frame, with whatever lies there."""
     if not isinstance(count, types.IntegerLiteral):
         return None
     pointer_type = types.CPointer(kind.dtype)
@@ -62,12 +62,24 @@ def stack(typingctx, count, kind):
 
     def codegen(context, builder, signature, args):
         element = context.get_value_type(kind.dtype)
-        space = cgutils.alloca_once(builder, ir.ArrayType(element, length), name="scratch")
+        # Not Numba's ``alloca_once``, which fills what it allocates with zeros at every call.
+        with builder.goto_entry_block():
+            space = builder.alloca(ir.ArrayType(element, length), name="scratch")
         space.align = 64
         return builder.bitcast(space, element.as_pointer())
 
     # The literal stays in the signature: Numba keeps one ``codegen`` for each signature.
     return pointer_type(count, kind), codegen
+
+
+@intrinsic
+def address_of(typingctx, where):
+    """The address that a pointer holds, as an integer."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ptrtoint(args[0], I64)
+
+    return types.int64(where), codegen
 
 
 # --- calls through addresses ------------------------------------------------------------------

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from numba import njit
+
 from .intrinsics import (
+    INLINE,
     call_dgemm_32,
     call_dgemm_64,
     call_sgemm_32,
@@ -31,7 +34,7 @@ RUN = 64
 
 
 def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
-    """Return the kernel C = alpha op(A) op(B) + beta C by BLAS, row-major.
+    """Return the kernel C = op(A) op(B) by BLAS, row-major.
 
     Each thread makes a band of C: of its rows or of its columns, whichever there are more of. The
     sum behind one element of C does not depend on the band, so neither do its bits.
@@ -56,12 +59,12 @@ def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
             z += size * first
         if m <= 0 or n <= 0:
             return
-        alpha, beta = kind(s[0]), kind(s[1])
+        alpha, beta = kind(1.0), kind(0.0)
         if k == 0:  # an empty sum, which not every BLAS accepts
             c = pointer(z, kind)
             for i in range(m):
                 for j in range(n):
-                    c[i * ldz + j] = beta * c[i * ldz + j] if beta != 0 else kind(0.0)
+                    c[i * ldz + j] = beta
         elif single and bits == 64:
             call_sgemm_64(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
         elif single:
@@ -70,37 +73,6 @@ def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
             call_dgemm_64(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
         else:
             call_dgemm_32(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
-
-    return kernel
-
-
-def make_gemm_plain(dtype: str) -> Callable[..., None]:
-    """Return the same product without BLAS, for a NumPy whose library cannot be called."""
-    kind = KINDS[dtype]
-
-    def kernel(a, s, tid, threads):
-        ta, tb, m, n, k = a[1], a[2], a[3], a[4], a[5]
-        x, ldx, y, ldy = pointer(a[6], kind), a[7], pointer(a[8], kind), a[9]
-        c, ldc = pointer(a[10], kind), a[11]
-        alpha, beta = kind(s[0]), kind(s[1])
-        first, last = part(m, tid, threads, 1)
-        sums = stack(256, kind)
-        for i in range(first, last):
-            for left in range(0, n, 256):
-                width = min(256, n - left)
-                for j in range(width):
-                    sums[j] = kind(0.0)
-                for l in range(k):
-                    value = x[l * ldx + i] if ta else x[i * ldx + l]
-                    if tb:
-                        for j in range(width):
-                            sums[j] += value * y[(left + j) * ldy + l]
-                    else:
-                        for j in range(width):
-                            sums[j] += value * y[l * ldy + left + j]
-                for j in range(width):
-                    old = beta * c[i * ldc + left + j] if beta != 0 else kind(0.0)
-                    c[i * ldc + left + j] = alpha * sums[j] + old
 
     return kernel
 
@@ -144,6 +116,15 @@ def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
     """Return the kernel dZ = dY · f'(V) and db = Σₙ dZₙ in one pass; dZ may be dY."""
     kind = KINDS[dtype]
 
+    @njit(**INLINE)
+    def derive(apart, dy, v, dz, first, last, p, q):
+        if apart:
+            for j in range(first, last):
+                dz[j] = backward(code, dy[j], v[j], p, q)
+        else:
+            for j in range(first, last):
+                dz[j] = backward(code, dz[j], v[j], p, q)
+
     def kernel(a, s, tid, threads):
         dy, v = pointer(a[0], kind), pointer(a[1], kind)
         dz, db = pointer(a[2], kind), pointer(a[3], kind)
@@ -163,19 +144,18 @@ def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
             for j in range(width):
                 sums[j] = total[j] = kind(0.0)
             for top in range(0, rows, RUN * together):
-                for i in range(top, min(top + RUN * together, rows), together):
+                last = min(top + RUN * together, rows)
+                if right - left == columns and columns <= WIDTH:  # the rows follow on each other
+                    derive(apart, dy, v, dz, top * columns, last * columns, p, q)
+                else:
+                    for i in range(top, last):
+                        start = i * columns + column
+                        derive(apart, dy, v, dz, start, start + width, p, q)
+                for i in range(top, last, together):
                     start = i * columns + column
                     count = min(width, (rows - i) * columns) if together > 1 else width
-                    if apart:
-                        for j in range(count):
-                            d = backward(code, dy[start + j], v[start + j], p, q)
-                            dz[start + j] = d
-                            sums[j] += d
-                    else:
-                        for j in range(count):
-                            d = backward(code, dz[start + j], v[start + j], p, q)
-                            dz[start + j] = d
-                            sums[j] += d
+                    for j in range(count):
+                        sums[j] += dz[start + j]
                 for j in range(width):
                     total[j] += sums[j]
                     sums[j] = kind(0.0)

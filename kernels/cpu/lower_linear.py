@@ -30,11 +30,11 @@ def product(
     builder: Builder, A: Any, B: Any, C: Any, transpose_a: bool = False, transpose_b: bool = False
 ) -> None:
     """Emit C = op(A) op(B) for matrices."""
-    made, library = gemm(C.dtype.name)
     m, n = C.shape
     k = A.shape[0] if transpose_a else A.shape[1]
+    made, library = gemm(C.dtype.name, m, n, k)
     words = (library, transpose_a, transpose_b, m, n, k, A, A.shape[1], B, B.shape[1], C, n)
-    builder.emit(made, words, (1.0, 0.0))
+    builder.emit(made, words)
 
 
 def _rows(X: Any) -> Any:

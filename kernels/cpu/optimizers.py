@@ -45,10 +45,11 @@ def make_adam(dtype: str, flags: int) -> Callable[..., None]:
         v, largest = pointer(a[3], kind), pointer(a[4], kind)
         first, last = part(a[5], tid, threads, GRAIN)
         lr, beta1, beta2, step = s[0], s[1], s[2], s[5]
-        size = kind(-(lr / (1.0 - beta1**step)))
-        root = kind(math.sqrt(1.0 - beta2**step))
+        # Over and under the fraction stands √(1 - β₂ᵗ) once: a division less for every number.
+        root = math.sqrt(1.0 - beta2**step)
+        size = kind(-(lr / (1.0 - beta1**step)) * root)
         rest1, keep2, rest2 = kind(1.0 - beta1), kind(beta2), kind(1.0 - beta2)
-        eps, decay, shrink = kind(s[3]), kind(s[4]), kind(1.0 - lr * s[4])
+        eps, decay, shrink = kind(s[3] * root), kind(s[4]), kind(1.0 - lr * s[4])
         for i in range(first, last):
             x = p[i]
             d = gradient(flags, g[i], x, decay)
@@ -61,7 +62,7 @@ def make_adam(dtype: str, flags: int) -> Callable[..., None]:
             if flags & EXTRA:
                 square = square if not (square <= largest[i]) else largest[i]
                 largest[i] = square
-            p[i] = x + size * mean / (kind(math.sqrt(square)) / root + eps)
+            p[i] = x + size * mean / (kind(math.sqrt(square)) + eps)
 
     return kernel
 

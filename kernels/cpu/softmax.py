@@ -161,6 +161,18 @@ def make_cross_entropy(dtype: str) -> Callable[..., None]:
         smoothing = kind(s[0])
         first, last = part(a[7], tid, threads, ROWS)
         softmax_rows(kind, 0, z, y, lse, True, first, last, columns)
+        if a[6] == 0 and smoothing == 0:
+            for i in range(first, last):
+                label = target[i]
+                if label >= 0 and label < columns and label != ignored:
+                    loss[i] = lse[i] - z[i * columns + label]
+                    weight[i] = kind(1.0)
+                elif label == ignored:
+                    loss[i] = weight[i] = kind(0.0)
+                else:
+                    loss[i] = weight[i] = kind(np.nan)
+                    status[0] = 1
+            return
         for i in range(first, last):
             label = target[i]
             if label == ignored:

@@ -10,6 +10,8 @@ program.run()
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,7 +47,28 @@ def stops_at(entry: int) -> int:
 
 def address(array: np.ndarray[Any, Any]) -> int:
     """Return the address of an array's first element."""
+    return _word_at(id(array) + _POINTER).value if _POINTER else _told_address(array)
+
+
+def _told_address(array: np.ndarray[Any, Any]) -> int:
     return int(array.__array_interface__["data"][0])
+
+
+def _find_pointer() -> int:
+    """Return where in an array object its pointer to the data stands; 0 where that is not known.
+
+    NumPy's C interface promises that it is the first thing behind the object's head. Reading it
+    there takes a fifth of the time of asking for ``__array_interface__``.
+    """
+    if sys.implementation.name != "cpython":
+        return 0
+    probe = np.zeros(3)[1:]
+    behind = object.__basicsize__
+    return behind if _word_at(id(probe) + behind).value == _told_address(probe) else 0
+
+
+_word_at = ctypes.c_size_t.from_address
+_POINTER = _find_pointer()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nnscratch.nn.module import Module, structure
 from nnscratch.plan.builder import Builder
 from nnscratch.plan.recorder import Recorder, Value
 from nnscratch.plan.table import Piece
-from nnscratch.tensor import Tensor
+from nnscratch.tensor import Tensor, wrap
 
 
 class Draft:
@@ -89,11 +89,11 @@ class Plan:
         self.planned_bytes = builder.memory.allocated
         self._program = _Program(builder)
 
-    def fits(self, arrays: list[Any]) -> bool:
-        """Say whether everything that the plan was recorded with is still as it was."""
-        for argument, array in zip(self._arguments, arrays, strict=True):
-            if array.shape != argument.shape or array.dtype != argument.dtype:
-                return False
+    def fits(self) -> bool:
+        """Say whether everything that the plan was recorded with is still as it was.
+
+        The form of the arguments is not looked at: plans are kept by it.
+        """
         for tensor, array, requires_grad in self._guards:
             if tensor.array is not array or tensor.requires_grad is not requires_grad:
                 return False
@@ -172,9 +172,12 @@ class _Program:
                 words[place] = addresses[position] + offset
         for numbers, place, event, key in self._live:
             number = produced[event][key]
-            numbers[place] = number if number < 2**63 else number - 2**64
+            numbers[place] = number if number < _HALF else number - 2 * _HALF
         for call in self._calls:
             call()
+
+
+_HALF = 2**63  # from here on a number of 64 bits without a sign is another one with a sign
 
 
 def _module_state(module: Module) -> tuple[Any, ...]:
@@ -234,11 +237,11 @@ def _values_in(template: Any) -> list[Value]:
 def _rebuild(template: Any, builder: Builder, arrays: list[Any]) -> Any:
     if isinstance(template, Value):
         if template.kind == "argument":
-            return Tensor(arrays[template.position])
+            return wrap(arrays[template.position])
         array = builder.array_of(template)
         # What the caller keeps must not change at the next replay; what was there before the step
         # (a parameter, say) is the caller's own.
-        return Tensor(array if template.kind == "outside" else _copy(array))
+        return wrap(array if template.kind == "outside" else _copy(array))
     if isinstance(template, dict):
         return {key: _rebuild(item, builder, arrays) for key, item in template.items()}
     if isinstance(template, (list, tuple)):

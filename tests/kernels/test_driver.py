@@ -225,7 +225,7 @@ def test_catalogue_imports_without_numba() -> None:
 import sys
 from nnscratch.kernels import cpu
 cpu.kernel("adam", "float32", 0).cost([0] * 5 + [1000])
-cpu.gemm("float32")
+cpu.gemm("float32", 8, 8, 8)
 assert "numba" not in sys.modules
 """
     python(code)

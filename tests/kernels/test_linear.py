@@ -10,91 +10,153 @@ import pytest
 from nnscratch.kernels import cpu
 
 Run = Any
-SHAPES = [(1, 1, 1), (2, 3, 5), (31, 33, 17), (64, 10, 10), (257, 33, 65), (1, 64, 128), (3, 4, 0)]
+# Tiles have 6 or 8 rows and up to 32 columns; sums are cut at 256 terms, bands at 512 rows.
+SHAPES = [
+    (1, 1, 1),
+    (2, 3, 5),
+    (31, 33, 17),
+    (64, 10, 10),
+    (257, 33, 65),
+    (1, 64, 128),
+    (1, 9, 33),
+    (8, 32, 256),
+    (9, 31, 257),
+    (15, 16, 513),
+    (530, 70, 260),
+    (3, 4, 0),
+]
 
 
-@pytest.mark.parametrize("transpose_a", [0, 1])
-@pytest.mark.parametrize("transpose_b", [0, 1])
+def multiply(
+    name: str, threads: int, A: Any, B: Any, C: Any, ta: int, tb: int, k: int | None = None
+) -> Any:
+    """Write the product of A and B, transposed where the flags say so, into C."""
+    blas = cpu.blas()
+    dtype = C.dtype.name
+    if name == "gemm":
+        assert blas is not None, "this machine's NumPy has no BLAS that can be called"
+        kernel, first = cpu.kernel("gemm", dtype, blas.bits), blas.gemm(dtype)
+    else:
+        kernel, first = cpu.kernel(name, dtype), 0
+    m = A.shape[1] if ta else A.shape[0]
+    n = B.shape[0] if tb else B.shape[1]
+    k = (A.shape[0] if ta else A.shape[1]) if k is None else k
+    table = cpu.Table()
+    sides = (A.shape[1] or 1, B.shape[1] or 1, C.shape[1])
+    table.add(kernel, (first, ta, tb, m, n, k, A, sides[0], B, sides[1], C, sides[2]))
+    table.build().run(threads)
+    return C
+
+
+def factors(
+    rng: np.random.Generator, m: int, n: int, k: int, ta: int, tb: int, dtype: str = "float32"
+) -> tuple[Any, Any]:
+    A = rng.standard_normal((k, m) if ta else (m, k)).astype(dtype)
+    B = rng.standard_normal((n, k) if tb else (k, n)).astype(dtype)
+    return A, B
+
+
+def exact(A: Any, B: Any, ta: int, tb: int) -> Any:
+    return (A.T if ta else A).astype(float) @ (B.T if tb else B).astype(float)
+
+
+@pytest.mark.parametrize("ta", [0, 1])
+@pytest.mark.parametrize("tb", [0, 1])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", ["gemm", "gemm_plain"])
+@pytest.mark.parametrize("name", ["gemm", "gemm_tiles"])
 def test_gemm(
     name: str,
-    transpose_a: int,
-    transpose_b: int,
+    ta: int,
+    tb: int,
     shape: tuple[int, int, int],
     dtype: str,
     rng: np.random.Generator,
-    tolerance: Any,
 ) -> None:
     m, n, k = shape
-    A = rng.standard_normal((k, m) if transpose_a else (m, k)).astype(dtype)
-    B = rng.standard_normal((n, k) if transpose_b else (k, n)).astype(dtype)
-    start = rng.standard_normal((m, n)).astype(dtype)
-    kernel, blas = cpu.gemm(dtype)
-    if name == "gemm_plain":
-        kernel, blas = cpu.kernel(name, dtype), 0
-    product = (A.T if transpose_a else A).astype(float) @ (B.T if transpose_b else B).astype(float)
-    for alpha, beta in ((1.0, 0.0), (0.5, 1.0)):
-        results = []
-        for threads in (1, 2, 3):
-            C = start.copy() if beta else np.full_like(start, np.nan)
-            table = cpu.Table()
-            a = (
-                blas,
-                transpose_a,
-                transpose_b,
-                m,
-                n,
-                k,
-                A,
-                A.shape[1] or 1,
-                B,
-                B.shape[1] or 1,
-                C,
-                n,
-            )
-            table.add(kernel, a, (alpha, beta))
-            table.build().run(threads)
-            results.append(C)
-        expected = alpha * product + (beta * start if beta else 0.0)
-        np.testing.assert_allclose(results[0], expected, **tolerance(dtype, k))
-        for other in results[1:]:
-            np.testing.assert_array_equal(other, results[0])
-
-
-@pytest.mark.parametrize(
-    ("m", "n", "k", "ta", "tb"),
-    [(128, 512, 784, 0, 1), (128, 784, 512, 0, 0), (512, 784, 128, 1, 0), (512, 512, 1030, 0, 1)],
-)
-def test_bits_of_large_products_do_not_depend_on_threads(
-    m: int, n: int, k: int, ta: int, tb: int, rng: np.random.Generator
-) -> None:
-    A = rng.standard_normal((k, m) if ta else (m, k), dtype=np.float32)
-    B = rng.standard_normal((n, k) if tb else (k, n), dtype=np.float32)
-    kernel, blas = cpu.gemm("float32")
+    A, B = factors(rng, m, n, k, ta, tb, dtype)
     results = []
-    for threads in (1, 2, 3, 4, 7):
-        C = np.empty((m, n), dtype=np.float32)
-        table = cpu.Table()
-        a = (blas, ta, tb, m, n, k, A, A.shape[1], B, B.shape[1], C, n)
-        table.add(kernel, a, (1.0, 0.0))
-        table.build().run(threads)
-        results.append(C)
+    for threads in (1, 2, 3):
+        C = np.full((m, n), np.nan, dtype)
+        results.append(multiply(name, threads, A, B, C, ta, tb))
+    # A sum of k numbers of size 1 is of size √k, and k roundings of it add up to √k of its own.
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(results[0], exact(A, B, ta, tb), rtol=16 * eps, atol=(8 + k) * eps)
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
 
 
-def test_gemm_works_on_a_part_of_a_larger_matrix(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("name", ["gemm", "gemm_tiles"])
+@pytest.mark.parametrize(
+    ("m", "n", "k", "ta", "tb"),
+    [
+        (128, 512, 784, 0, 1),
+        (128, 784, 512, 0, 0),
+        (512, 784, 128, 1, 0),
+        (512, 512, 1030, 0, 1),
+        (1, 517, 784, 0, 1),
+        (1003, 10, 10, 0, 1),
+        (10, 11, 1003, 1, 0),
+    ],
+)
+def test_bits_of_large_products_do_not_depend_on_threads(
+    name: str, m: int, n: int, k: int, ta: int, tb: int, rng: np.random.Generator
+) -> None:
+    A, B = factors(rng, m, n, k, ta, tb)
+    results = []
+    for threads in (1, 2, 3, 4, 7):
+        C = np.empty((m, n), dtype=np.float32)
+        results.append(multiply(name, threads, A, B, C, ta, tb))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("name", ["gemm", "gemm_tiles"])
+def test_gemm_works_on_a_part_of_a_larger_matrix(name: str, rng: np.random.Generator) -> None:
     A = rng.standard_normal((20, 30), dtype=np.float32)
     B = rng.standard_normal((30, 40), dtype=np.float32)
     C = np.zeros((20, 50), dtype=np.float32)
-    kernel, blas = cpu.gemm("float32")
-    table = cpu.Table()
-    a = (blas, 0, 0, 20, 40, 7, A, 30, B, 40, C, 50)
-    table.add(kernel, a, (1.0, 0.0))
-    table.build().run(2)
+    multiply(name, 2, A, B, C, 0, 0, k=7)
     np.testing.assert_allclose(C[:, :40], A[:, :7] @ B[:7], rtol=1e-5, atol=1e-5)
     assert not C[:, 40:].any()
+
+
+@pytest.mark.parametrize(("ta", "tb"), [(0, 1), (0, 0), (1, 0), (1, 1)])
+def test_a_nan_reaches_its_own_row_and_column_only(
+    ta: int, tb: int, rng: np.random.Generator
+) -> None:
+    for m, n, k in ((13, 37, 270), (130, 70, 20), (1, 20, 40)):
+        A, B = factors(rng, m, n, k, ta, tb)
+        (A.T if ta else A)[m // 2, k // 2] = np.nan
+        (B.T if tb else B)[k // 3, n // 3] = np.nan
+        C = multiply("gemm_tiles", 2, A, B, np.zeros((m, n), np.float32), ta, tb)
+        wrong = np.zeros((m, n), bool)
+        wrong[m // 2] = True
+        wrong[:, n // 3] = True
+        np.testing.assert_array_equal(np.isnan(C), wrong)
+
+
+def test_a_product_writes_and_reads_nothing_outside_of_its_matrices() -> None:
+    # NaN stands all around; one that was read, or a number written there, would show.
+    for m, n, k, ta, tb in ((9, 5, 3, 0, 0), (9, 5, 3, 0, 1), (9, 5, 3, 1, 0), (1, 5, 3, 0, 1)):
+        spaces, views = [], []
+        for shape in ((k, m) if ta else (m, k), (n, k) if tb else (k, n), (m, n)):
+            count = shape[0] * shape[1]
+            space = np.full(count + 128, np.nan, np.float32)
+            view = space[64 : 64 + count].reshape(shape)
+            view[...] = 1.0
+            spaces.append(space)
+            views.append(view)
+        A, B, C = views
+        multiply("gemm_tiles", 1, A, B, C, ta, tb)
+        np.testing.assert_array_equal(C, np.full((m, n), k, np.float32))
+        for space, view in zip(spaces, views, strict=True):
+            assert np.isnan(space[:64]).all()
+            assert np.isnan(space[64 + view.size :]).all()
+
+
+def test_small_products_go_to_tiles_and_large_ones_to_blas() -> None:
+    assert cpu.gemm("float32", 1000, 10, 10)[0].name == "gemm_tiles"
+    assert cpu.gemm("float32", 4096, 4096, 4096)[0].name == "gemm"
 
 
 MATRICES = [

@@ -155,8 +155,9 @@ def test_adam_is_as_exact_as_its_elementwise_reference(rng: np.random.Generator)
     f = np.float32
     mean = m + f(1 - 0.9) * (g - m)
     square = v * f(0.999) + f(1 - 0.999) * g * g
-    size, root = f(-(0.01 / (1 - 0.9**3))), f((1 - 0.999**3) ** 0.5)
-    expected = p + size * mean / (np.sqrt(square) / root + f(1e-8))
+    root = (1 - 0.999**3) ** 0.5
+    size, eps = f(-(0.01 / (1 - 0.9**3)) * root), f(1e-8 * root)
+    expected = p + size * mean / (np.sqrt(square) + eps)
     table = cpu.Table()
     a = (p, g, m, v, None, p.size)
     table.add(cpu.kernel("adam", "float32", 0), a, (0.01, 0.9, 0.999, 1e-8, 0.0, 3))

@@ -1,0 +1,31 @@
+"""Which products the package computes in tiles of its own, and which by BLAS. Needs no Numba."""
+
+from __future__ import annotations
+
+from .blas import blas
+
+
+def _measured() -> bool:
+    """Say whether the processor is of a kind on which tiles and BLAS were compared."""
+    try:
+        from numpy._core._multiarray_umath import __cpu_features__ as features
+    except ImportError:  # a NumPy that keeps it elsewhere
+        return False
+    return bool(features.get("AVX2"))
+
+
+OWN = 1 << 29 if _measured() else 1 << 18
+"""Multiplications up to which a product goes to the package's own tiles.
+
+What BLAS does before it multiplies is repaid by large products only. With AVX2 and with AVX-512
+that was measured; on other processors the limit is a cautious one.
+"""
+
+
+def in_tiles(m: int, n: int, k: int) -> bool:
+    """Say whether the product of (m, k) and (k, n) is computed in tiles.
+
+    >>> in_tiles(1000, 10, 10)
+    True
+    """
+    return m * n * k <= OWN or blas() is None

@@ -1,0 +1,189 @@
+"""Matrix products in tiles: C = op(A) op(B). Imports Numba.
+
+A product goes over C in panels of two vector registers of columns. The panel of B that belongs to
+it is first laid end to end (and turned where B comes transposed, as W does in X Wᵀ), so that it
+streams from the nearest cache while all rows of A pass by. Long sums are cut at DEPTH terms, for
+the same reason. A single row needs none of that: it meets the rows of a transposed B one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+from .intrinsics import INLINE, address_of, pointer, stack
+from .scalars import KINDS
+from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, tile, turn
+
+DEPTH = 256
+"""Terms of a sum that are added up before C is touched: a panel of B this deep stays close by."""
+BAND = 512
+"""Rows of A that pass by a panel before the next one; with DEPTH, half a megabyte."""
+SMALL = 1 << 15
+"""Bytes of B up to which it is read where it lies, if its rows do not have to be turned."""
+FAR = 512
+"""Bytes between two columns of a transposed A from which its tiles are laid end to end first."""
+
+
+def _strip(V: int, partial: bool) -> Callable[..., None]:
+    """Return a function that computes some rows of a panel of V registers, tile by tile.
+
+    ``leap`` is how far apart the tiles of A are, ``row`` and ``step`` lie within them. The first
+    ``pairs`` tiles ask for cache lines of the next panel, each ``jump`` bytes behind the other.
+    """
+
+    @njit(**INLINE)
+    def strip(
+        like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width,
+        ahead, apart, pace, pairs, jump,
+    ):  # fmt: skip
+        for t in range(rows // ROWS):
+            if t >= pairs:
+                ahead, apart, pace = b, 0, 0
+            tile(
+                ROWS, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width,
+                ahead, apart, pace,
+            )  # fmt: skip
+            a, c, ahead = a + leap, c + ROWS * ldc, ahead + jump
+        rest = rows % ROWS
+        if rest & 4:
+            tile(4, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
+            a, c = a + 4 * row, c + 4 * ldc
+        if rest & 2:
+            tile(2, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
+            a, c = a + 2 * row, c + 2 * ldc
+        if rest & 1:
+            tile(1, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
+
+    return strip
+
+
+@njit(**INLINE)
+def share(m, n, tid, threads, panel):
+    """A thread's rows and columns of C: (first row, last row, first column, last column).
+
+    They begin at multiples of a tile, so the tiles, and the order of every sum, are the same for
+    any number of threads.
+    """
+    bands, panels = (m + ROWS - 1) // ROWS, (n + panel - 1) // panel
+    most_rows, most_columns = (bands + threads - 1) // threads, (panels + threads - 1) // threads
+    if most_columns * bands <= most_rows * panels:
+        first, last = panels * tid // threads, panels * (tid + 1) // threads
+        return 0, m, first * panel, min(last * panel, n)
+    first, last = bands * tid // threads, bands * (tid + 1) // threads
+    return first * ROWS, min(last * ROWS, m), 0, n
+
+
+def _turn_over(size: int, L: int, kind: Any) -> Callable[..., None]:
+    """Return the function that lays out a panel of B which comes transposed."""
+
+    @njit(**INLINE)
+    def turn_over(like, out, w, ldw, width, terms):
+        whole, ldo = terms // L * L, 2 * L * size
+        for j in range(0, width, L):
+            last = min(L, width - j) - 1
+            for l in range(0, whole, L):
+                turn(like, w + j * ldw + l * size, ldw, last, out + l * ldo + j * size, ldo)
+        laid = pointer(out, kind)
+        for j in range(width):
+            source = pointer(w + j * ldw, kind)
+            for l in range(whole, terms):
+                laid[l * 2 * L + j] = source[l]
+
+    return turn_over
+
+
+def _row_times(size: int) -> Callable[..., None]:
+    """Return the function z = W x for one row x, whose threads share the rows of W."""
+
+    @njit(**INLINE)
+    def row_times(like, n, k, x, w, ldw, z, tid, threads):
+        blocks = (n + 7) // 8
+        first, last = 8 * (blocks * tid // threads), 8 * (blocks * (tid + 1) // threads)
+        for j in range(first, min(last, n) - 7, 8):
+            dots(8, like, k, x, w + j * ldw, ldw, z + size * j)
+        for j in range(max(first, n // 8 * 8), min(last, n)):
+            dots(1, like, k, x, w + j * ldw, ldw, z + size * j)
+
+    return row_times
+
+
+def make_gemm_tiles(dtype: str) -> Callable[..., None]:
+    """Return the kernel C = op(A) op(B); the threads share the rows of C, or its columns."""
+    kind, size = KINDS[dtype], 4 if dtype == "float32" else 8
+    L = lanes(dtype)
+    panel = 2 * L
+    laid, grouped = DEPTH * panel, DEPTH * BAND + L
+    both, both_cut = _strip(2, False), _strip(2, True)
+    one, one_cut = _strip(1, False), _strip(1, True)
+    turn_over, row_times, across = _turn_over(size, L, kind), _row_times(size), -(-ROWS // L)
+
+    def kernel(a, s, tid, threads):
+        ta, tb, m, n, k = a[1], a[2], a[3], a[4], a[5]
+        x, y, z = a[6], a[8], a[10]
+        lda, ldb, ldc = size * a[7], size * a[9], size * a[11]
+        like = kind(0.0)
+        if m == 1 and tb and not ta:
+            row_times(like, n, k, x, y, ldb, z, tid, threads)
+            return
+        top, bottom, start, stop = share(m, n, tid, threads, panel)
+        space, group = address_of(stack(laid, kind)), address_of(stack(grouped, kind))
+        direct = not tb and (
+            bottom - top <= ROWS or ldb == size * panel or min(k, DEPTH) * ldb <= SMALL
+        )
+        # Columns of a wide A lie too far apart for the cache.
+        regroup = ta and lda >= FAR and stop - start > 2 * panel
+        for depth in range(0, max(k, 1), DEPTH):
+            terms = min(DEPTH, k - depth)
+            for band in range(top, bottom, BAND):
+                rows = min(BAND, bottom - band)
+                row, step = (size, lda) if ta else (lda, size)
+                first, leap = x + band * row + depth * step, ROWS * row
+                if regroup:
+                    for i in range(0, rows, ROWS):
+                        out = group + i * terms * size
+                        lay(across, like, terms, first + i * row, step, rows - i, out, ROWS * size)
+                    first, leap, row, step = group, ROWS * terms * size, size, ROWS * size
+                for j in range(start, stop, panel):
+                    width = min(panel, n - j)
+                    where, b, next_row = y + depth * ldb + j * size, space, size * panel
+                    ahead, apart, pace, pairs, jump = space, 0, 0, 0, 0
+                    if tb:
+                        where = y + j * ldb + depth * size
+                        turn_over(like, space, where, ldb, width, terms)
+                    elif direct:
+                        b, next_row = where, ldb
+                    else:
+                        lay(2, like, terms, where, ldb, width, space, next_row)
+                    # While this panel is at work, the next one comes closer.
+                    if tb and j + panel < stop:
+                        ahead, apart, pace = where + panel * ldb, ldb, LINE
+                        pairs, jump = panel // 2, 2 * ldb
+                    elif not direct and j + panel < stop:
+                        ahead, apart, pace = where + panel * size, LINE, ldb
+                        pairs, jump = terms // CHUNK, CHUNK * ldb
+                    c = z + band * ldc + j * size
+                    if width == panel:
+                        both(
+                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
+                            width, ahead, apart, pace, pairs, jump,
+                        )  # fmt: skip
+                    elif width > L:
+                        both_cut(
+                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
+                            width, b, 0, 0, 0, 0,
+                        )  # fmt: skip
+                    elif width == L:
+                        one(
+                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
+                            width, b, 0, 0, 0, 0,
+                        )  # fmt: skip
+                    else:
+                        one_cut(
+                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
+                            width, b, 0, 0, 0, 0,
+                        )  # fmt: skip
+
+    return kernel

@@ -1,0 +1,304 @@
+"""Matrix products from tiles that stay in vector registers: the pieces in LLVM. Imports Numba.
+
+    C[r, c] = Σ_l A[r, l] B[l, c]        r < R rows, c < V registers of columns
+
+Numba's own loops keep the sums of a tile in memory and spend most of their time loading and
+storing them. Written as vectors of LLVM, the sums stay in registers from the first term to the
+last. ``products`` puts tiles together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .intrinsics import HAS_FMA, I32, I64, VOID
+
+try:
+    _FEATURES: Any = binding.get_host_cpu_features()
+except RuntimeError:  # llvmlite cannot tell on this processor
+    _FEATURES = {}
+
+REGISTER = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+"""Bytes of a vector register."""
+ROWS = 6 if REGISTER == 32 else 8
+"""Rows of a tile: with two registers of columns, the most whose sums fit in 16 or 32 registers."""
+CHAINS = 8
+"""Sums that have to be under way at once to keep the multipliers busy."""
+CHUNK = 16
+"""Terms after which a tile asks for two more cache lines of the next panel."""
+LINE = 64
+"""Bytes of a cache line."""
+BYTE = ir.IntType(8)
+
+
+def lanes(dtype: str) -> int:
+    """Return how many numbers of a dtype one vector register holds."""
+    return REGISTER // (4 if dtype == "float32" else 8)
+
+
+class _Emitter:
+    """Writes vector code for one dtype into a function."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any) -> None:
+        self.builder = builder
+        self.element = context.get_value_type(kind)
+        self.size = 4 if kind == types.float32 else 8
+        self.count = REGISTER // self.size
+        self.vector = ir.VectorType(self.element, self.count)
+        self.name = f"v{self.count}f{8 * self.size}"
+        self.zero = ir.Constant(self.vector, [ir.Constant(self.element, 0.0)] * self.count)
+
+    def call(self, name: str, result: Any, values: list[Any]) -> Any:
+        kind = ir.FunctionType(result, [value.type for value in values])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, values)
+
+    def at(self, base: Any, step: Any, times: Any, kind: Any) -> Any:
+        """Return the place ``step * times`` bytes behind an address."""
+        times = I64(times) if isinstance(times, int) else times
+        address = self.builder.add(base, self.builder.mul(step, times))
+        return self.builder.inttoptr(address, kind.as_pointer())
+
+    def splat(self, value: Any, vector: Any) -> Any:
+        undefined = ir.Constant(vector, ir.Undefined)
+        one = self.builder.insert_element(undefined, value, I32(0))
+        picks = ir.Constant(ir.VectorType(I32, vector.count), [0] * vector.count)
+        return self.builder.shuffle_vector(one, undefined, picks)
+
+    def mask(self, width: Any) -> Any:
+        """Return which of a register's columns are among the first ``width``."""
+        many = ir.VectorType(I32, self.count)
+        steps = ir.Constant(many, list(range(self.count)))
+        limit = self.splat(self.builder.trunc(width, I32), many)
+        return self.builder.icmp_signed("<", steps, limit)
+
+    def load(self, place: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return self.builder.load(place, align=self.size, typ=self.vector)
+        name = f"llvm.masked.load.{self.name}.p0"
+        return self.call(name, self.vector, [place, I32(self.size), mask, self.zero])
+
+    def store(self, value: Any, place: Any, mask: Any = None) -> None:
+        if mask is None:
+            self.builder.store(value, place, align=self.size)
+        else:
+            name = f"llvm.masked.store.{self.name}.p0"
+            self.call(name, VOID, [value, place, I32(self.size), mask])
+
+    def broadcast(self, place: Any) -> Any:
+        value = self.builder.load(place, align=self.size, typ=self.element)
+        return self.splat(value, self.vector)
+
+    def fma(self, x: Any, y: Any, z: Any) -> Any:
+        if not HAS_FMA:
+            return self.builder.fadd(self.builder.fmul(x, y), z)
+        return self.call(f"llvm.fma.{self.name}", self.vector, [x, y, z])
+
+    def variables(self, count: int) -> list[Any]:
+        """Return places for vectors; the compiler turns them into registers."""
+        with self.builder.goto_entry_block():
+            return [self.builder.alloca(self.vector) for _ in range(count)]
+
+
+@intrinsic
+def tile(
+    typingctx, rows, vectors, partial, like, add, depth, a, row, step, b, ldb, c, ldc, width,
+    ahead, apart, pace,
+):  # fmt: skip
+    """``tile(8, 2, False, like, add, K, A, row, step, B, ldb, C, ldc, width, ahead, apart, pace)``.
+
+    Args:
+        rows: R, a literal.
+        vectors: V, a literal.
+        partial: a literal; whether only ``width`` of the columns exist.
+        like: a number of the dtype.
+        add: whether the product is added to what C holds.
+        depth: K, the terms of each sum.
+        a: address of A[0, 0]; A[r, l] stands ``row * r + step * l`` bytes behind it.
+        row: see ``a``.
+        step: see ``a``.
+        b: address of B[0, 0], whose rows are ``ldb`` bytes apart.
+        ldb: see ``b``.
+        c: address of C[0, 0], whose rows are ``ldc`` bytes apart.
+        ldc: see ``c``.
+        width: columns of C that exist, where ``partial``.
+        ahead: a cache line that will be needed soon, with another one ``apart`` bytes behind it.
+            Every CHUNK terms a tile of the largest size asks for those ``pace`` bytes further on.
+        apart: see ``ahead``.
+        pace: see ``ahead``.
+    """
+    literal = (rows, vectors, partial)
+    if not all(isinstance(one, types.Literal) for one in literal):
+        return None
+    R, V, cut = (one.literal_value for one in literal)
+    U = max(1, CHAINS // (R * V))
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        add, depth, a, row, step, b, ldb, c, ldc, width, ahead, apart, pace = args[4:]
+        e = _Emitter(context, builder, like)
+        side = I64(REGISTER)
+        masks = [e.mask(builder.sub(width, I64(v * e.count))) if cut else None for v in range(V)]
+        sums = e.variables(U * R * V)
+        for variable in sums:
+            builder.store(e.zero, variable)
+
+        def place(r, v):
+            return e.at(builder.add(c, builder.mul(ldc, I64(r))), side, v, e.vector)
+
+        def term(u, l):
+            along_b = builder.add(b, builder.mul(ldb, l))
+            along_a = builder.add(a, builder.mul(step, l))
+            parts = [e.load(e.at(along_b, side, v, e.vector), masks[v]) for v in range(V)]
+            for r in range(R):
+                factor = e.broadcast(e.at(along_a, row, r, e.element))
+                for v in range(V):
+                    variable = sums[(u * R + r) * V + v]
+                    builder.store(e.fma(factor, parts[v], builder.load(variable)), variable)
+
+        group = CHUNK if R == ROWS and V == 2 and not cut else U
+        whole = builder.sdiv(depth, I64(group))
+        with cgutils.for_range(builder, whole) as loop:
+            first = builder.mul(loop.index, I64(group))
+            if group == CHUNK:
+                for line in range(2):
+                    start = builder.add(ahead, builder.mul(apart, I64(line)))
+                    where = e.at(start, pace, loop.index, BYTE)
+                    e.call("llvm.prefetch.p0", VOID, [where, I32(0), I32(2), I32(1)])
+                with cgutils.for_range(builder, I64(group)) as inner:
+                    term(0, builder.add(first, inner.index))
+            else:
+                for u in range(U):
+                    term(u, builder.add(first, I64(u)))
+        if group > 1:
+            with cgutils.for_range(builder, depth, start=builder.mul(whole, I64(group))) as loop:
+                term(0, loop.index)
+        totals = []
+        for index in range(R * V):
+            total = builder.load(sums[index])
+            for u in range(1, U):
+                total = builder.fadd(total, builder.load(sums[u * R * V + index]))
+            totals.append(total)
+        places = [(place(r, v), masks[v]) for r in range(R) for v in range(V)]
+        with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (then, otherwise):
+            with then:
+                for total, (where, mask) in zip(totals, places, strict=True):
+                    e.store(builder.fadd(e.load(where, mask), total), where, mask)
+            with otherwise:
+                for total, (where, mask) in zip(totals, places, strict=True):
+                    e.store(total, where, mask)
+        return context.get_dummy_value()
+
+    return types.void(rows, vectors, partial, like, *[word] * 13), codegen
+
+
+@intrinsic
+def turn(typingctx, like, w, ldw, last, out, ldo):
+    """``turn(like, W, ldw, last, out, ldo)``: write the transpose of a square of W.
+
+    The square has as many rows and columns as a register has numbers. Rows of W behind number
+    ``last`` are not read; the columns of ``out`` that stand for them hold row ``last`` again.
+    """
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        _, w, ldw, last, out, ldo = args
+        e = _Emitter(context, builder, like)
+        rows = []
+        for i in range(e.count):
+            index = builder.select(builder.icmp_signed("<", I64(i), last), I64(i), last)
+            rows.append(e.load(e.at(w, ldw, index, e.vector)))
+        step = 1
+        while step < e.count:  # exchange the two off-diagonal quarters of every square of 2 steps
+            for i in range(e.count):
+                if i & step:
+                    continue
+                upper, lower = rows[i], rows[i + step]
+                one = [x if not x & step else e.count + x - step for x in range(e.count)]
+                two = [x + step if not x & step else e.count + x for x in range(e.count)]
+                many = ir.VectorType(I32, e.count)
+                rows[i] = builder.shuffle_vector(upper, lower, ir.Constant(many, one))
+                rows[i + step] = builder.shuffle_vector(upper, lower, ir.Constant(many, two))
+            step *= 2
+        for i, value in enumerate(rows):
+            e.store(value, e.at(out, ldo, i, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, *[word] * 5), codegen
+
+
+@intrinsic
+def lay(typingctx, vectors, like, rows, source, lds, width, out, ldo):
+    """``lay(2, like, K, source, lds, width, out, ldo)``: copy rows of V registers, V a literal.
+
+    Only ``width`` columns are read; behind them ``out`` gets zeros.
+    """
+    if not isinstance(vectors, types.Literal):
+        return None
+    V = vectors.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        _, _, rows, source, lds, width, out, ldo = args
+        e = _Emitter(context, builder, like)
+        side = I64(REGISTER)
+        masks = [e.mask(builder.sub(width, I64(v * e.count))) for v in range(V)]
+        with cgutils.for_range(builder, rows) as loop:
+            start = builder.add(source, builder.mul(lds, loop.index))
+            goal = builder.add(out, builder.mul(ldo, loop.index))
+            for v in range(V):
+                value = e.load(e.at(start, side, v, e.vector), masks[v])
+                e.store(value, e.at(goal, side, v, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(vectors, like, *[word] * 6), codegen
+
+
+@intrinsic
+def dots(typingctx, rows, like, depth, x, w, ldw, z):
+    """``dots(8, like, K, x, W, ldw, z)``: z[j] = Σ_l x[l] W[j, l] for R rows of W, R a literal."""
+    if not isinstance(rows, types.Literal):
+        return None
+    R = rows.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        _, _, depth, x, w, ldw, z = args
+        e = _Emitter(context, builder, like)
+        sums = e.variables(R)
+        for variable in sums:
+            builder.store(e.zero, variable)
+        side, length = I64(e.size), I64(e.count)
+
+        def term(l, mask):
+            part = e.load(e.at(x, side, l, e.vector), mask)
+            for r in range(R):
+                base = builder.add(w, builder.mul(ldw, I64(r)))
+                row = e.load(e.at(base, side, l, e.vector), mask)
+                builder.store(e.fma(row, part, builder.load(sums[r])), sums[r])
+
+        whole = builder.sdiv(depth, length)
+        with cgutils.for_range(builder, whole) as loop:
+            term(builder.mul(loop.index, length), None)
+        rest = builder.srem(depth, length)
+        with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
+            term(builder.mul(whole, length), e.mask(rest))
+        for r in range(R):
+            # A sum of halves, in one order for every processor with registers of this size.
+            total, half = builder.load(sums[r]), e.count // 2
+            while half:
+                picks = [(i + half) % e.count for i in range(e.count)]
+                many = ir.Constant(ir.VectorType(I32, e.count), picks)
+                turned = builder.shuffle_vector(total, total, many)
+                total = builder.fadd(total, turned)
+                half //= 2
+            value = builder.extract_element(total, I32(0))
+            builder.store(value, e.at(z, side, r, e.element))
+        return context.get_dummy_value()
+
+    return types.void(rows, like, *[word] * 5), codegen
