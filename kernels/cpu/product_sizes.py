@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+
 from .blas import blas
 
 
 def _measured() -> bool:
     """Say whether the processor is of a kind on which tiles and BLAS were compared."""
     try:
-        from numpy._core._multiarray_umath import __cpu_features__ as features
-    except ImportError:  # a NumPy that keeps it elsewhere
+        numpy = importlib.import_module("numpy._core._multiarray_umath")
+        return bool(numpy.__cpu_features__.get("AVX2"))
+    except (ImportError, AttributeError):  # a NumPy that keeps it elsewhere
         return False
-    return bool(features.get("AVX2"))
 
 
 OWN = 1 << 29 if _measured() else 1 << 18

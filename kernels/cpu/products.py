@@ -27,7 +27,7 @@ FAR = 512
 """Bytes between two columns of a transposed A from which its tiles are laid end to end first."""
 
 
-def _strip(V: int, partial: bool) -> Callable[..., None]:
+def _strip(V: int, partial: bool) -> Any:
     """Return a function that computes some rows of a panel of V registers, tile by tile.
 
     ``leap`` is how far apart the tiles of A are, ``row`` and ``step`` lie within them. The first
@@ -76,7 +76,7 @@ def share(m, n, tid, threads, panel):
     return first * ROWS, min(last * ROWS, m), 0, n
 
 
-def _turn_over(size: int, L: int, kind: Any) -> Callable[..., None]:
+def _turn_over(size: int, L: int, kind: Any) -> Any:
     """Return the function that lays out a panel of B which comes transposed."""
 
     @njit(**INLINE)
@@ -95,7 +95,7 @@ def _turn_over(size: int, L: int, kind: Any) -> Callable[..., None]:
     return turn_over
 
 
-def _row_times(size: int) -> Callable[..., None]:
+def _row_times(size: int) -> Any:
     """Return the function z = W x for one row x, whose threads share the rows of W."""
 
     @njit(**INLINE)

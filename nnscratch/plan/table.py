@@ -90,11 +90,11 @@ class Piece:
         self._program = program
         # Python writes one number into a memoryview in half the time that an array takes.
         self.moving = [
-            (memoryview(program.a(index)), place, position, offset)
+            (program.a(index).data, place, position, offset)
             for index, place, position, offset in self._moving
         ]
         self.live = [
-            (memoryview(program.a(index) if integer else program.s(index)), place, event, key)
+            ((program.a(index) if integer else program.s(index)).data, place, event, key)
             for integer, index, place, event, key in self._live
         ]
         if not self.checks:
