@@ -1,8 +1,8 @@
-"""Reductions along an axis of few entries, such as the classes of a batch of scores.
+"""Work along an axis of few entries, such as the classes of a batch of scores.
 
-NumPy reduces the last axis row by row, which takes 90 microseconds for the largest of 2 entries in
-each of 1000 rows; entry by entry, over whole columns, it takes 3. Other libraries, and longer axes,
-have nothing to gain.
+NumPy goes along the last axis row by row, which takes 90 microseconds for the largest of 2 entries
+in each of 1000 rows; entry by entry, over whole columns, it takes 3. Other libraries, longer axes
+and few rows have nothing to gain.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ import numpy as np
 from nnscratch.array.backend import array_namespace
 
 SHORT = 16
+ROWS = 12
+"""Rows for each entry from which a call for each column is less than one loop for each row."""
+GROUP = 16
+"""Rows that are taken together where many are added up."""
 
 
 def _is_short(X: Any, axis: int) -> bool:
     # NumPy adds up float16 in float32, which adding columns would not.
-    return isinstance(X, np.ndarray) and 0 < X.shape[axis] <= SHORT and X.dtype.itemsize > 2
+    if not isinstance(X, np.ndarray) or X.dtype.itemsize <= 2:
+        return False
+    count = int(X.shape[axis])
+    return 0 < count <= SHORT and ROWS * count * count <= X.size
 
 
 def _columns(X: Any, axis: int) -> list[Any]:
@@ -64,7 +71,7 @@ def one_hot_along(I: Any, count: int, axis: int) -> Any:
            [ True, False, False]])
     """
     xp = array_namespace(I)
-    if isinstance(I, np.ndarray) and 0 < count <= SHORT:
+    if isinstance(I, np.ndarray) and 0 < count <= SHORT and ROWS * count <= I.size:
         hot = np.empty((*I.shape[:axis], count, *I.shape[axis:]), np.bool_)
         front = (slice(None),) * axis
         for c in range(count):
@@ -73,4 +80,47 @@ def one_hot_along(I: Any, count: int, axis: int) -> Any:
         return hot
     numbers = xp.arange(count, dtype=I.dtype, device=I.device)
     numbers = xp.reshape(numbers, (count, *(1,) * (I.ndim - axis)))
-    return xp.expand_dims(I, axis=axis) == numbers
+    return new_axis(I, axis) == numbers
+
+
+def zero_along(mask: Any, X: Any, axis: int) -> Any:
+    """Return X with 0 where the mask, which has size 1 along the axis, is true.
+
+    >>> zero_along(np.array([[True], [False]]), np.array([[1.0, 3.0], [2.0, 4.0]]), 1)
+    array([[0., 0.],
+           [2., 4.]])
+    """
+    if not _is_short(X, axis) or mask.ndim != X.ndim:
+        return array_namespace(X).where(mask, 0.0, X)
+    zeroed = X.copy()
+    for column in _columns(zeroed, axis):
+        np.copyto(column, 0.0, where=mask)
+    return zeroed
+
+
+def sum_rows(X: Any) -> Any:
+    """Return the sums over the rows of a matrix.
+
+    Many short rows are first added up in groups, as if a group were one long row.
+
+    >>> sum_rows(np.ones((100, 2)))
+    array([100., 100.])
+    """
+    count, width = X.shape
+    if not isinstance(X, np.ndarray) or width > 64 or count < 4 * GROUP or X.dtype.itemsize <= 2:
+        return array_namespace(X).sum(X, axis=0)
+    whole = count // GROUP * GROUP
+    groups = np.reshape(X[:whole], (-1, GROUP * width))
+    total = np.add.reduce(np.reshape(np.add.reduce(groups, axis=0), (GROUP, width)), axis=0)
+    return total + np.add.reduce(X[whole:], axis=0) if whole < count else total
+
+
+def new_axis(X: Any, axis: int) -> Any:
+    """Return X with an axis of size 1 before that one (counted from the front).
+
+    ``expand_dims`` takes 10 microseconds for it.
+
+    >>> new_axis(np.array([1.0, 2.0]), 1).shape
+    (2, 1)
+    """
+    return X[(*(slice(None),) * axis, None, ...)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
+from nnscratch.array.selection import zero_where
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import need_floats, plain, real
 from nnscratch.formulas.formula import formula
@@ -50,8 +51,7 @@ def relu_forward(X: Any) -> tuple[Any, OutputSaved]:
 
 def relu_backward(dY: Any, saved: OutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dX = dY where Y > 0, else 0: the derivative at 0 is taken to be 0."""
-    xp = array_namespace(dY)
-    return (xp.where(saved.Y <= 0, 0.0, dY),)
+    return (zero_where(saved.Y <= 0, dY),)
 
 
 RELU = formula(

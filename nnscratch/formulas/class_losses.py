@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
-from nnscratch.array.short_axis import one_hot_along, sum_along
+from nnscratch.array.short_axis import (
+    new_axis,
+    one_hot_along,
+    sum_along,
+    zero_along,
+)
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import need_floats, plain
 from nnscratch.formulas.formula import formula
@@ -89,8 +94,7 @@ def _reduce(
     if reduction != "mean":
         return reduce_losses(where, xp, L, reduction), None
     if weights is None:
-        # Counted in integers: a float32 cannot count beyond 2^24.
-        total = xp.sum(xp.astype(valid, xp.int64))
+        total = xp.count_nonzero(valid)
     else:
         total = xp.sum(weights)
     total = xp.asarray(total, dtype=L.dtype)
@@ -127,7 +131,7 @@ def nll_forward(
     labels, valid, axis = _labels("nll", logP, T, w, ignore_index)
     xp = array_namespace(logP)
     weights = _weights_of(xp, labels, valid, w, logP.dtype)
-    place = xp.expand_dims(labels, axis=axis)
+    place = new_axis(labels, axis)
     picked = xp.squeeze(xp.take_along_axis(logP, place, axis=axis), axis=axis)
     L = xp.where(valid, -weights * picked, 0.0)
     Y, total = _reduce(xp, "nll", L, valid, None if w is None else weights, reduction)
@@ -142,7 +146,7 @@ def nll_backward(dY: Any, saved: NllSaved, needs: tuple[bool, ...]) -> tuple[Any
     # A sample that weighs nothing has no gradient, even if nothing else weighs anything.
     scale = xp.where(weights == 0, 0.0, -(dY if total is None else dY / total) * weights)
     hot = one_hot_along(T, classes, axis)
-    return xp.where(hot, xp.expand_dims(scale, axis=axis), 0.0), None, None
+    return xp.where(hot, new_axis(scale, axis), 0.0), None, None
 
 
 NLL = formula(
@@ -217,7 +221,7 @@ def cross_entropy_forward(
     E = xp.exp(S)
     total_E = sum_along(E, axis)
     log_total = xp.log(total_E)
-    place = xp.expand_dims(labels, axis=axis)
+    place = new_axis(labels, axis)
     L = xp.squeeze(log_total - xp.take_along_axis(S, place, axis=axis), axis=axis)
     weights = None if w is None else _weights_of(xp, labels, valid, w, Z.dtype)
     if weights is not None:
@@ -249,10 +253,10 @@ def cross_entropy_backward(
     scale = xp.where(valid, dY if total is None else dY / total, 0.0)
     hot = one_hot_along(T, classes, axis)
     if w is None and not smoothing:
-        D = xp.where(hot, P - 1.0, P)
+        D = P - xp.astype(hot, P.dtype)
     else:
         weights = _weights_of(xp, T, valid, w, P.dtype)
-        Q = xp.where(hot, xp.expand_dims((1.0 - smoothing) * weights, axis=axis), 0.0)
+        Q = xp.where(hot, new_axis((1.0 - smoothing) * weights, axis), 0.0)
         if smoothing:
             Q = Q + (
                 smoothing / classes
@@ -260,8 +264,9 @@ def cross_entropy_backward(
                 else _along(xp, w, P.ndim, axis) * (smoothing / classes)
             )
         D = P * sum_along(Q, axis) - Q
-    dZ = xp.expand_dims(scale, axis=axis) * D
-    return xp.where(xp.expand_dims(valid, axis=axis), dZ, 0.0), None, None
+    dZ = new_axis(scale, axis) * D
+    ignored = new_axis(~valid, axis)
+    return zero_along(ignored, dZ, axis), None, None
 
 
 CROSS_ENTROPY = formula(
@@ -339,7 +344,7 @@ def cross_entropy_probabilities_backward(
     if reduction == "mean":
         dY = dY / (math.prod(logP.shape[:axis]) * math.prod(logP.shape[axis + 1 :]))
     elif reduction == "none":
-        dY = xp.expand_dims(dY, axis=axis)
+        dY = new_axis(dY, axis)
     dZ = dT = None
     if needs[0]:
         Q = _target(xp, T, w, smoothing, axis)

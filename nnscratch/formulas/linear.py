@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
+from nnscratch.array.short_axis import sum_rows
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import need_floats
 from nnscratch.formulas.formula import formula
@@ -57,7 +58,7 @@ def linear_backward(dZ: Any, saved: LinearSaved, needs: tuple[bool, ...]) -> tup
     if needs[1]:
         dW = rows.T @ xp.reshape(X, (count, W.shape[1]))
     if needs[2]:
-        db = xp.sum(rows, axis=0)
+        db = sum_rows(rows)
     return dX, dW, db
 
 

@@ -125,7 +125,7 @@ class _Local(threading.local):
 
 _local = _Local()
 _implementations: dict[str, list[Implementation]] = {}
-_loaders: list[Callable[[], None]] = []
+_libraries: dict[type, str] = {}
 
 
 def _checked_mode(mode: str) -> str:
@@ -234,8 +234,12 @@ def _choose(
 def _library(inputs: tuple[Any, ...]) -> str | None:
     """Return whose arrays a call was given, None if there are none."""
     for item in inputs:
-        if hasattr(item, "dtype"):
-            return type(item).__module__.partition(".")[0]
+        library = _libraries.get(type(item))
+        if library is None:
+            module = type(item).__module__.partition(".")[0] if hasattr(item, "dtype") else ""
+            library = _libraries[type(item)] = module
+        if library:
+            return library
     return None
 
 

@@ -1,0 +1,80 @@
+"""Shortcuts for axes of few entries, and selections on bits: the same values as the long way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_strict
+import numpy as np
+import pytest
+
+from nnscratch.array.selection import zero_where
+from nnscratch.array.short_axis import max_along, new_axis, one_hot_along, sum_along, sum_rows
+from nnscratch.array.short_axis import zero_along as zeroed
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+SHAPES = [(1, 2), (63, 2), (64, 3), (1000, 2), (1003, 10), (200, 17), (70, 64), (70, 65), (5, 0)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_sums_and_maxima(shape: tuple[int, int], dtype: str, rng: np.random.Generator) -> None:
+    X = rng.standard_normal(shape).astype(dtype)
+    exact = X.astype(np.float64)
+    # A sum of n numbers of size 1 is off by n roundings at most.
+    close: dict[str, Any] = {"rtol": 0.0, "atol": max(shape) * float(np.finfo(dtype).eps) * 4}
+    for made, expected in (
+        (sum_rows(X), exact.sum(axis=0)),
+        (sum_along(X, 1), exact.sum(axis=1, keepdims=True)),
+    ):
+        assert made.dtype == X.dtype
+        np.testing.assert_allclose(made, expected, **close)
+    if shape[1]:
+        np.testing.assert_array_equal(max_along(X, 1), X.max(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_zeroed_is_zero_whatever_stood_there(
+    shape: tuple[int, int], rng: np.random.Generator
+) -> None:
+    X = rng.standard_normal(shape)
+    X[::3] = np.nan
+    X[1::3] = -np.inf
+    before = X.copy()
+    rows = rng.random((shape[0], 1)) < 0.5
+    np.testing.assert_array_equal(zeroed(rows, X, 1), np.where(rows, 0.0, X))
+    everywhere = rng.random(shape) < 0.5
+    np.testing.assert_array_equal(zero_where(everywhere, X), np.where(everywhere, 0.0, X))
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_zero_where_in_every_layout(dtype: str, rng: np.random.Generator) -> None:
+    whole = rng.standard_normal((8, 12)).astype(dtype)
+    for X in (whole, whole.T, whole[::2, ::-3], np.asfortranarray(whole), whole[0, 0], whole[:0]):
+        mask = X <= 0
+        made = zero_where(mask, X)
+        assert made.dtype == X.dtype
+        assert made.shape == X.shape
+        np.testing.assert_array_equal(made, np.where(mask, X.dtype.type(0), X))
+
+
+def test_one_hot_and_new_axis() -> None:
+    for count, n in ((3, 2), (3, 500), (40, 500)):
+        I = np.arange(n) % count
+        np.testing.assert_array_equal(one_hot_along(I, count, 1), np.eye(count, dtype=bool)[I])
+    X = np.zeros((2, 3))
+    assert [new_axis(X, axis).shape for axis in (0, 1, 2)] == [(1, 2, 3), (2, 1, 3), (2, 3, 1)]
+
+
+def test_another_library_takes_the_way_of_the_standard() -> None:
+    X = array_api_strict.asarray([[1.0, -2.0], [3.0, 4.0]])
+    mask = X < 0
+    assert type(zero_where(mask, X)) is type(X)
+    assert float(zero_where(mask, X)[0, 1]) == 0.0
+    assert [float(v) for v in sum_rows(X)] == [4.0, 2.0]
+    assert float(zeroed(mask[:, 1:], X, 1)[0, 0]) == 0.0
