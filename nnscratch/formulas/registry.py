@@ -255,8 +255,11 @@ def plannable(
     """
     if _mode == "off":
         return None
+    library = _library(inputs)
     for candidate in _implementations.get(formula.name, ()):
-        if hasattr(candidate, "lower") and candidate.refuses(direction, inputs, options) is None:
+        if candidate.library != library or not hasattr(candidate, "lower"):
+            continue
+        if candidate.refuses(direction, inputs, options) is None:
             return candidate
     return None
 
