@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 import threading
 import warnings
 from functools import cached_property
@@ -105,7 +106,8 @@ class Handle:
 
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)
-        if handle:
+        # At the end of the process CUDA may be gone already.
+        if handle and not sys.is_finalizing():
             self._library.cublasDestroy_v2(handle)
 
 
@@ -129,7 +131,8 @@ class Blas:
             for name, arguments in _FUNCTIONS.items():
                 function = getattr(library, name)
                 function.argtypes, function.restype = arguments, ctypes.c_int
-        except (OSError, AttributeError) as error:
+            Handle(library)
+        except (OSError, AttributeError, CublasError) as error:
             warnings.warn(
                 f"cuBLAS cannot be called directly ({error}); products go through CuPy, all in "
                 "full float32, and compiled steps are not captured into CUDA graphs",

@@ -98,6 +98,9 @@ class Observer:
     def on_read(self, array: Any, what: str) -> None:
         """Called when Python reads a value out of an array (``item()``, a branch, ``numpy()``)."""
 
+    def on_move(self, array: Any, device: str) -> None:
+        """Called when a tensor is moved to another device."""
+
     def on_create(self, array: Any, what: str) -> None:
         """Called when an array is made from Python values inside the observed code."""
 
@@ -362,6 +365,12 @@ def notify_read(array: Any, what: str) -> None:
     """Tell the observers that Python reads a value out of an array."""
     for observer in _local.observers:
         observer.on_read(array, what)
+
+
+def notify_move(array: Any, device: str) -> None:
+    """Tell the observers that an array moves to another device."""
+    for observer in _local.observers:
+        observer.on_move(array, device)
 
 
 def notify_create(array: Any, what: str) -> None:

@@ -300,7 +300,8 @@ class Builder:
                 if xp is None or address(xp_arrays[0]) is not None:
                     self._arrays[value] = self.empty(value.shape, value.dtype)
                 else:
-                    self._arrays[value] = xp.empty(value.shape, dtype=getattr(xp, value.dtype))
+                    kind, device = getattr(xp, value.dtype), xp_arrays[0].device
+                    self._arrays[value] = xp.empty(value.shape, dtype=kind, device=device)
             places.append((position, is_saved, self._arrays[value]))
         compute = self._callable(step, inputs)
 

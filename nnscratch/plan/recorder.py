@@ -195,6 +195,14 @@ class Recorder(Observer):
                 "nnscratch.where(...) in the place of a branch"
             )
 
+    def on_move(self, array: Any, device: str) -> None:
+        """Refuse: the copy that is made while recording would be used at every replay."""
+        if self.value_of(array).kind != "outside":
+            self._refuse(
+                f"a compiled step moves a tensor to {device}, which is not recorded; move it "
+                "before the step"
+            )
+
     def on_create(self, array: Any, what: str) -> None:
         """Refuse random numbers that Python draws; remember constants."""
         if what.startswith("rand"):
