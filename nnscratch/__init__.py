@@ -14,6 +14,10 @@ from nnscratch import cuda, nn, optim
 from nnscratch import functions as _functions
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
+from nnscratch.array.precision import (
+    get_float32_matmul_precision,
+    set_float32_matmul_precision,
+)
 from nnscratch.creation import *  # noqa: F403
 from nnscratch.functions import *  # noqa: F403
 from nnscratch.kernels import register as _register_kernels
@@ -59,6 +63,7 @@ __all__ = [
     "float16",
     "float32",
     "float64",
+    "get_float32_matmul_precision",
     "gradcheck",
     "half",
     "homework",
@@ -72,6 +77,7 @@ __all__ = [
     "no_grad",
     "optim",
     "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "summary",
     "uint8",

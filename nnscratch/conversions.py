@@ -103,7 +103,7 @@ class TensorConversions(TensorBase):
         """Return the tensor on a device, in a dtype, or like another tensor.
 
         The same tensor comes back if nothing has to change. A move to another device is not
-        recorded.
+        recorded, and a compiled step refuses one of what it computes.
 
         Raises:
             DeviceError: if this machine has no such device.
@@ -127,6 +127,7 @@ class TensorConversions(TensorBase):
                         "moving a tensor that asks for a gradient is not recorded; move the model "
                         "and its inputs before the forward, or use x.detach().to(...)"
                     )
+                registry.notify_move(result.array, str(as_device(device)))
                 requires_grad = result.requires_grad
                 result = self._wrap(moved)
                 result.requires_grad = requires_grad

@@ -1,28 +1,41 @@
 """Kernels for NVIDIA GPUs: CUDA C++ text, compiled by CuPy when a CuPy array first meets it.
 
-Nothing here imports CuPy before that. ``source`` reads the .cu files, ``driver`` compiles and
-launches, ``implementation`` is what the registry sees; ``linear``, ``losses`` and ``updates`` turn
-the call of a formula into launches. The text also compiles for a CPU, where the tests run it.
+Nothing here imports CuPy before that. ``source`` reads the .cu files, ``launch`` lays out the
+arguments of a kernel, ``driver`` compiles and starts it, ``implementation`` is what the registry
+sees; ``linear``, ``losses``, ``elementwise`` and ``updates`` turn the call of a formula into
+launches, run at once or kept in a plan (``target``). The text also compiles for a CPU, where the
+tests run it.
 """
 
 from __future__ import annotations
 
-from .driver import CompileWarning, CupyDriver, Driver, KernelArgumentError
+from .cupy_driver import CupyDriver
+from .driver import CompileWarning, Driver
+from .elementwise import ELEMENTWISE_KERNELS
 from .implementation import CudaKernel
+from .launch import At, KernelArgumentError, Launch, Numbers
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
 from .updates import UPDATE_KERNELS
 
-IMPLEMENTATIONS: dict[str, CudaKernel] = {**LINEAR_KERNELS, **LOSS_KERNELS, **UPDATE_KERNELS}
+IMPLEMENTATIONS: dict[str, CudaKernel] = {
+    **LINEAR_KERNELS,
+    **LOSS_KERNELS,
+    **ELEMENTWISE_KERNELS,
+    **UPDATE_KERNELS,
+}
 """What the registry can choose for CuPy arrays, by the formula's name."""
 
 __all__ = [
     "IMPLEMENTATIONS",
+    "At",
     "CompileWarning",
     "CudaKernel",
     "CupyDriver",
     "Driver",
     "KernelArgumentError",
+    "Launch",
+    "Numbers",
     "register",
 ]
 

@@ -22,6 +22,17 @@ constexpr int THREADS = 256;  // of a one-dimensional block
 constexpr int WARP = 32;
 constexpr Word ALL_LANES = 0xffffffffu;
 
+// A number of a launch: given with it, or standing in memory by the time the kernel runs. The latter
+// is for a launch that is repeated as it is, with another number each time.
+template <class T>
+struct Late {
+  T given;
+  const T* at;
+  DEVICE T operator()() const { return at == nullptr ? given : *at; }
+};
+typedef Late<double> Number;
+typedef Late<Counter> LateCounter;
+
 // 16 bytes that are read or written by one instruction.
 constexpr int WIDTH = 16 / sizeof(REAL);
 struct alignas(16) Pack {

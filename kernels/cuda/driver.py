@@ -1,8 +1,7 @@
-"""How a kernel is launched: the check of its arguments, and what stands under it.
+"""What compiles and launches kernels: the interface, and what all drivers share.
 
-``Driver.launch`` is the one way in. ``CupyDriver`` compiles the text with CuPy's RawModule, which
-keeps the result on disk, and launches it on a GPU. The tests have another driver, under which the
-same text runs on the CPU.
+``CupyDriver`` runs them on a GPU. The tests have another driver, under which the same text runs on
+the CPU.
 """
 
 from __future__ import annotations
@@ -10,20 +9,20 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .source import ELEMENTS, NUMBERS, REALS, signatures, text
+from .launch import Launch, Size, form, packed
+from .source import REALS
 
 THREADS = 256
 MOST_BLOCKS = 2048
 """Blocks of a grid at most; with more work each thread takes several turns. It is no card's number
 of processors, so a sum has the same order on every card."""
-
-Size = tuple[int, ...]
 
 
 def cover(items: int, per_thread: int = 1) -> tuple[int]:
@@ -33,10 +32,6 @@ def cover(items: int, per_thread: int = 1) -> tuple[int]:
     ((4,), (2048,))
     """
     return (max(1, min(MOST_BLOCKS, -(-items // (THREADS * per_thread)))),)
-
-
-class KernelArgumentError(TypeError):
-    """Arguments that a kernel does not declare; a mistake of the caller in this package."""
 
 
 class CompileWarning(RuntimeWarning):
@@ -49,8 +44,9 @@ class Driver(ABC):
     Attributes:
         tiled_limit: products of at most so many multiplications go to the tiled kernel, larger
             ones to the array library's own. An estimate: one launch instead of two.
-        waits: whether a kernel has ended when ``launch`` returns.
+        waits: whether a kernel has ended when its launch has been started.
         library: whose arrays it takes.
+        no_graphs: why launches are not captured into graphs any more, once that has failed.
     """
 
     waits = False
@@ -61,6 +57,7 @@ class Driver(ABC):
         self.tiled_limit = tiled_limit
         self._modules: dict[tuple[str, str], Any] = {}
         self._problems: dict[tuple[str, str], str] = {}
+        self.no_graphs: str | None = None
 
     @abstractmethod
     def accepts(self, array: Any) -> bool:
@@ -71,8 +68,27 @@ class Driver(ABC):
         """Return a compiled .cu file for a dtype; raises whatever the compiler does."""
 
     @abstractmethod
-    def start(self, module: Any, kernel: str, grid: Size, block: Size, values: list[Any]) -> None:
-        """Start a kernel with NumPy scalars, addresses among them, as its arguments."""
+    def function(self, module: Any, kernel: str) -> Any:
+        """Return a kernel of a compiled .cu file, as ``start`` takes it."""
+
+    @abstractmethod
+    def stream(self) -> Any:
+        """Return the stream on which work is started now."""
+
+    @abstractmethod
+    def start(self, launch: Launch, stream: Any) -> None:
+        """Start a kernel on a stream."""
+
+    @abstractmethod
+    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> Any:
+        """Return the work of Y = A B for matrices, each factor turned over first where asked."""
+
+    @abstractmethod
+    def capture(self, start: Callable[[Any], None]) -> Callable[[], None]:
+        """Return a function that starts, all at once, the work that ``start`` starts on a stream.
+
+        The work is not done while it is captured. Its arguments stay as they are then.
+        """
 
     @abstractmethod
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -127,11 +143,11 @@ class Driver(ABC):
                     )
         return self._problems[key]
 
-    def launch(
-        self, file: str, kernel: str, dtype: Any, grid: Size, arguments: Size | tuple[Any, ...],
+    def prepare(
+        self, file: str, kernel: str, dtype: Any, grid: Size, arguments: tuple[Any, ...],
         block: Size = (THREADS,),
-    ) -> None:  # fmt: skip
-        """Launch a kernel of a .cu file, compiled for a dtype.
+    ) -> Launch:  # fmt: skip
+        """Return the launch of a kernel of a .cu file, compiled for a dtype.
 
         Arrays may be None where the kernel takes a null pointer.
 
@@ -139,120 +155,20 @@ class Driver(ABC):
             KernelArgumentError: if the arguments are not what the kernel declares.
         """
         name = _NAMES.get(dtype) or np.dtype(dtype).name
-        values = self.checked(file, kernel, name, arguments)
-        self.start(self.module(file, name), kernel, grid, block, values)
+        declared = form(file, kernel, name)
+        data, arrays = packed(kernel, declared, arguments, self.address)
+        function = self.function(self.module(file, name), kernel)
+        return Launch(self, function, kernel, grid, block, data, declared.offsets, arrays)
 
-    def checked(self, file: str, kernel: str, dtype: str, arguments: tuple[Any, ...]) -> list[Any]:
-        """Return the arguments as NumPy scalars of exactly the declared size."""
-        declared = _declared(file, kernel, dtype)
-        if len(declared) != len(arguments):
-            raise KernelArgumentError(
-                f"{kernel} takes {len(declared)} arguments "
-                f"({', '.join(name for name, _, _ in declared)}), got {len(arguments)}"
-            )
-        values: list[Any] = []
-        for (name, holds, number), given in zip(declared, arguments, strict=True):
-            if holds is None:
-                # A live number is a subclass, of which NumPy's constructors know nothing.
-                values.append(number(float(given) if number is np.float64 else int(given)))
-            elif given is None:
-                values.append(_NULL)
-            elif given.dtype == holds and given.flags.c_contiguous:
-                values.append(number(self.address(given)))
-            else:
-                raise KernelArgumentError(
-                    f"{kernel} takes a contiguous array of {holds} as {name}, got one "
-                    f"of {given.dtype} with strides {given.strides}"
-                )
-        return values
-
-    def product(self, A: Any, B: Any) -> Any:
-        """Return the product of two matrices by the array library, which is cuBLAS on a GPU."""
-        return A @ B
+    def launch(
+        self, file: str, kernel: str, dtype: Any, grid: Size, arguments: tuple[Any, ...],
+        block: Size = (THREADS,),
+    ) -> None:  # fmt: skip
+        """Prepare a launch and start it on the current stream."""
+        self.prepare(file, kernel, dtype, grid, arguments, block).start(self.stream())
 
 
-_NULL = np.uint64(0)
-_IS_CUPYS: dict[type, bool] = {}
 _NAMES = {np.dtype(name): name for name in REALS}
-
-
-@cache
-def _declared(file: str, kernel: str, dtype: str) -> tuple[tuple[str, Any, Any], ...]:
-    """Return for each parameter its name, what an array must hold, and the scalar to pass."""
-    made: list[tuple[str, Any, Any]] = []
-    for one in signatures(file)[kernel]:
-        if one.pointer:
-            holds = np.dtype(dtype if one.type == "REAL" else ELEMENTS[one.type])
-            made.append((one.name, holds, np.uint64))
-        else:
-            made.append((one.name, None, np.dtype(NUMBERS[one.type]).type))
-    return tuple(made)
-
-
-class Module:
-    """A compiled .cu file, and the kernels of it that were launched."""
-
-    def __init__(self, compiled: Any) -> None:
-        """Keep what CuPy made of it."""
-        self._compiled = compiled
-        self._functions: dict[str, Any] = {}
-
-    def __getitem__(self, kernel: str) -> Any:
-        """Return a kernel, looked up once."""
-        found = self._functions.get(kernel)
-        if found is None:
-            found = self._functions[kernel] = self._compiled.get_function(kernel)
-        return found
-
-
-class CupyDriver(Driver):
-    """Kernels on an NVIDIA GPU through CuPy, which is imported when the first one is compiled."""
-
-    def accepts(self, array: Any) -> bool:
-        """Say whether it is a CuPy array."""
-        kind = type(array)
-        known = _IS_CUPYS.get(kind)
-        if known is None:
-            known = _IS_CUPYS[kind] = kind.__module__.partition(".")[0] == "cupy"
-        return known
-
-    def compile(self, file: str, dtype: str) -> Any:
-        """Compile with NVRTC, or take the result from CuPy's cache on disk."""
-        import cupy
-
-        options = ("-std=c++17", f"-DREAL={REALS[dtype]}")
-        module = cupy.RawModule(code=text(file), options=options, backend="nvrtc")
-        module.compile()
-        return Module(module)
-
-    def start(self, module: Any, kernel: str, grid: Size, block: Size, values: list[Any]) -> None:
-        """Launch on the current stream of the current device."""
-        module[kernel](grid, block, tuple(values))
-
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return a new array on the current device."""
-        import cupy
-
-        return cupy.empty(shape, dtype)
-
-    def flag(self) -> Any:
-        """Return a number in pinned memory of the host, where a GPU can write too."""
-        import cupy
-
-        made = np.frombuffer(cupy.cuda.alloc_pinned_memory(8), np.int64, 1)
-        made[0] = 0
-        return made
-
-    def address(self, array: Any) -> int:
-        """Return the address of a CuPy array, or of pinned memory."""
-        if isinstance(array, np.ndarray):
-            return int(array.ctypes.data)
-        return int(array.data.ptr)
-
-    def on_device_of(self, array: Any) -> AbstractContextManager[Any]:
-        """Return a context that makes the array's GPU the current one."""
-        context: AbstractContextManager[Any] = array.device
-        return context
 
 
 def rows_of(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How a CUDA kernel stands in the registry: what it accepts, and what it falls back from."""
+"""How a CUDA kernel stands in the registry: what it accepts, and how a call becomes launches."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nnscratch.formulas.checks import plain
-
-from .driver import CupyDriver, Driver
+from .cupy_driver import CupyDriver
+from .driver import Driver
+from .target import Builder, Now, Target
 
 FLOATS = ("float32", "float64")
 Inputs = tuple[Any, ...]
 Options = dict[str, Any]
 Needs = tuple[bool, ...]
-Compute = Callable[[Driver, Inputs, Options, Needs], Any]
+Lowering = Callable[[Target, Inputs, Options, Needs], tuple[tuple[Any, ...], Any]]
 Refusal = Callable[[Inputs, Options], str | None]
 
 CUPY = CupyDriver()
@@ -30,14 +30,14 @@ class CudaKernel:
 
     Attributes:
         files: the .cu files that it launches kernels of.
-        compute: for each direction that has kernels, a function of the driver, the inputs, the
-            options and ``needs``. A backward gets ``(dY, *saved)`` as its inputs.
+        lowerings: for each direction that has kernels, how a call becomes launches. A backward
+            gets ``(dY, *saved)`` as its inputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         driver: what compiles and launches; tests put another in its place.
     """
 
     files: tuple[str, ...]
-    compute: dict[str, Compute]
+    lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal] = field(default_factory=dict)
     driver: Driver = CUPY
     name: str = "cuda"
@@ -56,7 +56,7 @@ class CudaKernel:
 
         Kernels are compiled here, so that the registry falls back where one does not compile.
         """
-        if direction not in self.compute:
+        if direction not in self.lowerings:
             return f"it has no kernel for {direction}"
         dtype, accepts = None, self.driver.accepts
         for item in inputs:
@@ -92,25 +92,29 @@ class CudaKernel:
         """Say yes: one launch replaces several at every size."""
         return True
 
+    def lower(
+        self, builder: Builder, direction: str, inputs: Inputs, options: Options, needs: Needs
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Add the launches of a call; returns its outputs and what it saves."""
+        return self.lowerings[direction](Target(builder, self.driver), inputs, options, needs)
+
     def _run(self, direction: str, inputs: Inputs, options: Options, needs: Needs) -> Any:
         with self.driver.on_device_of(inputs[0]):
-            return self.compute[direction](self.driver, inputs, options, needs)
+            now = Now(self.driver)
+            made = self.lower(now, direction, inputs, options, needs)
+            now.finish()
+        return made
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         """Compute the formula's forward."""
-        Y, saved = self._run("forward", inputs, _plain(options), ())
+        (Y,), saved = self._run("forward", inputs, options, ())
         return Y, saved
 
     def backward(self, dY: Any, saved: Any, needs: Needs) -> tuple[Any, ...]:
         """Compute the formula's backward."""
-        gradients: tuple[Any, ...] = self._run("backward", (dY, *saved), {}, needs)
+        gradients: tuple[Any, ...] = self._run("backward", (dY, *saved), {}, needs)[0]
         return gradients
 
     def update(self, *inputs: Any, **options: Any) -> None:
         """Write the new values into the inputs that the formula updates."""
-        self._run("update", inputs, _plain(options), ())
-
-
-def _plain(options: Options) -> Options:
-    """Return the options with live numbers as the plain numbers that they are now."""
-    return {name: plain(value) for name, value in options.items()}
+        self._run("update", inputs, options, ())

@@ -16,8 +16,11 @@ from nnscratch.formulas.gelu import GeluSaved
 from nnscratch.formulas.linear import LinearSaved
 from nnscratch.formulas.sigmoids import SoftplusSaved
 
-from .driver import Driver, cover, rows_of
+from .driver import cover, rows_of
 from .implementation import CudaKernel, Inputs, Needs, Options
+from .target import Target
+
+Lowered = tuple[tuple[Any, ...], Any]
 
 TILE = 16
 LANES_X, LANES_Y = 32, 8
@@ -52,19 +55,19 @@ def numbers(name: str, given: Any) -> tuple[float, float]:
     return made[0], made[1]
 
 
-def _product(driver: Driver, A: Any, B: Any, turn_a: bool = False, turn_b: bool = False) -> Any:
-    """Return the product of two matrices, each turned over first where asked."""
-    m, inner = A.shape[::-1] if turn_a else A.shape
-    n = B.shape[0] if turn_b else B.shape[1]
-    if m * n * inner > driver.tiled_limit or not inner:
-        return driver.product(A.T if turn_a else A, B.T if turn_b else B)
-    Y = driver.empty((m, n), A.dtype)
-    _tiled(driver, "identity", A, B, None, None, Y, (turn_a, turn_b), (0.0, 0.0))
-    return Y
+def product(
+    target: Target, A: Any, B: Any, Y: Any, turn_a: bool = False, turn_b: bool = False
+) -> None:
+    """Add Y = A B for matrices, each factor turned over first where asked."""
+    inner = A.shape[0] if turn_a else A.shape[1]
+    if Y.size * inner > target.driver.tiled_limit:
+        target.product(A, B, Y, turn_a, turn_b)
+    else:
+        _tiled(target, "identity", A, B, None, None, Y, (turn_a, turn_b), (0.0, 0.0))
 
 
 def _tiled(
-    driver: Driver, name: str, A: Any, B: Any, b: Any, Z: Any, Y: Any, turns: Any, pq: Any
+    target: Target, name: str, A: Any, B: Any, b: Any, Z: Any, Y: Any, turns: Any, pq: Any
 ) -> None:
     m, n = Y.shape
     steps_a = (1, A.shape[1]) if turns[0] else (A.shape[1], 1)
@@ -72,98 +75,103 @@ def _tiled(
     inner = A.shape[0] if turns[0] else A.shape[1]
     grid = (-(-m // TILE) * -(-n // TILE),)
     arguments = (A, B, b, Z, Y, m, n, inner, *steps_a, *steps_b, *pq)
-    driver.launch("matmul", f"matmul_{name}", A.dtype, grid, arguments, (TILE, TILE))
+    target.launch("matmul", f"matmul_{name}", A.dtype, grid, arguments, (TILE, TILE))
 
 
 def _affine(
-    driver: Driver, X: Any, W: Any, b: Any, name: str, pq: tuple[float, float]
+    target: Target, X: Any, W: Any, b: Any, name: str, pq: tuple[float, float]
 ) -> tuple[Any, Any]:
     """Return Z = X Wᵀ + b and Y = f(Z); Z is Y where the backward needs only that."""
     rows, inner = rows_of(X.shape)
     columns = W.shape[0]
     shape = (*X.shape[:-1], columns)
+    Y = target.output(0, shape, X.dtype)
     alone = name == "identity" or name in KEEP_OUTPUT
-    if rows * columns * inner <= driver.tiled_limit:
-        Y = driver.empty((rows, columns), X.dtype)
-        Z = None if alone else driver.empty((rows, columns), X.dtype)
-        _tiled(driver, name, X.reshape(rows, inner), W, b, Z, Y, (False, True), pq)
+    Z = None if alone else target.empty(shape, X.dtype)
+    flat = X.reshape(rows, inner), Y.reshape(rows, columns)
+    if rows * columns * inner <= target.driver.tiled_limit:
+        flat_z = None if Z is None else Z.reshape(rows, columns)
+        _tiled(target, name, flat[0], W, b, flat_z, flat[1], (False, True), pq)
     else:
-        Y = driver.product(X.reshape(rows, inner), W.T)
-        Z = None if alone else driver.empty((rows, columns), X.dtype)
+        target.product(flat[0], W, flat[1], False, True)
         if b is not None or name != "identity":
             arguments = (Y, b, Z, Y, rows, columns, *pq)
             grid = cover(rows * columns, 4)
-            driver.launch("linear", f"bias_activation_{name}", X.dtype, grid, arguments)
-    Y = Y.reshape(shape)
-    return Y if Z is None else Z.reshape(shape), Y
+            target.launch("linear", f"bias_activation_{name}", X.dtype, grid, arguments)
+    return Y if Z is None else Z, Y
 
 
 def _pull_back(
-    driver: Driver, dY: Any, X: Any, W: Any, needs: Needs, kept: Any, name: str, pq: Any
-) -> tuple[Any, ...]:
+    target: Target, dY: Any, X: Any, W: Any, needs: Needs, kept: Any, name: str, pq: Any
+) -> Lowered:
     """Return dX, dW and db, where dZ and db come of one pass."""
     rows, columns = rows_of(dY.shape)
-    dZ, db = dY.reshape(rows, columns), None
+    dZ = dY
+    db = target.output(2, (columns,), dY.dtype) if needs[2] else None
     if kept is not None:
-        dZ = driver.empty((rows, columns), dY.dtype)
+        dZ = target.empty(dY.shape, dY.dtype)
         kernel = f"bias_activation_backward_{name}"
-        db = column_sums(driver, dY, needs[2], (dY, kept, dZ), kernel, pq)
-    elif needs[2]:
-        db = column_sums(driver, dY, True, (dY,), "column_stripes")
+        column_sums(target, dY, db, (dY, kept, dZ), kernel, pq)
+    elif db is not None:
+        column_sums(target, dY, db, (dY,), "column_stripes")
+    dZ = dZ.reshape(rows, columns)
     dX = dW = None
     if needs[0]:
-        dX = _product(driver, dZ, W).reshape(X.shape)
+        dX = target.output(0, X.shape, X.dtype)
+        product(target, dZ, W, dX.reshape(rows, W.shape[1]))
     if needs[1]:
-        dW = _product(driver, dZ, X.reshape(rows, W.shape[1]), turn_a=True)
-    return dX, dW, db
+        dW = target.output(1, W.shape, W.dtype)
+        product(target, dZ, X.reshape(rows, W.shape[1]), dW, turn_a=True)
+    return (dX, dW, db), None
 
 
 def column_sums(
-    driver: Driver, A: Any, wanted: bool, arrays: Any, kernel: str, pq: tuple[float, ...] = ()
-) -> Any:
-    """Launch a kernel that sums columns stripe by stripe; return their sums, if wanted."""
+    target: Target, A: Any, sums: Any, arrays: Any, kernel: str, pq: tuple[float, ...] = ()
+) -> None:
+    """Add a kernel that sums columns stripe by stripe, and what adds those up to ``sums``.
+
+    Where ``sums`` is None the kernel does only what else it does.
+    """
     rows, columns = rows_of(A.shape)
     stripes = max(1, min(STRIPES, -(-rows // (4 * LANES_Y))))
     stripe = -(-rows // stripes)
     stripes = -(-rows // stripe)
-    partial = driver.empty((stripes, columns), A.dtype) if wanted else None
+    partial = sums
+    if sums is not None and stripes > 1:
+        partial = target.empty((stripes, columns), A.dtype)
     grid = (-(-columns // LANES_X), stripes)
     arguments = (*arrays, partial, rows, columns, stripe, *pq)
-    driver.launch("linear", kernel, A.dtype, grid, arguments, (LANES_X, LANES_Y))
-    if partial is None or stripes == 1:
-        return None if partial is None else partial.reshape(columns)
-    sums = driver.empty((columns,), A.dtype)
-    driver.launch(
-        "linear", "column_finish", A.dtype, cover(columns), (partial, sums, stripes, columns)
-    )
-    return sums
+    target.launch("linear", kernel, A.dtype, grid, arguments, (LANES_X, LANES_Y))
+    if partial is not sums:
+        finish = (partial, sums, stripes, columns)
+        target.launch("linear", "column_finish", A.dtype, cover(columns), finish)
 
 
-def _linear(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _linear(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, W, b = (*inputs, None)[:3]
-    return _affine(driver, X, W, b, "identity", (0.0, 0.0))[1], LinearSaved(X, W)
+    return (_affine(target, X, W, b, "identity", (0.0, 0.0))[1],), LinearSaved(X, W)
 
 
-def _linear_backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _linear_backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     dZ, X, W = inputs
-    return _pull_back(driver, dZ, X, W, needs, None, "identity", ())
+    return _pull_back(target, dZ, X, W, needs, None, "identity", ())
 
 
-def _linear_activation(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _linear_activation(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, W, b = (*inputs, None)[:3]
     name = options["activation"]
     pq = numbers(name, (options.get("alpha"), options.get("beta")))
-    kept, Y = _affine(driver, X, W, b, name, pq)
+    kept, Y = _affine(target, X, W, b, name, pq)
     count = len(FUSABLE[name][1])
     alpha, beta = [*pq[:count], None, None][:2]
-    return Y, LinearActivationSaved(X, W, kept, name, alpha, beta)
+    return (Y,), LinearActivationSaved(X, W, kept, name, alpha, beta)
 
 
 def _linear_activation_backward(
-    driver: Driver, inputs: Inputs, options: Options, needs: Needs
-) -> Any:
+    target: Target, inputs: Inputs, options: Options, needs: Needs
+) -> Lowered:
     dY, X, W, kept, name, alpha, beta = inputs
-    return _pull_back(driver, dY, X, W, needs, kept, name, numbers(name, (alpha, beta)))
+    return _pull_back(target, dY, X, W, needs, kept, name, numbers(name, (alpha, beta)))
 
 
 def _check_linear(inputs: Inputs, options: Options) -> str | None:
@@ -198,24 +206,24 @@ def activation(formula_name: str) -> CudaKernel:
     """Return the kernels of one elementwise activation."""
     parameters = FUSABLE[formula_name][1]
 
-    def forward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (X,) = inputs
         name = "gelu_tanh" if options.get("approximate") == "tanh" else formula_name
         pq = numbers(name, [options.get(parameter) for parameter in parameters])
-        Y = driver.empty(X.shape, X.dtype)
+        Y = target.output(0, X.shape, X.dtype)
         arguments = (X, Y, X.size, *pq)
-        driver.launch("activations", f"activation_{name}", X.dtype, cover(X.size, 4), arguments)
-        return Y, SAVED[name](Y if name in KEEP_OUTPUT else X, *pq)
+        target.launch("activations", f"activation_{name}", X.dtype, cover(X.size, 4), arguments)
+        return (Y,), SAVED[name](Y if name in KEEP_OUTPUT else X, *pq)
 
-    def backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         dY, V, *rest = inputs
         name = "gelu_tanh" if rest == ["tanh"] else formula_name
-        dX = driver.empty(dY.shape, dY.dtype)
+        dX = target.output(0, dY.shape, dY.dtype)
         pq = numbers(name, [item for item in rest if not isinstance(item, str)])
         arguments = (dY, V, dX, dY.size, *pq)
         kernel = f"activation_backward_{name}"
-        driver.launch("activations", kernel, dY.dtype, cover(dY.size, 4), arguments)
-        return (dX,)
+        target.launch("activations", kernel, dY.dtype, cover(dY.size, 4), arguments)
+        return (dX,), None
 
     def check(inputs: Inputs, options: Options) -> str | None:
         known = options.get("approximate", "none") in ("none", "tanh")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ from nnscratch.formulas.softmax import SoftmaxSaved
 
 from .driver import THREADS, Driver, cover, rows_of
 from .implementation import CudaKernel, Inputs, Needs, Options
+from .launch import Numbers
+from .target import Target
 
 WARP = 32
 REDUCTIONS = ("mean", "sum", "none")
+Lowered = tuple[tuple[Any, ...], Any]
 
 
 def row_grid(rows: int) -> tuple[int]:
@@ -25,38 +29,35 @@ def row_grid(rows: int) -> tuple[int]:
     return cover(rows * WARP)
 
 
-def finish_sum(driver: Driver, partial: Any, dtype: Any, scale: float) -> Any:
-    """Return the sum of the partial sums times ``scale``, as an array without axes."""
-    Y = driver.empty((), dtype)
-    driver.launch("reductions", "sum_finish", dtype, (1,), (partial, Y, partial.size, scale))
+def finish_sum(target: Target, sums: Any, dtype: Any, scale: float) -> Any:
+    """Return the sum of partial sums times ``scale``, as an array without axes: output 0."""
+    Y = target.output(0, (), dtype)
+    target.launch("reductions", "sum_finish", dtype, (1,), (sums, Y, sums.size, scale))
     return Y
 
 
-def _cross_entropy(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _cross_entropy(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     Z, T, w = (*inputs, None)[:3]
     ignored = options.get("ignore_index", -100)
     smoothing = options.get("label_smoothing", 0.0)
     reduction = options.get("reduction", "mean")
-    bad = _flag(driver)
+    target.look(partial(_refuse_labels, target.driver))
     rows, columns = rows_of(Z.shape)
-    P = driver.empty(Z.shape, Z.dtype)
-    losses = driver.empty(T.shape, Z.dtype) if reduction == "none" else None
+    P = target.empty(Z.shape, Z.dtype)
+    none = reduction == "none"
+    Y = target.output(0, T.shape if none else (), Z.dtype)
     grid = row_grid(rows)
-    partial = driver.empty((3, *grid), np.float64)
-    arguments = (Z, T, w, P, losses, partial, rows, columns, ignored, smoothing)
-    driver.launch("softmax", "cross_entropy", Z.dtype, grid, arguments)
-    Y = None if reduction == "none" else driver.empty((), Z.dtype)
-    total = driver.empty((), Z.dtype) if reduction == "mean" else None
-    finish = (partial, Y, total, bad, *grid)
-    driver.launch("softmax", "cross_entropy_finish", Z.dtype, (1,), finish)
-    if driver.waits:
-        _flag(driver)
-    saved = CrossEntropySaved(P, T, w, total, ignored, smoothing)
-    return losses if reduction == "none" else Y, saved
+    sums = target.empty((3, *grid), np.float64)
+    arguments = (Z, T, w, P, Y if none else None, sums, rows, columns, ignored, smoothing)
+    target.launch("softmax", "cross_entropy", Z.dtype, grid, arguments)
+    total = target.empty((), Z.dtype) if reduction == "mean" else None
+    finish = (sums, None if none else Y, total, target.driver.bad_labels, *grid)
+    target.launch("softmax", "cross_entropy_finish", Z.dtype, (1,), finish)
+    return (Y,), CrossEntropySaved(P, T, w, total, ignored, smoothing)
 
 
-def _flag(driver: Driver) -> Any:
-    """Return where the kernels count bad labels; raise if they have found any by now.
+def _refuse_labels(driver: Driver) -> None:
+    """Raise if the kernels have found bad labels by now.
 
     A GPU is not waited for, so that a step has no transfer: the loss is NaN at once, and the error
     comes with the next call.
@@ -70,7 +71,6 @@ def _flag(driver: Driver) -> Any:
             f"cross_entropy: expected class indices below the number of classes; {count} labels "
             f"are out of range{when}"
         )
-    return bad
 
 
 def _check_cross_entropy(inputs: Inputs, options: Options) -> str | None:
@@ -86,14 +86,16 @@ def _check_cross_entropy(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
-def _cross_entropy_backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _cross_entropy_backward(
+    target: Target, inputs: Inputs, options: Options, needs: Needs
+) -> Lowered:
     dY, P, T, w, total, ignored, smoothing = inputs
     rows, columns = rows_of(P.shape)
-    dZ = driver.empty(P.shape, P.dtype)
+    dZ = target.output(0, P.shape, P.dtype)
     step = int(dY.ndim > 0)
     arguments = (P, T, w, total, dY, dZ, rows, columns, step, ignored, smoothing)
-    driver.launch("softmax", "cross_entropy_backward", P.dtype, row_grid(rows), arguments)
-    return dZ, None, None
+    target.launch("softmax", "cross_entropy_backward", P.dtype, row_grid(rows), arguments)
+    return (dZ, None, None), None
 
 
 def _check_cross_entropy_backward(inputs: Inputs, options: Options) -> str | None:
@@ -134,7 +136,7 @@ def _check_pair_backward(inputs: Inputs, options: Options) -> str | None:
 def pair_loss(name: str) -> CudaKernel:
     """Return the kernels of the mean squared error ("mse") or of logits' cross-entropy ("bce")."""
 
-    def forward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         X, T = inputs[:2]
         weight = inputs[3] if len(inputs) > 3 else None
         reduction = options.get("reduction", "mean")
@@ -145,17 +147,17 @@ def pair_loss(name: str) -> CudaKernel:
         period = 1 if weight is None else weight.size
         grid = cover(X.size, 4)
         if reduction == "none":
-            Y = driver.empty(X.shape, X.dtype)
+            Y = target.output(0, X.shape, X.dtype)
             arguments = (X, T, weight, Y, X.size, period)
-            driver.launch("losses", f"loss_elements_{name}", X.dtype, grid, arguments)
-            return Y, saved
-        partial = driver.empty(grid, np.float64)
-        arguments = (X, T, weight, partial, X.size, period)
-        driver.launch("losses", f"loss_blocks_{name}", X.dtype, grid, arguments)
+            target.launch("losses", f"loss_elements_{name}", X.dtype, grid, arguments)
+            return (Y,), saved
+        sums = target.empty(grid, np.float64)
+        arguments = (X, T, weight, sums, X.size, period)
+        target.launch("losses", f"loss_blocks_{name}", X.dtype, grid, arguments)
         scale = 1.0 / X.size if reduction == "mean" else 1.0
-        return finish_sum(driver, partial, X.dtype, scale), saved
+        return (finish_sum(target, sums, X.dtype, scale),), saved
 
-    def backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         dY, X, T, *rest = inputs
         weight = rest[1] if name == "bce" else None
         period = 1 if weight is None else weight.size
@@ -163,12 +165,12 @@ def pair_loss(name: str) -> CudaKernel:
         gradients: list[Any] = [None] * (2 if name == "mse" else 4)
         for position in (0, 1):
             if needs[position]:
-                D = gradients[position] = driver.empty(X.shape, X.dtype)
+                D = gradients[position] = target.output(position, X.shape, X.dtype)
                 step = int(dY.ndim > 0)
                 arguments = (X, T, weight, dY, D, X.size, period, step, factor, position)
                 grid = cover(X.size, 4)
-                driver.launch("losses", f"loss_backward_{name}", X.dtype, grid, arguments)
-        return tuple(gradients)
+                target.launch("losses", f"loss_backward_{name}", X.dtype, grid, arguments)
+        return tuple(gradients), None
 
     return CudaKernel(
         ("losses", "reductions"),
@@ -180,20 +182,20 @@ def pair_loss(name: str) -> CudaKernel:
 def rowwise(name: str) -> CudaKernel:
     """Return the kernels of softmax or log-softmax along the last axis."""
 
-    def forward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (X,) = inputs
-        Y = driver.empty(X.shape, X.dtype)
+        Y = target.output(0, X.shape, X.dtype)
         rows, columns = rows_of(X.shape)
-        driver.launch("softmax", name, X.dtype, row_grid(rows), (X, Y, rows, columns))
-        return Y, SoftmaxSaved(Y, X.ndim - 1)
+        target.launch("softmax", name, X.dtype, row_grid(rows), (X, Y, rows, columns))
+        return (Y,), SoftmaxSaved(Y, X.ndim - 1)
 
-    def backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         dY, Y, _ = inputs
-        dX = driver.empty(Y.shape, Y.dtype)
+        dX = target.output(0, Y.shape, Y.dtype)
         rows, columns = rows_of(Y.shape)
         arguments = (dY, Y, dX, rows, columns)
-        driver.launch("softmax", f"{name}_backward", Y.dtype, row_grid(rows), arguments)
-        return (dX,)
+        target.launch("softmax", f"{name}_backward", Y.dtype, row_grid(rows), arguments)
+        return (dX,), None
 
     return CudaKernel(
         ("softmax",),
@@ -219,21 +221,27 @@ def _scale(p: float) -> float:
     return 1.0 / (1.0 - p) if p < 1 else 0.0
 
 
-def _dropout(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _counter(options: Options) -> tuple[int, int]:
+    return options["seed"], options["offset"]
+
+
+def _dropout(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     (X,) = inputs
     p = options["p"]
-    Y, M = driver.empty(X.shape, X.dtype), driver.empty(X.shape, np.bool_)
-    arguments = (X, Y, M, X.size, options["seed"], options["offset"], p, _scale(p))
-    driver.launch("random", "dropout", X.dtype, cover(X.size, 4), arguments)
-    return Y, DropoutSaved(M, p)
+    Y, M = target.output(0, X.shape, X.dtype), target.empty(X.shape, np.bool_)
+    target.launch(
+        "random", "dropout", X.dtype, cover(X.size, 4), (X, Y, M, X.size, p, _scale(p)),
+        numbers=Numbers(_counter, options),
+    )  # fmt: skip
+    return (Y,), DropoutSaved(M, p)
 
 
-def _dropout_backward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _dropout_backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     dY, M, p = inputs
-    dX = driver.empty(dY.shape, dY.dtype)
+    dX = target.output(0, dY.shape, dY.dtype)
     arguments = (dY, M, dX, dY.size, _scale(p))
-    driver.launch("random", "dropout_backward", dY.dtype, cover(dY.size, 4), arguments)
-    return (dX,)
+    target.launch("random", "dropout_backward", dY.dtype, cover(dY.size, 4), arguments)
+    return (dX,), None
 
 
 def _check_dropout(inputs: Inputs, options: Options) -> str | None:

@@ -1,7 +1,7 @@
 // Optimizer updates: parameter and state in one pass over flat arrays.
 //
-// Every number that depends on the step (a learning rate divided by a bias correction) is an
-// argument. State that an optimizer was not asked to keep is null.
+// Every number that may change from step to step (a learning rate divided by a bias correction) is a
+// Number, taken once by each thread. State that an optimizer was not asked to keep is null.
 #include "common.cuh"
 
 // Calls rule(p, g, a, b, c) for every element with the values of its parameter, its gradient and
@@ -37,101 +37,121 @@ DEVICE void update(REAL* P, const REAL* G, REAL* A, REAL* B, REAL* C, Index n, R
 }
 
 // The gradient with its sign turned, or with the decay of the parameter added.
-DEVICE REAL gradient(REAL p, REAL g, REAL decay, int maximize) {
+DEVICE REAL gradient(REAL p, REAL g, REAL decay, bool maximize) {
   if (maximize) g = -g;
   return decay != 0 ? g + decay * p : g;
 }
 
 // m = mu m + keep g (g at the first step), p -= lr (m, or g + mu m)
-KERNEL sgd(REAL* P, const REAL* G, REAL* M, Index n, double lr, double momentum, double keep,
-           double decay, int first_step, int nesterov, int maximize) {
-  const bool moving = M != nullptr && momentum != 0;
-  const REAL mu = REAL(momentum);
+KERNEL sgd(REAL* P, const REAL* G, REAL* M, Index n, Number late_lr, Number late_momentum,
+           Number late_keep, Number late_decay, Number first_step, Number nesterov,
+           Number maximize) {
+  const REAL lr = REAL(late_lr()), mu = REAL(late_momentum()), keep = REAL(late_keep());
+  const REAL decay = REAL(late_decay());
+  const bool first = first_step() != 0, ahead = nesterov() != 0, up = maximize() != 0;
+  const bool moving = M != nullptr && mu != 0;
   update(P, G, moving ? M : nullptr, nullptr, nullptr, n,
          [=](REAL& p, REAL g, REAL& m, REAL&, REAL&) {
-           g = gradient(p, g, REAL(decay), maximize);
+           g = gradient(p, g, decay, up);
            if (moving) {
-             m = first_step ? g : mu * m + REAL(keep) * g;
-             g = nesterov ? g + mu * m : m;
+             m = first ? g : mu * m + keep * g;
+             g = ahead ? g + mu * m : m;
            }
-           p -= REAL(lr) * g;
+           p -= lr * g;
          });
 }
 
 // m += (1 - b1) (g - m), v = b2 v + (1 - b2) g^2, p -= rate m / (sqrt(v) / root + eps); `kept` is
 // 1 - lr decay for a decoupled decay, 1 without
-KERNEL adam(REAL* P, const REAL* G, REAL* M, REAL* V, REAL* Vmax, Index n, double rate,
-            double one_less_beta1, double beta2, double one_less_beta2, double eps, double root,
-            double decay, double kept, int maximize) {
-  const bool largest = Vmax != nullptr;
+KERNEL adam(REAL* P, const REAL* G, REAL* M, REAL* V, REAL* Vmax, Index n, Number late_rate,
+            Number late_less1, Number late_beta2, Number late_less2, Number late_eps,
+            Number late_root, Number late_decay, Number late_kept, Number maximize) {
+  const REAL rate = REAL(late_rate()), beta2 = REAL(late_beta2()), eps = REAL(late_eps());
+  const REAL less1 = REAL(late_less1()), less2 = REAL(late_less2()), root = REAL(late_root());
+  const REAL decay = REAL(late_decay()), kept = REAL(late_kept());
+  const bool up = maximize() != 0, largest = Vmax != nullptr;
   update(P, G, M, V, Vmax, n, [=](REAL& p, REAL g, REAL& m, REAL& v, REAL& top) {
-    g = gradient(p, g, REAL(decay), maximize);
-    if (kept != 1) p *= REAL(kept);
-    m += REAL(one_less_beta1) * (g - m);
-    v = REAL(beta2) * v + REAL(one_less_beta2) * (g * g);
+    g = gradient(p, g, decay, up);
+    if (kept != 1) p *= kept;
+    m += less1 * (g - m);
+    v = beta2 * v + less2 * (g * g);
     if (largest) top = v > top || v != v ? v : top;
-    const REAL rooted = sqrt(largest ? top : v) / REAL(root);
-    p -= REAL(rate) * (m / (rooted + REAL(eps)));
+    const REAL rooted = sqrt(largest ? top : v) / root;
+    p -= rate * (m / (rooted + eps));
   });
 }
 
 // v = alpha v + (1 - alpha) g^2, d = g / (sqrt(v) + eps), m = mu m + d, p -= lr m; centered: less
 // the square of the running mean of g under the root
-KERNEL rmsprop(REAL* P, const REAL* G, REAL* V, REAL* M, REAL* Mean, Index n, double lr,
-               double alpha, double one_less_alpha, double eps, double decay, double momentum,
-               int maximize) {
-  const bool moving = M != nullptr && momentum != 0, centered = Mean != nullptr;
+KERNEL rmsprop(REAL* P, const REAL* G, REAL* V, REAL* M, REAL* Mean, Index n, Number late_lr,
+               Number late_alpha, Number late_less, Number late_eps, Number late_decay,
+               Number late_momentum, Number maximize) {
+  const REAL lr = REAL(late_lr()), alpha = REAL(late_alpha()), less = REAL(late_less());
+  const REAL eps = REAL(late_eps()), decay = REAL(late_decay()), mu = REAL(late_momentum());
+  const bool up = maximize() != 0, moving = M != nullptr && mu != 0, centered = Mean != nullptr;
   update(P, G, V, moving ? M : nullptr, Mean, n,
          [=](REAL& p, REAL g, REAL& v, REAL& m, REAL& mean) {
-           g = gradient(p, g, REAL(decay), maximize);
-           v = REAL(alpha) * v + REAL(one_less_alpha) * (g * g);
+           g = gradient(p, g, decay, up);
+           v = alpha * v + less * (g * g);
            REAL square = v;
            if (centered) {
-             mean += REAL(one_less_alpha) * (g - mean);
+             mean += less * (g - mean);
              square = v - mean * mean;
            }
-           REAL d = g / (sqrt(square) + REAL(eps));
+           REAL d = g / (sqrt(square) + eps);
            if (moving) {
-             m = REAL(momentum) * m + d;
+             m = mu * m + d;
              d = m;
            }
-           p -= REAL(lr) * d;
+           p -= lr * d;
          });
 }
 
 // s += g^2, p -= rate g / (sqrt(s) + eps)
-KERNEL adagrad(REAL* P, const REAL* G, REAL* S, Index n, double rate, double eps, double decay,
-               int maximize) {
+KERNEL adagrad(REAL* P, const REAL* G, REAL* S, Index n, Number late_rate, Number late_eps,
+               Number late_decay, Number maximize) {
+  const REAL rate = REAL(late_rate()), eps = REAL(late_eps()), decay = REAL(late_decay());
+  const bool up = maximize() != 0;
   update(P, G, S, nullptr, nullptr, n, [=](REAL& p, REAL g, REAL& s, REAL&, REAL&) {
-    g = gradient(p, g, REAL(decay), maximize);
+    g = gradient(p, g, decay, up);
     s += g * g;
-    p -= REAL(rate) * (g / (sqrt(s) + REAL(eps)));
+    p -= rate * (g / (sqrt(s) + eps));
   });
 }
 
 // v = rho v + (1 - rho) g^2, delta = sqrt(d + eps) / sqrt(v + eps) g, d likewise of delta
-KERNEL adadelta(REAL* P, const REAL* G, REAL* V, REAL* D, Index n, double lr, double rho,
-                double one_less_rho, double eps, double decay, int maximize) {
+KERNEL adadelta(REAL* P, const REAL* G, REAL* V, REAL* D, Index n, Number late_lr,
+                Number late_rho, Number late_less, Number late_eps, Number late_decay,
+                Number maximize) {
+  const REAL lr = REAL(late_lr()), rho = REAL(late_rho()), less = REAL(late_less());
+  const REAL eps = REAL(late_eps()), decay = REAL(late_decay());
+  const bool up = maximize() != 0;
   update(P, G, V, D, nullptr, n, [=](REAL& p, REAL g, REAL& v, REAL& d, REAL&) {
-    g = gradient(p, g, REAL(decay), maximize);
-    v = REAL(rho) * v + REAL(one_less_rho) * (g * g);
-    const REAL delta = sqrt(d + REAL(eps)) / sqrt(v + REAL(eps)) * g;
-    d = REAL(rho) * d + REAL(one_less_rho) * (delta * delta);
-    p -= REAL(lr) * delta;
+    g = gradient(p, g, decay, up);
+    v = rho * v + less * (g * g);
+    const REAL delta = sqrt(d + eps) / sqrt(v + eps) * g;
+    d = rho * d + less * (delta * delta);
+    p -= lr * delta;
   });
 }
 
 // m and v as in adam, p -= rate_g g / r + rate_m m / r with r = sqrt(v / correction) + eps
-KERNEL nadam(REAL* P, const REAL* G, REAL* M, REAL* V, Index n, double rate_g, double rate_m,
-             double one_less_beta1, double beta2, double one_less_beta2, double correction,
-             double eps, double decay, double kept, int maximize) {
+KERNEL nadam(REAL* P, const REAL* G, REAL* M, REAL* V, Index n, Number late_rate_g,
+             Number late_rate_m, Number late_less1, Number late_beta2, Number late_less2,
+             Number late_correction, Number late_eps, Number late_decay, Number late_kept,
+             Number maximize) {
+  const REAL rate_g = REAL(late_rate_g()), rate_m = REAL(late_rate_m());
+  const REAL less1 = REAL(late_less1()), beta2 = REAL(late_beta2()), less2 = REAL(late_less2());
+  const REAL correction = REAL(late_correction()), eps = REAL(late_eps());
+  const REAL decay = REAL(late_decay()), kept = REAL(late_kept());
+  const bool up = maximize() != 0;
   update(P, G, M, V, nullptr, n, [=](REAL& p, REAL g, REAL& m, REAL& v, REAL&) {
-    g = gradient(p, g, REAL(decay), maximize);
-    if (kept != 1) p *= REAL(kept);
-    m += REAL(one_less_beta1) * (g - m);
-    v = REAL(beta2) * v + REAL(one_less_beta2) * (g * g);
-    const REAL rooted = sqrt(v / REAL(correction)) + REAL(eps);
-    p -= REAL(rate_g) * (g / rooted);
-    p -= REAL(rate_m) * (m / rooted);
+    g = gradient(p, g, decay, up);
+    if (kept != 1) p *= kept;
+    m += less1 * (g - m);
+    v = beta2 * v + less2 * (g * g);
+    const REAL rooted = sqrt(v / correction) + eps;
+    p -= rate_g * (g / rooted);
+    p -= rate_m * (m / rooted);
   });
 }

@@ -38,8 +38,9 @@ KERNEL philox_words(Word* words, Index blocks, Counter seed, Counter first_block
 
 // kept = u >= p, y = x scale where kept, else 0. A thread takes the four elements of a block of
 // the counter.
-KERNEL dropout(const REAL* x, REAL* y, Mask* kept, Index n, Counter seed, Counter offset,
-               double p, double scale) {
+KERNEL dropout(const REAL* x, REAL* y, Mask* kept, Index n, double p, double scale,
+               LateCounter late_seed, LateCounter late_offset) {
+  const Counter seed = late_seed(), offset = late_offset();
   const float limit = static_cast<float>(p);
   const bool packed = aligned(x) && aligned(y);
   for (Index block = first(); 4 * block < n; block += stride()) {

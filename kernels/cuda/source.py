@@ -14,8 +14,13 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 REALS = {"float32": "float", "float64": "double"}
 # What an array must hold, by the C type that it is declared with; REAL is the module's dtype.
-ELEMENTS = {"double": "float64", "Index": "int64", "Mask": "bool", "Word": "uint32"}
-NUMBERS = {"Index": "int64", "Counter": "uint64", "double": "float64", "int": "int32"}
+ELEMENTS = {
+    "double": "float64", "Index": "int64", "Mask": "bool", "Word": "uint32", "Counter": "uint64",
+}  # fmt: skip
+# How a parameter that is no array lies in memory, in the notation of ``struct``, filled up to 8
+# bytes; one that may come late has the address of the number behind it.
+NUMBERS = {"Index": "q", "Counter": "Q", "double": "d", "int": "i4x", "Page": "256s"}
+LATE = {"Number": "d", "LateCounter": "Q"}
 
 _INCLUDE = re.compile(r'^#include "(\w+\.cuh)"\n', re.MULTILINE)
 _LIST = re.compile(r"#define (\w+)\(DO\)(.*)")

@@ -15,24 +15,35 @@ from nnscratch.formulas.checks import NOTHING
 from nnscratch.formulas.optimizers import nadam_momentum
 from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
-from .driver import Driver, cover
+from .driver import cover
 from .implementation import CudaKernel, Inputs, Needs, Options
+from .launch import Numbers
 from .linear import column_sums
 from .losses import finish_sum
+from .target import Target
 
-# From the arrays and options to the arguments: arrays in the kernel's order, then its numbers.
-Arguments = Callable[[list[Any], Options], tuple[list[Any], tuple[Any, ...]]]
+Lowered = tuple[tuple[Any, ...], Any]
 
 
-def optimizer(name: str, count: int, arguments: Arguments) -> CudaKernel:
-    """Return the kernel of an optimizer of ``count`` arrays, those that may be missing included."""
+def optimizer(name: str, count: int, numbers: Callable[[Options], tuple[Any, ...]]) -> CudaKernel:
+    """Return the kernel of an optimizer.
 
-    def update(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> None:
-        given = [*inputs, *[None] * count][:count]
-        arrays, numbers = arguments(given, options)
+    Args:
+        name: of the kernel, and of the formula.
+        count: how many arrays it takes, those that may be missing included.
+        numbers: from the options to the numbers behind them.
+    """
+
+    def update(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         P = inputs[0]
-        grid = cover(P.size, 4)
-        driver.launch("optimizers", name, P.dtype, grid, (*arrays, P.size, *numbers))
+        arrays = [*inputs, *[None] * count][:count]
+        if name == "rmsprop" and not options.get("centered", False):
+            arrays[-1] = None
+        target.launch(
+            "optimizers", name, P.dtype, cover(P.size, 4), (*arrays, P.size),
+            numbers=Numbers(numbers, options),
+        )  # fmt: skip
+        return (), None
 
     return CudaKernel(("optimizers",), {"update": update}, {"update": _alike})
 
@@ -50,8 +61,8 @@ def _decays(options: Options) -> tuple[float, float]:
     return 0.0, 1.0 - options.get("lr", 2e-3) * decay
 
 
-def _sgd(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
-    return arrays, (
+def _sgd(o: Options) -> tuple[Any, ...]:
+    return (
         o["lr"],
         o.get("momentum", 0.0),
         1.0 - o.get("dampening", 0.0),
@@ -62,9 +73,9 @@ def _sgd(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
     )
 
 
-def _adam(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+def _adam(o: Options) -> tuple[Any, ...]:
     beta1, beta2, step = o.get("beta1", 0.9), o.get("beta2", 0.999), o["step"]
-    return arrays, (
+    return (
         o["lr"] / (1.0 - beta1**step),
         1.0 - beta1,
         beta2,
@@ -76,10 +87,9 @@ def _adam(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
     )
 
 
-def _rmsprop(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
-    P, G, V, M, mean = arrays
+def _rmsprop(o: Options) -> tuple[Any, ...]:
     alpha = o.get("alpha", 0.99)
-    return [P, G, V, M, mean if o.get("centered", False) else None], (
+    return (
         o["lr"],
         alpha,
         1.0 - alpha,
@@ -90,15 +100,15 @@ def _rmsprop(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]
     )
 
 
-def _adagrad(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+def _adagrad(o: Options) -> tuple[Any, ...]:
     rate = o["lr"] / (1.0 + (o["step"] - 1) * o.get("lr_decay", 0.0))
     decay = o.get("weight_decay", 0.0)
-    return arrays, (rate, o.get("eps", 1e-10), decay, o.get("maximize", False))
+    return rate, o.get("eps", 1e-10), decay, o.get("maximize", False)
 
 
-def _adadelta(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+def _adadelta(o: Options) -> tuple[Any, ...]:
     rho = o.get("rho", 0.9)
-    return arrays, (
+    return (
         o.get("lr", 1.0),
         rho,
         1.0 - rho,
@@ -108,11 +118,11 @@ def _adadelta(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]
     )
 
 
-def _nadam(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
+def _nadam(o: Options) -> tuple[Any, ...]:
     lr, beta1, beta2 = o.get("lr", 2e-3), o.get("beta1", 0.9), o.get("beta2", 0.999)
     step, slowing, product = o["step"], o.get("momentum_decay", 4e-3), o["mu_product"]
     mu, mu_next = (nadam_momentum(beta1, slowing, at) for at in (step, step + 1))
-    return arrays, (
+    return (
         lr * (1.0 - mu) / (1.0 - product),
         lr * mu_next / (1.0 - product * mu_next),
         1.0 - beta1,
@@ -125,22 +135,22 @@ def _nadam(arrays: list[Any], o: Options) -> tuple[list[Any], tuple[Any, ...]]:
     )
 
 
-def _total(driver: Driver, A: Any, kernel: str, scale: float) -> Any:
+def _total(target: Target, A: Any, kernel: str, scale: float) -> Any:
     grid = cover(A.size, 16)
-    partial = driver.empty(grid, np.float64)
-    driver.launch("reductions", kernel, A.dtype, grid, (A, partial, A.size))
-    return finish_sum(driver, partial, A.dtype, scale)
+    partial = target.empty(grid, np.float64)
+    target.launch("reductions", kernel, A.dtype, grid, (A, partial, A.size))
+    return finish_sum(target, partial, A.dtype, scale)
 
 
-def _squared_norm(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
-    return _total(driver, inputs[0], "square_blocks", 1.0), NOTHING
+def _squared_norm(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    return (_total(target, inputs[0], "square_blocks", 1.0),), NOTHING
 
 
 def _whole(mean: bool) -> CudaKernel:
-    def forward(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (A,) = inputs
-        scale = 1.0 / A.size if mean else 1.0
-        return _total(driver, A, "sum_blocks", scale), SumSaved(A.shape, tuple(range(A.ndim)))
+        Y = _total(target, A, "sum_blocks", 1.0 / A.size if mean else 1.0)
+        return (Y,), SumSaved(A.shape, tuple(range(A.ndim)))
 
     return CudaKernel(("reductions",), {"forward": forward}, {"forward": _check_whole})
 
@@ -151,10 +161,11 @@ def _check_whole(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
-def _sum_to(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> Any:
+def _sum_to(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     (A,) = inputs
-    sums = column_sums(driver, A, True, (A,), "column_stripes")
-    return sums.reshape(tuple(options["shape"])), SumToSaved(A.shape)
+    Y = target.output(0, tuple(options["shape"]), A.dtype)
+    column_sums(target, A, Y, (A,), "column_stripes")
+    return (Y,), SumToSaved(A.shape)
 
 
 def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
@@ -165,10 +176,11 @@ def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
-def _scale_by_norm(driver: Driver, inputs: Inputs, options: Options, needs: Needs) -> None:
+def _scale_by_norm(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     G, norm = inputs
     arguments = (G, norm, G.size, options["max_norm"])
-    driver.launch("reductions", "scale_by_norm", G.dtype, cover(G.size, 4), arguments)
+    target.launch("reductions", "scale_by_norm", G.dtype, cover(G.size, 4), arguments)
+    return (), None
 
 
 def _check_scale_by_norm(inputs: Inputs, options: Options) -> str | None:

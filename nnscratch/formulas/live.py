@@ -45,6 +45,16 @@ def live(value: Any, event: int) -> Any:
     return value
 
 
+def split_live(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that stay as they are, and the live ones.
+
+    >>> split_live({"eps": 1e-8, "lr": LiveFloat(0.5, 0, "lr")})
+    ({'eps': 1e-08}, {'lr': 0.5})
+    """
+    live = {k: v for k, v in options.items() if isinstance(v, (LiveFloat, LiveInt))}
+    return {k: v for k, v in options.items() if k not in live}, live
+
+
 def is_live(value: Any) -> bool:
     """Say whether a value may change from step to step: a number may, a choice may not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

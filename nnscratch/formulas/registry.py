@@ -98,6 +98,9 @@ class Observer:
     def on_read(self, array: Any, what: str) -> None:
         """Called when Python reads a value out of an array (``item()``, a branch, ``numpy()``)."""
 
+    def on_move(self, array: Any, device: str) -> None:
+        """Called when a tensor is moved to another device."""
+
     def on_create(self, array: Any, what: str) -> None:
         """Called when an array is made from Python values inside the observed code."""
 
@@ -259,8 +262,11 @@ def plannable(
     """
     if _mode == "off":
         return None
+    library = _library(inputs)
     for candidate in _implementations.get(formula.name, ()):
-        if hasattr(candidate, "lower") and candidate.refuses(direction, inputs, options) is None:
+        if candidate.library != library or not hasattr(candidate, "lower"):
+            continue
+        if candidate.refuses(direction, inputs, options) is None:
             return candidate
     return None
 
@@ -363,6 +369,12 @@ def notify_read(array: Any, what: str) -> None:
     """Tell the observers that Python reads a value out of an array."""
     for observer in _local.observers:
         observer.on_read(array, what)
+
+
+def notify_move(array: Any, device: str) -> None:
+    """Tell the observers that an array moves to another device."""
+    for observer in _local.observers:
+        observer.on_move(array, device)
 
 
 def notify_create(array: Any, what: str) -> None:

@@ -15,33 +15,44 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import array_namespace
+from nnscratch.array import array_namespace, device_of
+from nnscratch.array.addresses import address, shares_memory
 from nnscratch.formulas import registry
-from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.formulas.live import split_live
+from nnscratch.kernels.cuda.driver import Driver
+from nnscratch.kernels.cuda.launch import Numbers
+from nnscratch.kernels.cuda.target import Work
+from nnscratch.plan.device import Launches, Pages
 from nnscratch.plan.fuse import fuse
 from nnscratch.plan.recorder import Recording, Step, Value
 from nnscratch.plan.table import Memory, Piece
 
 
 class Builder:
-    """Turns steps into pieces: runs of kernel instructions, and Python functions between them."""
+    """Turns steps into pieces: runs of kernel instructions or of launches, and Python functions.
+
+    Which of the two it is follows from what a kernel's lowering emits, and that from where the
+    arrays are.
+    """
 
     def __init__(self, recording: Recording, arguments: list[Any], kept: set[Value]) -> None:
         """Plan the memory; ``kept`` are the values that outlive the step."""
         self._steps = fuse(recording.steps, kept)
-        self.memory = Memory()
+        self._memories: dict[Any, Memory] = {}
         self.reads_arguments = False
-        self.pieces: list[Piece | Callable[[], None]] = []
+        self.pieces: list[Piece | Launches | Callable[[], None]] = []
+        self.pages: Pages | None = None
         self._ranges = [
-            (array.ctypes.data, array.ctypes.data + array.nbytes, position)
+            (start, start + array.nbytes, position)
             for position, array in enumerate(arguments)
-            if isinstance(array, np.ndarray) and array.nbytes
+            if isinstance(array, np.ndarray) and array.nbytes and (start := address(array))
         ]
         self.produced: list[Any] = [event.produced for event in recording.events]
         self._arrays: dict[Value, Any] = {}
         self._last_use = self._lifetimes(kept)
         self._destinations = self._find_destinations(kept)
         self._step: Step | None = None
+        self._inputs: tuple[Any, ...] = ()
         self._scratch: list[Any] = []
 
     # What a kernel's lowering calls.
@@ -58,9 +69,24 @@ class Builder:
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something the call saves or needs for itself."""
-        array = self.memory.empty(tuple(shape), dtype)
+        like = next((item for item in self._inputs if hasattr(item, "dtype")), None)
+        array = self._memory(like).empty(tuple(shape), dtype)
         self._scratch.append(array)
         return array
+
+    def _memory(self, like: Any) -> Memory:
+        """Return the memory for arrays of the library and on the device of another."""
+        on_host = like is None or type(like).__module__ == "numpy"
+        key = None if on_host else (type(like), device_of(like))
+        found = self._memories.get(key)
+        if found is None:
+            found = self._memories[key] = Memory(np.empty(0) if on_host else like)
+        return found
+
+    @property
+    def allocated(self) -> int:
+        """The bytes of all planned arrays."""
+        return sum(memory.allocated for memory in self._memories.values())
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add one kernel instruction."""
@@ -75,6 +101,29 @@ class Builder:
         piece = self.pieces[-1]
         assert isinstance(piece, Piece)
         piece.checks.append(function)
+
+    def add(self, driver: Driver, work: Work) -> None:
+        """Add one launch or product."""
+        self._launches(driver).add(work)
+
+    def numbers(self, driver: Driver, numbers: Numbers, codes: str) -> tuple[Any, ...]:
+        """Return the last arguments of a launch: numbers, or where they will stand."""
+        if self.pages is None:
+            self.pages = Pages(driver)
+        return self.pages.place(numbers, codes)
+
+    def look(self, driver: Driver, function: Callable[[], None]) -> None:
+        """Add a function that raises if the device has reported a mistake by now."""
+        self._launches(driver).look(function)
+
+    def _launches(self, driver: Driver) -> Launches:
+        piece = self.pieces[-1] if self.pieces else None
+        if not isinstance(piece, Launches):
+            piece = Launches(driver)
+            self.pieces.append(piece)
+            # Launches have the addresses of the plan's own arguments.
+            self.reads_arguments = True
+        return piece
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Add a Python function, which runs between the instructions before and behind it."""
@@ -122,6 +171,7 @@ class Builder:
                     and target.kind == "outside"
                     and source.shape == target.shape
                     and source.dtype == target.dtype
+                    and address(target.array) is not None
                     and target.array.flags.c_contiguous
                     and not self._touched(target, start, index)
                     and source not in self._arrays
@@ -134,7 +184,7 @@ class Builder:
 
     def _touched(self, target: Value, start: int, stop: int) -> bool:
         return any(
-            value.kind == "outside" and np.may_share_memory(value.array, target.array)
+            value.kind == "outside" and shares_memory(value.array, target.array)
             for step in self._steps[start:stop]
             for value in step.values()
         )
@@ -146,7 +196,7 @@ class Builder:
                 return
         if self._all_known(step):
             return
-        inputs = tuple(self._planned(item) for item in step.inputs)
+        inputs = self._inputs = tuple(self._planned(item) for item in step.inputs)
         if step.direction != "update" and self._is_view(step):
             self._bind(step, *self._compute(step, inputs))
             return
@@ -210,7 +260,7 @@ class Builder:
         """Replay the reference, writing what it returns into planned arrays."""
         xp_arrays = [item for item in inputs if hasattr(item, "dtype")]
         xp = array_namespace(*xp_arrays) if xp_arrays else None
-        fixed, live = _split_live(step.options)
+        fixed, live = split_live(step.options)
         if step.direction == "update":
             names = step.formula.inputs
             targets = [inputs[names.index(name)] for name in step.formula.updates
@@ -247,10 +297,11 @@ class Builder:
                 place(position, True, value)
         for position, is_saved, value in made:
             if value not in self._arrays:
-                if xp is None or isinstance(xp_arrays[0], np.ndarray):
+                if xp is None or address(xp_arrays[0]) is not None:
                     self._arrays[value] = self.empty(value.shape, value.dtype)
                 else:
-                    self._arrays[value] = xp.empty(value.shape, dtype=getattr(xp, value.dtype))
+                    kind, device = getattr(xp, value.dtype), xp_arrays[0].device
+                    self._arrays[value] = xp.empty(value.shape, dtype=kind, device=device)
             places.append((position, is_saved, self._arrays[value]))
         compute = self._callable(step, inputs)
 
@@ -282,34 +333,22 @@ class Builder:
 
     def _settle(self, index: int, step: Step) -> None:
         """Give back the memory of what no later step needs."""
-        owned = {
-            array.ctypes.data
+        living = [
+            array
             for value, array in self._arrays.items()
-            if isinstance(array, np.ndarray) and self._last_use.get(value.root(), -1) > index
-        }
+            if address(array) is not None and self._last_use.get(value.root(), -1) > index
+        ]
+        owned = {address(array) for array in living}
         for array in self._scratch:
-            if array.ctypes.data not in owned and not self._held(array, index):
-                self.memory.release(array)
+            if address(array) not in owned and not any(shares_memory(o, array) for o in living):
+                self._memory(array).release(array)
         for value in step.values():
             root = value.root()
             if root.kind == "made" and self._last_use[root] == index and root in self._arrays:
                 array = self._arrays[root]
-                if isinstance(array, np.ndarray):
-                    self.memory.release(array)
-
-    def _held(self, array: Any, index: int) -> bool:
-        return any(
-            isinstance(other, np.ndarray)
-            and np.may_share_memory(other, array)
-            and self._last_use.get(value.root(), -1) > index
-            for value, other in self._arrays.items()
-        )
+                if address(array) is not None:
+                    self._memory(array).release(array)
 
 
 def _write(target: Any, value: Any) -> None:
     target[...] = value
-
-
-def _split_live(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    live = {k: v for k, v in options.items() if isinstance(v, (LiveFloat, LiveInt))}
-    return {k: v for k, v in options.items() if k not in live}, live

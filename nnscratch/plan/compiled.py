@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import is_array
+from nnscratch.array import asarray, device_of, is_array
+from nnscratch.array.addresses import copied
+from nnscratch.array.precision import get_float32_matmul_precision
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
 from nnscratch.plan.plan import Draft, Plan, without_graph
@@ -54,7 +56,7 @@ class Compiled:
         key = [_key(item, arrays) for item in args]
         if kwargs:
             key += [(name, _key(item, arrays)) for name, item in kwargs.items()]
-        signature = (mode.enabled, *key)
+        signature = (mode.enabled, get_float32_matmul_precision(), *key)
         with self._lock:
             if signature == self._last[0] and self._last[1].fits():
                 return self._last[1].replay(arrays)
@@ -143,15 +145,15 @@ def _key(item: Any, arrays: list[Any]) -> Any:
     if isinstance(item, Tensor):
         arrays.append(item.array)
         # A leaf that asks for a gradient is written to, so the plan is for that very tensor.
-        return id(item) if item.requires_grad else (item.array.shape, item.array.dtype)
+        return id(item) if item.requires_grad else _form(item.array)
     if isinstance(item, (list, tuple)):
         return tuple(_key(part, arrays) for part in item)
     if isinstance(item, dict):
         return tuple((name, _key(part, arrays)) for name, part in item.items())
     if is_array(item):
-        item = np.asarray(item)
+        item = asarray(item)
         arrays.append(item)
-        return (item.shape, item.dtype)
+        return _form(item)
     try:
         hash(item)
     except TypeError:
@@ -159,6 +161,13 @@ def _key(item: Any, arrays: list[Any]) -> Any:
             f"a compiled step takes tensors, arrays, and plain values, got {type(item).__name__}"
         ) from None
     return (type(item), item)
+
+
+def _form(array: Any) -> tuple[Any, ...]:
+    """Return what a plan depends on of an array: on a GPU also which one it is."""
+    if type(array) is np.ndarray:
+        return (array.shape, array.dtype)
+    return (array.shape, array.dtype, type(array), device_of(array))
 
 
 def _own(item: Any, arrays: list[Any]) -> Any:
@@ -172,8 +181,7 @@ def _own(item: Any, arrays: list[Any]) -> Any:
     if isinstance(item, dict):
         return {name: _own(part, arrays) for name, part in item.items()}
     if isinstance(item, Tensor) or is_array(item):
-        array = item.array if isinstance(item, Tensor) else np.asarray(item)
-        array = array.copy() if not isinstance(array, np.ndarray) else np.array(array, order="C")
+        array = copied(item.array if isinstance(item, Tensor) else asarray(item))
         arrays.append(array)
         return Tensor(array)
     return item

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from nnscratch.array import array_namespace
+from nnscratch.array.addresses import copied, on_device_of
 from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
 from nnscratch.kernels.cpu.table import address
 from nnscratch.nn.module import Module, structure
 from nnscratch.plan.builder import Builder
+from nnscratch.plan.device import Launches
 from nnscratch.plan.recorder import Recorder, Value
 from nnscratch.plan.table import Piece
 from nnscratch.tensor import Tensor, wrap
@@ -64,7 +66,7 @@ class Plan:
     """A recorded step, bound to the arrays it read and wrote.
 
     Attributes:
-        native: how many of its instructions run in kernels.
+        native: how many of its instructions run in kernels, those of a GPU included.
         python: how many replay their reference in Python.
         planned_bytes: memory of the intermediate arrays.
     """
@@ -79,14 +81,17 @@ class Plan:
         self._guards, self._modules = draft.tensors, draft.modules
         self._structure = draft.structure
         self._initial, self._cleared = draft.initial, draft.cleared
-        builder = Builder(draft.recording, draft.arguments, draft.kept())
-        builder.build()
+        self._device = _device_context(draft)
+        with self._device or nullcontext():
+            builder = Builder(draft.recording, draft.arguments, draft.kept())
+            builder.build()
         self._builder = builder
         self._arguments = [_Argument(array) for array in draft.arguments]
-        self.native = sum(len(piece) for piece in builder.pieces if isinstance(piece, Piece))
-        self.python = sum(not isinstance(piece, Piece) for piece in builder.pieces)
+        native = [piece for piece in builder.pieces if isinstance(piece, (Piece, Launches))]
+        self.native = sum(map(len, native))
+        self.python = len(builder.pieces) - len(native)
         self._copies_arguments = builder.reads_arguments
-        self.planned_bytes = builder.memory.allocated
+        self.planned_bytes = builder.allocated
         self._program = _Program(builder)
 
     def fits(self) -> bool:
@@ -109,6 +114,12 @@ class Plan:
 
     def replay(self, arrays: list[Any]) -> Any:
         """Run the step on new arguments and return what it returns."""
+        if self._device is None:
+            return self._replay(arrays)
+        with self._device:
+            return self._replay(arrays)
+
+    def _replay(self, arrays: list[Any]) -> Any:
         produced = self._builder.produced
         for index, (produce, constants) in enumerate(self._events):
             value = produced[index] = produce()
@@ -123,7 +134,7 @@ class Plan:
             tensor.grad = None
         for tensor, value in self._gradients:
             if value is not None:
-                tensor.grad = Tensor(_copy(self._builder.array_of(value)))
+                tensor.grad = Tensor(copied(self._builder.array_of(value)))
             elif tensor.grad is None:
                 tensor.grad = Tensor(tensor.grad_slot)
         return _rebuild(self._template, self._builder, arrays)
@@ -156,13 +167,14 @@ class _Program:
         self._calls: list[Callable[[], None]] = []
         self._moving: list[tuple[Any, int, int, int]] = []
         self._live: list[tuple[Any, int, int, Any]] = []
+        self._pages = builder.pages
         for piece in builder.pieces:
             if isinstance(piece, Piece):
                 self._calls.append(piece.build())
                 self._moving += piece.moving
                 self._live += piece.live
             else:
-                self._calls.append(piece)
+                self._calls.append(piece.run if isinstance(piece, Launches) else piece)
 
     def run(self, arguments: list[Any], produced: list[Any]) -> None:
         """Fill in what changed and run every piece."""
@@ -173,11 +185,23 @@ class _Program:
         for numbers, place, event, key in self._live:
             number = produced[event][key]
             numbers[place] = number if number < _HALF else number - 2 * _HALF
+        if self._pages is not None:
+            self._pages.fill(produced)
         for call in self._calls:
             call()
 
 
 _HALF = 2**63  # from here on a number of 64 bits without a sign is another one with a sign
+
+
+def _device_context(draft: Draft) -> AbstractContextManager[Any] | None:
+    """Return the context that makes the GPU of a step's arrays the current one, None on a CPU."""
+    values = (value for step in draft.recording.steps for value in step.values())
+    for array in [*draft.arguments, *(value.array for value in values)]:
+        context = on_device_of(array)
+        if not isinstance(context, nullcontext):
+            return context
+    return None
 
 
 def _module_state(module: Module) -> tuple[Any, ...]:
@@ -241,19 +265,13 @@ def _rebuild(template: Any, builder: Builder, arrays: list[Any]) -> Any:
         array = builder.array_of(template)
         # What the caller keeps must not change at the next replay; what was there before the step
         # (a parameter, say) is the caller's own.
-        return wrap(array if template.kind == "outside" else _copy(array))
+        return wrap(array if template.kind == "outside" else copied(array))
     if isinstance(template, dict):
         return {key: _rebuild(item, builder, arrays) for key, item in template.items()}
     if isinstance(template, (list, tuple)):
         items = [_rebuild(item, builder, arrays) for item in template]
         return type(template)(*items) if hasattr(template, "_fields") else type(template)(items)
     return template
-
-
-def _copy(array: Any) -> Any:
-    if isinstance(array, np.ndarray):
-        return array.copy()
-    return array_namespace(array).asarray(array, copy=True)
 
 
 def without_graph(result: Any) -> Any:

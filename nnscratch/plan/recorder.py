@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import dtype_name, is_array
+from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import PlanError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.live import live
@@ -172,7 +173,7 @@ class Recorder(Observer):
             return known[1]
         value = Value("made", tuple(item.shape), dtype_name(item.dtype))
         for source in call.inputs:
-            if is_array(source) and _shares_memory(item, source):
+            if is_array(source) and shares_memory(item, source):
                 value.alias = self.value_of(source)
                 break
         self._remember(item, value)
@@ -192,6 +193,14 @@ class Recorder(Observer):
                 f"a compiled step reads a value out of a tensor ({what}); Python would see it only "
                 "while recording. Return the tensor and read it outside of the step, or write "
                 "nnscratch.where(...) in the place of a branch"
+            )
+
+    def on_move(self, array: Any, device: str) -> None:
+        """Refuse: the copy that is made while recording would be used at every replay."""
+        if self.value_of(array).kind != "outside":
+            self._refuse(
+                f"a compiled step moves a tensor to {device}, which is not recorded; move it "
+                "before the step"
             )
 
     def on_create(self, array: Any, what: str) -> None:
@@ -227,11 +236,3 @@ class Recorder(Observer):
             if key not in recording.cleared and key not in recording.added:
                 recording.had_gradient[key] = tensor.grad is not None
             recording.added[key] = tensor
-
-
-def _shares_memory(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return bool(a.size and b.size and np.may_share_memory(a, b))
-    owner_a, owner_b = getattr(a, "base", None), getattr(b, "base", None)
-    roots = {id(a if owner_a is None else owner_a), id(b if owner_b is None else owner_b)}
-    return len(roots) == 1

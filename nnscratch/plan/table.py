@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nnscratch.array import array_namespace
+from nnscratch.array.addresses import address as address_of
+from nnscratch.array.addresses import on_device_of
 from nnscratch.formulas.live import LiveFloat, LiveInt
 from nnscratch.kernels.cpu.table import Table, address
 
@@ -24,33 +28,39 @@ class Chunk:
 
 
 class Memory:
-    """Hands out planned arrays and takes their memory back when nothing needs it any more."""
+    """Hands out planned arrays and takes their memory back when nothing needs it any more.
 
-    def __init__(self) -> None:
+    They are of the library, and on the device, of the array that it was made for.
+    """
+
+    def __init__(self, like: Any) -> None:
+        self._like, self._xp = like, array_namespace(like)
         self._free: list[Chunk] = []
-        self._used: dict[int, Chunk] = {}
+        self._used: dict[int | None, Chunk] = {}
         self.allocated = 0
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array, cut from the smallest free chunk that is large enough."""
         kind = np.dtype(dtype)
-        nbytes = max(kind.itemsize * int(np.prod(shape, dtype=np.int64)), 1)
+        nbytes = max(kind.itemsize * math.prod(shape), 1)
         fitting = [chunk for chunk in self._free if nbytes <= chunk.nbytes <= 4 * nbytes + 4096]
         if fitting:
             chunk = min(fitting, key=lambda item: item.nbytes)
             self._free.remove(chunk)
         else:
-            raw = np.empty(nbytes + ALIGNMENT, dtype=np.uint8)
-            start = -raw.ctypes.data % ALIGNMENT
+            with on_device_of(self._like):
+                raw = self._xp.empty(nbytes + ALIGNMENT, dtype=self._xp.uint8)
+            start = -(address_of(raw) or 0) % ALIGNMENT
             chunk = Chunk(raw[start : start + nbytes], nbytes)
             self.allocated += nbytes
-        array = np.ndarray(shape, kind, buffer=chunk.array[:nbytes].data)
-        self._used[array.ctypes.data] = chunk
+        items = math.prod(shape)
+        array = chunk.array[: items * kind.itemsize].view(kind).reshape(shape)
+        self._used[address_of(chunk.array)] = chunk
         return array
 
     def release(self, array: Any) -> None:
         """Take back the memory of an array that ``empty`` returned; others are passed over."""
-        chunk = self._used.pop(array.ctypes.data, None)
+        chunk = self._used.pop(address_of(array), None)
         if chunk is not None:
             self._free.append(chunk)
 

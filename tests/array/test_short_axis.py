@@ -12,6 +12,7 @@ from nnscratch.array.selection import zero_where
 from nnscratch.array.short_axis import max_along, new_axis, one_hot_along, sum_along, sum_rows
 from nnscratch.array.short_axis import zero_along as zeroed
 
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(5)
@@ -55,7 +56,7 @@ def test_what_is_zeroed_is_zero_whatever_stood_there(
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_zero_where_in_every_layout(dtype: str, rng: np.random.Generator) -> None:
     whole = rng.standard_normal((8, 12)).astype(dtype)
-    for X in (whole, whole.T, whole[::2, ::-3], np.asfortranarray(whole), whole[:0])::
+    for X in (whole, whole.T, whole[::2, ::-3], np.asfortranarray(whole), whole[:0]):
         mask = X <= 0
         made = zero_where(mask, X)
         assert made.dtype == X.dtype

@@ -5,11 +5,13 @@ import itertools
 import threading
 import warnings
 
+import array_api_strict
 import numpy as np
 import pytest
 
 import nnscratch
 from nnscratch import nn, optim
+from nnscratch.array import Device
 from nnscratch.errors import ConfigurationError, DataError, PlanError
 from nnscratch.formulas import registry
 from nnscratch.kernels.cpu import CpuKernel
@@ -328,6 +330,34 @@ def test_reading_a_value_is_refused_or_runs_eagerly_as_asked():
     with pytest.warns(RuntimeWarning, match="runs eagerly"):
         assert gentle(nnscratch.ones(3)).tolist() == [3.0] * 3
     assert gentle(2 * nnscratch.ones(3)).tolist() == [12.0] * 3
+
+
+def test_a_move_to_another_device_is_refused():
+    there = array_api_strict.Device("device1")
+
+    def step(x):
+        return x.to(Device("device1")) * 2
+
+    x = nnscratch.Tensor(array_api_strict.ones(3))
+    assert step(x).array.device == there
+    with pytest.raises(PlanError, match=r"moves a tensor to device1.*before the step"):
+        nnscratch.compile(step)(x)
+
+
+def test_arguments_on_another_device_get_their_own_plan():
+    step = nnscratch.compile(lambda x: x * 2)
+    for _ in range(4):
+        for name in ("CPU_DEVICE", "device1", "device2"):
+            device = array_api_strict.Device(name)
+            x = nnscratch.Tensor(array_api_strict.ones(3, device=device))
+            assert step(x).array.device == device
+    assert len(step.plans) == 3
+
+
+def test_arrays_of_another_library_are_taken_as_they_are():
+    step = nnscratch.compile(lambda x: x.sum())
+    x = array_api_strict.ones(3)
+    assert [step(x).item() for _ in range(3)] == [3.0] * 3
 
 
 def test_random_numbers_drawn_by_python_are_refused():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import struct
 import subprocess
 import sys
 from typing import Any
@@ -23,6 +25,7 @@ from nnscratch.kernels.cuda import (
     register,
 )
 from nnscratch.kernels.cuda.driver import MOST_BLOCKS, cover
+from nnscratch.kernels.cuda.launch import At, form, packed
 
 
 @pytest.fixture
@@ -87,13 +90,35 @@ def test_arguments_that_are_not_declared(arguments: Any, message: str, emulator:
         emulator.launch("activations", "activation_relu", "float32", (1,), arguments(x))
 
 
-def test_numbers_have_the_declared_size(emulator: Emulator) -> None:
+def test_arguments_lie_in_memory_as_they_are_declared() -> None:
     x = np.ones(6, np.float32)
     given = (x, None, LiveInt(6, 0, "n"), LiveFloat(0.5, 0, "p"), 1)
-    values = emulator.checked("activations", "activation_relu", "float32", given)
-    kinds = [type(value).__name__ for value in values]
-    assert kinds == ["uint64", "uint64", "int64", "float64", "float64"]
-    assert values[:2] == [x.ctypes.data, 0]
+    declared = form("activations", "activation_relu", "float32")
+    assert declared.offsets == (0, 8, 16, 24, 32)
+    data, arrays = packed("activation_relu", declared, given, lambda array: array.ctypes.data)
+    assert struct.unpack("=QQqdd", data) == (x.ctypes.data, 0, 6, 0.5, 1.0)
+    assert len(arrays) == 1
+    # A number that may come late is followed by the address of where it then stands.
+    declared = form("random", "dropout", "float64")
+    assert declared.offsets == (0, 8, 16, 24, 32, 40, 48, 64)
+    page = np.arange(4, dtype=np.uint64)
+    given = (None, None, None, 9, 0.25, 2.0, 2**64 - 1, At(page, 3))
+    data, arrays = packed("dropout", declared, given, lambda array: array.ctypes.data)
+    assert struct.unpack("=QQQqddQQQQ", data)[4:] == (
+        0.25, 2.0, 2**64 - 1, 0, 0, page.ctypes.data + 24,
+    )  # fmt: skip
+    assert arrays == [page]
+    # A flag of 32 bits is filled up: what follows lies at a multiple of 8.
+    assert form("losses", "loss_backward_mse", "float32").layout.size == 80
+
+
+def test_a_launch_has_the_addresses_of_its_arguments(emulator: Emulator) -> None:
+    x, y = np.ones(6, np.float32), np.zeros(6, np.float32)
+    made = emulator.prepare("activations", "activation_relu", x.dtype, (1,), (x, y, 6, 0.0, 0.0))
+    pointers = (ctypes.c_void_p * 5).from_address(made.pointers)
+    start = ctypes.addressof(made.arguments)
+    assert list(pointers) == [start + 8 * index for index in range(5)]
+    assert (made.grid, made.block) == ((1, 1, 1), (256, 1, 1))
 
 
 def test_more_work_than_a_grid_has_threads(emulator: Emulator, rng: Any) -> None:
@@ -173,10 +198,10 @@ def test_the_path_through_cupy(cupy: Any, rng: Any, only_cuda: Any) -> None:
     L, _ = loss.forward(Y, T)
     np.testing.assert_allclose(L, CROSS_ENTROPY.forward(np.asarray(Y), np.asarray(T))[0], rtol=1e-5)
     assert [module.dtype for module in cupy.RawModule.made] == ["float32"] * 3
-    assert cupy.RawModule.launches == [
-        ("matmul_relu", (1,), (16, 16)),
-        ("cross_entropy", (2,), (256,)),
-        ("cross_entropy_finish", (1,), (256,)),
+    assert fake_cupy.Work.launches == [
+        ("matmul_relu", (1, 1, 1), (16, 16, 1)),
+        ("cross_entropy", (2, 1, 1), (256, 1, 1)),
+        ("cross_entropy_finish", (1, 1, 1), (256, 1, 1)),
     ]
     kernel.forward(X, W, b, activation="relu")
     assert len(cupy.RawModule.made) == 3, "compiled once"

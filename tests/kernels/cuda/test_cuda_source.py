@@ -19,6 +19,7 @@ RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 def test_there_is_a_file_for_each_family() -> None:
     expected = [
         "activations",
+        "elementwise",
         "linear",
         "losses",
         "matmul",
@@ -136,7 +137,7 @@ def test_the_report_is_written_or_the_compilers_words_are_shown(
     assert compile_report.main(["--out", str(tmp_path), "--arch", "sm_80"]) == 0
     page = (tmp_path / "cuda_registers.md").read_text()
     assert "| linear.cu | k | 24 / 24 | 0 | 8 |" in page
-    assert "8 spill." in page
+    assert f"{len(files())} spill." in page
 
     def refuse(file: str, dtype: str, architecture: str) -> str:
         raise compile_report.CompileError("linear.cu: error: expected a ;")

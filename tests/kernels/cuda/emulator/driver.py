@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from emulator import build
-from nnscratch.kernels.cuda.driver import Driver, Size
+from nnscratch.kernels.cuda.driver import Driver
+from nnscratch.kernels.cuda.launch import Launch
 
 
 class Fault(AssertionError):
@@ -40,7 +42,8 @@ class Emulator(Driver):
         super().__init__(tiled_limit)
         self.flavour, self.schedule, self.texts = flavour, schedule, texts or {}
         self.launched: list[str] = []
-        self._arrays: list[Any] = []
+        self.graphs = 0
+        self._tape: list[Any] | None = None
 
     def accepts(self, array: Any) -> bool:
         return isinstance(array, np.ndarray)
@@ -56,21 +59,21 @@ class Emulator(Driver):
     def flag(self) -> Any:
         return np.zeros(1, np.int64)
 
-    def address(self, array: Any) -> int:
-        self._arrays.append(array)
-        return super().address(array)
+    def function(self, module: Any, kernel: str) -> Any:
+        return module, ctypes.cast(getattr(module, f"nn_entry_{kernel}"), ctypes.c_void_p)
 
-    def checked(self, file: str, kernel: str, dtype: str, arguments: tuple[Any, ...]) -> list[Any]:
-        self._arrays = []
-        return super().checked(file, kernel, dtype, arguments)
+    def stream(self) -> Any:
+        return None
 
-    def start(self, module: Any, kernel: str, grid: Size, block: Size, values: list[Any]) -> None:
-        self.launched.append(kernel)
-        held = [np.array([value]) for value in values]
-        pointers = (ctypes.c_void_p * len(held))(*(one.ctypes.data for one in held))
+    def start(self, launch: Launch, stream: Any) -> None:
+        if self._tape is not None:
+            self._tape.append((launch, launch.arguments.raw))
+            return
+        self.launched.append(launch.kernel)
+        module, entry = launch.function
         ranges = [
             number
-            for array in self._arrays
+            for array in launch.arrays
             for number in (
                 array.ctypes.data,
                 array.ctypes.data + array.nbytes,
@@ -79,24 +82,61 @@ class Emulator(Driver):
         ]
         message = ctypes.create_string_buffer(1024)
         failed = module.nn_launch(
-            ctypes.cast(getattr(module, f"nn_entry_{kernel}"), ctypes.c_void_p),
-            pointers,
-            (ctypes.c_uint * 3)(*(*grid, 1, 1)[:3]),
-            (ctypes.c_uint * 3)(*(*block, 1, 1)[:3]),
+            entry,
+            ctypes.c_void_p(launch.pointers),
+            (ctypes.c_uint * 3)(*launch.grid),
+            (ctypes.c_uint * 3)(*launch.block),
             ctypes.c_int(self.schedule),
             (ctypes.c_size_t * max(len(ranges), 1))(*ranges),
-            ctypes.c_int(len(self._arrays)),
+            ctypes.c_int(len(launch.arrays)),
             message,
             ctypes.c_size_t(len(message)),
         )
         if failed:
-            raise Fault(f"{kernel}: {self._named(kernel, message.value.decode())}")
+            raise Fault(f"{launch.kernel}: {self._named(launch, message.value.decode())}")
 
-    def _named(self, kernel: str, message: str) -> str:
+    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> Any:
+        return Product(self, A.T if turn_a else A, B.T if turn_b else B, Y)
+
+    def multiply(self, product: Product) -> None:
+        if self._tape is not None:
+            self._tape.append((product, None))
+            return
+        self.launched.append("product")
+        np.matmul(product.A, product.B, out=product.Y)
+
+    def capture(self, start: Callable[[Any], None]) -> Callable[[], None]:
+        """Note the work, and return what does it with the arguments that it has now."""
+        self._tape = []
+        try:
+            start(None)
+        finally:
+            tape, self._tape = self._tape, None
+
+        def replay() -> None:
+            self.graphs += 1
+            for work, arguments in tape:
+                if arguments is not None:
+                    work.arguments.raw = arguments
+                work.start(None)
+
+        return replay
+
+    def _named(self, launch: Launch, message: str) -> str:
         """Return a message with the sizes of the arrays that it numbers."""
 
         def describe(match: re.Match[str]) -> str:
-            array = self._arrays[int(match[1])]
+            array = launch.arrays[int(match[1])]
             return f"array {match[1]} ({array.dtype}, shape {array.shape})"
 
         return re.sub(r"array (\d+)", describe, message)
+
+
+class Product:
+    """A product by NumPy."""
+
+    def __init__(self, emulator: Emulator, A: Any, B: Any, Y: Any) -> None:
+        self.emulator, self.A, self.B, self.Y = emulator, A, B, Y
+
+    def start(self, stream: Any) -> None:
+        self.emulator.multiply(self)

@@ -1,0 +1,109 @@
+"""What the lowering of a call writes to: arrays, launches and products, run now or kept in a plan.
+
+The same lowering serves two builders. ``Now`` allocates arrays and starts everything at once; a
+plan's builder hands out planned arrays and keeps the launches for its replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .driver import THREADS, Driver
+from .launch import Numbers, Size, form
+
+
+class Work(Protocol):
+    """Something for the device to do, ready to start: a launch or a product."""
+
+    def start(self, stream: Any) -> None:
+        """Start it on a stream."""
+
+
+class Builder(Protocol):
+    """What a lowering needs of whoever collects its launches."""
+
+    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return the array to write output number ``position`` into."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an array for something else that the call computes."""
+
+    def add(self, driver: Driver, work: Work) -> None:
+        """Add a launch or a product."""
+
+    def numbers(self, driver: Driver, numbers: Numbers, codes: str) -> tuple[Any, ...]:
+        """Return the last arguments of a launch: numbers, or where they will stand.
+
+        ``codes`` says how each of them lies in memory: "d" or "Q".
+        """
+
+    def look(self, driver: Driver, function: Callable[[], None]) -> None:
+        """Add a function that raises if the device has reported a mistake by now."""
+
+
+class Now:
+    """A builder that allocates and starts at once."""
+
+    def __init__(self, driver: Driver) -> None:
+        """Begin a call, on the current stream."""
+        self._driver, self._stream = driver, driver.stream()
+        self._looks: list[Callable[[], None]] = []
+
+    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return a new array."""
+        return self._driver.empty(shape, dtype)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return a new array."""
+        return self._driver.empty(shape, dtype)
+
+    def add(self, driver: Driver, work: Work) -> None:
+        """Start it."""
+        work.start(self._stream)
+
+    def numbers(self, driver: Driver, numbers: Numbers, codes: str) -> tuple[Any, ...]:
+        """Return the numbers."""
+        return numbers.now()
+
+    def look(self, driver: Driver, function: Callable[[], None]) -> None:
+        """Call the function, and once more in the end where that has waited for the device."""
+        function()
+        if driver.waits:
+            self._looks.append(function)
+
+    def finish(self) -> None:
+        """Look at what a device that was waited for reports."""
+        for look in self._looks:
+            look()
+
+
+class Target:
+    """A builder, and the driver that prepares what is added to it."""
+
+    __slots__ = ("_builder", "driver", "empty", "output")
+
+    def __init__(self, builder: Builder, driver: Driver) -> None:
+        """Bring the two together for one call."""
+        self._builder, self.driver = builder, driver
+        self.empty, self.output = builder.empty, builder.output
+
+    def launch(
+        self, file: str, kernel: str, dtype: Any, grid: Size, arguments: tuple[Any, ...],
+        block: Size = (THREADS,), numbers: Numbers | None = None,
+    ) -> None:  # fmt: skip
+        """Add the launch of a kernel of a .cu file; ``numbers`` follow the arguments."""
+        if numbers is not None:
+            parameters = form(file, kernel, dtype.name).parameters[len(arguments) :]
+            codes = "".join(one.code for one in parameters)
+            arguments = (*arguments, *self._builder.numbers(self.driver, numbers, codes))
+        made = self.driver.prepare(file, kernel, dtype, grid, arguments, block)
+        self._builder.add(self.driver, made)
+
+    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> None:
+        """Add Y = A B by the array library's BLAS, each factor turned over first where asked."""
+        self._builder.add(self.driver, self.driver.product(A, B, Y, turn_a, turn_b))
+
+    def look(self, function: Callable[[], None]) -> None:
+        """Add a function that raises if the device has reported a mistake by now."""
+        self._builder.look(self.driver, function)

@@ -1,0 +1,51 @@
+"""Where in memory an array lies: what planned memory and the check for aliases need to know."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array.backend import array_namespace
+
+
+def address(array: Any) -> int | None:
+    """Return the address of an array's first element, None where its library does not tell."""
+    if isinstance(array, np.ndarray):
+        return int(array.__array_interface__["data"][0])
+    pointer = getattr(getattr(array, "data", None), "ptr", None)
+    return None if pointer is None else int(pointer)
+
+
+def shares_memory(a: Any, b: Any) -> bool:
+    """Say whether two arrays may share memory.
+
+    >>> whole = np.zeros(4)
+    >>> shares_memory(whole, whole[2:]), shares_memory(whole[:2], whole[2:])
+    (True, False)
+    """
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return bool(a.size and b.size and np.may_share_memory(a, b))
+    if type(a) is type(b) and address(a) is not None:
+        return bool(a.size and b.size and array_namespace(a).may_share_memory(a, b))
+    owner_a, owner_b = getattr(a, "base", None), getattr(b, "base", None)
+    roots = {id(a if owner_a is None else owner_a), id(b if owner_b is None else owner_b)}
+    return len(roots) == 1
+
+
+def on_device_of(array: Any) -> AbstractContextManager[Any]:
+    """Return a context in which new arrays are made on the device of an array."""
+    device: Any = getattr(array, "device", None)
+    context: AbstractContextManager[Any] = device if hasattr(device, "__enter__") else nullcontext()
+    return context
+
+
+def copied(array: Any) -> Any:
+    """Return a copy in rows, on the device where the array is."""
+    if type(array) is np.ndarray:
+        return array.copy()
+    with on_device_of(array):
+        if hasattr(array, "copy"):
+            return array.copy()
+        return array_namespace(array).asarray(array, copy=True)
