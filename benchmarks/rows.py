@@ -16,7 +16,7 @@ from nnscratch.inspect.bench.registry import (
 from nnscratch.inspect.bench.workload import Workload
 
 GROUPS = ("steps", "variants", "inference", "programs", "epoch", "memory", "sweeps")
-LONG = Effort(rounds=25, turn=0.2, warm=1.0, budget=150.0, rest=0.06)
+LONG = Effort(rounds=25, turn=0.2, warm=0.7, budget=50.0, rest=0.06)
 SWEEP = Effort(rounds=9, turn=0.05, warm=0.3, budget=20.0, check_steps=5, rest=0.04)
 BRIEF = Effort(rounds=5, turn=0.02, warm=0.05, budget=3.0, check_steps=5, rest=0.02)
 
