@@ -78,7 +78,7 @@ class TensorDataset:
 
     def slice(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """Return the samples from ``start`` to ``stop`` without a copy."""
-        return tuple([Tensor(array[start:stop]) for array in self.arrays])
+        return tuple([Tensor(array[start:stop, ...]) for array in self.arrays])
 
     def to(self, device: Any) -> TensorDataset:
         """Return the data set on a device; the same object if it is there already.

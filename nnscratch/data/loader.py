@@ -7,8 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import Generator, array_namespace, device_of, move, permutation
+from nnscratch.array import (
+    Generator,
+    array_namespace,
+    as_device,
+    device_of,
+    move,
+    permutation,
+)
 from nnscratch.array.random import blocks_needed
+from nnscratch.array.upload import Upload
 from nnscratch.data.dataset import TensorDataset
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 from nnscratch.tensor import Tensor, as_tensor
@@ -124,6 +132,28 @@ class DataLoader:
             batch += 1
             self.epoch, self.batch = (epoch + 1, 0) if batch == count else (epoch, batch)
             yield made
+
+    def on(self, device: Any) -> Iterator[tuple[Tensor, ...]]:
+        """Start an epoch whose batches are on a device; None for where the data are.
+
+        To a GPU they go through pinned memory, each while the GPU still computes with the one
+        before.
+
+        Raises:
+            DeviceError: if this machine has no such device.
+        """
+        if device is None:
+            yield from self
+            return
+        device = as_device(device)
+        upload = None
+        for batch in self:
+            arrays = [tensor.array for tensor in batch]
+            if device.type != "cuda" or not all(isinstance(one, np.ndarray) for one in arrays):
+                yield tuple([tensor.to(device=device) for tensor in batch])
+                continue
+            upload = upload or Upload(device)
+            yield tuple([Tensor(array) for array in upload(arrays)])
 
     def _order_for(self, epoch: int) -> Any:
         order = self.order(epoch)

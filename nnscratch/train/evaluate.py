@@ -165,7 +165,7 @@ def batches(loader: DataLoader, device: Any) -> Iterator[Sequence[Tensor]]:
     Raises:
         ConfigurationError: if the batches are not pairs.
     """
-    for batch in loader:
+    for batch in loader.on(device):
         yield as_pair(batch, device)
 
 
@@ -184,7 +184,7 @@ def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> 
     loader = as_loader(data, batch_size, device)
     outputs = []
     with evaluating(model):
-        for batch in loader:
+        for batch in loader.on(device):
             x = batch[0] if device is None else batch[0].to(device=device)
             outputs.append(model(x).array)
     if len(outputs) == 1:
