@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import fashion
@@ -27,7 +28,7 @@ from benchmarks.rows import (
 )
 from nnscratch.inspect.bench.client import environment
 from nnscratch.inspect.bench.machine import describe
-from nnscratch.inspect.bench.measuring import QUICK, Effort, Row, run_row
+from nnscratch.inspect.bench.measuring import QUICK, TOLERANCES, Effort, Row, run_row
 from nnscratch.inspect.bench.quick import report
 from nnscratch.inspect.bench.registry import competitors
 from nnscratch.inspect.bench.tables import machine_list, row_text
@@ -48,6 +49,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help=f"a row, a part of the name of rows, or a group: {', '.join(GROUPS)}; may be repeated",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--precision",
+        choices=tuple(TOLERANCES),
+        default="highest",
+        help="of float32 products on a GPU: float32, TF32, or bfloat16 (for everybody)",
+    )
     parser.add_argument("--threads", type=int, help="for everybody; by default all cores")
     parser.add_argument("--no-compilers", action="store_true", help="leave torch.compile out")
     parser.add_argument(
@@ -87,15 +94,17 @@ class Run:
 
     def __init__(self, given: argparse.Namespace, say: Callable[[str], None]) -> None:
         self.given, self.say = given, say
-        self.variables = environment(given.threads, given.device)
+        self.variables = environment(given.threads, given.device, given.precision)
         self.machine = describe(self.variables, given.device)
         say(machine_list(self.machine))
 
     def effort(self, usual: Effort) -> Effort:
         """Return how much time a row gets."""
         if self.given.brief:
-            return BRIEF
-        return QUICK if self.given.quick else usual
+            usual = BRIEF
+        elif self.given.quick:
+            usual = QUICK
+        return replace(usual, tolerance=TOLERANCES[self.given.precision])
 
     def measure(self, name: str) -> Row | None:
         """Measure one row; None where it cannot be done on this machine."""
@@ -133,7 +142,7 @@ class Run:
         given, say = self.given, self.say
         # A turn is an epoch: no need to fill time with several.
         effort = Effort(rounds=9, turn=1e-3, warm=1e-3, budget=180.0)
-        effort = BRIEF if given.brief else effort
+        effort = self.effort(effort)
         title = "one epoch of Fashion-MNIST, 784-256-128-10, batch 128, loading included"
         row = Row(name, title)
         with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -172,6 +181,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; returns 0 also where goals were not met: the page says so."""
     given = parse(arguments)
     names = chosen(given)
+    if given.precision != "highest" and given.device == "cpu":
+        print("--precision is for --device cuda; a CPU multiplies in float32", file=sys.stderr)
+        return 2
     if given.list:
         print("\n".join(names))
         return 0
@@ -184,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     run = Run(given, say)
     partial = given.quick or bool(given.only)
-    results = Results(given.out or (PARTIAL if partial else RESULTS), given.device, run.machine)
+    kind = given.device + (f"-{given.precision}" if given.precision != "highest" else "")
+    results = Results(given.out or (PARTIAL if partial else RESULTS), kind, run.machine)
     if given.add and results.path.exists():
         results.rows = Results.read(results.path).rows
     measured = []

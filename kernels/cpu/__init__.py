@@ -15,6 +15,7 @@ from .lower_linear import LINEAR_KERNELS
 from .lower_losses import LOSS_KERNELS
 from .lower_updates import UPDATE_KERNELS
 from .optimizer_flags import optimizer_flags
+from .product_sizes import OWN
 from .reduction_sizes import blocks
 from .table import (
     ALONE,
@@ -38,6 +39,7 @@ __all__ = [
     "ALONE",
     "LAYOUTS",
     "NO_BARRIER",
+    "OWN",
     "Activation",
     "Blas",
     "CacheStatus",

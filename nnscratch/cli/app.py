@@ -149,6 +149,26 @@ def doctor_command() -> None:
     doctor()
 
 
+@app.command("warmup")
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice(["float32", "float64"]),
+    multiple=True,
+    default=("float32",),
+    show_default=True,
+    help="Of the kernels; may be repeated.",
+)
+def warmup_command(dtypes: tuple[str, ...]) -> None:
+    """Compile the usual CPU kernels now, so that no training has to wait for it.
+
+    They are kept on disk, in the folder that NUMBA_CACHE_DIR names or beside the package.
+    """
+    from nnscratch.cli.warming import warmup
+
+    warmup(dtypes)
+
+
 @app.command("bench")
 @click.argument("rows", nargs=-1)
 @click.option("--device", default="cpu", help="cpu or cuda.")

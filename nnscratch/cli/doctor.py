@@ -99,7 +99,9 @@ def _blas() -> Rows:
 
     found = blas()
     if found is None:
-        rows.append(("called by kernels", "no: its functions were not found; plans use np.dot"))
+        rows.append(
+            ("called by kernels", "no: its functions were not found; all products go in tiles")
+        )
     else:
         rows += [
             ("library", found.path),
@@ -118,13 +120,14 @@ def _blas() -> Rows:
 
 def _kernels() -> Rows:
     from nnscratch.formulas import FORMULAS, registry
-    from nnscratch.kernels.cpu import available, cache_status, limit
+    from nnscratch.kernels.cpu import OWN, available, cache_status, limit
 
     kernels = [name for name in FORMULAS if registry.implementations(name)]
     rows = [
         ("NNSCRATCH_KERNELS", registry.kernels_mode()),
         ("formulas with kernels", f"{len(kernels)} of {len(FORMULAS)}"),
         ("threads", f"{limit()} of {available()} cores"),
+        ("products", f"in tiles up to {OWN:.0e} multiplications, by BLAS beyond"),
     ]
     status = cache_status()
     if status.path is None:

@@ -104,10 +104,44 @@ def test_doctor(capsys):
         assert word in out
 
 
+def test_warmup_compiles_and_says_where(capsys, monkeypatch):
+    from nnscratch.kernels.cpu import cache_status, kernel, table
+
+    asked = []
+
+    def few(dtypes):
+        asked.extend(dtypes)
+        return [kernel("fill", dtype) for dtype in dtypes]
+
+    monkeypatch.setattr(table, "usual_kernels", few)
+    code, out, err = call(capsys, "warmup", "--dtype", "float32", "--dtype", "float64")
+    assert (code, err) == (0, "")
+    assert asked == ["float32", "float64"]
+    assert "Compiled kernels" in out
+    assert str(cache_status().path)[:20] in out
+
+
+def test_warmup_without_a_folder(capsys, monkeypatch):
+    from nnscratch.kernels import cpu
+
+    monkeypatch.setattr(cpu, "warmup", lambda *_: cpu.CacheStatus(None, False, 0, 0))
+    code, out, err = call(capsys, "warmup")
+    assert (code, err) == (0, "")
+    assert "NUMBA_CACHE_DIR" in out
+
+
 def test_version_and_help(capsys):
     assert call(capsys, "--version")[1].startswith("nnscratch ")
     assert call(capsys)[0] == 0
-    for command in ((), ("train",), ("predict",), ("evaluate",), ("info",), ("doctor",)):
+    for command in (
+        (),
+        ("train",),
+        ("predict",),
+        ("evaluate",),
+        ("info",),
+        ("doctor",),
+        ("warmup",),
+    ):
         code, out, _ = call(capsys, *command, "--help")
         assert code == 0
         assert "Usage: nnscratch" in out

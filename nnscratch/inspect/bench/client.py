@@ -31,14 +31,18 @@ class CompetitorError(Exception):
 
 
 PROCESSORS = "NNSCRATCH_BENCH_PROCESSORS"
+PRECISION = "NNSCRATCH_BENCH_PRECISION"
+# What JAX calls the precisions of PyTorch and nnscratch.
+_JAX_NAMES = {"highest": "float32", "high": "tensorfloat32", "medium": "bfloat16"}
 
 
-def environment(threads: int | None, device: str) -> dict[str, str]:
+def environment(threads: int | None, device: str, precision: str = "highest") -> dict[str, str]:
     """Return the variables that pin every library to one number of threads and one device.
 
     Args:
         threads: as many, on as many processors; None for a thread on each core, anywhere.
         device: "cpu" or "cuda".
+        precision: of float32 products on a GPU, as in ``set_float32_matmul_precision``.
     """
     made = dict.fromkeys(THREAD_VARIABLES, str(available() if threads is None else threads))
     if threads is not None:
@@ -48,8 +52,9 @@ def environment(threads: int | None, device: str) -> dict[str, str]:
     # Competitors share the GPU: JAX would otherwise take most of its memory at once.
     made["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if device == "cuda":
-        # Everybody in float32; JAX would round inputs of products to TF32.
-        made["JAX_DEFAULT_MATMUL_PRECISION"] = "float32"
+        # Everybody alike: left alone, JAX rounds the factors to TF32 and PyTorch does not.
+        made["JAX_DEFAULT_MATMUL_PRECISION"] = _JAX_NAMES[precision]
+        made[PRECISION] = precision
     return made
 
 

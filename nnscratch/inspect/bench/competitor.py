@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from nnscratch.inspect.bench.client import PRECISION
 from nnscratch.inspect.bench.workload import Array, Workload
 
 
@@ -17,6 +19,7 @@ class Competitor:
         inputs: the batches that take turns, in the competitor's own arrays.
         targets: likewise.
         taken: how many steps were taken.
+        precision: of float32 products on a GPU.
     """
 
     def __init__(self, workload: Workload, device: str = "cpu", own_start: bool = False) -> None:
@@ -29,6 +32,7 @@ class Competitor:
                 whole processes whose memory is measured.
         """
         self.workload, self.device = workload, device
+        self.precision = os.environ.get(PRECISION, "highest")
         self.taken = 0
         self.build(None if own_start else workload.weights())
         count = 1 if own_start else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnscratch import nn
 from nnscratch.array import to_numpy
+from nnscratch.array.precision import set_float32_matmul_precision
 from nnscratch.creation import tensor
 from nnscratch.cuda import synchronize
 from nnscratch.inspect.bench.competitor import Competitor
@@ -24,6 +25,7 @@ class Eager(Competitor):
 
     def build(self, weights: list[tuple[Array, Array]] | None) -> None:
         """Make the model, the loss and the optimizer."""
+        set_float32_matmul_precision(self.precision)
         work = self.workload
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         for index, (i, o) in enumerate(work.layers):

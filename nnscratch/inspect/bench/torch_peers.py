@@ -17,6 +17,7 @@ class TorchEager(Competitor):
     def build(self, weights: list[tuple[Array, Array]] | None) -> None:
         """Make the model, the loss and the optimizer."""
         self.torch = torch = importlib.import_module("torch")
+        torch.set_float32_matmul_precision(self.precision)
         work, nn = self.workload, torch.nn
         activations = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU}
         parts = []
