@@ -55,6 +55,7 @@ class Homework:
             self.reports[0] if self.reports else None,
         )
 
+    @np.errstate(all="ignore")
     def _check(self, seed: int) -> None:
         for values, options in small_cases(self.formula):
             problem = PairProblem(
