@@ -88,7 +88,7 @@ def _divide(call: Call, by_name: dict[str, Statistics]) -> str | None:
         B = list(by_name.values())[1]
     if B is not None and B.zeros:
         return f"A division by zero: {B.zeros} of the divisors {'is' if B.zeros == 1 else 'are'} 0."
-    held = getattr(call.saved, "B", None)
+    held: Any = getattr(call.saved, "B", None)
     if call.direction == "backward" and is_array(held) and held.size:
         least = float(np.min(np.abs(to_numpy(held))))
         if least**2 < float(np.finfo(str(held.dtype)).smallest_normal):
