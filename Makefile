@@ -11,7 +11,7 @@ help:
 	@echo "make format    let ruff mend what it can"
 	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
 	@echo "make bench     how fast it is beside PyTorch, JAX and NumPy (an hour or two; BENCH_ARGS=--quick)"
-	@echo "make mutation  plant faults into every formula and see which the tests catch (hours)"
+	@echo "make mutation  plant faults into every formula and kernel and see which the tests catch (days)"
 	@echo "make faults    damaged files, kills, full disks, threads and a thousand fits, the long version"
 	@echo "make clean     remove .venv and everything built"
 
@@ -82,9 +82,13 @@ imports: $(VENV)/.stamp-test
 test-gpu: $(VENV)/.stamp-test
 	$(PY) -m pytest -m gpu --require-gpu
 
-# MUTATION="linear softmax" takes these files only; MUTATION="--count 200" a random choice.
+# MUTATION="linear softmax" takes these formulas only, KERNELS="cpu/linear cuda/softmax.cu" these
+# kernels, "--count 200" a random choice; "--page" enters the outcome in docs/mutation.md.
 mutation: $(VENV)/.stamp-test
-	$(PY) tests/mutation/run.py $(MUTATION)
+	@status=0; \
+	$(PY) tests/mutation/run.py $(MUTATION) || status=1; \
+	$(PY) tests/mutation/kernels.py $(KERNELS) || status=1; \
+	exit $$status
 
 faults: $(VENV)/.stamp-test
 	NNSCRATCH_FAULTS=long $(PY) -m pytest -n 0 tests/faults $(FAULTS)

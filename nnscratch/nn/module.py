@@ -85,7 +85,8 @@ class Module:
         if error.module is None:
             error.layer = repr(self) if not self._modules else type(self).__name__
         else:
-            for name, child in self._modules.items():
+            # It may be deeper inside: a ModuleList is not called, only what it holds.
+            for name, child in self.named_modules():
                 if child is error.module:
                     error.path = f"{name}.{error.path}" if error.path else name
                     break

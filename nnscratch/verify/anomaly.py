@@ -7,6 +7,7 @@ output is not finite, though its inputs are, is reported with its layer and its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def statistics(name: str, array: Any) -> Statistics:
     >>> print(statistics("X", np.array([0.0, 2.0, np.nan])))
     X (3,) float64: from 0 to 2, 1 zero, 1 NaN
     """
-    held = np.asarray(to_numpy(array))
+    held = np.asarray(array if isinstance(array, float) else to_numpy(array))
     finite = held[np.isfinite(held)]
     return Statistics(
         name,
@@ -127,7 +128,7 @@ class _Watch(LayerObserver):
         where = self.layer(call)
         if all(_finite(array) for array in call.outputs):
             return
-        inputs = [statistics(name, array) for name, array in named_inputs(call) if _floating(array)]
+        inputs = [statistics(name, array) for name, array in named_inputs(call) if _number(array)]
         if call.direction == "update":
             inputs = []  # they are overwritten by now
         elif not all(s.finite for s in inputs) and not self.check_inputs:
@@ -157,6 +158,11 @@ def _named_outputs(call: Call) -> list[tuple[str, Any]]:
         names = tuple(f"{names[0]}[{i}]" for i in range(len(call.outputs)))
     lead = "" if call.direction == "update" else "d"
     return [(lead + name, value) for name, value in zip(names, call.outputs, strict=False)]
+
+
+def _number(value: Any) -> bool:
+    """Say whether a value is an array of floats, or a float that is not finite."""
+    return _floating(value) or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _floating(value: Any) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnscratch.array import is_array, to_numpy
 from nnscratch.formulas.registry import Call
 
 if TYPE_CHECKING:
@@ -25,15 +27,19 @@ def likely_cause(call: Call, inputs: list[Statistics], outputs: list[Statistics]
         return f"{bad.name} was not finite already: {bad.nans} NaN, {bad.infinities} infinite."
     rule = RULES.get(call.formula.name)
     found = rule(call, by_name) if rule is not None else None
-    return found or _overflow(call, inputs) or "No usual cause fits; look at the inputs below."
+    return (
+        found
+        or _overflow(call, inputs, outputs)
+        or "No usual cause fits; look at the inputs below."
+    )
 
 
-def _overflow(call: Call, inputs: list[Statistics]) -> str | None:
+def _overflow(call: Call, inputs: list[Statistics], outputs: list[Statistics]) -> str | None:
     """Explain results beyond the dtype's range."""
     if call.direction == "update":
         return LARGE_WEIGHTS
     largest = max((max(abs(s.low), abs(s.high)) for s in inputs), default=0.0)
-    dtype = next((s.dtype for s in inputs), "float32")
+    dtype = next((s.dtype for s in outputs if not s.finite), "float32")
     limit = float(np.finfo(dtype).max) if dtype.startswith("float") else np.inf
     if largest > np.sqrt(limit) * 1e-3:
         text = (
@@ -82,6 +88,14 @@ def _divide(call: Call, by_name: dict[str, Statistics]) -> str | None:
         B = list(by_name.values())[1]
     if B is not None and B.zeros:
         return f"A division by zero: {B.zeros} of the divisors {'is' if B.zeros == 1 else 'are'} 0."
+    held: Any = getattr(call.saved, "B", None)
+    if call.direction == "backward" and is_array(held) and held.size:
+        least = float(np.min(np.abs(to_numpy(held))))
+        if least**2 < float(np.finfo(str(held.dtype)).smallest_normal):
+            return (
+                f"Divisors are as small as {least:.2g}, and the derivative divides by its square; "
+                "keep them away from 0."
+            )
     return None
 
 
@@ -101,9 +115,11 @@ def _power(call: Call, by_name: dict[str, Statistics]) -> str | None:
     A = _first(by_name, "A", "X")
     if A is None:
         return None
-    if A.low < 0:
+    exponent = call.saved.B if call.direction == "backward" else call.inputs[1]
+    exponents = np.asarray(to_numpy(exponent) if is_array(exponent) else exponent)
+    if A.low < 0 and np.any(exponents % 1):
         return f"A negative number, {A.low:.4g}, to a power that is not whole is NaN."
-    if A.zeros:
+    if A.zeros and np.any(exponents < (1 if call.direction == "backward" else 0)):
         return "Zero to a negative power is infinite, and so is the derivative of its small powers."
     return None
 
@@ -116,7 +132,12 @@ def _probabilities(call: Call, by_name: dict[str, Statistics]) -> str | None:
 
 
 def _normalised(call: Call, by_name: dict[str, Statistics]) -> str | None:
-    return "A mean or variance of no elements, or of equal ones: a division by zero."
+    averaged = math.prod(call.inputs[0].shape) // max(math.prod(call.outputs[0].shape), 1)
+    if call.direction == "backward" or averaged > 1:
+        return None
+    if averaged == 1:
+        return "The mean square of 1 number is divided by 0 (unbiased=False divides by 1)."
+    return "The mean of no numbers is 0/0."
 
 
 def _class_loss(call: Call, by_name: dict[str, Statistics]) -> str | None:

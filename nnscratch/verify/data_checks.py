@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import to_numpy
+from nnscratch.formulas.registry import Call, Observer
 from nnscratch.tensor import Tensor
 from nnscratch.verify.checkup_report import CheckupReport
 
+# Of fewer targets nothing can be said.
+ENOUGH = 10
 CLASS_LOSSES = ("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss")
 BINARY_LOSSES = (
     "BCELoss",
@@ -17,6 +20,7 @@ BINARY_LOSSES = (
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
 )
+ARITHMETIC = ("subtract", "multiply", "divide", "add")
 NUMBER_LOSSES = (
     "MSELoss",
     "L1Loss",
@@ -105,13 +109,8 @@ def look_at_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) ->
     if not isinstance(output, Tensor):
         return
     n, m = output.shape, y.shape
-    if name not in CLASS_LOSSES and n != m and len(n) and len(m):
-        report.add(
-            "broadcasting target", "fault",
-            f"The output has shape {n} and the target {m}: subtracted, they would broadcast to "
-            f"{_broadcast(n, m)}, and every sample would be compared with every other.",
-            "Give the target the output's shape, for example y.reshape(-1, 1).",
-        )  # fmt: skip
+    if name in (*NUMBER_LOSSES, *BINARY_LOSSES) and n != m and len(n) and len(m):
+        _add_broadcast(report, n, m)
         return
     values = host(y)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -126,11 +125,11 @@ def look_at_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) ->
                 f"{name} needs targets from 0 to 1; they go from {values.min():.4g} to "
                 f"{values.max():.4g}.",
             )  # fmt: skip
-        elif values.min() == values.max():
+        elif values.min() == values.max() and values.size >= ENOUGH:
             report.add("one class", "warning", "All targets of the batch are the same.")
     elif name in NUMBER_LOSSES and values.size > 1:
         spread = float(values.std())
-        if spread == 0:
+        if spread == 0 and values.size >= ENOUGH:
             report.add("one class", "warning", "All targets of the batch are the same.")
         elif spread > 50 or abs(values.mean()) > 50 * spread:
             report.add(
@@ -153,6 +152,8 @@ def _look_at_classes(report: CheckupReport, values: Any, shape: tuple[int, ...])
         )  # fmt: skip
         return
     counts = np.bincount(known, minlength=classes)
+    if counts.sum() < ENOUGH:
+        return
     if (counts > 0).sum() == 1:
         report.add(
             "one class", "warning", "All targets of the batch are of one class.",
@@ -166,8 +167,42 @@ def _look_at_classes(report: CheckupReport, values: Any, shape: tuple[int, ...])
         )  # fmt: skip
 
 
-def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+class Meetings(Observer):
+    """Notes the shapes of arrays that an arithmetic formula puts together."""
+
+    def __init__(self) -> None:
+        self.shapes: set[tuple[tuple[int, ...], ...]] = set()
+
+    def on_call(self, call: Call) -> None:
+        """Keep the shapes of two arrays that broadcast."""
+        if call.direction == "forward" and call.formula.name in ARITHMETIC:
+            self.shapes.add(tuple(np.shape(value) for value in call.inputs[:2]))
+
+
+def look_at_broadcasting(report: CheckupReport, meetings: Meetings, output: Any, y: Tensor) -> None:
+    """See whether a loss of one's own compared every output with every target."""
+    if not isinstance(output, Tensor):
+        return
+    n, m = output.shape, y.shape
+    met = {(n, m), (m, n)} & meetings.shapes
+    if met and n != m and len(n) and len(m) and _broadcast(n, m) not in (n, m):
+        _add_broadcast(report, n, m)
+
+
+def _add_broadcast(report: CheckupReport, n: tuple[int, ...], m: tuple[int, ...]) -> None:
+    wide = _broadcast(n, m)
+    if wide is None:
+        return  # the loss refuses them, and says so
+    report.add(
+        "broadcasting target", "fault",
+        f"The output has shape {n} and the target {m}: subtracted, they would broadcast to "
+        f"{wide}, and samples would be compared with others.",
+        "Give the target the output's shape, for example y.reshape(-1, 1).",
+    )  # fmt: skip
+
+
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
     try:
-        return str(np.broadcast_shapes(a, b))
+        return np.broadcast_shapes(a, b)
     except ValueError:
-        return "nothing at all"
+        return None

@@ -73,6 +73,9 @@ def lengths(e: Evidence) -> list[tuple[int, str]]:
             what = "the batch size" if axis == 0 and array.ndim > 1 else f"axis {axis} of {name}"
             if size > 1:
                 found.setdefault(size, what)
+        if array.ndim > 2 and array.size > array.shape[-1] > 0:
+            rows = array.size // array.shape[-1]
+            found.setdefault(rows, f"the number of rows of {name}")
         if array.ndim > 1 and array.size > 1:
             found.setdefault(array.size, f"the number of elements of {name}")
     return list(found.items())
@@ -95,7 +98,8 @@ def cotangent(e: Evidence) -> str | None:
     """See whether the incoming gradient is missing, or multiplied in twice."""
     outputs = e.checker.run.outputs
     upstream = e.checker.cotangents[0] if e.checker.cotangents else None
-    if upstream is None or outputs[0].shape != e.shape or len(e.wrong) < 2:
+    few = len(e.wrong) < min(2, e.promised.size)
+    if upstream is None or outputs[0].shape != e.shape or few:
         return None
     C = np.array([float(upstream[x.index]) for x in e.wrong])
     if e.close(e.a * C, e.n):

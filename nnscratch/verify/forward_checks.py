@@ -8,6 +8,7 @@ import numpy as np
 
 from nnscratch.array import to_numpy
 from nnscratch.formulas.registry import Call
+from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor
 from nnscratch.verify.checkup_report import CheckupReport
 from nnscratch.verify.data_checks import BINARY_LOSSES, CLASS_LOSSES, NUMBER_LOSSES, host, loss_name
@@ -56,15 +57,15 @@ def look_at_units(report: CheckupReport, watch: Watch) -> None:
     """Look for units that are 0 on every sample, or at the end of their range."""
     for name, where, output in watch.found:
         place = f" in {where}" if where else ""
-        if output.ndim < 2 or len(output) < 2:
+        units = output.reshape(-1, output.shape[-1]) if output.ndim > 1 else output[:0]
+        if len(units) < 10:
             continue
-        units = output.reshape(-1, output.shape[-1])
         if name in RECTIFIERS:
             dead = int(np.sum(np.all(units == 0, axis=0)))
             share = dead / units.shape[1]
             if share >= 0.1:
                 report.add(
-                    "dead units", "fault" if share == 1 else "warning",
+                    "dead units", "fault" if share == 1 else "warning" if share >= 0.4 else "note",
                     f"{dead} of the {units.shape[1]} units{place} are 0 for every sample of the "
                     "batch and learn nothing.",
                     "Scale the inputs, lower the learning rate, start from smaller weights, or use "
@@ -120,11 +121,17 @@ def _ignorance(loss: Any, output: Any, y: Tensor) -> tuple[float | None, str]:
     name = loss_name(loss)
     if getattr(loss, "reduction", "mean") != "mean" or not isinstance(output, Tensor):
         return None, ""
-    if name in CLASS_LOSSES and output.ndim >= 2:
-        classes = output.shape[1]
-        return float(np.log(classes)), f"ln {classes}"
-    if name in BINARY_LOSSES:
-        return float(np.log(2)), "ln 2"
+    if name in (*CLASS_LOSSES, *BINARY_LOSSES) and (output.ndim >= 2 or name in BINARY_LOSSES):
+        classes = output.shape[1] if name in CLASS_LOSSES else 2
+        same = 0.0
+        if name in ("NLLLoss", "nll_loss"):
+            same = -float(np.log(classes))
+        elif name in ("BCELoss", "binary_cross_entropy"):
+            same = 0.5
+        with no_grad():
+            cost = float(loss(Tensor(np.full(output.shape, same, str(output.dtype))), y).item())
+        plain = abs(cost - np.log(classes)) < 1e-3
+        return cost, f"ln {classes}" if plain else f"equal chances for {classes} classes"
     values = host(y)
     if name in ("MSELoss", "mse_loss") and values.size > 1:
         return float(values.var()), "the variance of the targets"

@@ -32,7 +32,7 @@ def look_at_gradients(report: CheckupReport, model: Module) -> None:
             )  # fmt: skip
         else:
             size = _rms(parameter.grad)
-            if size == 0:
+            if size == 0 and not (parameter.numel() == 1 and _moves(model, path)):
                 report.add(
                     "zero gradient", "warning",
                     f"The gradient of {path} is 0 for this whole batch.",
@@ -65,6 +65,16 @@ def look_at_gradients(report: CheckupReport, model: Module) -> None:
         )  # fmt: skip
 
 
+def _moves(model: Module, path: str) -> bool:
+    """Say whether another parameter of the same layer has a gradient.
+
+    That of a single number is 0 by chance at times, as where half the signs are plus.
+    """
+    layer = path.rpartition(".")[0]
+    others = [p for name, p in model.named_parameters() if name.rpartition(".")[0] == layer]
+    return any(p.grad is not None and _rms(p.grad) > 0 for p in others)
+
+
 def look_at_update(report: CheckupReport, model: Module, optimizer: Any) -> None:
     """Take one step of the optimizer, compare it with the weights, and take it back."""
     owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -83,7 +93,8 @@ def look_at_update(report: CheckupReport, model: Module, optimizer: Any) -> None
     for path, parameter in model.named_parameters():
         change = np.asarray(to_numpy(parameter.array), dtype=np.float64) - before[path]
         size = float(np.sqrt(np.mean(before[path].astype(np.float64) ** 2)))
-        if parameter.ndim > 1 and size > 0:
+        moves = parameter.grad is not None and _rms(parameter.grad) > 0
+        if parameter.ndim > 1 and size > 0 and moves:
             ratios[path] = float(np.sqrt(np.mean(change**2))) / size
     _restore(model, before)
     optimizer.load_state_dict(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from nnscratch.nn.module import Module
 from nnscratch.tensor import Tensor
 from nnscratch.verify.checker import Checker, Settings
 from nnscratch.verify.differences import METHODS
-from nnscratch.verify.hygiene import linearity_findings, needs_findings
+from nnscratch.verify.hygiene import agree, linearity_findings, needs_findings
 from nnscratch.verify.pairs import FormulaProblem, PairProblem
 from nnscratch.verify.problem import Finding, Problem
 from nnscratch.verify.report import Report, Verdict, combined
@@ -30,13 +31,14 @@ class GradcheckError(NNScratchError, AssertionError):
         self.report = report
 
 
+@np.errstate(all="ignore")  # steps may leave a function's domain
 def gradcheck(
     target: Any,
     inputs: Any,
     *,
     loss: Any = None,
     options: Mapping[str, Any] | None = None,
-    parameters: Mapping[str, Tensor] | None = None,
+    parameters: Mapping[str, Tensor] | Sequence[Tensor] | None = None,
     modes: Sequence[str] = ("train", "eval"),
     check: Sequence[str] | None = None,
     method: str = "auto",
@@ -51,12 +53,15 @@ def gradcheck(
     Args:
         target: a formula or its name; a pair ``(forward, backward)`` of functions of arrays; a
             function of tensors; a module; ``(model, loss)``; or, with PyTorch installed, a
-            ``torch.autograd.Function``, a module or function of PyTorch tensors.
+            ``torch.autograd.Function``, a module or function of PyTorch tensors. The forward of a
+            pair returns ``Y, saved``, and its backward takes ``dY, saved`` (and ``needs``); or it
+            returns ``Y`` alone, and the backward takes ``dY`` and the inputs, or ``dY`` alone.
         inputs: a list or tuple of them, or a single array. For a model with its loss the last one
             is the target.
         loss: a loss for a model: what is checked is then ``loss(model(*inputs[:-1]), inputs[-1])``.
         options: keyword arguments for the target.
-        parameters: for a function of tensors: tensors that it reaches by itself, by name.
+        parameters: for a function of tensors: tensors that it reaches by itself, by name or as a
+            list.
         modes: for a module: "train", "eval" or both.
         check: names of the inputs and parameters to check; all with floats if not given.
         method: "auto" (complex step for analytic formulas, else five-point differences),
@@ -72,7 +77,8 @@ def gradcheck(
         A report that is true if the gradients are right.
 
     Raises:
-        ConfigurationError: if the target is none of these, or the method is unknown.
+        ConfigurationError: if the target is none of these, or an option makes no sense for it.
+        GradientError: if there is no output, or nothing depends on an input.
 
     >>> import numpy as np
     >>> report = gradcheck("tanh", [np.linspace(-1, 1, 5)])
@@ -87,26 +93,24 @@ def gradcheck(
     """
     if method not in METHODS:
         raise ConfigurationError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    if resolution is not None and not resolution > 0:
+        raise ConfigurationError(f"resolution must be more than 0, got {resolution}")
     settings = Settings(method, limit, resolution, seed)
     started = time.perf_counter()
+    modes = [modes] if isinstance(modes, str) else list(modes)
+    check = [check] if isinstance(check, str) else check
     problems = _problems(
         target, _listed(inputs), loss, dict(options or {}), parameters, modes, check
     )
     report = Report(problems[0].name, Verdict.RIGHT, [], [], remark=problems[0].remark)
     verdicts = []
-    before = None
+    before: Checker | None = None
     for problem in problems:
-        if not any(slot.checked for slot in problem.slots):
-            names = ", ".join(slot.name for slot in problem.slots)
-            raise ConfigurationError(
-                f"{problem.name}: nothing to check; a gradient needs an input of floats, by its "
-                f"name if check= is given, and there are {names or 'no inputs'}"
-            )
+        _demand_something(problem, check)
         checker = Checker(problem, settings)
-        values = (checker.numeric.centre, checker.cotangents)
-        if before is not None and _equal(before[0], values[0]):
-            continue  # eval mode computes the same as train mode
-        before = values
+        if before is not None and _same(before, checker):
+            continue  # eval mode computes the same as train mode, forward and backward
+        before = checker
         verdicts.append(_checked(checker, report))
         report.evaluations += checker.numeric.evaluations
     report.verdict = combined(verdicts)
@@ -155,11 +159,24 @@ def _listed(inputs: Any) -> list[Any]:
     return [inputs]
 
 
-def _equal(a: Sequence[Any], b: Sequence[Any]) -> bool:
-    return len(a) == len(b) and all(
-        x.shape == y.shape and np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
-        for x, y in zip(a, b, strict=True)
-    )
+def _demand_something(problem: Problem, check: Sequence[str] | None) -> None:
+    names = ", ".join(slot.name for slot in problem.slots) or "no inputs"
+    able = {slot.name for slot in problem.slots if slot.checked}
+    unable = [name for name in check or () if name not in able]
+    if unable or not able:
+        raise ConfigurationError(
+            f"{problem.name}: nothing to check{' named ' if unable else ''}{', '.join(unable)}; a "
+            "gradient needs an input that is an array of floats, or a parameter that asks for one, "
+            f"by its name if check= is given, and there are {names}"
+        )
+
+
+def _same(before: Checker, checker: Checker) -> bool:
+    """Say whether outputs and gradients are to the bit those of another mode."""
+    if not hasattr(before, "run") or not agree(before.numeric.centre, checker.numeric.centre):
+        return False
+    run = checker.problem.run(checker.problem.values(), checker.cotangents)
+    return agree(before.run.outputs, run.outputs) and agree(before.run.gradients, run.gradients)
 
 
 def _problems(
@@ -167,7 +184,7 @@ def _problems(
     inputs: list[Any],
     loss: Any,
     options: dict[str, Any],
-    parameters: Mapping[str, Tensor] | None,
+    parameters: Mapping[str, Tensor] | Sequence[Tensor] | None,
     modes: Sequence[str],
     check: Sequence[str] | None,
 ) -> list[Problem]:
@@ -185,13 +202,19 @@ def _problems(
         return [
             module_problem(target, inputs, options, mode == "train", loss, check) for mode in modes
         ]
+    if inspect.isclass(target) and not _is_torch(target, []):
+        raise ConfigurationError(f"gradcheck takes an instance, not the class {target.__name__}")
     problem: Problem
+    if parameters is not None and not isinstance(parameters, Mapping):
+        parameters = {f"parameter {i}": tensor for i, tensor in enumerate(parameters)}
     if isinstance(target, Formula):
         problem = FormulaProblem(target, inputs, options)
     elif _is_torch(target, inputs):
         from nnscratch.verify.torch_targets import torch_problems
 
         return torch_problems(target, inputs, options, loss, modes, check)
+    elif loss is not None:
+        raise ConfigurationError("loss= is for a module; compute it in the function instead")
     elif isinstance(target, tuple) and len(target) == 2 and all(map(callable, target)):
         problem = PairProblem(target[0], target[1], inputs, options)
     elif isinstance(target, Callable):  # type: ignore[arg-type]

@@ -47,6 +47,12 @@ THOUGHTS: tuple[tuple[str, str, str], ...] = (
     ("absolute value", "Look at the signs.", "Can the right gradient be negative?"),
     ("wrong signs", "Look at the signs.", "On which side of 0 does the slope change its sign?"),
     ("None", "A gradient is missing.", "Every input that has a derivative needs a gradient."),
+    ("was changed", "Something is written into.", "Do you use *=, += or out= on an array that was "
+     "given to you?"),
+    ("has shape", "Look at the shapes.", "A gradient has the shape of its input."),
+    (", the input is", "Look at the dtypes.", "A gradient has the dtype of its input."),
+    ("Two runs", "The answer is another one each time.", "Does it keep something from one call to "
+     "the next, or draw random numbers?"),
     ("not finite", "Look for a division.", "Where is the denominator 0?"),
 )  # fmt: skip
 

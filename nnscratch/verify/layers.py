@@ -23,7 +23,7 @@ class LayerObserver(Observer):
         path = ""
         if self._stack:
             parent, above = self._stack[-1]
-            name = next((n for n, child in parent.named_children() if child is module), "")
+            name = next((n for n, child in parent.named_modules() if child is module), "")
             path = ".".join(part for part in (above, name or type(module).__name__) if part)
         self._stack.append((module, path))
 

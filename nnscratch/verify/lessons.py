@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, NNScratchError, ShapeError
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import cases
 from nnscratch.verify.checker import Checker, Settings
@@ -28,6 +28,9 @@ from nnscratch.verify.hints import hints_for
 from nnscratch.verify.hygiene import linearity_findings
 from nnscratch.verify.pairs import PairProblem
 from nnscratch.verify.report import Report, Verdict, combined
+
+
+STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Homework:
@@ -44,17 +47,18 @@ class Homework:
         self.formula = formula
         self.backward = adapted(formula, backward)
         self._stack = ExitStack()
-        self.error = ""
+        self.error, self._failed = "", 0
         self.reports: list[Report] = []
         self._check(seed)
         right = sum(r.verdict is Verdict.RIGHT for r in self.reports)
         self.passed = not self.error and bool(self.reports) and right == len(self.reports)
-        self.points = 0 if self.error else _points(self.reports)
+        self.points = _points(self.reports, self._failed)
         self.report = next(
             (r for r in self.reports if r.verdict is not Verdict.RIGHT),
             self.reports[0] if self.reports else None,
         )
 
+    @np.errstate(all="ignore")
     def _check(self, seed: int) -> None:
         for values, options in small_cases(self.formula):
             problem = PairProblem(
@@ -69,8 +73,9 @@ class Homework:
                 report.verdict = checker.check()
                 extra = linearity_findings(problem, checker.run, checker.cotangents)
             except Exception as error:  # a learner's code may raise anything
-                self.error = f"{type(error).__name__}: {error}"
-                return
+                self._failed += 1
+                self.error = self.error or f"{_shapes(problem)}: {_words(error)}"
+                continue
             report.tensors, report.findings = checker.tensors, [*checker.findings, *extra]
             faults = any(f.severity == "fault" for f in report.findings)
             report.verdict = combined([report.verdict, *([Verdict.WRONG] if faults else [])])
@@ -85,7 +90,8 @@ class Homework:
         if level not in (1, 2, 3):
             raise ConfigurationError(f"hints have levels 1, 2 and 3, got {level}")
         if self.error:
-            return f"It does not run yet: {self.error}"
+            where = "" if self.reports else " yet"
+            return f"It does not run{where} for {self.error}"
         if self.passed:
             return "It is right; there is nothing to hint at."
         assert self.report is not None
@@ -157,9 +163,10 @@ def homework(formula: Formula | str, backward: Callable[..., Any], seed: int = 0
 
     Args:
         formula: a formula or its name.
-        backward: the derivative. Its parameters are filled by their names: ``dY``, and any field
-            of what the formula saves (``formula.forward(...)[1]._fields``), ``saved`` for all of
-            them, ``needs``. It returns one gradient, or a tuple with one for each input.
+        backward: the derivative. Its parameters are filled by their names: ``dY`` (the first may
+            have another name), and any field of what the formula saves
+            (``formula.forward(...)[1]._fields``), ``saved`` for all of them, ``needs``; others
+            keep their defaults. It returns one gradient, or a tuple with one for each input.
         seed: of the random numbers.
 
     Returns:
@@ -203,21 +210,29 @@ def adapted(formula: Formula, backward: Callable[..., Any]) -> Callable[..., tup
     Raises:
         ConfigurationError: if a parameter has a name that nothing is known of.
     """
-    names = list(inspect.signature(backward).parameters)
+    if not callable(backward):
+        raise ConfigurationError(f"the backward has to be a function, got {backward!r}")
+    parameters = list(inspect.signature(backward).parameters.values())
     example = small_cases(formula)[0]
     fields = getattr(formula.forward(*example[0], **example[1])[1], "_fields", ())
     known = ("dY", "saved", "needs", *fields)
-    for position, name in enumerate(names):
-        if name not in known and position > 0:
+    first = parameters[0] if parameters else None
+    if first is not None and first.name not in known and first.kind not in STARRED:
+        parameters[0] = first.replace(name="dY")  # whatever it is called
+    for p in parameters:
+        if p.kind in STARRED or (p.name not in known and p.default is p.empty):
             raise ConfigurationError(
-                f"what is {name!r}? The backward of {formula.name} can have dY, then any of "
+                f"what is {p.name!r}? The backward of {formula.name} can have dY, and any of "
                 f"{', '.join(known[1:])}"
             )
+    taken = [p for p in parameters if p.name in known]
 
     def called(dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        given = {"saved": saved, "needs": needs}
+        given = {"dY": dY, "saved": saved, "needs": needs}
         given |= {field: getattr(saved, field) for field in fields}
-        found = backward(dY, *[given[name] for name in names[1:]])
+        placed = [p for p in taken if p is parameters[0] or p.kind is p.POSITIONAL_ONLY]
+        named = {p.name: given[p.name] for p in taken if p not in placed}
+        found = backward(*(given[p.name] for p in placed), **named)
         if not isinstance(found, (tuple, list)):
             found = (found,)
         if len(found) != len(formula.inputs) and not formula.variadic:
@@ -230,14 +245,31 @@ def adapted(formula: Formula, backward: Callable[..., Any]) -> Callable[..., tup
     return called
 
 
-def _points(reports: list[Report]) -> int:
-    """Return 100 times the share of elements that are right, at most 90 unless all are."""
+def _shapes(problem: PairProblem) -> str:
+    return ", ".join(
+        f"{slot.name} of shape {slot.value.shape}"
+        for slot in problem.slots
+        if isinstance(slot.value, np.ndarray)
+    )
+
+
+def _words(error: Exception) -> str:
+    known = isinstance(error, NNScratchError)
+    return str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def _points(reports: list[Report], failed: int) -> int:
+    """Return 100 times the share of elements that are right, at most 90 unless all are.
+
+    Cases in which it does not run count as wrong.
+    """
     right = total = 0
     for report in reports:
         for tensor in report.tensors:
             count = len(tensor.elements) + len(tensor.kinks)
             right += count - len(tensor.wrong)
             total += count
-    if all(report.verdict is Verdict.RIGHT for report in reports):
+    if not failed and all(report.verdict is Verdict.RIGHT for report in reports):
         return 100
-    return min(90, int(100 * right / max(total, 1)))
+    ran = len(reports) / max(len(reports) + failed, 1)
+    return min(90, int(100 * ran * right / max(total, 1)))

@@ -31,7 +31,7 @@ from nnscratch.verify.problem import (
 
 def raw(value: Any) -> Any:
     """Return the array under a Tensor, an array of a list, anything else as it is."""
-    if isinstance(value, list):
+    if isinstance(value, (list, np.generic)):
         return np.asarray(value)
     return getattr(value, "array", value)
 
@@ -41,7 +41,7 @@ class PairProblem(Problem):
 
     The forward returns ``Y, saved`` and the backward takes ``dY, saved`` (and ``needs``, if it has
     three parameters); or the forward returns ``Y`` alone and the backward takes ``dY`` and the
-    inputs.
+    inputs, or ``dY`` alone if the forward keeps what it needs somewhere else.
     """
 
     def __init__(
@@ -73,7 +73,12 @@ class PairProblem(Problem):
         return [np.asarray(Y)]
 
     def _split(self, result: Any) -> tuple[Any, Any]:
-        paired = isinstance(result, tuple) and len(result) == 2
+        paired = isinstance(result, tuple)
+        if paired and len(result) != 2:
+            raise ConfigurationError(
+                f"{self.name}: the forward of a pair returns Y, or Y and what its backward needs; "
+                f"got {len(result)} things. For several outputs, concatenate them."
+            )
         self._style = "saved" if paired else "inputs"
         Y, saved = result if paired else (result, None)
         return (np.asarray(Y) if isinstance(Y, (np.generic, float)) else Y), saved
@@ -84,11 +89,18 @@ class PairProblem(Problem):
 
     def derive(self, dY: Any, saved: Any, inputs: Sequence[Any], needs: tuple[bool, ...]) -> Any:
         """Run the backward under test."""
-        if self._style == "inputs":
-            found = self.backward(dY, *inputs)
-        else:
-            count = _positional(self.backward)
-            found = self.backward(dY, saved, needs) if count >= 3 else self.backward(dY, saved)
+        least, most = _positional(self.backward)
+        wanted: list[tuple[Any, ...]] = [(dY, *inputs), (dY,)]
+        if self._style == "saved":
+            wanted = [(dY, saved, needs), (dY, saved)] if most >= 3 else [(dY, saved)]
+        given = next((one for one in wanted if least <= len(one) <= most), None)
+        if given is None:
+            after = "dY and the inputs" if self._style == "inputs" else "dY and what was saved"
+            raise ConfigurationError(
+                f"{self.name}: the backward has to take {after}, {len(wanted[0])} things; it takes "
+                f"{least if least == most else f'{least} to {most}'}"
+            )
+        found = self.backward(*given)
         found = found if isinstance(found, (tuple, list)) else (found,)
         return [np.asarray(g) if isinstance(g, (np.generic, float)) else g for g in found]
 
@@ -112,15 +124,21 @@ class PairProblem(Problem):
         dY = _like(Y, cotangents[0])
         if nudge is not None and isinstance(saved, tuple):
             saved = getattr(type(saved), "_make", tuple)(nudged(v, nudge) for v in saved)
-        held = [] if saved is None or not isinstance(saved, tuple) else list(saved)
+        held = _items(saved)
         kept += [("the output", Y, bits(Y)), ("dY", dY, bits(dY))]
         kept += [
-            (f"saved[{i}]", v, bits(v))
-            for i, v in enumerate(held)
+            (f"saved[{i!r}]", v, bits(v))
+            for i, v in held
             if not any(v is array for _, array, _ in kept)
         ]
         needs = tuple(slot.checked for slot in self.slots)
         found = list(self.derive(dY, saved, inputs, needs))
+        strange = next((g for g in found if g is not None and not is_array(g)), None)
+        if strange is not None:
+            raise ConfigurationError(
+                f"{self.name}: the backward has to return an array for each input, or None; it "
+                f"returned {type(strange).__name__}"
+            )
         made = [
             (f"the gradient of {name}", gradient)
             for name, gradient in zip(names, found, strict=False)
@@ -166,6 +184,13 @@ class FormulaProblem(PairProblem):
     def __init__(self, formula: Formula, inputs: Sequence[Any], options: dict[str, Any]) -> None:
         if formula.backward is None:
             raise ConfigurationError(f"the formula {formula.name} has no backward to check")
+        try:
+            inspect.signature(formula.forward).bind(*inputs, **options)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"the formula {formula.name} takes {', '.join(formula.inputs)} and the options "
+                f"{', '.join(formula.options) or '(none)'}: {error}"
+            ) from error
         super().__init__(
             formula.forward, formula.backward, inputs, options, formula.inputs,
             formula.differentiable,
@@ -195,6 +220,13 @@ class FormulaProblem(PairProblem):
             gradient if gradient is None else _unbroadcast(gradient, value)
             for gradient, value in zip(found, inputs, strict=False)
         ]
+
+
+def _items(saved: Any) -> list[tuple[Any, Any]]:
+    """Return what a forward saved, in a tuple, a list, a dictionary or alone, by its index."""
+    if isinstance(saved, dict):
+        return list(saved.items())
+    return list(enumerate(saved if isinstance(saved, (tuple, list)) else [saved]))
 
 
 def in_options64(options: dict[str, Any]) -> dict[str, Any]:
@@ -234,14 +266,16 @@ def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
     return (names + [f"input {i}" for i in range(len(names), count)])[:count]
 
 
-def _positional(function: Callable[..., Any]) -> int:
+def _positional(function: Callable[..., Any]) -> tuple[int, int]:
+    """Return how many arguments a function takes by position, at least and at most."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return 3
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return 3
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+        return 0, 99
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    least = sum(p.default is p.empty for p in places)
+    more = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return least, 99 if more else len(places)
 
 
 def _exchanged(

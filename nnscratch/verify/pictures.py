@@ -12,22 +12,28 @@ from typing import Any
 import numpy as np
 
 from nnscratch.verify.problem import Array
-from nnscratch.verify.report import TensorReport
+from nnscratch.verify.report import Element, TensorReport, Verdict
 
 
 def error_map(report: TensorReport) -> Array:
     """Return log10 of each element's error over what it may be, as a matrix; NaN if not checked.
 
-    0 and more is wrong, below 0 is within the noise.
+    More than 0 is wrong, less is within the noise, and 0 stands where nobody can tell.
     """
     errors = np.full(report.shape or (1,), np.nan)
     for element in report.elements:
-        room = max(element.allowance, np.finfo(np.float64).tiny)
-        index = element.index or (0,)
-        errors[index] = np.log10(max(element.error / room, 1e-6))
+        errors[element.index or (0,)] = np.log10(excess(element))
     if errors.ndim == 1:
         return errors[None, :]
     return errors.reshape(-1, errors.shape[-1])
+
+
+def excess(element: Element) -> float:
+    """Return an element's error over what it may be; 1 where nobody can tell."""
+    if element.verdict is Verdict.CANNOT_TELL:
+        return 1.0
+    ratio = element.error / max(element.allowance, np.finfo(np.float64).tiny)
+    return max(ratio, 1e-6) if np.isfinite(ratio) else 1e6
 
 
 def figure(report: TensorReport) -> Any:
@@ -54,6 +60,9 @@ def figure(report: TensorReport) -> Any:
 
 def _draw_map(axes: Any, report: TensorReport) -> None:
     errors = error_map(report)
+    if not errors.size:
+        axes.text(0.5, 0.5, "no elements", ha="center", transform=axes.transAxes)
+        return
     if errors.size > 40_000:
         _draw_points(axes, report)
         return
@@ -66,7 +75,7 @@ def _draw_map(axes: Any, report: TensorReport) -> None:
 
 def _draw_points(axes: Any, report: TensorReport) -> None:
     flat = [int(np.ravel_multi_index(e.index, report.shape)) for e in report.elements]
-    sizes = [max(e.error / max(e.allowance, 1e-300), 1e-6) for e in report.elements]
+    sizes = [excess(e) for e in report.elements]
     axes.scatter(flat, sizes, s=12)
     axes.axhline(1.0, color="red", linewidth=0.8)
     axes.set_yscale("log")

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.errors import GradientError
+
 Array = np.ndarray[Any, Any]
 Rng = np.random.Generator
 
@@ -126,11 +128,44 @@ class Problem:
         return [in_float64(slot.value) for slot in self.slots]
 
 
+def first_outputs(problem: Problem) -> list[Array]:
+    """Return the outputs in float64, on which everything else rests.
+
+    Raises:
+        GradientError: if only float64 does not run, or no output is an array of floats.
+    """
+    try:
+        outputs = problem.evaluate(problem.values64())
+    except Exception as error:
+        try:
+            problem.run(problem.values(), [])
+        except Exception as other:
+            if type(other) is type(error) and str(other) == str(error):
+                raise error from None
+        raise GradientError(
+            f"{problem.name} does not run in float64 on the CPU, where the numeric side runs "
+            f"({type(error).__name__}: {error}); a module has to be given itself, as the target or "
+            "in (model, loss), and a tensor that a function reaches by itself in parameters="
+        ) from error
+    if not any(y.dtype.kind == "f" for y in outputs):
+        kinds = ", ".join(str(y.dtype) for y in outputs) or "nothing"
+        raise GradientError(
+            f"{problem.name}: no output is an array of floats, so there is nothing to check; the "
+            f"outputs are {kinds}"
+        )
+    return outputs
+
+
 def in_float64(value: Any) -> Any:
     """Return a copy of a floating array in float64; anything else as it is."""
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return np.array(value, dtype=np.float64)
     return value
+
+
+def as_float64(gradient: Any) -> Array:
+    """Return a gradient in float64; of complex numbers the real part."""
+    return np.asarray(np.real(gradient)).astype(np.float64)
 
 
 def is_checkable(value: Any) -> bool:
@@ -168,7 +203,16 @@ def bits(value: Any) -> bytes | None:
     value = on_cpu(value)
     if not isinstance(value, np.ndarray):
         return None
+    if value.dtype == np.longdouble and value.dtype.itemsize > 8:
+        # Some of its bytes belong to no bit of the number: two doubles hold it all.
+        high = value.astype(np.float64)
+        return bits(high) + (bits((value - high).astype(np.float64)) or b"")  # type: ignore[operator]
     return repr((value.dtype, value.shape)).encode() + np.ascontiguousarray(value).tobytes()
+
+
+def output_name(index: int, count: int) -> str:
+    """Return what one of several outputs is called."""
+    return "the output" if count == 1 else f"output {index}"
 
 
 def shares(a: Any, b: Any) -> bool:

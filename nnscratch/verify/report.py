@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nnscratch.errors import ConfigurationError
 from nnscratch.verify.problem import Array, Finding
 
 
@@ -243,7 +244,13 @@ class Report:
         return figure(self.tensor(name) if name else self.worst())
 
     def worst(self) -> TensorReport:
-        """Return the report on the tensor with the largest error."""
+        """Return the report on the tensor with the largest error.
+
+        Raises:
+            ConfigurationError: if no gradient was looked at, as with a forward that changes.
+        """
+        if not self.tensors:
+            raise ConfigurationError(f"{self.target}: no gradient was looked at; see the findings")
         order = [Verdict.RIGHT, Verdict.CANNOT_TELL, Verdict.WRONG]
         return max(
             self.tensors,

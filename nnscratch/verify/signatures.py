@@ -66,7 +66,8 @@ class Evidence:
     def some(self, count: int = 12) -> list[Element]:
         """Return a few wrong elements, spread over the tensor."""
         ordered = sorted(self.wrong, key=lambda e: e.index)
-        return ordered[:: max(1, len(ordered) // count)][:count]
+        places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).astype(int)
+        return [ordered[place] for place in places]
 
 
 Rule = Callable[[Evidence], str | None]
@@ -141,6 +142,13 @@ def _all_zero(e: Evidence) -> str | None:
     return None
 
 
+def _flat(e: Evidence) -> str | None:
+    """See whether the function does not change with this input at all."""
+    if all(abs(x.numeric) <= x.allowance for x in e.known) and np.any(np.abs(e.a) > 10 * e.room):
+        return "the right gradient is 0 everywhere: the output does not change with this input"
+    return None
+
+
 def _substitute(e: Evidence) -> str | None:
     checker = e.checker
     values = checker.problem.values()
@@ -208,7 +216,8 @@ def _moved(e: Evidence) -> str | None:
                 (x, _replaced(x.index, axis, (turn * x.index[axis] + shift) % size))
                 for x in e.some()
             ]
-            if len(pairs) > 1 and all(_near(x, e.numeric(index)) for x, index in pairs):
+            apart = len({x.index[axis] for x, _ in pairs}) > 1
+            if apart and all(_near(x, e.numeric(index)) for x, index in pairs):
                 return f"the right gradient {what} along axis {axis}"
     return None
 
@@ -294,6 +303,7 @@ def _without(index: tuple[int, ...], axis: int) -> tuple[int, ...]:
 def _rules() -> Iterator[Rule]:
     yield _all_zero
     yield regions.kinks
+    yield _flat
     yield _substitute
     yield factors.constant
     yield regions.few

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnscratch.array import default_dtype, is_array, is_floating, set_default_dtype
 from nnscratch.array.random import default_generator
-from nnscratch.errors import GradientError
+from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
 from nnscratch.tensor import Tensor
@@ -26,6 +26,7 @@ from nnscratch.verify.problem import (
     memory_findings,
     nudged,
     on_cpu,
+    output_name,
 )
 
 
@@ -168,7 +169,7 @@ class TensorProblem(Problem):
                 if isinstance(t, Tensor)
             ]
             outputs = flat_tensors(self.function(*inputs, **self.options))
-            named = [(_output_name(i, len(outputs)), t.array) for i, t in enumerate(outputs)]
+            named = [(output_name(i, len(outputs)), t.array) for i, t in enumerate(outputs)]
             roots = [
                 (t, c)
                 for t, c in zip(outputs, cotangents, strict=True)
@@ -220,6 +221,7 @@ def module_problem(
     function: Callable[..., Any] = module
     name = type(module).__name__
     if loss is not None:
+        demand_target(name, inputs)
         if isinstance(loss, Module):
             modules.append(loss)
             parameters |= {f"loss.{k}": p for k, p in loss.named_parameters()}
@@ -233,6 +235,19 @@ def module_problem(
     return TensorProblem(
         function, inputs, options, parameters, buffers, modules, name, training, checked
     )
+
+
+def demand_target(name: str, inputs: Sequence[Any]) -> None:
+    """Raise unless there are inputs of a model and a target of its loss.
+
+    Raises:
+        ConfigurationError: if there are not.
+    """
+    if len(inputs) < 2:
+        raise ConfigurationError(
+            f"{name}: a model with its loss takes the inputs of the model and then the target, in "
+            f"a list; got {len(inputs)} in all"
+        )
 
 
 def _in_dtype(value: Any, dtype: Any) -> Any:
@@ -258,7 +273,3 @@ def _as(like: Any, value: Any) -> Any:
 
     xp = array_namespace(like)
     return xp.asarray(value, dtype=like.dtype, device=like.device, copy=True)
-
-
-def _output_name(index: int, count: int) -> str:
-    return "the output" if count == 1 else f"output {index}"

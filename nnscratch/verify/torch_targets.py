@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.errors import GradientError
+from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.verify.problem import (
     Array,
     Problem,
@@ -20,7 +20,9 @@ from nnscratch.verify.problem import (
     bits,
     is_checkable,
     memory_findings,
+    output_name,
 )
+from nnscratch.verify.tensors import demand_target
 
 
 def _flat(output: Any) -> list[Any]:
@@ -35,7 +37,26 @@ def _flat(output: Any) -> list[Any]:
 
 
 def _array(tensor: Any) -> Any:
-    return np.array(tensor.detach().cpu().resolve_conj().resolve_neg().numpy())
+    return np.array(_view(tensor.cpu()))
+
+
+def _view(tensor: Any) -> Any:
+    """Return a tensor on the CPU as NumPy sees it, without a copy where that can be.
+
+    Raises:
+        ConfigurationError: for a dtype or a layout that NumPy does not have.
+    """
+    try:
+        return tensor.detach().resolve_conj().resolve_neg().numpy()
+    except (TypeError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"a tensor of {tensor.dtype} in the layout {tensor.layout} cannot be checked, for "
+            "NumPy has no such array; check with dense float32 or float64 tensors"
+        ) from error
+
+
+def _seen(tensor: Any) -> Any:
+    return _view(tensor) if tensor.device.type == "cpu" else _array(tensor)
 
 
 class TorchProblem(Problem):
@@ -54,6 +75,7 @@ class TorchProblem(Problem):
         self.torch = importlib.import_module("torch")
         self.function, self.options, self.name = function, options, name
         self.modules = modules
+        self.runs = 0
         self.random = self.torch.random.get_rng_state()
         self.training = training
         self.mode = "" if training is None else "train" if training else "eval"
@@ -145,18 +167,23 @@ class TorchProblem(Problem):
             inputs.append(tensor.requires_grad_(slot.checked))
         with self._set(values[count:], False):
             leaves = [*inputs, *self.parameters.values()]
-            kept = [
-                (slot.name, view, bits(view))
+            watched = [
+                (slot.name, leaf)
                 for slot, leaf in zip(self.slots, leaves, strict=True)
-                if isinstance(leaf, torch.Tensor) and leaf.device.type == "cpu"
-                for view in [leaf.detach().numpy()]
+                if isinstance(leaf, torch.Tensor)
             ]
+            before = [bits(_array(leaf)) for _, leaf in watched]
             outputs = _flat(self.function(*inputs, **self.options))
+            # A backward draws no random numbers; one that does gives others each time.
+            self.runs += 1
+            torch.random.default_generator.manual_seed(self.runs)
             roots = [
-                (t, torch.as_tensor(c).to(t.dtype).to(t.device))
+                (t, torch.as_tensor(np.array(c)).to(t.dtype).to(t.device))
                 for t, c in zip(outputs, cotangents, strict=True)
                 if c is not None and t.requires_grad
             ]
+            watched += [("dY", c) for _, c in roots]
+            before += [bits(_array(c)) for _, c in roots]
             if not roots:
                 raise GradientError(
                     f"{self.name}: no output depends on an input or parameter that asks for a "
@@ -167,17 +194,31 @@ class TorchProblem(Problem):
                 for slot, leaf in zip(self.slots, leaves, strict=True)
                 if slot.checked and isinstance(leaf, torch.Tensor) and leaf.requires_grad
             ]
-            found = torch.autograd.grad(
-                [t for t, _ in roots], asked, [c for _, c in roots], allow_unused=True
-            )
+            try:
+                found = torch.autograd.grad(
+                    [t for t, _ in roots], asked, [c for _, c in roots], allow_unused=True
+                )
+            except RuntimeError as error:
+                if "invalid gradient" in str(error) or "number of gradients" in str(error):
+                    raise GradientError(f"{self.name}: {error}") from error
+                raise
             by_leaf = {id(leaf): g for leaf, g in zip(asked, found, strict=True)}
             gradients = [by_leaf.get(id(leaf)) for leaf in leaves]
+            kept = [(n, _seen(t), was) for (n, t), was in zip(watched, before, strict=True)]
+            named = [(output_name(i, len(outputs)), _seen(t)) for i, t in enumerate(outputs)]
             return Run(
                 [_array(t) for t in outputs],
                 [None if g is None else _array(g) for g in gradients],
                 ["cpu" if g is None else str(g.device) for g in gradients],
-                memory_findings(kept, [], [], True),
+                memory_findings(kept, named, [], True),
             )
+
+
+def _in_dtype(torch: Any, value: Any, dtype: Any) -> Any:
+    if not isinstance(value, (np.ndarray, list)):
+        return value
+    tensor = torch.as_tensor(value)
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def torch_problems(
@@ -198,7 +239,12 @@ def torch_problems(
     name = getattr(target, "__name__", type(target).__name__)
     modules = {"": target} if isinstance(target, torch.nn.Module) else {}
     function = target
+    own = {p.dtype for p in target.parameters()} if modules else set()
+    if len(own) == 1:
+        # Plain arrays and lists take the model's dtype; a tensor is taken as it is.
+        inputs = [_in_dtype(torch, value, own.copy().pop()) for value in inputs]
     if loss is not None:
+        demand_target(name, inputs)
         if isinstance(loss, torch.nn.Module):
             modules["loss."] = loss
         name += f" with {getattr(loss, '__name__', type(loss).__name__)}"

@@ -7,6 +7,7 @@ random generator are as before when it returns.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,16 +16,21 @@ import numpy as np
 
 from nnscratch.array import to_numpy
 from nnscratch.array.random import default_generator
-from nnscratch.errors import NNScratchError
+from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
-from nnscratch.optim import Adam
 from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor, as_tensor
 from nnscratch.verify.checkup_report import CheckupReport
-from nnscratch.verify.data_checks import look_at_inputs, look_at_targets
+from nnscratch.verify.data_checks import (
+    Meetings,
+    look_at_broadcasting,
+    look_at_inputs,
+    look_at_targets,
+)
 from nnscratch.verify.forward_checks import Watch, look_at_graph, look_at_start, look_at_units
 from nnscratch.verify.gradient_checks import look_at_gradients, look_at_mixing, look_at_update
+from nnscratch.verify.overfitting import learn_by_heart
 
 
 class Patient:
@@ -41,11 +47,6 @@ class Patient:
     def __init__(self, model: Module, loss: Callable[..., Any], x: Tensor, y: Tensor) -> None:
         self.model, self.loss, self.x, self.y = model, loss, x, y
         self.report = CheckupReport(type(model).__name__)
-
-    def value(self) -> tuple[Tensor, Tensor]:
-        """Return the output and the loss on the batch."""
-        output = self.model(self.x)
-        return output, self.loss(output, self.y)
 
 
 def checkup(
@@ -79,6 +80,9 @@ def checkup(
     Returns:
         A report that is true if nothing stands in the way.
 
+    Raises:
+        ConfigurationError: if the model is no module of nnscratch, or the loss is a class.
+
     >>> import nnscratch
     >>> from nnscratch import nn
     >>> x = nnscratch.randn(64, 4)
@@ -87,6 +91,16 @@ def checkup(
     >>> "softmax twice" in checkup(model, nn.CrossEntropyLoss(), x, y).kinds()
     True
     """
+    if not isinstance(model, Module):
+        raise ConfigurationError(
+            f"checkup takes a module of nnscratch, got {type(model).__module__}."
+            f"{type(model).__name__}"
+        )
+    if inspect.isclass(loss):
+        raise ConfigurationError(
+            f"checkup takes a loss that can be called with (output, target), not the class "
+            f"{loss.__name__}; write {loss.__name__}()"
+        )
     inputs, targets = as_tensor(x).detach()[:samples], as_tensor(y).detach()[:samples]
     patient = Patient(model, loss, inputs, targets)
     with _kept(model):
@@ -98,21 +112,31 @@ def checkup(
 def _examine(patient: Patient, optimizer: Any, steps: int) -> None:
     report = patient.report
     look_at_inputs(report, patient.x)
+    if len(patient.x) == 0:
+        return
     if not patient.model.training:
         report.add(
             "eval mode", "warning", "The model is in evaluation mode: dropout does nothing.",
             "Call model.train() before training.",
         )  # fmt: skip
     patient.model.train()
-    watch = Watch()
+    watch, meetings = Watch(), Meetings()
     try:
         patient.model.zero_grad()
         with registry.observing(watch):
             output = patient.model(patient.x)
             look_at_targets(report, patient.loss, output, patient.y)
-            value = patient.loss(output, patient.y)
+            with registry.observing(meetings):
+                value = patient.loss(output, patient.y)
     except NNScratchError as error:
         report.add("does not run", "fault", f"The loss cannot be computed: {error}")
+        return
+    look_at_broadcasting(report, meetings, output, patient.y)
+    if not isinstance(value, Tensor):
+        report.add(
+            "loss is no number", "fault", f"The loss is a {type(value).__name__}, not a tensor.",
+            "Return the tensor itself, without .item().",
+        )  # fmt: skip
         return
     if value.numel() != 1:
         report.add(
@@ -135,71 +159,11 @@ def _examine(patient: Patient, optimizer: Any, steps: int) -> None:
         look_at_update(report, patient.model, optimizer)
     look_at_mixing(report, patient.model, patient.x)
     if steps:
-        _learn_by_heart(patient, steps)
-
-
-def _learn_by_heart(patient: Patient, steps: int) -> None:
-    """Try to overfit a few samples: what can learn at all can learn these."""
-    x, y = patient.x[:16], patient.y[:16]
-    small = Patient(patient.model, patient.loss, x, y)
-    weights = [(p, _copy(p)) for p in patient.model.parameters()]
-    patient.model.eval()  # dropout would not let it
-    best, start = float("inf"), float("nan")
-    for rate in (1e-2, 1e-3):
-        _put_back(weights)
-        step = Adam([p for p, _ in weights if p.requires_grad], lr=rate)
-        for _ in range(steps):
-            step.zero_grad()
-            _, value = small.value()
-            start = value.item() if np.isnan(start) else start
-            if not np.isfinite(value.item()):
-                break
-            best = min(best, value.item())
-            value.backward()
-            step.step()
-        if best <= 0.1 * start:
-            break
-    _put_back(weights)
-    floor = _least(patient.loss, y)
-    report = patient.report
-    share = (best - floor) / max(start - floor, 1e-12)
-    if share <= 0.1:
-        report.add(
-            "overfit one batch", "fine",
-            f"{len(x)} samples can be learned by heart: the loss falls from {start:.4g} to "
-            f"{best:.4g}.", value=best,
-        )  # fmt: skip
-        return
-    severity = "fault" if share > 0.9 else "warning"
-    report.add(
-        "overfit one batch", severity,
-        f"{len(x)} samples cannot be learned by heart: in {steps} steps the loss goes from "
-        f"{start:.4g} to {best:.4g} only.",
-        "Something cuts the path from inputs or parameters to the loss, or the targets contradict "
-        "the inputs; look at the other findings first.", value=best,
-    )  # fmt: skip
-
-
-def _least(loss: Any, y: Tensor) -> float:
-    """Return the smallest value that the loss can have: above 0 with smoothed labels."""
-    smoothing = float(getattr(loss, "label_smoothing", 0.0) or 0.0)
-    classes = int(y.max().item()) + 1 if smoothing and y.ndim == 1 else 2
-    if not smoothing:
-        return 0.0
-    other = smoothing / classes
-    own = 1 - smoothing + other
-    return float(-own * np.log(own) - (classes - 1) * other * np.log(other))
+        learn_by_heart(report, patient.model, patient.loss, patient.x, patient.y, steps)
 
 
 def _copy(tensor: Tensor) -> Any:
     return np.array(to_numpy(tensor.array))
-
-
-def _put_back(weights: list[tuple[Any, Any]]) -> None:
-    with no_grad():
-        for parameter, value in weights:
-            parameter.copy_(Tensor(value))
-            parameter.grad = None
 
 
 @contextmanager

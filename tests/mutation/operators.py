@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
@@ -164,3 +168,11 @@ def applied(tree: ast.Module, change: Change) -> ast.Module:
     made = _Replace(target, change.new).visit(copied)
     assert isinstance(made, ast.Module)
     return ast.fix_missing_locations(made)
+
+
+def sample(found: list[T], count: int, seed: int, file: Callable[[T], str]) -> list[T]:
+    """Return so many at random, with one of every file among them."""
+    mixed = random.Random(seed).sample(found, len(found))
+    firsts = {file(one): index for index, one in reversed(list(enumerate(mixed)))}
+    order = sorted(range(len(mixed)), key=lambda index: firsts[file(mixed[index])] != index)
+    return [mixed[index] for index in order[:count]]

@@ -3,6 +3,7 @@
     python tests/mutation/run.py                     # every mutant of every formula
     python tests/mutation/run.py activations linear  # of some files
     python tests/mutation/run.py --count 100 --seed 3
+    python tests/mutation/run.py --survivors --page  # those again that the record has
 
 Survivors are listed with the explanation that survivors.toml has for them. One in a derivative
 without an explanation makes the run fail, and so does a score below 95% for the derivatives.
@@ -12,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import sys
 import time
-import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -24,14 +23,10 @@ sys.path.insert(0, str(HERE.parent))
 
 from mutation.killers import hunt  # noqa: E402
 from mutation.mutants import Mutant, modules, mutants  # noqa: E402
+from mutation.operators import sample  # noqa: E402
+from mutation.page import Outcome, enter, enter_again, explained, recorded  # noqa: E402
 
 GOAL = 0.95
-
-
-def explained() -> dict[str, str]:
-    """Return why a mutant cannot be caught, or need not be, by its name."""
-    read = tomllib.loads((HERE / "survivors.toml").read_text(encoding="utf-8"))
-    return {name: why for why, names in read.items() for name in names}
 
 
 def choose(files: list[str], count: int, seed: int, part: str) -> list[Mutant]:
@@ -42,7 +37,7 @@ def choose(files: list[str], count: int, seed: int, part: str) -> list[Mutant]:
     found = [m for name in files or modules() for m in mutants(name)]
     if part != "all":
         found = [m for m in found if m.backward is (part == "backward")]
-    return random.Random(seed).sample(found, min(count, len(found))) if count else found
+    return sample(found, count, seed, lambda m: m.module) if count else found
 
 
 def table(chosen: list[Mutant], survivors: list[Mutant]) -> str:
@@ -72,6 +67,20 @@ def score(chosen: list[Mutant], survivors: list[Mutant]) -> float:
     return 1 - len(alive) / len(derivatives) if derivatives else 1.0
 
 
+def enter_all(chosen: list[Mutant], survivors: list[Mutant], seed: int | None) -> None:
+    """Enter what became of the mutants in the record and the page; no seed: of its survivors."""
+    alive = {m.name for m in survivors}
+    for part, backward in (("derivatives", True), ("rest", False)):
+        found = [m for m in chosen if m.backward is backward]
+        outcomes = [Outcome(m.module, m.name, m.name in alive) for m in found]
+        if seed is None:
+            enter_again(part, outcomes)
+            continue
+        files = {m.module for m in found}
+        there = Counter(m.module for f in files for m in mutants(f) if m.backward is backward)
+        enter(part, outcomes, there, seed)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*")
@@ -83,8 +92,13 @@ def main() -> int:
     parser.add_argument("--rest", dest="part", action="store_const", const="rest",
                         help="everything but derivatives")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="single cases and short files only")
+    parser.add_argument("--survivors", action="store_true", help="those that the record has")
+    parser.add_argument("--page", action="store_true", help="enter the outcome in docs/mutation.md")
     options = parser.parse_args()
     chosen = choose(options.files, options.count, options.seed, options.part)
+    if options.survivors:
+        known = recorded("derivatives") | recorded("rest")
+        chosen = [m for m in chosen if m.name in known]
     started, done = time.perf_counter(), 0
 
     def tell(mutant: Mutant, alive: bool, seconds: float) -> None:
@@ -96,6 +110,8 @@ def main() -> int:
             print(f"[{done}/{len(chosen)}] {time.perf_counter() - started:.0f} s", flush=True)
 
     survivors = hunt(chosen, options.workers, not options.quick, tell)
+    if options.page:
+        enter_all(chosen, survivors, None if options.survivors else options.seed)
     print(table(chosen, survivors))
     reasons = explained()
     for mutant in survivors:

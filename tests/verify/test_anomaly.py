@@ -9,7 +9,7 @@ import pytest
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.errors import NonFiniteError
+from nnscratch.errors import NonFiniteError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.verify.anomaly import AnomalyError, detect_anomaly
 
@@ -34,7 +34,12 @@ def leaf(*values: float) -> Any:
         (lambda: leaf(1, 2) / leaf(0, 1), "divide", "1 of the divisors is 0"),
         (lambda: leaf(-1.0).sqrt(), "sqrt", "square root of a negative"),
         (lambda: leaf(-1.0) ** 0.5, "power", "to a power that is not whole"),
+        (lambda: leaf(-1e30) ** 2, "power", "beyond the largest float32"),
+        (lambda: leaf(0.0) ** -1.0, "power", "Zero to a negative power"),
         (lambda: leaf(1e30) * leaf(1e30), "multiply", "beyond the largest float32"),
+        (lambda: leaf(1, 1e6).half(), "cast", "beyond the largest float16, 6.6e+04: inputs go up"),
+        (lambda: leaf(1).var(), "var", "mean square of 1 number is divided by 0"),
+        (lambda: nnscratch.zeros(0).mean(), "mean", "mean of no numbers is 0/0"),
     ],
 )
 def test_forwards(function: Any, formula: str, words: str) -> None:
@@ -87,6 +92,32 @@ def test_the_path_of_the_layer_forward_and_backward() -> None:
     assert error.where == "head (Head)"
 
 
+class Tower(nn.Module):
+    """Calls what a list holds, and not the list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(3, 3)), Head3()])
+
+    def forward(self, x: Any) -> Any:
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class Head3(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return (x * 0).log()
+
+
+def test_the_path_of_a_layer_in_a_list() -> None:
+    error = caught(lambda: Tower()(nnscratch.ones(5, 3)))
+    assert error.where == "blocks.1 (Head3())"
+    assert str(error).startswith("in blocks.1 (Head3()): log forward")
+    with pytest.raises(ShapeError, match=r"in blocks\.0\.0 \(Linear"):
+        Tower()(nnscratch.ones(5, 4))
+
+
 def test_weights_that_explode() -> None:
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
     step = optim.SGD(net.parameters(), lr=1e10)
@@ -100,6 +131,24 @@ def test_weights_that_explode() -> None:
 
     error = caught(train)
     assert "learning rate" in error.cause
+
+
+def test_a_divisor_near_zero() -> None:
+    error = caught(lambda: (leaf(1, 1) / leaf(1, 1e-30)).sum().backward())
+    assert (error.formula, error.direction) == ("divide", "backward")
+    assert "as small as 1e-30, and the derivative divides by its square" in error.cause
+
+
+def test_an_infinity_that_was_asked_for_is_no_anomaly() -> None:
+    """A mask before a softmax is filled with minus infinity."""
+    mask = nnscratch.tensor([True, False, False])
+    x = leaf(1, 2, 3)
+    with detect_anomaly():
+        y = x.masked_fill(mask, float("-inf")).softmax(dim=0)
+        (y * y).sum().backward()
+    assert np.isfinite(x.grad.numpy()).all()
+    error = caught(lambda: x.masked_fill(mask, float("-inf")), check_inputs=True)
+    assert "was not finite already" in error.cause
 
 
 def test_nan_in_the_data_is_not_blamed_on_a_formula_unless_asked() -> None:

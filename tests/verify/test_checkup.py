@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 
 import nnscratch
 from nnscratch import nn, optim
+from nnscratch.errors import ConfigurationError
+from nnscratch.nn import functional as F
 from nnscratch.verify.checkup_report import CheckupReport
 from nnscratch.verify.training import checkup
 
@@ -18,6 +21,7 @@ RNG = np.random.default_rng(1)
 X = RNG.normal(size=(64, 6)).astype(np.float32)
 CLASS = (X[:, 0] + X[:, 1] > 0).astype(np.int64)
 NUMBER = X[:, :1] - 2 * X[:, 1:2]
+SOFT = np.where(CLASS[:, None] == [0, 1], 0.7, 0.3).astype(np.float32)
 CE = nn.CrossEntropyLoss()
 
 
@@ -100,6 +104,7 @@ MISTAKES: dict[str, tuple[Callable[[], nn.Module], Any, Any, Any]] = {
     ),
     "softmax without its logarithm": (lambda: net(nn.Softmax(dim=1)), nn.NLLLoss(), X, CLASS),
     "broadcasting target": (lambda: net(outputs=1), nn.MSELoss(), X, NUMBER.reshape(-1)),
+    "no data": (net, CE, X[:0], CLASS[:0]),
     "unscaled inputs": (net, CE, X * 500, CLASS),
     "columns of different scale": (net, CE, uneven(), CLASS),
     "inputs not finite": (net, CE, spoilt(), CLASS),
@@ -138,14 +143,69 @@ def test_mistakes_are_named(kind: str) -> None:
         (lambda: net(outputs=1), nn.BCEWithLogitsLoss(), CLASS.reshape(-1, 1).astype(np.float32)),
         (lambda: net(nn.LogSoftmax(dim=1)), nn.NLLLoss(), CLASS),
         (net, nn.CrossEntropyLoss(label_smoothing=0.1), CLASS),
+        (lambda: net(outputs=9), nn.CrossEntropyLoss(label_smoothing=0.2), CLASS * 3),
+        (net, nn.CrossEntropyLoss(weight=nnscratch.tensor([1.0, 4.0])), CLASS),
+        (net, CE, np.where(np.arange(64) < 30, -100, CLASS)),
+        (net, CE, SOFT),
+        (lambda: net(outputs=1), nn.BCEWithLogitsLoss(), SOFT[:, :1]),
+        (
+            lambda: net(outputs=1), nn.BCEWithLogitsLoss(pos_weight=nnscratch.tensor([3.0])),
+            SOFT[:, :1],
+        ),
+        (lambda: net(nn.Sigmoid(), outputs=1), nn.BCELoss(), SOFT[:, :1]),
+        (lambda: nn.Linear(6, 1), nn.MSELoss(), NUMBER),
+        (lambda: nn.Linear(6, 2), CE, CLASS),
+        (net, lambda output, target: F.cross_entropy(output, target), CLASS),
+        (net, functools.partial(F.cross_entropy, label_smoothing=0.3), CLASS),
+        (lambda: net(outputs=1), lambda y, t: ((y.squeeze(1) - t) ** 2).mean(), NUMBER[:, 0]),
     ],
-)
+)  # fmt: skip
 def test_what_is_right_has_no_faults(model: Any, loss: Any, y: Any) -> None:
     made = model()
     report = checkup(made, loss, X, y, optimizer=optim.Adam(made.parameters(), lr=1e-3))
     assert report, report
     assert not report.kinds(), report
     assert report.kinds("fine") >= {"overfit one batch", "update ratio"}
+
+
+def test_a_broadcasting_target_in_a_loss_of_ones_own() -> None:
+    report = checkup(
+        net(outputs=1), lambda y, t: ((y - t) ** 2).mean(), X, NUMBER.reshape(-1), steps=0
+    )
+    assert "broadcast to (64, 64)" in report.symptoms[0].text
+
+
+def test_a_loss_that_refuses_the_target_is_named_once() -> None:
+    report = checkup(net(), nn.MSELoss(), X, CLASS[:, None].repeat(3, 1).astype(np.float32))
+    assert report.kinds() == {"does not run"}
+
+
+def test_few_samples_prove_nothing() -> None:
+    for count in (1, 2, 5):
+        assert not checkup(net(), CE, X[:count], CLASS[:count]).kinds()
+
+
+def test_the_gradient_of_one_number_may_be_zero() -> None:
+    """Under L1Loss that of a last bias is 0 where half the signs are plus."""
+    model = net(outputs=1)
+    middle = model(nnscratch.tensor(X)).detach().numpy()
+    target = middle + np.where(np.arange(64) < 32, 1, -1)[:, None].astype(np.float32)
+    assert "zero gradient" not in checkup(model, nn.L1Loss(), X, target, steps=0).kinds()
+
+
+def test_a_last_layer_of_zeros_is_no_low_learning_rate() -> None:
+    model = net()
+    nn.init.zeros_(model[2].weight)
+    report = checkup(model, CE, X, CLASS, optimizer=optim.Adam(model.parameters(), lr=1e-3))
+    assert report.kinds() == {"zero gradient"}
+
+
+def test_what_cannot_be_examined() -> None:
+    with pytest.raises(ConfigurationError, match="takes a module of nnscratch, got builtins"):
+        checkup(3, CE, X, CLASS)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"write CrossEntropyLoss\(\)"):
+        checkup(net(), nn.CrossEntropyLoss, X, CLASS)
+    assert checkup(net(), lambda y, t: 0.5, X, CLASS).kinds() == {"loss is no number"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.verify.gradients import assert_gradients, gradcheck
 from nnscratch.verify.report import Verdict
 
@@ -70,3 +71,83 @@ def test_a_model_with_its_loss_in_both_modes() -> None:
 def test_a_graph_that_is_cut_is_found() -> None:
     report = gradcheck(lambda x: x * x.detach(), [torch.randn(3, dtype=torch.float64)])
     assert "factor 1/2" in report.faults[0]
+
+
+class Plain(torch.autograd.Function):
+    """The identity times 2; its subclasses do one thing wrong."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        return 2 * gradient
+
+
+class ChangesDY(Plain):
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        return gradient.mul_(2)
+
+
+class AtRandom(Plain):
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        return 2 * gradient * (1 + 0.1 * torch.randn(1).item())
+
+
+class ReturnsItsInput(Plain):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> Any:
+        return 1 * gradient
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_a_function_does_in_memory_and_at_random(dtype: Any) -> None:
+    x = torch.randn(4, 3, dtype=dtype)
+    state = torch.random.get_rng_state()
+    assert gradcheck(ChangesDY, [x]).faults == ["dY was changed by the call."]
+    assert "Two runs of the backward" in gradcheck(AtRandom, [x]).faults[0]
+    shared = assert_gradients(ReturnsItsInput, [x])
+    assert "the output shares memory with input" in shared.text()
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+class TooFew(Plain):
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        return x + y
+
+
+def test_what_cannot_be_checked_is_said() -> None:
+    x = torch.randn(3)
+    with pytest.raises(ConfigurationError, match=r"torch\.bfloat16 .* cannot be checked"):
+        gradcheck(Plain, [x.bfloat16()])
+    with pytest.raises(ConfigurationError, match=r"torch\.sparse_coo"):
+        gradcheck(Plain, [torch.eye(3).to_sparse()])
+    with pytest.raises(GradientError, match=r"TooFew: .*incorrect number of gradients"):
+        gradcheck(TooFew, [x, x])
+    with pytest.raises(GradientError, match="does not run in float64"):
+        gradcheck(torch.nn.Linear(3, 2).forward, [x])
+
+
+def test_plain_arrays_take_the_dtype_of_the_model() -> None:
+    assert_gradients(torch.nn.Linear(4, 2), [np.ones((3, 4))])
+    assert_gradients(
+        (torch.nn.Linear(4, 2), torch.nn.CrossEntropyLoss()), [np.eye(4).tolist(), [0, 1, 1, 0]]
+    )
+
+
+def test_random_numbers_that_depend_on_the_dtype_cannot_be_judged() -> None:
+    report = gradcheck(lambda x: x * torch.randn(20, dtype=x.dtype), [torch.ones(20)])
+    assert report.verdict is Verdict.CANNOT_TELL
+    assert "Check with inputs in float64" in report.text()
+    assert_gradients(
+        lambda x: x * torch.randn(20, dtype=x.dtype), [torch.ones(20, dtype=torch.float64)]
+    )

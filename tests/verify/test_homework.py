@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -68,6 +69,62 @@ def test_wrong_homework(name: str) -> None:
     assert hints[0] in repr(work)
 
 
+def given_by_name(dY: Any, scale: float = 1.0, Y: Any = None) -> Any:
+    return scale * dY * (1 - Y**2)
+
+
+@pytest.mark.parametrize(
+    "backward",
+    [
+        given_by_name,
+        lambda Y, dY: dY * (1 - Y**2),
+        lambda dY, *, Y: dY * (1 - Y**2),
+        lambda gradient, Y: gradient * (1 - Y**2),
+        functools.partial(lambda k, dY, Y: k * dY * (1 - Y**2), 1.0),
+    ],
+)
+def test_parameters_are_filled_by_their_names(backward: Any) -> None:
+    assert homework("tanh", backward)
+
+
+@pytest.mark.parametrize(
+    ("backward", "words"),
+    [
+        (lambda dY, Y: dY.__imul__(1 - Y**2), "on an array that was given to you"),
+        (lambda dY, Y: dY.sum(), "the shape of its input"),
+        (lambda dY, Y: (dY * (1 - Y**2)).astype("f4"), "the dtype of its input"),
+        (lambda dY, Y: dY * (1 - Y**2) * np.random.default_rng().normal(), "each time"),
+    ],
+)
+def test_hints_on_what_is_no_value(backward: Any, words: str) -> None:
+    work = homework("tanh", backward)
+    assert not work
+    assert words in " ".join(work.hint(level) for level in (1, 2, 3)), work.report
+
+
+def test_what_runs_in_some_cases_only_gets_points_for_these() -> None:
+    """The product is written for matrices; a linear layer takes more axes than two."""
+    work = homework("linear", lambda dY, X, W: (dY @ W, dY.T @ X, dY.sum(0)))
+    assert 0 < work.points < 100
+    assert re.match(r"It does not run for X of shape \(\d+, \d+, \d+\), W of", work.hint(1))
+
+
+def test_the_formulas_own_backwards_pass_and_others_do_not() -> None:
+    for name, formula in FORMULAS.items():
+        if formula.backward is None:
+            continue
+
+        def scaled(
+            dY: Any, saved: Any, needs: Any, by: float = 1.0, made: Any = formula.backward
+        ) -> Any:
+            return [None if g is None else g * by for g in made(dY, saved, needs)]
+
+        assert homework(name, scaled), name
+        work = homework(name, functools.partial(scaled, by=1.01))
+        assert not work, name
+        assert len({work.hint(level) for level in (1, 2, 3)}) == 3, name
+
+
 def test_code_that_does_not_run_is_graded_too() -> None:
     def broken(dY: Any, Y: Any) -> Any:
         raise ZeroDivisionError("oh")
@@ -84,6 +141,10 @@ def test_what_cannot_be_homework() -> None:
         homework("argmax", RIGHT["tanh"])
     with pytest.raises(ConfigurationError, match="what is 'Z'"):
         homework("tanh", lambda dY, Z: dY)
+    with pytest.raises(ConfigurationError, match="has to be a function"):
+        homework("tanh", 3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="what is 'things'"):
+        homework("tanh", lambda *things: things[0])
     with pytest.raises(ConfigurationError, match="levels 1, 2 and 3"):
         homework("tanh", RIGHT["tanh"]).hint(4)
 
