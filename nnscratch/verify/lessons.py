@@ -29,7 +29,6 @@ from nnscratch.verify.hygiene import linearity_findings
 from nnscratch.verify.pairs import PairProblem
 from nnscratch.verify.report import Report, Verdict, combined
 
-
 STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 

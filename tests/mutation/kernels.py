@@ -42,10 +42,12 @@ CPU = {
     "losses": "test_losses.py",
     "optimizers": "test_optimizers.py",
     "parts": "test_arithmetic.py test_linear.py",
+    "products": "test_linear.py",
     "random": "test_arithmetic.py",
     "reductions": "test_arithmetic.py",
     "scalars": "test_activations.py test_functions.py",
     "softmax": "test_softmax.py",
+    "tiles": "test_linear.py",
 }
 # Seconds of processor time: a mutant that never ends is ended and counts as caught.
 LIMIT = 900
