@@ -23,7 +23,7 @@ from benchmarks.kernel_examples import Example, examples
 from nnscratch.formulas import FORMULAS
 from nnscratch.inspect.bench.machine import processor, versions
 from nnscratch.inspect.bench.tables import quantity, table
-from nnscratch.kernels.cpu import IMPLEMENTATIONS, LAYOUTS, CpuKernel, limit
+from nnscratch.kernels.cpu import IMPLEMENTATIONS, LAYOUTS, CpuKernel, Table, limit
 from nnscratch.kernels.cpu.implementation import WORTHWHILE, Now
 
 OVERWRITES = ("copy_into", "fill")
@@ -83,11 +83,12 @@ def _count(given: list[Any], made: Any) -> Any:
 
 
 class Watching(Now):
-    """The builder of a single call, which also notes the kernels and the bytes they move."""
+    """A builder that lays a call out, and notes the kernels and the bytes they move."""
 
     def __init__(self) -> None:
         """Start with nothing noted."""
         super().__init__()
+        self._table = Table()
         self.kernels: list[str] = []
         self.moved = 0
         self.program: Any = None
@@ -97,7 +98,7 @@ class Watching(Now):
         if kernel.name not in self.kernels:
             self.kernels.append(kernel.name)
         self.moved += sum(item.nbytes for item in a if isinstance(item, np.ndarray))
-        super().emit(kernel, a, s, flags)
+        self._table.add(kernel, a, s, flags)
 
     def python(self, function: Callable[[], None], *more: Any, **other: Any) -> None:
         """Leave checks out: they move next to nothing."""

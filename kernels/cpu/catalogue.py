@@ -76,7 +76,8 @@ _enter(
     _GEMM,
     "",
     "",
-    lambda a: 200.0 + a[3] * a[4] * a[5] / (70.0 if a[3] > 1 else 15.0),
+    # One row is as quick as its matrix comes from memory.
+    lambda a: 200.0 + a[3] * a[4] * a[5] / (70.0 if a[3] > 1 else 7.5),
     "The same product in tiles of its own; blas is ignored. The threads share the rows of C, or "
     "its columns.",
 )

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .table import Table
+from .table import call, word
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 WORTHWHILE = 1 << 16
@@ -45,10 +45,13 @@ class Builder(Protocol):
 
 
 class Now:
-    """A builder that allocates with NumPy and runs what was emitted when told."""
+    """A builder that allocates with NumPy and runs every instruction as it is emitted.
+
+    An instruction that comes to a stop does not keep the later ones of its call from running; what
+    they write is thrown away with the error.
+    """
 
     def __init__(self) -> None:
-        self._table = Table()
         self._checks: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -60,23 +63,19 @@ class Now:
         return np.empty(shape, dtype)
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
-        """Add an instruction to those that ``run`` runs."""
-        self._table.add(kernel, a, s, flags)
+        """Run an instruction."""
+        call(kernel, [word(item) for item in a], s)
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
-        """Run what was emitted so far, then the function."""
-        self.run()
+        """Call the function."""
         function()
-        self._table = Table()
 
     def check(self, function: Callable[[], None]) -> None:
-        """Call the function when the instructions have run."""
+        """Call the function at the end."""
         self._checks.append(function)
 
-    def run(self) -> None:
-        """Run the instructions."""
-        if self._table.instructions:
-            self._table.build().run()
+    def finish(self) -> None:
+        """Raise if an instruction came to a stop."""
         for check in self._checks:
             check()
 
@@ -151,18 +150,18 @@ class CpuKernel:
         """Compute the formula's forward."""
         now = Now()
         (Y,), saved = self.lower(now, "forward", inputs, options, ())
-        now.run()
+        now.finish()
         return Y, saved
 
     def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
         """Compute the formula's backward."""
         now = Now()
         gradients, _ = self.lower(now, "backward", (dY, *saved), {}, needs)
-        now.run()
+        now.finish()
         return gradients
 
     def update(self, *inputs: Any, **options: Any) -> None:
         """Write the new values into the inputs that the formula updates."""
         now = Now()
         self.lower(now, "update", inputs, options, ())
-        now.run()
+        now.finish()

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from numba import njit
-
 from .intrinsics import (
-    INLINE,
     call_dgemm_32,
     call_dgemm_64,
     call_sgemm_32,
@@ -116,15 +113,6 @@ def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
     """Return the kernel dZ = dY · f'(V) and db = Σₙ dZₙ in one pass; dZ may be dY."""
     kind = KINDS[dtype]
 
-    @njit(**INLINE)
-    def derive(apart, dy, v, dz, first, last, p, q):
-        if apart:
-            for j in range(first, last):
-                dz[j] = backward(code, dy[j], v[j], p, q)
-        else:
-            for j in range(first, last):
-                dz[j] = backward(code, dz[j], v[j], p, q)
-
     def kernel(a, s, tid, threads):
         dy, v = pointer(a[0], kind), pointer(a[1], kind)
         dz, db = pointer(a[2], kind), pointer(a[3], kind)
@@ -145,12 +133,17 @@ def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
                 sums[j] = total[j] = kind(0.0)
             for top in range(0, rows, RUN * together):
                 last = min(top + RUN * together, rows)
-                if right - left == columns and columns <= WIDTH:  # the rows follow on each other
-                    derive(apart, dy, v, dz, top * columns, last * columns, p, q)
-                else:
-                    for i in range(top, last):
-                        start = i * columns + column
-                        derive(apart, dy, v, dz, start, start + width, p, q)
+                # Rows that follow on each other are one long row.
+                whole = right - left == columns and columns <= WIDTH
+                lines, long = (1, (last - top) * columns) if whole else (last - top, width)
+                for line in range(lines):
+                    start = (top + line) * columns + column
+                    if apart:
+                        for j in range(start, start + long):
+                            dz[j] = backward(code, dy[j], v[j], p, q)
+                    else:
+                        for j in range(start, start + long):
+                            dz[j] = backward(code, dz[j], v[j], p, q)
                 for i in range(top, last, together):
                     start = i * columns + column
                     count = min(width, (rows - i) * columns) if together > 1 else width

@@ -4,6 +4,10 @@ A worker spins for a moment after a run, because in training the next one follow
 sleeps on a lock. One caller at a time has the pool; a second Python thread that runs a table in
 the meantime runs it alone. A forked child starts without workers, and the interpreter's exit ends
 them.
+
+Threads of NumPy's BLAS wait awake as well, for longer, and with ours they would be more than there
+are processors: an eager step that goes from one to the other took twenty times as long. So BLAS is
+kept at one thread from the first shared run on until there was none for a while.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from .threads import MAX_THREADS
 
 SPIN_SECONDS = 300e-6
 """How long a worker waits awake for the next run."""
+IDLE_SECONDS = 0.1
+"""How long after the last run BLAS gets its threads back."""
 YIELD_SECONDS = 30e-6
 """How long anybody waits before offering the processor to others now and then."""
 
@@ -51,7 +57,9 @@ class Pool:
         self.address = self._state.ctypes.data
         self._wakers: list[Any] = [None]
         self._threads: list[threading.Thread] = []
-        library = blas()
+        self._library = library = blas()
+        self._held = 0  # the threads that BLAS gets back
+        self._runs = 0
         pauses = self._pauses_per_second()
         self._patience = int(pauses * SPIN_SECONDS)
         self._state[32:36] = (
@@ -75,6 +83,9 @@ class Pool:
             self._driver.run_alone(self.address, code, count)
             return
         try:
+            self._runs += 1
+            if not self._held:
+                self._hold()
             if len(self._wakers) < threads:
                 self._grow(threads)
             asleep = self._driver.lead(self.address, code, count, threads, 0)
@@ -85,6 +96,26 @@ class Pool:
                     self._driver.lead(self.address, code, count, threads, 1)
         finally:
             self._lock.release()
+
+    def _hold(self) -> None:
+        if self._library is not None:
+            self._held = self._library.threads()
+            self._library.limit_threads(1)
+
+    def _let_go(self) -> None:
+        if self._held and self._library is not None:
+            self._library.limit_threads(self._held)
+        self._held = 0
+
+    def rest(self, runs: int) -> int:
+        """Give BLAS its threads back if there was no run since that many; returns how many now."""
+        if runs == self._runs and self._held and self._lock.acquire(blocking=False):
+            try:
+                if runs == self._runs:
+                    self._let_go()
+            finally:
+                self._lock.release()
+        return self._runs
 
     def _wake(self, threads: int) -> None:
         for tid in range(1, threads):
@@ -102,8 +133,7 @@ class Pool:
             thread = threading.Thread(
                 target=_live,
                 args=(
-                    self._driver.work,
-                    self.address,
+                    self,
                     tid,
                     waker,
                     self._patience,
@@ -115,11 +145,16 @@ class Pool:
             self._threads.append(thread)
             thread.start()
 
+    def work(self, tid: int, seen: int, spins: int) -> int:
+        """Let a thread do its part of runs until there is nothing to do; see the driver."""
+        return int(self._driver.work(self.address, tid, seen, spins))
+
     def forget(self) -> None:
         """In a forked child: the threads are gone, and locks may be held by nobody."""
         library = blas()
         if self._state[41] and library is not None:  # another thread was in a run
             library.limit_threads(int(self._state[42]))
+        self._let_go()
         self._lock = threading.Lock()
         self._wakers = [None]
         self._threads = []
@@ -132,6 +167,7 @@ class Pool:
             self._state[26] = 1
             self._state[0] = (self._state[0] // 256 + 1) * 256
             self._wake(len(self._wakers))
+            self._let_go()
             for thread in self._threads:
                 thread.join(timeout=5.0)
             self._threads.clear()
@@ -139,15 +175,17 @@ class Pool:
             self._state[26] = 0
 
 
-def _live(work: Any, address: int, tid: int, waker: Any, patience: int, seen: int) -> None:
+def _live(pool: Pool, tid: int, waker: Any, patience: int, seen: int) -> None:
     # ``seen`` was read before anything was published for this thread, or it would miss that run.
-    spins = patience
+    spins, runs = patience, 0
     while True:
-        seen = work(address, tid, seen, spins)
+        seen = pool.work(tid, seen, spins)
         if seen < 0:
             return
         # The timeout is a safety net for a wake-up lost to an interrupt, never the usual way.
-        spins = patience if waker.acquire(timeout=1.0) else 0
+        spins = patience if waker.acquire(timeout=IDLE_SECONDS) else 0
+        if not spins and tid == 1:
+            runs = pool.rest(runs)
 
 
 _pool: Pool | None = None

@@ -13,9 +13,9 @@ from typing import Any
 
 from numba import njit
 
-from .intrinsics import INLINE, address_of, pointer, stack
+from .intrinsics import INLINE, address_of, stack
 from .scalars import KINDS
-from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, tile, turn
+from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, move, tile, turn
 
 DEPTH = 256
 """Terms of a sum that are added up before C is touched: a panel of B this deep stays close by."""
@@ -76,38 +76,34 @@ def share(m, n, tid, threads, panel):
     return first * ROWS, min(last * ROWS, m), 0, n
 
 
-def _turn_over(size: int, L: int, kind: Any) -> Any:
-    """Return the function that lays out a panel of B which comes transposed."""
-
-    @njit(**INLINE)
-    def turn_over(like, out, w, ldw, width, terms):
-        whole, ldo = terms // L * L, 2 * L * size
-        for j in range(0, width, L):
-            last = min(L, width - j) - 1
-            for l in range(0, whole, L):
-                turn(like, w + j * ldw + l * size, ldw, last, out + l * ldo + j * size, ldo)
-        laid = pointer(out, kind)
-        for j in range(width):
-            source = pointer(w + j * ldw, kind)
-            for l in range(whole, terms):
-                laid[l * 2 * L + j] = source[l]
-
-    return turn_over
+@njit(**INLINE)
+def turn_over(like, size, L, out, w, ldw, width, terms):
+    """Lay out a panel of B which comes transposed."""
+    whole, ldo = terms // L * L, 2 * L * size
+    for j in range(0, width, L):
+        last = min(L, width - j) - 1
+        for l in range(0, whole, L):
+            turn(like, w + j * ldw + l * size, ldw, last, out + l * ldo + j * size, ldo)
+    for j in range(width):
+        for l in range(whole, terms):
+            move(like, w + j * ldw + l * size, out + l * ldo + j * size)
 
 
-def _row_times(size: int) -> Any:
-    """Return the function z = W x for one row x, whose threads share the rows of W."""
+@njit(**INLINE)
+def row_times(like, size, n, k, x, w, ldw, z, tid, threads):
+    """Write z = W x for one row x; the threads share the rows of W."""
+    blocks = (n + 7) // 8
+    first, last = 8 * (blocks * tid // threads), 8 * (blocks * (tid + 1) // threads)
+    for j in range(first, min(last, n) - 7, 8):
+        dots(8, like, k, x, w + j * ldw, ldw, z + size * j)
+    for j in range(max(first, n // 8 * 8), min(last, n)):
+        dots(1, like, k, x, w + j * ldw, ldw, z + size * j)
 
-    @njit(**INLINE)
-    def row_times(like, n, k, x, w, ldw, z, tid, threads):
-        blocks = (n + 7) // 8
-        first, last = 8 * (blocks * tid // threads), 8 * (blocks * (tid + 1) // threads)
-        for j in range(first, min(last, n) - 7, 8):
-            dots(8, like, k, x, w + j * ldw, ldw, z + size * j)
-        for j in range(max(first, n // 8 * 8), min(last, n)):
-            dots(1, like, k, x, w + j * ldw, ldw, z + size * j)
 
-    return row_times
+# Here, and not in the factory: Numba's cache would take kernels that enclose functions of their own
+# for new ones in every process.
+both, both_cut = _strip(2, False), _strip(2, True)
+one, one_cut = _strip(1, False), _strip(1, True)
 
 
 def make_gemm_tiles(dtype: str) -> Callable[..., None]:
@@ -116,9 +112,7 @@ def make_gemm_tiles(dtype: str) -> Callable[..., None]:
     L = lanes(dtype)
     panel = 2 * L
     laid, grouped = DEPTH * panel, DEPTH * BAND + L
-    both, both_cut = _strip(2, False), _strip(2, True)
-    one, one_cut = _strip(1, False), _strip(1, True)
-    turn_over, row_times, across = _turn_over(size, L, kind), _row_times(size), -(-ROWS // L)
+    across = -(-ROWS // L)
 
     def kernel(a, s, tid, threads):
         ta, tb, m, n, k = a[1], a[2], a[3], a[4], a[5]
@@ -126,7 +120,7 @@ def make_gemm_tiles(dtype: str) -> Callable[..., None]:
         lda, ldb, ldc = size * a[7], size * a[9], size * a[11]
         like = kind(0.0)
         if m == 1 and tb and not ta:
-            row_times(like, n, k, x, y, ldb, z, tid, threads)
+            row_times(like, size, n, k, x, y, ldb, z, tid, threads)
             return
         top, bottom, start, stop = share(m, n, tid, threads, panel)
         space, group = address_of(stack(laid, kind)), address_of(stack(grouped, kind))
@@ -152,7 +146,7 @@ def make_gemm_tiles(dtype: str) -> Callable[..., None]:
                     ahead, apart, pace, pairs, jump = space, 0, 0, 0, 0
                     if tb:
                         where = y + j * ldb + depth * size
-                        turn_over(like, space, where, ldb, width, terms)
+                        turn_over(like, size, L, space, where, ldb, width, terms)
                     elif direct:
                         b, next_row = where, ldb
                     else:

@@ -110,14 +110,11 @@ class Table:
         return len(self.instructions) - 1
 
     def _entry(self, kernel: Kernel, value: Any) -> int:
-        if value is None:
-            return 0
-        if not isinstance(value, np.ndarray):
-            return signed(int(value))
-        if not value.flags.c_contiguous:
-            raise ValueError(f"kernel {kernel.name}: arrays must be C-contiguous")
-        self._keep.append(value)
-        return address(value)
+        if isinstance(value, np.ndarray):
+            if not value.flags.c_contiguous:
+                raise ValueError(f"kernel {kernel.name}: arrays must be C-contiguous")
+            self._keep.append(value)
+        return word(value)
 
     def build(self) -> Program:
         """Compile the kernels and lay out the buffers."""
@@ -188,6 +185,13 @@ class _Buffer:
 def signed(value: int) -> int:
     """Return an integer of 64 bits as the signed number with the same bits (seeds)."""
     return value - 2**64 if value >= 2**63 else value
+
+
+def word(value: Any) -> int:
+    """Return an entry of a kernel's ``a``: an array's address, 0 for None, an integer as it is."""
+    if isinstance(value, np.ndarray):
+        return address(value)
+    return 0 if value is None else signed(int(value))
 
 
 _most: int | None = None

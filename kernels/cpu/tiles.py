@@ -233,6 +233,20 @@ def turn(typingctx, like, w, ldw, last, out, ldo):
 
 
 @intrinsic
+def move(typingctx, like, source, target):
+    """Copy the number at one address to another."""
+
+    def codegen(context, builder, signature, args):
+        e = _Emitter(context, builder, like)
+        places = [builder.inttoptr(address, e.element.as_pointer()) for address in args[1:]]
+        value = builder.load(places[0], align=e.size, typ=e.element)
+        builder.store(value, places[1], align=e.size)
+        return context.get_dummy_value()
+
+    return types.void(like, types.int64, types.int64), codegen
+
+
+@intrinsic
 def lay(typingctx, vectors, like, rows, source, lds, width, out, ldo):
     """``lay(2, like, K, source, lds, width, out, ldo)``: copy rows of V registers, V a literal.
 

@@ -17,6 +17,7 @@ from nnscratch.errors import (
     ShapeError,
 )
 from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas.checks import need_floats
 
 F32, I64 = np.float32, np.int64
 
@@ -252,6 +253,13 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
         DataError,
         "expected indices from -3 to 2, got 5 at position 1",
     ),
+    "an index below": (
+        "take",
+        (x(3), np.array([0, -4])),
+        {"axis": 0},
+        DataError,
+        r"from -3 to 2",
+    ),
     "float indices": ("take", (x(3), x(2)), {"axis": 0}, DTypeError, r"\.long\(\)"),
     "a class out of range": (
         "one_hot",
@@ -332,3 +340,17 @@ def test_small_label_types_are_taken() -> None:
     for dtype in (np.int8, np.int16, np.int32, np.uint8):
         got = registry.forward(FORMULAS["cross_entropy"], Z, np.array([0, 1, 2, 1], dtype))[0]
         assert got == wanted
+
+
+def test_complex_numbers_may_stand_beside_floats_in_either_order() -> None:
+    complex_, real = np.ones(2, np.complex128), np.ones(2, np.float64)
+    need_floats("here", A=complex_, B=real)
+    need_floats("here", A=real, B=complex_)
+
+
+def test_a_flat_batch_is_not_told_to_be_flattened() -> None:
+    with pytest.raises(ShapeError) as caught:
+        registry.forward(FORMULAS["linear"], x(2, 3), x(4, 6))
+    assert "flatten" not in str(caught.value)
+    with pytest.raises(ShapeError, match="flatten the input"):
+        registry.forward(FORMULAS["linear"], x(5, 2, 3), x(4, 6))

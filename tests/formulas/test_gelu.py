@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnscratch.formulas.gelu import erf, normal_cdf
+from nnscratch.formulas.gelu import _erfc_tail, erf, normal_cdf
 
 POINTS = np.concatenate(
     [
@@ -67,3 +67,9 @@ def test_float16_is_computed_in_float32() -> None:
     np.testing.assert_allclose(
         got.astype(float), exact(lambda x: 0.5 * math.erfc(-x / math.sqrt(2)), X), atol=1e-3
     )
+
+
+def test_the_tail_keeps_its_digits_as_far_as_it_reaches() -> None:
+    Y = np.linspace(0.47, 26, 20_001)
+    wanted = exact(math.erfc, Y)
+    assert (np.abs(_erfc_tail(np, Y) - wanted) <= 2e-15 * wanted).all()

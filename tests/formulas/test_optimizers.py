@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from tolerances import PARITY
 
+from nnscratch import optim
 from nnscratch.formulas import (
     ADADELTA,
     ADAGRAD,
@@ -204,3 +206,28 @@ def test_a_step_by_hand() -> None:
     registry.update(SGD, P, G, M, lr=0.1, momentum=0.9, step=2)
     assert P == pytest.approx(0.52)
     assert M == pytest.approx(4.8)
+
+
+@pytest.mark.parametrize(
+    ("formula", "kind"),
+    [
+        (ADADELTA, optim.Adadelta),
+        (ADAGRAD, optim.Adagrad),
+        (ADAM, optim.Adam),
+        (NADAM, optim.NAdam),
+        (RMSPROP, optim.RMSprop),
+        (SGD, optim.SGD),
+    ],
+    ids=lambda item: getattr(item, "name", ""),
+)
+def test_defaults_are_those_of_the_optimizer(formula: Formula, kind: Any) -> None:
+    outside = {name: p.default for name, p in inspect.signature(kind).parameters.items()}
+    if "betas" in outside:
+        outside["beta1"], outside["beta2"] = outside["betas"]
+    inside = inspect.signature(formula.forward).parameters
+    compared = 0
+    for name, parameter in inside.items():
+        if parameter.default is not parameter.empty and name in outside:
+            assert parameter.default == outside[name], name
+            compared += 1
+    assert compared >= 3
