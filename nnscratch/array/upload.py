@@ -73,6 +73,14 @@ class Upload:
             slot.used = True
         return made
 
+    def close(self) -> None:
+        """Wait until nothing is on its way, before its memory goes back to CuPy for others."""
+        for slot in self._slots:
+            if slot.used:
+                slot.copied.synchronize()
+                slot.taken.synchronize()
+                slot.used = False
+
     def _stage(self, slot: _Slot, number: int, array: Any) -> Any:
         """Start the copy of one array, and return where on the GPU it will be."""
         if number == len(slot.host) or slot.host[number].nbytes < array.nbytes:

@@ -147,13 +147,17 @@ class DataLoader:
             return
         device = as_device(device)
         upload = None
-        for batch in self:
-            arrays = [tensor.array for tensor in batch]
-            if device.type != "cuda" or not all(isinstance(one, np.ndarray) for one in arrays):
-                yield tuple([tensor.to(device=device) for tensor in batch])
-                continue
-            upload = upload or Upload(device)
-            yield tuple([Tensor(array) for array in upload(arrays)])
+        try:
+            for batch in self:
+                arrays = [tensor.array for tensor in batch]
+                if device.type != "cuda" or not all(isinstance(one, np.ndarray) for one in arrays):
+                    yield tuple([tensor.to(device=device) for tensor in batch])
+                    continue
+                upload = upload or Upload(device)
+                yield tuple([Tensor(array) for array in upload(arrays)])
+        finally:
+            if upload is not None:
+                upload.close()
 
     def _order_for(self, epoch: int) -> Any:
         order = self.order(epoch)

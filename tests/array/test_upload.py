@@ -151,6 +151,18 @@ def test_a_loader_sends_its_batches_by_it(library: Any) -> None:
     np.testing.assert_array_equal(np.concatenate([b[1].array for b in batches]), y[order])
 
 
+@pytest.mark.parametrize("taken", [1, 3])
+def test_memory_is_given_back_when_nothing_is_on_its_way(library: Any, taken: int) -> None:
+    """After an epoch, and after one that was broken off: others may get the memory then."""
+    loader = DataLoader(TensorDataset(np.arange(10, dtype=np.float32)), batch_size=4)
+    batches = loader.on("cuda")
+    kept = [next(batches)[0].array for _ in range(taken)]
+    assert Stream.current.done < Stream.current.asked
+    batches.close() if taken == 1 else list(batches)
+    assert Stream.current.done == Stream.current.asked
+    np.testing.assert_array_equal(kept[0], np.arange(4, dtype=np.float32))
+
+
 def test_a_loader_for_a_cpu_needs_no_copy() -> None:
     loader = DataLoader(TensorDataset(np.zeros((4, 2), np.float32), np.zeros(4)), batch_size=2)
     assert [batch[0].array.shape for batch in loader.on("cpu")] == [(2, 2), (2, 2)]
