@@ -14,22 +14,60 @@ As a context manager the derivative takes the formula's place, so that a network
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 import numpy as np
 
+from nnscratch.array import is_array
 from nnscratch.errors import ConfigurationError, NNScratchError, ShapeError
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import cases
 from nnscratch.verify.checker import Checker, Settings
 from nnscratch.verify.hints import hints_for
 from nnscratch.verify.hygiene import linearity_findings
-from nnscratch.verify.pairs import PairProblem
+from nnscratch.verify.pairs import PairProblem, unbroadcast
 from nnscratch.verify.report import Report, Verdict, combined
 
 STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Exercise(PairProblem):
+    """A formula with a learner's backward.
+
+    Where the formula itself leaves the sum over repeated entries to the tape, the learner may too.
+    """
+
+    def __init__(
+        self,
+        formula: Formula,
+        backward: Callable[..., Any],
+        values: list[Any],
+        options: dict[str, Any],
+    ) -> None:
+        super().__init__(
+            formula.forward, backward, values, options, formula.inputs, formula.differentiable
+        )
+        self.name = formula.name
+        self.views = True
+        assert formula.backward is not None
+        Y, saved = formula.forward(*values, **options)
+        own = formula.backward(np.ones_like(Y), saved, tuple(slot.checked for slot in self.slots))
+        self._loose = [
+            gradient is not None and gradient.shape != np.shape(value)
+            for gradient, value in zip(own, values, strict=True)
+        ]
+
+    def derive(self, dY: Any, saved: Any, inputs: Sequence[Any], needs: tuple[bool, ...]) -> Any:
+        """Run the learner's backward."""
+        found = super().derive(dY, saved, inputs, needs)
+        if len(found) != len(inputs):
+            return found
+        return [
+            unbroadcast(gradient, value) if loose and is_array(gradient) else gradient
+            for gradient, value, loose in zip(found, inputs, self._loose, strict=True)
+        ]
 
 
 class Homework:
@@ -60,12 +98,7 @@ class Homework:
     @np.errstate(all="ignore")
     def _check(self, seed: int) -> None:
         for values, options in small_cases(self.formula):
-            problem = PairProblem(
-                self.formula.forward, self.backward, values, options, self.formula.inputs,
-                self.formula.differentiable,
-            )  # fmt: skip
-            problem.name = self.formula.name
-            problem.views = True
+            problem = Exercise(self.formula, self.backward, values, options)
             report = Report(self.formula.name, Verdict.RIGHT, [], [])
             try:
                 checker = Checker(problem, Settings(seed=seed))

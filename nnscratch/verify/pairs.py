@@ -217,7 +217,7 @@ class FormulaProblem(PairProblem):
         """Run the backward that the registry chooses."""
         found = registry.backward(self.formula, dY, saved, needs)
         return [
-            gradient if gradient is None else _unbroadcast(gradient, value)
+            gradient if gradient is None else unbroadcast(gradient, value)
             for gradient, value in zip(found, inputs, strict=False)
         ]
 
@@ -234,7 +234,7 @@ def in_options64(options: dict[str, Any]) -> dict[str, Any]:
     return {key: in_float64(on_cpu(value)) for key, value in options.items()}
 
 
-def _unbroadcast(gradient: Any, value: Any) -> Any:
+def unbroadcast(gradient: Any, value: Any) -> Any:
     """Sum over what broadcasting repeated, as the tape does for formulas that broadcast."""
     shape = tuple(getattr(value, "shape", ()))
     if tuple(gradient.shape) == shape:
