@@ -110,6 +110,9 @@ def test_the_program_has_the_losses_of_pytorch_from_the_same_start() -> None:
         found.append(
             [float(n) for n in re.findall(r"(?:Loss|Accuracy): (\S+)", printed.getvalue())]
         )
-    assert len(found[0]) == 6
-    np.testing.assert_allclose(found[0], found[1], 2e-4)
+    (*losses, accuracy), (*wanted, counted) = found
+    assert len(losses) == 5
+    np.testing.assert_allclose(losses, wanted, 2e-4)
+    # Of 1000 samples, one or two may have scores so close that rounding decides between them.
+    assert abs(accuracy - counted) <= 0.0021
     assert torch.is_grad_enabled()
