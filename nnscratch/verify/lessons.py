@@ -229,7 +229,7 @@ def small_cases(formula: Formula) -> list[tuple[list[Any], dict[str, Any]]]:
     for case in cases(formula.name):
         values = list(case.build())
         size = sum(np.size(v) for v in values if isinstance(v, np.ndarray))
-        floats = [v for v in values if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
+        floats = [v for v in values if np.asarray(v).dtype.kind == "f"]
         if case.smooth and 4 <= size <= 300 and all(np.isfinite(v).all() for v in floats):
             found.append((size, values, dict(case.options)))
     found.sort(key=lambda entry: -entry[0])

@@ -246,3 +246,45 @@ def refuse(self): raise OSError("read-only")
 caching._CacheLocator.ensure_cache_path = refuse
 """ + PROGRAM.replace("program.run(2)", "program.run(2)\nprint(cpu.cache_status())")
     assert "path=None, writable=False" in python(code)
+
+
+def test_no_kernel_encloses_compiled_functions() -> None:
+    """Numba's cache would take such a kernel for a new one in every process."""
+    code = """
+import importlib
+from numba.core.dispatcher import Dispatcher
+for layout in cpu.LAYOUTS.values():
+    module = importlib.import_module(f"nnscratch.kernels.cpu.{layout.module}")
+    made = getattr(module, f"make_{layout.name}")("float32", *[1] * len(layout.options))
+    held = [cell.cell_contents for cell in made.__closure__ or ()]
+    assert not any(isinstance(item, Dispatcher) for item in held), layout.name
+print(len(cpu.LAYOUTS))
+"""
+    assert int(python("from nnscratch.kernels import cpu\n" + code)) > 30
+
+
+def test_blas_has_its_threads_back_when_the_pool_rests() -> None:
+    code = """
+import time
+import numpy as np
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.pool import pool
+blas = cpu.blas()
+blas.limit_threads(2)
+y = np.zeros(100000, np.float32)
+table = cpu.Table()
+table.add(cpu.kernel("fill", "float32"), (y, y.size), (1.0,))
+program = table.build()
+program.run(2)
+print(blas.threads())
+for _ in range(100):
+    time.sleep(0.05)
+    if blas.threads() == 2:
+        break
+print(blas.threads())
+program.run(2)
+print(blas.threads())
+pool().close()
+print(blas.threads())
+"""
+    assert python(code).split() == ["1", "2", "1", "2"]
