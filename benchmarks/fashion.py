@@ -117,7 +117,7 @@ class _OursEpoch(Epochs):
         from nnscratch.data import DataLoader, TensorDataset, load_idx_folder
 
         train = load_idx_folder(self.folder).train
-        data = TensorDataset(self.give(train.features()), self.give(train.labels))
+        data = TensorDataset(train.features(), train.labels).to(self.device)
         loss = None
         for x, y in DataLoader(data, batch_size=BATCH, shuffle=True, seed=1):
             loss = self.step(x, y)

@@ -81,8 +81,10 @@ class LabelledImages:
             ConfigurationError: `dtype` is no floating-point type.
         """
         target = floating(dtype)
-        rows = self.images.reshape(len(self.images), -1).astype(target)
-        rows /= target.type(self.white)
+        pixels = self.images.reshape(len(self.images), -1)
+        rows = np.empty(pixels.shape, target)
+        # In one pass: converted first, divided afterwards, a large set passes memory twice.
+        np.divide(pixels, target.type(self.white), out=rows, dtype=target, casting="unsafe")
         return rows
 
     def take(self, indices: npt.ArrayLike) -> "LabelledImages":
