@@ -19,6 +19,7 @@ class Kernel:
     def __init__(self, name: str, start: Any, states: str, s: Any, **flags: bool) -> None:
         self.p, self.g = start.copy(), np.zeros_like(start)
         buffers = [np.zeros_like(start) if state == "1" else None for state in states]
+        self.buffers = [buffer for buffer in buffers if buffer is not None]
         self.step = 0
         table = cpu.Table()
         kernel = cpu.kernel(name, str(start.dtype), cpu.optimizer_flags(**flags))
@@ -180,3 +181,29 @@ def test_nan_reaches_the_parameters(name: str, dtype: str) -> None:
     kernel.take(g, 1)
     kernel.take(np.ones(40, dtype), 1)
     assert list(np.flatnonzero(np.isnan(kernel.p))) == [7]
+
+
+# Adagrad's sum never falls, and weight decay always leaves a gradient.
+FADING = [
+    name
+    for name, row in CASES.items()
+    if "1" in row[3] and name != "adagrad" and not row[5].get("l2")
+]
+
+
+@pytest.mark.parametrize("case", FADING)
+def test_averages_that_fade_away_end_at_zero(case: str, dtype: str) -> None:
+    """Denormal numbers, on which arithmetic is slow, never stay behind."""
+    _, _, name, states, s, flags = CASES[case]
+    least = np.finfo(dtype).tiny
+    kernel = Kernel(name, np.zeros(64, dtype), states, s, **flags)
+    for buffer in kernel.buffers:
+        buffer[...] = 3 * least
+    zeros = set()
+    for _ in range(1500):
+        kernel.take(np.zeros(64, dtype), 1)
+        for place, buffer in enumerate(kernel.buffers):
+            assert not ((buffer != 0) & (np.abs(buffer) < least)).any()
+            if not buffer.any():
+                zeros.add(place)
+    assert zeros
