@@ -7,6 +7,7 @@ be in a process before everything else.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -124,9 +125,16 @@ def _whole(text: str) -> str:
     return "\n".join([*headers, text])
 
 
+def _scratch() -> Path:
+    """Return a new folder that goes away with this process."""
+    folder = tempfile.mkdtemp(prefix="nnscratch-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 @cache
 def _runtime(flavour: str) -> tuple[str, ...]:
-    folder = Path(tempfile.mkdtemp(prefix="nnscratch-runtime-"))
+    folder = _scratch()
     made = []
     for name in RUNTIME:
         if name == "watch.cpp" and flavour != "watched":
@@ -139,7 +147,7 @@ def _runtime(flavour: str) -> tuple[str, ...]:
 @cache
 def cublas() -> Path:
     """Return a shared library that plays cuBLAS; its name is what nnscratch looks for."""
-    made = Path(tempfile.mkdtemp(prefix="nnscratch-cublas-")) / "libcublas.so.13"
+    made = _scratch() / "libcublas.so.13"
     run(compiler(), *COMMON, "-O1", "-shared", str(HERE / "cublas_on_cpu.cpp"), "-o", str(made))
     return made
 
