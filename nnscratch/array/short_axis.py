@@ -1,13 +1,12 @@
 """Work along an axis of few entries, such as the classes of a batch of scores.
 
-NumPy goes along the last axis row by row, which takes 90 microseconds for the largest of 2 entries
-in each of 1000 rows; entry by entry, over whole columns, it takes 3. Other libraries, longer axes
+NumPy goes along the last axis row by row, which takes 70 microseconds for the largest of 10 entries
+in each of 1000 rows; turned around, over whole columns, it takes 6. Other libraries, longer axes
 and few rows have nothing to gain.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,12 @@ def _is_short(X: Any, axis: int) -> bool:
     if not isinstance(X, np.ndarray) or X.dtype.itemsize <= 2:
         return False
     count = int(X.shape[axis])
-    return 0 < count <= SHORT and ROWS * count * count <= X.size
+    return 0 < count <= SHORT and X.size >= GROUP * count and axis == X.ndim - 1
 
 
-def _columns(X: Any, axis: int) -> list[Any]:
-    front = (slice(None),) * axis
-    return [X[(*front, slice(c, c + 1))] for c in range(X.shape[axis])]
+def _turned(X: Any) -> Any:
+    """Return the entries of the last axis as rows of a matrix."""
+    return X.reshape(-1, X.shape[-1]).T.copy()
 
 
 def max_along(X: Any, axis: int) -> Any:
@@ -42,8 +41,7 @@ def max_along(X: Any, axis: int) -> Any:
            [2.]])
     """
     if _is_short(X, axis):
-        columns = _columns(X, axis)
-        return functools.reduce(np.maximum, columns) if len(columns) > 1 else columns[0].copy()
+        return np.maximum.reduce(_turned(X), axis=0).reshape(*X.shape[:-1], 1)
     return array_namespace(X).max(X, axis=axis, keepdims=True)
 
 
@@ -55,12 +53,22 @@ def sum_along(X: Any, axis: int) -> Any:
            [2.]])
     """
     if _is_short(X, axis):
-        first, *others = _columns(X, axis)
-        total = first.copy()
-        for column in others:
-            total += column
-        return total
+        return np.add.reduce(_turned(X), axis=0).reshape(*X.shape[:-1], 1)
     return array_namespace(X).sum(X, axis=axis, keepdims=True)
+
+
+def pick_along(X: Any, I: Any, axis: int) -> Any:
+    """Return the entry of X that I names along an axis (counted from the front), which goes.
+
+    >>> pick_along(np.array([[1.0, 3.0], [2.0, 0.0]]), np.array([1, 0]), 1)
+    array([3., 2.])
+    """
+    if isinstance(X, np.ndarray) and axis == X.ndim - 1:
+        count = X.shape[-1]
+        starts = np.arange(0, X.size, count).reshape(I.shape)
+        return X.reshape(-1).take(starts + I)
+    xp = array_namespace(X, I)
+    return xp.squeeze(xp.take_along_axis(X, new_axis(I, axis), axis=axis), axis=axis)
 
 
 def one_hot_along(I: Any, count: int, axis: int) -> Any:
@@ -81,21 +89,6 @@ def one_hot_along(I: Any, count: int, axis: int) -> Any:
     numbers = xp.arange(count, dtype=I.dtype, device=I.device)
     numbers = xp.reshape(numbers, (count, *(1,) * (I.ndim - axis)))
     return new_axis(I, axis) == numbers
-
-
-def zero_along(mask: Any, X: Any, axis: int) -> Any:
-    """Return X with 0 where the mask, which has size 1 along the axis, is true.
-
-    >>> zero_along(np.array([[True], [False]]), np.array([[1.0, 3.0], [2.0, 4.0]]), 1)
-    array([[0., 0.],
-           [2., 4.]])
-    """
-    if not _is_short(X, axis) or mask.ndim != X.ndim:
-        return array_namespace(X).where(mask, 0.0, X)
-    zeroed = X.copy()
-    for column in _columns(zeroed, axis):
-        np.copyto(column, 0.0, where=mask)
-    return zeroed
 
 
 def sum_rows(X: Any) -> Any:

@@ -15,8 +15,8 @@ from nnscratch.array.dtypes import dtype_name, is_integer
 from nnscratch.array.short_axis import (
     new_axis,
     one_hot_along,
+    pick_along,
     sum_along,
-    zero_along,
 )
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import need_floats, plain
@@ -47,7 +47,7 @@ def _need_weights(where: str, Z: Any, w: Any, axis: int) -> None:
 
 
 def _labels(where: str, Z: Any, T: Any, w: Any, ignore_index: int) -> tuple[Any, Any, int]:
-    """Check everything; return labels with 0 where ignored, which are not, and the class axis."""
+    """Check everything; return labels with 0 where ignored, which are, and the class axis."""
     axis = class_axis(where, Z)
     _need_weights(where, Z, w, axis)
     expected = tuple(size for one, size in enumerate(Z.shape) if one != axis)
@@ -68,24 +68,37 @@ def _labels(where: str, Z: Any, T: Any, w: Any, ignore_index: int) -> tuple[Any,
         )
     xp = array_namespace(Z, T, w)
     T = xp.astype(T, xp.int64, copy=False)
-    valid = T != plain(ignore_index)
-    bad = valid & ((T < 0) | (T >= Z.shape[axis]))
+    ignored = _ignored(xp, T, ignore_index)
+    outside = (T < 0) | (T >= Z.shape[axis])
+    bad = outside if ignored is None else outside & ~ignored
     refuse_where(
         where, bad, T, f"class indices from 0 to {Z.shape[axis] - 1} (or {ignore_index}, ignored)"
     )
-    return xp.where(valid, T, 0), valid, axis
+    return (T if ignored is None else xp.where(ignored, 0, T)), ignored, axis
 
 
-def _weights_of(xp: Any, T: Any, valid: Any, w: Any, dtype: Any) -> Any:
+def _ignored(xp: Any, T: Any, ignore_index: int) -> Any:
+    """Return where the labels are to be ignored, None if nowhere."""
+    ignored = T == plain(ignore_index)
+    return ignored if bool(xp.count_nonzero(ignored)) else None
+
+
+def _zero_if(xp: Any, ignored: Any, A: Any) -> Any:
+    """Return A with 0 for the samples that are ignored."""
+    return A if ignored is None else xp.where(ignored, 0.0, A)
+
+
+def _weights_of(xp: Any, T: Any, ignored: Any, w: Any, Z: Any) -> Any:
     """Return the weight of each sample: that of its class, 1 without weights, 0 if ignored."""
     if w is None:
-        return xp.astype(valid, dtype)
-    weights = xp.reshape(xp.take(w, xp.reshape(T, (-1,))), T.shape)
-    return xp.where(valid, weights, 0.0)
+        weights = xp.ones(T.shape, dtype=Z.dtype, device=Z.device)
+    else:
+        weights = xp.reshape(xp.take(w, xp.reshape(T, (-1,))), T.shape)
+    return _zero_if(xp, ignored, weights)
 
 
 def _reduce(
-    xp: Any, where: str, L: Any, valid: Any, weights: Any, reduction: str
+    xp: Any, where: str, L: Any, ignored: Any, weights: Any, reduction: str
 ) -> tuple[Any, Any]:
     """Return the reduced loss, and what it was divided by (None if by nothing).
 
@@ -94,10 +107,10 @@ def _reduce(
     if reduction != "mean":
         return reduce_losses(where, xp, L, reduction), None
     if weights is None:
-        total = xp.count_nonzero(valid)
+        total = math.prod(L.shape) - (0 if ignored is None else xp.count_nonzero(ignored))
     else:
         total = xp.sum(weights)
-    total = xp.asarray(total, dtype=L.dtype)
+    total = xp.asarray(total, dtype=L.dtype, device=L.device)
     return xp.sum(L) / total, total
 
 
@@ -128,13 +141,11 @@ def nll_forward(
         DataError: if a class index is out of range.
         ConfigurationError: if the reduction is none of the three.
     """
-    labels, valid, axis = _labels("nll", logP, T, w, ignore_index)
+    labels, ignored, axis = _labels("nll", logP, T, w, ignore_index)
     xp = array_namespace(logP)
-    weights = _weights_of(xp, labels, valid, w, logP.dtype)
-    place = new_axis(labels, axis)
-    picked = xp.squeeze(xp.take_along_axis(logP, place, axis=axis), axis=axis)
-    L = xp.where(valid, -weights * picked, 0.0)
-    Y, total = _reduce(xp, "nll", L, valid, None if w is None else weights, reduction)
+    weights = _weights_of(xp, labels, ignored, w, logP)
+    L = _zero_if(xp, ignored, -weights * pick_along(logP, labels, axis))
+    Y, total = _reduce(xp, "nll", L, ignored, None if w is None else weights, reduction)
     return Y, NllSaved(labels, weights, total, logP.shape[axis])
 
 
@@ -215,15 +226,14 @@ def cross_entropy_forward(
     10000.0
     """
     smoothing = _need_smoothing("cross_entropy", label_smoothing)
-    labels, valid, axis = _labels("cross_entropy", Z, T, w, ignore_index)
+    labels, ignored, axis = _labels("cross_entropy", Z, T, w, ignore_index)
     xp = array_namespace(Z)
     S = shifted(xp, Z, axis)
     E = xp.exp(S)
     total_E = sum_along(E, axis)
     log_total = xp.log(total_E)
-    place = new_axis(labels, axis)
-    L = xp.squeeze(log_total - xp.take_along_axis(S, place, axis=axis), axis=axis)
-    weights = None if w is None else _weights_of(xp, labels, valid, w, Z.dtype)
+    L = xp.squeeze(log_total, axis=axis) - pick_along(S, labels, axis)
+    weights = None if w is None else _weights_of(xp, labels, ignored, w, Z)
     if weights is not None:
         L = weights * L
     if smoothing:
@@ -231,8 +241,8 @@ def cross_entropy_forward(
         if w is not None:
             logP = logP * _along(xp, w, Z.ndim, axis)
         L = (1.0 - smoothing) * L - (smoothing / Z.shape[axis]) * xp.sum(logP, axis=axis)
-    L = xp.where(valid, L, 0.0)
-    Y, total = _reduce(xp, "cross_entropy", L, valid, weights, reduction)
+    L = _zero_if(xp, ignored, L)
+    Y, total = _reduce(xp, "cross_entropy", L, ignored, weights, reduction)
     return Y, CrossEntropySaved(E / total_E, T, w, total, ignore_index, smoothing)
 
 
@@ -247,15 +257,16 @@ def cross_entropy_backward(
     P, T, w, total, ignore_index, smoothing = saved
     xp = array_namespace(dY)
     axis = 0 if P.ndim == 1 else 1
-    valid = T != plain(ignore_index)
-    T = xp.where(valid, xp.astype(T, xp.int64, copy=False), 0)
+    ignored = _ignored(xp, T, ignore_index)
+    T = xp.astype(T, xp.int64, copy=False)
+    T = T if ignored is None else xp.where(ignored, 0, T)
     classes = P.shape[axis]
-    scale = xp.where(valid, dY if total is None else dY / total, 0.0)
+    scale = dY if total is None else dY / total
     hot = one_hot_along(T, classes, axis)
     if w is None and not smoothing:
         D = P - xp.astype(hot, P.dtype)
     else:
-        weights = _weights_of(xp, T, valid, w, P.dtype)
+        weights = _weights_of(xp, T, ignored, w, P)
         Q = xp.where(hot, new_axis((1.0 - smoothing) * weights, axis), 0.0)
         if smoothing:
             Q = Q + (
@@ -264,9 +275,9 @@ def cross_entropy_backward(
                 else _along(xp, w, P.ndim, axis) * (smoothing / classes)
             )
         D = P * sum_along(Q, axis) - Q
-    dZ = new_axis(scale, axis) * D
-    ignored = new_axis(~valid, axis)
-    return zero_along(ignored, dZ, axis), None, None
+    dZ = (new_axis(scale, axis) if scale.ndim else scale) * D
+    # Not by a factor of 0: where no sample counts, the scale is infinite.
+    return dZ if ignored is None else xp.where(new_axis(ignored, axis), 0.0, dZ), None, None
 
 
 CROSS_ENTROPY = formula(

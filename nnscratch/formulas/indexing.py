@@ -130,7 +130,7 @@ def in_range(where: str, I: Any, size: int, what: str) -> Any:
 def refuse_where(where: str, bad: Any, values: Any, expected: str) -> None:
     """Raise a DataError that names the first position where ``bad`` holds, and its value."""
     xp = array_namespace(bad)
-    if not bool(xp.any(bad)):
+    if not bool(xp.count_nonzero(bad)):
         return
     flat = int(xp.nonzero(xp.reshape(bad, (-1,)))[0][0])
     value = xp.reshape(values, (-1,))[flat]

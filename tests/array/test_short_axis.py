@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from nnscratch.array.selection import zero_where
-from nnscratch.array.short_axis import max_along, new_axis, one_hot_along, sum_along, sum_rows
-from nnscratch.array.short_axis import zero_along as zeroed
+from nnscratch.array.short_axis import (
+    max_along,
+    new_axis,
+    one_hot_along,
+    pick_along,
+    sum_along,
+    sum_rows,
+)
 
 
 @pytest.fixture
@@ -46,8 +52,6 @@ def test_what_is_zeroed_is_zero_whatever_stood_there(
     X[::3] = np.nan
     X[1::3] = -np.inf
     before = X.copy()
-    rows = rng.random((shape[0], 1)) < 0.5
-    np.testing.assert_array_equal(zeroed(rows, X, 1), np.where(rows, 0.0, X))
     everywhere = rng.random(shape) < 0.5
     np.testing.assert_array_equal(zero_where(everywhere, X), np.where(everywhere, 0.0, X))
     np.testing.assert_array_equal(X, before)
@@ -72,10 +76,24 @@ def test_one_hot_and_new_axis() -> None:
     assert [new_axis(X, axis).shape for axis in (0, 1, 2)] == [(1, 2, 3), (2, 1, 3), (2, 3, 1)]
 
 
+@pytest.mark.parametrize("shape", [(5,), (7, 3), (2, 4, 3), (3, 0, 2)])
+def test_pick_along_every_axis(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    X = rng.standard_normal(shape)
+    for axis in range(len(shape)):
+        rest = shape[:axis] + shape[axis + 1 :]
+        I = rng.integers(0, max(shape[axis], 1), rest)
+        if I.size and not shape[axis]:
+            continue
+        expected = np.take_along_axis(X, np.expand_dims(I, axis), axis).squeeze(axis)
+        for A in (X, np.asfortranarray(X)):
+            np.testing.assert_array_equal(pick_along(A, I, axis), expected)
+
+
 def test_another_library_takes_the_way_of_the_standard() -> None:
     X = array_api_strict.asarray([[1.0, -2.0], [3.0, 4.0]])
     mask = X < 0
     assert type(zero_where(mask, X)) is type(X)
     assert float(zero_where(mask, X)[0, 1]) == 0.0
     assert [float(v) for v in sum_rows(X)] == [4.0, 2.0]
-    assert float(zeroed(mask[:, 1:], X, 1)[0, 0]) == 0.0
+    picked = pick_along(X, array_api_strict.asarray([1, 0]), 1)
+    assert [float(v) for v in picked] == [-2.0, 3.0]
