@@ -13,6 +13,39 @@ import numpy as np
 from nnscratch.array.backend import array_namespace
 
 _BITS = {np.dtype(f"float{n}"): np.dtype(f"int{n}") for n in (16, 32, 64)}
+_FEW = 1024
+"""Elements up to which one call that jumps is less than several that do not."""
+
+
+def where(mask: Any, A: Any, B: Any) -> Any:
+    """Return A where the mask is true, else B; one of the two may be a Python number.
+
+    >>> where(np.array([True, False]), np.array([1.0, 2.0]), 0.5)
+    array([1. , 0.5])
+    """
+    array = B if type(A) is float else A
+    if isinstance(array, np.generic):
+        return np.where(mask, A, B)
+    if not isinstance(array, np.ndarray) or array.size <= _FEW or array.shape != mask.shape:
+        return array_namespace(array).where(mask, A, B)
+    a, b = _bits_of(A, array), _bits_of(B, array)
+    if a is None or b is None:
+        return np.where(mask, A, B)
+    chosen = mask.astype(b.dtype)
+    np.negative(chosen, out=chosen)  # all bits where the mask is true, none where it is false
+    chosen &= a ^ b
+    chosen ^= b
+    return chosen.view(array.dtype)
+
+
+def _bits_of(value: Any, like: Any) -> Any:
+    """Return the bits of a number or array as integers, None if it is unlike the array."""
+    bits = _BITS.get(like.dtype)
+    if bits is None:
+        return None
+    if type(value) is float:
+        return like.dtype.type(value).view(bits)
+    return value.view(bits) if value.dtype == like.dtype and value.shape == like.shape else None
 
 
 def zero_where(mask: Any, A: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
-from nnscratch.array.selection import zero_where
+from nnscratch.array.selection import where, zero_where
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import need_floats, plain, real
 from nnscratch.formulas.formula import formula
@@ -81,14 +81,14 @@ def leaky_relu_forward(X: Any, *, negative_slope: float = 0.01) -> tuple[Any, Le
     need_floats("leaky_relu", X=X)
     xp = array_namespace(X)
     slope = plain(negative_slope)
-    return xp.where(X > 0, X, slope * X), LeakyReluSaved(X, slope)
+    return where(X > 0, X, slope * X), LeakyReluSaved(X, slope)
 
 
 def leaky_relu_backward(dY: Any, saved: LeakyReluSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dX = dY where X > 0, else slope · dY."""
     X, slope = saved
     xp = array_namespace(dY)
-    return (xp.where(X > 0, dY, slope * dY),)
+    return (where(X > 0, dY, slope * dY),)
 
 
 LEAKY_RELU = formula(
@@ -183,7 +183,7 @@ def elu_forward(X: Any, *, alpha: float = 1.0) -> tuple[Any, EluSaved]:
     xp = array_namespace(X)
     alpha = plain(alpha)
     positive = real(xp, X) > 0
-    return xp.where(positive, X, alpha * xp.expm1(xp.where(positive, 0.0, X))), EluSaved(X, alpha)
+    return where(positive, X, alpha * xp.expm1(where(positive, 0.0, X))), EluSaved(X, alpha)
 
 
 def elu_backward(dY: Any, saved: EluSaved, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -191,7 +191,7 @@ def elu_backward(dY: Any, saved: EluSaved, needs: tuple[bool, ...]) -> tuple[Any
     X, alpha = saved
     xp = array_namespace(dY)
     positive = X > 0
-    return (xp.where(positive, dY, dY * (alpha * xp.exp(xp.where(positive, 0.0, X)))),)
+    return (where(positive, dY, dY * (alpha * xp.exp(where(positive, 0.0, X)))),)
 
 
 ELU = formula(
@@ -218,8 +218,8 @@ def selu_forward(X: Any) -> tuple[Any, InputSaved]:
     need_floats("selu", X=X)
     xp = array_namespace(X)
     positive = real(xp, X) > 0
-    tail = (SELU_SCALE * SELU_ALPHA) * xp.expm1(xp.where(positive, 0.0, X))
-    return xp.where(positive, SELU_SCALE * X, tail), InputSaved(X)
+    tail = (SELU_SCALE * SELU_ALPHA) * xp.expm1(where(positive, 0.0, X))
+    return where(positive, SELU_SCALE * X, tail), InputSaved(X)
 
 
 def selu_backward(dY: Any, saved: InputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -227,8 +227,8 @@ def selu_backward(dY: Any, saved: InputSaved, needs: tuple[bool, ...]) -> tuple[
     (X,) = saved
     xp = array_namespace(dY)
     positive = X > 0
-    tail = (SELU_SCALE * SELU_ALPHA) * xp.exp(xp.where(positive, 0.0, X))
-    return (dY * xp.where(positive, SELU_SCALE, tail),)
+    tail = (SELU_SCALE * SELU_ALPHA) * xp.exp(where(positive, 0.0, X))
+    return (dY * where(positive, SELU_SCALE, tail),)
 
 
 SELU = formula(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
+from nnscratch.array.selection import where
 from nnscratch.formulas.activations import InputSaved, OutputSaved
 from nnscratch.formulas.checks import need_floats, plain, real
 from nnscratch.formulas.formula import formula
@@ -16,8 +17,8 @@ from nnscratch.formulas.formula import formula
 def logistic(xp: Any, X: Any) -> Any:
     """Return 1 / (1 + e^-X) on the branch that cannot overflow."""
     positive = real(xp, X) >= 0
-    decay = xp.exp(xp.where(positive, -X, X))
-    return xp.where(positive, 1.0, decay) / (1.0 + decay)
+    decay = xp.exp(where(positive, -X, X))
+    return where(positive, 1.0, decay) / (1.0 + decay)
 
 
 def sigmoid_forward(X: Any) -> tuple[Any, OutputSaved]:
@@ -133,8 +134,8 @@ def softplus_forward(
     beta, threshold = plain(beta), plain(threshold)
     B = beta * X
     linear = real(xp, B) > threshold
-    curve = xp.log1p(xp.exp(xp.where(linear, 0.0, B))) / beta
-    return xp.where(linear, X, curve), SoftplusSaved(X, beta, threshold)
+    curve = xp.log1p(xp.exp(where(linear, 0.0, B))) / beta
+    return where(linear, X, curve), SoftplusSaved(X, beta, threshold)
 
 
 def softplus_backward(dY: Any, saved: SoftplusSaved, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -142,7 +143,7 @@ def softplus_backward(dY: Any, saved: SoftplusSaved, needs: tuple[bool, ...]) ->
     X, beta, threshold = saved
     xp = array_namespace(dY)
     B = beta * X
-    return (xp.where(B > threshold, dY, dY * logistic(xp, B)),)
+    return (where(B > threshold, dY, dY * logistic(xp, B)),)
 
 
 SOFTPLUS = formula(

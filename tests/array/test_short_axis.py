@@ -8,7 +8,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from nnscratch.array.selection import zero_where
+from nnscratch.array.selection import where, zero_where
 from nnscratch.array.short_axis import (
     max_along,
     new_axis,
@@ -68,6 +68,22 @@ def test_zero_where_in_every_layout(dtype: str, rng: np.random.Generator) -> Non
         np.testing.assert_array_equal(made, np.where(mask, X.dtype.type(0), X))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64"])
+def test_where_chooses_as_numpy_does(dtype: str, rng: np.random.Generator) -> None:
+    for shape in ((3, 5), (40, 60), (0, 4)):
+        A, B = (rng.standard_normal((2, *shape)) * 9).astype(dtype)
+        A.flat[::7], B.flat[::5] = np.nan, -np.inf
+        mask = rng.random(shape) < 0.5
+        for a, b in ((A, B), (A.T.copy().T, B), (A, 0.5), (0.5, B)):
+            made = where(mask, a, b)
+            assert made.dtype == A.dtype
+            np.testing.assert_array_equal(made, np.where(mask, a, b))
+    # Shapes that broadcast and dtypes that meet go NumPy's way.
+    wide = where(np.ones((2000, 1), bool), np.ones((2000, 1), "f4"), np.zeros((2000, 3), "f8"))
+    assert wide.shape == (2000, 3)
+    assert wide.dtype == np.float64
+
+
 def test_one_hot_and_new_axis() -> None:
     for count, n in ((3, 2), (3, 500), (40, 500)):
         I = np.arange(n) % count
@@ -94,6 +110,7 @@ def test_another_library_takes_the_way_of_the_standard() -> None:
     mask = X < 0
     assert type(zero_where(mask, X)) is type(X)
     assert float(zero_where(mask, X)[0, 1]) == 0.0
+    assert float(where(mask, X, 7.0)[1, 1]) == 7.0
     assert [float(v) for v in sum_rows(X)] == [4.0, 2.0]
     picked = pick_along(X, array_api_strict.asarray([1, 0]), 1)
     assert [float(v) for v in picked] == [-2.0, 3.0]
