@@ -21,6 +21,8 @@ from nnscratch.formulas import SUM_TO, Formula, registry
 from nnscratch.formulas.cases import Case
 
 LAYOUTS = ("C", "F", "sliced", "negative stride")
+# Contiguous, but not aligned for vectors: all inputs and dY, or the first input alone.
+SHIFTED = ("shifted", "first shifted")
 # The backward of these may leave a gradient in the shape of the output: the tape un-broadcasts.
 BROADCASTING = {
     *("add", "subtract", "multiply", "divide", "power", "where", "maximum", "minimum"),
@@ -56,6 +58,10 @@ def place(value: Any, dtype: str, backend: Backend = NUMPY, layout: str = "C") -
     # NumPy makes a scalar of a 0-d array that is indexed.
     if layout == "C" or host.ndim == 0:
         return xp.asarray(host, device=backend.device)
+    if layout == "shifted":
+        room = np.empty(host.size + 1, host.dtype)[1:].reshape(host.shape)
+        room[...] = host
+        return xp.asarray(room, device=backend.device)
     if layout == "F":
         turned = np.ascontiguousarray(host.T)
         return xp.permute_dims(
@@ -67,6 +73,14 @@ def place(value: Any, dtype: str, backend: Backend = NUMPY, layout: str = "C") -
         return xp.asarray(wide, device=backend.device)[..., ::2]
     turned = np.ascontiguousarray(host[..., ::-1])
     return xp.asarray(turned, device=backend.device)[..., ::-1]
+
+
+def place_all(values: tuple[Any, ...], dtype: str, backend: Backend, layout: str) -> list[Any]:
+    """Return a case's inputs in a dtype and layout on a backend."""
+    if layout != "first shifted":
+        return [place(value, dtype, backend, layout) for value in values]
+    first, *others = values
+    return [place(first, dtype, backend, "shifted"), *(place(v, dtype, backend) for v in others)]
 
 
 def rounded(values: tuple[Any, ...], dtype: str) -> tuple[Any, ...]:
@@ -168,7 +182,7 @@ def check_call(
     truth_inputs = rounded(values, dtype)
     truth, truth_saved = formula.forward(*truth_inputs, **case.options)
     truth = np.asarray(truth)
-    inputs = tuple(place(value, dtype, backend, layout) for value in values)
+    inputs = tuple(place_all(values, dtype, backend, layout))
     like = next((one for one in inputs if is_array(one)), None)
     before = [_bits(one) for one in inputs]
     log = registry.CallLog()
@@ -219,7 +233,7 @@ def _check_backward(
     assert formula.backward is not None
     out_dtype = dtype_name(Y.dtype)
     dY_host = cotangent(truth.shape).astype(out_dtype).astype(np.float64)
-    dY = place(dY_host, out_dtype, backend, layout)
+    dY = place(dY_host, out_dtype, backend, "C" if layout == "first shifted" else layout)
     exact = formula.backward(dY_host, truth_saved, needs)
     asked = [needs]
     if sum(needs) > 1:
@@ -271,7 +285,7 @@ def check_update(
     """Check a formula that updates state against the truth; return which implementations ran."""
     values = case.build()
     results = formula.forward(*rounded(values, dtype), **case.options)
-    inputs = tuple(place(value, dtype, backend, layout) for value in values)
+    inputs = tuple(place_all(values, dtype, backend, layout))
     before = [_bits(one) for one in inputs]
     new = dict(zip(formula.updates, results, strict=True))
     log = registry.CallLog()

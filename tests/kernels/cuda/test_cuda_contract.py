@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulator.driver import Emulator
-from formulas.contract import NUMPY, check, place
+from formulas.contract import NUMPY, SHIFTED, check, place
 
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import Case, cases
@@ -35,6 +35,15 @@ def test_contract(name: str, dtype: str, emulator: Emulator) -> None:
     # Elsewhere the kernels refuse what is not contiguous, and the reference computes.
     for case in cases(name)[:12]:
         run(name, case, dtype, "sliced", implementation)
+
+
+@pytest.mark.parametrize("layout", SHIFTED)
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+def test_arrays_that_are_not_aligned_for_vectors(name: str, layout: str) -> None:
+    implementation = IMPLEMENTATIONS[name].on(Emulator())
+    small = [one for one in cases(name) if sum(np.size(value) for value in one.build()) < 2000]
+    for case in small:
+        run(name, case, "float32", layout, implementation)
 
 
 @pytest.mark.parametrize("name", ["linear", "linear_activation"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 import subprocess
 import sys
@@ -144,6 +145,21 @@ def test_arrays_that_are_not_aligned_for_vectors(emulator: Emulator, rng: Any) -
         P, G = X.copy(), rng.standard_normal(400).astype(np.float32)[start : start + X.size]
         IMPLEMENTATIONS["sgd"].on(emulator).update(P, G, lr=0.5)
         np.testing.assert_allclose(P, X - np.float32(0.5) * G, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shifted", range(5))
+def test_any_array_of_the_bias_kernel_may_be_the_unaligned_one(
+    shifted: int, emulator: Emulator, rng: Any
+) -> None:
+    shapes = ((6, 8), (8,), (6, 8), (6, 8))
+    Z, b, kept, Y = (np.zeros(math.prod(s) + 1, np.float32)[int(i == shifted) :][: math.prod(s)]
+                     for i, s in enumerate(shapes))  # fmt: skip
+    Z[...], b[...] = rng.standard_normal(48), rng.standard_normal(8)
+    arguments = (Z, b, kept, Y, 6, 8, 0.0, 0.0)
+    emulator.launch("linear", "bias_activation_relu", "float32", (1,), arguments)
+    expected = Z.reshape(6, 8) + b
+    np.testing.assert_array_equal(kept.reshape(6, 8), expected)
+    np.testing.assert_array_equal(Y.reshape(6, 8), np.maximum(expected, 0))
 
 
 def training_step(driver: Emulator) -> list[bytes]:
