@@ -52,6 +52,8 @@ def test_scale_copy_fill_axpy_add_row(dtype: str, run: Any, rng: Any) -> None:
             X3 = np.stack([X, Y, X])
             run("add_row", dtype, (X3, Y, rows, 3, size), (3.0,), (), threads)
             np.testing.assert_array_equal(rows, X3 + three * Y)
+            run("add_row", dtype, (X3, Y, X3, 3, size), (3.0,), (), threads)
+            np.testing.assert_array_equal(X3, rows)
 
 
 @pytest.mark.parametrize("what", [0, 1])
@@ -142,4 +144,7 @@ def test_dropout(p: float, dtype: str, run: Any, rng: Any) -> None:
             np.testing.assert_array_equal(dX, Y)
             place = X.copy()
             run("dropout", dtype, (place, place, mask, size, SEED, OFFSET), (p,), (), threads)
+            np.testing.assert_array_equal(place, Y)
+            place = X.copy()
+            run("dropout_backward", dtype, (place, mask, place, size), (p,), (), threads)
             np.testing.assert_array_equal(place, Y)

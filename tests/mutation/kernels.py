@@ -114,7 +114,7 @@ def stages(file: str) -> list[list[str]]:
         return [[*test, *(f"tests/kernels/cuda/test_cuda_{name}.py" for name in names)]]
     near = CPU[file.removeprefix("cpu/")].split()
     return [
-        [*test, *(f"tests/kernels/{name}" for name in near)],
+        [*test, *(f"tests/kernels/{name}" for name in near), "tests/kernels/test_bounds.py"],
         [*test, "tests/formulas/test_contract.py", "-k", "implementations"],
     ]
 
