@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.activations import (
     EluSaved,
     HardtanhSaved,
@@ -32,7 +33,7 @@ def product(
     """Emit C = op(A) op(B) for matrices."""
     m, n = C.shape
     k = A.shape[0] if transpose_a else A.shape[1]
-    made, library = gemm(C.dtype.name, m, n, k)
+    made, library = gemm(dtype_name(C.dtype), m, n, k)
     words = (library, transpose_a, transpose_b, m, n, k, A, A.shape[1], B, B.shape[1], C, n)
     builder.emit(made, words)
 
@@ -67,7 +68,7 @@ def _affine(
 ) -> None:
     product(builder, _rows(X), W, _rows(Z), transpose_b=True)
     if b is not None or code != IDENTITY:
-        made = kernel("bias_activation", Z.dtype.name, code)
+        made = kernel("bias_activation", dtype_name(Z.dtype), code)
         rows = _rows(Z)
         builder.emit(made, (Z, b, Y, rows.shape[0], rows.shape[1]), scalars)
 
@@ -90,11 +91,13 @@ def _pull_back(
     dZ = dY
     if kept is not None:
         dZ = builder.empty(dY.shape, dY.dtype)
-        made = kernel("activation_bias_backward", dY.dtype.name, code)
+        made = kernel("activation_bias_backward", dtype_name(dY.dtype), code)
         builder.emit(made, (dY, kept, dZ, db, rows.shape[0], rows.shape[1]), scalars)
     elif needs[2]:
         builder.emit(
-            kernel("column_sum", dY.dtype.name), (dY, db, rows.shape[0], rows.shape[1]), (1.0,)
+            kernel("column_sum", dtype_name(dY.dtype)),
+            (dY, db, rows.shape[0], rows.shape[1]),
+            (1.0,),
         )
     if needs[1]:
         dW = builder.output(1, W.shape, W.dtype)
@@ -178,7 +181,7 @@ def activation(formula_name: str) -> CpuKernel:
         names = [parameter for parameter, _ in BY_NAME[name].parameters]
         p, q = _scalars(name, [options.get(parameter) for parameter in names])
         Y = builder.output(0, X.shape, X.dtype)
-        made = kernel("activation", X.dtype.name, activation_code(name))
+        made = kernel("activation", dtype_name(X.dtype), activation_code(name))
         builder.emit(made, (X, Y, X.size), (p, q))
         return (Y,), SAVED[name](Y if BY_NAME[name].saves == "Y" else X, p, q)
 
@@ -188,7 +191,7 @@ def activation(formula_name: str) -> CpuKernel:
         dY, V, *rest = inputs
         name = "gelu_tanh" if rest == ["tanh"] else formula_name
         dX = builder.output(0, dY.shape, dY.dtype)
-        made = kernel("activation_backward", dY.dtype.name, activation_code(name))
+        made = kernel("activation_backward", dtype_name(dY.dtype), activation_code(name))
         numbers = [item for item in rest if not isinstance(item, str)]
         builder.emit(made, (dY, V, dX, math.prod(dY.shape)), _scalars(name, numbers))
         return (dX,), None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.dtypes import dtype_name
 from nnscratch.errors import DataError
 from nnscratch.formulas.binary_losses import BceWithLogitsSaved, bce_with_logits_backward
 from nnscratch.formulas.class_losses import CrossEntropySaved
@@ -47,7 +48,7 @@ def _cross_entropy(
     smoothing = options.get("label_smoothing", 0.0)
     reduction = options.get("reduction", "mean")
     rows, columns = Z.shape
-    name = Z.dtype.name
+    name = dtype_name(Z.dtype)
     P, lse = builder.empty(Z.shape, Z.dtype), builder.empty((rows,), Z.dtype)
     weights = builder.empty((rows,), Z.dtype)
     none = reduction == "none"
@@ -86,7 +87,7 @@ def _cross_entropy_backward(
     rows, columns = P.shape
     dZ = builder.output(0, P.shape, P.dtype)
     words = (P, T, w, total, dY, int(dY.ndim > 0), dZ, rows, columns, ignored)
-    builder.emit(kernel("cross_entropy_backward", P.dtype.name), words, (smoothing,))
+    builder.emit(kernel("cross_entropy_backward", dtype_name(P.dtype)), words, (smoothing,))
     return (dZ, None, None), None
 
 
@@ -134,7 +135,7 @@ def pair_loss(what: int) -> CpuKernel:
             saved: Any = MseSaved(X, T, reduction)
         else:
             saved = BceWithLogitsSaved(X, T, None, pos_weight, reduction)
-        name = X.dtype.name
+        name = dtype_name(X.dtype)
         if reduction == "none":
             Y = builder.output(0, X.shape, X.dtype)
             words = (X, T, pos_weight, Y, X.size, period)
@@ -158,7 +159,7 @@ def pair_loss(what: int) -> CpuKernel:
         factor = (2.0 if what == MSE else 1.0) / (count if rest[-1] == "mean" else 1)
         outputs: list[Any] = [None] * (2 if what == MSE else 4)
         saved = None if what == MSE else BceWithLogitsSaved(*inputs[1:])
-        made = kernel("loss_backward", X.dtype.name, what)
+        made = kernel("loss_backward", dtype_name(X.dtype), what)
         for position, sign in ((0, 1.0), (1, -1.0)):
             if not needs[position]:
                 continue
@@ -203,7 +204,7 @@ def rowwise(logarithm: int) -> CpuKernel:
         (X,) = inputs
         Y = builder.output(0, X.shape, X.dtype)
         columns = X.shape[-1]
-        made = kernel("softmax", X.dtype.name, logarithm)
+        made = kernel("softmax", dtype_name(X.dtype), logarithm)
         builder.emit(made, (X, Y, X.size // columns, columns))
         return (Y,), SoftmaxSaved(Y, options.get("axis", -1))
 
@@ -213,7 +214,7 @@ def rowwise(logarithm: int) -> CpuKernel:
         dY, Y, _ = inputs
         dX = builder.output(0, Y.shape, Y.dtype)
         columns = Y.shape[-1]
-        made = kernel("softmax_backward", Y.dtype.name, logarithm)
+        made = kernel("softmax_backward", dtype_name(Y.dtype), logarithm)
         builder.emit(made, (dY, Y, dX, Y.size // columns, columns))
         return (dX,), None
 
@@ -230,7 +231,7 @@ def _dropout(
     Y, M = builder.output(0, X.shape, X.dtype), builder.empty(X.shape, np.bool_)
     p = options["p"]
     words = (X, Y, M, X.size, options["seed"], options["offset"])
-    builder.emit(kernel("dropout", X.dtype.name), words, (p,))
+    builder.emit(kernel("dropout", dtype_name(X.dtype)), words, (p,))
     return (Y,), DropoutSaved(M, p)
 
 
@@ -239,7 +240,9 @@ def _dropout_backward(
 ) -> tuple[tuple[Any, ...], Any]:
     dY, M, p = inputs
     dX = builder.output(0, dY.shape, dY.dtype)
-    builder.emit(kernel("dropout_backward", dY.dtype.name), (dY, M, dX, math.prod(dY.shape)), (p,))
+    builder.emit(
+        kernel("dropout_backward", dtype_name(dY.dtype)), (dY, M, dX, math.prod(dY.shape)), (p,)
+    )
     return (dX,), None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.checks import NOTHING
 from nnscratch.formulas.elementwise import OperandsSaved
 from nnscratch.formulas.live import LiveFloat
@@ -64,7 +65,7 @@ def optimizer(
         flags = _flags(options, wants, momentum is not None and given.get(momentum) is not None)
         words = (P, G, *(given.get(index) for index in state), P.size)
         numbers = [options.get(option, default) for option, default in scalars]
-        builder.emit(kernel(name, P.dtype.name, flags), words, numbers)
+        builder.emit(kernel(name, dtype_name(P.dtype), flags), words, numbers)
         return (), None
 
     return CpuKernel({"update": update}, {"update": _alike})
@@ -79,7 +80,7 @@ def _copy_into(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> Lowered:
     target, source = inputs
-    builder.emit(kernel("copy", target.dtype.name), (source, target, target.size))
+    builder.emit(kernel("copy", dtype_name(target.dtype)), (source, target, target.size))
     return (), None
 
 
@@ -87,13 +88,15 @@ def _accumulate(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> Lowered:
     target, source = inputs
-    builder.emit(kernel("axpy", target.dtype.name), (source, target, target.size), (1.0,))
+    builder.emit(kernel("axpy", dtype_name(target.dtype)), (source, target, target.size), (1.0,))
     return (), None
 
 
 def _fill(builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]) -> Lowered:
     (target,) = inputs
-    builder.emit(kernel("fill", target.dtype.name), (target, target.size), (options["value"],))
+    builder.emit(
+        kernel("fill", dtype_name(target.dtype)), (target, target.size), (options["value"],)
+    )
     return (), None
 
 
@@ -102,8 +105,8 @@ def _scale_by_norm(
 ) -> Lowered:
     G, norm = inputs
     factor = builder.empty((), G.dtype)
-    builder.emit(kernel("clip_factor", G.dtype.name), (norm, factor), (options["max_norm"],))
-    builder.emit(kernel("scale", G.dtype.name), (G, G, factor, G.size), (1.0,))
+    builder.emit(kernel("clip_factor", dtype_name(G.dtype)), (norm, factor), (options["max_norm"],))
+    builder.emit(kernel("scale", dtype_name(G.dtype)), (G, G, factor, G.size), (1.0,))
     return (), None
 
 
@@ -122,9 +125,9 @@ def _squared_norm(
 
 def _total(builder: Builder, X: Any, scale: float, squared: bool = False) -> Any:
     partial = builder.empty((blocks(X.size),), np.float64)
-    builder.emit(kernel("block_sums", X.dtype.name, int(squared)), (X, partial, X.size))
+    builder.emit(kernel("block_sums", dtype_name(X.dtype), int(squared)), (X, partial, X.size))
     Y = builder.output(0, (), X.dtype)
-    builder.emit(kernel("finish_sum", X.dtype.name), (partial, partial.size, Y, 0), (scale,))
+    builder.emit(kernel("finish_sum", dtype_name(X.dtype)), (partial, partial.size, Y, 0), (scale,))
     return Y
 
 
@@ -152,7 +155,7 @@ def _sum_to(builder: Builder, inputs: Inputs, options: Options, needs: tuple[boo
     columns = A.shape[-1]
     Y = builder.output(0, tuple(options["shape"]), A.dtype)
     words = (A, Y, A.size // columns, columns)
-    builder.emit(kernel("column_sum", A.dtype.name), words, (1.0,))
+    builder.emit(kernel("column_sum", dtype_name(A.dtype)), words, (1.0,))
     return (Y,), SumToSaved(A.shape)
 
 
@@ -177,7 +180,7 @@ def arithmetic(name: str) -> CpuKernel:
         A, B = inputs
         saved = NOTHING if name in ("add", "subtract") else OperandsSaved(A, B)
         Y = builder.output(0, A.shape, A.dtype)
-        made = kernel("binary", A.dtype.name, OPERATIONS[name])
+        made = kernel("binary", dtype_name(A.dtype), OPERATIONS[name])
         builder.emit(made, (A, B, Y, A.size))
         return (Y,), saved
 
