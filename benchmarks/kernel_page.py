@@ -25,6 +25,7 @@ from nnscratch.inspect.bench.machine import processor, versions
 from nnscratch.inspect.bench.tables import quantity, table
 from nnscratch.kernels.cpu import IMPLEMENTATIONS, LAYOUTS, CpuKernel, Table, limit
 from nnscratch.kernels.cpu.implementation import WORTHWHILE, Now
+from nnscratch.kernels.cpu.lower_linear import FEW_ROWS, GELU_PASSES
 
 OVERWRITES = ("copy_into", "fill")
 """Updates that do not read what they replace."""
@@ -285,7 +286,9 @@ def page(shrink: int = 1, seconds: float = 0.3) -> str:
         f"{found['numba']}.",
         f"The guard of all kernels refuses with: {quoted(refusals(CpuKernel.refuses))}. What "
         "is refused runs on the reference. A single eager call takes a kernel only if an array has "
-        f"{WORTHWHILE:,} entries or more: below, NumPy is as quick. Compiled steps always take it.",
+        f"{WORTHWHILE:,} entries or more (of GELU {WORTHWHILE // GELU_PASSES:,}): below, NumPy is "
+        f"as quick; so is BLAS for the product of fewer than {FEW_ROWS} rows. Compiled steps "
+        "always take it.",
         *sections,
         "## All kernels",
         table(("kernel", "what it computes", "used here by"), rows),

@@ -15,7 +15,7 @@ import numpy as np
 from .table import call, word
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
-WORTHWHILE = 1 << 16
+WORTHWHILE = 1 << 15
 """Elements from which a single eager call is quicker in a kernel than in NumPy."""
 
 Inputs = tuple[Any, ...]
@@ -84,6 +84,10 @@ Lowering = Callable[[Builder, Inputs, Options, tuple[bool, ...]], tuple[tuple[An
 Refusal = Callable[[Inputs, Options], str | None]
 
 
+def _always(direction: str, inputs: Inputs) -> bool:
+    return True
+
+
 def _accept_all(inputs: Inputs, options: Options) -> str | None:
     return None
 
@@ -96,11 +100,15 @@ class CpuKernel:
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
             gets ``(dY, *saved)`` as its inputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
+        passes: about how many operations of NumPy the reference takes, as multiples of the usual.
+        pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
         library: whose arrays it is for.
     """
 
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal]
+    passes: int = 1
+    pays: Callable[[str, Inputs], bool] = _always
     name: str = "numba"
     library: str = "numpy"
 
@@ -130,9 +138,9 @@ class CpuKernel:
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
         """Say by their sizes whether a single call pays."""
-        for item in inputs:  # noqa: SIM110 - asked at every call, and any() is slower
-            if isinstance(item, np.ndarray) and item.size >= WORTHWHILE:
-                return True
+        for item in inputs:
+            if isinstance(item, np.ndarray) and item.size * self.passes >= WORTHWHILE:
+                return self.pays(direction, inputs)
         return False
 
     def lower(

@@ -25,6 +25,9 @@ from .catalogue import activation_code, gemm, kernel
 from .implementation import Builder, CpuKernel, Inputs, Options
 
 IDENTITY = 0
+FEW_ROWS = 4
+GELU_PASSES = 16
+"""The error function takes the reference 40 passes, where most activations take 2 or 3."""
 
 
 def product(
@@ -196,7 +199,11 @@ def activation(formula_name: str) -> CpuKernel:
         builder.emit(made, (dY, V, dX, math.prod(dY.shape)), _scalars(name, numbers))
         return (dX,), None
 
-    return CpuKernel({"forward": forward, "backward": backward}, {"backward": _same_shapes})
+    return CpuKernel(
+        {"forward": forward, "backward": backward},
+        {"backward": _same_shapes},
+        passes=GELU_PASSES if formula_name == "gelu" else 1,
+    )
 
 
 def _same_shapes(inputs: Inputs, options: Options) -> str | None:
@@ -212,10 +219,16 @@ def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
     return None if fits else f"dY has shape {dY.shape}"
 
 
+def _not_few_rows(direction: str, inputs: Inputs) -> bool:
+    """Say no to few rows: BLAS brings the weights from memory as quickly, and with less to do."""
+    return direction == "backward" or math.prod(inputs[0].shape[:-1]) >= FEW_ROWS
+
+
 LINEAR_KERNELS = {
     "linear": CpuKernel(
         {"forward": _linear, "backward": _linear_backward},
         {"forward": _check_linear, "backward": _check_linear_backward},
+        pays=_not_few_rows,
     ),
     "linear_activation": CpuKernel(
         {"forward": _linear_activation, "backward": _linear_activation_backward},

@@ -79,7 +79,6 @@ def leaky_relu_forward(X: Any, *, negative_slope: float = 0.01) -> tuple[Any, Le
         DTypeError: if X holds integers.
     """
     need_floats("leaky_relu", X=X)
-    xp = array_namespace(X)
     slope = plain(negative_slope)
     return where(X > 0, X, slope * X), LeakyReluSaved(X, slope)
 
@@ -87,7 +86,6 @@ def leaky_relu_forward(X: Any, *, negative_slope: float = 0.01) -> tuple[Any, Le
 def leaky_relu_backward(dY: Any, saved: LeakyReluSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dX = dY where X > 0, else slope · dY."""
     X, slope = saved
-    xp = array_namespace(dY)
     return (where(X > 0, dY, slope * dY),)
 
 

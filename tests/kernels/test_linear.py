@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnscratch.formulas import GELU, LINEAR, RELU, registry
 from nnscratch.kernels import cpu
 
 Run = Any
@@ -224,3 +225,21 @@ def test_activation_bias_backward(
             run(name, dtype, (dY, V, place, None, rows, columns), (0, 0), (code,), threads)
         for other in results[1:]:
             np.testing.assert_array_equal(other, results[0])
+
+
+def test_single_calls_take_a_kernel_where_it_pays() -> None:
+    """Sizes decide, few rows of a product and the error function apart."""
+    W, row, rows = (np.ones(shape, np.float32) for shape in ((300, 200), (1, 200), (8, 200)))
+    log = registry.CallLog()
+    with registry.use_kernels("auto"), registry.observing(log):
+        _, saved = registry.forward(LINEAR, row, W)
+        registry.backward(LINEAR, np.ones((1, 300), np.float32), saved, (True, True, False))
+        registry.forward(LINEAR, rows, W)
+        registry.forward(GELU, W[:10])
+        registry.forward(RELU, W[:10])
+        registry.forward(RELU, W)
+    who = [implementation for _, _, implementation in log.ran]
+    assert who == ["reference", "numba", "numba", "reference", "reference", "numba"]
+    with registry.observing(log):
+        registry.forward(GELU, W[:20])
+    assert log.ran[-1] == ("gelu", "forward", "numba")
