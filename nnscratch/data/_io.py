@@ -4,6 +4,8 @@ import os
 import stat
 from typing import BinaryIO
 
+import numpy as np
+
 from nnscratch.errors import DataError
 
 FilePath = str | os.PathLike[str]
@@ -42,11 +44,23 @@ def open_data_file(path: FilePath) -> tuple[BinaryIO, int]:
     return handle, os.fstat(handle.fileno()).st_size
 
 
-def read_at_most(stream: BinaryIO, limit: int) -> bytearray:
-    """Read up to `limit` bytes, allocating no more than what really comes."""
+def read_at_most(stream: BinaryIO, most: int, present: int = 0) -> bytearray | memoryview:
+    """Read up to `most` bytes, allocating no more than what really comes.
+
+    Args:
+        stream: a file that is open for reading.
+        most: how many at most.
+        present: how many bytes are known to be there; if that is enough, they are read in one go.
+    """
+    if 0 < most <= present:
+        whole = np.empty(most, np.uint8).data
+        done = 0
+        while done < most and (count := stream.readinto(whole[done:])):  # type: ignore[attr-defined]
+            done += count
+        return whole[:done]
     content = bytearray()
-    while len(content) < limit:
-        piece = stream.read(min(CHUNK, limit - len(content)))
+    while len(content) < most:
+        piece = stream.read(min(CHUNK, most - len(content)))
         if not piece:
             break
         content += piece

@@ -58,12 +58,12 @@ def read_idx(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> npt.NDArr
     array([7, 2, 1], dtype=uint8)
     """
     name = os.fspath(path)
-    handle, _ = open_data_file(path)
+    handle, size = open_data_file(path)
     with handle:
         magic = handle.read(2)
         handle.seek(0)
         if magic != _GZIP_MAGIC:
-            return _parse(handle, name, max_bytes)
+            return _parse(handle, name, max_bytes, size)
         try:
             with gzip.open(handle, "rb") as stream:
                 return _parse(cast(BinaryIO, stream), name, max_bytes)
@@ -73,7 +73,7 @@ def read_idx(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> npt.NDArr
             raise DataError(f"{name}: damaged gzip file ({error})") from None
 
 
-def _parse(stream: BinaryIO, name: str, max_bytes: int) -> npt.NDArray[Any]:
+def _parse(stream: BinaryIO, name: str, max_bytes: int, size: int = 0) -> npt.NDArray[Any]:
     start = stream.read(4)
     if len(start) < 4:
         raise DataError(f"{name}: an IDX header has at least 4 bytes, the file has {len(start)}")
@@ -99,7 +99,7 @@ def _parse(stream: BinaryIO, name: str, max_bytes: int) -> npt.NDArray[Any]:
     claim = f"{name}: the header claims {' x '.join(map(str, shape))} values ({expected:,} bytes)"
     if expected > max_bytes:
         raise DataError(f"{claim}, more than the limit of max_bytes={max_bytes:,}")
-    content = read_at_most(stream, expected)
+    content = read_at_most(stream, expected, size - stream.tell())
     if len(content) < expected:
         raise DataError(f"{claim}, the file holds {len(content):,}: truncated")
     if stream.read(1):

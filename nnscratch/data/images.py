@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnscratch.data._parallel import over_rows
 from nnscratch.data.npz import read_npz
 from nnscratch.data.standardise import floating
 from nnscratch.errors import DataError
@@ -83,8 +84,13 @@ class LabelledImages:
         target = floating(dtype)
         pixels = self.images.reshape(len(self.images), -1)
         rows = np.empty(pixels.shape, target)
-        # In one pass: converted first, divided afterwards, a large set passes memory twice.
-        np.divide(pixels, target.type(self.white), out=rows, dtype=target, casting="unsafe")
+        white = target.type(self.white)
+
+        def convert(part: slice) -> None:
+            # In one pass: converted first, divided afterwards, a large set passes memory twice.
+            np.divide(pixels[part], white, out=rows[part], dtype=target, casting="unsafe")
+
+        over_rows(convert, len(rows), rows.nbytes)
         return rows
 
     def take(self, indices: npt.ArrayLike) -> "LabelledImages":
