@@ -14,6 +14,9 @@ from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tape import Handle, walk_back
 
+# From this size on a gradient is written where it belongs; copying a smaller one costs nothing.
+LARGE = 1 << 14
+
 if TYPE_CHECKING:
     from nnscratch.tensor import Tensor
 
@@ -114,14 +117,35 @@ class TensorGradient(TensorBase):
         elif self.grad_slot is not None:
             self.reclaim_slot()
             registry.update(f.COPY_INTO, self.grad_slot, gradient)
-            self.grad = self._wrap(self.grad_slot)
-            self._lent = weakref.ref(self.grad)
+            self._lend_slot()
         elif shared:
             own = array_namespace(gradient).empty_like(gradient)
             registry.update(f.COPY_INTO, own, gradient)
             self.grad = self._wrap(own)
         else:
             self.grad = self._wrap(gradient)
+
+    def free_slot(self) -> Any:
+        """Return ``grad_slot``, ready to be written, if the next gradient will be all of ``grad``.
+
+        None where there is no slot, it is too small to matter, or a hook changes the gradient.
+        """
+        slot = self.grad_slot
+        if slot is None or self.grad is not None or self.hooks or slot.size < LARGE:
+            return None
+        self.reclaim_slot()
+        return slot
+
+    def take_slot(self, gradient: Any) -> None:
+        """Take the gradient that a formula has written into ``grad_slot``."""
+        for observer in registry.observers():
+            observer.on_gradient(self, "added")
+        registry.note_update(f.COPY_INTO, self.grad_slot, gradient)
+        self._lend_slot()
+
+    def _lend_slot(self) -> None:
+        self.grad = self._wrap(self.grad_slot)
+        self._lent = weakref.ref(self.grad)
 
     def reclaim_slot(self) -> None:
         """Make ``grad_slot`` free for the next gradient.

@@ -21,6 +21,7 @@ from heapq import heappop, heappush
 from typing import Any, Protocol, Self, TypeVar
 
 from nnscratch.array import dtype_name
+from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, Formula, registry
 
@@ -158,6 +159,12 @@ class Leaf(Protocol):
     def accumulate(self, gradient: Any, shared: Any) -> None:
         """Add a gradient; ``shared`` says that somebody else may hold the same array."""
 
+    def free_slot(self) -> Any:
+        """Return the array that the next gradient is to end up in, None if there is none."""
+
+    def take_slot(self, gradient: Any) -> None:
+        """Take the gradient that was written there."""
+
 
 class Node:
     """One recorded call of a formula.
@@ -235,8 +242,9 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
         dY = gradients.pop(node)
         if node.hooks:
             dY = _call_hooks(node.hooks, dY)
-        found = _gradients_of_inputs(node, dY)
-        for edge, dX in zip(node.edges, found, strict=True):
+        into = _slots(node, dY)
+        found = _gradients_of_inputs(node, dY, into)
+        for index, (edge, dX) in enumerate(zip(node.edges, found, strict=True)):
             if edge is None or dX is None:
                 continue
             if isinstance(edge, Node):
@@ -249,6 +257,8 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
             elif edge.hooks:
                 met = hooked.get(edge)
                 hooked[edge] = dX if met is None else registry.forward(ADD, met, dX)[0]
+            elif into and dX is into[index]:
+                edge.take_slot(dX)
             else:
                 # A view, or dY itself, may be held by somebody else too.
                 shared = dX is dY or node.formula.aliases or getattr(dX, "base", None) is not None
@@ -263,7 +273,30 @@ def _call_hooks(hooks: Any, gradient: Any) -> Any:
     return gradient
 
 
-def _gradients_of_inputs(node: Node, dY: Any) -> tuple[Any, ...]:
+def _slots(node: Node, dY: Any) -> tuple[Any, ...]:
+    """Return for each input the array where its gradient is to end up in any case, or None.
+
+    It is a view of the slot, so that observers see a gradient that is copied there, as elsewhere.
+    """
+    slots: list[Any] = [None] * len(node.edges)
+    leaves: list[Any] = []
+    for index, edge in enumerate(node.edges):
+        if edge is None or isinstance(edge, Node) or any(edge is leaf for leaf in leaves):
+            continue
+        slot = edge.free_slot()
+        # What the backward reads may be an earlier gradient, in the same memory.
+        if slot is None or any(shares_memory(slot, item) for item in _arrays(dY, node.saved)):
+            continue
+        leaves.append(edge)
+        slots[index] = slot[...]
+    return tuple(slots) if leaves else ()
+
+
+def _arrays(dY: Any, saved: Any) -> list[Any]:
+    return [dY, *(item for item in saved or () if hasattr(item, "dtype"))]
+
+
+def _gradients_of_inputs(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
     """Take one formula's backward, and bring each gradient into the form of its input."""
     if node.saved is None:
         raise GradientError(
@@ -277,7 +310,7 @@ def _gradients_of_inputs(node: Node, dY: Any) -> tuple[Any, ...]:
                 "after the forward; change it after backward(), or work on x.clone()"
             )
     needs = tuple([edge is not None for edge in node.edges])
-    found = registry.backward(node.formula, dY, node.saved, needs)
+    found = registry.backward(node.formula, dY, node.saved, needs, into)
     for dX, form in zip(found, node.forms, strict=True):
         if dX is not None and form is not None and (dX.shape != form[0] or dX.dtype != form[1]):
             break

@@ -49,13 +49,20 @@ class Now:
 
     An instruction that comes to a stop does not keep the later ones of its call from running; what
     they write is thrown away with the error.
+
+    Args:
+        into: for each output an array that it may be written into, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, into: Inputs = ()) -> None:
+        self._into = into
         self._checks: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return a new array."""
+        """Return the array given for that output if it fits, else a new one."""
+        given = self._into[position] if self._into else None
+        if given is not None and given.shape == shape and given.dtype == dtype:
+            return given
         return np.empty(shape, dtype)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -163,7 +170,13 @@ class CpuKernel:
 
     def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
         """Compute the formula's backward."""
-        now = Now()
+        return self.backward_into((), dY, saved, needs)
+
+    def backward_into(
+        self, into: Inputs, dY: Any, saved: Any, needs: tuple[bool, ...]
+    ) -> tuple[Any, ...]:
+        """Compute the formula's backward, gradients that fit into the arrays given for them."""
+        now = Now(into)
         gradients, _ = self.lower(now, "backward", (dY, *saved), {}, needs)
         now.finish()
         return gradients

@@ -98,9 +98,11 @@ class CudaKernel:
         """Add the launches of a call; returns its outputs and what it saves."""
         return self.lowerings[direction](Target(builder, self.driver), inputs, options, needs)
 
-    def _run(self, direction: str, inputs: Inputs, options: Options, needs: Needs) -> Any:
+    def _run(
+        self, direction: str, inputs: Inputs, options: Options, needs: Needs, into: Inputs = ()
+    ) -> Any:
         with self.driver.on_device_of(inputs[0]):
-            now = Now(self.driver)
+            now = Now(self.driver, into)
             made = self.lower(now, direction, inputs, options, needs)
             now.finish()
         return made
@@ -112,7 +114,11 @@ class CudaKernel:
 
     def backward(self, dY: Any, saved: Any, needs: Needs) -> tuple[Any, ...]:
         """Compute the formula's backward."""
-        gradients: tuple[Any, ...] = self._run("backward", (dY, *saved), {}, needs)[0]
+        return self.backward_into((), dY, saved, needs)
+
+    def backward_into(self, into: Inputs, dY: Any, saved: Any, needs: Needs) -> tuple[Any, ...]:
+        """Compute the formula's backward, gradients that fit into the arrays given for them."""
+        gradients: tuple[Any, ...] = self._run("backward", (dY, *saved), {}, needs, into)[0]
         return gradients
 
     def update(self, *inputs: Any, **options: Any) -> None:

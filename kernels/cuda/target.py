@@ -45,13 +45,16 @@ class Builder(Protocol):
 class Now:
     """A builder that allocates and starts at once."""
 
-    def __init__(self, driver: Driver) -> None:
-        """Begin a call, on the current stream."""
-        self._driver, self._stream = driver, driver.stream()
+    def __init__(self, driver: Driver, into: tuple[Any, ...] = ()) -> None:
+        """Begin a call, on the current stream; outputs that fit go into the arrays given."""
+        self._driver, self._stream, self._into = driver, driver.stream(), into
         self._looks: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return a new array."""
+        """Return the array given for that output if it fits, else a new one."""
+        given = self._into[position] if self._into else None
+        if given is not None and given.shape == shape and given.dtype == dtype:
+            return given
         return self._driver.empty(shape, dtype)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -293,12 +293,24 @@ def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
     return Y, saved
 
 
-def backward(formula: Formula, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """Compute the gradients of a formula's inputs, None where ``needs`` says nobody asked."""
+def backward(
+    formula: Formula,
+    dY: Any,
+    saved: Any,
+    needs: tuple[bool, ...],
+    into: tuple[Any, ...] = (),
+) -> tuple[Any, ...]:
+    """Compute the gradients of a formula's inputs, None where ``needs`` says nobody asked.
+
+    ``into`` has an array or None for each input: an implementation that can may write a gradient
+    there and return that very array.
+    """
     assert formula.backward is not None
     try:
         chosen = _choose(formula, "backward", (dY, *saved), {})
-        compute = formula.backward if chosen is None else chosen.backward
+        compute: Callable[..., Any] = formula.backward if chosen is None else chosen.backward
+        if into and (compute_into := getattr(chosen, "backward_into", None)) is not None:
+            compute = functools.partial(compute_into, into)
         gradients = tuple(
             [None if one is None else asarray(one) for one in compute(dY, saved, needs)]
         )
@@ -335,6 +347,13 @@ def update(formula: Formula, *inputs: Any, **options: Any) -> None:
     for observer in _local.observers:
         name = REFERENCE if chosen is None else chosen.name
         observer.on_call(Call(formula, "update", name, inputs, options, targets, None))
+
+
+def note_update(formula: Formula, *inputs: Any) -> None:
+    """Tell the observers of an update whose inputs are already what it would make of them."""
+    targets = tuple([inputs[i] for i in _places(formula)])
+    for observer in _local.observers:
+        observer.on_call(Call(formula, "update", REFERENCE, inputs, {}, targets, None))
 
 
 @functools.cache
