@@ -169,10 +169,11 @@ def memory(
             row.absent[program.name] = why
             say(f"  {program.name}: {why}")
             continue
-        row.timings[program.name] = Timing((float(found["peak"]),))
-        each = found["peak"] / parameters
+        row.timings[program.name] = Timing((float(found["trained"]),))
+        saving = f" ({found['peak'] / 1e6:.0f} MB when it also saved and resumed)" if more else ""
+        each = found["trained"] / parameters
         notes.append(
-            f"{program.name}: {each:.1f} bytes a parameter in all, "
+            f"{program.name}: {each:.1f} bytes a parameter in all{saving}, "
             f"{found['seconds']:.2f} s for the last step"
         )
     start = 16 * parameters + 8 * rows * units * (2 * layers + 1) + 300e6

@@ -2,9 +2,9 @@
 
     python memory.py nnscratch-compiled 4096 3 512 3 [--checkpoint]
 
-prints JSON: the peak in bytes, that after the imports, the losses, the seconds of the last step.
-It imports one library only, so that no other counts. With --checkpoint, nnscratch also saves the
-run and reads it back before the peak is taken.
+prints JSON: the peak in bytes after the steps and at the end, that before the first step, the
+losses, the seconds of the last step. It imports one library only, so that no other counts. With
+--checkpoint, nnscratch also saves the run behind the steps, reads it back and takes another.
 """
 
 from __future__ import annotations
@@ -171,10 +171,12 @@ def main() -> None:
         began = time.perf_counter()
         losses.append(float(step(x, y)))
         seconds = time.perf_counter() - began
+    trained = peak()
     if given.checkpoint:
         save_and_resume(parts)
         losses.append(float(step(x, y)))
-    print(json.dumps({"peak": peak(), "start": start, "losses": losses, "seconds": seconds}))
+    found = {"peak": peak(), "trained": trained, "start": start}
+    print(json.dumps({**found, "losses": losses, "seconds": seconds}))
 
 
 if __name__ == "__main__":

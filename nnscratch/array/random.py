@@ -9,7 +9,7 @@ number of threads.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnscratch.array.backend import array_namespace
@@ -21,6 +21,8 @@ ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _LOW = 0xFFFFFFFF
+PIECE = 1 << 17
+"""Numbers that are made at once: a multiple of those in a block."""
 
 
 def philox(blocks: Any, seed: int) -> tuple[Any, Any, Any, Any]:
@@ -56,13 +58,31 @@ def rounds(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[An
 
 def _words(xp: Any, count: int, per_block: int, seed: int, offset: int, device: Any) -> list[Any]:
     blocks = -(-count // per_block)
-    counter = xp.arange(blocks, dtype=xp.uint64, device=device) + offset
+    counter = xp.arange(blocks, dtype=xp.uint64, device=device) + offset % 2**64
     return list(philox(counter, seed))
 
 
-def _interleave(xp: Any, columns: list[Any], shape: tuple[int, ...]) -> Any:
-    flat = xp.reshape(xp.stack(columns, axis=1), (-1,))
-    return xp.reshape(flat[: math.prod(shape)], shape)
+def _interleave(xp: Any, columns: list[Any], count: int) -> Any:
+    return xp.reshape(xp.stack(columns, axis=1), (-1,))[:count]
+
+
+def _filled(
+    xp: Any, shape: tuple[int, ...], dtype: str, device: Any, make: Callable[[int, int], Any],
+    per_block: int,
+) -> Any:  # fmt: skip
+    """Return ``make(count, first block)`` in a shape, made in pieces.
+
+    The words under a number take eight times its memory: not for all of a large array at once.
+    """
+    count = math.prod(shape)
+    kind = dtype_of(xp, dtype)
+    if count <= PIECE:
+        return xp.reshape(xp.astype(make(count, 0), kind, copy=False), shape)
+    made = xp.empty((count,), dtype=kind, device=device)
+    for start in range(0, count, PIECE):
+        stop = min(start + PIECE, count)
+        made[start:stop] = xp.astype(make(stop - start, start // per_block), kind, copy=False)
+    return xp.reshape(made, shape)
 
 
 def _doubles(xp: Any, high: Any, low: Any) -> Any:
@@ -86,16 +106,23 @@ def uniform(
     array([0.399, 0.881, 0.736], dtype=float32)
     """
     name = dtype_name(dtype)
-    count = math.prod(shape)
     if name == "float64":
-        w0, w1, w2, w3 = _words(xp, count, 2, seed, offset, device)
-        return _interleave(xp, [_doubles(xp, w0, w1), _doubles(xp, w2, w3)], shape)
+
+        def doubles(count: int, first: int) -> Any:
+            w0, w1, w2, w3 = _words(xp, count, 2, seed, offset + first, device)
+            return _interleave(xp, [_doubles(xp, w0, w1), _doubles(xp, w2, w3)], count)
+
+        return _filled(xp, shape, name, device, doubles, 2)
     if name not in ("float32", "float16"):
         raise DTypeError(f"random numbers need a floating dtype, got {name}")
     bits = 24 if name == "float32" else 11
-    words = [w >> (32 - bits) for w in _words(xp, count, 4, seed, offset, device)]
-    floats = [xp.astype(word, xp.float32) * 2.0**-bits for word in words]
-    return xp.astype(_interleave(xp, floats, shape), dtype_of(xp, name), copy=False)
+
+    def floats(count: int, first: int) -> Any:
+        words = _words(xp, count, 4, seed, offset + first, device)
+        columns = [xp.astype(word >> (32 - bits), xp.float32) * 2.0**-bits for word in words]
+        return _interleave(xp, columns, count)
+
+    return _filled(xp, shape, name, device, floats, 4)
 
 
 def normal(
@@ -106,17 +133,19 @@ def normal(
     $n_0 = \sqrt{-2 \ln(1 - u_0)} \cos 2\pi u_1$, and $n_1$ with the sine. It is taken in float64
     and rounded once, so that libraries whose log and cos differ in the last bit agree in float32.
     """
-    count = math.prod(shape)
-    w0, w1, w2, w3 = _words(xp, count, 2, seed, offset, device)
-    radius = xp.sqrt(-2.0 * xp.log(1.0 - _doubles(xp, w0, w1)))
-    angle = (2.0 * math.pi) * _doubles(xp, w2, w3)
-    pairs = [radius * xp.cos(angle), radius * xp.sin(angle)]
-    return xp.astype(_interleave(xp, pairs, shape), dtype_of(xp, dtype), copy=False)
+
+    def pairs(count: int, first: int) -> Any:
+        w0, w1, w2, w3 = _words(xp, count, 2, seed, offset + first, device)
+        radius = xp.sqrt(-2.0 * xp.log(1.0 - _doubles(xp, w0, w1)))
+        angle = (2.0 * math.pi) * _doubles(xp, w2, w3)
+        return _interleave(xp, [radius * xp.cos(angle), radius * xp.sin(angle)], count)
+
+    return _filled(xp, shape, dtype_name(dtype), device, pairs, 2)
 
 
 def _integers(xp: Any, count: int, seed: int, offset: int, device: Any) -> Any:
     w0, w1, w2, w3 = _words(xp, count, 2, seed, offset, device)
-    return _interleave(xp, [(w0 << 32) + w1, (w2 << 32) + w3], (count,))
+    return _interleave(xp, [(w0 << 32) + w1, (w2 << 32) + w3], count)
 
 
 def randint(

@@ -9,7 +9,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from nnscratch.array import Generator, normal, permutation, randint, uniform
+from nnscratch.array import Generator, normal, permutation, randint, random, uniform
 from nnscratch.array.device import namespace_on
 from nnscratch.array.random import blocks_needed, philox, rounds
 from nnscratch.errors import ConfigurationError, DTypeError
@@ -80,6 +80,21 @@ def test_a_number_does_not_depend_on_how_many_are_drawn() -> None:
     np.testing.assert_array_equal(uniform(XP, (7,), seed=3, offset=10, dtype="float32"), whole[:7])
     later = uniform(XP, (100,), seed=3, offset=11, dtype="float32")
     np.testing.assert_array_equal(later, whole[4:104])
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 1003])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_large_arrays_are_made_in_pieces(
+    count: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Before the end of the counter, which goes on at 0.
+    where: dict[str, Any] = {"seed": 2, "offset": 2**64 - 50, "dtype": dtype}
+    whole = [make(np, (count,), **where) for make in (uniform, normal)]
+    monkeypatch.setattr(random, "PIECE", 8)
+    for make, expected in zip((uniform, normal), whole, strict=True):
+        found = make(np, (count,), **where)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_generator_uses_up_what_it_drew() -> None:
