@@ -115,8 +115,13 @@ def command(*arguments: Any) -> list[str]:
 def start(*arguments: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(*arguments), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
+        text=True, preexec_fn=_heed_interrupts,
     )  # fmt: skip
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to a job in the background: it, and all its children, ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 60.0) -> None:
