@@ -130,6 +130,8 @@ def test_mistakes() -> None:
         x[3]
     with pytest.raises(IndexError, match="too many"):
         x[0, 0, 0, 0]
+    with pytest.raises(IndexError, match="too many entries"):
+        x[..., ...]
     with pytest.raises(IndexError, match="4 entries"):
         x[0, 0, 0, [0]]
     with pytest.raises(DataError, match=r"from -3 to 2, got 3 at position 1"):

@@ -116,6 +116,13 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
         ConfigurationError,
         "label_smoothing must be from 0 to 1, got 1.5",
     ),
+    "smoothing a little above 1": (
+        "cross_entropy",
+        (x(2, 3), np.array([0, 1])),
+        {"label_smoothing": 1.05},
+        ConfigurationError,
+        "from 0 to 1, got 1.05",
+    ),
     "an unknown reduction": (
         "mse",
         (x(4), x(4)),
@@ -176,6 +183,8 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
         ConfigurationError,
         "'none' or 'tanh'",
     ),
+    "slopes for a row": ("prelu", (x(2), x(2)), {}, ShapeError, r"shape \(1,\) or \(1,\)"),
+    "no slopes": ("prelu", (x(3), x(0)), {}, ShapeError, r"slopes of shape \(1,\)"),
     "slopes of another number": ("prelu", (x(2, 3), x(2)), {}, ShapeError, r"\(1,\) or \(3,\)"),
     "no such axis": (
         "softmax",

@@ -74,3 +74,11 @@ def test_at_the_kinks(row: Row) -> None:
                 assert np.allclose(gradient, tensor.grad.numpy(), rtol=1e-6, equal_nan=True), (
                     f"{name}: {gradient}, PyTorch has {tensor.grad.numpy()}"
                 )
+
+
+def test_softplus_is_the_line_itself_from_its_threshold_on() -> None:
+    X = np.array([19.5, 20.5, 21.0])
+    Y = FORMULAS["softplus"].forward(X)[0]
+    assert list(Y == X) == [False, True, True]
+    Y = FORMULAS["softplus"].forward(X, threshold=20.75)[0]
+    assert list(Y == X) == [False, False, True]
