@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ from nnscratch.tape import Handle, walk_back
 
 # From this size on a gradient is written where it belongs; copying a smaller one costs nothing.
 LARGE = 1 << 14
+
+# Two walks may come to one leaf at once: one adds at a time, and one writes into a slot.
+_adding = threading.RLock()
+_claimed: set[int] = set()
 
 if TYPE_CHECKING:
     from nnscratch.tensor import Tensor
@@ -101,6 +106,9 @@ class TensorGradient(TensorBase):
             if tuple(seed.shape) != self.shape:
                 raise ShapeError(f"gradient must have shape {self.shape}, got {seed.shape}")
             seed = cast(seed, self.array.dtype)
+            if getattr(seed, "base", None) is not None:
+                # It may be an earlier gradient, whose place the new one will take.
+                seed = _copied(seed)
         walk_back(self.node if self.node is not None else self, seed, retain_graph)
 
     def accumulate(self, gradient: Any, shared: Any) -> None:
@@ -109,54 +117,71 @@ class TensorGradient(TensorBase):
         ``shared`` says that somebody else may hold the same array: ``grad`` is changed in place
         later, and therefore needs one of its own.
         """
-        for observer in registry.observers():
-            observer.on_gradient(self, "added")
-        if self.grad is not None:
-            registry.update(f.ACCUMULATE, self.grad.array, gradient)
-            self.grad._version[0] += 1
-        elif self.grad_slot is not None:
-            self.reclaim_slot()
-            registry.update(f.COPY_INTO, self.grad_slot, gradient)
-            self._lend_slot()
-        elif shared:
-            own = array_namespace(gradient).empty_like(gradient)
-            registry.update(f.COPY_INTO, own, gradient)
-            self.grad = self._wrap(own)
-        else:
-            self.grad = self._wrap(gradient)
+        with _adding:
+            for observer in registry.observers():
+                observer.on_gradient(self, "added")
+            if self.grad is not None:
+                registry.update(f.ACCUMULATE, self.grad.array, gradient)
+                self.grad._version[0] += 1
+            elif self.grad_slot is not None and id(self) not in _claimed:
+                self._reclaim_slot()
+                registry.update(f.COPY_INTO, self.grad_slot, gradient)
+                self._lend_slot()
+            elif shared:
+                own = array_namespace(gradient).empty_like(gradient)
+                registry.update(f.COPY_INTO, own, gradient)
+                self.grad = self._wrap(own)
+            else:
+                self.grad = self._wrap(gradient)
 
-    def free_slot(self) -> Any:
-        """Return ``grad_slot``, ready to be written, if the next gradient will be all of ``grad``.
+    def claim_slot(self) -> Any:
+        """Return ``grad_slot``, to be written, if the next gradient will be all of ``grad``.
 
-        None where there is no slot, it is too small to matter, or a hook changes the gradient.
+        None where there is no slot, it is too small to matter, a hook changes the gradient, or
+        another walk writes to it. ``take_slot`` or ``release_slot`` has to follow.
         """
-        slot = self.grad_slot
-        if slot is None or self.grad is not None or self.hooks or slot.size < LARGE:
-            return None
-        self.reclaim_slot()
+        with _adding:
+            slot = self.grad_slot
+            if slot is None or self.grad is not None or self.hooks or slot.size < LARGE:
+                return None
+            if id(self) in _claimed:
+                return None
+            _claimed.add(id(self))
+            self._reclaim_slot()
         return slot
 
     def take_slot(self, gradient: Any) -> None:
         """Take the gradient that a formula has written into ``grad_slot``."""
-        for observer in registry.observers():
-            observer.on_gradient(self, "added")
-        registry.note_update(f.COPY_INTO, self.grad_slot, gradient)
-        self._lend_slot()
+        with _adding:
+            _claimed.discard(id(self))
+            if self.grad is not None:  # another walk has brought one meanwhile
+                self.accumulate(gradient, True)
+                return
+            for observer in registry.observers():
+                observer.on_gradient(self, "added")
+            registry.note_update(f.COPY_INTO, self.grad_slot, gradient)
+            self._lend_slot()
+
+    def release_slot(self) -> None:
+        """Give a claim on ``grad_slot`` back."""
+        _claimed.discard(id(self))
 
     def _lend_slot(self) -> None:
+        if self._lent is not None:
+            # A graph that holds the earlier gradient must not go on with the values of this one.
+            self._lent[1][0] += 1
         self.grad = self._wrap(self.grad_slot)
-        self._lent = weakref.ref(self.grad)
+        self._lent = weakref.ref(self.grad), self.grad._version
 
-    def reclaim_slot(self) -> None:
+    def _reclaim_slot(self) -> None:
         """Make ``grad_slot`` free for the next gradient.
 
         Whoever still holds an earlier ``grad`` that lies in it keeps the values, in an array of
         its own.
         """
-        lent = None if self._lent is None else self._lent()
+        lent = None if self._lent is None else self._lent[0]()
         if lent is not None and lent.array is self.grad_slot:
             lent.array = _copied(lent.array)
-        self._lent = None
 
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that is not a leaf in its ``grad`` too."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import Any, Protocol, Self, TypeVar
 
@@ -159,8 +159,11 @@ class Leaf(Protocol):
     def accumulate(self, gradient: Any, shared: Any) -> None:
         """Add a gradient; ``shared`` says that somebody else may hold the same array."""
 
-    def free_slot(self) -> Any:
+    def claim_slot(self) -> Any:
         """Return the array that the next gradient is to end up in, None if there is none."""
+
+    def release_slot(self) -> None:
+        """Give it back without a gradient."""
 
     def take_slot(self, gradient: Any) -> None:
         """Take the gradient that was written there."""
@@ -243,7 +246,7 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
         if node.hooks:
             dY = _call_hooks(node.hooks, dY)
         into = _slots(node, dY)
-        found = _gradients_of_inputs(node, dY, into)
+        found = _written(node, dY, into) if into else _gradients_of_inputs(node, dY, into)
         for index, (edge, dX) in enumerate(zip(node.edges, found, strict=True)):
             if edge is None or dX is None:
                 continue
@@ -278,22 +281,38 @@ def _slots(node: Node, dY: Any) -> tuple[Any, ...]:
 
     It is a view of the slot, so that observers see a gradient that is copied there, as elsewhere.
     """
-    slots: list[Any] = [None] * len(node.edges)
-    leaves: list[Any] = []
-    for index, edge in enumerate(node.edges):
-        if edge is None or isinstance(edge, Node) or any(edge is leaf for leaf in leaves):
-            continue
-        slot = edge.free_slot()
+    slots: list[Any] = []
+    written = False
+    for edge in node.edges:
+        slot = None if edge is None or isinstance(edge, Node) else edge.claim_slot()
         # What the backward reads may be an earlier gradient, in the same memory.
-        if slot is None or any(shares_memory(slot, item) for item in _arrays(dY, node.saved)):
-            continue
-        leaves.append(edge)
-        slots[index] = slot[...]
-    return tuple(slots) if leaves else ()
+        if slot is not None and any(shares_memory(slot, a) for a in _arrays((dY, node.saved))):
+            edge.release_slot()
+            slot = None
+        written = written or slot is not None
+        slots.append(None if slot is None else slot[...])
+    return tuple(slots) if written else ()
 
 
-def _arrays(dY: Any, saved: Any) -> list[Any]:
-    return [dY, *(item for item in saved or () if hasattr(item, "dtype"))]
+def _arrays(item: Any) -> Iterator[Any]:
+    """Yield the arrays in a tuple, however deep."""
+    if isinstance(item, (tuple, list)):
+        for part in item:
+            yield from _arrays(part)
+    elif hasattr(item, "dtype"):
+        yield item
+
+
+def _written(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a node's gradients, and give back the places into which none was written."""
+    found: tuple[Any, ...] = (None,) * len(into)
+    try:
+        found = _gradients_of_inputs(node, dY, into)
+    finally:
+        for edge, given, dX in zip(node.edges, into, found, strict=True):
+            if given is not None and dX is not given:
+                edge.release_slot()
+    return found
 
 
 def _gradients_of_inputs(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:

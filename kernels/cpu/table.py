@@ -189,10 +189,9 @@ def signed(value: int) -> int:
 
 def word(value: Any) -> int:
     """Return an entry of a kernel's ``a``: an array's address, 0 for None, an integer as it is."""
-    kind = type(value)
-    if kind is int:  # most are: a dozen entries for every eager product
-        return value if value < 2**63 else value - 2**64
-    if kind is np.ndarray or isinstance(value, np.ndarray):
+    if type(value) is int:  # most are: a dozen entries for every eager product
+        return signed(value) if value >= 2**63 else value
+    if isinstance(value, np.ndarray):
         return address(value)
     return 0 if value is None else signed(int(value))
 

@@ -74,7 +74,13 @@ def _labels(where: str, Z: Any, T: Any, w: Any, ignore_index: int) -> tuple[Any,
     refuse_where(
         where, bad, T, f"class indices from 0 to {Z.shape[axis] - 1} (or {ignore_index}, ignored)"
     )
-    return (T if ignored is None else xp.where(ignored, 0, T)), ignored, axis
+    return _counted(xp, T, ignored), ignored, axis
+
+
+def _counted(xp: Any, T: Any, ignored: Any) -> Any:
+    """Return labels as int64, 0 in the place of those that are ignored."""
+    T = xp.astype(T, xp.int64, copy=False)
+    return T if ignored is None else xp.where(ignored, 0, T)
 
 
 def _ignored(xp: Any, T: Any, ignore_index: int) -> Any:
@@ -121,6 +127,7 @@ class NllSaved(NamedTuple):
     weights: Any
     total: Any
     classes: int
+    ignore_index: int
 
 
 def nll_forward(
@@ -146,14 +153,15 @@ def nll_forward(
     weights = _weights_of(xp, labels, ignored, w, logP)
     L = _zero_if(xp, ignored, -weights * pick_along(logP, labels, axis))
     Y, total = _reduce(xp, "nll", L, ignored, None if w is None else weights, reduction)
-    return Y, NllSaved(labels, weights, total, logP.shape[axis])
+    return Y, NllSaved(T, weights, total, logP.shape[axis], ignore_index)
 
 
 def nll_backward(dY: Any, saved: NllSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dlogP = -dY w_T at the class of each sample, else 0; over Σ w_T for the mean."""
-    T, weights, total, classes = saved
+    T, weights, total, classes, ignore_index = saved
     xp = array_namespace(dY)
     axis = 0 if T.ndim == 0 else 1
+    T = _counted(xp, T, _ignored(xp, T, ignore_index))
     # A sample that weighs nothing has no gradient, even if nothing else weighs anything.
     scale = xp.where(weights == 0, 0.0, -(dY if total is None else dY / total) * weights)
     hot = one_hot_along(T, classes, axis)
@@ -258,8 +266,7 @@ def cross_entropy_backward(
     xp = array_namespace(dY)
     axis = 0 if P.ndim == 1 else 1
     ignored = _ignored(xp, T, ignore_index)
-    T = xp.astype(T, xp.int64, copy=False)
-    T = T if ignored is None else xp.where(ignored, 0, T)
+    T = _counted(xp, T, ignored)
     classes = P.shape[axis]
     scale = dY if total is None else dY / total
     hot = one_hot_along(T, classes, axis)

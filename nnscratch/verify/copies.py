@@ -162,6 +162,7 @@ class _Auditor(LayerObserver):
         super().__init__()
         self.audit, self.memory = audit, memory
         self.base = tracemalloc.get_traced_memory()[0] if memory else 0
+        self._backward = Cost()
 
     def add(self, kind: str, what: str, nbytes: int, where: str | None = None) -> None:
         """Note one event."""
@@ -179,6 +180,11 @@ class _Auditor(LayerObserver):
             for output in call.outputs:
                 if is_array(output) and not _shares_any(output, call.inputs):
                     cost.allocated += int(output.nbytes)
+        elif name == "copy_into" and _shares_any(call.inputs[1], call.inputs[:1]):
+            # The backward before it wrote a gradient straight to its place.
+            self._backward.allocated -= int(call.inputs[1].nbytes)
+        if call.direction == "backward":
+            self._backward = cost
         self._look_at_dtypes(call, where)
         self._look_at_layout(call, where)
         if self.memory:

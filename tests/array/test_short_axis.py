@@ -44,6 +44,17 @@ def test_sums_and_maxima(shape: tuple[int, int], dtype: str, rng: np.random.Gene
         np.testing.assert_array_equal(max_along(X, 1), X.max(axis=1, keepdims=True))
 
 
+@pytest.mark.parametrize("shape", [(50,), (40, 3, 2), (40, 3, 1), (2, 3, 40), (4, 5, 3, 7)])
+def test_sums_and_maxima_along_any_axis(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    X = rng.standard_normal(shape)
+    for A in (X, np.asfortranarray(X), X[::-1]):
+        for axis in range(A.ndim):
+            np.testing.assert_array_equal(max_along(A, axis), A.max(axis=axis, keepdims=True))
+            made, expected = sum_along(A, axis), A.sum(axis=axis, keepdims=True)
+            assert made.shape == expected.shape
+            np.testing.assert_allclose(made, expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_is_zeroed_is_zero_whatever_stood_there(
     shape: tuple[int, int], rng: np.random.Generator
@@ -92,7 +103,7 @@ def test_one_hot_and_new_axis() -> None:
     assert [new_axis(X, axis).shape for axis in (0, 1, 2)] == [(1, 2, 3), (2, 1, 3), (2, 3, 1)]
 
 
-@pytest.mark.parametrize("shape", [(5,), (7, 3), (2, 4, 3), (3, 0, 2)])
+@pytest.mark.parametrize("shape", [(5,), (7, 3), (2, 4, 3), (3, 0, 2), (0, 0), (0, 4)])
 def test_pick_along_every_axis(shape: tuple[int, ...], rng: np.random.Generator) -> None:
     X = rng.standard_normal(shape)
     for axis in range(len(shape)):
