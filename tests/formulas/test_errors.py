@@ -260,7 +260,7 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
         (x(3), np.array([0, 5])),
         {"axis": 0},
         DataError,
-        "expected indices from -3 to 2, got 5 at position 1",
+        "expected indices from -3 to 2, got 5 at position 1$",
     ),
     "an index below": (
         "take",
