@@ -26,8 +26,14 @@ from .threads import MAX_THREADS
 
 SPIN_SECONDS = 300e-6
 """How long a worker waits awake for the next run."""
-IDLE_SECONDS = 0.1
-"""How long after the last run BLAS gets its threads back."""
+CHECK_SECONDS = 0.1
+"""How often a sleeping worker looks whether it was woken: a safety net, never the usual way."""
+IDLE_CHECKS = 20
+"""After how many such looks BLAS gets its threads back.
+
+Not at once: OpenBLAS's threads wait awake for 0.1 s after they were needed, and whoever goes on to
+train after a pause would have to share the processors with them.
+"""
 YIELD_SECONDS = 30e-6
 """How long anybody waits before offering the processor to others now and then."""
 
@@ -59,7 +65,7 @@ class Pool:
         self._threads: list[threading.Thread] = []
         self._library = library = blas()
         self._held = 0  # the threads that BLAS gets back
-        self._runs = 0
+        self.runs = 0  # by several threads
         pauses = self._pauses_per_second()
         self._patience = int(pauses * SPIN_SECONDS)
         self._state[32:36] = (
@@ -83,7 +89,7 @@ class Pool:
             self._driver.run_alone(self.address, code, count)
             return
         try:
-            self._runs += 1
+            self.runs += 1
             if not self._held:
                 self._hold()
             if len(self._wakers) < threads:
@@ -107,15 +113,14 @@ class Pool:
             self._library.limit_threads(self._held)
         self._held = 0
 
-    def rest(self, runs: int) -> int:
-        """Give BLAS its threads back if there was no run since that many; returns how many now."""
-        if runs == self._runs and self._held and self._lock.acquire(blocking=False):
+    def rest(self, runs: int) -> None:
+        """Give BLAS its threads back if there was no run since that many."""
+        if runs == self.runs and self._held and self._lock.acquire(blocking=False):
             try:
-                if runs == self._runs:
+                if runs == self.runs:
                     self._let_go()
             finally:
                 self._lock.release()
-        return self._runs
 
     def _wake(self, threads: int) -> None:
         for tid in range(1, threads):
@@ -177,15 +182,18 @@ class Pool:
 
 def _live(pool: Pool, tid: int, waker: Any, patience: int, seen: int) -> None:
     # ``seen`` was read before anything was published for this thread, or it would miss that run.
-    spins, runs = patience, 0
+    spins, runs, idle = patience, 0, 0
     while True:
         seen = pool.work(tid, seen, spins)
         if seen < 0:
             return
-        # The timeout is a safety net for a wake-up lost to an interrupt, never the usual way.
-        spins = patience if waker.acquire(timeout=IDLE_SECONDS) else 0
-        if not spins and tid == 1:
-            runs = pool.rest(runs)
+        # A wake-up may be lost to an interrupt.
+        spins = patience if waker.acquire(timeout=CHECK_SECONDS) else 0
+        idle = 0 if spins else idle + 1
+        if tid == 1 and idle == 1:
+            runs = pool.runs
+        elif tid == 1 and idle == IDLE_CHECKS:
+            pool.rest(runs)
 
 
 _pool: Pool | None = None
