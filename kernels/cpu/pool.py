@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from .blas import blas
+from .heap import keep_freed_memory
 from .threads import MAX_THREADS
 
 SPIN_SECONDS = 300e-6
@@ -206,6 +207,7 @@ def pool() -> Pool:
     if _pool is None:
         with _creation:
             if _pool is None:
+                keep_freed_memory()
                 _pool = Pool()
     return _pool
 
