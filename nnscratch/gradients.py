@@ -108,7 +108,7 @@ class TensorGradient(TensorBase):
             seed = cast(seed, self.array.dtype)
             if getattr(seed, "base", None) is not None:
                 # It may be an earlier gradient, whose place the new one will take.
-                seed = _copied(seed)
+                seed = _own(seed)
         walk_back(self.node if self.node is not None else self, seed, retain_graph)
 
     def accumulate(self, gradient: Any, shared: Any) -> None:
@@ -128,9 +128,7 @@ class TensorGradient(TensorBase):
                 registry.update(f.COPY_INTO, self.grad_slot, gradient)
                 self._lend_slot()
             elif shared:
-                own = array_namespace(gradient).empty_like(gradient)
-                registry.update(f.COPY_INTO, own, gradient)
-                self.grad = self._wrap(own)
+                self.grad = self._wrap(_own(gradient))
             else:
                 self.grad = self._wrap(gradient)
 
@@ -221,6 +219,13 @@ class TensorGradient(TensorBase):
             holder.hooks = []
         found: list[Callable[[Any], Any]] = holder.hooks
         return found
+
+
+def _own(array: Any) -> Any:
+    """Return a copy by a formula, which a compiled step makes again at every replay."""
+    made = array_namespace(array).empty_like(array)
+    registry.update(f.COPY_INTO, made, array)
+    return made
 
 
 def _copied(array: Any) -> Any:

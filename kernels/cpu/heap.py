@@ -2,7 +2,7 @@
 
 By itself glibc gives the top of its heap back to the system as soon as some megabytes of it are
 free. An eager step frees its arrays at its end, so the next one takes the same pages again, each by
-a page fault: at 2048 rows through 512 units that was a third of the step.
+a page fault: at 2048 rows through 512 units a step took 32 to 45 ms with them, 28 without.
 """
 
 from __future__ import annotations
