@@ -91,7 +91,7 @@ def _ratios(axis: Any, rows: list[Row]) -> None:
     for name, (colour, mark) in STYLES.items():
         if any(name in row.timings for row in rows) and name != COMPILED:
             axis.plot([], [], mark, color=colour, label=name)
-    axis.legend(fontsize=7, loc="lower right")
+    axis.legend(fontsize=7, loc="lower left")
 
 
 def _sweep(axis: Any, sweep: Sweep, rows: dict[str, Row]) -> None:

@@ -17,9 +17,9 @@ def over_rows(work: Callable[[slice], None], count: int, size: int) -> None:
     if threads == 1:
         work(slice(0, count))
         return
-    parts = 4 * threads
     from concurrent.futures import ThreadPoolExecutor
 
+    parts = 4 * threads
     edges = [count * part // parts for part in range(parts + 1)]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, map(slice, edges, edges[1:])))
