@@ -1,6 +1,6 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
-.PHONY: help demo test lint format types imports test-gpu bench mutation faults clean
+.PHONY: help demo test lint format types imports test-gpu test-emulated-gpu bench mutation faults clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -9,6 +9,7 @@ help:
 	@echo "make test      everything that has to pass: lint, types, import rules, tests, a built wheel"
 	@echo "make lint      the first three of these"
 	@echo "make format    let ruff mend what it can"
+	@echo "make test-emulated-gpu  those of a GPU, by CuPy itself, on one that the CPU plays"
 	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
 	@echo "make bench     how fast it is beside PyTorch, JAX and NumPy (an hour or two; BENCH_ARGS=--quick)"
 	@echo "make mutation  plant faults into every formula and kernel and see which the tests catch (days)"
@@ -53,6 +54,22 @@ demo: $(VENV)/.stamp-demo
 
 test: lint
 	$(PY) -m pytest $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory test-emulated-gpu
+
+# CuPy in a folder of its own: everything else is tested without it, as most people have it.
+EMULATED := $(VENV)/emulated-gpu
+$(VENV)/.stamp-emulated-gpu: $(VENV)/.stamp-test
+	@echo "Installing CuPy into $(EMULATED), for its tests on a GPU that the CPU plays"
+	@$(PIP_INSTALL) --no-deps --upgrade --target $(EMULATED) cupy-cuda12x cuda-pathfinder
+	@touch $@
+
+ifeq ($(shell uname -sm),Linux x86_64)
+test-emulated-gpu: $(VENV)/.stamp-emulated-gpu
+	PYTHONPATH=$(CURDIR)/$(EMULATED) $(PY) -m pytest $(PYTEST_ARGS) -m gpu --require-gpu --emulated-gpu
+else
+test-emulated-gpu:
+	@echo "Not run: the tests of CuPy on an emulated GPU, which need Linux on x86-64"
+endif
 
 lint: $(VENV)/.stamp-test
 	$(PY) -m ruff check

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
-from nnscratch.array import array_namespace, asarray, dtype_name, is_floating
+from nnscratch.array import CPU, array_namespace, asarray, device_of, dtype_name, is_floating
 from nnscratch.array.dtypes import cast
 from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tape import Handle, walk_back
 
-# From this size on a gradient is written where it belongs; copying a smaller one costs nothing.
+# From this size on a gradient is written where it belongs. Copying a smaller one costs nothing on
+# the CPU; on a GPU it is a launch, whatever its size.
 LARGE = 1 << 14
 
 # Two walks may come to one leaf at once: one adds at a time, and one writes into a slot.
@@ -140,7 +141,9 @@ class TensorGradient(TensorBase):
         """
         with _adding:
             slot = self.grad_slot
-            if slot is None or self.grad is not None or self.hooks or slot.size < LARGE:
+            if slot is None or self.grad is not None or self.hooks:
+                return None
+            if slot.size < LARGE and device_of(slot) == CPU:
                 return None
             if id(self) in _claimed:
                 return None

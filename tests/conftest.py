@@ -21,9 +21,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="without a GPU, GPU tests fail instead of being skipped",
     )
+    parser.addoption(
+        "--emulated-gpu",
+        action="store_true",
+        help="run GPU tests on CuPy and a GPU that the CPU plays (see gpu/emulated/load.py)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--emulated-gpu"):
+        from gpu.emulated.load import NotHere, load
+
+        try:
+            load()
+        except NotHere as error:
+            raise pytest.UsageError(f"--emulated-gpu: {error}") from None
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist reports to the main process
         config.pluginmanager.register(OnlyGpuTestsMaySkip(), "only-gpu-tests-may-skip")
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from nnscratch.array.precision import get_float32_matmul_precision
 
+from .launch import FLOATS
+
 # Numbers of cublas_api.h and library_types.h.
 TRANSPOSE, KEEP = 1, 0
 DATA = {"float32": 0, "float64": 1}
@@ -174,7 +176,7 @@ class Product:
         self._turned = (A.T if turn_a else A, B.T if turn_b else B)
         m, n = Y.shape
         inner = A.shape[0] if turn_a else A.shape[1]
-        name = Y.dtype.name
+        name = FLOATS[Y.dtype]
         real = ctypes.c_double if name == "float64" else ctypes.c_float
         compute = COMPUTE_DOUBLE if name == "float64" else COMPUTE[get_float32_matmul_precision()]
         kind = DATA[name]

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .launch import Launch, Size, form, packed
-from .source import REALS
+from .launch import FLOATS, Launch, Size, form, packed
 
 THREADS = 256
 MOST_BLOCKS = 2048
@@ -154,7 +153,7 @@ class Driver(ABC):
         Raises:
             KernelArgumentError: if the arguments are not what the kernel declares.
         """
-        name = _NAMES.get(dtype) or np.dtype(dtype).name
+        name = FLOATS.get(dtype) or np.dtype(dtype).name
         declared = form(file, kernel, name)
         data, arrays = packed(kernel, declared, arguments, self.address)
         function = self.function(self.module(file, name), kernel)
@@ -166,9 +165,6 @@ class Driver(ABC):
     ) -> None:  # fmt: skip
         """Prepare a launch and start it on the current stream."""
         self.prepare(file, kernel, dtype, grid, arguments, block).start(self.stream())
-
-
-_NAMES = {np.dtype(name): name for name in REALS}
 
 
 def rows_of(shape: tuple[int, ...]) -> tuple[int, int]:

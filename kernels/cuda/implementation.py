@@ -8,9 +8,9 @@ from typing import Any
 
 from .cupy_driver import CupyDriver
 from .driver import Driver
+from .launch import FLOATS
 from .target import Builder, Now, Target
 
-FLOATS = ("float32", "float64")
 Inputs = tuple[Any, ...]
 Options = dict[str, Any]
 Needs = tuple[bool, ...]
@@ -68,14 +68,13 @@ class CudaKernel:
                 return "an array is empty"
             if not item.flags.c_contiguous:
                 return f"an array of shape {item.shape} is not contiguous"
-            if item.dtype.kind == "f":
-                if item.dtype.name not in FLOATS:
-                    return f"{item.dtype} is neither float32 nor float64"
-                if dtype is not None and item.dtype != dtype:
-                    return f"{item.dtype} meets {dtype}"
-                dtype = item.dtype
-            elif item.dtype.kind == "c":
-                return f"{item.dtype} is neither float32 nor float64"
+            kind = item.dtype
+            if kind in FLOATS:
+                if dtype is not None and kind != dtype:
+                    return f"{kind} meets {dtype}"
+                dtype = kind
+            elif kind.kind in "fc":
+                return f"{kind} is neither float32 nor float64"
         if dtype is None:
             return "there is no floating-point array"
         refusal = self.refusals.get(direction, _accept_all)(inputs, options)
@@ -83,7 +82,7 @@ class CudaKernel:
             return refusal
         with self.driver.on_device_of(inputs[0]):
             for file in self.files:
-                problem = self.driver.problem(file, dtype.name)
+                problem = self.driver.problem(file, FLOATS[dtype])
                 if problem is not None:
                     return problem
         return None

@@ -13,9 +13,11 @@ import numpy as np
 
 from nnscratch.formulas.checks import plain
 
-from .source import ELEMENTS, LATE, NUMBERS, signatures
+from .source import ELEMENTS, LATE, NUMBERS, REALS, signatures
 
 Size = tuple[int, ...]
+FLOATS = {np.dtype(name): name for name in REALS}
+"""The dtypes that kernels are compiled for, and their names: NumPy works a name out each time."""
 
 
 class KernelArgumentError(TypeError):
@@ -109,16 +111,17 @@ def packed(
     arrays: list[Any] = []
     for (name, holds, code, late), given in zip(parameters, arguments, strict=True):
         if holds is None:
-            if isinstance(given, At):
-                values += (0, address(given.array) + 8 * given.place)
-                arrays.append(given.array)
-                continue
-            # A live number is a subclass of a number, and a flag is one.
-            if code != "256s":
-                given = float(given) if code == "d" else int(given)
-            values.append(given)
             if late:
-                values.append(0)
+                if isinstance(given, At):
+                    values += (0, address(given.array) + 8 * given.place)
+                    arrays.append(given.array)
+                else:
+                    values += (float(given) if code == "d" else int(given), 0)
+            # A live number is a subclass of a number, and a flag is one.
+            elif code == "d":
+                values.append(float(given))
+            else:
+                values.append(given if code == "256s" else int(given))
         elif given is None:
             values.append(0)
         elif given.dtype == holds and given.flags.c_contiguous:

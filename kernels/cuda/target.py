@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from .driver import THREADS, Driver
-from .launch import Numbers, Size, form
+from .launch import FLOATS, Numbers, Size, form
 
 
 class Work(Protocol):
@@ -97,7 +97,7 @@ class Target:
     ) -> None:  # fmt: skip
         """Add the launch of a kernel of a .cu file; ``numbers`` follow the arguments."""
         if numbers is not None:
-            parameters = form(file, kernel, dtype.name).parameters[len(arguments) :]
+            parameters = form(file, kernel, FLOATS[dtype]).parameters[len(arguments) :]
             codes = "".join(one.code for one in parameters)
             arguments = (*arguments, *self._builder.numbers(self.driver, numbers, codes))
         made = self.driver.prepare(file, kernel, dtype, grid, arguments, block)

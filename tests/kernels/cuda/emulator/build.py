@@ -84,7 +84,7 @@ def library(file: str, dtype: str, flavour: str = "watched", text: str | None = 
     """Return the shared library of a .cu file, or of another text in its place."""
     if text is None:
         text = (source.FOLDER / f"{file}.cu").read_text(encoding="utf-8")
-    parts = [text, dtype, *COMMON, *KERNEL_FLAGS[flavour], *RUNTIME_FLAGS[flavour], _version()]
+    parts = [text, dtype, *COMMON, *KERNEL_FLAGS[flavour], *RUNTIME_FLAGS[flavour], version()]
     parts += [path.read_text("utf-8") for path in sorted(source.FOLDER.glob("*.cuh"))]
     parts += [path.read_text("utf-8") for path in sorted(HERE.iterdir()) if path.suffix in SOURCES]
     stamp = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
@@ -98,7 +98,7 @@ SOURCES = (".h", ".cpp")
 
 
 @cache
-def _version() -> str:
+def version() -> str:
     return run(compiler(), "--version")
 
 
@@ -130,7 +130,7 @@ def _whole(text: str) -> str:
     return "\n".join([*headers, text])
 
 
-def _scratch() -> Path:
+def scratch() -> Path:
     """Return a new folder that goes away with this process."""
     folder = tempfile.mkdtemp(prefix="nnscratch-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -139,7 +139,7 @@ def _scratch() -> Path:
 
 @cache
 def _runtime(flavour: str) -> tuple[str, ...]:
-    folder = _scratch()
+    folder = scratch()
     made = []
     for name in RUNTIME:
         if name == "watch.cpp" and flavour != "watched":
@@ -152,7 +152,7 @@ def _runtime(flavour: str) -> tuple[str, ...]:
 @cache
 def cublas() -> Path:
     """Return a shared library that plays cuBLAS; its name is what nnscratch looks for."""
-    made = _scratch() / "libcublas.so.13"
+    made = scratch() / "libcublas.so.13"
     run(compiler(), *COMMON, "-O1", "-shared", str(HERE / "cublas_on_cpu.cpp"), "-o", str(made))
     return made
 

@@ -1,0 +1,181 @@
+// Memory of the device, which work on streams alone may touch: whoever reads it on the host gets a
+// segmentation fault. New memory holds NaN, and no address is given twice.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "device.h"
+
+namespace {
+
+constexpr std::size_t REGION = std::size_t{256} << 30, TOTAL = std::size_t{8} << 30;
+constexpr std::size_t ALIGNMENT = 512;
+
+using Ranges = std::map<std::uintptr_t, std::size_t>;
+
+char* region = nullptr;
+Ranges allocated, pinned;
+std::size_t used = 0, highest = 0;
+int open_doors = 0;
+
+std::uintptr_t number(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
+
+std::size_t rounded(std::size_t bytes) {
+  return (std::max<std::size_t>(bytes, 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+bool within(const Ranges& all, std::uintptr_t at, std::size_t bytes) {
+  auto found = all.upper_bound(at);
+  if (found == all.begin()) return false;
+  --found;
+  return at + bytes <= found->first + std::max<std::size_t>(found->second, 1);
+}
+
+void* allocate(std::size_t bytes) {
+  const std::size_t size = rounded(bytes);
+  if (region == nullptr) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void* made = mmap(nullptr, REGION, PROT_NONE, flags, -1, 0);
+    if (made == MAP_FAILED) return nullptr;
+    region = static_cast<char*>(made);
+  }
+  if (used + size > TOTAL || highest + size > REGION) return nullptr;
+  char* made = region + highest;
+  highest += size;
+  used += size;
+  allocated[number(made)] = bytes;
+  if (open_doors) mprotect(made, size, PROT_READ | PROT_WRITE);
+  Door door;
+  std::memset(made, 0xff, bytes);
+  return made;
+}
+
+cudaError_t copy(void* to, const void* from, std::size_t bytes, Stream* stream, bool wait) {
+  for (const void* one : {const_cast<const void*>(to), from})
+    if (gpu_address(one) && !gpu_owns(one, bytes)) return cudaErrorInvalidValue;
+  const bool reads_host = !gpu_address(from), writes_host = !gpu_address(to);
+  ++(writes_host ? gpu_counted.to_host : reads_host ? gpu_counted.to_device : gpu_counted.within);
+  if (wait)
+    if (const cudaError_t error = refuse_captured(stream)) return error;
+  std::shared_ptr<std::vector<char>> held;
+  if (reads_host && !gpu_pinned(from, bytes) && !captured(stream)) {
+    // Pageable memory is read before the call returns.
+    const char* first = static_cast<const char*>(from);
+    held = std::make_shared<std::vector<char>>(first, first + bytes);
+  }
+  const cudaError_t error = submit(stream, [=] {
+    Door door;
+    std::memmove(to, held ? held->data() : from, bytes);
+    return 0;
+  });
+  // Pageable memory is written before the call returns.
+  if (wait || (writes_host && !gpu_pinned(to, bytes) && !captured(stream))) finish(stream);
+  return error;
+}
+
+}  // namespace
+
+Door::Door() {
+  if (open_doors++ == 0 && highest) mprotect(region, highest, PROT_READ | PROT_WRITE);
+}
+
+Door::~Door() {
+  if (--open_doors == 0 && highest) mprotect(region, highest, PROT_NONE);
+}
+
+bool gpu_owns(const void* address, std::size_t bytes) {
+  return within(allocated, number(address), bytes);
+}
+
+bool gpu_pinned(const void* address, std::size_t bytes) {
+  return within(pinned, number(address), bytes);
+}
+
+bool gpu_address(const void* address) {
+  const char* at = static_cast<const char*>(address);
+  return region != nullptr && at >= region && at < region + REGION;
+}
+
+extern "C" {
+
+cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
+  Lock lock(gpu_mutex);
+  *memory = bytes ? allocate(bytes) : nullptr;
+  return told(bytes && *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess);
+}
+
+cudaError_t cudaFree(void* memory) {
+  Lock lock(gpu_mutex);
+  if (memory == nullptr) return cudaSuccess;
+  finish_all();
+  const auto found = allocated.find(number(memory));
+  if (found == allocated.end()) return told(cudaErrorInvalidValue);
+  used -= rounded(found->second);
+  madvise(memory, rounded(found->second) / 4096 * 4096, MADV_DONTNEED);
+  allocated.erase(found);
+  return told(cudaSuccess);
+}
+
+cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
+  Lock lock(gpu_mutex);
+  *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  std::memset(*memory, 0xff, bytes);
+  pinned[number(*memory)] = bytes;
+  return told(cudaSuccess);
+}
+
+cudaError_t cudaFreeHost(void* memory) {
+  Lock lock(gpu_mutex);
+  finish_all();
+  if (pinned.erase(number(memory)) == 0) return told(cudaErrorInvalidValue);
+  std::free(memory);
+  return told(cudaSuccess);
+}
+
+cudaError_t cudaMemGetInfo(std::size_t* left, std::size_t* total) {
+  Lock lock(gpu_mutex);
+  *left = TOTAL - used;
+  *total = TOTAL;
+  return told(cudaSuccess);
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* made, const void* address) {
+  Lock lock(gpu_mutex);
+  void* same = const_cast<void*>(address);
+  const bool there = gpu_address(address);
+  const auto here = gpu_pinned(address) ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
+  *made = {there ? cudaMemoryTypeDevice : here, 0, there ? same : nullptr, there ? nullptr : same};
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
+  Lock lock(gpu_mutex);
+  return told(copy(to, from, bytes, stream_of(nullptr), true));
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+                            cudaStream_t stream) {
+  Lock lock(gpu_mutex);
+  return told(copy(to, from, bytes, stream_of(stream), false));
+}
+
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  Lock lock(gpu_mutex);
+  if (!gpu_owns(memory, bytes)) return told(cudaErrorInvalidValue);
+  return told(submit(stream_of(stream), [=] {
+    Door door;
+    std::memset(memory, value, bytes);
+    return 0;
+  }));
+}
+
+cudaError_t cudaMemset(void* memory, int value, std::size_t bytes) {
+  return cudaMemsetAsync(memory, value, bytes, nullptr);
+}
+
+}  // extern "C"
