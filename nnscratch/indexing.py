@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
-from nnscratch.array import array_namespace, asarray, dtype_name, is_array, is_integer
+from nnscratch.array import array_namespace, beside, dtype_name, is_array, is_integer
 from nnscratch.base import TensorBase
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
@@ -141,7 +141,8 @@ def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
         if not _is_advanced(item):
             spread.append(item)
             continue
-        array = item if isinstance(item, TensorBase) else tensor._wrap(asarray(item))
+        # A list or an array of the host goes where it is needed; a tensor has to be there.
+        array = item if isinstance(item, TensorBase) else tensor._wrap(beside(item, tensor.array))
         if dtype_name(array.array.dtype) == "bool":
             spread += _positions(tensor, array, spread)
         elif array.array.size == 0 and not is_integer(array.array):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
-from nnscratch.array import asarray, default_dtype, dtype_name, is_floating, move, promote
+from nnscratch.array import (
+    asarray,
+    beside,
+    default_dtype,
+    dtype_name,
+    is_floating,
+    move,
+    promote,
+)
 from nnscratch.array.dtypes import cast
 from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
@@ -131,7 +139,7 @@ class TensorOperators(TensorBase):
         if dtype_name(self.array.dtype) != "bool":
             raise DTypeError(f"where needs booleans as its condition, got {self.dtype}")
         if not isinstance(input, TensorBase) and not isinstance(other, TensorBase):
-            both = [self._wrap(asarray(item)) for item in (input, other)]
+            both = [self._wrap(beside(item, self.array)) for item in (input, other)]
             common = promote(both[0].array, both[1].array)
             common = default_dtype() if common == "float64" else common
             input, other = (item.to(common) for item in both)

@@ -6,7 +6,15 @@ because it asks this layer, and never a global, where an array lives.
 
 from nnscratch.array.backend import array_namespace, asarray, from_dlpack, is_array, to_numpy
 from nnscratch.array.cuda import cuda_problem, cuda_report
-from nnscratch.array.device import CPU, Device, as_device, device_of, move, same_device
+from nnscratch.array.device import (
+    CPU,
+    Device,
+    as_device,
+    beside,
+    device_of,
+    move,
+    same_device,
+)
 from nnscratch.array.dtypes import (
     default_dtype,
     dtype_name,
@@ -28,6 +36,7 @@ __all__ = [
     "array_namespace",
     "as_device",
     "asarray",
+    "beside",
     "cuda_problem",
     "cuda_report",
     "default_dtype",

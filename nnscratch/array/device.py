@@ -8,7 +8,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from nnscratch.array.backend import array_namespace, to_numpy
+from nnscratch.array.backend import array_namespace, asarray, to_numpy
 from nnscratch.array.cuda import Finding, cuda_problem, cuda_report, cupy
 from nnscratch.array.memory import explaining
 from nnscratch.errors import DeviceError
@@ -18,6 +18,7 @@ __all__ = [
     "Device",
     "Finding",
     "as_device",
+    "beside",
     "cuda_problem",
     "cuda_report",
     "cupy",
@@ -148,3 +149,13 @@ def move(array: Any, device: Device | str) -> Any:
     library = cupy()
     with _gpu(library, target), explaining("copying an array to the GPU"):
         return library.asarray(array)
+
+
+def beside(value: Any, array: Any) -> Any:
+    """Return numbers or an array of the host as an array that is on the GPU if another one is.
+
+    >>> beside([1, 2], np.empty(0))
+    array([1, 2])
+    """
+    made, device = asarray(value), device_of(array)
+    return move(made, device) if device.type == "cuda" and device_of(made) == CPU else made

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnscratch.array import array_namespace
-from nnscratch.errors import ConfigurationError
+from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.tensor import Tensor
 from nnscratch.train.files import FilePath, prepare_folder
 
@@ -227,7 +227,11 @@ class Checkpoint(Callback):
             RunError: if it cannot be written; the one before is intact.
             NonFiniteError: if a parameter is not finite; the one before is intact.
         """
-        trainer.save(self.path)
+        try:
+            trainer.save(self.path)
+        except NonFiniteError:
+            trainer.trace()
+            raise
         self._last = time.monotonic()
 
 

@@ -35,11 +35,18 @@ def what(array: Any) -> str:
     return f"{bad:,} of {math.prod(array.shape):,} values NaN or infinite"
 
 
-def locate(model: Module, loss: Callable[[Any, Any], Any], x: Tensor, y: Tensor) -> str:
-    """Run a batch forward and say in words where the first value appeared that is not finite."""
+def bad_batch(x: Tensor, y: Tensor) -> str | None:
+    """Say in words what of a batch is not finite, None if all is."""
     for name, tensor in (("inputs", x), ("targets", y)):
         if not all_finite(tensor.array):
             return f"the {name} of the batch have {what(tensor.array)}"
+    return None
+
+
+def locate(model: Module, loss: Callable[[Any, Any], Any], x: Tensor, y: Tensor) -> str:
+    """Run a batch forward and say in words where the first value appeared that is not finite."""
+    if found_in_data := bad_batch(x, y):
+        return found_in_data
     name = bad_parameter(model) or ""
     if name:
         array = model.state_dict()[name].array

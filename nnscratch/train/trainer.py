@@ -33,7 +33,7 @@ from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.pace import threads_for, worth_compiling
 from nnscratch.train.state import load_state, save_state
 from nnscratch.train.step import Step, Totals, counts_hits, make_step
-from nnscratch.train.trace import take_again
+from nnscratch.train.trace import EVERY, trace, unknown
 from nnscratch.train.warmup import warm_up
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -136,6 +136,7 @@ class Trainer:
         self.totals = Totals()
         self.seconds = 0.0
         self._step: Step | None = None
+        self._guarded = False
 
     @property
     def learning_rate(self) -> float:
@@ -227,9 +228,9 @@ class Trainer:
         if self.compile is None:
             batches_, samples_ = len(self.loader), len(self.loader.dataset)
             self.compile = worth_compiling(self.model, batches_, samples_)
-        self._on_host = self.device is None or self.device.type == "cpu"
+        self.on_host = self.device is None or self.device.type == "cpu"
         # A guard reads the loss: a replay cannot, and on a GPU that would wait for it.
-        self.make_step(guarded=self._on_host and not self.compile)
+        self.make_step(guarded=self.on_host and not self.compile)
         if self.compile:
             assert self._step is not None
             self._step = compile_step(self._step, on_unsupported="eager")
@@ -237,6 +238,7 @@ class Trainer:
 
     def make_step(self, *, guarded: bool) -> None:
         """Make the eager step, which looks at every loss before its backward if it is guarded."""
+        self._guarded = guarded
         assert self.loss is not None
         self._step = make_step(
             self.model,
@@ -276,7 +278,7 @@ class Trainer:
             index += 1
             self.between_steps = index % group == 0 or index == count
             self.step_number += 1
-            if self._on_host or index % 50 == 0 or index == count:
+            if self.on_host or index % EVERY == 0 or index == count:
                 self._check()
             self.step_schedule("batch", index)
             now = time.perf_counter()
@@ -349,16 +351,26 @@ class Trainer:
     def _guard(self, x: Tensor, y: Tensor, value: Tensor) -> None:
         if not math.isfinite(value.item()):
             assert self.loss is not None
-            raise self._not_finite(locate(self.model, self.loss, x, y))
+            raise self.not_finite(locate(self.model, self.loss, x, y))
 
     def _check(self) -> None:
         """Look at the sum of the losses, when a bad one is in the parameters already."""
         if not self.totals.is_finite():
-            self.step_number -= 1
-            take_again(self)
-            raise self._not_finite("the loss, in which layer only steps without compile=True show")
+            self.trace()
+            raise self.not_finite(unknown(self))
 
-    def _not_finite(self, where: str) -> NonFiniteError:
+    def trace(self) -> None:
+        """Find out where in the last steps a NaN or an infinity began.
+
+        Raises:
+            NonFiniteError: saying so, if that can be found out.
+        """
+        self.step_number -= 1
+        if not self._guarded:
+            trace(self)
+
+    def not_finite(self, where: str) -> NonFiniteError:
+        """Return the error of a step that ended in NaN or infinity, and of where that began."""
         assert self.loader is not None
         kept = ""
         if self.checkpoint_path is not None and self.checkpoint_path.exists():
@@ -380,7 +392,7 @@ class Trainer:
         """
         bad = bad_parameter(self.model)
         if bad is not None:
-            raise self._not_finite(f"the parameter {bad!r}, after the last update")
+            raise self.not_finite(f"the parameter {bad!r}, after the last update")
         save_state(self, path)
 
     def load(self, path: FilePath) -> None:

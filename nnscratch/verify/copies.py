@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from nnscratch.array import device_of, dtype_name, is_array
+from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.formulas.registry import Call
@@ -224,11 +223,11 @@ class _Auditor(LayerObserver):
         name = call.formula.name
         if name == "reshape" and call.direction == "forward":
             (A, *_), (Y,) = call.inputs, call.outputs
-            if isinstance(A, np.ndarray) and Y.size and not np.shares_memory(A, Y):
+            if Y.size and not shares_memory(A, Y):
                 self.add("contiguous copy", "reshape of a strided array", int(Y.nbytes), where)
         elif name in PRODUCTS:
             for value in call.inputs:
-                if isinstance(value, np.ndarray) and value.ndim >= 2 and not _blas_takes(value):
+                if hasattr(value, "strides") and value.ndim >= 2 and not _blas_takes(value):
                     what = f"{name} copies a strided operand of shape {value.shape}"
                     self.add("contiguous copy", what, int(value.nbytes), where)
 
@@ -245,14 +244,10 @@ def _width(array: Any) -> int:
 
 
 def _shares_any(output: Any, inputs: Any) -> bool:
-    if not isinstance(output, np.ndarray):
-        return any(output is value for value in inputs)
-    return any(
-        isinstance(value, np.ndarray) and np.may_share_memory(output, value) for value in inputs
-    )
+    return any(is_array(value) and shares_memory(output, value) for value in inputs)
 
 
-def _blas_takes(array: np.ndarray[Any, Any]) -> bool:
+def _blas_takes(array: Any) -> bool:
     """Whether BLAS can read the last two axes as they lie, transposed or not."""
     if array.size == 0:
         return True
@@ -271,7 +266,8 @@ def audit(memory: bool = False) -> Iterator[Audit]:
     What this thread does in the block is looked at; compiled steps run eagerly in it.
 
     Args:
-        memory: measure the largest temporary memory of each formula too, with ``tracemalloc``.
+        memory: measure the largest temporary memory of each formula on the host too, with
+            ``tracemalloc``.
 
     Yields:
         An ``Audit``: print it, or assert with ``assert_no_copies()``, ``assert_no_promotions()``,

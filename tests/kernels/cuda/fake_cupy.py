@@ -250,12 +250,16 @@ def _alloc(size: int) -> Any:
     return types.SimpleNamespace(raw=raw, ptr=raw.ctypes.data + -raw.ctypes.data % 256)
 
 
+class Module(types.ModuleType):
+    """What stands in for the module."""
+
+
 def module() -> Any:
     """Return a new stand-in to be put into ``sys.modules``."""
     RawModule.made, RawModule.error = [], None
     Work.functions, Work.launches, Work.products, Work.tape = [], [], [], None
     Stream.current, Stream.fails, Graph.launched, Device.entered = Stream(0), None, 0, 0
-    made: Any = types.ModuleType("cupy")
+    made: Any = Module("cupy")
     made.RawModule, made.ndarray = RawModule, Array
     made.empty = lambda shape, dtype: np.empty(shape, dtype).view(Array)
     made.matmul = lambda a, b, out: np.matmul(a, b, out=out)

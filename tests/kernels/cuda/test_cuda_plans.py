@@ -1,10 +1,12 @@
 """Compiled steps on a GPU's arrays: launches, products and graphs do what eager code does.
 
-Everything runs twice: on the emulator's driver, and on the driver for CuPy with a stand-in for it.
+Everything runs on the emulator's driver, on the driver for CuPy with a stand-in for it, and on CuPy
+itself where there is a GPU.
 """
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import sys
 import warnings
@@ -18,7 +20,7 @@ from emulator.driver import Emulator
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.array import backend
+from nnscratch.array import backend, to_numpy
 from nnscratch.array.precision import set_float32_matmul_precision
 from nnscratch.errors import DataError, PlanError
 from nnscratch.formulas import registry
@@ -30,7 +32,19 @@ class Place:
     """Where the tests run: a driver, and how tensors get there."""
 
     def __init__(self, driver: Driver, array: Callable[[Any], Any]) -> None:
-        self.driver, self.array = driver, array
+        self.driver, self.array, self.graphs = driver, array, 0
+        capture = driver.capture
+
+        def counting(start: Callable[[Any], None]) -> Callable[[], None]:
+            graph = capture(start)
+
+            def launch() -> None:
+                self.graphs += 1
+                graph()
+
+            return launch
+
+        driver.capture = counting  # type: ignore[method-assign]
 
     def tensor(self, values: Any) -> Any:
         return nnscratch.Tensor(self.array(values))
@@ -55,18 +69,13 @@ class Place:
             for _ in range(count)
         ]
 
-    @property
-    def graphs(self) -> int:
-        """How many graphs were launched."""
-        if isinstance(self.driver, Emulator):
-            return self.driver.graphs
-        return fake_cupy.Graph.launched
-
 
 def place_on(kind: str, patch: pytest.MonkeyPatch, tiled_limit: int = 1 << 20) -> Place:
     driver: Driver
     if kind == "emulator":
         driver, array = Emulator("plain", tiled_limit=tiled_limit), np.array
+    elif kind == "gpu":
+        driver, array = CupyDriver(tiled_limit), importlib.import_module("cupy").asarray
     else:
         patch.setitem(sys.modules, "cupy", fake_cupy.module())
         patch.setitem(backend._NAMESPACES, fake_cupy.Array, fake_cupy.NAMESPACE)
@@ -76,7 +85,10 @@ def place_on(kind: str, patch: pytest.MonkeyPatch, tiled_limit: int = 1 << 20) -
     return Place(driver, array)
 
 
-@pytest.fixture(params=["emulator", "cupy"])
+KINDS = ["emulator", "cupy", pytest.param("gpu", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     return place_on(request.param, monkeypatch)
 
@@ -114,7 +126,13 @@ def train(
     if compiled:
         step = nnscratch.compile(step)
     losses = [step(x, y).array.tobytes() for x, y in place.batches(steps)]
-    return losses, [np.array(p.array) for p in model.parameters()], step
+    return losses, [to_numpy(p.array) for p in model.parameters()], step
+
+
+def equal(a: Any, b: Any) -> None:
+    """Compare two results of steps, or one with an array of the host."""
+    there = [to_numpy(one.array) if isinstance(one, nnscratch.Tensor) else one for one in (a, b)]
+    np.testing.assert_array_equal(*there)
 
 
 def same(a: Any, b: Any) -> None:
@@ -160,7 +178,7 @@ def test_equals_eager_with_dropout_clipping_and_a_schedule(place: Place) -> None
     assert place.graphs > 0
 
 
-@pytest.mark.parametrize("kind", ["emulator", "cupy"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_equals_eager_with_products_of_the_library(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +226,7 @@ def test_a_replay_starts_the_same_kernels_with_the_same_grids_as_eager_code(
 def test_outputs_kept_across_calls_do_not_change(place: Place) -> None:
     step = nnscratch.compile(lambda x: x + x)
     kept = [step(place.tensor(np.full(5, float(n), np.float32))) for n in range(7)]
-    assert [float(k.array[0]) for k in kept] == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]
+    assert [k[0].item() for k in kept] == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]
     assert place.graphs > 0
 
 
@@ -218,7 +236,7 @@ def test_arguments_at_other_addresses_and_changed_afterwards(place: Place) -> No
     for turn in range(3):
         for array in (base + turn, (base.T + turn).T, base[::-1] + turn, (base + turn)[:, ::-1]):
             given = place.tensor(array)
-            np.testing.assert_array_equal(step(given).array, array * array)
+            equal(step(given), array * array)
             given.array[...] = -1.0
     assert len(step.plans) == 1
 
@@ -229,7 +247,7 @@ def test_other_shapes_get_their_own_plan(place: Place) -> None:
     with nnscratch.no_grad():
         for rows in (5, 7, 5, 7, 5, 1, 7, 5):
             x, _ = place.batches(1, rows=rows)[0]
-            np.testing.assert_array_equal(step(x).array, model(x).array)
+            equal(step(x), model(x))
     assert len(step.plans) == 2
 
 
@@ -298,17 +316,17 @@ def test_replaced_parameters_are_seen(place: Place) -> None:
         step(x)
     model[0].weight = nn.Parameter(place.tensor(np.zeros((8, 4), np.float32)))
     for _ in range(3):
-        np.testing.assert_array_equal(step(x).array, model(x).array)
+        equal(step(x), model(x))
     model[0].weight.data = place.tensor(np.ones((8, 4), np.float32))
     for _ in range(3):
-        np.testing.assert_array_equal(step(x).array, model(x).array)
+        equal(step(x), model(x))
 
 
 def test_a_mixed_step_keeps_python_between_its_graphs(place: Place) -> None:
     """A formula without a kernel for a GPU replays its reference."""
     step = nnscratch.compile(lambda x: ((x * x).exp() + x).sigmoid())
     for x, _ in place.batches(7):
-        np.testing.assert_array_equal(step(x).array, ((x * x).exp() + x).sigmoid().array)
+        equal(step(x), ((x * x).exp() + x).sigmoid())
     (plan,) = step.plans
     assert plan.python == 1
     assert place.graphs == 2 * (7 - 1 - BEFORE_CAPTURE)
@@ -327,7 +345,7 @@ def test_products_of_matrices_and_gradients_that_add_up(place: Place) -> None:
 
         made = nnscratch.compile(step) if compiled else step
         xs = [place.tensor(rng.uniform(1, 2, (5, 5)).astype(np.float32)) for _ in range(6)]
-        return [made(x).array.tobytes() for x in xs], [np.array(A.grad.array)]
+        return [made(x).array.tobytes() for x in xs], [to_numpy(A.grad.array)]
 
     same(run(True), run(False))
 
@@ -341,7 +359,7 @@ def test_the_loss_of_a_regression(place: Place) -> None:
             step = nnscratch.compile(step) if compiled else step
             y = place.tensor(np.random.default_rng(3).uniform(0, 1, (33, 3)).astype(np.float32))
             losses = [step(x, y).array.tobytes() for x, _ in place.batches(6)]
-            return losses, [np.array(p.array) for p in model.parameters()]
+            return losses, [to_numpy(p.array) for p in model.parameters()]
 
         same(run(True), run(False))
 
@@ -352,16 +370,16 @@ def test_a_bad_label_is_reported(place: Place) -> None:
     x, y = place.batches(1)[0]
     for _ in range(5):
         step(x, y)
-    wrong = np.array(y.array)
+    wrong = np.array(to_numpy(y.array))
     wrong[3] = 7
     if place.driver.waits:
         with pytest.raises(DataError, match="1 labels are out of range"):
             step(x, place.tensor(wrong))
     else:
-        assert np.isnan(step(x, place.tensor(wrong)).array)
+        assert np.isnan(step(x, place.tensor(wrong)).item())
         with pytest.raises(DataError, match="1 labels are out of range in an earlier batch"):
             step(x, y)
-    assert np.isfinite(step(x, y).array)
+    assert np.isfinite(step(x, y).item())
 
 
 def test_a_failed_capture_goes_on_without_graphs_after_one_warning(place: Place) -> None:
@@ -371,10 +389,10 @@ def test_a_failed_capture_goes_on_without_graphs_after_one_warning(place: Place)
     def fail(start: Any) -> Any:
         raise failure
 
-    if isinstance(place.driver, Emulator):
-        place.driver.capture = fail  # type: ignore[method-assign]
-    else:
+    if isinstance(sys.modules.get("cupy"), fake_cupy.Module):
         fake_cupy.Stream.fails = failure
+    else:
+        place.driver.capture = fail  # type: ignore[method-assign]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         same(train(place, True, dropout=0.3), expected)
