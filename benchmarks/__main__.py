@@ -15,9 +15,12 @@ from benchmarks.processes import document, memory
 from benchmarks.results import Results, names_of
 from benchmarks.rows import (
     BRIEF,
+    CALL,
     GROUPS,
     INFERENCE,
+    LARGE,
     LONG,
+    ONLY,
     QUICK_NAMES,
     STEPS,
     SWEEP,
@@ -27,11 +30,13 @@ from benchmarks.rows import (
     too_large,
 )
 from nnscratch.inspect.bench.client import environment
+from nnscratch.inspect.bench.elementwise import CALLS, run_call
 from nnscratch.inspect.bench.machine import describe
 from nnscratch.inspect.bench.measuring import QUICK, TOLERANCES, Effort, Row, run_row
 from nnscratch.inspect.bench.quick import report
 from nnscratch.inspect.bench.registry import competitors
 from nnscratch.inspect.bench.tables import machine_list, row_text
+from nnscratch.inspect.bench.workload import Workload
 
 RESULTS = Path(__file__).parent / "results"
 PARTIAL = Path("runs") / "benchmarks"
@@ -53,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--precision",
         choices=tuple(TOLERANCES),
         default="highest",
-        help="of float32 products on a GPU: float32, TF32, or bfloat16 (for everybody)",
+        help="of float32 products on a GPU: float32, TF32, or bfloat16 (PyTorch: TF32)",
     )
     parser.add_argument("--threads", type=int, help="for everybody; by default all cores")
     parser.add_argument("--no-compilers", action="store_true", help="leave torch.compile out")
@@ -74,10 +79,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def chosen(given: argparse.Namespace) -> list[str]:
     """Return the names of the rows to measure."""
-    every = {name: group for group in GROUPS for name in names_of(group)}
-    if given.device == "cuda":
-        # Processes of the article's program and of the memory of the host are the CPU's business.
-        every = {n: g for n, g in every.items() if g not in ("programs", "memory")}
+    every = {
+        name: group
+        for group in GROUPS
+        for name in names_of(group)
+        if {ONLY.get(group), ONLY.get(name)} <= {None, given.device}
+    }
     if given.quick and not given.only:
         return [name for name in every if name in QUICK_NAMES]
     found = []
@@ -96,6 +103,8 @@ class Run:
         self.given, self.say = given, say
         self.variables = environment(given.threads, given.device, given.precision)
         self.machine = describe(self.variables, given.device)
+        # Where the arrays of all competitors have to fit.
+        self.memory = self.machine["memory" if given.device == "cpu" else "gpu_memory"]
         say(machine_list(self.machine))
 
     def effort(self, usual: Effort) -> Effort:
@@ -113,13 +122,25 @@ class Run:
         compilers = not (given.no_compilers or given.quick)
         rounds = 2 if given.brief else 3 if given.quick else 9
         if work is not None:
+            among = competitors(work.task, compilers, given.device)
+            if given.device == "cuda" and self.leaves_out(name, work, len(among)):
+                return None
             return run_row(
                 name,
                 work.describe(),
                 work,
-                competitors(work.task, compilers, given.device),
-                self.effort(LONG),
+                among,
+                self.effort(LARGE if name == "8192x3" else LONG),
                 device=given.device,
+                variables=self.variables,
+                say=say,
+            )
+        if name in CALLS:
+            return run_call(
+                name,
+                self.effort(CALL),
+                device=given.device,
+                memory=self.memory,
                 variables=self.variables,
                 say=say,
             )
@@ -156,14 +177,21 @@ class Run:
             take_turns(row, clients, effort, say)
         return row
 
+    def leaves_out(self, name: str, work: Workload, competitors: int) -> bool:
+        """Say whether that many competitors do not fit in memory together, and print it."""
+        # The reference is never on a GPU.
+        large = too_large(work, competitors - (self.given.device == "cuda"), self.memory)
+        if large:
+            self.say(f"  {name} left out: all competitors together do not fit in memory")
+        return large
+
     def sweep_point(self, name: str, compilers: bool) -> Row | None:
         """Measure one point of a sweep."""
         kind, _, value = name.rpartition("-")
         (sweep,) = (s for s in SWEEPS if s.name == kind)
         work = sweep.points[int(value)]
         among = [e for e in competitors(work.task, compilers, self.given.device) if e.name in SWEPT]
-        if too_large(work, len(among), self.machine["memory"]):
-            self.say(f"  {name} left out: all competitors together do not fit in memory")
+        if self.leaves_out(name, work, len(among)):
             return None
         return run_row(
             name,
@@ -210,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
             measured.append(row)
             say(row_text(row))
             say(f"  (took {time.perf_counter() - began:.0f} s)")
-    report(measured, say)
+    report(measured, say, kind)
     for path in results.write():
         say(f"wrote {path}")
     if not (results.folder / f"{results.kind}.png").exists():

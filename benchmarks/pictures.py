@@ -17,6 +17,7 @@ from nnscratch.inspect.bench.registry import (
     TORCH,
     TORCH_COMPILED,
     TORCH_FUSED,
+    TORCH_GRAPH,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ STYLES = {
     TORCH: ("#D55E00", "^"),
     TORCH_FUSED: ("#E69F00", "v"),
     TORCH_COMPILED: ("#CC79A7", "D"),
+    TORCH_GRAPH: ("#F0E442", ">"),
     JAX: ("#0072B2", "P"),
     JAX_AWAITED: ("#56B4E9", "*"),
     NUMPY: ("#009E73", "x"),
@@ -91,7 +93,8 @@ def _ratios(axis: Any, rows: list[Row]) -> None:
     for name, (colour, mark) in STYLES.items():
         if any(name in row.timings for row in rows) and name != COMPILED:
             axis.plot([], [], mark, color=colour, label=name)
-    axis.legend(fontsize=7, loc="lower left")
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=7, loc="lower left")
 
 
 def _sweep(axis: Any, sweep: Sweep, rows: dict[str, Row]) -> None:

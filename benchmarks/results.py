@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rows import GROUPS, INFERENCE, STEPS, SWEEPS, VARIANTS, Sweep, cliffs
-from nnscratch.inspect.bench.goals import GOALS, Verdict, judge
+from nnscratch.inspect.bench.elementwise import CALLS
+from nnscratch.inspect.bench.elementwise import TOLERANCE as CALL_TOLERANCE
+from nnscratch.inspect.bench.goals import Verdict, goals_of, judge
 from nnscratch.inspect.bench.machine import best_rates
-from nnscratch.inspect.bench.measuring import Row
+from nnscratch.inspect.bench.measuring import TOLERANCES, Row
 from nnscratch.inspect.bench.quick import write_json
 from nnscratch.inspect.bench.registry import COMPETITORS, COMPILED, EAGER
 from nnscratch.inspect.bench.tables import (
+    PRODUCTS_IN,
     absent_list,
     machine_list,
+    memory_table,
     quantity,
     row_table,
     share_table,
@@ -27,11 +31,58 @@ HEADINGS = {
     "steps": "Training steps with Adam",
     "variants": "Other activations, another loss",
     "inference": "One row through the network",
+    "elementwise": "Kernels that only read and write, on large arrays",
     "programs": "The article's program",
     "epoch": "One epoch of Fashion-MNIST, files included",
     "memory": "Peak memory of the whole process",
     "sweeps": "From small to large",
 }
+
+
+def _short(tolerance: float) -> str:
+    """Return 1e-4 for 0.0001."""
+    return f"{tolerance:.0e}".replace("e-0", "e-")
+
+
+HOW = (
+    "Written by `python -m benchmarks`. Times are medians over rounds in which all take turns, "
+    "with the 10th and 90th percentile; every competitor has a process of its own, the same "
+    "weights and data, and was timed only after its losses agreed to {tolerance}. The best peer is "
+    "the quickest of {peers}; "
+)
+ON_A_CPU = (
+    "the last column compares with plain NumPy too. *products alone* are the matrix products of "
+    "the step in NumPy's BLAS, and no competitor."
+)
+ON_A_GPU = (
+    "all losses were compared with plain NumPy's on the CPU. Products are in {precision}, and so "
+    "is the sgemm rate; PyTorch's setting for bfloat16 products takes TF32 on a GPU. Data stays on "
+    "the GPU between steps."
+)
+CALLS_HOW = (
+    "One eager call, again and again, on arrays that no cache holds; first its results on smaller "
+    f"ones agreed with the formula's in NumPy to {_short(CALL_TOLERANCE)}. *Moves at least* counts "
+    "each array of the formula's definition as read or written once, and the share is that of the "
+    "rate at which the GPU copies half a gigabyte. PyTorch's derivatives come through autograd, "
+    "and its Adam is the fused one."
+)
+PEERS = {
+    "cpu": "PyTorch (eager, with fused Adam, compiled) and JAX",
+    "cuda": "PyTorch (eager, with fused Adam, compiled with CUDA graphs, and with the whole step "
+    "captured into one by hand) and JAX",
+}
+
+
+def how(kind: str) -> str:
+    """Return how a kind of device was measured: "cpu", or "cuda" with its precision."""
+    device, _, precision = kind.partition("-")
+    tolerance = TOLERANCES.get(precision, TOLERANCES["highest"])
+    rest = ON_A_CPU if device == "cpu" else ON_A_GPU
+    return (HOW + rest).format(
+        tolerance=_short(tolerance),
+        peers=PEERS.get(device, PEERS["cpu"]),
+        precision=PRODUCTS_IN.get(precision, "float32"),
+    )
 
 
 class Results:
@@ -69,8 +120,8 @@ class Results:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """What came out of every goal."""
-        return [judge(goal, self.rows) for goal in GOALS]
+        """What came out of every goal of that kind of device."""
+        return [judge(goal, self.rows) for goal in goals_of(self.kind)]
 
     @property
     def path(self) -> Path:
@@ -115,12 +166,7 @@ class Results:
         lost = [v for v in self.verdicts if v.met is False]
         parts = [
             f"# Benchmark on {self.kind}",
-            "Written by `python -m benchmarks`. Times are medians over rounds in which all take "
-            "turns, with the 10th and 90th percentile; every competitor has a process of its own, "
-            "the same weights and data, and was timed only after its losses agreed to 1e-4. The "
-            "best peer is the quickest of PyTorch (eager, with fused Adam, compiled) and JAX; the "
-            "last column compares with plain NumPy too. *products alone* are the matrix products "
-            "of the step in NumPy's BLAS, and no competitor.",
+            how(self.kind),
             machine_list(self.machine),
             f"## Goals: {len(met)} met, {len(lost)} not met, "
             f"{len(self.verdicts) - len(met) - len(lost)} not measured",
@@ -141,7 +187,10 @@ class Results:
         names = list(COMPETITORS)
         if name == "sweeps":
             return [text for sweep in SWEEPS for text in self._sweep(sweep)]
-        parts = [row_table(rows, names), share_table(rows)]
+        if name == "elementwise":
+            parts = [CALLS_HOW, row_table(rows, names), memory_table(rows, names)]
+        else:
+            parts = [row_table(rows, names), share_table(rows)]
         dates = sorted({row.date for row in rows if row.date != self.machine["date"]})
         if dates:
             parts.append(f"Measured on {', '.join(dates)}.")
@@ -181,6 +230,7 @@ def names_of(group: str) -> list[str]:
         "steps": list(STEPS),
         "variants": list(VARIANTS),
         "inference": list(INFERENCE),
+        "elementwise": list(CALLS),
         "programs": ["program-warm", "program-cold"],
         "epoch": ["fashion-epoch"],
         "memory": ["memory-4096x3", "memory-6144x3"],

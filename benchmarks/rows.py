@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nnscratch.inspect.bench.measuring import Effort
 from nnscratch.inspect.bench.registry import (
@@ -12,11 +12,27 @@ from nnscratch.inspect.bench.registry import (
     TORCH,
     TORCH_COMPILED,
     TORCH_FUSED,
+    TORCH_GRAPH,
 )
 from nnscratch.inspect.bench.workload import Workload
 
-GROUPS = ("steps", "variants", "inference", "programs", "epoch", "memory", "sweeps")
+GROUPS = (
+    "steps",
+    "variants",
+    "inference",
+    "elementwise",
+    "programs",
+    "epoch",
+    "memory",
+    "sweeps",
+)
+# What a GPU alone is asked for, and what only a CPU can be: the article's program as a process, and
+# the memory of the host.
+ONLY = {"elementwise": "cuda", "8192x3": "cuda", "programs": "cpu", "memory": "cpu"}
 LONG = Effort(rounds=25, turn=0.2, warm=0.7, budget=50.0, rest=0.06)
+# Twenty steps of eight thousand units would take the NumPy of the reference a minute.
+LARGE = replace(LONG, check_steps=5)
+CALL = Effort(rounds=15, turn=0.1, warm=0.2, budget=10.0, rest=0.03)
 SWEEP = Effort(rounds=9, turn=0.05, warm=0.3, budget=20.0, check_steps=5, rest=0.04)
 BRIEF = Effort(rounds=5, turn=0.02, warm=0.05, budget=3.0, check_steps=5, rest=0.02)
 
@@ -26,6 +42,7 @@ STEPS: dict[str, Workload] = {
     "784-512-512-10": Workload((784, 512, 512, 10), 128),
     "1024x4": Workload((1024,) * 5, 256),
     "4096x3": Workload((4096,) * 4, 512),
+    "8192x3": Workload((8192,) * 4, 512),
 }
 INFERENCE: dict[str, Workload] = {
     "predict-64-128-10": Workload((64, 128, 10), 1, task="infer"),
@@ -93,7 +110,7 @@ SWEEPS: tuple[Sweep, ...] = (
         {n: Workload((256,) * (n + 1), 128) for n in _powers(0, 6)},
     ),
 )
-SWEPT = (COMPILED, EAGER, TORCH, TORCH_FUSED, TORCH_COMPILED, JAX)
+SWEPT = (COMPILED, EAGER, TORCH, TORCH_FUSED, TORCH_COMPILED, TORCH_GRAPH, JAX)
 # Competitors are all in memory at once; eager ones need temporaries besides their 16 bytes.
 BYTES_A_PARAMETER = 32
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.inspect.bench.elementwise import Kernels
 from nnscratch.inspect.bench.numpy_peer import PlainNumpy
 
 
@@ -64,3 +65,11 @@ class Where(PlainNumpy):
 
     def evidence(self, count: int) -> list[float]:
         return [len(os.sched_getaffinity(0))]
+
+
+class OffByAThousandth(Kernels):
+    """Its results are."""
+
+    def prepare(self, repeats: int) -> Any:
+        work = super().prepare(repeats)
+        return lambda: tuple(array * np.float32(1.001) for array in work())

@@ -5,7 +5,7 @@ losses differ, lets the others take turns, and returns medians and spreads. ``nn
 ``python -m benchmarks`` are built on it.
 """
 
-from nnscratch.inspect.bench.goals import GOALS, Goal, Verdict, judge
+from nnscratch.inspect.bench.goals import GOALS, Goal, Verdict, goals_of, judge
 from nnscratch.inspect.bench.measuring import Effort, Row, Timing, run_row
 from nnscratch.inspect.bench.registry import COMPETITORS, Entry, installed
 from nnscratch.inspect.bench.workload import Workload
@@ -20,6 +20,7 @@ __all__ = [
     "Timing",
     "Verdict",
     "Workload",
+    "goals_of",
     "installed",
     "judge",
     "run_row",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from nnscratch.array.precision import set_float32_matmul_precision
+from nnscratch.inspect.bench.client import PRECISION
 from nnscratch.inspect.bench.competitor import Competitor
 from nnscratch.inspect.bench.workload import Array
 
 SGEMM_SIZES = (256, 512, 1024, 2048, 4096)
+CUDA_SIZES = (*SGEMM_SIZES, 8192)
 _MEMORY_BYTES = 512 << 20
+# Seconds of work that a GPU is given before it is waited for.
+_BURST = 0.02
 
 
 class Products(Competitor):
@@ -63,34 +71,76 @@ class Products(Competitor):
         return []
 
 
-def sgemm_rates(seconds: float = 0.3, device: str = "cpu") -> dict[str, float]:
-    """Return floating-point operations per second of square float32 products, by their size."""
-    if device != "cpu":
-        return _cuda_rates(seconds)
-    return {str(n): _rate(np, n, seconds, lambda: None) for n in SGEMM_SIZES}
+def sgemm_rates(
+    seconds: float = 0.3, device: str = "cpu", precision: str = "highest"
+) -> dict[str, float]:
+    """Return floating-point operations per second of square float32 products, by their size.
 
-
-def _cuda_rates(seconds: float) -> dict[str, float]:
+    Args:
+        seconds: for every size.
+        device: "cpu" or "cuda".
+        precision: of products on a GPU.
+    """
+    if device == "cpu":
+        return {str(n): _rate(n, _numpy_product(n), seconds) for n in SGEMM_SIZES}
     from nnscratch.array.device import cupy
     from nnscratch.cuda import synchronize
+    from nnscratch.kernels.cuda.implementation import CUPY
 
-    return {str(n): _rate(cupy(), n, seconds, synchronize) for n in (*SGEMM_SIZES, 8192)}
+    set_float32_matmul_precision(precision)
+    return {
+        str(n): _rate(n, _driver_product(CUPY, cupy(), n), seconds, synchronize, _BURST)
+        for n in CUDA_SIZES
+    }
 
 
-def _rate(xp: Any, n: int, seconds: float, wait: Any) -> float:
-    A = xp.asarray(np.random.default_rng(0).standard_normal((n, n), dtype=np.float32))
+def _numpy_product(n: int) -> Callable[[], object]:
+    A = np.random.default_rng(0).standard_normal((n, n), dtype=np.float32)
     B = A * A
-    C = xp.empty_like(A)
-    xp.dot(A, B, out=C)
+    C = np.empty_like(A)
+    return lambda: np.dot(A, B, out=C)
+
+
+def _driver_product(driver: Any, xp: Any, n: int) -> Callable[[], object]:
+    """Return what starts a product as a plan does: CuPy's own are always in full float32."""
+    A = xp.asarray(np.random.default_rng(0).standard_normal((n, n), dtype=np.float32))
+    product = driver.product(A, A * A, xp.empty_like(A), False, False)
+    stream = driver.stream()
+    return lambda: product.start(stream)
+
+
+def _rate(
+    n: int,
+    multiply: Callable[[], object],
+    seconds: float,
+    wait: Callable[[], None] = lambda: None,
+    burst: float = 0.0,
+) -> float:
+    return 2.0 * n**3 / _each(multiply, seconds, wait, burst)
+
+
+def _each(
+    work: Callable[[], object], seconds: float, wait: Callable[[], None], burst: float
+) -> float:
+    """Return the median time of a piece of work, where so many that fill a burst go before a wait.
+
+    On a GPU a single one would be charged with its start and with the waiting.
+    """
+    work()
     wait()
+    began = time.perf_counter()
+    work()
+    wait()
+    count = max(1, math.ceil(burst / max(time.perf_counter() - began, 1e-9)))
     times: list[float] = []
     until = time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < until:
         began = time.perf_counter()
-        xp.dot(A, B, out=C)
+        for _ in range(count):
+            work()
         wait()
-        times.append(time.perf_counter() - began)
-    return 2.0 * n**3 / float(np.median(times))
+        times.append((time.perf_counter() - began) / count)
+    return float(np.median(times))
 
 
 def memory_rate(threads: int, seconds: float = 0.5) -> float:
@@ -117,6 +167,7 @@ class Machine:
 
     def __init__(self, device: str = "cpu", threads: int = 1, seconds: float = 0.3) -> None:
         self.device, self.threads, self.seconds = device, threads, seconds
+        self.precision = os.environ.get(PRECISION, "highest")
 
     def evidence(self, count: int) -> dict[str, Any]:
         """Return the rates."""
@@ -126,7 +177,7 @@ class Machine:
 
             library = blas()
         return {
-            "sgemm": sgemm_rates(self.seconds, self.device),
+            "sgemm": sgemm_rates(self.seconds, self.device, self.precision),
             "memory": self._memory(),
             "blas": "" if library is None else library.config,
         }
@@ -139,13 +190,11 @@ class Machine:
 
         source = cupy().ones(_MEMORY_BYTES // 4, np.float32)
         target = cupy().zeros_like(source)
-        times: list[float] = []
-        for _ in range(11):
-            began = time.perf_counter()
+
+        def copy() -> None:
             cupy().copyto(target, source)
-            synchronize()
-            times.append(time.perf_counter() - began)
-        return 2.0 * _MEMORY_BYTES / float(np.median(times[1:]))
+
+        return 2.0 * _MEMORY_BYTES / _each(copy, self.seconds, synchronize, _BURST)
 
     def run(self, count: int) -> None:
         """Do nothing."""

@@ -64,11 +64,20 @@ def gpu(device: str) -> str:
     return properties["name"].decode()  # type: ignore[no-any-return]
 
 
+def gpu_memory(device: str) -> int:
+    """Return how many bytes the GPU holds, 0 on the CPU."""
+    if device == "cpu":
+        return 0
+    from nnscratch.array.device import cupy
+
+    return int(cupy().cuda.runtime.getDeviceProperties(0)["totalGlobalMem"])
+
+
 def describe(variables: Mapping[str, str], device: str = "cpu") -> dict[str, Any]:
     """Return what the measurement is made on, and the machine's own rates.
 
     The rates are floating-point operations a second of float32 products by their size ("sgemm"),
-    and bytes a second read and written by a copy ("memory").
+    on a GPU in the precision of the run, and bytes a second read and written by a copy ("memory").
     """
     threads = int(variables["NNSCRATCH_THREADS"])
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -81,6 +90,7 @@ def describe(variables: Mapping[str, str], device: str = "cpu") -> dict[str, Any
         "threads": threads,
         "memory": memory_bytes(),
         "gpu": gpu(device),
+        "gpu_memory": gpu_memory(device),
         "system": platform.system(),
         "versions": versions(),
         "environment": {

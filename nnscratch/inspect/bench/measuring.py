@@ -286,6 +286,8 @@ def take_turns(row: Row, clients: dict[str, Client], effort: Effort, say: Say) -
     began, names = time.perf_counter(), list(clients)
     for index in range(effort.rounds):
         spent = time.perf_counter() - began
+        if not clients:
+            break
         if effort.fewest <= index and effort.budget < spent * (index + 1) / max(index, 1):
             break
         for name in names[index % len(names) :] + names[: index % len(names)]:

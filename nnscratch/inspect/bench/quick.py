@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch.inspect.bench.client import environment
-from nnscratch.inspect.bench.goals import GOALS, judge
+from nnscratch.inspect.bench.goals import goals_of, judge
 from nnscratch.inspect.bench.machine import best_rates, describe
 from nnscratch.inspect.bench.measuring import QUICK, Effort, Row, run_row
 from nnscratch.inspect.bench.registry import competitors
@@ -60,17 +60,17 @@ def bench(
         row.rates = best_rates(machine)
         rows.append(row)
         say("\n" + row_text(row))
-    report(rows, say)
+    report(rows, say, device)
     if output is not None:
         write_json(Path(output), {"machine": machine, "rows": [row.to_dict() for row in rows]})
         say(f"written to {output}")
     return rows
 
 
-def report(rows: Sequence[Row], say: Say) -> None:
-    """Print what came out of the goals that these rows are about."""
+def report(rows: Sequence[Row], say: Say, kind: str = "cpu") -> None:
+    """Print what came out of the goals of a kind of device that these rows are about."""
     by_name = {row.name: row for row in rows}
-    verdicts = [judge(goal, by_name) for goal in GOALS if goal.row in by_name]
+    verdicts = [judge(goal, by_name) for goal in goals_of(kind) if goal.row in by_name]
     if verdicts:
         lines = verdict_lines(verdicts, {row.name: row.title for row in rows})
         plain = [[cell.replace("**", "") for cell in line] for line in lines]

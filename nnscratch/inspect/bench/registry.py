@@ -19,6 +19,7 @@ class Entry:
             that computes less than a step and is never a competitor.
         needs: packages without which it is missing.
         compiles: whether its start takes long, so that a quick run leaves it out.
+        only: the one device that it is for, empty if it is for all.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Entry:
     kind: str
     needs: tuple[str, ...] = ()
     compiles: bool = False
+    only: str = ""
 
     def missing(self) -> str | None:
         """Return what is not installed, or None."""
@@ -35,6 +37,7 @@ class Entry:
 
 COMPILED, EAGER = "nnscratch compiled", "nnscratch eager"
 TORCH, TORCH_FUSED, TORCH_COMPILED = "PyTorch eager", "PyTorch fused Adam", "torch.compile"
+TORCH_GRAPH = "PyTorch CUDA graph"
 JAX, JAX_AWAITED = "JAX jit", "JAX, steps awaited"
 NUMPY, PRODUCTS = "NumPy", "products alone"
 
@@ -46,6 +49,7 @@ COMPETITORS: dict[str, Entry] = {
         Entry(TORCH, f"{HERE}.torch_peers:TorchEager", "peer", ("torch",)),
         Entry(TORCH_FUSED, f"{HERE}.torch_peers:TorchFused", "peer", ("torch",)),
         Entry(TORCH_COMPILED, f"{HERE}.torch_peers:TorchCompiled", "peer", ("torch",), True),
+        Entry(TORCH_GRAPH, f"{HERE}.torch_peers:TorchGraph", "peer", ("torch",), only="cuda"),
         Entry(JAX, f"{HERE}.jax_peer:JaxJit", "peer", ("jax",)),
         # Never quicker than the one above, so it decides no goal.
         Entry(JAX_AWAITED, f"{HERE}.jax_peer:JaxAwaited", "baseline", ("jax",)),
@@ -62,6 +66,7 @@ def competitors(task: str, compilers: bool = True, device: str = "cpu") -> list[
         entry
         for entry in COMPETITORS.values()
         if (compilers or not entry.compiles)
+        and entry.only in ("", device)
         # NumPy computes on the CPU, and is only the reference of what runs elsewhere.
         and (device == "cpu" or entry.kind in ("ours", "peer"))
         and not (task == "infer" and entry.name == JAX_AWAITED)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nnscratch.inspect.bench.client import PRECISION
 from nnscratch.inspect.bench.goals import Verdict
 from nnscratch.inspect.bench.measuring import Row, Timing
 from nnscratch.inspect.bench.registry import COMPILED
 
 BUSY = 0.5
 NOISY = 1.3
+PRODUCTS_IN = {"high": "TF32", "medium": "bfloat16"}
 
 
 def quantity(value: float, unit: str = "seconds") -> str:
@@ -124,6 +126,25 @@ def share_table(rows: Sequence[Row], subject: str = COMPILED) -> str:
     return table(head, lines) if lines else ""
 
 
+def memory_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return a table of what calls make of the memory: bytes a second, and the share of a copy."""
+    shown = [name for name in names if any(name in row.timings for row in rows)]
+    lines = []
+    for row in rows:
+        line = [row.title, f"{row.bytes / 1e6:,.0f} MB"]
+        for name in shown:
+            share = row.memory_share(name)
+            if share is None:
+                line += ["-", "-"]
+            else:
+                line += [f"{row.bytes / row.timings[name].median / 1e9:,.0f}", f"{share:.0%}"]
+        lines.append(line)
+    head = ["", "moves at least"]
+    for name in shown:
+        head += [f"{name}, GB/s", "share of a copy"]
+    return table(head, lines)
+
+
 def verdict_table(verdicts: Sequence[Verdict], titles: Mapping[str, str]) -> str:
     """Return a table of goals: required, measured, met or not."""
     return table(VERDICT_HEAD, verdict_lines(verdicts, titles))
@@ -137,7 +158,7 @@ def verdict_lines(verdicts: Sequence[Verdict], titles: Mapping[str, str]) -> lis
     lines: list[tuple[str, ...]] = []
     for verdict in verdicts:
         goal = verdict.goal
-        share = goal.against == "sgemm"
+        share = goal.is_share
         shown = "-"
         if verdict.measured is not None:
             shown = f"{verdict.measured:.0%}" if share else f"{verdict.measured:.2f}x"
@@ -172,12 +193,13 @@ def machine_list(machine: Mapping[str, Any]) -> str:
         "- " + " ".join(f"`{k}={v}`" for k, v in machine["environment"].items()),
     ]
     if machine["gpu"]:
-        lines.insert(0, f"- {machine['gpu']}")
+        lines.insert(0, f"- {machine['gpu']}, {machine.get('gpu_memory', 0) / 2**30:.0f} GiB")
     rates = machine["rates"]
     if rates:
+        words = PRODUCTS_IN.get(machine["environment"].get(PRECISION, ""), "float32")
         products = ", ".join(f"{n}²: {rate / 1e9:.0f}" for n, rate in rates["sgemm"].items())
         lines.append(
-            f"- float32 products, GFLOP/s: {products}; copying memory: "
+            f"- {words} products, GFLOP/s: {products}; copying memory: "
             f"{rates['memory'] / 1e9:.1f} GB/s"
         )
     lines.append(
