@@ -15,6 +15,8 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -37,6 +39,17 @@ class Counts(ctypes.Structure):
         (name, ctypes.c_long)
         for name in ("launches", "graphs", "to_device", "to_host", "within", "waits")
     ]
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Let the default stream do its work at once, other streams as late as they may."""
+    cuda = ctypes.CDLL("libcuda.so.1")
+    cuda.gpu_hurry(True)
+    try:
+        yield
+    finally:
+        cuda.gpu_hurry(False)
 
 
 class NotHere(RuntimeError):
