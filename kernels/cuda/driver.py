@@ -41,8 +41,9 @@ class Driver(ABC):
     """What compiles and launches kernels.
 
     Attributes:
-        tiled_limit: products of at most so many multiplications go to the tiled kernel, larger
-            ones to the array library's own. An estimate: one launch instead of two.
+        tiled_limit: products of at most so many multiplications go to the tiled kernel, unless
+            their sums are long, and larger ones to the array library's own. An estimate: one launch
+            instead of two.
         waits: whether a kernel has ended when its launch has been started.
         library: whose arrays it takes.
         no_graphs: why launches are not captured into graphs any more, once that has failed.

@@ -23,6 +23,9 @@ from .target import Target
 Lowered = tuple[tuple[Any, ...], Any]
 
 TILE = 16
+LONGEST = 8 * TILE
+"""Terms of a sum that the tiled kernel takes at most: a block adds up one tile after the other,
+while cuBLAS divides a long sum among blocks."""
 LANES_X, LANES_Y = 32, 8
 STRIPES = 128
 """Stripes of rows at most whose sums of columns are added up in the end."""
@@ -60,10 +63,14 @@ def product(
 ) -> None:
     """Add Y = A B for matrices, each factor turned over first where asked."""
     inner = A.shape[0] if turn_a else A.shape[1]
-    if Y.size * inner > target.driver.tiled_limit:
-        target.product(A, B, Y, turn_a, turn_b)
-    else:
+    if _is_for_tiles(target, Y.size, inner):
         _tiled(target, "identity", A, B, None, None, Y, (turn_a, turn_b), (0.0, 0.0))
+    else:
+        target.product(A, B, Y, turn_a, turn_b)
+
+
+def _is_for_tiles(target: Target, outputs: int, inner: int) -> bool:
+    return inner <= LONGEST and outputs * inner <= target.driver.tiled_limit
 
 
 def _tiled(
@@ -89,7 +96,7 @@ def _affine(
     alone = name == "identity" or name in KEEP_OUTPUT
     Z = None if alone else target.empty(shape, X.dtype)
     flat = X.reshape(rows, inner), Y.reshape(rows, columns)
-    if rows * columns * inner <= target.driver.tiled_limit:
+    if _is_for_tiles(target, rows * columns, inner):
         flat_z = None if Z is None else Z.reshape(rows, columns)
         _tiled(target, name, flat[0], W, b, flat_z, flat[1], (False, True), pq)
     else:
