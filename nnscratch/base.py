@@ -48,6 +48,7 @@ class TensorBase:
         def _wrap(self, array: Any) -> Tensor: ...
         def to(self, *target: Any, device: Any = None, dtype: Any = None) -> Tensor: ...  # noqa: D102
         def detach(self) -> Tensor: ...  # noqa: D102
+        def _refuse_expanded(self) -> None: ...
 
     @property
     def shape(self) -> tuple[int, ...]:

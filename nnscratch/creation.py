@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import asarray, default_dtype, dtype_name, dtype_of
+from nnscratch.array.device import current
+from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula, registry
@@ -79,9 +83,9 @@ def full(
     if dtype is None:
         kinds = {builtins.bool: "bool", builtins.int: "int64"}
         dtype = kinds.get(builtins.type(fill_value), default_dtype())
-    xp = made_on(device)
-    made = xp.full(_size((size,) if isinstance(size, int) else tuple(size)), fill_value,
-                   dtype=dtype_of(xp, dtype))  # fmt: skip
+    shape = _size((size,) if isinstance(size, int) else tuple(size))
+    with _making(device) as xp:
+        made = xp.full(shape, fill_value, dtype=dtype_of(xp, dtype))
     registry.notify_create(made, "full(...)")
     return Tensor(made, requires_grad)
 
@@ -127,20 +131,28 @@ def arange(
     if dtype is None:
         whole = builtins.all(isinstance(n, int) for n in (first, last, step))
         dtype = "int64" if whole else default_dtype()
-    xp = made_on(device)
-    return Tensor(xp.arange(first, last, step, dtype=dtype_of(xp, dtype)))
+    with _making(device) as xp:
+        return Tensor(xp.arange(first, last, step, dtype=dtype_of(xp, dtype)))
 
 
 def linspace(start: float, end: float, steps: int, dtype: Any = None, device: Any = None) -> Tensor:
     """Return ``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
-    xp = made_on(device)
-    return Tensor(xp.linspace(start, end, steps, dtype=dtype_of(xp, dtype or default_dtype())))
+    with _making(device) as xp:
+        return Tensor(xp.linspace(start, end, steps, dtype=dtype_of(xp, dtype or default_dtype())))
 
 
 def eye(n: int, m: int | None = None, dtype: Any = None, device: Any = None) -> Tensor:
     """Return a matrix with ones on the diagonal."""
+    with _making(device) as xp:
+        return Tensor(xp.eye(n, m, dtype=dtype_of(xp, dtype or default_dtype())))
+
+
+@contextmanager
+def _making(device: Any) -> Iterator[Any]:
+    """Give the namespace of a device, which is the current one meanwhile."""
     xp = made_on(device)
-    return Tensor(xp.eye(n, m, dtype=dtype_of(xp, dtype or default_dtype())))
+    with current("cpu" if device is None else device), explaining("a new tensor"):
+        yield xp
 
 
 # Random numbers, from the default generator unless another is given.
@@ -234,7 +246,8 @@ def randint(
     if not isinstance(stop, int) or not isinstance(shape, (tuple, list)):
         raise ConfigurationError("randint takes (low, high, size) or (high, size), size a tuple")
     source = default_generator if generator is None else generator
-    made = source.randint(start, stop, _size(tuple(shape)), device or "cpu")
+    with explaining("randint"):
+        made = source.randint(start, stop, _size(tuple(shape)), device or "cpu")
     registry.notify_create(made, "randint(...)")
     return Tensor(made)
 

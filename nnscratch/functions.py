@@ -8,11 +8,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import is_floating, promote, to_numpy
+from nnscratch.array import beside, is_floating, promote, to_numpy
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ShapeError
 from nnscratch.methods import axes_of
-from nnscratch.tensor import Tensor, apply, as_tensor
+from nnscratch.tensor import Tensor, apply, as_tensor, wrap
 
 __all__ = [
     "__all__",
@@ -97,7 +97,10 @@ def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
     """Return a method of tensors as a function, whose first argument may be anything array-like."""
 
     def function(input: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(as_tensor(input), *args, **kwargs)
+        tensor = as_tensor(input)
+        if isinstance(input, (int, float)) and args and isinstance(args[0], Tensor):
+            tensor = wrap(beside(tensor.array, args[0].array))
+        return method(tensor, *args, **kwargs)
 
     function.__name__ = function.__qualname__ = method.__name__
     function.__doc__ = method.__doc__

@@ -8,7 +8,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
-from nnscratch.array import CPU, array_namespace, asarray, device_of, dtype_name, is_floating
+from nnscratch.array import (
+    CPU,
+    array_namespace,
+    asarray,
+    device_of,
+    dtype_name,
+    is_floating,
+    same_device,
+)
+from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
 from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
@@ -106,6 +115,7 @@ class TensorGradient(TensorBase):
             seed = gradient.array if isinstance(gradient, TensorBase) else asarray(gradient)
             if tuple(seed.shape) != self.shape:
                 raise ShapeError(f"gradient must have shape {self.shape}, got {seed.shape}")
+            same_device("backward", tensor=self.array, gradient=seed)
             seed = cast(seed, self.array.dtype)
             if getattr(seed, "base", None) is not None:
                 # It may be an earlier gradient, whose place the new one will take.
@@ -210,7 +220,10 @@ class TensorGradient(TensorBase):
 
         def call(gradient: Any) -> Any:
             replaced = hook(self._wrap(gradient))
-            return gradient if replaced is None else replaced.array
+            if replaced is None:
+                return gradient
+            same_device("a hook", gradient=gradient, replaced=replaced.array)
+            return replaced.array
 
         hooks = self._hooks()
         hooks.append(call)
@@ -226,13 +239,15 @@ class TensorGradient(TensorBase):
 
 def _own(array: Any) -> Any:
     """Return a copy by a formula, which a compiled step makes again at every replay."""
-    made = array_namespace(array).empty_like(array)
+    with on_device_of(array):
+        made = array_namespace(array).empty_like(array)
     registry.update(f.COPY_INTO, made, array)
     return made
 
 
 def _copied(array: Any) -> Any:
-    return array_namespace(array).asarray(array, copy=True)
+    with on_device_of(array):
+        return array_namespace(array).asarray(array, copy=True)
 
 
 def clear_gradient(tensor: TensorGradient, set_to_none: bool) -> None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from array_api_compat import is_cupy_array
+
 from nnscratch import formulas as f
-from nnscratch.array import array_namespace, beside, dtype_name, is_array, is_integer
+from nnscratch.array import (
+    array_namespace,
+    beside,
+    dtype_name,
+    is_array,
+    is_integer,
+    same_device,
+)
+from nnscratch.array.addresses import on_device_of
 from nnscratch.base import TensorBase
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
@@ -102,6 +113,9 @@ class TensorIndexing(TensorBase):
 
         Raises:
             GradientError: if the tensor or the value is part of a graph.
+            IndexError: if the index is out of range, or none.
+            DeviceError: if an index or the value is a tensor on another device.
+            ShapeError: if the value does not broadcast to the place.
         """
         asks = self.requires_grad or getattr(value, "requires_grad", False)
         if asks and is_grad_enabled():
@@ -110,10 +124,22 @@ class TensorIndexing(TensorBase):
                 "b) or nnscratch.cat, or set them under no_grad()"
             )
         registry.notify_read(self.array, "setting items")
+        self._refuse_expanded()
         if isinstance(value, TensorBase):
             registry.notify_read(value.array, "setting items")
-            value = value.array
-        self.array[_raw(index)] = value
+            if value.ndim:
+                same_device("setting items", tensor=self.array, value=value.array)
+            value = value.array if value.ndim else value.array.item()
+        place = _raw(index, self.array)
+        if is_cupy_array(self.array):
+            place = _checked(self.array, place if isinstance(place, tuple) else (place,))
+            value = value if isinstance(value, (bool, int, float)) else beside(value, self.array)
+        with on_device_of(self.array):
+            try:
+                self.array[place] = value
+            except (ValueError, TypeError) as error:
+                where = f"setting items of a tensor of shape {self.shape}"
+                raise ShapeError(f"{where}: {error}") from error
         self._version[0] += 1
 
 
@@ -195,10 +221,55 @@ def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> 
     return flat
 
 
-def _raw(index: Any) -> Any:
+def _raw(index: Any, array: Any) -> Any:
     if isinstance(index, tuple):
-        return tuple(_raw(item) for item in index)
+        return tuple(_raw(item, array) for item in index)
     if isinstance(index, TensorBase):
         registry.notify_read(index.array, "indexing by it")
+        same_device("setting items", tensor=array, index=index.array)
         return index.array
     return index
+
+
+def _checked(array: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return an index for CuPy, which takes what is out of range for another place, and fractions.
+
+    Raises:
+        IndexError: for what is no index, or is out of range.
+    """
+    made = [
+        beside(np.asarray(i, None if len(i) else np.int64), array)
+        if isinstance(i, (list, np.ndarray))
+        else i
+        for i in items
+    ]
+    taken = [_dimensions(item) for item in made]
+    axis = 0
+    for item, count in zip(made, taken, strict=True):
+        if item is Ellipsis:
+            axis += array.ndim - sum(taken)
+        elif is_cupy_array(item) and is_integer(item) and axis < array.ndim:
+            size = array.shape[axis]
+            wrong = (item < -size) | (item >= size)
+            if bool(wrong.any()):
+                raise IndexError(
+                    f"an index of {int(item[wrong].ravel()[0])} is out of range for axis {axis} "
+                    f"with size {size}"
+                )
+        axis += count
+    return tuple(made)
+
+
+def _dimensions(item: Any) -> int:
+    """Return how many dimensions an entry of an index takes."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    if is_cupy_array(item) and dtype_name(item.dtype) == "bool":
+        return int(item.ndim)
+    whole = hasattr(item, "__index__") or (is_cupy_array(item) and is_integer(item))
+    if not (whole or isinstance(item, slice)):
+        raise IndexError(
+            "an index is an integer, a slice, None, ..., a mask or integers, got "
+            f"{getattr(item, 'dtype', None) or repr(item)}"
+        )
+    return 1

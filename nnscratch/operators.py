@@ -14,6 +14,7 @@ from nnscratch.array import (
     move,
     promote,
 )
+from nnscratch.array.addresses import copied, shares_memory
 from nnscratch.array.dtypes import cast
 from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
@@ -167,9 +168,18 @@ class TensorOperators(TensorBase):
 
     def _refuse_graph(self) -> None:
         self._refuse_asking_leaf()
+        self._refuse_expanded()
         if self.requires_grad and is_grad_enabled():
             raise GradientError(
                 "a part of a graph cannot be overwritten; do it under no_grad(), or on x.detach()"
+            )
+
+    def _refuse_expanded(self) -> None:
+        strides = getattr(self.array, "strides", ())
+        if 0 in strides and any(n > 1 and not s for n, s in zip(self.shape, strides, strict=True)):
+            raise ShapeError(
+                f"a tensor that was expanded to {self.shape} has several elements in one place of "
+                "memory and cannot be written into; write into x.clone()"
             )
 
     def _refuse_asking_leaf(self) -> None:
@@ -238,7 +248,10 @@ class TensorOperators(TensorBase):
             GradientError: if this tensor is a leaf that asks for a gradient, or part of a graph.
         """
         value = source.array if isinstance(source, TensorBase) else asarray(source)
-        return self._assign(cast(move(value, self.device), self.array.dtype))
+        value = cast(move(value, self.device), self.array.dtype)
+        if value is not self.array and shares_memory(value, self.array):
+            value = copied(value)  # or what is written first would be read again
+        return self._assign(value)
 
     def fill_(self, value: float) -> Tensor:
         """Write one value into every element."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "cuda_problem",
     "cuda_report",
     "cupy",
+    "current",
     "device_of",
     "move",
     "namespace_on",
@@ -123,6 +125,16 @@ def place_on(device: Device | str) -> Any:
     if device.type == "cpu" or device.index is None:
         return None
     return _gpu(cupy(), device)
+
+
+def current(device: Device | str) -> AbstractContextManager[Any]:
+    """Return a context in which a device is the one where its library works.
+
+    Raises:
+        DeviceError: if this machine has no such device.
+    """
+    place: AbstractContextManager[Any] | None = place_on(device)
+    return nullcontext() if place is None else place
 
 
 def _gpu(library: Any, device: Device) -> Any:

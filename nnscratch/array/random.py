@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnscratch.array.backend import array_namespace
-from nnscratch.array.device import Device, namespace_on, place_on
+from nnscratch.array.device import Device, current, namespace_on
 from nnscratch.array.dtypes import dtype_name, dtype_of
 from nnscratch.errors import ConfigurationError, DTypeError
 
@@ -226,30 +226,33 @@ class Generator:
     ) -> Any:
         """Return numbers uniform in [0, 1) as an array of that shape."""
         seed, offset = self.reserve("uniform", math.prod(shape), dtype)
-        xp, place = namespace_on(device), place_on(device)
-        return uniform(xp, shape, seed=seed, offset=offset, dtype=dtype, device=place)
+        xp = namespace_on(device)
+        with current(device):
+            return uniform(xp, shape, seed=seed, offset=offset, dtype=dtype)
 
     def normal(
         self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
     ) -> Any:
         """Return standard normal numbers as an array of that shape."""
         seed, offset = self.reserve("normal", math.prod(shape), dtype)
-        xp, place = namespace_on(device), place_on(device)
-        return normal(xp, shape, seed=seed, offset=offset, dtype=dtype, device=place)
+        xp = namespace_on(device)
+        with current(device):
+            return normal(xp, shape, seed=seed, offset=offset, dtype=dtype)
 
     def randint(
         self, low: int, high: int, shape: tuple[int, ...], device: Device | str = "cpu"
     ) -> Any:
         """Return int64 numbers from ``low`` to ``high - 1`` as an array of that shape."""
         seed, offset = self.reserve("randint", math.prod(shape))
-        xp, place = namespace_on(device), place_on(device)
-        return randint(xp, low, high, shape, seed=seed, offset=offset, device=place)
+        xp = namespace_on(device)
+        with current(device):
+            return randint(xp, low, high, shape, seed=seed, offset=offset)
 
     def permutation(self, n: int, device: Device | str = "cpu") -> Any:
         """Return the numbers 0 to n - 1 in random order."""
         seed, offset = self.reserve("permutation", n)
-        place = place_on(device)
-        return permutation(namespace_on(device), n, seed=seed, offset=offset, device=place)
+        with current(device):
+            return permutation(namespace_on(device), n, seed=seed, offset=offset)
 
 
 default_generator = Generator(0)

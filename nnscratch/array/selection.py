@@ -1,4 +1,4 @@
-"""Selections without a branch for each element.
+"""Selections without a branch for each element, and without a wait for a GPU.
 
 ``numpy.where`` jumps at every element, and with a mask that follows no pattern the processor
 guesses half of the jumps wrong: 10 000 elements take 30 microseconds. On bits they take 8.
@@ -61,3 +61,28 @@ def zero_where(mask: Any, A: Any) -> Any:
     kept -= 1  # all bits where the mask is false, none where it is true
     kept &= A.view(bits)
     return kept.view(A.dtype)
+
+
+def clip(A: Any, low: float, high: float) -> Any:
+    """Return A held between two numbers; NaN stays NaN.
+
+    The wrappers of NumPy and CuPy assign by masks for it, which waits for a GPU.
+
+    >>> clip(np.array([-2.0, 0.5, np.nan]), -1.0, 1.0)
+    array([-1. ,  0.5,  nan])
+    """
+    if hasattr(A, "clip"):
+        return A.clip(low, high)
+    return array_namespace(A).clip(A, low, high)
+
+
+def sign(A: Any) -> Any:
+    """Return -1, 0 or 1 as A is negative, zero or positive; NaN stays NaN.
+
+    >>> sign(np.array([-2.0, 0.0, np.nan]))
+    array([-1.,  0., nan])
+    """
+    if isinstance(A, (np.ndarray, np.generic)):
+        return np.sign(A)
+    xp = array_namespace(A)
+    return xp.where(A != A, A, xp.astype(A > 0, A.dtype) - xp.astype(A < 0, A.dtype))

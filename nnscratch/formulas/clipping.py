@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch.array import array_namespace
+from nnscratch.array.selection import clip
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_floats, plain
 from nnscratch.formulas.formula import formula
 
@@ -12,7 +13,7 @@ from nnscratch.formulas.formula import formula
 def clip_by_value_update(G: Any, *, limit: float) -> tuple[Any]:
     """Return G held between -limit and limit; NaN stays NaN."""
     limit = plain(limit)
-    return (array_namespace(G).clip(G, -limit, limit),)
+    return (clip(G, -limit, limit),)
 
 
 CLIP_BY_VALUE = formula(

@@ -11,6 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
+from nnscratch.array.selection import clip
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.checks import need_floats
 from nnscratch.formulas.formula import formula
@@ -79,13 +80,13 @@ def _ratio(X: Any, over: tuple[float, ...], under: tuple[float, ...]) -> Any:
 
 def _erf_centre(xp: Any, X: Any) -> Any:
     """Return erf X for |X| <= 0.46875 (X is cut to that)."""
-    X = xp.clip(X, -_CENTRE, _CENTRE)
+    X = clip(X, -_CENTRE, _CENTRE)
     return X * _ratio(X * X, _A, _B)
 
 
 def _erfc_tail(xp: Any, Y: Any) -> Any:
     """Return 1 - erf Y for Y >= 0.46875 (Y is cut to 0.46875 ... 30, where it is 0)."""
-    Y = xp.clip(Y, _CENTRE, 30.0)
+    Y = clip(Y, _CENTRE, 30.0)
     near = _ratio(xp.minimum(Y, 4.0), _C, _D)
     Z = 1.0 / (xp.maximum(Y, 4.0) * xp.maximum(Y, 4.0))
     far = (1.0 / math.sqrt(math.pi) - Z * _ratio(Z, _P, _Q)) / Y
@@ -174,7 +175,7 @@ def gelu_backward(dY: Any, saved: GeluSaved, needs: tuple[bool, ...]) -> tuple[A
         density = xp.exp(-0.5 * (X * X)) * (1.0 / math.sqrt(2.0 * math.pi))
         return (dY * (normal_cdf(X) + X * density),)
     # Beyond 100 the tanh is flat in every dtype; cut there, X² cannot overflow.
-    near = xp.clip(X, -100.0, 100.0)
+    near = clip(X, -100.0, 100.0)
     T = _gelu_tanh(xp, near)
     slope = _SLOPE * (1.0 + (3.0 * _CUBIC) * (near * near))
     return (dY * (0.5 * (1.0 + T) + 0.5 * near * (1.0 - T * T) * slope),)

@@ -10,6 +10,7 @@ import math
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
+from nnscratch.array.selection import clip, sign
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.checks import plain
 from nnscratch.formulas.formula import formula
@@ -91,8 +92,7 @@ def l1_forward(Y: Any, T: Any, *, reduction: str = "mean") -> tuple[Any, L1Saved
 def l1_backward(dY: Any, saved: L1Saved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dY = sign(Y - T) / n for the mean, with sign 0 = 0, and dT = -dY."""
     D, reduction = saved
-    sign = array_namespace(dY).sign(D)
-    return _both(spread(dY, reduction, math.prod(D.shape)) * sign, needs)
+    return _both(spread(dY, reduction, math.prod(D.shape)) * sign(D), needs)
 
 
 L1 = formula(
@@ -145,8 +145,7 @@ def smooth_l1_forward(
 def smooth_l1_backward(dY: Any, saved: RobustSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dY = D / beta, held between -1 and 1, over n for the mean, and dT = -dY."""
     D, beta, reduction = saved
-    xp = array_namespace(dY)
-    slope = xp.sign(D) if beta == 0 else xp.clip(D / beta, -1.0, 1.0)
+    slope = sign(D) if beta == 0 else clip(D / beta, -1.0, 1.0)
     return _both(spread(dY, reduction, math.prod(D.shape)) * slope, needs)
 
 
@@ -190,7 +189,7 @@ def huber_forward(
 def huber_backward(dY: Any, saved: RobustSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return dY = D, held between -delta and delta, over n for the mean, and dT = -dY."""
     D, delta, reduction = saved
-    slope = array_namespace(dY).clip(D, -delta, delta)
+    slope = clip(D, -delta, delta)
     return _both(spread(dY, reduction, math.prod(D.shape)) * slope, needs)
 
 

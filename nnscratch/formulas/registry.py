@@ -13,7 +13,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from nnscratch.array import array_namespace, asarray, same_device
+from nnscratch.array.addresses import on_device_of
 from nnscratch.array.memory import explained
 from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas.formula import FORMULAS, Formula
@@ -282,8 +283,11 @@ def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         if len(inputs) > 1:
             _check_devices(formula, inputs)
         chosen = _choose(formula, "forward", inputs, options)
-        compute = formula.forward if chosen is None else chosen.forward
-        Y, saved = compute(*inputs, **options)
+        if chosen is not None:
+            Y, saved = chosen.forward(*inputs, **options)
+        else:
+            with _device_of(inputs):
+                Y, saved = formula.forward(*inputs, **options)
     except Exception as error:
         raise _failed(error, formula, "forward", inputs) from error.__cause__
     Y = asarray(Y)
@@ -308,12 +312,15 @@ def backward(
     assert formula.backward is not None
     try:
         chosen = _choose(formula, "backward", (dY, *saved), {})
-        compute: Callable[..., Any] = formula.backward if chosen is None else chosen.backward
-        if into and (compute_into := getattr(chosen, "backward_into", None)) is not None:
-            compute = functools.partial(compute_into, into)
-        gradients = tuple(
-            [None if one is None else asarray(one) for one in compute(dY, saved, needs)]
-        )
+        made: tuple[Any, ...]
+        if chosen is None:
+            with _device_of((dY,)):
+                made = formula.backward(dY, saved, needs)
+        elif into and hasattr(chosen, "backward_into"):
+            made = chosen.backward_into(into, dY, saved, needs)
+        else:
+            made = chosen.backward(dY, saved, needs)
+        gradients = tuple([None if one is None else asarray(one) for one in made])
     except Exception as error:
         raise _failed(error, formula, "backward", (dY, *saved)) from error.__cause__
     for observer in _local.observers:
@@ -338,10 +345,11 @@ def update(formula: Formula, *inputs: Any, **options: Any) -> None:
     targets = tuple([inputs[i] if i < len(inputs) else None for i in _places(formula)])
     chosen = _choose(formula, "update", inputs, options)
     if chosen is None:
-        results = formula.forward(*inputs, **options)
-        for target, result in zip(targets, results, strict=True):
-            if target is not None:
-                target[...] = result
+        with _device_of(inputs):
+            results = formula.forward(*inputs, **options)
+            for target, result in zip(targets, results, strict=True):
+                if target is not None:
+                    target[...] = result
     else:
         chosen.update(*inputs, **options)
     for observer in _local.observers:
@@ -377,6 +385,17 @@ def _check_devices(formula: Formula, inputs: tuple[Any, ...]) -> None:
         names = tuple(f"{names[0]}[{index}]" for index in range(len(inputs)))
     same_device(formula.name, **dict(zip(names, inputs, strict=False)))
     array_namespace(*inputs)
+
+
+def _device_of(inputs: tuple[Any, ...]) -> AbstractContextManager[Any]:
+    """Return a context in which the inputs' GPU is the current one, where CuPy starts its work."""
+    for array in inputs:
+        if type(array) not in _ON_THE_CPU:
+            return on_device_of(array)
+    return _NOWHERE
+
+
+_NOWHERE = nullcontext()
 
 
 def observers() -> tuple[Observer, ...]:

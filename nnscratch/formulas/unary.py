@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, dtype_of
+from nnscratch.array.selection import sign
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_floats, plain
 from nnscratch.formulas.formula import formula
 
@@ -137,7 +138,7 @@ def abs_forward(A: Any) -> tuple[Any, UnaryInputSaved]:
 
 def abs_backward(dY: Any, saved: UnaryInputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dA = dY · sign A, where sign 0 = 0."""
-    return (dY * array_namespace(dY).sign(saved.A),)
+    return (dY * sign(saved.A),)
 
 
 ABS = formula(

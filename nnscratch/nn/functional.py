@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import Generator, dtype_name, is_floating
+from nnscratch.array import Generator, dtype_name, is_floating, is_integer
 from nnscratch.creation import seed_and_offset
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula
@@ -244,6 +244,8 @@ def cross_entropy(
     options: dict[str, Any] = {"label_smoothing": label_smoothing, "reduction": reduction}
     if is_floating(target.array):
         return _loss(f.CROSS_ENTROPY_PROBABILITIES, input, target, weight, **options)
+    if is_integer(target.array):
+        target = target.to("int64")  # which the kernels take
     return _loss(f.CROSS_ENTROPY, input, target, weight, ignore_index=ignore_index, **options)
 
 

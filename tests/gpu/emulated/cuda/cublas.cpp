@@ -12,7 +12,9 @@ enum Type { FLOAT = 0, DOUBLE = 1 };
 
 struct Handle {
   void *stream, *workspace;
-  int pointers, mode;
+  int pointers, mode, device;
+
+  bool owns(const void* address) const { return gpu_owns(device, address); }
 };
 
 template <class T>
@@ -57,7 +59,8 @@ int gemm(Handle* handle, int ta, int tb, int m, int n, int k, const void* alpha,
   // cuBLAS allocates a workspace unless it is given one, which a graph cannot repeat.
   if (captured(stream_of(handle->stream)) && handle->workspace == nullptr) return NOT_SUPPORTED;
   if (m == 0 || n == 0 || count == 0) return SUCCESS;
-  if (!gpu_owns(c) || (k && (!gpu_owns(a) || !gpu_owns(b)))) return EXECUTION_FAILED;
+  if (handle->device != gpu_current) return EXECUTION_FAILED;
+  if (!handle->owns(c) || (k && (!handle->owns(a) || !handle->owns(b)))) return EXECUTION_FAILED;
   const bool there = handle->pointers == 1;  // the factors are on the device
   const T x = there ? T(0) : *static_cast<const T*>(alpha);
   const T y = there ? T(0) : *static_cast<const T*>(beta);
@@ -80,7 +83,7 @@ int gemm_of_pointers(Handle* handle, int ta, int tb, int m, int n, int k, const 
                      T* const* c, int ldc, int count) {
   if (handle == nullptr) return NOT_INITIALIZED;
   if (lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m) return INVALID_VALUE;
-  if (!gpu_owns(a) || !gpu_owns(b) || !gpu_owns(c)) return EXECUTION_FAILED;
+  if (!handle->owns(a) || !handle->owns(b) || !handle->owns(c)) return EXECUTION_FAILED;
   const bool there = handle->pointers == 1;
   const T x = there ? T(0) : *alpha, y = there ? T(0) : *beta;
   return gpu_launch(handle->stream, [=] {
@@ -137,7 +140,7 @@ bool known(int a_type, int b_type, int c_type, int compute, int algorithm) {
 extern "C" {
 
 int cublasCreate_v2(Handle** made) {
-  *made = new Handle{nullptr, nullptr, 0, 0};
+  *made = new Handle{nullptr, nullptr, 0, 0, gpu_current};
   return SUCCESS;
 }
 
@@ -164,7 +167,7 @@ int cublasGetStream_v2(Handle* handle, void** stream) {
 }
 
 int cublasSetWorkspace_v2(Handle* handle, void* workspace, std::size_t) {
-  if (reinterpret_cast<std::uintptr_t>(workspace) % 256 || !gpu_owns(workspace)) return INVALID_VALUE;
+  if (reinterpret_cast<std::uintptr_t>(workspace) % 256 || !handle->owns(workspace)) return INVALID_VALUE;
   handle->workspace = workspace;
   return SUCCESS;
 }

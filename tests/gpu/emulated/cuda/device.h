@@ -16,20 +16,25 @@ using Work = std::function<int()>;
 extern std::recursive_mutex gpu_mutex;
 using Lock = std::lock_guard<std::recursive_mutex>;
 
+// The devices do not reach each other's memory.
+constexpr int DEVICES = 2;
+extern thread_local int gpu_current;
+
 // While one exists, this process may touch the memory of the device.
 struct Door {
   Door();
   ~Door();
 };
 
-// Says whether so many bytes from an address on are in one allocation of the device, or of pinned
-// memory of the host; the third, whether it is an address of the device at all.
-bool gpu_owns(const void* address, std::size_t bytes = 1);
+// Says whether so many bytes from an address on are in one allocation of a device, or of pinned
+// memory of the host; the third, whether it is an address of a device at all.
+bool gpu_owns(int device, const void* address, std::size_t bytes = 1);
 bool gpu_pinned(const void* address, std::size_t bytes = 1);
 bool gpu_address(const void* address);
 
 struct Stream;
 Stream* stream_of(void* handle);
+int device_of(Stream* stream);
 // Puts work on a stream; while the stream is captured, into the graph.
 cudaError_t submit(Stream* stream, Work work);
 bool captured(Stream* stream);

@@ -1,4 +1,4 @@
-// The one device there is, and the words for errors.
+// The devices, and the words for errors.
 #include <cstdio>
 #include <cstring>
 
@@ -9,6 +9,8 @@ namespace {
 constexpr int VERSION = 12090, SHARED = 48 << 10;
 
 }  // namespace
+
+thread_local int gpu_current = 0;
 
 int gpu_fail(int error, const char* why) {
   std::fprintf(stderr, "the emulated GPU: %s\n", why);
@@ -25,21 +27,23 @@ cudaError_t cudaDriverGetVersion(int* version) {
 cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = DEVICES;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = gpu_current;
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return told(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (device < 0 || device >= DEVICES) return told(cudaErrorInvalidDevice);
+  gpu_current = device;
+  return told(cudaSuccess);
 }
 
 cudaError_t cudaGetDeviceProperties_v2(cudaDeviceProp* made, int device) {
-  if (device != 0) return told(cudaErrorInvalidDevice);
+  if (device < 0 || device >= DEVICES) return told(cudaErrorInvalidDevice);
   *made = {};
   std::strcpy(made->name, "a CPU that plays a GPU");
   made->totalGlobalMem = std::size_t{8} << 30;
@@ -63,8 +67,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   return cudaSuccess;
 }
 
-cudaError_t cudaDeviceGetPCIBusId(char* id, int size, int) {
-  std::snprintf(id, static_cast<std::size_t>(size), "0000:00:00.0");
+cudaError_t cudaDeviceGetPCIBusId(char* id, int size, int device) {
+  std::snprintf(id, static_cast<std::size_t>(size), "0000:0%d:00.0", device);
   return cudaSuccess;
 }
 
@@ -78,6 +82,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";

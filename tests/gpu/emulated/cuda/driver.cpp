@@ -32,20 +32,26 @@ struct Function {
   Entry entry;
   const std::size_t* sizes;  // of the arguments, ended by 0
   std::string name;
+  int device;  // where its module was loaded
+};
+
+struct Module {
+  void* library;
+  int device;
 };
 
 // Looks at what an argument begins with: an address of the host that is not pinned is one that a
 // GPU cannot reach. (An array of CuPy begins with its address. Numbers as large are not met here.)
-bool reachable(const std::vector<char>& argument, const std::string& kernel, std::string* why) {
+bool reachable(const std::vector<char>& argument, const Function& kernel, std::string* why) {
   std::uintptr_t word = 0;
   if (argument.size() < sizeof word) return true;
   std::memcpy(&word, argument.data(), sizeof word);
   if (word < 0x550000000000u || word > 0x7fffffffffffu) return true;
   const void* address = reinterpret_cast<const void*>(word);
-  if (gpu_owns(address) || gpu_pinned(address)) return true;
+  if (gpu_owns(kernel.device, address) || gpu_pinned(address)) return true;
   char text[160];
   std::snprintf(text, sizeof text, "%s is given the address %#zx, which is not the device's",
-                kernel.c_str(), word);
+                kernel.name.c_str(), word);
   *why = text;
   return false;
 }
@@ -69,12 +75,12 @@ CUresult cuGetErrorName(CUresult, const char** name) {
 CUresult cuGetErrorString(CUresult error, const char** text) { return cuGetErrorName(error, text); }
 
 CUresult cuCtxGetCurrent(CUcontext* context) {
-  *context = reinterpret_cast<CUcontext>(1);
+  *context = reinterpret_cast<CUcontext>(static_cast<std::uintptr_t>(gpu_current + 1));
   return CUDA_SUCCESS;
 }
 
 CUresult cuCtxGetDevice(CUdevice* device) {
-  *device = 0;
+  *device = gpu_current;
   return CUDA_SUCCESS;
 }
 
@@ -96,7 +102,7 @@ CUresult cuModuleLoadData(CUmodule* module, const void* data) {
     return CUDA_ERROR_INVALID_IMAGE;
   }
   // The file stays open: dlopen takes an equal path for the library that it loaded before.
-  *module = reinterpret_cast<CUmodule>(library);
+  *module = new Module{library, gpu_current};
   return CUDA_SUCCESS;
 }
 
@@ -104,7 +110,8 @@ CUresult cuModuleLoadData(CUmodule* module, const void* data) {
 CUresult cuModuleUnload(CUmodule) { return CUDA_SUCCESS; }
 
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
-  void* library = reinterpret_cast<void*>(module);
+  const auto* loaded = static_cast<const Module*>(module);
+  void* library = loaded->library;
   const std::string entry = std::string("nn_entry_") + name;
   const std::string sizes = std::string("nn_sizes_") + name;
   void* found = dlsym(library, entry.c_str());
@@ -112,7 +119,8 @@ CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* 
   *function = reinterpret_cast<CUfunction>(
       new Function{reinterpret_cast<Launch>(dlsym(library, "nn_launch")),
                    reinterpret_cast<Entry>(found),
-                   reinterpret_cast<Sizes>(dlsym(library, sizes.c_str()))(), name});
+                   reinterpret_cast<Sizes>(dlsym(library, sizes.c_str()))(), name,
+                   loaded->device});
   return CUDA_SUCCESS;
 }
 
@@ -127,6 +135,7 @@ CUresult cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsigned gz
                         unsigned by, unsigned bz, unsigned shared, CUstream stream,
                         void** parameters, void**) {
   const auto* function = reinterpret_cast<const Function*>(handle);
+  if (function->device != gpu_current) return CUDA_ERROR_INVALID_HANDLE;
   if (gx == 0 || gy == 0 || gz == 0 || bx * by * bz == 0) return CUDA_ERROR_INVALID_VALUE;
   if (shared > 48 << 10) return CUDA_ERROR_INVALID_VALUE;
   // CUDA copies the arguments at the launch.
@@ -139,7 +148,7 @@ CUresult cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsigned gz
     std::vector<void*> arguments;
     std::string why;
     for (auto& one : *held) {
-      if (!reachable(one, function->name, &why))
+      if (!reachable(one, *function, &why))
         return gpu_fail(CUDA_ERROR_ILLEGAL_ADDRESS, why.c_str());
       arguments.push_back(one.data());
     }

@@ -16,11 +16,15 @@ namespace {
 constexpr std::size_t REGION = std::size_t{256} << 30, TOTAL = std::size_t{8} << 30;
 constexpr std::size_t ALIGNMENT = 512;
 
-using Ranges = std::map<std::uintptr_t, std::size_t>;
+struct Range {
+  std::size_t bytes;
+  int device;
+};
+using Ranges = std::map<std::uintptr_t, Range>;
 
 char* region = nullptr;
 Ranges allocated, pinned;
-std::size_t used = 0, highest = 0;
+std::size_t used[DEVICES] = {}, highest = 0;
 int open_doors = 0;
 
 std::uintptr_t number(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
@@ -29,11 +33,17 @@ std::size_t rounded(std::size_t bytes) {
   return (std::max<std::size_t>(bytes, 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-bool within(const Ranges& all, std::uintptr_t at, std::size_t bytes) {
+const Range* within(const Ranges& all, std::uintptr_t at, std::size_t bytes) {
   auto found = all.upper_bound(at);
-  if (found == all.begin()) return false;
+  if (found == all.begin()) return nullptr;
   --found;
-  return at + bytes <= found->first + std::max<std::size_t>(found->second, 1);
+  const std::size_t size = std::max<std::size_t>(found->second.bytes, 1);
+  return at + bytes <= found->first + size ? &found->second : nullptr;
+}
+
+int of(const void* address) {
+  const Range* found = within(allocated, number(address), 1);
+  return found == nullptr ? gpu_current : found->device;
 }
 
 void* allocate(std::size_t bytes) {
@@ -44,11 +54,11 @@ void* allocate(std::size_t bytes) {
     if (made == MAP_FAILED) return nullptr;
     region = static_cast<char*>(made);
   }
-  if (used + size > TOTAL || highest + size > REGION) return nullptr;
+  if (used[gpu_current] + size > TOTAL || highest + size > REGION) return nullptr;
   char* made = region + highest;
   highest += size;
-  used += size;
-  allocated[number(made)] = bytes;
+  used[gpu_current] += size;
+  allocated[number(made)] = {bytes, gpu_current};
   if (open_doors) mprotect(made, size, PROT_READ | PROT_WRITE);
   Door door;
   std::memset(made, 0xff, bytes);
@@ -57,7 +67,7 @@ void* allocate(std::size_t bytes) {
 
 cudaError_t copy(void* to, const void* from, std::size_t bytes, Stream* stream, bool wait) {
   for (const void* one : {const_cast<const void*>(to), from})
-    if (gpu_address(one) && !gpu_owns(one, bytes)) return cudaErrorInvalidValue;
+    if (gpu_address(one) && !within(allocated, number(one), bytes)) return cudaErrorInvalidValue;
   const bool reads_host = !gpu_address(from), writes_host = !gpu_address(to);
   ++(writes_host ? gpu_counted.to_host : reads_host ? gpu_counted.to_device : gpu_counted.within);
   if (wait)
@@ -68,13 +78,16 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, Stream* stream, 
     const char* first = static_cast<const char*>(from);
     held = std::make_shared<std::vector<char>>(first, first + bytes);
   }
+  // A copy between two devices in the default stream waits for both, and both for it.
+  const bool between = !reads_host && !writes_host && of(to) != of(from);
+  if (between && stream == stream_of(nullptr)) finish_all();
   const cudaError_t error = submit(stream, [=] {
     Door door;
     std::memmove(to, held ? held->data() : from, bytes);
     return 0;
   });
   // Pageable memory is written before the call returns.
-  if (wait || (writes_host && !gpu_pinned(to, bytes) && !captured(stream))) finish(stream);
+  if (wait || between || (writes_host && !gpu_pinned(to, bytes) && !captured(stream))) finish(stream);
   return error;
 }
 
@@ -88,12 +101,13 @@ Door::~Door() {
   if (--open_doors == 0 && highest) mprotect(region, highest, PROT_NONE);
 }
 
-bool gpu_owns(const void* address, std::size_t bytes) {
-  return within(allocated, number(address), bytes);
+bool gpu_owns(int device, const void* address, std::size_t bytes) {
+  const Range* found = within(allocated, number(address), bytes);
+  return found != nullptr && found->device == device;
 }
 
 bool gpu_pinned(const void* address, std::size_t bytes) {
-  return within(pinned, number(address), bytes);
+  return within(pinned, number(address), bytes) != nullptr;
 }
 
 bool gpu_address(const void* address) {
@@ -115,8 +129,9 @@ cudaError_t cudaFree(void* memory) {
   finish_all();
   const auto found = allocated.find(number(memory));
   if (found == allocated.end()) return told(cudaErrorInvalidValue);
-  used -= rounded(found->second);
-  madvise(memory, rounded(found->second) / 4096 * 4096, MADV_DONTNEED);
+  const std::size_t size = rounded(found->second.bytes);
+  used[found->second.device] -= size;
+  madvise(memory, size / 4096 * 4096, MADV_DONTNEED);
   allocated.erase(found);
   return told(cudaSuccess);
 }
@@ -125,7 +140,7 @@ cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
   Lock lock(gpu_mutex);
   *memory = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
   std::memset(*memory, 0xff, bytes);
-  pinned[number(*memory)] = bytes;
+  pinned[number(*memory)] = {bytes, 0};
   return told(cudaSuccess);
 }
 
@@ -139,7 +154,7 @@ cudaError_t cudaFreeHost(void* memory) {
 
 cudaError_t cudaMemGetInfo(std::size_t* left, std::size_t* total) {
   Lock lock(gpu_mutex);
-  *left = TOTAL - used;
+  *left = TOTAL - used[gpu_current];
   *total = TOTAL;
   return told(cudaSuccess);
 }
@@ -149,7 +164,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* made, const void* ad
   void* same = const_cast<void*>(address);
   const bool there = gpu_address(address);
   const auto here = gpu_pinned(address) ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
-  *made = {there ? cudaMemoryTypeDevice : here, 0, there ? same : nullptr, there ? nullptr : same};
+  *made = {there ? cudaMemoryTypeDevice : here, of(address), there ? same : nullptr, there ? nullptr : same};
   return cudaSuccess;
 }
 
@@ -164,9 +179,18 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   return told(copy(to, from, bytes, stream_of(stream), false));
 }
 
+cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, std::size_t bytes,
+                                cudaStream_t stream) {
+  return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream);
+}
+
+cudaError_t cudaMemcpyPeer(void* to, int, const void* from, int, std::size_t bytes) {
+  return cudaMemcpy(to, from, bytes, cudaMemcpyDefault);
+}
+
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
   Lock lock(gpu_mutex);
-  if (!gpu_owns(memory, bytes)) return told(cudaErrorInvalidValue);
+  if (!within(allocated, number(memory), bytes)) return told(cudaErrorInvalidValue);
   return told(submit(stream_of(stream), [=] {
     Door door;
     std::memset(memory, value, bytes);

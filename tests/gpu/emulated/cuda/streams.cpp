@@ -13,6 +13,7 @@
 using Works = std::vector<Work>;
 
 struct Stream {
+  int device = 0;
   std::deque<Work> queue;
   bool blocking = true;
   std::shared_ptr<Works> capture;
@@ -28,14 +29,14 @@ struct Event {
   long asked = 0, done = 0;  // how often it was recorded, and how often that was reached
 };
 
-Stream standard;
+Stream standard[DEVICES] = {{0, {}, true, {}}, {1, {}, true, {}}};
 std::set<Stream*> others;
 thread_local cudaError_t last = cudaSuccess;
 cudaError_t broken = cudaSuccess;
 bool hurried = false;
 
 std::deque<Work>& queue_of(Stream* stream) {
-  return stream->blocking ? standard.queue : stream->queue;
+  return stream->blocking ? standard[stream->device].queue : stream->queue;
 }
 
 void step(std::deque<Work>& queue) {
@@ -57,10 +58,13 @@ cudaError_t told(cudaError_t error) {
   return error;
 }
 
-// Null, 1 and 2 are the default stream: of the process, likewise, and of a thread.
+// Null, 1 and 2 are the default stream of the current device: of the process, likewise, of a thread.
 Stream* stream_of(void* handle) {
-  return reinterpret_cast<std::uintptr_t>(handle) <= 2 ? &standard : static_cast<Stream*>(handle);
+  const bool is_standard = reinterpret_cast<std::uintptr_t>(handle) <= 2;
+  return is_standard ? &standard[gpu_current] : static_cast<Stream*>(handle);
 }
+
+int device_of(Stream* stream) { return stream->device; }
 
 bool captured(Stream* stream) { return stream->capture != nullptr; }
 
@@ -75,9 +79,12 @@ cudaError_t submit(Stream* stream, Work work) {
     stream->capture->push_back(std::move(work));
     return cudaSuccess;
   }
-  const auto waits_for_it = [](Stream* other) { return other->blocking && captured(other); };
-  if (stream == &standard && std::any_of(others.begin(), others.end(), waits_for_it))
+  const auto waits_for_it = [=](Stream* other) {
+    return stream == &standard[other->device] && other->blocking && captured(other);
+  };
+  if (std::any_of(others.begin(), others.end(), waits_for_it))
     return cudaErrorStreamCaptureImplicit;
+  if (stream->device != gpu_current) return cudaErrorInvalidResourceHandle;
   queue_of(stream).push_back(std::move(work));
   if (hurried && stream->blocking) finish(stream);
   return broken;
@@ -91,7 +98,7 @@ void finish(Stream* stream) {
 }
 
 void finish_all() {
-  finish(&standard);
+  for (Stream& stream : standard) finish(&stream);
   for (Stream* stream : others) finish(stream);
 }
 
@@ -130,6 +137,7 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* made, unsigned flags) {
   Lock lock(gpu_mutex);
   auto* stream = new Stream;
+  stream->device = gpu_current;
   stream->blocking = (flags & cudaStreamNonBlocking) == 0;
   others.insert(stream);
   *made = stream;
@@ -226,7 +234,7 @@ cudaError_t cudaEventQuery(cudaEvent_t handle) {
 cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
   Lock lock(gpu_mutex);
   Stream* stream = stream_of(handle);
-  if (stream == &standard || captured(stream)) return told(cudaErrorStreamCaptureUnsupported);
+  if (stream == &standard[stream->device] || captured(stream)) return told(cudaErrorStreamCaptureUnsupported);
   stream->capture = std::make_shared<Works>();
   return told(cudaSuccess);
 }
