@@ -99,11 +99,19 @@ class TensorConversions(TensorBase):
 
     # Dtypes and devices.
 
-    def to(self, *target: Any, device: Any = None, dtype: Any = None) -> Tensor:
+    def to(
+        self,
+        *target: Any,
+        device: Any = None,
+        dtype: Any = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+    ) -> Tensor:
         """Return the tensor on a device, in a dtype, or like another tensor.
 
-        The same tensor comes back if nothing has to change. A move to another device is not
-        recorded, and a compiled step refuses one of what it computes.
+        The same tensor comes back if nothing has to change, unless ``copy`` asks for another. A
+        move to another device is not recorded, and a compiled step refuses one of what it computes.
+        ``non_blocking`` is there for PyTorch's sake: a copy to the host is waited for either way.
 
         Raises:
             DeviceError: if this machine has no such device.
@@ -112,7 +120,7 @@ class TensorConversions(TensorBase):
         for item in target:
             if isinstance(item, TensorBase):
                 device, dtype = item.device, item.dtype
-            elif isinstance(item, Device) or (isinstance(item, str) and _names_device(item)):
+            elif isinstance(item, (Device, int)) or (isinstance(item, str) and _names_device(item)):
                 device = item
             elif item is not None:
                 dtype = item
@@ -131,14 +139,16 @@ class TensorConversions(TensorBase):
                 requires_grad = result.requires_grad
                 result = self._wrap(moved)
                 result.requires_grad = requires_grad
+        if copy and result is self:
+            result = result._apply(f.CAST, dtype=dtype_name(self.array.dtype))
         return result  # type: ignore[no-any-return]
 
     def cpu(self) -> Tensor:
         """Return the tensor on the CPU."""
         return self.to(device="cpu")
 
-    def cuda(self, index: int | None = None) -> Tensor:
-        """Return the tensor on a GPU."""
+    def cuda(self, index: int | None = None, non_blocking: bool = False) -> Tensor:
+        """Return the tensor on a GPU; ``non_blocking`` as in ``to``."""
         return self.to(device="cuda" if index is None else f"cuda:{index}")
 
     def float(self) -> Tensor:

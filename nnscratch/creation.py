@@ -22,9 +22,11 @@ from nnscratch.tensor import Tensor, apply, as_tensor, made_on
 __all__ = [
     "arange",
     "empty",
+    "empty_like",
     "eye",
     "from_numpy",
     "full",
+    "full_like",
     "linspace",
     "manual_seed",
     "ones",
@@ -109,14 +111,24 @@ def empty(*size: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return zeros(*size, dtype=dtype, device=device)
 
 
-def zeros_like(input: Tensor, dtype: Any = None) -> Tensor:
+def full_like(input: Tensor, fill_value: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Return a tensor filled with one value, in the shape, dtype and device of another."""
+    return full(input.shape, fill_value, dtype or input.dtype, device or input.device)
+
+
+def zeros_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
     """Return zeros in the shape, dtype and device of a tensor."""
-    return full(input.shape, 0, dtype or input.dtype, input.device)
+    return full_like(input, 0, dtype, device)
 
 
-def ones_like(input: Tensor, dtype: Any = None) -> Tensor:
+def empty_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
+    """Return a tensor to be written into, like another one; its elements are 0."""
+    return full_like(input, 0, dtype, device)
+
+
+def ones_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
     """Return ones in the shape, dtype and device of a tensor."""
-    return full(input.shape, 1, dtype or input.dtype, input.device)
+    return full_like(input, 1, dtype, device)
 
 
 def arange(
@@ -219,14 +231,14 @@ def randn(
     return random_tensor(f.RANDOM_NORMAL, "normal", _size(size), options)
 
 
-def rand_like(input: Tensor) -> Tensor:
+def rand_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
     """Return uniform numbers in the shape, dtype and device of a tensor."""
-    return rand(input.shape, dtype=input.dtype, device=input.device)
+    return rand(input.shape, dtype=dtype or input.dtype, device=device or input.device)
 
 
-def randn_like(input: Tensor) -> Tensor:
+def randn_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
     """Return normal numbers in the shape, dtype and device of a tensor."""
-    return randn(input.shape, dtype=input.dtype, device=input.device)
+    return randn(input.shape, dtype=dtype or input.dtype, device=device or input.device)
 
 
 def randint(

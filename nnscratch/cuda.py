@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from nnscratch.array.device import cuda_problem, cupy
+from typing import Any
+
+from nnscratch.array.device import as_device, cuda_problem, cupy, current
+from nnscratch.array.random import default_generator
 
 
 def is_available() -> bool:
@@ -20,10 +23,47 @@ def device_count() -> int:
     return int(cupy().cuda.runtime.getDeviceCount()) if is_available() else 0
 
 
-def synchronize() -> None:
-    """Wait until the GPU has done all that it was asked.
+def current_device() -> int:
+    """Return the index of the GPU that "cuda" means.
 
     Raises:
         DeviceError: if there is no usable GPU, saying why.
     """
-    cupy().cuda.Device().synchronize()
+    return int(cupy().cuda.runtime.getDevice())
+
+
+def get_device_name(device: Any = None) -> str:
+    """Return what a GPU calls itself; raises as ``current_device``."""
+    index = current_device() if device is None else as_device(device).index or 0
+    name = cupy().cuda.runtime.getDeviceProperties(index)["name"]
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def memory_allocated() -> int:
+    """Return the bytes that arrays of this process take on the current GPU; 0 without one."""
+    return int(cupy().get_default_memory_pool().used_bytes()) if is_available() else 0
+
+
+def empty_cache() -> None:
+    """Give memory back that is kept for new arrays; without a GPU there is none."""
+    if is_available():
+        cupy().get_default_memory_pool().free_all_blocks()
+
+
+def manual_seed_all(seed: int) -> None:
+    """Seed the default generator, whose numbers are the same on every device."""
+    default_generator.manual_seed(seed)
+
+
+manual_seed = manual_seed_all
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait until a GPU, or the current one, has done all that it was asked.
+
+    Raises:
+        DeviceError: if there is no usable GPU, saying why.
+    """
+    cupy()
+    with current("cuda" if device is None else device):
+        cupy().cuda.Device().synchronize()

@@ -109,8 +109,9 @@ class TensorGradient(TensorBase):
                     f"backward() without a gradient needs one element, got shape {self.shape}; "
                     "reduce the loss with .sum() or .mean(), or pass gradient="
                 )
-            xp = array_namespace(self.array)
-            seed = xp.ones(self.shape, dtype=self.array.dtype, device=self.array.device)
+            with on_device_of(self.array):
+                xp = array_namespace(self.array)
+                seed = xp.ones(self.shape, dtype=self.array.dtype, device=self.array.device)
         else:
             seed = gradient.array if isinstance(gradient, TensorBase) else asarray(gradient)
             if tuple(seed.shape) != self.shape:

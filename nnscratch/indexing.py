@@ -18,6 +18,7 @@ from nnscratch.array import (
     same_device,
 )
 from nnscratch.array.addresses import on_device_of
+from nnscratch.array.memory import explaining
 from nnscratch.base import TensorBase
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
@@ -86,7 +87,8 @@ class TensorIndexing(TensorBase):
         for d, n in enumerate(index.shape):
             shape = [1] * self.ndim
             shape[d] = n
-            counted = xp.arange(n, dtype=xp.int64, device=self.array.device)
+            with on_device_of(self.array):
+                counted = xp.arange(n, dtype=xp.int64, device=self.array.device)
             items.append(index if d == axis else self._wrap(xp.reshape(counted, tuple(shape))))
         return self._take_arrays(items)
 
@@ -103,10 +105,12 @@ class TensorIndexing(TensorBase):
         """Return the positions of nonzero elements, a row for each; or one vector a dimension."""
         registry.notify_read(self.array, "nonzero()")
         xp = array_namespace(self.array)
-        found = xp.nonzero(self.array) if self.ndim else xp.nonzero(xp.reshape(self.array, (1,)))
-        if as_tuple:
-            return tuple(self._wrap(positions) for positions in found)
-        return self._wrap(xp.stack(found, axis=1)[:, : self.ndim])
+        with on_device_of(self.array), explaining("nonzero"):
+            array = self.array if self.ndim else xp.reshape(self.array, (1,))
+            found = xp.nonzero(array)
+            if as_tuple:
+                return tuple(self._wrap(positions) for positions in found)
+            return self._wrap(xp.stack(found, axis=1)[:, : self.ndim])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Write values at an index; there is no gradient through it.
@@ -202,7 +206,9 @@ def _positions(tensor: Any, mask: Any, before: list[Any]) -> list[Any]:
     lead = tensor.shape[at : at + mask.ndim]
     if lead != mask.shape:
         raise ShapeError(f"a mask of shape {mask.shape} does not fit dimensions {lead}")
-    return [tensor._wrap(found) for found in array_namespace(mask.array).nonzero(mask.array)]
+    with on_device_of(mask.array):
+        found = array_namespace(mask.array).nonzero(mask.array)
+    return [tensor._wrap(one) for one in found]
 
 
 def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> Any:
@@ -215,7 +221,8 @@ def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> 
             raise ShapeError(f"only integers and masks can be an index, got {position.dtype}")
         # Taken out of 0, 1, 2, ..., each position is checked, and counted from the front.
         array = position.array
-        counted = array_namespace(array).arange(size, dtype=array.dtype, device=array.device)
+        with on_device_of(array):
+            counted = array_namespace(array).arange(size, dtype=array.dtype, device=array.device)
         wrapped = tensor._wrap(counted)._apply(f.TAKE, position, axis=0)
         flat = wrapped if flat is None else flat * size + wrapped
     return flat

@@ -459,3 +459,21 @@ def test_mistakes_say_what_to_do(name: str) -> None:
     function, kind, message = MISTAKES[name]
     with pytest.raises(kind, match=message):
         function(nnscratch.ones(2, 3))
+
+
+def test_what_code_for_pytorch_says_of_devices() -> None:
+    x = nnscratch.ones(2, dtype="float64")
+    assert x.to("cpu", non_blocking=True) is x
+    other = x.to("cpu", copy=True)
+    assert other is not x
+    assert not np.shares_memory(other.array, x.array)
+    assert nnscratch.device("cuda", 0) == nnscratch.device(0) == nnscratch.device("cuda:0")
+    for made, value in ((nnscratch.full_like(x, 3), 3), (nnscratch.empty_like(x), 0)):
+        assert made.dtype == np.float64
+        assert made.tolist() == [value] * 2
+    assert nnscratch.ones_like(x, dtype="float32", device="cpu").dtype == np.float32
+    assert nnscratch.rand_like(x, dtype="float32").dtype == np.float32
+    before = nnscratch.cuda.manual_seed_all(5), nnscratch.rand(3).tolist()
+    assert (nnscratch.manual_seed(5), nnscratch.rand(3).tolist())[1] == before[1]
+    with pytest.raises(DeviceError, match="cuda"):
+        nnscratch.nn.Linear(2, 1).to(99, non_blocking=True)

@@ -54,18 +54,22 @@ class Device:
 CPU = Device("cpu")
 
 
-def as_device(value: Device | str) -> Device:
-    """Read a device from its text: "cpu", "cuda" or "cuda:N".
+def as_device(value: Device | str | int, index: int | None = None) -> Device:
+    """Read a device from its text, "cpu", "cuda" or "cuda:N"; from ("cuda", N), or N alone.
 
     Raises:
-        DeviceError: if it is neither.
+        DeviceError: if it is none.
     """
     if isinstance(value, Device):
         return value
-    kind, colon, index = str(value).partition(":")
-    if kind not in ("cpu", "cuda") or (colon and not index.isdecimal()):
+    if isinstance(value, int):
+        value = f"cuda:{value}"
+    elif index is not None:
+        value = f"{value}:{index}"
+    kind, colon, number = str(value).partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not number.isdecimal()):
         raise DeviceError(f"expected 'cpu', 'cuda' or 'cuda:N' as the device, got {value!r}")
-    return Device(kind, int(index) if colon and kind == "cuda" else None)
+    return Device(kind, int(number) if colon and kind == "cuda" else None)
 
 
 def device_of(array: Any) -> Device:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
-from nnscratch.array import as_device, dtype_name, is_floating, move
+from nnscratch.array import Device, as_device, dtype_name, is_floating, move
+from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import CheckpointError, DTypeError, NNScratchError
 from nnscratch.formulas import registry
@@ -286,8 +287,12 @@ class Module:
 
     # Moving and saving.
 
-    def to(self, *target: Any, device: Any = None, dtype: Any = None) -> Self:
+    def to(
+        self, *target: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False
+    ) -> Self:
         """Move all parameters and buffers to a device or a floating dtype, in place.
+
+        ``non_blocking`` is there for PyTorch's sake and changes nothing.
 
         Raises:
             DeviceError: if this machine has no such device.
@@ -298,7 +303,7 @@ class Module:
                 device, dtype = item.device, item.dtype
             elif isinstance(item, str) and item.partition(":")[0] in ("cpu", "cuda"):
                 device = item
-            elif hasattr(item, "index") and hasattr(item, "type") and not isinstance(item, str):
+            elif isinstance(item, (Device, int)):
                 device = item
             else:
                 dtype = item
@@ -312,7 +317,8 @@ class Module:
                     continue
                 array = item.array
                 if name is not None and is_floating(item.array):
-                    array = cast(array, name)
+                    with on_device_of(array):
+                        array = cast(array, name)
                 if where is not None:
                     array = move(array, where)
                 if array is not item.array:

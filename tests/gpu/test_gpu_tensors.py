@@ -142,3 +142,17 @@ def test_a_step_waits_for_nothing(name: str, counts: Any) -> None:
     value = step()
     assert (counts.waits, counts.to_host, counts.to_device) == before
     assert np.isfinite(value.item())
+
+
+@pytest.mark.gpu
+def test_what_is_known_of_a_gpu() -> None:
+    cuda = nnscratch.cuda
+    assert cuda.current_device() == 0
+    assert cuda.get_device_name() == cuda.get_device_name("cuda:0") != ""
+    x = nnscratch.ones(1 << 20, device="cuda")
+    assert cuda.memory_allocated() >= 4 << 20
+    del x
+    cuda.empty_cache()
+    cuda.synchronize()
+    cuda.synchronize("cuda:0")
+    assert nnscratch.ones(2).to(0, non_blocking=True).device == nnscratch.device("cuda", 0)
