@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import array_namespace, as_device, asarray, default_dtype, is_floating, move
+from nnscratch.array import (
+    array_namespace,
+    as_device,
+    asarray,
+    beside,
+    default_dtype,
+    is_array,
+    is_floating,
+    move,
+    same_device,
+)
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ConfigurationError, DataError
 from nnscratch.tensor import Tensor
@@ -59,22 +69,17 @@ class TensorDataset:
         return int(self.arrays[0].shape[0])
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
-        if isinstance(index, Tensor):
-            index = index.array
-        return tuple(Tensor(asarray(array[index])) for array in self.arrays)
+        return tuple(_at(array, index) for array in self.arrays)
 
     def take(self, indices: Any) -> tuple[Tensor, ...]:
-        """Return the samples at an integer array of indices, as one copy of each array."""
-        return tuple(
-            [
-                Tensor(
-                    array.take(indices, 0)
-                    if type(array) is np.ndarray
-                    else array_namespace(array).take(array, indices, axis=0)
-                )
-                for array in self.arrays
-            ]
-        )
+        """Return the samples at an integer array of indices, as one copy of each array.
+
+        Indices on the host serve all devices, also where the tensors are on several.
+
+        Raises:
+            DeviceError: if other indices are not where a tensor is.
+        """
+        return tuple([Tensor(_take(array, indices)) for array in self.arrays])
 
     def slice(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """Return the samples from ``start`` to ``stop`` without a copy."""
@@ -97,3 +102,25 @@ def _array(item: Any) -> Any:
         return item.array
     array = asarray(item)
     return cast(array, default_dtype() if is_floating(array) else "int64")
+
+
+def _at(array: Any, index: Any) -> Tensor:
+    if type(array) is not np.ndarray:
+        return Tensor(array)[index]
+    raw = index.array if isinstance(index, Tensor) else index
+    _check(array, raw)
+    return Tensor(asarray(array[raw]))
+
+
+def _take(array: Any, indices: Any) -> Any:
+    if type(array) is not np.ndarray:
+        indices = beside(indices, array)
+        _check(array, indices)
+        return array_namespace(array).take(array, indices, axis=0)
+    _check(array, indices)
+    return array.take(indices, 0)
+
+
+def _check(array: Any, index: Any) -> None:
+    if type(index) is not np.ndarray and is_array(index):
+        same_device("samples of a data set", tensor=array, index=index)

@@ -90,6 +90,11 @@ class DataLoader:
             return self.samples // self.batch_size
         return -(-self.samples // self.batch_size)
 
+    @property
+    def start(self) -> int:
+        """The batch that the next pass starts with: 0, unless it goes on in the middle of one."""
+        return self.batch if self._resume else 0
+
     def batch_samples(self, batch: int) -> int:
         """Return how many samples the batch of that number has."""
         return min(self.batch_size, self.samples - batch * self.batch_size)
@@ -162,8 +167,10 @@ class DataLoader:
     def _order_for(self, epoch: int) -> Any:
         order = self.order(epoch)
         if isinstance(self.dataset, TensorDataset):
-            # Once an epoch, to where the data lie.
-            return move(order, device_of(self.dataset.arrays[0]))
+            places = {device_of(array) for array in self.dataset.arrays}
+            if len(places) == 1:
+                # Once an epoch, to where the data lie.
+                return move(order, places.pop())
         return order
 
     def state_dict(self) -> dict[str, Any]:

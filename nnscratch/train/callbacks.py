@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnscratch.array import array_namespace
+from nnscratch.array import array_namespace, device_of
 from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.tensor import Tensor
 from nnscratch.train.files import FilePath, prepare_folder
+from nnscratch.train.trace import trace
 
 if TYPE_CHECKING:
     from nnscratch.train.trainer import Trainer
@@ -123,7 +124,8 @@ class BestWeights(Callback):
     def _keep(self, trainer: Trainer) -> None:
         for name, tensor in trainer.model.state_dict().items():
             kept = self._weights.get(name)
-            if kept is None:
+            # Those of a checkpoint lie on the host, wherever the model is.
+            if kept is None or device_of(kept) != tensor.device:
                 self._weights[name] = array_namespace(tensor.array).asarray(tensor.array, copy=True)
             else:
                 kept[...] = tensor.array
@@ -229,9 +231,8 @@ class Checkpoint(Callback):
         """
         try:
             trainer.save(self.path)
-        except NonFiniteError:
-            trainer.trace()
-            raise
+        except NonFiniteError as error:
+            raise trace(trainer) or error from None
         self._last = time.monotonic()
 
 

@@ -154,7 +154,7 @@ def as_pair(batch: Sequence[Tensor], device: Any) -> Sequence[Tensor]:
             f"training and evaluation need batches of inputs and targets, got {len(batch)} "
             "tensors a batch"
         )
-    if device is None or device_of(batch[0].array) == device:
+    if device is None or all(device_of(item.array) == device for item in batch):
         return batch
     return [item.to(device=device) for item in batch]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+if TYPE_CHECKING:
+    from nnscratch.train.trainer import Trainer
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -54,3 +57,25 @@ class Interruption:
         trace: TracebackType | None,
     ) -> None:
         self._restore()
+
+
+def interrupt(trainer: Trainer, number: int) -> NoReturn:
+    """Write a checkpoint, if there is a folder for it, and stop between two batches.
+
+    Raises:
+        TrainingInterrupted: saying after which batch, and how to go on.
+    """
+    loader, path = trainer.loader, trainer.checkpoint_path
+    if loader is None or not loader.batch:
+        where = f"after epoch {trainer.epoch}"
+    else:
+        where = f"in epoch {trainer.epoch + 1} after batch {loader.batch}"
+    if path is None:
+        raise TrainingInterrupted(f"training was interrupted {where}", number)
+    trainer.save(path)
+    raise TrainingInterrupted(
+        f"training was interrupted {where}; the checkpoint {path} has all of it: train again with "
+        "resume to go on",
+        number,
+        path,
+    )

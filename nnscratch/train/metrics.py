@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnscratch.array import array_namespace, to_numpy
+from nnscratch.array import array_namespace, same_device, to_numpy
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor, as_tensor
@@ -34,7 +34,12 @@ class Metric(ABC):
 
     @abstractmethod
     def update(self, output: Tensor, target: Tensor) -> None:
-        """Take in the model's output for a batch and what it should have been."""
+        """Take in the model's output for a batch and what it should have been.
+
+        Raises:
+            ShapeError: if their shapes do not fit.
+            DeviceError: if they are on two devices.
+        """
 
     @abstractmethod
     def compute(self) -> float:
@@ -83,6 +88,7 @@ def _check_classes(name: str, output: Tensor, target: Tensor) -> None:
             f"{name}: expected outputs (N, K) and class indices (N,); got {output.shape} and "
             f"{target.shape}"
         )
+    same_device(name, output=output.array, target=target.array)
 
 
 class Accuracy(_Gathered):
@@ -190,6 +196,7 @@ class _OfNumbers(_Gathered):
                 f"{self.name}: outputs {output.shape} and targets {target.shape} must have one "
                 "shape"
             )
+        same_device(self.name, output=output.array, target=target.array)
         self._keep(output, target)
 
     def _numbers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

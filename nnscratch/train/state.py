@@ -7,7 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nnscratch.array.random import default_generator
-from nnscratch.errors import CheckpointError, NNScratchError
+from nnscratch.data import DataLoader
+from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
 from nnscratch.tensor import Tensor
 from nnscratch.train import checkpoint
 from nnscratch.train.callbacks import Callback
@@ -24,9 +25,10 @@ def save_state(trainer: Trainer, path: FilePath) -> None:
     """Write all that a run needs to go on.
 
     Raises:
+        ConfigurationError: before the first fit.
         RunError: if it cannot be written; the file is as before.
     """
-    assert trainer.loader is not None
+    loader = _loader(trainer)
     tensors = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
     arrays, optimizer = checkpoint.optimizer_state(trainer.optimizer)
     tensors |= arrays
@@ -39,7 +41,7 @@ def save_state(trainer: Trainer, path: FilePath) -> None:
         "model": repr(trainer.model),
         "epoch": trainer.epoch,
         "step_number": trainer.step_number,
-        "loader": trainer.loader.state_dict(),
+        "loader": loader.state_dict(),
         "random": default_generator.state(),
         "optimizer": optimizer,
         "scheduler": state_of(trainer.scheduler),
@@ -56,12 +58,14 @@ def load_state(trainer: Trainer, path: FilePath) -> None:
     """Go to where a checkpoint was written.
 
     Raises:
+        ConfigurationError: before the first fit.
         CheckpointError: if it is damaged, or of another model, optimizer or data.
     """
+    loader = _loader(trainer)
     with TensorFile(path) as file:
         record = checkpoint.record_of(file, checkpoint.CHECKPOINT)
         try:
-            _load(trainer, file, record)
+            _load(trainer, loader, file, record)
         except CheckpointError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -70,13 +74,42 @@ def load_state(trainer: Trainer, path: FilePath) -> None:
             raise CheckpointError(f"{file.name}: the record is nested too deeply") from error
 
 
+def begin(trainer: Trainer, loader: DataLoader) -> None:
+    """Give a trainer its data, for an epoch from the first batch on, or from a checkpoint's.
+
+    What a fit that was broken off has left of its epoch is forgotten.
+
+    Raises:
+        CheckpointError: if a checkpoint was loaded that is of the middle of an epoch of other data.
+    """
+    if not trainer.loaded:
+        trainer.totals.reset()
+        trainer.seconds = 0.0
+    elif trainer.loader is not None and trainer.loader is not loader:
+        try:
+            loader.load_state_dict(trainer.loader.state_dict())
+        except CheckpointError:
+            if trainer.totals.samples:
+                raise
+    trainer.loader = loader
+
+
+def _loader(trainer: Trainer) -> DataLoader:
+    if trainer.loader is None:
+        raise ConfigurationError(
+            "a checkpoint says where in its data a run is, and this trainer has seen none yet: "
+            "call fit first, with resume=True to go on from the checkpoint in the run_dir"
+        )
+    return trainer.loader
+
+
 def _stateful(trainer: Trainer) -> list[Callback]:
     """Return the callbacks that have something to save."""
     plain = Callback.state_dict
     return [c for c in trainer.callbacks if type(c).state_dict is not plain]
 
 
-def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
+def _load(trainer: Trainer, loader: DataLoader, file: TensorFile, record: dict[str, Any]) -> None:
     def part(name: str, kind: type) -> Any:
         return checkpoint.part(record, name, kind, file.name)
 
@@ -91,11 +124,10 @@ def _load(trainer: Trainer, file: TensorFile, record: dict[str, Any]) -> None:
     if part("epoch", int) < 0 or part("step_number", int) < 0:
         raise CheckpointError(f"{file.name}: the number of the epoch or step is negative")
     history, totals = History.from_rows(part("history", list), file.name), part("totals", dict)
-    assert trainer.loader is not None
     epoch, step_number = part("epoch", int), part("step_number", int)
     seconds, stop = float(part("seconds", float)), part("stop", str)
     checkpoint.check_fits(file, "model.", trainer.model)
-    trainer.loader.load_state_dict(part("loader", dict))
+    loader.load_state_dict(part("loader", dict))
     checkpoint.load_optimizer(file, part("optimizer", dict), trainer.optimizer)
     checkpoint.load_into(file, "model.", trainer.model)
     if trainer.scheduler is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
-from nnscratch.errors import ConfigurationError, NonFiniteError
+from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.plan import compile as compile_step
 from nnscratch.tensor import Tensor
@@ -27,13 +27,13 @@ from nnscratch.train.evaluate import (
 )
 from nnscratch.train.files import FilePath, run_folder
 from nnscratch.train.history import History
-from nnscratch.train.interrupt import Interruption, TrainingInterrupted
+from nnscratch.train.interrupt import Interruption, interrupt
 from nnscratch.train.locate import bad_parameter, locate
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.pace import threads_for, worth_compiling
-from nnscratch.train.state import load_state, save_state
+from nnscratch.train.state import begin, load_state, save_state
 from nnscratch.train.step import Step, Totals, counts_hits, make_step
-from nnscratch.train.trace import EVERY, trace, unknown
+from nnscratch.train.trace import EVERY, not_finite, taken_step, trace, unknown
 from nnscratch.train.warmup import warm_up
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -72,6 +72,8 @@ class Trainer:
         totals: the sums of the epoch that runs.
         seconds: how long the epoch that runs has trained.
         stop: a text that says why training should end after this epoch; empty if it should not.
+        loaded: whether a checkpoint was loaded and no step has been taken since.
+        kept: whether the checkpoint in the run folder is of this run.
 
     Raises:
         ConfigurationError, DeviceError: if an argument makes no sense.
@@ -130,13 +132,12 @@ class Trainer:
         self.epoch = self.epochs = self.step_number = 0
         self.history = History()
         self.stop = ""
-        self.broken_off = False
+        self.broken_off = self.loaded = self.kept = self.guarded = False
         self.between_steps = True
         self.loader: DataLoader | None = None
         self.totals = Totals()
         self.seconds = 0.0
         self._step: Step | None = None
-        self._guarded = False
 
     @property
     def learning_rate(self) -> float:
@@ -157,6 +158,8 @@ class Trainer:
     ) -> History:
         """Train until so many epochs are done, and return the history.
 
+        An epoch that was broken off begins anew, unless it goes on from a checkpoint.
+
         Args:
             data: a loader, a data set or a tuple (X, y).
             epochs: how many in all, those before a resumed checkpoint included.
@@ -176,14 +179,17 @@ class Trainer:
         if resume and self.checkpoint_path is None:
             raise ConfigurationError("resume needs a run_dir")
         options = {"shuffle": shuffle, "seed": self.seed or 0}
-        self.loader = as_loader(data, batch_size, self.device, **options)
+        loader = as_loader(data, batch_size, self.device, **options)
+        begin(self, loader)
         if validation is not None:
             validation = as_loader(validation, 1024, self.device)
         self.epochs, self.stop, self.broken_off = epochs, "", False
+        # A file of another run, or of another order of the batches, says nothing about this one.
+        self.between_steps, self.kept = True, self.kept and self.loaded
         with ExitStack() as stack:
             if self.run_dir is not None and self._lock:
                 stack.enter_context(run_folder(self.run_dir))
-            stack.enter_context(threads_for(self.model, self.loader.batch_size))
+            stack.enter_context(threads_for(self.model, loader.batch_size))
             self._prepare(epochs)
             if resume and self.checkpoint_path is not None and self.checkpoint_path.exists():
                 self.load(self.checkpoint_path)
@@ -191,11 +197,11 @@ class Trainer:
             with self._bracketed():
                 while self.epoch < epochs and not self.stop:
                     # A checkpoint may be of the moment after the last batch and before the end.
-                    if self.loader.batch or not self.totals.samples:
+                    if loader.start or not self.totals.samples:
                         self._train_epoch(interruption)
                     self._finish_epoch(validation)
                     if interruption.number is not None:
-                        self._interrupt(interruption.number)
+                        interrupt(self, interruption.number)
         return self.history
 
     @contextmanager
@@ -238,7 +244,7 @@ class Trainer:
 
     def make_step(self, *, guarded: bool) -> None:
         """Make the eager step, which looks at every loss before its backward if it is guarded."""
-        self._guarded = guarded
+        self.guarded = guarded
         assert self.loss is not None
         self._step = make_step(
             self.model,
@@ -272,8 +278,9 @@ class Trainer:
         self._call("on_epoch_start")
         count, group = len(loader), self.accumulate
         began = time.perf_counter()
-        index = loader.batch
+        index = loader.start
         for x, y in batches(loader, self.device):
+            self.loaded = False
             self.take_step(index, x, y)
             index += 1
             self.between_steps = index % group == 0 or index == count
@@ -286,7 +293,7 @@ class Trainer:
             for watcher in watchers:
                 watcher.on_batch_end(self)
             if interruption.number is not None and self.between_steps and index < count:
-                self._interrupt(interruption.number)
+                interrupt(self, interruption.number)
 
     def take_step(self, index: int, x: Tensor, y: Tensor) -> None:
         """Take the step of the batch of that number, or add up its gradients for a later one."""
@@ -327,59 +334,22 @@ class Trainer:
         self.epoch += 1
         self.seconds = 0.0
         self.totals.reset()
+        self.loaded = False
         self.history.rows.append(row)
         self._call("on_epoch_end", row)
-
-    def _interrupt(self, number: int) -> None:
-        where = (
-            f"after epoch {self.epoch}"
-            if self.loader is None or not self.loader.batch
-            else (f"in epoch {self.epoch + 1} after batch {self.loader.batch}")
-        )
-        if self.checkpoint_path is None:
-            raise TrainingInterrupted(f"training was interrupted {where}", number)
-        self.save(self.checkpoint_path)
-        raise TrainingInterrupted(
-            f"training was interrupted {where}; the checkpoint {self.checkpoint_path} has all of "
-            "it: train again with resume to go on",
-            number,
-            self.checkpoint_path,
-        )
 
     # Numbers that are not finite.
 
     def _guard(self, x: Tensor, y: Tensor, value: Tensor) -> None:
         if not math.isfinite(value.item()):
             assert self.loss is not None
-            raise self.not_finite(locate(self.model, self.loss, x, y))
+            raise not_finite(self, locate(self.model, self.loss, x, y))
 
     def _check(self) -> None:
         """Look at the sum of the losses, when a bad one is in the parameters already."""
         if not self.totals.is_finite():
-            self.trace()
-            raise self.not_finite(unknown(self))
-
-    def trace(self) -> None:
-        """Find out where in the last steps a NaN or an infinity began.
-
-        Raises:
-            NonFiniteError: saying so, if that can be found out.
-        """
-        self.step_number -= 1
-        if not self._guarded:
-            trace(self)
-
-    def not_finite(self, where: str) -> NonFiniteError:
-        """Return the error of a step that ended in NaN or infinity, and of where that began."""
-        assert self.loader is not None
-        kept = ""
-        if self.checkpoint_path is not None and self.checkpoint_path.exists():
-            kept = f" The last good checkpoint is kept: {self.checkpoint_path}."
-        step = self.step_number + 1
-        return NonFiniteError(
-            f"training stopped at step {step} (epoch {self.epoch + 1}): the loss is not finite; it "
-            f"began in {where}. Try a smaller learning rate, clip_norm=1, or scaled inputs.{kept}"
-        )
+            taken = taken_step(self)
+            raise trace(self) or not_finite(self, unknown(self), *taken)
 
     # Saving.
 
@@ -387,18 +357,25 @@ class Trainer:
         """Write a checkpoint.
 
         Raises:
+            ConfigurationError: before the first ``fit``.
             NonFiniteError: if a parameter is not finite; the file is as before.
             RunError: if it cannot be written; the file is as before.
         """
         bad = bad_parameter(self.model)
         if bad is not None:
-            raise self.not_finite(f"the parameter {bad!r}, after the last update")
+            where = f"the parameter {bad!r}, after the last update"
+            raise not_finite(self, where, *taken_step(self))
         save_state(self, path)
+        self.kept |= Path(path) == self.checkpoint_path
 
     def load(self, path: FilePath) -> None:
         """Go to where a checkpoint was written; ``fit`` does it with ``resume=True``.
 
+        The next ``fit`` goes on from there, in the middle of an epoch if that is where it was.
+
         Raises:
+            ConfigurationError: before the first ``fit``.
             CheckpointError: if it is damaged, or of another model, optimizer or data.
         """
         load_state(self, path)
+        self.loaded, self.kept = True, Path(path) == self.checkpoint_path

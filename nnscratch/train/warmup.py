@@ -31,17 +31,19 @@ def warm_up(trainer: Trainer) -> None:
         }
         for index, entry in state["state"].items()
     }
-    random = default_generator.state()
+    random, totals = default_generator.state(), trainer.totals.state_dict()
     model.train()
     # The first group of batches is like all others but the last.
     count = len(loader)
     last = count - 1 - (count - 1) % group
-    for index in sorted({*range(min(group, count)), *range(last, count)}):
-        trainer.take_step(index, *trainer.on_device(loader.head(loader.batch_samples(index))))
-    model.load_state_dict(weights)
-    optimizer.load_state_dict(state)
-    default_generator.set_state(random)
-    trainer.totals.reset()
+    try:
+        for index in sorted({*range(min(group, count)), *range(last, count)}):
+            trainer.take_step(index, *trainer.on_device(loader.head(loader.batch_samples(index))))
+    finally:
+        model.load_state_dict(weights)
+        optimizer.load_state_dict(state)
+        default_generator.set_state(random)
+        trainer.totals.load(totals)
 
 
 def _copy(tensor: Any) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import to_numpy
+from nnscratch.array import move, to_numpy
 from nnscratch.formulas.registry import Call
 from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor
@@ -129,7 +129,8 @@ def _ignorance(loss: Any, output: Any, y: Tensor) -> tuple[float | None, str]:
         elif name in ("BCELoss", "binary_cross_entropy"):
             same = 0.5
         with no_grad():
-            cost = float(loss(Tensor(np.full(output.shape, same, str(output.dtype))), y).item())
+            even = move(np.full(output.shape, same, str(output.dtype)), output.device)
+            cost = float(loss(Tensor(even), y).item())
         plain = abs(cost - np.log(classes)) < 1e-3
         return cost, f"ln {classes}" if plain else f"equal chances for {classes} classes"
     values = host(y)

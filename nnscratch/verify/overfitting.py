@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import to_numpy
+from nnscratch.array import move, to_numpy
 from nnscratch.errors import NNScratchError
 from nnscratch.nn.module import Module
 from nnscratch.optim import Adam
@@ -96,7 +96,8 @@ def least(loss: Any, output: Any, y: Tensor) -> float:
         return 0.0
     try:
         with no_grad():
-            value = float(loss(Tensor(ideal.astype(str(output.dtype))), y).item())
+            best = move(ideal.astype(str(output.dtype)), output.device)
+            value = float(loss(Tensor(best), y).item())
     except NNScratchError:
         return 0.0
     return max(value, 0.0) if np.isfinite(value) else 0.0

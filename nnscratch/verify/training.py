@@ -21,6 +21,7 @@ from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
 from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.train.evaluate import device_of_model
 from nnscratch.verify.checkup_report import CheckupReport
 from nnscratch.verify.data_checks import (
     Meetings,
@@ -71,7 +72,8 @@ def checkup(
     Args:
         model: the model.
         loss: called as ``loss(model(x), y)``.
-        x: inputs, the batch first; arrays and lists are taken too.
+        x: inputs, the batch first; arrays and lists are taken too. As in ``fit``, they and their
+            targets are moved to where the model is.
         y: their targets.
         optimizer: the optimizer of the model, to measure its step; its state is put back.
         steps: how many steps to try to learn a batch by heart; 0 leaves that out.
@@ -101,7 +103,8 @@ def checkup(
             f"checkup takes a loss that can be called with (output, target), not the class "
             f"{loss.__name__}; write {loss.__name__}()"
         )
-    inputs, targets = as_tensor(x).detach()[:samples], as_tensor(y).detach()[:samples]
+    device = device_of_model(model)
+    inputs, targets = (as_tensor(one).detach()[:samples].to(device=device) for one in (x, y))
     patient = Patient(model, loss, inputs, targets)
     with _kept(model):
         _examine(patient, optimizer, steps)

@@ -87,6 +87,17 @@ def test_resumed_anywhere_it_goes_on_at_the_next_batch(stop, shuffle, n):
     assert seen[: len(expected)] == expected
 
 
+def test_where_the_next_pass_starts():
+    loader = DataLoader(TensorDataset(np.arange(6)), 2)
+    assert loader.start == 0
+    next(iter(loader))
+    assert (loader.batch, loader.start) == (1, 0)
+    loader.load_state_dict(loader.state_dict())
+    assert loader.start == 1
+    assert len(list(loader)) == 2
+    assert loader.start == 0
+
+
 def test_a_pass_that_was_broken_off_is_followed_by_another():
     loaded = loader(30, shuffle=True, seed=0)
     next(iter(loaded))

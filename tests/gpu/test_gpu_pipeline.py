@@ -19,6 +19,8 @@ from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import DataError, DeviceError, NonFiniteError
 from nnscratch.formulas import registry
 from nnscratch.kernels.cuda import IMPLEMENTATIONS, CupyDriver
+from nnscratch.train import Callback, EarlyStopping, Trainer
+from nnscratch.train.metrics import as_metrics
 from nnscratch.verify import audit, gradcheck
 
 X, Y = small_training.blobs()
@@ -68,16 +70,115 @@ def test_a_run_goes_on_from_its_checkpoint_bit_for_bit(
 
 
 def test_a_checkpoint_of_one_device_goes_on_on_another(device: str, tmp_path: Path) -> None:
-    for first, second in (("cpu", device), (device, "cpu")):
-        folder = tmp_path / f"{first}-{second}"
-        small_training.trainer(device=first, run_dir=folder).fit((X, Y), epochs=2)
-        moved = small_training.trainer(device=second, run_dir=folder)
-        history = moved.fit((X, Y), epochs=4, resume=True)
-        alone = small_training.trainer(device=first).fit((X, Y), epochs=4)
+    for first, second in (("cpu", device), (device, "cpu"), (device, device)):
+        options: dict[str, Any] = {"run_dir": tmp_path / f"{first}-{second}"}
+        data = {"data": (X, Y), "validation": (X, Y)}
+        # The best weights so far come from the file too, and are written over when one is better.
+        stopping: list[Any] = [EarlyStopping(patience=9) for _ in range(2)]
+        small_training.trainer(device=first, callbacks=stopping[:1], **options).fit(
+            epochs=2, **data
+        )
+        moved = small_training.trainer(device=second, callbacks=stopping[1:], **options)
+        history = moved.fit(epochs=4, resume=True, **data)
+        assert stopping[1].best_epoch == 4
+        alone = small_training.trainer(device=first).fit(epochs=4, **data)
         np.testing.assert_allclose(
             [row["train_loss"] for row in history.rows],
             [row["train_loss"] for row in alone.rows], rtol=1e-4,
         )  # fmt: skip
+
+
+class Raise(Callback):
+    def on_batch_end(self, trainer: Trainer) -> None:
+        if trainer.step_number == 3:
+            raise MemoryError
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_fit_that_was_broken_off_is_begun_anew(device: str, compile: bool) -> None:
+    made = small_training.trainer(device=device, compile=compile, accumulate=2, callbacks=[Raise()])
+    with pytest.raises(MemoryError):
+        made.fit((X, Y), 2, batch_size=10)
+    before = values(made.model)
+    history = made.fit((X, Y), 2, batch_size=10)
+    assert history["epoch"] == [1, 2]
+    assert made.step_number == 3 + 12
+    assert values(made.model) != before
+
+
+class Apart:
+    """Samples whose parts lie on two devices."""
+
+    def __init__(self, device: str) -> None:
+        self.x, self.y = nnscratch.tensor(X).to(device), nnscratch.tensor(Y)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.x[index], self.y[index]
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_data_on_two_devices(device: str, compile: bool) -> None:
+    apart = Apart(device)
+    expected = small_training.trainer(device=device, compile=compile).fit((X, Y), 2)
+    for data in (apart, TensorDataset(apart.x, Y), TensorDataset(X, Y).to(device)):
+        found = small_training.trainer(device=device, compile=compile).fit(data, 2)
+        assert small_training.figures(found) == small_training.figures(expected)
+    loader = DataLoader(TensorDataset(apart.x, Y, X), batch_size=16, shuffle=True)
+    for x, y, plain in loader:
+        assert (x.device.type, y.device.type) == (device, "cpu")
+        np.testing.assert_array_equal(to_numpy(x.array), plain.numpy())
+    for index in ([2, 0], np.array([2, 0]), slice(1, 3), 5, X[:, 0] > 0):
+        x, y = TensorDataset(apart.x, Y)[index]
+        np.testing.assert_array_equal(to_numpy(x.array), X[index])
+        np.testing.assert_array_equal(y.numpy(), Y[index])
+
+
+@pytest.mark.gpu
+def test_indices_and_targets_have_to_be_with_the_rest() -> None:
+    there, index = nnscratch.tensor(X).to("cuda"), nnscratch.tensor([1, 0])
+    with pytest.raises(DeviceError, match=r"I is on cpu.*I\.to\('cuda:0'\)"):
+        TensorDataset(there)[index]
+    for pick in (TensorDataset(X).__getitem__, TensorDataset(there, X).take):
+        with pytest.raises(DeviceError, match=r"is on cpu but index is on cuda:0"):
+            pick(index.to("cuda").array)
+    outputs = there[:, :3]
+    for metric in as_metrics(["accuracy", "top5", "f1", "precision"]):
+        with pytest.raises(
+            DeviceError, match=r"output is on cuda:0 but target is on cpu.*target\.to"
+        ):
+            metric(outputs, Y)
+        assert metric(outputs, nnscratch.tensor(Y).to("cuda")) == metric(outputs.cpu(), Y)
+    with pytest.raises(DeviceError, match="target is on cpu"):
+        as_metrics("mse")[0](there, X)
+
+
+CHOICES: list[tuple[Any, Any]] = [
+    (nn.CrossEntropyLoss(), Y),
+    (nn.CrossEntropyLoss(), np.full((60, 3), 1 / 3, np.float32)),
+    (nn.BCEWithLogitsLoss(), np.eye(3, dtype=np.float32)[Y]),
+    (nn.BCEWithLogitsLoss(), np.where(np.eye(3)[Y] > 0, 0.7, 0.2).astype(np.float32)),
+    (nn.MSELoss(), X[:, :3]),
+]
+
+
+@pytest.mark.parametrize(("loss", "y"), CHOICES)
+def test_the_check_up(device: str, loss: Any, y: Any) -> None:
+    found = []
+    for one, moved in (("cpu", False), (device, True), (device, False)):
+        net = small_training.net(dropout=0.0).to(one)
+        data = [nnscratch.tensor(a).to(one) if moved else a for a in (X, y)]
+        step = optim.Adam(net.parameters(), lr=1e-3)
+        report = nnscratch.checkup(net, loss, *data, optimizer=step)
+        assert report, report
+        found.append(
+            {(each.kind, each.severity): each.value for each in report.symptoms if each.value}
+        )
+    for other in found[1:]:
+        # Losses after a hundred steps, on a GPU that rounds otherwise.
+        assert other == pytest.approx(found[0], rel=0.02, abs=1e-3)
 
 
 def values(model: nn.Module) -> dict[str, bytes]:

@@ -117,6 +117,24 @@ def test_broken_off_after_any_batch_also_the_last_of_an_epoch(tmp_path, batches)
     assert read(tmp_path / "broken") == read(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("batches", [3, 7, 14, 20])
+def test_loaded_and_fitted_is_resumed(tmp_path, batches, compile):
+    options = {"compile": compile, "scheduler": "cosine"}
+    whole = trainer(run_dir=tmp_path / "whole", **options)
+    expected = figures(whole.fit(DATA, 3, batch_size=8))
+    made = trainer(run_dir=tmp_path / "broken", callbacks=[Break(batches)], **options)
+    with pytest.raises(ZeroDivisionError):
+        made.fit(DATA, 3, batch_size=8)
+    made.load(made.checkpoint_path)
+    if batches != 7:
+        with pytest.raises(CheckpointError, match="batch_size"):
+            made.fit(DATA, 3, batch_size=5)
+    assert figures(made.fit(DATA, 3, batch_size=8)) == expected
+    assert weights(made.model) == weights(whole.model)
+    assert made.step_number == 21
+
+
 # What is wrong with a checkpoint.
 
 
@@ -249,14 +267,16 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     resume(tmp_path)
 
 
-def test_parameters_that_are_not_finite_are_never_saved(tmp_path):
+@pytest.mark.parametrize("compile", [False, True])
+def test_parameters_that_are_not_finite_are_never_saved(tmp_path, compile):
     class Spoil(Callback):
         def on_epoch_end(self, trainer, row):
             if trainer.epoch == 2:
                 next(trainer.model.parameters()).array[0, 0] = np.nan
 
-    made = trainer(run_dir=tmp_path, callbacks=[Spoil()])
-    with pytest.raises(NonFiniteError, match=r"'0.weight'.*last good checkpoint is kept"):
+    made = trainer(run_dir=tmp_path, callbacks=[Spoil()], compile=compile)
+    found = r"step 14 \(epoch 2\).*'0.weight'.*last good checkpoint is kept"
+    with pytest.raises(NonFiniteError, match=found):
         made.fit(DATA, 5, batch_size=8)
     tensors, metadata = read_tensors(tmp_path / CHECKPOINT_FILE)
     assert json.loads(metadata["nnscratch"])["epoch"] == 1

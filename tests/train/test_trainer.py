@@ -175,6 +175,90 @@ def test_the_sums_are_read_once_an_epoch_and_not_once_a_batch():
     assert reads.count <= 2 * 4
 
 
+# After a fit that was broken off.
+
+
+class Raise(Callback):
+    """Breaks off after a batch of that number, once."""
+
+    def __init__(self, batch):
+        self.batch = batch
+
+    def on_batch_end(self, trainer):
+        if trainer.step_number == self.batch:
+            raise MemoryError
+
+
+def plain(model=None, **options):
+    """A trainer whose weights are all that it remembers."""
+    return trainer(
+        net(dropout=0.0) if model is None else model,
+        **{"optimizer": lambda p: SGD(p, lr=0.1), "lr": None, **options},
+    )
+
+
+def copy_of(model):
+    made = net(dropout=0.0)
+    made.load_state_dict(model.state_dict())
+    return made
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("batch", [3, 6])
+@pytest.mark.parametrize("same", [False, True])
+def test_an_epoch_that_was_broken_off_begins_anew(same, batch, accumulate, compile):
+    data = DataLoader(TensorDataset(X, Y), 10) if same else (X, Y)
+    options = {"accumulate": accumulate, "compile": compile}
+    made = plain(callbacks=[Raise(batch)], **options)
+    with pytest.raises(MemoryError):
+        made.fit(data, 2, batch_size=10, shuffle=False)
+    alone = plain(copy_of(made.model), **options)
+    expected = alone.fit((X, Y), 2, batch_size=10, shuffle=False)
+    assert figures(made.fit(data, 2, batch_size=10, shuffle=False)) == figures(expected)
+    assert made.step_number == batch + 12
+    assert weights(made.model) == weights(alone.model)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_who_looks_at_a_batch_moves_no_epoch(accumulate):
+    class Look(Callback):
+        def on_epoch_end(self, trainer, row):
+            next(iter(trainer.loader))
+
+    loader = DataLoader(TensorDataset(X, Y), 10)
+    next(iter(loader))
+    made = plain(accumulate=accumulate, callbacks=[Look()])
+    other = plain(accumulate=accumulate)
+    expected = other.fit((X, Y), 3, batch_size=10, shuffle=False)
+    assert figures(made.fit(loader, 3)) == figures(expected)
+    assert weights(made.model) == weights(other.model)
+
+
+def test_a_fit_after_another_goes_on_counting():
+    made = trainer()
+    made.fit((X, Y), 2)
+    assert made.fit((X, Y), 2)["epoch"] == [1, 2]
+    assert made.fit((X, Y), 5)["epoch"] == [1, 2, 3, 4, 5]
+    assert made.step_number == 10
+
+
+def test_an_error_before_training_leaves_the_weights():
+    calls = []
+
+    def loss(output, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise MemoryError
+        return nn.functional.cross_entropy(output, target)
+
+    made = trainer(loss=loss, compile=True)
+    before = weights(made.model)
+    with pytest.raises(MemoryError):
+        made.fit((X, Y), 2, batch_size=8)
+    assert weights(made.model) == before
+
+
 # Numbers that are not finite.
 
 
@@ -233,6 +317,35 @@ def test_compiled_the_layer_is_found_by_taking_the_steps_again(tmp_path, size):
 class Square(nn.Module):
     def forward(self, x):
         return x * x
+
+
+def test_a_checkpoint_of_another_run_says_nothing(tmp_path):
+    trainer(nn.Sequential(nn.Linear(4, 3), Square()), run_dir=tmp_path).fit(
+        (X, Y), 1, batch_size=10
+    )
+    big = X.copy()
+    big[37] *= 1e30
+    made = trainer(
+        nn.Sequential(nn.Linear(4, 3), Square()),
+        compile=True,
+        run_dir=tmp_path,
+        checkpoint_seconds=None,
+    )
+    with pytest.raises(NonFiniteError, match=r"step 4 \(epoch 1\).*no checkpoint yet") as caught:
+        made.fit((big, Y), 2, batch_size=10, shuffle=False)
+    assert "is kept" not in str(caught.value)
+    assert (made.epoch, len(made.history)) == (0, 0)
+
+
+def test_what_cannot_be_found_again_is_said_of_its_own_step(tmp_path):
+    class Spoil(Callback):
+        def on_batch_end(self, trainer):
+            if trainer.step_number == 8:
+                trainer.totals.add(np.float32(np.nan), np.zeros((1, 3)), np.zeros(1, int))
+
+    made = trainer(compile=True, run_dir=tmp_path, callbacks=[Spoil()])
+    with pytest.raises(NonFiniteError, match=r"step 9 \(epoch 2\).*taken again.*they were finite"):
+        made.fit((X, Y), 3, batch_size=10)
 
 
 def test_a_learning_rate_that_is_too_large():
@@ -335,6 +448,9 @@ def test_other_arguments():
     with pytest.raises(DeviceError, match="cuda"):
         trainer(device="cuda:77")
     made = trainer()
+    for call in (made.load, made.save):
+        with pytest.raises(ConfigurationError, match="call fit first"):
+            call("/nowhere")
     made.fit((X, Y), 1)
     with pytest.raises(CheckpointError, match="no such file"):
         made.load("/nowhere")
