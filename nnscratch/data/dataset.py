@@ -17,6 +17,7 @@ from nnscratch.array import (
     move,
     same_device,
 )
+from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ConfigurationError, DataError
 from nnscratch.tensor import Tensor
@@ -116,7 +117,8 @@ def _take(array: Any, indices: Any) -> Any:
     if type(array) is not np.ndarray:
         indices = beside(indices, array)
         _check(array, indices)
-        return array_namespace(array).take(array, indices, axis=0)
+        with on_device_of(array):
+            return array_namespace(array).take(array, indices, axis=0)
     _check(array, indices)
     return array.take(indices, 0)
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnscratch.array import array_namespace, device_of, to_numpy
+from nnscratch.array import device_of, to_numpy
+from nnscratch.array.device import current
 from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
@@ -80,7 +81,7 @@ def evaluating(model: Module) -> Iterator[None]:
             model.eval()
         use.threads += 1
     try:
-        with no_grad():
+        with no_grad(), current(device_of_model(model) or "cpu"):
             yield
     finally:
         with _LOCK:
@@ -189,4 +190,4 @@ def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> 
             outputs.append(model(x).array)
     if len(outputs) == 1:
         return to_numpy(outputs[0])
-    return to_numpy(array_namespace(outputs[0]).concat(outputs))
+    return np.concatenate([to_numpy(one) for one in outputs])

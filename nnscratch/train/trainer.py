@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from nnscratch.array.device import current
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError
@@ -190,6 +191,7 @@ class Trainer:
             if self.run_dir is not None and self._lock:
                 stack.enter_context(run_folder(self.run_dir))
             stack.enter_context(threads_for(self.model, loader.batch_size))
+            stack.enter_context(current(self.device or device_of_model(self.model) or "cpu"))
             self._prepare(epochs)
             if resume and self.checkpoint_path is not None and self.checkpoint_path.exists():
                 self.load(self.checkpoint_path)
