@@ -135,10 +135,11 @@ class TensorIndexing(TensorBase):
                 same_device("setting items", tensor=self.array, value=value.array)
             value = value.array if value.ndim else value.array.item()
         place = _raw(index, self.array)
-        if is_cupy_array(self.array):
-            place = _checked(self.array, place if isinstance(place, tuple) else (place,))
-            value = value if isinstance(value, (bool, int, float)) else beside(value, self.array)
         with on_device_of(self.array):
+            if is_cupy_array(self.array):
+                place = _checked(self.array, place if isinstance(place, tuple) else (place,))
+                if not isinstance(value, (bool, int, float)):
+                    value = beside(value, self.array)
             try:
                 self.array[place] = value
             except (ValueError, TypeError) as error:

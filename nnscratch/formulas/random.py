@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nnscratch.array import Device, array_namespace, move, normal, uniform
-from nnscratch.array.device import namespace_on
+from nnscratch.array import Device, array_namespace, normal, uniform
+from nnscratch.array.device import current, namespace_on
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_floats, plain
 from nnscratch.formulas.formula import formula
@@ -93,11 +93,12 @@ def random_uniform_forward(
         DeviceError: if this machine has no such device.
     """
     xp = namespace_on(device)
-    U = uniform(xp, tuple(shape), seed=plain(seed), offset=plain(offset), dtype=dtype)
     low, high = plain(low), plain(high)
-    if (low, high) != (0.0, 1.0):
-        U = U * (high - low) + low
-    return move(U, device), NOTHING
+    with current(device):
+        U = uniform(xp, tuple(shape), seed=plain(seed), offset=plain(offset), dtype=dtype)
+        if (low, high) != (0.0, 1.0):
+            U = U * (high - low) + low
+    return U, NOTHING
 
 
 RANDOM_UNIFORM = formula(
@@ -125,11 +126,12 @@ def random_normal_forward(
         DeviceError: if this machine has no such device.
     """
     xp = namespace_on(device)
-    Z = normal(xp, tuple(shape), seed=plain(seed), offset=plain(offset), dtype=dtype)
     mean, std = plain(mean), plain(std)
-    if (mean, std) != (0.0, 1.0):
-        Z = Z * std + mean
-    return move(Z, device), NOTHING
+    with current(device):
+        Z = normal(xp, tuple(shape), seed=plain(seed), offset=plain(offset), dtype=dtype)
+        if (mean, std) != (0.0, 1.0):
+            Z = Z * std + mean
+    return Z, NOTHING
 
 
 RANDOM_NORMAL = formula(
