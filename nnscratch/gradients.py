@@ -87,6 +87,17 @@ class TensorGradient(TensorBase):
             made.grad = self._wrap(_copied(self.grad.array))
         return made  # type: ignore[no-any-return]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a leaf with its gradient, without hooks and without the optimizer's buffers.
+
+        Raises:
+            GradientError: for a part of a graph.
+        """
+        if self.node is not None:
+            raise GradientError("a part of a graph cannot be pickled; use x.detach()")
+        gradient = None if self.grad is None else self.grad.array
+        return _restored, (type(self), self.array, self.requires_grad, gradient)
+
     def backward(self, gradient: Any = None, retain_graph: Any = False) -> None:
         """Compute ∂self/∂leaf for every leaf that asks for it, and add it to its ``grad``.
 
@@ -236,6 +247,12 @@ class TensorGradient(TensorBase):
             holder.hooks = []
         found: list[Callable[[Any], Any]] = holder.hooks
         return found
+
+
+def _restored(kind: Any, array: Any, requires_grad: bool, gradient: Any) -> Any:
+    made = kind(array, requires_grad)
+    made.grad = None if gradient is None else made._wrap(gradient)
+    return made
 
 
 def _own(array: Any) -> Any:

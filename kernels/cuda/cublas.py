@@ -27,6 +27,8 @@ COMPUTE_DOUBLE = 70
 DEFAULT_ALGORITHM = -1
 # What NVIDIA recommends: more from Hopper on.
 WORKSPACE, WORKSPACE_OF_HOPPER, HOPPER = 4 << 20, 32 << 20, 90
+STREAMS = 4
+"""Streams of a thread that keep a workspace each."""
 
 _P, _I = ctypes.c_void_p, ctypes.c_int
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {
@@ -65,8 +67,49 @@ def find() -> str:
     raise OSError("no libcublas.so is loaded")
 
 
+def follow(before: Any) -> Any:
+    """Return CuPy's current stream, for work on what the stream before it has worked on.
+
+    If it is another one, it waits for all that the one before has to do by now.
+    """
+    import cupy
+
+    stream = cupy.cuda.get_current_stream()
+    if before is not None and stream.ptr != before.ptr:
+        wait(stream, before)
+    return stream
+
+
+def wait(stream: Any, before: Any) -> None:
+    """Let a stream wait for all that another one has to do by now.
+
+    One that is captured neither waits nor is waited for: CUDA would give up the capture.
+    """
+    import cupy
+
+    if stream.is_capturing():
+        return
+    if _is_of_others(before):
+        cupy.cuda.runtime.deviceSynchronize()
+    elif not before.is_capturing():
+        reached = cupy.cuda.Event(disable_timing=True)
+        reached.record(before)
+        stream.wait_event(reached)
+
+
+def _is_of_others(stream: Any) -> bool:
+    """Say whether a stream may have been destroyed, which CuPy's own are not while we hold them."""
+    import cupy
+
+    return isinstance(stream, cupy.cuda.ExternalStream)
+
+
 class Handle:
-    """cuBLAS for one thread on one device: a handle, and a workspace for each stream."""
+    """cuBLAS for one thread on one device: a handle, and a workspace for each stream.
+
+    The last few streams keep theirs. A stream beyond these takes over the workspace that has not
+    been used for longest, and waits for the work of the stream that had it.
+    """
 
     def __init__(self, library: Any) -> None:
         """Open cuBLAS on the current device."""
@@ -79,6 +122,9 @@ class Handle:
         capability = int(cupy.cuda.Device().compute_capability)
         self._size = WORKSPACE_OF_HOPPER if capability >= HOPPER else WORKSPACE
         self._workspaces: dict[int, Any] = {}
+        # CuPy's streams, in the order of their last use. While one is here it is not destroyed,
+        # and no other gets its address.
+        self._streams: dict[int, Any] = {}
         self._stream: int | None = None
 
     def use(self, stream: int) -> None:
@@ -88,10 +134,10 @@ class Handle:
         """
         if stream == self._stream:
             return
-        import cupy
-
         if stream not in self._workspaces:
-            self._workspaces[stream] = cupy.cuda.alloc(self._size)
+            self._workspaces[stream] = self._workspace()
+        if stream in self._streams:
+            self._streams[stream] = self._streams.pop(stream)
         # Setting the stream forgets the workspace.
         self._stream = None
         _check(self._library.cublasSetStream_v2(self.handle, stream), "cublasSetStream")
@@ -99,6 +145,33 @@ class Handle:
         done = self._library.cublasSetWorkspace_v2(self.handle, workspace, self._size)
         _check(done, "cublasSetWorkspace")
         self._stream = stream
+
+    def _workspace(self) -> Any:
+        """Return a workspace for the current stream."""
+        import cupy
+
+        current = cupy.cuda.get_current_stream()
+        if current.is_capturing():
+            # It stays with a graph that is not ours.
+            return cupy.cuda.alloc(self._size)
+        free = [
+            one for one in self._streams.values() if _is_of_others(one) or not one.is_capturing()
+        ]
+        if len(self._streams) < STREAMS or not free:
+            made = cupy.cuda.alloc(self._size)
+        else:
+            wait(current, free[0])
+            del self._streams[free[0].ptr]
+            made = self._workspaces.pop(free[0].ptr)
+        self._streams[current.ptr] = current
+        return made
+
+    def set_up(self, stream: int) -> None:
+        """Turn to a stream that will be captured, with a workspace that no other stream gets."""
+        import cupy
+
+        self._workspaces[stream] = cupy.cuda.alloc(self._size)
+        self.use(stream)
 
     def leave(self, stream: int) -> Any:
         """Give up a stream, and return its workspace."""
@@ -155,10 +228,9 @@ class Blas:
         return found
 
     def opened(self) -> Handle | None:
-        """Return the handle of this thread on the current device, None before the first product."""
-        import cupy
-
-        return self._handles.by_device.get(cupy.cuda.runtime.getDevice())
+        """Return the handle of this thread on the current device, None before any product."""
+        # The library is looked for once, and by no one but the first product.
+        return self.handle() if self.__dict__.get("library") is not None else None
 
 
 class Product:

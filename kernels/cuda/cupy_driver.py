@@ -15,6 +15,8 @@ from .launch import Launch
 from .source import REALS, text
 
 _IS_CUPYS: dict[type, bool] = {}
+MEMORY_ALLOCATION = 2
+"""CUDA's number for the error that memory is short; CuPy raises it as any other."""
 
 
 class _Ready(threading.local):
@@ -105,7 +107,7 @@ class CupyDriver(Driver):
         stream = cupy.cuda.Stream(non_blocking=True)
         blas = self.blas.opened()
         if blas is not None:
-            blas.use(stream.ptr)  # its workspace is allocated before the capture
+            blas.set_up(stream.ptr)
         try:
             with stream:
                 stream.begin_capture()
@@ -116,6 +118,10 @@ class CupyDriver(Driver):
                         stream.end_capture()
                     raise
                 graph = stream.end_capture()
+        except RuntimeError as error:
+            if getattr(error, "status", None) == MEMORY_ALLOCATION:
+                raise MemoryError(str(error)) from error
+            raise
         finally:
             # The graph alone uses the workspace from here on.
             workspace = None if blas is None else blas.leave(stream.ptr)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from nnscratch import formulas as f
 from nnscratch.array import array_namespace, device_of, dtype_name
+from nnscratch.array.addresses import on_device_of
 from nnscratch.errors import DeviceError, DTypeError
 from nnscratch.formulas import registry
 from nnscratch.tensor import Tensor
@@ -61,8 +62,10 @@ class FlatParameters:
         self._form = {"dtype": array.dtype, "device": array.device}
         self.values = self._zeros(total)
         self.gradients = self._zeros(total)
-        self.start = dict(state)
-        self.state = {name: self._zeros(total) + start for name, start in state.items()}
+        self.start: dict[str, float] = {}
+        self.state: dict[str, Any] = {}
+        for name, start in state.items():
+            self.begin(name, start)
         self.steps = [0] * len(parameters)
         self.numbers = {name: [start] * len(parameters) for name, start in numbers.items()}
         self._views = [self.view(self.values, i) for i in range(len(parameters))]
@@ -71,7 +74,21 @@ class FlatParameters:
         self.gather()
 
     def _zeros(self, total: int) -> Any:
-        return self._xp.zeros((total,), **self._form)
+        with on_device_of(self.parameters[0].array):
+            return self._xp.zeros((total,), **self._form)
+
+    def begin(self, name: str, start: float) -> None:
+        """Make room for a state, which starts from a number."""
+        with on_device_of(self.values):
+            self.state[name] = self._zeros(self.values.size) + start
+        self.start[name] = start
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle without the buffers of parameters and gradients.
+
+        They are made anew, around the parameters that were copied with it.
+        """
+        return _restored, (self.parameters, self.start, self.state, self.steps, self.numbers)
 
     def view(self, flat: Any, index: int) -> Any:
         """Return the part of a flat buffer that belongs to a parameter, in its shape."""
@@ -135,3 +152,15 @@ class FlatParameters:
                 runs.append(Run(start, stop, index, index + 1))
         self._runs = (pattern, runs) if uniform else None
         return runs
+
+
+def _restored(
+    parameters: list[Tensor],
+    start: dict[str, float],
+    state: dict[str, Any],
+    steps: list[int],
+    numbers: dict[str, list[float]],
+) -> FlatParameters:
+    made = FlatParameters(parameters, start, {})
+    made.state, made.steps, made.numbers = state, steps, numbers
+    return made

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from nnscratch.array import dtype_name, to_numpy
-from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.errors import CheckpointError, ConfigurationError, PlanError
 from nnscratch.formulas import Formula, registry
 from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.tensor import Tensor, as_tensor, clear_gradient
@@ -129,28 +129,64 @@ class Optimizer:
         """
         loss = None if closure is None else closure()
         for group, flats in zip(self.param_groups, self._flats, strict=True):
+            names = self.state_names(group)
             for flat in flats:
-                for run in flat.runs():
-                    self._step_run(group, flat, run)
+                runs = flat.runs()
+                for name in names:
+                    if runs and name is not None and name not in flat.state:
+                        self.begin_state(group, flat, runs, name)
+                for run in runs:
+                    self._step_run(group, flat, run, names)
         return loss
 
-    def _step_run(self, group: Mapping[str, Any], flat: FlatParameters, run: Run) -> None:
+    def _step_run(
+        self,
+        group: Mapping[str, Any],
+        flat: FlatParameters,
+        run: Run,
+        names: tuple[str | None, ...],
+    ) -> None:
         where = slice(run.start, run.stop)
-        state = [
-            None if name is None else flat.state[name][where] for name in self.state_names(group)
-        ]
-        options = registry.host(lambda: self.advance(group, flat, run))
+        state = [None if name is None else flat.state[name][where] for name in names]
+
+        def advance() -> dict[str, Any]:
+            if self.state_names(group) != names:
+                raise PlanError(
+                    f"hyper-parameters of {type(self).__name__} were changed between two steps "
+                    f"so that it keeps {self.state_names(group)} in the place of {names}, and a "
+                    "plan writes to those that it was recorded with. Compile the step again"
+                )
+            return self.advance(group, flat, run)
+
+        options = registry.host(advance)
         registry.update(self.formula, flat.values[where], flat.gradients[where], *state, **options)
         for parameter in flat.parameters[run.first : run.last]:
             parameter._version[0] += 1
+
+    def begin_state(
+        self, group: Mapping[str, Any], flat: FlatParameters, runs: list[Run], name: str
+    ) -> None:
+        """Make a state array that the hyper-parameters need now, and did not need in the beginning.
+
+        Raises:
+            ConfigurationError: if steps were taken that it should know of.
+        """
+        if any(flat.steps):
+            raise ConfigurationError(
+                f"{type(self).__name__}: with the hyper-parameters as they are now it needs "
+                f"{name}, which was not kept in the steps so far. Choose them before the first "
+                "step, or make a new optimizer"
+            )
+        flat.begin(name, self.initial_state(group).get(name, 0.0))
 
     def advance(self, group: Mapping[str, Any], flat: FlatParameters, run: Run) -> dict[str, Any]:
         """Count a step and return the options of the formula for it.
 
         A compiled step calls it again each time.
         """
-        step = flat.steps[run.first] + 1
-        flat.steps[run.first : run.last] = [step] * (run.last - run.first)
+        _, _, first, last = run
+        step = flat.steps[first] + 1
+        flat.steps[first:last] = [step] * (last - first)
         options = self.options(group)
         if "step" in self.formula.options:
             options["step"] = step

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnscratch import formulas as f
+from nnscratch.array.addresses import on_device_of
 from nnscratch.errors import ConfigurationError
+from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.optimizer import Optimizer
 
 
@@ -65,6 +67,23 @@ class SGD(Optimizer):
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the name of m, if there is a momentum."""
         return ("momentum_buffer",) if group["momentum"] else ()
+
+    def begin_state(
+        self, group: Mapping[str, Any], flat: FlatParameters, runs: list[Run], name: str
+    ) -> None:
+        """Make m, at any step: as in PyTorch, the m of the first step with a momentum is g."""
+        flat.begin(name, 0.0)
+        if group["dampening"] and any(flat.steps):
+            # Only at step 1 does the formula take g for m; now it shall come to g from this m. A
+            # plan that is being recorded must not do this again: nothing here is a recorded call.
+            options = self.options(group)
+            for start, stop, _, _ in runs:
+                P, G, M = (
+                    one[start:stop] for one in (flat.values, flat.gradients, flat.state[name])
+                )
+                with on_device_of(P):
+                    _, g = f.SGD.forward(P, G, M, **options)
+                    M[...] = g * (group["dampening"] / group["momentum"])
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options of the formula ``sgd``."""

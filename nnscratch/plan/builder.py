@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import array_namespace, device_of
 from nnscratch.array.addresses import address, shares_memory
+from nnscratch.array.device import CPU, as_device, namespace_on, place_on
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import split_live
 from nnscratch.kernels.cuda.driver import Driver
@@ -69,10 +71,23 @@ class Builder:
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something the call saves or needs for itself."""
-        like = next((item for item in self._inputs if hasattr(item, "dtype")), None)
-        array = self._memory(like).empty(tuple(shape), dtype)
+        array = self._memory(self._like()).empty(tuple(shape), dtype)
         self._scratch.append(array)
         return array
+
+    def _like(self) -> Any:
+        """Return an array on the device of the call being lowered, None for the CPU.
+
+        A call without arrays, of random numbers, names its device among its options.
+        """
+        for item in self._inputs:
+            if hasattr(item, "dtype"):
+                return item
+        device = None if self._step is None else self._step.options.get("device")
+        if device is None or as_device(device) == CPU:
+            return None
+        with place_on(device) or nullcontext():
+            return namespace_on(device).empty(0)
 
     def _memory(self, like: Any) -> Memory:
         """Return the memory for arrays of the library and on the device of another."""

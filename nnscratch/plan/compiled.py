@@ -10,17 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch import formulas as f
 from nnscratch.array import asarray, device_of, is_array
-from nnscratch.array.addresses import copied
+from nnscratch.array.addresses import copied, shares_memory
+from nnscratch.array.memory import explaining
 from nnscratch.array.precision import get_float32_matmul_precision
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
 from nnscratch.plan.plan import Draft, Plan, without_graph
 from nnscratch.plan.recorder import Recorder
 from nnscratch.tape import mode
-from nnscratch.tensor import Tensor
+from nnscratch.tensor import Tensor, wrap
 
-# A step that needs more plans than this changes all the time: recording costs more than it saves.
+# A step that is recorded more often changes all the time: recording costs more than it saves, and
+# each recording keeps arrays.
 MOST_PLANS = 16
 
 
@@ -67,20 +70,21 @@ class Compiled:
             plan_now = self._finish_waiting(signature)
             if plan_now is not None:
                 return plan_now.replay(arrays)
-            return self._record(signature, args, kwargs)
+            return self._record(signature, args, kwargs, arrays)
 
     def _finish_waiting(self, signature: Any) -> Plan | None:
         """Build the plan of a step recorded before, now that it is called a second time."""
         waiting = self._waiting.pop(signature, None)
         if waiting is None:
             return None
-        plan = Plan(waiting)
+        with explaining("planning a compiled step"):
+            plan = Plan(waiting)
         self._by_key.setdefault(signature, []).insert(0, plan)
         self.plans.append(plan)
         return plan if plan.fits() else None
 
-    def _record(self, signature: Any, args: Any, kwargs: Any) -> Any:
-        if len(self.plans) >= MOST_PLANS:
+    def _record(self, signature: Any, args: Any, kwargs: Any, given: list[Any]) -> Any:
+        if len(self.plans) + len(self._waiting) >= MOST_PLANS:
             warnings.warn(
                 f"the compiled step {_name(self.function)} was recorded {MOST_PLANS} times because "
                 "shapes, parameters or modes kept changing; it runs eagerly from now on",
@@ -88,11 +92,15 @@ class Compiled:
                 stacklevel=4,
             )
             self._eager = True
+            self._waiting.clear()
             return self.function(*args, **kwargs)
         arrays: list[Any] = []
-        args = tuple(_own(item, arrays) for item in args)
-        kwargs = {name: _own(item, arrays) for name, item in kwargs.items()}
-        recorder = Recorder(arrays, strict=self._strict)
+        with explaining("copying the arguments of a compiled step"):
+            args = tuple(_own(item, arrays) for item in args)
+            kwargs = {name: _own(item, arrays) for name, item in kwargs.items()}
+        pairs = list(zip(arrays, given, strict=True))
+        copies = frozenset(n for n, (array, its) in enumerate(pairs) if array is not its)
+        recorder = Recorder(arrays, self._strict, copies)
         with registry.observing(recorder):
             result = self.function(*args, **kwargs)
         if recorder.refusal is not None:
@@ -102,9 +110,12 @@ class Compiled:
                 stacklevel=4,
             )
             self._eager = True
+            for position in recorder.changed:
+                registry.update(f.COPY_INTO, given[position], arrays[position])
         else:
             self._waiting[signature] = Draft(recorder, result, arrays)
-        return without_graph(result)
+        with explaining("copying the results of a compiled step"):
+            return _apart(without_graph(result), pairs)
 
 
 def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise") -> Any:
@@ -112,11 +123,12 @@ def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str =
 
     The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
     clipping, ``optimizer.step()``, ``scheduler.step()``; for inference a forward. Tensors and
-    arrays that change from call to call are its arguments. Other shapes, dtypes, training or
-    evaluation mode, or replaced parameters get a plan of their own. Python numbers inside the step
-    are constants of the plan, except an optimizer's and scheduler's hyper-parameters and random
-    counters, which are read at every replay. The tensors it returns have no graph. A ``grad`` that
-    was kept from an earlier step changes with the next replay; keep a ``clone()`` of it.
+    arrays that change from call to call are its arguments, and it does not change them in place.
+    Other shapes, dtypes, training or evaluation mode, or replaced parameters get a plan of their
+    own. Python's numbers and NumPy's scalars are constants of the plan, except an optimizer's and
+    scheduler's hyper-parameters and random counters, which are read at every replay. The tensors it
+    returns have no graph. A ``grad`` that was kept from an earlier step changes with the next
+    replay; keep a ``clone()`` of it.
 
     Args:
         function: the step, or a module. Without it, ``compile`` returns a decorator.
@@ -150,6 +162,8 @@ def _key(item: Any, arrays: list[Any]) -> Any:
         return tuple(_key(part, arrays) for part in item)
     if isinstance(item, dict):
         return tuple((name, _key(part, arrays)) for name, part in item.items())
+    if isinstance(item, np.generic):
+        item = item.item()  # which is what eager arithmetic takes it for
     if is_array(item):
         item = asarray(item)
         arrays.append(item)
@@ -180,11 +194,33 @@ def _own(item: Any, arrays: list[Any]) -> Any:
         return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
     if isinstance(item, dict):
         return {name: _own(part, arrays) for name, part in item.items()}
+    if isinstance(item, np.generic):
+        item = item.item()
     if isinstance(item, Tensor) or is_array(item):
         array = copied(item.array if isinstance(item, Tensor) else asarray(item))
         arrays.append(array)
         return Tensor(array)
     return item
+
+
+def _apart(result: Any, pairs: list[tuple[Any, Any]]) -> Any:
+    """Return a recorded step's result without the memory of the plan's own arguments.
+
+    Replays write there. An argument that is returned is the caller's own, as it is in a replay.
+    """
+    if isinstance(result, Tensor):
+        for own, its in pairs:
+            if result.array is own:
+                return wrap(its)
+            if shares_memory(result.array, own):
+                return wrap(copied(result.array))
+        return result
+    if isinstance(result, dict):
+        return {key: _apart(item, pairs) for key, item in result.items()}
+    if isinstance(result, (list, tuple)):
+        items = [_apart(item, pairs) for item in result]
+        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+    return result
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -65,6 +65,8 @@ class Launches:
             return
         try:
             self._graph = self.driver.capture(self._start)
+        except MemoryError:  # of this moment; it is tried again after as many replays
+            self._replays = 0
         except Exception as error:  # of the driver, of cuBLAS, or of CuPy
             self.driver.no_graphs = str(error).strip() or type(error).__name__
             warnings.warn(

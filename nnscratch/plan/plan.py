@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.addresses import copied, on_device_of
+from nnscratch.array.device import CPU, place_on
+from nnscratch.array.memory import explained
 from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
 from nnscratch.kernels.cpu.table import address
+from nnscratch.kernels.cuda.cublas import follow
 from nnscratch.nn.module import Module, structure
 from nnscratch.plan.builder import Builder
 from nnscratch.plan.device import Launches
-from nnscratch.plan.recorder import Recorder, Value
+from nnscratch.plan.recorder import Recorder, Recording, Value
 from nnscratch.plan.table import Piece
 from nnscratch.tensor import Tensor, wrap
 
@@ -55,6 +58,11 @@ class Draft:
         self.cleared = [
             tensor for key, tensor in recording.cleared.items() if key not in recording.added
         ]
+        self.device = _device_context(recording, arguments)
+        self.stream: Any = None
+        if self.device is not None:
+            with self.device:
+                self.stream = follow(None)
 
     def kept(self) -> set[Value]:
         """Return the values that outlive the step."""
@@ -81,7 +89,7 @@ class Plan:
         self._guards, self._modules = draft.tensors, draft.modules
         self._structure = draft.structure
         self._initial, self._cleared = draft.initial, draft.cleared
-        self._device = _device_context(draft)
+        self._device, self._stream = draft.device, draft.stream
         with self._device or nullcontext():
             builder = Builder(draft.recording, draft.arguments, draft.kept())
             builder.build()
@@ -113,11 +121,19 @@ class Plan:
         return True
 
     def replay(self, arrays: list[Any]) -> Any:
-        """Run the step on new arguments and return what it returns."""
-        if self._device is None:
-            return self._replay(arrays)
-        with self._device:
-            return self._replay(arrays)
+        """Run the step on new arguments and return what it returns.
+
+        Raises:
+            OutOfMemory: if what it returns does not fit.
+        """
+        try:
+            if self._device is None:
+                return self._replay(arrays)
+            with self._device:
+                self._stream = follow(self._stream)
+                return self._replay(arrays)
+        except MemoryError as error:
+            raise explained(error, "replaying a compiled step") from error
 
     def _replay(self, arrays: list[Any]) -> Any:
         produced = self._builder.produced
@@ -194,14 +210,18 @@ class _Program:
 _HALF = 2**63  # from here on a number of 64 bits without a sign is another one with a sign
 
 
-def _device_context(draft: Draft) -> AbstractContextManager[Any] | None:
+def _device_context(
+    recording: Recording, arguments: list[Any]
+) -> AbstractContextManager[Any] | None:
     """Return the context that makes the GPU of a step's arrays the current one, None on a CPU."""
-    values = (value for step in draft.recording.steps for value in step.values())
-    for array in [*draft.arguments, *(value.array for value in values)]:
+    values = (value for step in recording.steps for value in step.values())
+    for array in [*arguments, *(value.array for value in values)]:
         context = on_device_of(array)
         if not isinstance(context, nullcontext):
             return context
-    return None
+    # A step of random numbers alone names their device.
+    places = (place_on(step.options.get("device", CPU)) for step in recording.steps)
+    return next((place for place in places if place is not None), None)
 
 
 def _module_state(module: Module) -> tuple[Any, ...]:

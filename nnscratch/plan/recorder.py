@@ -92,12 +92,20 @@ class Recorder(Observer):
     Where the step does something that a replay could not repeat, a strict recorder raises
     ``PlanError`` from inside the step; the other kind lets it run on and keeps the reason in
     ``refusal``.
+
+    Attributes:
+        changed: positions of the arguments that the step changed, which are ``copies`` of what it
+            was called with.
     """
 
-    def __init__(self, arguments: list[Any], strict: bool = True) -> None:
+    def __init__(
+        self, arguments: list[Any], strict: bool = True, copies: frozenset[int] = frozenset()
+    ) -> None:
         self.recording = Recording()
         self.refusal: str | None = None
+        self.changed: set[int] = set()
         self._strict = strict
+        self._copies = copies
         self._known: dict[int, tuple[Any, Value]] = {}
         self._constants: set[int] = set()
         self._kept: list[Any] = []
@@ -117,11 +125,13 @@ class Recorder(Observer):
         if known is not None and known[0]() is array:
             return known[1]
         value = Value("outside", tuple(array.shape), dtype_name(array.dtype), array)
-        # A view of something that the step made, taken behind the recorder's back.
+        # A view of an argument, or of something that the step made, taken behind the recorder's
+        # back.
         owner = self._owner(array)
         if owner is not None:
+            whose = "a result" if owner.kind == "made" else "an argument"
             self._refuse(
-                f"an array of shape {value.shape} shares memory with a result of the step, but no "
+                f"an array of shape {value.shape} shares memory with {whose} of the step, but no "
                 "formula made it; a compiled step may touch arrays only through tensors"
             )
         self._remember(array, value)
@@ -133,7 +143,8 @@ class Recorder(Observer):
         while base is not None:
             known = self._known.get(id(base))
             if known is not None and known[0]() is base:
-                return known[1] if known[1].kind == "made" else None
+                value = known[1]
+                return value if value.kind == "made" or value.position in self._copies else None
             base = getattr(base, "base", None)
         return None
 
@@ -150,11 +161,8 @@ class Recorder(Observer):
         inputs = tuple(self._refer(item) for item in call.inputs)
         if call.direction == "update":
             for target in call.outputs:
-                if target is not None and id(target) in self._constants:
-                    self._refuse(
-                        "a tensor that is made inside the step is changed in place there; a replay "
-                        "would not make it anew. Make it outside of the step, or avoid the change"
-                    )
+                if target is not None:
+                    self._check_change(self.value_of(target).root())
         outputs = tuple(self._result(item, call) for item in call.outputs)
         saved = call.saved
         if isinstance(saved, tuple) and call.direction != "update":
@@ -164,6 +172,21 @@ class Recorder(Observer):
                 call.formula, call.direction, inputs, dict(call.options), outputs, saved, call.needs
             )
         )
+
+    def _check_change(self, value: Value) -> None:
+        """Refuse to change in place what a replay would not have as the step finds it."""
+        if id(value.array) in self._constants:
+            self._refuse(
+                "a tensor that is made inside the step is changed in place there; a replay "
+                "would not make it anew. Make it outside of the step, or avoid the change"
+            )
+        if value.position in self._copies:
+            self.changed.add(value.position)
+            self._refuse(
+                f"a compiled step changes an argument of shape {value.shape} in place; the tensor "
+                "of the caller would keep its values. Change a clone() of it and return that, or "
+                "use the tensor from outside of the step instead of passing it"
+            )
 
     def _result(self, item: Any, call: Call) -> Any:
         if not is_array(item) or isinstance(item, np.generic):

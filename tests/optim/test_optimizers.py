@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -264,6 +266,114 @@ def test_a_state_loaded_from_plain_numbers_and_arrays() -> None:
     assert again[0]["step"] == 1
     assert again[0]["mu_product"] == state["state"][0]["mu_product"]
     assert nnscratch.equal(again[3]["exp_avg"], state["state"][3]["exp_avg"])
+
+
+def late(lib: Any, make: Any, optimizer: Any, changes: dict[str, Any], when: int) -> Any:
+    """Return parameters that took ten steps, hyper-parameters being changed before one of them."""
+    params = [make([1.0, -2.0], True), make([[0.5]], True), make([2.0], True)]
+    opt = optimizer(lib.optim, params)
+    for i in range(10):
+        if i == when:
+            opt.param_groups[0].update(changes)
+        opt.zero_grad()
+        ((params[0] * params[1]).square().sum() + params[0].sum() * (i % 3)).backward()
+        if i > 1:  # one step count of its own
+            params[2].square().sum().backward()
+        opt.step()
+    return params
+
+
+LATE: dict[str, Any] = {
+    "momentum": (lambda o, p: o.SGD(p, lr=0.01), {"momentum": 0.9}),
+    "damped": (
+        lambda o, p: o.SGD(p, lr=0.01, weight_decay=0.1), {"momentum": 0.9, "dampening": 0.3}
+    ),
+    "nesterov": (
+        lambda o, p: o.SGD(p, lr=0.01, maximize=True), {"momentum": 0.5, "nesterov": True}
+    ),
+    "none": (lambda o, p: o.SGD(p, lr=0.01, momentum=0.9, dampening=0.5), {"momentum": 0.0}),
+    "amsgrad": (lambda o, p: o.Adam(p, lr=0.01), {"amsgrad": True}),
+    "rmsprop": (lambda o, p: o.RMSprop(p), {"momentum": 0.9}),
+    "centered": (lambda o, p: o.RMSprop(p), {"centered": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("when", [0, 4])
+@pytest.mark.parametrize("name", LATE)
+def test_hyper_parameters_that_need_other_state(name: str, when: int) -> None:
+    """Before the first step all is well; later it is for SGD alone, as in PyTorch."""
+    made, changes = LATE[name]
+    if when and "SGD" not in type(made(optim, [nnscratch.ones(1, requires_grad=True)])).__name__:
+        with pytest.raises(KeyError):
+            late(torch, theirs, made, changes, when)
+        with pytest.raises(ConfigurationError, match="was not kept in the steps so far"):
+            late(nnscratch, ours, made, changes, when)
+        return
+    mine, its = (
+        late(lib, f, made, changes, when) for lib, f in ((nnscratch, ours), (torch, theirs))
+    )
+    for p, q in zip(mine, its, strict=True):
+        assert_same(p, q)
+
+
+COPIED: dict[str, Any] = {
+    "sgd": lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
+    "adam": lambda p: optim.Adam(p, lr=0.1, amsgrad=True),
+    "adagrad": lambda p: optim.Adagrad(p, lr=0.1, initial_accumulator_value=0.5),
+    "nadam": lambda p: optim.NAdam(p, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_a_copy_of_a_model_and_its_optimizer_goes_on_by_itself(name: str) -> None:
+    net = model()
+    optimizer = COPIED[name](net.parameters())
+    for _ in range(3):
+        step(net, optimizer)
+    other, its = copy.deepcopy((net, optimizer))
+    for p, q in zip(net.parameters(), other.parameters(), strict=True):
+        assert p.tolist() == q.tolist()
+        assert q is not p
+    assert [id(p) for p in its.param_groups[0]["params"]] == [id(p) for p in other.parameters()]
+    for _ in range(3):
+        expected = step(net, optimizer)
+    values = [p.tolist() for p in net.parameters()]
+    its.param_groups[0]["lr"] = optimizer.param_groups[0]["lr"]
+    for _ in range(3):
+        got = step(other, its)
+    assert got == expected
+    assert [p.tolist() for p in other.parameters()] == values
+    for _ in range(3):
+        step(other, its)
+    assert [p.tolist() for p in net.parameters()] == values
+    for p, q in zip(net.parameters(), other.parameters(), strict=True):
+        assert p.grad.array is p.grad_slot
+        assert q.grad.array is q.grad_slot
+        assert not np.shares_memory(p.grad_slot, q.grad_slot)
+        assert not np.shares_memory(p.array, q.array)
+
+
+def test_a_copy_of_an_optimizer_has_parameters_of_its_own() -> None:
+    net = model()
+    optimizer = optim.Adam(net.parameters(), lr=0.1)
+    step(net, optimizer)
+    before = [p.tolist() for p in net.parameters()]
+    for made in (copy.deepcopy(optimizer), copy.deepcopy([net, optimizer])[1]):
+        for p in made.param_groups[0]["params"]:
+            p.grad = nnscratch.ones_like(p)
+        made.step()
+        assert made.state_dict()["state"][0]["step"] == 2
+    assert [p.tolist() for p in net.parameters()] == before
+    assert optimizer.state_dict()["state"][0]["step"] == 1
+
+
+def test_an_optimizer_can_be_pickled_with_its_model() -> None:
+    net = model()
+    optimizer = optim.Adam(net.parameters(), lr=0.1)
+    other, its = pickle.loads(pickle.dumps((net, optimizer)))  # noqa: S301
+    assert step(other, its) == step(net, optimizer)
+    assert step(other, its) == step(net, optimizer)
+    assert all(q.grad.array is q.grad_slot for q in other.parameters())
 
 
 MADE: dict[str, Any] = {

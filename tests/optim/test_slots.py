@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -256,3 +257,26 @@ def test_an_audit_sees_that_no_memory_was_taken() -> None:
     with audit() as seen:
         made(x).sum().backward()
     assert sum(cost.allocated for cost in seen.costs.values()) > weights
+
+
+def test_a_model_and_its_optimizer_are_pickled_after_a_backward() -> None:
+    model = nn.Linear(200, 100)
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+    x = nnscratch.ones(3, 200)
+
+    def step(net: Any, its: Any) -> list[bytes]:
+        its.zero_grad()
+        net(x).square().mean().backward()
+        its.step()
+        return [p.array.tobytes() for p in net.parameters()]
+
+    step(model, optimizer)
+    other, its = pickle.loads(pickle.dumps((model, optimizer)))
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert type(q) is nn.Parameter
+        assert q.requires_grad
+        np.testing.assert_array_equal(p.grad.array, q.grad.array)
+    expected = [step(model, optimizer) for _ in range(3)]
+    assert [step(other, its) for _ in range(3)] == expected
+    with pytest.raises(GradientError, match="pickled"):
+        pickle.dumps(model(x))

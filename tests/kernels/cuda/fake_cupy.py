@@ -92,6 +92,12 @@ class Stream:
         self.ptr = id(self) if ptr is None else ptr
         self._before: list[Stream] = []
 
+    def is_capturing(self) -> bool:
+        return Work.captured == self.ptr != 0
+
+    def wait_event(self, event: Event) -> None:
+        Work.waits.append((self.ptr, event.recorded))
+
     def __enter__(self) -> Stream:
         self._before.append(Stream.current)
         Stream.current = self
@@ -115,6 +121,20 @@ class Stream:
         return Graph(tape)
 
 
+class ExternalStream(Stream):
+    """CuPy's stream that another library has made."""
+
+
+class Event:
+    """CuPy's Event: it knows on which stream it was recorded."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
+        self.recorded: int | None = None
+
+    def record(self, stream: Stream) -> None:
+        self.recorded = stream.ptr
+
+
 class Graph:
     """What was captured, in its order."""
 
@@ -135,6 +155,7 @@ class Work:
     functions: list[Any] = []
     launches: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
     products: list[tuple[int, int]] = []
+    waits: list[Any] = []
     tape: list[Callable[[], None]] | None = None
     captured = 0
     blas: Any = None
@@ -258,6 +279,7 @@ def module() -> Any:
     """Return a new stand-in to be put into ``sys.modules``."""
     RawModule.made, RawModule.error = [], None
     Work.functions, Work.launches, Work.products, Work.tape = [], [], [], None
+    Work.waits = []
     Stream.current, Stream.fails, Graph.launched, Device.entered = Stream(0), None, 0, 0
     made: Any = Module("cupy")
     made.RawModule, made.ndarray = RawModule, Array
@@ -266,11 +288,17 @@ def module() -> Any:
     made.cuda = types.SimpleNamespace(
         Device=Device,
         Stream=Stream,
+        ExternalStream=ExternalStream,
+        Event=Event,
         alloc=_alloc,
         alloc_pinned_memory=bytearray,
         driver=types.SimpleNamespace(launchKernel=Work.launch_kernel),
         get_cublas_handle=Work.get_cublas_handle,
         get_current_stream=lambda: Stream.current,
-        runtime=types.SimpleNamespace(getDevice=lambda: 0, memGetInfo=lambda: (1, 2)),
+        runtime=types.SimpleNamespace(
+            getDevice=lambda: 0,
+            memGetInfo=lambda: (1, 2),
+            deviceSynchronize=lambda: Work.waits.append("all"),
+        ),
     )
     return made

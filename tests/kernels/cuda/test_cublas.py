@@ -101,6 +101,65 @@ def test_each_stream_has_its_workspace_and_a_graph_keeps_its_own(cupy: Any) -> N
     assert fake_cupy.Work.products[-1][1] == 0
 
 
+def test_the_last_few_streams_have_workspaces_and_a_new_one_waits_for_that_of_another(
+    cupy: Any,
+) -> None:
+    driver = CupyDriver()
+    A = fake_cupy.array(np.eye(3, dtype=np.float32))
+    Y = cupy.empty((3, 3), A.dtype)
+    product = driver.product(A, A, Y, False, False)
+    product.start(driver.stream())
+    handle = driver.blas.opened()
+    assert handle is not None
+    streams = [cupy.cuda.Stream(non_blocking=True) for _ in range(cublas.STREAMS)]
+    for stream in streams[:-1]:
+        with stream:
+            product.start(driver.stream())
+    product.start(driver.stream())  # the default stream is not the one used longest ago any more
+    assert fake_cupy.Work.waits == []
+    before = handle._workspaces[streams[0].ptr]
+    with streams[-1]:
+        product.start(driver.stream())
+    assert fake_cupy.Work.waits == [(streams[-1].ptr, streams[0].ptr)]
+    assert handle._workspaces[streams[-1].ptr] is before
+    assert set(handle._workspaces) == {0, *(stream.ptr for stream in streams[1:])}
+    # One that another library may have destroyed is not touched.
+    for n in range(1, cublas.STREAMS + 1):
+        with cupy.cuda.ExternalStream(n):
+            product.start(driver.stream())
+    fake_cupy.Work.waits.clear()
+    with streams[0]:
+        product.start(driver.stream())
+    assert fake_cupy.Work.waits == ["all"]
+    assert len(handle._workspaces) == cublas.STREAMS
+
+
+def test_a_stream_that_is_captured_neither_gives_nor_takes_a_workspace(cupy: Any) -> None:
+    driver = CupyDriver()
+    A = fake_cupy.array(np.eye(3, dtype=np.float32))
+    Y = cupy.empty((3, 3), A.dtype)
+    product = driver.product(A, A, Y, False, False)
+    streams = [cupy.cuda.Stream(non_blocking=True) for _ in range(cublas.STREAMS + 2)]
+    for stream in streams[:-2]:
+        with stream:
+            product.start(driver.stream())
+    handle = driver.blas.opened()
+    assert handle is not None
+    with streams[-2] as stream:
+        stream.begin_capture()
+        product.start(driver.stream())
+        kept = handle._workspaces[stream.ptr]
+        stream.end_capture()
+    assert fake_cupy.Work.waits == []
+    with streams[0] as stream:
+        stream.begin_capture()
+        with streams[-1]:
+            handle.use(driver.stream())
+        stream.end_capture()
+    assert fake_cupy.Work.waits == [(streams[-1].ptr, streams[1].ptr)]
+    assert handle._workspaces[streams[-2].ptr] is kept
+
+
 def test_handles_are_closed_with_their_thread(cupy: Any) -> None:
     driver = CupyDriver()
     A = fake_cupy.array(np.eye(3, dtype=np.float32))

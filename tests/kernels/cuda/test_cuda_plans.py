@@ -403,6 +403,29 @@ def test_a_failed_capture_goes_on_without_graphs_after_one_warning(place: Place)
     assert place.graphs == 0
 
 
+class MemoryIsShort(RuntimeError):
+    """CuPy's error of the CUDA runtime when a graph does not fit."""
+
+    status = 2
+
+
+@pytest.mark.parametrize("failure", [MemoryError("no"), MemoryIsShort("no")])
+def test_a_capture_without_memory_is_tried_again(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = place_on("cupy", monkeypatch)
+    step = nnscratch.compile(lambda x: x * x)
+    fake_cupy.Stream.fails = failure
+    for turn in range(12):
+        if turn == 8:
+            fake_cupy.Stream.fails = None
+        values = np.full(5, float(turn), np.float32)
+        equal(step(place.tensor(values)), values * values)
+    assert place.driver.no_graphs is None
+    # Tried at the third replay, the fifth, the seventh, and the ninth.
+    assert place.graphs == 3
+
+
 def test_an_error_inside_a_capture_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     place = place_on("cupy", monkeypatch)
 
