@@ -370,7 +370,7 @@ def test_a_copy_of_an_optimizer_has_parameters_of_its_own() -> None:
 def test_an_optimizer_can_be_pickled_with_its_model() -> None:
     net = model()
     optimizer = optim.Adam(net.parameters(), lr=0.1)
-    other, its = pickle.loads(pickle.dumps((net, optimizer)))  # noqa: S301
+    other, its = pickle.loads(pickle.dumps((net, optimizer)))
     assert step(other, its) == step(net, optimizer)
     assert step(other, its) == step(net, optimizer)
     assert all(q.grad.array is q.grad_slot for q in other.parameters())
