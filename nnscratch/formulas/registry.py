@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,10 +22,46 @@ from nnscratch.array.addresses import on_device_of
 from nnscratch.array.memory import explained
 from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas.formula import FORMULAS, Formula
+from nnscratch.formulas.observing import (
+    WATCHING,
+    Call,
+    CallLog,
+    Observer,
+    host,
+    notify_create,
+    notify_move,
+    notify_read,
+    observers,
+    observing,
+)
+
+__all__ = [
+    "REFERENCE",
+    "Call",
+    "CallLog",
+    "Implementation",
+    "KernelRefused",
+    "Observer",
+    "backward",
+    "chosen",
+    "forward",
+    "host",
+    "implement",
+    "implementations",
+    "kernels_mode",
+    "note_update",
+    "notify_create",
+    "notify_move",
+    "notify_read",
+    "observers",
+    "observing",
+    "plannable",
+    "update",
+    "use_kernels",
+]
 
 MODES = ("auto", "off", "require")
 REFERENCE = "reference"
-T = TypeVar("T")
 
 
 class Implementation(Protocol):
@@ -69,65 +102,6 @@ class KernelRefused(NNScratchError, RuntimeError):
     """In mode ``require``: a kernel that was wanted did not accept the arrays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call that went through the registry, as an observer sees it.
-
-    ``outputs`` is ``(Y,)`` of a forward, the gradients of a backward, the updated inputs of an
-    update. ``saved`` is what the forward left for the backward.
-    """
-
-    formula: Formula
-    direction: str
-    implementation: str
-    inputs: tuple[Any, ...]
-    options: dict[str, Any]
-    outputs: tuple[Any, ...]
-    saved: Any
-    needs: tuple[bool, ...] = ()
-
-
-class Observer:
-    """What may watch the calls of its thread; a subclass overrides what it wants to see."""
-
-    def on_call(self, call: Call) -> None:
-        """Called after every forward, backward and update."""
-
-    def on_failure(self, formula: Formula, direction: str, inputs: tuple[Any, ...]) -> None:
-        """Called when a forward or a backward raised."""
-
-    def on_read(self, array: Any, what: str) -> None:
-        """Called when Python reads a value out of an array (``item()``, a branch, ``numpy()``)."""
-
-    def on_move(self, array: Any, device: str) -> None:
-        """Called when a tensor is moved to another device."""
-
-    def on_create(self, array: Any, what: str) -> None:
-        """Called when an array is made from Python values inside the observed code."""
-
-    def on_inputs(self, inputs: tuple[Any, ...]) -> None:
-        """Called with the tensors, arrays and numbers that a formula is about to be applied to."""
-
-    def on_module(self, module: Any) -> None:
-        """Called when a module is called."""
-
-    def on_module_left(self, module: Any) -> None:
-        """Called when a module that was called returns or raises."""
-
-    def on_gradient(self, tensor: Any, what: str) -> None:
-        """Called when the gradient of a leaf is "cleared", or before it is "added" to."""
-
-    def on_host(self, produce: Callable[[], Any]) -> Any:
-        """Called for Python work that must happen at every step; returns what it produced."""
-        return produce()
-
-
-class _Local(threading.local):
-    def __init__(self) -> None:
-        self.observers: tuple[Observer, ...] = ()
-
-
-_local = _Local()
 _implementations: dict[str, list[Implementation]] = {}
 _libraries: dict[type, str] = {}
 
@@ -178,36 +152,6 @@ def implement(name: str, implementation: Implementation) -> None:
 def implementations(name: str) -> tuple[Implementation, ...]:
     """Return the implementations of a formula beside its reference."""
     return tuple(_implementations.get(name, ()))
-
-
-@contextmanager
-def observing(observer: Observer) -> Iterator[Observer]:
-    """Let an observer watch every call that this thread makes in the block."""
-    before = _local.observers
-    _local.observers = (*before, observer)
-    try:
-        yield observer
-    finally:
-        _local.observers = before
-
-
-class CallLog(Observer):
-    """An observer that keeps which implementation ran for each call.
-
-    >>> import numpy as np
-    >>> from nnscratch.formulas import RELU
-    >>> with observing(CallLog()) as log:
-    ...     _ = forward(RELU, np.ones(2))
-    >>> log.ran
-    [('relu', 'forward', 'reference')]
-    """
-
-    def __init__(self) -> None:
-        self.ran: list[tuple[str, str, str]] = []
-
-    def on_call(self, call: Call) -> None:
-        """Note the call."""
-        self.ran.append((call.formula.name, call.direction, call.implementation))
 
 
 def _choose(
@@ -291,7 +235,7 @@ def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
     except Exception as error:
         raise _failed(error, formula, "forward", inputs) from error.__cause__
     Y = asarray(Y)
-    for observer in _local.observers:
+    for observer in WATCHING.observers:
         name = REFERENCE if chosen is None else chosen.name
         observer.on_call(Call(formula, "forward", name, inputs, options, (Y,), saved))
     return Y, saved
@@ -323,7 +267,7 @@ def backward(
         gradients = tuple([None if one is None else asarray(one) for one in made])
     except Exception as error:
         raise _failed(error, formula, "backward", (dY, *saved)) from error.__cause__
-    for observer in _local.observers:
+    for observer in WATCHING.observers:
         name = REFERENCE if chosen is None else chosen.name
         observer.on_call(Call(formula, "backward", name, (dY, *saved), {}, gradients, saved, needs))
     return gradients
@@ -333,7 +277,7 @@ def _failed(
     error: Exception, formula: Formula, direction: str, inputs: tuple[Any, ...]
 ) -> Exception:
     """Tell the observers, and return the error; one about memory says what to try."""
-    for observer in _local.observers:
+    for observer in WATCHING.observers:
         observer.on_failure(formula, direction, inputs)
     return explained(error, formula.name) if isinstance(error, MemoryError) else error
 
@@ -352,7 +296,7 @@ def update(formula: Formula, *inputs: Any, **options: Any) -> None:
                     target[...] = result
     else:
         chosen.update(*inputs, **options)
-    for observer in _local.observers:
+    for observer in WATCHING.observers:
         name = REFERENCE if chosen is None else chosen.name
         observer.on_call(Call(formula, "update", name, inputs, options, targets, None))
 
@@ -360,7 +304,7 @@ def update(formula: Formula, *inputs: Any, **options: Any) -> None:
 def note_update(formula: Formula, *inputs: Any) -> None:
     """Tell the observers of an update whose inputs are already what it would make of them."""
     targets = tuple([inputs[i] for i in _places(formula)])
-    for observer in _local.observers:
+    for observer in WATCHING.observers:
         observer.on_call(Call(formula, "update", REFERENCE, inputs, {}, targets, None))
 
 
@@ -396,37 +340,3 @@ def _device_of(inputs: tuple[Any, ...]) -> AbstractContextManager[Any]:
 
 
 _NOWHERE = nullcontext()
-
-
-def observers() -> tuple[Observer, ...]:
-    """Return who watches this thread; mostly nobody."""
-    return _local.observers
-
-
-def notify_read(array: Any, what: str) -> None:
-    """Tell the observers that Python reads a value out of an array."""
-    for observer in _local.observers:
-        observer.on_read(array, what)
-
-
-def notify_move(array: Any, device: str) -> None:
-    """Tell the observers that an array moves to another device."""
-    for observer in _local.observers:
-        observer.on_move(array, device)
-
-
-def notify_create(array: Any, what: str) -> None:
-    """Tell the observers that an array was made from Python values."""
-    for observer in _local.observers:
-        observer.on_create(array, what)
-
-
-def host(produce: Callable[[], T]) -> T:
-    """Do Python work that belongs to every step (advance a counter, read a learning rate).
-
-    Eagerly it just runs. A recorder keeps ``produce`` and runs it again at every replay, and
-    returns numbers that it can tell from constants (``nnscratch.formulas.live``).
-    """
-    for observer in _local.observers:
-        produce = partial(observer.on_host, produce)
-    return produce()

@@ -17,7 +17,7 @@ from nnscratch.array import Generator, is_array
 from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
-from nnscratch.formulas.registry import Call, Observer
+from nnscratch.formulas.observing import Call, Observer
 from nnscratch.nn.module import Module
 from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor, as_tensor

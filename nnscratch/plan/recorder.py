@@ -19,7 +19,7 @@ from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import PlanError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.live import live
-from nnscratch.formulas.registry import Call, Observer
+from nnscratch.formulas.observing import Call, Observer
 
 
 @dataclass(eq=False, slots=True)

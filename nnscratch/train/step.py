@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -92,10 +92,11 @@ def make_step(
     formulas, so a compiled step does the same.
 
     Args:
-        clip_norm: the largest norm that all gradients together may have.
+        clip_norm: the largest norm that the gradients of the optimizer's parameters may have
+            together; those of others add up from step to step, as nobody sets them to 0.
         guard: called with x, y and the loss before the backward; not for a compiled step.
     """
-    parameters: Sequence[Any] = list(model.parameters())
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
 
     def step(
         x: Tensor, y: Tensor, weight: float = 1.0, first: bool = True, last: bool = True

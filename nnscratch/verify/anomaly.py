@@ -18,7 +18,7 @@ import numpy as np
 from nnscratch.array import is_array, is_floating, to_numpy
 from nnscratch.errors import NonFiniteError
 from nnscratch.formulas import registry
-from nnscratch.formulas.registry import Call
+from nnscratch.formulas.observing import Call
 from nnscratch.verify.causes import likely_cause
 from nnscratch.verify.layers import LayerObserver
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnscratch.array import is_array, to_numpy
-from nnscratch.formulas.registry import Call
+from nnscratch.formulas.observing import Call
 
 if TYPE_CHECKING:
     from nnscratch.verify.anomaly import Statistics

@@ -19,7 +19,7 @@ from nnscratch.array import device_of, dtype_name, is_array
 from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import NNScratchError
 from nnscratch.formulas import registry
-from nnscratch.formulas.registry import Call
+from nnscratch.formulas.observing import Call
 from nnscratch.verify.hooks import caller, watching_conversions
 from nnscratch.verify.layers import LayerObserver
 

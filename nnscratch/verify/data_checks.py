@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import to_numpy
-from nnscratch.formulas.registry import Call, Observer
+from nnscratch.formulas.observing import Call, Observer
 from nnscratch.tensor import Tensor
 from nnscratch.verify.checkup_report import CheckupReport
 

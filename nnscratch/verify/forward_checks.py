@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import move, to_numpy
-from nnscratch.formulas.registry import Call
+from nnscratch.formulas.observing import Call
 from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor
 from nnscratch.verify.checkup_report import CheckupReport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.registry import Call, Observer
+from nnscratch.formulas.observing import Call, Observer
 
 
 class LayerObserver(Observer):
