@@ -459,9 +459,8 @@ def test_other_arguments():
 def test_clipping_is_of_what_the_optimizer_has():
     """Gradients of a part that is not trained add up, and must not make the steps small."""
     first, second = nn.Linear(4, 4), nn.Linear(4, 3)
-    run = trainer(
-        nn.Sequential(first, second), optimizer=SGD(second.parameters(), lr=0.1), clip_norm=1e-3
-    )
+    optimizer = SGD(second.parameters(), lr=0.1)
+    run = trainer(nn.Sequential(first, second), optimizer=optimizer, lr=None, clip_norm=1e-3)
     run.fit((X, Y), 3)
     norm = sum(float(np.square(p.grad.numpy()).sum()) for p in second.parameters()) ** 0.5
     assert abs(norm - 1e-3) < 1e-5
