@@ -7,12 +7,12 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnscratch import formulas as f
 from nnscratch.array import (
-    CPU,
     array_namespace,
     asarray,
-    device_of,
     dtype_name,
     is_floating,
     same_device,
@@ -120,9 +120,7 @@ class TensorGradient(TensorBase):
                     f"backward() without a gradient needs one element, got shape {self.shape}; "
                     "reduce the loss with .sum() or .mean(), or pass gradient="
                 )
-            with on_device_of(self.array):
-                xp = array_namespace(self.array)
-                seed = xp.ones(self.shape, dtype=self.array.dtype, device=self.array.device)
+            seed = _made_like(self.array, "ones")
         else:
             seed = gradient.array if isinstance(gradient, TensorBase) else asarray(gradient)
             if tuple(seed.shape) != self.shape:
@@ -165,7 +163,7 @@ class TensorGradient(TensorBase):
             slot = self.grad_slot
             if slot is None or self.grad is not None or self.hooks:
                 return None
-            if slot.size < LARGE and device_of(slot) == CPU:
+            if slot.size < LARGE and isinstance(slot, np.ndarray):
                 return None
             if id(self) in _claimed:
                 return None
@@ -257,10 +255,17 @@ def _restored(kind: Any, array: Any, requires_grad: bool, gradient: Any) -> Any:
 
 def _own(array: Any) -> Any:
     """Return a copy by a formula, which a compiled step makes again at every replay."""
-    with on_device_of(array):
-        made = array_namespace(array).empty_like(array)
+    made = _made_like(array, "empty")
     registry.update(f.COPY_INTO, made, array)
     return made
+
+
+def _made_like(array: Any, kind: str) -> Any:
+    """Return ones, or what is to be written, beside an array and in its form."""
+    if type(array) is np.ndarray:
+        return np.ones(array.shape, array.dtype) if kind == "ones" else np.empty_like(array)
+    with on_device_of(array):
+        return getattr(array_namespace(array), f"{kind}_like")(array)
 
 
 def _copied(array: Any) -> Any:

@@ -9,6 +9,9 @@ import numpy as np
 
 from nnscratch.array.backend import array_namespace
 
+NOWHERE = nullcontext()
+"""The context of arrays whose library has one device."""
+
 
 def address(array: Any) -> int | None:
     """Return the address of an array's first element, None where its library does not tell."""
@@ -36,6 +39,8 @@ def shares_memory(a: Any, b: Any) -> bool:
 
 def on_device_of(array: Any) -> AbstractContextManager[Any]:
     """Return a context in which new arrays are made on the device of an array."""
+    if type(array) is np.ndarray:
+        return NOWHERE
     device: Any = getattr(array, "device", None)
     context: AbstractContextManager[Any] = device if hasattr(device, "__enter__") else nullcontext()
     return context

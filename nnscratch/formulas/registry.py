@@ -12,13 +12,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 
 from nnscratch.array import array_namespace, asarray, same_device
-from nnscratch.array.addresses import on_device_of
+from nnscratch.array.addresses import NOWHERE, on_device_of
 from nnscratch.array.memory import explained
 from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas.formula import FORMULAS, Formula
@@ -230,8 +230,12 @@ def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         if chosen is not None:
             Y, saved = chosen.forward(*inputs, **options)
         else:
-            with _device_of(inputs):
+            place = _device_of(inputs)
+            if place is NOWHERE:
                 Y, saved = formula.forward(*inputs, **options)
+            else:
+                with place:
+                    Y, saved = formula.forward(*inputs, **options)
     except Exception as error:
         raise _failed(error, formula, "forward", inputs) from error.__cause__
     Y = asarray(Y)
@@ -258,8 +262,12 @@ def backward(
         chosen = _choose(formula, "backward", (dY, *saved), {})
         made: tuple[Any, ...]
         if chosen is None:
-            with _device_of((dY,)):
+            place = on_device_of(dY)
+            if place is NOWHERE:
                 made = formula.backward(dY, saved, needs)
+            else:
+                with place:
+                    made = formula.backward(dY, saved, needs)
         elif into and hasattr(chosen, "backward_into"):
             made = chosen.backward_into(into, dY, saved, needs)
         else:
@@ -334,9 +342,8 @@ def _check_devices(formula: Formula, inputs: tuple[Any, ...]) -> None:
 def _device_of(inputs: tuple[Any, ...]) -> AbstractContextManager[Any]:
     """Return a context in which the inputs' GPU is the current one, where CuPy starts its work."""
     for array in inputs:
+        if type(array) is np.ndarray:
+            return NOWHERE
         if type(array) not in _ON_THE_CPU:
             return on_device_of(array)
-    return _NOWHERE
-
-
-_NOWHERE = nullcontext()
+    return NOWHERE

@@ -244,7 +244,7 @@ def cross_entropy(
     options: dict[str, Any] = {"label_smoothing": label_smoothing, "reduction": reduction}
     if is_floating(target.array):
         return _loss(f.CROSS_ENTROPY_PROBABILITIES, input, target, weight, **options)
-    if is_integer(target.array):
+    if dtype_name(target.array.dtype) != "int64" and is_integer(target.array):
         target = target.to("int64")  # which the kernels take
     return _loss(f.CROSS_ENTROPY, input, target, weight, ignore_index=ignore_index, **options)
 
