@@ -65,7 +65,9 @@ $(VENV)/.stamp-emulated-gpu: $(VENV)/.stamp-test
 
 ifeq ($(shell uname -sm),Linux x86_64)
 test-emulated-gpu: $(VENV)/.stamp-emulated-gpu
-	PYTHONPATH=$(CURDIR)/$(EMULATED) $(PY) -m pytest $(PYTEST_ARGS) -m gpu --require-gpu --emulated-gpu
+	@if $(PY) -c 'import importlib.util as u, sys; sys.exit(u.find_spec("cupy") is None)'; then \
+	echo "Not run: the tests on an emulated GPU, since $(VENV) has a CuPy of its own"; else set -x; \
+	PYTHONPATH=$(CURDIR)/$(EMULATED) $(PY) -m pytest $(PYTEST_ARGS) -m gpu --require-gpu --emulated-gpu; fi
 else
 test-emulated-gpu:
 	@echo "Not run: the tests of CuPy on an emulated GPU, which need Linux on x86-64"
