@@ -54,12 +54,10 @@ demo: $(VENV)/.stamp-demo
 
 test: lint
 	$(PY) -m pytest $(PYTEST_ARGS)
-	@$(MAKE) --no-print-directory test-emulated-gpu EMULATED_TESTS="gpu and not slow"
+	@$(MAKE) --no-print-directory test-emulated-gpu
 
 # CuPy in a folder of its own: everything else is tested without it, as most people have it.
 EMULATED := $(VENV)/emulated-gpu
-# `make test` leaves out the slow ones, which take all formulas through the contract once more.
-EMULATED_TESTS ?= gpu
 $(VENV)/.stamp-emulated-gpu: $(VENV)/.stamp-test
 	@echo "Installing CuPy into $(EMULATED), for its tests on a GPU that the CPU plays"
 	@$(PIP_INSTALL) --no-deps --upgrade --target $(EMULATED) cupy-cuda12x cuda-pathfinder
@@ -69,7 +67,7 @@ ifeq ($(shell uname -sm),Linux x86_64)
 test-emulated-gpu: $(VENV)/.stamp-emulated-gpu
 	@if $(PY) -c 'import importlib.util as u, sys; sys.exit(u.find_spec("cupy") is None)'; then \
 	echo "Not run: the tests on an emulated GPU, since $(VENV) has a CuPy of its own"; else set -x; \
-	PYTHONPATH=$(CURDIR)/$(EMULATED) $(PY) -m pytest $(PYTEST_ARGS) -m "$(EMULATED_TESTS)" --require-gpu --emulated-gpu; fi
+	PYTHONPATH=$(CURDIR)/$(EMULATED) $(PY) -m pytest $(PYTEST_ARGS) -m gpu --require-gpu --emulated-gpu; fi
 else
 test-emulated-gpu:
 	@echo "Not run: the tests of CuPy on an emulated GPU, which need Linux on x86-64"

@@ -117,13 +117,7 @@ class TensorConversions(TensorBase):
             DeviceError: if this machine has no such device.
             GradientError: for a move of a tensor that asks for a gradient.
         """
-        for item in target:
-            if isinstance(item, TensorBase):
-                device, dtype = item.device, item.dtype
-            elif isinstance(item, (Device, int)) or (isinstance(item, str) and _names_device(item)):
-                device = item
-            elif item is not None:
-                dtype = item
+        device, dtype = read_target(target, device, dtype)
         result: Any = self
         if dtype is not None and dtype_name(dtype) != dtype_name(self.array.dtype):
             result = result._apply(f.CAST, dtype=dtype_name(dtype))
@@ -182,6 +176,18 @@ class TensorConversions(TensorBase):
     def type_as(self, other: Tensor) -> Tensor:
         """Return the tensor in the dtype of another."""
         return self.to(other.dtype)
+
+
+def read_target(target: tuple[Any, ...], device: Any, dtype: Any) -> tuple[Any, Any]:
+    """Return the device and the dtype that the arguments of ``to`` name, None where they do not."""
+    for item in target:
+        if isinstance(item, TensorBase):
+            device, dtype = item.device, item.dtype
+        elif isinstance(item, (Device, int)) or (isinstance(item, str) and _names_device(item)):
+            device = item
+        elif item is not None:
+            dtype = item
+    return device, dtype
 
 
 def _names_device(text: str) -> builtins.bool:

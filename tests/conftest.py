@@ -57,6 +57,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"needs a GPU: {why}")
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    if item.config.getoption("--emulated-gpu"):
+        import cupy
+
+        # The emulated GPU opens and closes all memory that was ever in use at once, at every wait.
+        cupy.get_default_memory_pool().free_all_blocks()
+
+
 class OnlyGpuTestsMaySkip:
     """Counts what was skipped, and fails the run over anything but a test marked `gpu`."""
 

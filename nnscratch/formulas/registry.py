@@ -230,12 +230,8 @@ def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         if chosen is not None:
             Y, saved = chosen.forward(*inputs, **options)
         else:
-            place = _device_of(inputs)
-            if place is NOWHERE:
+            with _device_of(inputs):
                 Y, saved = formula.forward(*inputs, **options)
-            else:
-                with place:
-                    Y, saved = formula.forward(*inputs, **options)
     except Exception as error:
         raise _failed(error, formula, "forward", inputs) from error.__cause__
     Y = asarray(Y)
@@ -262,12 +258,8 @@ def backward(
         chosen = _choose(formula, "backward", (dY, *saved), {})
         made: tuple[Any, ...]
         if chosen is None:
-            place = on_device_of(dY)
-            if place is NOWHERE:
+            with on_device_of(dY):
                 made = formula.backward(dY, saved, needs)
-            else:
-                with place:
-                    made = formula.backward(dY, saved, needs)
         elif into and hasattr(chosen, "backward_into"):
             made = chosen.backward_into(into, dY, saved, needs)
         else:

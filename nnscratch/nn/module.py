@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
-from nnscratch.array import Device, as_device, dtype_name, is_floating, move
+from nnscratch.array import as_device, dtype_name, is_floating, move
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
+from nnscratch.conversions import read_target
 from nnscratch.errors import CheckpointError, DTypeError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.parameter import Parameter
@@ -298,15 +299,7 @@ class Module:
             DeviceError: if this machine has no such device.
             DTypeError: for a dtype that is not floating.
         """
-        for item in target:
-            if isinstance(item, Tensor):
-                device, dtype = item.device, item.dtype
-            elif isinstance(item, str) and item.partition(":")[0] in ("cpu", "cuda"):
-                device = item
-            elif isinstance(item, (Device, int)):
-                device = item
-            else:
-                dtype = item
+        device, dtype = read_target(target, device, dtype)
         name = None if dtype is None else dtype_name(dtype)
         if name is not None and name not in FLOATS:
             raise DTypeError(f"a model can be moved to {', '.join(FLOATS)}, got {name}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import array_namespace, device_of
 from nnscratch.array.addresses import address, shares_memory
-from nnscratch.array.device import CPU, as_device, namespace_on, place_on
+from nnscratch.array.device import CPU, as_device, current, namespace_on
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import split_live
 from nnscratch.kernels.cuda.driver import Driver
@@ -86,7 +85,7 @@ class Builder:
         device = None if self._step is None else self._step.options.get("device")
         if device is None or as_device(device) == CPU:
             return None
-        with place_on(device) or nullcontext():
+        with current(device):
             return namespace_on(device).empty(0)
 
     def _memory(self, like: Any) -> Memory:

@@ -17,6 +17,7 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.precision import get_float32_matmul_precision
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
+from nnscratch.plan.nested import mapped
 from nnscratch.plan.plan import Draft, Plan, without_graph
 from nnscratch.plan.recorder import Recorder
 from nnscratch.tape import mode
@@ -96,8 +97,7 @@ class Compiled:
             return self.function(*args, **kwargs)
         arrays: list[Any] = []
         with explaining("copying the arguments of a compiled step"):
-            args = tuple(_own(item, arrays) for item in args)
-            kwargs = {name: _own(item, arrays) for name, item in kwargs.items()}
+            args, kwargs = mapped(lambda item: _own(item, arrays), (args, kwargs))
         pairs = list(zip(arrays, given, strict=True))
         copies = frozenset(n for n, (array, its) in enumerate(pairs) if array is not its)
         recorder = Recorder(arrays, self._strict, copies)
@@ -115,7 +115,7 @@ class Compiled:
         else:
             self._waiting[signature] = Draft(recorder, result, arrays)
         with explaining("copying the results of a compiled step"):
-            return _apart(without_graph(result), pairs)
+            return mapped(lambda item: _apart(item, pairs), without_graph(result))
 
 
 def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise") -> Any:
@@ -189,11 +189,6 @@ def _own(item: Any, arrays: list[Any]) -> Any:
     if isinstance(item, Tensor) and item.requires_grad:
         arrays.append(item.array)
         return item
-    if isinstance(item, (list, tuple)):
-        parts = [_own(part, arrays) for part in item]
-        return type(item)(*parts) if hasattr(item, "_fields") else type(item)(parts)
-    if isinstance(item, dict):
-        return {name: _own(part, arrays) for name, part in item.items()}
     if isinstance(item, np.generic):
         item = item.item()
     if isinstance(item, Tensor) or is_array(item):
@@ -203,24 +198,18 @@ def _own(item: Any, arrays: list[Any]) -> Any:
     return item
 
 
-def _apart(result: Any, pairs: list[tuple[Any, Any]]) -> Any:
-    """Return a recorded step's result without the memory of the plan's own arguments.
+def _apart(item: Any, pairs: list[tuple[Any, Any]]) -> Any:
+    """Return what a recorded step returned without the memory of the plan's own arguments.
 
     Replays write there. An argument that is returned is the caller's own, as it is in a replay.
     """
-    if isinstance(result, Tensor):
+    if isinstance(item, Tensor):
         for own, its in pairs:
-            if result.array is own:
+            if item.array is own:
                 return wrap(its)
-            if shares_memory(result.array, own):
-                return wrap(copied(result.array))
-        return result
-    if isinstance(result, dict):
-        return {key: _apart(item, pairs) for key, item in result.items()}
-    if isinstance(result, (list, tuple)):
-        items = [_apart(item, pairs) for item in result]
-        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
-    return result
+            if shares_memory(item.array, own):
+                return wrap(copied(item.array))
+    return item
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -18,6 +18,7 @@ from nnscratch.kernels.cuda.cublas import follow
 from nnscratch.nn.module import Module, structure
 from nnscratch.plan.builder import Builder
 from nnscratch.plan.device import Launches
+from nnscratch.plan.nested import leaves, mapped
 from nnscratch.plan.recorder import Recorder, Recording, Value
 from nnscratch.plan.table import Piece
 from nnscratch.tensor import Tensor, wrap
@@ -35,7 +36,10 @@ class Draft:
         recording = recorder.recording
         self.recording = recording
         self.arguments = arguments
-        self.template = _describe(result, recorder)
+        # What the step returned, with a value in the place of each tensor.
+        self.template = mapped(
+            lambda item: recorder.value_of(item.array) if isinstance(item, Tensor) else item, result
+        )
         self.gradients = _final_gradients(recorder)
         # A gradient (read by clipping) is a new tensor at every step, in the same place.
         gradients = {id(tensor.grad) for tensor in recording.added.values()}
@@ -66,7 +70,8 @@ class Draft:
 
     def kept(self) -> set[Value]:
         """Return the values that outlive the step."""
-        kept = {value for value in _values_in(self.template) if value.kind == "made"}
+        values = (value for value in leaves(self.template) if isinstance(value, Value))
+        kept = {value for value in values if value.kind == "made"}
         return kept | {value for _, value in self.gradients if value is not None}
 
 
@@ -153,7 +158,17 @@ class Plan:
                 tensor.grad = Tensor(copied(self._builder.array_of(value)))
             elif tensor.grad is None:
                 tensor.grad = Tensor(tensor.grad_slot)
-        return _rebuild(self._template, self._builder, arrays)
+        return mapped(lambda item: self._result(item, arrays), self._template)
+
+    def _result(self, item: Any, arrays: list[Any]) -> Any:
+        if not isinstance(item, Value):
+            return item
+        if item.kind == "argument":
+            return wrap(arrays[item.position])
+        array = self._builder.array_of(item)
+        # What the caller keeps must not change at the next replay; what was there before the step
+        # (a parameter, say) is the caller's own.
+        return wrap(array if item.kind == "outside" else copied(array))
 
     def _place_arguments(self, arrays: list[Any]) -> list[Any]:
         if not self._copies_arguments:
@@ -256,51 +271,10 @@ def _final_gradients(recorder: Recorder) -> list[tuple[Tensor, Value | None]]:
     return found
 
 
-def _describe(result: Any, recorder: Recorder) -> Any:
-    """Return what the step returned with a value in the place of each tensor."""
-    if isinstance(result, Tensor):
-        return recorder.value_of(result.array)
-    if isinstance(result, dict):
-        return {key: _describe(item, recorder) for key, item in result.items()}
-    if isinstance(result, (list, tuple)):
-        items = [_describe(item, recorder) for item in result]
-        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
-    return result
-
-
-def _values_in(template: Any) -> list[Value]:
-    if isinstance(template, Value):
-        return [template]
-    if isinstance(template, dict):
-        return [value for item in template.values() for value in _values_in(item)]
-    if isinstance(template, (list, tuple)):
-        return [value for item in template for value in _values_in(item)]
-    return []
-
-
-def _rebuild(template: Any, builder: Builder, arrays: list[Any]) -> Any:
-    if isinstance(template, Value):
-        if template.kind == "argument":
-            return wrap(arrays[template.position])
-        array = builder.array_of(template)
-        # What the caller keeps must not change at the next replay; what was there before the step
-        # (a parameter, say) is the caller's own.
-        return wrap(array if template.kind == "outside" else copied(array))
-    if isinstance(template, dict):
-        return {key: _rebuild(item, builder, arrays) for key, item in template.items()}
-    if isinstance(template, (list, tuple)):
-        items = [_rebuild(item, builder, arrays) for item in template]
-        return type(template)(*items) if hasattr(template, "_fields") else type(template)(items)
-    return template
-
-
 def without_graph(result: Any) -> Any:
     """Return what a step returned, its tensors without their graphs, as a replay returns them."""
-    if isinstance(result, Tensor):
-        return result.detach() if result.requires_grad else result
-    if isinstance(result, dict):
-        return {key: without_graph(item) for key, item in result.items()}
-    if isinstance(result, (list, tuple)):
-        items = [without_graph(item) for item in result]
-        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
-    return result
+
+    def alone(item: Any) -> Any:
+        return item.detach() if isinstance(item, Tensor) and item.requires_grad else item
+
+    return mapped(alone, result)

@@ -12,7 +12,7 @@ from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import cases
 from nnscratch.kernels.cuda import IMPLEMENTATIONS
 
-pytestmark = [pytest.mark.gpu, pytest.mark.slow]
+pytestmark = pytest.mark.gpu
 DTYPES = ("float32", "float64")
 # They take a device by its name and make their own array; test_gpu_random compares those.
 MADE_FROM_NOTHING = ("random_uniform", "random_normal")

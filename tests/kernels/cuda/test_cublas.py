@@ -80,12 +80,18 @@ def test_the_precision_changes_nothing_on_the_cpu(rng: Any) -> None:
         nnscratch.set_float32_matmul_precision("highest")
 
 
-def test_each_stream_has_its_workspace_and_a_graph_keeps_its_own(cupy: Any) -> None:
+def started(cupy: Any) -> tuple[CupyDriver, Any, Any, Any]:
+    """A product of two matrices that has run once on the default stream."""
     driver = CupyDriver()
     A = fake_cupy.array(np.eye(3, dtype=np.float32))
     Y = cupy.empty((3, 3), A.dtype)
     product = driver.product(A, A, Y, False, False)
     product.start(driver.stream())
+    return driver, product, A, Y
+
+
+def test_each_stream_has_its_workspace_and_a_graph_keeps_its_own(cupy: Any) -> None:
+    driver, product, A, Y = started(cupy)
     handle = driver.blas.opened()
     assert handle is not None
     assert set(handle._workspaces) == {0}
@@ -104,11 +110,7 @@ def test_each_stream_has_its_workspace_and_a_graph_keeps_its_own(cupy: Any) -> N
 def test_the_last_few_streams_have_workspaces_and_a_new_one_waits_for_that_of_another(
     cupy: Any,
 ) -> None:
-    driver = CupyDriver()
-    A = fake_cupy.array(np.eye(3, dtype=np.float32))
-    Y = cupy.empty((3, 3), A.dtype)
-    product = driver.product(A, A, Y, False, False)
-    product.start(driver.stream())
+    driver, product, A, Y = started(cupy)
     handle = driver.blas.opened()
     assert handle is not None
     streams = [cupy.cuda.Stream(non_blocking=True) for _ in range(cublas.STREAMS)]

@@ -1,5 +1,5 @@
 // Memory of the device, which work on streams alone may touch: whoever reads it on the host gets a
-// segmentation fault. New memory holds NaN, and no address is given twice.
+// segmentation fault. New memory holds NaN, its first megabytes.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 
 namespace {
 
-constexpr std::size_t REGION = std::size_t{256} << 30, TOTAL = std::size_t{8} << 30;
-constexpr std::size_t ALIGNMENT = 512;
+constexpr std::size_t REGION = std::size_t{64} << 30, TOTAL = std::size_t{8} << 30;
+constexpr std::size_t ALIGNMENT = 512, FILLED = std::size_t{4} << 20;
 
 struct Range {
   std::size_t bytes;
@@ -24,6 +24,8 @@ using Ranges = std::map<std::uintptr_t, Range>;
 
 char* region = nullptr;
 Ranges allocated, pinned;
+// What was given back, by its address; it is used again, or a Door would walk ever more memory.
+std::map<std::uintptr_t, std::size_t> holes;
 std::size_t used[DEVICES] = {}, highest = 0;
 int open_doors = 0;
 
@@ -46,6 +48,36 @@ int of(const void* address) {
   return found == nullptr ? gpu_current : found->device;
 }
 
+// The first hole that is large enough, or new memory.
+char* taken(std::size_t size) {
+  for (auto hole = holes.begin(); hole != holes.end(); ++hole) {
+    const auto [at, length] = *hole;
+    if (length < size) continue;
+    holes.erase(hole);
+    if (length > size) holes[at + size] = length - size;
+    return reinterpret_cast<char*>(at);
+  }
+  if (highest + size > REGION) return nullptr;
+  char* made = region + highest;
+  if (open_doors) mprotect(region, highest + size, PROT_READ | PROT_WRITE);
+  highest += size;
+  return made;
+}
+
+void give_back(std::uintptr_t at, std::size_t size) {
+  auto hole = holes.emplace(at, size).first;
+  const auto next = std::next(hole);
+  if (next != holes.end() && at + size == next->first) {
+    hole->second += next->second;
+    holes.erase(next);
+  }
+  if (hole == holes.begin()) return;
+  const auto before = std::prev(hole);
+  if (before->first + before->second != at) return;
+  before->second += hole->second;
+  holes.erase(hole);
+}
+
 void* allocate(std::size_t bytes) {
   const std::size_t size = rounded(bytes);
   if (region == nullptr) {
@@ -54,14 +86,13 @@ void* allocate(std::size_t bytes) {
     if (made == MAP_FAILED) return nullptr;
     region = static_cast<char*>(made);
   }
-  if (used[gpu_current] + size > TOTAL || highest + size > REGION) return nullptr;
-  char* made = region + highest;
-  highest += size;
+  if (used[gpu_current] + size > TOTAL) return nullptr;
+  char* made = taken(size);
+  if (made == nullptr) return nullptr;
   used[gpu_current] += size;
   allocated[number(made)] = {bytes, gpu_current};
-  if (open_doors) mprotect(made, size, PROT_READ | PROT_WRITE);
   Door door;
-  std::memset(made, 0xff, bytes);
+  std::memset(made, 0xff, std::min(bytes, FILLED));
   return made;
 }
 
@@ -131,7 +162,7 @@ cudaError_t cudaFree(void* memory) {
   if (found == allocated.end()) return told(cudaErrorInvalidValue);
   const std::size_t size = rounded(found->second.bytes);
   used[found->second.device] -= size;
-  madvise(memory, size / 4096 * 4096, MADV_DONTNEED);
+  give_back(found->first, size);
   allocated.erase(found);
   return told(cudaSuccess);
 }

@@ -41,16 +41,6 @@ T max(T a, T b) { return a < b ? b : a; }
 
 inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
-// With the width that CuPy's text names, always a whole warp.
-#undef __shfl_xor_sync
-#define __shfl_xor_sync(mask, value, step, ...) \
-  nn_shuffle_value(value, mask, nn_lane() ^ (step), __LINE__)
-#define __shfl_up_sync(mask, value, step, ...) \
-  nn_shuffle_value(value, mask, nn_lane() < int(step) ? nn_lane() : nn_lane() - int(step), __LINE__)
-#define __shfl_down_sync(mask, value, step, ...) \
-  nn_shuffle_value(value, mask, nn_lane() + int(step) > 31 ? nn_lane() : nn_lane() + int(step), __LINE__)
-#define __syncwarp(...) (void)nn_shuffle_value(0, 0xffffffffu, nn_lane(), __LINE__)
-
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }

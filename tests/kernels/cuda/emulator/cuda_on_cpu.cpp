@@ -43,7 +43,7 @@ struct Thread {
 
 struct Fiber {
   ucontext_t context;
-  bool started;
+  bool made, started;
 #if defined(__SANITIZE_ADDRESS__)
   void* fake_stack = nullptr;
 #else
@@ -134,6 +134,16 @@ std::string named(int thread) {
   return text;
 }
 
+// Only when it is needed: the first write to a stack takes memory.
+void make_fiber(int fiber) {
+  fibers[fiber].made = true;
+  getcontext(&fibers[fiber].context);
+  fibers[fiber].context.uc_stack.ss_sp = stacks + fiber * STACK;
+  fibers[fiber].context.uc_stack.ss_size = STACK;
+  fibers[fiber].context.uc_link = nullptr;
+  makecontext(&fibers[fiber].context, reinterpret_cast<void (*)()>(fiber_main), 1, fiber);
+}
+
 void run_starters() {
   if (idle.empty()) {
     failure = "too many threads wait at once";
@@ -141,6 +151,7 @@ void run_starters() {
   }
   const int fiber = idle.back();
   idle.pop_back();
+  if (!fibers[fiber].made) make_fiber(fiber);
   enter_fiber(fiber);
 }
 
@@ -236,12 +247,7 @@ void make_fibers() {
                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
   idle.clear();
   for (int fiber = MOST_THREADS - 1; fiber >= 0; --fiber) {
-    fibers[fiber].started = false;
-    getcontext(&fibers[fiber].context);
-    fibers[fiber].context.uc_stack.ss_sp = stacks + fiber * STACK;
-    fibers[fiber].context.uc_stack.ss_size = STACK;
-    fibers[fiber].context.uc_link = nullptr;
-    makecontext(&fibers[fiber].context, reinterpret_cast<void (*)()>(fiber_main), 1, fiber);
+    fibers[fiber].made = fibers[fiber].started = false;
     idle.push_back(fiber);
   }
 }
