@@ -110,7 +110,7 @@ def test_each_stream_has_its_workspace_and_a_graph_keeps_its_own(cupy: Any) -> N
 def test_the_last_few_streams_have_workspaces_and_a_new_one_waits_for_that_of_another(
     cupy: Any,
 ) -> None:
-    driver, product, A, Y = started(cupy)
+    driver, product, *_ = started(cupy)
     handle = driver.blas.opened()
     assert handle is not None
     streams = [cupy.cuda.Stream(non_blocking=True) for _ in range(cublas.STREAMS)]
