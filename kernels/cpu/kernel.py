@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .processor import description
+
 FLOATS = ("float32", "float64")
 
 
@@ -82,11 +84,11 @@ class Kernel:
 
 @functools.cache
 def source_stamp() -> int:
-    """Return a checksum of this package's sources.
+    """Return a checksum of this package's sources and of what it takes the processor for.
 
     The cache on disk compares it, so a changed helper makes a cached kernel obsolete as well.
     """
-    stamp = 0
+    stamp = zlib.crc32(description().encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         stamp = zlib.crc32(path.read_bytes(), stamp)
     return stamp
