@@ -11,7 +11,7 @@ from .blas import Blas, blas
 from .cache import CacheStatus, cache_status
 from .catalogue import LAYOUTS, activation_code, by_blas, by_tiles, gemm, kernel, usual_kernels
 from .implementation import CpuKernel
-from .kernel import Kernel, Layout, compiled_kernels
+from .kernel import Kernel, Layout, compiled_kernels, import_problem
 from .lower_linear import LINEAR_KERNELS
 from .lower_losses import LOSS_KERNELS
 from .lower_updates import UPDATE_KERNELS
@@ -59,6 +59,7 @@ __all__ = [
     "call",
     "choose",
     "compiled_kernels",
+    "import_problem",
     "gemm",
     "kernel",
     "limit",

@@ -60,7 +60,7 @@ def by_blas(dtype: str) -> tuple[Kernel, int]:
     """
     library = blas()
     if library is None:
-        raise LookupError("NumPy's BLAS was not found")
+        raise LookupError("NumPy's BLAS was not found: its products go to tiles")
     return kernel("gemm", dtype, library.bits), library.gemm(dtype)
 
 

@@ -82,6 +82,15 @@ class Kernel:
                 )
 
 
+def import_problem() -> str | None:
+    """Return why Numba cannot be imported, None if it can. Imports Numba where it can."""
+    try:
+        importlib.import_module("numba")
+    except (ImportError, OSError) as error:  # not installed, or not for this NumPy or Python
+        return f"Numba cannot be imported ({error})"
+    return None
+
+
 @functools.cache
 def source_stamp() -> int:
     """Return a checksum of this package's sources and of what it takes the processor for.

@@ -87,4 +87,5 @@ def description() -> str:
     True
     """
     fma = "with FMA" if has_fma() else "without FMA"
-    return f"{vector_registers()} registers of {vector_bytes()} bytes, {fma}, L2 {l2_bytes()} bytes"
+    registers = f"{vector_registers()} vector registers of {vector_bytes()} bytes"
+    return f"{registers}, {fma}, {l2_bytes() // 1024} KiB of L2 cache"

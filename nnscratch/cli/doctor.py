@@ -125,8 +125,10 @@ def _blas() -> Rows:
 
 def _kernels() -> Rows:
     from nnscratch.formulas import FORMULAS, registry
-    from nnscratch.kernels.cpu import available, cache_status, limit, processor
+    from nnscratch.kernels.cpu import available, cache_status, import_problem, limit, processor
 
+    if (why := import_problem()) is not None:
+        return [("none", f"{why}: everything is computed by NumPy, several times slower")]
     kernels = [name for name in FORMULAS if registry.implementations(name)]
     rows = [
         ("NNSCRATCH_KERNELS", registry.kernels_mode()),

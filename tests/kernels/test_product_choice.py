@@ -6,24 +6,29 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu import processor, product_choice
+from nnscratch.kernels.cpu import catalogue, processor, product_choice
+from nnscratch.kernels.cpu.blas import Blas
 from nnscratch.kernels.cpu.product_choice import Measured
 
 
 @pytest.fixture
-def measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Measured]:
+def measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, Measured]]:
     """Return what the machine would measure, by name; what is measured is kept in ``tmp_path``."""
     times: dict[str, Measured] = {}
 
     def measure(dtype: str, size: int) -> Measured:
         return times.pop(f"{dtype} 2^{size}")  # nothing is measured twice
 
+    library = Blas("libblas.so", "a library that is only named", 1, 1, 64, 0, 0)
+    monkeypatch.setattr(product_choice, "blas", lambda: library)
+    monkeypatch.setattr(catalogue, "blas", lambda: library)
     monkeypatch.setattr(product_choice, "_measure", measure)
     monkeypatch.setattr(product_choice, "folder", lambda: str(tmp_path))
     monkeypatch.delenv(product_choice.VARIABLE, raising=False)
@@ -85,6 +90,16 @@ def test_a_damaged_or_foreign_file_is_measured_anew(
     assert json.loads(path.read_text())["seconds"] == {"float32 2^30": [1.0, 0.5]}
 
 
+def test_without_blas_all_go_to_tiles(
+    measuring: dict[str, Measured], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_choice, "blas", lambda: None)
+    for word in ("auto", "tiles", "blas"):
+        monkeypatch.setenv(product_choice.VARIABLE, word)
+        forget()
+        assert where(4096, 4096, 4096) == "gemm_tiles"
+
+
 def test_where_nothing_can_be_kept_all_go_to_tiles(
     measuring: dict[str, Measured], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +121,10 @@ def test_a_variable_decides_for_all_sizes(
 
 
 def test_a_measurement_is_of_the_two_kernels() -> None:
+    if cpu.blas() is None:
+        with pytest.raises(LookupError, match="not found"):
+            product_choice._measure("float32", 21)
+        return
     measured = product_choice._measure("float32", 21)
     assert measured.tiles > 0
     assert measured.blas > 0
