@@ -1,6 +1,6 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
-.PHONY: help demo test lint format types imports test-gpu test-emulated-gpu bench mutation faults clean
+.PHONY: help demo test lint format types imports test-gpu test-emulated-gpu test-processors bench mutation faults clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -11,6 +11,7 @@ help:
 	@echo "make format    let ruff mend what it can"
 	@echo "make test-emulated-gpu  those of a GPU, by CuPy itself, on one that the CPU plays"
 	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
+	@echo "make test-processors  those of the kernels, on every BLAS core and vector width that runs here"
 	@echo "make bench     how fast it is beside PyTorch, JAX and NumPy (an hour or two; BENCH_ARGS=--quick)"
 	@echo "make mutation  plant faults into every formula and kernel and see which the tests catch (days)"
 	@echo "make faults    damaged files, kills, full disks, threads and a thousand fits, the long version"
@@ -100,6 +101,19 @@ imports: $(VENV)/.stamp-test
 
 test-gpu: $(VENV)/.stamp-test
 	$(PY) -m pytest -m gpu --require-gpu
+
+# What other processors would do, as far as this one can show it: every core that OpenBLAS knows (it
+# takes another where the processor cannot run the one named), narrower vector registers, an
+# older instruction set, no BLAS. Compiled kernels are kept apart for each.
+CORES := Prescott Nehalem Sandybridge Haswell Zen SkylakeX Cooperlake Sapphirerapids
+KERNEL_TESTS := $(PY) -m pytest -q $(PYTEST_ARGS) tests/kernels/test_linear.py
+test-processors: $(VENV)/.stamp-test
+	for core in $(CORES); do echo "== OpenBLAS for $$core"; OPENBLAS_CORETYPE=$$core $(KERNEL_TESTS) || exit 1; done
+	for bytes in 16 32 64; do echo "== vector registers of $$bytes bytes"; NNSCRATCH_VECTOR_BYTES=$$bytes \
+		NUMBA_CACHE_DIR=$(CURDIR)/build/kernels-$$bytes $(KERNEL_TESTS) tests/kernels || exit 1; done
+	@echo "== no AVX, no FMA"; NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=$(CURDIR)/build/kernels-generic \
+		$(KERNEL_TESTS) tests/kernels
+	@echo "== no BLAS"; $(KERNEL_TESTS) tests/kernels --without-blas
 
 # MUTATION="linear softmax" takes these formulas only, KERNELS="cpu/linear cuda/softmax.cu" these
 # kernels, "--count 200" a random choice; "--page" enters the outcome in docs/mutation.md.

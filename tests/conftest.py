@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run GPU tests on CuPy and a GPU that the CPU plays (see gpu/emulated/load.py)",
     )
+    parser.addoption(
+        "--without-blas",
+        action="store_true",
+        help="test the kernels as where NumPy's BLAS cannot be called: all products in tiles",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
             load()
         except NotHere as error:
             raise pytest.UsageError(f"--emulated-gpu: {error}") from None
+    if config.getoption("--without-blas"):
+        from nnscratch.kernels.cpu import blas as found
+
+        sys.modules[found.__module__]._candidates = lambda: iter(())
+        found.cache_clear()
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist reports to the main process
         config.pluginmanager.register(OnlyGpuTestsMaySkip(), "only-gpu-tests-may-skip")
 

@@ -5,17 +5,17 @@ programs, ``threads`` has the policy for threads, ``cache`` knows where compiled
 of them imports Numba until a kernel is first compiled or run.
 """
 
+from . import processor, product_choice
 from .activation_table import ACTIVATIONS, Activation
 from .blas import Blas, blas
 from .cache import CacheStatus, cache_status
-from .catalogue import LAYOUTS, activation_code, gemm, kernel, usual_kernels
+from .catalogue import LAYOUTS, activation_code, by_blas, by_tiles, gemm, kernel, usual_kernels
 from .implementation import CpuKernel
-from .kernel import Kernel, Layout, compiled_kernels
+from .kernel import Kernel, Layout, compiled_kernels, import_problem
 from .lower_linear import LINEAR_KERNELS
 from .lower_losses import LOSS_KERNELS
 from .lower_updates import UPDATE_KERNELS
 from .optimizer_flags import optimizer_flags
-from .product_sizes import OWN
 from .reduction_sizes import blocks
 from .table import (
     ALONE,
@@ -39,7 +39,6 @@ __all__ = [
     "ALONE",
     "LAYOUTS",
     "NO_BARRIER",
-    "OWN",
     "Activation",
     "Blas",
     "CacheStatus",
@@ -54,14 +53,19 @@ __all__ = [
     "available",
     "blas",
     "blocks",
+    "by_blas",
+    "by_tiles",
     "cache_status",
     "call",
     "choose",
     "compiled_kernels",
+    "import_problem",
     "gemm",
     "kernel",
     "limit",
     "optimizer_flags",
+    "processor",
+    "product_choice",
     "signed",
     "usual_kernels",
     "warmup",

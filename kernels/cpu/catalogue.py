@@ -15,7 +15,7 @@ from .activation_table import ACTIVATIONS, BY_NAME
 from .blas import blas
 from .kernel import Kernel, Layout
 from .optimizer_flags import DECOUPLED, MOMENTUM
-from .product_sizes import in_tiles
+from .product_choice import in_tiles
 
 Cost = Callable[[Sequence[int]], float]
 LAYOUTS: dict[str, Layout] = {}
@@ -47,12 +47,26 @@ def activation_code(name: str) -> int:
     return BY_NAME[name].code
 
 
+def by_tiles(dtype: str) -> tuple[Kernel, int]:
+    """Return the kernel of products in tiles, and the first entry of its ``a``."""
+    return kernel("gemm_tiles", dtype), 0
+
+
+def by_blas(dtype: str) -> tuple[Kernel, int]:
+    """Return the kernel of products by BLAS, and the first entry of its ``a``.
+
+    Raises:
+        LookupError: if there is no BLAS that can be called.
+    """
+    library = blas()
+    if library is None:
+        raise LookupError("NumPy's BLAS was not found: its products go to tiles")
+    return kernel("gemm", dtype, library.bits), library.gemm(dtype)
+
+
 def gemm(dtype: str, m: int, n: int, k: int) -> tuple[Kernel, int]:
     """Return the kernel for the product of (m, k) and (k, n), and the first entry of its ``a``."""
-    library = blas()
-    if library is None or in_tiles(m, n, k):
-        return kernel("gemm_tiles", dtype), 0
-    return kernel("gemm", dtype, library.bits), library.gemm(dtype)
+    return by_tiles(dtype) if in_tiles(dtype, m, n, k) else by_blas(dtype)
 
 
 _GEMM = "blas transpose_a transpose_b m n k A_p lda B_p ldb C_p ldc"
@@ -67,8 +81,8 @@ _enter(
     lambda a: 1000.0 + a[3] * a[4] * a[5] / 45.0,
     "C (m, n) = op(A) op(B) by BLAS. op transposes where its flag is 1; lda, ldb, ldc are the "
     "lengths of the rows as stored. blas is the address and bits the width of an integer of the "
-    "library's ?gemm; catalogue.gemm gives both. The threads share the rows of C, or its columns "
-    "if there are more of them.",
+    "library's ?gemm; catalogue.gemm gives both. The threads share blocks of C whose sizes do not "
+    "depend on how many threads there are.",
 )
 _enter(
     "gemm_tiles",

@@ -6,12 +6,15 @@ a plan's builder hands out planned arrays and keeps the instructions for its rep
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from .kernel import import_problem
 from .table import call, word
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
@@ -99,6 +102,20 @@ def _accept_all(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
+@functools.cache
+def why_no_numba() -> str | None:
+    """Return why no kernel can be compiled here, after saying so once; None if they can."""
+    why = import_problem()
+    if why is not None:
+        warnings.warn(
+            f"{why}: everything is computed by NumPy, which is right but several times slower. "
+            "Install numba in a version that fits, or set NNSCRATCH_KERNELS=off to hear no more.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return why
+
+
 @dataclass(frozen=True)
 class CpuKernel:
     """Numba kernels as an implementation of one formula.
@@ -141,7 +158,7 @@ class CpuKernel:
                 dtype = item.dtype
         if dtype is None:
             return "there is no floating-point array"
-        return self.refusals.get(direction, _accept_all)(inputs, options)
+        return self.refusals.get(direction, _accept_all)(inputs, options) or why_no_numba()
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
         """Say by their sizes whether a single call pays."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import platform
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from .processor import has_fma
 
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
@@ -26,10 +28,7 @@ KERNEL_ARGS = (types.CPointer(types.int64), types.CPointer(types.float64), types
 INLINE = {"error_model": "numpy", "forceinline": True}
 """Numba's options for a helper: always inlined, or the loop around it would not vectorise."""
 
-try:
-    HAS_FMA = bool(binding.get_host_cpu_features().get("fma", platform.machine() == "aarch64"))
-except RuntimeError:  # llvmlite cannot tell on this processor
-    HAS_FMA = platform.machine() in ("aarch64", "arm64")
+HAS_FMA = has_fma()
 
 
 # --- pointers ---------------------------------------------------------------------------------

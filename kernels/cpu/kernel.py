@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .processor import description
+
 FLOATS = ("float32", "float64")
 
 
@@ -80,13 +82,22 @@ class Kernel:
                 )
 
 
+def import_problem() -> str | None:
+    """Return why Numba cannot be imported, None if it can. Imports Numba where it can."""
+    try:
+        importlib.import_module("numba")
+    except (ImportError, OSError) as error:  # not installed, or not for this NumPy or Python
+        return f"Numba cannot be imported ({error})"
+    return None
+
+
 @functools.cache
 def source_stamp() -> int:
-    """Return a checksum of this package's sources.
+    """Return a checksum of this package's sources and of what it takes the processor for.
 
     The cache on disk compares it, so a changed helper makes a cached kernel obsolete as well.
     """
-    stamp = 0
+    stamp = zlib.crc32(description().encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         stamp = zlib.crc32(path.read_bytes(), stamp)
     return stamp

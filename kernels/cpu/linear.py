@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from numba import njit
+
 from .intrinsics import (
+    INLINE,
     call_dgemm_32,
     call_dgemm_64,
     call_sgemm_32,
@@ -26,15 +29,26 @@ NARROW = 64
 ROWS = 16
 WIDTH = 256
 """Columns that are summed at a time: their sums stay in the first-level cache."""
+BLOCK = 1024
+"""Rows and columns that one call of BLAS computes: what it packs for them is soon repaid."""
+FEW_BLOCKS = 8
+"""Below this many blocks they are half as wide, so that more threads have some."""
 RUN = 64
 """Rows that are added up before they join the total, which keeps rounding errors small."""
+
+
+@njit(**INLINE)
+def blocks_of(count, side):
+    """How many blocks of at most ``side`` a range has."""
+    return (count + side - 1) // side
 
 
 def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
     """Return the kernel C = op(A) op(B) by BLAS, row-major.
 
-    Each thread makes a band of C: of its rows or of its columns, whichever there are more of. The
-    sum behind one element of C does not depend on the band, so neither do its bits.
+    The threads share blocks of C that depend on its sizes only. Many a library adds up the rows at
+    the edge of a product in another order than those inside, so parts that depended on the number
+    of threads would have other bits for another number.
     """
     single = dtype == "float32"
     size = 4 if single else 8
@@ -44,32 +58,39 @@ def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
         f, ta, tb = a[0], a[1], a[2]
         m, n, k = a[3], a[4], a[5]
         x, ldx, y, ldy, z, ldz = a[6], a[7], a[8], a[9], a[10], a[11]
-        if m >= n:
-            first, last = part(m, tid, threads, 16)
-            m = last - first
-            x += size * first * (1 if ta else ldx)
-            z += size * first * ldz
-        else:
-            first, last = part(n, tid, threads, 16)
-            n = last - first
-            y += size * first * (ldy if tb else 1)
-            z += size * first
-        if m <= 0 or n <= 0:
-            return
+        side = BLOCK
+        if blocks_of(m, side) * blocks_of(n, side) < FEW_BLOCKS:
+            side = BLOCK // 2
+        across = blocks_of(n, side)
+        count = blocks_of(m, side) * across
         alpha, beta = kind(1.0), kind(0.0)
-        if k == 0:  # an empty sum, which not every BLAS accepts
-            c = pointer(z, kind)
-            for i in range(m):
-                for j in range(n):
-                    c[i * ldz + j] = beta
-        elif single and bits == 64:
-            call_sgemm_64(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
-        elif single:
-            call_sgemm_32(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
-        elif bits == 64:
-            call_dgemm_64(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
-        else:
-            call_dgemm_32(f, ta, tb, m, n, k, alpha, x, ldx, y, ldy, beta, z, ldz)
+        for block in range(count * tid // threads, count * (tid + 1) // threads):
+            top, left = block // across * side, block % across * side
+            rows, columns = min(side, m - top), min(side, n - left)
+            at_x = x + size * top * (1 if ta else ldx)
+            at_y = y + size * left * (ldy if tb else 1)
+            at_z = z + size * (top * ldz + left)
+            if k == 0:  # an empty sum, which not every BLAS accepts
+                c = pointer(at_z, kind)
+                for i in range(rows):
+                    for j in range(columns):
+                        c[i * ldz + j] = beta
+            elif single and bits == 64:
+                call_sgemm_64(
+                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
+                )
+            elif single:
+                call_sgemm_32(
+                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
+                )
+            elif bits == 64:
+                call_dgemm_64(
+                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
+                )
+            else:
+                call_dgemm_32(
+                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
+                )
 
     return kernel
 

@@ -14,17 +14,31 @@ from typing import Any
 from numba import njit
 
 from .intrinsics import INLINE, address_of, stack
+from .processor import l2_bytes
 from .scalars import KINDS
 from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, move, tile, turn
 
 DEPTH = 256
 """Terms of a sum that are added up before C is touched: a panel of B this deep stays close by."""
-BAND = 512
-"""Rows of A that pass by a panel before the next one; with DEPTH, half a megabyte."""
+BLOCK = 1024
+"""Columns of C that all sums of a band pass over before the next ones: with a band, 2 megabytes."""
 SMALL = 1 << 15
 """Bytes of B up to which it is read where it lies, if its rows do not have to be turned."""
 FAR = 512
 """Bytes between two columns of a transposed A from which its tiles are laid end to end first."""
+WIDE = 4096
+"""Bytes between two rows of A from which they are copied closer: that far apart, they would share
+few places of the caches, and each lies in a page of its own."""
+
+
+def bands(dtype: str) -> int:
+    """Return how many rows of A pass by a panel before the next one: half of the L2 cache of them.
+
+    They are whole tiles, so that no row's tile depends on how the threads share the rows.
+    """
+    length = DEPTH * (4 if dtype == "float32" else 8)
+    most = min(max(l2_bytes() // 2, 1 << 17), 1 << 19) // length
+    return most // ROWS * ROWS
 
 
 def _strip(V: int, partial: bool) -> Any:
@@ -106,12 +120,35 @@ both, both_cut = _strip(2, False), _strip(2, True)
 one, one_cut = _strip(1, False), _strip(1, True)
 
 
+@njit(**INLINE)
+def pass_by(
+    like, L, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width,
+    ahead, apart, pace, pairs, jump,
+):  # fmt: skip
+    """Let rows of A pass by a panel of which ``width`` columns exist."""
+    if width == 2 * L:
+        both(
+            like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width,
+            ahead, apart, pace, pairs, jump,
+        )  # fmt: skip
+    elif width > L:
+        both_cut(
+            like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0
+        )  # fmt: skip
+    elif width == L:
+        one(like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0)
+    else:
+        one_cut(like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0)
+
+
 def make_gemm_tiles(dtype: str) -> Callable[..., None]:
     """Return the kernel C = op(A) op(B); the threads share the rows of C, or its columns."""
     kind, size = KINDS[dtype], 4 if dtype == "float32" else 8
     L = lanes(dtype)
     panel = 2 * L
-    laid, grouped = DEPTH * panel, DEPTH * BAND + L
+    high, block = bands(dtype), BLOCK // panel * panel
+    aside = DEPTH + L
+    laid, copied = DEPTH * panel, high * aside
     across = -(-ROWS // L)
 
     def kernel(a, s, tid, threads):
@@ -123,61 +160,61 @@ def make_gemm_tiles(dtype: str) -> Callable[..., None]:
             row_times(like, size, n, k, x, y, ldb, z, tid, threads)
             return
         top, bottom, start, stop = share(m, n, tid, threads, panel)
-        space, group = address_of(stack(laid, kind)), address_of(stack(grouped, kind))
+        space, group = address_of(stack(laid, kind)), address_of(stack(copied, kind))
         direct = not tb and (
             bottom - top <= ROWS or ldb == size * panel or min(k, DEPTH) * ldb <= SMALL
         )
-        # Columns of a wide A lie too far apart for the cache.
-        regroup = ta and lda >= FAR and stop - start > 2 * panel
-        for depth in range(0, max(k, 1), DEPTH):
-            terms = min(DEPTH, k - depth)
-            for band in range(top, bottom, BAND):
-                rows = min(BAND, bottom - band)
-                row, step = (size, lda) if ta else (lda, size)
-                first, leap = x + band * row + depth * step, ROWS * row
-                if regroup:
-                    for i in range(0, rows, ROWS):
-                        out = group + i * terms * size
-                        lay(across, like, terms, first + i * row, step, rows - i, out, ROWS * size)
-                    first, leap, row, step = group, ROWS * terms * size, size, ROWS * size
-                for j in range(start, stop, panel):
-                    width = min(panel, n - j)
-                    where, b, next_row = y + depth * ldb + j * size, space, size * panel
-                    ahead, apart, pace, pairs, jump = space, 0, 0, 0, 0
-                    if tb:
-                        where = y + j * ldb + depth * size
-                        turn_over(like, size, L, space, where, ldb, width, terms)
-                    elif direct:
-                        b, next_row = where, ldb
-                    else:
-                        lay(2, like, terms, where, ldb, width, space, next_row)
-                    # While this panel is at work, the next one comes closer.
-                    if tb and j + panel < stop:
-                        ahead, apart, pace = where + panel * ldb, ldb, LINE
-                        pairs, jump = panel // 2, 2 * ldb
-                    elif not direct and j + panel < stop:
-                        ahead, apart, pace = where + panel * size, LINE, ldb
-                        pairs, jump = terms // CHUNK, CHUNK * ldb
-                    c = z + band * ldc + j * size
-                    if width == panel:
-                        both(
-                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
-                            width, ahead, apart, pace, pairs, jump,
-                        )  # fmt: skip
-                    elif width > L:
-                        both_cut(
-                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
-                            width, b, 0, 0, 0, 0,
-                        )  # fmt: skip
-                    elif width == L:
-                        one(
-                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
-                            width, b, 0, 0, 0, 0,
-                        )  # fmt: skip
-                    else:
-                        one_cut(
-                            like, rows, depth, terms, first, leap, row, step, b, next_row, c, ldc,
-                            width, b, 0, 0, 0, 0,
+        # Rows or columns of a wide A lie too far apart for the cache.
+        far = stop - start > 2 * panel and (lda >= FAR if ta else lda >= WIDE)
+        for left in range(start, stop, block):
+            right = min(left + block, stop)
+            for band in range(top, bottom, high):
+                rows = min(high, bottom - band)
+                for depth in range(0, max(k, 1), DEPTH):
+                    terms = min(DEPTH, k - depth)
+                    row, step = (size, lda) if ta else (lda, size)
+                    first, leap = x + band * row + depth * step, ROWS * row
+                    if far and ta:
+                        for i in range(0, rows, ROWS):
+                            out = group + i * terms * size
+                            lay(
+                                across,
+                                like,
+                                terms,
+                                first + i * row,
+                                step,
+                                rows - i,
+                                out,
+                                ROWS * size,
+                            )
+                        first, leap, row, step = group, ROWS * terms * size, size, ROWS * size
+                    elif far:
+                        for l in range(0, terms, panel):
+                            out = group + l * size
+                            lay(2, like, rows, first + l * size, lda, terms - l, out, aside * size)
+                        first, leap, row = group, ROWS * aside * size, aside * size
+                    for j in range(left, right, panel):
+                        width = min(panel, n - j)
+                        where, b, next_row = y + depth * ldb + j * size, space, size * panel
+                        ahead, apart, pace, pairs, jump = space, 0, 0, 0, 0
+                        if tb:
+                            where = y + j * ldb + depth * size
+                            turn_over(like, size, L, space, where, ldb, width, terms)
+                        elif direct:
+                            b, next_row = where, ldb
+                        else:
+                            lay(2, like, terms, where, ldb, width, space, next_row)
+                        # While this panel is at work, the next one comes closer.
+                        if tb and j + panel < right:
+                            ahead, apart, pace = where + panel * ldb, ldb, LINE
+                            pairs, jump = panel // 2, 2 * ldb
+                        elif not direct and j + panel < right:
+                            ahead, apart, pace = where + panel * size, LINE, ldb
+                            pairs, jump = terms // CHUNK, CHUNK * ldb
+                        c = z + band * ldc + j * size
+                        pass_by(
+                            like, L, rows, depth, terms, first, leap, row, step, b, next_row, c,
+                            ldc, width, ahead, apart, pace, pairs, jump,
                         )  # fmt: skip
 
     return kernel

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.errors import ConfigurationError
+
 from .cache import CacheStatus, cache_status
 from .catalogue import usual_kernels
-from .kernel import Kernel, compiled
+from .kernel import Kernel, compiled, import_problem
 from .pool import pool
 from .threads import choose, limit
 
@@ -256,7 +258,12 @@ def warmup(
     Args:
         dtypes: "float32", "float64".
         progress: called with (done, all, name) before each kernel.
+
+    Raises:
+        ConfigurationError: if Numba cannot be imported.
     """
+    if (why := import_problem()) is not None:
+        raise ConfigurationError(f"{why}, so there are no kernels; install numba")
     pool()
     kernels = usual_kernels(dtypes)
     for done, kernel in enumerate(kernels):

@@ -11,21 +11,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .intrinsics import HAS_FMA, I32, I64, VOID
+from .processor import vector_bytes, vector_registers
 
-try:
-    _FEATURES: Any = binding.get_host_cpu_features()
-except RuntimeError:  # llvmlite cannot tell on this processor
-    _FEATURES = {}
-
-REGISTER = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+REGISTER = vector_bytes()
 """Bytes of a vector register."""
-ROWS = 6 if REGISTER == 32 else 8
+ROWS = 8 if vector_registers() == 32 else 6
 """Rows of a tile: with two registers of columns, the most whose sums fit in 16 or 32 registers."""
 CHAINS = 8
 """Sums that have to be under way at once to keep the multipliers busy."""

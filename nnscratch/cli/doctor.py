@@ -83,6 +83,11 @@ def _processor() -> Rows:
     variables = (
         "NNSCRATCH_THREADS",
         "NNSCRATCH_KERNELS",
+        "NNSCRATCH_PRODUCTS",
+        "NNSCRATCH_VECTOR_BYTES",
+        "NUMBA_CPU_NAME",
+        "NUMBA_CPU_FEATURES",
+        "OPENBLAS_CORETYPE",
         "OPENBLAS_NUM_THREADS",
         "OMP_NUM_THREADS",
     )
@@ -120,14 +125,17 @@ def _blas() -> Rows:
 
 def _kernels() -> Rows:
     from nnscratch.formulas import FORMULAS, registry
-    from nnscratch.kernels.cpu import OWN, available, cache_status, limit
+    from nnscratch.kernels.cpu import available, cache_status, import_problem, limit, processor
 
+    if (why := import_problem()) is not None:
+        return [("none", f"{why}: everything is computed by NumPy, several times slower")]
     kernels = [name for name in FORMULAS if registry.implementations(name)]
     rows = [
         ("NNSCRATCH_KERNELS", registry.kernels_mode()),
         ("formulas with kernels", f"{len(kernels)} of {len(FORMULAS)}"),
         ("threads", f"{limit()} of {available()} cores"),
-        ("products", f"in tiles up to {OWN:.0e} multiplications, by BLAS beyond"),
+        ("processor, to them", processor.description()),
+        *_products(),
     ]
     status = cache_status()
     if status.path is None:
@@ -136,6 +144,27 @@ def _kernels() -> Rows:
         mark = "" if status.writable else "; the folder cannot be written to, set NUMBA_CACHE_DIR"
         size = f"{status.entries} functions, {status.bytes / 1e6:.1f} MB"
         rows.append(("compiled code", f"{size} in {status.path}{mark}"))
+    return rows
+
+
+def _products() -> Rows:
+    """Which products go to tiles and which to BLAS, and what was measured to decide it."""
+    from nnscratch.kernels.cpu import blas, product_choice
+
+    told = product_choice.told()
+    if blas() is None or told != "auto":
+        return [("products", f"all by {'BLAS' if told == 'blas' and blas() else 'tiles'}")]
+    path, found = product_choice.kept()
+    small = f"2^{product_choice.UNASKED:g} multiplications"
+    rows = [("products", f"in tiles up to {small}, beyond as measured at their first use")]
+    for name, one in found.items():
+        quicker = "tiles" if one.in_tiles else "BLAS"
+        times = f"tiles {1e3 * one.tiles:.3g} ms, BLAS {1e3 * one.blas:.3g} ms on one thread"
+        rows.append((f"  {name}", f"{quicker}: {times}"))
+    if path is None:
+        rows.append(("  choices", "kept nowhere: all products go to tiles"))
+    elif found:
+        rows.append(("  choices", f"kept in {path}"))
     return rows
 
 
