@@ -4,6 +4,7 @@ Whoever knows PyTorch can use it at once: the names and semantics are PyTorch's.
 every derivative is written by hand in ``nnscratch.formulas``, beside its equation.
 """
 
+import math as _math
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
@@ -12,6 +13,7 @@ import numpy as _np
 from nnscratch import creation as _creation
 from nnscratch import cuda, nn, optim
 from nnscratch import functions as _functions
+from nnscratch import legacy as _legacy
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.array.precision import (
@@ -21,6 +23,7 @@ from nnscratch.array.precision import (
 from nnscratch.creation import *  # noqa: F403
 from nnscratch.functions import *  # noqa: F403
 from nnscratch.kernels import register as _register_kernels
+from nnscratch.legacy import *  # noqa: F403
 from nnscratch.plan import compile
 from nnscratch.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from nnscratch.tensor import Tensor, as_tensor
@@ -42,6 +45,9 @@ float16, float32, float64 = _np.dtype("float16"), _np.dtype("float32"), _np.dtyp
 int8, int16, int32, int64 = (_np.dtype(f"int{n}") for n in (8, 16, 32, 64))
 uint8, bool = _np.dtype("uint8"), _np.dtype("bool")
 half, float, double, long = float16, float32, float64, int64
+short, int = int16, int32
+pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
+Size = tuple[_Any, ...]
 
 __all__ = [
     "Generator",
@@ -67,12 +73,19 @@ __all__ = [
     "gradcheck",
     "half",
     "homework",
+    "Size",
+    "e",
+    "inf",
+    "int",
     "int16",
     "int32",
     "int64",
     "int8",
     "is_grad_enabled",
     "long",
+    "nan",
+    "pi",
+    "short",
     "nn",
     "no_grad",
     "optim",
@@ -84,6 +97,7 @@ __all__ = [
 ]
 __all__ += _creation.__all__
 __all__ += _functions.__all__
+__all__ += _legacy.__all__
 
 
 # What checks and explains loads where it is first used.

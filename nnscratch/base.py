@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnscratch.array import Device, default_dtype, device_of, dtype_name, is_floating
-from nnscratch.errors import DTypeError, ShapeError
+from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.tape import Node
 
@@ -49,6 +49,8 @@ class TensorBase:
         def to(self, *target: Any, **options: Any) -> Tensor: ...  # noqa: D102
         def detach(self) -> Tensor: ...  # noqa: D102
         def _refuse_expanded(self) -> None: ...
+        def reshape(self, *shape: Any) -> Tensor: ...  # noqa: D102
+        def clone(self) -> Tensor: ...  # noqa: D102
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,7 +117,7 @@ class TensorBase:
 
     def __len__(self) -> int:
         if self.ndim == 0:
-            raise ShapeError("a 0-d tensor has no length; use item() to read its value")
+            raise DTypeError("a 0-d tensor has no length; use item() to read its value")
         return self.shape[0]
 
     def _needs_floats(self, name: str) -> None:

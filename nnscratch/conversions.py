@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import Device, as_device, dtype_name, is_integer, move, to_numpy
+from nnscratch.array import Device, as_device, beside, dtype_name, is_integer, move, to_numpy
+from nnscratch.array.dtypes import cast
 from nnscratch.base import TensorBase
 from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
@@ -17,6 +18,32 @@ from nnscratch.tape import is_grad_enabled
 
 if TYPE_CHECKING:
     from nnscratch.tensor import Tensor
+
+
+TYPE_NAMES = {
+    "float32": "FloatTensor",
+    "float64": "DoubleTensor",
+    "float16": "HalfTensor",
+    "int64": "LongTensor",
+    "int32": "IntTensor",
+    "int16": "ShortTensor",
+    "int8": "CharTensor",
+    "uint8": "ByteTensor",
+    "bool": "BoolTensor",
+}
+"""What PyTorch calls the tensors of a dtype."""
+
+
+def _one_size(size: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+
+
+def _dtype_of_type(dtype: Any) -> str:
+    """Return the name of a dtype given as such, as "torch.FloatTensor", or as that class."""
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", "")
+    last = name.rpartition(".")[2]
+    found = [known for known, theirs in TYPE_NAMES.items() if theirs == last]
+    return found[0] if found else dtype_name(dtype)
 
 
 class TensorConversions(TensorBase):
@@ -94,8 +121,34 @@ class TensorConversions(TensorBase):
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
-            raise ShapeError("a 0-d tensor cannot be iterated over")
+            raise DTypeError("a 0-d tensor cannot be iterated over; use item() to read its value")
         return (self[index] for index in range(self.shape[0]))  # type: ignore[index]
+
+    def element_size(self) -> builtins.int:
+        """Return the bytes of one element."""
+        return int(self.array.dtype.itemsize)
+
+    # Other tensors in the dtype and on the device of this one.
+
+    def new_tensor(self, data: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+        """Return a tensor of data in this dtype (or another one), on this device."""
+        raw = data.array if isinstance(data, TensorBase) else np.asarray(data)
+        made = self._wrap(cast(beside(raw, self.array), dtype_name(dtype or self.array.dtype)))
+        return made.clone().requires_grad_(requires_grad)
+
+    def new_full(self, size: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+        """Return a tensor of a size filled with one value."""
+        return self.new_tensor(np.full(size, fill_value), dtype)
+
+    def new_zeros(self, *size: Any, dtype: Any = None) -> Tensor:
+        """Return a tensor of zeros, of a size given as integers or one tuple."""
+        return self.new_full(_one_size(size), 0, dtype)
+
+    def new_ones(self, *size: Any, dtype: Any = None) -> Tensor:
+        """Return a tensor of ones, of a size given as integers or one tuple."""
+        return self.new_full(_one_size(size), 1, dtype)
+
+    new_empty = new_zeros
 
     # Dtypes and devices.
 
@@ -169,9 +222,13 @@ class TensorConversions(TensorBase):
         """Return the tensor as booleans."""
         return self.to("bool")
 
-    def type(self, dtype: Any) -> Tensor:
-        """Return the tensor in a dtype."""
-        return self.to(dtype_name(dtype))
+    def type(self, dtype: Any = None) -> Any:
+        """Return the tensor in a dtype; without one, the name of its type, "torch.FloatTensor"."""
+        if dtype is None:
+            place = "torch.cuda" if self.is_cuda else "torch"
+            name = dtype_name(self.array.dtype)
+            return f"{place}.{TYPE_NAMES.get(name, name)}"
+        return self.to(_dtype_of_type(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         """Return the tensor in the dtype of another."""

@@ -13,6 +13,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import asarray, default_dtype, dtype_name, dtype_of
 from nnscratch.array.device import current
+from nnscratch.array.dtypes import cast
 from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
@@ -43,7 +44,12 @@ __all__ = [
 ]
 
 
-def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
+def _size(size: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+    """Return a size given by position, as integers or one tuple, or by the name ``size``."""
+    if named is not None:
+        if size:
+            raise ShapeError(f"the size is given twice: {size} and size={named}")
+        size = (named,)
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
     if not builtins.all(isinstance(n, (int, np.integer)) and n >= 0 for n in size):
@@ -67,9 +73,19 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """Return a tensor that shares memory with a NumPy array."""
+    """Return a tensor that shares memory with a NumPy array.
+
+    Raises:
+        DTypeError: if it is none, holds no numbers, or has another machine's order of bytes.
+    """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"expected a numpy.ndarray, got {type(array).__name__}")
+    if not array.dtype.isnative:
+        raise DTypeError(
+            f"the numbers of an array of dtype {array.dtype.str} have another machine's order of "
+            "bytes, so their memory cannot be shared; use nnscratch.tensor(array), which copies it"
+        )
+    dtype_name(array.dtype)
     registry.notify_create(array, "from_numpy(...)")
     return Tensor(asarray(array))
 
@@ -92,71 +108,128 @@ def full(
     return Tensor(made, requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *shape: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return a tensor of zeros.
 
     >>> zeros(2, 1).shape
     (2, 1)
     """
-    return full(_size(size), 0.0, dtype or default_dtype(), device, requires_grad)
+    return full(_size(shape, size), 0.0, dtype or default_dtype(), device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *shape: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return a tensor of ones."""
-    return full(_size(size), 1.0, dtype or default_dtype(), device, requires_grad)
+    return full(_size(shape, size), 1.0, dtype or default_dtype(), device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def empty(
+    *shape: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return a tensor to be written into; its elements are 0, so that no run depends on them."""
-    return zeros(*size, dtype=dtype, device=device)
+    return zeros(*shape, size=size, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return a tensor filled with one value, in the shape, dtype and device of another."""
-    return full(input.shape, fill_value, dtype or input.dtype, device or input.device)
+    dtype, device = dtype or input.dtype, device or input.device
+    return full(input.shape, fill_value, dtype, device, requires_grad)
 
 
-def zeros_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
+def zeros_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return zeros in the shape, dtype and device of a tensor."""
-    return full_like(input, 0, dtype, device)
+    return full_like(input, 0, dtype, device, requires_grad)
 
 
-def empty_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
+def empty_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return a tensor to be written into, like another one; its elements are 0."""
-    return full_like(input, 0, dtype, device)
+    return full_like(input, 0, dtype, device, requires_grad)
 
 
-def ones_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
+def ones_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return ones in the shape, dtype and device of a tensor."""
-    return full_like(input, 1, dtype, device)
+    return full_like(input, 1, dtype, device, requires_grad)
 
 
 def arange(
-    start: float, end: float | None = None, step: float = 1, dtype: Any = None, device: Any = None
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return the numbers from ``start`` up to, not including, ``end``.
+
+    Raises:
+        ShapeError: if ``end`` lies on the other side of ``start`` than ``step`` goes to.
 
     >>> arange(3)
     tensor([0, 1, 2])
     """
     first, last = (0, start) if end is None else (start, end)
+    if step == 0 or (last - first) / step < 0:
+        raise ShapeError(f"arange: no steps of {step} lead from {first} to {last}")
     if dtype is None:
         whole = builtins.all(isinstance(n, int) for n in (first, last, step))
         dtype = "int64" if whole else default_dtype()
     with _making(device) as xp:
-        return Tensor(xp.arange(first, last, step, dtype=dtype_of(xp, dtype)))
+        made = xp.arange(first, last, step, dtype=dtype_of(xp, dtype))
+    return Tensor(made, requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, dtype: Any = None, device: Any = None) -> Tensor:
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return ``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
     with _making(device) as xp:
-        return Tensor(xp.linspace(start, end, steps, dtype=dtype_of(xp, dtype or default_dtype())))
+        made = xp.linspace(start, end, steps, dtype=dtype_of(xp, dtype or default_dtype()))
+    return Tensor(made, requires_grad)
 
 
-def eye(n: int, m: int | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def eye(
+    n: int,
+    m: int | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return a matrix with ones on the diagonal."""
     with _making(device) as xp:
-        return Tensor(xp.eye(n, m, dtype=dtype_of(xp, dtype or default_dtype())))
+        made = xp.eye(n, m, dtype=dtype_of(xp, dtype or default_dtype()))
+    return Tensor(made, requires_grad)
 
 
 @contextmanager
@@ -202,7 +275,8 @@ def random_tensor(
 
 
 def rand(
-    *size: Any,
+    *shape: Any,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     generator: Generator | None = None,
@@ -211,11 +285,12 @@ def rand(
     """Return numbers uniform in [0, 1)."""
     options = {"dtype": dtype, "device": device, "generator": generator}
     options |= {"requires_grad": requires_grad, "low": 0.0, "high": 1.0}
-    return random_tensor(f.RANDOM_UNIFORM, "uniform", _size(size), options)
+    return random_tensor(f.RANDOM_UNIFORM, "uniform", _size(shape, size), options)
 
 
 def randn(
-    *size: Any,
+    *shape: Any,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     generator: Generator | None = None,
@@ -228,40 +303,60 @@ def randn(
     """
     options = {"dtype": dtype, "device": device, "generator": generator}
     options |= {"requires_grad": requires_grad, "mean": 0.0, "std": 1.0}
-    return random_tensor(f.RANDOM_NORMAL, "normal", _size(size), options)
+    return random_tensor(f.RANDOM_NORMAL, "normal", _size(shape, size), options)
 
 
-def rand_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
+def rand_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return uniform numbers in the shape, dtype and device of a tensor."""
-    return rand(input.shape, dtype=dtype or input.dtype, device=device or input.device)
+    dtype, device = dtype or input.dtype, device or input.device
+    return rand(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, dtype: Any = None, device: Any = None) -> Tensor:
+def randn_like(
+    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return normal numbers in the shape, dtype and device of a tensor."""
-    return randn(input.shape, dtype=dtype or input.dtype, device=device or input.device)
+    dtype, device = dtype or input.dtype, device or input.device
+    return randn(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def randint(
-    low: int,
-    high: int | tuple[int, ...],
-    size: tuple[int, ...] | None = None,
+    *bounds: Any,
+    low: int = 0,
+    high: int | None = None,
+    size: Any = None,
+    dtype: Any = "int64",
     device: Any = None,
     generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return integers from ``low`` to ``high - 1``, as ``randint(low, high, size)`` or
     ``randint(high, size)``.
 
+    Raises:
+        ConfigurationError: for other arguments, or an empty range.
+
     >>> bool((randint(0, 2, (100,)) < 2).all())
     True
     """
-    start, stop, shape = (low, high, size) if size is not None else (0, low, high)
-    if not isinstance(stop, int) or not isinstance(shape, (tuple, list)):
+    given = list(bounds)
+    if given and isinstance(given[-1], (tuple, list)):
+        size = given.pop()
+    if len(given) == 2:
+        low, high = given
+    elif len(given) == 1:
+        low, high = (given[0], high) if high is not None else (low, given[0])
+    if len(given) > 2 or not isinstance(high, (int, np.integer)) or size is None:
         raise ConfigurationError("randint takes (low, high, size) or (high, size), size a tuple")
+    if high <= low:
+        raise ConfigurationError(f"randint: there is no integer from {low} to below {high}")
     source = default_generator if generator is None else generator
     with explaining("randint"):
-        made = source.randint(start, stop, _size(tuple(shape)), device or "cpu")
+        made = source.randint(int(low), int(high), _size(tuple(size)), device or "cpu")
     registry.notify_create(made, "randint(...)")
-    return Tensor(made)
+    return Tensor(cast(made, dtype), requires_grad)
 
 
 def randperm(n: int, device: Any = None, generator: Generator | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -11,7 +12,7 @@ from nnscratch import formulas as f
 from nnscratch.array import beside, is_floating, promote, to_numpy
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ShapeError
-from nnscratch.methods import axes_of
+from nnscratch.methods import axes_of, numpy_names
 from nnscratch.tensor import Tensor, apply, as_tensor, wrap
 
 __all__ = [
@@ -39,16 +40,23 @@ __all__ = [
     "exp",
     "flatten",
     "gather",
+    "ge",
+    "gt",
     "index_select",
     "is_floating_point",
     "is_tensor",
     "isfinite",
     "isinf",
     "isnan",
+    "le",
     "log",
     "log_softmax",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
     "logical_not",
     "logsumexp",
+    "lt",
     "masked_select",
     "matmul",
     "max",
@@ -59,6 +67,7 @@ __all__ = [
     "mm",
     "mul",
     "narrow",
+    "ne",
     "neg",
     "nonzero",
     "norm",
@@ -113,12 +122,20 @@ add = _as_function(Tensor.add)
 clamp = clip = _as_function(Tensor.clamp)
 div = _as_function(Tensor.div)
 eq = _as_function(Tensor.eq)
+ge = _as_function(Tensor.ge)
+gt = _as_function(Tensor.gt)
+le = _as_function(Tensor.le)
+lt = _as_function(Tensor.lt)
+ne = _as_function(Tensor.ne)
 exp = _as_function(Tensor.exp)
 isfinite = _as_function(Tensor.isfinite)
 isinf = _as_function(Tensor.isinf)
 isnan = _as_function(Tensor.isnan)
 log = _as_function(Tensor.log)
 log_softmax = _as_function(Tensor.log_softmax)
+logical_and = _as_function(Tensor.logical_and)
+logical_or = _as_function(Tensor.logical_or)
+logical_xor = _as_function(Tensor.logical_xor)
 logical_not = _as_function(Tensor.logical_not)
 maximum = _as_function(Tensor.maximum)
 minimum = _as_function(Tensor.minimum)
@@ -183,8 +200,9 @@ def _same_dtype(tensors: Sequence[Any]) -> list[Tensor]:
     return [item.to(common) for item in items]
 
 
+@numpy_names
 def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
-    """Return tensors joined along a dimension they have.
+    """Return tensors joined along a dimension they have; empty vectors are passed over.
 
     Raises:
         ShapeError: if there are none, or they differ along another dimension.
@@ -194,12 +212,16 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     tensor([1., 1., 0.])
     """
     items = _same_dtype(tensors)
+    items = [item for item in items if item.shape != (0,)] or items[:1]
+    if builtins.any(item.ndim == 0 for item in items):
+        raise ShapeError("cat: 0-d tensors have no dimension to be joined along; use stack")
     return apply(f.CONCATENATE, *items, axis=axes_of(dim, items[0].ndim))
 
 
 concat = concatenate = cat
 
 
+@numpy_names
 def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     """Return tensors of one shape joined along a new dimension.
 

@@ -69,8 +69,15 @@ class TensorGradient(TensorBase):
         return self._apply(f.CAST, dtype=dtype_name(self.array.dtype))
 
     def contiguous(self) -> Tensor:
-        """Return the tensor itself: every formula takes every layout."""
-        return self  # type: ignore[return-value]
+        """Return the tensor itself if its elements lie in order, else a copy where they do."""
+        if self.is_contiguous():
+            return self  # type: ignore[return-value]
+        return self.reshape(-1).reshape(*self.shape)
+
+    def is_contiguous(self) -> bool:
+        """Say whether the elements lie in memory in order, without gaps."""
+        flags = getattr(self.array, "flags", None)
+        return flags is None or bool(flags.c_contiguous)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         """Copy a leaf with its gradient; the copy belongs to no optimizer.
@@ -232,8 +239,7 @@ class TensorGradient(TensorBase):
             replaced = hook(self._wrap(gradient))
             if replaced is None:
                 return gradient
-            same_device("a hook", gradient=gradient, replaced=replaced.array)
-            return replaced.array
+            return replacement("a hook", replaced, gradient)
 
         hooks = self._hooks()
         hooks.append(call)
@@ -245,6 +251,29 @@ class TensorGradient(TensorBase):
             holder.hooks = []
         found: list[Callable[[Any], Any]] = holder.hooks
         return found
+
+
+def replacement(who: str, given: Any, gradient: Any) -> Any:
+    """Return the array of a gradient that a hook has given for another one.
+
+    Raises:
+        GradientError: if it is no tensor of the same shape and dtype.
+        DeviceError: if it lives on another device.
+    """
+    array = getattr(given, "array", None)
+    if array is None:
+        raise GradientError(
+            f"{who} must return None or a tensor, got {type(given).__name__}; return the gradient "
+            "that replaces the one it was given"
+        )
+    same_device(who, gradient=gradient, replaced=array)
+    if array.shape != gradient.shape or array.dtype != gradient.dtype:
+        raise GradientError(
+            f"{who} was given a gradient of shape {tuple(gradient.shape)} and dtype "
+            f"{gradient.dtype}, and returned one of shape {tuple(array.shape)} and dtype "
+            f"{array.dtype}; the two must be the same"
+        )
+    return array
 
 
 def _restored(kind: Any, array: Any, requires_grad: bool, gradient: Any) -> Any:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnscratch import formulas as f
 from nnscratch.array import (
     asarray,
     beside,
     default_dtype,
     dtype_name,
+    is_array,
     is_floating,
     move,
     promote,
 )
 from nnscratch.array.addresses import copied, shares_memory
 from nnscratch.array.dtypes import cast
+from nnscratch.array.random import default_generator
 from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import Formula, registry
@@ -26,16 +30,58 @@ if TYPE_CHECKING:
 
 
 def alike(tensor: Any, other: Any) -> tuple[Any, Any]:
-    """Bring a tensor, and another one or a number, to the dtype that they have in common."""
+    """Bring a tensor, and another one or a number, to the dtype that they have in common.
+
+    A Python number never promotes a tensor of its own kind; an integer that the tensor's dtype
+    cannot hold wraps around, as in PyTorch.
+    """
     if isinstance(other, (bool, int, float)):
-        breaks = isinstance(other, float) and not is_floating(tensor.array)
-        return (tensor.to(default_dtype()) if breaks else tensor), other
+        if is_floating(tensor.array):
+            return tensor, other
+        if isinstance(other, float):
+            return tensor.to(default_dtype()), other
+        name = dtype_name(tensor.array.dtype)
+        if type(other) is int:  # neither a boolean nor a number that a plan asks for again
+            if name == "bool":
+                return tensor.to("int64"), other
+            if not name.startswith("complex"):
+                return tensor, _wrapped(other, name)
+        return tensor, other
     if not isinstance(other, TensorBase):
         other = tensor._wrap(asarray(other))
     if tensor.array.dtype == other.array.dtype:
         return tensor, other
     common = promote(tensor.array, other.array)
     return tensor.to(common), other.to(common)
+
+
+def _wrapped(number: int, dtype: str) -> int:
+    """Return an integer as a dtype of fewer bits would hold it."""
+    limits = np.iinfo(dtype)
+    if limits.min <= number <= limits.max:
+        return number
+    if not -(2**63) <= number < 2**63:
+        raise DTypeError(f"{number} is beyond the range of int64")
+    wrapped: int = (number - int(limits.min)) % 2**limits.bits + int(limits.min)
+    return wrapped
+
+
+def _comparable(other: object) -> bool:
+    """Say whether elements can be compared with it; None, texts and objects equal no tensor."""
+    if isinstance(other, (TensorBase, bool, int, float, np.generic)) or is_array(other):
+        return True
+    return isinstance(other, (list, tuple))
+
+
+def _array(value: Any) -> Any:
+    return value.array if isinstance(value, TensorBase) else value
+
+
+def _rank(tensor: Any) -> int:
+    """Return 0 for booleans, 1 for integers, 2 for floats: what fits in place into what."""
+    if is_floating(tensor.array):
+        return 2
+    return int(dtype_name(tensor.array.dtype) != "bool")
 
 
 class TensorOperators(TensorBase):
@@ -86,11 +132,11 @@ class TensorOperators(TensorBase):
     def __abs__(self) -> Tensor:
         return self._apply(f.ABS)
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return self._binary(f.EQUAL, other)
+    def __eq__(self, other: object) -> Any:
+        return self._binary(f.EQUAL, other) if _comparable(other) else NotImplemented
 
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return self._binary(f.NOT_EQUAL, other)
+    def __ne__(self, other: object) -> Any:
+        return self._binary(f.NOT_EQUAL, other) if _comparable(other) else NotImplemented
 
     __hash__ = object.__hash__
 
@@ -106,30 +152,35 @@ class TensorOperators(TensorBase):
     def __ge__(self, other: Any) -> Tensor:
         return self._binary(f.GREATER_EQUAL, other)
 
-    # Logic, on booleans only.
-
-    def _logic(self, formula: Formula, other: Any) -> Tensor:
-        theirs = getattr(other, "dtype", type(other).__name__)
-        if dtype_name(self.array.dtype) != "bool" or str(theirs) != "bool":
-            raise DTypeError(
-                f"& | ^ ~ are for booleans, got {self.dtype} and {theirs}; compare first, as in "
-                "(x > 0) & (x < 1)"
-            )
-        return self._binary(formula, other)
+    # Logic, on booleans and on the bits of integers.
 
     def __and__(self, other: Any) -> Tensor:
-        return self._logic(f.MINIMUM, other)
+        return self._binary(f.BITWISE_AND, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return self._logic(f.MAXIMUM, other)
+        return self._binary(f.BITWISE_OR, other)
 
     def __xor__(self, other: Any) -> Tensor:
-        return self._logic(f.NOT_EQUAL, other)
+        return self._binary(f.BITWISE_XOR, other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __invert__(self) -> Tensor:
-        return self._logic(f.EQUAL, False)
+        if dtype_name(self.array.dtype) == "bool":
+            return self._binary(f.EQUAL, False)
+        return self._binary(f.BITWISE_XOR, -1)
+
+    def logical_and(self, other: Any) -> Tensor:
+        """Say of each pair of elements whether both are true (nonzero)."""
+        return self.to("bool")._binary(f.BITWISE_AND, self._wrap(asarray(_array(other))).to("bool"))
+
+    def logical_or(self, other: Any) -> Tensor:
+        """Say of each pair of elements whether one is true (nonzero)."""
+        return self.to("bool")._binary(f.BITWISE_OR, self._wrap(asarray(_array(other))).to("bool"))
+
+    def logical_xor(self, other: Any) -> Tensor:
+        """Say of each pair of elements whether just one is true (nonzero)."""
+        return self.to("bool")._binary(f.BITWISE_XOR, self._wrap(asarray(_array(other))).to("bool"))
 
     def logical_not(self) -> Tensor:
         """Say of each element whether it is zero or false."""
@@ -151,8 +202,23 @@ class TensorOperators(TensorBase):
         return self._apply(f.WHERE, input, other)
 
     def masked_fill(self, mask: Any, value: Any) -> Tensor:
-        """Return the elements, with ``value`` where the mask is true."""
+        """Return the elements, with ``value`` where the mask is true, in the tensor's dtype.
+
+        Raises:
+            DTypeError: if the dtype cannot hold the value, such as 0.5 among integers.
+        """
+        given = self._wrap(asarray(_array(value)))
+        if is_floating(given.array) and not is_floating(self.array):
+            raise DTypeError(
+                f"masked_fill: {given.dtype} values do not fit into {self.dtype}; use x.float()"
+            )
+        if isinstance(value, TensorBase) or dtype_name(self.array.dtype) == "bool":
+            value = (value if isinstance(value, TensorBase) else given).to(self.dtype)
         return mask._where(value, self)  # type: ignore[no-any-return]
+
+    def masked_fill_(self, mask: Any, value: Any) -> Tensor:
+        """Write ``value`` where the mask is true, in place."""
+        return self._replace(self.masked_fill(mask, value))
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """Return the elements where the condition holds, and those of ``other`` elsewhere."""
@@ -176,7 +242,9 @@ class TensorOperators(TensorBase):
 
     def _refuse_expanded(self) -> None:
         strides = getattr(self.array, "strides", ())
-        if 0 in strides and any(n > 1 and not s for n, s in zip(self.shape, strides, strict=True)):
+        if 0 not in strides or not self.numel():
+            return
+        if any(n > 1 and not s for n, s in zip(self.shape, strides, strict=True)):
             raise ShapeError(
                 f"a tensor that was expanded to {self.shape} has several elements in one place of "
                 "memory and cannot be written into; write into x.clone()"
@@ -196,16 +264,19 @@ class TensorOperators(TensorBase):
         right; views that were taken of it before keep the old values.
         """
         self._refuse_asking_leaf()
-        asks = self.requires_grad or getattr(other, "requires_grad", False)
-        result = self._binary(formula, other)
+        return self._replace(self._binary(formula, other))
+
+    def _replace(self, result: Tensor) -> Tensor:
+        """Write what was computed of this tensor into it; see ``_in_place``."""
+        self._refuse_asking_leaf()
         if result.shape != self.shape:
             raise ShapeError(
                 f"the result of shape {result.shape} does not fit in place into {self.shape}"
             )
-        if is_floating(result.array) and not is_floating(self.array):
+        if _rank(result) > _rank(self):
             raise DTypeError(f"{result.dtype} results do not fit in place into {self.dtype}")
         result = result.to(self.dtype)
-        if not (asks and is_grad_enabled()):
+        if not (result.requires_grad and is_grad_enabled()):
             return self._assign(result.array)
         self.array, self.node, self._version = result.array, result.node, result._version
         self.requires_grad = True
@@ -235,6 +306,20 @@ class TensorOperators(TensorBase):
 
     mul_, div_ = __imul__, __itruediv__
 
+    def __iand__(self, other: Any) -> Tensor:
+        return self._in_place(f.BITWISE_AND, other)
+
+    def __ior__(self, other: Any) -> Tensor:
+        return self._in_place(f.BITWISE_OR, other)
+
+    def __ixor__(self, other: Any) -> Tensor:
+        return self._in_place(f.BITWISE_XOR, other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._in_place(f.POWER, other)
+
+    pow_ = __ipow__
+
     def clamp_(self, min: float | None = None, max: float | None = None) -> Tensor:
         """Hold the elements between two numbers, in place."""
         self._refuse_graph()
@@ -252,6 +337,25 @@ class TensorOperators(TensorBase):
         if value is not self.array and shares_memory(value, self.array):
             value = copied(value)  # or what is written first would be read again
         return self._assign(value)
+
+    def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
+        """Write numbers uniform in [a, b) into every element."""
+        return self._draw(f.RANDOM_UNIFORM, "uniform", generator, low=a, high=b)
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+        """Write normal numbers into every element."""
+        return self._draw(f.RANDOM_NORMAL, "normal", generator, mean=mean, std=std)
+
+    def _draw(self, formula: Formula, kind: str, generator: Any, **options: float) -> Tensor:
+        self._refuse_graph()
+        if not is_floating(self.array):
+            raise DTypeError(f"{kind}_ needs floating-point numbers, got {self.dtype}")
+        source = default_generator if generator is None else generator
+        name, count = dtype_name(self.array.dtype), self.numel()
+        seed, offset = registry.host(lambda: source.reserve(kind, count, name))
+        place = {"shape": self.shape, "dtype": name, "device": str(self.device)}
+        made = registry.forward(formula, seed=seed, offset=offset, **place, **options)[0]
+        return self._assign(made)
 
     def fill_(self, value: float) -> Tensor:
         """Write one value into every element."""

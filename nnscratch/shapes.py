@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
+from nnscratch.array.addresses import shares_memory
 from nnscratch.base import TensorBase
 from nnscratch.errors import ShapeError
 from nnscratch.methods import Dims, axes_of, axis_of
@@ -142,7 +143,8 @@ class TensorShapes(TensorBase):
         apart = [n for size in shape for n in (1, size)]
         wide = [n for count, size in zip(counts, shape, strict=True) for n in (count, size)]
         whole = [count * size for count, size in zip(counts, shape, strict=True)]
-        return self.reshape(*apart).expand(*wide).reshape(*whole)
+        made = self.reshape(*apart).expand(*wide).reshape(*whole)
+        return made.clone() if shares_memory(made.array, self.array) else made
 
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         """Return ``length`` elements along a dimension, from ``start`` on.
@@ -187,7 +189,9 @@ class TensorShapes(TensorBase):
         if chunks < 1:
             raise ShapeError(f"chunk: expected at least one piece, got {chunks}")
         whole = self.shape[axis_of(dim, self.ndim)]
-        return self.split(max(-(-whole // chunks), 1), dim)
+        if whole == 0:
+            return self.split([0] * chunks, dim)
+        return self.split(-(-whole // chunks), dim)
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
         """Return the slices along a dimension, without it."""

@@ -14,6 +14,7 @@ this file: those are the backwards in ``nnscratch.formulas``.
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -56,7 +57,9 @@ class _Switch:
         mode.enabled = self.__dict__["_before"].pop()
 
     def __call__(self, function: F) -> F:
-        """Wrap a function so that it runs in this mode."""
+        """Wrap a function so that it runs in this mode; of a generator, every piece of its body."""
+        if inspect.isgeneratorfunction(function):
+            return _generator_in(self.wanted, function)  # type: ignore[return-value]
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -67,6 +70,37 @@ class _Switch:
                 mode.enabled = before
 
         return wrapped  # type: ignore[return-value]
+
+
+def _generator_in(wanted: bool, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a generator function whose body runs in a mode, and whoever asks it does not."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        running = function(*args, **kwargs)
+        go_on, value = running.send, None
+        while True:
+            before, mode.enabled = mode.enabled, wanted
+            try:
+                made = go_on(value)
+            except StopIteration as end:
+                return end.value
+            finally:
+                mode.enabled = before
+            try:
+                value = yield made
+                go_on = running.send
+            except GeneratorExit:
+                before, mode.enabled = mode.enabled, wanted
+                try:
+                    running.close()
+                finally:
+                    mode.enabled = before
+                raise
+            except BaseException as error:
+                go_on, value = running.throw, error
+
+    return wrapped
 
 
 class set_grad_enabled(_Switch):

@@ -57,13 +57,20 @@ class Tensor(
     __slots__ = ()
     __array_priority__ = 1000
 
-    def __init__(self, array: Any, requires_grad: bool = False) -> None:
-        """Wrap an array without copying it.
+    def __init__(self, *data: Any, requires_grad: bool = False) -> None:
+        """Wrap an array without copying it, in its dtype; ``Tensor(array, True)`` asks for a grad.
+
+        Anything else is as in PyTorch: ``Tensor([1, 2])`` has the default dtype whatever the
+        numbers are, ``Tensor(2, 3)`` that shape and zeros to be written over.
 
         Raises:
             DTypeError: if it is no array, or must have a gradient but holds no floats.
         """
-        self.array = asarray(array)
+        given: list[Any] = [*data]
+        if len(given) == 2 and isinstance(given[1], bool):
+            requires_grad = given.pop()
+        wraps = len(given) == 1 and is_array(given[0])
+        self.array = asarray(given[0] if wraps else _legacy(given))
         self.node = self.grad = self.grad_slot = self.hooks = self._lent = None
         self._version = [0]
         self.requires_grad = False
@@ -208,6 +215,15 @@ def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
     array = array if device is None else move(array, device)
     registry.notify_create(array, "tensor(...)")
     return Tensor(array)
+
+
+def _legacy(data: list[Any]) -> Any:
+    """Return the array that PyTorch's constructor of old makes of its arguments."""
+    if len(data) == 1 and isinstance(data[0], Tensor):
+        return data[0].array
+    if len(data) == 1 and not isinstance(data[0], int):
+        return cast(asarray(_numbers(data[0])), default_dtype())
+    return np.zeros(tuple(data) or (0,), default_dtype())
 
 
 def _numbers(value: Any) -> Any:

@@ -6,6 +6,7 @@ array-api-compat: the same lines run on NumPy, on CuPy and on array_api_strict.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import array_api_compat
@@ -84,15 +85,21 @@ def is_array(value: Any) -> bool:
     return type(value) in _NAMESPACES or _supported(value)
 
 
+_FOREIGN = ">" if sys.byteorder == "little" else "<"
+
+
 def asarray(value: Any) -> Any:
     """Return ``value`` as an array, leaving arrays as they are and giving NumPy for the rest.
 
-    NumPy reduces to scalars where other libraries give 0-d arrays; this undoes it.
+    NumPy reduces to scalars where other libraries give 0-d arrays; this undoes it. Numbers in
+    another machine's order of bytes are copied into this one's.
 
     >>> asarray(np.float32(2.0)).shape
     ()
     """
     if type(value) is np.ndarray or (is_array(value) and not isinstance(value, np.generic)):
+        if type(value) is np.ndarray and value.dtype.byteorder == _FOREIGN:
+            return value.astype(value.dtype.newbyteorder("="))
         return value
     try:
         array = np.asarray(value)

@@ -3,6 +3,7 @@
 from nnscratch.formulas.activations import ELU, HARDTANH, LEAKY_RELU, PRELU, RELU, SELU
 from nnscratch.formulas.assignment import ACCUMULATE, COPY_INTO, FILL
 from nnscratch.formulas.binary_losses import BCE, BCE_WITH_LOGITS
+from nnscratch.formulas.bitwise import BITWISE_AND, BITWISE_OR, BITWISE_XOR
 from nnscratch.formulas.class_losses import CROSS_ENTROPY, CROSS_ENTROPY_PROBABILITIES, NLL
 from nnscratch.formulas.clipping import CLIP_BY_VALUE, SCALE_BY_NORM, SQUARED_NORM
 from nnscratch.formulas.comparisons import (
@@ -33,13 +34,27 @@ from nnscratch.formulas.margin_losses import COSINE_EMBEDDING, HINGE_EMBEDDING
 from nnscratch.formulas.optimizers import ADADELTA, ADAGRAD, ADAM, NADAM, RMSPROP, SGD
 from nnscratch.formulas.products import MATMUL
 from nnscratch.formulas.random import DROPOUT, RANDOM_NORMAL, RANDOM_UNIFORM
-from nnscratch.formulas.reductions import ARGMAX, ARGMIN, MAX, MEAN, MIN, SUM, SUM_TO, VAR
+from nnscratch.formulas.reductions import (
+    ARGMAX,
+    ARGMIN,
+    MAX,
+    MEAN,
+    MIN,
+    NORM,
+    STD,
+    SUM,
+    SUM_TO,
+    VAR,
+)
 from nnscratch.formulas.shaping import BROADCAST_TO, CONCATENATE, RESHAPE, STACK, TRANSPOSE
 from nnscratch.formulas.sigmoids import SIGMOID, SILU, SOFTPLUS, SOFTSIGN, TANH
 from nnscratch.formulas.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 from nnscratch.formulas.unary import ABS, CAST, CLIP, EXP, LOG, NEGATIVE, SQRT
 
 __all__ = [
+    "BITWISE_AND",
+    "BITWISE_OR",
+    "BITWISE_XOR",
     "FORMULAS",
     "ABS",
     "ACCUMULATE",
@@ -121,6 +136,8 @@ __all__ = [
     "TAKE",
     "TANH",
     "TRANSPOSE",
+    "STD",
+    "NORM",
     "VAR",
     "WHERE",
     "Formula",

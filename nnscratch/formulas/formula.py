@@ -13,6 +13,7 @@ new value of each input that it names in ``updates``, and changes none of them i
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ class Formula:
         updates: names of the inputs that the outputs replace, for formulas that update state.
         aliases: whether the output may share memory with an input, or a gradient with ``dY``
             (views, and sums whose gradient is ``dY`` itself); never write into one of these.
+        moves: whether it only moves values or changes their dtype. All other formulas compute
+            float16 in float32 and round once, at the end: a sum of 2,049 ones is not 2,048, and a
+            sum of squares does not overflow where its root does not.
         variadic: whether it takes any number of arrays; ``inputs`` then names them all at once.
         inputs: names of the array inputs, in order.
         options: names of the options.
@@ -59,6 +63,7 @@ class Formula:
     analytic: bool = False
     updates: tuple[str, ...] = ()
     aliases: bool = False
+    moves: bool = False
     variadic: bool = False
     inputs: tuple[str, ...] = field(default=())
     options: tuple[str, ...] = field(default=())
@@ -75,6 +80,7 @@ class Formula:
 
 FORMULAS: dict[str, Formula] = {}
 _quietly: Callable[[Forward], Forward] = np.errstate(all="ignore")
+_HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
 
 
 def formula(
@@ -89,6 +95,7 @@ def formula(
     analytic: bool = False,
     updates: tuple[str, ...] = (),
     aliases: bool = False,
+    moves: bool = False,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -112,10 +119,15 @@ def formula(
         )
     if name in FORMULAS and FORMULAS[name].forward.__qualname__ != forward.__qualname__:
         raise ValueError(f"there is a formula {name} already")
+    wide, wide_backward = forward, backward
+    if not (moves or aliases or updates):
+        wide = _forward_in_single(forward)
+    if backward is not None and not moves:  # that of a view may be a sum
+        wide_backward = _backward_in_single(backward)
     made = Formula(
         name=name,
-        forward=_quietly(forward),
-        backward=None if backward is None else _quietly(backward),
+        forward=_quietly(wide),
+        backward=None if wide_backward is None else _quietly(wide_backward),
         equation=equation,
         gradients=gradients,
         shapes=shapes,
@@ -124,6 +136,7 @@ def formula(
         analytic=analytic,
         updates=updates,
         aliases=aliases,
+        moves=moves,
         variadic=bool(variadic),
         inputs=inputs or variadic,
         options=options,
@@ -131,3 +144,36 @@ def formula(
     )
     FORMULAS[name] = made
     return made
+
+
+def _forward_in_single(forward: Forward) -> Forward:
+    """Return a forward that computes float16 in float32; what it saves stays float32."""
+
+    @functools.wraps(forward)
+    def wide(*inputs: Any, **options: Any) -> Any:
+        for one in inputs:
+            if getattr(one, "dtype", None) is _HALF:
+                break
+        else:
+            return forward(*inputs, **options)
+        Y, saved = forward(*[_cast(one, _HALF, _SINGLE) for one in inputs], **options)
+        return _cast(Y, _SINGLE, _HALF), saved
+
+    return wide
+
+
+def _backward_in_single(backward: Backward) -> Backward:
+    """Return a backward for what ``_forward_in_single`` saved."""
+
+    @functools.wraps(backward)
+    def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        if getattr(dY, "dtype", None) is not _HALF:
+            return backward(dY, saved, needs)
+        gradients = backward(_cast(dY, _HALF, _SINGLE), saved, needs)
+        return tuple([_cast(one, _SINGLE, _HALF) for one in gradients])
+
+    return wide
+
+
+def _cast(array: Any, old: Any, new: Any) -> Any:
+    return array.astype(new) if getattr(array, "dtype", None) is old else array

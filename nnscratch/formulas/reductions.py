@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name
+from nnscratch.array.selection import sign
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import (
     NOTHING,
@@ -149,6 +150,132 @@ VAR = formula(
     shapes=_SHAPES,
     source="document, section 4.2; the chain rule (the mean's own derivative cancels)",
     analytic=True,
+)
+
+
+class StdSaved(NamedTuple):
+    """What the backward of ``std`` needs; Y keeps its reduced axes."""
+
+    D: Any
+    Y: Any
+    axes: tuple[int, ...]
+    divisor: float
+
+
+def std_forward(
+    A: Any, *, axis: Axis = None, correction: float = 1, keepdims: bool = False
+) -> tuple[Any, StdSaved]:
+    """Compute the standard deviation over the axes: the root of ``var``.
+
+    Raises:
+        ShapeError: if there is no such axis.
+        DTypeError: if A holds integers.
+    """
+    squares, (D, axes, divisor) = var_forward(A, axis=axis, correction=correction, keepdims=True)
+    xp = array_namespace(A)
+    Y = xp.sqrt(squares)
+    kept = Y if keepdims else xp.squeeze(Y, axis=axes)
+    return kept, StdSaved(D, Y, axes, divisor)
+
+
+def std_backward(dY: Any, saved: StdSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY (A - mean A) / ((n - correction) Y), 0 where Y is 0, as PyTorch does."""
+    D, Y, _, divisor = saved
+    xp = array_namespace(dY)
+    slope = xp.reshape(dY, Y.shape) / (Y * divisor)
+    return (xp.where(Y == 0, 0.0, slope) * D,)
+
+
+STD = formula(
+    std_forward,
+    std_backward,
+    equation=r"Y = \sqrt{\frac{1}{n - c} \sum_{i=1}^n (A_i - \bar{A})^2}",
+    gradients={"A": r"\frac{A - \bar{A}}{(n - c) Y} \frac{\partial L}{\partial Y}"},
+    shapes=_SHAPES,
+    source="document, section 4.2; the chain rule (the mean's own derivative cancels)",
+    kinks="where all entries are equal",
+    analytic=True,
+)
+
+
+class NormSaved(NamedTuple):
+    """What the backward of ``norm`` needs; Y keeps its reduced axes."""
+
+    A: Any
+    Y: Any
+    axes: tuple[int, ...]
+    p: float
+
+
+def norm_forward(
+    A: Any, *, p: float = 2.0, axis: Axis = None, keepdims: bool = False
+) -> tuple[Any, NormSaved]:
+    r"""Compute the p-norm over the axes, $(\sum_i |A_i|^p)^{1/p}$.
+
+    It is the largest (smallest) absolute value for p = inf (-inf), and the number of entries that
+    are not 0 for p = 0.
+
+    Raises:
+        ShapeError: if there is no such axis, or nothing along it for p = -inf or inf.
+        DTypeError: if A holds integers.
+
+    >>> import numpy as np
+    >>> float(norm_forward(np.array([3.0, -4.0]))[0]), float(norm_forward(np.ones(3), p=1)[0])
+    (5.0, 3.0)
+    """
+    need_floats("norm", A=A)
+    axes = need_axes("norm", A.shape, axis)
+    p = float(plain(p))
+    xp = array_namespace(A)
+    size = xp.abs(A)
+    if math.isinf(p):
+        if math.prod(A.shape[one] for one in axes) == 0 and axes:
+            raise ShapeError(f"norm: an array of shape {tuple(A.shape)} is empty over {axes}")
+        Y = (xp.max if p > 0 else xp.min)(size, axis=axes, keepdims=True)
+    elif p == 0:
+        Y = xp.sum(xp.astype(A != 0, A.dtype), axis=axes, keepdims=True)
+    elif p == 1:
+        Y = xp.sum(size, axis=axes, keepdims=True)
+    elif p == 2:
+        Y = xp.sqrt(xp.sum(A * A, axis=axes, keepdims=True))
+    else:
+        Y = xp.sum(size**p, axis=axes, keepdims=True) ** (1.0 / p)
+    kept = Y if keepdims else xp.squeeze(Y, axis=axes)
+    return kept, NormSaved(A, Y, axes, p)
+
+
+def norm_backward(dY: Any, saved: NormSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dY sign(A) (|A| / Y)^(p-1), and 0 where Y is 0: the smallest subgradient.
+
+    For p = inf and -inf the entries of that size share dY evenly.
+    """
+    A, Y, axes, p = saved
+    xp = array_namespace(dY)
+    dY = xp.reshape(dY, Y.shape)
+    if p == 0:
+        return (xp.zeros_like(A),)
+    if p == 1:
+        return (sign(A) * dY,)
+    if math.isinf(p):
+        hit = (xp.abs(A) == Y) | (xp.isnan(A) & xp.isnan(Y))
+        hits = xp.sum(xp.astype(hit, dY.dtype), axis=axes, keepdims=True)
+        return (xp.where(hit, sign(A) * (dY / hits), 0.0),)
+    if p == 2:
+        return (xp.where(Y == 0, 0.0, dY / Y) * A,)
+    slope = xp.where(Y == 0, 0.0, dY / Y ** (p - 1.0)) * sign(A) * xp.abs(A) ** (p - 1.0)
+    return (xp.where(A == 0, 0.0, slope) if p < 2 else slope,)
+
+
+NORM = formula(
+    norm_forward,
+    norm_backward,
+    equation=r"Y = \left(\sum_i |A_i|^p\right)^{1/p}",
+    gradients={
+        "A": r"\frac{\partial L}{\partial Y} \mathrm{sign}(A) \left(\frac{|A|}{Y}\right)^{p-1}"
+    },
+    shapes=_SHAPES,
+    source=_SOURCE,
+    kinks="where Y is 0; for p = 1 where an entry is 0; for p = inf where two are the largest",
 )
 
 
@@ -299,7 +426,11 @@ def sum_to_forward(A: Any, *, shape: tuple[int, ...]) -> tuple[Any, SumToSaved]:
     if extra < 0:
         raise ShapeError(f"sum_to: {tuple(shape)} does not broadcast to {tuple(A.shape)}")
     xp = array_namespace(A)
-    return xp.reshape(xp.sum(A, axis=tuple(axes)) if axes else A, shape), saved
+    if axes:
+        # float16 is added up in float32, as by every formula that is no view.
+        wide = xp.astype(A, xp.float32) if dtype_name(A.dtype) == "float16" else A
+        A = xp.astype(xp.sum(wide, axis=tuple(axes)), A.dtype, copy=False)
+    return xp.reshape(A, shape), saved
 
 
 def sum_to_backward(dY: Any, saved: SumToSaved, needs: tuple[bool, ...]) -> tuple[Any]:

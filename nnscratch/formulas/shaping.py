@@ -93,14 +93,17 @@ TRANSPOSE = formula(
 
 
 def broadcast_to_forward(A: Any, *, shape: tuple[int, ...]) -> tuple[Any, ShapeSaved]:
-    """Compute A repeated to a shape; a view that must not be written into.
+    """Compute A repeated to a shape: a view, which must not be written into if it repeats A.
 
     Raises:
         ShapeError: if A does not broadcast to it.
     """
     if broadcast_shape("broadcast_to", A, tuple(shape)) != tuple(shape):
         raise ShapeError(f"broadcast_to: {tuple(A.shape)} does not broadcast to {tuple(shape)}")
-    return array_namespace(A).broadcast_to(A, tuple(shape)), ShapeSaved(tuple(A.shape))
+    xp, saved = array_namespace(A), ShapeSaved(tuple(A.shape))
+    if math.prod(shape) == math.prod(A.shape):  # nothing is repeated
+        return xp.reshape(A, tuple(shape)), saved
+    return xp.broadcast_to(A, tuple(shape)), saved
 
 
 def broadcast_to_backward(dY: Any, saved: ShapeSaved, needs: tuple[bool, ...]) -> tuple[Any]:

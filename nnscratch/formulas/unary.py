@@ -230,4 +230,5 @@ CAST = formula(
     gradients={"A": r"\frac{\partial L}{\partial Y} \text{ in the dtype of } A"},
     shapes=_SHAPES,
     source=_SOURCE,
+    moves=True,
 )

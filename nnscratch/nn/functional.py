@@ -140,15 +140,9 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """Return the input divided by its Euclidean norm along a dimension, or by ``eps`` if larger.
-
-    Raises:
-        ConfigurationError: for a norm other than p = 2.
-    """
-    if p != 2:
-        raise ConfigurationError(f"normalize: only the norm with p = 2 is there, got {p}")
+    """Return the input divided by its p-norm along a dimension, or by ``eps`` if larger."""
     x = as_tensor(input)
-    return x / x.norm(dim, keepdim=True).clamp(min=eps)
+    return x / x.norm(p, dim, keepdim=True).clamp(min=eps)
 
 
 # Losses. The reduction is "mean", "sum" or "none".

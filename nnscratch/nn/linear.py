@@ -27,7 +27,7 @@ class Linear(Module):
         bias: whether there is a b.
 
     Raises:
-        ConfigurationError: if a size is not a positive integer.
+        ConfigurationError: if a size is negative or no integer.
         ShapeError, DTypeError: when called with an input that does not fit.
 
     >>> from nnscratch import zeros
@@ -49,8 +49,10 @@ class Linear(Module):
         super().__init__()
         sizes: dict[str, Any] = {"in_features": in_features, "out_features": out_features}
         for name, size in sizes.items():
-            if not isinstance(size, int) or size < 1:
-                raise ConfigurationError(f"Linear: {name} must be an integer above 0, got {size!r}")
+            if not isinstance(size, int) or size < 0:
+                raise ConfigurationError(
+                    f"Linear: {name} must be an integer from 0 on, got {size!r}"
+                )
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(empty(out_features, in_features, dtype=dtype, device=device))
         made = Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None
@@ -59,7 +61,7 @@ class Linear(Module):
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw both parameters anew."""
-        bound = 1.0 / math.sqrt(self.in_features)
+        bound = 1.0 / math.sqrt(self.in_features) if self.in_features else 0.0
         for parameter in self.parameters(recurse=False):
             init.uniform_(parameter, -bound, bound, generator)
 

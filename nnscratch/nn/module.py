@@ -24,7 +24,7 @@ class IncompatibleKeys(NamedTuple):
 
 
 class _Structure:
-    """Counts every change of a module's parameters, children or mode, in all modules together.
+    """Counts every change of a module's attributes and hooks, in all modules together.
 
     Whoever keeps something that depends on them (a compiled plan) looks at this one number first.
     """
@@ -33,6 +33,20 @@ class _Structure:
 
 
 structure = _Structure()
+
+
+class _Hooks(list[Any]):
+    """A module's hooks: more or fewer of them are another structure."""
+
+    def append(self, hook: Any) -> None:
+        structure.changes += 1
+        super().append(hook)
+
+    def remove(self, hook: Any) -> None:
+        structure.changes += 1
+        super().remove(hook)
+
+
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 
@@ -55,7 +69,7 @@ class Module:
     def __init__(self) -> None:
         """Start with no parameters; a subclass calls this before it assigns any."""
         self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _unsaved=set())
-        self.__dict__.update(_hooks=[], _pre_hooks=[], training=True)
+        self.__dict__.update(_hooks=_Hooks(), _pre_hooks=_Hooks(), training=True)
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the output; every subclass defines it."""
@@ -108,7 +122,7 @@ class Module:
         elif isinstance(value, Module):
             kind = "_modules"
         elif own is None:
-            structure.changes += name == "training"
+            structure.changes += 1
             tables[name] = value
             return
         elif value is None or (own == "_buffers" and isinstance(value, Tensor)):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from nnscratch import formulas as f
 from nnscratch.creation import zeros
-from nnscratch.errors import ConfigurationError, NonFiniteError, ShapeError
+from nnscratch.errors import NonFiniteError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.functions import cat, stack
 from nnscratch.tape import no_grad
@@ -31,28 +30,28 @@ def clip_grad_norm_(
     Args:
         parameters: whose gradients are taken together, as one long vector.
         max_norm: the most that the norm may be, c.
-        norm_type: 2, or infinity for the largest absolute value.
+        norm_type: p of the norm (Σ |g|^p)^(1/p); infinity for the largest absolute value. Norms of
+            float16 gradients are added up in float32.
         error_if_nonfinite: raise instead of going on with NaN.
 
     Raises:
-        ConfigurationError: for another norm.
         NonFiniteError: if asked for, and the norm is NaN or infinite.
     """
     gradients = _gradients(parameters)
-    if norm_type not in (2, math.inf):
-        raise ConfigurationError(f"clip_grad_norm_ knows the norms 2 and inf, got {norm_type}")
     if not gradients:
         return zeros()
-    if norm_type == math.inf:
-        norm = stack([gradient.abs().max() for gradient in gradients]).max()
+    power = float(norm_type)
+    wide = [g.float() if g.dtype == "float16" else g for g in gradients]
+    if power == 2.0:
+        norm = stack([apply(f.SQUARED_NORM, gradient) for gradient in wide]).sum().sqrt()
     else:
-        norm = stack([apply(f.SQUARED_NORM, gradient) for gradient in gradients]).sum().sqrt()
+        norm = stack([gradient.norm(power) for gradient in wide]).norm(power)
     if error_if_nonfinite and not bool(norm.isfinite()):
         raise NonFiniteError(f"the norm of the gradients is {norm.item()}")
     for gradient in gradients:
         registry.update(f.SCALE_BY_NORM, gradient.array, norm.array, max_norm=float(max_norm))
         gradient._version[0] += 1
-    return norm  # type: ignore[no-any-return]
+    return norm.to(gradients[0].dtype) if wide[0] is not gradients[0] else norm
 
 
 @no_grad()

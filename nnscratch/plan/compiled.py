@@ -17,6 +17,7 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.precision import get_float32_matmul_precision
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
+from nnscratch.plan.guards import Names
 from nnscratch.plan.nested import mapped
 from nnscratch.plan.plan import Draft, Plan, without_graph
 from nnscratch.plan.recorder import Recorder
@@ -88,7 +89,8 @@ class Compiled:
         if len(self.plans) + len(self._waiting) >= MOST_PLANS:
             warnings.warn(
                 f"the compiled step {_name(self.function)} was recorded {MOST_PLANS} times because "
-                "shapes, parameters or modes kept changing; it runs eagerly from now on",
+                "shapes, parameters, modes or what its code refers to kept changing; it runs "
+                "eagerly from now on",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -113,7 +115,7 @@ class Compiled:
             for position in recorder.changed:
                 registry.update(f.COPY_INTO, given[position], arrays[position])
         else:
-            self._waiting[signature] = Draft(recorder, result, arrays)
+            self._waiting[signature] = Draft(recorder, result, arrays, Names(self.function))
         with explaining("copying the results of a compiled step"):
             return mapped(lambda item: _apart(item, pairs), without_graph(result))
 
@@ -124,9 +126,11 @@ def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str =
     The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
     clipping, ``optimizer.step()``, ``scheduler.step()``; for inference a forward. Tensors and
     arrays that change from call to call are its arguments, and it does not change them in place.
-    Other shapes, dtypes, training or evaluation mode, or replaced parameters get a plan of their
-    own. Python's numbers and NumPy's scalars are constants of the plan, except an optimizer's and
-    scheduler's hyper-parameters and random counters, which are read at every replay. The tensors it
+    Other shapes, dtypes, training or evaluation mode, replaced parameters, buffers or attributes of
+    a module, and other objects behind the names that the step's own code refers to get a plan of
+    their own; so do other values of what it reads out of tensors from outside. Numbers in objects
+    and functions further away are constants of the plan, except an optimizer's and scheduler's
+    hyper-parameters and random counters, which are read at every replay. The tensors it
     returns have no graph. A ``grad`` that was kept from an earlier step changes with the next
     replay; keep a ``clone()`` of it.
 

@@ -15,9 +15,10 @@ from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
 from nnscratch.kernels.cpu.table import address
 from nnscratch.kernels.cuda.cublas import follow
-from nnscratch.nn.module import Module, structure
+from nnscratch.nn.module import structure
 from nnscratch.plan.builder import Builder
 from nnscratch.plan.device import Launches
+from nnscratch.plan.guards import Names, held_by, module_state
 from nnscratch.plan.nested import leaves, mapped
 from nnscratch.plan.recorder import Recorder, Recording, Value
 from nnscratch.plan.table import Piece
@@ -31,7 +32,7 @@ class Draft:
     gradients may have changed.
     """
 
-    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any]) -> None:
+    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any], names: Names) -> None:
         """Take down the outputs, the gradients left behind, and the guards."""
         recording = recorder.recording
         self.recording = recording
@@ -44,11 +45,13 @@ class Draft:
         # A gradient (read by clipping) is a new tensor at every step, in the same place.
         gradients = {id(tensor.grad) for tensor in recording.added.values()}
         self.tensors = [
-            (t, t.array, t.requires_grad)
+            (t, t.array, t.requires_grad, len(t.hooks or ()))
             for t in recording.tensors.values()
             if id(t) not in gradients
         ]
-        self.modules = [(module, _module_state(module)) for module in recording.modules.values()]
+        self.modules = [(module, module_state(module)) for module in recording.modules.values()]
+        self.held = [held_by(module) for module, _ in self.modules]
+        self.names, self.reads = names, recording.reads
         self.structure = structure.changes
         self.initial = [
             (
@@ -91,7 +94,8 @@ class Plan:
         ]
         self._template = draft.template
         self._gradients = draft.gradients
-        self._guards, self._modules = draft.tensors, draft.modules
+        self._guards, self._modules, self._held = draft.tensors, draft.modules, draft.held
+        self._names, self._reads = draft.names, draft.reads
         self._structure = draft.structure
         self._initial, self._cleared = draft.initial, draft.cleared
         self._device, self._stream = draft.device, draft.stream
@@ -112,18 +116,22 @@ class Plan:
 
         The form of the arguments is not looked at: plans are kept by it.
         """
-        for tensor, array, requires_grad in self._guards:
+        for tensor, array, requires_grad, hooks in self._guards:
             if tensor.array is not array or tensor.requires_grad is not requires_grad:
                 return False
+            if tensor.hooks is not None and len(tensor.hooks) != hooks:
+                return False
+        if not self._names.hold():
+            return False
         for tensor, had, array in self._initial:
             if (tensor.grad is not None) is not had or (had and tensor.grad.array is not array):
                 return False
         if structure.changes != self._structure:
             for module, state in self._modules:
-                if _module_state(module) != state:
+                if module_state(module) != state:
                     return False
             self._structure = structure.changes
-        return True
+        return all(read.holds() for read in self._reads) if self._reads else True
 
     def replay(self, arrays: list[Any]) -> Any:
         """Run the step on new arguments and return what it returns.
@@ -237,15 +245,6 @@ def _device_context(
     # A step of random numbers alone names their device.
     places = (place_on(step.options.get("device", CPU)) for step in recording.steps)
     return next((place for place in places if place is not None), None)
-
-
-def _module_state(module: Module) -> tuple[Any, ...]:
-    tables = module.__dict__
-    return (
-        tables["training"],
-        tuple(map(id, tables["_parameters"].values())),
-        tuple(map(id, tables["_modules"].values())),
-    )
 
 
 def _constants(produced: Any) -> list[tuple[Any, Any]]:

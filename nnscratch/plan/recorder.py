@@ -20,6 +20,13 @@ from nnscratch.errors import PlanError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.live import live
 from nnscratch.formulas.observing import Call, Observer
+from nnscratch.plan.guards import Read
+
+_READ_AND_WRITTEN = (
+    "a compiled step changes a tensor from outside and reads its value ({what}); Python would see "
+    "it only while recording. Compute with the tensor itself, without item(), or keep the number "
+    "in Python and pass it to the step"
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +91,7 @@ class Recording:
     cleared: dict[int, Any] = field(default_factory=dict)
     added: dict[int, Any] = field(default_factory=dict)
     had_gradient: dict[int, bool] = field(default_factory=dict)
+    reads: list[Read] = field(default_factory=list)
 
 
 class Recorder(Observer):
@@ -109,6 +117,8 @@ class Recorder(Observer):
         self._known: dict[int, tuple[Any, Value]] = {}
         self._constants: set[int] = set()
         self._kept: list[Any] = []
+        self._written: list[Any] = []  # arrays from outside that the step changes
+        self._looked_at: list[Any] = []  # and those whose values Python saw
         for position, array in enumerate(arguments):
             value = Value("argument", tuple(array.shape), dtype_name(array.dtype), array, position)
             self._remember(array, value)
@@ -180,6 +190,10 @@ class Recorder(Observer):
                 "a tensor that is made inside the step is changed in place there; a replay "
                 "would not make it anew. Make it outside of the step, or avoid the change"
             )
+        if value.kind == "outside":
+            if any(shares_memory(value.array, one) for one in self._looked_at):
+                self._refuse(_READ_AND_WRITTEN.format(what="item(), a branch or an index"))
+            self._written.append(value.array)
         if value.position in self._copies:
             self.changed.add(value.position)
             self._refuse(
@@ -211,7 +225,13 @@ class Recorder(Observer):
     def on_read(self, array: Any, what: str) -> None:
         """Refuse: what Python does with a value would be frozen."""
         value = self.value_of(array)
-        if value.kind != "outside":
+        if value.root().kind == "outside":
+            if any(shares_memory(array, one) for one in self._written):
+                self._refuse(_READ_AND_WRITTEN.format(what=what))
+            if not any(array is one for one in self._looked_at):
+                self._looked_at.append(array)
+                self.recording.reads.append(Read(array))
+        else:
             self._refuse(
                 f"a compiled step reads a value out of a tensor ({what}); Python would see it only "
                 "while recording. Return the tensor and read it outside of the step, or write "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
+from nnscratch.optim.plateau import ReduceLROnPlateau
 from nnscratch.tensor import Tensor
 from nnscratch.train import checkpoint
 from nnscratch.train.callbacks import Callback
@@ -150,7 +151,7 @@ def _try(trainer: Trainer) -> None:
     scheduler, groups = trainer.scheduler, trainer.optimizer.param_groups
     before, options = copy.deepcopy(scheduler.state_dict()), [dict(group) for group in groups]
     try:
-        if type(scheduler).__name__ == "ReduceLROnPlateau":
+        if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(1.0)
         else:
             scheduler.step()

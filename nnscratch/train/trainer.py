@@ -14,6 +14,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
+from nnscratch.optim.plateau import ReduceLROnPlateau
 from nnscratch.plan import compile as compile_step
 from nnscratch.tensor import Tensor
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
@@ -267,7 +268,7 @@ class Trainer:
             made = make_schedule(self._scheduler, self.optimizer, epochs, batches_)
             if made is not None:
                 self.scheduler, self._schedule_every = made
-        elif hasattr(self._scheduler, "step"):
+        elif hasattr(self._scheduler, "step") and not isinstance(self._scheduler, type):
             self.scheduler = self._scheduler
         else:
             self.scheduler = self._scheduler(self.optimizer)
@@ -329,7 +330,7 @@ class Trainer:
             judged = evaluate(self.model, validation, loss=self.loss, metrics=self.metrics)
             row |= {f"val_{name}": value for name, value in judged.items()}
         row |= {"lr": self.learning_rate, "seconds": round(self.seconds, 4)}
-        if type(self.scheduler).__name__ == "ReduceLROnPlateau":
+        if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(row.get("val_loss", row["train_loss"]))
         else:
             self.step_schedule("epoch")

@@ -185,6 +185,8 @@ FAULTS: dict[str, tuple[str, Callable[[Backward], Backward]]] = {
         scaled(0, lambda g, dY, s: g * s.divisor / (s.divisor + 1)),
     ),
     "var: factor 2": ("var", scaled(0, lambda g, dY, s: g / 2)),
+    "std: not divided by the output": ("std", scaled(0, lambda g, dY, s: g * s.Y)),
+    "norm: the power p instead of p - 1": ("norm", scaled(0, lambda g, dY, s: g * np.abs(s.A))),
     "max: another entry gets it": ("max", scaled(0, lambda g, dY, s: np.flip(g))),
     "min: all entries get it": ("min", instead(lambda dY, s, n: (np.resize(dY, s.A.shape),))),
     "transpose: axes not put back": (

@@ -128,9 +128,16 @@ TORCH: dict[str, Callable[..., Any]] = {
     "less_equal": operator.le,
     "greater": operator.gt,
     "greater_equal": operator.ge,
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor,
     "sum": _reduced(torch.sum),
     "mean": _reduced(torch.mean),
     "var": _reduced(torch.var),
+    "std": _reduced(torch.std),
+    "norm": lambda x, *, p=2.0, axis=None, keepdims=False: torch.linalg.vector_norm(
+        x, p, axis, keepdims
+    ),
     "max": _extreme("max"),
     "min": _extreme("min"),
     "argmax": lambda x, *, axis=None, keepdims=False: torch.argmax(x, axis, keepdims),

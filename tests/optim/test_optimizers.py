@@ -467,8 +467,26 @@ def test_clipping_of_nothing_and_of_nan() -> None:
     with pytest.raises(NonFiniteError, match="norm of the gradients is nan"):
         nn.utils.clip_grad_norm_(p, 1.0, error_if_nonfinite=True)
     assert math.isnan(nn.utils.clip_grad_norm_(p, 1.0).item())
-    with pytest.raises(ConfigurationError, match="norms 2 and inf"):
-        nn.utils.clip_grad_norm_(p, 1.0, norm_type=1)
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 3, math.inf])
+def test_clipping_by_other_norms(power: float) -> None:
+    mine, other = gradients(ours), gradients(theirs)
+    found = nn.utils.clip_grad_norm_(mine, 1.0, norm_type=power)
+    expected = torch.nn.utils.clip_grad_norm_(other, 1.0, norm_type=power)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    for p, q in zip(mine, other, strict=True):
+        if q.grad is not None:
+            np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-5)
+
+
+def test_the_norm_of_half_gradients_is_added_up_in_single() -> None:
+    p = nnscratch.zeros(300, dtype="float16").requires_grad_()
+    p.grad = nnscratch.full((300,), 16.0, dtype="float16")
+    norm = nn.utils.clip_grad_norm_(p, 1.0)
+    assert norm.dtype == "float16"
+    assert norm.item() == pytest.approx(277.13, rel=1e-3)  # their squares add up to 76,800
+    np.testing.assert_allclose(p.grad.numpy(), 16 / 277.13, rtol=2e-3)
 
 
 def test_one_vector_of_all_parameters() -> None:

@@ -464,3 +464,35 @@ def test_clipping_is_of_what_the_optimizer_has():
     run.fit((X, Y), 3)
     norm = sum(float(np.square(p.grad.numpy()).sum()) for p in second.parameters()) ** 0.5
     assert abs(norm - 1e-3) < 1e-5
+
+
+def test_a_schedule_of_the_users_own() -> None:
+    """A subclass is what its parent is, and anything with step() is a schedule."""
+
+    class Patient(ReduceLROnPlateau):
+        pass
+
+    class Halving:
+        def __init__(self, optimizer):
+            self.optimizer = optimizer
+
+        def step(self):
+            self.optimizer.param_groups[0]["lr"] *= 0.5
+
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state):
+            pass
+
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
+    for make, rates in (
+        (lambda o: Patient(o, patience=0, threshold=1e9), [0.1, 0.01, 0.001]),
+        (Halving, [0.1, 0.05, 0.025]),
+    ):
+        model = nn.Linear(3, 1)
+        history = fit(
+            model, (x, x[:, :1]), epochs=3, optimizer=SGD(model.parameters(), 0.1),
+            scheduler=make,
+        )  # fmt: skip
+        assert [row["lr"] for row in history.rows] == pytest.approx(rates)

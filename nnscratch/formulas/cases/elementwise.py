@@ -75,6 +75,15 @@ def _compared() -> list[Case]:
     return [*_ordered(), more, ints]
 
 
+def _bits() -> list[Case]:
+    return [
+        Case("integers", (integers(-9, 10, 33), integers(-9, 10, 33)), smooth=False),
+        Case("a row", (integers(-9, 10, 5, 7), integers(0, 9, 7)), smooth=False),
+        Case("a Python number", (integers(-9, 10, 33), given(6)), smooth=False),
+        Case("truth values", (booleans(5, 7), booleans(5, 1)), smooth=False),
+    ]
+
+
 def _power() -> list[Case]:
     made = [Case(f"{n} entries", (uniform(0.3, 3.0, n), normal(n))) for n in SIZES]
     made += [
@@ -164,6 +173,9 @@ def _assigned() -> list[Case]:
 
 
 CASES: dict[str, list[Case]] = {
+    "bitwise_and": _bits(),
+    "bitwise_or": _bits(),
+    "bitwise_xor": _bits(),
     "add": _binary(),
     "subtract": _binary(),
     "multiply": _binary(),

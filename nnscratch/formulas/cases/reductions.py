@@ -103,6 +103,39 @@ def _var() -> list[Case]:
     ]
 
 
+def _std() -> list[Case]:
+    # The slope of the root is 1 / (2 Y), which has no bound near 0.
+    kept = [c for c in _var() if c.name != "no rows" and (c.smooth or c.name == "NaN")]
+    return [*kept, Case("all equal", (given([[3.0, 3.0], [1.0, 2.0]]),), {"axis": 1}, smooth=False)]
+
+
+def _away(*shape: int) -> Build:
+    """Return a builder of numbers of both signs, none nearer to 0 than 1, no two of one size."""
+
+    def build(rng: Rng) -> Any:
+        size = int(np.prod(shape))
+        values = (1.0 + 0.2 * rng.permutation(size)) * rng.choice([-1.0, 1.0], size)
+        return np.reshape(values, shape)
+
+    return build
+
+
+def _norm() -> list[Case]:
+    zeros = given([[0.0, 0.0], [3.0, -4.0]])
+    made = _sums(smallest=1)
+    for p in (0.5, 1.0, 1.5, 3.0, float("inf"), float("-inf")):
+        made += [
+            Case(f"p = {p}", (_away(33),), {"p": p}, 33, 1e3),
+            Case(f"rows, p = {p}", (_away(5, 7),), {"p": p, "axis": 1}, 7, 1e3),
+            Case(f"zeros, p = {p}", (zeros,), {"p": p, "axis": 1, "keepdims": True}, smooth=False),
+        ]
+    return [
+        *made,
+        Case("zeros", (zeros,), {"axis": 1}, smooth=False),
+        Case("ties, p = inf", (given([-2.0, 1.0, 2.0]),), {"p": float("inf")}, smooth=False),
+    ]
+
+
 def _extremes() -> list[Case]:
     made = [Case(f"{n} entries", (_distinct(n),)) for n in SIZES if n]
     for name, (shape, axis) in _AXES.items():
@@ -160,6 +193,8 @@ CASES: dict[str, list[Case]] = {
     "sum": _sum(),
     "mean": [*_sums(mean=True, smallest=1), Case("nothing", (normal(0),), smooth=False)],
     "var": _var(),
+    "std": _std(),
+    "norm": _norm(),
     "max": _extremes(),
     "min": _extremes(),
     "argmax": _args(),

@@ -1,0 +1,39 @@
+"""``FloatTensor`` and its like: tensors by the name of their dtype, as PyTorch code of old has it.
+
+FloatTensor([1, 2])     the numbers, in float32
+LongTensor(2, 3)        of that shape, to be written into; its elements are 0
+isinstance(x, FloatTensor)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnscratch.array import dtype_name
+from nnscratch.conversions import TYPE_NAMES
+from nnscratch.tensor import Tensor, as_tensor
+
+__all__ = [*TYPE_NAMES.values()]
+
+
+class _TensorType(type):
+    """The type of a class of tensors of one dtype: whatever is of that dtype is of that class."""
+
+    dtype: str
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and dtype_name(instance.array.dtype) == cls.dtype
+
+    def __call__(cls, *data: Any) -> Tensor:
+        """Make a tensor of data, or of a shape given by integers."""
+        if len(data) == 1 and not isinstance(data[0], int):
+            return as_tensor(data[0]).detach().clone().to(cls.dtype)
+        return Tensor(*data).to(cls.dtype)
+
+
+def _made(dtype: str, name: str) -> Any:
+    doc = f"Tensors of dtype {dtype}: ``{name}([1, 0])``, ``{name}(2, 3)``."
+    return _TensorType(name, (), {"dtype": dtype, "__doc__": doc, "__module__": __name__})
+
+
+globals().update({name: _made(dtype, name) for dtype, name in TYPE_NAMES.items()})
