@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nnscratch.errors import ConfigurationError
+
 MAX_THREADS = 128
 NANOSECONDS_A_THREAD = 40_000
 """A further thread is worth waking for this much work; barriers and caches eat less than that."""
@@ -45,16 +47,22 @@ def available() -> int:
 
 
 def limit() -> int:
-    """Return the most threads a table may use: ``NNSCRATCH_THREADS``, or what is available."""
+    """Return the most threads a table may use: ``NNSCRATCH_THREADS``, or what is available.
+
+    Raises:
+        ConfigurationError: if the variable is no whole number of at least 1.
+    """
     text = os.environ.get("NNSCRATCH_THREADS", "").strip()
     if not text:
         return available()
     try:
         count = int(text)
     except ValueError:
-        raise ValueError(f"NNSCRATCH_THREADS must be a whole number, got {text!r}") from None
+        raise ConfigurationError(
+            f"NNSCRATCH_THREADS must be a whole number of at least 1, got {text!r}"
+        ) from None
     if count < 1:
-        raise ValueError(f"NNSCRATCH_THREADS must be at least 1, got {count}")
+        raise ConfigurationError(f"NNSCRATCH_THREADS must be at least 1, got {count}")
     return min(count, MAX_THREADS)
 
 

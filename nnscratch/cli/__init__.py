@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from nnscratch.cli.shown import shown
+from nnscratch.cli.shown import readable_streams, shown
 from nnscratch.errors import NNScratchError
 
 _USER_ERROR = 2
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 2: something to mend, said in one line on standard error. 130: stopped by Ctrl-C.
     With ``--debug`` anywhere among the arguments, errors come with their traceback.
     """
+    readable_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [item for item in given if item != "--debug"] or ["--help"]

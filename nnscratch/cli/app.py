@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -223,3 +226,20 @@ def checkup_command(config: str | None, json: str | None, **options: Any) -> Non
     from nnscratch.cli.checking import check_training
 
     check_training(config, {k: v for k, v in options.items() if v is not None}, json)
+
+
+def _keep_help() -> None:
+    """Give the commands their help again where ``python -OO`` has taken the docstrings away."""
+    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+    texts = {
+        node.name: ast.get_docstring(node)
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+    }
+    for command in (app, *app.commands.values()):
+        if command.help is None and command.callback is not None:
+            command.help = texts.get(command.callback.__name__)
+
+
+if sys.flags.optimize > 1:
+    _keep_help()

@@ -10,16 +10,34 @@ from typing import Any
 
 from nnscratch.cli.settings import Settings, saved_settings
 from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
-from nnscratch.errors import CheckpointError
+from nnscratch.errors import CheckpointError, RunError
 from nnscratch.nn import Module
 from nnscratch.train.checkpoint import load_into
-from nnscratch.train.files import read_json
+from nnscratch.train.files import prepare_folder, read_json
 from nnscratch.train.mlp import MLP
 from nnscratch.train.tensor_file import TensorFile
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
 CONFIG, PREPROCESSING, MODEL = "config.json", "preprocessing.json", "model.safetensors"
 REPORT, REPORT_TEXT, HISTORY = "report.json", "report.txt", "history.json"
+SAMPLE = "sample.csv"
+MADE = (
+    CHECKPOINT_FILE,
+    MODEL,
+    CONFIG,
+    PREPROCESSING,
+    REPORT,
+    REPORT_TEXT,
+    HISTORY,
+    "history.csv",
+    "curves.png",
+    "confusion.png",
+    "predictions.png",
+    "mistakes.png",
+    "mistakes.csv",
+    SAMPLE,
+)
+"""Every file that a training writes into its folder."""
 _FORM, _VERSION = "nnscratch-run", 1
 
 
@@ -117,9 +135,33 @@ def open_run(folder: str | Path) -> Run:
     return Run(path, settings, architecture, preprocessor, config)
 
 
+def is_run(folder: Path) -> bool:
+    """Say whether a folder is one that nnscratch made."""
+    try:
+        config = read_json(folder / CONFIG)
+    except CheckpointError:
+        return False
+    return isinstance(config, dict) and config.get("form") == _FORM
+
+
 def free_folder(name: str, root: Path = Path("runs")) -> Path:
-    """Return a folder that is not there yet: runs/NAME, runs/NAME-2, and so on."""
-    return next(path for path in _folders(root / name) if not path.exists())
+    """Make a folder that was not there yet: runs/NAME, runs/NAME-2, and so on.
+
+    It is made at once, so that of two trainings that begin together each has its own.
+
+    Raises:
+        RunError: if none can be made.
+    """
+    prepare_folder(root)
+    for path in _folders(root / name):
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"{path}: cannot be made ({error.strerror})") from error
+    raise AssertionError("there is always another number")
 
 
 def _folders(first: Path) -> Iterator[Path]:

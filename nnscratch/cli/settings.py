@@ -194,7 +194,7 @@ def read_toml(path: str) -> dict[str, Any]:
     if len(content) > _CONFIG_LIMIT:
         raise ConfigurationError(f"{path}: larger than {_CONFIG_LIMIT:,} bytes: no settings file")
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
         if any(_TEXTS.sub("", line).count(".") > _MOST_DOTS for line in text.splitlines()):
             raise ConfigurationError(f"{path}: a line with more than {_MOST_DOTS} dots: no setting")
         return tomllib.loads(text)

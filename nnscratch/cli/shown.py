@@ -2,6 +2,46 @@
 
 from __future__ import annotations
 
+import codecs
+import os
+import sys
+from typing import Any
+
+_PLAIN = {
+    **{"²": "2", "×": "x", "·": ".", "→": "->", "−": "-", "–": "-", "’": "'", "…": "...", "∂": "d"},
+    **{"Σ": "sum", "⊤": "T", "ᵀ": "T", "≤": "<=", "≥": ">=", "≠": "!=", "√": "sqrt", "∞": "inf"},
+    **dict.fromkeys("━─╸╺╌╍", "-"),
+    **dict.fromkeys("│┃┆┇╎╏", "|"),
+    **dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛┣┫┳┻╋╭╮╰╯┡┩╇╈╉╊", "+"),
+}
+"""What stands for a character where a terminal lacks it."""
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    made = [
+        _PLAIN.get(one) or one.encode("ascii", "backslashreplace").decode("ascii") for one in text
+    ]
+    return "".join(made), error.end
+
+
+codecs.register_error("nnscratch-plainly", _plainly)
+
+
+def readable_streams() -> None:
+    """Let standard output and error take every text, whatever the terminal can show.
+
+    Where one is closed, what is written to it goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="nnscratch-plainly")
+
 
 def shown(value: object, most: int = 10_000) -> str:
     r"""Return a value as text in which control characters are written out, cut where it is long.

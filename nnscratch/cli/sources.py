@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +48,8 @@ class Prepared:
         images: the test images as they are, (N, height, width).
         table: the test rows as they are.
         rows: the numbers of the test rows in the file they come from, from 1.
+        path: where they were found, from the root.
+        fingerprint: what tells these data from others, for a run that goes on.
     """
 
     name: str
@@ -55,6 +60,8 @@ class Prepared:
     images: Array | None = None
     table: Table | None = None
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    path: str = ""
+    fingerprint: str = ""
 
     @property
     def kind(self) -> str:
@@ -65,10 +72,30 @@ class Prepared:
 def prepare(settings: Settings) -> Prepared:
     """Read, split and preprocess what the settings name.
 
+    The split and the preprocessing follow from the data and the settings, so the data are told
+    from others by what comes out of them.
+
     Raises:
         DataError: if it cannot be read or used.
         ConfigurationError: if the settings do not fit it.
     """
+    made = _prepared(settings)
+    made.path = "" if settings.data == DIGITS else os.path.abspath(settings.data)
+    made.fingerprint = _fingerprint(made)
+    return made
+
+
+def _fingerprint(data: Prepared) -> str:
+    hashed = hashlib.blake2b(digest_size=16)
+    hashed.update(json.dumps(data.preprocessor.to_dict(), sort_keys=True).encode())
+    for part in (data.train, data.validation, data.test):
+        for array in part or ():
+            hashed.update(f"{array.shape}{array.dtype}".encode())
+            hashed.update(np.ascontiguousarray(array).data)
+    return hashed.hexdigest()
+
+
+def _prepared(settings: Settings) -> Prepared:
     path = settings.data
     if path == DIGITS:
         _no_table_settings(settings, "the digits are images")
@@ -83,7 +110,8 @@ def prepare(settings: Settings) -> Prepared:
         return _images(settings, load_idx_folder(path))
     if not Path(path).exists():
         raise DataError(
-            f"{path}: there is no such file or folder; {DIGITS!r} is the data set that comes along"
+            f"{path}: there is no such file or folder in {os.getcwd()}; {DIGITS!r} is the data "
+            "set that comes along"
         )
     return _table(settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -29,26 +30,9 @@ from nnscratch.train.files import prepare_folder, run_folder, write_json, write_
 from nnscratch.train.interrupt import TrainingInterrupted
 from nnscratch.train.mlp import MLP
 from nnscratch.train.progress import Progress
-from nnscratch.train.trainer import CHECKPOINT_FILE, Trainer
+from nnscratch.train.trainer import Trainer
 
-SAMPLE = "sample.csv"
 _SAMPLES = 10
-_WRITTEN = (
-    CHECKPOINT_FILE,
-    runs.MODEL,
-    runs.CONFIG,
-    runs.PREPROCESSING,
-    runs.REPORT,
-    runs.REPORT_TEXT,
-    runs.HISTORY,
-    "history.csv",
-    "curves.png",
-    "confusion.png",
-    "predictions.png",
-    "mistakes.png",
-    "mistakes.csv",
-    SAMPLE,
-)
 
 
 def settings_from(
@@ -67,7 +51,11 @@ def settings_from(
         return settings.changed(options, "the options")
     if run is None or config is not None:
         raise ConfigurationError("--resume goes with --run FOLDER, and without --config")
-    saved = runs.open_run(run).settings
+    found = runs.open_run(run)
+    saved = found.settings
+    place = (found.config.get("data") or {}).get("path")
+    if isinstance(place, str) and not os.path.exists(saved.data) and os.path.exists(place):
+        saved = replace(saved, data=place)  # where it was, seen from another folder
     wanted = saved.changed(options, "the options")
     for name in options:
         if name == "epochs":
@@ -141,7 +129,7 @@ def train(
     with ExitStack() as stack:
         stack.enter_context(run_folder(folder))
         if overwrite and not resume:
-            for name in _WRITTEN:
+            for name in runs.MADE:
                 (folder / name).unlink(missing_ok=True)
         default_generator.manual_seed(settings.seed)
         outputs = data.preprocessor.target.outputs
@@ -155,6 +143,8 @@ def train(
             settings.dropout,
         )
         model = architecture.build()
+        if resume:
+            _check_same_data(folder, data)
         write_json(folder / runs.PREPROCESSING, data.preprocessor.to_dict())
         write_json(folder / runs.CONFIG, runs.config_of(settings, architecture, data=_sizes(data)))
         _introduce(console, data, settings, architecture, folder)
@@ -169,20 +159,58 @@ def train(
 
 
 def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
-    if (folder / runs.CONFIG).exists() and not (resume or overwrite):
+    """Refuse a folder whose files would be replaced without being asked, or are not ours.
+
+    Raises:
+        RunError: naming them.
+    """
+    if resume:
+        return
+    if not runs.is_run(folder):
+        others = [name for name in runs.MADE if os.path.lexists(folder / name)]
+        if others:
+            raise RunError(
+                f"{folder}: this is no run folder of nnscratch, and training would replace "
+                f"{', '.join(others)} in it; choose another folder"
+            )
+    elif not overwrite:
         raise RunError(
             f"{folder}: there is a run in this folder already; go on with it with --resume, "
             "replace it with --overwrite, or choose another folder"
         )
 
 
+def _check_same_data(folder: Path, data: Prepared) -> None:
+    """Refuse to go on with other data: the split would move, and test rows be trained on.
+
+    Raises:
+        RunError: if they are not those that the run began with.
+    """
+    before = runs.open_run(folder).config.get("data")
+    if not isinstance(before, dict) or before.get("fingerprint") in (None, data.fingerprint):
+        return
+    now = _sizes(data)
+    counts = [
+        f"{now[part]:,} {part} rows instead of {before.get(part):,}"
+        for part in ("train", "validation", "test")
+        if isinstance(before.get(part), int) and before.get(part) != now[part]
+    ]
+    raise RunError(
+        f"{folder}: the data of this run, {data.path or data.name}, have changed since it began: "
+        f"{'; '.join(counts) or 'their values are others'}. Rows that were held out could be "
+        "trained on; bring the file back, or train anew in another folder"
+    )
+
+
 def _sizes(data: Prepared) -> dict[str, Any]:
     return {
         "name": data.name,
+        "path": data.path,
         "kind": data.kind,
         "train": len(data.train[0]),
         "validation": 0 if data.validation is None else len(data.validation[0]),
         "test": len(data.test[0]),
+        "fingerprint": data.fingerprint,
     }
 
 
@@ -300,7 +328,7 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         captions = reporting.mistake_captions(outputs, targets, chosen, names)
         plots.plot_mistakes([data.images[i] for i in chosen], captions, folder / "mistakes.png")
         sample = reporting.sample_columns(pre, data.images[:_SAMPLES], targets[:_SAMPLES])
-        reporting.write_columns(sample, folder / SAMPLE)
+        reporting.write_columns(sample, folder / runs.SAMPLE)
     elif data.table is not None:
         columns = {"row": data.rows[chosen].tolist()}
         rows = data.table.take(chosen)
@@ -309,7 +337,7 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         reporting.write_columns(columns, folder / "mistakes.csv")
         sample_rows = data.table.take(range(min(_SAMPLES, len(data.table))))
         listed = {name: sample_rows.column(name).tolist() for name in sample_rows.names}
-        reporting.write_columns(listed, folder / SAMPLE)
+        reporting.write_columns(listed, folder / runs.SAMPLE)
 
 
 def _say_goodbye(
@@ -321,4 +349,4 @@ def _say_goodbye(
     print(shown(f"Written to {folder}: {', '.join(written)}"))
     print("Use the model on data like these:")
     where = shlex.quote(str(folder))
-    print(shown(f"  nnscratch predict {where} {shlex.quote(str(folder / SAMPLE))}"))
+    print(shown(f"  nnscratch predict {where} {shlex.quote(str(folder / runs.SAMPLE))}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,26 @@ _MOST_ROWS = 20
 _TABLES = (".csv", ".parquet", ".pq")
 
 
-def _check_output(output: str | None, endings: tuple[str, ...]) -> None:
-    """Complain of an output before the work, not after it."""
+def _check_output(output: str | None, endings: tuple[str, ...], source: str, run: str) -> None:
+    """Complain of an output before the work, not after it.
+
+    Raises:
+        ConfigurationError: if it has another ending, no folder, or is the input or the model.
+    """
     if output is None:
         return
     if not output.lower().endswith(endings):
         raise ConfigurationError(f"{output}: the output must end in {' or '.join(endings)}")
     if not Path(output).absolute().parent.is_dir():
         raise ConfigurationError(f"{output}: there is no such folder to write into")
+    if os.path.exists(output) and os.path.exists(source) and os.path.samefile(output, source):
+        raise ConfigurationError(
+            f"{output}: the output would replace the input; name another file with -o"
+        )
+    if Path(output).name in runs.MADE and Path(output).resolve().parent == Path(run).resolve():
+        raise ConfigurationError(
+            f"{output}: the output would replace a file of the run; name another"
+        )
 
 
 def predict_file(
@@ -37,7 +50,7 @@ def predict_file(
     Raises:
         NNScratchError: whatever is to be mended.
     """
-    _check_output(output, _TABLES)
+    _check_output(output, _TABLES, source, run)
     namespace_on(as_device(device or "cpu"))
     found = runs.open_run(run)
     inputs = inputs_from(source, found.preprocessor, found.settings, labelled=False)
@@ -75,7 +88,7 @@ def evaluate_file(run: str, data: str, output: str | None, device: str | None) -
     """
     from rich.console import Console
 
-    _check_output(output, (".json",))
+    _check_output(output, (".json",), data, run)
     namespace_on(as_device(device or "cpu"))
     found = runs.open_run(run)
     inputs = inputs_from(data, found.preprocessor, found.settings, labelled=True)

@@ -13,6 +13,7 @@ from nnscratch.array import as_device, move
 from nnscratch.errors import CheckpointError
 from nnscratch.nn import Module
 from nnscratch.tensor import Tensor
+from nnscratch.train.checkpoint import stored_names
 from nnscratch.train.files import FilePath
 from nnscratch.train.tensor_file import TensorFile, write_tensors
 
@@ -32,7 +33,7 @@ def save_file(
     ...     load_file(f"{folder}/a.safetensors")
     {'w': tensor([1., 1.])}
     """
-    write_tensors(filename, tensors, metadata)
+    write_tensors(filename, tensors, metadata, follow=True)
 
 
 def load_file(filename: FilePath, device: Any = "cpu") -> dict[str, Tensor]:
@@ -55,7 +56,7 @@ def save_model(
     Raises:
         RunError: if the file cannot be written; one that was there before is intact.
     """
-    write_tensors(filename, model.state_dict(), metadata)
+    write_tensors(filename, model.state_dict(), metadata, follow=True)
 
 
 def load_model(
@@ -63,7 +64,8 @@ def load_model(
 ) -> tuple[list[str], list[str]]:
     """Copy the values of a file into a model; return the missing and the unexpected names.
 
-    The values take the model's dtype and device. One array at a time is held in memory.
+    The values take the model's dtype and device. One array at a time is held in memory. Of tied
+    weights the file may hold only one, as ``safetensors.torch.save_model`` writes them.
 
     Raises:
         CheckpointError: if the file is damaged, a shape differs, or (if ``strict``) names are
@@ -71,7 +73,8 @@ def load_model(
     """
     own = model.state_dict()
     with TensorFile(filename) as file:
-        missing = [name for name in own if name not in file.entries]
+        stored = stored_names(file, own)
+        missing = [name for name in own if name not in stored]
         unexpected = [name for name in file if name not in own]
         problems = []
         if strict and missing:
@@ -79,9 +82,10 @@ def load_model(
         if strict and unexpected:
             problems.append(f"unexpected: {', '.join(unexpected[:10])}")
         problems += [
-            f"{name} has the shape {file.entries[name].shape}, the model's is {tensor.shape}"
+            f"{name} has the shape {file.entries[stored[name]].shape}, the model's is "
+            f"{tensor.shape}"
             for name, tensor in own.items()
-            if name in file.entries and file.entries[name].shape != tensor.shape
+            if name in stored and file.entries[stored[name]].shape != tensor.shape
         ]
         if problems:
             raise CheckpointError(
@@ -89,6 +93,6 @@ def load_model(
                 + "; ".join(problems[:10])
             )
         for name, tensor in own.items():
-            if name in file.entries:
-                tensor.copy_(Tensor(move(file.read(name), tensor.device)))
+            if name in stored:
+                tensor.copy_(Tensor(move(file.read(stored[name]), tensor.device)))
     return missing, unexpected

@@ -27,7 +27,11 @@ _MOST_NAMED = 4
 
 
 def write_record(
-    path: FilePath, form: str, tensors: Mapping[str, Any], record: Mapping[str, Any]
+    path: FilePath,
+    form: str,
+    tensors: Mapping[str, Any],
+    record: Mapping[str, Any],
+    follow: bool = False,
 ) -> None:
     """Write tensors together with a JSON record.
 
@@ -36,7 +40,7 @@ def write_record(
     """
     made = {"form": form, "version": VERSION, **plain(dict(record))}
     text = json.dumps(made, separators=(",", ":"), allow_nan=False)
-    write_tensors(path, tensors, {_KEY: text, "format": "pt"})
+    write_tensors(path, tensors, {_KEY: text, "format": "pt"}, follow)
 
 
 def record_of(file: TensorFile, form: str | None = None) -> dict[str, Any]:
@@ -80,6 +84,27 @@ def part(record: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
     return value
 
 
+def stored_names(file: TensorFile, own: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return under which name in a file each of a model's tensors stands, if it does.
+
+    Weights that are tied may be stored once: the file's metadata then name the other one, or the
+    model itself has one tensor under both names.
+    """
+    found: dict[str, str] = {}
+    by_tensor: dict[int, str] = {}
+    for name, tensor in own.items():
+        told = file.metadata.get(prefix + name)
+        for stored in (prefix + name, prefix + (told or name)):
+            if stored in file.entries:
+                found[name] = stored
+                by_tensor.setdefault(id(tensor.array), stored)
+                break
+    for name, tensor in own.items():
+        if name not in found and id(tensor.array) in by_tensor:
+            found[name] = by_tensor[id(tensor.array)]
+    return found
+
+
 def check_fits(file: TensorFile, prefix: str, model: Module) -> None:
     """Check that a file has exactly a model's parameters under a prefix.
 
@@ -88,12 +113,13 @@ def check_fits(file: TensorFile, prefix: str, model: Module) -> None:
     """
     own = model.state_dict()
     theirs = {name.removeprefix(prefix) for name in file if name.startswith(prefix)}
-    problems = [f"{name!r} is missing" for name in own if name not in theirs]
+    stored = stored_names(file, own, prefix)
+    problems = [f"{name!r} is missing" for name in own if name not in stored]
     problems += [f"{name!r} is not in this model" for name in sorted(theirs) if name not in own]
     for name, tensor in own.items():
-        entry = file.entries.get(prefix + name)
-        if entry is None:
+        if name not in stored:
             continue
+        entry = file.entries[stored[name]]
         if entry.shape != tensor.shape:
             problems.append(f"{name!r} has the shape {entry.shape}, the model's is {tensor.shape}")
         elif entry.dtype != dtype_name(tensor.array.dtype):
@@ -111,8 +137,10 @@ def load_into(file: TensorFile, prefix: str, model: Module) -> None:
         CheckpointError: if they do not fit; nothing is copied then.
     """
     check_fits(file, prefix, model)
-    for name, tensor in model.state_dict().items():
-        tensor.copy_(Tensor(move(file.read(prefix + name), tensor.device)))
+    own = model.state_dict()
+    stored = stored_names(file, own, prefix)
+    for name, tensor in own.items():
+        tensor.copy_(Tensor(move(file.read(stored[name]), tensor.device)))
 
 
 class _LazyState(Mapping[str, Any]):
@@ -220,7 +248,11 @@ def save_model(path: FilePath, model: Module, config: Mapping[str, Any] | None =
         RunError: if the file cannot be written; one that was there before is intact.
     """
     write_record(
-        path, MODEL, model.state_dict(), {"config": dict(config or {}), "model": repr(model)}
+        path,
+        MODEL,
+        model.state_dict(),
+        {"config": dict(config or {}), "model": repr(model)},
+        follow=True,
     )
 
 

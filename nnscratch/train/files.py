@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,9 +21,22 @@ FilePath = str | os.PathLike[str]
 
 _TEMPORARY = ".writing"
 _LOCK = ".lock"
+_LONGEST_NAME = 255
+_NO_SYNC = {
+    getattr(errno, name)
+    for name in ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EPERM", "EACCES", "EBADF", "EISDIR")
+    if hasattr(errno, name)
+}
+"""How file systems (of a network, of virtual machines) say that a folder cannot be synchronised."""
+_NO_LOCKS = {
+    getattr(errno, name)
+    for name in ("ENOLCK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL")
+    if hasattr(errno, name)
+}
+"""How they say that they have no locks."""
 
 
-def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: FilePath, write: Callable[[BinaryIO], None], follow: bool = False) -> None:
     """Write a file under a temporary name beside it, force it to disk and rename it.
 
     A crash or a loss of power at any moment leaves the old file or the new one.
@@ -29,6 +44,9 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
     Args:
         path: the file.
         write: writes the content into the open file it is given.
+        follow: where the path is a symbolic link, write what it points to and leave the link, as
+            for a file that a user names; otherwise the link is replaced, as in a run folder, which
+            somebody may have prepared.
 
     Raises:
         RunError: if the folder or the disk refuses; a file that was there before is intact.
@@ -39,7 +57,7 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
     ...     os.listdir(folder), Path(folder, "a").read_bytes()
     (['a'], b'abc')
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path) if follow and os.path.islink(path) else path)
     temporary = temporary_name(target)
     try:
         try:
@@ -66,7 +84,11 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None]) -> None:
 def temporary_name(target: Path) -> Path:
     """Return the name under which this thread writes a file before it is whole."""
     writer = f"{os.getpid()}.{threading.get_native_id()}"
-    return target.with_name(f".{target.name}.{writer}{_TEMPORARY}")
+    name = f".{target.name}.{writer}{_TEMPORARY}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:  # what most file systems take
+        short = hashlib.blake2b(os.fsencode(target.name), digest_size=12).hexdigest()
+        name = f".{short}.{writer}{_TEMPORARY}"
+    return target.with_name(name)
 
 
 def open_new(path: Path) -> BinaryIO:
@@ -78,11 +100,16 @@ def open_new(path: Path) -> BinaryIO:
 def _sync_folder(folder: Path) -> None:
     if sys.platform == "win32":
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        # The file is safe; its new name is when the file system thinks fit.
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def _reason(error: OSError) -> str:
@@ -226,7 +253,16 @@ def run_folder(path: FilePath) -> Iterator[Path]:
     with stream:
         try:
             _lock(stream)
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                warnings.warn(
+                    f"{folder}: this file system has no locks ({_reason(error)}): do not train "
+                    "into this folder twice at once",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+                yield folder
+                return
             stream.seek(0)
             holder = stream.read(20).decode("ascii", "replace").strip()
             process = f" (process {holder})" if holder.isdigit() else ""

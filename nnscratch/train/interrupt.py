@@ -28,7 +28,9 @@ class TrainingInterrupted(KeyboardInterrupt):
 class Interruption:
     """In its block, notes SIGINT and SIGTERM instead of dying of them; a second one is obeyed.
 
-    Outside of the main thread, where Python delivers no signals, it does nothing.
+    Outside of the main thread, where Python delivers no signals, it does nothing; nor does it touch
+    a signal that is ignored, as in a job that a shell runs in the background, or that has a handler
+    of another language.
     """
 
     def __init__(self) -> None:
@@ -38,7 +40,8 @@ class Interruption:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:

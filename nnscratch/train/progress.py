@@ -34,10 +34,12 @@ class Progress(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Start the bar."""
-        self._stream = self._given or sys.stdout
+        self._stream: Any = self._given or sys.stdout
         self._columns = []
-        wanted = self._stream.isatty() if self._wanted is None else self._wanted
-        if wanted:
+        wanted = self._wanted
+        if wanted is None:  # a stream in a notebook or a window may have write() alone
+            wanted = bool(getattr(self._stream, "isatty", bool)())
+        if wanted and self._stream is not None:
             self._bar = _rich_bar(self._stream, self._wanted)
         if self._bar is not None and trainer.loader is not None:
             self._task = self._bar.add_task(
@@ -78,13 +80,22 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, markup=False)
         else:
-            print(line, file=self._stream, flush=True)
+            _write(self._stream, line)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _write(stream: Any, line: str) -> None:
+    """Print a line, if there is something to print to: a program without a console has nothing."""
+    if stream is None:
+        return
+    stream.write(line + "\n")
+    if hasattr(stream, "flush"):
+        stream.flush()
 
 
 def _title(name: str) -> str:

@@ -44,7 +44,10 @@ _METADATA = "__metadata__"
 
 
 def write_tensors(
-    path: FilePath, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    path: FilePath,
+    tensors: Mapping[str, Any],
+    metadata: Mapping[str, str] | None = None,
+    follow: bool = False,
 ) -> None:
     """Write tensors or arrays into a safetensors file, whole or not at all.
 
@@ -52,6 +55,7 @@ def write_tensors(
         path: the file.
         tensors: by name, on any device.
         metadata: texts by name.
+        follow: as for ``write_whole``.
 
     Raises:
         DTypeError: if a tensor has a dtype that the format lacks.
@@ -84,7 +88,7 @@ def write_tensors(
                 host = host.astype(host.dtype.newbyteorder("<"), copy=False)
                 stream.write(host.reshape(-1).view(np.uint8).data)
 
-    write_whole(path, write)
+    write_whole(path, write, follow)
 
 
 def _array(item: Any) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +20,8 @@ from small_training import blobs, net, trainer
 from nnscratch import nn
 from nnscratch.array.random import default_generator
 from nnscratch.errors import NNScratchError, RunError
-from nnscratch.train import History, save_model
+from nnscratch.interop import safetensors
+from nnscratch.train import History, load_model, save_model
 from nnscratch.train.files import run_folder, temporary_name, write_json, write_text
 from nnscratch.train.tensor_file import read_tensors, write_tensors
 from nnscratch.train.trainer import CHECKPOINT_FILE
@@ -294,3 +297,60 @@ def test_what_is_no_file_in_its_place(tmp_path: Path, name: str, kind: str) -> N
         error = refusal(lambda: trainer(run_dir=tmp_path).fit(DATA, 1, resume=resume))  # noqa: B023
         assert "TWO LINES" not in error
         assert not error or str(tmp_path) in error
+
+
+# File systems that lack something.
+
+
+@pytest.mark.parametrize("code", ["EINVAL", "ENOTSUP", "EPERM"])
+def test_a_folder_that_cannot_be_synchronised(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(getattr(errno, code), "not here")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
+    trainer(run_dir=tmp_path / "run").fit(DATA, 1)
+
+
+@pytest.mark.parametrize("code", ["ENOLCK", "ENOSYS"])
+def test_a_file_system_without_locks(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(getattr(errno, code), "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.warns(RuntimeWarning, match="no locks"):
+        trainer(run_dir=tmp_path).fit(DATA, 1)
+
+
+@pytest.mark.parametrize("length", [200, 240, 255])
+def test_names_as_long_as_they_may_be(length: int, tmp_path: Path) -> None:
+    for letter in ("a", "é"):
+        name = letter * (length // len(letter.encode()))
+        write_text(tmp_path / name, "whole")
+        assert (tmp_path / name).read_text() == "whole"
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        (tmp_path / name).unlink()
+
+
+def test_weights_behind_a_link_are_written_there(tmp_path: Path) -> None:
+    blob, link = tmp_path / "blobs" / "x", tmp_path / "model.safetensors"
+    blob.parent.mkdir()
+    model = nn.Linear(2, 1)
+    save_model(blob, model)
+    link.symlink_to("blobs/x")
+    for write in (lambda: save_model(link, model), lambda: safetensors.save_model(model, link)):
+        model.weight.data.fill_(float(np.random.default_rng().normal()))
+        write()
+        assert link.is_symlink()
+        other = nn.Linear(2, 1)
+        load_model(blob, other)
+        assert other.weight.tolist() == model.weight.tolist()
