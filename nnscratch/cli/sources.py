@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ from nnscratch.data import (
     ClassTarget,
     ImageFolder,
     LabelledImages,
+    RareClassWarning,
     Table,
     TablePreprocessor,
+    as_written,
     infer_task,
     load_digits,
     load_idx_folder,
     read_table,
+    refuse_names,
     train_test_split_indices,
 )
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 
 DIGITS = "digits"
+_MOST_RARE = 5
 Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
 Preprocessor = ImagePreprocessor | TablePreprocessor
@@ -97,14 +102,12 @@ def _no_table_settings(settings: Settings, why: str) -> None:
 def _parts(
     n: int, settings: Settings, classes: Array | None, test: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
-    """Split n rows into training, validation and, if it is wanted, test rows."""
+    """Split n rows into training, validation and, if it is wanted, test rows.
+
+    Of a few rows one is for the test, and none for the validation, where their shares are less.
+    """
     rest = np.arange(n)
     held = np.empty(0, np.int64)
-    if test:
-        shares = (1.0 - settings.test, settings.test)
-        rest, held = train_test_split_indices(n, shares, settings.split_seed, classes)
-    if settings.validation == 0.0:
-        return rest, None, held
     # A share of all rows, taken out of those that are not for the test.
     share = settings.validation / (1.0 - settings.test) if test else settings.validation
     if share >= 1.0:
@@ -112,10 +115,44 @@ def _parts(
             f"validation ({settings.validation}) and test ({settings.test}) leave nothing to "
             "train on"
         )
+    if test:
+        if n < 2:
+            raise DataError(
+                f"{settings.data}: {n} rows are too few: one is needed to train on and one to test"
+            )
+        held_share = min(max(settings.test, 1.0 / n), 1.0 - 1.0 / n)
+        shares = (1.0 - held_share, held_share)
+        rest, held = train_test_split_indices(n, shares, settings.split_seed, classes, "first")
+    if share == 0.0 or share * len(rest) <= 0.5:
+        return rest, None, held
     of_rest = None if classes is None else classes[rest]
     shares = (1.0 - share, share)
-    train, validation = train_test_split_indices(len(rest), shares, settings.split_seed, of_rest)
+    train, validation = train_test_split_indices(
+        len(rest), shares, settings.split_seed, of_rest, "first"
+    )
     return rest[train], rest[validation], held
+
+
+def _say_rare(
+    classes: Array, names: tuple[str, ...], parts: dict[str, Array | None], where: str
+) -> None:
+    """Warn of the classes that are not in every part, by their names and rows of the file."""
+    listed = []
+    for index, name in enumerate(names):
+        rows = np.flatnonzero(classes == index)
+        lacking = [p for p, of in parts.items() if of is not None and not np.isin(rows, of).any()]
+        if lacking and len(rows):
+            count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows, the first is"
+            listed.append(f"{name!r} ({count} {rows[0] + 1}; none in the {', '.join(lacking)})")
+    if listed:
+        more = f", and {len(listed) - _MOST_RARE:,} more" if listed[_MOST_RARE:] else ""
+        warnings.warn(
+            RareClassWarning(
+                f"{where}: classes with too few rows to be in every part: "
+                f"{', '.join(listed[:_MOST_RARE])}{more}"
+            ),
+            stacklevel=2,
+        )
 
 
 def _images(settings: Settings, folder: ImageFolder) -> Prepared:
@@ -151,15 +188,23 @@ def _table(settings: Settings) -> Prepared:
             f"{path}: say which column to predict with --target; the columns are {names}"
         )
     table = read_table(path, exclude=settings.exclude)
+    where = f"{table.source}: target column {settings.target!r}"
     values = table.column(settings.target)
     task: Any = settings.task or infer_task(values)
-    where = f"{table.source}: target column {settings.target!r}"
-    classes = None
+    classes, target = None, None
     if task == "classification":
-        classes = ClassTarget.fit(values, name=where).transform(values, name=where)
+        if settings.task is None:
+            refuse_names(values, name=where)
+        table = _labels_as_written(table, settings.target)
+        values = table.column(settings.target)
+        target = ClassTarget.fit(values, name=where)
+        classes = target.transform(values, name=where)
     train, validation, held = _parts(len(table), settings, classes, True)
     learned, test = table.take(train), table.take(held)
-    pre = TablePreprocessor.fit(learned, settings.target, task=task)
+    if classes is not None and target is not None:
+        parts = {"training": train, "validation": validation, "test": held}
+        _say_rare(classes, target.class_names, parts, where)
+    pre = TablePreprocessor.fit(learned, settings.target, task=task, classes=target)
 
     def pair(part: Table) -> Pair:
         return pre.features(part), pre.targets(part)
@@ -173,6 +218,16 @@ def _table(settings: Settings) -> Prepared:
         table=test,
         rows=held + 1,
     )
+
+
+def _labels_as_written(table: Table, target: str) -> Table:
+    """The table with its target as it is written in the file, where it is no text already."""
+    values = table.column(target)
+    if values.dtype.kind not in "biuf":
+        return table
+    texts = read_table(table.source, columns=[target], kinds={target: "categorical"})
+    labels = as_written(values, texts.column(target))
+    return replace(table, columns={**table.columns, target: labels})
 
 
 def preprocessor_from(value: Any, where: str) -> Preprocessor:
