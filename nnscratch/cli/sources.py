@@ -202,6 +202,11 @@ def _table(settings: Settings) -> Prepared:
     train, validation, held = _parts(len(table), settings, classes, True)
     learned, test = table.take(train), table.take(held)
     if classes is not None and target is not None:
+        if len(np.unique(classes[train])) < 2:
+            raise DataError(
+                f"{where}: {len(table):,} rows are too few: {len(train):,} would be left to train "
+                "on, all of one class"
+            )
         parts = {"training": train, "validation": validation, "test": held}
         _say_rare(classes, target.class_names, parts, where)
     pre = TablePreprocessor.fit(learned, settings.target, task=task, classes=target)
