@@ -50,6 +50,8 @@ class Prepared:
         images: the test images as they are, (N, height, width).
         table: the test rows as they are.
         rows: the numbers of the test rows in the file they come from, from 1.
+        learned: likewise of the rows to train on.
+        judged: likewise of those for the validation.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Prepared:
     images: Array | None = None
     table: Table | None = None
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    learned: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    judged: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def kind(self) -> str:
@@ -177,6 +181,8 @@ def _images(settings: Settings, folder: ImageFolder) -> Prepared:
         pair(test),
         images=test.images,
         rows=rows,
+        learned=train + 1,
+        judged=train[:0] if validation is None else validation + 1,
     )
 
 
@@ -222,6 +228,8 @@ def _table(settings: Settings) -> Prepared:
         pair(test),
         table=test,
         rows=held + 1,
+        learned=train + 1,
+        judged=train[:0] if validation is None else validation + 1,
     )
 
 

@@ -32,6 +32,7 @@ from nnscratch.train.progress import Progress
 from nnscratch.train.trainer import CHECKPOINT_FILE, Trainer
 
 SAMPLE = "sample.csv"
+SPLIT = "split.csv"
 _SAMPLES = 10
 _WRITTEN = (
     CHECKPOINT_FILE,
@@ -48,6 +49,7 @@ _WRITTEN = (
     "mistakes.png",
     "mistakes.csv",
     SAMPLE,
+    SPLIT,
 )
 
 
@@ -267,7 +269,10 @@ def _finish(
     model, pre = trainer.model, data.preprocessor
     save_model(folder / runs.MODEL, model, runs.config_of(settings, architecture))
     outputs = predict(model, data.test[0])
-    loss = evaluate(model, data.test, loss=trainer.loss)["loss"]
+    # Without class weights and label smoothing, which are of the training alone: what `nnscratch
+    # evaluate` gives for these rows.
+    plain = make_loss(settings.loss, data.test[1].dtype)
+    loss = evaluate(model, data.test, loss=plain)["loss"]
     report = reporting.report_on(outputs, data.test[1], pre, loss)
     best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)
     report |= {
@@ -281,6 +286,10 @@ def _finish(
     trainer.history.write_json(folder / runs.HISTORY)
     plots.plot_curves(trainer.history, folder / "curves.png", best_epoch=report["best_epoch"])
     _draw(outputs, data, report, folder)
+    parts = {"train": data.learned, "validation": data.judged, "test": data.rows}
+    split = {"part": [name for name, rows in parts.items() for _ in range(len(rows))]}
+    split["row"] = [row for rows in parts.values() for row in rows.tolist()]
+    reporting.write_columns(split, folder / SPLIT)
     return report
 
 

@@ -55,14 +55,14 @@ def loss_for(
             "them floating-point numbers"
         )
     if class_weight is not None and loss in _BINARY:
-        made: Any = make_loss(loss)
+        binary: Any = make_loss(loss)
         weights = np.asarray(class_weight, np.float32)
         if weights.shape != (2,):
             raise ConfigurationError(
                 f"class_weight needs two weights for loss={loss!r}, of 0 and of 1; got shape "
                 f"{weights.shape}"
             )
-        return _AgainstNumbers(made, (float(weights[0]), float(weights[1])))
+        return _AgainstNumbers(binary, (float(weights[0]), float(weights[1])))
     # A target of the outputs' shape is no class index.
     dtype = None if alike and loss is not None else np.dtype(target.dtype)
     made = make_loss(loss, dtype, class_weight)

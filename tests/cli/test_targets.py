@@ -81,3 +81,37 @@ def test_text_that_names_the_rows_is_a_target_on_demand_only(capsys, tmp_path):
     assert "name the rows and cannot be learned; choose another target" in line
     options = ["--task", "classification", "--run", tmp_path / "run2", *QUICK]
     assert call(capsys, *given, *options)[0] == 0
+
+
+def test_evaluate_gives_the_numbers_of_the_report(capsys, tmp_path):
+    """Class weights and label smoothing are of the training alone."""
+    table, run = rows_of(tmp_path / "t.csv", ["a", "a", "a", "b"] * 30), tmp_path / "run"
+    options = ["--class-weight", "balanced", "--label-smoothing", "0.2", *QUICK]
+    assert call(capsys, "train", table, "--target", "kind", "--run", run, *options)[0] == 0
+    split = polars.read_csv(run / "split.csv")
+    assert sorted(split["row"]) == list(range(1, 121))
+    assert split["part"].value_counts(sort=True).rows() == [
+        ("train", 84),
+        ("test", 24),
+        ("validation", 12),
+    ]
+    tested = split.filter(polars.col("part") == "test")["row"].to_numpy() - 1
+    polars.read_csv(table)[tested].write_csv(tmp_path / "test.csv")
+    again = tmp_path / "again.json"
+    assert call(capsys, "evaluate", run, tmp_path / "test.csv", "-o", again)[0] == 0
+    report, found = (json.loads(p.read_text()) for p in (run / "report.json", again))
+    assert found["loss"] == pytest.approx(report["loss"], rel=1e-6)
+    for key in ("accuracy", "macro", "confusion", "classes"):
+        assert found[key] == report[key]
+
+
+def test_a_test_of_one_value_has_no_r2(capsys, tmp_path):
+    table = rows_of(tmp_path / "t.csv", [f"{n / 7:.3f}" for n in range(60)])
+    run = tmp_path / "run"
+    assert call(capsys, "train", table, "--target", "kind", "--run", run, *QUICK)[0] == 0
+    same = rows_of(tmp_path / "same.csv", ["0.3"] * 10)
+    code, out, err = call(capsys, "evaluate", run, same, "-o", tmp_path / "r.json")
+    assert (code, err) == (0, "")
+    assert "no R², for these rows have one value of the target" in " ".join(out.split())
+    assert "nan" not in out.lower()
+    assert json.loads((tmp_path / "r.json").read_text())["r2"] is None
