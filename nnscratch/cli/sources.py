@@ -127,9 +127,12 @@ def _parts(
         held_share = min(max(settings.test, 1.0 / n), 1.0 - 1.0 / n)
         shares = (1.0 - held_share, held_share)
         rest, held = train_test_split_indices(n, shares, settings.split_seed, classes, "first")
-    if share == 0.0 or share * len(rest) <= 0.5:
-        return rest, None, held
     of_rest = None if classes is None else classes[rest]
+    spare = len(rest) - (1 if of_rest is None else len(np.unique(of_rest)))
+    if share == 0.0 or share * len(rest) <= 0.5 or spare < 1:
+        return rest, None, held
+    # A row of each class stays for the training.
+    share = min(share, spare / len(rest))
     shares = (1.0 - share, share)
     train, validation = train_test_split_indices(
         len(rest), shares, settings.split_seed, of_rest, "first"

@@ -18,6 +18,8 @@ from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare, width_of
+from nnscratch.data import NumberTarget
+from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train import plots
@@ -198,6 +200,8 @@ def _introduce(
         f"[bold]{escape(shown(data.name))}[/]: {sizes['train']:,} rows to train on, "
         f"{sizes['validation']:,} to validate, {sizes['test']:,} held out for the test"
     )
+    if data.kind == "table":
+        console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
     layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
         f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
@@ -205,6 +209,16 @@ def _introduce(
         f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
+
+
+def _target_line(data: Prepared, settings: Settings) -> str:
+    """What is predicted, and how to have it otherwise where the data decided."""
+    target = data.preprocessor.target
+    if isinstance(target, NumberTarget):
+        return f"{settings.target!r}, a number (regression)"
+    numbers = all(is_number(name) for name in target.class_names)
+    hint = "; --task regression predicts a number" if numbers and settings.task is None else ""
+    return f"{settings.target!r}, one of {target.outputs} classes{hint}"
 
 
 def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback]:

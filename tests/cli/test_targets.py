@@ -68,6 +68,21 @@ def test_very_small_tables_train(capsys, tmp_path, labels):
     assert call(capsys, "predict", run, run / "sample.csv")[0] == 0
 
 
+@pytest.mark.parametrize("shares", [("0.89", "0.1"), ("0.2", "0.7"), ("0.01", "0.01")])
+def test_unusual_shares_of_a_small_table(capsys, tmp_path, shares):
+    table = rows_of(tmp_path / "t.csv", "ab" * 10)
+    options = ["--test", shares[0], "--validation", shares[1], "--run", tmp_path / "run", *QUICK]
+    assert call(capsys, "train", table, "--target", "kind", *options)[0] == 0
+
+
+def test_a_row_of_each_class_is_trained_on(capsys, tmp_path):
+    table, run = rows_of(tmp_path / "t.csv", "abcdefghhh"), tmp_path / "run"
+    assert call(capsys, "train", table, "--target", "kind", "--run", run, *QUICK)[0] == 0
+    split = polars.read_csv(run / "split.csv")
+    learned = split.filter(polars.col("part") == "train")["row"].to_list()
+    assert {"abcdefghhh"[row - 1] for row in learned} == set("abcdefgh")
+
+
 def test_two_rows_are_too_few_for_two_classes(capsys, tmp_path):
     table = rows_of(tmp_path / "t.csv", "ab")
     line = fails(capsys, "train", table, "--target", "kind", "--run", tmp_path / "run", *QUICK)
@@ -115,3 +130,22 @@ def test_a_test_of_one_value_has_no_r2(capsys, tmp_path):
     assert "no R², for these rows have one value of the target" in " ".join(out.split())
     assert "nan" not in out.lower()
     assert json.loads((tmp_path / "r.json").read_text())["r2"] is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "line"),
+    [
+        (["1.0", "2.0", "3.0"] * 10, [], "one of 3 classes; --task regression predicts a number"),
+        (["a", "b"] * 10, [], "one of 2 classes\n"),
+        (["1", "2"] * 10, ["--task", "classification"], "one of 2 classes\n"),
+        (["1", "2"] * 10, ["--task", "regression"], "a number (regression)\n"),
+        ([str(n) for n in range(30)], [], "a number (regression)\n"),
+    ],
+)
+def test_what_is_predicted_is_said(capsys, tmp_path, labels, options, line):
+    table, run = rows_of(tmp_path / "t.csv", labels), tmp_path / "run"
+    code, out, err = call(
+        capsys, "train", table, "--target", "kind", "--run", run, *options, *QUICK
+    )
+    assert (code, err) == (0, "")
+    assert f"target: 'kind', {line}" in out
