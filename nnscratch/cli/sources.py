@@ -237,10 +237,14 @@ def _table(settings: Settings) -> Prepared:
 
 
 def _labels_as_written(table: Table, target: str) -> Table:
-    """The table with its target as it is written in the file, where it is no text already."""
+    """The table with its target as it is written in the file, where it is no text already.
+
+    In a Parquet file nothing is written: a number is a number there, and a boolean one.
+    """
     values = table.column(target)
-    if values.dtype.kind not in "biuf":
-        return table
+    with open(table.source, "rb") as stream:
+        if values.dtype.kind not in "biuf" or stream.read(4) == b"PAR1":
+            return table
     texts = read_table(table.source, columns=[target], kinds={target: "categorical"})
     labels = as_written(values, texts.column(target))
     return replace(table, columns={**table.columns, target: labels})

@@ -113,9 +113,11 @@ def as_numbers(item: Any, place: int) -> Any:
     """
     if is_array(item) and item.dtype.kind not in "OUST":
         return item
-    if not is_array(item) and not hasattr(item, "__array__"):
+    try:
+        values = np.asarray(item)
+    except (ValueError, TypeError):
+        # Rows of several lengths, or another library's: `asarray` says what is wrong.
         return item
-    values = np.asarray(item)
     if values.dtype.kind not in "OUST":
         return values
     kinds = sorted({type(one).__name__ for one in values.ravel().tolist()})

@@ -82,6 +82,9 @@ def checked_labels(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
         DataError: they are something else, or numbers of so many values that they are no classes.
     """
     array = np.asarray(values)
+    if array.dtype.kind == "U" and isinstance(values, (list, tuple)):
+        # NumPy makes text of all where one is: with this dtype they stay what they are.
+        array = np.asarray(values, object)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -95,7 +98,7 @@ def checked_labels(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
             raise DataError(f"{name}: a label is beyond the range of int64")
         return array
     if array.dtype.kind == "f":
-        return _numbers(array, name)
+        return _numbers(array.astype(np.float64), name)
     labels = array.astype(object)
     for row, one in enumerate(labels.tolist(), start=1):
         if not isinstance(one, str):
@@ -103,7 +106,8 @@ def checked_labels(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
                 f"{name}: expected labels that are text, whole numbers or booleans, found "
                 f"{one!r} ({type(one).__name__}) in row {row}"
             )
-    return labels
+    # Those of NumPy, too, become Python's own.
+    return np.array([str(one) for one in labels.tolist()], object)
 
 
 def _numbers(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
@@ -112,7 +116,7 @@ def _numbers(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         return array.astype(np.int64)
     finite = bool(np.isfinite(array).all())
     if finite and len(np.unique(array)) <= MOST_GUESSED_CLASSES:
-        return array.astype(np.float64)
+        return array
     row = int(np.argmin(whole if finite else np.isfinite(array)))
     raise DataError(
         f"{name}: {float(array[row]):g} in row {row + 1} is no class label; choose regression "

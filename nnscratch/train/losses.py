@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nnscratch import nn
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.array import to_numpy
+from nnscratch.data import TensorDataset
+from nnscratch.errors import ConfigurationError, DataError, ShapeError
 from nnscratch.tensor import Tensor
-from nnscratch.train.choices import make_loss
+from nnscratch.train.choices import balanced_weights, choose, make_loss
 
 _ELEMENTWISE = (
     nn.MSELoss,
@@ -20,6 +23,7 @@ _ELEMENTWISE = (
     nn.BCELoss,
     nn.BCEWithLogitsLoss,
 )
+_BINARY_LOSSES = (nn.BCELoss, nn.BCEWithLogitsLoss)
 _BINARY = ("bce", "bce_with_logits")
 
 
@@ -70,12 +74,63 @@ def loss_for(
         if alike and (integers or output.shape != target.shape):
             return _AgainstNumbers(made)
         if not alike and output.ndim == 2 and target.ndim == 1 and not callable(loss):
+            mend = (
+                f"loss={loss!r} is of numbers, so give the model one output, or take "
+                "loss='cross_entropy' for classes"
+                if integers
+                else "a number to predict needs a model with one output, and classes need targets "
+                "that are whole numbers, y.astype(int)"
+            )
             raise ShapeError(
-                f"the outputs (N, {output.shape[1]}) and the targets (N,) do not fit: a number to "
-                "predict needs a model with one output, and classes need targets that are whole "
-                "numbers, y.astype(int)"
+                f"the outputs (N, {output.shape[1]}) and the targets (N,) do not fit: {mend}"
             )
     return made
+
+
+def weights_of(class_weight: Any, output: Tensor, dataset: Any) -> Any:
+    """Return weights of the classes; those of "balanced" are from the labels of a data set.
+
+    Raises:
+        ConfigurationError: for another word, or if the data set does not show its labels.
+    """
+    if not isinstance(class_weight, str):
+        return class_weight
+    choose(class_weight, ("balanced",), "class weighting")
+    labels = _targets(dataset)
+    if labels is None:
+        raise ConfigurationError(
+            "class_weight='balanced' counts the labels of arrays or a TensorDataset; for other "
+            "data give the weights, as from balanced_weights(labels, classes)"
+        )
+    one = output.ndim == 1 or output.shape[-1] == 1
+    return balanced_weights(labels.reshape(-1).astype(np.int64), 2 if one else output.shape[-1])
+
+
+def check_labels(loss: Any, dataset: Any) -> None:
+    """Check that the targets of a binary cross-entropy are from 0 to 1, where they are at hand.
+
+    Other labels, such as 1 and 2, would be trained on for nothing: the loss has no bound then.
+
+    Raises:
+        DataError: a target is not; the message says which, and in which row from 1.
+    """
+    targets = _targets(dataset)
+    if targets is None or not isinstance(getattr(loss, "loss", loss), _BINARY_LOSSES):
+        return
+    wrong = ((targets < 0) | (targets > 1)).reshape(len(targets), -1).any(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"binary cross-entropy: expected targets from 0 to 1, got {targets[row].tolist()} in "
+            f"row {row + 1} ({int(wrong.sum()):,} such rows); ClassTarget.fit(y).transform(y) "
+            "makes 0 and 1 of two labels"
+        )
+
+
+def _targets(dataset: Any) -> npt.NDArray[Any] | None:
+    if not isinstance(dataset, TensorDataset) or len(dataset.arrays) != 2:
+        return None
+    return to_numpy(dataset.arrays[1])
 
 
 def same_but_one(output: tuple[int, ...], target: tuple[int, ...]) -> bool:

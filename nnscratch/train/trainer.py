@@ -31,7 +31,7 @@ from nnscratch.train.history import History
 from nnscratch.train.inputs import for_model
 from nnscratch.train.interrupt import Interruption, interrupt
 from nnscratch.train.locate import bad_parameter, locate
-from nnscratch.train.losses import loss_for
+from nnscratch.train.losses import check_labels, loss_for, weights_of
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.pace import threads_for, worth_compiling
 from nnscratch.train.state import begin, load_state, save_state
@@ -56,7 +56,8 @@ class Trainer:
         schedule_every: whether a scheduler that is not given by name steps each "epoch" or "batch".
         metrics: computed on the validation data after every epoch: names or metrics.
         callbacks: called around the steps, in this order.
-        class_weight: a weight for each class, for cross-entropy and binary cross-entropy by name.
+        class_weight: a weight for each class, or "balanced", for cross-entropy and binary
+            cross-entropy by name.
         accumulate: how many batches are added up for one step of the optimizer.
         clip_norm: the largest norm that all gradients together may have.
         device: where to train; the model is moved there.
@@ -230,7 +231,9 @@ class Trainer:
         with evaluating(self.model):
             output = self.model(x)
         if self.loss is None:
-            self.loss = loss_for(self._loss, output, y, self._class_weight)
+            weights = weights_of(self._class_weight, output, self.loader.dataset)
+            self.loss = loss_for(self._loss, output, y, weights)
+            check_labels(self.loss, self.loader.dataset)
             if isinstance(self.loss, Module) and self.device is not None:
                 self.loss.to(device=self.device)
         self.totals.classes = counts_hits(output, y)

@@ -43,6 +43,26 @@ def test_labels_come_back_as_they_are_written(capsys, tmp_path, labels):
         out.unlink()
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([True, False], {True, False}),
+        ([1.0, 2.0], {1, 2}),
+        ([3, 4], {3, 4}),
+        ([0.5, 1.5], {0.5, 1.5}),
+    ],
+)
+def test_labels_of_a_parquet_file_keep_their_kind(capsys, tmp_path, labels, expected):
+    table, run = tmp_path / "t.parquet", tmp_path / "run"
+    polars.DataFrame({"x": range(40), "kind": labels * 20}).write_parquet(table)
+    assert call(capsys, "train", table, "--target", "kind", "--run", run, *QUICK)[0] == 0
+    assert call(capsys, "predict", run, table, "-o", tmp_path / "p.parquet")[0] == 0
+    found = set(polars.read_parquet(tmp_path / "p.parquet")["prediction"])
+    assert found <= expected
+    assert {type(one) for one in found} <= {type(one) for one in expected}
+    assert call(capsys, "evaluate", run, table)[0] == 0
+
+
 @pytest.mark.parametrize("few", [1, 2, 3, 4])
 def test_a_class_of_few_rows_is_named_and_learned(capsys, tmp_path, few):
     table = rows_of(tmp_path / "t.csv", ["a", "b"] * 40 + ["rare"] * few)

@@ -107,6 +107,9 @@ def test_labels_of_other_python_types() -> None:
         target = ClassTarget.fit(np.array(values, object))
         assert target.inverse_transform([0, 1]).tolist() == sorted(values)
     assert ClassTarget.fit(np.array([["b"], ["a"]])).classes == ("a", "b")
+    assert ClassTarget.fit(np.array([1.0, 2.0], np.float16)).classes == (1, 2)
+    with pytest.raises(DataError, match=r"found 1 \(int\) in row 2"):
+        ClassTarget.fit(["a", 1])
 
 
 def test_a_label_is_found_again_in_another_spelling() -> None:

@@ -5,9 +5,10 @@ import pytest
 from sklearn import metrics as sk
 
 from nnscratch import nn
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, DataError, ShapeError
 from nnscratch.tensor import Tensor
 from nnscratch.train import Trainer, evaluate, fit, predict
+from nnscratch.train.choices import balanced_weights
 from nnscratch.train.losses import loss_for
 
 SOURCE = np.random.default_rng(0)
@@ -15,6 +16,16 @@ X = SOURCE.normal(size=(60, 3))
 LABELS = (X[:, 0] > 0.0).astype(int)
 AGES = SOURCE.integers(18, 90, 60)
 NUMBERS = ["mse", "l1", "huber", "smooth_l1", nn.MSELoss(), nn.L1Loss()]
+
+
+class Samples:
+    """A data set that shows one sample at a time."""
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        return Tensor(X[index].astype(np.float32)), Tensor(LABELS[index])
 
 
 def value(loss, output, target, **options):
@@ -92,8 +103,37 @@ def test_what_is_left_open_or_does_not_fit():
         fit(nn.Linear(3, 1), (X, LABELS), epochs=1, loss="bce", class_weight=[1, 2, 3])
     with pytest.raises(ShapeError, match="classes need targets that are whole numbers"):
         fit(nn.Linear(3, 2), (X, LABELS.astype(float)), epochs=1)
+    with pytest.raises(ShapeError, match="give the model one output, or take loss='cross_entropy'"):
+        fit(nn.Linear(3, 2), (X, LABELS), epochs=1, loss="bce_with_logits")
     with pytest.raises(ShapeError, match="labels 0 and 1"):
         evaluate(nn.Linear(3, 1), (X, X[:, :2]), loss=lambda a, b: a.sum(), metrics=["accuracy"])
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [("cross_entropy", 2), ("bce_with_logits", 1)])
+def test_balanced_weights(loss, outputs):
+    labels = (np.arange(60) % 4 == 0).astype(int)
+    balanced = balanced_weights(labels, 2)
+    options = {"epochs": 3, "loss": loss, "seed": 0}
+    found = []
+    for weight in ("balanced", balanced, None):
+        model = nn.Linear(3, outputs)
+        for parameter in model.parameters():
+            parameter.data.fill_(0.1)
+        found.append(fit(model, (X, labels), class_weight=weight, **options)["train_loss"])
+    assert found[0] == found[1] != found[2]
+    with pytest.raises(ConfigurationError, match="did you mean 'balanced'"):
+        fit(nn.Linear(3, outputs), (X, labels), class_weight="balance", **options)
+    with pytest.raises(ConfigurationError, match="counts the labels of arrays"):
+        fit(nn.Linear(3, outputs), Samples(), class_weight="balanced", **options)
+
+
+@pytest.mark.parametrize("loss", ["bce_with_logits", nn.BCEWithLogitsLoss()])
+def test_labels_of_two_classes_are_0_and_1(loss):
+    for labels in (LABELS + 1, 2 * LABELS[:, None] - 1.0):
+        with pytest.raises(
+            DataError, match=r"targets from 0 to 1, got .* in row \d+ \(\d+ such ro"
+        ):
+            fit(nn.Linear(3, 1), (X, labels), epochs=1, loss=loss)
 
 
 @pytest.mark.parametrize("kind", ["int64", "uint8", "bool", "object"])
