@@ -24,8 +24,9 @@ _NEARLY_UNIQUE = 0.9
 def infer_task(values: npt.NDArray[Any]) -> Task:
     """What a target column asks for, where nobody says.
 
-    Text, booleans, whole numbers (written as 1 or as 1.0) of at most 20 different values, and
-    anything of two values are classes; other numbers are numbers to predict.
+    Text, booleans, anything of two values, and whole numbers of at most 20 different values are
+    classes, floating-point ones (1.0, 2.0) only where each is there twice or more on average. Other
+    numbers are numbers to predict.
 
     >>> infer_task(np.array([0, 1, 1])), infer_task(np.array([0.5, 1.0, 1.5]))
     ('classification', 'regression')
@@ -34,7 +35,9 @@ def infer_task(values: npt.NDArray[Any]) -> Task:
         return "classification"
     different = np.unique(values)
     whole = bool(np.isfinite(different).all() and (different == np.floor(different)).all())
-    if len(different) == 2 or (whole and len(different) <= MOST_GUESSED_CLASSES):
+    few = len(different) <= MOST_GUESSED_CLASSES
+    repeated = values.dtype.kind != "f" or 2 * len(different) <= len(values)
+    if len(different) == 2 or (whole and few and repeated):
         return "classification"
     return "regression"
 
