@@ -23,22 +23,25 @@ def as_written(values: npt.NDArray[Any], texts: npt.NDArray[Any]) -> npt.NDArray
     these are one class, but for leading zeros, which make codes of them.
 
     Args:
-        values: (N,) as the column was read: numbers, booleans or text.
-        texts: (N,) the same as text.
+        values: (N,) as the column was read: numbers, booleans or text; NaN and None are missing.
+        texts: (N,) the same as text; what is missing among the values becomes None.
 
     >>> as_written(np.array([7, 12]), np.array(["007", "012"], object)).tolist()
     ['007', '012']
     >>> as_written(np.array([7, 12]), np.array(["7", "12"], object)).tolist()
     [7, 12]
     """
-    if values.dtype.kind not in "biuf" or len(values) != len(texts):
+    listed = values.tolist()
+    known = [one is not None and one == one for one in listed]
+    if len(listed) != len(texts) or any(isinstance(one, str) for one in listed):
         return values
-    pairs = set(zip(values.tolist(), texts.tolist(), strict=True))
-    if values.dtype.kind != "b" and any(_is_code(text) for _, text in pairs):
-        return texts
+    written = np.array([t if k else None for t, k in zip(texts, known, strict=True)], object)
+    pairs = {(v, t) for v, t, k in zip(listed, written.tolist(), known, strict=True) if k}
+    if any(type(value) is not bool and _is_code(text) for value, text in pairs):
+        return written
     if all(type(value) is int and str(value) == text for value, text in pairs):
         return values
-    return values if len({value for value, _ in pairs}) < len(pairs) else texts
+    return values if len({value for value, _ in pairs}) < len(pairs) else written
 
 
 def meaning(label: object) -> object:

@@ -137,6 +137,8 @@ def test_a_label_is_found_again_in_another_spelling() -> None:
         ([True, False], ["TRUE", "FALSE"], ["TRUE", "FALSE"]),
         ([True, True], ["True", "true"], [True, True]),
         (["a", "b"], ["a", "b"], ["a", "b"]),
+        ([1.0, float("nan"), 2.0], ["1", "n/a", "2"], ["1", None, "2"]),
+        ([True, None, False], ["yes", None, "no"], ["yes", None, "no"]),
         # Of other rows: nothing can be said.
         ([7, 12], ["007"], [7, 12]),
     ],
