@@ -33,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             'pip install "nnscratch[cli]"'
         )
     from nnscratch.cli.app import app
-    from nnscratch.data import UnknownCategoryWarning
+    from nnscratch.data import RareClassWarning, UnknownCategoryWarning
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UnknownCategoryWarning)
+        warnings.filterwarnings("always", category=RareClassWarning)
         if not debug:
             warnings.showwarning = _show_warning
         try:

@@ -34,12 +34,12 @@ def report_on(outputs: Array, targets: Array, pre: Preprocessor, loss: float) ->
     made: dict[str, Any] = {"task": pre.task, "samples": len(targets), "loss": float(loss)}
     if isinstance(pre.target, NumberTarget):
         predicted = pre.target.inverse_transform(outputs)
-        error = predicted - pre.target.inverse_transform(targets)
-        spread = float(np.sum((predicted - error - (predicted - error).mean()) ** 2))
+        true = pre.target.inverse_transform(targets)
+        error = predicted - true
         mse = float(np.mean(error**2))
         return made | {
             "target": getattr(pre, "target_name", ""),
-            "r2": 1.0 - float(np.sum(error**2)) / spread if spread else 0.0,
+            "r2": _r2(error, true),
             "mae": float(np.mean(np.abs(error))),
             "rmse": mse**0.5,
             "mse": mse,
@@ -49,6 +49,8 @@ def report_on(outputs: Array, targets: Array, pre: Preprocessor, loss: float) ->
     confusion = confusion_matrix(targets, outputs.argmax(axis=1), len(names))
     found = precision_recall_f1(confusion)
     support = confusion.sum(axis=1)
+    # A class that these rows neither have nor were taken for says nothing about the model.
+    met = (support + confusion.sum(axis=0)) > 0
     classes = [
         {
             "class": name,
@@ -59,17 +61,34 @@ def report_on(outputs: Array, targets: Array, pre: Preprocessor, loss: float) ->
     ]
     return made | {
         "accuracy": float(np.trace(confusion)) / max(len(targets), 1),
-        "macro": {key: float(values.mean()) for key, values in found.items()},
+        "macro": {key: float(values[met].mean()) for key, values in found.items()},
         "classes": classes,
         "confusion": confusion.tolist(),
     }
+
+
+def _r2(error: Array, true: Array) -> float | None:
+    """R², None where all true values are the same and nothing is there to explain.
+
+    Relative to the largest deviation: the squares of very small or large numbers are none.
+    """
+    deviation = true - true.mean()
+    largest = float(np.abs(deviation).max())
+    if not largest > 1e-12 * float(np.abs(true).max()):
+        return None
+    with np.errstate(over="ignore"):
+        explained = np.sum((error / largest) ** 2) / np.sum((deviation / largest) ** 2)
+    return 1.0 - float(explained)
 
 
 def headline(report: dict[str, Any]) -> str:
     """Return the report in one line."""
     n = f"{report['samples']:,}"
     if report["task"] == "regression":
-        return f"R² {report['r2']:.4f}, mean absolute error {report['mae']:.4g} on {n} test rows"
+        error = f"mean absolute error {report['mae']:.4g} on {n} test rows"
+        if report["r2"] is None:
+            return f"{error}; no R², for these rows have one value of the target"
+        return f"R² {report['r2']:.4f}, {error}"
     right = round(report["accuracy"] * report["samples"])
     return f"accuracy {report['accuracy']:.2%} ({right:,} of {n} right)"
 
@@ -82,11 +101,13 @@ def renderables(report: dict[str, Any]) -> list[Any]:
     if report["task"] == "regression":
         table = grid(("R²", "MAE", "RMSE", "MSE", "loss"))
         values = [report[key] for key in ("r2", "mae", "rmse", "mse", "loss")]
-        table.add_row(*[f"{value:.5g}" for value in values])
+        table.add_row(*["-" if value is None else f"{value:.5g}" for value in values])
         return [title, table]
     table = grid(("class", "precision", "recall", "F1", "samples"), left=1)
     for row in report["classes"]:
-        table.add_row(Text(shown(row["class"])), *_scores(row), f"{row['samples']:,}")
+        # Without samples there is nothing to find, so that 0 would be no score.
+        scores = _scores(row) if row["samples"] else ["-"] * 3
+        table.add_row(Text(shown(row["class"])), *scores, f"{row['samples']:,}")
     table.add_section()
     table.add_row("mean", *_scores(report["macro"]), f"{report['samples']:,}")
     names = [row["class"] for row in report["classes"]]

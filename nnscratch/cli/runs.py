@@ -20,7 +20,7 @@ from nnscratch.train.trainer import CHECKPOINT_FILE
 
 CONFIG, PREPROCESSING, MODEL = "config.json", "preprocessing.json", "model.safetensors"
 REPORT, REPORT_TEXT, HISTORY = "report.json", "report.txt", "history.json"
-SAMPLE = "sample.csv"
+SAMPLE, SPLIT = "sample.csv", "split.csv"
 MADE = (
     CHECKPOINT_FILE,
     MODEL,
@@ -36,6 +36,7 @@ MADE = (
     "mistakes.png",
     "mistakes.csv",
     SAMPLE,
+    SPLIT,
 )
 """Every file that a training writes into its folder."""
 _FORM, _VERSION = "nnscratch-run", 1

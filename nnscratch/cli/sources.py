@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,21 @@ from nnscratch.data import (
     ClassTarget,
     ImageFolder,
     LabelledImages,
+    RareClassWarning,
     Table,
     TablePreprocessor,
+    as_written,
     infer_task,
     load_digits,
     load_idx_folder,
     read_table,
+    refuse_names,
     train_test_split_indices,
 )
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 
 DIGITS = "digits"
+_MOST_RARE = 5
 Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
 Preprocessor = ImagePreprocessor | TablePreprocessor
@@ -50,6 +55,8 @@ class Prepared:
         rows: the numbers of the test rows in the file they come from, from 1.
         path: where they were found, from the root.
         fingerprint: what tells these data from others, for a run that goes on.
+        learned: likewise of the rows to train on.
+        judged: likewise of those for the validation.
     """
 
     name: str
@@ -62,6 +69,8 @@ class Prepared:
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     path: str = ""
     fingerprint: str = ""
+    learned: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    judged: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def kind(self) -> str:
@@ -125,14 +134,12 @@ def _no_table_settings(settings: Settings, why: str) -> None:
 def _parts(
     n: int, settings: Settings, classes: Array | None, test: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
-    """Split n rows into training, validation and, if it is wanted, test rows."""
+    """Split n rows into training, validation and, if it is wanted, test rows.
+
+    Of a few rows one is for the test, and none for the validation, where their shares are less.
+    """
     rest = np.arange(n)
     held = np.empty(0, np.int64)
-    if test:
-        shares = (1.0 - settings.test, settings.test)
-        rest, held = train_test_split_indices(n, shares, settings.split_seed, classes)
-    if settings.validation == 0.0:
-        return rest, None, held
     # A share of all rows, taken out of those that are not for the test.
     share = settings.validation / (1.0 - settings.test) if test else settings.validation
     if share >= 1.0:
@@ -140,10 +147,47 @@ def _parts(
             f"validation ({settings.validation}) and test ({settings.test}) leave nothing to "
             "train on"
         )
+    if test:
+        if n < 2:
+            raise DataError(
+                f"{settings.data}: {n} rows are too few: one is needed to train on and one to test"
+            )
+        held_share = min(max(settings.test, 1.0 / n), 1.0 - 1.0 / n)
+        shares = (1.0 - held_share, held_share)
+        rest, held = train_test_split_indices(n, shares, settings.split_seed, classes, "first")
     of_rest = None if classes is None else classes[rest]
+    spare = len(rest) - (1 if of_rest is None else len(np.unique(of_rest)))
+    if share == 0.0 or share * len(rest) <= 0.5 or spare < 1:
+        return rest, None, held
+    # A row of each class stays for the training.
+    share = min(share, spare / len(rest))
     shares = (1.0 - share, share)
-    train, validation = train_test_split_indices(len(rest), shares, settings.split_seed, of_rest)
+    train, validation = train_test_split_indices(
+        len(rest), shares, settings.split_seed, of_rest, "first"
+    )
     return rest[train], rest[validation], held
+
+
+def _say_rare(
+    classes: Array, names: tuple[str, ...], parts: dict[str, Array | None], where: str
+) -> None:
+    """Warn of the classes that are not in every part, by their names and rows of the file."""
+    listed = []
+    for index, name in enumerate(names):
+        rows = np.flatnonzero(classes == index)
+        lacking = [p for p, of in parts.items() if of is not None and not np.isin(rows, of).any()]
+        if lacking and len(rows):
+            count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows, the first is"
+            listed.append(f"{name!r} ({count} {rows[0] + 1}; none in the {', '.join(lacking)})")
+    if listed:
+        more = f", and {len(listed) - _MOST_RARE:,} more" if listed[_MOST_RARE:] else ""
+        warnings.warn(
+            RareClassWarning(
+                f"{where}: classes with too few rows to be in every part: "
+                f"{', '.join(listed[:_MOST_RARE])}{more}"
+            ),
+            stacklevel=2,
+        )
 
 
 def _images(settings: Settings, folder: ImageFolder) -> Prepared:
@@ -168,6 +212,8 @@ def _images(settings: Settings, folder: ImageFolder) -> Prepared:
         pair(test),
         images=test.images,
         rows=rows,
+        learned=train + 1,
+        judged=train[:0] if validation is None else validation + 1,
     )
 
 
@@ -179,15 +225,28 @@ def _table(settings: Settings) -> Prepared:
             f"{path}: say which column to predict with --target; the columns are {names}"
         )
     table = read_table(path, exclude=settings.exclude)
+    where = f"{table.source}: target column {settings.target!r}"
     values = table.column(settings.target)
     task: Any = settings.task or infer_task(values)
-    where = f"{table.source}: target column {settings.target!r}"
-    classes = None
+    classes, target = None, None
     if task == "classification":
-        classes = ClassTarget.fit(values, name=where).transform(values, name=where)
+        if settings.task is None:
+            refuse_names(values, name=where)
+        table = _labels_as_written(table, settings.target)
+        values = table.column(settings.target)
+        target = ClassTarget.fit(values, name=where)
+        classes = target.transform(values, name=where)
     train, validation, held = _parts(len(table), settings, classes, True)
     learned, test = table.take(train), table.take(held)
-    pre = TablePreprocessor.fit(learned, settings.target, task=task)
+    if classes is not None and target is not None:
+        if len(np.unique(classes[train])) < 2:
+            raise DataError(
+                f"{where}: {len(table):,} rows are too few: {len(train):,} would be left to train "
+                "on, all of one class"
+            )
+        parts = {"training": train, "validation": validation, "test": held}
+        _say_rare(classes, target.class_names, parts, where)
+    pre = TablePreprocessor.fit(learned, settings.target, task=task, classes=target)
 
     def pair(part: Table) -> Pair:
         return pre.features(part), pre.targets(part)
@@ -200,7 +259,23 @@ def _table(settings: Settings) -> Prepared:
         pair(test),
         table=test,
         rows=held + 1,
+        learned=train + 1,
+        judged=train[:0] if validation is None else validation + 1,
     )
+
+
+def _labels_as_written(table: Table, target: str) -> Table:
+    """The table with its target as it is written in the file, where it is no text already.
+
+    In a Parquet file nothing is written: a number is a number there, and a boolean one.
+    """
+    values = table.column(target)
+    with open(table.source, "rb") as stream:
+        if values.dtype.kind not in "biuf" or stream.read(4) == b"PAR1":
+            return table
+    texts = read_table(table.source, columns=[target], kinds={target: "categorical"})
+    labels = as_written(values, texts.column(target))
+    return replace(table, columns={**table.columns, target: labels})
 
 
 def preprocessor_from(value: Any, where: str) -> Preprocessor:

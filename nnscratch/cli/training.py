@@ -19,6 +19,8 @@ from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare, width_of
+from nnscratch.data import NumberTarget
+from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train import plots
@@ -224,6 +226,8 @@ def _introduce(
         f"[bold]{escape(shown(data.name))}[/]: {sizes['train']:,} rows to train on, "
         f"{sizes['validation']:,} to validate, {sizes['test']:,} held out for the test"
     )
+    if data.kind == "table":
+        console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
     layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
         f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
@@ -231,6 +235,16 @@ def _introduce(
         f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
+
+
+def _target_line(data: Prepared, settings: Settings) -> str:
+    """What is predicted, and how to have it otherwise where the data decided."""
+    target = data.preprocessor.target
+    if isinstance(target, NumberTarget):
+        return f"{settings.target!r}, a number (regression)"
+    numbers = all(is_number(name) for name in target.class_names)
+    hint = "; --task regression predicts a number" if numbers and settings.task is None else ""
+    return f"{settings.target!r}, one of {target.outputs} classes{hint}"
 
 
 def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback]:
@@ -295,7 +309,10 @@ def _finish(
     model, pre = trainer.model, data.preprocessor
     save_model(folder / runs.MODEL, model, runs.config_of(settings, architecture))
     outputs = predict(model, data.test[0])
-    loss = evaluate(model, data.test, loss=trainer.loss)["loss"]
+    # Without class weights and label smoothing, which are of the training alone: what `nnscratch
+    # evaluate` gives for these rows.
+    plain = make_loss(settings.loss, data.test[1].dtype)
+    loss = evaluate(model, data.test, loss=plain)["loss"]
     report = reporting.report_on(outputs, data.test[1], pre, loss)
     best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)
     report |= {
@@ -309,6 +326,10 @@ def _finish(
     trainer.history.write_json(folder / runs.HISTORY)
     plots.plot_curves(trainer.history, folder / "curves.png", best_epoch=report["best_epoch"])
     _draw(outputs, data, report, folder)
+    parts = {"train": data.learned, "validation": data.judged, "test": data.rows}
+    split = {"part": [name for name, rows in parts.items() for _ in range(len(rows))]}
+    split["row"] = [row for rows in parts.values() for row in rows.tolist()]
+    reporting.write_columns(split, folder / runs.SPLIT)
     return report
 
 

@@ -3,6 +3,7 @@
 from nnscratch.data.dataset import TensorDataset
 from nnscratch.data.idx import load_idx_folder, read_idx
 from nnscratch.data.images import ImageFolder, LabelledImages, load_digits
+from nnscratch.data.labels import as_written
 from nnscratch.data.loader import DataLoader
 from nnscratch.data.npz import read_npz
 from nnscratch.data.preprocess import (
@@ -12,11 +13,18 @@ from nnscratch.data.preprocess import (
     TablePreprocessor,
     UnknownCategoryWarning,
 )
-from nnscratch.data.split import train_test_split_indices
+from nnscratch.data.split import RareClassWarning, train_test_split_indices
 from nnscratch.data.standardise import Standardiser
 from nnscratch.data.table import ColumnKind, Table
 from nnscratch.data.table_files import read_table
-from nnscratch.data.target import ClassTarget, NumberTarget, Task, infer_task, target_from_dict
+from nnscratch.data.target import (
+    ClassTarget,
+    NumberTarget,
+    Task,
+    infer_task,
+    refuse_names,
+    target_from_dict,
+)
 
 __all__ = [
     "CategoricalColumn",
@@ -27,6 +35,7 @@ __all__ = [
     "LabelledImages",
     "NumberTarget",
     "NumericColumn",
+    "RareClassWarning",
     "Standardiser",
     "Table",
     "TableEncoder",
@@ -34,12 +43,14 @@ __all__ = [
     "Task",
     "TensorDataset",
     "UnknownCategoryWarning",
+    "as_written",
     "infer_task",
     "load_digits",
     "load_idx_folder",
     "read_idx",
     "read_npz",
     "read_table",
+    "refuse_names",
     "target_from_dict",
     "train_test_split_indices",
 ]

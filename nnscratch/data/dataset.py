@@ -44,7 +44,7 @@ class TensorDataset:
     def __init__(self, *tensors: Any) -> None:
         if not tensors:
             raise ConfigurationError("a TensorDataset needs at least one tensor, got none")
-        self.arrays = tuple(_array(item) for item in tensors)
+        self.arrays = tuple(_array(item, place) for place, item in enumerate(tensors))
         for position, array in enumerate(self.arrays):
             if array.ndim == 0:
                 raise ConfigurationError(
@@ -98,11 +98,40 @@ class TensorDataset:
         return TensorDataset(*[Tensor(array) for array in moved])
 
 
-def _array(item: Any) -> Any:
+def _array(item: Any, place: int) -> Any:
     if isinstance(item, Tensor):
         return item.array
-    array = asarray(item)
+    array = asarray(as_numbers(item, place))
     return cast(array, default_dtype() if is_floating(array) else "int64")
+
+
+def as_numbers(item: Any, place: int) -> Any:
+    """What a table of Python objects holds, as an array of numbers.
+
+    Raises:
+        DataError: if that is text, or nothing.
+    """
+    if is_array(item) and item.dtype.kind not in "OUST":
+        return item
+    try:
+        values = np.asarray(item)
+    except (ValueError, TypeError):
+        # Rows of several lengths, or another library's: `asarray` says what is wrong.
+        return item
+    if values.dtype.kind not in "OUST":
+        return values
+    kinds = sorted({type(one).__name__ for one in values.ravel().tolist()})
+    try:
+        if values.dtype.kind == "O" and not {"str", "NoneType"} & set(kinds):
+            found = np.array(values.tolist())
+            return found if found.dtype.kind in "biuf" else values.astype(np.float64)
+    except (TypeError, ValueError):
+        pass
+    raise DataError(
+        f"tensor {place} of the data holds {' and '.join(kinds)}, not numbers alone: labels become "
+        "class indices with ClassTarget.fit(y).transform(y), a table with text becomes features "
+        "with TableEncoder, and missing values have to be filled in"
+    )
 
 
 def _at(array: Any, index: Any) -> Tensor:

@@ -248,6 +248,7 @@ class TablePreprocessor:
         target: str,
         *,
         task: Task | None = None,
+        classes: ClassTarget | None = None,
         standardise: bool = True,
         max_categories: int = 1000,
     ) -> "TablePreprocessor":
@@ -257,6 +258,7 @@ class TablePreprocessor:
             table: the training part.
             target: the column to predict.
             task: `'classification'` or `'regression'`; None decides as `infer_task` does.
+            classes: those of a classification, where the training part may not have all of them.
             standardise: whether numeric columns, and the target of a regression, are standardised.
             max_categories: as for `TableEncoder.fit`.
 
@@ -271,7 +273,7 @@ class TablePreprocessor:
         where = f"{table.source}: target column {target!r}"
         fitted: ClassTarget | NumberTarget
         if (task or infer_task(values)) == "classification":
-            fitted = ClassTarget.fit(values, name=where)
+            fitted = classes or ClassTarget.fit(values, name=where)
         else:
             fitted = NumberTarget.fit(values, standardise=standardise, name=where)
         rest = table.without([target])

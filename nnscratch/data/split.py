@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,11 +10,16 @@ import numpy.typing as npt
 from nnscratch.errors import ConfigurationError, DataError
 
 
+class RareClassWarning(UserWarning):
+    """Classes with so few rows that the training, the validation or the test has none of them."""
+
+
 def train_test_split_indices(
     n: int,
     fractions: Sequence[float],
     seed: int,
     stratify: npt.ArrayLike | None = None,
+    rare: Literal["refuse", "first"] = "refuse",
 ) -> tuple[npt.NDArray[np.int64], ...]:
     """Split the rows 0 to n - 1 at random into as many parts as there are fractions.
 
@@ -26,19 +32,25 @@ def train_test_split_indices(
         fractions: the share of each part, such as `(0.8, 0.2)` or `(0.6, 0.2, 0.2)`; they add to 1.
         seed: a whole number, not negative.
         stratify: (n,) the class of each row; None to split without regard to classes.
+        rare: what becomes of classes with too few rows for each part to have one: "refuse" raises
+            an error, "first" puts their rows into the first part as far as that has room, one of
+            each class before all others, and splits the other classes without them.
 
     Returns:
         For each part the indices of its rows, int64, ascending. Every row is in exactly one part.
 
     Raises:
         ConfigurationError: the fractions do not add to 1, or an argument makes no sense.
-        DataError: too few rows, or too few of a class, for each part to have one.
+        DataError: too few rows, or (with `rare="refuse"`) too few of a class, for each part to
+            have one.
 
     >>> train, test = train_test_split_indices(10, (0.7, 0.3), seed=0)
     >>> len(train), len(test), sorted([*train, *test]) == list(range(10))
     (7, 3, True)
     """
     shares = _check_fractions(fractions)
+    if rare not in ("refuse", "first"):
+        raise ConfigurationError(f"rare must be 'refuse' or 'first', got {rare!r}")
     for label, number in (("n", n), ("seed", seed)):
         if not _is_count(number):
             raise ConfigurationError(
@@ -58,7 +70,12 @@ def train_test_split_indices(
         order = order[np.argsort(_class_position(classes[order]), kind="stable")]
     parts = np.split(order, np.cumsum(sizes)[:-1])
     if classes is not None:
-        _check_every_class(classes, parts)
+        lacking = _lacking(classes, parts)
+        if lacking is not None and rare == "refuse":
+            raise DataError(lacking)
+        if lacking is not None:
+            order = _rare_first(order, classes, parts)
+            parts = np.split(order, np.cumsum(sizes)[:-1])
     return tuple(np.sort(part) for part in parts)
 
 
@@ -121,17 +138,39 @@ def _class_position(classes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return position
 
 
-def _check_every_class(
-    classes: npt.NDArray[np.int64], parts: Sequence[npt.NDArray[np.int64]]
-) -> None:
+def _lacking(classes: npt.NDArray[np.int64], parts: Sequence[npt.NDArray[np.int64]]) -> str | None:
+    """What to say of the first class that a part has no row of; None if each part has all."""
     counts = np.bincount(classes)
     for number, part in enumerate(parts, start=1):
         present = np.bincount(classes[part], minlength=len(counts))
         if present.all():
             continue
-        rare = int(np.flatnonzero(present == 0)[0])
-        row = int(np.flatnonzero(classes == rare)[0])
-        raise DataError(
-            f"the class of row {row} has {counts[rare]} rows in all, too few for part {number} of "
-            f"{len(parts)} to have one: add rows, leave the class out, or split without stratify"
+        few = int(np.flatnonzero(present == 0)[0])
+        row = int(np.flatnonzero(classes == few)[0])
+        rows = "1 row" if counts[few] == 1 else f"{counts[few]} rows"
+        return (
+            f"the class of row {row} has {rows} in all, too few for part {number} of "
+            f"{len(parts)} to have one: add rows, leave the class out, split without stratify, or "
+            "give rare='first' to have its rows in part 1"
         )
+    return None
+
+
+def _rare_first(
+    order: npt.NDArray[np.int64],
+    classes: npt.NDArray[np.int64],
+    parts: Sequence[npt.NDArray[np.int64]],
+) -> npt.NDArray[np.int64]:
+    """The rows in an order whose beginning has one row of each class, then the rare classes.
+
+    The end of the stratified order, which the last part is cut from, only loses rows of rare
+    classes: the part keeps all others that it had.
+    """
+    everywhere = np.ones(int(classes.max()) + 1, bool)
+    for part in parts:
+        everywhere &= np.bincount(classes[part], minlength=len(everywhere)) > 0
+    of_order = classes[order]
+    _, first = np.unique(of_order, return_index=True)
+    rank = np.where(everywhere[of_order], 2, 1)
+    rank[first] = 0
+    return order[np.argsort(rank, kind="stable")]

@@ -9,32 +9,54 @@ import numpy.typing as npt
 
 from nnscratch.data import _records
 from nnscratch.data._io import some
+from nnscratch.data.labels import MOST_GUESSED_CLASSES, Label, checked_labels, respelled
 from nnscratch.data.standardise import Standardiser
 from nnscratch.data.table import ColumnKind, kind_of
 from nnscratch.errors import CheckpointError, DataError, ShapeError
 
 Task = Literal["classification", "regression"]
-Label = str | int | bool
-
 _CLASSES = "class-target"
 _NUMBERS = "number-target"
-_MOST_GUESSED_CLASSES = 20
+# Text with more different values than this share of the rows names the rows.
+_NEARLY_UNIQUE = 0.9
 
 
 def infer_task(values: npt.NDArray[Any]) -> Task:
     """What a target column asks for, where nobody says.
 
-    Text, booleans, and whole numbers of at most 20 different values are classes; anything else is
-    a number to predict.
+    Text, booleans, anything of two values, and whole numbers of at most 20 different values are
+    classes, floating-point ones (1.0, 2.0) only where each is there twice or more on average. Other
+    numbers are numbers to predict.
 
-    >>> infer_task(np.array([0, 1, 1])), infer_task(np.array([0.5, 1.0]))
+    >>> infer_task(np.array([0, 1, 1])), infer_task(np.array([0.5, 1.0, 1.5]))
     ('classification', 'regression')
     """
-    if values.dtype.kind in "bOU":
+    if values.dtype.kind not in "iuf":
         return "classification"
-    if values.dtype.kind in "iu" and len(np.unique(values)) <= _MOST_GUESSED_CLASSES:
+    different = np.unique(values)
+    whole = bool(np.isfinite(different).all() and (different == np.floor(different)).all())
+    few = len(different) <= MOST_GUESSED_CLASSES
+    repeated = values.dtype.kind != "f" or 2 * len(different) <= len(values)
+    if len(different) == 2 or (whole and few and repeated):
         return "classification"
     return "regression"
+
+
+def refuse_names(values: npt.NDArray[Any], *, name: str = "the target") -> None:
+    """Refuse a target of text that is another one in nearly every row: it names the rows.
+
+    Raises:
+        DataError: more than nine in ten values are different.
+    """
+    if values.dtype.kind not in "OU":
+        return
+    different = len(set(values.tolist()))
+    if different > max(2, _NEARLY_UNIQUE * len(values)):
+        raise DataError(
+            f"{name}: its text has {different:,} different values in {len(values):,} rows, which "
+            "name the rows and cannot be learned; choose another target, or say that these are "
+            "classes with the task 'classification'"
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +64,8 @@ class ClassTarget:
     """Class labels and their indices: label `classes[i]` has index i.
 
     Args:
-        classes: the labels, in ascending order: all text, all whole numbers, or all booleans.
+        classes: the labels, in ascending order: all text, all whole numbers, all floating-point
+            numbers, or all booleans.
 
     >>> target = ClassTarget.fit(np.array(["oak", "elm", "oak"]))
     >>> target.classes, target.transform(np.array(["oak", "elm"]))
@@ -53,13 +76,13 @@ class ClassTarget:
 
     @classmethod
     def fit(cls, values: npt.ArrayLike, *, name: str = "the target") -> "ClassTarget":
-        """Collect the labels of a column, (N,).
+        """Collect the labels of a column, (N,) or (N, 1).
 
         Raises:
-            DataError: no rows, a single class, or labels that are not text, booleans or whole
-                numbers.
+            DataError: no rows, a single class, or labels that are not text, booleans, whole
+                numbers or a few other numbers.
         """
-        labels = _labels(values, name)
+        labels = checked_labels(values, name)
         classes = tuple(np.unique(labels).tolist())
         if len(classes) < 2:
             found = f"the single class {classes[0]!r}" if classes else "no rows"
@@ -71,7 +94,7 @@ class ClassTarget:
         """The kind of column that the labels come from, for `read_table`."""
         if isinstance(self.classes[0], bool):
             return "boolean"
-        return "numeric" if isinstance(self.classes[0], int) else "categorical"
+        return "categorical" if isinstance(self.classes[0], str) else "numeric"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -88,15 +111,20 @@ class ClassTarget:
     ) -> npt.NDArray[np.int64]:
         """The index of each label, (N,) int64.
 
+        A label that a class spells in another way is taken for it where only one is meant: `1` for
+        `1.0`, `TRUE` for `true`, 1.0 for 1.
+
         Raises:
             DataError: a label is not among the classes; the message says which, and how often.
         """
-        labels = _labels(values, name)
-        index = {label: number for number, label in enumerate(self.classes)}
+        labels = checked_labels(values, name)
+        index: dict[Label, int] = {label: number for number, label in enumerate(self.classes)}
         known = type(self.classes[0])
         listed = labels.tolist()
         # True == 1 in Python, so a label of another type would pass for a class.
-        wrong = [one for one in listed if one not in index or type(one) is not known]
+        strange = {one for one in listed if one not in index or type(one) is not known}
+        again = respelled(strange, self.classes) if strange else {}
+        wrong = [one for one in listed if one in strange and one not in again]
         if wrong:
             different = [*dict.fromkeys(map(repr, wrong))]
             shown = ", ".join(different[:10]) + (" and others" if different[10:] else "")
@@ -104,10 +132,11 @@ class ClassTarget:
                 f"{name}: {len(wrong):,} of {len(listed):,} rows have a label that training never "
                 f"showed: {shown}; the classes are {some([*self.class_names])}"
             )
+        index |= again
         return np.fromiter((index[one] for one in listed), np.int64, len(listed))
 
     def inverse_transform(self, indices: npt.ArrayLike) -> npt.NDArray[Any]:
-        """The label of each index, (N,): text as Python strings, int64 or bool.
+        """The label of each index, (N,): text as Python strings, int64, float64 or bool.
 
         Raises:
             ShapeError: the indices do not have the shape (N,).
@@ -122,7 +151,8 @@ class ClassTarget:
             or int(chosen.max()) >= len(self.classes)
         ):
             raise DataError(f"class indices must be whole numbers from 0 to {self.outputs - 1}")
-        dtype: Any = {"boolean": bool, "numeric": np.int64, "categorical": object}[self.kind]
+        kinds: dict[type, Any] = {bool: bool, int: np.int64, float: np.float64, str: object}
+        dtype = kinds[type(self.classes[0])]
         return np.array(self.classes, dtype)[chosen.astype(np.int64)]
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,9 +169,9 @@ class ClassTarget:
         saved = _records.form(value, _CLASSES, 1, ("classes",))
         classes = tuple(_records.entries(saved["classes"], "classes"))
         kinds = {type(label) for label in classes}
-        if len(classes) < 2 or len(kinds) != 1 or not kinds <= {str, int, bool}:
+        if len(classes) < 2 or len(kinds) != 1 or not kinds <= {str, int, float, bool}:
             raise CheckpointError(
-                f"{_CLASSES}: expected two classes or more, all text, all whole numbers or all "
+                f"{_CLASSES}: expected two classes or more, all text, all numbers or all "
                 f"booleans; found {len(classes)} of {some(sorted(k.__name__ for k in kinds))}"
             )
         if list(classes) != sorted(set(classes)):
@@ -241,29 +271,6 @@ def target_from_dict(value: Mapping[str, Any]) -> ClassTarget | NumberTarget:
     if _records.has_form(value, _NUMBERS):
         return NumberTarget.from_dict(value)
     return ClassTarget.from_dict(value)
-
-
-def _labels(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise ShapeError(f"{name}: expected labels of shape (N,), got {array.shape}")
-    if array.dtype.kind in "biu":
-        if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
-            raise DataError(f"{name}: a label is beyond the range of int64")
-        return array
-    if array.dtype.kind == "f":
-        whole = np.isfinite(array) & (array == np.floor(array)) & (np.abs(array) < 2.0**53)
-        if whole.all():
-            return array.astype(np.int64)
-        row = int(np.argmin(whole))
-        raise DataError(
-            f"{name}: {float(array[row]):g} in row {row + 1} is no class label; choose regression "
-            "to predict a number"
-        )
-    labels = array.astype(object)
-    if not all(isinstance(one, str) for one in labels):
-        raise DataError(f"{name}: expected labels that are text, whole numbers or booleans")
-    return labels
 
 
 def _column(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:

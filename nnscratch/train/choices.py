@@ -74,8 +74,8 @@ def make_loss(
     if class_weight is not None:
         if loss not in ("cross_entropy", "nll"):
             raise ConfigurationError(
-                "class_weight needs loss='cross_entropy' or 'nll'; give weights to a loss of your "
-                "own when you make it"
+                "class_weight needs loss='cross_entropy', 'nll', 'bce' or 'bce_with_logits'; give "
+                "weights to a loss of your own when you make it"
             )
         options["weight"] = Tensor(np.asarray(class_weight, np.float32))
     if label_smoothing:

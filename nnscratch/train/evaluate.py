@@ -18,7 +18,8 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.tape import no_grad
 from nnscratch.tensor import Tensor
-from nnscratch.train.choices import make_loss
+from nnscratch.train.inputs import for_model
+from nnscratch.train.losses import gives_probabilities, loss_for, same_but_one
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.step import counts_hits
 
@@ -107,7 +108,8 @@ def evaluate(
         model: in whatever mode; it is evaluated in evaluation mode, on the device it is on.
         data: a loader, a data set or a tuple (X, y).
         loss: a function, a module or a name; None for cross-entropy with integer targets and mean
-            squared error with others.
+            squared error with others. What class weights and label smoothing a training had, this
+            loss has only if it is given that of the training, ``trainer.loss``.
         metrics: names or metrics.
 
     Raises:
@@ -119,9 +121,9 @@ def evaluate(
     ['accuracy', 'loss']
     """
     device = device_of_model(model)
-    loader = as_loader(data, batch_size, device)
+    loader = as_loader(for_model(model, data), batch_size, device)
     judged = as_metrics(metrics)
-    function: Callable[[Any, Any], Any] | None = None if loss is None else make_loss(loss)
+    function: Callable[[Any, Any], Any] | None = None
     for metric in judged:
         metric.reset()
     total: Any = 0.0
@@ -129,13 +131,17 @@ def evaluate(
     samples = 0
     with evaluating(model):
         for x, y in batches(loader, device):
-            if function is None:
-                function = make_loss(None, y.dtype)
             output = model(x)
+            if function is None:
+                function = loss_for(loss, output, y)
+                for metric in judged:
+                    metric.of_probabilities = gives_probabilities(function)
             total = total + function(output, y).double() * len(y)
             if counts_hits(output, y):
                 right = (output.argmax(-1) == y).sum() + (0 if right is None else right)
             samples += len(y)
+            if judged and y.shape != output.shape and same_but_one(output.shape, y.shape):
+                y = y.reshape(output.shape)
             for metric in judged:
                 metric.update(output, y)
     found = {"loss": total.item() / samples}
@@ -182,7 +188,7 @@ def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> 
     (4, 2)
     """
     device = device_of_model(model)
-    loader = as_loader(data, batch_size, device)
+    loader = as_loader(for_model(model, data), batch_size, device)
     outputs = []
     with evaluating(model):
         for batch in loader.on(device):

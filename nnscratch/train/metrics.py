@@ -23,10 +23,13 @@ class Metric(ABC):
     Attributes:
         name: its column in the history.
         higher_is_better: which way is better.
+        of_probabilities: whether one output for two classes is a probability (of class 1 from 0.5
+            on) or a logit (from 0 on); ``evaluate`` and ``fit`` know it from the loss.
     """
 
     name: str = ""
     higher_is_better: bool = True
+    of_probabilities: bool = False
 
     @abstractmethod
     def reset(self) -> None:
@@ -91,15 +94,42 @@ def _check_classes(name: str, output: Tensor, target: Tensor) -> None:
     same_device(name, output=output.array, target=target.array)
 
 
+def _predicted(metric: Metric, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Predicted and true classes, (N,) each, and how many classes there are.
+
+    One output is that of two classes: a logit, or a probability.
+    """
+    if output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1):
+        if target.shape not in (output.shape, output.shape[:1]):
+            raise ShapeError(
+                f"{metric.name}: expected outputs (N, 1) and labels 0 and 1, (N, 1) or (N,); got "
+                f"{output.shape} and {target.shape}"
+            )
+        same_device(metric.name, output=output.array, target=target.array)
+        xp = array_namespace(output.array)
+        bound = 0.5 if metric.of_probabilities else 0.0
+        classes = [xp.astype(output.array > bound, xp.int64), xp.astype(target.array, xp.int64)]
+        predicted, true = (Tensor(xp.reshape(one, (-1,))) for one in classes)
+        return predicted, true, 2
+    _check_classes(metric.name, output, target)
+    return output.argmax(-1), target, output.shape[1]
+
+
 class Accuracy(_Gathered):
-    """The share of samples whose largest output is at their class."""
+    """The share of samples whose largest output is at their class.
+
+    Of one output, (N, 1), for labels 0 and 1: the share of samples on the right side of it.
+
+    >>> Accuracy()(np.array([[2.0], [-1.0]]), np.array([[1.0], [1.0]]))
+    0.5
+    """
 
     name = "accuracy"
 
     def update(self, output: Tensor, target: Tensor) -> None:
         """Take in a batch."""
-        _check_classes(self.name, output, target)
-        right = output.argmax(-1) == target
+        predicted, true, _ = _predicted(self, output, target)
+        right = predicted == true
         self._keep(right, right)
 
     def compute(self) -> float:
@@ -150,9 +180,9 @@ class _OfConfusion(_Gathered):
 
     def update(self, output: Tensor, target: Tensor) -> None:
         """Take in a batch."""
-        _check_classes(self.name, output, target)
-        self.classes = max(self.classes, output.shape[1])
-        self._keep(output.argmax(-1), target)
+        predicted, true, classes = _predicted(self, output, target)
+        self.classes = max(self.classes, classes)
+        self._keep(predicted, true)
 
     def confusion(self) -> Integers:
         """Return the counts, true classes in rows and predicted ones in columns."""

@@ -118,5 +118,9 @@ def make_step(
 
 
 def counts_hits(output: Tensor, y: Tensor) -> bool:
-    """Say whether outputs and targets are those of a classification, (N, K) and indices (N,)."""
-    return np.dtype(y.dtype).kind in "iu" and y.ndim == 1 and output.ndim == 2
+    """Say whether outputs and targets are those of a classification, (N, K) and indices (N,).
+
+    One output, K = 1, is a number or a logit of two classes: nothing for argmax.
+    """
+    classes = np.dtype(y.dtype).kind in "iu" and y.ndim == 1
+    return classes and output.ndim == 2 and output.shape[1] > 1

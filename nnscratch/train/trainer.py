@@ -18,7 +18,7 @@ from nnscratch.optim.plateau import ReduceLROnPlateau
 from nnscratch.plan import compile as compile_step
 from nnscratch.tensor import Tensor
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
-from nnscratch.train.choices import make_loss, make_optimizer, make_schedule
+from nnscratch.train.choices import make_optimizer, make_schedule
 from nnscratch.train.evaluate import (
     as_loader,
     as_pair,
@@ -29,8 +29,10 @@ from nnscratch.train.evaluate import (
 )
 from nnscratch.train.files import FilePath, run_folder
 from nnscratch.train.history import History
+from nnscratch.train.inputs import for_model
 from nnscratch.train.interrupt import Interruption, interrupt
 from nnscratch.train.locate import bad_parameter, locate
+from nnscratch.train.losses import check_labels, loss_for, weights_of
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.pace import threads_for, worth_compiling
 from nnscratch.train.state import begin, load_state, save_state
@@ -55,7 +57,8 @@ class Trainer:
         schedule_every: whether a scheduler that is not given by name steps each "epoch" or "batch".
         metrics: computed on the validation data after every epoch: names or metrics.
         callbacks: called around the steps, in this order.
-        class_weight: a weight for each class, for cross-entropy by name.
+        class_weight: a weight for each class, or "balanced", for cross-entropy and binary
+            cross-entropy by name.
         accumulate: how many batches are added up for one step of the optimizer.
         clip_norm: the largest norm that all gradients together may have.
         device: where to train; the model is moved there.
@@ -181,10 +184,10 @@ class Trainer:
         if resume and self.checkpoint_path is None:
             raise ConfigurationError("resume needs a run_dir")
         options = {"shuffle": shuffle, "seed": self.seed or 0}
-        loader = as_loader(data, batch_size, self.device, **options)
+        loader = as_loader(for_model(self.model, data), batch_size, self.device, **options)
         begin(self, loader)
         if validation is not None:
-            validation = as_loader(validation, 1024, self.device)
+            validation = as_loader(for_model(self.model, validation), 1024, self.device)
         self.epochs, self.stop, self.broken_off = epochs, "", False
         # A file of another run, or of another order of the batches, says nothing about this one.
         self.between_steps, self.kept = True, self.kept and self.loaded
@@ -225,15 +228,18 @@ class Trainer:
     def _prepare(self, epochs: int) -> None:
         assert self.loader is not None
         x, y = self.on_device(self.loader.head(1))
-        if self.loss is None:
-            self.loss = make_loss(self._loss, y.dtype, self._class_weight)
-            if isinstance(self.loss, Module) and self.device is not None:
-                self.loss.to(device=self.device)
-        if self.scheduler is None and self._scheduler is not None:
-            self._make_scheduler(epochs)
         # One sample through the model: a mistake in its shapes shows before training begins.
         with evaluating(self.model):
-            self.totals.classes = counts_hits(self.model(x), y)
+            output = self.model(x)
+        if self.loss is None:
+            weights = weights_of(self._class_weight, output, self.loader.dataset)
+            self.loss = loss_for(self._loss, output, y, weights)
+            check_labels(self.loss, self.loader.dataset)
+            if isinstance(self.loss, Module) and self.device is not None:
+                self.loss.to(device=self.device)
+        self.totals.classes = counts_hits(output, y)
+        if self.scheduler is None and self._scheduler is not None:
+            self._make_scheduler(epochs)
         if self.compile is None:
             batches_, samples_ = len(self.loader), len(self.loader.dataset)
             self.compile = worth_compiling(self.model, batches_, samples_)

@@ -118,6 +118,39 @@ def test_a_class_of_three_rows_reaches_both_parts() -> None:
 
 
 def test_too_few_rows_of_a_class() -> None:
-    message = "the class of row 3 has 1 rows in all, too few for part 2 of 2 to have one: add rows"
+    message = "the class of row 3 has 1 row in all, too few for part 2 of 2 to have one: add rows"
     with pytest.raises(DataError, match=message):
         train_test_split_indices(6, (0.5, 0.5), 0, [0, 0, 0, 1, 0, 0])
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=12),
+    st.sampled_from([(0.8, 0.2), (0.5, 0.5), (0.1, 0.9), (0.6, 0.2, 0.2)]),
+    st.integers(0, 1000),
+)
+def test_rare_classes_are_in_the_first_part(
+    counts: list[int], fractions: tuple[float, ...], seed: int
+) -> None:
+    classes = np.repeat(np.arange(len(counts)), counts)
+    n = len(classes)
+    assume(all(n * fraction >= 1 for fraction in fractions))
+    parts = train_test_split_indices(n, fractions, seed, classes, "first")
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(n))
+    for part, fraction in zip(parts, fractions, strict=True):
+        assert abs(len(part) - n * fraction) < 1.0 + 1e-6
+    learned = set(classes[parts[0]].tolist())
+    assert len(learned) == min(len(counts), len(parts[0]))
+    try:
+        plain = train_test_split_indices(n, fractions, seed, classes)
+    except DataError:
+        return
+    assert all(np.array_equal(one, other) for one, other in zip(parts, plain, strict=True))
+
+
+def test_classes_that_are_not_rare_stay_in_the_last_part() -> None:
+    classes = np.array([0] * 50 + [1] * 40 + [2] * 2 + [3])
+    train, test = train_test_split_indices(len(classes), (0.8, 0.2), 0, classes, "first")
+    assert np.bincount(classes[train]).tolist()[2:] == [2, 1]
+    assert np.abs(np.bincount(classes[test]) - [10, 8]).max() <= 1
+    with pytest.raises(ConfigurationError, match="rare must be 'refuse' or 'first', got 'last'"):
+        train_test_split_indices(10, (0.5, 0.5), 0, rare="last")  # type: ignore[arg-type]

@@ -419,7 +419,8 @@ def test_options(options, message):
         ((X, Y[:-1]), DataError, "different lengths"),
         ((X[:0], Y[:0]), DataError, "empty"),
         ((X[:, :3], Y), ShapeError, r"in 0 \(Linear"),
-        ((X.astype(int), Y), TypeError, "float"),
+        ((X, np.array(["a"] * len(Y))), DataError, r"holds str, not numbers .* ClassTarget.fit"),
+        ((X.astype(object), np.array([None] * len(Y))), DataError, "tensor 1 .* holds NoneType"),
         ((X,), ConfigurationError, "got 1 tensors a batch"),
         (3, ConfigurationError, "got int"),
     ],
@@ -436,8 +437,8 @@ def test_labels_out_of_range():
 
 def test_targets_of_another_shape_than_the_outputs():
     features, targets = line()
-    with pytest.raises(ShapeError, match=r"\(32, 1\).*\(32,\)|\(32,\).*\(32, 1\)"):
-        trainer(nn.Linear(3, 1)).fit((features, targets[:, 0]), 1)
+    with pytest.raises(ShapeError, match=r"outputs \(N, 2\) and the targets \(N,\) do not fit"):
+        trainer(nn.Linear(3, 2)).fit((features, targets[:, 0]), 1)
 
 
 def test_other_arguments():

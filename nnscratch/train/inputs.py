@@ -1,0 +1,54 @@
+"""Inputs as people have them: whole numbers and booleans for a model that computes with others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch import nn
+from nnscratch.array import asarray, is_floating
+from nnscratch.data.dataset import as_numbers
+from nnscratch.nn import Module
+from nnscratch.tensor import Tensor
+
+
+def for_model(model: Module, data: Any) -> Any:
+    """Return data whose inputs, if they are arrays of whole numbers, are as the model wants them.
+
+    Only a model that begins with a linear layer is known to want floating-point numbers; for
+    others, and for tensors, data sets and loaders, the data are returned as they are.
+
+    >>> X, y = for_model(nn.Linear(2, 1), (np.ones((3, 2), int), np.zeros((3, 1))))
+    >>> X.dtype
+    dtype('float32')
+    """
+    if isinstance(data, (tuple, list)) and data and not isinstance(data[0], Tensor):
+        first = _first(model)
+        if first is None:
+            return data
+        return (_floating(data[0], first), *data[1:])
+    if isinstance(data, np.ndarray):
+        first = _first(model)
+        return data if first is None else _floating(data, first)
+    return data
+
+
+def _first(model: Module) -> nn.Linear | None:
+    """The linear layer that a model begins with, behind layers that change no dtype."""
+    if isinstance(model, nn.Linear):
+        return model
+    if isinstance(model, nn.Sequential):
+        for child in model:
+            if not isinstance(child, (nn.Flatten, nn.Identity, nn.Dropout)):
+                return _first(child)
+    return None
+
+
+def _floating(inputs: Any, first: nn.Linear) -> Any:
+    if not hasattr(inputs, "__array__") and not isinstance(inputs, (list, tuple)):
+        return inputs
+    array = asarray(as_numbers(inputs, 0))
+    if type(array) is not np.ndarray or is_floating(array):
+        return array
+    return array.astype(first.weight.dtype)

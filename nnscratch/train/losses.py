@@ -1,0 +1,170 @@
+"""A loss made to fit what a model gives and what its targets are, for ``fit`` and ``evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnscratch import nn
+from nnscratch.array import to_numpy
+from nnscratch.data import TensorDataset
+from nnscratch.errors import ConfigurationError, DataError, ShapeError
+from nnscratch.tensor import Tensor
+from nnscratch.train.choices import balanced_weights, choose, make_loss
+
+_ELEMENTWISE = (
+    nn.MSELoss,
+    nn.L1Loss,
+    nn.SmoothL1Loss,
+    nn.HuberLoss,
+    nn.BCELoss,
+    nn.BCEWithLogitsLoss,
+)
+_BINARY_LOSSES = (nn.BCELoss, nn.BCEWithLogitsLoss)
+_BINARY = ("bce", "bce_with_logits")
+
+
+def loss_for(
+    loss: Any, output: Tensor, target: Tensor, class_weight: Any = None
+) -> Callable[[Any, Any], Any]:
+    """Return a loss, a function of output and target, for a model's outputs and its targets.
+
+    A loss of numbers (by name or a module: mse, l1, huber, bce, ...) takes whole numbers and
+    booleans for the numbers that they are, and targets (N,) for one output (N, 1). Against class
+    indices (N,) and outputs (N, K), ``"mse"`` is of probabilities and one-hot classes. A function
+    is taken as it is.
+
+    Args:
+        loss: as for ``make_loss``; None for cross-entropy with integer targets and mean squared
+            error with others.
+        output: what the model gives for some samples.
+        target: their targets.
+        class_weight: a weight for each class; two of them, of 0 and 1, for "bce" and
+            "bce_with_logits".
+
+    Raises:
+        ConfigurationError: if there is no such loss, if it takes no class weights, or if None
+            leaves open what is meant.
+        ShapeError: if outputs and targets do not fit, for a loss by name.
+    """
+    integers = np.dtype(target.dtype).kind in "iub"
+    alike = same_but_one(output.shape, target.shape)
+    if loss is None and integers and output.ndim == 2 and output.shape[1] == 1:
+        raise ConfigurationError(
+            "the model has one output and the targets are whole numbers: say what they are with "
+            "loss='mse' (numbers to predict) or loss='bce_with_logits' (labels 0 and 1), or make "
+            "them floating-point numbers"
+        )
+    if class_weight is not None and loss in _BINARY:
+        binary: Any = make_loss(loss)
+        weights = np.asarray(class_weight, np.float32)
+        if weights.shape != (2,):
+            raise ConfigurationError(
+                f"class_weight needs two weights for loss={loss!r}, of 0 and of 1; got shape "
+                f"{weights.shape}"
+            )
+        return _AgainstNumbers(binary, (float(weights[0]), float(weights[1])))
+    # A target of the outputs' shape is no class index.
+    dtype = None if alike and loss is not None else np.dtype(target.dtype)
+    made = make_loss(loss, dtype, class_weight)
+    if isinstance(made, _ELEMENTWISE):
+        if alike and (integers or output.shape != target.shape):
+            return _AgainstNumbers(made)
+        if not alike and output.ndim == 2 and target.ndim == 1 and not callable(loss):
+            mend = (
+                f"loss={loss!r} is of numbers, so give the model one output, or take "
+                "loss='cross_entropy' for classes"
+                if integers
+                else "a number to predict needs a model with one output, and classes need targets "
+                "that are whole numbers, y.astype(int)"
+            )
+            raise ShapeError(
+                f"the outputs (N, {output.shape[1]}) and the targets (N,) do not fit: {mend}"
+            )
+    return made
+
+
+def weights_of(class_weight: Any, output: Tensor, dataset: Any) -> Any:
+    """Return weights of the classes; those of "balanced" are from the labels of a data set.
+
+    Raises:
+        ConfigurationError: for another word, or if the data set does not show its labels.
+    """
+    if not isinstance(class_weight, str):
+        return class_weight
+    choose(class_weight, ("balanced",), "class weighting")
+    labels = _targets(dataset)
+    if labels is None:
+        raise ConfigurationError(
+            "class_weight='balanced' counts the labels of arrays or a TensorDataset; for other "
+            "data give the weights, as from balanced_weights(labels, classes)"
+        )
+    one = output.ndim == 1 or output.shape[-1] == 1
+    return balanced_weights(labels.reshape(-1).astype(np.int64), 2 if one else output.shape[-1])
+
+
+def check_labels(loss: Any, dataset: Any) -> None:
+    """Check that the targets of a binary cross-entropy are from 0 to 1, where they are at hand.
+
+    Other labels, such as 1 and 2, would be trained on for nothing: the loss has no bound then.
+
+    Raises:
+        DataError: a target is not; the message says which, and in which row from 1.
+    """
+    targets = _targets(dataset)
+    if targets is None or not isinstance(getattr(loss, "loss", loss), _BINARY_LOSSES):
+        return
+    wrong = ((targets < 0) | (targets > 1)).reshape(len(targets), -1).any(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"binary cross-entropy: expected targets from 0 to 1, got {targets[row].tolist()} in "
+            f"row {row + 1} ({int(wrong.sum()):,} such rows); ClassTarget.fit(y).transform(y) "
+            "makes 0 and 1 of two labels"
+        )
+
+
+def _targets(dataset: Any) -> npt.NDArray[Any] | None:
+    if not isinstance(dataset, TensorDataset) or len(dataset.arrays) != 2:
+        return None
+    return to_numpy(dataset.arrays[1])
+
+
+def same_but_one(output: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Say whether two shapes are the same but for a last dimension of 1.
+
+    >>> same_but_one((4, 1), (4,)), same_but_one((4, 2), (4,))
+    (True, False)
+    """
+    return output in (target, (*target, 1)) or target == (*output, 1)
+
+
+def gives_probabilities(loss: Any) -> bool:
+    """Say whether a loss is of probabilities of two classes, not of logits."""
+    return isinstance(getattr(loss, "loss", loss), nn.BCELoss)
+
+
+class _AgainstNumbers(nn.Module):
+    """A loss of numbers, whose target is brought into the shape and dtype of the output."""
+
+    def __init__(self, loss: nn.Module, weights: tuple[float, float] | None = None) -> None:
+        super().__init__()
+        self.loss = loss
+        self.weights = weights
+
+    def forward(self, output: Tensor, target: Tensor) -> Any:
+        target = target.to(output.dtype)
+        if same_but_one(output.shape, target.shape):
+            target = target.reshape(output.shape)
+        if self.weights is None:
+            return self.loss(output, target)
+        low, high = self.weights
+        function = (
+            nn.functional.binary_cross_entropy
+            if isinstance(self.loss, nn.BCELoss)
+            else nn.functional.binary_cross_entropy_with_logits
+        )
+        return function(output, target, weight=target * (high - low) + low)
