@@ -32,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             'pip install "nnscratch[cli]"'
         )
     from nnscratch.cli.app import app
-    from nnscratch.data import UnknownCategoryWarning
+    from nnscratch.data import FilledGapsWarning, TableWarning, UnknownCategoryWarning
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("always", category=UnknownCategoryWarning)
+        for category in (UnknownCategoryWarning, FilledGapsWarning, TableWarning):
+            warnings.filterwarnings("always", category=category)
         if not debug:
             warnings.showwarning = _show_warning
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nnscratch.cli.images import ImagePreprocessor, images_from
 from nnscratch.cli.settings import Settings
+from nnscratch.cli.tables import describe_columns, table_like, training_table
 from nnscratch.data import (
     ClassTarget,
     ImageFolder,
@@ -21,7 +22,6 @@ from nnscratch.data import (
     infer_task,
     load_digits,
     load_idx_folder,
-    read_table,
     train_test_split_indices,
 )
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
@@ -45,6 +45,7 @@ class Prepared:
         images: the test images as they are, (N, height, width).
         table: the test rows as they are.
         rows: the numbers of the test rows in the file they come from, from 1.
+        notes: what was recognised or decided in reading them, a line each.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Prepared:
     images: Array | None = None
     table: Table | None = None
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -89,7 +91,7 @@ def prepare(settings: Settings) -> Prepared:
 
 
 def _no_table_settings(settings: Settings, why: str) -> None:
-    for name in ("target", "exclude", "task"):
+    for name in ("target", "exclude", "task", "separator"):
         if getattr(settings, name):
             raise ConfigurationError(f"--{name} is for tables, but {why}")
 
@@ -145,21 +147,18 @@ def _images(settings: Settings, folder: ImageFolder) -> Prepared:
 
 def _table(settings: Settings) -> Prepared:
     path = settings.data
-    if settings.target is None:
-        names = ", ".join(read_table(path, exclude=settings.exclude).names)
-        raise ConfigurationError(
-            f"{path}: say which column to predict with --target; the columns are {names}"
-        )
-    table = read_table(path, exclude=settings.exclude)
-    values = table.column(settings.target)
+    table, name = training_table(settings)
+    values = table.column(name)
     task: Any = settings.task or infer_task(values)
-    where = f"{table.source}: target column {settings.target!r}"
+    where = f"{table.source}: target column {name!r}"
     classes = None
     if task == "classification":
         classes = ClassTarget.fit(values, name=where).transform(values, name=where)
     train, validation, held = _parts(len(table), settings, classes, True)
     learned, test = table.take(train), table.take(held)
-    pre = TablePreprocessor.fit(learned, settings.target, task=task)
+    pre = TablePreprocessor.fit(learned, name, task=task)
+    reading = pre.reading.noting(*describe_columns(pre, table)) if pre.reading else None
+    pre = replace(pre, reading=reading)
 
     def pair(part: Table) -> Pair:
         return pre.features(part), pre.targets(part)
@@ -172,6 +171,7 @@ def _table(settings: Settings) -> Prepared:
         pair(test),
         table=test,
         rows=held + 1,
+        notes=() if reading is None else reading.notes,
     )
 
 
@@ -228,8 +228,7 @@ def inputs_from(path: str, pre: Preprocessor, settings: Settings, *, labelled: b
         DataError: if it cannot be read, or does not fit the model.
     """
     if isinstance(pre, TablePreprocessor):
-        names = list(pre.encoder.column_names) + ([pre.target_name] if labelled else [])
-        table = read_table(path, columns=names, kinds=pre.kinds)
+        table = table_like(path, pre, settings, labelled=labelled)
         targets = pre.targets(table) if labelled else None
         return Inputs(pre.features(table), targets, table=table)
     labels: Array | None

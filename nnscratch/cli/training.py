@@ -18,6 +18,7 @@ from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare, width_of
+from nnscratch.cli.tables import shortened
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train import plots
@@ -196,6 +197,8 @@ def _introduce(
         f"[bold]{escape(shown(data.name))}[/]: {sizes['train']:,} rows to train on, "
         f"{sizes['validation']:,} to validate, {sizes['test']:,} held out for the test"
     )
+    for note in shortened(data.notes):
+        console.print(f"  {escape(shown(note, 300))}", style="dim")
     layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
         f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
@@ -305,7 +308,11 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         columns = {"row": data.rows[chosen].tolist()}
         rows = data.table.take(chosen)
         columns |= reporting.prediction_columns(outputs[chosen], pre, with_probabilities=False)
-        columns |= {name: rows.column(name).tolist() for name in rows.names}
+        # A column of the data may be called like one of these.
+        columns |= {
+            f"{name} (data)" if name in columns else name: rows.column(name).tolist()
+            for name in rows.names
+        }
         reporting.write_columns(columns, folder / "mistakes.csv")
         sample_rows = data.table.take(range(min(_SAMPLES, len(data.table))))
         listed = {name: sample_rows.column(name).tolist() for name in sample_rows.names}
