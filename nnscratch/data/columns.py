@@ -317,8 +317,8 @@ def _flag(saved: Mapping[str, Any], key: str, name: str) -> bool:
 
 def _median(present: _Array) -> float:
     # Halved first, because two very large numbers add to infinity.
-    ordered = np.sort(present)
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    middle = [(len(present) - 1) // 2, len(present) // 2]
+    low, high = np.partition(present, middle)[middle]
     return float(low / 2 + high / 2) if low != high else float(low)
 
 

@@ -60,6 +60,7 @@ def open_csv(raw: bytes, source: str, separator: str | None = None) -> CsvText:
         DataError: it is empty, another kind of document, or without a usable line of names.
     """
     # Blank lines around the data are harmless; 0x1A ends a text of old DOS.
+    blank = raw[: len(raw) - len(raw.lstrip(b"\r\n"))].count(b"\n")
     raw = raw.strip(b"\r\n\x1a")
     if not raw.strip():
         raise DataError(f"{source}: the file is empty")
@@ -70,6 +71,7 @@ def open_csv(raw: bytes, source: str, separator: str | None = None) -> CsvText:
         head = raw[:size].decode(errors="ignore")
         found = _open(raw, head, size >= len(raw), source, separator)
         if found is not None:
+            found.first_line += blank
             return found
     raise AssertionError("the whole text has its first line")
 
@@ -84,7 +86,9 @@ def _open(raw: bytes, head: str, whole: bool, source: str, separator: str | None
         skipped = excel.end()
     comments = _comments(head[skipped:])
     if comments:
-        notes.append(f"{comments.count} lines of remarks above the names are passed over")
+        if comments.count:
+            lines = "1 line" if comments.count == 1 else f"{comments.count} lines"
+            notes.append(f"remarks above the names are passed over ({lines})")
         skipped += comments.length
     stream = io.StringIO(head, newline="")
     stream.seek(skipped)

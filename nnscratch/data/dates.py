@@ -49,6 +49,9 @@ _FIRST_YEAR, _LAST_YEAR = 1000, 2999
 
 def read_dates(polars: Any, text: Any, form: str) -> Any:
     """A column of text as date-times, null where the format does not fit."""
+    if form.startswith(("%d.%m.%y", "%m/%d/%y", "%d/%m/%y")):
+        # Otherwise 1.2.3 were a day of the year 2003.
+        text = text.set(~text.str.contains(r"^\d+[./]\d+[./]\d\d(\D|$)"), None)
     if "%b" in form:
         # Names in full become the short ones.
         text = text.str.replace(_WEEKDAY, "").str.replace(_MONTH, "${1}")

@@ -48,7 +48,9 @@ _NUMBER = {
 _DECIMALS = r"^[-+]?(?:\d{1,3}(?:\.\d{3})+,\d*|\d*,\d{1,2}|\d*,\d{4,}|\d{4,},\d+|0,\d+|,\d+)$"
 _EITHER = r"^[-+]?[1-9]\d{0,2},\d{3}$"
 _POINTED_THOUSANDS = r"^[-+]?\d{1,3}(?:\.\d{3})+$"
-_SUFFIX = r"^[-+]?[\d.,]*\d ?([A-Za-zµ°²³/]{1,8}\.?)$"
+_UNITS = r"^[-+]?[\d.,]*\d ?([A-Za-zµ°²³/]{1,8}\.?)$"
+# Whatever it is, it does not tell what the comma before it is.
+_END = r"( ?[A-Za-zµ°²³/%€$£]{1,8}\.?)$"
 
 
 @dataclass
@@ -72,17 +74,25 @@ class Values:
     dates: Mapping[str, str] = field(default_factory=dict)
     found_dates: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    _writes_na: bool = False
     _commas: list[str] = field(default_factory=list)
     _unclear: list[str] = field(default_factory=list)
 
     def look(self, frame: Any, kinds: Mapping[str, ColumnKind]) -> None:
-        """Decide the decimal mark of a whole file: by the columns that leave no choice."""
+        """Decide the decimal mark of a whole file, by the columns that leave no choice, and
+        whether NA is a gap among texts.
+        """
         points = False
         for text in frame:
+            if not self._writes_na and (na := text == "NA").any():
+                # Where numbers are missing so, texts are, too: R writes NA, and no country.
+                present = text.filter(~na).drop_nulls().head(1000)
+                numbers = present.cast(self.polars.Float64, strict=False)
+                self._writes_na = 0 < len(present) == numbers.count()
             if kinds.get(text.name, "numeric") != "numeric":
                 continue
             sample = text.drop_nulls()
-            sample = sample.head(2000).str.strip_chars()
+            sample = sample.head(2000).str.strip_chars().str.replace(_END, "")
             if not sample.str.contains(r"\d").any():
                 continue
             if sample.str.contains(",", literal=True).any():
@@ -104,11 +114,14 @@ class Values:
 
     def of(self, text: Any, kind: ColumnKind | None) -> _Array:
         """A column of text as an array of its kind; a missing value is NaN, NaT or None."""
-        text = text.str.strip_chars()
         if kind in (None, "numeric"):
-            values = self._numbers(text, kind)
+            values = self._plain_numbers(text, kind)
+            if values is None:
+                text = text.str.strip_chars()
+                values = self._numbers(text, kind)
             if values is not None:
                 return values
+        text = text.str.strip_chars()
         if kind in (None, "boolean"):
             values = self._booleans(text, kind)
             if values is not None:
@@ -120,6 +133,8 @@ class Values:
         empty = text.is_null() | (text == "")
         if self.keep:
             empty |= text.str.to_lowercase().is_in(list(MISSING_IN_TEXT))
+        if self._writes_na:
+            empty |= text == "NA"
         return _objects(self.polars, text.set(empty.fill_null(True), None))
 
     def say(self) -> tuple[str, ...]:
@@ -136,6 +151,26 @@ class Values:
             made.append(f"dates and times: {', '.join(listed[:3])}{more}")
         return (*made, *self.notes)
 
+    def _plain_numbers(self, text: Any, kind: ColumnKind | None) -> _Array | None:
+        """The common case, quickly: a number in every row, as programs write them."""
+        polars = self.polars
+        if (
+            self.decimal == ","
+            or text[0] is None
+            or text.head(100).cast(polars.Float64, strict=False).null_count()
+        ):
+            return None
+        numbers = text.cast(polars.Float64, strict=False)
+        if numbers.null_count():
+            return None
+        if text.head(100).cast(polars.Int64, strict=False).null_count() == 0:
+            whole = text.cast(polars.Int64, strict=False)
+            if whole.null_count() == 0:
+                if kind is None and self._codes(text, text.is_null()):
+                    return None
+                return np.asarray(whole.to_numpy(), np.int64)
+        return np.asarray(numbers.to_numpy(), np.float64)
+
     def _numbers(self, text: Any, kind: ColumnKind | None) -> _Array | None:
         polars = self.polars
         numbers = text.cast(polars.Float64, strict=False)
@@ -147,7 +182,7 @@ class Values:
         if not (numbers.is_not_null() | gaps).all() or (
             pointed and text.str.contains(".", literal=True).any()
         ):
-            numbers = self._written_numbers(text, gaps, kind)
+            numbers = self._written_numbers(text, gaps)
         odd = numbers.is_null() & ~gaps
         wrong, right = int(odd.sum()), int((numbers.is_not_null() & ~gaps).sum())
         if wrong and kind == "numeric":
@@ -167,10 +202,14 @@ class Values:
         numbers = numbers.set(gaps, None)
         return np.asarray(numbers.fill_null(float("nan")).to_numpy(), np.float64)
 
-    def _written_numbers(self, text: Any, gaps: Any, kind: ColumnKind | None) -> Any:
+    def _written_numbers(self, text: Any, gaps: Any) -> Any:
         """Numbers as people write them: thousands, decimal commas, percents, currencies, units."""
         polars = self.polars
         clean = _clean(text)
+        units = clean.filter(~gaps).str.extract(_UNITS)
+        if len(units) and units.null_count() == 0 and units.n_unique() == 1:
+            self.notes.append(f"column {text.name!r}: numbers with the unit {units[0]!r}")
+            clean = clean.str.strip_suffix(units[0]).str.strip_chars()
         mark = self.decimal or "."
         if clean.str.contains(",", literal=True).any():
             present = clean.filter(~gaps)
@@ -183,12 +222,6 @@ class Values:
                 self._unclear.append(text.name)
         elif mark == "," and clean.str.contains(r"\.(?:\d{1,2}|\d{4,})$").any():
             mark = "."
-        suffixes = clean.filter(~gaps).str.extract(_SUFFIX)
-        if len(suffixes) and suffixes.null_count() == 0 and suffixes.n_unique() == 1:
-            self.notes.append(f"column {text.name!r}: numbers with the unit {suffixes[0]!r}")
-            clean = clean.str.strip_suffix(suffixes[0]).str.strip_chars()
-        elif kind == "numeric" and suffixes.null_count() < len(suffixes):
-            pass
         valid = clean.str.contains(_NUMBER[mark]) & clean.str.contains(r"\d")
         clean = clean.str.replace_all(_GROUP, "")
         if mark == ",":
