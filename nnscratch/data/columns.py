@@ -204,9 +204,8 @@ class DateColumn:
             for part, numbers in parts.items()
             if part == "days" or (len(numbers) and numbers.min() < numbers.max())
         }
-        fitted = tuple(
-            NumericColumn.fit(part, numbers, standardise, where) for part, numbers in kept.items()
-        )
+        measured = [NumericColumn.fit(p, v, standardise, where) for p, v in kept.items()]
+        fitted = tuple(NumericColumn(one.name, one.mean, one.std) for one in measured)
         microseconds = np.sort(present.astype("datetime64[us]").astype(np.int64))
         fill = int(microseconds[len(microseconds) // 2]) if len(microseconds) else 0
         return cls(name, fitted, fill, bool(missing.any()))
