@@ -33,6 +33,8 @@ FALSE = ("false", "no", "f", "n", "0", "0.0", "off")
 # share of its values are, or all but one of at least five.
 _SHARE, _FEW = 0.9, 4
 _KINDS = 20
+# So many values of a column are looked at to recognise the decimal mark of the file.
+_SAMPLE = 2000
 _CURRENCY = "US\\$|[$€£¥₹]|USD|EUR|GBP|CHF|JPY"
 _SIGN = f"(?i)^([-+]?) *(?:{_CURRENCY}) *([-+]?)"
 _UNIT = f"(?i) *(?:%|{_CURRENCY})$"
@@ -91,8 +93,14 @@ class Values:
                 self._writes_na = 0 < len(present) == numbers.count()
             if kinds.get(text.name, "numeric") != "numeric":
                 continue
+            start = text.head(_SAMPLE)
+            if start.null_count() == 0:
+                # Plain numbers are nearly all there is, and quickly known; one shows the mark.
+                plain = start.cast(self.polars.Float64, strict=False).null_count() == 0
+                if plain and (points or not start.str.contains(".", literal=True).any()):
+                    continue
             sample = text.drop_nulls()
-            sample = sample.head(2000).str.strip_chars().str.replace(_END, "")
+            sample = sample.head(_SAMPLE).str.strip_chars().str.replace(_END, "")
             if not sample.str.contains(r"\d").any():
                 continue
             if sample.str.contains(",", literal=True).any():
