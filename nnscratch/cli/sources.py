@@ -81,6 +81,7 @@ def prepare(settings: Settings) -> Prepared:
             "or `nnscratch train FOLDER` with IDX files"
         )
     if Path(path).is_dir():
+        _refuse_folder_of_tables(path)
         _no_table_settings(settings, f"{path} is a folder of images")
         return _images(settings, load_idx_folder(path))
     if not Path(path).exists():
@@ -88,6 +89,16 @@ def prepare(settings: Settings) -> Prepared:
             f"{path}: there is no such file or folder; {DIGITS!r} is the data set that comes along"
         )
     return _table(settings)
+
+
+def _refuse_folder_of_tables(path: str) -> None:
+    names = sorted(one.name for one in Path(path).iterdir() if one.is_file())
+    tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".parquet", ".gz"))]
+    if tables and not any("ubyte" in name or "idx" in name for name in names):
+        raise ConfigurationError(
+            f"{path}: a folder is for images (IDX files); of tables name one, such as "
+            f"{Path(path) / tables[0]}, with --target COLUMN"
+        )
 
 
 def _no_table_settings(settings: Settings, why: str) -> None:

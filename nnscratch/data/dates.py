@@ -23,6 +23,10 @@ _DAYS = (
     "%d-%b-%Y",
     "%d-%b-%y",
     "%d%b%Y",
+    "%b-%d-%Y",
+    "%Y-%b-%d",
+    "%d-%m-%y",
+    "%m-%d-%y",
 )
 _HOURS = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 _TIMES = tuple(f"{day}{gap}{hour}" for day in _DAYS for gap in (" ", "T") for hour in _HOURS)
@@ -39,19 +43,20 @@ _EITHER = {
 # What a text needs to be worth a try: figures with something between them, or a month's name.
 _LIKELY = (
     r"(?i)^(\w{3,9},? )?(\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T].*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
-    r"( [ap]m)?|\d{1,2}[- ]?[a-z]{3,9}[- ]?\d{2,4}.*|[a-z]{3,9}[- ]\d{1,2},? \d{4}.*"
+    r"( [ap]m)?|\d{1,4}[- ]?[a-z]{3,9}[- ]?\d{1,4}.*|[a-z]{3,9}[- ]\d{1,2}(,? |-)\d{4}.*"
     r"|[a-z]{3,9}[- ]\d{4})$"
 )
 _WEEKDAY = r"(?i)^(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? "
 _MONTH = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_SHORT_YEARS = ("%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%y", "%m-%d-%y")
 _FIRST_YEAR, _LAST_YEAR = 1000, 2999
 
 
 def read_dates(polars: Any, text: Any, form: str) -> Any:
     """A column of text as date-times, null where the format does not fit."""
-    if form.startswith(("%d.%m.%y", "%m/%d/%y", "%d/%m/%y")):
+    if form.startswith(_SHORT_YEARS):
         # Otherwise 1.2.3 were a day of the year 2003.
-        text = text.set(~text.str.contains(r"^\d+[./]\d+[./]\d\d(\D|$)"), None)
+        text = text.set(~text.str.contains(r"^\d+[-./]\d+[-./]\d\d(\D|$)"), None)
     if "%b" in form:
         # Names in full become the short ones.
         text = text.str.replace(_WEEKDAY, "").str.replace(_MONTH, "${1}")

@@ -285,6 +285,9 @@ def _values(
     ):
         column = column.cast(polars.String)
     if column.dtype == polars.String:
+        if kind is None and text_kind == "categorical":
+            # Text it is, but dates are as often written as text here as in a CSV file.
+            return values.of_typed_text(column)
         return values.of(column, kind or text_kind)
     if dtype == polars.Null:
         return without_values(len(column), kind or "numeric")

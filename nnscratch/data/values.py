@@ -22,7 +22,8 @@ MISSING = (
     *("na", "n/a", "#n/a", "#na", "n.a.", "n.a", "n.d.", "nd", "nan", "-nan", "+nan", "null"),
     *("none", "nil", "?", "-", "--", "---", ".", "..", "\\n", "<na>", "missing", "unknown"),
     *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "#div/0!", "#value!", "#ref!", "#num!"),
-    *("#name?", "#null!", "nat", "not available", "–", "—"),
+    *("#name?", "#null!", "nat", "not available", "–", "—", "0000-00-00"),
+    "0000-00-00 00:00:00",
 )
 # In a column of text the same letters may be a value of their own (NA is a country, none an
 # answer); these are written by programs alone.
@@ -35,7 +36,10 @@ _SHARE, _FEW = 0.9, 4
 _KINDS = 20
 # So many values of a column are looked at to recognise the decimal mark of the file.
 _SAMPLE = 2000
-_CURRENCY = "US\\$|[$€£¥₹]|USD|EUR|GBP|CHF|JPY"
+_CURRENCY = (
+    "(?:US|A|C|NZ|R)?\\$|[€£¥₹₽₩₺₴฿]|zł|Kč|kr\\.?|Rs\\.?|"
+    "USD|EUR|GBP|CHF|JPY|CAD|AUD|CNY|INR|BRL|SEK|NOK|DKK|PLN|CZK"
+)
 _SIGN = f"(?i)^([-+]?) *(?:{_CURRENCY}) *([-+]?)"
 _UNIT = f"(?i) *(?:%|{_CURRENCY})$"
 # Blanks of all widths and apostrophes stand between thousands, too.
@@ -138,12 +142,24 @@ class Values:
             values = self._dates(text, kind)
             if values is not None:
                 return values
+        if kind is None and self.keep:
+            self._nearly_numbers(text)
         empty = text.is_null() | (text == "")
         if self.keep:
             empty |= text.str.to_lowercase().is_in(list(MISSING_IN_TEXT))
         if self._writes_na:
             empty |= text == "NA"
         return _objects(self.polars, text.set(empty.fill_null(True), None))
+
+    def of_typed_text(self, text: Any) -> _Array:
+        """A column that is text by its type: categories, or dates where all of it is dates."""
+        stripped = text.str.strip_chars()
+        found = self._dates(stripped, None)
+        if found is not None:
+            return found
+        if self.keep:
+            self._nearly_numbers(stripped)
+        return self.of(text, "categorical")
 
     def say(self) -> tuple[str, ...]:
         """What was recognised in the columns, a sentence each."""
@@ -319,6 +335,31 @@ class Values:
                 "fit as well"
             )
         return np.asarray(values.to_numpy(), "datetime64[us]")
+
+    def _nearly_numbers(self, text: Any) -> None:
+        """Warn of a column of text that is more likely one of numbers written in some other way."""
+        present = text.filter(~_gaps(text))
+        numbers = _clean(present).str.contains(r"^[-+]?\d*(?:[.,]?\d+)(?:[eE][-+]?\d+)?.?$")
+        count = int(numbers.sum())
+        if (
+            2 * count <= len(present)
+            or present.n_unique() <= _KINDS
+            or self._codes(text, _gaps(text))
+        ):
+            return
+        more = ""
+        if count < len(present):
+            other = present.filter(~numbers)[0]
+            row = int((text == other).arg_max()) + 1
+            more = f", the first that is none is {other!r} in row {row:,}"
+        warnings.warn(
+            TableWarning(
+                f"{self.source}: column {text.name!r} is taken for text, though {count:,} of "
+                f"{len(present):,} values look like numbers{more}; write them all alike to have "
+                "them read as numbers"
+            ),
+            stacklevel=2,
+        )
 
     def _odd(self, text: Any, odd: Any, what: str, expected: str) -> None:
         """Warn of the few values that a column of another kind holds, or refuse them."""

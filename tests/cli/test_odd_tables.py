@@ -162,6 +162,12 @@ def test_columns_that_cannot_be_meant(capsys, tmp_path):
     assert "'drop'" in said
 
 
+def test_a_folder_of_tables_is_none_of_images(capsys, tmp_path):
+    write(tmp_path / "t.csv", "x,kind", lambda i: f"{i % 3},{'ab'[i % 2]}")
+    for options in ([], ["--target", "kind"]):
+        assert "t.csv, with --target COLUMN" in fails(capsys, "train", tmp_path, *options)
+
+
 def test_a_separator_that_is_given(capsys, tmp_path):
     table = write(tmp_path / "t.csv", "x kind", lambda i: f"{i % 3} {'ab'[i % 2]}")
     assert "--separator" in fails(capsys, "train", table, "--target", "kind")

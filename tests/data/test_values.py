@@ -40,6 +40,7 @@ def column(folder: Path, values: list[str], name: str = "a;k", **options: Any) -
         (["$3.50", "-$1,234.00", "$ 7"], [3.5, -1234, 7]),
         (["3,50 €", "1.234,00 €", "7 €"], [3.5, 1234, 7]),
         (["EUR 3.50", "EUR 4.25", "USD 7"], [3.5, 4.25, 7]),
+        (["R$ 3,50", "Rs. 4", "7,25 kr"], [3.5, 4, 7.25]),
         (["(7)", "(1,234.5)", "5"], [-7, -1234.5, 5]),
         (["1 234", "22 345 678", "9"], [1234, 22345678, 9]),
         (["1\u00a0234,5", "7,5", "8"], [1234.5, 7.5, 8]),
@@ -166,6 +167,10 @@ def day(text: str) -> np.datetime64:
         (["10:30", "22:15"], "1970-01-01T22:15"),
         (["2024-01", "2024-02"], "2024-02-01"),
         (["Jan 2024", "Feb 2024"], "2024-02-01"),
+        (["Jan-05-2024", "Feb-13-2024"], "2024-02-13"),
+        (["2024-Jan-05", "2024-Feb-13"], "2024-02-13"),
+        (["05-01-24", "13-02-24"], "2024-02-13"),
+        (["Monday, January 5, 2024", "Tue, Feb 13, 2024"], "2024-02-13"),
     ],
 )
 def test_dates_and_times(tmp_path: Path, values: list[str], second: str) -> None:
@@ -234,6 +239,24 @@ def test_dates_in_parquet_are_those_in_csv(tmp_path: Path) -> None:
     assert table.column("days")[1] == day("2024-02-13")
     assert table.column("time")[1] == day("1970-01-01T22:15")
     assert table.column("span").tolist() == [0.0, (39 * 24 + 11.75) * 3600]
+
+
+def test_numbers_that_cannot_be_read_as_such_are_said(tmp_path: Path) -> None:
+    values = [f"{i}.5 at {i}" if i % 3 == 0 else f"{i}.5" for i in range(60)]
+    message = (
+        "'a' is taken for text, though 40 of 60 values look like numbers, the first .* in row 1"
+    )
+    with pytest.warns(TableWarning, match=message):
+        assert column(tmp_path, values, missing="keep").tolist() == values
+    polars.DataFrame({"a": [f"{i}.5" for i in range(60)]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.warns(TableWarning, match="'a' is taken for text, though 60 of 60 values look"):
+        read_table(tmp_path / "a.parquet", missing="keep")
+
+
+def test_dates_as_text_in_parquet(tmp_path: Path) -> None:
+    frame = polars.DataFrame({"d": ["2024-01-05", "2024-02-13"], "k": ["1", "02"]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").kinds == {"d": "datetime", "k": "categorical"}
 
 
 def test_nothing_unusual_is_passed_over_without_a_word(tmp_path: Path) -> None:
