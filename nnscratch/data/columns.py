@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from nnscratch.data import _records
 from nnscratch.data.dates import PARTS, parts_of
+from nnscratch.data.spellings import FALSE, MISSING, TRUE
 from nnscratch.data.standardise import Standardiser
 from nnscratch.data.table import ColumnKind, is_missing, kind_of
-from nnscratch.data.values import FALSE, MISSING, TRUE
 from nnscratch.errors import CheckpointError
 
 _Array = npt.NDArray[Any]

@@ -80,9 +80,16 @@ def read_dates(polars: Any, text: Any, form: str) -> Any:
 
 
 def recognise_dates(
-    polars: Any, text: Any, *, day_first: bool, hint: str | None = None
+    polars: Any, text: Any, *, day_first: bool, hint: str | None = None, share: float = 0.9
 ) -> tuple[Any, str, str | None] | None:
     """A column of text, null where nothing is, as date-times, where most of it is in one format.
+
+    Args:
+        polars: the library.
+        text: the column.
+        day_first: which of two formats is meant where day and month may be exchanged.
+        hint: the format of an earlier file, which is taken where it fits as well as another.
+        share: of the values that have to fit; at least one has to.
 
     Returns:
         The date-times, their format, and the other format that fits as well (day and month
@@ -92,12 +99,12 @@ def recognise_dates(
     if present.is_empty() or not present[0][:40]:
         return None
     sample = present.unique(maintain_order=True).head(64)
-    if sample.str.contains(_LIKELY).mean() < 0.9:
+    if sample.str.contains(_LIKELY).mean() < share:
         return None
     fitting = [
         form
         for form in ([hint] if hint else []) + [one for one in FORMATS if one != hint]
-        if read_dates(polars, sample, form).count() >= 0.9 * len(sample)
+        if read_dates(polars, sample, form).count() >= max(1, share * len(sample))
     ]
     if not fitting:
         return None

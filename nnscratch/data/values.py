@@ -12,51 +12,31 @@ import numpy.typing as npt
 from nnscratch.data._io import some
 from nnscratch.data.dates import recognise_dates
 from nnscratch.data.reading import TableWarning
+from nnscratch.data.spellings import (
+    DECIMALS,
+    EITHER,
+    END,
+    FALSE,
+    GROUP,
+    MISSING_IN_TEXT,
+    NUMBER,
+    POINTED_THOUSANDS,
+    TRUE,
+    UNITS,
+    are_gaps,
+    cleaned,
+)
 from nnscratch.data.table import ColumnKind
 from nnscratch.errors import DataError
 
 _Array = npt.NDArray[Any]
 
-# How people and programs write "no value" in a column of numbers, dates or booleans.
-MISSING = (
-    *("na", "n/a", "#n/a", "#na", "n.a.", "n.a", "n.d.", "nd", "nan", "-nan", "+nan", "null"),
-    *("none", "nil", "?", "-", "--", "---", ".", "..", "\\n", "<na>", "missing", "unknown"),
-    *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "#div/0!", "#value!", "#ref!", "#num!"),
-    *("#name?", "#null!", "nat", "not available", "–", "—", "0000-00-00"),
-    "0000-00-00 00:00:00",
-)
-# In a column of text the same letters may be a value of their own (NA is a country, none an
-# answer); these are written by programs alone.
-MISSING_IN_TEXT = ("n/a", "#n/a", "nan", "-nan", "null", "\\n", "<na>", "1.#qnan", "nat")
-TRUE = ("true", "yes", "t", "y", "1", "1.0", "on")
-FALSE = ("false", "no", "f", "n", "0", "0.0", "off")
 # A column is one of numbers or dates with odd values in it, not one of text, if at least this
 # share of its values are, or all but one of at least five.
 _SHARE, _FEW = 0.9, 4
 _KINDS = 20
 # So many values of a column are looked at to recognise the decimal mark of the file.
 _SAMPLE = 2000
-_CURRENCY = (
-    "(?:US|A|C|NZ|R)?\\$|[€£¥₹₽₩₺₴฿]|zł|Kč|kr\\.?|Rs\\.?|"
-    "USD|EUR|GBP|CHF|JPY|CAD|AUD|CNY|INR|BRL|SEK|NOK|DKK|PLN|CZK"
-)
-_SIGN = f"(?i)^([-+]?) *(?:{_CURRENCY}) *([-+]?)"
-_UNIT = f"(?i) *(?:%|{_CURRENCY})$"
-# Blanks of all widths and apostrophes stand between thousands, too.
-_GROUP = "[ '’\u00a0\u202f\u2009]"
-_NUMBER = {
-    ".": rf"^[-+]?(?:\d{{1,3}}(?:[,]\d{{3}})+|\d{{1,3}}(?:{_GROUP}\d{{3}})+|\d+)?\.?\d*"
-    r"(?:[eE][-+]?\d+)?$",
-    ",": rf"^[-+]?(?:\d{{1,3}}(?:[.]\d{{3}})+|\d{{1,3}}(?:{_GROUP}\d{{3}})+|\d+)?,?\d*"
-    r"(?:[eE][-+]?\d+)?$",
-}
-# What shows that the comma stands before decimals, or between thousands, or may be either.
-_DECIMALS = r"^[-+]?(?:\d{1,3}(?:\.\d{3})+,\d*|\d*,\d{1,2}|\d*,\d{4,}|\d{4,},\d+|0,\d+|,\d+)$"
-_EITHER = r"^[-+]?[1-9]\d{0,2},\d{3}$"
-_POINTED_THOUSANDS = r"^[-+]?\d{1,3}(?:\.\d{3})+$"
-_UNITS = r"^[-+]?[\d.,]*\d ?([A-Za-zµ°²³/]{1,8}\.?)$"
-# Whatever it is, it does not tell what the comma before it is.
-_END = r"( ?[A-Za-zµ°²³/%€$£]{1,8}\.?)$"
 
 
 @dataclass
@@ -104,14 +84,14 @@ class Values:
                 if plain and (points or not start.str.contains(".", literal=True).any()):
                     continue
             sample = text.drop_nulls()
-            sample = sample.head(_SAMPLE).str.strip_chars().str.replace(_END, "")
+            sample = sample.head(_SAMPLE).str.strip_chars().str.replace(END, "")
             if not sample.str.contains(r"\d").any():
                 continue
             if sample.str.contains(",", literal=True).any():
-                clean = _clean(sample).filter(~_gaps(sample))
-                shown = clean.str.contains(_DECIMALS)
+                clean = cleaned(sample).filter(~are_gaps(sample))
+                shown = clean.str.contains(DECIMALS)
                 plain = clean.str.contains(r"^[-+]?\d{1,3}$")
-                if shown.any() and (shown | plain | clean.str.contains(_EITHER)).mean() >= _SHARE:
+                if shown.any() and (shown | plain | clean.str.contains(EITHER)).mean() >= _SHARE:
                     self._commas.append(text.name)
                 elif clean.str.contains(r"^[-+]?\d{1,3}(?:,\d{3})+\.\d*$").any():
                     points = True
@@ -198,10 +178,10 @@ class Values:
     def _numbers(self, text: Any, kind: ColumnKind | None) -> _Array | None:
         polars = self.polars
         numbers = text.cast(polars.Float64, strict=False)
-        gaps = _gaps(text) if numbers.null_count() else text.is_null()
+        gaps = are_gaps(text) if numbers.null_count() else text.is_null()
         # 1.234 is plain enough; where the file writes decimals with a comma, it is 1234.
         pointed = self.decimal == "," and bool(
-            (text.str.contains(_POINTED_THOUSANDS) | ~text.str.contains(".", literal=True)).all()
+            (text.str.contains(POINTED_THOUSANDS) | ~text.str.contains(".", literal=True)).all()
         )
         if not (numbers.is_not_null() | gaps).all() or (
             pointed and text.str.contains(".", literal=True).any()
@@ -229,25 +209,25 @@ class Values:
     def _written_numbers(self, text: Any, gaps: Any) -> Any:
         """Numbers as people write them: thousands, decimal commas, percents, currencies, units."""
         polars = self.polars
-        clean = _clean(text)
-        units = clean.filter(~gaps).str.extract(_UNITS)
+        clean = cleaned(text)
+        units = clean.filter(~gaps).str.extract(UNITS)
         if len(units) and units.null_count() == 0 and units.n_unique() == 1:
             self.notes.append(f"column {text.name!r}: numbers with the unit {units[0]!r}")
             clean = clean.str.strip_suffix(units[0]).str.strip_chars()
         mark = self.decimal or "."
         if clean.str.contains(",", literal=True).any():
             present = clean.filter(~gaps)
-            if text.name not in self._commas and present.str.contains(_DECIMALS).any():
+            if text.name not in self._commas and present.str.contains(DECIMALS).any():
                 # A column may differ from its file, where all of it does.
                 mark = "," if not present.str.contains(r",\d{3}\.\d|,\d{3},\d{3}").any() else "."
             elif mark == "," and present.str.contains(r",\d{3}\.\d|,\d{3},\d{3}").any():
                 mark = "."
-            elif present.str.contains(_EITHER).any() and text.name not in self._commas:
+            elif present.str.contains(EITHER).any() and text.name not in self._commas:
                 self._unclear.append(text.name)
         elif mark == "," and clean.str.contains(r"\.(?:\d{1,2}|\d{4,})$").any():
             mark = "."
-        valid = clean.str.contains(_NUMBER[mark]) & clean.str.contains(r"\d")
-        clean = clean.str.replace_all(_GROUP, "")
+        valid = clean.str.contains(NUMBER[mark]) & clean.str.contains(r"\d")
+        clean = clean.str.replace_all(GROUP, "")
         if mark == ",":
             clean = clean.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
         else:
@@ -265,7 +245,7 @@ class Values:
             if right == 0:
                 self._refuse(text, odd, "a number" if kind == "numeric" else "a date")
             return True
-        regular, others = text.filter(~odd & ~_gaps(text)), text.filter(odd)
+        regular, others = text.filter(~odd & ~are_gaps(text)), text.filter(odd)
         if (
             right
             and regular.n_unique() <= _KINDS
@@ -294,7 +274,7 @@ class Values:
         return true.set(gaps.fill_null(True) & ~(true | false).fill_null(False), None)
 
     def _booleans(self, text: Any, kind: ColumnKind | None) -> _Array | None:
-        gaps = _gaps(text)
+        gaps = are_gaps(text)
         if kind is None:
             folded = text.str.to_lowercase()
             if not (folded.is_in(["true", "false"]) | gaps).all():
@@ -311,11 +291,16 @@ class Values:
         return np.array(truth.to_list(), object)
 
     def _dates(self, text: Any, kind: ColumnKind | None) -> _Array | None:
-        gaps = _gaps(text)
+        gaps = are_gaps(text)
+        if kind is not None and gaps.all():
+            return np.full(len(text), np.datetime64("NaT", "us"))
         known = self.dates.get(text.name)
         # With a semicolon between values, and decimal commas, the day comes first as a rule.
         first = self.separator == ";" or self.decimal == ","
-        found = recognise_dates(self.polars, text.set(gaps, None), day_first=first, hint=known)
+        share = _SHARE if kind is None else 0.0
+        found = recognise_dates(
+            self.polars, text.set(gaps, None), day_first=first, hint=known, share=share
+        )
         if found is None:
             if kind == "datetime":
                 self._refuse(text, ~gaps, "a date")
@@ -338,13 +323,13 @@ class Values:
 
     def _nearly_numbers(self, text: Any) -> None:
         """Warn of a column of text that is more likely one of numbers written in some other way."""
-        present = text.filter(~_gaps(text))
-        numbers = _clean(present).str.contains(r"^[-+]?\d*(?:[.,]?\d+)(?:[eE][-+]?\d+)?.?$")
+        present = text.filter(~are_gaps(text))
+        numbers = cleaned(present).str.contains(r"^[-+]?\d*(?:[.,]?\d+)(?:[eE][-+]?\d+)?.?$")
         count = int(numbers.sum())
         if (
             2 * count <= len(present)
             or present.n_unique() <= _KINDS
-            or self._codes(text, _gaps(text))
+            or self._codes(text, are_gaps(text))
         ):
             return
         more = ""
@@ -385,19 +370,6 @@ class Values:
             f"{self.source}: column {text.name!r}: expected {expected} in every row, found "
             f"{text[row]!r} in row {row + 1} ({int(wrong.sum()):,} such rows)"
         )
-
-
-def _gaps(text: Any) -> Any:
-    missing = text.is_null() | (text == "") | text.str.to_lowercase().is_in(list(MISSING))
-    return missing.fill_null(True)
-
-
-def _clean(text: Any) -> Any:
-    """Numbers without their currency or percent sign; in parentheses they are negative."""
-    clean = text.str.replace_all("−", "-", literal=True)
-    clean = clean.str.replace(r"^\((.*\d.*)\)$", "-${1}")
-    clean = clean.str.replace(_SIGN, "${1}${2}")
-    return clean.str.replace(_UNIT, "")
 
 
 def _objects(polars: Any, text: Any) -> _Array:

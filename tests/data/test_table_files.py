@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnscratch.data import Table, read_table
-from nnscratch.data.values import MISSING as _MISSING
+from nnscratch.data.spellings import MISSING as _MISSING
 from nnscratch.errors import ConfigurationError, DataError
 
 

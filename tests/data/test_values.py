@@ -12,7 +12,7 @@ import pytest
 
 from nnscratch.data import Reading, Table, TableWarning, read_table
 from nnscratch.data.dates import parts_of, recognise_dates
-from nnscratch.data.values import MISSING
+from nnscratch.data.spellings import MISSING
 from nnscratch.errors import DataError
 
 
@@ -207,6 +207,16 @@ def test_an_odd_value_among_dates_is_a_gap(tmp_path: Path) -> None:
     ):
         found = column(tmp_path, values, missing="keep")
     assert np.flatnonzero(np.isnat(found)).tolist() == [5]
+
+
+def test_dates_of_a_new_file_may_have_gaps_and_odd_values(tmp_path: Path) -> None:
+    kinds: Any = {"a": "datetime"}
+    assert np.isnat(column(tmp_path, ["", "NA"], kinds=kinds, missing="keep")).all()
+    with pytest.warns(TableWarning, match="the first 'soon' in row 1"):
+        found = column(tmp_path, ["soon", "2024-02-13"], kinds=kinds, missing="keep")
+    assert np.isnat(found).tolist() == [True, False]
+    with pytest.raises(DataError, match="column 'a': expected a date in every row, found 'soon'"):
+        column(tmp_path, ["soon", "later"], kinds=kinds, missing="keep")
 
 
 def test_parts_of_dates_are_those_of_python() -> None:
