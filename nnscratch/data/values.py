@@ -177,6 +177,7 @@ class Values:
 
     def _numbers(self, text: Any, kind: ColumnKind | None) -> _Array | None:
         polars = self.polars
+        notes, unclear = len(self.notes), len(self._unclear)
         numbers = text.cast(polars.Float64, strict=False)
         gaps = are_gaps(text) if numbers.null_count() else text.is_null()
         # 1.234 is plain enough; where the file writes decimals with a comma, it is 1234.
@@ -194,6 +195,8 @@ class Values:
             if truth is not None:
                 return np.asarray(truth.cast(polars.Float64).to_numpy(), np.float64)
         if wrong and not self._few(wrong, right, odd, text, kind):
+            # It is no column of numbers: nothing is to be said of how they are written.
+            del self.notes[notes:], self._unclear[unclear:]
             return None
         if kind is None and not wrong and self._codes(text, gaps):
             return None

@@ -70,6 +70,14 @@ def test_a_comma_that_may_be_either_is_decided_and_said(
     assert any(said in note and "'a'" in note for note in table.reading.notes)
 
 
+def test_nothing_is_said_of_numbers_in_a_column_of_text(tmp_path: Path) -> None:
+    lines = ["title,k", *[f'"{title}",x' for title in ("1,000", "50%", "Alien", "Brazil")]]
+    table = read(tmp_path, lines)
+    assert table.kinds["title"] == "categorical"
+    assert table.reading is not None
+    assert table.reading.notes == ()
+
+
 def test_the_rest_of_the_file_decides_what_a_comma_is(tmp_path: Path) -> None:
     lines = ["a;b", *[f"1,23{i};0,{i}" for i in range(4)]]
     assert read(tmp_path, lines).column("a").tolist() == [1.23, 1.231, 1.232, 1.233]
