@@ -158,7 +158,7 @@ def _images(settings: Settings, folder: ImageFolder) -> Prepared:
 
 def _table(settings: Settings) -> Prepared:
     path = settings.data
-    table, name = training_table(settings)
+    table, name, rows = training_table(settings)
     values = table.column(name)
     task: Any = settings.task or infer_task(values)
     where = f"{table.source}: target column {name!r}"
@@ -174,14 +174,21 @@ def _table(settings: Settings) -> Prepared:
     def pair(part: Table) -> Pair:
         return pre.features(part), pre.targets(part)
 
+    called = Path(path).stem
+    if called.lower().endswith((".csv", ".tsv", ".txt")):
+        # What is left of a name such as trees.csv.gz.
+        called = Path(called).stem
+    # What is said of a part counts its rows, not those of the file.
+    source = table.source
+    checked = None if validation is None else table.take(validation)
     return Prepared(
-        Path(path).stem,
+        called,
         pre,
         pair(learned),
-        None if validation is None else pair(table.take(validation)),
-        pair(test),
+        None if checked is None else pair(replace(checked, source=f"{source}, validation part")),
+        pair(replace(test, source=f"{source}, test part")),
         table=test,
-        rows=held + 1,
+        rows=rows[held],
         notes=() if reading is None else reading.notes,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from nnscratch.cli.settings import Settings
 from nnscratch.data import (
@@ -29,13 +30,13 @@ _MOST_CATEGORIES = 100
 _LARGEST_TARGET = 1e150
 
 
-def training_table(settings: Settings) -> tuple[Table, str]:
+def training_table(settings: Settings) -> tuple[Table, str, npt.NDArray[np.int64]]:
     """Read the table that is to be trained on.
 
     Rows without a target, and columns that can teach nothing, are left out of it.
 
     Returns:
-        The table, and the name of its target.
+        The table, the name of its target, and the number of each row in the file, from 1.
 
     Raises:
         DataError: it cannot be read, or there is no such column.
@@ -64,10 +65,10 @@ def training_table(settings: Settings) -> tuple[Table, str]:
         notes.append(f"there is no column but the target and {file.index!r}, the number of the row")
     else:
         notes += [f"column {n!r} numbers or names the rows: left out" for n in _index(file, table)]
-    table = _with_target(table, target)
+    table, kept = _with_target(table, target)
     table = _screened(table, target, notes)
     reading = dataclasses.replace(table.reading or Reading(), notes=tuple(notes))
-    return dataclasses.replace(table, reading=reading), target
+    return dataclasses.replace(table, reading=reading), target, kept + 1
 
 
 def table_like(path: str, pre: TablePreprocessor, settings: Settings, *, labelled: bool) -> Table:
@@ -88,7 +89,7 @@ def table_like(path: str, pre: TablePreprocessor, settings: Settings, *, labelle
         file = TableFile(path, separator=settings.separator)
     missing = _policy(settings)
     table = file.read(columns=names, kinds=pre.kinds, missing=missing, like=pre.reading)
-    return _with_target(table, pre.target_name) if labelled else table
+    return _with_target(table, pre.target_name)[0] if labelled else table
 
 
 def named_columns(file: TableFile, given: Sequence[str]) -> list[str]:
@@ -178,8 +179,9 @@ def _notes_of_reading(reading: Reading | None, file: TableFile) -> list[str]:
     return [*dates, *([f"the file: {', '.join(unusual)}"] if unusual else []), *others]
 
 
-def _with_target(table: Table, target: str) -> Table:
-    """The rows that have a target; a warning says which have none."""
+def _with_target(table: Table, target: str) -> tuple[Table, npt.NDArray[np.int64]]:
+    """The rows that have a target, and their indices; a warning says how many have none."""
+    kept = np.arange(len(table))
     values = table.column(target)
     if values.dtype.kind == "M":
         raise DataError(
@@ -198,7 +200,8 @@ def _with_target(table: Table, target: str) -> Table:
             ),
             stacklevel=2,
         )
-        table = table.take(np.flatnonzero(~missing))
+        kept = np.flatnonzero(~missing)
+        table = table.take(kept)
         values = table.column(target)
         if values.dtype.kind == "f" and (np.abs(values) < 2.0**53).all():
             whole = values.astype(np.int64)
@@ -207,12 +210,12 @@ def _with_target(table: Table, target: str) -> Table:
                 columns = {**table.columns, target: whole}
                 table = dataclasses.replace(table, columns=columns)
     if values.dtype.kind == "f" and float(np.abs(values).max(initial=0.0)) > _LARGEST_TARGET:
-        row = int(np.argmax(np.abs(values))) + 1
+        at = int(np.argmax(np.abs(values)))
         raise DataError(
-            f"{table.source}: target column {target!r} has the value {values[row - 1]:g} in row "
-            f"{row:,}, whose square no number holds: divide the column by a power of ten"
+            f"{table.source}: target column {target!r} has the value {values[at]:g} in row "
+            f"{int(kept[at]) + 1:,}, whose square no number holds: divide the column by a power of ten"
         )
-    return table
+    return table, kept
 
 
 def _screened(table: Table, target: str, notes: list[str]) -> Table:

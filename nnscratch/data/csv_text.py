@@ -34,6 +34,7 @@ class CsvText:
         body: the rows, in UTF-8.
         first_line: the line of the file where they begin, from 1.
         index: a column that by its name, or for want of one, only numbers the rows.
+        unnamed: the first and the last column, where they have no name of their own.
         trailing: a last column without a name, which is one only if a value stands in it.
         notes: what was done with the names and the lines above them.
     """
@@ -44,6 +45,7 @@ class CsvText:
     body: bytes
     first_line: int
     index: str | None
+    unnamed: tuple[str, ...]
     trailing: str | None
     notes: list[str]
 
@@ -122,8 +124,9 @@ def _open(raw: bytes, head: str, whole: bool, source: str, separator: str | None
     _name(names, source, notes)
     index = names[0] if not given[0] or is_index_name(given[0]) else None
     trailing = names[-1] if len(names) > 1 and not given[-1] else None
+    unnamed = tuple(names[at] for at in dict.fromkeys((0, len(names) - 1)) if not given[at])
     first_line = head.count("\n", 0, stream.tell()) + 1
-    return CsvText(source, names, separator, body, first_line, index, trailing, notes)
+    return CsvText(source, names, separator, body, first_line, index, unnamed, trailing, notes)
 
 
 @dataclass(frozen=True)

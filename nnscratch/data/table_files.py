@@ -178,7 +178,10 @@ class TableFile:
         read = {one.name: _values(values, one, known.get(one.name), unknown) for one in frame}
         if keep:
             read = {name: _without_infinities(self.source, name, v) for name, v in read.items()}
-        notes = values.say() if text is None else (*text.notes, *values.say())
+        notes = values.say()
+        if text is not None:
+            called = [f"a column without a name is called {n!r}" for n in text.unnamed if n in read]
+            notes = (*text.notes, *called, *notes)
         reading = Reading(
             self._reading.separator,
             self._reading.encoding,

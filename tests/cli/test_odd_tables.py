@@ -1,5 +1,6 @@
 """The command line on tables as people have them: trained on, predicted, and what is said of it."""
 
+import gzip
 import json
 import math
 
@@ -71,6 +72,15 @@ def test_gaps_are_filled_in_training_and_in_prediction(capsys, tmp_path):
     assert call(capsys, "evaluate", tmp_path / "run", table)[0] == 0
     arguments = [table, "--target", "kind", "--run", tmp_path / "r2", "--missing", "refuse"]
     assert "column 'x' is empty or NaN in 6 of 60 rows" in fails(capsys, "train", *arguments)
+
+
+def test_rows_of_mistakes_are_those_of_the_file(capsys, tmp_path):
+    table = write(tmp_path / "t.csv", "x,y", lambda i: f"{i * 0.5},{'' if i < 9 else i * i}")
+    trained(capsys, table, tmp_path / "run", target="y")
+    mistakes = polars.read_csv(tmp_path / "run" / "mistakes.csv")
+    assert len(mistakes) > 5
+    for row, x in zip(mistakes["row"], mistakes["x"], strict=True):
+        assert x == (row - 1) * 0.5
 
 
 def test_row_numbers_identifiers_and_empty_columns_are_left_out(capsys, tmp_path):
@@ -160,6 +170,15 @@ def test_columns_that_cannot_be_meant(capsys, tmp_path):
     assert "--separator is for tables" in said
     said = fails(capsys, "train", table, "--target", "kind", "--missing", "drop")
     assert "'drop'" in said
+
+
+def test_a_packed_table_gives_its_run_the_name_of_the_table(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = write(tmp_path / "t.csv", "x,kind", lambda i: f"{i % 3},{'ab'[i % 2]}")
+    (tmp_path / "trees.csv.gz").write_bytes(gzip.compress(table.read_bytes()))
+    code, _, err = call(capsys, "train", "trees.csv.gz", "--target", "kind", *QUICK)
+    assert (code, err) == (0, "")
+    assert call(capsys, "predict", "runs/trees", "trees.csv.gz")[0] == 0
 
 
 def test_a_folder_of_tables_is_none_of_images(capsys, tmp_path):

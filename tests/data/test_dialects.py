@@ -163,7 +163,11 @@ def test_row_numbers_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> N
     assert lists(path) == {"x": [5, 6]}
     assert lists(path, columns=["column_1", "x"])["column_1"] == ["car 1", "car 2"]
     # One that says the same in two rows numbers nothing.
-    assert lists(write(tmp_path, ",x\n1,5\n1,6\n")) == {"column_1": [1, 1], "x": [5, 6]}
+    path = write(tmp_path, ",x\n1,5\n1,6\n")
+    assert lists(path) == {"column_1": [1, 1], "x": [5, 6]}
+    reading = read_table(path).reading
+    assert reading is not None
+    assert reading.notes == ("a column without a name is called 'column_1'",)
 
 
 def test_a_long_file_is_read_as_its_beginning_was(tmp_path: Path) -> None:
