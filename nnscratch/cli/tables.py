@@ -213,7 +213,8 @@ def _with_target(table: Table, target: str) -> tuple[Table, npt.NDArray[np.int64
         at = int(np.argmax(np.abs(values)))
         raise DataError(
             f"{table.source}: target column {target!r} has the value {values[at]:g} in row "
-            f"{int(kept[at]) + 1:,}, whose square no number holds: divide the column by a power of ten"
+            f"{int(kept[at]) + 1:,}, whose square no number holds: divide the column by a power of "
+            "ten"
         )
     return table, kept
 
