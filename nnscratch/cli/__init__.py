@@ -33,11 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             'pip install "nnscratch[cli]"'
         )
     from nnscratch.cli.app import app
-    from nnscratch.data import RareClassWarning, UnknownCategoryWarning
+    from nnscratch.data import (
+        FilledGapsWarning,
+        RareClassWarning,
+        TableWarning,
+        UnknownCategoryWarning,
+    )
 
+    kinds = (UnknownCategoryWarning, FilledGapsWarning, TableWarning, RareClassWarning)
     with warnings.catch_warnings():
-        warnings.filterwarnings("always", category=UnknownCategoryWarning)
-        warnings.filterwarnings("always", category=RareClassWarning)
+        for category in kinds:
+            warnings.filterwarnings("always", category=category)
         if not debug:
             warnings.showwarning = _show_warning
         try:

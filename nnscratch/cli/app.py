@@ -30,8 +30,15 @@ def _sizes(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] |
 
 
 def _names(context: Any, parameter: Any, value: tuple[str, ...]) -> tuple[str, ...] | None:
-    names = tuple(name for item in value for name in item.split(",") if name)
-    return names or None
+    # Not yet split at the commas, which a name may have: the table knows its names.
+    return tuple(name for name in value if name.strip(" ,")) or None
+
+
+def _separator(context: Any, parameter: Any, value: str | None) -> str | None:
+    # What a shell makes hard to type has a name.
+    return {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}.get(
+        value or "", value
+    )
 
 
 @click.group(context_settings=_SETTINGS)
@@ -49,6 +56,17 @@ def app() -> None:
 @click.option("--task", help="classification or regression; by default the target column decides.")
 @click.option(
     "--exclude", multiple=True, callback=_names, metavar="COLUMN,…", help="Columns to leave out."
+)
+@click.option(
+    "--separator",
+    callback=_separator,
+    metavar="CHARACTER",
+    help="Between the values of a CSV file; by default recognised (, ; | or tab).",
+)
+@click.option(
+    "--missing",
+    metavar="fill|refuse",
+    help="Missing values: fill them (numbers: the median; a feature shows them), or stop.",
 )
 @click.option(
     "--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64."
@@ -94,6 +112,9 @@ def train_command(
 
     DATA is "digits" (1797 handwritten digits that come along), a CSV or Parquet file with
     --target COLUMN, or a folder of IDX files such as MNIST or Fashion-MNIST.
+
+    Of a CSV file the separator, the encoding, decimal commas, dates and how missing values are
+    written are recognised, and what was recognised is said; it may be packed (gzip, zip).
     """
     from nnscratch.cli.training import settings_from, train
 

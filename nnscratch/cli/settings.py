@@ -39,6 +39,8 @@ class Settings:
     target: str | None = None
     task: str | None = None
     exclude: tuple[str, ...] = ()
+    separator: str | None = None
+    missing: str = "fill"
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float | None = None
@@ -71,6 +73,7 @@ class Settings:
             choose(self.loss, LOSSES, "loss")
         if self.task is not None:
             choose(self.task, TASK_LOSSES, "task")
+        choose(self.missing, ("fill", "refuse"), "way with missing values")
         if self.class_weight is not None:
             choose(self.class_weight, ("balanced",), "class weighting")
         for name, low, high in _RANGES:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nnscratch.cli.images import ImagePreprocessor, images_from
 from nnscratch.cli.settings import Settings
+from nnscratch.cli.tables import describe_columns, table_like, training_table
 from nnscratch.data import (
     ClassTarget,
     ImageFolder,
@@ -57,6 +58,7 @@ class Prepared:
         fingerprint: what tells these data from others, for a run that goes on.
         learned: likewise of the rows to train on.
         judged: likewise of those for the validation.
+        notes: what was recognised or decided in reading them, a line each.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Prepared:
     fingerprint: str = ""
     learned: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     judged: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -115,6 +118,7 @@ def _prepared(settings: Settings) -> Prepared:
             "or `nnscratch train FOLDER` with IDX files"
         )
     if Path(path).is_dir():
+        _refuse_folder_of_tables(path)
         _no_table_settings(settings, f"{path} is a folder of images")
         return _images(settings, load_idx_folder(path))
     if not Path(path).exists():
@@ -125,8 +129,18 @@ def _prepared(settings: Settings) -> Prepared:
     return _table(settings)
 
 
+def _refuse_folder_of_tables(path: str) -> None:
+    names = sorted(one.name for one in Path(path).iterdir() if one.is_file())
+    tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".parquet", ".gz"))]
+    if tables and not any("ubyte" in name or "idx" in name for name in names):
+        raise ConfigurationError(
+            f"{path}: a folder is for images (IDX files); of tables name one, such as "
+            f"{Path(path) / tables[0]}, with --target COLUMN"
+        )
+
+
 def _no_table_settings(settings: Settings, why: str) -> None:
-    for name in ("target", "exclude", "task"):
+    for name in ("target", "exclude", "task", "separator"):
         if getattr(settings, name):
             raise ConfigurationError(f"--{name} is for tables, but {why}")
 
@@ -169,16 +183,21 @@ def _parts(
 
 
 def _say_rare(
-    classes: Array, names: tuple[str, ...], parts: dict[str, Array | None], where: str
+    classes: Array,
+    names: tuple[str, ...],
+    parts: dict[str, Array | None],
+    where: str,
+    numbers: Array,
 ) -> None:
     """Warn of the classes that are not in every part, by their names and rows of the file."""
     listed = []
     for index, name in enumerate(names):
         rows = np.flatnonzero(classes == index)
+        first = f"{numbers[rows[0]]:,}" if len(rows) else ""
         lacking = [p for p, of in parts.items() if of is not None and not np.isin(rows, of).any()]
         if lacking and len(rows):
             count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows, the first is"
-            listed.append(f"{name!r} ({count} {rows[0] + 1}; none in the {', '.join(lacking)})")
+            listed.append(f"{name!r} ({count} {first}; none in the {', '.join(lacking)})")
     if listed:
         more = f", and {len(listed) - _MOST_RARE:,} more" if listed[_MOST_RARE:] else ""
         warnings.warn(
@@ -219,21 +238,16 @@ def _images(settings: Settings, folder: ImageFolder) -> Prepared:
 
 def _table(settings: Settings) -> Prepared:
     path = settings.data
-    if settings.target is None:
-        names = ", ".join(read_table(path, exclude=settings.exclude).names)
-        raise ConfigurationError(
-            f"{path}: say which column to predict with --target; the columns are {names}"
-        )
-    table = read_table(path, exclude=settings.exclude)
-    where = f"{table.source}: target column {settings.target!r}"
-    values = table.column(settings.target)
+    table, name, rows = training_table(settings)
+    values = table.column(name)
     task: Any = settings.task or infer_task(values)
+    where = f"{table.source}: target column {name!r}"
     classes, target = None, None
     if task == "classification":
         if settings.task is None:
             refuse_names(values, name=where)
-        table = _labels_as_written(table, settings.target)
-        values = table.column(settings.target)
+        table = _labels_as_written(table, name, rows, settings)
+        values = table.column(name)
         target = ClassTarget.fit(values, name=where)
         classes = target.transform(values, name=where)
     train, validation, held = _parts(len(table), settings, classes, True)
@@ -245,36 +259,55 @@ def _table(settings: Settings) -> Prepared:
                 "on, all of one class"
             )
         parts = {"training": train, "validation": validation, "test": held}
-        _say_rare(classes, target.class_names, parts, where)
-    pre = TablePreprocessor.fit(learned, settings.target, task=task, classes=target)
+        _say_rare(classes, target.class_names, parts, where, rows)
+    pre = TablePreprocessor.fit(learned, name, task=task, classes=target)
+    reading = pre.reading.noting(*describe_columns(pre, table)) if pre.reading else None
+    pre = replace(pre, reading=reading)
 
     def pair(part: Table) -> Pair:
         return pre.features(part), pre.targets(part)
 
+    called = Path(path).stem
+    if called.lower().endswith((".csv", ".tsv", ".txt")):
+        # What is left of a name such as trees.csv.gz.
+        called = Path(called).stem
+    # What is said of a part counts its rows, not those of the file.
+    source = table.source
+    checked = None if validation is None else table.take(validation)
     return Prepared(
-        Path(path).stem,
+        called,
         pre,
         pair(learned),
-        None if validation is None else pair(table.take(validation)),
-        pair(test),
+        None if checked is None else pair(replace(checked, source=f"{source}, validation part")),
+        pair(replace(test, source=f"{source}, test part")),
         table=test,
-        rows=held + 1,
-        learned=train + 1,
-        judged=train[:0] if validation is None else validation + 1,
+        rows=rows[held],
+        learned=rows[train],
+        judged=rows[:0] if validation is None else rows[validation],
+        notes=() if reading is None else reading.notes,
     )
 
 
-def _labels_as_written(table: Table, target: str) -> Table:
+def _labels_as_written(
+    table: Table, target: str, rows: npt.NDArray[np.int64], settings: Settings
+) -> Table:
     """The table with its target as it is written in the file, where it is no text already.
 
-    In a Parquet file nothing is written: a number is a number there, and a boolean one.
+    ``rows`` are the numbers of the table's rows in the file. In a Parquet file nothing is written:
+    a number is a number there, and a boolean one.
     """
     values = table.column(target)
     with open(table.source, "rb") as stream:
         if values.dtype.kind not in "biuf" or stream.read(4) == b"PAR1":
             return table
-    texts = read_table(table.source, columns=[target], kinds={target: "categorical"})
-    labels = as_written(values, texts.column(target))
+    texts = read_table(
+        table.source,
+        columns=[target],
+        kinds={target: "categorical"},
+        separator=settings.separator,
+        missing="keep",
+    )
+    labels = as_written(values, texts.column(target)[rows - 1])
     return replace(table, columns={**table.columns, target: labels})
 
 
@@ -331,8 +364,7 @@ def inputs_from(path: str, pre: Preprocessor, settings: Settings, *, labelled: b
         DataError: if it cannot be read, or does not fit the model.
     """
     if isinstance(pre, TablePreprocessor):
-        names = list(pre.encoder.column_names) + ([pre.target_name] if labelled else [])
-        table = read_table(path, columns=names, kinds=pre.kinds)
+        table = table_like(path, pre, settings, labelled=labelled)
         targets = pre.targets(table) if labelled else None
         return Inputs(pre.features(table), targets, table=table)
     labels: Array | None

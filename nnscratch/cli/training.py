@@ -19,6 +19,7 @@ from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare, width_of
+from nnscratch.cli.tables import shortened
 from nnscratch.data import NumberTarget
 from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
@@ -228,6 +229,8 @@ def _introduce(
     )
     if data.kind == "table":
         console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
+    for note in shortened(data.notes):
+        console.print(f"  {escape(shown(note, 300))}", style="dim")
     layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
         f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
@@ -354,7 +357,11 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         columns = {"row": data.rows[chosen].tolist()}
         rows = data.table.take(chosen)
         columns |= reporting.prediction_columns(outputs[chosen], pre, with_probabilities=False)
-        columns |= {name: rows.column(name).tolist() for name in rows.names}
+        # A column of the data may be called like one of these.
+        columns |= {
+            f"{name} (data)" if name in columns else name: rows.column(name).tolist()
+            for name in rows.names
+        }
         reporting.write_columns(columns, folder / "mistakes.csv")
         sample_rows = data.table.take(range(min(_SAMPLES, len(data.table))))
         listed = {name: sample_rows.column(name).tolist() for name in sample_rows.names}

@@ -1,5 +1,6 @@
 """Data: reading files, splitting rows, and preprocessing that is saved with the model."""
 
+from nnscratch.data.columns import CategoricalColumn, DateColumn, NumericColumn
 from nnscratch.data.dataset import TensorDataset
 from nnscratch.data.idx import load_idx_folder, read_idx
 from nnscratch.data.images import ImageFolder, LabelledImages, load_digits
@@ -7,16 +8,17 @@ from nnscratch.data.labels import as_written
 from nnscratch.data.loader import DataLoader
 from nnscratch.data.npz import read_npz
 from nnscratch.data.preprocess import (
-    CategoricalColumn,
-    NumericColumn,
+    FilledGapsWarning,
     TableEncoder,
     TablePreprocessor,
     UnknownCategoryWarning,
 )
+from nnscratch.data.reading import Reading, TableWarning
+from nnscratch.data.screening import Screened, screen
 from nnscratch.data.split import RareClassWarning, train_test_split_indices
 from nnscratch.data.standardise import Standardiser
 from nnscratch.data.table import ColumnKind, Table
-from nnscratch.data.table_files import read_table
+from nnscratch.data.table_files import TableFile, read_table
 from nnscratch.data.target import (
     ClassTarget,
     NumberTarget,
@@ -31,15 +33,21 @@ __all__ = [
     "ClassTarget",
     "ColumnKind",
     "DataLoader",
+    "DateColumn",
+    "FilledGapsWarning",
     "ImageFolder",
     "LabelledImages",
     "NumberTarget",
     "NumericColumn",
     "RareClassWarning",
+    "Reading",
+    "Screened",
     "Standardiser",
     "Table",
     "TableEncoder",
+    "TableFile",
     "TablePreprocessor",
+    "TableWarning",
     "Task",
     "TensorDataset",
     "UnknownCategoryWarning",
@@ -51,6 +59,7 @@ __all__ = [
     "read_npz",
     "read_table",
     "refuse_names",
+    "screen",
     "target_from_dict",
     "train_test_split_indices",
 ]

@@ -1,4 +1,5 @@
-"""Tables as networks take them: numbers standardised, categories one-hot, labels as indices.
+"""Tables as networks take them: numbers standardised, categories one-hot, dates taken apart, gaps
+filled, labels as indices.
 
 Everything is fitted on the training part and can be saved as plain JSON beside the weights, so that
 a prediction goes through exactly what training did.
@@ -14,8 +15,16 @@ import numpy.typing as npt
 
 from nnscratch.data import _records
 from nnscratch.data._io import some
-from nnscratch.data.standardise import Standardiser, floating, refuse_overflow
-from nnscratch.data.table import ColumnKind, Table, is_number, kind_of
+from nnscratch.data.columns import (
+    CategoricalColumn,
+    DateColumn,
+    EncodedColumn,
+    NumericColumn,
+    column_from,
+)
+from nnscratch.data.reading import Reading
+from nnscratch.data.standardise import floating, refuse_overflow
+from nnscratch.data.table import ColumnKind, Table, kind_of, without_values
 from nnscratch.data.target import (
     ClassTarget,
     NumberTarget,
@@ -53,28 +62,28 @@ class UnknownCategoryWarning(UserWarning):
         )
 
 
-@dataclass(frozen=True)
-class NumericColumn:
-    """A column of numbers: one feature, (x − mean) / std."""
+class FilledGapsWarning(UserWarning):
+    """Gaps in columns that had none in training; the median or the commonest category fills them.
 
-    name: str
-    mean: float
-    std: float
-
-
-@dataclass(frozen=True)
-class CategoricalColumn:
-    """A column of categories: one feature each, 1 where the row has it.
-
-    `kind` says how the column is read: as text, or as true and false.
+    Args:
+        source: the table.
+        rows: for each column that is concerned, the number of such rows.
+        first: for each of them, the first of these rows, from 1.
     """
 
-    name: str
-    categories: tuple[str, ...]
-    kind: ColumnKind = "categorical"
-
-
-EncodedColumn = NumericColumn | CategoricalColumn
+    def __init__(self, source: str, rows: Mapping[str, int], first: Mapping[str, int]) -> None:
+        self.source = source
+        self.rows = dict(rows)
+        self.first = dict(first)
+        columns = [
+            f"column {name!r} in {count:,} rows, first in row {first[name]:,}"
+            for name, count in rows.items()
+        ]
+        more = f"; and {len(columns) - 5} more columns" if columns[5:] else ""
+        super().__init__(
+            f"{source}: gaps where training had none are filled with what is most usual there: "
+            f"{'; '.join(columns[:5])}{more}"
+        )
 
 
 @dataclass(frozen=True)
@@ -94,36 +103,34 @@ class TableEncoder:
 
     @classmethod
     def fit(
-        cls, table: Table, *, standardise: bool = True, max_categories: int = 1000
+        cls, table: Table, *, standardise: bool = True, max_categories: int = 100
     ) -> "TableEncoder":
-        """Measure the numeric columns of a training table and collect the categories of the others.
+        """Measure the numbers and dates of a training table and collect the categories.
+
+        A column with gaps gets one more feature, which shows them. In numbers and dates the median
+        fills them; among categories a gap is one of its own.
 
         Args:
             table: the training part, at least one row.
             standardise: whether numbers are standardised; otherwise they stay as they are.
-            max_categories: more than this in one column are taken for a mistake, such as a column
-                of names.
+            max_categories: of more than this in one column the most frequent are kept, and all
+                others are one category together.
 
         Raises:
-            DataError: no rows, or a column with more categories than `max_categories`.
+            DataError: no rows.
         """
         if len(table) == 0:
             raise DataError(f"{table.source}: there are no rows to fit the preprocessing on")
         columns: list[EncodedColumn] = []
         for name, values in table.columns.items():
             kind = kind_of(values)
+            where = f"{table.source}: column {name!r}"
             if kind == "numeric":
-                where = f"{table.source}: column {name!r}"
-                measured = Standardiser.fit(values[:, None], name=where)
-                mean, std = (measured.mean[0], measured.std[0]) if standardise else (0.0, 1.0)
-                columns.append(NumericColumn(name, mean, std))
-            elif kind == "boolean":
-                columns.append(CategoricalColumn(name, ("false", "true"), "boolean"))
+                columns.append(NumericColumn.fit(name, values, standardise, where))
+            elif kind == "datetime":
+                columns.append(DateColumn.fit(name, values, standardise, where))
             else:
-                categories = tuple(sorted(set(values)))
-                if len(categories) > max_categories:
-                    raise DataError(_too_many(table, name, categories, max_categories))
-                columns.append(CategoricalColumn(name, categories))
+                columns.append(CategoricalColumn.fit(name, values, max_categories))
         return cls(tuple(columns))
 
     @property
@@ -134,77 +141,70 @@ class TableEncoder:
     @property
     def kinds(self) -> dict[str, ColumnKind]:
         """The kind of each column, for `read_table`."""
-        return {
-            column.name: "numeric" if isinstance(column, NumericColumn) else column.kind
-            for column in self.columns
-        }
+        return {column.name: column.kind for column in self.columns}
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of the F features: the column's, or `column=category`."""
-        names: list[str] = []
-        for column in self.columns:
-            if isinstance(column, NumericColumn):
-                names.append(column.name)
-            else:
-                names += [f"{column.name}={category}" for category in column.categories]
-        return tuple(names)
+        """The names of the F features: the column's, `column=category` or `column.part`."""
+        return tuple(name for column in self.columns for name in column.feature_names)
 
     @property
     def features(self) -> int:
         """The number of features, F."""
-        return sum(_width(column) for column in self.columns)
+        return len(self.feature_names)
 
     def transform(self, table: Table, dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
         """The features of every row, (N, F) of `dtype`. Columns that are not needed are ignored.
 
-        A category that training never showed becomes zeros in all features of its column, and one
-        `UnknownCategoryWarning` says how many rows that concerns.
+        A category that training never showed becomes zeros in all features of its column (or the
+        feature of the others, where there is one), and one `UnknownCategoryWarning` says how many
+        rows that concerns; a gap in a column that had none in training is filled, and one
+        `FilledGapsWarning` says so.
 
         Raises:
             DataError: a column is missing or of another kind than in training, or a number
                 overflows `dtype`.
         """
         target = floating(dtype)
-        features = np.zeros((len(table), self.features), target)
-        rows: dict[str, int] = {}
-        examples: dict[str, tuple[str, ...]] = {}
+        widths = [len(column.feature_names) for column in self.columns]
+        features = np.zeros((len(table), sum(widths)), target)
+        kinds = self.kinds
+        unknown: dict[str, list[str]] = {}
+        filled: dict[str, int] = {}
         start = 0
-        for column in self.columns:
+        for column, width in zip(self.columns, widths, strict=True):
             values = table.column(column.name)
-            expected = self.kinds[column.name]
+            expected = kinds[column.name]
             if kind_of(values) != expected:
-                raise DataError(
-                    f"{table.source}: column {column.name!r} was {expected} in training, "
-                    f"but is {kind_of(values)} here"
-                )
-            stop = start + _width(column)
-            if isinstance(column, NumericColumn):
-                with np.errstate(over="ignore"):
-                    features[:, start] = (values - column.mean) / column.std
-                where = f"{table.source}: column {column.name!r}"
-                refuse_overflow(features[:, start:stop], target, where)
-            else:
-                unknown = _one_hot(column, values, features[:, start:stop])
-                if unknown:
-                    rows[column.name] = len(unknown)
-                    examples[column.name] = tuple(dict.fromkeys(unknown))[:5]
-            start = stop
-        if rows:
+                if not table.missing(column.name).all():
+                    raise DataError(
+                        f"{table.source}: column {column.name!r} was {expected} in training, "
+                        f"but is {kind_of(values)} here"
+                    )
+                values = without_values(len(values), expected)
+            part = features[:, start : start + width]
+            with np.errstate(over="ignore"):
+                remarks = column.encode(values, part)
+            if expected in ("numeric", "datetime"):
+                refuse_overflow(part, target, f"{table.source}: column {column.name!r}")
+            if remarks.unknown:
+                unknown[column.name] = remarks.unknown
+            if remarks.filled:
+                filled[column.name] = remarks.filled
+            start += width
+        if unknown:
+            rows = {name: len(texts) for name, texts in unknown.items()}
+            examples = {name: tuple(dict.fromkeys(texts))[:5] for name, texts in unknown.items()}
             warnings.warn(UnknownCategoryWarning(table.source, rows, examples), stacklevel=2)
+        if filled:
+            first = {name: int(np.argmax(table.missing(name))) + 1 for name in filled}
+            warnings.warn(FilledGapsWarning(table.source, filled, first), stacklevel=2)
         return features
 
     def to_dict(self) -> dict[str, Any]:
         """What `from_dict` reads, in plain JSON types; the numbers come back exactly."""
-        columns: list[dict[str, Any]] = []
-        for column in self.columns:
-            if isinstance(column, NumericColumn):
-                saved = {"mean": column.mean, "std": column.std}
-                columns.append({"name": column.name, "kind": "numeric", **saved})
-            else:
-                listed = list(column.categories)
-                columns.append({"name": column.name, "kind": column.kind, "categories": listed})
-        return {"form": _ENCODER, "version": 1, "columns": columns}
+        columns = [column.to_dict() for column in self.columns]
+        return {"form": _ENCODER, "version": 2, "columns": columns}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "TableEncoder":
@@ -213,8 +213,10 @@ class TableEncoder:
         Raises:
             CheckpointError: it is something else, or damaged.
         """
-        saved = _records.form(value, _ENCODER, 1, ("columns",))
-        columns = [_column_from(one) for one in _records.entries(saved["columns"], "columns")]
+        version = _version(value)
+        saved = _records.form(value, _ENCODER, version, ("columns",))
+        listed = _records.entries(saved["columns"], "columns")
+        columns = [column_from(one, version, _ENCODER) for one in listed]
         if not columns:
             raise CheckpointError(f"{_ENCODER}: expected at least one column")
         _records.unique([column.name for column in columns], f"{_ENCODER}: the columns' names")
@@ -229,6 +231,7 @@ class TablePreprocessor:
         encoder: makes the features.
         target_name: the target's column.
         target: makes the target.
+        reading: what was recognised in the file of the training; it helps to read others alike.
 
     >>> data = {"x": np.array([1.0, 3.0, 2.0]), "y": np.array(["no", "yes", "no"])}
     >>> table = Table("example", data)
@@ -240,6 +243,7 @@ class TablePreprocessor:
     encoder: TableEncoder
     target_name: str
     target: ClassTarget | NumberTarget
+    reading: Reading | None = None
 
     @classmethod
     def fit(
@@ -250,7 +254,7 @@ class TablePreprocessor:
         task: Task | None = None,
         classes: ClassTarget | None = None,
         standardise: bool = True,
-        max_categories: int = 1000,
+        max_categories: int = 100,
     ) -> "TablePreprocessor":
         """Fit features and target on a training table.
 
@@ -278,7 +282,7 @@ class TablePreprocessor:
             fitted = NumberTarget.fit(values, standardise=standardise, name=where)
         rest = table.without([target])
         encoder = TableEncoder.fit(rest, standardise=standardise, max_categories=max_categories)
-        return cls(encoder, target, fitted)
+        return cls(encoder, target, fitted, table.reading)
 
     @property
     def task(self) -> Task:
@@ -307,10 +311,11 @@ class TablePreprocessor:
         """What `from_dict` reads, in plain JSON types; the numbers come back exactly."""
         return {
             "form": _PREPROCESSOR,
-            "version": 1,
+            "version": 2,
             "encoder": self.encoder.to_dict(),
             "target_name": self.target_name,
             "target": self.target.to_dict(),
+            "reading": None if self.reading is None else self.reading.to_dict(),
         }
 
     @classmethod
@@ -320,63 +325,23 @@ class TablePreprocessor:
         Raises:
             CheckpointError: it is something else, or damaged.
         """
-        saved = _records.form(value, _PREPROCESSOR, 1, ("encoder", "target_name", "target"))
+        version = _version(value)
+        keys = ("encoder", "target_name", "target", *(("reading",) if version > 1 else ()))
+        saved = _records.form(value, _PREPROCESSOR, version, keys)
         encoder = TableEncoder.from_dict(saved["encoder"])
         name = _records.text(saved["target_name"], "target_name")
         if name in encoder.column_names:
             raise CheckpointError(f"{_PREPROCESSOR}: the target {name!r} is among the features")
-        return cls(encoder, name, target_from_dict(saved["target"]))
-
-
-def _width(column: EncodedColumn) -> int:
-    return 1 if isinstance(column, NumericColumn) else len(column.categories)
-
-
-def _one_hot(
-    column: CategoricalColumn, values: npt.NDArray[Any], out: npt.NDArray[Any]
-) -> list[str]:
-    """Set the ones of a column in `out`, which is all zeros; the categories without one, by row."""
-    if column.kind == "boolean":
-        texts = np.where(values, "true", "false").tolist()
-    else:
-        texts = values.tolist()
-    index = {category: number for number, category in enumerate(column.categories)}
-    codes = np.fromiter((index.get(text, -1) for text in texts), np.int64, len(texts))
-    known = np.flatnonzero(codes >= 0)
-    out[known, codes[known]] = 1
-    return [texts[row] for row in np.flatnonzero(codes < 0)]
-
-
-def _too_many(table: Table, name: str, categories: tuple[str, ...], most: int) -> str:
-    message = (
-        f"{table.source}: column {name!r} has {len(categories):,} different values in "
-        f"{len(table):,} rows, more than max_categories={most:,}: leave it out, or raise the limit"
-    )
-    words = [category for category in categories if not is_number(category)]
-    if 2 * len(words) < len(categories):
-        message += f". Most of them are numbers, but these are not: {some(words, 5)}"
-    return message
-
-
-def _column_from(value: Any) -> EncodedColumn:
-    kind = value.get("kind") if isinstance(value, Mapping) else None
-    if kind == "numeric":
-        saved = _records.record(value, ("name", "kind", "mean", "std"), "column")
-        name = _records.text(saved["name"], "column name")
-        mean = _records.number(saved["mean"], f"mean of column {name!r}")
-        std = _records.number(saved["std"], f"std of column {name!r}", positive=True)
-        return NumericColumn(name, mean, std)
-    if kind not in ("boolean", "categorical"):
-        raise CheckpointError(
-            f"{_ENCODER}: expected a numeric, boolean or categorical column, found kind {kind!r}"
+        reading = saved.get("reading")
+        return cls(
+            encoder,
+            name,
+            target_from_dict(saved["target"]),
+            None if reading is None else Reading.from_dict(reading),
         )
-    saved = _records.record(value, ("name", "kind", "categories"), "column")
-    name = _records.text(saved["name"], "column name")
-    what = f"categories of column {name!r}"
-    categories = tuple(
-        _records.text(one, what) for one in _records.entries(saved["categories"], what)
-    )
-    _records.unique(categories, what)
-    if not categories or (kind == "boolean" and categories != ("false", "true")):
-        raise CheckpointError(f"{what}: found {len(categories)}, which do not fit a {kind} column")
-    return CategoricalColumn(name, categories, kind)
+
+
+def _version(value: Any) -> int:
+    """Version 1 had neither gaps nor dates; `_records.form` refuses what is neither 1 nor 2."""
+    found = value.get("version") if isinstance(value, Mapping) else None
+    return 1 if found == 1 and not isinstance(found, bool) else 2

@@ -1,4 +1,4 @@
-"""Tables: named columns without gaps, each of numbers, of true and false, or of text."""
+"""Tables: named columns, each of numbers, of true and false, of dates, or of text."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,25 +10,30 @@ import numpy as np
 import numpy.typing as npt
 
 from nnscratch.data._io import some
+from nnscratch.data.reading import Reading
 from nnscratch.errors import DataError
 
-ColumnKind = Literal["numeric", "boolean", "categorical"]
+ColumnKind = Literal["numeric", "boolean", "categorical", "datetime"]
 
 _Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Named columns of one length, complete: no empty value, no NaN, no infinity.
+    """Named columns of one length: complete, without NaN and infinity, if not said otherwise.
 
     Args:
         source: what to call the table in messages, usually the path of its file.
         columns: (N,) arrays by name. Whole numbers are kept as int64 (float64 where one does not
-            fit), other numbers as float64, booleans as bool, text as Python strings.
+            fit), other numbers as float64, booleans as bool, dates as datetime64[us], text as
+            Python strings.
+        gaps: whether values may be missing: NaN, NaT, and None among booleans and text.
+        reading: what was recognised in the file that the table comes from.
 
     Raises:
-        DataError: there is no column, lengths differ, a value is missing or infinite, or a column
-            holds something else. The message names every such column, how many rows, and the first.
+        DataError: there is no column, lengths differ, a value is missing (unless `gaps`) or
+            infinite, or a column holds something else. The message names every such column, how
+            many rows, and the first.
 
     >>> table = Table("flowers", {"width": np.array([0.2, 1.4]), "kind": np.array(["a", "b"])})
     >>> len(table), table.names, table.kinds
@@ -37,6 +42,8 @@ class Table:
 
     source: str
     columns: Mapping[str, _Array]
+    gaps: bool = False
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -51,7 +58,7 @@ class Table:
                 f"{lengths[longest]:,} rows, {shortest!r} has {lengths[shortest]:,}"
             )
         object.__setattr__(self, "columns", MappingProxyType(columns))
-        gaps = [gap for name, values in columns.items() for gap in _gaps(name, values)]
+        gaps = [g for name, values in columns.items() for g in _gaps(name, values, self.gaps)]
         if gaps:
             listed = "; ".join(gaps[:10]) + (f"; and {len(gaps) - 10} more" if gaps[10:] else "")
             raise DataError(
@@ -77,7 +84,7 @@ class Table:
 
     @property
     def kinds(self) -> dict[str, ColumnKind]:
-        """For each column whether it is numeric, boolean or categorical (text)."""
+        """For each column whether it is numeric, boolean, datetime or categorical (text)."""
         return {name: kind_of(values) for name, values in self.columns.items()}
 
     def column(self, name: str) -> _Array:
@@ -96,7 +103,7 @@ class Table:
         Raises:
             DataError: one of them is missing.
         """
-        return Table(self.source, {name: self.column(name) for name in names})
+        return self._with({name: self.column(name) for name in names})
 
     def without(self, names: Sequence[str]) -> "Table":
         """The table without these columns.
@@ -109,19 +116,49 @@ class Table:
         left = {name: values for name, values in self.columns.items() if name not in set(names)}
         if not left:
             raise DataError(f"{self.source}: no column is left after leaving out {some([*names])}")
-        return Table(self.source, left)
+        return self._with(left)
 
     def take(self, indices: npt.ArrayLike) -> "Table":
         """The rows at `indices`, in that order."""
         chosen = np.asarray(indices, np.int64)
-        return Table(self.source, {name: v[chosen] for name, v in self.columns.items()})
+        return self._with({name: v[chosen] for name, v in self.columns.items()})
+
+    def missing(self, name: str) -> npt.NDArray[np.bool_]:
+        """For each row whether the value of a column is missing, (N,)."""
+        return is_missing(self.column(name))
+
+    def _with(self, columns: Mapping[str, _Array]) -> "Table":
+        return Table(self.source, columns, self.gaps, self.reading)
 
 
 def kind_of(values: _Array) -> ColumnKind:
     """The kind of a column, from the data type that `Table` gave it."""
-    if values.dtype.kind == "b":
+    kinds: dict[str, ColumnKind] = {"b": "boolean", "i": "numeric", "f": "numeric", "M": "datetime"}
+    if values.dtype.kind == "O" and isinstance(_first_present(values), (bool, np.bool_)):
         return "boolean"
-    return "numeric" if values.dtype.kind in "if" else "categorical"
+    return kinds.get(values.dtype.kind, "categorical")
+
+
+def is_missing(values: _Array) -> npt.NDArray[np.bool_]:
+    """For each value of a column whether it is missing, (N,)."""
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    if values.dtype.kind == "M":
+        return np.isnat(values)
+    if values.dtype.kind == "O":
+        return np.fromiter((value is None for value in values), np.bool_, len(values))
+    return np.zeros(len(values), bool)
+
+
+def without_values(rows: int, kind: ColumnKind) -> _Array:
+    """A column of a kind in which every value is missing."""
+    if kind == "datetime":
+        return np.full(rows, np.datetime64("NaT", "us"))
+    return np.full(rows, np.nan) if kind == "numeric" else np.full(rows, None, object)
+
+
+def _first_present(values: _Array) -> Any:
+    return next((value for value in values if value is not None), None)
 
 
 def no_column(source: str, name: str, available: Sequence[str]) -> str:
@@ -129,11 +166,13 @@ def no_column(source: str, name: str, available: Sequence[str]) -> str:
     message = f"{source}: there is no column {name!r}"
     folded = {other.strip().casefold(): other for other in available}
     close = difflib.get_close_matches(name.strip().casefold(), folded, n=1)
-    if close:
-        message += f"; did you mean {folded[close[0]]!r}?"
+    message += f"; did you mean {folded[close[0]]!r}?" if close else "."
     message += f" The columns are {some([*available])}"
-    if len(available) > 1 and all(is_number(other) for other in available):
+    numbers = sum(is_number(other) for other in available)
+    if 1 < len(available) == numbers:
         message += ". They are all numbers: does the file lack the line with the column names?"
+    elif 1 < len(available) <= 2 * numbers:
+        message += ". Many are numbers: does the file lack the line with the column names?"
     return message
 
 
@@ -159,27 +198,31 @@ def _normalise(values: Any, name: str, source: str) -> _Array:
         return array.astype(np.int64 if fits else np.float64, copy=False)
     if kind == "f":
         return array.astype(np.float64, copy=False)
+    if kind == "M":
+        return array.astype("datetime64[us]", copy=False)
     if kind in "UT":
         return array.astype(object)
     if kind == "O":
-        kinds = {type(value) for value in array} - {type(None)}
+        kinds = set(map(type, array)) - {type(None)}
         if kinds <= {bool, np.bool_} and kinds:
             return array.astype(bool) if not any(v is None for v in array) else array
         if all(issubclass(one, str) for one in kinds):
             return array
         named = some(sorted(one.__name__ for one in kinds))
         raise DataError(f"{where} holds values of the types {named}; expected text alone")
-    raise DataError(f"{where} has the data type {array.dtype}; expected numbers, booleans or text")
+    raise DataError(
+        f"{where} has the data type {array.dtype}; expected numbers, booleans, dates or text"
+    )
 
 
-def _gaps(name: str, values: _Array) -> Iterator[str]:
+def _gaps(name: str, values: _Array, allowed: bool) -> Iterator[str]:
     """What is missing or infinite in a column, in words. Rows count from 1, without the header."""
-    if values.dtype.kind == "O":
-        tests = [("empty", np.array([value is None for value in values], bool))]
-    elif values.dtype.kind == "f":
-        tests = [("empty or NaN", np.isnan(values)), ("infinite", np.isinf(values))]
-    else:
-        return
+    tests = []
+    if not allowed and values.dtype.kind in "OfM":
+        what = "empty or NaN" if values.dtype.kind == "f" else "empty"
+        tests.append((what, is_missing(values)))
+    if values.dtype.kind == "f":
+        tests.append(("infinite", np.isinf(values)))
     for what, mask in tests:
         count = int(np.count_nonzero(mask))
         if count == len(values) and count:

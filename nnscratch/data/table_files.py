@@ -1,26 +1,23 @@
 """CSV and Parquet files, through polars, which is imported only when a file is read."""
 
-import csv
-import io
 import os
-from collections import Counter
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from nnscratch.data._io import FilePath, open_data_file, some
-from nnscratch.data.table import ColumnKind, Table, is_number, no_column
+from nnscratch.data.csv_text import CsvText, is_index_name, open_csv, read_body
+from nnscratch.data.file_kinds import as_utf8, unpack
+from nnscratch.data.reading import Reading, TableWarning
+from nnscratch.data.table import ColumnKind, Table, no_column, without_values
+from nnscratch.data.values import Values
 from nnscratch.errors import ConfigurationError, DataError
 
-# Each takes about a millisecond.
-_MOST_COLUMNS = 100_000
 _PARQUET_MAGIC = b"PAR1"
-_SEPARATORS = (",", "\t", ";")
-# How people write "no value" in a column of numbers. In a column of text the same letters may be a
-# value of their own (NA is a country), so there only an empty field is a missing one.
-_MISSING = ("na", "n/a", "#n/a", "nan", "null", "none", "?", "-")
+_KINDS = ("numeric", "boolean", "categorical", "datetime")
 
 
 def read_table(
@@ -30,14 +27,24 @@ def read_table(
     exclude: Sequence[str] = (),
     kinds: Mapping[str, ColumnKind] | None = None,
     separator: str | None = None,
+    missing: Literal["refuse", "keep"] = "refuse",
+    like: Reading | None = None,
 ) -> Table:
     r"""Read a CSV file (with a line of column names) or a Parquet file.
 
-    Which of the two it is shows in the file itself. In a CSV file a column is numeric if every
-    value is a number, boolean if every value is true or false, and otherwise categorical (text);
-    a Parquet file says what its columns are. Do not read a Parquet file from a source that you do
-    not trust: polars believes the sizes that its pages claim, and ends the whole process when the
-    memory for them is not there. CSV files have no such sizes.
+    Which of the two it is shows in the file itself, and so do the separator (comma, semicolon, tab
+    or vertical bar), the encoding (UTF-8, UTF-16, Windows-1252), compression (gzip, bzip2, xz, or
+    a zip archive of one file), lines of remarks (#) above the names, and Excel's line `sep=;`. In a
+    CSV file a column is numeric if its values are numbers (also such as 1,234.5 or, by the file,
+    1.234,5, 12%, $3.50 and (7)), boolean if they are true or false, datetime if they are dates in
+    one format, and otherwise categorical (text); figures of one length with leading zeros are
+    codes, and so text. A Parquet file says what its columns are. A column that only numbers or
+    names the rows (without a name, `Unnamed: 0`, `__index_level_0__`, `rownames`) is left out
+    unless it is asked for; what was recognised is in the table's `reading`.
+
+    Do not read a Parquet file from a source that you do not trust: polars believes the sizes that
+    its pages claim, and ends the whole process when the memory for them is not there. CSV files
+    have no such sizes.
 
     Args:
         path: the file.
@@ -46,8 +53,11 @@ def read_table(
         exclude: columns to leave out.
         kinds: columns whose kind is known, as from `TableEncoder.kinds`: their values are read as
             that kind, and one that cannot be is an error.
-        separator: what stands between two values of a CSV file; by default a comma, a tab or a
-            semicolon, the first of these that is in the line of names.
+        separator: what stands between two values of a CSV file; by default it is recognised.
+        missing: whether a missing value is refused, or kept as NaN, NaT or None. Kept, an odd value
+            in a column of numbers or dates (`<0.01`, `n.d.`, an infinity) becomes one as well, and
+            a `TableWarning` names it.
+        like: what was recognised in an earlier file; it decides where this one leaves a choice.
 
     Raises:
         DataError: the file cannot be read as a table, a column that was asked for is missing (the
@@ -58,46 +68,171 @@ def read_table(
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "trees.csv")
-    ...     _ = path.write_text("height,kind\n4.5,oak\n7,elm\n")
+    ...     _ = path.write_text("height;kind\n4,5;oak\n7;elm\n")
     ...     table = read_table(path)
-    >>> table.column("height"), table.kinds["kind"]
-    (array([4.5, 7. ]), 'categorical')
+    >>> table.column("height"), table.kinds["kind"], table.reading.separator
+    (array([4.5, 7. ]), 'categorical', ';')
     """
-    if separator is not None and (len(separator) != 1 or not separator.isascii()):
-        raise ConfigurationError(f"separator must be one ASCII character, got {separator!r}")
-    for name, kind in (kinds or {}).items():
-        if kind not in ("numeric", "boolean", "categorical"):
-            raise ConfigurationError(
-                f"the kind of column {name!r} must be 'numeric', 'boolean' or 'categorical', "
-                f"got {kind!r}"
-            )
-    source = os.fspath(path)
-    polars = _import_polars()
-    handle, size = open_data_file(path)
-    with handle:
-        start = handle.read(len(_PARQUET_MAGIC))
-        handle.seek(0)
-        if size == 0:
-            raise DataError(f"{source}: the file is empty")
-        if start == _PARQUET_MAGIC:
-            frame = _read_parquet(polars, handle, source, columns, exclude)
-        elif source.lower().endswith((".parquet", ".pq")):
+    file = TableFile(path, separator=separator)
+    return file.read(columns=columns, exclude=exclude, kinds=kinds, missing=missing, like=like)
+
+
+class TableFile:
+    r"""A file of a table whose columns are known and whose values are not yet read.
+
+    Args:
+        path: the file.
+        separator: as for `read_table`.
+
+    Raises:
+        DataError: it cannot be read as a table.
+        ConfigurationError: polars is not installed, or the separator makes no sense.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "trees.csv")
+    ...     _ = path.write_text(",height,kind\n1,4.5,oak\n2,7,elm\n")
+    ...     file = TableFile(path)
+    >>> file.names, file.index
+    (('column_1', 'height', 'kind'), 'column_1')
+    """
+
+    def __init__(self, path: FilePath, *, separator: str | None = None) -> None:
+        if separator is not None and (
+            len(separator) != 1 or not separator.isascii() or separator in '"\r\n'
+        ):
+            raise ConfigurationError(f"separator must be one ASCII character, got {separator!r}")
+        self.source = os.fspath(path)
+        self._polars = _import_polars()
+        self._text: CsvText | None = None
+        self._reading = Reading()
+        handle, size = open_data_file(path)
+        with handle:
+            if size == 0:
+                raise DataError(f"{self.source}: the file is empty")
+            raw = handle.read()
+        if not raw.startswith(_PARQUET_MAGIC):
+            raw, how = unpack(raw, self.source)
+            self._reading = Reading(compression=how)
+        if raw.startswith(_PARQUET_MAGIC):
+            self._raw = raw
+            self.names = tuple(self._parquet(lambda: self._polars.read_parquet_schema(raw)))
+            named = [name for name in self.names if is_index_name(name)]
+            self.index = named[0] if named else None
+        elif self.source.lower().endswith((".parquet", ".pq")):
             raise DataError(
-                f"{source}: not a Parquet file: expected it to begin with 'PAR1', "
-                f"found the bytes {start.hex(' ')}"
+                f"{self.source}: not a Parquet file: expected it to begin with 'PAR1', "
+                f"found the bytes {raw[:4].hex(' ')}"
             )
         else:
-            text = _decode(handle.read(), source)
-            frame = _read_csv(polars, text, source, separator, columns, exclude)
-    if frame.height == 0:
-        raise DataError(f"{source}: the file has column names but no rows")
-    known = kinds or {}
-    # In a Parquet file text is text, even where it looks like numbers.
-    unknown: ColumnKind | None = "categorical" if start == _PARQUET_MAGIC else None
-    return Table(
-        source,
-        {one.name: _values(polars, one, known.get(one.name), unknown, source) for one in frame},
+            raw, encoding = as_utf8(raw, self.source)
+            self._text = text = open_csv(raw, self.source, separator)
+            self._reading = Reading(text.separator, encoding, self._reading.compression)
+            self.names = tuple(text.names)
+            self.index = text.index
+
+    def read(
+        self,
+        *,
+        columns: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        kinds: Mapping[str, ColumnKind] | None = None,
+        missing: Literal["refuse", "keep"] = "refuse",
+        like: Reading | None = None,
+    ) -> Table:
+        """Read the values; see `read_table`."""
+        if missing not in ("refuse", "keep"):
+            raise ConfigurationError(f"missing must be 'refuse' or 'keep', got {missing!r}")
+        known = dict(kinds or {})
+        for name, kind in known.items():
+            if kind not in _KINDS:
+                raise ConfigurationError(
+                    f"the kind of column {name!r} must be one of "
+                    f"{', '.join(map(repr, _KINDS))}, got {kind!r}"
+                )
+        chosen = _chosen(self.names, columns, exclude, self.source)
+        text = self._text
+        frame = read_body(self._polars, text) if text else self._frame(chosen)
+        if frame.height == 0:
+            raise DataError(f"{self.source}: the file has column names but no rows")
+        left_out: list[str] = []
+        if columns is None:
+            left_out = [name for name in chosen if self._is_no_data(frame, name)]
+            chosen = [name for name in chosen if name not in left_out] or chosen
+        frame = frame.select(chosen)
+        keep = missing == "keep"
+        values = Values(
+            self._polars,
+            self.source,
+            keep,
+            self._reading.separator,
+            None if like is None or like.separator != self._reading.separator else like.decimal,
+            {} if like is None else like.dates,
+        )
+        if text is None:
+            values.decimal = "."
+        else:
+            values.look(frame, known)
+        # In a Parquet file text is text, even where it looks like numbers.
+        unknown: ColumnKind | None = "categorical" if text is None else None
+        read = {one.name: _values(values, one, known.get(one.name), unknown) for one in frame}
+        if keep:
+            read = {name: _without_infinities(self.source, name, v) for name, v in read.items()}
+        notes = values.say()
+        if text is not None:
+            called = [f"a column without a name is called {n!r}" for n in text.unnamed if n in read]
+            notes = (*text.notes, *called, *notes)
+        reading = Reading(
+            self._reading.separator,
+            self._reading.encoding,
+            self._reading.compression,
+            values.decimal or ".",
+            values.found_dates,
+            tuple(left_out),
+            notes,
+        )
+        return Table(self.source, read, keep, reading)
+
+    def _is_no_data(self, frame: Any, name: str) -> bool:
+        """Whether a column only numbers or names the rows, or is an empty one at the end."""
+        column = frame.get_column(name)
+        if self._text is not None and name == self._text.trailing:
+            return bool(column.null_count() == len(column))
+        if self._text is not None and name != self.index:
+            return False
+        return (name == self.index or is_index_name(name)) and bool(
+            column.n_unique() == len(column)
+        )
+
+    def _frame(self, chosen: list[str]) -> Any:
+        return self._parquet(
+            lambda: self._polars.read_parquet(self._raw, columns=chosen).select(chosen)
+        )
+
+    def _parquet(self, read: Any) -> Any:
+        try:
+            return read()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        # A panic in polars is a BaseException; whatever a damaged file brings about is one error.
+        except BaseException as error:
+            raise DataError(
+                f"{self.source}: truncated or damaged Parquet file ({_first_line(error)})"
+            ) from error
+
+
+def _without_infinities(source: str, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    infinite = np.isinf(values) if values.dtype.kind == "f" else None
+    if infinite is None or not infinite.any():
+        return values
+    warnings.warn(
+        TableWarning(
+            f"{source}: column {name!r} is infinite in {int(infinite.sum()):,} rows, first in row "
+            f"{int(np.argmax(infinite)) + 1}; taken for missing"
+        ),
+        stacklevel=3,
     )
+    return np.where(infinite, np.nan, values)
 
 
 def _import_polars() -> Any:
@@ -127,153 +262,60 @@ def _chosen(
     return left
 
 
-def _read_parquet(
-    polars: Any,
-    handle: Any,
-    source: str,
-    columns: Sequence[str] | None,
-    exclude: Sequence[str],
-) -> Any:
-    try:
-        available = list(polars.read_parquet_schema(handle))
-        chosen = _chosen(available, columns, exclude, source)
-        handle.seek(0)
-        return polars.read_parquet(handle, columns=chosen).select(chosen)
-    except (DataError, KeyboardInterrupt, SystemExit):
-        raise
-    # A panic in polars is a BaseException; whatever a damaged file brings about is one error here.
-    except BaseException as error:
-        raise DataError(
-            f"{source}: truncated or damaged Parquet file ({_first_line(error)})"
-        ) from error
-
-
-def _decode(raw: bytes, source: str) -> str:
-    if raw.startswith(b"\x1f\x8b"):
-        raise DataError(f"{source}: the file is gzipped; unpack it first")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{source}: not UTF-8 text: line {line} has the byte 0x{raw[error.start]:02x}; "
-            "save the file in UTF-8"
-        ) from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{source}: not a text file: line {line} has a zero byte")
-    # Old Macintosh line ends, which no CSV parser but Python's takes for such.
-    return text if "\n" in text else text.replace("\r", "\n")
-
-
-def _read_csv(
-    polars: Any,
-    text: str,
-    source: str,
-    separator: str | None,
-    columns: Sequence[str] | None,
-    exclude: Sequence[str],
-) -> Any:
-    # Blank lines around the data are harmless; in the middle they are a row without values.
-    text = text.strip("\r\n")
-    if not text.strip():
-        raise DataError(f"{source}: the file is empty")
-    if separator is None:
-        first = text.partition("\n")[0]
-        separator = next((one for one in _SEPARATORS if one in first), ",")
-    stream = io.StringIO(text, newline="")
-    reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
-    try:
-        names = [name.strip() for name in next(reader)]
-    except csv.Error as error:
-        raise DataError(f"{source}: the line of column names is malformed ({error})") from None
-    _check_names(names, source)
-    chosen = _chosen(names, columns, exclude, source)
-    body = stream.read()
-    if not body.strip():
-        raise DataError(f"{source}: the file has column names but no rows")
-    try:
-        frame = polars.read_csv(
-            body.encode(),
-            has_header=False,
-            schema=dict.fromkeys(names, polars.String),
-            separator=separator,
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        _explain_csv(text, source, separator, len(names))
-        raise DataError(
-            f"{source}: malformed CSV: quotation marks must enclose a whole value, and one inside "
-            f"is written twice ({_first_line(error)})"
-        ) from error
-    if any(frame.null_count().row(0)):
-        _explain_csv(text, source, separator, len(names))
-    return frame.select(chosen)
-
-
-def _check_names(names: list[str], source: str) -> None:
-    if len(names) > _MOST_COLUMNS:
-        raise DataError(
-            f"{source}: {len(names):,} columns, more than the {_MOST_COLUMNS:,} that can be read"
-        )
-    for position, name in enumerate(names, start=1):
-        if not name:
-            raise DataError(f"{source}: column {position} of {len(names)} has no name")
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        hint = ""
-        if all(is_number(name) for name in names):
-            hint = ". They are all numbers: does the file lack the line with the column names?"
-        raise DataError(f"{source}: more than one column has the name {some(twice)}{hint}")
-
-
-def _explain_csv(text: str, source: str, separator: str, width: int) -> None:
-    """Raise an error that names the line, if a record has not as many values as there are names."""
-    stream = io.StringIO(text, newline="")
-    reader = csv.reader(stream, delimiter=separator, strict=True)
-    line = 1
-    try:
-        for record in reader:
-            if not record:
-                raise DataError(f"{source}: line {line} is empty, between lines that are not")
-            if len(record) != width:
-                found = "1 value" if len(record) == 1 else f"{len(record)} values"
-                raise DataError(f"{source}: line {line} has {found}, but there are {width} columns")
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{source}: malformed CSV from line {line} on ({error})") from None
-
-
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _values(
-    polars: Any, column: Any, kind: ColumnKind | None, text_kind: ColumnKind | None, source: str
+    values: Values, column: Any, kind: ColumnKind | None, text_kind: ColumnKind | None
 ) -> npt.NDArray[Any]:
-    """A polars column as an array of its kind; a missing value is NaN or None.
+    """A polars column as an array of its kind; a missing value is NaN, NaT or None.
 
     `kind` is what the column has to be, `text_kind` what one of text is where nothing is asked.
     """
-    where = f"{source}: column {column.name!r}"
+    polars, dtype = values.polars, column.dtype
+    where = f"{values.source}: column {column.name!r}"
+    if dtype == polars.Time:
+        # A time of day alone: of the first day, so that its hour counts.
+        column = column.cast(polars.Duration("us")).cast(polars.Int64).cast(polars.Datetime("us"))
+    elif isinstance(dtype, polars.Datetime) and dtype.time_zone:
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    elif isinstance(dtype, polars.Duration):
+        column = column.dt.total_microseconds() / 1e6
     dtype = column.dtype
-    if dtype in (polars.Categorical, polars.Enum) or (kind == "categorical" and _plain(dtype)):
+    if dtype in (polars.Categorical, polars.Enum) or (
+        kind == "categorical" and (_plain(dtype) or dtype.is_temporal())
+    ):
         column = column.cast(polars.String)
     if column.dtype == polars.String:
-        return _text_values(polars, column.str.strip_chars(), kind or text_kind, where)
+        if kind is None and text_kind == "categorical":
+            # Text it is, but dates are as often written as text here as in a CSV file.
+            return values.of_typed_text(column)
+        return values.of(column, kind or text_kind)
     if dtype == polars.Null:
-        return np.full(len(column), np.nan)
-    if not _plain(dtype):
+        return without_values(len(column), kind or "numeric")
+    if dtype.is_temporal() and kind in (None, "datetime"):
+        return np.asarray(column.cast(polars.Datetime("us")).to_numpy(), "datetime64[us]")
+    if not _plain(dtype) and not dtype.is_temporal():
         raise DataError(
-            f"{where} has the type {dtype}; expected numbers, booleans or text: "
+            f"{where} has the type {dtype}; expected numbers, booleans, dates or text: "
             "convert it, or leave it out"
         )
-    if (dtype == polars.Boolean) != (kind == "boolean") and kind is not None:
+    if kind == "boolean" and dtype.is_numeric() and column.drop_nulls().is_in([0, 1]).all():
+        column = column.cast(polars.Boolean)
+    elif kind == "numeric" and dtype == polars.Boolean:
+        column = column.cast(polars.Int64)
+    elif kind is not None and kind != _kind_of_type(polars, dtype):
         raise DataError(f"{where} has the type {dtype}; expected {kind} values")
-    if dtype == polars.Boolean:
+    if column.dtype == polars.Boolean:
         return np.array(column.to_list(), object)
     return _numbers(polars, column)
+
+
+def _kind_of_type(polars: Any, dtype: Any) -> ColumnKind:
+    if dtype == polars.Boolean:
+        return "boolean"
+    return "datetime" if dtype.is_temporal() else "numeric"
 
 
 def _plain(dtype: Any) -> bool:
@@ -286,38 +328,3 @@ def _numbers(polars: Any, column: Any) -> npt.NDArray[Any]:
         if whole.null_count() == 0 and (whole.cast(column.dtype) == column).all():
             return np.asarray(whole.to_numpy(), np.int64)
     return np.asarray(column.cast(polars.Float64).to_numpy(), np.float64)
-
-
-def _text_values(polars: Any, text: Any, kind: ColumnKind | None, where: str) -> npt.NDArray[Any]:
-    folded = text.str.to_lowercase()
-    empty = text.is_null() | (text == "")
-    missing = empty | folded.is_in(list(_MISSING))
-    if kind in (None, "numeric"):
-        numbers = text.cast(polars.Float64, strict=False)
-        if (numbers.is_not_null() | missing).all():
-            if not missing.any():
-                whole = text.cast(polars.Int64, strict=False)
-                if whole.null_count() == 0:
-                    return np.asarray(whole.to_numpy(), np.int64)
-            return np.asarray(numbers.fill_null(float("nan")).to_numpy(), np.float64)
-        if kind == "numeric":
-            _refuse(text, ~(numbers.is_not_null() | missing), "a number", where)
-    if kind in (None, "boolean"):
-        truth = folded.is_in(["true", "false"])
-        if (truth | missing).all():
-            values = np.array((folded == "true").to_list(), object)
-            values[missing.to_numpy()] = None
-            return values
-        if kind == "boolean":
-            _refuse(text, ~(truth | missing), "true or false", where)
-    values = np.array(text.to_list(), object)
-    values[empty.fill_null(True).to_numpy()] = None
-    return values
-
-
-def _refuse(text: Any, wrong: Any, expected: str, where: str) -> None:
-    row = int(np.argmax(wrong.to_numpy()))
-    raise DataError(
-        f"{where}: expected {expected} in every row, found {text[row]!r} in row {row + 1} "
-        f"({int(wrong.sum()):,} such rows)"
-    )

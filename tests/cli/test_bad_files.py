@@ -9,14 +9,17 @@ CSVS = {
     "a,b\n": ("no rows", []),
     "a,b\n1,2\n3,4\n": ("say which column to predict with --target; the columns are a, b", None),
     "width,b\n1,2\n3,4\n": ("no column 'with'; did you mean 'width'?", ["--target", "with"]),
-    "a,b\n1,\n,4\n3,x\n": ("column 'a' is empty or NaN in 1 of 3 rows", ["--target", "b"]),
+    "a,b\n1,\n,4\n3,x\n": (
+        "column 'a' is empty or NaN in 1 of 3 rows",
+        ["--target", "b", "--missing", "refuse"],
+    ),
     "a,b\n1,2,3\n": ("line 2", []),
     "a,a\n1,2\n": ("'a'", ["--target", "a"]),
     "b\n" + "1\n2\n" * 9: ("no column is left", ["--target", "b"]),
     "a,b\n1,x\n2,x\n3,x\n": ("single class 'x'", ["--target", "b"]),
     "a,b\n" + "1,1.5\n" * 20: ("nothing to learn", ["--target", "b"]),
     "a,b\n1,x\n2,y\n": ("too few", ["--target", "b"]),
-    "a,b\n1,inf\n2,2\n": ("infinite in 1 of 2", ["--target", "b"]),
+    "a,b\n1,inf\n2,2\n": ("infinite in 1 of 2", ["--target", "b", "--missing", "refuse"]),
 }
 
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnscratch.data import Table, read_table
-from nnscratch.data.table_files import _MISSING
+from nnscratch.data.spellings import MISSING as _MISSING
 from nnscratch.errors import ConfigurationError, DataError
 
 
@@ -44,7 +44,7 @@ def parquet(columns: dict[str, Any]) -> bytes:
         ("a,b\r\n1,true\r\n2,False\r\n", {"a": [1, 2], "b": [True, False]}),
         ("a,b\r1,2\r3,4", {"a": [1, 3], "b": [2, 4]}),
         ("\ufeffa,b\n1,x\n", {"a": [1], "b": ["x"]}),
-        ("a;b\n1;2,5\n", {"a": [1], "b": ["2,5"]}),
+        ("a;b\n1;2,5\n", {"a": [1], "b": [2.5]}),
         ("a\tb\n1\t2\n", {"a": [1], "b": [2]}),
         ("a, b\n1, 2\n 3 , x \n", {"a": [1, 3], "b": ["2", "x"]}),
         ('a,b\n"x\ny",1\n"p,""q""",2\n', {"a": ["x\ny", 'p,"q"'], "b": [1, 2]}),
@@ -133,14 +133,14 @@ def test_kinds_decide_how_values_are_read(tmp_path: Path) -> None:
 
 
 def test_a_value_of_another_kind_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, "size,flag\n1,true\nbig,yes\n3,no\n")
+    path = write(tmp_path, "size,flag\n1,true\nbig,si\n3,no\n")
     with pytest.raises(
         DataError,
         match=r"column 'size': expected a number in every row, found 'big' in row 2 \(1 such rows",
     ):
         read_table(path, kinds={"size": "numeric"})
     with pytest.raises(
-        DataError, match=r"'flag': expected true or false in every row, found 'yes' in row 2 \(2"
+        DataError, match=r"'flag': expected true or false in every row, found 'si' in row 2 \(1"
     ):
         read_table(path, kinds={"flag": "boolean"})
 
@@ -152,27 +152,20 @@ def test_a_value_of_another_kind_is_named(tmp_path: Path) -> None:
         ("\n\r\n\n", "the file is empty"),
         ("a,b\n", "has column names but no rows"),
         ("a,b", "has column names but no rows"),
-        ("a,b,a\n1,2,3\n", "more than one column has the name 'a'$"),
-        ("a, a\n1,2\n", "more than one column has the name 'a'$"),
         ("5,0,0\n1,2,3\n", "the name '0'. They are all numbers: does the file lack the line"),
-        ("a,,b\n1,2,3\n", "column 2 of 3 has no name"),
         ("a,b\n1,2\n1,2,3\n", "line 3 has 3 values, but there are 2 columns"),
         ("a,b\n1,2\n1\n3,4\n", "line 3 has 1 value, but there are 2 columns"),
         ("a,b\n1\n", "line 2 has 1 value, but there are 2 columns"),
-        ("a,b\n1,2\n\n3,4\n", "line 3 is empty, between lines that are not"),
-        ("a\n1\n\n3\n", "line 3 is empty, between lines that are not"),
         ('a,b\n1,2\n"x,1\n', "malformed CSV from line 3 on"),
         ('a,b\n1,"x" \n', "malformed CSV from line 2 on"),
-        ('a,b\np"q,1\n2,3\n', "malformed CSV: quotation marks must enclose a whole value"),
         ('"a,b\n1,2\n', "the line of column names is malformed"),
         ("a,b\n,1\n,2\n", "column 'a' is empty or NaN in all 2 rows"),
         ("a,b\nx,1\n,2\n", "column 'a' is empty in 1 of 2 rows, first in row 2"),
         ("a,b\ntrue,1\nNA,2\n", "column 'a' is empty in 1 of 2 rows, first in row 2"),
         ("a\n1\ninf\n1e999\n", "column 'a' is infinite in 2 of 3 rows, first in row 2"),
-        (b"a,b\n1,2\nna\xefve,1\n", "not UTF-8 text: line 3 has the byte 0xef; save the file"),
-        ("a,b\n1,2\n".encode("utf-16"), "not UTF-8 text: line 1 has the byte 0xff"),
         (b"a,b\n\x00,1\n", "not a text file: line 2 has a zero byte"),
-        (b"\x1f\x8b\x08\x00", "the file is gzipped; unpack it first"),
+        (b"a,b\n\xff\x01,1\n", "not a text file: line 2 has the byte 0x01"),
+        (b"\x1f\x8b\x08\x00", "compressed file is damaged or cut off"),
     ],
 )
 def test_csv_messages(tmp_path: Path, content: str | bytes, message: str) -> None:
@@ -259,8 +252,9 @@ def test_parquet_columns_of_a_known_kind(tmp_path: Path) -> None:
     assert lists(table) == {"a": ["1", "2"], "b": [3, 4], "c": ["true", "false"]}
     with pytest.raises(DataError, match="column 'a' has the type Int64; expected boolean values"):
         read_table(path, kinds={"a": "boolean"})
-    with pytest.raises(DataError, match="column 'c' has the type Boolean; expected numeric values"):
-        read_table(path, kinds={"c": "numeric"})
+    assert lists(read_table(path, columns=["c"], kinds={"c": "numeric"})) == {"c": [1, 0]}
+    with pytest.raises(DataError, match="column 'c' has the type Boolean; expected datetime"):
+        read_table(path, kinds={"c": "datetime"})
 
 
 @pytest.mark.parametrize(
@@ -273,7 +267,6 @@ def test_parquet_columns_of_a_known_kind(tmp_path: Path) -> None:
         ({"a": [None, True]}, "column 'a' is empty in 1 of 2 rows, first in row 1"),
         ({"a": [[1], [2]]}, r"column 'a' has the type List\(Int64\); expected numbers, booleans"),
         ({"a": [b"x"]}, "column 'a' has the type Binary"),
-        ({"a": polars.Series([0]).cast(polars.Date)}, "column 'a' has the type Date.*convert it"),
         ({"a": polars.Series([], dtype=polars.Int64)}, "has column names but no rows"),
     ],
 )
