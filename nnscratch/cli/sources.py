@@ -260,7 +260,8 @@ def _table(settings: Settings) -> Prepared:
             )
         parts = {"training": train, "validation": validation, "test": held}
         _say_rare(classes, target.class_names, parts, where, rows)
-    pre = TablePreprocessor.fit(learned, name, task=task, classes=target)
+    varied = len(np.unique(values)) > 1 if task == "regression" else True
+    pre = TablePreprocessor.fit(learned, name, task=task, classes=target, constant=varied)
     reading = pre.reading.noting(*describe_columns(pre, table)) if pre.reading else None
     pre = replace(pre, reading=reading)
 

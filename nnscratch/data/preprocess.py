@@ -253,6 +253,7 @@ class TablePreprocessor:
         *,
         task: Task | None = None,
         classes: ClassTarget | None = None,
+        constant: bool = False,
         standardise: bool = True,
         max_categories: int = 100,
     ) -> "TablePreprocessor":
@@ -263,6 +264,7 @@ class TablePreprocessor:
             target: the column to predict.
             task: `'classification'` or `'regression'`; None decides as `infer_task` does.
             classes: those of a classification, where the training part may not have all of them.
+            constant: whether the numbers of a regression may all be equal in the training part.
             standardise: whether numeric columns, and the target of a regression, are standardised.
             max_categories: as for `TableEncoder.fit`.
 
@@ -279,7 +281,9 @@ class TablePreprocessor:
         if (task or infer_task(values)) == "classification":
             fitted = classes or ClassTarget.fit(values, name=where)
         else:
-            fitted = NumberTarget.fit(values, standardise=standardise, name=where)
+            fitted = NumberTarget.fit(
+                values, standardise=standardise, constant=constant, name=where
+            )
         rest = table.without([target])
         encoder = TableEncoder.fit(rest, standardise=standardise, max_categories=max_categories)
         return cls(encoder, target, fitted, table.reading)

@@ -26,7 +26,7 @@ def infer_task(values: npt.NDArray[Any]) -> Task:
 
     Text, booleans, anything of two values, and whole numbers of at most 20 different values are
     classes, floating-point ones (1.0, 2.0) only where each is there twice or more on average. Other
-    numbers are numbers to predict.
+    numbers are numbers to predict, and so are numbers of which no two are equal.
 
     >>> infer_task(np.array([0, 1, 1])), infer_task(np.array([0.5, 1.0, 1.5]))
     ('classification', 'regression')
@@ -37,6 +37,8 @@ def infer_task(values: npt.NDArray[Any]) -> Task:
     whole = bool(np.isfinite(different).all() and (different == np.floor(different)).all())
     few = len(different) <= MOST_GUESSED_CLASSES
     repeated = values.dtype.kind != "f" or 2 * len(different) <= len(values)
+    if len(different) == len(values) > 1:
+        return "regression"
     if len(different) == 2 or (whole and few and repeated):
         return "classification"
     return "regression"
@@ -197,16 +199,22 @@ class NumberTarget:
 
     @classmethod
     def fit(
-        cls, values: npt.ArrayLike, *, standardise: bool = True, name: str = "the target"
+        cls,
+        values: npt.ArrayLike,
+        *,
+        standardise: bool = True,
+        constant: bool = False,
+        name: str = "the target",
     ) -> "NumberTarget":
         """Measure the mean and the standard deviation of a column, (N,).
 
         Raises:
-            DataError: no rows, not numbers, NaN or infinity, or the same number in every row.
+            DataError: no rows, not numbers, NaN or infinity, or the same number in every row, unless
+                it may be ``constant``, as in a part of a column that is not.
         """
         column = _column(values, name)
         measured = Standardiser.fit(column, name=name)
-        if (column == column[0]).all():
+        if (column == column[0]).all() and not constant:
             raise DataError(
                 f"{name}: every row has the value {float(column[0, 0]):g}: nothing to learn"
             )

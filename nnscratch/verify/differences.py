@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ from nnscratch.verify.problem import Array, Problem
 
 EPS = float(np.finfo(np.float64).eps)
 COMPLEX_STEP = 1e-30
+RUNGS = 9
+"""How often the step of a difference shrinks, by 16 each time."""
 METHODS = ("auto", "complex", "five-point", "central")
 
 
@@ -186,7 +188,7 @@ class Differences:
             for k in range(-3, 4):
                 values = list(self.x)
                 for slot, direction in zip(moved, directions, strict=True):
-                    values[slot] = values[slot] + spacing * k * direction
+                    values[slot] = np.asarray(values[slot] + spacing * k * direction)
                 table.append(self._stack(self._outputs(values) if k else self.centre))
             tables.append(np.array(table))
             if len(tables) == 2 and (np.ptp(tables[0], axis=0) > 0).all():
@@ -275,18 +277,38 @@ class Differences:
         Steps shrink only as long as the promised slope is not confirmed to ``enough``.
         """
         step = self.first_step(method)
-        best: Slope | None = None
-        for rung in range(9):
-            found = self.slope(direction, method, step / 16**rung)
-            if best is None or found.error < best.error:
-                best = found
-            agreed = abs(promised - found.value) <= 4 * found.error + slack
-            if agreed and 10 * found.error <= enough * max(abs(promised), abs(found.value), 1e-300):
-                break
-            if best.error == 0.0 or (rung >= 2 and found.error > 100 * best.error):
-                break
-        assert best is not None
-        return best
+        found: list[Slope] = []
+        for rung in range(RUNGS):
+            slope = self.slope(direction, method, step / 16**rung)
+            found.append(slope)
+            size = max(abs(promised), abs(slope.value), 1e-300)
+            if abs(promised - slope.value) <= 4 * slope.error + slack:
+                if 10 * slope.error <= enough * size:
+                    return slope
+            elif slope.error <= 1e-3 * abs(slope.value) and rung >= 1:
+                break  # the derivative is known, and it is another one
+            if slope.error == 0.0:
+                return slope
+            if rung >= 2 and slope.rounding > 0.3 * slope.error:
+                break  # finer steps are lost in rounding
+        best = min(found, key=lambda slope: slope.error)
+        return replace(best, error=float("inf")) if _near_a_pole(found, best) else best
+
+
+def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
+    """Whether differences grow as the step shrinks: the steps jump over a pole.
+
+    From both sides of it the function comes back, so a coarse step sees a slope that is far too
+    small, and the error that it estimates is small as well.
+    """
+    if not best.error > 0.3 * abs(best.value):
+        return False
+    finer = found[found.index(best) + 1 :]
+    return any(
+        not np.isfinite(slope.value)
+        or abs(slope.value) > 3 * (abs(best.value) + best.error) + 10 * slope.rounding
+        for slope in finer
+    )
 
 
 def _leaps(fine: float, middle: float, coarse: float, floor: float) -> bool:

@@ -110,6 +110,10 @@ class Problem:
         """
         raise NotImplementedError
 
+    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> Run:
+        """Run the code under test forward and backward in float64, as far as it lets itself be."""
+        return self.run(values, cotangents)
+
     def substitutes(
         self, values: Sequence[Any], cotangents: Sequence[Any]
     ) -> list[tuple[str, list[Any]]]:

@@ -151,18 +151,28 @@ class TensorProblem(Problem):
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
     ) -> Run:
         """Call the function and walk back from all of its outputs."""
+        return self._walk(values, cotangents, nudge, False)
+
+    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> Run:
+        """Do the same with everything in float64 on the CPU."""
+        return self._walk(values, cotangents, None, True)
+
+    def _walk(
+        self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None, double: bool
+    ) -> Run:
         count = len(self.tensors)
         inputs = []
         for given, slot, value in zip(self.tensors, self.slots, values, strict=False):
             if not isinstance(given, Tensor):
                 inputs.append(value)
                 continue
-            inputs.append(Tensor(_as(given.array, value), requires_grad=slot.checked))
+            placed = value if double else _as(given.array, value)
+            inputs.append(Tensor(placed, requires_grad=slot.checked))
         leaves: list[Any] = [*inputs, *self.parameters.values()]
         watch: AbstractContextManager[Any] = nullcontext()
         if nudge is not None:
             watch = registry.observing(_Nudge(nudge))
-        with self._set(values[count:], False), watch:
+        with self._set(values[count:], double), watch:
             kept = [
                 (slot.name, t.array, bits(on_cpu(t.array)))
                 for slot, t in zip(self.slots, leaves, strict=True)
