@@ -209,8 +209,8 @@ class NumberTarget:
         """Measure the mean and the standard deviation of a column, (N,).
 
         Raises:
-            DataError: no rows, not numbers, NaN or infinity, or the same number in every row, unless
-                it may be ``constant``, as in a part of a column that is not.
+            DataError: no rows, not numbers, NaN or infinity, or the same number in every row,
+                unless it may be ``constant``, as in a part of a column that is not.
         """
         column = _column(values, name)
         measured = Standardiser.fit(column, name=name)

@@ -330,7 +330,7 @@ class Checker:
             sides = (low, high)
         elif abs(a - n) > allowance:
             verdict = Verdict.WRONG
-        elif allowance > enough * size:
+        elif allowance > enough * size and not a == n == 0.0:
             verdict = Verdict.CANNOT_TELL
         else:
             verdict = Verdict.RIGHT

@@ -115,6 +115,7 @@ class Differences:
         self.coarseness = 1.0
         weighted = self._stack(self.centre)
         self.size = float(np.sqrt(np.nansum(weighted**2)))
+        self.largest = float(np.max(np.abs(weighted[np.isfinite(weighted)]), initial=0.0))
         self.typical = self.size / float(np.sqrt(max(weighted.size, 1)))
 
     # Values.
@@ -167,6 +168,10 @@ class Differences:
             size = np.abs(cotangent) * np.maximum(np.abs(a), np.abs(b)) + self.typical
             size = np.where(touched, size, 0.0)
             squares += float(np.sum(size**2))
+        if squares == 0.0:
+            # No output changed: either none depends on the input, or all that changed was rounded
+            # away, which may be as much as the last digit of the largest.
+            return EPS * self.largest
         return EPS * self.coarseness * float(np.sqrt(squares))
 
     # Noise.

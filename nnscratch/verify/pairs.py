@@ -115,7 +115,13 @@ class PairProblem(Problem):
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
     ) -> Run:
         """Run forward and backward, and watch the memory."""
-        inputs = self.placed(values)
+        return self._walk(self.placed(values), cotangents, nudge)
+
+    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> Run:
+        """Do the same with arrays in float64 on the CPU."""
+        return self._walk(list(values), cotangents, None)
+
+    def _walk(self, inputs: list[Any], cotangents: Sequence[Any], nudge: Rng | None) -> Run:
         names = [slot.name for slot in self.slots]
         kept = [(name, v, bits(v)) for name, v in zip(names, inputs, strict=True)]
         Y, saved = self.compute(inputs)
