@@ -117,7 +117,7 @@ class Checker:
         self.forward_differs = any(f.kind == "another function" for f in found)
         self.findings += form_findings(problem, self.run)
         self.spreads = self._spreads()
-        self.exact = Exact(problem, self.cotangents, self.rng)
+        self.exact = Exact(problem, self.cotangents)
         self.numeric.measure_noise(self.rng, self.checked)
         self.method = self._method()
         for slot in self.checked:

@@ -170,8 +170,9 @@ class Differences:
             squares += float(np.sum(size**2))
         if squares == 0.0:
             # No output changed: either none depends on the input, or all that changed was rounded
-            # away, which may be as much as the last digit of the largest.
-            return EPS * self.largest
+            # away, which may be as much as the last digit of the largest, or of a probability.
+            sizes = [np.max(np.abs(c), initial=0.0) for c in self.cotangents if c is not None]
+            return EPS * max(self.largest, *map(float, sizes))
         return EPS * self.coarseness * float(np.sqrt(squares))
 
     # Noise.
@@ -187,15 +188,19 @@ class Differences:
             * step_scales(self.x[slot]).reshape(self.x[slot].shape)
             for slot in moved
         ]
-        tables: list[Array] = []
-        for spacing in (2.0**-18, 2.0**-21, 2.0**-11):
+
+        def along(spacing: float) -> Array:
             table = []
             for k in range(-3, 4):
                 values = list(self.x)
                 for slot, direction in zip(moved, directions, strict=True):
                     values[slot] = np.asarray(values[slot] + spacing * k * direction)
                 table.append(self._stack(self._outputs(values) if k else self.centre))
-            tables.append(np.array(table))
+            return np.array(table)
+
+        tables: list[Array] = []
+        for spacing in (2.0**-18, 2.0**-21, 2.0**-11):
+            tables.append(along(spacing))
             if len(tables) == 2 and (np.ptp(tables[0], axis=0) > 0).all():
                 break
         noise = min(_noise(tables[0]), _noise(tables[1]))
@@ -204,6 +209,11 @@ class Differences:
             still = tables[2][:, np.ptp(tables[0], axis=0) == 0]
             coarse = [_noise(column[:, None]) for column in still.T[:200]]
             noise = max(noise, float(np.quantile(coarse, 0.75)) if coarse else 0.0)
+        for spacing in (2.0**-25, 2.0**-29):
+            # A kink or a pole between two points looks like noise, but shrinks with the spacing.
+            finer = along(spacing)
+            if np.isfinite(finer).all() and (np.ptp(finer, axis=0) > 0).all():
+                noise = min(noise, _noise(finer))
         if self.typical > 0 and np.isfinite(noise):
             self.coarseness = min(max(noise / (EPS * self.typical), 1.0), 1e13)
         return self.coarseness

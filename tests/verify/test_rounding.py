@@ -10,6 +10,7 @@ import pytest
 
 import nnscratch
 from nnscratch import gradcheck, nn, optim
+from nnscratch.errors import DataError
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import cases
 from nnscratch.nn import functional as F
@@ -138,7 +139,10 @@ def test_no_formula_is_called_wrong() -> None:
                 np.asarray(v, dtype) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v
                 for v in values
             ]
-            verdict = str(gradcheck(formula, given, options=dict(case.options)).verdict)
+            try:
+                verdict = str(gradcheck(formula, given, options=dict(case.options)).verdict)
+            except DataError:  # a probability that float32 rounds to more than 1
+                continue
             assert verdict != "wrong", (name, case.name, dtype)
             seen += 1
             unsure += verdict == "cannot tell"
