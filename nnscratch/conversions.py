@@ -14,6 +14,7 @@ from nnscratch.array.dtypes import cast
 from nnscratch.base import TensorBase
 from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
+from nnscratch.promotion import fitting
 from nnscratch.tape import is_grad_enabled
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ class TensorConversions(TensorBase):
 
     def new_full(self, size: Any, fill_value: Any, dtype: Any = None) -> Tensor:
         """Return a tensor of a size filled with one value."""
-        return self.new_tensor(np.full(size, fill_value), dtype)
+        value = fitting("new_full", fill_value, dtype_name(dtype or self.array.dtype))
+        return self.new_tensor(np.full(size, value), dtype)
 
     def new_zeros(self, *size: Any, dtype: Any = None) -> Tensor:
         """Return a tensor of zeros, of a size given as integers or one tuple."""

@@ -18,6 +18,7 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula, registry
+from nnscratch.promotion import fitting
 from nnscratch.tensor import Tensor, apply, as_tensor, made_on
 
 __all__ = [
@@ -102,6 +103,7 @@ def full(
         kinds = {builtins.bool: "bool", builtins.int: "int64"}
         dtype = kinds.get(builtins.type(fill_value), default_dtype())
     shape = _size((size,) if isinstance(size, int) else tuple(size))
+    fill_value = fitting("full", fill_value, dtype_name(dtype))
     with _making(device) as xp:
         made = xp.full(shape, fill_value, dtype=dtype_of(xp, dtype))
     registry.notify_create(made, "full(...)")

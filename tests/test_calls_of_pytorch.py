@@ -346,3 +346,230 @@ def test_layers_without_inputs_or_outputs() -> None:
         assert out.shape == (rows[0], sizes[1])
         out.sum().backward()
         assert layer.weight.grad.shape == layer.weight.shape
+
+
+# What another program may say in many ways: each gives PyTorch's tensor.
+
+WAYS: dict[str, Call] = {
+    "a list with lists is a tuple": lambda lib, x: x[[[0, 1], [1, 0]]],
+    "a list with one list": lambda lib, x: x[[[0, 1]]],
+    "a list with a slice": lambda lib, x: x[[slice(None), 0]],
+    "a list of tensors": lambda lib, x: x[[lib.tensor(0), lib.tensor(1)]],
+    "a list of numbers": lambda lib, x: x[[1, 0]],
+    "a range": lambda lib, x: x[range(2)],
+    "True": lambda lib, x: x[True],
+    "False": lambda lib, x: x[False],
+    "True behind a slice": lambda lib, x: x[:, True, 0],
+    "a mask of no dimensions": lambda lib, x: x[lib.tensor(True)],
+    "True behind a mask": lambda lib, x: x[x > 0, True],
+    "a mask of a tensor of no dimensions": lambda lib, x: x[0, 0][lib.tensor(True)],
+    "index_select by a number": lambda lib, x: x.index_select(1, lib.tensor(0)),
+    "squeeze of no dimension": lambda lib, x: x[:1].squeeze(()),
+    "logsumexp of several dimensions": lambda lib, x: x.logsumexp((0, 1)),
+    "logsumexp keepdim": lambda lib, x: x.logsumexp([-1, 0], keepdim=True),
+    "logsumexp of no dimensions": lambda lib, x: x[0, 0].logsumexp(0),
+    "all of no dimension": lambda lib, x: (x > 0).all(()),
+    "any of no dimension": lambda lib, x: (x > 0).any(dim=()),
+    "sub(alpha=) of integers": lambda lib, x: x.sub(lib.tensor(2), alpha=0.5),
+    "clamp_ in a graph": lambda lib, x: (x * 2).clamp_(min=0.5, max=5.0),
+    "clamp_ by a tensor": lambda lib, x: (x * 2).clamp_(min=lib.tensor(0.5)),
+    "copy_ of a graph": lambda lib, x: lib.zeros(2, 3, dtype=x.dtype).copy_(x * 2),
+    "copy_ of a graph, broadcast": lambda lib, x: lib.zeros(4, 2, 3, dtype=x.dtype).copy_(x * 2),
+    "copy_ of a graph and more of it": lambda lib, x: lib.ones(2, 3, dtype=x.dtype).copy_(x) * x,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_ways_to_say_it(name: str, dtype: str) -> None:
+    same(WAYS[name], MATRIX, dtype, rtol=2e-3 if dtype == "float16" else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "bool"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lib, x: x / 300,
+        lambda lib, x: 300 / (x | 1),
+        lambda lib, x: x / 2**40,
+        lambda lib, x: x.div(-1),
+        lambda lib, x: (x * 100).sum(dtype=lib.int8),
+        lambda lib, x: x.sum(0, dtype=lib.uint8),
+        lambda lib, x: x.sum(dtype=lib.bool),
+        lambda lib, x: x.logsumexp(0),
+        lambda lib, x: x.all(()),
+        lambda lib, x: x.new_full((2,), 1),
+    ],
+)
+def test_integers_by_numbers_beyond_them(call: Call, dtype: str) -> None:
+    same(call, [[0, 1, 3], [100, 2, 7]], dtype)
+
+
+@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8:UserWarning")
+def test_bytes_are_masks() -> None:
+    def call(lib: Any, x: Any) -> Any:
+        y = x * 1
+        chosen = y[lib.tensor([0, 1], dtype=lib.uint8)]
+        return lib.cat([chosen, y[:, lib.tensor([1, 0, 1], dtype=lib.uint8)].reshape(-1, 1)[:1]], 1)
+
+    same(call, MATRIX)
+
+
+NUMBERS: list[Any] = [
+    [np.float64(1.5), 2],
+    [np.float32(1), 2],
+    [np.float16(1), np.float16(2)],
+    [np.float16(1), 2.5],
+    [[np.float32(1)], [np.float64(2)]],
+    [np.array([1.0, 2.0])],
+    [1.5, 2],
+    [[]],
+    np.float64(1),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Creating a tensor from a list of numpy:UserWarning")
+@pytest.mark.parametrize("data", NUMBERS, ids=repr)
+def test_numpy_numbers_keep_their_dtype(data: Any) -> None:
+    mine, theirs = nnscratch.tensor(data), torch.tensor(data)
+    assert str(mine.dtype) == str(theirs.dtype).rpartition(".")[2]
+    np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+BEYOND: dict[str, Call] = {
+    "fill_": lambda lib, x: x.fill_(300),
+    "fill_ with NaN": lambda lib, x: x.fill_(float("nan")),
+    "fill_ with a large fraction": lambda lib, x: x.fill_(1e10),
+    "full": lambda lib, x: lib.full((2,), 300, dtype=x.dtype),
+    "full_like": lambda lib, x: lib.full_like(x, 2**40),
+    "new_full": lambda lib, x: x.new_full((2,), 300),
+    "masked_fill": lambda lib, x: x.masked_fill(x > 0, 300),
+    "masked_fill_": lambda lib, x: x.masked_fill_(x > 0, 300),
+    "where": lambda lib, x: lib.where(x > 0, x, 300),
+    "where the other way": lambda lib, x: lib.where(x > 0, 300, x),
+    "clamp": lambda lib, x: x.clamp(max=300),
+    "float16": lambda lib, x: x.half().fill_(1e6),
+    "float16 masks": lambda lib, x: x.half().masked_fill(x > 0, -1e9),
+    "float32": lambda lib, x: x.float().fill_(1e300),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_a_dtype_that_cannot_hold_a_number_says_so(name: str, dtype: str) -> None:
+    with pytest.raises(RuntimeError, match="overflow"):
+        BEYOND[name](torch, torch.tensor([1, 2], dtype=getattr(torch, dtype)))
+    with pytest.raises(DTypeError, match="beyond the range"):
+        BEYOND[name](nnscratch, nnscratch.tensor([1, 2], dtype=dtype))
+
+
+def test_numbers_at_the_end_of_a_range() -> None:
+    for lib in (nnscratch, torch):
+        assert lib.zeros(1, dtype=lib.uint8).fill_(-1).item() == 255
+        assert lib.full((1,), 0.5, dtype=lib.int64).item() == 0
+        assert lib.full((1,), float("-inf"), dtype=lib.float16).item() == float("-inf")
+        assert lib.tensor([3], dtype=lib.int8).clamp_(-128, 127).item() == 3
+
+
+REFUSED: dict[str, Call] = {
+    "booleans less booleans": lambda lib, x: (x > 0) - (x < 0),
+    "less True": lambda lib, x: x - True,
+    "1 less booleans": lambda lib, x: 1 - (x > 0),
+    "sub_ of booleans": lambda lib, x: x.detach().sub_(x > 0),
+    "sum(True)": lambda lib, x: x.sum(True),
+    "argmax(True)": lambda lib, x: x.argmax(True),
+    "norm(1, True)": lambda lib, x: x.norm(1, True),
+    "argmax of two": lambda lib, x: x.argmax((0, 1)),
+    "max of two": lambda lib, x: x.max((0, 1)),
+    "min(dim=[0])": lambda lib, x: x.min(dim=[0]),
+    "index_select by a matrix": lambda lib, x: x.index_select(0, lib.tensor([[0, 1]])),
+    "mm of a vector": lambda lib, x: x.mm(x[0]),
+    "mm of batches": lambda lib, x: lib.mm(x[None], x.t()[None]),
+    "bmm of matrices": lambda lib, x: lib.bmm(x, x.t()),
+    "bmm of another batch": lambda lib, x: x[None].bmm(lib.stack([x.t(), x.t()])),
+    "alpha among integers": lambda lib, x: x.int().add(x.int(), alpha=0.5),
+    "clamp_ of integers to fractions": lambda lib, x: x.int().clamp_(0.5, 1.5),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_pytorch_refuses_is_refused(name: str) -> None:
+    with pytest.raises((RuntimeError, TypeError, IndexError)):
+        REFUSED[name](torch, torch.tensor(MATRIX))
+    with pytest.raises((DTypeError, ShapeError)):
+        REFUSED[name](nnscratch, nnscratch.tensor(MATRIX))
+
+
+# Views and what is changed in place: PyTorch's values, or an error that says what to write.
+
+VIEWS: dict[str, Call] = {
+    "an element": lambda lib, x: x[0, 1],
+    "a row": lambda lib, x: x[0],
+    "unbind": lambda lib, x: x.unbind(1)[2],
+    "an element of a row": lambda lib, x: x[1][-1],
+    "transposed": lambda lib, x: x.t(),
+    "flat": lambda lib, x: x.view(-1),
+    "split": lambda lib, x: x.split(1)[1],
+    "nothing left out": lambda lib, x: x[...],
+    "detached": lambda lib, x: x.detach(),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_a_view_changed_in_place_changes_the_whole(name: str, dtype: str) -> None:
+    found = []
+    for lib in (nnscratch, torch):
+        x = lib.tensor([[1, 2, 3], [4, 5, 6]], dtype=getattr(lib, dtype))
+        view = VIEWS[name](lib, x)
+        view += 1
+        view.mul_(2)
+        found.append((np.asarray(x), np.asarray(view)))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize("name", [name for name in VIEWS if name != "detached"])
+def test_a_view_in_a_graph_is_not_left_behind(name: str) -> None:
+    a = nnscratch.tensor(MATRIX, requires_grad=True)
+    for base in (a * 2, nnscratch.zeros(2, 3)):
+        view = VIEWS[name](nnscratch, base)
+        with pytest.raises(GradientError, match="shares its memory"):
+            view += a.sum()
+        with pytest.raises(GradientError, match="shares its memory"):
+            base *= a
+
+
+def test_a_view_alone_is_changed_in_place_in_a_graph() -> None:
+    def call(lib: Any, x: Any) -> Any:
+        flat = (x * 2).view(-1)
+        flat += 1
+        flat *= lib.arange(6.0)
+        return flat
+
+    same(call, MATRIX)
+
+
+def test_a_detached_tensor_sees_a_change_in_a_graph() -> None:
+    for lib in (nnscratch, torch):
+        a = lib.tensor([1.0, 2.0], requires_grad=True)
+        loss = a * 3
+        seen = loss.detach()
+        loss += a
+        assert seen.tolist() == loss.tolist() == [4.0, 8.0]
+        assert not seen.requires_grad
+        loss.sum().backward()
+        assert a.grad is not None
+        assert a.grad.tolist() == [4.0, 4.0]
+
+
+def test_a_graph_whose_values_were_written_over_through_a_view_is_not_walked() -> None:
+    a = nnscratch.tensor([1.0, 2.0], requires_grad=True)
+    b = a * 3
+    seen = b.detach()
+    square = b * b
+    b += 1
+    assert seen.tolist() == [4.0, 7.0]
+    with pytest.raises(GradientError):
+        square.sum().backward()
