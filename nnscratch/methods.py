@@ -10,7 +10,8 @@ from nnscratch import formulas as f
 from nnscratch.array import default_dtype, dtype_name, is_floating, promote
 from nnscratch.base import TensorBase
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
-from nnscratch.promotion import fitting
+from nnscratch.formulas import Formula
+from nnscratch.promotion import alike, fitting
 
 if TYPE_CHECKING:
     from nnscratch.tensor import Tensor
@@ -176,10 +177,18 @@ class TensorMethods(TensorBase):
             name = dtype_name(held.array.dtype)
             min, max = fitting("clamp", min, name), fitting("clamp", max, name)
             return held._apply(f.CLIP, min=min, max=max)
-        low = self.to() if min is None else self._binary(f.MAXIMUM, min)
-        return low if max is None else low._binary(f.MINIMUM, max)
+        low = self.to() if min is None else self._bounded(f.LESS, min)
+        return low if max is None else low._bounded(f.GREATER, max)
 
     clip = clamp
+
+    def _bounded(self, beyond: Formula, bound: Any) -> Tensor:
+        """Replace elements beyond a bound by it; those on it keep their gradient."""
+        if isinstance(bound, (int, float)):
+            return self.clamp(bound) if beyond is f.LESS else self.clamp(max=bound)
+        left, right = alike(self, bound)
+        replaced = left._binary(beyond, right) | right._binary(f.NOT_EQUAL, right)
+        return replaced._where(right, left)  # type: ignore[no-any-return]
 
     def softmax(self, dim: int, dtype: Any = None) -> Tensor:
         """Return e^x over its sum along a dimension."""
