@@ -162,11 +162,13 @@ class TensorIndexing(TensorBase):
             registry.notify_read(value.array, "setting items")
             if value.ndim:
                 same_device("setting items", tensor=self.array, value=value.array)
-            value = value.array if value.ndim else value.array.item()
-        place = _raw(index, self.array)
+            ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
+            held = value.array.reshape(value.shape[ones:])  # as in PyTorch, x[0, 1] = tensor([7.])
+            value = held if held.ndim else held.item()
+        place = tuple(_raw(item, self.array) for item in _items(index))
         with on_device_of(self.array):
             if is_cupy_array(self.array):
-                place = _checked(self.array, place if isinstance(place, tuple) else (place,))
+                place = _checked(self.array, place)
                 if not isinstance(value, (bool, int, float)):
                     value = beside(value, self.array)
             try:
@@ -300,11 +302,15 @@ def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> 
 
 def _raw(index: Any, array: Any) -> Any:
     if isinstance(index, tuple):
-        return tuple(_raw(item, array) for item in index)
+        index = list(index)
+    if isinstance(index, list):
+        return [_raw(item, array) for item in index]
+    if is_array(index) and dtype_name(index.dtype) == "uint8":
+        return index != 0  # a mask, as in PyTorch
     if isinstance(index, TensorBase):
         registry.notify_read(index.array, "indexing by it")
         same_device("setting items", tensor=array, index=index.array)
-        return index.array
+        return _raw(index.array, array)
     return index
 
 

@@ -111,3 +111,30 @@ def test_elements_on_a_bound_of_clamp_keep_their_gradient() -> None:
         y = x.clamp(max=lib.tensor([float("nan"), 1.0, 3.0, 9.0]))
         np.testing.assert_array_equal(np.asarray(y.detach()), [float("nan"), 1.0, 3.0, 4.0])
     assert found[0] == found[1]
+
+
+ITEMS: dict[str, Call] = {
+    "an element by a vector of one": lambda lib, x: x.__setitem__((0, 1), lib.tensor([7.0])),
+    "masked by one": lambda lib, x: x.__setitem__(x > 2, lib.tensor([[[8.0]]])),
+    "lists as a tuple": lambda lib, x: x.__setitem__([[0, 1], [1, 0]], 9),
+    "a list with a slice": lambda lib, x: x.__setitem__([slice(None), 0], 9),
+    "a range": lambda lib, x: x.__setitem__(range(2), lib.ones(3, dtype=x.dtype)),
+    "bytes are a mask": lambda lib, x: x.__setitem__(
+        (slice(None), lib.tensor([1, 0, 1], dtype=lib.uint8)), lib.ones(2, dtype=x.dtype)
+    ),
+    "True": lambda lib, x: x.__setitem__(True, 9),
+    "a mask of no dimensions": lambda lib, x: x.__setitem__(lib.tensor(False), 9),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")
+@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8:UserWarning")
+@pytest.mark.parametrize("name", ITEMS)
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_items_are_set_where_pytorch_sets_them(name: str, dtype: str) -> None:
+    found = []
+    for lib in (nnscratch, torch):
+        x = lib.arange(6).reshape(2, 3).to(getattr(lib, dtype))
+        ITEMS[name](lib, x)
+        found.append(np.asarray(x))
+    np.testing.assert_array_equal(found[0], found[1])

@@ -79,3 +79,17 @@ def test_what_pytorch_refuses_is_refused(name: str) -> None:
         REFUSED[name](torch, torch.tensor(MATRIX))
     with pytest.raises((DTypeError, ShapeError)):
         REFUSED[name](nnscratch, nnscratch.tensor(MATRIX))
+
+
+def test_words_of_creation() -> None:
+    for lib in (nnscratch, torch):
+        x = lib.ones(2, dtype=lib.float64)
+        made = x.new_zeros((2, 2), device="cpu", requires_grad=True)
+        assert made.requires_grad
+        assert made.dtype == x.dtype
+        assert x.new_full((1,), 3, device="cpu").tolist() == [3.0]
+        assert sorted(lib.randperm(3, dtype=lib.int32).tolist()) == [0, 1, 2]
+        source = lib.Generator().manual_seed(3)
+        first = lib.rand_like(x, generator=source).tolist()
+        assert lib.rand_like(x, generator=source.manual_seed(3)).tolist() == first
+        assert lib.randn_like(x, generator=source).dtype == x.dtype
