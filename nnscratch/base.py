@@ -40,7 +40,7 @@ class TensorBase:
     grad_slot: Any
     hooks: list[Callable[[Any], Any]] | None
     _lent: Any
-    _version: list[Any]  # how often the memory was changed; and which tensors lie in it
+    _version: list[Any]  # how often the memory was changed; its views, and those detached
 
     if TYPE_CHECKING:
 
@@ -56,17 +56,20 @@ class TensorBase:
         def clone(self) -> Tensor: ...  # noqa: D102
         def clamp(self, min: Any = None, max: Any = None) -> Tensor: ...  # noqa: D102
 
-    def _lies_in(self, owner: TensorBase) -> None:
+    def _lies_in(self, owner: TensorBase, detached: bool = False) -> None:
         """Note that the memory is that of another tensor: what changes one changes both."""
         self._version = version = owner._version
         if len(version) == 1:
-            version.append(weakref.WeakValueDictionary({id(owner): owner}))
-        version[1][id(self)] = self
+            views = weakref.WeakValueDictionary({id(owner): owner})
+            version += [views, weakref.WeakValueDictionary()]
+        version[2 if detached else 1][id(self)] = self
 
-    def _neighbours(self) -> list[Any]:
-        """Return the other tensors that are known to lie in this memory."""
-        known = self._version[1].values() if len(self._version) > 1 else ()
-        return [tensor for tensor in known if tensor is not self]
+    def _neighbours(self) -> tuple[list[Any], list[Any]]:
+        """Return the others that are known in this memory, and all that were detached in it."""
+        if len(self._version) == 1:
+            return [], []
+        views, detached = ([*known.values()] for known in self._version[1:])
+        return [one for one in views if one is not self], detached
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.promotion import alike, fitting, held
 from nnscratch.tape import is_grad_enabled
+from nnscratch.views import write_through
 
 if TYPE_CHECKING:
     from nnscratch.tensor import Tensor
@@ -186,7 +187,7 @@ class TensorOperators(TensorBase):
 
     def masked_fill_(self, mask: Any, value: Any) -> Tensor:
         """Write ``value`` where the mask is true, in place."""
-        return self._replace(self.masked_fill(mask, value))
+        return self._replace(self._apart(value).masked_fill(mask, value))
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """Return the elements where the condition holds, and those of ``other`` elsewhere."""
@@ -229,10 +230,15 @@ class TensorOperators(TensorBase):
         """Write a formula's result into this tensor.
 
         In a graph the tensor gets a new array, so that what was recorded with the old one stays
-        right.
+        right; if others share its memory, the memory is written and they follow.
         """
         self._refuse_asking_leaf()
-        return self._replace(self._binary(formula, other))
+        return self._replace(self._apart(other)._binary(formula, other))
+
+    def _apart(self, *others: Any) -> Any:
+        """Return what a change in a graph is computed of: a copy if the memory will change."""
+        asks = any(getattr(one, "requires_grad", False) for one in (self, *others))
+        return self.clone() if asks and is_grad_enabled() and any(self._neighbours()) else self
 
     def _replace(self, result: Tensor) -> Tensor:
         """Write what was computed of this tensor into it; see ``_in_place``."""
@@ -244,27 +250,14 @@ class TensorOperators(TensorBase):
         if _rank(result) > _rank(self):
             raise DTypeError(f"{result.dtype} results do not fit in place into {self.dtype}")
         result = result.to(self.dtype)
-        if result.requires_grad and is_grad_enabled() and (beside := self._neighbours()):
-            return self._write_through(result, beside)
+        if result.requires_grad and is_grad_enabled() and any(self._neighbours()):
+            self._refuse_expanded()
+            write_through(self, result)
+            return self  # type: ignore[return-value]
         if not (result.requires_grad and is_grad_enabled()):
             return self._assign(result.array)
         self.array, self.node, self._version = result.array, result.node, result._version
         self.requires_grad = True
-        return self  # type: ignore[return-value]
-
-    def _write_through(self, result: Tensor, neighbours: list[Any]) -> Tensor:
-        """Write into memory that detached tensors share, and join the graph of the result."""
-        if not self.requires_grad or any(one.requires_grad for one in neighbours):
-            raise GradientError(
-                f"a tensor of shape {self.shape} shares its memory with another one, of shape "
-                f"{neighbours[0].shape}, as a view does: a change in place that is part of a graph "
-                "would not reach it; write x = x + y, change x.clone(), or put the parts together "
-                "with nnscratch.cat, stack or where"
-            )
-        self._refuse_expanded()
-        registry.update(f.COPY_INTO, self.array, result.array)
-        self._version[0] += 1
-        self.node = result.node
         return self  # type: ignore[return-value]
 
     def __iadd__(self, other: Any) -> Tensor:
@@ -307,7 +300,7 @@ class TensorOperators(TensorBase):
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """Hold the elements between two numbers or tensors, in place."""
-        return self._replace(self.clamp(min, max))
+        return self._replace(self._apart(min, max).clamp(min, max))
 
     def copy_(self, source: Any) -> Tensor:
         """Write the values of another tensor or array into this one, broadcast to its shape.
