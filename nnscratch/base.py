@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ class TensorBase:
     grad_slot: Any
     hooks: list[Callable[[Any], Any]] | None
     _lent: Any
-    _version: list[int]
+    _version: list[Any]  # how often the memory was changed; its views, and those detached
 
     if TYPE_CHECKING:
 
@@ -48,9 +49,27 @@ class TensorBase:
         def _wrap(self, array: Any) -> Tensor: ...
         def to(self, *target: Any, **options: Any) -> Tensor: ...  # noqa: D102
         def detach(self) -> Tensor: ...  # noqa: D102
+        def _times(self, other: Any, alpha: float) -> Any: ...
         def _refuse_expanded(self) -> None: ...
+        def permute(self, *dims: Any) -> Tensor: ...  # noqa: D102
         def reshape(self, *shape: Any) -> Tensor: ...  # noqa: D102
         def clone(self) -> Tensor: ...  # noqa: D102
+        def clamp(self, min: Any = None, max: Any = None) -> Tensor: ...  # noqa: D102
+
+    def _lies_in(self, owner: TensorBase, detached: bool = False) -> None:
+        """Note that the memory is that of another tensor: what changes one changes both."""
+        self._version = version = owner._version
+        if len(version) == 1:
+            views = weakref.WeakValueDictionary({id(owner): owner})
+            version += [views, weakref.WeakValueDictionary()]
+        version[2 if detached else 1][id(self)] = self
+
+    def _neighbours(self) -> tuple[list[Any], list[Any]]:
+        """Return the others that are known in this memory, and all that were detached in it."""
+        if len(self._version) == 1:
+            return [], []
+        views, detached = ([*known.values()] for known in self._version[1:])
+        return [one for one in views if one is not self], detached
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -129,3 +148,6 @@ class TensorBase:
     def _as_float(self) -> Tensor:
         """Return the tensor, in the default dtype if it holds integers."""
         return self.to() if is_floating(self.array) else self.to(default_dtype())
+
+    def _in_dtype(self, dtype: Any) -> Tensor:
+        return self.to() if dtype is None else self.to(dtype_name(dtype))

@@ -14,6 +14,7 @@ from nnscratch.array.dtypes import cast
 from nnscratch.base import TensorBase
 from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
+from nnscratch.promotion import fitting
 from nnscratch.tape import is_grad_enabled
 
 if TYPE_CHECKING:
@@ -130,23 +131,30 @@ class TensorConversions(TensorBase):
 
     # Other tensors in the dtype and on the device of this one.
 
-    def new_tensor(self, data: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
-        """Return a tensor of data in this dtype (or another one), on this device."""
+    def new_tensor(
+        self, data: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
+        """Return a tensor of data in this dtype and on this device, or in others."""
         raw = data.array if isinstance(data, TensorBase) else np.asarray(data)
         made = self._wrap(cast(beside(raw, self.array), dtype_name(dtype or self.array.dtype)))
-        return made.clone().requires_grad_(requires_grad)
+        return made.to(device=device).clone().requires_grad_(requires_grad)
 
-    def new_full(self, size: Any, fill_value: Any, dtype: Any = None) -> Tensor:
-        """Return a tensor of a size filled with one value."""
-        return self.new_tensor(np.full(size, fill_value), dtype)
+    def new_full(self, size: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Return a tensor of a size filled with one value; ``options`` as of ``new_tensor``.
 
-    def new_zeros(self, *size: Any, dtype: Any = None) -> Tensor:
+        Raises:
+            DTypeError: if the dtype cannot hold it.
+        """
+        value = fitting("new_full", fill_value, dtype_name(dtype or self.array.dtype))
+        return self.new_tensor(np.full(size, value), dtype, **options)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         """Return a tensor of zeros, of a size given as integers or one tuple."""
-        return self.new_full(_one_size(size), 0, dtype)
+        return self.new_full(_one_size(size), 0, dtype, **options)
 
-    def new_ones(self, *size: Any, dtype: Any = None) -> Tensor:
+    def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         """Return a tensor of ones, of a size given as integers or one tuple."""
-        return self.new_full(_one_size(size), 1, dtype)
+        return self.new_full(_one_size(size), 1, dtype, **options)
 
     new_empty = new_zeros
 

@@ -18,6 +18,7 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula, registry
+from nnscratch.promotion import fitting
 from nnscratch.tensor import Tensor, apply, as_tensor, made_on
 
 __all__ = [
@@ -102,6 +103,7 @@ def full(
         kinds = {builtins.bool: "bool", builtins.int: "int64"}
         dtype = kinds.get(builtins.type(fill_value), default_dtype())
     shape = _size((size,) if isinstance(size, int) else tuple(size))
+    fill_value = fitting("full", fill_value, dtype_name(dtype))
     with _making(device) as xp:
         made = xp.full(shape, fill_value, dtype=dtype_of(xp, dtype))
     registry.notify_create(made, "full(...)")
@@ -307,19 +309,29 @@ def randn(
 
 
 def rand_like(
-    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    dtype: Any = None,
+    device: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return uniform numbers in the shape, dtype and device of a tensor."""
     dtype, device = dtype or input.dtype, device or input.device
-    return rand(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    options = {"dtype": dtype, "device": device, "generator": generator}
+    return rand(input.shape, requires_grad=requires_grad, **options)
 
 
 def randn_like(
-    input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    dtype: Any = None,
+    device: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return normal numbers in the shape, dtype and device of a tensor."""
     dtype, device = dtype or input.dtype, device or input.device
-    return randn(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    options = {"dtype": dtype, "device": device, "generator": generator}
+    return randn(input.shape, requires_grad=requires_grad, **options)
 
 
 def randint(
@@ -359,8 +371,10 @@ def randint(
     return Tensor(cast(made, dtype), requires_grad)
 
 
-def randperm(n: int, device: Any = None, generator: Generator | None = None) -> Tensor:
+def randperm(
+    n: int, device: Any = None, generator: Generator | None = None, dtype: Any = "int64"
+) -> Tensor:
     """Return the numbers 0 to n - 1 in random order."""
     made = (default_generator if generator is None else generator).permutation(n, device or "cpu")
     registry.notify_create(made, "randperm(...)")
-    return Tensor(made)
+    return Tensor(cast(made, dtype))

@@ -61,7 +61,7 @@ class TensorGradient(TensorBase):
     def detach(self) -> Tensor:
         """Return a tensor that shares the array but not the graph."""
         made = self._wrap(self.array)
-        made._version = self._version
+        made._lies_in(self, detached=True)
         return made
 
     def clone(self) -> Tensor:

@@ -45,10 +45,27 @@ class TensorIndexing(TensorBase):
             DataError: if an integer in an array is out of range.
             ShapeError: for a mask of another shape, or arrays that do not broadcast.
         """
-        items = index if isinstance(index, tuple) else (index,)
+        items = _items(index)
+        if any(_is_truth(item) for item in items):
+            return self._with_axes(items)
         if not any(_is_advanced(item) for item in items):
             return self._apply(f.GETITEM, index=_plain(items))
         return self._take_arrays(list(items))
+
+    def _with_axes(self, items: tuple[Any, ...]) -> Tensor:
+        """Give True and False, and masks without dimensions, an axis of size 1 that they mask."""
+        places: list[Any] = []
+        for item in items:
+            if item is None or item is Ellipsis:
+                places.append(item)
+            else:
+                places += [None] if _is_truth(item) else [_WHOLE] * _taken(item)
+        masks = tuple(
+            np.reshape(np.asarray(_truth(item)), (1,)) if _is_truth(item) else item
+            for item in items
+        )
+        rest = tuple(_WHOLE if item is None else item for item in masks)
+        return self._apply(f.GETITEM, index=tuple(places))[rest]
 
     def _take_arrays(self, items: list[Any]) -> Tensor:
         """Do the slices first, then one ``take`` over the dimensions that have arrays, merged."""
@@ -93,8 +110,20 @@ class TensorIndexing(TensorBase):
         return self._take_arrays(items)
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """Return the slices along a dimension at the given indices."""
-        return self._apply(f.TAKE, index, axis=axis_of(dim, self.ndim))
+        """Return the slices along a dimension at the given indices, a vector.
+
+        Raises:
+            ShapeError: if ``index`` has more than one dimension.
+        """
+        if index.ndim > 1:
+            raise ShapeError(
+                f"index_select: the index must be a vector, got shape {index.shape}; use "
+                "index.flatten(), or x[index] for a result of more dimensions"
+            )
+        axis = axis_of(dim, self.ndim)
+        if self.ndim == 0:
+            return self.reshape(1).index_select(0, index).reshape(())
+        return self._apply(f.TAKE, index.reshape(-1), axis=axis)
 
     def masked_select(self, mask: Tensor) -> Tensor:
         """Return the elements where the mask is true, as a vector."""
@@ -133,11 +162,13 @@ class TensorIndexing(TensorBase):
             registry.notify_read(value.array, "setting items")
             if value.ndim:
                 same_device("setting items", tensor=self.array, value=value.array)
-            value = value.array if value.ndim else value.array.item()
-        place = _raw(index, self.array)
+            ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
+            held = value.array.reshape(value.shape[ones:])  # as in PyTorch, x[0, 1] = tensor([7.])
+            value = held if held.ndim else held.item()
+        place = tuple(_raw(item, self.array) for item in _items(index))
         with on_device_of(self.array):
             if is_cupy_array(self.array):
-                place = _checked(self.array, place if isinstance(place, tuple) else (place,))
+                place = _checked(self.array, place)
                 if not isinstance(value, (bool, int, float)):
                     value = beside(value, self.array)
             try:
@@ -152,6 +183,44 @@ def _is_advanced(item: Any) -> bool:
     if isinstance(item, TensorBase):
         return True
     return isinstance(item, (list, tuple, bool)) or (is_array(item) and not _is_scalar(item))
+
+
+def _items(index: Any) -> tuple[Any, ...]:
+    """Return the entries of an index; a list that has more than numbers in it is a tuple too."""
+    if isinstance(index, list) and len(index) < 32:
+        if any(_is_entry(item) for item in index):
+            return tuple(index)
+    elif isinstance(index, range):
+        index = list(index)
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _is_entry(item: Any) -> bool:
+    kinds = (TensorBase, list, tuple, slice, type(None), type(Ellipsis))
+    return isinstance(item, kinds) or is_array(item)
+
+
+def _is_truth(item: Any) -> bool:
+    """Say whether an entry is True, False or a mask without dimensions."""
+    if isinstance(item, (bool, np.bool_)):
+        return True
+    array = getattr(item, "array", item)
+    return is_array(array) and array.ndim == 0 and dtype_name(array.dtype) in ("bool", "uint8")
+
+
+def _truth(item: Any) -> bool:
+    if isinstance(item, TensorBase):
+        registry.notify_read(item.array, "indexing by a mask")
+    return bool(getattr(item, "array", item))
+
+
+def _taken(item: Any) -> int:
+    """Return how many dimensions an entry takes away or names."""
+    array = getattr(item, "array", item)
+    if isinstance(array, (list, tuple)):
+        array = np.asarray(array)
+    masks = is_array(array) and dtype_name(array.dtype) in ("bool", "uint8")
+    return int(array.ndim) if masks else 1
 
 
 def _is_scalar(item: Any) -> bool:
@@ -174,6 +243,8 @@ def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
             continue
         # A list or an array of the host goes where it is needed; a tensor has to be there.
         array = item if isinstance(item, TensorBase) else tensor._wrap(beside(item, tensor.array))
+        if dtype_name(array.array.dtype) == "uint8":
+            array = array.to("bool")  # as in PyTorch, where these were the masks of old
         if dtype_name(array.array.dtype) == "bool":
             spread += _positions(tensor, array, spread)
         elif array.array.size == 0 and not is_integer(array.array):
@@ -231,11 +302,15 @@ def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> 
 
 def _raw(index: Any, array: Any) -> Any:
     if isinstance(index, tuple):
-        return tuple(_raw(item, array) for item in index)
+        index = list(index)
+    if isinstance(index, list):
+        return [_raw(item, array) for item in index]
+    if is_array(index) and dtype_name(index.dtype) == "uint8":
+        return index != 0  # a mask, as in PyTorch
     if isinstance(index, TensorBase):
         registry.notify_read(index.array, "indexing by it")
         same_device("setting items", tensor=array, index=index.array)
-        return index.array
+        return _raw(index.array, array)
     return index
 
 

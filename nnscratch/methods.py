@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nnscratch import formulas as f
-from nnscratch.array import default_dtype, dtype_name, is_floating
+from nnscratch.array import default_dtype, dtype_name, is_floating, promote
 from nnscratch.base import TensorBase
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula
+from nnscratch.promotion import alike, fitting
 
 if TYPE_CHECKING:
     from nnscratch.tensor import Tensor
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Dims = int | tuple[int, ...] | list[int] | None
-
-
-class ValuesAndIndices(NamedTuple):
-    """What ``max(dim)`` and ``min(dim)`` return."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def axes_of(dim: Any, ndim: int) -> Any:
@@ -49,6 +43,8 @@ def axes_of(dim: Any, ndim: int) -> Any:
 
 def axis_of(dim: int, ndim: int) -> int:
     """Check one dimension, and count it from the front."""
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise ShapeError(f"dim must be an integer, got {dim!r}")
     limit = ndim or 1
     if not -limit <= dim < limit:
         raise ShapeError(
@@ -79,12 +75,8 @@ def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
     return taking
 
 
-def _several(dim: Dims) -> Dims:
-    return (dim,) if isinstance(dim, int) else dim
-
-
 class TensorMethods(TensorBase):
-    """Elementwise mathematics and reductions; ``Tensor`` inherits them."""
+    """Elementwise mathematics and products; ``Tensor`` inherits them."""
 
     __slots__ = ()
 
@@ -132,11 +124,23 @@ class TensorMethods(TensorBase):
 
     def add(self, other: Any, *, alpha: float = 1) -> Tensor:
         """Return self + alpha · other."""
-        return self._binary(f.ADD, other if alpha == 1 else other * alpha)
+        return self._binary(f.ADD, self._times(other, alpha))
 
     def sub(self, other: Any, *, alpha: float = 1) -> Tensor:
         """Return self − alpha · other."""
-        return self._binary(f.SUBTRACT, other if alpha == 1 else other * alpha)
+        return self._binary(f.SUBTRACT, self._times(other, alpha))
+
+    def _times(self, other: Any, alpha: Any) -> Any:
+        """Return alpha · other in the dtype that it has in common with this tensor."""
+        if alpha == 1:
+            return other
+        tensors = [self, other] if isinstance(other, TensorBase) else [self]
+        floats = any(is_floating(tensor.array) for tensor in tensors)
+        if isinstance(alpha, float) and not (floats or isinstance(other, float)):
+            raise DTypeError(f"alpha must be an integer among integers, got {alpha}")
+        if isinstance(other, TensorBase) and is_floating(self.array):
+            other = other.to(promote(self.array, other.array))
+        return other * alpha
 
     def mul(self, other: Any) -> Tensor:
         """Return self · other, element by element."""
@@ -167,14 +171,24 @@ class TensorMethods(TensorBase):
             held = self
             if not is_floating(self.array):
                 breaks = isinstance(min, float) or isinstance(max, float)
-                name = dtype_name(self.array.dtype)
-                kept = "int64" if name == "bool" else name
+                own = dtype_name(self.array.dtype)
+                kept = "int64" if own == "bool" else own
                 held = self.to(default_dtype() if breaks else kept)
+            name = dtype_name(held.array.dtype)
+            min, max = fitting("clamp", min, name), fitting("clamp", max, name)
             return held._apply(f.CLIP, min=min, max=max)
-        low = self.to() if min is None else self._binary(f.MAXIMUM, min)
-        return low if max is None else low._binary(f.MINIMUM, max)
+        low = self.to() if min is None else self._bounded(f.LESS, min)
+        return low if max is None else low._bounded(f.GREATER, max)
 
     clip = clamp
+
+    def _bounded(self, beyond: Formula, bound: Any) -> Tensor:
+        """Replace elements beyond a bound by it; those on it keep their gradient."""
+        if isinstance(bound, (int, float)):
+            return self.clamp(bound) if beyond is f.LESS else self.clamp(max=bound)
+        left, right = alike(self, bound)
+        replaced = left._binary(beyond, right) | right._binary(f.NOT_EQUAL, right)
+        return replaced._where(right, left)  # type: ignore[no-any-return]
 
     def softmax(self, dim: int, dtype: Any = None) -> Tensor:
         """Return e^x over its sum along a dimension."""
@@ -191,11 +205,6 @@ class TensorMethods(TensorBase):
         if self.ndim == 0:
             return taken.reshape(1).log_softmax(dim).reshape(())
         return taken._apply(f.LOG_SOFTMAX, axis=axis_of(dim, self.ndim))
-
-    def logsumexp(self, dim: int, keepdim: bool = False) -> Tensor:
-        """Return log Σ e^x along a dimension, without overflow."""
-        self._needs_floats("logsumexp")
-        return self._apply(f.LOGSUMEXP, axis=axis_of(dim, self.ndim), keepdims=keepdim)
 
     def maximum(self, other: Any) -> Tensor:
         """Return the larger of two elements."""
@@ -241,149 +250,27 @@ class TensorMethods(TensorBase):
         """Say of each element whether it is infinite."""
         return self.abs()._binary(f.EQUAL, float("inf"))
 
-    # Reductions. ``axis`` and ``keepdims`` are NumPy's names, which PyTorch takes too.
-
-    @numpy_names
-    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-        """Return the sum of all elements, or along dimensions; integers are added up in int64.
-
-        ``dtype`` is that to add up in.
-        """
-        summed = self._in_dtype(dtype) if dtype or is_floating(self.array) else self.to("int64")
-        return summed._apply(f.SUM, axis=axes_of(dim, self.ndim), keepdims=keepdim)
-
-    @numpy_names
-    def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-        """Return the mean of all elements, or along dimensions.
-
-        Raises:
-            DTypeError: of integers, unless ``dtype`` names a floating one.
-        """
-        averaged = self._in_dtype(dtype)
-        averaged._needs_floats("mean")
-        return averaged._apply(f.MEAN, axis=axes_of(dim, self.ndim), keepdims=keepdim)
-
-    @numpy_names
-    def var(
-        self,
-        dim: Any = None,
-        unbiased: bool = True,
-        keepdim: bool = False,
-        *,
-        correction: float | None = None,
-    ) -> Tensor:
-        """Return the variance, with n - correction in the denominator: 1, or 0 if not unbiased.
-
-        A boolean in the first place is ``unbiased``, as in PyTorch: ``x.var(False)``.
-        """
-        return self._spread(f.VAR, dim, unbiased, keepdim, correction)
-
-    @numpy_names
-    def std(
-        self,
-        dim: Any = None,
-        unbiased: bool = True,
-        keepdim: bool = False,
-        *,
-        correction: float | None = None,
-    ) -> Tensor:
-        """Return the standard deviation, the root of ``var``; its slope is 0 where it is 0."""
-        return self._spread(f.STD, dim, unbiased, keepdim, correction)
-
-    def _spread(
-        self, formula: Formula, dim: Any, unbiased: bool, keepdim: bool, correction: Any
-    ) -> Tensor:
-        self._needs_floats(formula.name)
-        if isinstance(dim, bool):
-            dim, unbiased = None, dim
-        if correction is None:
-            correction = 1 if unbiased else 0
-        axis = axes_of(dim, self.ndim)
-        return self._apply(formula, axis=axis, correction=correction, keepdims=keepdim)
-
-    def _in_dtype(self, dtype: Any) -> Tensor:
-        return self.to() if dtype is None else self.to(dtype_name(dtype))
-
-    @numpy_names
-    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """Return the largest element, or (values, indices) along a dimension."""
-        return self._extreme((f.MAX, f.ARGMAX, f.MAXIMUM), dim, keepdim)
-
-    @numpy_names
-    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """Return the smallest element, or (values, indices) along a dimension."""
-        return self._extreme((f.MIN, f.ARGMIN, f.MINIMUM), dim, keepdim)
-
-    @numpy_names
-    def amax(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """Return the largest element along dimensions; equal ones share the gradient."""
-        return self._apply(f.MAX, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
-
-    @numpy_names
-    def amin(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """Return the smallest element along dimensions; equal ones share the gradient."""
-        return self._apply(f.MIN, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
-
-    def _extreme(self, formulas: tuple[Formula, Formula, Formula], dim: Any, keepdim: bool) -> Any:
-        whole, place, pair = formulas
-        if dim is None:
-            return self._apply(whole)
-        if not isinstance(dim, int):
-            return self._binary(pair, dim)
-        axis = axis_of(dim, self.ndim)
-        if self.ndim == 0:  # whose one dimension is meant
-            return ValuesAndIndices(self._apply(whole), self._apply(place))
-        return ValuesAndIndices(
-            self._apply(whole, axis=axis, keepdims=keepdim),
-            self._apply(place, axis=axis, keepdims=keepdim),
-        )
-
-    @numpy_names
-    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """Return the index of the first largest element."""
-        return self._apply(f.ARGMAX, axis=axes_of(dim, self.ndim), keepdims=keepdim)
-
-    @numpy_names
-    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
-        """Return the index of the first smallest element."""
-        return self._apply(f.ARGMIN, axis=axes_of(dim, self.ndim), keepdims=keepdim)
-
-    @numpy_names
-    def norm(
-        self, p: Any = 2.0, dim: Dims = None, keepdim: bool = False, dtype: Any = None
-    ) -> Tensor:
-        """Return the p-norm of all elements, or along dimensions: (Σ |x|^p)^(1/p).
-
-        ``p`` may be infinite, 0 (how many are not 0), or "fro", which is 2.
-
-        Raises:
-            ConfigurationError: for another word, such as "nuc".
-        """
-        if p is None or p == "fro":
-            p = 2.0
-        if isinstance(p, str):
-            raise ConfigurationError(f"norm: p is a number or 'fro', got {p!r}")
-        taken = self._in_dtype(dtype)
-        taken._needs_floats("norm")
-        return taken._apply(f.NORM, p=p, axis=axes_of(dim, self.ndim), keepdims=keepdim)
-
-    @numpy_names
-    def all(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """Say whether every element is true (nonzero)."""
-        said = self._binary(f.EQUAL, 0).sum(dim, keepdim)._binary(f.EQUAL, 0)
-        return said.to("uint8") if dtype_name(self.array.dtype) == "uint8" else said
-
-    @numpy_names
-    def any(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """Say whether an element is true (nonzero)."""
-        said = self._binary(f.NOT_EQUAL, 0).sum(dim, keepdim)._binary(f.GREATER, 0)
-        return said.to("uint8") if dtype_name(self.array.dtype) == "uint8" else said
-
     def matmul(self, other: Any) -> Tensor:
         """Return the matrix product, batched over leading dimensions."""
         return self._binary(f.MATMUL, other)
 
-    mm = bmm = matmul
+    def mm(self, mat2: Any) -> Tensor:
+        """Return the product of two matrices."""
+        return self._product("mm", mat2, 2)
+
+    def bmm(self, mat2: Any) -> Tensor:
+        """Return the products of two batches of matrices, (B, n, m) and (B, m, p)."""
+        return self._product("bmm", mat2, 3)
+
+    def _product(self, name: str, other: Any, ndim: int) -> Tensor:
+        shapes = self.shape, tuple(other.shape)
+        if any(len(shape) != ndim for shape in shapes) or shapes[0][:-2] != shapes[1][:-2]:
+            raise ShapeError(
+                f"{name} needs two tensors of {ndim} dimensions"
+                f"{' and as many matrices' if ndim == 3 else ''}, got {shapes[0]} and {shapes[1]}; "
+                "use @ for others"
+            )
+        return self._binary(f.MATMUL, other)
 
     def dot(self, other: Any) -> Tensor:
         """Return the sum of the products of two vectors."""

@@ -23,47 +23,13 @@ from nnscratch.array.random import default_generator
 from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import Formula, registry
+from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.promotion import alike, fitting, held
 from nnscratch.tape import is_grad_enabled
+from nnscratch.views import write_through
 
 if TYPE_CHECKING:
     from nnscratch.tensor import Tensor
-
-
-def alike(tensor: Any, other: Any) -> tuple[Any, Any]:
-    """Bring a tensor, and another one or a number, to the dtype that they have in common.
-
-    A Python number never promotes a tensor of its own kind; an integer that the tensor's dtype
-    cannot hold wraps around, as in PyTorch.
-    """
-    if isinstance(other, (bool, int, float)):
-        if is_floating(tensor.array):
-            return tensor, other
-        if isinstance(other, float):
-            return tensor.to(default_dtype()), other
-        name = dtype_name(tensor.array.dtype)
-        if type(other) is int:  # neither a boolean nor a number that a plan asks for again
-            if name == "bool":
-                return tensor.to("int64"), other
-            if not name.startswith("complex"):
-                return tensor, _wrapped(other, name)
-        return tensor, other
-    if not isinstance(other, TensorBase):
-        other = tensor._wrap(asarray(other))
-    if tensor.array.dtype == other.array.dtype:
-        return tensor, other
-    common = promote(tensor.array, other.array)
-    return tensor.to(common), other.to(common)
-
-
-def _wrapped(number: int, dtype: str) -> int:
-    """Return an integer as a dtype of fewer bits would hold it."""
-    limits = np.iinfo(dtype)
-    if limits.min <= number <= limits.max:
-        return number
-    if not -(2**63) <= number < 2**63:
-        raise DTypeError(f"{number} is beyond the range of int64")
-    wrapped: int = (number - int(limits.min)) % 2**limits.bits + int(limits.min)
-    return wrapped
 
 
 def _comparable(other: object) -> bool:
@@ -196,8 +162,10 @@ class TensorOperators(TensorBase):
             common = default_dtype() if common == "float64" else common
             input, other = (item.to(common) for item in both)
         elif isinstance(input, TensorBase):
+            other = held("where", other, input)
             input, other = alike(input, other)
         else:
+            input = held("where", input, other)
             other, input = alike(other, input)
         return self._apply(f.WHERE, input, other)
 
@@ -205,8 +173,9 @@ class TensorOperators(TensorBase):
         """Return the elements, with ``value`` where the mask is true, in the tensor's dtype.
 
         Raises:
-            DTypeError: if the dtype cannot hold the value, such as 0.5 among integers.
+            DTypeError: if the dtype cannot hold the value, such as 0.5 or 300 in uint8.
         """
+        value = fitting("masked_fill", value, dtype_name(self.array.dtype))
         given = self._wrap(asarray(_array(value)))
         if is_floating(given.array) and not is_floating(self.array):
             raise DTypeError(
@@ -218,7 +187,7 @@ class TensorOperators(TensorBase):
 
     def masked_fill_(self, mask: Any, value: Any) -> Tensor:
         """Write ``value`` where the mask is true, in place."""
-        return self._replace(self.masked_fill(mask, value))
+        return self._replace(self._apart(value).masked_fill(mask, value))
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """Return the elements where the condition holds, and those of ``other`` elsewhere."""
@@ -261,10 +230,15 @@ class TensorOperators(TensorBase):
         """Write a formula's result into this tensor.
 
         In a graph the tensor gets a new array, so that what was recorded with the old one stays
-        right; views that were taken of it before keep the old values.
+        right; if others share its memory, the memory is written and they follow.
         """
         self._refuse_asking_leaf()
-        return self._replace(self._binary(formula, other))
+        return self._replace(self._apart(other)._binary(formula, other))
+
+    def _apart(self, *others: Any) -> Any:
+        """Return what a change in a graph is computed of: a copy if the memory will change."""
+        asks = any(getattr(one, "requires_grad", False) for one in (self, *others))
+        return self.clone() if asks and is_grad_enabled() and any(self._neighbours()) else self
 
     def _replace(self, result: Tensor) -> Tensor:
         """Write what was computed of this tensor into it; see ``_in_place``."""
@@ -276,6 +250,10 @@ class TensorOperators(TensorBase):
         if _rank(result) > _rank(self):
             raise DTypeError(f"{result.dtype} results do not fit in place into {self.dtype}")
         result = result.to(self.dtype)
+        if result.requires_grad and is_grad_enabled() and any(self._neighbours()):
+            self._refuse_expanded()
+            write_through(self, result)
+            return self  # type: ignore[return-value]
         if not (result.requires_grad and is_grad_enabled()):
             return self._assign(result.array)
         self.array, self.node, self._version = result.array, result.node, result._version
@@ -298,11 +276,11 @@ class TensorOperators(TensorBase):
 
     def add_(self, other: Any, *, alpha: float = 1) -> Tensor:
         """Add alpha · other in place."""
-        return self._in_place(f.ADD, other if alpha == 1 else other * alpha)
+        return self._in_place(f.ADD, self._times(other, alpha))
 
     def sub_(self, other: Any, *, alpha: float = 1) -> Tensor:
         """Subtract alpha · other in place."""
-        return self._in_place(f.SUBTRACT, other if alpha == 1 else other * alpha)
+        return self._in_place(f.SUBTRACT, self._times(other, alpha))
 
     mul_, div_ = __imul__, __itruediv__
 
@@ -320,10 +298,9 @@ class TensorOperators(TensorBase):
 
     pow_ = __ipow__
 
-    def clamp_(self, min: float | None = None, max: float | None = None) -> Tensor:
-        """Hold the elements between two numbers, in place."""
-        self._refuse_graph()
-        return self._assign(self.detach()._apply(f.CLIP, min=min, max=max).array)
+    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
+        """Hold the elements between two numbers or tensors, in place."""
+        return self._replace(self._apart(min, max).clamp(min, max))
 
     def copy_(self, source: Any) -> Tensor:
         """Write the values of another tensor or array into this one, broadcast to its shape.
@@ -332,6 +309,11 @@ class TensorOperators(TensorBase):
             ShapeError: if they do not broadcast to it.
             GradientError: if this tensor is a leaf that asks for a gradient, or part of a graph.
         """
+        if getattr(source, "requires_grad", False) and is_grad_enabled():
+            taken = source.to(self.dtype)
+            if broadcast_shape("copy_", self.array, taken.array) != self.shape:
+                raise ShapeError(f"copy_: {taken.shape} does not broadcast to {self.shape}")
+            return self._replace(taken._apply(f.BROADCAST_TO, shape=self.shape).clone())
         value = source.array if isinstance(source, TensorBase) else asarray(source)
         value = cast(move(value, self.device), self.array.dtype)
         if value is not self.array and shares_memory(value, self.array):
@@ -358,8 +340,13 @@ class TensorOperators(TensorBase):
         return self._assign(made)
 
     def fill_(self, value: float) -> Tensor:
-        """Write one value into every element."""
+        """Write one value into every element.
+
+        Raises:
+            DTypeError: if the dtype cannot hold it, such as 300 in uint8.
+        """
         self._refuse_graph()
+        value = fitting("fill_", value, dtype_name(self.array.dtype))
         registry.update(f.FILL, self.array, value=value)
         self._version[0] += 1
         return self  # type: ignore[return-value]

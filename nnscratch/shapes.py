@@ -64,7 +64,7 @@ class TensorShapes(TensorBase):
 
     def squeeze(self, dim: Dims = None) -> Tensor:
         """Return the tensor without its dimensions of size 1, or without those named that are."""
-        chosen = axes_of(dim, self.ndim)
+        chosen = () if dim in ((), []) else axes_of(dim, self.ndim)
         if chosen is None:
             chosen = tuple(range(self.ndim))
         elif isinstance(chosen, int):

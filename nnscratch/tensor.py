@@ -24,7 +24,9 @@ from nnscratch.formulas import Formula, registry
 from nnscratch.gradients import TensorGradient, clear_gradient
 from nnscratch.indexing import TensorIndexing
 from nnscratch.methods import TensorMethods
-from nnscratch.operators import TensorOperators, alike
+from nnscratch.operators import TensorOperators
+from nnscratch.promotion import alike, refuse_booleans
+from nnscratch.reductions import TensorReductions
 from nnscratch.shapes import TensorShapes
 from nnscratch.tape import Node, mode
 
@@ -34,6 +36,7 @@ __all__ = ["Tensor", "apply", "as_tensor", "clear_gradient", "made_on", "wrap"]
 class Tensor(
     TensorOperators,
     TensorMethods,
+    TensorReductions,
     TensorShapes,
     TensorIndexing,
     TensorConversions,
@@ -103,9 +106,14 @@ class Tensor(
     def _binary(self, formula: Formula, other: Any, reverse: Any = False) -> Tensor:
         if isinstance(other, np.generic):
             other = other.item()
-        left, right = alike(self, other)
+        if formula is f.DIVIDE and isinstance(other, (bool, int)):
+            left, right = alike(self._as_float(), other)  # or the number would wrap around
+        else:
+            left, right = alike(self, other)
         if formula is f.DIVIDE and not is_floating(left.array):
             left, right = left.to(default_dtype()), alike(left.to(default_dtype()), right)[1]
+        if formula is f.SUBTRACT:
+            refuse_booleans(self, other)
         return apply(formula, right, left) if reverse else apply(formula, left, right)
 
 
@@ -138,7 +146,7 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     result = wrap(Y)
     if formula.aliases and _memory(Y) is _memory(arrays[0]) and isinstance(inputs[0], Tensor):
         # A view: changed in place, it changes what it is a view of.
-        result._version = inputs[0]._version
+        result._lies_in(inputs[0])
     if mode.enabled and formula.backward is not None:
         for item in inputs:
             if isinstance(item, Tensor) and item.requires_grad:
@@ -209,7 +217,7 @@ def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
     else:
         array = asarray(_numbers(value))
         if dtype is None and is_floating(array):
-            dtype = default_dtype()
+            dtype = _floats_of(value) or default_dtype()
     if dtype is not None:
         array = cast(array, dtype)
     array = array if device is None else move(array, device)
@@ -224,6 +232,31 @@ def _legacy(data: list[Any]) -> Any:
     if len(data) == 1 and not isinstance(data[0], int):
         return cast(asarray(_numbers(data[0])), default_dtype())
     return np.zeros(tuple(data) or (0,), default_dtype())
+
+
+def _floats_of(value: Any) -> str | None:
+    """Return the dtype that nested lists of floating-point numbers have, None for the default.
+
+    Tensors, arrays and NumPy's numbers say theirs; Python's have the default dtype.
+    """
+    found: set[str] = set()
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, (list, tuple)):
+            # Most lists hold Python's numbers, and are not looked at one by one.
+            kinds = set(map(type, item))
+            if kinds & {float, int, bool}:
+                found |= {default_dtype()} if float in kinds else set()
+            if kinds - {float, int, bool}:
+                todo += [one for one in item if type(one) not in (float, int, bool)]
+        elif isinstance(item, Tensor) or is_array(item) or isinstance(item, np.generic):
+            name = dtype_name(item.dtype)
+            if name.startswith("float"):
+                found.add(name)
+        elif isinstance(item, float):
+            found.add(default_dtype())
+    return str(np.result_type(*found)) if found else None
 
 
 def _numbers(value: Any) -> Any:

@@ -72,7 +72,8 @@ def getitem_forward(A: Any, *, index: Any) -> tuple[Any, GetitemSaved]:
     """
     complete = _complete(tuple(A.shape), index)
     saved = GetitemSaved(tuple(A.shape), tuple(one for one in complete if one is not None))
-    return A[complete], saved
+    # The dots make a view of one element too, where NumPy would give its value.
+    return A[(*complete, ...)], saved
 
 
 def getitem_backward(dY: Any, saved: GetitemSaved, needs: tuple[bool, ...]) -> tuple[Any]:

@@ -1,0 +1,203 @@
+"""The methods of a tensor that reduce dimensions: sums, means, the largest, norms."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nnscratch import formulas as f
+from nnscratch.array import dtype_name, is_floating
+from nnscratch.base import TensorBase
+from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.formulas import Formula
+from nnscratch.methods import Dims, axes_of, axis_of, numpy_names
+
+if TYPE_CHECKING:
+    from nnscratch.tensor import Tensor
+
+
+class ValuesAndIndices(NamedTuple):
+    """What ``max(dim)`` and ``min(dim)`` return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _several(dim: Dims) -> Dims:
+    return (dim,) if isinstance(dim, int) else dim
+
+
+class TensorReductions(TensorBase):
+    """Reductions; ``Tensor`` inherits them. They take NumPy's ``axis`` and ``keepdims`` too."""
+
+    __slots__ = ()
+
+    def logsumexp(self, dim: Any, keepdim: bool = False) -> Tensor:
+        """Return log Σ e^x along one dimension or several, without overflow."""
+        taken = self._as_float()
+        if isinstance(dim, (tuple, list)):
+            axes = axes_of(dim, self.ndim)
+            if len(axes or ()) != 1:
+                return taken._logsumexp_over(axes, keepdim)
+            dim = axes[0]
+        axis = axis_of(dim, self.ndim)
+        if self.ndim == 0:
+            return taken.to(copy=True)
+        return taken._apply(f.LOGSUMEXP, axis=axis, keepdims=keepdim)
+
+    def _logsumexp_over(self, axes: Any, keepdim: bool) -> Tensor:
+        """Do it over several dimensions, or all if None, which are made the last one."""
+        reduced = tuple(range(self.ndim)) if axes is None else axes
+        rest = tuple(axis for axis in range(self.ndim) if axis not in reduced)
+        sizes = [self.shape[axis] for axis in rest]
+        count = math.prod(self.shape[axis] for axis in reduced)
+        made = self.permute(*rest, *reduced).reshape(*sizes, count)
+        kept = [1 if axis in reduced else n for axis, n in enumerate(self.shape)]
+        result = made._apply(f.LOGSUMEXP, axis=len(rest), keepdims=False)
+        return result.reshape(kept) if keepdim else result
+
+    @numpy_names
+    def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+        """Return the sum of all elements, or along dimensions; integers are added up in int64.
+
+        ``dtype`` is that to add up in.
+        """
+        summed = self._in_dtype(dtype) if dtype or is_floating(self.array) else self.to("int64")
+        total = summed._apply(f.SUM, axis=axes_of(dim, self.ndim), keepdims=keepdim)
+        return total if dtype is None else total._in_dtype(dtype)  # small integers wrap around
+
+    @numpy_names
+    def mean(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+        """Return the mean of all elements, or along dimensions.
+
+        Raises:
+            DTypeError: of integers, unless ``dtype`` names a floating one.
+        """
+        averaged = self._in_dtype(dtype)
+        averaged._needs_floats("mean")
+        return averaged._apply(f.MEAN, axis=axes_of(dim, self.ndim), keepdims=keepdim)
+
+    @numpy_names
+    def var(
+        self,
+        dim: Any = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Tensor:
+        """Return the variance, with n - correction in the denominator: 1, or 0 if not unbiased.
+
+        A boolean in the first place is ``unbiased``, as in PyTorch: ``x.var(False)``.
+        """
+        return self._spread(f.VAR, dim, unbiased, keepdim, correction)
+
+    @numpy_names
+    def std(
+        self,
+        dim: Any = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Tensor:
+        """Return the standard deviation, the root of ``var``; its slope is 0 where it is 0."""
+        return self._spread(f.STD, dim, unbiased, keepdim, correction)
+
+    def _spread(
+        self, formula: Formula, dim: Any, unbiased: bool, keepdim: bool, correction: Any
+    ) -> Tensor:
+        self._needs_floats(formula.name)
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        if correction is None:
+            correction = 1 if unbiased else 0
+        axis = axes_of(dim, self.ndim)
+        return self._apply(formula, axis=axis, correction=correction, keepdims=keepdim)
+
+    @numpy_names
+    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
+        """Return the largest element, or (values, indices) along a dimension."""
+        return self._extreme((f.MAX, f.ARGMAX, f.MAXIMUM), dim, keepdim)
+
+    @numpy_names
+    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
+        """Return the smallest element, or (values, indices) along a dimension."""
+        return self._extreme((f.MIN, f.ARGMIN, f.MINIMUM), dim, keepdim)
+
+    @numpy_names
+    def amax(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """Return the largest element along dimensions; equal ones share the gradient."""
+        return self._apply(f.MAX, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
+
+    @numpy_names
+    def amin(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """Return the smallest element along dimensions; equal ones share the gradient."""
+        return self._apply(f.MIN, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
+
+    def _extreme(self, formulas: tuple[Formula, Formula, Formula], dim: Any, keepdim: bool) -> Any:
+        whole, place, pair = formulas
+        if dim is None:
+            return self._apply(whole)
+        if isinstance(dim, (tuple, list)):
+            raise ShapeError(
+                f"{whole.name} takes one dim, got {dim}; use a{whole.name} for several dimensions"
+            )
+        if not isinstance(dim, int):
+            return self._binary(pair, dim)
+        axis = axis_of(dim, self.ndim)
+        if self.ndim == 0:  # whose one dimension is meant
+            return ValuesAndIndices(self._apply(whole), self._apply(place))
+        return ValuesAndIndices(
+            self._apply(whole, axis=axis, keepdims=keepdim),
+            self._apply(place, axis=axis, keepdims=keepdim),
+        )
+
+    @numpy_names
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """Return the index of the first largest element."""
+        axis = None if dim is None else axes_of(axis_of(dim, self.ndim), self.ndim)
+        return self._apply(f.ARGMAX, axis=axis, keepdims=keepdim)
+
+    @numpy_names
+    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """Return the index of the first smallest element."""
+        axis = None if dim is None else axes_of(axis_of(dim, self.ndim), self.ndim)
+        return self._apply(f.ARGMIN, axis=axis, keepdims=keepdim)
+
+    @numpy_names
+    def norm(
+        self, p: Any = 2.0, dim: Dims = None, keepdim: bool = False, dtype: Any = None
+    ) -> Tensor:
+        """Return the p-norm of all elements, or along dimensions: (Σ |x|^p)^(1/p).
+
+        ``p`` may be infinite, 0 (how many are not 0), or "fro", which is 2.
+
+        Raises:
+            ConfigurationError: for another word, such as "nuc".
+        """
+        if p is None or p == "fro":
+            p = 2.0
+        if isinstance(p, str):
+            raise ConfigurationError(f"norm: p is a number or 'fro', got {p!r}")
+        taken = self._in_dtype(dtype)
+        taken._needs_floats("norm")
+        return taken._apply(f.NORM, p=p, axis=axes_of(dim, self.ndim), keepdims=keepdim)
+
+    @numpy_names
+    def all(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """Say whether every element is true (nonzero)."""
+        said = self._binary(f.EQUAL, 0)
+        if dim in ((), []):  # over no dimension, where sum takes them all
+            said = said._binary(f.EQUAL, False)
+        else:
+            said = said.sum(dim, keepdim)._binary(f.EQUAL, 0)
+        return said.to("uint8") if dtype_name(self.array.dtype) == "uint8" else said
+
+    @numpy_names
+    def any(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """Say whether an element is true (nonzero)."""
+        said = self._binary(f.NOT_EQUAL, 0)
+        if dim not in ((), []):
+            said = said.sum(dim, keepdim)._binary(f.GREATER, 0)
+        return said.to("uint8") if dtype_name(self.array.dtype) == "uint8" else said

@@ -1,0 +1,66 @@
+"""Tensors in one memory: how the others follow when one of them is changed in a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch import formulas as f
+from nnscratch.array import beside
+from nnscratch.array.addresses import address
+from nnscratch.errors import GradientError
+from nnscratch.formulas import registry
+
+
+def write_through(tensor: Any, result: Any) -> None:
+    """Write what was computed into a tensor's memory, and bring its views into the new graph.
+
+    A view goes on as it was where it does not overlap, and as the result where it does: those of
+    its elements are taken out of the result. Detached tensors see the values only.
+
+    Raises:
+        GradientError: if a view of a leaf, or a tensor with detached ones, would join a graph.
+    """
+    views, detached = tensor._neighbours()
+    followers = [one for one in views if one.requires_grad == tensor.requires_grad]
+    if any(one.requires_grad and one.node is None for one in followers):
+        raise GradientError(
+            "a view of a leaf that asks for a gradient cannot be changed in place; do it under "
+            "no_grad(), or change x.clone()"
+        )
+    if detached and followers and not tensor.requires_grad:
+        raise GradientError(
+            f"a tensor of shape {tensor.shape} shares its memory with a detached one, which must "
+            "not become part of a graph; write x = x + y, or change x.clone()"
+        )
+    registry.notify_read(tensor.array, "changing a tensor that shares its memory with another")
+    nodes = [(one, _follow(one, tensor, result)) for one in followers]
+    registry.update(f.COPY_INTO, tensor.array, result.array)
+    tensor._version[0] += 1
+    for one, node in [*nodes, (tensor, result.node)]:
+        if node is not None:
+            one.node, one.requires_grad = node, True
+
+
+def _follow(view: Any, changed: Any, result: Any) -> Any:
+    """Return the node of a view some of whose elements are those of a result now, or None."""
+    own, new = _places(view.array), _places(changed.array)
+    if not (own.size and new.size):
+        return None
+    order = np.argsort(new)
+    nearest = order[np.minimum(np.searchsorted(new, own, sorter=order), new.size - 1)]
+    hit = new[nearest] == own
+    if not hit.any():
+        return None
+    index = np.where(hit, own.size + nearest, np.arange(own.size)).reshape(view.shape)
+    both = view.reshape(-1)._apply(f.CONCATENATE, result.reshape(-1), axis=0)
+    return both._apply(f.TAKE, view._wrap(beside(index, view.array)), axis=0).node
+
+
+def _places(array: Any) -> Any:
+    """Return the address of every element, in rows."""
+    places = np.asarray(address(array) or 0)
+    for size, stride in zip(array.shape, array.strides, strict=True):
+        places = places[..., None] + np.arange(size) * stride
+    return places.reshape(-1)

@@ -1,0 +1,95 @@
+"""What code for PyTorch may say in many ways gives its tensor, or an error where it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from calls import MATRIX, Call, same
+
+import nnscratch
+from nnscratch.errors import DTypeError, ShapeError
+
+WAYS: dict[str, Call] = {
+    "a list with lists is a tuple": lambda lib, x: x[[[0, 1], [1, 0]]],
+    "a list with one list": lambda lib, x: x[[[0, 1]]],
+    "a list with a slice": lambda lib, x: x[[slice(None), 0]],
+    "a list of tensors": lambda lib, x: x[[lib.tensor(0), lib.tensor(1)]],
+    "a list of numbers": lambda lib, x: x[[1, 0]],
+    "a range": lambda lib, x: x[range(2)],
+    "True": lambda lib, x: x[True],
+    "False": lambda lib, x: x[False],
+    "True behind a slice": lambda lib, x: x[:, True, 0],
+    "a mask of no dimensions": lambda lib, x: x[lib.tensor(True)],
+    "True behind a mask": lambda lib, x: x[x > 0, True],
+    "a mask of a tensor of no dimensions": lambda lib, x: x[0, 0][lib.tensor(True)],
+    "index_select by a number": lambda lib, x: x.index_select(1, lib.tensor(0)),
+    "squeeze of no dimension": lambda lib, x: x[:1].squeeze(()),
+    "logsumexp of several dimensions": lambda lib, x: x.logsumexp((0, 1)),
+    "logsumexp keepdim": lambda lib, x: x.logsumexp([-1, 0], keepdim=True),
+    "logsumexp of no dimensions": lambda lib, x: x[0, 0].logsumexp(0),
+    "all of no dimension": lambda lib, x: (x > 0).all(()),
+    "any of no dimension": lambda lib, x: (x > 0).any(dim=()),
+    "sub(alpha=) of integers": lambda lib, x: x.sub(lib.tensor(2), alpha=0.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_ways_to_say_it(name: str, dtype: str) -> None:
+    same(WAYS[name], MATRIX, dtype, rtol=2e-3 if dtype == "float16" else 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8:UserWarning")
+def test_bytes_are_masks() -> None:
+    def call(lib: Any, x: Any) -> Any:
+        y = x * 1
+        chosen = y[lib.tensor([0, 1], dtype=lib.uint8)]
+        return lib.cat([chosen, y[:, lib.tensor([1, 0, 1], dtype=lib.uint8)].reshape(-1, 1)[:1]], 1)
+
+    same(call, MATRIX)
+
+
+REFUSED: dict[str, Call] = {
+    "booleans less booleans": lambda lib, x: (x > 0) - (x < 0),
+    "less True": lambda lib, x: x - True,
+    "1 less booleans": lambda lib, x: 1 - (x > 0),
+    "sub_ of booleans": lambda lib, x: x.detach().sub_(x > 0),
+    "sum(True)": lambda lib, x: x.sum(True),
+    "argmax(True)": lambda lib, x: x.argmax(True),
+    "norm(1, True)": lambda lib, x: x.norm(1, True),
+    "argmax of two": lambda lib, x: x.argmax((0, 1)),
+    "max of two": lambda lib, x: x.max((0, 1)),
+    "min(dim=[0])": lambda lib, x: x.min(dim=[0]),
+    "index_select by a matrix": lambda lib, x: x.index_select(0, lib.tensor([[0, 1]])),
+    "mm of a vector": lambda lib, x: x.mm(x[0]),
+    "mm of batches": lambda lib, x: lib.mm(x[None], x.t()[None]),
+    "bmm of matrices": lambda lib, x: lib.bmm(x, x.t()),
+    "bmm of another batch": lambda lib, x: x[None].bmm(lib.stack([x.t(), x.t()])),
+    "alpha among integers": lambda lib, x: x.int().add(x.int(), alpha=0.5),
+    "clamp_ of integers to fractions": lambda lib, x: x.int().clamp_(0.5, 1.5),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_pytorch_refuses_is_refused(name: str) -> None:
+    with pytest.raises((RuntimeError, TypeError, IndexError)):
+        REFUSED[name](torch, torch.tensor(MATRIX))
+    with pytest.raises((DTypeError, ShapeError)):
+        REFUSED[name](nnscratch, nnscratch.tensor(MATRIX))
+
+
+def test_words_of_creation() -> None:
+    for lib in (nnscratch, torch):
+        x = lib.ones(2, dtype=lib.float64)
+        made = x.new_zeros((2, 2), device="cpu", requires_grad=True)
+        assert made.requires_grad
+        assert made.dtype == x.dtype
+        assert x.new_full((1,), 3, device="cpu").tolist() == [3.0]
+        assert sorted(lib.randperm(3, dtype=lib.int32).tolist()) == [0, 1, 2]
+        source = lib.Generator().manual_seed(3)
+        first = lib.rand_like(x, generator=source).tolist()
+        assert lib.rand_like(x, generator=source.manual_seed(3)).tolist() == first
+        assert lib.randn_like(x, generator=source).dtype == x.dtype
