@@ -115,8 +115,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> _Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'nnscratch' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "utils":
+        return import_module("nnscratch.utils")
+    if name not in _LATER:
+        raise AttributeError(f"module 'nnscratch' has no attribute {name!r}")
     return import_module(f"nnscratch.{_LATER[name]}").load(name)

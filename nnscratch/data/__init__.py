@@ -1,7 +1,15 @@
 """Data: reading files, splitting rows, and preprocessing that is saved with the model."""
 
+from nnscratch.data.collate import default_collate, default_convert
 from nnscratch.data.columns import CategoricalColumn, DateColumn, NumericColumn
-from nnscratch.data.dataset import TensorDataset
+from nnscratch.data.dataset import (
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from nnscratch.data.idx import load_idx_folder, read_idx
 from nnscratch.data.images import ImageFolder, LabelledImages, load_digits
 from nnscratch.data.labels import as_written
@@ -14,6 +22,14 @@ from nnscratch.data.preprocess import (
     UnknownCategoryWarning,
 )
 from nnscratch.data.reading import Reading, TableWarning
+from nnscratch.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 from nnscratch.data.screening import Screened, screen
 from nnscratch.data.split import RareClassWarning, train_test_split_indices
 from nnscratch.data.standardise import Standardiser
@@ -29,20 +45,29 @@ from nnscratch.data.target import (
 )
 
 __all__ = [
+    "BatchSampler",
     "CategoricalColumn",
     "ClassTarget",
     "ColumnKind",
+    "ConcatDataset",
     "DataLoader",
+    "Dataset",
     "DateColumn",
     "FilledGapsWarning",
     "ImageFolder",
+    "IterableDataset",
     "LabelledImages",
     "NumberTarget",
     "NumericColumn",
+    "RandomSampler",
     "RareClassWarning",
     "Reading",
+    "Sampler",
     "Screened",
+    "SequentialSampler",
     "Standardiser",
+    "Subset",
+    "SubsetRandomSampler",
     "Table",
     "TableEncoder",
     "TableFile",
@@ -51,10 +76,14 @@ __all__ = [
     "Task",
     "TensorDataset",
     "UnknownCategoryWarning",
+    "WeightedRandomSampler",
     "as_written",
+    "default_collate",
+    "default_convert",
     "infer_task",
     "load_digits",
     "load_idx_folder",
+    "random_split",
     "read_idx",
     "read_npz",
     "read_table",

@@ -1,12 +1,19 @@
-"""Data sets: arrays whose first dimension counts the samples."""
+"""Data sets: what has samples, by their indices or one after another."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import types
+import warnings
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nnscratch.array import (
+    Generator,
     array_namespace,
     as_device,
     asarray,
@@ -19,11 +26,144 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
+from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError, DataError
 from nnscratch.tensor import Tensor
 
 
-class TensorDataset:
+class Dataset:
+    """The base of data sets: a subclass has ``__getitem__`` and ``__len__``.
+
+    A loader takes anything that has these two, whatever its base.
+
+    >>> class Squares(Dataset):
+    ...     def __len__(self):
+    ...         return 3
+    ...     def __getitem__(self, index):
+    ...         return index, index**2
+    >>> Squares()[2]
+    (2, 4)
+    """
+
+    __class_getitem__: ClassVar[Any] = classmethod(types.GenericAlias)
+
+    def __getitem__(self, index: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} defines no __getitem__(self, index)")
+
+    def __add__(self, other: Any) -> Any:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset):
+    """The base of data sets without indices: a subclass has ``__iter__``, asked anew each epoch.
+
+    >>> class Lines(IterableDataset):
+    ...     def __iter__(self):
+    ...         yield from ("first", "second")
+    >>> list(Lines())
+    ['first', 'second']
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{type(self).__name__} defines no __iter__(self)")
+
+
+class ConcatDataset(Dataset):
+    """Several data sets one after another; ``a + b`` of two data sets is one.
+
+    Raises:
+        ConfigurationError: if there is none, or one has no indices.
+
+    >>> data = ConcatDataset(["ab", "cde"])
+    >>> len(data), data[2], data[-1]
+    (5, 'c', 'e')
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ConfigurationError("a ConcatDataset needs at least one data set, got none")
+        if any(isinstance(one, IterableDataset) for one in self.datasets):
+            raise ConfigurationError(
+                "an IterableDataset has no indices, so it cannot be part of a ConcatDataset; "
+                "chain iterators in its __iter__"
+            )
+        self.cumulative_sizes = list(accumulate(len(one) for one in self.datasets))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: int) -> Any:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range of {len(self)} samples")
+        index %= len(self)
+        which = bisect_right(self.cumulative_sizes, index)
+        before = self.cumulative_sizes[which - 1] if which else 0
+        return self.datasets[which][index - before]
+
+
+class Subset(Dataset):
+    """The samples of a data set at some indices, in their order.
+
+    >>> list(Subset("abcd", [3, 1]))
+    ['d', 'b']
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, indices
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, list):
+            return self.dataset[[self.indices[one] for one in index]]
+        return self.dataset[self.indices[index]]
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """Return the samples at several indices; a loader asks for a whole batch so."""
+        mine = [self.indices[index] for index in indices]
+        many = getattr(self.dataset, "__getitems__", None)
+        return many(mine) if callable(many) else [self.dataset[index] for index in mine]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def random_split(
+    dataset: Any, lengths: Sequence[float], generator: Generator | None = None
+) -> list[Subset]:
+    """Split a data set at random into parts that do not overlap.
+
+    Args:
+        dataset: what has a length and indices.
+        lengths: how many samples each part has; or which share, if they add to 1.
+        generator: where the random numbers come from, the default one if it is not given.
+
+    Raises:
+        ConfigurationError: if the lengths do not add to the number of samples, nor to 1.
+
+    >>> [len(part) for part in random_split(range(10), [0.7, 0.3])]
+    [7, 3]
+    """
+    count = len(dataset)
+    sizes = [int(length) for length in lengths]
+    if math.isclose(sum(lengths), 1.0) and sum(lengths) <= 1:
+        if not all(0 <= share <= 1 for share in lengths):
+            raise ConfigurationError(f"shares must be from 0 to 1, got {list(lengths)}")
+        sizes = [math.floor(count * share) for share in lengths]
+        for extra in range(count - sum(sizes)):
+            sizes[extra % len(sizes)] += 1
+        for position, size in enumerate(sizes):
+            if size == 0:
+                warnings.warn(f"part {position} of random_split has no samples", stacklevel=2)
+    if sum(sizes) != count or any(size < 0 for size in sizes):
+        raise ConfigurationError(
+            f"random_split: {list(lengths)} add to {sum(lengths)}, expected {count}, the number of "
+            "samples, or shares that add to 1"
+        )
+    order = (generator or default_generator).permutation(count)
+    return [Subset(dataset, part.tolist()) for part in np.split(order, np.cumsum(sizes)[:-1])]
+
+
+class TensorDataset(Dataset):
     """Tensors or arrays of one length: sample i is the i-th row of each.
 
     Tensors are taken as they are. Of arrays, floating ones become the default dtype (float32) and

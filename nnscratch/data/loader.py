@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import copy
+import types
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nnscratch.array import (
-    Generator,
-    array_namespace,
-    as_device,
-    device_of,
-    move,
-    permutation,
-)
-from nnscratch.array.random import blocks_needed
+from nnscratch.array import Generator, as_device, device_of, move, permutation
+from nnscratch.array.random import blocks_needed, default_generator
 from nnscratch.array.upload import Upload
-from nnscratch.data.dataset import TensorDataset
+from nnscratch.data.collate import default_collate, default_convert, fetch
+from nnscratch.data.dataset import IterableDataset, TensorDataset
+from nnscratch.data.samplers import BatchSampler, RandomSampler, SequentialSampler, check_count
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.plan.nested import leaves, mapped
+from nnscratch.tensor import Tensor
 
 # Keeps the shuffles apart from the numbers that the same seed gives for weights and dropout.
 _SHUFFLE_KEY = 0x9E3779B97F4A7C15
@@ -28,23 +27,35 @@ _SHUFFLE_KEY = 0x9E3779B97F4A7C15
 class DataLoader:
     """Goes through a data set in batches; each pass is an epoch.
 
-    The order of epoch e is a permutation that depends on the seed and on e alone, so any epoch can
-    be repeated, and ``state_dict`` is enough to go on at the very next batch.
+    The order of a shuffled epoch follows from one number, drawn from ``generator`` or the default
+    one when the epoch begins: ``manual_seed`` decides what comes, and ``state_dict`` is enough to
+    go on at the very next batch. With ``seed`` the orders of all epochs follow from that alone.
+
+    Batches are loaded in this process when they are asked for. What PyTorch has for its worker
+    processes is taken, with PyTorch's checks, and changes no batch: ``num_workers``,
+    ``pin_memory``, ``timeout``, ``multiprocessing_context``, ``prefetch_factor``,
+    ``persistent_workers``, ``in_order``; ``worker_init_fn`` is not called, for there are none.
 
     Args:
-        dataset: a ``TensorDataset``, or anything with ``len`` and ``[index]`` that gives a tuple.
-        batch_size: samples a batch; the last one of an epoch may be smaller.
+        dataset: anything with ``len`` and ``[index]``, or an ``IterableDataset``.
+        batch_size: samples a batch, the last of an epoch may have fewer; None to hand out single
+            samples.
         shuffle: whether each epoch has an order of its own.
+        sampler: gives the indices of an epoch's samples, in the place of ``shuffle``.
+        batch_sampler: gives a list of indices for each batch, in the place of ``batch_size``,
+            ``shuffle``, ``sampler`` and ``drop_last``.
+        collate_fn: makes a batch of a list of samples; ``default_collate`` if it is not given.
         drop_last: leave out a last batch that is smaller.
-        generator: gives the seed of the shuffles where ``seed`` is not given.
-        seed: a whole number; 0 if there is no generator either.
+        generator: where the random numbers of shuffles come from.
+        seed: a whole number that all shuffles follow from.
 
     Attributes:
-        epoch: the number of the pass that runs, or of the next one.
+        epoch: the number of the pass that began last, or of the next one when that is done.
         batch: how many batches of it have been handed out.
+        seed: what the order of that pass follows from.
 
     Raises:
-        ConfigurationError: for a batch size below 1 or a seed that is none.
+        ConfigurationError: for arguments that make no sense, or not together.
         DataError: if the data set is empty, or too small for one batch with ``drop_last``.
 
     >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2, shuffle=True, seed=1)
@@ -52,30 +63,97 @@ class DataLoader:
     (3, [0, 1, 2, 3, 4])
     """
 
+    __class_getitem__: ClassVar[Any] = classmethod(types.GenericAlias)
+
     def __init__(
         self,
         dataset: Any,
-        batch_size: int = 1,
-        shuffle: bool = False,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
         drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
         generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
         seed: int | None = None,
     ) -> None:
-        if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
-            raise ConfigurationError(
-                f"batch_size must be a whole number of at least 1, got {batch_size!r}"
-            )
-        if isinstance(dataset, (Tensor, np.ndarray)):
-            dataset = TensorDataset(dataset)
         self.dataset = dataset
-        self.batch_size = int(batch_size)
+        self.iterable = isinstance(dataset, IterableDataset)
+        self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
+        self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
+        self.timeout, self.worker_init_fn = timeout, worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.persistent_workers, self.in_order = persistent_workers, in_order
+        self._check_workers()
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ConfigurationError(
+                    "batch_sampler says what is in each batch: leave out batch_size, shuffle, "
+                    "sampler and drop_last"
+                )
+            batch_size = None
+        elif batch_size is not None:
+            check_count(batch_size, "batch_size")
+            batch_size = int(batch_size)
+        elif drop_last:
+            raise ConfigurationError("batch_size=None hands out samples: there is no last batch")
+        if sampler is not None and shuffle:
+            raise ConfigurationError("give a sampler or shuffle=True, not both")
+        if self.iterable and (shuffle or sampler is not None or batch_sampler is not None):
+            raise ConfigurationError(
+                "an IterableDataset gives its samples in its own order: leave out shuffle, sampler "
+                "and batch_sampler, and shuffle in its __iter__"
+            )
+        self.batch_size: int | None = batch_size
         self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
-        if seed is None:
-            seed = 0 if generator is None else int(generator.randint(0, 2**62, (1,))[0])
-        self.seed = Generator(seed).seed
-        self.epoch = self.batch = 0
-        self._resume = False
-        self.samples = len(dataset)
+        self.generator = generator
+        self._draws = seed is None
+        self.seed = 0 if seed is None else Generator(seed).seed
+        self.epoch = self.batch = self._passes = 0
+        self._resume = self._open = self._repeats = False
+        self.sampler, self.batch_sampler = sampler, batch_sampler
+        single = batch_size is None and batch_sampler is None
+        self.collate_fn = collate_fn or (default_convert if single else default_collate)
+        self._given = sampler is not None or batch_sampler is not None
+        if not self._given and not self.iterable:
+            self._check_length()
+            self.sampler = (
+                RandomSampler(dataset, generator=generator)
+                if self.shuffle
+                else SequentialSampler(dataset)
+            )
+        if batch_sampler is None and self.sampler is not None and batch_size is not None:
+            self.batch_sampler = BatchSampler(self.sampler, batch_size, self.drop_last)
+
+    def _check_workers(self) -> None:
+        check_count(self.num_workers, "num_workers", 0)
+        if self.timeout < 0:
+            raise ConfigurationError(f"timeout must be at least 0, got {self.timeout!r}")
+        given = {
+            "prefetch_factor": self.prefetch_factor is not None,
+            "persistent_workers": bool(self.persistent_workers),
+            "multiprocessing_context": self.multiprocessing_context is not None,
+        }
+        for name, is_given in given.items():
+            if is_given and self.num_workers == 0:
+                raise ConfigurationError(f"{name} is for num_workers above 0; leave it out")
+
+    def _check_length(self) -> None:
+        if not hasattr(self.dataset, "__len__"):
+            raise ConfigurationError(
+                f"{type(self.dataset).__name__} has no __len__, which a loader needs; add it, give "
+                "a sampler, or derive the class from IterableDataset"
+            )
         if self.samples == 0:
             raise DataError("the data set is empty")
         if len(self) == 0:
@@ -84,8 +162,19 @@ class DataLoader:
                 f"{self.batch_size}, and drop_last leaves that one out"
             )
 
+    @property
+    def samples(self) -> int:
+        """The number of samples of an epoch.
+
+        Raises:
+            TypeError: if the data set or the sampler has no length.
+        """
+        return len(self.sampler if self._given and self.sampler is not None else self.dataset)
+
     def __len__(self) -> int:
         """The number of batches of an epoch."""
+        if self.batch_size is None:
+            return self.samples if self.batch_sampler is None else len(self.batch_sampler)
         if self.drop_last:
             return self.samples // self.batch_size
         return -(-self.samples // self.batch_size)
@@ -95,50 +184,112 @@ class DataLoader:
         """The batch that the next pass starts with: 0, unless it goes on in the middle of one."""
         return self.batch if self._resume else 0
 
+    @property
+    def sized(self) -> bool:
+        """Whether ``batch_samples`` can say how many samples a batch has."""
+        return self.batch_size is not None and _length(self) is not None
+
     def batch_samples(self, batch: int) -> int:
-        """Return how many samples the batch of that number has."""
+        """Return how many samples the batch of that number has.
+
+        Raises:
+            ConfigurationError: if that is for the data set or a ``batch_sampler`` to decide.
+        """
+        if self.batch_size is None or not self.sized:
+            raise ConfigurationError(
+                "how many samples each batch has is not known beforehand; give a batch_size and "
+                "data of known length, in the place of a batch_sampler or batches ready made"
+            )
         return min(self.batch_size, self.samples - batch * self.batch_size)
 
-    def head(self, samples: int) -> tuple[Tensor, ...]:
+    def head(self, samples: int) -> Any:
         """Return the first samples of the data set as a batch; nothing moves on."""
-        if isinstance(self.dataset, TensorDataset):
-            return self.dataset.slice(0, samples)
-        return _collate([self.dataset[index] for index in range(samples)])
+        if self.batch_size is None and self.batch_sampler is None:
+            return self.collate_fn(next(iter(self.dataset)) if self.iterable else self.dataset[0])
+        if self.iterable:
+            return self.collate_fn(list(islice(iter(self.dataset), samples)))
+        return self._fetch(slice(0, samples))
 
     def order(self, epoch: int) -> Any:
         """Return the order of the samples in an epoch, (N,) int64 on the host."""
         if not self.shuffle:
             return np.arange(self.samples, dtype=np.int64)
-        offset = epoch * blocks_needed("permutation", self.samples)
+        # An order that was drawn follows from its seed alone.
+        offset = 0 if self._draws else epoch * blocks_needed("permutation", self.samples)
         key = self.seed ^ _SHUFFLE_KEY
         return permutation(np, self.samples, seed=key, offset=offset % 2**64)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        """Start an epoch, or go on in the one that ``load_state_dict`` named."""
-        if self._resume:
-            self._resume = False
-        elif self.batch:
-            # The pass before was broken off; this is another one.
-            self.epoch, self.batch = self.epoch + 1, 0
-        return self._batches(self.epoch)
+    def __iter__(self) -> Iterator[Any]:
+        """Start an epoch, or go on in the one that ``load_state_dict`` named.
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
-        dataset, size, count, batch = self.dataset, self.batch_size, len(self), self.batch
-        fast = isinstance(dataset, TensorDataset)
-        order: Any = self._order_for(epoch) if self.shuffle or not fast else None
-        while batch < count:
-            start, stop = batch * size, min((batch + 1) * size, self.samples)
-            if not fast:
-                made = _collate([dataset[int(index)] for index in order[start:stop]])
-            elif order is None:
-                made = dataset.slice(start, stop)
-            else:
-                made = dataset.take(order[start:stop])
+        Several passes may run at once, each in an order of its own.
+        """
+        return self._begin(copies=True)
+
+    def _begin(self, copies: bool) -> Iterator[Any]:
+        # Not a generator: the epoch starts now, not when its first batch is asked for.
+        if not self._resume:
+            # The pass before was broken off, or still runs; this is another one.
+            self.epoch, self.batch = self.epoch + self._open, 0
+        if self._draws and self.shuffle and not self.batch and not self._repeats:
+            generator = self.generator or default_generator
+            self.seed = int(generator.randint(0, 2**62, (1,))[0])
+        self._resume, self._open = False, True
+        self._passes += 1
+        order = self.order(self.epoch) if self.shuffle else None
+        return self._batches(self._passes, self.epoch, self.batch, order, copies)
+
+    def _batches(
+        self, number: int, epoch: int, batch: int, order: Any, copies: bool
+    ) -> Iterator[Any]:
+        count = _length(self)
+        for made in self._made(batch, order, copies):
             batch += 1
-            self.epoch, self.batch = (epoch + 1, 0) if batch == count else (epoch, batch)
+            # Only the pass that began last is what the state is of.
+            if number == self._passes:
+                self._open = batch != count
+                self.epoch, self.batch = (epoch, batch) if self._open else (epoch + 1, 0)
             yield made
+        if number == self._passes and self._open:
+            self.epoch, self.batch, self._open = epoch + 1, 0, False
 
-    def on(self, device: Any) -> Iterator[tuple[Tensor, ...]]:
+    def _made(self, batch: int, order: Any, copies: bool) -> Iterator[Any]:
+        """Make the batches of an epoch from one on."""
+        if self.iterable:
+            yield from self._from_iterable(batch)
+        elif self._given:
+            if self.batch_sampler is not None:
+                yield from map(self._fetch, islice(self.batch_sampler, batch, None))
+                return
+            for index in islice(self.sampler, batch, None):
+                yield self.collate_fn(self.dataset[index])
+        elif self.batch_size is None:
+            for index in (self.order(0) if order is None else order)[batch:].tolist():
+                yield self.collate_fn(self.dataset[index])
+        else:
+            size, samples = self.batch_size, self.samples
+            if order is not None:
+                order = self._near(order)
+            for start in range(batch * size, len(self) * size, size):
+                stop = min(start + size, samples)
+                yield self._fetch(
+                    slice(start, stop) if order is None else order[start:stop], copies
+                )
+
+    def _fetch(self, indices: Any, copies: bool = True) -> Any:
+        return fetch(self.dataset, indices, self.collate_fn, copies)
+
+    def _from_iterable(self, batch: int) -> Iterator[Any]:
+        size = self.batch_size
+        found = islice(iter(self.dataset), batch * (size or 1), None)
+        if size is None:
+            yield from map(self.collate_fn, found)
+            return
+        while group := list(islice(found, size)):
+            if len(group) == size or not self.drop_last:
+                yield self.collate_fn(group)
+
+    def on(self, device: Any) -> Iterator[Any]:
         """Start an epoch whose batches are on a device; None for where the data are.
 
         To a GPU they go through pinned memory, each while the GPU still computes with the one
@@ -153,19 +304,20 @@ class DataLoader:
         device = as_device(device)
         upload = None
         try:
-            for batch in self:
-                arrays = [tensor.array for tensor in batch]
+            # The upload is a copy already. A subclass may have other batches.
+            own = type(self).__iter__ is DataLoader.__iter__
+            for batch in self._begin(copies=device.type != "cuda") if own else self:
+                arrays = [item.array for item in leaves(batch) if isinstance(item, Tensor)]
                 if device.type != "cuda" or not all(isinstance(one, np.ndarray) for one in arrays):
-                    yield tuple([tensor.to(device=device) for tensor in batch])
+                    yield mapped(lambda item: _moved(item, device), batch)
                     continue
                 upload = upload or Upload(device)
-                yield tuple([Tensor(array) for array in upload(arrays)])
+                yield _in_the_place_of(batch, upload(arrays))
         finally:
             if upload is not None:
                 upload.close()
 
-    def _order_for(self, epoch: int) -> Any:
-        order = self.order(epoch)
+    def _near(self, order: Any) -> Any:
         if isinstance(self.dataset, TensorDataset):
             places = {device_of(array) for array in self.dataset.arrays}
             if len(places) == 1:
@@ -179,7 +331,7 @@ class DataLoader:
             "seed": self.seed,
             "epoch": self.epoch,
             "batch": self.batch,
-            "samples": self.samples,
+            "samples": _length(self, "samples"),
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
@@ -187,6 +339,9 @@ class DataLoader:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where ``state_dict`` was taken: the next pass starts with the batch after it.
+
+        A sampler and an ``IterableDataset`` are asked anew, and what was had of them is passed
+        over: where their order is random, it is another one in this epoch.
 
         Raises:
             CheckpointError: if that was another data set or another way to cut it.
@@ -202,22 +357,40 @@ class DataLoader:
         if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
             raise CheckpointError(f"a data loader's state needs whole numbers, got {numbers}")
         seed, epoch, batch = (int(n) for n in numbers if n is not None)
-        if batch >= len(self) or seed >= 2**64:
+        count = _length(self)
+        if (count is not None and batch >= count) or seed >= 2**64:
             raise CheckpointError(
-                f"a data loader's state names batch {batch} of {len(self)} and seed {seed}"
+                f"a data loader's state names batch {batch} of {count} and seed {seed}"
             )
         self.seed, self.epoch, self.batch = seed, epoch, batch
         self._resume = True
 
+    def again(self) -> DataLoader | None:
+        """Return a loader that goes once more through the epoch that runs or has just ended.
 
-def _collate(samples: list[Any]) -> tuple[Tensor, ...]:
-    """Stack single samples into one batch, part by part."""
-    rows = [sample if isinstance(sample, (tuple, list)) else (sample,) for sample in samples]
-    made = []
-    for column in zip(*rows, strict=True):
-        arrays = [as_tensor(item).array for item in column]
-        shapes = {tuple(array.shape) for array in arrays}
-        if len(shapes) > 1:
-            raise DataError(f"samples of one batch have different shapes: {sorted(shapes)}")
-        made.append(Tensor(array_namespace(arrays[0]).stack(arrays)))
-    return tuple(made)
+        None where a sampler or an ``IterableDataset`` decides, which need not repeat themselves.
+        """
+        if self._given or self.iterable:
+            return None
+        again = copy.copy(self)
+        again.epoch, again.batch = self.epoch if self.batch else max(self.epoch - 1, 0), 0
+        again._open, again._resume, again._repeats = False, False, True
+        return again
+
+
+def _length(loader: DataLoader, what: str = "__len__") -> int | None:
+    """Return the number of batches or samples, None where data set or sampler do not know it."""
+    try:
+        return loader.samples if what == "samples" else len(loader)
+    except TypeError:
+        return None
+
+
+def _in_the_place_of(batch: Any, arrays: list[Any]) -> Any:
+    """Return a batch with arrays of another device in the place of its tensors', in order."""
+    there = iter(arrays)
+    return mapped(lambda one: Tensor(next(there)) if isinstance(one, Tensor) else one, batch)
+
+
+def _moved(item: Any, device: Any) -> Any:
+    return item.to(device=device) if isinstance(item, Tensor) else item

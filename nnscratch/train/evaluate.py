@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nnscratch.array import device_of, to_numpy
 from nnscratch.array.device import current
-from nnscratch.data import DataLoader, TensorDataset
+from nnscratch.data import DataLoader, IterableDataset, TensorDataset
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.tape import no_grad
@@ -52,6 +52,8 @@ def as_loader(data: Any, batch_size: int, device: Any = None, **options: Any) ->
         data = TensorDataset(*data)
     elif isinstance(data, (Tensor, np.ndarray)):
         data = TensorDataset(data)
+    elif isinstance(data, IterableDataset):
+        options.pop("shuffle", None)  # its order is its own
     elif not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
         raise ConfigurationError(
             "data must be a DataLoader, a data set, or a tuple of arrays (X, y); got "
@@ -60,6 +62,26 @@ def as_loader(data: Any, batch_size: int, device: Any = None, **options: Any) ->
     if device is not None and isinstance(data, TensorDataset):
         data = data.to(device)
     return DataLoader(data, batch_size, **options)
+
+
+def check_loader(loader: DataLoader, accumulate: int) -> None:
+    """Check that a loader can be trained with: an epoch's batches are counted beforehand.
+
+    Raises:
+        ConfigurationError: if their number is not known, or, to accumulate, their sizes.
+    """
+    try:
+        len(loader)
+    except TypeError:
+        raise ConfigurationError(
+            "training needs to know how many batches an epoch has: give the "
+            f"{type(loader.dataset).__name__}, or the sampler, a __len__"
+        ) from None
+    if accumulate > 1 and not loader.sized:
+        raise ConfigurationError(
+            "accumulate weights each batch by its size, which a batch_sampler or ready-made "
+            "batches do not say beforehand; use batch_size, or accumulate=1"
+        )
 
 
 def device_of_model(model: Module) -> Any:
@@ -150,20 +172,34 @@ def evaluate(
     return found | {metric.name: metric.compute() for metric in judged}
 
 
-def as_pair(batch: Sequence[Tensor], device: Any) -> Sequence[Tensor]:
+def as_pair(batch: Any, device: Any) -> Sequence[Tensor]:
     """Return a batch (x, y) on a device.
 
     Raises:
-        ConfigurationError: if it is no pair.
+        ConfigurationError: if it is no pair of tensors.
     """
-    if len(batch) != 2:
+    if not isinstance(batch, (list, tuple)) or len(batch) != 2:
         raise ConfigurationError(
-            f"training and evaluation need batches of inputs and targets, got {len(batch)} "
-            "tensors a batch"
+            "training and evaluation need batches of inputs and targets, (x, y), got "
+            f"{_in_words(batch)}; a collate_fn of the DataLoader can make such pairs of others"
         )
+    for item in batch:
+        if not isinstance(item, Tensor):
+            raise ConfigurationError(
+                "training and evaluation need batches of two tensors, (x, y), got one of "
+                f"{type(batch[0]).__name__} and {type(batch[1]).__name__}"
+            )
     if device is None or all(device_of(item.array) == device for item in batch):
         return batch
     return [item.to(device=device) for item in batch]
+
+
+def _in_words(batch: Any) -> str:
+    if isinstance(batch, (list, tuple)):
+        return f"{len(batch)} tensors a batch"
+    if isinstance(batch, dict):
+        return f"dictionaries of {', '.join(map(repr, batch))}"
+    return f"a {type(batch).__name__} a batch"
 
 
 def batches(loader: DataLoader, device: Any) -> Iterator[Sequence[Tensor]]:
@@ -192,7 +228,10 @@ def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> 
     outputs = []
     with evaluating(model):
         for batch in loader.on(device):
-            x = batch[0] if device is None else batch[0].to(device=device)
+            x = batch[0] if isinstance(batch, (list, tuple)) else batch
+            if not isinstance(x, Tensor):
+                raise ConfigurationError(f"predict needs batches of tensors, got {_in_words(x)}")
+            x = x if device is None else x.to(device=device)
             outputs.append(model(x).array)
     if len(outputs) == 1:
         return to_numpy(outputs[0])

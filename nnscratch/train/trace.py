@@ -5,7 +5,6 @@ Those are compiled steps, and steps on a GPU, which every look has to wait for.
 
 from __future__ import annotations
 
-import copy
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -102,10 +101,8 @@ def look_at_data(trainer: Trainer, loader: DataLoader) -> NonFiniteError | None:
     """
     last, epoch = taken_step(trainer)
     taken = loader.batch or len(loader)
-    again = copy.copy(loader)
-    at = loader.epoch if loader.batch else max(loader.epoch - 1, 0)
-    again.load_state_dict({**loader.state_dict(), "epoch": at, "batch": 0})
-    for index, (x, y) in enumerate(islice(batches(again, trainer.device), taken)):
+    again = loader.again()
+    for index, (x, y) in enumerate(islice(batches(again, trainer.device) if again else (), taken)):
         found = bad_batch(x, y)
         if found is not None:
             return not_finite(trainer, found, last - taken + index + 1, epoch)

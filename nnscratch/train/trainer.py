@@ -23,6 +23,7 @@ from nnscratch.train.evaluate import (
     as_loader,
     as_pair,
     batches,
+    check_loader,
     device_of_model,
     evaluate,
     evaluating,
@@ -185,6 +186,7 @@ class Trainer:
             raise ConfigurationError("resume needs a run_dir")
         options = {"shuffle": shuffle, "seed": self.seed or 0}
         loader = as_loader(for_model(self.model, data), batch_size, self.device, **options)
+        check_loader(loader, self.accumulate)
         begin(self, loader)
         if validation is not None:
             validation = as_loader(for_model(self.model, validation), 1024, self.device)
@@ -194,7 +196,7 @@ class Trainer:
         with ExitStack() as stack:
             if self.run_dir is not None and self._lock:
                 stack.enter_context(run_folder(self.run_dir))
-            stack.enter_context(threads_for(self.model, loader.batch_size))
+            stack.enter_context(threads_for(self.model, loader.batch_size or 1))
             stack.enter_context(current(self.device or device_of_model(self.model) or "cpu"))
             self._prepare(epochs)
             if resume and self.checkpoint_path is not None and self.checkpoint_path.exists():
@@ -241,7 +243,7 @@ class Trainer:
         if self.scheduler is None and self._scheduler is not None:
             self._make_scheduler(epochs)
         if self.compile is None:
-            batches_, samples_ = len(self.loader), len(self.loader.dataset)
+            batches_, samples_ = len(self.loader), self.loader.samples
             self.compile = worth_compiling(self.model, batches_, samples_)
         self.on_host = self.device is None or self.device.type == "cpu"
         # A guard reads the loss: a replay cannot, and on a GPU that would wait for it.

@@ -21,6 +21,8 @@ def warm_up(trainer: Trainer) -> None:
     """Take each kind of step of an epoch once, and leave everything as it was."""
     loader, group = trainer.loader, trainer.accumulate
     assert loader is not None
+    if not loader.sized:
+        return
     model, optimizer = trainer.model, trainer.optimizer
     weights = {name: _copy(tensor) for name, tensor in model.state_dict().items()}
     state = optimizer.state_dict()

@@ -142,7 +142,7 @@ def test_too_large_a_batch(library: Any) -> None:
 
 def test_a_loader_sends_its_batches_by_it(library: Any) -> None:
     x, y = np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10)
-    loader = DataLoader(TensorDataset(x, y), batch_size=4, shuffle=True)
+    loader = DataLoader(TensorDataset(x, y), batch_size=4, shuffle=True, seed=0)
     order = loader.order(0)
     batches = list(loader.on("cuda"))
     Stream.current.run(Stream.current.asked)

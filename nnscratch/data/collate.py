@@ -1,0 +1,154 @@
+"""From single samples to a batch, whatever the samples are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import array_namespace, is_array
+from nnscratch.array.addresses import copied
+from nnscratch.data.dataset import Subset, TensorDataset
+from nnscratch.errors import DataError, DTypeError
+from nnscratch.functions import stack
+from nnscratch.tensor import Tensor, as_tensor
+
+_NUMBERS = "biuf"
+
+
+def default_collate(batch: Sequence[Any]) -> Any:
+    """Return samples of one kind as one batch of that kind, with one dimension more in front.
+
+    Tensors and arrays are stacked in their dtype. Python integers become int64, booleans bool and
+    floats float64, as in PyTorch. Texts stay a list. Dictionaries, named tuples, tuples and lists
+    are taken apart, and the batch is a dictionary or a list of the batches of their parts.
+
+    Args:
+        batch: at least one sample.
+
+    Raises:
+        DataError: if there is none, or tensors differ in shape, or lists in length.
+        DTypeError: of samples that can be no batch, such as None.
+
+    >>> default_collate([(np.ones(2, np.float32), 3), (np.zeros(2, np.float32), 4)])
+    [tensor([[1., 1.],
+            [0., 0.]]), tensor([3, 4])]
+    >>> default_collate([{"x": 0.5, "name": "a"}, {"x": 1.5, "name": "b"}])
+    {'x': tensor([0.5, 1.5], dtype=float64), 'name': ['a', 'b']}
+    """
+    if not len(batch):
+        raise DataError("a batch of no samples cannot be made")
+    first = batch[0]
+    if isinstance(first, Tensor):
+        return _stacked([as_tensor(item) for item in batch])
+    if isinstance(first, (str, bytes)):
+        return batch
+    if isinstance(first, (np.ndarray, np.generic)) and first.dtype.kind not in _NUMBERS:
+        raise DTypeError(f"samples of dtype {first.dtype} can be no batch; give a collate_fn")
+    if is_array(first) or isinstance(first, np.generic):
+        return _stacked([as_tensor(item) for item in batch])
+    if isinstance(first, float):
+        return Tensor(np.asarray(batch, np.float64))
+    if isinstance(first, int):
+        return as_tensor(list(batch))
+    if isinstance(first, Mapping):
+        return _like(first, {key: default_collate([item[key] for item in batch]) for key in first})
+    if isinstance(first, Sequence):
+        lengths = sorted({len(item) for item in batch})
+        if len(lengths) > 1:
+            raise DataError(
+                f"samples of one batch are lists of different lengths, {_joined(lengths)}; pad "
+                "them, or give a collate_fn"
+            )
+        columns = [default_collate(column) for column in zip(*batch, strict=True)]
+        return _like(first, columns)
+    raise DTypeError(
+        "a batch is made of tensors, arrays, numbers, texts, dictionaries and lists; got "
+        f"{type(first).__name__}. Give a collate_fn that makes a batch of these samples"
+    )
+
+
+def default_convert(data: Any) -> Any:
+    """Return a sample with tensors in the place of its arrays, and everything else as it is."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        return data if data.dtype.kind not in _NUMBERS else as_tensor(data)
+    if is_array(data):
+        return as_tensor(data)
+    if isinstance(data, Mapping):
+        return _like(data, {key: default_convert(value) for key, value in data.items()})
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return _like(data, [default_convert(item) for item in data])
+    return data
+
+
+def fetch(
+    dataset: Any, indices: Any, collate_fn: Callable[[list[Any]], Any], copies: bool = True
+) -> Any:
+    """Return the batch of the samples at some indices.
+
+    Args:
+        dataset: what gives samples by their index, or by a list of them in ``__getitems__``.
+        indices: a list, an integer array, or a slice.
+        collate_fn: makes the batch of a list of samples.
+        copies: whether the batch has memory of its own also where a slice needs none.
+    """
+    if collate_fn is default_collate:
+        made = _at_once(dataset, indices, copies)
+        if made is not None:
+            return made
+    if isinstance(indices, slice):
+        indices = range(indices.start, indices.stop)
+    chosen = indices.tolist() if hasattr(indices, "tolist") else list(indices)
+    many = getattr(dataset, "__getitems__", None)
+    return collate_fn(many(chosen) if callable(many) else [dataset[index] for index in chosen])
+
+
+def _at_once(dataset: Any, indices: Any, copies: bool) -> Any:
+    """Return a batch without its single samples, None where a data set needs them."""
+    # A subclass may give other samples than the rows.
+    if isinstance(dataset, TensorDataset):
+        if type(dataset).__getitem__ is not TensorDataset.__getitem__:
+            return None
+        if isinstance(indices, slice):
+            made = dataset.slice(indices.start, indices.stop)
+            return [Tensor(copied(item.array)) if copies else item for item in made]
+        return list(dataset.take(np.asarray(indices) if isinstance(indices, list) else indices))
+    if isinstance(dataset, Subset) and type(dataset).__getitem__ is Subset.__getitem__:
+        if isinstance(indices, slice):
+            mine = list(dataset.indices[indices])
+        else:
+            chosen = indices.tolist() if hasattr(indices, "tolist") else indices
+            mine = [dataset.indices[index] for index in chosen]
+        return _at_once(dataset.dataset, mine, copies)
+    return None
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    shapes = sorted({tensor.shape for tensor in tensors})
+    if len(shapes) > 1:
+        raise DataError(
+            f"samples of one batch have different shapes: {_joined(shapes)}; pad or crop them, or "
+            "give a collate_fn"
+        )
+    if any(tensor.requires_grad for tensor in tensors):
+        made: Tensor = stack(tensors)
+        return made
+    arrays = [tensor.array for tensor in tensors]
+    return Tensor(array_namespace(arrays[0]).stack(arrays))
+
+
+def _joined(items: list[Any]) -> str:
+    return " and ".join(map(str, items[:4])) + (" ..." if len(items) > 4 else "")
+
+
+def _like(sample: Any, parts: Any) -> Any:
+    """Return the parts in the type of a sample, a list where that takes no parts or is a tuple."""
+    if hasattr(sample, "_fields"):
+        return type(sample)(*parts)
+    if isinstance(sample, tuple) or type(sample) in (dict, list):
+        return parts
+    try:
+        return type(sample)(parts)
+    except TypeError:  # such as a range
+        return parts

@@ -1,0 +1,5 @@
+"""PyTorch's address of the loader and the data sets, ``utils.data``."""
+
+from nnscratch.utils import data
+
+__all__ = ["data"]

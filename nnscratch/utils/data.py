@@ -1,0 +1,48 @@
+"""What PyTorch has under ``torch.utils.data``; it stands in ``nnscratch.data``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnscratch.data.collate import default_collate, default_convert
+from nnscratch.data.dataset import (
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
+from nnscratch.data.loader import DataLoader
+from nnscratch.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+__all__ = [
+    "BatchSampler",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "default_collate",
+    "default_convert",
+    "get_worker_info",
+    "random_split",
+]
+
+
+def get_worker_info() -> Any:
+    """Return None, as in PyTorch's main process: a loader has no workers here."""
+    return None
