@@ -1,6 +1,7 @@
 r"""Activations as modules, each $y = f(x)$ element by element but for the two softmaxes.
 
-``inplace`` is taken for PyTorch's sake and changes nothing: the input always keeps its values.
+With ``inplace=True`` the input has the result afterwards, as in PyTorch. In a graph that saves no
+memory: what the derivatives need is kept all the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from nnscratch.nn import functional as F
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensor import Tensor
 
 
 class ReLU(FunctionModule, function=F.relu, inplace=False):
@@ -93,19 +94,8 @@ class Hardtanh(FunctionModule, function=F.hardtanh, min_val=-1.0, max_val=1.0, i
     r"""$y = \min(\max(x, a), b)$."""
 
 
-class _AlongDim(FunctionModule):
-    dim: int | None
-
-    def forward(self, *inputs: Any) -> Tensor:
-        """Return the function of the input along the dimension."""
-        x = as_tensor(*inputs)
-        # Without a dim: PyTorch's old choice, the classes of a vector, a matrix or images.
-        dim = self.dim if self.dim is not None else (0 if x.ndim in (0, 1, 3) else 1)
-        return type(self).function(x, dim)
-
-
-class Softmax(_AlongDim, function=F.softmax, dim=None):
-    r"""$y_i = e^{x_i} / \sum_j e^{x_j}$ along a dimension.
+class Softmax(FunctionModule, function=F.softmax, dim=None):
+    r"""$y_i = e^{x_i} / \sum_j e^{x_j}$ along a dimension; see ``functional.softmax``.
 
     >>> from nnscratch import tensor
     >>> Softmax(dim=1)(tensor([[0.0, 0.0]]))
@@ -113,5 +103,5 @@ class Softmax(_AlongDim, function=F.softmax, dim=None):
     """
 
 
-class LogSoftmax(_AlongDim, function=F.log_softmax, dim=None):
+class LogSoftmax(FunctionModule, function=F.log_softmax, dim=None):
     r"""$y_i = x_i - \log \sum_j e^{x_j}$ along a dimension."""

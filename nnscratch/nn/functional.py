@@ -5,14 +5,28 @@ The equations, and the errors that a formula raises, stand beside it in ``nnscra
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import Generator, dtype_name, is_floating, is_integer
+from nnscratch.array import Generator, dtype_name, is_floating
 from nnscratch.creation import seed_and_offset
 from nnscratch.errors import ConfigurationError, DTypeError
-from nnscratch.formulas import Formula
-from nnscratch.functions import log_softmax, one_hot, relu, sigmoid, softmax, tanh
+from nnscratch.functions import one_hot as _one_hot
+from nnscratch.functions import sigmoid, tanh
+from nnscratch.nn.loss_functions import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_embedding_loss,
+    cross_entropy,
+    hinge_embedding_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
 from nnscratch.tensor import Tensor, apply, as_tensor
 
 __all__ = [
@@ -71,13 +85,15 @@ def dropout(
     input: Any,
     p: float = 0.5,
     training: bool = True,
+    inplace: bool = False,
     *,
     generator: Generator | None = None,
 ) -> Tensor:
     """Return the input with each element 0 by probability p, the others times 1 / (1 - p).
 
     Without ``training`` it is the input as it is. The random numbers come from the default
-    generator unless another is given; a compiled step draws new ones each time.
+    generator unless another is given; a compiled step draws new ones each time. ``inplace`` writes
+    the result into the input too.
 
     Raises:
         ConfigurationError: if p is not from 0 to 1.
@@ -88,15 +104,27 @@ def dropout(
     if not training or p == 0.0:
         return x
     seed, offset = seed_and_offset("uniform", x.numel(), "float32", generator)
-    return apply(f.DROPOUT, x, p=p, seed=seed, offset=offset)
+    return _given_back(x, apply(f.DROPOUT, x, p=p, seed=seed, offset=offset), inplace)
 
 
-# Activations.
+def _given_back(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
+    """Return y, and as PyTorch does write it into the x that it was computed of, if asked."""
+    return x._replace(y) if inplace else y
 
 
-def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
+# Activations. With ``inplace`` the input has the result afterwards, and is what is returned.
+
+
+def relu(input: Any, inplace: bool = False) -> Tensor:
+    """Return max(x, 0), with the derivative 0 at 0."""
+    x = as_tensor(input)
+    return _given_back(x, apply(f.RELU, x), inplace)
+
+
+def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Return x where it is positive, ``negative_slope`` · x elsewhere."""
-    return apply(f.LEAKY_RELU, as_tensor(input), negative_slope=negative_slope)
+    x = as_tensor(input)
+    return _given_back(x, apply(f.LEAKY_RELU, x, negative_slope=negative_slope), inplace)
 
 
 def prelu(input: Any, weight: Tensor) -> Tensor:
@@ -104,14 +132,16 @@ def prelu(input: Any, weight: Tensor) -> Tensor:
     return apply(f.PRELU, as_tensor(input), weight)
 
 
-def elu(input: Any, alpha: float = 1.0) -> Tensor:
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return x where it is positive, alpha (eˣ - 1) elsewhere."""
-    return apply(f.ELU, as_tensor(input), alpha=alpha)
+    x = as_tensor(input)
+    return _given_back(x, apply(f.ELU, x, alpha=alpha), inplace)
 
 
-def selu(input: Any) -> Tensor:
+def selu(input: Any, inplace: bool = False) -> Tensor:
     """Return the ELU whose two constants keep mean 0 and variance 1."""
-    return apply(f.SELU, as_tensor(input))
+    x = as_tensor(input)
+    return _given_back(x, apply(f.SELU, x), inplace)
 
 
 def gelu(input: Any, approximate: str = "none") -> Tensor:
@@ -119,9 +149,10 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     return apply(f.GELU, as_tensor(input), approximate=approximate)
 
 
-def silu(input: Any) -> Tensor:
+def silu(input: Any, inplace: bool = False) -> Tensor:
     """Return x σ(x)."""
-    return apply(f.SILU, as_tensor(input))
+    x = as_tensor(input)
+    return _given_back(x, apply(f.SILU, x), inplace)
 
 
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -134,9 +165,12 @@ def softsign(input: Any) -> Tensor:
     return apply(f.SOFTSIGN, as_tensor(input))
 
 
-def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def hardtanh(
+    input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
     """Return x held between two numbers."""
-    return apply(f.HARDTANH, as_tensor(input), min_val=min_val, max_val=max_val)
+    x = as_tensor(input)
+    return _given_back(x, apply(f.HARDTANH, x, min_val=min_val, max_val=max_val), inplace)
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -145,137 +179,38 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> T
     return x / x.norm(p, dim, keepdim=True).clamp(min=eps)
 
 
-# Losses. The reduction is "mean", "sum" or "none".
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return e^x over its sum along a dimension.
 
-
-def _loss(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
-    arrays = [item if item is None else as_tensor(item) for item in inputs]
-    return apply(formula, *arrays, **options)
-
-
-def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> Tensor:
-    """Return (y - t)²."""
-    return _loss(f.MSE, input, target, reduction=reduction)
-
-
-def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Tensor:
-    """Return |y - t|."""
-    return _loss(f.L1, input, target, reduction=reduction)
-
-
-def smooth_l1_loss(
-    input: Any,
-    target: Any,
-    *,
-    reduction: str = "mean",
-    beta: float = 1.0,
-) -> Tensor:
-    """Return (y - t)² / 2 beta where |y - t| < beta, |y - t| - beta / 2 elsewhere."""
-    return _loss(f.SMOOTH_L1, input, target, beta=beta, reduction=reduction)
-
-
-def huber_loss(
-    input: Any,
-    target: Any,
-    *,
-    reduction: str = "mean",
-    delta: float = 1.0,
-) -> Tensor:
-    """Return (y - t)² / 2 where |y - t| < delta, delta (|y - t| - delta / 2) elsewhere."""
-    return _loss(f.HUBER, input, target, delta=delta, reduction=reduction)
-
-
-def binary_cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    *,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return -(t log p + (1 - t) log(1 - p)) of probabilities p."""
-    return _loss(f.BCE, input, target, weight, reduction=reduction)
-
-
-def binary_cross_entropy_with_logits(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    *,
-    reduction: str = "mean",
-    pos_weight: Any = None,
-) -> Tensor:
-    """Return the binary cross-entropy of σ(x), without overflow."""
-    return _loss(f.BCE_WITH_LOGITS, input, target, weight, pos_weight, reduction=reduction)
-
-
-def nll_loss(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return minus the log-probability (N, K, ...) of each label (N, ...)."""
-    return _loss(f.NLL, input, target, weight, ignore_index=ignore_index, reduction=reduction)
-
-
-def cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Return the cross-entropy of softmax(input), the classes along dim 1 (dim 0 of a vector).
-
-    The target holds labels (integers), or a probability for each class (floats, in the shape of
-    the input), where ``ignore_index`` has no meaning.
+    Without ``dim`` it is dim 0 of 0, 1 or 3 dimensions and dim 1 of others, as in PyTorch, with a
+    warning. ``dtype`` is what to compute in, and of the result.
     """
-    target = as_tensor(target)
-    options: dict[str, Any] = {"label_smoothing": label_smoothing, "reduction": reduction}
-    if is_floating(target.array):
-        return _loss(f.CROSS_ENTROPY_PROBABILITIES, input, target, weight, **options)
-    if dtype_name(target.array.dtype) != "int64" and is_integer(target.array):
-        target = target.to("int64")  # which the kernels take
-    return _loss(f.CROSS_ENTROPY, input, target, weight, ignore_index=ignore_index, **options)
+    x = as_tensor(input)
+    found: Tensor = x.softmax(_dim_of(x, dim, "softmax", _stacklevel), dtype)
+    return found
 
 
-def kl_div(
-    input: Any,
-    target: Any,
-    *,
-    reduction: str = "mean",
-    log_target: bool = False,
+def log_softmax(
+    input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """Return t (log t - input) of log-probabilities; "batchmean" divides by N alone."""
-    if reduction == "batchmean":
-        x = as_tensor(input)
-        total = _loss(f.KL_DIV, x, target, log_target=log_target, reduction="sum")
-        return total / (x.shape[0] if x.ndim else 1)
-    return _loss(f.KL_DIV, input, target, log_target=log_target, reduction=reduction)
+    """Return the logarithm of the softmax along a dimension, with the same arguments."""
+    x = as_tensor(input)
+    found: Tensor = x.log_softmax(_dim_of(x, dim, "log_softmax", _stacklevel), dtype)
+    return found
 
 
-def hinge_embedding_loss(
-    input: Any,
-    target: Any,
-    *,
-    margin: float = 1.0,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return x where the target is 1, max(0, margin - x) where it is -1."""
-    return _loss(f.HINGE_EMBEDDING, input, target, margin=margin, reduction=reduction)
+def _dim_of(x: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    chosen = 0 if x.ndim in (0, 1, 3) else 1
+    warnings.warn(
+        f"{name} without a dimension takes dim={chosen} of an input with {x.ndim} dimensions; say "
+        f"which with dim={chosen}, or dim=-1 for the last one",
+        stacklevel=stacklevel,
+    )
+    return chosen
 
 
-def cosine_embedding_loss(
-    input1: Any,
-    input2: Any,
-    target: Any,
-    *,
-    margin: float = 0.0,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return 1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
-    return _loss(f.COSINE_EMBEDDING, input1, input2, target, margin=margin, reduction=reduction)
+def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
+    """Return class indices (...) as int64 rows (..., K); K is the largest + 1 unless given."""
+    return _one_hot(as_tensor(tensor), num_classes)

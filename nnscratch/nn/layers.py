@@ -79,16 +79,16 @@ class Dropout(Module):
     def __init__(
         self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
     ) -> None:
-        """Choose the probability; ``inplace`` changes nothing."""
+        """Choose the probability; with ``inplace`` the input has the result afterwards."""
         super().__init__()
         if not 0.0 <= p <= 1.0:
             raise ConfigurationError(f"Dropout: p is a probability from 0 to 1, got {p}")
-        self.p, self.generator = p, generator
+        self.p, self.inplace, self.generator = p, inplace, generator
 
     def forward(self, input: Any) -> Tensor:
         """Return the input, in training with elements dropped."""
-        return F.dropout(input, self.p, self.training, generator=self.generator)
+        return F.dropout(input, self.p, self.training, self.inplace, generator=self.generator)
 
     def extra_repr(self) -> str:
-        """Return the probability."""
-        return f"p={self.p}"
+        """Return the probability, and whether it works in place."""
+        return f"p={self.p}, inplace={self.inplace}" if self.inplace else f"p={self.p}"

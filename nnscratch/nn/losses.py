@@ -2,25 +2,37 @@ r"""Losses as modules, each called as ``criterion(input, target)``.
 
 ``reduction`` is "mean", "sum" or "none". A mean is over all elements, or over the weights of the
 labels where there are class weights. Shapes that would only fit by broadcasting, (N, 1) against
-(N,), are a ``ShapeError``; labels out of range are a ``DataError``.
+(N,), are a ``ShapeError``; labels out of range are a ``DataError``. ``size_average`` and ``reduce``
+are PyTorch's words of old for the reduction, taken in their places with a warning.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from nnscratch.nn import functional as F
+from nnscratch.nn.loss_functions import reduction_of
 from nnscratch.nn.options import FunctionModule
 
 
 class Loss(FunctionModule):
     """The base of the losses: shows only the options that are not the usual ones."""
 
+    unkept = ("size_average", "reduce")
+
+    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        found = super()._read(args, kwargs)
+        size_average, reduce = (found.pop(name, None) for name in self.unkept)
+        meant = reduction_of(size_average, reduce, found["reduction"], stacklevel=5)
+        return {**found, "reduction": meant}
+
     def extra_repr(self) -> str:
         """Return the options that differ from their defaults."""
-        shown = {name: getattr(self, name) for name in self.options if name not in self.tensors}
+        shown = {name: getattr(self, name) for name in self.passed if name not in self.tensors}
         return ", ".join(f"{k}={v!r}" for k, v in shown.items() if v != self.options[k])
 
 
-class MSELoss(Loss, function=F.mse_loss, reduction="mean"):
+class MSELoss(Loss, function=F.mse_loss, size_average=None, reduce=None, reduction="mean"):
     r"""$\frac{1}{n} \sum_i (y_i - t_i)^2$, without a factor of one half.
 
     >>> from nnscratch import tensor
@@ -29,11 +41,18 @@ class MSELoss(Loss, function=F.mse_loss, reduction="mean"):
     """
 
 
-class L1Loss(Loss, function=F.l1_loss, reduction="mean"):
+class L1Loss(Loss, function=F.l1_loss, size_average=None, reduce=None, reduction="mean"):
     r"""$\frac{1}{n} \sum_i |y_i - t_i|$."""
 
 
-class SmoothL1Loss(Loss, function=F.smooth_l1_loss, reduction="mean", beta=1.0):
+class SmoothL1Loss(
+    Loss,
+    function=F.smooth_l1_loss,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
+    beta=1.0,
+):
     r"""$d^2 / 2\beta$ where $|d| < \beta$, $|d| - \beta/2$ elsewhere, with $d = y - t$."""
 
 
@@ -46,6 +65,8 @@ class BCELoss(
     function=F.binary_cross_entropy,
     tensors=("weight",),
     weight=None,
+    size_average=None,
+    reduce=None,
     reduction="mean",
 ):
     r"""$-(t \log p + (1 - t) \log(1 - p))$ of probabilities, each logarithm at least -100."""
@@ -56,6 +77,8 @@ class BCEWithLogitsLoss(
     function=F.binary_cross_entropy_with_logits,
     tensors=("weight", "pos_weight"),
     weight=None,
+    size_average=None,
+    reduce=None,
     reduction="mean",
     pos_weight=None,
 ):
@@ -67,7 +90,9 @@ class NLLLoss(
     function=F.nll_loss,
     tensors=("weight",),
     weight=None,
+    size_average=None,
     ignore_index=-100,
+    reduce=None,
     reduction="mean",
 ):
     r"""$-w_y \log p_y$ of log-probabilities (N, K, ...) and labels (N, ...)."""
@@ -78,7 +103,9 @@ class CrossEntropyLoss(
     function=F.cross_entropy,
     tensors=("weight",),
     weight=None,
+    size_average=None,
     ignore_index=-100,
+    reduce=None,
     reduction="mean",
     label_smoothing=0.0,
 ):
@@ -101,13 +128,34 @@ class CrossEntropyLoss(
     """
 
 
-class KLDivLoss(Loss, function=F.kl_div, reduction="mean", log_target=False):
+class KLDivLoss(
+    Loss,
+    function=F.kl_div,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
+    log_target=False,
+):
     r"""$t (\log t - x)$ of log-probabilities x; "batchmean" is the divergence, "mean" is not."""
 
 
-class HingeEmbeddingLoss(Loss, function=F.hinge_embedding_loss, margin=1.0, reduction="mean"):
+class HingeEmbeddingLoss(
+    Loss,
+    function=F.hinge_embedding_loss,
+    margin=1.0,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
+):
     r"""$x$ where $t = 1$, $\max(0, m - x)$ where $t = -1$."""
 
 
-class CosineEmbeddingLoss(Loss, function=F.cosine_embedding_loss, margin=0.0, reduction="mean"):
+class CosineEmbeddingLoss(
+    Loss,
+    function=F.cosine_embedding_loss,
+    margin=0.0,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
+):
     r"""$1 - \cos(x_1, x_2)$ where $t = 1$, $\max(0, \cos(x_1, x_2) - m)$ where $t = -1$."""

@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 from nnscratch.array import as_device, dtype_name, is_floating, move
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.conversions import read_target
-from nnscratch.errors import CheckpointError, DTypeError, NNScratchError
+from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import registry
+from nnscratch.nn.hooks import Hook, Hooks, structure
 from nnscratch.nn.parameter import Parameter
+from nnscratch.nn.states import IncompatibleKeys, collect, load
+from nnscratch.nn.walking import Walking
 from nnscratch.tape import Handle
-from nnscratch.tensor import Tensor, as_tensor, clear_gradient
-
-
-class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict`` found too little or too much."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class _Structure:
-    """Counts every change of a module's attributes and hooks, in all modules together.
-
-    Whoever keeps something that depends on them (a compiled plan) looks at this one number first.
-    """
-
-    changes = 0
-
-
-structure = _Structure()
-
-
-class _Hooks(list[Any]):
-    """A module's hooks: more or fewer of them are another structure."""
-
-    def append(self, hook: Any) -> None:
-        structure.changes += 1
-        super().append(hook)
-
-    def remove(self, hook: Any) -> None:
-        structure.changes += 1
-        super().remove(hook)
-
+from nnscratch.tensor import Tensor, clear_gradient
 
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 
-class Module:
+class Module(Walking):
     """The base of all layers and models: assign parameters and modules as attributes.
 
     >>> from nnscratch import nn
@@ -69,7 +40,7 @@ class Module:
     def __init__(self) -> None:
         """Start with no parameters; a subclass calls this before it assigns any."""
         self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _unsaved=set())
-        self.__dict__.update(_hooks=_Hooks(), _pre_hooks=_Hooks(), training=True)
+        self.__dict__.update(_hooks=Hooks(), _pre_hooks=Hooks(), training=True)
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the output; every subclass defines it."""
@@ -81,21 +52,31 @@ class Module:
         try:
             for observer in watching:
                 observer.on_module(self)
-            for hook in self._pre_hooks:
-                changed = hook(self, inputs)
-                if changed is not None:
-                    inputs = changed if isinstance(changed, tuple) else (changed,)
-            output = self.forward(*inputs, **options)
-            for hook in self._hooks:
-                changed = hook(self, inputs, output)
-                output = output if changed is None else changed
-            return output
+            if not self._pre_hooks and not self._hooks:
+                return self.forward(*inputs, **options)
+            return self._hooked(inputs, options)
         except NNScratchError as error:
             self._locate(error)
             raise
         finally:
             for observer in watching:
                 observer.on_module_left(self)
+
+    def _hooked(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        done: set[int] = set()
+        try:
+            for before in list(self._pre_hooks):
+                inputs, options = before.before(self, inputs, options)
+            output = self.forward(*inputs, **options)
+            for after in list(self._hooks):
+                done.add(id(after))
+                output = after.after(self, inputs, options, output)
+            return output
+        except Exception:
+            for after in list(self._hooks):
+                if after.always_call and id(after) not in done:
+                    after.after(self, inputs, options, None)
+            raise
 
     def _locate(self, error: NNScratchError) -> None:
         if error.module is None:
@@ -156,133 +137,122 @@ class Module:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Register a parameter under a name; None reserves the name for none."""
+    def _check_name(self, name: Any, own: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"a name is a string, got {type(name).__name__}")
+        if name == "" or "." in name:
+            raise KeyError(f"a name in a module is not empty and has no dots, got {name!r}")
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(
+                f"call super().__init__() in {type(self).__name__}.__init__ before registering "
+                f"{name}"
+            )
+        if hasattr(self, name) and name not in self.__dict__[own]:
+            raise KeyError(f"{type(self).__name__} has an attribute {name!r} already; del it first")
         structure.changes += 1
-        self._parameters[name] = parameter
 
-    def register_buffer(self, name: str, buffer: Tensor | None, persistent: bool = True) -> None:
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Register a parameter under a name; None reserves the name for none.
+
+        Raises:
+            TypeError: if it is no parameter.
+            KeyError: if the name is taken, empty or has a dot.
+        """
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"expected a Parameter or None as {name!r}, got {type(param).__name__}; write "
+                "nn.Parameter(...)"
+            )
+        self._check_name(name, "_parameters")
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Register a tensor that is moved with the module but not learned.
 
         It is saved too, unless it is not ``persistent``.
-        """
-        structure.changes += 1
-        self._buffers[name] = buffer
-        if not persistent:
-            self._unsaved.add(name)
 
-    def add_module(self, name: str, module: Module) -> None:
-        """Register a module under a name."""
-        if not isinstance(module, Module):
+        Raises:
+            TypeError: if it is no tensor.
+            KeyError: if the name is taken, empty or has a dot.
+        """
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"expected a tensor or None as the buffer {name!r}, got {type(tensor).__name__}"
+            )
+        self._check_name(name, "_buffers")
+        self._buffers[name] = tensor
+        self._unsaved.discard(name) if persistent else self._unsaved.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Register a module under a name.
+
+        Raises:
+            TypeError: if it is no module.
+            KeyError: if the name is taken, empty or has a dot.
+        """
+        if module is not None and not isinstance(module, Module):
             raise TypeError(f"expected a module as {name!r}, got {type(module).__name__}")
-        structure.changes += 1
+        self._check_name(name, "_modules")
         self._modules[name] = module
 
-    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+    register_module = add_module
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> Handle:
         """Call ``hook(module, inputs, output)`` after forward; what it returns replaces the output.
 
         The handle takes it away again.
+
+        Args:
+            hook: the function.
+            prepend: call it before the hooks that are there already.
+            with_kwargs: call it with (module, inputs, keyword arguments, output).
+            always_call: call it, with the output None, also where forward raises.
         """
-        self._hooks.append(hook)
-        return Handle(self._hooks, hook)
+        entry = Hook(hook, with_kwargs, always_call)
+        self._hooks.add(entry, prepend)
+        return Handle(self._hooks, entry)
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Call ``hook(module, inputs)`` before forward; what it returns replaces the inputs."""
-        self._pre_hooks.append(hook)
-        return Handle(self._pre_hooks, hook)
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """Call ``hook(module, inputs)`` before forward; what it returns replaces the inputs.
 
-    # Walking.
-
-    def children(self) -> Iterator[Module]:
-        """Yield the modules that are attributes of this one."""
-        for _, child in self.named_children():
-            yield child
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield (name, module) of the modules that are attributes of this one."""
-        for name, child in self._modules.items():
-            if child is not None:
-                yield name, child
-
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield (path, module) of this module and all inside it, each once."""
-        yield from self._walk(prefix, set())
-
-    def _walk(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
-        if id(self) in seen:
-            return
-        seen.add(id(self))
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child._walk(f"{prefix}.{name}" if prefix else name, seen)
-
-    def modules(self) -> Iterator[Module]:
-        """Yield this module and all inside it, each once."""
-        for _, module in self.named_modules():
-            yield module
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
-        """Yield (path, parameter), a parameter used twice only under its first path."""
-        seen: set[int] = set()
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for name, parameter in module._parameters.items():
-                if parameter is not None and id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    yield (f"{path}.{name}" if path else name), parameter
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Yield every parameter once."""
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
-
-    def get_submodule(self, path: str) -> Module:
-        """Return the module at a dotted path.
-
-        Raises:
-            AttributeError: naming the part of the path that is no module.
+        ``prepend`` calls it before those that are there already; ``with_kwargs`` calls it with
+        (module, inputs, keyword arguments), and it returns None or a pair of both.
         """
-        module = self
-        for name in path.split(".") if path else ():
-            found = module._modules.get(name)
-            if found is None:
-                raise AttributeError(f"{type(module).__name__} has no module {name!r} (of {path})")
-            module = found
-        return module
+        entry = Hook(hook, with_kwargs)
+        self._pre_hooks.add(entry, prepend)
+        return Handle(self._pre_hooks, entry)
 
-    def get_parameter(self, path: str) -> Parameter:
-        """Return the parameter at a dotted path."""
-        where, _, name = path.rpartition(".")
-        found: Parameter = self.get_submodule(where)._parameters[name]
-        return found
-
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (path, buffer)."""
-        for path, module in self.named_modules():
-            for name, buffer in module._buffers.items():
-                if buffer is not None:
-                    yield (f"{path}.{name}" if path else name), buffer
-
-    def buffers(self) -> Iterator[Tensor]:
-        """Yield every buffer."""
-        for _, buffer in self.named_buffers():
-            yield buffer
-
-    def apply(self, function: Callable[[Module], Any]) -> Self:
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call a function with every module inside, then with this one."""
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
     # Modes.
 
     def train(self, mode: bool = True) -> Self:
-        """Go to training mode (dropout drops), here and in all modules inside."""
+        """Go to training mode (dropout drops), here and in all modules inside.
+
+        Raises:
+            ValueError: if the mode is no boolean.
+        """
+        if not isinstance(mode, bool):
+            raise ValueError(f"train takes True or False, got {mode!r}")
         structure.changes += 1
-        for module in self.modules():
-            module.__dict__["training"] = mode
+        self.__dict__["training"] = mode
+        # By their own methods: a module may want to stay in one mode.
+        for child in self.children():
+            child.train(mode)
         return self
 
     def eval(self) -> Self:
@@ -303,16 +273,23 @@ class Module:
     # Moving and saving.
 
     def to(
-        self, *target: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False
+        self,
+        *target: Any,
+        device: Any = None,
+        dtype: Any = None,
+        non_blocking: bool = False,
+        tensor: Tensor | None = None,
     ) -> Self:
         """Move all parameters and buffers to a device or a floating dtype, in place.
 
-        ``non_blocking`` is there for PyTorch's sake and changes nothing.
+        Either is named, or that of a tensor is taken. ``non_blocking`` is there for PyTorch's sake
+        and changes nothing.
 
         Raises:
             DeviceError: if this machine has no such device.
             DTypeError: for a dtype that is not floating.
         """
+        target = target if tensor is None else (tensor,)
         device, dtype = read_target(target, device, dtype)
         name = None if dtype is None else dtype_name(dtype)
         if name is not None and name not in FLOATS:
@@ -337,9 +314,11 @@ class Module:
         """Move all parameters and buffers to the CPU."""
         return self.to("cpu")
 
-    def cuda(self, index: int | None = None) -> Self:
-        """Move all parameters and buffers to a GPU."""
-        return self.to("cuda" if index is None else f"cuda:{index}")
+    def cuda(self, device: Any = None) -> Self:
+        """Move all parameters and buffers to a GPU, by its number or name."""
+        if device is None or isinstance(device, int):
+            return self.to("cuda" if device is None else f"cuda:{device}")
+        return self.to(device)
 
     def float(self) -> Self:
         """Turn all parameters and buffers into float32."""
@@ -353,49 +332,38 @@ class Module:
         """Turn all parameters and buffers into float64."""
         return self.to("float64")
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the parameters and buffers by path; they share memory with the module's."""
-        found: dict[str, Tensor] = {}
-        self._collect("", found)
+    def state_dict(
+        self, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Tensor]:
+        """Return the parameters and buffers by path; they share memory with the module's.
+
+        Args:
+            destination: a dictionary that they are written into, and that is returned.
+            prefix: what the paths begin with.
+            keep_vars: whether they are the parameters themselves, not detached tensors.
+        """
+        found: dict[str, Tensor] = {} if destination is None else destination
+        collect(self, prefix, found, keep_vars)
         return found
 
-    def _collect(self, prefix: str, found: dict[str, Tensor]) -> None:
-        for name, held in (*self._parameters.items(), *self._buffers.items()):
-            if held is not None and name not in self._unsaved:
-                found[prefix + name] = held.detach()
-        for name, child in self.named_children():
-            child._collect(f"{prefix}{name}.", found)
-
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy values by path into the parameters and buffers.
 
         Nothing is copied unless everything fits.
+
+        Args:
+            state_dict: what ``state_dict`` returned.
+            strict: whether every key has to be there, and no other.
+            assign: put the tensors themselves in the place of the module's, in their dtype and on
+                their device, instead of copying their values.
 
         Raises:
             CheckpointError: naming missing and unexpected keys (if ``strict``) and every entry
                 whose shape differs.
         """
-        own = self.state_dict()
-        missing = [key for key in own if key not in state]
-        unexpected = [key for key in state if key not in own]
-        problems = []
-        if strict and missing:
-            problems.append(f"missing keys: {', '.join(missing)}")
-        if strict and unexpected:
-            problems.append(f"unexpected keys: {', '.join(unexpected)}")
-        values = {key: as_tensor(state[key]).detach() for key in own if key in state}
-        problems += [
-            f"{key} has shape {value.shape}, the model needs {own[key].shape}"
-            for key, value in values.items()
-            if value.shape != own[key].shape
-        ]
-        if problems:
-            raise CheckpointError(
-                f"the weights do not fit this {type(self).__name__}: " + "; ".join(problems)
-            )
-        for key, value in values.items():
-            own[key].copy_(value)
-        return IncompatibleKeys(missing, unexpected)
+        return load(self, state_dict, strict, assign)
 
     # Showing.
 

@@ -16,7 +16,8 @@ class FunctionModule(Module):
 
     A subclass names the function in its head, and the options in PyTorch's order with their
     defaults; they become arguments and attributes. An option that may be a tensor (class weights)
-    is a buffer: it moves with the module and is saved with it.
+    is a buffer: it moves with the module and is saved with it. Those in ``unkept`` are read when
+    the module is made, and neither kept nor handed to the function.
 
     >>> from nnscratch.nn import functional
     >>> class ELU(FunctionModule, function=functional.elu, alpha=1.0):
@@ -28,6 +29,8 @@ class FunctionModule(Module):
     function: ClassVar[Callable[..., Tensor]]
     options: ClassVar[dict[str, Any]] = {}
     tensors: ClassVar[tuple[str, ...]] = ()
+    passed: ClassVar[tuple[str, ...]] = ()
+    unkept: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(
         cls,
@@ -40,6 +43,7 @@ class FunctionModule(Module):
             return
         cls.function = staticmethod(function)
         cls.options, cls.tensors = {**cls.options, **options}, tensors
+        cls.passed = tuple(name for name in cls.options if name not in cls.unkept)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [inspect.Parameter(name, kind, default=value) for name, value in cls.options.items()]
@@ -52,6 +56,14 @@ class FunctionModule(Module):
             ConfigurationError: for an option that there is not.
         """
         super().__init__()
+        for name, value in self._read(args, kwargs).items():
+            if name in self.tensors:
+                self.register_buffer(name, None if value is None else as_tensor(value).detach())
+            else:
+                setattr(self, name, value)
+
+    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the attributes that the arguments make."""
         names = list(self.options)
         given = dict(zip(names, args, strict=False)) | kwargs
         if len(args) > len(names) or any(name not in names for name in given):
@@ -59,19 +71,15 @@ class FunctionModule(Module):
                 f"{type(self).__name__} has the options {', '.join(names) or 'none'}; got "
                 f"{', '.join([*map(repr, args), *(f'{k}={v!r}' for k, v in kwargs.items())])}"
             )
-        for name, default in self.options.items():
-            value = given.get(name, default)
-            if name in self.tensors:
-                self.register_buffer(name, None if value is None else as_tensor(value).detach())
-            else:
-                setattr(self, name, value)
+        return {name: given.get(name, default) for name, default in self.options.items()}
 
     def forward(self, *inputs: Any) -> Tensor:
         """Return the function of the inputs."""
-        options = {name: getattr(self, name) for name in self.options if name != "inplace"}
-        return type(self).function(*inputs, **options)
+        return type(self).function(*inputs, **{name: getattr(self, name) for name in self.passed})
 
     def extra_repr(self) -> str:
         """Return the options."""
-        shown = [name for name in self.options if name not in ("inplace", *self.tensors)]
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        shown = {name: getattr(self, name) for name in self.passed if name not in self.tensors}
+        if not shown.get("inplace", True):
+            del shown["inplace"]
+        return ", ".join(f"{name}={value!r}" for name, value in shown.items())

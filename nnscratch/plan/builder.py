@@ -206,7 +206,8 @@ class Builder:
     def _build_one(self, step: Step) -> None:
         if step.formula is f.COPY_INTO and step.direction == "update":
             target, source = step.inputs
-            if self._destinations.get(source) is target.array:
+            # A target that the step itself made has no array here, nor has a source without place.
+            if target.array is not None and self._destinations.get(source) is target.array:
                 return
         if self._all_known(step):
             return

@@ -40,7 +40,8 @@ def module_state(module: Module) -> tuple[Any, ...]:
 def held_by(module: Module) -> list[Any]:
     """Return the objects whose identity is in a module's state: nobody else may get it."""
     own = module.__dict__
-    return [list(own[table].values()) for table in _TABLES] + [list(own.values())]
+    inside = [list(own[table].values()) for table in _TABLES] + [list(own[name]) for name in _HOOKS]
+    return [*inside, list(own.values())]
 
 
 def _is_plain(value: Any) -> bool:

@@ -15,7 +15,7 @@ from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
 from nnscratch.kernels.cpu.table import address
 from nnscratch.kernels.cuda.cublas import follow
-from nnscratch.nn.module import structure
+from nnscratch.nn.hooks import structure
 from nnscratch.plan.builder import Builder
 from nnscratch.plan.device import Launches
 from nnscratch.plan.guards import Names, held_by, module_state
