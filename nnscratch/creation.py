@@ -69,6 +69,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
             [3, 4]])
     """
     made = as_tensor(data.detach() if isinstance(data, Tensor) else data, dtype, device)
+    registry.notify_copied(made.array)
     copied = Tensor(made.array.copy() if hasattr(made.array, "copy") else made.array)
     return copied.requires_grad_(requires_grad)
 

@@ -218,9 +218,12 @@ def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
         array = asarray(_numbers(value))
         if dtype is None and is_floating(array):
             dtype = _floats_of(value) or default_dtype()
+    given = array
     if dtype is not None:
         array = cast(array, dtype)
     array = array if device is None else move(array, device)
+    if array is not given:
+        registry.notify_copied(given)
     registry.notify_create(array, "tensor(...)")
     return Tensor(array)
 

@@ -50,6 +50,9 @@ class Observer:
     def on_create(self, array: Any, what: str) -> None:
         """Called when an array is made from Python values inside the observed code."""
 
+    def on_copied(self, array: Any) -> None:
+        """Called when the values of an array that is no tensor's are copied into a tensor."""
+
     def on_inputs(self, inputs: tuple[Any, ...]) -> None:
         """Called with the tensors, arrays and numbers that a formula is about to be applied to."""
 
@@ -126,6 +129,12 @@ def notify_create(array: Any, what: str) -> None:
     """Tell the observers that an array was made from Python values."""
     for observer in WATCHING.observers:
         observer.on_create(array, what)
+
+
+def notify_copied(array: Any) -> None:
+    """Tell the observers that the values of an array were copied into a tensor."""
+    for observer in WATCHING.observers:
+        observer.on_copied(array)
 
 
 def host(produce: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""Hooks of modules, and the count of everything that a compiled step depends on in modules."""
+"""Hooks and tables of modules, and the count of all changes that a compiled step depends on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ class _Structure:
 
 
 structure = _Structure()
+
+
+def _counted(name: str) -> Any:
+    method = getattr(dict, name)
+
+    def change(self: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        structure.changes += 1
+        return method(self, *args, **kwargs)
+
+    return change
+
+
+class Table(dict[str, Any]):
+    """Parameters, buffers or modules by name: whatever is done to it is another structure."""
+
+    __setitem__, __delitem__, __ior__ = (
+        _counted(name) for name in ("__setitem__", "__delitem__", "__ior__")
+    )
+    pop, popitem, clear = (_counted(name) for name in ("pop", "popitem", "clear"))
+    update, setdefault = (_counted(name) for name in ("update", "setdefault"))
 
 
 class Hook(NamedTuple):

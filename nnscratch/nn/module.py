@@ -11,7 +11,7 @@ from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.conversions import read_target
 from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import registry
-from nnscratch.nn.hooks import Hook, Hooks, structure
+from nnscratch.nn.hooks import Hook, Hooks, Table, structure
 from nnscratch.nn.parameter import Parameter
 from nnscratch.nn.states import IncompatibleKeys, collect, load
 from nnscratch.nn.walking import Walking
@@ -39,7 +39,9 @@ class Module(Walking):
 
     def __init__(self) -> None:
         """Start with no parameters; a subclass calls this before it assigns any."""
-        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _unsaved=set())
+        self.__dict__.update(
+            _parameters=Table(), _buffers=Table(), _modules=Table(), _unsaved=set()
+        )
         self.__dict__.update(_hooks=Hooks(), _pre_hooks=Hooks(), training=True)
 
     def forward(self, *inputs: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
+from nnscratch.formulas import registry
 from nnscratch.optim.optimizer import Optimizer
 from nnscratch.optim.stateful import Stateful
 
@@ -79,6 +80,9 @@ class ReduceLROnPlateau(Stateful):
     def step(self, metrics: Any) -> None:
         """Take the metric of a step, and let the rate fall if it is time."""
         current = float(metrics)
+        registry.host(lambda: self._advance(current))
+
+    def _advance(self, current: float) -> None:
         self.last_epoch += 1
         if self._is_better(current):
             self.best = current

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import asarray, device_of, is_array
+from nnscratch.array import asarray, default_dtype, device_of, is_array
 from nnscratch.array.addresses import copied, shares_memory
 from nnscratch.array.memory import explaining
 from nnscratch.array.precision import get_float32_matmul_precision
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
-from nnscratch.plan.guards import Names
 from nnscratch.plan.nested import mapped
 from nnscratch.plan.plan import Draft, Plan, without_graph
+from nnscratch.plan.reach import Reach
 from nnscratch.plan.recorder import Recorder
 from nnscratch.tape import mode
 from nnscratch.tensor import Tensor, wrap
@@ -48,6 +48,7 @@ class Compiled:
         self._last: tuple[Any, Any] = (None, None)
         self._lock = threading.RLock()
         self._eager = False
+        self._unsettled = 0  # how many recordings in a row changed Python's state
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step on these arguments, or run it eagerly and record it.
@@ -61,7 +62,7 @@ class Compiled:
         key = [_key(item, arrays) for item in args]
         if kwargs:
             key += [(name, _key(item, arrays)) for name, item in kwargs.items()]
-        signature = (mode.enabled, get_float32_matmul_precision(), *key)
+        signature = (mode.enabled, get_float32_matmul_precision(), default_dtype(), *key)
         with self._lock:
             if signature == self._last[0] and self._last[1].fits():
                 return self._last[1].replay(arrays)
@@ -102,9 +103,11 @@ class Compiled:
             args, kwargs = mapped(lambda item: _own(item, arrays), (args, kwargs))
         pairs = list(zip(arrays, given, strict=True))
         copies = frozenset(n for n, (array, its) in enumerate(pairs) if array is not its)
-        recorder = Recorder(arrays, self._strict, copies)
+        reach = Reach(self.function)
+        recorder = Recorder(arrays, self._strict, copies, reach)
         with registry.observing(recorder):
             result = self.function(*args, **kwargs)
+        settled = self._is_settled(recorder, reach)
         if recorder.refusal is not None:
             warnings.warn(
                 f"{_name(self.function)} runs eagerly: {recorder.refusal}",
@@ -114,10 +117,30 @@ class Compiled:
             self._eager = True
             for position in recorder.changed:
                 registry.update(f.COPY_INTO, given[position], arrays[position])
-        else:
-            self._waiting[signature] = Draft(recorder, result, arrays, Names(self.function))
+        elif settled:
+            self._waiting[signature] = Draft(recorder, result, arrays, reach)
         with explaining("copying the results of a compiled step"):
             return mapped(lambda item: _apart(item, pairs), without_graph(result))
+
+    def _is_settled(self, recorder: Recorder, reach: Reach) -> bool:
+        """Say whether a recorded run has left Python's state as it was; refuse the second that not.
+
+        The first one may have made what later ones find: a mode, a cache.
+        """
+        changed = reach.changed()
+        self._unsettled = 0 if changed is None else self._unsettled + 1
+        if reach.iterator is not None:
+            recorder.refuse(
+                f"a compiled step's code refers to an iterator ({reach.iterator}), which a replay "
+                "would not advance; take its next value outside, and pass that to the step"
+            )
+        elif self._unsettled > 1:
+            recorder.refuse(
+                f"a compiled step changes {changed} in Python, and a replay would not. Keep what "
+                "changes in a tensor and change that in place (add_, copy_), or change it outside "
+                "of the step"
+            )
+        return changed is None
 
 
 def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise") -> Any:
@@ -126,11 +149,13 @@ def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str =
     The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
     clipping, ``optimizer.step()``, ``scheduler.step()``; for inference a forward. Tensors and
     arrays that change from call to call are its arguments, and it does not change them in place.
-    Other shapes, dtypes, training or evaluation mode, replaced parameters, buffers or attributes of
-    a module, and other objects behind the names that the step's own code refers to get a plan of
-    their own; so do other values of what it reads out of tensors from outside. Numbers in objects
-    and functions further away are constants of the plan, except an optimizer's and scheduler's
-    hyper-parameters and random counters, which are read at every replay. The tensors it
+    Other shapes, dtypes and modes get a plan of their own, and so does every change of what the
+    step's code can reach: parameters, buffers and attributes of modules, hooks, and behind the
+    names that its functions mention other tensors, numbers, entries of lists and dictionaries (of
+    up to 1,000 entries) and attributes of objects. What the step itself changes of these would not
+    be changed by a replay and is refused. An optimizer's and a scheduler's hyper-parameters and the
+    counters of random numbers are read at every replay. Not seen are Python's state inside of other
+    libraries, the clock and files: what is read there is a constant of the plan. The tensors it
     returns have no graph. A ``grad`` that was kept from an earlier step changes with the next
     replay; keep a ``clone()`` of it.
 

@@ -8,9 +8,6 @@ that it read out of tensors.
 
 from __future__ import annotations
 
-import functools
-import types
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from nnscratch.array import to_numpy
@@ -48,69 +45,6 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
     return isinstance(value, _PLAIN)
-
-
-class Names:
-    """The objects that a function's code refers to by names that are not its own."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        """Look up what stands behind every name now."""
-        self._tables: list[tuple[dict[str, Any], str, Any]] = []
-        self._cells: list[tuple[Any, Any]] = []
-        for inner, owner in _functions(function):
-            for cell in inner.__closure__ or ():
-                try:
-                    self._cells.append((cell, cell.cell_contents))
-                except ValueError:  # a name that has no value yet
-                    pass
-            names = set(_names(inner.__code__))
-            tables = [inner.__globals__]
-            if not isinstance(owner, Module) and hasattr(owner, "__dict__"):
-                tables.append(owner.__dict__)
-            for table in tables:
-                for name in names & table.keys():
-                    if not isinstance(table[name], types.ModuleType):
-                        self._tables.append((table, name, table[name]))
-
-    def hold(self) -> bool:
-        """Say whether every name still stands for what it stood for."""
-        for table, name, value in self._tables:
-            now = table.get(name)
-            if now is not value and not _equal(now, value):
-                return False
-        for cell, value in self._cells:
-            now = cell.cell_contents
-            if now is not value and not _equal(now, value):
-                return False
-        return True
-
-
-def _equal(now: Any, value: Any) -> bool:
-    return type(now) is type(value) and isinstance(value, _PLAIN) and bool(now == value)
-
-
-def _functions(function: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the Python functions behind something that can be called, with their ``self``."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    if isinstance(function, Module):
-        yield from _functions(function.forward)
-    elif isinstance(function, types.MethodType):
-        if isinstance(function.__func__, types.FunctionType):
-            yield function.__func__, function.__self__
-    elif isinstance(function, types.FunctionType):
-        yield function, None
-        if (wrapped := getattr(function, "__wrapped__", None)) is not None:
-            yield from _functions(wrapped)
-    elif isinstance(made := vars(type(function)).get("__call__"), types.FunctionType):
-        yield made, function
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
 
 
 class Read:

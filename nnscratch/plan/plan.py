@@ -18,8 +18,9 @@ from nnscratch.kernels.cuda.cublas import follow
 from nnscratch.nn.hooks import structure
 from nnscratch.plan.builder import Builder
 from nnscratch.plan.device import Launches
-from nnscratch.plan.guards import Names, held_by, module_state
+from nnscratch.plan.guards import held_by, module_state
 from nnscratch.plan.nested import leaves, mapped
+from nnscratch.plan.reach import Reach
 from nnscratch.plan.recorder import Recorder, Recording, Value
 from nnscratch.plan.table import Piece
 from nnscratch.tensor import Tensor, wrap
@@ -32,7 +33,7 @@ class Draft:
     gradients may have changed.
     """
 
-    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any], names: Names) -> None:
+    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any], reach: Reach) -> None:
         """Take down the outputs, the gradients left behind, and the guards."""
         recording = recorder.recording
         self.recording = recording
@@ -49,9 +50,10 @@ class Draft:
             for t in recording.tensors.values()
             if id(t) not in gradients
         ]
-        self.modules = [(module, module_state(module)) for module in recording.modules.values()]
+        modules = {id(module): module for module in reach.modules} | recording.modules
+        self.modules = [(module, module_state(module)) for module in modules.values()]
         self.held = [held_by(module) for module, _ in self.modules]
-        self.names, self.reads = names, recording.reads
+        self.reach, self.reads = reach, recording.reads
         self.structure = structure.changes
         self.initial = [
             (
@@ -95,7 +97,7 @@ class Plan:
         self._template = draft.template
         self._gradients = draft.gradients
         self._guards, self._modules, self._held = draft.tensors, draft.modules, draft.held
-        self._names, self._reads = draft.names, draft.reads
+        self._reach, self._reads = draft.reach, draft.reads
         self._structure = draft.structure
         self._initial, self._cleared = draft.initial, draft.cleared
         self._device, self._stream = draft.device, draft.stream
@@ -121,7 +123,7 @@ class Plan:
                 return False
             if tensor.hooks is not None and len(tensor.hooks) != hooks:
                 return False
-        if not self._names.hold():
+        if not self._reach.hold():
             return False
         for tensor, had, array in self._initial:
             if (tensor.grad is not None) is not had or (had and tensor.grad.array is not array):

@@ -21,6 +21,7 @@ from nnscratch.formulas import Formula
 from nnscratch.formulas.live import live
 from nnscratch.formulas.observing import Call, Observer
 from nnscratch.plan.guards import Read
+from nnscratch.plan.reach import Reach
 
 _READ_AND_WRITTEN = (
     "a compiled step changes a tensor from outside and reads its value ({what}); Python would see "
@@ -107,13 +108,18 @@ class Recorder(Observer):
     """
 
     def __init__(
-        self, arguments: list[Any], strict: bool = True, copies: frozenset[int] = frozenset()
+        self,
+        arguments: list[Any],
+        strict: bool = True,
+        copies: frozenset[int] = frozenset(),
+        reach: Reach | None = None,
     ) -> None:
         self.recording = Recording()
         self.refusal: str | None = None
         self.changed: set[int] = set()
         self._strict = strict
         self._copies = copies
+        self._reach = reach
         self._known: dict[int, tuple[Any, Value]] = {}
         self._constants: set[int] = set()
         self._kept: list[Any] = []
@@ -124,7 +130,8 @@ class Recorder(Observer):
             self._remember(array, value)
             self._kept.append(array)
 
-    def _refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> None:
+        """Raise, or keep the first reason for running the step eagerly from now on."""
         if self._strict:
             raise PlanError(reason)
         self.refusal = self.refusal or reason
@@ -140,7 +147,7 @@ class Recorder(Observer):
         owner = self._owner(array)
         if owner is not None:
             whose = "a result" if owner.kind == "made" else "an argument"
-            self._refuse(
+            self.refuse(
                 f"an array of shape {value.shape} shares memory with {whose} of the step, but no "
                 "formula made it; a compiled step may touch arrays only through tensors"
             )
@@ -186,17 +193,17 @@ class Recorder(Observer):
     def _check_change(self, value: Value) -> None:
         """Refuse to change in place what a replay would not have as the step finds it."""
         if id(value.array) in self._constants:
-            self._refuse(
+            self.refuse(
                 "a tensor that is made inside the step is changed in place there; a replay "
                 "would not make it anew. Make it outside of the step, or avoid the change"
             )
         if value.kind == "outside":
             if any(shares_memory(value.array, one) for one in self._looked_at):
-                self._refuse(_READ_AND_WRITTEN.format(what="item(), a branch or an index"))
+                self.refuse(_READ_AND_WRITTEN.format(what="item(), a branch or an index"))
             self._written.append(value.array)
         if value.position in self._copies:
             self.changed.add(value.position)
-            self._refuse(
+            self.refuse(
                 f"a compiled step changes an argument of shape {value.shape} in place; the tensor "
                 "of the caller would keep its values. Change a clone() of it and return that, or "
                 "use the tensor from outside of the step instead of passing it"
@@ -227,12 +234,12 @@ class Recorder(Observer):
         value = self.value_of(array)
         if value.root().kind == "outside":
             if any(shares_memory(array, one) for one in self._written):
-                self._refuse(_READ_AND_WRITTEN.format(what=what))
+                self.refuse(_READ_AND_WRITTEN.format(what=what))
             if not any(array is one for one in self._looked_at):
                 self._looked_at.append(array)
                 self.recording.reads.append(Read(array))
         else:
-            self._refuse(
+            self.refuse(
                 f"a compiled step reads a value out of a tensor ({what}); Python would see it only "
                 "while recording. Return the tensor and read it outside of the step, or write "
                 "nnscratch.where(...) in the place of a branch"
@@ -241,7 +248,7 @@ class Recorder(Observer):
     def on_move(self, array: Any, device: str) -> None:
         """Refuse: the copy that is made while recording would be used at every replay."""
         if self.value_of(array).kind != "outside":
-            self._refuse(
+            self.refuse(
                 f"a compiled step moves a tensor to {device}, which is not recorded; move it "
                 "before the step"
             )
@@ -249,12 +256,21 @@ class Recorder(Observer):
     def on_create(self, array: Any, what: str) -> None:
         """Refuse random numbers that Python draws; remember constants."""
         if what.startswith("rand"):
-            self._refuse(
+            self.refuse(
                 f"a compiled step calls {what}; its numbers would be the same at every replay. "
                 "Draw them outside of the step and pass them as an argument"
             )
         self._constants.add(id(array))
         self._kept.append(array)
+
+    def on_copied(self, array: Any) -> None:
+        """Remember an array that the step's code can reach, of which it makes a constant."""
+        owner = array
+        while owner is not None and self._reach is not None:
+            if id(owner) in self._reach.arrays:
+                self.recording.reads.append(Read(array))
+                return
+            owner = getattr(owner, "base", None)
 
     def on_inputs(self, inputs: tuple[Any, ...]) -> None:
         """Remember the leaf tensors whose arrays the plan will be bound to."""
