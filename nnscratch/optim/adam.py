@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
-from nnscratch.optim.optimizer import Optimizer
+from nnscratch.optim.optimizer import Optimizer, check_switches
 
 
 class Adam(Optimizer):
@@ -19,12 +19,15 @@ class Adam(Optimizer):
 
     Args:
         params: parameters, or groups of them.
-        lr: η.
+        lr: η, a number or a tensor of one.
         betas: β₁ and β₂.
         eps: ε, outside of the root.
         weight_decay: λ.
         amsgrad: divide by the largest v so far.
         maximize: climb instead of descending.
+        foreach, fused, capturable: PyTorch's ways to take the same step, of which there is one
+            here; they change nothing.
+        decoupled_weight_decay: take λ p off the parameter instead, as AdamW does.
     """
 
     formula = f.ADAM
@@ -39,9 +42,15 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool | None = None,
     ) -> None:
         """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach, fused)
         super().__init__(
             params,
             {
@@ -51,6 +60,9 @@ class Adam(Optimizer):
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
                 "maximize": maximize,
+                "decoupled_weight_decay": self.decoupled
+                if decoupled_weight_decay is None
+                else decoupled_weight_decay,
             },
         )
 
@@ -68,7 +80,7 @@ class Adam(Optimizer):
             "beta2": beta2,
             "eps": group["eps"],
             "weight_decay": group["weight_decay"],
-            "decoupled": self.decoupled,
+            "decoupled": group.get("decoupled_weight_decay", self.decoupled),
             "maximize": group["maximize"],
         }
 
@@ -88,6 +100,11 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach, fused)
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.optim.optimizer import Optimizer
+from nnscratch.optim.optimizer import Optimizer, check_switches
 
 
 class RMSprop(Optimizer):
@@ -20,13 +20,15 @@ class RMSprop(Optimizer):
 
     Args:
         params: parameters, or groups of them.
-        lr: η.
+        lr: η, a number or a tensor of one.
         alpha: α.
         eps: ε, outside of the root.
         weight_decay: λ, for the λ p that is added to g.
         momentum: how much of the buffer is kept.
         centered: whether v is a variance.
         maximize: climb instead of descending.
+        foreach, fused, capturable: PyTorch's ways to take the same step, of which there is one
+            here; they change nothing.
 
     Raises:
         ConfigurationError: if a value makes no sense.
@@ -43,10 +45,13 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
-        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
         """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach)
         super().__init__(
             params,
             {
@@ -81,12 +86,14 @@ class Adagrad(Optimizer):
 
     Args:
         params: parameters, or groups of them.
-        lr: η.
+        lr: η, a number or a tensor of one.
         lr_decay: δ.
         weight_decay: λ, for the λ p that is added to g.
         initial_accumulator_value: what s starts from.
         eps: ε, outside of the root.
         maximize: climb instead of descending.
+        foreach, fused, capturable: PyTorch's ways to take the same step, of which there is one
+            here; they change nothing.
 
     Raises:
         ConfigurationError: if a value makes no sense.
@@ -102,10 +109,14 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach, fused)
         super().__init__(
             params,
             {
@@ -141,11 +152,13 @@ class Adadelta(Optimizer):
 
     Args:
         params: parameters, or groups of them.
-        lr: η.
+        lr: η, a number or a tensor of one.
         rho: ρ.
         eps: ε, inside of the roots.
         weight_decay: λ, for the λ p that is added to g.
         maximize: climb instead of descending.
+        foreach, fused, capturable: PyTorch's ways to take the same step, of which there is one
+            here; they change nothing.
 
     Raises:
         ConfigurationError: if a value makes no sense.
@@ -160,10 +173,14 @@ class Adadelta(Optimizer):
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0.0,
+        foreach: bool | None = None,
         *,
+        capturable: bool = False,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
         """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach)
         super().__init__(
             params,
             {

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from nnscratch import formulas as f
 from nnscratch.formulas.optimizers import nadam_momentum
 from nnscratch.optim.flat import FlatParameters, Run
-from nnscratch.optim.optimizer import Optimizer
+from nnscratch.optim.optimizer import Optimizer, check_switches
 
 
 class NAdam(Optimizer):
@@ -23,13 +23,15 @@ class NAdam(Optimizer):
 
     Args:
         params: parameters, or groups of them.
-        lr: η.
+        lr: η, a number or a tensor of one.
         betas: β₁ and β₂.
         eps: ε, outside of the root.
         weight_decay: λ.
         momentum_decay: ψ.
         decoupled_weight_decay: take λ p off the parameter instead of adding it to g.
         maximize: climb instead of descending.
+        foreach, fused, capturable: PyTorch's ways to take the same step, of which there is one
+            here; they change nothing.
 
     Raises:
         ConfigurationError: if a value makes no sense.
@@ -48,9 +50,13 @@ class NAdam(Optimizer):
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
     ) -> None:
         """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach)
         super().__init__(
             params,
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -9,6 +10,8 @@ from nnscratch.array import dtype_name, to_numpy
 from nnscratch.errors import CheckpointError, ConfigurationError, PlanError
 from nnscratch.formulas import Formula, registry
 from nnscratch.optim.flat import FlatParameters, Run
+from nnscratch.optim.states import States, copied
+from nnscratch.tape import enable_grad
 from nnscratch.tensor import Tensor, as_tensor, clear_gradient
 
 
@@ -16,13 +19,29 @@ class Optimizer:
     """Steps parameters along their gradients by an update formula.
 
     A subclass names its formula, the state that it keeps beside each parameter, and how its
-    options come from a group's hyper-parameters.
+    options come from a group's hyper-parameters. Or it has no formula, but a ``step`` of its own in
+    tensor operations and whatever it likes in ``state``, as optimizers are written for PyTorch.
 
     Attributes:
         formula: the update, whose inputs are the parameter, its gradient and the state.
         numbers: Python numbers kept beside each parameter, with what they start from.
         param_groups: dictionaries with "params" and hyper-parameters, which may be changed between
             steps, as in PyTorch.
+
+    >>> from nnscratch import no_grad, ones
+    >>> class Plain(Optimizer):
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params, {"lr": lr})
+    ...     @no_grad()
+    ...     def step(self):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p.sub_(p.grad * group["lr"])
+    >>> p = ones(2, requires_grad=True)
+    >>> p.sum().backward()
+    >>> Plain([p], lr=0.5).step()
+    >>> p.tolist()
+    [0.5, 0.5]
     """
 
     formula: ClassVar[Formula]
@@ -37,6 +56,8 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._flats: list[list[FlatParameters]] = []
+        self._by_hand = not hasattr(type(self), "formula")
+        self._state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         if isinstance(params, Tensor):
             raise ConfigurationError("an optimizer needs a list of parameters, got a single tensor")
         given = list(params)
@@ -44,6 +65,43 @@ class Optimizer:
             raise ConfigurationError("an optimizer needs at least one parameter, got an empty list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    @property
+    def state(self) -> Mapping[Tensor, dict[str, Any]]:
+        """What is kept beside each parameter that has taken a step, by the parameter.
+
+        Tensors in it share memory with the optimizer's. An optimizer with a ``step`` of its own
+        keeps there what it likes; the entries of others are written through
+        ``state[p][name].copy_(...)`` or ``load_state_dict``.
+        """
+        if self._by_hand:
+            return self._state
+        return States(self._entries())
+
+    @state.setter
+    def state(self, state: Mapping[Tensor, dict[str, Any]]) -> None:
+        """Take an empty dictionary to begin anew; or whatever, with a ``step`` of its own."""
+        if self._by_hand:
+            self._state = defaultdict(dict, state)
+        elif state:
+            raise ConfigurationError(
+                f"the state of {type(self).__name__} lies in buffers of its own; load_state_dict "
+                "writes into them, and an empty dictionary begins anew"
+            )
+        else:
+            groups = self.state_dict()["param_groups"]
+            self.load_state_dict({"state": {}, "param_groups": groups})
+
+    def _entries(self) -> dict[Tensor, dict[str, Any]]:
+        return {
+            flat.parameters[i]: {
+                "step": flat.steps[i],
+                **{name: values[i] for name, values in flat.numbers.items()},
+                **{name: Tensor(flat.view(array, i)) for name, array in flat.state.items()},
+            }
+            for flat, i in self._members()
+            if flat.steps[i]
+        }
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str | None, ...]:
         """Return the names of the state arrays, in the order of the formula's inputs.
@@ -103,14 +161,21 @@ class Optimizer:
             if id(parameter) in seen:
                 raise ConfigurationError("a parameter was given to the optimizer twice")
             seen.add(id(parameter))
-        self.check(made)
+        self.param_groups.append(made)
+        if self._by_hand:
+            self._flats.append([])
+            return
+        try:
+            self.check(made)
+        except ConfigurationError:
+            self.param_groups.pop()
+            raise
         alike: dict[tuple[str, str], list[Tensor]] = {}
         for parameter in params:
             form = (dtype_name(parameter.array.dtype), str(parameter.device))
             alike.setdefault(form, []).append(parameter)
         start = self.initial_state(made)
         state = {name: start.get(name, 0.0) for name in self.state_names(made) if name is not None}
-        self.param_groups.append(made)
         self._flats.append(
             [FlatParameters(members, state, self.numbers) for members in alike.values()]
         )
@@ -127,7 +192,12 @@ class Optimizer:
         Args:
             closure: computes the loss again and returns it, for those who write it so.
         """
-        loss = None if closure is None else closure()
+        if self._by_hand:
+            raise TypeError(f"{type(self).__name__} defines no step(self)")
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         for group, flats in zip(self.param_groups, self._flats, strict=True):
             names = self.state_names(group)
             for flat in flats:
@@ -187,7 +257,7 @@ class Optimizer:
         _, _, first, last = run
         step = flat.steps[first] + 1
         flat.steps[first:last] = [step] * (last - first)
-        options = self.options(group)
+        options = {name: _value(value) for name, value in self.options(group).items()}
         if "step" in self.formula.options:
             options["step"] = step
         return options
@@ -195,7 +265,9 @@ class Optimizer:
     # Saving.
 
     def _members(self) -> list[tuple[FlatParameters, int]]:
-        found = []
+        found: list[tuple[FlatParameters, int]] = []
+        if self._by_hand:
+            return found
         for group, flats in zip(self.param_groups, self._flats, strict=True):
             where = {id(p): (flat, i) for flat in flats for i, p in enumerate(flat.parameters)}
             found += [where[id(p)] for p in group["params"]]
@@ -203,15 +275,9 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return state and hyper-parameters; state arrays share memory with the optimizer's."""
-        state = {
-            index: {
-                "step": flat.steps[i],
-                **{name: values[i] for name, values in flat.numbers.items()},
-                **{name: Tensor(flat.view(array, i)) for name, array in flat.state.items()},
-            }
-            for index, (flat, i) in enumerate(self._members())
-            if flat.steps[i]
-        }
+        entries = self._state if self._by_hand else self._entries()
+        members = [p for group in self.param_groups for p in group["params"]]
+        state = {index: dict(entries[p]) for index, p in enumerate(members) if p in entries}
         groups, count = [], 0
         for group in self.param_groups:
             size = len(group["params"])
@@ -226,18 +292,23 @@ class Optimizer:
             CheckpointError: if they belong to other parameters.
         """
         groups, members = state["param_groups"], self._members()
+        parameters = [p for group in self.param_groups for p in group["params"]]
         sizes = [len(group["params"]) for group in groups]
         own = [len(group["params"]) for group in self.param_groups]
         if sizes != own:
             raise CheckpointError(
                 f"the optimizer state is of groups with {sizes} parameters, this one has {own}"
             )
-        entries = {int(index): entry for index, entry in state["state"].items()}
+        entries = {int(index): _without_none(entry) for index, entry in state["state"].items()}
+        if self._by_hand:
+            self._state = defaultdict(dict, {parameters[i]: copied(e) for i, e in entries.items()})
+            entries = {}
         for index, entry in entries.items():
             self._check_entry(index, entry, members)
         for index, (flat, i) in enumerate(members):
             entry = entries.get(index, {})
-            flat.steps[i] = int(_value(entry.get("step", 0)))
+            # PyTorch's SGD counts no steps, but has taken some where it has a buffer.
+            flat.steps[i] = int(_value(entry["step"])) if "step" in entry else int(bool(len(entry)))
             for name, values in flat.numbers.items():
                 values[i] = float(_value(entry.get(name, self.numbers[name])))
             for name, array in flat.state.items():
@@ -247,7 +318,11 @@ class Optimizer:
                 else:
                     target.fill_(flat.start[name])
         for group, saved in zip(self.param_groups, groups, strict=True):
-            group.update({key: _value(v) for key, v in saved.items() if key != "params"})
+            for key, value in saved.items():
+                if isinstance(group.get(key), Tensor):
+                    group[key].fill_(_value(value))  # whoever else has this tensor sees it too
+                elif key != "params":
+                    group[key] = _value(value)
 
     def _check_entry(
         self, index: int, entry: Mapping[str, Any], members: list[tuple[FlatParameters, int]]
@@ -275,6 +350,30 @@ class Optimizer:
             lines.append(f"Parameter Group {index}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
+
+
+def check_switches(
+    differentiable: bool = False, foreach: bool | None = None, fused: bool | None = None
+) -> None:
+    """Check PyTorch's switches between implementations of one step, of which there is one here.
+
+    Raises:
+        ConfigurationError: for ``differentiable``, which asks for another step; or for two at once.
+    """
+    if differentiable:
+        raise ConfigurationError(
+            "differentiable=True asks for a step that is part of the graph, which is not there; "
+            "write the update in tensor operations on new tensors"
+        )
+    if foreach and fused:
+        raise ConfigurationError("foreach and fused are two ways to take one step; choose one")
+
+
+def _without_none(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the state beside a parameter without PyTorch's None for a buffer that is not kept."""
+    if not isinstance(entry, dict):
+        return entry  # read from a file where it is asked for
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 def _value(value: Any) -> Any:

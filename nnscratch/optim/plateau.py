@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
 from nnscratch.optim.optimizer import Optimizer
-from nnscratch.optim.stateful import Stateful
+from nnscratch.optim.schedule import LRScheduler, rate_of, set_rate
 
 
-class ReduceLROnPlateau(Stateful):
+class ReduceLROnPlateau(LRScheduler):
     """The rate times a factor after more than ``patience`` steps without a better metric.
 
     Args:
@@ -29,6 +30,8 @@ class ReduceLROnPlateau(Stateful):
     Raises:
         ConfigurationError: if a value makes no sense.
     """
+
+    takes_metric = True
 
     def __init__(
         self,
@@ -51,8 +54,13 @@ class ReduceLROnPlateau(Stateful):
             raise ConfigurationError(
                 f"ReduceLROnPlateau: threshold_mode is 'rel' or 'abs', got {threshold_mode!r}"
             )
+        if not isinstance(optimizer, Optimizer):
+            raise ConfigurationError(
+                f"a schedule needs an optimizer, got {type(optimizer).__name__}"
+            )
         count = len(optimizer.param_groups)
-        lowest = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * count
+        each = isinstance(min_lr, (list, tuple))
+        lowest: list[Any] = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * count
         if len(lowest) != count:
             raise ConfigurationError(
                 f"ReduceLROnPlateau: {len(lowest)} values of min_lr for {count} groups"
@@ -60,30 +68,36 @@ class ReduceLROnPlateau(Stateful):
         self.optimizer = optimizer
         self.mode, self.threshold_mode, self.threshold = mode, threshold_mode, threshold
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
-        self.min_lrs = lowest
+        self.min_lrs, self.default_min_lr = lowest, None if each else min_lr
         self.best: float | None = self._worst()
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
+        self._last_lr = [rate_of(group) for group in optimizer.param_groups]
 
     def _worst(self) -> float:
         return math.inf if self.mode == "min" else -math.inf
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a state; its ``best`` may be None, for JSON has no infinity.
 
         Raises:
             CheckpointError: if it is of another kind of schedule.
         """
-        super().load_state_dict(state)
+        super().load_state_dict(state_dict)
         if self.best is None:
             self.best = self._worst()
 
-    def step(self, metrics: Any) -> None:
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Take the metric of a step, and let the rate fall if it is time."""
         current = float(metrics)
-        registry.host(lambda: self._advance(current))
+        if epoch is not None:
+            warnings.warn(
+                "scheduler.step(metrics, epoch) is PyTorch's way of old; leave out the epoch",
+                stacklevel=2,
+            )
+        registry.host(lambda: self._take(current, epoch))
 
-    def _advance(self, current: float) -> None:
-        self.last_epoch += 1
+    def _take(self, current: float, epoch: int | None) -> None:
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current):
             self.best = current
             self.num_bad_epochs = 0
@@ -96,6 +110,7 @@ class ReduceLROnPlateau(Stateful):
             self._reduce()
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0
+        self._last_lr = [rate_of(group) for group in self.optimizer.param_groups]
 
     def _is_better(self, current: float) -> bool:
         assert self.best is not None
@@ -107,11 +122,16 @@ class ReduceLROnPlateau(Stateful):
         return current < bound if self.mode == "min" else current > bound
 
     def _reduce(self) -> None:
-        for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-            lr = max(group["lr"] * self.factor, lowest)
-            if group["lr"] - lr > self.eps:
-                group["lr"] = lr
-
-    def get_last_lr(self) -> list[float]:
-        """Return the rate of each group."""
-        return [group["lr"] for group in self.optimizer.param_groups]
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self.min_lrs):
+            if self.default_min_lr is None:
+                raise ConfigurationError(
+                    f"ReduceLROnPlateau: {len(self.min_lrs)} values of min_lr for {len(groups)} "
+                    "groups, of which some were added later; set scheduler.min_lrs to one for each"
+                )
+            self.min_lrs = [self.default_min_lr] * len(groups)
+        for group, lowest in zip(groups, self.min_lrs, strict=True):
+            before = rate_of(group)
+            lr = max(before * self.factor, lowest)
+            if before - lr > self.eps:
+                set_rate(group, lr)

@@ -9,7 +9,7 @@ from nnscratch import formulas as f
 from nnscratch.array.addresses import on_device_of
 from nnscratch.errors import ConfigurationError
 from nnscratch.optim.flat import FlatParameters, Run
-from nnscratch.optim.optimizer import Optimizer
+from nnscratch.optim.optimizer import Optimizer, check_switches
 
 
 class SGD(Optimizer):
@@ -21,12 +21,14 @@ class SGD(Optimizer):
 
     Args:
         params: parameters, or groups of them.
-        lr: η.
+        lr: η, a number or a tensor of one.
         momentum: μ; with 0 there is no m, and g stands in its place.
         dampening: d.
         weight_decay: λ, for the λ p that is added to g.
         nesterov: whether to look ahead.
         maximize: climb instead of descending.
+        foreach, fused: PyTorch's ways to take the same step, of which there is one here; they
+            change nothing.
 
     Raises:
         ConfigurationError: if a value makes no sense, or Nesterov has no momentum or a dampening.
@@ -44,8 +46,12 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
         """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach, fused)
         super().__init__(
             params,
             {

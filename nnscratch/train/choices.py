@@ -11,7 +11,7 @@ import numpy as np
 from nnscratch import nn, optim
 from nnscratch.errors import ConfigurationError
 from nnscratch.functions import one_hot
-from nnscratch.optim import lr_scheduler
+from nnscratch.optim import lr_scheduler, stateful
 from nnscratch.tensor import Tensor
 
 LOSSES: dict[str, str] = {
@@ -170,6 +170,15 @@ def make_schedule(
 
 
 def state_of(item: Any) -> dict[str, Any]:
-    """Return the state dictionary of a scheduler or the like, empty if it has none."""
-    found: Mapping[str, Any] = item.state_dict() if hasattr(item, "state_dict") else {}
-    return dict(found)
+    """Return the state of a scheduler: what its ``state_dict`` says, or its plain attributes."""
+    if item is None:
+        return {}
+    return dict(item.state_dict() if hasattr(item, "state_dict") else stateful.state_of(item))
+
+
+def restore(item: Any, state: Mapping[str, Any]) -> None:
+    """Give a scheduler the state that ``state_of`` returned."""
+    if hasattr(item, "load_state_dict"):
+        item.load_state_dict(state)
+    else:
+        stateful.restore(item, state)

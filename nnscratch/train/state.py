@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
-from nnscratch.optim.plateau import ReduceLROnPlateau
+from nnscratch.optim.schedule import rate_of
 from nnscratch.tensor import Tensor
 from nnscratch.train import checkpoint
 from nnscratch.train.callbacks import Callback
-from nnscratch.train.choices import state_of
+from nnscratch.train.choices import restore, state_of
 from nnscratch.train.files import FilePath
 from nnscratch.train.history import History
 from nnscratch.train.tensor_file import TensorFile
@@ -132,8 +132,9 @@ def _load(trainer: Trainer, loader: DataLoader, file: TensorFile, record: dict[s
     checkpoint.load_optimizer(file, part("optimizer", dict), trainer.optimizer)
     checkpoint.load_into(file, "model.", trainer.model)
     if trainer.scheduler is not None:
-        trainer.scheduler.load_state_dict(part("scheduler", dict))
-        _try(trainer)
+        restore(trainer.scheduler, part("scheduler", dict))
+        if type(trainer.scheduler).__module__.startswith("nnscratch."):
+            _try(trainer)
     for index, callback in enumerate(_stateful(trainer)):
         callback.load_state_dict(states[index]["state"])
         prefix = f"callback.{index}."
@@ -151,11 +152,8 @@ def _try(trainer: Trainer) -> None:
     scheduler, groups = trainer.scheduler, trainer.optimizer.param_groups
     before, options = copy.deepcopy(scheduler.state_dict()), [dict(group) for group in groups]
     try:
-        if isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step(1.0)
-        else:
-            scheduler.step()
-        rates = [group["lr"] for group in groups]
+        scheduler.step(1.0) if scheduler.takes_metric else scheduler.step()
+        rates = [rate_of(group) for group in groups]
     except NNScratchError:
         # Such as that the schedule is at its end.
         rates = []

@@ -14,7 +14,6 @@ from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
-from nnscratch.optim.plateau import ReduceLROnPlateau
 from nnscratch.plan import compile as compile_step
 from nnscratch.tensor import Tensor
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
@@ -280,6 +279,13 @@ class Trainer:
             self.scheduler = self._scheduler
         else:
             self.scheduler = self._scheduler(self.optimizer)
+        theirs = getattr(self.scheduler, "optimizer", self.optimizer)
+        if theirs is not self.optimizer:
+            raise ConfigurationError(
+                "the scheduler sets the rates of another optimizer than the one that trains: give "
+                "that optimizer too, or a function that makes the scheduler of an optimizer, "
+                "scheduler=lambda optimizer: ..."
+            )
 
     def _train_epoch(self, interruption: Interruption) -> None:
         loader = self.loader
@@ -326,6 +332,8 @@ class Trainer:
         """Let the scheduler take its step, if it takes one at each "epoch" or "batch"."""
         if self.scheduler is None or self._schedule_every != every:
             return
+        if getattr(self.scheduler, "takes_metric", False):
+            return  # which there is once an epoch, at its end
         assert self.loader is not None
         if every == "epoch" or index % self.accumulate == 0 or index == len(self.loader):
             self.scheduler.step()
@@ -338,7 +346,7 @@ class Trainer:
             judged = evaluate(self.model, validation, loss=self.loss, metrics=self.metrics)
             row |= {f"val_{name}": value for name, value in judged.items()}
         row |= {"lr": self.learning_rate, "seconds": round(self.seconds, 4)}
-        if isinstance(self.scheduler, ReduceLROnPlateau):
+        if getattr(self.scheduler, "takes_metric", False):
             self.scheduler.step(row.get("val_loss", row["train_loss"]))
         else:
             self.step_schedule("epoch")
