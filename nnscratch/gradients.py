@@ -87,7 +87,9 @@ class TensorGradient(TensorBase):
         """
         if self.node is not None:
             raise GradientError("a part of a graph cannot be deep-copied; use x.detach().clone()")
-        made: Any = type(self)(_copied(self.array))  # type: ignore[call-arg]
+        # By a formula, which a recorder sees.
+        array = registry.forward(f.CAST, self.array, dtype=dtype_name(self.array.dtype))[0]
+        made: Any = type(self)(array)  # type: ignore[call-arg]
         made.requires_grad = self.requires_grad
         memo[id(self)] = made
         if self.grad is not None:

@@ -17,8 +17,7 @@ from nnscratch.array import (
     move,
     promote,
 )
-from nnscratch.array.addresses import copied, shares_memory
-from nnscratch.array.dtypes import cast
+from nnscratch.array.addresses import shares_memory
 from nnscratch.array.random import default_generator
 from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
@@ -315,9 +314,14 @@ class TensorOperators(TensorBase):
                 raise ShapeError(f"copy_: {taken.shape} does not broadcast to {self.shape}")
             return self._replace(taken._apply(f.BROADCAST_TO, shape=self.shape).clone())
         value = source.array if isinstance(source, TensorBase) else asarray(source)
-        value = cast(move(value, self.device), self.array.dtype)
-        if value is not self.array and shares_memory(value, self.array):
-            value = copied(value)  # or what is written first would be read again
+        if (there := move(value, self.device)) is not value:
+            registry.notify_move(value, str(self.device))
+            value = there
+        name = dtype_name(self.array.dtype)
+        overlaps = value is not self.array and shares_memory(value, self.array)
+        if overlaps or dtype_name(value.dtype) != name:
+            # A copy, or what is written first would be read again; one that a recorder sees.
+            value = registry.forward(f.CAST, value, dtype=name)[0]
         return self._assign(value)
 
     def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:

@@ -6,6 +6,7 @@ memory: what the derivatives need is kept all the same.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from nnscratch.creation import full
@@ -90,8 +91,31 @@ class Softsign(FunctionModule, function=F.softsign):
     r"""$y = x / (1 + |x|)$."""
 
 
-class Hardtanh(FunctionModule, function=F.hardtanh, min_val=-1.0, max_val=1.0, inplace=False):
-    r"""$y = \min(\max(x, a), b)$."""
+class Hardtanh(
+    FunctionModule,
+    function=F.hardtanh,
+    min_val=-1.0,
+    max_val=1.0,
+    inplace=False,
+    min_value=None,
+    max_value=None,
+):
+    r"""$y = \min(\max(x, a), b)$.
+
+    ``min_value`` and ``max_value`` are PyTorch's words of old, taken with a warning.
+    """
+
+    unkept = ("min_value", "max_value")
+
+    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        found = super()._read(args, kwargs)
+        for old, name in zip(self.unkept, ("min_val", "max_val"), strict=True):
+            value = found.pop(old)
+            if value is not None:
+                message = f"Hardtanh({old}=) is PyTorch's word of old; write {name}={value!r}"
+                warnings.warn(message, FutureWarning, stacklevel=4)
+                found[name] = value
+        return found
 
 
 class Softmax(FunctionModule, function=F.softmax, dim=None):

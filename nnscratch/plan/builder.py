@@ -188,6 +188,7 @@ class Builder:
                     and address(target.array) is not None
                     and target.array.flags.c_contiguous
                     and not self._touched(target, start, index)
+                    and not self._parts_later(target, source, index + 1, kept)
                     and source not in self._arrays
                 ):
                     self._arrays[source] = target.array
@@ -196,11 +197,26 @@ class Builder:
                     made_at.setdefault(value, index)
         return dict(self._arrays)
 
+    def _parts_later(self, target: Value, source: Value, start: int, kept: set[Value]) -> bool:
+        """Say whether one of two values, copied from one to the other, changes and both are used.
+
+        They cannot lie in one place then.
+        """
+        later = self._steps[start:]
+        used = any(value.root() is source for step in later for value in step.values())
+        if not used and all(value.root() is not source for value in kept):
+            return False
+        return any(
+            value.root() is source or _lies_in(value, target)
+            for step in later
+            if step.direction == "update"
+            for value in step.outputs
+            if isinstance(value, Value)
+        )
+
     def _touched(self, target: Value, start: int, stop: int) -> bool:
         return any(
-            value.kind == "outside" and shares_memory(value.array, target.array)
-            for step in self._steps[start:stop]
-            for value in step.values()
+            _lies_in(value, target) for step in self._steps[start:stop] for value in step.values()
         )
 
     def _build_one(self, step: Step) -> None:
@@ -363,6 +379,12 @@ class Builder:
                 array = self._arrays[root]
                 if address(array) is not None:
                     self._memory(array).release(array)
+
+
+def _lies_in(value: Value, target: Value) -> bool:
+    """Say whether a value, or what it is a view of, lies in the memory of one from outside."""
+    owner = value.root()
+    return owner.kind == "outside" and shares_memory(owner.array, target.array)
 
 
 def _write(target: Any, value: Any) -> None:

@@ -96,6 +96,15 @@ def test_modules_in_place(kind: str) -> None:
     assert_same(x, y)
 
 
+def test_the_words_of_old_of_hardtanh() -> None:
+    with pytest.warns(FutureWarning, match="write min_val=-0.5"):
+        mine = nn.Hardtanh(min_value=-0.5)
+    assert repr(mine) == repr(torch.nn.Hardtanh(-0.5))
+    assert_same(mine(ours(X)), torch.nn.Hardtanh(-0.5)(theirs(X)))
+    with pytest.warns(FutureWarning, match="write max_val=0.25"):
+        assert nn.Hardtanh(max_value=0.25).max_val == 0.25
+
+
 def test_dropout_in_place() -> None:
     x = nnscratch.ones(1000)
     y = F.dropout(x, 0.5, True, True)

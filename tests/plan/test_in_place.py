@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ def make(name: str) -> Callable[[Any], Any]:
     nnscratch.manual_seed(0)
     first, second = nn.Linear(3, 4), nn.Linear(4, 2)
     total, count = nnscratch.zeros(4), nnscratch.zeros(())
+    square = nnscratch.arange(9.0).reshape(3, 3)
 
     def of_a_result(x: Any) -> Any:
         y = first(x)
@@ -61,19 +63,54 @@ def make(name: str) -> Callable[[Any], Any]:
         y.add_(x)
         return y
 
-    return {f.__name__: f for f in (of_a_result, copied, used_twice, clamped, running_mean, swapped,
-                                    filled)}[name]  # fmt: skip
+    def turned(x: Any) -> Any:
+        y = x[:3, :3] * 0.5
+        t = y.T
+        t.copy_(y)
+        return y + t
+
+    def of_another_dtype(x: Any) -> Any:
+        square.copy_((x[:3] * 2.0).double())
+        return square * 2.0
+
+    def kept_and_changed(x: Any) -> Any:
+        y = x[:3] * 1.0
+        square.copy_(y)
+        square.add_(1.0)
+        return (y * 0.1).exp(), square * 1.0
+
+    def kept_and_changed_itself(x: Any) -> Any:
+        y = x[:3] * 1.0
+        square.copy_(y)
+        y.add_(1.0)
+        return y * 2.0, square * 1.0
+
+    def through_a_view(x: Any) -> Any:
+        y = x[1:2] + square.T
+        before = square.T * 1.0
+        square.copy_(y)
+        return before, square * 1.0
+
+    def deep_copied(x: Any) -> Any:
+        return copy.deepcopy(x * 2.0) + 1.0
+
+    steps = (of_a_result, copied, used_twice, clamped, running_mean, swapped, filled, turned,
+             of_another_dtype, kept_and_changed, kept_and_changed_itself, through_a_view,
+             deep_copied)  # fmt: skip
+    return {step.__name__: step for step in steps}[name]
 
 
-@pytest.mark.parametrize("grad", [False, True])
+NAMES = ["of_a_result", "copied", "used_twice", "clamped", "running_mean", "swapped", "filled",
+         "turned", "of_another_dtype", "kept_and_changed", "kept_and_changed_itself",
+         "through_a_view", "deep_copied"]  # fmt: skip
+# With gradients these would make a tensor from outside part of a graph.
+ALONE = ("copied", "running_mean")
+
+
 @pytest.mark.parametrize(
-    "name",
-    ["of_a_result", "copied", "used_twice", "clamped", "running_mean", "swapped", "filled"],
+    ("name", "grad"), [(n, g) for n in NAMES for g in (False, True) if not (g and n in ALONE)]
 )
 def test_compiled_as_eager(name: str, grad: bool) -> None:
-    if grad and name in ("copied", "running_mean"):
-        # A part of a graph cannot be overwritten, nor a tensor from outside made part of one.
-        grad = False
     eager, compiled = make(name), nnscratch.compile(make(name))
     with nnscratch.set_grad_enabled(grad):
         for n in range(5):
