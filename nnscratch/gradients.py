@@ -307,7 +307,7 @@ def _copied(array: Any) -> Any:
 def clear_gradient(tensor: TensorGradient, set_to_none: bool) -> None:
     """Forget a gradient, or set it to 0."""
     for observer in registry.observers():
-        observer.on_gradient(tensor, "cleared")
+        observer.on_gradient(tensor, "cleared" if set_to_none else "zeroed")
     if set_to_none:
         tensor.grad = None
     elif tensor.grad is not None:

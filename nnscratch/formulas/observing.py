@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -63,7 +63,10 @@ class Observer:
         """Called when a module that was called returns or raises."""
 
     def on_gradient(self, tensor: Any, what: str) -> None:
-        """Called when the gradient of a leaf is "cleared", or before it is "added" to."""
+        """Called before a leaf's gradient is "cleared", "zeroed", "added" to, or "seen" to be there.
+
+        To see whether there is one is what optimizers and clipping do.
+        """
 
     def on_host(self, produce: Callable[[], Any]) -> Any:
         """Called for Python work that must happen at every step; returns what it produced."""
@@ -135,6 +138,13 @@ def notify_copied(array: Any) -> None:
     """Tell the observers that the values of an array were copied into a tensor."""
     for observer in WATCHING.observers:
         observer.on_copied(array)
+
+
+def notify_seen(tensors: Iterable[Any]) -> None:
+    """Tell the observers that somebody looks whether leaves have gradients."""
+    for observer in WATCHING.observers:
+        for tensor in tensors:
+            observer.on_gradient(tensor, "seen")
 
 
 def host(produce: Callable[[], T]) -> T:

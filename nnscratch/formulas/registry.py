@@ -32,6 +32,7 @@ from nnscratch.formulas.observing import (
     notify_create,
     notify_move,
     notify_read,
+    notify_seen,
     observers,
     observing,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "notify_create",
     "notify_move",
     "notify_read",
+    "notify_seen",
     "observers",
     "observing",
     "plannable",

@@ -14,7 +14,8 @@ from nnscratch.tensor import Tensor, apply
 
 
 def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
-    given = [parameters] if isinstance(parameters, Tensor) else parameters
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    registry.notify_seen(given)
     return [parameter.grad for parameter in given if parameter.grad is not None]
 
 

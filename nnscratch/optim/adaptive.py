@@ -135,7 +135,8 @@ class Adagrad(Optimizer):
 
     def initial_state(self, group: Mapping[str, Any]) -> dict[str, float]:
         """Return what s starts from."""
-        return {"sum": group["initial_accumulator_value"]}
+        # As in PyTorch that of the optimizer, whatever a group says.
+        return {"sum": self.defaults["initial_accumulator_value"]}
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options of the formula ``adagrad``."""

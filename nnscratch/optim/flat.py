@@ -129,6 +129,7 @@ class FlatParameters:
         """Return the stretches that have gradients, each of parameters with one step count."""
         self.gather()
         present = []
+        registry.notify_seen(self.parameters)
         for parameter, slot in zip(self.parameters, self._slots, strict=True):
             present.append(parameter.grad is not None)
             if parameter.grad is not None and parameter.grad.array is not slot:

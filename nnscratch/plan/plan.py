@@ -55,18 +55,8 @@ class Draft:
         self.held = [held_by(module) for module, _ in self.modules]
         self.reach, self.reads = reach, recording.reads
         self.structure = structure.changes
-        self.initial = [
-            (
-                tensor,
-                recording.had_gradient[key],
-                None if tensor.grad is None else tensor.grad.array,
-            )
-            for key, tensor in recording.added.items()
-            if key in recording.had_gradient
-        ]
-        self.cleared = [
-            tensor for key, tensor in recording.cleared.items() if key not in recording.added
-        ]
+        self.initial = [(recording.touched[key], a) for key, a in recording.initial.items()]
+        self.cleared = [one for one in recording.touched.values() if one.grad is None]
         self.device = _device_context(recording, arguments)
         self.stream: Any = None
         if self.device is not None:
@@ -125,8 +115,8 @@ class Plan:
                 return False
         if not self._reach.hold():
             return False
-        for tensor, had, array in self._initial:
-            if (tensor.grad is not None) is not had or (had and tensor.grad.array is not array):
+        for tensor, array in self._initial:
+            if (None if tensor.grad is None else tensor.grad.array) is not array:
                 return False
         if structure.changes != self._structure:
             for module, state in self._modules:
@@ -265,7 +255,7 @@ def _final_gradients(recorder: Recorder) -> list[tuple[Tensor, Value | None]]:
         if tensor.grad is None:
             continue
         in_slot = tensor.grad_slot is not None and tensor.grad.array is tensor.grad_slot
-        in_place = recorder.recording.had_gradient.get(id(tensor), False)
+        in_place = recorder.recording.initial.get(id(tensor)) is tensor.grad.array
         found.append(
             (tensor, None if in_slot or in_place else recorder.value_of(tensor.grad.array))
         )

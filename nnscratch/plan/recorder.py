@@ -89,9 +89,11 @@ class Recording:
     events: list[HostEvent] = field(default_factory=list)
     tensors: dict[int, Any] = field(default_factory=dict)
     modules: dict[int, Any] = field(default_factory=dict)
-    cleared: dict[int, Any] = field(default_factory=dict)
+    # Leaves whose gradients the step touches; those it adds to; and, where it matters what there
+    # was in the beginning, the array of the gradient then, None if there was none.
+    touched: dict[int, Any] = field(default_factory=dict)
     added: dict[int, Any] = field(default_factory=dict)
-    had_gradient: dict[int, bool] = field(default_factory=dict)
+    initial: dict[int, Any] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
 
 
@@ -287,11 +289,10 @@ class Recorder(Observer):
 
     def on_gradient(self, tensor: Any, what: str) -> None:
         """Remember what happens to the gradients of leaves."""
-        recording = self.recording
-        key = id(tensor)
-        if what == "cleared":
-            recording.cleared[key] = tensor
-        else:
-            if key not in recording.cleared and key not in recording.added:
-                recording.had_gradient[key] = tensor.grad is not None
+        recording, key = self.recording, id(tensor)
+        if key not in recording.touched:
+            recording.touched[key] = tensor
+            if what != "cleared":
+                recording.initial[key] = None if tensor.grad is None else tensor.grad.array
+        if what == "added":
             recording.added[key] = tensor

@@ -298,3 +298,18 @@ def test_an_optimizer_without_a_step() -> None:
     p = nnscratch.ones(1, requires_grad=True)
     with pytest.raises(TypeError, match="Nothing defines no step"):
         Nothing([p], {}).step()
+
+
+def test_what_a_sum_starts_from_is_the_optimizers() -> None:
+    """PyTorch passes over that of a group."""
+
+    def see(library: Any, convert: Any) -> Any:
+        p, q = convert(X, True), convert(X, True)
+        groups = [{"params": [p]}, {"params": [q], "initial_accumulator_value": 0.5}]
+        optimizer = library.optim.Adagrad(groups, lr=0.1, initial_accumulator_value=0.2)
+        (p * p + q * q).sum().backward()
+        optimizer.step()
+        return p.detach(), q.detach()
+
+    for mine, its in zip(see(nnscratch, ours), see(torch, theirs), strict=True):
+        assert_same(mine, its)

@@ -208,3 +208,54 @@ def test_plans_stay_when_nothing_changes() -> None:
     for _ in range(5):
         compiled(X)
     assert len(compiled.plans) == 1
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+@pytest.mark.parametrize("clipped", [True, False])
+def test_gradients_that_are_there_or_not(set_to_none: bool, clipped: bool) -> None:
+    """Of parameters that a step uses now and then: none, zeros, or one that was left behind."""
+
+    def train(compiled: bool) -> list[Any]:
+        used, rest = (nnscratch.ones(2, requires_grad=True) for _ in range(2))
+        optimizer = optim.SGD([used, rest], lr=0.1, momentum=0.9)
+        both = True
+
+        def step() -> None:
+            optimizer.zero_grad(set_to_none)
+            ((used * used).sum() + (rest.sum() if both else 0.0)).backward()
+            if clipped:
+                nn.utils.clip_grad_norm_([used, rest], 0.5)
+            optimizer.step()
+
+        run = nnscratch.compile(step) if compiled else step
+        seen = []
+        for n in range(12):
+            both = n % 4 < 2
+            run()
+            seen += [
+                used.tolist(),
+                rest.tolist(),
+                None if rest.grad is None else rest.grad.tolist(),
+            ]
+        return seen
+
+    assert train(True) == train(False)
+
+
+def test_a_gradient_that_somebody_else_brings() -> None:
+    def train(compiled: bool) -> list[Any]:
+        used, rest = (nnscratch.ones(2, requires_grad=True) for _ in range(2))
+        optimizer = optim.SGD([used, rest], lr=0.1)
+
+        def step() -> None:
+            used.grad = None
+            (used * used).sum().backward()
+            optimizer.step()
+
+        run = nnscratch.compile(step) if compiled else step
+        for n in range(8):
+            rest.grad = nnscratch.full((2,), float(n)) if n > 3 else None
+            run()
+        return [used.tolist(), rest.tolist()]
+
+    assert train(True) == train(False)
