@@ -39,10 +39,10 @@ read and write: for the reference the inputs and outputs of every NumPy function
 the kernels the arrays of every instruction. Times are medians of calls in turns, in float32; the
 kernels' as in a compiled step, laid out once. A speed-up below 1 is set in bold.
 
-Products run in tiles of 6 or 8 rows and two vector registers of columns, whose sums stay in registers
-(`kernels/cpu/products.py`); a panel of the second factor is laid end to end first, and sums are cut
-at 256 terms. From about six million multiplications on, BLAS multiplies where this machine has
-measured that it is quicker (`kernels/cpu/product_choice.py`, shown by `nnscratch doctor`)."""
+Products run in tiles of 6 or 8 rows and two vector registers of columns, whose sums stay in
+registers (`kernels/cpu/products.py`); a panel of the second factor is laid end to end first, and
+sums are cut at 256 terms. From about six million multiplications on, BLAS multiplies where this
+machine has measured that it is quicker (`kernels/cpu/product_choice.py`)."""
 PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 
 

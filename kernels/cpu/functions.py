@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from .intrinsics import INLINE, fma, scale_exponent, split_exponent
+from .intrinsics import HAS_FMA, INLINE, fma, scale_exponent, split_exponent
 
 f32 = np.float32
 
@@ -161,11 +161,23 @@ def _sigmoid_double(x):
     return (1.0 if x >= 0.0 else decay) / (1.0 + decay)
 
 
+@njit(**INLINE)
+def _lost(z, square):
+    """What rounding has taken from the square of z."""
+    if HAS_FMA:
+        return fma(z, z, -square)
+    # In halves of 12 bits, whose products are exact (Dekker 1971).
+    shifted = z * f32(4097.0)
+    high = shifted - (shifted - z)
+    low = z - high
+    return ((high * high - square) + f32(2.0) * high * low) + low * low
+
+
 def _normal_tail_single(x):
     z = abs(x)
     z = f32(15.0) if z > f32(15.0) else z
     square = z * z
-    rest = fma(z, z, -square)  # what rounding the square lost, 0 without a fused multiply-add
+    rest = _lost(z, square)
     density = exp(f32(-0.5) * square)
     density = fma(density, f32(-0.5) * rest, density)
     u = f32(1.0) / fma(f32(0.3), z, f32(1.0))

@@ -227,10 +227,10 @@ def _introduce(
         f"[bold]{escape(shown(data.name))}[/]: {sizes['train']:,} rows to train on, "
         f"{sizes['validation']:,} to validate, {sizes['test']:,} held out for the test"
     )
-    if data.kind == "table":
-        console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
     for note in shortened(data.notes):
         console.print(f"  {escape(shown(note, 300))}", style="dim")
+    if data.kind == "table":
+        console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
     layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
         f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
