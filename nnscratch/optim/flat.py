@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from nnscratch import formulas as f
 from nnscratch.array import array_namespace, device_of, dtype_name
 from nnscratch.array.addresses import on_device_of
-from nnscratch.errors import DeviceError, DTypeError
+from nnscratch.errors import DeviceError, DTypeError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensor import Tensor
 
@@ -132,7 +132,8 @@ class FlatParameters:
         registry.notify_seen(self.parameters)
         for parameter, slot in zip(self.parameters, self._slots, strict=True):
             present.append(parameter.grad is not None)
-            if parameter.grad is not None and parameter.grad.array is not slot:
+            if parameter.grad is not None and getattr(parameter.grad, "array", None) is not slot:
+                _check_gradient(parameter)
                 registry.update(f.COPY_INTO, slot, parameter.grad.array)
         pattern = tuple(present)
         taken = list(zip(self.steps, *self.numbers.values(), strict=True))
@@ -153,6 +154,18 @@ class FlatParameters:
                 runs.append(Run(start, stop, index, index + 1))
         self._runs = (pattern, runs) if uniform else None
         return runs
+
+
+def _check_gradient(parameter: Tensor) -> None:
+    """Check a gradient that did not come by a backward."""
+    gradient: Any = parameter.grad
+    if not isinstance(gradient, Tensor):
+        raise DTypeError(f"a gradient is a tensor, got {type(gradient).__name__}")
+    if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
+        raise ShapeError(
+            f"a parameter of shape {parameter.shape} and dtype {parameter.dtype} was given a "
+            f"gradient of shape {gradient.shape} and dtype {gradient.dtype}; both must be the same"
+        )
 
 
 def _restored(

@@ -121,6 +121,11 @@ class Trainer:
         self.device = device_of_model(self.model)
         self.metrics = as_metrics(metrics)
         self.callbacks = list(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise ConfigurationError(
+                    f"a callback is derived from nnscratch.train.Callback, got {callback!r}"
+                )
         self.accumulate, self.clip_norm, self.compile = accumulate, clip_norm, compile
         self.seed, self._lock = seed, lock
         self.config = dict(config or {})

@@ -14,7 +14,7 @@ from parity import assert_same, ours, theirs
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.errors import ConfigurationError
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.train import Trainer, fit
 
 KINDS = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam"]
@@ -313,3 +313,27 @@ def test_what_a_sum_starts_from_is_the_optimizers() -> None:
 
     for mine, its in zip(see(nnscratch, ours), see(torch, theirs), strict=True):
         assert_same(mine, its)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "error"),
+    [
+        (nnscratch.ones(2), ShapeError),
+        (nnscratch.ones(1, 3), ShapeError),
+        (nnscratch.ones(1), ShapeError),
+        (nnscratch.ones(3, dtype="float64"), ShapeError),
+        ([1.0, 2.0, 3.0], DTypeError),
+    ],
+)
+def test_a_gradient_that_does_not_fit_its_parameter(gradient: Any, error: type[Exception]) -> None:
+    p = nnscratch.ones(3, requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.1)
+    p.grad = gradient
+    with pytest.raises(error, match="gradient"):
+        optimizer.step()
+    assert p.tolist() == [1.0] * 3
+
+
+def test_callbacks_that_are_none() -> None:
+    with pytest.raises(ConfigurationError, match=r"derived from nnscratch\.train\.Callback"):
+        fit(nn.Linear(3, 1), (X, X[:, :1]), epochs=1, callbacks=[print])
