@@ -257,7 +257,9 @@ class Optimizer:
         _, _, first, last = run
         step = flat.steps[first] + 1
         flat.steps[first:last] = [step] * (last - first)
-        options = {name: _value(value) for name, value in self.options(group).items()}
+        options = self.options(group)
+        if Tensor in map(type, options.values()):
+            options = {name: _value(value) for name, value in options.items()}
         if "step" in self.formula.options:
             options["step"] = step
         return options
