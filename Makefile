@@ -55,7 +55,6 @@ demo: $(VENV)/.stamp-demo
 
 test: lint
 	$(PY) -m pytest $(PYTEST_ARGS)
-	@$(MAKE) --no-print-directory test-emulated-gpu
 
 # CuPy in a folder of its own: everything else is tested without it, as most people have it.
 EMULATED := $(VENV)/emulated-gpu
