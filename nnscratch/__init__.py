@@ -10,23 +10,29 @@ from typing import Any as _Any
 
 import numpy as _np
 
-from nnscratch import creation as _creation
 from nnscratch import cuda, nn, optim
-from nnscratch import functions as _functions
-from nnscratch import legacy as _legacy
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.array.precision import (
     get_float32_matmul_precision,
     set_float32_matmul_precision,
 )
-from nnscratch.creation import *  # noqa: F403
-from nnscratch.functions import *  # noqa: F403
 from nnscratch.kernels import register as _register_kernels
-from nnscratch.legacy import *  # noqa: F403
 from nnscratch.plan import compile
-from nnscratch.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import (
+    Tensor,
+    as_tensor,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from nnscratch.tensors import creation as _creation
+from nnscratch.tensors import functions as _functions
+from nnscratch.tensors import legacy as _legacy
+from nnscratch.tensors.creation import *  # noqa: F403
+from nnscratch.tensors.functions import *  # noqa: F403
+from nnscratch.tensors.legacy import *  # noqa: F403
 
 if _TYPE_CHECKING:
     from nnscratch.inspect.explaining import explain

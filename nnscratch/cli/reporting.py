@@ -13,7 +13,7 @@ from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Preprocessor
 from nnscratch.data import ClassTarget, NumberTarget
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, write_whole
 from nnscratch.train.metrics import confusion_matrix, precision_recall_f1
 

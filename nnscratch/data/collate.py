@@ -11,8 +11,8 @@ from nnscratch.array import array_namespace, is_array
 from nnscratch.array.addresses import copied
 from nnscratch.data.dataset import Subset, TensorDataset
 from nnscratch.errors import DataError, DTypeError
-from nnscratch.functions import stack
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors.functions import stack
 
 _NUMBERS = "biuf"
 

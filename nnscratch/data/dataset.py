@@ -28,7 +28,7 @@ from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
 from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError, DataError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 class Dataset:

@@ -18,7 +18,7 @@ from nnscratch.data.dataset import IterableDataset, TensorDataset
 from nnscratch.data.samplers import BatchSampler, RandomSampler, SequentialSampler, check_count
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 from nnscratch.plan.nested import leaves, mapped
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 # Keeps the shuffles apart from the numbers that the same seed gives for weights and dropout.
 _SHUFFLE_KEY = 0x9E3779B97F4A7C15

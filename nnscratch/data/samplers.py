@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nnscratch.array import Generator, to_numpy
 from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError
-from nnscratch.tensor import as_tensor
+from nnscratch.tensors import as_tensor
 
 __all__ = [
     "BatchSampler",

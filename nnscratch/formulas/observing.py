@@ -63,9 +63,9 @@ class Observer:
         """Called when a module that was called returns or raises."""
 
     def on_gradient(self, tensor: Any, what: str) -> None:
-        """Called before a leaf's gradient is "cleared", "zeroed", "added" to, or "seen" to be there.
+        """Called before a leaf's gradient is "cleared", "zeroed", "added" to, or "seen".
 
-        To see whether there is one is what optimizers and clipping do.
+        It is seen where somebody looks whether there is one, as optimizers and clipping do.
         """
 
     def on_host(self, produce: Callable[[], Any]) -> Any:

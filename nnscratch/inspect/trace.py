@@ -12,15 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnscratch import creation
 from nnscratch.array import Generator, is_array
 from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
 from nnscratch.formulas.observing import Call, Observer
 from nnscratch.nn.module import Module
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import Tensor, as_tensor, creation
+from nnscratch.tensors.tape import no_grad
 
 
 @dataclass(eq=False)

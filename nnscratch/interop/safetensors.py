@@ -12,7 +12,7 @@ from typing import Any
 from nnscratch.array import as_device, move
 from nnscratch.errors import CheckpointError
 from nnscratch.nn import Module
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train.checkpoint import stored_names
 from nnscratch.train.files import FilePath
 from nnscratch.train.tensor_file import TensorFile, write_tensors

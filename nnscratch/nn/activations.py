@@ -9,12 +9,12 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from nnscratch.creation import full
 from nnscratch.nn import functional as F
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.creation import full
 
 
 class ReLU(FunctionModule, function=F.relu, inplace=False):

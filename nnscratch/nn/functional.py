@@ -10,10 +10,7 @@ from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import Generator, dtype_name, is_floating
-from nnscratch.creation import seed_and_offset
 from nnscratch.errors import ConfigurationError, DTypeError
-from nnscratch.functions import one_hot as _one_hot
-from nnscratch.functions import sigmoid, tanh
 from nnscratch.nn.loss_functions import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -27,7 +24,10 @@ from nnscratch.nn.loss_functions import (
     nll_loss,
     smooth_l1_loss,
 )
-from nnscratch.tensor import Tensor, apply, as_tensor
+from nnscratch.tensors import Tensor, apply, as_tensor
+from nnscratch.tensors.creation import seed_and_offset
+from nnscratch.tensors.functions import one_hot as _one_hot
+from nnscratch.tensors.functions import sigmoid, tanh
 
 __all__ = [
     "binary_cross_entropy",

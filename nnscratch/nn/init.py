@@ -11,11 +11,11 @@ from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import Generator
-from nnscratch.creation import random_tensor
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.creation import random_tensor
+from nnscratch.tensors.tape import no_grad
 
 _GAINS = {
     "linear": 1.0,

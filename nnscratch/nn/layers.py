@@ -8,7 +8,7 @@ from nnscratch.array import Generator
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import functional as F
 from nnscratch.nn.module import Module
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import Tensor, as_tensor
 
 
 class Identity(Module):

@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 from nnscratch.array import Generator
-from nnscratch.creation import empty
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import init
 from nnscratch.nn.functional import linear
 from nnscratch.nn.module import Module
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.creation import empty
 
 
 class Linear(Module):

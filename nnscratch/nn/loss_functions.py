@@ -13,7 +13,7 @@ from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, is_integer
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
-from nnscratch.tensor import Tensor, apply, as_tensor
+from nnscratch.tensors import Tensor, apply, as_tensor
 
 
 def reduction_of(

@@ -8,15 +8,15 @@ from typing import Any, Self
 from nnscratch.array import as_device, dtype_name, is_floating, move
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
-from nnscratch.conversions import read_target
 from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
 from nnscratch.nn.parameter import Parameter
 from nnscratch.nn.states import IncompatibleKeys, collect, load
 from nnscratch.nn.walking import Walking
-from nnscratch.tape import Handle
-from nnscratch.tensor import Tensor, clear_gradient
+from nnscratch.tensors import Tensor, clear_gradient
+from nnscratch.tensors.conversions import read_target
+from nnscratch.tensors.tape import Handle
 
 _KINDS = ("_parameters", "_buffers", "_modules")
 

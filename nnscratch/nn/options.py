@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn.module import Module
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import Tensor, as_tensor
 
 
 class FunctionModule(Module):

@@ -6,7 +6,7 @@ from typing import Any
 
 from nnscratch.array import is_array
 from nnscratch.errors import DTypeError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 class Parameter(Tensor):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnscratch.errors import CheckpointError
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import Tensor, as_tensor
 
 if TYPE_CHECKING:
     from nnscratch.nn.module import Module

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nnscratch import formulas as f
-from nnscratch.creation import zeros
 from nnscratch.errors import NonFiniteError, ShapeError
 from nnscratch.formulas import registry
-from nnscratch.functions import cat, stack
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor, apply
+from nnscratch.tensors import Tensor, apply
+from nnscratch.tensors.creation import zeros
+from nnscratch.tensors.functions import cat, stack
+from nnscratch.tensors.tape import no_grad
 
 
 def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 if TYPE_CHECKING:
     from nnscratch.nn.module import Module

@@ -16,7 +16,7 @@ from nnscratch.array import array_namespace, device_of, dtype_name
 from nnscratch.array.addresses import on_device_of
 from nnscratch.errors import DeviceError, DTypeError, ShapeError
 from nnscratch.formulas import registry
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 # Views start at multiples of this many elements, so that vector loads stay aligned.
 ALIGNMENT = 16

@@ -11,8 +11,8 @@ from nnscratch.errors import CheckpointError, ConfigurationError, PlanError
 from nnscratch.formulas import Formula, registry
 from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.states import States, copied
-from nnscratch.tape import enable_grad
-from nnscratch.tensor import Tensor, as_tensor, clear_gradient
+from nnscratch.tensors import Tensor, as_tensor, clear_gradient
+from nnscratch.tensors.tape import enable_grad
 
 
 class Optimizer:

@@ -11,7 +11,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
 from nnscratch.optim.optimizer import Optimizer
 from nnscratch.optim.stateful import Stateful
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 def need(holds: bool, message: str) -> None:

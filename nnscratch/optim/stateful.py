@@ -9,7 +9,7 @@ import numpy as np
 
 from nnscratch.errors import CheckpointError
 from nnscratch.optim.optimizer import Optimizer
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 class Stateful:

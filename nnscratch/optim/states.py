@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 class States(dict[Tensor, dict[str, Any]]):

@@ -21,8 +21,8 @@ from nnscratch.plan.nested import mapped
 from nnscratch.plan.plan import Draft, Plan, without_graph
 from nnscratch.plan.reach import Reach
 from nnscratch.plan.recorder import Recorder
-from nnscratch.tape import mode
-from nnscratch.tensor import Tensor, wrap
+from nnscratch.tensors import Tensor, wrap
+from nnscratch.tensors.tape import mode
 
 # A step that is recorded more often changes all the time: recording costs more than it saves, and
 # each recording keeps arrays.

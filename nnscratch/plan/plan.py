@@ -23,7 +23,7 @@ from nnscratch.plan.nested import leaves, mapped
 from nnscratch.plan.reach import Reach
 from nnscratch.plan.recorder import Recorder, Recording, Value
 from nnscratch.plan.table import Piece
-from nnscratch.tensor import Tensor, wrap
+from nnscratch.tensors import Tensor, wrap
 
 
 class Draft:

@@ -24,7 +24,7 @@ from nnscratch.nn.module import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.stateful import Stateful
 from nnscratch.plan.guards import module_state
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 MOST_ENTRIES = 1000

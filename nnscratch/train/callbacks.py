@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnscratch.array import array_namespace, device_of
 from nnscratch.errors import ConfigurationError, NonFiniteError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, prepare_folder
 from nnscratch.train.trace import trace
 

@@ -15,7 +15,7 @@ from nnscratch.array import dtype_name, move
 from nnscratch.errors import CheckpointError
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, parse_json, plain
 from nnscratch.train.tensor_file import TensorFile, write_tensors
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from nnscratch import nn, optim
 from nnscratch.errors import ConfigurationError
-from nnscratch.functions import one_hot
 from nnscratch.optim import lr_scheduler, stateful
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.functions import one_hot
 
 LOSSES: dict[str, str] = {
     "cross_entropy": "CrossEntropyLoss",

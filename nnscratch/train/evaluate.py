@@ -16,8 +16,8 @@ from nnscratch.array.device import current
 from nnscratch.data import DataLoader, IterableDataset, TensorDataset
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.tape import no_grad
 from nnscratch.train.inputs import for_model
 from nnscratch.train.losses import gives_probabilities, loss_for, same_but_one
 from nnscratch.train.metrics import Metric, as_metrics

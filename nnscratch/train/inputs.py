@@ -10,7 +10,7 @@ from nnscratch import nn
 from nnscratch.array import asarray, is_floating
 from nnscratch.data.dataset import as_numbers
 from nnscratch.nn import Module
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 def for_model(model: Module, data: Any) -> Any:

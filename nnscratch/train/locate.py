@@ -8,8 +8,8 @@ from typing import Any
 
 from nnscratch.array import array_namespace, is_floating, to_numpy
 from nnscratch.nn import Module
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.tape import no_grad
 
 
 def all_finite(array: Any) -> bool:

@@ -12,7 +12,7 @@ from nnscratch import nn
 from nnscratch.array import to_numpy
 from nnscratch.data import TensorDataset
 from nnscratch.errors import ConfigurationError, DataError, ShapeError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train.choices import balanced_weights, choose, make_loss
 
 _ELEMENTWISE = (

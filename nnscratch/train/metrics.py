@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from nnscratch.array import array_namespace, same_device, to_numpy
 from nnscratch.errors import ConfigurationError, ShapeError
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors.tape import no_grad
 
 Integers = npt.NDArray[np.int64]
 

@@ -10,7 +10,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
 from nnscratch.optim.schedule import rate_of
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train import checkpoint
 from nnscratch.train.callbacks import Callback
 from nnscratch.train.choices import restore, state_of

@@ -12,7 +12,7 @@ from nnscratch.array import array_namespace
 from nnscratch.nn import Module
 from nnscratch.nn.utils import clip_grad_norm_
 from nnscratch.optim import Optimizer
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 Step = Callable[..., tuple[Tensor, Tensor]]
 

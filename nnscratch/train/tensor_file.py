@@ -20,7 +20,7 @@ import numpy as np
 
 from nnscratch.array import dtype_name, to_numpy
 from nnscratch.errors import CheckpointError, DTypeError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, parse_json, write_whole
 
 _CODES = {

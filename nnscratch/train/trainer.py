@@ -15,7 +15,7 @@ from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.plan import compile as compile_step
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
 from nnscratch.train.choices import make_optimizer, make_schedule
 from nnscratch.train.evaluate import (

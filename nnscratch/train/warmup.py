@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.random import default_generator
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 if TYPE_CHECKING:
     from nnscratch.train.trainer import Trainer

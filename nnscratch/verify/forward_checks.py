@@ -8,8 +8,8 @@ import numpy as np
 
 from nnscratch.array import move, to_numpy
 from nnscratch.formulas.observing import Call
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.tape import no_grad
 from nnscratch.verify.checkup_report import CheckupReport
 from nnscratch.verify.data_checks import BINARY_LOSSES, CLASS_LOSSES, NUMBER_LOSSES, host, loss_name
 from nnscratch.verify.layers import LayerObserver

@@ -10,7 +10,7 @@ import numpy as np
 from nnscratch.array import to_numpy
 from nnscratch.errors import NNScratchError
 from nnscratch.nn.module import Module
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.verify.checkup_report import CheckupReport
 
 
@@ -113,7 +113,7 @@ def look_at_update(report: CheckupReport, model: Module, optimizer: Any) -> None
 
 
 def _restore(model: Module, before: dict[str, Any]) -> None:
-    from nnscratch.tape import no_grad
+    from nnscratch.tensors.tape import no_grad
 
     with no_grad():
         for path, parameter in model.named_parameters():

@@ -13,7 +13,7 @@ from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.formula import FORMULAS
 from nnscratch.nn.module import Module
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.verify.checker import Checker, Settings
 from nnscratch.verify.differences import METHODS
 from nnscratch.verify.hygiene import agree, linearity_findings, needs_findings

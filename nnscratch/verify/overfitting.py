@@ -10,8 +10,8 @@ from nnscratch.array import move, to_numpy
 from nnscratch.errors import NNScratchError
 from nnscratch.nn.module import Module
 from nnscratch.optim import Adam
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.tape import no_grad
 from nnscratch.verify.checkup_report import CheckupReport
 from nnscratch.verify.data_checks import CLASS_LOSSES, host, loss_name
 

@@ -13,7 +13,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.verify.problem import (
     Array,
     Problem,
@@ -139,7 +139,7 @@ class TensorProblem(Problem):
 
     def evaluate(self, values: Sequence[Any]) -> list[Array]:
         """Call the function with everything in float64 on the CPU, by the reference formulas."""
-        from nnscratch.tape import no_grad
+        from nnscratch.tensors.tape import no_grad
 
         count = len(self.tensors)
         inputs = [Tensor(v) if isinstance(v, np.ndarray) else v for v in values[:count]]

@@ -19,8 +19,8 @@ from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
-from nnscratch.tape import no_grad
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors.tape import no_grad
 from nnscratch.train.evaluate import device_of_model
 from nnscratch.verify.checkup_report import CheckupReport
 from nnscratch.verify.data_checks import (

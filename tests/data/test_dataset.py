@@ -3,7 +3,7 @@ import pytest
 
 from nnscratch.data import TensorDataset
 from nnscratch.errors import ConfigurationError, DataError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 def test_arrays_become_the_default_dtypes_and_tensors_stay_as_they_are():

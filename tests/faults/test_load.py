@@ -20,7 +20,7 @@ import nnscratch
 from nnscratch import nn, optim
 from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.plan import compile as compile_step
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train import evaluate, fit, predict
 
 X, Y = blobs(200)

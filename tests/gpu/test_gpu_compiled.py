@@ -21,7 +21,7 @@ from nnscratch.errors import PlanError
 from nnscratch.formulas.checks import NOTHING, NothingSaved
 from nnscratch.kernels.cuda import cublas
 from nnscratch.plan.device import BEFORE_CAPTURE
-from nnscratch.tensor import apply
+from nnscratch.tensors import apply
 
 
 def full(value: float, device: str, *shape: int) -> Any:

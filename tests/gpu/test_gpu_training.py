@@ -200,7 +200,7 @@ def test_out_of_memory() -> None:
 
     pool = cupy.get_default_memory_pool()
     pool.free_all_blocks()
-    # A chunk of the pool that is used in part keeps its rest, whatever its size: ask for more than it.
+    # A chunk that is used in part keeps its rest, whatever its size: ask for more than that.
     pool.set_limit(size=pool.total_bytes() + (1 << 20))
     numbers = (pool.free_bytes() + (8 << 20)) // 8
     try:

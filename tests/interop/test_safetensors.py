@@ -6,7 +6,7 @@ import torch
 from nnscratch import nn
 from nnscratch.errors import CheckpointError
 from nnscratch.interop.safetensors import load_file, load_model, save_file, save_model
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 
 def ours():

@@ -29,7 +29,7 @@ from nnscratch.formulas.cases import cases
 
 TESTS = Path(__file__).parents[1]
 SHORT = [f"formulas/test_{name}.py" for name in ("errors", "gelu", "optimizers", "random")]
-LONG = ["formulas", "test_tape.py", "test_tensor.py", "test_indexing.py", "optim"]
+LONG = ["formulas", "tensors", "optim"]
 SURVIVED, KILLED = 0, 1
 # Seconds of processor time: a mutant that never ends is ended and counts as caught.
 LIMIT = 600

@@ -11,7 +11,7 @@ import pytest
 import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import PlanError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 
 SCALE = 2.0
 LAYER: Any = None

@@ -6,7 +6,7 @@ from sklearn import metrics as sk
 
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError, DataError, ShapeError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train import Trainer, evaluate, fit, predict
 from nnscratch.train.choices import balanced_weights
 from nnscratch.train.losses import loss_for

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from nnscratch.errors import ConfigurationError, ShapeError
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train import (
     F1,
     MAE,

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as st_numpy
 
 from nnscratch.errors import CheckpointError, DTypeError, RunError
 from nnscratch.nn import Linear
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train import load_model, save_model
 from nnscratch.train.tensor_file import TensorFile, read_tensors, write_tensors
 

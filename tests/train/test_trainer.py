@@ -20,7 +20,7 @@ from nnscratch.errors import (
 from nnscratch.formulas import registry
 from nnscratch.optim import SGD, Adam
 from nnscratch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
-from nnscratch.tensor import Tensor
+from nnscratch.tensors import Tensor
 from nnscratch.train import Callback, TrainingInterrupted, evaluate, fit, predict
 from nnscratch.train.choices import balanced_weights
 

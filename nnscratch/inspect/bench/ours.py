@@ -8,13 +8,13 @@ from typing import Any
 from nnscratch import nn
 from nnscratch.array import to_numpy
 from nnscratch.array.precision import set_float32_matmul_precision
-from nnscratch.creation import tensor
 from nnscratch.cuda import synchronize
 from nnscratch.inspect.bench.competitor import Competitor
 from nnscratch.inspect.bench.workload import Array
 from nnscratch.optim import Adam
 from nnscratch.plan import compile
-from nnscratch.tape import no_grad
+from nnscratch.tensors.creation import tensor
+from nnscratch.tensors.tape import no_grad
 
 _ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU}
 _LOSSES = {"cross_entropy": nn.CrossEntropyLoss, "mse": nn.MSELoss}

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch.array import dtype_name
-from nnscratch.conversions import TYPE_NAMES
-from nnscratch.tensor import Tensor, as_tensor
+from nnscratch.tensors.conversions import TYPE_NAMES
+from nnscratch.tensors.tensor import Tensor, as_tensor
 
 __all__ = [*TYPE_NAMES.values()]
 

@@ -12,10 +12,10 @@ import numpy as np
 from nnscratch.array import Device, default_dtype, device_of, dtype_name, is_floating
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
-from nnscratch.tape import Node
+from nnscratch.tensors.tape import Node
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 
 class TensorBase:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
 from nnscratch.array.addresses import shares_memory
-from nnscratch.base import TensorBase
 from nnscratch.errors import ShapeError
-from nnscratch.methods import Dims, axes_of, axis_of
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.methods import Dims, axes_of, axis_of
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 
 def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:

@@ -18,17 +18,17 @@ from nnscratch.array import (
 )
 from nnscratch.array.device import namespace_on
 from nnscratch.array.dtypes import cast
-from nnscratch.conversions import TensorConversions
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula, registry
-from nnscratch.gradients import TensorGradient, clear_gradient
-from nnscratch.indexing import TensorIndexing
-from nnscratch.methods import TensorMethods
-from nnscratch.operators import TensorOperators
-from nnscratch.promotion import alike, refuse_booleans
-from nnscratch.reductions import TensorReductions
-from nnscratch.shapes import TensorShapes
-from nnscratch.tape import Node, mode
+from nnscratch.tensors.conversions import TensorConversions
+from nnscratch.tensors.gradients import TensorGradient, clear_gradient
+from nnscratch.tensors.indexing import TensorIndexing
+from nnscratch.tensors.methods import TensorMethods
+from nnscratch.tensors.operators import TensorOperators
+from nnscratch.tensors.promotion import alike, refuse_booleans
+from nnscratch.tensors.reductions import TensorReductions
+from nnscratch.tensors.shapes import TensorShapes
+from nnscratch.tensors.tape import Node, mode
 
 __all__ = ["Tensor", "apply", "as_tensor", "clear_gradient", "made_on", "wrap"]
 

@@ -11,14 +11,14 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import Device, as_device, beside, dtype_name, is_integer, move, to_numpy
 from nnscratch.array.dtypes import cast
-from nnscratch.base import TensorBase
 from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
-from nnscratch.promotion import fitting
-from nnscratch.tape import is_grad_enabled
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.promotion import fitting
+from nnscratch.tensors.tape import is_grad_enabled
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 
 TYPE_NAMES = {

@@ -16,7 +16,7 @@ import nnscratch
 from nnscratch import formulas as f
 from nnscratch import nn
 from nnscratch.errors import GradientError, ShapeError
-from nnscratch.tensor import apply
+from nnscratch.tensors import apply
 
 
 def leaf(*shape: int) -> nnscratch.Tensor:

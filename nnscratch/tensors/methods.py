@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nnscratch import formulas as f
 from nnscratch.array import default_dtype, dtype_name, is_floating, promote
-from nnscratch.base import TensorBase
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula
-from nnscratch.promotion import alike, fitting
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.promotion import alike, fitting
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 P = ParamSpec("P")
 R = TypeVar("R")

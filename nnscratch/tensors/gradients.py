@@ -19,10 +19,10 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
-from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
-from nnscratch.tape import Handle, walk_back
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.tape import Handle, walk_back
 
 # From this size on a gradient is written where it belongs. Copying a smaller one costs nothing on
 # the CPU; on a GPU it is a launch, whatever its size.
@@ -33,7 +33,7 @@ _adding = threading.RLock()
 _claimed: set[int] = set()
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 
 class TensorGradient(TensorBase):

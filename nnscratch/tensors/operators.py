@@ -19,16 +19,16 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import shares_memory
 from nnscratch.array.random import default_generator
-from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.checks import broadcast_shape
-from nnscratch.promotion import alike, fitting, held
-from nnscratch.tape import is_grad_enabled
-from nnscratch.views import write_through
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.promotion import alike, fitting, held
+from nnscratch.tensors.tape import is_grad_enabled
+from nnscratch.tensors.views import write_through
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 
 def _comparable(other: object) -> bool:

@@ -18,8 +18,8 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula, registry
-from nnscratch.promotion import fitting
-from nnscratch.tensor import Tensor, apply, as_tensor, made_on
+from nnscratch.tensors.promotion import fitting
+from nnscratch.tensors.tensor import Tensor, apply, as_tensor, made_on
 
 __all__ = [
     "arange",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating
-from nnscratch.base import TensorBase
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
-from nnscratch.methods import Dims, axes_of, axis_of, numpy_names
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.methods import Dims, axes_of, axis_of, numpy_names
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 
 class ValuesAndIndices(NamedTuple):

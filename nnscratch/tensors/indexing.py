@@ -19,15 +19,15 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.memory import explaining
-from nnscratch.base import TensorBase
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
-from nnscratch.methods import axis_of
-from nnscratch.tape import is_grad_enabled
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.methods import axis_of
+from nnscratch.tensors.tape import is_grad_enabled
 
 if TYPE_CHECKING:
-    from nnscratch.tensor import Tensor
+    from nnscratch.tensors.tensor import Tensor
 
 _WHOLE = slice(None)
 

@@ -12,8 +12,8 @@ from nnscratch import formulas as f
 from nnscratch.array import beside, is_floating, promote, to_numpy
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ShapeError
-from nnscratch.methods import axes_of, numpy_names
-from nnscratch.tensor import Tensor, apply, as_tensor, wrap
+from nnscratch.tensors.methods import axes_of, numpy_names
+from nnscratch.tensors.tensor import Tensor, apply, as_tensor, wrap
 
 __all__ = [
     "__all__",
@@ -209,7 +209,7 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     Raises:
         ShapeError: if there are none, or they differ along another dimension.
 
-    >>> from nnscratch.creation import ones, zeros
+    >>> from nnscratch.tensors.creation import ones, zeros
     >>> cat([ones(2), zeros(1)])
     tensor([1., 1., 0.])
     """

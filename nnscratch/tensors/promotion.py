@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import asarray, default_dtype, dtype_name, is_floating, promote
-from nnscratch.base import TensorBase
 from nnscratch.errors import DTypeError
+from nnscratch.tensors.base import TensorBase
 
 
 def alike(tensor: Any, other: Any) -> tuple[Any, Any]:

@@ -1,0 +1,21 @@
+"""``Tensor`` with its tape, its methods and the functions of PyTorch's top-level namespace.
+
+Nothing here knows a derivative: ``apply`` calls a formula and records it, and the tape chains what
+formulas return. (The room is not named ``tensor``, since ``nnscratch.tensor`` is a function.)
+"""
+
+from nnscratch.tensors.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from nnscratch.tensors.tensor import Tensor, apply, as_tensor, clear_gradient, made_on, wrap
+
+__all__ = [
+    "Tensor",
+    "apply",
+    "as_tensor",
+    "clear_gradient",
+    "enable_grad",
+    "is_grad_enabled",
+    "made_on",
+    "no_grad",
+    "set_grad_enabled",
+    "wrap",
+]
