@@ -60,7 +60,7 @@ test: lint
 EMULATED := $(VENV)/emulated-gpu
 $(VENV)/.stamp-emulated-gpu: $(VENV)/.stamp-test
 	@echo "Installing CuPy into $(EMULATED), for its tests on a GPU that the CPU plays"
-	@$(PIP_INSTALL) --no-deps --upgrade -c constraints.txt --target $(EMULATED) cupy-cuda12x cuda-pathfinder
+	@$(PIP_INSTALL) --no-deps --upgrade --target $(EMULATED) cupy-cuda12x cuda-pathfinder
 	@touch $@
 
 ifeq ($(shell uname -sm),Linux x86_64)
