@@ -37,6 +37,13 @@ def shares_memory(a: Any, b: Any) -> bool:
     return len(roots) == 1
 
 
+def owner(array: Any) -> Any:
+    """Return the array that owns the memory of a view, itself if it is none."""
+    while (base := getattr(array, "base", None)) is not None:
+        array = base
+    return array
+
+
 def on_device_of(array: Any) -> AbstractContextManager[Any]:
     """Return a context in which new arrays are made on the device of an array."""
     if type(array) is np.ndarray:

@@ -25,6 +25,7 @@ from nnscratch.kernels.cuda.launch import Numbers
 from nnscratch.kernels.cuda.target import Work
 from nnscratch.plan.device import Launches, Pages
 from nnscratch.plan.fuse import fuse
+from nnscratch.plan.liveness import Liveness
 from nnscratch.plan.recorder import Recording, Step, Value
 from nnscratch.plan.table import Memory, Piece
 
@@ -51,10 +52,12 @@ class Builder:
         self.produced: list[Any] = [event.produced for event in recording.events]
         self._arrays: dict[Value, Any] = {}
         self._last_use = self._lifetimes(kept)
+        self._liveness = Liveness(self._last_use)
         self._destinations = self._find_destinations(kept)
         self._step: Step | None = None
         self._inputs: tuple[Any, ...] = ()
         self._scratch: list[Any] = []
+        self._bound: list[Value] = []
 
     # What a kernel's lowering calls.
 
@@ -149,9 +152,9 @@ class Builder:
     def build(self) -> None:
         """Lower every step in order."""
         for index, step in enumerate(self._steps):
-            self._step, self._scratch = step, []
+            self._step, self._scratch, self._bound = step, [], []
             self._build_one(step)
-            self._settle(index, step)
+            self._release(index)
 
     def array_of(self, value: Value) -> Any:
         """Return the planned array of a value."""
@@ -188,7 +191,7 @@ class Builder:
                     and address(target.array) is not None
                     and target.array.flags.c_contiguous
                     and not self._touched(target, start, index)
-                    and not self._parts_later(target, source, index + 1, kept)
+                    and not self._parts_later(target, source, index + 1)
                     and source not in self._arrays
                 ):
                     self._arrays[source] = target.array
@@ -197,18 +200,16 @@ class Builder:
                     made_at.setdefault(value, index)
         return dict(self._arrays)
 
-    def _parts_later(self, target: Value, source: Value, start: int, kept: set[Value]) -> bool:
+    def _parts_later(self, target: Value, source: Value, start: int) -> bool:
         """Say whether one of two values, copied from one to the other, changes and both are used.
 
         They cannot lie in one place then.
         """
-        later = self._steps[start:]
-        used = any(value.root() is source for step in later for value in step.values())
-        if not used and all(value.root() is not source for value in kept):
+        if self._last_use[source] < start:
             return False
         return any(
             value.root() is source or _lies_in(value, target)
-            for step in later
+            for step in self._steps[start:]
             if step.direction == "update"
             for value in step.outputs
             if isinstance(value, Value)
@@ -276,9 +277,13 @@ class Builder:
             if not isinstance(value, Value) or value.kind != "made" or array is None:
                 continue
             if value not in self._arrays:
-                self._arrays[value] = array
+                self._set(value, array)
             elif self._arrays[value] is not array and value in step.outputs:
                 self._copy(self._arrays[value], array)
+
+    def _set(self, value: Value, array: Any) -> None:
+        self._arrays[value] = array
+        self._bound.append(value)
 
     def _copy(self, target: Any, source: Any) -> None:
         chosen = registry.plannable(f.COPY_INTO, "update", (target, source), {})
@@ -329,10 +334,10 @@ class Builder:
         for position, is_saved, value in made:
             if value not in self._arrays:
                 if xp is None or address(xp_arrays[0]) is not None:
-                    self._arrays[value] = self.empty(value.shape, value.dtype)
+                    self._set(value, self.empty(value.shape, value.dtype))
                 else:
                     kind, device = getattr(xp, value.dtype), xp_arrays[0].device
-                    self._arrays[value] = xp.empty(value.shape, dtype=kind, device=device)
+                    self._set(value, xp.empty(value.shape, dtype=kind, device=device))
             places.append((position, is_saved, self._arrays[value]))
         compute = self._callable(step, inputs)
 
@@ -362,23 +367,11 @@ class Builder:
     def _values(self, live: dict[str, Any]) -> dict[str, Any]:
         return {name: self.produced[item.event][item.key] for name, item in live.items()}
 
-    def _settle(self, index: int, step: Step) -> None:
+    def _release(self, index: int) -> None:
         """Give back the memory of what no later step needs."""
-        living = [
-            array
-            for value, array in self._arrays.items()
-            if address(array) is not None and self._last_use.get(value.root(), -1) > index
-        ]
-        owned = {address(array) for array in living}
-        for array in self._scratch:
-            if address(array) not in owned and not any(shares_memory(o, array) for o in living):
-                self._memory(array).release(array)
-        for value in step.values():
-            root = value.root()
-            if root.kind == "made" and self._last_use[root] == index and root in self._arrays:
-                array = self._arrays[root]
-                if address(array) is not None:
-                    self._memory(array).release(array)
+        bound = [(value.root(), self._arrays[value]) for value in self._bound]
+        for array in self._liveness.dead_after(index, bound, self._scratch):
+            self._memory(array).release(array)
 
 
 def _lies_in(value: Value, target: Value) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,9 @@ class Chunk:
     nbytes: int
 
 
+_size = attrgetter("nbytes")
+
+
 class Memory:
     """Hands out planned arrays and takes their memory back when nothing needs it any more.
 
@@ -35,7 +40,7 @@ class Memory:
 
     def __init__(self, like: Any) -> None:
         self._like, self._xp = like, array_namespace(like)
-        self._free: list[Chunk] = []
+        self._free: list[Chunk] = []  # the smallest first
         self._used: dict[int | None, Chunk] = {}
         self.allocated = 0
 
@@ -43,10 +48,9 @@ class Memory:
         """Return a planned array, cut from the smallest free chunk that is large enough."""
         kind = np.dtype(dtype)
         nbytes = max(kind.itemsize * math.prod(shape), 1)
-        fitting = [chunk for chunk in self._free if nbytes <= chunk.nbytes <= 4 * nbytes + 4096]
-        if fitting:
-            chunk = min(fitting, key=lambda item: item.nbytes)
-            self._free.remove(chunk)
+        at = bisect_left(self._free, nbytes, key=_size)
+        if at < len(self._free) and self._free[at].nbytes <= 4 * nbytes + 4096:
+            chunk = self._free.pop(at)
         else:
             with on_device_of(self._like):
                 raw = self._xp.empty(nbytes + ALIGNMENT, dtype=self._xp.uint8)
@@ -62,7 +66,7 @@ class Memory:
         """Take back the memory of an array that ``empty`` returned; others are passed over."""
         chunk = self._used.pop(address_of(array), None)
         if chunk is not None:
-            self._free.append(chunk)
+            insort(self._free, chunk, key=_size)
 
 
 class Piece:

@@ -16,6 +16,7 @@ from nnscratch.array import (
     move,
     to_numpy,
 )
+from nnscratch.array.addresses import owner
 from nnscratch.array.device import namespace_on
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ConfigurationError
@@ -144,7 +145,7 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     arrays = [item.array if isinstance(item, Tensor) else item for item in inputs]
     Y, saved = registry.forward(formula, *arrays, **options)
     result = wrap(Y)
-    if formula.aliases and _memory(Y) is _memory(arrays[0]) and isinstance(inputs[0], Tensor):
+    if formula.aliases and owner(Y) is owner(arrays[0]) and isinstance(inputs[0], Tensor):
         # A view: changed in place, it changes what it is a view of.
         result._lies_in(inputs[0])
     if mode.enabled and formula.backward is not None:
@@ -186,13 +187,6 @@ def _record(result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: An
 
 
 _PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
-
-
-def _memory(array: Any) -> Any:
-    """Return the array that owns the memory of a view."""
-    while (base := getattr(array, "base", None)) is not None:
-        array = base
-    return array
 
 
 def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:

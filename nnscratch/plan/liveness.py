@@ -1,0 +1,56 @@
+"""Which planned memory is free after each step, found in time linear in the length of the plan.
+
+Several values can lie in one chunk of memory: views of one another, and results written where an
+input was. A chunk is free once the last of the values that lie in it has been used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nnscratch.array.addresses import owner
+
+
+class Liveness:
+    """Counts, for each chunk of memory, the values in it that later steps still use.
+
+    Args:
+        last_use: for each value that owns its memory (``Value.root``) the last step that uses it.
+    """
+
+    def __init__(self, last_use: Mapping[Any, int]) -> None:
+        self._last_use = last_use
+        self._ending: dict[int, list[Any]] = {}
+        for value, index in last_use.items():
+            self._ending.setdefault(index, []).append(value)
+        self._living: dict[int, set[Any]] = {}  # by chunk
+        self._chunks: dict[Any, set[int]] = {}  # by value
+        self._arrays: dict[int, Any] = {}  # one for each chunk that is in use
+
+    def dead_after(
+        self, index: int, bound: Iterable[tuple[Any, Any]], planned: Iterable[Any]
+    ) -> list[Any]:
+        """Return an array in each chunk that nothing behind a step uses.
+
+        Args:
+            index: the number of the step.
+            bound: the values that it made, each with the array that it has in the plan.
+            planned: the arrays that were planned for it.
+        """
+        changed: dict[int, None] = {}  # in order, so that plans are alike
+        for array in planned:
+            chunk = id(owner(array))
+            self._arrays[chunk] = array
+            changed[chunk] = None
+        for value, array in bound:
+            if self._last_use.get(value, -1) > index:
+                chunk = id(owner(array))
+                self._living.setdefault(chunk, set()).add(value)
+                self._chunks.setdefault(value, set()).add(chunk)
+        for value in self._ending.pop(index, ()):
+            for chunk in self._chunks.pop(value, ()):
+                self._living[chunk].discard(value)
+                changed[chunk] = None
+        free = [chunk for chunk in changed if chunk in self._arrays and not self._living.get(chunk)]
+        return [self._arrays.pop(chunk) for chunk in free]
