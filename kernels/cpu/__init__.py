@@ -5,13 +5,15 @@ programs, ``threads`` has the policy for threads, ``cache`` knows where compiled
 of them imports Numba until a kernel is first compiled or run.
 """
 
+from nnscratch.formulas import FORMULAS
+
 from . import processor, product_choice
-from .activation_table import ACTIVATIONS, Activation
 from .blas import Blas, blas
 from .cache import CacheStatus, cache_status
-from .catalogue import LAYOUTS, activation_code, by_blas, by_tiles, gemm, kernel, usual_kernels
+from .catalogue import LAYOUTS, by_blas, by_tiles, gemm, kernel, usual_kernels
 from .implementation import CpuKernel
 from .kernel import Kernel, Layout, compiled_kernels, import_problem
+from .lower_elementwise import elementwise
 from .lower_linear import LINEAR_KERNELS
 from .lower_losses import LOSS_KERNELS
 from .lower_updates import UPDATE_KERNELS
@@ -30,16 +32,19 @@ from .table import (
 )
 from .threads import available, choose, limit
 
-IMPLEMENTATIONS: dict[str, CpuKernel] = {**LINEAR_KERNELS, **LOSS_KERNELS, **UPDATE_KERNELS}
+IMPLEMENTATIONS: dict[str, CpuKernel] = {
+    **{name: elementwise(made) for name, made in FORMULAS.items() if made.pointwise is not None},
+    **LINEAR_KERNELS,
+    **LOSS_KERNELS,
+    **UPDATE_KERNELS,
+}
 """What the registry can choose beside the reference, by the formula's name."""
 
 __all__ = [
     "IMPLEMENTATIONS",
-    "ACTIVATIONS",
     "ALONE",
     "LAYOUTS",
     "NO_BARRIER",
-    "Activation",
     "Blas",
     "CacheStatus",
     "CpuKernel",
@@ -48,7 +53,6 @@ __all__ = [
     "Layout",
     "Program",
     "Table",
-    "activation_code",
     "address",
     "available",
     "blas",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from .activation_table import ACTIVATIONS, BY_NAME
 from .blas import blas
 from .kernel import Kernel, Layout
 from .optimizer_flags import DECOUPLED, MOMENTUM
@@ -27,7 +26,7 @@ def _enter(name: str, module: str, a: str, s: str, options: str, cost: Cost, doc
 
 
 @functools.cache
-def kernel(name: str, dtype: str, *options: int) -> Kernel:
+def kernel(name: str, dtype: str, *options: int | str) -> Kernel:
     """Return the kernel of that name for a dtype and its compile-time options.
 
     Raises:
@@ -39,12 +38,7 @@ def kernel(name: str, dtype: str, *options: int) -> Kernel:
         raise ValueError(f"kernel {name}: dtype is float32 or float64, got {dtype}")
     if len(options) != len(layout.options):
         raise ValueError(f"kernel {name}: needs the options {layout.options}, got {options}")
-    return Kernel(layout, dtype, tuple(int(option) for option in options))
-
-
-def activation_code(name: str) -> int:
-    """Return the option of the kernels that stands for an activation."""
-    return BY_NAME[name].code
+    return Kernel(layout, dtype, tuple(o if isinstance(o, str) else int(o) for o in options))
 
 
 def by_tiles(dtype: str) -> tuple[Kernel, int]:
@@ -114,24 +108,6 @@ _enter(
     lambda a: 0.3 * a[4] * a[5],
     "dZ = dY f'(V) and db = column sums of dZ (or 0 for none) in one pass. V is what the table of "
     "activations says: the input or the output. In place: dZ = dY. The threads share the columns.",
-)
-_enter(
-    "activation",
-    "activations",
-    "X_p Y_p count",
-    _SCALARS,
-    "activation",
-    lambda a: 0.3 * a[2],
-    "Y = f(X). In place: Y = X.",
-)
-_enter(
-    "activation_backward",
-    "activations",
-    "dY_p V_p dX_p count",
-    _SCALARS,
-    "activation",
-    lambda a: 0.3 * a[3],
-    "dX = dY f'(V). In place: dX = dY.",
 )
 _enter(
     "softmax",
@@ -267,15 +243,6 @@ _enter(
     "P, M, V; mu_product is the product of all mu up to this step's.",
 )
 _enter(
-    "binary",
-    "elementwise",
-    "X_p Y_p Z_p count",
-    "",
-    "operation",
-    lambda a: 0.2 * a[3],
-    "Z = X + Y (0), X - Y (1), X Y (2), X / Y (3), max (4), min (5). In place: Z = X or Z = Y.",
-)
-_enter(
     "scale",
     "elementwise",
     "X_p Y_p factor_p count",
@@ -283,18 +250,6 @@ _enter(
     "",
     lambda a: 0.15 * a[3],
     "Y = c X, times the number at factor unless that is 0. In place: Y = X.",
-)
-_enter("copy", "elementwise", "X_p Y_p count", "", "", lambda a: 0.15 * a[2], "Y = X.")
-_enter("fill", "elementwise", "Y_p count", "c", "", lambda a: 0.1 * a[1], "Y = c.")
-_enter("axpy", "elementwise", "X_p Y_p count", "c", "", lambda a: 0.2 * a[2], "Y += c X.")
-_enter(
-    "add_row",
-    "elementwise",
-    "X_p b_p Y_p rows columns",
-    "c",
-    "",
-    lambda a: 0.2 * a[3] * a[4],
-    "Y = X + c b for a row b (columns). In place: Y = X.",
 )
 _enter(
     "block_sums",
@@ -334,24 +289,6 @@ _enter(
     "out (columns) = c times the sum of the rows.",
 )
 _enter(
-    "row_sum",
-    "reductions",
-    "X_p out_p rows columns",
-    "c",
-    "",
-    lambda a: 0.2 * a[2] * a[3],
-    "out (rows) = c times the sum of the columns.",
-)
-_enter(
-    "uniform",
-    "random",
-    "Y_p count seed offset",
-    "",
-    "",
-    lambda a: 1.5 * a[1],
-    "Y uniform in [0, 1) from block offset of the stream; seed and offset are 64 bits.",
-)
-_enter(
     "dropout",
     "random",
     "X_p Y_p mask_p count seed offset",
@@ -376,10 +313,9 @@ def usual_kernels(dtypes: Sequence[str] = ("float32",)) -> list[Kernel]:
     found = []
     for dtype in dtypes:
         found.append(kernel("gemm_tiles", dtype))
-        for activation in ACTIVATIONS:
-            if activation.name in ("identity", "relu", "sigmoid", "tanh", "gelu"):
-                found.append(kernel("bias_activation", dtype, activation.code))
-                found.append(kernel("activation_bias_backward", dtype, activation.code))
+        for activation in ("identity", "relu", "sigmoid", "tanh", "gelu"):
+            found.append(kernel("bias_activation", dtype, activation))
+            found.append(kernel("activation_bias_backward", dtype, activation))
         names = (
             "cross_entropy",
             "mean_rows",

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from numba import njit
 
 from .intrinsics import INLINE, pointer
-from .parts import part
-from .scalars import KINDS
+from .parts import KINDS, part
 
 GRAIN = 1024
 ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM = range(6)

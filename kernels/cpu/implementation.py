@@ -126,6 +126,7 @@ class CpuKernel:
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         passes: about how many operations of NumPy the reference takes, as multiples of the usual.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
+        strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
         library: whose arrays it is for.
     """
 
@@ -133,6 +134,7 @@ class CpuKernel:
     refusals: dict[str, Refusal]
     passes: int = 1
     pays: Callable[[str, Inputs], bool] = _always
+    strided: bool = False
     name: str = "numba"
     library: str = "numpy"
 
@@ -148,7 +150,9 @@ class CpuKernel:
                 continue
             if item.size == 0:
                 return "an array is empty"
-            if not item.flags.c_contiguous or not item.flags.aligned:
+            if not item.flags.aligned:
+                return f"an array of shape {item.shape} is not aligned"
+            if direction == "update" and not self.strided and not item.flags.c_contiguous:
                 return f"an array of shape {item.shape} is not contiguous"
             if item.dtype.kind == "f":
                 if item.dtype not in FLOATS or not item.dtype.isnative:
@@ -176,6 +180,10 @@ class CpuKernel:
         needs: tuple[bool, ...],
     ) -> tuple[tuple[Any, ...], Any]:
         """Emit the instructions of a call; returns its outputs and what it saves."""
+        if not self.strided:
+            from .lower_elementwise import contiguous
+
+            inputs = tuple([contiguous(builder, item) for item in inputs])
         return self.lowerings[direction](builder, inputs, options, needs)
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:

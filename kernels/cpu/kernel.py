@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnscratch import formulas
+
 from .processor import description
 
 FLOATS = ("float32", "float64")
@@ -31,9 +33,10 @@ class Layout:
         module: the module of this package that holds its factory ``make_<name>``.
         a: names of the entries of ``a``, in order; those that end in ``_p`` are addresses.
         s: names of the entries of ``s``, in order.
-        options: names of the compile-time integers.
+        options: names of the compile-time choices: integers, or names of formulas.
         doc: what it computes, and how the threads share it.
         cost: nanoseconds on one thread, from the entries of ``a``.
+        make: the factory, for a kernel that is made of a formula's body.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Layout:
     options: tuple[str, ...]
     doc: str
     cost: Callable[[Sequence[int]], float]
+    make: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Kernel:
 
     layout: Layout
     dtype: str
-    options: tuple[int, ...] = ()
+    options: tuple[int | str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -100,6 +104,8 @@ def source_stamp() -> int:
     stamp = zlib.crc32(description().encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         stamp = zlib.crc32(path.read_bytes(), stamp)
+    for path in sorted(Path(formulas.__file__).parent.glob("*.py")):  # the bodies of loops
+        stamp = zlib.crc32(path.read_bytes(), stamp)
     return stamp
 
 
@@ -119,10 +125,12 @@ def compiled(kernel: Kernel) -> Any:
 
 
 def _compile(kernel: Kernel) -> Any:
-    module = importlib.import_module(f".{kernel.layout.module}", __package__)
     from .cache import compile_function
 
-    factory = getattr(module, f"make_{kernel.layout.name}")
+    factory = kernel.layout.make
+    if factory is None:
+        module = importlib.import_module(f".{kernel.layout.module}", __package__)
+        factory = getattr(module, f"make_{kernel.layout.name}")
     return compile_function(factory(kernel.dtype, *kernel.options), kernel.symbol)
 
 

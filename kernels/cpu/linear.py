@@ -21,8 +21,8 @@ from .intrinsics import (
     pointer,
     stack,
 )
-from .parts import part
-from .scalars import KINDS, backward, forward
+from .loops import activation_of, specialised
+from .parts import KINDS, part
 
 NARROW = 64
 """Below this many columns, ROWS rows are taken together as one long row."""
@@ -35,6 +35,16 @@ FEW_BLOCKS = 8
 """Below this many blocks they are half as wide, so that more threads have some."""
 RUN = 64
 """Rows that are added up before they join the total, which keeps rounding errors small."""
+
+
+def forward(x, p, q):
+    """f(x): the activation that a kernel is specialised for takes its place."""
+    return x
+
+
+def backward(dy, v, p, q):
+    """DY · f'(v), likewise."""
+    return dy
 
 
 @njit(**INLINE)
@@ -95,7 +105,7 @@ def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
     return kernel
 
 
-def make_bias_activation(dtype: str, code: int) -> Callable[..., None]:
+def make_bias_activation(dtype: str, activation: str) -> Callable[..., None]:
     """Return the kernel Z += b, Y = f(Z) in one pass; with Y = Z only the output remains."""
     kind = KINDS[dtype]
 
@@ -117,20 +127,20 @@ def make_bias_activation(dtype: str, code: int) -> Callable[..., None]:
             count = min(wide, (last - i) * columns)
             if a[1] == 0 and columns >= NARROW:
                 for j in range(start, start + count):
-                    y[j] = forward(code, z[j], p, q)
+                    y[j] = forward(z[j], p, q)
             elif a[0] != a[2]:
                 for j in range(count):
                     total = z[start + j] + b[j]
                     z[start + j] = total
-                    y[start + j] = forward(code, total, p, q)
+                    y[start + j] = forward(total, p, q)
             else:
                 for j in range(count):
-                    y[start + j] = forward(code, y[start + j] + b[j], p, q)
+                    y[start + j] = forward(y[start + j] + b[j], p, q)
 
-    return kernel
+    return specialised(kernel, forward=activation_of(activation, dtype)[0])
 
 
-def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
+def make_activation_bias_backward(dtype: str, activation: str) -> Callable[..., None]:
     """Return the kernel dZ = dY · f'(V) and db = Σₙ dZₙ in one pass; dZ may be dY."""
     kind = KINDS[dtype]
 
@@ -161,10 +171,10 @@ def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
                     start = (top + line) * columns + column
                     if apart:
                         for j in range(start, start + long):
-                            dz[j] = backward(code, dy[j], v[j], p, q)
+                            dz[j] = backward(dy[j], v[j], p, q)
                     else:
                         for j in range(start, start + long):
-                            dz[j] = backward(code, dz[j], v[j], p, q)
+                            dz[j] = backward(dz[j], v[j], p, q)
                 for i in range(top, last, together):
                     start = i * columns + column
                     count = min(width, (rows - i) * columns) if together > 1 else width
@@ -185,4 +195,4 @@ def make_activation_bias_backward(dtype: str, code: int) -> Callable[..., None]:
                         folded += total[i * columns + j]
                     db[j] = folded
 
-    return kernel
+    return specialised(kernel, backward=activation_of(activation, dtype)[1])

@@ -14,9 +14,8 @@ from numba import njit
 
 from .functions import exp, log1p, sigmoid
 from .intrinsics import INLINE, cast, pointer, stack
-from .parts import part
+from .parts import KINDS, part
 from .reduction_sizes import BLOCK, LANES
-from .scalars import KINDS
 
 MSE, BCE = 0, 1
 

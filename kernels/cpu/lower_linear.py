@@ -8,26 +8,14 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
-from nnscratch.formulas.activations import (
-    EluSaved,
-    HardtanhSaved,
-    InputSaved,
-    LeakyReluSaved,
-    OutputSaved,
-)
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
-from nnscratch.formulas.gelu import GeluSaved
 from nnscratch.formulas.linear import LinearSaved
-from nnscratch.formulas.sigmoids import SoftplusSaved
 
-from .activation_table import BY_NAME
-from .catalogue import activation_code, gemm, kernel
+from .catalogue import gemm, kernel
 from .implementation import Builder, CpuKernel, Inputs, Options
 
-IDENTITY = 0
+IDENTITY = "identity"
 FEW_ROWS = 4
-GELU_PASSES = 16
-"""The error function takes the reference 40 passes, where most activations take 2 or 3."""
 
 
 def product(
@@ -67,11 +55,11 @@ def _linear(
 
 
 def _affine(
-    builder: Builder, X: Any, W: Any, b: Any, Z: Any, Y: Any, code: int, scalars: Any
+    builder: Builder, X: Any, W: Any, b: Any, Z: Any, Y: Any, activation: str, scalars: Any
 ) -> None:
     product(builder, _rows(X), W, _rows(Z), transpose_b=True)
-    if b is not None or code != IDENTITY:
-        made = kernel("bias_activation", dtype_name(Z.dtype), code)
+    if b is not None or activation != IDENTITY:
+        made = kernel("bias_activation", dtype_name(Z.dtype), activation)
         rows = _rows(Z)
         builder.emit(made, (Z, b, Y, rows.shape[0], rows.shape[1]), scalars)
 
@@ -80,11 +68,11 @@ def _linear_backward(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> tuple[tuple[Any, ...], Any]:
     dZ, X, W = inputs
-    return _pull_back(builder, dZ, X, W, needs, None, (0.0, 0.0), 0), None
+    return _pull_back(builder, dZ, X, W, needs, None, (0.0, 0.0), IDENTITY), None
 
 
 def _pull_back(
-    builder: Builder, dY: Any, X: Any, W: Any, needs: Any, kept: Any, scalars: Any, code: int
+    builder: Builder, dY: Any, X: Any, W: Any, needs: Any, kept: Any, scalars: Any, activation: str
 ) -> tuple[Any, ...]:
     """Emit dZ and db in one pass, then the two products."""
     rows = _rows(dY)
@@ -94,7 +82,7 @@ def _pull_back(
     dZ = dY
     if kept is not None:
         dZ = builder.empty(dY.shape, dY.dtype)
-        made = kernel("activation_bias_backward", dtype_name(dY.dtype), code)
+        made = kernel("activation_bias_backward", dtype_name(dY.dtype), activation)
         builder.emit(made, (dY, kept, dZ, db, rows.shape[0], rows.shape[1]), scalars)
     elif needs[2]:
         builder.emit(
@@ -112,7 +100,7 @@ def _pull_back(
 
 
 def _scalars(name: str, values: Any) -> tuple[float, float]:
-    given = [default for _, default in BY_NAME[name].parameters]
+    given = list(FUSABLE[name][0].pointwise.options.values())
     for index, value in enumerate(values):
         if value is not None and index < len(given):
             given[index] = value
@@ -127,9 +115,9 @@ def _linear_activation(
     name, alpha, beta = options["activation"], options.get("alpha"), options.get("beta")
     shape = (*X.shape[:-1], W.shape[0])
     Y = builder.output(0, shape, X.dtype)
-    keeps_output = BY_NAME[name].saves == "Y"
+    keeps_output = FUSABLE[name][0].pointwise.saved[0] == "Y"
     Z = Y if keeps_output else builder.empty(shape, X.dtype)
-    _affine(builder, X, W, b, Z, Y, activation_code(name), _scalars(name, (alpha, beta)))
+    _affine(builder, X, W, b, Z, Y, name, _scalars(name, (alpha, beta)))
     parameters = _parameters(name, alpha, beta)
     return (Y,), LinearActivationSaved(X, W, Z, name, *parameters)
 
@@ -154,61 +142,7 @@ def _linear_activation_backward(
 ) -> tuple[tuple[Any, ...], Any]:
     dY, X, W, kept, name, alpha, beta = inputs
     scalars = _scalars(name, (alpha, beta))
-    return _pull_back(builder, dY, X, W, needs, kept, scalars, activation_code(name)), None
-
-
-SAVED: dict[str, Any] = {
-    "relu": lambda V, p, q: OutputSaved(V),
-    "sigmoid": lambda V, p, q: OutputSaved(V),
-    "tanh": lambda V, p, q: OutputSaved(V),
-    "leaky_relu": lambda V, p, q: LeakyReluSaved(V, p),
-    "elu": lambda V, p, q: EluSaved(V, p),
-    "selu": lambda V, p, q: InputSaved(V),
-    "silu": lambda V, p, q: InputSaved(V),
-    "softsign": lambda V, p, q: InputSaved(V),
-    "softplus": lambda V, p, q: SoftplusSaved(V, p, q),
-    "hardtanh": lambda V, p, q: HardtanhSaved(V, p, q),
-    "gelu": lambda V, p, q: GeluSaved(V, "none"),
-    "gelu_tanh": lambda V, p, q: GeluSaved(V, "tanh"),
-}
-
-
-def activation(formula_name: str) -> CpuKernel:
-    """Return the kernels of one elementwise activation."""
-
-    def forward(
-        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
-    ) -> tuple[tuple[Any, ...], Any]:
-        (X,) = inputs
-        name = "gelu_tanh" if options.get("approximate") == "tanh" else formula_name
-        names = [parameter for parameter, _ in BY_NAME[name].parameters]
-        p, q = _scalars(name, [options.get(parameter) for parameter in names])
-        Y = builder.output(0, X.shape, X.dtype)
-        made = kernel("activation", dtype_name(X.dtype), activation_code(name))
-        builder.emit(made, (X, Y, X.size), (p, q))
-        return (Y,), SAVED[name](Y if BY_NAME[name].saves == "Y" else X, p, q)
-
-    def backward(
-        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
-    ) -> tuple[tuple[Any, ...], Any]:
-        dY, V, *rest = inputs
-        name = "gelu_tanh" if rest == ["tanh"] else formula_name
-        dX = builder.output(0, dY.shape, dY.dtype)
-        made = kernel("activation_backward", dtype_name(dY.dtype), activation_code(name))
-        numbers = [item for item in rest if not isinstance(item, str)]
-        builder.emit(made, (dY, V, dX, math.prod(dY.shape)), _scalars(name, numbers))
-        return (dX,), None
-
-    return CpuKernel(
-        {"forward": forward, "backward": backward},
-        {"backward": _same_shapes},
-        passes=GELU_PASSES if formula_name == "gelu" else 1,
-    )
-
-
-def _same_shapes(inputs: Inputs, options: Options) -> str | None:
-    dY, V = inputs[0], inputs[1]
-    return None if dY.shape == V.shape else f"dY {dY.shape} is not of the shape {V.shape}"
+    return _pull_back(builder, dY, X, W, needs, kept, scalars, name), None
 
 
 def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
@@ -234,20 +168,4 @@ LINEAR_KERNELS = {
         {"forward": _linear_activation, "backward": _linear_activation_backward},
         {"forward": _check_fused, "backward": _check_linear_backward},
     ),
-    **{
-        name: activation(name)
-        for name in (
-            "relu",
-            "leaky_relu",
-            "elu",
-            "selu",
-            "gelu",
-            "silu",
-            "sigmoid",
-            "tanh",
-            "softplus",
-            "softsign",
-            "hardtanh",
-        )
-    },
 }

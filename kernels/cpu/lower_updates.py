@@ -8,12 +8,14 @@ import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.checks import NOTHING
-from nnscratch.formulas.elementwise import OperandsSaved
 from nnscratch.formulas.live import LiveFloat
 from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
+from ..bodies import parsed
 from .catalogue import kernel
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
+from .loops import Operands
+from .lower_elementwise import copy, plus
 from .optimizer_flags import optimizer_flags
 from .reduction_sizes import blocks
 
@@ -80,7 +82,7 @@ def _copy_into(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> Lowered:
     target, source = inputs
-    builder.emit(kernel("copy", dtype_name(target.dtype)), (source, target, target.size))
+    copy(builder, source, target)
     return (), None
 
 
@@ -88,15 +90,15 @@ def _accumulate(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> Lowered:
     target, source = inputs
-    builder.emit(kernel("axpy", dtype_name(target.dtype)), (source, target, target.size), (1.0,))
+    loop = Operands(target.shape, target.dtype)
+    loop.store(loop.apply(parsed(plus), [loop.add(target), loop.add(source)]), target)
+    loop.emit(builder)
     return (), None
 
 
 def _fill(builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]) -> Lowered:
     (target,) = inputs
-    builder.emit(
-        kernel("fill", dtype_name(target.dtype)), (target, target.size), (options["value"],)
-    )
+    copy(builder, options["value"], target)
     return (), None
 
 
@@ -168,32 +170,6 @@ def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
-OPERATIONS = {"add": 0, "subtract": 1, "multiply": 2, "divide": 3}
-
-
-def arithmetic(name: str) -> CpuKernel:
-    """Return the kernel of one operation on arrays of the same shape."""
-
-    def forward(
-        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
-    ) -> Lowered:
-        A, B = inputs
-        saved = NOTHING if name in ("add", "subtract") else OperandsSaved(A, B)
-        Y = builder.output(0, A.shape, A.dtype)
-        made = kernel("binary", dtype_name(A.dtype), OPERATIONS[name])
-        builder.emit(made, (A, B, Y, A.size))
-        return (Y,), saved
-
-    return CpuKernel({"forward": forward}, {"forward": _check_arithmetic})
-
-
-def _check_arithmetic(inputs: Inputs, options: Options) -> str | None:
-    A, B = inputs
-    if not (isinstance(A, np.ndarray) and isinstance(B, np.ndarray)) or A.shape != B.shape:
-        return "the operands are not two arrays of one shape"
-    return None if A.dtype == B.dtype else "the operands differ in dtype"
-
-
 def _same_pair(inputs: Inputs, options: Options) -> str | None:
     target, source = inputs
     if not isinstance(source, np.ndarray) or source.shape != target.shape:
@@ -201,8 +177,11 @@ def _same_pair(inputs: Inputs, options: Options) -> str | None:
     return None if source.dtype == target.dtype else "target and source differ in dtype"
 
 
-def _made(lowering: Lowering, direction: str, refusal: Any = None) -> CpuKernel:
-    return CpuKernel({direction: lowering}, {} if refusal is None else {direction: refusal})
+def _made(
+    lowering: Lowering, direction: str, refusal: Any = None, strided: bool = False
+) -> CpuKernel:
+    refusals = {} if refusal is None else {direction: refusal}
+    return CpuKernel({direction: lowering}, refusals, strided=strided)
 
 
 _ADAM = (("lr", 1e-3), ("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("weight_decay", 0.0))
@@ -248,13 +227,12 @@ UPDATE_KERNELS = {
             ("mu_product", 1.0),
         ),
     ),
-    "copy_into": _made(_copy_into, "update", _same_pair),
-    "accumulate": _made(_accumulate, "update", _same_pair),
-    "fill": _made(_fill, "update"),
+    "copy_into": _made(_copy_into, "update", _same_pair, strided=True),
+    "accumulate": _made(_accumulate, "update", _same_pair, strided=True),
+    "fill": _made(_fill, "update", strided=True),
     "scale_by_norm": _made(_scale_by_norm, "update", _check_scale_by_norm),
     "squared_norm": _made(_squared_norm, "forward"),
     "sum": whole(mean=False),
     "mean": whole(mean=True),
     "sum_to": _made(_sum_to, "forward", _check_sum_to),
-    **{name: arithmetic(name) for name in OPERATIONS},
 }

@@ -1,10 +1,16 @@
-"""How the threads of a run share a range. Imports Numba."""
+"""How the threads of a run share a range, and the dtypes of kernels. Imports Numba."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from numba import njit
 
 from .intrinsics import INLINE
+
+KINDS: dict[str, Any] = {"float32": np.float32, "float64": np.float64}
+"""The constructor of a dtype, which a factory closes over."""
 
 
 @njit(**INLINE)

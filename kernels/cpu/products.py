@@ -14,8 +14,8 @@ from typing import Any
 from numba import njit
 
 from .intrinsics import INLINE, address_of, stack
+from .parts import KINDS
 from .processor import l2_bytes
-from .scalars import KINDS
 from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, move, tile, turn
 
 DEPTH = 256

@@ -12,8 +12,7 @@ import numpy as np
 from numba import njit
 
 from .intrinsics import INLINE, pointer, stack
-from .parts import part
-from .scalars import KINDS
+from .parts import KINDS, part
 
 u64 = np.uint64
 LOW = u64(0xFFFFFFFF)

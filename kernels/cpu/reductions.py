@@ -14,9 +14,8 @@ import numpy as np
 from .intrinsics import pointer, stack
 from .linear import NARROW, RUN, WIDTH
 from .linear import ROWS as GROUP
-from .parts import part
+from .parts import KINDS, part
 from .reduction_sizes import BLOCK, LANES
-from .scalars import KINDS
 
 SUM, SQUARE = 0, 1
 

@@ -15,8 +15,7 @@ from numba import njit
 
 from .functions import exp, log
 from .intrinsics import INLINE, pointer, stack
-from .parts import part
-from .scalars import KINDS
+from .parts import KINDS, part
 
 NARROW = 16
 ROWS = 64

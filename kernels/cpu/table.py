@@ -73,6 +73,16 @@ _word_at = ctypes.c_size_t.from_address
 _POINTER = _find_pointer()
 
 
+class Shifted:
+    """An array from some byte on, as an entry of a kernel's ``a``."""
+
+    __slots__ = ("array", "offset")
+
+    def __init__(self, array: Any, offset: int) -> None:
+        """Remember both."""
+        self.array, self.offset = array, offset
+
+
 @dataclass(frozen=True)
 class Instruction:
     """One line of a table, as it was added."""
@@ -112,10 +122,11 @@ class Table:
         return len(self.instructions) - 1
 
     def _entry(self, kernel: Kernel, value: Any) -> int:
-        if isinstance(value, np.ndarray):
-            if not value.flags.c_contiguous:
+        array = value.array if isinstance(value, Shifted) else value
+        if isinstance(array, np.ndarray):
+            if kernel.layout.make is None and not array.flags.c_contiguous:
                 raise ValueError(f"kernel {kernel.name}: arrays must be C-contiguous")
-            self._keep.append(value)
+            self._keep.append(array)
         return word(value)
 
     def build(self) -> Program:
@@ -195,6 +206,8 @@ def word(value: Any) -> int:
         return signed(value) if value >= 2**63 else value
     if isinstance(value, np.ndarray):
         return address(value)
+    if isinstance(value, Shifted):
+        return address(value.array) + value.offset
     return 0 if value is None else signed(int(value))
 
 
@@ -219,8 +232,8 @@ class _Eager(threading.local):
     """The buffers of one-instruction calls, for each Python thread its own."""
 
     def __init__(self) -> None:
-        self.a = np.zeros(32, dtype=np.int64)
-        self.s = np.zeros(16, dtype=np.float64)
+        self.a = np.zeros(256, dtype=np.int64)
+        self.s = np.zeros(64, dtype=np.float64)
         self.code = np.array([0, address(self.a), address(self.s), 0], dtype=np.int64)
         self.start = address(self.code)
         self.pool = pool()

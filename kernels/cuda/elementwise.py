@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.checks import NOTHING
-from nnscratch.formulas.elementwise import OperandsSaved
+from nnscratch.formulas.formula import FORMULAS
 from nnscratch.formulas.products import MatmulSaved
 
 from .driver import cover
@@ -23,10 +22,9 @@ def arithmetic(name: str) -> CudaKernel:
 
     def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         A, B = inputs
-        saved = NOTHING if name in ("add", "subtract") else OperandsSaved(A, B)
         Y = target.output(0, A.shape, A.dtype)
         _binary(target, name, A, B, Y)
-        return (Y,), saved
+        return (Y,), FORMULAS[name].pointwise.keep(inputs, Y, {})
 
     return CudaKernel(("elementwise",), {"forward": forward}, {"forward": _same_pair})
 

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.activations import (
-    EluSaved,
-    HardtanhSaved,
-    InputSaved,
-    LeakyReluSaved,
-    OutputSaved,
-)
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
-from nnscratch.formulas.gelu import GeluSaved
 from nnscratch.formulas.linear import LinearSaved
-from nnscratch.formulas.sigmoids import SoftplusSaved
 
 from .driver import cover, rows_of
 from .implementation import CudaKernel, Inputs, Needs, Options
@@ -30,30 +21,17 @@ LANES_X, LANES_Y = 32, 8
 STRIPES = 128
 """Stripes of rows at most whose sums of columns are added up in the end."""
 
-DEFAULTS: dict[str, tuple[float, ...]] = {
-    "leaky_relu": (0.01,),
-    "elu": (1.0,),
-    "softplus": (1.0, 20.0),
-    "hardtanh": (-1.0, 1.0),
-}
-KEEP_OUTPUT = ("relu", "sigmoid", "tanh")
-SAVED: dict[str, Any] = {
-    **{name: lambda V, p, q: OutputSaved(V) for name in KEEP_OUTPUT},
-    **{name: lambda V, p, q: InputSaved(V) for name in ("selu", "silu", "softsign")},
-    "leaky_relu": lambda V, p, q: LeakyReluSaved(V, p),
-    "elu": lambda V, p, q: EluSaved(V, p),
-    "softplus": SoftplusSaved,
-    "hardtanh": HardtanhSaved,
-    "gelu": lambda V, p, q: GeluSaved(V, "none"),
-    "gelu_tanh": lambda V, p, q: GeluSaved(V, "tanh"),
-}
+KEEP_OUTPUT = frozenset(
+    name for name, (made, _) in FUSABLE.items() if made.pointwise.saved[0] == "Y"
+)
 
 
 def numbers(name: str, given: Any) -> tuple[float, float]:
     """Return the two numbers of an activation: those given, its defaults for the rest, else 0."""
-    made = [*DEFAULTS.get(name, ()), 0.0, 0.0][:2]
+    defaults = FUSABLE[name][0].pointwise.options.values()
+    made = [*defaults, 0.0, 0.0][:2]
     for index, value in enumerate(given):
-        if value is not None and index < len(DEFAULTS.get(name, ())):
+        if value is not None and index < len(defaults):
             made[index] = value
     return made[0], made[1]
 
@@ -209,37 +187,32 @@ def _same_shapes(inputs: Inputs, options: Options) -> str | None:
     return None if dY.shape == V.shape else f"dY {dY.shape} is not of the shape {V.shape}"
 
 
-def activation(formula_name: str) -> CudaKernel:
+def activation(name: str) -> CudaKernel:
     """Return the kernels of one elementwise activation."""
-    parameters = FUSABLE[formula_name][1]
+    made, parameters = FUSABLE[name]
 
     def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (X,) = inputs
-        name = "gelu_tanh" if options.get("approximate") == "tanh" else formula_name
         pq = numbers(name, [options.get(parameter) for parameter in parameters])
         Y = target.output(0, X.shape, X.dtype)
         arguments = (X, Y, X.size, *pq)
         target.launch("activations", f"activation_{name}", X.dtype, cover(X.size, 4), arguments)
-        return (Y,), SAVED[name](Y if name in KEEP_OUTPUT else X, *pq)
+        given = dict(zip(parameters, pq, strict=False))
+        return (Y,), made.pointwise.keep((X,), Y, given)
 
     def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         dY, V, *rest = inputs
-        name = "gelu_tanh" if rest == ["tanh"] else formula_name
         dX = target.output(0, dY.shape, dY.dtype)
-        pq = numbers(name, [item for item in rest if not isinstance(item, str)])
+        pq = numbers(name, rest)
         arguments = (dY, V, dX, dY.size, *pq)
         kernel = f"activation_backward_{name}"
         target.launch("activations", kernel, dY.dtype, cover(dY.size, 4), arguments)
         return (dX,), None
 
-    def check(inputs: Inputs, options: Options) -> str | None:
-        known = options.get("approximate", "none") in ("none", "tanh")
-        return None if known else "the approximation is unknown"
-
     return CudaKernel(
         ("activations",),
         {"forward": forward, "backward": backward},
-        {"forward": check, "backward": _same_shapes},
+        {"backward": _same_shapes},
     )
 
 
@@ -254,5 +227,5 @@ LINEAR_KERNELS = {
         {"forward": _linear_activation, "backward": _linear_activation_backward},
         {"forward": _check_fused, "backward": _check_linear_backward},
     ),
-    **{name: activation(name) for name in FUSABLE if name != "gelu_tanh"},
+    **{name: activation(name) for name in FUSABLE},
 }

@@ -36,7 +36,10 @@ def array_namespace(*arrays: Any) -> Any:
         kind = type(array)
         namespace = _NAMESPACES.get(kind)
         if namespace is None:
-            if array is None or isinstance(array, (bool, int, float, complex)):
+            # A NumPy float64 is a Python float too, but it is what NumPy makes of a 0-d array.
+            if array is None or (
+                isinstance(array, (bool, int, float, complex)) and not isinstance(array, np.generic)
+            ):
                 continue
             namespace = _lookup(array)
         if found is None:

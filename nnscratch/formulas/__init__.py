@@ -1,6 +1,16 @@
 """The mathematics: pure functions on raw arrays, each a hand-written forward and backward."""
 
 from nnscratch.formulas.activations import ELU, HARDTANH, LEAKY_RELU, PRELU, RELU, SELU
+from nnscratch.formulas.arithmetic import (
+    ADD,
+    DIVIDE,
+    MAXIMUM,
+    MINIMUM,
+    MULTIPLY,
+    POWER,
+    SUBTRACT,
+    WHERE,
+)
 from nnscratch.formulas.assignment import ACCUMULATE, COPY_INTO, FILL
 from nnscratch.formulas.binary_losses import BCE, BCE_WITH_LOGITS
 from nnscratch.formulas.bitwise import BITWISE_AND, BITWISE_OR, BITWISE_XOR
@@ -14,19 +24,9 @@ from nnscratch.formulas.comparisons import (
     LESS_EQUAL,
     NOT_EQUAL,
 )
-from nnscratch.formulas.elementwise import (
-    ADD,
-    DIVIDE,
-    MAXIMUM,
-    MINIMUM,
-    MULTIPLY,
-    POWER,
-    SUBTRACT,
-    WHERE,
-)
 from nnscratch.formulas.formula import FORMULAS, Formula, formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
-from nnscratch.formulas.gelu import GELU
+from nnscratch.formulas.gelu import GELU, GELU_TANH
 from nnscratch.formulas.indexing import GETITEM, ONE_HOT, TAKE
 from nnscratch.formulas.linear import LINEAR
 from nnscratch.formulas.losses import HUBER, KL_DIV, L1, MSE, SMOOTH_L1
@@ -82,6 +82,7 @@ __all__ = [
     "EXP",
     "FILL",
     "GELU",
+    "GELU_TANH",
     "GETITEM",
     "GREATER",
     "GREATER_EQUAL",

@@ -9,54 +9,37 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
-from nnscratch.array.selection import where, zero_where
+from nnscratch.array.maths import exp, expm1, maximum, minimum, real, where
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.checks import need_floats, plain, real
+from nnscratch.formulas.checks import need_floats
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.pointwise import elementwise
 
 
-class OutputSaved(NamedTuple):
-    """The output, for an activation whose derivative is a function of it."""
-
-    Y: Any
-
-
-class InputSaved(NamedTuple):
-    """The input, for an activation whose derivative is a function of it."""
-
-    X: Any
-
-
-def relu_forward(X: Any) -> tuple[Any, OutputSaved]:
+def relu_forward(X: Any) -> Any:
     """Compute max(X, 0); NaN stays NaN.
 
     Args:
         X: any shape, floating.
 
-    Returns:
-        Y of the shape and dtype of X, and what the backward needs.
-
     Raises:
         DTypeError: if X holds integers.
 
     >>> import numpy as np
-    >>> relu_forward(np.array([-1.0, 2.0]))[0]
+    >>> relu_forward(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    need_floats("relu", X=X)
-    xp = array_namespace(X)
-    Y = xp.maximum(X, 0.0)
-    return Y, OutputSaved(Y)
+    return maximum(X, 0.0)
 
 
-def relu_backward(dY: Any, saved: OutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def relu_backward(dY: Any, Y: Any) -> Any:
     """Return dX = dY where Y > 0, else 0: the derivative at 0 is taken to be 0."""
-    return (zero_where(saved.Y <= 0, dY),)
+    return where(Y <= 0, 0.0, dY)
 
 
-RELU = formula(
+RELU = elementwise(
     relu_forward,
-    relu_backward,
+    {"X": relu_backward},
     equation=r"Y = \max(X, 0)",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot [Y > 0]"},
     shapes="X (any) -> Y (same)",
@@ -65,33 +48,23 @@ RELU = formula(
 )
 
 
-class LeakyReluSaved(NamedTuple):
-    """What the backward of ``leaky_relu`` needs."""
-
-    X: Any
-    negative_slope: float
-
-
-def leaky_relu_forward(X: Any, *, negative_slope: float = 0.01) -> tuple[Any, LeakyReluSaved]:
+def leaky_relu_forward(X: Any, *, negative_slope: float = 0.01) -> Any:
     """Compute X where X > 0, else ``negative_slope`` times X.
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("leaky_relu", X=X)
-    slope = plain(negative_slope)
-    return where(X > 0, X, slope * X), LeakyReluSaved(X, slope)
+    return where(X > 0, X, negative_slope * X)
 
 
-def leaky_relu_backward(dY: Any, saved: LeakyReluSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def leaky_relu_backward(dY: Any, X: Any, *, negative_slope: float) -> Any:
     """Return dX = dY where X > 0, else slope · dY."""
-    X, slope = saved
-    return (where(X > 0, dY, slope * dY),)
+    return where(X > 0, dY, negative_slope * dY)
 
 
-LEAKY_RELU = formula(
+LEAKY_RELU = elementwise(
     leaky_relu_forward,
-    leaky_relu_backward,
+    {"X": leaky_relu_backward},
     equation=r"Y = \max(X, 0) + a \min(X, 0)",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot ([X > 0] + a [X \le 0])"},
     shapes="X (any) -> Y (same)",
@@ -164,37 +137,25 @@ PRELU = formula(
 )
 
 
-class EluSaved(NamedTuple):
-    """What the backward of ``elu`` needs."""
-
-    X: Any
-    alpha: float
-
-
-def elu_forward(X: Any, *, alpha: float = 1.0) -> tuple[Any, EluSaved]:
+def elu_forward(X: Any, *, alpha: float = 1.0) -> Any:
     """Compute X where X > 0, else alpha (e^X - 1), without overflow on the side not taken.
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("elu", X=X)
-    xp = array_namespace(X)
-    alpha = plain(alpha)
-    positive = real(xp, X) > 0
-    return where(positive, X, alpha * xp.expm1(where(positive, 0.0, X))), EluSaved(X, alpha)
+    positive = real(X) > 0
+    return where(positive, X, alpha * expm1(where(positive, 0.0, X)))
 
 
-def elu_backward(dY: Any, saved: EluSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def elu_backward(dY: Any, X: Any, *, alpha: float) -> Any:
     """Return dX = dY where X > 0, else dY · alpha e^X."""
-    X, alpha = saved
-    xp = array_namespace(dY)
     positive = X > 0
-    return (where(positive, dY, dY * (alpha * xp.exp(where(positive, 0.0, X)))),)
+    return where(positive, dY, dY * (alpha * exp(where(positive, 0.0, X))))
 
 
-ELU = formula(
+ELU = elementwise(
     elu_forward,
-    elu_backward,
+    {"X": elu_backward},
     equation=r"Y = \max(X, 0) + \min(\alpha (e^X - 1), 0)",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot ([X > 0] + \alpha e^X [X \le 0])"},
     shapes="X (any) -> Y (same)",
@@ -207,31 +168,27 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
-def selu_forward(X: Any) -> tuple[Any, InputSaved]:
+def selu_forward(X: Any) -> Any:
     """Compute scale times ELU, with the two constants that keep mean 0 and variance 1.
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("selu", X=X)
-    xp = array_namespace(X)
-    positive = real(xp, X) > 0
-    tail = (SELU_SCALE * SELU_ALPHA) * xp.expm1(where(positive, 0.0, X))
-    return where(positive, SELU_SCALE * X, tail), InputSaved(X)
+    positive = real(X) > 0
+    tail = (SELU_SCALE * SELU_ALPHA) * expm1(where(positive, 0.0, X))
+    return where(positive, SELU_SCALE * X, tail)
 
 
-def selu_backward(dY: Any, saved: InputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def selu_backward(dY: Any, X: Any) -> Any:
     """Return dX = scale · dY where X > 0, else scale · alpha e^X · dY."""
-    (X,) = saved
-    xp = array_namespace(dY)
     positive = X > 0
-    tail = (SELU_SCALE * SELU_ALPHA) * xp.exp(where(positive, 0.0, X))
-    return (dY * where(positive, SELU_SCALE, tail),)
+    tail = (SELU_SCALE * SELU_ALPHA) * exp(where(positive, 0.0, X))
+    return dY * where(positive, SELU_SCALE, tail)
 
 
-SELU = formula(
+SELU = elementwise(
     selu_forward,
-    selu_backward,
+    {"X": selu_backward},
     equation=r"Y = \lambda (\max(X, 0) + \min(\alpha (e^X - 1), 0))",
     gradients={
         "X": r"\lambda \frac{\partial L}{\partial Y} \odot ([X > 0] + \alpha e^X [X \le 0])"
@@ -243,38 +200,23 @@ SELU = formula(
 )
 
 
-class HardtanhSaved(NamedTuple):
-    """What the backward of ``hardtanh`` needs."""
-
-    X: Any
-    min_val: float
-    max_val: float
-
-
-def hardtanh_forward(
-    X: Any, *, min_val: float = -1.0, max_val: float = 1.0
-) -> tuple[Any, HardtanhSaved]:
+def hardtanh_forward(X: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """Compute X held between ``min_val`` and ``max_val``; NaN stays NaN.
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("hardtanh", X=X)
-    xp = array_namespace(X)
-    low, high = plain(min_val), plain(max_val)
-    return xp.minimum(xp.maximum(X, low), high), HardtanhSaved(X, low, high)
+    return minimum(maximum(X, min_val), max_val)
 
 
-def hardtanh_backward(dY: Any, saved: HardtanhSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def hardtanh_backward(dY: Any, X: Any, *, min_val: float, max_val: float) -> Any:
     """Return dX = dY strictly between the bounds, else 0."""
-    X, low, high = saved
-    xp = array_namespace(dY)
-    return (xp.where((X <= low) | (X >= high), 0.0, dY),)
+    return where((X <= min_val) | (X >= max_val), 0.0, dY)
 
 
-HARDTANH = formula(
+HARDTANH = elementwise(
     hardtanh_forward,
-    hardtanh_backward,
+    {"X": hardtanh_backward},
     equation=r"Y = \min(\max(X, a), b)",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot [a < X < b]"},
     shapes="X (any) -> Y (same)",

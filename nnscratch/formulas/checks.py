@@ -124,15 +124,22 @@ def broadcast_shape(where: str, *arrays: Any) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def need_broadcast(where: str, A: Any, B: Any) -> None:
-    """Check that two operands (arrays or numbers) broadcast.
+def need_broadcast(where: str, *operands: Any) -> None:
+    """Check that operands (arrays or numbers) broadcast.
 
     Raises:
         ShapeError: if they do not.
     """
-    a, b = getattr(A, "shape", ()), getattr(B, "shape", ())
-    if a != b and a and b:
-        broadcast_shape(where, tuple(a), tuple(b))
+    first = None
+    for operand in operands:
+        shape = getattr(operand, "shape", None)
+        if not shape:
+            continue
+        if first is None:
+            first = shape
+        elif shape != first:
+            broadcast_shape(where, *operands)
+            return
 
 
 def real(xp: Any, X: Any) -> Any:

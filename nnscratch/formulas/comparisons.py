@@ -4,60 +4,53 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.checks import NOTHING, NothingSaved, need_broadcast, plain
-from nnscratch.formulas.formula import Formula, Forward, formula
+from nnscratch.formulas.formula import Formula, Forward
+from nnscratch.formulas.pointwise import elementwise
 
 
-def equal_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+def equal_forward(A: Any, B: Any) -> Any:
     """Compute A = B.
 
     Args:
         A: an array or a Python number.
         B: likewise; one of the two is an array.
 
-    Returns:
-        Y bool, of the shape that A and B broadcast to.
-
     Raises:
         ShapeError: if the shapes do not broadcast.
     """
-    need_broadcast("equal", A, B)
-    return plain(A) == plain(B), NOTHING
+    return A == B
 
 
-def not_equal_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+def not_equal_forward(A: Any, B: Any) -> Any:
     """Compute A ≠ B; arguments and errors as in ``equal``."""
-    need_broadcast("not_equal", A, B)
-    return plain(A) != plain(B), NOTHING
+    return A != B
 
 
-def less_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+def less_forward(A: Any, B: Any) -> Any:
     """Compute A < B; arguments and errors as in ``equal``."""
-    need_broadcast("less", A, B)
-    return plain(A) < plain(B), NOTHING
+    return A < B
 
 
-def less_equal_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+def less_equal_forward(A: Any, B: Any) -> Any:
     """Compute A ≤ B; arguments and errors as in ``equal``."""
-    need_broadcast("less_equal", A, B)
-    return plain(A) <= plain(B), NOTHING
+    return A <= B
 
 
-def greater_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+def greater_forward(A: Any, B: Any) -> Any:
     """Compute A > B; arguments and errors as in ``equal``."""
-    need_broadcast("greater", A, B)
-    return plain(A) > plain(B), NOTHING
+    return A > B
 
 
-def greater_equal_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+def greater_equal_forward(A: Any, B: Any) -> Any:
     """Compute A ≥ B; arguments and errors as in ``equal``."""
-    need_broadcast("greater_equal", A, B)
-    return plain(A) >= plain(B), NOTHING
+    return A >= B
 
 
 def _comparison(forward: Forward, sign: str) -> Formula:
-    return formula(
+    return elementwise(
         forward,
+        floats=False,
+        truth=True,
         equation=f"Y = [A {sign} B]",
         shapes="A and B (shapes that broadcast, or Python numbers) -> Y (their common shape, bool)",
         source="IEEE 754: every comparison with NaN is false, but for ≠",

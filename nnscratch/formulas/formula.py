@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Formula:
         variadic: whether it takes any number of arrays; ``inputs`` then names them all at once.
         inputs: names of the array inputs, in order.
         options: names of the options.
+        pointwise: the bodies of an elementwise formula, None for the others.
     """
 
     name: str
@@ -68,6 +69,12 @@ class Formula:
     inputs: tuple[str, ...] = field(default=())
     options: tuple[str, ...] = field(default=())
     differentiable: tuple[bool, ...] = field(default=())
+    pointwise: Any = None
+
+    def with_pointwise(self, pointwise: Any) -> Formula:
+        """Enter the formula anew, with the bodies that it was made of."""
+        made = FORMULAS[self.name] = replace(self, pointwise=pointwise)
+        return made
 
     def __repr__(self) -> str:
         return f"<formula {self.name}>"

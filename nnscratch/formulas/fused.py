@@ -5,34 +5,33 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas.activations import ELU, HARDTANH, LEAKY_RELU, RELU, SELU, OutputSaved
-from nnscratch.formulas.formula import Formula, formula
-from nnscratch.formulas.gelu import GELU, GeluSaved
+from nnscratch.formulas import activations, gelu, sigmoids
+from nnscratch.formulas.formula import FORMULAS, Formula, formula
 from nnscratch.formulas.linear import LinearSaved, linear_backward, linear_forward
-from nnscratch.formulas.sigmoids import SIGMOID, SILU, SOFTPLUS, SOFTSIGN, TANH
+
+
+def _is_fusable(made: Formula) -> bool:
+    """Say whether it is an activation of at most two options which saves one array and these."""
+    words = made.pointwise
+    if words is None or words.inputs != ("X",) or len(words.options) > 2:
+        return False
+    return len(words.saved) == 1 + len(words.options) and words.saved[0] in ("X", "Y")
+
 
 # Name: the activation, and which of its options alpha and beta are.
+_families = {one.__name__ for one in (activations, gelu, sigmoids)}
 FUSABLE: dict[str, tuple[Formula, tuple[str, ...]]] = {
-    "relu": (RELU, ()),
-    "leaky_relu": (LEAKY_RELU, ("negative_slope",)),
-    "elu": (ELU, ("alpha",)),
-    "selu": (SELU, ()),
-    "hardtanh": (HARDTANH, ("min_val", "max_val")),
-    "gelu": (GELU, ()),
-    "gelu_tanh": (GELU, ()),
-    "sigmoid": (SIGMOID, ()),
-    "tanh": (TANH, ()),
-    "silu": (SILU, ()),
-    "softplus": (SOFTPLUS, ("beta", "threshold")),
-    "softsign": (SOFTSIGN, ()),
+    name: (made, tuple(made.pointwise.options))
+    for name, made in FORMULAS.items()
+    if made.forward.__module__ in _families and _is_fusable(made)
 }
 
 
 class LinearActivationSaved(NamedTuple):
     """What the backward of ``linear_activation`` needs.
 
-    ``kept`` is what the activation saves: its input Z = X Wᵀ + b, or its output Y for relu, sigmoid
-    and tanh. ``alpha`` and ``beta`` are the activation's options, None where it has none.
+    ``kept`` is what the activation saves: its input Z = X Wᵀ + b, or its output Y. ``alpha`` and
+    ``beta`` are the activation's options, None where it has none.
     """
 
     X: Any
@@ -82,8 +81,6 @@ def linear_activation_forward(
     f, names = FUSABLE[activation]
     given = zip(names, (alpha, beta), strict=False)
     options: dict[str, Any] = {name: value for name, value in given if value is not None}
-    if activation == "gelu_tanh":
-        options["approximate"] = "tanh"
     Z, _ = linear_forward(X, W, b)
     Y, saved = f.forward(Z, **options)
     kept, *numbers = saved
@@ -98,12 +95,7 @@ def linear_activation_backward(
     X, W, kept, activation, alpha, beta = saved
     f, names = FUSABLE[activation]
     assert f.backward is not None
-    if f is GELU:
-        inner: Any = GeluSaved(kept, "tanh" if activation == "gelu_tanh" else "none")
-    else:
-        inner = (kept, alpha, beta)[: 1 + len(names)]
-        if f is RELU or f is SIGMOID or f is TANH:
-            inner = OutputSaved(kept)
+    inner = f.pointwise.kind(kept, *(alpha, beta)[: len(names)])
     (dZ,) = f.backward(dY, inner, (True,))
     return linear_backward(dZ, LinearSaved(X, W), needs)
 

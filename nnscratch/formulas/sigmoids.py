@@ -5,51 +5,43 @@ Each saves what its derivative is written in: the input X or the output Y, then 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from nnscratch.array import array_namespace
-from nnscratch.array.selection import where
-from nnscratch.formulas.activations import InputSaved, OutputSaved
-from nnscratch.formulas.checks import need_floats, plain, real
-from nnscratch.formulas.formula import formula
+from nnscratch.array.maths import absolute, exp, log1p, real, tanh, where
+from nnscratch.formulas.pointwise import elementwise
 
 
-def logistic(xp: Any, X: Any) -> Any:
+def logistic(X: Any) -> Any:
     """Return 1 / (1 + e^-X) on the branch that cannot overflow."""
-    positive = real(xp, X) >= 0
-    decay = xp.exp(where(positive, -X, X))
+    positive = real(X) >= 0
+    decay = exp(where(positive, -X, X))
     return where(positive, 1.0, decay) / (1.0 + decay)
 
 
-def sigmoid_forward(X: Any) -> tuple[Any, OutputSaved]:
+def sigmoid_forward(X: Any) -> Any:
     """Compute 1 / (1 + e^-X) on the branch that cannot overflow.
 
     Args:
         X: any shape, floating.
 
-    Returns:
-        Y of the shape and dtype of X, and what the backward needs.
-
     Raises:
         DTypeError: if X holds integers.
 
     >>> import numpy as np
-    >>> sigmoid_forward(np.array([-1e4, 0.0, 1e4]))[0]
+    >>> sigmoid_forward(np.array([-1e4, 0.0, 1e4]))
     array([0. , 0.5, 1. ])
     """
-    need_floats("sigmoid", X=X)
-    Y = logistic(array_namespace(X), X)
-    return Y, OutputSaved(Y)
+    return logistic(X)
 
 
-def sigmoid_backward(dY: Any, saved: OutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def sigmoid_backward(dY: Any, Y: Any) -> Any:
     """Return dX = dY · Y (1 - Y)."""
-    return (dY * saved.Y * (1.0 - saved.Y),)
+    return dY * Y * (1.0 - Y)
 
 
-SIGMOID = formula(
+SIGMOID = elementwise(
     sigmoid_forward,
-    sigmoid_backward,
+    {"X": sigmoid_backward},
     equation=r"Y = \sigma(X) = \frac{1}{1 + e^{-X}}",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot Y \odot (1 - Y)"},
     shapes="X (any) -> Y (same)",
@@ -58,25 +50,23 @@ SIGMOID = formula(
 )
 
 
-def tanh_forward(X: Any) -> tuple[Any, OutputSaved]:
+def tanh_forward(X: Any) -> Any:
     """Compute the hyperbolic tangent.
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("tanh", X=X)
-    Y = array_namespace(X).tanh(X)
-    return Y, OutputSaved(Y)
+    return tanh(X)
 
 
-def tanh_backward(dY: Any, saved: OutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def tanh_backward(dY: Any, Y: Any) -> Any:
     """Return dX = dY (1 - Y²)."""
-    return (dY * (1.0 - saved.Y * saved.Y),)
+    return dY * (1.0 - Y * Y)
 
 
-TANH = formula(
+TANH = elementwise(
     tanh_forward,
-    tanh_backward,
+    {"X": tanh_backward},
     equation=r"Y = \tanh X",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot (1 - Y^2)"},
     shapes="X (any) -> Y (same)",
@@ -85,26 +75,24 @@ TANH = formula(
 )
 
 
-def silu_forward(X: Any) -> tuple[Any, InputSaved]:
+def silu_forward(X: Any) -> Any:
     """Compute X σ(X), also called swish.
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("silu", X=X)
-    return X * logistic(array_namespace(X), X), InputSaved(X)
+    return X * logistic(X)
 
 
-def silu_backward(dY: Any, saved: InputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def silu_backward(dY: Any, X: Any) -> Any:
     """Return dX = dY · σ(X) (1 + X (1 - σ(X)))."""
-    (X,) = saved
-    S = logistic(array_namespace(dY), X)
-    return (dY * (S * (1.0 + X * (1.0 - S))),)
+    S = logistic(X)
+    return dY * (S * (1.0 + X * (1.0 - S)))
 
 
-SILU = formula(
+SILU = elementwise(
     silu_forward,
-    silu_backward,
+    {"X": silu_backward},
     equation=r"Y = X \sigma(X)",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot \sigma(X) (1 + X (1 - \sigma(X)))"},
     shapes="X (any) -> Y (same)",
@@ -113,42 +101,26 @@ SILU = formula(
 )
 
 
-class SoftplusSaved(NamedTuple):
-    """What the backward of ``softplus`` needs."""
-
-    X: Any
-    beta: float
-    threshold: float
-
-
-def softplus_forward(
-    X: Any, *, beta: float = 1.0, threshold: float = 20.0
-) -> tuple[Any, SoftplusSaved]:
+def softplus_forward(X: Any, *, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Compute log(1 + e^(beta X)) / beta, and X itself where beta X > threshold.
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("softplus", X=X)
-    xp = array_namespace(X)
-    beta, threshold = plain(beta), plain(threshold)
     B = beta * X
-    linear = real(xp, B) > threshold
-    curve = xp.log1p(xp.exp(where(linear, 0.0, B))) / beta
-    return where(linear, X, curve), SoftplusSaved(X, beta, threshold)
+    linear = real(B) > threshold
+    return where(linear, X, log1p(exp(where(linear, 0.0, B))) / beta)
 
 
-def softplus_backward(dY: Any, saved: SoftplusSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def softplus_backward(dY: Any, X: Any, *, beta: float, threshold: float) -> Any:
     """Return dX = dY · σ(beta X), and dY itself where beta X > threshold."""
-    X, beta, threshold = saved
-    xp = array_namespace(dY)
     B = beta * X
-    return (where(B > threshold, dY, dY * logistic(xp, B)),)
+    return where(B > threshold, dY, dY * logistic(B))
 
 
-SOFTPLUS = formula(
+SOFTPLUS = elementwise(
     softplus_forward,
-    softplus_backward,
+    {"X": softplus_backward},
     equation=r"Y = \frac{1}{\beta} \log(1 + e^{\beta X})",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot \sigma(\beta X)"},
     shapes="X (any) -> Y (same)",
@@ -158,27 +130,24 @@ SOFTPLUS = formula(
 )
 
 
-def softsign_forward(X: Any) -> tuple[Any, InputSaved]:
+def softsign_forward(X: Any) -> Any:
     """Compute X / (1 + |X|).
 
     Raises:
         DTypeError: if X holds integers.
     """
-    need_floats("softsign", X=X)
-    xp = array_namespace(X)
-    return X / (1.0 + xp.abs(X)), InputSaved(X)
+    return X / (1.0 + absolute(X))
 
 
-def softsign_backward(dY: Any, saved: InputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def softsign_backward(dY: Any, X: Any) -> Any:
     """Return dX = dY / (1 + |X|)²."""
-    (X,) = saved
-    D = 1.0 + array_namespace(dY).abs(X)
-    return (dY / (D * D),)
+    D = 1.0 + absolute(X)
+    return dY / (D * D)
 
 
-SOFTSIGN = formula(
+SOFTSIGN = elementwise(
     softsign_forward,
-    softsign_backward,
+    {"X": softsign_backward},
     equation=r"Y = \frac{X}{1 + |X|}",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot \frac{1}{(1 + |X|)^2}"},
     shapes="X (any) -> Y (same)",

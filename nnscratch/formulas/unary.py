@@ -8,39 +8,29 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, dtype_of
-from nnscratch.array.selection import sign
-from nnscratch.formulas.checks import NOTHING, NothingSaved, need_floats, plain
+from nnscratch.array.maths import absolute, exp, log, sign, sqrt
+from nnscratch.formulas.checks import plain
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.pointwise import elementwise
 
 _SHAPES = "A (any) -> Y (same)"
 _SOURCE = "document, section 4.2; the chain rule"
 
 
-class UnaryInputSaved(NamedTuple):
-    """The input."""
-
-    A: Any
-
-
-class UnaryOutputSaved(NamedTuple):
-    """The output."""
-
-    Y: Any
-
-
-def negative_forward(A: Any) -> tuple[Any, NothingSaved]:
+def negative_forward(A: Any) -> Any:
     """Compute -A."""
-    return -A, NOTHING
+    return -A
 
 
-def negative_backward(dY: Any, saved: NothingSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def negative_backward(dY: Any) -> Any:
     """Return dA = -dY."""
-    return (-dY,)
+    return -dY
 
 
-NEGATIVE = formula(
+NEGATIVE = elementwise(
     negative_forward,
-    negative_backward,
+    {"A": negative_backward},
+    floats=False,
     equation=r"Y = -A",
     gradients={"A": r"-\frac{\partial L}{\partial Y}"},
     shapes=_SHAPES,
@@ -49,25 +39,23 @@ NEGATIVE = formula(
 )
 
 
-def exp_forward(A: Any) -> tuple[Any, UnaryOutputSaved]:
+def exp_forward(A: Any) -> Any:
     """Compute e^A, infinity where it is beyond the dtype.
 
     Raises:
         DTypeError: if A holds integers.
     """
-    need_floats("exp", A=A)
-    Y = array_namespace(A).exp(A)
-    return Y, UnaryOutputSaved(Y)
+    return exp(A)
 
 
-def exp_backward(dY: Any, saved: UnaryOutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def exp_backward(dY: Any, Y: Any) -> Any:
     """Return dA = dY · Y."""
-    return (dY * saved.Y,)
+    return dY * Y
 
 
-EXP = formula(
+EXP = elementwise(
     exp_forward,
-    exp_backward,
+    {"A": exp_backward},
     equation=r"Y = e^A",
     gradients={"A": r"\frac{\partial L}{\partial Y} \odot Y"},
     shapes=_SHAPES,
@@ -76,24 +64,23 @@ EXP = formula(
 )
 
 
-def log_forward(A: Any) -> tuple[Any, UnaryInputSaved]:
+def log_forward(A: Any) -> Any:
     """Compute the natural logarithm: -infinity at 0, NaN below.
 
     Raises:
         DTypeError: if A holds integers.
     """
-    need_floats("log", A=A)
-    return array_namespace(A).log(A), UnaryInputSaved(A)
+    return log(A)
 
 
-def log_backward(dY: Any, saved: UnaryInputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def log_backward(dY: Any, A: Any) -> Any:
     """Return dA = dY / A."""
-    return (dY / saved.A,)
+    return dY / A
 
 
-LOG = formula(
+LOG = elementwise(
     log_forward,
-    log_backward,
+    {"A": log_backward},
     equation=r"Y = \log A",
     gradients={"A": r"\frac{\partial L}{\partial Y} / A"},
     shapes=_SHAPES,
@@ -103,25 +90,23 @@ LOG = formula(
 )
 
 
-def sqrt_forward(A: Any) -> tuple[Any, UnaryOutputSaved]:
+def sqrt_forward(A: Any) -> Any:
     """Compute the square root, NaN below 0.
 
     Raises:
         DTypeError: if A holds integers.
     """
-    need_floats("sqrt", A=A)
-    Y = array_namespace(A).sqrt(A)
-    return Y, UnaryOutputSaved(Y)
+    return sqrt(A)
 
 
-def sqrt_backward(dY: Any, saved: UnaryOutputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def sqrt_backward(dY: Any, Y: Any) -> Any:
     """Return dA = dY / (2 Y), infinite at 0."""
-    return (dY / (2.0 * saved.Y),)
+    return dY / (2.0 * Y)
 
 
-SQRT = formula(
+SQRT = elementwise(
     sqrt_forward,
-    sqrt_backward,
+    {"A": sqrt_backward},
     equation=r"Y = \sqrt{A}",
     gradients={"A": r"\frac{\partial L}{\partial Y} / (2 Y)"},
     shapes=_SHAPES,
@@ -131,19 +116,20 @@ SQRT = formula(
 )
 
 
-def abs_forward(A: Any) -> tuple[Any, UnaryInputSaved]:
+def abs_forward(A: Any) -> Any:
     """Compute |A|."""
-    return array_namespace(A).abs(A), UnaryInputSaved(A)
+    return absolute(A)
 
 
-def abs_backward(dY: Any, saved: UnaryInputSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+def abs_backward(dY: Any, A: Any) -> Any:
     """Return dA = dY · sign A, where sign 0 = 0."""
-    return (dY * sign(saved.A),)
+    return dY * sign(A)
 
 
-ABS = formula(
+ABS = elementwise(
     abs_forward,
-    abs_backward,
+    {"A": abs_backward},
+    floats=False,
     equation=r"Y = |A|",
     gradients={"A": r"\frac{\partial L}{\partial Y} \odot \mathrm{sign}(A)"},
     shapes=_SHAPES,

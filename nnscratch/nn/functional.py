@@ -146,7 +146,9 @@ def selu(input: Any, inplace: bool = False) -> Tensor:
 
 def gelu(input: Any, approximate: str = "none") -> Tensor:
     """Return x Φ(x) with the normal distribution Φ, or its "tanh" approximation."""
-    return apply(f.GELU, as_tensor(input), approximate=approximate)
+    if approximate not in ("none", "tanh"):
+        raise ConfigurationError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
+    return apply(f.GELU if approximate == "none" else f.GELU_TANH, as_tensor(input))
 
 
 def silu(input: Any, inplace: bool = False) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnscratch import formulas as f
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
 from nnscratch.plan.recorder import Step, Value
@@ -57,12 +55,8 @@ def _activates(step: Step, direction: str) -> bool:
     return step.direction == direction and step.formula.name in FUSABLE
 
 
-def _name(step: Step, approximate: Any) -> str:
-    return "gelu_tanh" if approximate == "tanh" else step.formula.name
-
-
 def _forward(linear: Step, activation: Step) -> Step:
-    name = _name(activation, activation.options.get("approximate"))
+    name = activation.formula.name
     names = FUSABLE[name][1]
     numbers = [*(activation.options.get(key) for key in names), None, None][:2]
     kept = activation.saved[0]
@@ -79,8 +73,8 @@ def _forward(linear: Step, activation: Step) -> Step:
 
 def _backward(activation: Step, linear: Step) -> Step:
     dY, kept, *rest = activation.inputs
-    name = _name(activation, rest[0] if rest else None)
-    numbers = [*(item for item in rest if not isinstance(item, str)), None, None][:2]
+    name = activation.formula.name
+    numbers = [*rest, None, None][:2]
     X, W = linear.inputs[1:]
     saved = LinearActivationSaved(X, W, kept, name, *numbers)
     return Step(

@@ -15,7 +15,7 @@ from nnscratch.array import array_namespace
 from nnscratch.array.addresses import address as address_of
 from nnscratch.array.addresses import on_device_of
 from nnscratch.formulas.live import LiveFloat, LiveInt
-from nnscratch.kernels.cpu.table import Table, address
+from nnscratch.kernels.cpu.table import Shifted, Table, word
 
 # Planned arrays start at multiples of this many bytes: a cache line, and a vector register.
 ALIGNMENT = 64
@@ -87,8 +87,8 @@ class Piece:
         """Append an instruction; arrays among ``a`` stand for their addresses."""
         index = self._table.add(kernel, a, s, flags)
         for place, item in enumerate(a):
-            if isinstance(item, np.ndarray):
-                at = address(item)
+            if isinstance(item, (np.ndarray, Shifted)):
+                at = word(item)
                 for low, high, position in self._ranges:
                     if low <= at < high:
                         self._moving.append((index, place, position, at - low))

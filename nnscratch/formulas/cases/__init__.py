@@ -10,8 +10,8 @@ from functools import cache
 
 from nnscratch.formulas.cases import (
     activations,
+    arithmetic,
     class_losses,
-    elementwise,
     linear,
     losses,
     optimizers,
@@ -33,8 +33,8 @@ def all_cases() -> dict[str, tuple[Case, ...]]:
     found: dict[str, tuple[Case, ...]] = {}
     families = (
         activations,
+        arithmetic,
         class_losses,
-        elementwise,
         linear,
         losses,
         optimizers,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from nnscratch.formulas.cases.case import SIZES, Case, elementwise, given, normal, spread
 from nnscratch.formulas.live import LiveFloat
 
@@ -57,10 +55,6 @@ def _logsumexp() -> list[Case]:
     return [*finite, kept]
 
 
-def _named(prefix: str, made: list[Case]) -> list[Case]:
-    return [replace(case, name=f"{prefix}: {case.name}") for case in made]
-
-
 _slopes = {"a slope of 0.3": {"negative_slope": 0.3}, "a slope of 1": {"negative_slope": 1.0}}
 CASES: dict[str, list[Case]] = {
     "relu": elementwise((0.0,)),
@@ -68,7 +62,8 @@ CASES: dict[str, list[Case]] = {
     "prelu": _prelu(),
     "elu": elementwise((0.0,), variants={"alpha 2.5": {"alpha": 2.5}}),
     "selu": elementwise((0.0,)),
-    "gelu": [*elementwise(), *_named("tanh", elementwise(options={"approximate": "tanh"}))],
+    "gelu": elementwise(),
+    "gelu_tanh": elementwise(),
     "sigmoid": elementwise(),
     "tanh": elementwise(),
     "silu": elementwise(),

@@ -1,0 +1,100 @@
+"""Every elementwise formula as a loop made of its bodies, and what only moves values likewise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.formulas import Formula
+from nnscratch.formulas.pointwise import Pointwise, unchanged
+
+from ..bodies import parsed
+from .implementation import FLOATS, Builder, CpuKernel, Inputs, Options
+from .loops import Operands, loads
+
+Lowered = tuple[tuple[Any, ...], Any]
+
+
+def same(A: Any) -> Any:
+    """Return A: the body of a copy."""
+    return A
+
+
+def plus(A: Any, B: Any) -> Any:
+    """Return A + B."""
+    return A + B
+
+
+def copy(builder: Builder, source: Any, target: Any) -> None:
+    """Emit target = source, where source is an array that broadcasts to it or a number."""
+    floats = [one.dtype for one in (target, source) if getattr(one, "dtype", None) in FLOATS]
+    wide = np.dtype("float64") in floats or not floats
+    loop = Operands(target.shape, "float64" if wide else "float32")
+    loop.store(loop.apply(parsed(same), [loop.add(source)]), target)
+    loop.emit(builder)
+
+
+def contiguous(builder: Builder, item: Any) -> Any:
+    """Return an array whose elements lie in order: the given one, or a copy that is emitted."""
+    if not isinstance(item, np.ndarray) or item.flags.c_contiguous:
+        return item
+    made = builder.empty(item.shape, item.dtype)
+    copy(builder, item, made)
+    return made
+
+
+def elementwise(formula: Formula) -> CpuKernel:
+    """Return the loops of an elementwise formula."""
+    words: Pointwise = formula.pointwise
+
+    def forward(
+        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+    ) -> Lowered:
+        arrays = [item for item in inputs if isinstance(item, np.ndarray)]
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
+        Y = builder.output(0, shape, np.dtype("bool") if words.truth else dtype)
+        loop = Operands(shape, dtype)
+        values = [*inputs, *(options.get(name, value) for name, value in words.options.items())]
+        loop.store(loop.apply(parsed(words.forward), [loop.add(one) for one in values]), Y)
+        loop.emit(builder)
+        return (Y,), words.keep(inputs, Y, options)
+
+    def backward(
+        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+    ) -> Lowered:
+        dY, *saved = inputs
+        loop = Operands(dY.shape, dY.dtype)
+        found: list[Any] = []
+        for place, (name, need) in enumerate(zip(words.inputs, needs, strict=True)):
+            body = words.backward.get(name)
+            if not need or body is None:
+                found.append(None)
+            elif body is unchanged:
+                found.append(dY)
+            else:
+                values = [dY, *(saved[k] for k in words.takes[name])]
+                dX = builder.output(place, dY.shape, dY.dtype)
+                loop.store(loop.apply(parsed(body), [loop.add(one) for one in values]), dX)
+                found.append(dX)
+        if loop.outputs:
+            loop.emit(builder)
+        return tuple(found), None
+
+    lowerings = {"forward": forward}
+    if words.backward:
+        lowerings["backward"] = backward
+    passes = max(1, round(parsed(words.forward).cost / 0.05))
+    refusals = dict.fromkeys(lowerings, _check)
+    return CpuKernel(lowerings, refusals, passes=passes, strided=True)
+
+
+def _check(inputs: Inputs, options: Options) -> str | None:
+    for item in inputs:
+        if isinstance(item, np.ndarray):
+            if not loads(item.dtype):
+                return f"{item.dtype} is not read by loops"
+        elif item is not None and not isinstance(item, (bool, int, float)):
+            return f"{type(item).__name__} is no number"
+    return None

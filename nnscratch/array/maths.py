@@ -1,0 +1,135 @@
+"""The words of elementwise formulas, on arrays of any library.
+
+The body of an elementwise formula (``nnscratch.formulas.pointwise``) is an expression in these
+words, ``+ - * /``, comparisons and numbers. Here they are functions on arrays; the same text
+becomes a loop of machine code, where each word is a function of one number
+(``nnscratch.kernels.cpu.words``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnscratch.array import selection
+from nnscratch.array.backend import array_namespace
+from nnscratch.array.dtypes import is_complex, is_floating
+from nnscratch.array.selection import zero_where
+from nnscratch.array.special import normal_cdf
+
+__all__ = [
+    "absolute",
+    "exp",
+    "expm1",
+    "like",
+    "log",
+    "log1p",
+    "maximum",
+    "minimum",
+    "normal_tail",
+    "power",
+    "real",
+    "sign",
+    "sqrt",
+    "tanh",
+    "where",
+]
+
+_NUMBERS = (bool, int, float)
+
+
+def exp(x: Any) -> Any:
+    """Return e^x."""
+    return array_namespace(x).exp(x)
+
+
+def expm1(x: Any) -> Any:
+    """Return e^x - 1, exact near 0."""
+    return array_namespace(x).expm1(x)
+
+
+def log(x: Any) -> Any:
+    """Return the natural logarithm: -infinity at 0, NaN below."""
+    return array_namespace(x).log(x)
+
+
+def log1p(x: Any) -> Any:
+    """Return log(1 + x), exact near 0."""
+    return array_namespace(x).log1p(x)
+
+
+def sqrt(x: Any) -> Any:
+    """Return the square root, NaN below 0."""
+    return array_namespace(x).sqrt(x)
+
+
+def tanh(x: Any) -> Any:
+    """Return the hyperbolic tangent."""
+    return array_namespace(x).tanh(x)
+
+
+def absolute(x: Any) -> Any:
+    """Return |x|."""
+    return array_namespace(x).abs(x)
+
+
+def sign(x: Any) -> Any:
+    """Return -1, 0 or 1 as x is negative, zero or positive; NaN stays NaN."""
+    return selection.sign(x)
+
+
+def real(x: Any) -> Any:
+    """Return the real part, by which a body chooses its branch.
+
+    Only the complex-step checker makes complex numbers; real ones come back as they are.
+    """
+    return array_namespace(x).real(x) if is_complex(x) else x
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """Return the larger of two, one of which may be a number; NaN if one is."""
+    return array_namespace(a, b).maximum(a, b)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """Return the smaller of two, one of which may be a number; NaN if one is."""
+    return array_namespace(a, b).minimum(a, b)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Return a where the condition holds, else b, whatever stands in the other one.
+
+    >>> where(np.array([True, False]), 0.0, np.array([np.nan, 2.0]))
+    array([0., 2.])
+    """
+    if isinstance(condition, bool):
+        return a if condition else b
+    if type(a) in _NUMBERS:
+        if type(b) in _NUMBERS:
+            return array_namespace(condition).where(condition, a, b)
+        if not is_floating(b):
+            return array_namespace(b).where(condition, a, b)
+        return selection.where(condition, float(a), b) if a else zero_where(condition, b)
+    return selection.where(condition, a, float(b) if type(b) in _NUMBERS and is_floating(a) else b)
+
+
+def power(a: Any, b: Any) -> Any:
+    """Return a to the power of b; one of the two may be a number."""
+    if isinstance(b, _NUMBERS) and b == 2:
+        return a * a
+    return a**b
+
+
+def like(value: Any, x: Any) -> Any:
+    """Return a number as an array of the shape and dtype of x; an array as it is."""
+    if isinstance(value, _NUMBERS):
+        return array_namespace(x).full_like(x, value)
+    return value
+
+
+def normal_tail(x: Any) -> tuple[Any, Any]:
+    r"""Return $\Phi(-|x|)$, the tail of the normal distribution, and $e^{-x^2/2}$.
+
+    >>> [float(one) for one in normal_tail(np.array(0.0))]
+    [0.5, 1.0]
+    """
+    return normal_cdf(-absolute(x)), exp(-0.5 * (x * x))
