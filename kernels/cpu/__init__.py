@@ -16,6 +16,7 @@ from .kernel import Kernel, Layout, compiled_kernels, import_problem
 from .lower_elementwise import elementwise
 from .lower_linear import LINEAR_KERNELS
 from .lower_losses import LOSS_KERNELS
+from .lower_shapes import SHAPE_KERNELS
 from .lower_updates import UPDATE_KERNELS
 from .optimizer_flags import optimizer_flags
 from .reduction_sizes import blocks
@@ -36,6 +37,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **{name: elementwise(made) for name, made in FORMULAS.items() if made.pointwise is not None},
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **SHAPE_KERNELS,
     **UPDATE_KERNELS,
 }
 """What the registry can choose beside the reference, by the formula's name."""

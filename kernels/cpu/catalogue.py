@@ -289,6 +289,28 @@ _enter(
     "out (columns) = c times the sum of the rows.",
 )
 _enter(
+    "axis_sum",
+    "reductions",
+    "X_p out_p kept0 kept1 kept2 kept3 kept_step0 kept_step1 kept_step2 kept_step3 "
+    "summed0 summed1 summed2 summed3 summed_step0 summed_step1 summed_step2 summed_step3",
+    "c",
+    "",
+    lambda a: 0.3 * a[2] * a[3] * a[4] * a[5] * a[10] * a[11] * a[12] * a[13],
+    "out = c times the sum of X over some axes. The axes that are kept, and those that are summed, "
+    "the innermost first; steps are the bytes of X along them. out is contiguous.",
+)
+_enter(
+    "gemm_batch",
+    "products",
+    "transpose_a transpose_b m n k A_p lda B_p ldb C_p ldc batch0 batch1 batch2 "
+    "A0 A1 A2 B0 B1 B2 C0 C1 C2",
+    "",
+    "",
+    lambda a: 200.0 + a[11] * a[12] * a[13] * (100.0 + a[2] * a[3] * a[4] / 70.0),
+    "Many products C = op(A) op(B) of one size, in tiles. batch0 is the innermost of the axes over "
+    "which they lie; A0 and its like are the bytes along them, 0 where a factor is repeated.",
+)
+_enter(
     "dropout",
     "random",
     "X_p Y_p mask_p count seed offset",

@@ -28,7 +28,8 @@ def plus(A: Any, B: Any) -> Any:
 
 def copy(builder: Builder, source: Any, target: Any) -> None:
     """Emit target = source, where source is an array that broadcasts to it or a number."""
-    floats = [one.dtype for one in (target, source) if getattr(one, "dtype", None) in FLOATS]
+    dtypes = [one.dtype for one in (target, source) if isinstance(one, np.ndarray)]
+    floats = [dtype for dtype in dtypes if dtype in FLOATS]
     wide = np.dtype("float64") in floats or not floats
     loop = Operands(target.shape, "float64" if wide else "float32")
     loop.store(loop.apply(parsed(same), [loop.add(source)]), target)

@@ -19,9 +19,36 @@ FEW_ROWS = 4
 
 
 def product(
-    builder: Builder, A: Any, B: Any, C: Any, transpose_a: bool = False, transpose_b: bool = False
+    builder: Builder,
+    A: Any,
+    B: Any,
+    C: Any,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    lda: int | None = None,
+    ldb: int | None = None,
 ) -> None:
-    """Emit C = op(A) op(B) for matrices."""
+    """Emit C = op(A) op(B) for matrices; lda and ldb are the elements from row to row as stored.
+
+    Where they are given, A and B have the shapes that op makes.
+    """
+    if lda is not None:
+        made, library = gemm(dtype_name(C.dtype), *C.shape, A.shape[1])
+        words = (
+            library,
+            transpose_a,
+            transpose_b,
+            *C.shape,
+            A.shape[1],
+            A,
+            lda,
+            B,
+            ldb,
+            C,
+            C.shape[1],
+        )
+        builder.emit(made, words)
+        return
     m, n = C.shape
     k = A.shape[0] if transpose_a else A.shape[1]
     made, library = gemm(dtype_name(C.dtype), m, n, k)

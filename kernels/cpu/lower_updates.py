@@ -9,15 +9,14 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.checks import NOTHING
 from nnscratch.formulas.live import LiveFloat
-from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
 from ..bodies import parsed
 from .catalogue import kernel
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
 from .loops import Operands
 from .lower_elementwise import copy, plus
+from .lower_shapes import total
 from .optimizer_flags import optimizer_flags
-from .reduction_sizes import blocks
 
 Lowered = tuple[tuple[Any, ...], Any]
 
@@ -122,52 +121,10 @@ def _check_scale_by_norm(inputs: Inputs, options: Options) -> str | None:
 def _squared_norm(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> Lowered:
-    return (_total(builder, inputs[0], 1.0, squared=True),), NOTHING
-
-
-def _total(builder: Builder, X: Any, scale: float, squared: bool = False) -> Any:
-    partial = builder.empty((blocks(X.size),), np.float64)
-    builder.emit(kernel("block_sums", dtype_name(X.dtype), int(squared)), (X, partial, X.size))
+    (X,) = inputs
     Y = builder.output(0, (), X.dtype)
-    builder.emit(kernel("finish_sum", dtype_name(X.dtype)), (partial, partial.size, Y, 0), (scale,))
-    return Y
-
-
-def whole(mean: bool) -> CpuKernel:
-    """Return the kernels of the sum or the mean of all elements."""
-
-    def forward(
-        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
-    ) -> Lowered:
-        (A,) = inputs
-        Y = _total(builder, A, 1.0 / A.size if mean else 1.0)
-        return (Y,), SumSaved(A.shape, tuple(range(A.ndim)))
-
-    return CpuKernel({"forward": forward}, {"forward": _check_whole})
-
-
-def _check_whole(inputs: Inputs, options: Options) -> str | None:
-    if options.get("axis") is not None or options.get("keepdims", False):
-        return "it reduces all dimensions at once"
-    return None
-
-
-def _sum_to(builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]) -> Lowered:
-    (A,) = inputs
-    columns = A.shape[-1]
-    Y = builder.output(0, tuple(options["shape"]), A.dtype)
-    words = (A, Y, A.size // columns, columns)
-    builder.emit(kernel("column_sum", dtype_name(A.dtype)), words, (1.0,))
-    return (Y,), SumToSaved(A.shape)
-
-
-def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
-    (A,) = inputs
-    shape = tuple(options["shape"])
-    lead = shape[:-1]
-    if A.ndim < 2 or not shape or shape[-1] != A.shape[-1] or any(n != 1 for n in lead):
-        return "it sums rows into one"
-    return None
+    total(builder, X, Y, 1.0, squared=True)
+    return (Y,), NOTHING
 
 
 def _same_pair(inputs: Inputs, options: Options) -> str | None:
@@ -232,7 +189,4 @@ UPDATE_KERNELS = {
     "fill": _made(_fill, "update", strided=True),
     "scale_by_norm": _made(_scale_by_norm, "update", _check_scale_by_norm),
     "squared_norm": _made(_squared_norm, "forward"),
-    "sum": whole(mean=False),
-    "mean": whole(mean=True),
-    "sum_to": _made(_sum_to, "forward", _check_sum_to),
 }

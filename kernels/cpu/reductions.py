@@ -124,27 +124,66 @@ def make_column_sum(dtype: str) -> Callable[..., None]:
     return kernel
 
 
-def make_row_sum(dtype: str) -> Callable[..., None]:
-    """Return the kernel out[n] = c Σ Xₙ over the columns; the threads share the rows."""
+def make_axis_sum(dtype: str) -> Callable[..., None]:
+    """Return the kernel that sums over some axes of an array of any strides, in float64.
+
+    The threads share the entries of the result.
+    """
     kind = KINDS[dtype]
+    size = 4 if dtype == "float32" else 8
 
     def kernel(a, s, tid, threads):
-        x, out, rows, columns = pointer(a[0], kind), pointer(a[1], kind), a[2], a[3]
-        first, last = part(rows, tid, threads, 1)
-        lanes = stack(LANES, np.float64)
-        for i in range(first, last):
-            start = i * columns
-            for l in range(LANES):
-                lanes[l] = 0.0
-            whole = columns // LANES * LANES
-            for j in range(0, whole, LANES):
+        k0, k1, k2, k3 = a[2], a[3], a[4], a[5]
+        r0, r1, r2, r3 = a[10], a[11], a[12], a[13]
+        step, inner = a[6], a[14]
+        out = pointer(a[1], kind)
+        outer = r1 * r2 * r3
+        sums = stack(WIDTH, np.float64)
+        first, last = part(k0 * k1 * k2 * k3, tid, threads, LANES)
+        while first < last:
+            row = first // k0
+            start = first - row * k0
+            stop = min(k0, start + last - first)
+            rest = row // k1
+            at = a[0] + start * step + row % k1 * a[7] + rest % k2 * a[8] + rest // k2 * a[9]
+            if step == size and k0 > 1:
+                # Entries of the result that lie side by side: rows are added to one another.
+                width = min(WIDTH, stop - start)
+                for j in range(width):
+                    sums[j] = 0.0
+                for other in range(outer):
+                    more = other // r1
+                    there = at + other % r1 * a[15] + more % r2 * a[16] + more // r2 * a[17]
+                    for i in range(r0):
+                        x = pointer(there + i * inner, kind)
+                        for j in range(width):
+                            sums[j] += np.float64(x[j])
+                for j in range(width):
+                    out[first + j] = kind(s[0] * sums[j])
+                first += width
+                continue
+            for j in range(stop - start):
                 for l in range(LANES):
-                    lanes[l] += np.float64(x[start + j + l])
-            for j in range(whole, columns):
-                lanes[j - whole] += np.float64(x[start + j])
-            total = 0.0
-            for l in range(LANES):
-                total += lanes[l]
-            out[i] = kind(s[0] * total)
+                    sums[l] = 0.0
+                for other in range(outer):
+                    more = other // r1
+                    there = at + other % r1 * a[15] + more % r2 * a[16] + more // r2 * a[17]
+                    whole = r0 // LANES * LANES
+                    if inner == size:
+                        x = pointer(there, kind)
+                        for i in range(0, whole, LANES):
+                            for l in range(LANES):
+                                sums[l] += np.float64(x[i + l])
+                        for i in range(whole, r0):
+                            sums[i - whole] += np.float64(x[i])
+                    else:
+                        for i in range(r0):
+                            sums[i % LANES] += np.float64(pointer(there + i * inner, kind)[0])
+                total = 0.0
+                for l in range(LANES):
+                    total += sums[l]
+                out[first + j] = kind(s[0] * total)
+                at += step
+            first += stop - start
 
     return kernel

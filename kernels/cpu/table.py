@@ -112,7 +112,7 @@ class Table:
             flags: NO_BARRIER and ALONE.
 
         Raises:
-            ValueError: if an array is not C-contiguous, or a buffer has the wrong length.
+            ValueError: if a buffer has the wrong length.
         """
         kernel.check(a, s)
         values = tuple(self._entry(kernel, value) for value in a)
@@ -124,8 +124,6 @@ class Table:
     def _entry(self, kernel: Kernel, value: Any) -> int:
         array = value.array if isinstance(value, Shifted) else value
         if isinstance(array, np.ndarray):
-            if kernel.layout.make is None and not array.flags.c_contiguous:
-                raise ValueError(f"kernel {kernel.name}: arrays must be C-contiguous")
             self._keep.append(array)
         return word(value)
 
