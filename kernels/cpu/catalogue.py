@@ -251,6 +251,7 @@ _enter(
     lambda a: 0.15 * a[3],
     "Y = c X, times the number at factor unless that is 0. In place: Y = X.",
 )
+_enter("fill", "elementwise", "Y_p count", "c", "", lambda a: 0.1 * a[1], "Y = c.")
 _enter(
     "block_sums",
     "reductions",
@@ -302,12 +303,13 @@ _enter(
 _enter(
     "gemm_batch",
     "products",
-    "transpose_a transpose_b m n k A_p lda B_p ldb C_p ldc batch0 batch1 batch2 "
+    "kernel blas transpose_a transpose_b m n k A_p lda B_p ldb C_p ldc batch0 batch1 batch2 "
     "A0 A1 A2 B0 B1 B2 C0 C1 C2",
     "",
     "",
-    lambda a: 200.0 + a[11] * a[12] * a[13] * (100.0 + a[2] * a[3] * a[4] / 70.0),
-    "Many products C = op(A) op(B) of one size, in tiles. batch0 is the innermost of the axes over "
+    lambda a: 200.0 + a[13] * a[14] * a[15] * (100.0 + a[4] * a[5] * a[6] / 70.0),
+    "Many products C = op(A) op(B) of one size, each by the kernel at an address, which takes the "
+    "words from blas to ldc. batch0 is the innermost of the axes over "
     "which they lie; A0 and its like are the bytes along them, 0 where a factor is repeated.",
 )
 _enter(

@@ -16,7 +16,7 @@ import types
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from ..strided import OUTER, broadcast_strides, walk
 from .kernel import Kernel, Layout
 from .table import Shifted, address
 
+Kernelled = TypeVar("Kernelled")
 HEAD = OUTER + 1
 WORDS = OUTER + 2
 GRAIN = 1024
@@ -147,8 +148,8 @@ def _text(loop: Loop) -> str:
         names = {"input": "x{}v", "number": "p{}", "node": "m{}"}
         taken = ", ".join(names[what].format(which) for what, which in node.takes)
         lines.append(f"            m{k} = {node.body.name}({taken})")
-    for k, (dtype, how, node) in enumerate(loop.outputs):
-        value = _stored(f"m{node}", dtype, loop.dtype)
+    for k, (dtype, how, result) in enumerate(loop.outputs):
+        value = _stored(f"m{result}", dtype, loop.dtype)
         if how == STRIDED:
             lines.append(f"            pointer(y{k} + j * y{k}s, {_kind(dtype)})[0] = {value}")
         else:
@@ -226,24 +227,26 @@ def activation_of(name: str, dtype: str) -> tuple[Any, Any]:
     return njit(**INLINE)(scope["forward"]), njit(**INLINE)(scope["backward"])
 
 
-def _identity(x, p, q):  # type: ignore[no-untyped-def]
+def _identity(x, p, q):
     return x
 
 
-def _identity_backward(dy, v, p, q):  # type: ignore[no-untyped-def]
+def _identity_backward(dy, v, p, q):
     return dy
 
 
-def specialised(kernel: Any, **functions: Any) -> Any:
+def specialised(kernel: Kernelled, **functions: Any) -> Kernelled:
     """Return a kernel in which global names stand for other functions.
 
     They are no closure: Numba's cache would take a kernel that encloses functions for a new one in
     every process.
     """
-    scope = {**kernel.__globals__, **functions}
-    return types.FunctionType(
-        kernel.__code__, scope, kernel.__name__, kernel.__defaults__, kernel.__closure__
+    given: Any = kernel
+    scope = {**given.__globals__, **functions}
+    made: Any = types.FunctionType(
+        given.__code__, scope, given.__name__, given.__defaults__, given.__closure__
     )
+    return made  # type: ignore[no-any-return]
 
 
 def _made(body: Parsed, dtype: str) -> Any:
@@ -331,28 +334,23 @@ class Operands:
                 self._emit(builder, arrays, shape[1:], inner, start)
             return
         count = len(self.inputs)
-        outputs = arrays[count:]
-        ins, outs = [], []
-        for array, step, offset in zip(outputs, steps[count:], at[count:], strict=True):
-            outs.append((address(array) + offset, step))
-        for array, step, offset in zip(self.inputs, steps, at, strict=False):
-            how, which = _how(array, step, sizes[0]), -1
-            if (where := (address(array) + offset, step)) in outs:
-                which = outs.index(where)
-                if outputs[which].dtype == array.dtype:
-                    how = IN_PLACE
-            ins.append((array.dtype.name, how, which))
+        hows = [_how(array, step, sizes[0]) for array, step in zip(arrays, steps, strict=True)]
+        if STRIDED in hows:  # one loop for all mixtures: none of them would vectorise well
+            hows = [STRIDED] * len(hows)
+        where = [
+            (address(array) + offset, step, array.dtype)
+            for array, offset, step in zip(arrays, at, steps, strict=True)
+        ]
+        ins = []
+        for array, how, here in zip(self.inputs, hows, where, strict=False):
+            same = where[count:].index(here) if here in where[count:] else -1
+            ins.append((array.dtype.name, how if same < 0 else IN_PLACE, same))
+        outs = [
+            (array.dtype.name, how, node)
+            for (array, node), how in zip(self.outputs, hows[count:], strict=True)
+        ]
         loop = _interned(
-            Loop(
-                self.dtype,
-                tuple(ins),
-                tuple(self.nodes),
-                tuple(
-                    (array.dtype.name, _how(array, step, sizes[0]), node)
-                    for (array, node), step in zip(self.outputs, steps[count:], strict=True)
-                ),
-                len(self.numbers),
-            )
+            Loop(self.dtype, tuple(ins), tuple(self.nodes), tuple(outs), len(self.numbers))
         )
         words: list[Any] = [*sizes]
         for array, step, offset in zip(arrays, steps, at, strict=True):

@@ -10,7 +10,8 @@ from nnscratch.formulas import Formula
 from nnscratch.formulas.pointwise import Pointwise, unchanged
 
 from ..bodies import parsed
-from .implementation import FLOATS, Builder, CpuKernel, Inputs, Options
+from .catalogue import kernel
+from .implementation import FLOATS, Builder, CpuKernel, Inputs, Lowering, Options, Refusal
 from .loops import Operands, loads
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -28,6 +29,9 @@ def plus(A: Any, B: Any) -> Any:
 
 def copy(builder: Builder, source: Any, target: Any) -> None:
     """Emit target = source, where source is an array that broadcasts to it or a number."""
+    if not isinstance(source, np.ndarray) and target.dtype in FLOATS and target.flags.c_contiguous:
+        builder.emit(kernel("fill", target.dtype.name), (target, target.size), (source,))
+        return
     dtypes = [one.dtype for one in (target, source) if isinstance(one, np.ndarray)]
     floats = [dtype for dtype in dtypes if dtype in FLOATS]
     wide = np.dtype("float64") in floats or not floats
@@ -83,11 +87,11 @@ def elementwise(formula: Formula) -> CpuKernel:
             loop.emit(builder)
         return tuple(found), None
 
-    lowerings = {"forward": forward}
+    lowerings: dict[str, Lowering] = {"forward": forward}
     if words.backward:
         lowerings["backward"] = backward
-    passes = max(1, round(parsed(words.forward).cost / 0.05))
-    refusals = dict.fromkeys(lowerings, _check)
+    passes = max(1, round(parsed(words.forward).cost / 0.04))
+    refusals: dict[str, Refusal] = dict.fromkeys(lowerings, _check)
     return CpuKernel(lowerings, refusals, passes=passes, strided=True)
 
 

@@ -33,7 +33,8 @@ def product(
     Where they are given, A and B have the shapes that op makes.
     """
     if lda is not None:
-        made, library = gemm(dtype_name(C.dtype), *C.shape, A.shape[1])
+        m, n = C.shape
+        made, library = gemm(dtype_name(C.dtype), m, n, A.shape[1])
         words = (
             library,
             transpose_a,
@@ -131,7 +132,7 @@ def _scalars(name: str, values: Any) -> tuple[float, float]:
     for index, value in enumerate(values):
         if value is not None and index < len(given):
             given[index] = value
-    return tuple([*given, 0.0, 0.0][:2])  # type: ignore[return-value]
+    return tuple([*given, 0.0, 0.0][:2])
 
 
 def _linear_activation(

@@ -14,7 +14,7 @@ from nnscratch.formulas.shaping import PiecesSaved, ShapeSaved, StackSaved
 
 from ..bodies import parsed
 from ..strided import TooManyAxesError, walk
-from .catalogue import kernel
+from .catalogue import gemm, kernel
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .loops import Operands
 from .lower_elementwise import contiguous, copy
@@ -186,10 +186,9 @@ def matmul(builder: Builder, A: Any, B: Any, C: Any) -> None:
 def _batches(
     builder: Builder, head: Any, arrays: Any, lengths: Any, batch: Any, strides: Any
 ) -> None:
-    sizes, steps = walk(batch, strides, outer=len(batch))
-    sizes, steps = sizes[: max(3, len(batch))], [one[: max(3, len(batch))] for one in steps]
-    sizes = (*sizes, 1, 1)[:3] if len(sizes) < 3 else sizes
-    if len(sizes) > 3 and any(size > 1 for size in sizes[3:]):
+    try:
+        sizes, steps = walk(batch, strides, outer=2)
+    except TooManyAxesError:
         for index in range(batch[0]):
             some = [
                 a[index] if a.shape[:1] == batch[:1] and a.ndim == len(batch) + 2 else a
@@ -197,10 +196,11 @@ def _batches(
             ]
             _batches(builder, head, some, lengths, batch[1:], [one[1:] for one in strides])
         return
-    words = [(*one, 0, 0)[:3] for one in steps]
     A, B, C = arrays
     lda, ldb, ldc = lengths
-    given = (*head, A, lda, B, ldb, C, ldc, *sizes[:3], *words[0], *words[1], *words[2])
+    one, library = gemm(dtype_name(C.dtype), *head[2:])
+    given = (one.address, library, *head, A, lda, B, ldb, C, ldc, *sizes)
+    given = (*given, *steps[0], *steps[1], *steps[2])
     builder.emit(kernel("gemm_batch", dtype_name(C.dtype)), given)
 
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .intrinsics import INLINE, address_of, stack
-from .loops import specialised
+from .intrinsics import INLINE, address_of, call_kernel, stack
 from .parts import KINDS
 from .processor import l2_bytes
 from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, move, tile, turn
@@ -222,33 +221,29 @@ def make_gemm_tiles(dtype: str) -> Callable[..., None]:
     return kernel
 
 
-def multiply(a, s, tid, threads):
-    """One product, as ``gemm_tiles`` takes it, which takes its place."""
-
-
 def make_gemm_batch(dtype: str) -> Callable[..., None]:
     """Return the kernel of many products of one size, shared out to the threads one by one.
 
-    Where there are fewer products than threads, they share each of them.
+    Where there are fewer products than threads, they share each of them. Each is computed by the
+    kernel for one product, whose address is given.
     """
 
     def kernel(a, s, tid, threads):
-        b0, b1, b2 = a[11], a[12], a[13]
+        b0, b1, b2 = a[13], a[14], a[15]
         count = b0 * b1 * b2
-        first, last, me, all_of_us = 0, count, tid, threads
+        first, last, me, together = 0, count, tid, threads
         if count >= threads:
             first, last = count * tid // threads, count * (tid + 1) // threads
-            me, all_of_us = 0, 1
+            me, together = 0, 1
         words = stack(12, np.int64)
-        words[0] = 0
-        for k in range(11):
-            words[k + 1] = a[k]
+        for k in range(12):
+            words[k] = a[k + 1]
         for b in range(first, last):
             i0, rest = b % b0, b // b0
             i1, i2 = rest % b1, rest // b1
-            words[6] = a[5] + i0 * a[14] + i1 * a[15] + i2 * a[16]
-            words[8] = a[7] + i0 * a[17] + i1 * a[18] + i2 * a[19]
-            words[10] = a[9] + i0 * a[20] + i1 * a[21] + i2 * a[22]
-            multiply(words, s, me, all_of_us)
+            words[6] = a[7] + i0 * a[16] + i1 * a[17] + i2 * a[18]
+            words[8] = a[9] + i0 * a[19] + i1 * a[20] + i2 * a[21]
+            words[10] = a[11] + i0 * a[22] + i1 * a[23] + i2 * a[24]
+            call_kernel(a[0], address_of(words), address_of(s), me, together)
 
-    return specialised(kernel, multiply=njit(error_model="numpy")(make_gemm_tiles(dtype)))
+    return kernel

@@ -45,32 +45,6 @@ def group_of_words(first, k0, k1, words):
         words[4 * i + 3] = np.uint32(w3)
 
 
-def make_uniform(dtype: str) -> Callable[..., None]:
-    """Return the kernel that writes numbers uniform in [0, 1): of 24 bits, in float64 of 53."""
-    kind = KINDS[dtype]
-    single = dtype == "float32"
-    per_group = GROUP * (4 if single else 2)
-
-    def kernel(a, s, tid, threads):
-        y, count = pointer(a[0], kind), a[1]
-        seed, offset = u64(a[2]), u64(a[3])
-        words = stack(WORDS, np.uint32)
-        first, last = part(count, tid, threads, per_group)
-        for start in range(first, last, per_group):
-            group_of_words(
-                offset + u64(start // per_group * GROUP), seed & LOW, seed >> HALF, words
-            )
-            for i in range(min(per_group, last - start)):
-                if single:
-                    y[start + i] = np.float32(words[i] >> np.uint32(8)) * np.float32(2.0**-24)
-                else:
-                    high = np.float64(words[2 * i] >> np.uint32(5))
-                    low = np.float64(words[2 * i + 1] >> np.uint32(6))
-                    y[start + i] = (high * 67108864.0 + low) * 2.0**-53
-
-    return kernel
-
-
 def make_dropout(dtype: str) -> Callable[..., None]:
     """Return the kernel mask = uniform32 >= p, Y = mask X / (1 - p); Y may be X, p = 1 gives 0."""
     kind = KINDS[dtype]

@@ -159,9 +159,9 @@ def bce_with_logits_backward(
     dX = dT = None
     if needs[0]:
         if pos_weight is None:
-            dX = dY * (logistic(xp, X) - T)
+            dX = dY * (logistic(X) - T)
         else:
-            dX = dY * ((1.0 - T) - (1.0 + (pos_weight - 1.0) * T) * logistic(xp, -X))
+            dX = dY * ((1.0 - T) - (1.0 + (pos_weight - 1.0) * T) * logistic(-X))
     if needs[1]:
         dT = -dY * X if pos_weight is None else dY * ((pos_weight - 1.0) * _soft(xp, X) - X)
     return dX, dT, None, None

@@ -111,9 +111,9 @@ FAULTS: dict[str, tuple[str, Callable[[Backward], Backward]]] = {
         "gelu",
         instead(lambda dY, s, n: (dY * FORMULAS["gelu"].forward(s.X)[0] / s.X,)),
     ),
-    "gelu: the other approximation": (
-        "gelu",
-        saved_with(approximate=lambda s: "none" if s.approximate == "tanh" else "tanh"),
+    "gelu_tanh: the cube forgotten": (
+        "gelu_tanh",
+        instead(lambda dY, s, n: (dY * 0.5 * (1 + np.tanh(0.7978845608 * s.X)),)),
     ),
     "relu: passes everything": ("relu", instead(lambda dY, s, n: (dY * 1.0,))),
     "leaky_relu: the slope forgotten": ("leaky_relu", saved_with(negative_slope=lambda s: 0.0)),

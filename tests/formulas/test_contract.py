@@ -54,16 +54,18 @@ def uncovered() -> list[str]:
 
 def reaches(name: str, implementation: Any, case: Case, layout: str = "C") -> bool:
     """Say whether an implementation takes a case, in any dtype, on NumPy."""
-    direction = "update" if FORMULAS[name].updates else "forward"
-    return any(
-        implementation.refuses(
-            direction,
-            tuple(place(one, dtype, NUMPY, layout) for one in case.build()),
-            dict(case.options),
-        )
-        is None
-        for dtype in DTYPES
-    )
+    formula = FORMULAS[name]
+    for dtype in DTYPES:
+        inputs = tuple(place(one, dtype, NUMPY, layout) for one in case.build())
+        options = dict(case.options)
+        direction = "update" if formula.updates else "forward"
+        if implementation.refuses(direction, inputs, options) is None:
+            return True
+        if direction == "forward" and any(needs_of(formula, case.build())):
+            Y, saved = formula.forward(*inputs, **options)
+            if implementation.refuses("backward", (np.asarray(Y), *saved), {}) is None:
+                return True
+    return False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

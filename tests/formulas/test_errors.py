@@ -176,13 +176,6 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
     "a bias of another size": ("linear", (x(5, 3), x(2, 3), x(3)), {}, ShapeError, "a bias of"),
     "weights without an axis": ("linear", (x(5, 3), x(3)), {}, ShapeError, "weights of shape"),
     "integers in an activation": ("sigmoid", (x(3, dtype=I64),), {}, DTypeError, "sigmoid: "),
-    "an unknown approximation": (
-        "gelu",
-        (x(3),),
-        {"approximate": "fast"},
-        ConfigurationError,
-        "'none' or 'tanh'",
-    ),
     "slopes for a row": ("prelu", (x(2), x(2)), {}, ShapeError, r"shape \(1,\) or \(1,\)"),
     "no slopes": ("prelu", (x(3), x(0)), {}, ShapeError, r"slopes of shape \(1,\)"),
     "slopes of another number": ("prelu", (x(2, 3), x(2)), {}, ShapeError, r"\(1,\) or \(3,\)"),

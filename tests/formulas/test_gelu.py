@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnscratch.formulas.gelu import _erfc_tail, erf, normal_cdf
+from nnscratch.array.special import _erfc_tail, erf, normal_cdf
 
 POINTS = np.concatenate(
     [

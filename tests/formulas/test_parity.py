@@ -75,6 +75,7 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "selu": F.selu,
     "hardtanh": F.hardtanh,
     "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "silu": F.silu,
@@ -96,8 +97,6 @@ def _linear_activation(
     options = {
         name: value for name, value in zip(names, (alpha, beta), strict=False) if value is not None
     }
-    if activation == "gelu_tanh":
-        activation, options = "gelu", {"approximate": "tanh"}
     return ACTIVATIONS[activation](F.linear(x, w, b), **options)
 
 

@@ -26,7 +26,7 @@ def run() -> Callable[..., None]:
         dtype: str,
         a: Sequence[Any],
         s: Sequence[float] = (),
-        options: Sequence[int] = (),
+        options: Sequence[int | str] = (),
         threads: int = 1,
     ) -> None:
         table = cpu.Table()

@@ -41,10 +41,10 @@ def guarded(shape: tuple[int, ...], dtype: Any, side: str) -> Any:
 
 
 def planted(side: str) -> None:
-    """Copy an element too many: behind an array, or before it."""
+    """Scale an element too many: behind an array, or before it."""
     X, Y = guarded((100,), "float32", side), np.zeros(200, np.float32)
     start = X.ctypes.data if side == "end" else X.ctypes.data - X.itemsize
-    call(kernel("copy", "float32"), [start, Y.ctypes.data, X.size + 1], threads=1)
+    call(kernel("scale", "float32"), [start, Y.ctypes.data, 0, X.size + 1], (1.0,), threads=1)
     print("nothing happened")
 
 

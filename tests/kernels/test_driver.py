@@ -13,8 +13,24 @@ import numpy as np
 import pytest
 
 from nnscratch.kernels import cpu
+from nnscratch.kernels.bodies import parsed
 from nnscratch.kernels.cpu import pool as pool_module
 from nnscratch.kernels.cpu import threads as policy
+from nnscratch.kernels.cpu.loops import Operands
+
+
+def less_half(x, row):
+    return x - 0.5 * row
+
+
+class Adding:
+    """A builder that adds instructions to a table."""
+
+    def __init__(self, table: cpu.Table) -> None:
+        self.table = table
+
+    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
+        self.table.add(kernel, a, s, flags)
 
 
 def chain(x: np.ndarray, steps: int) -> cpu.Program:
@@ -27,7 +43,9 @@ def chain(x: np.ndarray, steps: int) -> cpu.Program:
     table = cpu.Table()
     for _ in range(steps):
         table.add(cpu.kernel("column_sum", "float64"), (x, sums, rows, columns), (1.0 / rows,))
-        table.add(cpu.kernel("add_row", "float64"), (x, sums, x, rows, columns), (-0.5,))
+        loop = Operands(x.shape, "float64")
+        loop.store(loop.apply(parsed(less_half), [loop.add(x), loop.add(sums)]), x)
+        loop.emit(Adding(table))
     return table.build()
 
 
@@ -69,7 +87,7 @@ def test_alone_and_no_barrier() -> None:
     table = cpu.Table()
     table.add(cpu.kernel("fill", "float32"), (x, x.size), (1.0,), cpu.NO_BARRIER)
     table.add(cpu.kernel("scale", "float32"), (x, x, None, x.size), (2.0,))
-    table.add(cpu.kernel("axpy", "float32"), (x, x, x.size), (1.0,), cpu.ALONE)
+    table.add(cpu.kernel("scale", "float32"), (x, x, None, x.size), (2.0,), cpu.ALONE)
     table.build().run(2)
     assert (x == 4).all()
 
@@ -150,8 +168,6 @@ def test_wrong_lengths_are_refused() -> None:
     table = cpu.Table()
     with pytest.raises(ValueError, match="kernel fill: a has the 2 entries"):
         table.add(cpu.kernel("fill", "float32"), (1, 2, 3), (1.0,))
-    with pytest.raises(ValueError, match="contiguous"):
-        table.add(cpu.kernel("fill", "float32"), (np.zeros((4, 4), np.float32)[:, 1], 4), (1.0,))
 
 
 def test_catalogue_refuses_unknown_dtypes_and_options() -> None:
@@ -261,12 +277,13 @@ import importlib
 from numba.core.dispatcher import Dispatcher
 for layout in cpu.LAYOUTS.values():
     module = importlib.import_module(f"nnscratch.kernels.cpu.{layout.module}")
-    made = getattr(module, f"make_{layout.name}")("float32", *[1] * len(layout.options))
+    options = ["relu" if name == "activation" else 1 for name in layout.options]
+    made = getattr(module, f"make_{layout.name}")("float32", *options)
     held = [cell.cell_contents for cell in made.__closure__ or ()]
     assert not any(isinstance(item, Dispatcher) for item in held), layout.name
 print(len(cpu.LAYOUTS))
 """
-    assert int(python("from nnscratch.kernels import cpu\n" + code)) > 30
+    assert int(python("from nnscratch.kernels import cpu\n" + code)) > 20
 
 
 def test_blas_has_its_threads_back_when_the_pool_rests() -> None:

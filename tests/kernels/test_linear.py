@@ -182,14 +182,17 @@ def test_bias_activation(
     Z, b = rng.standard_normal(shape).astype(dtype), rng.standard_normal(columns).astype(dtype)
     for bias in (b, None):
         total = Z + (0 if bias is None else bias)
-        for code, expected in ((1, np.maximum(total, 0)), (9, np.tanh(total.astype(float)))):
+        for name, expected in (
+            ("relu", np.maximum(total, 0)),
+            ("tanh", np.tanh(total.astype(float))),
+        ):
             for threads in (1, 2, 3):
                 z, y = Z.copy(), np.full_like(Z, np.nan)
-                run("bias_activation", dtype, (z, bias, y, rows, columns), (0, 0), (code,), threads)
+                run("bias_activation", dtype, (z, bias, y, rows, columns), (0, 0), (name,), threads)
                 np.testing.assert_array_equal(z, total)
                 np.testing.assert_allclose(y, expected, **tolerance(dtype))
                 z = Z.copy()
-                run("bias_activation", dtype, (z, bias, z, rows, columns), (0, 0), (code,), threads)
+                run("bias_activation", dtype, (z, bias, z, rows, columns), (0, 0), (name,), threads)
                 np.testing.assert_array_equal(z, y)
 
 
@@ -204,7 +207,11 @@ def test_activation_bias_backward(
     rows, columns = shape
     dY, V = rng.standard_normal(shape).astype(dtype), rng.standard_normal(shape).astype(dtype)
     name = "activation_bias_backward"
-    for code, dZ in ((1, np.where(V <= 0, 0, dY)), (9, dY * (1 - V * V)), (0, dY)):
+    for code, dZ in (
+        ("relu", np.where(V <= 0, 0, dY)),
+        ("tanh", dY * (1 - V * V)),
+        ("identity", dY),
+    ):
         results = []
         for threads in (1, 2, 3):
             dz, db = np.full_like(dY, np.nan), np.full(columns, np.nan, dtype=dtype)
