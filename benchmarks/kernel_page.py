@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kernel_examples import Example, examples
+from benchmarks.report.tables import quantity, table
+from benchmarks.stopwatch.machine import processor, versions
 from nnscratch.formulas import FORMULAS
-from nnscratch.inspect.bench.machine import processor, versions
-from nnscratch.inspect.bench.tables import quantity, table
 from nnscratch.kernels.cpu import IMPLEMENTATIONS, LAYOUTS, CpuKernel, Table, limit
 from nnscratch.kernels.cpu.implementation import WORTHWHILE, Now
 from nnscratch.kernels.cpu.lower_linear import FEW_ROWS, GELU_PASSES

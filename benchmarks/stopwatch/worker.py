@@ -19,7 +19,7 @@ WARM_SHARE = 10
 
 def make(target: str, arguments: dict[str, Any]) -> Any:
     """Make what ``module:Class`` names; a dictionary "workload" becomes a ``Workload``."""
-    from nnscratch.inspect.bench.workload import Workload
+    from benchmarks.competitors.workload import Workload
 
     module, _, name = target.partition(":")
     arguments = dict(arguments)
@@ -52,7 +52,8 @@ def main() -> None:
     # What libraries print goes to standard error: standard output belongs to the answers.
     out: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    sys.path[:0] = json.loads(os.environ.get("NNSCRATCH_BENCH_PATH", "[]"))
+    # In the place of this file's folder, which Python puts first.
+    sys.path[:1] = json.loads(os.environ.get("NNSCRATCH_BENCH_PATH", "[]"))
     state: dict[str, Any] = {}
     for line in sys.stdin:
         try:

@@ -6,9 +6,9 @@ import functools
 import importlib
 from typing import Any
 
-from nnscratch.inspect.bench.competitor import Competitor
-from nnscratch.inspect.bench.numpy_peer import BETA1, BETA2, EPS
-from nnscratch.inspect.bench.workload import Array
+from benchmarks.competitors.base import Competitor
+from benchmarks.competitors.numpy_peer import BETA1, BETA2, EPS
+from benchmarks.competitors.workload import Array
 
 
 class JaxJit(Competitor):

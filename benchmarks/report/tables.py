@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nnscratch.inspect.bench.client import PRECISION
-from nnscratch.inspect.bench.goals import Verdict
-from nnscratch.inspect.bench.measuring import Row, Timing
-from nnscratch.inspect.bench.registry import COMPILED
+from benchmarks.competitors.registry import COMPILED
+from benchmarks.competitors.workload import PRECISION
+from benchmarks.report.goals import Verdict, goals_of, judge
+from benchmarks.stopwatch.measuring import Row, Timing
+from nnscratch.inspect.table import plain_table
 
 BUSY = 0.5
 NOISY = 1.3
@@ -167,6 +168,15 @@ def verdict_lines(verdicts: Sequence[Verdict], titles: Mapping[str, str]) -> lis
         title = titles.get(goal.row, goal.row)
         lines.append((title, goal.subject, f"{least} {verdict.against}", shown, word))
     return lines
+
+
+def goals_text(rows: Sequence[Row], kind: str = "cpu") -> str:
+    """Return, for a terminal, what came out of the goals of a kind of device about these rows."""
+    by_name = {row.name: row for row in rows}
+    verdicts = [judge(goal, by_name) for goal in goals_of(kind) if goal.row in by_name]
+    lines = verdict_lines(verdicts, {row.name: row.title for row in rows})
+    plain = [[cell.replace("**", "") for cell in line] for line in lines]
+    return plain_table(VERDICT_HEAD, plain, [3]) if plain else ""
 
 
 def absent_list(rows: Sequence[Row]) -> str:

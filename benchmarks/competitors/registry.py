@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 
-HERE = "nnscratch.inspect.bench"
+HERE = "benchmarks.competitors"
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,3 @@ def competitors(task: str, compilers: bool = True, device: str = "cpu") -> list[
         # An optimizer makes no difference to inference.
         and not (task == "infer" and entry.name == TORCH_FUSED)
     ]
-
-
-def installed() -> dict[str, str | None]:
-    """Return for each competitor None, or why it is missing."""
-    return {name: entry.missing() for name, entry in COMPETITORS.items()}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.rows import SWEEPS, Sweep
-from nnscratch.inspect.bench.measuring import Row
-from nnscratch.inspect.bench.registry import (
+from benchmarks.competitors.registry import (
     COMPETITORS,
     COMPILED,
     EAGER,
@@ -19,9 +17,11 @@ from nnscratch.inspect.bench.registry import (
     TORCH_FUSED,
     TORCH_GRAPH,
 )
+from benchmarks.rows import SWEEPS, Sweep
+from benchmarks.stopwatch.measuring import Row
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
+    from benchmarks.report.results import Results
 
 # Colours of Okabe and Ito, which the colour-blind can tell apart; every line has a mark too.
 STYLES = {

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from nnscratch.inspect.bench.elementwise import Kernels, block, has_rows
-from nnscratch.inspect.bench.workload import Array
+from benchmarks.competitors.elementwise import Kernels, block, has_rows
+from benchmarks.competitors.workload import Array
 
 
 class TorchKernels(Kernels):

@@ -7,15 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import GROUPS, INFERENCE, STEPS, SWEEPS, VARIANTS, Sweep, cliffs
-from nnscratch.inspect.bench.elementwise import CALLS
-from nnscratch.inspect.bench.elementwise import TOLERANCE as CALL_TOLERANCE
-from nnscratch.inspect.bench.goals import Verdict, goals_of, judge
-from nnscratch.inspect.bench.machine import best_rates
-from nnscratch.inspect.bench.measuring import TOLERANCES, Row
-from nnscratch.inspect.bench.quick import write_json
-from nnscratch.inspect.bench.registry import COMPETITORS, COMPILED, EAGER
-from nnscratch.inspect.bench.tables import (
+from benchmarks.competitors.elementwise import CALLS
+from benchmarks.competitors.registry import COMPETITORS, COMPILED, EAGER
+from benchmarks.report.goals import Verdict, goals_of, judge
+from benchmarks.report.tables import (
     PRODUCTS_IN,
     absent_list,
     machine_list,
@@ -26,6 +21,10 @@ from nnscratch.inspect.bench.tables import (
     table,
     verdict_table,
 )
+from benchmarks.rows import GROUPS, INFERENCE, STEPS, SWEEPS, VARIANTS, Sweep, cliffs
+from benchmarks.stopwatch.calls import TOLERANCE as CALL_TOLERANCE
+from benchmarks.stopwatch.machine import best_rates
+from benchmarks.stopwatch.measuring import TOLERANCES, Row
 
 HEADINGS = {
     "steps": "Training steps with Adam",
@@ -142,11 +141,17 @@ class Results:
             for v in self.verdicts
         ]
         rows = [row.to_dict() for row in self.rows.values()]
-        write_json(self.path, {"machine": self.machine, "goals": verdicts, "rows": rows})
+        record = {"machine": self.machine, "goals": verdicts, "rows": rows}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # A run that is stopped while it writes leaves the file of the row before.
+        temporary = self.path.with_name(self.path.name + ".part")
+        text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.path)
 
     def write(self) -> list[Path]:
         """Write all files and return their paths."""
-        from benchmarks.pictures import draw
+        from benchmarks.report.pictures import draw
 
         self.write_json()
         picture = draw(self, self.folder / f"{self.kind}.png")

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nnscratch.inspect.bench.client import PROCESSORS, Client, CompetitorError, busy
-from nnscratch.inspect.bench.registry import HERE
+from benchmarks.competitors.registry import HERE
+from benchmarks.stopwatch.client import PROCESSORS, Client, CompetitorError, busy
 
 PACKAGES = ("nnscratch", "numpy", "numba", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x")
 _VARIABLES = ("NNSCRATCH_", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "XLA_", "JAX_", "KMP_", "GOMP_")

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from statistics import median, quantiles
 from typing import Any
 
-from nnscratch.inspect.bench.client import Client, CompetitorError, busy
-from nnscratch.inspect.bench.registry import COMPILED, REFERENCE, Entry
-from nnscratch.inspect.bench.workload import Workload
+from benchmarks.competitors.registry import COMPILED, REFERENCE, Entry
+from benchmarks.competitors.workload import Workload
+from benchmarks.stopwatch.client import Client, CompetitorError, busy
 
 TOLERANCE = 1e-4
 # Factors that are rounded to 10 or 7 bits behind the point give other losses.

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from nnscratch.inspect.bench.competitor import Competitor
-from nnscratch.inspect.bench.workload import Array
+from benchmarks.competitors.base import Competitor
+from benchmarks.competitors.workload import Array
 
 
 class TorchEager(Competitor):

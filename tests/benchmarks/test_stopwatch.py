@@ -7,10 +7,11 @@ import os
 
 import pytest
 
-from nnscratch.inspect.bench.client import Client, CompetitorError, busy, environment
-from nnscratch.inspect.bench.measuring import Effort, disagreement, run_row
-from nnscratch.inspect.bench.registry import COMPETITORS, EAGER, NUMPY, PRODUCTS, Entry
-from nnscratch.inspect.bench.workload import Workload
+from benchmarks.competitors.registry import COMPETITORS, EAGER, NUMPY, PRODUCTS, Entry
+from benchmarks.competitors.workload import Workload
+from benchmarks.stopwatch.client import Client, CompetitorError, environment
+from benchmarks.stopwatch.machine import best_rates, describe
+from benchmarks.stopwatch.measuring import Effort, disagreement, run_row
 
 TINY = Effort(rounds=2, turn=1e-4, warm=1e-4, budget=1.0, check_steps=4, rest=0.0)
 WORK = Workload((5, 7, 3), 16)
@@ -87,12 +88,13 @@ def test_disagreement(given: list[float], expected: list[float], task: str, off:
     assert disagreement(given, expected, task) == pytest.approx(off)
 
 
-def test_the_tolerance_is_that_of_the_goals() -> None:
-    from nnscratch.inspect.bench.measuring import TOLERANCE
-
-    assert TOLERANCE == 1e-4
-    assert Effort().check_steps == 20
-
-
-def test_work_of_others_is_seen() -> None:
-    assert 0.0 <= busy(0.05) <= (os.cpu_count() or 1)
+def test_the_machine_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_TEST_DIR", "somewhere")
+    machine = describe(ONE)
+    assert set(machine["rates"]["sgemm"]) == {"256", "512", "1024", "2048", "4096"}
+    assert 0 < best_rates(machine)["memory"]
+    assert machine["environment"]["OMP_NUM_THREADS"] == "1"
+    assert "OMP_TEST_DIR" not in machine["environment"]
+    assert (machine["usable"], machine["threads"]) == (1, 1)
+    assert machine["versions"]["numpy"]
+    assert best_rates({}) == {}

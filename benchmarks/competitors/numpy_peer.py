@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.inspect.bench.competitor import Competitor
-from nnscratch.inspect.bench.workload import Array
+from benchmarks.competitors.base import Competitor
+from benchmarks.competitors.workload import Array
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 

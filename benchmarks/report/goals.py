@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnscratch.inspect.bench.elementwise import CALLS
-from nnscratch.inspect.bench.measuring import Row
-from nnscratch.inspect.bench.registry import COMPILED, EAGER, TORCH
+from benchmarks.competitors.elementwise import CALLS
+from benchmarks.competitors.registry import COMPILED, EAGER, TORCH
+from benchmarks.stopwatch.measuring import Row
 
 BEST_PEER = "best peer"
 RATES = {"sgemm": "the machine's sgemm rate", "memory": "the machine's copy rate"}

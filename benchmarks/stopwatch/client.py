@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchmarks.competitors.workload import PRECISION
 from nnscratch.kernels.cpu import available
 
 THREAD_VARIABLES = (
@@ -24,6 +26,9 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+SEARCHED = "NNSCRATCH_BENCH_PATH"
+"""The variable that tells a process where this one finds its modules."""
+WORKER = str(Path(__file__).with_name("worker.py"))
 
 
 class CompetitorError(Exception):
@@ -31,7 +36,6 @@ class CompetitorError(Exception):
 
 
 PROCESSORS = "NNSCRATCH_BENCH_PROCESSORS"
-PRECISION = "NNSCRATCH_BENCH_PRECISION"
 # What JAX calls the precisions of PyTorch and nnscratch.
 _JAX_NAMES = {"highest": "float32", "high": "tensorfloat32", "medium": "bfloat16"}
 
@@ -114,7 +118,7 @@ class Client:
             timeout: seconds that one answer may take.
         """
         self.target, self.arguments, self.timeout = target, dict(arguments), timeout
-        self._variables = {**os.environ, **variables, "NNSCRATCH_BENCH_PATH": json.dumps(sys.path)}
+        self._variables = {**os.environ, **variables, SEARCHED: json.dumps(sys.path)}
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         # Open as long as the process, so no context manager.
@@ -128,7 +132,7 @@ class Client:
         """
         with pinned(self._variables):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nnscratch.inspect.bench.worker"],
+                [sys.executable, "-m", "benchmarks.stopwatch.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,

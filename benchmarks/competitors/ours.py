@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from benchmarks.competitors.base import Competitor
+from benchmarks.competitors.workload import Array
 from nnscratch import nn
 from nnscratch.array import to_numpy
 from nnscratch.array.precision import set_float32_matmul_precision
 from nnscratch.cuda import synchronize
-from nnscratch.inspect.bench.competitor import Competitor
-from nnscratch.inspect.bench.workload import Array
 from nnscratch.optim import Adam
 from nnscratch.plan import compile
 from nnscratch.tensors.creation import tensor

@@ -15,6 +15,8 @@ Array = npt.NDArray[Any]
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu")
 LOSSES = ("cross_entropy", "mse")
+PRECISION = "NNSCRATCH_BENCH_PRECISION"
+"""The variable that says how float32 products on a GPU are computed."""
 # The pools of inputs and of targets have lengths without a common factor, so that the same input
 # comes back with other targets: nothing can be fitted, no gradient fades into denormal numbers.
 INPUTS, TARGETS = 5, 7

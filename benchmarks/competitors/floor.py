@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.competitors.base import Competitor
+from benchmarks.competitors.workload import PRECISION, Array
 from nnscratch.array.precision import set_float32_matmul_precision
-from nnscratch.inspect.bench.client import PRECISION
-from nnscratch.inspect.bench.competitor import Competitor
-from nnscratch.inspect.bench.workload import Array
 
 SGEMM_SIZES = (256, 512, 1024, 2048, 4096)
 CUDA_SIZES = (*SGEMM_SIZES, 8192)
