@@ -10,9 +10,15 @@ from nnscratch.array import move, to_numpy
 from nnscratch.formulas.observing import Call
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.tape import no_grad
-from nnscratch.verify.checkup_report import CheckupReport
-from nnscratch.verify.data_checks import BINARY_LOSSES, CLASS_LOSSES, NUMBER_LOSSES, host, loss_name
-from nnscratch.verify.layers import LayerObserver
+from nnscratch.verify.checkups.data_checks import (
+    BINARY_LOSSES,
+    CLASS_LOSSES,
+    NUMBER_LOSSES,
+    host,
+    loss_name,
+)
+from nnscratch.verify.checkups.report import CheckupReport
+from nnscratch.verify.watch.layers import LayerObserver
 
 RECTIFIERS = ("relu",)
 SQUASHERS = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}

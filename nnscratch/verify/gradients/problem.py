@@ -9,14 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from nnscratch.errors import GradientError
+from nnscratch.verify.gradients.faults import Fault
 
 Array = np.ndarray[Any, Any]
 Rng = np.random.Generator
+
+
+class FindingKind(StrEnum):
+    """What a check can see beside the numbers."""
+
+    FORWARD = "forward"
+    ANOTHER_FUNCTION = "another function"
+    NOT_DETERMINISTIC = "not deterministic"
+    NO_COMPLEX_STEP = "no complex step"
+    NO_GRADIENT = "no gradient"
+    GRADIENT_COUNT = "gradient count"
+    WRONG_SHAPE = "wrong shape"
+    WRONG_DTYPE = "wrong dtype"
+    WRONG_DEVICE = "wrong device"
+    NEEDS = "needs"
+    NOT_LINEAR = "not linear in dY"
+    CHANGED = "changed in place"
+    ALIASED_OUTPUT = "aliased output"
+    ALIASED_GRADIENT = "aliased gradient"
 
 
 @dataclass(frozen=True)
@@ -24,13 +45,13 @@ class Finding:
     """Something that a check saw beside the numbers.
 
     Attributes:
-        kind: a short name, such as "mutated input".
+        kind: what was seen, by a short name.
         where: which input, output or gradient.
         severity: "fault", "warning" or "note".
         text: one sentence.
     """
 
-    kind: str
+    kind: FindingKind
     where: str
     severity: str
     text: str
@@ -116,8 +137,8 @@ class Problem:
 
     def substitutes(
         self, values: Sequence[Any], cotangents: Sequence[Any]
-    ) -> list[tuple[str, list[Any]]]:
-        """Return what the backward gives when its saved arrays are exchanged, with a sentence each.
+    ) -> list[tuple[Fault, list[Any]]]:
+        """Return what the backward gives when its saved arrays are exchanged, and that fault.
 
         Used to find the likely fault; targets whose saved arrays cannot be reached give none.
         """
@@ -244,18 +265,21 @@ def memory_findings(
     for name, array, was in before:
         if bits(array) != was:
             found.append(
-                Finding("changed in place", name, "fault", f"{name} was changed by the call.")
+                Finding(FindingKind.CHANGED, name, "fault", f"{name} was changed by the call.")
             )
     kept = [(name, array) for name, array, _ in before]
     severity = "note" if views else "fault"
-    for what, made in (("output", outputs), ("gradient", gradients)):
+    for kind, made in (
+        (FindingKind.ALIASED_OUTPUT, outputs),
+        (FindingKind.ALIASED_GRADIENT, gradients),
+    ):
         for position, (name, array) in enumerate(made):
             others = [*kept, *made[:position]]
             twin = next((other for other, held in others if shares(array, held)), None)
             if twin is not None:
                 found.append(
                     Finding(
-                        f"aliased {what}",
+                        kind,
                         name,
                         severity,
                         f"{name} shares memory with {twin}: whoever writes into one of them "

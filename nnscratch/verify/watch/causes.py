@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nnscratch.array import is_array, to_numpy
 from nnscratch.formulas.observing import Call
-
-if TYPE_CHECKING:
-    from nnscratch.verify.anomaly import Statistics
+from nnscratch.verify.watch.statistics import Statistics
 
 LARGE_WEIGHTS = (
     "The numbers have grown too large, as they do when the learning rate is too high; lower it, "

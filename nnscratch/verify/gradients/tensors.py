@@ -14,7 +14,7 @@ from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor
-from nnscratch.verify.problem import (
+from nnscratch.verify.gradients.problem import (
     Array,
     Problem,
     Rng,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.errors import ConfigurationError, GradientError
-from nnscratch.verify.problem import (
+from nnscratch.verify.gradients.problem import (
     Array,
     Problem,
     Rng,
@@ -22,7 +22,7 @@ from nnscratch.verify.problem import (
     memory_findings,
     output_name,
 )
-from nnscratch.verify.tensors import demand_target
+from nnscratch.verify.gradients.tensors import demand_target
 
 
 def _flat(output: Any) -> list[Any]:

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.verify.problem import Array, Problem
+from nnscratch.verify.gradients.problem import Array, Problem
 
 EPS = float(np.finfo(np.float64).eps)
 COMPLEX_STEP = 1e-30
@@ -146,7 +146,8 @@ class Differences:
             ]
         return self._outputs(values)
 
-    def _weighted(self, outputs: Sequence[Any]) -> float:
+    def weighted(self, outputs: Sequence[Any]) -> float:
+        """Return the sum of the outputs, each times its cotangent."""
         total = 0.0
         for output, cotangent in zip(outputs, self.cotangents, strict=True):
             if cotangent is not None:
@@ -264,9 +265,9 @@ class Differences:
             }
             D, R, rounding = {}, {}, {}
             for t, (high, low) in points.items():
-                D[t] = self._weighted([a - b for a, b in zip(high, low, strict=True)]) / (2 * t)
+                D[t] = self.weighted([a - b for a, b in zip(high, low, strict=True)]) / (2 * t)
                 bent = [(a - c) - (c - b) for a, b, c in zip(high, low, self.centre, strict=True)]
-                R[t] = self._weighted(bent) / t
+                R[t] = self.weighted(bent) / t
                 rounding[t] = self._floor(direction, high, low) / t
         fine, middle, coarse = step / 2, step, 2 * step
         if method == "central":

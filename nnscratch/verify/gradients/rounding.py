@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.verify.problem import Array, Problem, as_float64
+from nnscratch.verify.gradients.problem import Array, Problem, as_float64
 
 EPS64 = float(np.finfo(np.float64).eps)
 ROUNDINGS = 64

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from nnscratch.errors import GradientError
-from nnscratch.verify.problem import Array, Finding, Problem, Run, Slot, as_float64, bits
+from nnscratch.verify.gradients.problem import (
+    Array,
+    Finding,
+    FindingKind,
+    Problem,
+    Run,
+    Slot,
+    as_float64,
+    bits,
+)
 
 
 def agree(a: Sequence[Any], b: Sequence[Any]) -> bool:
@@ -22,7 +31,7 @@ def compare_runs(first: Run, second: Run, slots: Sequence[Slot]) -> list[Finding
     if not agree(first.outputs, second.outputs):
         found.append(
             Finding(
-                "not deterministic", "forward", "fault",
+                FindingKind.NOT_DETERMINISTIC, "forward", "fault",
                 "Two runs of the forward on the same inputs give different outputs.",
             )
         )  # fmt: skip
@@ -32,7 +41,7 @@ def compare_runs(first: Run, second: Run, slots: Sequence[Slot]) -> list[Finding
             small = size <= 1e-3
             found.append(
                 Finding(
-                    "not deterministic", slot.name, "warning" if small else "fault",
+                    FindingKind.NOT_DETERMINISTIC, slot.name, "warning" if small else "fault",
                     f"Two runs of the backward give different gradients of {slot.name}"
                     + (f", by up to {size:.1e} of their size." if np.isfinite(size) else "."),
                 )
@@ -51,21 +60,21 @@ def form_findings(problem: Problem, run: Run) -> list[Finding]:
         if shape != slot.value.shape:
             found.append(
                 Finding(
-                    "wrong shape", slot.name, "fault",
+                    FindingKind.WRONG_SHAPE, slot.name, "fault",
                     f"{where} has shape {shape}, the input has {slot.value.shape}.",
                 )
             )  # fmt: skip
         if dtype != slot.value.dtype:
             found.append(
                 Finding(
-                    "wrong dtype", slot.name, "fault",
+                    FindingKind.WRONG_DTYPE, slot.name, "fault",
                     f"{where} is {dtype}, the input is {slot.value.dtype}.",
                 )
             )  # fmt: skip
         if device != slot.device:
             found.append(
                 Finding(
-                    "wrong device", slot.name, "fault",
+                    FindingKind.WRONG_DEVICE, slot.name, "fault",
                     f"{where} is on {device}, the input is on {slot.device}.",
                 )
             )  # fmt: skip
@@ -80,7 +89,7 @@ def forward_findings(problem: Problem, run: Run, truth: Sequence[Array]) -> list
             if output.shape != right.shape:
                 found.append(
                     Finding(
-                        "forward", f"output {position}", "fault",
+                        FindingKind.FORWARD, f"output {position}", "fault",
                         f"The forward gives shape {output.shape}, in float64 {right.shape}.",
                     )
                 )  # fmt: skip
@@ -96,7 +105,8 @@ def forward_findings(problem: Problem, run: Run, truth: Sequence[Array]) -> list
         )
         if error > 0.01 * size and not kernel:
             text += " Check with inputs in float64, where there is one function only."
-        kind = "forward" if kernel or error <= 0.01 * size else "another function"
+        same = kernel or error <= 0.01 * size
+        kind = FindingKind.FORWARD if same else FindingKind.ANOTHER_FUNCTION
         found.append(Finding(kind, f"output {position}", "fault" if kernel else "warning", text))
     return found
 
@@ -122,7 +132,7 @@ def needs_findings(problem: Problem, run: Run, cotangents: Sequence[Any]) -> lis
             if size > 1e-3:
                 found.append(
                     Finding(
-                        "needs", slot.name, "fault",
+                        FindingKind.NEEDS, slot.name, "fault",
                         f"The gradient of {slot.name} is another one when it alone is asked for.",
                     )
                 )  # fmt: skip
@@ -139,7 +149,7 @@ def linearity_findings(problem: Problem, run: Run, cotangents: Sequence[Any]) ->
         if _largest_difference(2 * as_float64(a), b) > 1e-2:
             found.append(
                 Finding(
-                    "not linear in dY", slot.name, "fault",
+                    FindingKind.NOT_LINEAR, slot.name, "fault",
                     f"With twice the incoming gradient dY, the gradient of {slot.name} does not "
                     "double: dY is missing from it, or enters it twice.",
                 )

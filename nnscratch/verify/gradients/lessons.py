@@ -24,11 +24,12 @@ from nnscratch.array import is_array
 from nnscratch.errors import ConfigurationError, NNScratchError, ShapeError
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import cases
-from nnscratch.verify.checker import Checker, Settings
-from nnscratch.verify.hints import hints_for
-from nnscratch.verify.hygiene import linearity_findings
-from nnscratch.verify.pairs import PairProblem, unbroadcast
-from nnscratch.verify.report import Report, Verdict, combined
+from nnscratch.verify.gradients.checker import Checker
+from nnscratch.verify.gradients.hints import hints_for
+from nnscratch.verify.gradients.hygiene import linearity_findings
+from nnscratch.verify.gradients.measurement import Settings
+from nnscratch.verify.gradients.pairs import PairProblem, unbroadcast
+from nnscratch.verify.gradients.report import Report, Verdict, combined
 
 STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 

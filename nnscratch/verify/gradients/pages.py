@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from nnscratch.verify.report import HEADLINES, Element, TensorReport, Verdict
+from nnscratch.verify.gradients.report import HEADLINES, Element, TensorReport, Verdict
 
 if TYPE_CHECKING:
-    from nnscratch.verify.report import Report
+    from nnscratch.verify.gradients.report import Report
 
 COLOURS = {Verdict.RIGHT: "#1a7f37", Verdict.WRONG: "#cf222e", Verdict.CANNOT_TELL: "#9a6700"}
 STYLE = """
@@ -70,7 +70,7 @@ def _tensor(tensor: TensorReport, pictures: bool) -> str:
     if tensor.kinks:
         parts.append(_table("at kinks, where there is no derivative", tensor.kinks[:8]))
     if pictures and tensor.elements and tensor.verdict is not Verdict.RIGHT:
-        from nnscratch.verify.pictures import as_png, figure
+        from nnscratch.verify.gradients.pictures import as_png, figure
 
         parts.append(f'<img alt="the error over the tensor" src="{as_png(figure(tensor))}">')
     return "\n".join(parts)

@@ -12,8 +12,8 @@ from nnscratch.nn.module import Module
 from nnscratch.optim import Adam
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.tape import no_grad
-from nnscratch.verify.checkup_report import CheckupReport
-from nnscratch.verify.data_checks import CLASS_LOSSES, host, loss_name
+from nnscratch.verify.checkups.data_checks import CLASS_LOSSES, host, loss_name
+from nnscratch.verify.checkups.report import CheckupReport
 
 RATES = (1e-2, 1e-1, 1e-3)
 MOST = 16

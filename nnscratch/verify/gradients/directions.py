@@ -7,36 +7,34 @@ grows with the number of elements, let such a fault pass.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from nnscratch.verify.differences import Direction, step_scales
-from nnscratch.verify.problem import Array
-from nnscratch.verify.report import TensorReport, Verdict
-
-if TYPE_CHECKING:
-    from nnscratch.verify.checker import Checker
+from nnscratch.verify.gradients.differences import Direction, step_scales
+from nnscratch.verify.gradients.measurement import Measurement
+from nnscratch.verify.gradients.problem import Array
+from nnscratch.verify.gradients.report import TensorReport, Verdict
 
 PROBES = 4
 LEAF = 6
 FAULTS = 4
 
 
-def probe(checker: Checker, report: TensorReport, slot: int, promised: Array, slack: Array) -> None:
+def probe(
+    measured: Measurement, report: TensorReport, slot: int, promised: Array, slack: Array
+) -> None:
     """Check a tensor along random directions; follow a disagreement down to its elements."""
     size = promised.size
-    scales = step_scales(checker.numeric.x[slot]) * _away_from_kinks(checker, slot)
+    scales = step_scales(measured.numeric.x[slot]) * _away_from_kinks(measured, slot)
     report.probes = PROBES
-    last = checker.numeric.evaluations + checker.settings.budget
+    last = measured.numeric.evaluations + measured.settings.budget
     unsure = False
     for _ in range(PROBES):
-        signs = checker.rng.choice([-1.0, 1.0], size)
+        signs = measured.rng.choice([-1.0, 1.0], size)
         whole = Direction(slot, np.arange(size), scales * signs)
-        verdict = _disagrees(checker, whole, promised, slack)
+        verdict = _disagrees(measured, whole, promised, slack)
         if verdict is Verdict.RIGHT:
             continue
-        _search(checker, report, whole, promised, slack, last)
+        _search(measured, report, whole, promised, slack, last)
         if any(e.verdict is Verdict.WRONG for e in report.elements):
             report.verdict = Verdict.WRONG
             return
@@ -45,27 +43,29 @@ def probe(checker: Checker, report: TensorReport, slot: int, promised: Array, sl
         report.verdict = Verdict.CANNOT_TELL
 
 
-def _away_from_kinks(checker: Checker, slot: int) -> Array:
+def _away_from_kinks(measured: Measurement, slot: int) -> Array:
     """Return 0 for elements so near a declared kink that a step would cross it, else 1."""
-    x = checker.numeric.x[slot].reshape(-1)
+    x = measured.numeric.x[slot].reshape(-1)
     keep = np.ones(x.shape)
-    reach = 4 * checker.numeric.first_step("five-point") * step_scales(x)
-    for kink in checker.problem.kinks:
+    reach = 4 * measured.numeric.first_step("five-point") * step_scales(x)
+    for kink in measured.problem.kinks:
         keep[np.abs(x - kink) <= reach] = 0.0
     return keep
 
 
-def _disagrees(checker: Checker, direction: Direction, promised: Array, slack: Array) -> Verdict:
+def _disagrees(
+    measured: Measurement, direction: Direction, promised: Array, slack: Array
+) -> Verdict:
     """Compare the slope along a direction with the one that the gradient promises."""
     expected = direction.dot(promised)
     parts = direction.weights * slack[direction.flat]
     # Rounding errors of the elements are independent of the random signs.
-    loose = 2 * float(np.sqrt(np.sum(parts**2))) + checker._eps(direction.slot) * abs(expected)
+    loose = 2 * float(np.sqrt(np.sum(parts**2))) + measured.eps(direction.slot) * abs(expected)
     typical = float(
         np.sqrt(np.sum((direction.weights * promised.reshape(-1)[direction.flat]) ** 2))
     )
-    enough = checker._resolution(direction.slot)
-    slope = checker._slope(direction, expected, loose, enough * 0.1)
+    enough = measured.resolution(direction.slot)
+    slope = measured.slope(direction, expected, loose, enough * 0.1)
     if not np.isfinite(slope.error) or not np.isfinite(expected):
         return Verdict.CANNOT_TELL
     if abs(slope.value - expected) > 5.0 * slope.error + loose:
@@ -78,7 +78,7 @@ def _disagrees(checker: Checker, direction: Direction, promised: Array, slack: A
 
 
 def _search(
-    checker: Checker,
+    measured: Measurement,
     report: TensorReport,
     whole: Direction,
     promised: Array,
@@ -88,11 +88,11 @@ def _search(
     """Bisect: halves that disagree are halved again, until a few elements are left."""
     waiting = [whole]
     found = 0
-    while waiting and found < FAULTS and checker.numeric.evaluations < last:
+    while waiting and found < FAULTS and measured.numeric.evaluations < last:
         block = waiting.pop()
         if block.flat.size <= LEAF:
             before = len([e for e in report.elements if e.verdict is Verdict.WRONG])
-            checker._elements(report, block.slot, block.flat.tolist(), promised, slack)
+            measured.judge_elements(report, block.slot, block.flat.tolist(), promised, slack)
             if len([e for e in report.elements if e.verdict is Verdict.WRONG]) > before:
                 found += 1
                 if report.block is None:
@@ -100,7 +100,7 @@ def _search(
             continue
         middle = block.flat.size // 2
         halves = [block.part(np.arange(middle)), block.part(np.arange(middle, block.flat.size))]
-        verdicts = [_disagrees(checker, half, promised, slack) for half in halves]
+        verdicts = [_disagrees(measured, half, promised, slack) for half in halves]
         for half, verdict in zip(halves, verdicts, strict=True):
             if verdict is Verdict.CANNOT_TELL:
                 waiting.insert(0, half)

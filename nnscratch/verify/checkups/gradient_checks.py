@@ -11,7 +11,7 @@ from nnscratch.array import to_numpy
 from nnscratch.errors import NNScratchError
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor
-from nnscratch.verify.checkup_report import CheckupReport
+from nnscratch.verify.checkups.report import CheckupReport
 
 
 def _rms(tensor: Any) -> float:

@@ -14,13 +14,14 @@ from nnscratch.formulas import Formula
 from nnscratch.formulas.formula import FORMULAS
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor
-from nnscratch.verify.checker import Checker, Settings
-from nnscratch.verify.differences import METHODS
-from nnscratch.verify.hygiene import agree, linearity_findings, needs_findings
-from nnscratch.verify.pairs import FormulaProblem, PairProblem
-from nnscratch.verify.problem import Finding, Problem
-from nnscratch.verify.report import Report, Verdict, combined
-from nnscratch.verify.tensors import TensorProblem, module_problem
+from nnscratch.verify.gradients.checker import Checker
+from nnscratch.verify.gradients.differences import METHODS
+from nnscratch.verify.gradients.hygiene import agree, linearity_findings, needs_findings
+from nnscratch.verify.gradients.measurement import Settings
+from nnscratch.verify.gradients.pairs import FormulaProblem, PairProblem
+from nnscratch.verify.gradients.problem import Problem
+from nnscratch.verify.gradients.report import Report, Verdict, combined
+from nnscratch.verify.gradients.tensors import TensorProblem, module_problem
 
 
 class GradcheckError(NNScratchError, AssertionError):
@@ -210,7 +211,7 @@ def _problems(
     if isinstance(target, Formula):
         problem = FormulaProblem(target, inputs, options)
     elif _is_torch(target, inputs):
-        from nnscratch.verify.torch_targets import torch_problems
+        from nnscratch.verify.gradients.torch_targets import torch_problems
 
         return torch_problems(target, inputs, options, loss, modes, check)
     elif loss is not None:
@@ -236,8 +237,3 @@ def _is_torch(target: Any, inputs: Sequence[Any]) -> bool:
     classes = [*getattr(first, "__mro__", ()), *type(first).__mro__]
     classes += [cls for value in inputs for cls in type(value).__mro__]
     return any(str(getattr(cls, "__module__", "")).startswith("torch") for cls in classes)
-
-
-def finding_faults(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that make a verdict wrong."""
-    return [f for f in findings if f.severity == "fault"]

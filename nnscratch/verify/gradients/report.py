@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
-from nnscratch.verify.problem import Array, Finding
+from nnscratch.verify.gradients.faults import Fault
+from nnscratch.verify.gradients.problem import Array, Finding
+from nnscratch.verify.gradients.sentences import sentence
 
 
 class Verdict(StrEnum):
@@ -72,7 +74,7 @@ class TensorReport:
         elements: the elements that were checked by themselves, worst first.
         kinks: elements at which the function has no derivative.
         block: for a fault found by bisection, the range of flat positions and its size.
-        fault: the likely fault in one sentence, or None.
+        diagnosis: the likely fault, or None.
         noise: the typical allowance as a share of the gradient's size.
         curve: (step, error) of the worst element for several steps.
         analytic: the whole gradient of the code under test, or None.
@@ -88,7 +90,7 @@ class TensorReport:
     elements: list[Element]
     kinks: list[Element] = field(default_factory=list)
     block: tuple[int, int] | None = None
-    fault: str | None = None
+    diagnosis: Fault | None = None
     noise: float = 0.0
     curve: list[tuple[float, float]] = field(default_factory=list)
     analytic: Array | None = None
@@ -102,6 +104,11 @@ class TensorReport:
     def wrong(self) -> list[Element]:
         """The elements that are wrong."""
         return [e for e in self.elements if e.verdict is Verdict.WRONG]
+
+    @property
+    def fault(self) -> str | None:
+        """The likely fault in one sentence, or None."""
+        return None if self.diagnosis is None else sentence(self.diagnosis)
 
     def summary(self) -> str:
         """Return one line about the tensor."""
@@ -197,7 +204,7 @@ class Report:
             "verdict": str(self.verdict),
             "evaluations": self.evaluations,
             "seconds": round(self.seconds, 4),
-            "findings": [vars(f) for f in self.findings],
+            "findings": [{**vars(f), "kind": str(f.kind)} for f in self.findings],
             "tensors": [
                 {
                     "name": t.name,
@@ -224,12 +231,12 @@ class Report:
 
     def html(self, pictures: bool = True) -> str:
         """Return the report as one HTML page, with pictures if matplotlib is installed."""
-        from nnscratch.verify.pages import page
+        from nnscratch.verify.gradients.pages import page
 
         return page(self, pictures)
 
     def _repr_html_(self) -> str:
-        from nnscratch.verify.pages import body
+        from nnscratch.verify.gradients.pages import body
 
         return body(self, pictures=False)
 
@@ -239,7 +246,7 @@ class Report:
         Args:
             name: which tensor; the worst one if not given.
         """
-        from nnscratch.verify.pictures import figure
+        from nnscratch.verify.gradients.pictures import figure
 
         return figure(self.tensor(name) if name else self.worst())
 

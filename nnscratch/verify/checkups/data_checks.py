@@ -9,7 +9,7 @@ import numpy as np
 from nnscratch.array import to_numpy
 from nnscratch.formulas.observing import Call, Observer
 from nnscratch.tensors import Tensor
-from nnscratch.verify.checkup_report import CheckupReport
+from nnscratch.verify.checkups.report import CheckupReport
 
 # Of fewer targets nothing can be said.
 ENOUGH = 10

@@ -12,9 +12,11 @@ import numpy as np
 from nnscratch.array import array_namespace, is_array
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import SUM_TO, Formula, registry
-from nnscratch.verify.problem import (
+from nnscratch.verify.gradients.faults import Fault, Kind
+from nnscratch.verify.gradients.problem import (
     Array,
     Finding,
+    FindingKind,
     Problem,
     Rng,
     Run,
@@ -154,7 +156,7 @@ class PairProblem(Problem):
         if len(found) != len(self.slots):
             expected = len(self.slots)
             text = f"The backward returned {len(found)} gradients for {expected} inputs."
-            findings.append(Finding("gradient count", "backward", "fault", text))
+            findings.append(Finding(FindingKind.GRADIENT_COUNT, "backward", "fault", text))
             found = (found + [None] * expected)[:expected]
         return Run(
             [np.asarray(on_cpu(Y))],
@@ -165,7 +167,7 @@ class PairProblem(Problem):
 
     def substitutes(
         self, values: Sequence[Any], cotangents: Sequence[Any]
-    ) -> list[tuple[str, list[Any]]]:
+    ) -> list[tuple[Fault, list[Any]]]:
         """Run the backward on saved tuples in which arrays of equal shape are exchanged."""
         inputs = self.placed(values)
         Y, saved = self.compute(inputs)
@@ -174,13 +176,13 @@ class PairProblem(Problem):
         dY = _like(Y, cotangents[0])
         needs = tuple(slot.checked for slot in self.slots)
         found = []
-        for text, other in _exchanged(saved, Y, inputs, [slot.name for slot in self.slots]):
+        for fault, other in _exchanged(saved, Y, inputs, [slot.name for slot in self.slots]):
             try:
                 with np.errstate(all="ignore"):
                     gradients = self.derive(dY, other, inputs, needs)
             except Exception:  # a backward may refuse what was never saved for it
                 continue
-            found.append((text, [on_cpu(g) for g in gradients]))
+            found.append((fault, [on_cpu(g) for g in gradients]))
         return found
 
 
@@ -284,13 +286,16 @@ def _positional(function: Callable[..., Any]) -> tuple[int, int]:
     return least, 99 if more else len(places)
 
 
+OUTPUT = "the output"
+
+
 def _exchanged(
     saved: tuple[Any, ...], Y: Any, inputs: Sequence[Any], names: Sequence[str]
-) -> list[tuple[str, tuple[Any, ...]]]:
+) -> list[tuple[Fault, tuple[Any, ...]]]:
     """Return saved tuples in which an array was exchanged for another of its shape."""
     fields = getattr(saved, "_fields", tuple(f"saved[{i}]" for i in range(len(saved))))
     rebuild = getattr(type(saved), "_make", tuple)
-    known = [("the output", Y), *zip(names, inputs, strict=True)]
+    known = [(OUTPUT, Y), *zip(names, inputs, strict=True)]
     found = []
     for i, held in enumerate(saved):
         if not is_array(held):
@@ -299,19 +304,18 @@ def _exchanged(
         for name, array in known:
             if is_array(array) and array.shape == held.shape and not _same(array, held):
                 other = rebuild([*saved[:i], array, *saved[i + 1 :]])
-                if name == "the output":
-                    text = f"the derivative is taken at {source} instead of at the output"
-                elif source == "the output":
-                    text = f"the derivative is taken at the output instead of at {name}"
-                else:
-                    text = f"the backward uses {source} where it needs {name}"
-                found.append((text, other))
+                kind = Kind.WRONG_ARRAY
+                if name is OUTPUT:
+                    kind = Kind.NOT_AT_OUTPUT
+                elif source is OUTPUT:
+                    kind = Kind.AT_OUTPUT
+                found.append((Fault(kind, name=source, needed=name), other))
     for i, j in itertools.combinations(range(len(saved)), 2):
         if is_array(saved[i]) and is_array(saved[j]) and saved[i].shape == saved[j].shape:
             other = list(saved)
             other[i], other[j] = other[j], other[i]
-            text = f"the saved arrays {fields[i]} and {fields[j]} are exchanged"
-            found.append((text, rebuild(other)))
+            fault = Fault(Kind.SAVED_EXCHANGED, name=fields[i], needed=fields[j])
+            found.append((fault, rebuild(other)))
     return found
 
 

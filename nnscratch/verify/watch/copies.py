@@ -20,8 +20,8 @@ from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.formulas.observing import Call
-from nnscratch.verify.hooks import caller, watching_conversions
-from nnscratch.verify.layers import LayerObserver
+from nnscratch.verify.watch.hooks import caller, watching_conversions
+from nnscratch.verify.watch.layers import LayerObserver
 
 KINDS = ("device copy", "dtype promotion", "contiguous copy", "read")
 PRODUCTS = ("linear", "linear_activation", "matmul")

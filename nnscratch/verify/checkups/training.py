@@ -22,16 +22,25 @@ from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.tape import no_grad
 from nnscratch.train.evaluate import device_of_model
-from nnscratch.verify.checkup_report import CheckupReport
-from nnscratch.verify.data_checks import (
+from nnscratch.verify.checkups.data_checks import (
     Meetings,
     look_at_broadcasting,
     look_at_inputs,
     look_at_targets,
 )
-from nnscratch.verify.forward_checks import Watch, look_at_graph, look_at_start, look_at_units
-from nnscratch.verify.gradient_checks import look_at_gradients, look_at_mixing, look_at_update
-from nnscratch.verify.overfitting import learn_by_heart
+from nnscratch.verify.checkups.forward_checks import (
+    Watch,
+    look_at_graph,
+    look_at_start,
+    look_at_units,
+)
+from nnscratch.verify.checkups.gradient_checks import (
+    look_at_gradients,
+    look_at_mixing,
+    look_at_update,
+)
+from nnscratch.verify.checkups.overfitting import learn_by_heart
+from nnscratch.verify.checkups.report import CheckupReport
 
 
 class Patient:
