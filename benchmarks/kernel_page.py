@@ -1,15 +1,12 @@
-"""``python -m benchmarks.kernel_page``: writes docs/kernels.md.
+"""``python -m benchmarks.kernel_page``: how quick each CPU kernel is, as a table in build/.
 
-For each formula with kernels for the CPU: its equation, which kernels take part, the bytes that
-they move against those that the reference moves, how much quicker they are, and what they refuse.
+For each formula with kernels: which of them take part, the bytes that they move against those that
+the reference moves, and how much quicker they are. docs/kernels.md says what the kernels are.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import inspect
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,27 +20,19 @@ from benchmarks.kernel_examples import Example, examples
 from benchmarks.report.tables import quantity, table
 from benchmarks.stopwatch.machine import processor, versions
 from nnscratch.formulas import FORMULAS
-from nnscratch.kernels.cpu import IMPLEMENTATIONS, LAYOUTS, CpuKernel, Table, limit
-from nnscratch.kernels.cpu.implementation import WORTHWHILE, Now
-from nnscratch.kernels.cpu.lower_linear import FEW_ROWS, GELU_PASSES
+from nnscratch.kernels.cpu import IMPLEMENTATIONS, Table, limit
+from nnscratch.kernels.cpu.implementation import Now
 
 OVERWRITES = ("copy_into", "fill")
 """Updates that do not read what they replace."""
 HEAD = """\
-<!-- Written by `python -m benchmarks.kernel_page`; change the kernels, not this file. -->
+# The CPU kernels on this machine
 
-# Kernels for the CPU
-
-Each kernel implements a formula that has a reference in plain array code. *Moves* is what passes
-read and write: for the reference the inputs and outputs of every NumPy function that it calls, for
-the kernels the arrays of every instruction. Times are medians of calls in turns, in float32; the
-kernels' as in a compiled step, laid out once. A speed-up below 1 is set in bold.
-
-Products run in tiles of 6 or 8 rows and two vector registers of columns, whose sums stay in
-registers (`kernels/cpu/products.py`); a panel of the second factor is laid end to end first, and
-sums are cut at 256 terms. From about six million multiplications on, BLAS multiplies where this
-machine has measured that it is quicker (`kernels/cpu/product_choice.py`)."""
-PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
+*Moves* is what passes read and write: for the reference the inputs and outputs of every NumPy
+function that it calls, for the kernels the arrays of every instruction. Times are medians of calls
+in turns, in float32; the kernels' as in a compiled step, laid out once. A speed-up below 1 is set
+in bold."""
+PAGE = Path("build") / "kernels.md"
 
 
 class Counting(np.ndarray):
@@ -196,103 +185,49 @@ def _alternate(
     return median(times[0]), median(times[1])
 
 
-def refusals(function: Any) -> list[str]:
-    """Return the reasons that a guard can give, read from its source."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    found: list[str] = []
-    returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return)]
-    for node in sorted(returns, key=lambda node: node.lineno):
-        if node.value is None:
-            continue
-        options = [node.value]
-        if isinstance(node.value, ast.IfExp):
-            options = [node.value.body, node.value.orelse]
-        for option in options:
-            text = _text(option)
-            if text is not None and text not in found:
-                found.append(text)
-    return found
-
-
-def quoted(reasons: list[str]) -> str:
-    """Return reasons one after the other, in quotation marks."""
-    return "; ".join(f"“{reason}”" for reason in reasons)
-
-
-def _text(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        parts = [str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values]
-        return "".join(parts)
-    return None
-
-
-def section(name: str, measured: list[Measured]) -> str:
-    """Return what the page says of one formula."""
-    formula, implementation = FORMULAS[name], IMPLEMENTATIONS[name]
-    parts = [f"## {name}", f"$${formula.equation}$$"]
-    if formula.gradients:
-        parts.append("\n".join(f"- for {v}: ${text}$" for v, text in formula.gradients.items()))
-    lines = []
-    for m in measured:
-        less = 1 - m.bytes_kernels / m.bytes_reference if m.bytes_reference else 0.0
-        ratio = m.reference / m.kernel
-        lines.append(
-            (
-                m.example.direction,
-                m.example.what,
-                ", ".join(f"`{kernel}`" for kernel in m.kernels),
-                f"{m.bytes_reference / 1e6:.2f} MB",
-                f"{m.bytes_kernels / 1e6:.2f} MB",
-                f"{abs(less) if abs(less) < 0.005 else less:.0%}",
-                quantity(m.reference),
-                quantity(m.kernel),
-                f"{ratio:.1f}x" if 1 <= ratio else f"**{ratio:.2f}x**",
-            )
-        )
-    head = ("", "size", "kernels", "reference moves", "kernels move", "saved", "reference",
-            "kernels", "speed-up")  # fmt: skip
-    parts.append(table(head, lines))
-    for direction in implementation.lowerings:
-        own = implementation.refusals.get(direction)
-        reasons = refusals(own) if own is not None else []
-        if reasons:
-            parts.append(f"The guard of its {direction} refuses with: {quoted(reasons)}.")
-    return "\n\n".join(parts)
+def line(m: Measured) -> tuple[str, ...]:
+    """Return what the table says of one call."""
+    less = 1 - m.bytes_kernels / m.bytes_reference if m.bytes_reference else 0.0
+    ratio = m.reference / m.kernel
+    return (
+        m.example.formula,
+        m.example.direction,
+        m.example.what,
+        ", ".join(f"`{kernel}`" for kernel in m.kernels),
+        f"{m.bytes_reference / 1e6:.2f} MB",
+        f"{m.bytes_kernels / 1e6:.2f} MB",
+        f"{abs(less) if abs(less) < 0.005 else less:.0%}",
+        quantity(m.reference),
+        quantity(m.kernel),
+        f"{ratio:.1f}x" if 1 <= ratio else f"**{ratio:.2f}x**",
+    )
 
 
 def page(shrink: int = 1, seconds: float = 0.3) -> str:
     """Measure everything and return the page."""
-    used: dict[str, list[str]] = {}
-    sections = []
+    lines, without = [], []
     for name in sorted(IMPLEMENTATIONS):
-        measured = [
-            measure(example, seconds)
-            for example in examples(name, shrink)
+        try:
+            made = examples(name, shrink)
+        except KeyError:
+            without.append(f"`{name}`")
+            continue
+        lines += [
+            line(measure(example, seconds))
+            for example in made
             if example.direction in IMPLEMENTATIONS[name].lowerings
         ]
-        sections.append(section(name, measured))
-        for kernel in dict.fromkeys(k for m in measured for k in m.kernels):
-            used.setdefault(kernel, []).append(name)
-    rows = [
-        (f"`{name}`", layout.doc, ", ".join(used.get(name, ())) or "other sizes, libraries, plans")
-        for name, layout in LAYOUTS.items()
-    ]
+    head = ("", "", "size", "kernels", "reference moves", "kernels move", "saved", "reference",
+            "kernels", "speed-up")  # fmt: skip
     found = versions()
-    parts = (
+    parts = [
         HEAD,
         f"Measured on {processor()} with {limit()} threads, NumPy {found['numpy']}, Numba "
         f"{found['numba']}.",
-        f"The guard of all kernels refuses with: {quoted(refusals(CpuKernel.refuses))}. What "
-        "is refused runs on the reference. A single eager call takes a kernel only if an array has "
-        f"{WORTHWHILE:,} entries or more (of GELU {WORTHWHILE // GELU_PASSES:,}): below, NumPy is "
-        f"as quick; so is BLAS for the product of fewer than {FEW_ROWS} rows. Compiled steps "
-        "always take it.",
-        *sections,
-        "## All kernels",
-        table(("kernel", "what it computes", "used here by"), rows),
-    )
+        table(head, lines),
+    ]
+    if without:
+        parts.append(f"Not measured, for want of an example: {', '.join(without)}.")
     return "\n\n".join(parts) + "\n"
 
 
