@@ -11,7 +11,8 @@ from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import cases
 from nnscratch.verify.gradients.checking import gradcheck
-from nnscratch.verify.gradients.report import Report, Verdict, combined
+from nnscratch.verify.gradients.elements import Verdict, combined
+from nnscratch.verify.gradients.report import Report
 
 
 def check_formulas(

@@ -12,7 +12,7 @@ from typing import Any
 PLACES = {
     "GradcheckError": "gradients.checking",
     "Report": "gradients.report",
-    "Verdict": "gradients.report",
+    "Verdict": "gradients.elements",
     "assert_gradients": "gradients.checking",
     "audit": "watch.copies",
     "checkup": "checkups.training",

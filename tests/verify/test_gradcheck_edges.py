@@ -11,8 +11,8 @@ import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.verify.gradients.checking import assert_gradients, gradcheck
+from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict
 from nnscratch.verify.gradients.pictures import error_map
-from nnscratch.verify.gradients.report import Element, TensorReport, Verdict
 
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(5, 4))

@@ -11,7 +11,7 @@ import torch
 
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.verify.gradients.checking import assert_gradients, gradcheck
-from nnscratch.verify.gradients.report import Verdict
+from nnscratch.verify.gradients.elements import Verdict
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnscratch.verify.gradients.directions import probe
+from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict, combined
 from nnscratch.verify.gradients.hygiene import agree, compare_runs, form_findings, forward_findings
 from nnscratch.verify.gradients.measurement import Measurement, Settings, typical
 from nnscratch.verify.gradients.problem import Array, FindingKind, Problem, as_float64
-from nnscratch.verify.gradients.report import Element, TensorReport, Verdict, combined
 from nnscratch.verify.gradients.rounding import Exact
 from nnscratch.verify.gradients.signatures import likely_fault
 

@@ -16,11 +16,12 @@ from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor
 from nnscratch.verify.gradients.checker import Checker
 from nnscratch.verify.gradients.differences import METHODS
+from nnscratch.verify.gradients.elements import Verdict, combined
 from nnscratch.verify.gradients.hygiene import agree, linearity_findings, needs_findings
 from nnscratch.verify.gradients.measurement import Settings
 from nnscratch.verify.gradients.pairs import FormulaProblem, PairProblem
 from nnscratch.verify.gradients.problem import Problem
-from nnscratch.verify.gradients.report import Report, Verdict, combined
+from nnscratch.verify.gradients.report import Report
 from nnscratch.verify.gradients.tensors import TensorProblem, module_problem
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from nnscratch.verify.gradients.differences import Direction, step_scales
+from nnscratch.verify.gradients.elements import TensorReport, Verdict
 from nnscratch.verify.gradients.measurement import Measurement
 from nnscratch.verify.gradients.problem import Array
-from nnscratch.verify.gradients.report import TensorReport, Verdict
 
 PROBES = 4
 LEAF = 6

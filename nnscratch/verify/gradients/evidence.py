@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnscratch.verify.gradients.elements import Element, TensorReport
 from nnscratch.verify.gradients.measurement import Measurement
 from nnscratch.verify.gradients.problem import Array
-from nnscratch.verify.gradients.report import Element, TensorReport
 
 
 class Slopes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from nnscratch.formulas import Formula
+from nnscratch.verify.gradients.elements import TensorReport
 from nnscratch.verify.gradients.faults import Kind, Place
 from nnscratch.verify.gradients.problem import FindingKind
-from nnscratch.verify.gradients.report import Report, TensorReport
+from nnscratch.verify.gradients.report import Report
 
 # For each kind of fault: where to look, and what to think about. The third hint is the fault.
 _FACTORS = "Look at constant factors."

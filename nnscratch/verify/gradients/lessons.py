@@ -25,11 +25,12 @@ from nnscratch.errors import ConfigurationError, NNScratchError, ShapeError
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import cases
 from nnscratch.verify.gradients.checker import Checker
+from nnscratch.verify.gradients.elements import Verdict, combined
 from nnscratch.verify.gradients.hints import hints_for
 from nnscratch.verify.gradients.hygiene import linearity_findings
 from nnscratch.verify.gradients.measurement import Settings
 from nnscratch.verify.gradients.pairs import PairProblem, unbroadcast
-from nnscratch.verify.gradients.report import Report, Verdict, combined
+from nnscratch.verify.gradients.report import Report
 
 STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.verify.gradients.differences import Differences, Direction, Slope, step_scales
+from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict
 from nnscratch.verify.gradients.problem import (
     Array,
     Finding,
@@ -19,7 +20,6 @@ from nnscratch.verify.gradients.problem import (
     first_outputs,
     nudged,
 )
-from nnscratch.verify.gradients.report import Element, TensorReport, Verdict
 
 CONFIDENCE = 5.0
 SAMPLE = 24

@@ -5,12 +5,10 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from nnscratch.verify.gradients.report import HEADLINES, Element, TensorReport, Verdict
-
-if TYPE_CHECKING:
-    from nnscratch.verify.gradients.report import Report
+from nnscratch.verify.gradients.elements import HEADLINES, Element, TensorReport, Verdict
+from nnscratch.verify.gradients.problem import Finding
 
 COLOURS = {Verdict.RIGHT: "#1a7f37", Verdict.WRONG: "#cf222e", Verdict.CANNOT_TELL: "#9a6700"}
 STYLE = """
@@ -22,7 +20,18 @@ th { border-bottom: 1px solid #999 } h2 { margin-top: 2rem; font-size: 1.1rem }
 """
 
 
-def page(report: Report, pictures: bool = True) -> str:
+class Reported(Protocol):
+    """What a page needs of a report."""
+
+    target: str
+    verdict: Verdict
+    tensors: list[TensorReport]
+    findings: list[Finding]
+    evaluations: int
+    seconds: float
+
+
+def page(report: Reported, pictures: bool = True) -> str:
     """Return a whole HTML page."""
     return (
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
@@ -31,7 +40,7 @@ def page(report: Report, pictures: bool = True) -> str:
     )
 
 
-def pages(reports: Sequence[Report]) -> str:
+def pages(reports: Sequence[Reported]) -> str:
     """Return one HTML page with several reports, what is not right first."""
     ordered = sorted(reports, key=lambda report: report.verdict is Verdict.RIGHT)
     bodies = "\n".join(body(report) for report in ordered)
@@ -41,7 +50,7 @@ def pages(reports: Sequence[Report]) -> str:
     )
 
 
-def body(report: Report, pictures: bool = True) -> str:
+def body(report: Reported, pictures: bool = True) -> str:
     """Return what stands in the body of the page."""
     colour = COLOURS[report.verdict]
     parts = [

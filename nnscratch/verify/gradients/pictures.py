@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict
 from nnscratch.verify.gradients.problem import Array
-from nnscratch.verify.gradients.report import Element, TensorReport, Verdict
 
 
 def error_map(report: TensorReport) -> Array:

@@ -8,11 +8,11 @@ import numpy as np
 
 from nnscratch.verify.gradients import factors, regions
 from nnscratch.verify.gradients.differences import Differences
+from nnscratch.verify.gradients.elements import Element, TensorReport
 from nnscratch.verify.gradients.evidence import Evidence, Slopes
 from nnscratch.verify.gradients.faults import Fault, Kind
 from nnscratch.verify.gradients.measurement import Measurement
 from nnscratch.verify.gradients.problem import Array
-from nnscratch.verify.gradients.report import Element, TensorReport
 
 Rule = Callable[[Evidence], Fault | None]
 
