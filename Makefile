@@ -129,7 +129,6 @@ faults: $(VENV)/.stamp-test
 bench: $(VENV)/.stamp-bench
 	$(PY) -m benchmarks $(BENCH_ARGS)
 ifeq ($(strip $(BENCH_ARGS)),)
-	$(PY) -m benchmarks.kernel_page
 endif
 
 clean:

@@ -11,8 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import fashion
+from benchmarks.competitors.elementwise import CALLS
+from benchmarks.competitors.registry import competitors
+from benchmarks.competitors.workload import Workload
 from benchmarks.processes import document, memory
-from benchmarks.results import Results, names_of
+from benchmarks.report.results import Results, names_of
+from benchmarks.report.tables import goals_text, machine_list, row_text
 from benchmarks.rows import (
     BRIEF,
     CALL,
@@ -29,14 +33,10 @@ from benchmarks.rows import (
     VARIANTS,
     too_large,
 )
-from nnscratch.inspect.bench.client import environment
-from nnscratch.inspect.bench.elementwise import CALLS, run_call
-from nnscratch.inspect.bench.machine import describe
-from nnscratch.inspect.bench.measuring import QUICK, TOLERANCES, Effort, Row, run_row
-from nnscratch.inspect.bench.quick import report
-from nnscratch.inspect.bench.registry import competitors
-from nnscratch.inspect.bench.tables import machine_list, row_text
-from nnscratch.inspect.bench.workload import Workload
+from benchmarks.stopwatch.calls import run_call
+from benchmarks.stopwatch.client import environment
+from benchmarks.stopwatch.machine import describe
+from benchmarks.stopwatch.measuring import QUICK, TOLERANCES, Effort, Row, run_row
 
 RESULTS = Path(__file__).parent / "results"
 PARTIAL = Path("runs") / "benchmarks"
@@ -158,7 +158,7 @@ class Run:
         """Measure an epoch of Fashion-MNIST."""
         from contextlib import ExitStack
 
-        from nnscratch.inspect.bench.measuring import compare, start, take_turns
+        from benchmarks.stopwatch.measuring import compare, start, take_turns
 
         given, say = self.given, self.say
         # A turn is an epoch: no need to fill time with several.
@@ -238,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
             measured.append(row)
             say(row_text(row))
             say(f"  (took {time.perf_counter() - began:.0f} s)")
-    report(measured, say, kind)
+    say("\n" + goals_text(measured, kind))
     for path in results.write():
         say(f"wrote {path}")
     if not (results.folder / f"{results.kind}.png").exists():

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.inspect.bench.competitor import Competitor
-from nnscratch.inspect.bench.jax_peer import JaxJit
-from nnscratch.inspect.bench.numpy_peer import PlainNumpy
-from nnscratch.inspect.bench.ours import Compiled, Eager
-from nnscratch.inspect.bench.registry import (
+from benchmarks.competitors.base import Competitor
+from benchmarks.competitors.jax_peer import JaxJit
+from benchmarks.competitors.numpy_peer import PlainNumpy
+from benchmarks.competitors.ours import Compiled, Eager
+from benchmarks.competitors.registry import (
     COMPILED,
     EAGER,
     JAX,
@@ -30,8 +30,8 @@ from nnscratch.inspect.bench.registry import (
     TORCH_FUSED,
     Entry,
 )
-from nnscratch.inspect.bench.torch_peers import TorchCompiled, TorchEager, TorchFused
-from nnscratch.inspect.bench.workload import Workload
+from benchmarks.competitors.torch_peers import TorchCompiled, TorchEager, TorchFused
+from benchmarks.competitors.workload import Workload
 
 SIZES, BATCH = (784, 256, 128, 10), 128
 WORKLOAD = Workload(SIZES, BATCH)

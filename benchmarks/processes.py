@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnscratch.inspect.bench.client import pinned
-from nnscratch.inspect.bench.measuring import TOLERANCE, Row, Timing, disagreement
-from nnscratch.inspect.bench.registry import (
+from benchmarks.competitors.registry import (
     COMPETITORS,
     COMPILED,
     EAGER,
@@ -24,6 +22,8 @@ from nnscratch.inspect.bench.registry import (
     TORCH_COMPILED,
     TORCH_FUSED,
 )
+from benchmarks.stopwatch.client import pinned
+from benchmarks.stopwatch.measuring import TOLERANCE, Row, Timing, disagreement
 
 PROGRAMS = Path(__file__).parent / "programs"
 Say = Callable[[str], None]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from nnscratch.inspect.bench.measuring import Effort
-from nnscratch.inspect.bench.registry import (
+from benchmarks.competitors.registry import (
     COMPILED,
     EAGER,
     JAX,
@@ -14,7 +13,8 @@ from nnscratch.inspect.bench.registry import (
     TORCH_FUSED,
     TORCH_GRAPH,
 )
-from nnscratch.inspect.bench.workload import Workload
+from benchmarks.competitors.workload import Workload
+from benchmarks.stopwatch.measuring import Effort
 
 GROUPS = (
     "steps",

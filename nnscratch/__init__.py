@@ -37,11 +37,11 @@ from nnscratch.tensors.legacy import *  # noqa: F403
 if _TYPE_CHECKING:
     from nnscratch.inspect.explaining import explain
     from nnscratch.inspect.summarising import summary
-    from nnscratch.verify.anomaly import detect_anomaly
-    from nnscratch.verify.copies import audit
-    from nnscratch.verify.gradients import GradcheckError, assert_gradients, gradcheck
-    from nnscratch.verify.lessons import homework
-    from nnscratch.verify.training import checkup
+    from nnscratch.verify.checkups.training import checkup
+    from nnscratch.verify.gradients.checking import GradcheckError, assert_gradients, gradcheck
+    from nnscratch.verify.gradients.lessons import homework
+    from nnscratch.verify.watch.anomaly import detect_anomaly
+    from nnscratch.verify.watch.copies import audit
 
 _register_kernels()
 

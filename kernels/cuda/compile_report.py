@@ -1,4 +1,4 @@
-"""Compiles every kernel for several GPUs and keeps what each one needs: registers, spills, memory.
+"""Compiles every kernel for several GPUs and says what each one needs: registers, spills, memory.
 
 ``python -m nnscratch.kernels.cuda.compile_report`` needs no GPU, only a compiler: ``nvcc`` from the
 CUDA toolkit, or NVRTC from its wheel (``pip install nvidia-cuda-nvrtc``; for CUDA 12,
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import ctypes.util
-import hashlib
 import importlib.util
 import json
 import re
@@ -25,7 +24,7 @@ from typing import Any, NamedTuple
 from .source import REALS, files, text
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
-RESULTS = Path("benchmarks/results")
+RESULTS = Path("build")
 _FUNCTION = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
 _SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _USED = re.compile(r"Used (\d+) registers")
@@ -123,11 +122,6 @@ def _nvrtc() -> Compiler | None:
     return Compiler(f"NVRTC {major.value}.{minor.value}", compile)
 
 
-def stamp(file: str) -> str:
-    """Return a checksum of a .cu file with its headers."""
-    return hashlib.sha256(text(file).encode()).hexdigest()[:16]
-
-
 def read(said: str) -> dict[str, dict[str, int]]:
     """Return what each kernel uses, as ptxas says it.
 
@@ -169,7 +163,6 @@ def report(compiler: Compiler, architectures: tuple[str, ...] = ARCHITECTURES) -
         "compiler": compiler.version,
         "warnings": 0,
         "architectures": list(architectures),
-        "sources": {file: stamp(file) for file in files()},
         "kernels": kernels,
     }
 

@@ -196,19 +196,19 @@ def warmup_command(dtypes: tuple[str, ...]) -> None:
 @app.command("bench")
 @click.argument("rows", nargs=-1)
 @click.option("--device", default="cpu", help="cpu or cuda.")
-@click.option("--threads", type=click.IntRange(1), help="For everybody; by default all cores.")
-@click.option("--compilers", is_flag=True, help="Let torch.compile take part, which starts slowly.")
-@click.option("-o", "--output", metavar="FILE.json", help="Write the measurements to a file.")
+@click.option("--threads", type=click.IntRange(1), help="By default all cores.")
+@click.option("-o", "--output", metavar="FILE.json", help="Write the timings to a new file.")
 def bench_command(
-    rows: tuple[str, ...], device: str, threads: int | None, compilers: bool, output: str | None
+    rows: tuple[str, ...], device: str, threads: int | None, output: str | None
 ) -> None:
-    """Time a few networks here and in what is installed of PyTorch, JAX and NumPy.
+    """Time a training step and a prediction of a few networks on this machine.
 
-    All have to compute the same losses first. ROWS are parts of names such as 64-128-10.
+    ROWS are parts of names such as 64-128-10. Beside PyTorch, JAX and NumPy they are timed by
+    `python -m benchmarks` in a checkout of the source.
     """
-    from nnscratch.inspect.bench.quick import bench
+    from nnscratch.cli.timing import bench
 
-    bench(rows, device=device, threads=threads, compilers=compilers, output=output)
+    bench(rows, device, threads, output)
 
 
 @app.command("gradcheck")

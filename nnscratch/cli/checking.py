@@ -10,8 +10,9 @@ import numpy as np
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import cases
-from nnscratch.verify.gradients import gradcheck
-from nnscratch.verify.report import Report, Verdict, combined
+from nnscratch.verify.gradients.checking import gradcheck
+from nnscratch.verify.gradients.elements import Verdict, combined
+from nnscratch.verify.gradients.report import Report
 
 
 def check_formulas(
@@ -84,7 +85,7 @@ def _write(reports: list[Report], html: str | None, json: str | None) -> None:
     from json import dumps
 
     from nnscratch.train.files import write_text
-    from nnscratch.verify.pages import pages
+    from nnscratch.verify.gradients.pages import pages
 
     if html is not None:
         write_text(Path(html), pages(reports))
@@ -105,7 +106,7 @@ def check_training(config: str | None, options: dict[str, Any], json: str | None
     from nnscratch.train.choices import make_loss, make_optimizer
     from nnscratch.train.files import write_text
     from nnscratch.train.mlp import MLP
-    from nnscratch.verify.training import checkup
+    from nnscratch.verify.checkups.training import checkup
 
     settings = settings_from(config, options, None, False)
     data = prepare(settings)

@@ -1,9 +1,10 @@
-"""The safetensors format, written straight from the arrays and read without trust.
+"""Files in the safetensors format, written whole and read without trust.
 
 A file is eight bytes with the length of the header (little-endian), the header in JSON, and the
-arrays end to end: https://huggingface.co/docs/safetensors. Neither way is an array held twice:
-writing streams each from where it lies, and reading fills one array at a time. Nothing that the
-header claims is allocated before it is known to lie inside the file.
+arrays end to end: https://huggingface.co/docs/safetensors. The ``safetensors`` library checks every
+header that is read. Arrays are written from where they lie and read into memory of their own, one
+at a time. The library would hold all of them twice, or put its own file in the place of ours; and
+it reads through a map, where a process is killed if somebody cuts the file short meanwhile.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
+import safetensors
 
 from nnscratch.array import dtype_name, to_numpy
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.tensors import Tensor
-from nnscratch.train.files import FilePath, parse_json, write_whole
+from nnscratch.train.files import FilePath, write_whole
 
 _CODES = {
     "bool": "BOOL",
@@ -39,8 +41,19 @@ _CODES = {
 }
 _NAMES = {code: name for name, code in _CODES.items()} | {"BF16": "bfloat16"}
 _MOST_HEADER = 100_000_000
+"""Bytes; the library reads no longer one."""
 _MOST_DIMENSIONS = 64
+"""As NumPy has it."""
 _METADATA = "__metadata__"
+_OTHERS = {
+    b"{": "this is JSON, no safetensors file; of the index of several files load each of them",
+    b"version https://git": "this is a pointer of Git LFS; fetch the file with `git lfs pull`",
+    b"PK\x03\x04": "this is a zip, as torch.save writes it, no safetensors file; write the weights "
+    "with safetensors.torch.save_file where PyTorch is",
+    b"\x80": "this is a pickle, which is never opened here, no safetensors file; write the weights "
+    "with safetensors.torch.save_file where PyTorch is",
+}
+"""What people take for such a file, by its first bytes."""
 
 
 def write_tensors(
@@ -58,7 +71,7 @@ def write_tensors(
         follow: as for ``write_whole``.
 
     Raises:
-        DTypeError: if a tensor has a dtype that the format lacks.
+        DTypeError: if a tensor has a dtype or a name that the format lacks.
         RunError: if the file cannot be written; one that was there before is intact.
     """
     header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
@@ -74,7 +87,13 @@ def write_tensors(
         header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [start, stop]}
         arrays.append(array)
         start = stop
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    try:
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DTypeError(
+            f"safetensors cannot hold half a character, as in {error.object[error.start :][:1]!r}; "
+            "give the tensor or the text another name"
+        ) from None
     text += b" " * (-len(text) % 8)
     if len(text) > _MOST_HEADER:
         raise DTypeError(f"the header would have {len(text):,} bytes, more than {_MOST_HEADER:,}")
@@ -130,69 +149,43 @@ class TensorFile:
             self._stream.close()
             raise
 
+    def _read_header(self) -> None:
+        try:
+            # What this lets through has a header of JSON, and entries that fill the file exactly.
+            with safetensors.safe_open(self.name, "np"):
+                pass
+            (length,) = struct.unpack("<Q", self._stream.read(8))
+            header = json.loads(self._stream.read(length))
+        except (safetensors.SafetensorError, ValueError, OSError, struct.error) as error:
+            self._stream.seek(0)
+            start = self._stream.read(20)
+            other = ""
+            if start[8:9] != b"{":  # where ours has its header, behind a length of any bytes
+                other = next(
+                    (what for first, what in _OTHERS.items() if start.startswith(first)), ""
+                )
+            raise self._fail(
+                other
+                or f"truncated, or no safetensors file: {str(error)[:200]}; copy or download it "
+                "again"
+            ) from error
+        self.metadata: dict[str, str] = header.pop(_METADATA, {}) or {}
+        self._base = 8 + length
+        self.entries = {name: self._entry(name, value) for name, value in header.items()}
+
     def _fail(self, reason: str) -> CheckpointError:
         return CheckpointError(f"{self.name}: {reason}")
 
-    def _read_header(self) -> None:
-        size = os.fstat(self._stream.fileno()).st_size
-        start = self._stream.read(8)
-        if len(start) < 8:
-            raise self._fail(f"truncated, or no safetensors file: it has {len(start)} bytes")
-        (length,) = struct.unpack("<Q", start)
-        if length > min(size - 8, _MOST_HEADER):
-            raise self._fail(
-                f"truncated, or no safetensors file: it claims a header of {length:,} bytes and "
-                f"has {size - 8:,}"
-            )
-        content = self._stream.read(length)
-        if len(content) < length or not content.startswith(b"{"):
-            raise self._fail("truncated, or no safetensors file: its header is no JSON object")
-        header = parse_json(content, self.name)
-        if not isinstance(header, dict):
-            raise self._fail("no safetensors file: its header is no JSON object")
-        metadata = header.pop(_METADATA, {})
-        if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-            raise self._fail("the metadata must be texts by name")
-        self.metadata: dict[str, str] = metadata
-        self._base = 8 + length
-        entries = {name: self._entry(name, value) for name, value in header.items()}
-        position = 0
-        for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
-            if entry.start != position:
-                raise self._fail(f"the array {name!r} overlaps another or leaves a gap")
-            position = entry.stop
-        if position != size - self._base:
-            raise self._fail(
-                f"truncated or damaged: the header describes {position:,} bytes of arrays, the "
-                f"file has {size - self._base:,}"
-            )
-        self.entries = entries
-
-    def _entry(self, name: str, value: Any) -> Entry:
-        wanted = {"dtype", "shape", "data_offsets"}
-        if not isinstance(value, dict) or set(value) != wanted:
-            raise self._fail(f"the entry of {name[:80]!r} must have {', '.join(sorted(wanted))}")
-        dtype = _NAMES.get(value["dtype"]) if isinstance(value["dtype"], str) else None
+    def _entry(self, name: str, value: Mapping[str, Any]) -> Entry:
+        dtype = _NAMES.get(value["dtype"])
         if dtype is None:
-            raise self._fail(f"{name[:80]!r} has the unknown dtype {str(value['dtype'])[:40]!r}")
-        shape, offsets = value["shape"], value["data_offsets"]
-        for numbers in (shape, offsets):
-            if not isinstance(numbers, list) or not all(
-                isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**63 for n in numbers
-            ):
-                raise self._fail(f"{name[:80]!r} has a shape or offsets that are no whole numbers")
-        if len(offsets) != 2 or len(shape) > _MOST_DIMENSIONS:
-            raise self._fail(f"{name[:80]!r} needs two offsets and at most 64 dimensions")
-        start, stop = offsets
-        size = math.prod(shape) * (2 if dtype == "bfloat16" else np.dtype(dtype).itemsize)
-        if stop - start != size:
             raise self._fail(
-                f"{name[:80]!r} of shape {tuple(shape)} needs {size:,} bytes, its offsets give "
-                f"{stop - start:,}"
+                f"{name[:80]!r} has the dtype {value['dtype']}, which NumPy lacks; convert it to "
+                "float32 with the library that wrote the file"
             )
-        if math.prod(n for n in shape if n) >= 2**60:
-            raise self._fail(f"{name[:80]!r} has a shape that no array can have: {tuple(shape)}")
-        return Entry(dtype, tuple(shape), start, stop)
+        if len(value["shape"]) > _MOST_DIMENSIONS:
+            raise self._fail(f"{name[:80]!r} has more than {_MOST_DIMENSIONS} dimensions")
+        return Entry(dtype, tuple(value["shape"]), *value["data_offsets"])
 
     def read(self, name: str) -> np.ndarray:
         """Return one array, in memory of its own; bfloat16 becomes float32.

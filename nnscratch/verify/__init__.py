@@ -10,15 +10,15 @@ from typing import Any
 
 # No module is named like something in it: the name would then stand for the module.
 PLACES = {
-    "GradcheckError": "gradients",
-    "Report": "report",
-    "Verdict": "report",
-    "assert_gradients": "gradients",
-    "audit": "copies",
-    "checkup": "training",
-    "detect_anomaly": "anomaly",
-    "gradcheck": "gradients",
-    "homework": "lessons",
+    "GradcheckError": "gradients.checking",
+    "Report": "gradients.report",
+    "Verdict": "gradients.elements",
+    "assert_gradients": "gradients.checking",
+    "audit": "watch.copies",
+    "checkup": "checkups.training",
+    "detect_anomaly": "watch.anomaly",
+    "gradcheck": "gradients.checking",
+    "homework": "gradients.lessons",
 }
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.inspect.bench.elementwise import Kernels
-from nnscratch.inspect.bench.numpy_peer import PlainNumpy
+from benchmarks.competitors.elementwise import Kernels
+from benchmarks.competitors.numpy_peer import PlainNumpy
 
 
 class Wrong(PlainNumpy):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnscratch.inspect.bench.measuring import TOLERANCE, disagreement
-from nnscratch.inspect.bench.numpy_peer import PlainNumpy, _erf_by_series
-from nnscratch.inspect.bench.registry import COMPETITORS, COMPILED, EAGER, TORCH, TORCH_FUSED
-from nnscratch.inspect.bench.worker import make
-from nnscratch.inspect.bench.workload import ACTIVATIONS, Workload, shape_name
+from benchmarks.competitors.numpy_peer import PlainNumpy
+from benchmarks.competitors.registry import (
+    COMPETITORS,
+    COMPILED,
+    EAGER,
+    TORCH,
+    TORCH_FUSED,
+    TORCH_GRAPH,
+    competitors,
+)
+from benchmarks.competitors.workload import ACTIVATIONS, Workload, shape_name
+from benchmarks.stopwatch.measuring import TOLERANCE, disagreement
+from benchmarks.stopwatch.worker import make
 
 WORKS = [Workload((6, 9, 8, 3), 20, activation=name) for name in ACTIVATIONS]
 WORKS += [Workload((6, 9, 3), 20, loss="mse"), Workload((6, 3), 1)]
@@ -75,12 +82,6 @@ def nudged(array: Any, by: float) -> Iterator[None]:
     array.flat[0] -= by
 
 
-def test_erf_without_scipy() -> None:
-    erf = importlib.import_module("scipy.special").erf
-    X = np.linspace(-4, 4, 101, dtype=np.float32)
-    assert np.abs(_erf_by_series(X) - erf(X)).max() < 1e-6
-
-
 def test_targets_come_back_with_other_inputs() -> None:
     few, many = Workload((4096,) * 4, 4096).pools, WORKS[0].pools
     for inputs, targets in (few, many):
@@ -102,3 +103,13 @@ def test_the_work_is_counted() -> None:
 def test_nonsense_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"Workload|task"):
         Workload.from_dict({"sizes": [3, 4], "rows": 2, **change})
+
+
+def test_who_takes_part() -> None:
+    training = {entry.name for entry in competitors("train")}
+    assert {"torch.compile", "PyTorch fused Adam"} <= training
+    assert TORCH_GRAPH not in training
+    assert TORCH_GRAPH in {entry.name for entry in competitors("train", device="cuda")}
+    assert "torch.compile" not in {entry.name for entry in competitors("train", compilers=False)}
+    assert "PyTorch fused Adam" not in {entry.name for entry in competitors("infer")}
+    assert COMPETITORS[COMPILED].missing() is None

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from test_tables import MACHINE, row
 
 from benchmarks import __main__ as program
-from benchmarks.results import Results
-from nnscratch.array import device as devices
-from nnscratch.array.precision import get_float32_matmul_precision, set_float32_matmul_precision
-from nnscratch.inspect.bench import floor, quick
-from nnscratch.inspect.bench.client import PRECISION, environment
-from nnscratch.inspect.bench.elementwise import CALLS
-from nnscratch.inspect.bench.goals import BEST_PEER, CUDA_GOALS, GOALS, goals_of, judge
-from nnscratch.inspect.bench.measuring import Row, Timing
-from nnscratch.inspect.bench.registry import COMPILED, EAGER, JAX, TORCH, TORCH_GRAPH
-from nnscratch.inspect.bench.tables import machine_list, memory_table
-from nnscratch.kernels.cuda import implementation
+from benchmarks.competitors.elementwise import CALLS
+from benchmarks.competitors.registry import COMPILED, EAGER, JAX, TORCH, TORCH_GRAPH
+from benchmarks.report.goals import BEST_PEER, CUDA_GOALS, GOALS, goals_of, judge
+from benchmarks.report.results import Results
+from benchmarks.report.tables import goals_text, machine_list, memory_table
+from benchmarks.stopwatch.client import environment
+from benchmarks.stopwatch.measuring import Row, Timing
 
 CARD = {**MACHINE, "gpu": "A card", "gpu_memory": 80 << 30}
 
@@ -34,22 +28,6 @@ def call_row(name: str, share: float) -> Row:
     full = made.bytes / made.rates["memory"]
     made.timings = {EAGER: Timing((full / share,)), TORCH: Timing((2 * full,))}
     return made
-
-
-def test_every_goal_for_a_gpu_is_there() -> None:
-    goals = {(goal.row, goal.against, goal.subject): goal.least for goal in CUDA_GOALS}
-    assert goals == {
-        ("10-10-2", TORCH, COMPILED): 3.0,
-        ("64-128-10", TORCH, COMPILED): 3.0,
-        ("10-10-2", BEST_PEER, COMPILED): 1.0,
-        ("64-128-10", BEST_PEER, COMPILED): 1.0,
-        ("784-512-512-10", BEST_PEER, COMPILED): 1.0,
-        ("1024x4", BEST_PEER, COMPILED): 1.0,
-        ("4096x3", "sgemm", COMPILED): 0.9,
-        ("8192x3", "sgemm", COMPILED): 0.9,
-        **{(name, "memory", EAGER): 0.85 for name in CALLS},
-    }
-    assert len(CUDA_GOALS) == len(goals)
 
 
 def test_a_kind_of_device_has_its_goals() -> None:
@@ -123,10 +101,8 @@ def test_a_cpus_page_says_nothing_of_a_gpu(tmp_path: Path) -> None:
 
 
 def test_the_terminal_shows_the_goals_of_the_device() -> None:
-    said: list[str] = []
     rows = [row("4096x3", compiled=0.5e-3 / 0.95, torch=1.0)]
-    quick.report(rows, said.append, "cuda-medium")
-    quick.report(rows, said.append)
+    said = [goals_text(rows, "cuda-medium"), goals_text(rows)]
     assert "90% of the machine's sgemm rate" in said[0]
     assert "80% of" not in said[0]
     assert "80% of the machine's sgemm rate" in said[1]
@@ -152,17 +128,6 @@ def test_what_is_for_a_gpu_is_not_measured_on_a_cpu(
     )
     assert program.chosen(program.parse(["--only", name])) == []
     assert name not in program.chosen(program.parse([]))
-
-
-def test_rows_of_a_gpu_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert program.main(["--list", "--device", "cuda"]) == 0
-    listed = capsys.readouterr().out.splitlines()
-    assert {"8192x3", "4096x3", "width-8192", "fashion-epoch", *CALLS} <= set(listed)
-    assert not {"program-warm", "memory-4096x3"} & set(listed)
-    assert program.main(["--list", "--device", "cuda", "--only", "elementwise"]) == 0
-    assert capsys.readouterr().out.splitlines() == list(CALLS)
-    assert program.main(["--list"]) == 0
-    assert not {"8192x3", *CALLS} & set(capsys.readouterr().out.splitlines())
 
 
 class Measured:
@@ -226,91 +191,3 @@ def test_a_run_ends_with_the_goals_of_its_device(
     assert "90% of the machine's sgemm rate" in out
     assert "80% of" not in out
     assert "90% of the machine's sgemm rate" in (tmp_path / "cuda.md").read_text(encoding="utf-8")
-
-
-def test_a_quick_run_does_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = row("10-10-2", compiled=1.0, torch=4.0)
-    monkeypatch.setattr(quick, "describe", lambda variables, device: CARD)
-    monkeypatch.setattr(quick, "run_row", lambda name, *given, **more: made)
-    said: list[str] = []
-    quick.bench(["10-10-2"], device="cuda", say=said.append)
-    assert "3x against PyTorch eager" in said[-1]
-    assert "20x" not in said[-1]
-
-
-class Driver:
-    """Stands in for the driver of the CUDA kernels, on NumPy arrays."""
-
-    def __init__(self) -> None:
-        self.precisions: list[str] = []
-        self.waited: list[int] = []
-        self.started = 0
-
-    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> Any:
-        self.precisions.append(get_float32_matmul_precision())
-        self.factors, driver = (A, B, Y, turn_a, turn_b), self
-
-        class Product:
-            def start(self, stream: Any) -> None:
-                assert stream == 7
-                np.matmul(A, B, out=Y)
-                driver.started += 1
-
-        return Product()
-
-    def stream(self) -> int:
-        return 7
-
-    def synchronize(self) -> None:
-        self.waited.append(self.started)
-
-
-@pytest.fixture
-def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
-    made = Driver()
-    monkeypatch.setattr(implementation, "CUPY", made)
-    monkeypatch.setattr(devices, "cupy", lambda: np)
-    monkeypatch.setattr("nnscratch.cuda.synchronize", made.synchronize)
-    monkeypatch.setattr(floor, "CUDA_SIZES", (8, 16))
-    monkeypatch.setattr(floor, "_MEMORY_BYTES", 1 << 12)
-    monkeypatch.setattr(floor, "_BURST", 1e-3)
-    yield made
-    set_float32_matmul_precision("highest")
-
-
-@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
-def test_products_are_measured_in_the_precision_of_the_run(
-    precision: str, card: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As the process that measures the rates gets it.
-    monkeypatch.setenv(PRECISION, environment(1, "cuda", precision)[PRECISION])
-    found = floor.Machine("cuda", seconds=0.0).evidence(1)
-    assert card.precisions == [precision] * 2
-    assert set(found["sgemm"]) == {"8", "16"}
-    assert all(0 < rate for rate in (*found["sgemm"].values(), found["memory"]))
-    A, B, Y, *turned = card.factors
-    assert np.allclose(Y, A @ B)
-    assert turned == [False, False]
-
-
-def test_a_gpu_is_waited_for_after_many_products(card: Driver) -> None:
-    floor.sgemm_rates(0.0, "cuda")
-    assert max(np.diff(card.waited)) > 3
-
-
-def test_a_piece_of_work_is_charged_with_its_part_of_a_burst(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A piece takes a second, and a wait half of one: 10 go into a burst of 15 seconds."""
-    clock = [0.0]
-    monkeypatch.setattr(floor.time, "perf_counter", lambda: clock[0])
-
-    def passing(seconds: float) -> Any:
-        def work() -> None:
-            clock[0] += seconds
-
-        return work
-
-    each = floor._each(passing(1.0), 1.0, passing(0.5), 15.0)
-    assert each == pytest.approx(1.05)
-    assert floor._each(passing(1.0), 1.0, lambda: None, 0.0) == pytest.approx(1.0)

@@ -7,21 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnscratch.formulas import FORMULAS, registry
-from nnscratch.inspect.bench import elementwise
-from nnscratch.inspect.bench.client import environment
-from nnscratch.inspect.bench.elementwise import (
+from benchmarks.competitors import elementwise
+from benchmarks.competitors.elementwise import (
     CALLS,
-    TOLERANCE,
     Kernels,
     Reference,
     block,
-    repeats_in,
-    run_call,
 )
-from nnscratch.inspect.bench.measuring import Effort, disagreement
-from nnscratch.inspect.bench.registry import EAGER, TORCH, Entry
-from nnscratch.inspect.bench.torch_elementwise import TorchKernels
+from benchmarks.competitors.registry import EAGER, TORCH, Entry
+from benchmarks.competitors.torch_elementwise import TorchKernels
+from benchmarks.stopwatch import calls
+from benchmarks.stopwatch.calls import TOLERANCE, repeats_in, run_call
+from benchmarks.stopwatch.client import environment
+from benchmarks.stopwatch.measuring import Effort, disagreement
+from nnscratch.formulas import FORMULAS, registry
 
 ONE = environment(1, "cpu")
 TINY = Effort(rounds=2, turn=1e-4, warm=1e-4, budget=1.0, rest=0.0)
@@ -32,6 +31,7 @@ COMPARED = [name for name, call in CALLS.items() if call.formula != "dropout"]
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """For this process only: those that are started have arrays of full size."""
     monkeypatch.setattr(elementwise, "BLOCK", 16)
+    monkeypatch.setattr(calls, "BLOCK", 16)
     monkeypatch.setattr(elementwise, "CHECKED", 3)
 
 
@@ -92,11 +92,11 @@ def test_arrays_are_the_block_again_and_again() -> None:
 
 
 def test_arrays_shrink_until_they_fit() -> None:
-    need = elementwise.BYTES_AN_ENTRY * elementwise.BLOCK * elementwise.COLUMNS
+    need = calls.BYTES_AN_ENTRY * elementwise.BLOCK * elementwise.COLUMNS
     # A fifth of the card is left to others.
     fitting = [repeats_in(round(blocks * need / 0.8)) for blocks in (0.5, 1.1, 9, 127, 129)]
     assert fitting == [1, 1, 8, 64, 128]
-    assert repeats_in(0) == repeats_in(1 << 50) == elementwise.REPEATS
+    assert repeats_in(0) == repeats_in(1 << 50) == calls.REPEATS
 
 
 def test_a_row_from_start_to_end() -> None:
@@ -112,7 +112,7 @@ def test_who_draws_other_numbers_is_named_and_who_is_wrong_is_not_timed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wrong = Entry(EAGER, "bench_fakes:OffByAThousandth", "ours")
-    monkeypatch.setattr(elementwise, "ENTRIES", (wrong, elementwise.ENTRIES[1]))
+    monkeypatch.setattr(calls, "ENTRIES", (wrong, calls.ENTRIES[1]))
     name = "elementwise-dropout-backward"
     row = run_call(name, TINY, device="cpu", memory=0, variables=ONE, repeats=1)
     assert not row.timings

@@ -10,15 +10,15 @@ from test_tables import LOST, MACHINE, WON, row
 
 from benchmarks import __main__ as program
 from benchmarks import fashion, processes
-from benchmarks.results import Results, names_of
+from benchmarks.competitors.registry import COMPILED, EAGER, JAX, TORCH
+from benchmarks.competitors.workload import Workload
+from benchmarks.report.goals import GOALS
+from benchmarks.report.results import Results, names_of
 from benchmarks.rows import GROUPS, SWEEPS, cliffs, too_large
+from benchmarks.stopwatch.client import environment
+from benchmarks.stopwatch.measuring import TOLERANCE, Row, disagreement
+from benchmarks.stopwatch.worker import make
 from nnscratch.data import load_idx_folder
-from nnscratch.inspect.bench.client import environment
-from nnscratch.inspect.bench.goals import GOALS
-from nnscratch.inspect.bench.measuring import TOLERANCE, Row, disagreement
-from nnscratch.inspect.bench.registry import COMPILED, EAGER, JAX, TORCH
-from nnscratch.inspect.bench.worker import make
-from nnscratch.inspect.bench.workload import Workload
 
 ONE = environment(1, "cpu")
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -119,7 +119,14 @@ def test_names_of_data_runs_and_columns(
         assert "\x1b[2J" not in printed.out + printed.err
 
 
-@pytest.mark.parametrize("name", ["\ud800", "\x1b[2J", "[/red]", "a\nb", "x" * 5000])
+@pytest.mark.parametrize(("name", "text"), [("\ud800", "a"), ("a", "\ud800")])
+def test_half_a_character_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(NNScratchError, match="half a character"):
+        write_tensors(tmp_path / "a", {name: np.ones(2)}, {"made": text})
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "[/red]", "a\nb", "x" * 5000])
 def test_names_of_arrays(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     write_tensors(tmp_path / "a", {name: np.ones(2)}, {name: name})
     assert read_tensors(tmp_path / "a")[0][name].tolist() == [1.0, 1.0]

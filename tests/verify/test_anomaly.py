@@ -11,7 +11,7 @@ import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import NonFiniteError, ShapeError
 from nnscratch.formulas import registry
-from nnscratch.verify.anomaly import AnomalyError, detect_anomaly
+from nnscratch.verify.watch.anomaly import AnomalyError, detect_anomaly
 
 
 def caught(function: Any, **options: Any) -> AnomalyError:

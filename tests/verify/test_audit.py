@@ -11,7 +11,7 @@ import pytest
 import nnscratch
 import nnscratch.array.device as device
 from nnscratch import nn, optim
-from nnscratch.verify.copies import AuditError, audit
+from nnscratch.verify.watch.copies import AuditError, audit
 
 X = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
 

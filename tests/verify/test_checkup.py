@@ -14,8 +14,8 @@ import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import functional as F
-from nnscratch.verify.checkup_report import CheckupReport
-from nnscratch.verify.training import checkup
+from nnscratch.verify.checkups.report import CheckupReport
+from nnscratch.verify.checkups.training import checkup
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(64, 6)).astype(np.float32)

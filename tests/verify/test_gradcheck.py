@@ -15,8 +15,8 @@ from nnscratch import nn
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import cases
-from nnscratch.verify.gradients import GradcheckError, assert_gradients, gradcheck
-from nnscratch.verify.report import Verdict
+from nnscratch.verify.gradients.checking import GradcheckError, assert_gradients, gradcheck
+from nnscratch.verify.gradients.elements import Verdict
 
 RNG = np.random.default_rng(3)
 

@@ -10,9 +10,9 @@ import pytest
 import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError, GradientError
-from nnscratch.verify.gradients import assert_gradients, gradcheck
-from nnscratch.verify.pictures import error_map
-from nnscratch.verify.report import Element, TensorReport, Verdict
+from nnscratch.verify.gradients.checking import assert_gradients, gradcheck
+from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict
+from nnscratch.verify.gradients.pictures import error_map
 
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(5, 4))

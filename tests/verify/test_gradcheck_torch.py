@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from nnscratch.errors import ConfigurationError, GradientError
-from nnscratch.verify.gradients import assert_gradients, gradcheck
-from nnscratch.verify.report import Verdict
+from nnscratch.verify.gradients.checking import assert_gradients, gradcheck
+from nnscratch.verify.gradients.elements import Verdict
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import pytest
 import nnscratch
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import FORMULAS, registry
-from nnscratch.verify.lessons import homework
+from nnscratch.verify.gradients.lessons import homework
 
 RIGHT: dict[str, Callable[..., Any]] = {
     "relu": lambda dY, Y: dY * (Y > 0),

@@ -149,14 +149,6 @@ def _runtime(flavour: str) -> tuple[str, ...]:
     return tuple(made)
 
 
-@cache
-def cublas() -> Path:
-    """Return a shared library that plays cuBLAS; its name is what nnscratch looks for."""
-    made = scratch() / "libcublas.so.13"
-    run(compiler(), *COMMON, "-O1", "-shared", str(HERE / "cublas_on_cpu.cpp"), "-o", str(made))
-    return made
-
-
 def asan() -> str:
     """Return the address sanitizer's library, to be loaded before a process starts."""
     return run(compiler(), "-print-file-name=libasan.so").strip()

@@ -1,0 +1,1 @@
+"""What is said of it: goals and verdicts, tables, pages, pictures."""

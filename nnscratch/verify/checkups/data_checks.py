@@ -1,0 +1,208 @@
+"""The part of a check-up that looks at inputs and targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import to_numpy
+from nnscratch.formulas.observing import Call, Observer
+from nnscratch.tensors import Tensor
+from nnscratch.verify.checkups.report import CheckupReport
+
+# Of fewer targets nothing can be said.
+ENOUGH = 10
+CLASS_LOSSES = ("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss")
+BINARY_LOSSES = (
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+)
+ARITHMETIC = ("subtract", "multiply", "divide", "add")
+NUMBER_LOSSES = (
+    "MSELoss",
+    "L1Loss",
+    "SmoothL1Loss",
+    "HuberLoss",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+)
+
+
+def loss_name(loss: Any) -> str:
+    """Return the name of a loss: of its class, or of the function."""
+    while hasattr(loss, "func"):  # functools.partial
+        loss = loss.func
+    return str(getattr(loss, "__name__", type(loss).__name__))
+
+
+def host(tensor: Tensor) -> Any:
+    """Return a tensor's values as NumPy in float64 (integers as they are)."""
+    values = to_numpy(tensor.detach().array)
+    return values.astype(np.float64) if values.dtype.kind == "f" else values
+
+
+def look_at_inputs(report: CheckupReport, x: Tensor) -> None:
+    """Look at the scale of the inputs, for NaN and for columns that say nothing."""
+    values = host(x)
+    if len(values) == 0:
+        report.add("no data", "fault", "The batch is empty.")
+        return
+    if values.dtype.kind in "iu":
+        report.add(
+            "integer inputs", "note", f"The inputs are integers ({x.dtype}).",
+            "Convert them with .float() unless the model looks them up in a table.",
+        )  # fmt: skip
+        values = values.astype(np.float64)
+    elif values.dtype.kind != "f":
+        return
+    bad = int(np.sum(~np.isfinite(values)))
+    if bad:
+        report.add(
+            "inputs not finite", "fault", f"{bad} of the {values.size} inputs are NaN or infinite.",
+            "Fill or drop them before training.", value=float(bad),
+        )  # fmt: skip
+        return
+    mean, spread = float(values.mean()), float(values.std())
+    if spread == 0:
+        report.add(
+            "constant inputs", "fault", f"All inputs are {mean:.4g}: there is nothing to learn."
+        )
+        return
+    if spread > 20 or abs(mean) > 10 * max(spread, 1e-12) or spread < 1e-2:
+        report.add(
+            "unscaled inputs", "warning",
+            f"The inputs are not scaled: their mean is {mean:.4g}, their standard deviation "
+            f"{spread:.4g}.",
+            "Subtract the mean and divide by the standard deviation of the training data.",
+            value=spread,
+        )  # fmt: skip
+    if values.ndim == 2:
+        _look_at_columns(report, values)
+
+
+def _look_at_columns(report: CheckupReport, values: Any) -> None:
+    spreads = values.std(axis=0)
+    constant = int(np.sum(spreads == 0))
+    moving = spreads[spreads > 0]
+    if constant and constant < 0.5 * len(spreads):
+        report.add(
+            "constant columns", "note",
+            f"{constant} of the {len(spreads)} input columns are constant in this batch.",
+            value=float(constant),
+        )  # fmt: skip
+    if moving.size > 1 and moving.max() > 1e3 * moving.min() and moving.max() > 10:
+        report.add(
+            "columns of different scale", "warning",
+            f"The input columns differ in scale by a factor of {moving.max() / moving.min():.0f}.",
+            "Standardise each column.", value=float(moving.max() / moving.min()),
+        )  # fmt: skip
+
+
+def look_at_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) -> None:
+    """Look at shape, dtype, range and balance of the targets."""
+    name = loss_name(loss)
+    if not isinstance(output, Tensor):
+        return
+    n, m = output.shape, y.shape
+    if name in (*NUMBER_LOSSES, *BINARY_LOSSES) and n != m and len(n) and len(m):
+        _add_broadcast(report, n, m)
+        return
+    values = host(y)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        report.add("targets not finite", "fault", "Some targets are NaN or infinite.")
+        return
+    if name in CLASS_LOSSES and values.dtype.kind in "iu" and values.ndim == 1:
+        _look_at_classes(report, values, n)
+    elif name in BINARY_LOSSES:
+        if values.min() < 0 or values.max() > 1:
+            report.add(
+                "targets out of range", "fault",
+                f"{name} needs targets from 0 to 1; they go from {values.min():.4g} to "
+                f"{values.max():.4g}.",
+            )  # fmt: skip
+        elif values.min() == values.max() and values.size >= ENOUGH:
+            report.add("one class", "warning", "All targets of the batch are the same.")
+    elif name in NUMBER_LOSSES and values.size > 1:
+        spread = float(values.std())
+        if spread == 0 and values.size >= ENOUGH:
+            report.add("one class", "warning", "All targets of the batch are the same.")
+        elif spread > 50 or abs(values.mean()) > 50 * spread:
+            report.add(
+                "unscaled targets", "warning",
+                f"The targets are not scaled: their mean is {values.mean():.4g}, their standard "
+                f"deviation {spread:.4g}.",
+                "Standardise the targets, and scale predictions back.", value=spread,
+            )  # fmt: skip
+
+
+def _look_at_classes(report: CheckupReport, values: Any, shape: tuple[int, ...]) -> None:
+    classes = shape[1] if len(shape) > 1 else 1
+    known = values[(values >= 0)]
+    if known.size and int(known.max()) >= classes:
+        report.add(
+            "targets out of range", "fault",
+            f"There is a class {int(known.max())}, but the model has outputs for 0 to "
+            f"{classes - 1} only.",
+            f"Give the last layer {int(known.max()) + 1} outputs, or number the classes from 0.",
+        )  # fmt: skip
+        return
+    counts = np.bincount(known, minlength=classes)
+    if counts.sum() < ENOUGH:
+        return
+    if (counts > 0).sum() == 1:
+        report.add(
+            "one class", "warning", "All targets of the batch are of one class.",
+            "Shuffle the data before taking batches.",
+        )  # fmt: skip
+    elif counts.max() > 0.9 * counts.sum():
+        share = counts.max() / counts.sum()
+        report.add(
+            "unbalanced classes", "warning", f"{share:.0%} of the batch is of one class.",
+            "Weigh the classes, and look at more than the accuracy.", value=float(share),
+        )  # fmt: skip
+
+
+class Meetings(Observer):
+    """Notes the shapes of arrays that an arithmetic formula puts together."""
+
+    def __init__(self) -> None:
+        self.shapes: set[tuple[tuple[int, ...], ...]] = set()
+
+    def on_call(self, call: Call) -> None:
+        """Keep the shapes of two arrays that broadcast."""
+        if call.direction == "forward" and call.formula.name in ARITHMETIC:
+            self.shapes.add(tuple(np.shape(value) for value in call.inputs[:2]))
+
+
+def look_at_broadcasting(report: CheckupReport, meetings: Meetings, output: Any, y: Tensor) -> None:
+    """See whether a loss of one's own compared every output with every target."""
+    if not isinstance(output, Tensor):
+        return
+    n, m = output.shape, y.shape
+    met = {(n, m), (m, n)} & meetings.shapes
+    if met and n != m and len(n) and len(m) and _broadcast(n, m) not in (n, m):
+        _add_broadcast(report, n, m)
+
+
+def _add_broadcast(report: CheckupReport, n: tuple[int, ...], m: tuple[int, ...]) -> None:
+    wide = _broadcast(n, m)
+    if wide is None:
+        return  # the loss refuses them, and says so
+    report.add(
+        "broadcasting target", "fault",
+        f"The output has shape {n} and the target {m}: subtracted, they would broadcast to "
+        f"{wide}, and samples would be compared with others.",
+        "Give the target the output's shape, for example y.reshape(-1, 1).",
+    )  # fmt: skip
+
+
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        return None

@@ -1,0 +1,180 @@
+"""The part of a check-up that looks at the forward: first loss, activations, what follows what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import move, to_numpy
+from nnscratch.formulas.observing import Call
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.tape import no_grad
+from nnscratch.verify.checkups.data_checks import (
+    BINARY_LOSSES,
+    CLASS_LOSSES,
+    NUMBER_LOSSES,
+    host,
+    loss_name,
+)
+from nnscratch.verify.checkups.report import CheckupReport
+from nnscratch.verify.watch.layers import LayerObserver
+
+RECTIFIERS = ("relu",)
+SQUASHERS = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}
+# What must not stand directly before a loss that does the same itself.
+TWICE = {
+    ("cross_entropy", "softmax"): ("softmax twice", "CrossEntropyLoss takes logits and applies a "
+        "softmax itself, but the model ends in a softmax", "Leave the softmax out of the model."),
+    ("cross_entropy", "log_softmax"): ("softmax twice", "CrossEntropyLoss applies a log-softmax "
+        "itself, but the model ends in one", "Leave it out of the model, or use NLLLoss."),
+    ("cross_entropy", "sigmoid"): ("squashed logits", "CrossEntropyLoss takes logits, but the "
+        "model ends in a sigmoid", "Leave the sigmoid out of the model."),
+    ("cross_entropy", "relu"): ("squashed logits", "CrossEntropyLoss takes logits, but the "
+        "model ends in a ReLU and gives no negative ones", "Leave the last ReLU out of the model."),
+    ("bce_with_logits", "sigmoid"): ("sigmoid twice", "BCEWithLogitsLoss applies a sigmoid itself, "
+        "but the model ends in one", "Leave it out of the model, or use BCELoss."),
+    ("bce_with_logits", "softmax"): ("sigmoid twice", "BCEWithLogitsLoss takes logits, but the "
+        "model ends in a softmax", "Leave the softmax out of the model."),
+    ("nll", "softmax"): ("softmax without its logarithm", "NLLLoss takes logarithms of "
+        "probabilities, but the model ends in a softmax", "Use a log-softmax, or "
+        "CrossEntropyLoss on logits."),
+}  # fmt: skip
+
+
+class Watch(LayerObserver):
+    """Notes for every activation layer how many of its units do nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str, Any]] = []
+
+    def on_call(self, call: Call) -> None:
+        """Keep the output of an activation."""
+        where = self.layer(call)
+        name = call.formula.name
+        if name == "linear_activation":
+            name = str(call.options.get("activation"))
+        if call.direction == "forward" and (name in RECTIFIERS or name in SQUASHERS):
+            self.found.append((name, where, np.array(to_numpy(call.outputs[0]))))
+
+
+def look_at_units(report: CheckupReport, watch: Watch) -> None:
+    """Look for units that are 0 on every sample, or at the end of their range."""
+    for name, where, output in watch.found:
+        place = f" in {where}" if where else ""
+        units = output.reshape(-1, output.shape[-1]) if output.ndim > 1 else output[:0]
+        if len(units) < 10:
+            continue
+        if name in RECTIFIERS:
+            dead = int(np.sum(np.all(units == 0, axis=0)))
+            share = dead / units.shape[1]
+            if share >= 0.1:
+                report.add(
+                    "dead units", "fault" if share == 1 else "warning" if share >= 0.4 else "note",
+                    f"{dead} of the {units.shape[1]} units{place} are 0 for every sample of the "
+                    "batch and learn nothing.",
+                    "Scale the inputs, lower the learning rate, start from smaller weights, or use "
+                    "a leaky ReLU.", where=where, value=share,
+                )  # fmt: skip
+            continue
+        low, high = SQUASHERS[name]
+        share = float(np.mean((units < low) | (units > high)))
+        if share >= 0.5:
+            report.add(
+                "saturated units", "warning",
+                f"{share:.0%} of the outputs of {name}{place} are at the ends of its range, where "
+                "its derivative is almost 0.",
+                "Scale the inputs, or start from smaller weights.", where=where, value=share,
+            )  # fmt: skip
+
+
+def look_at_start(report: CheckupReport, loss: Any, output: Any, value: Tensor, y: Tensor) -> None:
+    """Compare the first loss with what knowing nothing costs."""
+    found = float(value.item())
+    if not np.isfinite(found):
+        report.add(
+            "loss not finite", "fault", f"The loss is {found} before any training.",
+            "Run the forward in nnscratch.detect_anomaly() to see where it begins.",
+        )  # fmt: skip
+        return
+    expected, why = _ignorance(loss, output, y)
+    if expected is None or expected <= 0:
+        return
+    ratio = found / expected
+    if ratio > 2:
+        report.add(
+            "loss at the start", "warning",
+            f"The first loss is {found:.4g}; knowing nothing costs {expected:.4g} ({why}). The "
+            "model is sure of wrong answers.",
+            "Start from smaller weights in the last layer, and scale inputs and targets.",
+            value=ratio,
+        )  # fmt: skip
+    elif ratio < 0.5:
+        report.add(
+            "loss at the start", "note",
+            f"The first loss, {found:.4g}, is well below {expected:.4g} ({why}): the model is "
+            "trained already, or the targets are among the inputs.", value=ratio,
+        )  # fmt: skip
+    else:
+        report.add(
+            "loss at the start", "fine",
+            f"The first loss is {found:.4g}, near {expected:.4g} ({why}).", value=ratio,
+        )  # fmt: skip
+
+
+def _ignorance(loss: Any, output: Any, y: Tensor) -> tuple[float | None, str]:
+    name = loss_name(loss)
+    if getattr(loss, "reduction", "mean") != "mean" or not isinstance(output, Tensor):
+        return None, ""
+    if name in (*CLASS_LOSSES, *BINARY_LOSSES) and (output.ndim >= 2 or name in BINARY_LOSSES):
+        classes = output.shape[1] if name in CLASS_LOSSES else 2
+        same = 0.0
+        if name in ("NLLLoss", "nll_loss"):
+            same = -float(np.log(classes))
+        elif name in ("BCELoss", "binary_cross_entropy"):
+            same = 0.5
+        with no_grad():
+            even = move(np.full(output.shape, same, str(output.dtype)), output.device)
+            cost = float(loss(Tensor(even), y).item())
+        plain = abs(cost - np.log(classes)) < 1e-3
+        return cost, f"ln {classes}" if plain else f"equal chances for {classes} classes"
+    values = host(y)
+    if name in ("MSELoss", "mse_loss") and values.size > 1:
+        return float(values.var()), "the variance of the targets"
+    if name in NUMBER_LOSSES and name.lower().startswith("l1") and values.size > 1:
+        spread = float(np.mean(np.abs(values - np.median(values))))
+        return spread, "the mean distance of the targets from their median"
+    return None, ""
+
+
+def look_at_graph(report: CheckupReport, value: Tensor, output: Any) -> None:
+    """Look for a softmax before a loss that has one, and for a loss that forgets the output."""
+    if value.node is None:
+        return
+    last = getattr(output, "node", None)
+    seen: set[int] = set()
+    waiting = [value.node]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        for edge in node.edges:
+            if not hasattr(edge, "formula"):
+                continue
+            waiting.append(edge)
+            before = edge.formula.name
+            if before in ("reshape", "getitem") and any(hasattr(e, "formula") for e in edge.edges):
+                before = next(e.formula.name for e in edge.edges if hasattr(e, "formula"))
+            name = node.formula.name.removesuffix("_probabilities")
+            found = TWICE.get((name, before))
+            if found is not None:
+                kind, text, mend = found
+                report.add(kind, "fault", f"{text}.", mend)
+    if last is not None and id(last) not in seen:
+        report.add(
+            "loss without the output", "fault",
+            "The loss does not depend on the model's output through the graph.",
+            "Compute the loss from the output itself, not from a copy or from .item().",
+        )  # fmt: skip

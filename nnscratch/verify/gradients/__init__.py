@@ -1,0 +1,1 @@
+"""The gradient checker: problems, numeric derivatives, verdicts, likely faults, homework."""

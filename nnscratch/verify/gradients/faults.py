@@ -1,0 +1,150 @@
+"""What can be wrong with a gradient, as data: a kind, and the numbers that go with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Kind(Enum):
+    """The kind of a fault; beside each stand the fields of ``Fault`` that it fills in."""
+
+    # The gradient as a whole.
+    ABOVE = auto()
+    """The forward is wrong, which another finding says."""
+    NONE = auto()
+    """There is no gradient."""
+    SHAPE = auto()
+    """Another shape: ``given`` instead of ``shape``."""
+    RESHAPED = auto()
+    """The right values in another shape: ``given`` instead of ``shape``."""
+    NOT_SUMMED = auto()
+    """Summed over ``axes`` it would be right: ``given`` is the output's shape."""
+    NOT_SUMMED_AND_WRONG = auto()
+    """Not summed over ``axes``, and wrong as well."""
+    TRANSPOSED = auto()
+    NOT_FINITE = auto()
+    """Not finite where the function is."""
+    ZERO = auto()
+    """0 everywhere."""
+    RIGHT_IS_ZERO = auto()
+    """Not 0, though the output does not change with the input."""
+    # Factors.
+    SIGN = auto()
+    DOUBLE = auto()
+    """``factor`` is 2 or -2."""
+    HALF = auto()
+    """``factor`` is 1/2 or -1/2."""
+    TIMES_LENGTH = auto()
+    """``factor`` is ``length`` or its negative, the length of ``name``."""
+    OVER_LENGTH = auto()
+    """``factor`` is 1/``length`` or its negative."""
+    FACTOR = auto()
+    """Any other ``factor``."""
+    FACTOR_PER_SLICE = auto()
+    """One factor along ``axes``, another for each slice."""
+    MAGNITUDE = auto()
+    """The absolute value of the right gradient."""
+    SIGNS = auto()
+    """Wrong signs in some elements."""
+    NO_COTANGENT = auto()
+    """The incoming gradient is left out."""
+    COTANGENT_TWICE = auto()
+    # Another array in the place of the right one.
+    NOT_AT_OUTPUT = auto()
+    """Taken at ``name`` instead of at the output."""
+    AT_OUTPUT = auto()
+    """Taken at the output instead of at ``needed``."""
+    WRONG_ARRAY = auto()
+    """``name`` is used where ``needed`` is."""
+    SAVED_EXCHANGED = auto()
+    """The saved arrays ``name`` and ``needed`` are exchanged."""
+    OTHER_INPUT = auto()
+    """It is the gradient of the input ``name``."""
+    REVERSED = auto()
+    """Along ``axes``."""
+    SHIFTED = auto()
+    """By one, along ``axes``."""
+    # A term that is missing.
+    MISSING_SUM = auto()
+    """The error is the same along ``axes``."""
+    MISSING_TERM_OF_OUTPUT = auto()
+    """Along ``axes`` the error is proportional to the output."""
+    MISSING_TERM_OF_INPUT = auto()
+    """Along ``axes`` the error is proportional to the input."""
+    # Places.
+    KINKS = auto()
+    """Wrong at kinks only, as at ``point`` with its ``slopes``."""
+    FEW = auto()
+    """``indices`` alone are wrong; ``factor`` is 0 if it is a single one that is 0."""
+    ZERO_BLOCK = auto()
+    """0 in the block between ``indices``, the first and the last; none for a 0-d gradient."""
+    REGION = auto()
+    """Wrong in ``region``; there it is ``factor`` times the right one, where that is known."""
+    # Nothing that is known.
+    DIRECTIONS = auto()
+    """A difference along random directions that no single element explains."""
+    UNKNOWN = auto()
+    """``counts`` elements are wrong, of those that were looked at."""
+
+
+class Place(Enum):
+    """On which side of some line the wrong elements are."""
+
+    NEGATIVE = auto()
+    """Where the input is negative."""
+    POSITIVE = auto()
+    LARGE = auto()
+    """Where the input is beyond ± ``limit``."""
+    FROM = auto()
+    """From ``position`` on, along ``axis`` of ``size``."""
+    UP_TO = auto()
+    """Up to ``position``, along ``axis`` of ``size``."""
+    TAIL = auto()
+    """From flat ``position`` on."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The part of a tensor in which a gradient is wrong; what the numbers are, its place says."""
+
+    place: Place
+    limit: float = 0.0
+    position: int = 0
+    axis: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is likely wrong with a gradient; which of the fields mean something, its kind says.
+
+    Attributes:
+        kind: what is wrong.
+        factor: the gradient as a multiple of the right one.
+        length: by which a mean divides.
+        name: of the array whose length that is, or that was used.
+        needed: the name of the array that would be right.
+        axes: along which something is missing, shifted or wrong.
+        indices: of elements.
+        region: in which it is wrong.
+        given: the gradient's shape.
+        shape: the shape that it should have.
+        point: an input.
+        slopes: to both sides of the point.
+        counts: how many elements are wrong, and how many were looked at.
+    """
+
+    kind: Kind
+    factor: float | None = None
+    length: int = 0
+    name: str = ""
+    needed: str = ""
+    axes: tuple[int, ...] = ()
+    indices: tuple[tuple[int, ...], ...] = ()
+    region: Region | None = None
+    given: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
+    point: float = 0.0
+    slopes: tuple[float, float] = (0.0, 0.0)
+    counts: tuple[int, int] = (0, 0)
