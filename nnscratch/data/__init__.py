@@ -3,9 +3,11 @@
 from nnscratch.data.collate import default_collate, default_convert
 from nnscratch.data.columns import CategoricalColumn, DateColumn, NumericColumn
 from nnscratch.data.dataset import (
+    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
@@ -47,6 +49,7 @@ from nnscratch.data.target import (
 __all__ = [
     "BatchSampler",
     "CategoricalColumn",
+    "ChainDataset",
     "ClassTarget",
     "ColumnKind",
     "ConcatDataset",
@@ -66,6 +69,7 @@ __all__ = [
     "Screened",
     "SequentialSampler",
     "Standardiser",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "Table",

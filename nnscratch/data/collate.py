@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array import array_namespace, is_array
 from nnscratch.array.addresses import copied
-from nnscratch.data.dataset import Subset, TensorDataset
+from nnscratch.data.dataset import StackDataset, Subset, TensorDataset, take
 from nnscratch.errors import DataError, DTypeError
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.functions import stack
@@ -107,6 +108,8 @@ def fetch(
 def _at_once(dataset: Any, indices: Any, copies: bool) -> Any:
     """Return a batch without its single samples, None where a data set needs them."""
     # A subclass may give other samples than the rows.
+    if isinstance(dataset, (Tensor, np.ndarray)):
+        return _rows(dataset, indices, copies)
     if isinstance(dataset, TensorDataset):
         if type(dataset).__getitem__ is not TensorDataset.__getitem__:
             return None
@@ -121,7 +124,26 @@ def _at_once(dataset: Any, indices: Any, copies: bool) -> Any:
             chosen = indices.tolist() if hasattr(indices, "tolist") else indices
             mine = [dataset.indices[index] for index in chosen]
         return _at_once(dataset.dataset, mine, copies)
+    if isinstance(dataset, StackDataset) and type(dataset).__getitem__ is StackDataset.__getitem__:
+        columns = [_at_once(one, indices, copies) for one in dataset.parts]
+        if any(column is None for column in columns):
+            return None
+        names = dataset.datasets
+        return dict(zip(names, columns, strict=True)) if isinstance(names, dict) else columns
     return None
+
+
+def _rows(data: Any, indices: Any, copies: bool) -> Tensor | None:
+    """Return rows of a tensor or array as a batch, None where they have to be stacked."""
+    if isinstance(data, Tensor) and data.requires_grad:
+        return None
+    array = data.array if isinstance(data, Tensor) else data
+    if array.ndim == 0 or array.dtype.kind not in _NUMBERS or not array.dtype.isnative:
+        return None
+    if isinstance(indices, slice):
+        part = Tensor(array[indices, ...])
+        return Tensor(copied(part.array)) if copies else part
+    return Tensor(take(array, np.asarray(indices) if isinstance(indices, list) else indices))
 
 
 def _stacked(tensors: list[Tensor]) -> Tensor:
@@ -149,6 +171,16 @@ def _like(sample: Any, parts: Any) -> Any:
     if isinstance(sample, tuple) or type(sample) in (dict, list):
         return parts
     try:
+        # A copy keeps what else the sample has, such as a default.
+        if isinstance(sample, MutableMapping):
+            mapping = copy.copy(sample)
+            mapping.update(parts)
+            return mapping
+        if isinstance(sample, MutableSequence):
+            sequence = copy.copy(sample)
+            for place, part in enumerate(parts):
+                sequence[place] = part
+            return sequence
         return type(sample)(parts)
-    except TypeError:  # such as a range
+    except TypeError:  # such as a range, or an array.array
         return parts

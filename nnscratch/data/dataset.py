@@ -7,7 +7,7 @@ import types
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -67,6 +67,38 @@ class IterableDataset(Dataset):
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{type(self).__name__} defines no __iter__(self)")
 
+    def __add__(self, other: Any) -> Any:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """Several data sets without indices one after another; ``a + b`` of two of them is one.
+
+    Raises:
+        ConfigurationError: if one is no ``IterableDataset``.
+
+    >>> class Lines(IterableDataset):
+    ...     def __iter__(self):
+    ...         yield from ("first", "second")
+    >>> list(Lines() + Lines())
+    ['first', 'second', 'first', 'second']
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        for one in self.datasets:
+            if not isinstance(one, IterableDataset):
+                raise ConfigurationError(
+                    f"a ChainDataset is made of IterableDatasets, got a {type(one).__name__}; a "
+                    "ConcatDataset is made of data sets with indices"
+                )
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self.datasets)
+
+    def __len__(self) -> int:
+        return sum(len(one) for one in self.datasets)
+
 
 class ConcatDataset(Dataset):
     """Several data sets one after another; ``a + b`` of two data sets is one.
@@ -86,7 +118,7 @@ class ConcatDataset(Dataset):
         if any(isinstance(one, IterableDataset) for one in self.datasets):
             raise ConfigurationError(
                 "an IterableDataset has no indices, so it cannot be part of a ConcatDataset; "
-                "chain iterators in its __iter__"
+                "a ChainDataset is made of such"
             )
         self.cumulative_sizes = list(accumulate(len(one) for one in self.datasets))
 
@@ -119,12 +151,80 @@ class Subset(Dataset):
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
         """Return the samples at several indices; a loader asks for a whole batch so."""
+        if type(self).__getitem__ is not Subset.__getitem__:
+            return [self[index] for index in indices]  # those of a subclass are its own
         mine = [self.indices[index] for index in indices]
         many = getattr(self.dataset, "__getitems__", None)
         return many(mine) if callable(many) else [self.dataset[index] for index in mine]
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class StackDataset(Dataset):
+    """Several data sets side by side: sample i has the i-th sample of each.
+
+    Args:
+        args: data sets of one length; samples are tuples then.
+        kwargs: data sets of one length by name; samples are dictionaries then.
+
+    Raises:
+        ConfigurationError: if there is none, if there are both kinds, or if the lengths differ.
+
+    >>> data = StackDataset(image=["a", "b"], label=[0, 1])
+    >>> len(data), data[1]
+    (2, {'image': 'b', 'label': 1})
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ConfigurationError(
+                "a StackDataset is given all data sets by position, for tuples, or all by name, "
+                "for dictionaries; got both"
+            )
+        self.datasets: tuple[Any, ...] | dict[str, Any] = args or kwargs
+        lengths = [len(one) for one in (args or kwargs.values())]
+        if not lengths:
+            raise ConfigurationError("a StackDataset needs at least one data set, got none")
+        if len(set(lengths)) > 1:
+            raise ConfigurationError(
+                "the data sets of a StackDataset have different lengths: "
+                f"{', '.join(map(str, lengths))}; each needs one sample for each of the others"
+            )
+        self._length = lengths[0]
+
+    def _sample(self, parts: Sequence[Any]) -> Any:
+        """Return the parts of a sample, or of a batch, in the form of the data sets."""
+        if isinstance(self.datasets, dict):
+            return dict(zip(self.datasets, parts, strict=True))
+        return tuple(parts)
+
+    @property
+    def parts(self) -> list[Any]:
+        """The data sets in order, whether they have names or not."""
+        both = self.datasets
+        return list(both.values() if isinstance(both, dict) else both)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._sample([one[index] for one in self.parts])
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """Return the samples at several indices; a loader asks for a whole batch so."""
+        if type(self).__getitem__ is not StackDataset.__getitem__:
+            return [self[index] for index in indices]  # those of a subclass are its own
+        columns = []
+        for one in self.parts:
+            many = getattr(one, "__getitems__", None)
+            columns.append(many(indices) if callable(many) else [one[index] for index in indices])
+            if len(columns[-1]) != len(indices):
+                raise DataError(
+                    f"{type(one).__name__}.__getitems__ was asked for {len(indices)} samples and "
+                    f"returned {len(columns[-1])}"
+                )
+        return [self._sample(parts) for parts in zip(*columns, strict=True)]
+
+    def __len__(self) -> int:
+        return self._length
 
 
 def random_split(
@@ -220,7 +320,7 @@ class TensorDataset(Dataset):
         Raises:
             DeviceError: if other indices are not where a tensor is.
         """
-        return tuple([Tensor(_take(array, indices)) for array in self.arrays])
+        return tuple([Tensor(take(array, indices)) for array in self.arrays])
 
     def slice(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """Return the samples from ``start`` to ``stop`` without a copy."""
@@ -282,7 +382,12 @@ def _at(array: Any, index: Any) -> Tensor:
     return Tensor(asarray(array[raw]))
 
 
-def _take(array: Any, indices: Any) -> Any:
+def take(array: Any, indices: Any) -> Any:
+    """Return rows of an array by an integer array of indices, as a copy where the array is.
+
+    Raises:
+        DeviceError: if the indices are on another device, and not on the host.
+    """
     if type(array) is not np.ndarray:
         indices = beside(indices, array)
         _check(array, indices)

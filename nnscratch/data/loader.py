@@ -308,6 +308,9 @@ class DataLoader:
             own = type(self).__iter__ is DataLoader.__iter__
             for batch in self._begin(copies=device.type != "cuda") if own else self:
                 arrays = [item.array for item in leaves(batch) if isinstance(item, Tensor)]
+                if device.type == "cpu" and all(type(one) is np.ndarray for one in arrays):
+                    yield batch
+                    continue
                 if device.type != "cuda" or not all(isinstance(one, np.ndarray) for one in arrays):
                     yield mapped(lambda item: _moved(item, device), batch)
                     continue

@@ -73,7 +73,8 @@ class RandomSampler(Sampler):
         generator: where the random numbers come from.
 
     Raises:
-        ConfigurationError: for a ``num_samples`` below 1, or a ``replacement`` that is no boolean.
+        ConfigurationError: for a ``num_samples`` below 1, no samples to draw from, or a
+            ``replacement`` that is no boolean.
 
     >>> sorted(RandomSampler(range(4)))
     [0, 1, 2, 3]
@@ -91,6 +92,8 @@ class RandomSampler(Sampler):
             check_count(num_samples)
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
         self._num_samples = num_samples
+        if self.num_samples < 1:
+            raise ConfigurationError("RandomSampler has nothing to draw: the data set is empty")
 
     @property
     def num_samples(self) -> int:
