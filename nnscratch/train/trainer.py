@@ -225,7 +225,7 @@ class Trainer:
         An epoch that was broken off begins anew, unless it goes on from a checkpoint.
 
         Args:
-            data: a loader, a data set, a tuple of arrays or a dictionary of them; ``nnscratch.fit``
+            data: a loader, a data set, a tuple of arrays or a dictionary of them; ``fit``
                 says what of it is input and what target.
             epochs: how many in all, those before a resumed checkpoint included.
             validation: like ``data``, for the loss and metrics after every epoch.
