@@ -45,6 +45,7 @@ from nnscratch.data.target import (
     refuse_names,
     target_from_dict,
 )
+from nnscratch.data.workers import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -81,9 +82,11 @@ __all__ = [
     "TensorDataset",
     "UnknownCategoryWarning",
     "WeightedRandomSampler",
+    "WorkerInfo",
     "as_written",
     "default_collate",
     "default_convert",
+    "get_worker_info",
     "infer_task",
     "load_digits",
     "load_idx_folder",

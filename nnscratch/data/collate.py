@@ -10,7 +10,8 @@ import numpy as np
 
 from nnscratch.array import array_namespace, is_array
 from nnscratch.array.addresses import copied
-from nnscratch.data.dataset import StackDataset, Subset, TensorDataset, take
+from nnscratch.data.dataset import StackDataset, Subset, TensorDataset
+from nnscratch.data.rows import take
 from nnscratch.errors import DataError, DTypeError
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.functions import stack
@@ -102,7 +103,32 @@ def fetch(
         indices = range(indices.start, indices.stop)
     chosen = indices.tolist() if hasattr(indices, "tolist") else list(indices)
     many = getattr(dataset, "__getitems__", None)
-    return collate_fn(many(chosen) if callable(many) else [dataset[index] for index in chosen])
+    return collate_fn(many(chosen) if callable(many) else _samples(dataset, chosen))
+
+
+def _samples(dataset: Any, chosen: list[Any]) -> list[Any]:
+    samples = []
+    for index in chosen:
+        try:
+            samples.append(dataset[index])
+        except Exception as error:
+            error.add_note(f"The DataLoader asked {type(dataset).__name__} for sample {index!r}.")
+            raise
+    return samples
+
+
+def is_in_memory(dataset: Any) -> bool:
+    """Say whether a data set's batches are rows of arrays: no code of others runs for them."""
+    if isinstance(dataset, (Tensor, np.ndarray)):
+        return _rows(dataset, slice(0, 0), copies=False) is not None
+    kind = type(dataset).__getitem__ if hasattr(type(dataset), "__getitem__") else None
+    if isinstance(dataset, TensorDataset):
+        return kind is TensorDataset.__getitem__
+    if isinstance(dataset, Subset):
+        return kind is Subset.__getitem__ and is_in_memory(dataset.dataset)
+    if isinstance(dataset, StackDataset):
+        return kind is StackDataset.__getitem__ and all(map(is_in_memory, dataset.parts))
+    return False
 
 
 def _at_once(dataset: Any, indices: Any, copies: bool) -> Any:

@@ -12,21 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnscratch.array import (
-    Generator,
-    array_namespace,
-    as_device,
-    asarray,
-    beside,
-    default_dtype,
-    is_array,
-    is_floating,
-    move,
-    same_device,
-)
-from nnscratch.array.addresses import on_device_of
-from nnscratch.array.dtypes import cast
+from nnscratch.array import Generator, as_device, move
 from nnscratch.array.random import default_generator
+from nnscratch.data.rows import as_column, at, take
 from nnscratch.errors import ConfigurationError, DataError
 from nnscratch.tensors import Tensor
 
@@ -284,7 +272,7 @@ class TensorDataset(Dataset):
     def __init__(self, *tensors: Any) -> None:
         if not tensors:
             raise ConfigurationError("a TensorDataset needs at least one tensor, got none")
-        self.arrays = tuple(_array(item, place) for place, item in enumerate(tensors))
+        self.arrays = tuple(as_column(item, place) for place, item in enumerate(tensors))
         for position, array in enumerate(self.arrays):
             if array.ndim == 0:
                 raise ConfigurationError(
@@ -310,7 +298,7 @@ class TensorDataset(Dataset):
         return int(self.arrays[0].shape[0])
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
-        return tuple(_at(array, index) for array in self.arrays)
+        return tuple(at(array, index) for array in self.arrays)
 
     def take(self, indices: Any) -> tuple[Tensor, ...]:
         """Return the samples at an integer array of indices, as one copy of each array.
@@ -336,67 +324,3 @@ class TensorDataset(Dataset):
         if all(new is old for new, old in zip(moved, self.arrays, strict=True)):
             return self
         return TensorDataset(*[Tensor(array) for array in moved])
-
-
-def _array(item: Any, place: int) -> Any:
-    if isinstance(item, Tensor):
-        return item.array
-    array = asarray(as_numbers(item, place))
-    return cast(array, default_dtype() if is_floating(array) else "int64")
-
-
-def as_numbers(item: Any, place: int) -> Any:
-    """What a table of Python objects holds, as an array of numbers.
-
-    Raises:
-        DataError: if that is text, or nothing.
-    """
-    if is_array(item) and item.dtype.kind not in "OUST":
-        return item
-    try:
-        values = np.asarray(item)
-    except (ValueError, TypeError):
-        # Rows of several lengths, or another library's: `asarray` says what is wrong.
-        return item
-    if values.dtype.kind not in "OUST":
-        return values
-    kinds = sorted({type(one).__name__ for one in values.ravel().tolist()})
-    try:
-        if values.dtype.kind == "O" and not {"str", "NoneType"} & set(kinds):
-            found = np.array(values.tolist())
-            return found if found.dtype.kind in "biuf" else values.astype(np.float64)
-    except (TypeError, ValueError):
-        pass
-    raise DataError(
-        f"tensor {place} of the data holds {' and '.join(kinds)}, not numbers alone: labels become "
-        "class indices with ClassTarget.fit(y).transform(y), a table with text becomes features "
-        "with TableEncoder, and missing values have to be filled in"
-    )
-
-
-def _at(array: Any, index: Any) -> Tensor:
-    if type(array) is not np.ndarray:
-        return Tensor(array)[index]
-    raw = index.array if isinstance(index, Tensor) else index
-    _check(array, raw)
-    return Tensor(asarray(array[raw]))
-
-
-def take(array: Any, indices: Any) -> Any:
-    """Return rows of an array by an integer array of indices, as a copy where the array is.
-
-    Raises:
-        DeviceError: if the indices are on another device, and not on the host.
-    """
-    if type(array) is not np.ndarray:
-        indices = beside(indices, array)
-        _check(array, indices)
-        with on_device_of(array):
-            return array_namespace(array).take(array, indices, axis=0)
-    _check(array, indices)
-    return array.take(indices, 0)
-
-
-def _check(array: Any, index: Any) -> None:
-    if type(index) is not np.ndarray and is_array(index):
-        same_device("samples of a data set", tensor=array, index=index)

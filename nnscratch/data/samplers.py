@@ -101,10 +101,12 @@ class RandomSampler(Sampler):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        generator, size, count = self.generator or default_generator, len(self), self.num_samples
+        generator, size, count = self.generator, len(self), self.num_samples
         n = len(self.data_source)
-        if n == 0:
-            return
+        if generator is None:
+            # All orders of an epoch follow from one number that is drawn now: whoever asks for
+            # indices ahead of time takes no numbers away from others.
+            generator = Generator(int(default_generator.randint(0, 2**62, (1,))[0]))
         if self.replacement:
             yield from generator.randint(0, n, (size,)).tolist()
             return

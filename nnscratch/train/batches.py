@@ -42,7 +42,8 @@ def parts_of(batch: Any) -> Parts:
 
     Of a tuple or list the last item is the target, and all others are positional arguments of the
     model. Of a dictionary the item under ``target``, ``targets``, ``labels``, ``label`` or ``y``
-    is the target, and all others are keyword arguments of the model. Whatever stands in the place
+    is the target, and all others are keyword arguments of the model (``paired`` is for a single one
+    whose name the model does not know). Whatever stands in the place
     of an item, a tensor or again tuples and dictionaries, is handed on as it is.
 
     Raises:
@@ -101,8 +102,54 @@ def inputs_of(batch: Any, model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     else:
         whole = len(batch) == 1 or len(needed) == len(batch)
         inputs = tuple(batch if whole else batch[:-1])
+    if _is_unknown(model, keywords):
+        inputs, keywords = tuple(keywords.values()), {}
     check_call(model, inputs, keywords, batch)
     return inputs, keywords
+
+
+def paired(model: Any, batch: Any, arrange: Rearrange | None = None) -> Rearrange | None:
+    """Return how batches are to be arranged for a model, as a function or None, given the first.
+
+    Dictionaries of an input and a target become pairs if the model has no argument of the input's
+    name: there is only one place for it.
+
+    Args:
+        model: what is called with the batches.
+        batch: the first one.
+        arrange: what is done with each before that.
+    """
+    if not isinstance(batch, dict):
+        return arrange
+    _, keywords, _ = parts_of(batch)
+    if not _is_unknown(model, keywords):
+        return arrange
+    (name,) = keywords
+    (target,) = batch.keys() - keywords.keys()
+
+    def pair(raw: Any) -> Any:
+        made = raw if arrange is None else arrange(raw)
+        return made[name], made[target]
+
+    return pair
+
+
+def _is_unknown(model: Any, keywords: dict[str, Any]) -> bool:
+    """Say whether there is one input, that a model takes by place only."""
+    arguments = inspect.Signature(_arguments(model))
+    if len(keywords) != 1 or not arguments.parameters:
+        return False
+    try:
+        arguments.bind(**keywords)
+    except TypeError:
+        pass
+    else:
+        return False
+    try:
+        arguments.bind(*keywords.values())
+    except TypeError:
+        return False
+    return True
 
 
 def check_call(model: Any, inputs: tuple[Any, ...], keywords: dict[str, Any], batch: Any) -> None:

@@ -24,6 +24,7 @@ from nnscratch.train.batches import (
     batches,
     check_call,
     inputs_of,
+    paired,
     parts_of,
     samples_in,
     target_of,
@@ -171,8 +172,12 @@ def evaluate(
     forward = None if step is None else make_forward(model, None, step)
     totals = Totals()
     with evaluating(model):
+        arrange: Rearrange | None = None
         for item in batches(loader, device, batch):
             if step is None:
+                if forward is None:
+                    arrange = paired(model, item)
+                item = item if arrange is None else arrange(item)
                 inputs, keywords, target = parts_of(item)
                 if forward is None:
                     check_call(model, inputs, keywords, item)

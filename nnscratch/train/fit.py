@@ -32,7 +32,8 @@ def fit(
     - of a tuple or list, ``(input, ..., target)``, the last item is the target, and all others are
       positional arguments of the model;
     - of a dictionary, the item under ``target``, ``targets``, ``labels``, ``label`` or ``y`` is
-      the target, and all others are keyword arguments of the model;
+      the target, and all others are keyword arguments of the model (a single one is given by place
+      to a model that has no argument of its name);
     - of anything else ``batch=`` makes one of these, or ``step=`` computes the loss:
       ``step(model, batch)``.
 

@@ -19,6 +19,7 @@ from nnscratch.train.batches import (
     batches,
     check_call,
     on_device,
+    paired,
     parts_of,
     samples_in,
     target_of,
@@ -59,6 +60,7 @@ class Stepper:
         guard: called with every batch and its loss before the backward, where the step is eager.
 
     Attributes:
+        rearrange: what is done with each batch that was loaded, a function or None.
         loss: a function of output and target, once data were seen.
         forward: the loss and the output of a batch, likewise.
         compile: whether steps are replayed, likewise.
@@ -88,7 +90,8 @@ class Stepper:
             )
         self.run, self.device = run, device
         self.on_host = device is None or device.type == "cpu"
-        self._loss, self._own_step, self.rearrange = loss, step, batch
+        self._loss, self._own_step, self._arrange = loss, step, batch
+        self.rearrange = batch
         self._class_weight = class_weight
         self.accumulate, self.clip_norm, self.compile = accumulate, clip_norm, compile
         self._scheduler, self._schedule_every = scheduler, schedule_every
@@ -101,7 +104,11 @@ class Stepper:
     def prepare(self) -> None:
         """Look at the first sample, and make what the run needs for its steps."""
         run, loader = self.run, self.run.data
+        self.rearrange = self._arrange
         batch = self.head(1)
+        if self._own_step is None:
+            self.rearrange = paired(run.model, batch, self._arrange)
+            batch = self.head(1)
         # One sample through the model: a mistake in its shapes shows before training begins.
         with evaluating(run.model):
             self._look_at(batch)
@@ -135,14 +142,14 @@ class Stepper:
             self.forward = make_forward(run.model, self.loss)
         run.totals.classes = counts_hits(output, target)
         run.totals.ignored = ignored_by(self.loss)
-        if self.rearrange is None:
+        if self._arrange is None:
             labels = targets_of(run.data.dataset)
             if labels is not None and not np.any(labels == run.totals.ignored):
                 run.totals.ignored = None
 
     def _make_loss(self, output: Any, target: Any) -> None:
         # Rearranged, the last array of a data set need not be the target.
-        dataset = self.run.data.dataset if self.rearrange is None else None
+        dataset = self.run.data.dataset if self._arrange is None else None
         weights = weights_of(self._class_weight, output, dataset)
         self.loss = loss_for(self._loss, output, target, weights)
         check_labels(self.loss, dataset)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnscratch.data.collate import default_collate, default_convert
 from nnscratch.data.dataset import (
     ChainDataset,
@@ -24,6 +22,7 @@ from nnscratch.data.samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from nnscratch.data.workers import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -40,13 +39,9 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WorkerInfo",
     "default_collate",
     "default_convert",
     "get_worker_info",
     "random_split",
 ]
-
-
-def get_worker_info() -> Any:
-    """Return None, as in PyTorch's main process: a loader has no workers here."""
-    return None

@@ -173,6 +173,33 @@ def test_a_step_that_returns_no_loss() -> None:
         Trainer(nn.Linear(3, 3), loss="mse", step=lambda m, b: 1.0)
 
 
+class Named(nn.Module):
+    """One input among others that need not be given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, other: Any = None, *, image: Any = None) -> Any:
+        return self.layer(image)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("kind", [lambda: nn.Linear(3, 2), lambda: nn.Sequential(nn.Linear(3, 2))])
+def test_one_input_under_any_name(kind: Any, compile: bool) -> None:
+    data = {"image": A, "label": Y}
+    model, other, named = made(kind), made(kind), made(Named)
+    options = {"compile": compile, "lr": 0.05, "shuffle": False}
+    history = figures(fit(model, data, 3, validation=data, **options))
+    assert history == figures(fit(other, (A, Y), 3, validation=(A, Y), **options))
+    assert history == figures(fit(named, data, 3, validation=data, **options))
+    np.testing.assert_array_equal(predict(model, data), predict(model, A))
+    np.testing.assert_array_equal(predict(named, data), predict(model, {"image": A}))
+    found = made(kind)
+    fit(found, {"all": {"image": A, "y": Y}}["all"], 3, batch=lambda b: dict(b), **options)
+    assert weights(found) == weights(model)
+
+
 class Several(nn.Module):
     """Several outputs, as a dictionary with a tuple in it."""
 
