@@ -179,7 +179,8 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
             f"samples of one batch have different shapes: {_joined(shapes)}; pad or crop them, or "
             "give a collate_fn"
         )
-    if any(tensor.requires_grad for tensor in tensors):
+    # Those of several dtypes have one in common, which is not always NumPy's.
+    if any(one.requires_grad for one in tensors) or len({one.dtype for one in tensors}) > 1:
         made: Tensor = stack(tensors)
         return made
     arrays = [tensor.array for tensor in tensors]
@@ -208,5 +209,5 @@ def _like(sample: Any, parts: Any) -> Any:
                 sequence[place] = part
             return sequence
         return type(sample)(parts)
-    except TypeError:  # such as a range, or an array.array
+    except (TypeError, ValueError):  # such as a range, or an array.array, which holds numbers
         return parts
