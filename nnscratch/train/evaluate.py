@@ -127,9 +127,11 @@ def evaluating(model: Module) -> Iterator[None]:
                 _modes[module].users -= 1
                 if not _modes[module].users:
                     done[module] = _modes.pop(module).before
+            # What others still evaluate stays as it is.
+            modes = {module: done.get(module, module.training) for module in modules}
             if model in done:
                 model.train(done[model])
-            for module, training in done.items():
+            for module, training in modes.items():
                 module.training = training
 
 

@@ -15,7 +15,7 @@ from nnscratch.train.step import Totals
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """A training run: what is trained, with what, and how far it has come.
 
     The loop changes it, callbacks read it by the names that ``Trainer`` has for it, and ``saving``

@@ -9,17 +9,21 @@ from typing import Any
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
+from nnscratch.optim import lr_scheduler
 from nnscratch.optim.schedule import rate_of
 from nnscratch.tensors import Tensor
 from nnscratch.train import checkpoint
 from nnscratch.train.choices import restore, state_of
 from nnscratch.train.files import FilePath
 from nnscratch.train.history import History
-from nnscratch.train.run import Run
+from nnscratch.train.run import TrainingRun
 from nnscratch.train.tensor_file import TensorFile
 
+# Their steps do nothing but set rates; those of the user's own may do anything.
+_OURS = frozenset(getattr(lr_scheduler, name) for name in lr_scheduler.__all__)
 
-def save_run(run: Run, path: FilePath) -> None:
+
+def save_run(run: TrainingRun, path: FilePath) -> None:
     """Write all that a run needs to go on.
 
     Raises:
@@ -52,7 +56,7 @@ def save_run(run: Run, path: FilePath) -> None:
     checkpoint.write_record(path, checkpoint.CHECKPOINT, tensors, record)
 
 
-def load_run(run: Run, path: FilePath) -> None:
+def load_run(run: TrainingRun, path: FilePath) -> None:
     """Go to where a checkpoint was written.
 
     Raises:
@@ -72,7 +76,7 @@ def load_run(run: Run, path: FilePath) -> None:
             raise CheckpointError(f"{file.name}: the record is nested too deeply") from error
 
 
-def give_data(run: Run, loader: DataLoader) -> None:
+def give_data(run: TrainingRun, loader: DataLoader) -> None:
     """Give a run its data, for an epoch from the first batch on, or from a checkpoint's.
 
     What a fit that was broken off has left of its epoch is forgotten.
@@ -91,7 +95,7 @@ def give_data(run: Run, loader: DataLoader) -> None:
     run.loader = loader
 
 
-def _loader(run: Run) -> DataLoader:
+def _loader(run: TrainingRun) -> DataLoader:
     if run.loader is None:
         raise ConfigurationError(
             "a checkpoint says where in its data a run is, and this trainer has seen none yet: "
@@ -100,7 +104,7 @@ def _loader(run: Run) -> DataLoader:
     return run.loader
 
 
-def _load(run: Run, loader: DataLoader, file: TensorFile, record: dict[str, Any]) -> None:
+def _load(run: TrainingRun, loader: DataLoader, file: TensorFile, record: dict[str, Any]) -> None:
     def part(name: str, kind: type) -> Any:
         return checkpoint.part(record, name, kind, file.name)
 
@@ -123,7 +127,7 @@ def _load(run: Run, loader: DataLoader, file: TensorFile, record: dict[str, Any]
     checkpoint.load_into(file, "model.", run.model)
     if run.scheduler is not None:
         restore(run.scheduler, part("scheduler", dict))
-        if type(run.scheduler).__module__.startswith("nnscratch."):
+        if type(run.scheduler) in _OURS:
             _try(run)
     for index, one in enumerate(run.parts):
         one.load_state_dict(states[index]["state"])
@@ -136,7 +140,7 @@ def _load(run: Run, loader: DataLoader, file: TensorFile, record: dict[str, Any]
     run.seconds, run.stop = seconds, stop
 
 
-def _try(run: Run) -> None:
+def _try(run: TrainingRun) -> None:
     """Take a step of a schedule and go back: a damaged state shows now and not after an epoch."""
     scheduler, groups = run.scheduler, run.optimizer.param_groups
     before, options = copy.deepcopy(scheduler.state_dict()), [dict(group) for group in groups]

@@ -28,7 +28,7 @@ from nnscratch.train.choices import make_schedule
 from nnscratch.train.evaluate import evaluating
 from nnscratch.train.losses import check_labels, ignored_by, loss_for, targets_of, weights_of
 from nnscratch.train.pace import worth_compiling
-from nnscratch.train.run import Run
+from nnscratch.train.run import TrainingRun
 from nnscratch.train.step import (
     Forward,
     Loss,
@@ -70,7 +70,7 @@ class Stepper:
 
     def __init__(
         self,
-        run: Run,
+        run: TrainingRun,
         device: Any,
         *,
         loss: Any = None,

@@ -11,7 +11,7 @@ from nnscratch.errors import CheckpointError, NonFiniteError
 from nnscratch.train.batches import batches
 from nnscratch.train.evaluate import evaluating
 from nnscratch.train.locate import bad_batch
-from nnscratch.train.run import Run
+from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import load_run
 from nnscratch.train.stepper import Stepper
 
@@ -20,7 +20,7 @@ EVERY = 50
 
 
 def not_finite(
-    run: Run, where: str, step: int | None = None, epoch: int | None = None
+    run: TrainingRun, where: str, step: int | None = None, epoch: int | None = None
 ) -> NonFiniteError:
     """Return the error of a step that ended in NaN or infinity, and of where that began.
 
@@ -41,7 +41,7 @@ def not_finite(
     )
 
 
-def trace(run: Run, stepper: Stepper) -> NonFiniteError | None:
+def trace(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
     """Look at the data, then take the steps since the last checkpoint again, under guard.
 
     The run is left where that ended.
@@ -81,7 +81,7 @@ def trace(run: Run, stepper: Stepper) -> NonFiniteError | None:
     return None
 
 
-def look_at_data(run: Run, stepper: Stepper) -> NonFiniteError | None:
+def look_at_data(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
     """Look at the batches that steps were taken with in the epoch that runs or has just ended.
 
     Returns:
@@ -106,7 +106,7 @@ def look_at_data(run: Run, stepper: Stepper) -> NonFiniteError | None:
     return None
 
 
-def unknown(run: Run, on_host: bool) -> str:
+def unknown(run: TrainingRun, on_host: bool) -> str:
     """Say in words what is known where the trace has found nothing."""
     where = "the loss" if on_host else f"the loss of one of the last {EVERY} steps"
     if run.has_checkpoint:

@@ -26,7 +26,7 @@ from nnscratch.train.interrupt import Interruption, interrupted
 from nnscratch.train.locate import bad_parameter, locate
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.pace import threads_for
-from nnscratch.train.run import Run
+from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import give_data, load_run, save_run
 from nnscratch.train.step import Loss, OwnStep, Totals
 from nnscratch.train.stepper import Stepper, takes_metric
@@ -120,7 +120,7 @@ class Trainer:
                 )
         self.seed, self._lock = seed, lock
         self.run_dir = None if run_dir is None else Path(run_dir)
-        self.run = Run(self.model, self.optimizer, config=dict(config or {}))
+        self.run = TrainingRun(self.model, self.optimizer, config=dict(config or {}))
         if self.run_dir is not None:
             self.run.checkpoint_path = self.run_dir / CHECKPOINT_FILE
             self.callbacks.append(CSVHistory(self.run_dir / "history.csv"))
