@@ -42,8 +42,8 @@ def parts_of(batch: Any) -> Parts:
 
     Of a tuple or list the last item is the target, and all others are positional arguments of the
     model. Of a dictionary the item under ``target``, ``targets``, ``labels``, ``label`` or ``y``
-    is the target, and all others are keyword arguments of the model (``paired`` is for a single one
-    whose name the model does not know). Whatever stands in the place
+    is the target, and all others are keyword arguments of the model (see
+    ``arranged`` for those that it cannot take). Whatever stands in the place
     of an item, a tensor or again tuples and dictionaries, is handed on as it is.
 
     Raises:
@@ -83,7 +83,11 @@ def target_of(batch: Any) -> Any:
         return None
 
 
-def inputs_of(batch: Any, model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and keyword arguments."""
+
+
+def inputs_of(batch: Any, model: Any) -> Call:
     """Return the positional and keyword arguments of a model in a batch that may have no target.
 
     A tuple's last item is a target unless it is the only one, or the model cannot be called
@@ -100,56 +104,63 @@ def inputs_of(batch: Any, model: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     elif not isinstance(batch, (list, tuple)):
         inputs = (batch,)
     else:
-        whole = len(batch) == 1 or len(needed) == len(batch)
+        nested = isinstance(batch[0], (list, tuple, dict))
+        whole = len(batch) == 1 or (len(needed) == len(batch) and not nested)
         inputs = tuple(batch if whole else batch[:-1])
-    if _is_unknown(model, keywords):
-        inputs, keywords = tuple(keywords.values()), {}
+    inputs, keywords = _calls(inputs, keywords)[_which(model, inputs, keywords)]
     check_call(model, inputs, keywords, batch)
     return inputs, keywords
 
 
-def paired(model: Any, batch: Any, arrange: Rearrange | None = None) -> Rearrange | None:
+def arranged(model: Any, batch: Any, arrange: Rearrange | None = None) -> Rearrange | None:
     """Return how batches are to be arranged for a model, as a function or None, given the first.
 
-    Dictionaries of an input and a target become pairs if the model has no argument of the input's
-    name: there is only one place for it.
+    Where its inputs cannot be arguments of ``forward`` as they stand, and there is one other way:
+    a dictionary's only input is given by place to a model that has no argument of its name, and a
+    tuple or dictionary that is the only input is taken apart into positional or keyword arguments.
 
     Args:
         model: what is called with the batches.
         batch: the first one.
         arrange: what is done with each before that.
     """
-    if not isinstance(batch, dict):
+    inputs, keywords, _ = parts_of(batch)
+    which = _which(model, inputs, keywords)
+    if which == 0:
         return arrange
-    _, keywords, _ = parts_of(batch)
-    if not _is_unknown(model, keywords):
-        return arrange
-    (name,) = keywords
-    (target,) = batch.keys() - keywords.keys()
 
-    def pair(raw: Any) -> Any:
-        made = raw if arrange is None else arrange(raw)
-        return made[name], made[target]
+    def other(raw: Any) -> Any:
+        parts = parts_of(raw if arrange is None else arrange(raw))
+        inputs, keywords = _calls(parts.inputs, parts.keywords)[which]
+        return {**keywords, TARGETS[0]: parts.target} if keywords else (*inputs, parts.target)
 
-    return pair
+    return other
 
 
-def _is_unknown(model: Any, keywords: dict[str, Any]) -> bool:
-    """Say whether there is one input, that a model takes by place only."""
+def _calls(inputs: tuple[Any, ...], keywords: dict[str, Any]) -> list[Call]:
+    """The ways in which a model may be called, in the order in which they are thought of."""
+    found: list[Call] = [(inputs, keywords)]
+    if len(keywords) == 1 and not inputs:
+        found.append((tuple(keywords.values()), {}))
+    if len(inputs) == 1 and not keywords:
+        (only,) = inputs
+        if isinstance(only, (list, tuple)):
+            found.append((tuple(only), {}))
+        if isinstance(only, dict) and not set(only) & set(TARGETS):
+            found.append(((), only))
+    return found
+
+
+def _which(model: Any, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> int:
+    """The first of the ways that the model's forward can be called in, 0 if there is none."""
     arguments = inspect.Signature(_arguments(model))
-    if len(keywords) != 1 or not arguments.parameters:
-        return False
-    try:
-        arguments.bind(**keywords)
-    except TypeError:
-        pass
-    else:
-        return False
-    try:
-        arguments.bind(*keywords.values())
-    except TypeError:
-        return False
-    return True
+    for which, (places, names) in enumerate(_calls(inputs, keywords)):
+        try:
+            arguments.bind(*places, **names)
+        except TypeError:
+            continue
+        return which
+    return 0
 
 
 def check_call(model: Any, inputs: tuple[Any, ...], keywords: dict[str, Any], batch: Any) -> None:
@@ -163,10 +174,10 @@ def check_call(model: Any, inputs: tuple[Any, ...], keywords: dict[str, Any], ba
         if arguments:
             inspect.Signature(arguments).bind(*inputs, **keywords)
     except TypeError as error:
-        taken = ", ".join(str(one) for one in arguments)
-        given = "its inputs by these names" if keywords else f"{len(inputs)} inputs"
+        taken = ", ".join(one.name for one in arguments)
+        given = ", ".join(map(repr, keywords)) if keywords else f"{len(inputs)} by place"
         raise ConfigurationError(
-            f"got {_in_words(batch)}, which has {given} for the model, whose forward takes "
+            f"got {_in_words(batch)}, so that the model is given {given}, but its forward takes "
             f"({taken}): {error}. Make other batches with batch=, a function that is given the "
             "batch and returns (input, ..., target)"
         ) from None

@@ -21,10 +21,10 @@ from nnscratch.tensors import Tensor
 from nnscratch.tensors.tape import no_grad
 from nnscratch.train.batches import (
     Rearrange,
+    arranged,
     batches,
     check_call,
     inputs_of,
-    paired,
     parts_of,
     samples_in,
     target_of,
@@ -67,7 +67,8 @@ def as_loader(data: Any, batch_size: int, device: Any = None, **options: Any) ->
         columns = columns if device is None else columns.to(device)
         data = StackDataset(**dict(zip(data, columns.tensors, strict=True)))
     elif isinstance(data, (Tensor, np.ndarray)):
-        data = TensorDataset(data)
+        column = TensorDataset(data)
+        (data,) = (column if device is None else column.to(device)).tensors
     elif isinstance(data, IterableDataset):
         options.pop("shuffle", None)  # its order is its own
     elif not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
@@ -178,7 +179,7 @@ def evaluate(
         for item in batches(loader, device, batch):
             if step is None:
                 if forward is None:
-                    arrange = paired(model, item)
+                    arrange = arranged(model, item)
                 item = item if arrange is None else arrange(item)
                 inputs, keywords, target = parts_of(item)
                 if forward is None:

@@ -32,13 +32,15 @@ def fit(
     - of a tuple or list, ``(input, ..., target)``, the last item is the target, and all others are
       positional arguments of the model;
     - of a dictionary, the item under ``target``, ``targets``, ``labels``, ``label`` or ``y`` is
-      the target, and all others are keyword arguments of the model (a single one is given by place
-      to a model that has no argument of its name);
+      the target, and all others are keyword arguments of the model;
     - of anything else ``batch=`` makes one of these, or ``step=`` computes the loss:
       ``step(model, batch)``.
 
     Items may be nested themselves, and are handed on as they are: a loss of one's own can compare
-    a dictionary of outputs with a tuple of targets.
+    a dictionary of outputs with a tuple of targets. Only an input that ``forward`` cannot be given
+    so is given in the one other way there is: a dictionary's only input by place to a model that
+    has no argument of its name, and a pair or dictionary that is the only input, taken apart, to a
+    model that has several.
 
     Args:
         model: what is trained, in place.

@@ -16,10 +16,10 @@ from nnscratch.plan.nested import leaves
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import (
     Rearrange,
+    arranged,
     batches,
     check_call,
     on_device,
-    paired,
     parts_of,
     samples_in,
     target_of,
@@ -107,7 +107,7 @@ class Stepper:
         self.rearrange = self._arrange
         batch = self.head(1)
         if self._own_step is None:
-            self.rearrange = paired(run.model, batch, self._arrange)
+            self.rearrange = arranged(run.model, batch, self._arrange)
             batch = self.head(1)
         # One sample through the model: a mistake in its shapes shows before training begins.
         with evaluating(run.model):

@@ -87,6 +87,9 @@ FORMS = {
     "no dict": (Two, lambda: rows(lambda a, b, y: UserDict(a=a, b=b, labels=y))),
     "pair": (Pair, lambda: rows(lambda a, b, y: ((a, b), y))),
     "nested": (OneDictionary, lambda: rows(lambda a, b, y: ({"a": a, "b": b}, y))),
+    "pair, taken apart": (Two, lambda: rows(lambda a, b, y: ((a, b), y))),
+    "nested, taken apart": (Two, lambda: rows(lambda a, b, y: ({"b": b, "a": a}, y))),
+    "dictionary of one pair": (Pair, lambda: rows(lambda a, b, y: {"some": (a, b), "y": y})),
     "dictionary of pairs": (Pair, lambda: rows(lambda a, b, y: {"both": (a, b), "targets": y})),
 } | {
     f"under {key}": (Two, lambda key=key: rows(lambda a, b, y: {"a": a, "b": b, key: y}))
@@ -164,6 +167,8 @@ def test_a_step_without_targets() -> None:
     other = nn.Linear(3, 3)
     found = fit(other, (A,), 30, batch=lambda b: (b[0], b[0]), lr=0.1)
     assert found["train_loss"][-1] < 0.1 * found["train_loss"][0]
+    same = fit(nn.Linear(3, 3), A, 30, batch=lambda x: (x, x), lr=0.1)
+    assert same["train_loss"][-1] < 0.1 * same["train_loss"][0]
 
 
 def test_a_step_that_returns_no_loss() -> None:
@@ -296,15 +301,21 @@ def test_batches_without_a_target(batch: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((A, Y), r"2 tensors a batch, which has 1 inputs .* takes \(a.*b.*scale.*: missing"),
-        ({"a": A, "c": B, "y": Y}, r"'a', 'c', 'y'.* names .*'c'|'a', 'c', 'y'.* names .*'b'"),
+        (
+            (A, Y),
+            r"2 tensors a batch, so .* given 1 by place, but .* takes \(a, b, scale\): missing",
+        ),
+        (
+            {"a": A, "c": B, "y": Y},
+            r"'a', 'c', 'y', so that the model is given 'a', 'c', but its forward takes \(a, b,",
+        ),
     ],
 )
 def test_inputs_that_the_model_does_not_take(data: Any, message: str) -> None:
     for call in (lambda: fit(made(Two), data, 1), lambda: evaluate(made(Two), data)):
         with pytest.raises(ConfigurationError, match=message):
             call()
-    with pytest.raises(ConfigurationError, match="the model, whose forward takes"):
+    with pytest.raises(ConfigurationError, match="but its forward takes"):
         predict(made(Two), {"a": A})
 
 

@@ -134,7 +134,8 @@ def test_single_tensors_are_inputs_of_predict() -> None:
         predict(model, DataLoader(nnscratch.tensor(X[:2]), 2)), expected[:2]
     )
     np.testing.assert_array_equal(predict(model, DataLoader(list(X), 7)), expected)
-    np.testing.assert_array_equal(predict(model, DataLoader([{"x": X[0]}], 1)), expected[:1])
+    rows = [{"x": row} for row in X]
+    np.testing.assert_array_equal(predict(model, DataLoader(rows, 40)), expected)
     with pytest.raises(ConfigurationError, match="dictionaries of 'x', 'z'"):
         predict(model, DataLoader([{"x": X[0], "z": X[1]}], 1))
 
