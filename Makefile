@@ -128,8 +128,6 @@ faults: $(VENV)/.stamp-test
 # benchmarks/results/ holds what it wrote; --quick and --only write to runs/benchmarks.
 bench: $(VENV)/.stamp-bench
 	$(PY) -m benchmarks $(BENCH_ARGS)
-ifeq ($(strip $(BENCH_ARGS)),)
-endif
 
 clean:
 	rm -rf $(VENV) build dist nnscratch.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

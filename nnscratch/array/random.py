@@ -9,6 +9,7 @@ number of threads.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -255,4 +256,58 @@ class Generator:
             return permutation(namespace_on(device), n, seed=seed, offset=offset)
 
 
-default_generator = Generator(0)
+class _Thread(threading.local):
+    stream: Generator | None = None
+
+
+_thread = _Thread()
+
+
+class own_stream:
+    """A context in which the default generator is, in this thread, another stream.
+
+    Threads that draw at once would each get whatever the others have left.
+
+    >>> with own_stream(Generator(7)) as stream:
+    ...     _ = default_generator.uniform((4,))
+    >>> stream.state()
+    {'seed': 7, 'offset': 1}
+    """
+
+    def __init__(self, stream: Generator) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> Generator:
+        self._before, _thread.stream = _thread.stream, self._stream
+        return self._stream
+
+    def __exit__(self, *error: object) -> None:
+        _thread.stream = self._before
+
+
+class _Default(Generator):
+    """The stream that is drawn from where nobody names another; see ``own_stream``."""
+
+    def manual_seed(self, seed: int) -> Generator:
+        if _thread.stream is None:
+            return super().manual_seed(seed)
+        _thread.stream.manual_seed(seed)
+        return self
+
+    def state(self) -> dict[str, int]:
+        return super().state() if _thread.stream is None else _thread.stream.state()
+
+    def set_state(self, state: Mapping[str, int]) -> None:
+        if _thread.stream is None:
+            super().set_state(state)
+        else:
+            _thread.stream.set_state(state)
+
+    def reserve(self, kind: str, count: int, dtype: Any = "float32") -> tuple[int, int]:
+        own = _thread.stream
+        return (
+            super().reserve(kind, count, dtype) if own is None else own.reserve(kind, count, dtype)
+        )
+
+
+default_generator: Generator = _Default(0)

@@ -3,9 +3,11 @@
 from nnscratch.data.collate import default_collate, default_convert
 from nnscratch.data.columns import CategoricalColumn, DateColumn, NumericColumn
 from nnscratch.data.dataset import (
+    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
@@ -43,10 +45,12 @@ from nnscratch.data.target import (
     refuse_names,
     target_from_dict,
 )
+from nnscratch.data.workers import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
     "CategoricalColumn",
+    "ChainDataset",
     "ClassTarget",
     "ColumnKind",
     "ConcatDataset",
@@ -66,6 +70,7 @@ __all__ = [
     "Screened",
     "SequentialSampler",
     "Standardiser",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "Table",
@@ -77,9 +82,11 @@ __all__ = [
     "TensorDataset",
     "UnknownCategoryWarning",
     "WeightedRandomSampler",
+    "WorkerInfo",
     "as_written",
     "default_collate",
     "default_convert",
+    "get_worker_info",
     "infer_task",
     "load_digits",
     "load_idx_folder",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array import array_namespace, is_array
 from nnscratch.array.addresses import copied
-from nnscratch.data.dataset import Subset, TensorDataset
+from nnscratch.data.dataset import StackDataset, Subset, TensorDataset
+from nnscratch.data.rows import take
 from nnscratch.errors import DataError, DTypeError
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.functions import stack
@@ -101,12 +103,39 @@ def fetch(
         indices = range(indices.start, indices.stop)
     chosen = indices.tolist() if hasattr(indices, "tolist") else list(indices)
     many = getattr(dataset, "__getitems__", None)
-    return collate_fn(many(chosen) if callable(many) else [dataset[index] for index in chosen])
+    return collate_fn(many(chosen) if callable(many) else _samples(dataset, chosen))
+
+
+def _samples(dataset: Any, chosen: list[Any]) -> list[Any]:
+    samples = []
+    for index in chosen:
+        try:
+            samples.append(dataset[index])
+        except Exception as error:
+            error.add_note(f"The DataLoader asked {type(dataset).__name__} for sample {index!r}.")
+            raise
+    return samples
+
+
+def is_in_memory(dataset: Any) -> bool:
+    """Say whether a data set's batches are rows of arrays: no code of others runs for them."""
+    if isinstance(dataset, (Tensor, np.ndarray)):
+        return _rows(dataset, slice(0, 0), copies=False) is not None
+    kind = type(dataset).__getitem__ if hasattr(type(dataset), "__getitem__") else None
+    if isinstance(dataset, TensorDataset):
+        return kind is TensorDataset.__getitem__
+    if isinstance(dataset, Subset):
+        return kind is Subset.__getitem__ and is_in_memory(dataset.dataset)
+    if isinstance(dataset, StackDataset):
+        return kind is StackDataset.__getitem__ and all(map(is_in_memory, dataset.parts))
+    return False
 
 
 def _at_once(dataset: Any, indices: Any, copies: bool) -> Any:
     """Return a batch without its single samples, None where a data set needs them."""
     # A subclass may give other samples than the rows.
+    if isinstance(dataset, (Tensor, np.ndarray)):
+        return _rows(dataset, indices, copies)
     if isinstance(dataset, TensorDataset):
         if type(dataset).__getitem__ is not TensorDataset.__getitem__:
             return None
@@ -121,7 +150,26 @@ def _at_once(dataset: Any, indices: Any, copies: bool) -> Any:
             chosen = indices.tolist() if hasattr(indices, "tolist") else indices
             mine = [dataset.indices[index] for index in chosen]
         return _at_once(dataset.dataset, mine, copies)
+    if isinstance(dataset, StackDataset) and type(dataset).__getitem__ is StackDataset.__getitem__:
+        columns = [_at_once(one, indices, copies) for one in dataset.parts]
+        if any(column is None for column in columns):
+            return None
+        names = dataset.datasets
+        return dict(zip(names, columns, strict=True)) if isinstance(names, dict) else columns
     return None
+
+
+def _rows(data: Any, indices: Any, copies: bool) -> Tensor | None:
+    """Return rows of a tensor or array as a batch, None where they have to be stacked."""
+    if isinstance(data, Tensor) and data.requires_grad:
+        return None
+    array = data.array if isinstance(data, Tensor) else data
+    if array.ndim == 0 or array.dtype.kind not in _NUMBERS or not array.dtype.isnative:
+        return None
+    if isinstance(indices, slice):
+        part = Tensor(array[indices, ...])
+        return Tensor(copied(part.array)) if copies else part
+    return Tensor(take(array, np.asarray(indices) if isinstance(indices, list) else indices))
 
 
 def _stacked(tensors: list[Tensor]) -> Tensor:
@@ -131,7 +179,8 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
             f"samples of one batch have different shapes: {_joined(shapes)}; pad or crop them, or "
             "give a collate_fn"
         )
-    if any(tensor.requires_grad for tensor in tensors):
+    # Those of several dtypes have one in common, which is not always NumPy's.
+    if any(one.requires_grad for one in tensors) or len({one.dtype for one in tensors}) > 1:
         made: Tensor = stack(tensors)
         return made
     arrays = [tensor.array for tensor in tensors]
@@ -149,6 +198,16 @@ def _like(sample: Any, parts: Any) -> Any:
     if isinstance(sample, tuple) or type(sample) in (dict, list):
         return parts
     try:
+        # A copy keeps what else the sample has, such as a default.
+        if isinstance(sample, MutableMapping):
+            mapping = copy.copy(sample)
+            mapping.update(parts)
+            return mapping
+        if isinstance(sample, MutableSequence):
+            sequence = copy.copy(sample)
+            for place, part in enumerate(parts):
+                sequence[place] = part
+            return sequence
         return type(sample)(parts)
-    except TypeError:  # such as a range
+    except (TypeError, ValueError):  # such as a range, or an array.array, which holds numbers
         return parts

@@ -7,26 +7,14 @@ import types
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, ClassVar
 
 import numpy as np
 
-from nnscratch.array import (
-    Generator,
-    array_namespace,
-    as_device,
-    asarray,
-    beside,
-    default_dtype,
-    is_array,
-    is_floating,
-    move,
-    same_device,
-)
-from nnscratch.array.addresses import on_device_of
-from nnscratch.array.dtypes import cast
+from nnscratch.array import Generator, as_device, move
 from nnscratch.array.random import default_generator
+from nnscratch.data.rows import as_column, at, take
 from nnscratch.errors import ConfigurationError, DataError
 from nnscratch.tensors import Tensor
 
@@ -67,6 +55,38 @@ class IterableDataset(Dataset):
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{type(self).__name__} defines no __iter__(self)")
 
+    def __add__(self, other: Any) -> Any:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """Several data sets without indices one after another; ``a + b`` of two of them is one.
+
+    Raises:
+        ConfigurationError: if one is no ``IterableDataset``.
+
+    >>> class Lines(IterableDataset):
+    ...     def __iter__(self):
+    ...         yield from ("first", "second")
+    >>> list(Lines() + Lines())
+    ['first', 'second', 'first', 'second']
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        for one in self.datasets:
+            if not isinstance(one, IterableDataset):
+                raise ConfigurationError(
+                    f"a ChainDataset is made of IterableDatasets, got a {type(one).__name__}; a "
+                    "ConcatDataset is made of data sets with indices"
+                )
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self.datasets)
+
+    def __len__(self) -> int:
+        return sum(len(one) for one in self.datasets)
+
 
 class ConcatDataset(Dataset):
     """Several data sets one after another; ``a + b`` of two data sets is one.
@@ -86,7 +106,7 @@ class ConcatDataset(Dataset):
         if any(isinstance(one, IterableDataset) for one in self.datasets):
             raise ConfigurationError(
                 "an IterableDataset has no indices, so it cannot be part of a ConcatDataset; "
-                "chain iterators in its __iter__"
+                "a ChainDataset is made of such"
             )
         self.cumulative_sizes = list(accumulate(len(one) for one in self.datasets))
 
@@ -119,12 +139,80 @@ class Subset(Dataset):
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
         """Return the samples at several indices; a loader asks for a whole batch so."""
+        if type(self).__getitem__ is not Subset.__getitem__:
+            return [self[index] for index in indices]  # those of a subclass are its own
         mine = [self.indices[index] for index in indices]
         many = getattr(self.dataset, "__getitems__", None)
         return many(mine) if callable(many) else [self.dataset[index] for index in mine]
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class StackDataset(Dataset):
+    """Several data sets side by side: sample i has the i-th sample of each.
+
+    Args:
+        args: data sets of one length; samples are tuples then.
+        kwargs: data sets of one length by name; samples are dictionaries then.
+
+    Raises:
+        ConfigurationError: if there is none, if there are both kinds, or if the lengths differ.
+
+    >>> data = StackDataset(image=["a", "b"], label=[0, 1])
+    >>> len(data), data[1]
+    (2, {'image': 'b', 'label': 1})
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ConfigurationError(
+                "a StackDataset is given all data sets by position, for tuples, or all by name, "
+                "for dictionaries; got both"
+            )
+        self.datasets: tuple[Any, ...] | dict[str, Any] = args or kwargs
+        lengths = [len(one) for one in (args or kwargs.values())]
+        if not lengths:
+            raise ConfigurationError("a StackDataset needs at least one data set, got none")
+        if len(set(lengths)) > 1:
+            raise ConfigurationError(
+                "the data sets of a StackDataset have different lengths: "
+                f"{', '.join(map(str, lengths))}; each needs one sample for each of the others"
+            )
+        self._length = lengths[0]
+
+    def _sample(self, parts: Sequence[Any]) -> Any:
+        """Return the parts of a sample, or of a batch, in the form of the data sets."""
+        if isinstance(self.datasets, dict):
+            return dict(zip(self.datasets, parts, strict=True))
+        return tuple(parts)
+
+    @property
+    def parts(self) -> list[Any]:
+        """The data sets in order, whether they have names or not."""
+        both = self.datasets
+        return list(both.values() if isinstance(both, dict) else both)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._sample([one[index] for one in self.parts])
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """Return the samples at several indices; a loader asks for a whole batch so."""
+        if type(self).__getitem__ is not StackDataset.__getitem__:
+            return [self[index] for index in indices]  # those of a subclass are its own
+        columns = []
+        for one in self.parts:
+            many = getattr(one, "__getitems__", None)
+            columns.append(many(indices) if callable(many) else [one[index] for index in indices])
+            if len(columns[-1]) != len(indices):
+                raise DataError(
+                    f"{type(one).__name__}.__getitems__ was asked for {len(indices)} samples and "
+                    f"returned {len(columns[-1])}"
+                )
+        return [self._sample(parts) for parts in zip(*columns, strict=True)]
+
+    def __len__(self) -> int:
+        return self._length
 
 
 def random_split(
@@ -184,7 +272,7 @@ class TensorDataset(Dataset):
     def __init__(self, *tensors: Any) -> None:
         if not tensors:
             raise ConfigurationError("a TensorDataset needs at least one tensor, got none")
-        self.arrays = tuple(_array(item, place) for place, item in enumerate(tensors))
+        self.arrays = tuple(as_column(item, place) for place, item in enumerate(tensors))
         for position, array in enumerate(self.arrays):
             if array.ndim == 0:
                 raise ConfigurationError(
@@ -210,7 +298,7 @@ class TensorDataset(Dataset):
         return int(self.arrays[0].shape[0])
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
-        return tuple(_at(array, index) for array in self.arrays)
+        return tuple(at(array, index) for array in self.arrays)
 
     def take(self, indices: Any) -> tuple[Tensor, ...]:
         """Return the samples at an integer array of indices, as one copy of each array.
@@ -220,7 +308,7 @@ class TensorDataset(Dataset):
         Raises:
             DeviceError: if other indices are not where a tensor is.
         """
-        return tuple([Tensor(_take(array, indices)) for array in self.arrays])
+        return tuple([Tensor(take(array, indices)) for array in self.arrays])
 
     def slice(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """Return the samples from ``start`` to ``stop`` without a copy."""
@@ -236,62 +324,3 @@ class TensorDataset(Dataset):
         if all(new is old for new, old in zip(moved, self.arrays, strict=True)):
             return self
         return TensorDataset(*[Tensor(array) for array in moved])
-
-
-def _array(item: Any, place: int) -> Any:
-    if isinstance(item, Tensor):
-        return item.array
-    array = asarray(as_numbers(item, place))
-    return cast(array, default_dtype() if is_floating(array) else "int64")
-
-
-def as_numbers(item: Any, place: int) -> Any:
-    """What a table of Python objects holds, as an array of numbers.
-
-    Raises:
-        DataError: if that is text, or nothing.
-    """
-    if is_array(item) and item.dtype.kind not in "OUST":
-        return item
-    try:
-        values = np.asarray(item)
-    except (ValueError, TypeError):
-        # Rows of several lengths, or another library's: `asarray` says what is wrong.
-        return item
-    if values.dtype.kind not in "OUST":
-        return values
-    kinds = sorted({type(one).__name__ for one in values.ravel().tolist()})
-    try:
-        if values.dtype.kind == "O" and not {"str", "NoneType"} & set(kinds):
-            found = np.array(values.tolist())
-            return found if found.dtype.kind in "biuf" else values.astype(np.float64)
-    except (TypeError, ValueError):
-        pass
-    raise DataError(
-        f"tensor {place} of the data holds {' and '.join(kinds)}, not numbers alone: labels become "
-        "class indices with ClassTarget.fit(y).transform(y), a table with text becomes features "
-        "with TableEncoder, and missing values have to be filled in"
-    )
-
-
-def _at(array: Any, index: Any) -> Tensor:
-    if type(array) is not np.ndarray:
-        return Tensor(array)[index]
-    raw = index.array if isinstance(index, Tensor) else index
-    _check(array, raw)
-    return Tensor(asarray(array[raw]))
-
-
-def _take(array: Any, indices: Any) -> Any:
-    if type(array) is not np.ndarray:
-        indices = beside(indices, array)
-        _check(array, indices)
-        with on_device_of(array):
-            return array_namespace(array).take(array, indices, axis=0)
-    _check(array, indices)
-    return array.take(indices, 0)
-
-
-def _check(array: Any, index: Any) -> None:
-    if type(index) is not np.ndarray and is_array(index):
-        same_device("samples of a data set", tensor=array, index=index)

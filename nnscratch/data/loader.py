@@ -5,20 +5,20 @@ from __future__ import annotations
 import copy
 import types
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nnscratch.array import Generator, as_device, device_of, move, permutation
-from nnscratch.array.random import blocks_needed, default_generator
-from nnscratch.array.upload import Upload
-from nnscratch.data.collate import default_collate, default_convert, fetch
+from nnscratch.array.random import blocks_needed, default_generator, own_stream
+from nnscratch.data.collate import default_collate, default_convert, fetch, is_in_memory
 from nnscratch.data.dataset import IterableDataset, TensorDataset
+from nnscratch.data.loading import Recipe, seed_of
 from nnscratch.data.samplers import BatchSampler, RandomSampler, SequentialSampler, check_count
+from nnscratch.data.uploading import uploaded
+from nnscratch.data.workers import Crew, check_workers
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
-from nnscratch.plan.nested import leaves, mapped
-from nnscratch.tensors import Tensor
 
 # Keeps the shuffles apart from the numbers that the same seed gives for weights and dropout.
 _SHUFFLE_KEY = 0x9E3779B97F4A7C15
@@ -31,10 +31,21 @@ class DataLoader:
     one when the epoch begins: ``manual_seed`` decides what comes, and ``state_dict`` is enough to
     go on at the very next batch. With ``seed`` the orders of all epochs follow from that alone.
 
-    Batches are loaded in this process when they are asked for. What PyTorch has for its worker
-    processes is taken, with PyTorch's checks, and changes no batch: ``num_workers``,
-    ``pin_memory``, ``timeout``, ``multiprocessing_context``, ``prefetch_factor``,
-    ``persistent_workers``, ``in_order``; ``worker_init_fn`` is not called, for there are none.
+    Batches are loaded when they are asked for, or with ``num_workers`` ahead of time, by threads:
+    they read files and decode images at once and while the training computes, the data set and the
+    functions need not be pickled, and its arrays are there once. An epoch is the same bits with any
+    number of them. What ``nnscratch`` draws at random while it loads a batch follows from the
+    loader's seed, or the default generator when the epoch begins, and from the number of the batch;
+    Python's ``random`` and NumPy's global generator are one for all threads, so take
+    ``nnscratch``'s, or make one of NumPy's from the index. Each worker has a shallow copy of the
+    data set, so that it can have attributes of its own. An ``IterableDataset`` is asked by every
+    worker, as in PyTorch, and gives it its part of the samples by ``get_worker_info``. Rows of
+    arrays in memory (``TensorDataset``, and subsets and stacks of such) are taken when they are
+    asked for whatever ``num_workers`` is, which is quicker, unless there is a ``worker_init_fn``.
+
+    An error of a worker is raised with its own traceback, with notes of the worker, the batch and
+    the sample. The threads end with the pass, however that ends, or with ``persistent_workers``
+    with the loader.
 
     Args:
         dataset: anything with ``len`` and ``[index]``, or an ``IterableDataset``.
@@ -47,6 +58,15 @@ class DataLoader:
         collate_fn: makes a batch of a list of samples; ``default_collate`` if it is not given.
         drop_last: leave out a last batch that is smaller.
         generator: where the random numbers of shuffles come from.
+        num_workers: how many threads load ahead of time; 0 for none.
+        prefetch_factor: how many batches each of them is ahead; 2 if it is not given.
+        persistent_workers: whether they live as long as the loader.
+        worker_init_fn: called in each with its number, from 0, before its first batch.
+        timeout: how many seconds a worker may take for a batch; 0 for as long as it likes.
+        pin_memory: taken and not needed: what goes to a GPU goes through pinned memory.
+        pin_memory_device: likewise.
+        multiprocessing_context: taken and not needed, for workers are threads.
+        in_order: taken; batches come in order always.
         seed: a whole number that all shuffles follow from.
 
     Attributes:
@@ -94,7 +114,10 @@ class DataLoader:
         self.timeout, self.worker_init_fn = timeout, worker_init_fn
         self.multiprocessing_context = multiprocessing_context
         self.persistent_workers, self.in_order = persistent_workers, in_order
-        self._check_workers()
+        check_workers(self)
+        if num_workers and prefetch_factor is None:
+            self.prefetch_factor = 2
+        self._crew: Crew | None = None
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ConfigurationError(
@@ -120,6 +143,7 @@ class DataLoader:
         self._draws = seed is None
         self.seed = 0 if seed is None else Generator(seed).seed
         self.epoch = self.batch = self._passes = 0
+        self._stream: int | None = None
         self._resume = self._open = self._repeats = False
         self.sampler, self.batch_sampler = sampler, batch_sampler
         single = batch_size is None and batch_sampler is None
@@ -134,19 +158,6 @@ class DataLoader:
             )
         if batch_sampler is None and self.sampler is not None and batch_size is not None:
             self.batch_sampler = BatchSampler(self.sampler, batch_size, self.drop_last)
-
-    def _check_workers(self) -> None:
-        check_count(self.num_workers, "num_workers", 0)
-        if self.timeout < 0:
-            raise ConfigurationError(f"timeout must be at least 0, got {self.timeout!r}")
-        given = {
-            "prefetch_factor": self.prefetch_factor is not None,
-            "persistent_workers": bool(self.persistent_workers),
-            "multiprocessing_context": self.multiprocessing_context is not None,
-        }
-        for name, is_given in given.items():
-            if is_given and self.num_workers == 0:
-                raise ConfigurationError(f"{name} is for num_workers above 0; leave it out")
 
     def _check_length(self) -> None:
         if not hasattr(self.dataset, "__len__"):
@@ -204,6 +215,10 @@ class DataLoader:
 
     def head(self, samples: int) -> Any:
         """Return the first samples of the data set as a batch; nothing moves on."""
+        with own_stream(Generator(seed_of(self.seed))):
+            return self._head(samples)
+
+    def _head(self, samples: int) -> Any:
         if self.batch_size is None and self.batch_sampler is None:
             return self.collate_fn(next(iter(self.dataset)) if self.iterable else self.dataset[0])
         if self.iterable:
@@ -234,60 +249,103 @@ class DataLoader:
         if self._draws and self.shuffle and not self.batch and not self._repeats:
             generator = self.generator or default_generator
             self.seed = int(generator.randint(0, 2**62, (1,))[0])
+        stream = self._stream if self._resume or self._repeats else None
+        if stream is None and not self._draws:
+            stream = seed_of(self.seed, self.epoch)
+        elif stream is None and self.shuffle:
+            stream = self.seed  # which was drawn for this epoch
         self._resume, self._open = False, True
         self._passes += 1
         order = self.order(self.epoch) if self.shuffle else None
-        return self._batches(self._passes, self.epoch, self.batch, order, copies)
+        return self._batches(self._passes, self.epoch, self.batch, order, stream, copies)
 
     def _batches(
-        self, number: int, epoch: int, batch: int, order: Any, copies: bool
+        self, number: int, epoch: int, batch: int, order: Any, stream: int | None, copies: bool
     ) -> Iterator[Any]:
         count = _length(self)
-        for made in self._made(batch, order, copies):
+        tasks = self._tasks(batch, order)
+        made: Iterator[Any]
+        if self._by_rows:
+            made = (self._fetch(task, copies) for task in tasks)
+        else:
+            made = self._loaded(tasks, number, epoch, batch, stream)
+        for one in made:
             batch += 1
             # Only the pass that began last is what the state is of.
             if number == self._passes:
                 self._open = batch != count
                 self.epoch, self.batch = (epoch, batch) if self._open else (epoch + 1, 0)
-            yield made
+            yield one
         if number == self._passes and self._open:
             self.epoch, self.batch, self._open = epoch + 1, 0, False
 
-    def _made(self, batch: int, order: Any, copies: bool) -> Iterator[Any]:
-        """Make the batches of an epoch from one on."""
+    @property
+    def _single(self) -> bool:
+        """Whether single samples are handed out."""
+        return self.batch_size is None and self.batch_sampler is None
+
+    @property
+    def _by_rows(self) -> bool:
+        """Whether batches are rows of arrays in memory, which nobody has to be sent for."""
+        ordinary = self.collate_fn is default_collate and not self._single and not self.iterable
+        return ordinary and self.worker_init_fn is None and is_in_memory(self.dataset)
+
+    def _tasks(self, batch: int, order: Any) -> Iterator[Any]:
+        """Say of each batch of an epoch, from one on, which samples it is made of."""
         if self.iterable:
-            yield from self._from_iterable(batch)
-        elif self._given:
-            if self.batch_sampler is not None:
-                yield from map(self._fetch, islice(self.batch_sampler, batch, None))
-                return
-            for index in islice(self.sampler, batch, None):
-                yield self.collate_fn(self.dataset[index])
-        elif self.batch_size is None:
-            for index in (self.order(0) if order is None else order)[batch:].tolist():
-                yield self.collate_fn(self.dataset[index])
-        else:
-            size, samples = self.batch_size, self.samples
-            if order is not None:
-                order = self._near(order)
-            for start in range(batch * size, len(self) * size, size):
-                stop = min(start + size, samples)
-                yield self._fetch(
-                    slice(start, stop) if order is None else order[start:stop], copies
-                )
+            return repeat(None)
+        if self._given:
+            given = self.sampler if self.batch_sampler is None else self.batch_sampler
+            return islice(given, batch, None)
+        if self.batch_size is None:
+            return iter((self.order(0) if order is None else order)[batch:].tolist())
+        return self._slices(batch, self.batch_size, None if order is None else self._near(order))
+
+    def _slices(self, batch: int, size: int, order: Any) -> Iterator[Any]:
+        samples = self.samples
+        for start in range(batch * size, len(self) * size, size):
+            stop = min(start + size, samples)
+            yield slice(start, stop) if order is None else order[start:stop]
 
     def _fetch(self, indices: Any, copies: bool = True) -> Any:
         return fetch(self.dataset, indices, self.collate_fn, copies)
 
-    def _from_iterable(self, batch: int) -> Iterator[Any]:
-        size = self.batch_size
-        found = islice(iter(self.dataset), batch * (size or 1), None)
-        if size is None:
-            yield from map(self.collate_fn, found)
-            return
-        while group := list(islice(found, size)):
-            if len(group) == size or not self.drop_last:
-                yield self.collate_fn(group)
+    def _loaded(
+        self, tasks: Iterator[Any], number: int, epoch: int, batch: int, stream: int | None
+    ) -> Iterator[Any]:
+        """Load the batches of an epoch from one on, here or by workers."""
+        draws = stream is None
+        if stream is None:
+            # From where the default generator stands when the epoch is first asked for something.
+            now = default_generator.state()
+            stream = seed_of(now["seed"], now["offset"], epoch)
+        if number == self._passes:
+            self._stream = stream
+        crew = self._crew or Crew(
+            self.dataset,
+            count=self.num_workers,
+            init_fn=self.worker_init_fn,
+            prefetch=self.prefetch_factor or 1,
+            timeout=self.timeout,
+            persistent=self.persistent_workers,
+        )
+        self._crew = crew if self.persistent_workers else None
+        recipe = Recipe(
+            self.collate_fn, self.batch_size, self.drop_last, self._single, self.iterable
+        )
+        # Whoever gives its samples one after another has to give those before, too.
+        first = 0 if self.iterable else batch
+        made = crew.load(recipe, tasks, stream, first)
+        for one, drew in islice(made, batch - first, None):
+            if drew and draws:
+                # The next epoch has other numbers; where none are drawn, none are taken away.
+                default_generator.reserve("randint", 1)
+                draws = False
+            yield one
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Threads are of the loader that started them.
+        return {**self.__dict__, "_crew": None}
 
     def on(self, device: Any) -> Iterator[Any]:
         """Start an epoch whose batches are on a device; None for where the data are.
@@ -302,20 +360,9 @@ class DataLoader:
             yield from self
             return
         device = as_device(device)
-        upload = None
-        try:
-            # The upload is a copy already. A subclass may have other batches.
-            own = type(self).__iter__ is DataLoader.__iter__
-            for batch in self._begin(copies=device.type != "cuda") if own else self:
-                arrays = [item.array for item in leaves(batch) if isinstance(item, Tensor)]
-                if device.type != "cuda" or not all(isinstance(one, np.ndarray) for one in arrays):
-                    yield mapped(lambda item: _moved(item, device), batch)
-                    continue
-                upload = upload or Upload(device)
-                yield _in_the_place_of(batch, upload(arrays))
-        finally:
-            if upload is not None:
-                upload.close()
+        # A subclass may have other batches; the upload is a copy already.
+        own = type(self).__iter__ is DataLoader.__iter__
+        yield from uploaded(self._begin(copies=device.type != "cuda") if own else self, device)
 
     def _near(self, order: Any) -> Any:
         if isinstance(self.dataset, TensorDataset):
@@ -335,13 +382,14 @@ class DataLoader:
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
+            **({} if self._stream is None else {"stream": self._stream}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where ``state_dict`` was taken: the next pass starts with the batch after it.
 
         A sampler and an ``IterableDataset`` are asked anew, and what was had of them is passed
-        over: where their order is random, it is another one in this epoch.
+        over: where a sampler's order is random, it is another one in this epoch.
 
         Raises:
             CheckpointError: if that was another data set or another way to cut it.
@@ -354,15 +402,17 @@ class DataLoader:
                     f"{name}={own[name]!r}: the order of the batches would be another"
                 )
         numbers = [state.get(name) for name in ("seed", "epoch", "batch")]
+        numbers.append(state.get("stream", 0))
         if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
             raise CheckpointError(f"a data loader's state needs whole numbers, got {numbers}")
-        seed, epoch, batch = (int(n) for n in numbers if n is not None)
+        seed, epoch, batch, stream = (int(n) for n in numbers if n is not None)
         count = _length(self)
-        if (count is not None and batch >= count) or seed >= 2**64:
+        if (count is not None and batch >= count) or max(seed, stream) >= 2**64:
             raise CheckpointError(
                 f"a data loader's state names batch {batch} of {count} and seed {seed}"
             )
         self.seed, self.epoch, self.batch = seed, epoch, batch
+        self._stream = stream if "stream" in state and batch else None
         self._resume = True
 
     def again(self) -> DataLoader | None:
@@ -375,6 +425,7 @@ class DataLoader:
         again = copy.copy(self)
         again.epoch, again.batch = self.epoch if self.batch else max(self.epoch - 1, 0), 0
         again._open, again._resume, again._repeats = False, False, True
+        again._stream = self._stream
         return again
 
 
@@ -384,13 +435,3 @@ def _length(loader: DataLoader, what: str = "__len__") -> int | None:
         return loader.samples if what == "samples" else len(loader)
     except TypeError:
         return None
-
-
-def _in_the_place_of(batch: Any, arrays: list[Any]) -> Any:
-    """Return a batch with arrays of another device in the place of its tensors', in order."""
-    there = iter(arrays)
-    return mapped(lambda one: Tensor(next(there)) if isinstance(one, Tensor) else one, batch)
-
-
-def _moved(item: Any, device: Any) -> Any:
-    return item.to(device=device) if isinstance(item, Tensor) else item

@@ -73,7 +73,8 @@ class RandomSampler(Sampler):
         generator: where the random numbers come from.
 
     Raises:
-        ConfigurationError: for a ``num_samples`` below 1, or a ``replacement`` that is no boolean.
+        ConfigurationError: for a ``num_samples`` below 1, no samples to draw from, or a
+            ``replacement`` that is no boolean.
 
     >>> sorted(RandomSampler(range(4)))
     [0, 1, 2, 3]
@@ -91,6 +92,8 @@ class RandomSampler(Sampler):
             check_count(num_samples)
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
         self._num_samples = num_samples
+        if self.num_samples < 1:
+            raise ConfigurationError("RandomSampler has nothing to draw: the data set is empty")
 
     @property
     def num_samples(self) -> int:
@@ -98,10 +101,12 @@ class RandomSampler(Sampler):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        generator, size, count = self.generator or default_generator, len(self), self.num_samples
+        generator, size, count = self.generator, len(self), self.num_samples
         n = len(self.data_source)
-        if n == 0:
-            return
+        if generator is None:
+            # All orders of an epoch follow from one number that is drawn now: whoever asks for
+            # indices ahead of time takes no numbers away from others.
+            generator = Generator(int(default_generator.randint(0, 2**62, (1,))[0]))
         if self.replacement:
             yield from generator.randint(0, n, (size,)).tolist()
             return

@@ -12,7 +12,6 @@ from nnscratch.array import array_namespace, device_of
 from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, prepare_folder
-from nnscratch.train.trace import trace
 
 if TYPE_CHECKING:
     from nnscratch.train.trainer import Trainer
@@ -132,7 +131,7 @@ class BestWeights(Callback):
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Put the best weights back, unless training broke off and will be resumed."""
-        if self.restore and self._weights and not trainer.broken_off:
+        if self.restore and self._weights and not trainer.run.broken_off:
             trainer.model.load_state_dict({k: Tensor(v) for k, v in self._weights.items()})
 
     def state_dict(self) -> dict[str, Any]:
@@ -214,7 +213,7 @@ class Checkpoint(Callback):
 
     def on_batch_end(self, trainer: Trainer) -> None:
         """Write if it is time, and gradients of several batches are not still adding up."""
-        if trainer.between_steps and time.monotonic() - self._last >= self._seconds:
+        if trainer.run.between_steps and time.monotonic() - self._last >= self._seconds:
             self.write(trainer)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
@@ -232,7 +231,7 @@ class Checkpoint(Callback):
         try:
             trainer.save(self.path)
         except NonFiniteError as error:
-            raise trace(trainer) or error from None
+            raise trainer.trace() or error from None
         self._last = time.monotonic()
 
 

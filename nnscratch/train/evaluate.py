@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
-from nnscratch.array import device_of, to_numpy
+from nnscratch.array import to_numpy
 from nnscratch.array.device import current
-from nnscratch.data import DataLoader, IterableDataset, TensorDataset
+from nnscratch.data import DataLoader, IterableDataset, StackDataset, TensorDataset
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
+from nnscratch.plan.nested import mapped
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.tape import no_grad
+from nnscratch.train.batches import (
+    Rearrange,
+    arranged,
+    batches,
+    check_call,
+    inputs_of,
+    parts_of,
+    samples_in,
+    target_of,
+)
 from nnscratch.train.inputs import for_model
-from nnscratch.train.losses import gives_probabilities, loss_for, same_but_one
+from nnscratch.train.losses import gives_probabilities, ignored_by, loss_for, same_but_one
 from nnscratch.train.metrics import Metric, as_metrics
-from nnscratch.train.step import counts_hits
+from nnscratch.train.step import OwnStep, Totals, counts_hits, make_forward
 
 EVALUATION_BATCH = 1024
 
 
 @dataclass
-class _Use:
-    """A model that is being evaluated: the modes before, and by how many threads."""
+class _Mode:
+    """A module that is being evaluated: the mode before, and by how many models and threads."""
 
-    before: dict[Module, bool]
-    threads: int = 0
+    before: bool
+    users: int = 0
 
 
-_USES: dict[int, _Use] = {}
-_LOCK = threading.Lock()
+# Weak, and by the modules themselves: nothing is left of one that is gone.
+_modes: WeakKeyDictionary[Module, _Mode] = WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 def as_loader(data: Any, batch_size: int, device: Any = None, **options: Any) -> DataLoader:
@@ -50,14 +62,19 @@ def as_loader(data: Any, batch_size: int, device: Any = None, **options: Any) ->
         return data
     if isinstance(data, (tuple, list)):
         data = TensorDataset(*data)
+    elif isinstance(data, dict):
+        columns = TensorDataset(*data.values())
+        columns = columns if device is None else columns.to(device)
+        data = StackDataset(**dict(zip(data, columns.tensors, strict=True)))
     elif isinstance(data, (Tensor, np.ndarray)):
-        data = TensorDataset(data)
+        column = TensorDataset(data)
+        (data,) = (column if device is None else column.to(device)).tensors
     elif isinstance(data, IterableDataset):
         options.pop("shuffle", None)  # its order is its own
     elif not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
         raise ConfigurationError(
-            "data must be a DataLoader, a data set, or a tuple of arrays (X, y); got "
-            f"{type(data).__name__}"
+            "data must be a DataLoader, a data set, a tuple of arrays (X, y) or a dictionary of "
+            f"arrays; got {type(data).__name__}"
         )
     if device is not None and isinstance(data, TensorDataset):
         data = data.to(device)
@@ -96,24 +113,27 @@ def evaluating(model: Module) -> Iterator[None]:
 
     Of several threads that evaluate one model, the last one to finish puts it back.
     """
-    with _LOCK:
-        use = _USES.get(id(model))
-        if use is None:
-            before = {module: module.training for module in model.modules()}
-            use = _USES[id(model)] = _Use(before)
-            model.eval()
-        use.threads += 1
+    modules = list(model.modules())
+    with _lock:
+        for module in modules:
+            _modes.setdefault(module, _Mode(module.training)).users += 1
+        model.eval()
     try:
         with no_grad(), current(device_of_model(model) or "cpu"):
             yield
     finally:
-        with _LOCK:
-            use.threads -= 1
-            if use.threads == 0:
-                del _USES[id(model)]
-                model.train(use.before[model])
-                for module, training in use.before.items():
-                    module.training = training
+        with _lock:
+            done = {}
+            for module in modules:
+                _modes[module].users -= 1
+                if not _modes[module].users:
+                    done[module] = _modes.pop(module).before
+            # What others still evaluate stays as it is.
+            modes = {module: done.get(module, module.training) for module in modules}
+            if model in done:
+                model.train(done[model])
+            for module, training in modes.items():
+                module.training = training
 
 
 def evaluate(
@@ -123,16 +143,21 @@ def evaluate(
     loss: Any = None,
     metrics: Iterable[str | Metric] = (),
     batch_size: int = EVALUATION_BATCH,
+    batch: Rearrange | None = None,
+    step: OwnStep | None = None,
 ) -> dict[str, float]:
     """Return the mean loss, the accuracy if targets are classes, and the metrics, over some data.
 
     Args:
         model: in whatever mode; it is evaluated in evaluation mode, on the device it is on.
-        data: a loader, a data set or a tuple (X, y).
+        data: a loader, a data set, a tuple (X, y) or (X1, X2, ..., y), or a dictionary of arrays;
+            what of it is input and what target is said under ``fit``.
         loss: a function, a module or a name; None for cross-entropy with integer targets and mean
             squared error with others. What class weights and label smoothing a training had, this
             loss has only if it is given that of the training, ``trainer.loss``.
         metrics: names or metrics.
+        batch: as for ``Trainer``.
+        step: as for ``Trainer``; in the place of ``loss``.
 
     Raises:
         ConfigurationError, DataError, ShapeError: if data, model and metrics do not fit.
@@ -145,79 +170,75 @@ def evaluate(
     device = device_of_model(model)
     loader = as_loader(for_model(model, data), batch_size, device)
     judged = as_metrics(metrics)
-    function: Callable[[Any, Any], Any] | None = None
     for metric in judged:
         metric.reset()
-    total: Any = 0.0
-    right: Any = None
-    samples = 0
+    forward = None if step is None else make_forward(model, None, step)
+    totals = Totals()
     with evaluating(model):
-        for x, y in batches(loader, device):
-            output = model(x)
-            if function is None:
-                function = loss_for(loss, output, y)
-                for metric in judged:
-                    metric.of_probabilities = gives_probabilities(function)
-            total = total + function(output, y).double() * len(y)
-            if counts_hits(output, y):
-                right = (output.argmax(-1) == y).sum() + (0 if right is None else right)
-            samples += len(y)
-            if judged and y.shape != output.shape and same_but_one(output.shape, y.shape):
-                y = y.reshape(output.shape)
+        arrange: Rearrange | None = None
+        for item in batches(loader, device, batch):
+            if step is None:
+                if forward is None:
+                    arrange = arranged(model, item)
+                item = item if arrange is None else arrange(item)
+                inputs, keywords, target = parts_of(item)
+                if forward is None:
+                    check_call(model, inputs, keywords, item)
+                output = model(*inputs, **keywords)
+                if forward is None:
+                    loss = loss_for(loss, output, target)
+                    forward = make_forward(model, loss)
+                    totals.ignored = ignored_by(loss)
+                    for metric in judged:
+                        metric.of_probabilities = gives_probabilities(loss)
+                        metric.ignored = totals.ignored
+                value = loss(output, target)
+            else:
+                assert forward is not None
+                value, output = forward(item)
+                target = target_of(item)
+            totals.classes = counts_hits(output, target)
+            totals.take(value, output, target, samples_in(item))
             for metric in judged:
-                metric.update(output, y)
-    found = {"loss": total.item() / samples}
-    if right is not None:
-        found["accuracy"] = right.item() / samples
-    return found | {metric.name: metric.compute() for metric in judged}
+                metric.update(*_comparable(metric, output, target))
+    return totals.read() | {metric.name: metric.compute() for metric in judged}
 
 
-def as_pair(batch: Any, device: Any) -> Sequence[Tensor]:
-    """Return a batch (x, y) on a device.
+def _comparable(metric: Metric, output: Any, target: Any) -> tuple[Tensor, Tensor]:
+    """Return an output and its target as a metric takes them.
 
     Raises:
-        ConfigurationError: if it is no pair of tensors.
+        ConfigurationError: if they are not one tensor each.
     """
-    if not isinstance(batch, (list, tuple)) or len(batch) != 2:
+    if not (isinstance(output, Tensor) and isinstance(target, Tensor)):
         raise ConfigurationError(
-            "training and evaluation need batches of inputs and targets, (x, y), got "
-            f"{_in_words(batch)}; a collate_fn of the DataLoader can make such pairs of others"
+            f"{metric.name} compares one tensor of outputs with one of targets; got "
+            f"{type(output).__name__} and {type(target).__name__}. Leave the metric out, or give "
+            "one of your own, derived from nnscratch.train.Metric, whose update takes tensors"
         )
-    for item in batch:
-        if not isinstance(item, Tensor):
-            raise ConfigurationError(
-                "training and evaluation need batches of two tensors, (x, y), got one of "
-                f"{type(batch[0]).__name__} and {type(batch[1]).__name__}"
-            )
-    if device is None or all(device_of(item.array) == device for item in batch):
-        return batch
-    return [item.to(device=device) for item in batch]
+    if target.shape != output.shape and same_but_one(output.shape, target.shape):
+        target = target.reshape(output.shape)
+    return output, target
 
 
-def _in_words(batch: Any) -> str:
-    if isinstance(batch, (list, tuple)):
-        return f"{len(batch)} tensors a batch"
-    if isinstance(batch, dict):
-        return f"dictionaries of {', '.join(map(repr, batch))}"
-    return f"a {type(batch).__name__} a batch"
-
-
-def batches(loader: DataLoader, device: Any) -> Iterator[Sequence[Tensor]]:
-    """Yield every batch (x, y) on a device.
-
-    Raises:
-        ConfigurationError: if the batches are not pairs.
-    """
-    for batch in loader.on(device):
-        yield as_pair(batch, device)
-
-
-def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> npt.NDArray[Any]:
+def predict(
+    model: Module,
+    data: Any,
+    *,
+    batch_size: int = EVALUATION_BATCH,
+    batch: Rearrange | None = None,
+) -> Any:
     """Return the model's outputs for all samples, on the host.
 
     Args:
         model: in whatever mode; it predicts in evaluation mode, on the device it is on.
-        data: an array or tensor of inputs, a data set or a loader; targets in it are passed over.
+        data: an array or tensor of inputs, a tuple or dictionary of them, a data set or a loader;
+            targets in it are passed over: the last item of a tuple, unless it is the only one or
+            the model's ``forward`` needs as many arguments, and a dictionary's, as in ``fit``.
+        batch: makes what the model is given, (input, ...) or a dictionary, of each batch.
+
+    Returns:
+        An array (N, ...); of a model with several outputs a tuple or dictionary of arrays.
 
     >>> from nnscratch import nn
     >>> predict(nn.Linear(3, 2), np.ones((4, 3))).shape
@@ -227,12 +248,24 @@ def predict(model: Module, data: Any, *, batch_size: int = EVALUATION_BATCH) -> 
     loader = as_loader(for_model(model, data), batch_size, device)
     outputs = []
     with evaluating(model):
-        for batch in loader.on(device):
-            x = batch[0] if isinstance(batch, (list, tuple)) else batch
-            if not isinstance(x, Tensor):
-                raise ConfigurationError(f"predict needs batches of tensors, got {_in_words(x)}")
-            x = x if device is None else x.to(device=device)
-            outputs.append(model(x).array)
-    if len(outputs) == 1:
-        return to_numpy(outputs[0])
-    return np.concatenate([to_numpy(one) for one in outputs])
+        for item in batches(loader, device, batch):
+            inputs, keywords = inputs_of(item, model)
+            outputs.append(mapped(_on_host, model(*inputs, **keywords)))
+    return outputs[0] if len(outputs) == 1 else _joined(outputs)
+
+
+def _on_host(item: Any) -> Any:
+    return to_numpy(item.array) if isinstance(item, Tensor) else item
+
+
+def _joined(outputs: Sequence[Any]) -> Any:
+    """Put the outputs for several batches together: arrays along their first axis."""
+    first = outputs[0]
+    if isinstance(first, dict):
+        return {name: _joined([one[name] for one in outputs]) for name in first}
+    if isinstance(first, (list, tuple)):
+        columns = [_joined(column) for column in zip(*outputs, strict=True)]
+        return type(first)(*columns) if hasattr(first, "_fields") else type(first)(columns)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(outputs) if first.ndim else np.stack(outputs)
+    return list(outputs)

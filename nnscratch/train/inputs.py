@@ -8,7 +8,7 @@ import numpy as np
 
 from nnscratch import nn
 from nnscratch.array import asarray, is_floating
-from nnscratch.data.dataset import as_numbers
+from nnscratch.data.rows import as_numbers
 from nnscratch.nn import Module
 from nnscratch.tensors import Tensor
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
-
-if TYPE_CHECKING:
-    from nnscratch.train.trainer import Trainer
+from typing import Any, Self
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -62,23 +59,19 @@ class Interruption:
         self._restore()
 
 
-def interrupt(trainer: Trainer, number: int) -> NoReturn:
-    """Write a checkpoint, if there is a folder for it, and stop between two batches.
+def interrupted(where: str, number: int, checkpoint: Any = None) -> TrainingInterrupted:
+    """Return what stops a training: it says after which batch, and how to go on.
 
-    Raises:
-        TrainingInterrupted: saying after which batch, and how to go on.
+    Args:
+        where: after which batch or epoch, in words.
+        number: of the signal.
+        checkpoint: the file that was written, None if there is no run folder.
     """
-    loader, path = trainer.loader, trainer.checkpoint_path
-    if loader is None or not loader.batch:
-        where = f"after epoch {trainer.epoch}"
-    else:
-        where = f"in epoch {trainer.epoch + 1} after batch {loader.batch}"
-    if path is None:
-        raise TrainingInterrupted(f"training was interrupted {where}", number)
-    trainer.save(path)
-    raise TrainingInterrupted(
-        f"training was interrupted {where}; the checkpoint {path} has all of it: train again with "
-        "resume to go on",
+    if checkpoint is None:
+        return TrainingInterrupted(f"training was interrupted {where}", number)
+    return TrainingInterrupted(
+        f"training was interrupted {where}; the checkpoint {checkpoint} has all of it: train again "
+        "with resume to go on",
         number,
-        path,
+        checkpoint,
     )

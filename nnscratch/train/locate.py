@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from nnscratch.array import array_namespace, is_floating, to_numpy
+from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
+from nnscratch.plan.nested import leaves
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.tape import no_grad
+from nnscratch.train.batches import parts_of
 
 
 def all_finite(array: Any) -> bool:
@@ -35,48 +38,53 @@ def what(array: Any) -> str:
     return f"{bad:,} of {math.prod(array.shape):,} values NaN or infinite"
 
 
-def bad_batch(x: Tensor, y: Tensor) -> str | None:
+def bad_batch(batch: Any) -> str | None:
     """Say in words what of a batch is not finite, None if all is."""
-    for name, tensor in (("inputs", x), ("targets", y)):
-        if not all_finite(tensor.array):
-            return f"the {name} of the batch have {what(tensor.array)}"
+    try:
+        parts = parts_of(batch)
+        named = [*parts.named_inputs, ("targets", parts.target)]
+    except ConfigurationError:
+        named = [("tensors", batch)]
+    for name, item in named:
+        for one in leaves(item):
+            if isinstance(one, Tensor) and not all_finite(one.array):
+                return f"the {name} of the batch have {what(one.array)}"
     return None
 
 
-def locate(model: Module, loss: Callable[[Any, Any], Any], x: Tensor, y: Tensor) -> str:
+def locate(model: Module, forward: Callable[[Any], tuple[Tensor, Any]], batch: Any) -> str:
     """Run a batch forward and say in words where the first value appeared that is not finite."""
-    if found_in_data := bad_batch(x, y):
+    if found_in_data := bad_batch(batch):
         return found_in_data
     name = bad_parameter(model) or ""
     if name:
         array = model.state_dict()[name].array
         return f"the parameter {name!r} has {what(array)}, from the update of the step before"
     found: list[str] = []
-    removers = []
-    for path, module in model.named_modules():
-        if next(module.children(), None) is None:
-            removers.append(module.register_forward_hook(_watch(path, found)))
+    handles = [
+        module.register_forward_hook(_watch(path, found))
+        for path, module in model.named_modules()
+        if next(module.children(), None) is None
+    ]
     try:
         with no_grad():
-            output = model(x)
+            _, output = forward(batch)
     finally:
-        for remover in removers:
-            _remove(remover)
+        for handle in handles:
+            handle.remove()
     if found:
         return found[0]
-    if isinstance(output, Tensor) and not all_finite(output.array):
-        return f"the model's forward gives {what(output.array)}"
+    for one in leaves(output):
+        if isinstance(one, Tensor) and not all_finite(one.array):
+            return f"the model's forward gives {what(one.array)}"
     return "the loss itself, for the outputs of the model are finite"
-
-
-def _remove(remover: Any) -> None:
-    remover.remove() if hasattr(remover, "remove") else remover()
 
 
 def _watch(path: str, found: list[str]) -> Callable[..., None]:
     def hook(module: Module, inputs: Any, output: Any) -> None:
-        if not found and isinstance(output, Tensor) and not all_finite(output.array):
-            layer = f"layer {path!r} ({module!r})" if path else f"the model ({module!r})"
-            found.append(f"{layer} gives {what(output.array)}")
+        for one in leaves(output):
+            if not found and isinstance(one, Tensor) and not all_finite(one.array):
+                layer = f"layer {path!r} ({module!r})" if path else f"the model ({module!r})"
+                found.append(f"{layer} gives {what(one.array)}")
 
     return hook

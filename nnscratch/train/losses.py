@@ -14,6 +14,7 @@ from nnscratch.data import TensorDataset
 from nnscratch.errors import ConfigurationError, DataError, ShapeError
 from nnscratch.tensors import Tensor
 from nnscratch.train.choices import balanced_weights, choose, make_loss
+from nnscratch.train.step import IGNORED
 
 _ELEMENTWISE = (
     nn.MSELoss,
@@ -28,7 +29,7 @@ _BINARY = ("bce", "bce_with_logits")
 
 
 def loss_for(
-    loss: Any, output: Tensor, target: Tensor, class_weight: Any = None
+    loss: Any, output: Any, target: Any, class_weight: Any = None
 ) -> Callable[[Any, Any], Any]:
     """Return a loss, a function of output and target, for a model's outputs and its targets.
 
@@ -40,7 +41,7 @@ def loss_for(
     Args:
         loss: as for ``make_loss``; None for cross-entropy with integer targets and mean squared
             error with others.
-        output: what the model gives for some samples.
+        output: what the model gives for some samples; a function may compare anything.
         target: their targets.
         class_weight: a weight for each class; two of them, of 0 and 1, for "bce" and
             "bce_with_logits".
@@ -50,6 +51,14 @@ def loss_for(
             leaves open what is meant.
         ShapeError: if outputs and targets do not fit, for a loss by name.
     """
+    if not (isinstance(output, Tensor) and isinstance(target, Tensor)):
+        if callable(loss):
+            return loss  # type: ignore[no-any-return]
+        raise ConfigurationError(
+            f"loss={loss!r} compares one tensor of outputs with one of targets, got one of "
+            f"{type(output).__name__} and {type(target).__name__}: give loss=, a function of what "
+            "the model returns and of the batch's target"
+        )
     integers = np.dtype(target.dtype).kind in "iub"
     alike = same_but_one(output.shape, target.shape)
     if loss is None and integers and output.ndim == 2 and output.shape[1] == 1:
@@ -87,7 +96,7 @@ def loss_for(
     return made
 
 
-def weights_of(class_weight: Any, output: Tensor, dataset: Any) -> Any:
+def weights_of(class_weight: Any, output: Any, dataset: Any) -> Any:
     """Return weights of the classes; those of "balanced" are from the labels of a data set.
 
     Raises:
@@ -96,14 +105,15 @@ def weights_of(class_weight: Any, output: Tensor, dataset: Any) -> Any:
     if not isinstance(class_weight, str):
         return class_weight
     choose(class_weight, ("balanced",), "class weighting")
-    labels = _targets(dataset)
-    if labels is None:
+    labels = targets_of(dataset)
+    if labels is None or not isinstance(output, Tensor):
         raise ConfigurationError(
             "class_weight='balanced' counts the labels of arrays or a TensorDataset; for other "
             "data give the weights, as from balanced_weights(labels, classes)"
         )
-    one = output.ndim == 1 or output.shape[-1] == 1
-    return balanced_weights(labels.reshape(-1).astype(np.int64), 2 if one else output.shape[-1])
+    one = output.ndim == 1 or output.shape[1] == 1
+    classes = labels.reshape(-1).astype(np.int64)
+    return balanced_weights(classes[classes >= 0], 2 if one else output.shape[1])
 
 
 def check_labels(loss: Any, dataset: Any) -> None:
@@ -114,7 +124,7 @@ def check_labels(loss: Any, dataset: Any) -> None:
     Raises:
         DataError: a target is not; the message says which, and in which row from 1.
     """
-    targets = _targets(dataset)
+    targets = targets_of(dataset)
     if targets is None or not isinstance(getattr(loss, "loss", loss), _BINARY_LOSSES):
         return
     wrong = ((targets < 0) | (targets > 1)).reshape(len(targets), -1).any(axis=1)
@@ -127,10 +137,11 @@ def check_labels(loss: Any, dataset: Any) -> None:
         )
 
 
-def _targets(dataset: Any) -> npt.NDArray[Any] | None:
-    if not isinstance(dataset, TensorDataset) or len(dataset.arrays) != 2:
+def targets_of(dataset: Any) -> npt.NDArray[Any] | None:
+    """The targets of a data set whose arrays are at hand: the last one's, as in its batches."""
+    if not isinstance(dataset, TensorDataset) or len(dataset.arrays) < 2:
         return None
-    return to_numpy(dataset.arrays[1])
+    return to_numpy(dataset.arrays[-1])
 
 
 def same_but_one(output: tuple[int, ...], target: tuple[int, ...]) -> bool:
@@ -140,6 +151,11 @@ def same_but_one(output: tuple[int, ...], target: tuple[int, ...]) -> bool:
     (True, False)
     """
     return output in (target, (*target, 1)) or target == (*output, 1)
+
+
+def ignored_by(loss: Any) -> int:
+    """Return the class index of targets that count for nothing in a loss."""
+    return int(getattr(getattr(loss, "loss", loss), "ignore_index", IGNORED))
 
 
 def gives_probabilities(loss: Any) -> bool:

@@ -13,6 +13,7 @@ from nnscratch.array import array_namespace, same_device, to_numpy
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.tape import no_grad
+from nnscratch.train.step import IGNORED
 
 Integers = npt.NDArray[np.int64]
 
@@ -25,11 +26,14 @@ class Metric(ABC):
         higher_is_better: which way is better.
         of_probabilities: whether one output for two classes is a probability (of class 1 from 0.5
             on) or a logit (from 0 on); ``evaluate`` and ``fit`` know it from the loss.
+        ignored: the class index of targets that count for nothing; they know that from the loss's
+            ``ignore_index``.
     """
 
     name: str = ""
     higher_is_better: bool = True
     of_probabilities: bool = False
+    ignored: int = IGNORED
 
     @abstractmethod
     def reset(self) -> None:
@@ -86,21 +90,21 @@ class _Gathered(Metric):
 
 
 def _check_classes(name: str, output: Tensor, target: Tensor) -> None:
-    if output.ndim != 2 or target.shape != output.shape[:1]:
+    if output.ndim < 2 or target.shape != (output.shape[0], *output.shape[2:]):
         raise ShapeError(
-            f"{name}: expected outputs (N, K) and class indices (N,); got {output.shape} and "
-            f"{target.shape}"
+            f"{name}: expected outputs (N, K) and class indices (N,), or (N, K, ...) and (N, ...); "
+            f"got {output.shape} and {target.shape}"
         )
     same_device(name, output=output.array, target=target.array)
 
 
 def _predicted(metric: Metric, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Predicted and true classes, (N,) each, and how many classes there are.
+    """Predicted and true classes, (N,) each, of outputs (N, K, ...) more, and how many classes.
 
     One output is that of two classes: a logit, or a probability.
     """
-    if output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1):
-        if target.shape not in (output.shape, output.shape[:1]):
+    if output.ndim == 1 or output.shape[1] == 1:
+        if target.shape not in (output.shape, (output.shape[0], *output.shape[2:])):
             raise ShapeError(
                 f"{metric.name}: expected outputs (N, 1) and labels 0 and 1, (N, 1) or (N,); got "
                 f"{output.shape} and {target.shape}"
@@ -112,13 +116,20 @@ def _predicted(metric: Metric, output: Tensor, target: Tensor) -> tuple[Tensor, 
         predicted, true = (Tensor(xp.reshape(one, (-1,))) for one in classes)
         return predicted, true, 2
     _check_classes(metric.name, output, target)
-    return output.argmax(-1), target, output.shape[1]
+    return output.argmax(1).reshape(-1), target.reshape(-1), output.shape[1]
+
+
+def _share(right: npt.NDArray[Any], counts: npt.NDArray[Any]) -> float:
+    """The share of hits among the targets that count, NaN if none does."""
+    return float(right[counts].mean()) if counts.any() else float("nan")
 
 
 class Accuracy(_Gathered):
     """The share of samples whose largest output is at their class.
 
-    Of one output, (N, 1), for labels 0 and 1: the share of samples on the right side of it.
+    Of outputs (N, K, ...), with the classes along axis 1 as in cross-entropy, and targets (N, ...):
+    the share of all targets. Of one output, (N, 1), for labels 0 and 1: the share of samples on the
+    right side of it.
 
     >>> Accuracy()(np.array([[2.0], [-1.0]]), np.array([[1.0], [1.0]]))
     0.5
@@ -129,12 +140,11 @@ class Accuracy(_Gathered):
     def update(self, output: Tensor, target: Tensor) -> None:
         """Take in a batch."""
         predicted, true, _ = _predicted(self, output, target)
-        right = predicted == true
-        self._keep(right, right)
+        self._keep(predicted == true, true != self.ignored)
 
     def compute(self) -> float:
         """Return the value over all that was taken in."""
-        return float(self._joined()[0].mean())
+        return _share(*self._joined())
 
 
 class TopK(_Gathered):
@@ -156,16 +166,20 @@ class TopK(_Gathered):
         _check_classes(self.name, output, target)
         xp = array_namespace(output.array)
         scores, classes = output.array, target.array
+        # Whatever stands for no class has no score; it is left out below.
+        classes = xp.where(classes == self.ignored, 0, classes)
         own = xp.take_along_axis(scores, classes[:, None], axis=1)
         # A tie goes to the class with the smaller index, as argmax has it.
-        earlier = xp.arange(scores.shape[1], device=scores.device)[None, :] < classes[:, None]
+        along = (1, -1) + (1,) * (scores.ndim - 2)
+        indices = xp.reshape(xp.arange(scores.shape[1], device=scores.device), along)
+        earlier = indices < classes[:, None]
         above = xp.sum(xp.astype((scores > own) | ((scores == own) & earlier), xp.int64), axis=1)
-        right = Tensor(above < self.k)
-        self._keep(right, right)
+        right = Tensor(xp.reshape(above < self.k, (-1,)))
+        self._keep(right, target.reshape(-1) != self.ignored)
 
     def compute(self) -> float:
         """Return the value over all that was taken in."""
-        return float(self._joined()[0].mean())
+        return _share(*self._joined())
 
 
 class _OfConfusion(_Gathered):
@@ -187,6 +201,8 @@ class _OfConfusion(_Gathered):
     def confusion(self) -> Integers:
         """Return the counts, true classes in rows and predicted ones in columns."""
         predicted, true = self._joined()
+        counts = true != self.ignored
+        predicted, true = predicted[counts], true[counts]
         return confusion_matrix(true, predicted, self.classes)
 
     def per_class(self) -> npt.NDArray[np.float64]:

@@ -9,12 +9,22 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import array_namespace
+from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.nn.utils import clip_grad_norm_
 from nnscratch.optim import Optimizer
+from nnscratch.plan.nested import mapped
 from nnscratch.tensors import Tensor
+from nnscratch.train.batches import parts_of
 
-Step = Callable[..., tuple[Tensor, Tensor]]
+Loss = Callable[[Any, Any], Any]
+Forward = Callable[[Any], tuple[Tensor, Any]]
+"""The loss and the model's output for a batch."""
+Step = Callable[..., tuple[Tensor, Any]]
+OwnStep = Callable[[Module, Any], Any]
+
+IGNORED = -100
+"""The class index of targets that count for nothing, as in PyTorch's losses."""
 
 
 class Totals:
@@ -23,32 +33,63 @@ class Totals:
     Attributes:
         samples: how many samples there were.
         classes: whether the targets are class indices, so that there are hits to count.
+        ignored: the class index of targets that are neither hit nor missed; None if there are none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ignored: int | None = IGNORED) -> None:
         self._loss: Any = 0.0
         self._right: Any = 0
+        self._judged: Any = 0
         self.samples = 0
         self.classes = False
+        self.ignored = ignored
 
-    def add(self, loss: Any, output: Any, y: Any) -> None:
-        """Add the mean loss of a batch, and how many of its samples were classified rightly."""
-        self.samples += y.shape[0]
+    def add(self, loss: Any, output: Any, y: Any, samples: int | None = None) -> None:
+        """Add the mean loss of a batch, and how many of its targets were classified rightly.
+
+        Args:
+            loss: an array without dimensions.
+            output: (N, K, ...) an array, with the classes along axis 1.
+            y: (N, ...) the classes.
+            samples: how many samples these are; N if it is not given.
+        """
+        samples = int(y.shape[0]) if samples is None else samples
+        self.samples += samples
         if type(loss) is np.ndarray:
-            self._loss += float(loss) * y.shape[0]
+            self._loss += float(loss) * samples
             if self.classes:
-                self._right += int(np.count_nonzero(output.argmax(-1) == y))
+                hits = output.argmax(1) == y
+                if self.ignored is None:
+                    self._judged += y.size
+                else:
+                    judged = y != self.ignored
+                    hits &= judged
+                    self._judged += int(np.count_nonzero(judged))
+                self._right += int(np.count_nonzero(hits))
             return
         # On a GPU all of this is only asked for here, and nothing waits for it.
         xp = array_namespace(loss)
-        self._loss = self._loss + xp.astype(loss, xp.float64) * y.shape[0]
+        self._loss = self._loss + xp.astype(loss, xp.float64) * samples
         if self.classes:
-            hits = xp.argmax(output, axis=-1) == y
+            hits = xp.argmax(output, axis=1) == y
+            if self.ignored is None:
+                self._judged += math.prod(y.shape)
+            else:
+                judged = y != self.ignored
+                hits = hits & judged
+                self._judged = self._judged + xp.sum(xp.astype(judged, xp.int64))
             self._right = self._right + xp.sum(xp.astype(hits, xp.int64))
+
+    def take(self, loss: Tensor, output: Any, target: Any, samples: int) -> None:
+        """Add a batch of so many samples, whatever its output and target are made of."""
+        if self.classes:
+            self.add(loss.array, output.array, target.array, samples)
+        else:
+            self.add(loss.array, None, None, samples)
 
     def reset(self) -> None:
         """Set all sums to 0."""
-        self._loss, self._right, self.samples = 0.0, 0, 0
+        self._loss, self._right, self._judged, self.samples = 0.0, 0, 0, 0
 
     def is_finite(self) -> bool:
         """Say whether the sum of the losses is; this waits for the device."""
@@ -60,7 +101,8 @@ class Totals:
             return {}
         found = {"loss": float(self._loss) / self.samples}
         if self.classes:
-            found["accuracy"] = int(self._right) / self.samples
+            judged = int(self._judged)
+            found["accuracy"] = int(self._right) / judged if judged else math.nan
         return found
 
     def state_dict(self) -> dict[str, Any]:
@@ -68,24 +110,58 @@ class Totals:
         return {
             "loss": float(self._loss),
             "right": int(self._right),
+            "judged": int(self._judged),
             "samples": self.samples,
             "classes": self.classes,
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Set the sums."""
+        """Set the sums; where nothing else is said, each sample has one target that counts."""
         self._loss, self._right = float(state["loss"]), int(state["right"])
         self.samples, self.classes = int(state["samples"]), bool(state["classes"])
+        self._judged = int(state.get("judged", self.samples))
+
+
+def make_forward(model: Module, loss: Loss | None, step: OwnStep | None = None) -> Forward:
+    """Return a function of a batch that returns its loss and the model's output.
+
+    Args:
+        loss: a function of the output and the batch's target.
+        step: computes the loss of a batch instead: ``step(model, batch)`` returns it, or the loss
+            and the output; without an output there is None.
+    """
+    if step is None:
+        assert loss is not None
+        judge = loss
+
+        def forward(batch: Any) -> tuple[Tensor, Any]:
+            inputs, keywords, target = parts_of(batch)
+            output = model(*inputs, **keywords)
+            return judge(output, target), output
+
+        return forward
+    own = step
+
+    def given(batch: Any) -> tuple[Tensor, Any]:
+        made = own(model, batch)
+        value, output = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+        if not isinstance(value, Tensor):
+            raise ConfigurationError(
+                "step(model, batch) must return the loss, a tensor, or the loss and the output; "
+                f"got {type(value).__name__}"
+            )
+        return value, output
+
+    return given
 
 
 def make_step(
-    model: Module,
-    loss: Callable[[Any, Any], Any],
+    forward: Forward,
     optimizer: Optimizer,
     clip_norm: float | None = None,
-    guard: Callable[[Tensor, Tensor, Tensor], None] | None = None,
+    guard: Callable[[Any, Tensor], None] | None = None,
 ) -> Step:
-    """Return ``step(x, y, weight=1.0, first=True, last=True)``: it returns loss and output.
+    """Return ``step(batch, weight=1.0, first=True, last=True)``: it returns loss and output.
 
     With ``first`` the gradients start anew, and with ``last`` the optimizer takes its step: between
     the two they add up, each batch with its ``weight``. Everything in it is done by tensors and
@@ -94,33 +170,42 @@ def make_step(
     Args:
         clip_norm: the largest norm that the gradients of the optimizer's parameters may have
             together; those of others add up from step to step, as nobody sets them to 0.
-        guard: called with x, y and the loss before the backward; not for a compiled step.
+        guard: called with the batch and the loss before the backward; not for a compiled step.
     """
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
 
     def step(
-        x: Tensor, y: Tensor, weight: float = 1.0, first: bool = True, last: bool = True
-    ) -> tuple[Tensor, Tensor]:
+        batch: Any, weight: float = 1.0, first: bool = True, last: bool = True
+    ) -> tuple[Tensor, Any]:
         if first:
             optimizer.zero_grad()
-        output = model(x)
-        value: Tensor = loss(output, y)
+        value, output = forward(batch)
         if guard is not None:
-            guard(x, y, value)
+            guard(batch, value)
         (value if weight == 1.0 else value * weight).backward()
         if last:
             if clip_norm is not None:
                 clip_grad_norm_(parameters, clip_norm)
             optimizer.step()
-        return value.detach(), output.detach()
+        return value.detach(), mapped(_detached, output)
 
     return step
 
 
-def counts_hits(output: Tensor, y: Tensor) -> bool:
-    """Say whether outputs and targets are those of a classification, (N, K) and indices (N,).
+def _detached(item: Any) -> Any:
+    return item.detach() if isinstance(item, Tensor) else item
+
+
+def counts_hits(output: Any, target: Any) -> bool:
+    """Say whether outputs and targets are of a classification, (N, K, ...) and indices (N, ...).
 
     One output, K = 1, is a number or a logit of two classes: nothing for argmax.
+
+    >>> counts_hits(Tensor(np.ones((2, 3, 4, 4))), Tensor(np.ones((2, 4, 4), int)))
+    True
     """
-    classes = np.dtype(y.dtype).kind in "iu" and y.ndim == 1
-    return classes and output.ndim == 2 and output.shape[1] > 1
+    if not (isinstance(output, Tensor) and isinstance(target, Tensor)):
+        return False
+    if np.dtype(target.dtype).kind not in "iu" or output.ndim < 2 or output.shape[1] < 2:
+        return False
+    return target.shape == (output.shape[0], *output.shape[2:])

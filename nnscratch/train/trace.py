@@ -6,53 +6,45 @@ Those are compiled steps, and steps on a GPU, which every look has to wait for.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from nnscratch.errors import CheckpointError, NonFiniteError
-from nnscratch.train.evaluate import batches, evaluating
+from nnscratch.train.batches import batches
+from nnscratch.train.evaluate import evaluating
 from nnscratch.train.locate import bad_batch
-
-if TYPE_CHECKING:
-    from nnscratch.data import DataLoader
-    from nnscratch.train.trainer import Trainer
-
+from nnscratch.train.run import TrainingRun
+from nnscratch.train.saving import load_run
+from nnscratch.train.stepper import Stepper
 
 EVERY = 50
 """Steps on a GPU between two looks at the losses, which have to wait for it."""
 
 
 def not_finite(
-    trainer: Trainer, where: str, step: int | None = None, epoch: int | None = None
+    run: TrainingRun, where: str, step: int | None = None, epoch: int | None = None
 ) -> NonFiniteError:
     """Return the error of a step that ended in NaN or infinity, and of where that began.
 
     Args:
+        run: whose step.
         where: in words.
         step: its number, from 1; None for the one that runs.
         epoch: likewise.
     """
-    step = trainer.step_number + 1 if step is None else step
-    epoch = trainer.epoch + 1 if epoch is None else epoch
+    step = run.step + 1 if step is None else step
+    epoch = run.epoch + 1 if epoch is None else epoch
     kept = ""
-    if _has_checkpoint(trainer):
-        kept = f" The last good checkpoint is kept: {trainer.checkpoint_path}."
+    if run.has_checkpoint:
+        kept = f" The last good checkpoint is kept: {run.checkpoint_path}."
     return NonFiniteError(
         f"training stopped at step {step} (epoch {epoch}): the loss is not finite; it "
         f"began in {where}. Try a smaller learning rate, clip_norm=1, or scaled inputs.{kept}"
     )
 
 
-def taken_step(trainer: Trainer) -> tuple[int, int]:
-    """Return the numbers of the step that was taken last and of its epoch, from 1."""
-    # At the end of an epoch it is counted and its sums are gone.
-    epoch = trainer.epoch + 1 if trainer.totals.samples else trainer.epoch
-    return max(trainer.step_number, 1), max(epoch, 1)
-
-
-def trace(trainer: Trainer) -> NonFiniteError | None:
+def trace(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
     """Look at the data, then take the steps since the last checkpoint again, under guard.
 
-    The trainer is left where that ended.
+    The run is left where that ended.
 
     Returns:
         An error that says where it began, None where neither shows it.
@@ -60,37 +52,36 @@ def trace(trainer: Trainer) -> NonFiniteError | None:
     Raises:
         DataError: if labels were out of range, of which a GPU tells only later.
     """
-    loader = trainer.loader
-    if loader is None or trainer.guarded:
+    if run.loader is None or stepper.guarded:
         return None
-    last, _ = taken_step(trainer)
-    found = look_at_data(trainer, loader)
-    if found is not None or not _has_checkpoint(trainer):
+    last, _ = run.taken
+    found = look_at_data(run, stepper)
+    if found is not None or not run.has_checkpoint:
         return found
-    assert trainer.checkpoint_path is not None
+    assert run.checkpoint_path is not None
     try:
-        trainer.load(trainer.checkpoint_path)
+        load_run(run, run.checkpoint_path)
     except CheckpointError:
-        trainer.kept = False
+        run.kept = False
         return None
-    trainer.loaded = False
-    trainer.make_step(guarded=True)
-    trainer.model.train()
-    index = loader.start
+    run.loaded = False
+    stepper.make(guarded=True)
+    run.model.train()
+    index = run.loader.start
     try:
-        for x, y in batches(loader, trainer.device):
-            if trainer.step_number >= last:
+        for batch in stepper.batches():
+            if run.step >= last:
                 break
-            trainer.take_step(index, x, y)
+            stepper.take(index, batch)
             index += 1
-            trainer.step_number += 1
-            trainer.step_schedule("batch", index)
+            run.step += 1
+            stepper.schedule("batch", index)
     except NonFiniteError as error:
         return error
     return None
 
 
-def look_at_data(trainer: Trainer, loader: DataLoader) -> NonFiniteError | None:
+def look_at_data(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
     """Look at the batches that steps were taken with in the epoch that runs or has just ended.
 
     Returns:
@@ -99,34 +90,30 @@ def look_at_data(trainer: Trainer, loader: DataLoader) -> NonFiniteError | None:
     Raises:
         DataError: if labels were out of range.
     """
-    last, epoch = taken_step(trainer)
+    loader = run.data
+    last, epoch = run.taken
     taken = loader.batch or len(loader)
     again = loader.again()
-    for index, (x, y) in enumerate(islice(batches(again, trainer.device) if again else (), taken)):
-        found = bad_batch(x, y)
+    seen = batches(again, stepper.device, stepper.rearrange) if again else iter(())
+    for index, batch in enumerate(islice(seen, taken)):
+        found = bad_batch(batch)
         if found is not None:
-            return not_finite(trainer, found, last - taken + index + 1, epoch)
+            return not_finite(run, found, last - taken + index + 1, epoch)
     # A GPU tells of a label that is out of range when it is asked for the next loss.
-    x, y = trainer.on_device(loader.head(1))
-    assert trainer.loss is not None
-    with evaluating(trainer.model):
-        trainer.loss(trainer.model(x), y)
+    assert stepper.forward is not None
+    with evaluating(run.model):
+        stepper.forward(stepper.head(1))
     return None
 
 
-def unknown(trainer: Trainer) -> str:
+def unknown(run: TrainingRun, on_host: bool) -> str:
     """Say in words what is known where the trace has found nothing."""
-    where = "the loss" if trainer.on_host else f"the loss of one of the last {EVERY} steps"
-    if _has_checkpoint(trainer):
+    where = "the loss" if on_host else f"the loss of one of the last {EVERY} steps"
+    if run.has_checkpoint:
         return f"{where}; taken again from the checkpoint they were finite"
-    if trainer.checkpoint_path is not None:
+    if run.checkpoint_path is not None:
         return f"{where}; there was no checkpoint yet that the steps could be taken again from"
     return (
         f"{where}; to learn in which layer, train with a run_dir, whose checkpoint the steps can "
         "be taken again from"
     )
-
-
-def _has_checkpoint(trainer: Trainer) -> bool:
-    path = trainer.checkpoint_path
-    return trainer.kept and path is not None and path.exists()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nnscratch.data.collate import default_collate, default_convert
 from nnscratch.data.dataset import (
+    ChainDataset,
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
@@ -22,9 +22,11 @@ from nnscratch.data.samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from nnscratch.data.workers import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -32,17 +34,14 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WorkerInfo",
     "default_collate",
     "default_convert",
     "get_worker_info",
     "random_split",
 ]
-
-
-def get_worker_info() -> Any:
-    """Return None, as in PyTorch's main process: a loader has no workers here."""
-    return None

@@ -305,3 +305,41 @@ def test_a_kernel_that_does_not_compile_falls_back_with_the_compilers_words(
     assert len(caught) == 1
     assert "reference formulas compute instead. The compiler says: " in str(caught[0].message)
     assert "error" in str(caught[0].message).partition("compiler says:")[2]
+
+
+class Places(nn.Module):
+    """Two inputs, and classes along axis 1 for five places of each sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(4, 15), nn.Linear(4, 15)
+
+    def forward(self, left: Any, right: Any) -> Any:
+        return (self.left(left) + self.right(right)).reshape(len(left), 3, 5)
+
+
+class Rows:
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, index: int) -> Any:
+        labels = (np.arange(5) + Y[index]) % 3
+        labels[index % 5] = -100
+        return {"left": X[index], "right": X[index] * 2, "labels": labels}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("compile", [False, True])
+def test_batches_of_any_structure(device: str, compile: bool, workers: int) -> None:
+    histories = []
+    for one in ("cpu", device):
+        nnscratch.manual_seed(2)
+        trainer = Trainer(Places(), device=one, compile=compile, lr=0.05, metrics=["f1", "top5"])
+        data = DataLoader(Rows(), 16, shuffle=True, seed=1, num_workers=workers)
+        histories.append(trainer.fit(data, 3, validation=Rows()))
+    expected, found = (small_training.figures(history) for history in histories)
+    assert expected[-1]["train_accuracy"] > expected[0]["train_accuracy"]
+    for row, other in zip(expected, found, strict=True):
+        assert row.keys() == other.keys()
+        for name, value in row.items():
+            np.testing.assert_allclose(other[name], value, rtol=1e-4, atol=1e-5, err_msg=name)

@@ -281,3 +281,19 @@ def test_parameters_that_are_not_finite_are_never_saved(tmp_path, compile):
     tensors, metadata = read_tensors(tmp_path / CHECKPOINT_FILE)
     assert json.loads(metadata["nnscratch"])["epoch"] == 1
     assert all(np.isfinite(value).all() for value in tensors.values())
+
+
+def test_a_checkpoint_without_what_came_later(tmp_path):
+    """Checkpoints had neither the number of judged targets nor the loader's random stream."""
+    whole, expected = run(3, tmp_path / "whole")
+    with pytest.raises(TrainingInterrupted):
+        run(3, tmp_path / "old", stop=10)
+
+    def forget(record, tensors):
+        record["totals"].pop("judged")
+        record["loader"].pop("stream", None)
+
+    rewrite(tmp_path / "old" / CHECKPOINT_FILE, forget)
+    resumed, found = run(3, tmp_path / "old", resume=True)
+    assert found == expected
+    assert weights(resumed.model) == weights(whole.model)

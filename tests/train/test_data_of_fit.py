@@ -115,7 +115,8 @@ def test_data_whose_length_is_not_known() -> None:
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        ([{"x": X[0], "y": 1}] * 4, "dictionaries of 'x', 'y'"),
+        ([{"x": X[0], "z": X[0], "y": 1}] * 4, "dictionaries of 'x', 'z', 'y'"),
+        ([{"x": X[0]}] * 4, "dictionaries of 'x'"),
         ([X[0]] * 4, "got a Tensor a batch"),
         ([(X[0], 1, 2)] * 4, "got 3 tensors a batch"),
         ([(X[0], "a")] * 4, "one of Tensor and tuple"),
@@ -133,8 +134,10 @@ def test_single_tensors_are_inputs_of_predict() -> None:
         predict(model, DataLoader(nnscratch.tensor(X[:2]), 2)), expected[:2]
     )
     np.testing.assert_array_equal(predict(model, DataLoader(list(X), 7)), expected)
-    with pytest.raises(ConfigurationError, match="dictionaries of 'x'"):
-        predict(model, DataLoader([{"x": X[0]}], 1))
+    rows = [{"x": row} for row in X]
+    np.testing.assert_array_equal(predict(model, DataLoader(rows, 40)), expected)
+    with pytest.raises(ConfigurationError, match="dictionaries of 'x', 'z'"):
+        predict(model, DataLoader([{"x": X[0], "z": X[1]}], 1))
 
 
 def test_a_model_that_changes_its_inputs_leaves_the_data_alone() -> None:

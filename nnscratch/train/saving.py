@@ -1,72 +1,73 @@
-"""The state of a training run: what a checkpoint holds of it, and the way back."""
+"""A run to a checkpoint, and back to where one was written."""
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
+from nnscratch.optim import lr_scheduler
 from nnscratch.optim.schedule import rate_of
 from nnscratch.tensors import Tensor
 from nnscratch.train import checkpoint
-from nnscratch.train.callbacks import Callback
 from nnscratch.train.choices import restore, state_of
 from nnscratch.train.files import FilePath
 from nnscratch.train.history import History
+from nnscratch.train.run import TrainingRun
 from nnscratch.train.tensor_file import TensorFile
 
-if TYPE_CHECKING:
-    from nnscratch.train.trainer import Trainer
+# Their steps do nothing but set rates; those of the user's own may do anything.
+_OURS = frozenset(getattr(lr_scheduler, name) for name in lr_scheduler.__all__)
 
 
-def save_state(trainer: Trainer, path: FilePath) -> None:
+def save_run(run: TrainingRun, path: FilePath) -> None:
     """Write all that a run needs to go on.
 
     Raises:
         ConfigurationError: before the first fit.
         RunError: if it cannot be written; the file is as before.
     """
-    loader = _loader(trainer)
-    tensors = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
-    arrays, optimizer = checkpoint.optimizer_state(trainer.optimizer)
+    loader = _loader(run)
+    tensors = {f"model.{name}": value for name, value in run.model.state_dict().items()}
+    arrays, optimizer = checkpoint.optimizer_state(run.optimizer)
     tensors |= arrays
     states = []
-    for index, callback in enumerate(_stateful(trainer)):
-        states.append({"kind": type(callback).__name__, "state": callback.state_dict()})
-        tensors |= {f"callback.{index}.{k}": Tensor(v) for k, v in callback.tensors().items()}
+    for index, part in enumerate(run.parts):
+        states.append({"kind": type(part).__name__, "state": part.state_dict()})
+        tensors |= {f"callback.{index}.{k}": Tensor(v) for k, v in part.tensors().items()}
     record = {
-        "config": trainer.config,
-        "model": repr(trainer.model),
-        "epoch": trainer.epoch,
-        "step_number": trainer.step_number,
+        "config": run.config,
+        "model": repr(run.model),
+        "epoch": run.epoch,
+        "step_number": run.step,
         "loader": loader.state_dict(),
         "random": default_generator.state(),
         "optimizer": optimizer,
-        "scheduler": state_of(trainer.scheduler),
+        "scheduler": state_of(run.scheduler),
         "callbacks": states,
-        "totals": trainer.totals.state_dict(),
-        "seconds": trainer.seconds,
-        "history": trainer.history.rows,
-        "stop": trainer.stop,
+        "totals": run.totals.state_dict(),
+        "seconds": run.seconds,
+        "history": run.history.rows,
+        "stop": run.stop,
     }
     checkpoint.write_record(path, checkpoint.CHECKPOINT, tensors, record)
 
 
-def load_state(trainer: Trainer, path: FilePath) -> None:
+def load_run(run: TrainingRun, path: FilePath) -> None:
     """Go to where a checkpoint was written.
 
     Raises:
         ConfigurationError: before the first fit.
         CheckpointError: if it is damaged, or of another model, optimizer or data.
     """
-    loader = _loader(trainer)
+    loader = _loader(run)
     with TensorFile(path) as file:
         record = checkpoint.record_of(file, checkpoint.CHECKPOINT)
         try:
-            _load(trainer, loader, file, record)
+            _load(run, loader, file, record)
         except CheckpointError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -75,48 +76,41 @@ def load_state(trainer: Trainer, path: FilePath) -> None:
             raise CheckpointError(f"{file.name}: the record is nested too deeply") from error
 
 
-def begin(trainer: Trainer, loader: DataLoader) -> None:
-    """Give a trainer its data, for an epoch from the first batch on, or from a checkpoint's.
+def give_data(run: TrainingRun, loader: DataLoader) -> None:
+    """Give a run its data, for an epoch from the first batch on, or from a checkpoint's.
 
     What a fit that was broken off has left of its epoch is forgotten.
 
     Raises:
         CheckpointError: if a checkpoint was loaded that is of the middle of an epoch of other data.
     """
-    if not trainer.loaded:
-        trainer.totals.reset()
-        trainer.seconds = 0.0
-    elif trainer.loader is not None and trainer.loader is not loader:
+    if not run.loaded:
+        run.forget_epoch()
+    elif run.loader is not None and run.loader is not loader:
         try:
-            loader.load_state_dict(trainer.loader.state_dict())
+            loader.load_state_dict(run.loader.state_dict())
         except CheckpointError:
-            if trainer.totals.samples:
+            if run.totals.samples:
                 raise
-    trainer.loader = loader
+    run.loader = loader
 
 
-def _loader(trainer: Trainer) -> DataLoader:
-    if trainer.loader is None:
+def _loader(run: TrainingRun) -> DataLoader:
+    if run.loader is None:
         raise ConfigurationError(
             "a checkpoint says where in its data a run is, and this trainer has seen none yet: "
             "call fit first, with resume=True to go on from the checkpoint in the run_dir"
         )
-    return trainer.loader
+    return run.loader
 
 
-def _stateful(trainer: Trainer) -> list[Callback]:
-    """Return the callbacks that have something to save."""
-    plain = Callback.state_dict
-    return [c for c in trainer.callbacks if type(c).state_dict is not plain]
-
-
-def _load(trainer: Trainer, loader: DataLoader, file: TensorFile, record: dict[str, Any]) -> None:
+def _load(run: TrainingRun, loader: DataLoader, file: TensorFile, record: dict[str, Any]) -> None:
     def part(name: str, kind: type) -> Any:
         return checkpoint.part(record, name, kind, file.name)
 
     states = part("callbacks", list)
     kinds = [state["kind"] for state in states]
-    own = [type(callback).__name__ for callback in _stateful(trainer)]
+    own = [type(one).__name__ for one in run.parts]
     if kinds != own:
         raise CheckpointError(
             f"{file.name}: the callbacks were {', '.join(map(str, kinds))[:200] or 'none'}, these "
@@ -125,31 +119,30 @@ def _load(trainer: Trainer, loader: DataLoader, file: TensorFile, record: dict[s
     if part("epoch", int) < 0 or part("step_number", int) < 0:
         raise CheckpointError(f"{file.name}: the number of the epoch or step is negative")
     history, totals = History.from_rows(part("history", list), file.name), part("totals", dict)
-    epoch, step_number = part("epoch", int), part("step_number", int)
+    epoch, step = part("epoch", int), part("step_number", int)
     seconds, stop = float(part("seconds", float)), part("stop", str)
-    checkpoint.check_fits(file, "model.", trainer.model)
+    checkpoint.check_fits(file, "model.", run.model)
     loader.load_state_dict(part("loader", dict))
-    checkpoint.load_optimizer(file, part("optimizer", dict), trainer.optimizer)
-    checkpoint.load_into(file, "model.", trainer.model)
-    if trainer.scheduler is not None:
-        restore(trainer.scheduler, part("scheduler", dict))
-        if type(trainer.scheduler).__module__.startswith("nnscratch."):
-            _try(trainer)
-    for index, callback in enumerate(_stateful(trainer)):
-        callback.load_state_dict(states[index]["state"])
+    checkpoint.load_optimizer(file, part("optimizer", dict), run.optimizer)
+    checkpoint.load_into(file, "model.", run.model)
+    if run.scheduler is not None:
+        restore(run.scheduler, part("scheduler", dict))
+        if type(run.scheduler) in _OURS:
+            _try(run)
+    for index, one in enumerate(run.parts):
+        one.load_state_dict(states[index]["state"])
         prefix = f"callback.{index}."
         names = [name for name in file if name.startswith(prefix)]
-        callback.load_tensors({n.removeprefix(prefix): file.read(n) for n in names})
+        one.load_tensors({n.removeprefix(prefix): file.read(n) for n in names})
     default_generator.set_state(part("random", dict))
-    trainer.totals.load(totals)
-    trainer.history = history
-    trainer.epoch, trainer.step_number = epoch, step_number
-    trainer.seconds, trainer.stop = seconds, stop
+    run.totals.load(totals)
+    run.history, run.epoch, run.step = history, epoch, step
+    run.seconds, run.stop = seconds, stop
 
 
-def _try(trainer: Trainer) -> None:
+def _try(run: TrainingRun) -> None:
     """Take a step of a schedule and go back: a damaged state shows now and not after an epoch."""
-    scheduler, groups = trainer.scheduler, trainer.optimizer.param_groups
+    scheduler, groups = run.scheduler, run.optimizer.param_groups
     before, options = copy.deepcopy(scheduler.state_dict()), [dict(group) for group in groups]
     try:
         scheduler.step(1.0) if scheduler.takes_metric else scheduler.step()
