@@ -21,6 +21,7 @@ from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
+from nnscratch.tensors.asking import accumulate, walk
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.tape import Handle, walk_back
 
@@ -107,17 +108,36 @@ class TensorGradient(TensorBase):
         gradient = None if self.grad is None else self.grad.array
         return _restored, (type(self), self.array, self.requires_grad, gradient)
 
-    def backward(self, gradient: Any = None, retain_graph: Any = False) -> None:
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: Any = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
         """Compute ∂self/∂leaf for every leaf that asks for it, and add it to its ``grad``.
 
         Args:
             gradient: ∂L/∂self; needed unless self has one element, where it is 1.
-            retain_graph: keep what the backward needs, to walk the graph again.
+            retain_graph: keep what the backward needs, to walk the graph again; None for where
+                ``create_graph`` is.
+            create_graph: make the gradients parts of a graph, so that they have gradients too.
+            inputs: a tensor or several whose gradients alone are computed.
 
         Raises:
             GradientError: if there is no graph, or it was used up.
             ShapeError: if ``gradient`` is needed or has another shape.
+
+        >>> x = nnscratch.tensor(2.0, requires_grad=True)
+        >>> (x**3).backward(create_graph=True)
+        >>> x.grad
+        tensor(12., grad_fn=<multiply backward>)
         """
+        if create_graph or inputs is not None:
+            wanted = None if inputs is None else inputs if _several(inputs) else [inputs]
+            made = walk([self], [gradient], wanted, retain_graph, create_graph)
+            accumulate(made, wanted)
+            return
         if not self.requires_grad:
             raise GradientError(
                 "backward() on a tensor without a graph: none of what it was computed from has "
@@ -161,6 +181,16 @@ class TensorGradient(TensorBase):
                 self.grad = self._wrap(_own(gradient))
             else:
                 self.grad = self._wrap(gradient)
+
+    def accumulate_recorded(self, gradient: Any, shared: Any) -> None:
+        """Add a gradient that is part of a graph to ``grad``, which becomes part of it too."""
+        with _adding:
+            for observer in registry.observers():
+                observer.on_gradient(self, "added")
+            if self.grad is not None:
+                self.grad = self.grad._apply(f.ADD, gradient)
+            else:
+                self.grad = gradient.clone() if shared else gradient
 
     def claim_slot(self) -> Any:
         """Return ``grad_slot``, to be written, if the next gradient will be all of ``grad``.
@@ -222,7 +252,11 @@ class TensorGradient(TensorBase):
 
         def keep(gradient: Any) -> Any:
             tensor = own()
-            if tensor is not None:
+            if tensor is None:
+                return gradient
+            if isinstance(gradient, TensorBase):
+                tensor.accumulate_recorded(gradient, True)
+            else:
                 tensor.accumulate(gradient, True)
             return gradient
 
@@ -238,10 +272,12 @@ class TensorGradient(TensorBase):
             raise GradientError("a hook needs a tensor with requires_grad=True")
 
         def call(gradient: Any) -> Any:
-            replaced = hook(self._wrap(gradient))
+            recorded = isinstance(gradient, TensorBase)
+            replaced = hook(gradient if recorded else self._wrap(gradient))
             if replaced is None:
                 return gradient
-            return replacement("a hook", replaced, gradient)
+            array = replacement("a hook", replaced, gradient.array if recorded else gradient)
+            return replaced if recorded else array
 
         hooks = self._hooks()
         hooks.append(call)
@@ -253,6 +289,10 @@ class TensorGradient(TensorBase):
             holder.hooks = []
         found: list[Callable[[Any], Any]] = holder.hooks
         return found
+
+
+def _several(inputs: Any) -> bool:
+    return isinstance(inputs, (tuple, list))
 
 
 def replacement(who: str, given: Any, gradient: Any) -> Any:
@@ -311,4 +351,5 @@ def clear_gradient(tensor: TensorGradient, set_to_none: bool) -> None:
     if set_to_none:
         tensor.grad = None
     elif tensor.grad is not None:
+        tensor.grad.node, tensor.grad.requires_grad = None, False
         tensor.grad.zero_()
