@@ -19,7 +19,7 @@ class PlaceSaved(NamedTuple):
     """The shape of X, and where its entries were put."""
 
     shape: tuple[int, ...]
-    index: tuple[int | slice, ...]
+    entries: tuple[int | slice, ...]
 
 
 def placed(X: Any, shape: tuple[int, ...], index: tuple[int | slice, ...]) -> Any:
@@ -73,7 +73,7 @@ def place_forward(
 def place_backward(dY: Any, saved: PlaceSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dX, the entries of dY where X was put."""
     xp = array_namespace(dY)
-    return (xp.asarray(xp.reshape(dY[(*saved.index, ...)], saved.shape), copy=True),)
+    return (xp.asarray(xp.reshape(dY[(*saved.entries, ...)], saved.shape), copy=True),)
 
 
 PLACE = formula(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nnscratch.array import array_namespace
+from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.array.selection import sign
 from nnscratch.errors import ShapeError
@@ -29,6 +29,14 @@ _SOURCE = "document, section 4.2; the sum and chain rules"
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape with 1 in place of the axes."""
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+
+
+def _root(xp: Any, squares: Any) -> Any:
+    """Return the square root of a sum of squares; where it is 0 its derivative is 0, not NaN."""
+    if not is_recorded(squares):
+        return xp.sqrt(squares)
+    nothing = squares == 0
+    return xp.where(nothing, 0.0, xp.sqrt(xp.where(nothing, 1.0, squares)))
 
 
 class SumSaved(NamedTuple):
@@ -173,7 +181,7 @@ def std_forward(
     """
     squares, (D, axes, divisor) = var_forward(A, axis=axis, correction=correction, keepdims=True)
     xp = array_namespace(A)
-    Y = xp.sqrt(squares)
+    Y = _root(xp, squares)
     kept = Y if keepdims else xp.squeeze(Y, axis=axes)
     return kept, StdSaved(D, Y, axes, divisor)
 
@@ -238,7 +246,7 @@ def norm_forward(
     elif p == 1:
         Y = xp.sum(size, axis=axes, keepdims=True)
     elif p == 2:
-        Y = xp.sqrt(xp.sum(A * A, axis=axes, keepdims=True))
+        Y = _root(xp, xp.sum(A * A, axis=axes, keepdims=True))
     else:
         Y = xp.sum(size**p, axis=axes, keepdims=True) ** (1.0 / p)
     kept = Y if keepdims else xp.squeeze(Y, axis=axes)

@@ -44,7 +44,7 @@ def seed(tensor: Any, gradient: Any, who: str = "backward()") -> Any:
     if isinstance(gradient, TensorBase) and gradient.requires_grad:
         name = dtype_name(array.dtype)
         same = dtype_name(given.dtype) == name
-        return gradient if same else gradient._apply(CAST, dtype=name)  # type: ignore[attr-defined]
+        return gradient if same else gradient._apply(CAST, dtype=name)
     return cast(given, array.dtype)
 
 

@@ -128,6 +128,7 @@ class TensorGradient(TensorBase):
             GradientError: if there is no graph, or it was used up.
             ShapeError: if ``gradient`` is needed or has another shape.
 
+        >>> import nnscratch
         >>> x = nnscratch.tensor(2.0, requires_grad=True)
         >>> (x**3).backward(create_graph=True)
         >>> x.grad

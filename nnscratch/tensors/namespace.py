@@ -39,7 +39,7 @@ class Namespace:
     >>> xp = x.__array_namespace__()
     >>> xp.sum(xp.exp(x)).backward()
     >>> x.grad
-    tensor([1.       , 2.7182818], dtype=float64)
+    tensor([1.        , 2.71828183], dtype=float64)
     """
 
     __name__ = "nnscratch.tensors.namespace"
@@ -264,7 +264,7 @@ class Namespace:
 
     # Picking entries, and putting them back.
 
-    def take(self, X: Any, I: Any, *, axis: int) -> Any:
+    def take(self, X: Any, I: Any, *, axis: int = 0) -> Any:
         """Return the slices of X at the indices I along an axis."""
         return X._apply(f.TAKE, I, axis=axis)
 

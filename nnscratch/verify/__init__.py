@@ -14,10 +14,12 @@ PLACES = {
     "Report": "report",
     "Verdict": "report",
     "assert_gradients": "gradients",
+    "assert_second_derivatives": "second",
     "audit": "copies",
     "checkup": "training",
     "detect_anomaly": "anomaly",
     "gradcheck": "gradients",
+    "gradgradcheck": "second",
     "homework": "lessons",
 }
 
