@@ -80,25 +80,38 @@ class FunctionCtx:
 
 @dataclass
 class _Saved:
-    """A tensor that was saved; of an output only the array, since the output holds the node."""
+    """A tensor that was saved, as it was then: it may get another node when it is changed.
+
+    Attributes:
+        held: the tensor; None for an output, which holds the node that holds this.
+        array: its array.
+        cell: the cell of its version.
+        version: its version.
+        node: its node, unless it is an output.
+        spot: which output it is; None if it is the only one.
+    """
 
     held: Any
     array: Any
     cell: list[Any]
     version: int
-    spot: Any
+    node: Any
+    spot: int | None
 
     def tensor(self, node: Any) -> Any:
         if self.cell[0] != self.version:
             raise changed_in_place("a Function" if node is None else node.formula.name)
-        if self.held is not None:
-            return self.held
+        held = self.held
+        if held is not None and held.array is self.array and held.node is self.node:
+            return held
         made = Tensor(self.array)
         made._version = self.cell
-        if node is not None:
+        if held is not None:
+            made.node = self.node
+        elif node is not None:
             # One of several outputs goes on from a node of its own.
             made.node = node if self.spot is None else _Output(node, self.spot)
-            made.requires_grad = True
+        made.requires_grad = made.node is not None
         return made
 
 
@@ -157,7 +170,7 @@ class _Call(Node):
             made = made if isinstance(made, (tuple, list)) else (made,)
             self._check_count(made)
             found = [
-                self._checked(index, gradient) if need else None
+                self._checked(index, gradient) if need or self.forms[index] is None else None
                 for index, (gradient, need) in enumerate(zip(made, needs, strict=False))
             ]
         return tuple([one if recorded or one is None else one.array for one in found])
@@ -180,6 +193,11 @@ class _Call(Node):
             return None
         name = f"{self.formula.name}.backward"
         form = self.forms[index]
+        if form is None:
+            raise GradientError(
+                f"{name} returned gradient {index}, and argument {index} of its forward is no "
+                "tensor; return None in its place"
+            )
         if not isinstance(gradient, Tensor):
             raise GradientError(
                 f"{name} must return tensors or None, and returned {type(gradient).__name__} as "
@@ -378,7 +396,7 @@ def _recorded(
         index = None if id(one) in given and id(one) not in dirty else number.get(id(one))
         held = one if index is None else None
         spot = index if several else None
-        kept.append(_Saved(held, one.array, one._version, one._version[0], spot))
+        kept.append(_Saved(held, one.array, one._version, one._version[0], one.node, spot))
     context._saved, context._to_save = tuple(kept), ()
     context._constant = context._dirty = ()
     for index in spots:

@@ -54,9 +54,10 @@ def gradcheck(
     Args:
         target: a formula or its name; a pair ``(forward, backward)`` of functions of arrays; a
             function of tensors; a ``nnscratch.autograd.Function``; a module; ``(model, loss)``; or,
-            with PyTorch installed, a ``torch.autograd.Function``, a module or function of PyTorch tensors. The forward of a
-            pair returns ``Y, saved``, and its backward takes ``dY, saved`` (and ``needs``); or it
-            returns ``Y`` alone, and the backward takes ``dY`` and the inputs, or ``dY`` alone.
+            with PyTorch installed, a ``torch.autograd.Function``, a module or function of PyTorch
+            tensors. The forward of a pair returns ``Y, saved``, and its backward takes
+            ``dY, saved`` (and ``needs``); or it returns ``Y`` alone, and the backward takes ``dY``
+            and the inputs, or ``dY`` alone.
         inputs: a list or tuple of them, or a single array. For a model with its loss the last one
             is the target.
         loss: a loss for a model: what is checked is then ``loss(model(*inputs[:-1]), inputs[-1])``.

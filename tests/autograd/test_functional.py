@@ -147,5 +147,5 @@ def test_what_does_not_fit_is_named() -> None:
         functional.jacobian(lambda x, y: x * y, (x, 2.0))
     with pytest.raises(ConfigurationError, match="expected a tensor or a tuple of tensors"):
         functional.jacobian(lambda x: x, 2.0)
-    with pytest.raises(ConfigurationError, match="func to return a tensor .* got float"):
+    with pytest.raises(ConfigurationError, match=r"func to return a tensor .* got float"):
         functional.jacobian(lambda x: 2.0, x)
