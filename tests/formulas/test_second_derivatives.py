@@ -83,45 +83,65 @@ def test_every_formula_is_measured() -> None:
     assert set(UNMEASURED) | CONSTANT <= known
 
 
-SIZED = [
+COMPARED = [
     pytest.param(name, case, id=f"{name}-{case.name}")
     for name in DIFFERENTIABLE
     for case in cases(name)
-    if case.smooth and (name, case.name) not in REFUSED and any(_able(FORMULAS[name], case.build()))
+    if case.smooth
+    and name in TORCH
+    and (name, case.name) not in REFUSED
+    and any(_able(FORMULAS[name], case.build()))
 ]
 
+# PyTorch divides 0 by 0 where the slope is that of a root at 0.
+NAN_IN_PYTORCH = {("std", "one entry, biased")}
 
-@pytest.mark.parametrize(("name", "case"), SIZED)
+
+def _products(lib: Any, call: Any, values: Any, able: Any, vectors: Any) -> list[Any]:
+    """Return the derivatives of a product of first gradients with vectors, 0 where there is none.
+
+    They are those by the cotangent, and by each input.
+    """
+    given = [
+        (Tensor(v, a) if lib is nnscratch else torch.tensor(v, requires_grad=a))
+        if isinstance(v, np.ndarray)
+        else v
+        for v, a in zip(values, able, strict=True)
+    ]
+    xs = [x for x, a in zip(given, able, strict=True) if a]
+    y = call(*given)
+    start = lib.tensor(vectors[-1], requires_grad=True)
+    options = {"create_graph": True, "materialize_grads": True}
+    first = lib.autograd.grad(y, xs, start, **options)
+    dot = sum((g * lib.tensor(v)).sum() for g, v in zip(first, vectors, strict=False))
+    if not dot.requires_grad:
+        return [np.zeros(x.shape) for x in (start, *xs)]
+    found = lib.autograd.grad(dot, [start, *xs], materialize_grads=True)
+    return [g.numpy() if lib is nnscratch else g.numpy(force=True) for g in found]
+
+
+@pytest.mark.parametrize(("name", "case"), COMPARED)
+@pytest.mark.filterwarnings("ignore:var\\(\\)|std\\(\\):UserWarning")
+@pytest.mark.filterwarnings("ignore:reduction:UserWarning")
 def test_every_second_derivative_is_that_of_pytorch(name: str, case: Case) -> None:
     formula = FORMULAS[name]
-    values = case.build()
-    able = _able(formula, values)
+    values = [plain(value) for value in case.build()]
     options = {key: plain(value) for key, value in case.options.items()}
+    able = _able(formula, values)
+    if not case.options.get("dtype", "float64").startswith("float"):
+        return  # cast to integers, which have no gradient
     rng = np.random.default_rng(3)
-    mine = [Tensor(v, a) if isinstance(v, np.ndarray) else plain(v) for v, a in zip(values, able)]
-    theirs = [
-        torch.tensor(v, requires_grad=a) if isinstance(v, np.ndarray) else plain(v)
-        for v, a in zip(values, able)
-    ]
-    results = []
-    y = apply(formula, *mine, **case.options)
-    z = TORCH[name](*theirs, **options)
-    dy = rng.standard_normal(y.shape)
-    vs = [rng.standard_normal(v.shape) for v, a in zip(values, able) if a]
-    for lib, given, out in ((nnscratch, mine, y), (torch, theirs, z)):
-        xs = [x for x, a in zip(given, able) if a]
-        start = lib.tensor(dy, requires_grad=True)
-        if not out.requires_grad:
-            return
-        first = lib.autograd.grad(out, xs, start, create_graph=True, materialize_grads=True)
-        dot = sum((g * lib.tensor(v)).sum() for g, v in zip(first, vs))
-        if not dot.requires_grad:
-            results.append([np.zeros(x.shape) for x in (start, *xs)])
-            continue
-        second = lib.autograd.grad(dot, [start, *xs], materialize_grads=True)
-        results.append([np.asarray(g) for g in second])
+    shape = registry.forward(formula, *values, **options)[0].shape
+    vectors = [rng.standard_normal(v.shape) for v, a in zip(values, able, strict=True) if a]
+    vectors.append(rng.standard_normal(shape))
+    mine = _products(nnscratch, lambda *x: apply(formula, *x, **options), values, able, vectors)
+    theirs = _products(torch, lambda *x: TORCH[name](*x, **options), values, able, vectors)
+    assert all(np.isfinite(g).all() for g in mine)
+    if (name, case.name) in NAN_IN_PYTORCH:
+        assert not all(np.isfinite(g).all() for g in theirs)
+        return
     scale = 1e-10 * max(case.terms, 1) * max(case.magnitude, 1.0)
-    for got, wanted in zip(*results, strict=True):
+    for got, wanted in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=scale)
 
 
@@ -133,30 +153,31 @@ def test_what_is_saved_by_the_name_of_an_input_is_that_input(name: str) -> None:
         values = case.build()
         _, saved = registry.forward(formula, *values, **case.options)
         for field, kept in zip(saved._fields, saved, strict=True):
-            if field in formula.inputs and hasattr(kept, "dtype"):
+            if field in formula.gradients and hasattr(kept, "dtype"):
                 assert kept is values[formula.inputs.index(field)], f"{field} in {case.name}"
 
 
-@pytest.mark.parametrize("name", ["relu", "gelu", "softmax", "mse", "norm", "linear"])
+@pytest.mark.parametrize("name", ["gelu", "softmax", "log_softmax", "var", "linear", "matmul"])
 def test_in_single_and_half_precision(name: str) -> None:
-    case = next(c for c in _small(name) if c.build()[0].size > 2)
+    case = next(c for c in cases(name) if c.smooth and c.build()[0].size > 4)
     values = case.build()
     able = _able(FORMULAS[name], values)
     found = {}
     for dtype in ("float64", "float32", "float16"):
         placed = [
             Tensor(v.astype(dtype), a) if isinstance(v, np.ndarray) else v
-            for v, a in zip(values, able)
+            for v, a in zip(values, able, strict=True)
         ]
-        xs = [x for x, a in zip(placed, able) if a]
+        xs = [x for x, a in zip(placed, able, strict=True) if a]
         y = apply(FORMULAS[name], *placed, **case.options)
-        weights = nnscratch.arange(1.0, y.numel() + 1).reshape(y.shape).to(dtype)
-        first = nnscratch.autograd.grad(y, xs, weights / 8, create_graph=True)
-        assert all(str(g.dtype) == dtype for g in first)
+        weights = nnscratch.arange(1.0, y.numel() + 1).reshape(y.shape).to(dtype) / y.numel()
+        first = nnscratch.autograd.grad(y, xs, weights, create_graph=True)
+        assert {str(g.dtype) for g in first} == {dtype}
         total = sum((g * g).sum() for g in first)
         second = nnscratch.autograd.grad(total, xs, materialize_grads=True)
-        assert all(str(g.dtype) == dtype for g in second)
+        assert {str(g.dtype) for g in second} == {dtype}
         found[dtype] = [g.numpy().astype(float) for g in second]
-    for dtype, rtol in (("float32", 1e-4), ("float16", 0.1)):
+    assert any(np.abs(wanted).max() > 1e-3 for wanted in found["float64"])
+    for dtype, rtol in (("float32", 1e-5), ("float16", 0.02)):
         for got, wanted in zip(found[dtype], found["float64"], strict=True):
             np.testing.assert_allclose(got, wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())
