@@ -393,9 +393,10 @@ def _recorded(
         if one is None:
             kept.append(None)
             continue
-        index = None if id(one) in given and id(one) not in dirty else number.get(id(one))
-        held = one if index is None else None
-        spot = index if several else None
+        as_given = id(one) in given and id(one) not in dirty
+        output = None if as_given else number.get(id(one))
+        held = one if output is None else None
+        spot = output if several else None
         kept.append(_Saved(held, one.array, one._version, one._version[0], one.node, spot))
     context._saved, context._to_save = tuple(kept), ()
     context._constant = context._dirty = ()

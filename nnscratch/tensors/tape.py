@@ -320,7 +320,7 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
         if node.hooks:
             dY = call_hooks(node.hooks, dY)
         into = _slots(node, dY)
-        found = _written(node, dY, into) if into else gradients_of_inputs(node, dY, into)
+        found = _written(node, dY, into) if into else _gradients_of_inputs(node, dY, into)
         for index, (edge, dX) in enumerate(zip(node.edges, found, strict=True)):
             if edge is None or dX is None:
                 continue
@@ -388,7 +388,7 @@ def _written(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a node's gradients, and give back the places into which none was written."""
     found: tuple[Any, ...] = (None,) * len(into)
     try:
-        found = gradients_of_inputs(node, dY, into)
+        found = _gradients_of_inputs(node, dY, into)
     finally:
         for edge, given, dX in zip(node.edges, into, found, strict=True):
             if given is not None and dX is not given:
@@ -396,18 +396,28 @@ def _written(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
     return found
 
 
-def gradients_of_inputs(
-    node: Node, dY: Any, into: tuple[Any, ...], needs: tuple[bool, ...] | None = None
-) -> tuple[Any, ...]:
+def _gradients_of_inputs(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
     """Take one formula's backward, and bring each gradient into the form of its input."""
-    if needs is None:
-        needs = tuple([edge is not None for edge in node.edges])
+    needs = tuple([edge is not None for edge in node.edges])
     if node.saved is None:
         return node.gradients(dY, needs)
+    check_versions(node)
+    return in_form(node, registry.backward(node.formula, dY, node.saved, needs, into))
+
+
+def check_versions(node: Node) -> None:
+    """Check that what a node has saved of tensors is what the forward saw.
+
+    Raises:
+        GradientError: if one was changed in place.
+    """
     for cell, version, _, _ in node.guards:
         if cell[0] != version:
             raise changed_in_place(node.formula.name)
-    found = registry.backward(node.formula, dY, node.saved, needs, into)
+
+
+def in_form(node: Node, found: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a node's gradients in the shapes and dtypes of its inputs."""
     for dX, form in zip(found, node.forms, strict=True):
         if dX is not None and form is not None and (dX.shape != form[0] or dX.dtype != form[1]):
             break

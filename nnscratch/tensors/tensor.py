@@ -182,15 +182,17 @@ def _record(
     if asked:
         guards = []
         origin = None
+        items = (result, *inputs)
         position = -1
         for kept in saved:
             position += 1
             if type(kept) in _PLAIN:
                 continue
             source = -1
-            for item in (result, *inputs):
+            for item in items:
                 if isinstance(item, Tensor) and item.array is kept:
-                    guards.append((item._version, item._version[0], position, source))
+                    cell = item._version
+                    guards.append((cell, cell[0], position, source))
                     break
                 source += 1
             else:

@@ -28,7 +28,8 @@ from nnscratch.tensors.tape import (
     Parts,
     call_hooks,
     changed_in_place,
-    gradients_of_inputs,
+    check_versions,
+    in_form,
 )
 
 
@@ -136,10 +137,11 @@ class Walk:
     # One node.
 
     def _backward(self, node: Node, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        if not self.recorded:
-            return gradients_of_inputs(node, dY, (), needs)
         if node.saved is None:
             return node.gradients(dY, needs)
+        check_versions(node)
+        if not self.recorded:
+            return in_form(node, registry.backward(node.formula, dY, node.saved, needs))
         formula = node.formula
         assert formula.backward is not None
         try:
@@ -176,9 +178,6 @@ def _connected(node: Node, like: TensorBase) -> Any:
     if node.origin is not None:
         return _saved_again(node, like)
     sources = {position: (cell, source) for cell, _, position, source in node.guards}
-    for cell, version, _, _ in node.guards:
-        if cell[0] != version:
-            raise changed_in_place(node.formula.name)
     names = getattr(saved, "_fields", ())
     made: list[Any] = []
     for position, kept in enumerate(saved):
