@@ -245,23 +245,21 @@ class TensorGradient(TensorBase):
             lent.array = _copied(lent.array)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of a tensor that is not a leaf in its ``grad`` too."""
-        if self.node is None:
-            return
-        # The node must not keep its tensor alive.
-        own = weakref.ref(self)
+        """Keep the gradient of a tensor that is not a leaf in its ``grad`` too, as hooks left it.
 
-        def keep(gradient: Any) -> Any:
-            tensor = own()
-            if tensor is None:
-                return gradient
-            if isinstance(gradient, TensorBase):
-                tensor.accumulate_recorded(gradient, True)
-            else:
-                tensor.accumulate(gradient, True)
-            return gradient
+        Raises:
+            GradientError: if the tensor does not ask for a gradient.
+        """
+        if not self.requires_grad:
+            raise GradientError("retain_grad() needs a tensor with requires_grad=True")
+        if self.node is not None and not self.retains_grad:
+            self._hooks().append(_Keep(self))
 
-        self._hooks().append(keep)
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it is no leaf and its gradient is kept all the same."""
+        hooks = None if self.node is None else self.node.hooks
+        return bool(hooks) and type(hooks[-1]) is _Keep  # type: ignore[index]
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
         """Call ``hook(gradient)`` when the gradient is known; what it returns replaces it.
@@ -281,7 +279,8 @@ class TensorGradient(TensorBase):
             return replaced if recorded else array
 
         hooks = self._hooks()
-        hooks.append(call)
+        # What is kept in ``grad`` is the gradient behind all hooks.
+        hooks.insert(len(hooks) - (bool(hooks) and type(hooks[-1]) is _Keep), call)
         return Handle(hooks, call)
 
     def _hooks(self) -> list[Callable[[Any], Any]]:
@@ -290,6 +289,23 @@ class TensorGradient(TensorBase):
             holder.hooks = []
         found: list[Callable[[Any], Any]] = holder.hooks
         return found
+
+
+class _Keep:
+    """The last hook of a tensor whose gradient is kept."""
+
+    def __init__(self, tensor: TensorGradient) -> None:
+        # The node must not keep its tensor alive.
+        self._tensor = weakref.ref(tensor)
+
+    def __call__(self, gradient: Any) -> Any:
+        tensor = self._tensor()
+        if tensor is not None:
+            if isinstance(gradient, TensorBase):
+                tensor.accumulate_recorded(gradient, True)
+            else:
+                tensor.accumulate(gradient, True)
+        return gradient
 
 
 def _several(inputs: Any) -> bool:

@@ -73,8 +73,8 @@ class Walk:
             needs = tuple([edge is not None and self._leads_on(edge) for edge in node.edges])
             if any(needs) or (_is_freed(node) and node not in self.found):
                 self._pass(node, dY, needs)
-            if not self.retain_graph:
-                node.free()
+                if not self.retain_graph:
+                    node.free()
         # The hooks of a leaf see the sum over all its uses, which is known only now.
         for edge in [one for one in self.found if not isinstance(one, Node) and one.hooks]:
             self.found[edge] = call_hooks(edge.hooks, self.found[edge])

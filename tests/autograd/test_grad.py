@@ -49,6 +49,38 @@ def test_with_respect_to_what_is_no_leaf(lib: Any) -> None:
 
 
 @BOTH
+def test_what_was_not_walked_is_not_used_up(lib: Any) -> None:
+    x = _tensor(lib, [1.0, 2.0])
+    h = x * x
+    y = (h**2).sum()
+    (gh,) = lib.autograd.grad(y, h)
+    h.backward(gh)
+    assert x.grad.tolist() == [4.0, 32.0]
+    assert lib.autograd.grad(y, y)[0].item() == 1.0
+
+
+@BOTH
+def test_retained_gradients_are_those_behind_all_hooks(lib: Any) -> None:
+    x = _tensor(lib, [1.0, 2.0])
+    h = x * x
+    assert not h.retains_grad
+    h.register_hook(lambda g: g * 2)
+    h.retain_grad()
+    h.retain_grad()
+    handle = h.register_hook(lambda g: g + 100)
+    h.register_hook(lambda g: g * 3)
+    assert h.retains_grad
+    handle.remove()
+    h.sum().backward()
+    assert h.grad.tolist() == [6.0, 6.0]
+    assert x.grad.tolist() == [12.0, 24.0]
+    x.retain_grad()
+    assert not x.retains_grad
+    with pytest.raises(RuntimeError, match=r"retain_grad"):
+        x.detach().retain_grad()
+
+
+@BOTH
 def test_only_what_is_asked_for_is_changed(lib: Any) -> None:
     x, w = _tensor(lib, [1.0, 2.0]), _tensor(lib, [3.0, 4.0])
     loss = (x * w).sum()
