@@ -82,7 +82,7 @@ def is_recorded(array: Any) -> bool:
     >>> is_recorded(np.ones(2))
     False
     """
-    return hasattr(array, "requires_grad") and hasattr(array, "grad_slot")
+    return type(array) is not np.ndarray and hasattr(array, "grad_slot")
 
 
 def _library(namespace: Any) -> str:

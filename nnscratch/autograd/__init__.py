@@ -7,10 +7,12 @@ recorded like anything else (``docs/second_derivatives.md``).
 from nnscratch.autograd import function, functional
 from nnscratch.autograd.function import Function
 from nnscratch.autograd.gradients import backward, grad
+from nnscratch.autograd.variable import Variable
 from nnscratch.tensors import enable_grad, no_grad, set_grad_enabled
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "enable_grad",
     "function",

@@ -141,6 +141,19 @@ def test_inputs_that_are_not_used(lib: Any) -> None:
     assert gw.dtype == lib.float64
 
 
+@BOTH
+def test_variables_are_tensors(lib: Any) -> None:
+    x = lib.tensor([1.0, 2.0])
+    v = lib.autograd.Variable(x, requires_grad=True)
+    (v * v).sum().backward()
+    assert v.grad.tolist() == [2.0, 4.0]
+    assert not x.requires_grad
+    assert isinstance(v, lib.autograd.Variable)
+    x.add_(1.0)
+    assert v.tolist() == [2.0, 3.0]
+    assert not lib.autograd.Variable(x).requires_grad
+
+
 def test_misuse_is_named() -> None:
     x = _tensor(nnscratch, [1.0, 2.0])
     y = x * x
