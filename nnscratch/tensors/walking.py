@@ -19,7 +19,8 @@ from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from nnscratch.array import dtype_name, is_array, is_floating
+from nnscratch.array import array_namespace, dtype_name, is_array, is_floating
+from nnscratch.array.addresses import on_device_of
 from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, registry
 from nnscratch.tensors.base import TensorBase
@@ -153,11 +154,45 @@ class Walk:
                 f"{formula.name} has no second derivative: its first one is written with "
                 f"{error.name!r}, which tensors have not; without create_graph=True it has a first"
             ) from error
-        return tuple([_in_form(dX, form) for dX, form in zip(made, node.forms, strict=True)])
+        found = [_in_form(dX, form) for dX, form in zip(made, node.forms, strict=True)]
+        if formula.kinks:
+            found = [dX if dX is None or dX.requires_grad else _flat(node, dX) for dX in found]
+        return tuple(found)
 
 
 def _is_freed(node: Node) -> bool:
     return node.saved is None and not node.edges
+
+
+class _Flat(Node):
+    """A derivative that is constant between kinks: its own is 0."""
+
+    __slots__ = ()
+
+    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        """Return zeros."""
+        if not self.edges:
+            return super().gradients(dY, needs)
+        made = [
+            _zeros(dY, form) if need else None for need, form in zip(needs, self.forms, strict=True)
+        ]
+        return tuple(made)
+
+
+def _flat(node: Node, dX: Any) -> Any:
+    """Return a gradient as a part of the graph that its node belongs to, with a slope of 0."""
+    made = dX._wrap(dX.array)
+    made.node = _Flat(node.formula, None, node.edges, node.forms, ())
+    made.requires_grad = True
+    return made
+
+
+def _zeros(like: Any, form: Any) -> Any:
+    shape, dtype = form
+    array = like.array if isinstance(like, TensorBase) else like
+    with on_device_of(array):
+        zeros = array_namespace(array).zeros(shape, dtype=dtype, device=array.device)
+    return like._wrap(zeros) if isinstance(like, TensorBase) else zeros
 
 
 def _in_form(dX: Any, form: Any) -> Any:

@@ -256,6 +256,37 @@ def test_hooks_in_second_order() -> None:
     assert found[0] == found[1]
 
 
+FLAT: dict[str, Callable[[Any, Any], Any]] = {
+    "relu": lambda lib, x: lib.nn.functional.relu(x),
+    "leaky_relu": lambda lib, x: lib.nn.functional.leaky_relu(x),
+    "hardtanh": lambda lib, x: lib.nn.functional.hardtanh(x),
+    "abs": lambda lib, x: x.abs(),
+    "l1": lambda lib, x: lib.nn.functional.l1_loss(x, lib.zeros_like(x)),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("name", FLAT)
+def test_derivatives_that_are_constant_between_kinks_have_one_of_zero(lib: Any, name: str) -> None:
+    x = _tensor(lib, [[0.5, -2.0], [3.0, -0.25]])
+    (first,) = lib.autograd.grad(FLAT[name](lib, x).sum(), x, create_graph=True)
+    assert first.requires_grad
+    first.sum().backward(create_graph=True)
+    assert x.grad.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    x.grad = None
+    (first * x).sum().backward()
+    assert x.grad.tolist() == first.tolist()
+
+
+def test_maxima_and_clipping_have_one_too() -> None:
+    x = _tensor(nnscratch, [[0.5, -2.0], [3.0, -0.25]])
+    for y in (x.max(), x.amax(1), x.clamp(-1.0, 1.0), nnscratch.maximum(x, x.T), x.norm(1)):
+        (first,) = grad(y.sum(), x, create_graph=True)
+        assert grad(first.sum(), x)[0].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    # A linear function has none, as in PyTorch.
+    assert not grad((2 * x).sum(), x, create_graph=True)[0].requires_grad
+
+
 @BOTH
 def test_one_array_of_two_tensors(lib: Any) -> None:
     x = _tensor(lib, [1.0, 2.0])
