@@ -22,6 +22,9 @@ from nnscratch.tensors.tape import Node, Parts, changed_in_place
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 
+_WORDS = Tensor(np.empty(0)).__array_namespace__()
+
+
 class FunctionCtx:
     """What a forward leaves for its backward: ``ctx``. Attributes may be set at will.
 
@@ -237,7 +240,7 @@ class _Output(Node):
 
 def _zeros(form: Any) -> Any:
     shape, dtype, device = form
-    return Tensor(np.zeros(shape, dtype)).to(device)
+    return _WORDS.zeros(shape, dtype=dtype, device=device)
 
 
 def _broadcasts(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.asking import accumulate, place, walk
@@ -83,8 +81,7 @@ def grad(
                     f"grad: no output depends on input {index} of shape {x.shape}; pass "
                     "allow_unused=True to get None for it, or materialize_grads=True for zeros"
                 )
-            zeros = Tensor(np.zeros(x.shape, x.dtype)).to(x.device) if materialize_grads else None
-            found.append(zeros)
+            found.append(x.__array_namespace__().zeros_like(x) if materialize_grads else None)
             continue
         if not create_graph:
             gradient = x._wrap(gradient)
