@@ -10,7 +10,7 @@ from typing import Any as _Any
 
 import numpy as _np
 
-from nnscratch import cuda, nn, optim
+from nnscratch import autograd, cuda, nn, optim
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.array.precision import (
@@ -40,6 +40,7 @@ if _TYPE_CHECKING:
     from nnscratch.verify.checkups.training import checkup
     from nnscratch.verify.gradients.checking import GradcheckError, assert_gradients, gradcheck
     from nnscratch.verify.gradients.lessons import homework
+    from nnscratch.verify.gradients.second import gradgradcheck
     from nnscratch.verify.watch.anomaly import detect_anomaly
     from nnscratch.verify.watch.copies import audit
 
@@ -62,6 +63,7 @@ __all__ = [
     "as_tensor",
     "assert_gradients",
     "audit",
+    "autograd",
     "bool",
     "checkup",
     "compile",
@@ -77,6 +79,7 @@ __all__ = [
     "float64",
     "get_float32_matmul_precision",
     "gradcheck",
+    "gradgradcheck",
     "half",
     "homework",
     "Size",
@@ -115,6 +118,7 @@ _LATER = {
     "detect_anomaly": "verify",
     "explain": "inspect",
     "gradcheck": "verify",
+    "gradgradcheck": "verify",
     "homework": "verify",
     "summary": "inspect",
 }

@@ -4,7 +4,14 @@ Nothing here knows of neural networks. Everything above works on NumPy and CuPy 
 because it asks this layer, and never a global, where an array lives.
 """
 
-from nnscratch.array.backend import array_namespace, asarray, from_dlpack, is_array, to_numpy
+from nnscratch.array.backend import (
+    array_namespace,
+    asarray,
+    from_dlpack,
+    is_array,
+    is_recorded,
+    to_numpy,
+)
 from nnscratch.array.cuda import cuda_problem, cuda_report
 from nnscratch.array.device import (
     CPU,
@@ -48,6 +55,7 @@ __all__ = [
     "is_complex",
     "is_floating",
     "is_integer",
+    "is_recorded",
     "move",
     "normal",
     "permutation",

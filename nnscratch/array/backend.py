@@ -58,6 +58,8 @@ def array_namespace(*arrays: Any) -> Any:
 
 
 def _lookup(array: Any) -> Any:
+    if is_recorded(array):
+        return array.__array_namespace__()
     if not _supported(array):
         raise DTypeError(
             f"expected a NumPy or CuPy array, got {type(array).__name__}; "
@@ -73,6 +75,17 @@ def _supported(value: Any) -> bool:
     if array_api_compat.is_numpy_array(value) or array_api_compat.is_cupy_array(value):
         return True
     return type(value).__module__.partition(".")[0] == "array_api_strict"
+
+
+def is_recorded(array: Any) -> bool:
+    """Say whether it is a tensor, on which a formula is recorded while its derivative is taken.
+
+    Such a formula has been computed on the same values before, on arrays: it need not check them.
+
+    >>> is_recorded(np.ones(2))
+    False
+    """
+    return type(array) is not np.ndarray and hasattr(array, "grad_slot")
 
 
 def _library(namespace: Any) -> str:

@@ -82,6 +82,8 @@ def device_of(array: Any) -> Device:
         return CPU
     if array_api_compat.is_cupy_array(array):
         return Device("cuda", int(array.device.id))
+    if isinstance(array.device, Device):
+        return array.device
     name = str(array.device)
     # array_api_strict writes its pretend devices as array_api_strict.Device('device1').
     name = name.partition("'")[2].partition("'")[0] or name

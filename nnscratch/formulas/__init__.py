@@ -24,6 +24,7 @@ from nnscratch.formulas.comparisons import (
     LESS_EQUAL,
     NOT_EQUAL,
 )
+from nnscratch.formulas.exponentials import EXPM1, LOG1P
 from nnscratch.formulas.formula import FORMULAS, Formula, formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
 from nnscratch.formulas.gelu import GELU, GELU_TANH
@@ -32,6 +33,7 @@ from nnscratch.formulas.linear import LINEAR
 from nnscratch.formulas.losses import HUBER, KL_DIV, L1, MSE, SMOOTH_L1
 from nnscratch.formulas.margin_losses import COSINE_EMBEDDING, HINGE_EMBEDDING
 from nnscratch.formulas.optimizers import ADADELTA, ADAGRAD, ADAM, NADAM, RMSPROP, SGD
+from nnscratch.formulas.placing import ADD_ROWS, PLACE
 from nnscratch.formulas.products import MATMUL
 from nnscratch.formulas.random import DROPOUT, RANDOM_NORMAL, RANDOM_UNIFORM
 from nnscratch.formulas.reductions import (
@@ -46,6 +48,7 @@ from nnscratch.formulas.reductions import (
     SUM_TO,
     VAR,
 )
+from nnscratch.formulas.rounding import FLOOR
 from nnscratch.formulas.shaping import BROADCAST_TO, CONCATENATE, RESHAPE, STACK, TRANSPOSE
 from nnscratch.formulas.sigmoids import SIGMOID, SILU, SOFTPLUS, SOFTSIGN, TANH
 from nnscratch.formulas.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
@@ -62,6 +65,7 @@ __all__ = [
     "ADAGRAD",
     "ADAM",
     "ADD",
+    "ADD_ROWS",
     "ARGMAX",
     "ARGMIN",
     "BCE",
@@ -80,7 +84,9 @@ __all__ = [
     "ELU",
     "EQUAL",
     "EXP",
+    "EXPM1",
     "FILL",
+    "FLOOR",
     "GELU",
     "GELU_TANH",
     "GETITEM",
@@ -97,6 +103,7 @@ __all__ = [
     "LINEAR",
     "LINEAR_ACTIVATION",
     "LOG",
+    "LOG1P",
     "LOGSUMEXP",
     "LOG_SOFTMAX",
     "MATMUL",
@@ -112,6 +119,7 @@ __all__ = [
     "NLL",
     "NOT_EQUAL",
     "ONE_HOT",
+    "PLACE",
     "POWER",
     "PRELU",
     "RANDOM_NORMAL",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from nnscratch.array import CPU, array_namespace, device_of
+from nnscratch.array import CPU, array_namespace, device_of, is_recorded
 from nnscratch.array.dtypes import dtype_name, is_integer
 from nnscratch.array.short_axis import (
     new_axis,
@@ -84,9 +84,9 @@ def _counted(xp: Any, T: Any, ignored: Any) -> Any:
 
 
 def _ignored(xp: Any, T: Any, ignore_index: int) -> Any:
-    """Return where the labels are to be ignored; None if nowhere, which is not asked of a GPU."""
+    """Return where the labels are to be ignored; None if nowhere, which only a CPU is asked."""
     ignored = T == plain(ignore_index)
-    if device_of(T) == CPU and not bool(xp.count_nonzero(ignored)):
+    if not is_recorded(T) and device_of(T) == CPU and not bool(xp.count_nonzero(ignored)):
         return None
     return ignored
 

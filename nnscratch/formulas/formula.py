@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.dtypes import cast
+
 Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
 
@@ -183,4 +185,6 @@ def _backward_in_single(backward: Backward) -> Backward:
 
 
 def _cast(array: Any, old: Any, new: Any) -> Any:
-    return array.astype(new) if getattr(array, "dtype", None) is old else array
+    if getattr(array, "dtype", None) is not old:
+        return array
+    return array.astype(new) if hasattr(array, "astype") else cast(array, new)

@@ -6,11 +6,12 @@ import math
 import operator
 from typing import Any, NamedTuple
 
-from nnscratch.array import array_namespace
+from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name, dtype_of, is_integer
 from nnscratch.errors import DataError, DTypeError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.placing import placed, sum_rows_at
 
 _SOURCE = "document, section 4.2; a linear map whose derivative is its transpose"
 
@@ -79,15 +80,7 @@ def getitem_forward(A: Any, *, index: Any) -> tuple[Any, GetitemSaved]:
 def getitem_backward(dY: Any, saved: GetitemSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dA = dY at the entries that were picked, else 0."""
     shape, index = saved
-    xp = array_namespace(dY)
-    dA = xp.zeros(shape, dtype=dY.dtype, device=dY.device)
-    picked = tuple(
-        len(range(*one.indices(size)))
-        for one, size in zip(index, shape, strict=True)
-        if isinstance(one, slice)
-    )
-    dA[index] = xp.reshape(dY, picked)
-    return (dA,)
+    return (placed(dY, shape, index),)
 
 
 GETITEM = formula(
@@ -130,6 +123,8 @@ def in_range(where: str, I: Any, size: int, what: str) -> Any:
 
 def refuse_where(where: str, bad: Any, values: Any, expected: str) -> None:
     """Raise a DataError that names the first position where ``bad`` holds, and its value."""
+    if is_recorded(bad):
+        return
     xp = array_namespace(bad)
     if not bool(xp.count_nonzero(bad)):
         return
@@ -180,28 +175,8 @@ def take_backward(dY: Any, saved: TakeSaved, needs: tuple[bool, ...]) -> tuple[A
     before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     rows = xp.reshape(dY, (before, I.shape[0], after))
     rows = xp.reshape(xp.permute_dims(rows, (1, 0, 2)), (I.shape[0], before * after))
-    sums = xp.reshape(_sum_rows(xp, rows, I, shape[axis]), (shape[axis], before, after))
+    sums = xp.reshape(sum_rows_at(rows, I, shape[axis]), (shape[axis], before, after))
     return xp.reshape(xp.permute_dims(sums, (1, 0, 2)), shape), None
-
-
-def _sum_rows(xp: Any, rows: Any, I: Any, count: int) -> Any:
-    """Return (count, columns), row k of it the sum of the rows i with I[i] = k."""
-    sums = xp.zeros((count, rows.shape[1]), dtype=rows.dtype, device=rows.device)
-    if I.shape[0] == 0:
-        return sums
-    reduceat = getattr(xp.add, "reduceat", None)
-    if reduceat is None:
-        # A library that has nothing beyond the standard.
-        for place in range(I.shape[0]):
-            row = int(I[place])
-            sums[row, :] = sums[row, :] + rows[place, :]
-        return sums
-    order = xp.argsort(I, stable=True)
-    sorted_indices = xp.take(I, order)
-    starts = xp.nonzero(sorted_indices[1:] != sorted_indices[:-1])[0] + 1
-    starts = xp.concat([xp.zeros((1,), dtype=starts.dtype, device=I.device), starts])
-    sums[xp.take(sorted_indices, starts), :] = reduceat(xp.take(rows, order, axis=0), starts, 0)
-    return sums
 
 
 TAKE = formula(

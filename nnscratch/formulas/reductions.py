@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nnscratch.array import array_namespace
+from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.array.selection import sign
 from nnscratch.errors import ShapeError
@@ -29,6 +29,14 @@ _SOURCE = "document, section 4.2; the sum and chain rules"
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape with 1 in place of the axes."""
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+
+
+def _root(xp: Any, squares: Any) -> Any:
+    """Return the square root of a sum of squares; where it is 0 its derivative is 0, not NaN."""
+    if not is_recorded(squares):
+        return xp.sqrt(squares)
+    nothing = squares == 0
+    return xp.where(nothing, 0.0, xp.sqrt(xp.where(nothing, 1.0, squares)))
 
 
 class SumSaved(NamedTuple):
@@ -173,7 +181,7 @@ def std_forward(
     """
     squares, (D, axes, divisor) = var_forward(A, axis=axis, correction=correction, keepdims=True)
     xp = array_namespace(A)
-    Y = xp.sqrt(squares)
+    Y = _root(xp, squares)
     kept = Y if keepdims else xp.squeeze(Y, axis=axes)
     return kept, StdSaved(D, Y, axes, divisor)
 
@@ -182,7 +190,8 @@ def std_backward(dY: Any, saved: StdSaved, needs: tuple[bool, ...]) -> tuple[Any
     """Return dA = dY (A - mean A) / ((n - correction) Y), 0 where Y is 0, as PyTorch does."""
     D, Y, _, divisor = saved
     xp = array_namespace(dY)
-    slope = xp.reshape(dY, Y.shape) / (Y * divisor)
+    # The divisor is never 0, which the derivative of this one would divide by again.
+    slope = xp.reshape(dY, Y.shape) / (xp.where(Y == 0, 1.0, Y) * divisor)
     return (xp.where(Y == 0, 0.0, slope) * D,)
 
 
@@ -237,7 +246,7 @@ def norm_forward(
     elif p == 1:
         Y = xp.sum(size, axis=axes, keepdims=True)
     elif p == 2:
-        Y = xp.sqrt(xp.sum(A * A, axis=axes, keepdims=True))
+        Y = _root(xp, xp.sum(A * A, axis=axes, keepdims=True))
     else:
         Y = xp.sum(size**p, axis=axes, keepdims=True) ** (1.0 / p)
     kept = Y if keepdims else xp.squeeze(Y, axis=axes)
@@ -260,9 +269,12 @@ def norm_backward(dY: Any, saved: NormSaved, needs: tuple[bool, ...]) -> tuple[A
         hit = (xp.abs(A) == Y) | (xp.isnan(A) & xp.isnan(Y))
         hits = xp.sum(xp.astype(hit, dY.dtype), axis=axes, keepdims=True)
         return (xp.where(hit, sign(A) * (dY / hits), 0.0),)
+    # No divisor is 0, which the derivative of this one would divide by again.
+    divisor = xp.where(Y == 0, 1.0, Y)
     if p == 2:
-        return (xp.where(Y == 0, 0.0, dY / Y) * A,)
-    slope = xp.where(Y == 0, 0.0, dY / Y ** (p - 1.0)) * sign(A) * xp.abs(A) ** (p - 1.0)
+        return (xp.where(Y == 0, 0.0, dY / divisor) * A,)
+    size = xp.abs(A) if p >= 2 else xp.where(A == 0, 1.0, xp.abs(A))
+    slope = xp.where(Y == 0, 0.0, dY / divisor ** (p - 1.0)) * sign(A) * size ** (p - 1.0)
     return (xp.where(A == 0, 0.0, slope) if p < 2 else slope,)
 
 
@@ -329,8 +341,10 @@ def _extreme_backward(dY: Any, saved: ExtremeSaved, needs: tuple[bool, ...]) -> 
     hit = (A == Y) | (xp.isnan(A) & xp.isnan(Y))
     dY = xp.reshape(dY, Y.shape)
     if first:
-        # The first hit is where the number of hits up to and with it is 1.
-        hit = hit & (xp.cumulative_sum(xp.astype(hit, xp.int64), axis=axes[0]) == 1)
+        axis = axes[0]
+        numbers = xp.arange(A.shape[axis], dtype=xp.int64, device=A.device)
+        numbers = xp.reshape(numbers, (-1, *(1,) * (A.ndim - 1 - axis)))
+        hit = numbers == xp.argmax(xp.astype(hit, xp.int64), axis=axis, keepdims=True)
     else:
         dY = dY / xp.sum(xp.astype(hit, dY.dtype), axis=axes, keepdims=True)
     return (xp.where(hit, dY, 0.0),)

@@ -21,6 +21,7 @@ from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
+from nnscratch.tensors.asking import accumulate, walk
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.tape import Handle, walk_back
 
@@ -107,17 +108,37 @@ class TensorGradient(TensorBase):
         gradient = None if self.grad is None else self.grad.array
         return _restored, (type(self), self.array, self.requires_grad, gradient)
 
-    def backward(self, gradient: Any = None, retain_graph: Any = False) -> None:
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: Any = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
         """Compute ∂self/∂leaf for every leaf that asks for it, and add it to its ``grad``.
 
         Args:
             gradient: ∂L/∂self; needed unless self has one element, where it is 1.
-            retain_graph: keep what the backward needs, to walk the graph again.
+            retain_graph: keep what the backward needs, to walk the graph again; None for where
+                ``create_graph`` is.
+            create_graph: make the gradients parts of a graph, so that they have gradients too.
+            inputs: a tensor or several whose gradients alone are computed.
 
         Raises:
             GradientError: if there is no graph, or it was used up.
             ShapeError: if ``gradient`` is needed or has another shape.
+
+        >>> import nnscratch
+        >>> x = nnscratch.tensor(2.0, requires_grad=True)
+        >>> (x**3).backward(create_graph=True)
+        >>> x.grad
+        tensor(12., grad_fn=<multiply backward>)
         """
+        if create_graph or inputs is not None:
+            wanted = None if inputs is None else inputs if _several(inputs) else [inputs]
+            made = walk([self], [gradient], wanted, retain_graph, create_graph)
+            accumulate(made, wanted)
+            return
         if not self.requires_grad:
             raise GradientError(
                 "backward() on a tensor without a graph: none of what it was computed from has "
@@ -161,6 +182,16 @@ class TensorGradient(TensorBase):
                 self.grad = self._wrap(_own(gradient))
             else:
                 self.grad = self._wrap(gradient)
+
+    def accumulate_recorded(self, gradient: Any, shared: Any) -> None:
+        """Add a gradient that is part of a graph to ``grad``, which becomes part of it too."""
+        with _adding:
+            for observer in registry.observers():
+                observer.on_gradient(self, "added")
+            if self.grad is not None:
+                self.grad = self.grad._apply(f.ADD, gradient)
+            else:
+                self.grad = gradient.clone() if shared else gradient
 
     def claim_slot(self) -> Any:
         """Return ``grad_slot``, to be written, if the next gradient will be all of ``grad``.
@@ -214,19 +245,21 @@ class TensorGradient(TensorBase):
             lent.array = _copied(lent.array)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of a tensor that is not a leaf in its ``grad`` too."""
-        if self.node is None:
-            return
-        # The node must not keep its tensor alive.
-        own = weakref.ref(self)
+        """Keep the gradient of a tensor that is not a leaf in its ``grad`` too, as hooks left it.
 
-        def keep(gradient: Any) -> Any:
-            tensor = own()
-            if tensor is not None:
-                tensor.accumulate(gradient, True)
-            return gradient
+        Raises:
+            GradientError: if the tensor does not ask for a gradient.
+        """
+        if not self.requires_grad:
+            raise GradientError("retain_grad() needs a tensor with requires_grad=True")
+        if self.node is not None and not self.retains_grad:
+            self._hooks().append(_Keep(self))
 
-        self._hooks().append(keep)
+    @property
+    def retains_grad(self) -> bool:
+        """Whether it is no leaf and its gradient is kept all the same."""
+        hooks = None if self.node is None else self.node.hooks
+        return bool(hooks) and type(hooks[-1]) is _Keep  # type: ignore[index]
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
         """Call ``hook(gradient)`` when the gradient is known; what it returns replaces it.
@@ -238,13 +271,16 @@ class TensorGradient(TensorBase):
             raise GradientError("a hook needs a tensor with requires_grad=True")
 
         def call(gradient: Any) -> Any:
-            replaced = hook(self._wrap(gradient))
+            recorded = isinstance(gradient, TensorBase)
+            replaced = hook(gradient if recorded else self._wrap(gradient))
             if replaced is None:
                 return gradient
-            return replacement("a hook", replaced, gradient)
+            array = replacement("a hook", replaced, gradient.array if recorded else gradient)
+            return replaced if recorded else array
 
         hooks = self._hooks()
-        hooks.append(call)
+        # What is kept in ``grad`` is the gradient behind all hooks.
+        hooks.insert(len(hooks) - (bool(hooks) and type(hooks[-1]) is _Keep), call)
         return Handle(hooks, call)
 
     def _hooks(self) -> list[Callable[[Any], Any]]:
@@ -253,6 +289,27 @@ class TensorGradient(TensorBase):
             holder.hooks = []
         found: list[Callable[[Any], Any]] = holder.hooks
         return found
+
+
+class _Keep:
+    """The last hook of a tensor whose gradient is kept."""
+
+    def __init__(self, tensor: TensorGradient) -> None:
+        # The node must not keep its tensor alive.
+        self._tensor = weakref.ref(tensor)
+
+    def __call__(self, gradient: Any) -> Any:
+        tensor = self._tensor()
+        if tensor is not None:
+            if isinstance(gradient, TensorBase):
+                tensor.accumulate_recorded(gradient, True)
+            else:
+                tensor.accumulate(gradient, True)
+        return gradient
+
+
+def _several(inputs: Any) -> bool:
+    return isinstance(inputs, (tuple, list))
 
 
 def replacement(who: str, given: Any, gradient: Any) -> Any:
@@ -311,4 +368,5 @@ def clear_gradient(tensor: TensorGradient, set_to_none: bool) -> None:
     if set_to_none:
         tensor.grad = None
     elif tensor.grad is not None:
+        tensor.grad.node, tensor.grad.requires_grad = None, False
         tensor.grad.zero_()

@@ -19,7 +19,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
@@ -203,6 +203,20 @@ class Leaf(Protocol):
         """Take the gradient that was written there."""
 
 
+class Origin(NamedTuple):
+    """What a formula was called with: to call it again on tensors.
+
+    Attributes:
+        inputs: the arrays and numbers.
+        versions: for each input that was a tensor its version cell and its version, else None.
+        options: its options.
+    """
+
+    inputs: tuple[Any, ...]
+    versions: tuple[tuple[list[Any], int] | None, ...]
+    options: dict[str, Any]
+
+
 class Node:
     """One recorded call of a formula.
 
@@ -211,7 +225,10 @@ class Node:
         saved: what its forward left for its backward; None once freed.
         edges: for each input the node or the leaf tensor it came from, None if nobody asks.
         forms: for each input with an edge its shape and dtype.
-        guards: (version cell, version) of tensors whose array is in ``saved``.
+        guards: for each tensor whose array is in ``saved`` its version cell, its version, where in
+            ``saved`` it is, and which input it is, -1 for the output.
+        origin: what the call was made with, where ``saved`` has arrays of its own that the gradient
+            may depend on; None for most. Only a recorded walk needs it.
         hooks: what to call with the gradient of its output when it is known.
     """
 
@@ -223,6 +240,7 @@ class Node:
         "guards",
         "hooks",
         "order",
+        "origin",
         "saved",
     )
 
@@ -232,13 +250,15 @@ class Node:
         saved: Any,
         edges: tuple[Any, ...],
         forms: tuple[Any, ...],
-        guards: tuple[tuple[list[int], int], ...],
+        guards: tuple[tuple[list[Any], int, int, int], ...],
+        origin: Origin | None = None,
     ) -> None:
         self.formula = formula
         self.saved = saved
         self.edges = edges
         self.forms = forms
         self.guards = guards
+        self.origin = origin
         self.order = next(_order)
         self.hooks: list[Callable[[Any], Any]] | None = None
 
@@ -247,9 +267,29 @@ class Node:
 
     def free(self) -> None:
         """Drop what the backward needed; the graph behind it can go with it."""
-        self.saved = self.hooks = None
+        self.saved = self.hooks = self.origin = None
         self.edges = ()
         self.guards = ()
+
+    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        """Return the gradients of a node that saves nothing for a formula; only others have any.
+
+        Raises:
+            GradientError: here, where the graph was used up.
+        """
+        raise GradientError(
+            f"the graph behind this {self.formula.name} was freed by an earlier backward(); "
+            "call backward(retain_graph=True) the first time to walk it twice"
+        )
+
+
+class Parts(dict[int, Any]):
+    """The gradients of a node that has several outputs, by the number of the output."""
+
+    def plus(self, other: Parts, add: Callable[[Any, Any], Any]) -> Parts:
+        """Return the gradients of two walks that met."""
+        both = {i: add(self[i], other[i]) for i in self.keys() & other.keys()}
+        return Parts({**self, **other, **both})
 
 
 def walk_back(root: Any, gradient: Any, retain_graph: bool = False) -> None:
@@ -268,7 +308,7 @@ def walk_back(root: Any, gradient: Any, retain_graph: bool = False) -> None:
         root.accumulate(gradient, True)
     # The hooks of a leaf see the sum over all its uses, which is known only now.
     for leaf, total in hooked.items():
-        leaf.accumulate(_call_hooks(leaf.hooks, total), True)
+        leaf.accumulate(call_hooks(leaf.hooks, total), True)
 
 
 def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any, Any]) -> None:
@@ -278,7 +318,7 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
         node = heappop(waiting)[1]
         dY = gradients.pop(node)
         if node.hooks:
-            dY = _call_hooks(node.hooks, dY)
+            dY = call_hooks(node.hooks, dY)
         into = _slots(node, dY)
         found = _written(node, dY, into) if into else _gradients_of_inputs(node, dY, into)
         for index, (edge, dX) in enumerate(zip(node.edges, found, strict=True)):
@@ -290,7 +330,7 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
                     gradients[edge] = dX
                     heappush(waiting, (-edge.order, edge))
                 else:
-                    gradients[edge] = registry.forward(ADD, met, dX)[0]
+                    gradients[edge] = _sum(met, dX)
             elif edge.hooks:
                 met = hooked.get(edge)
                 hooked[edge] = dX if met is None else registry.forward(ADD, met, dX)[0]
@@ -304,7 +344,14 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
             node.free()
 
 
-def _call_hooks(hooks: Any, gradient: Any) -> Any:
+def _sum(met: Any, dX: Any) -> Any:
+    if type(met) is Parts:
+        return met.plus(dX, _sum)
+    return registry.forward(ADD, met, dX)[0]
+
+
+def call_hooks(hooks: Any, gradient: Any) -> Any:
+    """Return what hooks make of a gradient, one after the other."""
     for hook in tuple(hooks):
         gradient = hook(gradient)
     return gradient
@@ -351,25 +398,40 @@ def _written(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _gradients_of_inputs(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
     """Take one formula's backward, and bring each gradient into the form of its input."""
-    if node.saved is None:
-        raise GradientError(
-            f"the graph behind this {node.formula.name} was freed by an earlier backward(); "
-            "call backward(retain_graph=True) the first time to walk it twice"
-        )
-    for cell, version in node.guards:
-        if cell[0] != version:
-            raise GradientError(
-                f"a tensor that the backward of {node.formula.name} needs was changed in place "
-                "after the forward; change it after backward(), or work on x.clone()"
-            )
     needs = tuple([edge is not None for edge in node.edges])
-    found = registry.backward(node.formula, dY, node.saved, needs, into)
+    if node.saved is None:
+        return node.gradients(dY, needs)
+    check_versions(node)
+    return in_form(node, registry.backward(node.formula, dY, node.saved, needs, into))
+
+
+def check_versions(node: Node) -> None:
+    """Check that what a node has saved of tensors is what the forward saw.
+
+    Raises:
+        GradientError: if one was changed in place.
+    """
+    for cell, version, _, _ in node.guards:
+        if cell[0] != version:
+            raise changed_in_place(node.formula.name)
+
+
+def in_form(node: Node, found: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a node's gradients in the shapes and dtypes of its inputs."""
     for dX, form in zip(found, node.forms, strict=True):
         if dX is not None and form is not None and (dX.shape != form[0] or dX.dtype != form[1]):
             break
     else:
         return found
     return tuple([_in_form(dX, form) for dX, form in zip(found, node.forms, strict=True)])
+
+
+def changed_in_place(name: str) -> GradientError:
+    """Return the error of a backward whose tensors no longer hold what the forward saw."""
+    return GradientError(
+        f"a tensor that the backward of {name} needs was changed in place after the forward; "
+        "change it after backward(), or work on x.clone()"
+    )
 
 
 def _in_form(dX: Any, form: Any) -> Any:

@@ -25,11 +25,12 @@ from nnscratch.tensors.conversions import TensorConversions
 from nnscratch.tensors.gradients import TensorGradient, clear_gradient
 from nnscratch.tensors.indexing import TensorIndexing
 from nnscratch.tensors.methods import TensorMethods
+from nnscratch.tensors.namespace import Namespace
 from nnscratch.tensors.operators import TensorOperators
 from nnscratch.tensors.promotion import alike, refuse_booleans
 from nnscratch.tensors.reductions import TensorReductions
 from nnscratch.tensors.shapes import TensorShapes
-from nnscratch.tensors.tape import Node, mode
+from nnscratch.tensors.tape import Node, Origin, mode
 
 __all__ = ["Tensor", "apply", "as_tensor", "clear_gradient", "made_on", "wrap"]
 
@@ -83,6 +84,10 @@ class Tensor(
 
     def _wrap(self, array: Any) -> Tensor:
         return wrap(array)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Namespace:
+        """Return the array API standard's functions on tensors, each of which is recorded."""
+        return _NAMESPACE
 
     def __repr__(self) -> str:
         text = np.array2string(to_numpy(self.array), separator=", ", prefix="tensor(")
@@ -151,12 +156,14 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     if mode.enabled and formula.backward is not None:
         for item in inputs:
             if isinstance(item, Tensor) and item.requires_grad:
-                _record(result, formula, inputs, saved)
+                _record(result, formula, inputs, saved, options)
                 break
     return result
 
 
-def _record(result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: Any) -> None:
+def _record(
+    result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: Any, options: dict[str, Any]
+) -> None:
     if not is_floating(result.array):
         return
     edges: list[Any] = []
@@ -175,17 +182,39 @@ def _record(result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: An
             forms.append(None)
     if asked:
         guards = []
+        origin = None
+        items = (result, *inputs)
+        position = -1
         for kept in saved:
+            position += 1
             if type(kept) in _PLAIN:
                 continue
-            for item in (result, *inputs):
+            source = -1
+            for item in items:
                 if isinstance(item, Tensor) and item.array is kept:
-                    guards.append((item._version, item._version[0]))
+                    cell = item._version
+                    guards.append((cell, cell[0], position, source))
                     break
+                source += 1
+            else:
+                if origin is None and _of_floats(kept):
+                    origin = _origin(inputs, options)
         result.requires_grad = True
-        result.node = Node(formula, saved, tuple(edges), tuple(forms), tuple(guards))
+        result.node = Node(formula, saved, tuple(edges), tuple(forms), tuple(guards), origin)
 
 
+def _of_floats(kept: Any) -> bool:
+    return hasattr(kept, "dtype") and is_floating(kept)
+
+
+def _origin(inputs: tuple[Any, ...], options: dict[str, Any]) -> Origin:
+    """Return what a formula was called with, where it saves arrays that no tensor has."""
+    arrays = tuple([item.array if isinstance(item, Tensor) else item for item in inputs])
+    versions = [(i._version, i._version[0]) if isinstance(i, Tensor) else None for i in inputs]
+    return Origin(arrays, tuple(versions), options)
+
+
+_NAMESPACE = Namespace(wrap, apply)
 _PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
 
 

@@ -14,10 +14,12 @@ PLACES = {
     "Report": "gradients.report",
     "Verdict": "gradients.elements",
     "assert_gradients": "gradients.checking",
+    "assert_second_derivatives": "gradients.second",
     "audit": "watch.copies",
     "checkup": "checkups.training",
     "detect_anomaly": "watch.anomaly",
     "gradcheck": "gradients.checking",
+    "gradgradcheck": "gradients.second",
     "homework": "gradients.lessons",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -49,6 +50,12 @@ def _getitem(x: Tensor, *, index: Any) -> Tensor:
         places = np.arange(x.numel()).reshape(x.shape)[index]
         return x.reshape(-1)[torch.from_numpy(np.ascontiguousarray(places))]
     return x[index]
+
+
+def _place(x: Tensor, *, shape: tuple[int, ...], index: Any) -> Tensor:
+    places = np.arange(math.prod(shape)).reshape(shape)[index]
+    flat = torch.from_numpy(np.array(places).reshape(-1))
+    return x.new_zeros(math.prod(shape)).index_put((flat,), x.reshape(-1)).reshape(shape)
 
 
 def _clip(x: Tensor, *, min: Any = None, max: Any = None) -> Tensor:
@@ -116,6 +123,9 @@ TORCH: dict[str, Callable[..., Any]] = {
     "minimum": _ordered(torch.minimum),
     "negative": torch.neg,
     "exp": torch.exp,
+    "expm1": torch.expm1,
+    "floor": torch.floor,
+    "log1p": torch.log1p,
     "log": torch.log,
     "sqrt": torch.sqrt,
     "abs": torch.abs,
@@ -146,6 +156,8 @@ TORCH: dict[str, Callable[..., Any]] = {
     "transpose": lambda x, *, axes: x.permute(axes),
     "broadcast_to": lambda x, *, shape: x.broadcast_to(shape),
     "getitem": _getitem,
+    "place": _place,
+    "add_rows": lambda x, i, *, count: x.new_zeros(count, x.shape[1]).index_add(0, i, x),
     "take": lambda x, i, *, axis: x[(slice(None),) * (axis % x.ndim) + (i,)],
     "concatenate": lambda *x, axis: torch.cat(x, axis),
     "stack": lambda *x, axis: torch.stack(x, axis),

@@ -15,6 +15,7 @@ from nnscratch.formulas.cases import (
     linear,
     losses,
     optimizers,
+    placing,
     reductions,
     shaping,
 )
@@ -38,6 +39,7 @@ def all_cases() -> dict[str, tuple[Case, ...]]:
         linear,
         losses,
         optimizers,
+        placing,
         reductions,
         shaping,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.autograd import Function
 from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.formula import FORMULAS
@@ -54,10 +55,11 @@ def gradcheck(
 
     Args:
         target: a formula or its name; a pair ``(forward, backward)`` of functions of arrays; a
-            function of tensors; a module; ``(model, loss)``; or, with PyTorch installed, a
-            ``torch.autograd.Function``, a module or function of PyTorch tensors. The forward of a
-            pair returns ``Y, saved``, and its backward takes ``dY, saved`` (and ``needs``); or it
-            returns ``Y`` alone, and the backward takes ``dY`` and the inputs, or ``dY`` alone.
+            function of tensors; a ``nnscratch.autograd.Function``; a module; ``(model, loss)``; or,
+            with PyTorch installed, a ``torch.autograd.Function``, a module or function of PyTorch
+            tensors. The forward of a pair returns ``Y, saved``, and its backward takes
+            ``dY, saved`` (and ``needs``); or it returns ``Y`` alone, and the backward takes ``dY``
+            and the inputs, or ``dY`` alone.
         inputs: a list or tuple of them, or a single array. For a model with its loss the last one
             is the target.
         loss: a loss for a model: what is checked is then ``loss(model(*inputs[:-1]), inputs[-1])``.
@@ -93,22 +95,36 @@ def gradcheck(
     >>> gradcheck((double, wrong), [np.ones(3)]).tensors[0].fault
     'sign: the gradient is the right one with the wrong sign'
     """
+    problems = problems_of(
+        target, listed(inputs), loss, dict(options or {}), parameters, modes, check
+    )
+    return check_problems(problems, check, method, limit, resolution, seed)
+
+
+def check_problems(
+    problems: Sequence[Problem],
+    check: str | Sequence[str] | None,
+    method: str,
+    limit: int,
+    resolution: float | None,
+    seed: int,
+) -> Report:
+    """Check a problem, or one for each mode of a module, and return one report.
+
+    Raises:
+        ConfigurationError: if an option makes no sense.
+    """
     if method not in METHODS:
         raise ConfigurationError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if resolution is not None and not resolution > 0:
         raise ConfigurationError(f"resolution must be more than 0, got {resolution}")
     settings = Settings(method, limit, resolution, seed)
     started = time.perf_counter()
-    modes = [modes] if isinstance(modes, str) else list(modes)
-    check = [check] if isinstance(check, str) else check
-    problems = _problems(
-        target, _listed(inputs), loss, dict(options or {}), parameters, modes, check
-    )
     report = Report(problems[0].name, Verdict.RIGHT, [], [], remark=problems[0].remark)
     verdicts = []
     before: Checker | None = None
     for problem in problems:
-        _demand_something(problem, check)
+        _demand_something(problem, [check] if isinstance(check, str) else check)
         checker = Checker(problem, settings)
         if before is not None and _same(before, checker):
             continue  # eval mode computes the same as train mode, forward and backward
@@ -155,7 +171,8 @@ def assert_gradients(target: Any, inputs: Any, **settings: Any) -> Report:
     return report
 
 
-def _listed(inputs: Any) -> list[Any]:
+def listed(inputs: Any) -> list[Any]:
+    """Return inputs as a list, one of them as a list of one."""
     if isinstance(inputs, (tuple, list)):
         return list(inputs)
     return [inputs]
@@ -181,16 +198,18 @@ def _same(before: Checker, checker: Checker) -> bool:
     return agree(before.run.outputs, run.outputs) and agree(before.run.gradients, run.gradients)
 
 
-def _problems(
+def problems_of(
     target: Any,
     inputs: list[Any],
     loss: Any,
     options: dict[str, Any],
     parameters: Mapping[str, Tensor] | Sequence[Tensor] | None,
-    modes: Sequence[str],
-    check: Sequence[str] | None,
+    modes: str | Sequence[str],
+    check: str | Sequence[str] | None,
 ) -> list[Problem]:
     """Return the problems that a target stands for: one, or one for each mode of a module."""
+    modes = [modes] if isinstance(modes, str) else list(modes)
+    check = [check] if isinstance(check, str) else check
     if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], Module):
         target, loss = target
     if isinstance(target, str):
@@ -204,14 +223,16 @@ def _problems(
         return [
             module_problem(target, inputs, options, mode == "train", loss, check) for mode in modes
         ]
-    if inspect.isclass(target) and not _is_torch(target, []):
+    if inspect.isclass(target) and issubclass(target, Function):
+        target = target.apply
+    if inspect.isclass(target) and not is_torch(target, []):
         raise ConfigurationError(f"gradcheck takes an instance, not the class {target.__name__}")
     problem: Problem
     if parameters is not None and not isinstance(parameters, Mapping):
         parameters = {f"parameter {i}": tensor for i, tensor in enumerate(parameters)}
     if isinstance(target, Formula):
         problem = FormulaProblem(target, inputs, options)
-    elif _is_torch(target, inputs):
+    elif is_torch(target, inputs):
         from nnscratch.verify.gradients.torch_targets import torch_problems
 
         return torch_problems(target, inputs, options, loss, modes, check)
@@ -232,7 +253,7 @@ def _problems(
     return [problem]
 
 
-def _is_torch(target: Any, inputs: Sequence[Any]) -> bool:
+def is_torch(target: Any, inputs: Sequence[Any]) -> bool:
     """Say whether PyTorch made the target or an input, without importing it."""
     first = target[0] if isinstance(target, tuple) and target else target
     classes = [*getattr(first, "__mro__", ()), *type(first).__mro__]

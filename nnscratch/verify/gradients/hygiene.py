@@ -127,15 +127,17 @@ def needs_findings(problem: Problem, run: Run, cotangents: Sequence[Any]) -> lis
         finally:
             for item, was in zip(problem.slots, wanted, strict=True):
                 item.checked = was
-        if bits(alone.gradients[position]) != bits(run.gradients[position]):
-            size = _largest_difference(alone.gradients[position], run.gradients[position])
-            if size > 1e-3:
-                found.append(
-                    Finding(
-                        FindingKind.NEEDS, slot.name, "fault",
-                        f"The gradient of {slot.name} is another one when it alone is asked for.",
-                    )
-                )  # fmt: skip
+        pair = alone.gradients[position], run.gradients[position]
+        # No gradient and one of zeros are the same, where the output does not depend on an input.
+        if bits(pair[0]) == bits(pair[1]) or not any(one is not None and one.any() for one in pair):
+            continue
+        if _largest_difference(*pair) > 1e-3:
+            found.append(
+                Finding(
+                    FindingKind.NEEDS, slot.name, "fault",
+                    f"The gradient of {slot.name} is another one when it alone is asked for.",
+                )
+            )  # fmt: skip
     return found
 
 

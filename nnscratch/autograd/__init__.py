@@ -1,0 +1,23 @@
+"""PyTorch's ``torch.autograd``: gradients on request, of any order, and functions of one's own.
+
+Second derivatives need no formulas of their own: a first derivative that runs on tensors is
+recorded like anything else (``docs/second_derivatives.md``).
+"""
+
+from nnscratch.autograd import function, functional
+from nnscratch.autograd.function import Function
+from nnscratch.autograd.gradients import backward, grad
+from nnscratch.autograd.variable import Variable
+from nnscratch.tensors import enable_grad, no_grad, set_grad_enabled
+
+__all__ = [
+    "Function",
+    "Variable",
+    "backward",
+    "enable_grad",
+    "function",
+    "functional",
+    "grad",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -1,0 +1,156 @@
+"""Putting entries into zeros, which is what picking entries transposes to.
+
+``getitem`` and ``take`` are linear, and so are their derivatives, ``place`` and ``add_rows``. Each
+is the other's transpose, so that derivatives of any order are one of the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nnscratch.array import array_namespace, is_recorded
+from nnscratch.errors import ShapeError
+from nnscratch.formulas.formula import formula
+
+_SOURCE = "document, section 4.2; a linear map whose derivative is its transpose"
+
+
+class PlaceSaved(NamedTuple):
+    """The shape of X, and where its entries were put."""
+
+    shape: tuple[int, ...]
+    entries: tuple[int | slice, ...]
+
+
+def placed(X: Any, shape: tuple[int, ...], index: tuple[int | slice, ...]) -> Any:
+    """Return zeros of a shape with X at the entries that an index picks.
+
+    The index has an integer or a slice, counted from the front, for every axis. X has as many
+    entries as it picks; axes of size 1 make no difference.
+    """
+    xp = array_namespace(X)
+    if is_recorded(X):
+        return xp.place(X, shape, index)
+    Y = xp.zeros(shape, dtype=X.dtype, device=X.device)
+    Y[index] = xp.reshape(X, _picked(shape, index))
+    return Y
+
+
+def _picked(shape: tuple[int, ...], index: tuple[int | slice, ...]) -> tuple[int, ...]:
+    return tuple(
+        len(range(*one.indices(size)))
+        for one, size in zip(index, shape, strict=True)
+        if isinstance(one, slice)
+    )
+
+
+def place_forward(
+    X: Any, *, shape: tuple[int, ...], index: tuple[int | slice, ...]
+) -> tuple[Any, PlaceSaved]:
+    """Compute zeros of a shape with X at the entries that an index picks.
+
+    Args:
+        X: as many entries as the index picks, in their order.
+        shape: the shape of the result.
+        index: for every axis an integer or a slice, counted from the front.
+
+    Raises:
+        ShapeError: if X does not fit.
+
+    >>> import numpy as np
+    >>> place_forward(np.ones(2), shape=(4,), index=(slice(0, 4, 2),))[0]
+    array([1., 0., 1., 0.])
+    """
+    picked = _picked(shape, index)
+    if [n for n in picked if n != 1] != [n for n in X.shape if n != 1]:
+        raise ShapeError(
+            f"place: an array of shape {tuple(X.shape)} does not fit the {picked} entries that "
+            f"{index} picks of shape {tuple(shape)}"
+        )
+    return placed(X, tuple(shape), index), PlaceSaved(tuple(X.shape), index)
+
+
+def place_backward(dY: Any, saved: PlaceSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dX, the entries of dY where X was put."""
+    xp = array_namespace(dY)
+    return (xp.asarray(xp.reshape(dY[(*saved.entries, ...)], saved.shape), copy=True),)
+
+
+PLACE = formula(
+    place_forward,
+    place_backward,
+    equation=r"Y[i] = X, \quad Y = 0 \text{ elsewhere}",
+    gradients={"X": r"\frac{\partial L}{\partial Y}[i]"},
+    shapes="X (as many entries as the index picks) -> Y (shape)",
+    source=_SOURCE,
+    analytic=True,
+)
+
+
+class AddRowsSaved(NamedTuple):
+    """Where the rows were added."""
+
+    I: Any
+
+
+def sum_rows_at(rows: Any, I: Any, count: int) -> Any:
+    """Return (count, columns), row k of it the sum of the rows i with I[i] = k."""
+    xp = array_namespace(rows)
+    if is_recorded(rows):
+        return xp.add_rows(rows, I, count)
+    sums = xp.zeros((count, rows.shape[1]), dtype=rows.dtype, device=rows.device)
+    if I.shape[0] == 0:
+        return sums
+    reduceat = getattr(xp.add, "reduceat", None)
+    if reduceat is None:
+        # A library that has nothing beyond the standard.
+        for place in range(I.shape[0]):
+            row = int(I[place])
+            sums[row, :] = sums[row, :] + rows[place, :]
+        return sums
+    order = xp.argsort(I, stable=True)
+    sorted_indices = xp.take(I, order)
+    starts = xp.nonzero(sorted_indices[1:] != sorted_indices[:-1])[0] + 1
+    starts = xp.concat([xp.zeros((1,), dtype=starts.dtype, device=I.device), starts])
+    sums[xp.take(sorted_indices, starts), :] = reduceat(xp.take(rows, order, axis=0), starts, 0)
+    return sums
+
+
+def add_rows_forward(rows: Any, I: Any, *, count: int) -> tuple[Any, AddRowsSaved]:
+    """Compute for each k below ``count`` the sum of the rows i with I[i] = k.
+
+    Args:
+        rows: (n, columns).
+        I: integers (n,) from 0 to ``count`` - 1.
+        count: how many rows the result has.
+
+    Raises:
+        ShapeError: if there is not one index for each row.
+
+    >>> import numpy as np
+    >>> add_rows_forward(np.asarray([[1.0], [2.0], [4.0]]), np.asarray([1, 0, 1]), count=2)[0]
+    array([[2.],
+           [5.]])
+    """
+    if rows.ndim != 2 or tuple(I.shape) != (rows.shape[0],):
+        raise ShapeError(
+            "add_rows: expected rows (n, columns) and an index for each (n,), got "
+            f"{tuple(rows.shape)} and {tuple(I.shape)}"
+        )
+    return sum_rows_at(rows, I, count), AddRowsSaved(I)
+
+
+def add_rows_backward(dY: Any, saved: AddRowsSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    """Return drows, for each row the row of dY that it was added to."""
+    return array_namespace(dY).take(dY, saved.I, axis=0), None
+
+
+ADD_ROWS = formula(
+    add_rows_forward,
+    add_rows_backward,
+    equation=r"Y_k = \sum_{i: I_i = k} R_i",
+    gradients={"rows": r"\left(\frac{\partial L}{\partial Y}\right)_{I_i}"},
+    shapes="rows (n, columns), I (n,) -> Y (count, columns)",
+    source=_SOURCE,
+    analytic=True,
+)

@@ -1,0 +1,271 @@
+"""Walking back on purpose: to some tensors only, from several at once, or recorded.
+
+``loss.backward()`` takes the short way in ``tape``. Here is the general one. A recorded walk
+(``create_graph=True``) runs the same backwards on tensors instead of arrays, so that gradients are
+parts of a graph like anything else, and their own derivatives are the chain rule once more. What a
+forward saved is connected to the graph that it came from:
+
+- an array that is an input or the output is that tensor,
+- where there are arrays of other floats, the forward runs again, on the tensors that it was given,
+  and what it saves there is taken,
+- everything else (masks, labels, counts) is constant.
+
+Kernels step aside: the formulas as they are written run, through words that kernels compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from nnscratch.array import array_namespace, dtype_name, is_array, is_floating
+from nnscratch.array.addresses import on_device_of
+from nnscratch.errors import GradientError
+from nnscratch.formulas import ADD, CAST, SUM_TO, registry
+from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.tape import (
+    Node,
+    Parts,
+    call_hooks,
+    changed_in_place,
+    check_versions,
+    in_form,
+)
+
+
+class Walk:
+    """One walk from roots back to leaves.
+
+    Attributes:
+        wanted: the nodes and leaves whose gradients are asked for; None for all leaves.
+        found: the gradients of those that were wanted, of the leaves otherwise.
+        recorded: whether gradients are tensors of a graph, not arrays.
+    """
+
+    def __init__(self, wanted: Iterable[Any] | None, retain_graph: bool, recorded: bool) -> None:
+        self.wanted = None if wanted is None else set(map(id, wanted))
+        self.retain_graph = retain_graph
+        self.recorded = recorded
+        self.found: dict[Any, Any] = {}
+        self.shared: set[Any] = set()
+        self._gradients: dict[Node, Any] = {}
+        self._waiting: list[tuple[int, Node]] = []
+        self._useful: dict[int, bool] = {}
+
+    def run(self, roots: Sequence[tuple[Any, Any]]) -> None:
+        """Walk back from pairs of a node (or a leaf) and its gradient.
+
+        Raises:
+            GradientError: if the graph was used up, a tensor of it was changed in place, or a
+                formula has no second derivative.
+        """
+        self._mark([root for root, _ in roots])
+        for root, gradient in roots:
+            self._hand_on(root, gradient, True)
+        while self._waiting:
+            node = heappop(self._waiting)[1]
+            dY = self._gradients.pop(node)
+            if node.hooks:
+                dY = call_hooks(node.hooks, dY)
+            if self.wanted is not None and id(node) in self.wanted:
+                self.found[node] = dY
+                self.shared.add(node)
+            needs = tuple([edge is not None and self._leads_on(edge) for edge in node.edges])
+            if any(needs) or (_is_freed(node) and node not in self.found):
+                self._pass(node, dY, needs)
+                if not self.retain_graph:
+                    node.free()
+        # The hooks of a leaf see the sum over all its uses, which is known only now.
+        for edge in [one for one in self.found if not isinstance(one, Node) and one.hooks]:
+            self.found[edge] = call_hooks(edge.hooks, self.found[edge])
+            self.shared.add(edge)
+
+    def _pass(self, node: Node, dY: Any, needs: tuple[bool, ...]) -> None:
+        for edge, dX in zip(node.edges, self._backward(node, dY, needs), strict=True):
+            if edge is not None and dX is not None and self._leads_on(edge):
+                base = None if self.recorded else getattr(dX, "base", None)
+                self._hand_on(edge, dX, dX is dY or node.formula.aliases or base is not None)
+
+    def _hand_on(self, edge: Any, gradient: Any, shared: bool) -> None:
+        """Add a gradient to what a node, or a leaf, has got already."""
+        if isinstance(edge, Node):
+            met = self._gradients.get(edge)
+            if met is None:
+                self._gradients[edge] = gradient
+                heappush(self._waiting, (-edge.order, edge))
+            else:
+                self._gradients[edge] = self._sum(met, gradient)
+        elif self.wanted is None or id(edge) in self.wanted:
+            met = self.found.get(edge)
+            self.found[edge] = gradient if met is None else self._sum(met, gradient)
+            if met is None and shared:
+                self.shared.add(edge)
+            elif met is not None:
+                self.shared.discard(edge)
+
+    def _sum(self, met: Any, gradient: Any) -> Any:
+        if type(met) is Parts:
+            return met.plus(gradient, self._sum)
+        if self.recorded:
+            return met._apply(ADD, gradient)
+        return registry.forward(ADD, met, gradient)[0]
+
+    # Which parts of the graph a walk has to go through.
+
+    def _mark(self, roots: list[Any]) -> None:
+        """Find out from which nodes a way leads to what is wanted."""
+        if self.wanted is None:
+            return
+        reached: dict[int, Node] = {}
+        todo = [root for root in roots if isinstance(root, Node)]
+        while todo:
+            node = todo.pop()
+            if id(node) not in reached:
+                reached[id(node)] = node
+                todo += [edge for edge in node.edges if isinstance(edge, Node)]
+        # A node is made after those that it leads to.
+        for node in sorted(reached.values(), key=lambda one: one.order):
+            # One that was used up tells that itself, when its turn comes.
+            leads = any(edge is not None and self._leads_on(edge) for edge in node.edges)
+            self._useful[id(node)] = leads or id(node) in self.wanted or _is_freed(node)
+
+    def _leads_on(self, edge: Any) -> bool:
+        if self.wanted is None:
+            return True
+        return self._useful.get(id(edge), False) or id(edge) in self.wanted
+
+    # One node.
+
+    def _backward(self, node: Node, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        if node.saved is None:
+            return node.gradients(dY, needs)
+        check_versions(node)
+        if not self.recorded:
+            return in_form(node, registry.backward(node.formula, dY, node.saved, needs))
+        formula = node.formula
+        assert formula.backward is not None
+        try:
+            made = formula.backward(dY, _connected(node, dY), needs)
+        except AttributeError as error:
+            if error.obj is not dY.__array_namespace__():
+                raise
+            raise GradientError(
+                f"{formula.name} has no second derivative: its first one is written with "
+                f"{error.name!r}, which tensors have not; without create_graph=True it has a first"
+            ) from error
+        found = [_in_form(dX, form) for dX, form in zip(made, node.forms, strict=True)]
+        if formula.kinks:
+            found = [dX if dX is None or dX.requires_grad else _flat(node, dX) for dX in found]
+        return tuple(found)
+
+
+def _is_freed(node: Node) -> bool:
+    return node.saved is None and not node.edges
+
+
+class _Flat(Node):
+    """A derivative that is constant between kinks: its own is 0."""
+
+    __slots__ = ()
+
+    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        """Return zeros."""
+        if not self.edges:
+            return super().gradients(dY, needs)
+        made = [
+            _zeros(dY, form) if need else None for need, form in zip(needs, self.forms, strict=True)
+        ]
+        return tuple(made)
+
+
+def _flat(node: Node, dX: Any) -> Any:
+    """Return a gradient as a part of the graph that its node belongs to, with a slope of 0."""
+    made = dX._wrap(dX.array)
+    made.node = _Flat(node.formula, None, node.edges, node.forms, ())
+    made.requires_grad = True
+    return made
+
+
+def _zeros(like: Any, form: Any) -> Any:
+    shape, dtype = form
+    array = like.array if isinstance(like, TensorBase) else like
+    with on_device_of(array):
+        zeros = array_namespace(array).zeros(shape, dtype=dtype, device=array.device)
+    return like._wrap(zeros) if isinstance(like, TensorBase) else zeros
+
+
+def _in_form(dX: Any, form: Any) -> Any:
+    """Bring a gradient into the shape and dtype of its input."""
+    if dX is None or form is None:
+        return None
+    shape, dtype = form
+    if dX.shape != tuple(shape):
+        dX = dX._apply(SUM_TO, shape=tuple(shape))
+    if dX.array.dtype != dtype:
+        dX = dX._apply(CAST, dtype=dtype_name(dtype))
+    return dX
+
+
+def _connected(node: Node, like: TensorBase) -> Any:
+    """Return what a node's forward saved, its arrays as tensors of the graph."""
+    saved = node.saved
+    if node.origin is not None:
+        return _saved_again(node, like)
+    sources = {position: (cell, source) for cell, _, position, source in node.guards}
+    names = getattr(saved, "_fields", ())
+    made: list[Any] = []
+    for position, kept in enumerate(saved):
+        if isinstance(kept, (tuple, list)) and _holds_floats(kept):
+            raise GradientError(
+                f"{node.formula.name} has no second derivative: it saves arrays in a tuple, which "
+                "nobody can tell from constants; without create_graph=True it has a first"
+            )
+        if not is_array(kept):
+            made.append(kept)
+        elif position not in sources:
+            made.append(like._wrap(kept))
+        else:
+            cell, source = sources[position]
+            # One array may be that of several inputs, as in x * x.detach(): the name says which.
+            name = names[position] if names else ""
+            if source >= 0 and name in node.formula.inputs and not node.formula.variadic:
+                source = node.formula.inputs.index(name)
+            edge = node if source < 0 else node.edges[source]
+            made.append(_tensor(like, kept, edge, cell))
+    return type(saved)(*made) if names else tuple(made)
+
+
+def _saved_again(node: Node, like: TensorBase) -> Any:
+    """Call a node's forward again, on tensors, and return what it saves."""
+    assert node.origin is not None
+    inputs, versions, options = node.origin
+    edges = [*node.edges, *(None,) * (len(inputs) - len(node.edges))]
+    given = []
+    for array, version, edge in zip(inputs, versions, edges, strict=True):
+        if version is not None and version[0][0] != version[1]:
+            raise changed_in_place(node.formula.name)
+        cell = None if version is None else version[0]
+        given.append(_tensor(like, array, edge, cell) if is_array(array) else array)
+    _, saved = node.formula.forward(*given, **options)
+    made = [like._wrap(kept) if is_array(kept) else kept for kept in saved]
+    return type(saved)(*made) if hasattr(saved, "_fields") else tuple(made)
+
+
+def _tensor(like: TensorBase, array: Any, edge: Any, cell: Any) -> Any:
+    """Return a tensor of an array, at the place of a graph that an edge leads to."""
+    if edge is not None and not isinstance(edge, Node):
+        return edge
+    made = like._wrap(array)
+    if cell is not None:
+        made._version = cell  # of one memory
+    if edge is not None:
+        made.node, made.requires_grad = edge, True
+    return made
+
+
+def _holds_floats(items: Any) -> bool:
+    return any(
+        _holds_floats(one) if isinstance(one, (tuple, list)) else is_array(one) and is_floating(one)
+        for one in items
+    )

@@ -1,0 +1,204 @@
+"""``gradgradcheck``: are the derivatives of these gradients right?
+
+A gradient is a function like any other: of the inputs, and of the cotangents that it starts from.
+So the second derivatives are checked as first derivatives of that function, by the same checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import is_floating
+from nnscratch.autograd import grad
+from nnscratch.errors import ConfigurationError, GradientError
+from nnscratch.formulas import FORMULAS, Formula
+from nnscratch.tensors import Tensor, apply, enable_grad
+from nnscratch.verify.gradients.checker import random_cotangents
+from nnscratch.verify.gradients.checking import (
+    GradcheckError,
+    check_problems,
+    is_torch,
+    listed,
+    problems_of,
+)
+from nnscratch.verify.gradients.problem import first_outputs, output_name
+from nnscratch.verify.gradients.report import Report
+from nnscratch.verify.gradients.tensors import TensorProblem, flat_tensors
+
+
+@np.errstate(all="ignore")  # steps may leave a function's domain
+def gradgradcheck(
+    target: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    loss: Any = None,
+    options: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Tensor] | Sequence[Tensor] | None = None,
+    modes: Sequence[str] = ("train", "eval"),
+    check: Sequence[str] | None = None,
+    method: str = "auto",
+    limit: int = 256,
+    resolution: float | None = None,
+    seed: int = 0,
+) -> Report:
+    """Compare derivatives of gradients with numeric ones, and say right, wrong or cannot tell.
+
+    The first gradients are taken as they are (``gradcheck`` checks them); what is compared are
+    their derivatives by the inputs, the parameters and the cotangents.
+
+    Args:
+        target: a formula or its name, a ``nnscratch.autograd.Function``, a function of tensors, a
+            module, or ``(model, loss)``.
+        inputs: a list or tuple of them, or a single array.
+        grad_outputs: a cotangent for each floating output, of its shape; random ones if not given.
+        loss: as for ``gradcheck``, like all that follow.
+        options: keyword arguments for the target.
+        parameters: tensors that a function reaches by itself.
+        modes: for a module: "train", "eval" or both.
+        check: names of the inputs and parameters whose gradients are differentiated.
+        method: how numeric derivatives are taken.
+        limit: tensors with more elements are checked along random directions.
+        resolution: the share of a gradient's size that an error must reach to be seen.
+        seed: of the cotangents and the random directions.
+
+    Returns:
+        A report that is true if the second derivatives are right.
+
+    Raises:
+        ConfigurationError: if the target is none of these, or an option makes no sense for it.
+        GradientError: if there is no output, nothing depends on an input, or a formula has no
+            second derivative.
+
+    >>> import numpy as np
+    >>> print(gradgradcheck("tanh", [np.linspace(-1, 1, 5)]).verdict)
+    right
+    """
+    given = listed(inputs)
+    function, own = target, dict(options or {})
+    if isinstance(function, str) and function in FORMULAS:
+        function = FORMULAS[function]
+    if isinstance(function, Formula):
+        check = check or _differentiable(function, given)
+        function = _of_tensors(function)
+    pair = isinstance(function, tuple) and not hasattr(function[0], "parameters")
+    if pair or is_torch(function, given):
+        raise ConfigurationError(
+            "gradgradcheck takes a formula, an autograd Function, a function of tensors, a module "
+            "or (model, loss): what a backward on arrays returns has no derivative"
+        )
+    problems = problems_of(function, given, loss, own, parameters, modes, check)
+    second = []
+    for problem in problems:
+        assert isinstance(problem, TensorProblem)
+        second.append(_second(problem, grad_outputs, seed))
+    return check_problems(second, None, method, limit, resolution, seed)
+
+
+def assert_second_derivatives(target: Any, inputs: Any, **settings: Any) -> Report:
+    """Raise unless ``gradgradcheck`` says that second derivatives are right; for tests.
+
+    Raises:
+        GradcheckError: with the report as its text. It is an AssertionError.
+
+    >>> import numpy as np
+    >>> assert_second_derivatives("exp", [np.zeros(2)]).verdict.value
+    'right'
+    """
+    report = gradgradcheck(target, inputs, **settings)
+    if not report:
+        raise GradcheckError(report)
+    return report
+
+
+def _differentiable(formula: Formula, inputs: Sequence[Any]) -> list[str]:
+    """Return what a problem calls the inputs that a formula has a gradient for."""
+    able = formula.differentiable * (len(inputs) if formula.variadic else 1)
+    names = ["input"] if len(inputs) == 1 else [f"input {i}" for i in range(len(inputs))]
+    values = [getattr(one, "array", one) for one in inputs]
+    return [
+        name
+        for name, can, value in zip(names, able, values, strict=False)
+        if can and np.asarray(value).ndim >= 0 and not isinstance(value, (bool, int, float))
+    ]
+
+
+def _of_tensors(formula: Formula) -> Any:
+    def function(*inputs: Any, **options: Any) -> Any:
+        return apply(formula, *inputs, **options)
+
+    function.__name__ = formula.name
+    return function
+
+
+def _second(problem: TensorProblem, grad_outputs: Any, seed: int) -> TensorProblem:
+    """Return the problem of the first gradients of a problem."""
+    outputs = first_outputs(problem)
+    rng = np.random.default_rng(seed)
+    vectors = [v for v in random_cotangents(outputs, rng) if v is not None]
+    if grad_outputs is not None:
+        chosen = listed(grad_outputs)
+        shapes = [np.shape(getattr(v, "array", v)) for v in chosen]
+        if shapes != [v.shape for v in vectors]:
+            raise ConfigurationError(
+                f"{problem.name}: expected grad_outputs of shapes {[v.shape for v in vectors]}, "
+                f"one for each floating output, got {shapes}"
+            )
+        vectors = [np.asarray(getattr(v, "array", v), dtype=np.float64) for v in chosen]
+    kinds = {t.array.dtype for t in problem.tensors if isinstance(t, Tensor)}
+    kinds |= {p.array.dtype for p in problem.parameters.values()}
+    floats = [np.dtype(str(kind).rpartition(".")[2]) for kind in kinds]
+    dtype = next((one for one in floats if one.kind == "f"), np.dtype("float64"))
+    like = next((t.array for t in problem.tensors if isinstance(t, Tensor)), None)
+    placed = [Tensor(v.astype(dtype)) for v in vectors]
+    if like is not None:
+        placed = [v.to(Tensor(like).device) for v in placed]
+    count = len(problem.tensors)
+    checked = [slot.checked for slot in problem.slots]
+
+    def first(*items: Any, **options: Any) -> list[Any]:
+        with enable_grad():
+            xs = [_asking(x) if ask else x for x, ask in zip(items[:count], checked, strict=False)]
+            ys = [y for y in flat_tensors(problem.function(*xs, **options)) if is_floating(y.array)]
+            held = [*xs, *problem.parameters.values()]
+            wanted = [x for x, ask in zip(held, checked, strict=True) if ask]
+            pairs = [(y, v) for y, v in zip(ys, items[count:], strict=True) if y.requires_grad]
+            if not pairs:
+                raise GradientError(
+                    f"{problem.name}: no output depends on an input or parameter that asks for a "
+                    "gradient, so there is nothing to check"
+                )
+            found = grad(
+                [y for y, _ in pairs],
+                wanted,
+                [v.to(y.dtype) for y, v in pairs],
+                create_graph=True,
+                allow_unused=True,
+            )
+            return [one for one in found if one is not None]
+
+    made = TensorProblem(
+        first,
+        [*problem.tensors, *placed],
+        problem.options,
+        problem.parameters,
+        problem.buffers,
+        problem.modules,
+        f"the gradient of {problem.name}",
+        problem.training,
+    )
+    for index, slot in enumerate(made.slots):
+        if count <= index < count + len(placed):
+            slot.name = f"the cotangent of {output_name(index - count, len(placed))}"
+        else:
+            slot.checked = checked[index if index < count else index - len(placed)]
+    for slot, old in zip(made.slots, problem.slots[:count], strict=False):
+        slot.name = old.name
+    return made
+
+
+def _asking(x: Any) -> Any:
+    return x if x.requires_grad else x.detach().requires_grad_()
