@@ -16,7 +16,6 @@ from nnscratch.autograd import grad
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.tensors import Tensor, apply, enable_grad
-from nnscratch.verify.gradients.checker import random_cotangents
 from nnscratch.verify.gradients.checking import (
     GradcheckError,
     check_problems,
@@ -24,6 +23,7 @@ from nnscratch.verify.gradients.checking import (
     listed,
     problems_of,
 )
+from nnscratch.verify.gradients.measurement import random_cotangents
 from nnscratch.verify.gradients.problem import first_outputs, output_name
 from nnscratch.verify.gradients.report import Report
 from nnscratch.verify.gradients.tensors import TensorProblem, flat_tensors
