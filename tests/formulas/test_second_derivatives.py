@@ -10,7 +10,6 @@ import torch
 from formulas.test_parity import REFUSED, TORCH
 
 import nnscratch
-from nnscratch.errors import GradientError
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.checks import plain
@@ -22,12 +21,11 @@ FEW, MOST = 24, 40
 than ``MANY`` such cases the ones with few, of the others all with no more than the most."""
 MANY = 20
 
-# Gradients that depend on nothing.
-CONSTANT = {("power", "to the power of 0"), ("power", "to the power of 0.0")}
-
 # Where nothing is wrong, but too little can be measured to call it right.
 UNMEASURED = {
     ("where", "NaN not taken"): "the inputs hold NaN",
+    ("expm1", "near 0"): "steps of 1e-6 leave few digits",
+    ("log1p", "near 0"): "steps of 1e-6 leave few digits",
     ("linear_activation", "softplus with options"): "second derivatives of 1e-10",
     ("std", "2 entries"): "it is |a - b| / sqrt 2, whose second derivative is 0 but for rounding",
     ("norm", "1 entries"): "it is |a|, whose second derivative is 0 but for rounding",
@@ -70,10 +68,6 @@ ALL = [
 def test_every_second_derivative_is_the_measured_one(name: str, case: Case) -> None:
     options = {key: plain(value) for key, value in case.options.items()}
     values = [plain(value) for value in case.build()]
-    if (name, case.name) in CONSTANT:
-        with pytest.raises(GradientError, match="no output depends on an input"):
-            nnscratch.gradgradcheck(name, values, options=options)
-        return
     report = nnscratch.gradgradcheck(name, values, options=options)
     expected = Verdict.CANNOT_TELL if (name, case.name) in UNMEASURED else Verdict.RIGHT
     assert report.verdict is expected, report.text()
@@ -82,7 +76,7 @@ def test_every_second_derivative_is_the_measured_one(name: str, case: Case) -> N
 def test_every_formula_is_measured() -> None:
     assert {name for name in DIFFERENTIABLE if not _small(name)} == set()
     known = {(name, case.name) for name in DIFFERENTIABLE for case in _small(name)}
-    assert set(UNMEASURED) | CONSTANT <= known
+    assert set(UNMEASURED) <= known
 
 
 COMPARED = [
