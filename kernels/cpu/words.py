@@ -65,6 +65,12 @@ def _power(a, b):
     return a**b
 
 
+@njit(**INLINE)
+def _tail(x):
+    tail, _ = functions.normal_tail(x)
+    return tail
+
+
 WORDS: dict[str, Any] = {
     "word_absolute": _absolute,
     "word_exp": functions.exp,
@@ -74,7 +80,8 @@ WORDS: dict[str, Any] = {
     "word_log1p": functions.log1p,
     "word_maximum": _maximum,
     "word_minimum": _minimum,
-    "word_normal_tail": functions.normal_tail,
+    "word_normal_tail": _tail,
+    "word_normal_tail_and_density": functions.normal_tail,
     "word_power": _power,
     "word_real": _real,
     "word_sign": _sign,

@@ -26,6 +26,7 @@ __all__ = [
     "maximum",
     "minimum",
     "normal_tail",
+    "normal_tail_and_density",
     "power",
     "real",
     "sign",
@@ -126,10 +127,19 @@ def like(value: Any, x: Any) -> Any:
     return value
 
 
-def normal_tail(x: Any) -> tuple[Any, Any]:
-    r"""Return $\Phi(-|x|)$, the tail of the normal distribution, and $e^{-x^2/2}$.
+def normal_tail(x: Any) -> Any:
+    r"""Return $\Phi(-|x|)$, the tail of the normal distribution.
 
-    >>> [float(one) for one in normal_tail(np.array(0.0))]
+    >>> float(normal_tail(np.array(0.0)))
+    0.5
+    """
+    return normal_cdf(-absolute(x))
+
+
+def normal_tail_and_density(x: Any) -> tuple[Any, Any]:
+    r"""Return $\Phi(-|x|)$ and $e^{-x^2/2}$, which are computed together where that is quicker.
+
+    >>> [float(one) for one in normal_tail_and_density(np.array(0.0))]
     [0.5, 1.0]
     """
     return normal_cdf(-absolute(x)), exp(-0.5 * (x * x))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.array.maths import maximum, minimum, normal_tail, tanh, where
+from nnscratch.array.maths import (
+    maximum,
+    minimum,
+    normal_tail,
+    normal_tail_and_density,
+    tanh,
+    where,
+)
 from nnscratch.formulas.pointwise import elementwise
 
 # sqrt(2 / pi), and 1 / sqrt(2 pi): the density of the normal distribution at 0.
@@ -26,13 +33,13 @@ def gelu_forward(X: Any) -> Any:
     >>> gelu_forward(np.array([-1.0, 0.0, 1.0]))
     array([-0.15865525,  0.        ,  0.84134475])
     """
-    tail, _density = normal_tail(X)
+    tail = normal_tail(X)
     return X * where(X < 0, tail, 1.0 - tail)
 
 
 def gelu_backward(dY: Any, X: Any) -> Any:
     """Return dX = dY (Φ(X) + X φ(X)), with the normal density φ."""
-    tail, density = normal_tail(X)
+    tail, density = normal_tail_and_density(X)
     return dY * (where(X < 0, tail, 1.0 - tail) + X * (density * PEAK))
 
 

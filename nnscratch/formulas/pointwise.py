@@ -27,12 +27,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nnscratch.formulas.checks import NOTHING, need_broadcast, need_floats, plain
 from nnscratch.formulas.formula import Formula, formula
 from nnscratch.formulas.live import LiveFloat, LiveInt
 
 Body = Callable[..., Any]
-_LIVE = (LiveFloat, LiveInt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,60 +119,75 @@ def elementwise(
     return made.with_pointwise(words)
 
 
+_LIVE = frozenset({LiveFloat, LiveInt})
+_FLOATS = frozenset({np.dtype("float32"), np.dtype("float64")})
+
+
+def _quick(A: Any, B: Any) -> bool:
+    """Say whether two operands are NumPy arrays of one shape: nothing else is to be checked."""
+    return type(A) is np.ndarray and type(B) is np.ndarray and A.shape == B.shape
+
+
 def _forward_on_arrays(
     name: str, words: Pointwise, floats: bool, check: Callable[..., None] | None
 ) -> Callable[..., Any]:
-    """Return the reference: the body on arrays, with its checks and what it saves."""
-    body, inputs, defaults = words.forward, words.inputs, words.options
-    # Most save one thing, and no option: the quick way.
-    only = words.saved[0] if len(words.saved) == 1 and not defaults else None
-    place = inputs.index(only) if only in inputs else -1
+    """Return the reference: the body on arrays, with its checks and what it saves.
 
-    @functools.wraps(body)
-    def forward(*given: Any, **options: Any) -> Any:
-        if floats:
-            need_floats(name, **dict(zip(inputs, given, strict=True)))
-        if len(given) > 1:
-            need_broadcast(name, *given)
-            given = tuple([plain(one) for one in given])
-        if defaults:
-            options = {n: plain(options.get(n, value)) for n, value in defaults.items()}
-        if check is not None:
-            check(*given)
-        Y = body(*given, **options)
-        if only is not None:
-            return Y, words.kind(Y if place < 0 else given[place])
-        return Y, words.keep(given, Y, options)
-
-    return forward
+    Its text is made here, with names and without loops: it runs at every eager call.
+    """
+    inputs, options = ", ".join(words.inputs), list(words.options)
+    named = ", ".join(f"{one}={one}" for one in words.inputs)
+    keywords = "".join(f", {one}={one}" for one in options)
+    lines = [f"def forward({inputs}{', *' if options else ''}{keywords}):"]
+    if floats and len(words.inputs) == 1:
+        lines.append(f"    if getattr({inputs}, 'dtype', None) not in FLOATS:")
+        lines.append(f"        need_floats(NAME, {named})")
+    elif floats:
+        lines.append(f"    need_floats(NAME, {named})")
+    if len(words.inputs) == 2:
+        lines += [f"    if not quick({inputs}):", f"        need_broadcast(NAME, {inputs})"]
+    elif len(words.inputs) > 2:
+        lines.append(f"    need_broadcast(NAME, {inputs})")
+    for one in [*(words.inputs if len(words.inputs) > 1 else ()), *options]:
+        lines.append(f"    if type({one}) in LIVE: {one} = plain({one})")
+    if check is not None:
+        lines.append(f"    check({inputs})")
+    lines.append(f"    Y = body({inputs}{keywords})")
+    kept = f"KIND({', '.join(words.saved)})" if words.saved else "NOTHING"
+    lines.append(f"    return Y, {kept}")
+    scope: dict[str, Any] = {
+        **{"NAME": name, "KIND": words.kind, "NOTHING": NOTHING, "LIVE": _LIVE, "FLOATS": _FLOATS},
+        **{"need_floats": need_floats, "need_broadcast": need_broadcast, "plain": plain},
+        **{"quick": _quick, "check": check, "body": words.forward, **words.options},
+    }
+    return functools.wraps(words.forward)(_compiled("forward", lines, scope))
 
 
 def _backward_on_arrays(words: Pointwise) -> Callable[..., Any]:
     """Return the reference of the derivatives, one for each input."""
-    rows = tuple((words.backward.get(n), words.takes.get(n, ())) for n in words.inputs)
-    keywords = {
-        body: [n for n, p in inspect.signature(body).parameters.items() if p.kind is p.KEYWORD_ONLY]
-        for body in words.backward.values()
-    }
-
-    def backward(dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        found: list[Any] = []
-        for need, (body, places) in zip(needs, rows, strict=True):
-            if not need or body is None:
-                found.append(None)
-                continue
-            taken = [saved[place] for place in places]
-            options = keywords[body]
-            if options:
-                first = len(taken) - len(options)
-                taken, rest = taken[:first], dict(zip(options, taken[first:], strict=True))
-                found.append(body(dY, *taken, **rest))
-            else:
-                found.append(body(dY, *taken))
-        return tuple(found)
-
+    scope: dict[str, Any] = {}
+    found = []
+    for place, name in enumerate(words.inputs):
+        body = words.backward.get(name)
+        if body is None:
+            found.append("None")
+            continue
+        scope[f"body{place}"] = body
+        taken = ["dY"]
+        for at in words.takes[name]:
+            keyword = f"{words.saved[at]}=" if words.saved[at] in words.options else ""
+            taken.append(f"{keyword}saved[{at}]")
+        found.append(f"body{place}({', '.join(taken)}) if needs[{place}] else None")
+    lines = ["def backward(dY, saved, needs):", f"    return ({', '.join(found)},)"]
     # The derivative of the first input is the one to read.
-    return functools.wraps(next(iter(words.backward.values())))(backward)
+    first = next(iter(words.backward.values()))
+    return functools.wraps(first)(_compiled("backward", lines, scope))
+
+
+def _compiled(name: str, lines: list[str], scope: dict[str, Any]) -> Callable[..., Any]:
+    exec("\n".join(lines), scope)
+    made: Callable[..., Any] = scope[name]
+    return made
 
 
 def _saved(name: str, fields: tuple[str, ...]) -> Any:
