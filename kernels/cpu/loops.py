@@ -33,7 +33,6 @@ WORDS = OUTER + 2
 GRAIN = 1024
 
 CONTIGUOUS, REPEATED, STRIDED, IN_PLACE = "c", "r", "s", "i"
-_LOADED = {"float32", "float64", "bool", "int64", "int32", "uint8"}
 
 
 @dataclass(frozen=True)
@@ -369,8 +368,3 @@ def _how(array: Any, step: tuple[int, ...], inner: int) -> str:
 @functools.cache
 def _interned(loop: Loop) -> Loop:
     return loop
-
-
-def loads(dtype: Any) -> bool:
-    """Say whether a loop can read arrays of a dtype."""
-    return np.dtype(dtype).name in _LOADED and np.dtype(dtype).isnative

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from nnscratch.formulas.pointwise import Pointwise, unchanged
 from ..bodies import parsed
 from .catalogue import kernel
 from .implementation import FLOATS, Builder, CpuKernel, Inputs, Lowering, Options, Refusal
-from .loops import Operands, loads
+from .loops import Operands
 
 Lowered = tuple[tuple[Any, ...], Any]
 
@@ -91,15 +92,26 @@ def elementwise(formula: Formula) -> CpuKernel:
     if words.backward:
         lowerings["backward"] = backward
     passes = max(1, round(parsed(words.forward).cost / 0.04))
-    refusals: dict[str, Refusal] = dict.fromkeys(lowerings, _check)
+    refusals: dict[str, Refusal] = {
+        "forward": partial(_check, words.inputs),
+        "backward": partial(_check, ("dY", *words.saved)),
+    }
     return CpuKernel(lowerings, refusals, passes=passes, strided=True)
 
 
-def _check(inputs: Inputs, options: Options) -> str | None:
-    for item in inputs:
+def _check(names: tuple[str, ...], inputs: Inputs, options: Options) -> str | None:
+    """Refuse what the reference says more about: mixtures of dtypes, shapes that do not fit."""
+    shapes = []
+    for name, item in zip(names, inputs, strict=False):
         if isinstance(item, np.ndarray):
-            if not loads(item.dtype):
-                return f"{item.dtype} is not read by loops"
+            # Only a condition is no float; two floats of one dtype was checked before.
+            if (item.dtype == bool) != (name == "C") or not (name == "C" or item.dtype in FLOATS):
+                return f"{name} is {item.dtype}"
+            shapes.append(item.shape)
         elif item is not None and not isinstance(item, (bool, int, float)):
             return f"{type(item).__name__} is no number"
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return f"the shapes {' and '.join(map(str, shapes))} do not broadcast"
     return None

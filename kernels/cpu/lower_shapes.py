@@ -265,6 +265,14 @@ def _reshape(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -
     return (Y,), ShapeSaved(tuple(A.shape))
 
 
+def _check_reshape(inputs: Inputs, options: Options) -> str | None:
+    try:
+        np.empty(inputs[0].shape, np.uint8).reshape(options["shape"])
+    except (ValueError, TypeError):
+        return "the shape does not fit"
+    return None
+
+
 def _reshape_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     dY, shape = inputs
     dA = builder.output(0, tuple(shape), dY.dtype)
@@ -309,6 +317,8 @@ def _check_pieces(inputs: Inputs, options: Options) -> str | None:
         return "there is no such axis"
     axis %= first.ndim
     for one in inputs:
+        if one.dtype != first.dtype:
+            return f"{one.dtype} meets {first.dtype}"
         rest = (*one.shape[:axis], *one.shape[axis + 1 :])
         if rest != (*first.shape[:axis], *first.shape[axis + 1 :]) or one.ndim != first.ndim:
             return "the shapes do not fit"
@@ -319,7 +329,8 @@ def _check_stack(inputs: Inputs, options: Options) -> str | None:
     first, axis = inputs[0], options.get("axis", 0)
     if not -first.ndim - 1 <= axis <= first.ndim:
         return "there is no such axis"
-    return None if all(one.shape == first.shape for one in inputs) else "the shapes differ"
+    same = all(one.shape == first.shape and one.dtype == first.dtype for one in inputs)
+    return None if same else "the shapes or dtypes differ"
 
 
 def _never_alone(direction: str, inputs: Inputs) -> bool:
@@ -341,7 +352,9 @@ SHAPE_KERNELS = {
         pays=_never_alone,
         strided=True,
     ),
-    "reshape": _moves({"forward": _reshape, "backward": _reshape_backward}),
+    "reshape": _moves(
+        {"forward": _reshape, "backward": _reshape_backward}, {"forward": _check_reshape}
+    ),
     "getitem": _moves({"backward": _getitem_backward}),
     "concatenate": _moves({"forward": _concatenate}, {"forward": _check_pieces}),
     "stack": _moves({"forward": _stack}, {"forward": _check_stack}),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.addresses import shares_memory
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.checks import NOTHING
 from nnscratch.formulas.live import LiveFloat
@@ -17,6 +18,7 @@ from .loops import Operands
 from .lower_elementwise import copy, plus
 from .lower_shapes import total
 from .optimizer_flags import optimizer_flags
+from .table import address
 
 Lowered = tuple[tuple[Any, ...], Any]
 
@@ -131,7 +133,10 @@ def _same_pair(inputs: Inputs, options: Options) -> str | None:
     target, source = inputs
     if not isinstance(source, np.ndarray) or source.shape != target.shape:
         return "target and source differ in shape"
-    return None if source.dtype == target.dtype else "target and source differ in dtype"
+    if source.dtype != target.dtype:
+        return "target and source differ in dtype"
+    same = address(source) == address(target) and source.strides == target.strides
+    return None if same or not shares_memory(source, target) else "target and source overlap"
 
 
 def _made(

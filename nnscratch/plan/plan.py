@@ -173,8 +173,8 @@ class Plan:
     def _place_arguments(self, arrays: list[Any]) -> list[Any]:
         if not self._copies_arguments:
             return [
-                array if array.flags.c_contiguous else np.ascontiguousarray(array)
-                for array in arrays
+                argument.laid_out(array)
+                for argument, array in zip(self._arguments, arrays, strict=True)
             ]
         for argument, array in zip(self._arguments, arrays, strict=True):
             if argument.array is not array:
@@ -189,6 +189,15 @@ class _Argument:
 
     def __init__(self, array: Any) -> None:
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def laid_out(self, array: Any) -> Any:
+        """Return an array whose elements lie as the plan expects: it itself, or a copy."""
+        if array is self.array or array.strides == self.array.strides:
+            return array
+        if self.array.flags.c_contiguous:
+            return np.ascontiguousarray(array)
+        self.array[...] = array
+        return self.array
 
 
 class _Program:
