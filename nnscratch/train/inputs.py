@@ -11,6 +11,7 @@ from nnscratch.array import asarray, is_floating
 from nnscratch.data.rows import as_numbers
 from nnscratch.nn import Module
 from nnscratch.tensors import Tensor
+from nnscratch.train.batches import TARGETS
 
 
 def for_model(model: Module, data: Any) -> Any:
@@ -28,6 +29,14 @@ def for_model(model: Module, data: Any) -> Any:
         if first is None:
             return data
         return (_floating(data[0], first), *data[1:])
+    if isinstance(data, dict):
+        first = _first(model)
+        if first is None:
+            return data
+        return {
+            key: item if key in TARGETS or isinstance(item, Tensor) else _floating(item, first)
+            for key, item in data.items()
+        }
     if isinstance(data, np.ndarray):
         first = _first(model)
         return data if first is None else _floating(data, first)

@@ -205,6 +205,16 @@ def test_one_input_under_any_name(kind: Any, compile: bool) -> None:
     assert weights(found) == weights(model)
 
 
+def test_whole_numbers_in_a_dictionary_are_inputs_of_a_linear_layer() -> None:
+    whole = np.arange(12).reshape(6, 2)
+    labels = np.arange(6) % 2
+    data = {"x": whole, "label": labels}
+    found = fit(made(lambda: nn.Linear(2, 2)), data, 2, shuffle=False)
+    expected = fit(made(lambda: nn.Linear(2, 2)), (whole, labels), 2, shuffle=False)
+    assert figures(found) == figures(expected)
+    assert predict(nn.Linear(2, 2), {"x": whole}).shape == (6, 2)
+
+
 class Several(nn.Module):
     """Several outputs, as a dictionary with a tuple in it."""
 
