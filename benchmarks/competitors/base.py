@@ -24,21 +24,18 @@ class Competitor:
     # Here, since a compiled step watches the attributes that a user's ``__init__`` names.
     taken = 0
 
-    def __init__(self, workload: Workload, device: str = "cpu", own_start: bool = False) -> None:
+    def __init__(self, workload: Workload, device: str = "cpu") -> None:
         """Build the network and copy weights and data to it.
 
         Args:
             workload: the network.
             device: "cpu" or "cuda".
-            own_start: let the library draw its own initial weights, and take one batch only; for
-                whole processes whose memory is measured.
         """
         self.workload, self.device = workload, device
         self.precision = os.environ.get(PRECISION, "highest")
-        self.build(None if own_start else workload.weights())
-        count = 1 if own_start else None
-        self.inputs: Sequence[Any] = [self.give(item) for item in workload.inputs()[:count]]
-        self.targets: Sequence[Any] = [self.give(item) for item in workload.targets()[:count]]
+        self.build(workload.weights())
+        self.inputs: Sequence[Any] = [self.give(item) for item in workload.inputs()]
+        self.targets: Sequence[Any] = [self.give(item) for item in workload.targets()]
 
     def train(self, steps: int) -> Any:
         """Take training steps, each on the next batch, wait for the last one, return its loss."""
@@ -78,8 +75,8 @@ class Competitor:
 
     # What a subclass fills in.
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
-        """Make the network with these weights, or with weights of its own."""
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
+        """Make the network with these weights."""
         raise NotImplementedError
 
     def give(self, array: Array) -> Any:

@@ -29,11 +29,10 @@ class Products(Competitor):
     shapes, in the same run and under the same load as the competitors.
     """
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Make the arrays."""
         work = self.workload
-        given = work.weights() if weights is None else weights
-        self.weights = [W for W, _ in given]
+        self.weights = [W for W, _ in weights]
         rng = np.random.default_rng(work.seed)
         self.outputs = [
             rng.standard_normal((work.rows, o), dtype=np.float32) for o in work.sizes[1:]

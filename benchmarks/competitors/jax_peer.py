@@ -14,22 +14,14 @@ from benchmarks.competitors.workload import Array
 class JaxJit(Competitor):
     """``jax.jit`` over forward, gradient and update."""
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Put the parameters on the device and jit the step and the prediction."""
         self.jax = jax = importlib.import_module("jax")
         jnp = importlib.import_module("jax.numpy")
         work = self.workload
         kind = "gpu" if self.device == "cuda" else "cpu"
         self.place = jax.devices(kind)[0]
-        if weights is None:
-            key = jax.random.key(0)
-            self.params = []
-            for i, o in work.layers:
-                key, one, two = jax.random.split(key, 3)
-                uniform = functools.partial(jax.random.uniform, minval=-(i**-0.5), maxval=i**-0.5)
-                self.params.append((uniform(one, (o, i)), uniform(two, (o,))))
-        else:
-            self.params = [(self.give(W), self.give(b)) for W, b in weights]
+        self.params = [(self.give(W), self.give(b)) for W, b in weights]
         activate = {
             "relu": jax.nn.relu,
             "sigmoid": jax.nn.sigmoid,

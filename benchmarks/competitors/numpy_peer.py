@@ -21,11 +21,10 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 class PlainNumpy(Competitor):
     """Forward, backward and Adam with NumPy's operators."""
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Take the weights and make the moments."""
-        given = self.workload.weights() if weights is None else weights
-        self.weights = [W for W, _ in given]
-        self.biases = [b for _, b in given]
+        self.weights = [W for W, _ in weights]
+        self.biases = [b for _, b in weights]
         self.activate, self.slope = _ACTIVATIONS[self.workload.activation]
         self.steps = 0
         if self.workload.task == "train":

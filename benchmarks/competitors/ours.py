@@ -23,17 +23,16 @@ _LOSSES = {"cross_entropy": nn.CrossEntropyLoss, "mse": nn.MSELoss}
 class Eager(Competitor):
     """Ordinary eager code."""
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Make the model, the loss and the optimizer."""
         set_float32_matmul_precision(self.precision)
         work = self.workload
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         for index, (i, o) in enumerate(work.layers):
             parts[f"linear{index}"] = layer = nn.Linear(i, o)
-            if weights is not None:
-                with no_grad():
-                    layer.weight.copy_(tensor(weights[index][0]))
-                    layer.bias.copy_(tensor(weights[index][1]))
+            with no_grad():
+                layer.weight.copy_(tensor(weights[index][0]))
+                layer.bias.copy_(tensor(weights[index][1]))
             if index + 1 < len(work.layers):
                 parts[f"activation{index}"] = _ACTIVATIONS[work.activation]()
         self.model = nn.Sequential(parts).to(self.device)
@@ -71,7 +70,7 @@ class Eager(Competitor):
 class Compiled(Eager):
     """The same step and the same prediction, compiled."""
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Make the model, and compile what runs."""
         super().build(weights)
         # On the instance: no method in between at every call.

@@ -15,7 +15,7 @@ class TorchEager(Competitor):
 
     adam: ClassVar[dict[str, bool]] = {}
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Make the model, the loss and the optimizer."""
         self.torch = torch = importlib.import_module("torch")
         torch.set_float32_matmul_precision(self.precision)
@@ -24,10 +24,9 @@ class TorchEager(Competitor):
         parts = []
         for index, (i, o) in enumerate(work.layers):
             layer = nn.Linear(i, o)
-            if weights is not None:
-                with torch.no_grad():
-                    layer.weight.copy_(torch.from_numpy(weights[index][0]))
-                    layer.bias.copy_(torch.from_numpy(weights[index][1]))
+            with torch.no_grad():
+                layer.weight.copy_(torch.from_numpy(weights[index][0]))
+                layer.bias.copy_(torch.from_numpy(weights[index][1]))
             parts.append(layer)
             if index + 1 < len(work.layers):
                 parts.append(activations[work.activation]())
@@ -82,7 +81,7 @@ class TorchCompiled(TorchEager):
 
     adam: ClassVar[dict[str, bool]] = {"fused": True}
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Make the model, and compile what runs."""
         super().build(weights)
         torch = self.torch
@@ -126,7 +125,7 @@ class TorchGraph(TorchEager):
     adam: ClassVar[dict[str, bool]] = {"fused": True, "capturable": True}
     warm_ups = 3
 
-    def build(self, weights: list[tuple[Array, Array]] | None) -> None:
+    def build(self, weights: list[tuple[Array, Array]]) -> None:
         """Make the model; nothing is captured yet."""
         super().build(weights)
         self.stream, self.warmed = self.torch.cuda.Stream(), 0
