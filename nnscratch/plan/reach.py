@@ -289,11 +289,13 @@ class _Walk:
     def _class(self, kind: type, instance: dict[str, Any] | None = None) -> None:
         """Look at the methods and data of a class, and of those that it is derived from."""
         found: set[str] = set()
+        # What made an object has run; a class may still be called.
+        always = _ALWAYS if instance is None else _ALWAYS - {"__init__"}
         for base in kind.__mro__:
             if _is_foreign(base.__module__):
                 continue
             table = vars(base)
-            for name in sorted(((self._wanted | _ALWAYS) & table.keys()) - found):
+            for name in sorted(((self._wanted | always) & table.keys()) - found):
                 found.add(name)
                 value = table[name]
                 if isinstance(value, (staticmethod, classmethod)):

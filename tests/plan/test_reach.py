@@ -728,3 +728,28 @@ def test_code_that_refers_to_a_lot_is_recorded_once() -> None:
     assert len(compiled.plans) == 1
     names.append("more")
     assert compiled(nnscratch.tensor(X)).numpy()[0, 0] == pytest.approx(X[0, 0] * 7 * 501)
+
+
+class Loop:
+    """A training loop that counts its steps, which the step itself does not mention."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.factor = 2.0
+        self.step = nnscratch.compile(self.compute)
+
+    def compute(self, x: Any) -> Any:
+        return x * self.factor
+
+    def run(self, x: Any) -> Any:
+        self.count += 1
+        return self.step(x)
+
+
+def test_attributes_that_only_the_making_of_an_object_mentions_are_not_watched() -> None:
+    loop = Loop()
+    for _ in range(5):
+        np.testing.assert_array_equal(loop.run(nnscratch.tensor(X)).numpy(), X * np.float32(2.0))
+    assert len(loop.step.plans) == 1
+    loop.factor = 3.0
+    np.testing.assert_array_equal(loop.run(nnscratch.tensor(X)).numpy(), X * np.float32(3.0))
