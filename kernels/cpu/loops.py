@@ -312,7 +312,13 @@ class Operands:
         return "node", len(self.nodes) - 1
 
     def store(self, node: tuple[str, int], array: Any) -> None:
-        """Write the result of a node into an array."""
+        """Write the result of a node into an array.
+
+        Raises:
+            TypeError: for what is none, as a number that indexing made of an array.
+        """
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"a loop writes into arrays, got {type(array).__name__}")
         self.outputs.append((array, node[1]))
 
     def emit(self, builder: Any) -> None:

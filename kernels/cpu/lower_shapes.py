@@ -191,7 +191,7 @@ def _batches(
     except TooManyAxesError:
         for index in range(batch[0]):
             some = [
-                a[index] if a.shape[:1] == batch[:1] and a.ndim == len(batch) + 2 else a
+                a[index if a.shape[0] > 1 else 0] if a.ndim == len(batch) + 2 else a
                 for a in arrays
             ]
             _batches(builder, head, some, lengths, batch[1:], [one[1:] for one in strides])
@@ -306,7 +306,7 @@ def _stack(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> 
     Y = builder.output(0, (*first.shape[:axis], len(inputs), *first.shape[axis:]), first.dtype)
     front = (slice(None),) * axis
     for place, one in enumerate(inputs):
-        copy(builder, one, Y[(*front, place)])
+        copy(builder, one, Y[(*front, place, ...)])
     return (Y,), StackSaved(axis)
 
 

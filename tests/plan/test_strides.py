@@ -50,6 +50,8 @@ def test_slices_transposes_and_pieces_run_in_kernels():
     compiled_is_eager(lambda x: (x - x.mean(-1, keepdim=True)) / x.sum((0, 1)).abs().sqrt(), x)
     compiled_is_eager(lambda x: (x @ x.transpose(1, 2)).softmax(-1) @ x, x)
     compiled_is_eager(lambda x: nnscratch.stack([x[0], x[1]], 1), x)
+    compiled_is_eager(lambda x: nnscratch.stack([x.sum(), x.mean()]), x)
+    compiled_is_eager(lambda x: nnscratch.stack([x[0, 0, 0], x[1, 2, 3]]) * 2, x)
 
 
 def test_assignments_that_overlap():
