@@ -16,6 +16,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -30,6 +31,7 @@ def grad(
         grad_outputs: $v_k$ for each output, of its shape; None where it has one element, for 1.
         retain_graph: whether the graph can be walked again; None for where ``create_graph`` is.
         create_graph: whether the gradients are parts of a graph, so that they have gradients too.
+        only_inputs: must be True: ``backward`` adds to ``grad``.
         allow_unused: whether an input that no output depends on has the gradient None instead of
             being an error; None for where ``materialize_grads`` is.
         is_grads_batched: must be False; call it once for each gradient instead.
@@ -57,6 +59,10 @@ def grad(
         raise ConfigurationError(
             "grad: is_grads_batched=True is not supported; call grad once for each gradient, with "
             "retain_graph=True"
+        )
+    if not only_inputs:
+        raise ConfigurationError(
+            "grad: only_inputs=False is not supported; to add to grad of all leaves call backward()"
         )
     if materialize_grads and allow_unused is False:
         raise ConfigurationError(

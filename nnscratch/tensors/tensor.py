@@ -183,19 +183,19 @@ def _record(
     if asked:
         guards = []
         origin = None
-        items = (result, *inputs)
         position = -1
         for kept in saved:
             position += 1
             if type(kept) in _PLAIN:
                 continue
-            source = -1
-            for item in items:
+            if kept is result.array:
+                guards.append((result._version, result._version[0], position, -1))
+                continue
+            for source, item in enumerate(inputs):
                 if isinstance(item, Tensor) and item.array is kept:
                     cell = item._version
                     guards.append((cell, cell[0], position, source))
                     break
-                source += 1
             else:
                 if origin is None and _of_floats(kept):
                     origin = _origin(inputs, options)

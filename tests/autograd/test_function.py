@@ -102,6 +102,27 @@ def _split(lib: Any, materialize: bool) -> Any:
 
 
 @BOTH
+def test_attributes_of_any_name(lib: Any) -> None:
+    class Times(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, constant: Any) -> Any:
+            ctx.save_for_backward(x)
+            ctx.constant, ctx.node, ctx.saved = constant, "a", "b"
+            ctx.state = "c"
+            return x * constant
+
+        @staticmethod
+        def backward(ctx: Any, dy: Any) -> Any:
+            assert (ctx.node, ctx.saved, ctx.state) == ("a", "b", "c")
+            assert ctx.saved_tensors[0].tolist() == [1.0, 2.0]
+            return dy * ctx.constant, None
+
+    x = _tensor(lib, [1.0, 2.0])
+    Times.apply(x, 3.0).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+@BOTH
 def test_several_outputs(lib: Any) -> None:
     Split = _split(lib, True)
     x, y = _tensor(lib, [1.0, -2.0]), _tensor(lib, [3.0, 4.0])

@@ -169,6 +169,8 @@ def test_misuse_is_named() -> None:
         grad(y, x, [nnscratch.ones(2), nnscratch.ones(2)])
     with pytest.raises(ConfigurationError, match="is_grads_batched=True is not supported"):
         grad(y, x, nnscratch.ones(1, 2), is_grads_batched=True)
+    with pytest.raises(ConfigurationError, match="only_inputs=False is not supported"):
+        grad(y.sum(), x, only_inputs=False)
     with pytest.raises(ConfigurationError, match="allow_unused=False cannot hold"):
         grad(y.sum(), x, allow_unused=False, materialize_grads=True)
     with pytest.raises(ConfigurationError, match="in inputs, got str"):
@@ -436,6 +438,7 @@ def test_a_gradient_penalty() -> None:
                 grad_outputs=lib.ones_like(scores),
                 create_graph=True,
                 retain_graph=True,
+                only_inputs=True,
             )
             penalty = ((slope.norm(2, dim=1) - 1) ** 2).mean()
             loss = model(b).mean() - model(a).mean() + 10 * penalty
