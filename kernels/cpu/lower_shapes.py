@@ -191,8 +191,7 @@ def _batches(
     except TooManyAxesError:
         for index in range(batch[0]):
             some = [
-                a[index if a.shape[0] > 1 else 0] if a.ndim == len(batch) + 2 else a
-                for a in arrays
+                a[index if a.shape[0] > 1 else 0] if a.ndim == len(batch) + 2 else a for a in arrays
             ]
             _batches(builder, head, some, lengths, batch[1:], [one[1:] for one in strides])
         return

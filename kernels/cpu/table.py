@@ -206,6 +206,8 @@ def word(value: Any) -> int:
         return address(value)
     if isinstance(value, Shifted):
         return address(value.array) + value.offset
+    if isinstance(value, np.inexact):
+        raise TypeError(f"a kernel takes arrays and integers, got the number {value!r}")
     return 0 if value is None else signed(int(value))
 
 
