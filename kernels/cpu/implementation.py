@@ -152,10 +152,10 @@ class CpuKernel:
                 return "an array is empty"
             if not item.flags.aligned:
                 return f"an array of shape {item.shape} is not aligned"
-            # Floats are copied; what is written to, and integers, whose copies are floats, are not.
-            if not self.strided and (direction == "update" or item.dtype.kind not in "fb"):
-                if not item.flags.c_contiguous:
-                    return f"an array of shape {item.shape} is not contiguous"
+            # Floats are copied; what is written to is not, nor integers: copies pass through floats.
+            as_it_is = not self.strided and (direction == "update" or item.dtype.kind not in "fb")
+            if as_it_is and not item.flags.c_contiguous:
+                return f"an array of shape {item.shape} is not contiguous"
             if item.dtype.kind == "f":
                 if item.dtype not in FLOATS or not item.dtype.isnative:
                     return f"{item.dtype} is neither float32 nor float64"
