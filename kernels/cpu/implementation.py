@@ -152,7 +152,7 @@ class CpuKernel:
                 return "an array is empty"
             if not item.flags.aligned:
                 return f"an array of shape {item.shape} is not aligned"
-            # Floats are copied; what is written to is not, nor integers: copies pass through floats.
+            # Floats are copied. What is written to is not, nor are integers: copies are floats.
             as_it_is = not self.strided and (direction == "update" or item.dtype.kind not in "fb")
             if as_it_is and not item.flags.c_contiguous:
                 return f"an array of shape {item.shape} is not contiguous"
