@@ -133,7 +133,8 @@ def _log1p_single(x):
     # The rounding error of 1 + x, carried along: log(u + c) = log u + c / u.
     u = f32(1.0) + x
     c = x - (u - f32(1.0))
-    y = log(u) + c / u
+    y = log(u)
+    y = y + c / u if u > f32(0.0) else y
     return y if u < f32(np.inf) else x
 
 

@@ -99,6 +99,7 @@ def minimum(a: Any, b: Any) -> Any:
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Return a where the condition holds, else b, whatever stands in the other one.
 
+    >>> import numpy as np
     >>> where(np.array([True, False]), 0.0, np.array([np.nan, 2.0]))
     array([0., 2.])
     """
@@ -130,6 +131,7 @@ def like(value: Any, x: Any) -> Any:
 def normal_tail(x: Any) -> Any:
     r"""Return $\Phi(-|x|)$, the tail of the normal distribution.
 
+    >>> import numpy as np
     >>> float(normal_tail(np.array(0.0)))
     0.5
     """
@@ -139,6 +141,7 @@ def normal_tail(x: Any) -> Any:
 def normal_tail_and_density(x: Any) -> tuple[Any, Any]:
     r"""Return $\Phi(-|x|)$ and $e^{-x^2/2}$, which are computed together where that is quicker.
 
+    >>> import numpy as np
     >>> [float(one) for one in normal_tail_and_density(np.array(0.0))]
     [0.5, 1.0]
     """

@@ -140,7 +140,7 @@ def _forward_on_arrays(
     keywords = "".join(f", {one}={one}" for one in options)
     lines = [f"def forward({inputs}{', *' if options else ''}{keywords}):"]
     if floats and len(words.inputs) == 1:
-        lines.append(f"    if getattr({inputs}, 'dtype', None) not in FLOATS:")
+        lines.append(f"    if type({inputs}) is not ndarray or {inputs}.dtype not in FLOATS:")
         lines.append(f"        need_floats(NAME, {named})")
     elif floats:
         lines.append(f"    need_floats(NAME, {named})")
@@ -157,8 +157,8 @@ def _forward_on_arrays(
     lines.append(f"    return Y, {kept}")
     scope: dict[str, Any] = {
         **{"NAME": name, "KIND": words.kind, "NOTHING": NOTHING, "LIVE": _LIVE, "FLOATS": _FLOATS},
-        **{"need_floats": need_floats, "need_broadcast": need_broadcast, "plain": plain},
-        **{"quick": _quick, "check": check, "body": words.forward, **words.options},
+        **{"ndarray": np.ndarray, "need_floats": need_floats, "need_broadcast": need_broadcast},
+        **{"plain": plain, "quick": _quick, "check": check, "body": words.forward, **words.options},
     }
     return functools.wraps(words.forward)(_compiled("forward", lines, scope))
 

@@ -99,7 +99,9 @@ class Plan:
         native = [piece for piece in builder.pieces if isinstance(piece, (Piece, Launches))]
         self.native = sum(map(len, native))
         self.python = len(builder.pieces) - len(native)
-        self._copies_arguments = builder.reads_arguments
+        # What is left behind may be a view of an argument, in the plan's own memory.
+        views = any(value.root().kind == "argument" for value in draft.kept())
+        self._copies_arguments = builder.reads_arguments or views
         self.planned_bytes = builder.allocated
         self._program = _Program(builder)
 

@@ -35,19 +35,19 @@ from mutation.page import Outcome, enter, enter_again, explained, recorded  # no
 KERNELS = ROOT / "kernels"
 # The tests nearest to each file; the contract of all implementations comes after them.
 CPU = {
-    "activations": "test_activations.py test_functions.py",
     "elementwise": "test_arithmetic.py",
     "functions": "test_functions.py",
     "linear": "test_linear.py",
+    "loops": "test_loops.py",
     "losses": "test_losses.py",
     "optimizers": "test_optimizers.py",
     "parts": "test_arithmetic.py test_linear.py",
     "products": "test_linear.py",
     "random": "test_arithmetic.py",
     "reductions": "test_arithmetic.py",
-    "scalars": "test_activations.py test_functions.py",
     "softmax": "test_softmax.py",
     "tiles": "test_linear.py",
+    "words": "test_loops.py",
 }
 # Seconds of processor time: a mutant that never ends is ended and counts as caught.
 LIMIT = 900

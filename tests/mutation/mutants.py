@@ -19,7 +19,7 @@ import nnscratch.formulas
 from nnscratch.formulas import FORMULAS
 
 # Not mathematics: what a formula is, who computes it, numbers that a plan marks.
-NOT_MUTATED = {"__init__", "formula", "registry", "live"}
+NOT_MUTATED = {"__init__", "formula", "pointwise", "registry", "live"}
 FOLDER = Path(nnscratch.formulas.__file__).parent
 
 
