@@ -21,8 +21,8 @@ from .intrinsics import (
     pointer,
     stack,
 )
-from .loops import activation_of, specialised
 from .parts import KINDS, part
+from .scalars import activation_of, specialised
 
 NARROW = 64
 """Below this many columns, ROWS rows are taken together as one long row."""

@@ -10,24 +10,18 @@ every output five words, its address and its bytes along these axes. ``s`` holds
 
 from __future__ import annotations
 
-import ast
 import functools
-import types
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas import FORMULAS
-
-from ..bodies import Parsed, parsed
-from ..strided import OUTER, broadcast_strides, walk
+from ..bodies import Parsed
+from ..strided import OUTER
 from .kernel import Kernel, Layout
-from .table import Shifted, address
+from .scalars import scalar
 
-Kernelled = TypeVar("Kernelled")
 HEAD = OUTER + 1
 WORDS = OUTER + 2
 GRAIN = 1024
@@ -186,191 +180,3 @@ def make_loop(loop: Loop) -> Any:
     # Numba keeps what it compiles beside the file that a function says it comes from.
     exec(compile(loop.text, __file__, "exec"), scope)
     return scope["kernel"]
-
-
-_scalars: dict[tuple[str, str], Any] = {}
-
-
-def scalar(body: Parsed, dtype: str) -> Any:
-    """Return a body as a function on one number of a dtype, for use in compiled code."""
-    key = (body.text(), dtype)
-    if key not in _scalars:
-        _scalars[key] = _made(body, dtype)
-    return _scalars[key]
-
-
-def activation_of(name: str, dtype: str) -> tuple[Any, Any]:
-    """Return f(x, p, q) and dY · f'(v) of an activation, for use in compiled code.
-
-    v is what the formula saves, p and q are its options; "identity" is the lack of an activation.
-    """
-    from numba import njit
-
-    from .intrinsics import INLINE
-
-    if name == "identity":
-        return njit(**INLINE)(_identity), njit(**INLINE)(_identity_backward)
-    words = FORMULAS[name].pointwise
-    pq = ["p", "q"][: len(words.options)]
-    (body,) = words.backward.values()
-    names = dict(zip(words.options, pq, strict=False))
-    behind = [names.get(one, "v") for one in parsed(body).parameters[1:]]
-    scope = {
-        "__name__": __name__,
-        "f": scalar(parsed(words.forward), dtype),
-        "b": scalar(parsed(body), dtype),
-    }
-    text = f"def forward(x, p, q): return f({', '.join(['x', *pq])})\n"
-    text += f"def backward(dy, v, p, q): return b({', '.join(['dy', *behind])})\n"
-    exec(compile(text, __file__, "exec"), scope)
-    return njit(**INLINE)(scope["forward"]), njit(**INLINE)(scope["backward"])
-
-
-def _identity(x, p, q):
-    return x
-
-
-def _identity_backward(dy, v, p, q):
-    return dy
-
-
-def specialised(kernel: Kernelled, **functions: Any) -> Kernelled:
-    """Return a kernel in which global names stand for other functions.
-
-    They are no closure: Numba's cache would take a kernel that encloses functions for a new one in
-    every process.
-    """
-    given: Any = kernel
-    scope = {**given.__globals__, **functions}
-    made: Any = types.FunctionType(
-        given.__code__, scope, given.__name__, given.__defaults__, given.__closure__
-    )
-    return made  # type: ignore[no-any-return]
-
-
-def _made(body: Parsed, dtype: str) -> Any:
-    from numba import njit
-
-    from .intrinsics import INLINE
-    from .words import WORDS as SCALAR_WORDS
-
-    scope: dict[str, Any] = {
-        "__name__": __name__,
-        **SCALAR_WORDS,
-        **{name: scalar(used, dtype) for name, used in body.uses.items()},
-        "K": getattr(np, dtype),
-    }
-    arguments = ast.arguments(
-        [], [ast.arg(name) for name in body.parameters], None, [], [], None, []
-    )
-    statements = [_Typed().visit(_copied(one)) for one in body.statements]
-    function = ast.FunctionDef(body.name, arguments, statements, [], None)
-    module = ast.fix_missing_locations(ast.Module([function], []))
-    exec(compile(ast.unparse(module), __file__, "exec"), scope)
-    return njit(**INLINE)(scope[body.name])
-
-
-def _copied(node: ast.stmt) -> ast.stmt:
-    return ast.parse(ast.unparse(node)).body[0]
-
-
-class _Typed(ast.NodeTransformer):
-    """Gives numbers the dtype of the loop: a float64 among float32 would widen all of it."""
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Call(ast.Name("K", ast.Load()), [node], [])
-
-
-# Putting arrays into loops.
-
-
-class Operands:
-    """Collects the arrays and numbers of a loop and says how they lie."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
-        """Start with the shape that everything broadcasts to and the dtype to compute in."""
-        self.shape, self.dtype = shape, np.dtype(dtype).name
-        self.inputs: list[Any] = []
-        self.numbers: list[Any] = []
-        self.nodes: list[Node] = []
-        self.outputs: list[tuple[Any, int]] = []
-
-    def add(self, value: Any) -> tuple[str, int]:
-        """Return what stands for an array or a number among a node's parameters."""
-        if not isinstance(value, np.ndarray):
-            self.numbers.append(value)
-            return "number", len(self.numbers) - 1
-        for place, known in enumerate(self.inputs):
-            if known is value:
-                return "input", place
-        self.inputs.append(value)
-        return "input", len(self.inputs) - 1
-
-    def apply(self, body: Parsed, takes: Sequence[tuple[str, int]]) -> tuple[str, int]:
-        """Apply a body, and return what stands for its result."""
-        self.nodes.append(Node(body, tuple(takes)))
-        return "node", len(self.nodes) - 1
-
-    def store(self, node: tuple[str, int], array: Any) -> None:
-        """Write the result of a node into an array.
-
-        Raises:
-            TypeError: for what is none, as a number that indexing made of an array.
-        """
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"a loop writes into arrays, got {type(array).__name__}")
-        self.outputs.append((array, node[1]))
-
-    def emit(self, builder: Any) -> None:
-        """Emit the loop; one of more axes than a loop has as several of fewer."""
-        arrays = [*self.inputs, *(array for array, _ in self.outputs)]
-        strides = [broadcast_strides(array, self.shape) for array in arrays]
-        self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))
-
-    def _emit(
-        self, builder: Any, arrays: list[Any], shape: Any, strides: list[Any], at: list[int]
-    ) -> None:
-        try:
-            sizes, steps = walk(shape, strides)
-        except ValueError:
-            inner = [one[1:] for one in strides]
-            for k in range(shape[0]):
-                start = [here + k * one[0] for here, one in zip(at, strides, strict=True)]
-                self._emit(builder, arrays, shape[1:], inner, start)
-            return
-        count = len(self.inputs)
-        hows = [_how(array, step, sizes[0]) for array, step in zip(arrays, steps, strict=True)]
-        if STRIDED in hows:  # one loop for all mixtures: none of them would vectorise well
-            hows = [STRIDED] * len(hows)
-        where = [
-            (address(array) + offset, step, array.dtype)
-            for array, offset, step in zip(arrays, at, steps, strict=True)
-        ]
-        ins = []
-        for array, how, here in zip(self.inputs, hows, where, strict=False):
-            same = where[count:].index(here) if here in where[count:] else -1
-            ins.append((array.dtype.name, how if same < 0 else IN_PLACE, same))
-        outs = [
-            (array.dtype.name, how, node)
-            for (array, node), how in zip(self.outputs, hows[count:], strict=True)
-        ]
-        loop = _interned(
-            Loop(self.dtype, tuple(ins), tuple(self.nodes), tuple(outs), len(self.numbers))
-        )
-        words: list[Any] = [*sizes]
-        for array, step, offset in zip(arrays, steps, at, strict=True):
-            words += [Shifted(array, offset) if offset else array, *step]
-        builder.emit(loop.kernel, words, tuple(self.numbers))
-
-
-def _how(array: Any, step: tuple[int, ...], inner: int) -> str:
-    if step[0] == array.itemsize:
-        return CONTIGUOUS
-    if step[0] == 0 and inner > 1:
-        return REPEATED
-    return CONTIGUOUS if inner == 1 else STRIDED
-
-
-@functools.cache
-def _interned(loop: Loop) -> Loop:
-    return loop

@@ -13,7 +13,7 @@ from nnscratch.formulas.pointwise import Pointwise, unchanged
 from ..bodies import parsed
 from .catalogue import kernel
 from .implementation import FLOATS, Builder, CpuKernel, Inputs, Lowering, Options, Refusal
-from .loops import Operands
+from .operands import Operands
 
 Lowered = tuple[tuple[Any, ...], Any]
 
@@ -108,7 +108,7 @@ def _check(names: tuple[str, ...], inputs: Inputs, options: Options) -> str | No
             if (item.dtype == bool) != (name == "C") or not (name == "C" or item.dtype in FLOATS):
                 return f"{name} is {item.dtype}"
             shapes.append(item.shape)
-        elif item is not None and not isinstance(item, (bool, int, float)):
+        elif not isinstance(item, (bool, int, float)):
             return f"{type(item).__name__} is no number"
     try:
         np.broadcast_shapes(*shapes)

@@ -16,9 +16,9 @@ from ..bodies import parsed
 from ..strided import TooManyAxesError, walk
 from .catalogue import gemm, kernel
 from .implementation import Builder, CpuKernel, Inputs, Options
-from .loops import Operands
 from .lower_elementwise import contiguous, copy
 from .lower_linear import product
+from .operands import Operands
 from .reduction_sizes import blocks
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -56,10 +56,7 @@ def axis_sum(builder: Builder, X: Any, axes: tuple[int, ...], Y: Any, scale: flo
     try:
         sizes, steps = _walk(X, kept), _walk(X, list(axes))
     except TooManyAxesError:
-        whole = np.lib.stride_tricks.as_strided  # axes in order: neighbours become one
-        turned = whole(
-            X, [X.shape[k] for k in (*kept, *axes)], [X.strides[k] for k in (*kept, *axes)]
-        )
+        turned = X.transpose((*kept, *axes))  # neighbours become one
         made = builder.empty(turned.shape, X.dtype)
         copy(builder, turned, made)
         made = made.reshape(math.prod(made.shape[: len(kept)]), -1)

@@ -14,9 +14,9 @@ from nnscratch.formulas.live import LiveFloat
 from ..bodies import parsed
 from .catalogue import kernel
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
-from .loops import Operands
 from .lower_elementwise import copy, plus
 from .lower_shapes import total
+from .operands import Operands
 from .optimizer_flags import optimizer_flags
 from .table import address
 

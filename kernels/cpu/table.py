@@ -222,12 +222,6 @@ def _limit() -> int:
     return _most
 
 
-def forget_limit() -> None:
-    """Look at ``NNSCRATCH_THREADS`` and the machine again at the next run."""
-    global _most
-    _most = None
-
-
 class _Eager(threading.local):
     """The buffers of one-instruction calls, for each Python thread its own."""
 

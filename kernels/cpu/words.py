@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from . import functions
@@ -28,6 +29,11 @@ def _absolute(x):
 def _sign(x):
     one, zero = cast(1.0, x), cast(0.0, x)
     return one if x > zero else (-one if x < zero else x)
+
+
+@njit(**INLINE)
+def _floor(x):
+    return np.floor(x)
 
 
 @njit(**INLINE)
@@ -75,6 +81,7 @@ WORDS: dict[str, Any] = {
     "word_absolute": _absolute,
     "word_exp": functions.exp,
     "word_expm1": functions.expm1,
+    "word_floor": _floor,
     "word_like": _like,
     "word_log": functions.log,
     "word_log1p": functions.log1p,

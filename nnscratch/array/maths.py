@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from nnscratch.array import selection
 from nnscratch.array.backend import array_namespace
 from nnscratch.array.dtypes import is_complex, is_floating
@@ -20,6 +22,7 @@ __all__ = [
     "absolute",
     "exp",
     "expm1",
+    "floor",
     "like",
     "log",
     "log1p",
@@ -78,11 +81,18 @@ def sign(x: Any) -> Any:
     return selection.sign(x)
 
 
+def floor(x: Any) -> Any:
+    """Return the largest whole number that is not above x."""
+    return array_namespace(x).floor(x)
+
+
 def real(x: Any) -> Any:
     """Return the real part, by which a body chooses its branch.
 
     Only the complex-step checker makes complex numbers; real ones come back as they are.
     """
+    if type(x) is np.ndarray:  # the quick way
+        return x.real if x.dtype.kind == "c" else x
     return array_namespace(x).real(x) if is_complex(x) else x
 
 
@@ -103,6 +113,8 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     >>> where(np.array([True, False]), 0.0, np.array([np.nan, 2.0]))
     array([0., 2.])
     """
+    if type(a) is float and not a and type(b) is np.ndarray and b.dtype.kind == "f":
+        return zero_where(condition, b)  # the quick way
     if isinstance(condition, bool):
         return a if condition else b
     if type(a) in _NUMBERS:

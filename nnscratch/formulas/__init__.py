@@ -24,7 +24,6 @@ from nnscratch.formulas.comparisons import (
     LESS_EQUAL,
     NOT_EQUAL,
 )
-from nnscratch.formulas.exponentials import EXPM1, LOG1P
 from nnscratch.formulas.formula import FORMULAS, Formula, formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
 from nnscratch.formulas.gelu import GELU, GELU_TANH
@@ -48,11 +47,21 @@ from nnscratch.formulas.reductions import (
     SUM_TO,
     VAR,
 )
-from nnscratch.formulas.rounding import FLOOR
 from nnscratch.formulas.shaping import BROADCAST_TO, CONCATENATE, RESHAPE, STACK, TRANSPOSE
 from nnscratch.formulas.sigmoids import SIGMOID, SILU, SOFTPLUS, SOFTSIGN, TANH
 from nnscratch.formulas.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
-from nnscratch.formulas.unary import ABS, CAST, CLIP, EXP, LOG, NEGATIVE, SQRT
+from nnscratch.formulas.unary import (
+    ABS,
+    CAST,
+    CLIP,
+    EXP,
+    EXPM1,
+    FLOOR,
+    LOG,
+    LOG1P,
+    NEGATIVE,
+    SQRT,
+)
 
 __all__ = [
     "BITWISE_AND",

@@ -164,9 +164,9 @@ def power_backward_B(dY: Any, A: Any, B: Any, Y: Any) -> Any:
 
 
 def _need_integer_powers(A: Any, B: Any) -> None:
-    if not isinstance(B, (bool, int, float)):
+    if not isinstance(B, (bool, int, float)) or not (isinstance(B, float) or B < 0):
         return
-    if dtype_name(A.dtype).startswith(("int", "uint")) and (isinstance(B, float) or B < 0):
+    if dtype_name(A.dtype).startswith(("int", "uint")):
         raise DTypeError(
             f"power: integers ({dtype_name(A.dtype)}) to the power of {B} are no integers; "
             "convert them first with .float()"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -73,11 +73,6 @@ class Formula:
     differentiable: tuple[bool, ...] = field(default=())
     pointwise: Any = None
 
-    def with_pointwise(self, pointwise: Any) -> Formula:
-        """Enter the formula anew, with the bodies that it was made of."""
-        made = FORMULAS[self.name] = replace(self, pointwise=pointwise)
-        return made
-
     def __repr__(self) -> str:
         return f"<formula {self.name}>"
 
@@ -105,6 +100,7 @@ def formula(
     updates: tuple[str, ...] = (),
     aliases: bool = False,
     moves: bool = False,
+    pointwise: Any = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -150,6 +146,7 @@ def formula(
         inputs=inputs or variadic,
         options=options,
         differentiable=tuple(key in gradients for key in inputs or variadic),
+        pointwise=pointwise,
     )
     FORMULAS[name] = made
     return made

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import formula
@@ -101,19 +103,33 @@ def sum_rows_at(rows: Any, I: Any, count: int) -> Any:
     sums = xp.zeros((count, rows.shape[1]), dtype=rows.dtype, device=rows.device)
     if I.shape[0] == 0:
         return sums
-    reduceat = getattr(xp.add, "reduceat", None)
-    if reduceat is None:
-        # A library that has nothing beyond the standard.
-        for place in range(I.shape[0]):
-            row = int(I[place])
-            sums[row, :] = sums[row, :] + rows[place, :]
-        return sums
     order = xp.argsort(I, stable=True)
-    sorted_indices = xp.take(I, order)
+    sorted_rows, sorted_indices = xp.take(rows, order, axis=0), xp.take(I, order)
     starts = xp.nonzero(sorted_indices[1:] != sorted_indices[:-1])[0] + 1
     starts = xp.concat([xp.zeros((1,), dtype=starts.dtype, device=I.device), starts])
-    sums[xp.take(sorted_indices, starts), :] = reduceat(xp.take(rows, order, axis=0), starts, 0)
+    if isinstance(rows, np.ndarray):
+        totals = np.add.reduceat(sorted_rows, starts, 0)
+    else:
+        totals = xp.take(_sums_to_the_end(sorted_rows, sorted_indices), starts, axis=0)
+    sums[xp.take(sorted_indices, starts), :] = totals
     return sums
+
+
+def _sums_to_the_end(rows: Any, I: Any) -> Any:
+    """Return for each row the sum of it and of those behind it that have the same index.
+
+    The indices are sorted. Each pass doubles how many rows a sum has (Hillis and Steele 1986), and
+    what belongs to another index is replaced by 0 before it is added: a NaN stays with its own,
+    where CuPy's ``add.reduceat`` let it reach the next index's sum.
+    """
+    xp = array_namespace(rows)
+    reach = 1
+    while reach < rows.shape[0]:
+        same = xp.expand_dims(I[reach:] == I[:-reach], axis=1)
+        more = xp.where(same, rows[reach:, :], 0.0)
+        rows = xp.concat([rows[:-reach, :] + more, rows[-reach:, :]])
+        reach *= 2
+    return rows
 
 
 def add_rows_forward(rows: Any, I: Any, *, count: int) -> tuple[Any, AddRowsSaved]:

@@ -110,13 +110,13 @@ def elementwise(
     name = forward.__name__.removesuffix("_forward")
     kind = _saved(name, saved)
     words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind)
-    made = formula(
+    return formula(
         _forward_on_arrays(name, words, floats, check),
         _backward_on_arrays(words) if backward else None,
         aliases=unchanged in backward.values(),
+        pointwise=words,
         **says,
     )
-    return made.with_pointwise(words)
 
 
 _LIVE = frozenset({LiveFloat, LiveInt})

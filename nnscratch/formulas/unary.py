@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, dtype_of
-from nnscratch.array.maths import absolute, exp, log, sign, sqrt
+from nnscratch.array.maths import absolute, exp, expm1, floor, log, log1p, sign, sqrt
 from nnscratch.formulas.checks import plain
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.pointwise import elementwise
@@ -90,6 +90,61 @@ LOG = elementwise(
 )
 
 
+def expm1_forward(A: Any) -> Any:
+    """Compute e^A - 1.
+
+    Raises:
+        DTypeError: if A holds integers.
+
+    >>> import numpy as np
+    >>> float(expm1_forward(np.asarray(1e-20)))
+    1e-20
+    """
+    return expm1(A)
+
+
+def expm1_backward(dY: Any, Y: Any) -> Any:
+    """Return dA = dY (Y + 1)."""
+    return dY * (Y + 1.0)
+
+
+EXPM1 = elementwise(
+    expm1_forward,
+    {"A": expm1_backward},
+    equation=r"Y = e^A - 1",
+    gradients={"A": r"\frac{\partial L}{\partial Y} \odot (Y + 1)"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    analytic=True,
+)
+
+
+def log1p_forward(A: Any) -> Any:
+    """Compute log(1 + A): -infinity at -1, NaN below.
+
+    Raises:
+        DTypeError: if A holds integers.
+    """
+    return log1p(A)
+
+
+def log1p_backward(dY: Any, A: Any) -> Any:
+    """Return dA = dY / (1 + A)."""
+    return dY / (1.0 + A)
+
+
+LOG1P = elementwise(
+    log1p_forward,
+    {"A": log1p_backward},
+    equation=r"Y = \log(1 + A)",
+    gradients={"A": r"\frac{\partial L}{\partial Y} / (1 + A)"},
+    shapes=_SHAPES,
+    source=_SOURCE,
+    kinks=(-1.0,),
+    analytic=True,
+)
+
+
 def sqrt_forward(A: Any) -> Any:
     """Compute the square root, NaN below 0.
 
@@ -135,6 +190,25 @@ ABS = elementwise(
     shapes=_SHAPES,
     source=_SOURCE,
     kinks=(0.0,),
+)
+
+
+def floor_forward(A: Any) -> Any:
+    """Compute the largest whole number that is not above A; integers stay as they are.
+
+    >>> import numpy as np
+    >>> floor_forward(np.array([-0.5, 1.5]))
+    array([-1.,  1.])
+    """
+    return floor(A)
+
+
+FLOOR = elementwise(
+    floor_forward,
+    floats=False,
+    equation=r"Y = \lfloor A \rfloor",
+    shapes=_SHAPES,
+    source="Iverson 1962",
 )
 
 

@@ -16,7 +16,7 @@ from nnscratch.kernels import cpu
 from nnscratch.kernels.bodies import parsed
 from nnscratch.kernels.cpu import pool as pool_module
 from nnscratch.kernels.cpu import threads as policy
-from nnscratch.kernels.cpu.loops import Operands
+from nnscratch.kernels.cpu.operands import Operands
 
 
 def less_half(x, row):

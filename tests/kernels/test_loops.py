@@ -12,7 +12,7 @@ from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.sigmoids import logistic
 from nnscratch.kernels import cpu
 from nnscratch.kernels.bodies import NotABodyError, parsed
-from nnscratch.kernels.cpu.loops import Operands
+from nnscratch.kernels.cpu.operands import Operands
 from nnscratch.kernels.strided import TooManyAxesError, walk
 
 SIZES = (0, 1, 2, 31, 33, 257, 1025, 5000)

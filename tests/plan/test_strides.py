@@ -54,6 +54,14 @@ def test_slices_transposes_and_pieces_run_in_kernels():
     compiled_is_eager(lambda x: nnscratch.stack([x[0, 0, 0], x[1, 2, 3]]) * 2, x)
 
 
+def test_more_axes_than_a_loop_has():
+    x = nnscratch.randn(*(2, 3) * 4)
+    compiled_is_eager(lambda x: x.sum((0, 2, 4, 6)), x)
+    compiled_is_eager(lambda x: x.transpose(0, 7).transpose(1, 6).transpose(2, 5) * 2, x)
+    a, b = nnscratch.randn(2, 1, 3, 1, 2, 3, 4), nnscratch.randn(1, 3, 1, 2, 1, 4, 3)
+    compiled_is_eager(lambda a, b: a @ b, a, b)
+
+
 def test_assignments_that_overlap():
     x = nnscratch.arange(8.0)
 

@@ -1,0 +1,106 @@
+"""Putting arrays into elementwise loops: how they lie, and which loop that makes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..bodies import Parsed
+from ..strided import TooManyAxesError, broadcast_strides, walk
+from .loops import CONTIGUOUS, IN_PLACE, REPEATED, STRIDED, Loop, Node
+from .table import Shifted, address
+
+
+class Operands:
+    """Collects the arrays and numbers of a loop and says how they lie."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        """Start with the shape that everything broadcasts to and the dtype to compute in."""
+        self.shape, self.dtype = shape, np.dtype(dtype).name
+        self.inputs: list[Any] = []
+        self.numbers: list[Any] = []
+        self.nodes: list[Node] = []
+        self.outputs: list[tuple[Any, int]] = []
+
+    def add(self, value: Any) -> tuple[str, int]:
+        """Return what stands for an array or a number among a node's parameters."""
+        if not isinstance(value, np.ndarray):
+            self.numbers.append(value)
+            return "number", len(self.numbers) - 1
+        for place, known in enumerate(self.inputs):
+            if known is value:
+                return "input", place
+        self.inputs.append(value)
+        return "input", len(self.inputs) - 1
+
+    def apply(self, body: Parsed, takes: Sequence[tuple[str, int]]) -> tuple[str, int]:
+        """Apply a body, and return what stands for its result."""
+        self.nodes.append(Node(body, tuple(takes)))
+        return "node", len(self.nodes) - 1
+
+    def store(self, node: tuple[str, int], array: Any) -> None:
+        """Write the result of a node into an array.
+
+        Raises:
+            TypeError: for what is none, as a number that indexing made of an array.
+        """
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"a loop writes into arrays, got {type(array).__name__}")
+        self.outputs.append((array, node[1]))
+
+    def emit(self, builder: Any) -> None:
+        """Emit the loop; one of more axes than a loop has as several of fewer."""
+        arrays = [*self.inputs, *(array for array, _ in self.outputs)]
+        strides = [broadcast_strides(array, self.shape) for array in arrays]
+        self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))
+
+    def _emit(
+        self, builder: Any, arrays: list[Any], shape: Any, strides: list[Any], at: list[int]
+    ) -> None:
+        try:
+            sizes, steps = walk(shape, strides)
+        except TooManyAxesError:
+            inner = [one[1:] for one in strides]
+            for k in range(shape[0]):
+                start = [here + k * one[0] for here, one in zip(at, strides, strict=True)]
+                self._emit(builder, arrays, shape[1:], inner, start)
+            return
+        count = len(self.inputs)
+        hows = [_how(array, step, sizes[0]) for array, step in zip(arrays, steps, strict=True)]
+        if STRIDED in hows:  # one loop for all mixtures: none of them would vectorise well
+            hows = [STRIDED] * len(hows)
+        where = [
+            (address(array) + offset, step, array.dtype)
+            for array, offset, step in zip(arrays, at, steps, strict=True)
+        ]
+        ins = []
+        for array, how, here in zip(self.inputs, hows, where, strict=False):
+            same = where[count:].index(here) if here in where[count:] else -1
+            ins.append((array.dtype.name, how if same < 0 else IN_PLACE, same))
+        outs = [
+            (array.dtype.name, how, node)
+            for (array, node), how in zip(self.outputs, hows[count:], strict=True)
+        ]
+        loop = _interned(
+            Loop(self.dtype, tuple(ins), tuple(self.nodes), tuple(outs), len(self.numbers))
+        )
+        words: list[Any] = [*sizes]
+        for array, step, offset in zip(arrays, steps, at, strict=True):
+            words += [Shifted(array, offset) if offset else array, *step]
+        builder.emit(loop.kernel, words, tuple(self.numbers))
+
+
+def _how(array: Any, step: tuple[int, ...], inner: int) -> str:
+    if step[0] == array.itemsize:
+        return CONTIGUOUS
+    if step[0] == 0 and inner > 1:
+        return REPEATED
+    return CONTIGUOUS if inner == 1 else STRIDED
+
+
+@functools.cache  # a loop is compiled once, however often it is described
+def _interned(loop: Loop) -> Loop:
+    return loop
