@@ -113,10 +113,10 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     >>> where(np.array([True, False]), 0.0, np.array([np.nan, 2.0]))
     array([0., 2.])
     """
-    if type(a) is float and not a and type(b) is np.ndarray and b.dtype.kind == "f":
-        return zero_where(condition, b)  # the quick way
     if isinstance(condition, bool):
         return a if condition else b
+    if type(a) is float and not a and type(b) is np.ndarray and b.dtype.kind == "f":
+        return zero_where(condition, b)  # the quick way
     if type(a) in _NUMBERS:
         if type(b) in _NUMBERS:
             return array_namespace(condition).where(condition, a, b)
