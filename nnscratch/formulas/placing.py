@@ -100,19 +100,19 @@ def sum_rows_at(rows: Any, I: Any, count: int) -> Any:
     xp = array_namespace(rows)
     if is_recorded(rows):
         return xp.add_rows(rows, I, count)
-    sums = xp.zeros((count, rows.shape[1]), dtype=rows.dtype, device=rows.device)
     if I.shape[0] == 0:
-        return sums
+        return xp.zeros((count, rows.shape[1]), dtype=rows.dtype, device=rows.device)
     order = xp.argsort(I, stable=True)
-    sorted_rows, sorted_indices = xp.take(rows, order, axis=0), xp.take(I, order)
-    starts = xp.nonzero(sorted_indices[1:] != sorted_indices[:-1])[0] + 1
-    starts = xp.concat([xp.zeros((1,), dtype=starts.dtype, device=I.device), starts])
+    sorted_rows, sorted_I = xp.take(rows, order, axis=0), xp.take(I, order)
     if isinstance(rows, np.ndarray):
-        totals = np.add.reduceat(sorted_rows, starts, 0)
-    else:
-        totals = xp.take(_sums_to_the_end(sorted_rows, sorted_indices), starts, axis=0)
-    sums[xp.take(sorted_indices, starts), :] = totals
-    return sums
+        starts = np.flatnonzero(np.diff(sorted_I, prepend=-1))
+        sums = np.zeros((count, rows.shape[1]), dtype=rows.dtype)
+        sums[sorted_I[starts]] = np.add.reduceat(sorted_rows, starts, 0)
+        return sums
+    found = xp.arange(count, dtype=I.dtype, device=I.device)
+    starts = xp.minimum(xp.searchsorted(sorted_I, found), I.shape[0] - 1)
+    there = xp.expand_dims(xp.take(sorted_I, starts) == found, axis=1)
+    return xp.where(there, xp.take(_sums_to_the_end(sorted_rows, sorted_I), starts, axis=0), 0.0)
 
 
 def _sums_to_the_end(rows: Any, I: Any) -> Any:
