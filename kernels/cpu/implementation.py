@@ -122,11 +122,12 @@ class CpuKernel:
 
     Attributes:
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
-            gets ``(dY, *saved)`` as its inputs.
+            gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         passes: about how many operations of NumPy the reference takes, as multiples of the usual.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
         strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
+        several: whether the formula has several outputs.
         library: whose arrays it is for.
     """
 
@@ -135,6 +136,7 @@ class CpuKernel:
     passes: int = 1
     pays: Callable[[str, Inputs], bool] = _always
     strided: bool = False
+    several: bool = False
     name: str = "numba"
     library: str = "numpy"
 
@@ -191,9 +193,9 @@ class CpuKernel:
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         """Compute the formula's forward."""
         now = Now()
-        (Y,), saved = self.lower(now, "forward", inputs, options, ())
+        outputs, saved = self.lower(now, "forward", inputs, options, ())
         now.finish()
-        return Y, saved
+        return outputs if self.several else outputs[0], saved
 
     def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
         """Compute the formula's backward."""
@@ -204,7 +206,8 @@ class CpuKernel:
     ) -> tuple[Any, ...]:
         """Compute the formula's backward, gradients that fit into the arrays given for them."""
         now = Now(into)
-        gradients, _ = self.lower(now, "backward", (dY, *saved), {}, needs)
+        given = (*dY, *saved) if self.several else (dY, *saved)
+        gradients, _ = self.lower(now, "backward", given, {}, needs)
         now.finish()
         return gradients
 

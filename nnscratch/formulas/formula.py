@@ -95,6 +95,14 @@ class Formula:
         """The file of ``nnscratch.formulas`` that it is written in."""
         return str(self.forward.__module__).rpartition(".")[2]
 
+    def output_names(self, count: int) -> list[str]:
+        """Return what so many outputs are called: Y, or their names, numbered where it is one."""
+        if not self.outputs:
+            return ["Y"]
+        if len(self.outputs) == count:
+            return list(self.outputs)
+        return [f"{self.outputs[0]}[{index}]" for index in range(count)]
+
 
 FORMULAS: dict[str, Formula] = {}
 _quietly: Callable[[Forward], Forward] = np.errstate(all="ignore")

@@ -159,6 +159,59 @@ VAR = formula(
 )
 
 
+def var_mean_forward(
+    A: Any, *, axis: Axis = None, correction: float = 1, keepdims: bool = False
+) -> tuple[tuple[Any, Any], VarSaved]:
+    """Compute the variance over the axes, as ``var`` does, and the mean that it has to find anyway.
+
+    Raises:
+        ShapeError: if there is no such axis.
+        DTypeError: if A holds integers.
+
+    >>> import numpy as np
+    >>> V, M = var_mean_forward(np.array([1.0, 3.0]))[0]
+    >>> float(V), float(M)
+    (2.0, 2.0)
+    """
+    axes = need_axes("var_mean", A.shape, axis)
+    xp = array_namespace(A)
+    count = math.prod(A.shape[one] for one in axes)
+    M = xp.sum(A, axis=axes, keepdims=True) / count
+    D = A - M
+    divisor = max(count - correction, 0)
+    V = xp.sum(D * D, axis=axes, keepdims=keepdims) / divisor
+    return (V, M if keepdims else xp.squeeze(M, axis=axes)), VarSaved(D, axes, divisor)
+
+
+def var_mean_backward(dY: tuple[Any, Any], saved: VarSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dV · 2 (A - mean A) / (n - correction) + dM / n."""
+    dV, dM = dY
+    D, axes, _ = saved
+    dA = None if dV is None else var_backward(dV, saved, needs)[0]
+    if dM is not None:
+        shape = tuple(D.shape)
+        mean = mean_backward(dM, SumSaved(shape, axes), needs)[0]
+        dA = mean if dA is None else dA + mean
+    return (dA,)
+
+
+VAR_MEAN = formula(
+    var_mean_forward,
+    var_mean_backward,
+    outputs=("V", "M"),
+    equation=r"M = \frac{1}{n} \sum_{i=1}^n A_i, \quad"
+    r" V = \frac{1}{n - c} \sum_{i=1}^n (A_i - M)^2",
+    gradients={
+        "A": r"\frac{2}{n - c} \frac{\partial L}{\partial V} (A - M)"
+        r" + \frac{1}{n} \frac{\partial L}{\partial M}"
+    },
+    shapes="A (any) -> V and M (A without the axes, or with 1 in their place)",
+    floats=("A",),
+    source="document, section 4.2; the chain rule (the mean's own derivative cancels in V)",
+    analytic=True,
+)
+
+
 class StdSaved(NamedTuple):
     """What the backward of ``std`` needs; Y keeps its reduced axes."""
 

@@ -19,7 +19,7 @@ from nnscratch.formulas import registry
 from nnscratch.formulas.observing import Call, Observer
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor, creation
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 
 
 @dataclass(eq=False)

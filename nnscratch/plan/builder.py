@@ -264,10 +264,10 @@ class Builder:
             warnings.simplefilter("ignore")
             if step.direction == "forward":
                 Y, saved = step.formula.forward(*inputs, **step.options)
-                return (Y,), saved
+                return Y if step.formula.outputs else (Y,), saved
             assert step.formula.backward is not None
-            saved = type(step.saved)(*inputs[1:])
-            return tuple(step.formula.backward(inputs[0], saved, step.needs)), saved
+            dY, saved = step.given(inputs)
+            return tuple(step.formula.backward(dY, saved, step.needs)), saved
 
     def _bind(self, step: Step, outputs: Any, saved: Any) -> None:
         pairs = list(zip(step.outputs, outputs, strict=True))
@@ -355,14 +355,14 @@ class Builder:
 
             def run_forward(options: dict[str, Any]) -> Any:
                 Y, saved = forward(*inputs, **options)
-                return (Y,), saved
+                return Y if step.formula.outputs else (Y,), saved
 
             return run_forward
         backward = step.formula.backward if chosen is None else chosen.backward
         assert backward is not None
-        saved = type(step.saved)(*inputs[1:])
+        dY, saved = step.given(inputs)
         needs = step.needs
-        return lambda options: (backward(inputs[0], saved, needs), None)
+        return lambda options: (backward(dY, saved, needs), None)
 
     def _values(self, live: dict[str, Any]) -> dict[str, Any]:
         return {name: self.produced[item.event][item.key] for name, item in live.items()}

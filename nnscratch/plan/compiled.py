@@ -22,7 +22,7 @@ from nnscratch.plan.plan import Draft, Plan, without_graph
 from nnscratch.plan.reach import Reach
 from nnscratch.plan.recorder import Recorder
 from nnscratch.tensors import Tensor, wrap
-from nnscratch.tensors.tape import mode
+from nnscratch.tensors.grad_mode import mode
 
 # A step that is recorded more often changes all the time: recording costs more than it saves, and
 # each recording keeps arrays.

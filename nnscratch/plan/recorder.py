@@ -67,6 +67,12 @@ class Step:
     saved: Any
     needs: tuple[bool, ...]
 
+    def given(self, inputs: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Return what a backward takes, of its inputs: dY (of several outputs a tuple), saved."""
+        count = len(inputs) - len(self.saved)
+        dY = inputs[:count] if self.formula.outputs else inputs[0]
+        return dY, type(self.saved)(*inputs[count:])
+
     def values(self) -> list[Value]:
         """Return every value that it reads or writes."""
         saved = self.saved if isinstance(self.saved, tuple) else ()

@@ -9,7 +9,7 @@ import numpy as np
 from nnscratch.array import move, to_numpy
 from nnscratch.formulas.observing import Call
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.verify.checkups.data_checks import (
     BINARY_LOSSES,
     CLASS_LOSSES,
