@@ -52,7 +52,11 @@ class Operands:
         self.outputs.append((array, node[1]))
 
     def emit(self, builder: Any) -> None:
-        """Emit the loop; one of more axes than a loop has as several of fewer."""
+        """Hand the loop to a builder, which may join it with others before it emits them."""
+        builder.loop(self)
+
+    def emit_now(self, builder: Any) -> None:
+        """Emit the loop as it is; one of more axes than a loop has as several of fewer."""
         arrays = [*self.inputs, *(array for array, _ in self.outputs)]
         strides = [broadcast_strides(array, self.shape) for array in arrays]
         self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))
