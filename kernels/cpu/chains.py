@@ -22,7 +22,7 @@ MOST_ARRAYS = 12
 MOST_NODES = 24
 HEAVY = 0.1
 """Nanoseconds for an element from which a body is an exponential or its like. Two of them in one
-loop are slower than in two, by a third in float32: their constants do not all fit into registers."""
+loop were a third slower than in two (float32): their constants do not all fit into registers."""
 SHORTEST_ROW = 16
 """An inner axis is not cut to fewer elements than this: each row costs as much as some dozens."""
 
@@ -38,14 +38,19 @@ class Place(NamedTuple):
 class Chain:
     """One loop, or several that were joined.
 
+    Args:
+        loop: the first of them.
+        reads_arguments: whether it reads an array in whose place each replay puts another one.
+        writes_outside: whether it writes into an array that was there before the step.
+
     Attributes:
         loop: all of them as one.
         joined: how many they are.
     """
 
-    def __init__(self, loop: Operands) -> None:
-        """Start with one loop."""
+    def __init__(self, loop: Operands, reads_arguments: bool, writes_outside: bool) -> None:
         self.loop, self.joined = loop, 1
+        self._reads_arguments, self._writes_outside = reads_arguments, writes_outside
         self._inputs = [_place(array, loop.shape) for array in loop.inputs]
         self._outputs = [_place(array, loop.shape) for array, _ in loop.outputs]
         self._nodes = {
@@ -53,8 +58,12 @@ class Chain:
         }
         self._row = _row(loop.shape, [*self._inputs, *self._outputs])
 
-    def join(self, other: Operands) -> bool:
+    def join(self, other: Operands, reads_arguments: bool, writes_outside: bool) -> bool:
         """Take up another loop behind the others if that is possible, and say whether it was."""
+        reads_arguments = reads_arguments or self._reads_arguments
+        writes_outside = writes_outside or self._writes_outside
+        if reads_arguments and writes_outside:
+            return False  # nobody knows here how the two will lie
         loop = self.loop
         if other.shape != loop.shape or other.dtype != loop.dtype:
             return False
@@ -75,6 +84,7 @@ class Chain:
         if row[0] < shortest or not row[1] == self._row[1] == alone[1]:
             return False
         self._row = row
+        self._reads_arguments, self._writes_outside = reads_arguments, writes_outside
         self._take(other, inputs, outputs)
         return True
 
@@ -114,14 +124,14 @@ class Chain:
                 for what, which in node.takes
             ]
             loop.apply(node.body, takes)
-        for (array, node), place in zip(other.outputs, outputs, strict=True):
+        for (array, result), place in zip(other.outputs, outputs, strict=True):
             if place in self._outputs:  # what was written there before is overwritten
                 at = self._outputs.index(place)
                 loop.outputs.pop(at)
                 self._outputs.pop(at)
-            loop.outputs.append((array, node + nodes))
+            loop.outputs.append((array, result + nodes))
             self._outputs.append(place)
-            self._nodes[place] = node + nodes
+            self._nodes[place] = result + nodes
         self.joined += 1
 
     def forget(self, array: Any) -> None:

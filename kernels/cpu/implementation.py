@@ -37,6 +37,9 @@ class Builder(Protocol):
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add an instruction."""
 
+    def loop(self, operands: Any) -> None:
+        """Add an elementwise loop (``Operands``), by itself or joined with the one before it."""
+
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Add a Python function that runs after the instructions before it.
 
@@ -75,6 +78,10 @@ class Now:
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Run an instruction."""
         call(kernel, [word(item) for item in a], s)
+
+    def loop(self, operands: Any) -> None:
+        """Run a loop."""
+        operands.emit_now(self)
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Call the function."""
