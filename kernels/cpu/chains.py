@@ -11,6 +11,7 @@ them writes: only then is the order of elements the same as that of loops.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 from ..strided import TooManyAxesError, broadcast_strides, walk
@@ -166,13 +167,15 @@ def _place(array: Any, shape: tuple[int, ...]) -> Place:
 
 def _span(place: Place, shape: tuple[int, ...]) -> tuple[int, int]:
     """Return the first address of an array and the one behind its last."""
-    low = high = place.address
-    for size, step in zip(shape, place.strides, strict=True):
-        if step > 0:
-            high += (size - 1) * step
-        else:
-            low += (size - 1) * step
-    return low, high + int(place.dtype[2:])
+    before, behind = _reach(shape, place.strides)
+    return place.address - before, place.address + behind + int(place.dtype[2:])
+
+
+@functools.lru_cache(maxsize=4096)
+def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
+    """Return how many bytes the elements of an array lie before and behind its first one."""
+    ways = [(size - 1) * step for size, step in zip(shape, strides, strict=True)]
+    return -sum(way for way in ways if way < 0), sum(way for way in ways if way > 0)
 
 
 def _meet(a: tuple[int, int], b: tuple[int, int]) -> bool:
@@ -182,7 +185,7 @@ def _meet(a: tuple[int, int], b: tuple[int, int]) -> bool:
 def _row(shape: tuple[int, ...], places: list[Place]) -> tuple[int, bool] | None:
     """Return the inner axis of a loop and whether elements lie apart there; None for no loop."""
     try:
-        sizes, steps = walk(shape, [place.strides for place in places])
+        sizes, steps = walk(shape, tuple([place.strides for place in places]))
     except TooManyAxesError:
         return None
     apart = any(

@@ -95,9 +95,7 @@ class Piece:
     def loop(self, operands: Any, writes_outside: bool) -> None:
         """Append an elementwise loop, which may be joined with those before and behind it."""
         reads = any(
-            low <= at < high
-            for at in map(word, operands.inputs)
-            for low, high, _ in self._ranges
+            low <= at < high for at in map(word, operands.inputs) for low, high, _ in self._ranges
         )
         if self._chain is None or not self._chain.join(operands, reads, writes_outside):
             self.flush()
