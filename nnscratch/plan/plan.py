@@ -13,7 +13,7 @@ from nnscratch.array.device import CPU, place_on
 from nnscratch.array.memory import explained
 from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
-from nnscratch.kernels.cpu.table import address
+from nnscratch.kernels.cpu.runtime.table import address
 from nnscratch.kernels.cuda.cublas import follow
 from nnscratch.nn.hooks import structure
 from nnscratch.plan.builder import Builder
