@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from .operands import Operands
-from .table import address
+from .runtime.table import address
 
 MOST_ARRAYS = 12
 """Arrays of a chain: each takes a pointer, of which a processor holds 16 to 32 in registers."""

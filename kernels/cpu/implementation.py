@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .kernel import import_problem
-from .table import call, word
+from .runtime.kernel import import_problem
+from .runtime.table import call, word
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 WORTHWHILE = 1 << 15

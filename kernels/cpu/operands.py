@@ -11,7 +11,7 @@ import numpy as np
 from ..bodies import Parsed
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from .loops import CONTIGUOUS, IN_PLACE, REPEATED, STRIDED, Loop, Node
-from .table import Shifted, address
+from .runtime.table import Shifted, address
 
 
 class Operands:

@@ -14,7 +14,7 @@ from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
 from nnscratch.graph import Value
 from nnscratch.graph.nested import mapped
-from nnscratch.kernels.cpu.table import address
+from nnscratch.kernels.cpu.runtime.table import address
 from nnscratch.kernels.cuda.cublas import follow
 from nnscratch.nn.hooks import structure
 from nnscratch.plan.builder import Builder

@@ -16,7 +16,7 @@ from nnscratch.array.addresses import address as address_of
 from nnscratch.array.addresses import on_device_of, owner
 from nnscratch.formulas.live import LiveFloat, LiveInt
 from nnscratch.kernels.cpu.chains import Chain
-from nnscratch.kernels.cpu.table import Shifted, Table, word
+from nnscratch.kernels.cpu.runtime.table import Shifted, Table, word
 
 # Planned arrays start at multiples of this many bytes: a cache line, and a vector register.
 ALIGNMENT = 64

@@ -11,7 +11,7 @@ from nnscratch import formulas as f
 from nnscratch.kernels.bodies import parsed
 from nnscratch.kernels.cpu.chains import MOST_ARRAYS, Chain
 from nnscratch.kernels.cpu.operands import Operands
-from nnscratch.kernels.cpu.table import Table
+from nnscratch.kernels.cpu.runtime.table import Table
 
 CHEAP = [f.ADD, f.MULTIPLY, f.SUBTRACT, f.MAXIMUM, f.RELU, f.ABS, f.NEGATIVE]
 
