@@ -15,40 +15,47 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import array_namespace, device_of
+from nnscratch.array import CPU, array_namespace
 from nnscratch.array.addresses import address, shares_memory
-from nnscratch.array.device import CPU, as_device, current, namespace_on
+from nnscratch.array.device import current, namespace_on
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import split_live
 from nnscratch.graph import Graph, Node, Value
-from nnscratch.kernels.cuda.driver import Driver
-from nnscratch.kernels.cuda.launch import Numbers
-from nnscratch.kernels.cuda.target import Work
-from nnscratch.plan.device import Launches, Pages
+from nnscratch.kernels.lowering import Executor, Fill, Segment, SegmentBuilder
 from nnscratch.plan.fuse import fuse
 from nnscratch.plan.liveness import Liveness
-from nnscratch.plan.table import Memory, Piece
+from nnscratch.plan.memory import Memories
+
+
+class PythonCall:
+    """A Python function between segments; a plan runs both alike."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+
+    def build(self) -> Callable[[], None]:
+        """Return the function."""
+        return self._function
 
 
 class Builder:
-    """Turns steps into pieces: runs of kernel instructions or of launches, and Python functions.
+    """Turns a graph into segments and Python calls: the ``Planner`` of ``kernels/lowering.py``.
 
-    Which of the two it is follows from what a kernel's lowering emits, and that from where the
-    arrays are.
+    Attributes:
+        arguments: the plan's own arrays, one for each argument of the step.
+        pieces: segments and Python calls, in order.
+        reads_arguments: whether any of these reads the plan's own arrays of the arguments.
+        produced: what the host events produced last.
     """
 
     def __init__(self, graph: Graph, arguments: list[Any], kept: set[Value]) -> None:
-        """Plan the memory; ``kept`` are the values that outlive the node."""
+        """Plan the memory; ``kept`` are the values that outlive the step."""
         self._nodes = fuse(graph.nodes, kept)
-        self._memories: dict[Any, Memory] = {}
-        self.reads_arguments = False
-        self.pieces: list[Piece | Launches | Callable[[], None]] = []
-        self.pages: Pages | None = None
-        self._ranges = [
-            (start, start + array.nbytes, position)
-            for position, array in enumerate(arguments)
-            if isinstance(array, np.ndarray) and array.nbytes and (start := address(array))
-        ]
+        self._memories = Memories()
+        self._builders: dict[Executor, SegmentBuilder] = {}
+        self._python_reads = False
+        self.arguments = arguments
+        self.pieces: list[Segment | PythonCall] = []
         self.produced: list[Any] = [event.produced for event in graph.events]
         self._arrays: dict[Value, Any] = {}
         self._last_use = self._lifetimes(kept)
@@ -59,7 +66,21 @@ class Builder:
         self._scratch: list[Any] = []
         self._bound: list[Value] = []
 
-    # What a kernel's lowering calls.
+    # What an executor calls.
+
+    @property
+    def last(self) -> Segment | PythonCall | None:
+        """The segment or Python call that was added last."""
+        return self.pieces[-1] if self.pieces else None
+
+    def append(self, segment: Segment) -> None:
+        """Add a segment."""
+        self.pieces.append(segment)
+
+    def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
+        """Add a Python function, which runs between the segments before and behind it."""
+        self.pieces.append(PythonCall(function))
+        self._python_reads = self._python_reads or reads_arguments
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the planned array for output number ``position`` of the call being lowered."""
@@ -73,96 +94,24 @@ class Builder:
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something the call saves or needs for itself."""
-        array = self._memory(self._like()).empty(tuple(shape), dtype)
+        array = self._memories.for_array(self._like()).empty(tuple(shape), dtype)
         self._scratch.append(array)
         return array
 
-    def _like(self) -> Any:
-        """Return an array on the device of the call being lowered, None for the CPU.
+    def is_planned(self, array: Any) -> bool:
+        """Say whether an array lies in the plan's memory."""
+        return self._memories.hold(array)
 
-        A call without arrays, of random numbers, names its device among its options.
-        """
+    def _like(self) -> Any:
+        """Return an array of the library and on the device of the call being lowered."""
         for item in self._inputs:
             if hasattr(item, "dtype"):
                 return item
+        # A call without arrays, of random numbers, names its device among its options.
         device = None if self._node is None else self._node.options.get("device")
-        if device is None or as_device(device) == CPU:
-            return None
+        device = CPU if device is None else device
         with current(device):
             return namespace_on(device).empty(0)
-
-    def _memory(self, like: Any) -> Memory:
-        """Return the memory for arrays of the library and on the device of another."""
-        on_host = like is None or type(like).__module__ == "numpy"
-        key = None if on_host else (type(like), device_of(like))
-        found = self._memories.get(key)
-        if found is None:
-            found = self._memories[key] = Memory(np.empty(0) if on_host else like)
-        return found
-
-    @property
-    def allocated(self) -> int:
-        """The bytes of all planned arrays."""
-        return sum(memory.allocated for memory in self._memories.values())
-
-    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
-        """Add one kernel instruction."""
-        self._piece().add(kernel, a, s, flags)
-
-    def loop(self, operands: Any) -> None:
-        """Add an elementwise loop, which may be joined with its neighbours."""
-        outside = not all(self._is_planned(array) for array, _ in operands.outputs)
-        self._piece().loop(operands, outside)
-
-    def _is_planned(self, array: Any) -> bool:
-        return any(memory.holds(array) for memory in self._memories.values())
-
-    def _piece(self) -> Piece:
-        piece = self.pieces[-1] if self.pieces else None
-        if not isinstance(piece, Piece):
-            piece = Piece(self._ranges)
-            self._begin(piece)
-        return piece
-
-    def _begin(self, piece: Piece | Launches | Callable[[], None]) -> None:
-        """Go on with another piece, behind all that the one before has to do."""
-        if self.pieces and isinstance(self.pieces[-1], Piece):
-            self.pieces[-1].flush()
-        self.pieces.append(piece)
-
-    def check(self, function: Callable[[], None]) -> None:
-        """Add a function that raises if the instructions before it came to a stop."""
-        piece = self.pieces[-1]
-        assert isinstance(piece, Piece)
-        piece.checks.append(function)
-
-    def add(self, driver: Driver, work: Work) -> None:
-        """Add one launch or product."""
-        self._launches(driver).add(work)
-
-    def numbers(self, driver: Driver, numbers: Numbers, codes: str) -> tuple[Any, ...]:
-        """Return the last arguments of a launch: numbers, or where they will stand."""
-        if self.pages is None:
-            self.pages = Pages(driver)
-        return self.pages.place(numbers, codes)
-
-    def look(self, driver: Driver, function: Callable[[], None]) -> None:
-        """Add a function that raises if the device has reported a mistake by now."""
-        self._launches(driver).look(function)
-
-    def _launches(self, driver: Driver) -> Launches:
-        piece = self.pieces[-1] if self.pieces else None
-        if not isinstance(piece, Launches):
-            piece = Launches(driver)
-            self._begin(piece)
-            # Launches have the addresses of the plan's own arguments.
-            self.reads_arguments = True
-        return piece
-
-    def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
-        """Add a Python function, which runs between the instructions before and behind it."""
-        self._begin(function)
-        self.reads_arguments = self.reads_arguments or reads_arguments
 
     # Building.
 
@@ -172,6 +121,29 @@ class Builder:
             self._node, self._scratch, self._bound = node, [], []
             self._build_one(node)
             self._release(index)
+
+    @property
+    def planned_bytes(self) -> int:
+        """The memory of all planned arrays."""
+        return self._memories.allocated
+
+    @property
+    def reads_arguments(self) -> bool:
+        """Whether anything reads the plan's own arrays of the arguments."""
+        return self._python_reads or any(one.reads_arguments for one in self._builders.values())
+
+    def fills(self) -> list[Fill]:
+        """Return what fills in what changes before a replay; the segments are built by now."""
+        found = (builder.finish() for builder in self._builders.values())
+        return [fill for fill in found if fill is not None]
+
+    def _lower(self, chosen: Any, direction: str, inputs: Any, options: Any, needs: Any) -> Any:
+        """Let an implementation emit the instructions of a call."""
+        executor = chosen.executor
+        builder = self._builders.get(executor)
+        if builder is None:
+            builder = self._builders[executor] = executor.begin(self)
+        return chosen.lower(builder, direction, inputs, options, needs)
 
     def array_of(self, value: Value) -> Any:
         """Return the planned array of a value."""
@@ -253,7 +225,7 @@ class Builder:
         if chosen is None:
             self._python(node, inputs)
         else:
-            outputs, saved = chosen.lower(self, node.direction, inputs, node.options, node.needs)
+            outputs, saved = self._lower(chosen, node.direction, inputs, node.options, node.needs)
             if node.direction != "update":
                 self._bind(node, outputs, saved)
 
@@ -307,7 +279,7 @@ class Builder:
     def _copy(self, target: Any, source: Any) -> None:
         chosen = registry.plannable(f.COPY_INTO, "update", (target, source), {})
         if chosen is not None:
-            chosen.lower(self, "update", (target, source), {}, ())
+            self._lower(chosen, "update", (target, source), {}, ())
         else:
             self.python(lambda: _write(target, source), reads_arguments=True)
 
@@ -389,11 +361,10 @@ class Builder:
     def _release(self, index: int) -> None:
         """Give back the memory of what no later step needs."""
         bound = [(value.root(), self._arrays[value]) for value in self._bound]
-        last = self.pieces[-1] if self.pieces else None
         for array in self._liveness.dead_after(index, bound, self._scratch):
-            if isinstance(last, Piece):
-                last.forget(array)
-            self._memory(array).release(array)
+            for builder in self._builders.values():
+                builder.forget(array)
+            self._memories.for_array(array).release(array)
 
 
 def _lies_in(value: Value, target: Value) -> bool:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
-
 from nnscratch.array.addresses import copied
 from nnscratch.array.memory import explained
+from nnscratch.array.streams import follow
 from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
 from nnscratch.graph import Value
 from nnscratch.graph.nested import mapped
-from nnscratch.kernels.cpu.runtime.table import address
-from nnscratch.kernels.cuda.cublas import follow
 from nnscratch.nn.hooks import structure
-from nnscratch.plan.builder import Builder
-from nnscratch.plan.device import Launches
+from nnscratch.plan.builder import Builder, PythonCall
 from nnscratch.plan.guards import module_state
-from nnscratch.plan.table import Piece
 from nnscratch.plan.trace import Trace
 from nnscratch.tensors import Tensor, wrap
 
@@ -29,8 +23,8 @@ class Plan:
     """A recorded step, bound to the arrays it read and wrote.
 
     Attributes:
-        native: how many of its instructions run in kernels, those of a GPU included.
-        python: how many replay their reference in Python.
+        native: how many instructions its segments have.
+        python: how many calls replay their reference in Python.
         planned_bytes: memory of the intermediate arrays.
     """
 
@@ -49,14 +43,15 @@ class Plan:
             builder.build()
         self._builder = builder
         self._arguments = [_Argument(array) for array in trace.arguments]
-        native = [piece for piece in builder.pieces if isinstance(piece, (Piece, Launches))]
+        native = [piece for piece in builder.pieces if not isinstance(piece, PythonCall)]
         self.native = sum(map(len, native))
         self.python = len(builder.pieces) - len(native)
         # What is left behind may be a view of an argument, in the plan's own memory.
         views = any(value.root().kind == "input" for value in trace.kept())
         self._copies_arguments = builder.reads_arguments or views
-        self.planned_bytes = builder.allocated
-        self._program = _Program(builder)
+        self.planned_bytes = builder.planned_bytes
+        self._calls = [piece.build() for piece in builder.pieces]
+        self._fills = builder.fills()
 
     def fits(self) -> bool:
         """Say whether everything that the plan was recorded with is still as it was.
@@ -105,7 +100,11 @@ class Plan:
                         f"an option that a plan keeps as a constant ({key}) was changed between "
                         f"two steps from {constant!r} to {value[key]!r}. Compile the step again"
                     )
-        self._program.run(self._place_arguments(arrays), produced)
+        placed = self._place_arguments(arrays)
+        for fill in self._fills:
+            fill(placed, produced)
+        for call in self._calls:
+            call()
         for tensor in self._cleared:
             tensor.grad = None
         for tensor, value in self._gradients:
@@ -149,44 +148,10 @@ class _Argument:
         """Return an array whose elements lie as the plan expects: it itself, or a copy."""
         if array is self.array or array.strides == self.array.strides:
             return array
-        if self.array.flags.c_contiguous:
-            return np.ascontiguousarray(array)
+        if array.flags.c_contiguous and self.array.flags.c_contiguous:
+            return array  # they differ in strides along axes of one entry only
         self.array[...] = array
         return self.array
-
-
-class _Program:
-    """The pieces of a plan, bound to addresses."""
-
-    def __init__(self, builder: Builder) -> None:
-        self._calls: list[Callable[[], None]] = []
-        self._moving: list[tuple[Any, int, int, int]] = []
-        self._live: list[tuple[Any, int, int, Any]] = []
-        self._pages = builder.pages
-        for piece in builder.pieces:
-            if isinstance(piece, Piece):
-                self._calls.append(piece.build())
-                self._moving += piece.moving
-                self._live += piece.live
-            else:
-                self._calls.append(piece.run if isinstance(piece, Launches) else piece)
-
-    def run(self, arguments: list[Any], produced: list[Any]) -> None:
-        """Fill in what changed and run every piece."""
-        if self._moving:
-            addresses = [address(array) for array in arguments]
-            for words, place, position, offset in self._moving:
-                words[place] = addresses[position] + offset
-        for numbers, place, event, key in self._live:
-            number = produced[event][key]
-            numbers[place] = number if number < _HALF else number - 2 * _HALF
-        if self._pages is not None:
-            self._pages.fill(produced)
-        for call in self._calls:
-            call()
-
-
-_HALF = 2**63  # from here on a number of 64 bits without a sign is another one with a sign
 
 
 def _constants(produced: Any) -> list[tuple[Any, Any]]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.device import CPU, place_on
+from nnscratch.array.streams import follow
 from nnscratch.graph import Graph, Value
 from nnscratch.graph.nested import leaves, mapped
-from nnscratch.kernels.cuda.cublas import follow
 from nnscratch.nn.hooks import structure
 from nnscratch.plan.guards import held_by, module_state
 from nnscratch.plan.reach import Reach
@@ -61,7 +61,7 @@ class Trace:
 
 
 def _device_context(graph: Graph, arguments: list[Any]) -> AbstractContextManager[Any] | None:
-    """Return the context that makes the GPU of a step's arrays the current one, None on a CPU."""
+    """Return the context that makes the device of a step's arrays the current one, None if none."""
     values = (value for node in graph.nodes for value in node.values())
     for array in [*arguments, *(value.array for value in values)]:
         context = on_device_of(array)
