@@ -98,8 +98,8 @@ class Reach:
             if now is not value and not _equal(now, value):
                 return repr(name)
         if structure.changes != self._structure:
-            for module, before in self._modules:
-                if module_state(module) != before:
+            for module, state in self._modules:
+                if module_state(module) != state:
                     return f"an attribute of {type(module).__name__}"
         if not self.hold():
             return "a list or dictionary"
@@ -107,8 +107,8 @@ class Reach:
         for array, before in self._contents:
             if _bytes(array) != before and not any(shares_memory(array, one) for one in arrays):
                 return f"the entries of an array of shape {tuple(array.shape)}"
-        for one, state in self._randoms:
-            if _random_state(one) != state:
+        for one, drawn in self._randoms:
+            if _random_state(one) != drawn:
                 return "the state of a NumPy generator"
         if self._global is not None and _global_randoms() != self._global:
             return "the state of Python's or NumPy's random numbers"
