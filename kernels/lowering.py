@@ -58,6 +58,9 @@ class Planner(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something that the call saves or needs for itself."""
 
+    def is_planned(self, array: Any) -> bool:
+        """Say whether an array lies in the plan's memory, and not in that of somebody else."""
+
 
 class SegmentBuilder(Protocol):
     """Collects the instructions of one executor in one plan; lowerings are given it.
@@ -70,6 +73,9 @@ class SegmentBuilder(Protocol):
     """
 
     reads_arguments: bool
+
+    def forget(self, array: Any) -> None:
+        """Note that nothing reads a planned array any more: its memory is given away next."""
 
     def finish(self) -> Fill | None:
         """Return what fills in addresses and dynamic scalars before a replay, None if nothing does.

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .kernel import import_problem
+from .runtime.kernel import import_problem
+from .runtime.table import call, word
 from .segment import EXECUTOR, CpuExecutor
-from .table import call, word
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 WORTHWHILE = 1 << 15
@@ -37,6 +37,9 @@ class Builder(Protocol):
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add an instruction."""
+
+    def loop(self, operands: Any) -> None:
+        """Add an elementwise loop (``Operands``), by itself or joined with the one before it."""
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Add a Python function that runs after the instructions before it.
@@ -76,6 +79,10 @@ class EagerBuilder:
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Run an instruction."""
         call(kernel, [word(item) for item in a], s)
+
+    def loop(self, operands: Any) -> None:
+        """Run a loop."""
+        operands.emit_now(self)
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Call the function."""
@@ -123,11 +130,12 @@ class CpuKernel:
 
     Attributes:
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
-            gets ``(dY, *saved)`` as its inputs.
+            gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         passes: about how many operations of NumPy the reference takes, as multiples of the usual.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
         strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
+        several: whether the formula has several outputs.
         library: whose arrays it is for.
     """
 
@@ -136,6 +144,7 @@ class CpuKernel:
     passes: int = 1
     pays: Callable[[str, Inputs], bool] = _always
     strided: bool = False
+    several: bool = False
     name: str = "numba"
     library: str = "numpy"
 
@@ -197,9 +206,9 @@ class CpuKernel:
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         """Compute the formula's forward."""
         eager = EagerBuilder()
-        (Y,), saved = self.lower(eager, "forward", inputs, options, ())
+        outputs, saved = self.lower(eager, "forward", inputs, options, ())
         eager.finish()
-        return Y, saved
+        return outputs if self.several else outputs[0], saved
 
     def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
         """Compute the formula's backward."""
@@ -210,7 +219,8 @@ class CpuKernel:
     ) -> tuple[Any, ...]:
         """Compute the formula's backward, gradients that fit into the arrays given for them."""
         eager = EagerBuilder(into)
-        gradients, _ = self.lower(eager, "backward", (dY, *saved), {}, needs)
+        given = (*dY, *saved) if self.several else (dY, *saved)
+        gradients, _ = self.lower(eager, "backward", given, {}, needs)
         eager.finish()
         return gradients
 

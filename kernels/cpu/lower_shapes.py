@@ -67,7 +67,7 @@ def axis_sum(builder: Builder, X: Any, axes: tuple[int, ...], Y: Any, scale: flo
 
 
 def _walk(X: Any, axes: list[int]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    return walk([X.shape[axis] for axis in axes], [[X.strides[axis] for axis in axes]])
+    return walk(tuple([X.shape[one] for one in axes]), (tuple([X.strides[one] for one in axes]),))
 
 
 def _sum(mean: bool) -> CpuKernel:
@@ -184,7 +184,7 @@ def _batches(
     builder: Builder, head: Any, arrays: Any, lengths: Any, batch: Any, strides: Any
 ) -> None:
     try:
-        sizes, steps = walk(batch, strides, outer=2)
+        sizes, steps = walk(tuple(batch), tuple(strides), outer=2)
     except TooManyAxesError:
         for index in range(batch[0]):
             some = [
@@ -296,6 +296,19 @@ def _concatenate(builder: Builder, inputs: Inputs, options: Options, needs: Need
     return (Y,), PiecesSaved(axis, tuple(ends))
 
 
+def _split_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    *dY, shape, axis, sizes = inputs
+    dtype = next(one.dtype for one in dY if one is not None)
+    dA = builder.output(0, shape, dtype)
+    front, start = (slice(None),) * axis, 0
+    for one, size in zip(dY, sizes, strict=True):
+        if size:
+            place = dA[(*front, slice(start, start + size))]
+            copy(builder, 0.0 if one is None else one, place)
+        start += size
+    return (dA,), None
+
+
 def _stack(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     first = inputs[0]
     axis = options.get("axis", 0) % (first.ndim + 1)
@@ -353,5 +366,8 @@ SHAPE_KERNELS = {
     ),
     "getitem": _moves({"backward": _getitem_backward}),
     "concatenate": _moves({"forward": _concatenate}, {"forward": _check_pieces}),
+    "split": CpuKernel(
+        {"backward": _split_backward}, {}, pays=_never_alone, strided=True, several=True
+    ),
     "stack": _moves({"forward": _stack}, {"forward": _check_stack}),
 }

@@ -11,7 +11,9 @@ import numpy as np
 from nnscratch.formulas.live import LiveFloat, LiveInt
 
 from ..lowering import Fill, Planner, opened
-from .table import Shifted, Table, address, word
+from .chains import Chain
+from .operands import Operands
+from .runtime.table import Shifted, Table, address, word
 
 _HALF = 2**63  # from here on a number of 64 bits without a sign is another one with a sign
 
@@ -33,12 +35,38 @@ class CpuSegment:
         self._moving: list[tuple[int, int, int, int]] = []
         self._dynamic: list[tuple[bool, int, int, int, Any]] = []
         self._program: Any = None
+        self._chain: Chain | None = None
         self.checks: list[Callable[[], None]] = []
         self.moving: list[tuple[Any, int, int, int]] = []
         self.dynamic: list[tuple[Any, int, int, Any]] = []
 
+    def loop(self, operands: Operands, writes_outside: bool) -> None:
+        """Append an elementwise loop, which may be joined with those before and behind it."""
+        reads = any(
+            low <= at < high for at in map(word, operands.inputs) for low, high, _ in self._ranges
+        )
+        if self._chain is None or not self._chain.join(operands, reads, writes_outside):
+            self._flush()
+            self._chain = Chain(operands, reads, writes_outside)
+
+    def forget(self, array: Any) -> None:
+        """Note that nothing behind the last loop reads an array any more."""
+        if self._chain is not None:
+            self._chain.forget(array)
+
+    def _flush(self) -> None:
+        """Append the instruction of the last loops."""
+        chain, self._chain = self._chain, None
+        if chain is not None:
+            chain.emit(self)
+
     def add(self, kernel: Any, a: Sequence[Any], s: Sequence[Any], flags: int) -> None:
         """Append an instruction; arrays among ``a`` stand for their addresses."""
+        self._flush()
+        self.emit(kernel, a, s, flags)
+
+    def emit(self, kernel: Any, a: Sequence[Any], s: Sequence[Any] = (), flags: int = 0) -> None:
+        """Append an instruction behind those that are there; a chain of loops calls this."""
         index = self._table.add(kernel, a, s, flags)
         for place, item in enumerate(a):
             if isinstance(item, (np.ndarray, Shifted)):
@@ -54,6 +82,7 @@ class CpuSegment:
 
     def build(self) -> Callable[[], None]:
         """Compile the kernels, find the places to fill in, and return what runs the segment."""
+        self._flush()
         program = self._table.build()
         self._program = program
         # Python writes one number into a memoryview in half the time that an array takes.
@@ -77,7 +106,7 @@ class CpuSegment:
         return run_and_check
 
     def __len__(self) -> int:
-        return len(self._table.instructions)
+        return len(self._table.instructions) + (self._chain is not None)
 
 
 class CpuSegmentBuilder:
@@ -102,8 +131,20 @@ class CpuSegmentBuilder:
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add one kernel instruction."""
-        segment = opened(self._planner, lambda: CpuSegment(self._ranges), self._segments)
-        segment.add(kernel, a, s, flags)
+        self._opened().add(kernel, a, s, flags)
+
+    def loop(self, operands: Operands) -> None:
+        """Add an elementwise loop, which may be joined with its neighbours."""
+        outside = not all(self._planner.is_planned(array) for array, _ in operands.outputs)
+        self._opened().loop(operands, outside)
+
+    def forget(self, array: Any) -> None:
+        """Note that nothing reads an array any more: a loop need not write it."""
+        if self._segments and self._planner.last is self._segments[-1]:
+            self._segments[-1].forget(array)
+
+    def _opened(self) -> CpuSegment:
+        return opened(self._planner, lambda: CpuSegment(self._ranges), self._segments)
 
     def check(self, function: Callable[[], None]) -> None:
         """Add a function that raises if the instructions before it came to a stop."""

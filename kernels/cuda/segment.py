@@ -171,6 +171,9 @@ class CudaSegmentBuilder:
     def _segment(self) -> CudaSegment:
         return opened(self._planner, lambda: CudaSegment(self._driver), self._segments)
 
+    def forget(self, array: Any) -> None:
+        """Nothing follows from it: every launch writes all that it computes."""
+
     def finish(self) -> Fill | None:
         """Return what writes the dynamic scalars to the device."""
         blocks = self._blocks

@@ -46,8 +46,9 @@ from nnscratch.formulas.reductions import (
     SUM,
     SUM_TO,
     VAR,
+    VAR_MEAN,
 )
-from nnscratch.formulas.shaping import BROADCAST_TO, CONCATENATE, RESHAPE, STACK, TRANSPOSE
+from nnscratch.formulas.shaping import BROADCAST_TO, CONCATENATE, RESHAPE, SPLIT, STACK, TRANSPOSE
 from nnscratch.formulas.sigmoids import SIGMOID, SILU, SOFTPLUS, SOFTSIGN, TANH
 from nnscratch.formulas.softmax import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 from nnscratch.formulas.unary import (
@@ -147,6 +148,7 @@ __all__ = [
     "SOFTSIGN",
     "SQRT",
     "SQUARED_NORM",
+    "SPLIT",
     "STACK",
     "SUBTRACT",
     "SUM",
@@ -157,6 +159,7 @@ __all__ = [
     "STD",
     "NORM",
     "VAR",
+    "VAR_MEAN",
     "WHERE",
     "Formula",
     "formula",

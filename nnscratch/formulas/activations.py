@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from nnscratch.array import array_namespace
 from nnscratch.array.maths import exp, expm1, maximum, minimum, real, where
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.checks import need_floats
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.pointwise import elementwise
 
@@ -101,7 +100,6 @@ def prelu_forward(X: Any, W: Any) -> tuple[Any, PreluSaved]:
         ShapeError: if W is neither.
         DTypeError: if one of them holds integers, or the dtypes differ.
     """
-    need_floats("prelu", X=X, W=W)
     xp = array_namespace(X, W)
     slopes = xp.reshape(W, _channel_shape(X, W))
     return xp.where(X > 0, X, slopes * X), PreluSaved(X, W)
@@ -132,6 +130,7 @@ PRELU = formula(
         "W": r"\sum_{n, \ldots} \frac{\partial L}{\partial Y} \odot \min(X, 0)",
     },
     shapes="X (N, C, ...), W (1,) or (C,) -> Y (as X)",
+    floats=("X", "W"),
     source="He, Zhang, Ren and Sun 2015, arXiv:1502.01852",
     kinks=(0.0,),
 )

@@ -110,6 +110,7 @@ LINEAR_ACTIVATION = formula(
         "b": r"\sum_n \left(\frac{\partial L}{\partial Y} \odot f'(Z)\right)_n",
     },
     shapes="X (..., I), W (O, I), b (O,) or None -> Y (..., O)",
+    floats=("X", "W", "b"),
     source="document, sections 4.1 and 4.2",
     kinks="where Z is at a kink of the activation",
 )

@@ -18,8 +18,9 @@ T = TypeVar("T")
 class Call:
     """One call that went through the registry, as an observer sees it.
 
-    ``outputs`` is ``(Y,)`` of a forward, the gradients of a backward, the updated inputs of an
-    update. ``saved`` is what the forward left for the backward.
+    ``outputs`` are those of a forward, the gradients of a backward, the updated inputs of an
+    update. ``saved`` is what the forward left for the backward, whose ``inputs`` are the gradients
+    of all outputs and, behind them, what was saved.
     """
 
     formula: Formula

@@ -12,7 +12,6 @@ import math
 from typing import Any
 
 from nnscratch.array import array_namespace
-from nnscratch.formulas.checks import plain
 from nnscratch.formulas.formula import formula
 
 
@@ -53,7 +52,6 @@ def sgd_update(
     >>> sgd_update(np.array([1.0]), np.array([0.5]), lr=0.1)[0]
     array([0.95])
     """
-    lr, momentum, weight_decay = plain(lr), plain(momentum), plain(weight_decay)
     G = _gradient(P, G, weight_decay, maximize)
     if M is not None and momentum:
         M = 1.0 * G if step == 1 else momentum * M + (1.0 - dampening) * G
@@ -104,8 +102,6 @@ def adam_update(
         step: the number of this step, from 1.
     """
     xp = array_namespace(P)
-    lr, beta1, beta2, eps = plain(lr), plain(beta1), plain(beta2), plain(eps)
-    weight_decay, step = plain(weight_decay), plain(step)
     if decoupled:
         G = _gradient(P, G, 0.0, maximize)
         P = P * (1.0 - lr * weight_decay)
@@ -163,8 +159,7 @@ def rmsprop_update(
         maximize: whether to ascend.
     """
     xp = array_namespace(P)
-    lr, alpha, eps, momentum = plain(lr), plain(alpha), plain(eps), plain(momentum)
-    G = _gradient(P, G, plain(weight_decay), maximize)
+    G = _gradient(P, G, weight_decay, maximize)
     V = alpha * V + (1.0 - alpha) * (G * G)
     mean_square = V
     if centered and Gavg is not None:
@@ -200,10 +195,10 @@ def adagrad_update(
     step: int,
 ) -> tuple[Any, Any]:
     """Return P and S after a step of Adagrad, where S is the sum of all G² so far."""
-    G = _gradient(P, G, plain(weight_decay), maximize)
+    G = _gradient(P, G, weight_decay, maximize)
     S = S + G * G
-    rate = plain(lr) / (1.0 + (plain(step) - 1) * plain(lr_decay))
-    return P - rate * (G / (array_namespace(P).sqrt(S) + plain(eps))), S
+    rate = lr / (1.0 + (step - 1) * lr_decay)
+    return P - rate * (G / (array_namespace(P).sqrt(S) + eps)), S
 
 
 ADAGRAD = formula(
@@ -230,12 +225,11 @@ def adadelta_update(
 ) -> tuple[Any, Any, Any]:
     """Return P, V and D after a step of Adadelta: running means of G² and of the steps squared."""
     xp = array_namespace(P)
-    rho, eps = plain(rho), plain(eps)
-    G = _gradient(P, G, plain(weight_decay), maximize)
+    G = _gradient(P, G, weight_decay, maximize)
     V = rho * V + (1.0 - rho) * (G * G)
     delta = xp.sqrt(D + eps) / xp.sqrt(V + eps) * G
     D = rho * D + (1.0 - rho) * (delta * delta)
-    return P - plain(lr) * delta, V, D
+    return P - lr * delta, V, D
 
 
 ADADELTA = formula(
@@ -293,10 +287,8 @@ def nadam_update(
         decoupled: whether the decay is taken from P.
         maximize: whether to ascend.
     """
-    lr, beta1, beta2, eps = plain(lr), plain(beta1), plain(beta2), plain(eps)
-    weight_decay, mu_product, step = plain(weight_decay), plain(mu_product), plain(step)
-    mu = nadam_momentum(beta1, plain(momentum_decay), step)
-    mu_next = nadam_momentum(beta1, plain(momentum_decay), step + 1)
+    mu = nadam_momentum(beta1, momentum_decay, step)
+    mu_next = nadam_momentum(beta1, momentum_decay, step + 1)
     if decoupled:
         G = _gradient(P, G, 0.0, maximize)
         P = P * (1.0 - lr * weight_decay)

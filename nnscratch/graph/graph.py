@@ -70,13 +70,13 @@ class Node:
     def values(self) -> list[Value]:
         """Return every value that it reads or writes."""
         saved = self.saved if isinstance(self.saved, tuple) else ()
-        found: list[Value] = []
-        for item in (*self.inputs, *self.outputs, *saved):
-            if isinstance(item, Value):
-                found.append(item)
-            elif type(item) is tuple:  # the gradients of several outputs
-                found += [part for part in item if isinstance(part, Value)]
-        return found
+        return [v for v in (*self.inputs, *self.outputs, *saved) if isinstance(v, Value)]
+
+    def given(self, inputs: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Return what a backward takes, of its inputs: dY (of several outputs a tuple), saved."""
+        count = len(inputs) - len(self.saved)
+        dY = inputs[:count] if self.formula.outputs else inputs[0]
+        return dY, type(self.saved)(*inputs[count:])
 
 
 @dataclass(eq=False, slots=True)

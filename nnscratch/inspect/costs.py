@@ -20,7 +20,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.graph import Graph, LayerCall, Node, Value, record
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, creation
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 
 
 @dataclass(eq=False)

@@ -98,6 +98,10 @@ class Builder:
         self._scratch.append(array)
         return array
 
+    def is_planned(self, array: Any) -> bool:
+        """Say whether an array lies in the plan's memory."""
+        return self._memories.hold(array)
+
     def _like(self) -> Any:
         """Return an array of the library and on the device of the call being lowered."""
         for item in self._inputs:
@@ -251,10 +255,10 @@ class Builder:
             warnings.simplefilter("ignore")
             if node.direction == "forward":
                 Y, saved = node.formula.forward(*inputs, **node.options)
-                return _outputs(Y), saved
+                return Y if node.formula.outputs else (Y,), saved
             assert node.formula.backward is not None
-            saved = type(node.saved)(*inputs[1:])
-            return tuple(node.formula.backward(inputs[0], saved, node.needs)), saved
+            dY, saved = node.given(inputs)
+            return tuple(node.formula.backward(dY, saved, node.needs)), saved
 
     def _bind(self, node: Node, outputs: Any, saved: Any) -> None:
         pairs = list(zip(node.outputs, outputs, strict=True))
@@ -342,14 +346,14 @@ class Builder:
 
             def run_forward(options: dict[str, Any]) -> Any:
                 Y, saved = forward(*inputs, **options)
-                return _outputs(Y), saved
+                return Y if node.formula.outputs else (Y,), saved
 
             return run_forward
         backward = node.formula.backward if chosen is None else chosen.backward
         assert backward is not None
-        saved = type(node.saved)(*inputs[1:])
+        dY, saved = node.given(inputs)
         needs = node.needs
-        return lambda options: (backward(inputs[0], saved, needs), None)
+        return lambda options: (backward(dY, saved, needs), None)
 
     def _values(self, live: dict[str, Any]) -> dict[str, Any]:
         return {name: self.produced[item.event][item.key] for name, item in live.items()}
@@ -358,6 +362,8 @@ class Builder:
         """Give back the memory of what no later step needs."""
         bound = [(value.root(), self._arrays[value]) for value in self._bound]
         for array in self._liveness.dead_after(index, bound, self._scratch):
+            for builder in self._builders.values():
+                builder.forget(array)
             self._memories.for_array(array).release(array)
 
 
@@ -365,11 +371,6 @@ def _lies_in(value: Value, target: Value) -> bool:
     """Say whether a value, or what it is a view of, lies in the memory of one from outside."""
     owner = value.root()
     return owner.kind == "captured" and shares_memory(owner.array, target.array)
-
-
-def _outputs(Y: Any) -> tuple[Any, ...]:
-    """Return what a forward returned as a tuple: a formula may have several outputs."""
-    return Y if type(Y) is tuple else (Y,)
 
 
 def _write(target: Any, value: Any) -> None:

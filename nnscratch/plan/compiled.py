@@ -23,7 +23,7 @@ from nnscratch.plan.reach import Reach
 from nnscratch.plan.trace import Trace
 from nnscratch.plan.tracer import Tracer
 from nnscratch.tensors import Tensor, wrap
-from nnscratch.tensors.tape import mode
+from nnscratch.tensors.grad_mode import mode
 
 # A step that is recorded more often changes all the time: recording costs more than it saves, and
 # each recording keeps arrays.

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnscratch.array import array_namespace, device_of
 from nnscratch.array.addresses import address as address_of
-from nnscratch.array.addresses import on_device_of
+from nnscratch.array.addresses import on_device_of, owner
 
 # Planned arrays start at multiples of this many bytes: a cache line, and a vector register.
 ALIGNMENT = 64
@@ -39,6 +39,7 @@ class Memory:
         self._like, self._xp = like, array_namespace(like)
         self._free: list[Chunk] = []  # the smallest first
         self._used: dict[int | None, Chunk] = {}
+        self._raw: dict[int, Any] = {}
         self.allocated = 0
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -51,6 +52,7 @@ class Memory:
         else:
             with on_device_of(self._like):
                 raw = self._xp.empty(nbytes + ALIGNMENT, dtype=self._xp.uint8)
+            self._raw[id(raw)] = raw
             start = -(address_of(raw) or 0) % ALIGNMENT
             chunk = Chunk(raw[start : start + nbytes], nbytes)
             self.allocated += nbytes
@@ -58,6 +60,10 @@ class Memory:
         array = chunk.array[: items * kind.itemsize].view(kind).reshape(shape)
         self._used[address_of(chunk.array)] = chunk
         return array
+
+    def holds(self, array: Any) -> bool:
+        """Say whether an array was cut from this memory."""
+        return id(owner(array)) in self._raw
 
     def release(self, array: Any) -> None:
         """Take back the memory of an array that ``empty`` returned; others are passed over."""
@@ -79,6 +85,10 @@ class Memories:
         if found is None:
             found = self._by_place[place] = Memory(like)
         return found
+
+    def hold(self, array: Any) -> bool:
+        """Say whether an array was cut from one of them."""
+        return any(memory.holds(array) for memory in self._by_place.values())
 
     @property
     def allocated(self) -> int:

@@ -14,8 +14,8 @@ from nnscratch.array.dtypes import cast
 from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.promotion import fitting
-from nnscratch.tensors.tape import is_grad_enabled
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor

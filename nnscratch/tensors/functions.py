@@ -87,6 +87,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "std_mean",
     "sub",
     "sum",
     "t",
@@ -95,6 +96,7 @@ __all__ = [
     "unbind",
     "unsqueeze",
     "var",
+    "var_mean",
     "where",
 ]
 
@@ -191,7 +193,47 @@ unbind = _as_function(Tensor.unbind)
 unsqueeze = _as_function(Tensor.unsqueeze)
 
 
-# Functions of several tensors.
+# Functions of several tensors, and functions that return several.
+
+
+@numpy_names
+def var_mean(
+    input: Any,
+    dim: Any = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the variance, as ``var`` does, and the mean, in one pass.
+
+    >>> var_mean(as_tensor([1.0, 3.0]))
+    (tensor(2.), tensor(2.))
+    """
+    spread: tuple[Tensor, Tensor] = as_tensor(input)._spread(
+        f.VAR_MEAN, dim, unbiased, keepdim, correction
+    )
+    return spread
+
+
+@numpy_names
+def std_mean(
+    input: Any,
+    dim: Any = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the standard deviation, as ``std`` does, and the mean.
+
+    >>> std_mean(as_tensor([1.0, 3.0]), correction=0)
+    (tensor(1.), tensor(2.))
+    """
+    tensor = as_tensor(input)
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return tensor.std(dim, unbiased, keepdim, correction=correction), tensor.mean(dim, keepdim)
 
 
 def _same_dtype(tensors: Sequence[Any]) -> list[Tensor]:

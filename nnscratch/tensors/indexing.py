@@ -23,8 +23,8 @@ from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.methods import axis_of
-from nnscratch.tensors.tape import is_grad_enabled
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor

@@ -23,8 +23,8 @@ from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.promotion import alike, fitting, held
-from nnscratch.tensors.tape import is_grad_enabled
 from nnscratch.tensors.views import write_through
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.graph.nested import mapped
 from nnscratch.nn import Module
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.train.batches import (
     Rearrange,
     arranged,

@@ -10,7 +10,7 @@ from nnscratch.array import move, to_numpy
 from nnscratch.formulas.observing import Call
 from nnscratch.graph import LayerTracker
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.verify.checkups.data_checks import (
     BINARY_LOSSES,
     CLASS_LOSSES,

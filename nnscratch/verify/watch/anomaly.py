@@ -80,22 +80,24 @@ def named_inputs(call: Call) -> list[tuple[str, Any]]:
     """Return the names and values of what a call was given."""
     if call.direction == "backward":
         fields = getattr(type(call.saved), "_fields", ())
-        return [("dY", call.inputs[0]), *zip(fields, call.saved, strict=False)]
-    names = call.formula.inputs
+        given = call.inputs[: len(call.inputs) - len(call.saved)]
+        names = [f"d{name}" for name in call.formula.output_names(len(given))]
+        return [*zip(names, given, strict=True), *zip(fields, call.saved, strict=False)]
+    inputs = call.formula.inputs
     if call.formula.variadic:
-        return [(f"{names[0]}[{i}]", value) for i, value in enumerate(call.inputs)]
-    return list(zip(names, call.inputs, strict=False))
+        return [(f"{inputs[0]}[{i}]", value) for i, value in enumerate(call.inputs)]
+    return list(zip(inputs, call.inputs, strict=False))
 
 
 def _named_outputs(call: Call) -> list[tuple[str, Any]]:
     if call.direction == "forward":
-        several = len(call.outputs) > 1
-        return [(f"Y[{i}]" if several else "Y", Y) for i, Y in enumerate(call.outputs)]
-    names = call.formula.updates if call.direction == "update" else call.formula.inputs
+        names = call.formula.output_names(len(call.outputs))
+        return list(zip(names, call.outputs, strict=True))
+    changed = call.formula.updates if call.direction == "update" else call.formula.inputs
     if call.formula.variadic:
-        names = tuple(f"{names[0]}[{i}]" for i in range(len(call.outputs)))
+        changed = tuple(f"{changed[0]}[{i}]" for i in range(len(call.outputs)))
     lead = "" if call.direction == "update" else "d"
-    return [(lead + name, value) for name, value in zip(names, call.outputs, strict=False)]
+    return [(lead + name, value) for name, value in zip(changed, call.outputs, strict=False)]
 
 
 def _number(value: Any) -> bool:
