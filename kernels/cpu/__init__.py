@@ -7,12 +7,8 @@ of them imports Numba until a kernel is first compiled or run.
 
 from nnscratch.formulas import FORMULAS
 
-from . import processor, product_choice
-from .blas import Blas, blas
-from .cache import CacheStatus, cache_status
 from .catalogue import LAYOUTS, by_blas, by_tiles, gemm, kernel, usual_kernels
 from .implementation import CpuKernel
-from .kernel import Kernel, Layout, compiled_kernels, import_problem
 from .lower_elementwise import elementwise
 from .lower_linear import LINEAR_KERNELS
 from .lower_losses import LOSS_KERNELS
@@ -20,7 +16,11 @@ from .lower_shapes import SHAPE_KERNELS
 from .lower_updates import UPDATE_KERNELS
 from .optimizer_flags import optimizer_flags
 from .reduction_sizes import blocks
-from .table import (
+from .runtime import processor, product_choice
+from .runtime.blas import Blas, blas
+from .runtime.cache import CacheStatus, cache_status
+from .runtime.kernel import Kernel, Layout, compiled_kernels, import_problem
+from .runtime.table import (
     ALONE,
     NO_BARRIER,
     Instruction,
@@ -31,7 +31,7 @@ from .table import (
     signed,
     warmup,
 )
-from .threads import available, choose, limit
+from .runtime.threads import available, choose, limit
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **{name: elementwise(made) for name, made in FORMULAS.items() if made.pointwise is not None},

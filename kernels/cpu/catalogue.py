@@ -11,10 +11,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from .blas import blas
-from .kernel import Kernel, Layout
 from .optimizer_flags import DECOUPLED, MOMENTUM
-from .product_choice import in_tiles
+from .runtime.blas import blas
+from .runtime.kernel import Kernel, Layout
+from .runtime.product_choice import in_tiles
 
 Cost = Callable[[Sequence[int]], float]
 LAYOUTS: dict[str, Layout] = {}

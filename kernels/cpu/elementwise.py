@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .intrinsics import pointer
-from .parts import KINDS, part
+from .runtime.intrinsics import pointer
+from .runtime.parts import KINDS, part
 
 GRAIN = 1024
 

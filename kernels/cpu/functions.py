@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from .intrinsics import HAS_FMA, INLINE, fma, scale_exponent, split_exponent
+from .runtime.intrinsics import HAS_FMA, INLINE, fma, scale_exponent, split_exponent
 
 f32 = np.float32
 

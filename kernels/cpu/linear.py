@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from numba import njit
 
-from .intrinsics import (
+from .runtime.intrinsics import (
     INLINE,
     call_dgemm_32,
     call_dgemm_64,
@@ -21,7 +21,7 @@ from .intrinsics import (
     pointer,
     stack,
 )
-from .parts import KINDS, part
+from .runtime.parts import KINDS, part
 from .scalars import activation_of, specialised
 
 NARROW = 64

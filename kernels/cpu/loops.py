@@ -19,7 +19,7 @@ import numpy as np
 
 from ..bodies import Parsed
 from ..strided import OUTER
-from .kernel import Kernel, Layout
+from .runtime.kernel import Kernel, Layout
 from .scalars import scalar
 
 HEAD = OUTER + 1
@@ -169,8 +169,8 @@ def _stored(text: str, dtype: str, kind: str) -> str:
 
 def make_loop(loop: Loop) -> Any:
     """Return the kernel of a loop, to be compiled."""
-    from .intrinsics import pointer
-    from .parts import part
+    from .runtime.intrinsics import pointer
+    from .runtime.parts import part
 
     scope: dict[str, Any] = {
         "__name__": __name__,

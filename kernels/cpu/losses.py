@@ -13,9 +13,9 @@ import numpy as np
 from numba import njit
 
 from .functions import exp, log1p, sigmoid
-from .intrinsics import INLINE, cast, pointer, stack
-from .parts import KINDS, part
 from .reduction_sizes import BLOCK, LANES
+from .runtime.intrinsics import INLINE, cast, pointer, stack
+from .runtime.parts import KINDS, part
 
 MSE, BCE = 0, 1
 

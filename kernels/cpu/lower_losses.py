@@ -19,7 +19,7 @@ from nnscratch.formulas.softmax import SoftmaxSaved
 from .catalogue import kernel
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .reduction_sizes import blocks
-from .table import stops_at
+from .runtime.table import stops_at
 
 MSE, BCE = 0, 1
 REDUCTIONS = ("mean", "sum", "none")

@@ -67,7 +67,7 @@ def axis_sum(builder: Builder, X: Any, axes: tuple[int, ...], Y: Any, scale: flo
 
 
 def _walk(X: Any, axes: list[int]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    return walk([X.shape[axis] for axis in axes], [[X.strides[axis] for axis in axes]])
+    return walk(tuple([X.shape[one] for one in axes]), (tuple([X.strides[one] for one in axes]),))
 
 
 def _sum(mean: bool) -> CpuKernel:
@@ -184,7 +184,7 @@ def _batches(
     builder: Builder, head: Any, arrays: Any, lengths: Any, batch: Any, strides: Any
 ) -> None:
     try:
-        sizes, steps = walk(batch, strides, outer=2)
+        sizes, steps = walk(tuple(batch), tuple(strides), outer=2)
     except TooManyAxesError:
         for index in range(batch[0]):
             some = [

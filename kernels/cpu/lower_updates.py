@@ -18,7 +18,7 @@ from .lower_elementwise import copy, plus
 from .lower_shapes import total
 from .operands import Operands
 from .optimizer_flags import optimizer_flags
-from .table import address
+from .runtime.table import address
 
 Lowered = tuple[tuple[Any, ...], Any]
 

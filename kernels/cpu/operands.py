@@ -11,7 +11,7 @@ import numpy as np
 from ..bodies import Parsed
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from .loops import CONTIGUOUS, IN_PLACE, REPEATED, STRIDED, Loop, Node
-from .table import Shifted, address
+from .runtime.table import Shifted, address
 
 
 class Operands:
@@ -19,7 +19,7 @@ class Operands:
 
     def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
         """Start with the shape that everything broadcasts to and the dtype to compute in."""
-        self.shape, self.dtype = shape, np.dtype(dtype).name
+        self.shape, self.dtype = shape, _name(dtype)
         self.inputs: list[Any] = []
         self.numbers: list[Any] = []
         self.nodes: list[Node] = []
@@ -52,7 +52,11 @@ class Operands:
         self.outputs.append((array, node[1]))
 
     def emit(self, builder: Any) -> None:
-        """Emit the loop; one of more axes than a loop has as several of fewer."""
+        """Hand the loop to a builder, which may join it with others before it emits them."""
+        builder.loop(self)
+
+    def emit_now(self, builder: Any) -> None:
+        """Emit the loop as it is; one of more axes than a loop has as several of fewer."""
         arrays = [*self.inputs, *(array for array, _ in self.outputs)]
         strides = [broadcast_strides(array, self.shape) for array in arrays]
         self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))
@@ -61,7 +65,7 @@ class Operands:
         self, builder: Any, arrays: list[Any], shape: Any, strides: list[Any], at: list[int]
     ) -> None:
         try:
-            sizes, steps = walk(shape, strides)
+            sizes, steps = walk(shape, tuple(strides))
         except TooManyAxesError:
             inner = [one[1:] for one in strides]
             for k in range(shape[0]):
@@ -79,9 +83,9 @@ class Operands:
         ins = []
         for array, how, here in zip(self.inputs, hows, where, strict=False):
             same = where[count:].index(here) if here in where[count:] else -1
-            ins.append((array.dtype.name, how if same < 0 else IN_PLACE, same))
+            ins.append((_name(array.dtype), how if same < 0 else IN_PLACE, same))
         outs = [
-            (array.dtype.name, how, node)
+            (_name(array.dtype), how, node)
             for (array, node), how in zip(self.outputs, hows[count:], strict=True)
         ]
         loop = _interned(
@@ -91,6 +95,12 @@ class Operands:
         for array, step, offset in zip(arrays, steps, at, strict=True):
             words += [Shifted(array, offset) if offset else array, *step]
         builder.emit(loop.kernel, words, tuple(self.numbers))
+
+
+@functools.cache
+def _name(dtype: Any) -> str:
+    """Return a dtype's name, which NumPy puts together anew each time it is asked."""
+    return str(np.dtype(dtype).name)
 
 
 def _how(array: Any, step: tuple[int, ...], inner: int) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from .intrinsics import INLINE, cast, pointer
 from .optimizer_flags import DECOUPLED, EXTRA, L2, MAXIMIZE, MOMENTUM
-from .parts import KINDS, part
+from .runtime.intrinsics import INLINE, cast, pointer
+from .runtime.parts import KINDS, part
 
 LEAST = {"float32": np.float32(2.0**-126), "float64": 2.0**-1022}
 """The smallest normal number of a dtype."""

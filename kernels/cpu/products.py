@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .intrinsics import INLINE, address_of, call_kernel, stack
-from .parts import KINDS
-from .processor import l2_bytes
+from .runtime.intrinsics import INLINE, address_of, call_kernel, stack
+from .runtime.parts import KINDS
+from .runtime.processor import l2_bytes
 from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, move, tile, turn
 
 DEPTH = 256

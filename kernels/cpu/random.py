@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit
 
-from .intrinsics import INLINE, pointer, stack
-from .parts import KINDS, part
+from .runtime.intrinsics import INLINE, pointer, stack
+from .runtime.parts import KINDS, part
 
 u64 = np.uint64
 LOW = u64(0xFFFFFFFF)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .intrinsics import pointer, stack
 from .linear import NARROW, RUN, WIDTH
 from .linear import ROWS as GROUP
-from .parts import KINDS, part
 from .reduction_sizes import BLOCK, LANES
+from .runtime.intrinsics import pointer, stack
+from .runtime.parts import KINDS, part
 
 SUM, SQUARE = 0, 1
 

@@ -34,7 +34,7 @@ def activation_of(name: str, dtype: str) -> tuple[Any, Any]:
     """
     from numba import njit
 
-    from .intrinsics import INLINE
+    from .runtime.intrinsics import INLINE
 
     if name == "identity":
         return njit(**INLINE)(_identity), njit(**INLINE)(_identity_backward)
@@ -79,7 +79,7 @@ def specialised(kernel: Kernelled, **functions: Any) -> Kernelled:
 def _made(body: Parsed, dtype: str) -> Any:
     from numba import njit
 
-    from .intrinsics import INLINE
+    from .runtime.intrinsics import INLINE
     from .words import WORDS as SCALAR_WORDS
 
     scope: dict[str, Any] = {

@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 
 from .functions import exp, log
-from .intrinsics import INLINE, pointer, stack
-from .parts import KINDS, part
+from .runtime.intrinsics import INLINE, pointer, stack
+from .runtime.parts import KINDS, part
 
 NARROW = 16
 ROWS = 64

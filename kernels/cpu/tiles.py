@@ -16,8 +16,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .intrinsics import HAS_FMA, I32, I64, VOID
-from .processor import vector_bytes, vector_registers
+from .runtime.intrinsics import HAS_FMA, I32, I64, VOID
+from .runtime.processor import vector_bytes, vector_registers
 
 REGISTER = vector_bytes()
 """Bytes of a vector register."""

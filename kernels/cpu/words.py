@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from . import functions
-from .intrinsics import INLINE, cast
+from .runtime.intrinsics import INLINE, cast
 
 
 @njit(**INLINE)

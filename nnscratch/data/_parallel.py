@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nnscratch.kernels.cpu.threads import limit
+from nnscratch.kernels.cpu.runtime.threads import limit
 
 # Bytes from which several threads are worth starting for one pass over an array.
 PARALLEL = 1 << 24

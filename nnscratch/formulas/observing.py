@@ -57,11 +57,11 @@ class Observer:
     def on_inputs(self, inputs: tuple[Any, ...]) -> None:
         """Called with the tensors, arrays and numbers that a formula is about to be applied to."""
 
-    def on_module(self, module: Any) -> None:
+    def on_module(self, module: Any, inputs: tuple[Any, ...]) -> None:
         """Called when a module is called."""
 
-    def on_module_left(self, module: Any) -> None:
-        """Called when a module that was called returns or raises."""
+    def on_module_left(self, module: Any, output: Any) -> None:
+        """Called when a module that was called returns or raises; the output is None then."""
 
     def on_gradient(self, tensor: Any, what: str) -> None:
         """Called before a leaf's gradient is "cleared", "zeroed", "added" to, or "seen".

@@ -17,10 +17,11 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.precision import get_float32_matmul_precision
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
-from nnscratch.plan.nested import mapped
-from nnscratch.plan.plan import Draft, Plan, without_graph
+from nnscratch.graph.nested import mapped
+from nnscratch.plan.plan import Plan, without_graph
 from nnscratch.plan.reach import Reach
-from nnscratch.plan.recorder import Recorder
+from nnscratch.plan.trace import Trace
+from nnscratch.plan.tracer import Tracer
 from nnscratch.tensors import Tensor, wrap
 from nnscratch.tensors.grad_mode import mode
 
@@ -44,7 +45,7 @@ class Compiled:
         self.plans: list[Plan] = []
         self._strict = on_unsupported == "raise"
         self._by_key: dict[Any, list[Plan]] = {}
-        self._waiting: dict[Any, Draft] = {}
+        self._waiting: dict[Any, Trace] = {}
         self._last: tuple[Any, Any] = (None, None)
         self._lock = threading.RLock()
         self._eager = False
@@ -104,25 +105,25 @@ class Compiled:
         pairs = list(zip(arrays, given, strict=True))
         copies = frozenset(n for n, (array, its) in enumerate(pairs) if array is not its)
         reach = Reach(self.function)
-        recorder = Recorder(arrays, self._strict, copies, reach)
-        with registry.observing(recorder):
+        tracer = Tracer(arrays, self._strict, copies, reach)
+        with registry.observing(tracer):
             result = self.function(*args, **kwargs)
-        settled = self._is_settled(recorder, reach)
-        if recorder.refusal is not None:
+        settled = self._is_settled(tracer, reach)
+        if tracer.refusal is not None:
             warnings.warn(
-                f"{_name(self.function)} runs eagerly: {recorder.refusal}",
+                f"{_name(self.function)} runs eagerly: {tracer.refusal}",
                 RuntimeWarning,
                 stacklevel=4,
             )
             self._eager = True
-            for position in recorder.changed:
+            for position in tracer.changed:
                 registry.update(f.COPY_INTO, given[position], arrays[position])
         elif settled:
-            self._waiting[signature] = Draft(recorder, result, arrays, reach)
+            self._waiting[signature] = Trace(tracer, result, arrays, reach)
         with explaining("copying the results of a compiled step"):
             return mapped(lambda item: _apart(item, pairs), without_graph(result))
 
-    def _is_settled(self, recorder: Recorder, reach: Reach) -> bool:
+    def _is_settled(self, tracer: Tracer, reach: Reach) -> bool:
         """Say whether a recorded run has left Python's state as it was; refuse the second that not.
 
         The first one may have made what later ones find: a mode, a cache.
@@ -130,12 +131,12 @@ class Compiled:
         changed = reach.changed()
         self._unsettled = 0 if changed is None else self._unsettled + 1
         if reach.iterator is not None:
-            recorder.refuse(
+            tracer.refuse(
                 f"a compiled step's code refers to an iterator ({reach.iterator}), which a replay "
                 "would not advance; take its next value outside, and pass that to the step"
             )
         elif self._unsettled > 1:
-            recorder.refuse(
+            tracer.refuse(
                 f"a compiled step changes {changed} in Python, and a replay would not. Keep what "
                 "changes in a tensor and change that in place (add_, copy_), or change it outside "
                 "of the step"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from nnscratch.kernels.cpu.blas import blas_threads
+from nnscratch.kernels.cpu.runtime.blas import blas_threads
 from nnscratch.nn import Module
 
 STEP_SECONDS = 3e-4

@@ -106,7 +106,8 @@ def test_doctor(capsys):
 
 
 def test_warmup_compiles_and_says_where(capsys, monkeypatch):
-    from nnscratch.kernels.cpu import cache_status, kernel, table
+    from nnscratch.kernels.cpu import cache_status, kernel
+    from nnscratch.kernels.cpu.runtime import table
 
     asked = []
 

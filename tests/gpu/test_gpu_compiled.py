@@ -20,7 +20,7 @@ from nnscratch.array import OutOfMemory, to_numpy
 from nnscratch.errors import PlanError
 from nnscratch.formulas.checks import NOTHING, NothingSaved
 from nnscratch.kernels.cuda import cublas
-from nnscratch.plan.device import BEFORE_CAPTURE
+from nnscratch.kernels.cuda.segment import BEFORE_CAPTURE
 from nnscratch.tensors import apply
 
 

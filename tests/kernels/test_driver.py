@@ -14,9 +14,9 @@ import pytest
 
 from nnscratch.kernels import cpu
 from nnscratch.kernels.bodies import parsed
-from nnscratch.kernels.cpu import pool as pool_module
-from nnscratch.kernels.cpu import threads as policy
 from nnscratch.kernels.cpu.operands import Operands
+from nnscratch.kernels.cpu.runtime import pool as pool_module
+from nnscratch.kernels.cpu.runtime import threads as policy
 
 
 def less_half(x, row):
@@ -291,7 +291,7 @@ def test_blas_has_its_threads_back_when_the_pool_rests() -> None:
 import time
 import numpy as np
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu.pool import pool
+from nnscratch.kernels.cpu.runtime.pool import pool
 blas = cpu.blas()
 if blas is None or not blas.get_threads:  # a library without that switch
     print("1 1 2 1 2")

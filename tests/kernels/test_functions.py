@@ -41,7 +41,7 @@ def compiled(name: str) -> Any:
     from numba import cfunc, types
 
     from nnscratch.kernels.cpu import functions
-    from nnscratch.kernels.cpu.intrinsics import KERNEL_ARGS, pointer
+    from nnscratch.kernels.cpu.runtime.intrinsics import KERNEL_ARGS, pointer
 
     function = getattr(functions, name)
     pair = name == "normal_tail"

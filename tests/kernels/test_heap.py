@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from nnscratch.kernels.cpu import heap
+from nnscratch.kernels.cpu.runtime import heap
 
 ROUNDS = """
 import resource
 import sys
 import numpy as np
-from nnscratch.kernels.cpu.pool import pool
+from nnscratch.kernels.cpu.runtime.pool import pool
 if sys.argv[1] == "kept":
     pool()
 def round():

@@ -34,7 +34,7 @@ class OnThreads:
 def compute(body: Any, arrays: Any, target: Any, threads: int = 1, dtype: str = "float32") -> Any:
     loop = Operands(target.shape, dtype)
     loop.store(loop.apply(parsed(body), [loop.add(one) for one in arrays]), target)
-    loop.emit(OnThreads(threads))
+    loop.emit_now(OnThreads(threads))
     return target
 
 

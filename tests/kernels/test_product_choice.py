@@ -13,9 +13,10 @@ import pytest
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu import catalogue, processor, product_choice
-from nnscratch.kernels.cpu.blas import Blas
-from nnscratch.kernels.cpu.product_choice import Measured
+from nnscratch.kernels.cpu import catalogue
+from nnscratch.kernels.cpu.runtime import processor, product_choice
+from nnscratch.kernels.cpu.runtime.blas import Blas
+from nnscratch.kernels.cpu.runtime.product_choice import Measured
 
 
 @pytest.fixture

@@ -42,13 +42,13 @@ CPU = {
     "operands": "test_loops.py",
     "losses": "test_losses.py",
     "optimizers": "test_optimizers.py",
-    "parts": "test_arithmetic.py test_linear.py",
     "products": "test_linear.py",
     "random": "test_arithmetic.py",
     "reductions": "test_arithmetic.py",
     "scalars": "test_loops.py",
     "softmax": "test_softmax.py",
     "tiles": "test_linear.py",
+    "runtime/parts": "test_arithmetic.py test_linear.py",
     "words": "test_loops.py",
 }
 # Seconds of processor time: a mutant that never ends is ended and counts as caught.

@@ -10,7 +10,17 @@ import pytest
 
 import nnscratch
 
-PACKAGES = ["array", "formulas", "kernels", "kernels.cpu", "kernels.cuda", "nn", "optim", "plan"]
+PACKAGES = [
+    "array",
+    "formulas",
+    "kernels",
+    "kernels.cpu",
+    "kernels.cpu.runtime",
+    "kernels.cuda",
+    "nn",
+    "optim",
+    "plan",
+]
 PACKAGES += ["data", "train", "verify", "inspect", "interop"]
 
 

@@ -16,8 +16,8 @@ from nnscratch.array import is_array, is_floating
 from nnscratch.errors import NonFiniteError
 from nnscratch.formulas import registry
 from nnscratch.formulas.observing import Call
+from nnscratch.graph import LayerTracker
 from nnscratch.verify.watch.causes import likely_cause
-from nnscratch.verify.watch.layers import LayerObserver
 from nnscratch.verify.watch.statistics import Statistics, statistics
 
 
@@ -53,7 +53,7 @@ class AnomalyError(NonFiniteError):
         super().__init__("\n".join(lines))
 
 
-class _Watch(LayerObserver):
+class _Watch(LayerTracker):
     """Raises at the first output that is not finite though the inputs are."""
 
     def __init__(self, check_inputs: bool) -> None:
@@ -62,7 +62,7 @@ class _Watch(LayerObserver):
 
     def on_call(self, call: Call) -> None:
         """Look at one call; cheap as long as everything is finite."""
-        where = self.layer(call)
+        layer = self.layer_of(call)
         if all(_finite(array) for array in call.outputs):
             return
         inputs = [statistics(name, array) for name, array in named_inputs(call) if _number(array)]
@@ -73,7 +73,7 @@ class _Watch(LayerObserver):
         outputs = [
             statistics(name, array) for name, array in _named_outputs(call) if _floating(array)
         ]
-        raise AnomalyError(call, where, inputs, outputs)
+        raise AnomalyError(call, "" if layer is None else layer.label, inputs, outputs)
 
 
 def named_inputs(call: Call) -> list[tuple[str, Any]]:

@@ -30,7 +30,7 @@ class Layout:
 
     Args:
         name: the kernel's name in the catalogue.
-        module: the module of this package that holds its factory ``make_<name>``.
+        module: the module of ``nnscratch.kernels.cpu`` that holds its factory ``make_<name>``.
         a: names of the entries of ``a``, in order; those that end in ``_p`` are addresses.
         s: names of the entries of ``s``, in order.
         options: names of the compile-time choices: integers, or names of formulas.
@@ -97,12 +97,12 @@ def import_problem() -> str | None:
 
 @functools.cache
 def source_stamp() -> int:
-    """Return a checksum of this package's sources and of what it takes the processor for.
+    """Return a checksum of the kernels' sources and of what they take the processor for.
 
     The cache on disk compares it, so a changed helper makes a cached kernel obsolete as well.
     """
     stamp = zlib.crc32(description().encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         stamp = zlib.crc32(path.read_bytes(), stamp)
     for path in sorted(Path(formulas.__file__).parent.glob("*.py")):  # the bodies of loops
         stamp = zlib.crc32(path.read_bytes(), stamp)
@@ -129,7 +129,7 @@ def _compile(kernel: Kernel) -> Any:
 
     factory = kernel.layout.make
     if factory is None:
-        module = importlib.import_module(f".{kernel.layout.module}", __package__)
+        module = importlib.import_module(f"..{kernel.layout.module}", __package__)
         factory = getattr(module, f"make_{kernel.layout.name}")
     return compile_function(factory(kernel.dtype, *kernel.options), kernel.symbol)
 

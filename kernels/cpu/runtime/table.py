@@ -21,8 +21,8 @@ import numpy as np
 
 from nnscratch.errors import ConfigurationError
 
+from ..catalogue import usual_kernels
 from .cache import CacheStatus, cache_status
-from .catalogue import usual_kernels
 from .kernel import Kernel, compiled, import_problem
 from .pool import pool
 from .threads import choose, limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ def compile_function(function: Callable[..., Any], symbol: str) -> Any:
     own. Numba numbers the variants of one function without a lock: two processes that compile two
     variants at once could otherwise each take the same number, and one would load the other's code.
     """
-    from numba import types
+    import numba
     from numba.core.ccallback import CFunc
 
     from .intrinsics import KERNEL_ARGS
@@ -44,7 +45,7 @@ def compile_function(function: Callable[..., Any], symbol: str) -> Any:
     function.__name__ = function.__qualname__ = symbol
 
     def build(cached: bool) -> Any:
-        built = CFunc(function, (KERNEL_ARGS, types.void), {}, {"error_model": "numpy"})
+        built = CFunc(function, (KERNEL_ARGS, numba.types.void), {}, {"error_model": "numpy"})
         if cached:
             built.enable_caching()
             _stamp(built)
@@ -101,11 +102,17 @@ def _probe() -> None:
 
 @functools.cache
 def folder() -> str | None:
-    """Return the folder of the cache as Numba chooses it, None when there is no usable one."""
+    """Return the folder of the kernels' cache as Numba chooses it, None if none is usable."""
+    return _folder(Path(__file__).parents[1] / "__init__.py")
+
+
+def _folder(file: Path) -> str | None:
+    """Return where Numba keeps the functions of a source file: each folder has its own."""
     from numba.core.caching import FunctionCache
 
+    code = _probe.__code__.replace(co_filename=str(file))
     try:
-        return str(FunctionCache(_probe).cache_path)
+        return str(FunctionCache(types.FunctionType(code, {}, _probe.__name__)).cache_path)
     except (RuntimeError, OSError):
         return None
 
@@ -115,7 +122,9 @@ def cache_status() -> CacheStatus:
     path = folder()
     if path is None:
         return CacheStatus(None, False, 0, 0)
-    files = list(Path(path).glob("*.nbc")) if os.path.isdir(path) else []
+    of_driver = _folder(Path(__file__))
+    folders = [path] if of_driver is None else [path, of_driver]
+    files = [file for one in folders for file in Path(one).glob("*.nbc")]
     nearest = Path(path)
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
