@@ -9,13 +9,13 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import (
     asarray,
-    beside,
     default_dtype,
     dtype_name,
     is_array,
     is_floating,
     move,
     promote,
+    to_device_of,
 )
 from nnscratch.array.addresses import shares_memory
 from nnscratch.array.random import default_generator
@@ -156,7 +156,7 @@ class TensorOperators(TensorBase):
         if dtype_name(self.array.dtype) != "bool":
             raise DTypeError(f"where needs booleans as its condition, got {self.dtype}")
         if not isinstance(input, TensorBase) and not isinstance(other, TensorBase):
-            both = [self._wrap(beside(item, self.array)) for item in (input, other)]
+            both = [self._wrap(to_device_of(item, self.array)) for item in (input, other)]
             common = promote(both[0].array, both[1].array)
             common = default_dtype() if common == "float64" else common
             input, other = (item.to(common) for item in both)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import beside
+from nnscratch.array import to_device_of
 from nnscratch.array.addresses import address
 from nnscratch.errors import GradientError
 from nnscratch.formulas import registry
@@ -55,7 +55,7 @@ def _follow(view: Any, changed: Any, result: Any) -> Any:
         return None
     index = np.where(hit, own.size + nearest, np.arange(own.size)).reshape(view.shape)
     both = view.reshape(-1)._apply(f.CONCATENATE, result.reshape(-1), axis=0)
-    return both._apply(f.TAKE, view._wrap(beside(index, view.array)), axis=0).node
+    return both._apply(f.TAKE, view._wrap(to_device_of(index, view.array)), axis=0).node
 
 
 def _places(array: Any) -> Any:
