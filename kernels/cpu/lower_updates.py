@@ -2,76 +2,61 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array.addresses import shares_memory
 from nnscratch.array.dtypes import dtype_name
+from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.formulas.checks import NOTHING
-from nnscratch.formulas.live import LiveFloat
+from nnscratch.formulas.live import LiveFloat, LiveInt
 
 from ..bodies import parsed
+from ..updating import known_options, straight
 from .catalogue import kernel
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
 from .lower_elementwise import copy, plus
 from .lower_shapes import total
 from .operands import Operands
-from .optimizer_flags import optimizer_flags
 from .runtime.table import address
 
 Lowered = tuple[tuple[Any, ...], Any]
 
 
-def _decays(options: Options) -> bool:
-    """Say whether an update must look at the weight decay: also if it may change later."""
-    decay = options.get("weight_decay", 0.0)
-    return isinstance(decay, LiveFloat) or decay != 0.0
-
-
-def _flags(options: Options, extra: bool = False, momentum: bool = False) -> int:
-    decoupled = bool(options.get("decoupled", False))
-    return optimizer_flags(
-        l2=_decays(options) and not decoupled,
-        decoupled=decoupled,
-        maximize=bool(options.get("maximize", False)),
-        extra=extra,
-        momentum=momentum,
-    )
-
-
-def optimizer(
-    name: str,
-    state: tuple[int, ...],
-    scalars: tuple[tuple[str, float], ...],
-    extra: str | int | None = None,
-    momentum: int | None = None,
-) -> CpuKernel:
-    """Return the kernel of one optimizer.
-
-    Args:
-        name: of the kernel, and of the formula.
-        state: which inputs of the formula stand behind P and G in the kernel's ``a``.
-        scalars: names and defaults of the options in the kernel's ``s``.
-        extra: the option, or the input that is present, with the flag EXTRA.
-        momentum: the input that is present with the flag MOMENTUM.
-    """
+def stepping(formula: Formula) -> CpuKernel:
+    """Return the loop of an update that computes each entry by itself."""
+    body, defaults = formula.update_body, _defaults(formula)
+    assert body is not None
 
     def update(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> Lowered:
-        given = dict(enumerate(inputs))
-        P, G = inputs[:2]
-        wants = given.get(extra) is not None if isinstance(extra, int) else bool(
-            extra and options.get(extra, False)
-        )  # fmt: skip
-        flags = _flags(options, wants, momentum is not None and given.get(momentum) is not None)
-        words = (P, G, *(given.get(index) for index in state), P.size)
-        numbers = [options.get(option, default) for option, default in scalars]
-        builder.emit(kernel(name, dtype_name(P.dtype), flags), words, numbers)
+        given = {
+            name: array
+            for name, array in zip(formula.inputs, inputs, strict=False)
+            if array is not None
+        }
+        chosen = {**defaults, **options}
+        known = known_options(chosen, lambda number: isinstance(number, (LiveFloat, LiveInt)))
+        line = straight(body, tuple(given), tuple(known.items()), formula.updates)
+        first = inputs[0]
+        loop = Operands(first.shape, first.dtype)
+        loop.options = {name: chosen[name] for name in line.options}
+        takes = [*(loop.add(given[name]) for name in line.arrays), *map(loop.scalar, line.scalars)]
+        what, base = loop.apply(line.body, takes, len(line.outputs))
+        for place, name in enumerate(line.outputs):
+            loop.store((what, base + place), given[name])
+        loop.emit(builder)
         return (), None
 
-    return CpuKernel({"update": update}, {"update": _alike})
+    return CpuKernel({"update": update}, {"update": _alike}, strided=True)
+
+
+def _defaults(formula: Formula) -> dict[str, Any]:
+    parameters = inspect.signature(formula.forward).parameters
+    return {name: one.default for name, one in parameters.items() if name in formula.options}
 
 
 def _alike(inputs: Inputs, options: Options) -> str | None:
@@ -146,49 +131,8 @@ def _made(
     return CpuKernel({direction: lowering}, refusals, strided=strided)
 
 
-_ADAM = (("lr", 1e-3), ("beta1", 0.9), ("beta2", 0.999), ("eps", 1e-8), ("weight_decay", 0.0))
-
 UPDATE_KERNELS = {
-    "sgd": optimizer(
-        "sgd",
-        (2,),
-        (
-            ("lr", 1e-3),
-            ("momentum", 0.0),
-            ("dampening", 0.0),
-            ("weight_decay", 0.0),
-            ("step", 1.0),
-        ),
-        extra="nesterov",
-        momentum=2,
-    ),
-    "adam": optimizer("adam", (2, 3, 4), (*_ADAM, ("step", 1.0)), extra=4),
-    "rmsprop": optimizer(
-        "rmsprop",
-        (2, 4, 3),
-        (("lr", 1e-2), ("alpha", 0.99), ("eps", 1e-8), ("weight_decay", 0.0), ("momentum", 0.0)),
-        extra="centered",
-        momentum=3,
-    ),
-    "adagrad": optimizer(
-        "adagrad",
-        (2,),
-        (("lr", 1e-2), ("eps", 1e-10), ("weight_decay", 0.0), ("lr_decay", 0.0), ("step", 1.0)),
-    ),
-    "adadelta": optimizer(
-        "adadelta", (2, 3), (("lr", 1.0), ("rho", 0.9), ("eps", 1e-6), ("weight_decay", 0.0))
-    ),
-    "nadam": optimizer(
-        "nadam",
-        (2, 3),
-        (
-            ("lr", 2e-3),
-            *_ADAM[1:],
-            ("step", 1.0),
-            ("momentum_decay", 4e-3),
-            ("mu_product", 1.0),
-        ),
-    ),
+    **{name: stepping(made) for name, made in FORMULAS.items() if made.update_body is not None},
     "copy_into": _made(_copy_into, "update", _same_pair, strided=True),
     "accumulate": _made(_accumulate, "update", _same_pair, strided=True),
     "fill": _made(_fill, "update", strided=True),
