@@ -65,6 +65,7 @@ __all__ = [
     "call",
     "choose",
     "compiled_kernels",
+    "elementwise",
     "import_problem",
     "gemm",
     "kernel",

@@ -19,7 +19,7 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.memory import explaining
-from nnscratch.errors import GradientError, ShapeError
+from nnscratch.errors import ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
@@ -142,20 +142,18 @@ class TensorIndexing(TensorBase):
             return self._wrap(xp.stack(found, axis=1)[:, : self.ndim])
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Write values at an index; there is no gradient through it.
+        """Write values at an index; gradients go to the value, and to what is left of the tensor.
 
         Raises:
-            GradientError: if the tensor or the value is part of a graph.
+            GradientError: if the tensor is a leaf that asks for a gradient.
             IndexError: if the index is out of range, or none.
             DeviceError: if an index or the value is a tensor on another device.
             ShapeError: if the value does not broadcast to the place.
         """
         asks = self.requires_grad or getattr(value, "requires_grad", False)
         if asks and is_grad_enabled():
-            raise GradientError(
-                "items cannot be set where a gradient is asked for; use nnscratch.where(mask, a, "
-                "b) or nnscratch.cat, or set them under no_grad()"
-            )
+            self._overwrite(tuple(_raw(item, self.array) for item in _items(index)), value)
+            return
         registry.notify_read(self.array, "setting items")
         self._refuse_expanded()
         if isinstance(value, TensorBase):
