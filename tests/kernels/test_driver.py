@@ -177,6 +177,22 @@ def test_catalogue_refuses_unknown_dtypes_and_options() -> None:
         cpu.kernel("fill", "float32", 1)
 
 
+def test_many_short_instructions_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would end in a barrier that takes as long as it does, and far longer on a busy machine."""
+    monkeypatch.setenv("NNSCRATCH_THREADS", "8")
+
+    def fills(size: int, count: int) -> cpu.Program:
+        table, y = cpu.Table(), np.zeros(size, np.float32)
+        for _ in range(count):
+            table.add(cpu.kernel("fill", "float32"), (y, size), (1.0,))
+        return table.build()
+
+    short, long = fills(1000, 5000), fills(1 << 22, 2)
+    assert short.nanoseconds > 2 * policy.NANOSECONDS_A_THREAD
+    assert short.threads() == 1
+    assert long.threads() > 1
+
+
 def test_thread_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy.choose(1_000, 8) == 1
     assert policy.choose(1e9, 8) == 8
