@@ -45,7 +45,7 @@ def chain(x: np.ndarray, steps: int) -> cpu.Program:
         table.add(cpu.kernel("column_sum", "float64"), (x, sums, rows, columns), (1.0 / rows,))
         loop = Operands(x.shape, "float64")
         loop.store(loop.apply(parsed(less_half), [loop.add(x), loop.add(sums)]), x)
-        loop.emit(Adding(table))
+        loop.emit_now(Adding(table))
     return table.build()
 
 
@@ -178,7 +178,7 @@ def test_catalogue_refuses_unknown_dtypes_and_options() -> None:
 
 
 def test_many_short_instructions_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each would end in a barrier that takes as long as it does, and far longer on a busy machine."""
+    """A barrier behind each takes as long as the instruction, and far longer on a busy machine."""
     monkeypatch.setenv("NNSCRATCH_THREADS", "8")
 
     def fills(size: int, count: int) -> cpu.Program:
