@@ -106,6 +106,7 @@ class Chain:
 
     def _take(self, other: Operands, inputs: list[Place], outputs: list[Place]) -> None:
         loop = self.loop
+        loop.alone = None
         moved: list[tuple[str, int]] = []
         for array, place in zip(other.inputs, inputs, strict=True):
             if place in self._nodes:

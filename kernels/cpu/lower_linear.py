@@ -11,8 +11,11 @@ from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
 from nnscratch.formulas.linear import LinearSaved
 
+from ..bodies import parsed
 from .catalogue import gemm, kernel
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .lower_elementwise import plus, same
+from .operands import Operands
 
 IDENTITY = "identity"
 FEW_ROWS = 4
@@ -86,10 +89,24 @@ def _affine(
     builder: Builder, X: Any, W: Any, b: Any, Z: Any, Y: Any, activation: str, scalars: Any
 ) -> None:
     product(builder, _rows(X), W, _rows(Z), transpose_b=True)
-    if b is not None or activation != IDENTITY:
-        made = kernel("bias_activation", dtype_name(Z.dtype), activation)
-        rows = _rows(Z)
-        builder.emit(made, (Z, b, Y, rows.shape[0], rows.shape[1]), scalars)
+    if b is None and activation == IDENTITY:
+        return
+    # As a loop, so that what comes behind can be joined with it; the kernel if nothing is.
+    loop = Operands(Z.shape, Z.dtype)
+    node = loop.add(Z)
+    if b is not None:
+        node = loop.apply(parsed(plus), [node, loop.add(b)])
+    if Z is not Y:
+        loop.store(node if b is not None else loop.apply(parsed(same), [node]), Z)
+    if activation != IDENTITY:
+        words = FUSABLE[activation][0].pointwise
+        numbers = [loop.add(number) for number in scalars[: len(words.options)]]
+        node = loop.apply(parsed(words.forward), [node, *numbers])
+    loop.store(node, Y)
+    rows = _rows(Z)
+    made = kernel("bias_activation", dtype_name(Z.dtype), activation)
+    loop.alone = (made, (Z, b, Y, rows.shape[0], rows.shape[1]), scalars)
+    loop.emit(builder)
 
 
 def _linear_backward(

@@ -15,7 +15,14 @@ from .runtime.table import Shifted, address
 
 
 class Operands:
-    """Collects the arrays and numbers of a loop and says how they lie."""
+    """Collects the arrays and numbers of a loop and says how they lie.
+
+    Attributes:
+        shape: what everything broadcasts to.
+        dtype: the name of the dtype to compute in.
+        alone: (kernel, a, s) of a hand-written kernel that does the same, and quicker, if the loop
+            is joined with no other.
+    """
 
     def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
         """Start with the shape that everything broadcasts to and the dtype to compute in."""
@@ -24,6 +31,7 @@ class Operands:
         self.numbers: list[Any] = []
         self.nodes: list[Node] = []
         self.outputs: list[tuple[Any, int]] = []
+        self.alone: Any = None
 
     def add(self, value: Any) -> tuple[str, int]:
         """Return what stands for an array or a number among a node's parameters."""
@@ -57,6 +65,9 @@ class Operands:
 
     def emit_now(self, builder: Any) -> None:
         """Emit the loop as it is; one of more axes than a loop has as several of fewer."""
+        if self.alone is not None:
+            builder.emit(*self.alone)
+            return
         arrays = [*self.inputs, *(array for array, _ in self.outputs)]
         strides = [broadcast_strides(array, self.shape) for array in arrays]
         self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))

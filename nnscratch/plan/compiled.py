@@ -128,7 +128,11 @@ class Compiled:
 
         The first one may have made what later ones find: a mode, a cache.
         """
-        changed = reach.changed()
+        changed, rebound = reach.changed(tracer.written), tracer.rebound()
+        # An optimizer may take parameters back into its buffer, when somebody gave them another
+        # array before the step. That is over by the next call.
+        if changed is None and any(id(tensor) not in tracer.touched for tensor in rebound):
+            changed = "the .data of a tensor"
         self._unsettled = 0 if changed is None else self._unsettled + 1
         if reach.iterator is not None:
             tracer.refuse(
@@ -141,7 +145,7 @@ class Compiled:
                 "changes in a tensor and change that in place (add_, copy_), or change it outside "
                 "of the step"
             )
-        return changed is None
+        return changed is None and not rebound
 
 
 def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise") -> Any:

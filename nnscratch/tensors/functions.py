@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import beside, is_floating, promote, to_numpy
+from nnscratch.array import is_floating, promote, to_device_of, to_numpy
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ShapeError
 from nnscratch.tensors.methods import axes_of, numpy_names
@@ -110,7 +110,7 @@ def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
     def function(input: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         tensor = as_tensor(input)
         if isinstance(input, (int, float)) and args and isinstance(args[0], Tensor):
-            tensor = wrap(beside(tensor.array, args[0].array))
+            tensor = wrap(to_device_of(tensor.array, args[0].array))
         return method(tensor, *args, **kwargs)
 
     function.__name__ = function.__qualname__ = method.__name__
