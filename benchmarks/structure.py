@@ -157,7 +157,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def _at_load(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements that run when a module is loaded: not functions, not what is for types."""
+    """Yield the statements that run when a module is loaded: not in functions, not for types."""
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
