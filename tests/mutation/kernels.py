@@ -35,6 +35,7 @@ from mutation.page import Outcome, enter, enter_again, explained, recorded  # no
 KERNELS = ROOT / "kernels"
 # The tests nearest to each file; the contract of all implementations comes after them.
 CPU = {
+    "cross_entropy": "test_softmax.py",
     "elementwise": "test_arithmetic.py",
     "functions": "test_functions.py",
     "linear": "test_linear.py",
@@ -42,13 +43,15 @@ CPU = {
     "operands": "test_loops.py",
     "losses": "test_losses.py",
     "optimizers": "test_optimizers.py",
+    "panels": "test_linear.py",
     "products": "test_linear.py",
     "random": "test_arithmetic.py",
     "reductions": "test_arithmetic.py",
+    "runtime/language": "test_arithmetic.py test_linear.py",
     "scalars": "test_loops.py",
     "softmax": "test_softmax.py",
     "tiles": "test_linear.py",
-    "runtime/parts": "test_arithmetic.py test_linear.py",
+    "updates": "test_arithmetic.py",
     "words": "test_loops.py",
 }
 # Seconds of processor time: a mutant that never ends is ended and counts as caught.
