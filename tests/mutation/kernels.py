@@ -20,8 +20,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -29,7 +30,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
 from mutation.cuda_text import edits  # noqa: E402
-from mutation.operators import applied, changes, sample  # noqa: E402
+from mutation.operators import Change, applied, changes, sample  # noqa: E402
 from mutation.page import Outcome, enter, enter_again, explained, recorded  # noqa: E402
 
 KERNELS = ROOT / "kernels"
@@ -61,12 +62,19 @@ CAUGHT, SURVIVED, INVALID = "caught", "survived", "does not compile"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One planted fault: a whole file with one change."""
+    """One planted fault.
+
+    Attributes:
+        file: "cpu/linear", "cuda/common.cuh".
+        name: of the fault.
+        path: of the file inside kernels/.
+        text: returns the whole file with the one change.
+    """
 
     file: str
     name: str
     path: Path
-    text: str
+    text: Callable[[], str]
 
 
 def files() -> list[str]:
@@ -82,7 +90,7 @@ def mutants(file: str) -> Iterator[Mutant]:
     inside = path.relative_to(KERNELS)
     if file.startswith("cuda/"):
         for edit in edits(text):
-            yield Mutant(file, f"{file}: {edit.name}", inside, edit.applied(text))
+            yield Mutant(file, f"{file}: {edit.name}", inside, partial(edit.applied, text))
         return
     tree = ast.parse(text)
     counted: Counter[str] = Counter()
@@ -94,7 +102,11 @@ def mutants(file: str) -> Iterator[Mutant]:
                 name += " ".join(after.split())
                 counted[name] += 1
                 again = f" #{counted[name]}" if counted[name] > 1 else ""
-                yield Mutant(file, name + again, inside, ast.unparse(applied(tree, change)))
+                yield Mutant(file, name + again, inside, partial(_unparsed, tree, change))
+
+
+def _unparsed(tree: ast.Module, change: Change) -> str:
+    return ast.unparse(applied(tree, change))
 
 
 def copied(folder: Path) -> Path:
@@ -129,7 +141,7 @@ def face(folder: Path, mutant: Mutant | None, file: str) -> str:
     path = folder / "nnscratch" / "kernels" / (mutant.path if mutant else "__init__.py")
     source = path.read_text(encoding="utf-8")
     if mutant is not None:
-        path.write_text(mutant.text, encoding="utf-8")
+        path.write_text(mutant.text(), encoding="utf-8")
     try:
         if file.startswith("cuda/") and run(folder, COMPILES) != 0:
             return INVALID
