@@ -89,7 +89,6 @@ class Loop:
             cost += 0.5
         layout = Layout(
             name=title,
-            module="loops",
             a=("inner", "outer1", "outer2", "outer3", *arrays),
             s=(*(f"number{k}" for k in range(self.numbers)), *self.options),
             options=(),
@@ -183,11 +182,12 @@ def _stored(text: str, dtype: str, kind: str) -> str:
 def make_loop(loop: Loop) -> Any:
     """Return the kernel of a loop, to be compiled."""
     from .runtime.intrinsics import pointer
-    from .runtime.parts import part
+    from .runtime.language import part
 
     scope: dict[str, Any] = {
         "__name__": __name__,
-        **{"np": np, "math": math, "K": getattr(np, loop.dtype), "pointer": pointer, "part": part},
+        **{"np": np, "math": math, "K": getattr(np, loop.dtype), "pointer": pointer},
+        "part": part.value,
         **{node.body.name: scalar(node.body, loop.dtype) for node in loop.nodes},
     }
     # Numba keeps what it compiles beside the file that a function says it comes from.

@@ -1,67 +1,33 @@
-"""Optimizer updates, assignments, arithmetic and reductions as instructions."""
+"""Assignments, accumulation and clipping as instructions."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array.addresses import shares_memory
 from nnscratch.array.dtypes import dtype_name
-from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.formulas.checks import NOTHING
-from nnscratch.formulas.live import LiveFloat, LiveInt
 
 from ..bodies import parsed
-from ..updating import known_options, straight
-from .catalogue import kernel
+from .elementwise import copy, plus, scale
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
-from .lower_elementwise import copy, plus
-from .lower_shapes import total
 from .operands import Operands
+from .reductions import total
+from .runtime.declaration import Floats, Number, kernel
+from .runtime.language import KIND
 from .runtime.table import address
 
 Lowered = tuple[tuple[Any, ...], Any]
 
 
-def stepping(formula: Formula) -> CpuKernel:
-    """Return the loop of an update that computes each entry by itself."""
-    body, defaults = formula.update_body, _defaults(formula)
-    assert body is not None
-
-    def update(
-        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
-    ) -> Lowered:
-        given = {
-            name: array
-            for name, array in zip(formula.inputs, inputs, strict=False)
-            if array is not None
-        }
-        chosen = {**defaults, **options}
-        known = known_options(chosen, lambda number: isinstance(number, (LiveFloat, LiveInt)))
-        line = straight(body, tuple(given), tuple(known.items()), formula.updates)
-        first = inputs[0]
-        loop = Operands(first.shape, first.dtype)
-        loop.options = {name: chosen[name] for name in line.options}
-        takes = [*(loop.add(given[name]) for name in line.arrays), *map(loop.scalar, line.scalars)]
-        what, base = loop.apply(line.body, takes, len(line.outputs))
-        for place, name in enumerate(line.outputs):
-            loop.store((what, base + place), given[name])
-        loop.emit(builder)
-        return (), None
-
-    return CpuKernel({"update": update}, {"update": _alike}, strided=True)
-
-
-def _defaults(formula: Formula) -> dict[str, Any]:
-    parameters = inspect.signature(formula.forward).parameters
-    return {name: one.default for name, one in parameters.items() if name in formula.options}
-
-
-def _alike(inputs: Inputs, options: Options) -> str | None:
-    shapes = {item.shape for item in inputs if isinstance(item, np.ndarray)}
-    return None if len(shapes) == 1 else f"the arrays have the shapes {sorted(shapes)}"
+@kernel(cost=lambda: 1.0)
+def clip_factor(norm: Floats, factor: Floats, limit: Number, tid, threads):
+    """Factor = min(1, limit / (norm + 1e-6)) of clip_grad_norm_, for ``scale``. By one thread."""
+    if tid == 0:
+        ratio = limit / (norm[0] + KIND(1e-6))
+        factor[0] = KIND(1.0) if ratio > KIND(1.0) else ratio
 
 
 def _copy_into(
@@ -93,8 +59,9 @@ def _scale_by_norm(
 ) -> Lowered:
     G, norm = inputs
     factor = builder.empty((), G.dtype)
-    builder.emit(kernel("clip_factor", dtype_name(G.dtype)), (norm, factor), (options["max_norm"],))
-    builder.emit(kernel("scale", dtype_name(G.dtype)), (G, G, factor, G.size), (1.0,))
+    name = dtype_name(G.dtype)
+    clip_factor.emit(builder, name, norm=norm, factor=factor, limit=options["max_norm"])
+    scale.emit(builder, name, X=G, Y=G, factor=factor, count=G.size, c=1.0)
     return (), None
 
 
@@ -132,7 +99,6 @@ def _made(
 
 
 UPDATE_KERNELS = {
-    **{name: stepping(made) for name, made in FORMULAS.items() if made.update_body is not None},
     "copy_into": _made(_copy_into, "update", _same_pair, strided=True),
     "accumulate": _made(_accumulate, "update", _same_pair, strided=True),
     "fill": _made(_fill, "update", strided=True),
