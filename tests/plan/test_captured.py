@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +62,7 @@ READS: dict[str, Callable[[Tensor], Any]] = {
     "array": lambda t: float(np.asarray(t)),
     "dlpack": lambda t: float(np.from_dlpack(t)),
     "format": lambda t: float(f"{t:.1f}"),
+    "pickle": lambda t: pickle.loads(pickle.dumps(t)),
     "text": lambda t: float(str(t).count("1")),
     "repr": lambda t: float(repr(t).count("1")),
     "index": lambda t: list(range(10))[t.long()],
@@ -108,6 +111,34 @@ def test_what_only_others_change_is_read_again(read: str) -> None:
         ]
 
     agree(make)
+
+
+@pytest.mark.parametrize("copy", [nnscratch.tensor, copy.copy, copy.deepcopy, Tensor.clone])
+@pytest.mark.parametrize("whose", ["argument", "captured", "changed"])
+def test_copies_are_made_anew_at_every_replay(copy: Callable[..., Any], whose: str) -> None:
+    def make() -> tuple[Any, list[Any]]:
+        c, first = nnscratch.ones(3), nnscratch.tensor(X)
+
+        def step(x: Any) -> Any:
+            if whose == "changed":
+                c.add_(1.0)
+            return copy(x) * 2 if whose == "argument" else x * copy(c)
+
+        return lambda x: step(first), [lambda: c.fill_(5.0), lambda: first.mul_(2.0)]
+
+    agree(make, plans=1)
+
+
+@pytest.mark.parametrize("data", [[[1.0, 2.0], [3.0, 4.0]], [[1, 2], [3, 4]]])
+@pytest.mark.parametrize("dtype", [None, "float64", "int64"])
+def test_a_tensor_of_a_tensor_has_memory_of_its_own(data: Any, dtype: Any) -> None:
+    given = nnscratch.tensor(data)
+    made = nnscratch.tensor(given.T, dtype)
+    assert made.dtype == (given.dtype if dtype is None else dtype)
+    given.zero_()
+    assert made.tolist() == [[1, 3], [2, 4]]
+    assert not made.requires_grad
+    assert nnscratch.tensor(made.float(), requires_grad=True).requires_grad
 
 
 class Running(nn.Module):
