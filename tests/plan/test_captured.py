@@ -329,3 +329,34 @@ def test_parameters_of_an_optimizer_that_are_given_other_arrays(when: str) -> No
         return step, [rebind] if when == "between" else []
 
     agree(make)
+
+
+def test_a_leaf_argument_is_known_by_its_array() -> None:
+    """Neither another leaf in the place of one that is gone, nor other ``.data``, is taken for it."""
+    double = nnscratch.compile(lambda w: w * 2)
+    with nnscratch.no_grad():
+        for n in [3, 3, 3, 5, 5, 7, 3, 5] * 3:
+            w = nnscratch.ones(n, requires_grad=True)
+            assert double(w).tolist() == [2.0] * n
+            del w
+
+    def step(w: Any) -> Any:
+        w.grad = None
+        (w * w).sum().backward()
+        with nnscratch.no_grad():
+            w -= 0.1 * w.grad
+        return w.detach().clone()
+
+    arrays = [
+        nnscratch.ones(3), nnscratch.ones(3) * 5, nnscratch.ones(2, 3), nnscratch.ones(3, 2).T * 3,
+        nnscratch.ones(3).double(),
+    ]  # fmt: skip
+    compiled = nnscratch.compile(step)
+    mine, other = (nnscratch.zeros(3, requires_grad=True) for _ in range(2))
+    for array in arrays:
+        mine.data, other.data = array.clone(), array.clone()
+        for _ in range(4):
+            found, expected = compiled(mine), step(other)
+            assert found.dtype == expected.dtype
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6)
+            np.testing.assert_allclose(mine.detach().numpy(), other.detach().numpy(), rtol=1e-6)
