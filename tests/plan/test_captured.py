@@ -332,7 +332,7 @@ def test_parameters_of_an_optimizer_that_are_given_other_arrays(when: str) -> No
 
 
 def test_a_leaf_argument_is_known_by_its_array() -> None:
-    """Neither another leaf in the place of one that is gone, nor other ``.data``, is taken for it."""
+    """Neither another leaf in the place of one that is gone nor other data is taken for it."""
     double = nnscratch.compile(lambda w: w * 2)
     with nnscratch.no_grad():
         for n in [3, 3, 3, 5, 5, 7, 3, 5] * 3:
