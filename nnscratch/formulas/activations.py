@@ -51,6 +51,10 @@ RELU = activation(
 def leaky_relu_forward(X: Any, *, negative_slope: float = 0.01) -> Any:
     """Compute X where X > 0, else ``negative_slope`` times X.
 
+    Args:
+        X: any shape, floating.
+        negative_slope: the slope a where X is negative.
+
     Raises:
         DTypeError: if X holds integers.
     """
@@ -149,6 +153,10 @@ PRELU = formula(
 def elu_forward(X: Any, *, alpha: float = 1.0) -> Any:
     """Compute X where X > 0, else alpha (e^X - 1), without overflow on the side not taken.
 
+    Args:
+        X: any shape, floating.
+        alpha: what it goes to on the negative side, without its sign.
+
     Raises:
         DTypeError: if X holds integers.
     """
@@ -212,6 +220,11 @@ SELU = activation(
 
 def hardtanh_forward(X: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """Compute X held between ``min_val`` and ``max_val``; NaN stays NaN.
+
+    Args:
+        X: any shape, floating.
+        min_val: the lower bound a.
+        max_val: the upper bound b.
 
     Raises:
         DTypeError: if X holds integers.

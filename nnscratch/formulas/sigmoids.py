@@ -107,6 +107,11 @@ SILU = activation(
 def softplus_forward(X: Any, *, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Compute log(1 + e^(beta X)) / beta, and X itself where beta X > threshold.
 
+    Args:
+        X: any shape, floating.
+        beta: how sharply it bends.
+        threshold: the beta X from which on it is X itself.
+
     Raises:
         DTypeError: if X holds integers.
     """

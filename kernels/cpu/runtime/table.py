@@ -13,17 +13,13 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nnscratch.errors import ConfigurationError
-
-from ..catalogue import usual_kernels
-from .cache import CacheStatus, cache_status
-from .kernel import Kernel, compiled, import_problem
+from .kernel import Kernel
 from .pool import pool
 from .threads import choose, limit, worth_sharing
 
@@ -106,7 +102,7 @@ class Table:
         """Append an instruction and return its index.
 
         Args:
-            kernel: from ``catalogue.kernel``.
+            kernel: see ``declaration``.
             a: the entries of the kernel's ``a``; an array stands for its address, None for 0.
             s: the entries of the kernel's ``s``.
             flags: NO_BARRIER and ALONE.
@@ -255,29 +251,3 @@ def call(
     if threads is None:
         threads = choose(kernel.layout.cost(a), _limit())
     local.pool.run(local.start, 1, threads)
-
-
-def warmup(
-    dtypes: Sequence[str] = ("float32",),
-    progress: Callable[[int, int, str], None] | None = None,
-) -> CacheStatus:
-    """Compile the usual kernels, so that later processes load them from the disk.
-
-    Args:
-        dtypes: "float32", "float64".
-        progress: called with (done, all, name) before each kernel.
-
-    Raises:
-        ConfigurationError: if Numba cannot be imported.
-    """
-    if (why := import_problem()) is not None:
-        raise ConfigurationError(f"{why}, so there are no kernels; install numba")
-    pool()
-    kernels = usual_kernels(dtypes)
-    for done, kernel in enumerate(kernels):
-        if progress is not None:
-            progress(done, len(kernels), kernel.symbol)
-        compiled(kernel)
-    if progress is not None:
-        progress(len(kernels), len(kernels), "")
-    return cache_status()
