@@ -103,10 +103,23 @@ class TensorGradient(TensorBase):
         Raises:
             GradientError: for a part of a graph.
         """
+        parts = self._parts("pickled; use x.detach()")
+        registry.notify_read(self.array, "pickling")
+        return _restored, parts
+
+    def __copy__(self) -> Any:
+        """Return another tensor of a leaf's memory, with its gradient.
+
+        Raises:
+            GradientError: for a part of a graph.
+        """
+        return _restored(*self._parts("copied; use x.detach() or x.clone()"))
+
+    def _parts(self, done: str) -> tuple[Any, ...]:
         if self.node is not None:
-            raise GradientError("a part of a graph cannot be pickled; use x.detach()")
+            raise GradientError(f"a part of a graph cannot be {done}")
         gradient = None if self.grad is None else self.grad.array
-        return _restored, (type(self), self.array, self.requires_grad, gradient)
+        return type(self), self.array, self.requires_grad, gradient
 
     def backward(
         self,
