@@ -138,6 +138,7 @@ def activation(
     by_hand: tuple[str, ...] = (),
     torch: str = "",
     variants: Mapping[str, Mapping[str, Any]] | None = None,
+    bends: tuple[float, ...] = (),
     **says: Any,
 ) -> Formula:
     r"""Make a formula of an activation, from which all that goes with one is derived.
@@ -152,7 +153,7 @@ def activation(
         equation: the forward in LaTeX.
         slope: f' in LaTeX, by which dY is multiplied.
         module: the name of the class in ``nn``.
-        inplace, by_hand, torch, variants: as in ``Public``.
+        inplace, by_hand, torch, variants, bends: as in ``Public``.
         says: what else ``formula`` takes: source, kinks, analytic.
 
     >>> from nnscratch.formulas import FORMULAS, SILU
@@ -174,6 +175,7 @@ def activation(
             by_hand=by_hand,
             torch=torch or f"nn.functional.{function}",
             variants=dict(variants or {}),
+            bends=bends,
         ),
         **says,
     )

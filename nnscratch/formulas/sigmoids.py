@@ -158,6 +158,7 @@ SOFTSIGN = activation(
     softsign_forward,
     softsign_backward,
     module="Softsign",
+    bends=(0.0,),
     equation=r"Y = \frac{X}{1 + |X|}",
     slope=r"\frac{1}{(1 + |X|)^2}",
     source="Turian, Bergstra and Bengio 2009",

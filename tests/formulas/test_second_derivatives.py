@@ -27,7 +27,7 @@ UNMEASURED = {
     ("where", "NaN not taken"): "the inputs hold NaN",
     ("expm1", "near 0"): "steps of 1e-6 leave few digits",
     ("log1p", "near 0"): "steps of 1e-6 leave few digits",
-    ("linear_activation", "softplus with options"): "second derivatives of 1e-10",
+    ("linear_activation", "softplus, beta 2.5"): "second derivatives of 1e-10",
     ("std", "2 entries"): "it is |a - b| / sqrt 2, whose second derivative is 0 but for rounding",
     ("norm", "1 entries"): "it is |a|, whose second derivative is 0 but for rounding",
     ("norm", "a number"): "it is |a|, whose second derivative is 0 but for rounding",

@@ -58,7 +58,9 @@ def fused() -> list[Case]:
     made = []
     for name, (activation, parameters) in FUSABLE.items():
         options = {"activation": name}
-        small = _small(activation.kinks_at())
+        assert activation.public is not None
+        bends = activation.public.bends
+        small = _small(activation.kinks_at() or bends)
         made.append(Case(f"{name}, small", small, options, terms=5))
         for n, i, o in ((0, 3, 2), (1, 1, 1), (2, 33, 31), (31, 2, 33), (33, 31, 257), (257, 3, 1)):
             build = (normal(n, i), normal(o, i), normal(o))
@@ -72,14 +74,13 @@ def fused() -> list[Case]:
         made.append(Case(f"{name}, up to 1e4", large, options, 33, 1e4, smooth=False))
         nan = (given([[NAN, 1.0], [2.0, 3.0]]), normal(3, 2), normal(3))
         made.append(Case(f"{name}, NaN", nan, options, terms=3, smooth=False))
-        assert activation.public is not None
         for label, more in activation.public.variants.items():
             named: dict[str, Any] = {"activation": name}
             for place, parameter in zip(("alpha", "beta"), parameters, strict=False):
                 if parameter in more:
                     named[place] = more[parameter]
             # Further out, where a threshold bends that is no kink by its name.
-            small = _small(activation.kinks_at(more) or (0.0,), 9.0)
+            small = _small(activation.kinks_at(more) or bends or (0.0,), 9.0)
             made.append(Case(f"{name}, {label}", small, named, terms=5))
     return made
 
