@@ -15,7 +15,7 @@ from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadca
 from parity import torch_functions
 from tolerances import PARITY, allowed
 
-from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.checks import plain
 from nnscratch.formulas.fused import FUSABLE
@@ -156,16 +156,31 @@ ELSEWHERE.discard("squared_norm")
 for _name in ELSEWHERE:
     TORCH.pop(_name, None)
 
+
+def slope_at_nan(made: Formula) -> float:
+    """The derivative of an activation where its input is NaN."""
+    options = next(iter(made.public.variants.values()), {}) if made.public else {}
+    _, saved = made.forward(np.array([np.nan]), **options)
+    assert made.backward is not None
+    return float(made.backward(np.ones(1), saved, (True,))[0][0])
+
+
 # Where nnscratch differs on purpose: the inputs whose gradients are not compared, and why.
 NAN = "a NaN has the gradient NaN, where PyTorch's branch happens to give dY or 0"
 DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
-    ("elu", "NaN"): ((0,), NAN),
-    ("selu", "NaN"): ((0,), NAN),
     ("abs", "NaN"): ((0,), NAN),
     ("l1", "NaN"): ((0, 1), NAN),
     ("l1", "NaN in the mean"): ((0, 1), NAN),
-    ("linear_activation", "elu, NaN"): ((0, 1, 2), NAN),
-    ("linear_activation", "selu, NaN"): ((0, 1, 2), NAN),
+    **{
+        (name, "NaN"): ((0,), NAN)
+        for name, made in FORMULAS.items()
+        if made.pointwise and made.public and np.isnan(slope_at_nan(made))
+    },
+    **{
+        ("linear_activation", f"{name}, NaN"): ((0, 1, 2), NAN)
+        for name, (made, _) in FUSABLE.items()
+        if np.isnan(slope_at_nan(made))
+    },
     ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
     ("var_mean", "correction above the number"): ((0,), "as for var"),
     ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),
