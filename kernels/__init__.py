@@ -10,13 +10,18 @@ from __future__ import annotations
 def register() -> None:
     """Enter every kernel in the registry; none is compiled, and Numba not imported, before use."""
     from nnscratch.formulas import Formula, follow, registry
+    from nnscratch.formulas.fused import FUSABLE
 
     from . import cpu, cuda
 
     def enter(made: Formula) -> None:
         # Those of the project are there; one that is made later has its loops as they have.
-        if made.name not in cpu.IMPLEMENTATIONS and made.pointwise is not None:
+        if made.name in cpu.IMPLEMENTATIONS or made.pointwise is None:
+            return
+        try:
             registry.implement(made.name, cpu.elementwise(made))
+        except OSError:  # typed at a prompt: no text to make loops of, so it runs as it is written
+            FUSABLE.pop(made.name, None)
 
     cuda.register()
     for name, implementation in cpu.IMPLEMENTATIONS.items():
