@@ -1,4 +1,4 @@
-"""One file with one entry is all that an activation needs, in the project or outside of it."""
+"""One file is all that an activation or an optimizer needs, in the project or outside of it."""
 
 from __future__ import annotations
 
@@ -130,16 +130,104 @@ print("found everywhere")
 """
 
 
-def test_an_activation_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
-    (tmp_path / "own_mish.py").write_text(ACTIVATION, encoding="utf-8")
-    (tmp_path / "look.py").write_text(FOUND, encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path), str(TESTS), *filter(None, sys.path)])
+OPTIMIZER = '''
+"""An optimizer of somebody's own."""
+
+from nnscratch.array import array_namespace
+from nnscratch.formulas import formula
+from nnscratch.optim import Optimizer
+
+
+def lion_update(P, G, M, *, lr, beta1=0.9, beta2=0.99, weight_decay=0.0):
+    """Return P and M after a step along the sign of a mean of the gradients."""
+    S = array_namespace(P).sign(beta1 * M + (1.0 - beta1) * G)
+    return P * (1.0 - lr * weight_decay) - lr * S, beta2 * M + (1.0 - beta2) * G
+
+
+class Lion(Optimizer):
+    """Steps by the sign of a mean of the gradients (Chen and others 2023)."""
+
+    formula = formula(
+        lion_update,
+        equation=r"P \\leftarrow P - \\eta \\, \\mathrm{sign}(\\beta_1 M + (1 - \\beta_1) G)",
+        shapes="P, G and M (any, the same) -> P, M",
+        source="Chen and others 2023, arXiv:2302.06675",
+        updates=("P", "M"),
+    )
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    def state_names(self, group):
+        return ("exp_avg",)
+'''
+
+STEPPED = """
+import own_lion
+import pytest
+from mutation.mutants import mutants
+
+import nnscratch
+from nnscratch import nn, optim
+from nnscratch.cli.settings import Settings
+from nnscratch.errors import ConfigurationError
+from nnscratch.formulas import LION
+from nnscratch.inspect.equations import section
+from nnscratch.train.choices import OPTIMIZERS, make_optimizer
+
+assert optim.Lion is own_lion.Lion is OPTIMIZERS["lion"] and "Lion" in dir(optim)
+assert Settings(optimizer="lion").optimizer == "lion"
+assert make_optimizer("lion", nn.Linear(2, 1), lr=0.5).param_groups[0]["lr"] == 0.5
+with pytest.raises(ConfigurationError, match="betas must be at least 0 and below 1"):
+    optim.Lion([nnscratch.ones(2, requires_grad=True)], betas=(0.9, 1.5))
+assert "along the sign" in section(LION) and len(list(mutants("own_lion"))) > 10
+
+def trained(compiled, state=None):
+    w = nnscratch.tensor([1.0, -2.0, 3.0], requires_grad=True)
+    lion = optim.Lion([w], lr=0.1, weight_decay=0.1)
+    if state:
+        lion.load_state_dict(state)
+    def step(x):
+        lion.zero_grad()
+        loss = (w * x).square().sum()
+        loss.backward()
+        lion.step()
+        return loss
+    run = nnscratch.compile(step) if compiled else step
+    losses = [run(nnscratch.ones(3) * k).item() for k in range(1, 6)]
+    return losses, w.tolist(), lion.state_dict()
+
+eager, compiled = trained(False), trained(True)
+assert eager[:2] == compiled[:2] and eager[0][0] > 0
+assert list(eager[2]["state"][0]) == ["step", "exp_avg"]
+again = [trained(way, eager[2])[2]["state"][0] for way in (False, True)]
+assert again[0]["step"] == again[1]["step"] == 10
+assert again[0]["exp_avg"].tolist() == again[1]["exp_avg"].tolist()
+print("found everywhere")
+"""
+
+
+def looked(folder: Path, file: str, text: str, look: str) -> str:
+    """Write one file, look for what it defines in another process, and return what that says."""
+    (folder / file).write_text(text, encoding="utf-8")
+    (folder / "look.py").write_text(look, encoding="utf-8")
+    path = os.pathsep.join([str(folder), str(TESTS), *filter(None, sys.path)])
     done = subprocess.run(
         [sys.executable, "-W", "error", "look.py"],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.endswith("found everywhere\n"), done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_an_activation_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
+    said = looked(tmp_path, "own_mish.py", ACTIVATION, FOUND)
+    assert said == "found everywhere\n", said
+
+
+def test_an_optimizer_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
+    said = looked(tmp_path, "own_lion.py", OPTIMIZER, STEPPED)
+    assert said == "found everywhere\n", said
