@@ -25,8 +25,7 @@ STRIPES = 128
 
 def keeps_output(name: str) -> bool:
     """Say whether the backward of an activation needs its output, not its input."""
-    saved: tuple[str, ...] = FUSABLE[name][0].pointwise.saved
-    return saved[0] == "Y"
+    return bool(FUSABLE[name][0].pointwise.saved[0] == "Y")
 
 
 def _unwritten(name: Any) -> str | None:
