@@ -24,6 +24,10 @@ def _accept_all(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
+def _first_array(inputs: Inputs) -> Any:
+    return next(item for item in inputs if hasattr(item, "dtype"))
+
+
 @dataclass(frozen=True, eq=False)
 class CudaKernel:
     """CUDA kernels as an implementation of one formula.
@@ -80,7 +84,7 @@ class CudaKernel:
         refusal = self.refusals.get(direction, _accept_all)(inputs, options)
         if refusal is not None:
             return refusal
-        with self.driver.on_device_of(inputs[0]):
+        with self.driver.on_device_of(_first_array(inputs)):
             for file in self.files:
                 problem = self.driver.problem(file, FLOATS[dtype])
                 if problem is not None:
@@ -100,7 +104,7 @@ class CudaKernel:
     def _run(
         self, direction: str, inputs: Inputs, options: Options, needs: Needs, into: Inputs = ()
     ) -> Any:
-        with self.driver.on_device_of(inputs[0]):
+        with self.driver.on_device_of(_first_array(inputs)):
             now = Now(self.driver, into)
             made = self.lower(now, direction, inputs, options, needs)
             now.finish()

@@ -2,8 +2,8 @@
 
 The body of an elementwise formula (``nnscratch.formulas.pointwise``) is an expression in these
 words, ``+ - * /``, comparisons and numbers. Here they are functions on arrays; the same text
-becomes a loop of machine code, where each word is a function of one number
-(``nnscratch.kernels.cpu.words``).
+becomes a loop of machine code and CUDA C++, where each word is a function of one number
+(``nnscratch.kernels.cpu.words``, ``kernels/cuda/words.cuh``).
 """
 
 from __future__ import annotations

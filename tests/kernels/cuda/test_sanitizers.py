@@ -54,8 +54,8 @@ NOTHING = ("constexpr int TILE", "constexpr int TILE")
     ("file", "fault", "size", "message"),
     [
         ("matmul", NOTHING, 18, None),
-        ("activations", TAIL, 1000, "AddressSanitizer: heap-buffer-overflow"),
-        ("activations", VECTORS, 1000, "runtime error: .*misaligned address"),
+        ("relu", TAIL, 1000, "AddressSanitizer: heap-buffer-overflow"),
+        ("relu", VECTORS, 1000, "runtime error: .*misaligned address"),
         ("matmul", LOOP, 18, "insufficient space|index .* out of bounds|global-buffer-overflow"),
     ],
     ids=["none", "a tail", "vectors that are not aligned", "beyond a tile"],

@@ -36,8 +36,7 @@ def all_cases() -> None:
 def planted(file: str, right: str, wrong: str, size: int) -> None:
     """Launch ReLU, or a product if the file is "matmul", with a fault in its text."""
     header = (source.FOLDER / "common.cuh").read_text(encoding="utf-8")
-    text = (source.FOLDER / f"{file}.cu").read_text(encoding="utf-8")
-    text = text.replace('#include "common.cuh"\n', header)
+    text = source.own_text(file).replace('#include "common.cuh"\n', header)
     assert right == wrong or text.count(right) == 1, right
     emulator = Emulator("sanitized", texts={file: text.replace(right, wrong)})
     if file == "matmul":
@@ -49,7 +48,7 @@ def planted(file: str, right: str, wrong: str, size: int) -> None:
     else:
         whole = np.ones(size + 1, np.float32)
         X, Y = whole[1:], np.empty(size, np.float32)  # not aligned to 16 bytes
-        emulator.launch(file, "activation_relu", "float32", (2,), (X, Y, size, 0.0, 0.0))
+        emulator.launch(file, "relu_forward", "float32", (2,), (X, Y, size))
     print("nothing found")
 
 
