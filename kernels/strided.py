@@ -7,6 +7,7 @@ bytes from one entry to the next along each of them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -30,7 +31,8 @@ class TooManyAxesError(ValueError):
     """More axes are left than a loop has."""
 
 
-def walk(shape: Sequence[int], strides: Sequence[Sequence[int]], outer: int = OUTER) -> Walk:
+@functools.lru_cache(maxsize=4096)  # a step of many layers asks for the same ones again and again
+def walk(shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], outer: int = OUTER) -> Walk:
     """Return how to go over arrays of one shape.
 
     Args:
@@ -41,7 +43,7 @@ def walk(shape: Sequence[int], strides: Sequence[Sequence[int]], outer: int = OU
     Raises:
         TooManyAxesError: if more are left.
 
-    >>> walk((2, 3, 4), [(48, 16, 4), (0, 0, 4)])
+    >>> walk((2, 3, 4), ((48, 16, 4), (0, 0, 4)))
     Walk(sizes=(4, 6, 1, 1), strides=((4, 16, 0, 0), (4, 0, 0, 0)))
     """
     sizes: list[int] = []

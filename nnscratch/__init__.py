@@ -1,7 +1,7 @@
 """nnscratch: a neural-network engine that can be read from end to end.
 
-Whoever knows PyTorch can use it at once: the names and semantics are PyTorch's. Every forward and
-every derivative is written by hand in ``nnscratch.formulas``, beside its equation.
+Names and semantics are PyTorch's. Every forward and every derivative is written by hand in
+``nnscratch.formulas``, next to its equation.
 """
 
 import math as _math
@@ -109,7 +109,7 @@ __all__ += _functions.__all__
 __all__ += _legacy.__all__
 
 
-# What checks and explains loads where it is first used.
+# These names are imported at their first use, so that ``import nnscratch`` stays quick.
 _LATER = {
     "GradcheckError": "verify",
     "assert_gradients": "verify",

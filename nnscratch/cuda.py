@@ -1,4 +1,4 @@
-"""What is known of NVIDIA GPUs, under the names that PyTorch has in ``torch.cuda``."""
+"""NVIDIA GPUs, under the names of ``torch.cuda``."""
 
 from __future__ import annotations
 
@@ -24,16 +24,23 @@ def device_count() -> int:
 
 
 def current_device() -> int:
-    """Return the index of the GPU that "cuda" means.
+    """Return the index of the GPU that "cuda" without a number stands for.
 
     Raises:
-        DeviceError: if there is no usable GPU, saying why.
+        DeviceError: if there is no usable GPU; it says why.
     """
     return int(cupy().cuda.runtime.getDevice())
 
 
 def get_device_name(device: Any = None) -> str:
-    """Return what a GPU calls itself; raises as ``current_device``."""
+    """Return the model name of a GPU, such as "NVIDIA H100 80GB HBM3".
+
+    Args:
+        device: a device or the number of a GPU; the current one by default.
+
+    Raises:
+        DeviceError: if there is no usable GPU; it says why.
+    """
     index = current_device() if device is None else as_device(device).index or 0
     name = cupy().cuda.runtime.getDeviceProperties(index)["name"]
     return name.decode() if isinstance(name, bytes) else str(name)
@@ -45,7 +52,7 @@ def memory_allocated() -> int:
 
 
 def empty_cache() -> None:
-    """Give memory back that is kept for new arrays; without a GPU there is none."""
+    """Release the memory that CuPy caches for new arrays; without a GPU, do nothing."""
     if is_available():
         cupy().get_default_memory_pool().free_all_blocks()
 
@@ -59,10 +66,10 @@ manual_seed = manual_seed_all
 
 
 def synchronize(device: Any = None) -> None:
-    """Wait until a GPU, or the current one, has done all that it was asked.
+    """Wait until all work queued on a GPU, by default the current one, is done.
 
     Raises:
-        DeviceError: if there is no usable GPU, saying why.
+        DeviceError: if there is no usable GPU; it says why.
     """
     cupy()
     with current("cuda" if device is None else device):

@@ -1,6 +1,7 @@
-"""The exceptions of nnscratch: each is also the built-in exception a caller would expect to catch.
+"""The exceptions of nnscratch, each of which is also a subclass of a built-in exception.
 
-A message says what was expected, what came, where, and what to do about it.
+So ``except ValueError`` catches a ``ShapeError``. A message says what was expected, what came,
+where, and what to do about it.
 """
 
 from typing import Any
@@ -10,9 +11,9 @@ class NNScratchError(Exception):
     """The base of every exception that nnscratch raises on purpose.
 
     Attributes:
-        path: dotted path of the layer in which it was raised, as in ``named_modules()``.
-        layer: that layer in words; None outside of any.
-        module: the outermost module that the exception has left so far.
+        path: the dotted path of the layer in which it was raised, as in ``named_modules()``.
+        layer: the repr of that layer; None if it was raised outside of any layer.
+        module: the outermost module whose ``forward`` the exception has propagated out of.
     """
 
     path: str = ""
@@ -28,40 +29,40 @@ class NNScratchError(Exception):
 
 
 class ShapeError(NNScratchError, ValueError):
-    """Arrays whose shapes do not fit the formula or the layer."""
+    """The shapes of arrays do not fit the formula or the layer."""
 
 
 class DTypeError(NNScratchError, TypeError):
-    """An array of a data type that the formula or the layer cannot use."""
+    """An array has a dtype that the formula or the layer cannot use."""
 
 
 class DeviceError(NNScratchError, RuntimeError):
-    """Arrays on two devices, or a device that this machine does not have."""
+    """Arrays are on two devices, or this machine does not have the device."""
 
 
 class GradientError(NNScratchError, RuntimeError):
-    """A backward pass that cannot be taken: no graph, a graph used up, or a value changed since."""
+    """A backward pass is impossible: no graph, a graph freed already, or a saved value changed."""
 
 
 class ConfigurationError(NNScratchError, ValueError):
-    """An option, hyper-parameter or configuration file with a value that makes no sense."""
+    """An option, a hyper-parameter or a configuration file has an invalid value."""
 
 
 class DataError(NNScratchError, ValueError):
-    """Data that cannot be read or used: missing column, NaN, empty, truncated or foreign file."""
+    """Data cannot be read or used: a missing column, NaN, an empty, truncated or unknown file."""
 
 
 class CheckpointError(NNScratchError, ValueError):
-    """Weights or a checkpoint that are truncated, foreign, or of another architecture."""
+    """Weights or a checkpoint are truncated, of an unknown format, or of another architecture."""
 
 
 class RunError(NNScratchError, OSError):
-    """A run folder or a file in it that cannot be written, or that another process trains into."""
+    """A run folder or a file in it cannot be written, or another process is training into it."""
 
 
 class NonFiniteError(NNScratchError, ArithmeticError):
-    """A NaN or an infinity that arose in training."""
+    """A NaN or an infinity arose in training."""
 
 
 class PlanError(NNScratchError, RuntimeError):
-    """A step that cannot be compiled into a plan, or a plan that no longer fits."""
+    """A step cannot be compiled into a plan, or a plan no longer fits."""

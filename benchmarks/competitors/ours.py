@@ -14,7 +14,7 @@ from nnscratch.cuda import synchronize
 from nnscratch.optim import Adam
 from nnscratch.plan import compile
 from nnscratch.tensors.creation import tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 
 _ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU}
 _LOSSES = {"cross_entropy": nn.CrossEntropyLoss, "mse": nn.MSELoss}

@@ -13,7 +13,6 @@ from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
-from .optimizers import OPTIMIZER_KERNELS, optimizer_flags
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
@@ -44,7 +43,6 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
-    **OPTIMIZER_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
     **REDUCTION_KERNELS,
@@ -77,10 +75,10 @@ __all__ = [
     "call",
     "choose",
     "compiled_kernels",
+    "elementwise",
     "import_problem",
     "kernel",
     "limit",
-    "optimizer_flags",
     "processor",
     "product_choice",
     "product_kernel",

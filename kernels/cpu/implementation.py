@@ -1,7 +1,7 @@
 """How a Numba kernel stands in the registry: what it accepts, and how a call becomes instructions.
 
-The same lowering serves two builders. ``Now`` allocates arrays and runs the instructions at once;
-a plan's builder hands out planned arrays and keeps the instructions for its replays.
+The same lowering serves two builders. ``EagerBuilder`` allocates arrays and runs the instructions
+at once; that of a plan (``segment``) hands out planned arrays and keeps the instructions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from .runtime.kernel import import_problem
 from .runtime.table import call, word
+from .segment import EXECUTOR, CpuExecutor
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 REDUCTIONS = ("mean", "sum", "none")
@@ -38,6 +39,9 @@ class Builder(Protocol):
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add an instruction."""
 
+    def loop(self, operands: Any) -> None:
+        """Add an elementwise loop (``Operands``), by itself or joined with the one before it."""
+
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Add a Python function that runs after the instructions before it.
 
@@ -48,7 +52,7 @@ class Builder(Protocol):
         """Add a function that raises if the instructions so far came to a stop."""
 
 
-class Now:
+class EagerBuilder:
     """A builder that allocates with NumPy and runs every instruction as it is emitted.
 
     An instruction that comes to a stop does not keep the later ones of its call from running; what
@@ -76,6 +80,10 @@ class Now:
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Run an instruction."""
         call(kernel, [word(item) for item in a], s)
+
+    def loop(self, operands: Any) -> None:
+        """Run a loop."""
+        operands.emit_now(self)
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Call the function."""
@@ -123,11 +131,12 @@ class CpuKernel:
 
     Attributes:
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
-            gets ``(dY, *saved)`` as its inputs.
+            gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         passes: about how many operations of NumPy the reference takes, as multiples of the usual.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
         strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
+        several: whether the formula has several outputs.
         library: whose arrays it is for.
     """
 
@@ -136,8 +145,14 @@ class CpuKernel:
     passes: int = 1
     pays: Callable[[str, Inputs], bool] = _always
     strided: bool = False
+    several: bool = False
     name: str = "numba"
     library: str = "numpy"
+
+    @property
+    def executor(self) -> CpuExecutor:
+        """What runs its instructions in a plan."""
+        return EXECUTOR
 
     def refuses(self, direction: str, inputs: Inputs, options: Options) -> str | None:
         """Return why it cannot take these arrays, or None."""
@@ -191,10 +206,10 @@ class CpuKernel:
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         """Compute the formula's forward."""
-        now = Now()
-        (Y,), saved = self.lower(now, "forward", inputs, options, ())
-        now.finish()
-        return Y, saved
+        eager = EagerBuilder()
+        outputs, saved = self.lower(eager, "forward", inputs, options, ())
+        eager.finish()
+        return outputs if self.several else outputs[0], saved
 
     def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
         """Compute the formula's backward."""
@@ -204,13 +219,14 @@ class CpuKernel:
         self, into: Inputs, dY: Any, saved: Any, needs: tuple[bool, ...]
     ) -> tuple[Any, ...]:
         """Compute the formula's backward, gradients that fit into the arrays given for them."""
-        now = Now(into)
-        gradients, _ = self.lower(now, "backward", (dY, *saved), {}, needs)
-        now.finish()
+        eager = EagerBuilder(into)
+        given = (*dY, *saved) if self.several else (dY, *saved)
+        gradients, _ = self.lower(eager, "backward", given, {}, needs)
+        eager.finish()
         return gradients
 
     def update(self, *inputs: Any, **options: Any) -> None:
         """Write the new values into the inputs that the formula updates."""
-        now = Now()
-        self.lower(now, "update", inputs, options, ())
-        now.finish()
+        eager = EagerBuilder()
+        self.lower(eager, "update", inputs, options, ())
+        eager.finish()

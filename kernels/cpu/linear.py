@@ -18,7 +18,10 @@ from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
 from nnscratch.formulas.linear import LinearSaved
 
+from ..bodies import parsed
+from .elementwise import identity, plus
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .operands import Operands
 from .products import product
 from .runtime.declaration import Constant, Floats, Number, OptionalFloats, kernel
 from .runtime.language import KIND, given, part, same, stack
@@ -200,12 +203,24 @@ def _affine(
     builder: Builder, X: Any, W: Any, b: Any, Z: Any, Y: Any, activation: str, scalars: Any
 ) -> None:
     product(builder, _rows(X), W, _rows(Z), transpose_b=True)
-    if b is not None or activation != IDENTITY:
-        rows, columns = _rows(Z).shape
-        bias_activation.emit(
-            builder, dtype_name(Z.dtype), activation, Z=Z, b=b, Y=Y, rows=rows, columns=columns,
-            p=scalars[0], q=scalars[1],
-        )  # fmt: skip
+    if b is None and activation == IDENTITY:
+        return
+    # As a loop, so that what comes behind can be joined with it; the kernel if nothing is.
+    loop = Operands(Z.shape, Z.dtype)
+    node = loop.add(Z)
+    if b is not None:
+        node = loop.apply(parsed(plus), [node, loop.add(b)])
+    if Z is not Y:
+        loop.store(node if b is not None else loop.apply(parsed(identity), [node]), Z)
+    if activation != IDENTITY:
+        words = FUSABLE[activation][0].pointwise
+        numbers = [loop.add(number) for number in scalars[: len(words.options)]]
+        node = loop.apply(parsed(words.forward), [node, *numbers])
+    loop.store(node, Y)
+    rows, columns = _rows(Z).shape
+    made = bias_activation.kernel(dtype_name(Z.dtype), activation)
+    loop.alone = (made, (Z, b, Y, rows, columns), scalars)
+    loop.emit(builder)
 
 
 def _linear_backward(

@@ -15,15 +15,26 @@ from .runtime.table import Shifted, address
 
 
 class Operands:
-    """Collects the arrays and numbers of a loop and says how they lie."""
+    """Collects the arrays and numbers of a loop and says how they lie.
+
+    Attributes:
+        shape: what everything broadcasts to.
+        dtype: the name of the dtype to compute in.
+        alone: (kernel, a, s) of a hand-written kernel that does the same, and quicker, if the loop
+            is joined with no other.
+    """
 
     def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
         """Start with the shape that everything broadcasts to and the dtype to compute in."""
-        self.shape, self.dtype = shape, np.dtype(dtype).name
+        self.shape, self.dtype = shape, _name(dtype)
         self.inputs: list[Any] = []
         self.numbers: list[Any] = []
         self.nodes: list[Node] = []
         self.outputs: list[tuple[Any, int]] = []
+        self.results = 0
+        self.options: dict[str, Any] = {}
+        self.scalars: list[str] = []
+        self.alone: Any = None
 
     def add(self, value: Any) -> tuple[str, int]:
         """Return what stands for an array or a number among a node's parameters."""
@@ -36,10 +47,18 @@ class Operands:
         self.inputs.append(value)
         return "input", len(self.inputs) - 1
 
-    def apply(self, body: Parsed, takes: Sequence[tuple[str, int]]) -> tuple[str, int]:
-        """Apply a body, and return what stands for its result."""
-        self.nodes.append(Node(body, tuple(takes)))
-        return "node", len(self.nodes) - 1
+    def scalar(self, text: str) -> tuple[str, int]:
+        """Return what stands for an expression in options, computed once before the loop."""
+        self.scalars.append(text)
+        return "scalar", len(self.scalars) - 1
+
+    def apply(
+        self, body: Parsed, takes: Sequence[tuple[str, int]], results: int = 1
+    ) -> tuple[str, int]:
+        """Apply a body, and return what stands for its first result."""
+        self.nodes.append(Node(body, tuple(takes), results))
+        self.results += results
+        return "node", self.results - results
 
     def store(self, node: tuple[str, int], array: Any) -> None:
         """Write the result of a node into an array.
@@ -52,7 +71,14 @@ class Operands:
         self.outputs.append((array, node[1]))
 
     def emit(self, builder: Any) -> None:
-        """Emit the loop; one of more axes than a loop has as several of fewer."""
+        """Hand the loop to a builder, which may join it with others before it emits them."""
+        builder.loop(self)
+
+    def emit_now(self, builder: Any) -> None:
+        """Emit the loop as it is; one of more axes than a loop has as several of fewer."""
+        if self.alone is not None:
+            builder.emit(*self.alone)
+            return
         arrays = [*self.inputs, *(array for array, _ in self.outputs)]
         strides = [broadcast_strides(array, self.shape) for array in arrays]
         self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))
@@ -61,7 +87,7 @@ class Operands:
         self, builder: Any, arrays: list[Any], shape: Any, strides: list[Any], at: list[int]
     ) -> None:
         try:
-            sizes, steps = walk(shape, strides)
+            sizes, steps = walk(shape, tuple(strides))
         except TooManyAxesError:
             inner = [one[1:] for one in strides]
             for k in range(shape[0]):
@@ -79,18 +105,32 @@ class Operands:
         ins = []
         for array, how, here in zip(self.inputs, hows, where, strict=False):
             same = where[count:].index(here) if here in where[count:] else -1
-            ins.append((array.dtype.name, how if same < 0 else IN_PLACE, same))
+            ins.append((_name(array.dtype), how if same < 0 else IN_PLACE, same))
         outs = [
-            (array.dtype.name, how, node)
+            (_name(array.dtype), how, node)
             for (array, node), how in zip(self.outputs, hows[count:], strict=True)
         ]
         loop = _interned(
-            Loop(self.dtype, tuple(ins), tuple(self.nodes), tuple(outs), len(self.numbers))
+            Loop(
+                self.dtype,
+                tuple(ins),
+                tuple(self.nodes),
+                tuple(outs),
+                len(self.numbers),
+                tuple(self.options),
+                tuple(self.scalars),
+            )
         )
         words: list[Any] = [*sizes]
         for array, step, offset in zip(arrays, steps, at, strict=True):
             words += [Shifted(array, offset) if offset else array, *step]
-        builder.emit(loop.kernel, words, tuple(self.numbers))
+        builder.emit(loop.kernel, words, (*self.numbers, *self.options.values()))
+
+
+@functools.cache
+def _name(dtype: Any) -> str:
+    """Return a dtype's name, which NumPy puts together anew each time it is asked."""
+    return str(np.dtype(dtype).name)
 
 
 def _how(array: Any, step: tuple[int, ...], inner: int) -> str:

@@ -341,7 +341,7 @@ def _batches(
     builder: Builder, head: Any, arrays: Any, lengths: Any, batch: Any, strides: Any
 ) -> None:
     try:
-        sizes, steps = walk(batch, strides, outer=2)
+        sizes, steps = walk(tuple(batch), tuple(strides), outer=2)
     except TooManyAxesError:
         for index in range(batch[0]):
             some = [

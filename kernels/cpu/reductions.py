@@ -189,7 +189,7 @@ def sum_axes(builder: Builder, X: Any, axes: tuple[int, ...], Y: Any, scale: flo
 
 
 def _walk(X: Any, axes: list[int]) -> Walk:
-    return walk([X.shape[axis] for axis in axes], [[X.strides[axis] for axis in axes]])
+    return walk(tuple([X.shape[one] for one in axes]), (tuple([X.strides[one] for one in axes]),))
 
 
 def _sum(mean: bool) -> CpuKernel:

@@ -58,6 +58,19 @@ def _concatenate(builder: Builder, inputs: Inputs, options: Options, needs: Need
     return (Y,), PiecesSaved(axis, tuple(ends))
 
 
+def _split_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    *dY, shape, axis, sizes = inputs
+    dtype = next(one.dtype for one in dY if one is not None)
+    dA = builder.output(0, shape, dtype)
+    front, start = (slice(None),) * axis, 0
+    for one, size in zip(dY, sizes, strict=True):
+        if size:
+            place = dA[(*front, slice(start, start + size))]
+            copy(builder, 0.0 if one is None else one, place)
+        start += size
+    return (dA,), None
+
+
 def _stack(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     first = inputs[0]
     axis = options.get("axis", 0) % (first.ndim + 1)
@@ -106,5 +119,8 @@ SHAPE_KERNELS = {
     ),
     "getitem": _moves({"backward": _getitem_backward}),
     "concatenate": _moves({"forward": _concatenate}, {"forward": _check_pieces}),
+    "split": CpuKernel(
+        {"backward": _split_backward}, {}, pays=_never_alone, strided=True, several=True
+    ),
     "stack": _moves({"forward": _stack}, {"forward": _check_stack}),
 }

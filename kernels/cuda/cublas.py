@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch.array.precision import get_float32_matmul_precision
+from nnscratch.array.streams import is_foreign, wait
 
 from .launch import FLOATS
 
@@ -65,43 +66,6 @@ def find() -> str:
         if re.search(r"/libcublas\.so[.\d]*$", path):
             return path
     raise OSError("no libcublas.so is loaded")
-
-
-def follow(before: Any) -> Any:
-    """Return CuPy's current stream, for work on what the stream before it has worked on.
-
-    If it is another one, it waits for all that the one before has to do by now.
-    """
-    import cupy
-
-    stream = cupy.cuda.get_current_stream()
-    if before is not None and stream.ptr != before.ptr:
-        wait(stream, before)
-    return stream
-
-
-def wait(stream: Any, before: Any) -> None:
-    """Let a stream wait for all that another one has to do by now.
-
-    One that is captured neither waits nor is waited for: CUDA would give up the capture.
-    """
-    import cupy
-
-    if stream.is_capturing():
-        return
-    if _is_of_others(before):
-        cupy.cuda.runtime.deviceSynchronize()
-    elif not before.is_capturing():
-        reached = cupy.cuda.Event(disable_timing=True)
-        reached.record(before)
-        stream.wait_event(reached)
-
-
-def _is_of_others(stream: Any) -> bool:
-    """Say whether a stream may have been destroyed, which CuPy's own are not while we hold them."""
-    import cupy
-
-    return isinstance(stream, cupy.cuda.ExternalStream)
 
 
 class Handle:
@@ -154,9 +118,7 @@ class Handle:
         if current.is_capturing():
             # It stays with a graph that is not ours.
             return cupy.cuda.alloc(self._size)
-        free = [
-            one for one in self._streams.values() if _is_of_others(one) or not one.is_capturing()
-        ]
+        free = [one for one in self._streams.values() if is_foreign(one) or not one.is_capturing()]
         if len(self._streams) < STREAMS or not free:
             made = cupy.cuda.alloc(self._size)
         else:

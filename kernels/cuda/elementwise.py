@@ -81,7 +81,7 @@ def _launch(
         arguments = (*arrays, out, out.size)
         target.launch(file, kernel.name, dtype, cover(out.size, 4), arguments, numbers=late)
         return
-    sizes, strides = walk(out.shape, [_strides(array, out.shape) for array in arrays])
+    sizes, strides = walk(out.shape, tuple([_strides(array, out.shape) for array in arrays]))
     steps = [step for one in strides for step in one]
     arguments = (*arrays, out, out.size, *sizes[:3], *steps)
     grid = cover(out.size)
@@ -115,7 +115,7 @@ def _check(names: tuple[str, ...], inputs: Inputs, shape: tuple[int, ...] | None
             return f"{type(item).__name__} is no number"
     try:
         out = np.broadcast_shapes(*(array.shape for array in arrays))
-        walk(out, [_strides(array, out) for array in arrays])
+        walk(out, tuple([_strides(array, out) for array in arrays]))
     except TooManyAxesError as error:
         return str(error)
     except ValueError:

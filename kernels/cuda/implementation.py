@@ -9,7 +9,8 @@ from typing import Any
 from .cupy_driver import CupyDriver
 from .driver import Driver
 from .launch import FLOATS
-from .target import Builder, Now, Target
+from .segment import CudaExecutor
+from .target import Builder, EagerBuilder, Target
 
 Inputs = tuple[Any, ...]
 Options = dict[str, Any]
@@ -50,6 +51,11 @@ class CudaKernel:
     def library(self) -> str:
         """Whose arrays it is for."""
         return self.driver.library
+
+    @property
+    def executor(self) -> CudaExecutor:
+        """What runs its launches in a plan."""
+        return CudaExecutor(self.driver)
 
     def on(self, driver: Driver) -> CudaKernel:
         """Return the same implementation on another driver."""
@@ -105,9 +111,9 @@ class CudaKernel:
         self, direction: str, inputs: Inputs, options: Options, needs: Needs, into: Inputs = ()
     ) -> Any:
         with self.driver.on_device_of(_first_array(inputs)):
-            now = Now(self.driver, into)
-            made = self.lower(now, direction, inputs, options, needs)
-            now.finish()
+            eager = EagerBuilder(self.driver, into)
+            made = self.lower(eager, direction, inputs, options, needs)
+            eager.finish()
         return made
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:

@@ -21,9 +21,10 @@ LANES_X, LANES_Y = 32, 8
 STRIPES = 128
 """Stripes of rows at most whose sums of columns are added up in the end."""
 
-KEEP_OUTPUT = frozenset(
-    name for name, (made, _) in FUSABLE.items() if made.pointwise.saved[0] == "Y"
-)
+
+def keeps_output(name: str) -> bool:
+    """Say whether the backward of an activation needs its output, not its input."""
+    return bool(FUSABLE[name][0].pointwise.saved[0] == "Y")
 
 
 def numbers(name: str, given: Any) -> tuple[float, float]:
@@ -71,7 +72,7 @@ def _affine(
     columns = W.shape[0]
     shape = (*X.shape[:-1], columns)
     Y = target.output(0, shape, X.dtype)
-    alone = name == "identity" or name in KEEP_OUTPUT
+    alone = name == "identity" or keeps_output(name)
     Z = None if alone else target.empty(shape, X.dtype)
     flat = X.reshape(rows, inner), Y.reshape(rows, columns)
     if _is_for_tiles(target, rows * columns, inner):

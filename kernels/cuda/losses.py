@@ -41,7 +41,7 @@ def _cross_entropy(target: Target, inputs: Inputs, options: Options, needs: Need
     ignored = options.get("ignore_index", -100)
     smoothing = options.get("label_smoothing", 0.0)
     reduction = options.get("reduction", "mean")
-    target.look(partial(_refuse_labels, target.driver))
+    target.poll(partial(_refuse_labels, target.driver))
     rows, columns = rows_of(Z.shape)
     P = target.empty(Z.shape, Z.dtype)
     none = reduction == "none"

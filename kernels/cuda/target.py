@@ -1,7 +1,7 @@
 """What the lowering of a call writes to: arrays, launches and products, run now or kept in a plan.
 
-The same lowering serves two builders. ``Now`` allocates arrays and starts everything at once; a
-plan's builder hands out planned arrays and keeps the launches for its replays.
+The same lowering serves two builders. ``EagerBuilder`` allocates arrays and starts everything at
+once; that of a plan (``segment``) hands out planned arrays and keeps the launches.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Builder(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return an array for something else that the call computes."""
 
-    def add(self, driver: Driver, work: Work) -> None:
+    def add(self, work: Work) -> None:
         """Add a launch or a product."""
 
-    def numbers(self, driver: Driver, numbers: Numbers, codes: str) -> tuple[Any, ...]:
+    def numbers(self, numbers: Numbers, codes: str) -> tuple[Any, ...]:
         """Return the last arguments of a launch: numbers, or where they will stand.
 
         ``codes`` says how each of them lies in memory: "d" or "Q".
         """
 
-    def look(self, driver: Driver, function: Callable[[], None]) -> None:
+    def poll(self, function: Callable[[], None]) -> None:
         """Add a function that raises if the device has reported a mistake by now."""
 
 
-class Now:
+class EagerBuilder:
     """A builder that allocates and starts at once."""
 
     def __init__(self, driver: Driver, into: tuple[Any, ...] = ()) -> None:
         """Begin a call, on the current stream; outputs that fit go into the arrays given."""
         self._driver, self._stream, self._into = driver, driver.stream(), into
-        self._looks: list[Callable[[], None]] = []
+        self._polls: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the array given for that output if it fits, else a new one."""
@@ -61,24 +61,24 @@ class Now:
         """Return a new array."""
         return self._driver.empty(shape, dtype)
 
-    def add(self, driver: Driver, work: Work) -> None:
+    def add(self, work: Work) -> None:
         """Start it."""
         work.start(self._stream)
 
-    def numbers(self, driver: Driver, numbers: Numbers, codes: str) -> tuple[Any, ...]:
+    def numbers(self, numbers: Numbers, codes: str) -> tuple[Any, ...]:
         """Return the numbers."""
         return numbers.now()
 
-    def look(self, driver: Driver, function: Callable[[], None]) -> None:
+    def poll(self, function: Callable[[], None]) -> None:
         """Call the function, and once more in the end where that has waited for the device."""
         function()
-        if driver.waits:
-            self._looks.append(function)
+        if self._driver.waits:
+            self._polls.append(function)
 
     def finish(self) -> None:
-        """Look at what a device that was waited for reports."""
-        for look in self._looks:
-            look()
+        """Poll once more what a device that was waited for reports."""
+        for poll in self._polls:
+            poll()
 
 
 class Target:
@@ -99,14 +99,14 @@ class Target:
         if numbers is not None:
             parameters = form(file, kernel, FLOATS[dtype]).parameters[len(arguments) :]
             codes = "".join(one.code for one in parameters)
-            arguments = (*arguments, *self._builder.numbers(self.driver, numbers, codes))
+            arguments = (*arguments, *self._builder.numbers(numbers, codes))
         made = self.driver.prepare(file, kernel, dtype, grid, arguments, block)
-        self._builder.add(self.driver, made)
+        self._builder.add(made)
 
     def product(self, A: Any, B: Any, Y: Any, transpose_a: bool, transpose_b: bool) -> None:
         """Add Y = A B by the array library's BLAS, each factor transposed first where asked."""
-        self._builder.add(self.driver, self.driver.product(A, B, Y, transpose_a, transpose_b))
+        self._builder.add(self.driver.product(A, B, Y, transpose_a, transpose_b))
 
-    def look(self, function: Callable[[], None]) -> None:
+    def poll(self, function: Callable[[], None]) -> None:
         """Add a function that raises if the device has reported a mistake by now."""
-        self._builder.look(self.driver, function)
+        self._builder.poll(function)

@@ -7,6 +7,11 @@
 DEVICE REAL word_absolute(REAL x) { return fabs(x); }
 DEVICE REAL word_exp(REAL x) { return exp(x); }
 DEVICE REAL word_expm1(REAL x) { return expm1(x); }
+// Below the smallest normal number arithmetic is slow on a CPU; the same is done here.
+DEVICE REAL word_flushed(REAL x) {
+  constexpr REAL least = sizeof(REAL) == 4 ? REAL(1.17549435e-38) : REAL(2.2250738585072014e-308);
+  return fabs(x) < least ? REAL(0) : x;
+}
 DEVICE REAL word_floor(REAL x) { return floor(x); }
 DEVICE REAL word_like(REAL value, REAL) { return value; }
 DEVICE REAL word_log(REAL x) { return log(x); }

@@ -1,7 +1,7 @@
 """The array layer: which library an array belongs to, dtypes, devices and random numbers.
 
-Nothing here knows of neural networks. Everything above works on NumPy and CuPy arrays alike
-because it asks this layer, and never a global, where an array lives.
+Nothing here knows of neural networks. The rooms above work on NumPy and CuPy arrays alike,
+because they ask this layer on which device an array lives; there is no global setting for it.
 """
 
 from nnscratch.array.backend import (
@@ -17,10 +17,10 @@ from nnscratch.array.device import (
     CPU,
     Device,
     as_device,
-    beside,
     device_of,
     move,
     same_device,
+    to_device_of,
 )
 from nnscratch.array.dtypes import (
     default_dtype,
@@ -43,7 +43,7 @@ __all__ = [
     "array_namespace",
     "as_device",
     "asarray",
-    "beside",
+    "to_device_of",
     "cuda_problem",
     "cuda_report",
     "default_dtype",

@@ -1,4 +1,8 @@
-"""Where in memory an array lies: what planned memory and the check for aliases need to know."""
+"""Where in memory an array lies: its address, its owner, and whether two arrays share memory.
+
+Compiled steps need it to reuse buffers, ``nnscratch.audit`` to find copies, and in-place
+operations to find views.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ import numpy as np
 from nnscratch.array.backend import array_namespace
 
 NOWHERE = nullcontext()
-"""The context of arrays whose library has one device."""
+"""A context that changes nothing, for arrays of a library with one device, such as NumPy."""
 
 
 def address(array: Any) -> int | None:
-    """Return the address of an array's first element, None where its library does not tell."""
+    """Return the address of an array's first element, or None if its library gives none."""
     if isinstance(array, np.ndarray):
         return int(array.__array_interface__["data"][0])
     pointer = getattr(getattr(array, "data", None), "ptr", None)
@@ -23,6 +27,9 @@ def address(array: Any) -> int | None:
 
 def shares_memory(a: Any, b: Any) -> bool:
     """Say whether two arrays may share memory.
+
+    The answer is by address ranges: two slices that interleave without a common element count as
+    sharing. Empty arrays share nothing.
 
     >>> whole = np.zeros(4)
     >>> shares_memory(whole, whole[2:]), shares_memory(whole[:2], whole[2:])
@@ -38,14 +45,14 @@ def shares_memory(a: Any, b: Any) -> bool:
 
 
 def owner(array: Any) -> Any:
-    """Return the array that owns the memory of a view, itself if it is none."""
+    """Return the array that owns the memory of ``array``: ``array`` itself unless it is a view."""
     while (base := getattr(array, "base", None)) is not None:
         array = base
     return array
 
 
 def on_device_of(array: Any) -> AbstractContextManager[Any]:
-    """Return a context in which new arrays are made on the device of an array."""
+    """Return a context in which new arrays are allocated on the device of ``array``."""
     if type(array) is np.ndarray:
         return NOWHERE
     device: Any = getattr(array, "device", None)
@@ -54,7 +61,7 @@ def on_device_of(array: Any) -> AbstractContextManager[Any]:
 
 
 def copied(array: Any) -> Any:
-    """Return a copy in rows, on the device where the array is."""
+    """Return a C-contiguous copy of an array on the same device."""
     if type(array) is np.ndarray:
         return array.copy()
     with on_device_of(array):

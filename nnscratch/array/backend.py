@@ -1,4 +1,4 @@
-"""Which array library an array belongs to, and the way in from everything else.
+"""Which array library an array belongs to, and conversion from and to other objects.
 
 The interface is the Python array API standard (https://data-apis.org/array-api), reached through
 array-api-compat: the same lines run on NumPy, on CuPy and on array_api_strict.
@@ -15,14 +15,14 @@ import numpy as np
 from nnscratch.errors import DeviceError, DTypeError
 
 _NAMESPACES: dict[type, Any] = {}
-# DLPack's numbers of devices: the CPU and memory pinned for CUDA; CUDA and its managed memory.
+# DLPack's device types: kDLCPU and kDLCUDAHost (pinned memory); kDLCUDA and kDLCUDAManaged.
 _DLPACK_HOST, _DLPACK_CUDA = (1, 3), (2, 13)
 
 
 def array_namespace(*arrays: Any) -> Any:
     """Return the array API namespace (``xp``) that the given arrays belong to.
 
-    Python scalars and None are passed over, so that optional arguments need no special case.
+    Python scalars and None are ignored, so that optional arguments need no special case.
 
     Raises:
         DeviceError: if the arrays belong to two libraries.
@@ -36,7 +36,8 @@ def array_namespace(*arrays: Any) -> Any:
         kind = type(array)
         namespace = _NAMESPACES.get(kind)
         if namespace is None:
-            # A NumPy float64 is a Python float too, but it is what NumPy makes of a 0-d array.
+            # np.float64 is a subclass of float, but stands for a 0-d array: NumPy returns it
+            # where other libraries return one. So it counts as an array here.
             if array is None or (
                 isinstance(array, (bool, int, float, complex)) and not isinstance(array, np.generic)
             ):
@@ -78,9 +79,11 @@ def _supported(value: Any) -> bool:
 
 
 def is_recorded(array: Any) -> bool:
-    """Say whether it is a tensor, on which a formula is recorded while its derivative is taken.
+    """Say whether ``array`` is a Tensor, so that the operations on it are recorded on the tape.
 
-    Such a formula has been computed on the same values before, on arrays: it need not check them.
+    The body of a formula is run on tensors to differentiate it once more (``create_graph=True``).
+    It was run on arrays of the same values before, so it can leave out checks of the values, which
+    would wait for a GPU.
 
     >>> is_recorded(np.ones(2))
     False
@@ -105,10 +108,14 @@ _FOREIGN = ">" if sys.byteorder == "little" else "<"
 
 
 def asarray(value: Any) -> Any:
-    """Return ``value`` as an array, leaving arrays as they are and giving NumPy for the rest.
+    """Return ``value`` as an array: an array as it is, anything else as a NumPy array.
 
-    NumPy reduces to scalars where other libraries give 0-d arrays; this undoes it. Numbers in
-    another machine's order of bytes are copied into this one's.
+    NumPy's scalars (``np.float32(2)``), which NumPy returns where other libraries return 0-d
+    arrays, become 0-d arrays. An array whose byte order is not this machine's is copied into
+    native byte order.
+
+    Raises:
+        DTypeError: if NumPy reads no numbers from ``value``, or its lists are ragged.
 
     >>> asarray(np.float32(2.0)).shape
     ()
@@ -130,7 +137,7 @@ def asarray(value: Any) -> Any:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """Return the array on the host as NumPy; for a host array without a copy.
+    """Return ``array`` as a NumPy array in host memory, without a copy if it is there already.
 
     >>> to_numpy(np.arange(3))
     array([0, 1, 2])
@@ -147,11 +154,15 @@ def to_numpy(array: Any) -> np.ndarray:
 
 
 def from_dlpack(source: Any) -> Any:
-    """Take an array from another library through DLPack, without a copy where that is possible.
+    """Return an array over the memory of another library's tensor or array, through DLPack.
+
+    The result shares memory with ``source``: NumPy's array for memory of the CPU, CuPy's for
+    that of an NVIDIA GPU.
 
     Raises:
-        DTypeError: if ``source`` does not speak DLPack, or holds numbers that NumPy has not.
-        DeviceError: if it lives on something that is neither a CPU nor an NVIDIA GPU.
+        DTypeError: if ``source`` does not implement DLPack, needs a gradient, or has a dtype that
+            NumPy lacks (such as bfloat16).
+        DeviceError: if it lives on a device that is neither a CPU nor an NVIDIA GPU.
 
     >>> from_dlpack(np.arange(3.0))
     array([0., 1., 2.])
@@ -168,13 +179,13 @@ def from_dlpack(source: Any) -> Any:
         return cupy().from_dlpack(source)
     if kind not in _DLPACK_HOST:
         raise DeviceError(
-            f"{type(source).__name__} lives on a device that nnscratch cannot use (DLPack's number "
-            f"{kind}); copy it to the CPU first, for example with .cpu()"
+            f"expected memory of the CPU or of an NVIDIA GPU, got {type(source).__name__} on "
+            f"DLPack's device type {kind}; copy it to the CPU first, for example with .cpu()"
         )
     try:
         return np.from_dlpack(source)
     except (BufferError, RuntimeError, TypeError) as error:
         mend = "detach it or convert it first, for example with .detach() or .float()"
         raise DTypeError(
-            f"{type(source).__name__} cannot be taken over: {error}; {mend}"
+            f"{type(source).__name__} cannot be converted through DLPack: {error}; {mend}"
         ) from error

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.errors import DeviceError
 
-# The oldest driver of each CUDA version, as its release notes have it for Linux.
+# The oldest driver for each major version of CUDA on Linux, from its release notes.
 _DRIVERS = {12: "525.60.13", 13: "580.65.06"}
 _EXTRAS = {12: "cuda12", 13: "cuda13"}
 _INSTALL = (
@@ -23,13 +23,13 @@ _INSTALL = (
 )
 
 
-class Finding(NamedTuple):
-    """One thing that CUDA needs: what was found, and how to mend it if that is not enough.
+class CudaRequirement(NamedTuple):
+    """One thing that CUDA needs, and the state in which this machine has it.
 
     Attributes:
-        name: what it is about.
-        found: what there is.
-        mend: what to do; None if it is as it should be.
+        name: "CuPy", "driver", "GPU", "compiler" or "headers".
+        found: the version or state that was found.
+        mend: what to do about it; None if nothing has to be done.
     """
 
     name: str
@@ -51,7 +51,7 @@ def cupy_wheels() -> list[str]:
 
 
 def _version(number: int) -> str:
-    """Return a CUDA version as people write it.
+    """Return a CUDA version, which CUDA counts as 1000 major + 10 minor, as "major.minor".
 
     >>> _version(12040)
     '12.4'
@@ -74,10 +74,10 @@ def cuda_problem() -> str | None:
 _NECESSARY = ("CuPy", "driver", "GPU")
 
 
-def cuda_report() -> list[Finding]:
-    """Return what CUDA needs and what there is of it, for ``nnscratch doctor``.
+def cuda_report() -> list[CudaRequirement]:
+    """Return the requirements of CUDA one by one, for ``nnscratch doctor``.
 
-    The rows end where nothing more can be found out.
+    The list ends at the first requirement without which the next ones cannot be asked for.
 
     >>> cuda_report()[0].name
     'CuPy'
@@ -89,15 +89,15 @@ def cuda_report() -> list[Finding]:
             f"CuPy's packages overwrite each other: pip uninstall -y {names}, then {_INSTALL}; "
             "only one of them may be installed"
         )
-        return [Finding("CuPy", f"{len(wheels)} at once: {', '.join(wheels)}", mend)]
+        return [CudaRequirement("CuPy", f"{len(wheels)} at once: {', '.join(wheels)}", mend)]
     if not wheels and importlib.util.find_spec("cupy") is None:
-        return [Finding("CuPy", "CuPy is not installed", f"with an NVIDIA GPU {_INSTALL}")]
+        return [CudaRequirement("CuPy", "CuPy is not installed", f"with an NVIDIA GPU {_INSTALL}")]
     try:
         import cupy
     except Exception as error:  # a missing library surfaces as almost anything
         mend = f"reinstall it: pip uninstall -y cupy-cuda12x cupy-cuda13x, then {_INSTALL}"
-        return [Finding("CuPy", f"CuPy cannot be imported ({error})", mend)]
-    rows = [Finding("CuPy", wheels[0] if wheels else f"cupy {cupy.__version__}")]
+        return [CudaRequirement("CuPy", f"CuPy cannot be imported ({error})", mend)]
+    rows = [CudaRequirement("CuPy", wheels[0] if wheels else f"cupy {cupy.__version__}")]
     rows.append(_driver(cupy))
     if rows[-1].mend is None:
         rows.append(_gpus(cupy))
@@ -106,7 +106,7 @@ def cuda_report() -> list[Finding]:
     return rows
 
 
-def _driver(cupy: Any) -> Finding:
+def _driver(cupy: Any) -> CudaRequirement:
     runtime = int(cupy.cuda.runtime.runtimeGetVersion())
     try:
         driver = int(cupy.cuda.runtime.driverGetVersion())
@@ -116,17 +116,17 @@ def _driver(cupy: Any) -> Finding:
     needed = f"for CUDA {_version(runtime)}, which this CuPy was built for"
     if driver == 0:
         mend = "install NVIDIA's driver and check that nvidia-smi lists the GPU"
-        return Finding("driver", f"CuPy finds no NVIDIA driver {needed}", mend)
+        return CudaRequirement("driver", f"CuPy finds no NVIDIA driver {needed}", mend)
     found = f"for CUDA {_version(driver)}{f' ({installed})' if installed else ''}"
     # Within one major version a newer runtime works on an older driver.
     if driver // 1000 >= runtime // 1000:
-        return Finding("driver", found)
+        return CudaRequirement("driver", found)
     major, other = runtime // 1000, driver // 1000
     mend = f"update it to {_DRIVERS.get(major, 'a newer one')} or newer"
     if other in _EXTRAS:
         mend += f', or take the CuPy for this driver: pip install "nnscratch[{_EXTRAS[other]}]"'
         mend += " after pip uninstall of the one there is"
-    return Finding("driver", f"the NVIDIA driver is {found}, too old {needed}", mend)
+    return CudaRequirement("driver", f"the NVIDIA driver is {found}, too old {needed}", mend)
 
 
 def _installed_driver() -> str | None:
@@ -137,38 +137,40 @@ def _installed_driver() -> str | None:
     return None
 
 
-def _gpus(cupy: Any) -> Finding:
+def _gpus(cupy: Any) -> CudaRequirement:
     try:
         count = int(cupy.cuda.runtime.getDeviceCount())
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        return Finding("GPU", f"CuPy finds no usable GPU ({error})", "check nvidia-smi")
+        return CudaRequirement("GPU", f"CuPy finds no usable GPU ({error})", "check nvidia-smi")
     if count == 0:
         hidden = "check nvidia-smi, and CUDA_VISIBLE_DEVICES, which can hide one"
-        return Finding("GPU", "CuPy finds no NVIDIA GPU", hidden)
+        return CudaRequirement("GPU", "CuPy finds no NVIDIA GPU", hidden)
     names = []
     for index in range(count):
         told = cupy.cuda.runtime.getDeviceProperties(index)
         name = told["name"].decode() if isinstance(told["name"], bytes) else told["name"]
         capability = f"sm_{told['major']}{told['minor']}"
         names.append(f"{name} ({capability}, {told['totalGlobalMem'] / 1e9:.0f} GB)")
-    return Finding("GPU", ", ".join(names))
+    return CudaRequirement("GPU", ", ".join(names))
 
 
-def _compiler() -> Finding:
-    """Look for NVRTC, which compiles CuPy's kernels and those of nnscratch."""
+def _compiler() -> CudaRequirement:
+    """Report on NVRTC, which compiles CuPy's kernels and those of nnscratch."""
     try:
         nvrtc = importlib.import_module("cupy_backends.cuda.libs.nvrtc")
-        return Finding("compiler", "NVRTC {}.{}".format(*nvrtc.getVersion()))
+        return CudaRequirement("compiler", "NVRTC {}.{}".format(*nvrtc.getVersion()))
     except Exception as error:
         mend = (
             "install the CUDA toolkit, or its parts as wheels: pip install "
             "nvidia-cuda-nvrtc-cu12 (for CUDA 13: nvidia-cuda-nvrtc)"
         )
-        return Finding("compiler", f"NVRTC was not found ({str(error).splitlines()[0]})", mend)
+        return CudaRequirement(
+            "compiler", f"NVRTC was not found ({str(error).splitlines()[0]})", mend
+        )
 
 
-def _headers() -> Finding:
-    """Look for the CUDA headers that CuPy's own kernels include."""
+def _headers() -> CudaRequirement:
+    """Report on the CUDA headers that CuPy's own kernels include."""
     folders = []
     with suppress(Exception):
         from cupy._environment import get_cuda_path
@@ -179,19 +181,21 @@ def _headers() -> Finding:
     folders += [packages / "cuda_runtime" / "include", *sorted(packages.glob("cu1*/include"))]
     for folder in folders:
         if (folder / "cuda_fp16.h").exists():
-            return Finding("headers", str(folder))
+            return CudaRequirement("headers", str(folder))
     mend = (
         "install the CUDA toolkit and set CUDA_PATH, or its headers as a wheel: pip install "
         "nvidia-cuda-runtime-cu12 (for CUDA 13: nvidia-cuda-runtime)"
     )
-    return Finding("headers", "cuda_fp16.h was not found, which CuPy's kernels include", mend)
+    return CudaRequirement(
+        "headers", "cuda_fp16.h was not found, which CuPy's kernels include", mend
+    )
 
 
 def cupy() -> Any:
     """Return the CuPy module.
 
     Raises:
-        DeviceError: saying why there is no usable GPU and what to install.
+        DeviceError: if CUDA cannot be used here; it says why and what to install.
     """
     problem = cuda_problem()
     if problem is not None:

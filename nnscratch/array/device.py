@@ -10,16 +10,16 @@ import array_api_compat
 import numpy as np
 
 from nnscratch.array.backend import array_namespace, asarray, to_numpy
-from nnscratch.array.cuda import Finding, cuda_problem, cuda_report, cupy
+from nnscratch.array.cuda import CudaRequirement, cuda_problem, cuda_report, cupy
 from nnscratch.array.memory import explaining
 from nnscratch.errors import DeviceError
 
 __all__ = [
     "CPU",
     "Device",
-    "Finding",
+    "CudaRequirement",
     "as_device",
-    "beside",
+    "to_device_of",
     "cuda_problem",
     "cuda_report",
     "cupy",
@@ -34,7 +34,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Device:
-    """A place where arrays live: ``cpu``, or ``cuda`` with the index of a GPU.
+    """The device that an array's memory belongs to: ``cpu``, or ``cuda`` with a GPU's index.
+
+    Attributes:
+        type: "cpu" or "cuda".
+        index: the number of the GPU; None for the CPU, and for "cuda" without a number, which is
+            the current GPU.
 
     >>> as_device("cuda:1")
     device(type='cuda', index=1)
@@ -55,10 +60,18 @@ CPU = Device("cpu")
 
 
 def as_device(value: Device | str | int, index: int | None = None) -> Device:
-    """Read a device from its text, "cpu", "cuda" or "cuda:N"; from ("cuda", N), or N alone.
+    """Return the device that ``value`` names, as ``torch.device`` does.
+
+    Args:
+        value: "cpu", "cuda" or "cuda:N"; an integer N, which means "cuda:N"; or a ``Device``,
+            which is returned as it is.
+        index: the number of the GPU, if ``value`` is "cuda" alone.
 
     Raises:
-        DeviceError: if it is none.
+        DeviceError: if ``value`` names no device.
+
+    >>> as_device("cuda", 1), str(as_device(0))
+    (device(type='cuda', index=1), 'cuda:0')
     """
     if isinstance(value, Device):
         return value
@@ -85,16 +98,21 @@ def device_of(array: Any) -> Device:
     if isinstance(array.device, Device):
         return array.device
     name = str(array.device)
-    # array_api_strict writes its pretend devices as array_api_strict.Device('device1').
+    # str() of array_api_strict's simulated devices is "array_api_strict.Device('device1')".
     name = name.partition("'")[2].partition("'")[0] or name
     return CPU if name in ("CPU_DEVICE", "cpu") else Device(name)
 
 
 def same_device(where: str, **arrays: Any) -> None:
-    """Check that the named arrays live on one device and belong to one library.
+    """Check that all the named arrays live on the same device; None and numbers are ignored.
+
+    Args:
+        where: the formula or layer, with which the message begins.
+        **arrays: the arrays by the names of their arguments.
 
     Raises:
-        DeviceError: naming the arguments, both devices and the call that mends it.
+        DeviceError: if two are on different devices; it names both arguments, both devices and
+            the call that moves one.
     """
     first: tuple[str, Device] | None = None
     for name, array in arrays.items():
@@ -122,7 +140,9 @@ def namespace_on(device: Device | str) -> Any:
 
 
 def place_on(device: Device | str) -> Any:
-    """Return what a library's ``device`` argument takes to make a new array on a device.
+    """Return a device as the array library's own object, to pass as its ``device=`` argument.
+
+    It is None, the library's default, for the CPU and for "cuda" without a number.
 
     >>> place_on("cpu") is None
     True
@@ -134,7 +154,7 @@ def place_on(device: Device | str) -> Any:
 
 
 def current(device: Device | str) -> AbstractContextManager[Any]:
-    """Return a context in which a device is the one where its library works.
+    """Return a context in which the array library allocates and computes on ``device``.
 
     Raises:
         DeviceError: if this machine has no such device.
@@ -169,10 +189,13 @@ def move(array: Any, device: Device | str) -> Any:
         return library.asarray(array)
 
 
-def beside(value: Any, array: Any) -> Any:
-    """Return numbers or an array of the host as an array that is on the GPU if another one is.
+def to_device_of(value: Any, array: Any) -> Any:
+    """Return ``value`` as an array on the device of ``array``.
 
-    >>> beside([1, 2], np.empty(0))
+    Numbers, lists and arrays of the CPU are copied to the GPU if ``array`` is there. An array of
+    a GPU is returned as it is: nothing is copied back to the CPU, or between GPUs, silently.
+
+    >>> to_device_of([1, 2], np.empty(0))
     array([1, 2])
     """
     made, device = asarray(value), device_of(array)

@@ -1,7 +1,7 @@
 """The dtype policy: float32 by default, and a Python scalar never promotes an array.
 
-Dtypes are written as their names ("float32") wherever two libraries may meet, since every library
-has objects of its own for them.
+Every array library has its own objects for dtypes, so they are compared and passed between
+libraries as names ("float32").
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def dtype_name(dtype: Any) -> str:
     >>> dtype_name(np.float32), dtype_name(np.dtype("int64")), dtype_name("bool")
     ('float32', 'int64', 'bool')
     """
-    # With the type in front, dtypes of two libraries are never compared.
+    # The type is part of the key so that a lookup never compares dtypes of two libraries.
     key = type(dtype), dtype
     try:
         return _NAMES[key]
     except (KeyError, TypeError):
         pass
-    name = "None"  # which NumPy takes for float64
+    name = "None"  # np.dtype(None) is float64, which nobody asked for
     if dtype is not None:
         try:
             name = str(np.dtype(dtype).name)
@@ -67,8 +67,16 @@ def default_dtype() -> str:
 def set_default_dtype(dtype: Any) -> None:
     """Set the dtype of tensors made from Python floats and of new parameters.
 
+    Args:
+        dtype: float16, float32 or float64, of any library or as a name.
+
     Raises:
-        DTypeError: unless it is a floating dtype.
+        DTypeError: if it is not a floating dtype.
+
+    >>> set_default_dtype("float64")
+    >>> default_dtype()
+    'float64'
+    >>> set_default_dtype("float32")
     """
     global _default
     name = dtype_name(dtype)
@@ -78,25 +86,26 @@ def set_default_dtype(dtype: Any) -> None:
 
 
 def is_floating(array: Any) -> bool:
-    """Say whether the array holds real floating-point numbers."""
+    """Say whether the dtype is a real floating one: float16, float32 or float64."""
     return dtype_name(array.dtype) in FLOATS
 
 
 def is_complex(array: Any) -> bool:
-    """Say whether the array holds complex numbers (only the complex-step checker makes them)."""
+    """Say whether the dtype is complex; only the complex-step gradient check makes such arrays."""
     return dtype_name(array.dtype).startswith("complex")
 
 
 def is_integer(array: Any) -> bool:
-    """Say whether the array holds integers (bool is none)."""
+    """Say whether the dtype is an integer one; bool is not."""
     return dtype_name(array.dtype) in INTEGERS
 
 
 def promote(*arrays: Any) -> str:
-    """Return the name of the dtype that arrays of several dtypes have in common, as in PyTorch.
+    """Return the name of the dtype to which arrays of several dtypes are promoted in PyTorch.
 
-    The category (bool, integer, floating, complex) is the highest one present; the width is that
-    of the arrays of that category that have dimensions, or of the 0-d ones if there are no others.
+    The category (bool < integer < floating < complex) is the highest one present. Within it, the
+    dtype is the widest of the arrays with dimensions; 0-d arrays count only if there are no others
+    in the category.
 
     >>> promote(np.ones(2, np.float32), np.ones(2, np.int64))
     'float32'

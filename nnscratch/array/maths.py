@@ -1,8 +1,8 @@
-"""The words of elementwise formulas, on arrays of any library.
+"""The functions that the body of an elementwise formula may call, on arrays of any library.
 
-The body of an elementwise formula (``nnscratch.formulas.pointwise``) is an expression in these
-words, ``+ - * /``, comparisons and numbers. Here they are functions on arrays; the same text
-becomes a loop of machine code and CUDA C++, where each word is a function of one number
+The body (see ``nnscratch.formulas.pointwise``) is an expression in these functions, ``+ - * /``,
+comparisons and numbers. Here each function takes whole arrays. Where the same body is compiled to
+a loop or to CUDA C++, the name stands for a function of one number
 (``nnscratch.kernels.cpu.words``, ``kernels/cuda/words.cuh``).
 """
 
@@ -23,6 +23,7 @@ __all__ = [
     "exp",
     "expm1",
     "floor",
+    "flushed",
     "like",
     "log",
     "log1p",
@@ -82,32 +83,41 @@ def sign(x: Any) -> Any:
 
 
 def floor(x: Any) -> Any:
-    """Return the largest whole number that is not above x."""
+    """Return the largest integer that is at most x, in the dtype of x."""
     return array_namespace(x).floor(x)
 
 
-def real(x: Any) -> Any:
-    """Return the real part, by which a body chooses its branch.
+def flushed(x: Any) -> Any:
+    """Return x; in a compiled loop 0 in the place of denormals, which are 50 times slower there.
 
-    Only the complex-step checker makes complex numbers; real ones come back as they are.
+    A running average of gradients that stay 0, as those of a dead unit, gets there in 900 steps.
     """
-    if type(x) is np.ndarray:  # the quick way
+    return x
+
+
+def real(x: Any) -> Any:
+    """Return the real part of x; x itself if it is real.
+
+    A body compares ``real(x)`` where it chooses a branch, because complex numbers, which only the
+    complex-step gradient check passes, have no order.
+    """
+    if type(x) is np.ndarray:  # the common case, without the cost of looking up the namespace
         return x.real if x.dtype.kind == "c" else x
     return array_namespace(x).real(x) if is_complex(x) else x
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """Return the larger of two, one of which may be a number; NaN if one is."""
+    """Return the elementwise maximum of a and b, one of which may be a number; NaN propagates."""
     return array_namespace(a, b).maximum(a, b)
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """Return the smaller of two, one of which may be a number; NaN if one is."""
+    """Return the elementwise minimum of a and b, one of which may be a number; NaN propagates."""
     return array_namespace(a, b).minimum(a, b)
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """Return a where the condition holds, else b, whatever stands in the other one.
+    """Return a where the condition holds, else b; a NaN that is not selected has no effect.
 
     >>> import numpy as np
     >>> where(np.array([True, False]), 0.0, np.array([np.nan, 2.0]))
@@ -116,7 +126,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     if isinstance(condition, bool):
         return a if condition else b
     if type(a) is float and not a and type(b) is np.ndarray and b.dtype.kind == "f":
-        return zero_where(condition, b)  # the quick way
+        return zero_where(condition, b)  # the common case first
     if type(a) in _NUMBERS:
         if type(b) in _NUMBERS:
             return array_namespace(condition).where(condition, a, b)
@@ -127,21 +137,21 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def power(a: Any, b: Any) -> Any:
-    """Return a to the power of b; one of the two may be a number."""
+    """Return a raised to the power b; one of the two may be a number."""
     if isinstance(b, _NUMBERS) and b == 2:
         return a * a
     return a**b
 
 
 def like(value: Any, x: Any) -> Any:
-    """Return a number as an array of the shape and dtype of x; an array as it is."""
+    """Return a number as an array of the shape and dtype of x; return an array unchanged."""
     if isinstance(value, _NUMBERS):
         return array_namespace(x).full_like(x, value)
     return value
 
 
 def normal_tail(x: Any) -> Any:
-    r"""Return $\Phi(-|x|)$, the tail of the normal distribution.
+    r"""Return $\Phi(-|x|)$, the tail of the standard normal distribution.
 
     >>> import numpy as np
     >>> float(normal_tail(np.array(0.0)))
@@ -151,7 +161,9 @@ def normal_tail(x: Any) -> Any:
 
 
 def normal_tail_and_density(x: Any) -> tuple[Any, Any]:
-    r"""Return $\Phi(-|x|)$ and $e^{-x^2/2}$, which are computed together where that is quicker.
+    r"""Return $\Phi(-|x|)$ and $e^{-x^2/2}$, the density times $\sqrt{2\pi}$.
+
+    A compiled loop shares the exponential between the two.
 
     >>> import numpy as np
     >>> [float(one) for one in normal_tail_and_density(np.array(0.0))]

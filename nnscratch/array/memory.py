@@ -1,4 +1,4 @@
-"""Out of memory: what was asked for, what is free, and what to try."""
+"""Out-of-memory errors that say how much was asked for, how much is free, and what to try."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _ON_CPU = (
 
 
 class OutOfMemory(NNScratchError, MemoryError):
-    """An array that did not fit into the memory of its device."""
+    """Raised when an array does not fit into the memory of its device."""
 
 
 def size(count: float) -> str:
-    """Return a number of bytes as people write it.
+    """Return a number of bytes in decimal units, with three or more digits.
 
     >>> size(999), size(3.2e9)
     ('999 bytes', '3.20 GB')
@@ -46,7 +46,12 @@ def size(count: float) -> str:
 
 
 def explained(error: MemoryError, where: str) -> OutOfMemory:
-    """Return the error that says it all, given CuPy's or NumPy's own."""
+    """Return an ``OutOfMemory`` for an array library's ``MemoryError``.
+
+    Args:
+        error: NumPy's or CuPy's error; an ``OutOfMemory`` is returned as it is.
+        where: the formula or action, with which the message begins.
+    """
     if isinstance(error, OutOfMemory):
         return error
     on_gpu = type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends")
@@ -61,10 +66,13 @@ def explained(error: MemoryError, where: str) -> OutOfMemory:
 
 @contextmanager
 def explaining(where: str) -> Iterator[None]:
-    """Turn an array library's error about memory into one that says what to try.
+    """Return a context that turns an array library's ``MemoryError`` into ``OutOfMemory``.
+
+    Args:
+        where: the formula or action, with which the message begins.
 
     Raises:
-        OutOfMemory: instead of the library's own.
+        OutOfMemory: if the body raises a ``MemoryError``.
     """
     try:
         yield
@@ -73,7 +81,7 @@ def explaining(where: str) -> Iterator[None]:
 
 
 def _asked(text: str) -> float | None:
-    """Return how many bytes could not be had.
+    """Return how many bytes the allocation that failed had asked for; None if the text has none.
 
     >>> _asked("Out of memory allocating 4,000,000,512 bytes (allocated so far: 0 bytes).")
     4000000512.0

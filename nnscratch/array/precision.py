@@ -1,4 +1,4 @@
-"""How exactly float32 matrices are multiplied on a GPU."""
+"""The precision of float32 matrix products on a GPU."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _precision = "highest"
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Set how exactly products of float32 matrices are computed on a GPU.
+    """Set the precision of float32 matrix products on a GPU.
 
-    Inputs, results, weights and sums stay float32; only the factors are rounded inside a product.
+    Inputs, results and sums stay float32; only the factors are rounded inside a product.
 
     Args:
-        precision: "highest", which is float32; "high", TensorFloat32, with 10 bits behind the
-            point; "medium", bfloat16, with 7. A GPU that has none of them multiplies in float32.
-            On the CPU, for float64, and for the small products of the tiled kernel it changes
-            nothing.
+        precision: "highest" for float32; "high" for TensorFloat32, with 10 bits of mantissa;
+            "medium" for bfloat16, with 7. A GPU without the latter two multiplies in float32.
+            It has no effect on the CPU, on float64, or on the small products that nnscratch's
+            tiled kernel computes.
 
     Raises:
-        ConfigurationError: if it is none of the three.
+        ConfigurationError: if ``precision`` is none of the three.
 
     >>> set_float32_matmul_precision("high")
     >>> get_float32_matmul_precision()
@@ -36,5 +36,5 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """Return what ``set_float32_matmul_precision`` has set; "highest" unless it has."""
+    """Return the precision set by ``set_float32_matmul_precision``; "highest" at first."""
     return _precision

@@ -1,4 +1,4 @@
-"""Counter-based random numbers: the same on every backend, their state two integers.
+"""Counter-based random numbers: equal on every backend, with two integers as their state.
 
 Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011)
 turns a 128-bit counter and a 64-bit key into 128 random bits. Here the key is the seed and the
@@ -22,8 +22,8 @@ ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _LOW = 0xFFFFFFFF
-PIECE = 1 << 17
-"""Numbers that are made at once: a multiple of those in a block."""
+CHUNK = 1 << 17
+"""How many numbers are made at once; a multiple of the numbers in a block."""
 
 
 def philox(blocks: Any, seed: int) -> tuple[Any, Any, Any, Any]:
@@ -47,7 +47,7 @@ def philox(blocks: Any, seed: int) -> tuple[Any, Any, Any, Any]:
 
 
 def rounds(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
-    """Return the four words of a counter of four words and a key of two, after all rounds."""
+    """Return the four output words of Philox, given the counter's four words and the key's two."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(ROUNDS):
@@ -71,17 +71,18 @@ def _filled(
     xp: Any, shape: tuple[int, ...], dtype: str, device: Any, make: Callable[[int, int], Any],
     per_block: int,
 ) -> Any:  # fmt: skip
-    """Return ``make(count, first block)`` in a shape, made in pieces.
+    """Return an array of a shape, filled chunk by chunk by ``make(count, first block)``.
 
-    The words under a number take eight times its memory: not for all of a large array at once.
+    The 64-bit words from which a number is made take eight times its memory. Chunks bound that
+    overhead for large arrays.
     """
     count = math.prod(shape)
     kind = dtype_of(xp, dtype)
-    if count <= PIECE:
+    if count <= CHUNK:
         return xp.reshape(xp.astype(make(count, 0), kind, copy=False), shape)
     made = xp.empty((count,), dtype=kind, device=device)
-    for start in range(0, count, PIECE):
-        stop = min(start + PIECE, count)
+    for start in range(0, count, CHUNK):
+        stop = min(start + CHUNK, count)
         made[start:stop] = xp.astype(make(stop - start, start // per_block), kind, copy=False)
     return xp.reshape(made, shape)
 
@@ -92,7 +93,17 @@ def _doubles(xp: Any, high: Any, low: Any) -> Any:
 
 
 def blocks_needed(kind: str, count: int, dtype: str = "float32") -> int:
-    """Return how many blocks of the counter ``count`` numbers of a kind use up."""
+    """Return how many counter blocks it takes to make ``count`` numbers.
+
+    Args:
+        kind: "uniform", "normal", "randint" or "permutation".
+        count: how many numbers.
+        dtype: their dtype. A block of 128 bits makes four uniform numbers of 32 bits or less, and
+            two of anything else.
+
+    >>> blocks_needed("uniform", 5), blocks_needed("normal", 5)
+    (2, 3)
+    """
     four_a_block = kind == "uniform" and dtype != "float64"
     return -(-count // (4 if four_a_block else 2))
 
@@ -100,7 +111,18 @@ def blocks_needed(kind: str, count: int, dtype: str = "float32") -> int:
 def uniform(
     xp: Any, shape: tuple[int, ...], *, seed: int, offset: int, dtype: Any, device: Any = None
 ) -> Any:
-    """Return numbers uniform in [0, 1): 24 random bits each in float32, 53 in float64.
+    """Return numbers uniform in [0, 1), of 11 random bits in float16, 24 in float32, 53 in float64.
+
+    Args:
+        xp: the array namespace of the result.
+        shape: its shape.
+        seed: the key of the stream, from 0 to 2**64 - 1.
+        offset: the first counter block, from which numbers are taken in order.
+        dtype: float16, float32 or float64.
+        device: the library's own device object; None for its current one.
+
+    Raises:
+        DTypeError: if the dtype is not a floating one.
 
     >>> import numpy as np
     >>> uniform(np, (3,), seed=0, offset=0, dtype="float32").round(3)
@@ -131,8 +153,9 @@ def normal(
 ) -> Any:
     r"""Return standard normal numbers by the Box-Muller transform.
 
-    $n_0 = \sqrt{-2 \ln(1 - u_0)} \cos 2\pi u_1$, and $n_1$ with the sine. It is taken in float64
-    and rounded once, so that libraries whose log and cos differ in the last bit agree in float32.
+    $n_0 = \sqrt{-2 \ln(1 - u_0)} \cos 2\pi u_1$, and $n_1$ with the sine. The transform is
+    computed in float64 and rounded once, so that libraries whose log and cos differ in the last
+    bit agree in float32. The arguments are those of ``uniform``.
     """
 
     def pairs(count: int, first: int) -> Any:
@@ -159,7 +182,10 @@ def randint(
     offset: int,
     device: Any = None,
 ) -> Any:
-    """Return int64 numbers from ``low`` to ``high - 1``; the bias is below (high - low) / 2**64.
+    """Return int64 numbers uniform from ``low`` to ``high - 1``.
+
+    They are 64 random bits modulo the size of the range, so no number's probability is off by
+    more than 2**-64. The other arguments are those of ``uniform``.
 
     Raises:
         ConfigurationError: if the range is empty.
@@ -171,15 +197,19 @@ def randint(
 
 
 def permutation(xp: Any, n: int, *, seed: int, offset: int, device: Any = None) -> Any:
-    """Return the numbers 0 to n - 1 in random order, as int64: the order of n random keys."""
+    """Return the numbers 0 to n - 1 in random order, as int64: the argsort of n random keys."""
     keys = _integers(xp, n, seed, offset, device)
     return xp.astype(xp.argsort(keys, stable=True), xp.int64)
 
 
 class Generator:
-    """A stream of random numbers whose whole state is its seed and how far it has come.
+    """A stream of random numbers whose whole state is its seed and its offset in the stream.
 
-    Two generators with one state give the same numbers on every backend.
+    Two generators in the same state give the same numbers on every backend.
+
+    Attributes:
+        seed: the key of the stream.
+        offset: the next counter block; drawing numbers advances it.
 
     >>> a, b = Generator(7), Generator(7)
     >>> bool((a.uniform((4,)) == b.uniform((4,))).all())
@@ -212,12 +242,19 @@ class Generator:
         return {"seed": self.seed, "offset": self.offset}
 
     def set_state(self, state: Mapping[str, int]) -> None:
-        """Go to a state that ``state()`` returned."""
+        """Restore a state that ``state()`` returned.
+
+        Raises:
+            ConfigurationError: if the seed or offset is not an integer from 0 to 2**64 - 1.
+        """
         seed, offset = state["seed"], state["offset"]
         self.seed, self.offset = self._checked(seed, "seed"), self._checked(offset, "offset")
 
     def reserve(self, kind: str, count: int, dtype: Any = "float32") -> tuple[int, int]:
-        """Take ``count`` numbers out of the stream; return the seed and offset that make them."""
+        """Advance the stream by ``count`` numbers, and return the seed and offset that make them.
+
+        The numbers themselves are made by the function ``kind``, now or later, here or on a GPU.
+        """
         offset = self.offset
         self.offset = offset + blocks_needed(kind, count, dtype_name(dtype))
         return self.seed, offset
@@ -225,7 +262,7 @@ class Generator:
     def uniform(
         self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
     ) -> Any:
-        """Return numbers uniform in [0, 1) as an array of that shape."""
+        """Return an array of numbers uniform in [0, 1)."""
         seed, offset = self.reserve("uniform", math.prod(shape), dtype)
         xp = namespace_on(device)
         with current(device):
@@ -234,7 +271,7 @@ class Generator:
     def normal(
         self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
     ) -> Any:
-        """Return standard normal numbers as an array of that shape."""
+        """Return an array of standard normal numbers."""
         seed, offset = self.reserve("normal", math.prod(shape), dtype)
         xp = namespace_on(device)
         with current(device):
@@ -243,14 +280,14 @@ class Generator:
     def randint(
         self, low: int, high: int, shape: tuple[int, ...], device: Device | str = "cpu"
     ) -> Any:
-        """Return int64 numbers from ``low`` to ``high - 1`` as an array of that shape."""
+        """Return an int64 array of numbers uniform from ``low`` to ``high - 1``."""
         seed, offset = self.reserve("randint", math.prod(shape))
         xp = namespace_on(device)
         with current(device):
             return randint(xp, low, high, shape, seed=seed, offset=offset)
 
     def permutation(self, n: int, device: Device | str = "cpu") -> Any:
-        """Return the numbers 0 to n - 1 in random order."""
+        """Return the numbers 0 to n - 1 in random order, as an int64 array."""
         seed, offset = self.reserve("permutation", n)
         with current(device):
             return permutation(namespace_on(device), n, seed=seed, offset=offset)
@@ -264,9 +301,10 @@ _thread = _Thread()
 
 
 class own_stream:
-    """A context in which the default generator is, in this thread, another stream.
+    """A context in which the default generator of this thread draws from another stream.
 
-    Threads that draw at once would each get whatever the others have left.
+    Threads that share one stream get numbers that depend on which thread draws first; a stream
+    for each thread makes them repeatable.
 
     >>> with own_stream(Generator(7)) as stream:
     ...     _ = default_generator.uniform((4,))
@@ -286,7 +324,7 @@ class own_stream:
 
 
 class _Default(Generator):
-    """The stream that is drawn from where nobody names another; see ``own_stream``."""
+    """The generator that is used if none is passed; ``own_stream`` replaces it for one thread."""
 
     def manual_seed(self, seed: int) -> Generator:
         if _thread.stream is None:

@@ -1,8 +1,8 @@
 r"""The error function and the normal distribution, which the array API standard does not have.
 
 The rational approximations are those of W. J. Cody, Rational Chebyshev approximations for the error
-function, Mathematics of Computation 23 (1969): one near 0, one for 0.47 < |x| <= 4 and one beyond,
-each good to the last bits of float64.
+function, Mathematics of Computation 23 (1969): one for |x| <= 0.46875, one up to |x| = 4 and one
+beyond, each accurate to the last bits of float64.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ _Q = (
 
 
 def _ratio(X: Any, over: tuple[float, ...], under: tuple[float, ...]) -> Any:
+    """Return the quotient of two polynomials by Horner's rule, highest coefficient first."""
     top, bottom = over[0] * X + over[1], under[0] * X + under[1]
     for a, b in zip(over[2:], under[2:], strict=True):
         top, bottom = top * X + a, bottom * X + b
@@ -76,18 +77,19 @@ def _ratio(X: Any, over: tuple[float, ...], under: tuple[float, ...]) -> Any:
 
 
 def _erf_centre(xp: Any, X: Any) -> Any:
-    """Return erf X for |X| <= 0.46875 (X is cut to that)."""
+    """Return erf X for |X| <= 0.46875; X is clipped to that range."""
     X = clip(X, -_CENTRE, _CENTRE)
     return X * _ratio(X * X, _A, _B)
 
 
 def _erfc_tail(xp: Any, Y: Any) -> Any:
-    """Return 1 - erf Y for Y >= 0.46875 (Y is cut to 0.46875 ... 30, where it is 0)."""
+    """Return 1 - erf Y for Y >= 0.46875; Y is clipped to 30 too, where the result underflows."""
     Y = clip(Y, _CENTRE, 30.0)
     near = _ratio(xp.minimum(Y, 4.0), _C, _D)
     Z = 1.0 / (xp.maximum(Y, 4.0) * xp.maximum(Y, 4.0))
     far = (1.0 / math.sqrt(math.pi) - Z * _ratio(Z, _P, _Q)) / Y
-    # e^(-Y²) with Y² in two parts, the first of which is exact.
+    # e^(-Y²) with Y² = coarse² + (Y - coarse)(Y + coarse): coarse² is exact, being a multiple of
+    # 1/256, so the large exponent has no rounding error.
     coarse = xp.floor(Y * 16.0) * 0.0625
     decay = xp.exp(-coarse * coarse) * xp.exp(-(Y - coarse) * (Y + coarse))
     return decay * xp.where(Y <= 4.0, near, far)
@@ -107,7 +109,9 @@ def erf(X: Any) -> Any:
 
 
 def normal_cdf(X: Any) -> Any:
-    r"""Return $\Phi(X)$, accurate in the lower tail too, where $1 + \mathrm{erf}$ would cancel.
+    r"""Return $\Phi(X) = (1 + \mathrm{erf}(X/\sqrt 2))/2$, the normal distribution function.
+
+    It is accurate in the lower tail too, where the sum $1 + \mathrm{erf}$ would cancel.
 
     >>> import numpy as np
     >>> normal_cdf(np.array([-10.0, 0.0]))

@@ -1,4 +1,4 @@
-"""Batches on their way to a GPU: through pinned memory, on a stream of their own."""
+"""Asynchronous copies of batches to a GPU: through pinned memory, on a CUDA stream of their own."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from nnscratch.array.device import Device, cupy, place_on
 from nnscratch.array.memory import explaining
 
 SLOTS = 2
-"""One batch is copied while the one before is used."""
+"""Double buffering: one batch is copied while the batch before it is used."""
 
 
 class _Slot:
-    """Pinned memory and memory of the GPU for one batch, with what happened to them last.
+    """The buffers of one batch, in pinned host memory and on the GPU, and their events.
 
     Attributes:
-        copied: an event, when the copy to the GPU is done.
-        taken: an event, when the GPU's memory was read for the last time.
+        host: the pinned buffers, one for each array of the batch.
+        there: the buffers on the GPU, in the same order.
+        copied: a CUDA event, recorded after the copy from ``host`` to ``there``.
+        taken: a CUDA event, recorded after the last read of ``there``.
+        used: whether both events have been recorded.
     """
 
     def __init__(self, library: Any) -> None:
@@ -31,11 +34,12 @@ class _Slot:
 
 
 class Upload:
-    """Copies host arrays to a GPU while it computes what it was asked before.
+    """Copies host arrays to a GPU while the GPU still computes the work queued before.
 
-    The arrays go into pinned memory, from there by a stream of their own into memory on the GPU
-    that is theirs alone, and from that, on the stream of the caller, into new arrays. Nothing waits
-    but the host, for the copy before the last, whose pinned memory it fills again.
+    Each array is copied three times: into pinned memory, from there on the stream of this object
+    into a staging buffer on the GPU, and from there, on the caller's stream, into a new array.
+    With two slots the host waits only for the copy before the last, whose pinned memory it
+    overwrites.
 
     Args:
         device: the GPU.
@@ -74,7 +78,7 @@ class Upload:
         return made
 
     def close(self) -> None:
-        """Wait until nothing is on its way, before its memory goes back to CuPy for others."""
+        """Wait for all copies in flight, so that CuPy may hand their buffers to other arrays."""
         for slot in self._slots:
             if slot.used:
                 slot.copied.synchronize()
@@ -82,10 +86,10 @@ class Upload:
                 slot.used = False
 
     def _stage(self, slot: _Slot, number: int, array: Any) -> Any:
-        """Start the copy of one array, and return where on the GPU it will be."""
+        """Start the copy of one array, and return the staging buffer on the GPU that it goes to."""
         if number == len(slot.host) or slot.host[number].nbytes < array.nbytes:
             pinned = self._library.cuda.alloc_pinned_memory(max(array.nbytes, 1))
-            # CuPy rounds sizes up: keep what is needed.
+            # CuPy rounds the size of an allocation up: view only the bytes that were asked for.
             host = np.frombuffer(pinned, np.uint8, max(array.nbytes, 1))
             with self._stream:
                 there = self._library.empty(host.shape, np.uint8)

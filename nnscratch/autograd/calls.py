@@ -16,7 +16,7 @@ from nnscratch.formulas import CAST, SUM_TO
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors import Tensor, set_grad_enabled
 from nnscratch.tensors.asking import place
-from nnscratch.tensors.tape import Node, Parts, changed_in_place
+from nnscratch.tensors.tape import Node, Output, Parts, changed_in_place
 
 _WORDS = Tensor(np.empty(0)).__array_namespace__()
 
@@ -168,20 +168,6 @@ class Call(Node):
         if gradient.dtype != dtype:
             gradient = gradient._apply(CAST, dtype=dtype_name(dtype))
         return gradient
-
-
-class Output(Node):
-    """One of several outputs of a call: it hands its gradient on, with its number."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, call: Call, index: int) -> None:
-        super().__init__(call.formula, None, (call,), (None,), ())
-        self.index = index
-
-    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Return the gradient, as that of one of several outputs."""
-        return super().gradients(dY, needs) if not self.edges else (Parts({self.index: dY}),)
 
 
 def _zeros(form: Any) -> Any:

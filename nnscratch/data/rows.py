@@ -9,11 +9,11 @@ import numpy as np
 from nnscratch.array import (
     array_namespace,
     asarray,
-    beside,
     default_dtype,
     is_array,
     is_floating,
     same_device,
+    to_device_of,
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
@@ -74,7 +74,7 @@ def take(array: Any, indices: Any) -> Any:
         DeviceError: if the indices are on another device, and not on the host.
     """
     if type(array) is not np.ndarray:
-        indices = beside(indices, array)
+        indices = to_device_of(indices, array)
         _check(array, indices)
         with on_device_of(array):
             return array_namespace(array).take(array, indices, axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnscratch.array.device import Device
 from nnscratch.array.upload import Upload
-from nnscratch.plan.nested import leaves, mapped
+from nnscratch.graph.nested import leaves, mapped
 from nnscratch.tensors import Tensor
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.checks import broadcast_shape, plain
+from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.formulas.formula import formula
 
 
@@ -45,7 +45,7 @@ COPY_INTO = formula(
 
 def fill_update(target: Any, *, value: float) -> tuple[Any]:
     """Return ``target`` with every entry replaced by ``value``."""
-    return (array_namespace(target).full_like(target, plain(value)),)
+    return (array_namespace(target).full_like(target, value),)
 
 
 FILL = formula(

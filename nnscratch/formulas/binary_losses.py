@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.checks import broadcast_shape, need_floats, real
+from nnscratch.formulas.checks import broadcast_shape, real
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses, spread
@@ -20,7 +20,6 @@ _LEAST = math.exp(_LOG_FLOOR)
 def _need_weight(where: str, X: Any, w: Any, name: str) -> None:
     if w is None:
         return
-    need_floats(where, **{"the input": X, name: w})
     if broadcast_shape(f"{where}: {name}", X, w) != tuple(X.shape):
         raise ShapeError(
             f"{where}: expected a {name} that broadcasts to {tuple(X.shape)}, got {tuple(w.shape)}"
@@ -90,6 +89,7 @@ BCE = formula(
         "T": r"\frac{w}{n} (\log(1 - P) - \log P)",
     },
     shapes="P and T (any, the same), w (broadcasts to them) -> L (), or as P without reduction",
+    floats={"P": "the input", "T": "the target", "w": "weight"},
     source="Bishop 1995, section 6.7",
     kinks="at P = 0 and P = 1",
     analytic=True,
@@ -177,6 +177,7 @@ BCE_WITH_LOGITS = formula(
         "T": r"\frac{w}{n} \left((p - 1) \log(1 + e^{-X}) - X\right)",
     },
     shapes="X and T (any, the same), w and pos_weight (broadcast to them) -> L (), or as X",
+    floats={"X": "the input", "T": "the target", "w": "weight", "pos_weight": "pos_weight"},
     source="Bishop 1995, section 6.7",
     analytic=True,
 )

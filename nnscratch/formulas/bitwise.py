@@ -7,13 +7,12 @@ from typing import Any
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
 from nnscratch.errors import DTypeError
-from nnscratch.formulas.checks import NOTHING, NothingSaved, need_broadcast, plain
+from nnscratch.formulas.checks import NOTHING, NothingSaved, need_broadcast
 from nnscratch.formulas.formula import Formula, Forward, formula
 
 
 def _combine(name: str, A: Any, B: Any) -> tuple[Any, NothingSaved]:
     need_broadcast(name, A, B)
-    A, B = plain(A), plain(B)
     for one in (A, B):
         if hasattr(one, "dtype") and not (is_integer(one) or dtype_name(one.dtype) == "bool"):
             raise DTypeError(

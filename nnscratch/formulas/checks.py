@@ -17,6 +17,7 @@ class NothingSaved(NamedTuple):
 
 
 NOTHING = NothingSaved()
+LIVE = frozenset({LiveFloat, LiveInt})
 
 
 def plain(value: Any) -> Any:
@@ -39,8 +40,8 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
 
 
-def need_floats(where: str, **arrays: Any) -> None:
-    """Check that every array holds floating-point numbers and that all are of one dtype.
+def need_floats(where: str, **arrays: Any) -> str | None:
+    """Check that every array holds floating-point numbers and that all are of one dtype; name it.
 
     None and Python numbers are passed over; the complex-step checker may mix in complex numbers.
 
@@ -66,6 +67,7 @@ def need_floats(where: str, **arrays: Any) -> None:
                 f"{where}: {first_name} is {first} but {name} is {dtype}; "
                 f"convert one of them first, for example {name}.to({first_name}.dtype)"
             )
+    return first
 
 
 def need_axis(where: str, shape: tuple[int, ...], axis: int) -> int:

@@ -19,7 +19,6 @@ from nnscratch.array.short_axis import (
     sum_along,
 )
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
-from nnscratch.formulas.checks import need_floats, plain
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses
@@ -43,7 +42,6 @@ def _need_weights(where: str, Z: Any, w: Any, axis: int) -> None:
             f"{where}: expected one weight for each of {Z.shape[axis]} classes, got a weight of "
             f"shape {tuple(w.shape)}"
         )
-    need_floats(where, **{"the input": Z, "the weight": w})
 
 
 def _labels(where: str, Z: Any, T: Any, w: Any, ignore_index: int) -> tuple[Any, Any, int]:
@@ -85,7 +83,7 @@ def _counted(xp: Any, T: Any, ignored: Any) -> Any:
 
 def _ignored(xp: Any, T: Any, ignore_index: int) -> Any:
     """Return where the labels are to be ignored; None if nowhere, which only a CPU is asked."""
-    ignored = T == plain(ignore_index)
+    ignored = T == ignore_index
     if not is_recorded(T) and device_of(T) == CPU and not bool(xp.count_nonzero(ignored)):
         return None
     return ignored
@@ -176,6 +174,7 @@ NLL = formula(
     equation=r"L = -\frac{\sum_n w_{T_n} \log P_{n T_n}}{\sum_n w_{T_n}}",
     gradients={"logP": r"-\frac{w_{T_n}}{\sum_m w_{T_m}} [c = T_n]"},
     shapes="logP (N, C, ...) or (C,), T (N, ...) or (), w (C,) -> L (), or as T without reduction",
+    floats={"logP": "the input", "w": "the weight"},
     source="Bishop 2006, section 4.3.4",
     analytic=True,
 )
@@ -193,7 +192,6 @@ class CrossEntropySaved(NamedTuple):
 
 
 def _need_smoothing(where: str, label_smoothing: float) -> float:
-    label_smoothing = plain(label_smoothing)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ConfigurationError(
             f"{where}: label_smoothing must be from 0 to 1, got {label_smoothing}"
@@ -299,6 +297,7 @@ CROSS_ENTROPY = formula(
         "Z": r"\frac{1}{\sum_m w_{T_m}} \left(P_{nc} \sum_k q_{nk} - q_{nc}\right)",
     },
     shapes="Z (N, C, ...) or (C,), T (N, ...) or (), w (C,) -> L (), or as T without reduction",
+    floats={"Z": "the input", "w": "the weight"},
     source="document, section 5.2; Bishop 2006, section 4.3.4; Szegedy, Vanhoucke, Ioffe, "
     "Shlens and Wojna 2016 (label smoothing)",
     analytic=True,
@@ -382,6 +381,7 @@ CROSS_ENTROPY_PROBABILITIES = formula(
         "T": r"-\frac{1 - \varepsilon}{N} w_c \log P_{nc}",
     },
     shapes="Z and T (N, C, ...) or (C,), w (C,) -> L (), or (N, ...) without reduction",
+    floats={"Z": "the input", "T": "the target", "w": "the weight"},
     source="Bishop 2006, section 4.3.4; Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016",
     analytic=True,
 )

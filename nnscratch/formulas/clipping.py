@@ -6,13 +6,12 @@ from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.selection import clip
-from nnscratch.formulas.checks import NOTHING, NothingSaved, need_floats, plain
+from nnscratch.formulas.checks import NOTHING, NothingSaved
 from nnscratch.formulas.formula import formula
 
 
 def clip_by_value_update(G: Any, *, limit: float) -> tuple[Any]:
     """Return G held between -limit and limit; NaN stays NaN."""
-    limit = plain(limit)
     return (clip(G, -limit, limit),)
 
 
@@ -31,7 +30,6 @@ def squared_norm_forward(G: Any) -> tuple[Any, NothingSaved]:
     Raises:
         DTypeError: if G holds integers.
     """
-    need_floats("squared_norm", G=G)
     return array_namespace(G).sum(G * G), NOTHING
 
 
@@ -39,6 +37,7 @@ SQUARED_NORM = formula(
     squared_norm_forward,
     equation=r"Y = \sum_i G_i^2",
     shapes="G (any) -> Y ()",
+    floats=("G",),
     source="Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063",
 )
 
@@ -52,7 +51,7 @@ def scale_by_norm_update(G: Any, norm: Any, *, max_norm: float) -> tuple[Any]:
         max_norm: what it may be at most.
     """
     xp = array_namespace(G, norm)
-    scale = xp.minimum(plain(max_norm) / (norm + 1e-6), 1.0)
+    scale = xp.minimum(max_norm / (norm + 1e-6), 1.0)
     return (G * xp.astype(scale, G.dtype, copy=False),)
 
 

@@ -9,22 +9,59 @@ takes ``dY`` first, then that tuple, and returns one gradient for each array inp
 Positional parameters of the forward are arrays (or None, or Python numbers), keyword-only ones are
 options. A formula that updates state (an optimizer's step) has no backward: its forward returns the
 new value of each input that it names in ``updates``, and changes none of them itself.
+
+A formula may have several outputs, and names them. Its forward returns a tuple of them, and its
+backward takes a tuple of their gradients, None for each that nobody asks for::
+
+    forward(A)                         -> (V, M), saved
+    backward((dV, dM), saved, needs)   -> (dA,)
+
+What every formula would have to ask of its inputs is asked here, before its forward runs: that
+those it names in ``floats`` are floating-point numbers of one dtype. Its options reach it as plain
+numbers (``formulas.live``), and float16 as float32 (``moves``).
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array.dtypes import cast
+from nnscratch.formulas.checks import LIVE, need_floats, plain
+from nnscratch.formulas.written import written
 
 Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Public:
+    """What a formula is to users; ``nn``, the command line and the tests are made of it.
+
+    Attributes:
+        kind: "activation".
+        function: its name in ``nn.functional``, which is the formula's unless said otherwise.
+        module: the name of its class in ``nn``, empty where it has none.
+        inplace: whether both take ``inplace``, as PyTorch's do.
+        by_hand: those of the two names that ``nn`` writes itself, for they are more than the
+            formula.
+        torch: where PyTorch has it, below ``torch``; ``nn.functional.`` and the function unless
+            said otherwise.
+        variants: options that are worth trying beside the defaults, by a name for each.
+    """
+
+    kind: str
+    function: str
+    module: str = ""
+    inplace: bool = False
+    by_hand: tuple[str, ...] = ()
+    torch: str = ""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +76,9 @@ class Formula:
         gradients: the derivative for each differentiable input, in LaTeX, by the input's name.
         shapes: shapes of inputs and outputs in words.
         source: the section of the document, or the paper, that it comes from.
-        kinks: values of the input at which it has no derivative, for elementwise formulas, or a
-            sentence for the others; empty if it is smooth.
+        kinks: values of the input at which it has no derivative, for elementwise formulas, or the
+            names of options with such values ("lambd", "-lambd"); a sentence for the others; empty
+            if it is smooth.
         analytic: whether the forward accepts complex numbers and is complex-differentiable, so
             that the complex-step method can check it.
         updates: names of the inputs that the outputs replace, for formulas that update state.
@@ -50,9 +88,13 @@ class Formula:
             float16 in float32 and round once, at the end: a sum of 2,049 ones is not 2,048, and a
             sum of squares does not overflow where its root does not.
         variadic: whether it takes any number of arrays; ``inputs`` then names them all at once.
+        outputs: the names of several outputs; empty where it has one.
         inputs: names of the array inputs, in order.
         options: names of the options.
         pointwise: the bodies of an elementwise formula, None for the others.
+        update_body: of an update that computes each entry by itself its text, which becomes a
+            compiled loop; None for the others.
+        public: what users know it by, None for one that they meet only inside something else.
     """
 
     name: str
@@ -62,16 +104,19 @@ class Formula:
     gradients: Mapping[str, str]
     shapes: str
     source: str
-    kinks: tuple[float, ...] | str = ()
+    kinks: tuple[float | str, ...] | str = ()
     analytic: bool = False
     updates: tuple[str, ...] = ()
     aliases: bool = False
     moves: bool = False
     variadic: bool = False
+    outputs: tuple[str, ...] = ()
     inputs: tuple[str, ...] = field(default=())
     options: tuple[str, ...] = field(default=())
     differentiable: tuple[bool, ...] = field(default=())
     pointwise: Any = None
+    update_body: Forward | None = None
+    public: Public | None = None
 
     def __repr__(self) -> str:
         return f"<formula {self.name}>"
@@ -81,10 +126,39 @@ class Formula:
         """The file of ``nnscratch.formulas`` that it is written in."""
         return str(self.forward.__module__).rpartition(".")[2]
 
+    def kinks_at(self, options: Mapping[str, Any] | None = None) -> tuple[float, ...]:
+        """Return its kinks as numbers, with these options and the defaults of the others.
+
+        Those that stand in a sentence, or at an option without a value, are left out.
+        """
+        if isinstance(self.kinks, str):
+            return ()
+        defaults = {} if self.pointwise is None else self.pointwise.options
+        known = {**defaults, **(options or {})}
+        found = []
+        for kink in self.kinks:
+            if not isinstance(kink, str):
+                found.append(kink)
+                continue
+            value = plain(known.get(kink.removeprefix("-")))
+            if isinstance(value, (int, float)):
+                found.append(-float(value) if kink.startswith("-") else float(value))
+        return tuple(found)
+
+    def output_names(self, count: int) -> list[str]:
+        """Return what so many outputs are called: Y, or their names, numbered where it is one."""
+        if not self.outputs:
+            return ["Y"]
+        if len(self.outputs) == count:
+            return list(self.outputs)
+        return [f"{self.outputs[0]}[{index}]" for index in range(count)]
+
 
 FORMULAS: dict[str, Formula] = {}
+_followers: list[Callable[[Formula], None]] = []
 _quietly: Callable[[Forward], Forward] = np.errstate(all="ignore")
 _HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
+_USUAL = frozenset({np.dtype("float32"), np.dtype("float64")})
 
 
 def formula(
@@ -95,17 +169,30 @@ def formula(
     gradients: Mapping[str, str] | None = None,
     shapes: str,
     source: str,
-    kinks: tuple[float, ...] | str = (),
+    floats: Sequence[str] | Mapping[str, str] = (),
+    outputs: tuple[str, ...] = (),
+    kinks: tuple[float | str, ...] | str = (),
     analytic: bool = False,
     updates: tuple[str, ...] = (),
     aliases: bool = False,
     moves: bool = False,
     pointwise: Any = None,
+    elementwise: bool = False,
+    public: Public | None = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
     The name is that of the forward without ``_forward`` or ``_update``. Both functions compute by
     IEEE 754: an overflow is an infinity and 0/0 is NaN, and neither makes NumPy warn.
+
+    Args:
+        floats: the inputs that must be floating-point numbers of one dtype (a DTypeError names the
+            one that is not); a mapping says what errors call them.
+        outputs: the names of its outputs where it has several.
+        elementwise: of an update, whether it computes each entry by itself, in the words of
+            ``nnscratch.array.maths``.
+
+    The rest is what ``Formula`` says.
 
     Raises:
         ValueError: if the name is taken, or gradients and backward do not belong together.
@@ -116,7 +203,7 @@ def formula(
     inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
     variadic = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
     options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-    unknown = [key for key in (*gradients, *updates) if key not in (*inputs, *variadic)]
+    unknown = [key for key in (*gradients, *updates, *floats) if key not in (*inputs, *variadic)]
     if unknown or (backward is None) == bool(gradients):
         raise ValueError(
             f"formula {name}: gradients are for {list(gradients)}, its inputs are {inputs}, and "
@@ -124,14 +211,15 @@ def formula(
         )
     if name in FORMULAS and FORMULAS[name].forward.__qualname__ != forward.__qualname__:
         raise ValueError(f"there is a formula {name} already")
-    wide, wide_backward = forward, backward
-    if not (moves or aliases or updates):
-        wide = _forward_in_single(forward)
+    # A number may stand for an array in arithmetic, and where nothing is said of the inputs.
+    numbers_too = pointwise is not None or not floats
+    asked = _asked(name, forward, floats, not (moves or aliases or updates), numbers_too)
+    wide_backward = backward
     if backward is not None and not moves:  # that of a view may be a sum
         wide_backward = _backward_in_single(backward)
     made = Formula(
         name=name,
-        forward=_quietly(wide),
+        forward=_quietly(asked),
         backward=None if wide_backward is None else _quietly(wide_backward),
         equation=equation,
         gradients=gradients,
@@ -143,37 +231,114 @@ def formula(
         aliases=aliases,
         moves=moves,
         variadic=bool(variadic),
+        outputs=outputs,
         inputs=inputs or variadic,
         options=options,
         differentiable=tuple(key in gradients for key in inputs or variadic),
         pointwise=pointwise,
+        update_body=forward if elementwise else None,
+        public=public,
     )
     FORMULAS[name] = made
+    for follower in _followers:
+        follower(made)
     return made
 
 
-def _forward_in_single(forward: Forward) -> Forward:
+def follow(follower: Callable[[Formula], None]) -> None:
+    """Call a function with every formula: with those that there are, and with those to come.
+
+    A formula of somebody else's, in a file that is imported later, is one like the others.
+    """
+    _followers.append(follower)
+    for made in tuple(FORMULAS.values()):
+        follower(made)
+
+
+def _asked(
+    name: str,
+    forward: Forward,
+    floats: Sequence[str] | Mapping[str, str],
+    halves: bool,
+    numbers_too: bool,
+) -> Forward:
+    """Return a forward that asks of its inputs what is asked of all formulas.
+
+    Its text is made here, with names and without loops: it runs at every eager call.
+    """
+    head, arrays, options, scope = _parameters(forward)
+    passed = ", ".join([*arrays, *(f"{option}={option}" for option in options)])
+    call = f"FORWARD({passed})"
+    lines = [f"def {forward.__name__}({head}):"]
+    several = len(arrays) > 1 and numbers_too
+    for number in [*options, *(arrays if several else ())]:
+        lines.append(f"    if type({number}) in LIVE: {number} = PLAIN({number})")
+    words = dict(floats) if isinstance(floats, Mapping) else {one: one for one in floats}
+    asked = ", ".join(f"{word!r}: {array}" for array, word in words.items())
+    if arrays == [*words] and len(arrays) == 1:
+        A = arrays[0]
+        lines.append(f"    if type({A}) is ARRAY and {A}.dtype in USUAL: return {call}")
+        lines.append(f"    NEED_FLOATS(NAME, **{{{asked}}})")
+    elif words:
+        lines.append(f"    kind = NEED_FLOATS(NAME, **{{{asked}}})")
+        lines.append(f'    if kind != "float16": return {call}')
+    elif halves and arrays:
+        lines.append(f"    if not IS_HALF({', '.join(arrays)}): return {call}")
+    lines.append(f"    return WIDE({passed})" if halves else f"    return {call}")
+    scope |= {"NAME": name, "LIVE": LIVE, "USUAL": _USUAL, "ARRAY": np.ndarray, "PLAIN": plain}
+    scope |= {"FORWARD": forward, "WIDE": _in_single(forward)}
+    scope |= {"NEED_FLOATS": need_floats, "IS_HALF": _is_half}
+    return functools.wraps(forward)(written(forward.__name__, lines, scope))
+
+
+def _parameters(forward: Forward) -> tuple[str, list[str], list[str], dict[str, Any]]:
+    """Return the text of a forward's parameters, its inputs, its options, and their defaults."""
+    head: list[str] = []
+    arrays: list[str] = []
+    options: list[str] = []
+    defaults: dict[str, Any] = {}
+    for one in inspect.signature(forward).parameters.values():
+        name = f"*{one.name}" if one.kind is one.VAR_POSITIONAL else one.name
+        if one.kind is one.KEYWORD_ONLY:
+            if not options and not any(array[0] == "*" for array in arrays):
+                head.append("*")
+            options.append(name)
+        else:
+            arrays.append(name)
+        if one.default is not one.empty:
+            defaults[f"default_{name}"] = one.default
+            name = f"{name}=default_{name}"
+        head.append(name)
+    return ", ".join(head), arrays, options, defaults
+
+
+def _is_half(*inputs: Any) -> bool:
+    for one in inputs:  # noqa: SIM110 - a generator would take twice the time
+        if getattr(one, "dtype", None) is _HALF:
+            return True
+    return False
+
+
+def _in_single(forward: Forward) -> Forward:
     """Return a forward that computes float16 in float32; what it saves stays float32."""
 
-    @functools.wraps(forward)
     def wide(*inputs: Any, **options: Any) -> Any:
-        for one in inputs:
-            if getattr(one, "dtype", None) is _HALF:
-                break
-        else:
-            return forward(*inputs, **options)
         Y, saved = forward(*[_cast(one, _HALF, _SINGLE) for one in inputs], **options)
-        return _cast(Y, _SINGLE, _HALF), saved
+        half = any(getattr(one, "dtype", None) is _HALF for one in inputs)
+        return _cast(Y, _SINGLE, _HALF) if half else Y, saved
 
     return wide
 
 
 def _backward_in_single(backward: Backward) -> Backward:
-    """Return a backward for what ``_forward_in_single`` saved."""
+    """Return a backward for what ``_in_single`` saved."""
 
     @functools.wraps(backward)
     def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        if getattr(dY, "dtype", None) is not _HALF:
+        if type(dY) is tuple:
+            if not _is_half(*dY):
+                return backward(dY, saved, needs)
+        elif getattr(dY, "dtype", None) is not _HALF:
             return backward(dY, saved, needs)
         gradients = backward(_cast(dY, _HALF, _SINGLE), saved, needs)
         return tuple([_cast(one, _SINGLE, _HALF) for one in gradients])
@@ -182,6 +347,8 @@ def _backward_in_single(backward: Backward) -> Backward:
 
 
 def _cast(array: Any, old: Any, new: Any) -> Any:
+    if type(array) is tuple:
+        return tuple([_cast(one, old, new) for one in array])
     if getattr(array, "dtype", None) is not old:
         return array
     return array.astype(new) if hasattr(array, "astype") else cast(array, new)

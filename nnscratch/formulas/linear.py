@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from nnscratch.array import array_namespace
 from nnscratch.array.short_axis import sum_rows
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.checks import need_floats
 from nnscratch.formulas.formula import formula
 
 
@@ -38,7 +37,6 @@ def linear_forward(X: Any, W: Any, b: Any = None) -> tuple[Any, LinearSaved]:
     >>> linear_forward(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([0.5]))[0]
     array([[11.5]])
     """
-    need_floats("linear", X=X, W=W, b=b)
     _check_shapes(X, W, b)
     Z = X @ W.T
     if b is not None:
@@ -90,6 +88,7 @@ LINEAR = formula(
         "b": r"\frac{\partial L}{\partial b} = \sum_n \frac{\partial L}{\partial Z_n}",
     },
     shapes="X (..., I), W (O, I), b (O,) or None -> Z (..., O)",
+    floats=("X", "W", "b"),
     source="document, sections 4.1 and 4.2",
     analytic=True,
 )

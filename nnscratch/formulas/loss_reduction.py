@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from nnscratch.errors import ConfigurationError, ShapeError
-from nnscratch.formulas.checks import need_floats
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -27,17 +26,20 @@ def reduce_losses(where: str, xp: Any, L: Any, reduction: str) -> Any:
     return total / math.prod(L.shape) if reduction == "mean" else total
 
 
+# What errors call the inputs of a loss.
+PAIR = {"Y": "the input", "T": "the target"}
+
+
 def spread(dY: Any, reduction: str, count: int) -> Any:
     """Return the gradient of each of ``count`` losses, given that of what they were reduced to."""
     return dY / count if reduction == "mean" else dY
 
 
 def need_same_shape(where: str, Y: Any, T: Any, what: str = "target") -> None:
-    """Check that the prediction and the target have one shape and are floating.
+    """Check that the prediction and the target have one shape.
 
     Raises:
         ShapeError: saying what to do, also where the two would broadcast by accident.
-        DTypeError: if one holds integers, or the dtypes differ.
     """
     y, t = tuple(Y.shape), tuple(T.shape)
     if y != t:
@@ -45,4 +47,3 @@ def need_same_shape(where: str, Y: Any, T: Any, what: str = "target") -> None:
         if math.prod(y) == math.prod(t):
             mend = f"they would broadcast by accident; reshape the {what}: {what}.reshape{y}"
         raise ShapeError(f"{where}: expected a {what} of shape {y} like the input, got {t}; {mend}")
-    need_floats(where, **{"the input": Y, f"the {what}": T})

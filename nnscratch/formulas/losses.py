@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from nnscratch.array import array_namespace
 from nnscratch.array.selection import clip, sign
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas.checks import plain
 from nnscratch.formulas.formula import formula
-from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses, spread
+from nnscratch.formulas.loss_reduction import PAIR, need_same_shape, reduce_losses, spread
 
 _SHAPES = "Y and T (any, the same) -> L (), or as Y without reduction"
 
@@ -69,6 +68,7 @@ MSE = formula(
     equation=r"L = \frac{1}{n} \sum_i (Y_i - T_i)^2",
     gradients={"Y": r"\frac{2}{n} (Y - T)", "T": r"-\frac{2}{n} (Y - T)"},
     shapes=_SHAPES,
+    floats=PAIR,
     source="document, sections 4.2 and 4.3",
     analytic=True,
 )
@@ -104,6 +104,7 @@ L1 = formula(
         "T": r"-\frac{1}{n} \mathrm{sign}(Y - T)",
     },
     shapes=_SHAPES,
+    floats=PAIR,
     source="Laplace 1774; Bloomfield and Steiger 1983",
     kinks="where Y = T",
 )
@@ -128,7 +129,6 @@ def smooth_l1_forward(
         ConfigurationError: if beta is negative.
     """
     need_same_shape("smooth_l1", Y, T)
-    beta = plain(beta)
     if beta < 0:
         raise ConfigurationError(f"smooth_l1: beta must not be negative, got {beta}")
     D = Y - T
@@ -159,6 +159,7 @@ SMOOTH_L1 = formula(
         "T": r"-\frac{1}{n} \min(\max(D / \beta, -1), 1)",
     },
     shapes=_SHAPES,
+    floats=PAIR,
     source="Girshick 2015, arXiv:1504.08083",
     kinks="where Y = T, if beta is 0",
 )
@@ -175,7 +176,6 @@ def huber_forward(
         ConfigurationError: if delta is not positive.
     """
     need_same_shape("huber", Y, T)
-    delta = plain(delta)
     if not delta > 0:
         raise ConfigurationError(f"huber: delta must be positive, got {delta}")
     D = Y - T
@@ -203,6 +203,7 @@ HUBER = formula(
         "T": r"-\frac{1}{n} \min(\max(D, -\delta), \delta)",
     },
     shapes=_SHAPES,
+    floats=PAIR,
     source="Huber 1964",
 )
 
@@ -268,6 +269,7 @@ KL_DIV = formula(
         "T": r"\frac{1}{n} (\log T + 1 - \log P)",
     },
     shapes="logP and T (any, the same) -> L (), or as logP without reduction",
+    floats={"logP": "the input", "T": "the target"},
     source="Kullback and Leibler 1951",
     kinks="no finite derivative for T where T = 0",
     analytic=True,

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.checks import need_floats, plain
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.loss_reduction import reduce_losses, spread
 
@@ -39,14 +38,12 @@ def hinge_embedding_forward(
         DTypeError: if X holds integers.
         ConfigurationError: if the reduction is none of the three.
     """
-    need_floats("hinge_embedding", X=X)
     if X.shape != T.shape:
         raise ShapeError(
             f"hinge_embedding: expected a target of shape {tuple(X.shape)} like the input, got "
             f"{tuple(T.shape)}"
         )
     xp = array_namespace(X, T)
-    margin = plain(margin)
     L = xp.where(T != 1, xp.maximum(margin - X, 0.0), 0.0) + xp.where(T != -1, X, 0.0)
     saved = HingeEmbeddingSaved(X, T, margin, reduction)
     return reduce_losses("hinge_embedding", xp, L, reduction), saved
@@ -70,6 +67,7 @@ HINGE_EMBEDDING = formula(
     r" \max(0, m - X_i) & T_i = -1 \end{cases}",
     gradients={"X": r"\frac{1}{n} ([T = 1] - [T = -1] [X \le m])"},
     shapes="X and T (any, the same) -> L (), or as X without reduction",
+    floats=("X",),
     source="Hadsell, Chopra and LeCun 2006",
     kinks="at X = margin where T = -1",
 )
@@ -111,14 +109,12 @@ def cosine_embedding_forward(
         DTypeError: if X1 or X2 holds integers, or their dtypes differ.
         ConfigurationError: if the reduction is none of the three.
     """
-    need_floats("cosine_embedding", X1=X1, X2=X2)
     if X1.shape != X2.shape or X1.ndim not in (1, 2) or T.shape != X1.shape[:-1]:
         raise ShapeError(
             "cosine_embedding: expected inputs of one shape (N, D) with a target (N,), or (D,) "
             f"with a target (), got {tuple(X1.shape)}, {tuple(X2.shape)} and {tuple(T.shape)}"
         )
     xp = array_namespace(X1, X2, T)
-    margin = plain(margin)
     C = xp.squeeze(_cosine(xp, X1, X2)[0], axis=-1)
     L = xp.where(T == 1, 1.0 - C, 0.0) + xp.where(T == -1, xp.maximum(C - margin, 0.0), 0.0)
     saved = CosineEmbeddingSaved(X1, X2, T, margin, reduction)
@@ -152,6 +148,7 @@ COSINE_EMBEDDING = formula(
         "X2": r"\pm\frac{1}{n} \left(\frac{X_1}{|X_1| |X_2|} - C \frac{X_2}{|X_2|^2}\right)",
     },
     shapes="X1 and X2 (N, D) or (D,), T (N,) or () -> L (), or as T without reduction",
+    floats=("X1", "X2"),
     source="Barz and Denzler 2020, arXiv:1901.09054",
     kinks="at cos = margin where T = -1",
 )

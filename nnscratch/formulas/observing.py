@@ -18,8 +18,9 @@ T = TypeVar("T")
 class Call:
     """One call that went through the registry, as an observer sees it.
 
-    ``outputs`` is ``(Y,)`` of a forward, the gradients of a backward, the updated inputs of an
-    update. ``saved`` is what the forward left for the backward.
+    ``outputs`` are those of a forward, the gradients of a backward, the updated inputs of an
+    update. ``saved`` is what the forward left for the backward, whose ``inputs`` are the gradients
+    of all outputs and, behind them, what was saved.
     """
 
     formula: Formula
@@ -56,11 +57,11 @@ class Observer:
     def on_inputs(self, inputs: tuple[Any, ...]) -> None:
         """Called with the tensors, arrays and numbers that a formula is about to be applied to."""
 
-    def on_module(self, module: Any) -> None:
+    def on_module(self, module: Any, inputs: tuple[Any, ...]) -> None:
         """Called when a module is called."""
 
-    def on_module_left(self, module: Any) -> None:
-        """Called when a module that was called returns or raises."""
+    def on_module_left(self, module: Any, output: Any) -> None:
+        """Called when a module that was called returns or raises; the output is None then."""
 
     def on_gradient(self, tensor: Any, what: str) -> None:
         """Called before a leaf's gradient is "cleared", "zeroed", "added" to, or "seen".

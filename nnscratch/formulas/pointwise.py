@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.checks import NOTHING, need_broadcast, need_floats, plain
-from nnscratch.formulas.formula import Formula, formula
-from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.formulas.checks import NOTHING, need_broadcast
+from nnscratch.formulas.formula import Formula, Public, formula
+from nnscratch.formulas.written import written
 
 Body = Callable[..., Any]
 
@@ -111,56 +111,106 @@ def elementwise(
     kind = _saved(name, saved)
     words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind)
     return formula(
-        _forward_on_arrays(name, words, floats, check),
+        _forward_on_arrays(name, words, check),
         _backward_on_arrays(words) if backward else None,
         aliases=unchanged in backward.values(),
+        floats=inputs if floats else (),
         pointwise=words,
         **says,
     )
 
 
-_LIVE = frozenset({LiveFloat, LiveInt})
-_FLOATS = frozenset({np.dtype("float32"), np.dtype("float64")})
+FUSABLE: dict[str, tuple[Formula, tuple[str, ...]]] = {}
+"""The activations that can be one with the linear layer before them, by name, with their options.
+
+They have at most two of these, with defaults, and save one array and these.
+"""
 
 
-def _quick(A: Any, B: Any) -> bool:
-    """Say whether two operands are NumPy arrays of one shape: nothing else is to be checked."""
-    return type(A) is np.ndarray and type(B) is np.ndarray and A.shape == B.shape
+def activation(
+    forward: Body,
+    backward: Body,
+    *,
+    equation: str,
+    slope: str,
+    module: str = "",
+    inplace: bool = False,
+    by_hand: tuple[str, ...] = (),
+    torch: str = "",
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    **says: Any,
+) -> Formula:
+    r"""Make a formula of an activation, from which all that goes with one is derived.
+
+    That is its function in ``nn.functional`` and its module in ``nn``, loops of their own and those
+    joined with a linear layer, its cases, its comparison with PyTorch, its page, and the choice on
+    the command line. A file of your own that calls it has the same once it is imported.
+
+    Args:
+        forward: the body, of X and options with defaults.
+        backward: the body of dX, of dY and what it is written in: X, Y, options.
+        equation: the forward in LaTeX.
+        slope: f' in LaTeX, by which dY is multiplied.
+        module: the name of the class in ``nn``.
+        inplace, by_hand, torch, variants: as in ``Public``.
+        says: what else ``formula`` takes: source, kinks, analytic.
+
+    >>> from nnscratch.formulas import FORMULAS, SILU
+    >>> SILU.public.module, SILU.gradients["X"]
+    ('SiLU', '\\frac{\\partial L}{\\partial Y} \\odot \\sigma(X) (1 + X (1 - \\sigma(X)))')
+    """
+    function = forward.__name__.removesuffix("_forward")
+    made = elementwise(
+        forward,
+        {"X": backward},
+        equation=equation,
+        gradients={"X": rf"\frac{{\partial L}}{{\partial Y}} \odot {slope}"},
+        shapes="X (any) -> Y (same)",
+        public=Public(
+            kind="activation",
+            function=function,
+            module=module,
+            inplace=inplace,
+            by_hand=by_hand,
+            torch=torch or f"nn.functional.{function}",
+            variants=dict(variants or {}),
+        ),
+        **says,
+    )
+    words: Pointwise = made.pointwise
+    missing = inspect.Parameter.empty
+    few = len(words.options) <= 2 and missing not in words.options.values()
+    if few and len(words.saved) == 1 + len(words.options) and words.saved[0] in ("X", "Y"):
+        FUSABLE[made.name] = made, tuple(words.options)
+    return made
 
 
 def _forward_on_arrays(
-    name: str, words: Pointwise, floats: bool, check: Callable[..., None] | None
+    name: str, words: Pointwise, check: Callable[..., None] | None
 ) -> Callable[..., Any]:
-    """Return the reference: the body on arrays, with its checks and what it saves.
+    """Return the reference: the body on arrays, with what it checks and what it saves.
 
     Its text is made here, with names and without loops: it runs at every eager call.
     """
     inputs, options = ", ".join(words.inputs), list(words.options)
-    named = ", ".join(f"{one}={one}" for one in words.inputs)
-    keywords = "".join(f", {one}={one}" for one in options)
-    lines = [f"def forward({inputs}{', *' if options else ''}{keywords}):"]
-    if floats and len(words.inputs) == 1:
-        lines.append(f"    if type({inputs}) is not ndarray or {inputs}.dtype not in FLOATS:")
-        lines.append(f"        need_floats(NAME, {named})")
-    elif floats:
-        lines.append(f"    need_floats(NAME, {named})")
+    defaults = "".join(f", {one}={one}" for one in options)
+    lines = [f"def forward({inputs}{', *' if options else ''}{defaults}):"]
     if len(words.inputs) == 2:
-        lines += [f"    if not quick({inputs}):", f"        need_broadcast(NAME, {inputs})"]
+        A, B = words.inputs
+        quick = f"type({A}) is ndarray and type({B}) is ndarray and {A}.shape == {B}.shape"
+        lines += [f"    if not ({quick}):", f"        need_broadcast(NAME, {inputs})"]
     elif len(words.inputs) > 2:
         lines.append(f"    need_broadcast(NAME, {inputs})")
-    for one in [*(words.inputs if len(words.inputs) > 1 else ()), *options]:
-        lines.append(f"    if type({one}) in LIVE: {one} = plain({one})")
     if check is not None:
         lines.append(f"    check({inputs})")
-    lines.append(f"    Y = body({inputs}{keywords})")
+    lines.append(f"    Y = body({inputs}{defaults})")
     kept = f"KIND({', '.join(words.saved)})" if words.saved else "NOTHING"
     lines.append(f"    return Y, {kept}")
     scope: dict[str, Any] = {
-        **{"NAME": name, "KIND": words.kind, "NOTHING": NOTHING, "LIVE": _LIVE, "FLOATS": _FLOATS},
-        **{"ndarray": np.ndarray, "need_floats": need_floats, "need_broadcast": need_broadcast},
-        **{"plain": plain, "quick": _quick, "check": check, "body": words.forward, **words.options},
+        **{"NAME": name, "KIND": words.kind, "NOTHING": NOTHING, "need_broadcast": need_broadcast},
+        **{"ndarray": np.ndarray, "check": check, "body": words.forward, **words.options},
     }
-    return functools.wraps(words.forward)(_compiled("forward", lines, scope))
+    return functools.wraps(words.forward)(written("forward", lines, scope))
 
 
 def _backward_on_arrays(words: Pointwise) -> Callable[..., Any]:
@@ -181,13 +231,7 @@ def _backward_on_arrays(words: Pointwise) -> Callable[..., Any]:
     lines = ["def backward(dY, saved, needs):", f"    return ({', '.join(found)},)"]
     # The derivative of the first input is the one to read.
     first = next(iter(words.backward.values()))
-    return functools.wraps(first)(_compiled("backward", lines, scope))
-
-
-def _compiled(name: str, lines: list[str], scope: dict[str, Any]) -> Callable[..., Any]:
-    exec("\n".join(lines), scope)
-    made: Callable[..., Any] = scope[name]
-    return made
+    return functools.wraps(first)(written("backward", lines, scope))
 
 
 def _saved(name: str, fields: tuple[str, ...]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from nnscratch.array import Device, array_namespace, normal, uniform
 from nnscratch.array.device import current, namespace_on
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas.checks import NOTHING, NothingSaved, need_floats, plain
+from nnscratch.formulas.checks import NOTHING, NothingSaved
 from nnscratch.formulas.formula import formula
 
 
@@ -42,16 +42,14 @@ def dropout_forward(X: Any, *, p: float, seed: int, offset: int) -> tuple[Any, D
     >>> dropout_forward(np.ones(4), p=0.5, seed=0, offset=0)[0]
     array([0., 2., 2., ...])
     """
-    need_floats("dropout", X=X)
-    p = plain(p)
     if not 0.0 <= p <= 1.0:
         raise ConfigurationError(f"dropout: p is a probability from 0 to 1, got {p}")
     xp = array_namespace(X)
     numbers = uniform(
         xp,
         tuple(X.shape),
-        seed=plain(seed),
-        offset=plain(offset),
+        seed=seed,
+        offset=offset,
         dtype="float32",
         device=X.device,
     )
@@ -71,6 +69,7 @@ DROPOUT = formula(
     equation=r"Y = \frac{M \odot X}{1 - p}, \quad M_i = [u_i \ge p]",
     gradients={"X": r"\frac{\partial L}{\partial Y} \odot \frac{M}{1 - p}"},
     shapes="X (any) -> Y (same)",
+    floats=("X",),
     source="Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014",
     analytic=True,
 )
@@ -93,9 +92,8 @@ def random_uniform_forward(
         DeviceError: if this machine has no such device.
     """
     xp = namespace_on(device)
-    low, high = plain(low), plain(high)
     with current(device):
-        U = uniform(xp, tuple(shape), seed=plain(seed), offset=plain(offset), dtype=dtype)
+        U = uniform(xp, tuple(shape), seed=seed, offset=offset, dtype=dtype)
         if (low, high) != (0.0, 1.0):
             U = U * (high - low) + low
     return U, NOTHING
@@ -126,9 +124,8 @@ def random_normal_forward(
         DeviceError: if this machine has no such device.
     """
     xp = namespace_on(device)
-    mean, std = plain(mean), plain(std)
     with current(device):
-        Z = normal(xp, tuple(shape), seed=plain(seed), offset=plain(offset), dtype=dtype)
+        Z = normal(xp, tuple(shape), seed=seed, offset=offset, dtype=dtype)
         if (mean, std) != (0.0, 1.0):
             Z = Z * std + mean
     return Z, NOTHING

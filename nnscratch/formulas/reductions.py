@@ -16,8 +16,6 @@ from nnscratch.formulas.checks import (
     full_like_shape,
     need_axes,
     need_axis,
-    need_floats,
-    plain,
 )
 from nnscratch.formulas.formula import Formula, Forward, formula
 
@@ -89,7 +87,6 @@ def mean_forward(A: Any, *, axis: Axis = None, keepdims: bool = False) -> tuple[
         ShapeError: if there is no such axis.
         DTypeError: if A holds integers.
     """
-    need_floats("mean", A=A)
     axes = need_axes("mean", A.shape, axis)
     xp = array_namespace(A)
     count = math.prod(A.shape[one] for one in axes)
@@ -110,6 +107,7 @@ MEAN = formula(
     equation=r"Y = \frac{1}{n} \sum_{i=1}^n A_i",
     gradients={"A": r"\frac{1}{n} \frac{\partial L}{\partial Y}"},
     shapes=_SHAPES,
+    floats=("A",),
     source=_SOURCE,
     analytic=True,
 )
@@ -134,12 +132,11 @@ def var_forward(
         ShapeError: if there is no such axis.
         DTypeError: if A holds integers.
     """
-    need_floats("var", A=A)
     axes = need_axes("var", A.shape, axis)
     xp = array_namespace(A)
     count = math.prod(A.shape[one] for one in axes)
     D = A - xp.sum(A, axis=axes, keepdims=True) / count
-    divisor = max(count - plain(correction), 0)
+    divisor = max(count - correction, 0)
     return xp.sum(D * D, axis=axes, keepdims=keepdims) / divisor, VarSaved(D, axes, divisor)
 
 
@@ -156,7 +153,61 @@ VAR = formula(
     equation=r"Y = \frac{1}{n - c} \sum_{i=1}^n (A_i - \bar{A})^2",
     gradients={"A": r"\frac{2}{n - c} \frac{\partial L}{\partial Y} (A - \bar{A})"},
     shapes=_SHAPES,
+    floats=("A",),
     source="document, section 4.2; the chain rule (the mean's own derivative cancels)",
+    analytic=True,
+)
+
+
+def var_mean_forward(
+    A: Any, *, axis: Axis = None, correction: float = 1, keepdims: bool = False
+) -> tuple[tuple[Any, Any], VarSaved]:
+    """Compute the variance over the axes, as ``var`` does, and the mean that it has to find anyway.
+
+    Raises:
+        ShapeError: if there is no such axis.
+        DTypeError: if A holds integers.
+
+    >>> import numpy as np
+    >>> V, M = var_mean_forward(np.array([1.0, 3.0]))[0]
+    >>> float(V), float(M)
+    (2.0, 2.0)
+    """
+    axes = need_axes("var_mean", A.shape, axis)
+    xp = array_namespace(A)
+    count = math.prod(A.shape[one] for one in axes)
+    M = xp.sum(A, axis=axes, keepdims=True) / count
+    D = A - M
+    divisor = max(count - correction, 0)
+    V = xp.sum(D * D, axis=axes, keepdims=keepdims) / divisor
+    return (V, M if keepdims else xp.squeeze(M, axis=axes)), VarSaved(D, axes, divisor)
+
+
+def var_mean_backward(dY: tuple[Any, Any], saved: VarSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA = dV · 2 (A - mean A) / (n - correction) + dM / n."""
+    dV, dM = dY
+    D, axes, _ = saved
+    dA = None if dV is None else var_backward(dV, saved, needs)[0]
+    if dM is not None:
+        shape = tuple(D.shape)
+        mean = mean_backward(dM, SumSaved(shape, axes), needs)[0]
+        dA = mean if dA is None else dA + mean
+    return (dA,)
+
+
+VAR_MEAN = formula(
+    var_mean_forward,
+    var_mean_backward,
+    outputs=("V", "M"),
+    equation=r"M = \frac{1}{n} \sum_{i=1}^n A_i, \quad"
+    r" V = \frac{1}{n - c} \sum_{i=1}^n (A_i - M)^2",
+    gradients={
+        "A": r"\frac{2}{n - c} \frac{\partial L}{\partial V} (A - M)"
+        r" + \frac{1}{n} \frac{\partial L}{\partial M}"
+    },
+    shapes="A (any) -> V and M (A without the axes, or with 1 in their place)",
+    floats=("A",),
+    source="document, section 4.2; the chain rule (the mean's own derivative cancels in V)",
     analytic=True,
 )
 
@@ -201,6 +252,7 @@ STD = formula(
     equation=r"Y = \sqrt{\frac{1}{n - c} \sum_{i=1}^n (A_i - \bar{A})^2}",
     gradients={"A": r"\frac{A - \bar{A}}{(n - c) Y} \frac{\partial L}{\partial Y}"},
     shapes=_SHAPES,
+    floats=("A",),
     source="document, section 4.2; the chain rule (the mean's own derivative cancels)",
     kinks="where all entries are equal",
     analytic=True,
@@ -232,9 +284,8 @@ def norm_forward(
     >>> float(norm_forward(np.array([3.0, -4.0]))[0]), float(norm_forward(np.ones(3), p=1)[0])
     (5.0, 3.0)
     """
-    need_floats("norm", A=A)
     axes = need_axes("norm", A.shape, axis)
-    p = float(plain(p))
+    p = float(p)
     xp = array_namespace(A)
     size = xp.abs(A)
     if math.isinf(p):
@@ -286,6 +337,7 @@ NORM = formula(
         "A": r"\frac{\partial L}{\partial Y} \mathrm{sign}(A) \left(\frac{|A|}{Y}\right)^{p-1}"
     },
     shapes=_SHAPES,
+    floats=("A",),
     source=_SOURCE,
     kinks="where Y is 0; for p = 1 where an entry is 0; for p = inf where two are the largest",
 )

@@ -73,7 +73,8 @@ class Implementation(Protocol):
 
     ``refuses`` returns None if it can take these arrays, or the reason why not, and ``worthwhile``
     whether a single call pays: that depends on sizes only, so a run repeats. ``direction`` is
-    "forward", "backward" or "update"; for "backward" the inputs are ``(dY, *saved)``.
+    "forward", "backward" or "update"; for "backward" the inputs are ``(dY, *saved)``, of a formula
+    with several outputs ``(*dY, *saved)``.
     """
 
     @property
@@ -221,7 +222,7 @@ def plannable(
 
 
 def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
-    """Compute a formula and return its output and what its backward will need.
+    """Compute a formula and return its output (a tuple of several) and what its backward needs.
 
     Raises:
         DeviceError: if the arrays live on two devices or belong to two libraries.
@@ -238,10 +239,11 @@ def forward(formula: Formula, *inputs: Any, **options: Any) -> tuple[Any, Any]:
                 Y, saved = formula.forward(*inputs, **options)
     except Exception as error:
         raise _failed(error, formula, "forward", inputs) from error.__cause__
-    Y = asarray(Y)
+    Y = tuple(map(asarray, Y)) if formula.outputs else asarray(Y)
     for observer in WATCHING.observers:
         name = REFERENCE if chosen is None else chosen.name
-        observer.on_call(Call(formula, "forward", name, inputs, options, (Y,), saved))
+        made = Y if formula.outputs else (Y,)
+        observer.on_call(Call(formula, "forward", name, inputs, options, made, saved))
     return Y, saved
 
 
@@ -254,15 +256,17 @@ def backward(
 ) -> tuple[Any, ...]:
     """Compute the gradients of a formula's inputs, None where ``needs`` says nobody asked.
 
-    ``into`` has an array or None for each input: an implementation that can may write a gradient
-    there and return that very array.
+    ``dY`` is the gradient of its output; of several outputs a tuple of theirs, with None for those
+    that nobody asks for. ``into`` has an array or None for each input: an implementation that can
+    may write a gradient there and return that very array.
     """
     assert formula.backward is not None
+    given = (*dY, *saved) if formula.outputs else (dY, *saved)
     try:
-        chosen = _choose(formula, "backward", (dY, *saved), {})
+        chosen = _choose(formula, "backward", given, {})
         made: tuple[Any, ...]
         if chosen is None:
-            with on_device_of(dY):
+            with on_device_of(dY) if not formula.outputs else _device_of(given):
                 made = formula.backward(dY, saved, needs)
         elif into and hasattr(chosen, "backward_into"):
             made = chosen.backward_into(into, dY, saved, needs)
@@ -270,10 +274,10 @@ def backward(
             made = chosen.backward(dY, saved, needs)
         gradients = tuple([None if one is None else asarray(one) for one in made])
     except Exception as error:
-        raise _failed(error, formula, "backward", (dY, *saved)) from error.__cause__
+        raise _failed(error, formula, "backward", given) from error.__cause__
     for observer in WATCHING.observers:
         name = REFERENCE if chosen is None else chosen.name
-        observer.on_call(Call(formula, "backward", name, (dY, *saved), {}, gradients, saved, needs))
+        observer.on_call(Call(formula, "backward", name, given, {}, gradients, saved, needs))
     return gradients
 
 

@@ -216,3 +216,70 @@ STACK = formula(
     analytic=True,
     aliases=True,
 )
+
+
+class SplitSaved(NamedTuple):
+    """What the backward of ``split`` needs: the shape of A, the axis, and the pieces' sizes."""
+
+    shape: tuple[int, ...]
+    axis: int
+    sizes: tuple[int, ...]
+
+
+def split_forward(
+    A: Any, *, sizes: tuple[int, ...], axis: int = 0
+) -> tuple[tuple[Any, ...], SplitSaved]:
+    """Compute the pieces of A along an axis, one behind the other; they are views.
+
+    Args:
+        A: any shape.
+        sizes: the sizes of the pieces.
+        axis: the axis.
+
+    Raises:
+        ShapeError: if there is no such axis, or the sizes do not add up to its size.
+
+    >>> import numpy as np
+    >>> split_forward(np.arange(5), sizes=(2, 3))[0]
+    (array([0, 1]), array([2, 3, 4]))
+    """
+    axis = need_axis("split", A.shape, axis)
+    if sum(sizes) != A.shape[axis] or any(size < 0 for size in sizes):
+        raise ShapeError(f"split: sizes {list(sizes)} do not add up to {A.shape[axis]}")
+    front = (slice(None),) * axis
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    pieces = [
+        A[(*front, slice(end - size, end), ...)] for size, end in zip(sizes, ends, strict=True)
+    ]
+    return tuple(pieces), SplitSaved(tuple(A.shape), axis, tuple(sizes))
+
+
+def split_backward(dY: tuple[Any, ...], saved: SplitSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dA: the gradients of the pieces behind each other, 0 for those nobody asks for."""
+    shape, axis, sizes = saved
+    given = next(one for one in dY if one is not None)
+    xp = array_namespace(given)
+    pieces = [
+        xp.zeros((*shape[:axis], size, *shape[axis + 1 :]), dtype=given.dtype, device=given.device)
+        if one is None
+        else one
+        for one, size in zip(dY, sizes, strict=True)
+    ]
+    return (xp.concat(pieces, axis=axis),)
+
+
+SPLIT = formula(
+    split_forward,
+    split_backward,
+    outputs=("pieces",),
+    equation=r"Y_k = A_{s_k \ldots s_{k+1} - 1}",
+    gradients={
+        "A": r"\left[\frac{\partial L}{\partial Y_1}, \frac{\partial L}{\partial Y_2},"
+        r" \ldots\right]"
+    },
+    shapes="A (..., S, ...) -> pieces (..., s_k, ...), their sizes s_k adding up to S",
+    source=_SOURCE,
+    analytic=True,
+    aliases=True,
+    moves=True,
+)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, dtype_of
 from nnscratch.array.maths import absolute, exp, expm1, floor, log, log1p, sign, sqrt
-from nnscratch.formulas.checks import plain
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.pointwise import elementwise
 
@@ -228,7 +227,6 @@ def clip_forward(
     NaN stays NaN; where ``min`` is above ``max``, ``max`` is the result.
     """
     xp = array_namespace(A)
-    min, max = plain(min), plain(max)
     Y = A if min is None else xp.maximum(A, min)
     if max is not None:
         Y = xp.minimum(Y, max)

@@ -9,10 +9,10 @@ from typing import Any
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import FORMULAS, Formula, registry
+from nnscratch.inspect.costs import LayerCost, example_inputs, layer_costs
 from nnscratch.inspect.latex import to_text
 from nnscratch.inspect.locate import gradients_of, kinks_of, options_of, place_of, summary_of
 from nnscratch.inspect.table import plain_table, shape_text, show_table
-from nnscratch.inspect.trace import LayerCall, example_inputs, trace
 from nnscratch.nn.module import Module
 
 # Functions of nn.functional and classes of nn whose formula has another name.
@@ -110,9 +110,9 @@ def _parts(target: Any, inputs: Sequence[Any]) -> tuple[str, _Table | None, list
         title = type(target).__name__
         if inputs:
             shapes = inputs[0] if len(inputs) == 1 else list(inputs)
-            calls = trace(target, *example_inputs(target, shapes))
-            names: Iterable[str] = (name for call in calls for name in call.formulas)
-            return title, _called(calls), _distinct(names)
+            costs = layer_costs(target, *example_inputs(target, shapes))
+            names: Iterable[str] = (name for cost in costs for name in cost.formulas)
+            return title, _called(costs), _distinct(names)
         layers = list(target.named_modules())
         found = [formula_of(type(module)) for _, module in layers]
         return title, _listed(target), _distinct(f.name for f in found if f is not None)
@@ -159,17 +159,17 @@ def _distinct(names: Iterable[str]) -> list[Formula]:
     return [FORMULAS[name] for name in dict.fromkeys(names)]
 
 
-def _called(calls: Sequence[LayerCall]) -> _Table:
+def _called(costs: Sequence[LayerCost]) -> _Table:
     rows = [
         [
-            _indented(call.path, call.depth),
-            type(call.module).__name__,
-            shape_text(call.inputs),
-            shape_text(call.outputs),
-            _own_parameters(call.module),
-            ", ".join(dict.fromkeys(call.formulas)) or "-",
+            _indented(cost.call.path, cost.call.depth),
+            type(cost.call.module).__name__,
+            shape_text(cost.call.inputs),
+            shape_text(cost.call.outputs),
+            _own_parameters(cost.call.module),
+            ", ".join(dict.fromkeys(cost.formulas)) or "-",
         ]
-        for call in calls
+        for cost in costs
     ]
     return ["layer", "kind", "input", "output", "parameters", "formula"], rows, [4]
 

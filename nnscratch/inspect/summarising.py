@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from nnscratch.inspect.costs import LayerCost, example_inputs, layer_costs
 from nnscratch.inspect.table import bytes_text, count_text, plain_table, shape_text, show_table
-from nnscratch.inspect.trace import LayerCall, example_inputs, trace
 from nnscratch.nn.module import Module
 
 _HEAD = ("layer", "kind", "output", "parameters", "FLOPs", "kept")
@@ -129,10 +129,10 @@ def summary(model: Module, input_shape: Any, dtype: Any = None) -> Summary:
     forward     262.0 K FLOPs
     """
     inputs = example_inputs(model, input_shape, dtype)
-    calls = trace(model, *inputs)
+    costs = layer_costs(model, *inputs)
     counted: set[int] = set()
-    rows = [_row(call, counted) for call in calls]
-    called = {id(call.module) for call in calls}
+    rows = [_row(cost, counted) for cost in costs]
+    called = {id(cost.call.module) for cost in costs}
     for path, module in model.named_modules():
         if id(module) not in called:
             depth = path.count(".") + 1
@@ -148,15 +148,16 @@ def summary(model: Module, input_shape: Any, dtype: Any = None) -> Summary:
         trainable=sum(p.numel() for p in parameters if p.requires_grad),
         parameter_bytes=sum(map(_bytes, [*parameters, *model.buffers()])),
         gradient_bytes=sum(_bytes(p) for p in parameters if p.requires_grad),
-        kept_bytes=sum(call.kept for call in calls),
-        flops=sum(call.flops for call in calls),
+        kept_bytes=sum(cost.kept for cost in costs),
+        flops=sum(cost.flops for cost in costs),
     )
 
 
-def _row(call: LayerCall, counted: set[int]) -> Row:
+def _row(cost: LayerCost, counted: set[int]) -> Row:
+    call = cost.call
     own = _parameters(call.module, counted)
     kind = type(call.module).__name__ + (" (again)" if call.again else "")
-    return Row(call.path, kind, call.depth, call.outputs, own, call.flops, call.kept)
+    return Row(call.path, kind, call.depth, call.outputs, own, cost.flops, cost.kept)
 
 
 def _parameters(module: Module, counted: set[int]) -> int:

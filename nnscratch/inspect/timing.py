@@ -18,7 +18,7 @@ from nnscratch.errors import PlanError
 from nnscratch.optim import Adam
 from nnscratch.plan import compile
 from nnscratch.tensors.creation import tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import random_tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 
 _GAINS = {
     "linear": 1.0,

@@ -51,18 +51,21 @@ class Module(Walking):
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the hooks and ``forward``; an error that leaves here knows its layer's path."""
         watching = registry.observers()
+        output = None
         try:
             for observer in watching:
-                observer.on_module(self)
+                observer.on_module(self, (*inputs, *options.values()))
             if not self._pre_hooks and not self._hooks:
-                return self.forward(*inputs, **options)
-            return self._hooked(inputs, options)
+                output = self.forward(*inputs, **options)
+            else:
+                output = self._hooked(inputs, options)
+            return output
         except NNScratchError as error:
             self._locate(error)
             raise
         finally:
             for observer in watching:
-                observer.on_module_left(self)
+                observer.on_module_left(self, output)
 
     def _hooked(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         done: set[int] = set()

@@ -10,7 +10,7 @@ from nnscratch.formulas import registry
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors.creation import zeros
 from nnscratch.tensors.functions import cat, stack
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 
 
 def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:

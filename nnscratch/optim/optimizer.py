@@ -12,7 +12,7 @@ from nnscratch.formulas import Formula, registry
 from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.states import States, copied
 from nnscratch.tensors import Tensor, as_tensor, clear_gradient
-from nnscratch.tensors.tape import enable_grad
+from nnscratch.tensors.grad_mode import enable_grad
 
 
 class Optimizer:

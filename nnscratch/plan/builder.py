@@ -15,56 +15,77 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import array_namespace, device_of
+from nnscratch.array import CPU, array_namespace
 from nnscratch.array.addresses import address, shares_memory
-from nnscratch.array.device import CPU, as_device, current, namespace_on
+from nnscratch.array.device import current, namespace_on
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import split_live
-from nnscratch.kernels.cuda.driver import Driver
-from nnscratch.kernels.cuda.launch import Numbers
-from nnscratch.kernels.cuda.target import Work
-from nnscratch.plan.device import Launches, Pages
+from nnscratch.graph import Graph, Node, Value
+from nnscratch.kernels.lowering import Executor, Fill, Segment, SegmentBuilder
 from nnscratch.plan.fuse import fuse
 from nnscratch.plan.liveness import Liveness
-from nnscratch.plan.recorder import Recording, Step, Value
-from nnscratch.plan.table import Memory, Piece
+from nnscratch.plan.memory import Memories
+
+
+class PythonCall:
+    """A Python function between segments; a plan runs both alike."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+
+    def build(self) -> Callable[[], None]:
+        """Return the function."""
+        return self._function
 
 
 class Builder:
-    """Turns steps into pieces: runs of kernel instructions or of launches, and Python functions.
+    """Turns a graph into segments and Python calls: the ``Planner`` of ``kernels/lowering.py``.
 
-    Which of the two it is follows from what a kernel's lowering emits, and that from where the
-    arrays are.
+    Attributes:
+        arguments: the plan's own arrays, one for each argument of the step.
+        pieces: segments and Python calls, in order.
+        reads_arguments: whether any of these reads the plan's own arrays of the arguments.
+        produced: what the host events produced last.
     """
 
-    def __init__(self, recording: Recording, arguments: list[Any], kept: set[Value]) -> None:
+    def __init__(self, graph: Graph, arguments: list[Any], kept: set[Value]) -> None:
         """Plan the memory; ``kept`` are the values that outlive the step."""
-        self._steps = fuse(recording.steps, kept)
-        self._memories: dict[Any, Memory] = {}
-        self.reads_arguments = False
-        self.pieces: list[Piece | Launches | Callable[[], None]] = []
-        self.pages: Pages | None = None
-        self._ranges = [
-            (start, start + array.nbytes, position)
-            for position, array in enumerate(arguments)
-            if isinstance(array, np.ndarray) and array.nbytes and (start := address(array))
-        ]
-        self.produced: list[Any] = [event.produced for event in recording.events]
+        self._nodes = fuse(graph.nodes, kept)
+        self._memories = Memories()
+        self._builders: dict[Executor, SegmentBuilder] = {}
+        self._python_reads = False
+        self.arguments = arguments
+        self.pieces: list[Segment | PythonCall] = []
+        self.produced: list[Any] = [event.produced for event in graph.events]
         self._arrays: dict[Value, Any] = {}
         self._last_use = self._lifetimes(kept)
         self._liveness = Liveness(self._last_use)
         self._destinations = self._find_destinations(kept)
-        self._step: Step | None = None
+        self._node: Node | None = None
         self._inputs: tuple[Any, ...] = ()
         self._scratch: list[Any] = []
         self._bound: list[Value] = []
 
-    # What a kernel's lowering calls.
+    # What an executor calls.
+
+    @property
+    def last(self) -> Segment | PythonCall | None:
+        """The segment or Python call that was added last."""
+        return self.pieces[-1] if self.pieces else None
+
+    def append(self, segment: Segment) -> None:
+        """Add a segment."""
+        self.pieces.append(segment)
+
+    def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
+        """Add a Python function, which runs between the segments before and behind it."""
+        self.pieces.append(PythonCall(function))
+        self._python_reads = self._python_reads or reads_arguments
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the planned array for output number ``position`` of the call being lowered."""
-        assert self._step is not None
-        value = self._step.outputs[position]
+        assert self._node is not None
+        value = self._node.outputs[position]
         if isinstance(value, Value) and value in self._arrays:
             bound = self._arrays[value]
             if bound.shape == tuple(shape) and bound.dtype == np.dtype(dtype):
@@ -73,119 +94,87 @@ class Builder:
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something the call saves or needs for itself."""
-        array = self._memory(self._like()).empty(tuple(shape), dtype)
+        array = self._memories.for_array(self._like()).empty(tuple(shape), dtype)
         self._scratch.append(array)
         return array
 
-    def _like(self) -> Any:
-        """Return an array on the device of the call being lowered, None for the CPU.
+    def is_planned(self, array: Any) -> bool:
+        """Say whether an array lies in the plan's memory."""
+        return self._memories.hold(array)
 
-        A call without arrays, of random numbers, names its device among its options.
-        """
+    def _like(self) -> Any:
+        """Return an array of the library and on the device of the call being lowered."""
         for item in self._inputs:
             if hasattr(item, "dtype"):
                 return item
-        device = None if self._step is None else self._step.options.get("device")
-        if device is None or as_device(device) == CPU:
-            return None
+        # A call without arrays, of random numbers, names its device among its options.
+        device = None if self._node is None else self._node.options.get("device")
+        device = CPU if device is None else device
         with current(device):
             return namespace_on(device).empty(0)
-
-    def _memory(self, like: Any) -> Memory:
-        """Return the memory for arrays of the library and on the device of another."""
-        on_host = like is None or type(like).__module__ == "numpy"
-        key = None if on_host else (type(like), device_of(like))
-        found = self._memories.get(key)
-        if found is None:
-            found = self._memories[key] = Memory(np.empty(0) if on_host else like)
-        return found
-
-    @property
-    def allocated(self) -> int:
-        """The bytes of all planned arrays."""
-        return sum(memory.allocated for memory in self._memories.values())
-
-    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
-        """Add one kernel instruction."""
-        piece = self.pieces[-1] if self.pieces else None
-        if not isinstance(piece, Piece):
-            piece = Piece(self._ranges)
-            self.pieces.append(piece)
-        piece.add(kernel, a, s, flags)
-
-    def check(self, function: Callable[[], None]) -> None:
-        """Add a function that raises if the instructions before it came to a stop."""
-        piece = self.pieces[-1]
-        assert isinstance(piece, Piece)
-        piece.checks.append(function)
-
-    def add(self, driver: Driver, work: Work) -> None:
-        """Add one launch or product."""
-        self._launches(driver).add(work)
-
-    def numbers(self, driver: Driver, numbers: Numbers, codes: str) -> tuple[Any, ...]:
-        """Return the last arguments of a launch: numbers, or where they will stand."""
-        if self.pages is None:
-            self.pages = Pages(driver)
-        return self.pages.place(numbers, codes)
-
-    def look(self, driver: Driver, function: Callable[[], None]) -> None:
-        """Add a function that raises if the device has reported a mistake by now."""
-        self._launches(driver).look(function)
-
-    def _launches(self, driver: Driver) -> Launches:
-        piece = self.pieces[-1] if self.pieces else None
-        if not isinstance(piece, Launches):
-            piece = Launches(driver)
-            self.pieces.append(piece)
-            # Launches have the addresses of the plan's own arguments.
-            self.reads_arguments = True
-        return piece
-
-    def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
-        """Add a Python function, which runs between the instructions before and behind it."""
-        self.pieces.append(function)
-        self.reads_arguments = self.reads_arguments or reads_arguments
 
     # Building.
 
     def build(self) -> None:
-        """Lower every step in order."""
-        for index, step in enumerate(self._steps):
-            self._step, self._scratch, self._bound = step, [], []
-            self._build_one(step)
+        """Lower every node in order."""
+        for index, node in enumerate(self._nodes):
+            self._node, self._scratch, self._bound = node, [], []
+            self._build_one(node)
             self._release(index)
+
+    @property
+    def planned_bytes(self) -> int:
+        """The memory of all planned arrays."""
+        return self._memories.allocated
+
+    @property
+    def reads_arguments(self) -> bool:
+        """Whether anything reads the plan's own arrays of the arguments."""
+        return self._python_reads or any(one.reads_arguments for one in self._builders.values())
+
+    def fills(self) -> list[Fill]:
+        """Return what fills in what changes before a replay; the segments are built by now."""
+        found = (builder.finish() for builder in self._builders.values())
+        return [fill for fill in found if fill is not None]
+
+    def _lower(self, chosen: Any, direction: str, inputs: Any, options: Any, needs: Any) -> Any:
+        """Let an implementation emit the instructions of a call."""
+        executor = chosen.executor
+        builder = self._builders.get(executor)
+        if builder is None:
+            builder = self._builders[executor] = executor.begin(self)
+        return chosen.lower(builder, direction, inputs, options, needs)
 
     def array_of(self, value: Value) -> Any:
         """Return the planned array of a value."""
-        if value.kind != "made":
+        if value.kind != "computed":
             return value.array
         return self._arrays[value]
 
     def _lifetimes(self, kept: set[Value]) -> dict[Value, int]:
         last: dict[Value, int] = {}
-        for index, step in enumerate(self._steps):
-            for value in step.values():
+        for index, node in enumerate(self._nodes):
+            for value in node.values():
                 last[value.root()] = index
         for value in kept:
-            last[value.root()] = len(self._steps)
+            last[value.root()] = len(self._nodes)
         return last
 
     def _find_destinations(self, kept: set[Value]) -> dict[Value, Any]:
-        """Find results that are only computed to be copied to an array outside of the step.
+        """Find results that are only computed to be copied to an array outside of the node.
 
         Such a result (a weight's gradient, on its way to its place in the flat buffer) is written
         there at once.
         """
         made_at: dict[Value, int] = {}
-        for index, step in enumerate(self._steps):
-            if step.direction == "update" and step.formula is f.COPY_INTO:
-                target, source = step.inputs
+        for index, node in enumerate(self._nodes):
+            if node.direction == "update" and node.formula is f.COPY_INTO:
+                target, source = node.inputs
                 start = made_at.get(source)
                 if (
                     start is not None
                     and source not in kept
-                    and target.kind == "outside"
+                    and target.kind == "captured"
                     and source.shape == target.shape
                     and source.dtype == target.dtype
                     and address(target.array) is not None
@@ -195,8 +184,8 @@ class Builder:
                     and source not in self._arrays
                 ):
                     self._arrays[source] = target.array
-            for value in step.outputs:
-                if isinstance(value, Value) and value.kind == "made" and value.alias is None:
+            for value in node.outputs:
+                if isinstance(value, Value) and value.kind == "computed" and value.alias is None:
                     made_at.setdefault(value, index)
         return dict(self._arrays)
 
@@ -209,76 +198,78 @@ class Builder:
             return False
         return any(
             value.root() is source or _lies_in(value, target)
-            for step in self._steps[start:]
-            if step.direction == "update"
-            for value in step.outputs
+            for node in self._nodes[start:]
+            if node.direction == "update"
+            for value in node.outputs
             if isinstance(value, Value)
         )
 
     def _touched(self, target: Value, start: int, stop: int) -> bool:
         return any(
-            _lies_in(value, target) for step in self._steps[start:stop] for value in step.values()
+            _lies_in(value, target) for node in self._nodes[start:stop] for value in node.values()
         )
 
-    def _build_one(self, step: Step) -> None:
-        if step.formula is f.COPY_INTO and step.direction == "update":
-            target, source = step.inputs
+    def _build_one(self, node: Node) -> None:
+        if node.formula is f.COPY_INTO and node.direction == "update":
+            target, source = node.inputs
             # A target that the step itself made has no array here, nor has a source without place.
             if target.array is not None and self._destinations.get(source) is target.array:
                 return
-        if self._all_known(step):
+        if self._all_known(node):
             return
-        inputs = self._inputs = tuple(self._planned(item) for item in step.inputs)
-        if step.direction != "update" and self._is_view(step):
-            self._bind(step, *self._compute(step, inputs))
+        inputs = self._inputs = tuple(self._planned(item) for item in node.inputs)
+        if node.direction != "update" and self._is_view(node):
+            self._bind(node, *self._compute(node, inputs))
             return
-        chosen = registry.plannable(step.formula, step.direction, inputs, step.options)
+        chosen = registry.plannable(node.formula, node.direction, inputs, node.options)
         if chosen is None:
-            self._python(step, inputs)
+            self._python(node, inputs)
         else:
-            outputs, saved = chosen.lower(self, step.direction, inputs, step.options, step.needs)
-            if step.direction != "update":
-                self._bind(step, outputs, saved)
+            outputs, saved = self._lower(chosen, node.direction, inputs, node.options, node.needs)
+            if node.direction != "update":
+                self._bind(node, outputs, saved)
 
     def _planned(self, item: Any) -> Any:
+        if type(item) is tuple:  # the gradients of several outputs
+            return tuple(map(self._planned, item))
         return self.array_of(item) if isinstance(item, Value) else item
 
-    def _all_known(self, step: Step) -> bool:
+    def _all_known(self, node: Node) -> bool:
         """Say whether a call made nothing new, like the backward of an addition."""
-        if step.direction == "update":
+        if node.direction == "update":
             return False
-        inputs = {value for value in step.inputs if isinstance(value, Value)}
-        saved = step.saved if isinstance(step.saved, tuple) and step.direction == "forward" else ()
-        results = [v for v in (*step.outputs, *saved) if isinstance(v, Value)]
+        inputs = {value for value in node.inputs if isinstance(value, Value)}
+        saved = node.saved if isinstance(node.saved, tuple) and node.direction == "forward" else ()
+        results = [v for v in (*node.outputs, *saved) if isinstance(v, Value)]
         return all(value in inputs for value in results)
 
-    def _is_view(self, step: Step) -> bool:
+    def _is_view(self, node: Node) -> bool:
         return all(
-            value.alias is not None or value in step.inputs
-            for value in step.outputs
+            value.alias is not None or value in node.inputs
+            for value in node.outputs
             if isinstance(value, Value)
         )
 
-    def _compute(self, step: Step, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+    def _compute(self, node: Node, inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            if step.direction == "forward":
-                Y, saved = step.formula.forward(*inputs, **step.options)
-                return (Y,), saved
-            assert step.formula.backward is not None
-            saved = type(step.saved)(*inputs[1:])
-            return tuple(step.formula.backward(inputs[0], saved, step.needs)), saved
+            if node.direction == "forward":
+                Y, saved = node.formula.forward(*inputs, **node.options)
+                return Y if node.formula.outputs else (Y,), saved
+            assert node.formula.backward is not None
+            dY, saved = node.given(inputs)
+            return tuple(node.formula.backward(dY, saved, node.needs)), saved
 
-    def _bind(self, step: Step, outputs: Any, saved: Any) -> None:
-        pairs = list(zip(step.outputs, outputs, strict=True))
-        if step.direction == "forward" and isinstance(step.saved, tuple):
-            pairs += list(zip(step.saved, saved, strict=True))
+    def _bind(self, node: Node, outputs: Any, saved: Any) -> None:
+        pairs = list(zip(node.outputs, outputs, strict=True))
+        if node.direction == "forward" and isinstance(node.saved, tuple):
+            pairs += list(zip(node.saved, saved, strict=True))
         for value, array in pairs:
-            if not isinstance(value, Value) or value.kind != "made" or array is None:
+            if not isinstance(value, Value) or value.kind != "computed" or array is None:
                 continue
             if value not in self._arrays:
                 self._set(value, array)
-            elif self._arrays[value] is not array and value in step.outputs:
+            elif self._arrays[value] is not array and value in node.outputs:
                 self._copy(self._arrays[value], array)
 
     def _set(self, value: Value, array: Any) -> None:
@@ -288,28 +279,29 @@ class Builder:
     def _copy(self, target: Any, source: Any) -> None:
         chosen = registry.plannable(f.COPY_INTO, "update", (target, source), {})
         if chosen is not None:
-            chosen.lower(self, "update", (target, source), {}, ())
+            self._lower(chosen, "update", (target, source), {}, ())
         else:
             self.python(lambda: _write(target, source), reads_arguments=True)
 
-    def _python(self, step: Step, inputs: tuple[Any, ...]) -> None:
+    def _python(self, node: Node, inputs: tuple[Any, ...]) -> None:
         """Replay the reference, writing what it returns into planned arrays."""
         xp_arrays = [item for item in inputs if hasattr(item, "dtype")]
         xp = array_namespace(*xp_arrays) if xp_arrays else None
-        fixed, live = split_live(step.options)
-        if step.direction == "update":
-            names = step.formula.inputs
-            targets = [inputs[names.index(name)] for name in step.formula.updates
+        fixed, dynamic = split_live(node.options)
+        produced = self.produced  # not the builder, which the plan does not keep
+        if node.direction == "update":
+            names = node.formula.inputs
+            targets = [inputs[names.index(name)] for name in node.formula.updates
                        if names.index(name) < len(inputs)]  # fmt: skip
-            update = registry.chosen(step.formula, "update", inputs, step.options)
+            update = registry.chosen(node.formula, "update", inputs, node.options)
 
             def change() -> None:
-                options = {**fixed, **self._values(live)}
+                options = {**fixed, **_dynamic(produced, dynamic)}
                 if update is not None:
                     update.update(*inputs, **options)
                     return
                 for target, result in zip(
-                    targets, step.formula.forward(*inputs, **options), strict=False
+                    targets, node.formula.forward(*inputs, **options), strict=False
                 ):
                     if target is not None:
                         target[...] = result
@@ -319,17 +311,17 @@ class Builder:
         places: list[tuple[int, bool, Any]] = []
 
         def place(position: int, is_saved: bool, value: Any) -> None:
-            if not isinstance(value, Value) or value.kind != "made" or value in step.inputs:
+            if not isinstance(value, Value) or value.kind != "computed" or value in node.inputs:
                 return
             if any(existing[2] is value for existing in made):
                 return
             made.append((position, is_saved, value))
 
         made: list[tuple[int, bool, Any]] = []
-        for position, value in enumerate(step.outputs):
+        for position, value in enumerate(node.outputs):
             place(position, False, value)
-        if step.direction == "forward" and isinstance(step.saved, tuple):
-            for position, value in enumerate(step.saved):
+        if node.direction == "forward" and isinstance(node.saved, tuple):
+            for position, value in enumerate(node.saved):
                 place(position, True, value)
         for position, is_saved, value in made:
             if value not in self._arrays:
@@ -339,45 +331,49 @@ class Builder:
                     kind, device = getattr(xp, value.dtype), xp_arrays[0].device
                     self._set(value, xp.empty(value.shape, dtype=kind, device=device))
             places.append((position, is_saved, self._arrays[value]))
-        compute = self._callable(step, inputs)
+        compute = self._callable(node, inputs)
 
         def replay() -> None:
-            outputs, saved = compute({**fixed, **self._values(live)})
+            outputs, saved = compute({**fixed, **_dynamic(produced, dynamic)})
             for position, is_saved, target in places:
                 _write(target, saved[position] if is_saved else outputs[position])
 
         self.python(replay, reads_arguments=True)
 
-    def _callable(self, step: Step, inputs: tuple[Any, ...]) -> Callable[[dict[str, Any]], Any]:
-        chosen = registry.chosen(step.formula, step.direction, inputs, step.options)
-        if step.direction == "forward":
-            forward = step.formula.forward if chosen is None else chosen.forward
+    def _callable(self, node: Node, inputs: tuple[Any, ...]) -> Callable[[dict[str, Any]], Any]:
+        chosen = registry.chosen(node.formula, node.direction, inputs, node.options)
+        if node.direction == "forward":
+            forward = node.formula.forward if chosen is None else chosen.forward
 
             def run_forward(options: dict[str, Any]) -> Any:
                 Y, saved = forward(*inputs, **options)
-                return (Y,), saved
+                return Y if node.formula.outputs else (Y,), saved
 
             return run_forward
-        backward = step.formula.backward if chosen is None else chosen.backward
+        backward = node.formula.backward if chosen is None else chosen.backward
         assert backward is not None
-        saved = type(step.saved)(*inputs[1:])
-        needs = step.needs
-        return lambda options: (backward(inputs[0], saved, needs), None)
-
-    def _values(self, live: dict[str, Any]) -> dict[str, Any]:
-        return {name: self.produced[item.event][item.key] for name, item in live.items()}
+        dY, saved = node.given(inputs)
+        needs = node.needs
+        return lambda options: (backward(dY, saved, needs), None)
 
     def _release(self, index: int) -> None:
         """Give back the memory of what no later step needs."""
         bound = [(value.root(), self._arrays[value]) for value in self._bound]
         for array in self._liveness.dead_after(index, bound, self._scratch):
-            self._memory(array).release(array)
+            for builder in self._builders.values():
+                builder.forget(array)
+            self._memories.for_array(array).release(array)
 
 
 def _lies_in(value: Value, target: Value) -> bool:
     """Say whether a value, or what it is a view of, lies in the memory of one from outside."""
     owner = value.root()
-    return owner.kind == "outside" and shares_memory(owner.array, target.array)
+    return owner.kind == "captured" and shares_memory(owner.array, target.array)
+
+
+def _dynamic(produced: list[Any], scalars: dict[str, Any]) -> dict[str, Any]:
+    """Return the dynamic scalars of a call as the host events of this replay produced them."""
+    return {name: produced[item.event][item.key] for name, item in scalars.items()}
 
 
 def _write(target: Any, value: Any) -> None:

@@ -4,63 +4,63 @@ from __future__ import annotations
 
 from nnscratch import formulas as f
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
-from nnscratch.plan.recorder import Step, Value
+from nnscratch.graph import Node, Value
 
 
-def fuse(steps: list[Step], kept: set[Value]) -> list[Step]:
-    """Return the steps with each linear layer and the activation behind it as one.
+def fuse(nodes: list[Node], kept: set[Value]) -> list[Node]:
+    """Return the nodes with each linear layer and the activation behind it as one.
 
     Both ways: the forward of the pair where nothing else reads what is between them, and the
     backward, where dZ is read by the linear layer alone. The sums and products are the same ones
     in the same order, so the results are the same bits.
     """
     readers: dict[Value, list[int]] = {}
-    for index, step in enumerate(steps):
-        for value in step.inputs:
+    for index, node in enumerate(nodes):
+        for value in node.inputs:
             if isinstance(value, Value):
                 readers.setdefault(value, []).append(index)
     made = {
         value: index
-        for index, step in enumerate(steps)
-        for value in step.outputs
-        if isinstance(value, Value) and value.kind == "made" and value.alias is None
+        for index, node in enumerate(nodes)
+        for value in node.outputs
+        if isinstance(value, Value) and value.kind == "computed" and value.alias is None
     }
-    joined = list(steps)
+    joined = list(nodes)
     gone: set[int] = set()
-    for index, step in enumerate(steps):
-        between = step.inputs[0] if step.inputs else None
+    for index, node in enumerate(nodes):
+        between = node.inputs[0] if node.inputs else None
         if not isinstance(between, Value) or between in kept or between not in made:
             continue
-        before = steps[made[between]]
-        if _activates(step, "forward") and _is(before, f.LINEAR, "forward"):
+        before = nodes[made[between]]
+        if _activates(node, "forward") and _is(before, f.LINEAR, "forward"):
             others = [i for i in readers[between] if i != index]
-            if all(_activates(steps[i], "backward") for i in others):
-                joined[index] = _forward(before, step)
+            if all(_activates(nodes[i], "backward") for i in others):
+                joined[index] = _forward(before, node)
                 gone.add(made[between])
         elif (
-            _is(step, f.LINEAR, "backward")
+            _is(node, f.LINEAR, "backward")
             and _activates(before, "backward")
             and readers[between] == [index]
         ):
-            joined[index] = _backward(before, step)
+            joined[index] = _backward(before, node)
             gone.add(made[between])
-    return [step for index, step in enumerate(joined) if index not in gone]
+    return [node for index, node in enumerate(joined) if index not in gone]
 
 
-def _is(step: Step, formula: f.Formula, direction: str) -> bool:
-    return step.formula is formula and step.direction == direction
+def _is(node: Node, formula: f.Formula, direction: str) -> bool:
+    return node.formula is formula and node.direction == direction
 
 
-def _activates(step: Step, direction: str) -> bool:
-    return step.direction == direction and step.formula.name in FUSABLE
+def _activates(node: Node, direction: str) -> bool:
+    return node.direction == direction and node.formula.name in FUSABLE
 
 
-def _forward(linear: Step, activation: Step) -> Step:
+def _forward(linear: Node, activation: Node) -> Node:
     name = activation.formula.name
     names = FUSABLE[name][1]
     numbers = [*(activation.options.get(key) for key in names), None, None][:2]
     kept = activation.saved[0]
-    return Step(
+    return Node(
         f.LINEAR_ACTIVATION,
         "forward",
         linear.inputs,
@@ -71,13 +71,13 @@ def _forward(linear: Step, activation: Step) -> Step:
     )
 
 
-def _backward(activation: Step, linear: Step) -> Step:
+def _backward(activation: Node, linear: Node) -> Node:
     dY, kept, *rest = activation.inputs
     name = activation.formula.name
     numbers = [*rest, None, None][:2]
     X, W = linear.inputs[1:]
     saved = LinearActivationSaved(X, W, kept, name, *numbers)
-    return Step(
+    return Node(
         f.LINEAR_ACTIVATION,
         "backward",
         (dY, *saved),

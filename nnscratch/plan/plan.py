@@ -2,108 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
-
-from nnscratch.array.addresses import copied, on_device_of
-from nnscratch.array.device import CPU, place_on
+from nnscratch.array.addresses import copied
 from nnscratch.array.memory import explained
+from nnscratch.array.streams import follow
 from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
-from nnscratch.kernels.cpu.runtime.table import address
-from nnscratch.kernels.cuda.cublas import follow
+from nnscratch.graph import Value
+from nnscratch.graph.nested import mapped
 from nnscratch.nn.hooks import structure
-from nnscratch.plan.builder import Builder
-from nnscratch.plan.device import Launches
-from nnscratch.plan.guards import held_by, module_state
-from nnscratch.plan.nested import leaves, mapped
-from nnscratch.plan.reach import Reach
-from nnscratch.plan.recorder import Recorder, Recording, Value
-from nnscratch.plan.table import Piece
+from nnscratch.plan.builder import Builder, PythonCall
+from nnscratch.plan.guards import module_state
+from nnscratch.plan.trace import Trace
 from nnscratch.tensors import Tensor, wrap
 
-
-class Draft:
-    """A finished recording, with what has to hold for it to be repeated.
-
-    All of it is looked at right after the recorded run: by the time the plan is built, modes and
-    gradients may have changed.
-    """
-
-    def __init__(self, recorder: Recorder, result: Any, arguments: list[Any], reach: Reach) -> None:
-        """Take down the outputs, the gradients left behind, and the guards."""
-        recording = recorder.recording
-        self.recording = recording
-        self.arguments = arguments
-        # What the step returned, with a value in the place of each tensor.
-        self.template = mapped(
-            lambda item: recorder.value_of(item.array) if isinstance(item, Tensor) else item, result
-        )
-        self.gradients = _final_gradients(recorder)
-        # A gradient (read by clipping) is a new tensor at every step, in the same place.
-        gradients = {id(tensor.grad) for tensor in recording.added.values()}
-        self.tensors = [
-            (t, t.array, t.requires_grad, len(t.hooks or ()))
-            for t in recording.tensors.values()
-            if id(t) not in gradients
-        ]
-        modules = {id(module): module for module in reach.modules} | recording.modules
-        self.modules = [(module, module_state(module)) for module in modules.values()]
-        self.held = [held_by(module) for module, _ in self.modules]
-        self.reach, self.reads = reach, recording.reads
-        self.structure = structure.changes
-        self.initial = [(recording.touched[key], a) for key, a in recording.initial.items()]
-        self.cleared = [one for one in recording.touched.values() if one.grad is None]
-        self.device = _device_context(recording, arguments)
-        self.stream: Any = None
-        if self.device is not None:
-            with self.device:
-                self.stream = follow(None)
-
-    def kept(self) -> set[Value]:
-        """Return the values that outlive the step."""
-        values = (value for value in leaves(self.template) if isinstance(value, Value))
-        kept = {value for value in values if value.kind == "made"}
-        return kept | {value for _, value in self.gradients if value is not None}
+INSTRUCTION_BYTES = 1152
+"""About what an instruction takes, in tables and in Python's objects; measured for an LSTM."""
 
 
 class Plan:
     """A recorded step, bound to the arrays it read and wrote.
 
     Attributes:
-        native: how many of its instructions run in kernels, those of a GPU included.
-        python: how many replay their reference in Python.
+        native: how many instructions its segments have.
+        python: how many calls replay their reference in Python.
         planned_bytes: memory of the intermediate arrays.
+        nbytes: about all the memory that it keeps: beside these its own arrays of the arguments,
+            and its instructions.
+        replays: how often it ran.
     """
 
-    def __init__(self, draft: Draft) -> None:
-        """Build the plan of a recording."""
-        self._events = [
-            (event.produce, _constants(event.produced)) for event in draft.recording.events
-        ]
-        self._template = draft.template
-        self._gradients = draft.gradients
-        self._guards, self._modules, self._held = draft.tensors, draft.modules, draft.held
-        self._reach, self._reads = draft.reach, draft.reads
-        self._structure = draft.structure
-        self._initial, self._cleared = draft.initial, draft.cleared
-        self._device, self._stream = draft.device, draft.stream
+    def __init__(self, trace: Trace) -> None:
+        """Build the plan of a trace."""
+        self._events = [(event.produce, _constants(event.produced)) for event in trace.graph.events]
+        self._template = trace.graph.outputs
+        self._gradients = trace.gradients
+        self._guards, self._modules, self._held = trace.tensors, trace.modules, trace.held
+        self._reach, self._reads = trace.reach, trace.reads
+        self._structure = trace.structure
+        self._initial, self._cleared = trace.initial, trace.cleared
+        self._device, self._stream = trace.device, trace.stream
         with self._device or nullcontext():
-            builder = Builder(draft.recording, draft.arguments, draft.kept())
+            builder = Builder(trace.graph, trace.arguments, trace.kept())
             builder.build()
-        self._builder = builder
-        self._arguments = [_Argument(array) for array in draft.arguments]
-        native = [piece for piece in builder.pieces if isinstance(piece, (Piece, Launches))]
+        self._arguments = [_Argument(array) for array in trace.arguments]
+        native = [piece for piece in builder.pieces if not isinstance(piece, PythonCall)]
         self.native = sum(map(len, native))
         self.python = len(builder.pieces) - len(native)
         # What is left behind may be a view of an argument, in the plan's own memory.
-        views = any(value.root().kind == "argument" for value in draft.kept())
+        views = any(value.root().kind == "input" for value in trace.kept())
         self._copies_arguments = builder.reads_arguments or views
-        self.planned_bytes = builder.allocated
-        self._program = _Program(builder)
+        self.planned_bytes = builder.planned_bytes
+        held = [array for array in trace.arguments if hasattr(array, "nbytes")]
+        self.nbytes = (
+            self.planned_bytes
+            + sum(int(array.nbytes) for array in held)
+            + INSTRUCTION_BYTES * (self.native + self.python)
+        )
+        self.replays = 0
+        self._pieces = builder.pieces
+        self._calls = [piece.build() for piece in builder.pieces]
+        self._fills = builder.fills()
+        self._produced = builder.produced
+        self._results = {value: builder.array_of(value) for value in trace.results()}
 
     def fits(self) -> bool:
         """Say whether everything that the plan was recorded with is still as it was.
@@ -143,7 +106,8 @@ class Plan:
             raise explained(error, "replaying a compiled step") from error
 
     def _replay(self, arrays: list[Any]) -> Any:
-        produced = self._builder.produced
+        self.replays += 1
+        produced = self._produced
         for index, (produce, constants) in enumerate(self._events):
             value = produced[index] = produce()
             for key, constant in constants:
@@ -152,12 +116,16 @@ class Plan:
                         f"an option that a plan keeps as a constant ({key}) was changed between "
                         f"two steps from {constant!r} to {value[key]!r}. Compile the step again"
                     )
-        self._program.run(self._place_arguments(arrays), produced)
+        placed = self._place_arguments(arrays)
+        for fill in self._fills:
+            fill(placed, produced)
+        for call in self._calls:
+            call()
         for tensor in self._cleared:
             tensor.grad = None
         for tensor, value in self._gradients:
             if value is not None:
-                tensor.grad = Tensor(copied(self._builder.array_of(value)))
+                tensor.grad = Tensor(copied(self._results[value]))
             elif tensor.grad is None:
                 tensor.grad = Tensor(tensor.grad_slot)
         return mapped(lambda item: self._result(item, arrays), self._template)
@@ -165,12 +133,12 @@ class Plan:
     def _result(self, item: Any, arrays: list[Any]) -> Any:
         if not isinstance(item, Value):
             return item
-        if item.kind == "argument":
+        if item.kind == "input":
             return wrap(arrays[item.position])
-        array = self._builder.array_of(item)
+        array = self._results[item]
         # What the caller keeps must not change at the next replay; what was there before the step
         # (a parameter, say) is the caller's own.
-        return wrap(array if item.kind == "outside" else copied(array))
+        return wrap(array if item.kind == "captured" else copied(array))
 
     def _place_arguments(self, arrays: list[Any]) -> list[Any]:
         if not self._copies_arguments:
@@ -196,58 +164,10 @@ class _Argument:
         """Return an array whose elements lie as the plan expects: it itself, or a copy."""
         if array is self.array or array.strides == self.array.strides:
             return array
-        if self.array.flags.c_contiguous:
-            return np.ascontiguousarray(array)
+        if array.flags.c_contiguous and self.array.flags.c_contiguous:
+            return array  # they differ in strides along axes of one entry only
         self.array[...] = array
         return self.array
-
-
-class _Program:
-    """The pieces of a plan, bound to addresses."""
-
-    def __init__(self, builder: Builder) -> None:
-        self._calls: list[Callable[[], None]] = []
-        self._moving: list[tuple[Any, int, int, int]] = []
-        self._live: list[tuple[Any, int, int, Any]] = []
-        self._pages = builder.pages
-        for piece in builder.pieces:
-            if isinstance(piece, Piece):
-                self._calls.append(piece.build())
-                self._moving += piece.moving
-                self._live += piece.live
-            else:
-                self._calls.append(piece.run if isinstance(piece, Launches) else piece)
-
-    def run(self, arguments: list[Any], produced: list[Any]) -> None:
-        """Fill in what changed and run every piece."""
-        if self._moving:
-            addresses = [address(array) for array in arguments]
-            for words, place, position, offset in self._moving:
-                words[place] = addresses[position] + offset
-        for numbers, place, event, key in self._live:
-            number = produced[event][key]
-            numbers[place] = number if number < _HALF else number - 2 * _HALF
-        if self._pages is not None:
-            self._pages.fill(produced)
-        for call in self._calls:
-            call()
-
-
-_HALF = 2**63  # from here on a number of 64 bits without a sign is another one with a sign
-
-
-def _device_context(
-    recording: Recording, arguments: list[Any]
-) -> AbstractContextManager[Any] | None:
-    """Return the context that makes the GPU of a step's arrays the current one, None on a CPU."""
-    values = (value for step in recording.steps for value in step.values())
-    for array in [*arguments, *(value.array for value in values)]:
-        context = on_device_of(array)
-        if not isinstance(context, nullcontext):
-            return context
-    # A step of random numbers alone names their device.
-    places = (place_on(step.options.get("device", CPU)) for step in recording.steps)
-    return next((place for place in places if place is not None), None)
 
 
 def _constants(produced: Any) -> list[tuple[Any, Any]]:
@@ -257,20 +177,6 @@ def _constants(produced: Any) -> list[tuple[Any, Any]]:
     else:
         entries = list(enumerate(produced)) if isinstance(produced, tuple) else []
     return [(key, value) for key, value in entries if not is_live(value)]
-
-
-def _final_gradients(recorder: Recorder) -> list[tuple[Tensor, Value | None]]:
-    """Return for each leaf with a gradient the value to copy it from, None if it has its slot."""
-    found: list[tuple[Tensor, Value | None]] = []
-    for tensor in recorder.recording.added.values():
-        if tensor.grad is None:
-            continue
-        in_slot = tensor.grad_slot is not None and tensor.grad.array is tensor.grad_slot
-        in_place = recorder.recording.initial.get(id(tensor)) is tensor.grad.array
-        found.append(
-            (tensor, None if in_slot or in_place else recorder.value_of(tensor.grad.array))
-        )
-    return found
 
 
 def without_graph(result: Any) -> Any:

@@ -4,7 +4,7 @@ Nothing here knows a derivative: ``apply`` calls a formula and records it, and t
 formulas return. (The room is not named ``tensor``, since ``nnscratch.tensor`` is a function.)
 """
 
-from nnscratch.tensors.tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from nnscratch.tensors.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from nnscratch.tensors.tensor import Tensor, apply, as_tensor, clear_gradient, made_on, wrap
 
 __all__ = [

@@ -11,7 +11,7 @@ from nnscratch.array.dtypes import cast, dtype_name
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import CAST
 from nnscratch.tensors.base import TensorBase
-from nnscratch.tensors.tape import mode
+from nnscratch.tensors.grad_mode import mode
 from nnscratch.tensors.walking import Walk
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import Device, as_device, beside, dtype_name, is_integer, move, to_numpy
+from nnscratch.array import Device, as_device, dtype_name, is_integer, move, to_device_of, to_numpy
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.promotion import fitting
-from nnscratch.tensors.tape import is_grad_enabled
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -136,7 +136,9 @@ class TensorConversions(TensorBase):
     ) -> Tensor:
         """Return a tensor of data in this dtype and on this device, or in others."""
         raw = data.array if isinstance(data, TensorBase) else np.asarray(data)
-        made = self._wrap(cast(beside(raw, self.array), dtype_name(dtype or self.array.dtype)))
+        made = self._wrap(
+            cast(to_device_of(raw, self.array), dtype_name(dtype or self.array.dtype))
+        )
         return made.to(device=device).clone().requires_grad_(requires_grad)
 
     def new_full(self, size: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Tensor:

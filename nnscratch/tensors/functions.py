@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import beside, is_floating, promote, to_numpy
+from nnscratch.array import is_floating, promote, to_device_of, to_numpy
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import ShapeError
 from nnscratch.tensors.methods import axes_of, numpy_names
@@ -87,6 +87,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "std_mean",
     "sub",
     "sum",
     "t",
@@ -95,6 +96,7 @@ __all__ = [
     "unbind",
     "unsqueeze",
     "var",
+    "var_mean",
     "where",
 ]
 
@@ -108,7 +110,7 @@ def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
     def function(input: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         tensor = as_tensor(input)
         if isinstance(input, (int, float)) and args and isinstance(args[0], Tensor):
-            tensor = wrap(beside(tensor.array, args[0].array))
+            tensor = wrap(to_device_of(tensor.array, args[0].array))
         return method(tensor, *args, **kwargs)
 
     function.__name__ = function.__qualname__ = method.__name__
@@ -191,7 +193,47 @@ unbind = _as_function(Tensor.unbind)
 unsqueeze = _as_function(Tensor.unsqueeze)
 
 
-# Functions of several tensors.
+# Functions of several tensors, and functions that return several.
+
+
+@numpy_names
+def var_mean(
+    input: Any,
+    dim: Any = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the variance, as ``var`` does, and the mean, in one pass.
+
+    >>> var_mean(as_tensor([1.0, 3.0]))
+    (tensor(2.), tensor(2.))
+    """
+    spread: tuple[Tensor, Tensor] = as_tensor(input)._spread(
+        f.VAR_MEAN, dim, unbiased, keepdim, correction
+    )
+    return spread
+
+
+@numpy_names
+def std_mean(
+    input: Any,
+    dim: Any = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the standard deviation, as ``std`` does, and the mean.
+
+    >>> std_mean(as_tensor([1.0, 3.0]), correction=0)
+    (tensor(1.), tensor(2.))
+    """
+    tensor = as_tensor(input)
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    return tensor.std(dim, unbiased, keepdim, correction=correction), tensor.mean(dim, keepdim)
 
 
 def _same_dtype(tensors: Sequence[Any]) -> list[Tensor]:

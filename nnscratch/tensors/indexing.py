@@ -11,20 +11,20 @@ from array_api_compat import is_cupy_array
 from nnscratch import formulas as f
 from nnscratch.array import (
     array_namespace,
-    beside,
     dtype_name,
     is_array,
     is_integer,
     same_device,
+    to_device_of,
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.memory import explaining
-from nnscratch.errors import GradientError, ShapeError
+from nnscratch.errors import ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.methods import axis_of
-from nnscratch.tensors.tape import is_grad_enabled
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -142,20 +142,18 @@ class TensorIndexing(TensorBase):
             return self._wrap(xp.stack(found, axis=1)[:, : self.ndim])
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Write values at an index; there is no gradient through it.
+        """Write values at an index; gradients go to the value, and to what is left of the tensor.
 
         Raises:
-            GradientError: if the tensor or the value is part of a graph.
+            GradientError: if the tensor is a leaf that asks for a gradient.
             IndexError: if the index is out of range, or none.
             DeviceError: if an index or the value is a tensor on another device.
             ShapeError: if the value does not broadcast to the place.
         """
         asks = self.requires_grad or getattr(value, "requires_grad", False)
         if asks and is_grad_enabled():
-            raise GradientError(
-                "items cannot be set where a gradient is asked for; use nnscratch.where(mask, a, "
-                "b) or nnscratch.cat, or set them under no_grad()"
-            )
+            self._overwrite(tuple(_raw(item, self.array) for item in _items(index)), value)
+            return
         registry.notify_read(self.array, "setting items")
         self._refuse_expanded()
         if isinstance(value, TensorBase):
@@ -170,7 +168,7 @@ class TensorIndexing(TensorBase):
             if is_cupy_array(self.array):
                 place = _checked(self.array, place)
                 if not isinstance(value, (bool, int, float)):
-                    value = beside(value, self.array)
+                    value = to_device_of(value, self.array)
             try:
                 self.array[place] = value
             except (ValueError, TypeError) as error:
@@ -241,8 +239,10 @@ def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
         if not _is_advanced(item):
             spread.append(item)
             continue
-        # A list or an array of the host goes where it is needed; a tensor has to be there.
-        array = item if isinstance(item, TensorBase) else tensor._wrap(beside(item, tensor.array))
+        # A list or a NumPy array is copied to the tensor's device; a tensor must be there already.
+        array: Any = item
+        if not isinstance(item, TensorBase):
+            array = tensor._wrap(to_device_of(item, tensor.array))
         if dtype_name(array.array.dtype) == "uint8":
             array = array.to("bool")  # as in PyTorch, where these were the masks of old
         if dtype_name(array.array.dtype) == "bool":
@@ -321,7 +321,7 @@ def _checked(array: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
         IndexError: for what is no index, or is out of range.
     """
     made = [
-        beside(np.asarray(i, None if len(i) else np.int64), array)
+        to_device_of(np.asarray(i, None if len(i) else np.int64), array)
         if isinstance(i, (list, np.ndarray))
         else i
         for i in items

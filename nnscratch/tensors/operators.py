@@ -9,13 +9,13 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import (
     asarray,
-    beside,
     default_dtype,
     dtype_name,
     is_array,
     is_floating,
     move,
     promote,
+    to_device_of,
 )
 from nnscratch.array.addresses import shares_memory
 from nnscratch.array.random import default_generator
@@ -23,9 +23,9 @@ from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.promotion import alike, fitting, held
-from nnscratch.tensors.tape import is_grad_enabled
-from nnscratch.tensors.views import write_through
+from nnscratch.tensors.views import overwritten, write_through
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -156,7 +156,7 @@ class TensorOperators(TensorBase):
         if dtype_name(self.array.dtype) != "bool":
             raise DTypeError(f"where needs booleans as its condition, got {self.dtype}")
         if not isinstance(input, TensorBase) and not isinstance(other, TensorBase):
-            both = [self._wrap(beside(item, self.array)) for item in (input, other)]
+            both = [self._wrap(to_device_of(item, self.array)) for item in (input, other)]
             common = promote(both[0].array, both[1].array)
             common = default_dtype() if common == "float64" else common
             input, other = (item.to(common) for item in both)
@@ -238,6 +238,21 @@ class TensorOperators(TensorBase):
         """Return what a change in a graph is computed of: a copy if the memory will change."""
         asks = any(getattr(one, "requires_grad", False) for one in (self, *others))
         return self.clone() if asks and is_grad_enabled() and any(self._neighbours()) else self
+
+    def _overwrite(self, place: Any, value: Any) -> Tensor:
+        """Write values at an index of a part of a graph: they, and the rest, get gradients."""
+        self._refuse_asking_leaf()
+        name = dtype_name(self.array.dtype)
+        if not isinstance(value, TensorBase):
+            if isinstance(value, (bool, int, float)):
+                value = fitting("setting items", value, name)
+            value = self._wrap(to_device_of(value, self.array))
+            registry.notify_create(value.array, "setting items")
+        if not value.ndim or value.device == self.device:
+            value = value.to(self.device)
+        ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
+        value = value.reshape(value.shape[ones:]).to(name)  # x[0, 1] = tensor([7.]), as in PyTorch
+        return self._replace(overwritten(self._apart(value), place, value))
 
     def _replace(self, result: Tensor) -> Tensor:
         """Write what was computed of this tensor into it; see ``_in_place``."""
@@ -349,6 +364,8 @@ class TensorOperators(TensorBase):
         Raises:
             DTypeError: if the dtype cannot hold it, such as 300 in uint8.
         """
+        if self.requires_grad and is_grad_enabled():
+            return self._overwrite((...,), value)
         self._refuse_graph()
         value = fitting("fill_", value, dtype_name(self.array.dtype))
         registry.update(f.FILL, self.array, value=value)

@@ -90,7 +90,8 @@ class TensorReductions(TensorBase):
 
         A boolean in the first place is ``unbiased``, as in PyTorch: ``x.var(False)``.
         """
-        return self._spread(f.VAR, dim, unbiased, keepdim, correction)
+        made: Tensor = self._spread(f.VAR, dim, unbiased, keepdim, correction)
+        return made
 
     @numpy_names
     def std(
@@ -102,11 +103,12 @@ class TensorReductions(TensorBase):
         correction: float | None = None,
     ) -> Tensor:
         """Return the standard deviation, the root of ``var``; its slope is 0 where it is 0."""
-        return self._spread(f.STD, dim, unbiased, keepdim, correction)
+        made: Tensor = self._spread(f.STD, dim, unbiased, keepdim, correction)
+        return made
 
     def _spread(
         self, formula: Formula, dim: Any, unbiased: bool, keepdim: bool, correction: Any
-    ) -> Tensor:
+    ) -> Any:
         self._needs_floats(formula.name)
         if isinstance(dim, bool):
             dim, unbiased = None, dim

@@ -177,12 +177,8 @@ class TensorShapes(TensorBase):
             sizes = [min(split_size, whole - start) for start in starts]
         else:
             sizes = list(split_size)
-            if sum(sizes) != whole:
-                raise ShapeError(f"split: sizes {sizes} do not add up to {whole}")
-        ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-        return tuple(
-            self.narrow(dim, end - size, size) for end, size in zip(ends, sizes, strict=True)
-        )
+        pieces: Any = self._apply(f.SPLIT, sizes=tuple(sizes), axis=axis_of(dim, self.ndim))
+        return pieces  # type: ignore[no-any-return]
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """Return at most so many pieces of one size along a dimension; the last may be smaller."""

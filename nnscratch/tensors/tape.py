@@ -13,155 +13,17 @@ this file: those are the backwards in ``nnscratch.formulas``.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, Formula, registry
 
-F = TypeVar("F", bound=Callable[..., Any])
 _order = itertools.count()
-
-
-class _Mode(threading.local):
-    enabled = True
-
-
-mode = _Mode()
-
-
-def is_grad_enabled() -> bool:
-    """Say whether this thread records what it computes."""
-    return mode.enabled
-
-
-class _Switch:
-    """Sets the mode in a ``with`` block, or for each call of a function that it decorates."""
-
-    wanted: bool
-
-    def __enter__(self) -> None:
-        # A block may be entered again inside itself: what was before is a stack.
-        before = self.__dict__.setdefault("_before", [])
-        before.append(mode.enabled)
-        mode.enabled = self.wanted
-
-    def __exit__(self, *_: object) -> None:
-        mode.enabled = self.__dict__["_before"].pop()
-
-    def __call__(self, function: F) -> F:
-        """Wrap a function so that it runs in this mode; of a generator, every piece of its body."""
-        if inspect.isgeneratorfunction(function):
-            return _generator_in(self.wanted, function)  # type: ignore[return-value]
-
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            before, mode.enabled = mode.enabled, self.wanted
-            try:
-                return function(*args, **kwargs)
-            finally:
-                mode.enabled = before
-
-        return wrapped  # type: ignore[return-value]
-
-
-def _generator_in(wanted: bool, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a generator function whose body runs in a mode, and whoever asks it does not."""
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        running = function(*args, **kwargs)
-        go_on, value = running.send, None
-        while True:
-            before, mode.enabled = mode.enabled, wanted
-            try:
-                made = go_on(value)
-            except StopIteration as end:
-                return end.value
-            finally:
-                mode.enabled = before
-            try:
-                value = yield made
-                go_on = running.send
-            except GeneratorExit:
-                before, mode.enabled = mode.enabled, wanted
-                try:
-                    running.close()
-                finally:
-                    mode.enabled = before
-                raise
-            except BaseException as error:
-                go_on, value = running.throw, error
-
-    return wrapped
-
-
-class set_grad_enabled(_Switch):
-    """Record or do not record from here on; in a ``with`` block or as a decorator, only there.
-
-    >>> with set_grad_enabled(False):
-    ...     is_grad_enabled()
-    False
-    >>> is_grad_enabled()
-    True
-    """
-
-    def __init__(self, mode: bool) -> None:
-        """Switch at once, as PyTorch does."""
-        self.wanted = bool(mode)
-        self._found = is_grad_enabled()
-        _set(self.wanted)
-
-    def __enter__(self) -> None:
-        self.__dict__.setdefault("_before", []).append(self._found)
-        _set(self.wanted)
-
-    def __call__(self, function: F) -> F:
-        """Wrap a function so that it runs in this mode."""
-        _set(self._found)
-        return super().__call__(function)
-
-
-def _set(enabled: bool) -> None:
-    mode.enabled = enabled
-
-
-class no_grad(_Switch):
-    """Do not record: for evaluation and for updates of parameters.
-
-    A ``with`` block, or a decorator with or without parentheses.
-
-    >>> @no_grad()
-    ... def evaluate():
-    ...     return is_grad_enabled()
-    >>> evaluate()
-    False
-    """
-
-    wanted = False
-
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Self:
-        """Make the block, or wrap a function at once where it is written ``@no_grad``."""
-        made = super().__new__(cls)
-        return made if function is None else made(function)  # type: ignore[return-value]
-
-
-class enable_grad(no_grad):
-    """Record, also inside ``no_grad``.
-
-    >>> with no_grad(), enable_grad():
-    ...     is_grad_enabled()
-    True
-    """
-
-    wanted = True
 
 
 class Handle:
@@ -226,7 +88,7 @@ class Node:
         edges: for each input the node or the leaf tensor it came from, None if nobody asks.
         forms: for each input with an edge its shape and dtype.
         guards: for each tensor whose array is in ``saved`` its version cell, its version, where in
-            ``saved`` it is, and which input it is, -1 for the output.
+            ``saved`` it is, and which input it is; -1 for the output, of several -1, -2, ...
         origin: what the call was made with, where ``saved`` has arrays of its own that the gradient
             may depend on; None for most. Only a recorded walk needs it.
         hooks: what to call with the gradient of its output when it is known.
@@ -283,8 +145,41 @@ class Node:
         )
 
 
+class SeveralNode(Node):
+    """One recorded call of a formula with several outputs, which have a node each.
+
+    Attributes:
+        count: how many outputs it has.
+    """
+
+    __slots__ = ("count",)
+    count: int
+
+    def output(self, index: int) -> Output:
+        """Return a node for one of the outputs."""
+        return Output(self, index)
+
+
+class Output(Node):
+    """One of several outputs of a call: it hands its gradient on, with its number."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, call: Node, index: int) -> None:
+        super().__init__(call.formula, None, (call,), (None,), ())
+        self.index = index
+
+    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        """Return the gradient, as that of one of several outputs."""
+        return super().gradients(dY, needs) if not self.edges else (Parts({self.index: dY}),)
+
+
 class Parts(dict[int, Any]):
     """The gradients of a node that has several outputs, by the number of the output."""
+
+    def of(self, node: SeveralNode) -> tuple[Any, ...]:
+        """Return one gradient for each output of a node, None for those that nobody asks for."""
+        return tuple([self.get(index) for index in range(node.count)])
 
     def plus(self, other: Parts, add: Callable[[Any, Any], Any]) -> Parts:
         """Return the gradients of two walks that met."""
@@ -380,6 +275,8 @@ def _arrays(item: Any) -> Iterator[Any]:
     if isinstance(item, (tuple, list)):
         for part in item:
             yield from _arrays(part)
+    elif type(item) is Parts:
+        yield from item.values()
     elif hasattr(item, "dtype"):
         yield item
 
@@ -402,6 +299,8 @@ def _gradients_of_inputs(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[An
     if node.saved is None:
         return node.gradients(dY, needs)
     check_versions(node)
+    if isinstance(node, SeveralNode):
+        dY = dY.of(node)
     return in_form(node, registry.backward(node.formula, dY, node.saved, needs, into))
 
 

@@ -22,6 +22,7 @@ from nnscratch.array.dtypes import cast
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula, registry
 from nnscratch.tensors.conversions import TensorConversions
+from nnscratch.tensors.grad_mode import mode
 from nnscratch.tensors.gradients import TensorGradient, clear_gradient
 from nnscratch.tensors.indexing import TensorIndexing
 from nnscratch.tensors.methods import TensorMethods
@@ -30,7 +31,7 @@ from nnscratch.tensors.operators import TensorOperators
 from nnscratch.tensors.promotion import alike, refuse_booleans
 from nnscratch.tensors.reductions import TensorReductions
 from nnscratch.tensors.shapes import TensorShapes
-from nnscratch.tensors.tape import Node, Origin, mode
+from nnscratch.tensors.tape import Node, Origin, SeveralNode
 
 __all__ = ["Tensor", "apply", "as_tensor", "clear_gradient", "made_on", "wrap"]
 
@@ -90,6 +91,7 @@ class Tensor(
         return _NAMESPACE
 
     def __repr__(self) -> str:
+        registry.notify_read(self.array, "its text")
         text = np.array2string(to_numpy(self.array), separator=", ", prefix="tensor(")
         name = dtype_name(self.array.dtype)
         extra = "" if name in (default_dtype(), "int64", "bool") else f", dtype={name}"
@@ -139,7 +141,8 @@ def wrap(array: Any) -> Tensor:
 def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     """Compute a formula on tensors, arrays and numbers, and record it if a gradient is asked for.
 
-    This is how any code, a user's own formulas included, puts a formula on the tape.
+    This is how any code, a user's own formulas included, puts a formula on the tape. Of several
+    outputs it returns a tuple.
 
     >>> from nnscratch import formulas as f
     >>> apply(f.RELU, Tensor(np.asarray([-1.0, 2.0])))
@@ -149,6 +152,8 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
         observer.on_inputs(inputs)
     arrays = [item.array if isinstance(item, Tensor) else item for item in inputs]
     Y, saved = registry.forward(formula, *arrays, **options)
+    if formula.outputs:
+        return _several(formula, inputs, Y, saved, options)  # type: ignore[no-any-return]
     result = wrap(Y)
     if formula.aliases and owner(Y) is owner(arrays[0]) and isinstance(inputs[0], Tensor):
         # A view: changed in place, it changes what it is a view of.
@@ -156,16 +161,40 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     if mode.enabled and formula.backward is not None:
         for item in inputs:
             if isinstance(item, Tensor) and item.requires_grad:
-                _record(result, formula, inputs, saved, options)
+                if is_floating(Y):
+                    result.node = _node((result,), formula, inputs, saved, options)
+                    result.requires_grad = result.node is not None
                 break
     return result
 
 
-def _record(
-    result: Tensor, formula: Formula, inputs: tuple[Any, ...], saved: Any, options: dict[str, Any]
-) -> None:
-    if not is_floating(result.array):
-        return
+def _several(
+    formula: Formula, inputs: tuple[Any, ...], arrays: Any, saved: Any, options: dict[str, Any]
+) -> Any:
+    """Return the outputs of a formula that has several, each with a node of its own."""
+    results = tuple([wrap(Y) for Y in arrays])
+    source: Any = inputs[0] if inputs else None
+    for result in results if formula.aliases and isinstance(source, Tensor) else ():
+        if owner(result.array) is owner(source.array):
+            result._lies_in(source)
+    if not mode.enabled or formula.backward is None:
+        return results
+    if any(isinstance(item, Tensor) and item.requires_grad for item in inputs):
+        node = _node(results, formula, inputs, saved, options)
+        for index, result in enumerate(results if node is not None else ()):
+            if is_floating(result.array):
+                result.node, result.requires_grad = node.output(index), True
+    return results
+
+
+def _node(
+    results: tuple[Tensor, ...],
+    formula: Formula,
+    inputs: tuple[Any, ...],
+    saved: Any,
+    options: dict[str, Any],
+) -> Any:
+    """Return the node of a call; None if no gradient is asked for that the formula has."""
     edges: list[Any] = []
     forms: list[Any] = []
     differentiable = formula.differentiable
@@ -180,17 +209,20 @@ def _record(
         else:
             edges.append(None)
             forms.append(None)
-    if asked:
-        guards = []
-        origin = None
-        position = -1
-        for kept in saved:
-            position += 1
-            if type(kept) in _PLAIN:
-                continue
+    if not asked:
+        return None
+    guards = []
+    origin = None
+    position = -1
+    for kept in saved:
+        position += 1
+        if type(kept) in _PLAIN:
+            continue
+        for made, result in enumerate(results):
             if kept is result.array:
-                guards.append((result._version, result._version[0], position, -1))
-                continue
+                guards.append((result._version, result._version[0], position, -1 - made))
+                break
+        else:
             for source, item in enumerate(inputs):
                 if isinstance(item, Tensor) and item.array is kept:
                     cell = item._version
@@ -199,8 +231,11 @@ def _record(
             else:
                 if origin is None and _of_floats(kept):
                     origin = _origin(inputs, options)
-        result.requires_grad = True
-        result.node = Node(formula, saved, tuple(edges), tuple(forms), tuple(guards), origin)
+    kind = SeveralNode if formula.outputs else Node
+    node: Any = kind(formula, saved, tuple(edges), tuple(forms), tuple(guards), origin)
+    if formula.outputs:
+        node.count = len(results)
+    return node
 
 
 def _of_floats(kept: Any) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import beside
+from nnscratch.array import is_array, to_device_of, to_numpy
 from nnscratch.array.addresses import address
-from nnscratch.errors import GradientError
+from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
+from nnscratch.formulas.checks import broadcast_shape
 
 
 def write_through(tensor: Any, result: Any) -> None:
@@ -43,6 +45,30 @@ def write_through(tensor: Any, result: Any) -> None:
             one.node, one.requires_grad = node, True
 
 
+def overwritten(tensor: Any, place: Any, value: Any) -> Any:
+    """Return a tensor with other values at an index: its gradient goes to both, each where it is.
+
+    Args:
+        tensor: the tensor.
+        place: an index of arrays, slices and integers.
+        value: a tensor that broadcasts to the place.
+
+    Raises:
+        ShapeError: if it does not.
+        IndexError: if there is no such place.
+    """
+    size = tensor.numel()
+    place = tuple(to_numpy(item) if is_array(item) else item for item in place)
+    source = np.arange(size).reshape(tensor.shape)
+    shape = source[place].shape
+    if broadcast_shape("setting items", value.array, shape) != shape:
+        raise ShapeError(f"setting items: {value.shape} does not broadcast to {shape}")
+    source[place] = size + np.arange(math.prod(shape)).reshape(shape)
+    given = value._apply(f.BROADCAST_TO, shape=shape).reshape(-1)
+    both = tensor.reshape(-1)._apply(f.CONCATENATE, given, axis=0)
+    return both._apply(f.TAKE, tensor._wrap(to_device_of(source, tensor.array)), axis=0)
+
+
 def _follow(view: Any, changed: Any, result: Any) -> Any:
     """Return the node of a view some of whose elements are those of a result now, or None."""
     own, new = _places(view.array), _places(changed.array)
@@ -55,7 +81,7 @@ def _follow(view: Any, changed: Any, result: Any) -> Any:
         return None
     index = np.where(hit, own.size + nearest, np.arange(own.size)).reshape(view.shape)
     both = view.reshape(-1)._apply(f.CONCATENATE, result.reshape(-1), axis=0)
-    return both._apply(f.TAKE, view._wrap(beside(index, view.array)), axis=0).node
+    return both._apply(f.TAKE, view._wrap(to_device_of(index, view.array)), axis=0).node
 
 
 def _places(array: Any) -> Any:

@@ -27,6 +27,7 @@ from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.tape import (
     Node,
     Parts,
+    SeveralNode,
     call_hooks,
     changed_in_place,
     check_versions,
@@ -141,14 +142,17 @@ class Walk:
         if node.saved is None:
             return node.gradients(dY, needs)
         check_versions(node)
+        if isinstance(node, SeveralNode):
+            dY = dY.of(node)
         if not self.recorded:
             return in_form(node, registry.backward(node.formula, dY, node.saved, needs))
         formula = node.formula
         assert formula.backward is not None
+        like = next(one for one in dY if one is not None) if type(dY) is tuple else dY
         try:
-            made = formula.backward(dY, _connected(node, dY), needs)
+            made = formula.backward(dY, _connected(node, like), needs)
         except AttributeError as error:
-            if error.obj is not dY.__array_namespace__():
+            if error.obj is not like.__array_namespace__():
                 raise
             raise GradientError(
                 f"{formula.name} has no second derivative: its first one is written with "
@@ -231,9 +235,14 @@ def _connected(node: Node, like: TensorBase) -> Any:
             name = names[position] if names else ""
             if source >= 0 and name in node.formula.inputs and not node.formula.variadic:
                 source = node.formula.inputs.index(name)
-            edge = node if source < 0 else node.edges[source]
+            edge = _output(node, source) if source < 0 else node.edges[source]
             made.append(_tensor(like, kept, edge, cell))
     return type(saved)(*made) if names else tuple(made)
+
+
+def _output(node: Node, source: int) -> Node:
+    """Return the node of an output that was saved."""
+    return node.output(-1 - source) if isinstance(node, SeveralNode) else node
 
 
 def _saved_again(node: Node, like: TensorBase) -> Any:

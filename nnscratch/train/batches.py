@@ -11,8 +11,8 @@ import numpy as np
 from nnscratch.array import device_of
 from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError
+from nnscratch.graph.nested import leaves, mapped
 from nnscratch.nn import Module, Sequential
-from nnscratch.plan.nested import leaves, mapped
 from nnscratch.tensors import Tensor, as_tensor
 
 TARGETS = ("target", "targets", "labels", "label", "y")

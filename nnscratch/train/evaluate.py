@@ -15,10 +15,10 @@ from nnscratch.array import to_numpy
 from nnscratch.array.device import current
 from nnscratch.data import DataLoader, IterableDataset, StackDataset, TensorDataset
 from nnscratch.errors import ConfigurationError
+from nnscratch.graph.nested import mapped
 from nnscratch.nn import Module
-from nnscratch.plan.nested import mapped
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.train.batches import (
     Rearrange,
     arranged,

@@ -8,10 +8,10 @@ from typing import Any
 
 from nnscratch.array import array_namespace, is_floating, to_numpy
 from nnscratch.errors import ConfigurationError
+from nnscratch.graph.nested import leaves
 from nnscratch.nn import Module
-from nnscratch.plan.nested import leaves
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.train.batches import parts_of
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnscratch.array import array_namespace, same_device, to_numpy
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.tensors import Tensor, as_tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.train.step import IGNORED
 
 Integers = npt.NDArray[np.int64]

@@ -10,10 +10,10 @@ import numpy as np
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ConfigurationError
+from nnscratch.graph.nested import mapped
 from nnscratch.nn import Module
 from nnscratch.nn.utils import clip_grad_norm_
 from nnscratch.optim import Optimizer
-from nnscratch.plan.nested import mapped
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import parts_of
 

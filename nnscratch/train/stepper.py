@@ -10,9 +10,9 @@ import numpy as np
 from nnscratch.array import array_namespace
 from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError
+from nnscratch.graph.nested import leaves
 from nnscratch.nn import Module
 from nnscratch.plan import compile as compile_step
-from nnscratch.plan.nested import leaves
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import (
     Rearrange,

@@ -90,7 +90,7 @@ def test_large_arrays_are_made_in_pieces(
     # Before the end of the counter, which goes on at 0.
     where: dict[str, Any] = {"seed": 2, "offset": 2**64 - 50, "dtype": dtype}
     whole = [make(np, (count,), **where) for make in (uniform, normal)]
-    monkeypatch.setattr(random, "PIECE", 8)
+    monkeypatch.setattr(random, "CHUNK", 8)
     for make, expected in zip((uniform, normal), whole, strict=True):
         found = make(np, (count,), **where)
         assert found.dtype == expected.dtype

@@ -181,7 +181,7 @@ def check_call(
     values = case.build()
     truth_inputs = rounded(values, dtype)
     truth, truth_saved = formula.forward(*truth_inputs, **case.options)
-    truth = np.asarray(truth)
+    truth = [np.asarray(one) for one in outputs_of(truth)]
     inputs = tuple(place_all(values, dtype, backend, layout))
     like = next((one for one in inputs if is_array(one)), None)
     before = [_bits(one) for one in inputs]
@@ -189,11 +189,14 @@ def check_call(
     with only(formula.name, implementation), registry.observing(log):
         expected = [_expected(implementation, "forward", inputs, case.options)]
         Y, saved = registry.forward(formula, *inputs, **case.options)
-        _kept(Y, like, truth, dtype, case.options, "the output")
-        assert_near(to_numpy(Y), truth, dtype, case.terms, case.magnitude, "the output")
-        for index, one in enumerate(inputs):
-            _unchanged(one, before[index], f"input {index}")
-            assert formula.aliases or not _share(Y, one), f"the output shares memory with {index}"
+        assert isinstance(Y, tuple) == bool(formula.outputs), "several outputs are a tuple"
+        for made, right in zip(outputs_of(Y), truth, strict=True):
+            _kept(made, like, right, dtype, case.options, "the output")
+            assert_near(to_numpy(made), right, dtype, case.terms, case.magnitude, "the output")
+            for index, one in enumerate(inputs):
+                _unchanged(one, before[index], f"input {index}")
+                shared = _share(made, one)
+                assert formula.aliases or not shared, f"the output shares memory with {index}"
         assert isinstance(saved, tuple), "saved is no tuple"
         needs = needs_of(formula, values)
         if any(needs):
@@ -204,6 +207,20 @@ def check_call(
     wanted = [(formula.name, direction, name) for direction, name in expected]
     assert log.ran == wanted, f"ran {log.ran}, expected {wanted}"
     return log.ran
+
+
+def outputs_of(Y: Any) -> tuple[Any, ...]:
+    """Return the outputs of a forward, of which a formula may have several."""
+    return Y if isinstance(Y, tuple) else (Y,)
+
+
+def cotangents(Y: Any, seed: int = 1) -> Any:
+    """Return random numbers to stand for the gradient of an output, a tuple where it has several.
+
+    They are arrays in float64.
+    """
+    made = [cotangent(np.shape(one), seed + 7 * i) for i, one in enumerate(outputs_of(Y))]
+    return tuple(made) if isinstance(Y, tuple) else made[0]
 
 
 def _expected(
@@ -225,24 +242,26 @@ def _check_backward(
     Y: Any,
     saved: Any,
     truth_inputs: tuple[Any, ...],
-    truth: Any,
+    truth: list[Any],
     truth_saved: Any,
     needs: tuple[bool, ...],
     before: list[Any],
 ) -> list[tuple[str, str]]:
     assert formula.backward is not None
-    out_dtype = dtype_name(Y.dtype)
-    dY_host = cotangent(truth.shape).astype(out_dtype).astype(np.float64)
-    dY = place(dY_host, out_dtype, backend, "C" if layout == "first shifted" else layout)
-    exact = formula.backward(dY_host, truth_saved, needs)
+    out_dtype = dtype_name(outputs_of(Y)[0].dtype)
+    hosts = rounded(outputs_of(cotangents(tuple(truth))), out_dtype)
+    own = "C" if layout == "first shifted" else layout
+    placed = tuple(place(one, out_dtype, backend, own) for one in hosts)
+    dY = placed if formula.outputs else placed[0]
+    exact = formula.backward(hosts if formula.outputs else hosts[0], truth_saved, needs)
     asked = [needs]
     if sum(needs) > 1:
         asked += [tuple(i == j for j in range(len(needs))) for i, need in enumerate(needs) if need]
-    held = [*inputs, *saved, dY]
+    held = [*inputs, *saved, *placed]
     held_before = [_bits(one) for one in held]
     ran = []
     for one in asked:
-        ran.append(_expected(implementation, "backward", (dY, *saved), {}))
+        ran.append(_expected(implementation, "backward", (*placed, *saved), {}))
         gradients = registry.backward(formula, dY, saved, one)
         assert len(gradients) == len(inputs), f"{len(gradients)} gradients of {len(inputs)} inputs"
         for index, (gradient, needed) in enumerate(zip(gradients, one, strict=True)):
@@ -263,6 +282,35 @@ def _check_backward(
                 assert not any(_share(gradient, other) for other in others), f"{what} is an alias"
         for index, (now, was) in enumerate(zip(held, held_before, strict=True)):
             _unchanged(now, was, f"array {index} of inputs, saved and dY")
+    if len(placed) > 1:
+        ran += _check_outputs_apart(formula, implementation, placed, saved, needs, case, dtype)
+    return ran
+
+
+def _check_outputs_apart(
+    formula: Formula,
+    implementation: Any,
+    placed: tuple[Any, ...],
+    saved: Any,
+    needs: tuple[bool, ...],
+    case: Case,
+    dtype: str,
+) -> list[tuple[str, str]]:
+    """Check that a gradient is the sum of those for each output with None for the others."""
+    ran = []
+    sums: list[Any] = [0.0] * len(needs)
+    for index in range(len(placed)):
+        alone = tuple(one if i == index else None for i, one in enumerate(placed))
+        ran.append(_expected(implementation, "backward", (*alone, *saved), {}))
+        found = registry.backward(formula, alone, saved, needs)
+        for i, gradient in enumerate(found):
+            sums[i] = sums[i] if gradient is None else sums[i] + to_numpy(gradient)
+    ran.append(_expected(implementation, "backward", (*placed, *saved), {}))
+    together = registry.backward(formula, placed, saved, needs)
+    for got, wanted in zip(together, sums, strict=True):
+        if got is not None:
+            what = "the gradient, against the sum over outputs"
+            assert_near(to_numpy(got), wanted, dtype, case.terms, case.magnitude, what)
     return ran
 
 
@@ -330,7 +378,7 @@ def check_gradients(formula: Formula, case: Case, directions: int = 2) -> int:
     values = case.build()
     needs = needs_of(formula, values)
     Y, saved = formula.forward(*values, **case.options)
-    C = cotangent(np.shape(Y), seed=2)
+    C = cotangents(Y, seed=2)
     gradients = formula.backward(C, saved, needs)
     method = "complex" if formula.analytic else "five-point"
     compared = 0
@@ -360,8 +408,9 @@ def numeric(
     def at(step: complex) -> Any:
         shifted = np.asarray(values[index] + step * V)
         moved = [*values[:index], shifted, *values[index + 1 :]]
-        return formula.forward(*moved, **case.options)[0]
+        return _flat(formula.forward(*moved, **case.options)[0])
 
+    C = _flat(C)
     if method == "complex":
         parts = C * np.imag(at(1e-30j)) / 1e-30
         return float(np.sum(parts)), float(np.sum(np.abs(parts)))
@@ -369,6 +418,11 @@ def numeric(
     inner, outer = at(h) - at(-h), at(2 * h) - at(-2 * h)
     parts = C * (8 * inner - outer) / (12 * h)
     return float(np.sum(parts)), float(np.sum(np.abs(parts)) + np.sum(np.abs(C * at(0.0))))
+
+
+def _flat(outputs: Any) -> Any:
+    """Return all entries of an output, or of several, in one row."""
+    return np.concatenate([np.ravel(one) for one in outputs_of(outputs)])
 
 
 def to_dtype(array: Any, dtype: str) -> Any:

@@ -185,6 +185,14 @@ FAULTS: dict[str, tuple[str, Callable[[Backward], Backward]]] = {
         scaled(0, lambda g, dY, s: g * s.divisor / (s.divisor + 1)),
     ),
     "var: factor 2": ("var", scaled(0, lambda g, dY, s: g / 2)),
+    "var_mean: the gradient of the mean forgotten": (
+        "var_mean",
+        lambda original: lambda dY, s, needs: original((dY[0], None), s, needs),
+    ),
+    "split: the pieces in the wrong order": (
+        "split",
+        lambda original: lambda dY, s, needs: original(dY[::-1], s, needs),
+    ),
     "std: not divided by the output": ("std", scaled(0, lambda g, dY, s: g * s.Y)),
     "norm: the power p instead of p - 1": ("norm", scaled(0, lambda g, dY, s: g * np.abs(s.A))),
     "max: another entry gets it": ("max", scaled(0, lambda g, dY, s: np.flip(g))),

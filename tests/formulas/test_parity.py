@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from formulas.contract import cotangent, needs_of, place, unbroadcast
+from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
 from tolerances import PARITY, allowed
 
 from nnscratch.formulas import FORMULAS, registry
@@ -143,6 +143,8 @@ TORCH: dict[str, Callable[..., Any]] = {
     "sum": _reduced(torch.sum),
     "mean": _reduced(torch.mean),
     "var": _reduced(torch.var),
+    "var_mean": _reduced(torch.var_mean),
+    "split": lambda x, *, sizes, axis: x.split(sizes, axis),
     "std": _reduced(torch.std),
     "norm": lambda x, *, p=2.0, axis=None, keepdims=False: torch.linalg.vector_norm(
         x, p, axis, keepdims
@@ -203,6 +205,7 @@ DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
     ("linear_activation", "elu, NaN"): ((0, 1, 2), NAN),
     ("linear_activation", "selu, NaN"): ((0, 1, 2), NAN),
     ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
+    ("var_mean", "correction above the number"): ((0,), "as for var"),
     ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),
     ("bce", "exact"): ((1,), "the logarithms are clamped in the derivative as in the loss"),
 }
@@ -268,12 +271,16 @@ def test_formula(name: str, case: Case) -> None:
             continue
         with registry.use_kernels("off"):
             Y, saved = registry.forward(formula, *inputs, **case.options)
-        _close(Y, wanted, dtype, case, "the output")
-        if not wanted.requires_grad:
+        results = outputs_of(wanted)
+        for got, right in zip(outputs_of(Y), results, strict=True):
+            _close(got, right, dtype, case, "the output")
+        if not results[0].requires_grad:
             continue
-        dY = np.asarray(cotangent(Y.shape), dtype=Y.dtype)
+        given = [np.asarray(one, dtype=dtype) for one in outputs_of(cotangents(Y))]
+        dY = tuple(given) if formula.outputs else given[0]
         asked = [one for one, need in zip(tensors, needs, strict=True) if need]
-        theirs = iter(torch.autograd.grad(wanted, asked, torch.from_numpy(dY)))
+        upstream = [torch.from_numpy(one) for one in given]
+        theirs = iter(torch.autograd.grad(results, asked, upstream))
         with registry.use_kernels("off"):
             ours = registry.backward(formula, dY, saved, needs)
         for index, gradient in enumerate(ours):

@@ -20,7 +20,7 @@ from nnscratch.array import OutOfMemory, to_numpy
 from nnscratch.errors import PlanError
 from nnscratch.formulas.checks import NOTHING, NothingSaved
 from nnscratch.kernels.cuda import cublas
-from nnscratch.plan.device import BEFORE_CAPTURE
+from nnscratch.kernels.cuda.segment import BEFORE_CAPTURE
 from nnscratch.tensors import apply
 
 
@@ -151,7 +151,7 @@ def test_a_capture_without_memory_is_tried_again() -> None:
         expected = layer(x).tolist()
         for _ in range(1 + BEFORE_CAPTURE):
             step(x)
-        (launches,) = [one for one in step.plans[0]._builder.pieces if hasattr(one, "_graph")]
+        (launches,) = [one for one in step.plans[0]._pieces if hasattr(one, "_graph")]
         with at_most(1 << 20):
             assert step(x).tolist() == expected
         assert launches._graph is None

@@ -20,7 +20,7 @@ from formulas import contract
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import cases
 from nnscratch.kernels.cpu import IMPLEMENTATIONS, kernel
-from nnscratch.kernels.cpu.implementation import Now
+from nnscratch.kernels.cpu.implementation import EagerBuilder
 from nnscratch.kernels.cpu.runtime.table import call
 
 NO_ACCESS = 0
@@ -61,8 +61,8 @@ def all_cases(side: str) -> None:
         return made
 
     contract.place = place_guarded
-    Now.output = lambda self, position, shape, dtype: guarded(shape, dtype, side)  # type: ignore[method-assign]
-    Now.empty = lambda self, shape, dtype: guarded(shape, dtype, side)  # type: ignore[method-assign]
+    EagerBuilder.output = lambda self, position, shape, dtype: guarded(shape, dtype, side)  # type: ignore[method-assign]
+    EagerBuilder.empty = lambda self, shape, dtype: guarded(shape, dtype, side)  # type: ignore[method-assign]
     count = 0
     for name, implementation in IMPLEMENTATIONS.items():
         for case in cases(name):

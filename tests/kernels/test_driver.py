@@ -45,7 +45,7 @@ def chain(x: np.ndarray, steps: int) -> cpu.Program:
         table.add(cpu.kernel("column_sum", "float64"), (x, sums, rows, columns), (1.0 / rows,))
         loop = Operands(x.shape, "float64")
         loop.store(loop.apply(parsed(less_half), [loop.add(x), loop.add(sums)]), x)
-        loop.emit(Adding(table))
+        loop.emit_now(Adding(table))
     return table.build()
 
 
@@ -177,6 +177,22 @@ def test_a_kernel_refuses_unknown_dtypes_and_options() -> None:
         cpu.kernel("fill", "float32", 1)
 
 
+def test_many_short_instructions_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A barrier behind each takes as long as the instruction, and far longer on a busy machine."""
+    monkeypatch.setenv("NNSCRATCH_THREADS", "8")
+
+    def fills(size: int, count: int) -> cpu.Program:
+        table, y = cpu.Table(), np.zeros(size, np.float32)
+        for _ in range(count):
+            table.add(cpu.kernel("fill", "float32"), (y, size), (1.0,))
+        return table.build()
+
+    short, long = fills(1000, 5000), fills(1 << 22, 2)
+    assert short.nanoseconds > 2 * policy.NANOSECONDS_A_THREAD
+    assert short.threads() == 1
+    assert long.threads() > 1
+
+
 def test_thread_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy.choose(1_000, 8) == 1
     assert policy.choose(1e9, 8) == 8
@@ -246,7 +262,7 @@ def test_kernels_are_declared_without_numba() -> None:
     code = """
 import sys
 from nnscratch.kernels import cpu
-cpu.kernel("adam", "float32", 0).cost([0] * 5 + [1000])
+cpu.kernel("softmax", "float32", 0).cost([0, 0, 10, 10])
 cpu.product_kernel("float32", 8, 8, 8)
 assert "numba" not in sys.modules
 """

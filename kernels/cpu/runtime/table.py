@@ -21,7 +21,7 @@ import numpy as np
 
 from .kernel import Kernel
 from .pool import pool
-from .threads import choose, limit
+from .threads import choose, limit, worth_sharing
 
 NO_BARRIER = 1
 """Flag: the next instruction's part reads only what the same thread's part of this one wrote."""
@@ -147,6 +147,7 @@ class Program:
             row = (i.kernel.address, self._a.address(k), self._s.address(k), i.flags)
             self._code[WORDS * k : WORDS * k + WORDS] = row
         self.nanoseconds = sum(i.nanoseconds for i in instructions)
+        self._shared = worth_sharing(i.nanoseconds for i in instructions)
         self._start = address(self._code)
         self._count = len(instructions)
         self._pool = pool()
@@ -161,12 +162,12 @@ class Program:
 
     def threads(self) -> int:
         """Return how many threads the next run would use."""
-        return choose(self.nanoseconds)
+        return choose(self._shared)
 
     def run(self, threads: int | None = None) -> None:
         """Run all instructions, with the threads that their work deserves unless told."""
         if threads is None:
-            threads = choose(self.nanoseconds, _limit())
+            threads = choose(self._shared, _limit())
         self._pool.run(self._start, self._count, threads)
 
 

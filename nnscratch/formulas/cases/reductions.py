@@ -194,6 +194,7 @@ CASES: dict[str, list[Case]] = {
     "mean": [*_sums(mean=True, smallest=1), Case("nothing", (normal(0),), smooth=False)],
     "var": _var(),
     "std": _std(),
+    "var_mean": _var(),
     "norm": _norm(),
     "max": _extremes(),
     "min": _extremes(),

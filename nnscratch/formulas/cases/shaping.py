@@ -55,6 +55,23 @@ def _broadcast_to() -> list[Case]:
     ]
 
 
+def _split() -> list[Case]:
+    pieces: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {
+        "rows": ((5, 7), (2, 3), 0),
+        "columns": ((5, 7), (3, 3, 1), 1),
+        "from the end": ((2, 3, 4), (1, 3), -1),
+        "in the middle": ((2, 6, 4), (2, 2, 2), 1),
+        "one piece": ((5, 7), (5,), 0),
+        "an empty piece": ((5,), (0, 5), 0),
+        "nothing": ((0, 3), (0, 0), 0),
+        "large": ((33, 257), (129, 128), 1),
+    }
+    return [
+        Case(name, (normal(*shape),), {"sizes": sizes, "axis": axis})
+        for name, (shape, sizes, axis) in pieces.items()
+    ]
+
+
 def _getitem() -> list[Case]:
     indices = {
         "an integer": 2,
@@ -157,6 +174,7 @@ def _random(**more: float) -> list[Case]:
 
 CASES: dict[str, list[Case]] = {
     "reshape": _reshape(),
+    "split": _split(),
     "transpose": _transpose(),
     "broadcast_to": _broadcast_to(),
     "getitem": _getitem(),

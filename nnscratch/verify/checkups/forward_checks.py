@@ -8,8 +8,9 @@ import numpy as np
 
 from nnscratch.array import move, to_numpy
 from nnscratch.formulas.observing import Call
+from nnscratch.graph import LayerTracker
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.verify.checkups.data_checks import (
     BINARY_LOSSES,
     CLASS_LOSSES,
@@ -18,7 +19,6 @@ from nnscratch.verify.checkups.data_checks import (
     loss_name,
 )
 from nnscratch.verify.checkups.report import CheckupReport
-from nnscratch.verify.watch.layers import LayerObserver
 
 RECTIFIERS = ("relu",)
 SQUASHERS = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}
@@ -42,7 +42,7 @@ TWICE = {
 }  # fmt: skip
 
 
-class Watch(LayerObserver):
+class Watch(LayerTracker):
     """Notes for every activation layer how many of its units do nothing."""
 
     def __init__(self) -> None:
@@ -51,7 +51,8 @@ class Watch(LayerObserver):
 
     def on_call(self, call: Call) -> None:
         """Keep the output of an activation."""
-        where = self.layer(call)
+        layer = self.layer_of(call)
+        where = "" if layer is None else layer.label
         name = call.formula.name
         if name == "linear_activation":
             name = str(call.options.get("activation"))

@@ -113,7 +113,7 @@ def look_at_update(report: CheckupReport, model: Module, optimizer: Any) -> None
 
 
 def _restore(model: Module, before: dict[str, Any]) -> None:
-    from nnscratch.tensors.tape import no_grad
+    from nnscratch.tensors.grad_mode import no_grad
 
     with no_grad():
         for path, parameter in model.named_parameters():

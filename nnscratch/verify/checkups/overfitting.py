@@ -11,7 +11,7 @@ from nnscratch.errors import NNScratchError
 from nnscratch.nn.module import Module
 from nnscratch.optim import Adam
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.tape import no_grad
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.verify.checkups.data_checks import CLASS_LOSSES, host, loss_name
 from nnscratch.verify.checkups.report import CheckupReport
 

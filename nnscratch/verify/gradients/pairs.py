@@ -28,6 +28,7 @@ from nnscratch.verify.gradients.problem import (
     memory_findings,
     nudged,
     on_cpu,
+    output_name,
 )
 
 
@@ -72,7 +73,7 @@ class PairProblem(Problem):
     def evaluate(self, values: Sequence[Any]) -> list[Array]:
         """Run the forward on NumPy arrays."""
         Y, _ = self._split(self.forward(*values, **in_options64(self.options)))
-        return [np.asarray(Y)]
+        return [np.asarray(one) for one in _several(Y)]
 
     def _split(self, result: Any) -> tuple[Any, Any]:
         paired = isinstance(result, tuple)
@@ -127,13 +128,16 @@ class PairProblem(Problem):
         names = [slot.name for slot in self.slots]
         kept = [(name, v, bits(v)) for name, v in zip(names, inputs, strict=True)]
         Y, saved = self.compute(inputs)
-        findings = memory_findings(kept, [("the output", Y)], [], self.views)
+        parts = _several(Y)
+        outputs = [(output_name(i, len(parts)), one) for i, one in enumerate(parts)]
+        findings = memory_findings(kept, outputs, [], self.views)
         kept = [entry for entry in kept if bits(entry[1]) == entry[2]]
-        dY = _like(Y, cotangents[0])
+        dY = _upstream(Y, cotangents)
         if nudge is not None and isinstance(saved, tuple):
             saved = getattr(type(saved), "_make", tuple)(nudged(v, nudge) for v in saved)
         held = _items(saved)
-        kept += [("the output", Y, bits(Y)), ("dY", dY, bits(dY))]
+        kept += [(name, one, bits(one)) for name, one in outputs]
+        kept += [("dY", one, bits(one)) for one in _several(dY) if one is not None]
         kept += [
             (f"saved[{i!r}]", v, bits(v))
             for i, v in held
@@ -159,7 +163,7 @@ class PairProblem(Problem):
             findings.append(Finding(FindingKind.GRADIENT_COUNT, "backward", "fault", text))
             found = (found + [None] * expected)[:expected]
         return Run(
-            [np.asarray(on_cpu(Y))],
+            [np.asarray(on_cpu(one)) for one in _several(Y)],
             [on_cpu(g) for g in found],
             [device_name(g) for g in found],
             findings,
@@ -173,7 +177,7 @@ class PairProblem(Problem):
         Y, saved = self.compute(inputs)
         if not isinstance(saved, tuple):
             return []
-        dY = _like(Y, cotangents[0])
+        dY = _upstream(Y, cotangents)
         needs = tuple(slot.checked for slot in self.slots)
         found = []
         for fault, other in _exchanged(saved, Y, inputs, [slot.name for slot in self.slots]):
@@ -214,7 +218,7 @@ class FormulaProblem(PairProblem):
         if isinstance(formula.kinks, str):
             self.remark = formula.kinks
         else:
-            self.kinks = formula.kinks
+            self.kinks = formula.kinks_at(options)
 
     def compute(self, inputs: Sequence[Any]) -> tuple[Any, Any]:
         """Run the forward that the registry chooses."""
@@ -228,6 +232,20 @@ class FormulaProblem(PairProblem):
             gradient if gradient is None else unbroadcast(gradient, value)
             for gradient, value in zip(found, inputs, strict=False)
         ]
+
+
+def _several(Y: Any) -> tuple[Any, ...]:
+    """Return the outputs of a forward, of which a formula may have several."""
+    return Y if isinstance(Y, tuple) else (Y,)
+
+
+def _upstream(Y: Any, cotangents: Sequence[Any]) -> Any:
+    """Return the gradients of the outputs: None for those that are not of floats."""
+    found = [
+        None if cotangent is None else _like(one, cotangent)
+        for one, cotangent in zip(_several(Y), cotangents, strict=True)
+    ]
+    return tuple(found) if isinstance(Y, tuple) else found[0]
 
 
 def _items(saved: Any) -> list[tuple[Any, Any]]:
@@ -295,7 +313,7 @@ def _exchanged(
     """Return saved tuples in which an array was exchanged for another of its shape."""
     fields = getattr(saved, "_fields", tuple(f"saved[{i}]" for i in range(len(saved))))
     rebuild = getattr(type(saved), "_make", tuple)
-    known = [(OUTPUT, Y), *zip(names, inputs, strict=True)]
+    known = [*((OUTPUT, one) for one in _several(Y)), *zip(names, inputs, strict=True)]
     found = []
     for i, held in enumerate(saved):
         if not is_array(held):

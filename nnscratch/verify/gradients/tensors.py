@@ -50,9 +50,9 @@ class _Nudge(registry.Observer):
     def on_call(self, call: registry.Call) -> None:
         """Change the output in place, before anything else has seen it."""
         if call.direction == "forward" and not call.formula.aliases:
-            (Y,) = call.outputs
-            if isinstance(Y, np.ndarray) and Y.flags.writeable:
-                Y[...] = nudged(Y, self.rng)
+            for Y in call.outputs:
+                if isinstance(Y, np.ndarray) and Y.flags.writeable:
+                    Y[...] = nudged(Y, self.rng)
 
 
 class TensorProblem(Problem):
@@ -139,7 +139,7 @@ class TensorProblem(Problem):
 
     def evaluate(self, values: Sequence[Any]) -> list[Array]:
         """Call the function with everything in float64 on the CPU, by the reference formulas."""
-        from nnscratch.tensors.tape import no_grad
+        from nnscratch.tensors.grad_mode import no_grad
 
         count = len(self.tensors)
         inputs = [Tensor(v) if isinstance(v, np.ndarray) else v for v in values[:count]]

@@ -16,8 +16,8 @@ from nnscratch.array import is_array, is_floating
 from nnscratch.errors import NonFiniteError
 from nnscratch.formulas import registry
 from nnscratch.formulas.observing import Call
+from nnscratch.graph import LayerTracker
 from nnscratch.verify.watch.causes import likely_cause
-from nnscratch.verify.watch.layers import LayerObserver
 from nnscratch.verify.watch.statistics import Statistics, statistics
 
 
@@ -53,7 +53,7 @@ class AnomalyError(NonFiniteError):
         super().__init__("\n".join(lines))
 
 
-class _Watch(LayerObserver):
+class _Watch(LayerTracker):
     """Raises at the first output that is not finite though the inputs are."""
 
     def __init__(self, check_inputs: bool) -> None:
@@ -62,7 +62,7 @@ class _Watch(LayerObserver):
 
     def on_call(self, call: Call) -> None:
         """Look at one call; cheap as long as everything is finite."""
-        where = self.layer(call)
+        layer = self.layer_of(call)
         if all(_finite(array) for array in call.outputs):
             return
         inputs = [statistics(name, array) for name, array in named_inputs(call) if _number(array)]
@@ -73,28 +73,31 @@ class _Watch(LayerObserver):
         outputs = [
             statistics(name, array) for name, array in _named_outputs(call) if _floating(array)
         ]
-        raise AnomalyError(call, where, inputs, outputs)
+        raise AnomalyError(call, "" if layer is None else layer.label, inputs, outputs)
 
 
 def named_inputs(call: Call) -> list[tuple[str, Any]]:
     """Return the names and values of what a call was given."""
     if call.direction == "backward":
         fields = getattr(type(call.saved), "_fields", ())
-        return [("dY", call.inputs[0]), *zip(fields, call.saved, strict=False)]
-    names = call.formula.inputs
+        given = call.inputs[: len(call.inputs) - len(call.saved)]
+        names = [f"d{name}" for name in call.formula.output_names(len(given))]
+        return [*zip(names, given, strict=True), *zip(fields, call.saved, strict=False)]
+    inputs = call.formula.inputs
     if call.formula.variadic:
-        return [(f"{names[0]}[{i}]", value) for i, value in enumerate(call.inputs)]
-    return list(zip(names, call.inputs, strict=False))
+        return [(f"{inputs[0]}[{i}]", value) for i, value in enumerate(call.inputs)]
+    return list(zip(inputs, call.inputs, strict=False))
 
 
 def _named_outputs(call: Call) -> list[tuple[str, Any]]:
     if call.direction == "forward":
-        return [("Y", call.outputs[0])]
-    names = call.formula.updates if call.direction == "update" else call.formula.inputs
+        names = call.formula.output_names(len(call.outputs))
+        return list(zip(names, call.outputs, strict=True))
+    changed = call.formula.updates if call.direction == "update" else call.formula.inputs
     if call.formula.variadic:
-        names = tuple(f"{names[0]}[{i}]" for i in range(len(call.outputs)))
+        changed = tuple(f"{changed[0]}[{i}]" for i in range(len(call.outputs)))
     lead = "" if call.direction == "update" else "d"
-    return [(lead + name, value) for name, value in zip(names, call.outputs, strict=False)]
+    return [(lead + name, value) for name, value in zip(changed, call.outputs, strict=False)]
 
 
 def _number(value: Any) -> bool:

@@ -20,8 +20,8 @@ from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.formulas.observing import Call
+from nnscratch.graph import LayerTracker
 from nnscratch.verify.watch.hooks import caller, watching_conversions
-from nnscratch.verify.watch.layers import LayerObserver
 
 KINDS = ("device copy", "dtype promotion", "contiguous copy", "read")
 PRODUCTS = ("linear", "linear_activation", "matmul")
@@ -154,7 +154,7 @@ class Audit:
     __repr__ = __str__
 
 
-class _Auditor(LayerObserver):
+class _Auditor(LayerTracker):
     """Fills an audit with what it observes."""
 
     def __init__(self, audit: Audit, memory: bool) -> None:
@@ -165,12 +165,14 @@ class _Auditor(LayerObserver):
 
     def add(self, kind: str, what: str, nbytes: int, where: str | None = None) -> None:
         """Note one event."""
-        place = self._here() if where is None else where
-        self.audit.events.append(Event(kind, place, what, nbytes, caller()))
+        if where is None:
+            where = "" if self.running is None else self.running.label
+        self.audit.events.append(Event(kind, where, what, nbytes, caller()))
 
     def on_call(self, call: Call) -> None:
         """Look at one formula: dtypes, contiguity, memory of its results."""
-        where = self.layer(call)
+        layer = self.layer_of(call)
+        where = "" if layer is None else layer.label
         name = call.formula.name
         cost = self.audit.costs[where, name, call.direction]
         cost.calls += 1

@@ -22,7 +22,7 @@ from nnscratch.array.precision import set_float32_matmul_precision
 from nnscratch.errors import DataError, PlanError
 from nnscratch.formulas import registry
 from nnscratch.kernels.cuda import IMPLEMENTATIONS, CupyDriver, Driver
-from nnscratch.plan.device import BEFORE_CAPTURE
+from nnscratch.kernels.cuda.segment import BEFORE_CAPTURE
 
 
 class Place:

@@ -1,0 +1,145 @@
+"""Whether what is computed is recorded: ``no_grad``, ``enable_grad``, ``set_grad_enabled``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Mode(threading.local):
+    enabled = True
+
+
+mode = _Mode()
+
+
+def is_grad_enabled() -> bool:
+    """Say whether this thread records what it computes."""
+    return mode.enabled
+
+
+class _Switch:
+    """Sets the mode in a ``with`` block, or for each call of a function that it decorates."""
+
+    wanted: bool
+
+    def __enter__(self) -> None:
+        # A block may be entered again inside itself: what was before is a stack.
+        before = self.__dict__.setdefault("_before", [])
+        before.append(mode.enabled)
+        mode.enabled = self.wanted
+
+    def __exit__(self, *_: object) -> None:
+        mode.enabled = self.__dict__["_before"].pop()
+
+    def __call__(self, function: F) -> F:
+        """Wrap a function so that it runs in this mode; of a generator, every piece of its body."""
+        if inspect.isgeneratorfunction(function):
+            return _generator_in(self.wanted, function)  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            before, mode.enabled = mode.enabled, self.wanted
+            try:
+                return function(*args, **kwargs)
+            finally:
+                mode.enabled = before
+
+        return wrapped  # type: ignore[return-value]
+
+
+def _generator_in(wanted: bool, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a generator function whose body runs in a mode, and whoever asks it does not."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        running = function(*args, **kwargs)
+        go_on, value = running.send, None
+        while True:
+            before, mode.enabled = mode.enabled, wanted
+            try:
+                made = go_on(value)
+            except StopIteration as end:
+                return end.value
+            finally:
+                mode.enabled = before
+            try:
+                value = yield made
+                go_on = running.send
+            except GeneratorExit:
+                before, mode.enabled = mode.enabled, wanted
+                try:
+                    running.close()
+                finally:
+                    mode.enabled = before
+                raise
+            except BaseException as error:
+                go_on, value = running.throw, error
+
+    return wrapped
+
+
+class set_grad_enabled(_Switch):
+    """Record or do not record from here on; in a ``with`` block or as a decorator, only there.
+
+    >>> with set_grad_enabled(False):
+    ...     is_grad_enabled()
+    False
+    >>> is_grad_enabled()
+    True
+    """
+
+    def __init__(self, mode: bool) -> None:
+        """Switch at once, as PyTorch does."""
+        self.wanted = bool(mode)
+        self._found = is_grad_enabled()
+        _set(self.wanted)
+
+    def __enter__(self) -> None:
+        self.__dict__.setdefault("_before", []).append(self._found)
+        _set(self.wanted)
+
+    def __call__(self, function: F) -> F:
+        """Wrap a function so that it runs in this mode."""
+        _set(self._found)
+        return super().__call__(function)
+
+
+def _set(enabled: bool) -> None:
+    mode.enabled = enabled
+
+
+class no_grad(_Switch):
+    """Do not record: for evaluation and for updates of parameters.
+
+    A ``with`` block, or a decorator with or without parentheses.
+
+    >>> @no_grad()
+    ... def evaluate():
+    ...     return is_grad_enabled()
+    >>> evaluate()
+    False
+    """
+
+    wanted = False
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Self:
+        """Make the block, or wrap a function at once where it is written ``@no_grad``."""
+        made = super().__new__(cls)
+        return made if function is None else made(function)  # type: ignore[return-value]
+
+
+class enable_grad(no_grad):
+    """Record, also inside ``no_grad``.
+
+    >>> with no_grad(), enable_grad():
+    ...     is_grad_enabled()
+    True
+    """
+
+    wanted = True
