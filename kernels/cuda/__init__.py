@@ -1,10 +1,10 @@
 """Kernels for NVIDIA GPUs: CUDA C++ text, compiled by CuPy when a CuPy array first meets it.
 
-Nothing here imports CuPy before that. ``source`` reads the .cu files, ``launch`` lays out the
-arguments of a kernel, ``driver`` compiles and starts it, ``implementation`` is what the registry
-sees; ``linear``, ``losses``, ``elementwise`` and ``updates`` turn the call of a formula into
-launches, run at once or kept in a plan (``target``). The text also compiles for a CPU, where the
-tests run it.
+Nothing here imports CuPy before that. ``source`` reads the .cu files, ``bodies`` writes the text of
+elementwise formulas from their bodies, ``launch`` lays out the arguments of a kernel, ``driver``
+compiles and starts it, ``implementation`` is what the registry sees; ``linear``, ``losses``,
+``elementwise`` and ``updates`` turn the call of a formula into launches, run at once or kept in a
+plan (``target``). The text also compiles for a CPU, where the tests run it.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ class Blas:
 
 
 class Product:
-    """Y = A B for contiguous matrices, each factor turned over first where asked; ready to start.
+    """Y = A B for contiguous matrices, each factor transposed first where asked; ready to start.
 
     A matrix by rows is its transpose by columns, which is cuBLAS's order: it is asked for
     Yᵀ = Bᵀ Aᵀ.
@@ -204,18 +204,20 @@ class Product:
 
     __slots__ = ("_arrays", "_blas", "_turned", "_words")
 
-    def __init__(self, blas: Blas, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> None:
+    def __init__(
+        self, blas: Blas, A: Any, B: Any, Y: Any, transpose_a: bool, transpose_b: bool
+    ) -> None:
         """Lay the arguments out, in the precision that is set now."""
         self._blas, self._arrays = blas, (A, B, Y)
-        self._turned = (A.T if turn_a else A, B.T if turn_b else B)
+        self._turned = (A.T if transpose_a else A, B.T if transpose_b else B)
         m, n = Y.shape
-        inner = A.shape[0] if turn_a else A.shape[1]
+        inner = A.shape[0] if transpose_a else A.shape[1]
         name = FLOATS[Y.dtype]
         real = ctypes.c_double if name == "float64" else ctypes.c_float
         compute = COMPUTE_DOUBLE if name == "float64" else COMPUTE[get_float32_matmul_precision()]
         kind = DATA[name]
         self._words: tuple[Any, ...] = (
-            TRANSPOSE if turn_b else KEEP, TRANSPOSE if turn_a else KEEP, n, m, inner,
+            TRANSPOSE if transpose_b else KEEP, TRANSPOSE if transpose_a else KEEP, n, m, inner,
             ctypes.byref(real(1.0)), int(B.data.ptr), kind, B.shape[1],
             int(A.data.ptr), kind, A.shape[1],
             ctypes.byref(real(0.0)), int(Y.data.ptr), kind, n, compute, DEFAULT_ALGORITHM,

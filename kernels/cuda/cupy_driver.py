@@ -95,9 +95,9 @@ class CupyDriver(Driver):
             launch.function, *launch.grid, *launch.block, 0, stream, launch.pointers, 0
         )
 
-    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> Product:
+    def product(self, A: Any, B: Any, Y: Any, transpose_a: bool, transpose_b: bool) -> Product:
         """Return a product by cuBLAS, in the precision that is set now."""
-        return Product(self.blas, A, B, Y, turn_a, turn_b)
+        return Product(self.blas, A, B, Y, transpose_a, transpose_b)
 
     def capture(self, start: Callable[[Any], None]) -> Callable[[], None]:
         """Return a function that launches a CUDA graph of the work on the current stream."""

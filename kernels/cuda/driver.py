@@ -80,8 +80,8 @@ class Driver(ABC):
         """Start a kernel on a stream."""
 
     @abstractmethod
-    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> Any:
-        """Return the work of Y = A B for matrices, each factor turned over first where asked."""
+    def product(self, A: Any, B: Any, Y: Any, transpose_a: bool, transpose_b: bool) -> Any:
+        """Return the work of Y = A B for matrices, each factor transposed first where asked."""
 
     @abstractmethod
     def capture(self, start: Callable[[Any], None]) -> Callable[[], None]:

@@ -25,6 +25,10 @@ def _accept_all(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
+def _first_array(inputs: Inputs) -> Any:
+    return next(item for item in inputs if hasattr(item, "dtype"))
+
+
 @dataclass(frozen=True, eq=False)
 class CudaKernel:
     """CUDA kernels as an implementation of one formula.
@@ -86,7 +90,7 @@ class CudaKernel:
         refusal = self.refusals.get(direction, _accept_all)(inputs, options)
         if refusal is not None:
             return refusal
-        with self.driver.on_device_of(inputs[0]):
+        with self.driver.on_device_of(_first_array(inputs)):
             for file in self.files:
                 problem = self.driver.problem(file, FLOATS[dtype])
                 if problem is not None:
@@ -106,7 +110,7 @@ class CudaKernel:
     def _run(
         self, direction: str, inputs: Inputs, options: Options, needs: Needs, into: Inputs = ()
     ) -> Any:
-        with self.driver.on_device_of(inputs[0]):
+        with self.driver.on_device_of(_first_array(inputs)):
             eager = EagerBuilder(self.driver, into)
             made = self.lower(eager, direction, inputs, options, needs)
             eager.finish()

@@ -8,7 +8,8 @@
 // Sums of columns go in two stages: a block adds up a stripe of rows, always in the same order,
 // and writes one row of `partial`; column_finish adds up those rows. No atomics are needed.
 #include "common.cuh"
-#include "activations.cuh"
+#include "words.cuh"
+#include "fused_activations.cuh"
 
 constexpr int LANES_X = 32, LANES_Y = 8;  // the block of the kernels that sum columns
 

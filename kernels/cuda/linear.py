@@ -1,4 +1,4 @@
-"""The linear layer, the activations, and both together, as launches of kernels."""
+"""The linear layer, alone and with an activation behind it, as launches of kernels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from nnscratch.formulas.linear import LinearSaved
 
 from .driver import cover, rows_of
 from .implementation import CudaKernel, Inputs, Needs, Options
-from .source import signatures
 from .target import Target
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -28,12 +27,6 @@ def keeps_output(name: str) -> bool:
     return bool(FUSABLE[name][0].pointwise.saved[0] == "Y")
 
 
-def _unwritten(name: Any) -> str | None:
-    """Refuse an activation that is not in the text of the kernels."""
-    known = name in FUSABLE and f"bias_activation_{name}" in signatures("linear")
-    return None if known else f"no kernel knows the activation {name!r}"
-
-
 def numbers(name: str, given: Any) -> tuple[float, float]:
     """Return the two numbers of an activation: those given, its defaults for the rest, else 0."""
     defaults = FUSABLE[name][0].pointwise.options.values()
@@ -45,14 +38,14 @@ def numbers(name: str, given: Any) -> tuple[float, float]:
 
 
 def product(
-    target: Target, A: Any, B: Any, Y: Any, turn_a: bool = False, turn_b: bool = False
+    target: Target, A: Any, B: Any, Y: Any, transpose_a: bool = False, transpose_b: bool = False
 ) -> None:
-    """Add Y = A B for matrices, each factor turned over first where asked."""
-    inner = A.shape[0] if turn_a else A.shape[1]
+    """Add Y = A B for matrices, each factor transposed first where asked."""
+    inner = A.shape[0] if transpose_a else A.shape[1]
     if _is_for_tiles(target, Y.size, inner):
-        _tiled(target, "identity", A, B, None, None, Y, (turn_a, turn_b), (0.0, 0.0))
+        _tiled(target, "identity", A, B, None, None, Y, (transpose_a, transpose_b), (0.0, 0.0))
     else:
-        target.product(A, B, Y, turn_a, turn_b)
+        target.product(A, B, Y, transpose_a, transpose_b)
 
 
 def _is_for_tiles(target: Target, outputs: int, inner: int) -> bool:
@@ -60,12 +53,12 @@ def _is_for_tiles(target: Target, outputs: int, inner: int) -> bool:
 
 
 def _tiled(
-    target: Target, name: str, A: Any, B: Any, b: Any, Z: Any, Y: Any, turns: Any, pq: Any
+    target: Target, name: str, A: Any, B: Any, b: Any, Z: Any, Y: Any, transposed: Any, pq: Any
 ) -> None:
     m, n = Y.shape
-    steps_a = (1, A.shape[1]) if turns[0] else (A.shape[1], 1)
-    steps_b = (1, B.shape[1]) if turns[1] else (B.shape[1], 1)
-    inner = A.shape[0] if turns[0] else A.shape[1]
+    steps_a = (1, A.shape[1]) if transposed[0] else (A.shape[1], 1)
+    steps_b = (1, B.shape[1]) if transposed[1] else (B.shape[1], 1)
+    inner = A.shape[0] if transposed[0] else A.shape[1]
     grid = (-(-m // TILE) * -(-n // TILE),)
     arguments = (A, B, b, Z, Y, m, n, inner, *steps_a, *steps_b, *pq)
     target.launch("matmul", f"matmul_{name}", A.dtype, grid, arguments, (TILE, TILE))
@@ -114,7 +107,7 @@ def _pull_back(
         product(target, dZ, W, dX.reshape(rows, W.shape[1]))
     if needs[1]:
         dW = target.output(1, W.shape, W.dtype)
-        product(target, dZ, X.reshape(rows, W.shape[1]), dW, turn_a=True)
+        product(target, dZ, X.reshape(rows, W.shape[1]), dW, transpose_a=True)
     return (dX, dW, db), None
 
 
@@ -177,7 +170,9 @@ def _check_linear(inputs: Inputs, options: Options) -> str | None:
 
 
 def _check_fused(inputs: Inputs, options: Options) -> str | None:
-    return _unwritten(options.get("activation")) or _check_linear(inputs, options)
+    if options.get("activation") not in FUSABLE:
+        return f"no kernel knows the activation {options.get('activation')!r}"
+    return _check_linear(inputs, options)
 
 
 def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
@@ -186,47 +181,6 @@ def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
         return "it needs an input of at least two dimensions"
     fits = dY.shape == (*X.shape[:-1], W.shape[0])
     return None if fits else f"dY has shape {dY.shape}"
-
-
-def _check_fused_backward(inputs: Inputs, options: Options) -> str | None:
-    return _unwritten(inputs[4]) or _check_linear_backward(inputs, options)
-
-
-def _same_shapes(inputs: Inputs, options: Options) -> str | None:
-    dY, V = inputs[0], inputs[1]
-    return None if dY.shape == V.shape else f"dY {dY.shape} is not of the shape {V.shape}"
-
-
-def activation(name: str) -> CudaKernel:
-    """Return the kernels of one elementwise activation."""
-    made, parameters = FUSABLE[name]
-
-    def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-        (X,) = inputs
-        pq = numbers(name, [options.get(parameter) for parameter in parameters])
-        Y = target.output(0, X.shape, X.dtype)
-        arguments = (X, Y, X.size, *pq)
-        target.launch("activations", f"activation_{name}", X.dtype, cover(X.size, 4), arguments)
-        given = dict(zip(parameters, pq, strict=False))
-        return (Y,), made.pointwise.keep((X,), Y, given)
-
-    def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-        dY, V, *rest = inputs
-        dX = target.output(0, dY.shape, dY.dtype)
-        pq = numbers(name, rest)
-        arguments = (dY, V, dX, dY.size, *pq)
-        kernel = f"activation_backward_{name}"
-        target.launch("activations", kernel, dY.dtype, cover(dY.size, 4), arguments)
-        return (dX,), None
-
-    return CudaKernel(
-        ("activations",),
-        {"forward": forward, "backward": backward},
-        {
-            "forward": lambda inputs, options: _unwritten(name),
-            "backward": lambda inputs, options: _unwritten(name) or _same_shapes(inputs, options),
-        },
-    )
 
 
 LINEAR_KERNELS = {
@@ -238,7 +192,6 @@ LINEAR_KERNELS = {
     "linear_activation": CudaKernel(
         ("linear", "matmul"),
         {"forward": _linear_activation, "backward": _linear_activation_backward},
-        {"forward": _check_fused, "backward": _check_fused_backward},
+        {"forward": _check_fused, "backward": _check_linear_backward},
     ),
-    **{name: activation(name) for name in FUSABLE},
 }

@@ -1,8 +1,20 @@
 // Losses of numbers: mean squared error, and binary cross-entropy of logits.
 #include "common.cuh"
-#include "activations.cuh"
 
 enum Loss { MSE, BCE };
+
+constexpr REAL ONE = REAL(1);
+
+// 1 / (1 + e^-x) on the branch that cannot overflow.
+DEVICE REAL logistic(REAL x) {
+  const REAL decay = exp(x >= 0 ? -x : x);
+  return (x >= 0 ? ONE : decay) / (ONE + decay);
+}
+
+// log(1 + e^-x) on the branch that cannot overflow.
+DEVICE REAL soft(REAL x) {
+  return log1p(exp(x >= 0 ? -x : x)) + (x >= 0 ? REAL(0) : -x);
+}
 
 // (x - t)^2, or (1 - t) x + (1 + (weight - 1) t) log(1 + e^-x) without overflow.
 template <Loss WHAT>

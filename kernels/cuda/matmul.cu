@@ -6,7 +6,8 @@
 // columns of y instead of once for each. cuBLAS does the same with larger tiles in registers; this
 // one is for products so small that a second launch for the bias costs more, and for reading.
 #include "common.cuh"
-#include "activations.cuh"
+#include "words.cuh"
+#include "fused_activations.cuh"
 
 constexpr int TILE = 16;
 

@@ -1,4 +1,4 @@
-"""The kernels' text: what is in a .cu file, and which arguments its kernels take.
+"""The kernels' text: .cu files and what is made of bodies, and which arguments kernels take.
 
 Both are read from the text itself. A launch is checked against the declared arguments before any
 pointer is handed over, on a GPU and in tests alike.
@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from .bodies import HEADER, formula_text, formulas, fused_activations
 
 FOLDER = Path(__file__).parent
 REALS = {"float32": "float", "float64": "double"}
@@ -42,20 +44,37 @@ Signature = tuple[Parameter, ...]
 
 
 def files() -> tuple[str, ...]:
-    """Return the names of the .cu files, without their ending.
+    """Return the names of the texts: .cu files without their ending, and elementwise formulas.
 
-    >>> "linear" in files()
-    True
+    >>> "linear" in files(), "sigmoid" in files()
+    (True, True)
     """
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.cu")))
+    return tuple(sorted({*(path.stem for path in FOLDER.glob("*.cu")), *formulas()}))
+
+
+def own_text(file: str) -> str:
+    """Return a text with its headers still to be included: a .cu file, or one made of bodies."""
+    path = FOLDER / f"{file}.cu"
+    return path.read_text(encoding="utf-8") if path.exists() else formula_text(file)
+
+
+def _header(name: str) -> str:
+    if name == HEADER:
+        return fused_activations()
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 @cache
 def text(file: str) -> str:
-    """Return a .cu file with its headers in the place of their includes.
+    """Return a text with its headers in the place of their includes.
 
     CuPy's cache on disk goes by the text, so a changed header must be in it.
     """
+    return included(file, own_text(file))
+
+
+def included(file: str, body: str) -> str:
+    """Return a text under a file's name with its headers in the place of their includes."""
     seen: set[str] = set()
 
     def insert(match: re.Match[str]) -> str:
@@ -63,12 +82,11 @@ def text(file: str) -> str:
         if name in seen:
             return "\n"
         seen.add(name)
-        header = (FOLDER / name).read_text(encoding="utf-8")
+        header = _header(name)
         # The lines after it keep their numbers in the compiler's messages.
         line = match.string.count("\n", 0, match.end()) + 1
         return f'#line 1 "{name}"\n{header}#line {line} "{file}.cu"\n'
 
-    body = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
     return f'#line 1 "{file}.cu"\n' + _INCLUDE.sub(insert, body)
 
 

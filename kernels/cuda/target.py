@@ -103,9 +103,9 @@ class Target:
         made = self.driver.prepare(file, kernel, dtype, grid, arguments, block)
         self._builder.add(made)
 
-    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> None:
-        """Add Y = A B by the array library's BLAS, each factor turned over first where asked."""
-        self._builder.add(self.driver.product(A, B, Y, turn_a, turn_b))
+    def product(self, A: Any, B: Any, Y: Any, transpose_a: bool, transpose_b: bool) -> None:
+        """Add Y = A B by the array library's BLAS, each factor transposed first where asked."""
+        self._builder.add(self.driver.product(A, B, Y, transpose_a, transpose_b))
 
     def poll(self, function: Callable[[], None]) -> None:
         """Add a function that raises if the device has reported a mistake by now."""

@@ -2,7 +2,8 @@
 
 The body (see ``nnscratch.formulas.pointwise``) is an expression in these functions, ``+ - * /``,
 comparisons and numbers. Here each function takes whole arrays. Where the same body is compiled to
-a loop, the name stands for a function of one number (``nnscratch.kernels.cpu.words``).
+a loop or to CUDA C++, the name stands for a function of one number
+(``nnscratch.kernels.cpu.words``, ``kernels/cuda/words.cuh``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Elementwise formulas: one body each, from which every implementation comes.
 
 A body is an expression in the words of ``nnscratch.array.maths``, arithmetic, comparisons and
-numbers. On arrays it is the reference; ``nnscratch.kernels.elementwise`` makes of the same text
-the loops of the CPU and the CUDA C++ of the GPU::
+numbers. On arrays it is the reference; ``nnscratch.kernels`` makes of the same text the loops of
+the CPU and the CUDA C++ of the GPU::
 
     def silu_forward(X):
         return X * logistic(X)

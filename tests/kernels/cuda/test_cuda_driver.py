@@ -69,26 +69,26 @@ def test_the_grid_covers_the_work_and_has_an_end() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (lambda x: (x, x), r"takes 5 arguments \(x, y, n, p, q\), got 2"),
-        (lambda x: (x.astype("f8"), x, 6, 0.0, 0.0), "contiguous array of float32 as x, got one"),
-        (lambda x: (x, x[::2], 6, 0.0, 0.0), "contiguous array of float32 as y.*strides"),
-        (lambda x: (x, x.astype("i4"), 6, 0.0, 0.0), "as y, got one of int32"),
+        (lambda x: (x, x), r"takes 3 arguments \(X, out, n\), got 2"),
+        (lambda x: (x.astype("f8"), x, 6), "contiguous array of float32 as X, got one"),
+        (lambda x: (x, x[::2], 6), "contiguous array of float32 as out.*strides"),
+        (lambda x: (x, x.astype("i4"), 6), "as out, got one of int32"),
     ],
     ids=["too few", "another dtype", "strides", "integers"],
 )
 def test_arguments_that_are_not_declared(arguments: Any, message: str, emulator: Emulator) -> None:
     x = np.ones(6, np.float32)
     with pytest.raises(KernelArgumentError, match=message):
-        emulator.launch("activations", "activation_relu", "float32", (1,), arguments(x))
+        emulator.launch("relu", "relu_forward", "float32", (1,), arguments(x))
 
 
 def test_arguments_lie_in_memory_as_they_are_declared() -> None:
-    x = np.ones(6, np.float32)
-    given = (x, None, LiveInt(6, 0, "n"), LiveFloat(0.5, 0, "p"), 1)
-    declared = form("activations", "activation_relu", "float32")
-    assert declared.offsets == (0, 8, 16, 24, 32)
-    data, arrays = packed("activation_relu", declared, given, lambda array: array.ctypes.data)
-    assert struct.unpack("=QQqdd", data) == (x.ctypes.data, 0, 6, 0.5, 1.0)
+    partial = np.ones(6)
+    given = (partial, None, LiveInt(6, 0, "n"), LiveFloat(0.5, 0, "scale"))
+    declared = form("reductions", "sum_finish", "float32")
+    assert declared.offsets == (0, 8, 16, 24)
+    data, arrays = packed("sum_finish", declared, given, lambda array: array.ctypes.data)
+    assert struct.unpack("=QQqd", data) == (partial.ctypes.data, 0, 6, 0.5)
     assert len(arrays) == 1
     # A number that may come late is followed by the address of where it then stands.
     declared = form("random", "dropout", "float64")
@@ -106,10 +106,10 @@ def test_arguments_lie_in_memory_as_they_are_declared() -> None:
 
 def test_a_launch_has_the_addresses_of_its_arguments(emulator: Emulator) -> None:
     x, y = np.ones(6, np.float32), np.zeros(6, np.float32)
-    made = emulator.prepare("activations", "activation_relu", x.dtype, (1,), (x, y, 6, 0.0, 0.0))
-    pointers = (ctypes.c_void_p * 5).from_address(made.pointers)
+    made = emulator.prepare("relu", "relu_forward", x.dtype, (1,), (x, y, 6))
+    pointers = (ctypes.c_void_p * 3).from_address(made.pointers)
     start = ctypes.addressof(made.arguments)
-    assert list(pointers) == [start + 8 * index for index in range(5)]
+    assert list(pointers) == [start + 8 * index for index in range(3)]
     assert (made.grid, made.block) == ((1, 1, 1), (256, 1, 1))
 
 
@@ -118,7 +118,7 @@ def test_more_work_than_a_grid_has_threads(emulator: Emulator, rng: Any) -> None
     plain = Emulator("plain")
     X = rng.standard_normal(5003).astype(np.float32)
     Y = np.zeros_like(X)
-    plain.launch("activations", "activation_relu", "float32", (1,), (X, Y, X.size, 0.0, 0.0))
+    plain.launch("relu", "relu_forward", "float32", (1,), (X, Y, X.size))
     np.testing.assert_array_equal(Y, np.maximum(X, 0))
     # Bias columns that a thread meets in another order, since 7 divides no power of two.
     Z, b = rng.standard_normal((999, 7)).astype(np.float32), np.arange(7, dtype=np.float32)
@@ -185,11 +185,11 @@ def test_a_step_repeats_bit_for_bit_in_any_order_of_threads(tiled_limit: int) ->
 
 
 def test_the_registry_computes_with_the_reference_instead(only_cuda: Any) -> None:
-    emulator = Emulator(texts={"activations": "nonsense", "optimizers": "#error no headers"})
+    emulator = Emulator(texts={"relu": "nonsense", "optimizers": "#error no headers"})
     only_cuda(emulator, "relu", "adam")
     X = np.array([-1.0, 2.0], np.float32)
     with registry.observing(registry.CallLog()) as log:
-        with pytest.warns(CompileWarning, match=r"(?s)activations.cu .*nonsense"):
+        with pytest.warns(CompileWarning, match=r"(?s)relu.cu .*nonsense"):
             Y, _ = registry.forward(RELU, X)
         registry.forward(RELU, X)
         state = [np.ones(2) for _ in range(4)]

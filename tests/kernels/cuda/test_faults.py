@@ -13,7 +13,7 @@ from nnscratch.kernels.cuda import source
 
 def planted(file: str, right: str, wrong: str, count: int = 1) -> dict[str, str]:
     """Return the text of a file with one thing replaced."""
-    text = (source.FOLDER / f"{file}.cu").read_text(encoding="utf-8")
+    text = source.own_text(file)
     assert text.count(right) >= 1, f"{file}.cu has no {right!r} any more"
     return {file: text.replace(right, wrong, count)}
 
@@ -39,7 +39,7 @@ def product(driver: Emulator, m: int = 18, n: int = 17, inner: int = 33) -> Any:
 def relu(driver: Emulator, n: int = 1001) -> Any:
     X = np.random.default_rng(0).standard_normal(n).astype(np.float32)
     Y = np.zeros_like(X)
-    driver.launch("activations", "activation_relu", "float32", (2,), (X, Y, n, 0.0, 0.0))
+    driver.launch("relu", "relu_forward", "float32", (2,), (X, Y, n))
     return np.maximum(X, 0), Y
 
 
@@ -125,11 +125,11 @@ VECTORS = ("packed ? n / WIDTH : 0", "packed ? n / WIDTH + 1 : 0")
     ("size", "fault"), [(1001, TAIL), (1024, TAIL), (1, TAIL), (1001, VECTORS), (1024, VECTORS)]
 )
 def test_a_tail_out_of_bounds(size: int, fault: tuple[str, str]) -> None:
-    text = in_header("activations", *fault)["activations"]
+    text = in_header("relu", *fault)["relu"]
     # A pack may begin inside and end outside.
     where = r"out of bounds: a read .* (behind|at byte \d+ of) array 0 \(float32, shape"
     with pytest.raises(Fault, match=where):
-        relu(Emulator(texts={"activations": text}), size)
+        relu(Emulator(texts={"relu": text}), size)
 
 
 def test_an_access_out_of_bounds_in_the_middle_of_a_matrix() -> None:
@@ -153,7 +153,7 @@ def test_a_barrier_in_another_place_for_some_threads() -> None:
 
 def test_a_barrier_for_some_threads_only() -> None:
     right = "for (Index j = first(); j < packs"
-    texts = in_header("activations", right, f"if (threadIdx.x < 5) __syncthreads();\n  {right}")
+    texts = in_header("relu", right, f"if (threadIdx.x < 5) __syncthreads();\n  {right}")
     with pytest.raises(Fault, match=r"divergence.*one __syncthreads.*has ended while others wait"):
         relu(Emulator(texts=texts))
 

@@ -82,10 +82,8 @@ def run(*command: str) -> str:
 
 def library(file: str, dtype: str, flavour: str = "watched", text: str | None = None) -> Path:
     """Return the shared library of a .cu file, or of another text in its place."""
-    if text is None:
-        text = (source.FOLDER / f"{file}.cu").read_text(encoding="utf-8")
+    text = source.text(file) if text is None else source.included(file, text)
     parts = [text, dtype, *COMMON, *KERNEL_FLAGS[flavour], *RUNTIME_FLAGS[flavour], version()]
-    parts += [path.read_text("utf-8") for path in sorted(source.FOLDER.glob("*.cuh"))]
     parts += [path.read_text("utf-8") for path in sorted(HERE.iterdir()) if path.suffix in SOURCES]
     stamp = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     made = cache_folder() / f"{file}-{dtype}-{flavour}-{stamp}.so"
@@ -106,11 +104,11 @@ def _build(file: str, dtype: str, flavour: str, text: str, made: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / f"{file}.cu").write_text(text, encoding="utf-8")
-        entries = "".join(f"NN_ENTRY({kernel})\n" for kernel in source.parse(_whole(text)))
+        entries = "".join(f"NN_ENTRY({kernel})\n" for kernel in source.parse(text))
         wrapper = folder / "wrapper.cpp"
         wrapper.write_text(f'#include "cuda_on_cpu.h"\n#include "{file}.cu"\n{entries}', "utf-8")
         real = f"-DREAL={source.REALS[dtype]}"
-        includes = (f"-I{folder}", f"-I{HERE}", f"-I{source.FOLDER}")
+        includes = (f"-I{folder}", f"-I{HERE}")
         kernels, result = str(folder / "kernels.o"), str(folder / "result.so")
         run(
             compiler(), *COMMON, *KERNEL_FLAGS[flavour], real, *includes, "-c", str(wrapper), "-o",
@@ -122,12 +120,6 @@ def _build(file: str, dtype: str, flavour: str, text: str, made: Path) -> None:
         partial = made.with_suffix(f".{os.getpid()}")
         shutil.copyfile(result, partial)
         partial.replace(made)
-
-
-def _whole(text: str) -> str:
-    """Return the text with what its headers define, for the names of its kernels."""
-    headers = [path.read_text("utf-8") for path in sorted(source.FOLDER.glob("*.cuh"))]
-    return "\n".join([*headers, text])
 
 
 def scratch() -> Path:

@@ -95,8 +95,8 @@ class Emulator(Driver):
         if failed:
             raise Fault(f"{launch.kernel}: {self._named(launch, message.value.decode())}")
 
-    def product(self, A: Any, B: Any, Y: Any, turn_a: bool, turn_b: bool) -> Any:
-        return Product(self, A.T if turn_a else A, B.T if turn_b else B, Y)
+    def product(self, A: Any, B: Any, Y: Any, transpose_a: bool, transpose_b: bool) -> Any:
+        return Product(self, A.T if transpose_a else A, B.T if transpose_b else B, Y)
 
     def multiply(self, product: Product) -> None:
         if self._tape is not None:

@@ -1,7 +1,8 @@
 """Runs the contract's cases, or one planted fault, under the sanitizers; in a process of its own.
 
-``python sanitized.py`` runs all cases, ``python sanitized.py FILE RIGHT WRONG SIZE`` plants a
-fault and launches one kernel. The sanitizers end the process at the first thing that is wrong.
+``python sanitized.py 2 6`` runs all cases of part 2 of 6, ``python sanitized.py FILE RIGHT WRONG
+SIZE`` plants a fault and launches one kernel. The sanitizers end the process at the first thing
+that is wrong.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from nnscratch.formulas.cases import cases
 from nnscratch.kernels.cuda import IMPLEMENTATIONS, source
 
 
-def all_cases() -> None:
-    """Run every case of every kernel that is not large."""
+def all_cases(part: int, parts: int) -> None:
+    """Run every case of every kernel that is not large; every so many implementations."""
     emulator = Emulator("sanitized")
     count = 0
-    for name, implementation in IMPLEMENTATIONS.items():
+    for name, implementation in list(IMPLEMENTATIONS.items())[part::parts]:
         for number, case in enumerate(cases(name)):
             if sum(np.size(one) for one in case.build()) > 6000:
                 continue
@@ -36,8 +37,7 @@ def all_cases() -> None:
 def planted(file: str, right: str, wrong: str, size: int) -> None:
     """Launch ReLU, or a product if the file is "matmul", with a fault in its text."""
     header = (source.FOLDER / "common.cuh").read_text(encoding="utf-8")
-    text = (source.FOLDER / f"{file}.cu").read_text(encoding="utf-8")
-    text = text.replace('#include "common.cuh"\n', header)
+    text = source.own_text(file).replace('#include "common.cuh"\n', header)
     assert right == wrong or text.count(right) == 1, right
     emulator = Emulator("sanitized", texts={file: text.replace(right, wrong)})
     if file == "matmul":
@@ -49,12 +49,12 @@ def planted(file: str, right: str, wrong: str, size: int) -> None:
     else:
         whole = np.ones(size + 1, np.float32)
         X, Y = whole[1:], np.empty(size, np.float32)  # not aligned to 16 bytes
-        emulator.launch(file, "activation_relu", "float32", (2,), (X, Y, size, 0.0, 0.0))
+        emulator.launch(file, "relu_forward", "float32", (2,), (X, Y, size))
     print("nothing found")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        all_cases()
+    if len(sys.argv) == 3:
+        all_cases(int(sys.argv[1]), int(sys.argv[2]))
     else:
         planted(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
