@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnscratch.cli.settings import Settings, saved_settings
+from nnscratch.cli.settings import TrainingSettings, saved_settings
 from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
 from nnscratch.errors import CheckpointError, RunError
 from nnscratch.nn import Module
@@ -43,7 +43,7 @@ _FORM, _VERSION = "nnscratch-run", 1
 
 
 @dataclass
-class Run:
+class RunFolder:
     """What a run folder says of itself.
 
     Args:
@@ -55,7 +55,7 @@ class Run:
     """
 
     folder: Path
-    settings: Settings
+    settings: TrainingSettings
     architecture: MLP
     preprocessor: Preprocessor
     config: dict[str, Any]
@@ -82,7 +82,7 @@ class Run:
         return (model if device is None else model.to(device=device)).eval()
 
 
-def config_of(settings: Settings, architecture: MLP, **more: Any) -> dict[str, Any]:
+def config_of(settings: TrainingSettings, architecture: MLP, **more: Any) -> dict[str, Any]:
     """Return the content of config.json."""
     from nnscratch import __version__
 
@@ -96,7 +96,7 @@ def config_of(settings: Settings, architecture: MLP, **more: Any) -> dict[str, A
     }
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path) -> RunFolder:
     """Read what a run folder says of itself.
 
     Raises:
@@ -133,7 +133,7 @@ def open_run(folder: str | Path) -> Run:
         architecture.outputs,
     ):
         raise CheckpointError(f"{record}: of another model than {CONFIG} describes")
-    return Run(path, settings, architecture, preprocessor, config)
+    return RunFolder(path, settings, architecture, preprocessor, config)
 
 
 def is_run(folder: Path) -> bool:

@@ -28,7 +28,7 @@ TASK_LOSSES = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """The settings of a training run; None is decided by the data.
 
     Raises:
@@ -92,7 +92,7 @@ class Settings:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any], where: str) -> Settings:
+    def from_dict(cls, value: Mapping[str, Any], where: str) -> TrainingSettings:
         """Return settings from a TOML file or a saved run.
 
         Raises:
@@ -100,7 +100,7 @@ class Settings:
         """
         return cls().changed(value, where)
 
-    def changed(self, values: Mapping[str, Any], where: str) -> Settings:
+    def changed(self, values: Mapping[str, Any], where: str) -> TrainingSettings:
         """Return the settings with some of them changed.
 
         Raises:
@@ -208,7 +208,7 @@ def read_toml(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: not valid TOML: {reason}") from None
 
 
-def saved_settings(value: Any, where: str) -> Settings:
+def saved_settings(value: Any, where: str) -> TrainingSettings:
     """Return the settings of a saved run.
 
     Raises:
@@ -217,6 +217,6 @@ def saved_settings(value: Any, where: str) -> Settings:
     if not isinstance(value, Mapping):
         raise CheckpointError(f"{where}: the settings are missing")
     try:
-        return Settings.from_dict(value, where)
+        return TrainingSettings.from_dict(value, where)
     except ConfigurationError as error:
         raise CheckpointError(str(error)) from None

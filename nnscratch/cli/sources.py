@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnscratch.cli.images import ImagePreprocessor, images_from
-from nnscratch.cli.settings import Settings
+from nnscratch.cli.settings import TrainingSettings
 from nnscratch.cli.tables import describe_columns, table_like, training_table
 from nnscratch.data import (
     ClassTarget,
@@ -81,7 +81,7 @@ class Prepared:
         return "images" if isinstance(self.preprocessor, ImagePreprocessor) else "table"
 
 
-def prepare(settings: Settings) -> Prepared:
+def prepare(settings: TrainingSettings) -> Prepared:
     """Read, split and preprocess what the settings name.
 
     The split and the preprocessing follow from the data and the settings, so the data are told
@@ -107,7 +107,7 @@ def _fingerprint(data: Prepared) -> str:
     return hashed.hexdigest()
 
 
-def _prepared(settings: Settings) -> Prepared:
+def _prepared(settings: TrainingSettings) -> Prepared:
     path = settings.data
     if path == DIGITS:
         _no_table_settings(settings, "the digits are images")
@@ -139,14 +139,14 @@ def _refuse_folder_of_tables(path: str) -> None:
         )
 
 
-def _no_table_settings(settings: Settings, why: str) -> None:
+def _no_table_settings(settings: TrainingSettings, why: str) -> None:
     for name in ("target", "exclude", "task", "separator"):
         if getattr(settings, name):
             raise ConfigurationError(f"--{name} is for tables, but {why}")
 
 
 def _parts(
-    n: int, settings: Settings, classes: Array | None, test: bool
+    n: int, settings: TrainingSettings, classes: Array | None, test: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
     """Split n rows into training, validation and, if it is wanted, test rows.
 
@@ -209,7 +209,7 @@ def _say_rare(
         )
 
 
-def _images(settings: Settings, folder: ImageFolder) -> Prepared:
+def _images(settings: TrainingSettings, folder: ImageFolder) -> Prepared:
     given, test = folder.train, folder.test
     train, validation, held = _parts(len(given), settings, given.labels, test is None)
     if test is None:
@@ -236,7 +236,7 @@ def _images(settings: Settings, folder: ImageFolder) -> Prepared:
     )
 
 
-def _table(settings: Settings) -> Prepared:
+def _table(settings: TrainingSettings) -> Prepared:
     path = settings.data
     table, name, rows = training_table(settings)
     values = table.column(name)
@@ -290,7 +290,7 @@ def _table(settings: Settings) -> Prepared:
 
 
 def _labels_as_written(
-    table: Table, target: str, rows: npt.NDArray[np.int64], settings: Settings
+    table: Table, target: str, rows: npt.NDArray[np.int64], settings: TrainingSettings
 ) -> Table:
     """The table with its target as it is written in the file, where it is no text already.
 
@@ -352,7 +352,9 @@ class Inputs:
     table: Table | None = None
 
 
-def inputs_from(path: str, pre: Preprocessor, settings: Settings, *, labelled: bool) -> Inputs:
+def inputs_from(
+    path: str, pre: Preprocessor, settings: TrainingSettings, *, labelled: bool
+) -> Inputs:
     """Read what a saved model is to be used on, with the preprocessing of its training.
 
     Args:

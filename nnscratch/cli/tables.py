@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nnscratch.cli.settings import Settings
+from nnscratch.cli.settings import TrainingSettings
 from nnscratch.data import (
     CategoricalColumn,
     Reading,
@@ -30,7 +30,7 @@ _MOST_CATEGORIES = 100
 _LARGEST_TARGET = 1e150
 
 
-def training_table(settings: Settings) -> tuple[Table, str, npt.NDArray[np.int64]]:
+def training_table(settings: TrainingSettings) -> tuple[Table, str, npt.NDArray[np.int64]]:
     """Read the table that is to be trained on.
 
     Rows without a target, and columns that can teach nothing, are left out of it.
@@ -71,7 +71,9 @@ def training_table(settings: Settings) -> tuple[Table, str, npt.NDArray[np.int64
     return dataclasses.replace(table, reading=reading), target, kept + 1
 
 
-def table_like(path: str, pre: TablePreprocessor, settings: Settings, *, labelled: bool) -> Table:
+def table_like(
+    path: str, pre: TablePreprocessor, settings: TrainingSettings, *, labelled: bool
+) -> Table:
     """Read a table as that of the training was read, its columns as they are needed.
 
     Args:
@@ -155,7 +157,7 @@ def _column(file: TableFile, name: str) -> str:
     raise DataError(message)
 
 
-def _policy(settings: Settings) -> Literal["keep", "refuse"]:
+def _policy(settings: TrainingSettings) -> Literal["keep", "refuse"]:
     return "keep" if settings.missing == "fill" else "refuse"
 
 

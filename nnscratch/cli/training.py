@@ -16,7 +16,7 @@ from nnscratch.array.device import namespace_on
 from nnscratch.array.random import default_generator
 from nnscratch.cli import reporting, runs
 from nnscratch.cli.images import ImagePreprocessor
-from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
+from nnscratch.cli.settings import TASK_LOSSES, TrainingSettings, read_toml
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare, width_of
 from nnscratch.cli.tables import shortened
@@ -40,7 +40,7 @@ _SAMPLES = 10
 
 def settings_from(
     config: str | None, options: Mapping[str, Any], run: str | None, resume: bool
-) -> Settings:
+) -> TrainingSettings:
     """Return the settings of a run: defaults, then a TOML file or the run to resume, then options.
 
     Raises:
@@ -48,7 +48,7 @@ def settings_from(
         CheckpointError: if the run to resume is damaged.
     """
     if not resume:
-        settings = Settings()
+        settings = TrainingSettings()
         if config is not None:
             settings = settings.changed(read_toml(config), config)
         return settings.changed(options, "the options")
@@ -75,7 +75,7 @@ def settings_from(
     return wanted
 
 
-def resolve(settings: Settings, data: Prepared) -> Settings:
+def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
     """Return the settings with everything decided that the data decide.
 
     Raises:
@@ -104,7 +104,7 @@ def resolve(settings: Settings, data: Prepared) -> Settings:
 
 
 def train(
-    settings: Settings,
+    settings: TrainingSettings,
     *,
     run: str | None = None,
     resume: bool = False,
@@ -218,7 +218,7 @@ def _sizes(data: Prepared) -> dict[str, Any]:
 
 
 def _introduce(
-    console: Any, data: Prepared, settings: Settings, architecture: MLP, folder: Path
+    console: Any, data: Prepared, settings: TrainingSettings, architecture: MLP, folder: Path
 ) -> None:
     from rich.markup import escape
 
@@ -240,7 +240,7 @@ def _introduce(
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
 
 
-def _target_line(data: Prepared, settings: Settings) -> str:
+def _target_line(data: Prepared, settings: TrainingSettings) -> str:
     """What is predicted, and how to have it otherwise where the data decided."""
     target = data.preprocessor.target
     if isinstance(target, NumberTarget):
@@ -250,7 +250,7 @@ def _target_line(data: Prepared, settings: Settings) -> str:
     return f"{settings.target!r}, one of {target.outputs} classes{hint}"
 
 
-def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback]:
+def _callbacks(data: Prepared, settings: TrainingSettings, quiet: bool) -> list[Callback]:
     made: list[Callback] = []
     if data.validation is not None:
         made.append(EarlyStopping(settings.patience) if settings.patience else BestWeights())
@@ -258,7 +258,12 @@ def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback
 
 
 def _fit(
-    model: Module, data: Prepared, settings: Settings, folder: Path, resume: bool, quiet: bool
+    model: Module,
+    data: Prepared,
+    settings: TrainingSettings,
+    folder: Path,
+    resume: bool,
+    quiet: bool,
 ) -> Trainer:
     model.to(device=settings.device)
     weights = None
@@ -306,7 +311,7 @@ def _fit(
 
 
 def _finish(
-    trainer: Trainer, data: Prepared, settings: Settings, folder: Path, architecture: MLP
+    trainer: Trainer, data: Prepared, settings: TrainingSettings, folder: Path, architecture: MLP
 ) -> dict[str, Any]:
     """Test the model, and write all that a run folder holds."""
     model, pre = trainer.model, data.preprocessor
@@ -369,7 +374,7 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
 
 
 def _say_goodbye(
-    report: dict[str, Any], data: Prepared, settings: Settings, folder: Path, seconds: float
+    report: dict[str, Any], data: Prepared, settings: TrainingSettings, folder: Path, seconds: float
 ) -> None:
     stopped = f" ({report['stopped']})" if report["stopped"] else ""
     print(shown(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}"))

@@ -43,7 +43,7 @@ def _array(value: Any) -> Any:
 
 
 def _rank(tensor: Any) -> int:
-    """Return 0 for booleans, 1 for integers, 2 for floats; an in-place result must not exceed it."""
+    """Return 0 for booleans, 1 for integers, 2 for floats: in-place results may not exceed it."""
     if is_floating(tensor.array):
         return 2
     return int(dtype_name(tensor.array.dtype) != "bool")

@@ -18,19 +18,19 @@ from nnscratch.tensors import Tensor
 from nnscratch.train.batches import Rearrange
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
 from nnscratch.train.choices import make_optimizer
+from nnscratch.train.cost import threads_for
 from nnscratch.train.evaluate import as_loader, check_loader, device_of_model, evaluate
 from nnscratch.train.files import FilePath, run_folder
+from nnscratch.train.finite_checks import bad_parameter, locate
 from nnscratch.train.history import History
 from nnscratch.train.inputs import for_model
 from nnscratch.train.interrupt import Interruption, interrupted
-from nnscratch.train.locate import bad_parameter, locate
 from nnscratch.train.metrics import Metric, as_metrics
-from nnscratch.train.pace import threads_for
+from nnscratch.train.nonfinite import EVERY, not_finite, trace, unknown
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import give_data, load_run, save_run
 from nnscratch.train.step import Loss, OwnStep, Totals
 from nnscratch.train.stepper import Stepper, takes_metric
-from nnscratch.train.trace import EVERY, not_finite, trace, unknown
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 

@@ -9,7 +9,7 @@ import numpy as np
 from nnscratch.verify.gradients.directions import probe
 from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict, combined
 from nnscratch.verify.gradients.hygiene import agree, compare_runs, form_findings, forward_findings
-from nnscratch.verify.gradients.measurement import Measurement, Settings, typical
+from nnscratch.verify.gradients.measurement import CheckSettings, Measurement, typical
 from nnscratch.verify.gradients.problem import Array, FindingKind, Problem, as_float64
 from nnscratch.verify.gradients.rounding import Exact
 from nnscratch.verify.gradients.signatures import likely_fault
@@ -18,7 +18,7 @@ from nnscratch.verify.gradients.signatures import likely_fault
 class Checker(Measurement):
     """Checks one problem; ``check`` does it and fills in ``tensors`` and ``findings``."""
 
-    def __init__(self, problem: Problem, settings: Settings) -> None:
+    def __init__(self, problem: Problem, settings: CheckSettings) -> None:
         super().__init__(problem, settings)
         self.tensors: list[TensorReport] = []
 

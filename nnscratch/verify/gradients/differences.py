@@ -46,7 +46,7 @@ class Slope:
         rounding: the part of ``error`` that is rounding.
         jump: by how much the slope to the right exceeds the slope to the left.
         step: the step it was taken with.
-        leap: whether the function itself seems to jump at the point.
+        discontinuous: whether the function itself seems to jump at the point.
     """
 
     value: float
@@ -54,13 +54,13 @@ class Slope:
     rounding: float
     jump: float
     step: float
-    leap: bool = False
+    discontinuous: bool = False
 
     @property
     def kinked(self) -> bool:
         """Whether the one-sided slopes differ by more than the errors explain."""
         size = max(abs(self.value), abs(self.jump))
-        return self.leap or abs(self.jump) > max(30 * self.rounding, 1e-4 * size, 1e-300)
+        return self.discontinuous or abs(self.jump) > max(30 * self.rounding, 1e-4 * size, 1e-300)
 
     @property
     def sides(self) -> tuple[float, float]:
@@ -280,10 +280,10 @@ class Differences:
         once, twice = 2 * R[fine] - R[middle], 2 * R[middle] - R[coarse]
         jump = (8 * once - twice) / 7
         error = abs(value - other) + floor + abs(jump) / 2
-        leap = _leaps(D[fine], D[middle], D[coarse], floor)
+        discontinuous = _is_jump(D[fine], D[middle], D[coarse], floor)
         if not np.isfinite(error):
             error = float("inf")
-        return Slope(value, float(error), floor, jump, step, leap)
+        return Slope(value, float(error), floor, jump, step, discontinuous)
 
     def best_slope(
         self, direction: Direction, method: str, promised: float, slack: float, enough: float
@@ -327,7 +327,7 @@ def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
     )
 
 
-def _leaps(fine: float, middle: float, coarse: float, floor: float) -> bool:
+def _is_jump(fine: float, middle: float, coarse: float, floor: float) -> bool:
     """Whether differences double when the step halves, as they do across a jump."""
     if not (np.isfinite(fine) and abs(fine) > 1e3 * floor and middle):
         return False

@@ -88,7 +88,7 @@ class Kind(Enum):
     """``counts`` elements are wrong, of those that were looked at."""
 
 
-class Place(Enum):
+class RegionKind(Enum):
     """On which side of some line the wrong elements are."""
 
     NEGATIVE = auto()
@@ -108,7 +108,7 @@ class Place(Enum):
 class Region:
     """The part of a tensor in which a gradient is wrong; what the numbers are, its place says."""
 
-    place: Place
+    place: RegionKind
     limit: float = 0.0
     position: int = 0
     axis: int = 0

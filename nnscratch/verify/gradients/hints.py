@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnscratch.formulas import Formula
 from nnscratch.verify.gradients.elements import TensorReport
-from nnscratch.verify.gradients.faults import Kind, Place
+from nnscratch.verify.gradients.faults import Kind, RegionKind
 from nnscratch.verify.gradients.problem import FindingKind
 from nnscratch.verify.gradients.report import Report
 
@@ -23,7 +23,7 @@ _TERM = (
     "A term is missing.",
     "Every output depends on every input along an axis: which sum does that bring?",
 )
-THOUGHTS: dict[Kind | Place | FindingKind, tuple[str, str]] = {
+THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
     Kind.SIGN: ("Look at the signs.", "Which terms of the derivative carry a minus?"),
     Kind.DOUBLE: (_FACTORS, "Is one term counted twice, or a ½ lost?"),
     Kind.HALF: (_FACTORS, "Did a power bring down a factor that is missing?"),
@@ -63,9 +63,9 @@ THOUGHTS: dict[Kind | Place | FindingKind, tuple[str, str]] = {
         "Which elements have no gradient in yours, and should they have one?",
     ),
     Kind.KINKS: (_ALMOST, "What happens exactly at the kink?"),
-    Place.NEGATIVE: ("Look at the branches.", "What is the slope on the negative side?"),
-    Place.POSITIVE: ("Look at the branches.", "What is the slope on the positive side?"),
-    Place.LARGE: (
+    RegionKind.NEGATIVE: ("Look at the branches.", "What is the slope on the negative side?"),
+    RegionKind.POSITIVE: ("Look at the branches.", "What is the slope on the positive side?"),
+    RegionKind.LARGE: (
         "Look at large inputs.", "Does the function change its rule far from 0?"
     ),
     Kind.MISSING_TERM_OF_OUTPUT: _TERM,

@@ -11,11 +11,11 @@ import numpy as np
 from nnscratch.verify.gradients.differences import Differences, Direction, Slope, step_scales
 from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict
 from nnscratch.verify.gradients.problem import (
+    AnalyticRun,
     Array,
     Finding,
     FindingKind,
     Problem,
-    Run,
     as_float64,
     first_outputs,
     nudged,
@@ -27,7 +27,7 @@ LARGE = 20_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class CheckSettings:
     """How a check is done.
 
     Attributes:
@@ -78,13 +78,13 @@ class Measurement:
         findings: what was seen beside the numbers.
     """
 
-    run: Run
+    run: AnalyticRun
     method: str
     # Of the tensor that is looked at: the size of its gradient, and the rounding of its dtype.
     scale: float = 0.0
     tensor_eps: float = 0.0
 
-    def __init__(self, problem: Problem, settings: Settings) -> None:
+    def __init__(self, problem: Problem, settings: CheckSettings) -> None:
         self.problem = problem
         self.settings = settings
         self.rng = np.random.default_rng(settings.seed)
@@ -283,7 +283,7 @@ class Measurement:
             # The slopes to both sides differ: any value between them is a subgradient.
             low, high = (s / weight for s in slope.sides)
             room = CONFIDENCE * slope.rounding / weight + slack + 1e-3 * max(abs(low), abs(high))
-            between = slope.leap or low - room <= a <= high + room
+            between = slope.discontinuous or low - room <= a <= high + room
             verdict = Verdict.RIGHT if between else Verdict.WRONG
             sides = (low, high)
         elif abs(a - n) > allowance:

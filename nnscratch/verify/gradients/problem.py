@@ -75,7 +75,7 @@ class Slot:
 
 
 @dataclass
-class Run:
+class AnalyticRun:
     """One pass of the analytic side.
 
     Attributes:
@@ -120,7 +120,7 @@ class Problem:
 
     def run(
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
-    ) -> Run:
+    ) -> AnalyticRun:
         """Run the code under test forward and backward on these values of the slots.
 
         Args:
@@ -131,7 +131,7 @@ class Problem:
         """
         raise NotImplementedError
 
-    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> Run:
+    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> AnalyticRun:
         """Run the code under test forward and backward in float64, as far as it lets itself be."""
         return self.run(values, cotangents)
 
