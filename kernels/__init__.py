@@ -9,10 +9,16 @@ from __future__ import annotations
 
 def register() -> None:
     """Enter every kernel in the registry; none is compiled, and Numba not imported, before use."""
-    from nnscratch.formulas import registry
+    from nnscratch.formulas import Formula, follow, registry
 
     from . import cpu, cuda
+
+    def enter(made: Formula) -> None:
+        # Those of the project are there; one that is made later has its loops as they have.
+        if made.name not in cpu.IMPLEMENTATIONS and made.pointwise is not None:
+            registry.implement(made.name, cpu.elementwise(made))
 
     cuda.register()
     for name, implementation in cpu.IMPLEMENTATIONS.items():
         registry.implement(name, implementation)
+    follow(enter)

@@ -15,7 +15,14 @@ from .runtime.table import Shifted, address
 
 
 class Operands:
-    """Collects the arrays and numbers of a loop and says how they lie."""
+    """Collects the arrays and numbers of a loop and says how they lie.
+
+    Attributes:
+        shape: what everything broadcasts to.
+        dtype: the name of the dtype to compute in.
+        alone: (kernel, a, s) of a hand-written kernel that does the same, and quicker, if the loop
+            is joined with no other.
+    """
 
     def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
         """Start with the shape that everything broadcasts to and the dtype to compute in."""
@@ -24,6 +31,10 @@ class Operands:
         self.numbers: list[Any] = []
         self.nodes: list[Node] = []
         self.outputs: list[tuple[Any, int]] = []
+        self.results = 0
+        self.options: dict[str, Any] = {}
+        self.scalars: list[str] = []
+        self.alone: Any = None
 
     def add(self, value: Any) -> tuple[str, int]:
         """Return what stands for an array or a number among a node's parameters."""
@@ -36,10 +47,18 @@ class Operands:
         self.inputs.append(value)
         return "input", len(self.inputs) - 1
 
-    def apply(self, body: Parsed, takes: Sequence[tuple[str, int]]) -> tuple[str, int]:
-        """Apply a body, and return what stands for its result."""
-        self.nodes.append(Node(body, tuple(takes)))
-        return "node", len(self.nodes) - 1
+    def scalar(self, text: str) -> tuple[str, int]:
+        """Return what stands for an expression in options, computed once before the loop."""
+        self.scalars.append(text)
+        return "scalar", len(self.scalars) - 1
+
+    def apply(
+        self, body: Parsed, takes: Sequence[tuple[str, int]], results: int = 1
+    ) -> tuple[str, int]:
+        """Apply a body, and return what stands for its first result."""
+        self.nodes.append(Node(body, tuple(takes), results))
+        self.results += results
+        return "node", self.results - results
 
     def store(self, node: tuple[str, int], array: Any) -> None:
         """Write the result of a node into an array.
@@ -57,6 +76,9 @@ class Operands:
 
     def emit_now(self, builder: Any) -> None:
         """Emit the loop as it is; one of more axes than a loop has as several of fewer."""
+        if self.alone is not None:
+            builder.emit(*self.alone)
+            return
         arrays = [*self.inputs, *(array for array, _ in self.outputs)]
         strides = [broadcast_strides(array, self.shape) for array in arrays]
         self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))
@@ -89,12 +111,20 @@ class Operands:
             for (array, node), how in zip(self.outputs, hows[count:], strict=True)
         ]
         loop = _interned(
-            Loop(self.dtype, tuple(ins), tuple(self.nodes), tuple(outs), len(self.numbers))
+            Loop(
+                self.dtype,
+                tuple(ins),
+                tuple(self.nodes),
+                tuple(outs),
+                len(self.numbers),
+                tuple(self.options),
+                tuple(self.scalars),
+            )
         )
         words: list[Any] = [*sizes]
         for array, step, offset in zip(arrays, steps, at, strict=True):
             words += [Shifted(array, offset) if offset else array, *step]
-        builder.emit(loop.kernel, words, tuple(self.numbers))
+        builder.emit(loop.kernel, words, (*self.numbers, *self.options.values()))
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from nnscratch.formulas.linear import LinearSaved
 
 from .driver import cover, rows_of
 from .implementation import CudaKernel, Inputs, Needs, Options
+from .source import signatures
 from .target import Target
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -21,9 +22,17 @@ LANES_X, LANES_Y = 32, 8
 STRIPES = 128
 """Stripes of rows at most whose sums of columns are added up in the end."""
 
-KEEP_OUTPUT = frozenset(
-    name for name, (made, _) in FUSABLE.items() if made.pointwise.saved[0] == "Y"
-)
+
+def keeps_output(name: str) -> bool:
+    """Say whether the backward of an activation needs its output, not its input."""
+    saved: tuple[str, ...] = FUSABLE[name][0].pointwise.saved
+    return saved[0] == "Y"
+
+
+def _unwritten(name: Any) -> str | None:
+    """Refuse an activation that is not in the text of the kernels."""
+    known = name in FUSABLE and f"bias_activation_{name}" in signatures("linear")
+    return None if known else f"no kernel knows the activation {name!r}"
 
 
 def numbers(name: str, given: Any) -> tuple[float, float]:
@@ -71,7 +80,7 @@ def _affine(
     columns = W.shape[0]
     shape = (*X.shape[:-1], columns)
     Y = target.output(0, shape, X.dtype)
-    alone = name == "identity" or name in KEEP_OUTPUT
+    alone = name == "identity" or keeps_output(name)
     Z = None if alone else target.empty(shape, X.dtype)
     flat = X.reshape(rows, inner), Y.reshape(rows, columns)
     if _is_for_tiles(target, rows * columns, inner):
@@ -169,9 +178,7 @@ def _check_linear(inputs: Inputs, options: Options) -> str | None:
 
 
 def _check_fused(inputs: Inputs, options: Options) -> str | None:
-    if options.get("activation") not in FUSABLE:
-        return f"no kernel knows the activation {options.get('activation')!r}"
-    return _check_linear(inputs, options)
+    return _unwritten(options.get("activation")) or _check_linear(inputs, options)
 
 
 def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
@@ -180,6 +187,10 @@ def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
         return "it needs an input of at least two dimensions"
     fits = dY.shape == (*X.shape[:-1], W.shape[0])
     return None if fits else f"dY has shape {dY.shape}"
+
+
+def _check_fused_backward(inputs: Inputs, options: Options) -> str | None:
+    return _unwritten(inputs[4]) or _check_linear_backward(inputs, options)
 
 
 def _same_shapes(inputs: Inputs, options: Options) -> str | None:
@@ -212,7 +223,10 @@ def activation(name: str) -> CudaKernel:
     return CudaKernel(
         ("activations",),
         {"forward": forward, "backward": backward},
-        {"backward": _same_shapes},
+        {
+            "forward": lambda inputs, options: _unwritten(name),
+            "backward": lambda inputs, options: _unwritten(name) or _same_shapes(inputs, options),
+        },
     )
 
 
@@ -225,7 +239,7 @@ LINEAR_KERNELS = {
     "linear_activation": CudaKernel(
         ("linear", "matmul"),
         {"forward": _linear_activation, "backward": _linear_activation_backward},
-        {"forward": _check_fused, "backward": _check_linear_backward},
+        {"forward": _check_fused, "backward": _check_fused_backward},
     ),
     **{name: activation(name) for name in FUSABLE},
 }

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from nnscratch.array import array_namespace
 from nnscratch.array.maths import exp, expm1, maximum, minimum, real, where
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.formula import formula
-from nnscratch.formulas.pointwise import elementwise
+from nnscratch.formulas.formula import Public, formula
+from nnscratch.formulas.pointwise import activation
 
 
 def relu_forward(X: Any) -> Any:
@@ -36,12 +36,13 @@ def relu_backward(dY: Any, Y: Any) -> Any:
     return where(Y <= 0, 0.0, dY)
 
 
-RELU = elementwise(
+RELU = activation(
     relu_forward,
-    {"X": relu_backward},
+    relu_backward,
+    module="ReLU",
+    inplace=True,
     equation=r"Y = \max(X, 0)",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot [Y > 0]"},
-    shapes="X (any) -> Y (same)",
+    slope=r"[Y > 0]",
     source="document, section 5.2; Nair and Hinton 2010",
     kinks=(0.0,),
 )
@@ -49,6 +50,10 @@ RELU = elementwise(
 
 def leaky_relu_forward(X: Any, *, negative_slope: float = 0.01) -> Any:
     """Compute X where X > 0, else ``negative_slope`` times X.
+
+    Args:
+        X: any shape, floating.
+        negative_slope: the slope a where X is negative.
 
     Raises:
         DTypeError: if X holds integers.
@@ -61,12 +66,14 @@ def leaky_relu_backward(dY: Any, X: Any, *, negative_slope: float) -> Any:
     return where(X > 0, dY, negative_slope * dY)
 
 
-LEAKY_RELU = elementwise(
+LEAKY_RELU = activation(
     leaky_relu_forward,
-    {"X": leaky_relu_backward},
+    leaky_relu_backward,
+    module="LeakyReLU",
+    inplace=True,
+    variants={"a slope of 0.3": {"negative_slope": 0.3}, "a slope of 1": {"negative_slope": 1.0}},
     equation=r"Y = \max(X, 0) + a \min(X, 0)",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot ([X > 0] + a [X \le 0])"},
-    shapes="X (any) -> Y (same)",
+    slope=r"([X > 0] + a [X \le 0])",
     source="Maas, Hannun and Ng 2013",
     kinks=(0.0,),
 )
@@ -133,11 +140,22 @@ PRELU = formula(
     floats=("X", "W"),
     source="He, Zhang, Ren and Sun 2015, arXiv:1502.01852",
     kinks=(0.0,),
+    public=Public(
+        "activation",
+        "prelu",
+        "PReLU",
+        by_hand=("prelu", "PReLU"),
+        torch="nn.functional.prelu",
+    ),
 )
 
 
 def elu_forward(X: Any, *, alpha: float = 1.0) -> Any:
     """Compute X where X > 0, else alpha (e^X - 1), without overflow on the side not taken.
+
+    Args:
+        X: any shape, floating.
+        alpha: what it goes to on the negative side, without its sign.
 
     Raises:
         DTypeError: if X holds integers.
@@ -152,12 +170,14 @@ def elu_backward(dY: Any, X: Any, *, alpha: float) -> Any:
     return where(positive, dY, dY * (alpha * exp(where(positive, 0.0, X))))
 
 
-ELU = elementwise(
+ELU = activation(
     elu_forward,
-    {"X": elu_backward},
+    elu_backward,
+    module="ELU",
+    inplace=True,
+    variants={"alpha 2.5": {"alpha": 2.5}},
     equation=r"Y = \max(X, 0) + \min(\alpha (e^X - 1), 0)",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot ([X > 0] + \alpha e^X [X \le 0])"},
-    shapes="X (any) -> Y (same)",
+    slope=r"([X > 0] + \alpha e^X [X \le 0])",
     source="Clevert, Unterthiner and Hochreiter 2016, arXiv:1511.07289",
     kinks=(0.0,),
     analytic=True,
@@ -185,14 +205,13 @@ def selu_backward(dY: Any, X: Any) -> Any:
     return dY * where(positive, SELU_SCALE, tail)
 
 
-SELU = elementwise(
+SELU = activation(
     selu_forward,
-    {"X": selu_backward},
+    selu_backward,
+    module="SELU",
+    inplace=True,
     equation=r"Y = \lambda (\max(X, 0) + \min(\alpha (e^X - 1), 0))",
-    gradients={
-        "X": r"\lambda \frac{\partial L}{\partial Y} \odot ([X > 0] + \alpha e^X [X \le 0])"
-    },
-    shapes="X (any) -> Y (same)",
+    slope=r"\lambda ([X > 0] + \alpha e^X [X \le 0])",
     source="Klambauer, Unterthiner, Mayr and Hochreiter 2017, arXiv:1706.02515",
     kinks=(0.0,),
     analytic=True,
@@ -201,6 +220,11 @@ SELU = elementwise(
 
 def hardtanh_forward(X: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """Compute X held between ``min_val`` and ``max_val``; NaN stays NaN.
+
+    Args:
+        X: any shape, floating.
+        min_val: the lower bound a.
+        max_val: the upper bound b.
 
     Raises:
         DTypeError: if X holds integers.
@@ -213,12 +237,15 @@ def hardtanh_backward(dY: Any, X: Any, *, min_val: float, max_val: float) -> Any
     return where((X <= min_val) | (X >= max_val), 0.0, dY)
 
 
-HARDTANH = elementwise(
+HARDTANH = activation(
     hardtanh_forward,
-    {"X": hardtanh_backward},
+    hardtanh_backward,
+    module="Hardtanh",
+    inplace=True,
+    by_hand=("Hardtanh",),
+    variants={"bounds -2 and 0.5": {"min_val": -2.0, "max_val": 0.5}},
     equation=r"Y = \min(\max(X, a), b)",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot [a < X < b]"},
-    shapes="X (any) -> Y (same)",
+    slope=r"[a < X < b]",
     source="Collobert 2004",
-    kinks="at X = min_val and X = max_val (-1 and 1 by default)",
+    kinks=("min_val", "max_val"),
 )

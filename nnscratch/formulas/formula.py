@@ -39,6 +39,31 @@ Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
 
 
+@dataclass(frozen=True)
+class Public:
+    """What a formula is to users; ``nn``, the command line and the tests are made of it.
+
+    Attributes:
+        kind: "activation".
+        function: its name in ``nn.functional``, which is the formula's unless said otherwise.
+        module: the name of its class in ``nn``, empty where it has none.
+        inplace: whether both take ``inplace``, as PyTorch's do.
+        by_hand: those of the two names that ``nn`` writes itself, for they are more than the
+            formula.
+        torch: where PyTorch has it, below ``torch``; ``nn.functional.`` and the function unless
+            said otherwise.
+        variants: options that are worth trying beside the defaults, by a name for each.
+    """
+
+    kind: str
+    function: str
+    module: str = ""
+    inplace: bool = False
+    by_hand: tuple[str, ...] = ()
+    torch: str = ""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Formula:
     """A formula: its two functions, and what the docs, the checker and ``explain`` read of it.
@@ -51,8 +76,9 @@ class Formula:
         gradients: the derivative for each differentiable input, in LaTeX, by the input's name.
         shapes: shapes of inputs and outputs in words.
         source: the section of the document, or the paper, that it comes from.
-        kinks: values of the input at which it has no derivative, for elementwise formulas, or a
-            sentence for the others; empty if it is smooth.
+        kinks: values of the input at which it has no derivative, for elementwise formulas, or the
+            names of options with such values ("lambd", "-lambd"); a sentence for the others; empty
+            if it is smooth.
         analytic: whether the forward accepts complex numbers and is complex-differentiable, so
             that the complex-step method can check it.
         updates: names of the inputs that the outputs replace, for formulas that update state.
@@ -66,6 +92,9 @@ class Formula:
         inputs: names of the array inputs, in order.
         options: names of the options.
         pointwise: the bodies of an elementwise formula, None for the others.
+        update_body: of an update that computes each entry by itself its text, which becomes a
+            compiled loop; None for the others.
+        public: what users know it by, None for one that they meet only inside something else.
     """
 
     name: str
@@ -75,7 +104,7 @@ class Formula:
     gradients: Mapping[str, str]
     shapes: str
     source: str
-    kinks: tuple[float, ...] | str = ()
+    kinks: tuple[float | str, ...] | str = ()
     analytic: bool = False
     updates: tuple[str, ...] = ()
     aliases: bool = False
@@ -86,6 +115,8 @@ class Formula:
     options: tuple[str, ...] = field(default=())
     differentiable: tuple[bool, ...] = field(default=())
     pointwise: Any = None
+    update_body: Forward | None = None
+    public: Public | None = None
 
     def __repr__(self) -> str:
         return f"<formula {self.name}>"
@@ -94,6 +125,25 @@ class Formula:
     def family(self) -> str:
         """The file of ``nnscratch.formulas`` that it is written in."""
         return str(self.forward.__module__).rpartition(".")[2]
+
+    def kinks_at(self, options: Mapping[str, Any] | None = None) -> tuple[float, ...]:
+        """Return its kinks as numbers, with these options and the defaults of the others.
+
+        Those that stand in a sentence, or at an option without a value, are left out.
+        """
+        if isinstance(self.kinks, str):
+            return ()
+        defaults = {} if self.pointwise is None else self.pointwise.options
+        known = {**defaults, **(options or {})}
+        found = []
+        for kink in self.kinks:
+            if not isinstance(kink, str):
+                found.append(kink)
+                continue
+            value = plain(known.get(kink.removeprefix("-")))
+            if isinstance(value, (int, float)):
+                found.append(-float(value) if kink.startswith("-") else float(value))
+        return tuple(found)
 
     def output_names(self, count: int) -> list[str]:
         """Return what so many outputs are called: Y, or their names, numbered where it is one."""
@@ -105,6 +155,7 @@ class Formula:
 
 
 FORMULAS: dict[str, Formula] = {}
+_followers: list[Callable[[Formula], None]] = []
 _quietly: Callable[[Forward], Forward] = np.errstate(all="ignore")
 _HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
 _USUAL = frozenset({np.dtype("float32"), np.dtype("float64")})
@@ -120,12 +171,14 @@ def formula(
     source: str,
     floats: Sequence[str] | Mapping[str, str] = (),
     outputs: tuple[str, ...] = (),
-    kinks: tuple[float, ...] | str = (),
+    kinks: tuple[float | str, ...] | str = (),
     analytic: bool = False,
     updates: tuple[str, ...] = (),
     aliases: bool = False,
     moves: bool = False,
     pointwise: Any = None,
+    elementwise: bool = False,
+    public: Public | None = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -136,6 +189,8 @@ def formula(
         floats: the inputs that must be floating-point numbers of one dtype (a DTypeError names the
             one that is not); a mapping says what errors call them.
         outputs: the names of its outputs where it has several.
+        elementwise: of an update, whether it computes each entry by itself, in the words of
+            ``nnscratch.array.maths``.
 
     The rest is what ``Formula`` says.
 
@@ -181,9 +236,23 @@ def formula(
         options=options,
         differentiable=tuple(key in gradients for key in inputs or variadic),
         pointwise=pointwise,
+        update_body=forward if elementwise else None,
+        public=public,
     )
     FORMULAS[name] = made
+    for follower in _followers:
+        follower(made)
     return made
+
+
+def follow(follower: Callable[[Formula], None]) -> None:
+    """Call a function with every formula: with those that there are, and with those to come.
+
+    A formula of somebody else's, in a file that is imported later, is one like the others.
+    """
+    _followers.append(follower)
+    for made in tuple(FORMULAS.values()):
+        follower(made)
 
 
 def _asked(

@@ -5,26 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas import activations, gelu, sigmoids
-from nnscratch.formulas.formula import FORMULAS, Formula, formula
+from nnscratch.formulas.formula import formula
 from nnscratch.formulas.linear import LinearSaved, linear_backward, linear_forward
+from nnscratch.formulas.pointwise import FUSABLE
 
-
-def _is_fusable(made: Formula) -> bool:
-    """Say whether it is an activation of at most two options which saves one array and these."""
-    words = made.pointwise
-    if words is None or words.inputs != ("X",) or len(words.options) > 2:
-        return False
-    return len(words.saved) == 1 + len(words.options) and words.saved[0] in ("X", "Y")
-
-
-# Name: the activation, and which of its options alpha and beta are.
-_families = {one.__name__ for one in (activations, gelu, sigmoids)}
-FUSABLE: dict[str, tuple[Formula, tuple[str, ...]]] = {
-    name: (made, tuple(made.pointwise.options))
-    for name, made in FORMULAS.items()
-    if made.forward.__module__ in _families and _is_fusable(made)
-}
+__all__ = [
+    "FUSABLE",
+    "LINEAR_ACTIVATION",
+    "LinearActivationSaved",
+    "linear_activation_backward",
+    "linear_activation_forward",
+]
 
 
 class LinearActivationSaved(NamedTuple):

@@ -12,7 +12,7 @@ from nnscratch.array.maths import (
     tanh,
     where,
 )
-from nnscratch.formulas.pointwise import elementwise
+from nnscratch.formulas.pointwise import activation
 
 # sqrt(2 / pi), and 1 / sqrt(2 pi): the density of the normal distribution at 0.
 ROOT = 0.7978845608028654
@@ -43,12 +43,13 @@ def gelu_backward(dY: Any, X: Any) -> Any:
     return dY * (where(X < 0, tail, 1.0 - tail) + X * (density * PEAK))
 
 
-GELU = elementwise(
+GELU = activation(
     gelu_forward,
-    {"X": gelu_backward},
+    gelu_backward,
+    module="GELU",
+    by_hand=("gelu", "GELU"),
     equation=r"Y = X \Phi(X)",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot (\Phi(X) + X \varphi(X))"},
-    shapes="X (any) -> Y (same)",
+    slope=r"(\Phi(X) + X \varphi(X))",
     source="Hendrycks and Gimpel 2016, arXiv:1606.08415",
 )
 
@@ -71,14 +72,11 @@ def gelu_tanh_backward(dY: Any, X: Any) -> Any:
     return dY * (0.5 * (1.0 + T) + 0.5 * N * (1.0 - T * T) * slope)
 
 
-GELU_TANH = elementwise(
+GELU_TANH = activation(
     gelu_tanh_forward,
-    {"X": gelu_tanh_backward},
+    gelu_tanh_backward,
+    by_hand=("gelu_tanh",),
     equation=r"Y = \tfrac{1}{2} X (1 + T), \quad T = \tanh(\sqrt{2/\pi} (X + 0.044715 X^3))",
-    gradients={
-        "X": r"\frac{\partial L}{\partial Y} \odot \tfrac{1}{2} (1 + T + X (1 - T^2)"
-        r" \sqrt{2/\pi} (1 + 3 \cdot 0.044715 X^2))"
-    },
-    shapes="X (any) -> Y (same)",
+    slope=r"\tfrac{1}{2} (1 + T + X (1 - T^2) \sqrt{2/\pi} (1 + 3 \cdot 0.044715 X^2))",
     source="Hendrycks and Gimpel 2016, arXiv:1606.08415",
 )

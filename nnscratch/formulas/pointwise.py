@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.formulas.checks import NOTHING, need_broadcast
-from nnscratch.formulas.formula import Formula, formula
+from nnscratch.formulas.formula import Formula, Public, formula
 from nnscratch.formulas.written import written
 
 Body = Callable[..., Any]
@@ -118,6 +118,71 @@ def elementwise(
         pointwise=words,
         **says,
     )
+
+
+FUSABLE: dict[str, tuple[Formula, tuple[str, ...]]] = {}
+"""The activations that can be one with the linear layer before them, by name, with their options.
+
+They have at most two of these, with defaults, and save one array and these.
+"""
+
+
+def activation(
+    forward: Body,
+    backward: Body,
+    *,
+    equation: str,
+    slope: str,
+    module: str = "",
+    inplace: bool = False,
+    by_hand: tuple[str, ...] = (),
+    torch: str = "",
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    **says: Any,
+) -> Formula:
+    r"""Make a formula of an activation, from which all that goes with one is derived.
+
+    That is its function in ``nn.functional`` and its module in ``nn``, loops of their own and those
+    joined with a linear layer, its cases, its comparison with PyTorch, its page, and the choice on
+    the command line. A file of your own that calls it has the same once it is imported.
+
+    Args:
+        forward: the body, of X and options with defaults.
+        backward: the body of dX, of dY and what it is written in: X, Y, options.
+        equation: the forward in LaTeX.
+        slope: f' in LaTeX, by which dY is multiplied.
+        module: the name of the class in ``nn``.
+        inplace, by_hand, torch, variants: as in ``Public``.
+        says: what else ``formula`` takes: source, kinks, analytic.
+
+    >>> from nnscratch.formulas import FORMULAS, SILU
+    >>> SILU.public.module, SILU.gradients["X"]
+    ('SiLU', '\\frac{\\partial L}{\\partial Y} \\odot \\sigma(X) (1 + X (1 - \\sigma(X)))')
+    """
+    function = forward.__name__.removesuffix("_forward")
+    made = elementwise(
+        forward,
+        {"X": backward},
+        equation=equation,
+        gradients={"X": rf"\frac{{\partial L}}{{\partial Y}} \odot {slope}"},
+        shapes="X (any) -> Y (same)",
+        public=Public(
+            kind="activation",
+            function=function,
+            module=module,
+            inplace=inplace,
+            by_hand=by_hand,
+            torch=torch or f"nn.functional.{function}",
+            variants=dict(variants or {}),
+        ),
+        **says,
+    )
+    words: Pointwise = made.pointwise
+    missing = inspect.Parameter.empty
+    few = len(words.options) <= 2 and missing not in words.options.values()
+    if few and len(words.saved) == 1 + len(words.options) and words.saved[0] in ("X", "Y"):
+        FUSABLE[made.name] = made, tuple(words.options)
+    return made
 
 
 def _forward_on_arrays(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch.array.maths import absolute, exp, log1p, real, tanh, where
-from nnscratch.formulas.pointwise import elementwise
+from nnscratch.formulas.pointwise import activation
 
 
 def logistic(X: Any) -> Any:
@@ -39,12 +39,13 @@ def sigmoid_backward(dY: Any, Y: Any) -> Any:
     return dY * Y * (1.0 - Y)
 
 
-SIGMOID = elementwise(
+SIGMOID = activation(
     sigmoid_forward,
-    {"X": sigmoid_backward},
+    sigmoid_backward,
+    module="Sigmoid",
+    by_hand=("sigmoid",),
     equation=r"Y = \sigma(X) = \frac{1}{1 + e^{-X}}",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot Y \odot (1 - Y)"},
-    shapes="X (any) -> Y (same)",
+    slope=r"Y \odot (1 - Y)",
     source="document, section 4.1",
     analytic=True,
 )
@@ -64,12 +65,13 @@ def tanh_backward(dY: Any, Y: Any) -> Any:
     return dY * (1.0 - Y * Y)
 
 
-TANH = elementwise(
+TANH = activation(
     tanh_forward,
-    {"X": tanh_backward},
+    tanh_backward,
+    module="Tanh",
+    by_hand=("tanh",),
     equation=r"Y = \tanh X",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot (1 - Y^2)"},
-    shapes="X (any) -> Y (same)",
+    slope=r"(1 - Y^2)",
     source="LeCun, Bottou, Orr and Müller 1998, Efficient BackProp",
     analytic=True,
 )
@@ -90,12 +92,13 @@ def silu_backward(dY: Any, X: Any) -> Any:
     return dY * (S * (1.0 + X * (1.0 - S)))
 
 
-SILU = elementwise(
+SILU = activation(
     silu_forward,
-    {"X": silu_backward},
+    silu_backward,
+    module="SiLU",
+    inplace=True,
     equation=r"Y = X \sigma(X)",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot \sigma(X) (1 + X (1 - \sigma(X)))"},
-    shapes="X (any) -> Y (same)",
+    slope=r"\sigma(X) (1 + X (1 - \sigma(X)))",
     source="Elfwing, Uchibe and Doya 2018, arXiv:1702.03118",
     analytic=True,
 )
@@ -103,6 +106,11 @@ SILU = elementwise(
 
 def softplus_forward(X: Any, *, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Compute log(1 + e^(beta X)) / beta, and X itself where beta X > threshold.
+
+    Args:
+        X: any shape, floating.
+        beta: how sharply it bends.
+        threshold: the beta X from which on it is X itself.
 
     Raises:
         DTypeError: if X holds integers.
@@ -118,12 +126,13 @@ def softplus_backward(dY: Any, X: Any, *, beta: float, threshold: float) -> Any:
     return where(B > threshold, dY, dY * logistic(B))
 
 
-SOFTPLUS = elementwise(
+SOFTPLUS = activation(
     softplus_forward,
-    {"X": softplus_backward},
+    softplus_backward,
+    module="Softplus",
+    variants={"beta 2.5": {"beta": 2.5}, "a low threshold": {"beta": 0.5, "threshold": 9.0}},
     equation=r"Y = \frac{1}{\beta} \log(1 + e^{\beta X})",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot \sigma(\beta X)"},
-    shapes="X (any) -> Y (same)",
+    slope=r"\sigma(\beta X)",
     source="Dugas, Bengio, Bélisle, Nadeau and Garcia 2001",
     kinks="at beta X = threshold, where it turns into X (a step of 2e-9 by default)",
     analytic=True,
@@ -145,11 +154,11 @@ def softsign_backward(dY: Any, X: Any) -> Any:
     return dY / (D * D)
 
 
-SOFTSIGN = elementwise(
+SOFTSIGN = activation(
     softsign_forward,
-    {"X": softsign_backward},
+    softsign_backward,
+    module="Softsign",
     equation=r"Y = \frac{X}{1 + |X|}",
-    gradients={"X": r"\frac{\partial L}{\partial Y} \odot \frac{1}{(1 + |X|)^2}"},
-    shapes="X (any) -> Y (same)",
+    slope=r"\frac{1}{(1 + |X|)^2}",
     source="Turian, Bergstra and Bengio 2009",
 )

@@ -68,7 +68,14 @@ def kinks_of(formula: Formula) -> str:
     if isinstance(formula.kinks, str):
         return formula.kinks
     name = formula.inputs[0] if formula.inputs else "x"
-    return " and ".join(f"at {name} = {value:g}" for value in formula.kinks)
+    told = " and ".join(
+        f"at {name} = {kink if isinstance(kink, str) else format(kink, 'g')}"
+        for kink in formula.kinks
+    )
+    usual = formula.kinks_at()
+    if any(isinstance(kink, str) for kink in formula.kinks) and len(usual) == len(formula.kinks):
+        told += f" ({' and '.join(format(value, 'g') for value in usual)} by default)"
+    return told
 
 
 def gradients_of(formula: Formula) -> dict[str, str]:

@@ -1,22 +1,10 @@
 """Modules: layers and losses with parameters and names, and no mathematics of their own."""
 
-from nnscratch.nn import functional, init, utils
-from nnscratch.nn.activations import (
-    ELU,
-    GELU,
-    SELU,
-    Hardtanh,
-    LeakyReLU,
-    LogSoftmax,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
-)
+from typing import TYPE_CHECKING, Any
+
+from nnscratch.nn import activation_modules, activations, functional, init, utils
+from nnscratch.nn.activation_modules import *  # noqa: F403
+from nnscratch.nn.activations import *  # noqa: F403
 from nnscratch.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from nnscratch.nn.layers import Dropout, Flatten, Identity, Unflatten
 from nnscratch.nn.linear import Linear
@@ -37,43 +25,42 @@ from nnscratch.nn.module import Module
 from nnscratch.nn.parameter import Parameter
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "SELU",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
-    "Hardtanh",
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
     "KLDivLoss",
     "L1Loss",
-    "LeakyReLU",
     "Linear",
-    "LogSoftmax",
     "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
-    "PReLU",
     "Parameter",
     "ParameterList",
-    "ReLU",
     "Sequential",
-    "SiLU",
-    "Sigmoid",
     "SmoothL1Loss",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "Tanh",
     "Unflatten",
     "functional",
     "init",
     "utils",
 ]
+__all__ += activations.__all__
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Return the module of an activation that was made after this file was loaded."""
+        try:
+            return getattr(activation_modules, name)
+        except AttributeError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *dir(activation_modules)})

@@ -1,4 +1,4 @@
-r"""Activations as modules, each $y = f(x)$ element by element but for the two softmaxes.
+r"""Activations as modules: those that are more than their formula, and all the others.
 
 With ``inplace=True`` the input has the result afterwards, as in PyTorch. In a graph that saves no
 memory: what the derivatives need is kept all the same.
@@ -9,25 +9,17 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from nnscratch.nn import activation_modules
 from nnscratch.nn import functional as F
+from nnscratch.nn.activation_modules import *  # noqa: F403
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import full
 
-
-class ReLU(FunctionModule, function=F.relu, inplace=False):
-    r"""$y = \max(x, 0)$, with the derivative 0 at 0.
-
-    >>> from nnscratch import tensor
-    >>> ReLU()(tensor([-1.0, 2.0]))
-    tensor([0., 2.])
-    """
-
-
-class LeakyReLU(FunctionModule, function=F.leaky_relu, negative_slope=0.01, inplace=False):
-    r"""$y = x$ where x is positive, $a x$ elsewhere."""
+__all__ = ["GELU", "Hardtanh", "LogSoftmax", "PReLU", "Softmax"]
+__all__ += activation_modules.__all__
 
 
 class PReLU(Module):
@@ -59,36 +51,8 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
-class ELU(FunctionModule, function=F.elu, alpha=1.0, inplace=False):
-    r"""$y = x$ where x is positive, $\alpha (e^x - 1)$ elsewhere."""
-
-
-class SELU(FunctionModule, function=F.selu, inplace=False):
-    r"""$y = \lambda\,\mathrm{ELU}(x)$ with the two constants that keep mean 0 and variance 1."""
-
-
 class GELU(FunctionModule, function=F.gelu, approximate="none"):
     r"""$y = x \Phi(x)$ with the normal distribution; ``approximate="tanh"`` is the older form."""
-
-
-class Sigmoid(FunctionModule, function=F.sigmoid):
-    r"""$y = 1 / (1 + e^{-x})$."""
-
-
-class Tanh(FunctionModule, function=F.tanh):
-    r"""$y = \tanh x$."""
-
-
-class SiLU(FunctionModule, function=F.silu, inplace=False):
-    r"""$y = x \sigma(x)$."""
-
-
-class Softplus(FunctionModule, function=F.softplus, beta=1.0, threshold=20.0):
-    r"""$y = \log(1 + e^{\beta x}) / \beta$, and x where $\beta x$ is above the threshold."""
-
-
-class Softsign(FunctionModule, function=F.softsign):
-    r"""$y = x / (1 + |x|)$."""
 
 
 class Hardtanh(

@@ -6,11 +6,13 @@ The equations, and the errors that a formula raises, stand beside it in ``nnscra
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
 from nnscratch.array import Generator, dtype_name, is_floating
 from nnscratch.errors import ConfigurationError, DTypeError
+from nnscratch.nn import activation_functions
+from nnscratch.nn.activation_functions import *  # noqa: F403
 from nnscratch.nn.loss_functions import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -35,14 +37,11 @@ __all__ = [
     "cosine_embedding_loss",
     "cross_entropy",
     "dropout",
-    "elu",
     "gelu",
-    "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
     "kl_div",
     "l1_loss",
-    "leaky_relu",
     "linear",
     "log_softmax",
     "mse_loss",
@@ -50,16 +49,25 @@ __all__ = [
     "normalize",
     "one_hot",
     "prelu",
-    "relu",
-    "selu",
     "sigmoid",
-    "silu",
     "smooth_l1_loss",
     "softmax",
-    "softplus",
-    "softsign",
     "tanh",
 ]
+__all__ += activation_functions.__all__
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Return the function of an activation that was made after this file was loaded."""
+        try:
+            return getattr(activation_functions, name)
+        except AttributeError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *dir(activation_functions)})
 
 
 def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -112,36 +120,9 @@ def _given_back(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
     return x._replace(y) if inplace else y
 
 
-# Activations. With ``inplace`` the input has the result afterwards, and is what is returned.
-
-
-def relu(input: Any, inplace: bool = False) -> Tensor:
-    """Return max(x, 0), with the derivative 0 at 0."""
-    x = as_tensor(input)
-    return _given_back(x, apply(f.RELU, x), inplace)
-
-
-def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """Return x where it is positive, ``negative_slope`` · x elsewhere."""
-    x = as_tensor(input)
-    return _given_back(x, apply(f.LEAKY_RELU, x, negative_slope=negative_slope), inplace)
-
-
 def prelu(input: Any, weight: Tensor) -> Tensor:
     """Return x where it is positive, weight · x elsewhere; one weight, or one a channel (dim 1)."""
     return apply(f.PRELU, as_tensor(input), weight)
-
-
-def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """Return x where it is positive, alpha (eˣ - 1) elsewhere."""
-    x = as_tensor(input)
-    return _given_back(x, apply(f.ELU, x, alpha=alpha), inplace)
-
-
-def selu(input: Any, inplace: bool = False) -> Tensor:
-    """Return the ELU whose two constants keep mean 0 and variance 1."""
-    x = as_tensor(input)
-    return _given_back(x, apply(f.SELU, x), inplace)
 
 
 def gelu(input: Any, approximate: str = "none") -> Tensor:
@@ -149,30 +130,6 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     if approximate not in ("none", "tanh"):
         raise ConfigurationError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
     return apply(f.GELU if approximate == "none" else f.GELU_TANH, as_tensor(input))
-
-
-def silu(input: Any, inplace: bool = False) -> Tensor:
-    """Return x σ(x)."""
-    x = as_tensor(input)
-    return _given_back(x, apply(f.SILU, x), inplace)
-
-
-def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """Return log(1 + e^(beta x)) / beta, and x where beta x is above the threshold."""
-    return apply(f.SOFTPLUS, as_tensor(input), beta=beta, threshold=threshold)
-
-
-def softsign(input: Any) -> Tensor:
-    """Return x / (1 + |x|)."""
-    return apply(f.SOFTSIGN, as_tensor(input))
-
-
-def hardtanh(
-    input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-) -> Tensor:
-    """Return x held between two numbers."""
-    x = as_tensor(input)
-    return _given_back(x, apply(f.HARDTANH, x, min_val=min_val, max_val=max_val), inplace)
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

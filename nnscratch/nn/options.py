@@ -15,9 +15,10 @@ class FunctionModule(Module):
     """A module that hands its inputs and its options to one function of ``nn.functional``.
 
     A subclass names the function in its head, and the options in PyTorch's order with their
-    defaults; they become arguments and attributes. An option that may be a tensor (class weights)
-    is a buffer: it moves with the module and is saved with it. Those in ``unkept`` are read when
-    the module is made, and neither kept nor handed to the function.
+    defaults (``inspect.Parameter.empty`` where there is none); they become arguments and
+    attributes. An option that may be a tensor (class weights) is a buffer: it moves with the module
+    and is saved with it. Those in ``unkept`` are read when the module is made, and neither kept nor
+    handed to the function.
 
     >>> from nnscratch.nn import functional
     >>> class ELU(FunctionModule, function=functional.elu, alpha=1.0):
@@ -53,7 +54,7 @@ class FunctionModule(Module):
         """Take the options by position or by name.
 
         Raises:
-            ConfigurationError: for an option that there is not.
+            ConfigurationError: for an option that there is not, and for one that is missing.
         """
         super().__init__()
         for name, value in self._read(args, kwargs).items():
@@ -71,7 +72,14 @@ class FunctionModule(Module):
                 f"{type(self).__name__} has the options {', '.join(names) or 'none'}; got "
                 f"{', '.join([*map(repr, args), *(f'{k}={v!r}' for k, v in kwargs.items())])}"
             )
-        return {name: given.get(name, default) for name, default in self.options.items()}
+        found = {name: given.get(name, default) for name, default in self.options.items()}
+        missing = [n for n, value in found.items() if value is inspect.Parameter.empty]
+        if missing:
+            raise ConfigurationError(
+                f"{type(self).__name__} needs {' and '.join(missing)}; write "
+                f"{type(self).__name__}({', '.join(f'{name}=...' for name in missing)})"
+            )
+        return found
 
     def forward(self, *inputs: Any) -> Tensor:
         """Return the function of the inputs."""
@@ -82,4 +90,7 @@ class FunctionModule(Module):
         shown = {name: getattr(self, name) for name in self.passed if name not in self.tensors}
         if not shown.get("inplace", True):
             del shown["inplace"]
-        return ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        # As in PyTorch: what is called lambd, for lambda is a word of Python, shows no name.
+        return ", ".join(
+            repr(value) if name == "lambd" else f"{name}={value!r}" for name, value in shown.items()
+        )

@@ -13,12 +13,13 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from nnscratch.array import Generator
+from nnscratch.array import Generator, to_numpy
+from nnscratch.array.addresses import shares_memory
 from nnscratch.nn.hooks import structure
 from nnscratch.nn.module import Module
 from nnscratch.optim import Optimizer
@@ -28,7 +29,7 @@ from nnscratch.tensors import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 MOST_ENTRIES = 1000
-"""Of a container with more entries only the length is watched."""
+"""Of a container with more entries only the length is watched, of an array only which it is."""
 MOST_OBJECTS = 5000
 """How many objects are looked at behind a step: a bound on the time that recording takes."""
 _FOREIGN = {
@@ -50,12 +51,16 @@ class Reach:
             if walk.names == names:
                 break
             names = walk.names
+        self.names = walk.names
         self._cells, self._entries = walk.cells, walk.entries
         self._lists, self._sizes = walk.lists, walk.sizes
         self._randoms = [(one, _random_state(one)) for one in walk.randoms]
         self._draws = "random" in names
         self._global = _global_randoms() if self._draws else None
         self.iterator, self.arrays, self.modules = walk.iterator, walk.arrays, walk.modules
+        self.tensors = [(tensor, tensor.array) for tensor in walk.tensors]
+        held = [array for _, array in self.tensors] + list(self.arrays.values())
+        self._contents = [(array, _bytes(array)) for array in held if array.size <= MOST_ENTRIES]
         self._structure = structure.changes
         self._modules = [(module, module_state(module)) for module in self.modules]
 
@@ -79,8 +84,12 @@ class Reach:
                     return False
         return True
 
-    def changed(self) -> str | None:
-        """Say in words what is no longer as it was, None if everything is."""
+    def changed(self, written: Iterable[Any] = ()) -> str | None:
+        """Say in words what is no longer as it was, None if everything is.
+
+        Args:
+            written: the arrays that formulas changed in place, which a replay changes too.
+        """
         for cell, name, value in self._cells:
             if cell.cell_contents is not value and not _equal(cell.cell_contents, value):
                 return repr(name)
@@ -89,13 +98,17 @@ class Reach:
             if now is not value and not _equal(now, value):
                 return repr(name)
         if structure.changes != self._structure:
-            for module, before in self._modules:
-                if module_state(module) != before:
+            for module, state in self._modules:
+                if module_state(module) != state:
                     return f"an attribute of {type(module).__name__}"
         if not self.hold():
             return "a list or dictionary"
-        for one, state in self._randoms:
-            if _random_state(one) != state:
+        arrays = list(written)
+        for array, before in self._contents:
+            if _bytes(array) != before and not any(shares_memory(array, one) for one in arrays):
+                return f"the entries of an array of shape {tuple(array.shape)}"
+        for one, drawn in self._randoms:
+            if _random_state(one) != drawn:
                 return "the state of a NumPy generator"
         if self._global is not None and _global_randoms() != self._global:
             return "the state of Python's or NumPy's random numbers"
@@ -110,6 +123,10 @@ def _equal(now: Any, value: Any) -> bool:
         return bool(now == value)
     # A method is a new object whenever it is asked for.
     return isinstance(value, types.MethodType) and bool(now == value)
+
+
+def _bytes(array: Any) -> bytes:
+    return bytes(to_numpy(array).tobytes())
 
 
 def _random_state(one: Any) -> str:
@@ -137,6 +154,7 @@ class _Walk:
         sizes: (length, container).
         randoms: generators of random numbers that are not nnscratch's.
         arrays: NumPy arrays, by id.
+        tensors: tensors, the parameters and buffers of modules included.
         modules: all modules.
         iterator: the name of a type of iterator among the objects, if there is one.
     """
@@ -151,6 +169,7 @@ class _Walk:
         self.sizes: list[tuple[int, Any]] = []
         self.randoms: list[Any] = []
         self.arrays: dict[int, Any] = {}
+        self.tensors: list[Tensor] = []
         self.modules: list[Module] = []
         self.iterator: str | None = None
 
@@ -194,8 +213,10 @@ class _Walk:
         self.names |= mentioned
         for name in sorted(mentioned & function.__globals__.keys()):
             self._entry(function.__globals__, name)
-        self.value(function.__defaults__)
-        self.value(function.__kwdefaults__)
+        for name in ("__defaults__", "__kwdefaults__"):
+            if getattr(function, name) is not None:
+                self._attribute(function, name)
+        self._attributes(vars(function))
         if (wrapped := getattr(function, "__wrapped__", None)) is not None:
             self.callable(wrapped, is_root)
 
@@ -215,7 +236,7 @@ class _Walk:
         if isinstance(item, PLAIN) or not self._is_new(item):
             return
         if isinstance(item, Tensor):
-            self._hooks(item)
+            self._tensor(item)
         elif isinstance(item, np.ndarray):
             self.arrays[id(item)] = item
         elif isinstance(item, (np.random.Generator, np.random.RandomState, random.Random)):
@@ -235,7 +256,8 @@ class _Walk:
         elif not isinstance(item, Generator):
             self._object(item)
 
-    def _hooks(self, tensor: Tensor) -> None:
+    def _tensor(self, tensor: Tensor) -> None:
+        self.tensors.append(tensor)
         for hook in tensor.hooks or ():
             self.callable(hook, is_root=True)  # the user's own is inside of one of nnscratch's
 
@@ -253,8 +275,14 @@ class _Walk:
         for item in list(items):
             self.value(item)
 
+    def _attribute(self, item: Any, name: str) -> None:
+        value = getattr(item, name)
+        self.entries.append((functools.partial(getattr, item), name, value))
+        self.value(value)
+
     def _attributes(self, table: Mapping[str, Any], watch: bool = True) -> None:
-        for name in sorted(self._wanted & table.keys()):
+        wanted = table.keys() if self._wanted & _BY_ANY_NAME else self._wanted & table.keys()
+        for name in sorted(wanted)[:MOST_ENTRIES]:
             if watch:
                 self._entry(table, name)
             else:
@@ -280,9 +308,7 @@ class _Walk:
         self._attributes(vars(item) if hasattr(item, "__dict__") else {})
         for name in _slots(kind):
             if name in self._wanted and hasattr(item, name):
-                value = getattr(item, name)
-                self.entries.append((functools.partial(getattr, item), name, value))
-                self.value(value)
+                self._attribute(item, name)
         if not _is_foreign(kind.__module__):
             self._class(kind, getattr(item, "__dict__", None))
 
@@ -320,9 +346,9 @@ class _Walk:
             own = inner.__dict__
             for hook in (*own["_hooks"], *own["_pre_hooks"]):
                 self.callable(hook.function)
-            for parameter in own["_parameters"].values():
-                if parameter is not None:
-                    self._hooks(parameter)
+            for tensor in (*own["_parameters"].values(), *own["_buffers"].values()):
+                if tensor is not None and self._is_new(tensor):
+                    self._tensor(tensor)
             if not _is_foreign(type(inner).__module__):
                 self._attributes(own, watch=False)
                 self._class(type(inner))
@@ -330,6 +356,8 @@ class _Walk:
                 self.callable(own["forward"])
 
 
+_BY_ANY_NAME = {"getattr", "vars", "__dict__", "attrgetter"}
+"""Code that mentions one of these may read attributes whose names it does not mention."""
 _ALWAYS = {"__call__", "forward", "__init__", "__getitem__", "__enter__", "__exit__", "__len__"}
 
 

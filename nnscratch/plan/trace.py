@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from nnscratch.array.addresses import on_device_of
+from nnscratch.array.addresses import on_device_of, shares_memory
 from nnscratch.array.device import CPU, place_on
 from nnscratch.array.streams import follow
 from nnscratch.graph import Graph, Value
 from nnscratch.graph.nested import leaves, mapped
 from nnscratch.nn.hooks import structure
-from nnscratch.plan.guards import held_by, module_state
-from nnscratch.plan.reach import Reach
+from nnscratch.plan.guards import Read, held_by, module_state
+from nnscratch.plan.reach import MOST_ENTRIES, Reach
 from nnscratch.plan.tracer import Tracer
 from nnscratch.tensors import Tensor
 
@@ -35,17 +35,22 @@ class Trace:
         self.gradients = _final_gradients(tracer)
         # A gradient (read by clipping) is a new tensor at every step, in the same place.
         gradients = {id(tensor.grad) for tensor in tracer.added.values()}
+        tensors = tracer.tensors | {id(pair[0]): pair for pair in reach.tensors}
         self.tensors = [
-            (t, t.array, t.requires_grad, len(t.hooks or ()))
-            for t in tracer.tensors.values()
+            (t, array, t.requires_grad, len(t.hooks or ()))
+            for t, array in tensors.values()
             if id(t) not in gradients
         ]
         modules = {id(module): module for module in reach.modules} | tracer.modules
         self.modules = [(module, module_state(module)) for module in modules.values()]
         self.held = [held_by(module) for module, _ in self.modules]
-        self.reach, self.reads = reach, tracer.reads
+        self.reach, self.reads = reach, [*tracer.reads, *_read_in_python(tracer, reach)]
         self.structure = structure.changes
         self.initial = [(tracer.touched[key], a) for key, a in tracer.initial.items()]
+        if "grad" in reach.names:
+            # The step may look at gradients that it has no part in.
+            others = (one for one, _ in reach.tensors if id(one) not in tracer.touched)
+            self.initial += [(one, None if one.grad is None else one.grad.array) for one in others]
         self.cleared = [one for one in tracer.touched.values() if one.grad is None]
         self.device = _device_context(self.graph, arguments)
         self.stream: Any = None
@@ -53,11 +58,28 @@ class Trace:
             with self.device:
                 self.stream = follow(None)
 
+    def results(self) -> set[Value]:
+        """Return the values that the step returns or leaves as gradients."""
+        found = {value for value in leaves(self.graph.outputs) if isinstance(value, Value)}
+        return found | {value for _, value in self.gradients if value is not None}
+
     def kept(self) -> set[Value]:
         """Return the values that outlive the step."""
-        values = (value for value in leaves(self.graph.outputs) if isinstance(value, Value))
-        kept = {value for value in values if value.kind == "computed"}
-        return kept | {value for _, value in self.gradients if value is not None}
+        left = {value for _, value in self.gradients if value is not None}
+        return {v for v in self.results() if v.kind == "computed" or v in left}
+
+
+def _read_in_python(tracer: Tracer, reach: Reach) -> list[Read]:
+    """Return the arrays behind the step that no formula took: Python may have read their entries.
+
+    What a formula took is read anew at every replay.
+    """
+    captured = [v.array for v in tracer.graph.values() if v.kind == "captured"]
+    return [
+        Read(array)
+        for array in reach.arrays.values()
+        if array.size <= MOST_ENTRIES and not any(shares_memory(array, one) for one in captured)
+    ]
 
 
 def _device_context(graph: Graph, arguments: list[Any]) -> AbstractContextManager[Any] | None:

@@ -31,13 +31,14 @@ class Tracer(Recorder):
     Attributes:
         changed: positions of the arguments that the step changed, which are ``copies`` of what it
             was called with.
-        tensors: the leaf tensors that the step used, by id.
+        tensors: the leaf tensors that the step used, by id, with the arrays that they had then.
         modules: the modules that it called, by id.
         touched: the leaves whose gradients it touched, by id.
         added: those whose gradients it added to.
         initial: where it matters what there was in the beginning, the array of the gradient then,
             None if there was none.
         reads: the values that Python looked at.
+        written: the captured arrays that it changed in place.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Tracer(Recorder):
         super().__init__(arguments)
         self.refusal: str | None = None
         self.changed: set[int] = set()
-        self.tensors: dict[int, Any] = {}
+        self.tensors: dict[int, tuple[Any, Any]] = {}
         self.modules: dict[int, Any] = {}
         self.touched: dict[int, Any] = {}
         self.added: dict[int, Any] = {}
@@ -60,8 +61,8 @@ class Tracer(Recorder):
         self._copies = copies
         self._reach = reach
         self._constants: set[int] = set()
-        self._written: list[Any] = []  # captured arrays that the step changes
-        self._looked_at: list[Any] = []  # and those whose values Python saw
+        self.written: list[Any] = []
+        self._looked_at: list[Any] = []  # the captured arrays whose values Python saw
 
     def refuse(self, reason: str) -> None:
         """Raise, or keep the first reason for running the step eagerly from now on."""
@@ -89,7 +90,7 @@ class Tracer(Recorder):
         if value.kind == "captured":
             if any(shares_memory(value.array, one) for one in self._looked_at):
                 self.refuse(_READ_AND_WRITTEN.format(what="item(), a branch or an index"))
-            self._written.append(value.array)
+            self.written.append(value.array)
         if value.position in self._copies:
             self.changed.add(value.position)
             self.refuse(
@@ -102,7 +103,7 @@ class Tracer(Recorder):
         """Refuse: what Python does with a value would be frozen."""
         value = self.value_of(array)
         if value.root().kind == "captured":
-            if any(shares_memory(array, one) for one in self._written):
+            if any(shares_memory(array, one) for one in self.written):
                 self.refuse(_READ_AND_WRITTEN.format(what=what))
             if not any(array is one for one in self._looked_at):
                 self._looked_at.append(array)
@@ -146,7 +147,12 @@ class Tracer(Recorder):
         for item in inputs:
             array = getattr(item, "array", None)
             if array is not None and item.node is None and self.is_captured(array):
-                self.tensors[id(item)] = item
+                self.tensors.setdefault(id(item), (item, array))
+
+    def rebound(self) -> list[Any]:
+        """Return the tensors that have another array now than in the beginning (``data =``)."""
+        seen = [*self.tensors.values(), *(self._reach.tensors if self._reach else ())]
+        return [tensor for tensor, array in seen if tensor.array is not array]
 
     def on_module(self, module: Any, inputs: tuple[Any, ...]) -> None:
         """Remember the module, whose structure and mode the plan depends on."""

@@ -19,7 +19,7 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.memory import explaining
-from nnscratch.errors import GradientError, ShapeError
+from nnscratch.errors import ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
@@ -156,20 +156,21 @@ class TensorIndexing(TensorBase):
             return self._wrap(xp.stack(found, axis=1)[:, : self.ndim])
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Write values at an index, in place; it is not recorded.
+        """Write values at an index, in place.
+
+        If the tensor or the value has ``requires_grad=True``, the change is recorded: gradients
+        flow to the value, and to the elements of the tensor that were not overwritten.
 
         Raises:
-            GradientError: if the tensor or the value has ``requires_grad=True``.
+            GradientError: if the tensor is a leaf with ``requires_grad=True``.
             IndexError: if the index is out of range, or not an index.
             DeviceError: if an index or the value is a tensor on another device.
             ShapeError: if the value does not broadcast to the shape of the indexed elements.
         """
         asks = self.requires_grad or getattr(value, "requires_grad", False)
         if asks and is_grad_enabled():
-            raise GradientError(
-                "items of a tensor with requires_grad=True cannot be set, nor set to one; use "
-                "nnscratch.where(mask, a, b) or nnscratch.cat, or set them under no_grad()"
-            )
+            self._overwrite(tuple(_raw_index(item, self.array) for item in _items(index)), value)
+            return
         registry.notify_read(self.array, "setting items")
         self._refuse_expanded()
         if isinstance(value, TensorBase):

@@ -25,7 +25,7 @@ from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.promotion import checked_integer, checked_number, to_common_dtype
-from nnscratch.tensors.views import write_through
+from nnscratch.tensors.views import overwritten, write_through
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -243,6 +243,21 @@ class TensorOperators(TensorBase):
         asks = any(getattr(one, "requires_grad", False) for one in (self, *others))
         return self.clone() if asks and is_grad_enabled() and any(self._aliases()) else self
 
+    def _overwrite(self, place: Any, value: Any) -> Tensor:
+        """Write values at an index and record it: value and kept elements get gradients."""
+        self._refuse_leaf_requiring_grad()
+        name = dtype_name(self.array.dtype)
+        if not isinstance(value, TensorBase):
+            if isinstance(value, (bool, int, float)):
+                value = checked_number("setting items", value, name)
+            value = self._wrap(to_device_of(value, self.array))
+            registry.notify_create(value.array, "setting items")
+        if not value.ndim or value.device == self.device:
+            value = value.to(self.device)
+        ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
+        value = value.reshape(value.shape[ones:]).to(name)  # x[0, 1] = tensor([7.]), as in PyTorch
+        return self._replace(overwritten(self._copy_if_aliased(value), place, value))
+
     def _replace(self, result: Tensor) -> Tensor:
         """Replace the tensor's values by a result computed from them; see ``_in_place``."""
         self._refuse_leaf_requiring_grad()
@@ -354,6 +369,8 @@ class TensorOperators(TensorBase):
         Raises:
             DTypeError: if the dtype cannot hold it, such as 300 in uint8.
         """
+        if self.requires_grad and is_grad_enabled():
+            return self._overwrite((...,), value)
         self._refuse_graph()
         value = checked_number("fill_", value, dtype_name(self.array.dtype))
         registry.update(f.FILL, self.array, value=value)

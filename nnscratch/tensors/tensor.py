@@ -99,6 +99,7 @@ class Tensor(
         return _NAMESPACE
 
     def __repr__(self) -> str:
+        registry.notify_read(self.array, "its text")
         text = np.array2string(to_numpy(self.array), separator=", ", prefix="tensor(")
         name = dtype_name(self.array.dtype)
         extra = "" if name in (default_dtype(), "int64", "bool") else f", dtype={name}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import to_device_of
+from nnscratch.array import is_array, to_device_of, to_numpy
 from nnscratch.array.addresses import address
-from nnscratch.errors import GradientError
+from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
+from nnscratch.formulas.checks import broadcast_shape
 
 
 def write_through(tensor: Any, result: Any) -> None:
@@ -47,6 +49,32 @@ def write_through(tensor: Any, result: Any) -> None:
     for one, node in [*nodes, (tensor, result.node)]:
         if node is not None:
             one.node, one.requires_grad = node, True
+
+
+def overwritten(tensor: Any, place: Any, value: Any) -> Any:
+    """Return a copy of a tensor with other values at an index, recorded for both.
+
+    The gradient of each element flows to the tensor or the value, whichever it was taken from.
+
+    Args:
+        tensor: the tensor.
+        place: an index of arrays, slices and integers.
+        value: a tensor that broadcasts to the shape of the indexed elements.
+
+    Raises:
+        ShapeError: if the value does not broadcast.
+        IndexError: if the index is out of range.
+    """
+    size = tensor.numel()
+    place = tuple(to_numpy(item) if is_array(item) else item for item in place)
+    source = np.arange(size).reshape(tensor.shape)
+    shape = source[place].shape
+    if broadcast_shape("setting items", value.array, shape) != shape:
+        raise ShapeError(f"setting items: {value.shape} does not broadcast to {shape}")
+    source[place] = size + np.arange(math.prod(shape)).reshape(shape)
+    given = value._apply(f.BROADCAST_TO, shape=shape).reshape(-1)
+    both = tensor.reshape(-1)._apply(f.CONCATENATE, given, axis=0)
+    return both._apply(f.TAKE, tensor._wrap(to_device_of(source, tensor.array)), axis=0)
 
 
 def _follow(view: Any, changed: Any, result: Any) -> Any:

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
 from nnscratch import nn
 from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.formulas import FORMULAS
 
-ACTIVATIONS: dict[str, str] = {
-    "relu": "ReLU",
-    "leaky_relu": "LeakyReLU",
-    "prelu": "PReLU",
-    "elu": "ELU",
-    "selu": "SELU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "softplus": "Softplus",
-    "softsign": "Softsign",
-    "hardtanh": "Hardtanh",
-}
+
+class _Activations(Mapping[str, str]):
+    """The modules that may stand behind a layer, by the name of their formula.
+
+    These are the activations that can be made without arguments. It is a view: one that somebody
+    makes later is in it.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in FORMULAS if self._module(name))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, name: str) -> str:
+        found = self._module(name)
+        if not found:
+            raise KeyError(name)
+        return found
+
+    @staticmethod
+    def _module(name: str) -> str:
+        made = FORMULAS.get(name)
+        public = None if made is None else made.public
+        if made is None or public is None or public.kind != "activation":
+            return ""
+        options = {} if made.pointwise is None else made.pointwise.options
+        return "" if inspect.Parameter.empty in options.values() else public.module
+
+
+ACTIVATIONS = _Activations()
 _MOST = 1 << 20
 
 

@@ -219,12 +219,12 @@ def test_a_formula_must_be_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cases_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = [Case("one", ()), Case("one", ())]
     monkeypatch.setitem(cases_module.activations.CASES, "relu", twice)
-    cases_module.all_cases.cache_clear()
+    cases_module.written_cases.cache_clear()
     try:
         with pytest.raises(ValueError, match=r"relu are given twice: \['one'\]"):
-            cases_module.all_cases()
+            cases_module.written_cases()
     finally:
-        cases_module.all_cases.cache_clear()
+        cases_module.written_cases.cache_clear()
 
 
 def test_a_case_is_the_same_every_time() -> None:

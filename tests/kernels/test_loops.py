@@ -105,11 +105,11 @@ def test_other_dtypes_are_read_in_that_of_the_loop() -> None:
 
 
 def test_axes_become_one_where_they_lie_behind_one_another() -> None:
-    assert walk((4, 5, 6), [(120, 24, 4)]).sizes == (120, 1, 1, 1)
-    assert walk((4, 5, 6), [(120, 24, 4), (0, 24, 4)]).sizes == (30, 4, 1, 1)
-    assert walk((1, 1), [(8, 4)]).sizes == (1, 1, 1, 1)
+    assert walk((4, 5, 6), ((120, 24, 4),)).sizes == (120, 1, 1, 1)
+    assert walk((4, 5, 6), ((120, 24, 4), (0, 24, 4))).sizes == (30, 4, 1, 1)
+    assert walk((1, 1), ((8, 4),)).sizes == (1, 1, 1, 1)
     with pytest.raises(TooManyAxesError, match="5 axes"):
-        walk((2, 3, 2, 3, 2), [(0, 8, 0, 4, 0)])
+        walk((2, 3, 2, 3, 2), ((0, 8, 0, 4, 0),))
 
 
 def with_loop(X):

@@ -10,7 +10,7 @@ import torch
 from calls import MATRIX, Call, same
 
 import nnscratch
-from nnscratch.errors import GradientError
+from nnscratch.errors import GradientError, ShapeError
 
 VIEWS: dict[str, Call] = {
     "an element": lambda lib, x: x[0, 1],
@@ -39,6 +39,11 @@ def test_a_view_changed_in_place_changes_the_whole(name: str, dtype: str) -> Non
     np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
+def put(tensor: Any, index: Any, value: Any) -> Any:
+    tensor[index] = value
+    return tensor
+
+
 IN_GRAPHS: dict[str, Any] = {
     "a view is added to": lambda lib, a, b: (a[0].add_(b.sum()), a),
     "the whole is added to": lambda lib, a, b: (a.t(), a.add_(b)),
@@ -49,6 +54,15 @@ IN_GRAPHS: dict[str, Any] = {
     "a view clamped": lambda lib, a, b: (a.view(3, 2)[1].clamp_(min=0.5), a, b),
     "a view masked": lambda lib, a, b: (a[1].masked_fill_(b[0] > 0, 2.0), a, b),
     "a view copied into": lambda lib, a, b: (a[1].copy_(b[0] * 2), a),
+    "a view filled": lambda lib, a, b: (a[1].fill_(3.0), a, b),
+    "a view of a view zeroed": lambda lib, a, b: (a.t()[1:].zero_(), a * b, a.t()),
+    "a number set": lambda lib, a, b: (put(a, (0, 1), 7.0), a * b, a[0]),
+    "a row set": lambda lib, a, b: (a[0], put(a, 0, b[1] * 2), a),
+    "a column set through a view": lambda lib, a, b: (put(a.t(), 1, b[:, 0]), a, a.view(-1)),
+    "items set by a mask": lambda lib, a, b: (put(a, b > 0, 0.5), a, b),
+    "items set by numbers": lambda lib, a, b: (put(a, lib.tensor([1, 0]), b * 2), a),
+    "items broadcast": lambda lib, a, b: (put(a, (slice(None), slice(1, 3)), b[:, :1]), a),
+    "all set": lambda lib, a, b: (put(a, ..., b[0]), a),
     "a view changed twice": lambda lib, a, b: (a[1].add_(b[0]).add_(b[1]), a.add_(1.0)),
 }
 
@@ -173,3 +187,42 @@ def test_items_are_set_where_pytorch_sets_them(name: str, dtype: str) -> None:
         ITEMS[name](lib, x)
         found.append(np.asarray(x))
     np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("lib", [nnscratch, torch], ids=["nnscratch", "torch"])
+def test_items_of_a_buffer_join_the_graph_of_their_values(lib: Any) -> None:
+    x = lib.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    out = lib.zeros(2, 3)
+    for row in range(2):
+        out[row] = x * (row + 1)
+    out[0, 2] = lib.tensor([5.0])  # one number too many dimensions
+    (out * out).sum().backward()
+    assert x.grad.tolist() == [10.0, 20.0, 24.0]
+
+
+def test_a_compiled_step_sets_items_in_its_graph() -> None:
+    w = nnscratch.ones(3, requires_grad=True)
+
+    @nnscratch.compile
+    def step(x: Any) -> Any:
+        w.grad = None
+        y = w * x
+        y[1:] = (w * 3)[:-1]
+        loss = (y * y).sum()
+        loss.backward()
+        return loss
+
+    for shift in range(3):
+        x = nnscratch.tensor([1.0, 2.0, 3.0]) + shift
+        assert step(x).item() == (1 + shift) ** 2 + 18
+        assert w.grad is not None
+        assert w.grad.tolist() == [2 * (1 + shift) ** 2 + 18, 18.0, 0.0]
+
+
+def test_values_that_do_not_fit_in_a_graph() -> None:
+    y = nnscratch.ones(3, requires_grad=True) * 1
+    with pytest.raises(ShapeError, match=r"setting items: shapes \(2,\) and \(3,\) do not"):
+        y[:] = nnscratch.ones(2)
+    with pytest.raises(IndexError):
+        y[7] = 1.0
+    assert y.tolist() == [1.0, 1.0, 1.0]

@@ -218,13 +218,10 @@ def test_leaves_and_graphs_refuse_changes_that_would_be_lost() -> None:
     for change in (lambda: x.add_(1.0), lambda: x.zero_(), lambda: x.copy_(x)):
         with pytest.raises(GradientError, match=r"leaf .* no_grad"):
             change()
-    y = x * 2.0
+    with pytest.raises(GradientError, match=r"leaf .* no_grad"):
+        x[0] = 1.0
     with pytest.raises(GradientError, match="overwritten"):
-        y.zero_()
-    with pytest.raises(GradientError, match=r"items of a tensor .* cannot be set"):
-        y[0] = 1.0
-    with pytest.raises(GradientError, match=r"items of a tensor .* cannot be set"):
-        nnscratch.zeros(3, dtype="float64")[0] = x[0]
+        (x * 2.0).normal_()
 
 
 def inplace(library: object, x: object, w: object) -> object:

@@ -1,55 +1,60 @@
 """The cases that every implementation of a formula must pass.
 
 They belong to the formula, not to an implementation: the contract test, the gradient checker and
-the planted faults all go through these.
+the planted faults all go through these. The files here have those that are written by hand; an
+activation's follow from its kinks and variants.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
 
-from nnscratch.formulas.cases import (
-    activations,
-    arithmetic,
-    class_losses,
-    linear,
-    losses,
-    optimizers,
-    placing,
-    reductions,
-    shaping,
-)
-from nnscratch.formulas.cases.case import Case
+from nnscratch.formulas.cases.case import Case, of_activation
+from nnscratch.formulas.cases.linear import fused
+from nnscratch.formulas.formula import FORMULAS, Formula
+from nnscratch.formulas.fused import LINEAR_ACTIVATION
 
 __all__ = ["Case", "all_cases", "cases"]
 
 
 @cache
-def all_cases() -> dict[str, tuple[Case, ...]]:
-    """Return the cases of every formula by its name.
+def written_cases() -> dict[str, tuple[Case, ...]]:
+    """Return the cases that are written by hand, by the formula's name.
 
     Raises:
         ValueError: if a formula has cases in two places, or two of one name.
     """
     found: dict[str, tuple[Case, ...]] = {}
-    families = (
-        activations,
-        arithmetic,
-        class_losses,
-        linear,
-        losses,
-        optimizers,
-        placing,
-        reductions,
-        shaping,
-    )
-    for family in families:
-        for name, made in family.CASES.items():
+    for module in iter_modules(__path__):
+        family = import_module(f"{__name__}.{module.name}")
+        for name, made in getattr(family, "CASES", {}).items():
             names = [case.name for case in made]
             if name in found or len(set(names)) != len(names):
                 twice = sorted({one for one in names if names.count(one) > 1})
                 raise ValueError(f"the cases of {name} are given twice: {twice or name}")
             found[name] = tuple(made)
+    return found
+
+
+def all_cases() -> dict[str, tuple[Case, ...]]:
+    """Return the cases of every formula by its name.
+
+    Raises:
+        ValueError: as ``written_cases``.
+    """
+    return _all_cases(tuple(FORMULAS.values()))
+
+
+@lru_cache(maxsize=1)
+def _all_cases(formulas: tuple[Formula, ...]) -> dict[str, tuple[Case, ...]]:
+    found = dict(written_cases())
+    for made in formulas:
+        public = made.public
+        if made.name not in found and public is not None and public.kind == "activation":
+            found[made.name] = tuple(of_activation(made))
+    found[LINEAR_ACTIVATION.name] = tuple(fused())
     return found
 
 

@@ -1,9 +1,8 @@
-"""Cases of the activations, softmax and its logarithm."""
+"""Cases of softmax, its logarithm and the activation that learns; the others' are derived."""
 
 from __future__ import annotations
 
-from nnscratch.formulas.cases.case import SIZES, Case, elementwise, given, normal, spread
-from nnscratch.formulas.live import LiveFloat
+from nnscratch.formulas.cases.case import SIZES, Case, given, normal, spread
 
 NAN = float("nan")
 
@@ -55,29 +54,8 @@ def _logsumexp() -> list[Case]:
     return [*finite, kept]
 
 
-_slopes = {"a slope of 0.3": {"negative_slope": 0.3}, "a slope of 1": {"negative_slope": 1.0}}
 CASES: dict[str, list[Case]] = {
-    "relu": elementwise((0.0,)),
-    "leaky_relu": elementwise((0.0,), variants=_slopes),
     "prelu": _prelu(),
-    "elu": elementwise((0.0,), variants={"alpha 2.5": {"alpha": 2.5}}),
-    "selu": elementwise((0.0,)),
-    "gelu": elementwise(),
-    "gelu_tanh": elementwise(),
-    "sigmoid": elementwise(),
-    "tanh": elementwise(),
-    "silu": elementwise(),
-    "softplus": elementwise(
-        variants={
-            "beta 2.5": {"beta": 2.5},
-            "a low threshold": {"beta": 0.5, "threshold": 9.0},
-            "a live beta": {"beta": LiveFloat(1.5, 0, "beta")},
-        }
-    ),
-    "softsign": elementwise((0.0,)),
-    "hardtanh": elementwise(
-        (-1.0, 1.0), variants={"bounds -2 and 0.5": {"min_val": -2.0, "max_val": 0.5}}
-    ),
     "softmax": _along_axis(),
     "log_softmax": _along_axis(),
     "logsumexp": _logsumexp(),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from nnscratch.formulas.formula import Formula
+from nnscratch.formulas.live import LiveFloat
 
 Rng = np.random.Generator
 Build = Callable[[Rng], Any]
@@ -111,16 +115,13 @@ NONE = given(None)
 
 
 def elementwise(
-    away: tuple[float, ...] = (),
-    options: Mapping[str, Any] | None = None,
-    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    away: tuple[float, ...] = (), options: Mapping[str, Any] | None = None
 ) -> list[Case]:
     """Return the cases of a function of each entry on its own.
 
     Args:
         away: its kinks, which the smooth cases keep away from and one case sits on.
         options: options of all cases.
-        variants: more options, by name, each tried at one size.
     """
     options = dict(options or {})
     made = [
@@ -137,8 +138,22 @@ def elementwise(
     if away:
         on = given([*away, -0.0, 0.25])
         made.append(Case("on the kinks", (on,), options, smooth=False))
-    for name, more in (variants or {}).items():
-        kinks = tuple(v for v in more.values() if isinstance(v, float)) if len(away) == 2 else away
-        made.append(Case(name, (normal(65, scale=2.0, away=kinks),), {**options, **more}))
-        made.append(Case(f"{name}, up to 1e4", (spread(65),), {**options, **more}, smooth=False))
     return made
+
+
+def of_activation(made: Formula) -> list[Case]:
+    """Return the cases of an activation: its kinks and variants say what is worth trying."""
+    assert made.public is not None
+    variants = dict(made.public.variants)
+    missing = inspect.Parameter.empty in made.pointwise.options.values()
+    options = next(iter(variants.values())) if missing else {}
+    found = elementwise(made.kinks_at(options), options)
+    for name, value in {**made.pointwise.options, **options}.items():
+        if type(value) is float:
+            # A number that changes from step to step; not the default, which might be taken for it.
+            variants[f"a live {name}"] = {**options, name: LiveFloat(0.75 * value, 0, name)}
+    for label, more in variants.items():
+        build = normal(65, scale=2.0, away=made.kinks_at(more))
+        found.append(Case(label, (build,), more))
+        found.append(Case(f"{label}, up to 1e4", (spread(65),), more, smooth=False))
+    return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from nnscratch.formulas.cases.case import NONE, SIZES, Case, given, normal, spread
+from itertools import cycle, islice, pairwise
+from typing import Any
+
+from nnscratch.formulas.cases.case import NONE, SIZES, Build, Case, given, normal, spread
 from nnscratch.formulas.fused import FUSABLE
 
 NAN = float("nan")
@@ -36,19 +39,27 @@ def _linear() -> list[Case]:
     ]
 
 
-def _fused() -> list[Case]:
+def _around(kinks: tuple[float, ...], far: float) -> list[float]:
+    """Return values between the kinks, where there is room, and far beyond them on both sides."""
+    if not kinks:
+        return [0.0]
+    inner = [(a + b) / 2 for a, b in pairwise(sorted(kinks)) if b - a >= 2.0]
+    return [max(kinks) + far, min(kinks) - far, *inner]
+
+
+def _small(kinks: tuple[float, ...], far: float = 5.0) -> tuple[Build, Build, Build]:
+    """Return the inputs of a small layer whose Z is kept away from the kinks by its biases."""
+    biases = list(islice(cycle(_around(kinks, far)), 4))
+    return normal(5, 3, scale=0.3), normal(4, 3, scale=0.3), given(biases)
+
+
+def fused() -> list[Case]:
+    """Return the cases of a linear layer with each activation that can be one with it."""
     made = []
-    for name in FUSABLE:
+    for name, (activation, parameters) in FUSABLE.items():
         options = {"activation": name}
-        # A small layer whose Z is kept away from the kinks by its biases, and larger ones.
-        kinks = {"relu": 0.0, "leaky_relu": 0.0, "elu": 0.0, "selu": 0.0, "softsign": 0.0}
-        away = 5.0 if name in kinks else 0.0
-        small = (
-            normal(5, 3, scale=0.3),
-            normal(4, 3, scale=0.3),
-            given([away, -away, away, -away]),
-        )
-        made.append(Case(f"{name}, small", small, options, terms=5, smooth=name != "hardtanh"))
+        small = _small(activation.kinks_at())
+        made.append(Case(f"{name}, small", small, options, terms=5))
         for n, i, o in ((0, 3, 2), (1, 1, 1), (2, 33, 31), (31, 2, 33), (33, 31, 257), (257, 3, 1)):
             build = (normal(n, i), normal(o, i), normal(o))
             label = f"{name}, N {n}, I {i}, O {o}"
@@ -61,15 +72,15 @@ def _fused() -> list[Case]:
         made.append(Case(f"{name}, up to 1e4", large, options, 33, 1e4, smooth=False))
         nan = (given([[NAN, 1.0], [2.0, 3.0]]), normal(3, 2), normal(3))
         made.append(Case(f"{name}, NaN", nan, options, terms=3, smooth=False))
-    for name, more in {
-        "leaky_relu": {"alpha": 0.3},
-        "elu": {"alpha": 2.5},
-        "softplus": {"alpha": 2.5, "beta": 9.0},
-        "hardtanh": {"alpha": -2.0, "beta": 3.0},
-    }.items():
-        options_more = {"activation": name, **more}
-        build = (normal(5, 3, scale=0.3), normal(4, 3, scale=0.3), given([9.0, -9.0, 9.0, -9.0]))
-        made.append(Case(f"{name} with options", build, options_more, terms=5))
+        assert activation.public is not None
+        for label, more in activation.public.variants.items():
+            named: dict[str, Any] = {"activation": name}
+            for place, parameter in zip(("alpha", "beta"), parameters, strict=False):
+                if parameter in more:
+                    named[place] = more[parameter]
+            # Further out, where a threshold bends that is no kink by its name.
+            small = _small(activation.kinks_at(more) or (0.0,), 9.0)
+            made.append(Case(f"{name}, {label}", small, named, terms=5))
     return made
 
 
@@ -109,6 +120,5 @@ def _matmul() -> list[Case]:
 
 CASES: dict[str, list[Case]] = {
     "linear": _linear(),
-    "linear_activation": _fused(),
     "matmul": _matmul(),
 }

@@ -218,7 +218,7 @@ class FormulaProblem(PairProblem):
         if isinstance(formula.kinks, str):
             self.remark = formula.kinks
         else:
-            self.kinks = formula.kinks
+            self.kinks = formula.kinks_at(options)
 
     def compute(self, inputs: Sequence[Any]) -> tuple[Any, Any]:
         """Run the forward that the registry chooses."""

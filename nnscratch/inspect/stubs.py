@@ -1,0 +1,95 @@
+"""The stubs of what is made of formulas, for type checkers and editors, which do not run programs.
+
+``python -m nnscratch.inspect.stubs`` writes them beside the files that they describe. Nothing is
+said in a stub that a formula does not say.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from nnscratch.nn import activation_functions, activation_modules
+from nnscratch.nn.derived import activations, options_of
+
+_NOTE = "# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file."
+
+
+def all_stubs() -> dict[Path, str]:
+    """Return the text of every stub by its file."""
+    functions: dict[str, list[str]] = {}
+    modules: dict[str, list[str]] = {}
+    for made, public in activations():
+        if not made.forward.__module__.startswith("nnscratch."):
+            continue
+        options = dict(options_of(made))
+        if public.inplace:
+            options["inplace"] = ("bool", False)
+        if public.function not in public.by_hand:
+            function = getattr(activation_functions, public.function)
+            head = ["input: Any", *_parameters(options)]
+            functions[public.function] = _definition(public.function, head, function)
+        if public.module and public.module not in public.by_hand:
+            modules[public.module] = _class(public.module, options)
+    tensors = ["from typing import Any", "", "from nnscratch.tensors import Tensor"]
+    base = ["from nnscratch.nn.options import FunctionModule"]
+    return {
+        _beside(activation_functions): _stub(tensors, functions),
+        _beside(activation_modules): _stub(base, modules),
+    }
+
+
+def _stub(imports: list[str], made: dict[str, list[str]]) -> str:
+    names = [f'    "{name}",' for name in sorted(made)]
+    lines = [_NOTE, "", *imports, "", "__all__ = [", *names, "]"]
+    for name in sorted(made):
+        lines += ["", *made[name]]
+    return "\n".join([*lines, ""])
+
+
+def write() -> list[str]:
+    """Write the stubs that are not as they should be, and name them."""
+    changed = []
+    for path, text in all_stubs().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            changed.append(f"wrote {path.name}")
+    return changed
+
+
+def _beside(module: Any) -> Path:
+    return Path(module.__file__).with_suffix(".pyi")
+
+
+def _parameters(options: dict[str, tuple[str, Any]]) -> list[str]:
+    return [
+        f"{name}: {kind}" + ("" if default is inspect.Parameter.empty else f" = {default!r}")
+        for name, (kind, default) in options.items()
+    ]
+
+
+def _definition(name: str, head: list[str], function: Any) -> list[str]:
+    return [f"def {name}({', '.join(head)}) -> Tensor:", *_doc(function)]
+
+
+def _class(name: str, options: dict[str, tuple[str, Any]]) -> list[str]:
+    return [
+        f"class {name}(FunctionModule):",
+        *_doc(getattr(activation_modules, name)),
+        *[f"    {option}: {kind}" for option, (kind, _) in options.items()],
+        f"    def __init__({', '.join(['self', *_parameters(options)])}) -> None: ...",
+    ]
+
+
+def _doc(item: Any) -> list[str]:
+    """Return the docstring as a raw one, which equations need."""
+    text = (inspect.getdoc(item) or "").rstrip()
+    inner = [f"    {line}" if line else "" for line in text.split("\n")]
+    return [f'    r"""{inner[0].strip()}', *inner[1:], '    """']
+
+
+if __name__ == "__main__":
+    print(*write() or ["every stub is as it should be"], sep="\n")
+    sys.exit(0)
