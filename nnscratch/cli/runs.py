@@ -1,4 +1,4 @@
-"""Run folders: what lies in them, and a trained model out of one."""
+"""Run folders: their files, and loading the trained model from one."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _FORM, _VERSION = "nnscratch-run", 1
 
 @dataclass
 class RunFolder:
-    """What a run folder says of itself.
+    """The contents of a run folder.
 
     Args:
-        folder: where it is.
-        settings: of the training.
-        architecture: of the model.
-        preprocessor: what its inputs go through.
-        config: the whole of config.json.
+        folder: the path of the folder.
+        settings: the settings of the training.
+        architecture: the architecture of the model.
+        preprocessor: the preprocessing of the model's inputs.
+        config: the content of config.json.
     """
 
     folder: Path
@@ -73,7 +73,7 @@ class RunFolder:
                 f"`nnscratch train --resume --run {self.folder}`"
             )
         with TensorFile(path) as file:
-            # Before memory is taken for the model: the weights must be those that it needs.
+            # Compare names and shapes first, so that a wrong file allocates no memory.
             sizes = sum(entry.stop - entry.start for entry in file.entries.values())
             if sizes < 4 * self.architecture.parameters:
                 raise CheckpointError(f"{path}: of another architecture than {CONFIG} describes")
@@ -97,13 +97,13 @@ def config_of(settings: TrainingSettings, architecture: MLP, **more: Any) -> dic
 
 
 def open_run(folder: str | Path) -> RunFolder:
-    """Read what a run folder says of itself.
+    """Read the configuration and preprocessing of a run folder.
 
     Raises:
         CheckpointError: if it is no run folder, or damaged.
     """
     path = Path(folder)
-    # By os.path, which answers no where a Path raises: a name that is too long, say.
+    # os.path returns False where Path raises, such as for a name that is too long.
     if not os.path.isfile(path / CONFIG):
         what = (
             "there is no such folder"
@@ -137,7 +137,7 @@ def open_run(folder: str | Path) -> RunFolder:
 
 
 def is_run(folder: Path) -> bool:
-    """Say whether a folder is one that nnscratch made."""
+    """Say whether a folder is a run folder that nnscratch made."""
     try:
         config = read_json(folder / CONFIG)
     except CheckpointError:
@@ -146,7 +146,7 @@ def is_run(folder: Path) -> bool:
 
 
 def free_folder(name: str, root: Path = Path("runs")) -> Path:
-    """Make a folder that was not there yet: runs/NAME, runs/NAME-2, and so on.
+    """Make a new folder: runs/NAME, or runs/NAME-2 and so on if that exists.
 
     It is made at once, so that of two trainings that begin together each has its own.
 

@@ -1,4 +1,4 @@
-"""From the data that a person names to arrays in three parts, with their preprocessing."""
+"""Reading the user's data: split into training, validation and test, and preprocessed."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Prepared:
 
     @property
     def kind(self) -> str:
-        """Whether these are "images" or a "table"."""
+        """The kind of the data, "images" or "table"."""
         return "images" if isinstance(self.preprocessor, ImagePreprocessor) else "table"
 
 
@@ -154,7 +154,7 @@ def _parts(
     """
     rest = np.arange(n)
     held = np.empty(0, np.int64)
-    # A share of all rows, taken out of those that are not for the test.
+    # The validation part is a share of all rows, taken from those that are not in the test part.
     share = settings.validation / (1.0 - settings.test) if test else settings.validation
     if share >= 1.0:
         raise ConfigurationError(
@@ -173,7 +173,7 @@ def _parts(
     spare = len(rest) - (1 if of_rest is None else len(np.unique(of_rest)))
     if share == 0.0 or share * len(rest) <= 0.5 or spare < 1:
         return rest, None, held
-    # A row of each class stays for the training.
+    # At least one row of each class stays in the training part.
     share = min(share, spare / len(rest))
     shares = (1.0 - share, share)
     train, validation = train_test_split_indices(
@@ -270,7 +270,7 @@ def _table(settings: TrainingSettings) -> Prepared:
 
     called = Path(path).stem
     if called.lower().endswith((".csv", ".tsv", ".txt")):
-        # What is left of a name such as trees.csv.gz.
+        # A name such as trees.csv.gz has a second suffix.
         called = Path(called).stem
     # What is said of a part counts its rows, not those of the file.
     source = table.source
@@ -337,7 +337,7 @@ def width_of(preprocessor: Preprocessor) -> int:
 
 @dataclass
 class Inputs:
-    """What a saved model is to be used on.
+    """The preprocessed inputs for a saved model.
 
     Args:
         features: (N, F).
@@ -355,7 +355,7 @@ class Inputs:
 def inputs_from(
     path: str, pre: Preprocessor, settings: TrainingSettings, *, labelled: bool
 ) -> Inputs:
-    """Read what a saved model is to be used on, with the preprocessing of its training.
+    """Read inputs for a saved model, with the preprocessing of its training.
 
     Args:
         path: a file, a folder, or "digits": the part of them that was held out for the test.

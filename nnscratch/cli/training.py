@@ -76,7 +76,7 @@ def settings_from(
 
 
 def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
-    """Return the settings with everything decided that the data decide.
+    """Return the settings with a value, chosen to fit the data, for each that was None.
 
     Raises:
         ConfigurationError: if the loss does not fit the task.
@@ -162,7 +162,7 @@ def train(
 
 
 def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse a folder whose files would be replaced without being asked, or are not ours.
+    """Check that training may write into a folder, so that no file of the user's is overwritten.
 
     Raises:
         RunError: naming them.
@@ -184,7 +184,7 @@ def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
 
 
 def _check_same_data(folder: Path, data: Prepared) -> None:
-    """Refuse to go on with other data: the split would move, and test rows be trained on.
+    """Check that the data to resume with is the same, so that test rows are not trained on.
 
     Raises:
         RunError: if they are not those that the run began with.
@@ -241,7 +241,7 @@ def _introduce(
 
 
 def _target_line(data: Prepared, settings: TrainingSettings) -> str:
-    """What is predicted, and how to have it otherwise where the data decided."""
+    """Return the line that says what is predicted, and which option would change it."""
     target = data.preprocessor.target
     if isinstance(target, NumberTarget):
         return f"{settings.target!r}, a number (regression)"
@@ -313,7 +313,7 @@ def _fit(
 def _finish(
     trainer: Trainer, data: Prepared, settings: TrainingSettings, folder: Path, architecture: MLP
 ) -> dict[str, Any]:
-    """Test the model, and write all that a run folder holds."""
+    """Test the model, and write the files of the run folder."""
     model, pre = trainer.model, data.preprocessor
     save_model(folder / runs.MODEL, model, runs.config_of(settings, architecture))
     outputs = predict(model, data.test[0])
@@ -362,7 +362,7 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         columns = {"row": data.rows[chosen].tolist()}
         rows = data.table.take(chosen)
         columns |= reporting.prediction_columns(outputs[chosen], pre, with_probabilities=False)
-        # A column of the data may be called like one of these.
+        # A column of the data may have the name of one of these.
         columns |= {
             f"{name} (data)" if name in columns else name: rows.column(name).tolist()
             for name in rows.names
