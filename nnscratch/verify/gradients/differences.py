@@ -32,7 +32,7 @@ from nnscratch.verify.gradients.problem import Array, Problem
 EPS = float(np.finfo(np.float64).eps)
 COMPLEX_STEP = 1e-30
 RUNGS = 9
-"""How often the step of a difference shrinks, by 16 each time."""
+"""How many step sizes of a difference are tried, each a 16th of the one before."""
 METHODS = ("auto", "complex", "five-point", "central")
 
 
@@ -70,7 +70,7 @@ class Slope:
 
 
 class Direction:
-    """Some elements of one slot, and how far each moves for a step of 1."""
+    """A direction in one slot: some of its elements, with the weight of each."""
 
     def __init__(self, slot: int, flat: Array, weights: Array) -> None:
         self.slot = slot
@@ -79,7 +79,7 @@ class Direction:
         self.touched: dict[int, Array] = {}
 
     def dot(self, gradient: Array) -> float:
-        """Return the slope that a gradient of the slot promises along the direction."""
+        """Return the slope along the direction according to a gradient of the slot."""
         return float(np.dot(gradient.reshape(-1)[self.flat].astype(np.float64), self.weights))
 
     def part(self, keep: Array) -> Direction:
@@ -127,7 +127,7 @@ class Differences:
         except Exception:
             if not hasattr(self, "centre"):
                 raise
-            # A step left the function's domain: nothing is known there, and the step shrinks.
+            # The step left the function's domain: NaN makes the caller try a smaller step.
             return [np.full(y.shape, np.nan) for y in self.centre]
 
     def at(self, direction: Direction, step: float | complex) -> list[Array]:
@@ -155,7 +155,7 @@ class Differences:
         return total
 
     def _floor(self, direction: Direction, high: list[Array], low: list[Array]) -> float:
-        """How much rounding there is in the weighted difference of two sets of outputs."""
+        """Return the rounding error in the weighted difference of two sets of outputs."""
         squares = 0.0
         for i, (a, b, cotangent) in enumerate(zip(high, low, self.cotangents, strict=True)):
             if cotangent is None:
@@ -312,7 +312,7 @@ class Differences:
 
 
 def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
-    """Whether differences grow as the step shrinks: the steps jump over a pole.
+    """Say whether differences grow as the step shrinks, as they do across a pole.
 
     From both sides of it the function comes back, so a coarse step sees a slope that is far too
     small, and the error that it estimates is small as well.
@@ -328,7 +328,7 @@ def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
 
 
 def _is_jump(fine: float, middle: float, coarse: float, floor: float) -> bool:
-    """Whether differences double when the step halves, as they do across a jump."""
+    """Say whether differences double when the step halves, as they do across a discontinuity."""
     if not (np.isfinite(fine) and abs(fine) > 1e3 * floor and middle):
         return False
     return abs(fine / middle - 2) < 1e-2 and bool(coarse) and abs(middle / coarse - 2) < 1e-2

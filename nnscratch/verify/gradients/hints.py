@@ -1,4 +1,4 @@
-"""Graded hints for a wrong derivative: where to look, what is odd, what kind of mistake it is."""
+"""Graded hints for a wrong derivative: which part of it, a question to consider, the fault."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
         "A gradient is missing.", "Every input that has a derivative needs a gradient."
     ),
     Kind.NOT_FINITE: ("Look for a division.", "Where is the denominator 0?"),
-    # What is wrong beside the numbers counts where no number is.
+    # Findings that are not about values, for reports without a wrong value.
     FindingKind.CHANGED: (
         "Something is written into.",
         "Do you use *=, += or out= on an array that was given to you?",

@@ -1,4 +1,4 @@
-"""What can be wrong with a gradient beside its values: form, memory, repetition, linearity."""
+"""Checks of a gradient besides its values: shape and dtype, memory, repeatability, linearity."""
 
 from __future__ import annotations
 
