@@ -205,7 +205,8 @@ class TensorOperators(TensorBase):
         self._refuse_expanded()
         if self.requires_grad and is_grad_enabled():
             raise GradientError(
-                "a part of a graph cannot be overwritten; do it under no_grad(), or on x.detach()"
+                "a tensor computed from others with requires_grad=True cannot be overwritten; do it "
+                "under no_grad(), or on x.detach()"
             )
 
     def _refuse_expanded(self) -> None:
@@ -221,7 +222,7 @@ class TensorOperators(TensorBase):
     def _refuse_leaf_requiring_grad(self) -> None:
         if self.requires_grad and self.node is None and is_grad_enabled():
             raise GradientError(
-                "a leaf that asks for a gradient cannot be changed in place; do it under "
+                "a leaf with requires_grad=True cannot be changed in place; do it under "
                 "no_grad(), or write x = x + y"
             )
 
@@ -325,7 +326,8 @@ class TensorOperators(TensorBase):
 
         Raises:
             ShapeError: if they do not broadcast to it.
-            GradientError: if this tensor is a leaf that asks for a gradient, or part of a graph.
+            GradientError: if this tensor is a leaf with ``requires_grad=True``, or it was computed
+                from one and the source has ``requires_grad=False``.
         """
         if getattr(source, "requires_grad", False) and is_grad_enabled():
             taken = source.to(self.dtype)

@@ -34,7 +34,7 @@ def write_through(tensor: Any, result: Any) -> None:
     followers = [one for one in views if one.requires_grad == tensor.requires_grad]
     if any(one.requires_grad and one.node is None for one in followers):
         raise GradientError(
-            "a view of a leaf that asks for a gradient cannot be changed in place; do it under "
+            "a view of a leaf with requires_grad=True cannot be changed in place; do it under "
             "no_grad(), or change x.clone()"
         )
     if detached and followers and not tensor.requires_grad:
