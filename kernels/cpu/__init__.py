@@ -13,7 +13,7 @@ from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
-from .optimizers import OPTIMIZER_KERNELS
+from .optimizers import OPTIMIZER_KERNELS, stepping
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
@@ -85,6 +85,7 @@ __all__ = [
     "product_choice",
     "product_kernel",
     "signed",
+    "stepping",
     "usual_kernels",
     "warmup",
 ]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from nnscratch.formulas import FORMULAS, Formula
-from nnscratch.formulas.live import LiveFloat, LiveInt
 
 from ..updating import known_options, straight
 from .implementation import Builder, CpuKernel, Inputs, Options
@@ -28,30 +27,47 @@ def stepping(formula: Formula) -> CpuKernel:
     parameters = inspect.signature(body).parameters
     defaults = {name: parameters[name].default for name in formula.options}
 
+    made: dict[Any, tuple[Kernel, tuple[str, ...], tuple[str, ...]]] = {}
+
     def update(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> tuple[tuple[Any, ...], Any]:
         pairs = zip(formula.inputs, inputs, strict=False)
         given = {name: array for name, array in pairs if array is not None}
         chosen = {**defaults, **options}
-        known = tuple(known_options(chosen, _is_dynamic).items())
-        line = straight(body, tuple(given), known, formula.updates)
+        known = known_options(chosen)
         first = inputs[0]
-        loop = Operands(first.shape, first.dtype)
-        loop.options = {name: chosen[name] for name in line.options}
-        takes = [*(loop.add(given[name]) for name in line.arrays), *map(loop.scalar, line.scalars)]
-        what, result = loop.apply(line.body, takes, len(line.outputs))
-        for place, name in enumerate(line.outputs):
-            loop.store((what, result + place), given[name])
-        loop.emit(builder)
+        key = (first.dtype, *given, known)
+        if key not in made:
+            made[key] = _made(body, given, known, formula.updates)
+        kernel, arrays, names = made[key]
+        words: list[Any] = [first.size, 1, 1, 1]
+        step = (first.itemsize, 0, 0, 0)
+        for name in arrays:
+            words.append(given[name])
+            words += step
+        builder.emit(kernel, words, [chosen[name] for name in names])
         return (), None
 
-    return CpuKernel({"update": update}, {"update": _alike}, strided=True)
+    return CpuKernel({"update": update}, {"update": _alike})
 
 
-def _is_dynamic(number: Any) -> bool:
-    """Say whether a number may be another one at the next step: then nothing chooses by it."""
-    return isinstance(number, (LiveFloat, LiveInt))
+def _made(
+    body: Any, given: dict[str, Any], known: tuple[tuple[str, Any], ...], updates: tuple[str, ...]
+) -> tuple[Kernel, tuple[str, ...], tuple[str, ...]]:
+    """Return the kernel of an update over arrays in one row, and what it takes, in order."""
+    line = straight(body, tuple(given), known, updates)
+    row = {name: array.reshape(-1) for name, array in given.items()}
+    loop = Operands((given["P"].size,), given["P"].dtype)
+    loop.options = dict.fromkeys(line.options, 0.0)
+    takes = [*(loop.add(row[name]) for name in line.arrays), *map(loop.scalar, line.scalars)]
+    what, result = loop.apply(line.body, takes, len(line.outputs))
+    for place, name in enumerate(line.outputs):
+        loop.store((what, result + place), row[name])
+    found = _Kernels()
+    loop.emit(found)
+    (kernel,) = found.kernels
+    return kernel, (*line.arrays, *line.outputs), line.options
 
 
 def _alike(inputs: Inputs, options: Options) -> str | None:
@@ -68,11 +84,11 @@ class _Kernels:
     """Takes down the kernels of what is emitted, and runs nothing."""
 
     def __init__(self) -> None:
-        self.found: list[Kernel] = []
+        self.kernels: list[Kernel] = []
 
     def emit(self, kernel: Kernel, a: Any, s: Any = (), flags: int = 0) -> None:
         """Remember the kernel."""
-        self.found.append(kernel)
+        self.kernels.append(kernel)
 
     def loop(self, operands: Operands) -> None:
         """Remember that of a loop."""
@@ -84,5 +100,5 @@ def kernels_of(name: str, dtype: str, arrays: int, **options: Any) -> list[Kerne
     builder: Any = _Kernels()
     made = tuple(np.zeros(2, dtype) for _ in range(arrays))
     OPTIMIZER_KERNELS[name].lower(builder, "update", made, options, ())
-    found: list[Kernel] = builder.found
+    found: list[Kernel] = builder.kernels
     return found

@@ -69,7 +69,12 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     tensor([[1, 2],
             [3, 4]])
     """
-    made = as_tensor(data.detach() if isinstance(data, Tensor) else data, dtype, device)
+    if isinstance(data, Tensor):
+        # By a formula, which a recorder sees.
+        moved = as_tensor(data.detach(), dtype, device)
+        made = moved.clone() if moved.array is data.array else moved
+        return made.requires_grad_(requires_grad)
+    made = as_tensor(data, dtype, device)
     registry.notify_copied(made.array)
     copied = Tensor(made.array.copy() if hasattr(made.array, "copy") else made.array)
     return copied.requires_grad_(requires_grad)

@@ -110,13 +110,25 @@ class TensorGradient(TensorBase):
         Raises:
             GradientError: if the tensor is not a leaf.
         """
+        parts = self._parts("pickled", "use x.detach()")
+        registry.notify_read(self.array, "pickling")
+        return _restored, parts
+
+    def __copy__(self) -> Any:
+        """Return another tensor of a leaf's memory, with its gradient.
+
+        Raises:
+            GradientError: for a part of a graph.
+        """
+        return _restored(*self._parts("copied", "use x.detach() or x.clone()"))
+
+    def _parts(self, done: str, mend: str) -> tuple[Any, ...]:
         if self.node is not None:
             raise GradientError(
-                "only a leaf can be pickled, and this tensor was computed from others; use "
-                "x.detach()"
+                f"only a leaf can be {done}, and this tensor was computed from others; {mend}"
             )
         gradient = None if self.grad is None else self.grad.array
-        return _restored, (type(self), self.array, self.requires_grad, gradient)
+        return type(self), self.array, self.requires_grad, gradient
 
     def backward(
         self,

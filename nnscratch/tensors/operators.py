@@ -205,8 +205,8 @@ class TensorOperators(TensorBase):
         self._refuse_expanded()
         if self.requires_grad and is_grad_enabled():
             raise GradientError(
-                "a tensor computed from others with requires_grad=True cannot be overwritten; do it "
-                "under no_grad(), or on x.detach()"
+                "a tensor computed from others with requires_grad=True cannot be overwritten; do "
+                "it under no_grad(), or on x.detach()"
             )
 
     def _refuse_expanded(self) -> None:
