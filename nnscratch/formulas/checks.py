@@ -85,7 +85,7 @@ def need_axis(where: str, shape: tuple[int, ...], axis: int) -> int:
 
 
 def need_axes(where: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """Return the axes that None (all), an integer or a tuple stands for, counted from the front.
+    """Return axes given as None (all), an integer or a tuple, as a tuple counted from 0.
 
     Raises:
         ShapeError: if the array has no such axis, or one is named twice.
@@ -153,5 +153,5 @@ def real(xp: Any, X: Any) -> Any:
 
 
 def full_like_shape(xp: Any, dY: Any, shape: tuple[int, ...]) -> Any:
-    """Return dY repeated to a shape that it broadcasts to, as an array of its own."""
+    """Return a copy of dY broadcast to a shape."""
     return xp.asarray(xp.broadcast_to(dY, shape), copy=True)

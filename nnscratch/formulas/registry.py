@@ -79,7 +79,7 @@ class Implementation(Protocol):
 
     @property
     def name(self) -> str:
-        """What tells it from others: "numba", "cuda"."""
+        """The name of the implementation: "numba" or "cuda"."""
 
     @property
     def library(self) -> str:
@@ -155,7 +155,7 @@ def implement(name: str, implementation: Implementation) -> None:
 
 
 def implementations(name: str) -> tuple[Implementation, ...]:
-    """Return the implementations of a formula beside its reference."""
+    """Return the implementations of a formula besides its reference."""
     return tuple(_implementations.get(name, ()))
 
 

@@ -207,7 +207,7 @@ def problems_of(
     modes: str | Sequence[str],
     check: str | Sequence[str] | None,
 ) -> list[Problem]:
-    """Return the problems that a target stands for: one, or one for each mode of a module."""
+    """Return the problems to check for a target: one, or one for each mode of a module."""
     modes = [modes] if isinstance(modes, str) else list(modes)
     check = [check] if isinstance(check, str) else check
     if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], Module):

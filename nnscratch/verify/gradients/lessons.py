@@ -1,4 +1,4 @@
-"""Homework: write a derivative yourself, and be told what is wrong without being told the answer.
+"""Homework: the user writes a derivative, and gets hints on what is wrong, but not the answer.
 
     check = homework("tanh", lambda dY, Y: dY * (1 - Y))
     print(check)            # a grade and a hint

@@ -229,7 +229,7 @@ def torch_problems(
     modes: Sequence[str],
     checked: Sequence[str] | None,
 ) -> list[Problem]:
-    """Return the problems that something of PyTorch stands for."""
+    """Return the problems to check for a module or function of PyTorch."""
     torch = importlib.import_module("torch")
     if isinstance(target, tuple) and len(target) == 2:
         target, loss = target
