@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 import polars
 
-from nnscratch.cli.settings import Settings
+from nnscratch.cli.settings import TrainingSettings
 from nnscratch.cli.sources import prepare
 from nnscratch.cli.training import train
 from nnscratch.data import infer_task, read_table
@@ -100,7 +100,7 @@ def readable(frame: polars.DataFrame, path: Path) -> bool:
 
 def ours(path: Path, target: str, seed: int, folder: Path) -> tuple[str, float, Any]:
     """Train with the defaults; return the task, the score and the settings, with their split."""
-    settings = Settings(data=str(path), target=target, seed=seed, split_seed=seed)
+    settings = TrainingSettings(data=str(path), target=target, seed=seed, split_seed=seed)
     with contextlib.redirect_stdout(io.StringIO()):
         run = train(settings, run=str(folder), overwrite=True, quiet=True)
     report = json.loads((run / "report.json").read_text())

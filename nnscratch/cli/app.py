@@ -30,12 +30,12 @@ def _sizes(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] |
 
 
 def _names(context: Any, parameter: Any, value: tuple[str, ...]) -> tuple[str, ...] | None:
-    # Not yet split at the commas, which a name may have: the table knows its names.
+    # Not split at commas yet, because a column's name may contain them; the table's names decide.
     return tuple(name for name in value if name.strip(" ,")) or None
 
 
 def _separator(context: Any, parameter: Any, value: str | None) -> str | None:
-    # What a shell makes hard to type has a name.
+    # Separators that are hard to type in a shell have names.
     return {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}.get(
         value or "", value
     )
@@ -250,7 +250,7 @@ def checkup_command(config: str | None, json: str | None, **options: Any) -> Non
 
 
 def _keep_help() -> None:
-    """Give the commands their help again where ``python -OO`` has taken the docstrings away."""
+    """Set the commands' help texts, which ``python -OO`` removes with the docstrings."""
     tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
     texts = {
         node.name: ast.get_docstring(node)

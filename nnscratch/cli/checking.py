@@ -23,7 +23,7 @@ def check_formulas(
     html: str | None = None,
     json: str | None = None,
 ) -> None:
-    """Check the gradients of one formula, or of all, on the cases that belong to them.
+    """Check the gradients of one formula, or of all, on the formulas' own test cases.
 
     Raises:
         ConfigurationError: if there is no such formula, or none is named.
@@ -61,7 +61,7 @@ def check_formulas(
 
 
 def formula_reports(name: str, dtype: str, method: str) -> list[tuple[str, Report]]:
-    """Return the report on each smooth case of a formula that has something to differentiate."""
+    """Return a report for each smooth case of a formula that has a differentiable input."""
     formula = FORMULAS[name]
     found = []
     for case in cases(name):

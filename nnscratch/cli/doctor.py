@@ -1,4 +1,4 @@
-"""``nnscratch doctor``: what was found on this machine, and what to do about what was not."""
+"""``nnscratch doctor``: what nnscratch needs, what this machine has, and how to get the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Rows = list[tuple[str, str]]
 
 
 def doctor() -> None:
-    """Print what was found. Nothing that is missing is an error here."""
+    """Print the report; something missing is a line of it, not an error."""
     from rich.console import Console
 
     console = Console(highlight=False)

@@ -1,4 +1,4 @@
-"""Images as networks take them, and the way to them from files."""
+"""Preprocessing of grey images, and reading them from files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ImagePreprocessor:
-    """Grey images to rows of pixels, (value / white − mean) / std with one mean and std for all.
+    """Turns grey images into rows of features, (value / white − mean) / std, with one mean and std.
 
     Args:
         height: of every image.
@@ -42,7 +42,7 @@ class ImagePreprocessor:
 
     @classmethod
     def fit(cls, images: Array, white: int, classes: int) -> ImagePreprocessor:
-        """Measure the training images, (N, height, width)."""
+        """Compute mean and std of the training images, (N, height, width)."""
         mean, std = float(images.mean()) / white, float(images.std()) / white
         target = ClassTarget(tuple(range(classes)))
         return cls(images.shape[1], images.shape[2], white, mean, std or 1.0, target)
@@ -106,7 +106,7 @@ class ImagePreprocessor:
 
 
 def images_from(path: str, wanted: ImagePreprocessor) -> tuple[Array, Array | None]:
-    """Return images of a file or folder, and their labels where it has any.
+    """Return the images of a file or folder, and their labels if it has any.
 
     A folder of IDX files gives its test set, an IDX file its images, and a table one image a row:
     a column for each pixel, row by row, and perhaps one named "label".

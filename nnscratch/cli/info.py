@@ -35,7 +35,7 @@ def info(path: str | None) -> None:
 
 
 def pairs(console: Any, title: str, rows: Mapping[str, Any]) -> None:
-    """Print a title, and a name and a value a line."""
+    """Print a title, then one line with a name and a value for each entry."""
     from rich.table import Table
     from rich.text import Text
 
@@ -45,7 +45,7 @@ def pairs(console: Any, title: str, rows: Mapping[str, Any]) -> None:
     for name, value in rows.items():
         if value not in (None, "", [], ()):
             text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-            # As text: rich would take what stands in brackets for markup.
+            # As Text, because rich would read words in brackets as markup.
             table.add_row(Text(shown(name)), Text(shown(text)))
     console.print(Text(shown(title), style="bold underline"))
     console.print(table)

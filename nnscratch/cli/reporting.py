@@ -1,4 +1,4 @@
-"""The report of a test: its numbers, and how they are shown."""
+"""The report of a test: its metrics, and how they are printed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def probabilities(outputs: Array) -> npt.NDArray[np.float64]:
 
 
 def report_on(outputs: Array, targets: Array, pre: Preprocessor, loss: float) -> dict[str, Any]:
-    """Return what there is to say of a model's outputs for a test, in JSON's types."""
+    """Return the metrics of a model's outputs on a test set, in JSON's types."""
     made: dict[str, Any] = {"task": pre.task, "samples": len(targets), "loss": float(loss)}
     if isinstance(pre.target, NumberTarget):
         predicted = pre.target.inverse_transform(outputs)
@@ -49,7 +49,7 @@ def report_on(outputs: Array, targets: Array, pre: Preprocessor, loss: float) ->
     confusion = confusion_matrix(targets, outputs.argmax(axis=1), len(names))
     found = precision_recall_f1(confusion)
     support = confusion.sum(axis=1)
-    # A class that these rows neither have nor were taken for says nothing about the model.
+    # Leave out classes that occur neither among the targets nor among the predictions.
     met = (support + confusion.sum(axis=0)) > 0
     classes = [
         {
@@ -68,7 +68,7 @@ def report_on(outputs: Array, targets: Array, pre: Preprocessor, loss: float) ->
 
 
 def _r2(error: Array, true: Array) -> float | None:
-    """R², None where all true values are the same and nothing is there to explain.
+    """Return R², or None if all true values are equal, for which it is undefined.
 
     Relative to the largest deviation: the squares of very small or large numbers are none.
     """
@@ -105,7 +105,7 @@ def renderables(report: dict[str, Any]) -> list[Any]:
         return [title, table]
     table = grid(("class", "precision", "recall", "F1", "samples"), left=1)
     for row in report["classes"]:
-        # Without samples there is nothing to find, so that 0 would be no score.
+        # Recall is undefined for a class without samples: print nothing instead of 0.
         scores = _scores(row) if row["samples"] else ["-"] * 3
         table.add_row(Text(shown(row["class"])), *scores, f"{row['samples']:,}")
     table.add_section()
@@ -124,7 +124,7 @@ def grid(names: Sequence[str], left: int = 0) -> Any:
 
     table = Table()
     for index, name in enumerate(names):
-        # As text: rich would take a name in brackets for markup.
+        # As Text, because rich would read a name in brackets as markup.
         table.add_column(Text(shown(name)), justify="left" if index < left else "right")
     return table
 
@@ -161,7 +161,7 @@ def as_text(report: dict[str, Any]) -> str:
 
 
 def worst_mistakes(outputs: Array, targets: Array, task: str) -> npt.NDArray[np.int64]:
-    """Return which samples were predicted worst, the worst first, at most 24.
+    """Return the indices of the samples with the worst predictions, the worst first, at most 24.
 
     Of a classification those that are wrong, by how sure the model was of that.
     """
@@ -176,7 +176,7 @@ def worst_mistakes(outputs: Array, targets: Array, task: str) -> npt.NDArray[np.
 def mistake_captions(
     outputs: Array, targets: Array, chosen: Any, names: Sequence[str]
 ) -> list[str]:
-    """Return "true → predicted (how sure)" for each of the chosen samples."""
+    """Return "true → predicted (probability)" for each of the chosen samples."""
     shares = probabilities(outputs[chosen]) if len(chosen) else np.empty((0, 1))
     return [
         f"{names[int(targets[i])]} → {names[int(outputs[i].argmax())]} ({share.max():.0%})"

@@ -1,4 +1,4 @@
-"""Run folders: what lies in them, and a trained model out of one."""
+"""Run folders: their files, and loading the trained model from one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnscratch.cli.settings import Settings, saved_settings
+from nnscratch.cli.settings import TrainingSettings, saved_settings
 from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
 from nnscratch.errors import CheckpointError, RunError
 from nnscratch.nn import Module
@@ -43,19 +43,19 @@ _FORM, _VERSION = "nnscratch-run", 1
 
 
 @dataclass
-class Run:
-    """What a run folder says of itself.
+class RunFolder:
+    """The contents of a run folder.
 
     Args:
-        folder: where it is.
-        settings: of the training.
-        architecture: of the model.
-        preprocessor: what its inputs go through.
-        config: the whole of config.json.
+        folder: the path of the folder.
+        settings: the settings of the training.
+        architecture: the architecture of the model.
+        preprocessor: the preprocessing of the model's inputs.
+        config: the content of config.json.
     """
 
     folder: Path
-    settings: Settings
+    settings: TrainingSettings
     architecture: MLP
     preprocessor: Preprocessor
     config: dict[str, Any]
@@ -73,7 +73,7 @@ class Run:
                 f"`nnscratch train --resume --run {self.folder}`"
             )
         with TensorFile(path) as file:
-            # Before memory is taken for the model: the weights must be those that it needs.
+            # Compare names and shapes first, so that a wrong file allocates no memory.
             sizes = sum(entry.stop - entry.start for entry in file.entries.values())
             if sizes < 4 * self.architecture.parameters:
                 raise CheckpointError(f"{path}: of another architecture than {CONFIG} describes")
@@ -82,7 +82,7 @@ class Run:
         return (model if device is None else model.to(device=device)).eval()
 
 
-def config_of(settings: Settings, architecture: MLP, **more: Any) -> dict[str, Any]:
+def config_of(settings: TrainingSettings, architecture: MLP, **more: Any) -> dict[str, Any]:
     """Return the content of config.json."""
     from nnscratch import __version__
 
@@ -96,14 +96,14 @@ def config_of(settings: Settings, architecture: MLP, **more: Any) -> dict[str, A
     }
 
 
-def open_run(folder: str | Path) -> Run:
-    """Read what a run folder says of itself.
+def open_run(folder: str | Path) -> RunFolder:
+    """Read the configuration and preprocessing of a run folder.
 
     Raises:
         CheckpointError: if it is no run folder, or damaged.
     """
     path = Path(folder)
-    # By os.path, which answers no where a Path raises: a name that is too long, say.
+    # os.path returns False where Path raises, such as for a name that is too long.
     if not os.path.isfile(path / CONFIG):
         what = (
             "there is no such folder"
@@ -133,11 +133,11 @@ def open_run(folder: str | Path) -> Run:
         architecture.outputs,
     ):
         raise CheckpointError(f"{record}: of another model than {CONFIG} describes")
-    return Run(path, settings, architecture, preprocessor, config)
+    return RunFolder(path, settings, architecture, preprocessor, config)
 
 
 def is_run(folder: Path) -> bool:
-    """Say whether a folder is one that nnscratch made."""
+    """Say whether a folder is a run folder that nnscratch made."""
     try:
         config = read_json(folder / CONFIG)
     except CheckpointError:
@@ -146,7 +146,7 @@ def is_run(folder: Path) -> bool:
 
 
 def free_folder(name: str, root: Path = Path("runs")) -> Path:
-    """Make a folder that was not there yet: runs/NAME, runs/NAME-2, and so on.
+    """Make a new folder: runs/NAME, or runs/NAME-2 and so on if that exists.
 
     It is made at once, so that of two trainings that begin together each has its own.
 

@@ -1,4 +1,4 @@
-"""What a training run is asked to do: defaults, a TOML file, and options that override both."""
+"""The settings of ``nnscratch train``: defaults, a TOML file, and options that override both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose
 from nnscratch.train.mlp import ACTIVATIONS
 
 _CONFIG_LIMIT = 1 << 20
-# Settings are flat. A key of thousands of parts takes the parser memory by the square of them.
+# Settings are flat. A dotted key of n parts takes the TOML parser memory that grows with n².
 _MOST_DOTS = 16
 _TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """, re.VERBOSE)
 
@@ -28,8 +28,8 @@ TASK_LOSSES = {
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The settings of a training run; None is decided by the data.
+class TrainingSettings:
+    """The settings of a training run; a setting that is None is chosen to fit the data.
 
     Raises:
         ConfigurationError: if a value makes no sense.
@@ -92,7 +92,7 @@ class Settings:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any], where: str) -> Settings:
+    def from_dict(cls, value: Mapping[str, Any], where: str) -> TrainingSettings:
         """Return settings from a TOML file or a saved run.
 
         Raises:
@@ -100,7 +100,7 @@ class Settings:
         """
         return cls().changed(value, where)
 
-    def changed(self, values: Mapping[str, Any], where: str) -> Settings:
+    def changed(self, values: Mapping[str, Any], where: str) -> TrainingSettings:
         """Return the settings with some of them changed.
 
         Raises:
@@ -124,7 +124,7 @@ class Settings:
             raise ConfigurationError(f"{where}: {error}") from None
 
 
-# A whole number above it is no floating-point number, though it is smaller than infinity.
+# An integer above it cannot be converted to a float.
 _INFINITE = sys.float_info.max
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("hidden", 1, 1 << 20),
@@ -151,7 +151,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def _check_type(name: str, value: Any, wanted: str) -> None:
-    """Check a value against its annotation, for TOML and JSON know nothing of it."""
+    """Check a value from TOML or JSON against the annotation of its setting."""
     kind, _, optional = wanted.partition(" | ")
     if value is None and optional:
         return
@@ -169,7 +169,7 @@ def _check_type(name: str, value: Any, wanted: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return a value from a file for a message: some cannot even be written out."""
+    """Return a value from a file as text for a message; some values have no valid text."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
@@ -184,7 +184,7 @@ def read_toml(path: str) -> dict[str, Any]:
         ConfigurationError: if it cannot be read, or is no TOML.
     """
     try:
-        # Asked first: opening a named pipe would wait for a writer.
+        # Checked before opening, because opening a named pipe would wait for a writer.
         if os.path.exists(path) and not os.path.isfile(path):
             raise ConfigurationError(f"{path}: this is no file")
         with open(path, "rb") as stream:
@@ -208,7 +208,7 @@ def read_toml(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: not valid TOML: {reason}") from None
 
 
-def saved_settings(value: Any, where: str) -> Settings:
+def saved_settings(value: Any, where: str) -> TrainingSettings:
     """Return the settings of a saved run.
 
     Raises:
@@ -217,6 +217,6 @@ def saved_settings(value: Any, where: str) -> Settings:
     if not isinstance(value, Mapping):
         raise CheckpointError(f"{where}: the settings are missing")
     try:
-        return Settings.from_dict(value, where)
+        return TrainingSettings.from_dict(value, where)
     except ConfigurationError as error:
         raise CheckpointError(str(error)) from None

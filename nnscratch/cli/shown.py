@@ -1,4 +1,4 @@
-"""Text that comes out of a file, made fit for a terminal."""
+"""Text from files, escaped so that a terminal can show it safely."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN = {
     **dict.fromkeys("│┃┆┇╎╏", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼┏┓┗┛┣┫┳┻╋╭╮╰╯┡┩╇╈╉╊", "+"),
 }
-"""What stands for a character where a terminal lacks it."""
+"""ASCII replacements for characters that the terminal's encoding lacks."""
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
@@ -31,9 +31,9 @@ codecs.register_error("nnscratch-plainly", _plainly)
 
 
 def readable_streams() -> None:
-    """Let standard output and error take every text, whatever the terminal can show.
+    """Make standard output and error accept every text, whatever the terminal's encoding.
 
-    Where one is closed, what is written to it goes nowhere.
+    If a stream is closed, text written to it is discarded.
     """
     for name in ("stdout", "stderr"):
         stream: Any = getattr(sys, name)
@@ -44,10 +44,10 @@ def readable_streams() -> None:
 
 
 def shown(value: object, most: int = 10_000) -> str:
-    r"""Return a value as text in which control characters are written out, cut where it is long.
+    r"""Return a value as text of at most ``most`` characters, with control characters escaped.
 
-    Names in a file may hold anything: sequences that clear the screen or forge a line of output,
-    and halves of characters, which no terminal can be sent.
+    Names in a file may contain escape sequences that clear the screen or forge a line of output,
+    and lone surrogates, which cannot be encoded.
 
     >>> shown("a\x1b[2Jb\n")
     'a\\x1b[2Jb\n'

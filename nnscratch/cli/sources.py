@@ -1,4 +1,4 @@
-"""From the data that a person names to arrays in three parts, with their preprocessing."""
+"""Reading the user's data: split into training, validation and test, and preprocessed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnscratch.cli.images import ImagePreprocessor, images_from
-from nnscratch.cli.settings import Settings
+from nnscratch.cli.settings import TrainingSettings
 from nnscratch.cli.tables import describe_columns, table_like, training_table
 from nnscratch.data import (
     ClassTarget,
@@ -77,11 +77,11 @@ class Prepared:
 
     @property
     def kind(self) -> str:
-        """Whether these are "images" or a "table"."""
+        """The kind of the data, "images" or "table"."""
         return "images" if isinstance(self.preprocessor, ImagePreprocessor) else "table"
 
 
-def prepare(settings: Settings) -> Prepared:
+def prepare(settings: TrainingSettings) -> Prepared:
     """Read, split and preprocess what the settings name.
 
     The split and the preprocessing follow from the data and the settings, so the data are told
@@ -107,7 +107,7 @@ def _fingerprint(data: Prepared) -> str:
     return hashed.hexdigest()
 
 
-def _prepared(settings: Settings) -> Prepared:
+def _prepared(settings: TrainingSettings) -> Prepared:
     path = settings.data
     if path == DIGITS:
         _no_table_settings(settings, "the digits are images")
@@ -139,14 +139,14 @@ def _refuse_folder_of_tables(path: str) -> None:
         )
 
 
-def _no_table_settings(settings: Settings, why: str) -> None:
+def _no_table_settings(settings: TrainingSettings, why: str) -> None:
     for name in ("target", "exclude", "task", "separator"):
         if getattr(settings, name):
             raise ConfigurationError(f"--{name} is for tables, but {why}")
 
 
 def _parts(
-    n: int, settings: Settings, classes: Array | None, test: bool
+    n: int, settings: TrainingSettings, classes: Array | None, test: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
     """Split n rows into training, validation and, if it is wanted, test rows.
 
@@ -154,7 +154,7 @@ def _parts(
     """
     rest = np.arange(n)
     held = np.empty(0, np.int64)
-    # A share of all rows, taken out of those that are not for the test.
+    # The validation part is a share of all rows, taken from those that are not in the test part.
     share = settings.validation / (1.0 - settings.test) if test else settings.validation
     if share >= 1.0:
         raise ConfigurationError(
@@ -173,7 +173,7 @@ def _parts(
     spare = len(rest) - (1 if of_rest is None else len(np.unique(of_rest)))
     if share == 0.0 or share * len(rest) <= 0.5 or spare < 1:
         return rest, None, held
-    # A row of each class stays for the training.
+    # At least one row of each class stays in the training part.
     share = min(share, spare / len(rest))
     shares = (1.0 - share, share)
     train, validation = train_test_split_indices(
@@ -209,7 +209,7 @@ def _say_rare(
         )
 
 
-def _images(settings: Settings, folder: ImageFolder) -> Prepared:
+def _images(settings: TrainingSettings, folder: ImageFolder) -> Prepared:
     given, test = folder.train, folder.test
     train, validation, held = _parts(len(given), settings, given.labels, test is None)
     if test is None:
@@ -236,7 +236,7 @@ def _images(settings: Settings, folder: ImageFolder) -> Prepared:
     )
 
 
-def _table(settings: Settings) -> Prepared:
+def _table(settings: TrainingSettings) -> Prepared:
     path = settings.data
     table, name, rows = training_table(settings)
     values = table.column(name)
@@ -270,7 +270,7 @@ def _table(settings: Settings) -> Prepared:
 
     called = Path(path).stem
     if called.lower().endswith((".csv", ".tsv", ".txt")):
-        # What is left of a name such as trees.csv.gz.
+        # A name such as trees.csv.gz has a second suffix.
         called = Path(called).stem
     # What is said of a part counts its rows, not those of the file.
     source = table.source
@@ -290,7 +290,7 @@ def _table(settings: Settings) -> Prepared:
 
 
 def _labels_as_written(
-    table: Table, target: str, rows: npt.NDArray[np.int64], settings: Settings
+    table: Table, target: str, rows: npt.NDArray[np.int64], settings: TrainingSettings
 ) -> Table:
     """The table with its target as it is written in the file, where it is no text already.
 
@@ -337,7 +337,7 @@ def width_of(preprocessor: Preprocessor) -> int:
 
 @dataclass
 class Inputs:
-    """What a saved model is to be used on.
+    """The preprocessed inputs for a saved model.
 
     Args:
         features: (N, F).
@@ -352,8 +352,10 @@ class Inputs:
     table: Table | None = None
 
 
-def inputs_from(path: str, pre: Preprocessor, settings: Settings, *, labelled: bool) -> Inputs:
-    """Read what a saved model is to be used on, with the preprocessing of its training.
+def inputs_from(
+    path: str, pre: Preprocessor, settings: TrainingSettings, *, labelled: bool
+) -> Inputs:
+    """Read inputs for a saved model, with the preprocessing of its training.
 
     Args:
         path: a file, a folder, or "digits": the part of them that was held out for the test.

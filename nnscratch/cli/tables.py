@@ -1,4 +1,4 @@
-"""Tables for the command line: which columns are meant, what is left out, and what to say of it."""
+"""Tables for the command line: choosing the columns, and the remarks to print about them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from nnscratch.cli.settings import Settings
+from nnscratch.cli.settings import TrainingSettings
 from nnscratch.data import (
     CategoricalColumn,
     Reading,
@@ -26,12 +26,12 @@ from nnscratch.errors import ConfigurationError, DataError
 
 _MOST_NOTES = 10
 _MOST_CATEGORIES = 100
-# Beyond it, the square of an error may be beyond the range of float64.
+# The square of a larger error may overflow float64.
 _LARGEST_TARGET = 1e150
 
 
-def training_table(settings: Settings) -> tuple[Table, str, npt.NDArray[np.int64]]:
-    """Read the table that is to be trained on.
+def training_table(settings: TrainingSettings) -> tuple[Table, str, npt.NDArray[np.int64]]:
+    """Read the table to train on.
 
     Rows without a target, and columns that can teach nothing, are left out of it.
 
@@ -58,7 +58,7 @@ def training_table(settings: Settings) -> tuple[Table, str, npt.NDArray[np.int64
     table = file.read(exclude=exclude, missing=missing)
     notes = _notes_of_reading(table.reading, file)
     if target not in table:
-        # It looks like one that only numbers the rows, but is asked for.
+        # The column looks like row numbers, but the user chose it as the target.
         table = file.read(columns=[*table.names, target], missing=missing)
     if table.names == (target,) and file.index is not None and file.index != target:
         table = file.read(columns=[file.index, target], missing=missing)
@@ -71,7 +71,9 @@ def training_table(settings: Settings) -> tuple[Table, str, npt.NDArray[np.int64
     return dataclasses.replace(table, reading=reading), target, kept + 1
 
 
-def table_like(path: str, pre: TablePreprocessor, settings: Settings, *, labelled: bool) -> Table:
+def table_like(
+    path: str, pre: TablePreprocessor, settings: TrainingSettings, *, labelled: bool
+) -> Table:
     """Read a table as that of the training was read, its columns as they are needed.
 
     Args:
@@ -105,7 +107,7 @@ def named_columns(file: TableFile, given: Sequence[str]) -> list[str]:
             continue
         parts = item.split(",")
         while parts:
-            # The longest first: a name may have commas in it.
+            # Match the longest name first, because a name may contain commas.
             for count in range(len(parts), 0, -1):
                 name = ",".join(parts[:count]).strip()
                 if name in file.names or count == 1:
@@ -117,7 +119,7 @@ def named_columns(file: TableFile, given: Sequence[str]) -> list[str]:
 
 
 def describe_columns(pre: TablePreprocessor, table: Table) -> list[str]:
-    """What is to be said of the columns that a preprocessing was fitted on, a line each."""
+    """Return the remarks on the columns that a preprocessing was fitted on, a line each."""
     gaps, many = [], []
     for column in pre.encoder.columns:
         if column.gaps:
@@ -155,7 +157,7 @@ def _column(file: TableFile, name: str) -> str:
     raise DataError(message)
 
 
-def _policy(settings: Settings) -> Literal["keep", "refuse"]:
+def _policy(settings: TrainingSettings) -> Literal["keep", "refuse"]:
     return "keep" if settings.missing == "fill" else "refuse"
 
 
@@ -180,7 +182,7 @@ def _notes_of_reading(reading: Reading | None, file: TableFile) -> list[str]:
 
 
 def _with_target(table: Table, target: str) -> tuple[Table, npt.NDArray[np.int64]]:
-    """The rows that have a target, and their indices; a warning says how many have none."""
+    """Return the rows that have a target, and their indices; warn of those that have none."""
     kept = np.arange(len(table))
     values = table.column(target)
     if values.dtype.kind == "M":
@@ -205,7 +207,7 @@ def _with_target(table: Table, target: str) -> tuple[Table, npt.NDArray[np.int64
         values = table.column(target)
         if values.dtype.kind == "f" and (np.abs(values) < 2.0**53).all():
             whole = values.astype(np.int64)
-            # Whole numbers were made floating-point ones by the gaps alone.
+            # The integers became floats only because of the missing values.
             if (whole == values).all():
                 columns = {**table.columns, target: whole}
                 table = dataclasses.replace(table, columns=columns)
@@ -223,7 +225,7 @@ def _screened(table: Table, target: str, notes: list[str]) -> Table:
     found = screen(table, target)
     drop = [*found.empty, *found.identifiers]
     if len(drop) == len(table.names) - 1:
-        # Nothing else is there to learn from.
+        # There is no other column to learn from.
         drop = list(found.empty)
     if found.empty:
         notes.append(f"columns without any value are left out: {_some(map(repr, found.empty))}")

@@ -1,4 +1,4 @@
-"""``nnscratch bench``: how quick this installation is on this machine."""
+"""``nnscratch bench``: the time of a training step of some networks on this machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nnscratch.errors import ConfigurationError
 
 
 def bench(only: Sequence[str], device: str, threads: int | None, output: str | None) -> None:
-    """Time networks and show a table.
+    """Time networks, compiled and eager, and print a table.
 
     Args:
-        only: parts of the names of the networks to time; all if there are none.
+        only: substrings of the names of the networks to time; an empty sequence for all.
         device: "cpu" or "cuda".
-        threads: of the kernels and of NumPy's BLAS; by default as many as there are cores.
+        threads: the number of threads of kernels and of NumPy's BLAS; None for one per core.
         output: a file to write the timings to, as JSON.
 
     Raises:
@@ -36,11 +36,11 @@ def bench(only: Sequence[str], device: str, threads: int | None, output: str | N
     names = [n for n in NETWORKS if not only or any(part in n for part in only)]
     if not names:
         raise ConfigurationError(
-            f"no network is named like {', '.join(map(repr, only))}; "
+            f"no network's name contains {', '.join(map(repr, only))}; "
             f"there are {', '.join(NETWORKS)}"
         )
     if output is not None and Path(output).exists():
-        raise ConfigurationError(f"{output}: is there already; choose another name")
+        raise ConfigurationError(f"{output}: the file exists already; choose another name")
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise ConfigurationError(f"{output}: there is no such folder to write into")
     library = blas()

@@ -16,7 +16,7 @@ from nnscratch.array.device import namespace_on
 from nnscratch.array.random import default_generator
 from nnscratch.cli import reporting, runs
 from nnscratch.cli.images import ImagePreprocessor
-from nnscratch.cli.settings import TASK_LOSSES, Settings, read_toml
+from nnscratch.cli.settings import TASK_LOSSES, TrainingSettings, read_toml
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare, width_of
 from nnscratch.cli.tables import shortened
@@ -40,7 +40,7 @@ _SAMPLES = 10
 
 def settings_from(
     config: str | None, options: Mapping[str, Any], run: str | None, resume: bool
-) -> Settings:
+) -> TrainingSettings:
     """Return the settings of a run: defaults, then a TOML file or the run to resume, then options.
 
     Raises:
@@ -48,7 +48,7 @@ def settings_from(
         CheckpointError: if the run to resume is damaged.
     """
     if not resume:
-        settings = Settings()
+        settings = TrainingSettings()
         if config is not None:
             settings = settings.changed(read_toml(config), config)
         return settings.changed(options, "the options")
@@ -75,8 +75,8 @@ def settings_from(
     return wanted
 
 
-def resolve(settings: Settings, data: Prepared) -> Settings:
-    """Return the settings with everything decided that the data decide.
+def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
+    """Return the settings with a value, chosen to fit the data, for each that was None.
 
     Raises:
         ConfigurationError: if the loss does not fit the task.
@@ -104,7 +104,7 @@ def resolve(settings: Settings, data: Prepared) -> Settings:
 
 
 def train(
-    settings: Settings,
+    settings: TrainingSettings,
     *,
     run: str | None = None,
     resume: bool = False,
@@ -162,7 +162,7 @@ def train(
 
 
 def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse a folder whose files would be replaced without being asked, or are not ours.
+    """Check that training may write into a folder, so that no file of the user's is overwritten.
 
     Raises:
         RunError: naming them.
@@ -184,7 +184,7 @@ def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
 
 
 def _check_same_data(folder: Path, data: Prepared) -> None:
-    """Refuse to go on with other data: the split would move, and test rows be trained on.
+    """Check that the data to resume with is the same, so that test rows are not trained on.
 
     Raises:
         RunError: if they are not those that the run began with.
@@ -218,7 +218,7 @@ def _sizes(data: Prepared) -> dict[str, Any]:
 
 
 def _introduce(
-    console: Any, data: Prepared, settings: Settings, architecture: MLP, folder: Path
+    console: Any, data: Prepared, settings: TrainingSettings, architecture: MLP, folder: Path
 ) -> None:
     from rich.markup import escape
 
@@ -240,8 +240,8 @@ def _introduce(
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
 
 
-def _target_line(data: Prepared, settings: Settings) -> str:
-    """What is predicted, and how to have it otherwise where the data decided."""
+def _target_line(data: Prepared, settings: TrainingSettings) -> str:
+    """Return the line that says what is predicted, and which option would change it."""
     target = data.preprocessor.target
     if isinstance(target, NumberTarget):
         return f"{settings.target!r}, a number (regression)"
@@ -250,7 +250,7 @@ def _target_line(data: Prepared, settings: Settings) -> str:
     return f"{settings.target!r}, one of {target.outputs} classes{hint}"
 
 
-def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback]:
+def _callbacks(data: Prepared, settings: TrainingSettings, quiet: bool) -> list[Callback]:
     made: list[Callback] = []
     if data.validation is not None:
         made.append(EarlyStopping(settings.patience) if settings.patience else BestWeights())
@@ -258,7 +258,12 @@ def _callbacks(data: Prepared, settings: Settings, quiet: bool) -> list[Callback
 
 
 def _fit(
-    model: Module, data: Prepared, settings: Settings, folder: Path, resume: bool, quiet: bool
+    model: Module,
+    data: Prepared,
+    settings: TrainingSettings,
+    folder: Path,
+    resume: bool,
+    quiet: bool,
 ) -> Trainer:
     model.to(device=settings.device)
     weights = None
@@ -306,9 +311,9 @@ def _fit(
 
 
 def _finish(
-    trainer: Trainer, data: Prepared, settings: Settings, folder: Path, architecture: MLP
+    trainer: Trainer, data: Prepared, settings: TrainingSettings, folder: Path, architecture: MLP
 ) -> dict[str, Any]:
-    """Test the model, and write all that a run folder holds."""
+    """Test the model, and write the files of the run folder."""
     model, pre = trainer.model, data.preprocessor
     save_model(folder / runs.MODEL, model, runs.config_of(settings, architecture))
     outputs = predict(model, data.test[0])
@@ -357,7 +362,7 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         columns = {"row": data.rows[chosen].tolist()}
         rows = data.table.take(chosen)
         columns |= reporting.prediction_columns(outputs[chosen], pre, with_probabilities=False)
-        # A column of the data may be called like one of these.
+        # A column of the data may have the name of one of these.
         columns |= {
             f"{name} (data)" if name in columns else name: rows.column(name).tolist()
             for name in rows.names
@@ -369,7 +374,7 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
 
 
 def _say_goodbye(
-    report: dict[str, Any], data: Prepared, settings: Settings, folder: Path, seconds: float
+    report: dict[str, Any], data: Prepared, settings: TrainingSettings, folder: Path, seconds: float
 ) -> None:
     stopped = f" ({report['stopped']})" if report["stopped"] else ""
     print(shown(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}"))

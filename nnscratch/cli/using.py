@@ -21,10 +21,11 @@ _TABLES = (".csv", ".parquet", ".pq")
 
 
 def _check_output(output: str | None, endings: tuple[str, ...], source: str, run: str) -> None:
-    """Complain of an output before the work, not after it.
+    """Check the path of the output before the work begins.
 
     Raises:
-        ConfigurationError: if it has another ending, no folder, or is the input or the model.
+        ConfigurationError: if it has another ending, its folder does not exist, or it is the input
+            or a file of the run.
     """
     if output is None:
         return
@@ -45,7 +46,7 @@ def _check_output(output: str | None, endings: tuple[str, ...], source: str, run
 def predict_file(
     run: str, source: str, output: str | None, with_probabilities: bool, device: str | None
 ) -> None:
-    """Predict what is in a file, and print or write it.
+    """Predict the rows or images of a file, and print the predictions or write them.
 
     Raises:
         NNScratchError: whatever is to be mended.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 def warmup(dtypes: Sequence[str]) -> None:
-    """Compile the usual kernels into the cache on disk, with a bar, and say where they lie.
+    """Compile the usual kernels into the cache on disk, showing progress, and print its folder.
 
     Args:
-        dtypes: "float32", "float64".
+        dtypes: the dtypes to compile for, of "float32" and "float64".
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -1,4 +1,4 @@
-"""What every file reader shares: opening a regular file, with errors that a person can act on."""
+"""Opening and reading regular files, with errors that say what to do; used by every reader."""
 
 import os
 import stat
@@ -11,10 +11,10 @@ from nnscratch.errors import DataError
 FilePath = str | os.PathLike[str]
 
 # No deflate stream expands by more than this factor (258 bytes from two bits of input), so a header
-# that claims more than this times the compressed size is known to lie before anything is read.
+# that claims more than this times the compressed size is false, and rejected before reading.
 DEFLATE_LIMIT = 1032
 
-# Reading in pieces keeps the memory in use proportional to what the file really holds.
+# Reading in chunks keeps the memory in use proportional to what the file really contains.
 CHUNK = 1 << 20
 
 
@@ -45,12 +45,12 @@ def open_data_file(path: FilePath) -> tuple[BinaryIO, int]:
 
 
 def read_at_most(stream: BinaryIO, most: int, present: int = 0) -> bytearray | memoryview:
-    """Read up to `most` bytes, allocating no more than what really comes.
+    """Read up to `most` bytes, allocating no more than about what the stream contains.
 
     Args:
         stream: a file that is open for reading.
-        most: how many at most.
-        present: how many bytes are known to be there; if that is enough, they are read in one go.
+        most: the maximum number of bytes.
+        present: how many bytes the stream is known to have; if enough, they are read at once.
     """
     if 0 < most <= present:
         whole = np.empty(most, np.uint8).data
@@ -68,6 +68,6 @@ def read_at_most(stream: BinaryIO, most: int, present: int = 0) -> bytearray | m
 
 
 def some(names: list[str], most: int = 20) -> str:
-    """The names in quotes, the list cut short where it would fill the screen."""
+    """Return names in quotes, separated by commas, at most `most` of them."""
     listed = ", ".join(repr(name) for name in names[:most])
     return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

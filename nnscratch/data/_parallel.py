@@ -1,17 +1,17 @@
-"""Work on the rows of a large array by several threads."""
+"""Processing the rows of a large array by several threads."""
 
 from collections.abc import Callable
 
 from nnscratch.kernels.cpu.runtime.threads import limit
 
-# Bytes from which several threads are worth starting for one pass over an array.
+# From this many bytes on, starting threads for one pass over an array pays off.
 PARALLEL = 1 << 24
 
 
 def over_rows(work: Callable[[slice], None], count: int, size: int) -> None:
-    """Do work on parts of `count` rows that hold `size` bytes, on all processors if they are many.
+    """Call `work` on slices of `count` rows, in several threads if `size`, their bytes, is large.
 
-    NumPy lets go of the interpreter, and most of the time goes into pages that are new.
+    NumPy releases the GIL, and most of the time goes into page faults of new memory.
     """
     threads = limit() if size >= PARALLEL else 1
     if threads == 1:

@@ -1,4 +1,4 @@
-"""From single samples to a batch, whatever the samples are made of."""
+"""Making a batch of samples of any structure, as PyTorch's collate functions do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBERS = "biuf"
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
-    """Return samples of one kind as one batch of that kind, with one dimension more in front.
+    """Return a list of samples as one batch of the same structure, stacked along a new first axis.
 
     Tensors and arrays are stacked in their dtype. Python integers become int64, booleans bool and
     floats float64, as in PyTorch. Texts stay a list. Dictionaries, named tuples, tuples and lists
@@ -72,7 +72,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """Return a sample with tensors in the place of its arrays, and everything else as it is."""
+    """Return a sample with its arrays replaced by tensors, and everything else unchanged."""
     if isinstance(data, (np.ndarray, np.generic)):
         return data if data.dtype.kind not in _NUMBERS else as_tensor(data)
     if is_array(data):
@@ -118,7 +118,7 @@ def _samples(dataset: Any, chosen: list[Any]) -> list[Any]:
 
 
 def is_in_memory(dataset: Any) -> bool:
-    """Say whether a data set's batches are rows of arrays: no code of others runs for them."""
+    """Say whether a data set's batches are rows of arrays, taken without running user code."""
     if isinstance(dataset, (Tensor, np.ndarray)):
         return _rows(dataset, slice(0, 0), copies=False) is not None
     kind = type(dataset).__getitem__ if hasattr(type(dataset), "__getitem__") else None
@@ -132,8 +132,8 @@ def is_in_memory(dataset: Any) -> bool:
 
 
 def _at_once(dataset: Any, indices: Any, copies: bool) -> Any:
-    """Return a batch without its single samples, None where a data set needs them."""
-    # A subclass may give other samples than the rows.
+    """Return a batch without making its samples one by one, None if the data set requires that."""
+    # A subclass may return other samples than the rows.
     if isinstance(dataset, (Tensor, np.ndarray)):
         return _rows(dataset, indices, copies)
     if isinstance(dataset, TensorDataset):

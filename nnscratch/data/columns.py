@@ -1,4 +1,4 @@
-"""How one column of a table becomes features: numbers, categories, and dates; and its gaps."""
+"""Encoding one column of a table as features: numbers, categories, dates, missing values."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from nnscratch.data.table import ColumnKind, is_missing, kind_of
 from nnscratch.errors import CheckpointError
 
 _Array = npt.NDArray[Any]
-# Beyond it, a difference of two numbers may be beyond the range of float64.
+# The difference of two larger numbers may overflow float64.
 _HUGE = 1e150
 
 
 @dataclass
 class Remarks:
-    """What was unusual in the values of one column.
+    """The unusual values that were found in one column.
 
     Args:
         unknown: the categories that training never showed, one for each such row.
@@ -115,7 +115,7 @@ class CategoricalColumn:
             fill = "true" if 2 * np.count_nonzero(present) > len(present) else "false"
             return cls(name, ("false", "true"), "boolean", False, fill, gaps)
         counts = Counter(present.tolist())
-        # The most frequent first, and of equals the first in the alphabet: the same every time.
+        # Sorted by frequency, then by name, so that the order is always the same.
         ranked = sorted(counts, key=lambda text: (-counts[text], text))
         kept = tuple(sorted(ranked[:most]))
         return cls(
@@ -140,7 +140,7 @@ class CategoricalColumn:
             texts = [words[value] for value in values.tolist()]
         else:
             texts = values.tolist()
-        # By the different texts: there are far fewer of them than rows.
+        # Loop over the distinct texts, of which there are far fewer than rows.
         unknown = set()
         gap, other, nothing = -1, len(self.categories), -2
         for text in set(texts):

@@ -1,4 +1,4 @@
-"""Data sets: what has samples, by their indices or one after another."""
+"""Data sets, whose samples are read by index or by iteration."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Subset(Dataset):
 
 
 class StackDataset(Dataset):
-    """Several data sets side by side: sample i has the i-th sample of each.
+    """Several data sets zipped: sample i consists of the i-th sample of each.
 
     Args:
         args: data sets of one length; samples are tuples then.

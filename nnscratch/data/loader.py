@@ -1,4 +1,4 @@
-"""Batches: in order or shuffled anew in every epoch, and resumed in the middle of one."""
+"""``DataLoader``: batches of a data set, in order or shuffled, resumable within an epoch."""
 
 from __future__ import annotations
 
@@ -17,65 +17,67 @@ from nnscratch.data.dataset import IterableDataset, TensorDataset
 from nnscratch.data.loading import Recipe, seed_of
 from nnscratch.data.samplers import BatchSampler, RandomSampler, SequentialSampler, check_count
 from nnscratch.data.uploading import uploaded
-from nnscratch.data.workers import Crew, check_workers
+from nnscratch.data.workers import BatchSource, check_workers
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 
-# Keeps the shuffles apart from the numbers that the same seed gives for weights and dropout.
+# Makes the random numbers of shuffles differ from those of weights and dropout of the same seed.
 _SHUFFLE_KEY = 0x9E3779B97F4A7C15
 
 
 class DataLoader:
-    """Goes through a data set in batches; each pass is an epoch.
+    """Iterates over a data set in batches; each pass is an epoch.
 
-    The order of a shuffled epoch follows from one number, drawn from ``generator`` or the default
-    one when the epoch begins: ``manual_seed`` decides what comes, and ``state_dict`` is enough to
-    go on at the very next batch. With ``seed`` the orders of all epochs follow from that alone.
+    **Order.** The order of a shuffled epoch depends only on one number, which is drawn when the
+    epoch begins from ``generator``, by default the default generator. So ``manual_seed`` makes a
+    run repeatable, and ``state_dict`` is enough to resume at the next batch. With ``seed``, the
+    orders of all epochs depend on that number alone.
 
-    Batches are loaded when they are asked for, or with ``num_workers`` ahead of time, by threads:
-    they read files and decode images at once and while the training computes, the data set and the
-    functions need not be pickled, and its arrays are there once. An epoch is the same bits with any
-    number of them. What ``nnscratch`` draws at random while it loads a batch follows from the
-    loader's seed, or the default generator when the epoch begins, and from the number of the batch;
-    Python's ``random`` and NumPy's global generator are one for all threads, so take
-    ``nnscratch``'s, or make one of NumPy's from the index. Each worker has a shallow copy of the
-    data set, so that it can have attributes of its own. An ``IterableDataset`` is asked by every
-    worker, as in PyTorch, and gives it its part of the samples by ``get_worker_info``. Rows of
-    arrays in memory (``TensorDataset``, and subsets and stacks of such) are taken when they are
-    asked for whatever ``num_workers`` is, which is quicker, unless there is a ``worker_init_fn``.
+    **Workers.** With ``num_workers``, threads load batches ahead of time. They read files and
+    decode images in parallel with one another and with the training; the data set and the
+    functions need not be picklable, and the data is in memory once. Each worker has a shallow copy
+    of the data set, on which it can set attributes. As in PyTorch, every worker iterates over an
+    ``IterableDataset``, which must select its part of the samples by ``get_worker_info``. Rows of
+    arrays in memory (``TensorDataset``, and subsets and stacks of such) are taken without workers
+    unless there is a ``worker_init_fn``, because that is quicker.
 
-    An error of a worker is raised with its own traceback, with notes of the worker, the batch and
-    the sample. The threads end with the pass, however that ends, or with ``persistent_workers``
-    with the loader.
+    **Random numbers.** An epoch has the same bits for any number of workers. What a data set draws
+    from nnscratch's default generator while a batch is loaded depends on the seed of the epoch and
+    the number of the batch only. Python's ``random`` and NumPy's global generator are shared by all
+    threads, so use nnscratch's, or make a NumPy generator from the index of the sample.
+
+    **Errors.** An error in a worker is raised with its own traceback, and with notes that name the
+    worker, the batch and the sample. The threads end with the pass, or with the loader if
+    ``persistent_workers`` is set.
 
     Args:
         dataset: anything with ``len`` and ``[index]``, or an ``IterableDataset``.
-        batch_size: samples a batch, the last of an epoch may have fewer; None to hand out single
-            samples.
-        shuffle: whether each epoch has an order of its own.
-        sampler: gives the indices of an epoch's samples, in the place of ``shuffle``.
-        batch_sampler: gives a list of indices for each batch, in the place of ``batch_size``,
+        batch_size: how many samples a batch has (the last of an epoch may have fewer); None to
+            yield single samples.
+        shuffle: whether each epoch has a new random order.
+        sampler: yields the indices of an epoch's samples, instead of ``shuffle``.
+        batch_sampler: yields a list of indices for each batch, instead of ``batch_size``,
             ``shuffle``, ``sampler`` and ``drop_last``.
-        collate_fn: makes a batch of a list of samples; ``default_collate`` if it is not given.
-        drop_last: leave out a last batch that is smaller.
-        generator: where the random numbers of shuffles come from.
-        num_workers: how many threads load ahead of time; 0 for none.
-        prefetch_factor: how many batches each of them is ahead; 2 if it is not given.
-        persistent_workers: whether they live as long as the loader.
-        worker_init_fn: called in each with its number, from 0, before its first batch.
-        timeout: how many seconds a worker may take for a batch; 0 for as long as it likes.
-        pin_memory: taken and not needed: what goes to a GPU goes through pinned memory.
-        pin_memory_device: likewise.
-        multiprocessing_context: taken and not needed, for workers are threads.
-        in_order: taken; batches come in order always.
-        seed: a whole number that all shuffles follow from.
+        collate_fn: makes a batch of a list of samples; by default ``default_collate``.
+        drop_last: whether to leave out a last batch that is smaller.
+        generator: the generator of the shuffles' random numbers.
+        num_workers: how many threads load batches ahead of time; 0 to load when a batch is needed.
+        prefetch_factor: how many batches each worker loads ahead; 2 by default.
+        persistent_workers: whether the workers live as long as the loader.
+        worker_init_fn: called in each worker with its number, from 0, before its first batch.
+        timeout: how many seconds a worker may take for a batch; 0 for no limit.
+        pin_memory: accepted as in PyTorch; copies to a GPU always go through pinned memory.
+        pin_memory_device: accepted as in PyTorch, without an effect.
+        multiprocessing_context: accepted as in PyTorch; workers are threads.
+        in_order: accepted as in PyTorch; batches are always in order.
+        seed: an integer on which the orders of all epochs depend.
 
     Attributes:
-        epoch: the number of the pass that began last, or of the next one when that is done.
-        batch: how many batches of it have been handed out.
-        seed: what the order of that pass follows from.
+        epoch: the number of the current pass, from 0; after a pass, that of the next.
+        batch: how many batches of the current pass have been yielded.
+        seed: the number on which the order of the current pass depends.
 
     Raises:
-        ConfigurationError: for arguments that make no sense, or not together.
+        ConfigurationError: if an argument is invalid, or two exclude each other.
         DataError: if the data set is empty, or too small for one batch with ``drop_last``.
 
     >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2, shuffle=True, seed=1)
@@ -117,12 +119,12 @@ class DataLoader:
         check_workers(self)
         if num_workers and prefetch_factor is None:
             self.prefetch_factor = 2
-        self._crew: Crew | None = None
+        self._source: BatchSource | None = None
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ConfigurationError(
-                    "batch_sampler says what is in each batch: leave out batch_size, shuffle, "
-                    "sampler and drop_last"
+                    "batch_sampler determines the samples of each batch: leave out batch_size, "
+                    "shuffle, sampler and drop_last"
                 )
             batch_size = None
         elif batch_size is not None:
@@ -192,7 +194,7 @@ class DataLoader:
 
     @property
     def start(self) -> int:
-        """The batch that the next pass starts with: 0, unless it goes on in the middle of one."""
+        """The batch that the next pass starts with: above 0 if it resumes an epoch."""
         return self.batch if self._resume else 0
 
     @property
@@ -204,17 +206,17 @@ class DataLoader:
         """Return how many samples the batch of that number has.
 
         Raises:
-            ConfigurationError: if that is for the data set or a ``batch_sampler`` to decide.
+            ConfigurationError: if only the data set or the ``batch_sampler`` can know.
         """
         if self.batch_size is None or not self.sized:
             raise ConfigurationError(
                 "how many samples each batch has is not known beforehand; give a batch_size and "
-                "data of known length, in the place of a batch_sampler or batches ready made"
+                "data of known length, instead of a batch_sampler or ready-made batches"
             )
         return min(self.batch_size, self.samples - batch * self.batch_size)
 
     def head(self, samples: int) -> Any:
-        """Return the first samples of the data set as a batch; nothing moves on."""
+        """Return the first samples of the data set as a batch, without advancing a pass."""
         with own_stream(Generator(seed_of(self.seed))):
             return self._head(samples)
 
@@ -235,16 +237,16 @@ class DataLoader:
         return permutation(np, self.samples, seed=key, offset=offset % 2**64)
 
     def __iter__(self) -> Iterator[Any]:
-        """Start an epoch, or go on in the one that ``load_state_dict`` named.
+        """Start an epoch, or resume the one of ``load_state_dict``.
 
-        Several passes may run at once, each in an order of its own.
+        Several passes may run at once, each with its own order.
         """
         return self._begin(copies=True)
 
     def _begin(self, copies: bool) -> Iterator[Any]:
         # Not a generator: the epoch starts now, not when its first batch is asked for.
         if not self._resume:
-            # The pass before was broken off, or still runs; this is another one.
+            # If the previous pass was not finished, or is still running, this one is another epoch.
             self.epoch, self.batch = self.epoch + self._open, 0
         if self._draws and self.shuffle and not self.batch and not self._repeats:
             generator = self.generator or default_generator
@@ -271,7 +273,7 @@ class DataLoader:
             made = self._loaded(tasks, number, epoch, batch, stream)
         for one in made:
             batch += 1
-            # Only the pass that began last is what the state is of.
+            # ``state_dict`` describes the pass that began last.
             if number == self._passes:
                 self._open = batch != count
                 self.epoch, self.batch = (epoch, batch) if self._open else (epoch + 1, 0)
@@ -281,17 +283,17 @@ class DataLoader:
 
     @property
     def _single(self) -> bool:
-        """Whether single samples are handed out."""
+        """Whether single samples are yielded instead of batches."""
         return self.batch_size is None and self.batch_sampler is None
 
     @property
     def _by_rows(self) -> bool:
-        """Whether batches are rows of arrays in memory, which nobody has to be sent for."""
+        """Whether batches are rows of arrays in memory, so that workers would gain nothing."""
         ordinary = self.collate_fn is default_collate and not self._single and not self.iterable
         return ordinary and self.worker_init_fn is None and is_in_memory(self.dataset)
 
     def _tasks(self, batch: int, order: Any) -> Iterator[Any]:
-        """Say of each batch of an epoch, from one on, which samples it is made of."""
+        """Yield the indices of the samples of each batch of an epoch, from batch ``batch`` on."""
         if self.iterable:
             return repeat(None)
         if self._given:
@@ -313,15 +315,15 @@ class DataLoader:
     def _loaded(
         self, tasks: Iterator[Any], number: int, epoch: int, batch: int, stream: int | None
     ) -> Iterator[Any]:
-        """Load the batches of an epoch from one on, here or by workers."""
+        """Load the batches of an epoch from batch ``batch`` on, in this thread or by workers."""
         draws = stream is None
         if stream is None:
-            # From where the default generator stands when the epoch is first asked for something.
+            # Derived from the state of the default generator when the first batch is requested.
             now = default_generator.state()
             stream = seed_of(now["seed"], now["offset"], epoch)
         if number == self._passes:
             self._stream = stream
-        crew = self._crew or Crew(
+        source = self._source or BatchSource(
             self.dataset,
             count=self.num_workers,
             init_fn=self.worker_init_fn,
@@ -329,28 +331,29 @@ class DataLoader:
             timeout=self.timeout,
             persistent=self.persistent_workers,
         )
-        self._crew = crew if self.persistent_workers else None
+        self._source = source if self.persistent_workers else None
         recipe = Recipe(
             self.collate_fn, self.batch_size, self.drop_last, self._single, self.iterable
         )
-        # Whoever gives its samples one after another has to give those before, too.
+        # An IterableDataset has to yield the samples before ``batch`` too; they are skipped here.
         first = 0 if self.iterable else batch
-        made = crew.load(recipe, tasks, stream, first)
+        made = source.load(recipe, tasks, stream, first)
         for one, drew in islice(made, batch - first, None):
             if drew and draws:
-                # The next epoch has other numbers; where none are drawn, none are taken away.
+                # Advance the default generator, so that the next epoch has other numbers; but not
+                # if no batch draws any, in which case it must stay as it is.
                 default_generator.reserve("randint", 1)
                 draws = False
             yield one
 
     def __getstate__(self) -> dict[str, Any]:
-        # Threads are of the loader that started them.
-        return {**self.__dict__, "_crew": None}
+        # A copy starts threads of its own.
+        return {**self.__dict__, "_source": None}
 
     def on(self, device: Any) -> Iterator[Any]:
-        """Start an epoch whose batches are on a device; None for where the data are.
+        """Start an epoch whose batches are on a device; None leaves them on the data's device.
 
-        To a GPU they go through pinned memory, each while the GPU still computes with the one
+        Copies to a GPU go through pinned memory, and overlap with the computation on the batch
         before.
 
         Raises:
@@ -360,7 +363,7 @@ class DataLoader:
             yield from self
             return
         device = as_device(device)
-        # A subclass may have other batches; the upload is a copy already.
+        # A subclass may override __iter__. Batches need no copy if the upload makes one anyway.
         own = type(self).__iter__ is DataLoader.__iter__
         yield from uploaded(self._begin(copies=device.type != "cuda") if own else self, device)
 
@@ -368,12 +371,12 @@ class DataLoader:
         if isinstance(self.dataset, TensorDataset):
             places = {device_of(array) for array in self.dataset.arrays}
             if len(places) == 1:
-                # Once an epoch, to where the data lie.
+                # One copy per epoch to the data's device, instead of one per batch.
                 return move(order, places.pop())
         return order
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where it stands, in plain JSON types."""
+        """Return the position in the epoch and the settings it depends on, in JSON's types."""
         return {
             "seed": self.seed,
             "epoch": self.epoch,
@@ -386,13 +389,14 @@ class DataLoader:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to where ``state_dict`` was taken: the next pass starts with the batch after it.
+        """Restore a state of ``state_dict``: the next pass starts with the batch after it.
 
-        A sampler and an ``IterableDataset`` are asked anew, and what was had of them is passed
-        over: where a sampler's order is random, it is another one in this epoch.
+        A sampler or an ``IterableDataset`` is iterated over from its beginning, and the batches
+        before are skipped. If a sampler's order is random, this epoch has another order.
 
         Raises:
-            CheckpointError: if that was another data set or another way to cut it.
+            CheckpointError: if the state is of another data set, or of another division of it
+                into batches, or is damaged.
         """
         own = self.state_dict()
         for name in ("samples", "batch_size", "shuffle", "drop_last"):
@@ -416,9 +420,9 @@ class DataLoader:
         self._resume = True
 
     def again(self) -> DataLoader | None:
-        """Return a loader that goes once more through the epoch that runs or has just ended.
+        """Return a loader that repeats the current epoch, or the one that has just ended.
 
-        None where a sampler or an ``IterableDataset`` decides, which need not repeat themselves.
+        It is None for a sampler or an ``IterableDataset``, which need not repeat themselves.
         """
         if self._given or self.iterable:
             return None
@@ -430,7 +434,7 @@ class DataLoader:
 
 
 def _length(loader: DataLoader, what: str = "__len__") -> int | None:
-    """Return the number of batches or samples, None where data set or sampler do not know it."""
+    """Return the number of batches or samples, None if the data set or sampler has no length."""
     try:
         return loader.samples if what == "samples" else len(loader)
     except TypeError:

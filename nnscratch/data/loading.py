@@ -1,4 +1,4 @@
-"""How one batch is made: what its samples are, and where its random numbers come from."""
+"""Making one batch: its samples, and the stream of its random numbers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import numpy as np
 from nnscratch.array.random import Generator, own_stream
 from nnscratch.data.collate import fetch
 
-# Blocks of random numbers that a batch may draw before it reaches those of the next one: 2 ** 40.
+# A batch may draw 2 ** 40 blocks of random numbers before it reaches those of the next batch.
 _BLOCKS = 40
 
 
 class Ends(Exception):
-    """An ``IterableDataset`` has no more samples."""
+    """Raised when an ``IterableDataset`` has no more samples."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a batch is made of what a task names.
+    """How a batch is made, given the indices of its samples.
 
     Attributes:
-        collate_fn: makes it of a list of samples, or converts a sample.
-        batch_size: how many samples of an ``IterableDataset`` there are in one.
-        drop_last: whether a last one of fewer is left out.
-        single: whether a task names one sample, which is no batch.
-        iterable: whether the samples come one after another.
+        collate_fn: makes a batch of a list of samples, or converts a single sample.
+        batch_size: how many samples of an ``IterableDataset`` make a batch.
+        drop_last: whether a last batch of fewer samples is left out.
+        single: whether single samples are loaded instead of batches.
+        iterable: whether the data set is an ``IterableDataset``.
     """
 
     collate_fn: Callable[[Any], Any]
@@ -39,7 +39,11 @@ class Recipe:
     iterable: bool
 
     def of(self, dataset: Any) -> Callable[[Any, bool], Any]:
-        """Return a function of a task, and of whether it copies, that makes the batch."""
+        """Return the function that makes a batch of a data set.
+
+        Its arguments are the indices of the samples, and whether the batch must not share memory
+        with the data set.
+        """
         if self.iterable:
             return self._next_of(dataset)
         if self.single:
@@ -51,7 +55,7 @@ class Recipe:
 
         def load(task: Any, copies: bool) -> Any:
             nonlocal samples
-            if samples is None:  # here, where the random numbers are those of the first batch
+            if samples is None:  # not before: iter() may draw random numbers of the first batch
                 samples = iter(dataset)
             if self.batch_size is None:
                 for sample in samples:
@@ -70,10 +74,10 @@ class Recipe:
 
 
 def loaded(load: Callable[[Any, bool], Any], task: Any, seed: int, number: int) -> tuple[Any, bool]:
-    """Load one batch, whose random numbers follow from a seed and its own number in the epoch.
+    """Load one batch, with random numbers that depend only on a seed and the batch's number.
 
     Returns:
-        The batch, and whether it has drawn any.
+        The batch, and whether random numbers were drawn to make it.
     """
     stream = Generator(seed)
     stream.offset = first = (number << _BLOCKS) % 2**64
@@ -83,7 +87,7 @@ def loaded(load: Callable[[Any, bool], Any], task: Any, seed: int, number: int) 
 
 
 def seed_of(*numbers: int) -> int:
-    """Return a seed that follows from numbers, each from 0 to 2**64 - 1, and looks like none.
+    """Return a hash of numbers, each from 0 to 2**64 - 1, as a seed from 0 to 2**64 - 1.
 
     >>> seed_of(0, 1) == seed_of(0, 1) != seed_of(1, 0)
     True

@@ -88,7 +88,7 @@ class FilledGapsWarning(UserWarning):
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """How the columns of a table become features, in the order of the columns.
+    """Encodes the columns of a table as features, in the order of the columns.
 
     >>> trees = Table("trees", {"height": np.array([4.0, 8.0]), "kind": np.array(["oak", "elm"])})
     >>> encoder = TableEncoder.fit(trees)
@@ -225,7 +225,7 @@ class TableEncoder:
 
 @dataclass(frozen=True)
 class TablePreprocessor:
-    """Features and target of a table together: all that `predict` needs beside the weights.
+    """Features and target of a table together: everything `predict` needs besides the weights.
 
     Args:
         encoder: makes the features.
@@ -290,7 +290,7 @@ class TablePreprocessor:
 
     @property
     def task(self) -> Task:
-        """What the target asks for."""
+        """The task that the target implies, classification or regression."""
         return "classification" if isinstance(self.target, ClassTarget) else "regression"
 
     @property

@@ -1,4 +1,4 @@
-"""What was recognised in a file of a table: kept with a model, and told to the person."""
+"""How a table's file was read: kept with a model, and reported to the user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

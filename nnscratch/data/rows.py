@@ -1,4 +1,4 @@
-"""Arrays whose rows are samples: made of what people have, and read by index."""
+"""Arrays whose rows are samples: conversion from other objects, and reading rows by index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnscratch.tensors import Tensor
 
 
 def as_column(item: Any, place: int) -> Any:
-    """Return the array of a tensor, or one made of what people have, in the default dtypes."""
+    """Return the array of a tensor, or an array of other data: floats in the default dtype."""
     if isinstance(item, Tensor):
         return item.array
     array = asarray(as_numbers(item, place))
@@ -30,10 +30,10 @@ def as_column(item: Any, place: int) -> Any:
 
 
 def as_numbers(item: Any, place: int) -> Any:
-    """What a table of Python objects holds, as an array of numbers.
+    """Return a table of Python objects as an array of numbers.
 
     Raises:
-        DataError: if that is text, or nothing.
+        DataError: if it contains text or missing values.
     """
     if is_array(item) and item.dtype.kind not in "OUST":
         return item
@@ -59,7 +59,7 @@ def as_numbers(item: Any, place: int) -> Any:
 
 
 def at(array: Any, index: Any) -> Tensor:
-    """Return the row of an array at an index, or what another index names, without a copy."""
+    """Return the elements of an array at an index as a tensor; a view if NumPy makes one."""
     if type(array) is not np.ndarray:
         return Tensor(array)[index]
     raw = index.array if isinstance(index, Tensor) else index
@@ -68,10 +68,10 @@ def at(array: Any, index: Any) -> Tensor:
 
 
 def take(array: Any, indices: Any) -> Any:
-    """Return rows of an array by an integer array of indices, as a copy where the array is.
+    """Return a copy of the rows of an array at integer indices, on the array's device.
 
     Raises:
-        DeviceError: if the indices are on another device, and not on the host.
+        DeviceError: if the indices are neither on the array's device nor on the CPU.
     """
     if type(array) is not np.ndarray:
         indices = to_device_of(indices, array)

@@ -43,7 +43,7 @@ class Sampler:
     __class_getitem__: ClassVar[Any] = classmethod(types.GenericAlias)
 
     def __init__(self, data_source: Any = None) -> None:
-        """Take whatever a subclass hands on."""
+        """Accept and ignore the arguments of a subclass."""
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{type(self).__name__} defines no __iter__(self)")

@@ -1,4 +1,4 @@
-"""Columns that can teach a network nothing: without any value, or another one in every row."""
+"""Finding columns that are useless as features: empty ones, and identifiers of the rows."""
 
 import re
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ import numpy as np
 
 from nnscratch.data.table import Table
 
-# By their names: identifiers, and what numbers the rows.
+# Names of columns that identify or number the rows.
 _IDENTIFIER = re.compile(
     r"(^|.*[\W_])(id|ids|uid|uuid|guid|index|idx|row|rowid|row_?(num|number|no)|obs|key|serial)$"
     r"|^(no|nr|num|#|observation|record|case)\.?$",
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r".*[a-z]I[Dd]$")
-# Of fewer rows, all values may be different by chance.
+# In fewer rows, all values may be different by chance.
 _ENOUGH = 10
 
 
 @dataclass(frozen=True)
 class Screened:
-    """What screening found.
+    """The result of ``screen``.
 
     Args:
         empty: columns without any value.
-        identifiers: columns of names, codes or numbers with another value in every row.
-        counting: columns that count the rows from 0 or 1, but are not called like identifiers.
+        identifiers: columns of names, codes or numbers with a different value in every row.
+        counting: columns that count the rows from 0 or 1, but are not named like identifiers.
     """
 
     empty: tuple[str, ...] = ()
@@ -34,10 +34,10 @@ class Screened:
 
 
 def screen(table: Table, target: str) -> Screened:
-    """Find the columns of a table, other than the target, that can teach a network nothing.
+    """Find the columns of a table, other than the target, that are useless as features.
 
-    A text is an identifier if every row has another one; a whole number if the column is called
-    like one too (`id`, `customer_id`, `index`). Numbers that count the rows under another name
+    A column of texts is an identifier if all are different; one of integers, if it is also named
+    like one (`id`, `customer_id`, `index`). Integers that count the rows under another name
     (`time`, `day`) may mean something.
 
     >>> names = np.array([f"tree {i}" for i in range(12)])
@@ -57,7 +57,7 @@ def screen(table: Table, target: str) -> Screened:
         if len(present) < max(_ENOUGH, len(values) // 2) or present.dtype.kind not in "iO":
             continue
         if present.dtype.kind == "O":
-            # The first few tell nearly always, and spare a set of all texts.
+            # The first hundred nearly always show it, and save making a set of all texts.
             if len(set(present[:100].tolist())) == len(present[:100]) and (
                 len(set(present.tolist())) == len(present)
             ):
@@ -73,7 +73,7 @@ def screen(table: Table, target: str) -> Screened:
 
 
 def is_identifier_name(name: str) -> bool:
-    """Whether a column is called like one of identifiers.
+    """Say whether the name of a column is typical of identifiers.
 
     >>> [is_identifier_name(name) for name in ("id", "PassengerId", "user-id", "grid", "humid")]
     [True, True, True, False, False]

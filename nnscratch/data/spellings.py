@@ -1,4 +1,4 @@
-"""How people write numbers, yes and no, and that there is no value."""
+"""Spellings of numbers, booleans and missing values in files."""
 
 from typing import Any
 
@@ -34,18 +34,18 @@ DECIMALS = r"^[-+]?(?:\d{1,3}(?:\.\d{3})+,\d*|\d*,\d{1,2}|\d*,\d{4,}|\d{4,},\d+|
 EITHER = r"^[-+]?[1-9]\d{0,2},\d{3}$"
 POINTED_THOUSANDS = r"^[-+]?\d{1,3}(?:\.\d{3})+$"
 UNITS = r"^[-+]?[\d.,]*\d ?([A-Za-zµ°²³/]{1,8}\.?)$"
-# Whatever it is, it does not tell what the comma before it is.
+# A unit after the number, which says nothing about the comma in it.
 END = r"( ?[A-Za-zµ°²³/%€$£]{1,8}\.?)$"
 
 
 def are_gaps(text: Any) -> Any:
-    """For each text of a (polars) column of numbers whether it says that there is no value."""
+    """Return for each text of a polars column of numbers whether it means a missing value."""
     missing = text.is_null() | (text == "") | text.str.to_lowercase().is_in(list(MISSING))
     return missing.fill_null(True)
 
 
 def cleaned(text: Any) -> Any:
-    """Numbers without their currency or percent sign; in parentheses they are negative."""
+    """Return texts without currency and percent signs, with a minus for those in parentheses."""
     clean = text.str.replace_all("−", "-", literal=True)
     clean = clean.str.replace(r"^\((.*\d.*)\)$", "-${1}")
     clean = clean.str.replace(_SIGN, "${1}${2}")

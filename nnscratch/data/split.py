@@ -1,4 +1,4 @@
-"""Splitting rows into training, validation and test parts: the same for a seed, everywhere."""
+"""Splitting rows into training, validation and test parts, reproducibly for a seed."""
 
 import math
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ class Standardiser:
         values = _matrix(X, name)
         if len(values) == 0:
             raise DataError(f"{name}: there are no rows to measure a mean and a deviation on")
-        # Scaled first, so that the squares of very large numbers do not overflow, and so that a
+        # Scale first, so that the squares of very large numbers do not overflow, and so that a
         # constant such as 0.1 becomes exactly 1 and its deviation exactly 0.
         largest = np.abs(values).max(axis=0)
         scale = np.where(largest > 0.0, largest, 1.0)

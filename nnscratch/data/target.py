@@ -22,7 +22,7 @@ _NEARLY_UNIQUE = 0.9
 
 
 def infer_task(values: npt.NDArray[Any]) -> Task:
-    """What a target column asks for, where nobody says.
+    """Return the task that the values of a target column imply.
 
     Text, booleans, anything of two values, and whole numbers of at most 20 different values are
     classes, floating-point ones (1.0, 2.0) only where each is there twice or more on average. Other
@@ -105,7 +105,7 @@ class ClassTarget:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a network needs: one for each class."""
+        """The number of outputs that a network needs, one for each class."""
         return len(self.classes)
 
     def transform(
@@ -123,7 +123,7 @@ class ClassTarget:
         index: dict[Label, int] = {label: number for number, label in enumerate(self.classes)}
         known = type(self.classes[0])
         listed = labels.tolist()
-        # True == 1 in Python, so a label of another type would pass for a class.
+        # True == 1 in Python, so a label of another type could be taken for a class.
         strange = {one for one in listed if one not in index or type(one) is not known}
         again = respelled(strange, self.classes) if strange else {}
         wrong = [one for one in listed if one in strange and one not in again]

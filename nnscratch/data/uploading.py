@@ -1,4 +1,4 @@
-"""Batches that are brought to a device, whatever they are made of."""
+"""Moving batches of any structure to a device."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nnscratch.tensors import Tensor
 
 
 def uploaded(batches: Iterable[Any], device: Device) -> Iterator[Any]:
-    """Go through batches with their tensors on a device.
+    """Yield batches with their tensors moved to a device.
 
-    To a GPU they go through pinned memory, each while the GPU still computes with the one before.
+    Copies to a GPU go through pinned memory, and overlap with computing on the batch before.
     """
     upload = None
     try:
@@ -36,7 +36,7 @@ def uploaded(batches: Iterable[Any], device: Device) -> Iterator[Any]:
 
 
 def _in_the_place_of(batch: Any, arrays: list[Any]) -> Any:
-    """Return a batch with arrays of another device in the place of its tensors', in order."""
+    """Return a batch with its tensors replaced by tensors of the given arrays, in order."""
     there = iter(arrays)
     return mapped(lambda one: Tensor(next(there)) if isinstance(one, Tensor) else one, batch)
 

@@ -1,8 +1,8 @@
-"""Threads that load batches ahead of time, in the order in which they will be asked for.
+"""Worker threads that prefetch batches, in the order in which the loader yields them.
 
-NumPy, decoders of images and files let go of the interpreter while they work, so threads load at
-once, and while the training computes. They need no pickles, no guarded main module and no second
-copy of the data; but work that is Python alone takes turns with the training.
+NumPy, image decoders and file reads release the GIL, so threads load in parallel with one another
+and with the training. Unlike processes they need no pickling, no guarded main module and no second
+copy of the data; but pure Python code of a data set competes with the training for the GIL.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from nnscratch.data.samplers import check_count
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.tensors import Tensor
 
-# What a closing loader waits for a batch that is being loaded: a thread cannot be broken off.
-_PATIENCE = 5.0
-# Windows delivers Ctrl-C between two waits only.
-_LOOK = 1.0
+# How many seconds ``close`` waits for a batch that is being loaded: a thread cannot be killed.
+_CLOSE_TIMEOUT = 5.0
+# Waits are cut into intervals of so many seconds, between which Windows delivers Ctrl-C.
+_POLL_INTERVAL = 1.0
 
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """Which worker this is; ``get_worker_info`` returns it.
+    """The identity of the current worker; ``get_worker_info`` returns it.
 
     Attributes:
-        id: its number, from 0.
-        num_workers: how many there are.
-        seed: a number that follows from the loader's and differs between workers and epochs.
-        dataset: this worker's own copy of the data set, which shares what is in it.
+        id: the number of the worker, from 0.
+        num_workers: how many workers there are.
+        seed: a seed derived from the loader's, different for every worker and epoch.
+        dataset: the worker's shallow copy of the data set.
     """
 
     id: int
@@ -54,9 +54,9 @@ _here = _Here()
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """Return which worker of a ``DataLoader`` this is; None outside of workers.
+    """Return which worker of a ``DataLoader`` the current thread is; None outside of workers.
 
-    An ``IterableDataset`` asks for it to give each worker another part of its samples.
+    An ``IterableDataset`` calls it to give each worker a different part of its samples.
 
     >>> get_worker_info() is None
     True
@@ -66,7 +66,15 @@ def get_worker_info() -> WorkerInfo | None:
 
 @dataclass
 class _Task:
-    """A batch to load in an epoch, or, with a recipe for what follows, its beginning."""
+    """A message to a worker: load a batch, or, with a recipe, begin an epoch.
+
+    Attributes:
+        order: an object that stands for the epoch; tasks of an earlier epoch are ignored.
+        samples: the indices of the batch's samples.
+        seed: the seed of the epoch's random numbers.
+        number: the number of the batch in the epoch.
+        recipe: how the following batches are made; None in the message of a batch.
+    """
 
     order: object
     samples: Any = None
@@ -77,7 +85,15 @@ class _Task:
 
 @dataclass
 class _Outcome:
-    """What came of a task: a batch, an error, or that there are no more."""
+    """The result of a task: a batch, an error, or the end of the samples.
+
+    Attributes:
+        order: the ``order`` of the task.
+        batch: the batch.
+        drew: whether random numbers were drawn to make it.
+        error: the exception that was raised instead.
+        ends: whether there are no more samples.
+    """
 
     order: object
     batch: Any = None
@@ -87,15 +103,15 @@ class _Outcome:
 
 
 class Workers:
-    """Threads that are given tasks in turn.
+    """A pool of threads that load batches, to which tasks are assigned round robin.
 
     Args:
-        count: how many.
-        dataset: of what; each has a copy of its own, which shares what is in it.
-        seed: what their own seeds follow from.
-        init_fn: called in each with its number before its first batch.
-        prefetch: how many batches each is ahead.
-        timeout: how many seconds a batch may take; 0 for as long as it likes.
+        count: how many threads.
+        dataset: the data set; each thread has a shallow copy.
+        seed: the seed from which the threads' seeds are derived.
+        init_fn: called in each thread with its number before its first batch.
+        prefetch: how many batches each thread loads ahead.
+        timeout: how many seconds a batch may take; 0 for no limit.
     """
 
     def __init__(
@@ -128,12 +144,12 @@ class Workers:
     def run(
         self, recipe: Recipe, tasks: Iterator[Any], seed: int, first: int
     ) -> Iterator[tuple[Any, bool]]:
-        """Load the batches of an epoch, as ``Crew.load``.
+        """Load the batches of an epoch, as ``BatchSource.load``.
 
         Raises:
             RunError: if a batch takes longer than the timeout.
         """
-        order = self._order[0] = object()  # what is left of an epoch before is passed over
+        order = self._order[0] = object()  # makes workers ignore tasks of an earlier epoch
         self.busy = True
         active = deque(range(len(self._threads)))
         waiting: deque[tuple[int, int]] = deque()
@@ -175,7 +191,9 @@ class Workers:
     def _next(self, worker: int, number: int, order: object) -> _Outcome:
         waited = 0.0
         while True:
-            step = min(_LOOK, self._timeout - waited) if self._timeout else _LOOK
+            step = _POLL_INTERVAL
+            if self._timeout:
+                step = min(step, self._timeout - waited)
             try:
                 outcome: _Outcome = self._outboxes[worker].get(timeout=step)
             except queue.Empty:
@@ -183,7 +201,7 @@ class Workers:
                 if self._timeout and waited >= self._timeout:
                     raise RunError(
                         f"batch {number} was not loaded by worker {worker} within timeout="
-                        f"{self._timeout:g} seconds; give it longer, or look at what the data set "
+                        f"{self._timeout:g} seconds; raise timeout, or find out what the data set "
                         "waits for"
                     ) from None
                 continue
@@ -191,26 +209,27 @@ class Workers:
                 return outcome
 
     def close(self) -> None:
-        """End the threads; a batch that one is loading is waited for, but not for ever."""
+        """End the threads, waiting a few seconds for batches that are being loaded."""
         self._order[0] = object()
         for inbox in self._inboxes:
             inbox.put(None)
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _CLOSE_TIMEOUT
         for thread in self._threads:
-            if thread is not threading.current_thread():  # which may have thrown the loader away
+            # A worker that drops the last reference to the loader closes it: it cannot join itself.
+            if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
 
 
-class Crew:
-    """Who loads the batches of a loader: whoever asks for them, or threads ahead of time.
+class BatchSource:
+    """Loads the batches of a loader, in the calling thread or ahead of time by workers.
 
     Args:
-        dataset: of what.
-        count: how many threads; 0 for none.
+        dataset: the data set.
+        count: how many worker threads; 0 to load in the calling thread.
         init_fn: as for ``Workers``.
-        prefetch: likewise.
-        timeout: likewise.
-        persistent: whether the threads go on when a pass has ended, until nobody has this.
+        prefetch: as for ``Workers``.
+        timeout: as for ``Workers``.
+        persistent: whether the threads live as long as this object, instead of one pass.
     """
 
     def __init__(
@@ -230,13 +249,13 @@ class Crew:
     def load(
         self, recipe: Recipe, tasks: Iterator[Any], seed: int, first: int
     ) -> Iterator[tuple[Any, bool]]:
-        """Load the batches of an epoch: go through them, each with whether it has drawn numbers.
+        """Yield the batches of an epoch, each with whether random numbers were drawn to make it.
 
         Args:
-            recipe: how they are made.
-            tasks: of which samples.
-            seed: what their random numbers follow from.
-            first: the number of the first of them in the epoch.
+            recipe: how a batch is made.
+            tasks: the samples of each batch.
+            seed: the seed of the batches' random numbers.
+            first: the number, in the epoch, of the first batch.
         """
         if not self._count:
             load = recipe.of(self._dataset)
@@ -249,7 +268,7 @@ class Crew:
             return
         workers = self._workers
         if workers is None or workers.busy:
-            # Passes at once have threads of their own.
+            # Each of several simultaneous passes has threads of its own.
             lasting = self._persistent and workers is None
             workers = Workers(
                 self._count, self._dataset, seed, self._init_fn, self._prefetch, self._timeout
@@ -262,7 +281,7 @@ class Crew:
         except GeneratorExit:
             raise
         except BaseException:
-            # Its traceback holds all that is here, which a worker's own state may hold.
+            # The traceback keeps this frame and the workers alive: start new ones next time.
             if workers is self._workers:
                 self._workers = None
             raise
@@ -272,10 +291,10 @@ class Crew:
 
 
 def check_workers(loader: Any) -> None:
-    """Check a loader's arguments that are about workers, as PyTorch does.
+    """Check the arguments of a loader that concern workers, as PyTorch does.
 
     Raises:
-        ConfigurationError: if one makes no sense.
+        ConfigurationError: if one is invalid, or is given although there are no workers.
     """
     check_count(loader.num_workers, "num_workers", 0)
     if loader.timeout < 0:
@@ -299,7 +318,7 @@ def check_workers(loader: Any) -> None:
 
 
 def _own(dataset: Any) -> Any:
-    """Return a copy of a data set that shares what is in it: a worker may set attributes."""
+    """Return a shallow copy of a data set, on which a worker may set attributes."""
     if not hasattr(dataset, "__dict__") or isinstance(dataset, Tensor):
         return dataset
     try:
@@ -315,7 +334,7 @@ def _work(
     outbox: Any,
     current: list[object],
 ) -> None:
-    """Load what comes in, until None does."""
+    """Run the loop of a worker thread: load the batches of the inbox, until None arrives."""
     _here.info = info
     failure: BaseException | None = None
     with own_stream(Generator(info.seed)):
@@ -334,7 +353,7 @@ def _work(
             load = task.recipe.of(info.dataset)
         elif task.order is current[0]:
             outbox.put(_outcome(load, task, info.id, failure))
-        task = None  # while it waits, it must hold nothing that others have let go of
+        task = None  # a waiting worker must not keep the last task's objects alive
 
 
 def _outcome(

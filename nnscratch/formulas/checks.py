@@ -1,4 +1,4 @@
-"""What formulas ask of their inputs, and the few lines of array code that several of them share."""
+"""Checks of formulas' inputs, and small functions on arrays that several formulas share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INEXACT = (*FLOATS, *_COMPLEX)
 
 
 class NothingSaved(NamedTuple):
-    """For a formula whose backward needs nothing but ``dY``, or that has none."""
+    """What a formula saves whose backward needs only ``dY``, or that has no backward."""
 
 
 NOTHING = NothingSaved()
@@ -21,9 +21,9 @@ LIVE = frozenset({LiveFloat, LiveInt})
 
 
 def plain(value: Any) -> Any:
-    """Return a live number as the plain number that it is now; anything else as it came.
+    """Return a dynamic scalar as a plain Python number; return anything else unchanged.
 
-    NumPy takes a subclass of float for a float64 and would promote a float32 array.
+    NumPy treats a subclass of float as a float64, so that arithmetic would promote a float32 array.
 
     >>> type(plain(LiveFloat(0.5, 0, "lr")))
     <class 'float'>
@@ -41,12 +41,12 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 def need_floats(where: str, **arrays: Any) -> str | None:
-    """Check that every array holds floating-point numbers and that all are of one dtype; name it.
+    """Check that all arrays have the same floating dtype, and return its name.
 
-    None and Python numbers are passed over; the complex-step checker may mix in complex numbers.
+    None and Python numbers are ignored; the complex-step gradient check may mix in complex numbers.
 
     Raises:
-        DTypeError: naming the argument, its dtype and the mend.
+        DTypeError: if they do not; it names the argument, its dtype and a conversion.
     """
     seen = first = first_name = None
     for name, array in arrays.items():
@@ -85,7 +85,7 @@ def need_axis(where: str, shape: tuple[int, ...], axis: int) -> int:
 
 
 def need_axes(where: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """Return the axes that None (all), an integer or a tuple stands for, counted from the front.
+    """Return axes given as None (all), an integer or a tuple, as a tuple counted from 0.
 
     Raises:
         ShapeError: if the array has no such axis, or one is named twice.
@@ -153,5 +153,5 @@ def real(xp: Any, X: Any) -> Any:
 
 
 def full_like_shape(xp: Any, dY: Any, shape: tuple[int, ...]) -> Any:
-    """Return dY repeated to a shape that it broadcasts to, as an array of its own."""
+    """Return a copy of dY broadcast to a shape."""
     return xp.asarray(xp.broadcast_to(dY, shape), copy=True)

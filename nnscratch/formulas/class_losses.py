@@ -45,7 +45,9 @@ def _need_weights(where: str, Z: Any, w: Any, axis: int) -> None:
 
 
 def _labels(where: str, Z: Any, T: Any, w: Any, ignore_index: int) -> tuple[Any, Any, int]:
-    """Check everything; return labels with 0 where ignored, which are, and the class axis."""
+    """Check the inputs; return the labels with 0 in place of ignored ones, the mask of ignored
+    ones, and the class axis.
+    """
     axis = class_axis(where, Z)
     _need_weights(where, Z, w, axis)
     expected = tuple(size for one, size in enumerate(Z.shape) if one != axis)

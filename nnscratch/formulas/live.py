@@ -1,8 +1,9 @@
-"""Numbers that may change at every step: a learning rate, a step count, a random counter.
+"""Dynamic scalars: numbers that may change at every step, such as a learning rate or step count.
 
-Eagerly they are plain Python numbers. While a plan records they are of these types, so that the
-recorder can tell a value that it must ask for again from a constant. Arithmetic on them gives a
-plain number, which would be frozen; a formula therefore takes them as options just as they come.
+In eager mode they are plain Python numbers. While a step is traced they are of the types here, so
+that the tracer can tell them from constants: a replay calls the host function that produced a
+dynamic scalar again, whereas a constant is frozen into the trace. Arithmetic on a dynamic scalar
+gives a plain number, which would be frozen; so it is passed to a formula as an option, unchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +12,12 @@ from typing import Any
 
 
 class LiveFloat(float):
-    """A float that knows which entry of which host event produced it."""
+    """A dynamic scalar of type float.
+
+    Attributes:
+        event: the number of the host function, in the trace, whose result it is a part of.
+        key: its index or key in that result.
+    """
 
     event: int
     key: Any
@@ -24,7 +30,12 @@ class LiveFloat(float):
 
 
 class LiveInt(int):
-    """An integer that knows which entry of which host event produced it."""
+    """A dynamic scalar of type int.
+
+    Attributes:
+        event: the number of the host function, in the trace, whose result it is a part of.
+        key: its index or key in that result.
+    """
 
     event: int
     key: Any
@@ -37,7 +48,7 @@ class LiveInt(int):
 
 
 def live(value: Any, event: int) -> Any:
-    """Mark every number of a tuple or dictionary that a host event produced."""
+    """Return the result of a host function, a tuple or dictionary, with its numbers dynamic."""
     if isinstance(value, dict):
         return {key: _mark(item, event, key) for key, item in value.items()}
     if isinstance(value, tuple):
@@ -46,7 +57,7 @@ def live(value: Any, event: int) -> Any:
 
 
 def split_live(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options that stay as they are, and the live ones.
+    """Return the constant options, and the dynamic scalars among the options.
 
     >>> split_live({"eps": 1e-8, "lr": LiveFloat(0.5, 0, "lr")})
     ({'eps': 1e-08}, {'lr': 0.5})
@@ -56,7 +67,7 @@ def split_live(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def is_live(value: Any) -> bool:
-    """Say whether a value may change from step to step: a number may, a choice may not."""
+    """Say whether a value may become a dynamic scalar: a number may, a bool or a string may not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -1,4 +1,4 @@
-"""Who watches what goes through the registry: recorders, audits, logs, each in its own thread."""
+"""Observers of the calls that go through the registry: recorders, audits, logs, one per thread."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ T = TypeVar("T")
 class Call:
     """One call that went through the registry, as an observer sees it.
 
-    ``outputs`` are those of a forward, the gradients of a backward, the updated inputs of an
-    update. ``saved`` is what the forward left for the backward, whose ``inputs`` are the gradients
-    of all outputs and, behind them, what was saved.
+    Attributes:
+        formula: the formula.
+        direction: "forward", "backward" or "update".
+        implementation: the name of the implementation that ran, such as "reference" or "numba".
+        inputs: the inputs of a forward or update; of a backward the gradients of all outputs,
+            followed by what the forward saved.
+        options: the keyword arguments.
+        outputs: the outputs of a forward, the gradients of a backward, the updated inputs of an
+            update.
+        saved: what the forward saved for the backward.
+        needs: for each input of the formula, whether the backward had to compute its gradient.
     """
 
     formula: Formula
@@ -34,7 +42,10 @@ class Call:
 
 
 class Observer:
-    """What may watch the calls of its thread; a subclass overrides what it wants to see."""
+    """The base of observers; a subclass overrides the methods for the events that it needs.
+
+    An observer is notified of the events of the thread in which ``observing`` was entered.
+    """
 
     def on_call(self, call: Call) -> None:
         """Called after every forward, backward and update."""
@@ -66,7 +77,7 @@ class Observer:
     def on_gradient(self, tensor: Any, what: str) -> None:
         """Called before a leaf's gradient is "cleared", "zeroed", "added" to, or "seen".
 
-        It is seen where somebody looks whether there is one, as optimizers and clipping do.
+        It is "seen" when code checks whether it is None, as optimizers and clipping do.
         """
 
     def on_host(self, produce: Callable[[], Any]) -> Any:
@@ -84,7 +95,7 @@ WATCHING = _Watching()
 
 @contextmanager
 def observing(observer: Observer) -> Iterator[Observer]:
-    """Let an observer watch every call that this thread makes in the block."""
+    """Return a context in which an observer is notified of every call that this thread makes."""
     before = WATCHING.observers
     WATCHING.observers = (*before, observer)
     try:
@@ -94,7 +105,10 @@ def observing(observer: Observer) -> Iterator[Observer]:
 
 
 class CallLog(Observer):
-    """An observer that keeps which implementation ran for each call.
+    """An observer that records the implementation that ran for each call.
+
+    Attributes:
+        ran: (formula, direction, implementation) by name, for each call.
 
     >>> import numpy as np
     >>> from nnscratch.formulas import RELU, registry
@@ -108,12 +122,12 @@ class CallLog(Observer):
         self.ran: list[tuple[str, str, str]] = []
 
     def on_call(self, call: Call) -> None:
-        """Note the call."""
+        """Record the call."""
         self.ran.append((call.formula.name, call.direction, call.implementation))
 
 
 def observers() -> tuple[Observer, ...]:
-    """Return who watches this thread; mostly nobody."""
+    """Return the observers of this thread; usually there are none."""
     return WATCHING.observers
 
 
@@ -142,17 +156,17 @@ def notify_copied(array: Any) -> None:
 
 
 def notify_seen(tensors: Iterable[Any]) -> None:
-    """Tell the observers that somebody looks whether leaves have gradients."""
+    """Notify the observers that code checks whether the gradients of leaves are None."""
     for observer in WATCHING.observers:
         for tensor in tensors:
             observer.on_gradient(tensor, "seen")
 
 
 def host(produce: Callable[[], T]) -> T:
-    """Do Python work that belongs to every step (advance a counter, read a learning rate).
+    """Return ``produce()``, which must run at every step: advance a counter, read a learning rate.
 
-    Eagerly it just runs. A recorder keeps ``produce`` and runs it again at every replay, and
-    returns numbers that it can tell from constants (``nnscratch.formulas.live``).
+    In eager mode it is called once. A tracer keeps it and calls it again at every replay; the
+    numbers that it returns are dynamic scalars then (``nnscratch.formulas.live``).
     """
     for observer in WATCHING.observers:
         produce = partial(observer.on_host, produce)

@@ -79,7 +79,7 @@ class Implementation(Protocol):
 
     @property
     def name(self) -> str:
-        """What tells it from others: "numba", "cuda"."""
+        """The name of the implementation: "numba" or "cuda"."""
 
     @property
     def library(self) -> str:
@@ -155,7 +155,7 @@ def implement(name: str, implementation: Implementation) -> None:
 
 
 def implementations(name: str) -> tuple[Implementation, ...]:
-    """Return the implementations of a formula beside its reference."""
+    """Return the implementations of a formula besides its reference."""
     return tuple(_implementations.get(name, ()))
 
 
@@ -254,11 +254,16 @@ def backward(
     needs: tuple[bool, ...],
     into: tuple[Any, ...] = (),
 ) -> tuple[Any, ...]:
-    """Compute the gradients of a formula's inputs, None where ``needs`` says nobody asked.
+    """Return the gradients of a formula's inputs, None for inputs that ``needs`` excludes.
 
-    ``dY`` is the gradient of its output; of several outputs a tuple of theirs, with None for those
-    that nobody asks for. ``into`` has an array or None for each input: an implementation that can
-    may write a gradient there and return that very array.
+    Args:
+        formula: the formula.
+        dY: the gradient of its output; for several outputs a tuple with a gradient, or None, for
+            each.
+        saved: what the forward saved.
+        needs: for each input, whether its gradient is needed.
+        into: for each input an array or None. An implementation may write the gradient into that
+            array and return the array itself.
     """
     assert formula.backward is not None
     given = (*dY, *saved) if formula.outputs else (dY, *saved)
@@ -284,14 +289,14 @@ def backward(
 def _failed(
     error: Exception, formula: Formula, direction: str, inputs: tuple[Any, ...]
 ) -> Exception:
-    """Tell the observers, and return the error; one about memory says what to try."""
+    """Notify the observers of a failure, and return the error, explained if it is out of memory."""
     for observer in WATCHING.observers:
         observer.on_failure(formula, direction, inputs)
     return explained(error, formula.name) if isinstance(error, MemoryError) else error
 
 
 def update(formula: Formula, *inputs: Any, **options: Any) -> None:
-    """Compute a formula that updates state, and write the result into the inputs it updates."""
+    """Compute a formula that updates state, in place: write its results into the updated inputs."""
     _check_devices(formula, inputs)
     # Trailing inputs may be left out: an optimizer without momentum keeps no buffer for it.
     targets = tuple([inputs[i] if i < len(inputs) else None for i in _places(formula)])
@@ -310,7 +315,11 @@ def update(formula: Formula, *inputs: Any, **options: Any) -> None:
 
 
 def note_update(formula: Formula, *inputs: Any) -> None:
-    """Tell the observers of an update whose inputs are already what it would make of them."""
+    """Report an update to the observers without running it.
+
+    It is for a caller that has already written the updated values into the inputs, so that a
+    recording contains the same update as if the formula had run.
+    """
     targets = tuple([inputs[i] for i in _places(formula)])
     for observer in WATCHING.observers:
         observer.on_call(Call(formula, "update", REFERENCE, inputs, {}, targets, None))
@@ -318,7 +327,7 @@ def note_update(formula: Formula, *inputs: Any) -> None:
 
 @functools.cache
 def _places(formula: Formula) -> tuple[int, ...]:
-    """Return where among its inputs the arrays are that a formula updates."""
+    """Return the positions among a formula's inputs of those that it updates."""
     return tuple(map(formula.inputs.index, formula.updates))
 
 
@@ -340,7 +349,7 @@ def _check_devices(formula: Formula, inputs: tuple[Any, ...]) -> None:
 
 
 def _device_of(inputs: tuple[Any, ...]) -> AbstractContextManager[Any]:
-    """Return a context in which the inputs' GPU is the current one, where CuPy starts its work."""
+    """Return a context in which the GPU of the inputs is current, as CuPy's operations require."""
     for array in inputs:
         if type(array) is np.ndarray:
             return NOWHERE

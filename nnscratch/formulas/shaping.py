@@ -255,7 +255,7 @@ def split_forward(
 
 
 def split_backward(dY: tuple[Any, ...], saved: SplitSaved, needs: tuple[bool, ...]) -> tuple[Any]:
-    """Return dA: the gradients of the pieces behind each other, 0 for those nobody asks for."""
+    """Return dA, the gradients of the parts concatenated, with 0 for parts without a gradient."""
     shape, axis, sizes = saved
     given = next(one for one in dY if one is not None)
     xp = array_namespace(given)

@@ -266,7 +266,7 @@ class CastSaved(NamedTuple):
 
 
 def cast_forward(A: Any, *, dtype: str) -> tuple[Any, CastSaved]:
-    """Compute A in another dtype, always as an array of its own.
+    """Return a copy of A in another dtype.
 
     Raises:
         DTypeError: if there is no such dtype.

@@ -1,6 +1,6 @@
-"""Weights in the safetensors format, under the names that ``safetensors.torch`` has.
+"""Weights in the safetensors format, with the functions of ``safetensors.torch``.
 
-What PyTorch or any other library wrote is read as it is, and the other way round. Nothing is ever
+Files are interchangeable with those of PyTorch and every other library. Nothing is ever
 unpickled, and a file is checked before anything is allocated for it.
 """
 
@@ -21,7 +21,7 @@ from nnscratch.train.tensor_file import TensorFile, write_tensors
 def save_file(
     tensors: Mapping[str, Any], filename: FilePath, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write tensors or arrays by name, whole or not at all.
+    """Write tensors or arrays by name, atomically.
 
     Raises:
         DTypeError: if one has a dtype that the format lacks.
@@ -51,7 +51,7 @@ def load_file(filename: FilePath, device: Any = "cpu") -> dict[str, Tensor]:
 def save_model(
     model: Module, filename: FilePath, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a model's parameters and buffers, whole or not at all.
+    """Write a model's parameters and buffers, atomically.
 
     Raises:
         RunError: if the file cannot be written; one that was there before is intact.

@@ -62,7 +62,8 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     """Return a new tensor with a copy of the data.
 
     Raises:
-        DTypeError: if the data are no numbers, or ask for a gradient without being floats.
+        DTypeError: if the data holds no numbers, or ``requires_grad`` is True for a dtype that is
+            not floating.
 
     >>> tensor([[1, 2], [3, 4]])
     tensor([[1, 2],

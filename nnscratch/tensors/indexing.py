@@ -156,10 +156,13 @@ class TensorIndexing(TensorBase):
             return self._wrap(xp.stack(found, axis=1)[:, : self.ndim])
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        """Write values at an index; gradients go to the value, and to what is left of the tensor.
+        """Write values at an index, in place.
+
+        If the tensor or the value has ``requires_grad=True``, the change is recorded: gradients
+        flow to the value, and to the elements of the tensor that were not overwritten.
 
         Raises:
-            GradientError: if the tensor is a leaf that asks for a gradient.
+            GradientError: if the tensor is a leaf with ``requires_grad=True``.
             IndexError: if the index is out of range, or not an index.
             DeviceError: if an index or the value is a tensor on another device.
             ShapeError: if the value does not broadcast to the shape of the indexed elements.

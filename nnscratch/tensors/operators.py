@@ -43,7 +43,7 @@ def _array(value: Any) -> Any:
 
 
 def _rank(tensor: Any) -> int:
-    """Return 0 for booleans, 1 for integers, 2 for floats: a result in place must not exceed it."""
+    """Return 0 for booleans, 1 for integers, 2 for floats: in-place results may not exceed it."""
     if is_floating(tensor.array):
         return 2
     return int(dtype_name(tensor.array.dtype) != "bool")
@@ -205,7 +205,8 @@ class TensorOperators(TensorBase):
         self._refuse_expanded()
         if self.requires_grad and is_grad_enabled():
             raise GradientError(
-                "a part of a graph cannot be overwritten; do it under no_grad(), or on x.detach()"
+                "a tensor computed from others with requires_grad=True cannot be overwritten; do "
+                "it under no_grad(), or on x.detach()"
             )
 
     def _refuse_expanded(self) -> None:
@@ -221,7 +222,7 @@ class TensorOperators(TensorBase):
     def _refuse_leaf_requiring_grad(self) -> None:
         if self.requires_grad and self.node is None and is_grad_enabled():
             raise GradientError(
-                "a leaf that asks for a gradient cannot be changed in place; do it under "
+                "a leaf with requires_grad=True cannot be changed in place; do it under "
                 "no_grad(), or write x = x + y"
             )
 
@@ -244,7 +245,7 @@ class TensorOperators(TensorBase):
         return self.clone() if asks and is_grad_enabled() and any(self._aliases()) else self
 
     def _overwrite(self, place: Any, value: Any) -> Tensor:
-        """Write values at an index of a part of a graph: they, and the rest, get gradients."""
+        """Write values at an index and record it: value and kept elements get gradients."""
         self._refuse_leaf_requiring_grad()
         name = dtype_name(self.array.dtype)
         if not isinstance(value, TensorBase):
@@ -325,7 +326,8 @@ class TensorOperators(TensorBase):
 
         Raises:
             ShapeError: if they do not broadcast to it.
-            GradientError: if this tensor is a leaf that asks for a gradient, or part of a graph.
+            GradientError: if this tensor is a leaf with ``requires_grad=True``, or it was computed
+                from one and the source has ``requires_grad=False``.
         """
         if getattr(source, "requires_grad", False) and is_grad_enabled():
             taken = source.to(self.dtype)

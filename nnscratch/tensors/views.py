@@ -34,7 +34,7 @@ def write_through(tensor: Any, result: Any) -> None:
     followers = [one for one in views if one.requires_grad == tensor.requires_grad]
     if any(one.requires_grad and one.node is None for one in followers):
         raise GradientError(
-            "a view of a leaf that asks for a gradient cannot be changed in place; do it under "
+            "a view of a leaf with requires_grad=True cannot be changed in place; do it under "
             "no_grad(), or change x.clone()"
         )
     if detached and followers and not tensor.requires_grad:
@@ -52,16 +52,18 @@ def write_through(tensor: Any, result: Any) -> None:
 
 
 def overwritten(tensor: Any, place: Any, value: Any) -> Any:
-    """Return a tensor with other values at an index: its gradient goes to both, each where it is.
+    """Return a copy of a tensor with other values at an index, recorded for both.
+
+    The gradient of each element flows to the tensor or the value, whichever it was taken from.
 
     Args:
         tensor: the tensor.
         place: an index of arrays, slices and integers.
-        value: a tensor that broadcasts to the place.
+        value: a tensor that broadcasts to the shape of the indexed elements.
 
     Raises:
-        ShapeError: if it does not.
-        IndexError: if there is no such place.
+        ShapeError: if the value does not broadcast.
+        IndexError: if the index is out of range.
     """
     size = tensor.numel()
     place = tuple(to_numpy(item) if is_array(item) else item for item in place)

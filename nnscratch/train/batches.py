@@ -1,4 +1,4 @@
-"""What of a batch the model is given, and what the loss: batches of any structure."""
+"""Which items of a batch are inputs of the model and which is the target of the loss."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nnscratch.nn import Module, Sequential
 from nnscratch.tensors import Tensor, as_tensor
 
 TARGETS = ("target", "targets", "labels", "label", "y")
-"""The keys under which a dictionary has its target."""
+"""The keys by which the target of a batch that is a dictionary is recognised."""
 
 Rearrange = Callable[[Any], Any]
 
 
-class Parts(NamedTuple):
-    """A batch taken apart: ``model(*inputs, **keywords)`` is compared with ``target``."""
+class BatchParts(NamedTuple):
+    """The parts of a batch: the loss compares ``model(*inputs, **keywords)`` with ``target``."""
 
     inputs: tuple[Any, ...]
     keywords: dict[str, Any]
@@ -30,37 +30,37 @@ class Parts(NamedTuple):
 
     @property
     def named_inputs(self) -> list[tuple[str, Any]]:
-        """The inputs with a name for each, "inputs" where there is only one."""
+        """The inputs with a name for each; the name of a single one is "inputs"."""
         if len(self.inputs) == 1 and not self.keywords:
             return [("inputs", self.inputs[0])]
         places = [(f"input {place}", item) for place, item in enumerate(self.inputs, start=1)]
         return places + [(f"input {name!r}", item) for name, item in self.keywords.items()]
 
 
-def parts_of(batch: Any) -> Parts:
-    """Take a batch apart into the inputs of the model and the target of the loss.
+def parts_of(batch: Any) -> BatchParts:
+    """Divide a batch into the inputs of the model and the target of the loss.
 
-    Of a tuple or list the last item is the target, and all others are positional arguments of the
-    model. Of a dictionary the item under ``target``, ``targets``, ``labels``, ``label`` or ``y``
-    is the target, and all others are keyword arguments of the model (see
-    ``arranged`` for those that it cannot take). Whatever stands in the place
-    of an item, a tensor or again tuples and dictionaries, is handed on as it is.
+    The last item of a tuple or list is the target, and all others are positional arguments of the
+    model. In a dictionary, the item with the key ``target``, ``targets``, ``labels``, ``label`` or
+    ``y`` is the target, and all others are keyword arguments of the model (see ``arranged`` for
+    those that the model does not take). An item may be a tensor, or again a tuple or dictionary;
+    it is not divided further.
 
     Raises:
         ConfigurationError: if there is no target, or a dictionary has several.
 
     >>> parts_of(("image", "depth", "class"))
-    Parts(inputs=('image', 'depth'), keywords={}, target='class')
+    BatchParts(inputs=('image', 'depth'), keywords={}, target='class')
     >>> parts_of({"x": "image", "labels": "class"})
-    Parts(inputs=(), keywords={'x': 'image'}, target='class')
+    BatchParts(inputs=(), keywords={'x': 'image'}, target='class')
     """
     if isinstance(batch, (list, tuple)) and len(batch) > 1:
-        return Parts(tuple(batch[:-1]), {}, batch[-1])
+        return BatchParts(tuple(batch[:-1]), {}, batch[-1])
     if isinstance(batch, dict):
         keys = [key for key in TARGETS if key in batch]
         if len(keys) == 1 and len(batch) > 1:
             rest = {key: item for key, item in batch.items() if key != keys[0]}
-            return Parts((), rest, batch[keys[0]])
+            return BatchParts((), rest, batch[keys[0]])
         if len(keys) > 1:
             raise ConfigurationError(
                 f"a batch has {' and '.join(map(repr, keys))}, and only one can be the target: "

@@ -1,4 +1,4 @@
-"""Callbacks: what happens around the steps of a training run."""
+"""Callbacks, whose methods are called at the start and end of epochs, steps and runs."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ class Callback:
         """Called after every batch."""
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Called after an epoch and its validation, with its row of the history."""
+        """Called after an epoch and its validation, with the epoch's row of the history."""
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Called when training ended, also by an exception or Ctrl-C."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must hold, in JSON's types."""
+        """Return the state to save in a checkpoint, in JSON's types."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what ``state_dict`` returned."""
 
     def tensors(self) -> dict[str, Any]:
-        """Return arrays that a checkpoint must hold, by name."""
+        """Return the arrays to save in a checkpoint, by name."""
         return {}
 
     def load_tensors(self, tensors: dict[str, Any]) -> None:
-        """Take over what ``tensors`` returned."""
+        """Restore the arrays that ``tensors`` returned."""
 
 
 def _mode(monitor: str, mode: str) -> str:
@@ -79,13 +79,13 @@ def monitored(row: Mapping[str, Any], monitor: str) -> float:
 
 
 class BestWeights(Callback):
-    """Keeps a copy of the weights of the best epoch, and puts them back when training ends.
+    """Keeps a copy of the weights of the best epoch, and restores them when training ends.
 
     Args:
-        monitor: the column of the history that decides.
-        mode: whether its best is the "min" or the "max"; "auto" knows losses from scores.
-        min_delta: what counts as better must be better by more than this.
-        restore: whether the best weights are put back at the end.
+        monitor: the column of the history by which epochs are compared.
+        mode: whether the best value is the "min" or the "max"; "auto" decides by the column's name.
+        min_delta: how much better than the best an epoch must be to count as an improvement.
+        restore: whether to restore the best weights at the end.
 
     Attributes:
         best: the best value so far, None before the first epoch.
@@ -123,19 +123,19 @@ class BestWeights(Callback):
     def _keep(self, trainer: Trainer) -> None:
         for name, tensor in trainer.model.state_dict().items():
             kept = self._weights.get(name)
-            # Those of a checkpoint lie on the host, wherever the model is.
+            # The weights from a checkpoint are on the CPU, on whatever device the model is.
             if kept is None or device_of(kept) != tensor.device:
                 self._weights[name] = array_namespace(tensor.array).asarray(tensor.array, copy=True)
             else:
                 kept[...] = tensor.array
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Put the best weights back, unless training broke off and will be resumed."""
+        """Restore the best weights, unless training was interrupted and will be resumed."""
         if self.restore and self._weights and not trainer.run.broken_off:
             trainer.model.load_state_dict({k: Tensor(v) for k, v in self._weights.items()})
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best value, its epoch, and how long ago that was."""
+        """Return the best value, its epoch, and the number of epochs since."""
         return {"best": self.best, "best_epoch": self.best_epoch, "wait": self.wait}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -149,19 +149,19 @@ class BestWeights(Callback):
         return self._weights
 
     def load_tensors(self, tensors: dict[str, Any]) -> None:
-        """Take over the best weights."""
+        """Restore the best weights."""
         self._weights = tensors
 
 
 class EarlyStopping(BestWeights):
-    """Stops when nothing got better for a while, and puts the best weights back.
+    """Early stopping: ends training after ``patience`` epochs without improvement.
 
     Args:
-        patience: for how many epochs nothing may get better.
-        monitor: the column of the history that decides.
-        mode: whether its best is the "min" or the "max"; "auto" knows losses from scores.
-        min_delta: what counts as better must be better by more than this.
-        restore: whether the best weights are put back at the end.
+        patience: after how many epochs without improvement training ends.
+        monitor: the column of the history by which epochs are compared.
+        mode: whether the best value is the "min" or the "max"; "auto" decides by the column's name.
+        min_delta: how much better than the best an epoch must be to count as an improvement.
+        restore: whether to restore the best weights at the end.
 
     Raises:
         ConfigurationError: for a patience below 1.
@@ -181,7 +181,7 @@ class EarlyStopping(BestWeights):
         self.patience = patience
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Compare, and stop when the patience is at its end."""
+        """Compare with the best epoch, and stop training if the patience is exhausted."""
         super().on_epoch_end(trainer, row)
         if self.wait >= self.patience:
             trainer.stop = (
@@ -190,7 +190,7 @@ class EarlyStopping(BestWeights):
 
 
 class Checkpoint(Callback):
-    """Writes a checkpoint after every epoch, and within long ones after a time.
+    """Writes a checkpoint after every epoch, and at intervals within long epochs.
 
     Args:
         path: the file.
@@ -207,17 +207,17 @@ class Checkpoint(Callback):
         self._last = 0.0
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        """Make sure now, and not after the first epoch, that the file can be written."""
+        """Check that the file can be written, so that an error comes before the first epoch."""
         prepare_folder(self.path.parent)
         self._last = time.monotonic()
 
     def on_batch_end(self, trainer: Trainer) -> None:
-        """Write if it is time, and gradients of several batches are not still adding up."""
+        """Write if the interval has passed and no gradients are accumulated for a later step."""
         if trainer.run.between_steps and time.monotonic() - self._last >= self._seconds:
             self.write(trainer)
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        """Write, unless this epoch is to be passed over."""
+        """Write the checkpoint if this epoch is due."""
         if trainer.epoch % self._epochs == 0 or trainer.stop:
             self.write(trainer)
 
@@ -263,7 +263,7 @@ class CSVHistory(Callback):
 
 
 class LearningRateLog(Callback):
-    """Notes the learning rate of every step.
+    """Records the learning rate of every step.
 
     Attributes:
         rates: (step, learning rate), one for each batch at which it changed.
@@ -273,7 +273,7 @@ class LearningRateLog(Callback):
         self.rates: list[tuple[int, float]] = []
 
     def on_batch_end(self, trainer: Trainer) -> None:
-        """Note the rate if it is another than before."""
+        """Record the rate if it has changed."""
         rate = trainer.learning_rate
         if not self.rates or self.rates[-1][1] != rate:
             self.rates.append((trainer.step_number, rate))
@@ -283,5 +283,5 @@ class LearningRateLog(Callback):
         return {"rates": self.rates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the rates."""
+        """Restore the rates."""
         self.rates = [(int(step), float(rate)) for step, rate in state.get("rates", [])]

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on as if nothing had happened, in one file.
+"""Checkpoints: one file with the whole state of a run, from which training resumes exactly.
 
 The arrays are in the safetensors format, and everything else is JSON in the header of the same
 file, so that the two can never be of different moments.
@@ -72,7 +72,7 @@ def record_of(file: TensorFile, form: str | None = None) -> dict[str, Any]:
 
 
 def part(record: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
-    """Return one entry of a record, of the type that it must have.
+    """Return one entry of a record after checking its type.
 
     Raises:
         CheckpointError: if it is missing or of another type.
@@ -85,7 +85,7 @@ def part(record: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
 
 
 def stored_names(file: TensorFile, own: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return under which name in a file each of a model's tensors stands, if it does.
+    """Return for each of a model's tensors its name in a file, if the file has it.
 
     Weights that are tied may be stored once: the file's metadata then name the other one, or the
     model itself has one tensor under both names.
@@ -144,7 +144,7 @@ def load_into(file: TensorFile, prefix: str, model: Module) -> None:
 
 
 class _LazyState(Mapping[str, Any]):
-    """The state of one parameter: its arrays are read when asked for, and not kept."""
+    """The optimizer's state of one parameter, whose arrays are read lazily and not kept."""
 
     def __init__(self, file: TensorFile, prefix: str, numbers: Any, device: Any) -> None:
         self._file, self._prefix, self._numbers, self._device = file, prefix, numbers, device
@@ -185,7 +185,7 @@ def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any
 
 
 def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optimizer) -> None:
-    """Take over what ``optimizer_state`` returned.
+    """Restore what ``optimizer_state`` returned.
 
     Raises:
         CheckpointError: if it belongs to another optimizer.
@@ -223,12 +223,12 @@ def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optim
 
 
 def _is_number(value: Any) -> bool:
-    """Say whether a value from a file is a number that a float can hold."""
+    """Say whether a value from a file is a number in the range of float64."""
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _may_become(own: Any, saved: Any, name: str) -> bool:
-    """Say whether a hyper-parameter can take a saved value: one of its kind, no other switch."""
+    """Say whether a saved value may replace a hyper-parameter: same type, and a flag unchanged."""
     if isinstance(own, bool) or own is None or isinstance(own, str):
         return type(own) is type(saved) and own == saved
     if isinstance(own, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Losses, optimizers and schedules by name, as the command line and ``fit`` take them."""
+"""Losses, optimizers and schedules by name, for the command line and ``fit``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau"
 
 
 def choose(name: str, choices: Iterable[str], what: str) -> str:
-    """Return the name if it is one of the choices.
+    """Return a name after checking that it is one of the choices.
 
     Raises:
         ConfigurationError: if not, naming the closest and all of them.
@@ -162,14 +162,14 @@ def make_schedule(
 
 
 def state_of(item: Any) -> dict[str, Any]:
-    """Return the state of a scheduler: what its ``state_dict`` says, or its plain attributes."""
+    """Return the state of a scheduler: its ``state_dict()``, or its attributes without one."""
     if item is None:
         return {}
     return dict(item.state_dict() if hasattr(item, "state_dict") else stateful.state_of(item))
 
 
 def restore(item: Any, state: Mapping[str, Any]) -> None:
-    """Give a scheduler the state that ``state_of`` returned."""
+    """Restore the state of a scheduler that ``state_of`` returned."""
     if hasattr(item, "load_state_dict"):
         item.load_state_dict(state)
     else:

@@ -1,4 +1,4 @@
-"""Evaluation and prediction: a pass over data that changes nothing."""
+"""Evaluation and prediction: passes over data that change neither the model nor its mode."""
 
 from __future__ import annotations
 
@@ -38,15 +38,20 @@ EVALUATION_BATCH = 1024
 
 
 @dataclass
-class _Mode:
-    """A module that is being evaluated: the mode before, and by how many models and threads."""
+class _EvaluatedModule:
+    """The mode to which a module returns when its last evaluation ends.
+
+    Attributes:
+        before: ``training`` before the first evaluation began.
+        users: how many evaluations, of several models or threads, are running.
+    """
 
     before: bool
     users: int = 0
 
 
-# Weak, and by the modules themselves: nothing is left of one that is gone.
-_modes: WeakKeyDictionary[Module, _Mode] = WeakKeyDictionary()
+# The keys are weak references, so that an entry disappears with its module.
+_modes: WeakKeyDictionary[Module, _EvaluatedModule] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -116,7 +121,7 @@ def evaluating(model: Module) -> Iterator[None]:
     modules = list(model.modules())
     with _lock:
         for module in modules:
-            _modes.setdefault(module, _Mode(module.training)).users += 1
+            _modes.setdefault(module, _EvaluatedModule(module.training)).users += 1
         model.eval()
     try:
         with no_grad(), current(device_of_model(model) or "cpu"):

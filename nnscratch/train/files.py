@@ -1,4 +1,4 @@
-"""Files that are whole at any moment, and run folders that one process at a time trains into."""
+"""Atomic writing of files, and run folders that are locked by one process at a time."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _NO_LOCKS = {
     for name in ("ENOLCK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL")
     if hasattr(errno, name)
 }
-"""How they say that they have no locks."""
+"""The errors of file systems that have no locks."""
 
 
 def write_whole(path: FilePath, write: Callable[[BinaryIO], None], follow: bool = False) -> None:
-    """Write a file under a temporary name beside it, force it to disk and rename it.
+    """Write a file atomically: under a temporary name in its folder, synced to disk, renamed.
 
     A crash or a loss of power at any moment leaves the old file or the new one.
 
@@ -82,7 +82,7 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None], follow: bool 
 
 
 def temporary_name(target: Path) -> Path:
-    """Return the name under which this thread writes a file before it is whole."""
+    """Return the temporary name under which this thread writes a file before renaming it."""
     writer = f"{os.getpid()}.{threading.get_native_id()}"
     name = f".{target.name}.{writer}{_TEMPORARY}"
     if len(os.fsencode(name)) > _LONGEST_NAME:  # what most file systems take
@@ -107,7 +107,7 @@ def _sync_folder(folder: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        # The file is safe; its new name is when the file system thinks fit.
+        # The content is on disk; when the rename reaches it is up to the file system.
         if error.errno not in _NO_SYNC:
             raise
 
@@ -119,7 +119,7 @@ def _reason(error: OSError) -> str:
 
 
 def write_text(path: FilePath, text: str) -> None:
-    """Write a text file whole.
+    """Write a text file atomically.
 
     Raises:
         RunError: as ``write_whole``.
@@ -172,7 +172,7 @@ def read_json(path: FilePath, most: int = 64 << 20) -> Any:
         if os.path.getsize(name) > most:
             raise CheckpointError(f"{name}: larger than {most:,} bytes, which no such file is")
         with open(name, "rb") as stream:
-            # Not read(most), for which Python would take that much memory at once.
+            # Not read(most), for which Python would allocate that much memory at once.
             content = stream.read()
         return parse_json(content, name)
     except (OSError, ValueError) as error:
@@ -210,7 +210,7 @@ def _no_constant(text: str) -> Any:
 
 
 def prepare_folder(path: FilePath) -> Path:
-    """Make a run folder if need be, and make sure that files can be written into it.
+    """Create a run folder unless it exists, and check that files can be written into it.
 
     Raises:
         RunError: if it cannot be made or written to.
@@ -238,7 +238,7 @@ def prepare_folder(path: FilePath) -> Path:
 
 @contextmanager
 def run_folder(path: FilePath) -> Iterator[Path]:
-    """Hold a run folder for this process, ready to be written into.
+    """Return a context in which this process holds the lock of a run folder.
 
     The lock goes with the process, however it ends.
 

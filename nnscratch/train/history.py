@@ -1,4 +1,4 @@
-"""The history of a training run: one row an epoch."""
+"""The history of a training run, with one row per epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnscratch.train.files import FilePath, read_json, write_json, write_text
 
 
 class History:
-    """One dictionary an epoch: epoch, train_loss, val_loss, lr, seconds and every metric.
+    """One dictionary per epoch: epoch, train_loss, val_loss, lr, seconds and every metric.
 
     Attributes:
         rows: the dictionaries.
@@ -115,7 +115,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """Say whether this is a text that can be written; JSON can hold halves of characters."""
+    """Say whether a text can be encoded; text from JSON may contain lone surrogates."""
     try:
         return isinstance(value, str) and bool(value.encode() or True)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Inputs as people have them: whole numbers and booleans for a model that computes with others."""
+"""Conversion of integer and boolean inputs to the floating-point dtype that a model needs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nnscratch.train.batches import TARGETS
 
 
 def for_model(model: Module, data: Any) -> Any:
-    """Return data whose inputs, if they are arrays of whole numbers, are as the model wants them.
+    """Return data with integer input arrays cast to the dtype of the model's first linear layer.
 
-    Only a model that begins with a linear layer is known to want floating-point numbers; for
-    others, and for tensors, data sets and loaders, the data are returned as they are.
+    Only a model that begins with a linear layer is known to need floating-point inputs. For other
+    models, and for tensors, data sets and loaders, the data is returned as it is.
 
     >>> X, y = for_model(nn.Linear(2, 1), (np.ones((3, 2), int), np.zeros((3, 1))))
     >>> X.dtype
@@ -44,7 +44,7 @@ def for_model(model: Module, data: Any) -> Any:
 
 
 def _first(model: Module) -> nn.Linear | None:
-    """The linear layer that a model begins with, behind layers that change no dtype."""
+    """Return the linear layer that a model begins with, after layers that change no dtype."""
     if isinstance(model, nn.Linear):
         return model
     if isinstance(model, nn.Sequential):

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Training was stopped by a signal, after its batch and its checkpoint.
+    """Training was stopped by a signal, after finishing the batch and writing a checkpoint.
 
     Attributes:
         signal: the number of the signal.
-        checkpoint: the file to go on from, None if there is no run folder.
+        checkpoint: the checkpoint to resume from, None if there is no run folder.
     """
 
     def __init__(self, message: str, number: int, checkpoint: Any = None) -> None:
@@ -23,11 +23,13 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """In its block, notes SIGINT and SIGTERM instead of dying of them; a second one is obeyed.
+    """A context that records the first SIGINT or SIGTERM; a second one ends the program as usual.
 
-    Outside of the main thread, where Python delivers no signals, it does nothing; nor does it touch
-    a signal that is ignored, as in a job that a shell runs in the background, or that has a handler
-    of another language.
+    It does nothing outside of the main thread, where Python delivers no signals. It leaves alone
+    signals that are ignored, as in a background job of a shell, and handlers not set by Python.
+
+    Attributes:
+        number: the number of the signal that came, None if none has.
     """
 
     def __init__(self) -> None:
@@ -60,18 +62,18 @@ class Interruption:
 
 
 def interrupted(where: str, number: int, checkpoint: Any = None) -> TrainingInterrupted:
-    """Return what stops a training: it says after which batch, and how to go on.
+    """Return the exception that stops training; it says after which batch, and how to resume.
 
     Args:
-        where: after which batch or epoch, in words.
-        number: of the signal.
-        checkpoint: the file that was written, None if there is no run folder.
+        where: the batch or epoch after which training stopped, in words.
+        number: the number of the signal.
+        checkpoint: the checkpoint that was written, None if there is no run folder.
     """
     if checkpoint is None:
         return TrainingInterrupted(f"training was interrupted {where}", number)
     return TrainingInterrupted(
         f"training was interrupted {where}; the checkpoint {checkpoint} has all of it: train again "
-        "with resume to go on",
+        "with resume to continue",
         number,
         checkpoint,
     )

@@ -1,4 +1,4 @@
-"""A loss made to fit what a model gives and what its targets are, for ``fit`` and ``evaluate``."""
+"""Choosing a loss by the shapes of outputs and targets, for ``fit`` and ``evaluate``."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def loss_for(
                 f"{weights.shape}"
             )
         return _AgainstNumbers(binary, (float(weights[0]), float(weights[1])))
-    # A target of the outputs' shape is no class index.
+    # A target of the output's shape holds probabilities or numbers, not class indices.
     dtype = None if alike and loss is not None else np.dtype(target.dtype)
     made = make_loss(loss, dtype, class_weight)
     if isinstance(made, _ELEMENTWISE):
@@ -117,7 +117,7 @@ def weights_of(class_weight: Any, output: Any, dataset: Any) -> Any:
 
 
 def check_labels(loss: Any, dataset: Any) -> None:
-    """Check that the targets of a binary cross-entropy are from 0 to 1, where they are at hand.
+    """Check that the targets of a binary cross-entropy are from 0 to 1, if they are in memory.
 
     Other labels, such as 1 and 2, would be trained on for nothing: the loss has no bound then.
 
@@ -138,7 +138,7 @@ def check_labels(loss: Any, dataset: Any) -> None:
 
 
 def targets_of(dataset: Any) -> npt.NDArray[Any] | None:
-    """The targets of a data set whose arrays are at hand: the last one's, as in its batches."""
+    """Return the targets of a data set in memory, its last array, as in its batches; else None."""
     if not isinstance(dataset, TensorDataset) or len(dataset.arrays) < 2:
         return None
     return to_numpy(dataset.arrays[-1])
@@ -154,7 +154,7 @@ def same_but_one(output: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 
 def ignored_by(loss: Any) -> int:
-    """Return the class index of targets that count for nothing in a loss."""
+    """Return the class index of targets that a loss ignores."""
     return int(getattr(getattr(loss, "loss", loss), "ignore_index", IGNORED))
 
 
@@ -164,7 +164,7 @@ def gives_probabilities(loss: Any) -> bool:
 
 
 class _AgainstNumbers(nn.Module):
-    """A loss of numbers, whose target is brought into the shape and dtype of the output."""
+    """A regression loss, whose target is reshaped and cast to the shape and dtype of the output."""
 
     def __init__(self, loss: nn.Module, weights: tuple[float, float] | None = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Metrics: gathered batch by batch on the device, read once at the end of a pass."""
+"""Metrics, accumulated batch by batch on the device and read once at the end of a pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Metric(ABC):
-    """What a pass over data is judged by.
+    """The base of metrics, which are updated for each batch of a pass over data.
 
     Attributes:
         name: its column in the history.
@@ -41,7 +41,7 @@ class Metric(ABC):
 
     @abstractmethod
     def update(self, output: Tensor, target: Tensor) -> None:
-        """Take in the model's output for a batch and what it should have been.
+        """Update the metric with the model's output for a batch and the target.
 
         Raises:
             ShapeError: if their shapes do not fit.
@@ -69,7 +69,7 @@ class Metric(ABC):
 
 
 class _Gathered(Metric):
-    """Keeps two small arrays a batch on the device, and joins them at the end."""
+    """Keeps two small arrays per batch on the device, and concatenates them at the end."""
 
     def __init__(self) -> None:
         self.reset()
@@ -120,7 +120,7 @@ def _predicted(metric: Metric, output: Tensor, target: Tensor) -> tuple[Tensor, 
 
 
 def _share(right: npt.NDArray[Any], counts: npt.NDArray[Any]) -> float:
-    """The share of hits among the targets that count, NaN if none does."""
+    """Return the share of correct predictions among the targets not ignored, NaN if all are."""
     return float(right[counts].mean()) if counts.any() else float("nan")
 
 
@@ -166,7 +166,7 @@ class TopK(_Gathered):
         _check_classes(self.name, output, target)
         xp = array_namespace(output.array)
         scores, classes = output.array, target.array
-        # Whatever stands for no class has no score; it is left out below.
+        # An ignored target has no score; it is left out below.
         classes = xp.where(classes == self.ignored, 0, classes)
         own = xp.take_along_axis(scores, classes[:, None], axis=1)
         # A tie goes to the class with the smaller index, as argmax has it.
@@ -305,7 +305,7 @@ METRICS: dict[str, Callable[[], Metric]] = {
 
 
 def as_metrics(wanted: Iterable[str | Metric]) -> list[Metric]:
-    """Return metrics, those that are given by name made new.
+    """Return a list of metrics; one that is given by name is made here.
 
     Raises:
         ConfigurationError: if there is none of a name.

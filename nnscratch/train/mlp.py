@@ -14,7 +14,7 @@ from nnscratch.formulas import FORMULAS
 
 
 class _Activations(Mapping[str, str]):
-    """The modules that may stand behind a layer, by the name of their formula.
+    """Return the activation modules that may follow a layer, by the name of their formula.
 
     These are the activations that can be made without arguments. It is a view: one that somebody
     makes later is in it.
@@ -98,7 +98,7 @@ class MLP:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model learns, without those of PReLU."""
+        """The number of the model's weights and biases, without PReLU's slopes."""
         sizes = (self.inputs, *self.hidden, self.outputs)
         return sum((a + 1) * b for a, b in pairwise(sizes))
 

@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: a line an epoch, and a bar on a terminal."""
+"""Progress output while a model trains: a line per epoch, and a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nnscratch.train.callbacks import Callback
 if TYPE_CHECKING:
     from nnscratch.train.trainer import Trainer
 
-# Reading the sums waits for the device, so it is done at most so often.
+# Reading the sums waits for the device, so it is done at most this often.
 _EVERY = 0.1
 
 
 class Progress(Callback):
-    """Prints a line an epoch; on a terminal a bar below it shows the epoch that runs.
+    """Prints a line per epoch; on a terminal, a bar below shows the progress of the current epoch.
 
     The bar needs ``rich``; without it, or where there is no terminal, there are only the lines.
 
@@ -48,7 +48,7 @@ class Progress(Callback):
             self._bar.start()
 
     def on_batch_end(self, trainer: Trainer) -> None:
-        """Move the bar, at most ten times a second."""
+        """Update the bar, at most ten times a second."""
         now = time.monotonic()
         if self._bar is None or now < self._next:
             return
@@ -83,7 +83,7 @@ class Progress(Callback):
             _write(self._stream, line)
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

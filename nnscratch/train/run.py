@@ -1,4 +1,4 @@
-"""What a training run is: all that its loop changes and a checkpoint brings back."""
+"""The state of a training run: what the training loop changes and a checkpoint restores."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from nnscratch.train.step import Totals
 
 @dataclass
 class TrainingRun:
-    """A training run: what is trained, with what, and how far it has come.
+    """The state of a training run.
 
-    The loop changes it, callbacks read it by the names that ``Trainer`` has for it, and ``saving``
-    writes it to a checkpoint and goes back to one.
+    The training loop changes it; callbacks read it through properties of ``Trainer``; ``saving``
+    writes it to a checkpoint and restores it from one.
 
     Attributes:
-        model: what is trained.
-        optimizer: what changes its parameters.
-        scheduler: what changes the optimizer's rates, or None.
-        loader: where the batches come from, None before the first fit.
-        callbacks: called around its steps, in this order.
-        config: what a checkpoint says of the run, in JSON's types.
-        checkpoint_path: the checkpoint in the run folder, None without one.
-        epoch: how many epochs are done.
-        epochs: how many are to be done.
-        step: how many batches are done, over all epochs.
-        history: one row an epoch.
-        totals: the sums of the epoch that runs.
-        seconds: how long that has trained.
-        stop: a text that says why training should end after this epoch; empty if it should not.
-        between_steps: whether no gradients of several batches are adding up.
-        broken_off: whether a fit runs, or was broken off.
+        model: the model that is trained.
+        optimizer: the optimizer of its parameters.
+        scheduler: the scheduler of the optimizer's learning rates, or None.
+        loader: the loader of the batches, None before the first fit.
+        callbacks: the callbacks, in the order in which they are called.
+        config: what a checkpoint stores about the run, in JSON's types.
+        checkpoint_path: the checkpoint file in the run folder, None without a run folder.
+        epoch: the number of finished epochs.
+        epochs: the number of epochs to train.
+        step: the number of batches trained with, over all epochs.
+        history: one row per epoch.
+        totals: the running sums of the current epoch.
+        seconds: how long the current epoch has trained.
+        stop: why training should end after this epoch; empty if it should not.
+        between_steps: whether no gradients are accumulated for a step that is still to come.
+        broken_off: whether a fit is running, or ended early by an error or interruption.
         loaded: whether a checkpoint was loaded and no step has been taken since.
-        kept: whether the checkpoint in the run folder is of this run.
+        kept: whether the checkpoint in the run folder belongs to this run.
     """
 
     model: Module
@@ -56,7 +56,7 @@ class TrainingRun:
     totals: Totals = field(default_factory=Totals)
     seconds: float = 0.0
     stop: str = ""
-    # What follows is of this process alone, and in no file.
+    # The attributes below are not saved to a checkpoint.
     between_steps: bool = True
     broken_off: bool = False
     loaded: bool = False
@@ -64,13 +64,13 @@ class TrainingRun:
 
     @property
     def data(self) -> DataLoader:
-        """The loader, in a fit."""
+        """The loader; only while a fit runs, when there is one."""
         assert self.loader is not None
         return self.loader
 
     @property
     def parts(self) -> list[Callback]:
-        """The callbacks that have something to save."""
+        """The callbacks with a state to save: those that override ``state_dict``."""
         plain = Callback.state_dict
         return [one for one in self.callbacks if type(one).state_dict is not plain]
 
@@ -82,31 +82,31 @@ class TrainingRun:
 
     @property
     def taken(self) -> tuple[int, int]:
-        """The numbers of the step that was taken last and of its epoch, from 1."""
-        # At the end of an epoch it is counted and its sums are gone.
+        """The number of the last step and of its epoch, each from 1."""
+        # At the end of an epoch, ``epoch`` is already increased and the sums are reset.
         epoch = self.epoch + 1 if self.totals.samples else self.epoch
         return max(self.step, 1), max(epoch, 1)
 
     @property
     def where(self) -> str:
-        """After which batch or epoch it stands, in words."""
+        """The position of the run in words: after which batch or epoch."""
         if self.loader is None or not self.loader.batch:
             return f"after epoch {self.epoch}"
         return f"in epoch {self.epoch + 1} after batch {self.loader.batch}"
 
     def start(self, epochs: int) -> None:
-        """Begin a fit, or go on from a checkpoint that was loaded."""
+        """Begin a fit, or continue from a checkpoint that was loaded."""
         self.epochs, self.stop, self.broken_off = epochs, "", False
-        # A file of another run, or of another order of the batches, says nothing about this one.
+        # A checkpoint of another run, or of another order of batches, is of no use for this one.
         self.between_steps, self.kept = True, self.kept and self.loaded
 
     def forget_epoch(self) -> None:
-        """Forget what was summed up of an epoch."""
+        """Reset the sums of the current epoch."""
         self.totals.reset()
         self.seconds = 0.0
 
     def count_step(self, between_steps: bool) -> None:
-        """Count a batch that was trained with."""
+        """Count a batch after training with it."""
         self.step += 1
         self.between_steps, self.loaded = between_steps, False
 

@@ -1,4 +1,4 @@
-"""A run to a checkpoint, and back to where one was written."""
+"""Saving a run to a checkpoint, and restoring it from one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from nnscratch.train.history import History
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.tensor_file import TensorFile
 
-# Their steps do nothing but set rates; those of the user's own may do anything.
+# The steps of these schedulers only set learning rates; a user's scheduler may do anything.
 _OURS = frozenset(getattr(lr_scheduler, name) for name in lr_scheduler.__all__)
 
 
 def save_run(run: TrainingRun, path: FilePath) -> None:
-    """Write all that a run needs to go on.
+    """Write the whole state of a run to a checkpoint.
 
     Raises:
         ConfigurationError: before the first fit.
@@ -57,7 +57,7 @@ def save_run(run: TrainingRun, path: FilePath) -> None:
 
 
 def load_run(run: TrainingRun, path: FilePath) -> None:
-    """Go to where a checkpoint was written.
+    """Restore the state of a run from a checkpoint.
 
     Raises:
         ConfigurationError: before the first fit.
@@ -77,7 +77,7 @@ def load_run(run: TrainingRun, path: FilePath) -> None:
 
 
 def give_data(run: TrainingRun, loader: DataLoader) -> None:
-    """Give a run its data, for an epoch from the first batch on, or from a checkpoint's.
+    """Set the data of a run, to start an epoch or to resume one at the batch of a checkpoint.
 
     What a fit that was broken off has left of its epoch is forgotten.
 
@@ -141,14 +141,14 @@ def _load(run: TrainingRun, loader: DataLoader, file: TensorFile, record: dict[s
 
 
 def _try(run: TrainingRun) -> None:
-    """Take a step of a schedule and go back: a damaged state shows now and not after an epoch."""
+    """Try one step of a scheduler and undo it, so that a damaged state raises at once."""
     scheduler, groups = run.scheduler, run.optimizer.param_groups
     before, options = copy.deepcopy(scheduler.state_dict()), [dict(group) for group in groups]
     try:
         scheduler.step(1.0) if scheduler.takes_metric else scheduler.step()
         rates = [rate_of(group) for group in groups]
     except NNScratchError:
-        # Such as that the schedule is at its end.
+        # For example, because the schedule has ended.
         rates = []
     except (ArithmeticError, LookupError) as error:
         raise CheckpointError(f"the state of the schedule is damaged ({error!r})") from error

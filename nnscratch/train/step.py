@@ -24,11 +24,11 @@ Step = Callable[..., tuple[Tensor, Any]]
 OwnStep = Callable[[Module, Any], Any]
 
 IGNORED = -100
-"""The class index of targets that count for nothing, as in PyTorch's losses."""
+"""The default ``ignore_index`` of PyTorch's losses: targets of this class have no loss."""
 
 
 class Totals:
-    """Sums over the batches of an epoch, on the device until somebody reads them.
+    """Sums over the batches of an epoch, which stay on the device until they are read.
 
     Attributes:
         samples: how many samples there were.
@@ -67,7 +67,7 @@ class Totals:
                     self._judged += int(np.count_nonzero(judged))
                 self._right += int(np.count_nonzero(hits))
             return
-        # On a GPU all of this is only asked for here, and nothing waits for it.
+        # On a GPU these operations are only queued: nothing here waits for their results.
         xp = array_namespace(loss)
         self._loss = self._loss + xp.astype(loss, xp.float64) * samples
         if self.classes:
@@ -81,7 +81,7 @@ class Totals:
             self._right = self._right + xp.sum(xp.astype(hits, xp.int64))
 
     def take(self, loss: Tensor, output: Any, target: Any, samples: int) -> None:
-        """Add a batch of so many samples, whatever its output and target are made of."""
+        """Add a batch by its mean loss and number of samples, for any structure of its output."""
         if self.classes:
             self.add(loss.array, output.array, target.array, samples)
         else:
@@ -116,7 +116,7 @@ class Totals:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Set the sums; where nothing else is said, each sample has one target that counts."""
+        """Set the sums; without a count of targets, each sample is taken to have one."""
         self._loss, self._right = float(state["loss"]), int(state["right"])
         self.samples, self.classes = int(state["samples"]), bool(state["classes"])
         self._judged = int(state.get("judged", self.samples))

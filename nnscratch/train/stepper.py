@@ -1,4 +1,4 @@
-"""How a run takes its steps: one batch at a time, several added up, replayed from a plan."""
+"""The training step of a run: eager or compiled, with gradient accumulation and a scheduler."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from nnscratch.train.batches import (
     target_of,
 )
 from nnscratch.train.choices import make_schedule
+from nnscratch.train.cost import worth_compiling
 from nnscratch.train.evaluate import evaluating
 from nnscratch.train.losses import check_labels, ignored_by, loss_for, targets_of, weights_of
-from nnscratch.train.pace import worth_compiling
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.step import (
     Forward,
@@ -43,29 +43,30 @@ Guard = Callable[[Any, Tensor], None]
 
 
 class Stepper:
-    """Takes the steps of a run.
+    """Takes the training steps of a run.
 
     Args:
-        run: whose steps.
-        device: where the model is, None if it has no parameters.
+        run: the training run.
+        device: the device of the model, None if it has no parameters.
         loss: as for ``Trainer``.
-        step: likewise.
-        batch: likewise.
-        class_weight: likewise.
-        accumulate: likewise.
-        clip_norm: likewise.
-        compile: likewise.
-        scheduler: likewise.
-        schedule_every: likewise.
-        guard: called with every batch and its loss before the backward, where the step is eager.
+        step: as for ``Trainer``.
+        batch: as for ``Trainer``.
+        class_weight: as for ``Trainer``.
+        accumulate: as for ``Trainer``.
+        clip_norm: as for ``Trainer``.
+        compile: as for ``Trainer``.
+        scheduler: as for ``Trainer``.
+        schedule_every: as for ``Trainer``.
+        guard: called with every batch and its loss before the backward, if the step is guarded.
 
     Attributes:
-        rearrange: what is done with each batch that was loaded, a function or None.
-        loss: a function of output and target, once data were seen.
-        forward: the loss and the output of a batch, likewise.
-        compile: whether steps are replayed, likewise.
-        guarded: whether the guard looks at every loss.
-        on_host: whether reading a loss waits for nothing.
+        rearrange: the function that is applied to each loaded batch, or None.
+        loss: the function of output and target; None before ``prepare``.
+        forward: the function that returns the loss and the output of a batch; None before
+            ``prepare``.
+        compile: whether steps are compiled; decided by ``prepare`` if it was None.
+        guarded: whether ``guard`` is called in every step.
+        on_host: whether the model is on the CPU, where reading a loss does not wait for a GPU.
     """
 
     def __init__(
@@ -102,31 +103,32 @@ class Stepper:
         self._step: Step | None = None
 
     def prepare(self) -> None:
-        """Look at the first sample, and make what the run needs for its steps."""
+        """Make the loss, the scheduler and the step, from the shapes of the first sample."""
         run, loader = self.run, self.run.data
         self.rearrange = self._arrange
         batch = self.head(1)
         if self._own_step is None:
             self.rearrange = arranged(run.model, batch, self._arrange)
             batch = self.head(1)
-        # One sample through the model: a mistake in its shapes shows before training begins.
+        # Run one sample through the model, so that wrong shapes raise before training begins.
         with evaluating(run.model):
-            self._look_at(batch)
+            self._make_forward(batch)
         if run.scheduler is None and self._scheduler is not None:
             self._make_scheduler()
         if self.compile is None:
-            # Whatever is no tensor is a constant of a plan, which would be made for every batch.
+            # An item that is no tensor is a constant of the plan: a new value would compile again.
             steady = all(isinstance(one, Tensor) for one in leaves(batch))
             worth = worth_compiling(run.model, len(loader), loader.samples)
             self.compile = steady and worth
-        # A guard reads the loss: a replay cannot, and on a GPU that would wait for it.
+        # The guard reads the loss, which a compiled step cannot, and which would wait for a GPU.
         self.make(guarded=self.on_host and not self.compile)
         if self.compile:
             assert self._step is not None
             self._step = compile_step(self._step, on_unsupported="eager")
             self._warm_up()
 
-    def _look_at(self, batch: Any) -> None:
+    def _make_forward(self, batch: Any) -> None:
+        """Make the loss and the forward, and choose the metrics, by running one batch."""
         run = self.run
         if self._own_step is not None:
             self.forward = self.forward or make_forward(run.model, None, self._own_step)
@@ -148,7 +150,7 @@ class Stepper:
                 run.totals.ignored = None
 
     def _make_loss(self, output: Any, target: Any) -> None:
-        # Rearranged, the last array of a data set need not be the target.
+        # With ``batch``, a function that rearranges it, the last array need not be the target.
         dataset = self.run.data.dataset if self._arrange is None else None
         weights = weights_of(self._class_weight, output, dataset)
         self.loss = loss_for(self._loss, output, target, weights)
@@ -170,30 +172,35 @@ class Stepper:
         theirs = getattr(run.scheduler, "optimizer", run.optimizer)
         if theirs is not run.optimizer:
             raise ConfigurationError(
-                "the scheduler sets the rates of another optimizer than the one that trains: give "
-                "that optimizer too, or a function that makes the scheduler of an optimizer, "
+                "expected a scheduler of the optimizer that trains, got one of another optimizer: "
+                "pass that optimizer as optimizer=, or a function that makes the scheduler, "
                 "scheduler=lambda optimizer: ..."
             )
 
     def make(self, *, guarded: bool) -> None:
-        """Make the eager step, which looks at every loss before its backward if it is guarded."""
+        """Make the eager step; if it is guarded, it calls ``guard`` before each backward."""
         assert self.forward is not None
         self.guarded = guarded
         guard = self._guard if guarded else None
         self._step = make_step(self.forward, self.run.optimizer, self.clip_norm, guard)
 
     def head(self, samples: int) -> Any:
-        """Return the first samples of the data as a batch where the model is."""
+        """Return the first samples of the data as a batch on the model's device."""
         batch = self.run.data.head(samples)
         made = batch if self.rearrange is None else self.rearrange(batch)
         return on_device(made, self.device)
 
     def batches(self) -> Iterator[Any]:
-        """Go through the batches of an epoch, or its rest, where the model is."""
+        """Iterate over the batches of an epoch, or the rest of it, on the model's device."""
         return batches(self.run.data, self.device, self.rearrange)
 
     def take(self, index: int, batch: Any) -> None:
-        """Take the step of the batch of that number, or add up its gradients for a later one."""
+        """Train with a batch: take the step, or accumulate its gradients for a later step.
+
+        Args:
+            index: the number of the batch in the epoch, from 0.
+            batch: the batch, on the model's device.
+        """
         loader, group, totals = self.run.data, self.accumulate, self.run.totals
         assert self._step is not None
         if group == 1:
@@ -210,19 +217,24 @@ class Stepper:
             totals.add(loss.array, None, None, samples_in(batch))
 
     def schedule(self, every: str, index: int = 0) -> None:
-        """Let the scheduler take its step, if it takes one at each "epoch" or "batch"."""
+        """Step the scheduler if its steps are due every "epoch" or "batch", as ``every`` says.
+
+        Args:
+            every: "epoch" at the end of an epoch, "batch" after a batch.
+            index: the number of batches of the epoch so far.
+        """
         scheduler = self.run.scheduler
         if scheduler is None or self._schedule_every != every or takes_metric(scheduler):
-            return  # a metric there is once an epoch, at its end
+            return  # the metric is known at the end of an epoch only; Trainer steps it there
         if every == "epoch" or index % self.accumulate == 0 or index == len(self.run.data):
             scheduler.step()
 
     def _warm_up(self) -> None:
-        """Take each kind of step of an epoch once, and leave everything as it was.
+        """Take each kind of step of an epoch once to compile it, and restore all state.
 
         A compiled step runs eagerly the first time it sees a shape, and a replay may round
-        differently. A run that is resumed would have its eager steps elsewhere than one that was
-        never broken off, and end with other bits. So the plans are made before training begins.
+        differently. A resumed run would take its eager steps at other batches than a run without
+        interruption, and end with other bits. So all plans are made before training begins.
         """
         run, loader, group = self.run, self.run.data, self.accumulate
         if not loader.sized:
@@ -238,7 +250,7 @@ class Stepper:
         }
         random, totals = default_generator.state(), run.totals.state_dict()
         run.model.train()
-        # The first group of batches is like all others but the last.
+        # All groups of accumulated batches are like the first, except perhaps the last.
         count = len(loader)
         last = count - 1 - (count - 1) % group
         try:
@@ -252,7 +264,7 @@ class Stepper:
 
 
 def takes_metric(scheduler: Any) -> bool:
-    """Say whether a scheduler's step wants to be given a metric, as that of a plateau does."""
+    """Say whether a scheduler's ``step`` takes a metric, as ``ReduceLROnPlateau`` does."""
     return bool(getattr(scheduler, "takes_metric", False))
 
 

@@ -41,7 +41,7 @@ _CODES = {
 }
 _NAMES = {code: name for name, code in _CODES.items()} | {"BF16": "bfloat16"}
 _MOST_HEADER = 100_000_000
-"""Bytes; the library reads no longer one."""
+"""The longest header, in bytes, that the safetensors library reads."""
 _MOST_DIMENSIONS = 64
 """As NumPy has it."""
 _METADATA = "__metadata__"
@@ -53,7 +53,7 @@ _OTHERS = {
     b"\x80": "this is a pickle, which is never opened here, no safetensors file; write the weights "
     "with safetensors.torch.save_file where PyTorch is",
 }
-"""What people take for such a file, by its first bytes."""
+"""The first bytes of other file formats that are mistaken for safetensors."""
 
 
 def write_tensors(
@@ -62,7 +62,7 @@ def write_tensors(
     metadata: Mapping[str, str] | None = None,
     follow: bool = False,
 ) -> None:
-    """Write tensors or arrays into a safetensors file, whole or not at all.
+    """Write tensors or arrays into a safetensors file, atomically.
 
     Args:
         path: the file.
@@ -115,7 +115,7 @@ def _array(item: Any) -> Any:
 
 
 class Entry(NamedTuple):
-    """What the header says of one array."""
+    """The entry of one array in the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -151,7 +151,7 @@ class TensorFile:
 
     def _read_header(self) -> None:
         try:
-            # What this lets through has a header of JSON, and entries that fill the file exactly.
+            # It checks that the header is JSON and that the entries cover the file exactly.
             with safetensors.safe_open(self.name, "np"):
                 pass
             (length,) = struct.unpack("<Q", self._stream.read(8))
@@ -188,7 +188,7 @@ class TensorFile:
         return Entry(dtype, tuple(value["shape"]), *value["data_offsets"])
 
     def read(self, name: str) -> np.ndarray:
-        """Return one array, in memory of its own; bfloat16 becomes float32.
+        """Return one array, read into new memory; bfloat16 becomes float32.
 
         Raises:
             CheckpointError: if there is no such array, or the file changed since it was opened.

@@ -18,19 +18,19 @@ from nnscratch.tensors import Tensor
 from nnscratch.train.batches import Rearrange
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
 from nnscratch.train.choices import make_optimizer
+from nnscratch.train.cost import threads_for
 from nnscratch.train.evaluate import as_loader, check_loader, device_of_model, evaluate
 from nnscratch.train.files import FilePath, run_folder
+from nnscratch.train.finite_checks import bad_parameter, locate
 from nnscratch.train.history import History
 from nnscratch.train.inputs import for_model
 from nnscratch.train.interrupt import Interruption, interrupted
-from nnscratch.train.locate import bad_parameter, locate
 from nnscratch.train.metrics import Metric, as_metrics
-from nnscratch.train.pace import threads_for
+from nnscratch.train.nonfinite import EVERY, not_finite, trace, unknown
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import give_data, load_run, save_run
 from nnscratch.train.step import Loss, OwnStep, Totals
 from nnscratch.train.stepper import Stepper, takes_metric
-from nnscratch.train.trace import EVERY, not_finite, trace, unknown
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
@@ -39,7 +39,7 @@ class Trainer:
     """Trains a model; ``fit`` makes one and calls its ``fit``.
 
     Args:
-        model: what is trained.
+        model: the model to train.
         loss: a function of output and target, a module, or a name ("cross_entropy", "mse", ...);
             None for cross-entropy with integer targets and mean squared error with others.
         optimizer: one of ``nnscratch.optim``, a function of the parameters, or a name.
@@ -48,19 +48,19 @@ class Trainer:
             ("cosine", "one_cycle", "plateau", ...), which then spans the whole run.
         schedule_every: whether a scheduler that is not given by name steps each "epoch" or "batch".
         metrics: computed on the validation data after every epoch: names or metrics.
-        callbacks: called around the steps, in this order.
+        callbacks: the callbacks, in the order in which they are called.
         class_weight: a weight for each class, or "balanced", for cross-entropy and binary
             cross-entropy by name.
-        accumulate: how many batches are added up for one step of the optimizer.
-        clip_norm: the largest norm that all gradients together may have.
-        device: where to train; the model is moved there.
-        seed: of the shuffles and of all random numbers from here on; None leaves those as they are.
-        run_dir: a folder for checkpoints and the history, held by one process at a time.
-        lock: whether to hold it; not where the caller does (``run_folder``).
-        compile: replay the step as a plan where that is possible; None to do so where an epoch is
-            long enough to repay it.
-        checkpoint_seconds: how long between two checkpoints within an epoch.
-        config: what a checkpoint should say of the run, in JSON's types.
+        accumulate: over how many batches gradients are accumulated for one optimizer step.
+        clip_norm: the maximum norm of all gradients together, to which they are clipped.
+        device: the device to train on, to which the model is moved.
+        seed: the seed of the default generator and of the shuffles; None leaves both unseeded.
+        run_dir: a folder for checkpoints and the history, locked by one process at a time.
+        lock: whether to lock the folder; False if the caller has (``run_folder``).
+        compile: whether to compile the training step; None to compile it if an epoch is long
+            enough for that to pay off.
+        checkpoint_seconds: the seconds between two checkpoints within an epoch.
+        config: what checkpoints store about the run besides its state, in JSON's types.
         batch: a function that is given each batch as it was loaded, and returns it in the form
             that ``fit`` describes, (input, ..., target) or a dictionary; None for batches that
             have that form.
@@ -68,7 +68,7 @@ class Trainer:
             and the output; in the place of ``loss``.
 
     Attributes:
-        run: all that the run is and a checkpoint has of it.
+        run: the state of the run, which checkpoints save and restore.
 
     Raises:
         ConfigurationError, DeviceError: if an argument makes no sense.
@@ -142,7 +142,7 @@ class Trainer:
         )
         self._batch, self._own_step = batch, step
 
-    # What the run is, by the names that callbacks read it by.
+    # The state of the run, under the names that callbacks use.
 
     @property
     def learning_rate(self) -> float:
@@ -151,32 +151,32 @@ class Trainer:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """The number of finished epochs."""
         return self.run.epoch
 
     @property
     def epochs(self) -> int:
-        """How many epochs are to be done."""
+        """The number of epochs to train."""
         return self.run.epochs
 
     @property
     def step_number(self) -> int:
-        """How many batches are done, over all epochs."""
+        """The number of batches trained with, over all epochs."""
         return self.run.step
 
     @property
     def history(self) -> History:
-        """One row an epoch."""
+        """The history, with one row per epoch."""
         return self.run.history
 
     @property
     def totals(self) -> Totals:
-        """The sums of the epoch that runs."""
+        """The running sums of the current epoch."""
         return self.run.totals
 
     @property
     def seconds(self) -> float:
-        """How long the epoch that runs has trained."""
+        """How many seconds the current epoch has trained."""
         return self.run.seconds
 
     @property
@@ -190,12 +190,12 @@ class Trainer:
 
     @property
     def loader(self) -> DataLoader | None:
-        """Where the batches come from, None before the first fit."""
+        """The loader of the batches; None before the first fit."""
         return self.run.loader
 
     @property
     def scheduler(self) -> Any:
-        """What changes the learning rate, None before the first fit or where nothing does."""
+        """The learning rate scheduler; None before the first fit, or if there is none."""
         return self.run.scheduler
 
     @property
@@ -222,19 +222,19 @@ class Trainer:
     ) -> History:
         """Train until so many epochs are done, and return the history.
 
-        An epoch that was broken off begins anew, unless it goes on from a checkpoint.
+        An epoch that was interrupted starts again, unless it is resumed from a checkpoint.
 
         Args:
             data: a loader, a data set, a tuple of arrays or a dictionary of them; ``fit``
                 says what of it is input and what target.
-            epochs: how many in all, those before a resumed checkpoint included.
+            epochs: the total number of epochs, including those before a resumed checkpoint.
             validation: like ``data``, for the loss and metrics after every epoch.
-            batch_size: of data that are no loader yet.
-            shuffle: likewise.
-            resume: go on from the checkpoint in the run folder; if there is none, begin.
+            batch_size: the batch size, unless ``data`` is a loader.
+            shuffle: whether to shuffle every epoch, unless ``data`` is a loader.
+            resume: whether to continue from the checkpoint in the run folder, if there is one.
 
         Raises:
-            NonFiniteError: if the loss is no longer finite; the message says where it began.
+            NonFiniteError: if the loss is NaN or infinite; the message says where that began.
             TrainingInterrupted: on Ctrl-C, after the batch was finished and a checkpoint written.
             RunError: if the run folder cannot be written to, or another process holds it.
             CheckpointError: if the checkpoint is damaged or of another run.
@@ -272,7 +272,7 @@ class Trainer:
 
     @contextmanager
     def _bracketed(self) -> Iterator[None]:
-        """Call the callbacks at the start and, whatever happens, at the end."""
+        """Call the callbacks at the start of the block and, also after an error, at its end."""
         self._call("on_fit_start")
         self.run.broken_off = True
         try:
@@ -332,7 +332,7 @@ class Trainer:
         self._call("on_epoch_end", row)
 
     def _interrupt(self, number: int) -> NoReturn:
-        """Write a checkpoint, if there is a folder for it, and stop between two batches."""
+        """Write a checkpoint if there is a run folder, and stop training between two batches."""
         path, where = self.run.checkpoint_path, self.run.where
         if path is not None:
             self.save(path)
@@ -346,13 +346,13 @@ class Trainer:
             raise not_finite(self.run, locate(self.model, self._stepper.forward, batch))
 
     def _check(self) -> None:
-        """Look at the sum of the losses, when a bad one is in the parameters already."""
+        """Check the sum of the losses, after the parameters have been updated with them."""
         if not self.run.totals.is_finite():
             taken, on_host = self.run.taken, self._stepper.on_host
             raise self.trace() or not_finite(self.run, unknown(self.run, on_host), *taken)
 
     def trace(self) -> NonFiniteError | None:
-        """Look for where a number began that is not finite: in the data, or in a step.
+        """Find where the first non-finite number appeared: in the data, or in a step.
 
         The steps since the last checkpoint are taken again, and the run is left where that ended.
         """
@@ -376,7 +376,7 @@ class Trainer:
         self.run.kept |= Path(path) == self.checkpoint_path
 
     def load(self, path: FilePath) -> None:
-        """Go to where a checkpoint was written; ``fit`` does it with ``resume=True``.
+        """Restore the state of a checkpoint; ``fit`` does it with ``resume=True``.
 
         The next ``fit`` goes on from there, in the middle of an epoch if that is where it was.
 

@@ -1,4 +1,4 @@
-"""PyTorch's address of the loader and the data sets, ``utils.data``."""
+"""``utils.data``, where PyTorch has its loader and data sets."""
 
 from nnscratch.utils import data
 

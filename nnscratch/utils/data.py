@@ -1,4 +1,4 @@
-"""What PyTorch has under ``torch.utils.data``; it stands in ``nnscratch.data``."""
+"""The names of ``torch.utils.data``, imported from ``nnscratch.data``."""
 
 from __future__ import annotations
 

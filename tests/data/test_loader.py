@@ -241,9 +241,9 @@ def test_workers_change_no_batch():
         ({"persistent_workers": True}, "num_workers above 0"),
         ({"multiprocessing_context": "fork"}, "num_workers above 0"),
         ({"sampler": range(4), "shuffle": True}, "not both"),
-        ({"batch_sampler": [[0]], "batch_size": 2}, "batch_sampler says"),
-        ({"batch_sampler": [[0]], "shuffle": True, "batch_size": 1}, "batch_sampler says"),
-        ({"batch_sampler": [[0]], "drop_last": True, "batch_size": 1}, "batch_sampler says"),
+        ({"batch_sampler": [[0]], "batch_size": 2}, "batch_sampler determines"),
+        ({"batch_sampler": [[0]], "shuffle": True, "batch_size": 1}, "batch_sampler determines"),
+        ({"batch_sampler": [[0]], "drop_last": True, "batch_size": 1}, "batch_sampler determines"),
         ({"batch_size": None, "drop_last": True}, "no last batch"),
     ],
 )

@@ -39,7 +39,7 @@ def test_the_command_writes_a_file_once(
     record = json.loads(Path("times.json").read_text(encoding="utf-8"))
     assert set(record["seconds"]["predict-64-128-10"]) == {"compiled", "eager"}
     assert main(["bench", "predict", "-o", "times.json"]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,9 @@ def test_what_cannot_be_found_again_is_said_of_its_own_step(tmp_path):
                 trainer.totals.add(np.float32(np.nan), np.zeros((1, 3)), np.zeros(1, int))
 
     made = trainer(compile=True, run_dir=tmp_path, callbacks=[Spoil()])
-    with pytest.raises(NonFiniteError, match=r"step 9 \(epoch 2\).*taken again.*they were finite"):
+    with pytest.raises(
+        NonFiniteError, match=r"step 9 \(epoch 2\).*repeated.*the losses were finite"
+    ):
         made.fit((X, Y), 3, batch_size=10)
 
 

@@ -10,7 +10,7 @@ import pytest
 from nnscratch import gradcheck
 from nnscratch.verify import homework
 from nnscratch.verify.gradients import sentences
-from nnscratch.verify.gradients.faults import Fault, Kind, Place, Region
+from nnscratch.verify.gradients.faults import Fault, Kind, Region, RegionKind
 from nnscratch.verify.gradients.sentences import SENTENCES, sentence
 
 WHOLE: dict[str, Any] = {
@@ -19,7 +19,7 @@ WHOLE: dict[str, Any] = {
     "name": "X",
     "needed": "W",
     "axes": (1,),
-    "region": Region(Place.LARGE, limit=2.0),
+    "region": Region(RegionKind.LARGE, limit=2.0),
     "given": (2, 3),
     "shape": (3,),
     "counts": (1, 9),
@@ -35,11 +35,13 @@ def test_every_kind_has_words_of_its_own(kind: Kind) -> None:
     assert text not in [sentence(Fault(k, indices=((0, 1), (2, 1)), **WHOLE)) for k in others]
 
 
-@pytest.mark.parametrize("place", Place)
-def test_every_place_has_words_of_its_own(place: Place) -> None:
+@pytest.mark.parametrize("place", RegionKind)
+def test_every_place_has_words_of_its_own(place: RegionKind) -> None:
     text = sentences.where(Region(place, 2.0, 3, 1, 8))
     assert text.startswith("wrong ")
-    assert text not in [sentences.where(Region(p, 2.0, 3, 1, 8)) for p in Place if p is not place]
+    assert text not in [
+        sentences.where(Region(p, 2.0, 3, 1, 8)) for p in RegionKind if p is not place
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The part of a check-up that looks at inputs and targets."""
+"""The part of a check-up that inspects inputs and targets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nnscratch.formulas.observing import Call, Observer
 from nnscratch.tensors import Tensor
 from nnscratch.verify.checkups.report import CheckupReport
 
-# Of fewer targets nothing can be said.
-ENOUGH = 10
+# With fewer targets, an unbalanced batch may be chance.
+MIN_TARGETS = 10
 CLASS_LOSSES = ("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss")
 BINARY_LOSSES = (
     "BCELoss",
@@ -46,8 +46,8 @@ def host(tensor: Tensor) -> Any:
     return values.astype(np.float64) if values.dtype.kind == "f" else values
 
 
-def look_at_inputs(report: CheckupReport, x: Tensor) -> None:
-    """Look at the scale of the inputs, for NaN and for columns that say nothing."""
+def check_inputs(report: CheckupReport, x: Tensor) -> None:
+    """Report inputs that are not finite, not scaled, integers, or constant."""
     values = host(x)
     if len(values) == 0:
         report.add("no data", "fault", "The batch is empty.")
@@ -82,10 +82,10 @@ def look_at_inputs(report: CheckupReport, x: Tensor) -> None:
             value=spread,
         )  # fmt: skip
     if values.ndim == 2:
-        _look_at_columns(report, values)
+        _check_columns(report, values)
 
 
-def _look_at_columns(report: CheckupReport, values: Any) -> None:
+def _check_columns(report: CheckupReport, values: Any) -> None:
     spreads = values.std(axis=0)
     constant = int(np.sum(spreads == 0))
     moving = spreads[spreads > 0]
@@ -103,8 +103,8 @@ def _look_at_columns(report: CheckupReport, values: Any) -> None:
         )  # fmt: skip
 
 
-def look_at_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) -> None:
-    """Look at shape, dtype, range and balance of the targets."""
+def check_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) -> None:
+    """Report targets with a wrong shape, dtype or range, without scale, or unbalanced."""
     name = loss_name(loss)
     if not isinstance(output, Tensor):
         return
@@ -117,7 +117,7 @@ def look_at_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) ->
         report.add("targets not finite", "fault", "Some targets are NaN or infinite.")
         return
     if name in CLASS_LOSSES and values.dtype.kind in "iu" and values.ndim == 1:
-        _look_at_classes(report, values, n)
+        _check_classes(report, values, n)
     elif name in BINARY_LOSSES:
         if values.min() < 0 or values.max() > 1:
             report.add(
@@ -125,11 +125,11 @@ def look_at_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) ->
                 f"{name} needs targets from 0 to 1; they go from {values.min():.4g} to "
                 f"{values.max():.4g}.",
             )  # fmt: skip
-        elif values.min() == values.max() and values.size >= ENOUGH:
+        elif values.min() == values.max() and values.size >= MIN_TARGETS:
             report.add("one class", "warning", "All targets of the batch are the same.")
     elif name in NUMBER_LOSSES and values.size > 1:
         spread = float(values.std())
-        if spread == 0 and values.size >= ENOUGH:
+        if spread == 0 and values.size >= MIN_TARGETS:
             report.add("one class", "warning", "All targets of the batch are the same.")
         elif spread > 50 or abs(values.mean()) > 50 * spread:
             report.add(
@@ -140,7 +140,7 @@ def look_at_targets(report: CheckupReport, loss: Any, output: Any, y: Tensor) ->
             )  # fmt: skip
 
 
-def _look_at_classes(report: CheckupReport, values: Any, shape: tuple[int, ...]) -> None:
+def _check_classes(report: CheckupReport, values: Any, shape: tuple[int, ...]) -> None:
     classes = shape[1] if len(shape) > 1 else 1
     known = values[(values >= 0)]
     if known.size and int(known.max()) >= classes:
@@ -152,7 +152,7 @@ def _look_at_classes(report: CheckupReport, values: Any, shape: tuple[int, ...])
         )  # fmt: skip
         return
     counts = np.bincount(known, minlength=classes)
-    if counts.sum() < ENOUGH:
+    if counts.sum() < MIN_TARGETS:
         return
     if (counts > 0).sum() == 1:
         report.add(
@@ -167,32 +167,34 @@ def _look_at_classes(report: CheckupReport, values: Any, shape: tuple[int, ...])
         )  # fmt: skip
 
 
-class Meetings(Observer):
-    """Notes the shapes of arrays that an arithmetic formula puts together."""
+class BroadcastRecorder(Observer):
+    """An observer that records the shapes of the two operands of every arithmetic formula."""
 
     def __init__(self) -> None:
         self.shapes: set[tuple[tuple[int, ...], ...]] = set()
 
     def on_call(self, call: Call) -> None:
-        """Keep the shapes of two arrays that broadcast."""
+        """Record the shapes of the operands."""
         if call.direction == "forward" and call.formula.name in ARITHMETIC:
             self.shapes.add(tuple(np.shape(value) for value in call.inputs[:2]))
 
 
-def look_at_broadcasting(report: CheckupReport, meetings: Meetings, output: Any, y: Tensor) -> None:
-    """See whether a loss of one's own compared every output with every target."""
+def check_broadcasting(
+    report: CheckupReport, broadcasts: BroadcastRecorder, output: Any, y: Tensor
+) -> None:
+    """Report a user-defined loss in which output and target broadcast to a larger shape."""
     if not isinstance(output, Tensor):
         return
     n, m = output.shape, y.shape
-    met = {(n, m), (m, n)} & meetings.shapes
-    if met and n != m and len(n) and len(m) and _broadcast(n, m) not in (n, m):
+    combined = {(n, m), (m, n)} & broadcasts.shapes
+    if combined and n != m and len(n) and len(m) and _broadcast(n, m) not in (n, m):
         _add_broadcast(report, n, m)
 
 
 def _add_broadcast(report: CheckupReport, n: tuple[int, ...], m: tuple[int, ...]) -> None:
     wide = _broadcast(n, m)
     if wide is None:
-        return  # the loss refuses them, and says so
+        return  # the loss itself raises an error for them
     report.add(
         "broadcasting target", "fault",
         f"The output has shape {n} and the target {m}: subtracted, they would broadcast to "

@@ -1,4 +1,4 @@
-"""The part of a check-up that looks at the forward: first loss, activations, what follows what."""
+"""The part of a check-up that inspects the forward: initial loss, activations, order of layers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from nnscratch.verify.checkups.data_checks import (
 from nnscratch.verify.checkups.report import CheckupReport
 
 RECTIFIERS = ("relu",)
-SQUASHERS = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}
-# What must not stand directly before a loss that does the same itself.
-TWICE = {
+SATURATING = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}
+# Last operations of a model that do not belong before a loss, mostly because the loss applies the
+# same one itself: (loss, operation) -> (kind of the symptom, its text, what to do).
+REDUNDANT = {
     ("cross_entropy", "softmax"): ("softmax twice", "CrossEntropyLoss takes logits and applies a "
         "softmax itself, but the model ends in a softmax", "Leave the softmax out of the model."),
     ("cross_entropy", "log_softmax"): ("softmax twice", "CrossEntropyLoss applies a log-softmax "
@@ -42,27 +43,27 @@ TWICE = {
 }  # fmt: skip
 
 
-class Watch(LayerTracker):
-    """Notes for every activation layer how many of its units do nothing."""
+class ActivationRecorder(LayerTracker):
+    """An observer that records the output of every activation, with the path of its layer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[tuple[str, str, Any]] = []
 
     def on_call(self, call: Call) -> None:
-        """Keep the output of an activation."""
+        """Record the output if the formula is an activation."""
         layer = self.layer_of(call)
         where = "" if layer is None else layer.label
         name = call.formula.name
         if name == "linear_activation":
             name = str(call.options.get("activation"))
-        if call.direction == "forward" and (name in RECTIFIERS or name in SQUASHERS):
+        if call.direction == "forward" and (name in RECTIFIERS or name in SATURATING):
             self.found.append((name, where, np.array(to_numpy(call.outputs[0]))))
 
 
-def look_at_units(report: CheckupReport, watch: Watch) -> None:
-    """Look for units that are 0 on every sample, or at the end of their range."""
-    for name, where, output in watch.found:
+def check_activations(report: CheckupReport, activations: ActivationRecorder) -> None:
+    """Report dead units (0 for every sample) and saturated activations."""
+    for name, where, output in activations.found:
         place = f" in {where}" if where else ""
         units = output.reshape(-1, output.shape[-1]) if output.ndim > 1 else output[:0]
         if len(units) < 10:
@@ -79,7 +80,7 @@ def look_at_units(report: CheckupReport, watch: Watch) -> None:
                     "a leaky ReLU.", where=where, value=share,
                 )  # fmt: skip
             continue
-        low, high = SQUASHERS[name]
+        low, high = SATURATING[name]
         share = float(np.mean((units < low) | (units > high)))
         if share >= 0.5:
             report.add(
@@ -90,8 +91,13 @@ def look_at_units(report: CheckupReport, watch: Watch) -> None:
             )  # fmt: skip
 
 
-def look_at_start(report: CheckupReport, loss: Any, output: Any, value: Tensor, y: Tensor) -> None:
-    """Compare the first loss with what knowing nothing costs."""
+def check_initial_loss(
+    report: CheckupReport, loss: Any, output: Any, value: Tensor, y: Tensor
+) -> None:
+    """Compare the initial loss with the loss of a model that has learned nothing.
+
+    The latter is ln K for K classes, and the variance of the targets for a squared error.
+    """
     found = float(value.item())
     if not np.isfinite(found):
         report.add(
@@ -99,15 +105,15 @@ def look_at_start(report: CheckupReport, loss: Any, output: Any, value: Tensor, 
             "Run the forward in nnscratch.detect_anomaly() to see where it begins.",
         )  # fmt: skip
         return
-    expected, why = _ignorance(loss, output, y)
+    expected, why = _chance_loss(loss, output, y)
     if expected is None or expected <= 0:
         return
     ratio = found / expected
     if ratio > 2:
         report.add(
             "loss at the start", "warning",
-            f"The first loss is {found:.4g}; knowing nothing costs {expected:.4g} ({why}). The "
-            "model is sure of wrong answers.",
+            f"The first loss is {found:.4g}, and that of a constant prediction {expected:.4g} "
+            f"({why}). The model is confident in wrong predictions.",
             "Start from smaller weights in the last layer, and scale inputs and targets.",
             value=ratio,
         )  # fmt: skip
@@ -124,7 +130,7 @@ def look_at_start(report: CheckupReport, loss: Any, output: Any, value: Tensor, 
         )  # fmt: skip
 
 
-def _ignorance(loss: Any, output: Any, y: Tensor) -> tuple[float | None, str]:
+def _chance_loss(loss: Any, output: Any, y: Tensor) -> tuple[float | None, str]:
     name = loss_name(loss)
     if getattr(loss, "reduction", "mean") != "mean" or not isinstance(output, Tensor):
         return None, ""
@@ -149,8 +155,8 @@ def _ignorance(loss: Any, output: Any, y: Tensor) -> tuple[float | None, str]:
     return None, ""
 
 
-def look_at_graph(report: CheckupReport, value: Tensor, output: Any) -> None:
-    """Look for a softmax before a loss that has one, and for a loss that forgets the output."""
+def check_graph(report: CheckupReport, value: Tensor, output: Any) -> None:
+    """Report a softmax or the like before a loss that applies it; a loss without the output."""
     if value.node is None:
         return
     last = getattr(output, "node", None)
@@ -169,7 +175,7 @@ def look_at_graph(report: CheckupReport, value: Tensor, output: Any) -> None:
             if before in ("reshape", "getitem") and any(hasattr(e, "formula") for e in edge.edges):
                 before = next(e.formula.name for e in edge.edges if hasattr(e, "formula"))
             name = node.formula.name.removesuffix("_probabilities")
-            found = TWICE.get((name, before))
+            found = REDUNDANT.get((name, before))
             if found is not None:
                 kind, text, mend = found
                 report.add(kind, "fault", f"{text}.", mend)

@@ -1,4 +1,4 @@
-"""The part of a check-up that looks at gradients and updates."""
+"""The part of a check-up that inspects gradients and updates."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _rms(tensor: Any) -> float:
     return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
 
 
-def look_at_gradients(report: CheckupReport, model: Module) -> None:
-    """Look for parameters without a gradient, and for gradients that vanish or explode."""
+def check_gradients(report: CheckupReport, model: Module) -> None:
+    """Report parameters without a gradient, and gradients that vanish or explode."""
     sizes: dict[str, float] = {}
     for path, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -32,11 +32,12 @@ def look_at_gradients(report: CheckupReport, model: Module) -> None:
             )  # fmt: skip
         else:
             size = _rms(parameter.grad)
-            if size == 0 and not (parameter.numel() == 1 and _moves(model, path)):
+            if size == 0 and not (parameter.numel() == 1 and _layer_has_gradient(model, path)):
                 report.add(
                     "zero gradient", "warning",
                     f"The gradient of {path} is 0 for this whole batch.",
-                    "Look for dead units behind it, or weights of 0 in front.", where=path,
+                    "Look for dead units after this layer, or weights of 0 in the next one.",
+                    where=path,
                 )  # fmt: skip
             elif not np.isfinite(size):
                 report.add(
@@ -65,18 +66,19 @@ def look_at_gradients(report: CheckupReport, model: Module) -> None:
         )  # fmt: skip
 
 
-def _moves(model: Module, path: str) -> bool:
+def _layer_has_gradient(model: Module, path: str) -> bool:
     """Say whether another parameter of the same layer has a gradient.
 
-    That of a single number is 0 by chance at times, as where half the signs are plus.
+    The gradient of a parameter with one element can be exactly 0 by chance, such as that of an
+    absolute error with as many positive as negative differences.
     """
     layer = path.rpartition(".")[0]
     others = [p for name, p in model.named_parameters() if name.rpartition(".")[0] == layer]
     return any(p.grad is not None and _rms(p.grad) > 0 for p in others)
 
 
-def look_at_update(report: CheckupReport, model: Module, optimizer: Any) -> None:
-    """Take one step of the optimizer, compare it with the weights, and take it back."""
+def check_update(report: CheckupReport, model: Module, optimizer: Any) -> None:
+    """Compare the size of one step of the optimizer with that of the weights, and undo the step."""
     owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for path, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in owned:
@@ -120,8 +122,11 @@ def _restore(model: Module, before: dict[str, Any]) -> None:
             parameter.copy_(Tensor(before[path]))
 
 
-def look_at_mixing(report: CheckupReport, model: Module, x: Tensor) -> None:
-    """See whether in evaluation mode one sample's output depends on other samples."""
+def check_sample_independence(report: CheckupReport, model: Module, x: Tensor) -> None:
+    """Report whether one sample's output depends on other samples in evaluation mode.
+
+    It differentiates the output of the first sample by the inputs of all samples.
+    """
     if len(x) < 2 or not np.issubdtype(np.dtype(x.dtype), np.floating):
         return
     model.eval()

@@ -1,4 +1,4 @@
-"""The part of a check-up that trains: what can learn at all can learn a few samples by heart."""
+"""The part of a check-up that trains: a model that can learn can overfit a few samples."""
 
 from __future__ import annotations
 
@@ -16,26 +16,35 @@ from nnscratch.verify.checkups.data_checks import CLASS_LOSSES, host, loss_name
 from nnscratch.verify.checkups.report import CheckupReport
 
 RATES = (1e-2, 1e-1, 1e-3)
-MOST = 16
+MAX_SAMPLES = 16
 
 
-def learn_by_heart(
+def overfit_batch(
     report: CheckupReport, model: Module, loss: Any, x: Tensor, y: Tensor, steps: int
 ) -> None:
-    """Try to overfit a few samples, at some learning rates; weights are put back."""
+    """Try to overfit a few samples with Adam at the learning rates RATES; restore the weights.
+
+    Args:
+        report: gets the symptom "overfit one batch".
+        model: the model; it is put into evaluation mode.
+        loss: called as ``loss(output, target)``.
+        x: inputs (N, ...), from which at most MAX_SAMPLES are chosen.
+        y: targets (N, ...).
+        steps: how many steps to take at each learning rate.
+    """
     weights = [(p, np.array(to_numpy(p.array))) for p in model.parameters()]
     free = [p for p, _ in weights if p.requires_grad]
-    model.eval()  # dropout would not let it
+    model.eval()  # with dropout, the loss would stay above its minimum
     with no_grad():
         output = model(x)
-    chosen = _choice(loss, output, y, sum(p.numel() for p in free))
+    chosen = _chosen_samples(loss, output, y, sum(p.numel() for p in free))
     if not len(chosen):
         return
     x, y = x[chosen], y[chosen]
-    floor = least(loss, output, y)
+    floor = minimum_loss(loss, output, y)
     best, start = float("inf"), float("nan")
     for rate in RATES:
-        _put_back(weights)
+        _restore_weights(weights)
         step = Adam(free, lr=rate)
         for _ in range(steps):
             step.zero_grad()
@@ -48,30 +57,34 @@ def learn_by_heart(
             step.step()
         if best - floor <= 0.1 * (start - floor):
             break
-    _put_back(weights)
+    _restore_weights(weights)
     if not np.isfinite(start):
-        return  # which is a finding of its own
+        return  # "loss not finite" has been reported before
     share = (best - floor) / max(start - floor, 1e-12)
     if share <= 0.1:
         report.add(
             "overfit one batch", "fine",
-            f"{len(x)} samples can be learned by heart: the loss falls from {start:.4g} to "
+            f"The model can overfit {len(x)} samples: the loss falls from {start:.4g} to "
             f"{best:.4g}.", value=best,
         )  # fmt: skip
         return
     report.add(
         "overfit one batch", "fault" if share > 0.9 and steps >= 50 else "warning",
-        f"{len(x)} samples cannot be learned by heart: in {steps} steps the loss goes from "
+        f"The model cannot overfit {len(x)} samples: in {steps} steps the loss goes from "
         f"{start:.4g} to {best:.4g} only.",
         "Something cuts the path from inputs or parameters to the loss, or the targets contradict "
         "the inputs; look at the other findings first.", value=best,
     )  # fmt: skip
 
 
-def _choice(loss: Any, output: Any, y: Tensor, parameters: int) -> Any:
-    """Return which samples to learn: as many as so many parameters can, of different classes."""
+def _chosen_samples(loss: Any, output: Any, y: Tensor, parameters: int) -> Any:
+    """Return the indices of the samples to overfit, of different classes first.
+
+    There are about half as many samples, times outputs, as parameters: enough parameters to fit
+    them exactly.
+    """
     numbers = max(output.numel() // max(len(output), 1), 1) if isinstance(output, Tensor) else 1
-    count = int(np.clip(parameters // (2 * numbers), 2, MOST))
+    count = int(np.clip(parameters // (2 * numbers), 2, MAX_SAMPLES))
     values = host(y)
     order = np.arange(len(values))
     if loss_name(loss) in CLASS_LOSSES and values.dtype.kind in "iu" and values.ndim == 1:
@@ -82,16 +95,16 @@ def _choice(loss: Any, output: Any, y: Tensor, parameters: int) -> Any:
     return order[:count]
 
 
-def least(loss: Any, output: Any, y: Tensor) -> float:
-    """Return the smallest value that a loss can have for these targets: above 0 if they are soft.
+def minimum_loss(loss: Any, output: Any, y: Tensor) -> float:
+    """Return the minimum of a loss over all outputs; it is above 0 for soft targets.
 
     >>> import nnscratch
     >>> from nnscratch import nn
     >>> even = nnscratch.full((4, 2), 0.5)
-    >>> round(least(nn.CrossEntropyLoss(), nnscratch.zeros(4, 2), even), 4)
+    >>> round(minimum_loss(nn.CrossEntropyLoss(), nnscratch.zeros(4, 2), even), 4)
     0.6931
     """
-    ideal = _ideal(loss, output, host(y))
+    ideal = _optimal_output(loss, output, host(y))
     if ideal is None:
         return 0.0
     try:
@@ -103,8 +116,8 @@ def least(loss: Any, output: Any, y: Tensor) -> float:
     return max(value, 0.0) if np.isfinite(value) else 0.0
 
 
-def _ideal(loss: Any, output: Any, values: Any) -> Any:
-    """Return the output at which a loss of probabilities is smallest, None for other losses."""
+def _optimal_output(loss: Any, output: Any, values: Any) -> Any:
+    """Return the output that minimises a loss of probabilities, None for other losses."""
     name = loss_name(loss)
     if not isinstance(output, Tensor):
         return None
@@ -132,7 +145,7 @@ def _numbers(weight: Any) -> Any:
     return 1.0 if weight is None else to_numpy(weight.array)
 
 
-def _put_back(weights: list[tuple[Any, Any]]) -> None:
+def _restore_weights(weights: list[tuple[Any, Any]]) -> None:
     with no_grad():
         for parameter, value in weights:
             parameter.copy_(Tensor(value))

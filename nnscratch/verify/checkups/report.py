@@ -1,4 +1,4 @@
-"""What a training check-up found: one plain sentence each, how bad it is, and how to mend it."""
+"""The report of a training check-up: its symptoms, each with a severity and a remedy."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ SEVERITIES = ("fault", "warning", "note", "fine")
 
 @dataclass(frozen=True)
 class Symptom:
-    """One thing that a check-up saw.
+    """One thing that a check-up found.
 
     Attributes:
         kind: a short name, such as "dead units".
         severity: "fault" (training cannot work like this), "warning" (it will work badly),
-            "note", or "fine" for what was looked at and is in order.
+            "note", or "fine" for a check that passed.
         text: one sentence.
         mend: what to do about it; "" if there is nothing to do.
         where: the path of the layer or parameter, or "".
-        value: the number behind it, or None.
+        value: the number that the check measured, or None.
     """
 
     kind: str
@@ -33,11 +33,11 @@ class Symptom:
 
 @dataclass
 class CheckupReport:
-    """The outcome of ``checkup``; true if nothing stands in the way of training.
+    """The outcome of ``checkup``; true if no symptom is a fault.
 
     Attributes:
-        model: its class.
-        symptoms: everything that was seen, the worst first.
+        model: the name of the model's class.
+        symptoms: everything that was found, faults first.
     """
 
     model: str
@@ -56,12 +56,12 @@ class CheckupReport:
         self.symptoms.append(Symptom(kind, severity, text, mend, **more))
 
     def kinds(self, *severities: str) -> set[str]:
-        """Return the kinds of what was seen, of some severities or of fault and warning."""
+        """Return the kinds of the symptoms of given severities, by default fault and warning."""
         wanted = severities or ("fault", "warning")
         return {s.kind for s in self.symptoms if s.severity in wanted}
 
     def sort(self) -> None:
-        """Put the worst first."""
+        """Sort the symptoms by severity, faults first."""
         self.symptoms.sort(key=lambda s: SEVERITIES.index(s.severity))
 
     def text(self) -> str:

@@ -1,8 +1,7 @@
-"""``checkup``: can this model, with this loss and these data, learn at all?
+"""``checkup``: whether a model, with a given loss and data, can learn at all.
 
-Most training that fails does so for one of a dozen reasons that a look at one batch reveals. Each
-is looked for here, on a copy of everything that training changes: weights, gradients, modes and the
-random generator are as before when it returns.
+Most training that fails does so for one of a dozen reasons that show on a single batch. Each has a
+check here. Weights, gradients, modes and the random generator are restored afterwards.
 """
 
 from __future__ import annotations
@@ -23,35 +22,35 @@ from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.train.evaluate import device_of_model
 from nnscratch.verify.checkups.data_checks import (
-    Meetings,
-    look_at_broadcasting,
-    look_at_inputs,
-    look_at_targets,
+    BroadcastRecorder,
+    check_broadcasting,
+    check_inputs,
+    check_targets,
 )
 from nnscratch.verify.checkups.forward_checks import (
-    Watch,
-    look_at_graph,
-    look_at_start,
-    look_at_units,
+    ActivationRecorder,
+    check_activations,
+    check_graph,
+    check_initial_loss,
 )
 from nnscratch.verify.checkups.gradient_checks import (
-    look_at_gradients,
-    look_at_mixing,
-    look_at_update,
+    check_gradients,
+    check_sample_independence,
+    check_update,
 )
-from nnscratch.verify.checkups.overfitting import learn_by_heart
+from nnscratch.verify.checkups.overfitting import overfit_batch
 from nnscratch.verify.checkups.report import CheckupReport
 
 
-class Patient:
-    """What is examined: a model, its loss, and one batch.
+class TrainingSetup:
+    """The subject of a check-up: a model, its loss and one batch.
 
     Attributes:
         model: the model.
         loss: the loss, called as ``loss(output, target)``.
         x: the inputs of the batch.
-        y: its targets.
-        report: what was found so far.
+        y: the targets of the batch.
+        report: the symptoms found so far.
     """
 
     def __init__(self, model: Module, loss: Callable[..., Any], x: Tensor, y: Tensor) -> None:
@@ -69,27 +68,27 @@ def checkup(
     steps: int = 150,
     samples: int = 256,
 ) -> CheckupReport:
-    r"""Examine a model with its loss on a batch, before hours of training go into it.
+    r"""Check a model with its loss on one batch for the usual reasons why training fails.
 
-    Looked at: the inputs (scale, NaN, constant columns) and targets (shape, dtype, range, balance);
-    the loss at the start against what ignorance costs ($\ln K$ for K classes, $\ln 2$ for yes or
-    no, the variance of the targets for a squared error); softmax applied twice; units that are dead
-    or saturated; parameters that get no gradient, gradients that vanish or explode; samples that
-    mix; the size of an update against that of the weights; and whether one batch can be learned by
-    heart.
+    It checks: the inputs (scale, NaN, constant columns) and targets (shape, dtype, range, balance);
+    the initial loss against that of a model that has learned nothing ($\ln K$ for K classes,
+    $\ln 2$ for two, the variance of the targets for a squared error); softmax applied twice; dead
+    or saturated units; parameters without a gradient, vanishing or exploding gradients; outputs
+    that depend on other samples; the size of an update against that of the weights; and whether
+    the model can overfit one batch.
 
     Args:
         model: the model.
         loss: called as ``loss(model(x), y)``.
-        x: inputs, the batch first; arrays and lists are taken too. As in ``fit``, they and their
-            targets are moved to where the model is.
-        y: their targets.
-        optimizer: the optimizer of the model, to measure its step; its state is put back.
-        steps: how many steps to try to learn a batch by heart; 0 leaves that out.
-        samples: how many samples to take.
+        x: inputs (N, ...), a tensor, an array or nested lists. As in ``fit``, they and their
+            targets are moved to the device of the model.
+        y: the targets (N, ...).
+        optimizer: the optimizer of the model, if its step is to be measured; its state is restored.
+        steps: how many steps to take to overfit a batch; 0 leaves that check out.
+        samples: how many samples of x and y to use, from the first.
 
     Returns:
-        A report that is true if nothing stands in the way.
+        A report, which is true if no symptom is a fault.
 
     Raises:
         ConfigurationError: if the model is no module of nnscratch, or the loss is a class.
@@ -114,36 +113,36 @@ def checkup(
         )
     device = device_of_model(model)
     inputs, targets = (as_tensor(one).detach()[:samples].to(device=device) for one in (x, y))
-    patient = Patient(model, loss, inputs, targets)
-    with _kept(model):
-        _examine(patient, optimizer, steps)
-    patient.report.sort()
-    return patient.report
+    setup = TrainingSetup(model, loss, inputs, targets)
+    with _restoring(model):
+        _run_checks(setup, optimizer, steps)
+    setup.report.sort()
+    return setup.report
 
 
-def _examine(patient: Patient, optimizer: Any, steps: int) -> None:
-    report = patient.report
-    look_at_inputs(report, patient.x)
-    if len(patient.x) == 0:
+def _run_checks(setup: TrainingSetup, optimizer: Any, steps: int) -> None:
+    report = setup.report
+    check_inputs(report, setup.x)
+    if len(setup.x) == 0:
         return
-    if not patient.model.training:
+    if not setup.model.training:
         report.add(
             "eval mode", "warning", "The model is in evaluation mode: dropout does nothing.",
             "Call model.train() before training.",
         )  # fmt: skip
-    patient.model.train()
-    watch, meetings = Watch(), Meetings()
+    setup.model.train()
+    activations, broadcasts = ActivationRecorder(), BroadcastRecorder()
     try:
-        patient.model.zero_grad()
-        with registry.observing(watch):
-            output = patient.model(patient.x)
-            look_at_targets(report, patient.loss, output, patient.y)
-            with registry.observing(meetings):
-                value = patient.loss(output, patient.y)
+        setup.model.zero_grad()
+        with registry.observing(activations):
+            output = setup.model(setup.x)
+            check_targets(report, setup.loss, output, setup.y)
+            with registry.observing(broadcasts):
+                value = setup.loss(output, setup.y)
     except NNScratchError as error:
         report.add("does not run", "fault", f"The loss cannot be computed: {error}")
         return
-    look_at_broadcasting(report, meetings, output, patient.y)
+    check_broadcasting(report, broadcasts, output, setup.y)
     if not isinstance(value, Tensor):
         report.add(
             "loss is no number", "fault", f"The loss is a {type(value).__name__}, not a tensor.",
@@ -156,22 +155,22 @@ def _examine(patient: Patient, optimizer: Any, steps: int) -> None:
             'Take its mean: reduction="mean", or .mean().',
         )  # fmt: skip
         return
-    look_at_start(report, patient.loss, output, value, patient.y)
-    look_at_graph(report, value, output)
-    look_at_units(report, watch)
+    check_initial_loss(report, setup.loss, output, value, setup.y)
+    check_graph(report, value, output)
+    check_activations(report, activations)
     if not value.requires_grad:
         report.add(
-            "no graph", "fault", "The loss depends on no parameter that asks for a gradient.",
+            "no graph", "fault", "The loss depends on no parameter with requires_grad=True.",
             "Do not detach, and do not compute the forward under no_grad().",
         )  # fmt: skip
         return
     value.backward()
-    look_at_gradients(report, patient.model)
+    check_gradients(report, setup.model)
     if optimizer is not None:
-        look_at_update(report, patient.model, optimizer)
-    look_at_mixing(report, patient.model, patient.x)
+        check_update(report, setup.model, optimizer)
+    check_sample_independence(report, setup.model, setup.x)
     if steps:
-        learn_by_heart(report, patient.model, patient.loss, patient.x, patient.y, steps)
+        overfit_batch(report, setup.model, setup.loss, setup.x, setup.y, steps)
 
 
 def _copy(tensor: Tensor) -> Any:
@@ -179,8 +178,8 @@ def _copy(tensor: Tensor) -> Any:
 
 
 @contextmanager
-def _kept(model: Module) -> Iterator[None]:
-    """Put weights, buffers, gradients, modes and the random generator back in the end."""
+def _restoring(model: Module) -> Iterator[None]:
+    """Restore weights, buffers, gradients, modes and the random generator at the end."""
     held = [*model.parameters(), *model.buffers()]
     values = [(t, _copy(t), t.grad, t.grad_slot) for t in held]
     grads = [None if grad is None else _copy(grad) for _, _, grad, _ in values]
@@ -188,7 +187,7 @@ def _kept(model: Module) -> Iterator[None]:
     random = default_generator.state()
     try:
         for tensor in held:
-            # Gradients of the examination get arrays of their own.
+            # The gradients of the check-up must not be written into the optimizer's buffer.
             tensor.grad = tensor.grad_slot = None
         yield
     finally:

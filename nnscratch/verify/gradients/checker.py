@@ -1,4 +1,4 @@
-"""The gradient check itself: one problem at one point, every gradient with a verdict."""
+"""The gradient check of one problem at one point, with a verdict on every gradient."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from nnscratch.verify.gradients.directions import probe
 from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict, combined
 from nnscratch.verify.gradients.hygiene import agree, compare_runs, form_findings, forward_findings
-from nnscratch.verify.gradients.measurement import Measurement, Settings, typical
+from nnscratch.verify.gradients.measurement import CheckSettings, Measurement, typical
 from nnscratch.verify.gradients.problem import Array, FindingKind, Problem, as_float64
 from nnscratch.verify.gradients.rounding import Exact
 from nnscratch.verify.gradients.signatures import likely_fault
 
 
 class Checker(Measurement):
-    """Checks one problem; ``check`` does it and fills in ``tensors`` and ``findings``."""
+    """Checks one problem: ``check`` runs the check and sets ``tensors`` and ``findings``."""
 
-    def __init__(self, problem: Problem, settings: Settings) -> None:
+    def __init__(self, problem: Problem, settings: CheckSettings) -> None:
         super().__init__(problem, settings)
         self.tensors: list[TensorReport] = []
 
@@ -69,7 +69,7 @@ class Checker(Measurement):
         self.tensor_eps = self.eps(slot)
         slack = self.slack(slot, promised).reshape(-1)
         if not missing:
-            # What rounding has done to the gradient is no fault of its formula.
+            # An error that rounding explains is not a fault of the formula.
             promised, slack = self.exact.instead(slot, promised, slack, self.eps(slot))
         if value.size <= self.limit:
             positions: Sequence[int] = range(value.size)

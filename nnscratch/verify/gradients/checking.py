@@ -19,7 +19,7 @@ from nnscratch.verify.gradients.checker import Checker
 from nnscratch.verify.gradients.differences import METHODS
 from nnscratch.verify.gradients.elements import Verdict, combined
 from nnscratch.verify.gradients.hygiene import agree, linearity_findings, needs_findings
-from nnscratch.verify.gradients.measurement import Settings
+from nnscratch.verify.gradients.measurement import CheckSettings
 from nnscratch.verify.gradients.pairs import FormulaProblem, PairProblem
 from nnscratch.verify.gradients.problem import Problem
 from nnscratch.verify.gradients.report import Report
@@ -118,7 +118,7 @@ def check_problems(
         raise ConfigurationError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if resolution is not None and not resolution > 0:
         raise ConfigurationError(f"resolution must be more than 0, got {resolution}")
-    settings = Settings(method, limit, resolution, seed)
+    settings = CheckSettings(method, limit, resolution, seed)
     started = time.perf_counter()
     report = Report(problems[0].name, Verdict.RIGHT, [], [], remark=problems[0].remark)
     verdicts = []
@@ -207,7 +207,7 @@ def problems_of(
     modes: str | Sequence[str],
     check: str | Sequence[str] | None,
 ) -> list[Problem]:
-    """Return the problems that a target stands for: one, or one for each mode of a module."""
+    """Return the problems to check for a target: one, or one for each mode of a module."""
     modes = [modes] if isinstance(modes, str) else list(modes)
     check = [check] if isinstance(check, str) else check
     if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], Module):

@@ -32,7 +32,7 @@ from nnscratch.verify.gradients.problem import Array, Problem
 EPS = float(np.finfo(np.float64).eps)
 COMPLEX_STEP = 1e-30
 RUNGS = 9
-"""How often the step of a difference shrinks, by 16 each time."""
+"""How many step sizes of a difference are tried, each a 16th of the one before."""
 METHODS = ("auto", "complex", "five-point", "central")
 
 
@@ -46,7 +46,7 @@ class Slope:
         rounding: the part of ``error`` that is rounding.
         jump: by how much the slope to the right exceeds the slope to the left.
         step: the step it was taken with.
-        leap: whether the function itself seems to jump at the point.
+        discontinuous: whether the function itself seems to jump at the point.
     """
 
     value: float
@@ -54,13 +54,13 @@ class Slope:
     rounding: float
     jump: float
     step: float
-    leap: bool = False
+    discontinuous: bool = False
 
     @property
     def kinked(self) -> bool:
         """Whether the one-sided slopes differ by more than the errors explain."""
         size = max(abs(self.value), abs(self.jump))
-        return self.leap or abs(self.jump) > max(30 * self.rounding, 1e-4 * size, 1e-300)
+        return self.discontinuous or abs(self.jump) > max(30 * self.rounding, 1e-4 * size, 1e-300)
 
     @property
     def sides(self) -> tuple[float, float]:
@@ -70,7 +70,7 @@ class Slope:
 
 
 class Direction:
-    """Some elements of one slot, and how far each moves for a step of 1."""
+    """A direction in one slot: some of its elements, with the weight of each."""
 
     def __init__(self, slot: int, flat: Array, weights: Array) -> None:
         self.slot = slot
@@ -79,7 +79,7 @@ class Direction:
         self.touched: dict[int, Array] = {}
 
     def dot(self, gradient: Array) -> float:
-        """Return the slope that a gradient of the slot promises along the direction."""
+        """Return the slope along the direction according to a gradient of the slot."""
         return float(np.dot(gradient.reshape(-1)[self.flat].astype(np.float64), self.weights))
 
     def part(self, keep: Array) -> Direction:
@@ -127,7 +127,7 @@ class Differences:
         except Exception:
             if not hasattr(self, "centre"):
                 raise
-            # A step left the function's domain: nothing is known there, and the step shrinks.
+            # The step left the function's domain: NaN makes the caller try a smaller step.
             return [np.full(y.shape, np.nan) for y in self.centre]
 
     def at(self, direction: Direction, step: float | complex) -> list[Array]:
@@ -155,7 +155,7 @@ class Differences:
         return total
 
     def _floor(self, direction: Direction, high: list[Array], low: list[Array]) -> float:
-        """How much rounding there is in the weighted difference of two sets of outputs."""
+        """Return the rounding error in the weighted difference of two sets of outputs."""
         squares = 0.0
         for i, (a, b, cotangent) in enumerate(zip(high, low, self.cotangents, strict=True)):
             if cotangent is None:
@@ -280,10 +280,10 @@ class Differences:
         once, twice = 2 * R[fine] - R[middle], 2 * R[middle] - R[coarse]
         jump = (8 * once - twice) / 7
         error = abs(value - other) + floor + abs(jump) / 2
-        leap = _leaps(D[fine], D[middle], D[coarse], floor)
+        discontinuous = _is_jump(D[fine], D[middle], D[coarse], floor)
         if not np.isfinite(error):
             error = float("inf")
-        return Slope(value, float(error), floor, jump, step, leap)
+        return Slope(value, float(error), floor, jump, step, discontinuous)
 
     def best_slope(
         self, direction: Direction, method: str, promised: float, slack: float, enough: float
@@ -312,7 +312,7 @@ class Differences:
 
 
 def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
-    """Whether differences grow as the step shrinks: the steps jump over a pole.
+    """Say whether differences grow as the step shrinks, as they do across a pole.
 
     From both sides of it the function comes back, so a coarse step sees a slope that is far too
     small, and the error that it estimates is small as well.
@@ -327,8 +327,8 @@ def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
     )
 
 
-def _leaps(fine: float, middle: float, coarse: float, floor: float) -> bool:
-    """Whether differences double when the step halves, as they do across a jump."""
+def _is_jump(fine: float, middle: float, coarse: float, floor: float) -> bool:
+    """Say whether differences double when the step halves, as they do across a discontinuity."""
     if not (np.isfinite(fine) and abs(fine) > 1e3 * floor and middle):
         return False
     return abs(fine / middle - 2) < 1e-2 and bool(coarse) and abs(middle / coarse - 2) < 1e-2

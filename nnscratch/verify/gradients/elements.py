@@ -1,4 +1,4 @@
-"""What is known of a gradient's elements and of whole gradients, with verdicts."""
+"""The results of a check: for single elements of a gradient, and for whole gradients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Element:
-    """One element of a gradient: what was promised and what was measured.
+    """One element of a gradient, with its analytic and numeric value.
 
     Attributes:
         index: its position in the tensor.
@@ -58,7 +58,7 @@ class Element:
 
 @dataclass
 class TensorReport:
-    """What was found about the gradient of one input or parameter.
+    """The result of the check for the gradient of one input or parameter.
 
     Attributes:
         name: of the input or parameter.

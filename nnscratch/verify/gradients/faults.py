@@ -1,4 +1,4 @@
-"""What can be wrong with a gradient, as data: a kind, and the numbers that go with it."""
+"""The faults of gradients as data: a kind, and the numbers that describe the fault."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import Enum, auto
 
 
 class Kind(Enum):
-    """The kind of a fault; beside each stand the fields of ``Fault`` that it fills in."""
+    """The kind of a fault; the text of each says which fields of ``Fault`` it sets."""
 
     # The gradient as a whole.
     ABOVE = auto()
-    """The forward is wrong, which another finding says."""
+    """The forward is wrong; a finding of its own reports it."""
     NONE = auto()
     """There is no gradient."""
     SHAPE = auto()
@@ -50,7 +50,7 @@ class Kind(Enum):
     NO_COTANGENT = auto()
     """The incoming gradient is left out."""
     COTANGENT_TWICE = auto()
-    # Another array in the place of the right one.
+    # The wrong array is used.
     NOT_AT_OUTPUT = auto()
     """Taken at ``name`` instead of at the output."""
     AT_OUTPUT = auto()
@@ -65,14 +65,14 @@ class Kind(Enum):
     """Along ``axes``."""
     SHIFTED = auto()
     """By one, along ``axes``."""
-    # A term that is missing.
+    # A term is missing.
     MISSING_SUM = auto()
     """The error is the same along ``axes``."""
     MISSING_TERM_OF_OUTPUT = auto()
     """Along ``axes`` the error is proportional to the output."""
     MISSING_TERM_OF_INPUT = auto()
     """Along ``axes`` the error is proportional to the input."""
-    # Places.
+    # Only a part of the elements is wrong.
     KINKS = auto()
     """Wrong at kinks only, as at ``point`` with its ``slopes``."""
     FEW = auto()
@@ -81,15 +81,15 @@ class Kind(Enum):
     """0 in the block between ``indices``, the first and the last; none for a 0-d gradient."""
     REGION = auto()
     """Wrong in ``region``; there it is ``factor`` times the right one, where that is known."""
-    # Nothing that is known.
+    # The fault is not recognised.
     DIRECTIONS = auto()
     """A difference along random directions that no single element explains."""
     UNKNOWN = auto()
-    """``counts`` elements are wrong, of those that were looked at."""
+    """``counts`` elements are wrong, of those that were checked."""
 
 
-class Place(Enum):
-    """On which side of some line the wrong elements are."""
+class RegionKind(Enum):
+    """What the elements in a region have in common: the sign of the input, or their position."""
 
     NEGATIVE = auto()
     """Where the input is negative."""
@@ -106,9 +106,17 @@ class Place(Enum):
 
 @dataclass(frozen=True)
 class Region:
-    """The part of a tensor in which a gradient is wrong; what the numbers are, its place says."""
+    """The part of a tensor in which a gradient is wrong.
 
-    place: Place
+    Attributes:
+        place: the kind of the region, which says which of the numbers below it uses.
+        limit: the magnitude of the input beyond which the gradient is wrong.
+        position: the first or last wrong position.
+        axis: the axis of the position.
+        size: the size of the axis.
+    """
+
+    place: RegionKind
     limit: float = 0.0
     position: int = 0
     axis: int = 0
@@ -117,7 +125,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is likely wrong with a gradient; which of the fields mean something, its kind says.
+    """The likely fault of a gradient; its kind says which of the other fields are set.
 
     Attributes:
         kind: what is wrong.

@@ -1,10 +1,10 @@
-"""Graded hints for a wrong derivative: where to look, what is odd, what kind of mistake it is."""
+"""Graded hints for a wrong derivative: which part of it, a question to consider, the fault."""
 
 from __future__ import annotations
 
 from nnscratch.formulas import Formula
 from nnscratch.verify.gradients.elements import TensorReport
-from nnscratch.verify.gradients.faults import Kind, Place
+from nnscratch.verify.gradients.faults import Kind, RegionKind
 from nnscratch.verify.gradients.problem import FindingKind
 from nnscratch.verify.gradients.report import Report
 
@@ -23,7 +23,7 @@ _TERM = (
     "A term is missing.",
     "Every output depends on every input along an axis: which sum does that bring?",
 )
-THOUGHTS: dict[Kind | Place | FindingKind, tuple[str, str]] = {
+THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
     Kind.SIGN: ("Look at the signs.", "Which terms of the derivative carry a minus?"),
     Kind.DOUBLE: (_FACTORS, "Is one term counted twice, or a ½ lost?"),
     Kind.HALF: (_FACTORS, "Did a power bring down a factor that is missing?"),
@@ -63,9 +63,9 @@ THOUGHTS: dict[Kind | Place | FindingKind, tuple[str, str]] = {
         "Which elements have no gradient in yours, and should they have one?",
     ),
     Kind.KINKS: (_ALMOST, "What happens exactly at the kink?"),
-    Place.NEGATIVE: ("Look at the branches.", "What is the slope on the negative side?"),
-    Place.POSITIVE: ("Look at the branches.", "What is the slope on the positive side?"),
-    Place.LARGE: (
+    RegionKind.NEGATIVE: ("Look at the branches.", "What is the slope on the negative side?"),
+    RegionKind.POSITIVE: ("Look at the branches.", "What is the slope on the positive side?"),
+    RegionKind.LARGE: (
         "Look at large inputs.", "Does the function change its rule far from 0?"
     ),
     Kind.MISSING_TERM_OF_OUTPUT: _TERM,
@@ -85,7 +85,7 @@ THOUGHTS: dict[Kind | Place | FindingKind, tuple[str, str]] = {
         "A gradient is missing.", "Every input that has a derivative needs a gradient."
     ),
     Kind.NOT_FINITE: ("Look for a division.", "Where is the denominator 0?"),
-    # What is wrong beside the numbers counts where no number is.
+    # Findings that are not about values, for reports without a wrong value.
     FindingKind.CHANGED: (
         "Something is written into.",
         "Do you use *=, += or out= on an array that was given to you?",

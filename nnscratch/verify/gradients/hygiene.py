@@ -1,4 +1,4 @@
-"""What can be wrong with a gradient beside its values: form, memory, repetition, linearity."""
+"""Checks of a gradient besides its values: shape and dtype, memory, repeatability, linearity."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from nnscratch.errors import GradientError
 from nnscratch.verify.gradients.problem import (
+    AnalyticRun,
     Array,
     Finding,
     FindingKind,
     Problem,
-    Run,
     Slot,
     as_float64,
     bits,
@@ -25,7 +25,7 @@ def agree(a: Sequence[Any], b: Sequence[Any]) -> bool:
     return len(a) == len(b) and all(bits(x) == bits(y) for x, y in zip(a, b, strict=True))
 
 
-def compare_runs(first: Run, second: Run, slots: Sequence[Slot]) -> list[Finding]:
+def compare_runs(first: AnalyticRun, second: AnalyticRun, slots: Sequence[Slot]) -> list[Finding]:
     """Find out whether a second run on the same inputs gave other outputs or gradients."""
     found = []
     if not agree(first.outputs, second.outputs):
@@ -49,7 +49,7 @@ def compare_runs(first: Run, second: Run, slots: Sequence[Slot]) -> list[Finding
     return found
 
 
-def form_findings(problem: Problem, run: Run) -> list[Finding]:
+def form_findings(problem: Problem, run: AnalyticRun) -> list[Finding]:
     """Compare shape, dtype and device of each gradient with those of its input."""
     found = []
     for slot, gradient, device in zip(problem.slots, run.gradients, run.devices, strict=True):
@@ -81,7 +81,7 @@ def form_findings(problem: Problem, run: Run) -> list[Finding]:
     return found
 
 
-def forward_findings(problem: Problem, run: Run, truth: Sequence[Array]) -> list[Finding]:
+def forward_findings(problem: Problem, run: AnalyticRun, truth: Sequence[Array]) -> list[Finding]:
     """Compare the forward under test with the same forward in float64."""
     found = []
     for position, (output, right) in enumerate(zip(run.outputs, truth, strict=False)):
@@ -111,7 +111,7 @@ def forward_findings(problem: Problem, run: Run, truth: Sequence[Array]) -> list
     return found
 
 
-def needs_findings(problem: Problem, run: Run, cotangents: Sequence[Any]) -> list[Finding]:
+def needs_findings(problem: Problem, run: AnalyticRun, cotangents: Sequence[Any]) -> list[Finding]:
     """Ask for one gradient at a time: it must not change, and nothing else must come."""
     found = []
     wanted = [slot.checked for slot in problem.slots]
@@ -123,7 +123,7 @@ def needs_findings(problem: Problem, run: Run, cotangents: Sequence[Any]) -> lis
         try:
             alone = problem.run(problem.values(), cotangents)
         except GradientError:  # nothing depends on this one alone
-            alone = Run(run.outputs, [None] * len(problem.slots))
+            alone = AnalyticRun(run.outputs, [None] * len(problem.slots))
         finally:
             for item, was in zip(problem.slots, wanted, strict=True):
                 item.checked = was
@@ -141,7 +141,9 @@ def needs_findings(problem: Problem, run: Run, cotangents: Sequence[Any]) -> lis
     return found
 
 
-def linearity_findings(problem: Problem, run: Run, cotangents: Sequence[Any]) -> list[Finding]:
+def linearity_findings(
+    problem: Problem, run: AnalyticRun, cotangents: Sequence[Any]
+) -> list[Finding]:
     r"""Double the cotangent: a backward is linear in ∂L/∂Y, so every gradient must double too."""
     doubled = problem.run(problem.values(), [None if c is None else 2 * c for c in cotangents])
     found = []

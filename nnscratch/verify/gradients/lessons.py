@@ -1,4 +1,4 @@
-"""Homework: write a derivative yourself, and be told what is wrong without being told the answer.
+"""Homework: the user writes a derivative, and gets hints on what is wrong, but not the answer.
 
     check = homework("tanh", lambda dY, Y: dY * (1 - Y))
     print(check)            # a grade and a hint
@@ -28,7 +28,7 @@ from nnscratch.verify.gradients.checker import Checker
 from nnscratch.verify.gradients.elements import Verdict, combined
 from nnscratch.verify.gradients.hints import hints_for
 from nnscratch.verify.gradients.hygiene import linearity_findings
-from nnscratch.verify.gradients.measurement import Settings
+from nnscratch.verify.gradients.measurement import CheckSettings
 from nnscratch.verify.gradients.pairs import PairProblem, unbroadcast
 from nnscratch.verify.gradients.report import Report
 
@@ -103,7 +103,7 @@ class Homework:
             problem = Exercise(self.formula, self.backward, values, options)
             report = Report(self.formula.name, Verdict.RIGHT, [], [])
             try:
-                checker = Checker(problem, Settings(seed=seed))
+                checker = Checker(problem, CheckSettings(seed=seed))
                 report.verdict = checker.check()
                 extra = linearity_findings(problem, checker.run, checker.cotangents)
             except Exception as error:  # a learner's code may raise anything

@@ -1,4 +1,4 @@
-"""One problem at one point: its gradients, numeric slopes, and how far either is exact."""
+"""The measurements of one problem at one point: analytic gradients, numeric slopes, and errors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from nnscratch.verify.gradients.differences import Differences, Direction, Slope, step_scales
 from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict
 from nnscratch.verify.gradients.problem import (
+    AnalyticRun,
     Array,
     Finding,
     FindingKind,
     Problem,
-    Run,
     as_float64,
     first_outputs,
     nudged,
@@ -27,8 +27,8 @@ LARGE = 20_000
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a check is done.
+class CheckSettings:
+    """The settings of a gradient check.
 
     Attributes:
         method: "auto", "complex", "five-point" or "central".
@@ -67,7 +67,7 @@ def random_cotangents(outputs: Sequence[Array], rng: np.random.Generator) -> lis
 
 
 class Measurement:
-    """What is measured of one problem, and what its gradients are compared with.
+    """The measurements of one problem, and the slopes that its gradients are compared with.
 
     Attributes:
         problem: whose gradients are measured.
@@ -78,13 +78,13 @@ class Measurement:
         findings: what was seen beside the numbers.
     """
 
-    run: Run
+    run: AnalyticRun
     method: str
     # Of the tensor that is looked at: the size of its gradient, and the rounding of its dtype.
     scale: float = 0.0
     tensor_eps: float = 0.0
 
-    def __init__(self, problem: Problem, settings: Settings) -> None:
+    def __init__(self, problem: Problem, settings: CheckSettings) -> None:
         self.problem = problem
         self.settings = settings
         self.rng = np.random.default_rng(settings.seed)
@@ -125,11 +125,11 @@ class Measurement:
         return max(float(np.finfo(kind).eps) for kind in kinds)
 
     def rounding_spreads(self) -> list[list[Array]]:
-        """Return by how much each gradient moves when the inputs move by a rounding error."""
+        """Return how much each gradient changes when the inputs change by a rounding error."""
         problem = self.problem
         moved: list[list[Array]] = [[] for _ in problem.slots]
         for trial in range(4):
-            # First the inputs move, then only what lies between inputs and gradients.
+            # First perturb the inputs, then only the intermediate results.
             inner = trial >= 2
             values, cotangents = problem.values(), list(self.cotangents)
             if not inner:
@@ -148,14 +148,15 @@ class Measurement:
                     continue
                 with np.errstate(all="ignore"):
                     difference = as_float64(b) - as_float64(a)
-                # A comparison of intermediate results may go the other way: no rounding error.
+                # The perturbation may flip a comparison of intermediate results, and so change
+                # the gradient by more than rounding.
                 limit = 1e4 * self.eps(slot) * float(np.max(np.abs(a), initial=0.0))
                 if not inner or float(np.max(np.abs(difference), initial=0.0)) <= limit:
                     moved[slot].append(difference)
         return moved
 
     def slack(self, slot: int, gradient: Array) -> Array:
-        """Return for each element how far rounding may take the analytic gradient."""
+        """Return for each element how much of the error of its gradient rounding can explain."""
         base = self.eps(slot) * 16 * (np.abs(gradient) + _middling(gradient))
         for difference in self.spreads[slot]:
             base = np.maximum(base, 8 * np.abs(difference))
@@ -235,7 +236,7 @@ class Measurement:
         promised: Array,
         slack: Array,
     ) -> None:
-        """Check elements of a slot by themselves, by their flat positions, and report on them."""
+        """Check single elements of a slot, given by their flat positions, and report on them."""
         seen = {e.index for e in (*report.elements, *report.kinks)}
         enough = self.resolution(slot)
         for flat in positions:
@@ -254,7 +255,7 @@ class Measurement:
             (report.kinks if at_kink else report.elements).append(element)
 
     def resolution(self, slot: int) -> float:
-        """Return the share of a slot's gradient that an error has to reach to be seen."""
+        """Return the smallest detectable error, as a share of a slot's gradient."""
         if self.settings.resolution is not None:
             return self.settings.resolution
         return RESOLUTIONS.get(str(self.problem.slots[slot].value.dtype), 1e-2)
@@ -272,7 +273,7 @@ class Measurement:
         n, error = slope.value / weight, slope.error / weight
         allowance = CONFIDENCE * error + slack
         sides = None
-        # What moves the outputs by less than their rounding counts as 0, not as unknown.
+        # A slope that changes the outputs by less than their rounding counts as 0, not as unknown.
         nothing = 50 * self.tensor_eps * self.numeric.size / weight / enough
         size = max(abs(a), abs(n), 0.1 * self.scale, nothing)
         if not np.isfinite(a):
@@ -280,10 +281,10 @@ class Measurement:
         elif not np.isfinite(error):
             verdict = Verdict.CANNOT_TELL
         elif slope.kinked and (abs(a - n) > allowance - error or error > enough * size):
-            # The slopes to both sides differ: any value between them is a subgradient.
+            # The one-sided slopes differ: any value between them is a subgradient.
             low, high = (s / weight for s in slope.sides)
             room = CONFIDENCE * slope.rounding / weight + slack + 1e-3 * max(abs(low), abs(high))
-            between = slope.leap or low - room <= a <= high + room
+            between = slope.discontinuous or low - room <= a <= high + room
             verdict = Verdict.RIGHT if between else Verdict.WRONG
             sides = (low, high)
         elif abs(a - n) > allowance:
@@ -304,7 +305,7 @@ def typical(gradient: Array) -> float:
 
 
 def _middling(gradient: Array) -> float:
-    """Return the median size of what is not 0, or a share of the mean if that is more."""
+    """Return the median magnitude of the nonzero entries, or a share of their mean if larger."""
     sizes = np.abs(gradient[np.isfinite(gradient) & (gradient != 0)])
     return max(float(np.median(sizes)), 0.5 * typical(sizes)) if sizes.size else 0.0
 

@@ -14,12 +14,12 @@ from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import SUM_TO, Formula, registry
 from nnscratch.verify.gradients.faults import Fault, Kind
 from nnscratch.verify.gradients.problem import (
+    AnalyticRun,
     Array,
     Finding,
     FindingKind,
     Problem,
     Rng,
-    Run,
     Slot,
     bits,
     device_name,
@@ -116,15 +116,15 @@ class PairProblem(Problem):
 
     def run(
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
-    ) -> Run:
+    ) -> AnalyticRun:
         """Run forward and backward, and watch the memory."""
         return self._walk(self.placed(values), cotangents, nudge)
 
-    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> Run:
+    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> AnalyticRun:
         """Do the same with arrays in float64 on the CPU."""
         return self._walk(list(values), cotangents, None)
 
-    def _walk(self, inputs: list[Any], cotangents: Sequence[Any], nudge: Rng | None) -> Run:
+    def _walk(self, inputs: list[Any], cotangents: Sequence[Any], nudge: Rng | None) -> AnalyticRun:
         names = [slot.name for slot in self.slots]
         kept = [(name, v, bits(v)) for name, v in zip(names, inputs, strict=True)]
         Y, saved = self.compute(inputs)
@@ -162,7 +162,7 @@ class PairProblem(Problem):
             text = f"The backward returned {len(found)} gradients for {expected} inputs."
             findings.append(Finding(FindingKind.GRADIENT_COUNT, "backward", "fault", text))
             found = (found + [None] * expected)[:expected]
-        return Run(
+        return AnalyticRun(
             [np.asarray(on_cpu(one)) for one in _several(Y)],
             [on_cpu(g) for g in found],
             [device_name(g) for g in found],

@@ -29,7 +29,7 @@ def error_map(report: TensorReport) -> Array:
 
 
 def excess(element: Element) -> float:
-    """Return an element's error over what it may be; 1 where nobody can tell."""
+    """Return an element's error divided by its tolerance; 1 if that cannot be known."""
     if element.verdict is Verdict.CANNOT_TELL:
         return 1.0
     ratio = element.error / max(element.allowance, np.finfo(np.float64).tiny)

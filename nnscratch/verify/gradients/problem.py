@@ -1,4 +1,4 @@
-"""What the gradient checker checks, whatever the target was: a function of arrays and its gradient.
+"""The input of the gradient checker: a function of arrays and its gradient, for every target.
 
 Each kind of target becomes a ``Problem``. The checker asks it two things only: the value in float64
 on the CPU (the numeric side), and the gradient as the code under test computes it, in its own dtype
@@ -22,7 +22,7 @@ Rng = np.random.Generator
 
 
 class FindingKind(StrEnum):
-    """What a check can see beside the numbers."""
+    """The kinds of findings that are not about the values of a gradient."""
 
     FORWARD = "forward"
     ANOTHER_FUNCTION = "another function"
@@ -42,10 +42,10 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a check saw beside the numbers.
+    """A finding that is not about the values of a gradient.
 
     Attributes:
-        kind: what was seen, by a short name.
+        kind: the kind of the finding.
         where: which input, output or gradient.
         severity: "fault", "warning" or "note".
         text: one sentence.
@@ -75,14 +75,14 @@ class Slot:
 
 
 @dataclass
-class Run:
-    """One pass of the analytic side.
+class AnalyticRun:
+    """The result of running the code under test once, forward and backward.
 
     Attributes:
         outputs: the outputs as NumPy arrays.
-        gradients: for each slot what the backward returned, brought to the CPU; None for none.
+        gradients: for each slot the gradient that the backward returned, on the CPU, or None.
         devices: for each slot the device of its gradient.
-        findings: what went on in memory: changed or shared arrays.
+        findings: findings about memory: inputs that were changed, arrays that share memory.
     """
 
     outputs: list[Array]
@@ -99,7 +99,7 @@ class Problem:
         slots: its inputs and parameters.
         analytic: whether the complex step may be used.
         kinks: values of an input at which the target says it has no derivative.
-        remark: the target's own words on its kinks.
+        remark: the target's own description of its kinks.
         mode: "train" or "eval" for a module, else "".
         views: whether outputs may share memory with inputs.
         reference: whether ``evaluate`` is known to be right, so that forwards are compared.
@@ -120,19 +120,19 @@ class Problem:
 
     def run(
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
-    ) -> Run:
+    ) -> AnalyticRun:
         """Run the code under test forward and backward on these values of the slots.
 
         Args:
             values: one for each slot.
             cotangents: ∂L/∂Y for each output.
-            nudge: where given, intermediate results are moved by a rounding error at random, to
-                learn how far rounding carries; a target that cannot do it does without.
+            nudge: a generator by which intermediate results are perturbed by random rounding
+                errors, to measure their effect; ignored by targets that cannot do it.
         """
         raise NotImplementedError
 
-    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> Run:
-        """Run the code under test forward and backward in float64, as far as it lets itself be."""
+    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> AnalyticRun:
+        """Run the code under test forward and backward in float64, if it supports float64."""
         return self.run(values, cotangents)
 
     def substitutes(
@@ -154,7 +154,7 @@ class Problem:
 
 
 def first_outputs(problem: Problem) -> list[Array]:
-    """Return the outputs in float64, on which everything else rests.
+    """Return the outputs in float64, from which numeric slopes are computed.
 
     Raises:
         GradientError: if only float64 does not run, or no output is an array of floats.
@@ -208,7 +208,7 @@ def on_cpu(value: Any) -> Any:
 
 
 def device_name(value: Any) -> str:
-    """Return where an array lives, "cpu" for what is no array."""
+    """Return the device of an array as text, "cpu" for anything that is no array."""
     from nnscratch.array import device_of, is_array
 
     return str(device_of(value)) if is_array(value) else "cpu"
@@ -236,7 +236,7 @@ def bits(value: Any) -> bytes | None:
 
 
 def output_name(index: int, count: int) -> str:
-    """Return what one of several outputs is called."""
+    """Return the name of one of several outputs in reports."""
     return "the output" if count == 1 else f"output {index}"
 
 

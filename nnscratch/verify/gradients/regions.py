@@ -6,7 +6,7 @@ import numpy as np
 
 from nnscratch.verify.gradients.evidence import Evidence
 from nnscratch.verify.gradients.factors import ratio
-from nnscratch.verify.gradients.faults import Fault, Kind, Place, Region
+from nnscratch.verify.gradients.faults import Fault, Kind, Region, RegionKind
 
 
 def few(e: Evidence) -> Fault | None:
@@ -69,7 +69,7 @@ def region(e: Evidence) -> Region | None:
     least = min(abs(x.value) for x in e.wrong)
     most = max(abs(x.value) for x in right)
     if least > most:
-        return Region(Place.LARGE, limit=most)
+        return Region(RegionKind.LARGE, limit=most)
     return _edge(e)
 
 
@@ -80,8 +80,8 @@ def _side(e: Evidence) -> Region | None:
     inside = np.array([x.value for x in e.wrong])
     outside = np.array([x.value for x in right])
     for place, bad, good in (
-        (Place.NEGATIVE, inside < 0, outside < 0),
-        (Place.POSITIVE, inside > 0, outside > 0),
+        (RegionKind.NEGATIVE, inside < 0, outside < 0),
+        (RegionKind.POSITIVE, inside > 0, outside > 0),
     ):
         if bad.all() and not good.any():
             return Region(place)
@@ -94,11 +94,11 @@ def _edge(e: Evidence) -> Region | None:
     good = np.array([x.index for x in e.known if x not in e.wrong])
     for axis, size in enumerate(e.shape):
         if bad[:, axis].min() > good[:, axis].max():
-            return Region(Place.FROM, position=int(bad[:, axis].min()), axis=axis, size=size)
+            return Region(RegionKind.FROM, position=int(bad[:, axis].min()), axis=axis, size=size)
         if bad[:, axis].max() < good[:, axis].min():
-            return Region(Place.UP_TO, position=int(bad[:, axis].max()), axis=axis, size=size)
+            return Region(RegionKind.UP_TO, position=int(bad[:, axis].max()), axis=axis, size=size)
     flat_bad = [int(np.ravel_multi_index(x.index, e.shape)) for x in e.wrong]
     flat_good = [int(np.ravel_multi_index(x.index, e.shape)) for x in e.known if x not in e.wrong]
     if min(flat_bad) > max(flat_good):
-        return Region(Place.TAIL, position=min(flat_bad))
+        return Region(RegionKind.TAIL, position=min(flat_bad))
     return None

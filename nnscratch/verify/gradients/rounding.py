@@ -1,4 +1,4 @@
-"""What rounding does to a gradient that is computed in float32, and how that is set aside.
+"""The effect of rounding on a gradient computed in float32, and how a check allows for it.
 
 The derivative of a confident softmax is $p - 1$ with $p$ near 1: in float32 most of its digits are
 gone, and no difference of the function, which is measured in float64, will agree with it. That is
@@ -22,9 +22,9 @@ from nnscratch.verify.gradients.problem import Array, Problem, as_float64
 
 EPS64 = float(np.finfo(np.float64).eps)
 ROUNDINGS = 64
-"""How many rounding errors of the largest intermediate result a gradient may have gathered."""
+"""How many rounding errors of the largest intermediate result a gradient may have."""
 SHARES = (0.01, 0.1, 0.3, 0.7)
-"""By what the inputs are multiplied to see how large the gradient is elsewhere."""
+"""The factors by which inputs are scaled to learn the gradient's magnitude around the point."""
 
 
 class Exact:
@@ -75,7 +75,7 @@ class Exact:
             apart = np.abs(gradient - exact)
             floor = ROUNDINGS * eps * self._reach[slot]
             explained = apart <= np.maximum(floor, slack.reshape(gradient.shape))
-        # Its own rounding, and what float64 too leaves of terms that cancel.
+        # The gradient's own rounding, and that of terms that cancel even in float64.
         fine = slack * (EPS64 / eps) + ROUNDINGS * EPS64 * np.ravel(self._reach[slot])
         return np.where(explained, exact, gradient), np.where(explained.reshape(-1), fine, slack)
 
@@ -97,7 +97,7 @@ def _moves(problem: Problem, slot: int, value: Any) -> bool:
 def _gradients(
     problem: Problem, values: Sequence[Any], cotangents: Sequence[Any]
 ) -> list[Array | None] | None:
-    """Return the gradients in float64, None if they are not to be had."""
+    """Return the gradients in float64, None if the code under test cannot compute them."""
     try:
         with np.errstate(all="ignore"):
             run = problem.run64(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nnscratch.verify.gradients.faults import Fault, Kind, Place, Region
+from nnscratch.verify.gradients.faults import Fault, Kind, Region, RegionKind
 
 
 def sentence(fault: Fault) -> str:
@@ -59,15 +59,15 @@ def _region(f: Fault) -> str:
 def where(region: Region) -> str:
     """Return in words in which part of a tensor a gradient is wrong."""
     return {
-        Place.NEGATIVE: "wrong only where the input is negative",
-        Place.POSITIVE: "wrong only where the input is positive",
-        Place.LARGE: f"wrong only where the input is large (beyond ±{region.limit:.3g})",
-        Place.FROM: f"wrong from position {region.position} on along axis {region.axis} "
+        RegionKind.NEGATIVE: "wrong only where the input is negative",
+        RegionKind.POSITIVE: "wrong only where the input is positive",
+        RegionKind.LARGE: f"wrong only where the input is large (beyond ±{region.limit:.3g})",
+        RegionKind.FROM: f"wrong from position {region.position} on along axis {region.axis} "
         f"(of {region.size}): an end is left out",
-        Place.UP_TO: f"wrong up to position {region.position} along axis {region.axis} "
+        RegionKind.UP_TO: f"wrong up to position {region.position} along axis {region.axis} "
         f"(of {region.size})",
-        Place.TAIL: f"wrong from flat position {region.position} on: the tail of a loop is left "
-        "out",
+        RegionKind.TAIL: f"wrong from flat position {region.position} on: the tail of a loop is "
+        "left out",
     }[region.place]
 
 

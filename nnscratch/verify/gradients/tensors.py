@@ -15,10 +15,10 @@ from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor
 from nnscratch.verify.gradients.problem import (
+    AnalyticRun,
     Array,
     Problem,
     Rng,
-    Run,
     Slot,
     bits,
     device_name,
@@ -149,17 +149,17 @@ class TensorProblem(Problem):
 
     def run(
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
-    ) -> Run:
+    ) -> AnalyticRun:
         """Call the function and walk back from all of its outputs."""
         return self._walk(values, cotangents, nudge, False)
 
-    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> Run:
+    def run64(self, values: Sequence[Any], cotangents: Sequence[Any]) -> AnalyticRun:
         """Do the same with everything in float64 on the CPU."""
         return self._walk(values, cotangents, None, True)
 
     def _walk(
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None, double: bool
-    ) -> Run:
+    ) -> AnalyticRun:
         count = len(self.tensors)
         inputs = []
         for given, slot, value in zip(self.tensors, self.slots, values, strict=False):
@@ -204,7 +204,7 @@ class TensorProblem(Problem):
             ]
             findings = memory_findings(kept, named, [], True)
             findings += [f for f in memory_findings([], [], made, False) if f.severity == "fault"]
-            return Run(
+            return AnalyticRun(
                 [np.array(on_cpu(t.array)) for t in outputs],
                 [None if g is None else np.array(on_cpu(g)) for g in found],
                 [device_name(g) for g in found],

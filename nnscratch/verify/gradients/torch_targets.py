@@ -12,10 +12,10 @@ import numpy as np
 
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.verify.gradients.problem import (
+    AnalyticRun,
     Array,
     Problem,
     Rng,
-    Run,
     Slot,
     bits,
     is_checkable,
@@ -154,7 +154,7 @@ class TorchProblem(Problem):
 
     def run(
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
-    ) -> Run:
+    ) -> AnalyticRun:
         """Call the function and let PyTorch walk back from all of its outputs."""
         torch = self.torch
         count = len(self.given)
@@ -206,7 +206,7 @@ class TorchProblem(Problem):
             gradients = [by_leaf.get(id(leaf)) for leaf in leaves]
             kept = [(n, _seen(t), was) for (n, t), was in zip(watched, before, strict=True)]
             named = [(output_name(i, len(outputs)), _seen(t)) for i, t in enumerate(outputs)]
-            return Run(
+            return AnalyticRun(
                 [_array(t) for t in outputs],
                 [None if g is None else _array(g) for g in gradients],
                 ["cpu" if g is None else str(g.device) for g in gradients],
@@ -229,7 +229,7 @@ def torch_problems(
     modes: Sequence[str],
     checked: Sequence[str] | None,
 ) -> list[Problem]:
-    """Return the problems that something of PyTorch stands for."""
+    """Return the problems to check for a module or function of PyTorch."""
     torch = importlib.import_module("torch")
     if isinstance(target, tuple) and len(target) == 2:
         target, loss = target

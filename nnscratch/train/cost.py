@@ -1,7 +1,7 @@
-"""What is worth doing for a training run of a given size.
+"""An estimate of a training run's cost, by which it compiles its step and limits BLAS's threads.
 
-Both answers depend on sizes alone, never on a clock or on what is cached, so that a run repeats and
-a resumed run goes on with the same implementations.
+Both decisions depend on sizes alone, never on measured times or caches, so that a repeated or
+resumed run uses the same implementations.
 """
 
 from __future__ import annotations
@@ -12,23 +12,26 @@ from nnscratch.kernels.cpu.runtime.blas import blas_threads
 from nnscratch.nn import Module
 
 STEP_SECONDS = 3e-4
-"""What an eager step costs beside its arithmetic."""
+"""The overhead of an eager step, in seconds, without its arithmetic."""
 EAGER_RATE = 5e10
-"""Floating-point operations a second that an eager step reaches."""
+"""The floating-point operations per second of an eager step."""
 WORTH_COMPILING = 1.0
-"""Seconds an epoch from which compiling kernels, once some ten seconds, is repaid."""
+"""The seconds per epoch from which compiling the kernels, some ten seconds, pays off."""
 SMALL_PRODUCT = 1 << 23
-"""Multiplications below which a second thread in BLAS costs more than it brings."""
+"""The number of multiplications below which a second BLAS thread costs more time than it saves."""
 
 
 def epoch_seconds(model: Module, batches: int, samples: int) -> float:
-    """Return about how long an eager epoch takes: three products of 2 operations a weight."""
+    """Return an estimate of the seconds of an eager epoch.
+
+    A sample takes three matrix products (one forward, two backward) of 2 operations per weight.
+    """
     weights = sum(parameter.numel() for parameter in model.parameters())
     return batches * STEP_SECONDS + 6.0 * weights * samples / EAGER_RATE
 
 
 def worth_compiling(model: Module, batches: int, samples: int) -> bool:
-    """Say whether a run of such epochs is long enough to compile its step."""
+    """Say whether the epochs of a run are long enough for compiling its step to pay off."""
     return epoch_seconds(model, batches, samples) >= WORTH_COMPILING
 
 

@@ -1,6 +1,7 @@
-"""Numbers that are not finite, and where they began, also in a run whose losses nobody looks at.
+"""Finding the step and layer in which a training run got its first NaN or infinity.
 
-Those are compiled steps, and steps on a GPU, which every look has to wait for.
+Compiled steps, and steps on a GPU, do not read every loss, since reading one would make the host
+wait. So a NaN is noticed later, and the steps are repeated to find where it began.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from itertools import islice
 from nnscratch.errors import CheckpointError, NonFiniteError
 from nnscratch.train.batches import batches
 from nnscratch.train.evaluate import evaluating
-from nnscratch.train.locate import bad_batch
+from nnscratch.train.finite_checks import bad_batch
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import load_run
 from nnscratch.train.stepper import Stepper
 
 EVERY = 50
-"""Steps on a GPU between two looks at the losses, which have to wait for it."""
+"""How many steps on a GPU pass between two checks of the losses, each of which waits for it."""
 
 
 def not_finite(
     run: TrainingRun, where: str, step: int | None = None, epoch: int | None = None
 ) -> NonFiniteError:
-    """Return the error of a step that ended in NaN or infinity, and of where that began.
+    """Return the error for a step whose loss is NaN or infinite.
 
     Args:
-        run: whose step.
-        where: in words.
-        step: its number, from 1; None for the one that runs.
-        epoch: likewise.
+        run: the training run.
+        where: where the first non-finite value appeared, in words.
+        step: the number of the step, from 1; None for the current one.
+        epoch: the number of the epoch, from 1; None for the current one.
     """
     step = run.step + 1 if step is None else step
     epoch = run.epoch + 1 if epoch is None else epoch
@@ -42,15 +43,15 @@ def not_finite(
 
 
 def trace(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
-    """Look at the data, then take the steps since the last checkpoint again, under guard.
+    """Check the data, then repeat the steps since the last checkpoint with a check of every loss.
 
-    The run is left where that ended.
+    The run is left in the state in which that ended.
 
     Returns:
-        An error that says where it began, None where neither shows it.
+        An error that says where the first non-finite value appeared, None if none was found.
 
     Raises:
-        DataError: if labels were out of range, of which a GPU tells only later.
+        DataError: if labels were out of range, which a GPU reports with a delay.
     """
     if run.loader is None or stepper.guarded:
         return None
@@ -82,10 +83,10 @@ def trace(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
 
 
 def look_at_data(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
-    """Look at the batches that steps were taken with in the epoch that runs or has just ended.
+    """Check the batches that the current epoch, or the one that has just ended, trained with.
 
     Returns:
-        The error of the first batch that holds a number that is not finite, None if all are.
+        The error for the first batch with a non-finite number, None if there is none.
 
     Raises:
         DataError: if labels were out of range.
@@ -99,7 +100,7 @@ def look_at_data(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
         found = bad_batch(batch)
         if found is not None:
             return not_finite(run, found, last - taken + index + 1, epoch)
-    # A GPU tells of a label that is out of range when it is asked for the next loss.
+    # A GPU reports a label that is out of range when the next loss is computed.
     assert stepper.forward is not None
     with evaluating(run.model):
         stepper.forward(stepper.head(1))
@@ -107,13 +108,13 @@ def look_at_data(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
 
 
 def unknown(run: TrainingRun, on_host: bool) -> str:
-    """Say in words what is known where the trace has found nothing."""
+    """Return in words what is known about the origin if ``trace`` has found nothing."""
     where = "the loss" if on_host else f"the loss of one of the last {EVERY} steps"
     if run.has_checkpoint:
-        return f"{where}; taken again from the checkpoint they were finite"
+        return f"{where}; repeated from the checkpoint, the losses were finite"
     if run.checkpoint_path is not None:
-        return f"{where}; there was no checkpoint yet that the steps could be taken again from"
+        return f"{where}; there was no checkpoint yet from which the steps could be repeated"
     return (
-        f"{where}; to learn in which layer, train with a run_dir, whose checkpoint the steps can "
-        "be taken again from"
+        f"{where}; to find the layer, train with a run_dir, from whose checkpoint the steps can be "
+        "repeated"
     )

@@ -1,4 +1,4 @@
-"""Where a NaN or an infinity came from: the data, a parameter, a layer, or the loss."""
+"""Where a NaN or an infinity first appeared: in the data, a parameter, a layer, or the loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnscratch.train.batches import parts_of
 
 
 def all_finite(array: Any) -> bool:
-    """Say whether an array holds neither NaN nor infinity."""
+    """Say whether no element of an array is NaN or infinite."""
     if not is_floating(array):
         return True
     xp = array_namespace(array)
@@ -32,14 +32,14 @@ def bad_parameter(model: Module) -> str | None:
 
 
 def what(array: Any) -> str:
-    """Say how many of an array's values are not finite."""
+    """Return in words how many of an array's values are not finite."""
     xp = array_namespace(array)
     bad = int(to_numpy(xp.sum(xp.astype(~xp.isfinite(array), xp.int64))).item())
     return f"{bad:,} of {math.prod(array.shape):,} values NaN or infinite"
 
 
 def bad_batch(batch: Any) -> str | None:
-    """Say in words what of a batch is not finite, None if all is."""
+    """Return in words which tensor of a batch is not finite, None if all are."""
     try:
         parts = parts_of(batch)
         named = [*parts.named_inputs, ("targets", parts.target)]
@@ -53,7 +53,13 @@ def bad_batch(batch: Any) -> str | None:
 
 
 def locate(model: Module, forward: Callable[[Any], tuple[Tensor, Any]], batch: Any) -> str:
-    """Run a batch forward and say in words where the first value appeared that is not finite."""
+    """Run a batch forward and return in words where the first non-finite value appears.
+
+    Args:
+        model: the model.
+        forward: returns the loss and the output of a batch.
+        batch: the batch whose loss was not finite.
+    """
     if found_in_data := bad_batch(batch):
         return found_in_data
     name = bad_parameter(model) or ""
