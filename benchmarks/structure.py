@@ -176,7 +176,7 @@ def circles() -> list[list[str]]:
         todo, seen = [start], set()
         while todo:
             for one in graph[todo.pop()]:
-                if one not in seen and _room(one) == _room(start):
+                if one not in seen and room_of_module(one) == room_of_module(start):
                     seen.add(one)
                     todo.append(one)
         reach[start] = seen
@@ -188,7 +188,7 @@ def circles() -> list[list[str]]:
     return [list(group) for group in sorted(groups)]
 
 
-def _room(module: str) -> str:
+def room_of_module(module: str) -> str:
     return (module.split(".") + [""])[1]
 
 
@@ -206,7 +206,7 @@ def upward() -> list[str]:
         f"{source} imports {target}"
         for source, targets in imports().items()
         for target in targets
-        if floors.get(_room(source), 99) < floors.get(_room(target), 0)
+        if floors.get(room_of_module(source), 99) < floors.get(room_of_module(target), 0)
     )
 
 

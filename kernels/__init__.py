@@ -16,10 +16,13 @@ def register() -> None:
 
     def enter(made: Formula) -> None:
         # Those of the project are there; one that is made later has its loops as they have.
-        if made.name in cpu.IMPLEMENTATIONS or made.pointwise is None:
+        if made.name in cpu.IMPLEMENTATIONS:
             return
         try:
-            registry.implement(made.name, cpu.elementwise(made))
+            if made.pointwise is not None:
+                registry.implement(made.name, cpu.elementwise(made))
+            elif made.update_body is not None:
+                registry.implement(made.name, cpu.stepping(made))
         except OSError:  # typed at a prompt: no text to make loops of, so it runs as it is written
             FUSABLE.pop(made.name, None)
 

@@ -21,7 +21,7 @@ from nnscratch.array import maths
 Body = Callable[..., Any]
 
 # Nanoseconds for one number on one thread, roughly.
-_COSTS = {
+COSTS = {
     **{"exp": 0.15, "expm1": 0.2, "log": 0.3, "log1p": 0.35, "tanh": 0.25, "sqrt": 0.1},
     **{"normal_tail": 0.35, "normal_tail_and_density": 0.35, "power": 4.0},
 }
@@ -55,6 +55,7 @@ class Parsed:
         statements: assignments, and at last a ``return``.
         uses: the bodies that it calls, by their names here.
         cost: nanoseconds for one number, roughly.
+        several: whether it returns a tuple.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Parsed:
     statements: tuple[ast.stmt, ...]
     uses: dict[str, Parsed]
     cost: float
+    several: bool = False
 
     def text(self) -> str:
         """Return all of it as text, to tell it from another version of itself."""
@@ -161,6 +163,6 @@ class _Resolver(ast.NodeTransformer):
             self.cost += used.cost
             called = used.name
         else:
-            self.cost += _COSTS.get(word, 0.02)
+            self.cost += COSTS.get(word, 0.02)
             called = f"word_{word}"
         return ast.Call(ast.Name(called, ast.Load()), arguments, [])

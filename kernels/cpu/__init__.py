@@ -1,24 +1,27 @@
 """Kernels for the CPU: compiled by Numba, run in tables by one driver, on one pool of threads.
 
-``catalogue`` lists every kernel with the layout of its arguments, ``table`` builds and runs
-programs, ``threads`` has the policy for threads, ``cache`` knows where compiled code is kept. None
-of them imports Numba until a kernel is first compiled or run.
+A family of kernels is one file: each kernel declared by its signature (``runtime.declaration``),
+and behind them how the calls of formulas become instructions. ``implementation`` is what the
+registry sees; ``loops``, ``operands`` and ``scalars`` make kernels of the bodies of elementwise
+formulas; ``runtime`` compiles and runs. Nothing imports Numba before a kernel is compiled or run.
 """
 
 from nnscratch.formulas import FORMULAS
 
-from .catalogue import LAYOUTS, by_blas, by_tiles, gemm, kernel, usual_kernels
+from .cross_entropy import CROSS_ENTROPY_KERNELS
+from .elementwise import elementwise
 from .implementation import CpuKernel
-from .lower_elementwise import elementwise
-from .lower_linear import LINEAR_KERNELS
-from .lower_losses import LOSS_KERNELS
-from .lower_shapes import SHAPE_KERNELS
-from .lower_updates import UPDATE_KERNELS
-from .optimizer_flags import optimizer_flags
-from .reduction_sizes import blocks
+from .linear import LINEAR_KERNELS
+from .losses import LOSS_KERNELS
+from .optimizers import OPTIMIZER_KERNELS, stepping
+from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
+from .random import RANDOM_KERNELS
+from .reductions import REDUCTION_KERNELS, blocks
 from .runtime import processor, product_choice
 from .runtime.blas import Blas, blas
 from .runtime.cache import CacheStatus, cache_status
+from .runtime.declaration import DECLARED
+from .runtime.declaration import kernel_of as kernel
 from .runtime.kernel import Kernel, Layout, compiled_kernels, import_problem
 from .runtime.table import (
     ALONE,
@@ -29,15 +32,24 @@ from .runtime.table import (
     address,
     call,
     signed,
-    warmup,
 )
 from .runtime.threads import available, choose, limit
+from .shapes import SHAPE_KERNELS
+from .softmax import SOFTMAX_KERNELS
+from .updates import UPDATE_KERNELS
+from .warming import usual_kernels, warmup
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **{name: elementwise(made) for name, made in FORMULAS.items() if made.pointwise is not None},
+    **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **OPTIMIZER_KERNELS,
+    **PRODUCT_KERNELS,
+    **RANDOM_KERNELS,
+    **REDUCTION_KERNELS,
     **SHAPE_KERNELS,
+    **SOFTMAX_KERNELS,
     **UPDATE_KERNELS,
 }
 """What the registry can choose beside the reference, by the formula's name."""
@@ -45,7 +57,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
 __all__ = [
     "IMPLEMENTATIONS",
     "ALONE",
-    "LAYOUTS",
+    "DECLARED",
     "NO_BARRIER",
     "Blas",
     "CacheStatus",
@@ -67,13 +79,13 @@ __all__ = [
     "compiled_kernels",
     "elementwise",
     "import_problem",
-    "gemm",
     "kernel",
     "limit",
-    "optimizer_flags",
     "processor",
     "product_choice",
+    "product_kernel",
     "signed",
+    "stepping",
     "usual_kernels",
     "warmup",
 ]

@@ -66,6 +66,8 @@ class Chain:
         if reads_arguments and writes_outside:
             return False  # nobody knows here how the two will lie
         loop = self.loop
+        if loop.scalars or other.scalars:
+            return False  # an optimizer's step has arrays enough of its own
         if other.shape != loop.shape or other.dtype != loop.dtype:
             return False
         count = len(loop.inputs) + len(loop.outputs) + len(other.inputs) + len(other.outputs)
@@ -116,7 +118,7 @@ class Chain:
             else:
                 moved.append(loop.add(array))
                 self._inputs.append(place)
-        numbers, nodes = len(loop.numbers), len(loop.nodes)
+        numbers, nodes = len(loop.numbers), loop.results
         loop.numbers += other.numbers
         for node in other.nodes:
             takes = [
@@ -125,7 +127,7 @@ class Chain:
                 else (what, which + (numbers if what == "number" else nodes))
                 for what, which in node.takes
             ]
-            loop.apply(node.body, takes)
+            loop.apply(node.body, takes, node.results)
         for (array, result), place in zip(other.outputs, outputs, strict=True):
             if place in self._outputs:  # what was written there before is overwritten
                 at = self._outputs.index(place)

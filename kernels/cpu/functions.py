@@ -72,6 +72,19 @@ def normal_tail(x):
     return 0.5 * math.erfc(abs(x) / math.sqrt(2.0)), math.exp(-0.5 * x * x)
 
 
+def least(x):
+    """The smallest normal number of the dtype of x."""
+    return 2.0**-1022
+
+
+def _least_single(x):
+    return f32(2.0**-126)
+
+
+def _least_double(x):
+    return 2.0**-1022
+
+
 @njit(**INLINE)
 def _expm1_core(r):
     """e^r - 1 for |r| <= 0.35."""
@@ -205,3 +218,4 @@ _overloaded(log1p, _log1p_single, lambda x: math.log1p(x))
 _overloaded(tanh, _tanh_single, lambda x: math.tanh(x))
 _overloaded(sigmoid, _sigmoid_single, _sigmoid_double)
 _overloaded(normal_tail, _normal_tail_single, _normal_tail_double)
+_overloaded(least, _least_single, _least_double)

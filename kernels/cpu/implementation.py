@@ -19,6 +19,7 @@ from .runtime.table import call, word
 from .segment import EXECUTOR, CpuExecutor
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
+REDUCTIONS = ("mean", "sum", "none")
 WORTHWHILE = 1 << 15
 """Elements from which a single eager call is quicker in a kernel than in NumPy."""
 
@@ -198,7 +199,7 @@ class CpuKernel:
     ) -> tuple[tuple[Any, ...], Any]:
         """Emit the instructions of a call; returns its outputs and what it saves."""
         if not self.strided:
-            from .lower_elementwise import contiguous
+            from .elementwise import contiguous
 
             inputs = tuple([contiguous(builder, item) for item in inputs])
         return self.lowerings[direction](builder, inputs, options, needs)

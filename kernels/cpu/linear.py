@@ -1,198 +1,332 @@
-"""The products of a linear layer, and what stands around them in one pass each. Imports Numba.
+"""The linear layer, the activations behind it in the same pass, and both as instructions.
 
-Z  = X Wᵀ + b           gemm, then bias_activation
+Z  = X Wᵀ + b           a product, then bias_activation
 Y  = f(Z)
-dZ = dY · f'(Z),  db = Σₙ dZₙ      activation_bias_backward
-dX = dZ W,  dW = dZᵀ X             gemm
+dZ = dY · f'(Z),  db = Σₙ dZₙ      activation_bias_backward, or column_sum
+dX = dZ W,  dW = dZᵀ X             products
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Mapping
+from typing import Any
 
-from numba import njit
+import numpy as np
 
-from .runtime.intrinsics import (
-    INLINE,
-    call_dgemm_32,
-    call_dgemm_64,
-    call_sgemm_32,
-    call_sgemm_64,
-    pointer,
-    stack,
-)
-from .runtime.parts import KINDS, part
-from .scalars import activation_of, specialised
+from nnscratch.array.dtypes import dtype_name
+from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
+from nnscratch.formulas.linear import LinearSaved
+
+from ..bodies import parsed
+from .elementwise import identity, plus
+from .implementation import Builder, CpuKernel, Inputs, Options
+from .operands import Operands
+from .products import product
+from .runtime.declaration import Constant, Floats, Number, OptionalFloats, kernel
+from .runtime.language import KIND, given, part, same, stack
+from .scalars import activation_of
 
 NARROW = 64
 """Below this many columns, ROWS rows are taken together as one long row."""
 ROWS = 16
 WIDTH = 256
 """Columns that are summed at a time: their sums stay in the first-level cache."""
-BLOCK = 1024
-"""Rows and columns that one call of BLAS computes: what it packs for them is soon repaid."""
-FEW_BLOCKS = 8
-"""Below this many blocks they are half as wide, so that more threads have some."""
 RUN = 64
 """Rows that are added up before they join the total, which keeps rounding errors small."""
+IDENTITY = "identity"
+FEW_ROWS = 4
 
 
-def forward(x, p, q):
-    """f(x): the activation that a kernel is specialised for takes its place."""
-    return x
+def _activation(dtype: str, activation: int | str) -> Mapping[str, Any]:
+    """Return the activation that a kernel is compiled for: f(x, p, q), and dY · f'(v)."""
+    forward, backward = activation_of(str(activation), dtype)
+    return {"forward": forward, "backward": backward}
 
 
-def backward(dy, v, p, q):
-    """DY · f'(v), likewise."""
-    return dy
+@kernel(cost=lambda rows, columns: 0.3 * rows * columns, constants=_activation)
+def bias_activation(
+    Z: Floats, b: OptionalFloats, Y: Floats, rows: int, columns: int, p: Number, q: Number,
+    tid, threads, *, activation: str, forward: Constant,
+):  # fmt: skip
+    """Z += b and Y = f(Z) in one pass. In place: Y = Z, and then only the output remains.
 
-
-@njit(**INLINE)
-def blocks_of(count, side):
-    """How many blocks of at most ``side`` a range has."""
-    return (count + side - 1) // side
-
-
-def make_gemm(dtype: str, bits: int) -> Callable[..., None]:
-    """Return the kernel C = op(A) op(B) by BLAS, row-major.
-
-    The threads share blocks of C that depend on its sizes only. Many a library adds up the rows at
-    the edge of a product in another order than those inside, so parts that depended on the number
-    of threads would have other bits for another number.
+    p, q are the activation's parameters.
     """
-    single = dtype == "float32"
-    size = 4 if single else 8
-    kind = KINDS[dtype]
-
-    def kernel(a, s, tid, threads):
-        f, ta, tb = a[0], a[1], a[2]
-        m, n, k = a[3], a[4], a[5]
-        x, ldx, y, ldy, z, ldz = a[6], a[7], a[8], a[9], a[10], a[11]
-        side = BLOCK
-        if blocks_of(m, side) * blocks_of(n, side) < FEW_BLOCKS:
-            side = BLOCK // 2
-        across = blocks_of(n, side)
-        count = blocks_of(m, side) * across
-        alpha, beta = kind(1.0), kind(0.0)
-        for block in range(count * tid // threads, count * (tid + 1) // threads):
-            top, left = block // across * side, block % across * side
-            rows, columns = min(side, m - top), min(side, n - left)
-            at_x = x + size * top * (1 if ta else ldx)
-            at_y = y + size * left * (ldy if tb else 1)
-            at_z = z + size * (top * ldz + left)
-            if k == 0:  # an empty sum, which not every BLAS accepts
-                c = pointer(at_z, kind)
-                for i in range(rows):
-                    for j in range(columns):
-                        c[i * ldz + j] = beta
-            elif single and bits == 64:
-                call_sgemm_64(
-                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
-                )
-            elif single:
-                call_sgemm_32(
-                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
-                )
-            elif bits == 64:
-                call_dgemm_64(
-                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
-                )
-            else:
-                call_dgemm_32(
-                    f, ta, tb, rows, columns, k, alpha, at_x, ldx, at_y, ldy, beta, at_z, ldz
-                )
-
-    return kernel
-
-
-def make_bias_activation(dtype: str, activation: str) -> Callable[..., None]:
-    """Return the kernel Z += b, Y = f(Z) in one pass; with Y = Z only the output remains."""
-    kind = KINDS[dtype]
-
-    def kernel(a, s, tid, threads):
-        z, b, y = pointer(a[0], kind), pointer(a[1], kind), pointer(a[2], kind)
-        rows, columns = a[3], a[4]
-        p, q = kind(s[0]), kind(s[1])
-        first, last = part(rows, tid, threads, ROWS)
-        together, wide = 1, columns
-        repeated = stack(1024, kind)
-        if columns < NARROW:  # ROWS rows as one, against ROWS copies of the bias
-            together, wide = ROWS, columns * ROWS
-            for i in range(ROWS):
-                for j in range(columns):
-                    repeated[i * columns + j] = b[j] if a[1] != 0 else kind(0.0)
-            b = repeated
-        for i in range(first, last, together):
-            start = i * columns
-            count = min(wide, (last - i) * columns)
-            if a[1] == 0 and columns >= NARROW:
-                for j in range(start, start + count):
-                    y[j] = forward(z[j], p, q)
-            elif a[0] != a[2]:
-                for j in range(count):
-                    total = z[start + j] + b[j]
-                    z[start + j] = total
-                    y[start + j] = forward(total, p, q)
-            else:
-                for j in range(count):
-                    y[start + j] = forward(y[start + j] + b[j], p, q)
-
-    return specialised(kernel, forward=activation_of(activation, dtype)[0])
-
-
-def make_activation_bias_backward(dtype: str, activation: str) -> Callable[..., None]:
-    """Return the kernel dZ = dY · f'(V) and db = Σₙ dZₙ in one pass; dZ may be dY."""
-    kind = KINDS[dtype]
-
-    def kernel(a, s, tid, threads):
-        dy, v = pointer(a[0], kind), pointer(a[1], kind)
-        dz, db = pointer(a[2], kind), pointer(a[3], kind)
-        rows, columns = a[4], a[5]
-        p, q = kind(s[0]), kind(s[1])
-        apart = a[0] != a[2]
-        if columns < NARROW:
-            if tid != 0:
-                return
-            left, right, together, wide = 0, columns, ROWS, columns * ROWS
+    bias = b
+    first, last = part(rows, tid, threads, ROWS)
+    together, wide = 1, columns
+    repeated = stack(1024, KIND)
+    if columns < NARROW:  # ROWS rows as one, against ROWS copies of the bias
+        together, wide = ROWS, columns * ROWS
+        for i in range(ROWS):
+            for j in range(columns):
+                repeated[i * columns + j] = bias[j] if given(b) else KIND(0.0)
+        bias = repeated
+    for i in range(first, last, together):
+        start = i * columns
+        count = min(wide, (last - i) * columns)
+        if not given(b) and columns >= NARROW:
+            for j in range(start, start + count):
+                Y[j] = forward(Z[j], p, q)
+        elif not same(Z, Y):
+            for j in range(count):
+                total = Z[start + j] + bias[j]
+                Z[start + j] = total
+                Y[start + j] = forward(total, p, q)
         else:
-            left, right = part(columns, tid, threads, NARROW)
-            together, wide = 1, WIDTH
-        sums, total = stack(1024, kind), stack(1024, kind)
-        for column in range(left, right, WIDTH if together == 1 else NARROW):
-            width = min(wide, right - column) if together == 1 else wide
-            for j in range(width):
-                sums[j] = total[j] = kind(0.0)
-            for top in range(0, rows, RUN * together):
-                last = min(top + RUN * together, rows)
-                # Rows that follow on each other are one long row.
-                whole = right - left == columns and columns <= WIDTH
-                lines, long = (1, (last - top) * columns) if whole else (last - top, width)
-                for line in range(lines):
-                    start = (top + line) * columns + column
-                    if apart:
-                        for j in range(start, start + long):
-                            dz[j] = backward(dy[j], v[j], p, q)
-                    else:
-                        for j in range(start, start + long):
-                            dz[j] = backward(dz[j], v[j], p, q)
-                for i in range(top, last, together):
-                    start = i * columns + column
-                    count = min(width, (rows - i) * columns) if together > 1 else width
-                    for j in range(count):
-                        sums[j] += dz[start + j]
-                for j in range(width):
-                    total[j] += sums[j]
-                    sums[j] = kind(0.0)
-            if a[3] == 0:
-                continue
-            if together == 1:
-                for j in range(width):
-                    db[column + j] = total[j]
-            else:
-                for j in range(columns):
-                    folded = total[j]
-                    for i in range(1, ROWS):
-                        folded += total[i * columns + j]
-                    db[j] = folded
+            for j in range(count):
+                Y[start + j] = forward(Y[start + j] + bias[j], p, q)
 
-    return specialised(kernel, backward=activation_of(activation, dtype)[1])
+
+@kernel(cost=lambda rows, columns: 0.3 * rows * columns, constants=_activation)
+def activation_bias_backward(
+    dY: Floats, V: Floats, dZ: Floats, db: OptionalFloats, rows: int, columns: int,
+    p: Number, q: Number, tid, threads, *, activation: str, backward: Constant,
+):  # fmt: skip
+    """DZ = dY f'(V) and db = Σₙ dZₙ in one pass. In place: dZ = dY.
+
+    V is what the activation saves: the input or the output. The threads share the columns.
+    """
+    apart = not same(dY, dZ)
+    if columns < NARROW:
+        if tid != 0:
+            return
+        left, right, together, wide = 0, columns, ROWS, columns * ROWS
+    else:
+        left, right = part(columns, tid, threads, NARROW)
+        together, wide = 1, WIDTH
+    sums, total = stack(1024, KIND), stack(1024, KIND)
+    for column in range(left, right, WIDTH if together == 1 else NARROW):
+        width = min(wide, right - column) if together == 1 else wide
+        for j in range(width):
+            sums[j] = total[j] = KIND(0.0)
+        for top in range(0, rows, RUN * together):
+            last = min(top + RUN * together, rows)
+            # Rows that follow on each other are one long row.
+            whole = right - left == columns and columns <= WIDTH
+            lines, long = (1, (last - top) * columns) if whole else (last - top, width)
+            for line in range(lines):
+                start = (top + line) * columns + column
+                if apart:
+                    for j in range(start, start + long):
+                        dZ[j] = backward(dY[j], V[j], p, q)
+                else:
+                    for j in range(start, start + long):
+                        dZ[j] = backward(dZ[j], V[j], p, q)
+            for i in range(top, last, together):
+                start = i * columns + column
+                count = min(width, (rows - i) * columns) if together > 1 else width
+                for j in range(count):
+                    sums[j] += dZ[start + j]
+            for j in range(width):
+                total[j] += sums[j]
+                sums[j] = KIND(0.0)
+        if not given(db):
+            continue
+        if together == 1:
+            for j in range(width):
+                db[column + j] = total[j]
+        else:
+            for j in range(columns):
+                folded = total[j]
+                for i in range(1, ROWS):
+                    folded += total[i * columns + j]
+                db[j] = folded
+
+
+@kernel(cost=lambda rows, columns: 0.2 * rows * columns)
+def column_sum(X: Floats, out: Floats, rows: int, columns: int, c: Number, tid, threads):
+    """Out = c Σₙ Xₙ over the rows; the threads share the columns.
+
+    The order of the sums is that of ``activation_bias_backward``, so that db is the same bits
+    whether a layer's backward is fused with its activation's or not.
+    """
+    if columns < NARROW:
+        if tid != 0:
+            return
+        left, right, together, wide = 0, columns, ROWS, columns * ROWS
+    else:
+        left, right = part(columns, tid, threads, NARROW)
+        together, wide = 1, WIDTH
+    sums, total = stack(1024, KIND), stack(1024, KIND)
+    for column in range(left, right, WIDTH if together == 1 else NARROW):
+        width = min(wide, right - column) if together == 1 else wide
+        for j in range(width):
+            sums[j] = total[j] = KIND(0.0)
+        for top in range(0, rows, RUN * together):
+            for i in range(top, min(top + RUN * together, rows), together):
+                start = i * columns + column
+                count = min(width, (rows - i) * columns) if together > 1 else width
+                for j in range(count):
+                    sums[j] += X[start + j]
+            for j in range(width):
+                total[j] += sums[j]
+                sums[j] = KIND(0.0)
+        if together == 1:
+            for j in range(width):
+                out[column + j] = c * total[j]
+        else:
+            for j in range(columns):
+                folded = total[j]
+                for i in range(1, ROWS):
+                    folded += total[i * columns + j]
+                out[j] = c * folded
+
+
+def _rows(X: Any) -> Any:
+    return X.reshape(-1, X.shape[-1])
+
+
+def _check_linear(inputs: Inputs, options: Options) -> str | None:
+    X, W = inputs[0], inputs[1]
+    if not (isinstance(X, np.ndarray) and isinstance(W, np.ndarray)) or X.ndim < 2 or W.ndim != 2:
+        return "it needs an input of at least two dimensions and a matrix of weights"
+    b = inputs[2] if len(inputs) > 2 else None
+    if X.shape[-1] != W.shape[1] or (b is not None and b.shape != W.shape[:1]):
+        # The reference says what is wrong, and where.
+        return "the shapes do not fit"
+    return None
+
+
+def _linear(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    X, W = inputs[0], inputs[1]
+    b = inputs[2] if len(inputs) > 2 else None
+    Z = builder.output(0, (*X.shape[:-1], W.shape[0]), X.dtype)
+    _affine(builder, X, W, b, Z, Z, IDENTITY, (0.0, 0.0))
+    return (Z,), LinearSaved(X, W)
+
+
+def _affine(
+    builder: Builder, X: Any, W: Any, b: Any, Z: Any, Y: Any, activation: str, scalars: Any
+) -> None:
+    product(builder, _rows(X), W, _rows(Z), transpose_b=True)
+    if b is None and activation == IDENTITY:
+        return
+    # As a loop, so that what comes behind can be joined with it; the kernel if nothing is.
+    loop = Operands(Z.shape, Z.dtype)
+    node = loop.add(Z)
+    if b is not None:
+        node = loop.apply(parsed(plus), [node, loop.add(b)])
+    if Z is not Y:
+        loop.store(node if b is not None else loop.apply(parsed(identity), [node]), Z)
+    if activation != IDENTITY:
+        words = FUSABLE[activation][0].pointwise
+        numbers = [loop.add(number) for number in scalars[: len(words.options)]]
+        node = loop.apply(parsed(words.forward), [node, *numbers])
+    loop.store(node, Y)
+    rows, columns = _rows(Z).shape
+    loop.alone = bias_activation.instruction(
+        dtype_name(Z.dtype), activation, Z=Z, b=b, Y=Y, rows=rows, columns=columns,
+        p=scalars[0], q=scalars[1],
+    )  # fmt: skip
+    loop.emit(builder)
+
+
+def _linear_backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    dZ, X, W = inputs
+    return _pull_back(builder, dZ, X, W, needs, None, (0.0, 0.0), IDENTITY), None
+
+
+def _pull_back(
+    builder: Builder, dY: Any, X: Any, W: Any, needs: Any, kept: Any, scalars: Any, activation: str
+) -> tuple[Any, ...]:
+    """Emit dZ and db in one pass, then the two products."""
+    rows, columns = _rows(dY).shape
+    dX = dW = db = None
+    if needs[2]:
+        db = builder.output(2, (W.shape[0],), W.dtype)
+    dZ = dY
+    if kept is not None:
+        dZ = builder.empty(dY.shape, dY.dtype)
+        activation_bias_backward.emit(
+            builder, dtype_name(dY.dtype), activation, dY=dY, V=kept, dZ=dZ, db=db, rows=rows,
+            columns=columns, p=scalars[0], q=scalars[1],
+        )  # fmt: skip
+    elif needs[2]:
+        column_sum.emit(
+            builder, dtype_name(dY.dtype), X=dY, out=db, rows=rows, columns=columns, c=1.0
+        )
+    if needs[1]:
+        dW = builder.output(1, W.shape, W.dtype)
+        product(builder, _rows(dZ), _rows(X), dW, transpose_a=True)
+    if needs[0]:
+        dX = builder.output(0, X.shape, X.dtype)
+        product(builder, _rows(dZ), W, _rows(dX))
+    return dX, dW, db
+
+
+def _scalars(name: str, values: Any) -> tuple[float, float]:
+    given = list(FUSABLE[name][0].pointwise.options.values())
+    for index, value in enumerate(values):
+        if value is not None and index < len(given):
+            given[index] = value
+    return tuple([*given, 0.0, 0.0][:2])
+
+
+def _linear_activation(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    X, W = inputs[0], inputs[1]
+    b = inputs[2] if len(inputs) > 2 else None
+    name, alpha, beta = options["activation"], options.get("alpha"), options.get("beta")
+    shape = (*X.shape[:-1], W.shape[0])
+    Y = builder.output(0, shape, X.dtype)
+    keeps_output = FUSABLE[name][0].pointwise.saved[0] == "Y"
+    Z = Y if keeps_output else builder.empty(shape, X.dtype)
+    _affine(builder, X, W, b, Z, Y, name, _scalars(name, (alpha, beta)))
+    parameters = _parameters(name, alpha, beta)
+    return (Y,), LinearActivationSaved(X, W, Z, name, *parameters)
+
+
+def _parameters(name: str, alpha: Any, beta: Any) -> tuple[Any, Any]:
+    """Return alpha and beta as the reference saves them: defaults filled in."""
+    given: list[Any] = [None, None]
+    filled = _scalars(name, (alpha, beta))
+    for index in range(len(FUSABLE[name][1])):
+        given[index] = filled[index]
+    return given[0], given[1]
+
+
+def _check_fused(inputs: Inputs, options: Options) -> str | None:
+    if options.get("activation") not in FUSABLE:
+        return f"no kernel knows the activation {options.get('activation')!r}"
+    return _check_linear(inputs, options)
+
+
+def _linear_activation_backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> tuple[tuple[Any, ...], Any]:
+    dY, X, W, kept, name, alpha, beta = inputs
+    scalars = _scalars(name, (alpha, beta))
+    return _pull_back(builder, dY, X, W, needs, kept, scalars, name), None
+
+
+def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, X, W = inputs[:3]
+    if not all(isinstance(item, np.ndarray) for item in (dY, X, W)) or X.ndim < 2:
+        return "it needs an input of at least two dimensions"
+    fits = dY.shape == (*X.shape[:-1], W.shape[0])
+    return None if fits else f"dY has shape {dY.shape}"
+
+
+def _not_few_rows(direction: str, inputs: Inputs) -> bool:
+    """Say no to few rows: BLAS brings the weights from memory as quickly, and with less to do."""
+    return direction == "backward" or math.prod(inputs[0].shape[:-1]) >= FEW_ROWS
+
+
+LINEAR_KERNELS = {
+    "linear": CpuKernel(
+        {"forward": _linear, "backward": _linear_backward},
+        {"forward": _check_linear, "backward": _check_linear_backward},
+        pays=_not_few_rows,
+    ),
+    "linear_activation": CpuKernel(
+        {"forward": _linear_activation, "backward": _linear_activation_backward},
+        {"forward": _check_fused, "backward": _check_linear_backward},
+    ),
+}

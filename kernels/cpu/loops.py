@@ -11,6 +11,7 @@ every output five words, its address and its bytes along these axes. ``s`` holds
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -35,12 +36,14 @@ class Node:
 
     Attributes:
         body: the body.
-        takes: for each parameter what stands there: ("input", k), ("number", k) or ("node", k) for
-            the result of an earlier one.
+        takes: for each parameter what stands there: ("input", k), ("number", k), ("scalar", k), or
+            ("node", k) for a result of an earlier one; results are counted through all nodes.
+        results: how many it has.
     """
 
     body: Parsed
     takes: tuple[tuple[str, int], ...]
+    results: int = 1
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ class Loop:
         inputs: for each input its dtype, how it lies ("c", "r", "s", or "i": it is an output), and
             which output it is in that case.
         nodes: the bodies, in order.
-        outputs: for each output its dtype, how it lies, and the node whose result it is.
+        outputs: for each output its dtype, how it lies, and which of the results it is.
         numbers: how many numbers it takes.
+        options: the names of further numbers, which only ``scalars`` are computed from.
+        scalars: expressions in these, computed once before the loop, in float64.
     """
 
     dtype: str
@@ -61,6 +66,8 @@ class Loop:
     nodes: tuple[Node, ...]
     outputs: tuple[tuple[str, str, int], ...]
     numbers: int
+    options: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
 
     @functools.cached_property
     def text(self) -> str:
@@ -82,9 +89,8 @@ class Loop:
             cost += 0.5
         layout = Layout(
             name=title,
-            module="loops",
             a=("inner", "outer1", "outer2", "outer3", *arrays),
-            s=tuple(f"number{k}" for k in range(self.numbers)),
+            s=(*(f"number{k}" for k in range(self.numbers)), *self.options),
             options=(),
             doc="An elementwise loop.",
             cost=lambda a: cost * a[0] * a[1] * a[2] * a[3] + 5.0 * a[1] * a[2] * a[3],
@@ -99,6 +105,8 @@ def _text(loop: Loop) -> str:
         "    n, d1, d2, d3 = a[0], a[1], a[2], a[3]",
         f"    first, last = part(n * d1 * d2 * d3, tid, threads, {GRAIN})",
         *[f"    p{k} = K(s[{k}])" for k in range(loop.numbers)],
+        *[f"    {name} = s[{loop.numbers + k}]" for k, name in enumerate(loop.options)],
+        *[f"    q{k} = K({text})" for k, text in enumerate(loop.scalars)],
         "    while first < last:",
         "        row = first // n",
         "        start = first - row * n",
@@ -137,10 +145,14 @@ def _text(loop: Loop) -> str:
         else:
             read = f"x{k}[j]"
         lines.append(f"            x{k}v = {_loaded(read, dtype, loop.dtype)}")
-    for k, node in enumerate(loop.nodes):
-        names = {"input": "x{}v", "number": "p{}", "node": "m{}"}
+    first = 0
+    for node in loop.nodes:
+        names = {"input": "x{}v", "number": "p{}", "scalar": "q{}", "node": "m{}"}
         taken = ", ".join(names[what].format(which) for what, which in node.takes)
-        lines.append(f"            m{k} = {node.body.name}({taken})")
+        made = ", ".join(f"m{first + k}" for k in range(node.results))
+        comma = "," * (node.results == 1 and node.body.several)
+        lines.append(f"            {made}{comma} = {node.body.name}({taken})")
+        first += node.results
     for k, (dtype, how, result) in enumerate(loop.outputs):
         value = _stored(f"m{result}", dtype, loop.dtype)
         if how == STRIDED:
@@ -170,11 +182,12 @@ def _stored(text: str, dtype: str, kind: str) -> str:
 def make_loop(loop: Loop) -> Any:
     """Return the kernel of a loop, to be compiled."""
     from .runtime.intrinsics import pointer
-    from .runtime.parts import part
+    from .runtime.language import part
 
     scope: dict[str, Any] = {
         "__name__": __name__,
-        **{"np": np, "K": getattr(np, loop.dtype), "pointer": pointer, "part": part},
+        **{"np": np, "math": math, "K": getattr(np, loop.dtype), "pointer": pointer},
+        "part": part.value,
         **{node.body.name: scalar(node.body, loop.dtype) for node in loop.nodes},
     }
     # Numba keeps what it compiles beside the file that a function says it comes from.

@@ -31,6 +31,9 @@ class Operands:
         self.numbers: list[Any] = []
         self.nodes: list[Node] = []
         self.outputs: list[tuple[Any, int]] = []
+        self.results = 0
+        self.options: dict[str, Any] = {}
+        self.scalars: list[str] = []
         self.alone: Any = None
 
     def add(self, value: Any) -> tuple[str, int]:
@@ -44,10 +47,18 @@ class Operands:
         self.inputs.append(value)
         return "input", len(self.inputs) - 1
 
-    def apply(self, body: Parsed, takes: Sequence[tuple[str, int]]) -> tuple[str, int]:
-        """Apply a body, and return what stands for its result."""
-        self.nodes.append(Node(body, tuple(takes)))
-        return "node", len(self.nodes) - 1
+    def scalar(self, text: str) -> tuple[str, int]:
+        """Return what stands for an expression in options, computed once before the loop."""
+        self.scalars.append(text)
+        return "scalar", len(self.scalars) - 1
+
+    def apply(
+        self, body: Parsed, takes: Sequence[tuple[str, int]], results: int = 1
+    ) -> tuple[str, int]:
+        """Apply a body, and return what stands for its first result."""
+        self.nodes.append(Node(body, tuple(takes), results))
+        self.results += results
+        return "node", self.results - results
 
     def store(self, node: tuple[str, int], array: Any) -> None:
         """Write the result of a node into an array.
@@ -100,12 +111,20 @@ class Operands:
             for (array, node), how in zip(self.outputs, hows[count:], strict=True)
         ]
         loop = _interned(
-            Loop(self.dtype, tuple(ins), tuple(self.nodes), tuple(outs), len(self.numbers))
+            Loop(
+                self.dtype,
+                tuple(ins),
+                tuple(self.nodes),
+                tuple(outs),
+                len(self.numbers),
+                tuple(self.options),
+                tuple(self.scalars),
+            )
         )
         words: list[Any] = [*sizes]
         for array, step, offset in zip(arrays, steps, at, strict=True):
             words += [Shifted(array, offset) if offset else array, *step]
-        builder.emit(loop.kernel, words, tuple(self.numbers))
+        builder.emit(loop.kernel, words, (*self.numbers, *self.options.values()))
 
 
 @functools.cache

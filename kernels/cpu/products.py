@@ -1,24 +1,51 @@
-"""Matrix products in tiles: C = op(A) op(B). Imports Numba.
+"""Matrix products, C = op(A) op(B): in tiles or by BLAS, one or many, and as instructions.
 
-A product goes over C in panels of two vector registers of columns. The panel of B that belongs to
-it is first laid end to end (and turned where B comes transposed, as W does in X Wᵀ), so that it
-streams from the nearest cache while all rows of A pass by. Long sums are cut at DEPTH terms, for
+In tiles, a product goes over C in panels of two vector registers of columns. The panel of B that
+belongs to it is first laid end to end (and transposed where B comes so, as W does in X Wᵀ), so that
+it streams from the nearest cache while all rows of A pass by. Long sums are cut at DEPTH terms, for
 the same reason. A single row needs none of that: it meets the rows of a transposed B one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from .runtime.intrinsics import INLINE, address_of, call_kernel, stack
-from .runtime.parts import KINDS
+from nnscratch.array.dtypes import dtype_name
+from nnscratch.formulas.products import MatmulSaved
+
+from ..strided import TooManyAxesError, walk
+from .elementwise import contiguous
+from .implementation import Builder, CpuKernel, Inputs, Options
+from .runtime import language
+from .runtime.blas import blas
+from .runtime.declaration import Address, Constant, helper, kernel
+from .runtime.kernel import Kernel
+from .runtime.language import (
+    CHUNK,
+    KIND,
+    LINE,
+    ROWS,
+    address_of,
+    call_kernel,
+    copy_rows,
+    pass_panel,
+    pointer,
+    row_times,
+    stack,
+    transpose_panel,
+)  # fmt: skip
 from .runtime.processor import l2_bytes
-from .tiles import CHUNK, LINE, ROWS, dots, lanes, lay, move, tile, turn
+from .runtime.product_choice import in_tiles
 
+Lowered = tuple[tuple[Any, ...], Any]
+
+LIBRARY_BLOCK = 1024
+"""Rows and columns that one call of BLAS computes: what it packs for them is soon repaid."""
+FEW_BLOCKS = 8
+"""Below this many blocks they are half as wide, so that more threads have some."""
 DEPTH = 256
 """Terms of a sum that are added up before C is touched: a panel of B this deep stays close by."""
 BLOCK = 1024
@@ -32,50 +59,88 @@ WIDE = 4096
 few places of the caches, and each lies in a page of its own."""
 
 
-def bands(dtype: str) -> int:
+def bands(dtype: str, tile_rows: int) -> int:
     """Return how many rows of A pass by a panel before the next one: half of the L2 cache of them.
 
     They are whole tiles, so that no row's tile depends on how the threads share the rows.
     """
     length = DEPTH * (4 if dtype == "float32" else 8)
     most = min(max(l2_bytes() // 2, 1 << 17), 1 << 19) // length
-    return most // ROWS * ROWS
+    return most // tile_rows * tile_rows
 
 
-def _strip(V: int, partial: bool) -> Any:
-    """Return a function that computes some rows of a panel of V registers, tile by tile.
+@helper
+def blocks_of(count, side):
+    """How many blocks of at most ``side`` a range has."""
+    return (count + side - 1) // side
 
-    ``leap`` is how far apart the tiles of A are, ``row`` and ``step`` lie within them. The first
-    ``pairs`` tiles ask for cache lines of the next panel, each ``jump`` bytes behind the other.
+
+def _of_library(dtype: str, bits: int | str) -> Mapping[str, Any]:
+    """Return which of the library's functions is called, and the bytes of a number."""
+    name = f"call_{'s' if dtype == 'float32' else 'd'}gemm_{bits}"
+    return {"call_gemm": getattr(language, name), "size": np.dtype(dtype).itemsize}
+
+
+# What BLAS does before it multiplies counts for 1 µs.
+@kernel(cost=lambda m, n, k: 1000.0 + m * n * k / 45.0, constants=_of_library)
+def gemm(
+    blas: int, transpose_a: int, transpose_b: int, m: int, n: int, k: int,
+    A: Address, lda: int, B: Address, ldb: int, C: Address, ldc: int,
+    tid, threads, *, bits: int, call_gemm: Constant, size: Constant,
+):  # fmt: skip
+    """C (m, n) = op(A) op(B) by BLAS, row-major.
+
+    op transposes where its flag is 1; lda, ldb, ldc are the lengths of the rows as stored. blas is
+    the address and bits the width of an integer of the library's ?gemm; ``by_blas`` gives both.
+
+    The threads share blocks of C that depend on its sizes only. Many a library adds up the rows at
+    the edge of a product in another order than those inside, so parts that depended on the number
+    of threads would have other bits for another number.
     """
-
-    @njit(**INLINE)
-    def strip(
-        like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width,
-        ahead, apart, pace, pairs, jump,
-    ):  # fmt: skip
-        for t in range(rows // ROWS):
-            if t >= pairs:
-                ahead, apart, pace = b, 0, 0
-            tile(
-                ROWS, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width,
-                ahead, apart, pace,
+    side = LIBRARY_BLOCK
+    if blocks_of(m, side) * blocks_of(n, side) < FEW_BLOCKS:
+        side = LIBRARY_BLOCK // 2
+    across = blocks_of(n, side)
+    count = blocks_of(m, side) * across
+    alpha, beta = KIND(1.0), KIND(0.0)
+    for block in range(count * tid // threads, count * (tid + 1) // threads):
+        top, left = block // across * side, block % across * side
+        rows, columns = min(side, m - top), min(side, n - left)
+        at_a = A + size * top * (1 if transpose_a else lda)
+        at_b = B + size * left * (ldb if transpose_b else 1)
+        at_c = C + size * (top * ldc + left)
+        if k == 0:  # an empty sum, which not every BLAS accepts
+            out = pointer(at_c, KIND)
+            for i in range(rows):
+                for j in range(columns):
+                    out[i * ldc + j] = beta
+        else:
+            call_gemm(
+                blas, transpose_a, transpose_b, rows, columns, k, alpha, at_a, lda, at_b, ldb,
+                beta, at_c, ldc,
             )  # fmt: skip
-            a, c, ahead = a + leap, c + ROWS * ldc, ahead + jump
-        rest = rows % ROWS
-        if rest & 4:
-            tile(4, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
-            a, c = a + 4 * row, c + 4 * ldc
-        if rest & 2:
-            tile(2, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
-            a, c = a + 2 * row, c + 2 * ldc
-        if rest & 1:
-            tile(1, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
-
-    return strip
 
 
-@njit(**INLINE)
+def _of_tiles(dtype: str) -> Mapping[str, Any]:
+    """Return the sizes of tiles and of the space that they are laid out in."""
+    from . import tiles
+
+    size, L, rows = np.dtype(dtype).itemsize, tiles.lanes(dtype), tiles.ROWS
+    panel, high = 2 * L, bands(dtype, rows)
+    return {
+        "size": size,
+        "L": L,
+        "panel": panel,
+        "high": high,
+        "block": BLOCK // panel * panel,
+        "aside": DEPTH + L,
+        "laid": DEPTH * panel,
+        "copied": high * (DEPTH + L),
+        "across": -(-rows // L),
+    }
+
+
+@helper
 def share(m, n, tid, threads, panel):
     """A thread's rows and columns of C: (first row, last row, first column, last column).
 
@@ -91,159 +156,273 @@ def share(m, n, tid, threads, panel):
     return first * ROWS, min(last * ROWS, m), 0, n
 
 
-@njit(**INLINE)
-def turn_over(like, size, L, out, w, ldw, width, terms):
-    """Lay out a panel of B which comes transposed."""
-    whole, ldo = terms // L * L, 2 * L * size
-    for j in range(0, width, L):
-        last = min(L, width - j) - 1
-        for l in range(0, whole, L):
-            turn(like, w + j * ldw + l * size, ldw, last, out + l * ldo + j * size, ldo)
-    for j in range(width):
-        for l in range(whole, terms):
-            move(like, w + j * ldw + l * size, out + l * ldo + j * size)
-
-
-@njit(**INLINE)
-def row_times(like, size, n, k, x, w, ldw, z, tid, threads):
-    """Write z = W x for one row x; the threads share the rows of W."""
-    blocks = (n + 7) // 8
-    first, last = 8 * (blocks * tid // threads), 8 * (blocks * (tid + 1) // threads)
-    for j in range(first, min(last, n) - 7, 8):
-        dots(8, like, k, x, w + j * ldw, ldw, z + size * j)
-    for j in range(max(first, n // 8 * 8), min(last, n)):
-        dots(1, like, k, x, w + j * ldw, ldw, z + size * j)
-
-
-# Here, and not in the factory: Numba's cache would take kernels that enclose functions of their own
-# for new ones in every process.
-both, both_cut = _strip(2, False), _strip(2, True)
-one, one_cut = _strip(1, False), _strip(1, True)
-
-
-@njit(**INLINE)
-def pass_by(
-    like, L, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width,
-    ahead, apart, pace, pairs, jump,
+# One row is as quick as its matrix comes from memory.
+@kernel(cost=lambda m, n, k: 200.0 + m * n * k / (70.0 if m > 1 else 7.5), constants=_of_tiles)
+def gemm_tiles(
+    blas: int, transpose_a: int, transpose_b: int, m: int, n: int, k: int,
+    A: Address, lda: int, B: Address, ldb: int, C: Address, ldc: int,
+    tid, threads, *, size: Constant, L: Constant, panel: Constant, high: Constant,
+    block: Constant, aside: Constant, laid: Constant, copied: Constant, across: Constant,
 ):  # fmt: skip
-    """Let rows of A pass by a panel of which ``width`` columns exist."""
-    if width == 2 * L:
-        both(
-            like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width,
-            ahead, apart, pace, pairs, jump,
-        )  # fmt: skip
-    elif width > L:
-        both_cut(
-            like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0
-        )  # fmt: skip
-    elif width == L:
-        one(like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0)
-    else:
-        one_cut(like, rows, add, k, a, leap, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0)
+    """The same product in tiles of its own; blas is ignored.
 
-
-def make_gemm_tiles(dtype: str) -> Callable[..., None]:
-    """Return the kernel C = op(A) op(B); the threads share the rows of C, or its columns."""
-    kind, size = KINDS[dtype], 4 if dtype == "float32" else 8
-    L = lanes(dtype)
-    panel = 2 * L
-    high, block = bands(dtype), BLOCK // panel * panel
-    aside = DEPTH + L
-    laid, copied = DEPTH * panel, high * aside
-    across = -(-ROWS // L)
-
-    def kernel(a, s, tid, threads):
-        ta, tb, m, n, k = a[1], a[2], a[3], a[4], a[5]
-        x, y, z = a[6], a[8], a[10]
-        lda, ldb, ldc = size * a[7], size * a[9], size * a[11]
-        like = kind(0.0)
-        if m == 1 and tb and not ta:
-            row_times(like, size, n, k, x, y, ldb, z, tid, threads)
-            return
-        top, bottom, start, stop = share(m, n, tid, threads, panel)
-        space, group = address_of(stack(laid, kind)), address_of(stack(copied, kind))
-        direct = not tb and (
-            bottom - top <= ROWS or ldb == size * panel or min(k, DEPTH) * ldb <= SMALL
-        )
-        # Rows or columns of a wide A lie too far apart for the cache.
-        far = stop - start > 2 * panel and (lda >= FAR if ta else lda >= WIDE)
-        for left in range(start, stop, block):
-            right = min(left + block, stop)
-            for band in range(top, bottom, high):
-                rows = min(high, bottom - band)
-                for depth in range(0, max(k, 1), DEPTH):
-                    terms = min(DEPTH, k - depth)
-                    row, step = (size, lda) if ta else (lda, size)
-                    first, leap = x + band * row + depth * step, ROWS * row
-                    if far and ta:
-                        for i in range(0, rows, ROWS):
-                            out = group + i * terms * size
-                            lay(
-                                across,
-                                like,
-                                terms,
-                                first + i * row,
-                                step,
-                                rows - i,
-                                out,
-                                ROWS * size,
-                            )
-                        first, leap, row, step = group, ROWS * terms * size, size, ROWS * size
-                    elif far:
-                        for l in range(0, terms, panel):
-                            out = group + l * size
-                            lay(2, like, rows, first + l * size, lda, terms - l, out, aside * size)
-                        first, leap, row = group, ROWS * aside * size, aside * size
-                    for j in range(left, right, panel):
-                        width = min(panel, n - j)
-                        where, b, next_row = y + depth * ldb + j * size, space, size * panel
-                        ahead, apart, pace, pairs, jump = space, 0, 0, 0, 0
-                        if tb:
-                            where = y + j * ldb + depth * size
-                            turn_over(like, size, L, space, where, ldb, width, terms)
-                        elif direct:
-                            b, next_row = where, ldb
-                        else:
-                            lay(2, like, terms, where, ldb, width, space, next_row)
-                        # While this panel is at work, the next one comes closer.
-                        if tb and j + panel < right:
-                            ahead, apart, pace = where + panel * ldb, ldb, LINE
-                            pairs, jump = panel // 2, 2 * ldb
-                        elif not direct and j + panel < right:
-                            ahead, apart, pace = where + panel * size, LINE, ldb
-                            pairs, jump = terms // CHUNK, CHUNK * ldb
-                        c = z + band * ldc + j * size
-                        pass_by(
-                            like, L, rows, depth, terms, first, leap, row, step, b, next_row, c,
-                            ldc, width, ahead, apart, pace, pairs, jump,
-                        )  # fmt: skip
-
-    return kernel
-
-
-def make_gemm_batch(dtype: str) -> Callable[..., None]:
-    """Return the kernel of many products of one size, shared out to the threads one by one.
-
-    Where there are fewer products than threads, they share each of them. Each is computed by the
-    kernel for one product, whose address is given.
+    The threads share the rows of C, or its columns.
     """
+    lda, ldb, ldc = size * lda, size * ldb, size * ldc  # in bytes
+    like = KIND(0.0)
+    if m == 1 and transpose_b and not transpose_a:
+        row_times(like, size, n, k, A, B, ldb, C, tid, threads)
+        return
+    top, bottom, start, stop = share(m, n, tid, threads, panel)
+    space, group = address_of(stack(laid, KIND)), address_of(stack(copied, KIND))
+    direct = not transpose_b and (
+        bottom - top <= ROWS or ldb == size * panel or min(k, DEPTH) * ldb <= SMALL
+    )
+    # Rows or columns of a wide A lie too far apart for the cache.
+    far = stop - start > 2 * panel and (lda >= FAR if transpose_a else lda >= WIDE)
+    for left in range(start, stop, block):
+        right = min(left + block, stop)
+        for band in range(top, bottom, high):
+            rows = min(high, bottom - band)
+            for depth in range(0, max(k, 1), DEPTH):
+                terms = min(DEPTH, k - depth)
+                row, step = (size, lda) if transpose_a else (lda, size)
+                first, tile_stride = A + band * row + depth * step, ROWS * row
+                if far and transpose_a:
+                    for i in range(0, rows, ROWS):
+                        out = group + i * terms * size
+                        copy_rows(
+                            across, like, terms, first + i * row, step, rows - i, out, ROWS * size
+                        )  # fmt: skip
+                    first, tile_stride, row, step = group, ROWS * terms * size, size, ROWS * size
+                elif far:
+                    for l in range(0, terms, panel):
+                        out = group + l * size
+                        copy_rows(
+                            2, like, rows, first + l * size, lda, terms - l, out, aside * size
+                        )
+                    first, tile_stride, row = group, ROWS * aside * size, aside * size
+                for j in range(left, right, panel):
+                    width = min(panel, n - j)
+                    where, b, next_row = B + depth * ldb + j * size, space, size * panel
+                    prefetch, prefetch_line, prefetch_stride = space, 0, 0
+                    prefetches, prefetch_jump = 0, 0
+                    if transpose_b:
+                        where = B + j * ldb + depth * size
+                        transpose_panel(like, size, L, space, where, ldb, width, terms)
+                    elif direct:
+                        b, next_row = where, ldb
+                    else:
+                        copy_rows(2, like, terms, where, ldb, width, space, next_row)
+                    # While this panel is at work, the next one comes closer.
+                    if transpose_b and j + panel < right:
+                        prefetch, prefetch_line, prefetch_stride = where + panel * ldb, ldb, LINE
+                        prefetches, prefetch_jump = panel // 2, 2 * ldb
+                    elif not direct and j + panel < right:
+                        prefetch, prefetch_line, prefetch_stride = where + panel * size, LINE, ldb
+                        prefetches, prefetch_jump = terms // CHUNK, CHUNK * ldb
+                    c = C + band * ldc + j * size
+                    pass_panel(
+                        like, L, rows, depth, terms, first, tile_stride, row, step, b, next_row, c,
+                        ldc, width, prefetch, prefetch_line, prefetch_stride, prefetches,
+                        prefetch_jump,
+                    )  # fmt: skip
 
-    def kernel(a, s, tid, threads):
-        b0, b1, b2 = a[13], a[14], a[15]
-        count = b0 * b1 * b2
-        first, last, me, together = 0, count, tid, threads
-        if count >= threads:
-            first, last = count * tid // threads, count * (tid + 1) // threads
-            me, together = 0, 1
-        words = stack(12, np.int64)
-        for k in range(12):
-            words[k] = a[k + 1]
-        for b in range(first, last):
-            i0, rest = b % b0, b // b0
-            i1, i2 = rest % b1, rest // b1
-            words[6] = a[7] + i0 * a[16] + i1 * a[17] + i2 * a[18]
-            words[8] = a[9] + i0 * a[19] + i1 * a[20] + i2 * a[21]
-            words[10] = a[11] + i0 * a[22] + i1 * a[23] + i2 * a[24]
-            call_kernel(a[0], address_of(words), address_of(s), me, together)
 
-    return kernel
+@kernel(
+    cost=lambda batch0, batch1, batch2, m, n, k: (
+        200.0 + batch0 * batch1 * batch2 * (100.0 + m * n * k / 70.0)
+    )
+)
+def gemm_batch(
+    kernel: int, blas: int, transpose_a: int, transpose_b: int, m: int, n: int, k: int,
+    A: Address, lda: int, B: Address, ldb: int, C: Address, ldc: int,
+    batch: tuple[int, int, int], A_strides: tuple[int, int, int],
+    B_strides: tuple[int, int, int], C_strides: tuple[int, int, int],
+    tid, threads,
+):  # fmt: skip
+    """Many products of one size, each by the kernel for one product at an address.
+
+    The threads share the products one by one; where there are fewer of them than threads, they
+    share each of them. ``batch`` has the axes over which they lie, the innermost first; the strides
+    are the bytes along them, 0 where a factor is repeated.
+    """
+    count = batch[0] * batch[1] * batch[2]
+    first, last, me, together = 0, count, tid, threads
+    if count >= threads:
+        first, last = count * tid // threads, count * (tid + 1) // threads
+        me, together = 0, 1
+    words = stack(12, np.int64)  # those of ``gemm``
+    words[0], words[1], words[2] = blas, transpose_a, transpose_b
+    words[3], words[4], words[5] = m, n, k
+    words[7], words[9], words[11] = lda, ldb, ldc
+    for b in range(first, last):
+        i0, rest = b % batch[0], b // batch[0]
+        i1, i2 = rest % batch[1], rest // batch[1]
+        words[6] = A + i0 * A_strides[0] + i1 * A_strides[1] + i2 * A_strides[2]
+        words[8] = B + i0 * B_strides[0] + i1 * B_strides[1] + i2 * B_strides[2]
+        words[10] = C + i0 * C_strides[0] + i1 * C_strides[1] + i2 * C_strides[2]
+        call_kernel(kernel, address_of(words), 0, me, together)
+
+
+def by_tiles(dtype: str) -> tuple[Kernel, int]:
+    """Return the kernel of products in tiles, and what it takes as ``blas``."""
+    return gemm_tiles.kernel(dtype), 0
+
+
+def by_blas(dtype: str) -> tuple[Kernel, int]:
+    """Return the kernel of products by BLAS, and what it takes as ``blas``.
+
+    Raises:
+        LookupError: if there is no BLAS that can be called.
+    """
+    library = blas()
+    if library is None:
+        raise LookupError("NumPy's BLAS was not found: its products go to tiles")
+    return gemm.kernel(dtype, library.bits), library.gemm(dtype)
+
+
+def product_kernel(dtype: str, m: int, n: int, k: int) -> tuple[Kernel, int]:
+    """Return the kernel for the product of (m, k) and (k, n), and what it takes as ``blas``."""
+    return by_tiles(dtype) if in_tiles(dtype, m, n, k) else by_blas(dtype)
+
+
+def product(
+    builder: Builder,
+    A: Any,
+    B: Any,
+    C: Any,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    lda: int | None = None,
+    ldb: int | None = None,
+) -> None:
+    """Emit C = op(A) op(B) for matrices; lda and ldb are the elements from row to row as stored.
+
+    Where they are given, A and B have the shapes that op makes.
+    """
+    m, n = C.shape
+    k = A.shape[0] if transpose_a and lda is None else A.shape[1]
+    made, library = product_kernel(dtype_name(C.dtype), m, n, k)
+    lda, ldb = A.shape[1] if lda is None else lda, B.shape[1] if ldb is None else ldb
+    # In the order of ``gemm``, of whose arguments every eager product would look up the names.
+    builder.emit(made, (library, transpose_a, transpose_b, m, n, k, A, lda, B, ldb, C, n))
+
+
+def _stored(builder: Builder, A: Any) -> tuple[Any, int, bool]:
+    """Return an array of matrices, the elements from row to row, and whether it is transposed."""
+    size = A.itemsize
+    rows, columns = A.shape[-2:]
+    down, along = A.strides[-2:]
+    if along == size and down % size == 0 and down >= columns * size:
+        return A, down // size, False
+    if down == size and along % size == 0 and along >= rows * size:
+        return A, along // size, True
+    A = contiguous(builder, A) if not A.flags.c_contiguous else A
+    return A, columns, False
+
+
+def matmul(builder: Builder, A: Any, B: Any, C: Any) -> None:
+    """Emit C = A B for arrays of matrices whose leading axes broadcast; C is contiguous."""
+    if B.ndim == 2 and A.ndim > 2 and A.flags.c_contiguous:
+        A, C = A.reshape(-1, A.shape[-1]), C.reshape(-1, C.shape[-1])
+    (A, lda, transpose_a), (B, ldb, transpose_b) = _stored(builder, A), _stored(builder, B)
+    m, n = C.shape[-2:]
+    k = A.shape[-1]
+    if C.ndim == 2:
+        product(builder, A, B, C, transpose_a, transpose_b, lda, ldb)
+        return
+    batch = C.shape[:-2]
+    strides = [_batch_strides(one, batch) for one in (A, B, C)]
+    _batches(builder, (transpose_a, transpose_b, m, n, k), (A, B, C), (lda, ldb, n), batch, strides)
+
+
+def _batches(
+    builder: Builder, head: Any, arrays: Any, lengths: Any, batch: Any, strides: Any
+) -> None:
+    try:
+        sizes, steps = walk(tuple(batch), tuple(strides), outer=2)
+    except TooManyAxesError:
+        for index in range(batch[0]):
+            some = [
+                a[index if a.shape[0] > 1 else 0] if a.ndim == len(batch) + 2 else a for a in arrays
+            ]
+            _batches(builder, head, some, lengths, batch[1:], [one[1:] for one in strides])
+        return
+    A, B, C = arrays
+    lda, ldb, ldc = lengths
+    transpose_a, transpose_b, m, n, k = head
+    one, library = product_kernel(dtype_name(C.dtype), m, n, k)
+    gemm_batch.emit(
+        builder, dtype_name(C.dtype), kernel=one.address, blas=library,
+        transpose_a=transpose_a, transpose_b=transpose_b, m=m, n=n, k=k,
+        A=A, lda=lda, B=B, ldb=ldb, C=C, ldc=ldc, batch=sizes,
+        A_strides=steps[0], B_strides=steps[1], C_strides=steps[2],
+    )  # fmt: skip
+
+
+def _batch_strides(array: Any, batch: tuple[int, ...]) -> tuple[int, ...]:
+    own = array.shape[:-2]
+    lead = len(batch) - len(own)
+    steps = [0 if size == 1 else step for size, step in zip(own, array.strides, strict=False)]
+    return (*(0,) * lead, *steps)
+
+
+def _matmul(builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]) -> Lowered:
+    A, B = inputs
+    a, b = (A[None] if A.ndim == 1 else A), (B[:, None] if B.ndim == 1 else B)
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    rows = () if A.ndim == 1 else (A.shape[-2],)
+    columns = () if B.ndim == 1 else (B.shape[-1],)
+    Y = builder.output(0, (*batch, *rows, *columns), A.dtype)
+    matmul(builder, a, b, Y.reshape(*batch, a.shape[-2], b.shape[-1]))
+    return (Y,), MatmulSaved(A, B)
+
+
+def _matmul_backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    dY, A, B = inputs
+    a, b = (A[None] if A.ndim == 1 else A), (B[:, None] if B.ndim == 1 else B)
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    d = contiguous(builder, dY).reshape(*batch, a.shape[-2], b.shape[-1])
+    dA = dB = None
+    if needs[0]:
+        shape = (*batch, a.shape[-2], a.shape[-1])
+        dA = builder.output(0, shape if A.ndim > 1 else (*batch, a.shape[-1]), A.dtype)
+        matmul(builder, d, b.swapaxes(-1, -2), dA.reshape(shape))
+    if needs[1]:
+        if b.ndim == 2:  # one product for the whole batch instead of a sum of many
+            rows = contiguous(builder, a).reshape(-1, a.shape[-1])
+            dB = builder.output(1, B.shape, B.dtype)
+            matmul(builder, rows.T, d.reshape(-1, d.shape[-1]), dB.reshape(b.shape))
+        else:
+            dB = builder.output(1, (*batch, *b.shape[-2:]), B.dtype)
+            matmul(builder, a.swapaxes(-1, -2), d, dB)
+    return (dA, dB), None
+
+
+def _check_matmul(inputs: Inputs, options: Options) -> str | None:
+    A, B = inputs[-2:]
+    if not A.ndim or not B.ndim or A.shape[-1] != B.shape[-2 if B.ndim > 1 else 0]:
+        return "the shapes do not fit"
+    try:
+        np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    except ValueError:
+        return "the leading axes do not broadcast"
+    return None if A.dtype == B.dtype else f"{A.dtype} meets {B.dtype}"
+
+
+def _never_alone(direction: str, inputs: Inputs) -> bool:
+    """Say that a single call is not quicker than NumPy's."""
+    return False
+
+
+PRODUCT_KERNELS = {
+    "matmul": CpuKernel(
+        {"forward": _matmul, "backward": _matmul_backward},
+        {"forward": _check_matmul, "backward": _check_matmul},
+        pays=_never_alone,
+        strided=True,
+    ),
+}

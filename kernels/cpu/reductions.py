@@ -1,189 +1,278 @@
-"""Sums. The order of every sum depends on its length only, never on the threads. Imports Numba.
+"""Sums, and the formulas that are sums, as instructions.
 
-A sum over everything goes in two instructions: the threads write one partial sum for each block of
-BLOCK elements, then ``finish_sum`` adds the partial sums in order, in float64.
+The order of every sum depends on its length only, never on the threads. A sum over everything goes
+in two instructions: the threads write one partial sum for each block of BLOCK elements, then
+``finish_sum`` adds the partial sums in order, in float64.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from .linear import NARROW, RUN, WIDTH
-from .linear import ROWS as GROUP
-from .reduction_sizes import BLOCK, LANES
-from .runtime.intrinsics import pointer, stack
-from .runtime.parts import KINDS, part
+from nnscratch.array.dtypes import dtype_name
+from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
+from ..bodies import parsed
+from ..strided import TooManyAxesError, Walk, walk
+from .elementwise import contiguous, copy
+from .implementation import Builder, CpuKernel, Inputs, Options
+from .linear import WIDTH, column_sum
+from .operands import Operands
+from .runtime.declaration import Address, Constant, Doubles, Floats, kernel
+from .runtime.language import KIND, part, pointer, stack
+
+Lowered = tuple[tuple[Any, ...], Any]
+Needs = tuple[bool, ...]
+
+BLOCK = 4096
+"""Elements behind one partial sum."""
+LANES = 32
+"""Running sums side by side within a block."""
 SUM, SQUARE = 0, 1
 
 
-def make_block_sums(dtype: str, what: int) -> Callable[..., None]:
-    """Return the kernel that sums x (what = 0) or x² (1) of each block, in float64."""
-    kind = KINDS[dtype]
+def blocks(count: int) -> int:
+    """Return how many partial sums ``count`` elements need: the length of a ``partial`` buffer."""
+    return -(-count // BLOCK)
 
-    def kernel(a, s, tid, threads):
-        x, partial, count = pointer(a[0], kind), pointer(a[1], np.float64), a[2]
-        first, last = part((count + BLOCK - 1) // BLOCK, tid, threads, 1)
-        lanes = stack(LANES, np.float64)
-        for block in range(first, last):
-            start, end = block * BLOCK, min((block + 1) * BLOCK, count)
+
+def scaled(A: Any, factor: Any) -> Any:
+    """Return A times a factor."""
+    return A * factor
+
+
+@kernel(cost=lambda count: 0.2 * count)
+def block_sums(X: Floats, partial: Doubles, count: int, tid, threads, *, what: int):
+    """blocks(count) partial sums of x (what = 0) or x² (1), in float64."""
+    first, last = part((count + BLOCK - 1) // BLOCK, tid, threads, 1)
+    lanes = stack(LANES, np.float64)
+    for block in range(first, last):
+        start, end = block * BLOCK, min((block + 1) * BLOCK, count)
+        for l in range(LANES):
+            lanes[l] = 0.0
+        whole = start + (end - start) // LANES * LANES
+        for i in range(start, whole, LANES):
             for l in range(LANES):
-                lanes[l] = 0.0
-            whole = start + (end - start) // LANES * LANES
-            for i in range(start, whole, LANES):
-                for l in range(LANES):
-                    value = np.float64(x[i + l])
-                    lanes[l] += value * value if what == SQUARE else value
-            for i in range(whole, end):
-                value = np.float64(x[i])
-                lanes[i - whole] += value * value if what == SQUARE else value
+                value = np.float64(X[i + l])
+                lanes[l] += value * value if what == SQUARE else value
+        for i in range(whole, end):
+            value = np.float64(X[i])
+            lanes[i - whole] += value * value if what == SQUARE else value
+        total = 0.0
+        for l in range(LANES):
+            total += lanes[l]
+        partial[block] = total
+
+
+@kernel(cost=lambda count: 1.0 * count)
+def finish_sum(partial: Doubles, count: int, out: Floats, c: float, tid, threads):
+    """Out = c Σ partial; count is that of the partial sums. By one thread."""
+    if tid != 0:
+        return
+    total = 0.0
+    for i in range(count):
+        total += partial[i]
+    out[0] = KIND(c * total)
+
+
+@kernel(
+    cost=lambda kept0, kept1, kept2, kept3, summed0, summed1, summed2, summed3: (
+        0.3 * kept0 * kept1 * kept2 * kept3 * summed0 * summed1 * summed2 * summed3
+    ),
+    constants=lambda dtype: {"size": np.dtype(dtype).itemsize},
+)
+def axis_sum(
+    X: Address, out: Floats,
+    kept: tuple[int, int, int, int], kept_strides: tuple[int, int, int, int],
+    summed: tuple[int, int, int, int], summed_strides: tuple[int, int, int, int],
+    c: float, tid, threads, *, size: Constant,
+):  # fmt: skip
+    """Out = c times the sum of X over some axes, in float64; out is contiguous.
+
+    The axes that are kept, and those that are summed, come innermost first; strides are the bytes
+    of X along them. The threads share the entries of the result.
+    """
+    k0, k1, k2, k3 = kept
+    r0, r1, r2, r3 = summed
+    step, t1, t2, t3 = kept_strides
+    inner, s1, s2, s3 = summed_strides
+    outer = r1 * r2 * r3
+    sums = stack(WIDTH, np.float64)
+    first, last = part(k0 * k1 * k2 * k3, tid, threads, LANES)
+    while first < last:
+        row = first // k0
+        start = first - row * k0
+        stop = min(k0, start + last - first)
+        rest = row // k1
+        at = X + start * step + row % k1 * t1 + rest % k2 * t2 + rest // k2 * t3
+        if step == size and k0 > 1:
+            # Entries of the result that lie side by side: rows are added to one another.
+            width = min(WIDTH, stop - start)
+            for j in range(width):
+                sums[j] = 0.0
+            for other in range(outer):
+                more = other // r1
+                there = at + other % r1 * s1 + more % r2 * s2 + more // r2 * s3
+                for i in range(r0):
+                    x = pointer(there + i * inner, KIND)
+                    for j in range(width):
+                        sums[j] += np.float64(x[j])
+            for j in range(width):
+                out[first + j] = KIND(c * sums[j])
+            first += width
+            continue
+        for j in range(stop - start):
+            for l in range(LANES):
+                sums[l] = 0.0
+            for other in range(outer):
+                more = other // r1
+                there = at + other % r1 * s1 + more % r2 * s2 + more // r2 * s3
+                whole = r0 // LANES * LANES
+                if inner == size:
+                    x = pointer(there, KIND)
+                    for i in range(0, whole, LANES):
+                        for l in range(LANES):
+                            sums[l] += np.float64(x[i + l])
+                    for i in range(whole, r0):
+                        sums[i - whole] += np.float64(x[i])
+                else:
+                    for i in range(r0):
+                        sums[i % LANES] += np.float64(pointer(there + i * inner, KIND)[0])
             total = 0.0
             for l in range(LANES):
-                total += lanes[l]
-            partial[block] = total
-
-    return kernel
-
-
-def make_finish_sum(dtype: str) -> Callable[..., None]:
-    """Return the kernel out = c Σ partial, or c √Σ; by one thread."""
-    kind = KINDS[dtype]
-
-    def kernel(a, s, tid, threads):
-        if tid != 0:
-            return
-        partial, count, out = pointer(a[0], np.float64), a[1], pointer(a[2], kind)
-        total = 0.0
-        for i in range(count):
-            total += partial[i]
-        if a[3] != 0:
-            total = math.sqrt(total)
-        out[0] = kind(s[0] * total)
-
-    return kernel
+                total += sums[l]
+            out[first + j] = KIND(c * total)
+            at += step
+        first += stop - start
 
 
-def make_clip_factor(dtype: str) -> Callable[..., None]:
-    """Return the kernel f = min(1, limit / (norm + 1e-6)) of clip_grad_norm_."""
-    kind = KINDS[dtype]
-
-    def kernel(a, s, tid, threads):
-        if tid == 0:
-            norm, out = pointer(a[0], kind)[0], pointer(a[1], kind)
-            factor = kind(s[0]) / (norm + kind(1e-6))
-            out[0] = kind(1.0) if factor > kind(1.0) else factor
-
-    return kernel
+def total(builder: Builder, X: Any, Y: Any, scale: float, squared: bool = False) -> None:
+    """Emit Y = scale times the sum of all elements of X, or of their squares."""
+    X = contiguous(builder, X)
+    partial = builder.empty((blocks(X.size),), np.float64)
+    name = dtype_name(X.dtype)
+    block_sums.emit(builder, name, int(squared), X=X, partial=partial, count=X.size)
+    finish_sum.emit(builder, name, partial=partial, count=partial.size, out=Y, c=scale)
 
 
-def make_column_sum(dtype: str) -> Callable[..., None]:
-    """Return the kernel out = c Σₙ Xₙ over the rows; the threads share the columns.
+def sum_axes(builder: Builder, X: Any, axes: tuple[int, ...], Y: Any, scale: float) -> None:
+    """Emit Y = scale times the sum of X over axes; Y is contiguous and has the other axes."""
+    kept = [axis for axis in range(X.ndim) if axis not in axes]
+    if math.prod(X.shape[axis] for axis in kept) == 1:
+        total(builder, X, Y, scale)
+        return
+    if kept == [X.ndim - 1] and X.flags.c_contiguous:
+        # Rows into one: the sums are in the order of those that a linear layer's backward makes.
+        columns = X.shape[-1]
+        rows = X.size // columns
+        column_sum.emit(
+            builder, dtype_name(X.dtype), X=X, out=Y, rows=rows, columns=columns, c=scale
+        )
+        return
+    try:
+        over_kept, over_summed = _walk(X, kept), _walk(X, list(axes))
+    except TooManyAxesError:
+        transposed = X.transpose((*kept, *axes))  # neighbours become one
+        made = builder.empty(transposed.shape, X.dtype)
+        copy(builder, transposed, made)
+        made = made.reshape(math.prod(made.shape[: len(kept)]), -1)
+        sum_axes(builder, made, (1,), Y.reshape(-1), scale)
+        return
+    axis_sum.emit(
+        builder, dtype_name(X.dtype), X=X, out=Y,
+        kept=over_kept.sizes, kept_strides=over_kept.strides[0],
+        summed=over_summed.sizes, summed_strides=over_summed.strides[0], c=scale,
+    )  # fmt: skip
 
-    The order of the sums is that of ``activation_bias_backward``, so that db is the same bits
-    whether a layer's backward is fused with its activation's or not.
-    """
-    kind = KINDS[dtype]
 
-    def kernel(a, s, tid, threads):
-        x, out, rows, columns = pointer(a[0], kind), pointer(a[1], kind), a[2], a[3]
-        c = kind(s[0])
-        if columns < NARROW:
-            if tid != 0:
-                return
-            left, right, together, wide = 0, columns, GROUP, columns * GROUP
+def _walk(X: Any, axes: list[int]) -> Walk:
+    return walk(tuple([X.shape[one] for one in axes]), (tuple([X.strides[one] for one in axes]),))
+
+
+def _sum(mean: bool) -> CpuKernel:
+    def forward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+        (A,) = inputs
+        axes = _axes(options.get("axis"), A.ndim)
+        keepdims = options.get("keepdims", False)
+        shape = tuple(
+            1 if axis in axes else size
+            for axis, size in enumerate(A.shape)
+            if keepdims or axis not in axes
+        )
+        Y = builder.output(0, shape, A.dtype)
+        count = math.prod(A.shape[axis] for axis in axes)
+        sum_axes(builder, A, axes, Y, 1.0 / count if mean else 1.0)
+        return (Y,), SumSaved(tuple(A.shape), axes)
+
+    def backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+        dY, shape, axes = inputs
+        count = math.prod(shape[axis] for axis in axes)
+        dA = builder.output(0, shape, dY.dtype)
+        kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+        dY = contiguous(builder, dY).reshape(kept)
+        if mean:
+            loop = Operands(shape, dY.dtype)
+            node = loop.apply(parsed(scaled), [loop.add(dY), loop.add(1.0 / count)])
+            loop.store(node, dA)
+            loop.emit(builder)
         else:
-            left, right = part(columns, tid, threads, NARROW)
-            together, wide = 1, WIDTH
-        sums, total = stack(1024, kind), stack(1024, kind)
-        for column in range(left, right, WIDTH if together == 1 else NARROW):
-            width = min(wide, right - column) if together == 1 else wide
-            for j in range(width):
-                sums[j] = total[j] = kind(0.0)
-            for top in range(0, rows, RUN * together):
-                for i in range(top, min(top + RUN * together, rows), together):
-                    start = i * columns + column
-                    count = min(width, (rows - i) * columns) if together > 1 else width
-                    for j in range(count):
-                        sums[j] += x[start + j]
-                for j in range(width):
-                    total[j] += sums[j]
-                    sums[j] = kind(0.0)
-            if together == 1:
-                for j in range(width):
-                    out[column + j] = c * total[j]
-            else:
-                for j in range(columns):
-                    folded = total[j]
-                    for i in range(1, GROUP):
-                        folded += total[i * columns + j]
-                    out[j] = c * folded
+            copy(builder, dY, dA)
+        return (dA,), None
 
-    return kernel
+    return CpuKernel(
+        {"forward": forward, "backward": backward},
+        {"forward": _check_axes, "backward": _check_not_empty},
+        strided=True,
+    )
 
 
-def make_axis_sum(dtype: str) -> Callable[..., None]:
-    """Return the kernel that sums over some axes of an array of any strides, in float64.
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(one % ndim for one in ((axis,) if isinstance(axis, int) else axis))
 
-    The threads share the entries of the result.
-    """
-    kind = KINDS[dtype]
-    size = 4 if dtype == "float32" else 8
 
-    def kernel(a, s, tid, threads):
-        k0, k1, k2, k3 = a[2], a[3], a[4], a[5]
-        r0, r1, r2, r3 = a[10], a[11], a[12], a[13]
-        step, inner = a[6], a[14]
-        out = pointer(a[1], kind)
-        outer = r1 * r2 * r3
-        sums = stack(WIDTH, np.float64)
-        first, last = part(k0 * k1 * k2 * k3, tid, threads, LANES)
-        while first < last:
-            row = first // k0
-            start = first - row * k0
-            stop = min(k0, start + last - first)
-            rest = row // k1
-            at = a[0] + start * step + row % k1 * a[7] + rest % k2 * a[8] + rest // k2 * a[9]
-            if step == size and k0 > 1:
-                # Entries of the result that lie side by side: rows are added to one another.
-                width = min(WIDTH, stop - start)
-                for j in range(width):
-                    sums[j] = 0.0
-                for other in range(outer):
-                    more = other // r1
-                    there = at + other % r1 * a[15] + more % r2 * a[16] + more // r2 * a[17]
-                    for i in range(r0):
-                        x = pointer(there + i * inner, kind)
-                        for j in range(width):
-                            sums[j] += np.float64(x[j])
-                for j in range(width):
-                    out[first + j] = kind(s[0] * sums[j])
-                first += width
-                continue
-            for j in range(stop - start):
-                for l in range(LANES):
-                    sums[l] = 0.0
-                for other in range(outer):
-                    more = other // r1
-                    there = at + other % r1 * a[15] + more % r2 * a[16] + more // r2 * a[17]
-                    whole = r0 // LANES * LANES
-                    if inner == size:
-                        x = pointer(there, kind)
-                        for i in range(0, whole, LANES):
-                            for l in range(LANES):
-                                sums[l] += np.float64(x[i + l])
-                        for i in range(whole, r0):
-                            sums[i - whole] += np.float64(x[i])
-                    else:
-                        for i in range(r0):
-                            sums[i % LANES] += np.float64(pointer(there + i * inner, kind)[0])
-                total = 0.0
-                for l in range(LANES):
-                    total += sums[l]
-                out[first + j] = kind(s[0] * total)
-                at += step
-            first += stop - start
+def _check_axes(inputs: Inputs, options: Options) -> str | None:
+    axis, ndim = options.get("axis"), inputs[0].ndim
+    named = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if any(not -ndim <= one < ndim for one in named) or len(set(_axes(named, ndim))) < len(named):
+        return "the axes do not fit"  # the reference says what is wrong
+    return None
 
-    return kernel
+
+def _check_not_empty(inputs: Inputs, options: Options) -> str | None:
+    return None if math.prod(inputs[1]) else "an array is empty"
+
+
+def _sum_to(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    (A,) = inputs
+    shape = tuple(options["shape"])
+    lead = A.ndim - len(shape)
+    summed = [
+        *range(lead),
+        *(lead + k for k, size in enumerate(shape) if size != A.shape[lead + k]),
+    ]
+    Y = builder.output(0, shape, A.dtype)
+    sum_axes(builder, A, tuple(summed), Y, 1.0) if summed else copy(builder, A, Y)
+    return (Y,), SumToSaved(A.shape)
+
+
+def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
+    (A,) = inputs
+    shape = tuple(options["shape"])
+    behind = A.shape[A.ndim - len(shape) :] if len(shape) <= A.ndim else ()
+    if len(behind) != len(shape) or any(
+        n not in (1, m) for n, m in zip(shape, behind, strict=True)
+    ):
+        return "the shape does not broadcast to that of the array"
+    return None
+
+
+REDUCTION_KERNELS = {
+    "sum": _sum(mean=False),
+    "mean": _sum(mean=True),
+    "sum_to": CpuKernel({"forward": _sum_to}, {"forward": _check_sum_to}, strided=True),
+}

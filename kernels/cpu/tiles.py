@@ -104,9 +104,9 @@ class _Emitter:
 @intrinsic
 def tile(
     typingctx, rows, vectors, partial, like, add, depth, a, row, step, b, ldb, c, ldc, width,
-    ahead, apart, pace,
+    prefetch, prefetch_line, prefetch_stride,
 ):  # fmt: skip
-    """``tile(8, 2, False, like, add, K, A, row, step, B, ldb, C, ldc, width, ahead, apart, pace)``.
+    """``tile(8, 2, False, like, add, K, A, row, step, B, ldb, C, ldc, width, *prefetches)``.
 
     Args:
         rows: R, a literal.
@@ -123,10 +123,11 @@ def tile(
         c: address of C[0, 0], whose rows are ``ldc`` bytes apart.
         ldc: see ``c``.
         width: columns of C that exist, where ``partial``.
-        ahead: a cache line that will be needed soon, with another one ``apart`` bytes behind it.
-            Every CHUNK terms a tile of the largest size asks for those ``pace`` bytes further on.
-        apart: see ``ahead``.
-        pace: see ``ahead``.
+        prefetch: a cache line that will be needed soon, with another one ``prefetch_line`` bytes
+            behind it. Every CHUNK terms a tile of the largest size asks for those
+            ``prefetch_stride`` bytes further on.
+        prefetch_line: see ``prefetch``.
+        prefetch_stride: see ``prefetch``.
     """
     literal = (rows, vectors, partial)
     if not all(isinstance(one, types.Literal) for one in literal):
@@ -136,7 +137,8 @@ def tile(
     word = types.int64
 
     def codegen(context, builder, signature, args):
-        add, depth, a, row, step, b, ldb, c, ldc, width, ahead, apart, pace = args[4:]
+        add, depth, a, row, step, b, ldb, c, ldc, width, *lines = args[4:]
+        prefetch, prefetch_line, prefetch_stride = lines
         e = _Emitter(context, builder, like)
         side = I64(REGISTER)
         masks = [e.mask(builder.sub(width, I64(v * e.count))) if cut else None for v in range(V)]
@@ -163,8 +165,8 @@ def tile(
             first = builder.mul(loop.index, I64(group))
             if group == CHUNK:
                 for line in range(2):
-                    start = builder.add(ahead, builder.mul(apart, I64(line)))
-                    where = e.at(start, pace, loop.index, BYTE)
+                    start = builder.add(prefetch, builder.mul(prefetch_line, I64(line)))
+                    where = e.at(start, prefetch_stride, loop.index, BYTE)
                     e.call("llvm.prefetch.p0", VOID, [where, I32(0), I32(2), I32(1)])
                 with cgutils.for_range(builder, I64(group)) as inner:
                     term(0, builder.add(first, inner.index))
@@ -194,8 +196,8 @@ def tile(
 
 
 @intrinsic
-def turn(typingctx, like, w, ldw, last, out, ldo):
-    """``turn(like, W, ldw, last, out, ldo)``: write the transpose of a square of W.
+def transpose(typingctx, like, w, ldw, last, out, ldo):
+    """``transpose(like, W, ldw, last, out, ldo)``: write the transpose of a square of W.
 
     The square has as many rows and columns as a register has numbers. Rows of W behind number
     ``last`` are not read; the columns of ``out`` that stand for them hold row ``last`` again.
@@ -243,10 +245,10 @@ def move(typingctx, like, source, target):
 
 
 @intrinsic
-def lay(typingctx, vectors, like, rows, source, lds, width, out, ldo):
-    """``lay(2, like, K, source, lds, width, out, ldo)``: copy rows of V registers, V a literal.
+def copy_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
+    """``copy_rows(2, like, K, source, lds, width, out, ldo)``: copy rows of V registers.
 
-    Only ``width`` columns are read; behind them ``out`` gets zeros.
+    V is a literal. Only ``width`` columns are read; behind them ``out`` gets zeros.
     """
     if not isinstance(vectors, types.Literal):
         return None

@@ -37,6 +37,11 @@ def _floor(x):
 
 
 @njit(**INLINE)
+def _flushed(x):
+    return cast(0.0, x) if abs(x) < functions.least(x) else x
+
+
+@njit(**INLINE)
 def _real(x):
     return x
 
@@ -82,6 +87,7 @@ WORDS: dict[str, Any] = {
     "word_exp": functions.exp,
     "word_expm1": functions.expm1,
     "word_floor": _floor,
+    "word_flushed": _flushed,
     "word_like": _like,
     "word_log": functions.log,
     "word_log1p": functions.log1p,

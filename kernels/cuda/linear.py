@@ -25,7 +25,8 @@ STRIPES = 128
 
 def keeps_output(name: str) -> bool:
     """Say whether the backward of an activation needs its output, not its input."""
-    return bool(FUSABLE[name][0].pointwise.saved[0] == "Y")
+    saved: tuple[str, ...] = FUSABLE[name][0].pointwise.saved
+    return saved[0] == "Y"
 
 
 def _unwritten(name: Any) -> str | None:

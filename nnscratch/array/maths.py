@@ -22,6 +22,7 @@ __all__ = [
     "exp",
     "expm1",
     "floor",
+    "flushed",
     "like",
     "log",
     "log1p",
@@ -83,6 +84,14 @@ def sign(x: Any) -> Any:
 def floor(x: Any) -> Any:
     """Return the largest integer that is at most x, in the dtype of x."""
     return array_namespace(x).floor(x)
+
+
+def flushed(x: Any) -> Any:
+    """Return x; in a compiled loop 0 in the place of denormals, which are 50 times slower there.
+
+    A running average of gradients that stay 0, as those of a dead unit, gets there in 900 steps.
+    """
+    return x
 
 
 def real(x: Any) -> Any:

@@ -94,6 +94,8 @@ class Formula:
         inputs: names of the array inputs, in order.
         options: names of the options.
         pointwise: the bodies of an elementwise formula, None for the others.
+        update_body: of an update that computes each entry by itself its text, which becomes a
+            compiled loop; None for the others.
         public: what users know it by, None for one that they meet only inside something else.
     """
 
@@ -115,6 +117,7 @@ class Formula:
     options: tuple[str, ...] = field(default=())
     differentiable: tuple[bool, ...] = field(default=())
     pointwise: Any = None
+    update_body: Forward | None = None
     public: Public | None = None
 
     def __repr__(self) -> str:
@@ -176,6 +179,7 @@ def formula(
     aliases: bool = False,
     moves: bool = False,
     pointwise: Any = None,
+    elementwise: bool = False,
     public: Public | None = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
@@ -187,6 +191,8 @@ def formula(
         floats: the inputs that must be floating-point numbers of one dtype (a DTypeError names the
             one that is not); a mapping says what errors call them.
         outputs: the names of its outputs where it has several.
+        elementwise: of an update, whether it computes each entry by itself, in the words of
+            ``nnscratch.array.maths``.
 
     The rest is what ``Formula`` says.
 
@@ -232,6 +238,7 @@ def formula(
         options=options,
         differentiable=tuple(key in gradients for key in inputs or variadic),
         pointwise=pointwise,
+        update_body=forward if elementwise else None,
         public=public,
     )
     FORMULAS[name] = made

@@ -4,6 +4,11 @@ P is the parameter, G its gradient, $\eta$ the learning rate ``lr``, $\lambda$ t
 $t$ the step, counted from 1. Decay is added to the gradient, $G \leftarrow G + \lambda P$, unless
 it is decoupled, $P \leftarrow P - \eta \lambda P$. ``maximize`` turns the sign of G. Each
 function returns the new values in the order of its ``updates`` and changes none of its inputs.
+
+They are the reference as they stand, and the same text becomes a compiled loop
+(``nnscratch.kernels.updating``): choices by options and by which state there is are made before it,
+and so is arithmetic with numbers. Arrays meet in ``+ - * /`` and the words of
+``nnscratch.array.maths``; ``math`` is for numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnscratch.array import array_namespace
+from nnscratch.array.maths import flushed, maximum, sqrt
 from nnscratch.formulas.formula import formula
 
 
@@ -54,7 +59,9 @@ def sgd_update(
     """
     G = _gradient(P, G, weight_decay, maximize)
     if M is not None and momentum:
-        M = 1.0 * G if step == 1 else momentum * M + (1.0 - dampening) * G
+        kept = momentum if step > 1 else 0.0
+        added = 1.0 - dampening if step > 1 else 1.0
+        M = flushed(kept * M + added * G)
         G = G + momentum * M if nesterov else M
     return P - lr * G, M
 
@@ -65,6 +72,7 @@ SGD = formula(
     shapes="P, G and M (any, the same) -> P, M",
     source="document, section 4.3; Robbins and Monro 1951; Sutskever and others 2013 (momentum)",
     updates=("P", "M"),
+    elementwise=True,
 )
 
 
@@ -101,18 +109,21 @@ def adam_update(
         maximize: whether to ascend.
         step: the number of this step, from 1.
     """
-    xp = array_namespace(P)
+    # Above and below the fraction stands the root of 1 - beta2^t: a division less for each entry.
+    root = math.sqrt(1.0 - beta2**step)
+    size = lr / (1.0 - beta1**step) * root
     if decoupled:
         G = _gradient(P, G, 0.0, maximize)
         P = P * (1.0 - lr * weight_decay)
     else:
         G = _gradient(P, G, weight_decay, maximize)
-    M = M + (1.0 - beta1) * (G - M)
-    V = beta2 * V + (1.0 - beta2) * (G * G)
+    M = flushed(M + (1.0 - beta1) * (G - M))
+    V = flushed(beta2 * V + (1.0 - beta2) * G * G)
+    largest = V
     if Vmax is not None:
-        Vmax = xp.maximum(Vmax, V)
-    rooted = xp.sqrt(V if Vmax is None else Vmax) / math.sqrt(1.0 - beta2**step)
-    return P - (lr / (1.0 - beta1**step)) * (M / (rooted + eps)), M, V, Vmax
+        Vmax = maximum(Vmax, V)
+        largest = Vmax
+    return P - size * M / (sqrt(largest) + eps * root), M, V, Vmax
 
 
 ADAM = formula(
@@ -124,6 +135,7 @@ ADAM = formula(
     source="Kingma and Ba 2015, arXiv:1412.6980; Reddi, Kale and Kumar 2018 (AMSGrad); "
     "Loshchilov and Hutter 2019, arXiv:1711.05101 (AdamW)",
     updates=("P", "M", "V", "Vmax"),
+    elementwise=True,
 )
 
 
@@ -158,18 +170,16 @@ def rmsprop_update(
         centered: whether to divide by the root of the variance, not of the mean square.
         maximize: whether to ascend.
     """
-    xp = array_namespace(P)
     G = _gradient(P, G, weight_decay, maximize)
-    V = alpha * V + (1.0 - alpha) * (G * G)
+    V = flushed(alpha * V + (1.0 - alpha) * G * G)
     mean_square = V
     if centered and Gavg is not None:
-        Gavg = Gavg + (1.0 - alpha) * (G - Gavg)
+        Gavg = flushed(Gavg + (1.0 - alpha) * (G - Gavg))
         mean_square = V - Gavg * Gavg
-    D = G / (xp.sqrt(mean_square) + eps)
     if M is not None and momentum:
-        M = momentum * M + D
-        D = M
-    return P - lr * D, V, M, Gavg
+        M = flushed(momentum * M + G / (sqrt(mean_square) + eps))
+        return P - lr * M, V, M, Gavg
+    return P - lr * G / (sqrt(mean_square) + eps), V, M, Gavg
 
 
 RMSPROP = formula(
@@ -179,6 +189,7 @@ RMSPROP = formula(
     shapes="P, G, V, M and Gavg (any, the same) -> P, V, M, Gavg",
     source="Tieleman and Hinton 2012; Graves 2013, arXiv:1308.0850 (centered)",
     updates=("P", "V", "M", "Gavg"),
+    elementwise=True,
 )
 
 
@@ -198,7 +209,7 @@ def adagrad_update(
     G = _gradient(P, G, weight_decay, maximize)
     S = S + G * G
     rate = lr / (1.0 + (step - 1) * lr_decay)
-    return P - rate * (G / (array_namespace(P).sqrt(S) + eps)), S
+    return P - rate * G / (sqrt(S) + eps), S
 
 
 ADAGRAD = formula(
@@ -208,6 +219,7 @@ ADAGRAD = formula(
     shapes="P, G and S (any, the same) -> P, S",
     source="Duchi, Hazan and Singer 2011",
     updates=("P", "S"),
+    elementwise=True,
 )
 
 
@@ -224,11 +236,10 @@ def adadelta_update(
     maximize: bool = False,
 ) -> tuple[Any, Any, Any]:
     """Return P, V and D after a step of Adadelta: running means of G² and of the steps squared."""
-    xp = array_namespace(P)
     G = _gradient(P, G, weight_decay, maximize)
-    V = rho * V + (1.0 - rho) * (G * G)
-    delta = xp.sqrt(D + eps) / xp.sqrt(V + eps) * G
-    D = rho * D + (1.0 - rho) * (delta * delta)
+    V = flushed(rho * V + (1.0 - rho) * G * G)
+    delta = sqrt(D + eps) / sqrt(V + eps) * G
+    D = flushed(rho * D + (1.0 - rho) * delta * delta)
     return P - lr * delta, V, D
 
 
@@ -240,6 +251,7 @@ ADADELTA = formula(
     shapes="P, G, V and D (any, the same) -> P, V, D",
     source="Zeiler 2012, arXiv:1212.5701",
     updates=("P", "V", "D"),
+    elementwise=True,
 )
 
 
@@ -249,7 +261,8 @@ def nadam_momentum(beta1: float, momentum_decay: float, step: int) -> float:
     >>> round(nadam_momentum(0.9, 4e-3, 1), 6)
     0.450073
     """
-    return float(beta1 * (1.0 - 0.5 * 0.96 ** (step * momentum_decay)))
+    mu: float = beta1 * (1.0 - 0.5 * 0.96 ** (step * momentum_decay))
+    return mu
 
 
 def nadam_update(
@@ -294,11 +307,11 @@ def nadam_update(
         P = P * (1.0 - lr * weight_decay)
     else:
         G = _gradient(P, G, weight_decay, maximize)
-    M = M + (1.0 - beta1) * (G - M)
-    V = beta2 * V + (1.0 - beta2) * (G * G)
-    rooted = array_namespace(P).sqrt(V / (1.0 - beta2**step)) + eps
-    P = P - (lr * (1.0 - mu) / (1.0 - mu_product)) * (G / rooted)
-    return P - (lr * mu_next / (1.0 - mu_product * mu_next)) * (M / rooted), M, V
+    M = flushed(M + (1.0 - beta1) * (G - M))
+    V = flushed(beta2 * V + (1.0 - beta2) * G * G)
+    rooted = sqrt(V / (1.0 - beta2**step)) + eps
+    P = P - lr * (1.0 - mu) / (1.0 - mu_product) * G / rooted
+    return P - lr * mu_next / (1.0 - mu_product * mu_next) * M / rooted, M, V
 
 
 NADAM = formula(
@@ -309,4 +322,5 @@ NADAM = formula(
     shapes="P, G, M and V (any, the same) -> P, M, V",
     source="Dozat 2016",
     updates=("P", "M", "V"),
+    elementwise=True,
 )

@@ -175,7 +175,8 @@ class _Writer:
     def _line(self, node: Node) -> str:
         names: tuple[str, ...] = () if node.formula.variadic else node.formula.inputs
         if node.direction == "backward":
-            names = ("dY", *getattr(type(node.saved), "_fields", ()))
+            gradients = len(node.inputs) - len(node.saved)  # one for each output
+            names = (*("dY",) * gradients, *getattr(type(node.saved), "_fields", ()))
         arguments = [
             self._argument(names, n, item) for n, item in enumerate(node.inputs) if item is not None
         ]
@@ -196,7 +197,7 @@ class _Writer:
 
     def _argument(self, names: tuple[str, ...], position: int, item: Any) -> str:
         """Return an argument; what is no array says by its name what it is."""
-        named = position < len(names) and not isinstance(item, (Value, tuple))
+        named = position < len(names) and not isinstance(item, Value)
         return f"{names[position]}={self._text(item)}" if named else self._text(item)
 
     def _text(self, item: Any) -> str:
@@ -205,7 +206,8 @@ class _Writer:
         if isinstance(item, dict):
             return f"{{{', '.join(f'{key!r}: {self._text(one)}' for key, one in item.items())}}}"
         if isinstance(item, (list, tuple)):
-            return f"({', '.join(map(self._text, item))})"
+            inside = ", ".join(map(self._text, item))
+            return f"({inside},)" if len(item) == 1 else f"({inside})"
         if isinstance(item, (LiveFloat, LiveInt)):
             return f"<{float(item) if isinstance(item, float) else int(item)}>"
         return repr(item)

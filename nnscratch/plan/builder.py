@@ -287,7 +287,8 @@ class Builder:
         """Replay the reference, writing what it returns into planned arrays."""
         xp_arrays = [item for item in inputs if hasattr(item, "dtype")]
         xp = array_namespace(*xp_arrays) if xp_arrays else None
-        fixed, live = split_live(node.options)
+        fixed, dynamic = split_live(node.options)
+        produced = self.produced  # not the builder, which the plan does not keep
         if node.direction == "update":
             names = node.formula.inputs
             targets = [inputs[names.index(name)] for name in node.formula.updates
@@ -295,7 +296,7 @@ class Builder:
             update = registry.chosen(node.formula, "update", inputs, node.options)
 
             def change() -> None:
-                options = {**fixed, **self._values(live)}
+                options = {**fixed, **_dynamic(produced, dynamic)}
                 if update is not None:
                     update.update(*inputs, **options)
                     return
@@ -333,7 +334,7 @@ class Builder:
         compute = self._callable(node, inputs)
 
         def replay() -> None:
-            outputs, saved = compute({**fixed, **self._values(live)})
+            outputs, saved = compute({**fixed, **_dynamic(produced, dynamic)})
             for position, is_saved, target in places:
                 _write(target, saved[position] if is_saved else outputs[position])
 
@@ -355,9 +356,6 @@ class Builder:
         needs = node.needs
         return lambda options: (backward(dY, saved, needs), None)
 
-    def _values(self, live: dict[str, Any]) -> dict[str, Any]:
-        return {name: self.produced[item.event][item.key] for name, item in live.items()}
-
     def _release(self, index: int) -> None:
         """Give back the memory of what no later step needs."""
         bound = [(value.root(), self._arrays[value]) for value in self._bound]
@@ -371,6 +369,11 @@ def _lies_in(value: Value, target: Value) -> bool:
     """Say whether a value, or what it is a view of, lies in the memory of one from outside."""
     owner = value.root()
     return owner.kind == "captured" and shares_memory(owner.array, target.array)
+
+
+def _dynamic(produced: list[Any], scalars: dict[str, Any]) -> dict[str, Any]:
+    """Return the dynamic scalars of a call as the host events of this replay produced them."""
+    return {name: produced[item.event][item.key] for name, item in scalars.items()}
 
 
 def _write(target: Any, value: Any) -> None:

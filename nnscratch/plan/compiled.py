@@ -20,14 +20,11 @@ from nnscratch.formulas import registry
 from nnscratch.graph.nested import mapped
 from nnscratch.plan.plan import Plan, without_graph
 from nnscratch.plan.reach import Reach
+from nnscratch.plan.store import MOST_CHANGES, MOST_NEW, PlanStore
 from nnscratch.plan.trace import Trace
 from nnscratch.plan.tracer import Tracer
 from nnscratch.tensors import Tensor, wrap
 from nnscratch.tensors.grad_mode import mode
-
-# A step that is recorded more often changes all the time: recording costs more than it saves, and
-# each recording keeps arrays.
-MOST_PLANS = 16
 
 
 class Compiled:
@@ -35,21 +32,23 @@ class Compiled:
 
     Attributes:
         function: the eager step.
-        plans: the plans made so far.
     """
 
     def __init__(self, function: Callable[..., Any], on_unsupported: str) -> None:
         """Wrap a function; nothing is recorded before it is first called."""
         functools.update_wrapper(self, function, updated=())
         self.function = function
-        self.plans: list[Plan] = []
         self._strict = on_unsupported == "raise"
-        self._by_key: dict[Any, list[Plan]] = {}
-        self._waiting: dict[Any, Trace] = {}
+        self._store = PlanStore()
         self._last: tuple[Any, Any] = (None, None)
         self._lock = threading.RLock()
-        self._eager = False
+        self._eager = self._said = False
         self._unsettled = 0  # how many recordings in a row changed Python's state
+
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans that are kept, in the order in which they were made."""
+        return self._store.plans
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step on these arguments, or run it eagerly and record it.
@@ -67,38 +66,45 @@ class Compiled:
         with self._lock:
             if signature == self._last[0] and self._last[1].fits():
                 return self._last[1].replay(arrays)
-            for plan in self._by_key.get(signature, ()):
-                if plan.fits():
-                    self._last = signature, plan
-                    return plan.replay(arrays)
-            plan_now = self._finish_waiting(signature)
-            if plan_now is not None:
-                return plan_now.replay(arrays)
-            return self._record(signature, args, kwargs, arrays)
+            plan = self._store.find(signature)
+            if plan is not None:
+                self._last = signature, plan
+                return plan.replay(arrays)
+            if self._store.begin(signature) and not self._gives_up(signature):
+                return self._record(signature, args, kwargs, arrays)
+            self._say_if_never_repeated()
+        return without_graph(self.function(*args, **kwargs))
 
-    def _finish_waiting(self, signature: Any) -> Plan | None:
-        """Build the plan of a step recorded before, now that it is called a second time."""
-        waiting = self._waiting.pop(signature, None)
-        if waiting is None:
-            return None
-        with explaining("planning a compiled step"):
-            plan = Plan(waiting)
-        self._by_key.setdefault(signature, []).insert(0, plan)
-        self.plans.append(plan)
-        return plan if plan.fits() else None
+    def _gives_up(self, signature: Any) -> bool:
+        """Say whether recording costs more than it saves; warn when that has become clear."""
+        if not self._store.keeps_changing(signature):
+            return False
+        self._run_eagerly(
+            f"the compiled step {_name(self.function)} was recorded {MOST_CHANGES} times for the "
+            "same arguments because parameters, modes or what its code refers to kept changing; "
+            "it runs eagerly from now on"
+        )
+        return True
+
+    def _say_if_never_repeated(self) -> None:
+        if self._store.new >= MOST_NEW and not self._said:
+            self._said = True
+            warnings.warn(
+                f"the compiled step {_name(self.function)} was called with other shapes or values "
+                f"{MOST_NEW} times in a row, and a call that does not come again runs eagerly; "
+                "pass numbers that change as tensors, and pad what differs in shape",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def _run_eagerly(self, why: str) -> None:
+        """Record nothing any more, and say so."""
+        warnings.warn(why, RuntimeWarning, stacklevel=4)
+        self._eager = True
+        self._store.clear()
+        self._last = (None, None)
 
     def _record(self, signature: Any, args: Any, kwargs: Any, given: list[Any]) -> Any:
-        if len(self.plans) + len(self._waiting) >= MOST_PLANS:
-            warnings.warn(
-                f"the compiled step {_name(self.function)} was recorded {MOST_PLANS} times because "
-                "shapes, parameters, modes or what its code refers to kept changing; it runs "
-                "eagerly from now on",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-            self._eager = True
-            self._waiting.clear()
-            return self.function(*args, **kwargs)
         arrays: list[Any] = []
         with explaining("copying the arguments of a compiled step"):
             args, kwargs = mapped(lambda item: _own(item, arrays), (args, kwargs))
@@ -110,16 +116,12 @@ class Compiled:
             result = self.function(*args, **kwargs)
         settled = self._is_settled(tracer, reach)
         if tracer.refusal is not None:
-            warnings.warn(
-                f"{_name(self.function)} runs eagerly: {tracer.refusal}",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-            self._eager = True
+            self._run_eagerly(f"{_name(self.function)} runs eagerly: {tracer.refusal}")
             for position in tracer.changed:
                 registry.update(f.COPY_INTO, given[position], arrays[position])
-        elif settled:
-            self._waiting[signature] = Trace(tracer, result, arrays, reach)
+        else:
+            trace = Trace(tracer, result, arrays, reach) if settled else None
+            self._store.end(signature, trace)
         with explaining("copying the results of a compiled step"):
             return mapped(lambda item: _apart(item, pairs), without_graph(result))
 
@@ -154,15 +156,24 @@ def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str =
     The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
     clipping, ``optimizer.step()``, ``scheduler.step()``; for inference a forward. Tensors and
     arrays that change from call to call are its arguments, and it does not change them in place.
-    Other shapes, dtypes and modes get a plan of their own, and so does every change of what the
-    step's code can reach: parameters, buffers and attributes of modules, hooks, and behind the
-    names that its functions mention other tensors, numbers, entries of lists and dictionaries (of
-    up to 1,000 entries) and attributes of objects. What the step itself changes of these would not
-    be changed by a replay and is refused. An optimizer's and a scheduler's hyper-parameters and the
-    counters of random numbers are read at every replay. Not seen are Python's state inside of other
-    libraries, the clock and files: what is read there is a constant of the plan. The tensors it
-    returns have no graph. A ``grad`` that was kept from an earlier step changes with the next
-    replay; keep a ``clone()`` of it.
+    The tensors it returns have no graph. A ``grad`` that was kept from an earlier step changes with
+    the next replay; keep a ``clone()`` of it.
+
+    Other shapes, dtypes, modes and plain values of the arguments get a plan of their own: the first
+    call is recorded, the second planned. While 8 others wait for their second call, a new one runs
+    eagerly, and is recorded and planned when it comes again. At most 256 plans are kept, and beyond
+    the 4 used last no more than 1 GiB of them; those not used for longest are dropped, and made
+    anew when they are wanted. So any number of sequence lengths is replayed in bounded memory.
+
+    A plan is also left for another one when anything changes that the step's code can reach:
+    parameters, buffers and attributes of modules, hooks, and behind the names that its functions
+    mention other tensors, numbers, attributes of objects, and the entries of lists, dictionaries
+    and NumPy arrays (of up to 1,000 entries). If 16 such changes in a row come before their plans
+    were of use, the step runs eagerly from then on, with a warning. What the step itself changes of
+    these would not be changed by a replay and is refused. An optimizer's and a scheduler's
+    hyper-parameters and the counters of random numbers are read at every replay. Not seen are raw
+    arrays taken out of tensors (``.array``), an optimizer's ``state``, Python's state inside of
+    other libraries, the clock and files: what is read there is a constant of the plan.
 
     Args:
         function: the step, or a module. Without it, ``compile`` returns a decorator.
@@ -190,8 +201,9 @@ def _key(item: Any, arrays: list[Any]) -> Any:
     """Return what a plan depends on of an argument, and collect its array."""
     if isinstance(item, Tensor):
         arrays.append(item.array)
-        # A leaf that asks for a gradient is written to, so the plan is for that very tensor.
-        return id(item) if item.requires_grad else _form(item.array)
+        # A leaf that asks for a gradient is written to, so the plan is for that very tensor, with
+        # the array that it has now: the plan keeps that alive, so no other one gets its id.
+        return (id(item), id(item.array)) if item.requires_grad else _form(item.array)
     if isinstance(item, (list, tuple)):
         return tuple(_key(part, arrays) for part in item)
     if isinstance(item, dict):

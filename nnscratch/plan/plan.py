@@ -18,6 +18,9 @@ from nnscratch.plan.guards import module_state
 from nnscratch.plan.trace import Trace
 from nnscratch.tensors import Tensor, wrap
 
+INSTRUCTION_BYTES = 1152
+"""About what an instruction takes, in tables and in Python's objects; measured for an LSTM."""
+
 
 class Plan:
     """A recorded step, bound to the arrays it read and wrote.
@@ -26,6 +29,9 @@ class Plan:
         native: how many instructions its segments have.
         python: how many calls replay their reference in Python.
         planned_bytes: memory of the intermediate arrays.
+        nbytes: about all the memory that it keeps: beside these its own arrays of the arguments,
+            and its instructions.
+        replays: how often it ran.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -41,7 +47,6 @@ class Plan:
         with self._device or nullcontext():
             builder = Builder(trace.graph, trace.arguments, trace.kept())
             builder.build()
-        self._builder = builder
         self._arguments = [_Argument(array) for array in trace.arguments]
         native = [piece for piece in builder.pieces if not isinstance(piece, PythonCall)]
         self.native = sum(map(len, native))
@@ -50,8 +55,18 @@ class Plan:
         views = any(value.root().kind == "input" for value in trace.kept())
         self._copies_arguments = builder.reads_arguments or views
         self.planned_bytes = builder.planned_bytes
+        held = [array for array in trace.arguments if hasattr(array, "nbytes")]
+        self.nbytes = (
+            self.planned_bytes
+            + sum(int(array.nbytes) for array in held)
+            + INSTRUCTION_BYTES * (self.native + self.python)
+        )
+        self.replays = 0
+        self._pieces = builder.pieces
         self._calls = [piece.build() for piece in builder.pieces]
         self._fills = builder.fills()
+        self._produced = builder.produced
+        self._results = {value: builder.array_of(value) for value in trace.results()}
 
     def fits(self) -> bool:
         """Say whether everything that the plan was recorded with is still as it was.
@@ -91,7 +106,8 @@ class Plan:
             raise explained(error, "replaying a compiled step") from error
 
     def _replay(self, arrays: list[Any]) -> Any:
-        produced = self._builder.produced
+        self.replays += 1
+        produced = self._produced
         for index, (produce, constants) in enumerate(self._events):
             value = produced[index] = produce()
             for key, constant in constants:
@@ -109,7 +125,7 @@ class Plan:
             tensor.grad = None
         for tensor, value in self._gradients:
             if value is not None:
-                tensor.grad = Tensor(copied(self._builder.array_of(value)))
+                tensor.grad = Tensor(copied(self._results[value]))
             elif tensor.grad is None:
                 tensor.grad = Tensor(tensor.grad_slot)
         return mapped(lambda item: self._result(item, arrays), self._template)
@@ -119,7 +135,7 @@ class Plan:
             return item
         if item.kind == "input":
             return wrap(arrays[item.position])
-        array = self._builder.array_of(item)
+        array = self._results[item]
         # What the caller keeps must not change at the next replay; what was there before the step
         # (a parameter, say) is the caller's own.
         return wrap(array if item.kind == "captured" else copied(array))

@@ -58,11 +58,15 @@ class Trace:
             with self.device:
                 self.stream = follow(None)
 
+    def results(self) -> set[Value]:
+        """Return the values that the step returns or leaves as gradients."""
+        found = {value for value in leaves(self.graph.outputs) if isinstance(value, Value)}
+        return found | {value for _, value in self.gradients if value is not None}
+
     def kept(self) -> set[Value]:
         """Return the values that outlive the step."""
-        values = (value for value in leaves(self.graph.outputs) if isinstance(value, Value))
-        kept = {value for value in values if value.kind == "computed"}
-        return kept | {value for _, value in self.gradients if value is not None}
+        left = {value for _, value in self.gradients if value is not None}
+        return {v for v in self.results() if v.kind == "computed" or v in left}
 
 
 def _read_in_python(tracer: Tracer, reach: Reach) -> list[Read]:

@@ -106,8 +106,7 @@ def test_doctor(capsys):
 
 
 def test_warmup_compiles_and_says_where(capsys, monkeypatch):
-    from nnscratch.kernels.cpu import cache_status, kernel
-    from nnscratch.kernels.cpu.runtime import table
+    from nnscratch.kernels.cpu import cache_status, kernel, warming
 
     asked = []
 
@@ -115,7 +114,7 @@ def test_warmup_compiles_and_says_where(capsys, monkeypatch):
         asked.extend(dtypes)
         return [kernel("fill", dtype) for dtype in dtypes]
 
-    monkeypatch.setattr(table, "usual_kernels", few)
+    monkeypatch.setattr(warming, "usual_kernels", few)
     code, out, err = call(capsys, "warmup", "--dtype", "float32", "--dtype", "float64")
     assert (code, err) == (0, "")
     assert asked == ["float32", "float64"]

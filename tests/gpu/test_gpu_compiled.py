@@ -151,7 +151,7 @@ def test_a_capture_without_memory_is_tried_again() -> None:
         expected = layer(x).tolist()
         for _ in range(1 + BEFORE_CAPTURE):
             step(x)
-        (launches,) = [one for one in step.plans[0]._builder.pieces if hasattr(one, "_graph")]
+        (launches,) = [one for one in step.plans[0]._pieces if hasattr(one, "_graph")]
         with at_most(1 << 20):
             assert step(x).tolist() == expected
         assert launches._graph is None

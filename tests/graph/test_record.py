@@ -172,3 +172,21 @@ def test_a_module_that_runs_when_the_observer_comes() -> None:
 
 def test_values_are_told_apart_by_identity() -> None:
     assert Value("input", (2,), "float32") != Value("input", (2,), "float32")
+
+
+def test_several_outputs_and_what_is_saved_as_text() -> None:
+    def step(x: Any) -> Any:
+        var, mean = nnscratch.var_mean(x, dim=0)
+        first, second = x.split(2)
+        ((var * mean).sum() + (first * second).sum()).backward()
+        return x.grad
+
+    lines = str(record(step, nnscratch.ones(4, 2, requires_grad=True))).splitlines()
+    calls = [line.strip().partition(" = ") for line in lines if " = " in line]
+    made = {call.partition("(")[0]: (left, call) for left, _, call in calls}
+    assert made["var_mean"] == (
+        "%1, %2 [%3]", "var_mean(%0, axis=0, correction=1, keepdims=False)",
+    )  # fmt: skip
+    assert made["split"] == ("%4, %5", "split(%0, sizes=(2, 2), axis=0)")
+    assert made["var_mean.backward"][1].endswith(", %3, axes=(0,), divisor=3)")
+    assert made["split.backward"][1].endswith(", shape=(4, 2), axis=0, sizes=(2, 2))")

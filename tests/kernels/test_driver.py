@@ -45,7 +45,7 @@ def chain(x: np.ndarray, steps: int) -> cpu.Program:
         table.add(cpu.kernel("column_sum", "float64"), (x, sums, rows, columns), (1.0 / rows,))
         loop = Operands(x.shape, "float64")
         loop.store(loop.apply(parsed(less_half), [loop.add(x), loop.add(sums)]), x)
-        loop.emit(Adding(table))
+        loop.emit_now(Adding(table))
     return table.build()
 
 
@@ -170,11 +170,27 @@ def test_wrong_lengths_are_refused() -> None:
         table.add(cpu.kernel("fill", "float32"), (1, 2, 3), (1.0,))
 
 
-def test_catalogue_refuses_unknown_dtypes_and_options() -> None:
+def test_a_kernel_refuses_unknown_dtypes_and_options() -> None:
     with pytest.raises(ValueError, match="float32 or float64"):
         cpu.kernel("fill", "float16")
     with pytest.raises(ValueError, match="options"):
         cpu.kernel("fill", "float32", 1)
+
+
+def test_many_short_instructions_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A barrier behind each takes as long as the instruction, and far longer on a busy machine."""
+    monkeypatch.setenv("NNSCRATCH_THREADS", "8")
+
+    def fills(size: int, count: int) -> cpu.Program:
+        table, y = cpu.Table(), np.zeros(size, np.float32)
+        for _ in range(count):
+            table.add(cpu.kernel("fill", "float32"), (y, size), (1.0,))
+        return table.build()
+
+    short, long = fills(1000, 5000), fills(1 << 22, 2)
+    assert short.nanoseconds > 2 * policy.NANOSECONDS_A_THREAD
+    assert short.threads() == 1
+    assert long.threads() > 1
 
 
 def test_thread_policy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,12 +258,12 @@ print("both")
     assert python(code) == "both\n"
 
 
-def test_catalogue_imports_without_numba() -> None:
+def test_kernels_are_declared_without_numba() -> None:
     code = """
 import sys
 from nnscratch.kernels import cpu
 cpu.kernel("adam", "float32", 0).cost([0] * 5 + [1000])
-cpu.gemm("float32", 8, 8, 8)
+cpu.product_kernel("float32", 8, 8, 8)
 assert "numba" not in sys.modules
 """
     python(code)
@@ -273,15 +289,11 @@ caching._CacheLocator.ensure_cache_path = refuse
 def test_no_kernel_encloses_compiled_functions() -> None:
     """Numba's cache would take such a kernel for a new one in every process."""
     code = """
-import importlib
-from numba.core.dispatcher import Dispatcher
-for layout in cpu.LAYOUTS.values():
-    module = importlib.import_module(f"nnscratch.kernels.cpu.{layout.module}")
-    options = ["relu" if name == "activation" else 1 for name in layout.options]
-    made = getattr(module, f"make_{layout.name}")("float32", *options)
-    held = [cell.cell_contents for cell in made.__closure__ or ()]
-    assert not any(isinstance(item, Dispatcher) for item in held), layout.name
-print(len(cpu.LAYOUTS))
+usual = {"activation": "relu", "bits": 64}
+for name, kernel in cpu.DECLARED.items():
+    made = kernel.make("float32", *[usual.get(one, 1) for one in kernel.layout.options])
+    assert made.__closure__ is None, name
+print(len(cpu.DECLARED))
 """
     assert int(python("from nnscratch.kernels import cpu\n" + code)) > 20
 

@@ -33,7 +33,7 @@ def test_loss(loss: int, weighted: bool, dtype: str, run: Any, rng: Any, toleran
             partial, out = np.full(cpu.blocks(size), np.nan), np.full(1, np.nan, dtype)
             a = (x, t, weights, partial, size, 5)
             run("loss_sums", dtype, a, (), (loss,), threads)
-            run("finish_sum", dtype, (partial, partial.size, out, 0), (1 / max(size, 1),))
+            run("finish_sum", dtype, (partial, partial.size, out), (1 / max(size, 1),))
             expected = each.sum() / max(size, 1)
             np.testing.assert_allclose(out[0], expected, **tolerance(dtype, 4))
             elements = np.full_like(x, np.nan)

@@ -1,4 +1,4 @@
-"""Optimizer updates against PyTorch's own optimizers, ten steps long."""
+"""Optimizer updates as compiled loops, against PyTorch's own optimizers, ten steps long."""
 
 from __future__ import annotations
 
@@ -8,127 +8,126 @@ import numpy as np
 import pytest
 import torch
 
+from nnscratch.formulas import FORMULAS
+from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.formulas.optimizers import nadam_momentum
 from nnscratch.kernels import cpu
+from nnscratch.kernels.bodies import NotABodyError
+from nnscratch.kernels.updating import straight
 
 SIZES = (0, 1, 2, 31, 33, 257, 1025, 5000)
 
 
-class Kernel:
-    """One optimizer's kernel with its state."""
+class Loop:
+    """An optimizer's loop with its state, run in some threads."""
 
-    def __init__(self, name: str, start: Any, states: str, s: Any, **flags: bool) -> None:
+    def __init__(self, name: str, start: Any, states: str, options: dict[str, Any]) -> None:
+        self.name, self.options = name, options
         self.p, self.g = start.copy(), np.zeros_like(start)
-        buffers = [np.zeros_like(start) if state == "1" else None for state in states]
-        self.buffers = [buffer for buffer in buffers if buffer is not None]
-        self.step = 0
-        table = cpu.Table()
-        kernel = cpu.kernel(name, str(start.dtype), cpu.optimizer_flags(**flags))
-        self.index = table.add(kernel, (self.p, self.g, *buffers, start.size), s)
-        self.names = kernel.layout.s
-        self.program = table.build()
+        self.arrays = [np.zeros_like(start) if state == "1" else None for state in states]
+        self.step, self.mu_product = 0, 1.0
+        self.program: Any = None
+
+    @property
+    def buffers(self) -> list[Any]:
+        return [array for array in self.arrays if array is not None]
 
     def take(self, g: Any, threads: int) -> None:
         self.step += 1
         self.g[...] = g
-        if "step" in self.names:
-            self.program.s(self.index)[self.names.index("step")] = self.step
-        if "mu_product" in self.names:
-            mu = 0.9 * (1 - 0.5 * 0.96 ** (self.step * 4e-3))
-            self.program.s(self.index)[-1] *= mu
-        self.program.run(threads)
+        self.mu_product *= nadam_momentum(0.9, 4e-3, self.step)
+        changing = {"step": self.step, "mu_product": self.mu_product}
+        if self.program is None:
+            wanted = {k: v for k, v in changing.items() if k in FORMULAS[self.name].options}
+            self.program = Program()
+            inputs, options = (self.p, self.g, *self.arrays), {**self.options, **wanted}
+            cpu.IMPLEMENTATIONS[self.name].lower(self.program, "update", inputs, options, ())
+        self.program.run(threads, changing)
+
+
+class Program:
+    """A builder of one instruction, which runs with other numbers each time."""
+
+    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
+        table = cpu.Table()
+        table.add(kernel, a, s, flags)
+        self.names, self.built = kernel.layout.s, table.build()
+
+    def loop(self, operands: Any) -> None:
+        operands.emit_now(self)
+
+    def run(self, threads: int, numbers: dict[str, float]) -> None:
+        for place, name in enumerate(self.names):
+            if name in numbers:
+                self.built.s(0)[place] = numbers[name]
+        self.built.run(threads)
 
 
 O = torch.optim
-CASES: dict[str, tuple[Any, dict[str, Any], str, str, tuple[float, ...], dict[str, bool]]] = {
-    "sgd": (O.SGD, {"lr": 0.1}, "sgd", "0", (0.1, 0, 0, 0, 0), {}),
+LR = {"lr": 0.01}
+DECAY = {**LR, "weight_decay": 0.1}
+CASES: dict[str, tuple[Any, dict[str, Any], str, str, dict[str, Any]]] = {
+    "sgd": (O.SGD, {"lr": 0.1}, "sgd", "0", {"lr": 0.1}),
     "sgd momentum": (
         O.SGD,
-        {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
+        given := {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
         "sgd",
         "1",
-        (0.1, 0.9, 0.3, 0.1, 0),
-        {"momentum": True, "l2": True},
+        given,
     ),
     "sgd nesterov": (
         O.SGD,
-        {"lr": 0.1, "momentum": 0.9, "nesterov": True, "maximize": True},
+        given := {"lr": 0.1, "momentum": 0.9, "nesterov": True, "maximize": True},
         "sgd",
         "1",
-        (0.1, 0.9, 0, 0, 0),
-        {"momentum": True, "extra": True, "maximize": True},
+        given,
     ),
-    "adam": (O.Adam, {"lr": 0.01}, "adam", "110", (0.01, 0.9, 0.999, 1e-8, 0, 0), {}),
-    "adam l2": (
-        O.Adam,
-        {"lr": 0.01, "weight_decay": 0.1},
-        "adam",
-        "110",
-        (0.01, 0.9, 0.999, 1e-8, 0.1, 0),
-        {"l2": True},
-    ),
+    "adam": (O.Adam, LR, "adam", "110", LR),
+    "adam l2": (O.Adam, DECAY, "adam", "110", DECAY),
     "amsgrad": (
         O.Adam,
-        {"lr": 0.01, "amsgrad": True, "maximize": True},
+        {**LR, "amsgrad": True, "maximize": True},
         "adam",
         "111",
-        (0.01, 0.9, 0.999, 1e-8, 0, 0),
-        {"extra": True, "maximize": True},
+        {**LR, "maximize": True},
     ),
-    "adamw": (
-        O.AdamW,
-        {"lr": 0.01, "weight_decay": 0.1},
-        "adam",
-        "110",
-        (0.01, 0.9, 0.999, 1e-8, 0.1, 0),
-        {"decoupled": True},
-    ),
-    "rmsprop": (O.RMSprop, {"lr": 0.01}, "rmsprop", "100", (0.01, 0.99, 1e-8, 0, 0), {}),
+    "adamw": (O.AdamW, DECAY, "adam", "110", {**DECAY, "decoupled": True}),
+    "rmsprop": (O.RMSprop, LR, "rmsprop", "100", LR),
     "rmsprop all": (
         O.RMSprop,
-        {"lr": 0.01, "centered": True, "momentum": 0.9, "weight_decay": 0.1},
+        given := {**DECAY, "centered": True, "momentum": 0.9},
         "rmsprop",
         "111",
-        (0.01, 0.99, 1e-8, 0.1, 0.9),
-        {"extra": True, "momentum": True, "l2": True},
+        given,
     ),
     "adagrad": (
         O.Adagrad,
-        {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1},
+        given := {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1},
         "adagrad",
         "1",
-        (0.1, 1e-10, 0.1, 0.1, 0),
-        {"l2": True},
+        given,
     ),
     "adadelta": (
         O.Adadelta,
-        {"lr": 1.0, "weight_decay": 0.1},
+        given := {"lr": 1.0, "weight_decay": 0.1},
         "adadelta",
         "11",
-        (1.0, 0.9, 1e-6, 0.1),
-        {"l2": True},
+        given,
     ),
-    "nadam": (
-        O.NAdam,
-        {"lr": 0.01, "weight_decay": 0.1},
-        "nadam",
-        "11",
-        (0.01, 0.9, 0.999, 1e-8, 0.1, 0, 4e-3, 1.0),
-        {"l2": True},
-    ),
+    "nadam": (O.NAdam, DECAY, "nadam", "11", DECAY),
     "nadamw": (
         O.NAdam,
-        {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True},
+        {**DECAY, "decoupled_weight_decay": True},
         "nadam",
         "11",
-        (0.01, 0.9, 0.999, 1e-8, 0.1, 0, 4e-3, 1.0),
-        {"decoupled": True},
+        {**DECAY, "decoupled": True},
     ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_ten_steps_as_pytorch(case: str, dtype: str, rng: np.random.Generator) -> None:
-    torch_class, options, name, states, s, flags = CASES[case]
+    torch_class, options, name, states, own = CASES[case]
     rtol, atol = {"float32": (2e-6, 1e-6), "float64": (1e-13, 1e-14)}[dtype]
     if "centered" in options:  # v - mean² cancels, and its error is divided by its root
         rtol, atol = 50 * rtol, 50 * atol
@@ -136,7 +135,7 @@ def test_ten_steps_as_pytorch(case: str, dtype: str, rng: np.random.Generator) -
         rtol = atol = 1e-7
     for size in SIZES:
         start = rng.standard_normal(size).astype(dtype)
-        ours = [Kernel(name, start, states, s, **flags) for _ in range(3)]
+        ours = [Loop(name, start, states, own) for _ in range(3)]
         theirs = torch.from_numpy(start.copy())
         optimizer = torch_class([theirs], foreach=False, **options)
         for _ in range(10):
@@ -157,53 +156,88 @@ def test_adam_is_as_exact_as_its_elementwise_reference(rng: np.random.Generator)
     mean = m + f(1 - 0.9) * (g - m)
     square = v * f(0.999) + f(1 - 0.999) * g * g
     root = (1 - 0.999**3) ** 0.5
-    size, eps = f(-(0.01 / (1 - 0.9**3)) * root), f(1e-8 * root)
-    expected = p + size * mean / (np.sqrt(square) + eps)
-    table = cpu.Table()
-    a = (p, g, m, v, None, p.size)
-    table.add(cpu.kernel("adam", "float32", 0), a, (0.01, 0.9, 0.999, 1e-8, 0.0, 3))
-    table.build().run(1)
+    size, eps = f(0.01 / (1 - 0.9**3) * root), f(1e-8 * root)
+    expected = p - size * mean / (np.sqrt(square) + eps)
+    options = {"lr": 0.01, "step": 3}
+    program = Program()
+    cpu.IMPLEMENTATIONS["adam"].lower(program, "update", (p, g, m, v), options, ())
+    program.run(1, {})
     np.testing.assert_array_equal(m, mean)
     np.testing.assert_array_equal(v, square)
     np.testing.assert_array_equal(p, expected)
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd"])
-def test_nan_reaches_the_parameters(name: str, dtype: str) -> None:
-    start = np.ones(40, dtype)
-    kernel = (
-        Kernel("adam", start, "111", (0.01, 0.9, 0.999, 1e-8, 0, 0), extra=True)
-        if name == "adam"
-        else Kernel("sgd", start, "1", (0.1, 0.9, 0, 0, 0), momentum=True)
-    )
+@pytest.mark.parametrize(
+    ("name", "states", "options"), [("adam", "111", LR), ("sgd", "1", {**LR, "momentum": 0.9})]
+)
+def test_nan_reaches_the_parameters(
+    name: str, states: str, options: dict[str, Any], dtype: str
+) -> None:
+    loop = Loop(name, np.ones(40, dtype), states, options)
     g = np.ones(40, dtype)
     g[7] = np.nan
-    kernel.take(g, 1)
-    kernel.take(np.ones(40, dtype), 1)
-    assert list(np.flatnonzero(np.isnan(kernel.p))) == [7]
+    loop.take(g, 1)
+    loop.take(np.ones(40, dtype), 1)
+    assert list(np.flatnonzero(np.isnan(loop.p))) == [7]
 
 
 # Adagrad's sum never falls, and weight decay always leaves a gradient.
 FADING = [
     name
     for name, row in CASES.items()
-    if "1" in row[3] and name != "adagrad" and not row[5].get("l2")
+    if "1" in row[3]
+    and name != "adagrad"
+    and ("decoupled" in row[4] or "weight_decay" not in row[4])
 ]
 
 
 @pytest.mark.parametrize("case", FADING)
 def test_averages_that_fade_away_end_at_zero(case: str, dtype: str) -> None:
     """Denormal numbers, on which arithmetic is slow, never stay behind."""
-    _, _, name, states, s, flags = CASES[case]
+    _, _, name, states, own = CASES[case]
     least = np.finfo(dtype).tiny
-    kernel = Kernel(name, np.zeros(64, dtype), states, s, **flags)
-    for buffer in kernel.buffers:
+    loop = Loop(name, np.zeros(64, dtype), states, own)
+    for buffer in loop.buffers:
         buffer[...] = 3 * least
     zeros = set()
     for _ in range(1500):
-        kernel.take(np.zeros(64, dtype), 1)
-        for place, buffer in enumerate(kernel.buffers):
+        loop.take(np.zeros(64, dtype), 1)
+        for place, buffer in enumerate(loop.buffers):
             assert not ((buffer != 0) & (np.abs(buffer) < least)).any()
             if not buffer.any():
                 zeros.add(place)
     assert zeros
+
+
+def test_what_is_not_chosen_leaves_no_trace() -> None:
+    adam = FORMULAS["adam"]
+    assert adam.update_body is not None
+    switches = (("decoupled", False), ("maximize", False))
+    plain = straight(
+        adam.update_body, ("P", "G", "M", "V"), (*switches, ("weight_decay", 0.0)), adam.updates
+    )
+    assert plain.outputs == ("P", "M", "V")
+    assert "weight_decay" not in plain.options
+    decayed = straight(adam.update_body, ("P", "G", "M", "V", "Vmax"), switches, adam.updates)
+    assert decayed.outputs == ("P", "M", "V", "Vmax")
+    assert "weight_decay" in decayed.options
+
+
+def test_a_number_that_may_change_is_in_the_loop_even_if_it_is_zero_now() -> None:
+    names = []
+    for decay in (0.0, LiveFloat(0.0, 0, "weight_decay")):
+        (kernel,) = cpu.optimizers.kernels_of(
+            "adam", "float32", 4, lr=0.1, weight_decay=decay, step=LiveInt(1, 0, "step")
+        )
+        names.append(kernel.layout.s)
+    assert "weight_decay" not in names[0]
+    assert "weight_decay" in names[1]
+
+
+def bad_update(P: Any, G: Any, *, lr: float) -> Any:
+    return (P - lr * G if P is G else P - G.sum(),)
+
+
+def test_what_no_loop_can_do_is_refused_with_its_line() -> None:
+    with pytest.raises(NotABodyError, match=r"bad_update \(line \d+ of its file\)"):
+        straight(bad_update, ("P", "G"), (), ("P",))

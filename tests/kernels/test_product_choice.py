@@ -13,7 +13,7 @@ import pytest
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu import catalogue
+from nnscratch.kernels.cpu import products as of_products
 from nnscratch.kernels.cpu.runtime import processor, product_choice
 from nnscratch.kernels.cpu.runtime.blas import Blas
 from nnscratch.kernels.cpu.runtime.product_choice import Measured
@@ -29,7 +29,7 @@ def measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[
 
     library = Blas("libblas.so", "a library that is only named", 1, 1, 64, 0, 0)
     monkeypatch.setattr(product_choice, "blas", lambda: library)
-    monkeypatch.setattr(catalogue, "blas", lambda: library)
+    monkeypatch.setattr(of_products, "blas", lambda: library)
     monkeypatch.setattr(product_choice, "_measure", measure)
     monkeypatch.setattr(product_choice, "folder", lambda: str(tmp_path))
     monkeypatch.delenv(product_choice.VARIABLE, raising=False)
@@ -45,7 +45,7 @@ def forget() -> None:
 
 
 def where(m: int, n: int, k: int, dtype: str = "float32") -> str:
-    return cpu.gemm(dtype, m, n, k)[0].name
+    return cpu.product_kernel(dtype, m, n, k)[0].name
 
 
 def test_small_products_go_to_tiles_unasked(measuring: dict[str, Measured]) -> None:

@@ -20,8 +20,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -29,12 +30,13 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent))
 
 from mutation.cuda_text import edits  # noqa: E402
-from mutation.operators import applied, changes, sample  # noqa: E402
+from mutation.operators import Change, applied, changes, sample  # noqa: E402
 from mutation.page import Outcome, enter, enter_again, explained, recorded  # noqa: E402
 
 KERNELS = ROOT / "kernels"
 # The tests nearest to each file; the contract of all implementations comes after them.
 CPU = {
+    "cross_entropy": "test_softmax.py",
     "elementwise": "test_arithmetic.py",
     "functions": "test_functions.py",
     "linear": "test_linear.py",
@@ -42,13 +44,15 @@ CPU = {
     "operands": "test_loops.py",
     "losses": "test_losses.py",
     "optimizers": "test_optimizers.py",
+    "panels": "test_linear.py",
     "products": "test_linear.py",
     "random": "test_arithmetic.py",
     "reductions": "test_arithmetic.py",
+    "runtime/language": "test_arithmetic.py test_linear.py",
     "scalars": "test_loops.py",
     "softmax": "test_softmax.py",
     "tiles": "test_linear.py",
-    "runtime/parts": "test_arithmetic.py test_linear.py",
+    "updates": "test_arithmetic.py",
     "words": "test_loops.py",
 }
 # Seconds of processor time: a mutant that never ends is ended and counts as caught.
@@ -58,12 +62,19 @@ CAUGHT, SURVIVED, INVALID = "caught", "survived", "does not compile"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One planted fault: a whole file with one change."""
+    """One planted fault.
+
+    Attributes:
+        file: "cpu/linear", "cuda/common.cuh".
+        name: of the fault.
+        path: of the file inside kernels/.
+        text: returns the whole file with the one change.
+    """
 
     file: str
     name: str
     path: Path
-    text: str
+    text: Callable[[], str]
 
 
 def files() -> list[str]:
@@ -79,7 +90,7 @@ def mutants(file: str) -> Iterator[Mutant]:
     inside = path.relative_to(KERNELS)
     if file.startswith("cuda/"):
         for edit in edits(text):
-            yield Mutant(file, f"{file}: {edit.name}", inside, edit.applied(text))
+            yield Mutant(file, f"{file}: {edit.name}", inside, partial(edit.applied, text))
         return
     tree = ast.parse(text)
     counted: Counter[str] = Counter()
@@ -91,7 +102,11 @@ def mutants(file: str) -> Iterator[Mutant]:
                 name += " ".join(after.split())
                 counted[name] += 1
                 again = f" #{counted[name]}" if counted[name] > 1 else ""
-                yield Mutant(file, name + again, inside, ast.unparse(applied(tree, change)))
+                yield Mutant(file, name + again, inside, partial(_unparsed, tree, change))
+
+
+def _unparsed(tree: ast.Module, change: Change) -> str:
+    return ast.unparse(applied(tree, change))
 
 
 def copied(folder: Path) -> Path:
@@ -126,7 +141,7 @@ def face(folder: Path, mutant: Mutant | None, file: str) -> str:
     path = folder / "nnscratch" / "kernels" / (mutant.path if mutant else "__init__.py")
     source = path.read_text(encoding="utf-8")
     if mutant is not None:
-        path.write_text(mutant.text, encoding="utf-8")
+        path.write_text(mutant.text(), encoding="utf-8")
     try:
         if file.startswith("cuda/") and run(folder, COMPILES) != 0:
             return INVALID

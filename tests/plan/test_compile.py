@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import warnings
 
 import numpy as np
 import pytest
@@ -290,27 +289,6 @@ def test_frozen_and_unfrozen_parameters():
     for x, y in data[6:]:
         step(x, y)
     assert not np.array_equal(model[0].weight.detach().numpy(), before)
-
-
-def test_a_step_that_keeps_changing_runs_eagerly_with_one_warning():
-    step = nnscratch.compile(lambda x: x + 1)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for n in range(1, 60):
-            for _ in range(2):
-                assert step(nnscratch.ones(n)).tolist() == [2.0] * n
-    assert [w.category for w in caught] == [RuntimeWarning]
-
-
-def test_a_step_that_is_never_repeated_runs_eagerly_with_one_warning():
-    step = nnscratch.compile(lambda x: x + 1)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for n in range(1, 60):
-            assert step(nnscratch.ones(n)).tolist() == [2.0] * n
-    assert [w.category for w in caught] == [RuntimeWarning]
-    assert not step.plans
-    assert not step._waiting  # drafts hold copies of their arguments
 
 
 def test_eight_threads_with_one_compiled_model():

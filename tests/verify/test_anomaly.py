@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -172,3 +174,16 @@ def test_a_compiled_step_is_looked_at_too() -> None:
     step(nnscratch.tensor([1.0, 2.0]))
     error = caught(lambda: step(x))
     assert error.formula == "log"
+
+
+def test_nothing_that_was_computed_is_kept_alive() -> None:
+    """A block may be as long as a training: what a forward saved goes with its graph."""
+    model, seen = nn.Sequential(nn.Linear(2, 2), nn.Sigmoid()), []
+    with detect_anomaly():
+        for _ in range(3):
+            output = model(nnscratch.ones(4, 2))
+            seen.append(weakref.ref(output.array))
+            output.sum().backward()
+            del output
+        gc.collect()
+        assert [one() for one in seen] == [None] * 3

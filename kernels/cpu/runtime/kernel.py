@@ -2,8 +2,8 @@
 
 Every compiled kernel has the one signature ``void k(int64 *a, float64 *s, int64 tid, int64
 threads)``: ``a`` holds addresses, sizes, strides and integer options, ``s`` holds float scalars,
-and the call does part ``tid`` of ``threads``. This module and the catalogue import without Numba;
-the first use of ``Kernel.address`` compiles the kernel, or loads it from Numba's cache on disk.
+and the call does part ``tid`` of ``threads``. This module imports without Numba; the
+first use of ``Kernel.address`` compiles the kernel, or loads it from Numba's cache on disk.
 """
 
 from __future__ import annotations
@@ -29,24 +29,22 @@ class Layout:
     """The documented layout of one kernel, common to its dtypes and options.
 
     Args:
-        name: the kernel's name in the catalogue.
-        module: the module of ``nnscratch.kernels.cpu`` that holds its factory ``make_<name>``.
-        a: names of the entries of ``a``, in order; those that end in ``_p`` are addresses.
+        name: the kernel's name.
+        a: names of the entries of ``a``, in order.
         s: names of the entries of ``s``, in order.
         options: names of the compile-time choices: integers, or names of formulas.
         doc: what it computes, and how the threads share it.
         cost: nanoseconds on one thread, from the entries of ``a``.
-        make: the factory, for a kernel that is made of a formula's body.
+        make: returns the function to be compiled, for a dtype and options.
     """
 
     name: str
-    module: str
     a: tuple[str, ...]
     s: tuple[str, ...]
     options: tuple[str, ...]
     doc: str
     cost: Callable[[Sequence[int]], float]
-    make: Callable[..., Any] | None = None
+    make: Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -127,11 +125,7 @@ def compiled(kernel: Kernel) -> Any:
 def _compile(kernel: Kernel) -> Any:
     from .cache import compile_function
 
-    factory = kernel.layout.make
-    if factory is None:
-        module = importlib.import_module(f"..{kernel.layout.module}", __package__)
-        factory = getattr(module, f"make_{kernel.layout.name}")
-    return compile_function(factory(kernel.dtype, *kernel.options), kernel.symbol)
+    return compile_function(kernel.layout.make(kernel.dtype, *kernel.options), kernel.symbol)
 
 
 def compiled_kernels() -> list[tuple[str, bool]]:

@@ -161,7 +161,7 @@ def _write(path: Path, found: dict[str, Measured]) -> None:
 
 
 def _measure(dtype: str, size: int) -> Measured:
-    from ..catalogue import by_blas, by_tiles
+    from ..products import by_blas, by_tiles
 
     side = 1 << size // 3
     A, B, C = (np.ones((side, side), dtype) for _ in range(3))

@@ -13,19 +13,15 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nnscratch.errors import ConfigurationError
-
-from ..catalogue import usual_kernels
-from .cache import CacheStatus, cache_status
-from .kernel import Kernel, compiled, import_problem
+from .kernel import Kernel
 from .pool import pool
-from .threads import choose, limit
+from .threads import choose, limit, worth_sharing
 
 NO_BARRIER = 1
 """Flag: the next instruction's part reads only what the same thread's part of this one wrote."""
@@ -106,7 +102,7 @@ class Table:
         """Append an instruction and return its index.
 
         Args:
-            kernel: from ``catalogue.kernel``.
+            kernel: see ``declaration``.
             a: the entries of the kernel's ``a``; an array stands for its address, None for 0.
             s: the entries of the kernel's ``s``.
             flags: NO_BARRIER and ALONE.
@@ -151,6 +147,7 @@ class Program:
             row = (i.kernel.address, self._a.address(k), self._s.address(k), i.flags)
             self._code[WORDS * k : WORDS * k + WORDS] = row
         self.nanoseconds = sum(i.nanoseconds for i in instructions)
+        self._shared = worth_sharing(i.nanoseconds for i in instructions)
         self._start = address(self._code)
         self._count = len(instructions)
         self._pool = pool()
@@ -165,12 +162,12 @@ class Program:
 
     def threads(self) -> int:
         """Return how many threads the next run would use."""
-        return choose(self.nanoseconds)
+        return choose(self._shared)
 
     def run(self, threads: int | None = None) -> None:
         """Run all instructions, with the threads that their work deserves unless told."""
         if threads is None:
-            threads = choose(self.nanoseconds, _limit())
+            threads = choose(self._shared, _limit())
         self._pool.run(self._start, self._count, threads)
 
 
@@ -254,29 +251,3 @@ def call(
     if threads is None:
         threads = choose(kernel.layout.cost(a), _limit())
     local.pool.run(local.start, 1, threads)
-
-
-def warmup(
-    dtypes: Sequence[str] = ("float32",),
-    progress: Callable[[int, int, str], None] | None = None,
-) -> CacheStatus:
-    """Compile the usual kernels, so that later processes load them from the disk.
-
-    Args:
-        dtypes: "float32", "float64".
-        progress: called with (done, all, name) before each kernel.
-
-    Raises:
-        ConfigurationError: if Numba cannot be imported.
-    """
-    if (why := import_problem()) is not None:
-        raise ConfigurationError(f"{why}, so there are no kernels; install numba")
-    pool()
-    kernels = usual_kernels(dtypes)
-    for done, kernel in enumerate(kernels):
-        if progress is not None:
-            progress(done, len(kernels), kernel.symbol)
-        compiled(kernel)
-    if progress is not None:
-        progress(len(kernels), len(kernels), "")
-    return cache_status()

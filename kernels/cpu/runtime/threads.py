@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from nnscratch.errors import ConfigurationError
@@ -10,6 +11,9 @@ from nnscratch.errors import ConfigurationError
 MAX_THREADS = 128
 NANOSECONDS_A_THREAD = 40_000
 """A further thread is worth waking for this much work; barriers and caches eat less than that."""
+NANOSECONDS_TO_SHARE = 500
+"""What it costs to share one instruction: a barrier, at which all wait for the slowest. Where other
+processes want the processors it is the slowest by far, so many short instructions run alone."""
 
 
 def _affinity() -> set[int]:
@@ -73,3 +77,12 @@ def choose(nanoseconds: float, most: int | None = None) -> int:
     """
     most = limit() if most is None else most
     return max(1, min(most, int(nanoseconds // NANOSECONDS_A_THREAD)))
+
+
+def worth_sharing(nanoseconds: Iterable[float]) -> float:
+    """Return the work of a table, given that of its instructions, that threads can share.
+
+    >>> worth_sharing([20_500.0, 300.0, 300.0])
+    20000.0
+    """
+    return sum(max(0.0, one - NANOSECONDS_TO_SHARE) for one in nanoseconds)

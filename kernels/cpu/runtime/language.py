@@ -1,0 +1,66 @@
+"""What the text of kernels has beside Python: each a name here and LLVM, or a function, elsewhere.
+
+Nothing is imported before a kernel that uses it is compiled.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .declaration import Deferred, helper
+
+
+def _of(module: str, name: str) -> Any:
+    return Deferred(lambda: getattr(importlib.import_module(module, __package__), name))
+
+
+KIND: Any = float
+"""The dtype of the kernel, as the function that makes its numbers."""
+
+# Of memory.
+pointer = _of(".intrinsics", "pointer")
+stack = _of(".intrinsics", "stack")
+address_of = _of(".intrinsics", "address_of")
+call_kernel = _of(".intrinsics", "call_kernel")
+
+# Of numbers.
+cast = _of(".intrinsics", "cast")
+exp = _of("..functions", "exp")
+log = _of("..functions", "log")
+log1p = _of("..functions", "log1p")
+sigmoid = _of("..functions", "sigmoid")
+
+# Of products.
+CHUNK = _of("..tiles", "CHUNK")
+LINE = _of("..tiles", "LINE")
+ROWS = _of("..tiles", "ROWS")
+copy_rows = _of("..tiles", "copy_rows")
+pass_panel = _of("..panels", "pass_panel")
+row_times = _of("..panels", "row_times")
+transpose_panel = _of("..panels", "transpose_panel")
+call_sgemm_32 = _of(".intrinsics", "call_sgemm_32")
+call_sgemm_64 = _of(".intrinsics", "call_sgemm_64")
+call_dgemm_32 = _of(".intrinsics", "call_dgemm_32")
+call_dgemm_64 = _of(".intrinsics", "call_dgemm_64")
+
+
+@helper
+def part(count, tid, threads, grain):
+    """The range of ``count`` things that belongs to one thread, cut at multiples of ``grain``."""
+    blocks = (count + grain - 1) // grain
+    first = blocks * tid // threads * grain
+    last = blocks * (tid + 1) // threads * grain
+    return min(first, count), min(last, count)
+
+
+@helper
+def given(array):
+    """Say whether an array is there: one that may be missing is given as None."""
+    return address_of(array) != 0
+
+
+@helper
+def same(one, other):
+    """Say whether two arrays are the same memory."""
+    return address_of(one) == address_of(other)

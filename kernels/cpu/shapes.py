@@ -1,0 +1,126 @@
+"""Formulas that only move values, as instructions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.formulas.shaping import PiecesSaved, ShapeSaved, StackSaved
+
+from .elementwise import copy
+from .implementation import Builder, CpuKernel, Inputs, Options
+
+Lowered = tuple[tuple[Any, ...], Any]
+Needs = tuple[bool, ...]
+
+
+def _reshape(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    (A,) = inputs
+    shape = np.empty(A.shape, np.uint8).reshape(options["shape"]).shape
+    Y = builder.output(0, shape, A.dtype)
+    copy(builder, A, Y.reshape(A.shape))
+    return (Y,), ShapeSaved(tuple(A.shape))
+
+
+def _check_reshape(inputs: Inputs, options: Options) -> str | None:
+    try:
+        np.empty(inputs[0].shape, np.uint8).reshape(options["shape"])
+    except (ValueError, TypeError):
+        return "the shape does not fit"
+    return None
+
+
+def _reshape_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    dY, shape = inputs
+    dA = builder.output(0, tuple(shape), dY.dtype)
+    copy(builder, dY, dA.reshape(dY.shape))
+    return (dA,), None
+
+
+def _getitem_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    dY, shape, index = inputs
+    dA = builder.output(0, tuple(shape), dY.dtype)
+    copy(builder, 0.0, dA)
+    target = dA[(*index, ...)]
+    copy(builder, dY.reshape(target.shape), target)
+    return (dA,), None
+
+
+def _concatenate(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    axis = options.get("axis", 0) % inputs[0].ndim
+    ends = np.cumsum([one.shape[axis] for one in inputs]).tolist()
+    first = inputs[0]
+    Y = builder.output(0, (*first.shape[:axis], ends[-1], *first.shape[axis + 1 :]), first.dtype)
+    front = (slice(None),) * axis
+    for one, start, end in zip(inputs, [0, *ends[:-1]], ends, strict=True):
+        copy(builder, one, Y[(*front, slice(start, end))])
+    return (Y,), PiecesSaved(axis, tuple(ends))
+
+
+def _split_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    *dY, shape, axis, sizes = inputs
+    dtype = next(one.dtype for one in dY if one is not None)
+    dA = builder.output(0, shape, dtype)
+    front, start = (slice(None),) * axis, 0
+    for one, size in zip(dY, sizes, strict=True):
+        if size:
+            place = dA[(*front, slice(start, start + size))]
+            copy(builder, 0.0 if one is None else one, place)
+        start += size
+    return (dA,), None
+
+
+def _stack(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    first = inputs[0]
+    axis = options.get("axis", 0) % (first.ndim + 1)
+    Y = builder.output(0, (*first.shape[:axis], len(inputs), *first.shape[axis:]), first.dtype)
+    front = (slice(None),) * axis
+    for place, one in enumerate(inputs):
+        copy(builder, one, Y[(*front, place, ...)])
+    return (Y,), StackSaved(axis)
+
+
+def _check_pieces(inputs: Inputs, options: Options) -> str | None:
+    first = inputs[0]
+    axis = options.get("axis", 0)
+    if not first.ndim or not -first.ndim <= axis < first.ndim:
+        return "there is no such axis"
+    axis %= first.ndim
+    for one in inputs:
+        if one.dtype != first.dtype:
+            return f"{one.dtype} meets {first.dtype}"
+        rest = (*one.shape[:axis], *one.shape[axis + 1 :])
+        if rest != (*first.shape[:axis], *first.shape[axis + 1 :]) or one.ndim != first.ndim:
+            return "the shapes do not fit"
+    return None
+
+
+def _check_stack(inputs: Inputs, options: Options) -> str | None:
+    first, axis = inputs[0], options.get("axis", 0)
+    if not -first.ndim - 1 <= axis <= first.ndim:
+        return "there is no such axis"
+    same = all(one.shape == first.shape and one.dtype == first.dtype for one in inputs)
+    return None if same else "the shapes or dtypes differ"
+
+
+def _never_alone(direction: str, inputs: Inputs) -> bool:
+    """Say that a single call is not quicker than NumPy's: values only move."""
+    return False
+
+
+def _moves(lowerings: Any, refusals: Any = None) -> CpuKernel:
+    return CpuKernel(lowerings, refusals or {}, pays=_never_alone, strided=True)
+
+
+SHAPE_KERNELS = {
+    "reshape": _moves(
+        {"forward": _reshape, "backward": _reshape_backward}, {"forward": _check_reshape}
+    ),
+    "getitem": _moves({"backward": _getitem_backward}),
+    "concatenate": _moves({"forward": _concatenate}, {"forward": _check_pieces}),
+    "split": CpuKernel(
+        {"backward": _split_backward}, {}, pays=_never_alone, strided=True, several=True
+    ),
+    "stack": _moves({"forward": _stack}, {"forward": _check_stack}),
+}
