@@ -108,7 +108,7 @@ def tables(folders: tuple[str, ...] = SOURCE) -> list[dict[str, Any]]:
                     "explained": above.startswith("#") or "# " in lines[node.lineno - 1],
                 }
             )
-    return found
+    return sorted(found, key=lambda row: (row["file"], row["line"]))
 
 
 def room_of(path: Path) -> str:

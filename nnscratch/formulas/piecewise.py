@@ -173,7 +173,7 @@ THRESHOLD = activation(
     threshold_backward,
     module="Threshold",
     inplace=True,
-    variants={"above 0.1": {"threshold": 0.1, "value": 20.0}},
+    variants={"above 0.125": {"threshold": 0.125, "value": 20.0}},
     equation=r"Y = X [X > t] + v [X \le t]",
     slope=r"[X > t]",
     source="Nair and Hinton 2010, with another value than 0",

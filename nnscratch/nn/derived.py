@@ -12,15 +12,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from nnscratch.formulas import FORMULAS, Formula, Public
 from nnscratch.formulas.written import written
 from nnscratch.nn.options import FunctionModule
 from nnscratch.tensors import Tensor, apply, as_tensor
-
-# What the examples in docstrings are computed of.
-_EXAMPLE = (-2.0, -0.5, 1.0, 4.0)
 
 
 def activations(written_by: str = "") -> Iterator[tuple[Formula, Public]]:
@@ -139,17 +134,14 @@ def _arguments(made: Formula, public: Public) -> list[str]:
 
 
 def _example(made: Formula, call: str) -> list[str]:
-    """Return an example that runs: what comes out of the body itself."""
+    """Return an example that runs. No value is in it: computing one would load much at import."""
     if inspect.Parameter.empty in made.pointwise.options.values():
         return []  # no number would be as good as another
-    with np.errstate(all="ignore"):
-        found = made.pointwise.forward(np.asarray(_EXAMPLE))
     return [
         "",
         ">>> from nnscratch import nn, tensor",
-        f">>> y = {call}(tensor({list(_EXAMPLE)}))",
-        ">>> [round(value, 3) for value in y.tolist()]",
-        str([round(float(value), 3) for value in found]),
+        f">>> {call}(tensor([-2.0, -0.5, 1.0, 4.0])).shape",
+        "(4,)",
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nnscratch.inspect.equations import all_pages
+from nnscratch.inspect.stubs import all_stubs
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -90,3 +91,9 @@ def test_every_equation_is_balanced_latex() -> None:
                 r"\leftarrow"
             ), (page, equation)
             assert equation.count(r"\begin{") == equation.count(r"\end{"), (page, equation)
+
+
+def test_the_stubs_are_those_of_the_formulas() -> None:
+    """If this fails: python -m nnscratch.inspect.stubs."""
+    for path, text in all_stubs().items():
+        assert path.read_text(encoding="utf-8") == text, path.name

@@ -121,6 +121,8 @@ def affected(module: str) -> tuple[str, ...]:
     near = [name for name, formula in FORMULAS.items() if formula.family == module]
     users = {name for name in modules() if module in _imports(name)}
     far = [name for user in sorted(users) for name in affected(user) if name not in near]
+    if any(module in _imports(core) for core in ("formula", "pointwise")):
+        far += FORMULAS  # what makes formulas asks it for all of them
     return tuple(dict.fromkeys([*near, *far]))
 
 
