@@ -15,8 +15,13 @@ def register() -> None:
 
     def enter(made: Formula) -> None:
         # Those of the project are there; one that is made later has its loops as they have.
-        if made.name not in cpu.IMPLEMENTATIONS and made.pointwise is not None:
+        if made.name in cpu.IMPLEMENTATIONS:
+            return
+        if made.pointwise is not None:
+            registry.implement(made.name, cuda.elementwise(made.name))
             registry.implement(made.name, cpu.elementwise(made))
+        elif made.update_body is not None:
+            registry.implement(made.name, cpu.stepping(made))
 
     cuda.register()
     for name, implementation in cpu.IMPLEMENTATIONS.items():

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnscratch.array import maths
+from nnscratch.formulas.checks import LIVE
 
 from .bodies import COSTS, NotABodyError, Parsed
 
@@ -299,10 +300,17 @@ def _text(value: Value) -> Any:
     return ast.Constant(value.node) if value.kind == KNOWN else value.node
 
 
-def known_options(options: Mapping[str, Any], is_dynamic: Callable[[Any], bool]) -> dict[str, Any]:
-    """Return the options that choices may depend on: switches, texts, and numbers that stay 0."""
-    return {
-        name: value
-        for name, value in options.items()
-        if isinstance(value, (bool, str, type(None))) or (value == 0 and not is_dynamic(value))
-    }
+def known_options(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return the options that choices may depend on: switches, texts, and numbers that stay 0.
+
+    A dynamic scalar may be another number at the next step, so nothing is chosen by it.
+    """
+    return tuple(
+        [
+            (name, value)
+            for name, value in options.items()
+            if value is None
+            or type(value) in (bool, str)
+            or (value == 0 and type(value) not in LIVE)
+        ]
+    )

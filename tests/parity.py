@@ -10,6 +10,27 @@ import torch
 from tolerances import PARITY
 
 import nnscratch
+from nnscratch.formulas import FORMULAS
+
+
+def of_torch(path: str) -> Any:
+    """What stands at a dotted path below ``torch``, None where there is nothing."""
+    found: Any = torch
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def torch_functions() -> dict[str, Callable[..., Any]]:
+    """PyTorch's function for every formula that it has one for by the same name."""
+    found = {}
+    for name, made in FORMULAS.items():
+        said = made.public.torch if made.public else ""
+        paths = (said, f"nn.functional.{name}", f"nn.functional.{name}_loss", name)
+        function = next((one for path in paths if path and (one := of_torch(path))), None)
+        if function is not None:
+            found[name] = function
+    return found
 
 
 def ours(array: Any, requires_grad: bool = False) -> nnscratch.Tensor:

@@ -218,8 +218,10 @@ def _affine(
         node = loop.apply(parsed(words.forward), [node, *numbers])
     loop.store(node, Y)
     rows, columns = _rows(Z).shape
-    made = bias_activation.kernel(dtype_name(Z.dtype), activation)
-    loop.alone = (made, (Z, b, Y, rows, columns), scalars)
+    loop.alone = bias_activation.instruction(
+        dtype_name(Z.dtype), activation, Z=Z, b=b, Y=Y, rows=rows, columns=columns,
+        p=scalars[0], q=scalars[1],
+    )  # fmt: skip
     loop.emit(builder)
 
 

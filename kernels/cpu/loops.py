@@ -186,13 +186,8 @@ def make_loop(loop: Loop) -> Any:
 
     scope: dict[str, Any] = {
         "__name__": __name__,
-        **{
-            "np": np,
-            "math": math,
-            "K": getattr(np, loop.dtype),
-            "pointer": pointer,
-            "part": part.value,
-        },
+        **{"np": np, "math": math, "K": getattr(np, loop.dtype), "pointer": pointer},
+        "part": part.value,
         **{node.body.name: scalar(node.body, loop.dtype) for node in loop.nodes},
     }
     # Numba keeps what it compiles beside the file that a function says it comes from.

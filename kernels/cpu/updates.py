@@ -1,20 +1,16 @@
-"""Optimizer updates, assignments, accumulation and clipping as instructions."""
+"""Assignments, accumulation and clipping as instructions."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array.addresses import shares_memory
 from nnscratch.array.dtypes import dtype_name
-from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.formulas.checks import NOTHING
-from nnscratch.formulas.live import LiveFloat, LiveInt
 
 from ..bodies import parsed
-from ..updating import known_options, straight
 from .elementwise import copy, plus, scale
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
 from .operands import Operands
@@ -32,45 +28,6 @@ def clip_factor(norm: Floats, factor: Floats, limit: Number, tid, threads):
     if tid == 0:
         ratio = limit / (norm[0] + KIND(1e-6))
         factor[0] = KIND(1.0) if ratio > KIND(1.0) else ratio
-
-
-def stepping(formula: Formula) -> CpuKernel:
-    """Return the loop of an update that computes each entry by itself."""
-    body, defaults = formula.update_body, _defaults(formula)
-    assert body is not None
-
-    def update(
-        builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
-    ) -> Lowered:
-        given = {
-            name: array
-            for name, array in zip(formula.inputs, inputs, strict=False)
-            if array is not None
-        }
-        chosen = {**defaults, **options}
-        known = known_options(chosen, lambda number: isinstance(number, (LiveFloat, LiveInt)))
-        line = straight(body, tuple(given), tuple(known.items()), formula.updates)
-        first = inputs[0]
-        loop = Operands(first.shape, first.dtype)
-        loop.options = {name: chosen[name] for name in line.options}
-        takes = [*(loop.add(given[name]) for name in line.arrays), *map(loop.scalar, line.scalars)]
-        what, base = loop.apply(line.body, takes, len(line.outputs))
-        for place, name in enumerate(line.outputs):
-            loop.store((what, base + place), given[name])
-        loop.emit(builder)
-        return (), None
-
-    return CpuKernel({"update": update}, {"update": _alike}, strided=True)
-
-
-def _defaults(formula: Formula) -> dict[str, Any]:
-    parameters = inspect.signature(formula.forward).parameters
-    return {name: one.default for name, one in parameters.items() if name in formula.options}
-
-
-def _alike(inputs: Inputs, options: Options) -> str | None:
-    shapes = {item.shape for item in inputs if isinstance(item, np.ndarray)}
-    return None if len(shapes) == 1 else f"the arrays have the shapes {sorted(shapes)}"
 
 
 def _copy_into(
@@ -142,7 +99,6 @@ def _made(
 
 
 UPDATE_KERNELS = {
-    **{name: stepping(made) for name, made in FORMULAS.items() if made.update_body is not None},
     "copy_into": _made(_copy_into, "update", _same_pair, strided=True),
     "accumulate": _made(_accumulate, "update", _same_pair, strided=True),
     "fill": _made(_fill, "update", strided=True),

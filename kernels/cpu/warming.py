@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from nnscratch.errors import ConfigurationError
+from nnscratch.formulas.live import LiveFloat
 
 from .cross_entropy import cross_entropy, cross_entropy_backward, mean_rows
 from .elementwise import fill, scale
-from .implementation import EagerBuilder
 from .linear import activation_bias_backward, bias_activation
 from .losses import BCE, MSE, loss_backward, loss_sums
+from .optimizers import kernels_of
 from .products import gemm_tiles
 from .random import dropout, dropout_backward
 from .reductions import SQUARE, block_sums, finish_sum
 from .runtime.cache import CacheStatus, cache_status
 from .runtime.kernel import Kernel, compiled, import_problem
 from .runtime.pool import pool
-from .updates import UPDATE_KERNELS, clip_factor
+from .updates import clip_factor
 
-UPDATES: tuple[tuple[str, int, dict[str, Any]], ...] = (
-    ("adam", 4, {}),
-    ("adam", 4, {"weight_decay": 0.01, "decoupled": True}),
-    ("sgd", 2, {}),
-    ("sgd", 3, {"momentum": 0.9}),
-)
-"""Optimizers, how many arrays they take, and options."""
 ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh", "gelu")
 
 
@@ -47,30 +39,19 @@ def usual_kernels(dtypes: Sequence[str] = ("float32",)) -> list[Kernel]:
         )
         found += [one.kernel(dtype) for one in plain]
         found += [block_sums.kernel(dtype, SQUARE)]
-        found += _updates(dtype)
+        # Eagerly, where a decay of 0 leaves no trace, and in compiled steps, where it may change.
+        for decay in (0.0, LiveFloat(0.0, 0, "weight_decay")):
+            for decoupled in (False, True):
+                step: dict[str, Any] = {
+                    "lr": 1e-3,
+                    "weight_decay": decay,
+                    "decoupled": decoupled,
+                    "step": 1,
+                }
+                found += kernels_of("adam", dtype, 4, **step)
+            for arrays, momentum in ((2, 0.0), (3, 0.9)):
+                found += kernels_of("sgd", dtype, arrays, momentum=momentum, **step)
     return found
-
-
-def _updates(dtype: str) -> list[Kernel]:
-    """Return the loops of Adam, AdamW, and stochastic gradient descent with momentum or without."""
-    found = _Kernels()
-    arrays = [np.zeros(1024, dtype) for _ in range(4)]
-    for name, count, options in UPDATES:
-        lower = UPDATE_KERNELS[name].lowerings["update"]
-        lower(found, tuple(arrays[:count]), {"lr": 1e-3, "step": 2, **options}, ())
-    return found.kernels
-
-
-class _Kernels(EagerBuilder):
-    """A builder that runs nothing and notes the kernels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kernels: list[Kernel] = []
-
-    def emit(self, kernel: Kernel, a: Any, s: Any = (), flags: int = 0) -> None:
-        """Note the kernel."""
-        self.kernels.append(kernel)
 
 
 def warmup(

@@ -1,7 +1,7 @@
-"""PyTorch's ``torch.autograd``: gradients on request, of any order, and functions of one's own.
+"""``torch.autograd``: gradients of any order, and operations with user-defined derivatives.
 
 Second derivatives need no formulas of their own: a first derivative that runs on tensors is
-recorded like anything else (``docs/second_derivatives.md``).
+recorded like any other computation (``docs/second_derivatives.md``).
 """
 
 from nnscratch.autograd import function, functional

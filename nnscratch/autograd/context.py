@@ -1,4 +1,4 @@
-"""``ctx``: what the forward of a ``Function`` leaves for its backward."""
+"""``ctx``, through which the forward of a ``Function`` passes data to its backward."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nnscratch.tensors import Tensor
 
 @dataclass
 class State:
-    """What the methods of a ``ctx`` have set, apart from the attributes of a user.
+    """What the methods of a ``ctx`` set, kept apart from the attributes that a user sets.
 
     Attributes:
-        to_save: the tensors to save.
-        saved: what was made of them when the forward had returned; None before.
-        constant: outputs that have no gradient.
-        dirty: inputs that the forward changed in place.
+        to_save: the arguments of ``save_for_backward``.
+        saved: a ``SavedTensor`` or None for each of them; None until the forward has returned.
+        constant: outputs that are marked as having no gradient.
+        dirty: inputs that are marked as changed in place.
         materialize: whether the backward gets zeros for an output that is not used.
-        node: the node whose backward runs, None at all other times.
+        node: the node while its backward runs; None at all other times.
     """
 
     to_save: tuple[Any, ...] = ()
@@ -31,28 +31,30 @@ class State:
 
 
 def state_of(ctx: FunctionCtx) -> State:
-    """Return what the methods of a ``ctx`` have set."""
+    """Return the state that the methods of a ``ctx`` set."""
     return ctx._state
 
 
 class FunctionCtx:
-    """What a forward leaves for its backward: ``ctx``. Attributes may be set at will.
+    """The ``ctx`` argument of forward and backward. A user may set any other attribute on it.
 
     Attributes:
-        needs_input_grad: for each argument of the forward whether its gradient is asked for.
+        needs_input_grad: for each argument of the forward, whether its gradient is needed.
     """
 
     needs_input_grad: tuple[bool, ...]
 
     def __init__(self) -> None:
-        """Start with nothing saved."""
+        """Make a context without saved tensors."""
         self._state = State()
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors (or None) for the backward: inputs, outputs, or others, as constants.
+        """Save tensors, or None, which the backward gets as ``ctx.saved_tensors``.
+
+        Inputs and outputs stay connected to the graph; other tensors are constants.
 
         Raises:
-            ConfigurationError: for anything else, which is kept as an attribute of ``ctx``.
+            ConfigurationError: for anything else, which must be an attribute of ``ctx``.
         """
         for index, one in enumerate(tensors):
             if one is not None and not isinstance(one, Tensor):
@@ -63,11 +65,11 @@ class FunctionCtx:
         self._state.to_save = tensors
 
     def mark_non_differentiable(self, *outputs: Any) -> None:
-        """Say which outputs have no gradient."""
+        """Mark outputs that have no gradient."""
         self._state.constant = outputs
 
     def mark_dirty(self, *inputs: Any) -> None:
-        """Say which inputs the forward changed in place; it has to return them."""
+        """Mark inputs that the forward changed in place; it must return them as outputs."""
         self._state.dirty = inputs
 
     def set_materialize_grads(self, value: bool) -> None:
@@ -76,10 +78,10 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """The tensors that were saved.
+        """The tensors of ``save_for_backward``.
 
         Raises:
-            GradientError: if one was changed in place after the forward.
+            GradientError: if one of them was changed in place after the forward.
         """
         state = self._state
         if state.saved is None:

@@ -1,4 +1,4 @@
-"""``Function``: a forward and a backward of one's own on tensors, with PyTorch's interface."""
+"""``Function``: an operation with a user-defined forward and backward, as in PyTorch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nnscratch.array import is_floating
-from nnscratch.autograd.calls import Call, Once, put_into_graph
 from nnscratch.autograd.context import FunctionCtx, state_of
+from nnscratch.autograd.function_node import FunctionNode, OnceDifferentiable, put_into_graph
 from nnscratch.errors import ConfigurationError
 from nnscratch.tensors import Tensor, is_grad_enabled, set_grad_enabled
 
@@ -17,13 +17,15 @@ __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 
 class Function:
-    """An operation with a derivative of one's own.
+    """An operation whose derivative the user defines.
 
-    A subclass has two static methods: ``forward(ctx, ...)`` returns a tensor or several, and
-    ``backward(ctx, ...)`` takes a gradient for each output and returns one, or None, for each
-    argument of the forward. Instead of ``ctx`` in the forward there may be a third one,
-    ``setup_context(ctx, inputs, output)``. It is called by ``apply``. A backward that is written
-    with tensors has derivatives of its own.
+    A subclass has two static methods. ``forward(ctx, ...)`` returns a tensor or several.
+    ``backward(ctx, ...)`` takes ∂L/∂output for each output, and returns ∂L/∂argument, or None, for
+    each argument of the forward. Instead of taking ``ctx``, the forward may leave the saving to a
+    third static method ``setup_context(ctx, inputs, output)``.
+
+    Call ``apply``, not the class. A backward that computes with tensors can be differentiated
+    again.
 
     >>> import nnscratch
     >>> class Cube(Function):
@@ -42,45 +44,46 @@ class Function:
     """
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        """Refuse: a function is not made, it is applied.
+        """Raise an error: a ``Function`` has no instances.
 
         Raises:
             ConfigurationError: always.
         """
         name = type(self).__name__
         raise ConfigurationError(
-            f"{name} is not made into an object; call {name}.apply(...), with static methods "
-            "forward and backward"
+            f"{name} is a Function, which has no instances; make forward and backward static "
+            f"methods and call {name}.apply(...)"
         )
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
-        """Return the output or outputs; a subclass says how.
+        """Return the output or outputs; a subclass must override it.
 
         Raises:
-            ConfigurationError: if it does not.
+            ConfigurationError: if the subclass does not.
         """
         raise ConfigurationError("a Function needs a static method forward(ctx, ...)")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Save what the backward needs, where ``forward`` has no ``ctx``."""
+        """Save what the backward needs; override it if ``forward`` takes no ``ctx``."""
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        """Return a gradient for each argument of the forward; a subclass says how.
+        """Return a gradient, or None, for each argument of the forward; a subclass overrides it.
 
         Raises:
-            ConfigurationError: if it does not.
+            ConfigurationError: if the subclass does not.
         """
         raise ConfigurationError("a Function needs a static method backward(ctx, ...)")
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Call the forward on tensors and whatever else it takes, and record it.
+        """Call the forward with its arguments, tensors and others, and record the call.
 
         Returns:
-            what the forward returns, its tensors in a graph if an argument asks for a gradient.
+            What the forward returns; its floating-point tensors are part of the graph if an
+            argument has ``requires_grad=True``.
         """
         apart = cls.setup_context is not Function.setup_context
         if kwargs or apart:
@@ -90,8 +93,8 @@ class Function:
             [isinstance(one, Tensor) and one.requires_grad for one in args]
         )
         recorded = is_grad_enabled() and any(context.needs_input_grad)
-        # What the forward changes in place has another node afterwards.
-        call = Call(cls, context, args) if recorded else None
+        # Made before the forward runs, because an input that it changes in place gets another node.
+        call = FunctionNode(cls, context, args) if recorded else None
         with set_grad_enabled(False):
             if apart:
                 output = cls.forward(*args)
@@ -110,7 +113,11 @@ class Function:
 
     @classmethod
     def _bound(cls, args: Any, kwargs: Any, apart: bool) -> tuple[Any, ...]:
-        """Return keyword arguments, and defaults, in their places."""
+        """Return all arguments by position; with a ``setup_context``, defaults included.
+
+        Raises:
+            ConfigurationError: if an argument can be given by keyword only.
+        """
         first = () if apart else (None,)
         bound = inspect.signature(cls.forward).bind(*first, *args, **kwargs)
         if apart:
@@ -124,7 +131,9 @@ class Function:
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a backward that may leave tensors: its results have no derivative, which is an error.
+    """Decorate a backward that cannot be differentiated again, such as one that computes in NumPy.
+
+    Under ``create_graph=True``, differentiating its results raises a ``GradientError``.
 
     >>> import nnscratch
     >>> class Square(Function):
@@ -157,7 +166,7 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
         for one in output if several else (output,):
             if isinstance(one, Tensor) and is_floating(one.array):
                 one = one.detach()
-                one.node = Once(node.formula, None, edges, (None,) * len(edges), ())
+                one.node = OnceDifferentiable(node.formula, None, edges, (None,) * len(edges), ())
                 one.requires_grad = True
             made.append(one)
         return tuple(made) if several else made[0]

@@ -1,8 +1,8 @@
-"""Jacobians, Hessians and their products with vectors, by PyTorch's names.
+"""Jacobians, Hessians and their products with vectors, as in ``torch.autograd.functional``.
 
-Each function takes ``func``, which takes one tensor or several and returns one or several, and
-``inputs``, a tensor or a tuple of tensors. What it returns has the same structure: a tensor where
-there was one, a tuple where there was a tuple. No ``grad`` is changed.
+Each function takes ``func``, a function of one tensor or several that returns one tensor or
+several, and ``inputs``, a tensor or a tuple of tensors. A result has the same structure: a tensor
+for a tensor, a tuple for a tuple. The ``grad`` of no tensor is changed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ def vjp(
     Args:
         func: a function of tensors.
         inputs: a tensor or a tuple of tensors.
-        v: a tensor for each output, of its shape; None where the output has one element, for 1.
-        create_graph: whether the results are parts of a graph.
-        strict: whether an input that no output depends on is an error instead of having zeros.
+        v: a tensor for each output, of its shape; None, for 1, if the only output has one element.
+        create_graph: whether the results can be differentiated again.
+        strict: whether an input that no output depends on is an error; by default its product is
+            zeros.
 
     Raises:
-        ConfigurationError: if ``func`` or the arguments are no tensors.
-        ShapeError: if v does not fit.
+        ConfigurationError: if inputs or outputs are no tensors.
+        ShapeError: if the shapes of v are not those of the outputs.
         GradientError: with ``strict``, if an output does not depend on an input.
 
     >>> import nnscratch
@@ -63,8 +64,9 @@ def jvp(
 ) -> tuple[Any, Any]:
     r"""Return the outputs of ``func``, and $J v$, the Jacobian times a vector.
 
-    It is the derivative of $u^\top J$ by u, in the direction of v, so that only first derivatives
-    have to be written. Arguments and errors as in ``vjp``, but that v has a tensor for each input.
+    $u^\top J$ is linear in u, so $J v$ is the gradient by u of $(u^\top J) v$: two backward passes,
+    and no forward-mode derivatives. Arguments and errors are those of ``vjp``, but v has a tensor
+    for each input.
 
     >>> import nnscratch
     >>> jvp(lambda x: (x * x).sum(), nnscratch.tensor([1.0, 2.0]), nnscratch.tensor([1.0, 10.0]))[1]
@@ -88,21 +90,22 @@ def jacobian(
     vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:
-    r"""Return $J = \partial Y/\partial X$, of the shape of the output and then of the input.
+    r"""Return $J = \partial Y/\partial X$, whose shape is the output's followed by the input's.
 
     Args:
         func: a function of tensors.
         inputs: a tensor or a tuple of tensors.
-        create_graph: whether the results are parts of a graph.
-        strict: whether an input that no output depends on is an error instead of having zeros.
-        vectorize: accepted; the result is the same.
-        strategy: "reverse-mode" or "forward-mode"; the result is the same.
+        create_graph: whether the results can be differentiated again.
+        strict: whether an input that no output depends on is an error; by default its J is 0.
+        vectorize: accepted as in PyTorch, without an effect.
+        strategy: "reverse-mode" or "forward-mode", as in PyTorch, without an effect.
 
     Returns:
-        A tensor; with several inputs a tuple for each output, with several outputs one of those.
+        A tensor for one input and one output. For a tuple of inputs, a tuple with a tensor for
+        each input; for several outputs, a tuple with such a result for each output.
 
     Raises:
-        ConfigurationError: if ``func`` or the arguments are no tensors.
+        ConfigurationError: if inputs or outputs are no tensors.
         GradientError: with ``strict``, if an output does not depend on an input.
 
     >>> import nnscratch
@@ -137,10 +140,14 @@ def hessian(
 ) -> Any:
     r"""Return $H = \partial^2 Y/\partial X_i \partial X_j$ of a function with one element.
 
-    Args and errors as in ``jacobian``.
+    Arguments and errors are those of ``jacobian``.
 
     Returns:
-        A tensor of the shape of the input twice; with several inputs a tuple of tuples.
+        A tensor whose shape is the input's twice; for a tuple of inputs, a tuple of tuples with
+        the second derivatives by inputs i and j at [i][j].
+
+    Raises:
+        ShapeError: if ``func`` returns more than one element.
 
     >>> import nnscratch
     >>> hessian(lambda x: (x**3).sum(), nnscratch.tensor([1.0, 2.0]))
@@ -168,8 +175,8 @@ def vhp(
 ) -> tuple[Any, Any]:
     r"""Return the output of ``func``, which has one element, and $v^\top H$ with its Hessian.
 
-    The Hessian is never made: it costs two walks. Arguments and errors as in ``vjp``, but that v
-    has a tensor for each input.
+    The Hessian itself is not computed: the product takes two backward passes. Arguments and errors
+    are those of ``vjp``, but v has a tensor for each input.
 
     >>> import nnscratch
     >>> vhp(lambda x: (x**3).sum(), nnscratch.tensor([1.0, 2.0]), nnscratch.tensor([1.0, 10.0]))[1]
@@ -187,7 +194,7 @@ def hvp(
 ) -> tuple[Any, Any]:
     r"""Return the output of ``func``, which has one element, and $H v$ with its Hessian.
 
-    A Hessian is symmetric, so that it is ``vhp``. Arguments and errors are the same.
+    A Hessian is symmetric, so the result is that of ``vhp``. Arguments and errors are the same.
 
     >>> import nnscratch
     >>> hvp(lambda x: (x**3).sum(), nnscratch.tensor([1.0, 2.0]), nnscratch.tensor([1.0, 10.0]))[1]
@@ -219,7 +226,7 @@ def _hessian_product(
 
 
 def _inputs(where: str, inputs: Tensors, create_graph: bool) -> tuple[tuple[Any, ...], bool]:
-    """Return tensors that ask for gradients, and whether it was one that was given."""
+    """Return the inputs as tensors that require gradients, and whether it was a single one."""
     one = isinstance(inputs, Tensor)
     several = (inputs,) if one else inputs
     if not isinstance(several, (tuple, list)) or not several:
@@ -234,7 +241,7 @@ def _inputs(where: str, inputs: Tensors, create_graph: bool) -> tuple[tuple[Any,
                 f"{where}: expected tensors as inputs, got {type(x).__name__} as input {index}"
             )
         if create_graph and x.requires_grad:
-            made.append(x.reshape(x.shape))  # another place in the same graph
+            made.append(x.reshape(x.shape))  # another node in the same graph
         else:
             made.append(x.detach().requires_grad_())
     return tuple(made), one
@@ -258,7 +265,7 @@ def _outputs(where: str, outputs: Any, strict: bool) -> tuple[list[Any], bool]:
 
 
 def _vectors(where: str, v: Tensors, like: Any, what: str) -> list[Any]:
-    """Return a vector for each output or input."""
+    """Return a vector for each output or input, checked for its shape."""
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise ShapeError(f"{where}: v is needed unless there is one {what} with one element")
@@ -275,8 +282,8 @@ def _vectors(where: str, v: Tensors, like: Any, what: str) -> list[Any]:
 
 
 def _grad(where: str, ys: Any, xs: Any, vs: Any, create_graph: bool, strict: bool) -> list[Any]:
-    """Return gradients, zeros for what does not depend on an input."""
-    # Those without a graph are constant.
+    """Return the gradients by xs, zeros for an x on which no y depends."""
+    # Outputs without a graph are constant.
     pairs = [(y, v) for y, v in zip(ys, vs, strict=True) if y.requires_grad]
     found: tuple[Any, ...] = (None,) * len(xs)
     if pairs:

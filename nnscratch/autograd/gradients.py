@@ -1,4 +1,4 @@
-"""``grad`` and ``backward``, PyTorch's functions that ask for gradients."""
+"""``grad`` and ``backward``, the functions of ``torch.autograd`` that compute gradients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.asking import accumulate, place, walk
+from nnscratch.tensors.backward_pass import accumulate, gradient_edge, run_backward
 
 
 def grad(
@@ -23,27 +23,28 @@ def grad(
 ) -> tuple[Any, ...]:
     r"""Return for each input the gradient of the outputs, $\sum_k v_k \partial Y_k/\partial X$.
 
-    No ``grad`` is changed.
+    The ``grad`` of no tensor is changed.
 
     Args:
-        outputs: a tensor of a graph, or several.
-        inputs: the tensors to differentiate with respect to: leaves, or others of the graph.
-        grad_outputs: $v_k$ for each output, of its shape; None where it has one element, for 1.
-        retain_graph: whether the graph can be walked again; None for where ``create_graph`` is.
-        create_graph: whether the gradients are parts of a graph, so that they have gradients too.
-        only_inputs: must be True: ``backward`` adds to ``grad``.
-        allow_unused: whether an input that no output depends on has the gradient None instead of
-            being an error; None for where ``materialize_grads`` is.
-        is_grads_batched: must be False; call it once for each gradient instead.
-        materialize_grads: whether such an input has a gradient of zeros.
+        outputs: one tensor with a graph, or several: $Y_k$.
+        inputs: the tensors X to differentiate with respect to, leaves or not.
+        grad_outputs: $v_k$ for each output, of its shape; None, for 1, if it has one element.
+        retain_graph: whether to keep the graph for another backward pass; None for the value of
+            ``create_graph``.
+        create_graph: whether to record the pass, so that gradients can be differentiated again.
+        only_inputs: must be True; to add to the ``grad`` of leaves, call ``backward``.
+        allow_unused: whether the gradient of an input that no output depends on is None instead of
+            an error; None for the value of ``materialize_grads``.
+        is_grads_batched: must be False; call ``grad`` once for each gradient instead.
+        materialize_grads: whether the gradient of such an input is zeros.
 
     Returns:
         A tuple with a tensor for each input, of its shape and dtype.
 
     Raises:
-        GradientError: if an output has no graph, an input asks for no gradient or is not used, or
-            the graph was used up.
-        ShapeError: if the shapes do not fit.
+        GradientError: if an output has no graph, an input has ``requires_grad=False`` or is not
+            used, or the graph was freed.
+        ShapeError: if a gradient is missing, or has another shape than its output.
         ConfigurationError: if the arguments contradict one another.
 
     >>> import nnscratch
@@ -72,15 +73,15 @@ def grad(
     for index, x in enumerate(xs):
         if not x.requires_grad:
             raise GradientError(
-                f"grad: input {index} of shape {x.shape} asks for no gradient; call "
-                "requires_grad_() on it before it is used"
+                f"grad: expected inputs with requires_grad=True, got input {index} of shape "
+                f"{x.shape} without; call requires_grad_() on it before it is used"
             )
     seeds = _gradients("grad", "grad_outputs", grad_outputs, ys)
-    made = walk(ys, seeds, xs, retain_graph, create_graph, "grad()")
+    made = run_backward(ys, seeds, xs, retain_graph, create_graph, "grad()")
     found: list[Any] = []
     given: set[int] = set()
     for index, x in enumerate(xs):
-        gradient = made.found.get(place(x))
+        gradient = made.found.get(gradient_edge(x))
         if gradient is None:
             if not (allow_unused or materialize_grads):
                 raise GradientError(
@@ -91,8 +92,8 @@ def grad(
             continue
         if not create_graph:
             gradient = x._wrap(gradient)
-            if place(x) in made.shared or id(gradient.array) in given:
-                # It may be held elsewhere too, and be changed in place here.
+            if gradient_edge(x) in made.shared or id(gradient.array) in given:
+                # Another tensor may hold the same array, and the caller may change it in place.
                 gradient = gradient.clone()
             given.add(id(gradient.array))
         found.append(gradient)
@@ -107,20 +108,21 @@ def backward(
     grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
-    """Walk back from one tensor or several at once, and add gradients to ``grad`` of the leaves.
+    """Add the gradients of one tensor or several to the ``grad`` of the leaves behind them.
 
     Args:
-        tensors: a tensor of a graph, or several.
-        grad_tensors: the gradient of each, of its shape; None where it has one element, for 1.
-        retain_graph: whether the graph can be walked again; None for where ``create_graph`` is.
-        create_graph: whether the gradients are parts of a graph.
+        tensors: one tensor with a graph, or several.
+        grad_tensors: for each of them ∂L/∂tensor, of its shape; None, for 1, if it has one element.
+        retain_graph: whether to keep the graph for another backward pass; None for the value of
+            ``create_graph``.
+        create_graph: whether to record the pass, so that gradients can be differentiated again.
         grad_variables: PyTorch's earlier name of ``grad_tensors``.
-        inputs: the tensors whose ``grad`` is added to; None for all leaves.
+        inputs: the tensors whose ``grad`` to compute; None for all leaves.
 
     Raises:
-        GradientError: if one has no graph, or it was used up.
-        ShapeError: if the shapes do not fit.
-        ConfigurationError: if ``inputs`` is empty.
+        GradientError: if a tensor has no graph, or the graph was freed.
+        ShapeError: if a gradient is missing, or has another shape than its tensor.
+        ConfigurationError: if ``inputs`` is empty, or both names of ``grad_tensors`` are used.
 
     >>> import nnscratch
     >>> x = nnscratch.tensor(3.0, requires_grad=True)
@@ -137,14 +139,14 @@ def backward(
         )
     wanted = None if inputs is None else _tensors("backward", "inputs", inputs)
     seeds = _gradients("backward", "grad_tensors", grad_tensors, ys)
-    accumulate(walk(ys, seeds, wanted, retain_graph, create_graph), wanted)
+    accumulate(run_backward(ys, seeds, wanted, retain_graph, create_graph), wanted)
 
 
 def _tensors(where: str, what: str, given: Any) -> list[Any]:
-    """Return one tensor, or several, as a list.
+    """Return one tensor or several as a list.
 
     Raises:
-        ConfigurationError: if there are none, or something else is among them.
+        ConfigurationError: if there are none, or one is no tensor.
     """
     several = [given] if isinstance(given, Tensor) or not _iterable(given) else list(given)
     if not several:
@@ -161,7 +163,7 @@ def _gradients(where: str, what: str, given: Any, tensors: Sequence[Any]) -> lis
     """Return a gradient, or None, for each tensor.
 
     Raises:
-        ConfigurationError: if there are not as many.
+        ConfigurationError: if there are not as many gradients as tensors.
     """
     if given is None:
         return [None] * len(tensors)

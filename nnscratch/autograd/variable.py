@@ -1,4 +1,4 @@
-"""``Variable``, which PyTorch's scripts of old wrap tensors in."""
+"""``Variable``, in which scripts for early versions of PyTorch wrap tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Variables(type):
 
 
 class Variable(metaclass=_Variables):
-    """A tensor: ``Variable(x)`` shares the memory of x, and not its graph.
+    """A tensor: ``Variable(x)`` is a tensor over the memory of x that is not part of its graph.
 
     >>> import nnscratch
     >>> x = Variable(nnscratch.tensor([1.0, 2.0]), requires_grad=True)

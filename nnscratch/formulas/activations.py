@@ -183,6 +183,40 @@ ELU = activation(
     analytic=True,
 )
 
+
+def celu_forward(X: Any, *, alpha: float = 1.0) -> Any:
+    """Compute X where X > 0, else alpha (e^(X / alpha) - 1): an ELU without a kink.
+
+    Args:
+        X: any shape, floating.
+        alpha: what it goes to on the negative side, without its sign.
+
+    Raises:
+        DTypeError: if X holds integers.
+    """
+    positive = real(X) > 0
+    return where(positive, X, alpha * expm1(where(positive, 0.0, X) / alpha))
+
+
+def celu_backward(dY: Any, X: Any, *, alpha: float) -> Any:
+    """Return dX = dY where X > 0, else dY · e^(X / alpha)."""
+    positive = X > 0
+    return where(positive, dY, dY * exp(where(positive, 0.0, X) / alpha))
+
+
+CELU = activation(
+    celu_forward,
+    celu_backward,
+    module="CELU",
+    inplace=True,
+    variants={"alpha 2.5": {"alpha": 2.5}},
+    bends=(0.0,),
+    equation=r"Y = \max(X, 0) + \min(\alpha (e^{X / \alpha} - 1), 0)",
+    slope=r"([X > 0] + e^{X / \alpha} [X \le 0])",
+    source="Barron 2017, arXiv:1704.07483",
+    analytic=True,
+)
+
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 

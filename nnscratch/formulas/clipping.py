@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch.array import array_namespace
-from nnscratch.array.selection import clip
+from nnscratch.array.maths import maximum, minimum
 from nnscratch.formulas.checks import NOTHING, NothingSaved
 from nnscratch.formulas.formula import formula
 
 
 def clip_by_value_update(G: Any, *, limit: float) -> tuple[Any]:
     """Return G held between -limit and limit; NaN stays NaN."""
-    return (clip(G, -limit, limit),)
+    return (minimum(maximum(G, -limit), limit),)
 
 
 CLIP_BY_VALUE = formula(
@@ -21,6 +21,7 @@ CLIP_BY_VALUE = formula(
     shapes="G (any) -> G",
     source="Mikolov 2012",
     updates=("G",),
+    elementwise=True,
 )
 
 

@@ -53,6 +53,7 @@ class Public:
         torch: where PyTorch has it, below ``torch``; ``nn.functional.`` and the function unless
             said otherwise.
         variants: options that are worth trying beside the defaults, by a name for each.
+        bends: where it has a derivative that has none itself; tests keep away from there.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Public:
     by_hand: tuple[str, ...] = ()
     torch: str = ""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    bends: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,6 +138,7 @@ def activation(
     by_hand: tuple[str, ...] = (),
     torch: str = "",
     variants: Mapping[str, Mapping[str, Any]] | None = None,
+    bends: tuple[float, ...] = (),
     **says: Any,
 ) -> Formula:
     r"""Make a formula of an activation, from which all that goes with one is derived.
@@ -152,7 +153,7 @@ def activation(
         equation: the forward in LaTeX.
         slope: f' in LaTeX, by which dY is multiplied.
         module: the name of the class in ``nn``.
-        inplace, by_hand, torch, variants: as in ``Public``.
+        inplace, by_hand, torch, variants, bends: as in ``Public``.
         says: what else ``formula`` takes: source, kinks, analytic.
 
     >>> from nnscratch.formulas import FORMULAS, SILU
@@ -174,6 +175,7 @@ def activation(
             by_hand=by_hand,
             torch=torch or f"nn.functional.{function}",
             variants=dict(variants or {}),
+            bends=bends,
         ),
         **says,
     )
@@ -193,8 +195,12 @@ def _forward_on_arrays(
     Its text is made here, with names and without loops: it runs at every eager call.
     """
     inputs, options = ", ".join(words.inputs), list(words.options)
-    defaults = "".join(f", {one}={one}" for one in options)
-    lines = [f"def forward({inputs}{', *' if options else ''}{defaults}):"]
+    named = "".join(f", {one}={one}" for one in options)
+    empty = inspect.Parameter.empty
+    head = "".join(
+        f", {one}" if value is empty else f", {one}={one}" for one, value in words.options.items()
+    )
+    lines = [f"def forward({inputs}{', *' if options else ''}{head}):"]
     if len(words.inputs) == 2:
         A, B = words.inputs
         quick = f"type({A}) is ndarray and type({B}) is ndarray and {A}.shape == {B}.shape"
@@ -203,7 +209,7 @@ def _forward_on_arrays(
         lines.append(f"    need_broadcast(NAME, {inputs})")
     if check is not None:
         lines.append(f"    check({inputs})")
-    lines.append(f"    Y = body({inputs}{defaults})")
+    lines.append(f"    Y = body({inputs}{named})")
     kept = f"KIND({', '.join(words.saved)})" if words.saved else "NOTHING"
     lines.append(f"    return Y, {kept}")
     scope: dict[str, Any] = {

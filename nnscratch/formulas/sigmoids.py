@@ -104,6 +104,93 @@ SILU = activation(
 )
 
 
+def tanh_softplus(X: Any) -> Any:
+    """Return tanh(log(1 + e^X)), without overflow and without a logarithm."""
+    positive = real(X) >= 0
+    E = exp(where(positive, -X, X))
+    N = where(positive, 1.0 + 2.0 * E, E * (E + 2.0))
+    return N / (N + where(positive, 2.0 * E * E, 2.0))
+
+
+def mish_forward(X: Any) -> Any:
+    """Compute X tanh(log(1 + e^X)).
+
+    Raises:
+        DTypeError: if X holds integers.
+    """
+    return X * tanh_softplus(X)
+
+
+def mish_backward(dY: Any, X: Any) -> Any:
+    """Return dX = dY (T + X (1 - T²) σ(X)), with T the tanh."""
+    T = tanh_softplus(X)
+    return dY * (T + X * ((1.0 - T * T) * logistic(X)))
+
+
+MISH = activation(
+    mish_forward,
+    mish_backward,
+    module="Mish",
+    inplace=True,
+    equation=r"Y = X T, \quad T = \tanh(\log(1 + e^X))",
+    slope=r"(T + X (1 - T^2) \sigma(X))",
+    source="Misra 2019, arXiv:1908.08681",
+    analytic=True,
+)
+
+
+def logsigmoid_forward(X: Any) -> Any:
+    """Compute log σ(X) on the branch that cannot overflow.
+
+    Raises:
+        DTypeError: if X holds integers.
+    """
+    negative = real(X) < 0
+    return where(negative, X, 0.0) - log1p(exp(where(negative, X, -X)))
+
+
+def logsigmoid_backward(dY: Any, X: Any) -> Any:
+    """Return dX = dY · σ(-X)."""
+    return dY * logistic(-X)
+
+
+LOGSIGMOID = activation(
+    logsigmoid_forward,
+    logsigmoid_backward,
+    module="LogSigmoid",
+    equation=r"Y = \log \sigma(X) = -\log(1 + e^{-X})",
+    slope=r"\sigma(-X)",
+    source="document, section 4.1",
+    analytic=True,
+)
+
+
+def tanhshrink_forward(X: Any) -> Any:
+    """Compute X - tanh X.
+
+    Raises:
+        DTypeError: if X holds integers.
+    """
+    return X - tanh(X)
+
+
+def tanhshrink_backward(dY: Any, X: Any) -> Any:
+    """Return dX = dY tanh² X."""
+    T = tanh(X)
+    return dY * (T * T)
+
+
+TANHSHRINK = activation(
+    tanhshrink_forward,
+    tanhshrink_backward,
+    module="Tanhshrink",
+    equation=r"Y = X - \tanh X",
+    slope=r"\tanh^2 X",
+    source="PyTorch, nn.Tanhshrink",
+    analytic=True,
+)
+
+
 def softplus_forward(X: Any, *, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Compute log(1 + e^(beta X)) / beta, and X itself where beta X > threshold.
 
@@ -158,6 +245,7 @@ SOFTSIGN = activation(
     softsign_forward,
     softsign_backward,
     module="Softsign",
+    bends=(0.0,),
     equation=r"Y = \frac{X}{1 + |X|}",
     slope=r"\frac{1}{(1 + |X|)^2}",
     source="Turian, Bergstra and Bengio 2009",

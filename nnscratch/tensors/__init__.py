@@ -1,7 +1,8 @@
 """``Tensor`` with its tape, its methods and the functions of PyTorch's top-level namespace.
 
-Nothing here knows a derivative: ``apply`` calls a formula and records it, and the tape chains what
-formulas return. (The room is not named ``tensor``, since ``nnscratch.tensor`` is a function.)
+No derivative is written here: ``apply`` calls a formula and records it, and the tape applies the
+chain rule to the formulas' backwards. (The package is not named ``tensor``, because
+``nnscratch.tensor`` is a function.)
 """
 
 from nnscratch.tensors.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled

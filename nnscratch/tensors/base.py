@@ -1,4 +1,8 @@
-"""What every part of ``Tensor`` knows: its fields, its shape and dtype, and where it lives."""
+"""The base class of ``Tensor``: its fields, and its shape, dtype and device.
+
+The methods of ``Tensor`` are divided among the other modules of this package by subject, as mixin
+classes of this base.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class TensorBase:
-    """The fields of a tensor; its methods are in the classes that ``Tensor`` joins."""
+    """The fields of a tensor; ``Tensor`` inherits its methods from the mixin classes."""
 
     __slots__ = (
         "__weakref__",
-        "_lent",
+        "_slot_grad",
         "_version",
         "array",
         "grad",
@@ -39,8 +43,10 @@ class TensorBase:
     grad: Tensor | None
     grad_slot: Any
     hooks: list[Callable[[Any], Any]] | None
-    _lent: Any
-    _version: list[Any]  # how often the memory was changed; its views, and those detached
+    _slot_grad: Any
+    # The version counter that all tensors over the same memory share: [how often the memory was
+    # written, views of it by id, detached tensors over it by id], without the last two if none.
+    _version: list[Any]
 
     if TYPE_CHECKING:
 
@@ -57,16 +63,21 @@ class TensorBase:
         def clone(self) -> Tensor: ...  # noqa: D102
         def clamp(self, min: Any = None, max: Any = None) -> Tensor: ...  # noqa: D102
 
-    def _lies_in(self, owner: TensorBase, detached: bool = False) -> None:
-        """Note that the memory is that of another tensor: what changes one changes both."""
+    def _share_memory_with(self, owner: TensorBase, detached: bool = False) -> None:
+        """Share the version counter of ``owner``, in whose memory this tensor's elements are.
+
+        Args:
+            owner: the tensor that this one is a view of, or was detached from.
+            detached: whether this tensor must stay outside of ``owner``'s graph.
+        """
         self._version = version = owner._version
         if len(version) == 1:
             views = weakref.WeakValueDictionary({id(owner): owner})
             version += [views, weakref.WeakValueDictionary()]
         version[2 if detached else 1][id(self)] = self
 
-    def _neighbours(self) -> tuple[list[Any], list[Any]]:
-        """Return the others that are known in this memory, and all that were detached in it."""
+    def _aliases(self) -> tuple[list[Any], list[Any]]:
+        """Return the other views of this tensor's memory, and the detached tensors over it."""
         if len(self._version) == 1:
             return [], []
         views, detached = ([*known.values()] for known in self._version[1:])
@@ -79,7 +90,7 @@ class TensorBase:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype, as NumPy's object for it whatever the backend."""
+        """The dtype, as a NumPy dtype on every device."""
         return np.dtype(dtype_name(self.array.dtype))
 
     @property
@@ -89,27 +100,27 @@ class TensorBase:
 
     @property
     def device(self) -> Device:
-        """Where the array lives."""
+        """The device on which the array lives."""
         return device_of(self.array)
 
     @property
     def is_cuda(self) -> bool:
-        """Whether it lives on a GPU."""
+        """Whether the tensor is on a GPU."""
         return self.device.type == "cuda"
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no recorded formula made it."""
+        """Whether the tensor is a leaf: no recorded formula computed it."""
         return self.node is None
 
     @property
     def grad_fn(self) -> Node | None:
-        """The recorded formula that made it, by PyTorch's name."""
+        """The node of the recorded formula that computed the tensor; None for a leaf."""
         return self.node
 
     @property
     def data(self) -> Tensor:
-        """A tensor that shares the array but not the graph."""
+        """A detached tensor over the same memory; assigning a tensor replaces the array."""
         return self.detach()
 
     @data.setter
@@ -132,7 +143,7 @@ class TensorBase:
     nelement = numel
 
     def is_floating_point(self) -> bool:
-        """Say whether it holds floating-point numbers."""
+        """Say whether the dtype is a floating one."""
         return is_floating(self.array)
 
     def __len__(self) -> int:
@@ -147,7 +158,7 @@ class TensorBase:
             )
 
     def _as_float(self) -> Tensor:
-        """Return the tensor, in the default dtype if it holds integers."""
+        """Return the tensor itself if it is floating, else a copy in the default dtype."""
         return self.to() if is_floating(self.array) else self.to(default_dtype())
 
     def _in_dtype(self, dtype: Any) -> Tensor:

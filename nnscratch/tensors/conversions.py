@@ -1,4 +1,4 @@
-"""Reading the values of a tensor, and its dtypes and devices."""
+"""Conversions of a tensor to Python numbers, to NumPy, and to other dtypes and devices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnscratch.errors import DeviceError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.grad_mode import is_grad_enabled
-from nnscratch.tensors.promotion import fitting
+from nnscratch.tensors.promotion import checked_number
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -32,7 +32,7 @@ TYPE_NAMES = {
     "uint8": "ByteTensor",
     "bool": "BoolTensor",
 }
-"""What PyTorch calls the tensors of a dtype."""
+"""PyTorch's type names of tensors, by their dtype."""
 
 
 def _one_size(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -40,7 +40,7 @@ def _one_size(size: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _dtype_of_type(dtype: Any) -> str:
-    """Return the name of a dtype given as such, as "torch.FloatTensor", or as that class."""
+    """Return the name of a dtype given as such, as "torch.FloatTensor", or as ``FloatTensor``."""
     name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", "")
     last = name.rpartition(".")[2]
     found = [known for known, theirs in TYPE_NAMES.items() if theirs == last]
@@ -48,7 +48,7 @@ def _dtype_of_type(dtype: Any) -> str:
 
 
 class TensorConversions(TensorBase):
-    """Out of a tensor into Python, NumPy, another dtype or device; ``Tensor`` inherits it."""
+    """The methods of ``Tensor`` for conversion: ``item``, ``numpy``, ``to``, ``float``, ..."""
 
     __slots__ = ()
 
@@ -58,7 +58,7 @@ class TensorConversions(TensorBase):
         """Return the only element as a Python number.
 
         Raises:
-            ShapeError: if there is more or less than one element.
+            ShapeError: if the tensor does not have exactly one element.
         """
         if self.numel() != 1:
             raise ShapeError(f"item() needs exactly one element, got shape {self.shape}")
@@ -71,14 +71,16 @@ class TensorConversions(TensorBase):
         return to_numpy(self.array).tolist()
 
     def numpy(self) -> np.ndarray:
-        """Return the elements as a NumPy array that shares memory with a tensor on the CPU.
+        """Return the tensor's memory as a NumPy array, without a copy.
 
         Raises:
-            GradientError: if the tensor asks for a gradient.
-            DeviceError: if it is on a GPU; say ``.cpu()`` first.
+            GradientError: if the tensor has ``requires_grad=True``; call ``.detach()`` first.
+            DeviceError: if it is on a GPU; call ``.cpu()`` first.
         """
         if self.requires_grad:
-            raise GradientError("a tensor with a gradient has no numpy(); use x.detach().numpy()")
+            raise GradientError(
+                "numpy() needs a tensor with requires_grad=False; use x.detach().numpy()"
+            )
         if self.device.type != "cpu":
             raise DeviceError(f"the tensor is on {self.device}; use x.cpu().numpy()")
         registry.notify_read(self.array, "numpy()")
@@ -94,7 +96,7 @@ class TensorConversions(TensorBase):
 
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
-            raise GradientError("a tensor with a gradient has no DLPack; use x.detach()")
+            raise GradientError("DLPack needs a tensor with requires_grad=False; use x.detach()")
         registry.notify_read(self.array, "DLPack")
         return self.array.__dlpack__(**options)
 
@@ -126,15 +128,15 @@ class TensorConversions(TensorBase):
         return (self[index] for index in range(self.shape[0]))  # type: ignore[index]
 
     def element_size(self) -> builtins.int:
-        """Return the bytes of one element."""
+        """Return the size of one element in bytes."""
         return int(self.array.dtype.itemsize)
 
-    # Other tensors in the dtype and on the device of this one.
+    # New tensors with the dtype and device of this one.
 
     def new_tensor(
         self, data: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False
     ) -> Tensor:
-        """Return a tensor of data in this dtype and on this device, or in others."""
+        """Return a copy of data as a tensor, by default of this tensor's dtype and device."""
         raw = data.array if isinstance(data, TensorBase) else np.asarray(data)
         made = self._wrap(
             cast(to_device_of(raw, self.array), dtype_name(dtype or self.array.dtype))
@@ -142,12 +144,12 @@ class TensorConversions(TensorBase):
         return made.to(device=device).clone().requires_grad_(requires_grad)
 
     def new_full(self, size: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Tensor:
-        """Return a tensor of a size filled with one value; ``options`` as of ``new_tensor``.
+        """Return a tensor of a shape filled with one value; ``options`` as in ``new_tensor``.
 
         Raises:
-            DTypeError: if the dtype cannot hold it.
+            DTypeError: if the dtype cannot hold the value.
         """
-        value = fitting("new_full", fill_value, dtype_name(dtype or self.array.dtype))
+        value = checked_number("new_full", fill_value, dtype_name(dtype or self.array.dtype))
         return self.new_tensor(np.full(size, value), dtype, **options)
 
     def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
@@ -170,15 +172,21 @@ class TensorConversions(TensorBase):
         non_blocking: bool = False,
         copy: bool = False,
     ) -> Tensor:
-        """Return the tensor on a device, in a dtype, or like another tensor.
+        """Return the tensor with another dtype, on another device, or with those of another tensor.
 
-        The same tensor comes back if nothing has to change, unless ``copy`` asks for another. A
-        move to another device is not recorded, and a compiled step refuses one of what it computes.
-        ``non_blocking`` is there for PyTorch's sake: a copy to the host is waited for either way.
+        A change of dtype is recorded, and gradients flow back through it. A move to another device
+        is not, and a compiled step refuses to move what it computes.
+
+        Args:
+            *target: a device, a dtype, both, or a tensor that has them.
+            device: the device, by name.
+            dtype: the dtype, by name.
+            non_blocking: accepted as in PyTorch; a copy to the CPU is waited for either way.
+            copy: whether to copy if nothing changes; by default the tensor itself is returned.
 
         Raises:
             DeviceError: if this machine has no such device.
-            GradientError: for a move of a tensor that asks for a gradient.
+            GradientError: if a tensor with ``requires_grad=True`` would be moved.
         """
         device, dtype = read_target(target, device, dtype)
         result: Any = self
@@ -189,8 +197,9 @@ class TensorConversions(TensorBase):
             if moved is not result.array:
                 if result.requires_grad and is_grad_enabled():
                     raise GradientError(
-                        "moving a tensor that asks for a gradient is not recorded; move the model "
-                        "and its inputs before the forward, or use x.detach().to(...)"
+                        "moving a tensor with requires_grad=True between devices is not recorded; "
+                        "move the model and its inputs before the forward, or use "
+                        "x.detach().to(...)"
                     )
                 registry.notify_move(result.array, str(as_device(device)))
                 requires_grad = result.requires_grad
@@ -233,7 +242,7 @@ class TensorConversions(TensorBase):
         return self.to("bool")
 
     def type(self, dtype: Any = None) -> Any:
-        """Return the tensor in a dtype; without one, the name of its type, "torch.FloatTensor"."""
+        """Return the tensor in a dtype; without an argument, its type name "torch.FloatTensor"."""
         if dtype is None:
             place = "torch.cuda" if self.is_cuda else "torch"
             name = dtype_name(self.array.dtype)
@@ -241,12 +250,12 @@ class TensorConversions(TensorBase):
         return self.to(_dtype_of_type(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
-        """Return the tensor in the dtype of another."""
+        """Return the tensor in the dtype of another tensor."""
         return self.to(other.dtype)
 
 
 def read_target(target: tuple[Any, ...], device: Any, dtype: Any) -> tuple[Any, Any]:
-    """Return the device and the dtype that the arguments of ``to`` name, None where they do not."""
+    """Return the device and the dtype from the arguments of ``to``; None for one that is absent."""
     for item in target:
         if isinstance(item, TensorBase):
             device, dtype = item.device, item.dtype

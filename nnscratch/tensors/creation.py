@@ -1,4 +1,4 @@
-"""Making tensors: of data, of one value, of ranges, of random numbers."""
+"""Functions that create tensors: from data, of one value, of ranges, of random numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula, registry
-from nnscratch.tensors.promotion import fitting
+from nnscratch.tensors.promotion import checked_number
 from nnscratch.tensors.tensor import Tensor, apply, as_tensor, made_on
 
 __all__ = [
@@ -68,7 +68,12 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     tensor([[1, 2],
             [3, 4]])
     """
-    made = as_tensor(data.detach() if isinstance(data, Tensor) else data, dtype, device)
+    if isinstance(data, Tensor):
+        # By a formula, which a recorder sees.
+        moved = as_tensor(data.detach(), dtype, device)
+        made = moved.clone() if moved.array is data.array else moved
+        return made.requires_grad_(requires_grad)
+    made = as_tensor(data, dtype, device)
     registry.notify_copied(made.array)
     copied = Tensor(made.array.copy() if hasattr(made.array, "copy") else made.array)
     return copied.requires_grad_(requires_grad)
@@ -78,14 +83,14 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """Return a tensor that shares memory with a NumPy array.
 
     Raises:
-        DTypeError: if it is none, holds no numbers, or has another machine's order of bytes.
+        DTypeError: if it is no NumPy array, holds no numbers, or is not in native byte order.
     """
     if not isinstance(array, np.ndarray):
         raise DTypeError(f"expected a numpy.ndarray, got {type(array).__name__}")
     if not array.dtype.isnative:
         raise DTypeError(
-            f"the numbers of an array of dtype {array.dtype.str} have another machine's order of "
-            "bytes, so their memory cannot be shared; use nnscratch.tensor(array), which copies it"
+            f"expected an array in native byte order, got dtype {array.dtype.str}, whose memory "
+            "cannot be shared; use nnscratch.tensor(array), which copies it"
         )
     dtype_name(array.dtype)
     registry.notify_create(array, "from_numpy(...)")
@@ -104,7 +109,7 @@ def full(
         kinds = {builtins.bool: "bool", builtins.int: "int64"}
         dtype = kinds.get(builtins.type(fill_value), default_dtype())
     shape = _size((size,) if isinstance(size, int) else tuple(size))
-    fill_value = fitting("full", fill_value, dtype_name(dtype))
+    fill_value = checked_number("full", fill_value, dtype_name(dtype))
     with _making(device) as xp:
         made = xp.full(shape, fill_value, dtype=dtype_of(xp, dtype))
     registry.notify_create(made, "full(...)")
@@ -144,7 +149,7 @@ def empty(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return a tensor to be written into; its elements are 0, so that no run depends on them."""
+    """Return a tensor to be written into. It is filled with 0, so that every run is repeatable."""
     return zeros(*shape, size=size, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
@@ -170,7 +175,7 @@ def zeros_like(
 def empty_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return a tensor to be written into, like another one; its elements are 0."""
+    """Return a tensor of zeros to be written into, in the shape, dtype and device of another."""
     return full_like(input, 0, dtype, device, requires_grad)
 
 
@@ -192,7 +197,7 @@ def arange(
     """Return the numbers from ``start`` up to, not including, ``end``.
 
     Raises:
-        ShapeError: if ``end`` lies on the other side of ``start`` than ``step`` goes to.
+        ShapeError: if ``step`` is 0, or has another sign than ``end - start``.
 
     >>> arange(3)
     tensor([0, 1, 2])
@@ -237,7 +242,7 @@ def eye(
 
 @contextmanager
 def _making(device: Any) -> Iterator[Any]:
-    """Give the namespace of a device, which is the current one meanwhile."""
+    """Return a context that yields the array namespace of a device and makes the device current."""
     xp = made_on(device)
     with current("cpu" if device is None else device), explaining("a new tensor"):
         yield xp
@@ -259,7 +264,7 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed_and_offset(kind: str, count: int, dtype: Any, generator: Generator | None) -> Any:
-    """Take numbers out of a generator's stream, at every step of a compiled plan anew."""
+    """Reserve numbers of a generator's stream; a compiled step reserves new ones at each replay."""
     source = default_generator if generator is None else generator
     return registry.host(lambda: source.reserve(kind, count, dtype))
 
@@ -267,7 +272,7 @@ def seed_and_offset(kind: str, count: int, dtype: Any, generator: Generator | No
 def random_tensor(
     formula: Formula, kind: str, size: tuple[int, ...], options: dict[str, Any]
 ) -> Tensor:
-    """Return a tensor of random numbers of a formula, "uniform" or "normal" in kind."""
+    """Return a tensor of random numbers by a formula of kind "uniform" or "normal"."""
     dtype = dtype_name(options.pop("dtype") or default_dtype())
     requires_grad = options.pop("requires_grad", False)
     seed, offset = seed_and_offset(kind, math.prod(size), dtype, options.pop("generator"))

@@ -1,4 +1,4 @@
-"""The functions that PyTorch has in its top-level namespace, beside those that make tensors."""
+"""The functions of PyTorch's top-level namespace, except those that create tensors."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ R = TypeVar("R")
 
 
 def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """Return a method of tensors as a function, whose first argument may be anything array-like."""
+    """Return a method of ``Tensor`` as a function whose first argument may be array-like."""
 
     def function(input: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         tensor = as_tensor(input)

@@ -1,4 +1,4 @@
-"""Whether what is computed is recorded: ``no_grad``, ``enable_grad``, ``set_grad_enabled``."""
+"""Whether operations are recorded for a backward pass: ``no_grad`` and its relatives."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any, Self, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Mode(threading.local):
+class _GradMode(threading.local):
     enabled = True
 
 
-mode = _Mode()
+mode = _GradMode()
 
 
 def is_grad_enabled() -> bool:
-    """Say whether this thread records what it computes."""
+    """Say whether operations of this thread are recorded for a backward pass."""
     return mode.enabled
 
 
-class _Switch:
-    """Sets the mode in a ``with`` block, or for each call of a function that it decorates."""
+class _GradModeContext:
+    """Sets the grad mode in a ``with`` block, or during calls of a function that it decorates."""
 
     wanted: bool
 
     def __enter__(self) -> None:
-        # A block may be entered again inside itself: what was before is a stack.
+        # The same object may be entered again inside its own block: hence a stack of modes.
         before = self.__dict__.setdefault("_before", [])
         before.append(mode.enabled)
         mode.enabled = self.wanted
@@ -38,7 +38,7 @@ class _Switch:
         mode.enabled = self.__dict__["_before"].pop()
 
     def __call__(self, function: F) -> F:
-        """Wrap a function so that it runs in this mode; of a generator, every piece of its body."""
+        """Wrap a function so that it runs in this mode; a generator runs in it between yields."""
         if inspect.isgeneratorfunction(function):
             return _generator_in(self.wanted, function)  # type: ignore[return-value]
 
@@ -54,7 +54,7 @@ class _Switch:
 
 
 def _generator_in(wanted: bool, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a generator function whose body runs in a mode, and whoever asks it does not."""
+    """Return a generator function whose body runs in a mode, without changing the caller's mode."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -84,8 +84,8 @@ def _generator_in(wanted: bool, function: Callable[..., Any]) -> Callable[..., A
     return wrapped
 
 
-class set_grad_enabled(_Switch):
-    """Record or do not record from here on; in a ``with`` block or as a decorator, only there.
+class set_grad_enabled(_GradModeContext):
+    """Switch recording on or off, from the call on; as a ``with`` block or decorator, within it.
 
     >>> with set_grad_enabled(False):
     ...     is_grad_enabled()
@@ -95,7 +95,7 @@ class set_grad_enabled(_Switch):
     """
 
     def __init__(self, mode: bool) -> None:
-        """Switch at once, as PyTorch does."""
+        """Set the mode at once, as PyTorch does, and restore it when a ``with`` block ends."""
         self.wanted = bool(mode)
         self._found = is_grad_enabled()
         _set(self.wanted)
@@ -114,10 +114,11 @@ def _set(enabled: bool) -> None:
     mode.enabled = enabled
 
 
-class no_grad(_Switch):
-    """Do not record: for evaluation and for updates of parameters.
+class no_grad(_GradModeContext):
+    """Switch recording off, for evaluation and for updates of parameters.
 
-    A ``with`` block, or a decorator with or without parentheses.
+    Use it as a ``with`` block, or as a decorator with or without parentheses. Tensors computed
+    within have ``requires_grad=False``.
 
     >>> @no_grad()
     ... def evaluate():
@@ -129,13 +130,13 @@ class no_grad(_Switch):
     wanted = False
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Self:
-        """Make the block, or wrap a function at once where it is written ``@no_grad``."""
+        """Make the context, or wrap a function at once if it is written ``@no_grad``."""
         made = super().__new__(cls)
         return made if function is None else made(function)  # type: ignore[return-value]
 
 
 class enable_grad(no_grad):
-    """Record, also inside ``no_grad``.
+    """Switch recording on within a ``no_grad`` block; used in the same ways.
 
     >>> with no_grad(), enable_grad():
     ...     is_grad_enabled()

@@ -21,33 +21,34 @@ from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
-from nnscratch.tensors.asking import accumulate, walk
+from nnscratch.tensors.backward_pass import accumulate, run_backward
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.tape import Handle, walk_back
 
-# From this size on a gradient is written where it belongs. Copying a smaller one costs nothing on
-# the CPU; on a GPU it is a launch, whatever its size.
+# From this many elements on, a formula writes the gradient into the leaf's slot itself. On the CPU
+# a copy of fewer costs next to nothing; on a GPU a copy is a kernel launch, whatever its size.
 LARGE = 1 << 14
 
-# Two walks may come to one leaf at once: one adds at a time, and one writes into a slot.
-_adding = threading.RLock()
-_claimed: set[int] = set()
+# Backward passes of several threads may reach the same leaf at once. The lock lets one accumulate
+# at a time; the set, of ids of leaves, lets one claim a leaf's slot at a time.
+_accumulation_lock = threading.RLock()
+_slots_in_use: set[int] = set()
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
 
 
 class TensorGradient(TensorBase):
-    """A place in a graph; ``Tensor`` inherits it."""
+    """The methods of ``Tensor`` for gradients: ``backward``, ``detach``, hooks, ``grad``."""
 
     __slots__ = ()
 
     def requires_grad_(self, requires_grad: Any = True) -> Tensor:
-        """Ask for a gradient, or no longer ask for it, and return the tensor itself.
+        """Set ``requires_grad``, and return the tensor itself.
 
         Raises:
-            DTypeError: if it holds no floating-point numbers.
-            GradientError: if a part of a graph shall no longer ask.
+            DTypeError: if it is set to True and the dtype is not floating.
+            GradientError: if it is set to False and the tensor is not a leaf.
         """
         if requires_grad and not is_floating(self.array):
             raise DTypeError(
@@ -55,28 +56,31 @@ class TensorGradient(TensorBase):
                 "call .float() first"
             )
         if not requires_grad and self.node is not None:
-            raise GradientError("only a leaf can stop asking for a gradient; use x.detach()")
+            raise GradientError(
+                "requires_grad can be set to False on a leaf only, and this tensor was computed "
+                "from others; use x.detach()"
+            )
         self.requires_grad = requires_grad
         return self  # type: ignore[return-value]
 
     def detach(self) -> Tensor:
-        """Return a tensor that shares the array but not the graph."""
+        """Return a tensor over the same memory that is not part of the graph."""
         made = self._wrap(self.array)
-        made._lies_in(self, detached=True)
+        made._share_memory_with(self, detached=True)
         return made
 
     def clone(self) -> Tensor:
-        """Return a copy that is part of the graph."""
+        """Return a copy; it is recorded, so gradients flow back through it."""
         return self._apply(f.CAST, dtype=dtype_name(self.array.dtype))
 
     def contiguous(self) -> Tensor:
-        """Return the tensor itself if its elements lie in order, else a copy where they do."""
+        """Return the tensor itself if it is C-contiguous, else a C-contiguous copy."""
         if self.is_contiguous():
             return self  # type: ignore[return-value]
         return self.reshape(-1).reshape(*self.shape)
 
     def is_contiguous(self) -> bool:
-        """Say whether the elements lie in memory in order, without gaps."""
+        """Say whether the tensor is C-contiguous: elements in row-major order without gaps."""
         flags = getattr(self.array, "flags", None)
         return flags is None or bool(flags.c_contiguous)
 
@@ -84,11 +88,14 @@ class TensorGradient(TensorBase):
         """Copy a leaf with its gradient; the copy belongs to no optimizer.
 
         Raises:
-            GradientError: for a part of a graph.
+            GradientError: if the tensor is not a leaf.
         """
         if self.node is not None:
-            raise GradientError("a part of a graph cannot be deep-copied; use x.detach().clone()")
-        # By a formula, which a recorder sees.
+            raise GradientError(
+                "only a leaf can be deep-copied, and this tensor was computed from others; use "
+                "x.detach().clone()"
+            )
+        # The copy is made by a formula, so that the recorder of a compiled step sees it.
         array = registry.forward(f.CAST, self.array, dtype=dtype_name(self.array.dtype))[0]
         made: Any = type(self)(array)  # type: ignore[call-arg]
         made.requires_grad = self.requires_grad
@@ -101,12 +108,27 @@ class TensorGradient(TensorBase):
         """Pickle a leaf with its gradient, without hooks and without the optimizer's buffers.
 
         Raises:
+            GradientError: if the tensor is not a leaf.
+        """
+        parts = self._parts("pickled", "use x.detach()")
+        registry.notify_read(self.array, "pickling")
+        return _restored, parts
+
+    def __copy__(self) -> Any:
+        """Return another tensor of a leaf's memory, with its gradient.
+
+        Raises:
             GradientError: for a part of a graph.
         """
+        return _restored(*self._parts("copied", "use x.detach() or x.clone()"))
+
+    def _parts(self, done: str, mend: str) -> tuple[Any, ...]:
         if self.node is not None:
-            raise GradientError("a part of a graph cannot be pickled; use x.detach()")
+            raise GradientError(
+                f"only a leaf can be {done}, and this tensor was computed from others; {mend}"
+            )
         gradient = None if self.grad is None else self.grad.array
-        return _restored, (type(self), self.array, self.requires_grad, gradient)
+        return type(self), self.array, self.requires_grad, gradient
 
     def backward(
         self,
@@ -115,18 +137,20 @@ class TensorGradient(TensorBase):
         create_graph: bool = False,
         inputs: Any = None,
     ) -> None:
-        """Compute ∂self/∂leaf for every leaf that asks for it, and add it to its ``grad``.
+        """Add ∂L/∂leaf to the ``grad`` of every leaf with ``requires_grad`` behind this tensor.
 
         Args:
-            gradient: ∂L/∂self; needed unless self has one element, where it is 1.
-            retain_graph: keep what the backward needs, to walk the graph again; None for where
-                ``create_graph`` is.
-            create_graph: make the gradients parts of a graph, so that they have gradients too.
-            inputs: a tensor or several whose gradients alone are computed.
+            gradient: ∂L/∂self, of the shape of self; None, for 1, if self has one element.
+            retain_graph: whether to keep the graph for another backward pass; by default it is
+                freed unless ``create_graph`` is True.
+            create_graph: whether to record the backward pass, so that the gradients can be
+                differentiated again.
+            inputs: one tensor or several; only their ``grad`` is computed. None for all leaves.
 
         Raises:
-            GradientError: if there is no graph, or it was used up.
-            ShapeError: if ``gradient`` is needed or has another shape.
+            GradientError: if there is no graph, or it was freed by an earlier ``backward``.
+            ShapeError: if ``gradient`` is missing although self has several elements, or it has
+                another shape.
 
         >>> import nnscratch
         >>> x = nnscratch.tensor(2.0, requires_grad=True)
@@ -136,7 +160,7 @@ class TensorGradient(TensorBase):
         """
         if create_graph or inputs is not None:
             wanted = None if inputs is None else inputs if _several(inputs) else [inputs]
-            made = walk([self], [gradient], wanted, retain_graph, create_graph)
+            made = run_backward([self], [gradient], wanted, retain_graph, create_graph)
             accumulate(made, wanted)
             return
         if not self.requires_grad:
@@ -158,34 +182,36 @@ class TensorGradient(TensorBase):
             same_device("backward", tensor=self.array, gradient=seed)
             seed = cast(seed, self.array.dtype)
             if getattr(seed, "base", None) is not None:
-                # It may be an earlier gradient, whose place the new one will take.
+                # A view may lie in a leaf's slot, which this backward pass will overwrite.
                 seed = _own(seed)
         walk_back(self.node if self.node is not None else self, seed, retain_graph)
 
     def accumulate(self, gradient: Any, shared: Any) -> None:
         """Add a gradient to ``grad``; the tape calls this on leaves.
 
-        ``shared`` says that somebody else may hold the same array: ``grad`` is changed in place
-        later, and therefore needs one of its own.
+        Args:
+            gradient: an array of this tensor's shape and dtype.
+            shared: whether other tensors may hold the same array. Then ``grad`` gets a copy,
+                because later gradients are added to it in place.
         """
-        with _adding:
+        with _accumulation_lock:
             for observer in registry.observers():
                 observer.on_gradient(self, "added")
             if self.grad is not None:
                 registry.update(f.ACCUMULATE, self.grad.array, gradient)
                 self.grad._version[0] += 1
-            elif self.grad_slot is not None and id(self) not in _claimed:
-                self._reclaim_slot()
+            elif self.grad_slot is not None and id(self) not in _slots_in_use:
+                self._copy_grad_out_of_slot()
                 registry.update(f.COPY_INTO, self.grad_slot, gradient)
-                self._lend_slot()
+                self._set_grad_to_slot()
             elif shared:
                 self.grad = self._wrap(_own(gradient))
             else:
                 self.grad = self._wrap(gradient)
 
     def accumulate_recorded(self, gradient: Any, shared: Any) -> None:
-        """Add a gradient that is part of a graph to ``grad``, which becomes part of it too."""
-        with _adding:
+        """Add a gradient that is a tensor of a graph to ``grad``, and record the addition."""
+        with _accumulation_lock:
             for observer in registry.observers():
                 observer.on_gradient(self, "added")
             if self.grad is not None:
@@ -194,78 +220,87 @@ class TensorGradient(TensorBase):
                 self.grad = gradient.clone() if shared else gradient
 
     def claim_slot(self) -> Any:
-        """Return ``grad_slot``, to be written, if the next gradient will be all of ``grad``.
+        """Return ``grad_slot`` for a formula to write the gradient into; None if it must not.
 
-        None where there is no slot, it is too small to matter, a hook changes the gradient, or
-        another walk writes to it. ``take_slot`` or ``release_slot`` has to follow.
+        It must not if there is no slot, the slot is too small for that to matter, ``grad`` has a
+        value already that the gradient must be added to, a hook may change the gradient, or another
+        thread has claimed the slot. After a claim, ``take_slot`` or ``release_slot`` must follow.
         """
-        with _adding:
+        with _accumulation_lock:
             slot = self.grad_slot
             if slot is None or self.grad is not None or self.hooks:
                 return None
             if slot.size < LARGE and isinstance(slot, np.ndarray):
                 return None
-            if id(self) in _claimed:
+            if id(self) in _slots_in_use:
                 return None
-            _claimed.add(id(self))
-            self._reclaim_slot()
+            _slots_in_use.add(id(self))
+            self._copy_grad_out_of_slot()
         return slot
 
     def take_slot(self, gradient: Any) -> None:
-        """Take the gradient that a formula has written into ``grad_slot``."""
-        with _adding:
-            _claimed.discard(id(self))
-            if self.grad is not None:  # another walk has brought one meanwhile
+        """Make ``grad`` of the gradient that a formula wrote into ``grad_slot``; end the claim."""
+        with _accumulation_lock:
+            _slots_in_use.discard(id(self))
+            if self.grad is not None:  # another thread has set one meanwhile
                 self.accumulate(gradient, True)
                 return
             for observer in registry.observers():
                 observer.on_gradient(self, "added")
             registry.note_update(f.COPY_INTO, self.grad_slot, gradient)
-            self._lend_slot()
+            self._set_grad_to_slot()
 
     def release_slot(self) -> None:
-        """Give a claim on ``grad_slot`` back."""
-        _claimed.discard(id(self))
+        """End a claim on ``grad_slot`` without a gradient."""
+        _slots_in_use.discard(id(self))
 
-    def _lend_slot(self) -> None:
-        if self._lent is not None:
-            # A graph that holds the earlier gradient must not go on with the values of this one.
-            self._lent[1][0] += 1
+    def _set_grad_to_slot(self) -> None:
+        if self._slot_grad is not None:
+            # The version counter of the earlier ``grad`` in this slot: its values are overwritten,
+            # so a graph that saved it must refuse to use them.
+            self._slot_grad[1][0] += 1
         self.grad = self._wrap(self.grad_slot)
-        self._lent = weakref.ref(self.grad), self.grad._version
+        self._slot_grad = weakref.ref(self.grad), self.grad._version
 
-    def _reclaim_slot(self) -> None:
-        """Make ``grad_slot`` free for the next gradient.
+    def _copy_grad_out_of_slot(self) -> None:
+        """Copy on write: if the previous ``grad`` is still alive, move its values out of the slot.
 
-        Whoever still holds an earlier ``grad`` that lies in it keeps the values, in an array of
-        its own.
+        The next gradient overwrites ``grad_slot``. A tensor that a caller kept from an earlier step
+        gets an array of its own, with the values that it had.
         """
-        lent = None if self._lent is None else self._lent[0]()
-        if lent is not None and lent.array is self.grad_slot:
-            lent.array = _copied(lent.array)
+        previous = None if self._slot_grad is None else self._slot_grad[0]()
+        if previous is not None and previous.array is self.grad_slot:
+            previous.array = _copied(previous.array)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of a tensor that is not a leaf in its ``grad`` too, as hooks left it.
+        """Store the gradient of a tensor that is not a leaf in its ``grad`` too, after all hooks.
 
         Raises:
-            GradientError: if the tensor does not ask for a gradient.
+            GradientError: if the tensor has ``requires_grad=False``.
         """
         if not self.requires_grad:
             raise GradientError("retain_grad() needs a tensor with requires_grad=True")
         if self.node is not None and not self.retains_grad:
-            self._hooks().append(_Keep(self))
+            self._hooks().append(_RetainGrad(self))
 
     @property
     def retains_grad(self) -> bool:
-        """Whether it is no leaf and its gradient is kept all the same."""
+        """Whether the tensor is not a leaf and ``retain_grad`` was called on it."""
         hooks = None if self.node is None else self.node.hooks
-        return bool(hooks) and type(hooks[-1]) is _Keep  # type: ignore[index]
+        return bool(hooks) and type(hooks[-1]) is _RetainGrad  # type: ignore[index]
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
-        """Call ``hook(gradient)`` when the gradient is known; what it returns replaces it.
+        """Call ``hook(gradient)`` in every backward pass, once this tensor's gradient is complete.
+
+        Args:
+            hook: takes ∂L/∂self, and returns None, or the tensor that replaces it.
+
+        Returns:
+            A handle that removes the hook.
 
         Raises:
-            GradientError: if the tensor does not ask for a gradient.
+            GradientError: if the tensor has ``requires_grad=False``; in the backward pass, if the
+                hook returns something else than None or a tensor of the gradient's shape and dtype.
         """
         if not self.requires_grad:
             raise GradientError("a hook needs a tensor with requires_grad=True")
@@ -279,8 +314,8 @@ class TensorGradient(TensorBase):
             return replaced if recorded else array
 
         hooks = self._hooks()
-        # What is kept in ``grad`` is the gradient behind all hooks.
-        hooks.insert(len(hooks) - (bool(hooks) and type(hooks[-1]) is _Keep), call)
+        # retain_grad's own hook stays the last: ``grad`` is the gradient after all hooks.
+        hooks.insert(len(hooks) - (bool(hooks) and type(hooks[-1]) is _RetainGrad), call)
         return Handle(hooks, call)
 
     def _hooks(self) -> list[Callable[[Any], Any]]:
@@ -291,8 +326,8 @@ class TensorGradient(TensorBase):
         return found
 
 
-class _Keep:
-    """The last hook of a tensor whose gradient is kept."""
+class _RetainGrad:
+    """The hook of ``retain_grad``: it adds the gradient to the tensor's ``grad``."""
 
     def __init__(self, tensor: TensorGradient) -> None:
         # The node must not keep its tensor alive.
@@ -313,11 +348,16 @@ def _several(inputs: Any) -> bool:
 
 
 def replacement(who: str, given: Any, gradient: Any) -> Any:
-    """Return the array of a gradient that a hook has given for another one.
+    """Return the array of the gradient with which a hook replaces another gradient.
+
+    Args:
+        who: what the errors call the hook.
+        given: what the hook returned.
+        gradient: the array that the hook was given.
 
     Raises:
-        GradientError: if it is no tensor of the same shape and dtype.
-        DeviceError: if it lives on another device.
+        GradientError: if ``given`` is no tensor of the same shape and dtype.
+        DeviceError: if it is on another device.
     """
     array = getattr(given, "array", None)
     if array is None:
@@ -342,14 +382,14 @@ def _restored(kind: Any, array: Any, requires_grad: bool, gradient: Any) -> Any:
 
 
 def _own(array: Any) -> Any:
-    """Return a copy by a formula, which a compiled step makes again at every replay."""
+    """Return a copy made by a formula, so that a compiled step records it and copies again."""
     made = _made_like(array, "empty")
     registry.update(f.COPY_INTO, made, array)
     return made
 
 
 def _made_like(array: Any, kind: str) -> Any:
-    """Return ones, or what is to be written, beside an array and in its form."""
+    """Return "ones" or an "empty" array, of the shape, dtype and device of another."""
     if type(array) is np.ndarray:
         return np.ones(array.shape, array.dtype) if kind == "ones" else np.empty_like(array)
     with on_device_of(array):
@@ -362,7 +402,7 @@ def _copied(array: Any) -> Any:
 
 
 def clear_gradient(tensor: TensorGradient, set_to_none: bool) -> None:
-    """Forget a gradient, or set it to 0."""
+    """Set ``grad`` to None, or to zeros if ``set_to_none`` is False."""
     for observer in registry.observers():
         observer.on_gradient(tensor, "cleared" if set_to_none else "zeroed")
     if set_to_none:

@@ -1,4 +1,4 @@
-"""Indexing of a tensor: slices and integers, masks, and arrays of integers."""
+"""Basic and advanced indexing of a tensor: integers, slices, masks and arrays of integers."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from nnscratch.tensors.methods import axis_of
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
 
-_WHOLE = slice(None)
+_FULL = slice(None)
 
 
 class TensorIndexing(TensorBase):
-    """Taking elements out and putting elements in; ``Tensor`` inherits it."""
+    """The methods of ``Tensor`` for indexing: ``x[i]``, ``gather``, ``nonzero``, ``x[i] = v``."""
 
     __slots__ = ()
 
     def __getitem__(self, index: Any) -> Tensor:
-        """Return the elements at an index, as PyTorch and NumPy pick them.
+        """Return the elements at an index, with PyTorch's semantics.
 
         Raises:
             IndexError: if an integer is out of range, or there are too many indices.
@@ -46,34 +46,36 @@ class TensorIndexing(TensorBase):
             ShapeError: for a mask of another shape, or arrays that do not broadcast.
         """
         items = _items(index)
-        if any(_is_truth(item) for item in items):
-            return self._with_axes(items)
+        if any(_is_boolean_scalar(item) for item in items):
+            return self._index_with_booleans(items)
         if not any(_is_advanced(item) for item in items):
-            return self._apply(f.GETITEM, index=_plain(items))
+            return self._apply(f.GETITEM, index=_basic_index(items))
         return self._take_arrays(list(items))
 
-    def _with_axes(self, items: tuple[Any, ...]) -> Tensor:
-        """Give True and False, and masks without dimensions, an axis of size 1 that they mask."""
+    def _index_with_booleans(self, items: tuple[Any, ...]) -> Tensor:
+        """Index by True, False or 0-d masks: insert an axis of size 1 for each, and mask that."""
         places: list[Any] = []
         for item in items:
             if item is None or item is Ellipsis:
                 places.append(item)
             else:
-                places += [None] if _is_truth(item) else [_WHOLE] * _taken(item)
+                places += [None] if _is_boolean_scalar(item) else [_FULL] * _indexed_dims(item)
         masks = tuple(
-            np.reshape(np.asarray(_truth(item)), (1,)) if _is_truth(item) else item
+            np.reshape(np.asarray(_boolean_scalar(item)), (1,))
+            if _is_boolean_scalar(item)
+            else item
             for item in items
         )
-        rest = tuple(_WHOLE if item is None else item for item in masks)
+        rest = tuple(_FULL if item is None else item for item in masks)
         return self._apply(f.GETITEM, index=tuple(places))[rest]
 
     def _take_arrays(self, items: list[Any]) -> Tensor:
-        """Do the slices first, then one ``take`` over the dimensions that have arrays, merged."""
+        """Index by arrays: apply the slices, merge the indexed dimensions, ``take`` from them."""
         tensor, items, places = _split(self, items)
         first, last = places[0], places[-1]
         together = places == list(range(first, last + 1))
         if not together:
-            # Dimensions of arrays that stand apart go to the front, as NumPy and PyTorch have it.
+            # If the indexed dimensions are not adjacent, the result's go to the front, as in NumPy.
             order = [*places, *(d for d in range(tensor.ndim) if d not in places)]
             tensor, first = tensor.permute(*order), 0
         count = len(places)
@@ -85,10 +87,15 @@ class TensorIndexing(TensorBase):
         return merged._apply(f.TAKE, flat, axis=first)  # type: ignore[no-any-return]
 
     def gather(self, dim: int, index: Tensor) -> Tensor:
-        """Return ``self[i, index[i, j], k]`` for every place of ``index``, here for dim 1.
+        """Return the elements at indices along one dimension: ``Y[i, j, k] = x[i, I[i, j, k], k]``.
+
+        Args:
+            dim: the dimension that is indexed, 1 in the equation above.
+            index: integers I of as many dimensions as the tensor, and at most its size along the
+                other dimensions. The result has the shape of ``index``.
 
         Raises:
-            ShapeError: if ``index`` has another number of dimensions, or is longer than the tensor
+            ShapeError: if ``index`` has another number of dimensions, or is larger than the tensor
                 along another dimension.
             DataError: if an index is out of range.
         """
@@ -98,7 +105,10 @@ class TensorIndexing(TensorBase):
             for d, (n, size) in enumerate(zip(index.shape, self.shape, strict=True))
         )
         if not fits:
-            raise ShapeError(f"gather: an index of shape {index.shape} does not fit {self.shape}")
+            raise ShapeError(
+                f"gather: expected an index of {self.ndim} dimensions, at most as large as the "
+                f"tensor of shape {self.shape} except along dim {axis}; got shape {index.shape}"
+            )
         xp = array_namespace(self.array)
         items: list[Any] = []
         for d, n in enumerate(index.shape):
@@ -110,7 +120,7 @@ class TensorIndexing(TensorBase):
         return self._take_arrays(items)
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """Return the slices along a dimension at the given indices, a vector.
+        """Return the slices along a dimension at the given indices, as many as indices.
 
         Raises:
             ShapeError: if ``index`` has more than one dimension.
@@ -131,7 +141,11 @@ class TensorIndexing(TensorBase):
         return self._apply(f.BROADCAST_TO, shape=shape)[mask.expand(*shape)]
 
     def nonzero(self, as_tuple: bool = False) -> Any:
-        """Return the positions of nonzero elements, a row for each; or one vector a dimension."""
+        """Return the indices of the nonzero elements.
+
+        Returns:
+            An int64 tensor of shape (count, ndim); with ``as_tuple`` a tuple of ndim vectors.
+        """
         registry.notify_read(self.array, "nonzero()")
         xp = array_namespace(self.array)
         with on_device_of(self.array), explaining("nonzero"):
@@ -146,13 +160,13 @@ class TensorIndexing(TensorBase):
 
         Raises:
             GradientError: if the tensor is a leaf that asks for a gradient.
-            IndexError: if the index is out of range, or none.
+            IndexError: if the index is out of range, or not an index.
             DeviceError: if an index or the value is a tensor on another device.
-            ShapeError: if the value does not broadcast to the place.
+            ShapeError: if the value does not broadcast to the shape of the indexed elements.
         """
         asks = self.requires_grad or getattr(value, "requires_grad", False)
         if asks and is_grad_enabled():
-            self._overwrite(tuple(_raw(item, self.array) for item in _items(index)), value)
+            self._overwrite(tuple(_raw_index(item, self.array) for item in _items(index)), value)
             return
         registry.notify_read(self.array, "setting items")
         self._refuse_expanded()
@@ -163,10 +177,10 @@ class TensorIndexing(TensorBase):
             ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
             held = value.array.reshape(value.shape[ones:])  # as in PyTorch, x[0, 1] = tensor([7.])
             value = held if held.ndim else held.item()
-        place = tuple(_raw(item, self.array) for item in _items(index))
+        place = tuple(_raw_index(item, self.array) for item in _items(index))
         with on_device_of(self.array):
             if is_cupy_array(self.array):
-                place = _checked(self.array, place)
+                place = _checked_for_cupy(self.array, place)
                 if not isinstance(value, (bool, int, float)):
                     value = to_device_of(value, self.array)
             try:
@@ -180,11 +194,16 @@ class TensorIndexing(TensorBase):
 def _is_advanced(item: Any) -> bool:
     if isinstance(item, TensorBase):
         return True
-    return isinstance(item, (list, tuple, bool)) or (is_array(item) and not _is_scalar(item))
+    return isinstance(item, (list, tuple, bool)) or (
+        is_array(item) and not _is_integer_scalar(item)
+    )
 
 
 def _items(index: Any) -> tuple[Any, ...]:
-    """Return the entries of an index; a list that has more than numbers in it is a tuple too."""
+    """Return the entries of an index as a tuple.
+
+    As in NumPy, a list counts as a tuple if it contains a slice, an array or a list.
+    """
     if isinstance(index, list) and len(index) < 32:
         if any(_is_entry(item) for item in index):
             return tuple(index)
@@ -198,22 +217,22 @@ def _is_entry(item: Any) -> bool:
     return isinstance(item, kinds) or is_array(item)
 
 
-def _is_truth(item: Any) -> bool:
-    """Say whether an entry is True, False or a mask without dimensions."""
+def _is_boolean_scalar(item: Any) -> bool:
+    """Say whether an entry is True, False or a 0-d mask."""
     if isinstance(item, (bool, np.bool_)):
         return True
     array = getattr(item, "array", item)
     return is_array(array) and array.ndim == 0 and dtype_name(array.dtype) in ("bool", "uint8")
 
 
-def _truth(item: Any) -> bool:
+def _boolean_scalar(item: Any) -> bool:
     if isinstance(item, TensorBase):
         registry.notify_read(item.array, "indexing by a mask")
     return bool(getattr(item, "array", item))
 
 
-def _taken(item: Any) -> int:
-    """Return how many dimensions an entry takes away or names."""
+def _indexed_dims(item: Any) -> int:
+    """Return how many of the tensor's dimensions an entry indexes."""
     array = getattr(item, "array", item)
     if isinstance(array, (list, tuple)):
         array = np.asarray(array)
@@ -221,18 +240,22 @@ def _taken(item: Any) -> int:
     return int(array.ndim) if masks else 1
 
 
-def _is_scalar(item: Any) -> bool:
+def _is_integer_scalar(item: Any) -> bool:
     return item.ndim == 0 and is_integer(item)
 
 
-def _plain(items: tuple[Any, ...]) -> tuple[Any, ...]:
+def _basic_index(items: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(int(item) if is_array(item) else item for item in items)
 
 
 def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
-    """Apply what is not an array, and say which dimensions of the result have arrays.
+    """Apply the integers, slices and None of an index, and leave the arrays.
 
-    A mask becomes the positions of its true elements, one array for each of its dimensions.
+    A mask is replaced by the indices of its true elements, one array for each of its dimensions.
+
+    Returns:
+        The indexed tensor, the entries for its dimensions (arrays, slices, None), and the numbers
+        of the dimensions whose entry is an array.
     """
     spread: list[Any] = []
     for item in items:
@@ -244,7 +267,7 @@ def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
         if not isinstance(item, TensorBase):
             array = tensor._wrap(to_device_of(item, tensor.array))
         if dtype_name(array.array.dtype) == "uint8":
-            array = array.to("bool")  # as in PyTorch, where these were the masks of old
+            array = array.to("bool")  # as in PyTorch, whose masks were uint8 before it had bool
         if dtype_name(array.array.dtype) == "bool":
             spread += _positions(tensor, array, spread)
         elif array.array.size == 0 and not is_integer(array.array):
@@ -254,16 +277,16 @@ def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
     named = sum(item is not None and item is not Ellipsis for item in spread)
     if named > tensor.ndim:
         raise IndexError(f"index of {named} entries for a tensor of shape {tensor.shape}")
-    rest = [_WHOLE] * (tensor.ndim - named)
+    rest = [_FULL] * (tensor.ndim - named)
     if any(item is Ellipsis for item in spread):
         at = next(i for i, item in enumerate(spread) if item is Ellipsis)
         spread[at : at + 1] = rest
     else:
         spread += rest
-    basic = [_WHOLE if isinstance(item, TensorBase) else item for item in spread]
-    if any(not (isinstance(item, slice) and item == _WHOLE) for item in basic):
-        tensor = tensor._apply(f.GETITEM, index=_plain(tuple(basic)))
-    # An integer has taken its dimension away; None has put one in.
+    basic = [_FULL if isinstance(item, TensorBase) else item for item in spread]
+    if any(not (isinstance(item, slice) and item == _FULL) for item in basic):
+        tensor = tensor._apply(f.GETITEM, index=_basic_index(tuple(basic)))
+    # Applied integers have removed their dimensions; None has inserted one.
     kept = [item for item in spread if item is None or isinstance(item, (TensorBase, slice))]
     return tensor, kept, [d for d, item in enumerate(kept) if isinstance(item, TensorBase)]
 
@@ -271,7 +294,10 @@ def _split(tensor: Any, items: list[Any]) -> tuple[Any, list[Any], list[int]]:
 def _positions(tensor: Any, mask: Any, before: list[Any]) -> list[Any]:
     registry.notify_read(mask.array, "indexing by a mask")
     if mask.ndim == 0:
-        raise ShapeError("a mask needs at least one dimension; use a slice or nnscratch.where")
+        raise ShapeError(
+            "expected a mask of at least one dimension, got one of none; use a slice or "
+            "nnscratch.where"
+        )
     at = sum(item is not None for item in before)
     if Ellipsis in [item for item in before if not isinstance(item, TensorBase)]:
         at = tensor.ndim - mask.ndim
@@ -284,14 +310,14 @@ def _positions(tensor: Any, mask: Any, before: list[Any]) -> list[Any]:
 
 
 def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> Any:
-    """Return where each element stands when the dimensions of the sizes are merged into one."""
+    """Return the row-major index into merged dimensions, as ``numpy.ravel_multi_index`` does."""
     if len(indices) == 1:
         return indices[0]
     flat: Any = None
     for position, size in zip(indices, sizes, strict=True):
         if not is_integer(position.array):
             raise ShapeError(f"only integers and masks can be an index, got {position.dtype}")
-        # Taken out of 0, 1, 2, ..., each position is checked, and counted from the front.
+        # Taking from 0, 1, 2, ... checks the range and makes negative indices count from 0.
         array = position.array
         with on_device_of(array):
             counted = array_namespace(array).arange(size, dtype=array.dtype, device=array.device)
@@ -300,25 +326,27 @@ def _flat_positions(tensor: Any, indices: list[Any], sizes: tuple[int, ...]) -> 
     return flat
 
 
-def _raw(index: Any, array: Any) -> Any:
+def _raw_index(index: Any, array: Any) -> Any:
     if isinstance(index, tuple):
         index = list(index)
     if isinstance(index, list):
-        return [_raw(item, array) for item in index]
+        return [_raw_index(item, array) for item in index]
     if is_array(index) and dtype_name(index.dtype) == "uint8":
         return index != 0  # a mask, as in PyTorch
     if isinstance(index, TensorBase):
         registry.notify_read(index.array, "indexing by it")
         same_device("setting items", tensor=array, index=index.array)
-        return _raw(index.array, array)
+        return _raw_index(index.array, array)
     return index
 
 
-def _checked(array: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return an index for CuPy, which takes what is out of range for another place, and fractions.
+def _checked_for_cupy(array: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return an index after the checks that CuPy leaves out.
+
+    CuPy wraps indices that are out of range, and truncates fractions.
 
     Raises:
-        IndexError: for what is no index, or is out of range.
+        IndexError: if an entry is not an index, or is out of range.
     """
     made = [
         to_device_of(np.asarray(i, None if len(i) else np.int64), array)
@@ -326,7 +354,7 @@ def _checked(array: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
         else i
         for i in items
     ]
-    taken = [_dimensions(item) for item in made]
+    taken = [_count_dims(item) for item in made]
     axis = 0
     for item, count in zip(made, taken, strict=True):
         if item is Ellipsis:
@@ -343,8 +371,12 @@ def _checked(array: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(made)
 
 
-def _dimensions(item: Any) -> int:
-    """Return how many dimensions an entry of an index takes."""
+def _count_dims(item: Any) -> int:
+    """Return how many dimensions of an array an entry of its index takes.
+
+    Raises:
+        IndexError: if the entry is not an index.
+    """
     if item is None or item is Ellipsis or isinstance(item, bool):
         return 0
     if is_cupy_array(item) and dtype_name(item.dtype) == "bool":
@@ -352,7 +384,7 @@ def _dimensions(item: Any) -> int:
     whole = hasattr(item, "__index__") or (is_cupy_array(item) and is_integer(item))
     if not (whole or isinstance(item, slice)):
         raise IndexError(
-            "an index is an integer, a slice, None, ..., a mask or integers, got "
-            f"{getattr(item, 'dtype', None) or repr(item)}"
+            "expected an integer, a slice, None, ..., a mask or an array of integers as an index, "
+            f"got {getattr(item, 'dtype', None) or repr(item)}"
         )
     return 1

@@ -1,8 +1,8 @@
-"""``FloatTensor`` and its like: tensors by the name of their dtype, as PyTorch code of old has it.
+"""``FloatTensor`` and the other tensor types of PyTorch's early versions, one for each dtype.
 
-FloatTensor([1, 2])     the numbers, in float32
-LongTensor(2, 3)        of that shape, to be written into; its elements are 0
-isinstance(x, FloatTensor)
+FloatTensor([1, 2])         a tensor of the numbers, in float32
+LongTensor(2, 3)            an int64 tensor of that shape, filled with 0
+isinstance(x, FloatTensor)  whether x is a float32 tensor
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = [*TYPE_NAMES.values()]
 
 
 class _TensorType(type):
-    """The type of a class of tensors of one dtype: whatever is of that dtype is of that class."""
+    """The metaclass of the tensor types: a tensor is an instance of the type of its dtype."""
 
     dtype: str
 
@@ -25,7 +25,7 @@ class _TensorType(type):
         return isinstance(instance, Tensor) and dtype_name(instance.array.dtype) == cls.dtype
 
     def __call__(cls, *data: Any) -> Tensor:
-        """Make a tensor of data, or of a shape given by integers."""
+        """Make a tensor of data, or of zeros in a shape given as integers."""
         if len(data) == 1 and not isinstance(data[0], int):
             return as_tensor(data[0]).detach().clone().to(cls.dtype)
         return Tensor(*data).to(cls.dtype)

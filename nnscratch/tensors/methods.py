@@ -11,7 +11,7 @@ from nnscratch.array import default_dtype, dtype_name, is_floating, promote
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.base import TensorBase
-from nnscratch.tensors.promotion import alike, fitting
+from nnscratch.tensors.promotion import checked_number, to_common_dtype
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -22,9 +22,12 @@ Dims = int | tuple[int, ...] | list[int] | None
 
 
 def axes_of(dim: Any, ndim: int) -> Any:
-    """Check dimensions in PyTorch's sense against a number of dimensions.
+    """Return dimensions as axes counted from 0, None for all of them.
 
-    None and () stand for all of them, as in PyTorch's reductions.
+    Args:
+        dim: one dimension or several, negative ones counted from the end; None and () stand for
+            all of them, as in PyTorch's reductions.
+        ndim: how many dimensions there are.
 
     Raises:
         ShapeError: if there is no such dimension.
@@ -42,7 +45,11 @@ def axes_of(dim: Any, ndim: int) -> Any:
 
 
 def axis_of(dim: int, ndim: int) -> int:
-    """Check one dimension, and count it from the front."""
+    """Return one dimension as an axis counted from 0.
+
+    Raises:
+        ShapeError: if there is no such dimension.
+    """
     if isinstance(dim, bool) or not hasattr(dim, "__index__"):
         raise ShapeError(f"dim must be an integer, got {dim!r}")
     limit = ndim or 1
@@ -54,9 +61,10 @@ def axis_of(dim: int, ndim: int) -> int:
 
 
 def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
-    """Let a method take ``axis`` and ``keepdims`` for ``dim`` and ``keepdim``.
+    """Let a method also take ``axis`` and ``keepdims`` in place of ``dim`` and ``keepdim``.
 
-    NumPy's own functions, such as ``np.sum(x)``, call with ``out=None`` and ``dtype=None`` besides.
+    ``out=None`` and ``dtype=None`` are ignored: NumPy's functions pass them when they call the
+    method, as ``np.sum(x)`` does.
     """
 
     @functools.wraps(method)
@@ -175,7 +183,7 @@ class TensorMethods(TensorBase):
                 kept = "int64" if own == "bool" else own
                 held = self.to(default_dtype() if breaks else kept)
             name = dtype_name(held.array.dtype)
-            min, max = fitting("clamp", min, name), fitting("clamp", max, name)
+            min, max = checked_number("clamp", min, name), checked_number("clamp", max, name)
             return held._apply(f.CLIP, min=min, max=max)
         low = self.to() if min is None else self._bounded(f.LESS, min)
         return low if max is None else low._bounded(f.GREATER, max)
@@ -183,10 +191,10 @@ class TensorMethods(TensorBase):
     clip = clamp
 
     def _bounded(self, beyond: Formula, bound: Any) -> Tensor:
-        """Replace elements beyond a bound by it; those on it keep their gradient."""
+        """Replace elements beyond a bound by the bound; those equal to it keep their gradient."""
         if isinstance(bound, (int, float)):
             return self.clamp(bound) if beyond is f.LESS else self.clamp(max=bound)
-        left, right = alike(self, bound)
+        left, right = to_common_dtype(self, bound)
         replaced = left._binary(beyond, right) | right._binary(f.NOT_EQUAL, right)
         return replaced._where(right, left)  # type: ignore[no-any-return]
 

@@ -1,10 +1,10 @@
-"""The array API standard's functions on tensors: backwards that run in them are recorded.
+"""The array API standard's functions on tensors, so that a backward can be differentiated.
 
-A backward asks ``array_namespace(dY)`` for its words. Of arrays it gets NumPy's or CuPy's; of a
-tensor it gets those here, each of which applies formulas. So the derivative of a first derivative
-is the chain rule over the formulas that the first derivative is written in.
+A backward calls functions of the namespace ``array_namespace(dY)``: NumPy's or CuPy's for an array,
+those here for a tensor. Each function here applies formulas, which are recorded. So the derivative
+of a first derivative is the chain rule over the formulas that the first derivative calls.
 
-Nothing here reads a value: a compiled step records these calls like any others.
+No function here reads a value, so a compiled step can record it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _NAMES = {"logical_and": "bitwise_and", "logical_or": "bitwise_or", "pow": "powe
 
 
 class Namespace:
-    """What ``__array_namespace__`` of a tensor returns.
+    """The array API namespace of tensors: what ``Tensor.__array_namespace__`` returns.
 
-    A formula that is named like one of the standard's functions of one or two arrays is one of its
-    words without being written here: ``exp``, ``tanh``, ``maximum``.
+    A formula with the name of a function of the standard, and arrays as its only arguments, is
+    that function, without an entry here: ``exp``, ``tanh``, ``maximum``.
 
     >>> from nnscratch.tensors import Tensor
     >>> x = Tensor(np.asarray([0.0, 1.0]), requires_grad=True)
@@ -46,7 +46,7 @@ class Namespace:
     pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
     def __init__(self, wrap: Callable[[Any], Any], apply: Callable[..., Any]) -> None:
-        """Make the namespace of tensors, given how they are made and how formulas are applied."""
+        """Make the namespace, given the functions ``wrap`` and ``apply`` of ``tensor.py``."""
         self._wrap, self._call = wrap, apply
         for name in ("bool", "float16", "float32", "float64"):
             setattr(self, name, np.dtype(name))
@@ -55,10 +55,10 @@ class Namespace:
             setattr(self, f"uint{bits}", np.dtype(f"uint{bits}"))
 
     def __getattr__(self, name: str) -> Any:
-        """Return the function of a formula of that name.
+        """Return the function that applies the formula of a name.
 
         Raises:
-            AttributeError: if there is none that takes arrays only.
+            AttributeError: if there is no such formula, or it takes options.
         """
         formula = FORMULAS.get(_NAMES.get(name, name))
         if formula is None or formula.options or formula.updates or formula.variadic:
@@ -97,7 +97,7 @@ class Namespace:
         return self._made("full", device, shape, value, dtype=dtype)
 
     def arange(self, *ends: int, dtype: Any = "int64", device: Device | None = None) -> Any:
-        """Return integers in a row."""
+        """Return consecutive integers, as ``numpy.arange`` does."""
         return self._made("arange", device, *ends, dtype=dtype)
 
     def zeros_like(self, X: Any, *, dtype: Any = None) -> Any:
@@ -156,7 +156,7 @@ class Namespace:
         return self._call(f.DIVIDE, 1.0, X)
 
     def clip(self, X: Any, min: float | None = None, max: float | None = None) -> Any:
-        """Return X held between two numbers."""
+        """Return X limited to the range from ``min`` to ``max``."""
         return X._apply(f.CLIP, min=min, max=max)
 
     def sign(self, X: Any) -> Any:
@@ -227,13 +227,13 @@ class Namespace:
         return self.permute_dims(X, (*range(n - 2), n - 1, n - 2))
 
     def moveaxis(self, X: Any, source: int, destination: int) -> Any:
-        """Return X with one axis in another place."""
+        """Return X with one axis moved to another position."""
         order = [axis for axis in range(X.ndim) if axis != source % X.ndim]
         order.insert(destination % X.ndim, source % X.ndim)
         return self.permute_dims(X, tuple(order))
 
     def expand_dims(self, X: Any, *, axis: int = 0) -> Any:
-        """Return X with an axis of size 1 more."""
+        """Return X with a new axis of size 1 at position ``axis``."""
         shape = list(X.shape)
         shape.insert(axis % (X.ndim + 1), 1)
         return self.reshape(X, shape)
@@ -248,11 +248,11 @@ class Namespace:
         return X._apply(f.BROADCAST_TO, shape=tuple(shape))
 
     def concat(self, arrays: Sequence[Any], *, axis: int = 0) -> Any:
-        """Return arrays one behind another."""
+        """Return arrays joined along an existing axis."""
         return self._call(f.CONCATENATE, *arrays, axis=axis)
 
     def stack(self, arrays: Sequence[Any], *, axis: int = 0) -> Any:
-        """Return arrays side by side along a new axis."""
+        """Return arrays joined along a new axis."""
         return self._call(f.STACK, *arrays, axis=axis)
 
     def flip(self, X: Any, *, axis: Axis = None) -> Any:
@@ -269,7 +269,7 @@ class Namespace:
         return X._apply(f.TAKE, I, axis=axis)
 
     def take_along_axis(self, X: Any, I: Any, *, axis: int = -1) -> Any:
-        """Return the entries of X at the indices I along an axis, as many as I has."""
+        """Return the entries of X at the indices I along an axis, in the shape of I."""
         axis %= X.ndim
         step = math.prod(X.shape[axis + 1 :])
         start = np.zeros(I.shape, np.int64)
@@ -281,11 +281,11 @@ class Namespace:
         return self.reshape(X, (-1,))._apply(f.TAKE, place, axis=0)
 
     def add_rows(self, rows: Any, I: Any, count: int) -> Any:
-        """Return (count, columns), row k of it the sum of the rows i with I[i] = k."""
+        """Return a (count, columns) matrix, whose row k is the sum of the rows i with I[i] = k."""
         return rows._apply(f.ADD_ROWS, I, count=count)
 
     def place(self, X: Any, shape: tuple[int, ...], index: tuple[int | slice, ...]) -> Any:
-        """Return zeros of a shape, with X at the entries that the index picks."""
+        """Return zeros of a shape, with X at the entries that ``index`` selects."""
         return X._apply(f.PLACE, shape=shape, index=index)
 
     def matmul(self, A: Any, B: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The operators of a tensor, and changing its values in place."""
+"""The operators of a tensor, and the methods that change it in place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.grad_mode import is_grad_enabled
-from nnscratch.tensors.promotion import alike, fitting, held
+from nnscratch.tensors.promotion import checked_integer, checked_number, to_common_dtype
 from nnscratch.tensors.views import overwritten, write_through
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def _comparable(other: object) -> bool:
-    """Say whether elements can be compared with it; None, texts and objects equal no tensor."""
+    """Say whether tensor elements can be compared with ``other``: numbers, arrays and lists can."""
     if isinstance(other, (TensorBase, bool, int, float, np.generic)) or is_array(other):
         return True
     return isinstance(other, (list, tuple))
@@ -43,14 +43,14 @@ def _array(value: Any) -> Any:
 
 
 def _rank(tensor: Any) -> int:
-    """Return 0 for booleans, 1 for integers, 2 for floats: what fits in place into what."""
+    """Return 0 for booleans, 1 for integers, 2 for floats: a result in place must not exceed it."""
     if is_floating(tensor.array):
         return 2
     return int(dtype_name(tensor.array.dtype) != "bool")
 
 
 class TensorOperators(TensorBase):
-    """``+ - * / ** @``, comparisons, and what ends in an underscore; ``Tensor`` inherits it."""
+    """The methods of ``Tensor`` for ``+ - * / ** @``, comparisons, and in-place operations."""
 
     __slots__ = ()
 
@@ -161,11 +161,11 @@ class TensorOperators(TensorBase):
             common = default_dtype() if common == "float64" else common
             input, other = (item.to(common) for item in both)
         elif isinstance(input, TensorBase):
-            other = held("where", other, input)
-            input, other = alike(input, other)
+            other = checked_integer("where", other, input)
+            input, other = to_common_dtype(input, other)
         else:
-            input = held("where", input, other)
-            other, input = alike(other, input)
+            input = checked_integer("where", input, other)
+            other, input = to_common_dtype(other, input)
         return self._apply(f.WHERE, input, other)
 
     def masked_fill(self, mask: Any, value: Any) -> Tensor:
@@ -174,7 +174,7 @@ class TensorOperators(TensorBase):
         Raises:
             DTypeError: if the dtype cannot hold the value, such as 0.5 or 300 in uint8.
         """
-        value = fitting("masked_fill", value, dtype_name(self.array.dtype))
+        value = checked_number("masked_fill", value, dtype_name(self.array.dtype))
         given = self._wrap(asarray(_array(value)))
         if is_floating(given.array) and not is_floating(self.array):
             raise DTypeError(
@@ -186,7 +186,7 @@ class TensorOperators(TensorBase):
 
     def masked_fill_(self, mask: Any, value: Any) -> Tensor:
         """Write ``value`` where the mask is true, in place."""
-        return self._replace(self._apart(value).masked_fill(mask, value))
+        return self._replace(self._copy_if_aliased(value).masked_fill(mask, value))
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """Return the elements where the condition holds, and those of ``other`` elsewhere."""
@@ -201,7 +201,7 @@ class TensorOperators(TensorBase):
         return self  # type: ignore[return-value]
 
     def _refuse_graph(self) -> None:
-        self._refuse_asking_leaf()
+        self._refuse_leaf_requiring_grad()
         self._refuse_expanded()
         if self.requires_grad and is_grad_enabled():
             raise GradientError(
@@ -218,7 +218,7 @@ class TensorOperators(TensorBase):
                 "memory and cannot be written into; write into x.clone()"
             )
 
-    def _refuse_asking_leaf(self) -> None:
+    def _refuse_leaf_requiring_grad(self) -> None:
         if self.requires_grad and self.node is None and is_grad_enabled():
             raise GradientError(
                 "a leaf that asks for a gradient cannot be changed in place; do it under "
@@ -226,37 +226,41 @@ class TensorOperators(TensorBase):
             )
 
     def _in_place(self, formula: Formula, other: Any) -> Tensor:
-        """Write a formula's result into this tensor.
+        """Replace the tensor's values by the result of a formula on it and another operand.
 
-        In a graph the tensor gets a new array, so that what was recorded with the old one stays
-        right; if others share its memory, the memory is written and they follow.
+        If the result is part of a graph, the tensor gets a new array, so that nodes which saved the
+        old one stay valid. But if views share its memory, the memory is written, and the views are
+        connected to the result (see ``views.py``).
         """
-        self._refuse_asking_leaf()
-        return self._replace(self._apart(other)._binary(formula, other))
+        self._refuse_leaf_requiring_grad()
+        return self._replace(self._copy_if_aliased(other)._binary(formula, other))
 
-    def _apart(self, *others: Any) -> Any:
-        """Return what a change in a graph is computed of: a copy if the memory will change."""
+    def _copy_if_aliased(self, *others: Any) -> Any:
+        """Return the tensor, or a copy if its memory has views and will be written in a graph.
+
+        The recorded formula then saves the copy, whose values do not change.
+        """
         asks = any(getattr(one, "requires_grad", False) for one in (self, *others))
-        return self.clone() if asks and is_grad_enabled() and any(self._neighbours()) else self
+        return self.clone() if asks and is_grad_enabled() and any(self._aliases()) else self
 
     def _overwrite(self, place: Any, value: Any) -> Tensor:
         """Write values at an index of a part of a graph: they, and the rest, get gradients."""
-        self._refuse_asking_leaf()
+        self._refuse_leaf_requiring_grad()
         name = dtype_name(self.array.dtype)
         if not isinstance(value, TensorBase):
             if isinstance(value, (bool, int, float)):
-                value = fitting("setting items", value, name)
+                value = checked_number("setting items", value, name)
             value = self._wrap(to_device_of(value, self.array))
             registry.notify_create(value.array, "setting items")
         if not value.ndim or value.device == self.device:
             value = value.to(self.device)
         ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
         value = value.reshape(value.shape[ones:]).to(name)  # x[0, 1] = tensor([7.]), as in PyTorch
-        return self._replace(overwritten(self._apart(value), place, value))
+        return self._replace(overwritten(self._copy_if_aliased(value), place, value))
 
     def _replace(self, result: Tensor) -> Tensor:
-        """Write what was computed of this tensor into it; see ``_in_place``."""
-        self._refuse_asking_leaf()
+        """Replace the tensor's values by a result computed from them; see ``_in_place``."""
+        self._refuse_leaf_requiring_grad()
         if result.shape != self.shape:
             raise ShapeError(
                 f"the result of shape {result.shape} does not fit in place into {self.shape}"
@@ -264,7 +268,7 @@ class TensorOperators(TensorBase):
         if _rank(result) > _rank(self):
             raise DTypeError(f"{result.dtype} results do not fit in place into {self.dtype}")
         result = result.to(self.dtype)
-        if result.requires_grad and is_grad_enabled() and any(self._neighbours()):
+        if result.requires_grad and is_grad_enabled() and any(self._aliases()):
             self._refuse_expanded()
             write_through(self, result)
             return self  # type: ignore[return-value]
@@ -313,8 +317,8 @@ class TensorOperators(TensorBase):
     pow_ = __ipow__
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
-        """Hold the elements between two numbers or tensors, in place."""
-        return self._replace(self._apart(min, max).clamp(min, max))
+        """Limit the elements to the range from ``min`` to ``max``, numbers or tensors, in place."""
+        return self._replace(self._copy_if_aliased(min, max).clamp(min, max))
 
     def copy_(self, source: Any) -> Tensor:
         """Write the values of another tensor or array into this one, broadcast to its shape.
@@ -335,7 +339,8 @@ class TensorOperators(TensorBase):
         name = dtype_name(self.array.dtype)
         overlaps = value is not self.array and shares_memory(value, self.array)
         if overlaps or dtype_name(value.dtype) != name:
-            # A copy, or what is written first would be read again; one that a recorder sees.
+            # A copy, because writing would change elements of the source that are still to be
+            # read; by a formula, so that the recorder of a compiled step sees it.
             value = registry.forward(f.CAST, value, dtype=name)[0]
         return self._assign(value)
 
@@ -367,7 +372,7 @@ class TensorOperators(TensorBase):
         if self.requires_grad and is_grad_enabled():
             return self._overwrite((...,), value)
         self._refuse_graph()
-        value = fitting("fill_", value, dtype_name(self.array.dtype))
+        value = checked_number("fill_", value, dtype_name(self.array.dtype))
         registry.update(f.FILL, self.array, value=value)
         self._version[0] += 1
         return self  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Which dtype tensors and numbers have in common, and whether a dtype holds a number."""
+"""Type promotion of tensors and Python numbers, and checks that a dtype can hold a number."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from nnscratch.errors import DTypeError
 from nnscratch.tensors.base import TensorBase
 
 
-def alike(tensor: Any, other: Any) -> tuple[Any, Any]:
-    """Bring a tensor, and another one or a number, to the dtype that they have in common.
+def to_common_dtype(tensor: Any, other: Any) -> tuple[Any, Any]:
+    """Return a tensor and a second operand, promoted to the common dtype.
 
-    A Python number never promotes a tensor of its own kind; an integer that the tensor's dtype
-    cannot hold wraps around, as in PyTorch.
+    A Python number never promotes a tensor of its own category (boolean, integer, floating) or a
+    higher one. An integer that an integer tensor's dtype cannot hold wraps around, as in PyTorch.
+
+    Raises:
+        DTypeError: if a Python integer is beyond the range of int64.
     """
     if isinstance(other, (bool, int, float)):
         if is_floating(tensor.array):
@@ -24,7 +27,7 @@ def alike(tensor: Any, other: Any) -> tuple[Any, Any]:
         if isinstance(other, float):
             return tensor.to(default_dtype()), other
         name = dtype_name(tensor.array.dtype)
-        if type(other) is int:  # neither a boolean nor a number that a plan asks for again
+        if type(other) is int:  # neither a bool nor a dynamic scalar of a compiled step
             if name == "bool":
                 return tensor.to("int64"), other
             if not name.startswith("complex"):
@@ -39,7 +42,7 @@ def alike(tensor: Any, other: Any) -> tuple[Any, Any]:
 
 
 def refuse_booleans(tensor: Any, other: Any) -> None:
-    """Raise a DTypeError if booleans would be subtracted."""
+    """Raise a DTypeError if either operand of a subtraction is boolean."""
     said = isinstance(other, bool) or (
         isinstance(other, TensorBase) and dtype_name(other.array.dtype) == "bool"
     )
@@ -49,13 +52,19 @@ def refuse_booleans(tensor: Any, other: Any) -> None:
         )
 
 
-def fitting(where: str, value: Any, dtype: str) -> Any:
-    """Return a Python number as a dtype holds it; fractions are cut off later.
+def checked_number(where: str, value: Any, dtype: str) -> Any:
+    """Return a Python number after checking that it is in the range of a dtype.
 
-    As in PyTorch -1 in uint8 is 255, and infinities are floating-point numbers.
+    As in PyTorch, -1 for uint8 becomes 255, and floating dtypes hold infinity. A fraction for an
+    integer dtype is returned as it is; the cast truncates it later.
+
+    Args:
+        where: the function that the error names.
+        value: the number; anything but an int or a float is returned unchecked.
+        dtype: the name of the dtype.
 
     Raises:
-        DTypeError: if it is beyond the range of the dtype.
+        DTypeError: if the number is beyond the range of the dtype.
     """
     if type(value) not in (int, float) or dtype == "bool" or dtype.startswith("complex"):
         return value
@@ -74,15 +83,18 @@ def fitting(where: str, value: Any, dtype: str) -> Any:
     return int(value) % (int(limits.max) + 1) if dtype.startswith("uint") else value
 
 
-def held(where: str, value: Any, tensor: Any) -> Any:
-    """Return a number beside a tensor, which an integer must fit into and a float may widen."""
+def checked_integer(where: str, value: Any, tensor: Any) -> Any:
+    """Return the second operand of a tensor, checking that an integer fits an integer tensor.
+
+    Anything else is returned unchecked: a float promotes an integer tensor instead.
+    """
     name = dtype_name(tensor.array.dtype)
     whole = type(value) is int and not is_floating(tensor.array)
-    return fitting(where, value, name) if whole else value
+    return checked_number(where, value, name) if whole else value
 
 
 def _wrapped(number: int, dtype: str) -> int:
-    """Return an integer as a dtype of fewer bits would hold it."""
+    """Return an integer reduced to the range of an integer dtype, wrapping around."""
     limits = np.iinfo(dtype)
     if limits.min <= number <= limits.max:
         return number

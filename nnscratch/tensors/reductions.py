@@ -1,4 +1,4 @@
-"""The methods of a tensor that reduce dimensions: sums, means, the largest, norms."""
+"""The methods of a tensor that reduce dimensions: sums, means, variances, extremes, norms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TensorReductions(TensorBase):
         return taken._apply(f.LOGSUMEXP, axis=axis, keepdims=keepdim)
 
     def _logsumexp_over(self, axes: Any, keepdim: bool) -> Tensor:
-        """Do it over several dimensions, or all if None, which are made the last one."""
+        """Return logsumexp over several dimensions, or all if None, merged into the last one."""
         reduced = tuple(range(self.ndim)) if axes is None else axes
         rest = tuple(axis for axis in range(self.ndim) if axis not in reduced)
         sizes = [self.shape[axis] for axis in rest]
@@ -58,9 +58,12 @@ class TensorReductions(TensorBase):
 
     @numpy_names
     def sum(self, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-        """Return the sum of all elements, or along dimensions; integers are added up in int64.
+        """Return the sum of all elements, or along dimensions.
 
-        ``dtype`` is that to add up in.
+        Args:
+            dim: the dimensions to sum over; None for all.
+            keepdim: whether to keep them with size 1.
+            dtype: the dtype to sum in, which the result has; by default int64 for integers.
         """
         summed = self._in_dtype(dtype) if dtype or is_floating(self.array) else self.to("int64")
         total = summed._apply(f.SUM, axis=axes_of(dim, self.ndim), keepdims=keepdim)
@@ -102,7 +105,7 @@ class TensorReductions(TensorBase):
         *,
         correction: float | None = None,
     ) -> Tensor:
-        """Return the standard deviation, the root of ``var``; its slope is 0 where it is 0."""
+        """Return the standard deviation, the root of ``var``; where it is 0, its gradient is 0."""
         made: Tensor = self._spread(f.STD, dim, unbiased, keepdim, correction)
         return made
 
@@ -129,12 +132,12 @@ class TensorReductions(TensorBase):
 
     @numpy_names
     def amax(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """Return the largest element along dimensions; equal ones share the gradient."""
+        """Return the maximum along dimensions; the gradient is divided equally among ties."""
         return self._apply(f.MAX, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
 
     @numpy_names
     def amin(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """Return the smallest element along dimensions; equal ones share the gradient."""
+        """Return the minimum along dimensions; the gradient is divided equally among ties."""
         return self._apply(f.MIN, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
 
     def _extreme(self, formulas: tuple[Formula, Formula, Formula], dim: Any, keepdim: bool) -> Any:

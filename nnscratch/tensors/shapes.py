@@ -1,4 +1,4 @@
-"""The methods of a tensor that move elements and compute nothing, with PyTorch's names."""
+"""The methods of a tensor that change its shape, or the order or number of its elements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
-    """Return sizes written one by one or as one tuple.
+    """Return sizes given as separate arguments or as one tuple.
 
     >>> sizes_of((2, 3)), sizes_of(((2, 3),))
     ((2, 3), (2, 3))
@@ -32,10 +32,10 @@ class TensorShapes(TensorBase):
     __slots__ = ()
 
     def reshape(self, *shape: Any) -> Tensor:
-        """Return the elements in another shape; one -1 is worked out.
+        """Return the elements in another shape; one size may be -1 and is inferred.
 
         Raises:
-            ShapeError: if the numbers of elements differ.
+            ShapeError: if the shape has another number of elements.
         """
         return self._apply(f.RESHAPE, shape=sizes_of(shape))
 
@@ -48,7 +48,7 @@ class TensorShapes(TensorBase):
     reshape_as = view_as
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        """Return the dimensions from start to end as one."""
+        """Return the tensor with the dimensions from start to end merged into one."""
         if self.ndim == 0:
             return self.reshape(1)
         start, end = axis_of(start_dim, self.ndim), axis_of(end_dim, self.ndim)
@@ -58,12 +58,12 @@ class TensorShapes(TensorBase):
         return self.reshape(*self.shape[:start], size, *self.shape[end + 1 :])
 
     def unflatten(self, dim: int, sizes: tuple[int, ...]) -> Tensor:
-        """Return one dimension as several."""
+        """Return the tensor with one dimension split into several of the given sizes."""
         axis = axis_of(dim, self.ndim)
         return self.reshape(*self.shape[:axis], *sizes, *self.shape[axis + 1 :])
 
     def squeeze(self, dim: Dims = None) -> Tensor:
-        """Return the tensor without its dimensions of size 1, or without those named that are."""
+        """Return the tensor without its dimensions of size 1, or without those of ``dim`` only."""
         chosen = () if dim in ((), []) else axes_of(dim, self.ndim)
         if chosen is None:
             chosen = tuple(range(self.ndim))
@@ -73,7 +73,7 @@ class TensorShapes(TensorBase):
         return self._apply(f.RESHAPE, shape=kept)
 
     def unsqueeze(self, dim: int) -> Tensor:
-        """Return the tensor with a dimension of size 1 put in."""
+        """Return the tensor with a new dimension of size 1 at position ``dim``."""
         axis = axis_of(dim, self.ndim + 1)
         return self.reshape(*self.shape[:axis], 1, *self.shape[axis:])
 
@@ -164,10 +164,14 @@ class TensorShapes(TensorBase):
     def split(
         self, split_size: int | list[int] | tuple[int, ...], dim: int = 0
     ) -> tuple[Tensor, ...]:
-        """Return pieces of a size along a dimension (the last may be smaller), or of given sizes.
+        """Return the tensor split along a dimension.
+
+        Args:
+            split_size: the size of each part (the last may be smaller), or a list of sizes.
+            dim: the dimension.
 
         Raises:
-            ShapeError: if given sizes do not add up to the dimension.
+            ShapeError: if the list of sizes does not add up to the size of the dimension.
         """
         whole = self.shape[axis_of(dim, self.ndim)]
         if isinstance(split_size, int):
@@ -181,7 +185,7 @@ class TensorShapes(TensorBase):
         return pieces  # type: ignore[no-any-return]
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        """Return at most so many pieces of one size along a dimension; the last may be smaller."""
+        """Return at most ``chunks`` equal parts along a dimension; the last may be smaller."""
         if chunks < 1:
             raise ShapeError(f"chunk: expected at least one piece, got {chunks}")
         whole = self.shape[axis_of(dim, self.ndim)]
@@ -190,7 +194,7 @@ class TensorShapes(TensorBase):
         return self.split(-(-whole // chunks), dim)
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        """Return the slices along a dimension, without it."""
+        """Return all slices along a dimension, which they do not have any more."""
         axis = axis_of(dim, self.ndim)
         front = (slice(None),) * axis
         return tuple(self._apply(f.GETITEM, index=(*front, i)) for i in range(self.shape[axis]))

@@ -1,14 +1,15 @@
-r"""The chain rule, and nothing else: record which formula made which array, walk back in reverse.
+r"""The tape: nodes of recorded formulas, and reverse-mode differentiation through them.
 
 Each recorded call is a node with edges to the nodes or leaf tensors that its inputs came from.
-Nodes are numbered as they are made, so "in reverse" is simply by falling number: when a node's turn
-comes, every node that used its output has been walked. Gradients that meet are added,
+Nodes are numbered in the order of their creation, and the backward pass visits them by falling
+number. So when it visits a node, it has visited every node that used the output of this one, and
+the gradient of the output is complete. Gradients of several uses are added,
 
 $$\frac{\partial L}{\partial X} = \sum_{\text{uses } Y_i \text{ of } X}
   \frac{\partial L}{\partial Y_i} \frac{\partial Y_i}{\partial X},$$
 
-and what broadcasting repeated is summed again, here and nowhere else. No derivative is written in
-this file: those are the backwards in ``nnscratch.formulas``.
+and the gradient of an input that was broadcast is summed to the input's shape, here and nowhere
+else. No derivative is written in this file: those are the backwards in ``nnscratch.formulas``.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _order = itertools.count()
 
 
 class Handle:
-    """Takes a hook away again: ``remove()``, a call, or the end of a ``with`` block."""
+    """Removes a hook: by ``remove()``, by a call, or at the end of a ``with`` block."""
 
     def __init__(self, hooks: list[Any], hook: Any) -> None:
-        """Remember a hook and the list that it is in."""
+        """Make the handle of a hook, given the list that contains the hook."""
         self._hooks, self._hook = hooks, hook
 
     def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
+        """Remove the hook; a second call does nothing."""
         if self._hook in self._hooks:
             self._hooks.remove(self._hook)
 
@@ -48,30 +49,36 @@ class Handle:
 
 
 class Leaf(Protocol):
-    """What the tape needs of a leaf tensor: a place to add a gradient to."""
+    """The methods of a leaf tensor that the tape calls.
+
+    A leaf may have a slot: an array, such as its part of an optimizer's flat gradient buffer, in
+    which the next gradient must end up. Between ``claim_slot`` and ``take_slot`` a formula may
+    write the gradient there itself, which saves a copy.
+    """
 
     hooks: list[Callable[[Any], Any]] | None
 
     def accumulate(self, gradient: Any, shared: Any) -> None:
-        """Add a gradient; ``shared`` says that somebody else may hold the same array."""
+        """Add a gradient to ``grad``; copy it first if ``shared``: others may hold the array."""
 
     def claim_slot(self) -> Any:
-        """Return the array that the next gradient is to end up in, None if there is none."""
+        """Return the slot for a formula to write the gradient into, None if it must not."""
 
     def release_slot(self) -> None:
-        """Give it back without a gradient."""
+        """End a claim without a gradient."""
 
     def take_slot(self, gradient: Any) -> None:
-        """Take the gradient that was written there."""
+        """End a claim: ``grad`` is the gradient that was written into the slot."""
 
 
 class Origin(NamedTuple):
-    """What a formula was called with: to call it again on tensors.
+    """The arguments of a formula's forward, kept to run the forward again on tensors.
 
     Attributes:
         inputs: the arrays and numbers.
-        versions: for each input that was a tensor its version cell and its version, else None.
-        options: its options.
+        versions: for each input that was a tensor, its version counter and the version at the
+            time of the call; None for the others.
+        options: the keyword arguments.
     """
 
     inputs: tuple[Any, ...]
@@ -83,15 +90,17 @@ class Node:
     """One recorded call of a formula.
 
     Attributes:
-        formula: which one.
-        saved: what its forward left for its backward; None once freed.
-        edges: for each input the node or the leaf tensor it came from, None if nobody asks.
-        forms: for each input with an edge its shape and dtype.
-        guards: for each tensor whose array is in ``saved`` its version cell, its version, where in
-            ``saved`` it is, and which input it is; -1 for the output, of several -1, -2, ...
-        origin: what the call was made with, where ``saved`` has arrays of its own that the gradient
-            may depend on; None for most. Only a recorded walk needs it.
-        hooks: what to call with the gradient of its output when it is known.
+        formula: the formula that was called.
+        saved: what its forward saved for its backward; None once freed.
+        edges: for each input the node that computed it, or the leaf tensor; None if the input
+            needs no gradient.
+        forms: for each input with an edge, the input's shape and dtype.
+        guards: for each array in ``saved`` that belongs to a tensor: the tensor's version counter,
+            the version that was saved, the position in ``saved``, and the number of the input;
+            -1 for the output, or -1, -2, ... for several.
+        origin: the arguments of the call if ``saved`` has intermediate floating-point arrays, on
+            which the gradient may depend; else None. Only ``create_graph=True`` needs it.
+        hooks: functions that are called with the gradient of the output once it is complete.
     """
 
     __slots__ = (
@@ -128,16 +137,18 @@ class Node:
         return f"<{self.formula.name} backward>"
 
     def free(self) -> None:
-        """Drop what the backward needed; the graph behind it can go with it."""
+        """Drop the saved arrays and the edges, so that the rest of the graph can be freed too."""
         self.saved = self.hooks = self.origin = None
         self.edges = ()
         self.guards = ()
 
     def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Return the gradients of a node that saves nothing for a formula; only others have any.
+        """Return the gradients of the inputs of a node that is not a formula's.
+
+        Subclasses override it. For the node of a formula it is only reached after ``free``.
 
         Raises:
-            GradientError: here, where the graph was used up.
+            GradientError: because the graph was freed.
         """
         raise GradientError(
             f"the graph behind this {self.formula.name} was freed by an earlier backward(); "
@@ -145,23 +156,23 @@ class Node:
         )
 
 
-class SeveralNode(Node):
-    """One recorded call of a formula with several outputs, which have a node each.
+class MultiOutputNode(Node):
+    """One recorded call of a formula with several outputs, each of which has an ``OutputNode``.
 
     Attributes:
-        count: how many outputs it has.
+        count: the number of outputs.
     """
 
     __slots__ = ("count",)
     count: int
 
-    def output(self, index: int) -> Output:
-        """Return a node for one of the outputs."""
-        return Output(self, index)
+    def output(self, index: int) -> OutputNode:
+        """Return the node of the output with a number from 0."""
+        return OutputNode(self, index)
 
 
-class Output(Node):
-    """One of several outputs of a call: it hands its gradient on, with its number."""
+class OutputNode(Node):
+    """The node of one of several outputs: it passes the gradient on with the output's number."""
 
     __slots__ = ("index",)
 
@@ -170,29 +181,36 @@ class Output(Node):
         self.index = index
 
     def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Return the gradient, as that of one of several outputs."""
-        return super().gradients(dY, needs) if not self.edges else (Parts({self.index: dY}),)
+        """Return the gradient with the number of the output that it belongs to."""
+        return (
+            super().gradients(dY, needs) if not self.edges else (OutputGradients({self.index: dY}),)
+        )
 
 
-class Parts(dict[int, Any]):
-    """The gradients of a node that has several outputs, by the number of the output."""
+class OutputGradients(dict[int, Any]):
+    """The gradients of the outputs of a ``MultiOutputNode``, by the number of the output."""
 
-    def of(self, node: SeveralNode) -> tuple[Any, ...]:
-        """Return one gradient for each output of a node, None for those that nobody asks for."""
+    def of(self, node: MultiOutputNode) -> tuple[Any, ...]:
+        """Return a gradient for each output of ``node``, None for outputs without one."""
         return tuple([self.get(index) for index in range(node.count)])
 
-    def plus(self, other: Parts, add: Callable[[Any, Any], Any]) -> Parts:
-        """Return the gradients of two walks that met."""
+    def plus(self, other: OutputGradients, add: Callable[[Any, Any], Any]) -> OutputGradients:
+        """Return the sum of two sets of gradients, output by output."""
         both = {i: add(self[i], other[i]) for i in self.keys() & other.keys()}
-        return Parts({**self, **other, **both})
+        return OutputGradients({**self, **other, **both})
 
 
 def walk_back(root: Any, gradient: Any, retain_graph: bool = False) -> None:
-    """Run every backward behind ``root``, starting from ∂L/∂root = ``gradient``.
+    """Add ∂L/∂leaf to the ``grad`` of every leaf that ``root`` was computed from.
+
+    Args:
+        root: a node or a leaf.
+        gradient: ∂L/∂root, an array.
+        retain_graph: whether to keep the graph for another backward pass.
 
     Raises:
-        GradientError: if the graph was used up by an earlier walk, or a value that a backward
-            needs was changed in place after the forward.
+        GradientError: if the graph was freed by an earlier backward pass, or a value that a
+            backward needs was changed in place after the forward.
     """
     hooked: dict[Any, Any] = {}
     if isinstance(root, Node):
@@ -201,7 +219,7 @@ def walk_back(root: Any, gradient: Any, retain_graph: bool = False) -> None:
         hooked[root] = gradient
     else:
         root.accumulate(gradient, True)
-    # The hooks of a leaf see the sum over all its uses, which is known only now.
+    # The hooks of a leaf receive the sum over all its uses, which is complete only now.
     for leaf, total in hooked.items():
         leaf.accumulate(call_hooks(leaf.hooks, total), True)
 
@@ -232,7 +250,7 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
             elif into and dX is into[index]:
                 edge.take_slot(dX)
             else:
-                # A view, or dY itself, may be held by somebody else too.
+                # Another tensor may hold the same array if dX is a view, or dY itself.
                 shared = dX is dY or node.formula.aliases or getattr(dX, "base", None) is not None
                 edge.accumulate(dX, shared)
         if not retain_graph:
@@ -240,28 +258,30 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
 
 
 def _sum(met: Any, dX: Any) -> Any:
-    if type(met) is Parts:
+    if type(met) is OutputGradients:
         return met.plus(dX, _sum)
     return registry.forward(ADD, met, dX)[0]
 
 
 def call_hooks(hooks: Any, gradient: Any) -> Any:
-    """Return what hooks make of a gradient, one after the other."""
+    """Return the gradient after passing it through all hooks in order."""
     for hook in tuple(hooks):
         gradient = hook(gradient)
     return gradient
 
 
 def _slots(node: Node, dY: Any) -> tuple[Any, ...]:
-    """Return for each input the array where its gradient is to end up in any case, or None.
+    """Return for each input a view of the leaf's slot for the gradient, or None; () if all are.
 
-    It is a view of the slot, so that observers see a gradient that is copied there, as elsewhere.
+    It is a view, not the slot itself, so that observers can tell it from the slot: the recording of
+    a step then has the same copy into the slot as a step in which the slot was not claimed.
     """
     slots: list[Any] = []
     written = False
     for edge in node.edges:
         slot = None if edge is None or isinstance(edge, Node) else edge.claim_slot()
-        # What the backward reads may be an earlier gradient, in the same memory.
+        # The backward must not overwrite what it reads: dY or a saved array may be an earlier
+        # gradient in the same slot.
         if slot is not None and any(shares_memory(slot, a) for a in _arrays((dY, node.saved))):
             edge.release_slot()
             slot = None
@@ -271,18 +291,18 @@ def _slots(node: Node, dY: Any) -> tuple[Any, ...]:
 
 
 def _arrays(item: Any) -> Iterator[Any]:
-    """Yield the arrays in a tuple, however deep."""
+    """Yield the arrays in a nested tuple."""
     if isinstance(item, (tuple, list)):
         for part in item:
             yield from _arrays(part)
-    elif type(item) is Parts:
+    elif type(item) is OutputGradients:
         yield from item.values()
     elif hasattr(item, "dtype"):
         yield item
 
 
 def _written(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a node's gradients, and give back the places into which none was written."""
+    """Return a node's gradients, and end the claims on slots that the backward did not write."""
     found: tuple[Any, ...] = (None,) * len(into)
     try:
         found = _gradients_of_inputs(node, dY, into)
@@ -294,29 +314,29 @@ def _written(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _gradients_of_inputs(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Take one formula's backward, and bring each gradient into the form of its input."""
+    """Return the gradients of one node's inputs, in the inputs' shapes and dtypes."""
     needs = tuple([edge is not None for edge in node.edges])
     if node.saved is None:
         return node.gradients(dY, needs)
     check_versions(node)
-    if isinstance(node, SeveralNode):
+    if isinstance(node, MultiOutputNode):
         dY = dY.of(node)
     return in_form(node, registry.backward(node.formula, dY, node.saved, needs, into))
 
 
 def check_versions(node: Node) -> None:
-    """Check that what a node has saved of tensors is what the forward saw.
+    """Check by the version counters that no saved tensor was changed since the forward.
 
     Raises:
-        GradientError: if one was changed in place.
+        GradientError: if a saved tensor was changed in place.
     """
     for cell, version, _, _ in node.guards:
         if cell[0] != version:
-            raise changed_in_place(node.formula.name)
+            raise changed_in_place_error(node.formula.name)
 
 
 def in_form(node: Node, found: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a node's gradients in the shapes and dtypes of its inputs."""
+    """Return a node's gradients summed and cast to the shapes and dtypes of its inputs."""
     for dX, form in zip(found, node.forms, strict=True):
         if dX is not None and form is not None and (dX.shape != form[0] or dX.dtype != form[1]):
             break
@@ -325,8 +345,8 @@ def in_form(node: Node, found: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([_in_form(dX, form) for dX, form in zip(found, node.forms, strict=True)])
 
 
-def changed_in_place(name: str) -> GradientError:
-    """Return the error of a backward whose tensors no longer hold what the forward saw."""
+def changed_in_place_error(name: str) -> GradientError:
+    """Return the error for a backward that saved a tensor which was changed since."""
     return GradientError(
         f"a tensor that the backward of {name} needs was changed in place after the forward; "
         "change it after backward(), or work on x.clone()"

@@ -1,4 +1,4 @@
-"""``Tensor``: an array that remembers which formula made it, with PyTorch's names and habits."""
+"""``Tensor``, an array with a gradient, and ``apply``, which computes and records a formula."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from nnscratch.tensors.indexing import TensorIndexing
 from nnscratch.tensors.methods import TensorMethods
 from nnscratch.tensors.namespace import Namespace
 from nnscratch.tensors.operators import TensorOperators
-from nnscratch.tensors.promotion import alike, refuse_booleans
+from nnscratch.tensors.promotion import refuse_booleans, to_common_dtype
 from nnscratch.tensors.reductions import TensorReductions
 from nnscratch.tensors.shapes import TensorShapes
-from nnscratch.tensors.tape import Node, Origin, SeveralNode
+from nnscratch.tensors.tape import MultiOutputNode, Node, Origin
 
 __all__ = ["Tensor", "apply", "as_tensor", "clear_gradient", "made_on", "wrap"]
 
@@ -45,14 +45,15 @@ class Tensor(
     TensorConversions,
     TensorGradient,
 ):
-    """An array with a gradient.
+    """An array with a gradient, with PyTorch's names, semantics and defaults.
 
     Attributes:
-        array: the raw NumPy or CuPy array.
-        requires_grad: whether ``backward`` should reach it.
-        grad: ∂L/∂self after ``backward``, a tensor of the same shape, or None.
-        grad_slot: an array that ``grad`` is written into, given by an optimizer; None for none.
-        node: the recorded formula that made it; None for a leaf.
+        array: the NumPy or CuPy array.
+        requires_grad: whether ``backward`` computes a gradient for this tensor.
+        grad: ∂L/∂self after ``backward``, a tensor of the same shape and dtype, or None.
+        grad_slot: an array into which the values of ``grad`` are written, such as a part of an
+            optimizer's flat gradient buffer; None if there is none.
+        node: the recorded formula that computed this tensor; None for a leaf.
 
     >>> x = Tensor(np.asarray([1.0, 2.0, 3.0]), requires_grad=True)
     >>> (x * x).sum().backward()
@@ -64,20 +65,27 @@ class Tensor(
     __array_priority__ = 1000
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
-        """Wrap an array without copying it, in its dtype; ``Tensor(array, True)`` asks for a grad.
+        """Make a tensor of an array without a copy, or of data or a shape as ``torch.Tensor`` does.
 
-        Anything else is as in PyTorch: ``Tensor([1, 2])`` has the default dtype whatever the
-        numbers are, ``Tensor(2, 3)`` that shape and zeros to be written over.
+        ``Tensor(array)`` shares memory with the array and has its dtype. ``Tensor([1, 2])`` has the
+        default dtype whatever the numbers are; ``Tensor(2, 3)`` has that shape and is filled with
+        zeros.
+
+        Args:
+            *data: an array, nested lists of numbers, or the sizes of the dimensions; a second
+                argument True or False after an array is ``requires_grad``.
+            requires_grad: whether ``backward`` computes a gradient for the tensor.
 
         Raises:
-            DTypeError: if it is no array, or must have a gradient but holds no floats.
+            DTypeError: if the data holds no numbers, or ``requires_grad`` is True for a dtype that
+                is not floating.
         """
         given: list[Any] = [*data]
         if len(given) == 2 and isinstance(given[1], bool):
             requires_grad = given.pop()
         wraps = len(given) == 1 and is_array(given[0])
         self.array = asarray(given[0] if wraps else _legacy(given))
-        self.node = self.grad = self.grad_slot = self.hooks = self._lent = None
+        self.node = self.grad = self.grad_slot = self.hooks = self._slot_grad = None
         self._version = [0]
         self.requires_grad = False
         if requires_grad:
@@ -87,7 +95,7 @@ class Tensor(
         return wrap(array)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Namespace:
-        """Return the array API standard's functions on tensors, each of which is recorded."""
+        """Return the namespace of array API functions on tensors, which record what they do."""
         return _NAMESPACE
 
     def __repr__(self) -> str:
@@ -115,11 +123,15 @@ class Tensor(
         if isinstance(other, np.generic):
             other = other.item()
         if formula is f.DIVIDE and isinstance(other, (bool, int)):
-            left, right = alike(self._as_float(), other)  # or the number would wrap around
+            # As a float, or an integer beyond the range of the tensor's dtype would wrap around.
+            left, right = to_common_dtype(self._as_float(), other)
         else:
-            left, right = alike(self, other)
+            left, right = to_common_dtype(self, other)
         if formula is f.DIVIDE and not is_floating(left.array):
-            left, right = left.to(default_dtype()), alike(left.to(default_dtype()), right)[1]
+            left, right = (
+                left.to(default_dtype()),
+                to_common_dtype(left.to(default_dtype()), right)[1],
+            )
         if formula is f.SUBTRACT:
             refuse_booleans(self, other)
         return apply(formula, right, left) if reverse else apply(formula, left, right)
@@ -129,20 +141,32 @@ _new = Tensor.__new__
 
 
 def wrap(array: Any) -> Tensor:
-    """Return a tensor of an array that a formula has made: ``Tensor`` without its checks."""
+    """Return a tensor of an array that a formula returned: ``Tensor(array)`` without its checks."""
     made = _new(Tensor)
     made.array = array
-    made.node = made.grad = made.grad_slot = made.hooks = made._lent = None
+    made.node = made.grad = made.grad_slot = made.hooks = made._slot_grad = None
     made._version = [0]
     made.requires_grad = False
     return made
 
 
 def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
-    """Compute a formula on tensors, arrays and numbers, and record it if a gradient is asked for.
+    """Compute a formula on tensors, arrays and numbers, and record it if an input needs a gradient.
 
-    This is how any code, a user's own formulas included, puts a formula on the tape. Of several
-    outputs it returns a tuple.
+    All code records formulas through this function, and so can users for formulas of their own.
+
+    Args:
+        formula: the formula, such as ``nnscratch.formulas.RELU``.
+        *inputs: its inputs, in order.
+        **options: its options, by name.
+
+    Returns:
+        The output as a tensor, or a tuple of tensors if the formula has several outputs.
+
+    Raises:
+        ShapeError: if the shapes do not fit the formula.
+        DTypeError: if the formula has no meaning for a dtype.
+        DeviceError: if the inputs are on different devices.
 
     >>> from nnscratch import formulas as f
     >>> apply(f.RELU, Tensor(np.asarray([-1.0, 2.0])))
@@ -156,8 +180,8 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
         return _several(formula, inputs, Y, saved, options)  # type: ignore[no-any-return]
     result = wrap(Y)
     if formula.aliases and owner(Y) is owner(arrays[0]) and isinstance(inputs[0], Tensor):
-        # A view: changed in place, it changes what it is a view of.
-        result._lies_in(inputs[0])
+        # A view: writing into it changes the tensor that it is a view of, and the other way round.
+        result._share_memory_with(inputs[0])
     if mode.enabled and formula.backward is not None:
         for item in inputs:
             if isinstance(item, Tensor) and item.requires_grad:
@@ -171,12 +195,12 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
 def _several(
     formula: Formula, inputs: tuple[Any, ...], arrays: Any, saved: Any, options: dict[str, Any]
 ) -> Any:
-    """Return the outputs of a formula that has several, each with a node of its own."""
+    """Return the outputs of a formula with several, each with a node of its own if recorded."""
     results = tuple([wrap(Y) for Y in arrays])
     source: Any = inputs[0] if inputs else None
     for result in results if formula.aliases and isinstance(source, Tensor) else ():
         if owner(result.array) is owner(source.array):
-            result._lies_in(source)
+            result._share_memory_with(source)
     if not mode.enabled or formula.backward is None:
         return results
     if any(isinstance(item, Tensor) and item.requires_grad for item in inputs):
@@ -194,7 +218,7 @@ def _node(
     saved: Any,
     options: dict[str, Any],
 ) -> Any:
-    """Return the node of a call; None if no gradient is asked for that the formula has."""
+    """Return the node of a call; None if no differentiable input requires a gradient."""
     edges: list[Any] = []
     forms: list[Any] = []
     differentiable = formula.differentiable
@@ -231,7 +255,7 @@ def _node(
             else:
                 if origin is None and _of_floats(kept):
                     origin = _origin(inputs, options)
-    kind = SeveralNode if formula.outputs else Node
+    kind = MultiOutputNode if formula.outputs else Node
     node: Any = kind(formula, saved, tuple(edges), tuple(forms), tuple(guards), origin)
     if formula.outputs:
         node.count = len(results)
@@ -243,7 +267,7 @@ def _of_floats(kept: Any) -> bool:
 
 
 def _origin(inputs: tuple[Any, ...], options: dict[str, Any]) -> Origin:
-    """Return what a formula was called with, where it saves arrays that no tensor has."""
+    """Return the arguments of a call, for a node that saves intermediate floating-point arrays."""
     arrays = tuple([item.array if isinstance(item, Tensor) else item for item in inputs])
     versions = [(i._version, i._version[0]) if isinstance(i, Tensor) else None for i in inputs]
     return Origin(arrays, tuple(versions), options)
@@ -254,12 +278,17 @@ _PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
 
 
 def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return a tensor of anything array-like, sharing memory where that is possible.
+    """Return a tensor of anything array-like, without a copy if that is possible.
 
-    Python floats become the default dtype, Python integers int64.
+    Args:
+        value: a tensor, an array, an object with DLPack, a number, or nested lists of them.
+            Python floats become the default dtype, Python integers int64.
+        dtype: the dtype of the result; by default that of ``value``.
+        device: the device of the result; by default that of ``value``.
 
     Raises:
-        DTypeError: if ``value`` holds no numbers.
+        DTypeError: if ``value`` holds no numbers, or its lists are ragged.
+        DeviceError: if this machine has no such device.
 
     >>> as_tensor([1.5, 2.5])
     tensor([1.5, 2.5])
@@ -287,7 +316,7 @@ def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 def _legacy(data: list[Any]) -> Any:
-    """Return the array that PyTorch's constructor of old makes of its arguments."""
+    """Return the array for ``Tensor(data)`` or ``Tensor(2, 3)``, as PyTorch's constructor does."""
     if len(data) == 1 and isinstance(data[0], Tensor):
         return data[0].array
     if len(data) == 1 and not isinstance(data[0], int):
@@ -296,16 +325,16 @@ def _legacy(data: list[Any]) -> Any:
 
 
 def _floats_of(value: Any) -> str | None:
-    """Return the dtype that nested lists of floating-point numbers have, None for the default.
+    """Return the common floating dtype of the items of nested lists, None if no item is floating.
 
-    Tensors, arrays and NumPy's numbers say theirs; Python's have the default dtype.
+    A tensor, an array or a NumPy scalar has its own dtype; a Python float has the default dtype.
     """
     found: set[str] = set()
     todo = [value]
     while todo:
         item = todo.pop()
         if isinstance(item, (list, tuple)):
-            # Most lists hold Python's numbers, and are not looked at one by one.
+            # Most lists hold only Python numbers: the set of types answers for all items at once.
             kinds = set(map(type, item))
             if kinds & {float, int, bool}:
                 found |= {default_dtype()} if float in kinds else set()
@@ -321,7 +350,7 @@ def _floats_of(value: Any) -> str | None:
 
 
 def _numbers(value: Any) -> Any:
-    """Return nested lists with tensors in them as nested lists of numbers."""
+    """Return nested lists in which each tensor is replaced by its values as nested lists."""
     if isinstance(value, Tensor):
         return value.tolist()
     if isinstance(value, (list, tuple)):
@@ -336,7 +365,12 @@ def _holds(value: Any) -> bool:
 
 
 def made_on(device: Any) -> Any:
-    """Return the namespace of a device given by the user, None meaning the CPU."""
+    """Return the array namespace of a device argument; None means the CPU.
+
+    Raises:
+        DeviceError: if there is no such device.
+        ConfigurationError: if the argument is no device at all.
+    """
     try:
         return namespace_on("cpu" if device is None else device)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Tensors in one memory: how the others follow when one of them is changed in a graph."""
+"""In-place changes of a tensor whose memory other tensors view: how the views join the graph."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from nnscratch.formulas.checks import broadcast_shape
 
 
 def write_through(tensor: Any, result: Any) -> None:
-    """Write what was computed into a tensor's memory, and bring its views into the new graph.
+    """Write a computed result into a tensor's memory, and connect its views to the result.
 
-    A view goes on as it was where it does not overlap, and as the result where it does: those of
-    its elements are taken out of the result. Detached tensors see the values only.
+    The gradient of a view then flows to the result for the elements that overlap with the changed
+    tensor, and to the view's earlier node for the rest. Detached tensors over the same memory see
+    the new values, but stay outside of the graph.
+
+    Args:
+        tensor: the tensor that is changed in place.
+        result: the tensor of new values, part of a graph, of the same shape and dtype.
 
     Raises:
-        GradientError: if a view of a leaf, or a tensor with detached ones, would join a graph.
+        GradientError: if one of the views is a leaf that requires a gradient, or if there are both
+            views and detached tensors and ``tensor`` was not part of a graph before.
     """
-    views, detached = tensor._neighbours()
+    views, detached = tensor._aliases()
     followers = [one for one in views if one.requires_grad == tensor.requires_grad]
     if any(one.requires_grad and one.node is None for one in followers):
         raise GradientError(
@@ -70,8 +76,12 @@ def overwritten(tensor: Any, place: Any, value: Any) -> Any:
 
 
 def _follow(view: Any, changed: Any, result: Any) -> Any:
-    """Return the node of a view some of whose elements are those of a result now, or None."""
-    own, new = _places(view.array), _places(changed.array)
+    """Return the new node of a view of ``changed``, None if the two have no element in common.
+
+    It takes each element of the view from the result if their addresses are equal, else from the
+    view itself.
+    """
+    own, new = _element_addresses(view.array), _element_addresses(changed.array)
     if not (own.size and new.size):
         return None
     order = np.argsort(new)
@@ -84,8 +94,8 @@ def _follow(view: Any, changed: Any, result: Any) -> Any:
     return both._apply(f.TAKE, view._wrap(to_device_of(index, view.array)), axis=0).node
 
 
-def _places(array: Any) -> Any:
-    """Return the address of every element, in rows."""
+def _element_addresses(array: Any) -> Any:
+    """Return the addresses of all elements in row-major order, a vector."""
     places = np.asarray(address(array) or 0)
     for size, stride in zip(array.shape, array.strides, strict=True):
         places = places[..., None] + np.arange(size) * stride

@@ -157,7 +157,7 @@ def test_variables_are_tensors(lib: Any) -> None:
 def test_misuse_is_named() -> None:
     x = _tensor(nnscratch, [1.0, 2.0])
     y = x * x
-    with pytest.raises(GradientError, match=r"input 0 of shape \(2,\) asks for no gradient"):
+    with pytest.raises(GradientError, match=r"requires_grad=True, got input 0 of shape \(2,\)"):
         grad(y.sum(), _tensor(nnscratch, [1.0, 2.0], False))
     with pytest.raises(GradientError, match=r"grad\(\) on a tensor without a graph"):
         grad(nnscratch.tensor(1.0), x)

@@ -12,11 +12,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from parity import torch_functions
 from tolerances import PARITY, allowed
 
-from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.checks import plain
+from nnscratch.formulas.fused import FUSABLE
 
 Tensor = torch.Tensor
 
@@ -75,41 +77,20 @@ def _axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *x, axis, **more: function(x[0], dim=axis, **more)
 
 
-ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
-    "relu": F.relu,
-    "leaky_relu": F.leaky_relu,
-    "elu": F.elu,
-    "selu": F.selu,
-    "hardtanh": F.hardtanh,
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "silu": F.silu,
-    "softplus": F.softplus,
-    "softsign": F.softsign,
-}
-_OPTIONS = {
-    "leaky_relu": ("negative_slope",),
-    "elu": ("alpha",),
-    "hardtanh": ("min_val", "max_val"),
-    "softplus": ("beta", "threshold"),
-}
-
-
 def _linear_activation(
     x: Tensor, w: Tensor, b: Any, *, activation: str, alpha: Any = None, beta: Any = None
 ) -> Tensor:
-    names = _OPTIONS.get(activation, ())
+    names = FUSABLE[activation][1]
     options = {
         name: value for name, value in zip(names, (alpha, beta), strict=False) if value is not None
     }
-    return ACTIVATIONS[activation](F.linear(x, w, b), **options)
+    return TORCH[activation](F.linear(x, w, b), **options)
 
 
+# By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
-    **ACTIVATIONS,
-    "prelu": F.prelu,
+    **torch_functions(),
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "softmax": _axis(F.softmax),
     "log_softmax": _axis(F.log_softmax),
     "logsumexp": lambda x, *, axis, keepdims=False: torch.logsumexp(x, axis, keepdims),
@@ -118,17 +99,8 @@ TORCH: dict[str, Callable[..., Any]] = {
     "multiply": operator.mul,
     "divide": operator.truediv,
     "power": torch.pow,
-    "where": torch.where,
     "maximum": _ordered(torch.maximum),
     "minimum": _ordered(torch.minimum),
-    "negative": torch.neg,
-    "exp": torch.exp,
-    "expm1": torch.expm1,
-    "floor": torch.floor,
-    "log1p": torch.log1p,
-    "log": torch.log,
-    "sqrt": torch.sqrt,
-    "abs": torch.abs,
     "clip": _clip,
     "cast": lambda x, *, dtype: x.to(getattr(torch, dtype)),
     "equal": operator.eq,
@@ -166,22 +138,11 @@ TORCH: dict[str, Callable[..., Any]] = {
     "one_hot": lambda i, *, num_classes, dtype="int64": F.one_hot(i, num_classes).to(
         getattr(torch, dtype)
     ),
-    "matmul": torch.matmul,
-    "linear": F.linear,
     "linear_activation": _linear_activation,
-    "mse": F.mse_loss,
-    "l1": F.l1_loss,
-    "smooth_l1": F.smooth_l1_loss,
-    "huber": F.huber_loss,
-    "kl_div": F.kl_div,
-    "hinge_embedding": F.hinge_embedding_loss,
-    "cosine_embedding": F.cosine_embedding_loss,
     "bce": F.binary_cross_entropy,
     "bce_with_logits": lambda x, t, w, pos_weight, **more: F.binary_cross_entropy_with_logits(
         x, t, w, pos_weight=pos_weight, **more
     ),
-    "nll": F.nll_loss,
-    "cross_entropy": F.cross_entropy,
     "cross_entropy_probabilities": F.cross_entropy,
     "squared_norm": lambda g: (g * g).sum(),
     "copy_into": lambda target, source: target.copy_(source),
@@ -189,21 +150,37 @@ TORCH: dict[str, Callable[..., Any]] = {
     "accumulate": lambda target, source: target.add_(source),
 }
 # Compared in test_optimizers.py and test_random.py.
-ELSEWHERE = {
-    *("sgd", "adam", "rmsprop", "adagrad", "adadelta", "nadam", "clip_by_value", "scale_by_norm"),
-    *("dropout", "random_uniform", "random_normal"),
-}
+ELSEWHERE = {name for name, made in FORMULAS.items() if made.family in ("clipping", "random")}
+ELSEWHERE |= {name for name, made in FORMULAS.items() if "P" in made.updates}
+ELSEWHERE.discard("squared_norm")
+for _name in ELSEWHERE:
+    TORCH.pop(_name, None)
+
+
+def slope_at_nan(made: Formula) -> float:
+    """The derivative of an activation where its input is NaN."""
+    options = next(iter(made.public.variants.values()), {}) if made.public else {}
+    _, saved = made.forward(np.array([np.nan]), **options)
+    assert made.backward is not None
+    return float(made.backward(np.ones(1), saved, (True,))[0][0])
+
 
 # Where nnscratch differs on purpose: the inputs whose gradients are not compared, and why.
 NAN = "a NaN has the gradient NaN, where PyTorch's branch happens to give dY or 0"
 DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
-    ("elu", "NaN"): ((0,), NAN),
-    ("selu", "NaN"): ((0,), NAN),
     ("abs", "NaN"): ((0,), NAN),
     ("l1", "NaN"): ((0, 1), NAN),
     ("l1", "NaN in the mean"): ((0, 1), NAN),
-    ("linear_activation", "elu, NaN"): ((0, 1, 2), NAN),
-    ("linear_activation", "selu, NaN"): ((0, 1, 2), NAN),
+    **{
+        (name, "NaN"): ((0,), NAN)
+        for name, made in FORMULAS.items()
+        if made.pointwise and made.public and np.isnan(slope_at_nan(made))
+    },
+    **{
+        ("linear_activation", f"{name}, NaN"): ((0, 1, 2), NAN)
+        for name, (made, _) in FUSABLE.items()
+        if np.isnan(slope_at_nan(made))
+    },
     ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
     ("var_mean", "correction above the number"): ((0,), "as for var"),
     ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),

@@ -15,6 +15,7 @@ from parity import assert_same, check, ours, theirs
 import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError, GradientError, ShapeError
+from nnscratch.nn.derived import activations
 
 F, G = nn.functional, torch.nn.functional
 RNG = np.random.default_rng(3)
@@ -33,13 +34,11 @@ def test_arguments_stand_in_the_order_of_pytorch(name: str) -> None:
         assert mine == [n for n in its if n != "out"]
 
 
+# The options by position, of a variant that is not the default.
 IN_PLACE: dict[str, tuple[Any, ...]] = {
-    "relu": (),
-    "leaky_relu": (0.2,),
-    "elu": (0.7,),
-    "selu": (),
-    "silu": (),
-    "hardtanh": (-0.5, 0.8),
+    public.function: tuple(next(iter(public.variants.values()), {}).values())
+    for _, public in activations()
+    if public.inplace
 }
 
 
@@ -71,12 +70,9 @@ def test_in_place(name: str) -> None:
 
 
 MODULES = {
-    "ReLU": {},
-    "LeakyReLU": {"negative_slope": 0.2},
-    "ELU": {"alpha": 0.5},
-    "SELU": {},
-    "SiLU": {},
-    "Hardtanh": {"min_val": -0.5},
+    public.module: dict(next(iter(public.variants.values()), {}))
+    for _, public in activations()
+    if public.inplace
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +62,7 @@ READS: dict[str, Callable[[Tensor], Any]] = {
     "array": lambda t: float(np.asarray(t)),
     "dlpack": lambda t: float(np.from_dlpack(t)),
     "format": lambda t: float(f"{t:.1f}"),
+    "pickle": lambda t: pickle.loads(pickle.dumps(t)),
     "text": lambda t: float(str(t).count("1")),
     "repr": lambda t: float(repr(t).count("1")),
     "index": lambda t: list(range(10))[t.long()],
@@ -108,6 +111,34 @@ def test_what_only_others_change_is_read_again(read: str) -> None:
         ]
 
     agree(make)
+
+
+@pytest.mark.parametrize("copy", [nnscratch.tensor, copy.copy, copy.deepcopy, Tensor.clone])
+@pytest.mark.parametrize("whose", ["argument", "captured", "changed"])
+def test_copies_are_made_anew_at_every_replay(copy: Callable[..., Any], whose: str) -> None:
+    def make() -> tuple[Any, list[Any]]:
+        c, first = nnscratch.ones(3), nnscratch.tensor(X)
+
+        def step(x: Any) -> Any:
+            if whose == "changed":
+                c.add_(1.0)
+            return copy(x) * 2 if whose == "argument" else x * copy(c)
+
+        return lambda x: step(first), [lambda: c.fill_(5.0), lambda: first.mul_(2.0)]
+
+    agree(make, plans=1)
+
+
+@pytest.mark.parametrize("data", [[[1.0, 2.0], [3.0, 4.0]], [[1, 2], [3, 4]]])
+@pytest.mark.parametrize("dtype", [None, "float64", "int64"])
+def test_a_tensor_of_a_tensor_has_memory_of_its_own(data: Any, dtype: Any) -> None:
+    given = nnscratch.tensor(data)
+    made = nnscratch.tensor(given.T, dtype)
+    assert made.dtype == (given.dtype if dtype is None else dtype)
+    given.zero_()
+    assert made.tolist() == [[1, 3], [2, 4]]
+    assert not made.requires_grad
+    assert nnscratch.tensor(made.float(), requires_grad=True).requires_grad
 
 
 class Running(nn.Module):
@@ -298,3 +329,34 @@ def test_parameters_of_an_optimizer_that_are_given_other_arrays(when: str) -> No
         return step, [rebind] if when == "between" else []
 
     agree(make)
+
+
+def test_a_leaf_argument_is_known_by_its_array() -> None:
+    """Neither another leaf in the place of one that is gone nor other data is taken for it."""
+    double = nnscratch.compile(lambda w: w * 2)
+    with nnscratch.no_grad():
+        for n in [3, 3, 3, 5, 5, 7, 3, 5] * 3:
+            w = nnscratch.ones(n, requires_grad=True)
+            assert double(w).tolist() == [2.0] * n
+            del w
+
+    def step(w: Any) -> Any:
+        w.grad = None
+        (w * w).sum().backward()
+        with nnscratch.no_grad():
+            w -= 0.1 * w.grad
+        return w.detach().clone()
+
+    arrays = [
+        nnscratch.ones(3), nnscratch.ones(3) * 5, nnscratch.ones(2, 3), nnscratch.ones(3, 2).T * 3,
+        nnscratch.ones(3).double(),
+    ]  # fmt: skip
+    compiled = nnscratch.compile(step)
+    mine, other = (nnscratch.zeros(3, requires_grad=True) for _ in range(2))
+    for array in arrays:
+        mine.data, other.data = array.clone(), array.clone()
+        for _ in range(4):
+            found, expected = compiled(mine), step(other)
+            assert found.dtype == expected.dtype
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6)
+            np.testing.assert_allclose(mine.detach().numpy(), other.detach().numpy(), rtol=1e-6)

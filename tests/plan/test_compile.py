@@ -10,6 +10,7 @@ from plan.compiling import batches, network, trainer
 import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import ConfigurationError, DataError, PlanError
+from nnscratch.train.mlp import ACTIVATIONS
 
 
 def train(compiled, steps=12, make=network, optimizer=None, **options):
@@ -52,10 +53,7 @@ def test_equals_eager_bit_for_bit_with_every_optimizer(kernels, name):
     same(train(False, optimizer=made), train(True, optimizer=made))
 
 
-@pytest.mark.parametrize(
-    "activation",
-    [nn.ReLU, nn.Sigmoid, nn.Tanh, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.SELU],
-)
+@pytest.mark.parametrize("activation", [getattr(nn, kind) for kind in ACTIVATIONS.values()])
 def test_equals_eager_with_every_activation(kernels, activation):
     def make():
         return network(activation=activation)

@@ -432,7 +432,7 @@ MISTAKES: dict[str, tuple[Any, type[NNScratchError], str]] = {
     "expand": (lambda x: x.expand(-1, 2, 3), ShapeError, "-1 needs a dimension"),
     "dot": (lambda x: x.dot(x), ShapeError, "@"),
     "clamp": (lambda x: x.clamp(), ShapeError, "min, max or both"),
-    "gather": (lambda x: x.gather(1, nnscratch.zeros(3, 1).long()), ShapeError, "does not fit"),
+    "gather": (lambda x: x.gather(1, nnscratch.zeros(3, 1).long()), ShapeError, "as large as"),
     "mean of integers": (lambda x: x.long().mean(), DTypeError, r"int64; call \.float\(\)"),
     "softmax of integers": (lambda x: x.long().softmax(0), DTypeError, r"\.float\(\)"),
     "gradient of integers": (lambda x: x.long().requires_grad_(), DTypeError, r"\.float\(\)"),

@@ -203,6 +203,17 @@ class Declared:
             KeyError: if an argument is missing.
             TypeError: if one is too many.
         """
+        builder.emit(*self.instruction(dtype, *options, **given), flags)
+
+    def instruction(
+        self, dtype: str, *options: int | str, **given: Any
+    ) -> tuple[Kernel, tuple[Any, ...], tuple[Any, ...]]:
+        """Return the kernel and the entries of its two buffers, as ``emit`` adds them.
+
+        Raises:
+            KeyError: if an argument is missing.
+            TypeError: if one is too many.
+        """
         for name in self._many:
             for k, value in enumerate(given.pop(name)):
                 given[f"{name}{k}"] = value
@@ -210,7 +221,7 @@ class Declared:
             unknown = sorted({*given} - {*self.layout.a, *self.layout.s})
             raise TypeError(f"kernel {self.name}: it takes no {', '.join(unknown)}")
         kernel = kernel_of(self.name, dtype, *options)
-        builder.emit(kernel, self._take_a(given), self._take_s(given), flags)
+        return kernel, self._take_a(given), self._take_s(given)
 
     def emit_from(
         self, builder: Any, given: Mapping[str, Any], dtype: str, *options: int | str

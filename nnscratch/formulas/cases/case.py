@@ -144,16 +144,17 @@ def elementwise(
 def of_activation(made: Formula) -> list[Case]:
     """Return the cases of an activation: its kinks and variants say what is worth trying."""
     assert made.public is not None
+    bends = made.public.bends
     variants = dict(made.public.variants)
     missing = inspect.Parameter.empty in made.pointwise.options.values()
     options = next(iter(variants.values())) if missing else {}
-    found = elementwise(made.kinks_at(options), options)
+    found = elementwise(made.kinks_at(options) or bends, options)
     for name, value in {**made.pointwise.options, **options}.items():
         if type(value) is float:
             # A number that changes from step to step; not the default, which might be taken for it.
             variants[f"a live {name}"] = {**options, name: LiveFloat(0.75 * value, 0, name)}
     for label, more in variants.items():
-        build = normal(65, scale=2.0, away=made.kinks_at(more))
+        build = normal(65, scale=2.0, away=made.kinks_at(more) or bends)
         found.append(Case(label, (build,), more))
         found.append(Case(f"{label}, up to 1e4", (spread(65),), more, smooth=False))
     return found

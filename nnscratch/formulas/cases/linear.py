@@ -49,8 +49,8 @@ def _around(kinks: tuple[float, ...], far: float) -> list[float]:
 
 def _small(kinks: tuple[float, ...], far: float = 5.0) -> tuple[Build, Build, Build]:
     """Return the inputs of a small layer whose Z is kept away from the kinks by its biases."""
-    biases = list(islice(cycle(_around(kinks, far)), 4))
-    return normal(5, 3, scale=0.3), normal(4, 3, scale=0.3), given(biases)
+    biases = list(islice(cycle(_around(kinks, far)), 3))
+    return normal(4, 3, scale=0.3), normal(3, 3, scale=0.3), given(biases)
 
 
 def fused() -> list[Case]:
@@ -58,8 +58,10 @@ def fused() -> list[Case]:
     made = []
     for name, (activation, parameters) in FUSABLE.items():
         options = {"activation": name}
-        small = _small(activation.kinks_at())
-        made.append(Case(f"{name}, small", small, options, terms=5))
+        assert activation.public is not None
+        bends = activation.public.bends
+        small = _small(activation.kinks_at() or bends)
+        made.append(Case(f"{name}, small", small, options, terms=4))
         for n, i, o in ((0, 3, 2), (1, 1, 1), (2, 33, 31), (31, 2, 33), (33, 31, 257), (257, 3, 1)):
             build = (normal(n, i), normal(o, i), normal(o))
             label = f"{name}, N {n}, I {i}, O {o}"
@@ -72,15 +74,14 @@ def fused() -> list[Case]:
         made.append(Case(f"{name}, up to 1e4", large, options, 33, 1e4, smooth=False))
         nan = (given([[NAN, 1.0], [2.0, 3.0]]), normal(3, 2), normal(3))
         made.append(Case(f"{name}, NaN", nan, options, terms=3, smooth=False))
-        assert activation.public is not None
         for label, more in activation.public.variants.items():
             named: dict[str, Any] = {"activation": name}
             for place, parameter in zip(("alpha", "beta"), parameters, strict=False):
                 if parameter in more:
                     named[place] = more[parameter]
             # Further out, where a threshold bends that is no kink by its name.
-            small = _small(activation.kinks_at(more) or (0.0,), 9.0)
-            made.append(Case(f"{name}, {label}", small, named, terms=5))
+            small = _small(activation.kinks_at(more) or bends or (0.0,), 9.0)
+            made.append(Case(f"{name}, {label}", small, named, terms=4))
     return made
 
 

@@ -1,4 +1,8 @@
-"""Asking for gradients: of several tensors at once, with respect to some, as parts of a graph."""
+"""Backward passes from several tensors, to chosen tensors only, or recorded (``create_graph``).
+
+``run_backward`` is behind ``autograd.grad``, ``autograd.backward`` and ``Tensor.backward`` with
+``create_graph`` or ``inputs``; the engine itself is in ``engine.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,25 @@ from nnscratch.array.dtypes import cast, dtype_name
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import CAST
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.engine import BackwardPass
 from nnscratch.tensors.grad_mode import mode
-from nnscratch.tensors.walking import Walk
 
 
-def seed(tensor: Any, gradient: Any, who: str = "backward()") -> Any:
-    """Return ∂L/∂tensor to start from, as an array, or as the tensor that was given.
+def initial_gradient(tensor: Any, gradient: Any, who: str = "backward()") -> Any:
+    """Return ∂L/∂tensor with which a backward pass starts, checked and in the tensor's dtype.
+
+    Args:
+        tensor: the tensor that the pass starts from.
+        gradient: a tensor or array of its shape; None, for 1, if it has one element.
+        who: the call that errors name.
+
+    Returns:
+        An array; or a tensor, if ``gradient`` is a tensor that requires a gradient itself.
 
     Raises:
         GradientError: if the tensor has no graph.
-        ShapeError: if a gradient is needed, or has another shape.
-        DeviceError: if the two live on two devices.
+        ShapeError: if a gradient is missing, or has another shape.
+        DeviceError: if tensor and gradient are on different devices.
     """
     if not tensor.requires_grad:
         raise GradientError(
@@ -48,53 +60,60 @@ def seed(tensor: Any, gradient: Any, who: str = "backward()") -> Any:
     return cast(given, array.dtype)
 
 
-def walk(
+def run_backward(
     outputs: Sequence[Any],
     gradients: Sequence[Any],
     wanted: Sequence[Any] | None,
     retain_graph: bool | None,
     create_graph: bool,
     who: str = "backward()",
-) -> Walk:
-    """Walk back from all outputs at once and return the walk, with what it found.
+) -> BackwardPass:
+    """Run one backward pass from all outputs, and return it with the gradients that it found.
 
     Args:
-        outputs: tensors of graphs.
-        gradients: for each ∂L/∂output, or None where it has one element.
-        wanted: the tensors whose gradients are asked for; None for all leaves.
-        retain_graph: whether the graph can be walked again; None for where ``create_graph`` is.
-        create_graph: whether gradients are parts of a graph.
+        outputs: tensors that were computed from others.
+        gradients: for each output ∂L/∂output; None, for 1, if the output has one element.
+        wanted: the tensors whose gradients to compute; None for all leaves.
+        retain_graph: whether to keep the graph for another pass; None for the value of
+            ``create_graph``.
+        create_graph: whether to record the pass, so that gradients can be differentiated again.
         who: the call that errors name.
+
+    Raises:
+        GradientError: if an output has no graph, or the graph was freed.
+        ShapeError: if a gradient is missing, or has another shape.
+        DeviceError: if an output and its gradient are on different devices.
     """
-    places = None if wanted is None else [place(one) for one in wanted]
-    made = Walk(places, create_graph if retain_graph is None else retain_graph, create_graph)
+    edges = None if wanted is None else [gradient_edge(one) for one in wanted]
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    made = BackwardPass(edges, retain_graph, create_graph)
     before, mode.enabled = mode.enabled, create_graph
     try:
         roots = []
         for output, gradient in zip(outputs, gradients, strict=True):
-            start = seed(output, gradient, who)
+            start = initial_gradient(output, gradient, who)
             if create_graph and not isinstance(start, TensorBase):
                 start = output._wrap(start)
             elif not create_graph and isinstance(start, TensorBase):
                 start = start.array
-            roots.append((place(output), start))
+            roots.append((gradient_edge(output), start))
         made.run(roots)
     finally:
         mode.enabled = before
     return made
 
 
-def place(tensor: Any) -> Any:
-    """Return where a tensor stands in a graph: its node, or the leaf itself."""
+def gradient_edge(tensor: Any) -> Any:
+    """Return what an edge to a tensor leads to: its node, or the tensor if it is a leaf."""
     return tensor if tensor.node is None else tensor.node
 
 
-def accumulate(made: Walk, tensors: Sequence[Any] | None) -> None:
-    """Add what a walk found to ``grad``: of the leaves, or of the tensors that were asked for."""
+def accumulate(made: BackwardPass, tensors: Sequence[Any] | None) -> None:
+    """Add the gradients that a pass found to ``grad`` of ``tensors``, or of all leaves if None."""
     targets = [(one, one) for one in made.found] if tensors is None else []
     for tensor in tensors or ():
         if all(tensor is not other for other, _ in targets):
-            targets.append((tensor, place(tensor)))
+            targets.append((tensor, gradient_edge(tensor)))
     before, mode.enabled = mode.enabled, made.recorded
     try:
         for tensor, spot in targets:

@@ -1,16 +1,17 @@
-"""Walking back on purpose: to some tensors only, from several at once, or recorded.
+"""The general backward pass: from several tensors, to chosen ones only, or recorded.
 
-``loss.backward()`` takes the short way in ``tape``. Here is the general one. A recorded walk
-(``create_graph=True``) runs the same backwards on tensors instead of arrays, so that gradients are
-parts of a graph like anything else, and their own derivatives are the chain rule once more. What a
-forward saved is connected to the graph that it came from:
+A plain ``loss.backward()`` takes the simpler ``walk_back`` in ``tape``. With ``create_graph=True``
+the pass here runs the same backwards on tensors instead of arrays. Their operations are recorded,
+so that gradients are parts of a graph and can be differentiated by the chain rule again. For that,
+what a forward saved must be connected to the graph that it came from:
 
-- an array that is an input or the output is that tensor,
-- where there are arrays of other floats, the forward runs again, on the tensors that it was given,
-  and what it saves there is taken,
-- everything else (masks, labels, counts) is constant.
+- a saved array that is an input or an output of the formula becomes that tensor,
+- if there are other floating-point arrays, the forward runs again on tensors, and what it saves
+  this time is used,
+- everything else (masks, labels, counts) is a constant.
 
-Kernels step aside: the formulas as they are written run, through words that kernels compute.
+A recorded pass runs the reference of a formula, not its kernel. Kernels still compute the single
+operations that the reference consists of.
 """
 
 from __future__ import annotations
@@ -25,23 +26,25 @@ from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, registry
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.tape import (
+    MultiOutputNode,
     Node,
-    Parts,
-    SeveralNode,
+    OutputGradients,
     call_hooks,
-    changed_in_place,
+    changed_in_place_error,
     check_versions,
     in_form,
 )
 
 
-class Walk:
-    """One walk from roots back to leaves.
+class BackwardPass:
+    """One backward pass from roots to leaves.
 
     Attributes:
-        wanted: the nodes and leaves whose gradients are asked for; None for all leaves.
-        found: the gradients of those that were wanted, of the leaves otherwise.
-        recorded: whether gradients are tensors of a graph, not arrays.
+        wanted: the ids of the nodes and leaves whose gradients to compute; None for all leaves.
+        retain_graph: whether to keep the graph for another pass.
+        recorded: whether gradients are tensors of a graph instead of arrays.
+        found: the gradients of the wanted nodes and leaves, or of all leaves.
+        shared: those of ``found`` whose array other tensors may hold too.
     """
 
     def __init__(self, wanted: Iterable[Any] | None, retain_graph: bool, recorded: bool) -> None:
@@ -52,18 +55,18 @@ class Walk:
         self.shared: set[Any] = set()
         self._gradients: dict[Node, Any] = {}
         self._waiting: list[tuple[int, Node]] = []
-        self._useful: dict[int, bool] = {}
+        self._needed: dict[int, bool] = {}
 
     def run(self, roots: Sequence[tuple[Any, Any]]) -> None:
-        """Walk back from pairs of a node (or a leaf) and its gradient.
+        """Run the pass from pairs of a node (or a leaf) and its gradient.
 
         Raises:
-            GradientError: if the graph was used up, a tensor of it was changed in place, or a
+            GradientError: if the graph was freed, a saved tensor was changed in place, or a
                 formula has no second derivative.
         """
-        self._mark([root for root, _ in roots])
+        self._mark_needed([root for root, _ in roots])
         for root, gradient in roots:
-            self._hand_on(root, gradient, True)
+            self._accumulate(root, gradient, True)
         while self._waiting:
             node = heappop(self._waiting)[1]
             dY = self._gradients.pop(node)
@@ -72,24 +75,24 @@ class Walk:
             if self.wanted is not None and id(node) in self.wanted:
                 self.found[node] = dY
                 self.shared.add(node)
-            needs = tuple([edge is not None and self._leads_on(edge) for edge in node.edges])
+            needs = tuple([edge is not None and self._is_needed(edge) for edge in node.edges])
             if any(needs) or (_is_freed(node) and node not in self.found):
-                self._pass(node, dY, needs)
+                self._propagate(node, dY, needs)
                 if not self.retain_graph:
                     node.free()
-        # The hooks of a leaf see the sum over all its uses, which is known only now.
+        # The hooks of a leaf receive the sum over all its uses, which is complete only now.
         for edge in [one for one in self.found if not isinstance(one, Node) and one.hooks]:
             self.found[edge] = call_hooks(edge.hooks, self.found[edge])
             self.shared.add(edge)
 
-    def _pass(self, node: Node, dY: Any, needs: tuple[bool, ...]) -> None:
+    def _propagate(self, node: Node, dY: Any, needs: tuple[bool, ...]) -> None:
         for edge, dX in zip(node.edges, self._backward(node, dY, needs), strict=True):
-            if edge is not None and dX is not None and self._leads_on(edge):
+            if edge is not None and dX is not None and self._is_needed(edge):
                 base = None if self.recorded else getattr(dX, "base", None)
-                self._hand_on(edge, dX, dX is dY or node.formula.aliases or base is not None)
+                self._accumulate(edge, dX, dX is dY or node.formula.aliases or base is not None)
 
-    def _hand_on(self, edge: Any, gradient: Any, shared: bool) -> None:
-        """Add a gradient to what a node, or a leaf, has got already."""
+    def _accumulate(self, edge: Any, gradient: Any, shared: bool) -> None:
+        """Add a gradient to the sum at a node or a leaf."""
         if isinstance(edge, Node):
             met = self._gradients.get(edge)
             if met is None:
@@ -106,16 +109,16 @@ class Walk:
                 self.shared.discard(edge)
 
     def _sum(self, met: Any, gradient: Any) -> Any:
-        if type(met) is Parts:
+        if type(met) is OutputGradients:
             return met.plus(gradient, self._sum)
         if self.recorded:
             return met._apply(ADD, gradient)
         return registry.forward(ADD, met, gradient)[0]
 
-    # Which parts of the graph a walk has to go through.
+    # Which nodes the pass must visit.
 
-    def _mark(self, roots: list[Any]) -> None:
-        """Find out from which nodes a way leads to what is wanted."""
+    def _mark_needed(self, roots: list[Any]) -> None:
+        """Find the nodes from which a path leads to a wanted node or leaf."""
         if self.wanted is None:
             return
         reached: dict[int, Node] = {}
@@ -125,16 +128,16 @@ class Walk:
             if id(node) not in reached:
                 reached[id(node)] = node
                 todo += [edge for edge in node.edges if isinstance(edge, Node)]
-        # A node is made after those that it leads to.
+        # In order of creation, a node comes after all nodes that its edges lead to.
         for node in sorted(reached.values(), key=lambda one: one.order):
-            # One that was used up tells that itself, when its turn comes.
-            leads = any(edge is not None and self._leads_on(edge) for edge in node.edges)
-            self._useful[id(node)] = leads or id(node) in self.wanted or _is_freed(node)
+            # A freed node counts as needed: visiting it raises the error that says so.
+            leads = any(edge is not None and self._is_needed(edge) for edge in node.edges)
+            self._needed[id(node)] = leads or id(node) in self.wanted or _is_freed(node)
 
-    def _leads_on(self, edge: Any) -> bool:
+    def _is_needed(self, edge: Any) -> bool:
         if self.wanted is None:
             return True
-        return self._useful.get(id(edge), False) or id(edge) in self.wanted
+        return self._needed.get(id(edge), False) or id(edge) in self.wanted
 
     # One node.
 
@@ -142,7 +145,7 @@ class Walk:
         if node.saved is None:
             return node.gradients(dY, needs)
         check_versions(node)
-        if isinstance(node, SeveralNode):
+        if isinstance(node, MultiOutputNode):
             dY = dY.of(node)
         if not self.recorded:
             return in_form(node, registry.backward(node.formula, dY, node.saved, needs))
@@ -155,12 +158,16 @@ class Walk:
             if error.obj is not like.__array_namespace__():
                 raise
             raise GradientError(
-                f"{formula.name} has no second derivative: its first one is written with "
-                f"{error.name!r}, which tensors have not; without create_graph=True it has a first"
+                f"{formula.name} has no second derivative: its backward uses {error.name!r}, which "
+                "does not exist for tensors; call backward() without create_graph=True for first "
+                "derivatives"
             ) from error
         found = [_in_form(dX, form) for dX, form in zip(made, node.forms, strict=True)]
         if formula.kinks:
-            found = [dX if dX is None or dX.requires_grad else _flat(node, dX) for dX in found]
+            found = [
+                dX if dX is None or dX.requires_grad else _with_zero_derivative(node, dX)
+                for dX in found
+            ]
         return tuple(found)
 
 
@@ -168,8 +175,8 @@ def _is_freed(node: Node) -> bool:
     return node.saved is None and not node.edges
 
 
-class _Flat(Node):
-    """A derivative that is constant between kinks: its own is 0."""
+class _ZeroDerivative(Node):
+    """The node of a gradient that is piecewise constant, such as relu's: its derivative is 0."""
 
     __slots__ = ()
 
@@ -183,10 +190,13 @@ class _Flat(Node):
         return tuple(made)
 
 
-def _flat(node: Node, dX: Any) -> Any:
-    """Return a gradient as a part of the graph that its node belongs to, with a slope of 0."""
+def _with_zero_derivative(node: Node, dX: Any) -> Any:
+    """Return a gradient connected to the graph of its node, with a derivative of 0.
+
+    Without the connection, ``grad`` of it would raise that it has no graph.
+    """
     made = dX._wrap(dX.array)
-    made.node = _Flat(node.formula, None, node.edges, node.forms, ())
+    made.node = _ZeroDerivative(node.formula, None, node.edges, node.forms, ())
     made.requires_grad = True
     return made
 
@@ -200,7 +210,7 @@ def _zeros(like: Any, form: Any) -> Any:
 
 
 def _in_form(dX: Any, form: Any) -> Any:
-    """Bring a gradient into the shape and dtype of its input."""
+    """Return a gradient summed and cast to the shape and dtype of its input."""
     if dX is None or form is None:
         return None
     shape, dtype = form
@@ -212,18 +222,19 @@ def _in_form(dX: Any, form: Any) -> Any:
 
 
 def _connected(node: Node, like: TensorBase) -> Any:
-    """Return what a node's forward saved, its arrays as tensors of the graph."""
+    """Return what a node's forward saved, with its arrays as tensors connected to the graph."""
     saved = node.saved
     if node.origin is not None:
-        return _saved_again(node, like)
+        return _recompute_saved(node, like)
     sources = {position: (cell, source) for cell, _, position, source in node.guards}
     names = getattr(saved, "_fields", ())
     made: list[Any] = []
     for position, kept in enumerate(saved):
         if isinstance(kept, (tuple, list)) and _holds_floats(kept):
             raise GradientError(
-                f"{node.formula.name} has no second derivative: it saves arrays in a tuple, which "
-                "nobody can tell from constants; without create_graph=True it has a first"
+                f"{node.formula.name} has no second derivative: its forward saves arrays inside a "
+                "tuple, where they cannot be connected to the graph; save each array by itself, or "
+                "call backward() without create_graph=True for first derivatives"
             )
         if not is_array(kept):
             made.append(kept)
@@ -231,7 +242,8 @@ def _connected(node: Node, like: TensorBase) -> Any:
             made.append(like._wrap(kept))
         else:
             cell, source = sources[position]
-            # One array may be that of several inputs, as in x * x.detach(): the name says which.
+            # Several inputs may have the same array, as in x * x.detach(): then the name under
+            # which it was saved says which input it is.
             name = names[position] if names else ""
             if source >= 0 and name in node.formula.inputs and not node.formula.variadic:
                 source = node.formula.inputs.index(name)
@@ -241,19 +253,19 @@ def _connected(node: Node, like: TensorBase) -> Any:
 
 
 def _output(node: Node, source: int) -> Node:
-    """Return the node of an output that was saved."""
-    return node.output(-1 - source) if isinstance(node, SeveralNode) else node
+    """Return the node of a saved output; ``source`` is -1 - its number."""
+    return node.output(-1 - source) if isinstance(node, MultiOutputNode) else node
 
 
-def _saved_again(node: Node, like: TensorBase) -> Any:
-    """Call a node's forward again, on tensors, and return what it saves."""
+def _recompute_saved(node: Node, like: TensorBase) -> Any:
+    """Run a node's forward again, on tensors, and return what it saves."""
     assert node.origin is not None
     inputs, versions, options = node.origin
     edges = [*node.edges, *(None,) * (len(inputs) - len(node.edges))]
     given = []
     for array, version, edge in zip(inputs, versions, edges, strict=True):
         if version is not None and version[0][0] != version[1]:
-            raise changed_in_place(node.formula.name)
+            raise changed_in_place_error(node.formula.name)
         cell = None if version is None else version[0]
         given.append(_tensor(like, array, edge, cell) if is_array(array) else array)
     _, saved = node.formula.forward(*given, **options)
@@ -262,12 +274,12 @@ def _saved_again(node: Node, like: TensorBase) -> Any:
 
 
 def _tensor(like: TensorBase, array: Any, edge: Any, cell: Any) -> Any:
-    """Return a tensor of an array, at the place of a graph that an edge leads to."""
+    """Return a tensor of an array, connected to the node or leaf at the end of an edge."""
     if edge is not None and not isinstance(edge, Node):
         return edge
     made = like._wrap(array)
     if cell is not None:
-        made._version = cell  # of one memory
+        made._version = cell  # the version counter of the same memory
     if edge is not None:
         made.node, made.requires_grad = edge, True
     return made

@@ -1,4 +1,4 @@
-"""Calls of a ``Function`` on the tape: nodes whose backward is a user's own."""
+"""The nodes of a ``Function`` on the tape, whose backward is written by the user."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from nnscratch.errors import GradientError
 from nnscratch.formulas import CAST, SUM_TO
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors import Tensor, set_grad_enabled
-from nnscratch.tensors.asking import place
-from nnscratch.tensors.tape import Node, Output, Parts, changed_in_place
+from nnscratch.tensors.backward_pass import gradient_edge
+from nnscratch.tensors.tape import Node, OutputGradients, OutputNode, changed_in_place_error
 
 _WORDS = Tensor(np.empty(0)).__array_namespace__()
 
 
 @dataclass
-class Saved:
-    """A tensor that was saved, as it was then: it may get another node when it is changed.
+class SavedTensor:
+    """A tensor of ``save_for_backward``, with the state that it had then.
+
+    A later in-place change may give the tensor another array or node.
 
     Attributes:
-        held: the tensor; None for an output, which holds the node that holds this.
-        array: its array.
-        cell: the cell of its version.
-        version: its version.
-        node: its node, unless it is an output.
-        spot: which output it is; None if it is the only one.
+        held: the tensor; None for an output, because a reference to it would be a cycle: the
+            output holds its node, and the node holds this.
+        array: the tensor's array when it was saved.
+        cell: the version counter of its memory.
+        version: the version when it was saved.
+        node: the tensor's node when it was saved, unless it is an output.
+        spot: the number of the output; None if it is the only one, or no output.
     """
 
     held: Any
@@ -42,13 +45,16 @@ class Saved:
     spot: int | None
 
     def tensor(self, node: Any) -> Any:
-        """Return it, connected to the graph of the node whose backward asks.
+        """Return the saved tensor, connected to the graph.
+
+        Args:
+            node: the node whose backward runs, to which a saved output is connected; else None.
 
         Raises:
-            GradientError: if it was changed in place after the forward.
+            GradientError: if the tensor was changed in place after the forward.
         """
         if self.cell[0] != self.version:
-            raise changed_in_place("a Function" if node is None else node.formula.name)
+            raise changed_in_place_error("a Function" if node is None else node.formula.name)
         held = self.held
         if held is not None and held.array is self.array and held.node is self.node:
             return held
@@ -57,21 +63,27 @@ class Saved:
         if held is not None:
             made.node = self.node
         elif node is not None:
-            # One of several outputs goes on from a node of its own.
-            made.node = node if self.spot is None else Output(node, self.spot)
+            # Each of several outputs has a node of its own.
+            made.node = node if self.spot is None else OutputNode(node, self.spot)
         made.requires_grad = made.node is not None
         return made
 
 
 @dataclass(frozen=True)
-class Named:
-    """What the tape asks of a node's formula: its name, and whether gradients may be shared."""
+class FunctionName:
+    """Stands for the formula of a ``FunctionNode``: the attributes of one that the tape reads.
+
+    Attributes:
+        name: the name of the user's class.
+        aliases: whether a gradient may be an array that others hold too. It may: a backward may
+            return the gradient that it was given.
+    """
 
     name: str
     aliases: bool = True
 
 
-class Call(Node):
+class FunctionNode(Node):
     """One recorded call of a ``Function``."""
 
     __slots__ = ("context", "function", "inputs", "outputs")
@@ -81,16 +93,16 @@ class Call(Node):
         forms: list[Any] = []
         for one in arguments:
             tensor = isinstance(one, Tensor)
-            edges.append(place(one) if tensor and one.requires_grad else None)
+            edges.append(gradient_edge(one) if tensor and one.requires_grad else None)
             forms.append((one.shape, one.dtype, one.device) if tensor else None)
-        named: Any = Named(function.__name__)
+        named: Any = FunctionName(function.__name__)
         super().__init__(named, None, tuple(edges), tuple(forms), ())
         self.function = function
         self.context: FunctionCtx | None = context
         self.outputs: list[Any] = []
 
     def free(self) -> None:
-        """Drop what the backward needed."""
+        """Drop the saved tensors and the edges."""
         super().free()
         self.context = None
 
@@ -100,7 +112,7 @@ class Call(Node):
         if context is None:
             return super().gradients(dY, needs)
         state = state_of(context)
-        parts = dY if type(dY) is Parts else Parts({0: dY})
+        parts = dY if type(dY) is OutputGradients else OutputGradients({0: dY})
         recorded = isinstance(next(iter(parts.values())), Tensor)
         given = []
         for index, form in enumerate(self.outputs):
@@ -110,7 +122,7 @@ class Call(Node):
             else:
                 given.append(part if recorded else Tensor(part))
         context.needs_input_grad = needs
-        state.node = self  # while it is needed: else the two would keep each other alive
+        state.node = self  # for saved outputs; reset below, or node and state would be a cycle
         with set_grad_enabled(recorded):
             try:
                 made = self.function.backward(context, *given)
@@ -133,10 +145,11 @@ class Call(Node):
             )
 
     def _checked(self, index: int, gradient: Any) -> Any:
-        """Return a gradient in the form of its input.
+        """Return the gradient of one input, summed and cast to the input's shape and dtype.
 
         Raises:
-            GradientError: if it is no tensor, belongs to no tensor, or has another shape.
+            GradientError: if it is no tensor, its input is no tensor, or the two differ in device
+                or in shapes that do not broadcast.
         """
         if gradient is None:
             return None
@@ -182,18 +195,32 @@ def _broadcasts(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
         return False
 
 
-def _refuse_leaf(call: Call, tensor: Any) -> None:
+def _refuse_leaf(call: FunctionNode, tensor: Any) -> None:
     if tensor.requires_grad and tensor.node is None:
         raise GradientError(
-            f"{call.formula.name} changes a leaf that asks for a gradient in place; give it "
-            "x.clone(), or change it under no_grad()"
+            f"{call.formula.name} changes a leaf with requires_grad=True in place; call it with "
+            "x.clone(), or under no_grad()"
         )
 
 
 def put_into_graph(
-    call: Call, context: FunctionCtx, arguments: tuple[Any, ...], outputs: list[Any]
+    call: FunctionNode, context: FunctionCtx, arguments: tuple[Any, ...], outputs: list[Any]
 ) -> list[Any]:
-    """Put the outputs of a forward into the graph, and keep what it saved."""
+    """Connect the outputs of a forward to its node, and keep the tensors that it saved.
+
+    Args:
+        call: the node.
+        context: the ``ctx`` of the call.
+        arguments: the arguments of the forward.
+        outputs: what the forward returned, as a list.
+
+    Returns:
+        The outputs, the floating-point tensors among them with a node. One that is an argument,
+        appears twice, or has a graph already is replaced by a new tensor over its memory.
+
+    Raises:
+        GradientError: if the forward changed a leaf with ``requires_grad=True`` in place.
+    """
     state = state_of(context)
     constant = {id(one) for one in state.constant}
     dirty = {id(one) for one in state.dirty}
@@ -210,11 +237,12 @@ def put_into_graph(
                 _refuse_leaf(call, one)
             elif id(one) in given or id(one) in seen or one.requires_grad:
                 own = one._wrap(one.array)
-                own._lies_in(one)
+                own._share_memory_with(one)
                 one = own
         seen.add(id(one))
         made.append(one)
-    # Saved tensors are looked at before the outputs have a node: a saved output is an array.
+    # Read the saved tensors before the outputs get their nodes, so that a saved output is recorded
+    # as its array, without a reference to the node.
     number = {id(one): index for index, one in enumerate(outputs) if index in spots}
     several = len(outputs) > 1
     kept: list[Any] = []
@@ -226,27 +254,27 @@ def put_into_graph(
         output = None if as_given else number.get(id(one))
         held = one if output is None else None
         spot = output if several else None
-        kept.append(Saved(held, one.array, one._version, one._version[0], one.node, spot))
+        kept.append(SavedTensor(held, one.array, one._version, one._version[0], one.node, spot))
     state.saved, state.to_save = tuple(kept), ()
     state.constant = state.dirty = ()
     for index in spots:
-        made[index].node = Output(call, index) if several else call
+        made[index].node = OutputNode(call, index) if several else call
         made[index].requires_grad = True
     return made
 
 
-class Once(Node):
-    """A gradient that must not be differentiated again."""
+class OnceDifferentiable(Node):
+    """The node of a gradient from a ``once_differentiable`` backward: it has no derivative."""
 
     __slots__ = ()
 
     def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Refuse.
+        """Raise the error for a second derivative that does not exist.
 
         Raises:
             GradientError: always.
         """
         raise GradientError(
             f"{self.formula.name} is marked @once_differentiable and has no second derivative; "
-            "write its backward with tensors only and take the mark away"
+            "write its backward with operations on tensors only, and remove the decorator"
         )
