@@ -9,19 +9,27 @@ from __future__ import annotations
 
 def register() -> None:
     """Enter every kernel in the registry; none is compiled, and Numba not imported, before use."""
+    import inspect
+
     from nnscratch.formulas import Formula, follow, registry
+    from nnscratch.formulas.fused import FUSABLE
 
     from . import cpu, cuda
 
     def enter(made: Formula) -> None:
         # Those of the project are there; one that is made later has its loops as they have.
-        if made.name in cpu.IMPLEMENTATIONS:
+        body = made.update_body or getattr(made.pointwise, "forward", None)
+        if made.name in cpu.IMPLEMENTATIONS or body is None:
+            return
+        try:
+            inspect.getsource(body)
+        except OSError:  # typed at a prompt: no text to make loops of, so it runs as it is written
+            FUSABLE.pop(made.name, None)
             return
         if made.pointwise is not None:
             registry.implement(made.name, cuda.elementwise(made.name))
-            registry.implement(made.name, cpu.elementwise(made))
-        elif made.update_body is not None:
-            registry.implement(made.name, cpu.stepping(made))
+        make = cpu.elementwise if made.pointwise is not None else cpu.stepping
+        registry.implement(made.name, make(made))
 
     cuda.register()
     for name, implementation in cpu.IMPLEMENTATIONS.items():

@@ -115,12 +115,16 @@ def elementwise(formula: Formula) -> CpuKernel:
     lowerings: dict[str, Lowering] = {"forward": forward}
     if words.backward:
         lowerings["backward"] = backward
-    passes = max(1, round(parsed(words.forward).cost / 0.04))
     refusals: dict[str, Refusal] = {
         "forward": partial(_check, words.inputs),
         "backward": partial(_check, ("dY", *words.saved)),
     }
-    return CpuKernel(lowerings, refusals, passes=passes, strided=True)
+    return CpuKernel(
+        lowerings,
+        refusals,
+        passes=lambda: max(1, round(parsed(words.forward).cost / 0.04)),
+        strided=True,
+    )
 
 
 def _check(names: tuple[str, ...], inputs: Inputs, options: Options) -> str | None:

@@ -142,7 +142,7 @@ class CpuKernel:
 
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal]
-    passes: int = 1
+    passes: int | Callable[[], int] = 1
     pays: Callable[[str, Inputs], bool] = _always
     strided: bool = False
     several: bool = False
@@ -184,8 +184,12 @@ class CpuKernel:
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
         """Say by their sizes whether a single call pays."""
+        passes = self.passes
+        if not isinstance(passes, int):  # found out at the first call, not when the package loads
+            passes = passes()
+            object.__setattr__(self, "passes", passes)
         for item in inputs:
-            if isinstance(item, np.ndarray) and item.size * self.passes >= WORTHWHILE:
+            if isinstance(item, np.ndarray) and item.size * passes >= WORTHWHILE:
                 return self.pays(direction, inputs)
         return False
 

@@ -33,7 +33,7 @@ import numpy as np
 
 from nnscratch.array.dtypes import cast
 from nnscratch.formulas.checks import LIVE, need_floats, plain
-from nnscratch.formulas.written import written
+from nnscratch.formulas.written import lazily, resolved, written
 
 Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
@@ -215,14 +215,23 @@ def formula(
         raise ValueError(f"there is a formula {name} already")
     # A number may stand for an array in arithmetic, and where nothing is said of the inputs.
     numbers_too = pointwise is not None or not floats
-    asked = _asked(name, forward, floats, not (moves or aliases or updates), numbers_too)
-    wide_backward = backward
-    if backward is not None and not moves:  # that of a view may be a sum
-        wide_backward = _backward_in_single(backward)
+    halves = not (moves or aliases or updates)
+    asked = lazily(lambda: _asked(name, resolved(forward), floats, halves, numbers_too), forward)
+
+    def settled(which: str, function: Forward) -> Forward:
+        """Return a function that computes quietly, and let the formula have it from now on."""
+        quiet = _quietly(resolved(function))
+        object.__setattr__(made, which, quiet)
+        return quiet
+
+    pulled: Backward | None = None
+    if backward is not None:
+        wide = backward if moves else _backward_in_single(backward)  # that of a view may be a sum
+        pulled = lazily(lambda: settled("backward", wide), wide)
     made = Formula(
         name=name,
-        forward=_quietly(asked),
-        backward=None if wide_backward is None else _quietly(wide_backward),
+        forward=lazily(lambda: settled("forward", asked), asked),
+        backward=pulled,
         equation=equation,
         gradients=gradients,
         shapes=shapes,
@@ -335,17 +344,21 @@ def _in_single(forward: Forward) -> Forward:
 def _backward_in_single(backward: Backward) -> Backward:
     """Return a backward for what ``_in_single`` saved."""
 
-    @functools.wraps(backward)
-    def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        if type(dY) is tuple:
-            if not _is_half(*dY):
-                return backward(dY, saved, needs)
-        elif getattr(dY, "dtype", None) is not _HALF:
-            return backward(dY, saved, needs)
-        gradients = backward(_cast(dY, _HALF, _SINGLE), saved, needs)
-        return tuple([_cast(one, _SINGLE, _HALF) for one in gradients])
+    def made() -> Backward:
+        pull = resolved(backward)
 
-    return wide
+        def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> Any:
+            if type(dY) is tuple:
+                if not _is_half(*dY):
+                    return pull(dY, saved, needs)
+            elif getattr(dY, "dtype", None) is not _HALF:
+                return pull(dY, saved, needs)
+            gradients = pull(_cast(dY, _HALF, _SINGLE), saved, needs)
+            return tuple([_cast(one, _SINGLE, _HALF) for one in gradients])
+
+        return functools.wraps(backward)(wide)
+
+    return lazily(made, backward)
 
 
 def _cast(array: Any, old: Any, new: Any) -> Any:

@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from nnscratch.formulas.checks import NOTHING, need_broadcast
-from nnscratch.formulas.formula import Formula, Public, formula
-from nnscratch.formulas.written import written
+from nnscratch.formulas.formula import Formula, Public, follow, formula
+from nnscratch.formulas.written import lazily, written
 
 Body = Callable[..., Any]
 
@@ -111,8 +111,10 @@ def elementwise(
     kind = _saved(name, saved)
     words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind)
     return formula(
-        _forward_on_arrays(name, words, check),
-        _backward_on_arrays(words) if backward else None,
+        lazily(lambda: _forward_on_arrays(name, words, check), forward),
+        lazily(lambda: _backward_on_arrays(words), next(iter(backward.values())))
+        if backward
+        else None,
         aliases=unchanged in backward.values(),
         floats=inputs if floats else (),
         pointwise=words,
@@ -161,7 +163,7 @@ def activation(
     ('SiLU', '\\frac{\\partial L}{\\partial Y} \\odot \\sigma(X) (1 + X (1 - \\sigma(X)))')
     """
     function = forward.__name__.removesuffix("_forward")
-    made = elementwise(
+    return elementwise(
         forward,
         {"X": backward},
         equation=equation,
@@ -179,12 +181,19 @@ def activation(
         ),
         **says,
     )
+
+
+def _fuse(made: Formula) -> None:
+    """Enter an activation among those that are one with a linear layer, if it can be."""
+    if made.public is None or made.public.kind != "activation" or made.pointwise is None:
+        return
     words: Pointwise = made.pointwise
-    missing = inspect.Parameter.empty
-    few = len(words.options) <= 2 and missing not in words.options.values()
+    few = len(words.options) <= 2 and inspect.Parameter.empty not in words.options.values()
     if few and len(words.saved) == 1 + len(words.options) and words.saved[0] in ("X", "Y"):
         FUSABLE[made.name] = made, tuple(words.options)
-    return made
+
+
+follow(_fuse)
 
 
 def _forward_on_arrays(

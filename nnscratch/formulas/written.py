@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import linecache
 from collections.abc import Callable
@@ -24,3 +25,25 @@ def written(name: str, lines: list[str], scope: dict[str, Any]) -> Callable[...,
     exec(compile(text, file, "exec"), scope)
     made: Callable[..., Any] = scope[name]
     return made
+
+
+def lazily(make: Callable[[], Callable[..., Any]], like: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is made when it is first called; till then it looks like another one.
+
+    >>> lazily(lambda: written("twice", ["def twice(x):", "    return 2 * x"], {}), abs)(3)
+    6
+    """
+    now = functools.cache(make)
+
+    @functools.wraps(like)
+    def first(*inputs: Any, **options: Any) -> Any:
+        return now()(*inputs, **options)
+
+    first.now = now  # type: ignore[attr-defined]
+    return first
+
+
+def resolved(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function itself, where ``lazily`` has put it off."""
+    now = getattr(function, "now", None)
+    return function if now is None else resolved(now())

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nnscratch import optim
 from nnscratch.nn import activation_functions, activation_modules
 from nnscratch.nn.derived import activations, options_of
 
@@ -38,7 +39,21 @@ def all_stubs() -> dict[Path, str]:
     return {
         _beside(activation_functions): _stub(tensors, functions),
         _beside(activation_modules): _stub(base, modules),
+        _beside(optim): _optimizers(),
     }
+
+
+def _optimizers() -> str:
+    kinds = sorted(
+        (kind.__module__, kind.__name__)
+        for kind in optim.Optimizer.kinds.values()
+        if kind.__module__.startswith("nnscratch.")
+    )
+    lines = [_NOTE, "", "from nnscratch.optim import lr_scheduler as lr_scheduler"]
+    lines += [f"from {module} import {name} as {name}" for module, name in kinds]
+    lines += ["from nnscratch.optim.optimizer import Optimizer as Optimizer", ""]
+    names = [f'    "{name}",' for name in optim.__all__]
+    return "\n".join([*lines, "__all__ = [", *names, "]", ""])
 
 
 def _stub(imports: list[str], made: dict[str, list[str]]) -> str:

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from nnscratch.nn import activation_modules, activations, functional, init, utils
-from nnscratch.nn.activation_modules import *  # noqa: F403
 from nnscratch.nn.activations import *  # noqa: F403
 from nnscratch.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from nnscratch.nn.layers import Dropout, Flatten, Identity, Unflatten
@@ -53,10 +52,14 @@ __all__ = [
 ]
 __all__ += activations.__all__
 
-if not TYPE_CHECKING:
+__all__ += activation_modules.__all__
+
+if TYPE_CHECKING:
+    from nnscratch.nn.activation_modules import *  # noqa: F403
+else:
 
     def __getattr__(name: str) -> Any:
-        """Return the module of an activation that was made after this file was loaded."""
+        """Return the module of an activation, which is made when somebody asks for it."""
         try:
             return getattr(activation_modules, name)
         except AttributeError:

@@ -10,15 +10,11 @@ from typing import Any
 from nnscratch.nn.derived import activation_function, activations
 from nnscratch.tensors import Tensor
 
-_made = {
-    public.function: activation_function(made, __name__) for made, public in activations("function")
-}
-globals().update(_made)
-__all__ = sorted(_made)
+__all__ = sorted(public.function for _, public in activations("function"))
 
 
 def __getattr__(name: str) -> Callable[[Any], Tensor]:
-    """Make the function of a formula that was made after this file was loaded."""
+    """Make a function when somebody asks for it, also of a formula that is made later."""
     for made, public in activations("function"):
         if public.function == name:
             found = activation_function(made, __name__)

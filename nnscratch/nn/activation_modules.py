@@ -9,16 +9,11 @@ from typing import Any
 from nnscratch.nn import functional
 from nnscratch.nn.derived import activation_module, activations
 
-_made = {
-    public.module: activation_module(made, getattr(functional, public.function), __name__)
-    for made, public in activations("module")
-}
-globals().update(_made)
-__all__ = sorted(_made)
+__all__ = sorted(public.module for _, public in activations("module"))
 
 
 def __getattr__(name: str) -> Any:
-    """Make the module of a formula that was made after this file was loaded."""
+    """Make a module when somebody asks for it, also of a formula that is made later."""
     for made, public in activations("module"):
         if public.module == name:
             function = getattr(functional, public.function)

@@ -7,11 +7,10 @@ memory: what the derivatives need is kept all the same.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnscratch.nn import activation_modules
 from nnscratch.nn import functional as F
-from nnscratch.nn.activation_modules import *  # noqa: F403
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
 from nnscratch.nn.parameter import Parameter
@@ -19,7 +18,14 @@ from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import full
 
 __all__ = ["GELU", "Hardtanh", "LogSoftmax", "PReLU", "Softmax"]
-__all__ += activation_modules.__all__
+
+if TYPE_CHECKING:
+    from nnscratch.nn.activation_modules import *  # noqa: F403
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Return a module that is made of its formula."""
+        return getattr(activation_modules, name)
 
 
 class PReLU(Module):
@@ -55,9 +61,14 @@ class GELU(FunctionModule, function=F.gelu, approximate="none"):
     r"""$y = x \Phi(x)$ with the normal distribution; ``approximate="tanh"`` is the older form."""
 
 
+def hardtanh(input: Any, *args: Any, **options: Any) -> Tensor:
+    """Call the function of that name, which is made when it is first asked for."""
+    return F.hardtanh(input, *args, **options)
+
+
 class Hardtanh(
     FunctionModule,
-    function=F.hardtanh,
+    function=hardtanh,
     min_val=-1.0,
     max_val=1.0,
     inplace=False,

@@ -12,7 +12,6 @@ from nnscratch import formulas as f
 from nnscratch.array import Generator, dtype_name, is_floating
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.nn import activation_functions
-from nnscratch.nn.activation_functions import *  # noqa: F403
 from nnscratch.nn.loss_functions import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -57,10 +56,12 @@ __all__ = [
 __all__ += activation_functions.__all__
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from nnscratch.nn.activation_functions import *  # noqa: F403
+else:
 
     def __getattr__(name: str) -> Any:
-        """Return the function of an activation that was made after this file was loaded."""
+        """Return the function of an activation, which is made when somebody asks for it."""
         try:
             return getattr(activation_functions, name)
         except AttributeError:

@@ -1,20 +1,30 @@
-"""Optimizers: parameters, groups and state; the arithmetic is in ``nnscratch.formulas``."""
+"""Optimizers: parameters, groups and state; the arithmetic is in ``nnscratch.formulas``.
 
-from nnscratch.optim import lr_scheduler
-from nnscratch.optim.adam import Adam, AdamW
-from nnscratch.optim.adaptive import Adadelta, Adagrad, RMSprop
-from nnscratch.optim.nadam import NAdam
+Every file here is loaded, and each optimizer that one defines can be imported from here. So can one
+of your own, once the file that defines it was imported. Type checkers and editors read the stub
+beside this file, which ``python -m nnscratch.inspect.stubs`` writes.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
 from nnscratch.optim.optimizer import Optimizer
-from nnscratch.optim.sgd import SGD
 
-__all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "NAdam",
-    "Optimizer",
-    "RMSprop",
-    "lr_scheduler",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+_names = {kind.__name__: kind for kind in Optimizer.kinds.values()}
+globals().update(_names)
+__all__ = [*sorted(_names), "Optimizer", "lr_scheduler"]
+
+
+def __getattr__(name: str) -> Any:
+    kind = Optimizer.kinds.get(name.lower())
+    if kind is None or kind.__name__ != name:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return kind
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(kind.__name__ for kind in Optimizer.kinds.values())})

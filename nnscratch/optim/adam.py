@@ -73,16 +73,8 @@ class Adam(Optimizer):
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options of the formula ``adam``."""
-        beta1, beta2 = group["betas"]
-        return {
-            "lr": group["lr"],
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": group["eps"],
-            "weight_decay": group["weight_decay"],
-            "decoupled": group.get("decoupled_weight_decay", self.decoupled),
-            "maximize": group["maximize"],
-        }
+        decoupled = group.get("decoupled_weight_decay", self.decoupled)
+        return {**super().options(group), "decoupled": decoupled}
 
 
 class AdamW(Adam):

@@ -81,17 +81,3 @@ class NAdam(Optimizer):
         product = flat.numbers["mu_product"][run.first] * mu
         flat.numbers["mu_product"][run.first : run.last] = [product] * (run.last - run.first)
         return {**options, "mu_product": product}
-
-    def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of the formula ``nadam``."""
-        beta1, beta2 = group["betas"]
-        return {
-            "lr": group["lr"],
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": group["eps"],
-            "weight_decay": group["weight_decay"],
-            "momentum_decay": group["momentum_decay"],
-            "decoupled": group["decoupled_weight_decay"],
-            "maximize": group["maximize"],
-        }

@@ -18,11 +18,13 @@ from nnscratch.tensors.grad_mode import enable_grad
 class Optimizer:
     """Steps parameters along their gradients by an update formula.
 
-    A subclass names its formula, the state that it keeps beside each parameter, and how its
-    options come from a group's hyper-parameters. Or it has no formula, but a ``step`` of its own in
-    tensor operations and whatever it likes in ``state``, as optimizers are written for PyTorch.
+    A subclass names its formula, and the state that it keeps beside each parameter; it is found by
+    its name in ``nnscratch.optim`` and, in small letters, by the command line. Or it has no
+    formula, but a ``step`` of its own in tensor operations and whatever it likes in ``state``, as
+    optimizers are written for PyTorch.
 
     Attributes:
+        kinds: all optimizers that are a formula, by their names in small letters.
         formula: the update, whose inputs are the parameter, its gradient and the state.
         numbers: Python numbers kept beside each parameter, with what they start from.
         param_groups: dictionaries with "params" and hyper-parameters, which may be changed between
@@ -45,7 +47,16 @@ class Optimizer:
     """
 
     formula: ClassVar[Formula]
+    kinds: ClassVar[dict[str, type[Optimizer]]] = {}
     numbers: ClassVar[Mapping[str, float]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Enter the class by its name, the first of that name in a module of its own."""
+        super().__init_subclass__(**options)
+        known = Optimizer.kinds.get(cls.__name__.lower())
+        here = known is None or known.__module__ == cls.__module__
+        if hasattr(cls, "formula") and "." not in cls.__qualname__ and here:
+            Optimizer.kinds[cls.__name__.lower()] = cls
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         """Take parameters, or dictionaries of parameters with hyper-parameters of their own.
@@ -115,8 +126,16 @@ class Optimizer:
         return {}
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the formula's options, without ``step``, from a group's hyper-parameters."""
-        raise TypeError(f"{type(self).__name__} does not say which options its formula has")
+        """Return the formula's options, without ``step``, from a group's hyper-parameters.
+
+        They have the same names, but for PyTorch's ``betas`` and ``decoupled_weight_decay``.
+        """
+        found = {name: group[name] for name in self.formula.options if name in group}
+        if "betas" in group:
+            found["beta1"], found["beta2"] = group["betas"]
+        if "decoupled_weight_decay" in group:
+            found["decoupled"] = group["decoupled_weight_decay"]
+        return found
 
     def check(self, group: Mapping[str, Any]) -> None:
         """Check a group's hyper-parameters."""

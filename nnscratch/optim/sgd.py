@@ -90,7 +90,3 @@ class SGD(Optimizer):
                 with on_device_of(P):
                     _, g = f.SGD.forward(P, G, M, **options)
                     M[...] = g * (group["dampening"] / group["momentum"])
-
-    def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options of the formula ``sgd``."""
-        return {name: group[name] for name in self.defaults}

@@ -24,15 +24,7 @@ LOSSES: dict[str, str] = {
     "bce": "BCELoss",
     "bce_with_logits": "BCEWithLogitsLoss",
 }
-OPTIMIZERS: dict[str, str] = {
-    "sgd": "SGD",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "rmsprop": "RMSprop",
-    "adagrad": "Adagrad",
-    "adadelta": "Adadelta",
-    "nadam": "NAdam",
-}
+OPTIMIZERS = optim.Optimizer.kinds
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau", "warmup")
 
 
@@ -132,7 +124,7 @@ def make_optimizer(
                 )
             return optimizer
         return optimizer(model.parameters())  # type: ignore[no-any-return]
-    kind = getattr(optim, OPTIMIZERS[choose(optimizer, OPTIMIZERS, "optimizer")])
+    kind: Any = OPTIMIZERS[choose(optimizer, OPTIMIZERS, "optimizer")]
     if lr is None:
         lr = 1e-2 if optimizer == "sgd" else None
     if lr is not None:

@@ -11,7 +11,7 @@ import pytest
 import nnscratch.formulas.cases as cases_module
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import ADD, FORMULAS, LINEAR, RELU, SGD, TAKE, TANH, formula, registry
-from nnscratch.formulas.cases import Case
+from nnscratch.formulas.cases import Case, linear
 from nnscratch.formulas.cases.case import elementwise
 from nnscratch.formulas.checks import NOTHING, plain
 from nnscratch.formulas.live import LiveFloat, LiveInt, live
@@ -218,7 +218,7 @@ def test_a_formula_must_be_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cases_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = [Case("one", ()), Case("one", ())]
-    monkeypatch.setitem(cases_module.activations.CASES, "relu", twice)
+    monkeypatch.setitem(linear.CASES, "relu", twice)
     cases_module.written_cases.cache_clear()
     try:
         with pytest.raises(ValueError, match=r"relu are given twice: \['one'\]"):

@@ -17,6 +17,8 @@ from mutation.operators import Change, applied, changes
 
 import nnscratch.formulas
 from nnscratch.formulas import FORMULAS
+from nnscratch.formulas.formula import _followers
+from nnscratch.formulas.fused import FUSABLE
 
 # Not mathematics: what a formula is, who computes it, numbers that a plan marks.
 NOT_MUTATED = {"__init__", "formula", "pointwise", "registry", "live"}
@@ -58,11 +60,14 @@ class Mutant:
 @cache
 def tree(module: str) -> ast.Module:
     """Return the syntax tree of a file of formulas."""
-    return ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
+    file = FOLDER / f"{module}.py"
+    if not file.exists():
+        file = Path(str(importlib.import_module(module).__file__))
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def modules() -> list[str]:
-    """Return the files of formulas that are mutated."""
+    """Return the files of formulas that are mutated; one of your own may be named beside them."""
     found = sorted(path.stem for path in FOLDER.glob("*.py"))
     return [name for name in found if name not in NOT_MUTATED]
 
@@ -86,15 +91,22 @@ def _words(node: ast.AST) -> str:
 
 def plant(mutant: Mutant) -> None:
     """Change the running process: the function's code and defaults become the mutant's."""
-    module = importlib.import_module(f"nnscratch.formulas.{mutant.module}")
+    own = (FOLDER / f"{mutant.module}.py").exists()
+    module = importlib.import_module(
+        f"nnscratch.formulas.{mutant.module}" if own else mutant.module
+    )
     code = compile(applied(tree(mutant.module), mutant.change), f"<{mutant.name}>", "exec")
     scratch: dict[str, Any] = dict(vars(module))
-    before = dict(FORMULAS)
+    formulas, fusable, followers = dict(FORMULAS), dict(FUSABLE), list(_followers)
+    _followers.clear()
     try:
         exec(code, scratch)  # makes the functions anew; the formulas that this enters are dropped
     finally:
+        _followers.extend(followers)
         FORMULAS.clear()
-        FORMULAS.update(before)
+        FORMULAS.update(formulas)
+        FUSABLE.clear()
+        FUSABLE.update(fusable)
     new, old = scratch[mutant.function], getattr(module, mutant.function)
     new, old = inspect.unwrap(new), inspect.unwrap(old)
     assert isinstance(new, types.FunctionType)

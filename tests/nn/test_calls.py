@@ -80,7 +80,8 @@ MODULES = {
 def test_modules_in_place(kind: str) -> None:
     mine = getattr(nn, kind)(**MODULES[kind], inplace=True)
     its = getattr(torch.nn, kind)(**MODULES[kind], inplace=True)
-    assert repr(mine) == repr(its)
+    # Two of PyTorch's do not say it.
+    assert repr(mine) in (repr(its), repr(its).replace("()", "(inplace=True)"))
 
     def residual(layer: Any) -> Callable[[Any], Any]:
         # The sum is of the same numbers twice: what came in is overwritten.

@@ -1,0 +1,63 @@
+"""Adadelta."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nnscratch import formulas as f
+from nnscratch.optim.optimizer import Optimizer, check_switches
+
+
+class Adadelta(Optimizer):
+    r"""Steps whose size follows from the steps before (Zeiler 2012).
+
+    $$v \leftarrow \rho v + (1-\rho) g^2,\quad
+    \Delta = \frac{\sqrt{d + \epsilon}}{\sqrt{v + \epsilon}}\, g,\quad
+    d \leftarrow \rho d + (1-\rho) \Delta^2,\quad p \leftarrow p - \eta \Delta$$
+
+    Args:
+        params: parameters, or groups of them.
+        lr: η, a number or a tensor of one.
+        rho: ρ.
+        eps: ε, inside of the roots.
+        weight_decay: λ, for the λ p that is added to g.
+        maximize: climb instead of descending.
+        foreach, fused, capturable: PyTorch's ways to take the same step, of which there is one
+            here; they change nothing.
+
+    Raises:
+        ConfigurationError: if a value makes no sense.
+    """
+
+    formula = f.ADADELTA
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        """Make the optimizer with PyTorch's defaults."""
+        check_switches(differentiable, foreach)
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "rho": rho,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+        )
+
+    def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of v and d."""
+        return ("square_avg", "acc_delta")

@@ -1,0 +1,233 @@
+"""One file is all that an activation or an optimizer needs, in the project or outside of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+
+ACTIVATION = '''
+"""An activation of somebody's own."""
+
+from nnscratch.array.maths import tanh, where
+from nnscratch.formulas.pointwise import activation
+
+
+def mish2_forward(X, *, slope: float = 0.25):
+    """Compute X tanh X above 0, and ``slope`` times X below.
+
+    Args:
+        X: any shape, floating.
+        slope: the slope below 0.
+    """
+    return where(X > 0, X * tanh(X), slope * X)
+
+
+def mish2_backward(dY, X, *, slope):
+    """Return dX = dY (tanh X + X (1 - tanh² X)) above 0, else slope · dY."""
+    T = tanh(X)
+    return where(X > 0, dY * (T + X * (1.0 - T * T)), slope * dY)
+
+
+MISH2 = activation(
+    mish2_forward,
+    mish2_backward,
+    module="Mish2",
+    inplace=True,
+    torch="nn.functional.mish",
+    variants={"steep": {"slope": 2.0}},
+    equation=r"Y = X \\tanh X [X > 0] + a X [X \\le 0]",
+    slope=r"(\\tanh X + X (1 - \\tanh^2 X)) [X > 0] + a [X \\le 0]",
+    source="nobody",
+    kinks=(0.0,),
+)
+'''
+
+FOUND = """
+import copy
+import inspect
+import pickle
+
+import formulas.contract as contract
+import numpy as np
+import own_mish
+import parity
+import pytest
+import torch
+from mutation.mutants import affected, mutants, plant
+from mutation.operators import changes
+
+import nnscratch
+from nnscratch import nn, optim
+from nnscratch.cli.settings import Settings
+from nnscratch.formulas import FORMULAS, LINEAR_ACTIVATION, MISH2, registry
+from nnscratch.formulas.cases import cases
+from nnscratch.formulas.fused import FUSABLE
+from nnscratch.inspect.equations import section
+from nnscratch.train.mlp import ACTIVATIONS, MLP
+
+# The function and the module.
+x = nnscratch.tensor([-1.0, 0.5])
+assert nn.functional.mish2(x, 2.0).tolist()[0] == -2.0
+assert list(inspect.signature(nn.functional.mish2).parameters) == ["input", "slope", "inplace"]
+assert repr(nn.Mish2(slope=0.5, inplace=True)) == "Mish2(slope=0.5, inplace=True)"
+assert "slope below 0, 0.25 unless given" in nn.Mish2.__doc__
+assert nn.Mish2 is type(pickle.loads(pickle.dumps(copy.deepcopy(nn.Mish2()))))
+assert "Mish2" in dir(nn) and "mish2" in dir(nn.functional)
+with pytest.raises(AttributeError, match="has no attribute 'Mish3'"):
+    nn.Mish3
+
+# Cases, and the contract of its own kernel and of the one joined with a linear layer.
+assert {"steep", "a live slope", "on the kinks"} <= {case.name for case in cases("mish2")}
+(kernel,) = registry.implementations("mish2")
+for case in cases("mish2"):
+    for dtype in ("float32", "float64"):
+        contract.check(MISH2, case, dtype)
+        contract.check(MISH2, case, dtype, implementation=kernel)
+    if case.smooth and case.build()[0].size:
+        contract.check_gradients(MISH2, case)
+assert FUSABLE["mish2"] == (MISH2, ("slope",))
+fused = [case for case in cases("linear_activation") if case.options["activation"] == "mish2"]
+assert {case.options.get("alpha") for case in fused} == {None, 2.0}
+(joined,) = [one for one in registry.implementations("linear_activation") if one.library == "numpy"]
+for case in fused:
+    contract.check(LINEAR_ACTIVATION, case, "float32", implementation=joined)
+
+# A compiled step, the gradient checker, PyTorch's counterpart.
+def trained(compiled):
+    nnscratch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Mish2(), nn.Linear(4, 1))
+    adam = optim.Adam(model.parameters())
+    def step(X):
+        adam.zero_grad()
+        loss = model(X).square().mean()
+        loss.backward()
+        adam.step()
+        return loss
+    run = nnscratch.compile(step) if compiled else step
+    return [run(nnscratch.ones(8, 3) * k).item() for k in range(1, 6)]
+with registry.use_kernels("require"):
+    assert trained(True) == trained(False)
+assert nnscratch.gradcheck(nn.Mish2(), nnscratch.randn(4, 3, dtype="float64"))
+assert parity.torch_functions()["mish2"] is torch.nn.functional.mish
+
+# The command line's choice, the page of equations, the faults that can be planted.
+assert ACTIVATIONS["mish2"] == "Mish2"
+assert Settings(activation="mish2").activation == "mish2"
+assert isinstance(MLP(2, (3,), 1, "mish2").build()[1], nn.Mish2)
+assert "X tanh X above 0" in section(MISH2)
+found = [one for one in mutants("own_mish") if one.backward]
+assert len(found) > 10 and affected("own_mish") == ("mish2",)
+planted = next(one for one in found if one.text.startswith("T + X"))
+plant(planted)
+case = next(case for case in cases("mish2") if case.name == "33 entries")
+with registry.use_kernels("off"), pytest.raises(AssertionError):
+    contract.check_gradients(MISH2, case)
+print("found everywhere")
+"""
+
+
+OPTIMIZER = '''
+"""An optimizer of somebody's own."""
+
+from nnscratch.array import array_namespace
+from nnscratch.formulas import formula
+from nnscratch.optim import Optimizer
+
+
+def lion_update(P, G, M, *, lr, beta1=0.9, beta2=0.99, weight_decay=0.0):
+    """Return P and M after a step along the sign of a mean of the gradients."""
+    S = array_namespace(P).sign(beta1 * M + (1.0 - beta1) * G)
+    return P * (1.0 - lr * weight_decay) - lr * S, beta2 * M + (1.0 - beta2) * G
+
+
+class Lion(Optimizer):
+    """Steps by the sign of a mean of the gradients (Chen and others 2023)."""
+
+    formula = formula(
+        lion_update,
+        equation=r"P \\leftarrow P - \\eta \\, \\mathrm{sign}(\\beta_1 M + (1 - \\beta_1) G)",
+        shapes="P, G and M (any, the same) -> P, M",
+        source="Chen and others 2023, arXiv:2302.06675",
+        updates=("P", "M"),
+    )
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    def state_names(self, group):
+        return ("exp_avg",)
+'''
+
+STEPPED = """
+import own_lion
+import pytest
+from mutation.mutants import mutants
+
+import nnscratch
+from nnscratch import nn, optim
+from nnscratch.cli.settings import Settings
+from nnscratch.errors import ConfigurationError
+from nnscratch.formulas import LION
+from nnscratch.inspect.equations import section
+from nnscratch.train.choices import OPTIMIZERS, make_optimizer
+
+assert optim.Lion is own_lion.Lion is OPTIMIZERS["lion"] and "Lion" in dir(optim)
+assert Settings(optimizer="lion").optimizer == "lion"
+assert make_optimizer("lion", nn.Linear(2, 1), lr=0.5).param_groups[0]["lr"] == 0.5
+with pytest.raises(ConfigurationError, match="betas must be at least 0 and below 1"):
+    optim.Lion([nnscratch.ones(2, requires_grad=True)], betas=(0.9, 1.5))
+assert "along the sign" in section(LION) and len(list(mutants("own_lion"))) > 10
+
+def trained(compiled, state=None):
+    w = nnscratch.tensor([1.0, -2.0, 3.0], requires_grad=True)
+    lion = optim.Lion([w], lr=0.1, weight_decay=0.1)
+    if state:
+        lion.load_state_dict(state)
+    def step(x):
+        lion.zero_grad()
+        loss = (w * x).square().sum()
+        loss.backward()
+        lion.step()
+        return loss
+    run = nnscratch.compile(step) if compiled else step
+    losses = [run(nnscratch.ones(3) * k).item() for k in range(1, 6)]
+    return losses, w.tolist(), lion.state_dict()
+
+eager, compiled = trained(False), trained(True)
+assert eager[:2] == compiled[:2] and eager[0][0] > 0
+assert list(eager[2]["state"][0]) == ["step", "exp_avg"]
+again = [trained(way, eager[2])[2]["state"][0] for way in (False, True)]
+assert again[0]["step"] == again[1]["step"] == 10
+assert again[0]["exp_avg"].tolist() == again[1]["exp_avg"].tolist()
+print("found everywhere")
+"""
+
+
+def looked(folder: Path, file: str, text: str, look: str) -> str:
+    """Write one file, look for what it defines in another process, and return what that says."""
+    (folder / file).write_text(text, encoding="utf-8")
+    (folder / "look.py").write_text(look, encoding="utf-8")
+    path = os.pathsep.join([str(folder), str(TESTS), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "look.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_an_activation_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
+    said = looked(tmp_path, "own_mish.py", ACTIVATION, FOUND)
+    assert said == "found everywhere\n", said
+
+
+def test_an_optimizer_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
+    said = looked(tmp_path, "own_lion.py", OPTIMIZER, STEPPED)
+    assert said == "found everywhere\n", said
