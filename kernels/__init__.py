@@ -26,6 +26,8 @@ def register() -> None:
         except OSError:  # typed at a prompt: no text to make loops of, so it runs as it is written
             FUSABLE.pop(made.name, None)
             return
+        if made.pointwise is not None:
+            registry.implement(made.name, cuda.elementwise(made.name))
         make = cpu.elementwise if made.pointwise is not None else cpu.stepping
         registry.implement(made.name, make(made))
 

@@ -23,9 +23,8 @@ from .runtime.cache import CacheStatus, cache_status
 from .runtime.declaration import DECLARED
 from .runtime.declaration import kernel_of as kernel
 from .runtime.kernel import Kernel, Layout, compiled_kernels, import_problem
+from .runtime.state import ALONE, NO_BARRIER
 from .runtime.table import (
-    ALONE,
-    NO_BARRIER,
     Instruction,
     Program,
     Table,

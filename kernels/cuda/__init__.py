@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .cupy_driver import CupyDriver
 from .driver import CompileWarning, Driver
-from .elementwise import ELEMENTWISE_KERNELS
+from .elementwise import ELEMENTWISE_KERNELS, elementwise
 from .implementation import CudaKernel
 from .launch import At, KernelArgumentError, Launch, Numbers
 from .linear import LINEAR_KERNELS
@@ -36,6 +36,7 @@ __all__ = [
     "KernelArgumentError",
     "Launch",
     "Numbers",
+    "elementwise",
     "register",
 ]
 

@@ -187,6 +187,7 @@ def _as_number(name: str, value: str) -> str:
     return f"REAL({value})" if name == "C" else value
 
 
+@cache
 def kernels(name: str) -> dict[str, Kernel]:
     """Return the kernels of an elementwise formula: "" for the forward, else by the input."""
     words: Pointwise = FORMULAS[name].pointwise

@@ -25,7 +25,6 @@ Lowered = tuple[tuple[Any, ...], Any]
 def elementwise(name: str) -> CudaKernel:
     """Return the kernels of an elementwise formula."""
     words: Pointwise = FORMULAS[name].pointwise
-    made = bodies.kernels(name)
 
     def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         arrays = [item for item in inputs if hasattr(item, "dtype")]
@@ -33,7 +32,7 @@ def elementwise(name: str) -> CudaKernel:
         dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
         Y = target.output(0, shape, np.dtype("bool") if words.truth else dtype)
         values = [*inputs, *(options.get(option, value) for option, value in words.options.items())]
-        _launch(target, name, made[""], dtype, values, Y)
+        _launch(target, name, bodies.kernels(name)[""], dtype, values, Y)
         return (Y,), words.keep(inputs, Y, options)
 
     def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
@@ -48,7 +47,7 @@ def elementwise(name: str) -> CudaKernel:
             else:
                 dX = target.output(position, dY.shape, dY.dtype)
                 values = [dY, *(saved[place] for place in words.takes[one])]
-                _launch(target, name, made[one], dY.dtype, values, dX)
+                _launch(target, name, bodies.kernels(name)[one], dY.dtype, values, dX)
                 found.append(dX)
         return tuple(found), None
 

@@ -9,6 +9,7 @@ from nnscratch.formulas.linear import LinearSaved
 
 from .driver import cover, rows_of
 from .implementation import CudaKernel, Inputs, Needs, Options
+from .source import signatures
 from .target import Target
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -25,6 +26,12 @@ STRIPES = 128
 def keeps_output(name: str) -> bool:
     """Say whether the backward of an activation needs its output, not its input."""
     return bool(FUSABLE[name][0].pointwise.saved[0] == "Y")
+
+
+def _unwritten(name: Any) -> str | None:
+    """Refuse an activation that was made when the kernels had their text already."""
+    known = name in FUSABLE and f"bias_activation_{name}" in signatures("linear")
+    return None if known else f"no kernel knows the activation {name!r}"
 
 
 def numbers(name: str, given: Any) -> tuple[float, float]:
@@ -170,9 +177,11 @@ def _check_linear(inputs: Inputs, options: Options) -> str | None:
 
 
 def _check_fused(inputs: Inputs, options: Options) -> str | None:
-    if options.get("activation") not in FUSABLE:
-        return f"no kernel knows the activation {options.get('activation')!r}"
-    return _check_linear(inputs, options)
+    return _unwritten(options.get("activation")) or _check_linear(inputs, options)
+
+
+def _check_fused_backward(inputs: Inputs, options: Options) -> str | None:
+    return _unwritten(inputs[4]) or _check_linear_backward(inputs, options)
 
 
 def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
@@ -192,6 +201,6 @@ LINEAR_KERNELS = {
     "linear_activation": CudaKernel(
         ("linear", "matmul"),
         {"forward": _linear_activation, "backward": _linear_activation_backward},
-        {"forward": _check_fused, "backward": _check_linear_backward},
+        {"forward": _check_fused, "backward": _check_fused_backward},
     ),
 }

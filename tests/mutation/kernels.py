@@ -43,6 +43,7 @@ CPU = {
     "loops": "test_loops.py",
     "operands": "test_loops.py",
     "losses": "test_losses.py",
+    "optimizers": "test_optimizers.py",
     "panels": "test_linear.py",
     "products": "test_linear.py",
     "random": "test_arithmetic.py",

@@ -6,15 +6,7 @@ instruction; between two instructions they meet at a barrier (unless a flag says
 match). There is no second thread pool: BLAS is held at one thread while a table runs, and every
 thread calls it for its own part of a product.
 
-The shared state of a pool is an int64 array, one 64-byte line for each thing that threads write:
-
-    line 0        the generation: (number of the run) * 256 + (threads taking part)
-    line 1        threads that have arrived at the barrier
-    line 2        how many barriers have opened
-    line 3        address of the table, number of instructions, quit
-    line 4        address of sched_yield, BLAS's thread switch and getter, spins before yielding
-    line 5        lock, users and former thread count of BLAS
-    line 8 + t    whether thread t sleeps
+``state`` has the names of what the threads share.
 """
 
 from __future__ import annotations
@@ -34,12 +26,27 @@ from .intrinsics import (
     pause,
     pointer,
 )
-
-LINE = 64
-WORDS = 4
-NO_BARRIER = 1
-ALONE = 2
-STOP = 4
+from .state import (
+    ALONE,
+    ARRIVED,
+    ASLEEP,
+    CODE,
+    COUNT,
+    FORMER,
+    GENERATION,
+    GET_THREADS,
+    LINE,
+    LOCK,
+    NO_BARRIER,
+    OPENED,
+    QUIT,
+    SCHED_YIELD,
+    SET_THREADS,
+    SPINS,
+    STOP,
+    USERS,
+    WORDS,
+)  # fmt: skip
 
 _int64 = types.int64
 
@@ -48,8 +55,8 @@ _int64 = types.int64
 def _spin(state, times):
     """Wait a moment; after many moments, let another process have the processor."""
     pause()
-    if times > atomic_load(state + 4 * LINE + 24) and times % 16 == 0:
-        give_way = atomic_load(state + 4 * LINE)
+    if times > atomic_load(state + SPINS) and times % 16 == 0:
+        give_way = atomic_load(state + SCHED_YIELD)
         if give_way != 0:
             call_plain(give_way)
 
@@ -57,27 +64,27 @@ def _spin(state, times):
 @njit
 def blas_hold(state):
     """Bring BLAS down to one thread; the first of several users remembers what it had."""
-    if atomic_load(state + 4 * LINE + 8) == 0:
+    if atomic_load(state + SET_THREADS) == 0:
         return
-    lock, users, former = state + 5 * LINE, state + 5 * LINE + 8, state + 5 * LINE + 16
+    lock, users, former = state + LOCK, state + USERS, state + FORMER
     times = 0
     while atomic_swap(lock, 1) != 0:
         times += 1
         _spin(state, times)
     if atomic_add(users, 1) == 0:
-        count = call_get_threads(atomic_load(state + 4 * LINE + 16))
+        count = call_get_threads(atomic_load(state + GET_THREADS))
         atomic_store(former, count)
         if count != 1:
-            call_set_threads(atomic_load(state + 4 * LINE + 8), 1)
+            call_set_threads(atomic_load(state + SET_THREADS), 1)
     atomic_store(lock, 0)
 
 
 @njit
 def blas_release(state):
     """Give BLAS its threads back when the last user has done."""
-    if atomic_load(state + 4 * LINE + 8) == 0:
+    if atomic_load(state + SET_THREADS) == 0:
         return
-    lock, users, former = state + 5 * LINE, state + 5 * LINE + 8, state + 5 * LINE + 16
+    lock, users, former = state + LOCK, state + USERS, state + FORMER
     times = 0
     while atomic_swap(lock, 1) != 0:
         times += 1
@@ -85,7 +92,7 @@ def blas_release(state):
     if atomic_add(users, -1) == 1:
         count = atomic_load(former)
         if count != 1:
-            call_set_threads(atomic_load(state + 4 * LINE + 8), count)
+            call_set_threads(atomic_load(state + SET_THREADS), count)
     atomic_store(lock, 0)
 
 
@@ -110,12 +117,12 @@ def run_alone(state, code, count):
 @njit
 def barrier(state, threads, opened):
     """Wait until all threads are here; ``opened`` is the number of barriers opened so far."""
-    if atomic_add(state + LINE, 1) == threads - 1:
-        atomic_store(state + LINE, 0)
-        atomic_store(state + 2 * LINE, opened + 1)
+    if atomic_add(state + ARRIVED, 1) == threads - 1:
+        atomic_store(state + ARRIVED, 0)
+        atomic_store(state + OPENED, opened + 1)
         return
     times = 0
-    while atomic_load(state + 2 * LINE) == opened:
+    while atomic_load(state + OPENED) == opened:
         times += 1
         _spin(state, times)
 
@@ -123,7 +130,7 @@ def barrier(state, threads, opened):
 @njit
 def _share(state, code, count, tid, threads):
     """Do one thread's part of a table, and wait for the others at its end."""
-    opened = atomic_load(state + 2 * LINE)
+    opened = atomic_load(state + OPENED)
     table = pointer(code, types.int64)
     for i in range(0, WORDS * count, WORDS):
         flags = table[i + 3]
@@ -147,13 +154,13 @@ def lead(state, code, count, threads, resume):
     """
     if resume == 0:
         blas_hold(state)
-        atomic_store(state + 3 * LINE, code)
-        atomic_store(state + 3 * LINE + 8, count)
-        generation = atomic_load(state) // 256 + 1
-        atomic_store(state, generation * 256 + threads)
+        atomic_store(state + CODE, code)
+        atomic_store(state + COUNT, count)
+        generation = atomic_load(state + GENERATION) // 256 + 1
+        atomic_store(state + GENERATION, generation * 256 + threads)
         asleep = 0
         for t in range(1, threads):
-            asleep += atomic_load(state + (8 + t) * LINE)
+            asleep += atomic_load(state + ASLEEP + t * LINE)
         if asleep != 0:
             return asleep
     _share(state, code, count, 0, threads)
@@ -168,19 +175,19 @@ def work(state, tid, seen, patience):
     Returns the generation last seen after ``patience`` spins without work: the thread then sleeps
     until somebody wakes it. Returns -1 when it shall end.
     """
-    asleep = state + (8 + tid) * LINE
+    asleep = state + ASLEEP + tid * LINE
     atomic_store(asleep, 0)
     times = 0
     while True:
-        generation = atomic_load(state)
+        generation = atomic_load(state + GENERATION)
         if generation != seen:
-            if atomic_load(state + 3 * LINE + 16) != 0:
+            if atomic_load(state + QUIT) != 0:
                 return -1
             seen = generation
             threads = generation % 256
             if tid < threads:
-                code = atomic_load(state + 3 * LINE)
-                count = atomic_load(state + 3 * LINE + 8)
+                code = atomic_load(state + CODE)
+                count = atomic_load(state + COUNT)
                 _share(state, code, count, tid, threads)
                 times = 0
             continue
@@ -189,7 +196,7 @@ def work(state, tid, seen, patience):
             # Say so first and look again afterwards: the leader publishes first and looks at the
             # flag afterwards, so one of the two always notices the other.
             atomic_store(asleep, 1)
-            if atomic_load(state) == seen:
+            if atomic_load(state + GENERATION) == seen:
                 return seen
             atomic_store(asleep, 0)
             times = 0

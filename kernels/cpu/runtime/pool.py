@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from . import state
 from .blas import blas
 from .heap import keep_freed_memory
-from .threads import MAX_THREADS
 
 SPIN_SECONDS = 300e-6
 """How long a worker waits awake for the next run."""
@@ -58,8 +58,8 @@ class Pool:
 
         self._driver = driver
         self._lock = threading.Lock()
-        self._space = np.zeros((9 + MAX_THREADS) * 8, dtype=np.int64)
-        start = -self._space.ctypes.data % driver.LINE // 8
+        self._space = np.zeros((state.BYTES + state.LINE) // 8, dtype=np.int64)
+        start = -self._space.ctypes.data % state.LINE // 8
         self._state = self._space[start:]
         self.address = self._state.ctypes.data
         self._wakers: list[Any] = [None]
@@ -69,12 +69,17 @@ class Pool:
         self.runs = 0  # by several threads
         pauses = self._pauses_per_second()
         self._patience = int(pauses * SPIN_SECONDS)
-        self._state[32:36] = (
-            _yield_address(),
-            library.set_threads if library and library.get_threads else 0,
-            library.get_threads if library and library.set_threads else 0,
-            int(pauses * YIELD_SECONDS),
-        )
+        switched = library is not None and bool(library.set_threads and library.get_threads)
+        self._set(state.SCHED_YIELD, _yield_address())
+        self._set(state.SET_THREADS, library.set_threads if library and switched else 0)
+        self._set(state.GET_THREADS, library.get_threads if library and switched else 0)
+        self._set(state.SPINS, int(pauses * YIELD_SECONDS))
+
+    def _get(self, field: int) -> int:
+        return int(self._state[field // 8])
+
+    def _set(self, field: int, value: int) -> None:
+        self._state[field // 8] = value
 
     def _pauses_per_second(self) -> float:
         count, best = 2000, 1.0
@@ -125,7 +130,7 @@ class Pool:
 
     def _wake(self, threads: int) -> None:
         for tid in range(1, threads):
-            if self._state[8 * (8 + tid)]:
+            if self._get(state.ASLEEP + tid * state.LINE):
                 try:
                     self._wakers[tid].release()
                 except RuntimeError:  # woken already: it has only not moved yet
@@ -143,7 +148,7 @@ class Pool:
                     tid,
                     waker,
                     self._patience,
-                    int(self._state[0]),
+                    self._get(state.GENERATION),
                 ),
                 name=f"nnscratch-{tid}",
                 daemon=True,
@@ -158,27 +163,27 @@ class Pool:
     def forget(self) -> None:
         """In a forked child: the threads are gone, and locks may be held by nobody."""
         library = blas()
-        if self._state[41] and library is not None:  # another thread was in a run
-            library.limit_threads(int(self._state[42]))
+        if self._get(state.USERS) and library is not None:  # another thread was in a run
+            library.limit_threads(self._get(state.FORMER))
         self._let_go()
         self._lock = threading.Lock()
         self._wakers = [None]
         self._threads = []
-        self._state[:32] = 0
-        self._state[40:] = 0
+        self._state[: state.SCHED_YIELD // 8] = 0
+        self._state[state.LOCK // 8 :] = 0
 
     def close(self) -> None:
         """End the workers. The next run starts new ones."""
         with self._lock:
-            self._state[26] = 1
-            self._state[0] = (self._state[0] // 256 + 1) * 256
+            self._set(state.QUIT, 1)
+            self._set(state.GENERATION, (self._get(state.GENERATION) // 256 + 1) * 256)
             self._wake(len(self._wakers))
             self._let_go()
             for thread in self._threads:
                 thread.join(timeout=5.0)
             self._threads.clear()
             del self._wakers[1:]
-            self._state[26] = 0
+            self._set(state.QUIT, 0)
 
 
 def _live(pool: Pool, tid: int, waker: Any, patience: int, seen: int) -> None:

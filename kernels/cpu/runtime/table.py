@@ -21,17 +21,8 @@ import numpy as np
 
 from .kernel import Kernel
 from .pool import pool
+from .state import STOP, WORDS
 from .threads import choose, limit, worth_sharing
-
-NO_BARRIER = 1
-"""Flag: the next instruction's part reads only what the same thread's part of this one wrote."""
-ALONE = 2
-"""Flag: thread 0 does the whole instruction, as if it were alone."""
-
-STOP = 4
-"""Flag: the run ends behind the instruction if it raised its status. See ``stops_at``."""
-
-WORDS = 4
 
 
 def stops_at(entry: int) -> int:
