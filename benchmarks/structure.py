@@ -220,10 +220,9 @@ def mentions() -> dict[str, dict[str, list[str]]]:
         if isinstance(kind, type) and issubclass(kind, nn.Module) and kind is not nn.Module:
             function = getattr(getattr(kind, "function", None), "__name__", "")
             kinds["modules"][name] = {name, *([function] if function else [])}
-    for name, kind in vars(optim).items():
-        if isinstance(kind, type) and kind is not optim.Optimizer:
-            lower = name.lower()
-            kinds["optimizers"][name] = {name, *([lower] if lower in FORMULAS else [])}
+    for lower, optimizer in optim.Optimizer.kinds.items():
+        name = optimizer.__name__
+        kinds["optimizers"][name] = {name, *([lower] if lower in FORMULAS else [])}
     endings = (".py", ".pyi", ".md", ".cu", ".cuh")
     texts = {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
