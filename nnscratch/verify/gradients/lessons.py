@@ -55,7 +55,8 @@ class Exercise(PairProblem):
         self.views = True
         assert formula.backward is not None
         Y, saved = formula.forward(*values, **options)
-        own = formula.backward(np.ones_like(Y), saved, tuple(slot.checked for slot in self.slots))
+        ones = tuple(map(np.ones_like, Y)) if formula.outputs else np.ones_like(Y)
+        own = formula.backward(ones, saved, tuple(slot.checked for slot in self.slots))
         self._loose = [
             gradient is not None and gradient.shape != np.shape(value)
             for gradient, value in zip(own, values, strict=True)
