@@ -58,7 +58,8 @@ def _made(
     """Return the kernel of an update over arrays in one row, and what it takes, in order."""
     line = straight(body, tuple(given), known, updates)
     row = {name: array.reshape(-1) for name, array in given.items()}
-    loop = Operands((given["P"].size,), given["P"].dtype)
+    first = next(iter(given.values()))
+    loop = Operands((first.size,), first.dtype)
     loop.options = dict.fromkeys(line.options, 0.0)
     takes = [*(loop.add(row[name]) for name in line.arrays), *map(loop.scalar, line.scalars)]
     what, result = loop.apply(line.body, takes, len(line.outputs))
