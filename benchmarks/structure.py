@@ -41,7 +41,7 @@ def formula_names() -> dict[str, str]:
     from nnscratch.formulas import FORMULAS
 
     found = {name: name for name in FORMULAS} | {name.upper(): name for name in FORMULAS}
-    for kind in vars(nn).values():
+    for kind in [getattr(nn, name) for name in dir(nn)]:
         function = getattr(getattr(kind, "function", None), "__name__", "")
         for name in (function, function.removesuffix("_loss")):
             if isinstance(kind, type) and name in FORMULAS:
@@ -216,7 +216,7 @@ def mentions() -> dict[str, dict[str, list[str]]]:
     from nnscratch.formulas import FORMULAS
 
     kinds: dict[str, dict[str, set[str]]] = {"modules": {}, "optimizers": {}}
-    for name, kind in vars(nn).items():
+    for name, kind in [(name, getattr(nn, name)) for name in dir(nn)]:
         if isinstance(kind, type) and issubclass(kind, nn.Module) and kind is not nn.Module:
             function = getattr(getattr(kind, "function", None), "__name__", "")
             kinds["modules"][name] = {name, *([function] if function else [])}

@@ -306,7 +306,7 @@ def test_bytes_in_another_order() -> None:
     layer = nnscratch.nn.Linear(2, 1)
     expected = layer(nnscratch.tensor([1.0, 2.0])).item()
     assert layer(foreign).item() == expected
-    with pytest.raises(DTypeError, match="order of bytes"):
+    with pytest.raises(DTypeError, match="native byte order"):
         nnscratch.from_numpy(foreign)
 
 

@@ -94,7 +94,7 @@ def _expression(body: Parsed, node: ast.expr) -> str:
 
 
 @dataclass(frozen=True)
-class Kernel:
+class KernelText:
     """A kernel made of a body.
 
     Attributes:
@@ -188,7 +188,7 @@ def _as_number(name: str, value: str) -> str:
 
 
 @cache
-def kernels(name: str) -> dict[str, Kernel]:
+def kernels(name: str) -> dict[str, KernelText]:
     """Return the kernels of an elementwise formula: "" for the forward, else by the input."""
     words: Pointwise = FORMULAS[name].pointwise
     result = "Mask" if words.truth else "REAL"
@@ -200,11 +200,11 @@ def kernels(name: str) -> dict[str, Kernel]:
     return made
 
 
-def _kernel(name: str, body: Parsed, words: Pointwise, several: bool, result: str) -> Kernel:
+def _kernel(name: str, body: Parsed, words: Pointwise, several: bool, result: str) -> KernelText:
     arrays = tuple(one for one in body.parameters if one not in words.options)
     perhaps = {*words.options, *(words.inputs if several else ())}
     numbers = tuple(one for one in body.parameters if one in perhaps)
-    return Kernel(name, body, arrays, numbers, result, several and len(arrays) > 1)
+    return KernelText(name, body, arrays, numbers, result, several and len(arrays) > 1)
 
 
 @cache

@@ -68,7 +68,7 @@ def elementwise(name: str) -> CudaKernel:
 
 
 def _launch(
-    target: Target, file: str, kernel: bodies.Kernel, dtype: Any, values: Any, out: Any
+    target: Target, file: str, kernel: bodies.KernelText, dtype: Any, values: Any, out: Any
 ) -> None:
     given = dict(zip(kernel.body.parameters, values, strict=True))
     arrays = [given[name] if hasattr(given[name], "dtype") else None for name in kernel.arrays]

@@ -19,7 +19,7 @@ from faults import damage
 from small_training import blobs, net
 
 from nnscratch.cli.runs import open_run
-from nnscratch.cli.settings import Settings, read_toml
+from nnscratch.cli.settings import TrainingSettings, read_toml
 from nnscratch.cli.sources import inputs_from
 from nnscratch.data import read_idx, read_npz, read_table
 from nnscratch.train import EarlyStopping, History, Trainer, predict, save_model
@@ -251,7 +251,7 @@ def make_samples(folder: Path) -> dict[str, Sample]:
         load_model(path, net())
 
     def settings(path: Path) -> Any:
-        return Settings().changed(read_toml(str(path)), str(path))
+        return TrainingSettings().changed(read_toml(str(path)), str(path))
 
     images = np.arange(60, dtype=np.uint8).reshape(5, 3, 4)
     idx = bytes([0, 0, 8, 3]) + struct.pack(">3I", *images.shape) + images.tobytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,10 @@ def test_bits_do_not_depend_on_threads_or_on_working_in_place(
     words = FORMULAS[name].pointwise
     for size in SIZES:
         x = (3 * rng.standard_normal(size)).astype(dtype)
-        values = [x, *words.options.values()]
+        options = [
+            0.5 if value is inspect.Parameter.empty else value for value in words.options.values()
+        ]
+        values = [x, *options]
         found = []
         for threads in (1, 2, 3):
             found.append(compute(words.forward, values, np.empty_like(x), threads, dtype))
