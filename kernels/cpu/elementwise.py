@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 from functools import partial
 from typing import Any
 
@@ -10,11 +12,22 @@ import numpy as np
 from nnscratch.formulas import Formula
 from nnscratch.formulas.pointwise import Pointwise, unchanged
 
-from ..bodies import parsed
-from .implementation import FLOATS, Builder, CpuKernel, Inputs, Lowering, Options, Refusal
+from ..bodies import Parsed, parsed
+from .implementation import (
+    FLOATS,
+    Builder,
+    CpuKernel,
+    EagerBuilder,
+    Inputs,
+    Lowering,
+    Options,
+    Refusal,
+)
 from .operands import Operands
 from .runtime.declaration import Floats, Number, OptionalFloats, kernel
+from .runtime.kernel import KernelCollector
 from .runtime.language import given, part, same
+from .runtime.table import address, call
 
 Lowered = tuple[tuple[Any, ...], Any]
 GRAIN = 1024
@@ -74,28 +87,102 @@ def contiguous(builder: Builder, item: Any) -> Any:
     return made
 
 
+Job = tuple[Any, list[Any], Any]
+"""A body, what it takes, and the array that its result goes to."""
+
+
+class _Rows:
+    """The loops of one formula; those over arrays of one shape, all in order, are known again.
+
+    An eager call of a few thousand elements takes no longer than describing its loop does.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def emit(self, builder: Builder, shape: tuple[int, ...], dtype: Any, jobs: list[Job]) -> None:
+        """Emit a loop of one or several bodies."""
+        if type(builder) is not EagerBuilder or not self._run(shape, dtype, jobs):
+            self._described(shape, dtype, jobs).emit(builder)
+
+    def _described(self, shape: tuple[int, ...], dtype: Any, jobs: list[Job]) -> Operands:
+        loop = Operands(shape, dtype)
+        for body, values, out in jobs:
+            loop.store(loop.apply(parsed(body), [loop.add(one) for one in values]), out)
+        return loop
+
+    def _run(self, shape: tuple[int, ...], dtype: Any, jobs: list[Job]) -> bool:
+        """Run a loop over rows at once; return False if some array is no row of that shape."""
+        arrays: list[Any] = []
+        numbers: list[Any] = []
+        key: list[Any] = [dtype]
+        for body, values, _ in jobs:
+            key.append(body)
+            for one in values:
+                if not isinstance(one, np.ndarray):
+                    numbers.append(one)
+                    key.append(None)
+                    continue
+                if one.shape != shape or not one.flags.c_contiguous:
+                    return False
+                place = next((k for k, known in enumerate(arrays) if known is one), len(arrays))
+                if place == len(arrays):
+                    arrays.append(one)
+                key += (place, one.dtype)
+        arrays += [out for _, _, out in jobs]
+        found = self._known.get(found_key := tuple(key))
+        if found is None:
+            flat = [
+                (body, [_in_a_row(one) for one in values], _in_a_row(out))
+                for body, values, out in self._apart(jobs)
+            ]
+            collected = KernelCollector()
+            self._described((flat[0][2].size,), dtype, flat).emit_now(collected)
+            (found,) = collected.kernels
+            self._known[found_key] = found
+        words = [arrays[0].size, 1, 1, 1]
+        for array in arrays:
+            words += (address(array), array.itemsize, 0, 0, 0)
+        call(found, words, numbers)
+        return True
+
+    def _apart(self, jobs: list[Job]) -> list[Job]:
+        """Return jobs on other arrays of the same kind: none that meet by accident."""
+        twins: dict[int, Any] = {}
+
+        def twin(one: Any) -> Any:
+            if not isinstance(one, np.ndarray):
+                return one
+            return twins.setdefault(id(one), np.empty_like(one))
+
+        return [(body, [twin(one) for one in values], twin(out)) for body, values, out in jobs]
+
+
+def _in_a_row(one: Any) -> Any:
+    return one.reshape(-1) if isinstance(one, np.ndarray) else one
+
+
 def elementwise(formula: Formula) -> CpuKernel:
     """Return the loops of an elementwise formula."""
     words: Pointwise = formula.pointwise
+    rows = _Rows()
 
     def forward(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> Lowered:
         arrays = [item for item in inputs if isinstance(item, np.ndarray)]
-        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        shape = _common([array.shape for array in arrays])
         dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
         Y = builder.output(0, shape, np.dtype("bool") if words.truth else dtype)
-        loop = Operands(shape, dtype)
         values = [*inputs, *(options.get(name, value) for name, value in words.options.items())]
-        loop.store(loop.apply(parsed(words.forward), [loop.add(one) for one in values]), Y)
-        loop.emit(builder)
+        rows.emit(builder, shape, dtype, [(words.forward, values, Y)])
         return (Y,), words.keep(inputs, Y, options)
 
     def backward(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> Lowered:
         dY, *saved = inputs
-        loop = Operands(dY.shape, dY.dtype)
+        jobs: list[Job] = []
         found: list[Any] = []
         for place, (name, need) in enumerate(zip(words.inputs, needs, strict=True)):
             body = words.backward.get(name)
@@ -106,10 +193,10 @@ def elementwise(formula: Formula) -> CpuKernel:
             else:
                 values = [dY, *(saved[k] for k in words.takes[name])]
                 dX = builder.output(place, dY.shape, dY.dtype)
-                loop.store(loop.apply(parsed(body), [loop.add(one) for one in values]), dX)
+                jobs.append((body, values, dX))
                 found.append(dX)
-        if loop.outputs:
-            loop.emit(builder)
+        if jobs:
+            rows.emit(builder, dY.shape, dY.dtype, jobs)
         return tuple(found), None
 
     lowerings: dict[str, Lowering] = {"forward": forward}
@@ -119,12 +206,33 @@ def elementwise(formula: Formula) -> CpuKernel:
         "forward": partial(_check, words.inputs),
         "backward": partial(_check, ("dY", *words.saved)),
     }
-    return CpuKernel(
-        lowerings,
-        refusals,
-        passes=lambda: max(1, round(parsed(words.forward).cost / 0.04)),
-        strided=True,
-    )
+
+    @functools.cache
+    def passes(direction: str) -> int:
+        bodies = [words.forward] if direction == "forward" else [*words.backward.values()]
+        return max([1, *(_operations(parsed(one)) for one in bodies if one is not unchanged)])
+
+    return CpuKernel(lowerings, refusals, passes=passes, strided=True)
+
+
+def _operations(body: Parsed) -> int:
+    """Return how many operations of NumPy a body takes; normal_tail is a polynomial of many."""
+    found = sum(map(_operations, body.uses.values()))
+    for statement in body.statements:
+        for node in ast.walk(statement):
+            found += isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call))
+            if isinstance(node, ast.Call) and "normal_tail" in ast.unparse(node.func):
+                found += 20
+    return max(found, 1)
+
+
+def _common(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the shape that all broadcast to; most often all are it."""
+    first = shapes[0]
+    for other in shapes:
+        if other != first:
+            return np.broadcast_shapes(*shapes)
+    return first
 
 
 def _check(names: tuple[str, ...], inputs: Inputs, options: Options) -> str | None:
@@ -139,7 +247,7 @@ def _check(names: tuple[str, ...], inputs: Inputs, options: Options) -> str | No
         elif not isinstance(item, (bool, int, float)):
             return f"{type(item).__name__} is no number"
     try:
-        np.broadcast_shapes(*shapes)
+        _common(shapes)
     except ValueError:
         return f"the shapes {' and '.join(map(str, shapes))} do not broadcast"
     return None

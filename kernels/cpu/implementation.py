@@ -133,7 +133,8 @@ class CpuKernel:
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
             gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
-        passes: about how many operations of NumPy the reference takes, as multiples of the usual.
+        passes: about how many operations of NumPy the reference takes in each direction, as
+            multiples of the usual.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
         strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
         several: whether the formula has several outputs.
@@ -142,7 +143,7 @@ class CpuKernel:
 
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal]
-    passes: int | Callable[[], int] = 1
+    passes: int | Callable[[str], int] = 1
     pays: Callable[[str, Inputs], bool] = _always
     strided: bool = False
     several: bool = False
@@ -184,10 +185,7 @@ class CpuKernel:
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
         """Say by their sizes whether a single call pays."""
-        passes = self.passes
-        if not isinstance(passes, int):  # found out at the first call, not when the package loads
-            passes = passes()
-            object.__setattr__(self, "passes", passes)
+        passes = self.passes if isinstance(self.passes, int) else self.passes(direction)
         for item in inputs:
             if isinstance(item, np.ndarray) and item.size * passes >= WORTHWHILE:
                 return self.pays(direction, inputs)

@@ -17,7 +17,7 @@ from nnscratch.formulas import FORMULAS, Formula
 from ..updating import known_options, straight
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .operands import Operands
-from .runtime.kernel import Kernel
+from .runtime.kernel import Kernel, KernelCollector
 
 
 def stepping(formula: Formula) -> CpuKernel:
@@ -65,7 +65,7 @@ def _made(
     what, result = loop.apply(line.body, takes, len(line.outputs))
     for place, name in enumerate(line.outputs):
         loop.store((what, result + place), row[name])
-    found = _Kernels()
+    found = KernelCollector()
     loop.emit(found)
     (kernel,) = found.kernels
     return kernel, (*line.arrays, *line.outputs), line.options
@@ -81,24 +81,9 @@ OPTIMIZER_KERNELS = {
 }
 
 
-class _Kernels:
-    """Takes down the kernels of what is emitted, and runs nothing."""
-
-    def __init__(self) -> None:
-        self.kernels: list[Kernel] = []
-
-    def emit(self, kernel: Kernel, a: Any, s: Any = (), flags: int = 0) -> None:
-        """Remember the kernel."""
-        self.kernels.append(kernel)
-
-    def loop(self, operands: Operands) -> None:
-        """Remember that of a loop."""
-        operands.emit_now(self)
-
-
 def kernels_of(name: str, dtype: str, arrays: int, **options: Any) -> list[Kernel]:
     """Return what a step of an optimizer runs, with so many arrays and these options."""
-    builder: Any = _Kernels()
+    builder: Any = KernelCollector()
     made = tuple(np.zeros(2, dtype) for _ in range(arrays))
     OPTIMIZER_KERNELS[name].lower(builder, "update", made, options, ())
     found: list[Kernel] = builder.kernels

@@ -64,8 +64,19 @@ class Pointwise:
         """Return what a forward saves."""
         if not self.saved:
             return NOTHING
-        known = {**self.options, **options, **dict(zip(self.inputs, inputs, strict=True)), "Y": Y}
-        return self.kind(*[known[name] for name in self.saved])
+        found = []
+        for name, place in self._sources:
+            if place is not None:
+                found.append(inputs[place])
+            else:
+                found.append(Y if name == "Y" else options.get(name, self.options.get(name)))
+        return self.kind(*found)
+
+    @functools.cached_property
+    def _sources(self) -> list[tuple[str, int | None]]:
+        """For each name in ``saved`` which input it is, None for the others."""
+        places = {name: place for place, name in enumerate(self.inputs)}
+        return [(name, places.get(name)) for name in self.saved]
 
 
 def unchanged(dY: Any) -> Any:

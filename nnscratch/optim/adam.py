@@ -73,8 +73,17 @@ class Adam(Optimizer):
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options of the formula ``adam``."""
-        decoupled = group.get("decoupled_weight_decay", self.decoupled)
-        return {**super().options(group), "decoupled": decoupled}
+        beta1, beta2 = group["betas"]
+        # Written out: a compiled step of a small network asks for them every ten microseconds.
+        return {
+            "lr": group["lr"],
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+            "weight_decay": group["weight_decay"],
+            "decoupled": group.get("decoupled_weight_decay", self.decoupled),
+            "maximize": group["maximize"],
+        }
 
 
 class AdamW(Adam):

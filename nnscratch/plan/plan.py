@@ -143,7 +143,7 @@ class Plan:
     def _place_arguments(self, arrays: list[Any]) -> list[Any]:
         if not self._copies_arguments:
             return [
-                argument.laid_out(array)
+                array if array.strides == argument.strides else argument.laid_out(array)
                 for argument, array in zip(self._arguments, arrays, strict=True)
             ]
         for argument, array in zip(self._arguments, arrays, strict=True):
@@ -155,10 +155,11 @@ class Plan:
 class _Argument:
     """An argument's form, and the array that it had while recording."""
 
-    __slots__ = ("array", "dtype", "shape")
+    __slots__ = ("array", "dtype", "shape", "strides")
 
     def __init__(self, array: Any) -> None:
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
+        self.strides = getattr(array, "strides", None)
 
     def laid_out(self, array: Any) -> Any:
         """Return an array whose elements lie as the plan expects: it itself, or a copy."""

@@ -131,3 +131,22 @@ def _compile(kernel: Kernel) -> Any:
 def compiled_kernels() -> list[tuple[str, bool]]:
     """Return the kernels in use in this process, and whether each came from the disk."""
     return [(k.symbol, bool(f.cache_hits)) for k, f in _compiled.items()]
+
+
+class KernelCollector:
+    """A builder that takes down the kernels of what is emitted, and runs nothing.
+
+    Attributes:
+        kernels: of each instruction, in order.
+    """
+
+    def __init__(self) -> None:
+        self.kernels: list[Kernel] = []
+
+    def emit(self, kernel: Kernel, a: Any, s: Any = (), flags: int = 0) -> None:
+        """Remember the kernel of an instruction."""
+        self.kernels.append(kernel)
+
+    def loop(self, operands: Any) -> None:
+        """Remember that of a loop."""
+        operands.emit_now(self)
