@@ -129,15 +129,15 @@ class _Rows:
                 if place == len(arrays):
                     arrays.append(one)
                 key += (place, one.dtype)
-        arrays += [out for _, _, out in jobs]
+        for _, _, out in jobs:
+            if not out.flags.c_contiguous:
+                return False
+            arrays.append(out)
         found = self._known.get(found_key := tuple(key))
         if found is None:
-            flat = [
-                (body, [_in_a_row(one) for one in values], _in_a_row(out))
-                for body, values, out in self._apart(jobs)
-            ]
             collected = KernelCollector()
-            self._described((flat[0][2].size,), dtype, flat).emit_now(collected)
+            size = arrays[0].size
+            self._described((size,), dtype, _twins(jobs, size)).emit_now(collected)
             (found,) = collected.kernels
             self._known[found_key] = found
         words = [arrays[0].size, 1, 1, 1]
@@ -146,20 +146,20 @@ class _Rows:
         call(found, words, numbers)
         return True
 
-    def _apart(self, jobs: list[Job]) -> list[Job]:
-        """Return jobs on other arrays of the same kind: none that meet by accident."""
-        twins: dict[int, Any] = {}
 
-        def twin(one: Any) -> Any:
-            if not isinstance(one, np.ndarray):
-                return one
-            return twins.setdefault(id(one), np.empty_like(one))
+def _twins(jobs: list[Job], size: int) -> list[Job]:
+    """Return jobs on other arrays of the same dtypes, in one row, of which none meet by accident.
 
-        return [(body, [twin(one) for one in values], twin(out)) for body, values, out in jobs]
+    What is one array several times is one there, too.
+    """
+    made: dict[int, Any] = {}
 
+    def twin(one: Any) -> Any:
+        if not isinstance(one, np.ndarray):
+            return one
+        return made.setdefault(id(one), np.empty(size, one.dtype))
 
-def _in_a_row(one: Any) -> Any:
-    return one.reshape(-1) if isinstance(one, np.ndarray) else one
+    return [(body, [twin(one) for one in values], twin(out)) for body, values, out in jobs]
 
 
 def elementwise(formula: Formula) -> CpuKernel:
