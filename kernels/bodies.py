@@ -25,7 +25,7 @@ COSTS = {
     **{"exp": 0.15, "expm1": 0.2, "log": 0.3, "log1p": 0.35, "tanh": 0.25, "sqrt": 0.1},
     **{"normal_tail": 0.35, "normal_tail_and_density": 0.35, "power": 4.0},
 }
-_WORDS = {id(getattr(maths, name)): name for name in maths.__all__}
+WORDS = {id(getattr(maths, name)): name for name in maths.__all__}
 _ALLOWED = (
     ast.expr_context,
     ast.operator,
@@ -156,7 +156,7 @@ class _Resolver(ast.NodeTransformer):
         if function is None or node.keywords:
             raise self.refuse(node, ast.unparse(node))
         arguments = [self.visit(one) for one in node.args]
-        word = _WORDS.get(id(function))
+        word = WORDS.get(id(function))
         if word is None:
             used = parsed(function)
             self.uses[used.name] = used

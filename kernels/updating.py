@@ -20,12 +20,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnscratch.array import maths
 from nnscratch.formulas.checks import LIVE
 
-from .bodies import COSTS, NotABodyError, Parsed
+from .bodies import COSTS, WORDS, NotABodyError, Parsed
 
-_WORDS = {id(getattr(maths, name)): name for name in maths.__all__}
 _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -273,7 +271,7 @@ class _Line:
                 return Value(NUMBER, ast.Call(func, [_text(one) for one in values], []))
             raise self._refuse(node, f"calls {ast.unparse(func)}")
         function = self._scope.get(getattr(func, "id", ""))
-        word = _WORDS.get(id(function))
+        word = WORDS.get(id(function))
         if word is not None:
             self._root.cost += COSTS.get(word, 0.02)
             called = ast.Name(f"word_{word}", ast.Load())

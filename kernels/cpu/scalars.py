@@ -6,8 +6,7 @@ This file needs no Numba before one is made.
 from __future__ import annotations
 
 import ast
-import types
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from nnscratch.formulas import FORMULAS
 
 from ..bodies import Parsed, parsed
 
-Kernelled = TypeVar("Kernelled")
 _scalars: dict[tuple[str, str], Any] = {}
 
 
@@ -60,20 +58,6 @@ def _identity(x, p, q):
 
 def _identity_backward(dy, v, p, q):
     return dy
-
-
-def specialised(kernel: Kernelled, **functions: Any) -> Kernelled:
-    """Return a kernel in which global names stand for other functions.
-
-    They are no closure: Numba's cache would take a kernel that encloses functions for a new one in
-    every process.
-    """
-    given: Any = kernel
-    scope = {**given.__globals__, **functions}
-    made: Any = types.FunctionType(
-        given.__code__, scope, given.__name__, given.__defaults__, given.__closure__
-    )
-    return made  # type: ignore[no-any-return]
 
 
 def _made(body: Parsed, dtype: str) -> Any:

@@ -34,7 +34,6 @@ class CpuSegment:
         self._ranges = ranges
         self._moving: list[tuple[int, int, int, int]] = []
         self._dynamic: list[tuple[bool, int, int, int, Any]] = []
-        self._program: Any = None
         self._chain: Chain | None = None
         self.checks: list[Callable[[], None]] = []
         self.moving: list[tuple[Any, int, int, int]] = []
@@ -84,7 +83,6 @@ class CpuSegment:
         """Compile the kernels, find the places to fill in, and return what runs the segment."""
         self._flush()
         program = self._table.build()
-        self._program = program
         # Python writes one number into a memoryview in half the time that an array takes.
         self.moving = [
             (program.a(index).data, place, position, offset)

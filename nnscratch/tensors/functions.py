@@ -9,8 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import is_floating, promote, to_device_of, to_numpy
-from nnscratch.array.dtypes import cast
+from nnscratch.array import is_floating, promote, to_device_of
 from nnscratch.errors import ShapeError
 from nnscratch.tensors.methods import axes_of, numpy_names
 from nnscratch.tensors.tensor import Tensor, apply, as_tensor, wrap
@@ -329,9 +328,3 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         num_classes = int(input.max()) + 1 if input.numel() else 0
     return apply(f.ONE_HOT, input, num_classes=num_classes, dtype="int64")
-
-
-def numpy_of(value: Any, dtype: Any = None) -> np.ndarray:
-    """Return anything array-like, a tensor with a graph included, as a NumPy array."""
-    array = to_numpy(value.array) if isinstance(value, Tensor) else np.asarray(value)
-    return array if dtype is None else cast(array, dtype)

@@ -10,6 +10,7 @@ import pytest
 from nnscratch.formulas import FORMULAS, registry
 from nnscratch.kernels.cpu.elementwise import elementwise
 from nnscratch.kernels.cpu.implementation import EagerBuilder
+from nnscratch.kernels.cpu.operands import Operands
 
 SHAPE = (40, 1200)  # enough for a kernel to pay, whatever the formula
 
@@ -52,6 +53,21 @@ def test_gradients_of_one_array_twice(name: str, dtype: str) -> None:
             theirs = through(Described, name, "backward", given)
             for mine, described in zip(ours, theirs, strict=True):
                 np.testing.assert_array_equal(mine, described)
+
+
+def test_a_loop_is_described_once_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = []
+    original = Operands.emit_now
+    monkeypatch.setattr(
+        Operands, "emit_now", lambda self, builder: (described.append(1), original(self, builder))
+    )
+    made, (a, b) = elementwise(FORMULAS["multiply"]), arrays("float32", 2)
+    for inputs in ((a, b), (b, a), (a[:20], b[:20]), (a.reshape(-1), b.reshape(-1))):
+        made.lower(EagerBuilder(), "forward", inputs, {}, ())
+    assert len(described) == 1
+    made.lower(EagerBuilder(), "forward", (a, a), {}, ())
+    made.lower(EagerBuilder(), "forward", (a.T, b.T), {}, ())
+    assert len(described) == 3
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "gelu"])

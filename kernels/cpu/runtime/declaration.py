@@ -223,17 +223,6 @@ class Declared:
         kernel = kernel_of(self.name, dtype, *options)
         return kernel, self._take_a(given), self._take_s(given)
 
-    def emit_from(
-        self, builder: Any, given: Mapping[str, Any], dtype: str, *options: int | str
-    ) -> None:
-        """Add an instruction of arguments that stand in a mapping, which may have more.
-
-        Raises:
-            KeyError: if an argument is missing.
-        """
-        kernel = kernel_of(self.name, dtype, *options)
-        builder.emit(kernel, self._take_a(given), self._take_s(given))
-
 
 def _taken(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     """Return what takes several values out of a mapping: operator.itemgetter, for any number."""

@@ -327,16 +327,6 @@ def scale_exponent(typingctx, value, shifted):
 
 
 @intrinsic
-def float_bits(typingctx, value):
-    """The bits of a float32 as int32."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], I32)
-
-    return types.int32(types.float32), codegen
-
-
-@intrinsic
 def split_exponent(typingctx, value):
     """``(m, e)`` with ``value = m * 2**e`` and sqrt(1/2) <= m < sqrt(2), both float32.
 
