@@ -27,15 +27,25 @@ from nnscratch.nn.activations import Hardtanh as Hardtanh
 from nnscratch.nn.activations import LogSoftmax as LogSoftmax
 from nnscratch.nn.activations import PReLU as PReLU
 from nnscratch.nn.activations import Softmax as Softmax
+from nnscratch.nn.batch_norm import BatchNorm1d as BatchNorm1d
+from nnscratch.nn.batch_norm import BatchNorm2d as BatchNorm2d
+from nnscratch.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
+from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
+from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
+from nnscratch.nn.layer_norm import GroupNorm as GroupNorm
+from nnscratch.nn.layer_norm import LayerNorm as LayerNorm
+from nnscratch.nn.layer_norm import RMSNorm as RMSNorm
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
+from nnscratch.nn.local_response import LocalResponseNorm as LocalResponseNorm
 from nnscratch.nn.losses import BCELoss as BCELoss
 from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -53,6 +63,9 @@ from nnscratch.nn.parameter import Parameter as Parameter
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "CELU",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
@@ -60,6 +73,7 @@ __all__ = [
     "ELU",
     "Flatten",
     "GELU",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -67,10 +81,15 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -82,6 +101,7 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ParameterList",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "SELU",

@@ -22,10 +22,16 @@ from nnscratch.nn.activations import gelu as gelu
 from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
+from nnscratch.nn.batch_norm import batch_norm as batch_norm
 from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.instance_norm import instance_norm as instance_norm
+from nnscratch.nn.layer_norm import group_norm as group_norm
+from nnscratch.nn.layer_norm import layer_norm as layer_norm
+from nnscratch.nn.layer_norm import rms_norm as rms_norm
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
+from nnscratch.nn.local_response import local_response_norm as local_response_norm
 from nnscratch.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
 from nnscratch.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from nnscratch.nn.loss_functions import cosine_embedding_loss as cosine_embedding_loss
@@ -41,6 +47,7 @@ from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -49,16 +56,20 @@ __all__ = [
     "dropout",
     "elu",
     "gelu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "mish",
@@ -69,6 +80,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",
