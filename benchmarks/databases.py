@@ -181,10 +181,10 @@ def _fault(call: Any) -> str:
 
 def _compare_module(name: str, case: Any, dtype: torch.dtype, training: bool) -> None:
     made, call = case.constructor_input, case.forward_input
-    factory = (
-        {"dtype": dtype} if "dtype" in inspect.signature(getattr(torch.nn, name)).parameters else {}
-    )
-    its = getattr(torch.nn, name)(*made.args, **made.kwargs, **factory).train(training)
+    kind = getattr(torch.nn, name)
+    takes = "dtype" in inspect.signature(kind).parameters and "dtype" not in made.kwargs
+    factory = {"dtype": dtype} if takes else {}
+    its = kind(*made.args, **made.kwargs, **factory).train(training)
     mine = getattr(nn, name)(*_ours(made.args), **_ours(made.kwargs | factory)).train(training)
     state = its.state_dict()
     if list(mine.state_dict()) != list(state):
