@@ -35,6 +35,11 @@ from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.feature_dropout import AlphaDropout as AlphaDropout
+from nnscratch.nn.feature_dropout import Dropout1d as Dropout1d
+from nnscratch.nn.feature_dropout import Dropout2d as Dropout2d
+from nnscratch.nn.feature_dropout import Dropout3d as Dropout3d
+from nnscratch.nn.feature_dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
 from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
 from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
@@ -63,6 +68,7 @@ from nnscratch.nn.module import Module as Module
 from nnscratch.nn.parameter import Parameter as Parameter
 
 __all__ = [
+    "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -72,7 +78,11 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "ELU",
+    "FeatureAlphaDropout",
     "Flatten",
     "GELU",
     "GroupNorm",

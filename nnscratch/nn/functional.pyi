@@ -24,6 +24,11 @@ from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.batch_norm import batch_norm as batch_norm
 from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.feature_dropout import alpha_dropout as alpha_dropout
+from nnscratch.nn.feature_dropout import dropout1d as dropout1d
+from nnscratch.nn.feature_dropout import dropout2d as dropout2d
+from nnscratch.nn.feature_dropout import dropout3d as dropout3d
+from nnscratch.nn.feature_dropout import feature_alpha_dropout as feature_alpha_dropout
 from nnscratch.nn.instance_norm import instance_norm as instance_norm
 from nnscratch.nn.layer_norm import group_norm as group_norm
 from nnscratch.nn.layer_norm import layer_norm as layer_norm
@@ -48,6 +53,7 @@ from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
+    "alpha_dropout",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -55,7 +61,11 @@ __all__ = [
     "cosine_embedding_loss",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
+    "feature_alpha_dropout",
     "gelu",
     "group_norm",
     "hardshrink",
