@@ -13,6 +13,7 @@ from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
+from .normalizing import NORMALIZATION_KERNELS
 from .optimizers import OPTIMIZER_KERNELS, stepping
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
@@ -43,6 +44,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **NORMALIZATION_KERNELS,
     **OPTIMIZER_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
