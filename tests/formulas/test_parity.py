@@ -135,6 +135,13 @@ TORCH: dict[str, Callable[..., Any]] = {
     "take": lambda x, i, *, axis: x[(slice(None),) * (axis % x.ndim) + (i,)],
     "concatenate": lambda *x, axis: torch.cat(x, axis),
     "stack": lambda *x, axis: torch.stack(x, axis),
+    "embedding": lambda w, i, **more: F.embedding(i, w, **more),
+    "embedding_bag": lambda w, i, o, s, **more: F.embedding_bag(
+        i, w, o, per_sample_weights=s, **more
+    ),
+    "embedding_renorm": lambda w, i, *, max_norm, norm_type=2.0: torch.embedding_renorm_(
+        w, i, max_norm, norm_type
+    ),
     "one_hot": lambda i, *, num_classes, dtype="int64": F.one_hot(i, num_classes).to(
         getattr(torch, dtype)
     ),
