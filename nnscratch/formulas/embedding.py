@@ -131,23 +131,25 @@ class EmbeddingBagSaved(NamedTuple):
     scale_grad_by_freq: bool
 
 
-def _check_bags(W: Any, I: Any, O: Any, S: Any, mode: str, last: bool) -> None:
+def _starts(xp: Any, I: Any, O: Any, last: bool) -> Any:
+    """Return where each bag begins among all indices: each row is a bag where nothing says."""
     name = "embedding_bag"
-    if mode not in MODES:
-        raise ConfigurationError(f"{name}: mode is one of {', '.join(MODES)}, got {mode!r}")
+    if O is None:
+        if I.ndim != 2:
+            raise ShapeError(
+                f"{name}: indices are a matrix with a bag a row, or a vector with offsets; got "
+                f"shape {tuple(I.shape)} without offsets"
+            )
+        return xp.arange(I.shape[0], dtype=xp.int64, device=I.device) * I.shape[1]
     if I.ndim != 1 or O.ndim != 1 or (last and O.shape[0] == 0):
         raise ShapeError(
             f"{name}: expected indices (n,) and offsets (bags,), got {tuple(I.shape)} and "
-            f"{tuple(O.shape)}"
+            f"{tuple(O.shape)}; offsets go with indices of one dimension"
         )
-    if S is not None and (mode != "sum" or tuple(S.shape) != tuple(I.shape)):
-        raise ShapeError(
-            f"{name}: weights of the entries are for mode 'sum', one for each of {I.shape[0]} "
-            f"indices; got shape {tuple(S.shape)} and mode {mode!r}"
-        )
-    if not O.shape[0]:
-        return
-    xp = array_namespace(O)
+    if not is_integer(O):
+        raise DTypeError(f"{name}: expected integers as offsets, got {dtype_name(O.dtype)}")
+    if O.shape[0] == 0:
+        return xp.astype(O, xp.int64)
     if int(O[0]) != 0 or bool(xp.any(O[1:] < O[:-1])) or int(O[-1]) > I.shape[0]:
         raise IndexRangeError(
             f"{name}: offsets start at 0, never fall and end at no more than the {I.shape[0]} "
@@ -158,12 +160,13 @@ def _check_bags(W: Any, I: Any, O: Any, S: Any, mode: str, last: bool) -> None:
             f"{name}: with include_last_offset the last offset is the number of indices, "
             f"{I.shape[0]}; got {int(O[-1])}"
         )
+    return xp.astype(O[:-1] if last else O, xp.int64)
 
 
 def embedding_bag_forward(
     W: Any,
     I: Any,
-    O: Any,
+    O: Any = None,
     S: Any = None,
     *,
     mode: str = "mean",
@@ -175,9 +178,10 @@ def embedding_bag_forward(
 
     Args:
         W: the table (V, D), floating.
-        I: integers (n,) from 0 to V - 1, the indices of all bags one behind the other.
-        O: integers (B,), where each bag begins; the last one ends with I.
-        S: a weight (n,) for each index, for the sum only; None for 1.
+        I: integers from 0 to V - 1: (B, L), a bag a row, or (n,), the indices of all bags one
+            behind the other.
+        O: integers (B,), where in (n,) each bag begins, the last one ending with I; else None.
+        S: a weight for each index, for the sum only; None for 1.
         mode: "sum", "mean" or "max".
         scale_grad_by_freq: divide the gradient of a row by how often it was picked.
         padding_idx: an index that counts in no bag.
@@ -197,27 +201,32 @@ def embedding_bag_forward(
     array([[1.5],
            [4. ]])
     """
-    _check_bags(W, I, O, S, mode, include_last_offset)
+    if mode not in MODES:
+        raise ConfigurationError(f"embedding_bag: mode is one of {MODES}, got {mode!r}")
+    if S is not None and (mode != "sum" or tuple(S.shape) != tuple(I.shape)):
+        raise ShapeError(
+            "embedding_bag: weights of the entries are for mode='sum', one for each of the "
+            f"{tuple(I.shape)} indices; got shape {tuple(S.shape)} and mode={mode!r}"
+        )
     xp = array_namespace(W, I, O, S)
+    starts = _starts(xp, I, O, include_last_offset)
     I = _flat_rows("embedding_bag", W, I)
-    starts = xp.astype(O, xp.int64, copy=False)
-    starts = starts[:-1] if include_last_offset else starts
-    count, columns, n = starts.shape[0], W.shape[1], I.shape[0]
-    numbers = xp.arange(n, dtype=xp.int64, device=I.device)
-    if count == 0:  # the indices are in no bag
-        numbers, I, n, S = numbers[:0], I[:0], 0, None if S is None else S[:0]
+    weights = None if S is None else xp.reshape(S, (-1, 1))
+    count, columns = starts.shape[0], W.shape[1]
+    if count == 0:  # what there is belongs to no bag
+        I, weights = I[:0], None if weights is None else weights[:0, :]
+    numbers = xp.arange(I.shape[0], dtype=xp.int64, device=I.device)
     bags = xp.astype(xp.searchsorted(starts, numbers, side="right"), xp.int64) - 1
-    kept = (
-        xp.ones((n,), dtype=xp.bool, device=I.device) if padding_idx is None else I != padding_idx
-    )
-    sizes = sum_rows_at(xp.expand_dims(xp.astype(kept, xp.int64), axis=1), bags, count)
+    kept = I >= 0 if padding_idx is None else I != padding_idx
+    ones = xp.expand_dims(xp.astype(kept, W.dtype), axis=1)
+    sizes = xp.astype(sum_rows_at(ones, bags, count), xp.int64)
     if mode == "max":
         Y, largest = _largest(xp, W, I, starts, bags, kept)
         saved = EmbeddingBagSaved(None, I, None, bags, sizes, largest, W.shape[0], None, False)
         return xp.where(sizes == 0, 0.0, Y), saved
     rows = xp.take(W, I, axis=0)
-    if S is not None:
-        rows = rows * xp.expand_dims(S, axis=1)
+    if weights is not None:
+        rows = rows * weights
     rows = xp.where(xp.expand_dims(kept, axis=1), rows, 0.0)
     Y = xp.reshape(sum_rows_at(rows, bags, count), (count, columns))
     if mode == "mean":
@@ -274,12 +283,13 @@ def embedding_bag_backward(
     rows = xp.take(dY, bags, axis=0)
     dW = dS = None
     if needs[0]:
-        weighted = rows if S is None else rows * xp.expand_dims(S, axis=1)
+        weighted = rows if S is None else rows * xp.reshape(S, (-1, 1))
         dW = _row_gradient(weighted, I, count, padding_idx, scale_grad_by_freq)
     if needs[3]:
         dS = xp.sum(rows * xp.take(W, I, axis=0), axis=1)
         if padding_idx is not None:
             dS = xp.where(I == padding_idx, 0.0, dS)
+        dS = xp.reshape(dS, S.shape)
     return dW, None, None, dS
 
 
@@ -292,7 +302,7 @@ EMBEDDING_BAG = formula(
         "W": r"\sum_{k: I_k = i} S_k \frac{\partial L}{\partial Y_{b(k)}}",
         "S": r"W_{I_k} \cdot \frac{\partial L}{\partial Y_{b(k)}}",
     },
-    shapes="W (V, D), I (n,), O (B,), S (n,) or None -> Y (B, D)",
+    shapes="W (V, D), I (n,) and O (B,), or I (B, L), S as I or None -> Y (B, D)",
     floats=("W", "S"),
     source="Joulin, Grave, Bojanowski and Mikolov 2017; a product with rows of counts",
     kinks="where two rows of a bag have the same largest entry",
@@ -311,15 +321,16 @@ def embedding_renorm_update(
         IndexRangeError: if an index is negative or V or more.
 
     >>> import numpy as np
-    >>> embedding_renorm_update(np.array([[3.0, 4.0], [6.0, 8.0]]), np.array([0]), max_norm=1.0)[0]
-    array([[0.6..., 0.8...],
-           [6. ..., 8. ...]])
+    >>> W = np.array([[3.0, 4.0], [6.0, 8.0]])
+    >>> embedding_renorm_update(W, np.array([0]), max_norm=1.0)[0].round(3)
+    array([[0.6, 0.8],
+           [6. , 8. ]])
     """
     xp = array_namespace(W, I)
     flat = _flat_rows("embedding_renorm", W, I)
     if flat.shape[0] == 0:
         return (xp.asarray(W, copy=True),)
-    ones = xp.ones((flat.shape[0], 1), dtype=xp.int64, device=I.device)
+    ones = xp.ones((flat.shape[0], 1), dtype=W.dtype, device=I.device)
     named = sum_rows_at(ones, flat, W.shape[0]) > 0
     norms, _ = norm_forward(W, p=norm_type, axis=1, keepdims=True)
     factor = xp.where(named & (norms > max_norm), max_norm / (norms + 1e-7), 1.0)

@@ -23,6 +23,8 @@ from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.embedding import embedding as embedding
+from nnscratch.nn.embedding import embedding_bag as embedding_bag
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
@@ -48,6 +50,8 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
+    "embedding_bag",
     "gelu",
     "hardshrink",
     "hardsigmoid",

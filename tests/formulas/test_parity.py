@@ -191,6 +191,10 @@ DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
     ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
     ("var_mean", "correction above the number"): ((0,), "as for var"),
     ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),
+    ("embedding_bag", "by frequency"): (
+        (0,),
+        "PyTorch divides the gradient of a row by how often another row was picked",
+    ),
     ("bce", "exact"): ((1,), "the logarithms are clamped in the derivative as in the loss"),
 }
 # Where PyTorch refuses what nnscratch computes.

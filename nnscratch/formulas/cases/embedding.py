@@ -47,10 +47,12 @@ def _bags() -> list[Case]:
         _bag("weights and a padding", PADDED, given([0, 3]), normal(6), mode="sum", padding_idx=2,
              smooth=False),
         _bag("few weights", given([3, 0, 3]), given([0, 1]), normal(3), mode="sum", **small),
+        _bag("a bag a row", integers(0, 6, 3, 4), NONE, normal(3, 4), mode="sum"),
+        _bag("a bag a row, mean", integers(0, 6, 3, 4), NONE, mode="mean"),
+        _bag("a bag a row, max", integers(0, 6, 3, 4), NONE, mode="max"),
         _bag("by frequency", PADDED, given([0, 3]), mode="mean", scale_grad_by_freq=True,
              smooth=False),
         _bag("no indices", integers(0, 6, 0), given([0, 0]), mode="max"),
-        _bag("no bags", integers(0, 6, 4), integers(0, 1, 0), mode="sum", smooth=False),
         _bag("equal rows", given([0, 1, 2]), given([0]), mode="max", smooth=False,
              table=given([[1.0, 2.0], [1.0, 3.0], [0.0, 3.0]])),
     ]  # fmt: skip
@@ -59,7 +61,7 @@ def _bags() -> list[Case]:
 _TABLE = normal(10, 3)
 CASES: dict[str, list[Case]] = {
     "embedding": [
-        *(Case(f"{n} of 10 rows", (_TABLE, integers(0, 10, n)), terms=max(n, 1))
+        *(Case(f"{n} of 10 rows", (_TABLE, integers(0, 10, n)), terms=max(n, 1), smooth=n > 0)
           for n in (0, 1, 257)),
         Case("one index", (_TABLE, integers(0, 10))),
         Case("a matrix of indices", (normal(4, 3), integers(0, 4, 5, 7)), terms=35),
