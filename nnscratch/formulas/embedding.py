@@ -21,7 +21,7 @@ class EmbeddingSaved(NamedTuple):
     """What the backward of ``embedding`` needs: the indices, and how many rows W has."""
 
     I: Any
-    count: int
+    rows: int
     padding_idx: int | None
     scale_grad_by_freq: bool
 
@@ -126,7 +126,7 @@ class EmbeddingBagSaved(NamedTuple):
     bags: Any
     sizes: Any
     largest: Any
-    count: int
+    rows: int
     padding_idx: int | None
     scale_grad_by_freq: bool
 

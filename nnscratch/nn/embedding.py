@@ -257,8 +257,9 @@ class Embedding(_Table):
         """Return a layer with a weight (V, D) that is there already, and learned unless frozen."""
         if embeddings.ndim != 2:
             raise ShapeError(f"{cls.__name__}: expected a weight (V, D), got {embeddings.shape}")
+        rows, columns = embeddings.shape
         options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-        return cls(*embeddings.shape, *options, _weight=embeddings, _freeze=freeze)
+        return cls(rows, columns, *options, _weight=embeddings, _freeze=freeze)
 
     def extra_repr(self) -> str:
         """Return the sizes, and the options that are not their defaults."""
@@ -340,8 +341,9 @@ class EmbeddingBag(_Table):
         """Return a layer with a weight (V, D) that is there already, and learned unless frozen."""
         if embeddings.ndim != 2:
             raise ShapeError(f"{cls.__name__}: expected a weight (V, D), got {embeddings.shape}")
+        rows, columns = embeddings.shape
         options = (max_norm, norm_type, scale_grad_by_freq, mode, sparse)
-        made = cls(*embeddings.shape, *options, embeddings, include_last_offset, padding_idx)
+        made = cls(rows, columns, *options, embeddings, include_last_offset, padding_idx)
         made.weight.requires_grad_(not freeze)
         return made
 

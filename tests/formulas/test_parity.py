@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
 from parity import torch_functions
 from tolerances import PARITY, allowed
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
@@ -87,6 +88,14 @@ def _linear_activation(
     return TORCH[activation](F.linear(x, w, b), **options)
 
 
+def _attention(q: Tensor, k: Tensor, v: Tensor, m: Any, **more: Any) -> Tensor:
+    if m is not None and more.pop("is_causal", False):  # it takes both for some shapes only
+        causal = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+        m = m & causal if m.dtype == torch.bool else m.masked_fill(~causal, -math.inf)
+    with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+        return F.scaled_dot_product_attention(q, k, v, m, **more)
+
+
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
@@ -135,6 +144,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "take": lambda x, i, *, axis: x[(slice(None),) * (axis % x.ndim) + (i,)],
     "concatenate": lambda *x, axis: torch.cat(x, axis),
     "stack": lambda *x, axis: torch.stack(x, axis),
+    "scaled_dot_product_attention": lambda q, k, v, m=None, **more: _attention(q, k, v, m, **more),
     "embedding": lambda w, i, **more: F.embedding(i, w, **more),
     "embedding_bag": lambda w, i, o, s, **more: F.embedding_bag(
         i, w, o, per_sample_weights=s, **more
