@@ -50,6 +50,7 @@ from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.parameter import Parameter as Parameter
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
