@@ -25,7 +25,7 @@ def _case(
 
 def _cases(gates: int, cells: bool = False) -> list[Case]:
     one: dict[str, Any] = {"cells": cells}
-    both = {"lengths": given([1, 2]), "reverse": True}
+    both: dict[str, Any] = {"lengths": given([1, 2]), "reverse": True}
     return [
         _case("one step", gates, 1, 1, 1, 1, **one),
         _case("two steps and lengths in reverse", gates, 2, 2, 1, 1, biases=False, **both, **one),
