@@ -234,7 +234,8 @@ def pad_packed_sequence(
         steps = total_length
     x = padded(data, lengths, steps)
     missing = tensor(~_inside(lengths, steps), device=data.device)
-    x = x.masked_fill(missing.reshape(steps, lengths.size, *[1] * (x.ndim - 2)), padding_value)
+    value = padding_value if data.is_floating_point() else int(padding_value)
+    x = x.masked_fill(missing.reshape(steps, lengths.size, *[1] * (x.ndim - 2)), value)
     found = tensor(lengths)
     if sequence.unsorted_indices is not None:
         x = x.index_select(1, sequence.unsorted_indices)
