@@ -32,6 +32,8 @@ from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.embedding import Embedding as Embedding
+from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
@@ -50,7 +52,16 @@ from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.recurrent import GRU as GRU
+from nnscratch.nn.recurrent import LSTM as LSTM
+from nnscratch.nn.recurrent import RNN as RNN
+from nnscratch.nn.recurrent import RNNBase as RNNBase
+from nnscratch.nn.recurrent_cells import GRUCell as GRUCell
+from nnscratch.nn.recurrent_cells import LSTMCell as LSTMCell
+from nnscratch.nn.recurrent_cells import RNNCell as RNNCell
+from nnscratch.nn.recurrent_cells import RNNCellBase as RNNCellBase
 
 __all__ = [
     "BCELoss",
@@ -60,8 +71,12 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GELU",
+    "GRU",
+    "GRUCell",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -71,6 +86,8 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
@@ -82,10 +99,15 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
     "ParameterList",
+    "RNN",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "ReLU6",
     "SELU",
