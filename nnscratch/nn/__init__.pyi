@@ -31,6 +31,9 @@ from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
+from nnscratch.nn.convolution import Conv1d as Conv1d
+from nnscratch.nn.convolution import Conv2d as Conv2d
+from nnscratch.nn.convolution import Conv3d as Conv3d
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
@@ -49,16 +52,28 @@ from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
+from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
+from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
+from nnscratch.nn.windows import Fold as Fold
+from nnscratch.nn.windows import Unfold as Unfold
 
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
     "Flatten",
+    "Fold",
     "GELU",
     "Hardshrink",
     "Hardsigmoid",
@@ -97,6 +112,7 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Unfold",
     "functional",
     "init",
     "utils",

@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from formulas.torch_convolutions import CONVOLUTIONS
 from parity import torch_functions
 from tolerances import PARITY, allowed
 
@@ -90,6 +91,7 @@ def _linear_activation(
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
+    **CONVOLUTIONS,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "softmax": _axis(F.softmax),
     "log_softmax": _axis(F.log_softmax),
