@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from nnscratch.array import array_namespace, is_recorded
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.array import array_namespace, dtype_name, is_complex, is_recorded
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.windows import (
     Geometry,
@@ -52,8 +52,9 @@ def _check(where: str, X: Any, W: Any, b: Any, groups: int, transposed: bool) ->
     """Check what all sizes have to be.
 
     Raises:
-        ShapeError, ConfigurationError: as the formulas say.
+        ShapeError, ConfigurationError, DTypeError: as the formulas say.
     """
+    _check_dtypes(where, X=X, W=W, b=b)
     if W.ndim < 3 or X.ndim != W.ndim:
         raise ShapeError(
             f"{where}: expected an input (N, C, size) and weights with as many axes, got shapes "
@@ -74,6 +75,19 @@ def _check(where: str, X: Any, W: Any, b: Any, groups: int, transposed: bool) ->
         )
     if b is not None and tuple(b.shape) != (outputs,):
         raise ShapeError(f"{where}: expected a bias of shape ({outputs},), got {tuple(b.shape)}")
+
+
+def _check_dtypes(where: str, **arrays: Any) -> None:
+    """Check that all are of one dtype; the complex-step checker may mix in complex numbers."""
+    found = {name: array for name, array in arrays.items() if array is not None}
+    (first, one), *others = found.items()
+    for name, other in others:
+        if other.dtype != one.dtype and not (is_complex(one) or is_complex(other)):
+            raise DTypeError(
+                f"{where}: {first} is {dtype_name(one.dtype)} but {name} is "
+                f"{dtype_name(other.dtype)}; convert one of them first, for example "
+                f"{name}.to({first}.dtype)"
+            )
 
 
 def correlated(X: Any, W: Any, at: Geometry, groups: int) -> Any:
@@ -164,7 +178,7 @@ def convolution_forward(
     Raises:
         ShapeError: if the channels do not fit, or the kernel is larger than the padded input.
         ConfigurationError: if groups do not divide the channels, or an option is not positive.
-        DTypeError: if one of them holds integers, or the dtypes differ.
+        DTypeError: if the dtypes differ.
 
     >>> import numpy as np
     >>> X, W = np.array([[[1.0, 2.0, 4.0]]]), np.array([[[1.0, 10.0]]])
@@ -204,7 +218,6 @@ CONVOLUTION = formula(
         "b": r"\sum_{n,i} \left(\frac{\partial L}{\partial Y}\right)_{n,o,i}",
     },
     shapes="X (N, C, *size), W (O, C / groups, *kernel), b (O,) or None -> Y (N, O, *places)",
-    floats=("X", "W", "b"),
     source=_CONVOLUTION,
     analytic=True,
 )
@@ -241,7 +254,7 @@ def convolution_transpose_forward(
     Raises:
         ShapeError: if the channels do not fit, or Y would be empty.
         ConfigurationError: if groups do not divide the channels, or an option is not positive.
-        DTypeError: if one of them holds integers, or the dtypes differ.
+        DTypeError: if the dtypes differ.
 
     >>> import numpy as np
     >>> options = {"stride": (2,), "padding": ((1, 0),), "dilation": (1,), "groups": 1}
@@ -282,7 +295,6 @@ CONVOLUTION_TRANSPOSE = formula(
         "b": r"\sum_{n,j} \left(\frac{\partial L}{\partial Y}\right)_{n,o,j}",
     },
     shapes="X (N, C, *places), W (C, O / groups, *kernel), b (O,) or None -> Y (N, O, *size)",
-    floats=("X", "W", "b"),
     source=f"Zeiler et al. 2010; {_CONVOLUTION}",
     analytic=True,
 )
@@ -317,7 +329,9 @@ def convolution_weight_forward(
 
     Raises:
         ShapeError: if no kernel makes D of X.
+        DTypeError: if the dtypes differ.
     """
+    _check_dtypes("convolution_weight", X=X, D=D)
     at = Geometry(tuple(stride), tuple(padding), tuple(dilation))
     size, count = tuple(X.shape[2:]), tuple(D.shape[2:])
     kernel = kernel_size(count, size, at)
@@ -349,7 +363,6 @@ CONVOLUTION_WEIGHT = formula(
         "D": r"\sum_{c,k} X_{n,c,s i + d k - p} \left(\frac{\partial L}{\partial Y}\right)_{o,c,k}",
     },
     shapes="X (N, C, *size), D (N, O, *places) -> Y (O, C / groups, *kernel)",
-    floats=("X", "D"),
     source=_CONVOLUTION,
     analytic=True,
 )

@@ -193,7 +193,6 @@ UNFOLD = formula(
         "X": r"\sum_{s i + d k - p = j} \left(\frac{\partial L}{\partial Y}\right)_{n, (c, k), i}"
     },
     shapes="X (N, C, *size) -> Y (N, C · pixels of the kernel, places)",
-    floats=("X",),
     source="Chellapilla, Puri and Simard 2006",
     analytic=True,
 )
@@ -271,7 +270,6 @@ FOLD = formula(
     equation=r"Y_{n, c, j} = \sum_{s i + d k - p = j} X_{n, (c, k), i}",
     gradients={"X": r"\left(\frac{\partial L}{\partial Y}\right)_{n, c, s i + d k - p}"},
     shapes="X (N, C · pixels of the kernel, places) -> Y (N, C, *size)",
-    floats=("X",),
     source="Chellapilla, Puri and Simard 2006",
     analytic=True,
 )

@@ -130,7 +130,7 @@ def conv1d(
     Raises:
         ShapeError: if the channels do not fit, or the kernel is larger than the padded input.
         ConfigurationError: if an option is not possible.
-        DTypeError: if the dtypes differ, or are no floating-point numbers.
+        DTypeError: if the dtypes differ.
 
     >>> from nnscratch import tensor
     >>> x, w = tensor([[[1.0, 2.0, 3.0, 4.0]]]), tensor([[[1.0, 10.0]]])

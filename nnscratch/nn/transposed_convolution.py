@@ -79,7 +79,7 @@ def conv_transpose1d(
     Raises:
         ShapeError: if the channels do not fit, or output_padding is too large.
         ConfigurationError: if an option is not possible.
-        DTypeError: if the dtypes differ, or are no floating-point numbers.
+        DTypeError: if the dtypes differ.
 
     >>> from nnscratch import ones
     >>> conv_transpose1d(ones(1, 1, 3), ones(1, 1, 3), stride=2, padding=1, output_padding=1)

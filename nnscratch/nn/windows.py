@@ -35,7 +35,6 @@ def unfold(
     Raises:
         ShapeError: if the input has other axes, or a window does not fit in.
         ConfigurationError: if an option is not possible.
-        DTypeError: if the input is no floating-point numbers.
 
     >>> from nnscratch import arange
     >>> unfold(arange(6.0).reshape(1, 1, 2, 3), (2, 2))
@@ -70,7 +69,6 @@ def fold(
     Raises:
         ShapeError: if the columns are not those of an image of that size.
         ConfigurationError: if an option is not possible.
-        DTypeError: if the input is no floating-point numbers.
 
     >>> from nnscratch import ones
     >>> fold(ones(1, 4, 2), (2, 3), (2, 2))

@@ -289,3 +289,13 @@ def test_a_compiled_step_is_the_eager_one(size: int) -> None:
         np.testing.assert_allclose(float(b), float(a), rtol=1e-6)
     for p, q in zip(eager.parameters(), compiled.parameters(), strict=True):
         np.testing.assert_allclose(q.detach().numpy(), p.detach().numpy(), rtol=2e-5, atol=1e-6)
+
+
+def test_integers() -> None:
+    X, W = RNG.integers(-9, 9, (2, 3, 5)), RNG.integers(-9, 9, (4, 3, 2))
+    assert_same(
+        F.conv1d(nnscratch.tensor(X), nnscratch.tensor(W)),
+        torch.conv1d(torch.tensor(X), torch.tensor(W)),
+    )
+    with pytest.raises(DTypeError, match="int64 but the weights are float32"):
+        nn.Conv1d(3, 4, 2)(nnscratch.tensor(X))
