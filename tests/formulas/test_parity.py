@@ -99,6 +99,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "multiply": operator.mul,
     "divide": operator.truediv,
     "power": torch.pow,
+    "floor_divide": lambda a, b: torch.div(a, b, rounding_mode="floor"),
     "maximum": _ordered(torch.maximum),
     "minimum": _ordered(torch.minimum),
     "clip": _clip,
