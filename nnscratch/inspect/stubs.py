@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnscratch import optim
-from nnscratch.nn import activation_functions, activation_modules
+from nnscratch import nn, optim
+from nnscratch.nn import activation_functions, activation_modules, functional
 from nnscratch.nn.derived import activations, options_of
+from nnscratch.nn.finding import exported
 
 _NOTE = "# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file."
 
@@ -39,8 +40,26 @@ def all_stubs() -> dict[Path, str]:
     return {
         _beside(activation_functions): _stub(tensors, functions),
         _beside(activation_modules): _stub(base, modules),
+        _beside(nn): _found(nn, activation_modules, classes=True),
+        _beside(functional): _found(functional, activation_functions, classes=False),
         _beside(optim): _optimizers(),
     }
+
+
+def _found(namespace: Any, made: Any, classes: bool) -> str:
+    """Return the stub of a namespace whose names stand in files of ``nn`` or are made."""
+    where = {name: _file_of(item, name) for name, item in exported(classes).items()}
+    where |= dict.fromkeys(made.__all__, made.__name__)
+    where |= {name: nn.__name__ for name in namespace.__all__ if name not in where}
+    lines = sorted(f"from {where[name]} import {name} as {name}" for name in namespace.__all__)
+    names = [f'    "{name}",' for name in namespace.__all__]
+    return "\n".join([_NOTE, "", *lines, "", "__all__ = [", *names, "]", ""])
+
+
+def _file_of(item: Any, name: str) -> str:
+    """Return the module that a name of ``nn`` is defined in."""
+    module: str = item.__module__
+    return module if hasattr(sys.modules[module], name) else nn.__name__
 
 
 def _optimizers() -> str:

@@ -7,25 +7,75 @@ memory: what the derivatives need is kept all the same.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nnscratch.nn import activation_modules
-from nnscratch.nn import functional as F
+from nnscratch import formulas as f
+from nnscratch.errors import ConfigurationError
+from nnscratch.nn import activation_functions
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensors import Tensor
+from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.creation import full
+from nnscratch.tensors.functions import sigmoid, tanh
 
-__all__ = ["GELU", "Hardtanh", "LogSoftmax", "PReLU", "Softmax"]
+__all__ = [
+    "GELU",
+    "Hardtanh",
+    "LogSoftmax",
+    "PReLU",
+    "Softmax",
+    "gelu",
+    "log_softmax",
+    "prelu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]
 
-if TYPE_CHECKING:
-    from nnscratch.nn.activation_modules import *  # noqa: F403
-else:
 
-    def __getattr__(name: str) -> Any:
-        """Return a module that is made of its formula."""
-        return getattr(activation_modules, name)
+def prelu(input: Any, weight: Tensor) -> Tensor:
+    """Return x where it is positive, weight · x elsewhere; one weight, or one a channel (dim 1)."""
+    return apply(f.PRELU, as_tensor(input), weight)
+
+
+def gelu(input: Any, approximate: str = "none") -> Tensor:
+    """Return x Φ(x) with the normal distribution Φ, or its "tanh" approximation."""
+    if approximate not in ("none", "tanh"):
+        raise ConfigurationError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
+    return apply(f.GELU if approximate == "none" else f.GELU_TANH, as_tensor(input))
+
+
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return e^x over its sum along a dimension.
+
+    Without ``dim`` it is dim 0 of 0, 1 or 3 dimensions and dim 1 of others, as in PyTorch, with a
+    warning. ``dtype`` is what to compute in, and of the result.
+    """
+    x = as_tensor(input)
+    found: Tensor = x.softmax(_dim_of(x, dim, "softmax", _stacklevel), dtype)
+    return found
+
+
+def log_softmax(
+    input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """Return the logarithm of the softmax along a dimension, with the same arguments."""
+    x = as_tensor(input)
+    found: Tensor = x.log_softmax(_dim_of(x, dim, "log_softmax", _stacklevel), dtype)
+    return found
+
+
+def _dim_of(x: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    chosen = 0 if x.ndim in (0, 1, 3) else 1
+    warnings.warn(
+        f"{name} without a dimension takes dim={chosen} of an input with {x.ndim} dimensions; say "
+        f"which with dim={chosen}, or dim=-1 for the last one",
+        stacklevel=stacklevel,
+    )
+    return chosen
 
 
 class PReLU(Module):
@@ -50,20 +100,20 @@ class PReLU(Module):
 
     def forward(self, input: Any) -> Tensor:
         """Return the activation of the input."""
-        return F.prelu(input, self.weight)
+        return prelu(input, self.weight)
 
     def extra_repr(self) -> str:
         """Return the number of learned slopes."""
         return f"num_parameters={self.num_parameters}"
 
 
-class GELU(FunctionModule, function=F.gelu, approximate="none"):
+class GELU(FunctionModule, function=gelu, approximate="none"):
     r"""$y = x \Phi(x)$ with the normal distribution; ``approximate="tanh"`` is the older form."""
 
 
 def hardtanh(input: Any, *args: Any, **options: Any) -> Tensor:
     """Call the function of that name, which is made when it is first asked for."""
-    return F.hardtanh(input, *args, **options)
+    return activation_functions.hardtanh(input, *args, **options)
 
 
 class Hardtanh(
@@ -93,7 +143,7 @@ class Hardtanh(
         return found
 
 
-class Softmax(FunctionModule, function=F.softmax, dim=None):
+class Softmax(FunctionModule, function=softmax, dim=None):
     r"""$y_i = e^{x_i} / \sum_j e^{x_j}$ along a dimension; see ``functional.softmax``.
 
     >>> from nnscratch import tensor
@@ -102,5 +152,5 @@ class Softmax(FunctionModule, function=F.softmax, dim=None):
     """
 
 
-class LogSoftmax(FunctionModule, function=F.log_softmax, dim=None):
+class LogSoftmax(FunctionModule, function=log_softmax, dim=None):
     r"""$y_i = x_i - \log \sum_j e^{x_j}$ along a dimension."""

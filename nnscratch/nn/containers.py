@@ -9,6 +9,8 @@ from typing import Any, Self
 from nnscratch.nn.module import Module
 from nnscratch.nn.parameter import Parameter
 
+__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
+
 
 def _position(index: int, count: int) -> int:
     place = index.__index__()

@@ -1,14 +1,14 @@
-"""Layers without weights: identity, flattening, dropout."""
+"""What only passes its input on or moves it, and rows made of indices or lengths."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.array import Generator
-from nnscratch.errors import ConfigurationError
-from nnscratch.nn import functional as F
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors.functions import one_hot as _one_hot
+
+__all__ = ["Flatten", "Identity", "Unflatten", "normalize", "one_hot"]
 
 
 class Identity(Module):
@@ -62,33 +62,12 @@ class Unflatten(Module):
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
-class Dropout(Module):
-    r"""In training, 0 by probability p and $x / (1 - p)$ otherwise; in evaluation, x.
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """Return the input divided by its p-norm along a dimension, or by ``eps`` if larger."""
+    x = as_tensor(input)
+    return x / x.norm(p, dim, keepdim=True).clamp(min=eps)
 
-    The random numbers come from the default generator, whose state a checkpoint holds, unless
-    another generator is given.
 
-    Raises:
-        ConfigurationError: if p is not from 0 to 1.
-
-    >>> from nnscratch import ones
-    >>> Dropout(0.5).eval()(ones(3))
-    tensor([1., 1., 1.])
-    """
-
-    def __init__(
-        self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
-    ) -> None:
-        """Choose the probability; with ``inplace`` the input has the result afterwards."""
-        super().__init__()
-        if not 0.0 <= p <= 1.0:
-            raise ConfigurationError(f"Dropout: p is a probability from 0 to 1, got {p}")
-        self.p, self.inplace, self.generator = p, inplace, generator
-
-    def forward(self, input: Any) -> Tensor:
-        """Return the input, in training with elements dropped."""
-        return F.dropout(input, self.p, self.training, self.inplace, generator=self.generator)
-
-    def extra_repr(self) -> str:
-        """Return the probability, and whether it works in place."""
-        return f"p={self.p}, inplace={self.inplace}" if self.inplace else f"p={self.p}"
+def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
+    """Return class indices (...) as int64 rows (..., K); K is the largest + 1 unless given."""
+    return _one_hot(as_tensor(tensor), num_classes)

@@ -5,14 +5,35 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnscratch.array import Generator
-from nnscratch.errors import ConfigurationError
+from nnscratch import formulas as f
+from nnscratch.array import Generator, dtype_name, is_floating
+from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.nn import init
-from nnscratch.nn.functional import linear
 from nnscratch.nn.module import Module
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensors import Tensor
+from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.creation import empty
+
+__all__ = ["Linear", "linear"]
+
+
+def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return input Wᵀ + b for an input (..., in), W (out, in) and b (out,).
+
+    Raises:
+        DTypeError: if the input holds integers, or the dtypes differ.
+        ShapeError: if the shapes do not fit.
+    """
+    x = as_tensor(input)
+    if x.array.dtype != weight.array.dtype:
+        given, own = dtype_name(x.array.dtype), dtype_name(weight.array.dtype)
+        if not is_floating(x.array):
+            raise DTypeError(f"linear: expected floating-point input, got {given}; call .float()")
+        raise DTypeError(
+            f"linear: the input is {given} but the weights are {own}; use x.to('{own}') or "
+            f"model.to('{given}')"
+        )
+    return apply(f.LINEAR, x, weight, bias)
 
 
 class Linear(Module):

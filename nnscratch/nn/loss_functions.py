@@ -15,6 +15,20 @@ from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors import Tensor, apply, as_tensor
 
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cosine_embedding_loss",
+    "cross_entropy",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
+
 
 def reduction_of(
     size_average: Any, reduce: Any, reduction: str = "mean", stacklevel: int = 3

@@ -10,9 +10,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.nn import functional as F
-from nnscratch.nn.loss_functions import reduction_of
+from nnscratch.nn.loss_functions import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_embedding_loss,
+    cross_entropy,
+    hinge_embedding_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    reduction_of,
+    smooth_l1_loss,
+)
 from nnscratch.nn.options import FunctionModule
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CosineEmbeddingLoss",
+    "CrossEntropyLoss",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "NLLLoss",
+    "SmoothL1Loss",
+]
 
 
 class Loss(FunctionModule):
@@ -32,7 +58,7 @@ class Loss(FunctionModule):
         return ", ".join(f"{k}={v!r}" for k, v in shown.items() if v != self.options[k])
 
 
-class MSELoss(Loss, function=F.mse_loss, size_average=None, reduce=None, reduction="mean"):
+class MSELoss(Loss, function=mse_loss, size_average=None, reduce=None, reduction="mean"):
     r"""$\frac{1}{n} \sum_i (y_i - t_i)^2$, without a factor of one half.
 
     >>> from nnscratch import tensor
@@ -41,13 +67,13 @@ class MSELoss(Loss, function=F.mse_loss, size_average=None, reduce=None, reducti
     """
 
 
-class L1Loss(Loss, function=F.l1_loss, size_average=None, reduce=None, reduction="mean"):
+class L1Loss(Loss, function=l1_loss, size_average=None, reduce=None, reduction="mean"):
     r"""$\frac{1}{n} \sum_i |y_i - t_i|$."""
 
 
 class SmoothL1Loss(
     Loss,
-    function=F.smooth_l1_loss,
+    function=smooth_l1_loss,
     size_average=None,
     reduce=None,
     reduction="mean",
@@ -56,13 +82,13 @@ class SmoothL1Loss(
     r"""$d^2 / 2\beta$ where $|d| < \beta$, $|d| - \beta/2$ elsewhere, with $d = y - t$."""
 
 
-class HuberLoss(Loss, function=F.huber_loss, reduction="mean", delta=1.0):
+class HuberLoss(Loss, function=huber_loss, reduction="mean", delta=1.0):
     r"""$d^2 / 2$ where $|d| < \delta$, $\delta (|d| - \delta/2)$ elsewhere, with $d = y - t$."""
 
 
 class BCELoss(
     Loss,
-    function=F.binary_cross_entropy,
+    function=binary_cross_entropy,
     tensors=("weight",),
     weight=None,
     size_average=None,
@@ -74,7 +100,7 @@ class BCELoss(
 
 class BCEWithLogitsLoss(
     Loss,
-    function=F.binary_cross_entropy_with_logits,
+    function=binary_cross_entropy_with_logits,
     tensors=("weight", "pos_weight"),
     weight=None,
     size_average=None,
@@ -87,7 +113,7 @@ class BCEWithLogitsLoss(
 
 class NLLLoss(
     Loss,
-    function=F.nll_loss,
+    function=nll_loss,
     tensors=("weight",),
     weight=None,
     size_average=None,
@@ -100,7 +126,7 @@ class NLLLoss(
 
 class CrossEntropyLoss(
     Loss,
-    function=F.cross_entropy,
+    function=cross_entropy,
     tensors=("weight",),
     weight=None,
     size_average=None,
@@ -130,7 +156,7 @@ class CrossEntropyLoss(
 
 class KLDivLoss(
     Loss,
-    function=F.kl_div,
+    function=kl_div,
     size_average=None,
     reduce=None,
     reduction="mean",
@@ -141,7 +167,7 @@ class KLDivLoss(
 
 class HingeEmbeddingLoss(
     Loss,
-    function=F.hinge_embedding_loss,
+    function=hinge_embedding_loss,
     margin=1.0,
     size_average=None,
     reduce=None,
@@ -152,7 +178,7 @@ class HingeEmbeddingLoss(
 
 class CosineEmbeddingLoss(
     Loss,
-    function=F.cosine_embedding_loss,
+    function=cosine_embedding_loss,
     margin=0.0,
     size_average=None,
     reduce=None,

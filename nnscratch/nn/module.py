@@ -18,6 +18,8 @@ from nnscratch.tensors import Tensor, clear_gradient
 from nnscratch.tensors.conversions import read_target
 from nnscratch.tensors.tape import Handle
 
+__all__ = ["Module"]
+
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 

@@ -8,6 +8,8 @@ from nnscratch.array import is_array
 from nnscratch.errors import DTypeError
 from nnscratch.tensors import Tensor
 
+__all__ = ["Parameter"]
+
 
 class Parameter(Tensor):
     """A leaf tensor that a module registers when it becomes one of its attributes."""

@@ -1,0 +1,83 @@
+# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file.
+
+from nnscratch.nn.activation_functions import celu as celu
+from nnscratch.nn.activation_functions import elu as elu
+from nnscratch.nn.activation_functions import hardshrink as hardshrink
+from nnscratch.nn.activation_functions import hardsigmoid as hardsigmoid
+from nnscratch.nn.activation_functions import hardswish as hardswish
+from nnscratch.nn.activation_functions import hardtanh as hardtanh
+from nnscratch.nn.activation_functions import leaky_relu as leaky_relu
+from nnscratch.nn.activation_functions import logsigmoid as logsigmoid
+from nnscratch.nn.activation_functions import mish as mish
+from nnscratch.nn.activation_functions import relu as relu
+from nnscratch.nn.activation_functions import relu6 as relu6
+from nnscratch.nn.activation_functions import selu as selu
+from nnscratch.nn.activation_functions import silu as silu
+from nnscratch.nn.activation_functions import softplus as softplus
+from nnscratch.nn.activation_functions import softshrink as softshrink
+from nnscratch.nn.activation_functions import softsign as softsign
+from nnscratch.nn.activation_functions import tanhshrink as tanhshrink
+from nnscratch.nn.activation_functions import threshold as threshold
+from nnscratch.nn.activations import gelu as gelu
+from nnscratch.nn.activations import log_softmax as log_softmax
+from nnscratch.nn.activations import prelu as prelu
+from nnscratch.nn.activations import softmax as softmax
+from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.layers import normalize as normalize
+from nnscratch.nn.layers import one_hot as one_hot
+from nnscratch.nn.linear import linear as linear
+from nnscratch.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
+from nnscratch.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from nnscratch.nn.loss_functions import cosine_embedding_loss as cosine_embedding_loss
+from nnscratch.nn.loss_functions import cross_entropy as cross_entropy
+from nnscratch.nn.loss_functions import hinge_embedding_loss as hinge_embedding_loss
+from nnscratch.nn.loss_functions import huber_loss as huber_loss
+from nnscratch.nn.loss_functions import kl_div as kl_div
+from nnscratch.nn.loss_functions import l1_loss as l1_loss
+from nnscratch.nn.loss_functions import mse_loss as mse_loss
+from nnscratch.nn.loss_functions import nll_loss as nll_loss
+from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.tensors.functions import sigmoid as sigmoid
+from nnscratch.tensors.functions import tanh as tanh
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "celu",
+    "cosine_embedding_loss",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "gelu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "mish",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+]
