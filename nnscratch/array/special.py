@@ -170,7 +170,7 @@ def erfinv(X: Any) -> Any:
         left = erfc(xp.abs(Z))
         tail = -_sign(xp, Z) * left * xp.log(left / below)
         Z = Z - xp.where(below < 0.5, tail, erf(Z) - Y) / slope
-    edge = xp.where(size == 1.0, X * math.inf, xp.full_like(X, math.nan))
+    edge = _sign(xp, X) * xp.where(size == 1.0, xp.full_like(X, math.inf), math.nan)
     return xp.where(inside, Z, edge)
 
 

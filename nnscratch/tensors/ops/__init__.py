@@ -5,8 +5,15 @@ A function is written once, under ``tensor_function``: it is ``nnscratch.name`` 
 composition of formulas is composed here; no derivative is written here.
 """
 
-from nnscratch.tensors.ops import comparing, elementwise
+from nnscratch.tensors.ops import comparing, elementwise, scanning, sorting
 from nnscratch.tensors.ops.comparing import *  # noqa: F403
 from nnscratch.tensors.ops.elementwise import *  # noqa: F403
+from nnscratch.tensors.ops.scanning import *  # noqa: F403
+from nnscratch.tensors.ops.sorting import *  # noqa: F403
 
-__all__ = [*comparing.__all__, *elementwise.__all__]
+__all__ = [
+    *comparing.__all__,
+    *elementwise.__all__,
+    *scanning.__all__,
+    *sorting.__all__,
+]
