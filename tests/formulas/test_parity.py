@@ -154,6 +154,13 @@ TORCH: dict[str, Callable[..., Any]] = {
     "multiply": operator.mul,
     "divide": operator.truediv,
     "power": torch.pow,
+    "gather": lambda a, i, axis: torch.gather(a, axis, i),
+    "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
+    "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
+    "argsort": lambda a, axis, descending=False, count=None: torch.argsort(
+        a, dim=axis, descending=descending, stable=True
+    ).narrow(axis, 0, a.shape[axis] if count is None else count),
+    "floor_divide": lambda a, b: torch.div(a, b, rounding_mode="floor"),
     "maximum": _ordered(torch.maximum),
     "minimum": _ordered(torch.minimum),
     "clip": _clip,
