@@ -3,25 +3,6 @@
 from nnscratch.nn import functional as functional
 from nnscratch.nn import init as init
 from nnscratch.nn import utils as utils
-from nnscratch.nn.activation_modules import CELU as CELU
-from nnscratch.nn.activation_modules import ELU as ELU
-from nnscratch.nn.activation_modules import Hardshrink as Hardshrink
-from nnscratch.nn.activation_modules import Hardsigmoid as Hardsigmoid
-from nnscratch.nn.activation_modules import Hardswish as Hardswish
-from nnscratch.nn.activation_modules import LeakyReLU as LeakyReLU
-from nnscratch.nn.activation_modules import LogSigmoid as LogSigmoid
-from nnscratch.nn.activation_modules import Mish as Mish
-from nnscratch.nn.activation_modules import ReLU as ReLU
-from nnscratch.nn.activation_modules import ReLU6 as ReLU6
-from nnscratch.nn.activation_modules import SELU as SELU
-from nnscratch.nn.activation_modules import SiLU as SiLU
-from nnscratch.nn.activation_modules import Sigmoid as Sigmoid
-from nnscratch.nn.activation_modules import Softplus as Softplus
-from nnscratch.nn.activation_modules import Softshrink as Softshrink
-from nnscratch.nn.activation_modules import Softsign as Softsign
-from nnscratch.nn.activation_modules import Tanh as Tanh
-from nnscratch.nn.activation_modules import Tanhshrink as Tanhshrink
-from nnscratch.nn.activation_modules import Threshold as Threshold
 from nnscratch.nn.activations import GELU as GELU
 from nnscratch.nn.activations import Hardtanh as Hardtanh
 from nnscratch.nn.activations import LogSoftmax as LogSoftmax
@@ -31,22 +12,46 @@ from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
+from nnscratch.nn.derived_modules import BCELoss as BCELoss
+from nnscratch.nn.derived_modules import BCEWithLogitsLoss as BCEWithLogitsLoss
+from nnscratch.nn.derived_modules import CELU as CELU
+from nnscratch.nn.derived_modules import CosineEmbeddingLoss as CosineEmbeddingLoss
+from nnscratch.nn.derived_modules import ELU as ELU
+from nnscratch.nn.derived_modules import Hardshrink as Hardshrink
+from nnscratch.nn.derived_modules import Hardsigmoid as Hardsigmoid
+from nnscratch.nn.derived_modules import Hardswish as Hardswish
+from nnscratch.nn.derived_modules import HingeEmbeddingLoss as HingeEmbeddingLoss
+from nnscratch.nn.derived_modules import HuberLoss as HuberLoss
+from nnscratch.nn.derived_modules import KLDivLoss as KLDivLoss
+from nnscratch.nn.derived_modules import L1Loss as L1Loss
+from nnscratch.nn.derived_modules import LeakyReLU as LeakyReLU
+from nnscratch.nn.derived_modules import LogSigmoid as LogSigmoid
+from nnscratch.nn.derived_modules import MSELoss as MSELoss
+from nnscratch.nn.derived_modules import MarginRankingLoss as MarginRankingLoss
+from nnscratch.nn.derived_modules import Mish as Mish
+from nnscratch.nn.derived_modules import MultiLabelMarginLoss as MultiLabelMarginLoss
+from nnscratch.nn.derived_modules import MultiMarginLoss as MultiMarginLoss
+from nnscratch.nn.derived_modules import NLLLoss as NLLLoss
+from nnscratch.nn.derived_modules import PoissonNLLLoss as PoissonNLLLoss
+from nnscratch.nn.derived_modules import ReLU as ReLU
+from nnscratch.nn.derived_modules import ReLU6 as ReLU6
+from nnscratch.nn.derived_modules import SELU as SELU
+from nnscratch.nn.derived_modules import SiLU as SiLU
+from nnscratch.nn.derived_modules import Sigmoid as Sigmoid
+from nnscratch.nn.derived_modules import SmoothL1Loss as SmoothL1Loss
+from nnscratch.nn.derived_modules import SoftMarginLoss as SoftMarginLoss
+from nnscratch.nn.derived_modules import Softplus as Softplus
+from nnscratch.nn.derived_modules import Softshrink as Softshrink
+from nnscratch.nn.derived_modules import Softsign as Softsign
+from nnscratch.nn.derived_modules import Tanh as Tanh
+from nnscratch.nn.derived_modules import Tanhshrink as Tanhshrink
+from nnscratch.nn.derived_modules import Threshold as Threshold
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
-from nnscratch.nn.losses import BCELoss as BCELoss
-from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
-from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
-from nnscratch.nn.losses import HingeEmbeddingLoss as HingeEmbeddingLoss
-from nnscratch.nn.losses import HuberLoss as HuberLoss
-from nnscratch.nn.losses import KLDivLoss as KLDivLoss
-from nnscratch.nn.losses import L1Loss as L1Loss
-from nnscratch.nn.losses import MSELoss as MSELoss
-from nnscratch.nn.losses import NLLLoss as NLLLoss
-from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.parameter import Parameter as Parameter
 
@@ -74,14 +79,18 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiMarginLoss",
     "NLLLoss",
     "PReLU",
     "Parameter",
     "ParameterList",
+    "PoissonNLLLoss",
     "ReLU",
     "ReLU6",
     "SELU",
@@ -89,6 +98,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "Softplus",
     "Softshrink",

@@ -11,7 +11,7 @@ from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.errors import ConfigurationError
-from nnscratch.nn import activation_functions
+from nnscratch.nn import derived_functions
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
 from nnscratch.nn.parameter import Parameter
@@ -113,7 +113,7 @@ class GELU(FunctionModule, function=gelu, approximate="none"):
 
 def hardtanh(input: Any, *args: Any, **options: Any) -> Tensor:
     """Call the function of that name, which is made when it is first asked for."""
-    return activation_functions.hardtanh(input, *args, **options)
+    return derived_functions.hardtanh(input, *args, **options)
 
 
 class Hardtanh(

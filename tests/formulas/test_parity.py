@@ -144,6 +144,7 @@ TORCH: dict[str, Callable[..., Any]] = {
         x, t, w, pos_weight=pos_weight, **more
     ),
     "cross_entropy_probabilities": F.cross_entropy,
+    "multi_margin": lambda x, t, w, **more: F.multi_margin_loss(x, t, weight=w, **more),
     "squared_norm": lambda g: (g * g).sum(),
     "copy_into": lambda target, source: target.copy_(source),
     "fill": lambda target, *, value: target.fill_(value),
