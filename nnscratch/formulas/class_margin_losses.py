@@ -94,7 +94,7 @@ def multi_margin_forward(
     over, _, scale = _excess(xp.reshape(X, (1,)) if X.ndim == 0 else X, T, w, margin)
     L = xp.sum(scale * (over * over if p == 2 else over), axis=1)
     if one:
-        L = xp.reshape(L, ())
+        L = xp.reshape(L, T.shape)
     saved = MultiMarginSaved(X, T, w, p, margin, reduction)
     return reduce_losses("multi_margin", xp, L, reduction), saved
 

@@ -16,6 +16,7 @@ from nnscratch.array.maths import absolute, exp, log, minimum, real, sign, where
 from nnscratch.array.selection import clip
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.formula import Public, formula
+from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import (
     USUAL_ARGUMENTS,
     loss,
@@ -243,6 +244,7 @@ def gaussian_nll_forward(Y: Any, T: Any, V: Any, *, full: bool = False, eps: flo
         full: whether log(2π) / 2 is added.
         eps: the least variance.
     """
+    refuse_where("gaussian_nll", real(V) < 0, V, "variances from 0 (var, not its logarithm)")
     D, V = Y - T, where(real(V) < eps, eps, V)
     L = 0.5 * (log(V) + D * D / V)
     return L + 0.5 * math.log(2.0 * math.pi) if full else L

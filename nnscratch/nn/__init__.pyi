@@ -4,14 +4,21 @@ from nnscratch.nn import functional as functional
 from nnscratch.nn import init as init
 from nnscratch.nn import utils as utils
 from nnscratch.nn.activations import GELU as GELU
+from nnscratch.nn.activations import GLU as GLU
 from nnscratch.nn.activations import Hardtanh as Hardtanh
 from nnscratch.nn.activations import LogSoftmax as LogSoftmax
 from nnscratch.nn.activations import PReLU as PReLU
 from nnscratch.nn.activations import Softmax as Softmax
+from nnscratch.nn.activations import Softmax2d as Softmax2d
+from nnscratch.nn.activations import Softmin as Softmin
+from nnscratch.nn.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
+from nnscratch.nn.bilinear import Bilinear as Bilinear
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
+from nnscratch.nn.containers import ParameterDict as ParameterDict
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
+from nnscratch.nn.ctc import CTCLoss as CTCLoss
 from nnscratch.nn.derived_modules import BCELoss as BCELoss
 from nnscratch.nn.derived_modules import BCEWithLogitsLoss as BCEWithLogitsLoss
 from nnscratch.nn.derived_modules import CELU as CELU
@@ -46,25 +53,39 @@ from nnscratch.nn.derived_modules import Softsign as Softsign
 from nnscratch.nn.derived_modules import Tanh as Tanh
 from nnscratch.nn.derived_modules import Tanhshrink as Tanhshrink
 from nnscratch.nn.derived_modules import Threshold as Threshold
+from nnscratch.nn.distances import CosineSimilarity as CosineSimilarity
+from nnscratch.nn.distances import PairwiseDistance as PairwiseDistance
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
+from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
+from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
+from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
+from nnscratch.nn.losses import TripletMarginLoss as TripletMarginLoss
+from nnscratch.nn.losses import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.random_activations import RReLU as RReLU
 
 __all__ = [
+    "AdaptiveLogSoftmaxWithLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Bilinear",
     "CELU",
+    "CTCLoss",
     "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
     "Flatten",
     "GELU",
+    "GLU",
+    "GaussianNLLLoss",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -76,6 +97,7 @@ __all__ = [
     "L1Loss",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -85,12 +107,16 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "NLLLoss",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "SELU",
@@ -100,12 +126,16 @@ __all__ = [
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
     "Softshrink",
     "Softsign",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "functional",
     "init",

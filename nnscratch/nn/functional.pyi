@@ -1,9 +1,13 @@
 # Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file.
 
 from nnscratch.nn.activations import gelu as gelu
+from nnscratch.nn.activations import glu as glu
 from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
+from nnscratch.nn.activations import softmin as softmin
+from nnscratch.nn.bilinear import bilinear as bilinear
+from nnscratch.nn.ctc import ctc_loss as ctc_loss
 from nnscratch.nn.derived_functions import binary_cross_entropy as binary_cross_entropy
 from nnscratch.nn.derived_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from nnscratch.nn.derived_functions import celu as celu
@@ -37,23 +41,38 @@ from nnscratch.nn.derived_functions import softshrink as softshrink
 from nnscratch.nn.derived_functions import softsign as softsign
 from nnscratch.nn.derived_functions import tanhshrink as tanhshrink
 from nnscratch.nn.derived_functions import threshold as threshold
+from nnscratch.nn.distances import cosine_similarity as cosine_similarity
+from nnscratch.nn.distances import pairwise_distance as pairwise_distance
 from nnscratch.nn.dropout import dropout as dropout
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
+from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from nnscratch.nn.loss_functions import cross_entropy as cross_entropy
+from nnscratch.nn.loss_functions import gaussian_nll_loss as gaussian_nll_loss
+from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from nnscratch.nn.loss_functions import triplet_margin_loss as triplet_margin_loss
+from nnscratch.nn.loss_functions import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from nnscratch.nn.random_activations import gumbel_softmax as gumbel_softmax
+from nnscratch.nn.random_activations import rrelu as rrelu
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
+    "gaussian_nll_loss",
     "gelu",
+    "glu",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -64,6 +83,7 @@ __all__ = [
     "l1_loss",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
@@ -71,23 +91,29 @@ __all__ = [
     "mse_loss",
     "multi_margin_loss",
     "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
+    "pairwise_distance",
     "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
+    "rrelu",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "soft_margin_loss",
     "softmax",
+    "softmin",
     "softplus",
     "softshrink",
     "softsign",
     "tanh",
     "tanhshrink",
     "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]

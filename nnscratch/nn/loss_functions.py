@@ -6,14 +6,26 @@ their places, with a warning.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, is_integer
-from nnscratch.nn.reductions import loss_of, reduction_of
+from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.nn.distances import pairwise_distance
+from nnscratch.nn.reductions import loss_of, reduced, reduction_of
 from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors.creation import full_like
+from nnscratch.tensors.functions import minimum
 
-__all__ = ["cross_entropy"]
+__all__ = [
+    "cross_entropy",
+    "gaussian_nll_loss",
+    "multilabel_soft_margin_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+]
 
 
 def cross_entropy(
@@ -39,3 +51,153 @@ def cross_entropy(
     if dtype_name(target.array.dtype) != "int64" and is_integer(target.array):
         target = target.to("int64")  # which the kernels take
     return loss_of(f.CROSS_ENTROPY, input, target, weight, ignore_index=ignore_index, **options)
+
+
+def gaussian_nll_loss(
+    input: Any,
+    target: Any,
+    var: Any,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return minus the log-probability of targets that are normal around the input.
+
+    Args:
+        input: the means.
+        target: of a shape that broadcasts with them.
+        var: the variances, one for each mean; or one for each row of them, in their shape with a
+            last dimension of 1 or without it; or a number. Those below ``eps`` count as ``eps``.
+        full: whether log(2π) / 2 is added.
+        eps: the least variance.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ShapeError: if the shapes do not fit.
+        DataError: if a variance is negative.
+
+    >>> gaussian_nll_loss([0.0, 1.0], [0.0, 3.0], [1.0, 1.0])
+    tensor(1.)
+    """
+    x, t = as_tensor(input), as_tensor(target)
+    v = full_like(x, var) if isinstance(var, (int, float)) else as_tensor(var)
+    if v.shape != x.shape:
+        if v.shape == x.shape[:-1]:
+            v = v.unsqueeze(-1)
+        different = [m for n, m in zip(x.shape, v.shape, strict=False) if n != m]
+        if v.ndim != x.ndim or different not in ([], [1]):
+            raise ShapeError(
+                f"gaussian_nll_loss: expected variances of shape {tuple(x.shape)}, or with 1 in "
+                f"the place of a size, got {tuple(v.shape)}"
+            )
+    shape = broadcast_shape("gaussian_nll_loss", x, t, v)
+    arrays = [one.expand(*shape) for one in (x, t, v)]
+    return loss_of(f.GAUSSIAN_NLL, *arrays, full=full, eps=eps, reduction=reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Return the mean over the classes of the binary cross-entropy of $\sigma(x)$.
+
+    Args:
+        input: scores (..., C).
+        target: 0 or 1 for each class of each sample, in the same shape.
+        weight: a number for each class to multiply its loss by, or None.
+        size_average: PyTorch's word of old for the reduction, taken with a warning.
+        reduce: PyTorch's word of old for the reduction, taken with a warning.
+        reduction: "mean", "sum" or "none".
+
+    >>> multilabel_soft_margin_loss([[0.0, 0.0]], [[1.0, 0.0]])
+    tensor(0.6931472)
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    losses = loss_of(f.BCE_WITH_LOGITS, input, target, weight, None, reduction="none")
+    return reduced(losses.mean(-1), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Return $\max(0, d(a, p) - d(a, n) + m)$: an anchor shall be nearer to p than to n by m.
+
+    Args:
+        anchor: (N, D) or (D,).
+        positive: of the same shape.
+        negative: of the same shape.
+        margin: m, above 0.
+        p: of the norm of the differences.
+        eps: added to each difference.
+        swap: take d(p, n) in the place of d(a, n) where it is less.
+        size_average: PyTorch's word of old for the reduction, taken with a warning.
+        reduce: PyTorch's word of old for the reduction, taken with a warning.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ConfigurationError: if the margin is not above 0.
+        ShapeError: if the inputs have different numbers of dimensions.
+
+    >>> triplet_margin_loss([[0.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.5]], eps=0.0)
+    tensor(0.5)
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+
+    def distance(a: Tensor, b: Tensor) -> Tensor:
+        return pairwise_distance(a, b, p, eps)
+
+    return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return the triplet loss with any distance, that of ``pairwise_distance`` unless given.
+
+    The other arguments and the errors are those of ``triplet_margin_loss``.
+    """
+    distance = pairwise_distance if distance_function is None else distance_function
+    return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def _triplet(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    margin: float,
+    swap: bool,
+    reduction: str,
+) -> Tensor:
+    a, p, n = as_tensor(anchor), as_tensor(positive), as_tensor(negative)
+    if not margin > 0:
+        raise ConfigurationError(f"a triplet's margin must be above 0, got {margin}")
+    if not a.ndim == p.ndim == n.ndim:
+        raise ShapeError(
+            "a triplet is of inputs with the same number of dimensions, got shapes "
+            f"{tuple(a.shape)}, {tuple(p.shape)} and {tuple(n.shape)}"
+        )
+    near, far = distance(a, p), distance(a, n)
+    if swap:
+        far = minimum(far, distance(p, n))
+    return reduced((near - far + margin).clamp(min=0.0), reduction)
