@@ -99,6 +99,9 @@ def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> 
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "linear_cross_entropy": lambda x, w, t, b=None, weight=None, *, rows, **options: (
+        F.linear_cross_entropy(x, w, t, linear_bias=b, weight=weight, **options)
+    ),
     "softmax": _axis(F.softmax),
     "log_softmax": _axis(F.log_softmax),
     "logsumexp": lambda x, *, axis, keepdims=False: torch.logsumexp(x, axis, keepdims),

@@ -152,32 +152,6 @@ def test_adaptive_softmax(options: dict[str, Any]) -> None:
         nnscratch.compile(lambda x, t: mine(x, t).loss)(ours(x), ours(target))
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("sizes", [(), (2, 3)])
-def test_linear_and_cross_entropy(sizes: tuple[int, ...], reduction: str) -> None:
-    weight = np.array([1.0, 2.0, 0.5, 1.5])
-    options = {"out_features": sizes, "bias": True, "reduction": reduction}
-    mine = nn.LinearCrossEntropyLoss(3, 4, weight=ours(weight), dtype="float64", **options)
-    its = torch.nn.LinearCrossEntropyLoss(
-        3, 4, weight=theirs(weight), dtype=torch.float64, **options
-    )
-    its.load_state_dict({k: torch.tensor(v.numpy()) for k, v in mine.state_dict().items()})
-    assert mine.extra_repr() == its.extra_repr()
-    target = RNG.integers(0, 4, size=(5, *sizes))
-    x = RNG.normal(size=(5, 3))
-    check(lambda x: mine(x, ours(target)), lambda x: its(x, theirs(target)), [x], times=4.0)
-    for p, q in zip(mine.parameters(), its.parameters(), strict=True):
-        assert_same(p.grad, q.grad)
-    soft = RNG.dirichlet(np.ones(4), size=(5, *sizes))
-    soft = np.ascontiguousarray(np.moveaxis(soft, -1, 1))
-    check(lambda x: mine(x, ours(soft)), lambda x: its(x, theirs(soft)), [x], times=4.0)
-    with pytest.raises(ShapeError, match="expected an input"):
-        mine(ours(x[:, :2]), ours(target))
-    if sizes:
-        with pytest.raises(ShapeError, match="unsqueeze"):
-            mine(ours(x[0]), ours(target[0]))
-
-
 def test_compiled_steps_draw_new_numbers_and_are_the_eager_ones() -> None:
     def build() -> Any:
         nnscratch.manual_seed(3)
