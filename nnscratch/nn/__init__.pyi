@@ -48,12 +48,33 @@ from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.padding import CircularPad1d as CircularPad1d
+from nnscratch.nn.padding import CircularPad2d as CircularPad2d
+from nnscratch.nn.padding import CircularPad3d as CircularPad3d
+from nnscratch.nn.padding import ConstantPad1d as ConstantPad1d
+from nnscratch.nn.padding import ConstantPad2d as ConstantPad2d
+from nnscratch.nn.padding import ConstantPad3d as ConstantPad3d
+from nnscratch.nn.padding import ReflectionPad1d as ReflectionPad1d
+from nnscratch.nn.padding import ReflectionPad2d as ReflectionPad2d
+from nnscratch.nn.padding import ReflectionPad3d as ReflectionPad3d
+from nnscratch.nn.padding import ReplicationPad1d as ReplicationPad1d
+from nnscratch.nn.padding import ReplicationPad2d as ReplicationPad2d
+from nnscratch.nn.padding import ReplicationPad3d as ReplicationPad3d
+from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
+from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
+from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
 from nnscratch.nn.parameter import Parameter as Parameter
 
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
@@ -84,6 +105,12 @@ __all__ = [
     "ParameterList",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "SELU",
     "Sequential",
     "SiLU",
@@ -97,6 +124,9 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "functional",
     "init",
     "utils",

@@ -37,6 +37,7 @@ from nnscratch.nn.loss_functions import l1_loss as l1_loss
 from nnscratch.nn.loss_functions import mse_loss as mse_loss
 from nnscratch.nn.loss_functions import nll_loss as nll_loss
 from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.nn.padding import pad as pad
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
@@ -66,6 +67,7 @@ __all__ = [
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "prelu",
     "relu",
     "relu6",
