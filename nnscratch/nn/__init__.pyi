@@ -47,6 +47,18 @@ from nnscratch.nn.losses import L1Loss as L1Loss
 from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
+from nnscratch.nn.lp_pooling import LPPool1d as LPPool1d
+from nnscratch.nn.lp_pooling import LPPool2d as LPPool2d
+from nnscratch.nn.lp_pooling import LPPool3d as LPPool3d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from nnscratch.nn.max_pooling import MaxPool1d as MaxPool1d
+from nnscratch.nn.max_pooling import MaxPool2d as MaxPool2d
+from nnscratch.nn.max_pooling import MaxPool3d as MaxPool3d
+from nnscratch.nn.max_pooling import MaxUnpool1d as MaxUnpool1d
+from nnscratch.nn.max_pooling import MaxUnpool2d as MaxUnpool2d
+from nnscratch.nn.max_pooling import MaxUnpool3d as MaxUnpool3d
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.padding import CircularPad1d as CircularPad1d
 from nnscratch.nn.padding import CircularPad2d as CircularPad2d
@@ -64,8 +76,23 @@ from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
 from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
 from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from nnscratch.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from nnscratch.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from nnscratch.nn.pooling import AvgPool1d as AvgPool1d
+from nnscratch.nn.pooling import AvgPool2d as AvgPool2d
+from nnscratch.nn.pooling import AvgPool3d as AvgPool3d
 
 __all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
@@ -90,11 +117,20 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",

@@ -37,11 +37,38 @@ from nnscratch.nn.loss_functions import l1_loss as l1_loss
 from nnscratch.nn.loss_functions import mse_loss as mse_loss
 from nnscratch.nn.loss_functions import nll_loss as nll_loss
 from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.nn.lp_pooling import lp_pool1d as lp_pool1d
+from nnscratch.nn.lp_pooling import lp_pool2d as lp_pool2d
+from nnscratch.nn.lp_pooling import lp_pool3d as lp_pool3d
+from nnscratch.nn.max_pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from nnscratch.nn.max_pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from nnscratch.nn.max_pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from nnscratch.nn.max_pooling import max_pool1d as max_pool1d
+from nnscratch.nn.max_pooling import max_pool2d as max_pool2d
+from nnscratch.nn.max_pooling import max_pool3d as max_pool3d
+from nnscratch.nn.max_pooling import max_unpool1d as max_unpool1d
+from nnscratch.nn.max_pooling import max_unpool2d as max_unpool2d
+from nnscratch.nn.max_pooling import max_unpool3d as max_unpool3d
 from nnscratch.nn.padding import pad as pad
+from nnscratch.nn.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
+from nnscratch.nn.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from nnscratch.nn.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
+from nnscratch.nn.pooling import avg_pool1d as avg_pool1d
+from nnscratch.nn.pooling import avg_pool2d as avg_pool2d
+from nnscratch.nn.pooling import avg_pool3d as avg_pool3d
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -62,6 +89,15 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "nll_loss",
