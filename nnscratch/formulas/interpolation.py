@@ -78,3 +78,28 @@ def cubic_weights(t: Any) -> list[Any]:
     inner = [((a + 2.0) * d - (a + 3.0)) * d * d + 1.0 for d in (t, near[0])]
     outer = [((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a for d in far]
     return [outer[0], inner[0], inner[1], outer[1]]
+
+
+@lru_cache(maxsize=4096)
+def filtered(size: int, count: int, scale: float | None, align: bool, cubes: bool) -> LineMap:
+    """Return the map to the line (or the cubic, a = -1/2) through an average of what lies near.
+
+    Where a line shrinks, the triangle (or the cubic) is as much wider, so that every entry takes
+    part: "antialias".
+    """
+    step = (size - 1) / (count - 1) if align and count > 1 else _step(size, count, scale)
+    wide = max(step, 1.0)
+    reach = (2.0 if cubes else 1.0) * wide
+    middle = step * (np.arange(count) + 0.5)
+    start = np.maximum((middle - reach + 0.5).astype(np.int64), 0)
+    stop = np.minimum((middle + reach + 0.5).astype(np.int64), size)
+    index = start + np.arange(max(1, int((stop - start).max(initial=1))))[:, None]
+    d = np.abs(index - middle + 0.5) / wide
+    if cubes:
+        a = -0.5
+        near = ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0
+        weight = np.where(d < 1.0, near, (((d - 5.0) * d + 8.0) * d - 4.0) * a)
+    else:
+        weight = 1.0 - d
+    weight = np.where((d < (2.0 if cubes else 1.0)) & (index < stop), weight, 0.0)
+    return LineMap(size, np.minimum(index, size - 1), weight / weight.sum(0))

@@ -45,7 +45,7 @@ def average_pooled(
     count_include_pad: bool,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """Return the averages of windows of so many dimensions; the options are as in ``avg_pool2d``."""
+    """Return the averages of windows of so many dimensions, with the options of ``avg_pool2d``."""
     x = planes(where, input, dims)
     pool = Pooling(where, x, kernel_size, stride, padding, 1, ceil_mode, dims=dims)
     numbers = [*zip(pool.sizes, pool.kernel, pool.stride, pool.padding, pool.counts, strict=True)]
