@@ -27,27 +27,15 @@ from nnscratch.nn.activations import Hardtanh as Hardtanh
 from nnscratch.nn.activations import LogSoftmax as LogSoftmax
 from nnscratch.nn.activations import PReLU as PReLU
 from nnscratch.nn.activations import Softmax as Softmax
-from nnscratch.nn.batch_norm import BatchNorm1d as BatchNorm1d
-from nnscratch.nn.batch_norm import BatchNorm2d as BatchNorm2d
-from nnscratch.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.dropout import Dropout as Dropout
-from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
-from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
-from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
-from nnscratch.nn.layer_norm import GroupNorm as GroupNorm
-from nnscratch.nn.layer_norm import LayerNorm as LayerNorm
-from nnscratch.nn.layer_norm import RMSNorm as RMSNorm
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
-from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
-from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
-from nnscratch.nn.local_response import LocalResponseNorm as LocalResponseNorm
 from nnscratch.nn.losses import BCELoss as BCELoss
 from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -59,23 +47,67 @@ from nnscratch.nn.losses import L1Loss as L1Loss
 from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
+from nnscratch.nn.lp_pooling import LPPool1d as LPPool1d
+from nnscratch.nn.lp_pooling import LPPool2d as LPPool2d
+from nnscratch.nn.lp_pooling import LPPool3d as LPPool3d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from nnscratch.nn.max_pooling import MaxPool1d as MaxPool1d
+from nnscratch.nn.max_pooling import MaxPool2d as MaxPool2d
+from nnscratch.nn.max_pooling import MaxPool3d as MaxPool3d
+from nnscratch.nn.max_pooling import MaxUnpool1d as MaxUnpool1d
+from nnscratch.nn.max_pooling import MaxUnpool2d as MaxUnpool2d
+from nnscratch.nn.max_pooling import MaxUnpool3d as MaxUnpool3d
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.padding import CircularPad1d as CircularPad1d
+from nnscratch.nn.padding import CircularPad2d as CircularPad2d
+from nnscratch.nn.padding import CircularPad3d as CircularPad3d
+from nnscratch.nn.padding import ConstantPad1d as ConstantPad1d
+from nnscratch.nn.padding import ConstantPad2d as ConstantPad2d
+from nnscratch.nn.padding import ConstantPad3d as ConstantPad3d
+from nnscratch.nn.padding import ReflectionPad1d as ReflectionPad1d
+from nnscratch.nn.padding import ReflectionPad2d as ReflectionPad2d
+from nnscratch.nn.padding import ReflectionPad3d as ReflectionPad3d
+from nnscratch.nn.padding import ReplicationPad1d as ReplicationPad1d
+from nnscratch.nn.padding import ReplicationPad2d as ReplicationPad2d
+from nnscratch.nn.padding import ReplicationPad3d as ReplicationPad3d
+from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
+from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
+from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from nnscratch.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from nnscratch.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from nnscratch.nn.pooling import AvgPool1d as AvgPool1d
+from nnscratch.nn.pooling import AvgPool2d as AvgPool2d
+from nnscratch.nn.pooling import AvgPool3d as AvgPool3d
 
 __all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
     "CELU",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
     "Flatten",
     "GELU",
-    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -83,20 +115,22 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
-    "LayerNorm",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
     "Linear",
-    "LinearCrossEntropyLoss",
-    "LinearCrossEntropyOptions",
-    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",
@@ -105,9 +139,14 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ParameterList",
-    "RMSNorm",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "SELU",
     "Sequential",
     "SiLU",
@@ -121,6 +160,9 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "functional",
     "init",
     "utils",

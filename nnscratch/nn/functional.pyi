@@ -22,17 +22,10 @@ from nnscratch.nn.activations import gelu as gelu
 from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
-from nnscratch.nn.batch_norm import batch_norm as batch_norm
 from nnscratch.nn.dropout import dropout as dropout
-from nnscratch.nn.instance_norm import instance_norm as instance_norm
-from nnscratch.nn.layer_norm import group_norm as group_norm
-from nnscratch.nn.layer_norm import layer_norm as layer_norm
-from nnscratch.nn.layer_norm import rms_norm as rms_norm
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
-from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
-from nnscratch.nn.local_response import local_response_norm as local_response_norm
 from nnscratch.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
 from nnscratch.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from nnscratch.nn.loss_functions import cosine_embedding_loss as cosine_embedding_loss
@@ -44,11 +37,38 @@ from nnscratch.nn.loss_functions import l1_loss as l1_loss
 from nnscratch.nn.loss_functions import mse_loss as mse_loss
 from nnscratch.nn.loss_functions import nll_loss as nll_loss
 from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.nn.lp_pooling import lp_pool1d as lp_pool1d
+from nnscratch.nn.lp_pooling import lp_pool2d as lp_pool2d
+from nnscratch.nn.lp_pooling import lp_pool3d as lp_pool3d
+from nnscratch.nn.max_pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from nnscratch.nn.max_pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from nnscratch.nn.max_pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from nnscratch.nn.max_pooling import max_pool1d as max_pool1d
+from nnscratch.nn.max_pooling import max_pool2d as max_pool2d
+from nnscratch.nn.max_pooling import max_pool3d as max_pool3d
+from nnscratch.nn.max_pooling import max_unpool1d as max_unpool1d
+from nnscratch.nn.max_pooling import max_unpool2d as max_unpool2d
+from nnscratch.nn.max_pooling import max_unpool3d as max_unpool3d
+from nnscratch.nn.padding import pad as pad
+from nnscratch.nn.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
+from nnscratch.nn.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from nnscratch.nn.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
+from nnscratch.nn.pooling import avg_pool1d as avg_pool1d
+from nnscratch.nn.pooling import avg_pool2d as avg_pool2d
+from nnscratch.nn.pooling import avg_pool3d as avg_pool3d
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
-    "batch_norm",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -57,32 +77,36 @@ __all__ = [
     "dropout",
     "elu",
     "gelu",
-    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
-    "instance_norm",
     "kl_div",
     "l1_loss",
-    "layer_norm",
     "leaky_relu",
     "linear",
-    "linear_cross_entropy",
-    "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "prelu",
     "relu",
     "relu6",
-    "rms_norm",
     "selu",
     "sigmoid",
     "silu",
