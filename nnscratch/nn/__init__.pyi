@@ -32,6 +32,8 @@ from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.embedding import Embedding as Embedding
+from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
@@ -48,6 +50,7 @@ from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.parameter import Parameter as Parameter
 
 __all__ = [
@@ -58,6 +61,8 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GELU",
     "Hardshrink",
@@ -78,6 +83,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
