@@ -38,6 +38,7 @@ from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
+from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.losses import BCELoss as BCELoss
 from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -76,6 +77,7 @@ __all__ = [
     "L1Loss",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
