@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.train.architectures import Architecture
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose
 from nnscratch.train.mlp import ACTIVATIONS
 
@@ -25,6 +26,10 @@ TASK_LOSSES = {
     "classification": ("cross_entropy", "mse"),
     "regression": ("mse", "l1", "smooth_l1", "huber"),
 }
+
+
+TEXT_MODELS = ("gpt", "char-lstm")
+"""The kinds of architectures that continue texts."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,13 @@ class TrainingSettings:
     exclude: tuple[str, ...] = ()
     separator: str | None = None
     missing: str = "fill"
+    model: str | None = None
+    tokenizer: str = "characters"
+    vocabulary: int = 2048
+    block: int = 128
+    width: int | None = None
+    layers: int | None = None
+    heads: int = 4
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float | None = None
@@ -57,7 +69,7 @@ class TrainingSettings:
     clip_norm: float | None = None
     patience: int | None = None
     validation: float = 0.1
-    test: float = 0.2
+    test: float | None = None
     seed: int = 0
     split_seed: int = 0
     device: str = "cpu"
@@ -69,6 +81,8 @@ class TrainingSettings:
         choose(self.activation, ACTIVATIONS, "activation")
         choose(self.optimizer, OPTIMIZERS, "optimizer")
         choose(self.schedule, SCHEDULES, "schedule")
+        if self.model is not None:
+            choose(self.model, Architecture.kinds, "model")
         if self.loss is not None:
             choose(self.loss, LOSSES, "loss")
         if self.task is not None:
@@ -86,6 +100,16 @@ class TrainingSettings:
                     )
         if self.test == 0.0:
             raise ConfigurationError("test must be above 0: the report needs rows to be made of")
+
+    @property
+    def of_text(self) -> bool:
+        """Whether the model is one of texts."""
+        return self.model in TEXT_MODELS
+
+    @property
+    def held_out(self) -> float:
+        """The share that is held out for the test."""
+        return self.test if self.test is not None else 0.1 if self.of_text else 0.2
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in JSON's types."""
@@ -127,6 +151,11 @@ class TrainingSettings:
 # An integer above it cannot be converted to a float.
 _INFINITE = sys.float_info.max
 _RANGES: tuple[tuple[str, float, float], ...] = (
+    ("vocabulary", 257, 1 << 20),
+    ("block", 1, 1 << 20),
+    ("width", 1, 1 << 20),
+    ("layers", 1, 1 << 10),
+    ("heads", 1, 1 << 10),
     ("hidden", 1, 1 << 20),
     ("dropout", 0.0, 1.0),
     ("label_smoothing", 0.0, 1.0),

@@ -100,6 +100,7 @@ def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
         "epochs": (20 if many else 40) if images else 100,
         "batch": 128 if many else 64 if images else 32,
         "patience": 0 if images else 25,
+        "test": settings.held_out,
     }
     return replace(settings, **{k: v for k, v in decided.items() if getattr(settings, k) is None})
 
@@ -124,7 +125,7 @@ def train(
     namespace_on(as_device(settings.device))
     folder = Path(run) if run is not None else None
     if folder is not None:
-        _check_free(folder, resume, overwrite)
+        runs.check_free(folder, resume, overwrite)
         prepare_folder(folder)
     data = prepare(settings)
     settings = resolve(settings, data)
@@ -160,28 +161,6 @@ def train(
         console.print(item)
     _say_goodbye(report, data, settings, folder, seconds)
     return folder
-
-
-def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Check that training may write into a folder, so that no file of the user's is overwritten.
-
-    Raises:
-        RunError: naming them.
-    """
-    if resume:
-        return
-    if not runs.is_run(folder):
-        others = [name for name in runs.MADE if os.path.lexists(folder / name)]
-        if others:
-            raise RunError(
-                f"{folder}: this is no run folder of nnscratch, and training would replace "
-                f"{', '.join(others)} in it; choose another folder"
-            )
-    elif not overwrite:
-        raise RunError(
-            f"{folder}: there is a run in this folder already; go on with it with --resume, "
-            "replace it with --overwrite, or choose another folder"
-        )
 
 
 def _check_same_data(folder: Path, data: Prepared) -> None:
