@@ -22,7 +22,7 @@ import itertools
 import json
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -360,6 +360,9 @@ def _ours(item: Any, made: dict[int, Any] | None = None) -> Any:
         return getattr(nnscratch, str(item).removeprefix("torch."))
     if isinstance(item, torch.Size):
         return tuple(item)
+    if is_dataclass(item) and not isinstance(item, type):
+        options = {field.name: getattr(item, field.name) for field in fields(item)}
+        return getattr(nn, type(item).__name__)(**options)
     if isinstance(item, torch.nn.Module):
         return getattr(nn, type(item).__name__)()
     if isinstance(item, dict):

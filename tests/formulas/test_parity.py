@@ -100,6 +100,9 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, m: Any, **more: Any) -> Tensor:
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "linear_cross_entropy": lambda x, w, t, b=None, weight=None, *, rows, **options: (
+        F.linear_cross_entropy(x, w, t, linear_bias=b, weight=weight, **options)
+    ),
     "softmax": _axis(F.softmax),
     "log_softmax": _axis(F.log_softmax),
     "logsumexp": lambda x, *, axis, keepdims=False: torch.logsumexp(x, axis, keepdims),
