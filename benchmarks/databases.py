@@ -22,7 +22,7 @@ import itertools
 import json
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -181,17 +181,18 @@ def _fault(call: Any) -> str:
 
 def _compare_module(name: str, case: Any, dtype: torch.dtype, training: bool) -> None:
     made, call = case.constructor_input, case.forward_input
-    factory = (
-        {"dtype": dtype} if "dtype" in inspect.signature(getattr(torch.nn, name)).parameters else {}
-    )
-    its = getattr(torch.nn, name)(*made.args, **made.kwargs, **factory).to(dtype).train(training)
+    kind = getattr(torch.nn, name)
+    takes = "dtype" in inspect.signature(kind).parameters and "dtype" not in made.kwargs
+    factory = {"dtype": dtype} if takes else {}
+    its = kind(*made.args, **made.kwargs, **factory).to(dtype).train(training)
     mine = getattr(nn, name)(*_ours(made.args), **_ours(made.kwargs | factory)).train(training)
     mine.to(str(dtype).removeprefix("torch."))
     state = its.state_dict()
     if list(mine.state_dict()) != list(state):
         raise Differs(f"state {list(mine.state_dict())}, PyTorch has {list(state)}")
     mine.load_state_dict({key: _ours(value) for key, value in state.items()})
-    if repr(its) not in (f"{name}()", repr(mine)):  # PyTorch's losses do not say their options
+    # PyTorch's losses do not say their options, and one says dtypes of a kind of its own.
+    if repr(its) not in (f"{name}()", repr(mine)):
         raise Differs(f"shown as {mine!r}, by PyTorch as {its!r}")
     given, ours = (call.args, call.kwargs), _ours((call.args, call.kwargs))
     _forget_gradients(given)
@@ -370,6 +371,9 @@ def _ours(item: Any, made: dict[int, Any] | None = None) -> Any:
         return getattr(nnscratch, str(item).removeprefix("torch."))
     if isinstance(item, torch.Size):
         return tuple(item)
+    if is_dataclass(item) and not isinstance(item, type):
+        options = {field.name: getattr(item, field.name) for field in fields(item)}
+        return getattr(nn, type(item).__name__)(**options)
     if isinstance(item, torch.nn.Module):
         return getattr(nn, type(item).__name__)()
     if isinstance(item, dict):

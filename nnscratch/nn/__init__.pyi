@@ -38,6 +38,8 @@ from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
+from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
+from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
 from nnscratch.nn.losses import BCELoss as BCELoss
 from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -88,6 +90,8 @@ __all__ = [
     "LSTMCell",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",

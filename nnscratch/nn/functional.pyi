@@ -29,6 +29,7 @@ from nnscratch.nn.embedding import embedding_bag as embedding_bag
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
+from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from nnscratch.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
 from nnscratch.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from nnscratch.nn.loss_functions import cosine_embedding_loss as cosine_embedding_loss
@@ -65,6 +66,7 @@ __all__ = [
     "l1_loss",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
     "mish",

@@ -141,6 +141,9 @@ def _zero(b: Any, d: Any) -> Any:
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "linear_cross_entropy": lambda x, w, t, b=None, weight=None, *, rows, **options: (
+        F.linear_cross_entropy(x, w, t, linear_bias=b, weight=weight, **options)
+    ),
     "softmax": _axis(F.softmax),
     "log_softmax": _axis(F.log_softmax),
     "logsumexp": lambda x, *, axis, keepdims=False: torch.logsumexp(x, axis, keepdims),
