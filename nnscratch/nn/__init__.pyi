@@ -54,6 +54,14 @@ from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.recurrent import GRU as GRU
+from nnscratch.nn.recurrent import LSTM as LSTM
+from nnscratch.nn.recurrent import RNN as RNN
+from nnscratch.nn.recurrent import RNNBase as RNNBase
+from nnscratch.nn.recurrent_cells import GRUCell as GRUCell
+from nnscratch.nn.recurrent_cells import LSTMCell as LSTMCell
+from nnscratch.nn.recurrent_cells import RNNCell as RNNCell
+from nnscratch.nn.recurrent_cells import RNNCellBase as RNNCellBase
 
 __all__ = [
     "BCELoss",
@@ -67,6 +75,8 @@ __all__ = [
     "EmbeddingBag",
     "Flatten",
     "GELU",
+    "GRU",
+    "GRUCell",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -76,6 +86,8 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
@@ -92,6 +104,10 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ParameterList",
+    "RNN",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "ReLU6",
     "SELU",
