@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from formulas.torch_convolutions import CONVOLUTIONS
 from parity import torch_functions
 from tolerances import PARITY, allowed
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -140,6 +141,7 @@ def _zero(b: Any, d: Any) -> Any:
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
+    **CONVOLUTIONS,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "linear_cross_entropy": lambda x, w, t, b=None, weight=None, *, rows, **options: (
         F.linear_cross_entropy(x, w, t, linear_bias=b, weight=weight, **options)
