@@ -35,6 +35,8 @@ from nnscratch.nn.convolution import Conv1d as Conv1d
 from nnscratch.nn.convolution import Conv2d as Conv2d
 from nnscratch.nn.convolution import Conv3d as Conv3d
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.embedding import Embedding as Embedding
+from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
@@ -53,7 +55,16 @@ from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.recurrent import GRU as GRU
+from nnscratch.nn.recurrent import LSTM as LSTM
+from nnscratch.nn.recurrent import RNN as RNN
+from nnscratch.nn.recurrent import RNNBase as RNNBase
+from nnscratch.nn.recurrent_cells import GRUCell as GRUCell
+from nnscratch.nn.recurrent_cells import LSTMCell as LSTMCell
+from nnscratch.nn.recurrent_cells import RNNCell as RNNCell
+from nnscratch.nn.recurrent_cells import RNNCellBase as RNNCellBase
 from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -74,9 +85,13 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "Fold",
     "GELU",
+    "GRU",
+    "GRUCell",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -86,6 +101,8 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
@@ -97,10 +114,15 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
     "ParameterList",
+    "RNN",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "ReLU6",
     "SELU",

@@ -22,10 +22,13 @@ from nnscratch.nn.activations import gelu as gelu
 from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
+from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from nnscratch.nn.convolution import conv1d as conv1d
 from nnscratch.nn.convolution import conv2d as conv2d
 from nnscratch.nn.convolution import conv3d as conv3d
 from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.embedding import embedding as embedding
+from nnscratch.nn.embedding import embedding_bag as embedding_bag
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
@@ -41,6 +44,7 @@ from nnscratch.nn.loss_functions import l1_loss as l1_loss
 from nnscratch.nn.loss_functions import mse_loss as mse_loss
 from nnscratch.nn.loss_functions import nll_loss as nll_loss
 from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.nn.multihead_attention import multi_head_attention_forward as multi_head_attention_forward
 from nnscratch.nn.transposed_convolution import conv_transpose1d as conv_transpose1d
 from nnscratch.nn.transposed_convolution import conv_transpose2d as conv_transpose2d
 from nnscratch.nn.transposed_convolution import conv_transpose3d as conv_transpose3d
@@ -63,6 +67,8 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
+    "embedding_bag",
     "fold",
     "gelu",
     "hardshrink",
@@ -80,12 +86,14 @@ __all__ = [
     "logsigmoid",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "normalize",
     "one_hot",
     "prelu",
     "relu",
     "relu6",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
