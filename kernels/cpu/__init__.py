@@ -8,7 +8,6 @@ formulas; ``runtime`` compiles and runs. Nothing imports Numba before a kernel i
 
 from nnscratch.formulas import FORMULAS
 
-from .convolution import CONVOLUTION_KERNELS
 from .cross_entropy import CROSS_ENTROPY_KERNELS
 from .elementwise import elementwise
 from .implementation import CpuKernel

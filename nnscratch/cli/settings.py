@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.train.architectures import Architecture
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose, losses_for
 from nnscratch.train.mlp import ACTIVATIONS
 
@@ -33,6 +34,10 @@ def task_losses(task: str) -> tuple[str, ...]:
     return ("cross_entropy", "mse") if task == "classification" else losses_for(task)
 
 
+TEXT_MODELS = ("gpt", "char-lstm")
+"""The kinds of architectures that continue texts."""
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """The settings of a training run; a setting that is None is chosen to fit the data.
@@ -47,6 +52,13 @@ class TrainingSettings:
     exclude: tuple[str, ...] = ()
     separator: str | None = None
     missing: str = "fill"
+    model: str | None = None
+    tokenizer: str = "characters"
+    vocabulary: int = 2048
+    block: int = 128
+    width: int | None = None
+    layers: int | None = None
+    heads: int = 4
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float | None = None
@@ -63,7 +75,7 @@ class TrainingSettings:
     clip_norm: float | None = None
     patience: int | None = None
     validation: float = 0.1
-    test: float = 0.2
+    test: float | None = None
     seed: int = 0
     split_seed: int = 0
     device: str = "cpu"
@@ -75,6 +87,8 @@ class TrainingSettings:
         choose(self.activation, ACTIVATIONS, "activation")
         choose(self.optimizer, OPTIMIZERS, "optimizer")
         choose(self.schedule, SCHEDULES, "schedule")
+        if self.model is not None:
+            choose(self.model, Architecture.kinds, "model")
         if self.loss is not None:
             choose(self.loss, LOSSES, "loss")
         if self.task is not None:
@@ -92,6 +106,16 @@ class TrainingSettings:
                     )
         if self.test == 0.0:
             raise ConfigurationError("test must be above 0: the report needs rows to be made of")
+
+    @property
+    def of_text(self) -> bool:
+        """Whether the model is one of texts."""
+        return self.model in TEXT_MODELS
+
+    @property
+    def held_out(self) -> float:
+        """The share that is held out for the test."""
+        return self.test if self.test is not None else 0.1 if self.of_text else 0.2
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in JSON's types."""
@@ -133,6 +157,11 @@ class TrainingSettings:
 # An integer above it cannot be converted to a float.
 _INFINITE = sys.float_info.max
 _RANGES: tuple[tuple[str, float, float], ...] = (
+    ("vocabulary", 257, 1 << 20),
+    ("block", 1, 1 << 20),
+    ("width", 1, 1 << 20),
+    ("layers", 1, 1 << 10),
+    ("heads", 1, 1 << 10),
     ("hidden", 1, 1 << 20),
     ("dropout", 0.0, 1.0),
     ("label_smoothing", 0.0, 1.0),

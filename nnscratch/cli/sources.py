@@ -17,6 +17,7 @@ import numpy.typing as npt
 from nnscratch.cli.images import ImagePreprocessor, images_from
 from nnscratch.cli.settings import TrainingSettings
 from nnscratch.cli.tables import describe_columns, table_like, training_table
+from nnscratch.cli.texts import refuse_prose, refuse_text_settings
 from nnscratch.data import (
     ClassTarget,
     ImageFolder,
@@ -24,12 +25,14 @@ from nnscratch.data import (
     RareClassWarning,
     Table,
     TablePreprocessor,
+    Tokenizer,
     as_written,
     infer_task,
     load_digits,
     load_idx_folder,
     read_table,
     refuse_names,
+    tokenizer_from_dict,
     train_test_split_indices,
 )
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
@@ -109,6 +112,7 @@ def _fingerprint(data: Prepared) -> str:
 
 def _prepared(settings: TrainingSettings) -> Prepared:
     path = settings.data
+    refuse_text_settings(settings)
     if path == DIGITS:
         _no_table_settings(settings, "the digits are images")
         return _images(settings, ImageFolder(DIGITS, load_digits()))
@@ -126,6 +130,8 @@ def _prepared(settings: TrainingSettings) -> Prepared:
             f"{path}: there is no such file or folder in {os.getcwd()}; {DIGITS!r} is the data "
             "set that comes along"
         )
+    if settings.target is None:
+        refuse_prose(path)
     return _table(settings)
 
 
@@ -155,10 +161,10 @@ def _parts(
     rest = np.arange(n)
     held = np.empty(0, np.int64)
     # The validation part is a share of all rows, taken from those that are not in the test part.
-    share = settings.validation / (1.0 - settings.test) if test else settings.validation
+    share = settings.validation / (1.0 - settings.held_out) if test else settings.validation
     if share >= 1.0:
         raise ConfigurationError(
-            f"validation ({settings.validation}) and test ({settings.test}) leave nothing to "
+            f"validation ({settings.validation}) and test ({settings.held_out}) leave nothing to "
             "train on"
         )
     if test:
@@ -166,7 +172,7 @@ def _parts(
             raise DataError(
                 f"{settings.data}: {n} rows are too few: one is needed to train on and one to test"
             )
-        held_share = min(max(settings.test, 1.0 / n), 1.0 - 1.0 / n)
+        held_share = min(max(settings.held_out, 1.0 / n), 1.0 - 1.0 / n)
         shares = (1.0 - held_share, held_share)
         rest, held = train_test_split_indices(n, shares, settings.split_seed, classes, "first")
     of_rest = None if classes is None else classes[rest]
@@ -312,7 +318,7 @@ def _labels_as_written(
     return replace(table, columns={**table.columns, target: labels})
 
 
-def preprocessor_from(value: Any, where: str) -> Preprocessor:
+def preprocessor_from(value: Any, where: str) -> Preprocessor | Tokenizer:
     """Return the preprocessing of a saved run.
 
     Raises:
@@ -323,6 +329,8 @@ def preprocessor_from(value: Any, where: str) -> Preprocessor:
     try:
         if str(value.get("form")) == "image-preprocessor":
             return ImagePreprocessor.from_dict(value)
+        if str(value.get("form")) == "tokenizer":
+            return tokenizer_from_dict(value)
         return TablePreprocessor.from_dict(value)
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error}") from None

@@ -25,6 +25,7 @@ from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train import plots
+from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import balanced_weights, make_loss, make_optimizer
@@ -99,6 +100,7 @@ def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
         "epochs": (20 if many else 40) if images else 100,
         "batch": 128 if many else 64 if images else 32,
         "patience": 0 if images else 25,
+        "test": settings.held_out,
     }
     return replace(settings, **{k: v for k, v in decided.items() if getattr(settings, k) is None})
 
@@ -123,7 +125,7 @@ def train(
     namespace_on(as_device(settings.device))
     folder = Path(run) if run is not None else None
     if folder is not None:
-        _check_free(folder, resume, overwrite)
+        runs.check_free(folder, resume, overwrite)
         prepare_folder(folder)
     data = prepare(settings)
     settings = resolve(settings, data)
@@ -161,28 +163,6 @@ def train(
     return folder
 
 
-def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Check that training may write into a folder, so that no file of the user's is overwritten.
-
-    Raises:
-        RunError: naming them.
-    """
-    if resume:
-        return
-    if not runs.is_run(folder):
-        others = [name for name in runs.MADE if os.path.lexists(folder / name)]
-        if others:
-            raise RunError(
-                f"{folder}: this is no run folder of nnscratch, and training would replace "
-                f"{', '.join(others)} in it; choose another folder"
-            )
-    elif not overwrite:
-        raise RunError(
-            f"{folder}: there is a run in this folder already; go on with it with --resume, "
-            "replace it with --overwrite, or choose another folder"
-        )
-
-
 def _check_same_data(folder: Path, data: Prepared) -> None:
     """Check that the data to resume with is the same, so that test rows are not trained on.
 
@@ -218,7 +198,11 @@ def _sizes(data: Prepared) -> dict[str, Any]:
 
 
 def _introduce(
-    console: Any, data: Prepared, settings: TrainingSettings, architecture: MLP, folder: Path
+    console: Any,
+    data: Prepared,
+    settings: TrainingSettings,
+    architecture: Architecture,
+    folder: Path,
 ) -> None:
     from rich.markup import escape
 
@@ -231,11 +215,9 @@ def _introduce(
         console.print(f"  {escape(shown(note, 300))}", style="dim")
     if data.kind == "table":
         console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
-    layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
-        f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
-        f"{architecture.activation}, dropout {architecture.dropout:g}; {settings.loss}, "
-        f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
+        f"[bold]model[/]: {architecture.summary}, {architecture.parameters:,} parameters; "
+        f"{settings.loss}, {settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
 
@@ -311,7 +293,11 @@ def _fit(
 
 
 def _finish(
-    trainer: Trainer, data: Prepared, settings: TrainingSettings, folder: Path, architecture: MLP
+    trainer: Trainer,
+    data: Prepared,
+    settings: TrainingSettings,
+    folder: Path,
+    architecture: Architecture,
 ) -> dict[str, Any]:
     """Test the model, and write the files of the run folder."""
     model, pre = trainer.model, data.preprocessor
