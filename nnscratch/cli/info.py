@@ -109,7 +109,6 @@ def _run(console: Any, path: str) -> None:
     data = config.get("data")
     sizes = data if isinstance(data, dict) else {}
     finished = (run.folder / runs.MODEL).exists()
-    layers = (architecture.inputs, *architecture.hidden, architecture.outputs)
     pairs(
         console,
         f"{run.folder}: {'trained' if finished else 'training is not finished'}",
@@ -118,7 +117,7 @@ def _run(console: Any, path: str) -> None:
             "data": f"{sizes.get('name')}: {sizes.get('train')} training, "
             f"{sizes.get('validation')} validation, {sizes.get('test')} test rows",
             "task": run.preprocessor.task,
-            "model": f"MLP {'-'.join(map(str, layers))}, {architecture.activation}",
+            "model": architecture.summary,
             "parameters": f"{architecture.parameters:,}",
         },
     )

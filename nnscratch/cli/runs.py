@@ -12,6 +12,7 @@ from nnscratch.cli.settings import TrainingSettings, saved_settings
 from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
 from nnscratch.errors import CheckpointError, RunError
 from nnscratch.nn import Module
+from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.checkpoint import load_into
 from nnscratch.train.files import prepare_folder, read_json
 from nnscratch.train.mlp import MLP
@@ -56,7 +57,7 @@ class RunFolder:
 
     folder: Path
     settings: TrainingSettings
-    architecture: MLP
+    architecture: Architecture
     preprocessor: Preprocessor
     config: dict[str, Any]
 
@@ -82,7 +83,9 @@ class RunFolder:
         return (model if device is None else model.to(device=device)).eval()
 
 
-def config_of(settings: TrainingSettings, architecture: MLP, **more: Any) -> dict[str, Any]:
+def config_of(
+    settings: TrainingSettings, architecture: Architecture, **more: Any
+) -> dict[str, Any]:
     """Return the content of config.json."""
     from nnscratch import __version__
 
@@ -123,15 +126,13 @@ def open_run(folder: str | Path) -> RunFolder:
         )
     settings = saved_settings(config.get("settings"), where)
     try:
-        architecture = MLP.from_dict(config.get("architecture"))
+        architecture = architecture_from(config.get("architecture"))
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error}") from None
     record = path / PREPROCESSING
     preprocessor = preprocessor_from(read_json(record), str(record))
-    if (width_of(preprocessor), preprocessor.target.outputs) != (
-        architecture.inputs,
-        architecture.outputs,
-    ):
+    sizes = (width_of(preprocessor), preprocessor.target.outputs)
+    if isinstance(architecture, MLP) and sizes != (architecture.inputs, architecture.outputs):
         raise CheckpointError(f"{record}: of another model than {CONFIG} describes")
     return RunFolder(path, settings, architecture, preprocessor, config)
 

@@ -25,6 +25,7 @@ from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train import plots
+from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import balanced_weights, make_loss, make_optimizer
@@ -218,7 +219,11 @@ def _sizes(data: Prepared) -> dict[str, Any]:
 
 
 def _introduce(
-    console: Any, data: Prepared, settings: TrainingSettings, architecture: MLP, folder: Path
+    console: Any,
+    data: Prepared,
+    settings: TrainingSettings,
+    architecture: Architecture,
+    folder: Path,
 ) -> None:
     from rich.markup import escape
 
@@ -231,11 +236,9 @@ def _introduce(
         console.print(f"  {escape(shown(note, 300))}", style="dim")
     if data.kind == "table":
         console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
-    layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
-        f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
-        f"{architecture.activation}, dropout {architecture.dropout:g}; {settings.loss}, "
-        f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
+        f"[bold]model[/]: {architecture.summary}, {architecture.parameters:,} parameters; "
+        f"{settings.loss}, {settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
 
@@ -311,7 +314,11 @@ def _fit(
 
 
 def _finish(
-    trainer: Trainer, data: Prepared, settings: TrainingSettings, folder: Path, architecture: MLP
+    trainer: Trainer,
+    data: Prepared,
+    settings: TrainingSettings,
+    folder: Path,
+    architecture: Architecture,
 ) -> dict[str, Any]:
     """Test the model, and write the files of the run folder."""
     model, pre = trainer.model, data.preprocessor

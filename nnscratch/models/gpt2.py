@@ -84,7 +84,7 @@ class Attention(nn.Module):
         return self.resid_dropout(self.c_proj(merged)), (k, v)
 
 
-class MLP(nn.Module):
+class FeedForward(nn.Module):
     """Two linear layers, four times as wide in between."""
 
     def __init__(self, config: GPT2Config) -> None:
@@ -109,7 +109,7 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(config.n_embd)
         self.attn = Attention(config)
         self.ln_2 = nn.LayerNorm(config.n_embd)
-        self.mlp = MLP(config)
+        self.mlp = FeedForward(config)
 
     def forward(self, x: Any, past: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return the output (N, T, E), and the keys and values that attention has."""
