@@ -13,6 +13,8 @@ from nnscratch.data.dataset import (
     random_split,
 )
 from nnscratch.data.idx import load_idx_folder, read_idx
+from nnscratch.data.image_files import read_image
+from nnscratch.data.image_sources import load_images
 from nnscratch.data.images import ImageFolder, LabelledImages, load_digits
 from nnscratch.data.labels import as_written
 from nnscratch.data.loader import DataLoader
@@ -90,8 +92,10 @@ __all__ = [
     "infer_task",
     "load_digits",
     "load_idx_folder",
+    "load_images",
     "random_split",
     "read_idx",
+    "read_image",
     "read_npz",
     "read_table",
     "refuse_names",
