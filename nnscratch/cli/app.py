@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from nnscratch.cli.settings import AUGMENTATIONS, MODELS
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES
 from nnscratch.train.mlp import ACTIVATIONS
@@ -27,6 +28,21 @@ def _sizes(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] |
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise ConfigurationError(f"--hidden takes sizes such as 128,64, got {value!r}") from None
+
+
+def _size(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    sides = value.lower().replace(" ", "").replace(",", "x").split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise ConfigurationError(f"--size takes 32, or 48x64 (height x width), got {value!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def _words(context: Any, parameter: Any, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    return tuple(word.strip() for word in value.lower().split(",") if word.strip())
 
 
 def _names(context: Any, parameter: Any, value: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -67,6 +83,23 @@ def app() -> None:
     "--missing",
     metavar="fill|refuse",
     help="Missing values: fill them (numbers: the median; a feature shows them), or stop.",
+)
+@click.option(
+    "--model",
+    help=f"For images one of {', '.join(MODELS)}; tables have mlp, a multilayer perceptron.",
+)
+@click.option(
+    "--size",
+    callback=_size,
+    metavar="N|HxW",
+    help="Bring every image to this height and width: scaled, and its middle cut out.",
+)
+@click.option(
+    "--augment",
+    callback=_words,
+    metavar="WORD,…",
+    help="Change images at random in training: "
+    f"{', '.join(AUGMENTATIONS[1:])} (a part), or {AUGMENTATIONS[0]}.",
 )
 @click.option(
     "--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64."

@@ -13,6 +13,7 @@ from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose
+from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
 
 _CONFIG_LIMIT = 1 << 20
@@ -20,6 +21,9 @@ _CONFIG_LIMIT = 1 << 20
 _MOST_DOTS = 16
 _TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """, re.VERBOSE)
 
+MODELS = ("mlp", *NETWORKS)
+"""What can be trained: a multilayer perceptron, or a network for images."""
+AUGMENTATIONS = ("none", "shift", "flip", "erase")
 # Losses that make sense for each task; the first is the default.
 TASK_LOSSES = {
     "classification": ("cross_entropy", "mse"),
@@ -41,6 +45,9 @@ class TrainingSettings:
     exclude: tuple[str, ...] = ()
     separator: str | None = None
     missing: str = "fill"
+    model: str | None = None
+    size: tuple[int, ...] | None = None
+    augment: tuple[str, ...] | None = None
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float | None = None
@@ -66,6 +73,12 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for field_ in fields(self):
             _check_type(field_.name, getattr(self, field_.name), str(field_.type))
+        if self.model is not None:
+            choose(self.model, MODELS, "model")
+        for name in self.augment or ():
+            choose(name, AUGMENTATIONS, "augmentation")
+        if self.size is not None and len(self.size) != 2:
+            raise ConfigurationError(f"size must be a height and a width, got {self.size}")
         choose(self.activation, ACTIVATIONS, "activation")
         choose(self.optimizer, OPTIMIZERS, "optimizer")
         choose(self.schedule, SCHEDULES, "schedule")
@@ -127,6 +140,7 @@ class TrainingSettings:
 # An integer above it cannot be converted to a float.
 _INFINITE = sys.float_info.max
 _RANGES: tuple[tuple[str, float, float], ...] = (
+    ("size", 1, 1 << 12),
     ("hidden", 1, 1 << 20),
     ("dropout", 0.0, 1.0),
     ("label_smoothing", 0.0, 1.0),
