@@ -60,7 +60,7 @@ def _separator(context: Any, parameter: Any, value: str | None) -> str | None:
 @click.group(context_settings=_SETTINGS)
 @click.version_option(package_name="nnscratch", message="%(prog)s %(version)s")
 def app() -> None:
-    """Train neural networks on tables and images, and use them.
+    """Train neural networks on tables, images and texts, and use them.
 
     With --debug, errors come with their traceback.
     """
@@ -86,7 +86,7 @@ def app() -> None:
 )
 @click.option(
     "--model",
-    help=f"For images one of {', '.join(MODELS)}; tables have mlp, a multilayer perceptron.",
+    help=f"One of {', '.join(MODELS)}; by default the data decide.",
 )
 @click.option(
     "--size",
@@ -144,18 +144,45 @@ def train_command(
     """Train a network on DATA, test it and save it.
 
     DATA is "digits" (1797 handwritten digits that come along), a CSV or Parquet file with
-    --target COLUMN, or a folder of IDX files such as MNIST or Fashion-MNIST.
+    --target COLUMN, or a folder of IDX files such as MNIST or Fashion-MNIST. With --model gpt or
+    char-lstm it is a text, and the network learns to continue it.
 
     Of a CSV file the separator, the encoding, decimal commas, dates and how missing values are
     written are recognised, and what was recognised is said; it may be packed (gzip, zip).
     """
+    from nnscratch.cli.language import train_text
     from nnscratch.cli.training import settings_from, train
 
     given = {name: value for name, value in options.items() if value is not None}
     if resume and overwrite:
         raise ConfigurationError("--resume and --overwrite exclude each other")
     settings = settings_from(config, given, run, resume)
-    train(settings, run=run, resume=resume, overwrite=overwrite, quiet=quiet)
+    start = train_text if settings.of_text else train
+    start(settings, run=run, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+@app.command("generate")
+@click.argument("run")
+@click.option("--prompt", default="", help="What the text begins with; by default a new line.")
+@click.option("--length", type=click.IntRange(1), default=500, show_default=True,
+              help="How many tokens to write.")  # fmt: skip
+@click.option("--temperature", type=float, default=0.8, show_default=True,
+              help="Above 1 bolder, below 1 surer; 0 takes the likeliest always.")  # fmt: skip
+@click.option("--top-k", type=int, help="Choose among so many of the likeliest tokens.")
+@click.option("--top-p", type=float, help="Among the likeliest that have this share together.")
+@click.option("--seed", type=int, help="The same seed writes the same text; by default another.")
+@click.option("--device", help="cpu, cuda or cuda:N.")
+def generate_command(
+    run: str, prompt: str, length: int, temperature: float, top_k: int | None,
+    top_p: float | None, seed: int | None, device: str | None,
+) -> None:  # fmt: skip
+    """Let the language model of a RUN folder continue a text, as it writes it."""
+    from nnscratch.cli.language import generate_text
+
+    generate_text(
+        run, prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,
+        device=device,
+    )  # fmt: skip
 
 
 @app.command("predict")

@@ -54,12 +54,21 @@ from nnscratch.data.target import (
     refuse_names,
     target_from_dict,
 )
+from nnscratch.data.text import TextFile, TextWindows, read_text, split_text
+from nnscratch.data.tokenizers import (
+    BytePairTokenizer,
+    CharacterTokenizer,
+    Tokenizer,
+    tokenizer_from_dict,
+)
 from nnscratch.data.workers import WorkerInfo, get_worker_info
 
 __all__ = [
     "BatchSampler",
+    "BytePairTokenizer",
     "CategoricalColumn",
     "ChainDataset",
+    "CharacterTokenizer",
     "ClassTarget",
     "ColumnKind",
     "Compose",
@@ -83,8 +92,8 @@ __all__ = [
     "Sampler",
     "Screened",
     "SequentialSampler",
-    "Standardiser",
     "StackDataset",
+    "Standardiser",
     "Subset",
     "SubsetRandomSampler",
     "Table",
@@ -94,6 +103,9 @@ __all__ = [
     "TableWarning",
     "Task",
     "TensorDataset",
+    "TextFile",
+    "TextWindows",
+    "Tokenizer",
     "UnknownCategoryWarning",
     "WeightedRandomSampler",
     "WorkerInfo",
@@ -110,8 +122,11 @@ __all__ = [
     "read_image",
     "read_npz",
     "read_table",
+    "read_text",
     "refuse_names",
     "screen",
+    "split_text",
     "target_from_dict",
+    "tokenizer_from_dict",
     "train_test_split_indices",
 ]

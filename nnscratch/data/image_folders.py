@@ -114,7 +114,14 @@ def load_image_folder(
         counts = [len(listed) for listed in part.files.values()]
         labels = np.repeat([names.index(name) for name in part.files], counts)
         labels, ordered = sorted_names(labels, names)
-        made[what] = LabelledImages(f"{folder.name}/{what}", arrays[what], labels, 255, ordered)
+        made[what] = LabelledImages(
+            f"{folder.name}/{what}",
+            arrays[what],
+            labels,
+            255,
+            ordered,
+            tuple(str(file) for file in files[what]),
+        )
     notes += _notes(parts, every)
     where = folder.resolve().name
     return ImageFolder(where, made["train"], made.get("test"), made.get("validation"), tuple(notes))
@@ -148,9 +155,29 @@ def class_folders(folder: Path) -> ClassFolders:
     return ClassFolders(folder, files, tuple(others))
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The image files that lie in a folder itself, by name."""
-    return [one for one in _entries(folder) if not one.is_dir() and is_image(one.name)]
+def files_to_judge(folder: Path) -> tuple[list[Path], list[str] | None]:
+    """The image files of a folder for a model that is trained, and the classes they lie in.
+
+    Of parts for training and test the latter are taken; without any the classes are None.
+
+    Raises:
+        DataError: the folder cannot be listed, or holds no image files.
+    """
+    entries = _entries(folder)
+    parts = {_PARTS.get(entry.name.lower()): entry for entry in entries if entry.is_dir()}
+    for what in ("test", "validation", "train") if "train" in parts else ():
+        if what in parts:
+            return files_to_judge(parts[what])
+    files: list[Path] = []
+    classes: list[str] = []
+    for entry in entries:
+        own = _below(entry)[0] if entry.is_dir() else [entry] if is_image(entry.name) else []
+        files += own
+        classes += [entry.name if entry.is_dir() else ""] * len(own)
+    if not files:
+        _refuse_kinds([entry for entry in entries if not entry.is_dir()])
+        raise DataError(f"{folder}: no image files in it: none ends as they do (.jpg, .png, ...)")
+    return files, None if "" in classes else classes
 
 
 def _parts(folder: Path) -> dict[str, ClassFolders]:
@@ -186,7 +213,10 @@ def _without_classes(folder: Path, found: ClassFolders) -> str:
     _refuse_kinds(list(found.others))
     images = [one.name for one in found.others if is_image(one.name)]
     start = f"{folder}: no folders of image files, one for each class"
-    example = "; expected FOLDER/cat/1.jpg, FOLDER/dog/2.jpg and so on"
+    example = (
+        "; expected FOLDER/cat/1.jpg, FOLDER/dog/2.jpg and so on, or IDX files such as "
+        "train-images-idx3-ubyte"
+    )
     if images:
         return f"{start}: {some(images, 3)} lie in no folder of a class{example}"
     names = [one.name for one in found.others]

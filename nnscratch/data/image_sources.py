@@ -44,16 +44,30 @@ def load_images(path: FilePath, *, size: Size | None = None) -> ImageFolder:
         if is_npz(place):
             return _brought(load_image_arrays(place), size)
         raise DataError(_other_file(place))
-    try:
-        entries = sorted(place.iterdir())
-    except OSError as error:
-        raise DataError(f"{place}: cannot be listed ({error.strerror})") from error
-    names = [one.name for one in entries if one.is_file()]
+    names = _file_names(place)
     if has_idx(names):
         return _brought(load_idx_folder(place), size)
     if has_cifar(names):
         return _brought(load_cifar(place), size)
     return load_image_folder(place, size=size)
+
+
+def holds_image_files(folder: Path) -> bool:
+    """Say whether a folder is one of image files, and not of IDX or CIFAR files."""
+    names = _file_names(folder)
+    return not has_idx(names) and not has_cifar(names)
+
+
+def holds_idx(folder: Path) -> bool:
+    """Say whether a folder is one of IDX files."""
+    return has_idx(_file_names(folder))
+
+
+def _file_names(folder: Path) -> list[str]:
+    try:
+        return sorted(one.name for one in folder.iterdir() if one.is_file())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
 
 
 def is_npz(path: Path) -> bool:

@@ -27,6 +27,7 @@ class LabelledImages:
         labels: (N,) whole numbers, none negative; kept as int64.
         white: the largest value that a pixel can have, which `features` maps to 1.
         names: of the classes, label i is that of `names[i]`; without them the labels themselves.
+        files: (N,) where each image comes from; empty where they are of one file.
 
     Raises:
         DataError: the arrays do not fit together, are empty, or a label is not from 0 to 65,535,
@@ -38,6 +39,7 @@ class LabelledImages:
     labels: npt.NDArray[np.int64]
     white: int = 255
     names: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.ndim not in (3, 4):
@@ -111,7 +113,8 @@ class LabelledImages:
     def take(self, indices: npt.ArrayLike) -> "LabelledImages":
         """The images and labels at `indices`, in that order."""
         chosen = np.asarray(indices, np.int64)
-        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
+        files = tuple(self.files[index] for index in chosen) if self.files else ()
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen], files=files)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,10 +32,13 @@ from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.embedding import Embedding as Embedding
+from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
+from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.losses import BCELoss as BCELoss
 from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -48,6 +51,7 @@ from nnscratch.nn.losses import MSELoss as MSELoss
 from nnscratch.nn.losses import NLLLoss as NLLLoss
 from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.parameter import Parameter as Parameter
 
 __all__ = [
@@ -58,6 +62,8 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GELU",
     "Hardshrink",
@@ -71,6 +77,7 @@ __all__ = [
     "L1Loss",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -78,6 +85,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",

@@ -22,10 +22,14 @@ from nnscratch.nn.activations import gelu as gelu
 from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
+from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.embedding import embedding as embedding
+from nnscratch.nn.embedding import embedding_bag as embedding_bag
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
+from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from nnscratch.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
 from nnscratch.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from nnscratch.nn.loss_functions import cosine_embedding_loss as cosine_embedding_loss
@@ -37,6 +41,7 @@ from nnscratch.nn.loss_functions import l1_loss as l1_loss
 from nnscratch.nn.loss_functions import mse_loss as mse_loss
 from nnscratch.nn.loss_functions import nll_loss as nll_loss
 from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.nn.multihead_attention import multi_head_attention_forward as multi_head_attention_forward
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
@@ -48,6 +53,8 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "elu",
+    "embedding",
+    "embedding_bag",
     "gelu",
     "hardshrink",
     "hardsigmoid",
@@ -59,16 +66,19 @@ __all__ = [
     "l1_loss",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "normalize",
     "one_hot",
     "prelu",
     "relu",
     "relu6",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",

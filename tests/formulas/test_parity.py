@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
 from parity import torch_functions
 from tolerances import PARITY, allowed
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
@@ -87,6 +88,14 @@ def _linear_activation(
     return TORCH[activation](F.linear(x, w, b), **options)
 
 
+def _attention(q: Tensor, k: Tensor, v: Tensor, m: Any, **more: Any) -> Tensor:
+    if m is not None and more.pop("is_causal", False):  # it takes both for some shapes only
+        causal = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+        m = m & causal if m.dtype == torch.bool else m.masked_fill(~causal, -math.inf)
+    with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+        return F.scaled_dot_product_attention(q, k, v, m, **more)
+
+
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
@@ -135,6 +144,14 @@ TORCH: dict[str, Callable[..., Any]] = {
     "take": lambda x, i, *, axis: x[(slice(None),) * (axis % x.ndim) + (i,)],
     "concatenate": lambda *x, axis: torch.cat(x, axis),
     "stack": lambda *x, axis: torch.stack(x, axis),
+    "scaled_dot_product_attention": lambda q, k, v, m=None, **more: _attention(q, k, v, m, **more),
+    "embedding": lambda w, i, **more: F.embedding(i, w, **more),
+    "embedding_bag": lambda w, i, o, s, **more: F.embedding_bag(
+        i, w, o, per_sample_weights=s, **more
+    ),
+    "embedding_renorm": lambda w, i, *, max_norm, norm_type=2.0: torch.embedding_renorm_(
+        w, i, max_norm, norm_type
+    ),
     "one_hot": lambda i, *, num_classes, dtype="int64": F.one_hot(i, num_classes).to(
         getattr(torch, dtype)
     ),
@@ -184,6 +201,10 @@ DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
     ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
     ("var_mean", "correction above the number"): ((0,), "as for var"),
     ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),
+    ("embedding_bag", "by frequency"): (
+        (0,),
+        "PyTorch divides the gradient of a row by how often another row was picked",
+    ),
     ("bce", "exact"): ((1,), "the logarithms are clamped in the derivative as in the loss"),
 }
 # Where PyTorch refuses what nnscratch computes.
