@@ -2,9 +2,10 @@ r"""Scaled dot-product attention: each query's mean of the values, weighted by a
 
 $$S = s\, Q K^\top + M, \quad P = \mathrm{softmax}(S), \quad Y = P V$$
 
-What is saved of P (N x S) is the logarithm of each row's sum alone: the backward finds
-$P_{ij} = e^{S_{ij} - L_i}$ again from Q and K (Rabe and Staats 2021; Dao, Fu, Ermon, Rudra and Ré
-2022). Queries go in blocks, so that memory does not grow with the square of the length.
+What is saved of P (N x S) are two numbers for each row, its largest score m and the sum of
+$e^{S - m}$: the backward finds P again from Q and K (Rabe and Staats 2021; Dao, Fu, Ermon, Rudra
+and Ré 2022, who save the logarithm of the sum of $e^S$, which loses digits where scores are large).
+Queries go in blocks, so that memory does not grow with the square of the length.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ BLOCK = 1 << 22
 
 
 class AttentionSaved(NamedTuple):
-    """What the backward needs; ``L`` (..., N) is the logarithm of the sum of e^S in each row."""
+    """What the backward needs; ``tops`` and ``sums`` are (..., N, 1), those of each row."""
 
     Q: Any
     K: Any
     V: Any
     M: Any
-    Y: Any
-    L: Any
+    tops: Any
+    sums: Any
     is_causal: bool
     scale: float
 
@@ -121,21 +122,28 @@ def scaled_dot_product_attention_forward(
     _check(Q, K, V, M)
     s = 1.0 / math.sqrt(max(Q.shape[-1], 1)) if scale is None else float(scale)
     xp = array_namespace(Q, K, V, M)
-    outputs, logs = [], []
+    outputs: list[Any] = []
+    tops: list[Any] = []
+    sums: list[Any] = []
     for first, rows, mask in _blocks(Q, K, M, is_recorded(Q)):
         S = scores(Q[..., rows, :], K, mask, is_causal, s, first)
-        m: Any = 0.0
         if K.shape[-2]:
             m = xp.max(real(xp, S), axis=-1, keepdims=True)
             m = xp.where(m == -math.inf, 0.0, m)
-        P = xp.exp(S - m)
-        sums = xp.sum(P, axis=-1, keepdims=True)
-        sums = xp.where(sums == 0, 1.0, sums)  # of a query that sees no key
-        outputs.append((P @ V) / sums)
-        logs.append(xp.squeeze(xp.log(sums) + m, axis=-1))
-    Y = outputs[0] if len(outputs) == 1 else xp.concat(outputs, axis=-2)
-    L = logs[0] if len(logs) == 1 else xp.concat(logs, axis=-1)
-    return Y, AttentionSaved(Q, K, V, M, Y, L, is_causal, s)
+        else:
+            m = xp.zeros((*S.shape[:-1], 1), dtype=S.dtype, device=S.device)
+        E = xp.exp(S - m)
+        total = xp.sum(E, axis=-1, keepdims=True)
+        total = xp.where(total == 0, 1.0, total)  # of a query that sees no key
+        outputs.append((E @ V) / total)
+        tops.append(m)
+        sums.append(total)
+    Y, m, total = (_joined(xp, parts) for parts in (outputs, tops, sums))
+    return Y, AttentionSaved(Q, K, V, M, m, total, is_causal, s)
+
+
+def _joined(xp: Any, parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else xp.concat(parts, axis=-2)
 
 
 def scaled_dot_product_attention_backward(
@@ -143,25 +151,25 @@ def scaled_dot_product_attention_backward(
 ) -> tuple[Any, ...]:
     r"""Return dQ, dK, dV and dM.
 
-    With $dP = dY V^\top$ and $D_i = \sum_j P_{ij} dP_{ij} = dY_i \cdot Y_i$ it is
-    $dS = P \odot (dP - D)$, and then $dQ = s\, dS K$, $dK = s\, dS^\top Q$, $dV = P^\top dY$ and
-    dM = dS, summed where M was broadcast.
+    With $dP = dY V^\top$ it is $dS = P \odot (dP - \sum_j P_{ij} dP_{ij})$, as of any softmax, and
+    then $dQ = s\, dS K$, $dK = s\, dS^\top Q$, $dV = P^\top dY$ and dM = dS, summed where M was
+    broadcast.
     """
-    Q, K, V, M, Y, L, is_causal, scale = saved
+    Q, K, V, M, tops, sums, is_causal, scale = saved
     xp = array_namespace(dY)
     parts: list[Any] = []
     dK = dV = dM = None
     for first, rows, mask in _blocks(Q, K, M, is_recorded(dY) or needs[3]):
         Qb, dYb = Q[..., rows, :], dY[..., rows, :]
         S = scores(Qb, K, mask, is_causal, scale, first)
-        P = xp.exp(S - xp.expand_dims(L[..., rows], axis=-1))
+        P = xp.exp(S - tops[..., rows, :]) / sums[..., rows, :]
         if needs[2]:
             part = xp.matrix_transpose(P) @ dYb
             dV = part if dV is None else dV + part
         if not (needs[0] or needs[1] or needs[3]):
             continue
-        D = xp.sum(dYb * Y[..., rows, :], axis=-1, keepdims=True)
-        dS = P * (dYb @ xp.matrix_transpose(V) - D)
+        dP = dYb @ xp.matrix_transpose(V)
+        dS = P * (dP - xp.sum(P * dP, axis=-1, keepdims=True))
         if needs[0]:
             parts.append(scale * (dS @ K))
         if needs[1]:
@@ -169,8 +177,7 @@ def scaled_dot_product_attention_backward(
             dK = part if dK is None else dK + part
         if needs[3]:
             dM = _summed_to(xp, dS, tuple(M.shape))
-    dQ = None if not parts else parts[0] if len(parts) == 1 else xp.concat(parts, axis=-2)
-    return dQ, dK, dV, dM
+    return _joined(xp, parts) if parts else None, dK, dV, dM
 
 
 def _summed_to(xp: Any, A: Any, shape: tuple[int, ...]) -> Any:
@@ -189,8 +196,9 @@ SCALED_DOT_PRODUCT_ATTENTION = formula(
         "Q": r"s \frac{\partial L}{\partial S} K",
         "K": r"s \left(\frac{\partial L}{\partial S}\right)^\top Q",
         "V": r"P^\top \frac{\partial L}{\partial Y}",
-        "M": r"\frac{\partial L}{\partial S} = P \odot \left(\frac{\partial L}{\partial Y} V^\top"
-        r" - \frac{\partial L}{\partial Y} \cdot Y\right)",
+        "M": r"\frac{\partial L}{\partial S} = P \odot \left(\frac{\partial L}{\partial P} -"
+        r" \sum_j P_j \frac{\partial L}{\partial P_j}\right), \quad \frac{\partial L}{\partial P} ="
+        r" \frac{\partial L}{\partial Y} V^\top",
     },
     shapes="Q (..., N, E), K (..., S, E), V (..., S, Ev), M to (..., N, S) or None "
     "-> Y (..., N, Ev)",

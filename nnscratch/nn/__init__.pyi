@@ -31,6 +31,9 @@ from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
+from nnscratch.nn.convolution import Conv1d as Conv1d
+from nnscratch.nn.convolution import Conv2d as Conv2d
+from nnscratch.nn.convolution import Conv3d as Conv3d
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.embedding import Embedding as Embedding
 from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
@@ -39,6 +42,7 @@ from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
+from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
 from nnscratch.nn.losses import BCELoss as BCELoss
 from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
@@ -53,11 +57,30 @@ from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.recurrent import GRU as GRU
+from nnscratch.nn.recurrent import LSTM as LSTM
+from nnscratch.nn.recurrent import RNN as RNN
+from nnscratch.nn.recurrent import RNNBase as RNNBase
+from nnscratch.nn.recurrent_cells import GRUCell as GRUCell
+from nnscratch.nn.recurrent_cells import LSTMCell as LSTMCell
+from nnscratch.nn.recurrent_cells import RNNCell as RNNCell
+from nnscratch.nn.recurrent_cells import RNNCellBase as RNNCellBase
+from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
+from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
+from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
+from nnscratch.nn.windows import Fold as Fold
+from nnscratch.nn.windows import Unfold as Unfold
 
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
@@ -65,7 +88,10 @@ __all__ = [
     "Embedding",
     "EmbeddingBag",
     "Flatten",
+    "Fold",
     "GELU",
+    "GRU",
+    "GRUCell",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -75,9 +101,12 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -90,6 +119,10 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ParameterList",
+    "RNN",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "ReLU",
     "ReLU6",
     "SELU",
@@ -105,6 +138,7 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Unfold",
     "functional",
     "init",
     "utils",

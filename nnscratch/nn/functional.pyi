@@ -23,6 +23,9 @@ from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from nnscratch.nn.convolution import conv1d as conv1d
+from nnscratch.nn.convolution import conv2d as conv2d
+from nnscratch.nn.convolution import conv3d as conv3d
 from nnscratch.nn.dropout import dropout as dropout
 from nnscratch.nn.embedding import embedding as embedding
 from nnscratch.nn.embedding import embedding_bag as embedding_bag
@@ -42,6 +45,11 @@ from nnscratch.nn.loss_functions import mse_loss as mse_loss
 from nnscratch.nn.loss_functions import nll_loss as nll_loss
 from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
 from nnscratch.nn.multihead_attention import multi_head_attention_forward as multi_head_attention_forward
+from nnscratch.nn.transposed_convolution import conv_transpose1d as conv_transpose1d
+from nnscratch.nn.transposed_convolution import conv_transpose2d as conv_transpose2d
+from nnscratch.nn.transposed_convolution import conv_transpose3d as conv_transpose3d
+from nnscratch.nn.windows import fold as fold
+from nnscratch.nn.windows import unfold as unfold
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
@@ -49,12 +57,19 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
     "embedding_bag",
+    "fold",
     "gelu",
     "hardshrink",
     "hardsigmoid",
@@ -90,4 +105,5 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "unfold",
 ]

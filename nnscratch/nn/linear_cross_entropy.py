@@ -3,15 +3,64 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
+from nnscratch import formulas as f
+from nnscratch.array import is_floating
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.linear import Linear, linear
 from nnscratch.nn.loss_functions import cross_entropy
 from nnscratch.nn.module import Module
-from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors import Tensor, apply, as_tensor
 
-__all__ = ["LinearCrossEntropyLoss", "linear_cross_entropy"]
+__all__ = ["LinearCrossEntropyLoss", "LinearCrossEntropyOptions", "linear_cross_entropy"]
+
+
+@dataclass(frozen=True)
+class LinearCrossEntropyOptions:
+    """That the scores of all samples are never held at once, by PyTorch's names.
+
+    ``allow_retain_graph``, ``acc_policy`` and ``acc_dtype`` say how PyTorch saves more memory, or
+    rounds. Here a graph can always be used again and float16 is computed in float32.
+
+    Attributes:
+        batch_chunk_size: how many samples there are in a block.
+        chunking_method: where that is not said, "aspect_ratio" takes as many as make their scores
+            as large as the input, "aspect_ratio:N" an N-th of them; "auto" is "aspect_ratio:2".
+        allow_retain_graph: has no effect.
+        acc_policy: has no effect.
+        acc_dtype: has no effect.
+
+    >>> LinearCrossEntropyOptions().rows(1024, 768, 50257)
+    8
+    """
+
+    allow_retain_graph: bool = False
+    batch_chunk_size: int | None = None
+    chunking_method: str | None = "auto"
+    acc_policy: str = "auto"
+    acc_dtype: Any = None
+
+    def rows(self, samples: int, features: int, classes: int) -> int:
+        """Return how many samples there are in a block.
+
+        Raises:
+            ConfigurationError: if the method is another.
+        """
+        if self.batch_chunk_size is not None:
+            return self.batch_chunk_size
+        if self.chunking_method is None:
+            return max(samples, 1)
+        method = "aspect_ratio:2" if self.chunking_method == "auto" else self.chunking_method
+        name, _, part = method.partition(":")
+        if name != "aspect_ratio" or not (part or "1").isdigit():
+            raise ConfigurationError(
+                "linear_cross_entropy: chunking_method is 'auto', 'aspect_ratio', "
+                f"'aspect_ratio:N' or None, got {self.chunking_method!r}"
+            )
+        wanted = -(-samples // max(1, -(-classes // max(features, 1))))
+        return max(1, (1 << max(wanted - 1, 0).bit_length()) // max(int(part or 1), 1))
 
 
 def linear_cross_entropy(
@@ -24,7 +73,7 @@ def linear_cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
-    options: None = None,
+    options: LinearCrossEntropyOptions | None = None,
 ) -> Tensor:
     """Return the cross-entropy of the scores x Wᵀ + b.
 
@@ -38,20 +87,16 @@ def linear_cross_entropy(
         reduction: "mean", "sum" or "none".
         ignore_index: a label that counts for nothing, -100 unless given.
         label_smoothing: how much of the target is spread evenly over the classes.
-        options: None; PyTorch's choices of parts are not made here.
+        options: if given, the scores are computed for some samples at a time, and once more in the
+            backward, where the target is of class indices (N,).
 
     Raises:
         ShapeError, DTypeError, DataError: if the inputs do not fit.
-        ConfigurationError: if there are options.
 
     >>> from nnscratch import tensor, zeros
     >>> linear_cross_entropy(zeros(1, 3), zeros(2, 3), tensor([1]))
     tensor(0.6931472)
     """
-    if options is not None:
-        raise ConfigurationError(
-            f"linear_cross_entropy: leave out options={options!r}; the scores are computed at once"
-        )
     x, W = as_tensor(input), as_tensor(linear_weight)
     if W.ndim < 2 or (W.ndim > 2 and x.ndim < 2):
         raise ShapeError(
@@ -66,14 +111,31 @@ def linear_cross_entropy(
         )
     if bias is not None and bias.ndim < W.ndim - 1:
         bias = bias.reshape(-1, *[1] * (W.ndim - 2)).expand(*W.shape[:-1])
+    labels = as_tensor(target)
+    ignored = -100 if ignore_index is None else ignore_index
+    if options is not None and x.ndim == 2 and W.ndim == 2 and not is_floating(labels.array):
+        rows = options.rows(len(x), W.shape[1], W.shape[0])
+        weights = None if weight is None else as_tensor(weight)
+        said = {"ignore_index": ignored, "label_smoothing": label_smoothing}
+        return apply(
+            f.LINEAR_CROSS_ENTROPY,
+            x,
+            W,
+            labels,
+            bias,
+            weights,
+            rows=rows,
+            reduction=reduction,
+            **said,
+        )
     scores = linear(x, W.flatten(0, -2), None if bias is None else bias.flatten())
     if W.ndim > 2:
         scores = scores.unflatten(-1, W.shape[:-1])
     return cross_entropy(
         scores,
-        target,
+        labels,
         weight,
-        ignore_index=-100 if ignore_index is None else ignore_index,
+        ignore_index=ignored,
         reduction=reduction,
         label_smoothing=label_smoothing,
     )
@@ -91,7 +153,7 @@ class LinearCrossEntropyLoss(Module):
         weight: a weight for each class (C,).
         ignore_index: a label that counts for nothing, -100 unless given.
         label_smoothing: how much of the target is spread evenly over the classes.
-        options: None; PyTorch's choices of parts are not made here.
+        options: if given, the scores are computed for some samples at a time.
 
     Raises:
         ConfigurationError: if an option makes no sense.
@@ -114,7 +176,7 @@ class LinearCrossEntropyLoss(Module):
         weight: Any = None,
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
-        options: None = None,
+        options: LinearCrossEntropyOptions | None = None,
     ) -> None:
         """Make the linear layer."""
         super().__init__()

@@ -239,6 +239,10 @@ def _with_weights(
     return weights @ V, weights
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A linear layer by the name that PyTorch shows for the last one of its attention."""
+
+
 class MultiheadAttention(Module):
     r"""Attention of several heads: $[Y_1, \ldots, Y_H]\, W_O^\top + b_O$.
 
@@ -310,7 +314,9 @@ class MultiheadAttention(Module):
         for name, shape in shapes.items():
             made = None if shape is None else Parameter(empty(shape, **place))
             self.register_parameter(name, made)
-        self.out_proj = Linear(embed_dim, embed_dim, bias, **place, generator=generator)
+        self.out_proj = NonDynamicallyQuantizableLinear(
+            embed_dim, embed_dim, bias, **place, generator=generator
+        )
         self._reset_parameters(generator)
 
     def _reset_parameters(self, generator: Generator | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from formulas.torch_convolutions import CONVOLUTIONS
 from parity import torch_functions
 from tolerances import PARITY, allowed
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -96,10 +98,54 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, m: Any, **more: Any) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, m, **more)
 
 
+def _over_time(mode: str, x: Tensor, states: Any, weights: Any, lengths: Any, reverse: bool) -> Any:
+    """Return what PyTorch's recurrent layer gives for each sequence by itself."""
+    params = [one for one in weights if one is not None]
+    made, last = [], []
+    tail = (weights[2] is not None, 1, 0.0, False, False, False)
+    count = x.shape[1]
+    pieces = [slice(0, count)] if lengths is None else [slice(i, i + 1) for i in range(count)]
+    for one in pieces if count else ():
+        steps = x.shape[0] if lengths is None else int(lengths[one.start])
+        piece = x[:steps, one].flip(0) if reverse else x[:steps, one]
+        start = tuple(state[None, one] for state in states)
+        begin = start if len(start) > 1 else start[0]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LSTM with projections")
+            y, *end = getattr(torch, mode)(piece, begin, params, *tail)
+        made.append(F.pad(y.flip(0) if reverse else y, (0, 0, 0, 0, 0, x.shape[0] - steps)))
+        last.append([state[0] for state in end])
+    if not made:
+        return (x.new_zeros(x.shape[0], 0, states[0].shape[1]), *states)
+    return (torch.cat(made, 1), *(torch.cat(one) for one in zip(*last, strict=True)))
+
+
+def _rnn(x: Any, h: Any, w: Any, u: Any, b: Any, d: Any, n: Any, *, nonlinearity: str = "tanh",
+         reverse: bool = False) -> Any:  # fmt: skip
+    return _over_time(f"rnn_{nonlinearity}", x, [h], [w, u, b, _zero(b, d)], n, reverse)
+
+
+def _gru(x: Any, h: Any, w: Any, u: Any, b: Any, d: Any, n: Any, *, reverse: bool = False) -> Any:
+    return _over_time("gru", x, [h], [w, u, b, _zero(b, d)], n, reverse)
+
+
+def _lstm(x: Any, h: Any, c: Any, w: Any, u: Any, b: Any, d: Any, r: Any, n: Any, *,
+          reverse: bool = False) -> Any:  # fmt: skip
+    return _over_time("lstm", x, [h, c], [w, u, b, _zero(b, d), r], n, reverse)
+
+
+def _zero(b: Any, d: Any) -> Any:
+    return torch.zeros_like(b) if d is None and b is not None else d
+
+
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
+    **CONVOLUTIONS,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "linear_cross_entropy": lambda x, w, t, b=None, weight=None, *, rows, **options: (
+        F.linear_cross_entropy(x, w, t, linear_bias=b, weight=weight, **options)
+    ),
     "softmax": _axis(F.softmax),
     "log_softmax": _axis(F.log_softmax),
     "logsumexp": lambda x, *, axis, keepdims=False: torch.logsumexp(x, axis, keepdims),
@@ -152,6 +198,9 @@ TORCH: dict[str, Callable[..., Any]] = {
     "embedding_renorm": lambda w, i, *, max_norm, norm_type=2.0: torch.embedding_renorm_(
         w, i, max_norm, norm_type
     ),
+    "rnn": _rnn,
+    "gru": _gru,
+    "lstm": _lstm,
     "one_hot": lambda i, *, num_classes, dtype="int64": F.one_hot(i, num_classes).to(
         getattr(torch, dtype)
     ),

@@ -201,6 +201,7 @@ def twins(*args: Any, **options: Any) -> tuple[Any, Any]:
     its = torch.nn.MultiheadAttention(*args, dtype=torch.float64, **options)
     mine = nn.MultiheadAttention(*args, dtype="float64", **options)
     assert list(mine.state_dict()) == list(its.state_dict())
+    assert repr(mine) == repr(its)
     for p in its.parameters():
         torch.nn.init.normal_(p, std=0.5)
     mine.load_state_dict({name: ours(p.detach()) for name, p in its.state_dict().items()})

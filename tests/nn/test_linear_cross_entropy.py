@@ -54,7 +54,29 @@ def test_wrong_arguments_are_named() -> None:
         nn.LinearCrossEntropyLoss(3, 4, weight=ours(np.ones(3)))
     with pytest.raises(ConfigurationError, match="from 0 to 1"):
         nn.LinearCrossEntropyLoss(3, 4, label_smoothing=2.0)
-    with pytest.raises(ConfigurationError, match="leave out options"):
+    options = nn.LinearCrossEntropyOptions(chunking_method="halves")
+    with pytest.raises(ConfigurationError, match="'aspect_ratio'"):
         F.linear_cross_entropy(
-            ours(np.ones((2, 3))), ours(np.ones((4, 3))), ours(np.ones(2, int)), options=3
+            ours(np.ones((2, 3))), ours(np.ones((4, 3))), ours(np.ones(2, int)), options=options
         )
+
+
+@pytest.mark.parametrize("size", [None, 1, 3])
+def test_blocks_change_nothing_but_memory(size: int | None) -> None:
+    X, W, labels = RNG.normal(size=(7, 5)), RNG.normal(size=(6, 5)), RNG.integers(0, 6, 7)
+    options = nn.LinearCrossEntropyOptions(batch_chunk_size=size)
+    check(
+        lambda x, w: F.linear_cross_entropy(x, w, ours(labels), options=options),
+        lambda x, w: torch.nn.functional.linear_cross_entropy(x, w, torch.tensor(labels)),
+        [X, W],
+    )
+
+
+def test_the_size_of_blocks_is_as_pytorch_documents_it() -> None:
+    for samples, features, classes in ((1024, 768, 50257), (7, 5, 6), (100, 3, 1000)):
+        for method in ("aspect_ratio", "aspect_ratio:2", "aspect_ratio:8"):
+            mine = nn.LinearCrossEntropyOptions(chunking_method=method)
+            part = int(method.partition(":")[2] or 1)
+            wanted = -(-samples // -(-classes // features))
+            power = next(1 << k for k in range(20) if 1 << k >= wanted)
+            assert mine.rows(samples, features, classes) == max(1, power // part)
