@@ -95,7 +95,9 @@ def train(steps: int = 12_000, seed: int = 0, say: bool = True) -> float:
         behind = behind.astype(np.float32)
         memory.add(state, actions, behind, fallen)
         over = fallen | (game.steps >= LONGEST)
-        game.state = np.where(over[:, None], game.random.uniform(-0.05, 0.05, (CARTS, 4)), game.state)
+        game.state = np.where(
+            over[:, None], game.random.uniform(-0.05, 0.05, (CARTS, 4)), game.state
+        )
         game.steps = np.where(over, 0, game.steps)
         state = game.state.astype(np.float32)
         if step * CARTS < 1000:

@@ -141,11 +141,19 @@ def train_command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Train a network on DATA, test it and save it.
+    r"""Train a network on DATA, test it and save it.
 
     DATA is "digits" (1797 handwritten digits that come along), a CSV or Parquet file with
-    --target COLUMN, or a folder of IDX files such as MNIST or Fashion-MNIST. With --model gpt or
-    char-lstm it is a text, and the network learns to continue it.
+    --target COLUMN, or images: a folder with a folder of image files for each class, perhaps in
+    train, test and val; a folder of IDX files such as MNIST or Fashion-MNIST, or of CIFAR's binary
+    files; an .npz file with x_train, y_train and so on. With --model gpt or char-lstm it is a
+    text, and the network learns to continue it.
+
+    \b
+    nnscratch train houses.csv --target price
+    nnscratch train digits --model cnn
+    nnscratch train fashion-mnist --model cnn --augment shift,flip
+    nnscratch train photos --model resnet18 --size 64
 
     Of a CSV file the separator, the encoding, decimal commas, dates and how missing values are
     written are recognised, and what was recognised is said; it may be packed (gzip, zip).
@@ -196,8 +204,9 @@ def predict_command(
 ) -> None:
     """Predict with the model of a RUN folder, after the preprocessing of its training.
 
-    INPUT is a table with the columns of the training, or images: an IDX file, a folder of IDX
-    files, or a table with a column for each pixel.
+    INPUT is a table with the columns of the training, or images: an image file or a folder of
+    them, an IDX or .npz file, a folder of IDX or CIFAR files (their test set), or a table with a
+    column for each pixel.
     """
     from nnscratch.cli.using import predict_file
 

@@ -85,13 +85,8 @@ def augmentation_for(settings: TrainingSettings, pre: Preprocessor) -> Transform
     """Return the transform of training images that settings name, None for none.
 
     Images are moved by at most an eighth of their shorter side.
-
-    Raises:
-        ConfigurationError: if "none" stands beside others.
     """
     names = settings.augment or ()
-    if "none" in names and len(names) > 1:
-        raise ConfigurationError(f"--augment none goes with no other, got {','.join(names)}")
     if not isinstance(pre, ImagePreprocessor) or names in ((), ("none",)):
         return None
     made: dict[str, Transform] = {

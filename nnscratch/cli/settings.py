@@ -85,6 +85,10 @@ class TrainingSettings:
             _check_type(field_.name, getattr(self, field_.name), str(field_.type))
         for name in self.augment or ():
             choose(name, AUGMENTATIONS, "augmentation")
+        if self.augment is not None and "none" in self.augment[1:] + self.augment[:-1]:
+            raise ConfigurationError(
+                f"the augmentation 'none' goes with no other, got {','.join(self.augment)}"
+            )
         if self.size is not None and len(self.size) != 2:
             raise ConfigurationError(f"size must be a height and a width, got {self.size}")
         choose(self.activation, ACTIVATIONS, "activation")

@@ -56,7 +56,7 @@ class Prepared:
             (N, channels, height, width).
         validation: likewise; None if there is none.
         test: likewise.
-        files: where the test images come from, for image files.
+        files: where the images of "train", "validation" and "test" come from, for image files.
         table: the test rows as they are.
         rows: the numbers of the test rows in the file they come from, from 1.
         path: where they were found, from the root.
@@ -72,7 +72,7 @@ class Prepared:
     train: Pair
     validation: Pair | None
     test: Pair
-    files: tuple[str, ...] = ()
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     table: Table | None = None
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     path: str = ""
@@ -264,7 +264,13 @@ def _images(settings: TrainingSettings, folder: ImageFolder, usual_model: str = 
         (learned.images, learned.labels),
         None if checked is None else (checked.images, checked.labels),
         (test.images, test.labels),
-        files=test.files,
+        files={}
+        if not given.files
+        else {
+            "train": learned.files,
+            "validation": () if checked is None else checked.files,
+            "test": test.files,
+        },
         rows=rows,
         learned=train + 1,
         judged=judged + 1,

@@ -230,6 +230,8 @@ def _introduce(
         f"[bold]model[/]: {architecture.summary}, {architecture.parameters:,} parameters; "
         f"{settings.loss}, {settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
+    if settings.augment not in (None, ("none",)):
+        console.print(f"[bold]augmentation[/]: {', '.join(settings.augment or ())}")
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
 
 
@@ -339,6 +341,11 @@ def _finish(
     parts = {"train": data.learned, "validation": data.judged, "test": data.rows}
     split = {"part": [name for name, rows in parts.items() for _ in range(len(rows))]}
     split["row"] = [row for rows in parts.values() for row in rows.tolist()]
+    if data.files:
+        split = {
+            "part": [part for part, files in data.files.items() for _ in files],
+            "file": [file for files in data.files.values() for file in files],
+        }
     reporting.write_columns(split, folder / runs.SPLIT)
     return report
 
@@ -386,7 +393,7 @@ def _draw_images(
     )
     if data.files:
         columns = {
-            "file": [data.files[i] for i in chosen],
+            "file": [data.files["test"][i] for i in chosen],
             "class": [names[int(targets[i])] for i in chosen],
         }
         columns |= reporting.prediction_columns(outputs[chosen], pre, with_probabilities=False)
@@ -416,6 +423,6 @@ def _say_goodbye(
 def _example(data: Prepared, folder: Path) -> str:
     """Return the path of something to predict."""
     if data.files:
-        return data.files[0]
+        return data.files["test"][0]
     made = folder / runs.SAMPLE
     return str(made if made.exists() else folder / runs.SAMPLE_IMAGES)
