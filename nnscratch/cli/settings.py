@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
-from nnscratch.train.architectures import Architecture
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose, losses_for
 from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
