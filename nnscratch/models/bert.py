@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import nnscratch
 from nnscratch import nn
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor
+from nnscratch.tensors.creation import arange, zeros_like
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Embeddings(nn.Module):
 
     def forward(self, tokens: Any, kinds: Any = None) -> Tensor:
         """Return the features (N, T, E)."""
-        places = nnscratch.arange(tokens.shape[1], device=tokens.device)
-        kinds = nnscratch.zeros_like(tokens) if kinds is None else kinds
+        places = arange(tokens.shape[1], device=tokens.device)
+        kinds = zeros_like(tokens) if kinds is None else kinds
         x = self.word_embeddings(tokens) + self.token_type_embeddings(kinds)
         return self.dropout(self.LayerNorm(x + self.position_embeddings(places)))
 

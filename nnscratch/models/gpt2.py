@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import nnscratch
 from nnscratch import nn
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor
+from nnscratch.tensors.creation import arange, empty, ones, zeros
+from nnscratch.tensors.functions import cat
 
 # The keys and values (N, H, T, D) of the tokens that a layer has seen.
 Cache = list[tuple[Tensor, Tensor]]
@@ -42,8 +43,8 @@ class Conv1D(nn.Module):
     def __init__(self, out_features: int, in_features: int) -> None:
         """Make the parameters: normal with a deviation of 0.02, and 0."""
         super().__init__()
-        self.weight = nn.Parameter(nnscratch.empty(in_features, out_features))
-        self.bias = nn.Parameter(nnscratch.zeros(out_features))
+        self.weight = nn.Parameter(empty(in_features, out_features))
+        self.bias = nn.Parameter(zeros(out_features))
         nn.init.normal_(self.weight, std=0.02)
 
     def forward(self, x: Any) -> Tensor:
@@ -68,10 +69,10 @@ class Attention(nn.Module):
         parts = self.c_attn(x).reshape(N, T, 3, self.heads, E // self.heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
         if past is not None:
-            k, v = nnscratch.cat([past[0], k], dim=2), nnscratch.cat([past[1], v], dim=2)
+            k, v = cat([past[0], k], dim=2), cat([past[1], v], dim=2)
         mask = None
         if past is not None and T > 1:  # a new token sees all of the past, and those before it
-            mask = nnscratch.ones(T, k.shape[2], dtype=nnscratch.bool).tril(k.shape[2] - T)
+            mask = ones(T, k.shape[2], dtype=bool, device=x.device).tril(k.shape[2] - T)
         out = F.scaled_dot_product_attention(
             q,
             k,
@@ -84,7 +85,7 @@ class Attention(nn.Module):
         return self.resid_dropout(self.c_proj(merged)), (k, v)
 
 
-class MLP(nn.Module):
+class FeedForward(nn.Module):
     """Two linear layers, four times as wide in between."""
 
     def __init__(self, config: GPT2Config) -> None:
@@ -109,7 +110,7 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(config.n_embd)
         self.attn = Attention(config)
         self.ln_2 = nn.LayerNorm(config.n_embd)
-        self.mlp = MLP(config)
+        self.mlp = FeedForward(config)
 
     def forward(self, x: Any, past: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return the output (N, T, E), and the keys and values that attention has."""
@@ -133,7 +134,7 @@ class Transformer(nn.Module):
     def forward(self, tokens: Any, past: Any = None) -> tuple[Tensor, Cache]:
         """Return the features (N, T, E) of tokens (N, T), and what the next call may pass on."""
         seen = 0 if past is None else past[0][0].shape[2]
-        places = nnscratch.arange(seen, seen + tokens.shape[1], device=tokens.device)
+        places = arange(seen, seen + tokens.shape[1], device=tokens.device)
         x = self.drop(self.wte(tokens) + self.wpe(places))
         kept = []
         for index, block in enumerate(self.h):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import nnscratch
 from nnscratch import nn
 from nnscratch.tensors import Tensor
+from nnscratch.tensors.functions import cat
 
 
 class UNet(nn.Module):
@@ -53,7 +53,7 @@ class UNet(nn.Module):
             x = block(x if not index else self.pool(x))
             seen.append(x)
         for rise, merge, beside in zip(self.up, self.merge, seen[-2::-1], strict=True):
-            x = merge(nnscratch.cat([beside, rise(x)], dim=1))
+            x = merge(cat([beside, rise(x)], dim=1))
         return self.head(x)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-import nnscratch
 from nnscratch import nn
 from nnscratch.tensors import Tensor
+from nnscratch.tensors.creation import empty, zeros
+from nnscratch.tensors.functions import cat
 
 
 class EncoderBlock(nn.Module):
@@ -44,7 +45,7 @@ class Encoder(nn.Module):
     ) -> None:
         """Make the layers."""
         super().__init__()
-        self.pos_embedding = nn.Parameter(nnscratch.empty(1, length, width))
+        self.pos_embedding = nn.Parameter(empty(1, length, width))
         nn.init.normal_(self.pos_embedding, std=0.02)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.Sequential(
@@ -104,7 +105,7 @@ class ViT(nn.Module):
             raise ValueError(f"ViT: patches of {patch_size} do not divide an image of {image_size}")
         patches = (image_size // patch_size) ** 2
         self.conv_proj = nn.Conv2d(in_channels, width, patch_size, stride=patch_size)
-        self.class_token = nn.Parameter(nnscratch.zeros(1, 1, width))
+        self.class_token = nn.Parameter(zeros(1, 1, width))
         self.encoder = Encoder(patches + 1, layers, width, heads, mlp, dropout)
         self.heads = nn.Sequential(OrderedDict(head=nn.Linear(width, num_classes)))
 
@@ -112,5 +113,5 @@ class ViT(nn.Module):
         """Return the scores (N, classes) of images (N, channels, height, width)."""
         x = self.conv_proj(x).flatten(2).transpose(1, 2)
         start = self.class_token.expand(len(x), -1, -1)
-        x = self.encoder(nnscratch.cat([start, x], dim=1))
+        x = self.encoder(cat([start, x], dim=1))
         return self.heads(x[:, 0])
