@@ -20,6 +20,7 @@ from .optimizers import OPTIMIZER_KERNELS, stepping
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
+from .running_statistics import RUNNING_KERNELS
 from .runtime import processor, product_choice
 from .runtime.blas import Blas, blas
 from .runtime.cache import CacheStatus, cache_status
@@ -53,6 +54,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
     **REDUCTION_KERNELS,
+    **RUNNING_KERNELS,
     **SHAPE_KERNELS,
     **SOFTMAX_KERNELS,
     **UPDATE_KERNELS,
