@@ -11,38 +11,33 @@ import numpy as np
 from .runtime.declaration import helper
 
 LANES = 16
-TREE = 8
-"""How many numbers of a lane are added before the running sum: the sums wait for it less often."""
+"""Running sums side by side; several numbers of a lane are added before they wait for its sum."""
 BLOCK = 4096
 """After so many numbers the running sums go to a total in float64."""
 
 
 @helper
-def sum_of(kind, x, start, count, lanes):
-    """Return the sum of so many numbers behind one another, in float64."""
+def sum_of(kind, x, start, count, m, lanes, others):
+    """Return the sum of x - m, in float64."""
     total = 0.0
     for top in range(start, start + count, BLOCK):
         end = min(top + BLOCK, start + count)
-        whole = top + (end - top) // (LANES * TREE) * (LANES * TREE)
+        whole = top + (end - top) // (LANES * 4) * (LANES * 4)
         most = top + (end - top) // LANES * LANES
         for l in range(LANES):
-            lanes[l] = kind(0.0)
-        for j in range(top, whole, LANES * TREE):
+            lanes[l] = others[l] = kind(0.0)
+        for j in range(top, whole, LANES * 4):
             for l in range(LANES):
-                lanes[l] += (
-                    (x[j + l] + x[j + LANES + l]) + (x[j + 2 * LANES + l] + x[j + 3 * LANES + l])
-                ) + (
-                    (x[j + 4 * LANES + l] + x[j + 5 * LANES + l])
-                    + (x[j + 6 * LANES + l] + x[j + 7 * LANES + l])
-                )
+                lanes[l] += (x[j + l] - m) + (x[j + LANES + l] - m)
+                others[l] += (x[j + 2 * LANES + l] - m) + (x[j + 3 * LANES + l] - m)
         for j in range(whole, most, LANES):
             for l in range(LANES):
-                lanes[l] += x[j + l]
+                lanes[l] += x[j + l] - m
         some = kind(0.0)
         for j in range(most, end):
-            some += x[j]
+            some += x[j] - m
         for l in range(LANES):
-            some += lanes[l]
+            some += lanes[l] + others[l]
         total += np.float64(some)
     return total
 

@@ -1,6 +1,7 @@
 """Normalisation over rows, over segments of memory and over columns.
 
-A mean and a variance take two passes over numbers that lie in the cache: the first finds a mean M0,
+A mean and a variance take two passes over numbers that lie in the cache: the first finds a mean M0
+(by differences from the first number, a loop that vectorises where a plain sum does not),
 the second the sums of d = x - M0 and of d², by which e = mean d corrects M0 and the variance is
 mean d² - e². No digits are lost to a mean that is large beside the differences.
 
@@ -39,7 +40,8 @@ def standardize_rows(
         start = i * columns
         m, error = KIND(0.0), KIND(0.0)
         if given(M):
-            m = KIND(sum_of(KIND, X, start, columns, lanes) / columns)
+            m = X[start]
+            m = KIND(m + sum_of(KIND, X, start, columns, m, lanes, squares) / columns)
         some, more = moments_of(KIND, X, start, columns, m, lanes, squares)
         if given(M):
             e = some / columns
@@ -139,10 +141,10 @@ def standardize_segments(
     for i in range(first, last):
         start = i * item_step
         own = i % groups * group_step
-        total = 0.0
+        total, m = 0.0, X[start]
         for s in range(segments):
-            total += sum_of(KIND, X, start + s * step, pixels, lanes)
-        m = KIND(total / count)
+            total += sum_of(KIND, X, start + s * step, pixels, m, lanes, squares)
+        m = KIND(m + total / count)
         some, more = 0.0, 0.0
         for s in range(segments):
             one, two = moments_of(KIND, X, start + s * step, pixels, m, lanes, squares)
