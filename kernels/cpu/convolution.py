@@ -22,6 +22,7 @@ from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSa
 from nnscratch.formulas.windows import Geometry, exact, places, reached
 
 from .convolution_weights import emit_weights, weights_fit
+from .depthwise import by_rows, emit_rows
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .reductions import sum_axes
@@ -247,6 +248,9 @@ def _emit_tiles(
     """Emit Y = W · windows(X) + b."""
     from .tiles import ROWS as rows
 
+    if by_rows(w, outputs):
+        emit_rows(builder, w, X, W, b, Y, outputs, strides)
+        return
     name = dtype_name(X.dtype)
     flat = _flattened(w)
     w = flat or w
