@@ -32,6 +32,8 @@ from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.fractional_pooling import FractionalMaxPool2d as FractionalMaxPool2d
+from nnscratch.nn.fractional_pooling import FractionalMaxPool3d as FractionalMaxPool3d
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
@@ -82,6 +84,12 @@ from nnscratch.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
 from nnscratch.nn.pooling import AvgPool1d as AvgPool1d
 from nnscratch.nn.pooling import AvgPool2d as AvgPool2d
 from nnscratch.nn.pooling import AvgPool3d as AvgPool3d
+from nnscratch.nn.resizing import Upsample as Upsample
+from nnscratch.nn.resizing import UpsamplingBilinear2d as UpsamplingBilinear2d
+from nnscratch.nn.resizing import UpsamplingNearest2d as UpsamplingNearest2d
+from nnscratch.nn.shuffling import ChannelShuffle as ChannelShuffle
+from nnscratch.nn.shuffling import PixelShuffle as PixelShuffle
+from nnscratch.nn.shuffling import PixelUnshuffle as PixelUnshuffle
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -96,6 +104,7 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -107,6 +116,8 @@ __all__ = [
     "Dropout",
     "ELU",
     "Flatten",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GELU",
     "Hardshrink",
     "Hardsigmoid",
@@ -139,6 +150,8 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -160,6 +173,9 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -23,6 +23,10 @@ from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.fractional_pooling import fractional_max_pool2d as fractional_max_pool2d
+from nnscratch.nn.fractional_pooling import fractional_max_pool3d as fractional_max_pool3d
+from nnscratch.nn.grids import affine_grid as affine_grid
+from nnscratch.nn.grids import grid_sample as grid_sample
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
@@ -56,6 +60,13 @@ from nnscratch.nn.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
 from nnscratch.nn.pooling import avg_pool1d as avg_pool1d
 from nnscratch.nn.pooling import avg_pool2d as avg_pool2d
 from nnscratch.nn.pooling import avg_pool3d as avg_pool3d
+from nnscratch.nn.resizing import interpolate as interpolate
+from nnscratch.nn.resizing import upsample as upsample
+from nnscratch.nn.resizing import upsample_bilinear as upsample_bilinear
+from nnscratch.nn.resizing import upsample_nearest as upsample_nearest
+from nnscratch.nn.shuffling import channel_shuffle as channel_shuffle
+from nnscratch.nn.shuffling import pixel_shuffle as pixel_shuffle
+from nnscratch.nn.shuffling import pixel_unshuffle as pixel_unshuffle
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
@@ -66,23 +77,29 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "cosine_embedding_loss",
     "cross_entropy",
     "dropout",
     "elu",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gelu",
+    "grid_sample",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "leaky_relu",
@@ -104,6 +121,8 @@ __all__ = [
     "normalize",
     "one_hot",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "relu6",
@@ -118,4 +137,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

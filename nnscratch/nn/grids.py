@@ -161,6 +161,8 @@ def grid_sample(
         if mode == "nearest":
             values, inside = reader.read([_rounded(p) for p in places])
             found = where(inside, values, values.new_zeros(()))
+            if g.requires_grad:  # the result is constant between pixels: the derivative is 0
+                found = found + sum(p.clamp(-1.0, 1.0) for p in places) * 0.0
         else:
             found = _linear(reader, places)
     return found.transpose(0, 1)
