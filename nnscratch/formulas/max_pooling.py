@@ -51,13 +51,13 @@ def max_pool_forward(X: Any, *, lines: Lines) -> tuple[tuple[Any, Any], MaxPoolS
 
     Args:
         X: (..., n_1, ..., n_d), integers or floating.
-        lines: for each of the last d axes what its windows read (``windows.windows``).
+        lines: for each of the last d axes what its windows read (``pooling_windows.windows``).
 
     Raises:
         ShapeError: if X does not have these sizes.
 
     >>> import numpy as np
-    >>> from nnscratch.formulas.windows import windows
+    >>> from nnscratch.formulas.pooling_windows import windows
     >>> max_pool_forward(np.array([1.0, 3.0, 5.0, 2.0]), lines=(windows(4, 2, 2, 0, 1, 2),))[0]
     (array([3., 5.]), array([1, 2]))
     """

@@ -50,7 +50,7 @@ def resample_forward(X: Any, *, lines: Lines) -> tuple[Any, ResampleSaved]:
         ShapeError: if X does not have these sizes.
 
     >>> import numpy as np
-    >>> from nnscratch.formulas.windows import averages
+    >>> from nnscratch.formulas.pooling_windows import averages
     >>> resample_forward(np.array([1.0, 3.0, 5.0, 9.0]), lines=(averages(4, 2, 2, 0, 2),))[0]
     array([2., 7.])
     """

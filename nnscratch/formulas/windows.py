@@ -1,124 +1,275 @@
-"""The windows of pooling along one axis, as maps: how many there are, and what each reads."""
+"""Windows of an array: the pixels that a kernel covers at each of its places, and their sums.
+
+``unfold`` lays out the windows (im2col), ``fold`` adds them up where they come from (col2im). Both
+are linear and each is the other's transpose. Convolutions are products with these windows.
+
+Along an axis of size D, windows of k pixels that are ``dilation`` d apart stand ``stride`` s apart
+on the axis with ``padding`` (p, q) zeros before and behind it; below zero, so many pixels are left
+out. There are
+
+    D' = ⌊(D + p + q - d (k - 1) - 1) / s⌋ + 1        places.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ConfigurationError, ShapeError
-from nnscratch.formulas.line_maps import LineMap
+from nnscratch.formulas.formula import formula
+
+Sizes = tuple[int, ...]
+Padding = tuple[tuple[int, int], ...]
 
 
-def window_count(
-    where: str, size: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool
-) -> int:
-    """Return how many windows there are along an axis.
+class Geometry(NamedTuple):
+    """Where windows stand: one entry for each axis."""
 
-    With ``ceil`` one more may reach over the end, but none begins in the padding there.
-
-    Raises:
-        ConfigurationError: if an option is out of range, the padding is more than half a window.
-        ShapeError: if there is no window.
-
-    >>> window_count("pool", 5, 2, 2, 0, 1, False), window_count("pool", 5, 2, 2, 0, 1, True)
-    (2, 3)
-    """
-    reach = dilation * (kernel - 1) + 1
-    for name, given, least in (
-        ("kernel_size", kernel, 1),
-        ("stride", stride, 1),
-        ("dilation", dilation, 1),
-        ("padding", padding, 0),
-    ):
-        if given < least:
-            raise ConfigurationError(f"{where}: {name} must be at least {least}, got {given}")
-    if padding > reach // 2:
-        raise ConfigurationError(
-            f"{where}: padding should be at most half of the window, got padding={padding} and "
-            f"kernel_size={kernel}" + (f", dilation={dilation}" if dilation > 1 else "")
-        )
-    room = size + 2 * padding - reach
-    count = -(-room // stride) + 1 if ceil else room // stride + 1
-    if ceil and (count - 1) * stride >= size + padding:
-        count -= 1
-    if count < 1:
-        raise ShapeError(
-            f"{where}: a window of {reach} entries is larger than the {size} there are"
-            + (f" with {padding} of padding on both sides" if padding else "")
-            + "; the output would be empty"
-        )
-    return count
+    stride: Sizes
+    padding: Padding
+    dilation: Sizes
 
 
-@lru_cache(maxsize=4096)
-def averages(
-    size: int, kernel: int, stride: int, padding: int, count: int, inside: bool = False
-) -> LineMap:
-    """Return the map to averages over windows; padding counts as zeros, unless only ``inside``.
-
-    What reaches over the padding at the end, as windows may in ceil mode, is never counted.
-    """
-    start = np.arange(count) * stride - padding
-    index = start + np.arange(kernel)[:, None]
-    there = (index >= 0) & (index < size)
-    divisor = there.sum(0) if inside else np.minimum(start + kernel, size + padding) - start
-    return LineMap(size, np.clip(index, 0, max(size - 1, 0)), there / np.maximum(divisor, 1))
-
-
-@lru_cache(maxsize=4096)
-def sums(size: int, kernel: int, stride: int, padding: int, count: int) -> LineMap:
-    """Return the map to sums over windows, in which padding is 0."""
-    index = np.arange(count) * stride - padding + np.arange(kernel)[:, None]
-    there = (index >= 0) & (index < size)
-    return LineMap(size, np.clip(index, 0, max(size - 1, 0)), there.astype(float))
-
-
-@lru_cache(maxsize=4096)
-def windows(
-    size: int, kernel: int, stride: int, padding: int, dilation: int, count: int
-) -> LineMap:
-    """Return what windows read, weights 1; where that is padding, an entry of theirs once more.
-
-    A largest entry stays what it is when one of the window is looked at twice.
+def places(where: str, size: Sequence[int], kernel: Sequence[int], at: Geometry) -> Sizes:
+    """Return how many places a kernel has along each axis.
 
     Raises:
-        ShapeError: if a window has nothing but padding.
+        ShapeError: if the kernel does not fit in.
+        ConfigurationError: if a stride, a dilation or the kernel is not positive.
     """
-    index = np.arange(count) * stride - padding + dilation * np.arange(kernel)[:, None]
-    return _repeating(size, index, (index >= 0) & (index < size))
+    for name, values in (("stride", at.stride), ("dilation", at.dilation), ("kernel", kernel)):
+        if len(values) != len(size) or any(one < 1 for one in values):
+            raise ConfigurationError(
+                f"{where}: {name} has to be {len(size)} numbers from 1 on, got {tuple(values)}"
+            )
+    found = []
+    padded = tuple(n + p + q for n, (p, q) in zip(size, at.padding, strict=True))
+    reach = tuple(d * (k - 1) + 1 for d, k in zip(at.dilation, kernel, strict=True))
+    for n, r, s in zip(padded, reach, at.stride, strict=True):
+        if n < r:
+            spread = f" (with its dilation {reach})" if any(d > 1 for d in at.dilation) else ""
+            raise ShapeError(
+                f"{where}: the kernel of size {tuple(kernel)}{spread} is larger than the input of "
+                f"size {tuple(size)}, with its padding {padded}; give it more padding, or a "
+                "smaller kernel"
+            )
+        found.append((n - r) // s + 1)
+    return tuple(found)
 
 
-def _repeating(size: int, index: np.ndarray, there: np.ndarray) -> LineMap:
-    if not there.any(0).all():
-        raise ShapeError(
-            f"max_pool: a window has nothing but padding in a dimension of size {size}; use a "
-            "smaller dilation or padding"
+def exact(size: Sequence[int], kernel: Sequence[int], at: Geometry) -> Geometry:
+    """Return the same windows with the padding behind cut to where the last one ends.
+
+    With it the sizes of input, kernel and output follow from each other in every direction.
+    """
+    padding = []
+    for n, k, s, (p, q), d in zip(size, kernel, at.stride, at.padding, at.dilation, strict=True):
+        padding.append((p, q - (n + p + q - d * (k - 1) - 1) % s))
+    return Geometry(at.stride, tuple(padding), at.dilation)
+
+
+def reached(count: Sequence[int], kernel: Sequence[int], at: Geometry) -> Sizes:
+    """Return the size along each axis that so many windows come from, if their padding is exact."""
+    return tuple(
+        (n - 1) * s + d * (k - 1) + 1 - p - q
+        for n, k, s, (p, q), d in zip(
+            count, kernel, at.stride, at.padding, at.dilation, strict=True
         )
-    first = np.take_along_axis(index, np.argmax(there, 0)[None], 0)
-    return LineMap(size, np.where(there, index, first), np.ones(index.shape))
+    )
 
 
-def _adaptive(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which entries ``count`` windows read that divide a line evenly, and which are read."""
-    places = np.arange(count)
-    start, stop = places * size // count, -(-(places + 1) * size // count)
-    index = start + np.arange(max(1, int((stop - start).max(initial=1))))[:, None]
-    return np.minimum(index, max(size - 1, 0)), index < stop
+def padded(X: Any, padding: Padding) -> Any:
+    """Return X with zeros around its last axes; below zero, without so many of its entries."""
+    if not any(p or q for p, q in padding):
+        return X
+    lead = X.ndim - len(padding)
+    kept, goal, shape = [slice(None)] * lead, [slice(None)] * lead, list(X.shape[:lead])
+    for n, (p, q) in zip(X.shape[lead:], padding, strict=True):
+        first, last = max(-p, 0), n - max(-q, 0)
+        kept.append(slice(first, max(first, last)))
+        goal.append(slice(max(p, 0), max(p, 0) + max(last - first, 0)))
+        shape.append(max(n + p + q, 0))
+    inner = X[tuple(kept)]
+    if tuple(inner.shape) == tuple(shape):
+        return inner
+    xp = array_namespace(X)
+    Y = xp.zeros(tuple(shape), dtype=X.dtype, device=X.device)
+    if math.prod(inner.shape):
+        Y[tuple(goal)] = inner
+    return Y
 
 
-@lru_cache(maxsize=4096)
-def adaptive_averages(size: int, count: int) -> LineMap:
-    """Return the map to averages over windows from floor(o n / O) to ceil((o + 1) n / O).
+def _taps(kernel: Sizes, count: Sizes, at: Geometry) -> list[tuple[slice, ...]]:
+    """Return for each pixel of the kernel where it stands in the padded input at all places."""
+    return [
+        tuple(
+            slice(t * d, t * d + (n - 1) * s + 1, s)
+            for t, n, s, d in zip(tap, count, at.stride, at.dilation, strict=True)
+        )
+        for tap in itertools.product(*map(range, kernel))
+    ]
 
-    >>> adaptive_averages(5, 3).weight.sum(0)
-    array([1., 1., 1.])
+
+def laid_out(X: Any, kernel: Sizes, count: Sizes, at: Geometry) -> Any:
+    """Return the windows (N, C, pixels of the kernel, *places) of X (N, C, *size)."""
+    P = padded(X, at.padding)
+    parts = [P[(slice(None), slice(None), *tap)] for tap in _taps(kernel, count, at)]
+    return array_namespace(X).stack(parts, axis=2)
+
+
+def added_up(cols: Any, kernel: Sizes, count: Sizes, at: Geometry) -> Any:
+    """Return (N, C, *size), each pixel the sum of its copies in windows with an exact padding."""
+    xp = array_namespace(cols)
+    n, c = cols.shape[:2]
+    whole = reached(count, kernel, Geometry(at.stride, ((0, 0),) * len(kernel), at.dilation))
+    P = xp.zeros((n, c, *whole), dtype=cols.dtype, device=cols.device)
+    for k, tap in enumerate(_taps(kernel, count, at)):
+        P[(slice(None), slice(None), *tap)] += cols[:, :, k, ...]
+    return padded(P, tuple((-p, -q) for p, q in at.padding))
+
+
+class UnfoldSaved(NamedTuple):
+    """The sizes of the input and of the kernel, and where the windows stand."""
+
+    size: Sizes
+    kernel: Sizes
+    stride: Sizes
+    padding: Padding
+    dilation: Sizes
+
+
+def unfold_forward(
+    X: Any, *, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
+) -> tuple[Any, UnfoldSaved]:
+    """Compute the windows of X as columns (im2col).
+
+    Args:
+        X: (N, C, *size).
+        kernel: the pixels of a window along each axis.
+        stride: from one window to the next.
+        padding: a pair for each axis, the zeros before and behind it.
+        dilation: from one pixel of a window to the next.
+
+    Returns:
+        Y (N, C · pixels of a window, places), and what the backward needs.
+
+    Raises:
+        ShapeError: if X has other axes, or a window does not fit in.
+        ConfigurationError: if a stride, a dilation or a size of the kernel is not positive.
+
+    >>> import numpy as np
+    >>> X = np.array([[[1.0, 2.0, 3.0, 4.0]]])
+    >>> unfold_forward(X, kernel=(2,), stride=(1,), padding=((0, 0),), dilation=(1,))[0]
+    array([[[1., 2., 3.],
+            [2., 3., 4.]]])
     """
-    index, there = _adaptive(size, count)
-    return LineMap(size, index, there / there.sum(0))
+    at = Geometry(tuple(stride), tuple(padding), tuple(dilation))
+    if X.ndim != 2 + len(kernel):
+        raise ShapeError(
+            f"unfold: expected an input of {2 + len(kernel)} axes, (N, C, size), got shape "
+            f"{tuple(X.shape)}"
+        )
+    n, c, *size = X.shape
+    count = places("unfold", size, kernel, at)
+    cols = laid_out(X, tuple(kernel), count, at)
+    Y = array_namespace(X).reshape(cols, (n, c * math.prod(kernel), math.prod(count)))
+    return Y, UnfoldSaved(tuple(size), tuple(kernel), *at)
 
 
-@lru_cache(maxsize=4096)
-def adaptive_windows(size: int, count: int) -> LineMap:
-    """Return what the windows of ``adaptive_averages`` read, as ``windows`` does."""
-    return _repeating(size, *_adaptive(size, count))
+def unfold_backward(dY: Any, saved: UnfoldSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dX: each pixel's gradient is the sum of those of its copies."""
+    at = Geometry(saved.stride, saved.padding, saved.dilation)
+    return (folded(dY, saved.size, saved.kernel, at),)
+
+
+UNFOLD = formula(
+    unfold_forward,
+    unfold_backward,
+    equation=r"Y_{n, (c, k), i} = X_{n, c, s i + d k - p}",
+    gradients={
+        "X": r"\sum_{s i + d k - p = j} \left(\frac{\partial L}{\partial Y}\right)_{n, (c, k), i}"
+    },
+    shapes="X (N, C, *size) -> Y (N, C · pixels of the kernel, places)",
+    source="Chellapilla, Puri and Simard 2006",
+    analytic=True,
+)
+
+
+class FoldSaved(NamedTuple):
+    """The size of the kernel, and where the windows stand."""
+
+    kernel: Sizes
+    stride: Sizes
+    padding: Padding
+    dilation: Sizes
+
+
+def folded(Y: Any, size: Sizes, kernel: Sizes, at: Geometry) -> Any:
+    """Return the sum of windows in an array of some size; on tensors, the formula's."""
+    if is_recorded(Y):
+        options = {**at._asdict(), "size": size, "kernel": kernel}
+        return array_namespace(Y).formula("fold", Y, **options)
+    xp = array_namespace(Y)
+    count = places("fold", size, kernel, at)
+    cut = exact(size, kernel, at)
+    n, rows = Y.shape[:2]
+    pixels = math.prod(kernel)
+    cols = xp.reshape(Y, (n, rows // pixels, pixels, *count))
+    return added_up(cols, kernel, count, cut)
+
+
+def fold_forward(
+    X: Any, *, size: Sizes, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
+) -> tuple[Any, FoldSaved]:
+    """Compute the sum of windows, each added where ``unfold`` takes it from (col2im).
+
+    Args:
+        X: (N, C · pixels of a window, places).
+        size: that of the result.
+        kernel, stride, padding, dilation: as in ``unfold``.
+
+    Returns:
+        Y (N, C, *size), and what the backward needs.
+
+    Raises:
+        ShapeError: if X has other sizes than ``unfold`` makes of an array of that size.
+        ConfigurationError: as ``unfold``.
+
+    >>> import numpy as np
+    >>> options = dict(kernel=(2,), stride=(1,), padding=((0, 0),), dilation=(1,))
+    >>> fold_forward(np.ones((1, 2, 3)), size=(4,), **options)[0]
+    array([[[1., 2., 2., 1.]]])
+    """
+    at = Geometry(tuple(stride), tuple(padding), tuple(dilation))
+    size, kernel = tuple(size), tuple(kernel)
+    count = places("fold", size, kernel, at)
+    pixels = math.prod(kernel)
+    if X.ndim != 3 or X.shape[1] % pixels or X.shape[2] != math.prod(count):
+        raise ShapeError(
+            f"fold: expected windows (N, C x {pixels}, {math.prod(count)}) for an output of size "
+            f"{size} and a kernel of size {kernel}, which has {count} places there; got shape "
+            f"{tuple(X.shape)}"
+        )
+    return folded(X, size, kernel, at), FoldSaved(kernel, *at)
+
+
+def fold_backward(dY: Any, saved: FoldSaved, needs: tuple[bool, ...]) -> tuple[Any]:
+    """Return dX, the windows of dY."""
+    options = saved._asdict()
+    if is_recorded(dY):
+        return (array_namespace(dY).formula("unfold", dY, **options),)
+    return (unfold_forward(dY, **options)[0],)
+
+
+FOLD = formula(
+    fold_forward,
+    fold_backward,
+    equation=r"Y_{n, c, j} = \sum_{s i + d k - p = j} X_{n, (c, k), i}",
+    gradients={"X": r"\left(\frac{\partial L}{\partial Y}\right)_{n, c, s i + d k - p}"},
+    shapes="X (N, C · pixels of the kernel, places) -> Y (N, C, *size)",
+    source="Chellapilla, Puri and Simard 2006",
+    analytic=True,
+)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from nnscratch import formulas as f
 from nnscratch.errors import DTypeError, ShapeError
-from nnscratch.formulas import windows
+from nnscratch.formulas import pooling_windows as windows
 from nnscratch.nn.module import Module
 from nnscratch.nn.pooling_sizes import Pooling, Sizes, adaptive_counts, each, planes
 from nnscratch.tensors import Tensor, apply, as_tensor

@@ -13,7 +13,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas import windows
+from nnscratch.formulas import pooling_windows as windows
 from nnscratch.nn.module import Module
 from nnscratch.nn.pooling_sizes import Pooling, Sizes, adaptive_counts, each, planes
 from nnscratch.tensors import Tensor, apply

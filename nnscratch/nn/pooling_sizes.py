@@ -8,7 +8,7 @@ from typing import Any
 
 from nnscratch.array import dtype_name
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
-from nnscratch.formulas.windows import window_count
+from nnscratch.formulas.pooling_windows import window_count
 from nnscratch.tensors import Tensor, as_tensor
 
 Sizes = int | Sequence[int]
