@@ -16,6 +16,7 @@ from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
 from .optimizers import OPTIMIZER_KERNELS, stepping
+from .pooling import POOLING_KERNELS
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
@@ -48,6 +49,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
     **OPTIMIZER_KERNELS,
+    **POOLING_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
     **REDUCTION_KERNELS,

@@ -12,9 +12,6 @@ from nnscratch.nn.activations import Softmax as Softmax
 from nnscratch.nn.activations import Softmax2d as Softmax2d
 from nnscratch.nn.activations import Softmin as Softmin
 from nnscratch.nn.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
-from nnscratch.nn.batch_norm import BatchNorm1d as BatchNorm1d
-from nnscratch.nn.batch_norm import BatchNorm2d as BatchNorm2d
-from nnscratch.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from nnscratch.nn.bilinear import Bilinear as Bilinear
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
@@ -66,19 +63,12 @@ from nnscratch.nn.embedding import Embedding as Embedding
 from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
 from nnscratch.nn.fractional_pooling import FractionalMaxPool2d as FractionalMaxPool2d
 from nnscratch.nn.fractional_pooling import FractionalMaxPool3d as FractionalMaxPool3d
-from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
-from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
-from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
-from nnscratch.nn.layer_norm import GroupNorm as GroupNorm
-from nnscratch.nn.layer_norm import LayerNorm as LayerNorm
-from nnscratch.nn.layer_norm import RMSNorm as RMSNorm
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
-from nnscratch.nn.local_response import LocalResponseNorm as LocalResponseNorm
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
 from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
 from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
@@ -154,9 +144,6 @@ __all__ = [
     "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
     "Bilinear",
     "CELU",
     "CTCLoss",
@@ -189,7 +176,6 @@ __all__ = [
     "GRU",
     "GRUCell",
     "GaussianNLLLoss",
-    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -197,9 +183,6 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LPPool1d",
@@ -207,12 +190,10 @@ __all__ = [
     "LPPool3d",
     "LSTM",
     "LSTMCell",
-    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
     "LinearCrossEntropyOptions",
-    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -240,7 +221,6 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
-    "RMSNorm",
     "RNN",
     "RNNBase",
     "RNNCell",

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from formulas.pooling_of_pytorch import max_pool, max_unpool, resample
 from formulas.torch_convolutions import CONVOLUTIONS
 from parity import torch_functions
 from tolerances import PARITY, allowed
@@ -288,13 +289,9 @@ TORCH: dict[str, Callable[..., Any]] = {
     "copy_into": lambda target, source: target.copy_(source),
     "fill": lambda target, *, value: target.fill_(value),
     "accumulate": lambda target, source: target.add_(source),
-    "resample": _resample,
-    "max_pool": _max_pool,
-    "max_unpool": lambda x, i, *, sizes: (
-        x.new_zeros((*x.shape[: x.ndim - len(sizes)], math.prod(sizes)))
-        .scatter(-1, i.flatten(-len(sizes)), x.flatten(-len(sizes)))
-        .unflatten(-1, sizes)
-    ),
+    "resample": resample,
+    "max_pool": max_pool,
+    "max_unpool": max_unpool,
 }
 # Compared in test_optimizers.py and test_random.py.
 ELSEWHERE = {name for name, made in FORMULAS.items() if made.family in ("clipping", "random")}
