@@ -425,7 +425,7 @@ class Transformer(Module):
             first, mask=src_mask, src_key_padding_mask=src_key_padding_mask,
             is_causal=src_is_causal,
         )  # fmt: skip
-        return self.decoder(  # type: ignore[no-any-return]
+        found: Tensor = self.decoder(
             second,
             memory,
             tgt_mask=tgt_mask,
@@ -435,6 +435,7 @@ class Transformer(Module):
             tgt_is_causal=tgt_is_causal,
             memory_is_causal=memory_is_causal,
         )
+        return found
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
