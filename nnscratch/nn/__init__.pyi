@@ -61,6 +61,11 @@ from nnscratch.nn.distances import PairwiseDistance as PairwiseDistance
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.embedding import Embedding as Embedding
 from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
+from nnscratch.nn.feature_dropout import AlphaDropout as AlphaDropout
+from nnscratch.nn.feature_dropout import Dropout1d as Dropout1d
+from nnscratch.nn.feature_dropout import Dropout2d as Dropout2d
+from nnscratch.nn.feature_dropout import Dropout3d as Dropout3d
+from nnscratch.nn.feature_dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from nnscratch.nn.fractional_pooling import FractionalMaxPool2d as FractionalMaxPool2d
 from nnscratch.nn.fractional_pooling import FractionalMaxPool3d as FractionalMaxPool3d
 from nnscratch.nn.layers import Flatten as Flatten
@@ -125,6 +130,11 @@ from nnscratch.nn.resizing import UpsamplingNearest2d as UpsamplingNearest2d
 from nnscratch.nn.shuffling import ChannelShuffle as ChannelShuffle
 from nnscratch.nn.shuffling import PixelShuffle as PixelShuffle
 from nnscratch.nn.shuffling import PixelUnshuffle as PixelUnshuffle
+from nnscratch.nn.transformer import Transformer as Transformer
+from nnscratch.nn.transformer import TransformerDecoder as TransformerDecoder
+from nnscratch.nn.transformer import TransformerEncoder as TransformerEncoder
+from nnscratch.nn.transformer_layers import TransformerDecoderLayer as TransformerDecoderLayer
+from nnscratch.nn.transformer_layers import TransformerEncoderLayer as TransformerEncoderLayer
 from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -139,6 +149,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -164,9 +175,13 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "ELU",
     "Embedding",
     "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "FractionalMaxPool2d",
@@ -249,6 +264,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

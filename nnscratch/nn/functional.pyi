@@ -50,6 +50,11 @@ from nnscratch.nn.distances import pairwise_distance as pairwise_distance
 from nnscratch.nn.dropout import dropout as dropout
 from nnscratch.nn.embedding import embedding as embedding
 from nnscratch.nn.embedding import embedding_bag as embedding_bag
+from nnscratch.nn.feature_dropout import alpha_dropout as alpha_dropout
+from nnscratch.nn.feature_dropout import dropout1d as dropout1d
+from nnscratch.nn.feature_dropout import dropout2d as dropout2d
+from nnscratch.nn.feature_dropout import dropout3d as dropout3d
+from nnscratch.nn.feature_dropout import feature_alpha_dropout as feature_alpha_dropout
 from nnscratch.nn.fractional_pooling import fractional_max_pool2d as fractional_max_pool2d
 from nnscratch.nn.fractional_pooling import fractional_max_pool3d as fractional_max_pool3d
 from nnscratch.nn.grids import affine_grid as affine_grid
@@ -108,6 +113,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -127,9 +133,13 @@ __all__ = [
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "embedding_bag",
+    "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",
