@@ -12,6 +12,9 @@ from nnscratch.nn.activations import Softmax as Softmax
 from nnscratch.nn.activations import Softmax2d as Softmax2d
 from nnscratch.nn.activations import Softmin as Softmin
 from nnscratch.nn.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
+from nnscratch.nn.batch_norm import BatchNorm1d as BatchNorm1d
+from nnscratch.nn.batch_norm import BatchNorm2d as BatchNorm2d
+from nnscratch.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from nnscratch.nn.bilinear import Bilinear as Bilinear
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
@@ -68,12 +71,19 @@ from nnscratch.nn.feature_dropout import Dropout3d as Dropout3d
 from nnscratch.nn.feature_dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from nnscratch.nn.fractional_pooling import FractionalMaxPool2d as FractionalMaxPool2d
 from nnscratch.nn.fractional_pooling import FractionalMaxPool3d as FractionalMaxPool3d
+from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
+from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
+from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
+from nnscratch.nn.layer_norm import GroupNorm as GroupNorm
+from nnscratch.nn.layer_norm import LayerNorm as LayerNorm
+from nnscratch.nn.layer_norm import RMSNorm as RMSNorm
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
+from nnscratch.nn.local_response import LocalResponseNorm as LocalResponseNorm
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
 from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
 from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
@@ -130,11 +140,6 @@ from nnscratch.nn.resizing import UpsamplingNearest2d as UpsamplingNearest2d
 from nnscratch.nn.shuffling import ChannelShuffle as ChannelShuffle
 from nnscratch.nn.shuffling import PixelShuffle as PixelShuffle
 from nnscratch.nn.shuffling import PixelUnshuffle as PixelUnshuffle
-from nnscratch.nn.transformer import Transformer as Transformer
-from nnscratch.nn.transformer import TransformerDecoder as TransformerDecoder
-from nnscratch.nn.transformer import TransformerEncoder as TransformerEncoder
-from nnscratch.nn.transformer_layers import TransformerDecoderLayer as TransformerDecoderLayer
-from nnscratch.nn.transformer_layers import TransformerEncoderLayer as TransformerEncoderLayer
 from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -155,6 +160,9 @@ __all__ = [
     "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
     "CELU",
     "CTCLoss",
@@ -191,6 +199,7 @@ __all__ = [
     "GRU",
     "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -198,6 +207,9 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LPPool1d",
@@ -205,10 +217,12 @@ __all__ = [
     "LPPool3d",
     "LSTM",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
     "LinearCrossEntropyOptions",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -236,6 +250,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RNN",
     "RNNBase",
     "RNNCell",
@@ -264,11 +279,6 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
-    "Transformer",
-    "TransformerDecoder",
-    "TransformerDecoderLayer",
-    "TransformerEncoder",
-    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

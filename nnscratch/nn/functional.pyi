@@ -7,6 +7,7 @@ from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.activations import softmin as softmin
 from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from nnscratch.nn.batch_norm import batch_norm as batch_norm
 from nnscratch.nn.bilinear import bilinear as bilinear
 from nnscratch.nn.convolution import conv1d as conv1d
 from nnscratch.nn.convolution import conv2d as conv2d
@@ -59,10 +60,15 @@ from nnscratch.nn.fractional_pooling import fractional_max_pool2d as fractional_
 from nnscratch.nn.fractional_pooling import fractional_max_pool3d as fractional_max_pool3d
 from nnscratch.nn.grids import affine_grid as affine_grid
 from nnscratch.nn.grids import grid_sample as grid_sample
+from nnscratch.nn.instance_norm import instance_norm as instance_norm
+from nnscratch.nn.layer_norm import group_norm as group_norm
+from nnscratch.nn.layer_norm import layer_norm as layer_norm
+from nnscratch.nn.layer_norm import rms_norm as rms_norm
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
 from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
+from nnscratch.nn.local_response import local_response_norm as local_response_norm
 from nnscratch.nn.loss_functions import cross_entropy as cross_entropy
 from nnscratch.nn.loss_functions import gaussian_nll_loss as gaussian_nll_loss
 from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
@@ -117,6 +123,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -147,6 +154,7 @@ __all__ = [
     "gelu",
     "glu",
     "grid_sample",
+    "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -154,12 +162,15 @@ __all__ = [
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "linear_cross_entropy",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -189,6 +200,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
     "scaled_dot_product_attention",
     "selu",
