@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
+from nnscratch.array import dtype_name
+from nnscratch.array.dtypes import is_inexact
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.base import TensorBase
@@ -65,7 +66,7 @@ class TensorReductions(TensorBase):
             keepdim: whether to keep them with size 1.
             dtype: the dtype to sum in, which the result has; by default int64 for integers.
         """
-        summed = self._in_dtype(dtype) if dtype or is_floating(self.array) else self.to("int64")
+        summed = self._in_dtype(dtype) if dtype or is_inexact(self.array) else self.to("int64")
         total = summed._apply(f.SUM, axis=axes_of(dim, self.ndim), keepdims=keepdim)
         return total if dtype is None else total._in_dtype(dtype)  # small integers wrap around
 
