@@ -10,7 +10,7 @@ from typing import Any as _Any
 
 import numpy as _np
 
-from nnscratch import autograd, cuda, fft, nn, optim
+from nnscratch import autograd, cuda, fft, linalg, nn, optim, special
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.array.precision import (
@@ -100,6 +100,7 @@ __all__ = [
     "int64",
     "int8",
     "is_grad_enabled",
+    "linalg",
     "long",
     "nan",
     "pi",
@@ -110,6 +111,7 @@ __all__ = [
     "set_default_dtype",
     "set_float32_matmul_precision",
     "set_grad_enabled",
+    "special",
     "summary",
     "uint8",
 ]

@@ -72,6 +72,7 @@ def view_as_complex(input: Tensor) -> Tensor:
         ShapeError: if the last dimension has not two elements.
         DTypeError: unless the dtype is float32 or float64.
 
+    >>> from nnscratch.tensors import as_tensor
     >>> view_as_complex(as_tensor([[1.0, 2.0]]))
     tensor([1.+2.j], dtype=complex64)
     """
@@ -91,6 +92,7 @@ def view_as_real(input: Tensor) -> Tensor:
 def complex(real: Tensor, imag: Tensor, *, out: Any = None) -> Tensor:
     """Return complex numbers of their real and imaginary parts.
 
+    >>> from nnscratch.tensors import as_tensor
     >>> complex(as_tensor([1.0]), as_tensor([2.0]))
     tensor([1.+2.j], dtype=complex64)
     """
