@@ -124,7 +124,7 @@ def elementwise(
     saved = tuple(n for n in (*inputs, "Y", *defaults) if n in named)
     takes = {n: tuple(saved.index(one) for one in names) for n, names in wanted.items()}
     name = forward.__name__.removesuffix("_forward")
-    kind = _saved(name, saved)
+    kind = saved_type(name, saved)
     words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind, loops)
     return formula(
         lazily(lambda: _forward_on_arrays(name, words, check), forward),
@@ -265,8 +265,13 @@ def _backward_on_arrays(words: Pointwise) -> Callable[..., Any]:
     return functools.wraps(first)(written("backward", lines, scope))
 
 
-def _saved(name: str, fields: tuple[str, ...]) -> Any:
-    """Return the type of what a formula saves: a tuple with names."""
+@functools.cache
+def saved_type(name: str, fields: tuple[str, ...]) -> Any:
+    """Return the type of what a formula saves: a tuple with names.
+
+    >>> saved_type("mse", ("Y", "T", "reduction")).__name__
+    'MseSaved'
+    """
     title = "".join(part.capitalize() for part in name.split("_"))
     made: Any = namedtuple(f"{title}Saved", fields)  # type: ignore[misc]
     made.__doc__ = f"What the backward of ``{name}`` needs."

@@ -381,7 +381,8 @@ class Module(Walking):
     def __repr__(self) -> str:
         if not self._modules:
             return f"{type(self).__name__}({self.extra_repr()})"
-        lines = [f"{type(self).__name__}("]
+        extra = self.extra_repr()
+        lines = [f"{type(self).__name__}(", *(f"  {line}" for line in extra.split("\n") if line)]
         for name, child in self._modules.items():
             text = repr(child).replace("\n", "\n  ")
             lines.append(f"  ({name}): {text}")

@@ -333,6 +333,10 @@ class Namespace:
         """Return zeros of a shape, with X at the entries that ``index`` selects."""
         return X._apply(f.PLACE, shape=shape, index=index)
 
+    def formula(self, name: str, *operands: Any, **options: Any) -> Any:
+        """Return a formula of these, for backwards whose derivative is a formula with options."""
+        return self._call(FORMULAS[name], *operands, **options)
+
     def matmul(self, A: Any, B: Any) -> Any:
         """Return the matrix product."""
         return A._apply(f.MATMUL, B)

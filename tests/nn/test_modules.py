@@ -437,3 +437,17 @@ def test_a_parameter_is_a_leaf_that_asks() -> None:
         p += 1.0
     with pytest.raises(DTypeError):
         nn.Parameter(nnscratch.tensor([1]))
+
+
+def test_a_module_with_children_shows_its_own_options_first() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+
+        def extra_repr(self) -> str:
+            return "factor=2"
+
+    assert repr(Scaled()) == (
+        "Scaled(\n  factor=2\n  (layer): Linear(in_features=2, out_features=1, bias=True)\n)"
+    )

@@ -1,15 +1,15 @@
-"""What is done to all parameters or gradients together: clipping, and one vector of them all."""
+"""Gradients held within bounds: by the norm of them all, or each element by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from nnscratch import formulas as f
-from nnscratch.errors import NonFiniteError, ShapeError
+from nnscratch.errors import NonFiniteError
 from nnscratch.formulas import registry
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors.creation import zeros
-from nnscratch.tensors.functions import cat, stack
+from nnscratch.tensors.functions import stack
 from nnscratch.tensors.grad_mode import no_grad
 
 
@@ -61,25 +61,3 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
     for gradient in _gradients(parameters):
         registry.update(f.CLIP_BY_VALUE, gradient.array, limit=float(clip_value))
         gradient._version[0] += 1
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Return all elements of all parameters as one vector, which is part of the graph."""
-    return cat([parameter.reshape(-1) for parameter in parameters])
-
-
-@no_grad()
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write the elements of one vector into all parameters, in order.
-
-    Raises:
-        ShapeError: if the vector has more or fewer elements.
-    """
-    given = list(parameters)
-    count = sum(parameter.numel() for parameter in given)
-    if vec.shape != (count,):
-        raise ShapeError(f"expected a vector of {count} elements, got shape {vec.shape}")
-    for parameter, part in zip(
-        given, vec.split([parameter.numel() for parameter in given]), strict=True
-    ):
-        parameter.copy_(part.reshape(parameter.shape))

@@ -1,0 +1,400 @@
+"""How long networks take that people build, beside PyTorch: a training step, and one row.
+
+    python -m benchmarks.networks                      # all of them, about twenty minutes
+    python -m benchmarks.networks resnet18 lstm        # these
+    python -m benchmarks.networks --task infer cnn     # one row through the network
+    python -m benchmarks.networks --compilers          # torch.compile takes part too
+    python -m benchmarks.networks --memory             # the peak memory of a process, too
+
+The models are those of `nnscratch.models`, and for PyTorch the same text with `torch` in the place
+of `nnscratch` (`benchmarks/twins.py`), with the same weights. A step is forward, backward and Adam
+(AdamW for the GPTs; PyTorch's is fused), float32, each with the same number of threads and in a
+process of its own. First the losses of four steps are compared: who differs is not timed. Then all
+take turns, and the table gives medians, the 10th and 90th percentile, and the ratio to the best of
+PyTorch's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import multiprocessing
+import os
+import random
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import numpy as np
+
+CHECKED = 4
+# Adam's rate: small, for a large one makes rounding errors grow in networks with batch norm.
+RATE = 1e-4
+DIFFER = 2e-4
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and its batch.
+
+    Attributes:
+        module: the file of ``nnscratch.models``.
+        kind: the class in it.
+        shape: of a batch; the classes of its targets are those of the output.
+        options: what the class is made with.
+        tokens: how many tokens there are, where the input is of tokens.
+        adam: the optimizer.
+        goal: by how many times a step should be quicker than the best of PyTorch and JAX.
+        goal_of_a_row: likewise for one row.
+    """
+
+    module: str
+    kind: str
+    shape: tuple[int, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    adam: str = "Adam"
+    goal: float = 1.0
+    goal_of_a_row: float = 1.0
+
+
+_SMALL = {"num_classes": 10, "small_images": True}
+
+
+def _gpt(vocabulary: int, longest: int, width: int, layers: int, heads: int) -> dict[str, Any]:
+    return {
+        "config": {
+            "vocab_size": vocabulary,
+            "n_positions": longest,
+            "n_embd": width,
+            "n_layer": layers,
+            "n_head": heads,
+            "dropout": 0.0,
+        }
+    }
+
+
+CASES: dict[str, Case] = {
+    "cnn": Case("cnn", "CNN", (64, 1, 28, 28), goal=2.0, goal_of_a_row=2.5),
+    "lenet": Case("lenet", "LeNet", (64, 1, 28, 28), goal=2.5, goal_of_a_row=4.0),
+    "resnet18": Case("resnet", "ResNet", (32, 3, 32, 32), _SMALL, goal=1.7, goal_of_a_row=1.25),
+    "vgg11": Case(
+        "vgg",
+        "VGG",
+        (32, 3, 32, 32),
+        {"depth": 11, "batch_norm": True, **_SMALL},
+        goal=1.7,
+        goal_of_a_row=1.2,
+    ),
+    "mobilenet": Case(
+        "mobilenet",
+        "MobileNetV2",
+        (32, 3, 32, 32),
+        {"dropout": 0.0, **_SMALL},
+        goal=2.0,
+        goal_of_a_row=4.0,
+    ),
+    "alexnet": Case(
+        "alexnet", "AlexNet", (8, 3, 224, 224), {"dropout": 0.0}, goal=1.5, goal_of_a_row=1.3
+    ),
+    "char-gpt": Case(
+        "gpt2", "GPT2", (16, 64), _gpt(65, 64, 128, 4, 4), 65, "AdamW", goal=2.2, goal_of_a_row=2.2
+    ),
+    "gpt-384": Case(
+        "gpt2", "GPT2", (4, 256), _gpt(65, 256, 384, 6, 6), 65, "AdamW", goal=2.2, goal_of_a_row=1.5
+    ),
+    "gpt2": Case(
+        "gpt2",
+        "GPT2",
+        (1, 64),
+        _gpt(50257, 1024, 768, 12, 12),
+        50257,
+        "AdamW",
+        goal=1.6,
+        goal_of_a_row=1.2,
+    ),
+    "lstm": Case(
+        "lstm",
+        "CharLSTM",
+        (32, 64),
+        {"vocabulary": 65, "embedding": 128, "hidden": 128, "layers": 2},
+        65,
+        goal=2.0,
+        goal_of_a_row=3.0,
+    ),
+}
+COMPETITORS = ("compiled", "eager", "torch", "torch, channels last", "torch.compile")
+
+
+class Work:
+    """One network in one library, with its batches."""
+
+    def __init__(self, case: Case, who: str, task: str) -> None:
+        """Build it.
+
+        Args:
+            case: the network.
+            who: one of ``COMPETITORS``.
+            task: "train" or "infer".
+        """
+        import nnscratch
+        from benchmarks.twins import copy_weights, twin
+        from nnscratch import models
+
+        nnscratch.manual_seed(0)
+        options = dict(case.options)
+        kinds = (getattr(models, case.kind), lambda: getattr(twin(case.module), case.kind))
+        if "config" in options:
+            kept = options.pop("config")
+            ours = kinds[0](models.GPT2Config(**kept))
+        else:
+            ours = kinds[0](**options)
+        rows = 1 if task == "infer" else case.shape[0]
+        rng = np.random.default_rng(0)
+        shape = (rows, *case.shape[1:])
+        if case.tokens:
+            inputs = [rng.integers(0, case.tokens, shape) for _ in range(3)]
+            targets = [rng.integers(0, case.tokens, shape) for _ in range(3)]
+        else:
+            inputs = [rng.normal(size=shape).astype(np.float32) for _ in range(3)]
+            targets = [rng.integers(0, 10, rows) for _ in range(3)]
+        if who in ("compiled", "eager"):
+            self._ours(ours, case, who, task, inputs, targets)
+        else:
+            if "config" in case.options:
+                theirs = kinds[1]()(twin(case.module).GPT2Config(**case.options["config"]))
+            else:
+                theirs = kinds[1]()(**options)
+            copy_weights(ours, theirs)
+            del ours
+            gc.collect()
+            self._torch(theirs, case, who, task, inputs, targets)
+        self.count = 0
+
+    def _ours(
+        self, model: Any, case: Case, who: str, task: str, inputs: list[Any], targets: list[Any]
+    ) -> None:
+        import nnscratch
+        from nnscratch import nn, optim
+
+        self.inputs = [nnscratch.tensor(one) for one in inputs]
+        self.targets = [nnscratch.tensor(one) for one in targets]
+        criterion = nn.CrossEntropyLoss()
+        if task == "train":
+            optimizer = getattr(optim, case.adam)(model.parameters(), lr=RATE)
+
+            def step(x: Any, y: Any) -> Any:
+                optimizer.zero_grad()
+                loss = _loss(criterion, model(x), y)
+                loss.backward()
+                optimizer.step()
+                return loss
+        else:
+            model.eval()
+
+            @nnscratch.no_grad()
+            def step(x: Any, y: Any) -> Any:
+                out = model(x)
+                return (out[0] if isinstance(out, tuple) else out).abs().mean()
+
+        self.step: Callable[[Any, Any], Any] = (
+            nnscratch.compile(step) if who == "compiled" else step
+        )
+
+    def _torch(
+        self, model: Any, case: Case, who: str, task: str, inputs: list[Any], targets: list[Any]
+    ) -> None:
+        import torch
+
+        self.inputs = [torch.tensor(one) for one in inputs]
+        self.targets = [torch.tensor(one) for one in targets]
+        if who == "torch, channels last":
+            model = model.to(memory_format=torch.channels_last)
+            self.inputs = [one.contiguous(memory_format=torch.channels_last) for one in self.inputs]
+        call = torch.compile(model, dynamic=False) if who == "torch.compile" else model
+        criterion = torch.nn.CrossEntropyLoss()
+        if task == "train":
+            optimizer = getattr(torch.optim, case.adam)(model.parameters(), lr=RATE, fused=True)
+
+            def step(x: Any, y: Any) -> Any:
+                optimizer.zero_grad()
+                loss = _loss(criterion, call(x), y)
+                loss.backward()
+                optimizer.step()
+                return loss
+        else:
+            model.eval()
+
+            @torch.inference_mode()
+            def step(x: Any, y: Any) -> Any:
+                out = call(x)
+                return (out[0] if isinstance(out, tuple) else out).abs().mean()
+
+        self.step = step
+
+    def run(self, count: int) -> float:
+        """Take steps, and return the last one's loss."""
+        loss: Any = 0.0
+        for _ in range(count):
+            index = self.count % len(self.inputs)
+            loss = self.step(self.inputs[index], self.targets[index])
+            self.count += 1
+        return float(loss)
+
+
+def _loss(criterion: Any, out: Any, y: Any) -> Any:
+    out = out[0] if isinstance(out, tuple) else out
+    return criterion(out.reshape(-1, out.shape[-1]), y.reshape(-1))
+
+
+def _serve(pipe: Any, name: str, who: str, task: str, threads: int) -> None:
+    """Be a competitor's process: answer with losses and seconds."""
+    os.environ |= {"OMP_NUM_THREADS": str(threads), "NNSCRATCH_THREADS": str(threads)}
+    try:
+        if who.startswith("torch"):
+            import torch
+
+            torch.set_num_threads(threads)
+        work = Work(CASES[name], who, task)
+        pipe.send([work.run(1) for _ in range(CHECKED)])
+        while True:
+            count = pipe.recv()
+            if count is None:
+                pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+                return
+            start = time.perf_counter()
+            work.run(count)
+            pipe.send((time.perf_counter() - start) / count)
+    except Exception as error:
+        pipe.send(f"{type(error).__name__}: {error}"[:300])
+
+
+def measure(
+    name: str, task: str, competitors: list[str], threads: int, seconds: float
+) -> dict[str, Any]:
+    """Return what was measured of a case: seconds, losses and memory for each competitor.
+
+    Args:
+        name: the case.
+        task: "train" or "infer".
+        competitors: who takes part.
+        threads: of each.
+        seconds: how long all turns may take together.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Any] = {}
+    processes = []
+    found: dict[str, Any] = {"name": name, "task": task, "absent": {}, "losses": {}}
+    for who in competitors:
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(there, name, who, task, threads))
+        process.start()
+        processes.append(process)
+        losses = here.recv()  # one after another, so that nobody is disturbed
+        if isinstance(losses, str):
+            found["absent"][who] = losses
+            continue
+        found["losses"][who] = losses
+        pipes[who] = here
+    truth = next((found["losses"][w] for w in ("torch", *pipes) if w in found["losses"]), None)
+    for who in list(pipes):
+        worst = max(
+            abs(a - b) / max(abs(b), 1e-6) for a, b in zip(found["losses"][who], truth, strict=True)
+        )
+        if worst > DIFFER:
+            found["absent"][who] = f"other losses: {found['losses'][who]}, PyTorch has {truth}"
+            pipes.pop(who).send(None)
+    once = {who: _turn(pipe, 1) for who, pipe in pipes.items()}
+    counts = {who: max(1, int(0.15 / one)) for who, one in once.items()}
+    rounds = max(5, int(seconds / sum(max(0.15, one) + 0.05 for one in once.values())))
+    took: dict[str, list[float]] = {who: [] for who in pipes}
+    order = list(pipes)
+    for _ in range(min(rounds, 25)):
+        random.shuffle(order)
+        for who in order:
+            time.sleep(0.03)
+            took[who].append(_turn(pipes[who], counts[who]))
+    found["seconds"] = took
+    found["memory"] = {}
+    for who, pipe in pipes.items():
+        pipe.send(None)
+        found["memory"][who] = pipe.recv()
+    for process in processes:
+        process.join(10)
+        if process.is_alive():
+            process.kill()
+    return found
+
+
+def _turn(pipe: Any, count: int) -> float:
+    pipe.send(count)
+    return float(pipe.recv())
+
+
+def table(rows: list[dict[str, Any]], memory: bool) -> str:
+    """Return the rows as a table in Markdown."""
+    lines = [
+        "| network | " + " | ".join(f"{who}, ms" for who in COMPETITORS) + " | ratio | goal |",
+        "|---|" + "---|" * (len(COMPETITORS) + 2),
+    ]
+    notes = []
+    for row in rows:
+        cells = []
+        for who in COMPETITORS:
+            if who not in row["seconds"]:
+                cells.append("")
+                continue
+            some = sorted(1e3 * one for one in row["seconds"][who])
+            tenths = quantiles(some, n=10, method="inclusive")
+            text = f"{median(some):.3g} ({tenths[0]:.3g} to {tenths[-1]:.3g})"
+            cells.append(text + (f", {row['memory'][who]:.0f} MB" if memory else ""))
+        middle = {who: median(some) for who, some in row["seconds"].items()}
+        peers = [one for who, one in middle.items() if who.startswith("torch")]
+        ratio = min(peers) / middle["compiled"] if peers and "compiled" in middle else 0.0
+        case = CASES[row["name"]]
+        goal = case.goal if row["task"] == "train" else case.goal_of_a_row
+        said = f"{ratio:.2f}x" + ("" if ratio >= 1 else " LOST")
+        verdict = "met" if ratio >= goal else "missed"
+        what = row["name"] if row["task"] == "train" else f"{row['name']}, one row"
+        lines.append(f"| {what} | {' | '.join(cells)} | {said} | {goal}x, {verdict} |")
+        notes += [f"- {what}: {who} not timed: {why}" for who, why in row["absent"].items()]
+    return "\n".join([*lines, "", *notes])
+
+
+def main() -> None:
+    """Measure what the command line asks for, and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="networks; all unless named")
+    parser.add_argument("--task", choices=("train", "infer", "both"), default="both")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=40.0, help="for the turns of a row")
+    parser.add_argument("--compilers", action="store_true", help="torch.compile takes part")
+    parser.add_argument("--memory", action="store_true", help="show the peak memory of a process")
+    parser.add_argument("--json", type=Path, help="where to write every single turn")
+    asked = parser.parse_args()
+    rows = []
+    for name in asked.names or CASES:
+        pictures = CASES[name].tokens == 0
+        who = [
+            one
+            for one in COMPETITORS
+            if (asked.compilers or one != "torch.compile")
+            and (pictures or one != "torch, channels last")
+        ]
+        for task in ("train", "infer") if asked.task == "both" else (asked.task,):
+            rows.append(measure(name, task, who, asked.threads, asked.seconds))
+            print(table(rows[-1:], asked.memory), flush=True)
+    print("\n" + table(rows, asked.memory))
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""PyTorch's twins of the models here: the same text, with ``torch`` where it says ``nnscratch``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+_WORDS = {
+    "from nnscratch.tensors import Tensor": "from torch import Tensor",
+    "from nnscratch.nn import": "from torch.nn import",
+    "from nnscratch import nn": "from torch import nn",
+    "import nnscratch": "import torch as nnscratch",
+    "nnscratch.models": "torch_twins",
+}
+
+
+def twin(name: str) -> ModuleType:
+    """Return a module of ``nnscratch.models``, its layers and tensors being PyTorch's.
+
+    Args:
+        name: its name there, such as "resnet".
+    """
+    known = f"torch_twins.{name}"
+    if known not in sys.modules:
+        found = find_spec(f"nnscratch.models.{name}")
+        assert found is not None
+        assert found.origin is not None
+        text = Path(found.origin).read_text(encoding="utf-8")
+        for ours, theirs in _WORDS.items():
+            text = text.replace(ours, theirs)
+        made = ModuleType(known)
+        sys.modules[known] = made  # where dataclasses look for it
+        exec(compile(text, found.origin, "exec"), vars(made))
+    return sys.modules[known]
+
+
+def pair(name: str, kind: str, *args: Any, **options: Any) -> tuple[Any, Any]:
+    """Return a model and PyTorch's twin of it with the same weights.
+
+    Args:
+        name: the module in ``nnscratch.models``.
+        kind: the class in it.
+        args: what both are made with.
+        options: likewise.
+    """
+    ours = getattr(importlib.import_module(f"nnscratch.models.{name}"), kind)(*args, **options)
+    theirs = getattr(twin(name), kind)(*args, **options)
+    copy_weights(ours, theirs)
+    return ours, theirs
+
+
+def copy_weights(ours: Any, theirs: Any) -> None:
+    """Copy parameters and buffers into PyTorch's model, and check that the names are the same."""
+    state = {
+        key: torch.tensor(np.asarray(value.detach())) for key, value in ours.state_dict().items()
+    }
+    theirs.load_state_dict(state)
