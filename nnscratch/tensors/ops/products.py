@@ -317,7 +317,9 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> 
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:
         if input.requires_grad:
-            return scaled + (input * 0).masked_fill(input != input, 0)
+            # Not read, but a part of the graph with a gradient of 0.
+            nothing = input.new_zeros(input.shape, dtype="bool")
+            return scaled + nothing._where(input, 0.0)
         return scaled.expand(*broadcast_shape(name, input.array, scaled.array))
     return (input if beta == 1 else input * beta) + scaled
 
