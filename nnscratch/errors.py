@@ -32,6 +32,10 @@ class ShapeError(NNScratchError, ValueError):
     """The shapes of arrays do not fit the formula or the layer."""
 
 
+class IndexRangeError(NNScratchError, IndexError):
+    """An index names a row, an entry or an offset that there is not."""
+
+
 class DTypeError(NNScratchError, TypeError):
     """An array has a dtype that the formula or the layer cannot use."""
 

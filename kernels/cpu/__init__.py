@@ -39,7 +39,7 @@ from .updates import UPDATE_KERNELS
 from .warming import usual_kernels, warmup
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
-    **{name: elementwise(made) for name, made in FORMULAS.items() if made.pointwise is not None},
+    **{name: elementwise(made) for name, made in FORMULAS.items() if made.has_loops},
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,

@@ -140,6 +140,11 @@ class Formula:
         """The file of ``nnscratch.formulas`` that it is written in."""
         return str(self.forward.__module__).rpartition(".")[2]
 
+    @property
+    def has_loops(self) -> bool:
+        """Whether kernels make loops of its bodies."""
+        return self.pointwise is not None and bool(self.pointwise.loops)
+
     def kinks_at(self, options: Mapping[str, Any] | None = None) -> tuple[float, ...]:
         """Return its kinks as numbers, with these options and the defaults of the others.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name, dtype_of, is_integer
-from nnscratch.errors import DataError, DTypeError
+from nnscratch.errors import DataError, DTypeError, NNScratchError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.placing import placed, sum_rows_at
@@ -121,8 +121,10 @@ def in_range(where: str, I: Any, size: int, what: str) -> Any:
     return xp.where(I < 0, I + size, I)
 
 
-def refuse_where(where: str, bad: Any, values: Any, expected: str) -> None:
-    """Raise a DataError that names the first position where ``bad`` holds, and its value."""
+def refuse_where(
+    where: str, bad: Any, values: Any, expected: str, kind: type[NNScratchError] = DataError
+) -> None:
+    """Raise an error that names the first position where ``bad`` holds, and its value."""
     if is_recorded(bad):
         return
     xp = array_namespace(bad)
@@ -138,7 +140,7 @@ def refuse_where(where: str, bad: Any, values: Any, expected: str) -> None:
     at = f" at position {position[0] if len(position) == 1 else position}" if position else ""
     count = int(xp.sum(xp.astype(bad, xp.int64)))
     more = f" ({count} such values in all)" if count > 1 else ""
-    raise DataError(f"{where}: expected {expected}, got {value}{at}{more}")
+    raise kind(f"{where}: expected {expected}, got {value}{at}{more}")
 
 
 def take_forward(A: Any, I: Any, *, axis: int) -> tuple[Any, TakeSaved]:

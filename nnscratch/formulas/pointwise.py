@@ -49,6 +49,7 @@ class Pointwise:
         options: the options and their defaults.
         truth: whether the result is a bool, as a comparison's.
         kind: the type of what the forward saves.
+        loops: whether kernels make loops of it; without, the reference is all there is.
     """
 
     forward: Body
@@ -59,6 +60,7 @@ class Pointwise:
     options: Mapping[str, Any]
     truth: bool
     kind: Any
+    loops: bool = True
 
     def keep(self, inputs: Sequence[Any], Y: Any, options: Mapping[str, Any]) -> Any:
         """Return what a forward saves."""
@@ -90,6 +92,7 @@ def elementwise(
     *,
     floats: bool = True,
     truth: bool = False,
+    loops: bool = True,
     check: Callable[..., None] | None = None,
     **says: Any,
 ) -> Formula:
@@ -100,6 +103,8 @@ def elementwise(
         backward: for each differentiable input the body of its derivative.
         floats: whether the inputs have to be floating-point numbers of one dtype.
         truth: whether the result is a bool.
+        loops: whether kernels make loops of it. A function that is rare, or that a compiler only
+            has as a call of the C library, is as quick on whole arrays.
         check: raises where the inputs do not fit, beyond floats and broadcasting.
         says: what ``formula`` takes: equation, gradients, shapes, source, kinks, ...
 
@@ -120,7 +125,7 @@ def elementwise(
     takes = {n: tuple(saved.index(one) for one in names) for n, names in wanted.items()}
     name = forward.__name__.removesuffix("_forward")
     kind = saved_type(name, saved)
-    words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind)
+    words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind, loops)
     return formula(
         lazily(lambda: _forward_on_arrays(name, words, check), forward),
         lazily(lambda: _backward_on_arrays(words), next(iter(backward.values())))

@@ -18,6 +18,9 @@ from nnscratch.nn.containers import ModuleList as ModuleList
 from nnscratch.nn.containers import ParameterDict as ParameterDict
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
+from nnscratch.nn.convolution import Conv1d as Conv1d
+from nnscratch.nn.convolution import Conv2d as Conv2d
+from nnscratch.nn.convolution import Conv3d as Conv3d
 from nnscratch.nn.ctc import CTCLoss as CTCLoss
 from nnscratch.nn.derived_modules import BCELoss as BCELoss
 from nnscratch.nn.derived_modules import BCEWithLogitsLoss as BCEWithLogitsLoss
@@ -56,6 +59,8 @@ from nnscratch.nn.derived_modules import Threshold as Threshold
 from nnscratch.nn.distances import CosineSimilarity as CosineSimilarity
 from nnscratch.nn.distances import PairwiseDistance as PairwiseDistance
 from nnscratch.nn.dropout import Dropout as Dropout
+from nnscratch.nn.embedding import Embedding as Embedding
+from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
@@ -68,8 +73,37 @@ from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMargin
 from nnscratch.nn.losses import TripletMarginLoss as TripletMarginLoss
 from nnscratch.nn.losses import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from nnscratch.nn.module import Module as Module
+from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
+from nnscratch.nn.padding import CircularPad1d as CircularPad1d
+from nnscratch.nn.padding import CircularPad2d as CircularPad2d
+from nnscratch.nn.padding import CircularPad3d as CircularPad3d
+from nnscratch.nn.padding import ConstantPad1d as ConstantPad1d
+from nnscratch.nn.padding import ConstantPad2d as ConstantPad2d
+from nnscratch.nn.padding import ConstantPad3d as ConstantPad3d
+from nnscratch.nn.padding import ReflectionPad1d as ReflectionPad1d
+from nnscratch.nn.padding import ReflectionPad2d as ReflectionPad2d
+from nnscratch.nn.padding import ReflectionPad3d as ReflectionPad3d
+from nnscratch.nn.padding import ReplicationPad1d as ReplicationPad1d
+from nnscratch.nn.padding import ReplicationPad2d as ReplicationPad2d
+from nnscratch.nn.padding import ReplicationPad3d as ReplicationPad3d
+from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
+from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
+from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
 from nnscratch.nn.parameter import Parameter as Parameter
 from nnscratch.nn.random_activations import RReLU as RReLU
+from nnscratch.nn.recurrent import GRU as GRU
+from nnscratch.nn.recurrent import LSTM as LSTM
+from nnscratch.nn.recurrent import RNN as RNN
+from nnscratch.nn.recurrent import RNNBase as RNNBase
+from nnscratch.nn.recurrent_cells import GRUCell as GRUCell
+from nnscratch.nn.recurrent_cells import LSTMCell as LSTMCell
+from nnscratch.nn.recurrent_cells import RNNCell as RNNCell
+from nnscratch.nn.recurrent_cells import RNNCellBase as RNNCellBase
+from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
+from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
+from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
+from nnscratch.nn.windows import Fold as Fold
+from nnscratch.nn.windows import Unfold as Unfold
 
 __all__ = [
     "AdaptiveLogSoftmaxWithLoss",
@@ -78,14 +112,31 @@ __all__ = [
     "Bilinear",
     "CELU",
     "CTCLoss",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
+    "Fold",
     "GELU",
     "GLU",
+    "GRU",
+    "GRUCell",
     "GaussianNLLLoss",
     "Hardshrink",
     "Hardsigmoid",
@@ -96,6 +147,8 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
@@ -111,6 +164,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -118,9 +172,19 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
+    "RNN",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "RReLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "SELU",
     "Sequential",
     "SiLU",
@@ -139,6 +203,10 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "Unfold",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "functional",
     "init",
     "utils",

@@ -6,7 +6,11 @@ from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.activations import softmin as softmin
+from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from nnscratch.nn.bilinear import bilinear as bilinear
+from nnscratch.nn.convolution import conv1d as conv1d
+from nnscratch.nn.convolution import conv2d as conv2d
+from nnscratch.nn.convolution import conv3d as conv3d
 from nnscratch.nn.ctc import ctc_loss as ctc_loss
 from nnscratch.nn.derived_functions import binary_cross_entropy as binary_cross_entropy
 from nnscratch.nn.derived_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
@@ -43,6 +47,8 @@ from nnscratch.nn.derived_functions import threshold as threshold
 from nnscratch.nn.distances import cosine_similarity as cosine_similarity
 from nnscratch.nn.distances import pairwise_distance as pairwise_distance
 from nnscratch.nn.dropout import dropout as dropout
+from nnscratch.nn.embedding import embedding as embedding
+from nnscratch.nn.embedding import embedding_bag as embedding_bag
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
@@ -53,8 +59,15 @@ from nnscratch.nn.loss_functions import margin_ranking_loss as margin_ranking_lo
 from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_loss as triplet_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from nnscratch.nn.multihead_attention import multi_head_attention_forward as multi_head_attention_forward
+from nnscratch.nn.padding import pad as pad
 from nnscratch.nn.random_activations import gumbel_softmax as gumbel_softmax
 from nnscratch.nn.random_activations import rrelu as rrelu
+from nnscratch.nn.transposed_convolution import conv_transpose1d as conv_transpose1d
+from nnscratch.nn.transposed_convolution import conv_transpose2d as conv_transpose2d
+from nnscratch.nn.transposed_convolution import conv_transpose3d as conv_transpose3d
+from nnscratch.nn.windows import fold as fold
+from nnscratch.nn.windows import unfold as unfold
 from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
@@ -63,12 +76,21 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
     "dropout",
     "elu",
+    "embedding",
+    "embedding_bag",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -89,18 +111,21 @@ __all__ = [
     "margin_ranking_loss",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
     "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
@@ -116,4 +141,5 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unfold",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from formulas.torch_convolutions import CONVOLUTIONS
 from parity import torch_functions
 from tolerances import PARITY, allowed
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
@@ -87,6 +90,54 @@ def _linear_activation(
     return TORCH[activation](F.linear(x, w, b), **options)
 
 
+def _attention(q: Tensor, k: Tensor, v: Tensor, m: Any, **more: Any) -> Tensor:
+    if m is not None and more.pop("is_causal", False):  # it takes both for some shapes only
+        causal = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+        m = m & causal if m.dtype == torch.bool else m.masked_fill(~causal, -math.inf)
+    with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+        return F.scaled_dot_product_attention(q, k, v, m, **more)
+
+
+def _over_time(mode: str, x: Tensor, states: Any, weights: Any, lengths: Any, reverse: bool) -> Any:
+    """Return what PyTorch's recurrent layer gives for each sequence by itself."""
+    params = [one for one in weights if one is not None]
+    made, last = [], []
+    tail = (weights[2] is not None, 1, 0.0, False, False, False)
+    count = x.shape[1]
+    pieces = [slice(0, count)] if lengths is None else [slice(i, i + 1) for i in range(count)]
+    for one in pieces if count else ():
+        steps = x.shape[0] if lengths is None else int(lengths[one.start])
+        piece = x[:steps, one].flip(0) if reverse else x[:steps, one]
+        start = tuple(state[None, one] for state in states)
+        begin = start if len(start) > 1 else start[0]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LSTM with projections")
+            y, *end = getattr(torch, mode)(piece, begin, params, *tail)
+        made.append(F.pad(y.flip(0) if reverse else y, (0, 0, 0, 0, 0, x.shape[0] - steps)))
+        last.append([state[0] for state in end])
+    if not made:
+        return (x.new_zeros(x.shape[0], 0, states[0].shape[1]), *states)
+    return (torch.cat(made, 1), *(torch.cat(one) for one in zip(*last, strict=True)))
+
+
+def _rnn(x: Any, h: Any, w: Any, u: Any, b: Any, d: Any, n: Any, *, nonlinearity: str = "tanh",
+         reverse: bool = False) -> Any:  # fmt: skip
+    return _over_time(f"rnn_{nonlinearity}", x, [h], [w, u, b, _zero(b, d)], n, reverse)
+
+
+def _gru(x: Any, h: Any, w: Any, u: Any, b: Any, d: Any, n: Any, *, reverse: bool = False) -> Any:
+    return _over_time("gru", x, [h], [w, u, b, _zero(b, d)], n, reverse)
+
+
+def _lstm(x: Any, h: Any, c: Any, w: Any, u: Any, b: Any, d: Any, r: Any, n: Any, *,
+          reverse: bool = False) -> Any:  # fmt: skip
+    return _over_time("lstm", x, [h, c], [w, u, b, _zero(b, d), r], n, reverse)
+
+
+def _zero(b: Any, d: Any) -> Any:
+    return torch.zeros_like(b) if d is None and b is not None else d
+
+
 def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> Tensor:
     """PyTorch's, without the derivative of the softmax that it takes for granted before it."""
     losses = F.ctc_loss(x, t, frames, lengths, reduction="none", **more)
@@ -98,6 +149,7 @@ def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> 
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
+    **CONVOLUTIONS,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "linear_cross_entropy": lambda x, w, t, b=None, weight=None, *, rows, **options: (
         F.linear_cross_entropy(x, w, t, linear_bias=b, weight=weight, **options)
@@ -110,6 +162,13 @@ TORCH: dict[str, Callable[..., Any]] = {
     "multiply": operator.mul,
     "divide": operator.truediv,
     "power": torch.pow,
+    "gather": lambda a, i, axis: torch.gather(a, axis, i),
+    "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
+    "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
+    "argsort": lambda a, axis, descending=False, count=None: torch.argsort(
+        a, dim=axis, descending=descending, stable=True
+    ).narrow(axis, 0, a.shape[axis] if count is None else count),
+    "floor_divide": lambda a, b: torch.div(a, b, rounding_mode="floor"),
     "maximum": _ordered(torch.maximum),
     "minimum": _ordered(torch.minimum),
     "clip": _clip,
@@ -146,6 +205,17 @@ TORCH: dict[str, Callable[..., Any]] = {
     "take": lambda x, i, *, axis: x[(slice(None),) * (axis % x.ndim) + (i,)],
     "concatenate": lambda *x, axis: torch.cat(x, axis),
     "stack": lambda *x, axis: torch.stack(x, axis),
+    "scaled_dot_product_attention": lambda q, k, v, m=None, **more: _attention(q, k, v, m, **more),
+    "embedding": lambda w, i, **more: F.embedding(i, w, **more),
+    "embedding_bag": lambda w, i, o, s, **more: F.embedding_bag(
+        i, w, o, per_sample_weights=s, **more
+    ),
+    "embedding_renorm": lambda w, i, *, max_norm, norm_type=2.0: torch.embedding_renorm_(
+        w, i, max_norm, norm_type
+    ),
+    "rnn": _rnn,
+    "gru": _gru,
+    "lstm": _lstm,
     "one_hot": lambda i, *, num_classes, dtype="int64": F.one_hot(i, num_classes).to(
         getattr(torch, dtype)
     ),
@@ -197,6 +267,10 @@ DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
     ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
     ("var_mean", "correction above the number"): ((0,), "as for var"),
     ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),
+    ("embedding_bag", "by frequency"): (
+        (0,),
+        "PyTorch divides the gradient of a row by how often another row was picked",
+    ),
     ("bce", "exact"): ((1,), "the logarithms are clamped in the derivative as in the loss"),
 }
 # Where PyTorch refuses what nnscratch computes.

@@ -91,7 +91,7 @@ COMPARED = [
 ]
 
 # PyTorch has no second derivative of these.
-ONCE_IN_PYTORCH = {"hardsigmoid", "multi_margin", "multilabel_margin", "ctc"}
+ONCE_IN_PYTORCH = {"hardsigmoid", "embedding_bag", "multi_margin", "multilabel_margin", "ctc"}
 # PyTorch divides 0 by 0 where the slope is that of a root at 0.
 NAN_IN_PYTORCH = {("std", "one entry, biased")}
 
