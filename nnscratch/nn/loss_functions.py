@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating, is_integer
+from nnscratch.array import default_dtype, dtype_name, is_floating, is_integer
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.nn.distances import pairwise_distance
 from nnscratch.nn.reductions import loss_of, reduced, reduction_of
 from nnscratch.tensors import Tensor, as_tensor
-from nnscratch.tensors.creation import default_dtype, full_like
+from nnscratch.tensors.creation import full_like
 from nnscratch.tensors.functions import minimum
 
 __all__ = [

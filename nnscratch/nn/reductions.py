@@ -49,16 +49,13 @@ def loss_of(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     Whole numbers beside floating-point ones stand for the same numbers in their dtype, as in
     PyTorch, where the formula wants numbers and not class indices.
     """
-    arrays = [item if item is None else as_tensor(item) for item in inputs]
-    for place, name in enumerate(formula.inputs[: len(arrays)]):
-        one, first = arrays[place], arrays[0]
-        if (
-            place
-            and one is not None
-            and name in formula.floats
-            and not is_floating(one.array)
-            and is_floating(first.array)
-        ):
+    arrays: list[Any] = [item if item is None else as_tensor(item) for item in inputs]
+    first = arrays[0]
+    for place, name in enumerate(formula.inputs[1 : len(arrays)], 1):
+        one = arrays[place]
+        if one is None or name not in formula.floats or is_floating(one.array):
+            continue
+        if is_floating(first.array):
             arrays[place] = one.to(first.dtype)
     return apply(formula, *arrays, **options)
 
