@@ -1,5 +1,6 @@
 """The training loop, metrics, callbacks and checkpoints."""
 
+from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.callbacks import (
     BestWeights,
     Callback,
@@ -37,6 +38,7 @@ __all__ = [
     "MSE",
     "R2",
     "Accuracy",
+    "Architecture",
     "BestWeights",
     "CSVHistory",
     "Callback",
@@ -51,6 +53,7 @@ __all__ = [
     "TopK",
     "Trainer",
     "TrainingInterrupted",
+    "architecture_from",
     "confusion_matrix",
     "evaluate",
     "fit",
