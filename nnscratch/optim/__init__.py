@@ -20,7 +20,7 @@ for _module in iter_modules(__path__):
 del _names["ParameterOptimizer"]  # which others are made of
 
 globals().update(_names)
-__all__ = [*sorted(_names), "Optimizer", "lr_scheduler"]
+__all__ = [*sorted(_names), "Optimizer", "lr_scheduler", "swa_utils"]
 
 
 def __getattr__(name: str) -> Any:

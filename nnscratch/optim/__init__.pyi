@@ -1,6 +1,7 @@
 # Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file.
 
 from nnscratch.optim import lr_scheduler as lr_scheduler
+from nnscratch.optim import swa_utils as swa_utils
 from nnscratch.optim.adadelta import Adadelta as Adadelta
 from nnscratch.optim.adafactor import Adafactor as Adafactor
 from nnscratch.optim.adagrad import Adagrad as Adagrad
@@ -36,4 +37,5 @@ __all__ = [
     "SparseAdam",
     "Optimizer",
     "lr_scheduler",
+    "swa_utils",
 ]

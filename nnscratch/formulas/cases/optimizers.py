@@ -188,8 +188,8 @@ def _rows() -> list[Case]:
 def _factored() -> list[Case]:
     """Return the cases of Adafactor."""
     made = []
-    options = {"lr": 0.05, "step": 3}
-    more = {
+    options: dict[str, Any] = {"lr": 0.05, "step": 3}
+    more: dict[str, dict[str, Any]] = {
         "decay": {"weight_decay": 0.1},
         "ascending": {"maximize": True},
         "clipped": {"eps1": 0.1},
