@@ -8,6 +8,8 @@ formulas; ``runtime`` compiles and runs. Nothing imports Numba before a kernel i
 
 from nnscratch.formulas import FORMULAS
 
+from .attention import ATTENTION_KERNELS
+from .convolution import CONVOLUTION_KERNELS
 from .cross_entropy import CROSS_ENTROPY_KERNELS
 from .elementwise import elementwise
 from .implementation import CpuKernel
@@ -40,6 +42,8 @@ from .warming import usual_kernels, warmup
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **{name: elementwise(made) for name, made in FORMULAS.items() if made.has_loops},
+    **ATTENTION_KERNELS,
+    **CONVOLUTION_KERNELS,
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
