@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from nnscratch.cli.settings import AUGMENTATIONS, MODELS
 from nnscratch.errors import ConfigurationError
-from nnscratch.train.architectures import Architecture
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES
 from nnscratch.train.mlp import ACTIVATIONS
 
@@ -28,6 +28,21 @@ def _sizes(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] |
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise ConfigurationError(f"--hidden takes sizes such as 128,64, got {value!r}") from None
+
+
+def _size(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    sides = value.lower().replace(" ", "").replace(",", "x").split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise ConfigurationError(f"--size takes 32, or 48x64 (height x width), got {value!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def _words(context: Any, parameter: Any, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    return tuple(word.strip() for word in value.lower().split(",") if word.strip())
 
 
 def _names(context: Any, parameter: Any, value: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -70,7 +85,21 @@ def app() -> None:
     help="Missing values: fill them (numbers: the median; a feature shows them), or stop.",
 )
 @click.option(
-    "--model", help=f"One of {', '.join(Architecture.kinds)}; by default the data decide."
+    "--model",
+    help=f"One of {', '.join(MODELS)}; by default the data decide.",
+)
+@click.option(
+    "--size",
+    callback=_size,
+    metavar="N|HxW",
+    help="Bring every image to this height and width: scaled, and its middle cut out.",
+)
+@click.option(
+    "--augment",
+    callback=_words,
+    metavar="WORD,…",
+    help="Change images at random in training: "
+    f"{', '.join(AUGMENTATIONS[1:])} (a part), or {AUGMENTATIONS[0]}.",
 )
 @click.option("--layers", type=int, help="Of a model of texts: how many layers.")
 @click.option(
@@ -124,11 +153,19 @@ def train_command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Train a network on DATA, test it and save it.
+    r"""Train a network on DATA, test it and save it.
 
     DATA is "digits" (1797 handwritten digits that come along), a CSV or Parquet file with
-    --target COLUMN, or a folder of IDX files such as MNIST or Fashion-MNIST. With --model gpt or
-    char-lstm it is a text, and the network learns to continue it.
+    --target COLUMN, or images: a folder with a folder of image files for each class, perhaps in
+    train, test and val; a folder of IDX files such as MNIST or Fashion-MNIST, or of CIFAR's binary
+    files; an .npz file with x_train, y_train and so on. With --model gpt or char-lstm it is a
+    text, and the network learns to continue it.
+
+    \b
+    nnscratch train houses.csv --target price
+    nnscratch train digits --model cnn
+    nnscratch train fashion-mnist --model cnn --augment shift,flip
+    nnscratch train photos --model resnet18 --size 64
 
     Of a CSV file the separator, the encoding, decimal commas, dates and how missing values are
     written are recognised, and what was recognised is said; it may be packed (gzip, zip).
@@ -179,8 +216,9 @@ def predict_command(
 ) -> None:
     """Predict with the model of a RUN folder, after the preprocessing of its training.
 
-    INPUT is a table with the columns of the training, or images: an IDX file, a folder of IDX
-    files, or a table with a column for each pixel.
+    INPUT is a table with the columns of the training, or images: an image file or a folder of
+    them, an IDX or .npz file, a folder of IDX or CIFAR files (their test set), or a table with a
+    column for each pixel.
     """
     from nnscratch.cli.using import predict_file
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -224,11 +224,20 @@ def write_columns(columns: dict[str, list[Any]], path: FilePath) -> None:
         frame.write_parquet(buffer)
     else:
         frame.write_csv(buffer)
-    write_whole(path, lambda stream: _put(stream, buffer))
+    write_buffer(buffer, path)
 
 
-def _put(stream: Any, buffer: io.BytesIO) -> None:
-    stream.write(buffer.getbuffer())
+def write_buffer(buffer: io.BytesIO, path: FilePath) -> None:
+    """Write what a buffer holds to a file.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+
+    def put(stream: BinaryIO) -> None:
+        stream.write(buffer.getbuffer())
+
+    write_whole(path, put)
 
 
 def sample_columns(pre: ImagePreprocessor, images: Array, labels: Array) -> dict[str, list[Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TrainingSettings, saved_settings
 from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
 from nnscratch.data import Tokenizer
@@ -16,13 +17,14 @@ from nnscratch.nn import Module
 from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.checkpoint import load_into
 from nnscratch.train.files import prepare_folder, read_json
+from nnscratch.train.image_networks import ImageNetwork
 from nnscratch.train.mlp import MLP
 from nnscratch.train.tensor_file import TensorFile
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
 CONFIG, PREPROCESSING, MODEL = "config.json", "preprocessing.json", "model.safetensors"
 REPORT, REPORT_TEXT, HISTORY = "report.json", "report.txt", "history.json"
-SAMPLE, SPLIT = "sample.csv", "split.csv"
+SAMPLE, SAMPLE_IMAGES, SPLIT = "sample.csv", "sample.npz", "split.csv"
 MADE = (
     CHECKPOINT_FILE,
     MODEL,
@@ -38,6 +40,7 @@ MADE = (
     "mistakes.png",
     "mistakes.csv",
     SAMPLE,
+    SAMPLE_IMAGES,
     SPLIT,
     "samples.txt",
 )
@@ -156,6 +159,13 @@ def _fits(architecture: Architecture, preprocessor: Preprocessor | Tokenizer) ->
     """Say whether a model takes what a preprocessing gives."""
     if isinstance(preprocessor, Tokenizer):
         return getattr(architecture, "vocabulary", None) == preprocessor.size
+    if isinstance(architecture, ImageNetwork):
+        taken = (architecture.channels, architecture.height, architecture.width)
+        return (
+            isinstance(preprocessor, ImagePreprocessor)
+            and taken == preprocessor.shape
+            and architecture.outputs == preprocessor.target.outputs
+        )
     if not isinstance(architecture, MLP):
         return not hasattr(architecture, "vocabulary")
     sizes = (width_of(preprocessor), preprocessor.target.outputs)

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
-from nnscratch.train.architectures import Architecture
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose, losses_for
+from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
 
 _CONFIG_LIMIT = 1 << 20
@@ -21,6 +21,7 @@ _CONFIG_LIMIT = 1 << 20
 _MOST_DOTS = 16
 _TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """, re.VERBOSE)
 
+AUGMENTATIONS = ("none", "shift", "flip", "erase")
 TASKS = ("classification", "regression")
 
 
@@ -36,6 +37,8 @@ def task_losses(task: str) -> tuple[str, ...]:
 
 TEXT_MODELS = ("gpt", "char-lstm")
 """The kinds of architectures that continue texts."""
+MODELS = ("mlp", *NETWORKS, *TEXT_MODELS)
+"""What can be trained: a multilayer perceptron, networks for images, models of texts."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class TrainingSettings:
     separator: str | None = None
     missing: str = "fill"
     model: str | None = None
+    size: tuple[int, ...] | None = None
+    augment: tuple[str, ...] | None = None
     tokenizer: str = "characters"
     vocabulary: int = 2048
     block: int = 128
@@ -84,11 +89,19 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for field_ in fields(self):
             _check_type(field_.name, getattr(self, field_.name), str(field_.type))
+        for name in self.augment or ():
+            choose(name, AUGMENTATIONS, "augmentation")
+        if self.augment is not None and "none" in self.augment[1:] + self.augment[:-1]:
+            raise ConfigurationError(
+                f"the augmentation 'none' goes with no other, got {','.join(self.augment)}"
+            )
+        if self.size is not None and len(self.size) != 2:
+            raise ConfigurationError(f"size must be a height and a width, got {self.size}")
         choose(self.activation, ACTIVATIONS, "activation")
         choose(self.optimizer, OPTIMIZERS, "optimizer")
         choose(self.schedule, SCHEDULES, "schedule")
         if self.model is not None:
-            choose(self.model, Architecture.kinds, "model")
+            choose(self.model, MODELS, "model")
         if self.loss is not None:
             choose(self.loss, LOSSES, "loss")
         if self.task is not None:
@@ -157,6 +170,7 @@ class TrainingSettings:
 # An integer above it cannot be converted to a float.
 _INFINITE = sys.float_info.max
 _RANGES: tuple[tuple[str, float, float], ...] = (
+    ("size", 1, 1 << 12),
     ("vocabulary", 257, 1 << 20),
     ("block", 1, 1 << 20),
     ("width", 1, 1 << 20),

@@ -33,7 +33,10 @@ _PROSE = (".txt", ".md", ".rst", ".text", ".txt.gz", ".tex")
 _STEPS = 2500
 Tokens = npt.NDArray[np.int32]
 
-_NOT_FOR_TEXTS = ("target", "task", "exclude", "separator", "hidden", "loss", "class_weight")
+_NOT_FOR_TEXTS = (
+    *("target", "task", "exclude", "separator", "hidden", "loss", "class_weight"),
+    *("size", "augment"),
+)
 
 
 @dataclass

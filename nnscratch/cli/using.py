@@ -9,9 +9,10 @@ from typing import Any
 from nnscratch.array import as_device
 from nnscratch.array.device import namespace_on
 from nnscratch.cli import reporting, runs
+from nnscratch.cli.inputs import inputs_from
 from nnscratch.cli.language import evaluate_text
+from nnscratch.cli.networks import samples_of
 from nnscratch.cli.shown import shown
-from nnscratch.cli.sources import inputs_from
 from nnscratch.data import Tokenizer
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import make_loss
@@ -62,8 +63,10 @@ def predict_file(
             "TEXT`, or `nnscratch evaluate` for how well it foresees one"
         )
     inputs = inputs_from(source, found.preprocessor, found.settings, labelled=False)
-    outputs = predict(found.model(device), inputs.features)
-    columns = reporting.prediction_columns(
+    samples = samples_of((inputs.features, None), found.preprocessor, found.architecture)
+    outputs = predict(found.model(device), samples)
+    columns = {"file": list(inputs.files)} if inputs.files else {}
+    columns |= reporting.prediction_columns(
         outputs, found.preprocessor, with_probabilities=with_probabilities
     )
     if output is not None:
@@ -118,6 +121,7 @@ def _evaluated(found: runs.RunFolder, data: str, device: str | None) -> dict[str
     assert inputs.targets is not None
     model = found.model(device)
     loss = make_loss(found.settings.loss, inputs.targets.dtype)
-    judged = evaluate(model, (inputs.features, inputs.targets), loss=loss)["loss"]
-    outputs = predict(model, inputs.features)
+    samples = samples_of((inputs.features, inputs.targets), pre, found.architecture)
+    judged = evaluate(model, samples, loss=loss)["loss"]
+    outputs = predict(model, samples)
     return reporting.report_on(outputs, inputs.targets, pre, judged)

@@ -15,7 +15,7 @@ class CNN(nn.Module):
     Args:
         num_classes: how many classes there are.
         in_channels: the channels of an image.
-        image_size: its height and width, from 5 on.
+        image_size: its height and width where they are equal, or both; from 6 on.
         batch_norm: whether each convolution is normalised.
         dropout: the probability of dropping a feature before the linear layers.
 
@@ -28,7 +28,7 @@ class CNN(nn.Module):
         self,
         num_classes: int = 10,
         in_channels: int = 1,
-        image_size: int = 28,
+        image_size: int | tuple[int, int] = 28,
         batch_norm: bool = False,
         dropout: float = 0.0,
     ) -> None:
@@ -41,9 +41,10 @@ class CNN(nn.Module):
                 layers.append(nn.BatchNorm2d(channels))
             layers.append(nn.ReLU())
         self.features = nn.Sequential(*layers, nn.MaxPool2d(2), nn.Dropout(dropout))
-        side = (image_size - 4) // 2
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        pixels = (height - 4) // 2 * ((width - 4) // 2)
         self.classifier = nn.Sequential(
-            nn.Linear(64 * side * side, 128),
+            nn.Linear(64 * pixels, 128),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(128, num_classes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import nn
+from nnscratch.tensors import Tensor
 
 
 class LeNet(nn.Module):
@@ -16,6 +17,7 @@ class LeNet(nn.Module):
     Args:
         num_classes: how many classes there are.
         in_channels: the channels of an image.
+        image_size: its height and width where they are equal, or both; from 12 on.
 
     Source: LeCun, Bottou, Bengio and Haffner 1998, Gradient-based learning applied to document
     recognition.
@@ -25,7 +27,12 @@ class LeNet(nn.Module):
     (2, 10)
     """
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: int | tuple[int, int] = 28,
+    ) -> None:
         """Make the layers."""
         super().__init__()
         self.features = nn.Sequential(
@@ -36,14 +43,16 @@ class LeNet(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(2),
         )
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        pixels = (height // 2 - 4) // 2 * ((width // 2 - 4) // 2)
         self.classifier = nn.Sequential(
-            nn.Linear(16 * 5 * 5, 120),
+            nn.Linear(16 * pixels, 120),
             nn.ReLU(),
             nn.Linear(120, 84),
             nn.ReLU(),
             nn.Linear(84, num_classes),
         )
 
-    def forward(self, x: Any) -> Any:
-        """Return the scores (N, classes) of images (N, channels, 28, 28)."""
+    def forward(self, x: Any) -> Tensor:
+        """Return the scores (N, classes) of images (N, channels, height, width)."""
         return self.classifier(self.features(x).flatten(1))
