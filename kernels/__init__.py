@@ -18,7 +18,7 @@ def register() -> None:
 
     def enter(made: Formula) -> None:
         # Those of the project are there; one that is made later has its loops as they have.
-        body = made.update_body or getattr(made.pointwise, "forward", None)
+        body = made.update_body or (made.pointwise.forward if made.has_loops else None)
         if made.name in cpu.IMPLEMENTATIONS or body is None:
             return
         try:

@@ -23,7 +23,7 @@ Body = Callable[..., Any]
 # Nanoseconds for one number on one thread, roughly.
 COSTS = {
     **{"exp": 0.15, "expm1": 0.2, "log": 0.3, "log1p": 0.35, "tanh": 0.25, "sqrt": 0.1},
-    **{"normal_tail": 0.35, "normal_tail_and_density": 0.35, "power": 4.0},
+    **{"sin": 4.0, "cos": 4.0, "normal_tail": 0.35, "normal_tail_and_density": 0.35, "power": 4.0},
 }
 WORDS = {id(getattr(maths, name)): name for name in maths.__all__}
 _ALLOWED = (

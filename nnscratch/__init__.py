@@ -30,9 +30,11 @@ from nnscratch.tensors import (
 from nnscratch.tensors import creation as _creation
 from nnscratch.tensors import functions as _functions
 from nnscratch.tensors import legacy as _legacy
+from nnscratch.tensors import ops as _ops
 from nnscratch.tensors.creation import *  # noqa: F403
 from nnscratch.tensors.functions import *  # noqa: F403
 from nnscratch.tensors.legacy import *  # noqa: F403
+from nnscratch.tensors.ops import *  # noqa: F403
 
 if _TYPE_CHECKING:
     from nnscratch.inspect.explaining import explain
@@ -107,6 +109,7 @@ __all__ = [
 __all__ += _creation.__all__
 __all__ += _functions.__all__
 __all__ += _legacy.__all__
+__all__ += _ops.__all__
 
 
 # These names are imported at their first use, so that ``import nnscratch`` stays quick.

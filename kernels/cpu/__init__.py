@@ -41,7 +41,7 @@ from .updates import UPDATE_KERNELS
 from .warming import usual_kernels, warmup
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
-    **{name: elementwise(made) for name, made in FORMULAS.items() if made.pointwise is not None},
+    **{name: elementwise(made) for name, made in FORMULAS.items() if made.has_loops},
     **ATTENTION_KERNELS,
     **CONVOLUTION_KERNELS,
     **CROSS_ENTROPY_KERNELS,

@@ -37,6 +37,16 @@ def _floor(x):
 
 
 @njit(**INLINE)
+def _sin(x):
+    return math.sin(x)
+
+
+@njit(**INLINE)
+def _cos(x):
+    return math.cos(x)
+
+
+@njit(**INLINE)
 def _flushed(x):
     return cast(0.0, x) if abs(x) < functions.least(x) else x
 
@@ -84,6 +94,7 @@ def _tail(x):
 
 WORDS: dict[str, Any] = {
     "word_absolute": _absolute,
+    "word_cos": _cos,
     "word_exp": functions.exp,
     "word_expm1": functions.expm1,
     "word_floor": _floor,
@@ -98,6 +109,7 @@ WORDS: dict[str, Any] = {
     "word_power": _power,
     "word_real": _real,
     "word_sign": _sign,
+    "word_sin": _sin,
     "word_sqrt": _sqrt,
     "word_tanh": functions.tanh,
     "word_where": _where,

@@ -210,7 +210,7 @@ def _kernel(name: str, body: Parsed, words: Pointwise, several: bool, result: st
 @cache
 def formulas() -> tuple[str, ...]:
     """Return the names of the elementwise formulas, which are those of their texts."""
-    return tuple(name for name, one in FORMULAS.items() if one.pointwise is not None)
+    return tuple(name for name, one in FORMULAS.items() if one.has_loops)
 
 
 @cache

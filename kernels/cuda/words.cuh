@@ -5,6 +5,7 @@
 #define NN_WORDS
 
 DEVICE REAL word_absolute(REAL x) { return fabs(x); }
+DEVICE REAL word_cos(REAL x) { return cos(x); }
 DEVICE REAL word_exp(REAL x) { return exp(x); }
 DEVICE REAL word_expm1(REAL x) { return expm1(x); }
 // Below the smallest normal number arithmetic is slow on a CPU; the same is done here.
@@ -24,6 +25,7 @@ DEVICE REAL word_power(REAL a, REAL b) {
 }
 DEVICE REAL word_real(REAL x) { return x; }
 DEVICE REAL word_sign(REAL x) { return x > 0 ? REAL(1) : x < 0 ? REAL(-1) : x; }
+DEVICE REAL word_sin(REAL x) { return sin(x); }
 DEVICE REAL word_sqrt(REAL x) { return sqrt(x); }
 DEVICE REAL word_tanh(REAL x) { return tanh(x); }
 DEVICE REAL word_where(bool condition, REAL a, REAL b) { return condition ? a : b; }

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import selection
+from nnscratch.array import selection, special
 from nnscratch.array.backend import array_namespace
 from nnscratch.array.dtypes import is_complex, is_floating
 from nnscratch.array.selection import zero_where
@@ -20,22 +20,46 @@ from nnscratch.array.special import normal_cdf
 
 __all__ = [
     "absolute",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "erfinv",
     "exp",
+    "exp2",
     "expm1",
     "floor",
+    "floor_divide",
     "flushed",
+    "hypot",
     "like",
     "log",
+    "log10",
     "log1p",
+    "log2",
     "maximum",
     "minimum",
     "normal_tail",
     "normal_tail_and_density",
     "power",
     "real",
+    "remainder",
+    "round_half_even",
     "sign",
+    "sin",
+    "sinh",
     "sqrt",
+    "tan",
     "tanh",
+    "trunc",
     "where",
 ]
 
@@ -170,3 +194,130 @@ def normal_tail_and_density(x: Any) -> tuple[Any, Any]:
     [0.5, 1.0]
     """
     return normal_cdf(-absolute(x)), exp(-0.5 * (x * x))
+
+
+def acos(x: Any) -> Any:
+    """Return the angle whose cosine is x."""
+    return array_namespace(x).acos(x)
+
+
+def acosh(x: Any) -> Any:
+    """Return the inverse of the hyperbolic cosine."""
+    return array_namespace(x).acosh(x)
+
+
+def asin(x: Any) -> Any:
+    """Return the angle whose sine is x."""
+    return array_namespace(x).asin(x)
+
+
+def asinh(x: Any) -> Any:
+    """Return the inverse of the hyperbolic sine."""
+    return array_namespace(x).asinh(x)
+
+
+def atan(x: Any) -> Any:
+    """Return the angle whose tangent is x."""
+    return array_namespace(x).atan(x)
+
+
+def atanh(x: Any) -> Any:
+    """Return the inverse of the hyperbolic tangent."""
+    return array_namespace(x).atanh(x)
+
+
+def ceil(x: Any) -> Any:
+    """Return the smallest whole number that is at least x, in the dtype of x."""
+    return array_namespace(x).ceil(x)
+
+
+def cos(x: Any) -> Any:
+    """Return the cosine."""
+    return array_namespace(x).cos(x)
+
+
+def cosh(x: Any) -> Any:
+    """Return the hyperbolic cosine."""
+    return array_namespace(x).cosh(x)
+
+
+def log10(x: Any) -> Any:
+    """Return the logarithm of base 10."""
+    return array_namespace(x).log10(x)
+
+
+def log2(x: Any) -> Any:
+    """Return the logarithm of base 2."""
+    return array_namespace(x).log2(x)
+
+
+def sin(x: Any) -> Any:
+    """Return the sine."""
+    return array_namespace(x).sin(x)
+
+
+def sinh(x: Any) -> Any:
+    """Return the hyperbolic sine."""
+    return array_namespace(x).sinh(x)
+
+
+def tan(x: Any) -> Any:
+    """Return the tangent."""
+    return array_namespace(x).tan(x)
+
+
+def trunc(x: Any) -> Any:
+    """Return x without its fraction, in the dtype of x."""
+    return array_namespace(x).trunc(x)
+
+
+def exp2(x: Any) -> Any:
+    """Return 2 to the power x."""
+    if isinstance(x, np.ndarray):
+        return np.exp2(x)
+    return 2.0**x
+
+
+def round_half_even(x: Any) -> Any:
+    """Return the nearest whole number, the even one of two, in the dtype of x."""
+    return array_namespace(x).round(x)
+
+
+def remainder(a: Any, b: Any) -> Any:
+    """Return what a leaves when it is divided by b, with the sign of b."""
+    xp = array_namespace(a, b)
+    return xp.remainder(like(a, b), like(b, a))
+
+
+def floor_divide(a: Any, b: Any) -> Any:
+    """Return the largest whole number that is at most a / b; ±infinity or NaN if b is 0."""
+    xp = array_namespace(a, b)
+    a, b = like(a, b), like(b, a)
+    if not is_floating(a):
+        return xp.floor_divide(a, b)
+    return xp.where(b == 0, a / b, xp.floor_divide(a, b))
+
+
+def atan2(a: Any, b: Any) -> Any:
+    """Return the angle of the point with abscissa b and ordinate a."""
+    return array_namespace(a, b).atan2(like(a, b), like(b, a))
+
+
+def hypot(a: Any, b: Any) -> Any:
+    """Return the square root of a² + b²."""
+    return array_namespace(a, b).hypot(like(a, b), like(b, a))
+
+
+def erf(x: Any) -> Any:
+    """Return the error function."""
+    return special.erf(x)
+
+
+def erfc(x: Any) -> Any:
+    """Return 1 less the error function, exact where that is small."""
+    return special.erfc(x)
+
+
+def erfinv(x: Any) -> Any:
+    """Return the inverse of the error function."""
+    return special.erfinv(x)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
-from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose
+from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose, losses_for
 from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
 
@@ -22,11 +22,17 @@ _MOST_DOTS = 16
 _TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """, re.VERBOSE)
 
 AUGMENTATIONS = ("none", "shift", "flip", "erase")
-# Losses that make sense for each task; the first is the default.
-TASK_LOSSES = {
-    "classification": ("cross_entropy", "mse"),
-    "regression": ("mse", "l1", "smooth_l1", "huber"),
-}
+TASKS = ("classification", "regression")
+
+
+def task_losses(task: str) -> tuple[str, ...]:
+    """Return the losses that make sense for a task; the first is the default.
+
+    >>> task_losses("regression")
+    ('mse', 'l1', 'smooth_l1', 'huber')
+    """
+    # The models' outputs are logits: no losses of probabilities, nor of their logarithms.
+    return ("cross_entropy", "mse") if task == "classification" else losses_for(task)
 
 
 TEXT_MODELS = ("gpt", "char-lstm")
@@ -99,7 +105,7 @@ class TrainingSettings:
         if self.loss is not None:
             choose(self.loss, LOSSES, "loss")
         if self.task is not None:
-            choose(self.task, TASK_LOSSES, "task")
+            choose(self.task, TASKS, "task")
         choose(self.missing, ("fill", "refuse"), "way with missing values")
         if self.class_weight is not None:
             choose(self.class_weight, ("balanced",), "class weighting")

@@ -25,7 +25,7 @@ from nnscratch.cli.networks import (
     samples_of,
     training_samples,
 )
-from nnscratch.cli.settings import TASK_LOSSES, TrainingSettings, read_toml
+from nnscratch.cli.settings import TrainingSettings, read_toml, task_losses
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare
 from nnscratch.cli.tables import shortened
@@ -99,7 +99,7 @@ def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
         ConfigurationError: if the loss does not fit the task.
     """
     task, samples = data.preprocessor.task, len(data.train[0])
-    losses = TASK_LOSSES[task]
+    losses = task_losses(task)
     if settings.loss is not None and settings.loss not in losses:
         raise ConfigurationError(
             f"the loss {settings.loss!r} does not fit a {task}; choose from {', '.join(losses)}"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import broadcast_shape, real
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses, spread
 from nnscratch.formulas.sigmoids import logistic
@@ -93,6 +93,14 @@ BCE = formula(
     source="Bishop 1995, section 6.7",
     kinks="at P = 0 and P = 1",
     analytic=True,
+    public=Public(
+        kind="loss",
+        function="binary_cross_entropy",
+        module="BCELoss",
+        torch="nn.functional.binary_cross_entropy",
+        arguments=("input", "target", "weight", "size_average", "reduce", "reduction"),
+        task="binary",
+    ),
 )
 
 
@@ -180,4 +188,14 @@ BCE_WITH_LOGITS = formula(
     floats={"X": "the input", "T": "the target", "w": "weight", "pos_weight": "pos_weight"},
     source="Bishop 1995, section 6.7",
     analytic=True,
-)
+    public=Public(
+        kind="loss",
+        function="binary_cross_entropy_with_logits",
+        module="BCEWithLogitsLoss",
+        torch="nn.functional.binary_cross_entropy_with_logits",
+        arguments=(
+            "input", "target", "weight", "size_average", "reduce", "reduction", "pos_weight"
+        ),
+        task="binary",
+    ),
+)  # fmt: skip

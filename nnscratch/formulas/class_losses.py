@@ -19,7 +19,7 @@ from nnscratch.array.short_axis import (
     sum_along,
 )
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses
 from nnscratch.formulas.softmax import shifted
@@ -179,7 +179,17 @@ NLL = formula(
     floats={"logP": "the input", "w": "the weight"},
     source="Bishop 2006, section 4.3.4",
     analytic=True,
-)
+    public=Public(
+        kind="loss",
+        function="nll_loss",
+        module="NLLLoss",
+        torch="nn.functional.nll_loss",
+        arguments=(
+            "input", "target", "weight", "size_average", "ignore_index", "reduce", "reduction"
+        ),
+        task="classification",
+    ),
+)  # fmt: skip
 
 
 class CrossEntropySaved(NamedTuple):
@@ -303,6 +313,14 @@ CROSS_ENTROPY = formula(
     source="document, section 5.2; Bishop 2006, section 4.3.4; Szegedy, Vanhoucke, Ioffe, "
     "Shlens and Wojna 2016 (label smoothing)",
     analytic=True,
+    public=Public(
+        kind="loss",
+        function="cross_entropy",
+        module="CrossEntropyLoss",
+        by_hand=("cross_entropy", "CrossEntropyLoss"),
+        torch="nn.functional.cross_entropy",
+        task="classification",
+    ),
 )
 
 

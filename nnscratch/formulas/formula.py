@@ -44,7 +44,7 @@ class Public:
     """What a formula is to users; ``nn``, the command line and the tests are made of it.
 
     Attributes:
-        kind: "activation".
+        kind: "activation" or "loss".
         function: its name in ``nn.functional``, which is the formula's unless said otherwise.
         module: the name of its class in ``nn``, empty where it has none.
         inplace: whether both take ``inplace``, as PyTorch's do.
@@ -54,6 +54,13 @@ class Public:
             said otherwise.
         variants: options that are worth trying beside the defaults, by a name for each.
         bends: where it has a derivative that has none itself; tests keep away from there.
+        arguments: of a loss its arguments in PyTorch's order: first its inputs by the names that
+            PyTorch has for them, then options, ``size_average``, ``reduce`` and ``reduction``. A
+            ``weight`` that is no input of the formula multiplies the losses.
+        task: what a loss by name is for: "regression", "classification" or "binary"; empty for
+            one that has to be made by whoever wants it.
+        domains: of a loss what its inputs hold in its cases, where these are not normal numbers:
+            "positive", "unit" (from 0 to 1) or "signs" (1 and -1).
     """
 
     kind: str
@@ -64,6 +71,9 @@ class Public:
     torch: str = ""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     bends: tuple[float, ...] = ()
+    arguments: tuple[str, ...] = ()
+    task: str = ""
+    domains: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +137,11 @@ class Formula:
     def family(self) -> str:
         """The file of ``nnscratch.formulas`` that it is written in."""
         return str(self.forward.__module__).rpartition(".")[2]
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether kernels make loops of its bodies."""
+        return self.pointwise is not None and bool(self.pointwise.loops)
 
     def kinks_at(self, options: Mapping[str, Any] | None = None) -> tuple[float, ...]:
         """Return its kinks as numbers, with these options and the defaults of the others.

@@ -17,9 +17,9 @@ from nnscratch.formulas.class_losses import (
     CrossEntropySaved,
     cross_entropy_backward,
     cross_entropy_forward,
-    shifted,
 )
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.softmax import shifted
 
 _NAME = "linear_cross_entropy"
 

@@ -2,6 +2,8 @@ r"""Losses of numbers: how far a prediction Y is from a target T of the same sha
 
 ``reduction`` is "mean" (over all entries), "sum" or "none"; with $n$ entries,
 $L = \frac{1}{n} \sum_i \ell(Y_i, T_i)$ and $\partial L/\partial Y_i = \frac{1}{n} \ell'(Y_i, T_i)$.
+All raise a ``ShapeError`` if the shapes differ, (N, 1) against (N,) included, a ``DTypeError`` if
+one holds integers or the dtypes differ, and a ``ConfigurationError`` for another reduction.
 """
 
 from __future__ import annotations
@@ -10,201 +12,281 @@ import math
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
-from nnscratch.array.selection import clip, sign
+from nnscratch.array.maths import absolute, exp, log, minimum, real, sign, where
+from nnscratch.array.selection import clip
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas.formula import formula
-from nnscratch.formulas.loss_reduction import PAIR, need_same_shape, reduce_losses, spread
-
-_SHAPES = "Y and T (any, the same) -> L (), or as Y without reduction"
-
-
-def _both(dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """Return the gradients of Y and of T where the loss is a function of Y - T."""
-    return dY if needs[0] else None, -dY if needs[1] else None
-
-
-class MseSaved(NamedTuple):
-    """What the backward of ``mse`` needs: D = Y - T."""
-
-    Y: Any
-    T: Any
-    reduction: str
+from nnscratch.formulas.formula import Public, formula
+from nnscratch.formulas.indexing import refuse_where
+from nnscratch.formulas.loss_reduction import (
+    USUAL_ARGUMENTS,
+    loss,
+    need_same_shape,
+    reduce_losses,
+    spread,
+)
 
 
-def mse_forward(Y: Any, T: Any, *, reduction: str = "mean") -> tuple[Any, MseSaved]:
-    """Compute the mean of (Y - T)² over all entries (no factor 1/2).
-
-    Args:
-        Y: predictions, any shape, floating.
-        T: targets of the same shape and dtype.
-        reduction: "mean", "sum" or "none".
-
-    Returns:
-        The loss, and what the backward needs.
-
-    Raises:
-        ShapeError: if the shapes differ, (N, 1) against (N,) included.
-        DTypeError: if one holds integers, or the dtypes differ.
-        ConfigurationError: if the reduction is none of the three.
-
-    >>> import numpy as np
-    >>> float(mse_forward(np.array([1.0, 3.0]), np.array([0.0, 0.0]))[0])
-    5.0
-    """
-    need_same_shape("mse", Y, T)
+def mse_forward(Y: Any, T: Any) -> Any:
+    """Compute the mean of (Y - T)² over all entries (no factor 1/2)."""
     D = Y - T
-    return reduce_losses("mse", array_namespace(Y), D * D, reduction), MseSaved(Y, T, reduction)
+    return D * D
 
 
-def mse_backward(dY: Any, saved: MseSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+def mse_backward(dL: Any, Y: Any, T: Any) -> Any:
     """Return dY = 2 (Y - T) / n for the mean, and dT = -dY."""
-    Y, T, reduction = saved
-    return _both(spread(dY, reduction, math.prod(Y.shape)) * (2.0 * (Y - T)), needs)
+    return dL * (2.0 * (Y - T))
 
 
-MSE = formula(
+def mse_target_backward(dL: Any, Y: Any, T: Any) -> Any:
+    """Return dT = -dY."""
+    return dL * (2.0 * (T - Y))
+
+
+MSE = loss(
     mse_forward,
-    mse_backward,
-    equation=r"L = \frac{1}{n} \sum_i (Y_i - T_i)^2",
-    gradients={"Y": r"\frac{2}{n} (Y - T)", "T": r"-\frac{2}{n} (Y - T)"},
-    shapes=_SHAPES,
-    floats=PAIR,
+    {"Y": mse_backward, "T": mse_target_backward},
+    module="MSELoss",
+    arguments=(*USUAL_ARGUMENTS, "weight"),
+    task="regression",
+    equation=r"(Y_i - T_i)^2",
+    gradients={"Y": r"2 (Y - T)", "T": r"2 (T - Y)"},
     source="document, sections 4.2 and 4.3",
     analytic=True,
 )
 
 
-class L1Saved(NamedTuple):
-    """What the backward of ``l1`` needs: D = Y - T."""
-
-    D: Any
-    reduction: str
+def l1_forward(Y: Any, T: Any) -> Any:
+    """Compute the mean of |Y - T|."""
+    return absolute(Y - T)
 
 
-def l1_forward(Y: Any, T: Any, *, reduction: str = "mean") -> tuple[Any, L1Saved]:
-    """Compute the mean of |Y - T|; arguments and errors as in ``mse``."""
-    need_same_shape("l1", Y, T)
-    D = Y - T
-    xp = array_namespace(Y)
-    return reduce_losses("l1", xp, xp.abs(D), reduction), L1Saved(D, reduction)
+def l1_backward(dL: Any, Y: Any, T: Any) -> Any:
+    """Return dY = sign(Y - T) / n for the mean, with sign 0 = 0."""
+    return dL * sign(Y - T)
 
 
-def l1_backward(dY: Any, saved: L1Saved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """Return dY = sign(Y - T) / n for the mean, with sign 0 = 0, and dT = -dY."""
-    D, reduction = saved
-    return _both(spread(dY, reduction, math.prod(D.shape)) * sign(D), needs)
+def l1_target_backward(dL: Any, Y: Any, T: Any) -> Any:
+    """Return dT = -dY."""
+    return dL * sign(T - Y)
 
 
-L1 = formula(
+L1 = loss(
     l1_forward,
-    l1_backward,
-    equation=r"L = \frac{1}{n} \sum_i |Y_i - T_i|",
-    gradients={
-        "Y": r"\frac{1}{n} \mathrm{sign}(Y - T)",
-        "T": r"-\frac{1}{n} \mathrm{sign}(Y - T)",
-    },
-    shapes=_SHAPES,
-    floats=PAIR,
+    {"Y": l1_backward, "T": l1_target_backward},
+    module="L1Loss",
+    arguments=(*USUAL_ARGUMENTS, "weight"),
+    task="regression",
+    equation=r"|Y_i - T_i|",
+    gradients={"Y": r"\mathrm{sign}(Y - T)", "T": r"\mathrm{sign}(T - Y)"},
     source="Laplace 1774; Bloomfield and Steiger 1983",
     kinks="where Y = T",
 )
 
 
-class RobustSaved(NamedTuple):
-    """What the backward of ``smooth_l1`` and ``huber`` needs: D = Y - T, and where they bend."""
-
-    D: Any
-    bend: float
-    reduction: str
-
-
-def smooth_l1_forward(
-    Y: Any, T: Any, *, beta: float = 1.0, reduction: str = "mean"
-) -> tuple[Any, RobustSaved]:
-    """Compute the mean of D² / (2 beta) where |D| < beta, else |D| - beta / 2, with D = Y - T.
-
-    With beta = 0 it is ``l1``. Arguments and errors as in ``mse``.
-
-    Raises:
-        ConfigurationError: if beta is negative.
-    """
-    need_same_shape("smooth_l1", Y, T)
+def _need_beta(*, beta: float = 1.0) -> None:
     if beta < 0:
         raise ConfigurationError(f"smooth_l1: beta must not be negative, got {beta}")
-    D = Y - T
-    xp = array_namespace(Y)
-    size = xp.abs(D)
+
+
+def smooth_l1_forward(Y: Any, T: Any, *, beta: float = 1.0) -> Any:
+    """Compute the mean of D² / (2 beta) where |D| < beta, else |D| - beta / 2, with D = Y - T.
+
+    Args:
+        Y: predictions.
+        T: targets.
+        beta: the distance from which it is a line; with 0 it is ``l1``.
+    """
+    size = absolute(Y - T)
     if beta == 0:
-        L = size
-    else:
-        inner = xp.minimum(size, beta)
-        L = xp.where(size < beta, inner * inner * (0.5 / beta), size - 0.5 * beta)
-    return reduce_losses("smooth_l1", xp, L, reduction), RobustSaved(D, beta, reduction)
+        return size
+    inner = minimum(size, beta)
+    return where(size < beta, inner * inner * (0.5 / beta), size - 0.5 * beta)
 
 
-def smooth_l1_backward(dY: Any, saved: RobustSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """Return dY = D / beta, held between -1 and 1, over n for the mean, and dT = -dY."""
-    D, beta, reduction = saved
-    slope = sign(D) if beta == 0 else clip(D / beta, -1.0, 1.0)
-    return _both(spread(dY, reduction, math.prod(D.shape)) * slope, needs)
+def smooth_l1_backward(dL: Any, Y: Any, T: Any, beta: float) -> Any:
+    """Return dY = D / beta, held between -1 and 1, over n for the mean."""
+    D = Y - T
+    return dL * (sign(D) if beta == 0 else clip(D / beta, -1.0, 1.0))
 
 
-SMOOTH_L1 = formula(
+def smooth_l1_target_backward(dL: Any, Y: Any, T: Any, beta: float) -> Any:
+    """Return dT = -dY."""
+    return smooth_l1_backward(dL, T, Y, beta)
+
+
+SMOOTH_L1 = loss(
     smooth_l1_forward,
-    smooth_l1_backward,
-    equation=r"L = \frac{1}{n} \sum_i \begin{cases} D_i^2 / (2\beta) & |D_i| < \beta \\"
+    {"Y": smooth_l1_backward, "T": smooth_l1_target_backward},
+    module="SmoothL1Loss",
+    arguments=(*USUAL_ARGUMENTS, "beta"),
+    task="regression",
+    check=_need_beta,
+    equation=r"\begin{cases} D_i^2 / (2\beta) & |D_i| < \beta \\"
     r" |D_i| - \beta/2 & \text{else} \end{cases}, \quad D = Y - T",
     gradients={
-        "Y": r"\frac{1}{n} \min(\max(D / \beta, -1), 1)",
-        "T": r"-\frac{1}{n} \min(\max(D / \beta, -1), 1)",
+        "Y": r"\min(\max(D / \beta, -1), 1)",
+        "T": r"\min(\max(-D / \beta, -1), 1)",
     },
-    shapes=_SHAPES,
-    floats=PAIR,
     source="Girshick 2015, arXiv:1504.08083",
     kinks="where Y = T, if beta is 0",
 )
 
 
-def huber_forward(
-    Y: Any, T: Any, *, delta: float = 1.0, reduction: str = "mean"
-) -> tuple[Any, RobustSaved]:
-    """Compute the mean of D²/2 where |D| <= delta, else delta (|D| - delta / 2), with D = Y - T.
-
-    Arguments and errors as in ``mse``.
-
-    Raises:
-        ConfigurationError: if delta is not positive.
-    """
-    need_same_shape("huber", Y, T)
+def _need_delta(*, delta: float = 1.0) -> None:
     if not delta > 0:
         raise ConfigurationError(f"huber: delta must be positive, got {delta}")
-    D = Y - T
-    xp = array_namespace(Y)
-    size = xp.abs(D)
-    inner = xp.minimum(size, delta)
-    L = xp.where(size <= delta, 0.5 * inner * inner, delta * (size - 0.5 * delta))
-    return reduce_losses("huber", xp, L, reduction), RobustSaved(D, delta, reduction)
 
 
-def huber_backward(dY: Any, saved: RobustSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """Return dY = D, held between -delta and delta, over n for the mean, and dT = -dY."""
-    D, delta, reduction = saved
-    slope = clip(D, -delta, delta)
-    return _both(spread(dY, reduction, math.prod(D.shape)) * slope, needs)
+def huber_forward(Y: Any, T: Any, *, delta: float = 1.0) -> Any:
+    """Compute the mean of D²/2 where |D| <= delta, else delta (|D| - delta / 2), with D = Y - T.
+
+    Args:
+        Y: predictions.
+        T: targets.
+        delta: the distance from which it is a line, above 0.
+    """
+    size = absolute(Y - T)
+    inner = minimum(size, delta)
+    return where(size <= delta, 0.5 * inner * inner, delta * (size - 0.5 * delta))
 
 
-HUBER = formula(
+def huber_backward(dL: Any, Y: Any, T: Any, delta: float) -> Any:
+    """Return dY = D, held between -delta and delta, over n for the mean."""
+    return dL * clip(Y - T, -delta, delta)
+
+
+def huber_target_backward(dL: Any, Y: Any, T: Any, delta: float) -> Any:
+    """Return dT = -dY."""
+    return dL * clip(T - Y, -delta, delta)
+
+
+HUBER = loss(
     huber_forward,
-    huber_backward,
-    equation=r"L = \frac{1}{n} \sum_i \begin{cases} D_i^2 / 2 & |D_i| \le \delta \\"
+    {"Y": huber_backward, "T": huber_target_backward},
+    module="HuberLoss",
+    arguments=("input", "target", "reduction", "delta", "weight"),
+    task="regression",
+    check=_need_delta,
+    equation=r"\begin{cases} D_i^2 / 2 & |D_i| \le \delta \\"
     r" \delta (|D_i| - \delta/2) & \text{else} \end{cases}, \quad D = Y - T",
     gradients={
-        "Y": r"\frac{1}{n} \min(\max(D, -\delta), \delta)",
-        "T": r"-\frac{1}{n} \min(\max(D, -\delta), \delta)",
+        "Y": r"\min(\max(D, -\delta), \delta)",
+        "T": r"\min(\max(-D, -\delta), \delta)",
     },
-    shapes=_SHAPES,
-    floats=PAIR,
     source="Huber 1964",
+)
+
+
+def poisson_nll_forward(
+    X: Any, T: Any, *, log_input: bool = True, full: bool = False, eps: float = 1e-8
+) -> Any:
+    r"""Compute minus the logarithm of the Poisson probability of T, but for log T!.
+
+    Args:
+        X: the logarithm of the rate, or the rate.
+        T: counts.
+        log_input: whether X is the logarithm.
+        full: whether log T! is added by Stirling's formula where T > 1.
+        eps: added to a rate before its logarithm is taken.
+    """
+    L = exp(X) - T * X if log_input else X - T * log(X + eps)
+    if not full:
+        return L
+    many = where(real(T) > 1.0, T, 1.0)
+    stirling = many * log(many) - many + 0.5 * log(2.0 * math.pi * many)
+    return L + where(real(T) > 1.0, stirling, 0.0)
+
+
+def poisson_nll_backward(dL: Any, X: Any, T: Any, log_input: bool, eps: float) -> Any:
+    """Return dX = (e^X - T) / n for the mean; of a rate, (1 - T / X) / n."""
+    return dL * (exp(X) - T if log_input else 1.0 - T / (X + eps))
+
+
+def poisson_nll_target_backward(
+    dL: Any, X: Any, T: Any, log_input: bool, full: bool, eps: float
+) -> Any:
+    """Return dT = -X / n, of a rate -log X / n, and with Stirling's formula log T + 1 / (2 T)."""
+    slope = -X if log_input else -log(X + eps)
+    if full:
+        many = where(real(T) > 1.0, T, 1.0)
+        slope = slope + where(real(T) > 1.0, log(many) + 0.5 / many, 0.0)
+    return dL * slope
+
+
+POISSON_NLL = loss(
+    poisson_nll_forward,
+    {"X": poisson_nll_backward, "T": poisson_nll_target_backward},
+    module="PoissonNLLLoss",
+    arguments=(
+        "input", "target", "log_input", "full", "size_average", "eps", "reduce", "reduction"
+    ),
+    domains={"X": "positive", "T": "positive"},
+    variants={
+        "rates": {"log_input": False},
+        "Stirling": {"full": True},
+        "rates, Stirling, eps": {"log_input": False, "full": True, "eps": 0.1},
+    },
+    equation=r"(e^{X_i} - T_i X_i), \quad \text{or } X_i - T_i \log X_i",
+    gradients={"X": r"(e^X - T)", "T": r"(-X)"},
+    source="Cameron and Trivedi 1998, section 3.2",
+    kinks="at T = 1 with Stirling's formula",
+    analytic=True,
+)  # fmt: skip
+
+
+def gaussian_nll_forward(Y: Any, T: Any, V: Any, *, full: bool = False, eps: float = 1e-6) -> Any:
+    r"""Compute minus the logarithm of the normal density of T, with the mean Y and the variance V.
+
+    Args:
+        Y: means.
+        T: targets.
+        V: variances; those below ``eps`` count as ``eps``.
+        full: whether log(2π) / 2 is added.
+        eps: the least variance.
+    """
+    refuse_where("gaussian_nll", real(V) < 0, V, "variances from 0 (var, not its logarithm)")
+    D, V = Y - T, where(real(V) < eps, eps, V)
+    L = 0.5 * (log(V) + D * D / V)
+    return L + 0.5 * math.log(2.0 * math.pi) if full else L
+
+
+def gaussian_nll_backward(dL: Any, Y: Any, T: Any, V: Any, eps: float) -> Any:
+    """Return dY = (Y - T) / (V n) for the mean."""
+    return dL * ((Y - T) / where(real(V) < eps, eps, V))
+
+
+def gaussian_nll_target_backward(dL: Any, Y: Any, T: Any, V: Any, eps: float) -> Any:
+    """Return dT = -dY."""
+    return dL * ((T - Y) / where(real(V) < eps, eps, V))
+
+
+def gaussian_nll_variance_backward(dL: Any, Y: Any, T: Any, V: Any, eps: float) -> Any:
+    """Return dV = (1 / V - (Y - T)² / V²) / 2n; where V counts as eps, that of eps."""
+    D, V = Y - T, where(real(V) < eps, eps, V)
+    return dL * (0.5 * (1.0 - D * D / V) / V)
+
+
+GAUSSIAN_NLL = loss(
+    gaussian_nll_forward,
+    {
+        "Y": gaussian_nll_backward,
+        "T": gaussian_nll_target_backward,
+        "V": gaussian_nll_variance_backward,
+    },
+    module="GaussianNLLLoss",
+    arguments=("input", "target", "var", "full", "eps", "reduction"),
+    by_hand=("gaussian_nll_loss", "GaussianNLLLoss"),
+    domains={"V": "positive"},
+    variants={"full": {"full": True}, "a large eps": {"eps": 1e-2}},
+    equation=r"\tfrac{1}{2} \left(\log V_i + \frac{(Y_i - T_i)^2}{V_i}\right)",
+    gradients={
+        "Y": r"\frac{Y - T}{V}",
+        "T": r"\frac{T - Y}{V}",
+        "V": r"\tfrac{1}{2} \left(\frac{1}{V} - \frac{(Y - T)^2}{V^2}\right)",
+    },
+    source="Nix and Weigend 1994",
+    kinks="at V = eps",
+    analytic=True,
 )
 
 
@@ -273,4 +355,11 @@ KL_DIV = formula(
     source="Kullback and Leibler 1951",
     kinks="no finite derivative for T where T = 0",
     analytic=True,
+    public=Public(
+        kind="loss",
+        function="kl_div",
+        module="KLDivLoss",
+        torch="nn.functional.kl_div",
+        arguments=(*USUAL_ARGUMENTS, "log_target"),
+    ),
 )

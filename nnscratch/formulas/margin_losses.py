@@ -6,70 +6,117 @@ import math
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
+from nnscratch.array.maths import absolute, exp, log1p, maximum, where
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.formula import formula
-from nnscratch.formulas.loss_reduction import reduce_losses, spread
+from nnscratch.formulas.formula import Public, formula
+from nnscratch.formulas.loss_reduction import loss, reduce_losses, spread
+from nnscratch.formulas.sigmoids import logistic
 
 _EPSILON = 1e-12
 
 
-class HingeEmbeddingSaved(NamedTuple):
-    """What the backward of ``hinge_embedding`` needs."""
-
-    X: Any
-    T: Any
-    margin: float
-    reduction: str
-
-
-def hinge_embedding_forward(
-    X: Any, T: Any, *, margin: float = 1.0, reduction: str = "mean"
-) -> tuple[Any, HingeEmbeddingSaved]:
+def hinge_embedding_forward(X: Any, T: Any, *, margin: float = 1.0) -> Any:
     """Compute X where T is 1, and max(0, margin - X) where T is -1.
 
     Args:
         X: distances, any shape, floating.
         T: 1 or -1, of the same shape and any dtype.
         margin: the distance from which a pair that is labelled -1 costs nothing.
-        reduction: "mean", "sum" or "none".
-
-    Raises:
-        ShapeError: if the shapes differ.
-        DTypeError: if X holds integers.
-        ConfigurationError: if the reduction is none of the three.
     """
-    if X.shape != T.shape:
-        raise ShapeError(
-            f"hinge_embedding: expected a target of shape {tuple(X.shape)} like the input, got "
-            f"{tuple(T.shape)}"
-        )
-    xp = array_namespace(X, T)
-    L = xp.where(T != 1, xp.maximum(margin - X, 0.0), 0.0) + xp.where(T != -1, X, 0.0)
-    saved = HingeEmbeddingSaved(X, T, margin, reduction)
-    return reduce_losses("hinge_embedding", xp, L, reduction), saved
+    return where(T != 1, maximum(margin - X, 0.0), 0.0) + where(T != -1, X, 0.0)
 
 
-def hinge_embedding_backward(
-    dY: Any, saved: HingeEmbeddingSaved, needs: tuple[bool, ...]
-) -> tuple[Any, ...]:
+def hinge_embedding_backward(dL: Any, X: Any, T: Any, margin: float) -> Any:
     """Return dX = dY where T is 1, and -dY where T is -1 and X <= margin."""
-    X, T, margin, reduction = saved
-    xp = array_namespace(dY)
-    dY = spread(dY, reduction, math.prod(X.shape))
-    closer = (T != 1) & (margin - X >= 0)
-    return xp.where(closer, -dY, 0.0) + xp.where(T != -1, dY, 0.0), None
+    return where((T != 1) & (margin - X >= 0), -dL, 0.0) + where(T != -1, dL, 0.0)
 
 
-HINGE_EMBEDDING = formula(
+HINGE_EMBEDDING = loss(
     hinge_embedding_forward,
-    hinge_embedding_backward,
-    equation=r"L = \frac{1}{n} \sum_i \begin{cases} X_i & T_i = 1 \\"
-    r" \max(0, m - X_i) & T_i = -1 \end{cases}",
-    gradients={"X": r"\frac{1}{n} ([T = 1] - [T = -1] [X \le m])"},
-    shapes="X and T (any, the same) -> L (), or as X without reduction",
+    {"X": hinge_embedding_backward},
+    module="HingeEmbeddingLoss",
+    arguments=("input", "target", "margin", "size_average", "reduce", "reduction"),
+    equation=r"\begin{cases} X_i & T_i = 1 \\ \max(0, m - X_i) & T_i = -1 \end{cases}",
+    gradients={"X": r"([T = 1] - [T = -1] [X \le m])"},
     floats=("X",),
     source="Hadsell, Chopra and LeCun 2006",
     kinks="at X = margin where T = -1",
+)
+
+
+def margin_ranking_forward(X1: Any, X2: Any, T: Any, *, margin: float = 0.0) -> Any:
+    """Compute max(0, margin - T (X1 - X2)): T = 1 asks for X1 above X2, T = -1 for X2 above X1.
+
+    Args:
+        X1: any shape, floating.
+        X2: of the same shape and dtype.
+        T: 1 or -1, of the same shape and dtype.
+        margin: by how much.
+    """
+    return maximum(margin - T * (X1 - X2), 0.0)
+
+
+def margin_ranking_backward(dL: Any, X1: Any, X2: Any, T: Any, margin: float) -> Any:
+    """Return dX1 = -T dY where the loss is not 0."""
+    return where(margin - T * (X1 - X2) >= 0, -(dL * T), 0.0)
+
+
+def margin_ranking_second_backward(dL: Any, X1: Any, X2: Any, T: Any, margin: float) -> Any:
+    """Return dX2 = -dX1."""
+    return where(margin - T * (X1 - X2) >= 0, dL * T, 0.0)
+
+
+def margin_ranking_target_backward(dL: Any, X1: Any, X2: Any, T: Any, margin: float) -> Any:
+    """Return dT = (X2 - X1) dY where the loss is not 0."""
+    return where(margin - T * (X1 - X2) >= 0, dL * (X2 - X1), 0.0)
+
+
+MARGIN_RANKING = loss(
+    margin_ranking_forward,
+    {
+        "X1": margin_ranking_backward,
+        "X2": margin_ranking_second_backward,
+        "T": margin_ranking_target_backward,
+    },
+    module="MarginRankingLoss",
+    arguments=("input1", "input2", "target", "margin", "size_average", "reduce", "reduction"),
+    domains={"T": "signs"},
+    variants={"a margin": {"margin": 0.5}},
+    equation=r"\max(0, m - T_i (X_{1,i} - X_{2,i}))",
+    gradients={
+        "X1": r"(-T) [L > 0]",
+        "X2": r"T [L > 0]",
+        "T": r"(X_2 - X_1) [L > 0]",
+    },
+    source="Herbrich, Graepel and Obermayer 1999",
+    kinks="where T (X1 - X2) = margin",
+)
+
+
+def soft_margin_forward(X: Any, T: Any) -> Any:
+    """Compute log(1 + e^(-T X)), without overflow.
+
+    Args:
+        X: scores, any shape, floating.
+        T: 1 or -1, of the same shape.
+    """
+    Z = -(T * X)
+    return log1p(exp(-absolute(Z))) + maximum(Z, 0.0)
+
+
+def soft_margin_backward(dL: Any, X: Any, T: Any) -> Any:
+    """Return dX = -T dY / (1 + e^(T X))."""
+    return dL * (-T * logistic(-(T * X)))
+
+
+SOFT_MARGIN = loss(
+    soft_margin_forward,
+    {"X": soft_margin_backward},
+    module="SoftMarginLoss",
+    domains={"T": "signs"},
+    equation=r"\log(1 + e^{-T_i X_i})",
+    gradients={"X": r"\frac{-T}{1 + e^{T X}}"},
+    source="Friedman, Hastie and Tibshirani 2000",
 )
 
 
@@ -151,4 +198,13 @@ COSINE_EMBEDDING = formula(
     floats=("X1", "X2"),
     source="Barz and Denzler 2020, arXiv:1901.09054",
     kinks="at cos = margin where T = -1",
-)
+    public=Public(
+        kind="loss",
+        function="cosine_embedding_loss",
+        module="CosineEmbeddingLoss",
+        torch="nn.functional.cosine_embedding_loss",
+        arguments=(
+            "input1", "input2", "target", "margin", "size_average", "reduce", "reduction"
+        ),
+    ),
+)  # fmt: skip

@@ -49,6 +49,7 @@ class Pointwise:
         options: the options and their defaults.
         truth: whether the result is a bool, as a comparison's.
         kind: the type of what the forward saves.
+        loops: whether kernels make loops of it; without, the reference is all there is.
     """
 
     forward: Body
@@ -59,6 +60,7 @@ class Pointwise:
     options: Mapping[str, Any]
     truth: bool
     kind: Any
+    loops: bool = True
 
     def keep(self, inputs: Sequence[Any], Y: Any, options: Mapping[str, Any]) -> Any:
         """Return what a forward saves."""
@@ -90,6 +92,7 @@ def elementwise(
     *,
     floats: bool = True,
     truth: bool = False,
+    loops: bool = True,
     check: Callable[..., None] | None = None,
     **says: Any,
 ) -> Formula:
@@ -100,6 +103,8 @@ def elementwise(
         backward: for each differentiable input the body of its derivative.
         floats: whether the inputs have to be floating-point numbers of one dtype.
         truth: whether the result is a bool.
+        loops: whether kernels make loops of it. A function that is rare, or that a compiler only
+            has as a call of the C library, is as quick on whole arrays.
         check: raises where the inputs do not fit, beyond floats and broadcasting.
         says: what ``formula`` takes: equation, gradients, shapes, source, kinks, ...
 
@@ -119,8 +124,8 @@ def elementwise(
     saved = tuple(n for n in (*inputs, "Y", *defaults) if n in named)
     takes = {n: tuple(saved.index(one) for one in names) for n, names in wanted.items()}
     name = forward.__name__.removesuffix("_forward")
-    kind = _saved(name, saved)
-    words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind)
+    kind = saved_type(name, saved)
+    words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind, loops)
     return formula(
         lazily(lambda: _forward_on_arrays(name, words, check), forward),
         lazily(lambda: _backward_on_arrays(words), next(iter(backward.values())))
@@ -260,8 +265,13 @@ def _backward_on_arrays(words: Pointwise) -> Callable[..., Any]:
     return functools.wraps(first)(written("backward", lines, scope))
 
 
-def _saved(name: str, fields: tuple[str, ...]) -> Any:
-    """Return the type of what a formula saves: a tuple with names."""
+@functools.cache
+def saved_type(name: str, fields: tuple[str, ...]) -> Any:
+    """Return the type of what a formula saves: a tuple with names.
+
+    >>> saved_type("mse", ("Y", "T", "reduction")).__name__
+    'MseSaved'
+    """
     title = "".join(part.capitalize() for part in name.split("_"))
     made: Any = namedtuple(f"{title}Saved", fields)  # type: ignore[misc]
     made.__doc__ = f"What the backward of ``{name}`` needs."

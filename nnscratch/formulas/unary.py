@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, dtype_of
-from nnscratch.array.maths import absolute, exp, expm1, floor, log, log1p, sign, sqrt
+from nnscratch.array.maths import absolute, exp, expm1, log, log1p, sign, sqrt
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.pointwise import elementwise
 
@@ -189,25 +189,6 @@ ABS = elementwise(
     shapes=_SHAPES,
     source=_SOURCE,
     kinks=(0.0,),
-)
-
-
-def floor_forward(A: Any) -> Any:
-    """Compute the largest whole number that is not above A; integers stay as they are.
-
-    >>> import numpy as np
-    >>> floor_forward(np.array([-0.5, 1.5]))
-    array([-1.,  1.])
-    """
-    return floor(A)
-
-
-FLOOR = elementwise(
-    floor_forward,
-    floats=False,
-    equation=r"Y = \lfloor A \rfloor",
-    shapes=_SHAPES,
-    source="Iverson 1962",
 )
 
 

@@ -17,8 +17,6 @@ from nnscratch.nn.module import Module
 
 # Functions of nn.functional and classes of nn whose formula has another name.
 _OTHER_NAMES = {
-    "binary_cross_entropy": "bce",
-    "binary_cross_entropy_with_logits": "bce_with_logits",
     "flatten": "reshape",
     "unflatten": "reshape",
     "square": "power",
@@ -142,8 +140,11 @@ def formula_of(target: Any) -> Formula | None:
     if isinstance(target, str):
         return FORMULAS.get(target)
     function: Callable[..., Any] | None = getattr(target, "function", None)
+    public = {made.public.function: made for made in FORMULAS.values() if made.public}
     for named in (function, target):
         name = str(getattr(named, "__name__", ""))
+        if name in public:
+            return public[name]
         for guess in (name, _snake(name), name.lower(), name.removesuffix("_loss")):
             guess = _OTHER_NAMES.get(guess, guess)
             if guess in FORMULAS:

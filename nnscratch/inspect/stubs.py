@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch import nn, optim
-from nnscratch.nn import activation_functions, activation_modules, functional
+from nnscratch.nn import derived_functions, derived_modules, functional
 from nnscratch.nn.derived import activations, options_of
+from nnscratch.nn.derived_losses import arguments_of, losses, module_options
 from nnscratch.nn.finding import exported
+from nnscratch.nn.reductions import Loss
 
 _NOTE = "# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file."
 
@@ -30,18 +32,33 @@ def all_stubs() -> dict[Path, str]:
         if public.inplace:
             options["inplace"] = ("bool", False)
         if public.function not in public.by_hand:
-            function = getattr(activation_functions, public.function)
+            function = getattr(derived_functions, public.function)
             head = ["input: Any", *_parameters(options)]
             functions[public.function] = _definition(public.function, head, function)
         if public.module and public.module not in public.by_hand:
             modules[public.module] = _class(public.module, options)
+    for made, public in losses():
+        if not made.forward.__module__.startswith("nnscratch."):
+            continue
+        if public.function not in public.by_hand:
+            function = getattr(derived_functions, public.function)
+            head = [f"{one.name}: {one.kind}{_default(one.default)}" for one in arguments_of(made)]
+            functions[public.function] = _definition(public.function, head, function)
+        if public.module and public.module not in public.by_hand:
+            options = {one.name: (one.kind, one.default) for one in module_options(made)}
+            modules[public.module] = _class(public.module, options, "Loss")
     tensors = ["from typing import Any", "", "from nnscratch.tensors import Tensor"]
-    base = ["from nnscratch.nn.options import FunctionModule"]
+    base = [
+        "from typing import Any",
+        "",
+        "from nnscratch.nn.options import FunctionModule",
+        "from nnscratch.nn.reductions import Loss",
+    ]
     return {
-        _beside(activation_functions): _stub(tensors, functions),
-        _beside(activation_modules): _stub(base, modules),
-        _beside(nn): _found(nn, activation_modules, classes=True),
-        _beside(functional): _found(functional, activation_functions, classes=False),
+        _beside(derived_functions): _stub(tensors, functions),
+        _beside(derived_modules): _stub(base, modules),
+        _beside(nn): _found(nn, derived_modules, classes=True),
+        _beside(functional): _found(functional, derived_functions, classes=False),
         _beside(optim): _optimizers(),
     }
 
@@ -98,21 +115,25 @@ def _beside(module: Any) -> Path:
 
 
 def _parameters(options: dict[str, tuple[str, Any]]) -> list[str]:
-    return [
-        f"{name}: {kind}" + ("" if default is inspect.Parameter.empty else f" = {default!r}")
-        for name, (kind, default) in options.items()
-    ]
+    return [f"{name}: {kind}{_default(default)}" for name, (kind, default) in options.items()]
+
+
+def _default(default: Any) -> str:
+    return "" if default is inspect.Parameter.empty else f" = {default!r}"
 
 
 def _definition(name: str, head: list[str], function: Any) -> list[str]:
     return [f"def {name}({', '.join(head)}) -> Tensor:", *_doc(function)]
 
 
-def _class(name: str, options: dict[str, tuple[str, Any]]) -> list[str]:
+def _class(
+    name: str, options: dict[str, tuple[str, Any]], base: str = "FunctionModule"
+) -> list[str]:
+    kept = {one: kind for one, (kind, _) in options.items() if one not in Loss.unkept}
     return [
-        f"class {name}(FunctionModule):",
-        *_doc(getattr(activation_modules, name)),
-        *[f"    {option}: {kind}" for option, (kind, _) in options.items()],
+        f"class {name}({base}):",
+        *_doc(getattr(derived_modules, name)),
+        *[f"    {option}: {kind}" for option, kind in kept.items()],
         f"    def __init__({', '.join(['self', *_parameters(options)])}) -> None: ...",
     ]
 

@@ -7,21 +7,21 @@ and editors read the stub beside this file, which ``python -m nnscratch.inspect.
 
 from typing import Any
 
-from nnscratch.nn import activation_modules, functional, init, utils  # noqa: F401 - they are in __all__
+from nnscratch.nn import derived_modules, functional, init, utils  # noqa: F401 - they are in __all__
 from nnscratch.nn.finding import exported
 
 _modules = exported(classes=True)
 globals().update(_modules)
-__all__ = sorted({*_modules, *activation_modules.__all__, "functional", "init", "utils"})
+__all__ = sorted({*_modules, *derived_modules.__all__, "functional", "init", "utils"})
 
 
 def __getattr__(name: str) -> Any:
     """Return the module of an activation, which is made when somebody asks for it."""
     try:
-        return getattr(activation_modules, name)
+        return getattr(derived_modules, name)
     except AttributeError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *dir(activation_modules)})
+    return sorted({*globals(), *dir(derived_modules)})

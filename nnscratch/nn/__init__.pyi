@@ -3,37 +3,61 @@
 from nnscratch.nn import functional as functional
 from nnscratch.nn import init as init
 from nnscratch.nn import utils as utils
-from nnscratch.nn.activation_modules import CELU as CELU
-from nnscratch.nn.activation_modules import ELU as ELU
-from nnscratch.nn.activation_modules import Hardshrink as Hardshrink
-from nnscratch.nn.activation_modules import Hardsigmoid as Hardsigmoid
-from nnscratch.nn.activation_modules import Hardswish as Hardswish
-from nnscratch.nn.activation_modules import LeakyReLU as LeakyReLU
-from nnscratch.nn.activation_modules import LogSigmoid as LogSigmoid
-from nnscratch.nn.activation_modules import Mish as Mish
-from nnscratch.nn.activation_modules import ReLU as ReLU
-from nnscratch.nn.activation_modules import ReLU6 as ReLU6
-from nnscratch.nn.activation_modules import SELU as SELU
-from nnscratch.nn.activation_modules import SiLU as SiLU
-from nnscratch.nn.activation_modules import Sigmoid as Sigmoid
-from nnscratch.nn.activation_modules import Softplus as Softplus
-from nnscratch.nn.activation_modules import Softshrink as Softshrink
-from nnscratch.nn.activation_modules import Softsign as Softsign
-from nnscratch.nn.activation_modules import Tanh as Tanh
-from nnscratch.nn.activation_modules import Tanhshrink as Tanhshrink
-from nnscratch.nn.activation_modules import Threshold as Threshold
 from nnscratch.nn.activations import GELU as GELU
+from nnscratch.nn.activations import GLU as GLU
 from nnscratch.nn.activations import Hardtanh as Hardtanh
 from nnscratch.nn.activations import LogSoftmax as LogSoftmax
 from nnscratch.nn.activations import PReLU as PReLU
 from nnscratch.nn.activations import Softmax as Softmax
+from nnscratch.nn.activations import Softmax2d as Softmax2d
+from nnscratch.nn.activations import Softmin as Softmin
+from nnscratch.nn.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
+from nnscratch.nn.bilinear import Bilinear as Bilinear
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
+from nnscratch.nn.containers import ParameterDict as ParameterDict
 from nnscratch.nn.containers import ParameterList as ParameterList
 from nnscratch.nn.containers import Sequential as Sequential
 from nnscratch.nn.convolution import Conv1d as Conv1d
 from nnscratch.nn.convolution import Conv2d as Conv2d
 from nnscratch.nn.convolution import Conv3d as Conv3d
+from nnscratch.nn.ctc import CTCLoss as CTCLoss
+from nnscratch.nn.derived_modules import BCELoss as BCELoss
+from nnscratch.nn.derived_modules import BCEWithLogitsLoss as BCEWithLogitsLoss
+from nnscratch.nn.derived_modules import CELU as CELU
+from nnscratch.nn.derived_modules import CosineEmbeddingLoss as CosineEmbeddingLoss
+from nnscratch.nn.derived_modules import ELU as ELU
+from nnscratch.nn.derived_modules import Hardshrink as Hardshrink
+from nnscratch.nn.derived_modules import Hardsigmoid as Hardsigmoid
+from nnscratch.nn.derived_modules import Hardswish as Hardswish
+from nnscratch.nn.derived_modules import HingeEmbeddingLoss as HingeEmbeddingLoss
+from nnscratch.nn.derived_modules import HuberLoss as HuberLoss
+from nnscratch.nn.derived_modules import KLDivLoss as KLDivLoss
+from nnscratch.nn.derived_modules import L1Loss as L1Loss
+from nnscratch.nn.derived_modules import LeakyReLU as LeakyReLU
+from nnscratch.nn.derived_modules import LogSigmoid as LogSigmoid
+from nnscratch.nn.derived_modules import MSELoss as MSELoss
+from nnscratch.nn.derived_modules import MarginRankingLoss as MarginRankingLoss
+from nnscratch.nn.derived_modules import Mish as Mish
+from nnscratch.nn.derived_modules import MultiLabelMarginLoss as MultiLabelMarginLoss
+from nnscratch.nn.derived_modules import MultiMarginLoss as MultiMarginLoss
+from nnscratch.nn.derived_modules import NLLLoss as NLLLoss
+from nnscratch.nn.derived_modules import PoissonNLLLoss as PoissonNLLLoss
+from nnscratch.nn.derived_modules import ReLU as ReLU
+from nnscratch.nn.derived_modules import ReLU6 as ReLU6
+from nnscratch.nn.derived_modules import SELU as SELU
+from nnscratch.nn.derived_modules import SiLU as SiLU
+from nnscratch.nn.derived_modules import Sigmoid as Sigmoid
+from nnscratch.nn.derived_modules import SmoothL1Loss as SmoothL1Loss
+from nnscratch.nn.derived_modules import SoftMarginLoss as SoftMarginLoss
+from nnscratch.nn.derived_modules import Softplus as Softplus
+from nnscratch.nn.derived_modules import Softshrink as Softshrink
+from nnscratch.nn.derived_modules import Softsign as Softsign
+from nnscratch.nn.derived_modules import Tanh as Tanh
+from nnscratch.nn.derived_modules import Tanhshrink as Tanhshrink
+from nnscratch.nn.derived_modules import Threshold as Threshold
+from nnscratch.nn.distances import CosineSimilarity as CosineSimilarity
+from nnscratch.nn.distances import PairwiseDistance as PairwiseDistance
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.embedding import Embedding as Embedding
 from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
@@ -43,20 +67,30 @@ from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
-from nnscratch.nn.losses import BCELoss as BCELoss
-from nnscratch.nn.losses import BCEWithLogitsLoss as BCEWithLogitsLoss
-from nnscratch.nn.losses import CosineEmbeddingLoss as CosineEmbeddingLoss
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
-from nnscratch.nn.losses import HingeEmbeddingLoss as HingeEmbeddingLoss
-from nnscratch.nn.losses import HuberLoss as HuberLoss
-from nnscratch.nn.losses import KLDivLoss as KLDivLoss
-from nnscratch.nn.losses import L1Loss as L1Loss
-from nnscratch.nn.losses import MSELoss as MSELoss
-from nnscratch.nn.losses import NLLLoss as NLLLoss
-from nnscratch.nn.losses import SmoothL1Loss as SmoothL1Loss
+from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
+from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
+from nnscratch.nn.losses import TripletMarginLoss as TripletMarginLoss
+from nnscratch.nn.losses import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
+from nnscratch.nn.padding import CircularPad1d as CircularPad1d
+from nnscratch.nn.padding import CircularPad2d as CircularPad2d
+from nnscratch.nn.padding import CircularPad3d as CircularPad3d
+from nnscratch.nn.padding import ConstantPad1d as ConstantPad1d
+from nnscratch.nn.padding import ConstantPad2d as ConstantPad2d
+from nnscratch.nn.padding import ConstantPad3d as ConstantPad3d
+from nnscratch.nn.padding import ReflectionPad1d as ReflectionPad1d
+from nnscratch.nn.padding import ReflectionPad2d as ReflectionPad2d
+from nnscratch.nn.padding import ReflectionPad3d as ReflectionPad3d
+from nnscratch.nn.padding import ReplicationPad1d as ReplicationPad1d
+from nnscratch.nn.padding import ReplicationPad2d as ReplicationPad2d
+from nnscratch.nn.padding import ReplicationPad3d as ReplicationPad3d
+from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
+from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
+from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.random_activations import RReLU as RReLU
 from nnscratch.nn.recurrent import GRU as GRU
 from nnscratch.nn.recurrent import LSTM as LSTM
 from nnscratch.nn.recurrent import RNN as RNN
@@ -72,9 +106,18 @@ from nnscratch.nn.windows import Fold as Fold
 from nnscratch.nn.windows import Unfold as Unfold
 
 __all__ = [
+    "AdaptiveLogSoftmaxWithLoss",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Bilinear",
     "CELU",
+    "CTCLoss",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -82,6 +125,7 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "ELU",
@@ -90,8 +134,10 @@ __all__ = [
     "Flatten",
     "Fold",
     "GELU",
+    "GLU",
     "GRU",
     "GRUCell",
+    "GaussianNLLLoss",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -110,35 +156,57 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
     "ParameterList",
+    "PoissonNLLLoss",
     "RNN",
     "RNNBase",
     "RNNCell",
     "RNNCellBase",
+    "RReLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "SELU",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
     "Softshrink",
     "Softsign",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "functional",
     "init",
     "utils",

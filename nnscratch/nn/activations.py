@@ -10,8 +10,8 @@ import warnings
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.errors import ConfigurationError
-from nnscratch.nn import activation_functions
+from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.nn import derived_functions
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
 from nnscratch.nn.parameter import Parameter
@@ -21,15 +21,20 @@ from nnscratch.tensors.functions import sigmoid, tanh
 
 __all__ = [
     "GELU",
+    "GLU",
     "Hardtanh",
     "LogSoftmax",
     "PReLU",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "gelu",
+    "glu",
     "log_softmax",
     "prelu",
     "sigmoid",
     "softmax",
+    "softmin",
     "tanh",
 ]
 
@@ -63,6 +68,38 @@ def log_softmax(
     """Return the logarithm of the softmax along a dimension, with the same arguments."""
     x = as_tensor(input)
     found: Tensor = x.log_softmax(_dim_of(x, dim, "log_softmax", _stacklevel), dtype)
+    return found
+
+
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return the softmax of -x along a dimension, with the same arguments."""
+    x = as_tensor(input)
+    found: Tensor = (-x).softmax(_dim_of(x, dim, "softmin", _stacklevel), dtype)
+    return found
+
+
+def glu(input: Any, dim: int = -1) -> Tensor:
+    """Return a σ(b) of the two halves a and b of a dimension.
+
+    Raises:
+        ShapeError: if the size of the dimension is odd, or there is none.
+
+    >>> glu([3.0, 0.0])
+    tensor([1.5])
+    """
+    x = as_tensor(input)
+    if not x.ndim:
+        raise ShapeError("glu: expected at least one dimension to halve, got a number")
+    if not -x.ndim <= dim < x.ndim:
+        raise IndexError(f"glu: dim={dim} is out of range for {x.ndim} dimensions")
+    if x.shape[dim] % 2:
+        raise ShapeError(
+            f"glu: the dimension that is halved must be even, but dim={dim} of an input of shape "
+            f"{tuple(x.shape)} is of size {x.shape[dim]}"
+        )
+    half = x.shape[dim] // 2
+    a, b = x.split([half, half], dim)
+    found: Tensor = a * b.sigmoid()
     return found
 
 
@@ -113,7 +150,7 @@ class GELU(FunctionModule, function=gelu, approximate="none"):
 
 def hardtanh(input: Any, *args: Any, **options: Any) -> Tensor:
     """Call the function of that name, which is made when it is first asked for."""
-    return activation_functions.hardtanh(input, *args, **options)
+    return derived_functions.hardtanh(input, *args, **options)
 
 
 class Hardtanh(
@@ -154,3 +191,33 @@ class Softmax(FunctionModule, function=softmax, dim=None):
 
 class LogSoftmax(FunctionModule, function=log_softmax, dim=None):
     r"""$y_i = x_i - \log \sum_j e^{x_j}$ along a dimension."""
+
+
+class Softmin(FunctionModule, function=softmin, dim=None):
+    r"""$y_i = e^{-x_i} / \sum_j e^{-x_j}$ along a dimension."""
+
+
+class Softmax2d(Module):
+    """The softmax over the channels of each pixel, of images (N, C, H, W) or (C, H, W).
+
+    Raises:
+        ShapeError: when called with another number of dimensions.
+
+    >>> from nnscratch import zeros
+    >>> Softmax2d()(zeros(1, 2, 1, 1)).tolist()
+    [[[[0.5]], [[0.5]]]]
+    """
+
+    def forward(self, input: Any) -> Tensor:
+        """Return the softmax over the channels."""
+        x = as_tensor(input)
+        if x.ndim not in (3, 4):
+            raise ShapeError(
+                f"Softmax2d: expected an input (N, C, H, W) or (C, H, W), got {tuple(x.shape)}"
+            )
+        found: Tensor = x.softmax(-3)
+        return found
+
+
+class GLU(FunctionModule, function=glu, dim=-1):
+    r"""$a \odot \sigma(b)$ of the two halves of a dimension (Dauphin and others 2017)."""

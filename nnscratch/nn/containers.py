@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, Self
 
 from nnscratch.nn.module import Module
 from nnscratch.nn.parameter import Parameter
+from nnscratch.tensors import Tensor
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 
 def _position(index: int, count: int) -> int:
@@ -223,3 +225,135 @@ class ParameterList(Module):
     def __setitem__(self, index: int, value: Any) -> None:
         parameter = value if isinstance(value, Parameter) else Parameter(value)
         self.register_parameter(str(_position(index, len(self))), parameter)
+
+
+class ParameterDict(Module):
+    """A dictionary of parameters, all of them registered; tensors become parameters.
+
+    What is no tensor is kept as it is. A plain dictionary is taken in the order of its keys, as in
+    PyTorch.
+
+    >>> from nnscratch import zeros
+    >>> own = ParameterDict({"a": zeros(2), "b": zeros(3)})
+    >>> [name for name, _ in own.named_parameters()], "b" in own
+    (['a', 'b'], True)
+    """
+
+    def __init__(self, parameters: Any = None) -> None:
+        """Register the parameters under their keys.
+
+        Args:
+            parameters: a dictionary, another one of these, or pairs of a key and a value.
+        """
+        super().__init__()
+        self._keys: dict[str, None] = {}
+        if parameters is not None:
+            self.update(parameters)
+
+    def __getitem__(self, key: str) -> Any:
+        """Return what is under a key."""
+        if key not in self._keys:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"a key of a ParameterDict is a string, got {type(key).__name__}")
+        self._keys[key] = None
+        if isinstance(value, Tensor) and not isinstance(value, Parameter):
+            value = Parameter(value)
+        setattr(self, key, value)
+
+    def __delitem__(self, key: str) -> None:
+        del self._keys[key]
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
+    def __or__(self, other: Any) -> ParameterDict:
+        found = self.copy()
+        found.update(other)
+        return found
+
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
+
+    def copy(self) -> ParameterDict:
+        """Return another one with the same parameters."""
+        return ParameterDict(list(self.items()))
+
+    def keys(self) -> Iterable[str]:
+        """Return the keys."""
+        return self._keys.keys()
+
+    def values(self) -> Iterable[Any]:
+        """Return the parameters."""
+        return [self[key] for key in self._keys]
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Return keys and parameters."""
+        return [(key, self[key]) for key in self._keys]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the parameter of a key, or a default where there is none."""
+        return self[key] if key in self else default  # noqa: SIM401
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return the parameter of a key, which becomes a default where there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str) -> Any:
+        """Remove a key, and return its parameter."""
+        found = self[key]
+        del self[key]
+        return found
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the last key, and return it with its parameter."""
+        key = next(reversed(self._keys))
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        for key in list(self._keys):
+            del self[key]
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Return a new one with these keys, all with one default."""
+        return ParameterDict([(key, default) for key in keys])
+
+    def update(self, parameters: Any) -> None:
+        """Register parameters under their keys, in the place of those that are there."""
+        if isinstance(parameters, (ParameterDict, OrderedDict)):
+            pairs = parameters.items()
+        elif isinstance(parameters, Mapping):
+            pairs = sorted(parameters.items())
+        else:
+            pairs = parameters
+        for key, value in pairs:
+            self[key] = value
+
+    def extra_repr(self) -> str:
+        """Return the parameters with their sizes."""
+        lines = []
+        for key, value in self.items():
+            text = f"Object of type: {type(value).__name__}"
+            if isinstance(value, Tensor):
+                kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+                size = "x".join(map(str, value.shape))
+                text = f"{kind} containing: [{value.dtype} of size {size}]"
+            lines.append(f"  ({key}): {text}")
+        return "\n".join(lines)

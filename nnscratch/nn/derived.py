@@ -1,6 +1,6 @@
-"""Functions and modules made from formulas: what they would say is what the formula says.
+"""Activations made from formulas: what functions and modules would say is what the formula says.
 
-Nothing is listed here. ``activation_functions`` and ``activation_modules`` hold what is made of the
+Nothing is listed here. ``derived_functions`` and ``derived_modules`` hold what is made of the
 project's formulas, and of one that is made later by the time that somebody asks for it.
 """
 
@@ -108,9 +108,9 @@ def activation_module(
     return type(public.module, (FunctionModule,), body, function=function, **head)
 
 
-def _summary(made: Formula) -> str:
+def summary_of(made: Formula) -> str:
     """Return what the body says it computes."""
-    text = (inspect.getdoc(made.pointwise.forward) or "").partition("\n\n")[0]
+    text = (inspect.getdoc(made.forward) or "").partition("\n\n")[0]
     text = text.replace("\n", " ").strip().removeprefix("Compute ").removesuffix(".")
     return f"Return {text}." if text else f"Return {made.name} of each element."
 
@@ -146,7 +146,7 @@ def _example(made: Formula, call: str) -> list[str]:
 
 
 def _function_doc(made: Formula, public: Public) -> str:
-    lines = [_summary(made), "", _equation(made), "", "Args:"]
+    lines = [summary_of(made), "", _equation(made), "", "Args:"]
     lines.append("    input: X, of any shape, floating.")
     lines += _arguments(made, public)
     lines += ["", "Raises:", "    DTypeError: if the input holds integers."]
@@ -154,7 +154,7 @@ def _function_doc(made: Formula, public: Public) -> str:
 
 
 def _module_doc(made: Formula, public: Public) -> str:
-    lines = [_summary(made).replace("Return ", "Compute ", 1), "", _equation(made), ""]
+    lines = [summary_of(made).replace("Return ", "Compute ", 1), "", _equation(made), ""]
     arguments = _arguments(made, public)
     if arguments:
         lines += ["Args:", *arguments, ""]

@@ -14,7 +14,7 @@ _NAMESPACES = ("functional", "init", "utils")
 def exported(classes: bool) -> dict[str, Any]:
     """Return the classes that the files of ``nn`` name in ``__all__``, or all that is no class.
 
-    A name that is made when somebody asks for it (``nn.activation_modules``) is not made here.
+    A name that is made when somebody asks for it (``nn.derived_modules``) is not made here.
 
     >>> exported(classes=True)["Linear"]
     <class 'nnscratch.nn.linear.Linear'>

@@ -8,21 +8,21 @@ beside this file, which ``python -m nnscratch.inspect.stubs`` writes.
 
 from typing import Any
 
-from nnscratch.nn import activation_functions
+from nnscratch.nn import derived_functions
 from nnscratch.nn.finding import exported
 
 _functions = exported(classes=False)
 globals().update(_functions)
-__all__ = sorted({*_functions, *activation_functions.__all__})
+__all__ = sorted({*_functions, *derived_functions.__all__})
 
 
 def __getattr__(name: str) -> Any:
     """Return the function of an activation, which is made when somebody asks for it."""
     try:
-        return getattr(activation_functions, name)
+        return getattr(derived_functions, name)
     except AttributeError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *dir(activation_functions)})
+    return sorted({*globals(), *dir(derived_functions)})

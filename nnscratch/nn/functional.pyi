@@ -1,31 +1,52 @@
 # Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file.
 
-from nnscratch.nn.activation_functions import celu as celu
-from nnscratch.nn.activation_functions import elu as elu
-from nnscratch.nn.activation_functions import hardshrink as hardshrink
-from nnscratch.nn.activation_functions import hardsigmoid as hardsigmoid
-from nnscratch.nn.activation_functions import hardswish as hardswish
-from nnscratch.nn.activation_functions import hardtanh as hardtanh
-from nnscratch.nn.activation_functions import leaky_relu as leaky_relu
-from nnscratch.nn.activation_functions import logsigmoid as logsigmoid
-from nnscratch.nn.activation_functions import mish as mish
-from nnscratch.nn.activation_functions import relu as relu
-from nnscratch.nn.activation_functions import relu6 as relu6
-from nnscratch.nn.activation_functions import selu as selu
-from nnscratch.nn.activation_functions import silu as silu
-from nnscratch.nn.activation_functions import softplus as softplus
-from nnscratch.nn.activation_functions import softshrink as softshrink
-from nnscratch.nn.activation_functions import softsign as softsign
-from nnscratch.nn.activation_functions import tanhshrink as tanhshrink
-from nnscratch.nn.activation_functions import threshold as threshold
 from nnscratch.nn.activations import gelu as gelu
+from nnscratch.nn.activations import glu as glu
 from nnscratch.nn.activations import log_softmax as log_softmax
 from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
+from nnscratch.nn.activations import softmin as softmin
 from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from nnscratch.nn.bilinear import bilinear as bilinear
 from nnscratch.nn.convolution import conv1d as conv1d
 from nnscratch.nn.convolution import conv2d as conv2d
 from nnscratch.nn.convolution import conv3d as conv3d
+from nnscratch.nn.ctc import ctc_loss as ctc_loss
+from nnscratch.nn.derived_functions import binary_cross_entropy as binary_cross_entropy
+from nnscratch.nn.derived_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from nnscratch.nn.derived_functions import celu as celu
+from nnscratch.nn.derived_functions import cosine_embedding_loss as cosine_embedding_loss
+from nnscratch.nn.derived_functions import elu as elu
+from nnscratch.nn.derived_functions import hardshrink as hardshrink
+from nnscratch.nn.derived_functions import hardsigmoid as hardsigmoid
+from nnscratch.nn.derived_functions import hardswish as hardswish
+from nnscratch.nn.derived_functions import hardtanh as hardtanh
+from nnscratch.nn.derived_functions import hinge_embedding_loss as hinge_embedding_loss
+from nnscratch.nn.derived_functions import huber_loss as huber_loss
+from nnscratch.nn.derived_functions import kl_div as kl_div
+from nnscratch.nn.derived_functions import l1_loss as l1_loss
+from nnscratch.nn.derived_functions import leaky_relu as leaky_relu
+from nnscratch.nn.derived_functions import logsigmoid as logsigmoid
+from nnscratch.nn.derived_functions import margin_ranking_loss as margin_ranking_loss
+from nnscratch.nn.derived_functions import mish as mish
+from nnscratch.nn.derived_functions import mse_loss as mse_loss
+from nnscratch.nn.derived_functions import multi_margin_loss as multi_margin_loss
+from nnscratch.nn.derived_functions import multilabel_margin_loss as multilabel_margin_loss
+from nnscratch.nn.derived_functions import nll_loss as nll_loss
+from nnscratch.nn.derived_functions import poisson_nll_loss as poisson_nll_loss
+from nnscratch.nn.derived_functions import relu as relu
+from nnscratch.nn.derived_functions import relu6 as relu6
+from nnscratch.nn.derived_functions import selu as selu
+from nnscratch.nn.derived_functions import silu as silu
+from nnscratch.nn.derived_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.nn.derived_functions import soft_margin_loss as soft_margin_loss
+from nnscratch.nn.derived_functions import softplus as softplus
+from nnscratch.nn.derived_functions import softshrink as softshrink
+from nnscratch.nn.derived_functions import softsign as softsign
+from nnscratch.nn.derived_functions import tanhshrink as tanhshrink
+from nnscratch.nn.derived_functions import threshold as threshold
+from nnscratch.nn.distances import cosine_similarity as cosine_similarity
+from nnscratch.nn.distances import pairwise_distance as pairwise_distance
 from nnscratch.nn.dropout import dropout as dropout
 from nnscratch.nn.embedding import embedding as embedding
 from nnscratch.nn.embedding import embedding_bag as embedding_bag
@@ -33,18 +54,15 @@ from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
 from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
-from nnscratch.nn.loss_functions import binary_cross_entropy as binary_cross_entropy
-from nnscratch.nn.loss_functions import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from nnscratch.nn.loss_functions import cosine_embedding_loss as cosine_embedding_loss
 from nnscratch.nn.loss_functions import cross_entropy as cross_entropy
-from nnscratch.nn.loss_functions import hinge_embedding_loss as hinge_embedding_loss
-from nnscratch.nn.loss_functions import huber_loss as huber_loss
-from nnscratch.nn.loss_functions import kl_div as kl_div
-from nnscratch.nn.loss_functions import l1_loss as l1_loss
-from nnscratch.nn.loss_functions import mse_loss as mse_loss
-from nnscratch.nn.loss_functions import nll_loss as nll_loss
-from nnscratch.nn.loss_functions import smooth_l1_loss as smooth_l1_loss
+from nnscratch.nn.loss_functions import gaussian_nll_loss as gaussian_nll_loss
+from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from nnscratch.nn.loss_functions import triplet_margin_loss as triplet_margin_loss
+from nnscratch.nn.loss_functions import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from nnscratch.nn.multihead_attention import multi_head_attention_forward as multi_head_attention_forward
+from nnscratch.nn.padding import pad as pad
+from nnscratch.nn.random_activations import gumbel_softmax as gumbel_softmax
+from nnscratch.nn.random_activations import rrelu as rrelu
 from nnscratch.nn.transposed_convolution import conv_transpose1d as conv_transpose1d
 from nnscratch.nn.transposed_convolution import conv_transpose2d as conv_transpose2d
 from nnscratch.nn.transposed_convolution import conv_transpose3d as conv_transpose3d
@@ -54,6 +72,7 @@ from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -64,13 +83,18 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "embedding",
     "embedding_bag",
     "fold",
+    "gaussian_nll_loss",
     "gelu",
+    "glu",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -84,26 +108,38 @@ __all__ = [
     "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
+    "pairwise_distance",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
+    "rrelu",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
+    "softmin",
     "softplus",
     "softshrink",
     "softsign",
     "tanh",
     "tanhshrink",
     "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
 ]

@@ -1,183 +1,31 @@
-"""Losses as functions, by PyTorch's names and in the order of its arguments.
+"""Losses as functions that are more than their formula; the others are made of theirs.
 
-The reduction is "mean", "sum" or "none". ``size_average`` and ``reduce`` are how it was said before
-PyTorch 0.4: they are taken in their places, with PyTorch's meaning and a warning.
+Names and the order of the arguments are PyTorch's. ``size_average`` and ``reduce`` are taken in
+their places, with a warning.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, is_integer
 from nnscratch.errors import ConfigurationError, ShapeError
-from nnscratch.formulas import Formula
-from nnscratch.tensors import Tensor, apply, as_tensor
+from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.nn.distances import pairwise_distance
+from nnscratch.nn.reductions import loss_of, reduced, reduction_of
+from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors.creation import full_like
+from nnscratch.tensors.functions import minimum
 
 __all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cosine_embedding_loss",
     "cross_entropy",
-    "hinge_embedding_loss",
-    "huber_loss",
-    "kl_div",
-    "l1_loss",
-    "mse_loss",
-    "nll_loss",
-    "smooth_l1_loss",
+    "gaussian_nll_loss",
+    "multilabel_soft_margin_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
-
-
-def reduction_of(
-    size_average: Any, reduce: Any, reduction: str = "mean", stacklevel: int = 3
-) -> str:
-    """Return the reduction that is meant by PyTorch's arguments of old, with a warning if given.
-
-    Raises:
-        ConfigurationError: if one of them is no boolean.
-    """
-    if size_average is None and reduce is None:
-        return reduction
-    for name, value in (("size_average", size_average), ("reduce", reduce)):
-        if value is not None and not isinstance(value, (bool, int)):
-            raise ConfigurationError(
-                f"{name} must be True or False, got {value!r}; write reduction='mean', 'sum' or "
-                "'none' by name"
-            )
-    meant = "none" if reduce is not None and not reduce else "mean"
-    if meant == "mean" and size_average is not None and not size_average:
-        meant = "sum"
-    warnings.warn(
-        f"size_average and reduce are PyTorch's words of old; write reduction={meant!r}",
-        stacklevel=stacklevel,
-    )
-    return meant
-
-
-def _loss(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
-    arrays = [item if item is None else as_tensor(item) for item in inputs]
-    return apply(formula, *arrays, **options)
-
-
-def _weighted(
-    formula: Formula, input: Any, target: Any, weight: Any, reduction: str, **options: Any
-) -> Tensor:
-    """Return a loss whose elements have weights.
-
-    The mean is over the weights, but of the Huber loss over the elements, as in PyTorch.
-    """
-    if weight is None:
-        return _loss(formula, input, target, reduction=reduction, **options)
-    x, w = as_tensor(input), as_tensor(weight)
-    if w.shape != x.shape:
-        raise ShapeError(
-            f"{formula.name}: a weight for each element is expected, shape {x.shape}; got {w.shape}"
-        )
-    if reduction not in ("mean", "sum", "none"):
-        raise ConfigurationError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
-    losses = _loss(formula, x, target, reduction="none", **options) * w
-    if reduction == "none":
-        return losses
-    total: Tensor = losses.sum()
-    if reduction == "sum":
-        return total
-    return losses.mean() if formula is f.HUBER else total / w.sum()
-
-
-def mse_loss(
-    input: Any,
-    target: Any,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Any = None,
-) -> Tensor:
-    """Return (y - t)², each element times its ``weight`` if given."""
-    reduction = reduction_of(size_average, reduce, reduction)
-    return _weighted(f.MSE, input, target, weight, reduction)
-
-
-def l1_loss(
-    input: Any,
-    target: Any,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Any = None,
-) -> Tensor:
-    """Return |y - t|, each element times its ``weight`` if given."""
-    reduction = reduction_of(size_average, reduce, reduction)
-    return _weighted(f.L1, input, target, weight, reduction)
-
-
-def smooth_l1_loss(
-    input: Any,
-    target: Any,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    beta: float = 1.0,
-) -> Tensor:
-    """Return (y - t)² / 2 beta where |y - t| < beta, |y - t| - beta / 2 elsewhere."""
-    reduction = reduction_of(size_average, reduce, reduction)
-    return _loss(f.SMOOTH_L1, input, target, beta=beta, reduction=reduction)
-
-
-def huber_loss(
-    input: Any,
-    target: Any,
-    reduction: str = "mean",
-    delta: float = 1.0,
-    weight: Any = None,
-) -> Tensor:
-    """Return (y - t)² / 2 where |y - t| < delta, delta (|y - t| - delta / 2) elsewhere.
-
-    Each element is taken times its ``weight`` if given.
-    """
-    return _weighted(f.HUBER, input, target, weight, reduction, delta=delta)
-
-
-def binary_cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return -(t log p + (1 - t) log(1 - p)) of probabilities p."""
-    reduction = reduction_of(size_average, reduce, reduction)
-    return _loss(f.BCE, input, target, weight, reduction=reduction)
-
-
-def binary_cross_entropy_with_logits(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    pos_weight: Any = None,
-) -> Tensor:
-    """Return the binary cross-entropy of σ(x), without overflow."""
-    reduction = reduction_of(size_average, reduce, reduction)
-    return _loss(f.BCE_WITH_LOGITS, input, target, weight, pos_weight, reduction=reduction)
-
-
-def nll_loss(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """Return minus the log-probability (N, K, ...) of each label (N, ...)."""
-    reduction = reduction_of(size_average, reduce, reduction)
-    return _loss(f.NLL, input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
 def cross_entropy(
@@ -199,51 +47,157 @@ def cross_entropy(
     target = as_tensor(target)
     options: dict[str, Any] = {"label_smoothing": label_smoothing, "reduction": reduction}
     if is_floating(target.array):
-        return _loss(f.CROSS_ENTROPY_PROBABILITIES, input, target, weight, **options)
+        return loss_of(f.CROSS_ENTROPY_PROBABILITIES, input, target, weight, **options)
     if dtype_name(target.array.dtype) != "int64" and is_integer(target.array):
         target = target.to("int64")  # which the kernels take
-    return _loss(f.CROSS_ENTROPY, input, target, weight, ignore_index=ignore_index, **options)
+    return loss_of(f.CROSS_ENTROPY, input, target, weight, ignore_index=ignore_index, **options)
 
 
-def kl_div(
+def gaussian_nll_loss(
     input: Any,
     target: Any,
+    var: Any,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return minus the log-probability of targets that are normal around the input.
+
+    Args:
+        input: the means.
+        target: of a shape that broadcasts with them.
+        var: the variances, one for each mean; or one for each row of them, in their shape with a
+            last dimension of 1 or without it; or a number. Those below ``eps`` count as ``eps``.
+        full: whether log(2π) / 2 is added.
+        eps: the least variance.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ShapeError: if the shapes do not fit.
+        DataError: if a variance is negative.
+
+    >>> gaussian_nll_loss([0.0, 1.0], [0.0, 3.0], [1.0, 1.0])
+    tensor(1.)
+    """
+    x, t = as_tensor(input), as_tensor(target)
+    v = full_like(x, var) if isinstance(var, (int, float)) else as_tensor(var)
+    if v.shape != x.shape:
+        if v.shape == x.shape[:-1]:
+            v = v.unsqueeze(-1)
+        different = [m for n, m in zip(x.shape, v.shape, strict=False) if n != m]
+        if v.ndim != x.ndim or different not in ([], [1]):
+            raise ShapeError(
+                f"gaussian_nll_loss: expected variances of shape {tuple(x.shape)}, or with 1 in "
+                f"the place of a size, got {tuple(v.shape)}"
+            )
+    shape = broadcast_shape("gaussian_nll_loss", x, t, v)
+    arrays = [one.expand(*shape) for one in (x, t, v)]
+    return loss_of(f.GAUSSIAN_NLL, *arrays, full=full, eps=eps, reduction=reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
-    log_target: bool = False,
 ) -> Tensor:
-    """Return t (log t - input) of log-probabilities; "batchmean" divides by N alone."""
+    r"""Return the mean over the classes of the binary cross-entropy of $\sigma(x)$.
+
+    Args:
+        input: scores (..., C).
+        target: 0 or 1 for each class of each sample, in the same shape.
+        weight: a number for each class to multiply its loss by, or None.
+        size_average: PyTorch's word of old for the reduction, taken with a warning.
+        reduce: PyTorch's word of old for the reduction, taken with a warning.
+        reduction: "mean", "sum" or "none".
+
+    >>> multilabel_soft_margin_loss([[0.0, 0.0]], [[1.0, 0.0]])
+    tensor(0.6931472)
+    """
     reduction = reduction_of(size_average, reduce, reduction)
-    if reduction == "batchmean":
-        x = as_tensor(input)
-        total = _loss(f.KL_DIV, x, target, log_target=log_target, reduction="sum")
-        return total / (x.shape[0] if x.ndim else 1)
-    return _loss(f.KL_DIV, input, target, log_target=log_target, reduction=reduction)
+    losses = loss_of(f.BCE_WITH_LOGITS, input, target, weight, None, reduction="none")
+    return reduced(losses.mean(-1), reduction)
 
 
-def hinge_embedding_loss(
-    input: Any,
-    target: Any,
+def triplet_margin_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
     margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
     size_average: bool | None = None,
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Return x where the target is 1, max(0, margin - x) where it is -1."""
+    r"""Return $\max(0, d(a, p) - d(a, n) + m)$: an anchor shall be nearer to p than to n by m.
+
+    Args:
+        anchor: (N, D) or (D,).
+        positive: of the same shape.
+        negative: of the same shape.
+        margin: m, above 0.
+        p: of the norm of the differences.
+        eps: added to each difference.
+        swap: take d(p, n) in the place of d(a, n) where it is less.
+        size_average: PyTorch's word of old for the reduction, taken with a warning.
+        reduce: PyTorch's word of old for the reduction, taken with a warning.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ConfigurationError: if the margin is not above 0.
+        ShapeError: if the inputs have different numbers of dimensions.
+
+    >>> triplet_margin_loss([[0.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.5]], eps=0.0)
+    tensor(0.5)
+    """
     reduction = reduction_of(size_average, reduce, reduction)
-    return _loss(f.HINGE_EMBEDDING, input, target, margin=margin, reduction=reduction)
+
+    def distance(a: Tensor, b: Tensor) -> Tensor:
+        return pairwise_distance(a, b, p, eps)
+
+    return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
 
 
-def cosine_embedding_loss(
-    input1: Any,
-    input2: Any,
-    target: Any,
-    margin: float = 0.0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+def triplet_margin_with_distance_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """Return 1 - cos where the target is 1, max(0, cos - margin) where it is -1."""
-    reduction = reduction_of(size_average, reduce, reduction)
-    return _loss(f.COSINE_EMBEDDING, input1, input2, target, margin=margin, reduction=reduction)
+    """Return the triplet loss with any distance, that of ``pairwise_distance`` unless given.
+
+    The other arguments and the errors are those of ``triplet_margin_loss``.
+    """
+    distance = pairwise_distance if distance_function is None else distance_function
+    return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def _triplet(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    distance: Callable[[Tensor, Tensor], Tensor],
+    margin: float,
+    swap: bool,
+    reduction: str,
+) -> Tensor:
+    a, p, n = as_tensor(anchor), as_tensor(positive), as_tensor(negative)
+    if not margin > 0:
+        raise ConfigurationError(f"a triplet's margin must be above 0, got {margin}")
+    if not a.ndim == p.ndim == n.ndim:
+        raise ShapeError(
+            "a triplet is of inputs with the same number of dimensions, got shapes "
+            f"{tuple(a.shape)}, {tuple(p.shape)} and {tuple(n.shape)}"
+        )
+    near, far = distance(a, p), distance(a, n)
+    if swap:
+        far = minimum(far, distance(p, n))
+    return reduced((near - far + margin).clamp(min=0.0), reduction)

@@ -1,127 +1,35 @@
-r"""Losses as modules, each called as ``criterion(input, target)``.
+r"""Losses as modules that are more than their formula; the others are made of theirs.
 
-``reduction`` is "mean", "sum" or "none". A mean is over all elements, or over the weights of the
-labels where there are class weights. Shapes that would only fit by broadcasting, (N, 1) against
-(N,), are a ``ShapeError``; labels out of range are a ``DataError``. ``size_average`` and ``reduce``
-are PyTorch's words of old for the reduction, taken in their places with a warning.
+Each is called as ``criterion(input, target)``. ``reduction`` is "mean", "sum" or "none". A mean is
+over all elements, or over the weights of the labels where there are class weights. Shapes that
+would only fit by broadcasting, (N, 1) against (N,), are a ``ShapeError``; labels out of range are a
+``DataError``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from nnscratch.errors import ConfigurationError
 from nnscratch.nn.loss_functions import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cosine_embedding_loss,
     cross_entropy,
-    hinge_embedding_loss,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-    reduction_of,
-    smooth_l1_loss,
+    gaussian_nll_loss,
+    multilabel_soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
-from nnscratch.nn.options import FunctionModule
+from nnscratch.nn.module import Module
+from nnscratch.nn.reductions import Loss
+from nnscratch.tensors import Tensor
 
 __all__ = [
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
-    "HingeEmbeddingLoss",
-    "HuberLoss",
-    "KLDivLoss",
-    "L1Loss",
-    "MSELoss",
-    "NLLLoss",
-    "SmoothL1Loss",
+    "GaussianNLLLoss",
+    "MultiLabelSoftMarginLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]
-
-
-class Loss(FunctionModule):
-    """The base of the losses: shows only the options that are not the usual ones."""
-
-    unkept = ("size_average", "reduce")
-
-    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        found = super()._read(args, kwargs)
-        size_average, reduce = (found.pop(name, None) for name in self.unkept)
-        meant = reduction_of(size_average, reduce, found["reduction"], stacklevel=5)
-        return {**found, "reduction": meant}
-
-    def extra_repr(self) -> str:
-        """Return the options that differ from their defaults."""
-        shown = {name: getattr(self, name) for name in self.passed if name not in self.tensors}
-        return ", ".join(f"{k}={v!r}" for k, v in shown.items() if v != self.options[k])
-
-
-class MSELoss(Loss, function=mse_loss, size_average=None, reduce=None, reduction="mean"):
-    r"""$\frac{1}{n} \sum_i (y_i - t_i)^2$, without a factor of one half.
-
-    >>> from nnscratch import tensor
-    >>> MSELoss()(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
-    tensor(2.)
-    """
-
-
-class L1Loss(Loss, function=l1_loss, size_average=None, reduce=None, reduction="mean"):
-    r"""$\frac{1}{n} \sum_i |y_i - t_i|$."""
-
-
-class SmoothL1Loss(
-    Loss,
-    function=smooth_l1_loss,
-    size_average=None,
-    reduce=None,
-    reduction="mean",
-    beta=1.0,
-):
-    r"""$d^2 / 2\beta$ where $|d| < \beta$, $|d| - \beta/2$ elsewhere, with $d = y - t$."""
-
-
-class HuberLoss(Loss, function=huber_loss, reduction="mean", delta=1.0):
-    r"""$d^2 / 2$ where $|d| < \delta$, $\delta (|d| - \delta/2)$ elsewhere, with $d = y - t$."""
-
-
-class BCELoss(
-    Loss,
-    function=binary_cross_entropy,
-    tensors=("weight",),
-    weight=None,
-    size_average=None,
-    reduce=None,
-    reduction="mean",
-):
-    r"""$-(t \log p + (1 - t) \log(1 - p))$ of probabilities, each logarithm at least -100."""
-
-
-class BCEWithLogitsLoss(
-    Loss,
-    function=binary_cross_entropy_with_logits,
-    tensors=("weight", "pos_weight"),
-    weight=None,
-    size_average=None,
-    reduce=None,
-    reduction="mean",
-    pos_weight=None,
-):
-    r"""The binary cross-entropy of $\sigma(x)$, without overflow; ``pos_weight`` multiplies t."""
-
-
-class NLLLoss(
-    Loss,
-    function=nll_loss,
-    tensors=("weight",),
-    weight=None,
-    size_average=None,
-    ignore_index=-100,
-    reduce=None,
-    reduction="mean",
-):
-    r"""$-w_y \log p_y$ of log-probabilities (N, K, ...) and labels (N, ...)."""
 
 
 class CrossEntropyLoss(
@@ -154,34 +62,100 @@ class CrossEntropyLoss(
     """
 
 
-class KLDivLoss(
+class GaussianNLLLoss(Module):
+    r"""$\frac{1}{2} (\log v + (y - t)^2 / v)$ of means y and variances v.
+
+    It is called as ``criterion(input, target, var)``; see ``functional.gaussian_nll_loss``.
+
+    >>> from nnscratch import tensor
+    >>> GaussianNLLLoss()(tensor([0.0, 1.0]), tensor([0.0, 3.0]), tensor([1.0, 1.0]))
+    tensor(1.)
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        """Choose whether the constant is there, the least variance, and the reduction."""
+        super().__init__()
+        self.full, self.eps, self.reduction = full, eps, reduction
+
+    def forward(self, input: Any, target: Any, var: Any) -> Tensor:
+        """Return the loss."""
+        return gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class MultiLabelSoftMarginLoss(
     Loss,
-    function=kl_div,
+    function=multilabel_soft_margin_loss,
+    tensors=("weight",),
+    weight=None,
     size_average=None,
     reduce=None,
     reduction="mean",
-    log_target=False,
 ):
-    r"""$t (\log t - x)$ of log-probabilities x; "batchmean" is the divergence, "mean" is not."""
+    r"""The mean over the classes of the binary cross-entropy of $\sigma(x)$."""
 
 
-class HingeEmbeddingLoss(
+class TripletMarginLoss(
     Loss,
-    function=hinge_embedding_loss,
+    function=triplet_margin_loss,
     margin=1.0,
+    p=2.0,
+    eps=1e-6,
+    swap=False,
     size_average=None,
     reduce=None,
     reduction="mean",
 ):
-    r"""$x$ where $t = 1$, $\max(0, m - x)$ where $t = -1$."""
+    r"""$\max(0, d(a, p) - d(a, n) + m)$ of anchors, positives and negatives.
+
+    >>> from nnscratch import tensor
+    >>> anchor, near, far = tensor([[0.0, 0.0]]), tensor([[0.0, 1.0]]), tensor([[0.0, 1.5]])
+    >>> TripletMarginLoss(eps=0.0)(anchor, near, far)
+    tensor(0.5)
+    """
+
+    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        found = super()._read(args, kwargs)
+        if not found["margin"] > 0:
+            raise ConfigurationError(
+                f"TripletMarginLoss: margin must be above 0, got {found['margin']}"
+            )
+        return found
 
 
-class CosineEmbeddingLoss(
-    Loss,
-    function=cosine_embedding_loss,
-    margin=0.0,
-    size_average=None,
-    reduce=None,
-    reduction="mean",
-):
-    r"""$1 - \cos(x_1, x_2)$ where $t = 1$, $\max(0, \cos(x_1, x_2) - m)$ where $t = -1$."""
+class TripletMarginWithDistanceLoss(Module):
+    """The triplet loss with any distance; see ``functional.triplet_margin_with_distance_loss``.
+
+    >>> from nnscratch import nn, tensor
+    >>> loss = TripletMarginWithDistanceLoss(distance_function=nn.PairwiseDistance(1, eps=0.0))
+    >>> loss(tensor([[0.0, 0.0]]), tensor([[0.0, 1.0]]), tensor([[1.0, 1.0]]))
+    tensor(0.)
+    """
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        """Choose the distance, that of ``pairwise_distance`` unless given."""
+        super().__init__()
+        if not margin > 0:
+            raise ConfigurationError(
+                f"TripletMarginWithDistanceLoss: margin must be above 0, got {margin}"
+            )
+        self.distance_function: Any = distance_function
+        self.margin, self.swap, self.reduction = margin, swap, reduction
+
+    def forward(self, anchor: Any, positive: Any, negative: Any) -> Tensor:
+        """Return the loss."""
+        return triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
+        )

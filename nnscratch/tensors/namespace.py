@@ -183,6 +183,14 @@ class Namespace:
         """Return means along axes."""
         return X._apply(f.MEAN, axis=axis, keepdims=keepdims)
 
+    def cumulative_sum(self, X: Any, *, axis: int) -> Any:
+        """Return the sums up to each entry along an axis."""
+        return X._apply(f.CUMULATIVE_SUM, axis=axis)
+
+    def cumulative_prod(self, X: Any, *, axis: int) -> Any:
+        """Return the products up to each entry along an axis."""
+        return X._apply(f.CUMULATIVE_PROD, axis=axis)
+
     def max(self, X: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
         """Return the largest entries along axes."""
         return X._apply(f.MAX, axis=axis, keepdims=keepdims)
@@ -279,6 +287,18 @@ class Namespace:
                 start = start + numbers.reshape([-1 if a == other else 1 for a in range(X.ndim)])
         place = self.asarray(start, dtype="int64", device=X.device)._apply(f.ADD, I * step)
         return self.reshape(X, (-1,))._apply(f.TAKE, place, axis=0)
+
+    def gather(self, X: Any, I: Any, axis: int) -> Any:
+        """Return the entries of X at the indices I along an axis, of which others may be fewer."""
+        return X._apply(f.GATHER, I, axis=axis)
+
+    def scatter(self, X: Any, I: Any, U: Any, axis: int) -> Any:
+        """Return X with its entries at the indices I along an axis replaced by those of U."""
+        return X._apply(f.SCATTER, I, U, axis=axis)
+
+    def scatter_add(self, X: Any, I: Any, U: Any, axis: int) -> Any:
+        """Return X with the entries of U added at the indices I along an axis."""
+        return X._apply(f.SCATTER_ADD, I, U, axis=axis)
 
     def add_rows(self, rows: Any, I: Any, count: int) -> Any:
         """Return a (count, columns) matrix, whose row k is the sum of the rows i with I[i] = k."""

@@ -97,8 +97,6 @@ class TensorShapes(TensorBase):
         axes[first], axes[second] = second, first
         return self._apply(f.TRANSPOSE, axes=tuple(axes))
 
-    swapaxes = transpose
-
     def t(self) -> Tensor:
         """Return the transpose of a matrix; vectors stay as they are."""
         if self.ndim > 2:

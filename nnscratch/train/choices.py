@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from nnscratch import nn, optim
 from nnscratch.errors import ConfigurationError
+from nnscratch.nn.derived_losses import losses
 from nnscratch.optim import lr_scheduler, stateful
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.functions import one_hot
 
-LOSSES: dict[str, str] = {
-    "cross_entropy": "CrossEntropyLoss",
-    "nll": "NLLLoss",
-    "mse": "MSELoss",
-    "l1": "L1Loss",
-    "smooth_l1": "SmoothL1Loss",
-    "huber": "HuberLoss",
-    "bce": "BCELoss",
-    "bce_with_logits": "BCEWithLogitsLoss",
-}
+
+class _Losses(Mapping[str, str]):
+    """The names of the losses that can be chosen, and of their modules.
+
+    They are the formulas of losses that have a task; one that somebody makes later is in it.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return (made.name for made, public in losses() if public.task)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, name: str) -> str:
+        return {made.name: public.module for made, public in losses() if public.task}[name]
+
+
+def losses_for(*tasks: str) -> tuple[str, ...]:
+    """Return the names of the losses that are for one of some tasks.
+
+    >>> losses_for("binary")
+    ('bce', 'bce_with_logits')
+    """
+    return tuple(made.name for made, public in losses() if public.task in tasks)
+
+
+LOSSES: Mapping[str, str] = _Losses()
 OPTIMIZERS = optim.Optimizer.kinds
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "plateau", "warmup")
 

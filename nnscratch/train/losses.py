@@ -13,19 +13,13 @@ from nnscratch.array import to_numpy
 from nnscratch.data import TensorDataset
 from nnscratch.errors import ConfigurationError, DataError, ShapeError
 from nnscratch.tensors import Tensor
-from nnscratch.train.choices import balanced_weights, choose, make_loss
+from nnscratch.train.choices import LOSSES, balanced_weights, choose, losses_for, make_loss
 from nnscratch.train.step import IGNORED
 
-_ELEMENTWISE = (
-    nn.MSELoss,
-    nn.L1Loss,
-    nn.SmoothL1Loss,
-    nn.HuberLoss,
-    nn.BCELoss,
-    nn.BCEWithLogitsLoss,
-)
-_BINARY_LOSSES = (nn.BCELoss, nn.BCEWithLogitsLoss)
-_BINARY = ("bce", "bce_with_logits")
+
+def _modules(*tasks: str) -> tuple[type, ...]:
+    """Return the modules of the losses that are for one of some tasks."""
+    return tuple(getattr(nn, LOSSES[name]) for name in losses_for(*tasks))
 
 
 def loss_for(
@@ -67,7 +61,7 @@ def loss_for(
             "loss='mse' (numbers to predict) or loss='bce_with_logits' (labels 0 and 1), or make "
             "them floating-point numbers"
         )
-    if class_weight is not None and loss in _BINARY:
+    if class_weight is not None and loss in losses_for("binary"):
         binary: Any = make_loss(loss)
         weights = np.asarray(class_weight, np.float32)
         if weights.shape != (2,):
@@ -79,7 +73,7 @@ def loss_for(
     # A target of the output's shape holds probabilities or numbers, not class indices.
     dtype = None if alike and loss is not None else np.dtype(target.dtype)
     made = make_loss(loss, dtype, class_weight)
-    if isinstance(made, _ELEMENTWISE):
+    if isinstance(made, nn.Module) and isinstance(made, _modules("regression", "binary")):
         if alike and (integers or output.shape != target.shape):
             return _AgainstNumbers(made)
         if not alike and output.ndim == 2 and target.ndim == 1 and not callable(loss):
@@ -125,7 +119,7 @@ def check_labels(loss: Any, dataset: Any) -> None:
         DataError: a target is not; the message says which, and in which row from 1.
     """
     targets = targets_of(dataset)
-    if targets is None or not isinstance(getattr(loss, "loss", loss), _BINARY_LOSSES):
+    if targets is None or not isinstance(getattr(loss, "loss", loss), _modules("binary")):
         return
     wrong = ((targets < 0) | (targets > 1)).reshape(len(targets), -1).any(axis=1)
     if wrong.any():

@@ -24,10 +24,8 @@ LAYOUTS = ("C", "F", "sliced", "negative stride")
 # Contiguous, but not aligned for vectors: all inputs and dY, or the first input alone.
 SHIFTED = ("shifted", "first shifted")
 # The backward of these may leave a gradient in the shape of the output: the tape un-broadcasts.
-BROADCASTING = {
-    *("add", "subtract", "multiply", "divide", "power", "where", "maximum", "minimum"),
-    *("matmul", "broadcast_to"),
-}
+# So do the elementwise ones.
+BROADCASTING = {"matmul", "broadcast_to"}
 
 
 @dataclass(frozen=True)
@@ -318,7 +316,8 @@ def unbroadcast(formula: Formula, gradient: Any, value: Any, what: str) -> Any:
     """Return a gradient in the shape of its input, as the tape would make it."""
     if gradient.shape == value.shape:
         return gradient
-    assert formula.name in BROADCASTING, f"{what} has shape {gradient.shape}, not {value.shape}"
+    broadcasts = formula.name in BROADCASTING or formula.pointwise is not None
+    assert broadcasts, f"{what} has shape {gradient.shape}, not {value.shape}"
     return np.asarray(SUM_TO.forward(np.asarray(gradient), shape=value.shape)[0])
 
 

@@ -1,4 +1,4 @@
-"""One file is all that an activation or an optimizer needs, in the project or outside of it."""
+"""One file is all that an activation, a loss or an optimizer needs, the project's or your own."""
 
 from __future__ import annotations
 
@@ -130,6 +130,103 @@ print("found everywhere")
 """
 
 
+LOSS = '''
+"""A loss of somebody's own."""
+
+from nnscratch.array.maths import exp, log1p
+from nnscratch.formulas.loss_reduction import loss
+
+
+def logistic2_forward(X, T, *, scale: float = 1.0):
+    """Compute log(1 + e^(-T X)) times a scale.
+
+    Args:
+        X: scores.
+        T: 1 or -1.
+        scale: what it is multiplied by.
+    """
+    return scale * log1p(exp(-T * X))
+
+
+def logistic2_backward(dL, X, T, scale):
+    """Return dX = -T / (1 + e^(T X)), times the scale."""
+    return dL * (-scale * T / (1.0 + exp(T * X)))
+
+
+LOGISTIC2 = loss(
+    logistic2_forward,
+    {"X": logistic2_backward},
+    module="Logistic2Loss",
+    arguments=("input", "target", "scale", "size_average", "reduce", "reduction"),
+    torch="nn.functional.soft_margin_loss",
+    task="regression",
+    variants={"larger": {"scale": 2.0}},
+    domains={"T": "signs"},
+    equation=r"s \\log(1 + e^{-T_i X_i})",
+    gradients={"X": r"\\frac{-s T}{1 + e^{T X}}"},
+    source="nobody",
+)
+'''
+
+LOST = """
+import copy
+import inspect
+import pickle
+
+import formulas.contract as contract
+import own_logistic
+import parity
+import pytest
+import torch
+from mutation.mutants import affected, mutants
+
+import nnscratch
+from nnscratch import nn
+from nnscratch.cli.settings import TrainingSettings, task_losses
+from nnscratch.formulas import LOGISTIC2
+from nnscratch.formulas.cases import cases
+from nnscratch.inspect.equations import section
+from nnscratch.inspect.explaining import formula_of
+from nnscratch.train.choices import LOSSES, make_loss
+from nnscratch.verify.checkups.data_checks import names_of_losses
+
+# The function and the module.
+x, t = nnscratch.tensor([-1.0, 0.5]), nnscratch.tensor([1.0, -1.0])
+one = nn.functional.logistic2_loss(x, t, 2.0, reduction="none")
+assert one.tolist() == (2.0 * nn.functional.logistic2_loss(x, t, reduction="none")).tolist()
+assert list(inspect.signature(nn.Logistic2Loss).parameters) == [
+    "scale", "size_average", "reduce", "reduction"
+]
+assert repr(nn.Logistic2Loss(2.0, reduction="sum")) == "Logistic2Loss(scale=2.0, reduction='sum')"
+assert "what it is multiplied by, 1.0 unless given" in nn.Logistic2Loss.__doc__
+assert nn.Logistic2Loss is type(pickle.loads(pickle.dumps(copy.deepcopy(nn.Logistic2Loss()))))
+assert "Logistic2Loss" in dir(nn) and "logistic2_loss" in dir(nn.functional)
+with pytest.warns(UserWarning, match="write reduction='sum'"):
+    assert nn.Logistic2Loss(size_average=False).reduction == "sum"
+with pytest.raises(nnscratch.errors.ShapeError, match="by accident; reshape the target"):
+    nn.Logistic2Loss()(x.reshape(2, 1), t)
+
+# Cases, the contract, the gradient checker, PyTorch's counterpart.
+assert {"larger, none", "a live scale, mean", "33 entries"} <= {c.name for c in cases("logistic2")}
+for case in cases("logistic2"):
+    contract.check(LOGISTIC2, case, "float32")
+    if case.smooth:
+        contract.check_gradients(LOGISTIC2, case)
+assert parity.torch_functions()["logistic2"] is torch.nn.functional.soft_margin_loss
+parity.check(nn.Logistic2Loss(), torch.nn.SoftMarginLoss(), [x.numpy(), t.numpy()], [True, False])
+
+# The choices by name, the page of equations, the faults that can be planted.
+assert LOSSES["logistic2"] == "Logistic2Loss" and "logistic2" in task_losses("regression")
+assert isinstance(make_loss("logistic2"), nn.Logistic2Loss)
+assert TrainingSettings(loss="logistic2").loss == "logistic2"
+assert "logistic2_loss" in names_of_losses("regression")
+assert formula_of(nn.Logistic2Loss) is formula_of(nn.functional.logistic2_loss) is LOGISTIC2
+assert "times a scale" in section(LOGISTIC2)
+assert len(list(mutants("own_logistic"))) > 10 and affected("own_logistic") == ("logistic2",)
+print("found everywhere")
+"""
+
+
 OPTIMIZER = '''
 """An optimizer of somebody's own."""
 
@@ -225,6 +322,11 @@ def looked(folder: Path, file: str, text: str, look: str) -> str:
 
 def test_an_activation_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
     said = looked(tmp_path, "own_mish.py", ACTIVATION, FOUND)
+    assert said == "found everywhere\n", said
+
+
+def test_a_loss_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
+    said = looked(tmp_path, "own_logistic.py", LOSS, LOST)
     assert said == "found everywhere\n", said
 
 

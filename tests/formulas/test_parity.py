@@ -138,6 +138,14 @@ def _zero(b: Any, d: Any) -> Any:
     return torch.zeros_like(b) if d is None and b is not None else d
 
 
+def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> Tensor:
+    """PyTorch's, without the derivative of the softmax that it takes for granted before it."""
+    losses = F.ctc_loss(x, t, frames, lengths, reduction="none", **more)
+    runs = torch.arange(len(x))[:, None] < frames
+    softmax = (x.exp().sum(2) * runs).sum(0) * (losses.detach() != 0)
+    return losses - (softmax - softmax.detach())
+
+
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
@@ -154,6 +162,13 @@ TORCH: dict[str, Callable[..., Any]] = {
     "multiply": operator.mul,
     "divide": operator.truediv,
     "power": torch.pow,
+    "gather": lambda a, i, axis: torch.gather(a, axis, i),
+    "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
+    "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
+    "argsort": lambda a, axis, descending=False, count=None: torch.argsort(
+        a, dim=axis, descending=descending, stable=True
+    ).narrow(axis, 0, a.shape[axis] if count is None else count),
+    "floor_divide": lambda a, b: torch.div(a, b, rounding_mode="floor"),
     "maximum": _ordered(torch.maximum),
     "minimum": _ordered(torch.minimum),
     "clip": _clip,
@@ -210,6 +225,8 @@ TORCH: dict[str, Callable[..., Any]] = {
         x, t, w, pos_weight=pos_weight, **more
     ),
     "cross_entropy_probabilities": F.cross_entropy,
+    "ctc": _ctc,
+    "multi_margin": lambda x, t, w, **more: F.multi_margin_loss(x, t, weight=w, **more),
     "squared_norm": lambda g: (g * g).sum(),
     "copy_into": lambda target, source: target.copy_(source),
     "fill": lambda target, *, value: target.fill_(value),

@@ -45,7 +45,11 @@ GENERIC: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("fault", GENERIC)
-@pytest.mark.parametrize("name", [n for n, f in FORMULAS.items() if f.backward is not None])
+@pytest.mark.parametrize(
+    "name",
+    # A derivative of 0 has no wrong sign and no factor.
+    [n for n, f in FORMULAS.items() if f.backward is not None and {*f.gradients.values()} != {"0"}],
+)
 def test_a_fault_in_any_gradient_is_caught(name: str, fault: str) -> None:
     change = GENERIC[fault]
     formula = FORMULAS[name]

@@ -91,7 +91,7 @@ COMPARED = [
 ]
 
 # PyTorch has no second derivative of these.
-ONCE_IN_PYTORCH = {"hardsigmoid", "embedding_bag"}
+ONCE_IN_PYTORCH = {"hardsigmoid", "embedding_bag", "multi_margin", "multilabel_margin", "ctc"}
 # PyTorch divides 0 by 0 where the slope is that of a root at 0.
 NAN_IN_PYTORCH = {("std", "one entry, biased")}
 
@@ -135,7 +135,7 @@ def test_every_second_derivative_is_that_of_pytorch(name: str, case: Case) -> No
     vectors += [rng.standard_normal(one.shape) for one in outputs]
     mine = _products(nnscratch, lambda *x: apply(formula, *x, **options), values, able, vectors)
     if ONCE_IN_PYTORCH & {name, case.options.get("activation")}:
-        with pytest.raises(RuntimeError, match=r"derivative .* is not implemented"):
+        with pytest.raises(RuntimeError, match=r"derivative .*is not implemented"):
             _products(torch, lambda *x: TORCH[name](*x, **options), values, able, vectors)
         return
     theirs = _products(torch, lambda *x: TORCH[name](*x, **options), values, able, vectors)

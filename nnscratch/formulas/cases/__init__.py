@@ -2,7 +2,7 @@
 
 They belong to the formula, not to an implementation: the contract test, the gradient checker and
 the planted faults all go through these. The files here have those that are written by hand; an
-activation's follow from its kinks and variants.
+activation's follow from its kinks and variants, a loss's from its domains and variants.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from nnscratch.formulas.cases.case import Case, of_activation
+from nnscratch.formulas.cases.case import Case, of_activation, of_loss
 from nnscratch.formulas.cases.linear import fused
 from nnscratch.formulas.formula import FORMULAS, Formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
@@ -54,6 +54,8 @@ def _all_cases(formulas: tuple[Formula, ...]) -> dict[str, tuple[Case, ...]]:
         public = made.public
         if made.name not in found and public is not None and public.kind == "activation":
             found[made.name] = tuple(of_activation(made))
+        elif made.name not in found and public is not None and public.kind == "loss":
+            found[made.name] = tuple(of_loss(made))
     found[LINEAR_ACTIVATION.name] = tuple(fused())
     return found
 

@@ -158,3 +158,46 @@ def of_activation(made: Formula) -> list[Case]:
         found.append(Case(label, (build,), more))
         found.append(Case(f"{label}, up to 1e4", (spread(65),), more, smooth=False))
     return found
+
+
+def _positive(*shape: int) -> Build:
+    """Return a builder of positive numbers, none of them near 1."""
+    return lambda rng: np.asarray(rng.uniform(0.5, 0.8, shape) + 1.5 * rng.integers(0, 2, shape))
+
+
+_DOMAINS: dict[str, Callable[..., Build]] = {
+    "": normal,
+    "positive": _positive,
+    "unit": lambda *shape: uniform(0.05, 0.95, *shape),
+    "signs": signs,
+}
+
+
+def of_loss(made: Formula) -> list[Case]:
+    """Return the cases of a loss: its domains and variants say what is worth trying."""
+    assert made.public is not None
+    kinds = [_DOMAINS[made.public.domains.get(name, "")] for name in made.inputs]
+    found = []
+    for n in SIZES:
+        build = tuple(kind(n) for kind in kinds)
+        found.append(Case(f"{n} entries", build, {}, max(n, 1), 3.0 / max(n, 1), n > 0))
+    labels = {"as it is": {}, **made.public.variants}
+    parameters = inspect.signature(made.forward).parameters
+    for name in made.options:
+        value = {**made.public.variants.get(name, {})}.get(name, parameters[name].default)
+        if type(value) is float and value:
+            labels[f"a live {name}"] = {name: LiveFloat(1.5 * value, 0, name)}
+    for label, options in labels.items():
+        for reduction in ("mean", "sum", "none"):
+            more = {**options, "reduction": reduction}
+            size = 1.0 / 35 if reduction == "mean" else 1.0
+            build = tuple(kind(5, 7) for kind in kinds)
+            found.append(Case(f"{label}, {reduction}", build, more, 35, size))
+    nan = given([float("nan"), 1.0])
+    none = {"reduction": "none"}
+    return [
+        *found,
+        Case("a number", tuple(kind() for kind in kinds)),
+        Case("three axes", tuple(kind(2, 3, 5) for kind in kinds), {}, 30, 1.0 / 30),
+        Case("NaN", (nan, *(given([1.0, 1.0]) for _ in kinds[1:])), none, smooth=False),
+    ]

@@ -8,29 +8,28 @@ import numpy as np
 
 from nnscratch.array import to_numpy
 from nnscratch.formulas.observing import Call, Observer
+from nnscratch.nn.derived_losses import losses
 from nnscratch.tensors import Tensor
 from nnscratch.verify.checkups.report import CheckupReport
 
 # With fewer targets, an unbalanced batch may be chance.
 MIN_TARGETS = 10
-CLASS_LOSSES = ("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss")
-BINARY_LOSSES = (
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-)
 ARITHMETIC = ("subtract", "multiply", "divide", "add")
-NUMBER_LOSSES = (
-    "MSELoss",
-    "L1Loss",
-    "SmoothL1Loss",
-    "HuberLoss",
-    "mse_loss",
-    "l1_loss",
-    "smooth_l1_loss",
-    "huber_loss",
-)
+
+
+def names_of_losses(task: str) -> tuple[str, ...]:
+    """Return the names of the functions and of the modules of losses for a task.
+
+    >>> names_of_losses("classification")
+    ('nll_loss', 'NLLLoss', 'cross_entropy', 'CrossEntropyLoss')
+    """
+    found = [(one.function, one.module) for _, one in losses() if one.task == task]
+    return tuple(name for names in found for name in names)
+
+
+CLASS_LOSSES = names_of_losses("classification")
+BINARY_LOSSES = names_of_losses("binary")
+NUMBER_LOSSES = names_of_losses("regression")
 
 
 def loss_name(loss: Any) -> str:

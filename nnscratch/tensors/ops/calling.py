@@ -1,0 +1,92 @@
+"""How a function of tensors is called: array-like inputs, NumPy's names, ``out=``, as a method."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from nnscratch.array import to_device_of
+from nnscratch.errors import ConfigurationError, GradientError, ShapeError
+from nnscratch.tensors.grad_mode import is_grad_enabled
+from nnscratch.tensors.tensor import Tensor, as_tensor, wrap
+
+R = TypeVar("R")
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x1": "input", "x2": "other"}
+
+
+def tensor_function(
+    *names: str, method: bool = True, inplace: bool = False
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Make a function of PyTorch's namespace of one whose first argument is a tensor.
+
+    The first argument may be array-like. ``axis`` and ``keepdims`` stand for ``dim`` and
+    ``keepdim``, and ``out=`` for a tensor (or a tuple of them) to write the result into.
+
+    Args:
+        *names: the names of its methods, where they are others than its own.
+        method: whether it is a method of ``Tensor`` too.
+        inplace: whether there is a method with ``_`` that writes the result into the tensor.
+    """
+
+    def decorate(body: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(body)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            out = _arguments(kwargs) if kwargs else None
+            if args and not isinstance(args[0], Tensor):
+                args = (_first(args), *args[1:])
+            made = body(*args, **kwargs)
+            return made if out is None else _written(body.__name__, out, made)
+
+        for name in names or ((body.__name__,) if method else ()):
+            setattr(Tensor, name, function)
+            if inplace:
+                setattr(Tensor, f"{name}_", _in_place(name, body))
+        return function
+
+    return decorate
+
+
+def _arguments(kwargs: dict[str, Any]) -> Any:
+    """Rename NumPy's names, and return what stands for ``out``."""
+    for theirs, ours in _NUMPY_NAMES.items():
+        if theirs in kwargs:
+            if ours in kwargs:
+                raise ConfigurationError(f"{ours} and {theirs} mean the same; give one")
+            kwargs[ours] = kwargs.pop(theirs)
+    return kwargs.pop("out", None)
+
+
+def _first(args: tuple[Any, ...]) -> Tensor:
+    """Return the first argument as a tensor, a number on the device of the second."""
+    made = as_tensor(args[0])
+    if isinstance(args[0], (int, float)) and len(args) > 1 and isinstance(args[1], Tensor):
+        return wrap(to_device_of(made.array, args[1].array))
+    return made
+
+
+def _written(name: str, out: Any, made: Any) -> Any:
+    """Write results into the tensors of ``out``, and return these."""
+    if isinstance(out, (tuple, list)):
+        if not isinstance(made, tuple) or len(made) != len(out):
+            raise ConfigurationError(f"{name}: out= has {len(out)} tensors for its results")
+        return tuple(_written(name, one, value) for one, value in zip(out, made, strict=True))
+    if is_grad_enabled() and (out.requires_grad or made.requires_grad):
+        raise GradientError(
+            f"{name}: what is written by out= is not recorded; call it under no_grad(), or write "
+            "y = f(x)"
+        )
+    if out.shape != made.shape:
+        raise ShapeError(f"{name}: out= has shape {out.shape}, the result {made.shape}")
+    return out.copy_(made)
+
+
+def _in_place(name: str, body: Callable[..., Any]) -> Callable[..., Tensor]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        self._refuse_leaf_requiring_grad()
+        others = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
+        return self._replace(body(self._copy_if_aliased(*others), *args, **kwargs))
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    method.__doc__ = f"Compute ``{name}`` in place."
+    return method

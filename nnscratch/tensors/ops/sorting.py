@@ -1,0 +1,511 @@
+"""Sorting, selecting by rank, searching, and counting."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnscratch import formulas as f
+from nnscratch.array import (
+    dtype_name,
+    is_floating,
+    promote,
+    to_device_of,
+    to_numpy,
+)
+from nnscratch.array.dtypes import is_integer
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.formulas import registry
+from nnscratch.tensors.methods import axis_of
+from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.reductions import ValuesAndIndices
+from nnscratch.tensors.tensor import Tensor, apply, as_tensor
+
+__all__ = [
+    "aminmax",
+    "argsort",
+    "argwhere",
+    "bincount",
+    "bucketize",
+    "histc",
+    "kthvalue",
+    "median",
+    "mode",
+    "msort",
+    "nanmedian",
+    "nanquantile",
+    "quantile",
+    "searchsorted",
+    "sort",
+    "topk",
+    "unique",
+    "unique_consecutive",
+]
+
+
+class MinAndMax(NamedTuple):
+    """What ``aminmax`` returns."""
+
+    min: Tensor
+    max: Tensor
+
+
+def _order(input: Tensor, dim: int, descending: bool, count: int | None = None) -> Tensor:
+    return input.detach()._apply(f.ARGSORT, axis=dim, descending=descending, count=count)
+
+
+def _along(input: Tensor, dim: int) -> tuple[Tensor, int]:
+    """Return a tensor with the dimension, which one of none has as well, and its number."""
+    axis = axis_of(dim, input.ndim)
+    return (input.reshape(1) if input.ndim == 0 else input), axis
+
+
+@tensor_function()
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+) -> ValuesAndIndices:
+    """Return the elements sorted along a dimension, and where they stood.
+
+    NaN counts as the largest number. Equal elements stay in their order, whether ``stable`` asks
+    for it or not.
+
+    Args:
+        dim: the dimension.
+        descending: whether the largest comes first.
+        stable: accepted as in PyTorch.
+
+    >>> sort(as_tensor([3.0, 1.0, 2.0]))
+    ValuesAndIndices(values=tensor([1., 2., 3.]), indices=tensor([1, 2, 0]))
+    """
+    taken, axis = _along(input, dim)
+    order = _order(taken, axis, descending)
+    values = taken._apply(f.GATHER, order, axis=axis)
+    return ValuesAndIndices(values.reshape(input.shape), order.reshape(input.shape))
+
+
+@tensor_function()
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """Return the indices that sort the elements along a dimension, as ``sort`` does.
+
+    >>> argsort(as_tensor([3.0, 1.0, 2.0]))
+    tensor([1, 2, 0])
+    """
+    taken, axis = _along(input, dim)
+    return _order(taken, axis, descending).reshape(input.shape)
+
+
+@tensor_function()
+def msort(input: Tensor) -> Tensor:
+    """Return the elements sorted along the first dimension."""
+    return sort(input, 0).values
+
+
+@tensor_function()
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> ValuesAndIndices:
+    """Return the k largest (or smallest) elements along a dimension in order, and where they stand.
+
+    Raises:
+        ShapeError: if there are fewer than k.
+
+    >>> topk(as_tensor([3.0, 1.0, 2.0]), 2)
+    ValuesAndIndices(values=tensor([3., 2.]), indices=tensor([0, 2]))
+    """
+    taken, axis = _along(input, dim)
+    if not 0 <= k <= taken.shape[axis]:
+        raise ShapeError(
+            f"topk: k must be from 0 to {taken.shape[axis]}, the size of dimension {axis}; got {k}"
+        )
+    order = _order(taken, axis, largest, int(k))
+    values = taken._apply(f.GATHER, order, axis=axis)
+    if input.ndim == 0 and k == 1:
+        return ValuesAndIndices(values.reshape(()), order.reshape(()))
+    return ValuesAndIndices(values, order)
+
+
+def _picked(input: Tensor, order: Tensor, axis: int, keepdim: bool) -> ValuesAndIndices:
+    """Return the elements at one index along a dimension, which is kept or dropped."""
+    values = input._apply(f.GATHER, order, axis=axis)
+    if keepdim:
+        return ValuesAndIndices(values, order)
+    return ValuesAndIndices(values.squeeze(axis), order.squeeze(axis))
+
+
+def _shaped(pair: ValuesAndIndices, input: Tensor) -> ValuesAndIndices:
+    if input.ndim:
+        return pair
+    return ValuesAndIndices(pair.values.reshape(()), pair.indices.reshape(()))
+
+
+@tensor_function()
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
+    """Return the k-th smallest element along a dimension, k from 1, and where it stands.
+
+    Raises:
+        ShapeError: if there are fewer than k.
+    """
+    taken, axis = _along(input, dim)
+    if not 1 <= k <= taken.shape[axis]:
+        raise ShapeError(f"kthvalue: k must be from 1 to {taken.shape[axis]}, got {k}")
+    order = _order(taken, axis, False).narrow(axis, int(k) - 1, 1)
+    return _shaped(_picked(taken, order, axis, keepdim), input)
+
+
+def _middle(name: str, input: Tensor, dim: Any, keepdim: bool, ignore_nan: bool) -> Any:
+    if dim is None:
+        flat = input.reshape(-1)
+        if not flat.numel():
+            return flat.new_full((), math.nan)
+        return _middle(name, flat, 0, False, ignore_nan).values
+    taken, axis = _along(input, dim)
+    size = taken.shape[axis]
+    if not size:
+        raise ShapeError(f"{name}: expected at least one element along dimension {axis}")
+    order = _order(taken, axis, False)
+    if not is_floating(taken.array):
+        return _shaped(_picked(taken, order.narrow(axis, (size - 1) // 2, 1), axis, keepdim), input)
+    missing = (taken != taken).sum(axis, True)
+    if ignore_nan:
+        place = (size - 1 - missing).clamp(min=0)._binary(f.FLOOR_DIVIDE, 2)
+    else:
+        place = (missing > 0)._where(size - missing, (size - 1) // 2)
+    return _shaped(_picked(taken, order._apply(f.GATHER, place, axis=axis), axis, keepdim), input)
+
+
+@tensor_function()
+def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the median of all elements, or (values, indices) along a dimension.
+
+    Of an even number it is the lower one of the two in the middle; NaN if an element is NaN.
+
+    >>> median(as_tensor([1.0, 3.0, 2.0, 4.0]))
+    tensor(2.)
+    """
+    return _middle("median", input, dim, keepdim, False)
+
+
+@tensor_function()
+def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the median as ``median`` does, of the elements that are not NaN."""
+    return _middle("nanmedian", input, dim, keepdim, True)
+
+
+@tensor_function()
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
+    """Return the smallest of the most frequent elements along a dimension, and where it is last."""
+    taken, axis = _along(input, dim)
+    if not taken.shape[axis]:
+        raise ShapeError(f"mode: expected at least one element along dimension {axis}")
+    ordered, places = sort(taken.detach(), axis)
+    last = ordered.shape[axis] - 1
+    # How many equals stand up to each element, itself included: from where a run begins.
+    numbers = places._apply(f.CUMULATIVE_SUM, axis=axis) * 0 + _numbers(ordered, axis)
+    begins = ordered.narrow(axis, 1, last) != ordered.narrow(axis, 0, last)
+    begins = apply(f.CONCATENATE, ordered.narrow(axis, 0, 1) != ordered.narrow(axis, 0, 1), begins,
+                   axis=axis)  # fmt: skip
+    starts = begins._where(numbers, 0)
+    starts = starts._apply(f.GATHER, starts._apply(f.CUMULATIVE_ARGMAX, axis=axis), axis=axis)
+    best = (numbers - starts)._apply(f.ARGMAX, axis=axis, keepdims=True)
+    return _shaped(_picked(taken, places._apply(f.GATHER, best, axis=axis), axis, keepdim), input)
+
+
+def _numbers(like: Tensor, axis: int) -> Tensor:
+    """Return 0, 1, 2, ... along an axis, int64, on the device of a tensor."""
+    made = np.arange(like.shape[axis], dtype=np.int64).reshape(-1, *(1,) * (like.ndim - 1 - axis))
+    return like._wrap(to_device_of(made, like.array))
+
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile(
+    name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, ignore_nan: bool
+) -> Tensor:
+    if not is_floating(input.array):
+        raise DTypeError(f"{name} needs floating-point numbers, got {input.dtype}; use .float()")
+    if interpolation not in _INTERPOLATIONS:
+        raise ConfigurationError(
+            f"{name}: interpolation is one of {', '.join(_INTERPOLATIONS)}, got {interpolation!r}"
+        )
+    if isinstance(q, Tensor):
+        if q.dtype != input.dtype or q.ndim > 1:
+            raise DTypeError(f"{name}: expected q as a number or a vector of {input.dtype}")
+        levels = q
+    else:
+        levels = as_tensor(float(q)).to(input.dtype).to(input.device)
+    registry.notify_read(levels.array, name)
+    if bool(((levels < 0) | (levels > 1)).any()):
+        raise ConfigurationError(f"{name}: q must be from 0 to 1")
+    kept = [1] * input.ndim if dim is None else list(input.shape)
+    flat = input.reshape(-1) if dim is None or not input.ndim else input
+    axis = 0 if dim is None else axis_of(dim, input.ndim)
+    if dim is not None and input.ndim:
+        kept[axis] = 1
+    size = flat.shape[axis]
+    if not size:
+        raise ShapeError(f"{name}: expected at least one element")
+    order = _order(flat, axis, False)
+    ordered = flat._apply(f.GATHER, order, axis=axis)
+    ordered = ordered.transpose(axis, -1) if flat.ndim > 1 else ordered
+    missing = (ordered != ordered).sum(-1, True)
+    count = (size - missing).to(input.dtype)
+    rank = levels.reshape(-1) * (count - 1 if ignore_nan else size - 1)
+    if not ignore_nan:
+        rank = rank + (missing > 0).to(input.dtype) * (size - 1 - rank)
+    rank = rank.clamp(min=0)
+    below = rank._apply(f.FLOOR).detach()
+    if interpolation == "nearest":
+        below = rank._apply(f.ROUND).detach()
+    elif interpolation == "higher":
+        below = rank._apply(f.CEIL).detach()
+    shape = (*ordered.shape[:-1], rank.shape[-1])
+    low = ordered._apply(f.GATHER, below.to("int64").expand(shape), axis=ordered.ndim - 1)
+    if interpolation in ("linear", "midpoint"):
+        above = rank._apply(f.CEIL).detach().to("int64").expand(shape)
+        high = ordered._apply(f.GATHER, above, axis=ordered.ndim - 1)
+        weight: Any = 0.5 if interpolation == "midpoint" else rank - below
+        equal = low == high
+        low = equal._where(low, low + (high - low).masked_fill(equal, 0.0) * weight)
+    made = low.transpose(axis, -1) if flat.ndim > 1 else low
+    made = _front(made, axis)
+    result = made.reshape(levels.numel(), *kept)
+    if not keepdim:
+        rest = [n for one, n in enumerate(kept) if dim is not None and one != axis]
+        result = result.reshape(levels.numel(), *rest)
+    return result if levels.ndim else result.reshape(*result.shape[1:])
+
+
+def _front(tensor: Tensor, axis: int) -> Tensor:
+    order = (axis, *(one for one in range(tensor.ndim) if one != axis))
+    return tensor.permute(*order)
+
+
+@tensor_function()
+def quantile(
+    input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
+    """Return the q-quantiles of all elements, or along a dimension; NaN if an element is NaN.
+
+    Args:
+        q: a number from 0 to 1, or a vector of them: its size is then the first of the result.
+        dim: the dimension, None for all elements.
+        keepdim: whether to keep it with size 1.
+        interpolation: between two elements "linear", "lower", "higher", "midpoint" or "nearest".
+
+    >>> quantile(as_tensor([0.0, 1.0, 2.0]), 0.25)
+    tensor(0.5)
+    """
+    return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
+
+
+@tensor_function()
+def nanquantile(
+    input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
+    """Return quantiles as ``quantile`` does, of the elements that are not NaN."""
+    return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
+
+
+@tensor_function()
+def aminmax(input: Tensor, *, dim: Any = None, keepdim: bool = False) -> MinAndMax:
+    """Return the smallest and the largest of all elements, or along a dimension."""
+    return MinAndMax(input.amin(dim, keepdim), input.amax(dim, keepdim))
+
+
+# Sets and counts: what they return depends on values, which a compiled step cannot record.
+
+
+def _read(input: Tensor, name: str) -> Any:
+    registry.notify_read(input.array, name)
+    return to_numpy(input.detach().array)
+
+
+def _back(tensor: Tensor, array: Any) -> Tensor:
+    return tensor._wrap(to_device_of(np.array(array, order="C"), tensor.array))
+
+
+@tensor_function()
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Return the different elements in order, or the different slices along a dimension.
+
+    Args:
+        sorted: accepted as in PyTorch; the result is sorted either way.
+        return_inverse: whether to return where each element is in the result too.
+        return_counts: whether to return how often each is there too.
+        dim: the dimension; None for single elements.
+
+    >>> unique(as_tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
+    """
+    array = _read(input, "unique()")
+    if dim is not None:
+        dim = axis_of(dim, input.ndim)
+    if array.ndim == 0 and dim is not None:
+        array, dim = array.reshape(1), 0
+    values, inverse, counts = np.unique(
+        array, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
+    )
+    inverse = inverse.reshape(-1) if dim is not None else inverse.reshape(input.shape)
+    return _chosen(input, values, (inverse, return_inverse), (counts, return_counts))
+
+
+def _chosen(input: Tensor, values: Any, *more: tuple[Any, bool]) -> Any:
+    made = [_back(input, values)]
+    made += [_back(input, one.astype(np.int64)) for one, wanted in more if wanted]
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+@tensor_function()
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Return the elements (or the slices along a dimension) without repetitions in a row.
+
+    >>> unique_consecutive(as_tensor([1, 1, 2, 1]))
+    tensor([1, 2, 1])
+    """
+    array = _read(input, "unique_consecutive()")
+    if dim is None:
+        rows = array.reshape(-1, 1)
+    else:
+        dim = axis_of(dim, input.ndim)
+        array = array.reshape(1) if array.ndim == 0 else array
+        rows = np.moveaxis(array, dim, 0).reshape(array.shape[dim], -1)
+    changes = np.ones(len(rows), bool)
+    changes[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    starts = np.flatnonzero(changes)
+    values = array.reshape(-1)[starts] if dim is None else np.take(array, starts, axis=dim)
+    inverse = np.cumsum(changes) - 1
+    counts = np.diff(np.append(starts, len(rows)))
+    inverse = inverse.reshape(input.shape) if dim is None else inverse
+    return _chosen(input, values, (inverse, return_inverse), (counts, return_counts))
+
+
+@tensor_function()
+def argwhere(input: Tensor) -> Tensor:
+    """Return the indices of the elements that are not 0, (count, ndim), int64."""
+    found: Tensor = input.nonzero()
+    return found
+
+
+@tensor_function(method=False)
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
+    """Return where values would have to be put into sorted rows to keep these sorted.
+
+    Args:
+        sorted_sequence: (n,) or (..., n), sorted along the last dimension.
+        input: a number; any shape for one row; else (..., k) with the same leading dimensions.
+        out_int32: whether the result is int32 instead of int64.
+        right: whether to stand behind equal elements instead of before them.
+        side: "left" or "right", another way to say ``right``.
+        sorter: the indices that sort ``sorted_sequence``, if it is not sorted.
+
+    Raises:
+        ShapeError: if the leading dimensions differ.
+
+    >>> searchsorted(as_tensor([1.0, 3.0, 5.0]), as_tensor([3.0, 6.0]), right=True)
+    tensor([2, 3])
+    """
+    if side not in (None, "left", "right") or (side == "left" and right):
+        raise ConfigurationError(f"searchsorted: side is 'left' or 'right', got {side!r}")
+    rows = sorted_sequence.detach()
+    if sorter is not None:
+        rows = rows._apply(f.GATHER, sorter, axis=rows.ndim - 1)
+    values = as_tensor(input).detach()
+    if not isinstance(input, Tensor):
+        values = rows._wrap(to_device_of(values.array, rows.array))
+    common = promote(rows.array, values.array)
+    if dtype_name(rows.array.dtype) != dtype_name(values.array.dtype) and isinstance(input, Tensor):
+        raise DTypeError(
+            f"searchsorted: expected two of one dtype, got {rows.dtype} and {values.dtype}"
+        )
+    found = rows.to(common)._apply(
+        f.SEARCHSORTED, values.to(common), right=bool(right or side == "right")
+    )
+    return found.to("int32") if out_int32 else found
+
+
+@tensor_function(method=False)
+def bucketize(
+    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
+    """Return for each element the number of the bucket between boundaries that it falls into.
+
+    >>> bucketize(as_tensor([0.5, 1.0, 9.0]), as_tensor([1.0, 2.0]))
+    tensor([0, 0, 2])
+    """
+    if boundaries.ndim != 1:
+        raise ShapeError(f"bucketize: boundaries must be a vector, got {boundaries.shape}")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@tensor_function()
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """Return how many elements are in each of so many equal intervals from ``min`` to ``max``.
+
+    Elements beyond are not counted. If both bounds are equal they are those of the elements.
+
+    >>> histc(as_tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
+    tensor([0., 2., 1., 0.])
+    """
+    array = _read(input, "histc()").reshape(-1)
+    if bins < 1:
+        raise ConfigurationError(f"histc: expected at least one bin, got {bins}")
+    low, high = float(min), float(max)
+    if low == high and array.size:
+        low, high = float(array.min()), float(array.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    if not low < high or not math.isfinite(high - low):
+        raise ConfigurationError(f"histc: no intervals from {low} to {high}")
+    kept = array[(array >= low) & (array <= high)]
+    width = array.dtype.type(high - low) if array.dtype.kind == "f" else high - low
+    places = np.minimum(((kept - low) / width * bins).astype(np.int64), bins - 1)
+    counts = np.bincount(places, minlength=bins)
+    return _back(input, counts.astype(array.dtype))
+
+
+@tensor_function()
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """Return how often each integer from 0 on is there, or the sum of its weights.
+
+    Raises:
+        DTypeError: if the elements are no integers.
+        ShapeError: if they are not one vector, or the weights have another size.
+
+    >>> bincount(as_tensor([0, 2, 2]))
+    tensor([1, 0, 2])
+    """
+    if not is_integer(input.array):
+        raise DTypeError(f"bincount counts integers, got {input.dtype}")
+    array = _read(input, "bincount()")
+    if array.ndim != 1 or (weights is not None and weights.shape != input.shape):
+        raise ShapeError(f"bincount: expected a vector and weights for it, got {input.shape}")
+    if array.size and array.min() < 0:
+        raise ConfigurationError(f"bincount: integers must not be negative, got {array.min()}")
+    if weights is None:
+        return _back(input, np.bincount(array, minlength=minlength).astype(np.int64))
+    given = _read(weights, "bincount()")
+    name = "float32" if given.dtype == np.float32 else "float64"
+    made = np.bincount(array, given.astype(np.float64), minlength=minlength)
+    return _back(input, made.astype(name))
