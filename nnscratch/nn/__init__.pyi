@@ -12,6 +12,9 @@ from nnscratch.nn.activations import Softmax as Softmax
 from nnscratch.nn.activations import Softmax2d as Softmax2d
 from nnscratch.nn.activations import Softmin as Softmin
 from nnscratch.nn.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
+from nnscratch.nn.batch_norm import BatchNorm1d as BatchNorm1d
+from nnscratch.nn.batch_norm import BatchNorm2d as BatchNorm2d
+from nnscratch.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from nnscratch.nn.bilinear import Bilinear as Bilinear
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
@@ -61,12 +64,24 @@ from nnscratch.nn.distances import PairwiseDistance as PairwiseDistance
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.embedding import Embedding as Embedding
 from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
+from nnscratch.nn.feature_dropout import AlphaDropout as AlphaDropout
+from nnscratch.nn.feature_dropout import Dropout1d as Dropout1d
+from nnscratch.nn.feature_dropout import Dropout2d as Dropout2d
+from nnscratch.nn.feature_dropout import Dropout3d as Dropout3d
+from nnscratch.nn.feature_dropout import FeatureAlphaDropout as FeatureAlphaDropout
+from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
+from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
+from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
+from nnscratch.nn.layer_norm import GroupNorm as GroupNorm
+from nnscratch.nn.layer_norm import LayerNorm as LayerNorm
+from nnscratch.nn.layer_norm import RMSNorm as RMSNorm
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
+from nnscratch.nn.local_response import LocalResponseNorm as LocalResponseNorm
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
 from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
 from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
@@ -107,8 +122,12 @@ from nnscratch.nn.windows import Unfold as Unfold
 
 __all__ = [
     "AdaptiveLogSoftmaxWithLoss",
+    "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
     "CELU",
     "CTCLoss",
@@ -128,9 +147,13 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "ELU",
     "Embedding",
     "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "GELU",
@@ -138,6 +161,7 @@ __all__ = [
     "GRU",
     "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -145,14 +169,19 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LSTM",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
     "LinearCrossEntropyOptions",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -172,6 +201,7 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RNN",
     "RNNBase",
     "RNNCell",

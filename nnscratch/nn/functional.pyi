@@ -7,6 +7,7 @@ from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.activations import softmin as softmin
 from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from nnscratch.nn.batch_norm import batch_norm as batch_norm
 from nnscratch.nn.bilinear import bilinear as bilinear
 from nnscratch.nn.convolution import conv1d as conv1d
 from nnscratch.nn.convolution import conv2d as conv2d
@@ -50,10 +51,20 @@ from nnscratch.nn.distances import pairwise_distance as pairwise_distance
 from nnscratch.nn.dropout import dropout as dropout
 from nnscratch.nn.embedding import embedding as embedding
 from nnscratch.nn.embedding import embedding_bag as embedding_bag
+from nnscratch.nn.feature_dropout import alpha_dropout as alpha_dropout
+from nnscratch.nn.feature_dropout import dropout1d as dropout1d
+from nnscratch.nn.feature_dropout import dropout2d as dropout2d
+from nnscratch.nn.feature_dropout import dropout3d as dropout3d
+from nnscratch.nn.feature_dropout import feature_alpha_dropout as feature_alpha_dropout
+from nnscratch.nn.instance_norm import instance_norm as instance_norm
+from nnscratch.nn.layer_norm import group_norm as group_norm
+from nnscratch.nn.layer_norm import layer_norm as layer_norm
+from nnscratch.nn.layer_norm import rms_norm as rms_norm
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
 from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
+from nnscratch.nn.local_response import local_response_norm as local_response_norm
 from nnscratch.nn.loss_functions import cross_entropy as cross_entropy
 from nnscratch.nn.loss_functions import gaussian_nll_loss as gaussian_nll_loss
 from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
@@ -72,6 +83,8 @@ from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
+    "alpha_dropout",
+    "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -87,13 +100,18 @@ __all__ = [
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "embedding_bag",
+    "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -101,11 +119,14 @@ __all__ = [
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "linear_cross_entropy",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
@@ -124,6 +145,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
     "scaled_dot_product_attention",
     "selu",

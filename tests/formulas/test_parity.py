@@ -80,6 +80,32 @@ def _axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *x, axis, **more: function(x[0], dim=axis, **more)
 
 
+def _standardize(
+    x: Tensor, w: Any, b: Any, *, axes: tuple[int, ...], first: int = 1, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    def beside(one: Tensor) -> Tensor:
+        return one.reshape(*one.shape, *(1,) * (x.ndim - first - one.ndim))
+
+    variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    y = (x - mean) / (variance + eps).sqrt()
+    y = y if w is None else y * beside(w)
+    y = y if b is None else y + beside(b)
+    return y, mean.squeeze(axes), variance.squeeze(axes)
+
+
+def _batch_norm_inference(x: Tensor, m: Tensor, v: Tensor, w: Any, b: Any, *, eps: float) -> Tensor:
+    # F.batch_norm itself has no second derivative where there is a shift and no scale.
+    ones = torch.ones_like(m) if w is None else w
+    return F.batch_norm(x, m, v, ones, b, eps=eps)
+
+
+def _running_mean(
+    mean: Tensor, var: Tensor, count: Any, m: Tensor, v: Tensor, *, momentum: Any, **more: Any
+) -> Tensor:
+    share = 1.0 / (count.item() + 1) if momentum is None else momentum
+    return mean.lerp(m.mean(0) if m.ndim > 1 else m, share)
+
+
 def _linear_activation(
     x: Tensor, w: Tensor, b: Any, *, activation: str, alpha: Any = None, beta: Any = None
 ) -> Tensor:
@@ -220,6 +246,10 @@ TORCH: dict[str, Callable[..., Any]] = {
         getattr(torch, dtype)
     ),
     "linear_activation": _linear_activation,
+    "standardize": _standardize,
+    "batch_norm_inference": _batch_norm_inference,
+    "running_statistics": _running_mean,
+    "rms_norm": lambda x, w, *, dims, eps: F.rms_norm(x, x.shape[x.ndim - dims :], w, eps),
     "bce": F.binary_cross_entropy,
     "bce_with_logits": lambda x, t, w, pos_weight, **more: F.binary_cross_entropy_with_logits(
         x, t, w, pos_weight=pos_weight, **more
