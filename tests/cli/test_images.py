@@ -204,3 +204,47 @@ class Stop(Callback):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_network_that_is_broken_off_ends_with_the_same_weights(capsys, tmp_path, monkeypatch):
+    from nnscratch.cli import training
+
+    photos = pets(tmp_path / "pets")
+    options = ["train", photos, "--model", "cnn", "--epochs", "2", "--batch", "6"]
+    options += ["--augment", "shift,flip,erase"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert call(capsys, *options, "--run", whole, "--quiet")[0] == 0
+    with monkeypatch.context() as patched:
+        callbacks = training._callbacks
+        patched.setattr(training, "_callbacks", lambda *a: [*callbacks(*a), Stop(8)])
+        assert call(capsys, *options, "--run", broken)[0] == 130
+    assert call(capsys, "train", "--resume", "--run", broken, "--quiet")[0] == 0
+    assert weights(broken) == weights(whole)
+    assert "cnn for images of 3 x 12 x 14, 3 classes" in call(capsys, "info", whole)[1]
+    code, out, _ = call(capsys, "predict", whole, photos / "emu" / "03.png")
+    assert (code, "emu" in out) == (0, True)
+
+
+@pytest.mark.parametrize("model", ["lenet", "resnet18"])
+def test_networks_learn(capsys, tmp_path, model):
+    photos, run = pets(tmp_path / "pets", 8), tmp_path / "run"
+    options = ["--model", model, "--epochs", "2", "--batch", "8", "--no-compile", "--quiet"]
+    assert call(capsys, "train", photos, *options, "--run", run)[0] == 0
+    history = json.loads((run / "history.json").read_text())
+    assert history[1]["train_loss"] < history[0]["train_loss"]
+    assert call(capsys, "evaluate", run, photos)[0] == 0
+
+
+def test_options_that_a_network_does_not_take(capsys, tmp_path):
+    photos = pets(tmp_path / "pets")
+    message = fails(capsys, "train", photos, "--model", "lenet", "--hidden", "8")
+    assert "--hidden and --activation are for --model mlp; lenet has layers of its own" in message
+    message = fails(capsys, "train", photos, "--model", "vgg16")
+    assert "pets: vgg16 needs images of at least 32 x 32 pixels, these are 12 x 14" in message
+    message = fails(capsys, "train", photos, "--model", "resnet18", "--dropout", "0.5")
+    assert "resnet18 has no dropout" in message
+
+
+def test_checkup_of_a_network(capsys, tmp_path):
+    code, out, _ = call(capsys, "checkup", pets(tmp_path / "pets"), "--model", "lenet")
+    assert (code, "lenet" in out or "ok" in out.lower()) == (0, True)
