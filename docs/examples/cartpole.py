@@ -35,7 +35,7 @@ class CartPole:
 
     def step(self, actions: npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Push all carts to the left (0) or right (1); return the states, and which have fallen."""
-        place, speed, angle, turning = self.state.T
+        _, speed, angle, turning = self.state.T
         force = np.where(actions == 1, FORCE, -FORCE)
         sin, cos = np.sin(angle), np.cos(angle)
         mass = CART + POLE

@@ -102,6 +102,18 @@ def app() -> None:
     help="Change images at random in training: "
     f"{', '.join(AUGMENTATIONS[1:])} (a part), or {AUGMENTATIONS[0]}.",
 )
+@click.option("--layers", type=int, help="Of a model of texts: how many layers.")
+@click.option(
+    "--width", type=int, help="Of a model of texts: the size of a token's vector or state."
+)
+@click.option("--heads", type=int, help="Of gpt: the heads of attention in each layer.")
+@click.option("--block", type=int, help="Of a model of texts: how many tokens it sees at once.")
+@click.option(
+    "--tokenizer",
+    metavar="characters|bpe|FILE",
+    help="Of texts: what a token is; bpe is learned from the text, FILE is a tokenizer.json.",
+)
+@click.option("--vocabulary", type=int, help="Of bpe: how many tokens are learned.")
 @click.option(
     "--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64."
 )

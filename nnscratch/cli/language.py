@@ -95,8 +95,6 @@ def train_text(
         trainer = _fit(architecture, data, settings, folder, resume, quiet)
         seconds = time.perf_counter() - began
         report = _finish(trainer, data, settings, folder, architecture)
-    for item in reporting.renderables(report):
-        console.print(item)
     _say_goodbye(report, folder, seconds)
     return folder
 

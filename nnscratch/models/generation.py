@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError
-from nnscratch.tensors import Tensor, tensor
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.creation import tensor
 from nnscratch.tensors.grad_mode import no_grad
 
 
@@ -106,5 +107,5 @@ def _choose(
     if top_p is not None:  # all before the sum reaches p, and the one that makes it
         kept = int(np.searchsorted(np.cumsum(share), top_p)) + 1
         order, share = order[:kept], share[:kept] / share[:kept].sum()
-    drawn = float(generator.uniform(1, "float64")[0])
+    drawn = float(generator.uniform((1,), "float64")[0])
     return int(order[min(int(np.searchsorted(np.cumsum(share), drawn, "right")), len(order) - 1)])

@@ -69,6 +69,8 @@ from nnscratch.nn.feature_dropout import Dropout1d as Dropout1d
 from nnscratch.nn.feature_dropout import Dropout2d as Dropout2d
 from nnscratch.nn.feature_dropout import Dropout3d as Dropout3d
 from nnscratch.nn.feature_dropout import FeatureAlphaDropout as FeatureAlphaDropout
+from nnscratch.nn.fractional_pooling import FractionalMaxPool2d as FractionalMaxPool2d
+from nnscratch.nn.fractional_pooling import FractionalMaxPool3d as FractionalMaxPool3d
 from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
 from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
 from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
@@ -87,6 +89,18 @@ from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
 from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
 from nnscratch.nn.losses import TripletMarginLoss as TripletMarginLoss
 from nnscratch.nn.losses import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
+from nnscratch.nn.lp_pooling import LPPool1d as LPPool1d
+from nnscratch.nn.lp_pooling import LPPool2d as LPPool2d
+from nnscratch.nn.lp_pooling import LPPool3d as LPPool3d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from nnscratch.nn.max_pooling import MaxPool1d as MaxPool1d
+from nnscratch.nn.max_pooling import MaxPool2d as MaxPool2d
+from nnscratch.nn.max_pooling import MaxPool3d as MaxPool3d
+from nnscratch.nn.max_pooling import MaxUnpool1d as MaxUnpool1d
+from nnscratch.nn.max_pooling import MaxUnpool2d as MaxUnpool2d
+from nnscratch.nn.max_pooling import MaxUnpool3d as MaxUnpool3d
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.padding import CircularPad1d as CircularPad1d
@@ -105,6 +119,12 @@ from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
 from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
 from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from nnscratch.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from nnscratch.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from nnscratch.nn.pooling import AvgPool1d as AvgPool1d
+from nnscratch.nn.pooling import AvgPool2d as AvgPool2d
+from nnscratch.nn.pooling import AvgPool3d as AvgPool3d
 from nnscratch.nn.random_activations import RReLU as RReLU
 from nnscratch.nn.recurrent import GRU as GRU
 from nnscratch.nn.recurrent import LSTM as LSTM
@@ -114,6 +134,12 @@ from nnscratch.nn.recurrent_cells import GRUCell as GRUCell
 from nnscratch.nn.recurrent_cells import LSTMCell as LSTMCell
 from nnscratch.nn.recurrent_cells import RNNCell as RNNCell
 from nnscratch.nn.recurrent_cells import RNNCellBase as RNNCellBase
+from nnscratch.nn.resizing import Upsample as Upsample
+from nnscratch.nn.resizing import UpsamplingBilinear2d as UpsamplingBilinear2d
+from nnscratch.nn.resizing import UpsamplingNearest2d as UpsamplingNearest2d
+from nnscratch.nn.shuffling import ChannelShuffle as ChannelShuffle
+from nnscratch.nn.shuffling import PixelShuffle as PixelShuffle
+from nnscratch.nn.shuffling import PixelUnshuffle as PixelUnshuffle
 from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -121,8 +147,17 @@ from nnscratch.nn.windows import Fold as Fold
 from nnscratch.nn.windows import Unfold as Unfold
 
 __all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AdaptiveLogSoftmaxWithLoss",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AlphaDropout",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -131,6 +166,7 @@ __all__ = [
     "Bilinear",
     "CELU",
     "CTCLoss",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -156,6 +192,8 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GELU",
     "GLU",
     "GRU",
@@ -174,6 +212,9 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LSTM",
     "LSTMCell",
     "LayerNorm",
@@ -186,6 +227,12 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",
@@ -200,6 +247,8 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
     "RNN",
@@ -234,6 +283,9 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

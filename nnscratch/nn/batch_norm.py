@@ -89,7 +89,7 @@ def standardized(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return x normalised over axes and scaled by channels, the mean and the biased variance."""
     outputs: Any = apply(f.STANDARDIZE, x, weight, bias, axes=axes, first=1, eps=eps)
-    return outputs  # type: ignore[no-any-return]
+    return outputs
 
 
 def need_channels(

@@ -56,6 +56,10 @@ from nnscratch.nn.feature_dropout import dropout1d as dropout1d
 from nnscratch.nn.feature_dropout import dropout2d as dropout2d
 from nnscratch.nn.feature_dropout import dropout3d as dropout3d
 from nnscratch.nn.feature_dropout import feature_alpha_dropout as feature_alpha_dropout
+from nnscratch.nn.fractional_pooling import fractional_max_pool2d as fractional_max_pool2d
+from nnscratch.nn.fractional_pooling import fractional_max_pool3d as fractional_max_pool3d
+from nnscratch.nn.grids import affine_grid as affine_grid
+from nnscratch.nn.grids import grid_sample as grid_sample
 from nnscratch.nn.instance_norm import instance_norm as instance_norm
 from nnscratch.nn.layer_norm import group_norm as group_norm
 from nnscratch.nn.layer_norm import layer_norm as layer_norm
@@ -70,10 +74,35 @@ from nnscratch.nn.loss_functions import gaussian_nll_loss as gaussian_nll_loss
 from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_loss as triplet_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from nnscratch.nn.lp_pooling import lp_pool1d as lp_pool1d
+from nnscratch.nn.lp_pooling import lp_pool2d as lp_pool2d
+from nnscratch.nn.lp_pooling import lp_pool3d as lp_pool3d
+from nnscratch.nn.max_pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from nnscratch.nn.max_pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from nnscratch.nn.max_pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from nnscratch.nn.max_pooling import max_pool1d as max_pool1d
+from nnscratch.nn.max_pooling import max_pool2d as max_pool2d
+from nnscratch.nn.max_pooling import max_pool3d as max_pool3d
+from nnscratch.nn.max_pooling import max_unpool1d as max_unpool1d
+from nnscratch.nn.max_pooling import max_unpool2d as max_unpool2d
+from nnscratch.nn.max_pooling import max_unpool3d as max_unpool3d
 from nnscratch.nn.multihead_attention import multi_head_attention_forward as multi_head_attention_forward
 from nnscratch.nn.padding import pad as pad
+from nnscratch.nn.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
+from nnscratch.nn.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from nnscratch.nn.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
+from nnscratch.nn.pooling import avg_pool1d as avg_pool1d
+from nnscratch.nn.pooling import avg_pool2d as avg_pool2d
+from nnscratch.nn.pooling import avg_pool3d as avg_pool3d
 from nnscratch.nn.random_activations import gumbel_softmax as gumbel_softmax
 from nnscratch.nn.random_activations import rrelu as rrelu
+from nnscratch.nn.resizing import interpolate as interpolate
+from nnscratch.nn.resizing import upsample as upsample
+from nnscratch.nn.resizing import upsample_bilinear as upsample_bilinear
+from nnscratch.nn.resizing import upsample_nearest as upsample_nearest
+from nnscratch.nn.shuffling import channel_shuffle as channel_shuffle
+from nnscratch.nn.shuffling import pixel_shuffle as pixel_shuffle
+from nnscratch.nn.shuffling import pixel_unshuffle as pixel_unshuffle
 from nnscratch.nn.transposed_convolution import conv_transpose1d as conv_transpose1d
 from nnscratch.nn.transposed_convolution import conv_transpose2d as conv_transpose2d
 from nnscratch.nn.transposed_convolution import conv_transpose3d as conv_transpose3d
@@ -83,12 +112,23 @@ from nnscratch.tensors.functions import sigmoid as sigmoid
 from nnscratch.tensors.functions import tanh as tanh
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -108,9 +148,12 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -120,6 +163,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -129,7 +173,16 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
@@ -141,6 +194,8 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -164,4 +219,7 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -50,7 +50,7 @@ def layer_norm(
     first = x.ndim - len(shape)
     axes = tuple(range(first, x.ndim))
     outputs: Any = apply(f.STANDARDIZE, x, weight, bias, axes=axes, first=first, eps=eps)
-    return outputs[0]  # type: ignore[no-any-return]
+    return outputs[0]
 
 
 def rms_norm(
@@ -123,7 +123,7 @@ def group_norm(
     grouped = x.reshape(count, num_groups, size, -1)
     parts = [None if one is None else one.reshape(num_groups, size) for one in (weight, bias)]
     outputs: Any = apply(f.STANDARDIZE, grouped, *parts, axes=(2, 3), first=1, eps=eps)
-    return outputs[0].reshape(x.shape)  # type: ignore[no-any-return]
+    return outputs[0].reshape(x.shape)
 
 
 def _sizes(where: str, normalized_shape: Any) -> tuple[int, ...]:

@@ -172,6 +172,33 @@ def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> 
     return losses - (softmax - softmax.detach())
 
 
+def _resample(x: Tensor, *, lines: Any) -> Tensor:
+    """Return the entries that each result reads, times their weights, added up axis by axis."""
+    for axis, line in enumerate(lines, x.ndim - len(lines)):
+        read = x.movedim(axis, -1)[..., torch.from_numpy(line.index)]
+        weight = torch.from_numpy(line.weight).to(x.dtype)
+        x = torch.where(weight != 0, read * weight, 0).sum(-2).to(x.dtype).movedim(-1, axis)
+    return x
+
+
+def _max_pool(x: Tensor, *, lines: Any) -> tuple[Tensor, Tensor]:
+    """Return the largest of all that each window of the plane reads, and where it is."""
+    numbers, outs = np.zeros((1, 1), np.int64), tuple(line.out for line in lines)
+    for line in lines:
+        parts = numbers[:, None, :, None] * line.size + line.index[None, :, None, :]
+        numbers = parts.reshape(parts.shape[0] * parts.shape[1], -1)
+    table = torch.from_numpy(numbers)
+    read = x.flatten(x.ndim - len(lines))[..., table]
+    # The first of the largest; the last of several NaN.
+    order = torch.where(read.isnan(), torch.arange(len(table))[:, None] + 1, 0)
+    best = read.max(-2, keepdim=True).values
+    first = (read == best).to(torch.int8).argmax(-2, keepdim=True)
+    where = torch.where(order.amax(-2, keepdim=True) > 0, order.argmax(-2, keepdim=True), first)
+    values = read.gather(-2, where).squeeze(-2)
+    places = table.expand(read.shape).gather(-2, where).squeeze(-2)
+    return values.unflatten(-1, outs), places.unflatten(-1, outs)
+
+
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
@@ -261,6 +288,13 @@ TORCH: dict[str, Callable[..., Any]] = {
     "copy_into": lambda target, source: target.copy_(source),
     "fill": lambda target, *, value: target.fill_(value),
     "accumulate": lambda target, source: target.add_(source),
+    "resample": _resample,
+    "max_pool": _max_pool,
+    "max_unpool": lambda x, i, *, sizes: (
+        x.new_zeros((*x.shape[: x.ndim - len(sizes)], math.prod(sizes)))
+        .scatter(-1, i.flatten(-len(sizes)), x.flatten(-len(sizes)))
+        .unflatten(-1, sizes)
+    ),
 }
 # Compared in test_optimizers.py and test_random.py.
 ELSEWHERE = {name for name, made in FORMULAS.items() if made.family in ("clipping", "random")}
@@ -373,8 +407,9 @@ def test_formula(name: str, case: Case) -> None:
         given = [np.asarray(one, dtype=dtype) for one in outputs_of(cotangents(Y))]
         dY = tuple(given) if formula.outputs else given[0]
         asked = [one for one, need in zip(tensors, needs, strict=True) if need]
-        upstream = [torch.from_numpy(one) for one in given]
-        theirs = iter(torch.autograd.grad(results, asked, upstream))
+        slopes = [k for k, one in enumerate(results) if one.requires_grad]  # not the integers
+        upstream = [torch.from_numpy(given[k]) for k in slopes]
+        theirs = iter(torch.autograd.grad([results[k] for k in slopes], asked, upstream))
         with registry.use_kernels("off"):
             ours = registry.backward(formula, dY, saved, needs)
         for index, gradient in enumerate(ours):

@@ -377,7 +377,7 @@ swapdims = swapaxes
 def adjoint(input: Tensor) -> Tensor:
     """Return matrices transposed, and conjugated if they are complex."""
     turned = input.transpose(-2, -1)
-    return turned.conj() if is_complex(input.array) else turned  # type: ignore[attr-defined]
+    return turned.conj() if is_complex(input.array) else turned
 
 
 def _matrix_adjoint(input: Tensor) -> Tensor:
