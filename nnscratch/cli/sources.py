@@ -34,8 +34,8 @@ from nnscratch.data import (
     tokenizer_from_dict,
     train_test_split_indices,
 )
-from nnscratch.data.image_files import is_image, resized
-from nnscratch.data.image_sources import holds_idx, is_npz
+from nnscratch.data.image_files import resized
+from nnscratch.data.image_sources import holds_idx, is_of_images
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 
 DIGITS = "digits"
@@ -133,7 +133,7 @@ def _prepared(settings: TrainingSettings) -> Prepared:
         _no_table_settings(settings, f"{path} is a folder of images")
         folder = load_images(path, size=_size(settings))
         return _images(settings, folder, "mlp" if holds_idx(Path(path)) else "cnn")
-    if Path(path).exists() and (is_npz(Path(path)) or is_image(path)):
+    if is_of_images(Path(path)):
         _no_table_settings(settings, f"{path} holds images")
         return _images(settings, load_images(path, size=_size(settings)), "cnn")
     if not Path(path).exists():

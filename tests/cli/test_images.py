@@ -1,5 +1,6 @@
 import csv
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -178,6 +179,9 @@ def test_data_that_are_no_images(capsys, tmp_path):
     assert "there is no model 'resnet'; did you mean 'resnet" in message
     message = fails(capsys, "train", photos, "--augment", "flip,none", "--model", "mlp")
     assert "the augmentation 'none' goes with no other, got flip,none" in message
+    with tarfile.open(tmp_path / "pets.tar.gz", "w:gz") as archive:
+        archive.add(photos, "pets")
+    assert "this is a tar archive: unpack it" in fails(capsys, "train", tmp_path / "pets.tar.gz")
     (photos / "dog" / "00.png").write_bytes(b"")
     assert "dog/00.png: the file is empty" in fails(capsys, "train", photos)
 
