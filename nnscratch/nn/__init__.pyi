@@ -12,6 +12,9 @@ from nnscratch.nn.activations import Softmax as Softmax
 from nnscratch.nn.activations import Softmax2d as Softmax2d
 from nnscratch.nn.activations import Softmin as Softmin
 from nnscratch.nn.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
+from nnscratch.nn.batch_norm import BatchNorm1d as BatchNorm1d
+from nnscratch.nn.batch_norm import BatchNorm2d as BatchNorm2d
+from nnscratch.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from nnscratch.nn.bilinear import Bilinear as Bilinear
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
@@ -61,14 +64,26 @@ from nnscratch.nn.distances import PairwiseDistance as PairwiseDistance
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.embedding import Embedding as Embedding
 from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
+from nnscratch.nn.feature_dropout import AlphaDropout as AlphaDropout
+from nnscratch.nn.feature_dropout import Dropout1d as Dropout1d
+from nnscratch.nn.feature_dropout import Dropout2d as Dropout2d
+from nnscratch.nn.feature_dropout import Dropout3d as Dropout3d
+from nnscratch.nn.feature_dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from nnscratch.nn.fractional_pooling import FractionalMaxPool2d as FractionalMaxPool2d
 from nnscratch.nn.fractional_pooling import FractionalMaxPool3d as FractionalMaxPool3d
+from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
+from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
+from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
+from nnscratch.nn.layer_norm import GroupNorm as GroupNorm
+from nnscratch.nn.layer_norm import LayerNorm as LayerNorm
+from nnscratch.nn.layer_norm import RMSNorm as RMSNorm
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
+from nnscratch.nn.local_response import LocalResponseNorm as LocalResponseNorm
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
 from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
 from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
@@ -125,6 +140,11 @@ from nnscratch.nn.resizing import UpsamplingNearest2d as UpsamplingNearest2d
 from nnscratch.nn.shuffling import ChannelShuffle as ChannelShuffle
 from nnscratch.nn.shuffling import PixelShuffle as PixelShuffle
 from nnscratch.nn.shuffling import PixelUnshuffle as PixelUnshuffle
+from nnscratch.nn.transformer import Transformer as Transformer
+from nnscratch.nn.transformer import TransformerDecoder as TransformerDecoder
+from nnscratch.nn.transformer import TransformerEncoder as TransformerEncoder
+from nnscratch.nn.transformer_layers import TransformerDecoderLayer as TransformerDecoderLayer
+from nnscratch.nn.transformer_layers import TransformerEncoderLayer as TransformerEncoderLayer
 from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -139,11 +159,15 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
     "CELU",
     "CTCLoss",
@@ -164,9 +188,13 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "ELU",
     "Embedding",
     "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "FractionalMaxPool2d",
@@ -176,6 +204,7 @@ __all__ = [
     "GRU",
     "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -183,6 +212,9 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LPPool1d",
@@ -190,10 +222,12 @@ __all__ = [
     "LPPool3d",
     "LSTM",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
     "LinearCrossEntropyOptions",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -221,6 +255,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RNN",
     "RNNBase",
     "RNNCell",
@@ -249,6 +284,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -7,6 +7,7 @@ from nnscratch.nn.activations import prelu as prelu
 from nnscratch.nn.activations import softmax as softmax
 from nnscratch.nn.activations import softmin as softmin
 from nnscratch.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from nnscratch.nn.batch_norm import batch_norm as batch_norm
 from nnscratch.nn.bilinear import bilinear as bilinear
 from nnscratch.nn.convolution import conv1d as conv1d
 from nnscratch.nn.convolution import conv2d as conv2d
@@ -27,7 +28,6 @@ from nnscratch.nn.derived_functions import kl_div as kl_div
 from nnscratch.nn.derived_functions import l1_loss as l1_loss
 from nnscratch.nn.derived_functions import leaky_relu as leaky_relu
 from nnscratch.nn.derived_functions import logsigmoid as logsigmoid
-from nnscratch.nn.derived_functions import margin_ranking_loss as margin_ranking_loss
 from nnscratch.nn.derived_functions import mish as mish
 from nnscratch.nn.derived_functions import mse_loss as mse_loss
 from nnscratch.nn.derived_functions import multi_margin_loss as multi_margin_loss
@@ -50,16 +50,27 @@ from nnscratch.nn.distances import pairwise_distance as pairwise_distance
 from nnscratch.nn.dropout import dropout as dropout
 from nnscratch.nn.embedding import embedding as embedding
 from nnscratch.nn.embedding import embedding_bag as embedding_bag
+from nnscratch.nn.feature_dropout import alpha_dropout as alpha_dropout
+from nnscratch.nn.feature_dropout import dropout1d as dropout1d
+from nnscratch.nn.feature_dropout import dropout2d as dropout2d
+from nnscratch.nn.feature_dropout import dropout3d as dropout3d
+from nnscratch.nn.feature_dropout import feature_alpha_dropout as feature_alpha_dropout
 from nnscratch.nn.fractional_pooling import fractional_max_pool2d as fractional_max_pool2d
 from nnscratch.nn.fractional_pooling import fractional_max_pool3d as fractional_max_pool3d
 from nnscratch.nn.grids import affine_grid as affine_grid
 from nnscratch.nn.grids import grid_sample as grid_sample
+from nnscratch.nn.instance_norm import instance_norm as instance_norm
+from nnscratch.nn.layer_norm import group_norm as group_norm
+from nnscratch.nn.layer_norm import layer_norm as layer_norm
+from nnscratch.nn.layer_norm import rms_norm as rms_norm
 from nnscratch.nn.layers import normalize as normalize
 from nnscratch.nn.layers import one_hot as one_hot
 from nnscratch.nn.linear import linear as linear
 from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
+from nnscratch.nn.local_response import local_response_norm as local_response_norm
 from nnscratch.nn.loss_functions import cross_entropy as cross_entropy
 from nnscratch.nn.loss_functions import gaussian_nll_loss as gaussian_nll_loss
+from nnscratch.nn.loss_functions import margin_ranking_loss as margin_ranking_loss
 from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_loss as triplet_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
@@ -108,9 +119,11 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -127,9 +140,13 @@ __all__ = [
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "embedding_bag",
+    "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",
@@ -137,6 +154,7 @@ __all__ = [
     "gelu",
     "glu",
     "grid_sample",
+    "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -144,12 +162,15 @@ __all__ = [
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "linear_cross_entropy",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -179,6 +200,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
     "scaled_dot_product_attention",
     "selu",

@@ -185,7 +185,7 @@ def _linear(reader: _Reader, places: list[Tensor]) -> Tensor:
             weight = one if weight is None else weight * one
         part = where(inside, values * weight, values.new_zeros(()))
         total = part if total is None else total + part
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def _bicubic(reader: _Reader, places: list[Tensor]) -> Tensor:
@@ -201,7 +201,7 @@ def _bicubic(reader: _Reader, places: list[Tensor]) -> Tensor:
         values, inside = reader.read(taps)
         part = where(inside, values * (weights[0][i] * weights[1][j]), values.new_zeros(()))
         total = part if total is None else total + part
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Tensor:

@@ -26,7 +26,7 @@ def _power(
     if math.isinf(p):
         size = x.abs() if p > 0 else -x.abs()
         found = max_pooled(where, dims, size, (kernel_size, stride, 0, 1, ceil), False)
-        return found if p > 0 else -found  # type: ignore[no-any-return]
+        return found if p > 0 else -found
     mean = average_pooled(where, dims, x.pow(p), kernel_size, stride, 0, ceil, True)
     root: Tensor = (mean * math.prod(kernel)).pow(1.0 / p)
     return root

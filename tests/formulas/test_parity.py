@@ -19,7 +19,7 @@ from parity import torch_functions
 from tolerances import PARITY, allowed
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nnscratch.formulas import FORMULAS, Formula, registry
+from nnscratch.formulas import FORMULAS, Formula, registry, striding
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.checks import plain
 from nnscratch.formulas.fused import FUSABLE
@@ -81,6 +81,32 @@ def _axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *x, axis, **more: function(x[0], dim=axis, **more)
 
 
+def _standardize(
+    x: Tensor, w: Any, b: Any, *, axes: tuple[int, ...], first: int = 1, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    def beside(one: Tensor) -> Tensor:
+        return one.reshape(*one.shape, *(1,) * (x.ndim - first - one.ndim))
+
+    variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    y = (x - mean) / (variance + eps).sqrt()
+    y = y if w is None else y * beside(w)
+    y = y if b is None else y + beside(b)
+    return y, mean.squeeze(axes), variance.squeeze(axes)
+
+
+def _batch_norm_inference(x: Tensor, m: Tensor, v: Tensor, w: Any, b: Any, *, eps: float) -> Tensor:
+    # F.batch_norm itself has no second derivative where there is a shift and no scale.
+    ones = torch.ones_like(m) if w is None else w
+    return F.batch_norm(x, m, v, ones, b, eps=eps)
+
+
+def _running_mean(
+    mean: Tensor, var: Tensor, count: Any, m: Tensor, v: Tensor, *, momentum: Any, **more: Any
+) -> Tensor:
+    share = 1.0 / (count.item() + 1) if momentum is None else momentum
+    return mean.lerp(m.mean(0) if m.ndim > 1 else m, share)
+
+
 def _linear_activation(
     x: Tensor, w: Tensor, b: Any, *, activation: str, alpha: Any = None, beta: Any = None
 ) -> Tensor:
@@ -89,6 +115,25 @@ def _linear_activation(
         name: value for name, value in zip(names, (alpha, beta), strict=False) if value is not None
     }
     return TORCH[activation](F.linear(x, w, b), **options)
+
+
+def _svd(a: Tensor, full_matrices: bool = False) -> tuple[Tensor, ...]:
+    """Return PyTorch's vectors with the signs of NumPy's, which LAPACK leaves open."""
+    u, s, vh = torch.linalg.svd(a, full_matrices)
+    ours = np.linalg.svd(a.detach().numpy(), full_matrices)[0]
+    signs = (u.detach() * torch.from_numpy(ours)).sum(-2).sign()
+    return u * signs[..., None, :], s, vh * signs[..., None]
+
+
+def _fourier(p: Tensor, *, axes: Any, inverse: bool = False, norm: str = "backward") -> Tensor:
+    transform = torch.fft.ifftn if inverse else torch.fft.fftn
+    dims = [axis % (p.ndim - 1) for axis in axes]
+    return torch.view_as_real(transform(torch.view_as_complex(p), dim=dims, norm=norm))
+
+
+def _stride(a: Tensor, *, sizes: Any, steps: Any, start: Any) -> Tensor:
+    places = striding.places(tuple(a.shape), sizes, steps, start)
+    return a.reshape(-1)[torch.from_numpy(places)]
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, m: Any, **more: Any) -> Tensor:
@@ -147,6 +192,33 @@ def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> 
     return losses - (softmax - softmax.detach())
 
 
+def _resample(x: Tensor, *, lines: Any) -> Tensor:
+    """Return the entries that each result reads, times their weights, added up axis by axis."""
+    for axis, line in enumerate(lines, x.ndim - len(lines)):
+        read = x.movedim(axis, -1)[..., torch.from_numpy(line.index)]
+        weight = torch.from_numpy(line.weight).to(x.dtype)
+        x = torch.where(weight != 0, read * weight, 0).sum(-2).to(x.dtype).movedim(-1, axis)
+    return x
+
+
+def _max_pool(x: Tensor, *, lines: Any) -> tuple[Tensor, Tensor]:
+    """Return the largest of all that each window of the plane reads, and where it is."""
+    numbers, outs = np.zeros((1, 1), np.int64), tuple(line.out for line in lines)
+    for line in lines:
+        parts = numbers[:, None, :, None] * line.size + line.index[None, :, None, :]
+        numbers = parts.reshape(parts.shape[0] * parts.shape[1], -1)
+    table = torch.from_numpy(numbers)
+    read = x.flatten(x.ndim - len(lines))[..., table]
+    # The first of the largest; the last of several NaN.
+    order = torch.where(read.isnan(), torch.arange(len(table))[:, None] + 1, 0)
+    best = read.max(-2, keepdim=True).values
+    first = (read == best).to(torch.int8).argmax(-2, keepdim=True)
+    where = torch.where(order.amax(-2, keepdim=True) > 0, order.argmax(-2, keepdim=True), first)
+    values = read.gather(-2, where).squeeze(-2)
+    places = table.expand(read.shape).gather(-2, where).squeeze(-2)
+    return values.unflatten(-1, outs), places.unflatten(-1, outs)
+
+
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
@@ -163,6 +235,20 @@ TORCH: dict[str, Callable[..., Any]] = {
     "multiply": operator.mul,
     "divide": operator.truediv,
     "power": torch.pow,
+    **{name: getattr(torch.linalg, name) for name in ("solve", "det", "slogdet", "qr", "pinv")},
+    # PyTorch reads one triangle, and its gradient is not symmetric where the matrix is.
+    "cholesky": lambda a: torch.linalg.cholesky((a + a.mT) / 2),
+    "eigh": lambda a: torch.linalg.eigh((a + a.mT) / 2),
+    "svd": _svd,
+    "fourier": _fourier,
+    "conjugate": torch.conj_physical,
+    "stride": _stride,
+    "cumulative_sum": _axis(torch.cumsum),
+    "cumulative_prod": _axis(torch.cumprod),
+    "cumulative_logsumexp": _axis(torch.logcumsumexp),
+    "cumulative_argmax": lambda a, axis: torch.cummax(a, axis).indices,
+    "cumulative_argmin": lambda a, axis: torch.cummin(a, axis).indices,
+    "prod": lambda a, axis, keepdims=False: torch.prod(a, axis, keepdims),
     "gather": lambda a, i, axis: torch.gather(a, axis, i),
     "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
     "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
@@ -221,6 +307,10 @@ TORCH: dict[str, Callable[..., Any]] = {
         getattr(torch, dtype)
     ),
     "linear_activation": _linear_activation,
+    "standardize": _standardize,
+    "batch_norm_inference": _batch_norm_inference,
+    "running_statistics": _running_mean,
+    "rms_norm": lambda x, w, *, dims, eps: F.rms_norm(x, x.shape[x.ndim - dims :], w, eps),
     "bce": F.binary_cross_entropy,
     "bce_with_logits": lambda x, t, w, pos_weight, **more: F.binary_cross_entropy_with_logits(
         x, t, w, pos_weight=pos_weight, **more
