@@ -15,6 +15,7 @@ from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
+from .lstm import LSTM_KERNELS
 from .optimizers import OPTIMIZER_KERNELS, stepping
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
@@ -47,6 +48,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **LSTM_KERNELS,
     **OPTIMIZER_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
