@@ -22,6 +22,7 @@ from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSa
 from nnscratch.formulas.windows import Geometry, exact, places, reached
 
 from .convolution_weights import emit_weights, weights_fit
+from .depthwise import by_rows, emit_rows
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .reductions import sum_axes
@@ -51,6 +52,7 @@ from .windows import (
     lay_rows,
     pack_terms,
 )
+from .winograd import emit_winograd, pays
 
 Lowered = tuple[tuple[Any, ...], Any]
 Needs = tuple[bool, ...]
@@ -86,7 +88,7 @@ def convolution_tiles(
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     w_group: int, w_tile: int, w_row: int, w_step: int,
     part_images: int, part_rows: int, part_columns: int, part_outputs: int, depth: int,
-    as_it_is: int,
+    as_it_is: int, asked: Address,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
     laid: Constant,
 ):  # fmt: skip
@@ -94,7 +96,10 @@ def convolution_tiles(
 
     ``w_group`` to ``w_step`` are the numbers from one group, tile of rows, row and term of the
     weights to the next. ``as_it_is`` says that the windows are the pixels of the image in order.
+    Where there is an int64 at ``asked`` that is 0, nothing is computed.
     """
+    if asked != 0 and pointer(asked, np.int64)[0] == 0:
+        return
     like = KIND(0.0)
     space, space_of_panel = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
     offsets = stack(256, np.int64)
@@ -174,13 +179,16 @@ def convolution_tiles(
 def lay_weights(
     W: Address, out: Address, groups: int, rows: int, inputs: int, kernel: tuple[int, int, int],
     start: int, group_stride: int, row_stride: int, input_stride: int,
-    kernel_strides: tuple[int, int, int],
+    kernel_strides: tuple[int, int, int], asked: Address,
     tid, threads,
 ):  # fmt: skip
     """Lay out weights as tiles of rows: for each term the numbers of ROWS rows end to end.
 
-    A number of W stands ``start`` behind its first one, and the strides behind that.
+    A number of W stands ``start`` behind its first one, and the strides behind that. Where there is
+    an int64 at ``asked`` that is 0, nothing is done.
     """
+    if asked != 0 and pointer(asked, np.int64)[0] == 0:
+        return
     source, goal = pointer(W, KIND), pointer(out, KIND)
     tiles = (rows + ROWS - 1) // ROWS
     k0, k1, k2 = kernel
@@ -240,16 +248,20 @@ def _emit_tiles(
     """Emit Y = W · windows(X) + b."""
     from .tiles import ROWS as rows
 
+    if by_rows(w, outputs):
+        emit_rows(builder, w, X, W, b, Y, outputs, strides)
+        return
     name = dtype_name(X.dtype)
     flat = _flattened(w)
     w = flat or w
     p = fitting(w, X.dtype)
     assert p is not None
     start, group, row, inner, taps = strides
+    asked = emit_winograd(builder, w, X, W, b, Y, outputs, strides) if pays(w, outputs) else None
     k = w.kernel
     in_order = start == 0 and inner == w.taps and taps[2] == 1 and taps[1] == k[2]
     in_order = in_order and taps[0] == k[1] * k[2]
-    if in_order and w.images // w.groups * w.places < PACKED_FROM:
+    if in_order and (asked is not None or w.images // w.groups * w.places < PACKED_FROM):
         packed, w_strides = W, (group, rows * row, row, 1)
     else:
         tiles = -(-outputs // rows)
@@ -258,7 +270,7 @@ def _emit_tiles(
         lay_weights.emit(
             builder, name, W=W, out=packed, groups=w.groups, rows=outputs, inputs=w.channels,
             kernel=w.kernel, start=start, group_stride=group, row_stride=row, input_stride=inner,
-            kernel_strides=taps,
+            kernel_strides=taps, asked=asked,
         )  # fmt: skip
     images, part_outputs = 1, outputs
     parts = w.images * w.count[0] * -(-w.count[1] // p.rows) * -(-w.count[2] // p.columns)
@@ -270,7 +282,7 @@ def _emit_tiles(
         builder, name, X=X, W=packed, b=b, Y=Y, outputs=outputs, **w.arguments(),
         w_group=w_strides[0], w_tile=w_strides[1], w_row=w_strides[2], w_step=w_strides[3],
         part_images=images, part_rows=p.rows, part_columns=p.columns, part_outputs=part_outputs,
-        depth=p.depth, as_it_is=flat is not None,
+        depth=p.depth, as_it_is=flat is not None, asked=asked,
     )  # fmt: skip
 
 

@@ -191,6 +191,22 @@ class _Samples(Callback):
         self.samples = [str(one) for one in state["samples"]]
 
 
+def _callbacks(
+    windows: TextWindows, data: PreparedText, settings: TrainingSettings, folder: Path, quiet: bool
+) -> list[Callback]:
+    assert settings.epochs is not None
+    made: list[Callback] = [
+        _ShiftedWindows(windows, settings.seed),
+        _Units(data.tokenizer.unit),
+    ]
+    if data.validation is not None:
+        made.append(EarlyStopping(settings.patience) if settings.patience else BestWeights())
+    progress = None if quiet else Progress()
+    made += [] if progress is None else [progress]
+    path = folder / SAMPLES
+    return [*made, _Samples(data.tokenizer, path, settings.seed, settings.epochs, progress)]
+
+
 def _batch(batch: Any) -> tuple[Any, Any]:
     inputs, targets = batch
     return inputs.long(), targets.long()
@@ -209,16 +225,6 @@ def _fit(
     model = architecture.build().to(device=settings.device)
     spare = min(settings.block - 1, len(data.train) - settings.block - 1)
     windows = TextWindows(data.train, settings.block, spare)
-    progress = None if quiet else Progress()
-    callbacks: list[Callback] = [
-        _ShiftedWindows(windows, settings.seed),
-        _Units(data.tokenizer.unit),
-    ]
-    if data.validation is not None:
-        callbacks.append(EarlyStopping(settings.patience) if settings.patience else BestWeights())
-    callbacks += [] if progress is None else [progress]
-    samples = folder / SAMPLES
-    callbacks.append(_Samples(data.tokenizer, samples, settings.seed, settings.epochs, progress))
     options = {"weight_decay": settings.weight_decay} if settings.weight_decay else {}
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
@@ -228,7 +234,7 @@ def _fit(
         batch=_batch,
         optimizer=make_optimizer(settings.optimizer, model, settings.lr, **options),
         scheduler=settings.schedule,
-        callbacks=callbacks,
+        callbacks=_callbacks(windows, data, settings, folder, quiet),
         accumulate=settings.accumulate,
         clip_norm=settings.clip_norm,
         run_dir=folder,

@@ -82,6 +82,11 @@ def unpack(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
         raise DataError(
             f"{source}: the compressed file is damaged or cut off ({error}); fetch it again"
         ) from None
+    if content[257:262] == b"ustar":
+        raise DataError(
+            f"{source}: this is a tar archive: unpack it, and name the folder or the file in it "
+            "that is meant"
+        )
     for start, what, mend in _BINARY:
         if content.startswith(start):
             if wanted == "text" and "unpack" not in mend:

@@ -159,7 +159,12 @@ def _middle(name: str, input: Tensor, dim: Any, keepdim: bool, ignore_nan: bool)
         flat = input.reshape(-1)
         if not flat.numel():
             return flat.new_full((), math.nan)
-        return _middle(name, flat, 0, False, ignore_nan).values
+        found = _middle(name, flat.detach(), 0, False, ignore_nan).values
+        if not flat.requires_grad:
+            return found
+        # Equal elements share the gradient, as in PyTorch, which amax does.
+        same = (flat == found) | ((flat != flat) & (found != found))
+        return same._where(flat, -math.inf).amax()
     taken, axis = _along(input, dim)
     size = taken.shape[axis]
     if not size:
