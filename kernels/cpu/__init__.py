@@ -15,6 +15,7 @@ from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
+from .lstm import LSTM_KERNELS
 from .normalizing import NORMALIZATION_KERNELS
 from .optimizers import OPTIMIZER_KERNELS, stepping
 from .pooling import POOLING_KERNELS
@@ -49,6 +50,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **LSTM_KERNELS,
     **NORMALIZATION_KERNELS,
     **OPTIMIZER_KERNELS,
     **POOLING_KERNELS,
