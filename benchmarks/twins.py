@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 _WORDS = {
-    "from nnscratch.tensors import Tensor": "from torch import Tensor",
+    "from nnscratch.tensors.creation import": "from torch import",
+    "from nnscratch.tensors.functions import": "from torch import",
+    "from nnscratch.tensors import": "from torch import",
     "from nnscratch.nn import": "from torch.nn import",
     "from nnscratch import nn": "from torch import nn",
-    "import nnscratch": "import torch as nnscratch",
     "nnscratch.models": "torch_twins",
 }
 

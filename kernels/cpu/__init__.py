@@ -8,12 +8,16 @@ formulas; ``runtime`` compiles and runs. Nothing imports Numba before a kernel i
 
 from nnscratch.formulas import FORMULAS
 
+from .attention import ATTENTION_KERNELS
+from .convolution import CONVOLUTION_KERNELS
 from .cross_entropy import CROSS_ENTROPY_KERNELS
 from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
+from .normalizing import NORMALIZATION_KERNELS
 from .optimizers import OPTIMIZER_KERNELS, stepping
+from .pooling import POOLING_KERNELS
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
@@ -40,10 +44,14 @@ from .warming import usual_kernels, warmup
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **{name: elementwise(made) for name, made in FORMULAS.items() if made.has_loops},
+    **ATTENTION_KERNELS,
+    **CONVOLUTION_KERNELS,
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **NORMALIZATION_KERNELS,
     **OPTIMIZER_KERNELS,
+    **POOLING_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
     **REDUCTION_KERNELS,

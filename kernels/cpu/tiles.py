@@ -272,6 +272,25 @@ def copy_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
 
 
 @intrinsic
+def copy_vectors(typingctx, vectors, like, source, out):
+    """``copy_vectors(2, like, source, out)``: copy V registers of numbers, V a literal."""
+    if not isinstance(vectors, types.Literal):
+        return None
+    V = vectors.literal_value
+
+    def codegen(context, builder, signature, args):
+        _, _, source, out = args
+        e = _Emitter(context, builder, like)
+        side = I64(REGISTER)
+        values = [e.load(e.at(source, side, v, e.vector)) for v in range(V)]
+        for v, value in enumerate(values):
+            e.store(value, e.at(out, side, v, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(vectors, like, types.int64, types.int64), codegen
+
+
+@intrinsic
 def dots(typingctx, rows, like, depth, x, w, ldw, z):
     """``dots(8, like, K, x, W, ldw, z)``: z[j] = Σ_l x[l] W[j, l] for R rows of W, R a literal."""
     if not isinstance(rows, types.Literal):

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from nnscratch.cli.settings import AUGMENTATIONS, MODELS
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES
+from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
 
 _SETTINGS: dict[str, Any] = {
@@ -29,6 +31,21 @@ def _sizes(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] |
         raise ConfigurationError(f"--hidden takes sizes such as 128,64, got {value!r}") from None
 
 
+def _size(context: Any, parameter: Any, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    sides = value.lower().replace(" ", "").replace(",", "x").split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise ConfigurationError(f"--size takes 32, or 48x64 (height x width), got {value!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def _words(context: Any, parameter: Any, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    return tuple(word.strip() for word in value.lower().split(",") if word.strip())
+
+
 def _names(context: Any, parameter: Any, value: tuple[str, ...]) -> tuple[str, ...] | None:
     # Not split at commas yet, because a column's name may contain them; the table's names decide.
     return tuple(name for name in value if name.strip(" ,")) or None
@@ -44,7 +61,7 @@ def _separator(context: Any, parameter: Any, value: str | None) -> str | None:
 @click.group(context_settings=_SETTINGS)
 @click.version_option(package_name="nnscratch", message="%(prog)s %(version)s")
 def app() -> None:
-    """Train neural networks on tables and images, and use them.
+    """Train neural networks on tables, images and texts, and use them.
 
     With --debug, errors come with their traceback.
     """
@@ -68,6 +85,35 @@ def app() -> None:
     metavar="fill|refuse",
     help="Missing values: fill them (numbers: the median; a feature shows them), or stop.",
 )
+@click.option(
+    "--model",
+    help=f"One of {', '.join(MODELS)}; by default the data decide.",
+)
+@click.option(
+    "--size",
+    callback=_size,
+    metavar="N|HxW",
+    help="Bring every image to this height and width: scaled, and its middle cut out.",
+)
+@click.option(
+    "--augment",
+    callback=_words,
+    metavar="WORD,…",
+    help="Change images at random in training: "
+    f"{', '.join(AUGMENTATIONS[1:])} (a part), or {AUGMENTATIONS[0]}.",
+)
+@click.option("--layers", type=int, help="Of a model of texts: how many layers.")
+@click.option(
+    "--width", type=int, help="Of a model of texts: the size of a token's vector or state."
+)
+@click.option("--heads", type=int, help="Of gpt: the heads of attention in each layer.")
+@click.option("--block", type=int, help="Of a model of texts: how many tokens it sees at once.")
+@click.option(
+    "--tokenizer",
+    metavar="characters|bpe|FILE",
+    help="Of texts: what a token is; bpe is learned from the text, FILE is a tokenizer.json.",
+)
+@click.option("--vocabulary", type=int, help="Of bpe: how many tokens are learned.")
 @click.option(
     "--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64."
 )
@@ -108,21 +154,56 @@ def train_command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Train a network on DATA, test it and save it.
+    r"""Train a network on DATA, test it and save it.
 
     DATA is "digits" (1797 handwritten digits that come along), a CSV or Parquet file with
-    --target COLUMN, or a folder of IDX files such as MNIST or Fashion-MNIST.
+    --target COLUMN, or images: a folder with a folder of image files for each class, perhaps in
+    train, test and val; a folder of IDX files such as MNIST or Fashion-MNIST, or of CIFAR's binary
+    files; an .npz file with x_train, y_train and so on. With --model gpt or char-lstm it is a
+    text, and the network learns to continue it.
+
+    \b
+    nnscratch train houses.csv --target price
+    nnscratch train digits --model cnn
+    nnscratch train fashion-mnist --model cnn --augment shift,flip
+    nnscratch train photos --model resnet18 --size 64
 
     Of a CSV file the separator, the encoding, decimal commas, dates and how missing values are
     written are recognised, and what was recognised is said; it may be packed (gzip, zip).
     """
+    from nnscratch.cli.language import train_text
     from nnscratch.cli.training import settings_from, train
 
     given = {name: value for name, value in options.items() if value is not None}
     if resume and overwrite:
         raise ConfigurationError("--resume and --overwrite exclude each other")
     settings = settings_from(config, given, run, resume)
-    train(settings, run=run, resume=resume, overwrite=overwrite, quiet=quiet)
+    start = train_text if settings.of_text else train
+    start(settings, run=run, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+@app.command("generate")
+@click.argument("run")
+@click.option("--prompt", default="", help="What the text begins with; by default a new line.")
+@click.option("--length", type=click.IntRange(1), default=500, show_default=True,
+              help="How many tokens to write.")  # fmt: skip
+@click.option("--temperature", type=float, default=0.8, show_default=True,
+              help="Above 1 bolder, below 1 surer; 0 takes the likeliest always.")  # fmt: skip
+@click.option("--top-k", type=int, help="Choose among so many of the likeliest tokens.")
+@click.option("--top-p", type=float, help="Among the likeliest that have this share together.")
+@click.option("--seed", type=int, help="The same seed writes the same text; by default another.")
+@click.option("--device", help="cpu, cuda or cuda:N.")
+def generate_command(
+    run: str, prompt: str, length: int, temperature: float, top_k: int | None,
+    top_p: float | None, seed: int | None, device: str | None,
+) -> None:  # fmt: skip
+    """Let the language model of a RUN folder continue a text, as it writes it."""
+    from nnscratch.cli.language import generate_text
+
+    generate_text(
+        run, prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,
+        device=device,
+    )  # fmt: skip
 
 
 @app.command("predict")
@@ -136,8 +217,9 @@ def predict_command(
 ) -> None:
     """Predict with the model of a RUN folder, after the preprocessing of its training.
 
-    INPUT is a table with the columns of the training, or images: an IDX file, a folder of IDX
-    files, or a table with a column for each pixel.
+    INPUT is a table with the columns of the training, or images: an image file or a folder of
+    them, an IDX or .npz file, a folder of IDX or CIFAR files (their test set), or a table with a
+    column for each pixel.
     """
     from nnscratch.cli.using import predict_file
 
@@ -235,6 +317,8 @@ def gradcheck_command(
 @click.option("--task", help="classification or regression; by default the target column decides.")
 @click.option("--exclude", multiple=True, callback=_names, metavar="COLUMN,…",
               help="Columns to leave out.")  # fmt: skip
+@click.option("--model", help=f"One of {', '.join(('mlp', *NETWORKS))}.")
+@click.option("--size", callback=_size, metavar="N|HxW", help="Bring every image to this size.")
 @click.option("--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers.")
 @click.option("--activation", help=f"One of {', '.join(ACTIVATIONS)}.")
 @click.option("--loss", help=f"One of {', '.join(LOSSES)}, as the task allows.")

@@ -99,30 +99,25 @@ def check_training(config: str | None, options: dict[str, Any], json: str | None
     Raises:
         GradientError: if something stands in the way of training.
     """
-    from nnscratch import nn
     from nnscratch.array.random import default_generator
-    from nnscratch.cli.sources import prepare, width_of
+    from nnscratch.cli.networks import architecture_for, some_of
+    from nnscratch.cli.sources import prepare
     from nnscratch.cli.training import resolve, settings_from
     from nnscratch.train.choices import make_loss, make_optimizer
     from nnscratch.train.files import write_text
-    from nnscratch.train.mlp import MLP
     from nnscratch.verify.checkups.training import checkup
 
     settings = settings_from(config, options, None, False)
     data = prepare(settings)
     settings = resolve(settings, data)
     default_generator.manual_seed(settings.seed)
-    assert settings.hidden is not None
-    assert settings.dropout is not None
-    model: nn.Module = MLP(
-        width_of(data.preprocessor), settings.hidden, data.preprocessor.target.outputs,
-        settings.activation, settings.dropout,
-    ).build()  # fmt: skip
-    x, y = data.train
+    architecture = architecture_for(settings, data.preprocessor)
+    model = architecture.build()
+    x, y = some_of(data.train, 256, data.preprocessor, architecture)
     loss = make_loss(settings.loss, y.dtype, None, settings.label_smoothing or 0.0)
     more = {"weight_decay": settings.weight_decay} if settings.weight_decay else {}
     optimizer = make_optimizer(settings.optimizer, model, settings.lr, **more)
-    report = checkup(model, loss, x[:256], y[:256], optimizer=optimizer)
+    report = checkup(model, loss, x, y, optimizer=optimizer)
     report.show()
     if json is not None:
         write_text(Path(json), report.json(indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Preprocessing of grey images, and reading them from files."""
+"""Preprocessing of images, and reading those to judge from files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnscratch.data import ClassTarget, read_idx, read_table
-from nnscratch.data.idx import load_idx_folder
+from nnscratch.data import ClassTarget, LabelledImages, load_images, read_idx, read_table
+from nnscratch.data.image_arrays import as_images, unlabelled_images
+from nnscratch.data.image_files import is_image, read_images, resized
+from nnscratch.data.image_folders import files_to_judge
+from nnscratch.data.image_sources import holds_image_files, is_npz, refuse_npy
 from nnscratch.errors import CheckpointError, DataError
 
 _FORM = "image-preprocessor"
@@ -21,109 +24,232 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ImagePreprocessor:
-    """Turns grey images into rows of features, (value / white − mean) / std, with one mean and std.
+    """Turns images into numbers, (value / white − mean) / std, with a mean and std a channel.
 
     Args:
+        channels: 1 for grey images, 3 for coloured ones.
         height: of every image.
-        width: of every image.
+        width: likewise.
         white: the largest value that a pixel can have.
-        mean: of the training part's pixels, from 0 to 1.
+        mean: of each channel of the training part's pixels, from 0 to 1.
         std: likewise.
         target: the classes.
     """
 
+    channels: int
     height: int
     width: int
     white: int
-    mean: float
-    std: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     target: ClassTarget
     task: str = "classification"
 
     @classmethod
-    def fit(cls, images: Array, white: int, classes: int) -> ImagePreprocessor:
-        """Compute mean and std of the training images, (N, height, width)."""
-        mean, std = float(images.mean()) / white, float(images.std()) / white
-        target = ClassTarget(tuple(range(classes)))
-        return cls(images.shape[1], images.shape[2], white, mean, std or 1.0, target)
+    def fit(cls, images: LabelledImages) -> ImagePreprocessor:
+        """Compute mean and std of the training images."""
+        channels, height, width = images.shape
+        pixels, white = images.images, images.white
+        each = [pixels] if pixels.ndim == 3 else [pixels[:, c] for c in range(channels)]
+        mean = tuple(float(one.mean(dtype=np.float64)) / white for one in each)
+        std = tuple(float(one.std(dtype=np.float64)) / white or 1.0 for one in each)
+        return cls(channels, height, width, white, mean, std, ClassTarget(_labels(images)))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        return (self.channels, self.height, self.width)
+
+    @property
+    def size(self) -> str:
+        """The size of an image, to be read."""
+        grey = "grey" if self.channels == 1 else f"{self.channels} channels"
+        return f"{self.height} x {self.width} pixels, {grey}"
 
     @property
     def features_count(self) -> int:
         """How many features an image has."""
-        return self.height * self.width
+        return self.channels * self.height * self.width
 
-    def features(self, images: Array) -> npt.NDArray[np.float32]:
-        """Return images (N, height, width) as (N, height · width) float32.
+    def batch(self, images: Array) -> npt.NDArray[np.float32]:
+        """Return images (N, height, width) or (N, channels, height, width) for a network.
+
+        Returns:
+            (N, channels, height, width) float32.
 
         Raises:
             DataError: if they have another size.
         """
-        if images.ndim != 3 or images.shape[1:] != (self.height, self.width):
-            raise DataError(
-                f"the model takes images of {self.height} x {self.width} pixels, got the shape "
-                f"{images.shape}"
-            )
-        rows = images.reshape(len(images), -1).astype(np.float32)
-        rows *= np.float32(1.0 / (self.white * self.std))
-        rows -= np.float32(self.mean / self.std)
-        return rows
+        return self.features(images).reshape(len(images), *self.shape)
+
+    def features(self, images: Array) -> npt.NDArray[np.float32]:
+        """Return images as rows of features, (N, channels · height · width) float32.
+
+        Raises:
+            DataError: if they have another size.
+        """
+        shape = images.shape[1:] if images.ndim == 4 else (1, *images.shape[1:])
+        if images.ndim not in (3, 4) or shape != self.shape:
+            raise DataError(f"the model takes images of {self.size}, got the shape {images.shape}")
+        rows = images.reshape(len(images), self.channels, -1).astype(np.float32)
+        std, mean = (np.asarray(one, np.float64)[:, None] for one in (self.std, self.mean))
+        rows *= (1.0 / (self.white * std)).astype(np.float32)
+        rows -= (mean / std).astype(np.float32)
+        return rows.reshape(len(images), -1)
+
+    def visible(self, image: Array) -> npt.NDArray[np.uint8]:
+        """Return one image as (height, width), or (height, width, channels), from 0 to 255."""
+        pixels = np.clip(image * (255.0 / self.white), 0, 255).astype(np.uint8)
+        return pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, 2).squeeze()
 
     def to_dict(self) -> dict[str, Any]:
         """What ``from_dict`` reads, in plain JSON types."""
         return {
             "form": _FORM,
-            "version": 1,
+            "version": 2,
+            "channels": self.channels,
             "height": self.height,
             "width": self.width,
             "white": self.white,
-            "mean": self.mean,
-            "std": self.std,
+            "mean": list(self.mean),
+            "std": list(self.std),
             "target": self.target.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ImagePreprocessor:
-        """Read what ``to_dict`` wrote.
+        """Read what ``to_dict`` wrote, now or when images were grey only (version 1).
 
         Raises:
             CheckpointError: if it is something else, or damaged.
         """
+        first = value.get("version") == 1
         sizes: Any = [value.get(name) for name in ("height", "width", "white")]
-        numbers: Any = [value.get(name) for name in ("mean", "std")]
+        sizes.append(1 if first else value.get("channels"))
+        mean: Any = [value.get("mean")] if first else value.get("mean")
+        std: Any = [value.get("std")] if first else value.get("std")
         if (
             value.get("form") != _FORM
-            or value.get("version") != 1
+            or value.get("version") not in (1, 2)
             or not all(type(n) is int and 1 <= n <= 1 << 16 for n in sizes)
-            or not all(type(n) in (int, float) and abs(n) < 1e6 for n in numbers)
-            or numbers[1] <= 0
+            or not all(
+                type(listed) is list
+                and len(listed) == sizes[3]
+                and all(type(n) in (int, float) and abs(n) < 1e6 for n in listed)
+                for listed in (mean, std)
+            )
+            or min(std) <= 0
         ):
             raise CheckpointError(
                 "the preprocessing of the images is damaged, or of a newer version"
             )
         target = ClassTarget.from_dict(value.get("target", {}))
-        height, width, white = sizes
-        return cls(height, width, white, float(numbers[0]), float(numbers[1]), target)
+        height, width, white, channels = sizes
+        means, stds = tuple(map(float, mean)), tuple(map(float, std))
+        return cls(channels, height, width, white, means, stds, target)
 
 
-def images_from(path: str, wanted: ImagePreprocessor) -> tuple[Array, Array | None]:
+def _labels(images: LabelledImages) -> tuple[str, ...] | tuple[int, ...]:
+    """The labels of the classes: whole numbers where all of their names are."""
+    names = images.class_names
+    if all(name.isascii() and name.isdigit() and str(int(name)) == name for name in names):
+        return tuple(map(int, names))
+    return names
+
+
+@dataclass(frozen=True)
+class ImagesToJudge:
+    """Images for a model that is trained.
+
+    Args:
+        images: (N, height, width) or (N, channels, height, width), in the values of the training.
+        labels: (N,) as they are written, where they are known.
+        files: (N,) where they come from, for image files.
+    """
+
+    images: Array
+    labels: Array | None = None
+    files: tuple[str, ...] = ()
+
+
+def images_from(
+    path: str, wanted: ImagePreprocessor, size: tuple[int, ...] | None = None
+) -> ImagesToJudge:
     """Return the images of a file or folder, and their labels if it has any.
 
-    A folder of IDX files gives its test set, an IDX file its images, and a table one image a row:
-    a column for each pixel, row by row, and perhaps one named "label".
+    Of a folder of IDX or CIFAR files or an ``.npz`` file that is the test set, if it has one; of an
+    IDX file its images. An image file, or those in a folder, are brought to the size of the model;
+    the folders they lie in are their classes. A table has one image a row: a column for each pixel,
+    row by row, and perhaps one named "label".
+
+    Args:
+        path: the file or folder.
+        wanted: the preprocessing of the training.
+        size: that to which arrays were brought in the training; None if they were left as they are.
 
     Raises:
         DataError: if it cannot be read, or the images have another size.
     """
-    size = f"{wanted.height} x {wanted.width}"
-    if Path(path).is_dir():
-        folder = load_idx_folder(path)
+    place = Path(path)
+    if place.is_file() and is_image(path):
+        return _image_files([place], None, wanted)
+    if place.is_dir() and holds_image_files(place):
+        return _image_files(*files_to_judge(place), wanted)
+    if place.is_file() and is_npz(place):
+        alone = unlabelled_images(place)
+        if alone is not None:
+            return ImagesToJudge(_fitting(alone, path, wanted, size))
+    if place.is_dir() or (place.is_file() and is_npz(place)):
+        folder = load_images(place)
         part = folder.test or folder.train
-        return part.images, part.labels
+        images = _fitting(part.images, path, wanted, size)
+        if part.white != wanted.white:
+            images = images * np.float32(wanted.white / part.white)
+        names = np.array(_labels(part))
+        return ImagesToJudge(images, names[part.labels])
+    refuse_npy(path)
     if not path.lower().endswith((".csv", ".tsv", ".txt", ".parquet", ".pq")):
         images = read_idx(path)
-        if images.ndim != 3:
-            raise DataError(f"{path}: expected images (N, {size}), found the shape {images.shape}")
-        return images, None
+        if images.ndim not in (3, 4):
+            raise DataError(
+                f"{path}: expected images (N, {wanted.height} x {wanted.width}), found the shape "
+                f"{images.shape}"
+            )
+        return ImagesToJudge(_fitting(as_images(images, path), path, wanted, size))
+    return _rows_of_pixels(path, wanted)
+
+
+def _image_files(
+    files: list[Path], classes: list[str] | None, wanted: ImagePreprocessor
+) -> ImagesToJudge:
+    if wanted.channels not in (1, 3):
+        raise DataError(
+            f"{files[0]}: the model takes images of {wanted.channels} channels, and image files "
+            "are grey or of three colours; name an .npz file"
+        )
+    images: Array = read_images(files, wanted.channels, (wanted.height, wanted.width))
+    if wanted.white != 255:
+        images = images * np.float32(wanted.white / 255)
+    labels = None if classes is None else np.array(classes)
+    return ImagesToJudge(images, labels, tuple(map(str, files)))
+
+
+def _fitting(
+    images: Array, path: str, wanted: ImagePreprocessor, size: tuple[int, ...] | None
+) -> Array:
+    """Images of an array, brought to a size as those of the training were."""
+    if size is not None:
+        images = resized(images, (wanted.height, wanted.width))
+    shape = images.shape[1:] if images.ndim == 4 else (1, *images.shape[1:])
+    if shape != wanted.shape:
+        raise DataError(
+            f"{path}: the model takes images of {wanted.size}, these have the shape {images.shape}"
+        )
+    return images
+
+
+def _rows_of_pixels(path: str, wanted: ImagePreprocessor) -> ImagesToJudge:
+    size = f"{wanted.height} x {wanted.width}"
     table = read_table(path)
     labels = table.column(_LABEL) if _LABEL in table else None
     names = [name for name in table.names if name != _LABEL]
@@ -135,4 +261,4 @@ def images_from(path: str, wanted: ImagePreprocessor) -> tuple[Array, Array | No
             + (f", of which {texts[0]!r} holds no numbers" if texts else "")
         )
     pixels = np.stack([table.column(name).astype(np.float32) for name in names], axis=1)
-    return pixels.reshape(len(table), wanted.height, wanted.width), labels
+    return ImagesToJudge(pixels.reshape(len(table), *wanted.shape), labels)

@@ -9,6 +9,7 @@ from typing import Any
 
 from nnscratch.cli import reporting, runs
 from nnscratch.cli.shown import shown
+from nnscratch.data import Tokenizer
 from nnscratch.errors import CheckpointError
 from nnscratch.train.checkpoint import CHECKPOINT, record_of
 from nnscratch.train.files import read_json
@@ -108,17 +109,18 @@ def _run(console: Any, path: str) -> None:
     config, architecture = run.config, run.architecture
     data = config.get("data")
     sizes = data if isinstance(data, dict) else {}
+    pre = run.preprocessor
+    task, unit = ("language", f"{pre.unit}s") if isinstance(pre, Tokenizer) else (pre.task, "rows")
     finished = (run.folder / runs.MODEL).exists()
-    layers = (architecture.inputs, *architecture.hidden, architecture.outputs)
     pairs(
         console,
         f"{run.folder}: {'trained' if finished else 'training is not finished'}",
         {
             "made by": f"nnscratch {config.get('nnscratch')}",
             "data": f"{sizes.get('name')}: {sizes.get('train')} training, "
-            f"{sizes.get('validation')} validation, {sizes.get('test')} test rows",
-            "task": run.preprocessor.task,
-            "model": f"MLP {'-'.join(map(str, layers))}, {architecture.activation}",
+            f"{sizes.get('validation')} validation, {sizes.get('test')} test {unit}",
+            "task": task,
+            "model": architecture.summary,
             "parameters": f"{architecture.parameters:,}",
         },
     )

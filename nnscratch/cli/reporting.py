@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,12 @@ def _r2(error: Array, true: Array) -> float | None:
 def headline(report: dict[str, Any]) -> str:
     """Return the report in one line."""
     n = f"{report['samples']:,}"
+    if report["task"] == "language":
+        unit, right = report["unit"], f"{report['accuracy']:.1%}"
+        return (
+            f"{report['bits']:.3f} bits a {unit} (loss {report['loss']:.4f}, perplexity "
+            f"{report['perplexity']:.4g}); of {n} {unit}s {right} were the likeliest"
+        )
     if report["task"] == "regression":
         error = f"mean absolute error {report['mae']:.4g} on {n} test rows"
         if report["r2"] is None:
@@ -98,6 +104,8 @@ def renderables(report: dict[str, Any]) -> list[Any]:
     from rich.text import Text
 
     title = Text(f"\nTest: {headline(report)}", style="bold")
+    if report["task"] == "language":
+        return [title]
     if report["task"] == "regression":
         table = grid(("R²", "MAE", "RMSE", "MSE", "loss"))
         values = [report[key] for key in ("r2", "mae", "rmse", "mse", "loss")]
@@ -216,11 +224,20 @@ def write_columns(columns: dict[str, list[Any]], path: FilePath) -> None:
         frame.write_parquet(buffer)
     else:
         frame.write_csv(buffer)
-    write_whole(path, lambda stream: _put(stream, buffer))
+    write_buffer(buffer, path)
 
 
-def _put(stream: Any, buffer: io.BytesIO) -> None:
-    stream.write(buffer.getbuffer())
+def write_buffer(buffer: io.BytesIO, path: FilePath) -> None:
+    """Write what a buffer holds to a file.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+
+    def put(stream: BinaryIO) -> None:
+        stream.write(buffer.getbuffer())
+
+    write_whole(path, put)
 
 
 def sample_columns(pre: ImagePreprocessor, images: Array, labels: Array) -> dict[str, list[Any]]:

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TrainingSettings, saved_settings
 from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
-from nnscratch.errors import CheckpointError, RunError
+from nnscratch.data import Tokenizer
+from nnscratch.errors import CheckpointError, ConfigurationError, RunError
 from nnscratch.nn import Module
+from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.checkpoint import load_into
 from nnscratch.train.files import prepare_folder, read_json
+from nnscratch.train.image_networks import ImageNetwork
 from nnscratch.train.mlp import MLP
 from nnscratch.train.tensor_file import TensorFile
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
 CONFIG, PREPROCESSING, MODEL = "config.json", "preprocessing.json", "model.safetensors"
 REPORT, REPORT_TEXT, HISTORY = "report.json", "report.txt", "history.json"
-SAMPLE, SPLIT = "sample.csv", "split.csv"
+SAMPLE, SAMPLE_IMAGES, SPLIT = "sample.csv", "sample.npz", "split.csv"
 MADE = (
     CHECKPOINT_FILE,
     MODEL,
@@ -36,7 +40,9 @@ MADE = (
     "mistakes.png",
     "mistakes.csv",
     SAMPLE,
+    SAMPLE_IMAGES,
     SPLIT,
+    "samples.txt",
 )
 """Every file that a training writes into its folder."""
 _FORM, _VERSION = "nnscratch-run", 1
@@ -56,9 +62,23 @@ class RunFolder:
 
     folder: Path
     settings: TrainingSettings
-    architecture: MLP
-    preprocessor: Preprocessor
+    architecture: Architecture
+    preprocessor: Preprocessor | Tokenizer
     config: dict[str, Any]
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of a model of texts.
+
+        Raises:
+            ConfigurationError: if the model is of tables or images.
+        """
+        if not isinstance(self.preprocessor, Tokenizer):
+            raise ConfigurationError(
+                f"{self.folder}: the model of this run predicts a {self.preprocessor.task}, it "
+                f"writes no text; use `nnscratch predict {self.folder} FILE`"
+            )
+        return self.preprocessor
 
     def model(self, device: str | None = None) -> Module:
         """Return the trained model, in evaluation mode.
@@ -82,7 +102,9 @@ class RunFolder:
         return (model if device is None else model.to(device=device)).eval()
 
 
-def config_of(settings: TrainingSettings, architecture: MLP, **more: Any) -> dict[str, Any]:
+def config_of(
+    settings: TrainingSettings, architecture: Architecture, **more: Any
+) -> dict[str, Any]:
     """Return the content of config.json."""
     from nnscratch import __version__
 
@@ -123,17 +145,31 @@ def open_run(folder: str | Path) -> RunFolder:
         )
     settings = saved_settings(config.get("settings"), where)
     try:
-        architecture = MLP.from_dict(config.get("architecture"))
+        architecture = architecture_from(config.get("architecture"))
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error}") from None
     record = path / PREPROCESSING
     preprocessor = preprocessor_from(read_json(record), str(record))
-    if (width_of(preprocessor), preprocessor.target.outputs) != (
-        architecture.inputs,
-        architecture.outputs,
-    ):
+    if not _fits(architecture, preprocessor):
         raise CheckpointError(f"{record}: of another model than {CONFIG} describes")
     return RunFolder(path, settings, architecture, preprocessor, config)
+
+
+def _fits(architecture: Architecture, preprocessor: Preprocessor | Tokenizer) -> bool:
+    """Say whether a model takes what a preprocessing gives."""
+    if isinstance(preprocessor, Tokenizer):
+        return getattr(architecture, "vocabulary", None) == preprocessor.size
+    if isinstance(architecture, ImageNetwork):
+        taken = (architecture.channels, architecture.height, architecture.width)
+        return (
+            isinstance(preprocessor, ImagePreprocessor)
+            and taken == preprocessor.shape
+            and architecture.outputs == preprocessor.target.outputs
+        )
+    if not isinstance(architecture, MLP):
+        return not hasattr(architecture, "vocabulary")
+    sizes = (width_of(preprocessor), preprocessor.target.outputs)
+    return sizes == (architecture.inputs, architecture.outputs)
 
 
 def is_run(folder: Path) -> bool:
@@ -143,6 +179,28 @@ def is_run(folder: Path) -> bool:
     except CheckpointError:
         return False
     return isinstance(config, dict) and config.get("form") == _FORM
+
+
+def check_free(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Check that training may write into a folder, so that no file of the user's is overwritten.
+
+    Raises:
+        RunError: naming them.
+    """
+    if resume:
+        return
+    if not is_run(folder):
+        others = [name for name in MADE if os.path.lexists(folder / name)]
+        if others:
+            raise RunError(
+                f"{folder}: this is no run folder of nnscratch, and training would replace "
+                f"{', '.join(others)} in it; choose another folder"
+            )
+    elif not overwrite:
+        raise RunError(
+            f"{folder}: there is a run in this folder already; go on with it with --resume, "
+            "replace it with --overwrite, or choose another folder"
+        )
 
 
 def free_folder(name: str, root: Path = Path("runs")) -> Path:

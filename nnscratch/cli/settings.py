@@ -13,6 +13,7 @@ from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose, losses_for
+from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
 
 _CONFIG_LIMIT = 1 << 20
@@ -20,6 +21,7 @@ _CONFIG_LIMIT = 1 << 20
 _MOST_DOTS = 16
 _TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """, re.VERBOSE)
 
+AUGMENTATIONS = ("none", "shift", "flip", "erase")
 TASKS = ("classification", "regression")
 
 
@@ -31,6 +33,12 @@ def task_losses(task: str) -> tuple[str, ...]:
     """
     # The models' outputs are logits: no losses of probabilities, nor of their logarithms.
     return ("cross_entropy", "mse") if task == "classification" else losses_for(task)
+
+
+TEXT_MODELS = ("gpt", "char-lstm")
+"""The kinds of architectures that continue texts."""
+MODELS = ("mlp", *NETWORKS, *TEXT_MODELS)
+"""What can be trained: a multilayer perceptron, networks for images, models of texts."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,15 @@ class TrainingSettings:
     exclude: tuple[str, ...] = ()
     separator: str | None = None
     missing: str = "fill"
+    model: str | None = None
+    size: tuple[int, ...] | None = None
+    augment: tuple[str, ...] | None = None
+    tokenizer: str = "characters"
+    vocabulary: int = 2048
+    block: int = 128
+    width: int | None = None
+    layers: int | None = None
+    heads: int = 4
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float | None = None
@@ -63,7 +80,7 @@ class TrainingSettings:
     clip_norm: float | None = None
     patience: int | None = None
     validation: float = 0.1
-    test: float = 0.2
+    test: float | None = None
     seed: int = 0
     split_seed: int = 0
     device: str = "cpu"
@@ -72,9 +89,19 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for field_ in fields(self):
             _check_type(field_.name, getattr(self, field_.name), str(field_.type))
+        for name in self.augment or ():
+            choose(name, AUGMENTATIONS, "augmentation")
+        if self.augment is not None and "none" in self.augment[1:] + self.augment[:-1]:
+            raise ConfigurationError(
+                f"the augmentation 'none' goes with no other, got {','.join(self.augment)}"
+            )
+        if self.size is not None and len(self.size) != 2:
+            raise ConfigurationError(f"size must be a height and a width, got {self.size}")
         choose(self.activation, ACTIVATIONS, "activation")
         choose(self.optimizer, OPTIMIZERS, "optimizer")
         choose(self.schedule, SCHEDULES, "schedule")
+        if self.model is not None:
+            choose(self.model, MODELS, "model")
         if self.loss is not None:
             choose(self.loss, LOSSES, "loss")
         if self.task is not None:
@@ -92,6 +119,16 @@ class TrainingSettings:
                     )
         if self.test == 0.0:
             raise ConfigurationError("test must be above 0: the report needs rows to be made of")
+
+    @property
+    def of_text(self) -> bool:
+        """Whether the model is one of texts."""
+        return self.model in TEXT_MODELS
+
+    @property
+    def held_out(self) -> float:
+        """The share that is held out for the test."""
+        return self.test if self.test is not None else 0.1 if self.of_text else 0.2
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in JSON's types."""
@@ -133,6 +170,12 @@ class TrainingSettings:
 # An integer above it cannot be converted to a float.
 _INFINITE = sys.float_info.max
 _RANGES: tuple[tuple[str, float, float], ...] = (
+    ("size", 1, 1 << 12),
+    ("vocabulary", 257, 1 << 20),
+    ("block", 1, 1 << 20),
+    ("width", 1, 1 << 20),
+    ("layers", 1, 1 << 10),
+    ("heads", 1, 1 << 10),
     ("hidden", 1, 1 << 20),
     ("dropout", 0.0, 1.0),
     ("label_smoothing", 0.0, 1.0),

@@ -14,24 +14,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnscratch.cli.images import ImagePreprocessor, images_from
+from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.settings import TrainingSettings
-from nnscratch.cli.tables import describe_columns, table_like, training_table
+from nnscratch.cli.tables import describe_columns, training_table
+from nnscratch.cli.texts import refuse_prose, refuse_text_settings
 from nnscratch.data import (
     ClassTarget,
     ImageFolder,
-    LabelledImages,
     RareClassWarning,
     Table,
     TablePreprocessor,
+    Tokenizer,
     as_written,
     infer_task,
     load_digits,
-    load_idx_folder,
+    load_images,
     read_table,
     refuse_names,
+    tokenizer_from_dict,
     train_test_split_indices,
 )
+from nnscratch.data.idx import has_idx
+from nnscratch.data.image_files import resized
+from nnscratch.data.image_sources import holds_idx, is_of_images
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 
 DIGITS = "digits"
@@ -48,10 +53,11 @@ class Prepared:
     Args:
         name: what to call them.
         preprocessor: what made them, and will make others for predictions.
-        train: features (N, F) and targets.
+        train: features (N, F) and targets; of images the pixels as they are, (N, height, width) or
+            (N, channels, height, width).
         validation: likewise; None if there is none.
         test: likewise.
-        images: the test images as they are, (N, height, width).
+        files: where the images of "train", "validation" and "test" come from, for image files.
         table: the test rows as they are.
         rows: the numbers of the test rows in the file they come from, from 1.
         path: where they were found, from the root.
@@ -59,6 +65,7 @@ class Prepared:
         learned: likewise of the rows to train on.
         judged: likewise of those for the validation.
         notes: what was recognised or decided in reading them, a line each.
+        usual_model: what is trained on them where nobody says.
     """
 
     name: str
@@ -66,7 +73,7 @@ class Prepared:
     train: Pair
     validation: Pair | None
     test: Pair
-    images: Array | None = None
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     table: Table | None = None
     rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     path: str = ""
@@ -74,6 +81,7 @@ class Prepared:
     learned: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     judged: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     notes: tuple[str, ...] = ()
+    usual_model: str = "mlp"
 
     @property
     def kind(self) -> str:
@@ -109,32 +117,53 @@ def _fingerprint(data: Prepared) -> str:
 
 def _prepared(settings: TrainingSettings) -> Prepared:
     path = settings.data
+    refuse_text_settings(settings)
     if path == DIGITS:
         _no_table_settings(settings, "the digits are images")
-        return _images(settings, ImageFolder(DIGITS, load_digits()))
+        digits = load_digits()
+        if settings.size is not None:
+            digits = replace(digits, images=resized(digits.images, _size(settings) or (8, 8)))
+        return _images(settings, ImageFolder(DIGITS, digits))
     if not path:
         raise ConfigurationError(
             "name the data: `nnscratch train digits`, `nnscratch train FILE.csv --target COLUMN`, "
-            "or `nnscratch train FOLDER` with IDX files"
+            "or `nnscratch train FOLDER` with images"
         )
     if Path(path).is_dir():
         _refuse_folder_of_tables(path)
         _no_table_settings(settings, f"{path} is a folder of images")
-        return _images(settings, load_idx_folder(path))
+        folder = load_images(path, size=_size(settings))
+        return _images(settings, folder, "mlp" if holds_idx(Path(path)) else "cnn")
+    if is_of_images(Path(path)):
+        _no_table_settings(settings, f"{path} holds images")
+        return _images(settings, load_images(path, size=_size(settings)), "cnn")
     if not Path(path).exists():
         raise DataError(
             f"{path}: there is no such file or folder in {os.getcwd()}; {DIGITS!r} is the data "
             "set that comes along"
         )
+    if settings.model not in (None, "mlp") or settings.size or settings.augment:
+        raise ConfigurationError(
+            f"--model {settings.model}, --size and --augment are for images, but {path} is a table"
+        )
+    if settings.target is None:
+        refuse_prose(path)
     return _table(settings)
 
 
+def _size(settings: TrainingSettings) -> tuple[int, int] | None:
+    return None if settings.size is None else (settings.size[0], settings.size[1])
+
+
 def _refuse_folder_of_tables(path: str) -> None:
-    names = sorted(one.name for one in Path(path).iterdir() if one.is_file())
+    entries = sorted(Path(path).iterdir())
+    names = [one.name for one in entries if one.is_file()]
     tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".parquet", ".gz"))]
-    if tables and not any("ubyte" in name or "idx" in name for name in names):
+    # Beside folders of images there may be a table of them.
+    folders = any(one.is_dir() and not one.name.startswith(".") for one in entries)
+    if tables and not folders and not has_idx(names):
         raise ConfigurationError(
-            f"{path}: a folder is for images (IDX files); of tables name one, such as "
+            f"{path}: a folder is for images; of tables name one, such as "
             f"{Path(path) / tables[0]}, with --target COLUMN"
         )
 
@@ -145,7 +174,7 @@ def _no_table_settings(settings: TrainingSettings, why: str) -> None:
             raise ConfigurationError(f"--{name} is for tables, but {why}")
 
 
-def _parts(
+def parts_of_rows(
     n: int, settings: TrainingSettings, classes: Array | None, test: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
     """Split n rows into training, validation and, if it is wanted, test rows.
@@ -155,10 +184,10 @@ def _parts(
     rest = np.arange(n)
     held = np.empty(0, np.int64)
     # The validation part is a share of all rows, taken from those that are not in the test part.
-    share = settings.validation / (1.0 - settings.test) if test else settings.validation
+    share = settings.validation / (1.0 - settings.held_out) if test else settings.validation
     if share >= 1.0:
         raise ConfigurationError(
-            f"validation ({settings.validation}) and test ({settings.test}) leave nothing to "
+            f"validation ({settings.validation}) and test ({settings.held_out}) leave nothing to "
             "train on"
         )
     if test:
@@ -166,7 +195,7 @@ def _parts(
             raise DataError(
                 f"{settings.data}: {n} rows are too few: one is needed to train on and one to test"
             )
-        held_share = min(max(settings.test, 1.0 / n), 1.0 - 1.0 / n)
+        held_share = min(max(settings.held_out, 1.0 / n), 1.0 - 1.0 / n)
         shares = (1.0 - held_share, held_share)
         rest, held = train_test_split_indices(n, shares, settings.split_seed, classes, "first")
     of_rest = None if classes is None else classes[rest]
@@ -209,30 +238,48 @@ def _say_rare(
         )
 
 
-def _images(settings: TrainingSettings, folder: ImageFolder) -> Prepared:
-    given, test = folder.train, folder.test
-    train, validation, held = _parts(len(given), settings, given.labels, test is None)
+def _images(settings: TrainingSettings, folder: ImageFolder, usual_model: str = "mlp") -> Prepared:
+    given, test, checked = folder.train, folder.test, folder.validation
+    if len(np.unique(given.labels)) < 2:
+        only = given.class_names[int(given.labels[0])]
+        raise DataError(
+            f"{folder.name}: classification needs two classes or more, all images are of {only!r}"
+        )
+    if checked is not None:
+        settings = replace(settings, validation=0.0)
+    train, validation, held = parts_of_rows(len(given), settings, given.labels, test is None)
     if test is None:
         test = given.take(held)
         rows = held + 1
+        if given.names:
+            parts = {"training": train, "validation": validation, "test": held}
+            numbers = np.arange(1, len(given) + 1)
+            _say_rare(given.labels, given.class_names, parts, folder.name, numbers)
     else:
         rows = np.arange(1, len(test) + 1)
+    judged = train[:0] if validation is None else validation
+    if validation is not None:
+        checked = given.take(validation)
     learned = given.take(train)
-    pre = ImagePreprocessor.fit(learned.images, given.white, given.classes)
-
-    def pair(part: LabelledImages) -> Pair:
-        return pre.features(part.images), part.labels
-
+    pre = ImagePreprocessor.fit(replace(learned, names=given.class_names))
     return Prepared(
         folder.name,
         pre,
-        pair(learned),
-        None if validation is None else pair(given.take(validation)),
-        pair(test),
-        images=test.images,
+        (learned.images, learned.labels),
+        None if checked is None else (checked.images, checked.labels),
+        (test.images, test.labels),
+        files={}
+        if not given.files
+        else {
+            "train": learned.files,
+            "validation": () if checked is None else checked.files,
+            "test": test.files,
+        },
         rows=rows,
         learned=train + 1,
-        judged=train[:0] if validation is None else validation + 1,
+        judged=judged + 1,
+        notes=folder.notes,
+        usual_model=usual_model,
     )
 
 
@@ -250,7 +297,7 @@ def _table(settings: TrainingSettings) -> Prepared:
         values = table.column(name)
         target = ClassTarget.fit(values, name=where)
         classes = target.transform(values, name=where)
-    train, validation, held = _parts(len(table), settings, classes, True)
+    train, validation, held = parts_of_rows(len(table), settings, classes, True)
     learned, test = table.take(train), table.take(held)
     if classes is not None and target is not None:
         if len(np.unique(classes[train])) < 2:
@@ -312,7 +359,7 @@ def _labels_as_written(
     return replace(table, columns={**table.columns, target: labels})
 
 
-def preprocessor_from(value: Any, where: str) -> Preprocessor:
+def preprocessor_from(value: Any, where: str) -> Preprocessor | Tokenizer:
     """Return the preprocessing of a saved run.
 
     Raises:
@@ -323,6 +370,8 @@ def preprocessor_from(value: Any, where: str) -> Preprocessor:
     try:
         if str(value.get("form")) == "image-preprocessor":
             return ImagePreprocessor.from_dict(value)
+        if str(value.get("form")) == "tokenizer":
+            return tokenizer_from_dict(value)
         return TablePreprocessor.from_dict(value)
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error}") from None
@@ -333,55 +382,3 @@ def width_of(preprocessor: Preprocessor) -> int:
     if isinstance(preprocessor, ImagePreprocessor):
         return preprocessor.features_count
     return preprocessor.encoder.features
-
-
-@dataclass
-class Inputs:
-    """The preprocessed inputs for a saved model.
-
-    Args:
-        features: (N, F).
-        targets: (N,) or (N, 1), where they are known.
-        images: the images as they are.
-        table: the rows as they are.
-    """
-
-    features: Array
-    targets: Array | None
-    images: Array | None = None
-    table: Table | None = None
-
-
-def inputs_from(
-    path: str, pre: Preprocessor, settings: TrainingSettings, *, labelled: bool
-) -> Inputs:
-    """Read inputs for a saved model, with the preprocessing of its training.
-
-    Args:
-        path: a file, a folder, or "digits": the part of them that was held out for the test.
-        pre: the preprocessing.
-        settings: those of the training.
-        labelled: whether the targets are needed.
-
-    Raises:
-        DataError: if it cannot be read, or does not fit the model.
-    """
-    if isinstance(pre, TablePreprocessor):
-        table = table_like(path, pre, settings, labelled=labelled)
-        targets = pre.targets(table) if labelled else None
-        return Inputs(pre.features(table), targets, table=table)
-    labels: Array | None
-    if path == DIGITS and not Path(path).exists():
-        digits = load_digits()
-        chosen = _parts(len(digits), settings, digits.labels, True)[2]
-        held = digits.take(chosen)
-        images, labels = held.images, held.labels
-    else:
-        images, labels = images_from(path, pre)
-    if labelled and labels is None:
-        raise DataError(
-            f"{path}: there are no labels to compare with; name a folder of IDX files with both, "
-            "or a table with a column 'label'"
-        )
-    targets = pre.target.transform(labels, name=path) if labelled and labels is not None else None
-    return Inputs(pre.features(images), targets, images=images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import time
@@ -11,31 +12,47 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnscratch.array import as_device
 from nnscratch.array.device import namespace_on
 from nnscratch.array.random import default_generator
 from nnscratch.cli import reporting, runs
 from nnscratch.cli.images import ImagePreprocessor
+from nnscratch.cli.networks import (
+    architecture_for,
+    network_settings,
+    samples_of,
+    training_samples,
+)
 from nnscratch.cli.settings import TrainingSettings, read_toml, task_losses
 from nnscratch.cli.shown import shown
-from nnscratch.cli.sources import Prepared, prepare, width_of
+from nnscratch.cli.sources import Prepared, prepare
 from nnscratch.cli.tables import shortened
 from nnscratch.data import NumberTarget
 from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train import plots
+from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import balanced_weights, make_loss, make_optimizer
 from nnscratch.train.evaluate import evaluate, predict
-from nnscratch.train.files import prepare_folder, run_folder, write_json, write_text
+from nnscratch.train.files import (
+    prepare_folder,
+    run_folder,
+    write_json,
+    write_text,
+)
+from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.interrupt import TrainingInterrupted
-from nnscratch.train.mlp import MLP
 from nnscratch.train.progress import Progress
 from nnscratch.train.trainer import Trainer
 
 _SAMPLES = 10
+# A table of more columns is kept as arrays.
+_MOST_COLUMNS = 1024
 
 
 def settings_from(
@@ -87,6 +104,8 @@ def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
         raise ConfigurationError(
             f"the loss {settings.loss!r} does not fit a {task}; choose from {', '.join(losses)}"
         )
+    model = settings.model or data.usual_model
+    chosen = network_settings(settings, data) if model in NETWORKS else {"model": model}
     images, many = data.kind == "images", samples >= 10_000
     few = images and not many
     decided: dict[str, Any] = {
@@ -99,7 +118,10 @@ def resolve(settings: TrainingSettings, data: Prepared) -> TrainingSettings:
         "epochs": (20 if many else 40) if images else 100,
         "batch": 128 if many else 64 if images else 32,
         "patience": 0 if images else 25,
-    }
+        "test": settings.held_out,
+    } | chosen
+    if model in NETWORKS:
+        del decided["hidden"]
     return replace(settings, **{k: v for k, v in decided.items() if getattr(settings, k) is None})
 
 
@@ -123,10 +145,14 @@ def train(
     namespace_on(as_device(settings.device))
     folder = Path(run) if run is not None else None
     if folder is not None:
-        _check_free(folder, resume, overwrite)
+        runs.check_free(folder, resume, overwrite)
         prepare_folder(folder)
     data = prepare(settings)
     settings = resolve(settings, data)
+    try:
+        architecture = architecture_for(settings, data.preprocessor)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{settings.data}: {error}") from None
     if folder is None:
         folder = runs.free_folder(data.name)
     with ExitStack() as stack:
@@ -135,16 +161,6 @@ def train(
             for name in runs.MADE:
                 (folder / name).unlink(missing_ok=True)
         default_generator.manual_seed(settings.seed)
-        outputs = data.preprocessor.target.outputs
-        assert settings.hidden is not None
-        assert settings.dropout is not None
-        architecture = MLP(
-            width_of(data.preprocessor),
-            settings.hidden,
-            outputs,
-            settings.activation,
-            settings.dropout,
-        )
         model = architecture.build()
         if resume:
             _check_same_data(folder, data)
@@ -152,35 +168,13 @@ def train(
         write_json(folder / runs.CONFIG, runs.config_of(settings, architecture, data=_sizes(data)))
         _introduce(console, data, settings, architecture, folder)
         began = time.perf_counter()
-        trainer = _fit(model, data, settings, folder, resume, quiet)
+        trainer = _fit(model, architecture, data, settings, folder, resume, quiet)
         seconds = time.perf_counter() - began
         report = _finish(trainer, data, settings, folder, architecture)
     for item in reporting.renderables(report):
         console.print(item)
     _say_goodbye(report, data, settings, folder, seconds)
     return folder
-
-
-def _check_free(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Check that training may write into a folder, so that no file of the user's is overwritten.
-
-    Raises:
-        RunError: naming them.
-    """
-    if resume:
-        return
-    if not runs.is_run(folder):
-        others = [name for name in runs.MADE if os.path.lexists(folder / name)]
-        if others:
-            raise RunError(
-                f"{folder}: this is no run folder of nnscratch, and training would replace "
-                f"{', '.join(others)} in it; choose another folder"
-            )
-    elif not overwrite:
-        raise RunError(
-            f"{folder}: there is a run in this folder already; go on with it with --resume, "
-            "replace it with --overwrite, or choose another folder"
-        )
 
 
 def _check_same_data(folder: Path, data: Prepared) -> None:
@@ -218,7 +212,11 @@ def _sizes(data: Prepared) -> dict[str, Any]:
 
 
 def _introduce(
-    console: Any, data: Prepared, settings: TrainingSettings, architecture: MLP, folder: Path
+    console: Any,
+    data: Prepared,
+    settings: TrainingSettings,
+    architecture: Architecture,
+    folder: Path,
 ) -> None:
     from rich.markup import escape
 
@@ -231,12 +229,12 @@ def _introduce(
         console.print(f"  {escape(shown(note, 300))}", style="dim")
     if data.kind == "table":
         console.print(f"[bold]target[/]: {escape(shown(_target_line(data, settings)))}")
-    layers = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     console.print(
-        f"[bold]model[/]: MLP {layers}, {architecture.parameters:,} parameters, "
-        f"{architecture.activation}, dropout {architecture.dropout:g}; {settings.loss}, "
-        f"{settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
+        f"[bold]model[/]: {architecture.summary}, {architecture.parameters:,} parameters; "
+        f"{settings.loss}, {settings.optimizer}, lr {settings.lr:g}, {settings.schedule}"
     )
+    if settings.augment not in (None, ("none",)):
+        console.print(f"[bold]augmentation[/]: {', '.join(settings.augment or ())}")
     console.print(f"[bold]run folder[/]: {escape(shown(folder))}\n")
 
 
@@ -259,6 +257,7 @@ def _callbacks(data: Prepared, settings: TrainingSettings, quiet: bool) -> list[
 
 def _fit(
     model: Module,
+    architecture: Architecture,
     data: Prepared,
     settings: TrainingSettings,
     folder: Path,
@@ -293,11 +292,14 @@ def _fit(
     trainer.seed = settings.seed
     assert settings.epochs is not None
     assert settings.batch is not None
+    checked = None
+    if data.validation is not None:
+        checked = samples_of(data.validation, data.preprocessor, architecture)
     try:
         trainer.fit(
-            data.train,
+            training_samples(data, settings, architecture),
             settings.epochs,
-            validation=data.validation,
+            validation=checked,
             batch_size=settings.batch,
             resume=resume,
         )
@@ -311,16 +313,21 @@ def _fit(
 
 
 def _finish(
-    trainer: Trainer, data: Prepared, settings: TrainingSettings, folder: Path, architecture: MLP
+    trainer: Trainer,
+    data: Prepared,
+    settings: TrainingSettings,
+    folder: Path,
+    architecture: Architecture,
 ) -> dict[str, Any]:
     """Test the model, and write the files of the run folder."""
     model, pre = trainer.model, data.preprocessor
     save_model(folder / runs.MODEL, model, runs.config_of(settings, architecture))
-    outputs = predict(model, data.test[0])
+    test = samples_of(data.test, pre, architecture)
+    outputs = predict(model, test)
     # Without class weights and label smoothing, which are of the training alone: what `nnscratch
     # evaluate` gives for these rows.
     plain = make_loss(settings.loss, data.test[1].dtype)
-    loss = evaluate(model, data.test, loss=plain)["loss"]
+    loss = evaluate(model, test, loss=plain)["loss"]
     report = reporting.report_on(outputs, data.test[1], pre, loss)
     best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)
     report |= {
@@ -337,6 +344,11 @@ def _finish(
     parts = {"train": data.learned, "validation": data.judged, "test": data.rows}
     split = {"part": [name for name, rows in parts.items() for _ in range(len(rows))]}
     split["row"] = [row for rows in parts.values() for row in rows.tolist()]
+    if data.files:
+        split = {
+            "part": [part for part, files in data.files.items() for _ in files],
+            "file": [file for files in data.files.values() for file in files],
+        }
     reporting.write_columns(split, folder / runs.SPLIT)
     return report
 
@@ -349,15 +361,10 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         plots.plot_regression(true, predicted, report["target"], folder / "predictions.png")
     else:
         names = [row["class"] for row in report["classes"]]
-        import numpy as np
-
         confusion = np.asarray(report["confusion"])
         plots.plot_confusion(confusion, names, folder / "confusion.png")
-    if isinstance(pre, ImagePreprocessor) and data.images is not None:
-        captions = reporting.mistake_captions(outputs, targets, chosen, names)
-        plots.plot_mistakes([data.images[i] for i in chosen], captions, folder / "mistakes.png")
-        sample = reporting.sample_columns(pre, data.images[:_SAMPLES], targets[:_SAMPLES])
-        reporting.write_columns(sample, folder / runs.SAMPLE)
+    if isinstance(pre, ImagePreprocessor):
+        _draw_images(outputs, data, pre, names, folder)
     elif data.table is not None:
         columns = {"row": data.rows[chosen].tolist()}
         rows = data.table.take(chosen)
@@ -373,6 +380,37 @@ def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) ->
         reporting.write_columns(listed, folder / runs.SAMPLE)
 
 
+def _draw_images(
+    outputs: Any, data: Prepared, pre: ImagePreprocessor, names: list[str], folder: Path
+) -> None:
+    """Draw the worst mistakes, list those of image files, and keep a few images as a sample."""
+    images, targets = data.test
+    chosen = reporting.worst_mistakes(outputs, targets, pre.task)
+    captions = reporting.mistake_captions(outputs, targets, chosen, names)
+    # Figures on black are drawn as ink on paper, photographs as they are.
+    plots.plot_mistakes(
+        [pre.visible(images[i]) for i in chosen],
+        captions,
+        folder / "mistakes.png",
+        ink=not data.files,
+    )
+    if data.files:
+        columns = {
+            "file": [data.files["test"][i] for i in chosen],
+            "class": [names[int(targets[i])] for i in chosen],
+        }
+        columns |= reporting.prediction_columns(outputs[chosen], pre, with_probabilities=False)
+        reporting.write_columns(columns, folder / "mistakes.csv")
+        return
+    sample = images[:_SAMPLES], targets[:_SAMPLES]
+    if pre.channels == 1 and pre.features_count <= _MOST_COLUMNS:
+        reporting.write_columns(reporting.sample_columns(pre, *sample), folder / runs.SAMPLE)
+        return
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=sample[0], labels=pre.target.inverse_transform(sample[1]))
+    reporting.write_buffer(buffer, folder / runs.SAMPLE_IMAGES)
+
+
 def _say_goodbye(
     report: dict[str, Any], data: Prepared, settings: TrainingSettings, folder: Path, seconds: float
 ) -> None:
@@ -382,4 +420,12 @@ def _say_goodbye(
     print(shown(f"Written to {folder}: {', '.join(written)}"))
     print("Use the model on data like these:")
     where = shlex.quote(str(folder))
-    print(shown(f"  nnscratch predict {where} {shlex.quote(str(folder / runs.SAMPLE))}"))
+    print(shown(f"  nnscratch predict {where} {shlex.quote(_example(data, folder))}"))
+
+
+def _example(data: Prepared, folder: Path) -> str:
+    """Return the path of something to predict."""
+    if data.files:
+        return data.files["test"][0]
+    made = folder / runs.SAMPLE
+    return str(made if made.exists() else folder / runs.SAMPLE_IMAGES)

@@ -9,8 +9,11 @@ from typing import Any
 from nnscratch.array import as_device
 from nnscratch.array.device import namespace_on
 from nnscratch.cli import reporting, runs
+from nnscratch.cli.inputs import inputs_from
+from nnscratch.cli.language import evaluate_text
+from nnscratch.cli.networks import samples_of
 from nnscratch.cli.shown import shown
-from nnscratch.cli.sources import inputs_from
+from nnscratch.data import Tokenizer
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import make_loss
 from nnscratch.train.evaluate import evaluate, predict
@@ -54,9 +57,16 @@ def predict_file(
     _check_output(output, _TABLES, source, run)
     namespace_on(as_device(device or "cpu"))
     found = runs.open_run(run)
+    if isinstance(found.preprocessor, Tokenizer):
+        raise ConfigurationError(
+            f"{run}: the model of this run continues texts; use `nnscratch generate {run} --prompt "
+            "TEXT`, or `nnscratch evaluate` for how well it foresees one"
+        )
     inputs = inputs_from(source, found.preprocessor, found.settings, labelled=False)
-    outputs = predict(found.model(device), inputs.features)
-    columns = reporting.prediction_columns(
+    samples = samples_of((inputs.features, None), found.preprocessor, found.architecture)
+    outputs = predict(found.model(device), samples)
+    columns = {"file": list(inputs.files)} if inputs.files else {}
+    columns |= reporting.prediction_columns(
         outputs, found.preprocessor, with_probabilities=with_probabilities
     )
     if output is not None:
@@ -92,16 +102,26 @@ def evaluate_file(run: str, data: str, output: str | None, device: str | None) -
     _check_output(output, (".json",), data, run)
     namespace_on(as_device(device or "cpu"))
     found = runs.open_run(run)
-    inputs = inputs_from(data, found.preprocessor, found.settings, labelled=True)
-    assert inputs.targets is not None
-    model = found.model(device)
-    loss = make_loss(found.settings.loss, inputs.targets.dtype)
-    judged = evaluate(model, (inputs.features, inputs.targets), loss=loss)["loss"]
-    outputs = predict(model, inputs.features)
-    report = reporting.report_on(outputs, inputs.targets, found.preprocessor, judged)
+    if isinstance(found.preprocessor, Tokenizer):
+        report = evaluate_text(found, data, device)
+    else:
+        report = _evaluated(found, data, device)
     console = Console(highlight=False)
     for item in reporting.renderables(report):
         console.print(item)
     if output is not None:
         write_json(output, report)
         print(f"Written to {output}")
+
+
+def _evaluated(found: runs.RunFolder, data: str, device: str | None) -> dict[str, Any]:
+    pre = found.preprocessor
+    assert not isinstance(pre, Tokenizer)
+    inputs = inputs_from(data, pre, found.settings, labelled=True)
+    assert inputs.targets is not None
+    model = found.model(device)
+    loss = make_loss(found.settings.loss, inputs.targets.dtype)
+    samples = samples_of((inputs.features, inputs.targets), pre, found.architecture)
+    judged = evaluate(model, samples, loss=loss)["loss"]
+    outputs = predict(model, samples)
+    return reporting.report_on(outputs, inputs.targets, pre, judged)

@@ -54,11 +54,16 @@ _MARKS = (
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\f\x1a")
 
 
-def unpack(raw: bytes, source: str) -> tuple[bytes, str]:
+def unpack(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
     """The content of a file that may be compressed, and how it was (empty: it was not).
 
+    Args:
+        raw: the file.
+        source: its name.
+        wanted: what it should be, "table" or "text".
+
     Raises:
-        DataError: it is damaged, an archive of several files, or another kind of file than a table.
+        DataError: it is damaged, an archive of several files, or another kind of file than wanted.
     """
     try:
         if raw.startswith(b"\x1f\x8b"):
@@ -77,8 +82,15 @@ def unpack(raw: bytes, source: str) -> tuple[bytes, str]:
         raise DataError(
             f"{source}: the compressed file is damaged or cut off ({error}); fetch it again"
         ) from None
+    if content[257:262] == b"ustar":
+        raise DataError(
+            f"{source}: this is a tar archive: unpack it, and name the folder or the file in it "
+            "that is meant"
+        )
     for start, what, mend in _BINARY:
         if content.startswith(start):
+            if wanted == "text" and "unpack" not in mend:
+                mend = "save the text in it as a plain text file (UTF-8)"
             raise DataError(f"{source}: this is {what}: {mend}")
     return content, how
 
@@ -115,31 +127,33 @@ def _only_member(raw: bytes, source: str) -> bytes:
         ) from None
 
 
-def as_utf8(raw: bytes, source: str) -> tuple[bytes, str]:
+def as_utf8(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
     """A text in UTF-8 without a mark, and the encoding that it was in.
 
     UTF-16 and UTF-32 show by their mark, or by their zero bytes. What is none of these and not
-    UTF-8 is Windows-1252, or Latin-1 where that has no such character.
+    UTF-8 is Windows-1252, or Latin-1 where that has no such character. ``wanted`` is as for
+    ``unpack``.
 
     Raises:
         DataError: it is no text.
     """
+    mend = "name a CSV or Parquet file" if wanted == "table" else "name a plain text file"
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
-            return _recoded(raw, encoding, source), encoding.upper()
+            return _recoded(raw, encoding, source, mend), encoding.upper()
     head = raw[:4096]
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         # A zero byte in every second place is Latin text in UTF-16.
         if len(head) > 8 and zeros.count(0) > 0.9 * len(zeros):
-            return _recoded(raw, encoding, source), "UTF-16"
+            return _recoded(raw, encoding, source, mend), "UTF-16"
     if raw.startswith(codecs.BOM_UTF8):
         raw = raw[len(codecs.BOM_UTF8) :]
     wrong = _first_bad(raw)
     if wrong is None:
-        _refuse_controls(raw, source, b"\0")
+        _refuse_controls(raw, source, b"\0", mend)
         return raw, "UTF-8"
     # Latin-1 has a character for every byte: what tells a text from anything else are these.
-    _refuse_controls(raw, source, _CONTROLS)
+    _refuse_controls(raw, source, _CONTROLS, mend)
     for encoding in ("cp1252", "latin-1"):
         try:
             text = raw.decode(encoding)
@@ -160,7 +174,7 @@ def refuse_other_text(start: str, source: str) -> None:
         raise DataError(f"{source}: this is an ARFF file: {_OTHER_TEXT[-2][2]}")
 
 
-def _recoded(raw: bytes, encoding: str, source: str) -> bytes:
+def _recoded(raw: bytes, encoding: str, source: str, mend: str) -> bytes:
     try:
         text = raw.decode(encoding).removeprefix("\ufeff")
         content = text.encode()
@@ -168,7 +182,7 @@ def _recoded(raw: bytes, encoding: str, source: str) -> bytes:
         raise DataError(
             f"{source}: the file begins as {encoding.upper()} text, but is not ({error})"
         ) from None
-    _refuse_controls(content, source, b"\0")
+    _refuse_controls(content, source, b"\0", mend)
     return content
 
 
@@ -184,7 +198,7 @@ def _first_bad(raw: bytes) -> int | None:
     return None
 
 
-def _refuse_controls(raw: bytes, source: str, controls: bytes) -> None:
+def _refuse_controls(raw: bytes, source: str, controls: bytes, mend: str) -> None:
     found = [position for one in controls if (position := raw.find(bytes([one]))) >= 0]
     if not found:
         return
@@ -192,6 +206,5 @@ def _refuse_controls(raw: bytes, source: str, controls: bytes) -> None:
     line = raw.count(b"\n", 0, position) + 1
     what = "a zero byte" if raw[position] == 0 else f"the byte 0x{raw[position]:02x}"
     raise DataError(
-        f"{source}: not a text file: line {line} has {what}, which stands in no text; "
-        "name a CSV or Parquet file"
+        f"{source}: not a text file: line {line} has {what}, which stands in no text; {mend}"
     )

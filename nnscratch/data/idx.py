@@ -112,6 +112,11 @@ def _parse(stream: BinaryIO, name: str, max_bytes: int, size: int = 0) -> npt.ND
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
+def has_idx(names: list[str]) -> bool:
+    """Say whether one of the names of files is one of MNIST's."""
+    return any(_NAME.fullmatch(name) or "ubyte" in name for name in names)
+
+
 def load_idx_folder(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> ImageFolder:
     """Load a folder that holds a data set under MNIST's usual file names.
 

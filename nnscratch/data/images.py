@@ -1,6 +1,7 @@
 """Labelled images, and the handwritten digits that come with the package."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,28 +19,33 @@ _MOST_CLASSES = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Grey images and their labels.
+    """Images and their labels.
 
     Args:
         name: what to call the data in reports and messages.
-        images: (N, height, width), N at least 1.
+        images: (N, height, width), or (N, channels, height, width); N at least 1.
         labels: (N,) whole numbers, none negative; kept as int64.
         white: the largest value that a pixel can have, which `features` maps to 1.
+        names: of the classes, label i is that of `names[i]`; without them the labels themselves.
+        files: (N,) where each image comes from; empty where they are of one file.
 
     Raises:
-        DataError: the arrays do not fit together, are empty, or a label is not from 0 to 65,535.
+        DataError: the arrays do not fit together, are empty, or a label is not from 0 to 65,535,
+            or beyond the names.
     """
 
     name: str
     images: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
     white: int = 255
+    names: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 3:
+        if self.images.ndim not in (3, 4):
             raise DataError(
-                f"{self.name}: expected images of shape (N, height, width), "
-                f"found {self.images.shape}"
+                f"{self.name}: expected images of shape (N, height, width) or "
+                f"(N, channels, height, width), found {self.images.shape}"
             )
         if self.labels.ndim != 1 or self.labels.dtype.kind not in "ui":
             raise DataError(
@@ -54,10 +60,15 @@ class LabelledImages:
             raise DataError(f"{self.name}: no images: the shape is {self.images.shape}")
         if int(self.labels.min()) < 0:
             raise DataError(f"{self.name}: a label is negative: {int(self.labels.min())}")
-        if int(self.labels.max()) >= _MOST_CLASSES:
+        most = int(self.labels.max())
+        if most >= _MOST_CLASSES:
             raise DataError(
-                f"{self.name}: the label {int(self.labels.max()):,} is beyond the "
+                f"{self.name}: the label {most:,} is beyond the "
                 f"{_MOST_CLASSES:,} classes that are supported; labels count from 0"
+            )
+        if self.names and most >= len(self.names):
+            raise DataError(
+                f"{self.name}: the label {most} is beyond the {len(self.names)} names of classes"
             )
         object.__setattr__(self, "labels", self.labels.astype(np.int64))
 
@@ -66,17 +77,23 @@ class LabelledImages:
         return len(self.images)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        height, width = self.images.shape[-2:]
+        return (self.images.shape[1] if self.images.ndim == 4 else 1, height, width)
+
+    @property
     def classes(self) -> int:
-        """The number of classes: one more than the largest label."""
-        return int(self.labels.max()) + 1
+        """The number of classes: that of the names, or one more than the largest label."""
+        return len(self.names) or int(self.labels.max()) + 1
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The labels as text, `'0'`, `'1'` and so on."""
-        return tuple(str(label) for label in range(self.classes))
+        """The names of the classes; without any the labels as text, `'0'`, `'1'` and so on."""
+        return self.names or tuple(str(label) for label in range(self.classes))
 
     def features(self, dtype: npt.DTypeLike = np.float32) -> _Array:
-        """The images as rows of pixels from 0 to 1: (N, height · width) of `dtype`.
+        """The images as rows of pixels from 0 to 1: (N, channels · height · width) of `dtype`.
 
         Raises:
             ConfigurationError: `dtype` is no floating-point type.
@@ -96,38 +113,70 @@ class LabelledImages:
     def take(self, indices: npt.ArrayLike) -> "LabelledImages":
         """The images and labels at `indices`, in that order."""
         chosen = np.asarray(indices, np.int64)
-        return LabelledImages(self.name, self.images[chosen], self.labels[chosen], self.white)
+        files = tuple(self.files[index] for index in chosen) if self.files else ()
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen], files=files)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFolder:
-    """The training and the test set of one folder; the test set is None where there is none.
+    """The images to train on, and those for validation and test; None where there are none.
+
+    Args:
+        name: what to call the data.
+        train: the training set.
+        test: the test set, with the same names of classes.
+        validation: likewise.
+        notes: what was recognised or decided in reading them, a sentence each.
 
     Raises:
-        DataError: the image sizes differ, or the test set has a label that training never shows.
+        DataError: the image sizes differ, or a set has a label that training never shows.
     """
 
     name: str
     train: LabelledImages
-    test: LabelledImages | None = field(default=None)
+    test: LabelledImages | None = None
+    validation: LabelledImages | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.test is None:
-            return
-        if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            raise DataError(
-                f"{self.name}: training images are {_size(self.train)}, "
-                f"test images {_size(self.test)}"
-            )
-        if self.test.classes > self.train.classes:
-            raise DataError(
-                f"{self.name}: the test set has the label {self.test.classes - 1}, but the largest "
-                f"label of the training set is {self.train.classes - 1}"
-            )
+        for what, part in (("test", self.test), ("validation", self.validation)):
+            if part is None:
+                continue
+            if self.train.images.shape[1:] != part.images.shape[1:]:
+                raise DataError(
+                    f"{self.name}: training images are {_size(self.train)}, "
+                    f"{what} images {_size(part)}"
+                )
+            if part.classes > self.train.classes:
+                raise DataError(
+                    f"{self.name}: the {what} set has the label {part.classes - 1}, but the "
+                    f"largest label of the training set is {self.train.classes - 1}"
+                )
 
 
 def _size(part: LabelledImages) -> str:
     return " x ".join(str(side) for side in part.images.shape[1:])
+
+
+def sorted_names(
+    labels: npt.NDArray[Any], names: Sequence[str]
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Labels, and the names of their classes in ascending order, whole numbers by their value.
+
+    Args:
+        labels: (N,) label i is that of `names[i]`.
+        names: of the classes, all different.
+
+    >>> sorted_names(np.array([0, 1]), ("oak", "elm"))
+    (array([1, 0]), ('elm', 'oak'))
+    >>> sorted_names(np.array([0, 1]), ("10", "9"))
+    (array([1, 0]), ('9', '10'))
+    """
+    numbers = all(name.isascii() and name.isdigit() and str(int(name)) == name for name in names)
+    order = sorted(range(len(names)), key=lambda i: int(names[i]) if numbers else names[i])
+    place = np.empty(len(names), np.int64)
+    place[order] = np.arange(len(names))
+    return place[np.asarray(labels)], tuple(names[i] for i in order)
 
 
 def load_digits() -> LabelledImages:

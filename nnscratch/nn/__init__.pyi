@@ -12,6 +12,9 @@ from nnscratch.nn.activations import Softmax as Softmax
 from nnscratch.nn.activations import Softmax2d as Softmax2d
 from nnscratch.nn.activations import Softmin as Softmin
 from nnscratch.nn.adaptive import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
+from nnscratch.nn.batch_norm import BatchNorm1d as BatchNorm1d
+from nnscratch.nn.batch_norm import BatchNorm2d as BatchNorm2d
+from nnscratch.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from nnscratch.nn.bilinear import Bilinear as Bilinear
 from nnscratch.nn.containers import ModuleDict as ModuleDict
 from nnscratch.nn.containers import ModuleList as ModuleList
@@ -61,17 +64,43 @@ from nnscratch.nn.distances import PairwiseDistance as PairwiseDistance
 from nnscratch.nn.dropout import Dropout as Dropout
 from nnscratch.nn.embedding import Embedding as Embedding
 from nnscratch.nn.embedding import EmbeddingBag as EmbeddingBag
+from nnscratch.nn.feature_dropout import AlphaDropout as AlphaDropout
+from nnscratch.nn.feature_dropout import Dropout1d as Dropout1d
+from nnscratch.nn.feature_dropout import Dropout2d as Dropout2d
+from nnscratch.nn.feature_dropout import Dropout3d as Dropout3d
+from nnscratch.nn.feature_dropout import FeatureAlphaDropout as FeatureAlphaDropout
+from nnscratch.nn.fractional_pooling import FractionalMaxPool2d as FractionalMaxPool2d
+from nnscratch.nn.fractional_pooling import FractionalMaxPool3d as FractionalMaxPool3d
+from nnscratch.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
+from nnscratch.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
+from nnscratch.nn.instance_norm import InstanceNorm3d as InstanceNorm3d
+from nnscratch.nn.layer_norm import GroupNorm as GroupNorm
+from nnscratch.nn.layer_norm import LayerNorm as LayerNorm
+from nnscratch.nn.layer_norm import RMSNorm as RMSNorm
 from nnscratch.nn.layers import Flatten as Flatten
 from nnscratch.nn.layers import Identity as Identity
 from nnscratch.nn.layers import Unflatten as Unflatten
 from nnscratch.nn.linear import Linear as Linear
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyLoss as LinearCrossEntropyLoss
 from nnscratch.nn.linear_cross_entropy import LinearCrossEntropyOptions as LinearCrossEntropyOptions
+from nnscratch.nn.local_response import LocalResponseNorm as LocalResponseNorm
 from nnscratch.nn.losses import CrossEntropyLoss as CrossEntropyLoss
 from nnscratch.nn.losses import GaussianNLLLoss as GaussianNLLLoss
 from nnscratch.nn.losses import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
 from nnscratch.nn.losses import TripletMarginLoss as TripletMarginLoss
 from nnscratch.nn.losses import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
+from nnscratch.nn.lp_pooling import LPPool1d as LPPool1d
+from nnscratch.nn.lp_pooling import LPPool2d as LPPool2d
+from nnscratch.nn.lp_pooling import LPPool3d as LPPool3d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from nnscratch.nn.max_pooling import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from nnscratch.nn.max_pooling import MaxPool1d as MaxPool1d
+from nnscratch.nn.max_pooling import MaxPool2d as MaxPool2d
+from nnscratch.nn.max_pooling import MaxPool3d as MaxPool3d
+from nnscratch.nn.max_pooling import MaxUnpool1d as MaxUnpool1d
+from nnscratch.nn.max_pooling import MaxUnpool2d as MaxUnpool2d
+from nnscratch.nn.max_pooling import MaxUnpool3d as MaxUnpool3d
 from nnscratch.nn.module import Module as Module
 from nnscratch.nn.multihead_attention import MultiheadAttention as MultiheadAttention
 from nnscratch.nn.padding import CircularPad1d as CircularPad1d
@@ -90,6 +119,12 @@ from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
 from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
 from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
 from nnscratch.nn.parameter import Parameter as Parameter
+from nnscratch.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from nnscratch.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from nnscratch.nn.pooling import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from nnscratch.nn.pooling import AvgPool1d as AvgPool1d
+from nnscratch.nn.pooling import AvgPool2d as AvgPool2d
+from nnscratch.nn.pooling import AvgPool3d as AvgPool3d
 from nnscratch.nn.random_activations import RReLU as RReLU
 from nnscratch.nn.recurrent import GRU as GRU
 from nnscratch.nn.recurrent import LSTM as LSTM
@@ -99,6 +134,17 @@ from nnscratch.nn.recurrent_cells import GRUCell as GRUCell
 from nnscratch.nn.recurrent_cells import LSTMCell as LSTMCell
 from nnscratch.nn.recurrent_cells import RNNCell as RNNCell
 from nnscratch.nn.recurrent_cells import RNNCellBase as RNNCellBase
+from nnscratch.nn.resizing import Upsample as Upsample
+from nnscratch.nn.resizing import UpsamplingBilinear2d as UpsamplingBilinear2d
+from nnscratch.nn.resizing import UpsamplingNearest2d as UpsamplingNearest2d
+from nnscratch.nn.shuffling import ChannelShuffle as ChannelShuffle
+from nnscratch.nn.shuffling import PixelShuffle as PixelShuffle
+from nnscratch.nn.shuffling import PixelUnshuffle as PixelUnshuffle
+from nnscratch.nn.transformer import Transformer as Transformer
+from nnscratch.nn.transformer import TransformerDecoder as TransformerDecoder
+from nnscratch.nn.transformer import TransformerEncoder as TransformerEncoder
+from nnscratch.nn.transformer_layers import TransformerDecoderLayer as TransformerDecoderLayer
+from nnscratch.nn.transformer_layers import TransformerEncoderLayer as TransformerEncoderLayer
 from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -106,12 +152,26 @@ from nnscratch.nn.windows import Fold as Fold
 from nnscratch.nn.windows import Unfold as Unfold
 
 __all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AdaptiveLogSoftmaxWithLoss",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AlphaDropout",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
     "CELU",
     "CTCLoss",
+    "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -128,16 +188,23 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "ELU",
     "Embedding",
     "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GELU",
     "GLU",
     "GRU",
     "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -145,18 +212,32 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LSTM",
     "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
     "LinearCrossEntropyOptions",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",
@@ -171,7 +252,10 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RNN",
     "RNNBase",
     "RNNCell",
@@ -200,10 +284,18 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -61,7 +61,9 @@ class Dropout(Module):
         """Choose the probability; with ``inplace`` the input has the result afterwards."""
         super().__init__()
         if not 0.0 <= p <= 1.0:
-            raise ConfigurationError(f"Dropout: p is a probability from 0 to 1, got {p}")
+            raise ConfigurationError(
+                f"{type(self).__name__}: p is a probability from 0 to 1, got {p}"
+            )
         self.p, self.inplace, self.generator = p, inplace, generator
 
     def forward(self, input: Any) -> Tensor:
@@ -70,4 +72,4 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         """Return the probability, and whether it works in place."""
-        return f"p={self.p}, inplace={self.inplace}" if self.inplace else f"p={self.p}"
+        return f"p={self.p}, inplace={self.inplace}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,6 +61,11 @@ class Tensor(
     >>> x.grad
     tensor([2., 4., 6.], dtype=float64)
     """
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell type checkers of the methods that ``tensors.ops`` makes of its functions."""
 
     __slots__ = ()
     __array_priority__ = 1000

@@ -1,5 +1,6 @@
 """The training loop, metrics, callbacks and checkpoints."""
 
+from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.callbacks import (
     BestWeights,
     Callback,
@@ -13,6 +14,7 @@ from nnscratch.train.evaluate import evaluate, predict
 from nnscratch.train.fit import fit
 from nnscratch.train.history import History
 from nnscratch.train.interrupt import TrainingInterrupted
+from nnscratch.train.language import GPTArchitecture, LSTMArchitecture
 from nnscratch.train.metrics import (
     F1,
     MAE,
@@ -37,12 +39,15 @@ __all__ = [
     "MSE",
     "R2",
     "Accuracy",
+    "Architecture",
     "BestWeights",
     "CSVHistory",
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "GPTArchitecture",
     "History",
+    "LSTMArchitecture",
     "LearningRateLog",
     "Metric",
     "Precision",
@@ -51,6 +56,7 @@ __all__ = [
     "TopK",
     "Trainer",
     "TrainingInterrupted",
+    "architecture_from",
     "confusion_matrix",
     "evaluate",
     "fit",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import ClassVar
 
 from nnscratch import nn
-from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import FORMULAS
+from nnscratch.train.architectures import Architecture, fraction, whole
 
 
 class _Activations(Mapping[str, str]):
@@ -43,11 +44,10 @@ class _Activations(Mapping[str, str]):
 
 
 ACTIVATIONS = _Activations()
-_MOST = 1 << 20
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(Architecture):
     """The description of a multilayer perceptron: linear layers with activations between them.
 
     Args:
@@ -66,19 +66,17 @@ class MLP:
     outputs: int
     activation: str = "relu"
     dropout: float = 0.0
+    kind: ClassVar[str] = "mlp"
 
     def __post_init__(self) -> None:
-        for size in (self.inputs, *self.hidden, self.outputs):
-            if type(size) is not int or not 1 <= size <= _MOST:
-                raise ConfigurationError(
-                    f"a layer needs a whole number of units from 1 to {_MOST:,}, got {size!r}"
-                )
+        whole(inputs=self.inputs, outputs=self.outputs)
+        for size in self.hidden:
+            whole(hidden=size)
         if self.activation not in ACTIVATIONS:
             raise ConfigurationError(
                 f"there is no activation {self.activation!r}; choose from {', '.join(ACTIVATIONS)}"
             )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigurationError(f"dropout must be from 0 to below 1, got {self.dropout}")
+        fraction(dropout=self.dropout)
 
     def build(self) -> nn.Sequential:
         """Return the model, its weights drawn from the default generator.
@@ -102,30 +100,8 @@ class MLP:
         sizes = (self.inputs, *self.hidden, self.outputs)
         return sum((a + 1) * b for a, b in pairwise(sizes))
 
-    def to_dict(self) -> dict[str, Any]:
-        """What ``from_dict`` reads, in plain JSON types."""
-        return {"kind": "mlp", **asdict(self), "hidden": list(self.hidden)}
-
-    @classmethod
-    def from_dict(cls, value: Any) -> MLP:
-        """Read what ``to_dict`` wrote.
-
-        Raises:
-            CheckpointError: if it is something else.
-        """
-        wanted = {"kind", "inputs", "hidden", "outputs", "activation", "dropout"}
-        if not isinstance(value, Mapping) or set(value) != wanted or value["kind"] != "mlp":
-            raise CheckpointError(f"expected the description of an MLP, found {str(value)[:80]!r}")
-        try:
-            made = cls(
-                value["inputs"],
-                tuple(value["hidden"]),
-                value["outputs"],
-                value["activation"],
-                float(value["dropout"]),
-            )
-        except (TypeError, ValueError, OverflowError) as error:
-            raise CheckpointError(f"the description of an MLP is damaged: {error}") from None
-        if made.parameters > 1 << 31:
-            raise CheckpointError(f"an MLP of {made.parameters:,} parameters is not plausible")
-        return made
+    @property
+    def summary(self) -> str:
+        """The sizes of the layers, the activation and the dropout."""
+        sizes = "-".join(map(str, (self.inputs, *self.hidden, self.outputs)))
+        return f"MLP {sizes}, {self.activation}, dropout {self.dropout:g}"

@@ -144,8 +144,16 @@ def _numbers(axes: Any, confusion: npt.NDArray[np.int64], shares: Any) -> None:
         )
 
 
-def plot_mistakes(images: Sequence[Any], captions: Sequence[str], path: FilePath) -> None:
+def plot_mistakes(
+    images: Sequence[Any], captions: Sequence[str], path: FilePath, *, ink: bool = True
+) -> None:
     """Draw images with a caption each, at most six in a row.
+
+    Args:
+        images: (height, width) each, or (height, width, channels).
+        captions: one for each.
+        path: the file.
+        ink: whether the largest values of grey images are drawn black.
 
     Raises:
         ConfigurationError: if matplotlib is not installed.
@@ -160,7 +168,7 @@ def plot_mistakes(images: Sequence[Any], captions: Sequence[str], path: FilePath
     for axes in grid.flat[len(images) :]:
         axes.axis("off")
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
-        axes.imshow(image, cmap="gray_r", interpolation="nearest")
+        axes.imshow(image, cmap="gray_r" if ink else "gray", interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
         for side in axes.spines.values():

@@ -70,13 +70,14 @@ class Progress(Callback):
         shown = {name: value for name, value in row.items() if value is not None}
         if list(shown) != self._columns:
             self._columns = list(shown)
-            self._print("  ".join(_title(name).rjust(_width(name)) for name in shown))
+            self.say("  ".join(_title(name).rjust(_width(name)) for name in shown))
         cells = (_cell(name, value).rjust(_width(name)) for name, value in shown.items())
-        self._print("  ".join(cells))
+        self.say("  ".join(cells))
         if self._bar is not None:
             self._show(trainer, {})
 
-    def _print(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Print a line, above the bar if there is one."""
         if self._bar is not None:
             self._bar.console.print(line, highlight=False, markup=False)
         else:

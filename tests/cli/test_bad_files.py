@@ -37,7 +37,7 @@ def test_a_parquet_file_that_is_none(capsys, tmp_path):
 
 
 def test_folders_with_mistakes(capsys, tmp_path):
-    assert "no file with the train images" in fails(capsys, "train", tmp_path)
+    assert "no folders of image files, one for each class" in fails(capsys, "train", tmp_path)
     folder = squares(tmp_path / "s")
     images = folder / "t10k-images-idx3-ubyte.gz"
     images.write_bytes(gzip.compress(gzip.decompress(images.read_bytes())[:-9]))

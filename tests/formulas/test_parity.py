@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from formulas.pooling_of_pytorch import max_pool, max_unpool, resample
 from formulas.torch_convolutions import CONVOLUTIONS
 from parity import torch_functions
 from tolerances import PARITY, allowed
@@ -78,6 +79,32 @@ def _ordered(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def _axis(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *x, axis, **more: function(x[0], dim=axis, **more)
+
+
+def _standardize(
+    x: Tensor, w: Any, b: Any, *, axes: tuple[int, ...], first: int = 1, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    def beside(one: Tensor) -> Tensor:
+        return one.reshape(*one.shape, *(1,) * (x.ndim - first - one.ndim))
+
+    variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    y = (x - mean) / (variance + eps).sqrt()
+    y = y if w is None else y * beside(w)
+    y = y if b is None else y + beside(b)
+    return y, mean.squeeze(axes), variance.squeeze(axes)
+
+
+def _batch_norm_inference(x: Tensor, m: Tensor, v: Tensor, w: Any, b: Any, *, eps: float) -> Tensor:
+    # F.batch_norm itself has no second derivative where there is a shift and no scale.
+    ones = torch.ones_like(m) if w is None else w
+    return F.batch_norm(x, m, v, ones, b, eps=eps)
+
+
+def _running_mean(
+    mean: Tensor, var: Tensor, count: Any, m: Tensor, v: Tensor, *, momentum: Any, **more: Any
+) -> Tensor:
+    share = 1.0 / (count.item() + 1) if momentum is None else momentum
+    return mean.lerp(m.mean(0) if m.ndim > 1 else m, share)
 
 
 def _linear_activation(
@@ -163,6 +190,33 @@ def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> 
     runs = torch.arange(len(x))[:, None] < frames
     softmax = (x.exp().sum(2) * runs).sum(0) * (losses.detach() != 0)
     return losses - (softmax - softmax.detach())
+
+
+def _resample(x: Tensor, *, lines: Any) -> Tensor:
+    """Return the entries that each result reads, times their weights, added up axis by axis."""
+    for axis, line in enumerate(lines, x.ndim - len(lines)):
+        read = x.movedim(axis, -1)[..., torch.from_numpy(line.index)]
+        weight = torch.from_numpy(line.weight).to(x.dtype)
+        x = torch.where(weight != 0, read * weight, 0).sum(-2).to(x.dtype).movedim(-1, axis)
+    return x
+
+
+def _max_pool(x: Tensor, *, lines: Any) -> tuple[Tensor, Tensor]:
+    """Return the largest of all that each window of the plane reads, and where it is."""
+    numbers, outs = np.zeros((1, 1), np.int64), tuple(line.out for line in lines)
+    for line in lines:
+        parts = numbers[:, None, :, None] * line.size + line.index[None, :, None, :]
+        numbers = parts.reshape(parts.shape[0] * parts.shape[1], -1)
+    table = torch.from_numpy(numbers)
+    read = x.flatten(x.ndim - len(lines))[..., table]
+    # The first of the largest; the last of several NaN.
+    order = torch.where(read.isnan(), torch.arange(len(table))[:, None] + 1, 0)
+    best = read.max(-2, keepdim=True).values
+    first = (read == best).to(torch.int8).argmax(-2, keepdim=True)
+    where = torch.where(order.amax(-2, keepdim=True) > 0, order.argmax(-2, keepdim=True), first)
+    values = read.gather(-2, where).squeeze(-2)
+    places = table.expand(read.shape).gather(-2, where).squeeze(-2)
+    return values.unflatten(-1, outs), places.unflatten(-1, outs)
 
 
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
@@ -253,6 +307,10 @@ TORCH: dict[str, Callable[..., Any]] = {
         getattr(torch, dtype)
     ),
     "linear_activation": _linear_activation,
+    "standardize": _standardize,
+    "batch_norm_inference": _batch_norm_inference,
+    "running_statistics": _running_mean,
+    "rms_norm": lambda x, w, *, dims, eps: F.rms_norm(x, x.shape[x.ndim - dims :], w, eps),
     "bce": F.binary_cross_entropy,
     "bce_with_logits": lambda x, t, w, pos_weight, **more: F.binary_cross_entropy_with_logits(
         x, t, w, pos_weight=pos_weight, **more
@@ -264,6 +322,9 @@ TORCH: dict[str, Callable[..., Any]] = {
     "copy_into": lambda target, source: target.copy_(source),
     "fill": lambda target, *, value: target.fill_(value),
     "accumulate": lambda target, source: target.add_(source),
+    "resample": resample,
+    "max_pool": max_pool,
+    "max_unpool": max_unpool,
 }
 # Compared in test_optimizers.py and test_random.py.
 ELSEWHERE = {name for name, made in FORMULAS.items() if made.family in ("clipping", "random")}
@@ -376,8 +437,9 @@ def test_formula(name: str, case: Case) -> None:
         given = [np.asarray(one, dtype=dtype) for one in outputs_of(cotangents(Y))]
         dY = tuple(given) if formula.outputs else given[0]
         asked = [one for one, need in zip(tensors, needs, strict=True) if need]
-        upstream = [torch.from_numpy(one) for one in given]
-        theirs = iter(torch.autograd.grad(results, asked, upstream))
+        slopes = [k for k, one in enumerate(results) if one.requires_grad]  # not the integers
+        upstream = [torch.from_numpy(given[k]) for k in slopes]
+        theirs = iter(torch.autograd.grad([results[k] for k in slopes], asked, upstream))
         with registry.use_kernels("off"):
             ours = registry.backward(formula, dY, saved, needs)
         for index, gradient in enumerate(ours):

@@ -301,7 +301,7 @@ def test_dropout() -> None:
     assert drop.eval()(x) is x
     assert nn.Dropout(0.0)(x) is x
     assert nn.Dropout(1.0)(x).sum().item() == 0.0
-    assert repr(drop) == "Dropout(p=0.25)"
+    assert repr(drop) == "Dropout(p=0.25, inplace=False)"
     for bad in (-0.1, 1.5):
         with pytest.raises(ConfigurationError, match="from 0 to 1"):
             nn.Dropout(bad)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HEAVY = {"click", "cupy", "llvmlite", "matplotlib", "numba", "onnx", "polars", "rich", "scipy"}
-HEAVY |= {"safetensors", "sklearn", "torch"}
+HEAVY |= {"PIL", "safetensors", "sklearn", "torch"}
 
 
 def test_importing_nnscratch_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -1,0 +1,370 @@
+"""Attention in blocks of queries, and as instructions.
+
+    S = s Q Kᵀ,   P = softmax S,   Y = P V
+    dV = Pᵀ dY,   dS = P (dY Vᵀ - Σ P dY Vᵀ),   dQ = s dS K,   dK = s dSᵀ Q
+
+The scores of QUERIES queries with all keys are held at a time, in the nearest caches, and never
+more: what is kept of a row is its largest score and the sum of e^(S - largest). Kᵀ (and Vᵀ for the
+backward) is laid out in panels once a head. With the causal mask, keys behind the last query of a
+block are left out.
+
+Heads lie anyhow in memory, so that no transposed copy of (batch, rows, heads, width) is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array.dtypes import dtype_name
+from nnscratch.formulas.attention import AttentionSaved
+
+from .elementwise import contiguous
+from .implementation import Builder, CpuKernel, Inputs, Options
+from .runtime.declaration import Address, Constant, Floats, Number, helper, kernel
+from .runtime.language import KIND, ROWS, exp, part, pass_panel, pointer, stack, transpose_panel
+from .runtime.threads import limit
+
+Lowered = tuple[tuple[Any, ...], Any]
+Strides = tuple[int, int, int]
+
+QUERIES = 64
+"""Queries whose scores are held at a time."""
+LANES = 16
+
+
+def _of_tiles(dtype: str) -> Mapping[str, Any]:
+    from . import tiles
+
+    L = tiles.lanes(dtype)
+    return {"size": np.dtype(dtype).itemsize, "L": L, "panel": 2 * L}
+
+
+@helper
+def lay_out(like, size, L, panel, out, A, row, count, width):
+    """Lay out Aᵀ for A (count, width) in panels of its columns, one behind the other."""
+    for j in range(0, count, panel):
+        transpose_panel(
+            like, size, L, out + j * width * size, A + j * row, row, min(panel, count - j), width
+        )
+
+
+@helper
+def against(like, size, L, panel, rows, keys, width, A, row, laid, out, length):
+    """Write A Bᵀ for A (rows, width) and ``keys`` rows of B, which are laid out."""
+    for j in range(0, keys, panel):
+        b = laid + j * width * size
+        pass_panel(
+            like, L, rows, 0, width, A, ROWS * row, row, size, b, panel * size, out + j * size,
+            length, min(panel, keys - j), b, 0, 0, 0, 0,
+        )  # fmt: skip
+
+
+@helper
+def times(like, size, L, panel, rows, add, terms, A, row, step, B, length_b, columns, C, length_c):
+    """C = A B, or C += A B, for A (rows, terms) and B (terms, columns)."""
+    for j in range(0, columns, panel):
+        b = B + j * size
+        pass_panel(
+            like, L, rows, add, terms, A, ROWS * row, row, step, b, length_b, C + j * size,
+            length_c, min(panel, columns - j), b, 0, 0, 0, 0,
+        )  # fmt: skip
+
+
+@helper
+def powers(kind, row, count, scale, lanes):
+    """Turn scores into e^(scale · score - largest); return the sum, and the largest."""
+    whole = count // LANES * LANES
+    for l in range(LANES):
+        lanes[l] = kind(-np.inf)
+    for j in range(0, whole, LANES):
+        for l in range(LANES):
+            value = row[j + l] * scale
+            row[j + l] = value
+            lanes[l] = value if value > lanes[l] else lanes[l]
+    top = kind(-np.inf)
+    for j in range(whole, count):
+        value = row[j] * scale
+        row[j] = value
+        top = value if value > top else top
+    for l in range(LANES):
+        top = lanes[l] if lanes[l] > top else top
+        lanes[l] = kind(0.0)
+    if top == kind(-np.inf):
+        top = kind(0.0)
+    for j in range(count):
+        row[j] = exp(row[j] - top)
+    for j in range(0, whole, LANES):
+        for l in range(LANES):
+            lanes[l] += row[j + l]
+    total = kind(0.0)
+    for j in range(whole, count):
+        total += row[j]
+    for l in range(LANES):
+        total += lanes[l]
+    return (kind(1.0) if total == kind(0.0) else total), top
+
+
+@kernel(
+    cost=lambda batch0, batch1, n, keys, e, ev: (
+        200.0 + batch0 * batch1 * n * keys * (e + ev + 30.0) / 70.0
+    ),
+    constants=_of_tiles,
+)
+def attention(
+    Q: Address, K: Address, V: Address, Y: Address, tops: Floats, sums: Floats,
+    space: Address, spaces: int, bytes_a_space: int, batch: tuple[int, int],
+    n: int, keys: int, e: int, ev: int, causal: int,
+    Q_strides: tuple[int, int, int], K_strides: tuple[int, int, int],
+    V_strides: tuple[int, int, int], scale: Number,
+    tid, threads, *, size: Constant, L: Constant, panel: Constant,
+):  # fmt: skip
+    """Y (heads, n, ev), and the largest score and the sum of each row.
+
+    Strides are bytes from one outer batch, one inner batch and one row to the next. The threads
+    share the blocks of queries; each that has some takes one of the spaces.
+    """
+    like = KIND(0.0)
+    workers = min(threads, spaces)
+    blocks = (n + QUERIES - 1) // QUERIES
+    if tid < workers:
+        first, last = part(batch[0] * batch[1] * blocks, tid, workers, 1)
+        laid = space + tid * bytes_a_space
+        length = (keys + panel - 1) // panel * panel * size
+        S = laid + length * e
+        lanes = stack(LANES, KIND)
+        loaded = -1
+        for item in range(first, last):
+            head, top_row = item // blocks, item % blocks * QUERIES
+            outer, inner = head // batch[1], head % batch[1]
+            if head != loaded:
+                at_k = K + outer * K_strides[0] + inner * K_strides[1]
+                lay_out(like, size, L, panel, laid, at_k, K_strides[2], keys, e)
+                loaded = head
+            rows = min(QUERIES, n - top_row)
+            seen = min(keys, top_row + rows) if causal else keys
+            at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
+            at_v = V + outer * V_strides[0] + inner * V_strides[1]
+            at_y = Y + (head * n + top_row) * ev * size
+            against(like, size, L, panel, rows, seen, e, at_q, Q_strides[2], laid, S, length)
+            for i in range(rows):
+                count = min(keys, top_row + i + 1) if causal else keys
+                row = pointer(S + i * length, KIND)
+                total, top = powers(KIND, row, count, scale, lanes)
+                for j in range(count, seen):
+                    row[j] = like
+                tops[head * n + top_row + i] = top
+                sums[head * n + top_row + i] = total
+            times(
+                like, size, L, panel, rows, 0, seen, S, length, size, at_v, V_strides[2], ev,
+                at_y, ev * size,
+            )  # fmt: skip
+            y = pointer(at_y, KIND)
+            for i in range(rows):
+                factor = KIND(1.0) / sums[head * n + top_row + i]
+                for j in range(ev):
+                    y[i * ev + j] *= factor
+
+
+@kernel(
+    cost=lambda batch0, batch1, n, keys, e, ev: (
+        200.0 + batch0 * batch1 * n * keys * (3 * e + 2 * ev + 40.0) / 70.0
+    ),
+    constants=_of_tiles,
+)
+def attention_backward(
+    dY: Address, Q: Address, K: Address, V: Address, tops: Floats, sums: Floats,
+    dQ: Address, dK: Address, dV: Address,
+    space: Address, spaces: int, bytes_a_space: int, batch: tuple[int, int],
+    n: int, keys: int, e: int, ev: int, causal: int,
+    Y_strides: tuple[int, int, int], Q_strides: tuple[int, int, int],
+    K_strides: tuple[int, int, int], V_strides: tuple[int, int, int], scale: Number,
+    tid, threads, *, size: Constant, L: Constant, panel: Constant,
+):  # fmt: skip
+    """DQ, dK and dV, each left out where it is 0. The threads share the heads."""
+    like = KIND(0.0)
+    workers = min(threads, spaces)
+    if tid < workers:
+        first, last = part(batch[0] * batch[1], tid, workers, 1)
+        length = (keys + panel - 1) // panel * panel * size
+        laid_k = space + tid * bytes_a_space
+        laid_v = laid_k + length * e
+        S = laid_v + length * ev
+        D = S + length * QUERIES
+        for head in range(first, last):
+            outer, inner = head // batch[1], head % batch[1]
+            at_k = K + outer * K_strides[0] + inner * K_strides[1]
+            at_v = V + outer * V_strides[0] + inner * V_strides[1]
+            lay_out(like, size, L, panel, laid_k, at_k, K_strides[2], keys, e)
+            if dQ or dK:
+                lay_out(like, size, L, panel, laid_v, at_v, V_strides[2], keys, ev)
+            if dK:
+                nothing = pointer(dK + head * keys * e * size, KIND)
+                for j in range(keys * e):
+                    nothing[j] = like
+            if dV:
+                nothing = pointer(dV + head * keys * ev * size, KIND)
+                for j in range(keys * ev):
+                    nothing[j] = like
+            for top_row in range(0, n, QUERIES):
+                rows = min(QUERIES, n - top_row)
+                seen = min(keys, top_row + rows) if causal else keys
+                at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
+                at_y = dY + outer * Y_strides[0] + inner * Y_strides[1] + top_row * Y_strides[2]
+                against(like, size, L, panel, rows, seen, e, at_q, Q_strides[2], laid_k, S, length)
+                if dQ or dK:
+                    against(
+                        like, size, L, panel, rows, seen, ev, at_y, Y_strides[2], laid_v, D, length
+                    )
+                for i in range(rows):
+                    count = min(keys, top_row + i + 1) if causal else keys
+                    p, d = pointer(S + i * length, KIND), pointer(D + i * length, KIND)
+                    top = tops[head * n + top_row + i]
+                    factor = KIND(1.0) / sums[head * n + top_row + i]
+                    for j in range(count):
+                        p[j] = exp(p[j] * scale - top) * factor
+                    for j in range(count, seen):
+                        p[j] = like
+                    if dQ or dK:
+                        total = dot(KIND, p, d, count)
+                        for j in range(count):
+                            d[j] = p[j] * (d[j] - total) * scale
+                        for j in range(count, seen):
+                            d[j] = like
+                if dQ:
+                    times(
+                        like, size, L, panel, rows, 0, seen, D, length, size, at_k, K_strides[2], e,
+                        dQ + (head * n + top_row) * e * size, e * size,
+                    )  # fmt: skip
+                if dK:
+                    times(
+                        like, size, L, panel, seen, 1, rows, D, size, length, at_q, Q_strides[2], e,
+                        dK + head * keys * e * size, e * size,
+                    )  # fmt: skip
+                if dV:
+                    times(
+                        like, size, L, panel, seen, 1, rows, S, size, length, at_y, Y_strides[2],
+                        ev, dV + head * keys * ev * size, ev * size,
+                    )  # fmt: skip
+
+
+@helper
+def dot(kind, a, b, count):
+    """The sum of the products of two rows."""
+    lanes = stack(LANES, kind)
+    whole = count // LANES * LANES
+    for l in range(LANES):
+        lanes[l] = kind(0.0)
+    for j in range(0, whole, LANES):
+        for l in range(LANES):
+            lanes[l] += a[j + l] * b[j + l]
+    total = kind(0.0)
+    for j in range(whole, count):
+        total += a[j] * b[j]
+    for l in range(LANES):
+        total += lanes[l]
+    return total
+
+
+def _heads(builder: Builder, A: Any) -> tuple[Any, Strides]:
+    """Return an array (..., rows, width) whose rows are contiguous, and its strides in bytes."""
+    if A.ndim > 4 or A.strides[-1] != A.itemsize:
+        A = contiguous(builder, A)
+        A = A.reshape(-1, *A.shape[-2:]) if A.ndim > 4 else A
+    *front, row, _ = A.strides
+    outer, inner = (0, 0, *front)[-2:]
+    return A, (outer, inner, row)
+
+
+def _batch(shape: tuple[int, ...]) -> tuple[int, int]:
+    *front, _, _ = shape
+    if len(front) > 2:
+        return 1, math.prod(front)
+    outer, inner = (1, 1, *front)[-2:]
+    return outer, inner
+
+
+def _space(
+    builder: Builder, batch: tuple[int, int], blocks: int, keys: int, width: int, dtype: Any
+) -> dict[str, Any]:
+    """Return room for what each thread lays out and holds: ``width`` numbers for each key."""
+    from . import tiles
+
+    panel = 2 * tiles.lanes(dtype_name(dtype))
+    count = -(-keys // panel) * panel * width
+    spaces = min(limit(), batch[0] * batch[1] * blocks)
+    made = builder.empty((spaces, count), dtype)
+    return {"space": made, "spaces": spaces, "bytes_a_space": count * np.dtype(dtype).itemsize}
+
+
+def _forward(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    Q, K, V = inputs[:3]
+    causal, scale = bool(options.get("is_causal", False)), options.get("scale")
+    scale = 1.0 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
+    (n, e), (keys, ev) = Q.shape[-2:], V.shape[-2:]
+    Y = builder.output(0, (*Q.shape[:-1], ev), Q.dtype)
+    tops, sums = (builder.empty((*Q.shape[:-1], 1), Q.dtype) for _ in range(2))
+    batch, blocks = _batch(Q.shape), -(-n // QUERIES)
+    (q, of_q), (k, of_k), (v, of_v) = (_heads(builder, one) for one in (Q, K, V))
+    attention.emit(
+        builder, dtype_name(Q.dtype), Q=q, K=k, V=v, Y=Y, tops=tops, sums=sums, batch=batch, n=n,
+        keys=keys, e=e, ev=ev, causal=causal, Q_strides=of_q, K_strides=of_k, V_strides=of_v,
+        scale=scale, **_space(builder, batch, blocks, keys, e + QUERIES, Q.dtype),
+    )  # fmt: skip
+    return (Y,), AttentionSaved(Q, K, V, None, tops, sums, causal, scale)
+
+
+def _backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
+) -> Lowered:
+    dY, Q, K, V, _, tops, sums, causal, scale = inputs
+    (n, e), (keys, ev) = Q.shape[-2:], V.shape[-2:]
+    made = [
+        builder.output(place, one.shape, one.dtype) if need else None
+        for place, (one, need) in enumerate(zip((Q, K, V), needs, strict=False))
+    ]
+    batch = _batch(Q.shape)
+    arrays = [_heads(builder, one) for one in (dY, Q, K, V)]
+    (d, of_y), (q, of_q), (k, of_k), (v, of_v) = arrays
+    tops, sums = (contiguous(builder, one) for one in (tops, sums))
+    attention_backward.emit(
+        builder, dtype_name(Q.dtype), dY=d, Q=q, K=k, V=v, tops=tops, sums=sums, dQ=made[0],
+        dK=made[1], dV=made[2], batch=batch, n=n, keys=keys, e=e, ev=ev, causal=causal,
+        Y_strides=of_y, Q_strides=of_q, K_strides=of_k, V_strides=of_v, scale=scale,
+        **_space(builder, batch, 1, keys, e + ev + 2 * QUERIES, Q.dtype),
+    )  # fmt: skip
+    return (*made, None), None
+
+
+def _check(inputs: Inputs, options: Options) -> str | None:
+    Q, K, V = inputs[:3]
+    if len(inputs) > 3 and inputs[3] is not None:
+        return "it takes no mask but the causal one"
+    shapes = [tuple(one.shape) for one in (Q, K, V)]
+    q, k, v = shapes
+    fits = min(map(len, shapes)) > 1 and q[:-2] == k[:-2] == v[:-2]
+    if not fits or q[-1] != k[-1] or k[-2] != v[-2]:
+        return "the shapes do not fit"  # the reference says what is wrong, and where
+    return None
+
+
+def _check_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, Q, K, V, M = inputs[:5]
+    if dY.shape != (*Q.shape[:-1], V.shape[-1]):
+        return f"dY has shape {dY.shape}"
+    return _check((Q, K, V, M), {})
+
+
+ATTENTION_KERNELS = {
+    "scaled_dot_product_attention": CpuKernel(
+        {"forward": _forward, "backward": _backward},
+        {"forward": _check, "backward": _check_backward},
+        passes=16,
+        strided=True,
+    )
+}

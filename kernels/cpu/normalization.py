@@ -1,0 +1,437 @@
+"""Normalisation over rows, over segments of memory and over columns.
+
+A mean and a variance take two passes over numbers that lie in the cache: the first finds a mean M0,
+the second the sums of d = x - M0 and of d², by which e = mean d corrects M0 and the variance is
+mean d² - e². No digits are lost to a mean that is large beside the differences.
+
+    y = W (x - M0 - e) R + b,   R = (V + eps)^(-1/2)
+    dx = R (G - k2 - (x - M) k3) + dM / n
+    G = W dy,   k2 = mean G,   k3 = R² mean(G (x - M)) - 2 dV / (n R)
+
+Which threads there are changes no sum: a thread has whole rows, segments or columns, and the sums
+over rows for dW and db are made by blocks of rows whose number follows from that of the rows.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .runtime.declaration import Floats, OptionalFloats, helper, kernel
+from .runtime.language import KIND, given, part, stack
+
+LANES = 16
+TREE = 8
+"""How many numbers of a lane are added before the running sum: the sums wait for it less often."""
+BLOCK = 4096
+"""After so many numbers the running sums go to a total in float64."""
+ROW_BLOCKS = 32
+STRIP = 64
+RUN = 64
+
+
+@helper
+def sum_of(kind, x, start, count, lanes):
+    """Return the sum of so many numbers behind one another, in float64."""
+    total = 0.0
+    for top in range(start, start + count, BLOCK):
+        end = min(top + BLOCK, start + count)
+        whole = top + (end - top) // (LANES * TREE) * (LANES * TREE)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = kind(0.0)
+        for j in range(top, whole, LANES * TREE):
+            for l in range(LANES):
+                lanes[l] += (
+                    (x[j + l] + x[j + LANES + l]) + (x[j + 2 * LANES + l] + x[j + 3 * LANES + l])
+                ) + (
+                    (x[j + 4 * LANES + l] + x[j + 5 * LANES + l])
+                    + (x[j + 6 * LANES + l] + x[j + 7 * LANES + l])
+                )
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                lanes[l] += x[j + l]
+        some = kind(0.0)
+        for j in range(most, end):
+            some += x[j]
+        for l in range(LANES):
+            some += lanes[l]
+        total += np.float64(some)
+    return total
+
+
+@helper
+def moments_of(kind, x, start, count, m, lanes, squares):
+    """Return the sums of x - m and of (x - m)², in float64."""
+    first, second = 0.0, 0.0
+    for top in range(start, start + count, BLOCK):
+        end = min(top + BLOCK, start + count)
+        whole = top + (end - top) // (LANES * 4) * (LANES * 4)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = squares[l] = kind(0.0)
+        for j in range(top, whole, LANES * 4):
+            for l in range(LANES):
+                d0, d1 = x[j + l] - m, x[j + LANES + l] - m
+                d2, d3 = x[j + 2 * LANES + l] - m, x[j + 3 * LANES + l] - m
+                lanes[l] += (d0 + d1) + (d2 + d3)
+                squares[l] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                d = x[j + l] - m
+                lanes[l] += d
+                squares[l] += d * d
+        some, more = kind(0.0), kind(0.0)
+        for j in range(most, end):
+            d = x[j] - m
+            some += d
+            more += d * d
+        for l in range(LANES):
+            some += lanes[l]
+            more += squares[l]
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
+
+
+@helper
+def products_of(kind, dy, x, start, count, m, lanes, squares):
+    """Return the sums of dy and of dy (x - m), in float64."""
+    first, second = 0.0, 0.0
+    for top in range(start, start + count, BLOCK):
+        end = min(top + BLOCK, start + count)
+        whole = top + (end - top) // (LANES * 2) * (LANES * 2)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = squares[l] = kind(0.0)
+        for j in range(top, whole, LANES * 2):
+            for l in range(LANES):
+                g0, g1 = dy[j + l], dy[j + LANES + l]
+                lanes[l] += g0 + g1
+                squares[l] += g0 * (x[j + l] - m) + g1 * (x[j + LANES + l] - m)
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                lanes[l] += dy[j + l]
+                squares[l] += dy[j + l] * (x[j + l] - m)
+        some, more = kind(0.0), kind(0.0)
+        for j in range(most, end):
+            some += dy[j]
+            more += dy[j] * (x[j] - m)
+        for l in range(LANES):
+            some += lanes[l]
+            more += squares[l]
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
+
+
+@helper
+def weighted_products_of(kind, dy, w, x, start, columns, m, lanes, squares):
+    """Return the sums of dy w and of dy w (x - m) over a row, in float64."""
+    first, second = 0.0, 0.0
+    for top in range(0, columns, BLOCK):
+        end = min(top + BLOCK, columns)
+        whole = top + (end - top) // (LANES * 2) * (LANES * 2)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = squares[l] = kind(0.0)
+        for j in range(top, whole, LANES * 2):
+            for l in range(LANES):
+                at, next_at = j + l, j + LANES + l
+                g0, g1 = dy[start + at] * w[at], dy[start + next_at] * w[next_at]
+                lanes[l] += g0 + g1
+                squares[l] += g0 * (x[start + at] - m) + g1 * (x[start + next_at] - m)
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                g = dy[start + j + l] * w[j + l]
+                lanes[l] += g
+                squares[l] += g * (x[start + j + l] - m)
+        some, more = kind(0.0), kind(0.0)
+        for j in range(most, end):
+            g = dy[start + j] * w[j]
+            some += g
+            more += g * (x[start + j] - m)
+        for l in range(LANES):
+            some += lanes[l]
+            more += squares[l]
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
+
+
+@kernel(cost=lambda rows, columns: 0.4 * rows * columns)
+def standardize_rows(
+    X: Floats, W: OptionalFloats, b: OptionalFloats, Y: Floats, M: OptionalFloats, V: Floats,
+    rows: int, columns: int, eps: float, tid, threads,
+):  # fmt: skip
+    """Y = W (x - M) R + b by rows; without M nothing is subtracted, and V becomes R."""
+    first, last = part(rows, tid, threads, 4)
+    lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    for i in range(first, last):
+        start = i * columns
+        m, error = KIND(0.0), KIND(0.0)
+        if given(M):
+            m = KIND(sum_of(KIND, X, start, columns, lanes) / columns)
+        some, more = moments_of(KIND, X, start, columns, m, lanes, squares)
+        if given(M):
+            e = some / columns
+            variance = more / columns - e * e
+            r = KIND(1.0 / math.sqrt(variance + eps))
+            M[i] = KIND(m + e)
+            V[i] = KIND(variance)
+            error = KIND(e)
+        else:
+            r = KIND(1.0 / math.sqrt(more / columns + eps))
+            V[i] = r
+        if given(W) and given(b):
+            for j in range(columns):
+                Y[start + j] = ((X[start + j] - m) - error) * r * W[j] + b[j]
+        elif given(W):
+            for j in range(columns):
+                Y[start + j] = ((X[start + j] - m) - error) * r * W[j]
+        else:
+            for j in range(columns):
+                Y[start + j] = ((X[start + j] - m) - error) * r
+            if given(b):
+                for j in range(columns):
+                    Y[start + j] += b[j]
+
+
+@kernel(cost=lambda rows, columns: 0.8 * rows * columns)
+def standardize_rows_backward(
+    dY: Floats, dM: OptionalFloats, dV: OptionalFloats, X: Floats, W: OptionalFloats,
+    M: OptionalFloats, V: Floats, dX: OptionalFloats, dW: OptionalFloats, db: OptionalFloats,
+    rows: int, columns: int, together: int, eps: float, tid, threads,
+):  # fmt: skip
+    """DX by rows; dW and db one row for each block of ``together`` rows."""
+    first, last = part((rows + together - 1) // together, tid, threads, 1)
+    lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    for block in range(first, last):
+        base = block * columns
+        if given(dW):
+            for j in range(base, base + columns):
+                dW[j] = KIND(0.0)
+        if given(db):
+            for j in range(base, base + columns):
+                db[j] = KIND(0.0)
+        for i in range(block * together, min((block + 1) * together, rows)):
+            start = i * columns
+            m, r = KIND(0.0), V[i]
+            if given(M):
+                m, r = M[i], KIND(1.0 / math.sqrt(np.float64(r) + eps))
+            if given(dW) and given(db):
+                for j in range(columns):
+                    g = dY[start + j]
+                    dW[base + j] += g * ((X[start + j] - m) * r)
+                    db[base + j] += g
+            elif given(dW):
+                for j in range(columns):
+                    dW[base + j] += dY[start + j] * ((X[start + j] - m) * r)
+            elif given(db):
+                for j in range(columns):
+                    db[base + j] += dY[start + j]
+            if given(dX):
+                if given(W):
+                    some, more = weighted_products_of(
+                        KIND, dY, W, X, start, columns, m, lanes, squares
+                    )
+                else:
+                    some, more = products_of(KIND, dY, X, start, columns, m, lanes, squares)
+                root = np.float64(r)
+                k2 = some / columns
+                k3 = root * root * more / columns
+                also = KIND(np.float64(dM[i]) / columns) if given(dM) else KIND(0.0)
+                if given(dV):
+                    k3 -= 2.0 * np.float64(dV[i]) / (columns * root)
+                plain, slope = KIND(k2) if given(M) else KIND(0.0), KIND(k3)
+                if given(W):
+                    for j in range(columns):
+                        g = dY[start + j] * W[j] - plain
+                        dX[start + j] = (g - (X[start + j] - m) * slope) * r + also
+                else:
+                    for j in range(columns):
+                        g = dY[start + j] - plain
+                        dX[start + j] = (g - (X[start + j] - m) * slope) * r + also
+
+
+@kernel(cost=lambda items, segments, pixels: 0.4 * items * segments * pixels)
+def standardize_segments(
+    X: Floats, W: OptionalFloats, b: OptionalFloats, Y: Floats, M: Floats, V: Floats,
+    items: int, segments: int, pixels: int, item_step: int, step: int,
+    groups: int, group_step: int, weight_step: int, eps: float, tid, threads,
+):  # fmt: skip
+    """Y = W (x - M) R + b, where each item is several segments of ``pixels`` numbers.
+
+    Segment s of item i begins at i item_step + s step; its weight is number
+    i % groups group_step + s weight_step.
+    """
+    first, last = part(items, tid, threads, 1)
+    lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    count = segments * pixels
+    for i in range(first, last):
+        start = i * item_step
+        own = i % groups * group_step
+        total = 0.0
+        for s in range(segments):
+            total += sum_of(KIND, X, start + s * step, pixels, lanes)
+        m = KIND(total / count)
+        some, more = 0.0, 0.0
+        for s in range(segments):
+            one, two = moments_of(KIND, X, start + s * step, pixels, m, lanes, squares)
+            some += one
+            more += two
+        e = some / count
+        variance = more / count - e * e
+        r = 1.0 / math.sqrt(variance + eps)
+        M[i] = KIND(m + e)
+        V[i] = KIND(variance)
+        error = KIND(e)
+        for s in range(segments):
+            factor = KIND(r * W[own + s * weight_step]) if given(W) else KIND(r)
+            added = b[own + s * weight_step] if given(b) else KIND(0.0)
+            there = start + s * step
+            for j in range(there, there + pixels):
+                Y[j] = ((X[j] - m) - error) * factor + added
+
+
+@kernel(cost=lambda items, segments, pixels: 0.6 * items * segments * pixels)
+def standardize_segments_backward(
+    dY: Floats, dM: OptionalFloats, dV: OptionalFloats, X: Floats, W: OptionalFloats, M: Floats,
+    V: Floats, dX: OptionalFloats, dW: Floats, db: Floats, items: int, segments: int, pixels: int,
+    item_step: int, step: int, groups: int, group_step: int, weight_step: int, eps: float,
+    tid, threads,
+):  # fmt: skip
+    """DX as in ``standardize_segments``; dW and db hold one number for each segment."""
+    first, last = part(items, tid, threads, 1)
+    lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    count = segments * pixels
+    for i in range(first, last):
+        start = i * item_step
+        own = i % groups * group_step
+        m = M[i]
+        r = 1.0 / math.sqrt(np.float64(V[i]) + eps)
+        k2, k3 = 0.0, 0.0
+        for s in range(segments):
+            some, more = products_of(KIND, dY, X, start + s * step, pixels, m, lanes, squares)
+            dW[i * segments + s] = KIND(more * r)
+            db[i * segments + s] = KIND(some)
+            factor = np.float64(W[own + s * weight_step]) if given(W) else 1.0
+            k2 += factor * some
+            k3 += factor * more
+        if given(dX):
+            k2 = k2 / count
+            k3 = r * r * k3 / count
+            also = KIND(np.float64(dM[i]) / count) if given(dM) else KIND(0.0)
+            if given(dV):
+                k3 -= 2.0 * np.float64(dV[i]) / (count * r)
+            plain, slope, root = KIND(k2), KIND(k3), KIND(r)
+            for s in range(segments):
+                factor = W[own + s * weight_step] if given(W) else KIND(1.0)
+                there = start + s * step
+                for j in range(there, there + pixels):
+                    dX[j] = (dY[j] * factor - plain - (X[j] - m) * slope) * root + also
+
+
+@kernel(cost=lambda rows, columns: 0.5 * rows * columns)
+def standardize_columns(
+    X: Floats, W: OptionalFloats, b: OptionalFloats, Y: Floats, M: Floats, V: Floats,
+    rows: int, columns: int, eps: float, tid, threads,
+):  # fmt: skip
+    """Y = W (x - M) R + b by columns."""
+    left, right = part(columns, tid, threads, LANES)
+    some, more = stack(STRIP, KIND), stack(STRIP, KIND)
+    mean, error = stack(STRIP, KIND), stack(STRIP, KIND)
+    factor, added = stack(STRIP, KIND), stack(STRIP, KIND)
+    total, square = stack(STRIP, np.float64), stack(STRIP, np.float64)
+    for column in range(left, right, STRIP):
+        width = min(STRIP, right - column)
+        for j in range(width):
+            total[j] = 0.0
+        for top in range(0, rows, RUN):
+            for j in range(width):
+                some[j] = KIND(0.0)
+            for i in range(top, min(top + RUN, rows)):
+                for j in range(width):
+                    some[j] += X[i * columns + column + j]
+            for j in range(width):
+                total[j] += np.float64(some[j])
+        for j in range(width):
+            mean[j] = KIND(total[j] / rows)
+            total[j] = square[j] = 0.0
+        for top in range(0, rows, RUN):
+            for j in range(width):
+                some[j] = more[j] = KIND(0.0)
+            for i in range(top, min(top + RUN, rows)):
+                for j in range(width):
+                    d = X[i * columns + column + j] - mean[j]
+                    some[j] += d
+                    more[j] += d * d
+            for j in range(width):
+                total[j] += np.float64(some[j])
+                square[j] += np.float64(more[j])
+        for j in range(width):
+            e = total[j] / rows
+            variance = square[j] / rows - e * e
+            r = 1.0 / math.sqrt(variance + eps)
+            M[column + j] = KIND(mean[j] + e)
+            V[column + j] = KIND(variance)
+            error[j] = KIND(e)
+            factor[j] = KIND(r * W[column + j]) if given(W) else KIND(r)
+            added[j] = b[column + j] if given(b) else KIND(0.0)
+        for i in range(rows):
+            start = i * columns + column
+            for j in range(width):
+                Y[start + j] = ((X[start + j] - mean[j]) - error[j]) * factor[j] + added[j]
+
+
+@kernel(cost=lambda rows, columns: 0.8 * rows * columns)
+def standardize_columns_backward(
+    dY: Floats, dM: OptionalFloats, dV: OptionalFloats, X: Floats, W: OptionalFloats, M: Floats,
+    V: Floats, dX: OptionalFloats, dW: Floats, db: Floats, rows: int, columns: int, eps: float,
+    tid, threads,
+):  # fmt: skip
+    """DX, dW and db by columns."""
+    left, right = part(columns, tid, threads, LANES)
+    some, more = stack(STRIP, KIND), stack(STRIP, KIND)
+    mean, factor, root = stack(STRIP, KIND), stack(STRIP, KIND), stack(STRIP, KIND)
+    plain, slope, also = stack(STRIP, KIND), stack(STRIP, KIND), stack(STRIP, KIND)
+    total, square = stack(STRIP, np.float64), stack(STRIP, np.float64)
+    for column in range(left, right, STRIP):
+        width = min(STRIP, right - column)
+        for j in range(width):
+            total[j] = square[j] = 0.0
+            mean[j] = M[column + j]
+        for top in range(0, rows, RUN):
+            for j in range(width):
+                some[j] = more[j] = KIND(0.0)
+            for i in range(top, min(top + RUN, rows)):
+                start = i * columns + column
+                for j in range(width):
+                    g = dY[start + j]
+                    some[j] += g
+                    more[j] += g * (X[start + j] - mean[j])
+            for j in range(width):
+                total[j] += np.float64(some[j])
+                square[j] += np.float64(more[j])
+        for j in range(width):
+            r = 1.0 / math.sqrt(np.float64(V[column + j]) + eps)
+            w = np.float64(W[column + j]) if given(W) else 1.0
+            dW[column + j] = KIND(square[j] * r)
+            db[column + j] = KIND(total[j])
+            factor[j] = KIND(w)
+            root[j] = KIND(r)
+            k2 = w * total[j] / rows
+            k3 = w * r * r * square[j] / rows
+            also[j] = KIND(np.float64(dM[column + j]) / rows) if given(dM) else KIND(0.0)
+            if given(dV):
+                k3 -= 2.0 * np.float64(dV[column + j]) / (rows * r)
+            plain[j] = KIND(k2)
+            slope[j] = KIND(k3)
+        if given(dX):
+            for i in range(rows):
+                start = i * columns + column
+                for j in range(width):
+                    g = dY[start + j] * factor[j] - plain[j]
+                    g = g - (X[start + j] - mean[j]) * slope[j]
+                    dX[start + j] = g * root[j] + also[j]

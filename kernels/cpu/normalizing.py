@@ -1,0 +1,366 @@
+"""Calls of the normalisation formulas as instructions: which kernel goes over which axes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from nnscratch.array.dtypes import dtype_name
+from nnscratch.array.maths import sqrt
+from nnscratch.formulas.normalization import RmsNormSaved, StandardizeSaved
+from nnscratch.formulas.running_statistics import BatchNormInferenceSaved
+
+from ..bodies import parsed
+from .implementation import Builder, CpuKernel, Inputs, Options
+from .normalization import (
+    ROW_BLOCKS,
+    standardize_columns,
+    standardize_columns_backward,
+    standardize_rows,
+    standardize_rows_backward,
+    standardize_segments,
+    standardize_segments_backward,
+)
+from .operands import Operands
+from .reductions import sum_axes
+
+Lowered = tuple[tuple[Any, ...], Any]
+Needs = tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows behind one another, with a weight for each column or none."""
+
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a matrix, with one weight each."""
+
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Items of several segments each, with a weight for each segment; see the kernel."""
+
+    items: int
+    segments: int
+    pixels: int
+    item_step: int
+    step: int
+    groups: int
+    group_step: int
+    weight_step: int
+
+    def arguments(self) -> dict[str, int]:
+        """Return what the kernels take."""
+        return dict(vars(self))
+
+
+Form = Rows | Columns | Segments
+
+
+def form_of(shape: tuple[int, ...], axes: Any, affine: tuple[int, ...]) -> Form | None:
+    """Return how an array is gone over, None if no kernel can.
+
+    Args:
+        shape: its shape.
+        axes: those of the mean.
+        affine: those that the weights have, consecutive; empty without weights.
+
+    >>> form_of((8, 3, 5, 5), (0, 2, 3), (1,))
+    Segments(items=3, segments=8, pixels=25, item_step=25, step=75, ...
+    >>> form_of((8, 3), (1,), (1,))
+    Rows(rows=8, columns=3)
+    """
+    ndim = len(shape)
+    axes = sorted(axis % ndim for axis in axes)
+    begin = ndim - len(axes)
+    if axes == list(range(begin, ndim)):
+        items, columns = math.prod(shape[:begin]), math.prod(shape[begin:])
+        if not affine or affine == tuple(axes):
+            return Rows(items, columns)
+        first, end = affine[0], affine[-1] + 1
+        if first > begin or end < begin:
+            return None
+        groups, segments = math.prod(shape[first:begin]), math.prod(shape[begin:end])
+        pixels = math.prod(shape[end:])
+        return Segments(items, segments, pixels, segments * pixels, pixels, groups, segments, 1)
+    if axes == [0, *range(2, ndim)] and affine in ((), (1,)):
+        pixels = math.prod(shape[2:])
+        if pixels == 1:
+            return Columns(shape[0], shape[1])
+        return Segments(shape[1], shape[0], pixels, pixels, shape[1] * pixels, shape[1], 1, 0)
+    return None
+
+
+def _affine(W: Any, b: Any, first: int) -> tuple[int, ...]:
+    dims = W.ndim if W is not None else 0 if b is None else b.ndim
+    return tuple(range(first, first + dims))
+
+
+def _standardize(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    X, W, b = (*inputs, None, None)[:3]
+    eps = options["eps"]
+    axes = tuple([axis % X.ndim for axis in options["axes"]])
+    affine = _affine(W, b, options.get("first", 1))
+    form = form_of(X.shape, axes, affine)
+    kept = tuple([size for axis, size in enumerate(X.shape) if axis not in axes])
+    Y = builder.output(0, X.shape, X.dtype)
+    M, V = (builder.output(place, kept, X.dtype) for place in (1, 2))
+    name = dtype_name(X.dtype)
+    given = {"X": X, "W": W, "b": b, "Y": Y, "M": M, "V": V, "eps": eps}
+    if isinstance(form, Rows):
+        standardize_rows.emit(builder, name, **given, **vars(form))
+    elif isinstance(form, Columns):
+        standardize_columns.emit(builder, name, **given, **vars(form))
+    else:
+        assert form is not None
+        standardize_segments.emit(builder, name, **given, **form.arguments())
+    return (Y, M, V), StandardizeSaved(X, W, M, V, axes, affine, eps)
+
+
+def _standardize_backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: Needs
+) -> Lowered:
+    dY, dM, dV, X, W, M, V, axes, affine, eps = inputs
+    form = form_of(X.shape, axes, affine)
+    shape = tuple([X.shape[axis] for axis in affine])
+    outputs = [
+        builder.output(place, wanted, X.dtype) if need else None
+        for place, (wanted, need) in enumerate(zip((X.shape, shape, shape), needs, strict=True))
+    ]
+    name = dtype_name(X.dtype)
+    given = {"dY": dY, "dM": dM, "dV": dV, "X": X, "W": W, "M": M, "V": V, "eps": eps}
+    given["dX"] = outputs[0]
+    if isinstance(form, Rows):
+        _rows_backward(builder, name, form, given, outputs)
+        return tuple(outputs), None
+    assert form is not None
+    size = form.columns if isinstance(form, Columns) else form.items * form.segments
+    sums = [builder.empty((size,), X.dtype) for _ in range(2)]
+    if isinstance(form, Columns):
+        sums = [new if one is None else one for one, new in zip(outputs[1:], sums, strict=True)]
+        standardize_columns_backward.emit(
+            builder, name, **given, dW=sums[0], db=sums[1], **vars(form)
+        )
+        return tuple(outputs), None
+    standardize_segments_backward.emit(
+        builder, name, **given, dW=sums[0], db=sums[1], **form.arguments()
+    )
+    for out, one in zip(outputs[1:], sums, strict=True):
+        if out is not None and form.weight_step:  # a weight for each of groups x segments
+            parts = one.reshape(-1, form.groups * form.segments)
+            sum_axes(builder, parts, (0,), out.reshape(-1), 1.0)
+        elif out is not None:  # a weight for each item
+            sum_axes(builder, one.reshape(form.items, form.segments), (1,), out, 1.0)
+    return tuple(outputs), None
+
+
+def _rows_backward(
+    builder: Builder,
+    name: str,
+    form: Rows,
+    given: dict[str, Any],
+    outputs: list[Any],
+) -> None:
+    """Emit the backward over rows: dX, and the sums over rows for dW and db."""
+    together = max(LEAST, -(-form.rows // ROW_BLOCKS))
+    blocks = -(-form.rows // together)
+    X = given["X"]
+    sums = [
+        None if one is None else builder.empty((blocks, form.columns), X.dtype)
+        for one in outputs[1:]
+    ]
+    standardize_rows_backward.emit(
+        builder, name, **given,
+        dW=sums[0], db=sums[1], together=together, **vars(form),
+    )  # fmt: skip
+    for out, one in zip(outputs[1:], sums, strict=True):
+        if one is not None:
+            sum_axes(builder, one, (0,), out.reshape(-1), 1.0)
+
+
+LEAST = 8
+"""Rows whose sums for dW and db are made by one thread, at least."""
+
+
+def _fits(X: Any, first: int, *arrays: Any) -> bool:
+    return all(
+        one is None or (one.ndim > 0 and one.shape == X.shape[first : first + one.ndim])
+        for one in arrays
+    )
+
+
+def _check_standardize(inputs: Inputs, options: Options) -> str | None:
+    X, W, b = (*inputs, None, None)[:3]
+    axes, first = options["axes"], options.get("first", 1)
+    if not axes or any(not -X.ndim <= axis < X.ndim for axis in axes):
+        return "the axes do not fit"
+    if len({axis % X.ndim for axis in axes}) < len(axes) or not _fits(X, first, W, b):
+        return "the axes or the sizes do not fit"
+    if W is not None and b is not None and W.shape != b.shape:
+        return "the scale and the shift have several shapes"
+    if form_of(X.shape, axes, _affine(W, b, first)) is None:
+        return "it goes over last axes, or over all axes but the second"
+    return None
+
+
+def _check_standardize_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, _, _, X, _, _, _, axes, affine, _ = inputs
+    if dY is None or dY.shape != X.shape:
+        return "there is no gradient of Y"
+    return None if form_of(X.shape, axes, affine) is not None else "the axes do not fit"
+
+
+def _rms(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    X, W = (*inputs, None)[:2]
+    dims = options["dims"]
+    axes = tuple(range(X.ndim - dims, X.ndim))
+    Y = builder.output(0, X.shape, X.dtype)
+    R = builder.empty((*X.shape[: X.ndim - dims], *(1,) * dims), X.dtype)
+    standardize_rows.emit(
+        builder, dtype_name(X.dtype),
+        X=X, W=W, b=None, Y=Y, M=None, V=R, rows=R.size, columns=X.size // R.size,
+        eps=options["eps"],
+    )  # fmt: skip
+    return (Y,), RmsNormSaved(X, W, R, axes)
+
+
+def _rms_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    dY, X, W, R, axes = inputs
+    shape = tuple([X.shape[axis] for axis in axes])
+    dX = builder.output(0, X.shape, X.dtype) if needs[0] else None
+    dW = builder.output(1, shape, X.dtype) if needs[1] else None
+    given = {"dY": dY, "dM": None, "dV": None, "X": X, "W": W, "M": None, "V": R, "eps": 0.0}
+    form = Rows(R.size, X.size // R.size)
+    _rows_backward(builder, dtype_name(X.dtype), form, {**given, "dX": dX}, [dX, dW, None])
+    return (dX, dW), None
+
+
+def _check_rms(inputs: Inputs, options: Options) -> str | None:
+    X, W = (*inputs, None)[:2]
+    dims = options["dims"]
+    if not 0 < dims <= X.ndim:
+        return "the axes do not fit"
+    fits = W is None or W.shape == X.shape[X.ndim - dims :]
+    return None if fits else "the sizes do not fit"
+
+
+def _check_rms_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, X, *_ = inputs
+    return None if dY.shape == X.shape else f"dY has shape {dY.shape}"
+
+
+def _inverse_root(V: Any, eps: Any) -> Any:
+    """Return (V + eps)^(-1/2)."""
+    return 1.0 / sqrt(V + eps)
+
+
+def _scaled_inverse_root(V: Any, eps: Any, W: Any) -> Any:
+    """Return W (V + eps)^(-1/2)."""
+    return W * (1.0 / sqrt(V + eps))
+
+
+def _centred(X: Any, M: Any, S: Any) -> Any:
+    """Return (X - M) S."""
+    return (X - M) * S
+
+
+def _centred_and_shifted(X: Any, M: Any, S: Any, b: Any) -> Any:
+    """Return (X - M) S + b."""
+    return (X - M) * S + b
+
+
+def _product(A: Any, B: Any) -> Any:
+    """Return A B."""
+    return A * B
+
+
+def _loop(builder: Builder, body: Any, values: list[Any], out: Any) -> None:
+    loop = Operands(out.shape, out.dtype)
+    loop.store(loop.apply(parsed(body), [loop.add(one) for one in values]), out)
+    loop.emit(builder)
+
+
+def _channels(one: Any, X: Any) -> Any:
+    return one.reshape(-1, *(1,) * (X.ndim - 2))
+
+
+def _scale(builder: Builder, V: Any, W: Any, eps: Any) -> Any:
+    S = builder.empty(V.shape, V.dtype)
+    if W is None:
+        _loop(builder, _inverse_root, [V, eps], S)
+    else:
+        _loop(builder, _scaled_inverse_root, [V, eps, W], S)
+    return S
+
+
+def _inference(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    X, M, V, W, b = (*inputs, None, None)[:5]
+    Y = builder.output(0, X.shape, X.dtype)
+    S = _scale(builder, V, W, options["eps"])
+    values = [X, _channels(M, X), _channels(S, X)]
+    if b is None:
+        _loop(builder, _centred, values, Y)
+    else:
+        _loop(builder, _centred_and_shifted, [*values, _channels(b, X)], Y)
+    return (Y,), BatchNormInferenceSaved(X, M, V, W, options["eps"])
+
+
+def _inference_backward(
+    builder: Builder, inputs: Inputs, options: Options, needs: Needs
+) -> Lowered:
+    dY, X, M, V, W, eps = inputs
+    axes = (0, *range(2, X.ndim))
+    dX = dW = db = None
+    if needs[0]:
+        dX = builder.output(0, X.shape, X.dtype)
+        _loop(builder, _product, [dY, _channels(_scale(builder, V, W, eps), X)], dX)
+    if needs[3]:
+        dW = builder.output(3, V.shape, X.dtype)
+        N = builder.empty(X.shape, X.dtype)
+        R = _scale(builder, V, None, eps)
+        _loop(builder, _centred, [X, _channels(M, X), _channels(R, X)], N)
+        _loop(builder, _product, [dY, N], N)
+        sum_axes(builder, N, axes, dW, 1.0)
+    if needs[4]:
+        db = builder.output(4, V.shape, X.dtype)
+        sum_axes(builder, dY, axes, db, 1.0)
+    return (dX, None, None, dW, db), None
+
+
+def _check_inference(inputs: Inputs, options: Options) -> str | None:
+    X, *others = inputs
+    return None if X.ndim > 1 and _fits(X, 1, *others) else "the sizes do not fit"
+
+
+def _check_inference_backward(inputs: Inputs, options: Options) -> str | None:
+    dY, X, *_ = inputs
+    return None if dY.shape == X.shape else f"dY has shape {dY.shape}"
+
+
+NORMALIZATION_KERNELS = {
+    "standardize": CpuKernel(
+        {"forward": _standardize, "backward": _standardize_backward},
+        {"forward": _check_standardize, "backward": _check_standardize_backward},
+        passes=8,
+        several=True,
+    ),
+    "rms_norm": CpuKernel(
+        {"forward": _rms, "backward": _rms_backward},
+        {"forward": _check_rms, "backward": _check_rms_backward},
+        passes=6,
+    ),
+    "batch_norm_inference": CpuKernel(
+        {"forward": _inference, "backward": _inference_backward},
+        {"forward": _check_inference, "backward": _check_inference_backward},
+        passes=3,
+    ),
+}

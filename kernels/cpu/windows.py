@@ -1,0 +1,244 @@
+"""Windows of images for products: where they lie, how they are laid out, and who computes which.
+
+A convolution is a product of the weights with the windows of the image (im2col). The windows are
+never all there: a thread lays out some rows of some channels in a space of its own, with the zeros
+around them, and from there the columns of one panel after the other, which stay in the nearest
+cache until all weights have passed by. In that space a row lies by its remainders modulo the
+stride, so that what neighbouring windows hold at one pixel of the kernel lies end to end.
+
+All axes are three: of one or two axes, the first ones have size 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .runtime.declaration import helper
+from .runtime.language import copy_vectors
+
+SPACE = 1 << 18
+"""Bytes that the laid out rows of one thread take: with the weights at work they fill the L2."""
+DEPTH = 256
+"""Terms of a sum that are added up before the output is touched, as in ``products``."""
+PIXELS = 512
+"""Places of the kernel that a thread computes before it lays out other rows."""
+SLACK = 64
+"""Numbers behind a space: whole registers are copied, also where a row ends within one."""
+FEW = 16
+"""Parts that work should have: enough for that many threads."""
+
+Three = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where the windows of one group of channels stand.
+
+    Attributes:
+        images: how many images there are, of all groups together.
+        groups: the weights of image n are those of group n % groups.
+        channels: of one group.
+        size: of an image.
+        count: places of the kernel along each axis.
+        kernel: its pixels.
+        stride: from place to place.
+        dilation: from pixel to pixel.
+        before: zeros before the image; pixels left out where negative.
+    """
+
+    images: int
+    groups: int
+    channels: int
+    size: Three
+    count: Three
+    kernel: Three
+    stride: Three
+    dilation: Three
+    before: Three
+
+    @property
+    def taps(self) -> int:
+        """The pixels of the kernel."""
+        return self.kernel[0] * self.kernel[1] * self.kernel[2]
+
+    @property
+    def places(self) -> int:
+        """The places of the kernel."""
+        return self.count[0] * self.count[1] * self.count[2]
+
+    @property
+    def terms(self) -> int:
+        """What an output sums over."""
+        return self.channels * self.taps
+
+    def reach(self, rows: int, columns: int) -> tuple[int, int]:
+        """Return how many rows of the image, and numbers of a row, so many places take."""
+        high = (rows - 1) * self.stride[1] + self.dilation[1] * (self.kernel[1] - 1) + 1
+        wide = columns + self.dilation[2] * (self.kernel[2] - 1) // self.stride[2]
+        return high, wide * self.stride[2]
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what kernels take of it, by their names."""
+        return {
+            "images": self.images,
+            "groups": self.groups,
+            "channels": self.channels,
+            "size": self.size,
+            "count": self.count,
+            "kernel": self.kernel,
+            "stride": self.stride,
+            "dilation": self.dilation,
+            "before": self.before,
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is laid out at a time: places of so many rows and columns, and channels for terms.
+
+    Attributes:
+        images: that are laid out one behind another.
+        rows: of places.
+        columns: of places.
+        depth: terms that are summed before the next ones are laid out.
+    """
+
+    images: int
+    rows: int
+    columns: int
+    depth: int
+
+
+def capacity(dtype: Any) -> int:
+    """Return how many numbers a thread's space holds."""
+    return int(SPACE // np.dtype(dtype).itemsize)
+
+
+def fitting(w: Windows, dtype: Any, pixels: int = PIXELS, images: int = 1) -> Part | None:
+    """Return a part of the windows that fits into the space; None if not even one row does.
+
+    It follows from the sizes only: the order of every sum is the same for any number of threads.
+    """
+    room = capacity(dtype)
+    depth = min(w.terms, DEPTH if w.taps > DEPTH else DEPTH // w.taps * w.taps)
+    columns = w.count[2] if w.count[2] <= 2 * pixels else pixels
+    rows = max(1, min(w.count[1], pixels // columns)) if columns == w.count[2] else 1
+    while True:
+        channels = -(-depth // w.taps) + (1 if depth % w.taps else 0)
+        high, wide = w.reach(rows, columns)
+        numbers = min(channels, w.channels) * w.kernel[0] * high * wide
+        if numbers <= room:
+            return Part(max(1, min(images, room // numbers)), rows, columns, depth)
+        if rows > 4:
+            rows = (rows + 1) // 2
+        elif depth > 4 * w.taps:
+            depth = depth // (2 * w.taps) * w.taps
+        elif rows > 1:
+            rows = (rows + 1) // 2
+        elif depth > w.taps:
+            depth = w.taps
+        elif columns > 32:
+            columns = (columns + 1) // 2
+        else:
+            return None
+
+
+@helper
+def lay_rows(
+    zero, source, out, c0, c1, size, kernel, stride, dilation, z, y, x, high, wide,
+):  # fmt: skip
+    """Lay out channels c0 to c1 of an image from pixel (z, y, x) on, which may lie outside of it.
+
+    ``high`` rows of ``wide`` numbers for each plane of the kernel; what is outside is ``zero``.
+    """
+    depth, height, width = size
+    step = stride[2]
+    across = wide // step
+    at = 0
+    for c in range(c0, c1):
+        for k in range(kernel[0]):
+            plane = z + k * dilation[0]
+            for r in range(y, y + high):
+                if plane < 0 or plane >= depth or r < 0 or r >= height:
+                    for q in range(wide):
+                        out[at + q] = zero
+                else:
+                    row = ((c * depth + plane) * height + r) * width + x
+                    for phase in range(step):
+                        # Number q is pixel x + phase + q step.
+                        left, right = x + phase, width - x - phase
+                        low = min(across, (step - 1 - left) // step if left < 0 else 0)
+                        up = min(across, max(low, (right + step - 1) // step if right > 0 else 0))
+                        here, there = at + phase * across, row + phase
+                        for q in range(low):
+                            out[here + q] = zero
+                        if step == 1:
+                            for q in range(low, up):
+                                out[here + q] = source[there + q]
+                        else:
+                            for q in range(low, up):
+                                out[here + q] = source[there + q * step]
+                        for q in range(up, across):
+                            out[here + q] = zero
+                at += wide
+
+
+@helper
+def find_terms(offsets, first, terms, kernel, stride, dilation, high, wide, bytes_each):
+    """Write where each term stands in the space, in bytes: its channel's plane, row and column."""
+    taps = kernel[0] * kernel[1] * kernel[2]
+    base = first // taps
+    for l in range(terms):
+        c, k = (first + l) // taps - base, (first + l) % taps
+        kz, rest = k // (kernel[1] * kernel[2]), k % (kernel[1] * kernel[2])
+        i, j = rest // kernel[2] * dilation[1], rest % kernel[2] * dilation[2]
+        at = (c * kernel[0] + kz) * high + i
+        at = at * wide + j % stride[2] * (wide // stride[2]) + j // stride[2]
+        offsets[l] = at * bytes_each
+
+
+@helper
+def find_pieces(starts, goals, lengths, first, count, columns, down, bytes_each):
+    """Write the pieces of rows that places ``first`` to ``first + count`` make; return how many.
+
+    ``starts`` are where they stand in the space for the first term, ``goals`` where they go, both
+    in bytes, and ``lengths`` in numbers. ``down`` is the numbers from a row of places to the next.
+    """
+    pieces = done = 0
+    while done < count:
+        row, column = (first + done) // columns, (first + done) % columns
+        length = min(columns - column, count - done)
+        starts[pieces] = (row * down + column) * bytes_each
+        goals[pieces] = done * bytes_each
+        lengths[pieces] = length
+        pieces += 1
+        done += length
+    return pieces
+
+
+@helper
+def pack_terms(
+    like, L, space, offsets, terms, starts, goals, lengths, pieces, out, out_stride, bytes_each
+):
+    """Copy the pieces of each term into a row of ``out``; whole registers, in order."""
+    register = L * bytes_each
+    if pieces == 1:
+        start, whole = starts[0], (lengths[0] + L - 1) // L
+        for l in range(terms):
+            source, goal = space + offsets[l] + start, out + l * out_stride
+            if whole == 2:
+                copy_vectors(2, like, source, goal)
+            else:
+                for v in range(whole):
+                    copy_vectors(1, like, source + v * register, goal + v * register)
+        return
+    for l in range(terms):
+        source, goal = space + offsets[l], out + l * out_stride
+        for piece in range(pieces):
+            here, there = source + starts[piece], goal + goals[piece]
+            copy_vectors(1, like, here, there)
+            for v in range(1, (lengths[piece] + L - 1) // L):
+                copy_vectors(1, like, here + v * register, there + v * register)

@@ -1,0 +1,116 @@
+"""Tokenizers give a text back, whatever it is, and say what they do not know."""
+
+import json
+
+import numpy as np
+import pytest
+import tokenizers as library
+
+from nnscratch.data import BytePairTokenizer, CharacterTokenizer, tokenizer_from_dict
+from nnscratch.data import tokenizers as module
+from nnscratch.errors import CheckpointError, ConfigurationError, DataError
+
+TEXT = "To be, or not to be:\nthat is the question — für 5 €, 🙂!\n\n\n  Whether 'tis nobler\n" * 3
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return BytePairTokenizer.fit(TEXT, 300)
+
+
+def test_characters():
+    made = CharacterTokenizer.fit(TEXT)
+    tokens = made.encode(TEXT)
+    assert tokens.dtype == np.int32
+    assert made.size == len(set(TEXT))
+    assert made.decode(tokens) == "".join(made.stream(tokens)) == TEXT
+    assert made.characters == "".join(sorted(set(TEXT)))
+    assert made.encode("").tolist() == []
+
+
+def test_a_character_that_is_not_in_the_vocabulary_is_named_with_its_place():
+    made = CharacterTokenizer.fit("abc\n")
+    with pytest.raises(
+        DataError, match=r"a\.txt: line 3, column 2: the character 'é' \(U\+00E9\)"
+    ) as caught:
+        made.encode("a\nbb\naéz", "a.txt")
+    assert "and 1 further characters" in str(caught.value)
+    for before, after in (("\x00", "a"), ("a", "\U0010ffff")):
+        with pytest.raises(DataError, match="line 1, column"):
+            made.encode(before + after)
+
+
+def test_byte_pairs_are_those_of_the_library(pairs):
+    other = library.Tokenizer.from_str(json.dumps(pairs.to_dict()["content"]))
+    for text in (TEXT, "", "日本語 🙂\0", "\n \n", "a" * 50):
+        tokens = pairs.encode(text)
+        assert tokens.tolist() == other.encode(text, add_special_tokens=False).ids
+        assert pairs.decode(tokens) == "".join(pairs.stream(tokens)) == text
+    assert pairs.size == 300 == other.get_vocab_size()
+    assert len(pairs.encode(TEXT)) < 0.7 * len(TEXT)
+
+
+def test_no_half_character_is_streamed(pairs):
+    pieces = list(pairs.stream(pairs.encode("日本🙂")))
+    assert all("\ufffd" not in piece for piece in pieces)
+    assert len(pieces) == 3
+    # Half a character at the end is shown as such, not kept for ever.
+    assert "".join(pairs.stream(pairs.encode("日")[:-1])) == "\ufffd"
+
+
+def test_a_text_in_pieces_has_the_tokens_of_the_whole(pairs, monkeypatch):
+    monkeypatch.setattr(module, "_PIECE", 30)
+    assert len(list(module._pieces(TEXT))) == 3
+    assert "".join(module._pieces(TEXT)) == TEXT
+    whole = pairs._tokenizer.encode(TEXT, add_special_tokens=False).ids
+    assert pairs.encode(TEXT).tolist() == whole
+
+
+def test_a_tokenizer_is_saved_and_read(pairs, tmp_path):
+    for made in (pairs, CharacterTokenizer.fit(TEXT)):
+        again = tokenizer_from_dict(json.loads(json.dumps(made.to_dict())))
+        assert type(again) is type(made)
+        assert again.encode(TEXT).tolist() == made.encode(TEXT).tolist()
+        assert again.size == made.size
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(pairs.to_dict()["content"]))
+    assert BytePairTokenizer.read(path).encode(TEXT).tolist() == pairs.encode(TEXT).tolist()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1]", b"\xff", b"{}", b'{"model": {"type": "WordPiece"}}', b"[" * 100_000]
+    + [b'{"model": {"type": "BPE"}, "decoder": {"type": "WordPiece"}}']
+    + [b'{"model": {"type": "BPE"}, "decoder": {"type": "ByteLevel"}}'],
+)
+def test_what_is_no_tokenizer_is_refused(tmp_path, content):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"tokenizer\.json: not the tokenizer"):
+        BytePairTokenizer.read(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"form": "table"},
+        {"version": 2},
+        {"kind": "words"},
+        {"content": 3},
+        {"content": ""},
+        {"content": "aa"},
+        {"content": "a\ud800"},
+        {"kind": "byte-pair", "content": {}},
+        {"further": 1},
+    ],
+    ids=str,
+)
+def test_a_damaged_description_is_refused(change):
+    saved = CharacterTokenizer("ab").to_dict() | change
+    with pytest.raises(CheckpointError):
+        tokenizer_from_dict(saved)
+
+
+def test_a_vocabulary_that_is_too_small():
+    with pytest.raises(ConfigurationError, match="more tokens than the 256 bytes, got 256"):
+        BytePairTokenizer.fit(TEXT, 256)

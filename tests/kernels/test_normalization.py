@@ -1,0 +1,99 @@
+"""Normalisation kernels against NumPy in float64: the same bits for any number of threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnscratch.formulas import RMS_NORM, STANDARDIZE, registry
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.implementation import EagerBuilder
+from nnscratch.kernels.cpu.normalizing import form_of
+
+# Axes of the mean, the first axis of the weights and how many they have, and shapes.
+FORMS: dict[str, tuple[tuple[int, ...], int, int, list[tuple[int, ...]]]] = {
+    "rows": ((-1,), 1, 1, [(1, 1), (7, 3), (300, 17), (65, 129), (3, 4099)]),
+    "columns": ((0,), 1, 1, [(9, 1), (7, 3), (65, 65), (130, 200)]),
+    "pictures": ((0, 2), 1, 1, [(2, 3, 5), (3, 33, 16), (2, 5, 4099)]),
+    "groups": ((2, 3), 1, 2, [(2, 3, 2, 5), (3, 5, 7, 33)]),
+}
+
+
+class Threads(EagerBuilder):
+    """A builder that runs each instruction with a number of threads."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self.threads = threads
+
+    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
+        table = cpu.Table()
+        table.add(kernel, a, s, flags)
+        table.build().run(self.threads)
+
+
+def results(name: str, threads: int, forward: Any, options: Any, cotangents: Any) -> list[Any]:
+    kernel = cpu.IMPLEMENTATIONS[name]
+    outputs, saved = kernel.lower(Threads(threads), "forward", forward, options, ())
+    needs = (True,) * len(forward)
+    given = (*cotangents, *saved)
+    gradients, _ = kernel.lower(Threads(threads), "backward", given, {}, needs)
+    return [*outputs, *gradients]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_threads_change_no_bit(name: str, dtype: str, rng: Any, tolerance: Any) -> None:
+    axes, first, dims, shapes = FORMS[name]
+    for shape in shapes:
+        X = (rng.standard_normal(shape) * 3 + 5).astype(dtype)
+        W, b = rng.standard_normal((2, *shape[first : first + dims])).astype(dtype)
+        options = {"axes": axes, "first": first, "eps": 1e-5}
+        dY = rng.standard_normal(shape).astype(dtype)
+        made = [
+            results("standardize", threads, (X, W, b), options, (dY, None, None))
+            for threads in (1, 2, 3)
+        ]
+        wide = [one.astype(np.float64) for one in (X, W, b)]
+        with registry.use_kernels("off"):
+            right, saved = registry.forward(STANDARDIZE, *wide, **options)
+            cotangent = (dY.astype(np.float64), None, None)
+            truth = [*right, *registry.backward(STANDARDIZE, cotangent, saved, (True,) * 3)]
+        for index, (one, wanted) in enumerate(zip(made[0], truth, strict=True)):
+            assert all(other[index].tobytes() == one.tobytes() for other in made)
+            np.testing.assert_allclose(one, wanted, **tolerance(dtype, X.size))
+
+
+def test_root_mean_squares(dtype: str, rng: Any, tolerance: Any) -> None:
+    for shape in FORMS["rows"][3]:
+        X = rng.standard_normal(shape).astype(dtype)
+        W, dY = (
+            rng.standard_normal(shape[1]).astype(dtype),
+            rng.standard_normal(shape).astype(dtype),
+        )
+        options = {"dims": 1, "eps": 1e-5}
+        made = [results("rms_norm", n, (X, W), options, (dY,)) for n in (1, 2, 3)]
+        with registry.use_kernels("off"):
+            Y, saved = registry.forward(
+                RMS_NORM, *(A.astype(np.float64) for A in (X, W)), **options
+            )
+            truth = [Y, *registry.backward(RMS_NORM, dY.astype(np.float64), saved, (True, True))]
+        for index, (one, wanted) in enumerate(zip(made[0], truth, strict=True)):
+            assert all(other[index].tobytes() == one.tobytes() for other in made)
+            np.testing.assert_allclose(one, wanted, **tolerance(dtype, X.size))
+
+
+def test_what_no_kernel_goes_over_is_refused() -> None:
+    assert form_of((2, 3, 4), (0,), ()) is None
+    assert form_of((2, 3, 4), (1,), ()) is None
+    assert form_of((2, 3, 4), (0, 2), (1, 2)) is None
+    assert form_of((2, 3, 4, 5), (3,), (1,)) is None
+    kernel = cpu.IMPLEMENTATIONS["standardize"]
+    X, W = np.ones((4, 3)), np.ones(3)
+    options = {"axes": (0,), "first": 1, "eps": 0.0}
+    assert kernel.refuses("forward", (X, W, None), options) is None
+    assert "sizes" in str(kernel.refuses("forward", (X, np.ones(2), None), options))
+    assert "axes" in str(kernel.refuses("forward", (X, W, None), {**options, "axes": (2,)}))
+    saved = kernel.forward(X, W, None, **options)[1]
+    assert "gradient of Y" in str(kernel.refuses("backward", (None, W, W, *saved), {}))
