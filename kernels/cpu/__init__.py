@@ -22,6 +22,7 @@ from .pooling import POOLING_KERNELS
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
+from .running_statistics import RUNNING_KERNELS
 from .runtime import processor, product_choice
 from .runtime.blas import Blas, blas
 from .runtime.cache import CacheStatus, cache_status
@@ -57,6 +58,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
     **REDUCTION_KERNELS,
+    **RUNNING_KERNELS,
     **SHAPE_KERNELS,
     **SOFTMAX_KERNELS,
     **UPDATE_KERNELS,

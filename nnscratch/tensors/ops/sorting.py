@@ -387,7 +387,8 @@ def unique_consecutive(
     else:
         dim = axis_of(dim, input.ndim)
         array = array.reshape(1) if array.ndim == 0 else array
-        rows = np.moveaxis(array, dim, 0).reshape(array.shape[dim], -1)
+        front = np.moveaxis(array, dim, 0)
+        rows = front.reshape(array.shape[dim], math.prod(front.shape[1:]))
     changes = np.ones(len(rows), bool)
     changes[1:] = (rows[1:] != rows[:-1]).any(axis=1)
     starts = np.flatnonzero(changes)
