@@ -57,6 +57,9 @@ complex64, complex128 = _np.dtype("complex64"), _np.dtype("complex128")
 cfloat, cdouble = complex64, complex128
 half, float, double, long = float16, float32, float64, int64
 short, int = int16, int32
+# All tensors have their elements in row-major order; the names are accepted as in PyTorch.
+contiguous_format, preserve_format = "contiguous_format", "preserve_format"
+channels_last, channels_last_3d = "channels_last", "channels_last_3d"
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 Size = tuple[_Any, ...]
 
@@ -71,10 +74,13 @@ __all__ = [
     "bool",
     "cdouble",
     "cfloat",
+    "channels_last",
+    "channels_last_3d",
     "checkup",
     "compile",
     "complex128",
     "complex64",
+    "contiguous_format",
     "cuda",
     "detect_anomaly",
     "device",
@@ -108,6 +114,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "preserve_format",
     "set_default_dtype",
     "set_float32_matmul_precision",
     "set_grad_enabled",

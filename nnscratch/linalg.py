@@ -18,25 +18,22 @@ from nnscratch.tensors.ops.linalg import (
     inv_ex,
     lstsq,
     matrix_exp,
-    matrix_norm,
     matrix_power,
     matrix_rank,
     multi_dot,
-    norm,
     pinv,
     qr,
     slogdet,
     solve,
     solve_ex,
     solve_triangular,
-    svdvals,
     tensorinv,
     tensorsolve,
     vander,
     vecdot,
-    vector_norm,
 )
 from nnscratch.tensors.ops.linalg import linalg_svd as svd
+from nnscratch.tensors.ops.norms import matrix_norm, norm, svdvals, vector_norm
 from nnscratch.tensors.tensor import Tensor
 
 __all__ = [

@@ -15,12 +15,14 @@ from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
+from .lstm import LSTM_KERNELS
 from .normalizing import NORMALIZATION_KERNELS
 from .optimizers import OPTIMIZER_KERNELS, stepping
 from .pooling import POOLING_KERNELS
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
+from .running_statistics import RUNNING_KERNELS
 from .runtime import processor, product_choice
 from .runtime.blas import Blas, blas
 from .runtime.cache import CacheStatus, cache_status
@@ -49,12 +51,14 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **LSTM_KERNELS,
     **NORMALIZATION_KERNELS,
     **OPTIMIZER_KERNELS,
     **POOLING_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
     **REDUCTION_KERNELS,
+    **RUNNING_KERNELS,
     **SHAPE_KERNELS,
     **SOFTMAX_KERNELS,
     **UPDATE_KERNELS,

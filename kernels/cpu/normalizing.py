@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnscratch.array.dtypes import dtype_name
-from nnscratch.array.maths import sqrt
 from nnscratch.formulas.normalization import RmsNormSaved, StandardizeSaved
-from nnscratch.formulas.running_statistics import BatchNormInferenceSaved
 
-from ..bodies import parsed
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .normalization import (
     ROW_BLOCKS,
@@ -22,7 +19,6 @@ from .normalization import (
     standardize_segments,
     standardize_segments_backward,
 )
-from .operands import Operands
 from .reductions import sum_axes
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -191,7 +187,8 @@ LEAST = 8
 """Rows whose sums for dW and db are made by one thread, at least."""
 
 
-def _fits(X: Any, first: int, *arrays: Any) -> bool:
+def fits(X: Any, first: int, *arrays: Any) -> bool:
+    """Say whether arrays, or None, have the sizes of axes of X, from ``first`` on."""
     return all(
         one is None or (one.ndim > 0 and one.shape == X.shape[first : first + one.ndim])
         for one in arrays
@@ -203,7 +200,7 @@ def _check_standardize(inputs: Inputs, options: Options) -> str | None:
     axes, first = options["axes"], options.get("first", 1)
     if not axes or any(not -X.ndim <= axis < X.ndim for axis in axes):
         return "the axes do not fit"
-    if len({axis % X.ndim for axis in axes}) < len(axes) or not _fits(X, first, W, b):
+    if len({axis % X.ndim for axis in axes}) < len(axes) or not fits(X, first, W, b):
         return "the axes or the sizes do not fit"
     if W is not None and b is not None and W.shape != b.shape:
         return "the scale and the shift have several shapes"
@@ -258,94 +255,6 @@ def _check_rms_backward(inputs: Inputs, options: Options) -> str | None:
     return None if dY.shape == X.shape else f"dY has shape {dY.shape}"
 
 
-def _inverse_root(V: Any, eps: Any) -> Any:
-    """Return (V + eps)^(-1/2)."""
-    return 1.0 / sqrt(V + eps)
-
-
-def _scaled_inverse_root(V: Any, eps: Any, W: Any) -> Any:
-    """Return W (V + eps)^(-1/2)."""
-    return W * (1.0 / sqrt(V + eps))
-
-
-def _centred(X: Any, M: Any, S: Any) -> Any:
-    """Return (X - M) S."""
-    return (X - M) * S
-
-
-def _centred_and_shifted(X: Any, M: Any, S: Any, b: Any) -> Any:
-    """Return (X - M) S + b."""
-    return (X - M) * S + b
-
-
-def _product(A: Any, B: Any) -> Any:
-    """Return A B."""
-    return A * B
-
-
-def _loop(builder: Builder, body: Any, values: list[Any], out: Any) -> None:
-    loop = Operands(out.shape, out.dtype)
-    loop.store(loop.apply(parsed(body), [loop.add(one) for one in values]), out)
-    loop.emit(builder)
-
-
-def _channels(one: Any, X: Any) -> Any:
-    return one.reshape(-1, *(1,) * (X.ndim - 2))
-
-
-def _scale(builder: Builder, V: Any, W: Any, eps: Any) -> Any:
-    S = builder.empty(V.shape, V.dtype)
-    if W is None:
-        _loop(builder, _inverse_root, [V, eps], S)
-    else:
-        _loop(builder, _scaled_inverse_root, [V, eps, W], S)
-    return S
-
-
-def _inference(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-    X, M, V, W, b = (*inputs, None, None)[:5]
-    Y = builder.output(0, X.shape, X.dtype)
-    S = _scale(builder, V, W, options["eps"])
-    values = [X, _channels(M, X), _channels(S, X)]
-    if b is None:
-        _loop(builder, _centred, values, Y)
-    else:
-        _loop(builder, _centred_and_shifted, [*values, _channels(b, X)], Y)
-    return (Y,), BatchNormInferenceSaved(X, M, V, W, options["eps"])
-
-
-def _inference_backward(
-    builder: Builder, inputs: Inputs, options: Options, needs: Needs
-) -> Lowered:
-    dY, X, M, V, W, eps = inputs
-    axes = (0, *range(2, X.ndim))
-    dX = dW = db = None
-    if needs[0]:
-        dX = builder.output(0, X.shape, X.dtype)
-        _loop(builder, _product, [dY, _channels(_scale(builder, V, W, eps), X)], dX)
-    if needs[3]:
-        dW = builder.output(3, V.shape, X.dtype)
-        N = builder.empty(X.shape, X.dtype)
-        R = _scale(builder, V, None, eps)
-        _loop(builder, _centred, [X, _channels(M, X), _channels(R, X)], N)
-        _loop(builder, _product, [dY, N], N)
-        sum_axes(builder, N, axes, dW, 1.0)
-    if needs[4]:
-        db = builder.output(4, V.shape, X.dtype)
-        sum_axes(builder, dY, axes, db, 1.0)
-    return (dX, None, None, dW, db), None
-
-
-def _check_inference(inputs: Inputs, options: Options) -> str | None:
-    X, *others = inputs
-    return None if X.ndim > 1 and _fits(X, 1, *others) else "the sizes do not fit"
-
-
-def _check_inference_backward(inputs: Inputs, options: Options) -> str | None:
-    dY, X, *_ = inputs
-    return None if dY.shape == X.shape else f"dY has shape {dY.shape}"
-
-
 NORMALIZATION_KERNELS = {
     "standardize": CpuKernel(
         {"forward": _standardize, "backward": _standardize_backward},
@@ -357,10 +266,5 @@ NORMALIZATION_KERNELS = {
         {"forward": _rms, "backward": _rms_backward},
         {"forward": _check_rms, "backward": _check_rms_backward},
         passes=6,
-    ),
-    "batch_norm_inference": CpuKernel(
-        {"forward": _inference, "backward": _inference_backward},
-        {"forward": _check_inference, "backward": _check_inference_backward},
-        passes=3,
     ),
 }

@@ -1,7 +1,6 @@
 """Pooling and resampling of planes: the largest entries of windows, and averages of neighbours.
 
-An array is taken as planes of rows, of which the threads share the planes. Results are computed in
-blocks of LANES of a row, which stay in registers while all entries of their windows pass by.
+An array is taken as planes of rows, of which the threads share the planes.
 """
 
 from __future__ import annotations
@@ -24,62 +23,93 @@ from .runtime.language import KIND, part, stack
 Lowered = tuple[tuple[Any, ...], Any]
 Needs = tuple[bool, ...]
 
-LANES = 64
-TABLE = 0
-"""The option ``stride`` of windows that do not stand at equal distances."""
-STRIDES = 4
-"""Windows further apart are read through the table as well."""
+LANES = 16
+"""Results of a row that are added up side by side; a fixed number vectorises."""
+SIDES, STRIDES = (2, 3), (1, 2, 3)
+"""Squares that have a loop of their own."""
 
 
-@kernel(cost=lambda planes, out0, out1, taps0, taps1: 0.4 * planes * out0 * out1 * taps0 * taps1)
+@kernel(cost=lambda planes, out0, out1, taps0, taps1: 0.6 * planes * out0 * out1 * taps0 * taps1)
 def largest_of_windows(
     X: Floats, V: Floats, I: Integers, rows: Integers, columns: Integers, planes: int,
-    size: tuple[int, int], out: tuple[int, int], taps: tuple[int, int], start: int, dilation: int,
-    tid, threads, *, stride: int,
+    size: tuple[int, int], out: tuple[int, int], taps: tuple[int, int], tid, threads
 ):  # fmt: skip
     """V = the largest entries of windows, I = their numbers in the plane.
 
-    The rows (taps, results) that a window reads are in a table, and so are its columns; where a
-    stride is given these are start + o stride + k dilation, and the table has the first of each.
+    The rows (taps, results) that a window reads are in a table, and so are its columns.
     """
     height, width = size
     out_rows, out_columns = out
-    best, place = stack(LANES, KIND), stack(LANES, np.int32)
     first, last = part(planes, tid, threads, 1)
     for plane in range(first, last):
         for row in range(out_rows):
-            for begin in range(0, out_columns, LANES):
-                count = min(LANES, out_columns - begin)
-                for j in range(count):
-                    best[j] = KIND(-np.inf)
-                    place[j] = np.int32(rows[row] * width + columns[begin + j])
+            to = (plane * out_rows + row) * out_columns
+            for j in range(out_columns):
+                best, place = KIND(-np.inf), rows[row] * width + columns[j]
                 for k in range(taps[0]):
                     line = rows[k * out_rows + row] * width
                     at = plane * height * width + line
                     for l in range(taps[1]):
-                        if stride:
-                            # The results whose entry is no padding.
-                            offset = start + l * dilation
-                            low = max(0, (stride - 1 - offset) // stride - begin)
-                            high = min(count, (width - 1 - offset) // stride + 1 - begin)
-                            offset += begin * stride
-                            for j in range(low, high):
-                                value = X[at + offset + j * stride]
-                                larger = (value > best[j]) | (value != value)
-                                best[j] = value if larger else best[j]
-                                number = np.int32(line + offset + j * stride)
-                                place[j] = number if larger else place[j]
-                        else:
-                            for j in range(count):
-                                column = columns[l * out_columns + begin + j]
-                                value = X[at + column]
-                                if (value > best[j]) | (value != value):
-                                    best[j] = value
-                                    place[j] = np.int32(line + column)
-                to = (plane * out_rows + row) * out_columns + begin
-                for j in range(count):
-                    V[to + j] = best[j]
-                    I[to + j] = np.int64(place[j])
+                        column = columns[l * out_columns + j]
+                        value = X[at + column]
+                        if value > best or value != value:
+                            best, place = value, line + column
+                V[to + j] = best
+                I[to + j] = place
+
+
+@kernel(cost=lambda planes, out0, out1: 1.0 * planes * out0 * out1)
+def largest_of_squares(
+    X: Floats, V: Floats, I: Integers, rows: Integers, planes: int, size: tuple[int, int],
+    out: tuple[int, int], start: int, tid, threads, *, side: int, stride: int,
+):  # fmt: skip
+    """The same of windows of side x side entries, which begin in columns start + o stride.
+
+    A window that reaches over an edge is looked at from the edge on. All entries of the others pass
+    through registers.
+    """
+    height, width = size
+    out_rows, out_columns = out
+    lines = stack(4, np.int64)
+    inner = max(0, (stride - 1 - start) // stride)
+    outer = max(inner, min(out_columns, (width - side - start) // stride + 1))
+    first, last = part(planes, tid, threads, 1)
+    for plane in range(first, last):
+        at = plane * height * width
+        for row in range(out_rows):
+            for k in range(side):
+                lines[k] = rows[k * out_rows + row] * width
+            to = (plane * out_rows + row) * out_columns
+            for j in range(inner, outer):
+                column = start + j * stride
+                best, place, zero = X[at + lines[0] + column], lines[0], KIND(0.0)
+                for k in range(side):
+                    for l in range(side):
+                        value = X[at + lines[k] + column + l]
+                        # No branches, which a processor would mispredict at every other entry.
+                        place ^= (place ^ (lines[k] + l)) & -np.int64(value > best)
+                        best = value if value > best else best
+                        zero += value * KIND(0.0)
+                if zero != zero:  # a NaN among them, or an infinity
+                    for k in range(side):
+                        for l in range(side):
+                            value = X[at + lines[k] + column + l]
+                            if value > best or value != value:
+                                best, place = value, lines[k] + l
+                V[to + j] = best
+                I[to + j] = place + column
+            for edge in range(2):
+                begin, end = (0, inner) if edge == 0 else (outer, out_columns)
+                for j in range(begin, end):
+                    low, high = max(0, start + j * stride), min(width, start + j * stride + side)
+                    best, place = X[at + lines[0] + low], lines[0] + low
+                    for k in range(side):
+                        for column in range(low, high):
+                            value = X[at + lines[k] + column]
+                            if value > best or value != value:
+                                best, place = value, lines[k] + column
+                    V[to + j] = best
+                    I[to + j] = place
 
 
 @kernel(cost=lambda planes, size, results: planes * (0.1 * size + 1.0 * results))
@@ -120,10 +150,16 @@ def resample_planes(
                     at = (plane * height + rows[k * out_rows + row]) * width
                     for l in range(taps[1]):
                         table = l * out_columns + begin
-                        for j in range(count):
-                            weight = column_weights[table + j]
-                            value = weight * X[at + columns[table + j]]
-                            sums[j] += share * value if weight != KIND(0.0) else KIND(0.0)
+                        if count == LANES:
+                            for j in range(LANES):
+                                weight = column_weights[table + j]
+                                value = share * (weight * X[at + columns[table + j]])
+                                sums[j] += value if weight != KIND(0.0) else KIND(0.0)
+                        else:
+                            for j in range(count):
+                                weight = column_weights[table + j]
+                                value = share * (weight * X[at + columns[table + j]])
+                                sums[j] += value if weight != KIND(0.0) else KIND(0.0)
                 to = (plane * out_rows + row) * out_columns + begin
                 for j in range(count):
                     Y[to + j] = sums[j]
@@ -169,11 +205,16 @@ def _max_pool(builder: Builder, inputs: Inputs, options: Options, needs: Needs) 
     lines = options["lines"]
     shape = _results(X.shape, lines)
     V, I = builder.output(0, shape, X.dtype), builder.output(1, shape, np.dtype("int64"))
-    start, stride, dilation = lines[-1].spacing or (0, TABLE, 0)
-    largest_of_windows.emit(
-        builder, dtype_name(X.dtype), stride if stride <= STRIDES else TABLE, X=X, V=V, I=I,
-        start=start, dilation=dilation, **_as_planes(X.shape, lines),
-    )  # fmt: skip
+    given = _as_planes(X.shape, lines)
+    start, stride, dilation = lines[-1].spacing or (0, 0, 0)
+    side = given["taps"][1]
+    if given["taps"] == (side, side) and side in SIDES and dilation == 1 and stride in STRIDES:
+        del given["columns"], given["taps"]
+        largest_of_squares.emit(
+            builder, dtype_name(X.dtype), side, stride, X=X, V=V, I=I, start=start, **given
+        )
+    else:
+        largest_of_windows.emit(builder, dtype_name(X.dtype), X=X, V=V, I=I, **given)
     return (V, I), MaxPoolSaved(I, tuple(X.shape), len(lines))
 
 

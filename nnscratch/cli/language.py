@@ -36,6 +36,7 @@ from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import make_optimizer
+from nnscratch.train.cost import worth_compiling
 from nnscratch.train.evaluate import evaluating
 from nnscratch.train.files import prepare_folder, read_json, run_folder, write_json, write_text
 from nnscratch.train.interrupt import TrainingInterrupted
@@ -228,6 +229,9 @@ def _fit(
     options = {"weight_decay": settings.weight_decay} if settings.weight_decay else {}
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
+    loader = DataLoader(windows, settings.batch, shuffle=True, seed=settings.seed)
+    # Every token of a window takes part in every product.
+    worth = worth_compiling(model, len(loader), len(windows) * settings.block)
     trainer = Trainer(
         model,
         step=next_token_loss,
@@ -239,11 +243,10 @@ def _fit(
         clip_norm=settings.clip_norm,
         run_dir=folder,
         lock=False,
-        compile=settings.compile,
+        compile=worth if settings.compile is None else settings.compile,
         config=settings.to_dict(),
     )
     trainer.seed = settings.seed
-    loader = DataLoader(windows, settings.batch, shuffle=True, seed=settings.seed)
     judged = None
     if data.validation is not None:
         judged = DataLoader(TextWindows(data.validation, settings.block), 2 * settings.batch)

@@ -30,6 +30,7 @@ exp = _of("..functions", "exp")
 log = _of("..functions", "log")
 log1p = _of("..functions", "log1p")
 sigmoid = _of("..functions", "sigmoid")
+tanh = _of("..functions", "tanh")
 
 # Of products.
 CHUNK = _of("..tiles", "CHUNK")

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating, to_device_of
-from nnscratch.array.dtypes import is_complex
+from nnscratch.array import is_floating, to_device_of
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
@@ -20,6 +19,7 @@ from nnscratch.tensors.ops.complexes import conj
 from nnscratch.tensors.ops.joining import broadcast_tensors
 from nnscratch.tensors.ops.moving import diagonal as _diagonal
 from nnscratch.tensors.ops.moving import tril, triu
+from nnscratch.tensors.ops.norms import _matrices, matrix_norm, svdvals
 from nnscratch.tensors.ops.products import _chained
 from nnscratch.tensors.ops.products import cross as _cross
 from nnscratch.tensors.tensor import Tensor, as_tensor
@@ -93,14 +93,6 @@ class WithInfo(NamedTuple):
     info: Tensor
 
 
-def _matrices(name: str, A: Any, square: bool = True) -> Tensor:
-    given = as_tensor(A)
-    if given.ndim < 2 or (square and given.shape[-1] != given.shape[-2]):
-        kind = "square matrices (..., n, n)" if square else "matrices (..., n, m)"
-        raise ShapeError(f"{name} needs {kind}, got shape {given.shape}")
-    return given
-
-
 def _identity(like: Tensor, *shape: int) -> Tensor:
     made = np.broadcast_to(np.eye(shape[-1], dtype=str(like.dtype)), (*shape, shape[-1])).copy()
     return like._wrap(to_device_of(made, like.array))
@@ -118,90 +110,6 @@ def _triangle(A: Tensor, upper: bool) -> Tensor:
     """Return one triangle of matrices, with the gradient of the whole, as in PyTorch."""
     read = triu(A.detach()) if upper else tril(A.detach())
     return A + (read - A.detach())
-
-
-# Norms.
-
-
-@tensor_function(method=False)
-def vector_norm(
-    x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
-    """Return the norm of vectors, (Σ |x|^ord)^(1/ord), of all elements or along dimensions.
-
-    >>> vector_norm(as_tensor([3.0, 4.0]))
-    tensor(5.)
-    """
-    taken = _absolute(x, dtype)
-    if isinstance(ord, str):
-        raise ConfigurationError(f"vector_norm: ord is a number, got {ord!r}")
-    if dim is not None and not isinstance(dim, int) and not tuple(dim):
-        dim = None
-    if dim is None:
-        made = taken.reshape(-1).norm(float(ord), 0)
-        return made.reshape((1,) * x.ndim) if keepdim else made
-    return taken.norm(float(ord), dim, keepdim)
-
-
-def _absolute(x: Tensor, dtype: Any = None) -> Tensor:
-    """Return what norms are computed of: the sizes of complex numbers, in their own dtype."""
-    taken = x if dtype is None else x.to(dtype_name(dtype))
-    return taken.abs() if is_complex(taken.array) else taken
-
-
-@tensor_function(method=False)
-def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
-    """Return the norm of matrices.
-
-    Args:
-        ord: "fro", "nuc" (the sum of the singular values), 2 and -2 (the largest and smallest of
-            them), 1 and -1 (the largest and smallest sum of a column), inf and -inf (of a row).
-        dim: the two dimensions of the matrices.
-
-    Raises:
-        ConfigurationError: for another norm.
-    """
-    rows, columns = (axis_of(one, A.ndim) for one in dim)
-    if rows == columns:
-        raise ShapeError(f"matrix_norm: the dimensions must differ, got {dim}")
-    taken = A if dtype is None else A.to(dtype_name(dtype))
-    if ord == "fro":
-        return vector_norm(taken, 2, (rows, columns), keepdim)
-    if ord in ("nuc", 2, -2):
-        rest = [axis for axis in range(A.ndim) if axis not in (rows, columns)]
-        S = svdvals(taken.permute(*rest, rows, columns))
-        made = S.sum(-1) if ord == "nuc" else S.amax(-1) if ord == 2 else S.amin(-1)
-        shape = [1 if axis in (rows, columns) else n for axis, n in enumerate(A.shape)]
-        return made.reshape(*shape) if keepdim else made
-    if ord in (1, -1, math.inf, -math.inf):
-        first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
-        sums = taken.abs().sum(first, True)
-        made = sums.amax(second, True) if ord > 0 else sums.amin(second, True)
-        return made if keepdim else made.squeeze((rows, columns))
-    raise ConfigurationError(f"matrix_norm: ord is fro, nuc, ±1, ±2 or ±inf, got {ord!r}")
-
-
-@tensor_function(method=False)
-def norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Tensor:
-    """Return the norm of a vector or matrix: ``vector_norm`` or ``matrix_norm``.
-
-    Two dimensions are a matrix, one or none a vector. Without ``ord`` it is the root of the sum of
-    the squares.
-    """
-    if ord is None:
-        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    if dim is None:
-        if A.ndim not in (1, 2):
-            raise ShapeError(f"norm: ord={ord!r} is for 1 or 2 dimensions, got shape {A.shape}")
-        dim = tuple(range(A.ndim))
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
-    if len(dims) == 2:
-        return matrix_norm(A, ord, dims, keepdim, dtype=dtype)
-    return vector_norm(A, ord, dims, keepdim, dtype=dtype)
 
 
 # Systems of equations.
@@ -494,13 +402,6 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> USV:
         n, m = input.shape[-2:]
         U, Vh = U.new_zeros(*input.shape[:-2], n, n), U.new_zeros(*input.shape[:-2], m, m)
     return USV(U, S, conj(Vh).transpose(-2, -1))
-
-
-@tensor_function(method=False)
-def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
-    """Return the singular values of matrices in falling order."""
-    S: Tensor = _matrices("svdvals", A, square=False)._apply(f.SVD, full_matrices=False)[1]
-    return S
 
 
 @tensor_function(method=False)

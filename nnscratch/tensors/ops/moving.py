@@ -286,8 +286,11 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     Raises:
         ShapeError: if the tensor is not contiguous, or the places leave it.
     """
-    if not input.is_contiguous():
-        raise ShapeError("as_strided needs a contiguous tensor; use x.contiguous() first")
+    whole = getattr(input.array.base, "size", input.array.size) == input.array.size
+    if not input.is_contiguous() or not (storage_offset is None or whole):
+        raise ShapeError(
+            "as_strided needs a contiguous tensor that is no part of another; use x.clone() first"
+        )
     return input.reshape(-1)._apply(
         f.STRIDE,
         sizes=tuple(size),

@@ -1,0 +1,146 @@
+"""Sums that a mean, a variance and their derivatives take, over numbers behind one another.
+
+Each adds in lanes in the kernel's dtype, and lanes of BLOCK numbers to a total in float64. The
+order of the additions follows from the number of numbers alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .runtime.declaration import helper
+
+LANES = 16
+TREE = 8
+"""How many numbers of a lane are added before the running sum: the sums wait for it less often."""
+BLOCK = 4096
+"""After so many numbers the running sums go to a total in float64."""
+
+
+@helper
+def sum_of(kind, x, start, count, lanes):
+    """Return the sum of so many numbers behind one another, in float64."""
+    total = 0.0
+    for top in range(start, start + count, BLOCK):
+        end = min(top + BLOCK, start + count)
+        whole = top + (end - top) // (LANES * TREE) * (LANES * TREE)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = kind(0.0)
+        for j in range(top, whole, LANES * TREE):
+            for l in range(LANES):
+                lanes[l] += (
+                    (x[j + l] + x[j + LANES + l]) + (x[j + 2 * LANES + l] + x[j + 3 * LANES + l])
+                ) + (
+                    (x[j + 4 * LANES + l] + x[j + 5 * LANES + l])
+                    + (x[j + 6 * LANES + l] + x[j + 7 * LANES + l])
+                )
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                lanes[l] += x[j + l]
+        some = kind(0.0)
+        for j in range(most, end):
+            some += x[j]
+        for l in range(LANES):
+            some += lanes[l]
+        total += np.float64(some)
+    return total
+
+
+@helper
+def moments_of(kind, x, start, count, m, lanes, squares):
+    """Return the sums of x - m and of (x - m)², in float64."""
+    first, second = 0.0, 0.0
+    for top in range(start, start + count, BLOCK):
+        end = min(top + BLOCK, start + count)
+        whole = top + (end - top) // (LANES * 4) * (LANES * 4)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = squares[l] = kind(0.0)
+        for j in range(top, whole, LANES * 4):
+            for l in range(LANES):
+                d0, d1 = x[j + l] - m, x[j + LANES + l] - m
+                d2, d3 = x[j + 2 * LANES + l] - m, x[j + 3 * LANES + l] - m
+                lanes[l] += (d0 + d1) + (d2 + d3)
+                squares[l] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                d = x[j + l] - m
+                lanes[l] += d
+                squares[l] += d * d
+        some, more = kind(0.0), kind(0.0)
+        for j in range(most, end):
+            d = x[j] - m
+            some += d
+            more += d * d
+        for l in range(LANES):
+            some += lanes[l]
+            more += squares[l]
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
+
+
+@helper
+def products_of(kind, dy, x, start, count, m, lanes, squares):
+    """Return the sums of dy and of dy (x - m), in float64."""
+    first, second = 0.0, 0.0
+    for top in range(start, start + count, BLOCK):
+        end = min(top + BLOCK, start + count)
+        whole = top + (end - top) // (LANES * 2) * (LANES * 2)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = squares[l] = kind(0.0)
+        for j in range(top, whole, LANES * 2):
+            for l in range(LANES):
+                g0, g1 = dy[j + l], dy[j + LANES + l]
+                lanes[l] += g0 + g1
+                squares[l] += g0 * (x[j + l] - m) + g1 * (x[j + LANES + l] - m)
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                lanes[l] += dy[j + l]
+                squares[l] += dy[j + l] * (x[j + l] - m)
+        some, more = kind(0.0), kind(0.0)
+        for j in range(most, end):
+            some += dy[j]
+            more += dy[j] * (x[j] - m)
+        for l in range(LANES):
+            some += lanes[l]
+            more += squares[l]
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
+
+
+@helper
+def weighted_products_of(kind, dy, w, x, start, columns, m, lanes, squares):
+    """Return the sums of dy w and of dy w (x - m) over a row, in float64."""
+    first, second = 0.0, 0.0
+    for top in range(0, columns, BLOCK):
+        end = min(top + BLOCK, columns)
+        whole = top + (end - top) // (LANES * 2) * (LANES * 2)
+        most = top + (end - top) // LANES * LANES
+        for l in range(LANES):
+            lanes[l] = squares[l] = kind(0.0)
+        for j in range(top, whole, LANES * 2):
+            for l in range(LANES):
+                at, next_at = j + l, j + LANES + l
+                g0, g1 = dy[start + at] * w[at], dy[start + next_at] * w[next_at]
+                lanes[l] += g0 + g1
+                squares[l] += g0 * (x[start + at] - m) + g1 * (x[start + next_at] - m)
+        for j in range(whole, most, LANES):
+            for l in range(LANES):
+                g = dy[start + j + l] * w[j + l]
+                lanes[l] += g
+                squares[l] += g * (x[start + j + l] - m)
+        some, more = kind(0.0), kind(0.0)
+        for j in range(most, end):
+            g = dy[start + j] * w[j]
+            some += g
+            more += g * (x[start + j] - m)
+        for l in range(LANES):
+            some += lanes[l]
+            more += squares[l]
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
