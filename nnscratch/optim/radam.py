@@ -20,7 +20,7 @@ def rectification(beta2: float, step: int) -> float:
     $\rho_t > 5$.
 
     >>> rectification(0.999, 1), round(rectification(0.999, 6), 6)
-    (0.0, 0.016733)
+    (0.0, 0.025821)
     """
     most = 2.0 / (1.0 - beta2) - 1.0
     now = most - 2.0 * step * beta2**step / (1.0 - beta2**step)
