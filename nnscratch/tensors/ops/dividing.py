@@ -10,7 +10,7 @@ from nnscratch.array import dtype_name, to_device_of
 from nnscratch.array.dtypes import is_integer
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula
-from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.calling import also_named, tensor_function
 from nnscratch.tensors.ops.elementwise import Function, _pair
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
@@ -92,6 +92,7 @@ def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
 
 divide = div
 true_divide = div
+also_named(divide="div", true_divide="div")
 
 
 def _reversed(function: Function) -> Callable[[Tensor, Any], Tensor]:

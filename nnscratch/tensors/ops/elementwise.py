@@ -13,7 +13,7 @@ from nnscratch.array import default_dtype, dtype_name, is_floating, to_device_of
 from nnscratch.array.dtypes import is_complex, is_integer
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
-from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.calling import also_named, tensor_function
 from nnscratch.tensors.promotion import to_common_dtype
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
@@ -258,6 +258,8 @@ atan2 = _binary(f.ATAN2, "the angle of the point with ordinate ``input`` and abs
 hypot = _binary(f.HYPOT, "the root of the sum of the squares")
 logaddexp = _binary(f.LOGADDEXP, "log(e^x + e^y)")
 arctan2 = atan2
+also_named(arccos="acos", arccosh="acosh", arcsin="asin", arcsinh="asinh", arctan="atan")
+also_named(arctan2="atan2", arctanh="atanh", fix="trunc")
 
 
 @tensor_function(inplace=True)
