@@ -374,6 +374,12 @@ def _ours(item: Any, made: dict[int, Any] | None = None) -> Any:
     if is_dataclass(item) and not isinstance(item, type):
         options = {field.name: getattr(item, field.name) for field in fields(item)}
         return getattr(nn, type(item).__name__)(**options)
+    if isinstance(item, torch.nn.TransformerEncoderLayer):
+        sizes = (item.linear1.in_features, item.self_attn.num_heads, item.linear1.out_features)
+        options = {"batch_first": item.self_attn.batch_first, "norm_first": item.norm_first}
+        options["bias"] = item.linear1.bias is not None
+        shape = _ours(item.activation)
+        return nn.TransformerEncoderLayer(*sizes, item.dropout.p, shape, **options)
     if isinstance(item, torch.nn.Module):
         return getattr(nn, type(item).__name__)()
     if isinstance(item, dict):

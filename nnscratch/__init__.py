@@ -10,7 +10,7 @@ from typing import Any as _Any
 
 import numpy as _np
 
-from nnscratch import autograd, cuda, nn, optim
+from nnscratch import autograd, cuda, fft, linalg, nn, optim, special
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.array.precision import (
@@ -53,8 +53,13 @@ __version__ = "0.1.0"
 float16, float32, float64 = _np.dtype("float16"), _np.dtype("float32"), _np.dtype("float64")
 int8, int16, int32, int64 = (_np.dtype(f"int{n}") for n in (8, 16, 32, 64))
 uint8, bool = _np.dtype("uint8"), _np.dtype("bool")
+complex64, complex128 = _np.dtype("complex64"), _np.dtype("complex128")
+cfloat, cdouble = complex64, complex128
 half, float, double, long = float16, float32, float64, int64
 short, int = int16, int32
+# All tensors have their elements in row-major order; the names are accepted as in PyTorch.
+contiguous_format, preserve_format = "contiguous_format", "preserve_format"
+channels_last, channels_last_3d = "channels_last", "channels_last_3d"
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 Size = tuple[_Any, ...]
 
@@ -67,8 +72,15 @@ __all__ = [
     "audit",
     "autograd",
     "bool",
+    "cdouble",
+    "cfloat",
+    "channels_last",
+    "channels_last_3d",
     "checkup",
     "compile",
+    "complex128",
+    "complex64",
+    "contiguous_format",
     "cuda",
     "detect_anomaly",
     "device",
@@ -78,6 +90,7 @@ __all__ = [
     "float",
     "float16",
     "float32",
+    "fft",
     "float64",
     "get_float32_matmul_precision",
     "gradcheck",
@@ -93,6 +106,7 @@ __all__ = [
     "int64",
     "int8",
     "is_grad_enabled",
+    "linalg",
     "long",
     "nan",
     "pi",
@@ -100,9 +114,11 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "preserve_format",
     "set_default_dtype",
     "set_float32_matmul_precision",
     "set_grad_enabled",
+    "special",
     "summary",
     "uint8",
 ]

@@ -60,6 +60,10 @@ class CheckpointError(NNScratchError, ValueError):
     """Weights or a checkpoint are truncated, of an unknown format, or of another architecture."""
 
 
+class LinAlgError(NNScratchError, RuntimeError):
+    """A matrix is singular or not positive definite, or an algorithm does not converge."""
+
+
 class RunError(NNScratchError, OSError):
     """A run folder or a file in it cannot be written, or another process is training into it."""
 

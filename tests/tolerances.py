@@ -45,6 +45,9 @@ def assert_near(got: Any, truth: Any, dtype: str, terms: int, magnitude: float, 
     if truth.dtype.kind in "biu":
         assert np.array_equal(got, truth), f"{what}: {got} is not exactly {truth}"
         return
+    if truth.dtype.kind == "c":
+        got, truth = got.astype(truth.dtype), truth.copy()
+        got, truth = got[..., None].view(np.float64), truth[..., None].view(np.float64)
     got = got.astype(np.float64)
     with np.errstate(all="ignore"):
         near = np.abs(got - truth) <= allowed(truth, dtype, terms, magnitude)

@@ -64,12 +64,12 @@ def evaluate(network: nn.Module, seed: int, carts: int = 100) -> float:
     return total / carts
 
 
-def train(steps: int = 12_000, seed: int = 0, say: bool = True) -> float:
+def train(steps: int = 6_000, seed: int = 0, say: bool = True) -> float:
     """Train a network until it balances the pole; return the mean length that it reached."""
     nnscratch.manual_seed(seed)
     network, target = q_network(), q_network()
     target.load_state_dict(network.state_dict())
-    optimizer = optim.Adam(network.parameters(), lr=1e-3)
+    optimizer = optim.Adam(network.parameters(), lr=3e-4)
     game, memory, length = CartPole(CARTS, seed), Memory(), 0.0
     state = game.reset().astype(np.float32)
 
@@ -105,7 +105,7 @@ def train(steps: int = 12_000, seed: int = 0, say: bool = True) -> float:
         learn(*memory.draw(game.random))
         with nnscratch.no_grad():  # the target follows slowly
             for slow, quick in zip(target.parameters(), network.parameters(), strict=True):
-                slow.mul_(0.99).add_(quick * 0.01)
+                slow.mul_(0.995).add_(quick * 0.005)
         if step % 500 == 0:
             length = evaluate(network, seed + step)
             if say:

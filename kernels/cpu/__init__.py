@@ -15,8 +15,10 @@ from .elementwise import elementwise
 from .implementation import CpuKernel
 from .linear import LINEAR_KERNELS
 from .losses import LOSS_KERNELS
+from .lstm import LSTM_KERNELS
 from .normalizing import NORMALIZATION_KERNELS
 from .optimizers import OPTIMIZER_KERNELS, stepping
+from .pooling import POOLING_KERNELS
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
@@ -49,8 +51,10 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **CROSS_ENTROPY_KERNELS,
     **LINEAR_KERNELS,
     **LOSS_KERNELS,
+    **LSTM_KERNELS,
     **NORMALIZATION_KERNELS,
     **OPTIMIZER_KERNELS,
+    **POOLING_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
     **REDUCTION_KERNELS,

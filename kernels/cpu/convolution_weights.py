@@ -10,6 +10,7 @@ import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 
+from .depthwise import emit_depthwise_weights
 from .implementation import Builder
 from .reductions import sum_axes
 from .runtime.declaration import Address, Constant, kernel
@@ -192,6 +193,9 @@ def weights_fit(w: Windows, dtype: Any) -> bool:
 
 def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     """Emit dW = Σ D · windows(X)ᵀ."""
+    if w.channels == 1 and w.groups > 1:
+        emit_depthwise_weights(builder, w, X, D, dW)
+        return
     from . import tiles
 
     name = dtype_name(X.dtype)

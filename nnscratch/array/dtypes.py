@@ -91,8 +91,13 @@ def is_floating(array: Any) -> bool:
 
 
 def is_complex(array: Any) -> bool:
-    """Say whether the dtype is complex; only the complex-step gradient check makes such arrays."""
+    """Say whether the dtype is complex."""
     return dtype_name(array.dtype).startswith("complex")
+
+
+def is_inexact(array: Any) -> bool:
+    """Say whether the dtype is a floating or a complex one, which has derivatives."""
+    return dtype_name(array.dtype) in FLOATS or is_complex(array)
 
 
 def is_integer(array: Any) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from nnscratch.array import selection, special
 from nnscratch.array.backend import array_namespace
-from nnscratch.array.dtypes import is_complex, is_floating
+from nnscratch.array.dtypes import is_complex, is_floating, is_integer
 from nnscratch.array.selection import zero_where
 from nnscratch.array.special import normal_cdf
 
@@ -164,6 +164,12 @@ def power(a: Any, b: Any) -> Any:
     """Return a raised to the power b; one of the two may be a number."""
     if isinstance(b, _NUMBERS) and b == 2:
         return a * a
+    if hasattr(b, "dtype") and hasattr(a, "dtype") and is_integer(a) and is_integer(b):
+        # A negative power of an integer is 0, but of 1 and -1.
+        xp = array_namespace(a, b)
+        odd = xp.where(b % 2 == 1, a, xp.ones_like(a))
+        units = xp.where((a == 1) | (a == -1), odd, xp.zeros_like(a))
+        return xp.where(b < 0, units, a ** xp.where(b < 0, xp.zeros_like(b), b))
     return a**b
 
 

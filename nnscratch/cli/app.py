@@ -12,6 +12,7 @@ import click
 from nnscratch.cli.settings import AUGMENTATIONS, MODELS
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES
+from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
 
 _SETTINGS: dict[str, Any] = {
@@ -316,6 +317,8 @@ def gradcheck_command(
 @click.option("--task", help="classification or regression; by default the target column decides.")
 @click.option("--exclude", multiple=True, callback=_names, metavar="COLUMN,…",
               help="Columns to leave out.")  # fmt: skip
+@click.option("--model", help=f"One of {', '.join(('mlp', *NETWORKS))}.")
+@click.option("--size", callback=_size, metavar="N|HxW", help="Bring every image to this size.")
 @click.option("--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers.")
 @click.option("--activation", help=f"One of {', '.join(ACTIVATIONS)}.")
 @click.option("--loss", help=f"One of {', '.join(LOSSES)}, as the task allows.")

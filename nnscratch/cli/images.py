@@ -14,7 +14,7 @@ from nnscratch.data import ClassTarget, LabelledImages, load_images, read_idx, r
 from nnscratch.data.image_arrays import as_images, unlabelled_images
 from nnscratch.data.image_files import is_image, read_images, resized
 from nnscratch.data.image_folders import files_to_judge
-from nnscratch.data.image_sources import holds_image_files, is_npz
+from nnscratch.data.image_sources import holds_image_files, is_npz, refuse_npy
 from nnscratch.errors import CheckpointError, DataError
 
 _FORM = "image-preprocessor"
@@ -207,6 +207,7 @@ def images_from(
             images = images * np.float32(wanted.white / part.white)
         names = np.array(_labels(part))
         return ImagesToJudge(images, names[part.labels])
+    refuse_npy(path)
     if not path.lower().endswith((".csv", ".tsv", ".txt", ".parquet", ".pq")):
         images = read_idx(path)
         if images.ndim not in (3, 4):

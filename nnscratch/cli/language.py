@@ -36,6 +36,7 @@ from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import make_optimizer
+from nnscratch.train.cost import worth_compiling
 from nnscratch.train.evaluate import evaluating
 from nnscratch.train.files import prepare_folder, read_json, run_folder, write_json, write_text
 from nnscratch.train.interrupt import TrainingInterrupted
@@ -191,6 +192,22 @@ class _Samples(Callback):
         self.samples = [str(one) for one in state["samples"]]
 
 
+def _callbacks(
+    windows: TextWindows, data: PreparedText, settings: TrainingSettings, folder: Path, quiet: bool
+) -> list[Callback]:
+    assert settings.epochs is not None
+    made: list[Callback] = [
+        _ShiftedWindows(windows, settings.seed),
+        _Units(data.tokenizer.unit),
+    ]
+    if data.validation is not None:
+        made.append(EarlyStopping(settings.patience) if settings.patience else BestWeights())
+    progress = None if quiet else Progress()
+    made += [] if progress is None else [progress]
+    path = folder / SAMPLES
+    return [*made, _Samples(data.tokenizer, path, settings.seed, settings.epochs, progress)]
+
+
 def _batch(batch: Any) -> tuple[Any, Any]:
     inputs, targets = batch
     return inputs.long(), targets.long()
@@ -209,35 +226,27 @@ def _fit(
     model = architecture.build().to(device=settings.device)
     spare = min(settings.block - 1, len(data.train) - settings.block - 1)
     windows = TextWindows(data.train, settings.block, spare)
-    progress = None if quiet else Progress()
-    callbacks: list[Callback] = [
-        _ShiftedWindows(windows, settings.seed),
-        _Units(data.tokenizer.unit),
-    ]
-    if data.validation is not None:
-        callbacks.append(EarlyStopping(settings.patience) if settings.patience else BestWeights())
-    callbacks += [] if progress is None else [progress]
-    samples = folder / SAMPLES
-    callbacks.append(_Samples(data.tokenizer, samples, settings.seed, settings.epochs, progress))
     options = {"weight_decay": settings.weight_decay} if settings.weight_decay else {}
     if settings.optimizer == "sgd":
         options["momentum"] = 0.9
+    loader = DataLoader(windows, settings.batch, shuffle=True, seed=settings.seed)
+    # Every token of a window takes part in every product.
+    worth = worth_compiling(model, len(loader), len(windows) * settings.block)
     trainer = Trainer(
         model,
         step=next_token_loss,
         batch=_batch,
         optimizer=make_optimizer(settings.optimizer, model, settings.lr, **options),
         scheduler=settings.schedule,
-        callbacks=callbacks,
+        callbacks=_callbacks(windows, data, settings, folder, quiet),
         accumulate=settings.accumulate,
         clip_norm=settings.clip_norm,
         run_dir=folder,
         lock=False,
-        compile=settings.compile,
+        compile=worth if settings.compile is None else settings.compile,
         config=settings.to_dict(),
     )
     trainer.seed = settings.seed
-    loader = DataLoader(windows, settings.batch, shuffle=True, seed=settings.seed)
     judged = None
     if data.validation is not None:
         judged = DataLoader(TextWindows(data.validation, settings.block), 2 * settings.batch)

@@ -34,8 +34,9 @@ from nnscratch.data import (
     tokenizer_from_dict,
     train_test_split_indices,
 )
-from nnscratch.data.image_files import is_image, resized
-from nnscratch.data.image_sources import holds_idx, is_npz
+from nnscratch.data.idx import has_idx
+from nnscratch.data.image_files import resized
+from nnscratch.data.image_sources import holds_idx, is_of_images
 from nnscratch.errors import CheckpointError, ConfigurationError, DataError
 
 DIGITS = "digits"
@@ -133,7 +134,7 @@ def _prepared(settings: TrainingSettings) -> Prepared:
         _no_table_settings(settings, f"{path} is a folder of images")
         folder = load_images(path, size=_size(settings))
         return _images(settings, folder, "mlp" if holds_idx(Path(path)) else "cnn")
-    if Path(path).exists() and (is_npz(Path(path)) or is_image(path)):
+    if is_of_images(Path(path)):
         _no_table_settings(settings, f"{path} holds images")
         return _images(settings, load_images(path, size=_size(settings)), "cnn")
     if not Path(path).exists():
@@ -155,9 +156,12 @@ def _size(settings: TrainingSettings) -> tuple[int, int] | None:
 
 
 def _refuse_folder_of_tables(path: str) -> None:
-    names = sorted(one.name for one in Path(path).iterdir() if one.is_file())
+    entries = sorted(Path(path).iterdir())
+    names = [one.name for one in entries if one.is_file()]
     tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".parquet", ".gz"))]
-    if tables and not any("ubyte" in name or "idx" in name for name in names):
+    # Beside folders of images there may be a table of them.
+    folders = any(one.is_dir() and not one.name.startswith(".") for one in entries)
+    if tables and not folders and not has_idx(names):
         raise ConfigurationError(
             f"{path}: a folder is for images; of tables name one, such as "
             f"{Path(path) / tables[0]}, with --target COLUMN"

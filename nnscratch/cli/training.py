@@ -149,6 +149,10 @@ def train(
         prepare_folder(folder)
     data = prepare(settings)
     settings = resolve(settings, data)
+    try:
+        architecture = architecture_for(settings, data.preprocessor)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{settings.data}: {error}") from None
     if folder is None:
         folder = runs.free_folder(data.name)
     with ExitStack() as stack:
@@ -157,7 +161,6 @@ def train(
             for name in runs.MADE:
                 (folder / name).unlink(missing_ok=True)
         default_generator.manual_seed(settings.seed)
-        architecture = architecture_for(settings, data.preprocessor)
         model = architecture.build()
         if resume:
             _check_same_data(folder, data)

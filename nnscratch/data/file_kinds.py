@@ -18,8 +18,12 @@ _BINARY = (
     (b"\x89HDF", "an HDF5 file", "write the table in it as CSV or Parquet"),
     (b"SQLite format 3\x00", "an SQLite database", "export the table in it as CSV"),
     (b"%PDF", "a PDF document", "export the table in it as CSV"),
-    (b"\x89PNG", "a PNG image", "name a table, or a folder of IDX files"),
-    (b"\xff\xd8\xff", "a JPEG image", "name a table, or a folder of IDX files"),
+    (b"\x89PNG", "a PNG image", "name a table, or a folder of images for each class"),
+    (
+        b"\xff\xd8\xff",
+        "a JPEG image",
+        "name a table, or a folder with a folder of images for each class",
+    ),
     (b"ARROW1", "an Arrow (Feather) file", "write it as CSV or Parquet"),
     (b"\xffARROW", "an Arrow file", "write it as CSV or Parquet"),
     (b"ORC", "an ORC file", "write it as CSV or Parquet"),
@@ -82,6 +86,11 @@ def unpack(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
         raise DataError(
             f"{source}: the compressed file is damaged or cut off ({error}); fetch it again"
         ) from None
+    if content[257:262] == b"ustar":
+        raise DataError(
+            f"{source}: this is a tar archive: unpack it, and name the folder or the file in it "
+            "that is meant"
+        )
     for start, what, mend in _BINARY:
         if content.startswith(start):
             if wanted == "text" and "unpack" not in mend:
@@ -106,7 +115,7 @@ def _only_member(raw: bytes, source: str) -> bytes:
             if names and all(name.endswith(".npy") for name in names):
                 raise DataError(
                     f"{source}: this is a NumPy archive (.npz) with the arrays {some(names)}, not "
-                    "a table: write it as CSV or Parquet, or its images as a folder of IDX files"
+                    "a table: write it as CSV or Parquet; a file with images is called .npz"
                 )
             tables = [one for one in names if one.lower().endswith(_ENDINGS_OF_TABLES)]
             chosen = names if len(names) == 1 else tables

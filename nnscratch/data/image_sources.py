@@ -43,13 +43,23 @@ def load_images(path: FilePath, *, size: Size | None = None) -> ImageFolder:
     if not place.is_dir():
         if is_npz(place):
             return _brought(load_image_arrays(place), size)
+        refuse_npy(place)
         raise DataError(_other_file(place))
     names = _file_names(place)
     if has_idx(names):
         return _brought(load_idx_folder(place), size)
     if has_cifar(names):
         return _brought(load_cifar(place), size)
+    _refuse_one_above(place)
     return load_image_folder(place, size=size)
+
+
+def _refuse_one_above(folder: Path) -> None:
+    """Raise a DataError if it is not the folder itself, but one in it that holds such files."""
+    for inside in sorted(one for one in folder.iterdir() if one.is_dir()):
+        names = _file_names(inside)
+        if has_idx(names) or has_cifar(names):
+            raise DataError(f"{folder}: the files with the images are in {inside}: name that one")
 
 
 def holds_image_files(folder: Path) -> bool:
@@ -68,6 +78,24 @@ def _file_names(folder: Path) -> list[str]:
         return sorted(one.name for one in folder.iterdir() if one.is_file())
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
+
+
+def is_of_images(path: Path) -> bool:
+    """Say whether a file is one of images, which `load_images` reads or says what to name."""
+    if not path.is_file():
+        return False
+    name = path.name
+    known = is_image(name) or has_idx([name]) or has_cifar([name]) or name.lower().endswith(".npy")
+    return known or is_npz(path)
+
+
+def refuse_npy(path: FilePath) -> None:
+    """Raise a DataError if a file is a single array, which has no labels beside it."""
+    if str(path).lower().endswith(".npy"):
+        raise DataError(
+            f"{path}: this is a single array (.npy): save images, and labels if there are any, in "
+            'one file with numpy.savez("images.npz", images=..., labels=...)'
+        )
 
 
 def is_npz(path: Path) -> bool:
@@ -89,6 +117,8 @@ def _other_file(path: Path) -> str:
         return (
             f"{path}: this is one image: name a folder that has a folder of images for each class"
         )
+    if has_idx([path.name]) or has_cifar([path.name]):
+        return f"{path}: this is one of several files: name their folder, {path.parent}"
     return (
         f"{path}: expected images: a folder (IDX files, CIFAR's binary files, or a folder of image "
         f"files for each class) or an .npz file; {some([path.name])} is none of them"

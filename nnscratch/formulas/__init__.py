@@ -21,7 +21,10 @@ __all__ += sorted(name.upper() for name in FORMULAS)
 
 
 def _enter(made: Formula) -> None:
-    globals()[made.name.upper()] = made
+    name = made.name.upper()
+    globals()[name] = made
+    if name not in __all__:
+        __all__.append(name)
 
 
 follow(_enter)

@@ -20,7 +20,7 @@ from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
 from nnscratch.array.short_axis import one_hot_along
 from nnscratch.errors import DTypeError, ShapeError
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 
 # The logarithm of what cannot be: finite, for the difference of two of them shall be a number.
@@ -219,4 +219,11 @@ CTC = formula(
     floats={"logP": "the log-probabilities"},
     source="Graves, Fernández, Gomez and Schmidhuber 2006",
     kinks="nowhere, but the loss may be infinite",
+    public=Public(
+        kind="loss",
+        function="ctc_loss",
+        module="CTCLoss",
+        by_hand=("ctc_loss", "CTCLoss"),
+        torch="nn.functional.ctc_loss",
+    ),
 )

@@ -106,6 +106,7 @@ class Formula:
         pointwise: the bodies of an elementwise formula, None for the others.
         update_body: of an update that computes each entry by itself its text, which becomes a
             compiled loop; None for the others.
+        floats: names of the inputs that must be floating-point numbers of one dtype.
         public: what users know it by, None for one that they meet only inside something else.
     """
 
@@ -128,6 +129,7 @@ class Formula:
     differentiable: tuple[bool, ...] = field(default=())
     pointwise: Any = None
     update_body: Forward | None = None
+    floats: tuple[str, ...] = ()
     public: Public | None = None
 
     def __repr__(self) -> str:
@@ -263,6 +265,7 @@ def formula(
         differentiable=tuple(key in gradients for key in inputs or variadic),
         pointwise=pointwise,
         update_body=forward if elementwise else None,
+        floats=tuple(floats),
         public=public,
     )
     FORMULAS[name] = made

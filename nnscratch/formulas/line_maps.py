@@ -31,11 +31,14 @@ class LineMap:
         index: (K, O) the entry that result o reads as its k-th; from 0, also where it reads none.
         weight: (K, O) what it is multiplied by; 0 where result o reads fewer than K entries, which
             is not computed: a NaN there has no effect.
+        spacing: (start, stride, dilation) where result o reads start + o stride + k dilation, if
+            there is such an entry; None where it reads others.
     """
 
     size: int
     index: Any
     weight: Any
+    spacing: tuple[int, int, int] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.size} to {self.out} entries>"
@@ -61,6 +64,13 @@ class LineMap:
         made = LineMap(self.out, index, weight)
         made.__dict__["transposed"] = self
         return made
+
+    def weight_in(self, dtype: Any) -> Any:
+        """Return the weights in a dtype, always the same array."""
+        kept = self.__dict__.setdefault("_weights", {})
+        if dtype not in kept:
+            kept[dtype] = np.ascontiguousarray(self.weight.astype(dtype))
+        return kept[dtype]
 
     @cached_property
     def ones(self) -> tuple[bool, ...]:

@@ -80,6 +80,7 @@ MARGIN_RANKING = loss(
     },
     module="MarginRankingLoss",
     arguments=("input1", "input2", "target", "margin", "size_average", "reduce", "reduction"),
+    by_hand=("margin_ranking_loss",),
     domains={"T": "signs"},
     variants={"a margin": {"margin": 0.5}},
     equation=r"\max(0, m - T_i (X_{1,i} - X_{2,i}))",

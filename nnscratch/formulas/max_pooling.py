@@ -51,7 +51,7 @@ def max_pool_forward(X: Any, *, lines: Lines) -> tuple[tuple[Any, Any], MaxPoolS
 
     Args:
         X: (..., n_1, ..., n_d), integers or floating.
-        lines: for each of the last d axes what its windows read (``windows.windows``).
+        lines: for each of the last d axes what its windows read (``pooling_windows.windows``).
 
     Raises:
         ShapeError: if X does not have these sizes.

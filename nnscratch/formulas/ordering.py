@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,9 @@ def searchsorted_forward(S: Any, V: Any, *, right: bool = False) -> tuple[Any, N
     if S.ndim == 1:
         found = xp.reshape(xp.searchsorted(S, xp.reshape(V, (-1,)), side=side), V.shape)
     else:
-        rows, values = xp.reshape(S, (-1, S.shape[-1])), xp.reshape(V, (-1, V.shape[-1]))
+        count = math.prod(S.shape[:-1])
+        rows = xp.reshape(S, (count, S.shape[-1]))
+        values = xp.reshape(V, (count, V.shape[-1]))
         places = [
             xp.searchsorted(rows[k, :], values[k, :], side=side) for k in range(rows.shape[0])
         ]

@@ -86,17 +86,23 @@ def windows(
         ShapeError: if a window has nothing but padding.
     """
     index = np.arange(count) * stride - padding + dilation * np.arange(kernel)[:, None]
-    return _repeating(size, index, (index >= 0) & (index < size))
+    spacing = (-padding, stride, dilation)
+    return _repeating(size, index, (index >= 0) & (index < size), spacing)
 
 
-def _repeating(size: int, index: np.ndarray, there: np.ndarray) -> LineMap:
+def _repeating(
+    size: int, index: np.ndarray, there: np.ndarray, spacing: tuple[int, int, int] | None = None
+) -> LineMap:
     if not there.any(0).all():
         raise ShapeError(
             f"max_pool: a window has nothing but padding in a dimension of size {size}; use a "
             "smaller dilation or padding"
         )
+    # The nearest one that is there, so that the order in which a window is read stays the same.
     first = np.take_along_axis(index, np.argmax(there, 0)[None], 0)
-    return LineMap(size, np.where(there, index, first), np.ones(index.shape))
+    last = np.take_along_axis(index, len(index) - 1 - np.argmax(there[::-1], 0)[None], 0)
+    kept = np.ascontiguousarray(np.clip(index, first, last))
+    return LineMap(size, kept, np.ones(index.shape), spacing)
 
 
 def _adaptive(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:

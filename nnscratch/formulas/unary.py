@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
-from nnscratch.array.dtypes import dtype_name, dtype_of
+from nnscratch.array.dtypes import dtype_name, dtype_of, is_complex
 from nnscratch.array.maths import absolute, exp, expm1, log, log1p, sign, sqrt
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.pointwise import elementwise
@@ -247,19 +247,25 @@ class CastSaved(NamedTuple):
 
 
 def cast_forward(A: Any, *, dtype: str) -> tuple[Any, CastSaved]:
-    """Return a copy of A in another dtype.
+    """Return a copy of A in another dtype; of complex numbers that become real the real part.
 
     Raises:
         DTypeError: if there is no such dtype.
     """
-    xp = array_namespace(A)
-    return xp.astype(A, dtype_of(xp, dtype), copy=True), CastSaved(dtype_name(A.dtype))
+    xp, saved = array_namespace(A), CastSaved(dtype_name(A.dtype))
+    return xp.astype(_real_for(A, dtype), dtype_of(xp, dtype), copy=True), saved
 
 
 def cast_backward(dY: Any, saved: CastSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     """Return dA = dY, cast back."""
     xp = array_namespace(dY)
-    return (xp.astype(dY, dtype_of(xp, saved.dtype), copy=True),)
+    return (xp.astype(_real_for(dY, saved.dtype), dtype_of(xp, saved.dtype), copy=True),)
+
+
+def _real_for(A: Any, dtype: Any) -> Any:
+    """Return the real part of complex numbers that become real ones; anything else as it is."""
+    real = is_complex(A) and dtype_name(dtype) != "bool" and dtype_name(dtype)[0] != "c"
+    return array_namespace(A).real(A) if real else A
 
 
 CAST = formula(

@@ -1,7 +1,8 @@
 r"""The equation pages of the documentation, written from the formulas themselves.
 
 ``python -m nnscratch.inspect.equations docs/equations`` writes a page for each family, which is a
-file of ``nnscratch.formulas``, and an index. Nothing is said in a page that a formula does not say.
+file of ``nnscratch.formulas`` or of ``nnscratch.optim``, and an index. Nothing is said in a page
+that a formula does not say.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnscratch import optim  # noqa: F401 - its formulas have pages too
 from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.inspect.locate import gradients_of, kinks_of, options_of, summary_of
 
@@ -26,7 +28,8 @@ _DOCUMENT = "../document.md"
 def families() -> dict[str, list[Formula]]:
     """Return the project's formulas by the file they are written in, both in alphabetical order."""
     found: dict[str, list[Formula]] = {}
-    own = [f for f in FORMULAS.values() if f.forward.__module__.startswith("nnscratch.formulas.")]
+    rooms = ("nnscratch.formulas.", "nnscratch.optim.")
+    own = [f for f in FORMULAS.values() if f.forward.__module__.startswith(rooms)]
     for formula in sorted(own, key=lambda one: (one.family, one.name)):
         found.setdefault(formula.family, []).append(formula)
     return found
@@ -64,7 +67,7 @@ def section(formula: Formula) -> str:
 
 def page(family: str, formulas: Sequence[Formula]) -> str:
     """Return the whole page of a family."""
-    module = importlib.import_module(f"nnscratch.formulas.{family}")
+    module = importlib.import_module(formulas[0].forward.__module__)
     head = (inspect.getdoc(module) or "").strip()
     title, _, rest = head.partition("\n\n")
     file = Path(*formulas[0].forward.__module__.split(".")).with_suffix(".py").as_posix()

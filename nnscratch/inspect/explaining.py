@@ -17,6 +17,8 @@ from nnscratch.nn.module import Module
 
 # Functions of nn.functional and classes of nn whose formula has another name.
 _OTHER_NAMES = {
+    "softmax2d": "softmax",
+    "softmin": "softmax",
     "flatten": "reshape",
     "unflatten": "reshape",
     "square": "power",
@@ -140,10 +142,13 @@ def formula_of(target: Any) -> Formula | None:
     if isinstance(target, str):
         return FORMULAS.get(target)
     function: Callable[..., Any] | None = getattr(target, "function", None)
-    public = {made.public.function: made for made in FORMULAS.values() if made.public}
+    public: dict[str, Formula] = {}
+    for made in FORMULAS.values():
+        if made.public is not None:
+            public |= {made.public.function: made, made.public.module: made}
     for named in (function, target):
         name = str(getattr(named, "__name__", ""))
-        if name in public:
+        if name and name in public:
             return public[name]
         for guess in (name, _snake(name), name.lower(), name.removesuffix("_loss")):
             guess = _OTHER_NAMES.get(guess, guess)

@@ -82,10 +82,13 @@ def _file_of(item: Any, name: str) -> str:
 def _optimizers() -> str:
     kinds = sorted(
         (kind.__module__, kind.__name__)
-        for kind in optim.Optimizer.kinds.values()
-        if kind.__module__.startswith("nnscratch.")
+        for kind in (getattr(optim, name) for name in optim.__all__)
+        if isinstance(kind, type)
+        and kind is not optim.Optimizer
+        and kind.__module__.startswith("nnscratch.")
     )
-    lines = [_NOTE, "", "from nnscratch.optim import lr_scheduler as lr_scheduler"]
+    rooms = ("lr_scheduler", "swa_utils")
+    lines = [_NOTE, "", *(f"from nnscratch.optim import {name} as {name}" for name in rooms)]
     lines += [f"from {module} import {name} as {name}" for module, name in kinds]
     lines += ["from nnscratch.optim.optimizer import Optimizer as Optimizer", ""]
     names = [f'    "{name}",' for name in optim.__all__]

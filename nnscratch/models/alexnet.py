@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import nn
-from nnscratch.tensors import Tensor
 
 
 class AlexNet(nn.Module):
@@ -44,7 +43,7 @@ class AlexNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
         self.classifier = _classifier(256 * 6 * 6, num_classes, dropout)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the scores (N, classes) of images (N, channels, height, width)."""
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
@@ -86,7 +85,7 @@ class AlexNet2012(nn.Module):
         )
         self.classifier = _classifier(256 * 6 * 6, num_classes, dropout)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the scores (N, classes) of images (N, channels, 227, 227)."""
         return self.classifier(self.features(x).flatten(1))
 

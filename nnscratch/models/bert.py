@@ -7,7 +7,6 @@ from typing import Any
 
 from nnscratch import nn
 from nnscratch.nn import functional as F
-from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import arange, zeros_like
 
 
@@ -51,7 +50,7 @@ class Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, tokens: Any, kinds: Any = None) -> Tensor:
+    def forward(self, tokens: Any, kinds: Any = None) -> Any:
         """Return the features (N, T, E)."""
         places = arange(tokens.shape[1], device=tokens.device)
         kinds = zeros_like(tokens) if kinds is None else kinds
@@ -70,7 +69,7 @@ class SelfAttention(nn.Module):
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.value = nn.Linear(width, width)
 
-    def forward(self, x: Any, mask: Any = None) -> Tensor:
+    def forward(self, x: Any, mask: Any = None) -> Any:
         """Return the output (N, T, E); a mask (N, T) is True where a token may be seen."""
         N, T, E = x.shape
         q, k, v = (
@@ -93,7 +92,7 @@ class Added(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Any, beside: Any) -> Tensor:
+    def forward(self, x: Any, beside: Any) -> Any:
         """Return the normalised sum."""
         return self.LayerNorm(self.dropout(self.dense(x)) + beside)
 
@@ -112,7 +111,7 @@ class Layer(nn.Module):
         )
         self.output = Added(config.intermediate_size, config)
 
-    def forward(self, x: Any, mask: Any = None) -> Tensor:
+    def forward(self, x: Any, mask: Any = None) -> Any:
         """Return the output (N, T, E)."""
         x = self.attention["output"](self.attention["self"](x, mask), x)
         return self.output(F.gelu(self.intermediate["dense"](x)), x)
@@ -147,7 +146,7 @@ class Bert(nn.Module):
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, std=0.02)
 
-    def forward(self, tokens: Any, mask: Any = None, kinds: Any = None) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Any, mask: Any = None, kinds: Any = None) -> tuple[Any, Any]:
         """Return the features (N, T, E) of tokens (N, T), and of each text (N, E).
 
         Args:

@@ -9,7 +9,7 @@ from typing import Any
 from nnscratch import nn
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.creation import arange, empty, ones, zeros
+from nnscratch.tensors.creation import arange, empty, zeros
 from nnscratch.tensors.functions import cat
 
 # The keys and values (N, H, T, D) of the tokens that a layer has seen.
@@ -47,7 +47,7 @@ class Conv1D(nn.Module):
         self.bias = nn.Parameter(zeros(out_features))
         nn.init.normal_(self.weight, std=0.02)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return x W + b."""
         return F.linear(x, self.weight.t(), self.bias)
 
@@ -63,7 +63,7 @@ class Attention(nn.Module):
         self.c_proj = Conv1D(config.n_embd, config.n_embd)
         self.resid_dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Any, past: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Any, past: Any = None) -> tuple[Any, tuple[Tensor, Tensor]]:
         """Return the output (N, T, E), and the keys and values with those of ``past`` before."""
         N, T, E = x.shape
         parts = self.c_attn(x).reshape(N, T, 3, self.heads, E // self.heads)
@@ -72,7 +72,8 @@ class Attention(nn.Module):
             k, v = cat([past[0], k], dim=2), cat([past[1], v], dim=2)
         mask = None
         if past is not None and T > 1:  # a new token sees all of the past, and those before it
-            mask = ones(T, k.shape[2], dtype=bool, device=x.device).tril(k.shape[2] - T)
+            seen, device = k.shape[2], x.device
+            mask = arange(seen, device=device) <= arange(seen - T, seen, device=device)[:, None]
         out = F.scaled_dot_product_attention(
             q,
             k,
@@ -96,7 +97,7 @@ class FeedForward(nn.Module):
         self.act = nn.GELU("tanh")
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the output (N, T, E)."""
         return self.dropout(self.c_proj(self.act(self.c_fc(x))))
 
@@ -112,7 +113,7 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.n_embd)
         self.mlp = FeedForward(config)
 
-    def forward(self, x: Any, past: Any = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Any, past: Any = None) -> tuple[Any, tuple[Tensor, Tensor]]:
         """Return the output (N, T, E), and the keys and values that attention has."""
         attended, kept = self.attn(self.ln_1(x), past)
         x = x + attended
@@ -131,7 +132,7 @@ class Transformer(nn.Module):
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd)
 
-    def forward(self, tokens: Any, past: Any = None) -> tuple[Tensor, Cache]:
+    def forward(self, tokens: Any, past: Any = None) -> tuple[Any, Cache]:
         """Return the features (N, T, E) of tokens (N, T), and what the next call may pass on."""
         seen = 0 if past is None else past[0][0].shape[2]
         places = arange(seen, seen + tokens.shape[1], device=tokens.device)
@@ -175,11 +176,11 @@ class GPT2(nn.Module):
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.n_layer))
         self.lm_head.weight = self.transformer.wte.weight
 
-    def forward(self, tokens: Any) -> Tensor:
+    def forward(self, tokens: Any) -> Any:
         """Return the scores (N, T, tokens) of tokens (N, T)."""
         return self.lm_head(self.transformer(tokens)[0])
 
-    def step(self, tokens: Any, past: Cache | None = None) -> tuple[Tensor, Cache]:
+    def step(self, tokens: Any, past: Cache | None = None) -> tuple[Any, Cache]:
         """Return the scores (N, tokens) behind the last token, and the cache for the next call.
 
         Args:

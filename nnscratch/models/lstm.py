@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import nn
-from nnscratch.tensors import Tensor
 
 
 class LSTMClassifier(nn.Module):
@@ -52,7 +51,7 @@ class LSTMClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(hidden * (2 if bidirectional else 1), num_classes)
 
-    def forward(self, x: Any, lengths: Any = None) -> Tensor:
+    def forward(self, x: Any, lengths: Any = None) -> Any:
         """Return the scores (N, classes) of symbols (N, T), each row ``lengths`` long if given."""
         embedded: Any = self.embedding(x)
         if lengths is not None:
@@ -94,12 +93,12 @@ class CharLSTM(nn.Module):
         self.lstm = nn.LSTM(embedding, hidden, layers, batch_first=True, dropout=dropout)
         self.fc = nn.Linear(hidden, vocabulary)
 
-    def forward(self, x: Any, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         """Return the scores (N, T, characters) of characters (N, T), and the state behind them."""
         out, state = self.lstm(self.embedding(x), state)
         return self.fc(out), state
 
-    def step(self, tokens: Any, past: Any = None) -> tuple[Tensor, Any]:
+    def step(self, tokens: Any, past: Any = None) -> tuple[Any, Any]:
         """Return the scores (N, characters) behind the last character, and the state.
 
         Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import nn
-from nnscratch.tensors import Tensor
 
 # Expansion, channels, blocks and first stride of each stage: table 2 of the paper.
 STAGES = (
@@ -42,7 +41,7 @@ class InvertedResidual(nn.Module):
         )
         self.adds = stride == 1 and in_channels == channels
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the block's output."""
         return x + self.conv(x) if self.adds else self.conv(x)
 
@@ -91,7 +90,7 @@ class MobileNetV2(nn.Module):
                 nn.init.normal_(module.weight, 0, 0.01)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the scores (N, classes) of images (N, channels, height, width)."""
         return self.classifier(self.features(x).mean((2, 3)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import nn
-from nnscratch.tensors import Tensor
 from nnscratch.tensors.functions import cat
 
 
@@ -46,7 +45,7 @@ class UNet(nn.Module):
         self.merge = nn.ModuleList(_double(2 * size, size) for size in sizes[-2::-1])
         self.head = nn.Conv2d(width, num_classes, 1)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the scores (N, classes, H, W) of images (N, channels, H, W)."""
         seen = []
         for index, block in enumerate(self.down):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import nn
-from nnscratch.tensors import Tensor
 
 # How many convolutions each of the five stages has, by the number of layers with weights.
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -83,6 +82,6 @@ class VGG(nn.Module):
                 nn.init.normal_(module.weight, 0, 0.01)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the scores (N, classes) of images (N, channels, height, width)."""
         return self.classifier(self.avgpool(self.features(x)).flatten(1))

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from typing import Any
 
 from nnscratch import nn
-from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import empty, zeros
 from nnscratch.tensors.functions import cat
 
@@ -29,7 +28,7 @@ class EncoderBlock(nn.Module):
             nn.Dropout(dropout),
         )
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the output (N, T, E)."""
         normed = self.ln_1(x)
         attended, _ = self.self_attention(normed, normed, normed, need_weights=False)
@@ -56,7 +55,7 @@ class Encoder(nn.Module):
         )
         self.ln = nn.LayerNorm(width, eps=1e-6)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the output (N, T, E)."""
         return self.ln(self.layers(self.dropout(x + self.pos_embedding)))
 
@@ -109,7 +108,7 @@ class ViT(nn.Module):
         self.encoder = Encoder(patches + 1, layers, width, heads, mlp, dropout)
         self.heads = nn.Sequential(OrderedDict(head=nn.Linear(width, num_classes)))
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Return the scores (N, classes) of images (N, channels, height, width)."""
         x = self.conv_proj(x).flatten(2).transpose(1, 2)
         start = self.class_token.expand(len(x), -1, -1)

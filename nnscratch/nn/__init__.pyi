@@ -140,6 +140,11 @@ from nnscratch.nn.resizing import UpsamplingNearest2d as UpsamplingNearest2d
 from nnscratch.nn.shuffling import ChannelShuffle as ChannelShuffle
 from nnscratch.nn.shuffling import PixelShuffle as PixelShuffle
 from nnscratch.nn.shuffling import PixelUnshuffle as PixelUnshuffle
+from nnscratch.nn.transformer import Transformer as Transformer
+from nnscratch.nn.transformer import TransformerDecoder as TransformerDecoder
+from nnscratch.nn.transformer import TransformerEncoder as TransformerEncoder
+from nnscratch.nn.transformer_layers import TransformerDecoderLayer as TransformerDecoderLayer
+from nnscratch.nn.transformer_layers import TransformerEncoderLayer as TransformerEncoderLayer
 from nnscratch.nn.transposed_convolution import ConvTranspose1d as ConvTranspose1d
 from nnscratch.nn.transposed_convolution import ConvTranspose2d as ConvTranspose2d
 from nnscratch.nn.transposed_convolution import ConvTranspose3d as ConvTranspose3d
@@ -279,6 +284,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -89,11 +89,11 @@ class Bilinear(Module):
 
     def forward(self, input1: Any, input2: Any) -> Tensor:
         """Return the forms of the two inputs."""
-        return bilinear(input1, input2, self.weight, self._parameters["bias"])
+        return bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
-        bias = self._parameters["bias"] is not None
+        bias = self.bias is not None
         return (
             f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
             f"out_features={self.out_features}, bias={bias}"

@@ -6,16 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from nnscratch import formulas as f
 from nnscratch.array import Generator, dtype_name
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
+from nnscratch.nn.padding import pad
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
-from nnscratch.tensors.creation import empty, tensor
+from nnscratch.tensors.creation import empty
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"]
 
@@ -312,34 +311,10 @@ class _Conv(ConvolutionModule):
         else:
             pairs = tuple([(p, p) for p in self.padding])
         x = as_tensor(input)
-        if x.ndim in (self.rank + 1, self.rank + 2):
-            for axis, (p, q) in enumerate(pairs, x.ndim - self.rank):
-                x = _surrounded(where, x, axis, p, q, self.padding_mode)
-        return x
-
-
-def _surrounded(where: str, x: Tensor, axis: int, p: int, q: int, mode: str) -> Tensor:
-    """Return x with p entries before and q behind along an axis, which stand in it elsewhere.
-
-    Raises:
-        ShapeError: if there are too few.
-    """
-    n = x.shape[axis]
-    if max(p, q) > {"reflect": n - 1, "circular": n}.get(mode, p + q) or (n == 0 and p + q):
-        raise ShapeError(
-            f"{where}: padding ({p}, {q}) is too wide for {n} entries along axis {axis} of shape "
-            f"{x.shape} with padding_mode={mode!r}; it may be at most the size for 'circular' and "
-            "less than it for 'reflect'"
-        )
-    at = np.arange(-p, n + q)
-    if mode == "circular":
-        at = at % n
-    elif mode == "replicate":
-        at = np.clip(at, 0, n - 1)
-    else:
-        at = np.abs(at)
-        at = np.where(at < n, at, 2 * (n - 1) - at)
-    return apply(f.TAKE, x, tensor(at, device=x.device), axis=axis) if p + q else x
+        if x.ndim not in (self.rank + 1, self.rank + 2):
+            return x  # the convolution says what is wrong
+        sides = [side for pair in reversed(pairs) for side in pair]
+        return pad(x, sides, mode=self.padding_mode)
 
 
 class Conv1d(_Conv):

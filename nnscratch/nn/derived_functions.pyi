@@ -20,7 +20,6 @@ __all__ = [
     "l1_loss",
     "leaky_relu",
     "logsigmoid",
-    "margin_ranking_loss",
     "mish",
     "mse_loss",
     "multi_margin_loss",
@@ -359,31 +358,6 @@ def logsigmoid(input: Any) -> Tensor:
     >>> from nnscratch import nn, tensor
     >>> nn.functional.logsigmoid(tensor([-2.0, -0.5, 1.0, 4.0])).shape
     (4,)
-    """
-
-def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = 'mean') -> Tensor:
-    r"""Compute max(0, margin - T (X1 - X2)): T = 1 asks for X1 above X2, T = -1 for X2 above X1.
-
-    $$
-    L = \frac{1}{n} \sum_i \max(0, m - T_i (X_{1,i} - X_{2,i}))
-    $$
-
-    Args:
-        input1: X1 of the equation.
-        input2: X2 of the equation.
-        target: T of the equation.
-        margin: by how much, 0.0 unless given.
-        size_average: PyTorch's word of old for the reduction, taken with a warning.
-        reduce: PyTorch's word of old for the reduction, taken with a warning.
-        reduction: "mean", "sum" or "none".
-
-    Raises:
-        ShapeError: if the shapes do not fit.
-        DTypeError: if a number that is predicted is no floating-point number.
-
-    >>> from nnscratch import nn, tensor
-    >>> nn.functional.margin_ranking_loss(tensor([0.5, 1.0]), tensor([1.0, 1.0]), tensor([1.0, 1.0])).shape
-    ()
     """
 
 def mish(input: Any, inplace: bool = False) -> Tensor:

@@ -42,7 +42,8 @@ def _starts(where: str, u: Tensor, size: int, count: int, kernel: int) -> Tensor
         keep[-1] = 0
         steps = steps * Tensor(to_device_of(keep, u.array))
     ends = Tensor(to_device_of(last, u.array))
-    return steps + ends + (u.unsqueeze(-1) * 0).to("int64")
+    found: Tensor = steps + ends + (u.unsqueeze(-1) * 0).to("int64")
+    return found
 
 
 def _pooled(

@@ -28,7 +28,6 @@ from nnscratch.nn.derived_functions import kl_div as kl_div
 from nnscratch.nn.derived_functions import l1_loss as l1_loss
 from nnscratch.nn.derived_functions import leaky_relu as leaky_relu
 from nnscratch.nn.derived_functions import logsigmoid as logsigmoid
-from nnscratch.nn.derived_functions import margin_ranking_loss as margin_ranking_loss
 from nnscratch.nn.derived_functions import mish as mish
 from nnscratch.nn.derived_functions import mse_loss as mse_loss
 from nnscratch.nn.derived_functions import multi_margin_loss as multi_margin_loss
@@ -71,6 +70,7 @@ from nnscratch.nn.linear_cross_entropy import linear_cross_entropy as linear_cro
 from nnscratch.nn.local_response import local_response_norm as local_response_norm
 from nnscratch.nn.loss_functions import cross_entropy as cross_entropy
 from nnscratch.nn.loss_functions import gaussian_nll_loss as gaussian_nll_loss
+from nnscratch.nn.loss_functions import margin_ranking_loss as margin_ranking_loss
 from nnscratch.nn.loss_functions import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_loss as triplet_margin_loss
 from nnscratch.nn.loss_functions import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss

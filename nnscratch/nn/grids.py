@@ -32,7 +32,8 @@ def _said(name: str, align_corners: bool | None) -> bool:
 def _floor(x: Tensor) -> Tensor:
     """Return the largest integers up to x, as int64."""
     whole = x.detach().to("int64")
-    return whole - (x.detach() < whole.to(x.dtype)).to("int64")
+    found: Tensor = whole - (x.detach() < whole.to(x.dtype)).to("int64")
+    return found
 
 
 def _rounded(x: Tensor) -> Tensor:
@@ -41,12 +42,14 @@ def _rounded(x: Tensor) -> Tensor:
     share = x.detach() - low.to(x.dtype)
     odd = low - 2 * _floor(low.to(x.dtype) * 0.5)
     up = (share > 0.5) | ((share == 0.5) & (odd == 1))
-    return low + up.to("int64")
+    found: Tensor = low + up.to("int64")
+    return found
 
 
 def _limited(x: Tensor, most: float) -> Tensor:
     """Return x from 0 to ``most``; the derivative is 0 at the ends, as in PyTorch."""
-    return where(x < most, where(x > 0, x, x.new_zeros(())), x.new_full((), float(most)))
+    kept: Tensor = where(x < most, where(x > 0, x, x.new_zeros(())), x.new_full((), float(most)))
+    return kept
 
 
 def _reflected(x: Tensor, low: float, high: float) -> Tensor:
@@ -58,7 +61,8 @@ def _reflected(x: Tensor, low: float, high: float) -> Tensor:
     flips = _floor(away * (1.0 / span))
     odd = flips - 2 * _floor(flips.to(x.dtype) * 0.5)
     extra = away - flips.to(x.dtype) * span
-    return where(odd == 1, span - extra, extra) + low
+    found: Tensor = where(odd == 1, span - extra, extra) + low
+    return found
 
 
 class _Reader:
@@ -161,6 +165,8 @@ def grid_sample(
         if mode == "nearest":
             values, inside = reader.read([_rounded(p) for p in places])
             found = where(inside, values, values.new_zeros(()))
+            if g.requires_grad:  # the result is constant between pixels: the derivative is 0
+                found = found + sum(p.clamp(-1.0, 1.0) for p in places) * 0.0
         else:
             found = _linear(reader, places)
     return found.transpose(0, 1)

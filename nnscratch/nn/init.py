@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from nnscratch import formulas as f
 from nnscratch.array import Generator
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.creation import random_tensor
+from nnscratch.tensors.creation import empty, eye, random_tensor
 from nnscratch.tensors.grad_mode import no_grad
 
 _GAINS = {
@@ -145,3 +147,134 @@ def kaiming_normal_(
     r"""Fill with normal numbers of deviation $g / \sqrt{\mathrm{fan}}$."""
     std = calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
     return normal_(tensor, 0.0, std, generator)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Fill a matrix with ones on its diagonal and zeros elsewhere.
+
+    Raises:
+        ShapeError: if it has another number of dimensions.
+    """
+    if tensor.ndim != 2:
+        raise ShapeError(f"eye_: expected a tensor of 2 dimensions, got {tensor.shape}")
+    with no_grad():
+        rows, columns = tensor.shape
+        return tensor.copy_(eye(rows, columns, dtype=tensor.dtype, device=tensor.device))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill the weight of a convolution so that it passes channels on as they are.
+
+    Args:
+        tensor: (O, I, ...) of 3 to 5 dimensions.
+        groups: the groups of the convolution; each passes on its own first channels.
+
+    Raises:
+        ShapeError: for another number of dimensions, or if the groups do not divide O.
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ShapeError(f"dirac_: expected a tensor of 3 to 5 dimensions, got {tensor.shape}")
+    outputs, inputs, *size = tensor.shape
+    if outputs % groups:
+        raise ShapeError(f"dirac_: {groups} groups do not divide {outputs} output channels")
+    each = outputs // groups
+    made = np.zeros(tensor.shape)
+    middle = tuple(n // 2 for n in size)
+    for group in range(groups):
+        for channel in range(min(each, inputs)):
+            made[(group * each + channel, channel, *middle)] = 1.0
+    return _copied(tensor, made)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Fill with an orthogonal matrix, of rows or of columns, whichever are fewer.
+
+    It is the Q of a normal matrix, made uniform among all (Saxe, McClelland and Ganguli 2014).
+
+    Args:
+        tensor: of at least 2 dimensions; those behind the first count as one.
+        gain: what the matrix is multiplied by.
+        generator: of the random numbers, the default one unless another is given.
+
+    Raises:
+        ShapeError: if there are fewer dimensions.
+    """
+    if tensor.ndim < 2:
+        raise ShapeError(f"orthogonal_: expected at least 2 dimensions, got {tensor.shape}")
+    if not tensor.numel():
+        return tensor
+    rows = tensor.shape[0]
+    columns = tensor.numel() // rows
+    drawn = normal_(empty(rows, columns, dtype="float64"), generator=generator).numpy()
+    q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
+    q = q * np.sign(np.diag(r))
+    return _copied(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """Fill with normal numbers of which a share in each column is 0.
+
+    Raises:
+        ShapeError: if it is no matrix.
+    """
+    if tensor.ndim != 2:
+        raise ShapeError(f"sparse_: expected a tensor of 2 dimensions, got {tensor.shape}")
+    rows, columns = tensor.shape
+    normal_(tensor, 0.0, std, generator)
+    order = uniform_(empty(rows, columns, dtype="float64"), generator=generator).numpy()
+    kept = np.argsort(np.argsort(order, axis=0), axis=0) >= math.ceil(sparsity * rows)
+    return _copied(tensor, np.where(kept, tensor.detach().cpu().numpy(), 0.0))
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill with normal numbers, drawn again where they are not between a and b.
+
+    Args:
+        tensor: of floating-point numbers.
+        mean: of the normal numbers before.
+        std: their deviation.
+        a: the least number.
+        b: the largest number.
+        generator: of the random numbers, the default one unless another is given.
+
+    Raises:
+        ConfigurationError: if b is not above a.
+    """
+    if not a < b:
+        raise ConfigurationError(f"trunc_normal_: expected a below b, got {a} and {b}")
+    shares = [0.5 * (1.0 + math.erf((edge - mean) / (std * math.sqrt(2.0)))) for edge in (a, b)]
+    if shares[1] - shares[0] < 1e-12:
+        raise ConfigurationError(
+            f"trunc_normal_: between {a} and {b} there is next to nothing of a normal distribution "
+            f"around {mean} with deviation {std}"
+        )
+    drawn = empty(*tensor.shape, dtype="float64")
+    normal_(drawn, mean, std, generator)
+    values = np.array(drawn.numpy())
+    flat = values.reshape(-1)
+    outside = np.flatnonzero((flat < a) | (flat > b))
+    while outside.size:
+        # As many again as will do with some to spare, the first of them that fit.
+        count = int(outside.size / (shares[1] - shares[0]) * 1.2) + 16
+        count = min(count, 1 << 24)
+        more = normal_(empty(count, dtype="float64"), mean, std, generator).numpy()
+        fitting = more[(more >= a) & (more <= b)][: outside.size]
+        flat[outside[: fitting.size]] = fitting
+        outside = outside[fitting.size :]
+    return _copied(tensor, values)
+
+
+def _copied(tensor: Tensor, values: Any) -> Tensor:
+    """Return a tensor after its values were set to those of an array."""
+    with no_grad():
+        made = Tensor(np.ascontiguousarray(values)).to(tensor.dtype).to(tensor.device)
+        return tensor.copy_(made)

@@ -93,5 +93,5 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes."""
-        bias = self._parameters["bias"] is not None
+        bias = self.bias is not None
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={bias}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating, is_integer
+from nnscratch.array import default_dtype, dtype_name, is_floating, is_integer
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.nn.distances import pairwise_distance
@@ -22,6 +22,7 @@ from nnscratch.tensors.functions import minimum
 __all__ = [
     "cross_entropy",
     "gaussian_nll_loss",
+    "margin_ranking_loss",
     "multilabel_soft_margin_loss",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
@@ -93,6 +94,39 @@ def gaussian_nll_loss(
     shape = broadcast_shape("gaussian_nll_loss", x, t, v)
     arrays = [one.expand(*shape) for one in (x, t, v)]
     return loss_of(f.GAUSSIAN_NLL, *arrays, full=full, eps=eps, reduction=reduction)
+
+
+def margin_ranking_loss(
+    input1: Any,
+    input2: Any,
+    target: Any,
+    margin: float = 0.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Return $\max(0, m - t (x_1 - x_2))$: $t = 1$ asks for $x_1$ above $x_2$, $t = -1$ for below.
+
+    Args:
+        input1: any shape; whole numbers, if all are whole, count as numbers of the default dtype.
+        input2: of the same shape.
+        target: 1 or -1, of the same shape.
+        margin: by how much.
+        size_average: PyTorch's word of old for the reduction, taken with a warning.
+        reduce: PyTorch's word of old for the reduction, taken with a warning.
+        reduction: "mean", "sum" or "none".
+
+    Raises:
+        ShapeError: if the shapes differ.
+
+    >>> margin_ranking_loss([2.0, 1.0], [1.0, 4.0], [1.0, 1.0])
+    tensor(1.5)
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    first = as_tensor(input1)
+    if is_integer(first.array):
+        first = first.to(default_dtype())
+    return loss_of(f.MARGIN_RANKING, first, input2, target, margin=margin, reduction=reduction)
 
 
 def multilabel_soft_margin_loss(

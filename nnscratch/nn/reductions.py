@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 
 from nnscratch import formulas as f
+from nnscratch.array import is_floating
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.nn.options import FunctionModule
@@ -43,8 +44,19 @@ def reduction_of(
 
 
 def loss_of(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
-    """Return a loss of tensors, or of what becomes tensors; an input may be None."""
-    arrays = [item if item is None else as_tensor(item) for item in inputs]
+    """Return a loss of tensors, or of what becomes tensors; an input may be None.
+
+    Whole numbers beside floating-point ones stand for the same numbers in their dtype, as in
+    PyTorch, where the formula wants numbers and not class indices.
+    """
+    arrays: list[Any] = [item if item is None else as_tensor(item) for item in inputs]
+    first = arrays[0]
+    for place, name in enumerate(formula.inputs[1 : len(arrays)], 1):
+        one = arrays[place]
+        if one is None or name not in formula.floats or is_floating(one.array):
+            continue
+        if is_floating(first.array):
+            arrays[place] = one.to(first.dtype)
     return apply(formula, *arrays, **options)
 
 

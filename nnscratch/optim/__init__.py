@@ -11,12 +11,16 @@ from typing import Any
 
 from nnscratch.optim.optimizer import Optimizer
 
+_names = {}
 for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+    _held = vars(import_module(f"{__name__}.{_module.name}"))
+    for _kind in _held.values():
+        if isinstance(_kind, type) and issubclass(_kind, Optimizer) and _kind is not Optimizer:
+            _names[_kind.__name__] = _kind
+del _names["ParameterOptimizer"]  # which others are made of
 
-_names = {kind.__name__: kind for kind in Optimizer.kinds.values()}
 globals().update(_names)
-__all__ = [*sorted(_names), "Optimizer", "lr_scheduler"]
+__all__ = [*sorted(_names), "Optimizer", "lr_scheduler", "swa_utils"]
 
 
 def __getattr__(name: str) -> Any:

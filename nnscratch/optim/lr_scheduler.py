@@ -16,6 +16,8 @@ from types import FunctionType
 from typing import Any
 
 from nnscratch.errors import CheckpointError
+from nnscratch.optim.chained import ChainedScheduler
+from nnscratch.optim.cyclic import CosineAnnealingWarmRestarts, CyclicLR
 from nnscratch.optim.one_cycle import OneCycle
 from nnscratch.optim.optimizer import Optimizer
 from nnscratch.optim.plateau import ReduceLROnPlateau
@@ -24,14 +26,19 @@ from nnscratch.optim.sequential import SequentialLR
 from nnscratch.optim.stateful import restore, state_of
 
 __all__ = [
+    "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
     "OneCycleLR",
+    "PolynomialLR",
     "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
@@ -115,20 +122,25 @@ class LambdaLR(LRScheduler):
         """Choose the functions."""
         count = len(optimizer.param_groups)
         functions = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
-        need(len(functions) == count, f"LambdaLR: {len(functions)} functions for {count} groups")
+        need(
+            len(functions) == count,
+            f"{type(self).__name__}: {len(functions)} functions for {count} groups",
+        )
         self.lr_lambdas = functions
         super().__init__(optimizer, last_epoch)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the initial rate times the group's function."""
+        return base * self._function(group)(self.last_epoch)
+
+    def _function(self, group: dict[str, Any]) -> Callable[[int], float]:
         groups = self.optimizer.param_groups
         need(
             len(self.lr_lambdas) == len(groups),
-            f"LambdaLR: {len(self.lr_lambdas)} functions for {len(groups)} groups, of which some "
-            "were added later; append theirs to scheduler.lr_lambdas",
+            f"{type(self).__name__}: {len(self.lr_lambdas)} functions for {len(groups)} groups, "
+            "of which some were added later; append theirs to scheduler.lr_lambdas",
         )
-        index = next(i for i, own in enumerate(groups) if own is group)
-        return base * self.lr_lambdas[index](self.last_epoch)
+        return self.lr_lambdas[next(i for i, own in enumerate(groups) if own is group)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state; of functions that are objects with attributes these belong to it."""
@@ -147,6 +159,41 @@ class LambdaLR(LRScheduler):
         for function, own in zip(self.lr_lambdas, kept, strict=True):
             if own:
                 restore(function, own)
+
+
+class MultiplicativeLR(LambdaLR):
+    r"""$\eta_t = \eta_{t-1}\,f(t)$, with a function for all groups or one for each."""
+
+    def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
+        """Return the rate times the group's function."""
+        return lr if self._begins else lr * self._function(group)(self.last_epoch)
+
+
+class PolynomialLR(LRScheduler):
+    r"""$\eta_t = \eta_0 (1 - t / n)^k$ for n steps, then 0."""
+
+    def __init__(
+        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
+    ) -> None:
+        """Choose the steps n, and the power k."""
+        need(total_iters >= 1, f"PolynomialLR: total_iters must be at least 1, got {total_iters}")
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer, last_epoch)
+
+    def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
+        """Return the rate times the ratio of the factor at t to that at t - 1."""
+        t, n = self.last_epoch, self.total_iters
+        if self._begins or t == 0 or t > n:
+            return lr
+        ratio: float = ((1.0 - t / n) / (1.0 - (t - 1) / n)) ** self.power
+        return lr * ratio
+
+    def at_epoch(self, base: float) -> float:
+        """Return base · (1 - t / n)^k."""
+        left: float = (
+            1.0 - min(self.total_iters, self.last_epoch) / self.total_iters
+        ) ** self.power
+        return base * left
 
 
 class ConstantLR(LRScheduler):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnscratch.array import Device, default_dtype, device_of, dtype_name, is_floating
+from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.tape import Node
@@ -152,14 +153,15 @@ class TensorBase:
         return self.shape[0]
 
     def _needs_floats(self, name: str) -> None:
-        if not is_floating(self.array):
+        linear = name == "mean" and is_complex(self.array)
+        if not is_floating(self.array) and not linear:
             raise DTypeError(
                 f"{name} needs floating-point numbers, got {self.array.dtype}; call .float() first"
             )
 
     def _as_float(self) -> Tensor:
         """Return the tensor itself if it is floating, else a copy in the default dtype."""
-        return self.to() if is_floating(self.array) else self.to(default_dtype())
+        return self.to() if is_inexact(self.array) else self.to(default_dtype())
 
     def _in_dtype(self, dtype: Any) -> Tensor:
         return self.to() if dtype is None else self.to(dtype_name(dtype))

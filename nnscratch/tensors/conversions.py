@@ -171,6 +171,7 @@ class TensorConversions(TensorBase):
         dtype: Any = None,
         non_blocking: bool = False,
         copy: bool = False,
+        memory_format: Any = None,
     ) -> Tensor:
         """Return the tensor with another dtype, on another device, or with those of another tensor.
 
@@ -183,11 +184,16 @@ class TensorConversions(TensorBase):
             dtype: the dtype, by name.
             non_blocking: accepted as in PyTorch; a copy to the CPU is waited for either way.
             copy: whether to copy if nothing changes; by default the tensor itself is returned.
+            memory_format: accepted as in PyTorch; elements are in row-major order.
 
         Raises:
             DeviceError: if this machine has no such device.
             GradientError: if a tensor with ``requires_grad=True`` would be moved.
         """
+        # By position the last two are non_blocking and copy.
+        flags = [item for item in target if isinstance(item, builtins.bool)]
+        copy = copy or (len(flags) > 1 and flags[1])
+        target = tuple(item for item in target if not isinstance(item, builtins.bool))
         device, dtype = read_target(target, device, dtype)
         result: Any = self
         if dtype is not None and dtype_name(dtype) != dtype_name(self.array.dtype):
@@ -217,27 +223,47 @@ class TensorConversions(TensorBase):
         """Return the tensor on a GPU; ``non_blocking`` as in ``to``."""
         return self.to(device="cuda" if index is None else f"cuda:{index}")
 
-    def float(self) -> Tensor:
+    def float(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as float32."""
         return self.to("float32")
 
-    def double(self) -> Tensor:
+    def double(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as float64."""
         return self.to("float64")
 
-    def half(self) -> Tensor:
+    def half(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as float16."""
         return self.to("float16")
 
-    def long(self) -> Tensor:
+    def long(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as int64."""
         return self.to("int64")
 
-    def int(self) -> Tensor:
+    def int(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as int32."""
         return self.to("int32")
 
-    def bool(self) -> Tensor:
+    def short(self, *, memory_format: Any = None) -> Tensor:
+        """Return the tensor as int16."""
+        return self.to("int16")
+
+    def char(self, *, memory_format: Any = None) -> Tensor:
+        """Return the tensor as int8."""
+        return self.to("int8")
+
+    def byte(self, *, memory_format: Any = None) -> Tensor:
+        """Return the tensor as uint8."""
+        return self.to("uint8")
+
+    def cfloat(self, *, memory_format: Any = None) -> Tensor:
+        """Return the tensor as complex64."""
+        return self.to("complex64")
+
+    def cdouble(self, *, memory_format: Any = None) -> Tensor:
+        """Return the tensor as complex128."""
+        return self.to("complex128")
+
+    def bool(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as booleans."""
         return self.to("bool")
 

@@ -13,7 +13,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import asarray, default_dtype, dtype_name, dtype_of
 from nnscratch.array.device import current
-from nnscratch.array.dtypes import cast
+from nnscratch.array.dtypes import INTEGERS, cast
 from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
@@ -30,6 +30,7 @@ __all__ = [
     "full",
     "full_like",
     "linspace",
+    "logspace",
     "manual_seed",
     "ones",
     "ones_like",
@@ -209,22 +210,58 @@ def arange(
     if dtype is None:
         whole = builtins.all(isinstance(n, int) for n in (first, last, step))
         dtype = "int64" if whole else default_dtype()
+    if dtype_name(dtype) in INTEGERS:
+        first, last, step = int(first), int(last), int(step)
     with _making(device) as xp:
         made = xp.arange(first, last, step, dtype=dtype_of(xp, dtype))
     return Tensor(made, requires_grad)
 
 
 def linspace(
-    start: float,
-    end: float,
+    start: Any,
+    end: Any,
     steps: int,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return ``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
+    """Return ``steps`` numbers evenly spaced from ``start`` to ``end``, both included.
+
+    An integer dtype drops their fractions.
+    """
+    name = dtype_name(dtype or default_dtype())
+    start, end = (one.item() if isinstance(one, Tensor) else one for one in (start, end))
+    whole = name in INTEGERS
+    if whole:
+        start, end = int(start), int(end)
     with _making(device) as xp:
-        made = xp.linspace(start, end, steps, dtype=dtype_of(xp, dtype or default_dtype()))
+        made = xp.linspace(start, end, steps, dtype=dtype_of(xp, "float64" if whole else name))
+        made = cast(xp.trunc(made), name) if whole else made
+    return Tensor(made, requires_grad)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return ``base`` to the power of numbers evenly spaced from ``start`` to ``end``.
+
+    >>> logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    name = dtype_name(dtype or default_dtype())
+    start, end = (one.item() if isinstance(one, Tensor) else one for one in (start, end))
+    if name in INTEGERS:
+        start, end = int(start), int(end)
+    with _making(device) as xp:
+        powers = xp.linspace(start, end, steps, dtype=dtype_of(xp, "float64"))
+        made = float(base) ** powers
+        made = cast(xp.trunc(made) if name in INTEGERS else made, name)
     return Tensor(made, requires_grad)
 
 

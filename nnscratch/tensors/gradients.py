@@ -14,11 +14,10 @@ from nnscratch.array import (
     array_namespace,
     asarray,
     dtype_name,
-    is_floating,
     same_device,
 )
 from nnscratch.array.addresses import on_device_of
-from nnscratch.array.dtypes import cast
+from nnscratch.array.dtypes import cast, is_inexact
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.backward_pass import accumulate, run_backward
@@ -50,7 +49,7 @@ class TensorGradient(TensorBase):
             DTypeError: if it is set to True and the dtype is not floating.
             GradientError: if it is set to False and the tensor is not a leaf.
         """
-        if requires_grad and not is_floating(self.array):
+        if requires_grad and not is_inexact(self.array):
             raise DTypeError(
                 f"only floating-point tensors can have a gradient, got {self.array.dtype}; "
                 "call .float() first"

@@ -100,24 +100,13 @@ class TensorIndexing(TensorBase):
             DataError: if an index is out of range.
         """
         axis = axis_of(dim, self.ndim)
-        fits = index.ndim == self.ndim and all(
-            d == axis or n <= size
-            for d, (n, size) in enumerate(zip(index.shape, self.shape, strict=True))
-        )
-        if not fits:
-            raise ShapeError(
-                f"gather: expected an index of {self.ndim} dimensions, at most as large as the "
-                f"tensor of shape {self.shape} except along dim {axis}; got shape {index.shape}"
-            )
-        xp = array_namespace(self.array)
-        items: list[Any] = []
-        for d, n in enumerate(index.shape):
-            shape = [1] * self.ndim
-            shape[d] = n
-            with on_device_of(self.array):
-                counted = xp.arange(n, dtype=xp.int64, device=self.array.device)
-            items.append(index if d == axis else self._wrap(xp.reshape(counted, tuple(shape))))
-        return self._take_arrays(items)
+        if not index.numel():
+            return self.reshape(-1)._apply(f.TAKE, index.to("int64"), axis=0)
+        if self.ndim == 0:
+            return self.reshape(1).gather(0, index.reshape(-1)).reshape(index.shape)
+        if index.ndim == 0 and self.ndim == 1:
+            return self.gather(0, index.reshape(1)).reshape(())
+        return self._apply(f.GATHER, index, axis=axis)
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """Return the slices along a dimension at the given indices, as many as indices.

@@ -28,6 +28,18 @@ _NUMBERS = (bool, int, float)
 _NAMES = {"logical_and": "bitwise_and", "logical_or": "bitwise_or", "pow": "power"}
 
 
+class LinearAlgebra:
+    """The extension ``linalg`` of the namespace of tensors: what derivatives need of it."""
+
+    def solve(self, A: Any, B: Any) -> Any:
+        """Return the solution of A Y = B."""
+        return A._apply(f.SOLVE, B)
+
+    def det(self, A: Any) -> Any:
+        """Return the determinant."""
+        return A._apply(f.DET)
+
+
 class Namespace:
     """The array API namespace of tensors: what ``Tensor.__array_namespace__`` returns.
 
@@ -44,6 +56,7 @@ class Namespace:
 
     __name__ = "nnscratch.tensors.namespace"
     pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
+    linalg = LinearAlgebra()
 
     def __init__(self, wrap: Callable[[Any], Any], apply: Callable[..., Any]) -> None:
         """Make the namespace, given the functions ``wrap`` and ``apply`` of ``tensor.py``."""
@@ -99,6 +112,10 @@ class Namespace:
     def arange(self, *ends: int, dtype: Any = "int64", device: Device | None = None) -> Any:
         """Return consecutive integers, as ``numpy.arange`` does."""
         return self._made("arange", device, *ends, dtype=dtype)
+
+    def eye(self, size: int, *, dtype: Any = "float32", device: Device | None = None) -> Any:
+        """Return the identity matrix."""
+        return self._made("eye", device, size, dtype=dtype)
 
     def zeros_like(self, X: Any, *, dtype: Any = None) -> Any:
         """Return zeros of the shape and dtype of X."""
@@ -164,9 +181,13 @@ class Namespace:
         sides = [self.astype(side, X.dtype) for side in (X > 0, X < 0)]
         return self.where(self.isnan(X), X, sides[0] - sides[1])
 
+    def conj(self, X: Any) -> Any:
+        """Return the complex conjugates."""
+        return X._apply(f.CONJUGATE)
+
     def real(self, X: Any) -> Any:
-        """Return X: no tensor that has a gradient is complex."""
-        return X
+        """Return the real parts."""
+        return X.real
 
     # Reductions.
 
@@ -299,6 +320,10 @@ class Namespace:
     def scatter_add(self, X: Any, I: Any, U: Any, axis: int) -> Any:
         """Return X with the entries of U added at the indices I along an axis."""
         return X._apply(f.SCATTER_ADD, I, U, axis=axis)
+
+    def fourier(self, P: Any, axes: tuple[int, ...], inverse: bool, norm: str) -> Any:
+        """Return the Fourier transform of pairs."""
+        return P._apply(f.FOURIER, axes=axes, inverse=inverse, norm=norm)
 
     def add_rows(self, rows: Any, I: Any, count: int) -> Any:
         """Return a (count, columns) matrix, whose row k is the sum of the rows i with I[i] = k."""

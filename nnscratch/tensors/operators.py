@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def _comparable(other: object) -> bool:
     """Say whether tensor elements can be compared with ``other``: numbers, arrays and lists can."""
-    if isinstance(other, (TensorBase, bool, int, float, np.generic)) or is_array(other):
+    if isinstance(other, (TensorBase, bool, int, float, complex, np.generic)) or is_array(other):
         return True
     return isinstance(other, (list, tuple))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import asarray, default_dtype, dtype_name, is_floating, promote
+from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import DTypeError
 from nnscratch.tensors.base import TensorBase
 
@@ -21,7 +22,15 @@ def to_common_dtype(tensor: Any, other: Any) -> tuple[Any, Any]:
     Raises:
         DTypeError: if a Python integer is beyond the range of int64.
     """
+    if isinstance(other, complex):
+        name = dtype_name(tensor.array.dtype)
+        if not name.startswith("complex"):
+            wide = name == "float64" or (not is_floating(tensor.array) and _wide_default())
+            tensor = tensor.to("complex128" if wide else "complex64")
+        return tensor, other
     if isinstance(other, (bool, int, float)):
+        if is_complex(tensor.array):
+            return tensor, other
         if is_floating(tensor.array):
             return tensor, other
         if isinstance(other, float):
@@ -39,6 +48,10 @@ def to_common_dtype(tensor: Any, other: Any) -> tuple[Any, Any]:
         return tensor, other
     common = promote(tensor.array, other.array)
     return tensor.to(common), other.to(common)
+
+
+def _wide_default() -> bool:
+    return default_dtype() == "float64"
 
 
 def refuse_booleans(tensor: Any, other: Any) -> None:

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
+from nnscratch.array import dtype_name
+from nnscratch.array.dtypes import is_inexact
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.base import TensorBase
@@ -65,7 +66,7 @@ class TensorReductions(TensorBase):
             keepdim: whether to keep them with size 1.
             dtype: the dtype to sum in, which the result has; by default int64 for integers.
         """
-        summed = self._in_dtype(dtype) if dtype or is_floating(self.array) else self.to("int64")
+        summed = self._in_dtype(dtype) if dtype or is_inexact(self.array) else self.to("int64")
         total = summed._apply(f.SUM, axis=axes_of(dim, self.ndim), keepdims=keepdim)
         return total if dtype is None else total._in_dtype(dtype)  # small integers wrap around
 
@@ -183,11 +184,24 @@ class TensorReductions(TensorBase):
         """
         if p is None or p == "fro":
             p = 2.0
+        if p == "nuc":
+            return self._nuclear_norm(dim, keepdim)
         if isinstance(p, str):
-            raise ConfigurationError(f"norm: p is a number or 'fro', got {p!r}")
+            raise ConfigurationError(f"norm: p is a number, 'fro' or 'nuc', got {p!r}")
         taken = self._in_dtype(dtype)
         taken._needs_floats("norm")
         return taken._apply(f.NORM, p=p, axis=axes_of(dim, self.ndim), keepdims=keepdim)
+
+    def _nuclear_norm(self, dim: Any, keepdim: bool) -> Tensor:
+        """Return the sum of the singular values of matrices, which two dimensions are."""
+        axes = tuple(range(self.ndim)) if dim is None else axes_of(dim, self.ndim)
+        if not isinstance(axes, tuple) or len(axes) != 2:
+            raise ShapeError(f"norm: 'nuc' is for two dimensions, got {dim} of {self.shape}")
+        rest = [axis for axis in range(self.ndim) if axis not in axes]
+        _, S, _ = self.permute(*rest, *axes)._apply(f.SVD, full_matrices=False)
+        kept = [1 if axis in axes else n for axis, n in enumerate(self.shape)]
+        made: Tensor = S.sum(-1)
+        return made.reshape(kept) if keepdim else made
 
     @numpy_names
     def all(self, dim: Dims = None, keepdim: bool = False) -> Tensor:

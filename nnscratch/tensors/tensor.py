@@ -18,9 +18,10 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import owner
 from nnscratch.array.device import namespace_on
-from nnscratch.array.dtypes import cast
+from nnscratch.array.dtypes import cast, is_inexact
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula, registry
+from nnscratch.formulas.complex_numbers import for_complex
 from nnscratch.tensors.conversions import TensorConversions
 from nnscratch.tensors.grad_mode import mode
 from nnscratch.tensors.gradients import TensorGradient, clear_gradient
@@ -132,7 +133,7 @@ class Tensor(
             left, right = to_common_dtype(self._as_float(), other)
         else:
             left, right = to_common_dtype(self, other)
-        if formula is f.DIVIDE and not is_floating(left.array):
+        if formula is f.DIVIDE and not is_inexact(left.array):
             left, right = (
                 left.to(default_dtype()),
                 to_common_dtype(left.to(default_dtype()), right)[1],
@@ -190,7 +191,7 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     if mode.enabled and formula.backward is not None:
         for item in inputs:
             if isinstance(item, Tensor) and item.requires_grad:
-                if is_floating(Y):
+                if is_inexact(Y):
                     result.node = _node((result,), formula, inputs, saved, options)
                     result.requires_grad = result.node is not None
                 break
@@ -211,7 +212,7 @@ def _several(
     if any(isinstance(item, Tensor) and item.requires_grad for item in inputs):
         node = _node(results, formula, inputs, saved, options)
         for index, result in enumerate(results if node is not None else ()):
-            if is_floating(result.array):
+            if is_inexact(result.array):
                 result.node, result.requires_grad = node.output(index), True
     return results
 
@@ -240,6 +241,9 @@ def _node(
             forms.append(None)
     if not asked:
         return None
+    kinds = [form[1] for form in forms if form is not None]
+    if any(one.kind == "c" for one in (*kinds, *(made.array.dtype for made in results))):
+        formula = for_complex(formula)
     guards = []
     origin = None
     position = -1
@@ -268,7 +272,7 @@ def _node(
 
 
 def _of_floats(kept: Any) -> bool:
-    return hasattr(kept, "dtype") and is_floating(kept)
+    return hasattr(kept, "dtype") and is_inexact(kept)
 
 
 def _origin(inputs: tuple[Any, ...], options: dict[str, Any]) -> Origin:

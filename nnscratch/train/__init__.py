@@ -14,6 +14,7 @@ from nnscratch.train.evaluate import evaluate, predict
 from nnscratch.train.fit import fit
 from nnscratch.train.history import History
 from nnscratch.train.interrupt import TrainingInterrupted
+from nnscratch.train.language import GPTArchitecture, LSTMArchitecture
 from nnscratch.train.metrics import (
     F1,
     MAE,
@@ -44,7 +45,9 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "GPTArchitecture",
     "History",
+    "LSTMArchitecture",
     "LearningRateLog",
     "Metric",
     "Precision",

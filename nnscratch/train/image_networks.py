@@ -15,7 +15,7 @@ SMALL = 64
 
 
 @dataclass(frozen=True)
-class Network:
+class KnownNetwork:
     """What is known of a network before it is built.
 
     Args:
@@ -133,7 +133,7 @@ def _alexnet_parameters(of: ImageNetwork) -> int:
     return 61_100_840 + 64 * 121 * (of.channels - 3) + 4097 * (of.outputs - 1000)
 
 
-def _vgg(depth: int, published: int) -> Network:
+def _vgg(depth: int, published: int) -> KnownNetwork:
     def build(of: ImageNetwork) -> Module:
         from nnscratch.models import VGG
 
@@ -147,10 +147,10 @@ def _vgg(depth: int, published: int) -> Network:
         last = 513 if of.small else 4097
         return body + last * of.outputs + (0 if of.small else (25089 + 4097) * 4096)
 
-    return Network(build, parameters, 32, 0.5)
+    return KnownNetwork(build, parameters, 32, 0.5)
 
 
-def _resnet(depth: int, published: int, width: int) -> Network:
+def _resnet(depth: int, published: int, width: int) -> KnownNetwork:
     def build(of: ImageNetwork) -> Module:
         from nnscratch.models import ResNet
 
@@ -160,7 +160,7 @@ def _resnet(depth: int, published: int, width: int) -> Network:
         first = 64 * (of.channels * (9 if of.small else 49) - 3 * 49)
         return published + first + (width + 1) * (of.outputs - 1000)
 
-    return Network(build, parameters, 8)
+    return KnownNetwork(build, parameters, 8)
 
 
 def _mobilenet(of: ImageNetwork) -> Module:
@@ -173,10 +173,10 @@ def _mobilenet_parameters(of: ImageNetwork) -> int:
     return 3_504_872 + 32 * 9 * (of.channels - 3) + 1281 * (of.outputs - 1000)
 
 
-NETWORKS: dict[str, Network] = {
-    "lenet": Network(_lenet, _lenet_parameters, 12),
-    "cnn": Network(_cnn, _cnn_parameters, 6, 0.3),
-    "alexnet": Network(_alexnet, _alexnet_parameters, 63, 0.5),
+NETWORKS: dict[str, KnownNetwork] = {
+    "lenet": KnownNetwork(_lenet, _lenet_parameters, 12),
+    "cnn": KnownNetwork(_cnn, _cnn_parameters, 6, 0.3),
+    "alexnet": KnownNetwork(_alexnet, _alexnet_parameters, 63, 0.5),
     "vgg11": _vgg(11, 132_868_840),
     "vgg13": _vgg(13, 133_053_736),
     "vgg16": _vgg(16, 138_365_992),
@@ -184,6 +184,6 @@ NETWORKS: dict[str, Network] = {
     "resnet18": _resnet(18, 11_689_512, 512),
     "resnet34": _resnet(34, 21_797_672, 512),
     "resnet50": _resnet(50, 25_557_032, 2048),
-    "mobilenet": Network(_mobilenet, _mobilenet_parameters, 8, 0.2),
+    "mobilenet": KnownNetwork(_mobilenet, _mobilenet_parameters, 8, 0.2),
 }
 """The networks for images by name, from the smallest to the largest family."""

@@ -1,5 +1,6 @@
 import csv
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -150,6 +151,14 @@ def test_another_size(capsys, tmp_path):
     assert "size must be at least 1" in fails(capsys, "train", folder, "--size", "0")
 
 
+def test_a_table_beside_the_classes_is_passed_over(capsys, tmp_path):
+    photos = pets(tmp_path / "pets")
+    (photos / "labels.csv").write_text("file,class\n")
+    options = ["--model", "mlp", "--epochs", "1", "--run", tmp_path / "run"]
+    code, out, _ = call(capsys, "train", photos, *options)
+    assert (code, "1 other files are passed over: 'labels.csv'" in out) == (0, True)
+
+
 def test_classes_with_too_few_images_are_named(capsys, tmp_path):
     photos = pets(tmp_path / "pets")
     for index in range(1, 14):
@@ -178,6 +187,9 @@ def test_data_that_are_no_images(capsys, tmp_path):
     assert "there is no model 'resnet'; did you mean 'resnet" in message
     message = fails(capsys, "train", photos, "--augment", "flip,none", "--model", "mlp")
     assert "the augmentation 'none' goes with no other, got flip,none" in message
+    with tarfile.open(tmp_path / "pets.tar.gz", "w:gz") as archive:
+        archive.add(photos, "pets")
+    assert "this is a tar archive: unpack it" in fails(capsys, "train", tmp_path / "pets.tar.gz")
     (photos / "dog" / "00.png").write_bytes(b"")
     assert "dog/00.png: the file is empty" in fails(capsys, "train", photos)
 
@@ -204,3 +216,49 @@ class Stop(Callback):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_network_that_is_broken_off_ends_with_the_same_weights(capsys, tmp_path, monkeypatch):
+    from nnscratch.cli import training
+
+    photos = pets(tmp_path / "pets")
+    options = ["train", photos, "--model", "cnn", "--epochs", "2", "--batch", "6"]
+    options += ["--augment", "shift,flip,erase"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert call(capsys, *options, "--run", whole, "--quiet")[0] == 0
+    with monkeypatch.context() as patched:
+        callbacks = training._callbacks
+        patched.setattr(training, "_callbacks", lambda *a: [*callbacks(*a), Stop(8)])
+        assert call(capsys, *options, "--run", broken)[0] == 130
+    assert call(capsys, "train", "--resume", "--run", broken, "--quiet")[0] == 0
+    assert weights(broken) == weights(whole)
+    assert "cnn for images of 3 x 12 x 14, 3 classes" in call(capsys, "info", whole)[1]
+    code, out, _ = call(capsys, "predict", whole, photos / "emu" / "03.png")
+    assert (code, "emu" in out) == (0, True)
+
+
+@pytest.mark.parametrize("model", ["lenet", "resnet18"])
+def test_networks_learn(capsys, tmp_path, model):
+    photos, run = pets(tmp_path / "pets", 8), tmp_path / "run"
+    options = ["--model", model, "--epochs", "2", "--batch", "8", "--no-compile", "--quiet"]
+    assert call(capsys, "train", photos, *options, "--run", run)[0] == 0
+    history = json.loads((run / "history.json").read_text())
+    assert history[1]["train_loss"] < history[0]["train_loss"]
+    assert call(capsys, "evaluate", run, photos)[0] == 0
+
+
+def test_options_that_a_network_does_not_take(capsys, tmp_path):
+    photos = pets(tmp_path / "pets")
+    message = fails(capsys, "train", photos, "--model", "lenet", "--hidden", "8")
+    assert "--hidden and --activation are for --model mlp; lenet has layers of its own" in message
+    message = fails(capsys, "train", photos, "--model", "vgg16")
+    assert "pets: vgg16 needs images of at least 32 x 32 pixels, these are 12 x 14" in message
+    message = fails(capsys, "train", photos, "--model", "resnet18", "--dropout", "0.5")
+    assert "resnet18 has no dropout" in message
+
+
+def test_checkup_of_a_network(capsys, tmp_path):
+    code, out, _ = call(capsys, "checkup", pets(tmp_path / "pets"), "--model", "lenet")
+    assert code == 0
+    assert "ln 3" in out
+    assert "0 faults" in out

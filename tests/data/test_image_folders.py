@@ -130,6 +130,18 @@ def test_folders_that_are_no_classes(tmp_path):
     fails(tmp_path / "a.png", "this is one image: name a folder")
 
 
+def test_one_folder_too_high_and_an_array_alone(tmp_path):
+    (tmp_path / "sets" / "mnist").mkdir(parents=True)
+    (tmp_path / "sets" / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"")
+    fails(tmp_path / "sets", "the files with the images are in .*mnist: name that one")
+    fails(
+        tmp_path / "sets" / "mnist" / "train-images-idx3-ubyte.gz",
+        "this is one of several files: name their folder, .*mnist$",
+    )
+    np.save(tmp_path / "x.npy", GREY)
+    fails(tmp_path / "x.npy", "this is a single array .* one file with numpy.savez")
+
+
 def test_train_beside_classes_is_refused(tmp_path):
     pets(tmp_path / "train")
     picture(tmp_path / "bird" / "a.png")

@@ -20,6 +20,7 @@ from nnscratch.array.dtypes import dtype_of
 from nnscratch.formulas import SUM_TO, Formula, registry
 from nnscratch.formulas.cases import Case
 
+COMPLEX = {"float32": "complex64", "float64": "complex128"}
 LAYOUTS = ("C", "F", "sliced", "negative stride")
 # Contiguous, but not aligned for vectors: all inputs and dY, or the first input alone.
 SHIFTED = ("shifted", "first shifted")
@@ -51,6 +52,7 @@ def place(value: Any, dtype: str, backend: Backend = NUMPY, layout: str = "C") -
     if not isinstance(value, np.ndarray):
         return value
     name = dtype if value.dtype.kind == "f" else value.dtype.name
+    name = COMPLEX[dtype] if value.dtype.kind == "c" else name
     xp = backend.xp
     host = np.array(value, dtype=name, order="C")
     # NumPy makes a scalar of a 0-d array that is indexed.
@@ -83,12 +85,15 @@ def place_all(values: tuple[Any, ...], dtype: str, backend: Backend, layout: str
 
 def rounded(values: tuple[Any, ...], dtype: str) -> tuple[Any, ...]:
     """Return the inputs in float64, with the values that they have in a dtype."""
-    return tuple(
-        value.astype(dtype).astype(np.float64)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        else value
-        for value in values
-    )
+    wide = {"f": (dtype, "float64"), "c": (COMPLEX.get(dtype), "complex128")}
+
+    def rounded_once(value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in wide:
+            return value
+        narrow, full = wide[value.dtype.kind]
+        return value.astype(narrow).astype(full)
+
+    return tuple(map(rounded_once, values))
 
 
 def needs_of(formula: Formula, values: tuple[Any, ...]) -> tuple[bool, ...]:
@@ -161,6 +166,8 @@ def _kept(array: Any, like: Any, truth: Any, dtype: str, options: Any, what: str
     wanted = dtype_name(truth.dtype)
     if wanted == "float64" and "dtype" not in options:
         wanted = dtype
+    elif wanted == "complex128":
+        wanted = COMPLEX[dtype]
     assert dtype_name(array.dtype) == wanted, f"{what} is {array.dtype}, expected {wanted}"
     if like is not None:
         assert device_of(array) == device_of(like), f"{what} is on {device_of(array)}"

@@ -13,12 +13,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from formulas.contract import cotangents, needs_of, outputs_of, place, unbroadcast
+from formulas.pooling_of_pytorch import max_pool, max_unpool, resample
 from formulas.torch_convolutions import CONVOLUTIONS
 from parity import torch_functions
 from tolerances import PARITY, allowed
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nnscratch.formulas import FORMULAS, Formula, registry
+from nnscratch.formulas import FORMULAS, Formula, registry, striding
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.checks import plain
 from nnscratch.formulas.fused import FUSABLE
@@ -114,6 +115,25 @@ def _linear_activation(
         name: value for name, value in zip(names, (alpha, beta), strict=False) if value is not None
     }
     return TORCH[activation](F.linear(x, w, b), **options)
+
+
+def _svd(a: Tensor, full_matrices: bool = False) -> tuple[Tensor, ...]:
+    """Return PyTorch's vectors with the signs of NumPy's, which LAPACK leaves open."""
+    u, s, vh = torch.linalg.svd(a, full_matrices)
+    ours = np.linalg.svd(a.detach().numpy(), full_matrices)[0]
+    signs = (u.detach() * torch.from_numpy(ours)).sum(-2).sign()
+    return u * signs[..., None, :], s, vh * signs[..., None]
+
+
+def _fourier(p: Tensor, *, axes: Any, inverse: bool = False, norm: str = "backward") -> Tensor:
+    transform = torch.fft.ifftn if inverse else torch.fft.fftn
+    dims = [axis % (p.ndim - 1) for axis in axes]
+    return torch.view_as_real(transform(torch.view_as_complex(p), dim=dims, norm=norm))
+
+
+def _stride(a: Tensor, *, sizes: Any, steps: Any, start: Any) -> Tensor:
+    places = striding.places(tuple(a.shape), sizes, steps, start)
+    return a.reshape(-1)[torch.from_numpy(places)]
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, m: Any, **more: Any) -> Tensor:
@@ -215,6 +235,20 @@ TORCH: dict[str, Callable[..., Any]] = {
     "multiply": operator.mul,
     "divide": operator.truediv,
     "power": torch.pow,
+    **{name: getattr(torch.linalg, name) for name in ("solve", "det", "slogdet", "qr", "pinv")},
+    # PyTorch reads one triangle, and its gradient is not symmetric where the matrix is.
+    "cholesky": lambda a: torch.linalg.cholesky((a + a.mT) / 2),
+    "eigh": lambda a: torch.linalg.eigh((a + a.mT) / 2),
+    "svd": _svd,
+    "fourier": _fourier,
+    "conjugate": torch.conj_physical,
+    "stride": _stride,
+    "cumulative_sum": _axis(torch.cumsum),
+    "cumulative_prod": _axis(torch.cumprod),
+    "cumulative_logsumexp": _axis(torch.logcumsumexp),
+    "cumulative_argmax": lambda a, axis: torch.cummax(a, axis).indices,
+    "cumulative_argmin": lambda a, axis: torch.cummin(a, axis).indices,
+    "prod": lambda a, axis, keepdims=False: torch.prod(a, axis, keepdims),
     "gather": lambda a, i, axis: torch.gather(a, axis, i),
     "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
     "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
@@ -288,13 +322,9 @@ TORCH: dict[str, Callable[..., Any]] = {
     "copy_into": lambda target, source: target.copy_(source),
     "fill": lambda target, *, value: target.fill_(value),
     "accumulate": lambda target, source: target.add_(source),
-    "resample": _resample,
-    "max_pool": _max_pool,
-    "max_unpool": lambda x, i, *, sizes: (
-        x.new_zeros((*x.shape[: x.ndim - len(sizes)], math.prod(sizes)))
-        .scatter(-1, i.flatten(-len(sizes)), x.flatten(-len(sizes)))
-        .unflatten(-1, sizes)
-    ),
+    "resample": resample,
+    "max_pool": max_pool,
+    "max_unpool": max_unpool,
 }
 # Compared in test_optimizers.py and test_random.py.
 ELSEWHERE = {name for name, made in FORMULAS.items() if made.family in ("clipping", "random")}

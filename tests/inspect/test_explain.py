@@ -70,8 +70,13 @@ def test_what_stands_for_a_formula(target: Any, formula: Formula | None) -> None
     assert formula_of(target) is formula
 
 
-# Of all layers and losses, these alone are no one formula.
-NO_FORMULA = {"Identity", "Module", "ModuleDict", "ModuleList", "ParameterList", "Sequential"}
+# Containers, and layers that are several formulas or none.
+NO_FORMULA = {
+    *("Identity", "Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"),
+    *("Sequential", "AdaptiveLogSoftmaxWithLoss", "Bilinear", "CosineSimilarity", "GLU", "RReLU"),
+    *("PairwiseDistance", "MultiLabelSoftMarginLoss", "TripletMarginLoss"),
+    *("TripletMarginWithDistanceLoss",),
+}
 
 
 @pytest.mark.parametrize("name", [n for n in nn.__all__ if n[0].isupper() and n != "Parameter"])

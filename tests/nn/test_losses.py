@@ -116,6 +116,16 @@ def test_signatures_and_state_are_those_of_pytorch() -> None:
     assert list(nn.MultiMarginLoss(weight=weight).state_dict()) == ["weight"]
 
 
+def test_whole_numbers_beside_others() -> None:
+    x, t = X[0].astype(np.float32), np.array([1, -1, 1, 1])
+    for name in ("soft_margin_loss", "poisson_nll_loss", "l1_loss", "mse_loss"):
+        mine, its = (getattr(one, name) for one in (nn.functional, torch.nn.functional))
+        assert_same(mine(ours(x), ours(t)), its(theirs(x), theirs(t)))
+    mine, its = nn.functional.margin_ranking_loss, torch.nn.functional.margin_ranking_loss
+    assert_same(mine(ours(x), ours(x * 2), ours(t)), its(theirs(x), theirs(x * 2), theirs(t)))
+    assert_same(mine(ours(t), ours(t * 2), ours(t)), its(theirs(t), theirs(t * 2), theirs(t)))
+
+
 FRAMES = RNG.normal(size=(7, 3, 5))
 ROWS = np.array([[1, 2, 2], [3, 4, 1], [2, 0, 0]])
 

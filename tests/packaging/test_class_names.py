@@ -20,6 +20,7 @@ SHARED = {
     "EagerBuilder": (2, "the builder that computes at once, one for the CPU and one for CUDA"),
     "Handle": (2, "of a hook, and of the cuBLAS library as its API calls it"),
     "Place": (2, "a line of source code, and the layout of a loop's operand"),
+    "Transformer": (2, "nn.Transformer, and GPT-2's blocks under the name that its weights have"),
     "Blas": (2, "the BLAS of the CPU and that of CUDA"),
 }
 

@@ -41,6 +41,9 @@ _SHAPES: dict[str, tuple[_Shape, _Shape, dict[str, Any]]] = {
     "rows across blocks": (
         (2, 3, 9, 37), (17, 3, 3, 3), _options(2, padding=((1, 1), (1, 1)), stride=(1, 1)),
     ),
+    "windows of four pixels": (
+        (2, 17, 13, 12), (18, 17, 3, 3), _options(2, padding=((1, 1), (1, 1))),
+    ),
     "large steps": (
         (1, 3, 27, 29), (10, 3, 5, 7), _options(2, stride=(4, 4), padding=((2, 2),) * 2),
     ),
@@ -49,7 +52,7 @@ _SHAPES: dict[str, tuple[_Shape, _Shape, dict[str, Any]]] = {
     ),
     "no images": ((0, 2, 4), (3, 2, 2), _options(1)),
 }  # fmt: skip
-_LARGE = {"many channels", "rows across blocks", "large steps"}
+_LARGE = {"many channels", "rows across blocks", "windows of four pixels", "large steps"}
 
 
 def _count(X: _Shape, W: _Shape, options: dict[str, Any]) -> tuple[tuple[int, ...], dict[str, Any]]:

@@ -136,6 +136,86 @@ def _nadam() -> list[Case]:
     )
 
 
+def _radam() -> list[Case]:
+    plain = {**_ADAM, "rectified": 0.3, "plain": 0.0, "step": 9}
+    first = {"rectified": 0.0, "plain": 1.0, "step": 1}
+    return _updates(
+        (False, True),
+        plain,
+        {
+            "first step": ((False, True), first),
+            "decay": ((False, True), {"weight_decay": 0.1}),
+            "decoupled": ((False, True), {"weight_decay": 0.1, "decoupled": True}),
+        },
+        {**_STEPPED, "rectified": LiveFloat(0.4, 0, "rectified")},
+    )
+
+
+def _matrices() -> list[Case]:
+    """Return the cases of Muon, whose steps are of whole matrices."""
+    shapes = {"wide": (3, 5), "tall": (7, 3), "square": (4, 4), "one entry": (1, 1)}
+    made = [
+        Case(name, (normal(*shape), normal(*shape), normal(*shape)), {"lr": 0.02}, 20)
+        for name, shape in shapes.items()
+    ]
+    more = {"lr": 0.02, "nesterov": False, "scale": 2.0, "weight_decay": 0.0, "ns_steps": 3}
+    live = {"lr": LiveFloat(0.03, 0, "lr"), "eps": 0.5}
+    three = (normal(3, 4), normal(3, 4), normal(3, 4))
+    return [*made, Case("options", three, more, 12), Case("live", three, live, 12)]
+
+
+def _rows() -> list[Case]:
+    """Return the cases of SparseAdam, some rows of which have no gradient."""
+
+    def some(*shape: int) -> Build:
+        def build(rng: np.random.Generator) -> Any:
+            G = rng.standard_normal(shape)
+            G[:: 2 if shape[0] > 1 else 1] *= 0.0
+            return G
+
+        return build
+
+    options = {"lr": 0.01, "step": 5}
+    made = []
+    for name, shape in {"a vector": (7,), "rows": (6, 5), "blocks": (4, 3, 2)}.items():
+        build = (normal(*shape), some(*shape), normal(*shape), uniform(0.1, 1.0, *shape))
+        made.append(Case(name, build, options))
+        made.append(Case(f"{name}, ascending", build, {**options, "maximize": True}))
+        made.append(Case(f"{name}, live", build, {**options, **_STEPPED}))
+    return made
+
+
+def _factored() -> list[Case]:
+    """Return the cases of Adafactor."""
+    made = []
+    options: dict[str, Any] = {"lr": 0.05, "step": 3}
+    more: dict[str, dict[str, Any]] = {
+        "decay": {"weight_decay": 0.1},
+        "ascending": {"maximize": True},
+        "clipped": {"eps1": 0.1},
+    }
+    for shape in ((3, 5), (2, 4, 3)):
+        *outer, rows, columns = shape
+        build = (
+            normal(*shape),
+            normal(*shape),
+            uniform(0.1, 1.0, *outer, rows, 1),
+            uniform(0.1, 1.0, *outer, 1, columns),
+            NONE,
+        )
+        made.append(Case(f"{shape}", build, options, 15))
+        for name, extra in more.items():
+            made.append(Case(f"{shape}, {name}", build, {**options, **extra}, 15))
+    vector = (normal(7), normal(7), NONE, NONE, uniform(0.1, 1.0, 7))
+    number = (normal(), normal(), NONE, NONE, uniform(0.1, 1.0))
+    return [
+        *made,
+        Case("a vector", vector, options, 7),
+        Case("live", vector, {**options, **_STEPPED}, 7),
+        Case("a number", number, options),
+    ]  # fmt: skip
+
+
 def _by_norm() -> list[Case]:
     made = [Case(f"{n} entries", (normal(n), uniform(2.0, 3.0)), {"max_norm": 1.0}) for n in SIZES]
     return [
@@ -164,6 +244,28 @@ CASES: dict[str, list[Case]] = {
         _RATE,
     ),
     "nadam": _nadam(),
+    "radam": _radam(),
+    "adamax": _updates(
+        (False, True),
+        {**_ADAM, "step": 5},
+        {"decay": ((False, True), {"weight_decay": 0.1, "eps": 1e-3})},
+        _STEPPED,
+    ),
+    "rprop": _updates(
+        (False, True),
+        {},
+        {"bounds": ((False, True), {"least": 0.3, "most": 0.9, "less": 0.4, "more": 1.3})},
+        {"most": LiveFloat(1.1, 0, "most")},
+    ),
+    "asgd": _updates(
+        (False,),
+        {"eta": 0.1, "mu": 1.0},
+        {"a mean": ((False,), {"mu": 0.25, "lambd": 0.1, "weight_decay": 0.1})},
+        {"eta": LiveFloat(0.2, 0, "eta"), "mu": LiveFloat(0.5, 0, "mu")},
+    ),
+    "muon": _matrices(),
+    "sparse_adam": _rows(),
+    "adafactor": _factored(),
     "clip_by_value": [
         *(Case(f"{n} entries", (normal(n),), {"limit": 0.5}) for n in SIZES),
         Case("NaN", (given([NAN, 2.0, -2.0, 0.5]),), {"limit": LiveFloat(0.5, 0, "limit")}),

@@ -56,6 +56,59 @@ def clip_grad_norm_(
 
 
 @no_grad()
+def get_total_norm(
+    tensors: Iterable[Tensor] | Tensor,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Return the norm of some tensors, taken together as one long vector.
+
+    Args:
+        tensors: gradients, for example.
+        norm_type: p of the norm (Σ |x|^p)^(1/p); infinity for the largest absolute value.
+        error_if_nonfinite: raise instead of returning NaN or an infinity.
+        foreach: PyTorch's way to compute the same; it changes nothing.
+
+    Raises:
+        NonFiniteError: if asked for, and the norm is NaN or infinite.
+
+    >>> from nnscratch import tensor
+    >>> get_total_norm([tensor([3.0]), tensor([[4.0]])])
+    tensor(5.)
+    """
+    given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if not given:
+        return zeros()
+    power = float(norm_type)
+    found: Tensor = stack([one.norm(power) for one in given]).norm(power)
+    if error_if_nonfinite and not bool(found.isfinite()):
+        raise NonFiniteError(f"the norm of the tensors is {found.item()}")
+    return found
+
+
+@no_grad()
+def clip_grads_with_norm_(
+    parameters: Iterable[Tensor] | Tensor,
+    max_norm: float,
+    total_norm: Tensor,
+    foreach: bool | None = None,
+) -> None:
+    r"""Multiply all gradients by $\min(1, c / (|g| + 10^{-6}))$, given their norm $|g|$.
+
+    Args:
+        parameters: whose gradients are changed.
+        max_norm: c.
+        total_norm: their norm, as ``get_total_norm`` returns it.
+        foreach: PyTorch's way to do the same; it changes nothing.
+    """
+    for gradient in _gradients(parameters):
+        norm = total_norm.to(gradient.device)
+        registry.update(f.SCALE_BY_NORM, gradient.array, norm.array, max_norm=float(max_norm))
+        gradient._version[0] += 1
+
+
+@no_grad()
 def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
     """Hold every element of every gradient between -clip_value and clip_value."""
     for gradient in _gradients(parameters):

@@ -7,27 +7,57 @@ composition of formulas is composed here; no derivative is written here.
 
 from nnscratch.tensors.ops import (
     comparing,
+    complexes,
+    contracting,
+    counting,
+    dividing,
+    drawing,
     elementwise,
+    fourier,
     joining,
+    linalg,
     moving,
+    norms,
     placing,
+    products,
     scanning,
     sorting,
+    windows,
 )
 from nnscratch.tensors.ops.comparing import *  # noqa: F403
+from nnscratch.tensors.ops.complexes import *  # noqa: F403
+from nnscratch.tensors.ops.contracting import *  # noqa: F403
+from nnscratch.tensors.ops.counting import *  # noqa: F403
+from nnscratch.tensors.ops.dividing import *  # noqa: F403
+from nnscratch.tensors.ops.drawing import *  # noqa: F403
 from nnscratch.tensors.ops.elementwise import *  # noqa: F403
+from nnscratch.tensors.ops.fourier import *  # noqa: F403
 from nnscratch.tensors.ops.joining import *  # noqa: F403
+from nnscratch.tensors.ops.linalg import *  # noqa: F403
 from nnscratch.tensors.ops.moving import *  # noqa: F403
+from nnscratch.tensors.ops.norms import *  # noqa: F403
 from nnscratch.tensors.ops.placing import *  # noqa: F403
+from nnscratch.tensors.ops.products import *  # noqa: F403
 from nnscratch.tensors.ops.scanning import *  # noqa: F403
 from nnscratch.tensors.ops.sorting import *  # noqa: F403
+from nnscratch.tensors.ops.windows import *  # noqa: F403
 
 __all__ = [
     *comparing.__all__,
+    *complexes.__all__,
+    *contracting.__all__,
+    *counting.__all__,
+    *dividing.__all__,
+    *drawing.__all__,
     *elementwise.__all__,
+    *fourier.__all__,
     *joining.__all__,
+    *linalg.__all__,
     *moving.__all__,
+    *norms.__all__,
     *placing.__all__,
+    *products.__all__,
     *scanning.__all__,
     *sorting.__all__,
+    *windows.__all__,
 ]

@@ -90,3 +90,11 @@ def _in_place(name: str, body: Callable[..., Any]) -> Callable[..., Tensor]:
     method.__name__ = method.__qualname__ = f"{name}_"
     method.__doc__ = f"Compute ``{name}`` in place."
     return method
+
+
+def also_named(**names: str) -> None:
+    """Give methods of ``Tensor``, and those of the same name in place, other names too."""
+    for theirs, ours in names.items():
+        for end in ("", "_"):
+            if hasattr(Tensor, ours + end):
+                setattr(Tensor, theirs + end, getattr(Tensor, ours + end))

@@ -11,9 +11,9 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import default_dtype, dtype_name, is_floating, to_device_of
 from nnscratch.array.dtypes import is_complex, is_integer
-from nnscratch.errors import ConfigurationError, DTypeError
+from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
-from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.calling import also_named, tensor_function
 from nnscratch.tensors.promotion import to_common_dtype
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
@@ -39,8 +39,6 @@ __all__ = [
     "cos",
     "cosh",
     "deg2rad",
-    "div",
-    "divide",
     "erf",
     "erfc",
     "erfinv",
@@ -49,10 +47,8 @@ __all__ = [
     "fix",
     "float_power",
     "floor",
-    "floor_divide",
     "fmax",
     "fmin",
-    "fmod",
     "frac",
     "heaviside",
     "hypot",
@@ -67,7 +63,6 @@ __all__ = [
     "nan_to_num",
     "positive",
     "rad2deg",
-    "remainder",
     "round",
     "sgn",
     "sign",
@@ -76,7 +71,6 @@ __all__ = [
     "sinc",
     "sinh",
     "tan",
-    "true_divide",
     "trunc",
     "xlogy",
 ]
@@ -264,6 +258,8 @@ atan2 = _binary(f.ATAN2, "the angle of the point with ordinate ``input`` and abs
 hypot = _binary(f.HYPOT, "the root of the sum of the squares")
 logaddexp = _binary(f.LOGADDEXP, "log(e^x + e^y)")
 arctan2 = atan2
+also_named(arccos="acos", arccosh="acosh", arcsin="asin", arcsinh="asinh", arctan="atan")
+also_named(arctan2="atan2", arctanh="atanh", fix="trunc")
 
 
 @tensor_function(inplace=True)
@@ -278,91 +274,6 @@ def logaddexp2(input: Tensor, other: Any) -> Tensor:
     """Return log2(2^x + 2^y)."""
     left, right = _pair(input, other, floats=True)
     return logaddexp(left * math.log(2.0), right * math.log(2.0)) / math.log(2.0)
-
-
-def _refuse_zero(name: str, left: Tensor, right: Any) -> None:
-    if not is_integer(left.array):
-        return
-    zero = (right == 0).any() if isinstance(right, Tensor) else right == 0
-    if bool(zero):
-        raise ZeroDivisionError(
-            f"{name}: integers cannot be divided by zero; convert them with .float()"
-        )
-
-
-def _divided(formula: Formula, input: Tensor, other: Any) -> Tensor:
-    left, right = _pair(input, other)
-    if dtype_name(left.array.dtype) == "bool":
-        raise DTypeError(f"{formula.name} is not for booleans; convert them first with .int()")
-    _refuse_zero(formula.name, left, right)
-    return left._apply(formula, right)
-
-
-@tensor_function(inplace=True)
-def remainder(input: Tensor, other: Any) -> Tensor:
-    """Return what a division leaves, with the sign of ``other``: x - y ⌊x / y⌋, Python's %.
-
-    >>> remainder(as_tensor([-3, 3]), 2)
-    tensor([1, 1])
-    """
-    return _divided(f.REMAINDER, input, other)
-
-
-@tensor_function(inplace=True)
-def fmod(input: Tensor, other: Any) -> Tensor:
-    """Return what a division leaves, with the sign of ``input``: x - y trunc(x / y), C's fmod."""
-    return _divided(f.FMOD, input, other)
-
-
-@tensor_function(inplace=True)
-def floor_divide(input: Tensor, other: Any) -> Tensor:
-    """Return ⌊x / y⌋."""
-    return _divided(f.FLOOR_DIVIDE, input, other)
-
-
-@tensor_function(inplace=True)
-def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Return x / y; integers become floats unless the quotient is rounded.
-
-    Args:
-        rounding_mode: "trunc" (towards 0, as C divides integers), "floor" (as Python's //), or
-            None.
-
-    >>> div(as_tensor([-3, 3]), 2, rounding_mode="trunc")
-    tensor([-1,  1])
-    """
-    if rounding_mode is None:
-        return input._binary(f.DIVIDE, other)
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode != "trunc":
-        raise ConfigurationError(
-            f"div: rounding_mode is 'trunc', 'floor' or None, got {rounding_mode!r}"
-        )
-    left, right = _pair(input, other)
-    _refuse_zero("div", left, right)
-    if is_integer(left.array):
-        return (left - left._apply(f.FMOD, right))._apply(f.FLOOR_DIVIDE, right)
-    return left._binary(f.DIVIDE, right)._apply(f.TRUNC)
-
-
-divide = div
-true_divide = div
-
-
-def _reversed(function: Function) -> Callable[[Tensor, Any], Tensor]:
-    def method(self: Tensor, other: Any) -> Tensor:
-        if not isinstance(other, Tensor):
-            other = self._wrap(to_device_of(as_tensor(other).array, self.array))
-        return function(other, self)
-
-    return method
-
-
-for _name, _function in (("mod", remainder), ("floordiv", floor_divide)):
-    setattr(Tensor, f"__{_name}__", _function)
-    setattr(Tensor, f"__r{_name}__", _reversed(_function))
-    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"{_function.__name__}_"))
 
 
 @tensor_function(inplace=True)

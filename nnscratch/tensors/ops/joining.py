@@ -163,7 +163,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     return stack([one.reshape(-1) for one in meshgrid(*tensors)], 1)
 
 
-@tensor_function()
+@tensor_function(method=False)
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Return all combinations of r elements of a vector, (count, r).
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import to_device_of, to_numpy
-from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.creation import tensor as new_tensor
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.complexes import conj
 from nnscratch.tensors.shapes import sizes_of
 from nnscratch.tensors.tensor import Tensor, apply, wrap
 
@@ -286,8 +286,11 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     Raises:
         ShapeError: if the tensor is not contiguous, or the places leave it.
     """
-    if not input.is_contiguous():
-        raise ShapeError("as_strided needs a contiguous tensor; use x.contiguous() first")
+    whole = getattr(input.array.base, "size", input.array.size) == input.array.size
+    if not input.is_contiguous() or not (storage_offset is None or whole):
+        raise ShapeError(
+            "as_strided needs a contiguous tensor that is no part of another; use x.clone() first"
+        )
     return input.reshape(-1)._apply(
         f.STRIDE,
         sizes=tuple(size),
@@ -376,8 +379,7 @@ swapdims = swapaxes
 @tensor_function()
 def adjoint(input: Tensor) -> Tensor:
     """Return matrices transposed, and conjugated if they are complex."""
-    turned = input.transpose(-2, -1)
-    return turned.conj() if is_complex(input.array) else turned
+    return conj(input.transpose(-2, -1))
 
 
 def _matrix_adjoint(input: Tensor) -> Tensor:

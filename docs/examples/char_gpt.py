@@ -1,0 +1,87 @@
+"""A small GPT learns to write like Python's own help pages, one character after another.
+
+Run it by `python docs/examples/char_gpt.py`. The text comes with Python: what `help()` shows of its
+topics, about 465,000 characters. The last tenth is not trained on.
+"""
+
+from __future__ import annotations
+
+import math
+import pydoc_data.topics
+import time
+
+import numpy as np
+
+import nnscratch
+from nnscratch import nn, optim
+from nnscratch.data import CharacterTokenizer
+from nnscratch.models import GPT2, GPT2Config, generate
+from nnscratch.nn import functional as F
+
+BLOCK, BATCH = 64, 16
+
+
+def train(steps: int = 3000, width: int = 128, layers: int = 4, say: bool = True) -> float:
+    """Train a model, let it write, and return its bits a character on what it has not seen."""
+    nnscratch.manual_seed(0)
+    topics = pydoc_data.topics.topics
+    text = "\n\n".join(topics[name].strip() for name in sorted(topics))
+    tokenizer = CharacterTokenizer.fit(text)
+    tokens = tokenizer.encode(text).astype(np.int64)
+    train_part, held_out = np.split(tokens, [len(tokens) * 9 // 10])
+
+    model = GPT2(GPT2Config(tokenizer.size, BLOCK, width, layers, n_head=4, dropout=0.1))
+    optimizer = optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
+    random = np.random.default_rng(0)
+
+    def batch(part: np.ndarray, starts: np.ndarray) -> tuple[nnscratch.Tensor, nnscratch.Tensor]:
+        windows = part[starts[:, None] + np.arange(BLOCK + 1)]
+        return nnscratch.tensor(windows[:, :-1]), nnscratch.tensor(windows[:, 1:])
+
+    @nnscratch.compile
+    def step(x: nnscratch.Tensor, y: nnscratch.Tensor) -> nnscratch.Tensor:
+        loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.detach()
+
+    def bits(part: np.ndarray) -> float:
+        model.eval()
+        total, starts = 0.0, np.arange(0, len(part) - BLOCK - 1, BLOCK)
+        with nnscratch.no_grad():
+            for some in np.array_split(starts, max(1, len(starts) // 64)):
+                x, y = batch(part, some)
+                total += F.cross_entropy(model(x).flatten(0, 1), y.flatten()).item() * len(some)
+        model.train()
+        return total / len(starts) / math.log(2)
+
+    def sample(prompt: str, length: int) -> str:
+        model.eval()
+        made = generate(model, tokenizer.encode(prompt), length, temperature=0.8)
+        model.train()
+        return prompt + tokenizer.decode(made)
+
+    if say:
+        count = sum(parameter.numel() for parameter in model.parameters())
+        print(
+            f"{len(tokens):,} characters, {tokenizer.size} of them different; {count:,} parameters"
+        )
+    began, loss = time.perf_counter(), 0.0
+    for number in range(1, steps + 1):
+        x, y = batch(train_part, random.integers(0, len(train_part) - BLOCK - 1, BATCH))
+        loss += float(step(x, y))
+        schedule.step()
+        if say and number % 500 == 0:
+            seconds, mean = time.perf_counter() - began, loss / 500 / math.log(2)
+            print(f"step {number}: {mean:.3f} bits a character in training, "
+                  f"{bits(held_out):.3f} on what is held out, {seconds:.0f} s")  # fmt: skip
+            print("    " + sample("The ", 200).replace("\n", "\n    "))
+            loss = 0.0
+    return bits(held_out)
+
+
+if __name__ == "__main__":
+    print(f"{train():.3f} bits a character on what is held out")

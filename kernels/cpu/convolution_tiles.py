@@ -1,0 +1,253 @@
+"""Convolutions as products with windows in tiles, and which kernel the sizes choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array.dtypes import dtype_name
+
+from .depthwise import by_rows, emit_rows
+from .implementation import Builder
+from .runtime.declaration import Address, Constant, OptionalFloats, kernel
+from .runtime.language import (
+    KIND,
+    ROWS,
+    address_of,
+    copy_rows,
+    given,
+    part,
+    pass_panel,
+    pointer,
+    stack,
+)
+from .windows import (
+    DEPTH,
+    FEW,
+    PIXELS,
+    SLACK,
+    Three,
+    Windows,
+    capacity,
+    find_pieces,
+    find_terms,
+    fitting,
+    lay_rows,
+    pack_terms,
+)
+from .winograd import emit_winograd, pays
+
+PACKED_FROM = 128
+"""Places in all images from which it pays to lay the weights out in the order of their tiles."""
+
+
+def _of_tiles(dtype: str) -> Mapping[str, Any]:
+    from . import tiles
+
+    L = tiles.lanes(dtype)
+    return {
+        "number": np.dtype(dtype).itemsize,
+        "L": L,
+        "panel": 2 * L,
+        "room": capacity(dtype) + SLACK,
+        "laid": DEPTH * 2 * L + SLACK,
+    }
+
+
+@kernel(
+    cost=lambda images, channels, outputs, count0, count1, count2, kernel0, kernel1, kernel2: (
+        500.0
+        + images * channels * outputs * count0 * count1 * count2 * kernel0 * kernel1 * kernel2 / 60
+    ),
+    constants=_of_tiles,
+)
+def convolution_tiles(
+    X: Address, W: Address, b: OptionalFloats, Y: Address,
+    images: int, groups: int, channels: int, outputs: int,
+    size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
+    stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
+    w_group: int, w_tile: int, w_row: int, w_step: int,
+    part_images: int, part_rows: int, part_columns: int, part_outputs: int, depth: int,
+    as_it_is: int, asked: Address,
+    tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
+    laid: Constant,
+):  # fmt: skip
+    """Y = W · windows(X) + b; the threads share parts of the images and of the outputs.
+
+    ``w_group`` to ``w_step`` are the numbers from one group, tile of rows, row and term of the
+    weights to the next. ``as_it_is`` says that the windows are the pixels of the image in order.
+    Where there is an int64 at ``asked`` that is 0, nothing is computed.
+    """
+    if asked != 0 and pointer(asked, np.int64)[0] == 0:
+        return
+    like = KIND(0.0)
+    space, space_of_panel = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
+    offsets = stack(256, np.int64)
+    starts, goals, lengths = stack(64, np.int64), stack(64, np.int64), stack(64, np.int64)
+    pixels = size[0] * size[1] * size[2]
+    all_places = count[0] * count[1] * count[2]
+    taps = kernel[0] * kernel[1] * kernel[2]
+    all_terms = channels * taps
+    blocks_n = (images + part_images - 1) // part_images
+    blocks_r = (count[1] + part_rows - 1) // part_rows
+    blocks_c = (count[2] + part_columns - 1) // part_columns
+    blocks_o = (outputs + part_outputs - 1) // part_outputs
+    first, last = part(blocks_n * count[0] * blocks_r * blocks_c * blocks_o, tid, threads, 1)
+    for item in range(first, last):
+        o0, rest = item % blocks_o * part_outputs, item // blocks_o
+        column, rest = rest % blocks_c * part_columns, rest // blocks_c
+        top, rest = rest % blocks_r * part_rows, rest // blocks_r
+        z, n0 = rest % count[0], rest // count[0] * part_images
+        rows = min(part_rows, count[1] - top)
+        columns = min(part_columns, count[2] - column)
+        some = min(part_outputs, outputs - o0)
+        high = (rows - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1
+        wide = (columns + dilation[2] * (kernel[2] - 1) // stride[2]) * stride[2]
+        for l0 in range(0, all_terms, depth):
+            terms = min(depth, all_terms - l0)
+            find_terms(offsets, l0, terms, kernel, stride, dilation, high, wide, number)
+            for n in range(n0, min(n0 + part_images, images)):
+                g = n % groups
+                image = X + n * channels * pixels * number
+                if not as_it_is:
+                    lay_rows(
+                        like, pointer(image, KIND), pointer(space, KIND), l0 // taps,
+                        (l0 + terms - 1) // taps + 1, size, kernel, stride, dilation,
+                        z * stride[0] - before[0], top * stride[1] - before[1],
+                        column * stride[2] - before[2], high, wide,
+                    )  # fmt: skip
+                a = W + (g * w_group + o0 // ROWS * w_tile + l0 * w_step) * number
+                base = Y + (n * outputs + o0) * all_places * number
+                base += ((z * count[1] + top) * count[2] + column) * number
+                for p in range(0, rows * columns, panel):
+                    width = min(panel, rows * columns - p)
+                    if as_it_is:
+                        source = image + (l0 * pixels + column + p) * number
+                        copy_rows(
+                            2, like, terms, source, pixels * number, width, space_of_panel,
+                            panel * number,
+                        )  # fmt: skip
+                    else:
+                        pieces = find_pieces(
+                            starts, goals, lengths, p, width, columns, stride[1] * wide, number
+                        )
+                        pack_terms(
+                            like, L, space, offsets, terms, starts, goals, lengths, pieces,
+                            space_of_panel, panel * number, number,
+                        )  # fmt: skip
+                    c = base + p * number
+                    if given(b) and l0 == 0:
+                        for o in range(some):
+                            out, value = (
+                                pointer(c + o * all_places * number, KIND),
+                                b[g * outputs + o0 + o],
+                            )
+                            for q in range(width):
+                                out[q] = value
+                    pass_panel(
+                        like, L, some, l0 + (1 if given(b) else 0), terms, a, w_tile * number,
+                        w_row * number, w_step * number, space_of_panel, panel * number, c,
+                        all_places * number, width, space_of_panel, 0, 0, 0, 0,
+                    )  # fmt: skip
+
+
+@kernel(
+    cost=lambda groups, rows, inputs, kernel0, kernel1, kernel2: (
+        0.7 * groups * rows * inputs * kernel0 * kernel1 * kernel2
+    )
+)
+def lay_weights(
+    W: Address, out: Address, groups: int, rows: int, inputs: int, kernel: tuple[int, int, int],
+    start: int, group_stride: int, row_stride: int, input_stride: int,
+    kernel_strides: tuple[int, int, int], asked: Address,
+    tid, threads,
+):  # fmt: skip
+    """Lay out weights as tiles of rows: for each term the numbers of ROWS rows end to end.
+
+    A number of W stands ``start`` behind its first one, and the strides behind that. Where there is
+    an int64 at ``asked`` that is 0, nothing is done.
+    """
+    if asked != 0 and pointer(asked, np.int64)[0] == 0:
+        return
+    source, goal = pointer(W, KIND), pointer(out, KIND)
+    tiles = (rows + ROWS - 1) // ROWS
+    k0, k1, k2 = kernel
+    terms = inputs * k0 * k1 * k2
+    first, last = part(groups * tiles, tid, threads, 1)
+    for block in range(first, last):
+        g, top = block // tiles, block % tiles * ROWS
+        many = min(ROWS, rows - top)
+        at = block * terms * ROWS
+        begin = start + g * group_stride + top * row_stride
+        for c in range(inputs):
+            for i in range(k0):
+                for j in range(k1):
+                    for k in range(k2):
+                        here = begin + c * input_stride
+                        here += (
+                            i * kernel_strides[0] + j * kernel_strides[1] + k * kernel_strides[2]
+                        )
+                        for r in range(many):
+                            goal[at + r] = source[here + r * row_stride]
+                        at += ROWS
+
+
+def flattened(w: Windows) -> Windows | None:
+    """Return windows that are the pixels of the image in order as those of one row, else None."""
+    plain = w.kernel == (1, 1, 1) == w.stride and w.before == (0, 0, 0) and w.size == w.count
+    if not plain:
+        return None
+    row: Three = (1, 1, w.places)
+    return Windows(
+        w.images, w.groups, w.channels, row, row, w.kernel, w.stride, w.dilation, w.before
+    )
+
+
+Strides = tuple[int, int, int, int, Three]
+"""Where a number of the weights stands: start, from group, row and input to the next, of pixels."""
+
+
+def emit_tiles(
+    builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Strides
+) -> None:
+    """Emit Y = W · windows(X) + b."""
+    from .tiles import ROWS as rows
+
+    if by_rows(w, outputs):
+        emit_rows(builder, w, X, W, b, Y, outputs, strides)
+        return
+    name = dtype_name(X.dtype)
+    flat = flattened(w)
+    w = flat or w
+    p = fitting(w, X.dtype)
+    assert p is not None
+    start, group, row, inner, taps = strides
+    asked = emit_winograd(builder, w, X, W, b, Y, outputs, strides) if pays(w, outputs) else None
+    k = w.kernel
+    in_order = start == 0 and inner == w.taps and taps[2] == 1 and taps[1] == k[2]
+    in_order = in_order and taps[0] == k[1] * k[2]
+    if in_order and (asked is not None or w.images // w.groups * w.places < PACKED_FROM):
+        packed, w_strides = W, (group, rows * row, row, 1)
+    else:
+        tiles = -(-outputs // rows)
+        packed = builder.empty((w.groups * tiles * w.terms * rows,), X.dtype)
+        w_strides = (tiles * w.terms * rows, w.terms * rows, 1, rows)
+        lay_weights.emit(
+            builder, name, W=W, out=packed, groups=w.groups, rows=outputs, inputs=w.channels,
+            kernel=w.kernel, start=start, group_stride=group, row_stride=row, input_stride=inner,
+            kernel_strides=taps, asked=asked,
+        )  # fmt: skip
+    images, part_outputs = 1, outputs
+    parts = w.images * w.count[0] * -(-w.count[1] // p.rows) * -(-w.count[2] // p.columns)
+    if p.rows * p.columns == w.places and w.groups == 1:
+        images = max(1, min(PIXELS // w.places, w.images // FEW))
+    while parts * -(-outputs // part_outputs) < FEW and part_outputs > 4 * rows:
+        part_outputs = -(-part_outputs // (2 * rows)) * rows
+    convolution_tiles.emit(
+        builder, name, X=X, W=packed, b=b, Y=Y, outputs=outputs, **w.arguments(),
+        w_group=w_strides[0], w_tile=w_strides[1], w_row=w_strides[2], w_step=w_strides[3],
+        part_images=images, part_rows=p.rows, part_columns=p.columns, part_outputs=part_outputs,
+        depth=p.depth, as_it_is=flat is not None, asked=asked,
+    )  # fmt: skip

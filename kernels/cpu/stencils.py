@@ -1,0 +1,109 @@
+"""Sums over the pixels of a kernel for registers of neighbouring places. Imports Numba.
+
+Where an output has few channels to sum over, or an input few outputs, there is no product to make
+of it: the sums of a row of places stay in registers while all pixels of the kernel pass by.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .runtime.intrinsics import I32, I64
+from .tiles import REGISTER, _Emitter
+
+
+@intrinsic
+def weigh(typingctx, vectors, partial, like, add, first, count, weights, offsets, x, y, width):
+    """``weigh(4, False, like, add, first, K, w, offsets, X, Y, width)``: Y = first + Σ_k w[k] X_k.
+
+    Y is V registers of numbers, V a literal, to what it holds where ``add`` is not 0. X_k stands
+    ``offsets[k]`` bytes behind X. With ``partial``, a literal, only ``width`` numbers are written.
+    """
+    if not all(isinstance(one, types.Literal) for one in (vectors, partial)):
+        return None
+    V, cut = vectors.literal_value, partial.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        add, first, count, weights, offsets, x, y, width = args[3:]
+        e = _Emitter(context, builder, like)
+        side = I64(REGISTER)
+        masks = [e.mask(builder.sub(width, I64(v * e.count))) if cut else None for v in range(V)]
+        places = [e.at(y, side, v, e.vector) for v in range(V)]
+        sums = e.variables(V)
+        start = e.splat(first, e.vector)
+        with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (then, otherwise):
+            with then:
+                for v in range(V):
+                    builder.store(e.load(places[v], masks[v]), sums[v])
+            with otherwise:
+                for v in range(V):
+                    builder.store(start, sums[v])
+        with cgutils.for_range(builder, count) as loop:
+            offset = builder.load(e.at(offsets, I64(8), loop.index, I64), typ=I64)
+            source = builder.add(x, offset)
+            factor = e.broadcast(e.at(weights, I64(e.size), loop.index, e.element))
+            for v in range(V):
+                part = e.load(e.at(source, side, v, e.vector))
+                builder.store(e.fma(factor, part, builder.load(sums[v])), sums[v])
+        for v in range(V):
+            e.store(builder.load(sums[v]), places[v], masks[v])
+        return context.get_dummy_value()
+
+    return types.void(vectors, partial, like, word, like, *[word] * 6), codegen
+
+
+@intrinsic
+def dot_rows(typingctx, taps, like, rows, width, d, d_row, x, x_row, step, out):
+    """``dot_rows(3, like, rows, width, D, d_row, X, x_row, step, out)``: out[t] += Σ D X_t.
+
+    The sums go over ``rows`` rows of ``width`` numbers, ``d_row`` and ``x_row`` bytes apart; X_t
+    stands ``t * step`` bytes behind X. The number of t is a literal.
+    """
+    if not isinstance(taps, types.Literal):
+        return None
+    T = taps.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        rows, width, d, d_row, x, x_row, step, out = args[2:]
+        e = _Emitter(context, builder, like)
+        side, length = I64(REGISTER), I64(e.count)
+        sums = e.variables(T)
+        for variable in sums:
+            builder.store(e.zero, variable)
+        whole, rest = builder.sdiv(width, length), builder.srem(width, length)
+        mask = e.mask(rest)
+
+        def term(along_d, along_x, v, mask):
+            part = e.load(e.at(along_d, side, v, e.vector), mask)
+            for t in range(T):
+                base = builder.add(along_x, builder.mul(step, I64(t)))
+                other = e.load(e.at(base, side, v, e.vector), mask)
+                builder.store(e.fma(part, other, builder.load(sums[t])), sums[t])
+
+        with cgutils.for_range(builder, rows) as outer:
+            along_d = builder.add(d, builder.mul(d_row, outer.index))
+            along_x = builder.add(x, builder.mul(x_row, outer.index))
+            with cgutils.for_range(builder, whole) as loop:
+                term(along_d, along_x, loop.index, None)
+            with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
+                term(along_d, along_x, whole, mask)
+        for t in range(T):
+            total, half = builder.load(sums[t]), e.count // 2
+            while half:
+                picks = ir.Constant(
+                    ir.VectorType(I32, e.count), [(i + half) % e.count for i in range(e.count)]
+                )
+                total = builder.fadd(total, builder.shuffle_vector(total, total, picks))
+                half //= 2
+            place = e.at(out, I64(e.size), t, e.element)
+            value = builder.extract_element(total, I32(0))
+            held = builder.load(place, align=e.size, typ=e.element)
+            builder.store(builder.fadd(held, value), place, align=e.size)
+        return context.get_dummy_value()
+
+    return types.void(taps, like, *[word] * 8), codegen

@@ -1,0 +1,118 @@
+"""The transforms of Winograd's convolution F(2x2, 3x3) on vector registers. Imports Numba.
+
+    V = Bᵀ d B      a window d of 4 x 4 pixels
+    U = G g Gᵀ      a kernel g of 3 x 3
+    y = Aᵀ m A      m = Σ U ⊙ V over the channels: 2 x 2 pixels of the output
+
+Each lane of a register is another window (or another kernel). Lavin and Gray 2016,
+arXiv:1509.09308; with its coefficients 0, ±1 and ½ the error is that of a direct convolution.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .runtime.intrinsics import I32, I64
+from .tiles import REGISTER, _Emitter
+
+Square = list[list[Any]]
+
+OF_INPUT = [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]
+OF_OUTPUT = [[1, 1, 1, 0], [0, 1, -1, -1]]
+OF_KERNEL = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
+
+
+def _combined(e: Any, factors: list[Any], values: list[Any]) -> Any:
+    """Return Σ factor · value; a register for each value."""
+    total = None
+    for factor, value in zip(factors, values, strict=True):
+        if factor == 0:
+            continue
+        if abs(factor) != 1:
+            constant = ir.Constant(e.element, float(abs(factor)))
+            value = e.builder.fmul(value, ir.Constant(e.vector, [constant] * e.count))
+        if total is None:
+            total = value if factor > 0 else e.builder.fneg(value)
+        elif factor > 0:
+            total = e.builder.fadd(total, value)
+        else:
+            total = e.builder.fsub(total, value)
+    return total
+
+
+def _transformed(e: Any, M: Any, d: Square) -> Square:
+    """Return M d Mᵀ."""
+    columns = range(len(d[0]))
+    half = [[_combined(e, row, [line[j] for line in d]) for j in columns] for row in M]
+    return [[_combined(e, row, line) for row in M] for line in half]
+
+
+@intrinsic
+def transform_input(typingctx, like, source, stride, out, plane):
+    """V of a register of windows: 16 rows, ``stride`` bytes apart, to 16 rows, ``plane`` apart."""
+
+    def codegen(context, builder, signature, args):
+        _, source, stride, out, plane = args
+        e = _Emitter(context, builder, like)
+        d = [
+            [e.load(e.at(source, stride, 4 * i + j, e.vector)) for j in range(4)] for i in range(4)
+        ]
+        for k, value in enumerate(chain(*_transformed(e, OF_INPUT, d))):
+            e.store(value, e.at(out, plane, k, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 4), codegen
+
+
+@intrinsic
+def transform_output(typingctx, like, source, plane, bias, out, line, spoilt):
+    """Y of a register of windows, a bias added: two rows, ``line`` bytes apart, of twice as many.
+
+    ``spoilt`` is the address of a register to which 0 · y is added: it stays 0 if all are finite.
+    """
+
+    def codegen(context, builder, signature, args):
+        _, source, plane, bias, out, line, spoilt = args
+        e = _Emitter(context, builder, like)
+        m = [[e.load(e.at(source, plane, 4 * i + j, e.vector)) for j in range(4)] for i in range(4)]
+        more = e.splat(bias, e.vector)
+        nothing = I64(0)
+        bad = e.load(e.at(spoilt, nothing, 0, e.vector))
+        n = e.count
+        firsts = [half + (n if k % 2 else 0) for half in range(n // 2) for k in range(2)]
+        lasts = [n // 2 + place for place in firsts]
+        for a, row in enumerate(_transformed(e, OF_OUTPUT, m)):
+            one, other = (builder.fadd(value, more) for value in row)
+            bad = e.fma(one, e.zero, bad)
+            bad = e.fma(other, e.zero, bad)
+            many = ir.VectorType(I32, n)
+            start = builder.add(out, builder.mul(line, I64(a)))
+            for v, picks in enumerate((firsts, lasts)):
+                pixels = builder.shuffle_vector(one, other, ir.Constant(many, picks))
+                e.store(pixels, e.at(start, I64(REGISTER), v, e.vector))
+        e.store(bad, e.at(spoilt, nothing, 0, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, types.int64, types.int64, like, *[types.int64] * 3), codegen
+
+
+@intrinsic
+def transform_kernel(typingctx, like, source, stride, out, plane):
+    """U of a register of kernels: 9 rows, ``stride`` bytes apart, to 16 rows, ``plane`` apart."""
+
+    def codegen(context, builder, signature, args):
+        _, source, stride, out, plane = args
+        e = _Emitter(context, builder, like)
+        g = [
+            [e.load(e.at(source, stride, 3 * i + j, e.vector)) for j in range(3)] for i in range(3)
+        ]
+        for k, value in enumerate(chain(*_transformed(e, OF_KERNEL, g))):
+            e.store(value, e.at(out, plane, k, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 4), codegen

@@ -1,0 +1,91 @@
+"""Convolutions in kernels: the same bits for any number of threads, and what is not finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nnscratch.formulas.windows import Geometry
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.convolution import emit_convolution, emit_spread, windows_of
+from nnscratch.kernels.cpu.convolution_weights import emit_weights
+
+# N, C, H, W, outputs, kernel, stride, padding, groups: in tiles, by Winograd, by rows of pixels.
+SHAPES = {
+    "first layer": (5, 1, 28, 28, 6, 5, 1, 2, 1),
+    "few places": (19, 40, 3, 3, 40, 2, 1, 0, 1),
+    "points": (2, 33, 20, 9, 50, 1, 1, 0, 1),
+    "strided": (2, 12, 30, 31, 20, 3, 2, 1, 2),
+    "many terms": (2, 70, 12, 12, 24, 5, 1, 2, 1),
+    "four pixels at a time": (3, 24, 14, 15, 40, 3, 1, 1, 1),
+    "all channels not at once": (2, 140, 10, 12, 136, 3, 1, 0, 1),
+    "wide": (1, 18, 4, 150, 17, 3, 1, 1, 1),
+    "small images in one panel": (70, 17, 4, 4, 16, 3, 1, 1, 1),
+    "each channel": (3, 20, 17, 19, 20, 3, 1, 1, 20),
+    "each channel, strided": (2, 9, 21, 50, 18, 5, 2, 2, 9),
+}
+
+
+class Collector:
+    """Takes the instructions of a lowering into a table."""
+
+    def __init__(self) -> None:
+        self.table = cpu.Table()
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Return an array full of NaN: what is read before it is written is seen."""
+        return np.full(shape, -1 if np.dtype(dtype).kind == "i" else np.nan, dtype)
+
+    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
+        """Add an instruction."""
+        self.table.add(kernel, a, s, flags)
+
+    def loop(self, operands: Any) -> None:
+        """Add a loop."""
+        operands.emit_now(self)
+
+
+def results(name: str, dtype: str, threads: int, spoil: bool = False) -> tuple[Any, ...]:
+    """Compute output and gradients with so many threads."""
+    n, c, h, w, o, k, s, p, groups = SHAPES[name]
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, c, h, w)).astype(dtype)
+    if spoil:
+        X[0, 0, h // 2, 0] = np.inf
+    W = rng.standard_normal((o, c // groups, k, k)).astype(dtype)
+    b = rng.standard_normal(o).astype(dtype)
+    right = torch.conv2d(
+        torch.tensor(X).double(), torch.tensor(W).double(), torch.tensor(b).double(), s, p, 1,
+        groups,
+    ).numpy()  # fmt: skip
+    D = rng.standard_normal(right.shape).astype(dtype)
+    lost = [(size + 2 * p - k) % s for size in (h, w)]
+    at = Geometry((s, s), tuple((p, p - one) for one in lost), (1, 1))
+    builder: Any = Collector()
+    Y, dX, dW = (np.full(a.shape, np.nan, dtype) for a in (D, X, W))
+    emit_convolution(builder, X, W, b, Y, at, groups)
+    emit_spread(builder, D, W, None, dX, at, groups)
+    emit_weights(builder, windows_of(X.shape, D.shape[2:], (k, k), at, groups), X, D, dW)
+    builder.table.build().run(threads)
+    return right, Y, dX, dW
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> None:
+    right, *one = results(name, dtype, 1)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(one[0], right, 0, 40 * eps * np.abs(right).max())
+    for threads in (2, 3) if dtype == "float32" else (2,):
+        for first, other in zip(one, results(name, dtype, threads)[1:], strict=True):
+            assert np.array_equal(first, other)
+            assert np.isfinite(other).all()
+
+
+@pytest.mark.parametrize("name", ["four pixels at a time", "small images in one panel"])
+def test_an_infinity_spoils_its_own_windows(name: str) -> None:
+    right, Y, *_ = results(name, "float32", 2, spoil=True)
+    assert np.array_equal(np.isfinite(Y), np.isfinite(right))
+    assert not np.isfinite(Y).all()

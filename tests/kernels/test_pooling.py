@@ -1,0 +1,66 @@
+"""Pooling and resampling in kernels: the numbers of the references, with any number of threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas import interpolation as resize
+from nnscratch.formulas import pooling_windows as w
+from nnscratch.kernels.cpu import IMPLEMENTATIONS
+
+# Kernel, stride, padding and dilation of rows, the same of columns.
+WINDOWS = [
+    ((2, 2, 0, 1), (2, 2, 0, 1)),
+    ((3, 2, 1, 1), (3, 2, 1, 1)),
+    ((3, 1, 1, 1), (3, 1, 1, 1)),
+    ((3, 3, 0, 1), (3, 3, 1, 1)),
+    ((2, 1, 1, 2), (3, 2, 1, 1)),
+    ((5, 4, 2, 1), (4, 5, 0, 1)),
+]
+
+
+def _line(size: int, numbers: tuple[int, int, int, int]) -> Any:
+    return w.windows(size, *numbers, w.window_count("pool", size, *numbers, True))
+
+
+@pytest.mark.parametrize(("rows", "columns"), WINDOWS)
+def test_the_largest_entries(rows: Any, columns: Any, dtype: str, rng: Any) -> None:
+    X = rng.integers(-4, 5, (3, 2, 13, 19)).astype(dtype)  # many are equal
+    X[0, 0, 2:6, 3:9] = np.nan
+    X[1, :, 4:9] = -np.inf
+    X[2, 0, 3, 3:9] = np.inf
+    lines = (_line(13, rows), _line(19, columns))
+    made = IMPLEMENTATIONS["max_pool"]
+    (V, I), saved = made.forward(X, lines=lines)
+    with registry.use_kernels("off"):
+        (right, places), _ = registry.forward(FORMULAS["max_pool"], X, lines=lines)
+        dV = rng.standard_normal(V.shape).astype(dtype)
+        (wanted,) = registry.backward(FORMULAS["max_pool"], (dV, None), saved, (True,))
+    np.testing.assert_array_equal(V, right)
+    np.testing.assert_array_equal(I, places)
+    np.testing.assert_allclose(made.backward((dV, None), saved, (True,))[0], wanted, rtol=1e-5)
+
+
+def test_any_number_of_threads(dtype: str, run: Any, rng: Any) -> None:
+    X = rng.standard_normal((5, 12, 20)).astype(dtype)
+    line, other = _line(12, (2, 2, 0, 1)), resize.linear(20, 33, None, False)
+    rows = np.ascontiguousarray(line.index)
+    plane = (12, 20)
+    found = []
+    for threads in (1, 2, 3):
+        V, I = np.zeros((5, 6, 10), dtype), np.zeros((5, 6, 10), np.int64)
+        arguments = (X, V, I, rows, 5, *plane, 6, 10, 0)
+        run("largest_of_squares", dtype, arguments, (), (2, 2), threads)
+        Y = np.zeros((5, 6, 33), dtype)
+        weights = (line.weight_in(dtype), other.weight_in(dtype))
+        arguments = (X, Y, rows, other.index, *weights, 5, *plane, 6, 33, 2, 2)
+        run("resample_planes", dtype, arguments, (), (), threads)
+        dX = np.zeros_like(X)
+        run("add_at_numbers", dtype, (V, I, dX, 5, 240, 60), (), (), threads)
+        found.append([one.tobytes() for one in (V, I, Y, dX)])
+    assert found[0] == found[1] == found[2]
+    np.testing.assert_array_equal(V, X.reshape(5, 6, 2, 10, 2).max((2, 4)))

@@ -1,0 +1,214 @@
+"""How tensor functions are called: NumPy's names, out=, in place, views, errors, compiled steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from calls import Call, same
+
+import nnscratch
+from nnscratch.errors import (
+    ConfigurationError,
+    DataError,
+    DTypeError,
+    GradientError,
+    LinAlgError,
+    ShapeError,
+)
+
+MATRIX = [[2.0, -0.5, 0.25], [0.5, 3.0, -1.0], [0.125, 0.75, 4.0]]
+
+
+def test_axis_and_keepdims_stand_for_dim_and_keepdim() -> None:
+    same(lambda lib, x: lib.cumsum(x, axis=1), MATRIX)
+    same(lambda lib, x: x.median(axis=1, keepdims=True).values, MATRIX)
+    with pytest.raises(ConfigurationError, match="mean the same"):
+        nnscratch.cumsum(nnscratch.tensor(MATRIX), dim=0, axis=0)
+
+
+def test_out_receives_the_result() -> None:
+    x, out = nnscratch.tensor(MATRIX), nnscratch.zeros(3, 3)
+    assert nnscratch.sin(x, out=out) is out
+    np.testing.assert_array_equal(out.numpy(), nnscratch.sin(x).numpy())
+    values, places = nnscratch.zeros(3, 3), nnscratch.zeros(3, 3, dtype="int64")
+    nnscratch.sort(x, out=(values, places))
+    assert places[0].tolist() == [1, 2, 0]
+    with pytest.raises(ShapeError, match="out="):
+        nnscratch.sin(x, out=nnscratch.zeros(2))
+    with pytest.raises(GradientError, match="not recorded"):
+        nnscratch.sin(x.requires_grad_(), out=out)
+
+
+IN_PLACE: dict[str, Call] = {
+    "sin_": lambda lib, x: (x * 1).sin_(),
+    "round_": lambda lib, x: (x * 1).round_(),
+    "remainder_": lambda lib, x: (x * 1).remainder_(0.7),
+    "%=": lambda lib, x: _modulo(x * 1),
+    "tril_": lambda lib, x: (x * 1).tril_(),
+    "cumsum_": lambda lib, x: (x * 1).cumsum_(0),
+    "lerp_": lambda lib, x: (x * 1).lerp_(x * x, 0.25),
+    "addcmul_": lambda lib, x: (x * 1).addcmul_(x, x, value=2),
+    "scatter_": lambda lib, x: (x * 1).scatter_(1, lib.tensor([[2]] * 3), x[:, :1]),
+    "index_add_": lambda lib, x: (x * 1).index_add_(0, lib.tensor([0]), x[:1]),
+    "diagonal().mul_": lambda lib, x: _doubled(x * 1),
+}
+
+
+def _modulo(x: Any) -> Any:
+    x %= 0.7
+    return x
+
+
+def _doubled(x: Any) -> Any:
+    x.diagonal().mul_(2)
+    return x
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_in_place(name: str) -> None:
+    same(IN_PLACE[name], MATRIX, "float64")
+
+
+def test_a_leaf_is_not_changed_in_place() -> None:
+    with pytest.raises(GradientError):
+        nnscratch.tensor(MATRIX, requires_grad=True).sin_()
+
+
+def test_views_are_views_and_copies_are_copies() -> None:
+    x = nnscratch.zeros(3, 4)
+    x.diagonal().fill_(1.0)
+    x.unfold(1, 2, 2)[0, 1].fill_(5.0)
+    x.select(1, 3).fill_(7.0)
+    assert x.tolist() == [[1, 0, 5, 7], [0, 1, 0, 7], [0, 0, 1, 7]]
+    for copied in (x.flip(0), x.roll(0, 0), x.tril(), x.diag(), x.sort().values):
+        copied.fill_(9.0)
+    assert x.tolist() == [[1, 0, 5, 7], [0, 1, 0, 7], [0, 0, 1, 7]]
+    z = nnscratch.zeros(3, dtype="complex64")
+    z.real.fill_(2.0)
+    nnscratch.view_as_real(z)[0, 1] = 3.0
+    assert z.tolist() == [2 + 3j, 2, 2]
+
+
+REFUSED: dict[str, tuple[Call, Any]] = {
+    "floor of booleans": (lambda lib, x: (x > 0).floor(), DTypeError),
+    "integers by zero": (lambda lib, x: x.long() // 0, ZeroDivisionError),
+    "rounding_mode": (lambda lib, x: x.div(2, rounding_mode="up"), ConfigurationError),
+    "too many of topk": (lambda lib, x: x.topk(4), ShapeError),
+    "kthvalue of none": (lambda lib, x: x.kthvalue(0), ShapeError),
+    "quantile of integers": (lambda lib, x: x.long().quantile(0.5), DTypeError),
+    "quantile above 1": (lambda lib, x: x.quantile(1.5), ConfigurationError),
+    "an index beyond": (lambda lib, x: x.gather(0, lib.tensor([[3]])), DataError),
+    "a larger index": (lambda lib, x: x.gather(0, lib.zeros(1, 4).long()), ShapeError),
+    "scatter of another dtype": (
+        lambda lib, x: x.scatter(0, lib.tensor([[0]]), lib.tensor([[1]])),
+        DTypeError,
+    ),
+    "einsum of other sizes": (lambda lib, x: lib.einsum("ij,jk->ik", x, x[:2]), ShapeError),
+    "einsum of fewer": (lambda lib, x: lib.einsum("ij,jk->ik", x), ConfigurationError),
+    "outer of matrices": (lambda lib, x: x.outer(x), ShapeError),
+    "tril of a vector": (lambda lib, x: x[0].tril(), ShapeError),
+    "movedim twice": (lambda lib, x: x.movedim((0, 0), (0, 1)), ShapeError),
+    "a singular matrix": (lambda lib, x: lib.linalg.inv(x * 0), LinAlgError),
+    "no positive matrix": (lambda lib, x: lib.linalg.cholesky(-x), LinAlgError),
+    "a matrix that is not square": (lambda lib, x: lib.linalg.det(x[:2]), ShapeError),
+    "rfft of complex numbers": (lambda lib, x: lib.fft.rfft(lib.complex(x, x)), DTypeError),
+    "fft of another norm": (lambda lib, x: lib.fft.fft(x, norm="none"), ConfigurationError),
+    "probabilities above 1": (lambda lib, x: lib.bernoulli(x), DataError),
+    "too many of multinomial": (lambda lib, x: lib.multinomial(x.abs(), 4), ShapeError),
+    "negative weights": (lambda lib, x: lib.multinomial(x, 1), DataError),
+    "windows beyond": (lambda lib, x: x.unfold(0, 4, 1), ShapeError),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_pytorch_refuses_is_refused(name: str) -> None:
+    call, kind = REFUSED[name]
+    with pytest.raises((RuntimeError, TypeError, IndexError, ValueError)):
+        call(torch, torch.tensor(MATRIX))
+    with pytest.raises(kind):
+        call(nnscratch, nnscratch.tensor(MATRIX))
+
+
+def test_complex_numbers_have_no_derivative_through_functions_of_real_ones() -> None:
+    z = nnscratch.complex(nnscratch.tensor([1.0]), nnscratch.tensor([2.0])).requires_grad_()
+    with pytest.raises((GradientError, DTypeError, TypeError)):
+        nnscratch.nn.functional.relu(z)
+
+
+def test_second_derivatives_through_complex_numbers() -> None:
+    def penalty(lib: Any) -> Any:
+        x = lib.tensor([0.5, -1.0, 2.0, 0.25], dtype=lib.float64, requires_grad=True)
+        energy = (lib.fft.rfft(x).abs() ** 3).sum()
+        (first,) = lib.autograd.grad(energy, x, create_graph=True)
+        (second,) = lib.autograd.grad((first**2).sum(), x)
+        return second
+
+    np.testing.assert_allclose(penalty(nnscratch).numpy(), penalty(torch).numpy(), rtol=1e-9)
+
+
+def test_draws_follow_their_parameters() -> None:
+    nnscratch.manual_seed(3)
+    weights = nnscratch.tensor([[1.0, 0.0, 3.0], [2.0, 2.0, 0.0]])
+    drawn = weights.multinomial(4000, replacement=True)
+    share = (drawn == 2).float().mean(1).tolist()
+    assert abs(share[0] - 0.75) < 0.03
+    assert share[1] == 0.0
+    assert not (drawn[0] == 1).any()
+    every = nnscratch.multinomial(nnscratch.tensor([0.1, 0.2, 0.7]), 3)
+    assert sorted(every.tolist()) == [0, 1, 2]
+    first = [nnscratch.multinomial(nnscratch.tensor([1.0, 9.0]), 1).item() for _ in range(500)]
+    assert 0.85 < np.mean(first) < 0.95
+    ones = nnscratch.bernoulli(nnscratch.full((4000,), 0.25))
+    assert abs(ones.mean().item() - 0.25) < 0.03
+    made = nnscratch.normal(nnscratch.tensor([0.0, 100.0]), 2.0)
+    assert made[1].item() > 50
+    assert nnscratch.normal(1.0, 2.0, (3, 2)).shape == (3, 2)
+    assert abs(nnscratch.zeros(4000).exponential_(2.0).mean().item() - 0.5) < 0.04
+    assert abs(nnscratch.poisson(nnscratch.full((4000,), 3.0)).mean().item() - 3.0) < 0.15
+    like = nnscratch.randint_like(nnscratch.zeros(100), 3, 5)
+    assert set(like.tolist()) == {3.0, 4.0}
+    nnscratch.manual_seed(3)
+    assert (drawn == weights.multinomial(4000, replacement=True)).all()
+
+
+def test_a_determinant_of_0_has_the_gradient_of_its_cofactors() -> None:
+    A = nnscratch.tensor([[1.0, 2.0], [2.0, 4.0]], requires_grad=True)
+    nnscratch.linalg.det(A).backward()
+    np.testing.assert_allclose(A.grad.numpy(), [[4.0, -2.0], [-2.0, 1.0]], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["values", "spectrum"])
+def test_compiled_steps_are_eager_ones(kind: str) -> None:
+    def loss(x: Any, w: Any) -> Any:
+        y = (x @ w).cumsum(1).sin() + nnscratch.einsum("ij,kj->ik", x, x)[:, :3].tril()
+        if kind == "spectrum":
+            return (nnscratch.fft.rfft(y).abs() ** 2).mean()
+        best = y.topk(2, dim=1).values.sum() + y.sort(0).values[0].sum()
+        return best + y.flip(0).gather(1, nnscratch.tensor([[0], [2], [1]])).prod()
+
+    def run(compiled: bool) -> Any:
+        rng = np.random.default_rng(0)
+        w = nnscratch.tensor(rng.standard_normal((4, 3)), requires_grad=True)
+        optimizer = nnscratch.optim.SGD([w], lr=0.01)
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            made = loss(x, w)
+            made.backward()
+            optimizer.step()
+            return made
+
+        called = nnscratch.compile(step) if compiled else step
+        losses = []
+        for _ in range(4):
+            losses.append(called(nnscratch.tensor(rng.standard_normal((3, 4)))).item())
+        return losses, w.detach().numpy()
+
+    eager, planned = run(False), run(True)
+    np.testing.assert_allclose(planned[0], eager[0], rtol=1e-12)
+    np.testing.assert_allclose(planned[1], eager[1], rtol=1e-12)
+    assert math.isfinite(eager[0][-1])

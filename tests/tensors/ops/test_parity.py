@@ -1,0 +1,347 @@
+"""The families of tensor functions give PyTorch's values, dtypes, shapes and gradients."""
+
+from __future__ import annotations
+
+import pytest
+from calls import Call, same
+
+SQUARE = [[2.0, -0.5, 0.25], [0.5, 3.0, -1.0], [0.125, 0.75, 4.0]]
+ROWS = [[0.5, -2.0, 3.0, 0.5], [1.5, 4.0, -0.25, 1.5], [-1.0, 0.25, 0.75, 2.5]]
+CUBE = [ROWS, [[2.5, 0.125, -0.5, 1.0], [0.0, -3.0, 1.25, 2.0], [0.5, 0.5, 4.5, -1.5]]]
+
+ELEMENTWISE: dict[str, Call] = {
+    **{
+        name: lambda lib, x, name=name: getattr(lib, name)(x * 0.2)
+        for name in (
+            *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "atanh"),
+            *("sinc", "exp2", "expm1", "erf", "erfc", "erfinv", "floor", "ceil", "trunc", "frac"),
+            *("sign", "deg2rad", "rad2deg", "signbit", "positive", "angle"),
+        )
+    },
+    **{
+        name: lambda lib, x, name=name: getattr(x.abs() + 1.5, name)()
+        for name in ("acosh", "log1p", "log2", "log10")
+    },
+    "round": lambda lib, x: x.round(),
+    "round(decimals)": lambda lib, x: lib.round(x * 1.37, decimals=1),
+    "x % 0.75": lambda lib, x: x % 0.75,
+    "2 % x": lambda lib, x: (2.0 % (x.detach() + 0.1)) + x,
+    "x // 0.75": lambda lib, x: (x.detach() // 0.75) + x,
+    "fmod": lambda lib, x: x.fmod(-0.75),
+    "remainder of tensors": lambda lib, x: lib.remainder(x, x.detach().flip(0) + 0.3),
+    "div trunc": lambda lib, x: lib.div(x, 0.7, rounding_mode="trunc") + x,
+    "div floor": lambda lib, x: x.div(0.7, rounding_mode="floor") + x,
+    "atan2": lambda lib, x: lib.atan2(x, x.flip(0)),
+    "hypot": lambda lib, x: lib.hypot(x, x.flip(1)),
+    "logaddexp": lambda lib, x: lib.logaddexp(x, 2 * x),
+    "logaddexp2": lambda lib, x: lib.logaddexp2(x, 2 * x),
+    "xlogy": lambda lib, x: lib.xlogy(x, x.abs()),
+    "logit(eps)": lambda lib, x: (x * 0.1 + 0.5).logit(eps=1e-3),
+    "nan_to_num": lambda lib, x: (x / (x - 0.5)).nan_to_num(1.0, posinf=7.0),
+    "lerp": lambda lib, x: lib.lerp(x, x * x, 0.3),
+    "lerp by a tensor": lambda lib, x: x.lerp(x * x, x.abs() * 0.2),
+    "addcmul": lambda lib, x: lib.addcmul(x, x, x, value=0.5),
+    "addcdiv": lambda lib, x: x.addcdiv(x, x * x + 1, value=2.0),
+    "copysign": lambda lib, x: x.copysign(-2.0),
+    "float_power": lambda lib, x: x.abs().float_power(1.5),
+    "fmax": lambda lib, x: lib.fmax(x, x.flip(0)),
+    "clamp_min": lambda lib, x: x.clamp_min(0.3),
+    "isclose": lambda lib, x: lib.isclose(x, x.flip(1)),
+    "isin": lambda lib, x: lib.isin(x, lib.tensor([0.5, 4.0], dtype=x.dtype)),
+    "count_nonzero": lambda lib, x: lib.count_nonzero(x > 0, dim=0),
+    "special.ndtr": lambda lib, x: lib.special.ndtr(x),
+    "special.log_ndtr": lambda lib, x: lib.special.log_ndtr(x - 1.0),
+    "special.entr": lambda lib, x: lib.special.entr(x.abs()),
+    "special.xlog1py": lambda lib, x: lib.special.xlog1py(x, x.abs()),
+}
+
+ALONG: dict[str, Call] = {
+    "sort": lambda lib, x: x.sort(stable=True).values,
+    "sort descending": lambda lib, x: x.sort(dim=0, descending=True, stable=True).indices,
+    "argsort": lambda lib, x: lib.argsort(x, dim=1, stable=True),
+    "topk": lambda lib, x: x.flatten().topk(5).values,
+    "smallest": lambda lib, x: lib.topk(x, 2, dim=0, largest=False).values,
+    "kthvalue": lambda lib, x: x.kthvalue(2, dim=0).values,
+    "median": lambda lib, x: x.median(),
+    "median(dim)": lambda lib, x: x.median(dim=0, keepdim=True).values,
+    "nanmedian": lambda lib, x: (x / (x - 1.5) * 1.0).nanmedian(0).values,
+    "mode": lambda lib, x: x.mode().values,
+    "quantile": lambda lib, x: x.quantile(0.3, dim=1),
+    "quantiles": lambda lib, x: lib.quantile(x, lib.tensor([0.1, 0.9], dtype=x.dtype), dim=0),
+    "quantile nearest": lambda lib, x: x.quantile(0.4, interpolation="nearest"),
+    "nanquantile": lambda lib, x: (x / (x - x)).masked_fill(x > 0, 2.0).nanquantile(0.5),
+    "unique": lambda lib, x: lib.unique(x.detach()),
+    "unique(dim)": lambda lib, x: lib.unique(x.detach(), dim=1),
+    "unique_consecutive": lambda lib, x: x.detach().unique_consecutive(return_counts=True)[1],
+    "searchsorted": lambda lib, x: lib.searchsorted(x.sort(1).values, x, right=True),
+    "bucketize": lambda lib, x: lib.bucketize(x, lib.tensor([0.0, 0.5, 1.5], dtype=x.dtype)),
+    "histc": lambda lib, x: x.detach().histc(4, -1.0, 3.0),
+    "bincount": lambda lib, x: x.detach().abs().long().flatten().bincount(minlength=7),
+    "cumsum": lambda lib, x: x.cumsum(1),
+    "cumprod": lambda lib, x: (x - 0.5).cumprod(dim=-1),
+    "cummax": lambda lib, x: x.cummax(0).values,
+    "cummin": lambda lib, x: lib.cummin(x, 1).indices,
+    "logcumsumexp": lambda lib, x: x.logcumsumexp(1),
+    "prod": lambda lib, x: x.prod(),
+    "prod with zeros": lambda lib, x: (x - 0.5).prod(1),
+    "nansum": lambda lib, x: (x / (x - 0.5) * 0).nansum(0),
+    "nanmean": lambda lib, x: x.masked_fill(x > 2, float("nan")).nanmean(),
+    "diff": lambda lib, x: x.diff(n=2, dim=1),
+    "trapezoid": lambda lib, x: lib.trapezoid(x, dx=0.5),
+    "cumulative_trapezoid": lambda lib, x: lib.cumulative_trapezoid(x, x.detach() * 2, dim=0),
+}
+
+MOVED: dict[str, Call] = {
+    "flip": lambda lib, x: x.flip(0, -1),
+    "flip(dims=)": lambda lib, x: lib.flip(x, dims=[1]),
+    "fliplr": lambda lib, x: lib.fliplr(x),
+    "roll": lambda lib, x: x.roll((1, -2), (0, 1)),
+    "roll of all": lambda lib, x: lib.roll(x, 5),
+    "rot90": lambda lib, x: lib.rot90(x, 3),
+    "tril": lambda lib, x: x.tril(-1),
+    "triu": lambda lib, x: lib.triu(x, 1),
+    "tril_indices": lambda lib, x: lib.tril_indices(3, 4, 1),
+    "diag": lambda lib, x: x.diag(1),
+    "diag of a vector": lambda lib, x: lib.diag(x[0], -1),
+    "diagonal": lambda lib, x: x.diagonal(-1),
+    "diag_embed": lambda lib, x: lib.diag_embed(x, 1, 0, 2),
+    "diagflat": lambda lib, x: x[:, :2].diagflat(),
+    "trace": lambda lib, x: x.trace(),
+    "unfold": lambda lib, x: x.unfold(1, 3, 1),
+    "repeat_interleave": lambda lib, x: x.repeat_interleave(lib.tensor([1, 0, 2]), dim=0),
+    "tile": lambda lib, x: x.tile((2, 1, 2)),
+    "movedim": lambda lib, x: x[None].movedim((0, 1), (2, 0)),
+    "swapaxes": lambda lib, x: x.swapaxes(0, 1),
+    "select": lambda lib, x: x.select(1, -1),
+    "unflatten": lambda lib, x: x.unflatten(1, (2, -1)),
+    "broadcast_to": lambda lib, x: lib.broadcast_to(x, (2, 3, 4)),
+    "hstack": lambda lib, x: lib.hstack([x, x[:, :1]]),
+    "vstack": lambda lib, x: lib.vstack([x, x[0]]),
+    "dstack": lambda lib, x: lib.dstack([x, x]),
+    "column_stack": lambda lib, x: lib.column_stack([x[:, 0], x]),
+    "block_diag": lambda lib, x: lib.block_diag(x, x[:2, :1]),
+    "meshgrid": lambda lib, x: lib.meshgrid(x[0], x[1, :2], indexing="xy")[1],
+    "cartesian_prod": lambda lib, x: lib.cartesian_prod(x[0], x[1]),
+    "combinations": lambda lib, x: lib.combinations(x[0], 3),
+    "tensor_split": lambda lib, x: x.tensor_split(3, dim=1)[0],
+    "hsplit": lambda lib, x: x.hsplit([1, 3])[1],
+    "split_with_sizes": lambda lib, x: lib.split_with_sizes(x, [1, 3], 1)[1],
+    "atleast_3d": lambda lib, x: lib.atleast_3d(x),
+    "gather": lambda lib, x: x.gather(1, lib.tensor([[0, 0, 3], [1, 2, 0]])),
+    "scatter": lambda lib, x: x.scatter(1, lib.tensor([[1], [0], [3]]), x[:, :1] * 2),
+    "scatter of a number": lambda lib, x: x.scatter(0, lib.tensor([[1, 2, 0, 0]]), 9.0),
+    "scatter_add": lambda lib, x: x.scatter_add(0, lib.tensor([[1, 1, 0, 0]] * 2), x[:2] * 3),
+    "scatter_reduce": lambda lib, x: x.scatter_reduce(
+        1, lib.tensor([[0, 0, 1]] * 3), x[:, :3] * 2, "amax", include_self=False
+    ),
+    "scatter_reduce mean": lambda lib, x: x.scatter_reduce(
+        0, lib.tensor([[0, 0, 1, 2]] * 2), x[:2] * 2, "mean"
+    ),
+    "scatter_reduce prod": lambda lib, x: x.scatter_reduce(
+        1, lib.tensor([[0, 0, 1]] * 3), x[:, :3] * 2, "prod"
+    ),
+    "index_add": lambda lib, x: x.index_add(0, lib.tensor([0, 0]), x[1:], alpha=2),
+    "index_copy": lambda lib, x: x.index_copy(1, lib.tensor([2, 0]), x[:, :2] * 3),
+    "index_fill": lambda lib, x: x.index_fill(1, lib.tensor([2, 0]), -1.0),
+    "index_put": lambda lib, x: x.index_put(
+        (lib.tensor([0, 0]), lib.tensor([1, 1])), x[2, :2], accumulate=True
+    ),
+    "masked_scatter": lambda lib, x: x.masked_scatter(x > 1, x.flatten() * 2),
+    "take": lambda lib, x: x.take(lib.tensor([[0, 11], [3, 3]])),
+    "take_along_dim": lambda lib, x: x.take_along_dim(lib.tensor([[2, 0]]), dim=1),
+    "select_scatter": lambda lib, x: x.select_scatter(x[:, 0] * 2, 1, 2),
+    "slice_scatter": lambda lib, x: x.slice_scatter(x[:, :2] * 2, 1, 1, 4, 2),
+    "diagonal_scatter": lambda lib, x: x.diagonal_scatter(x[0, :3] * 2, 1),
+}
+
+PRODUCTS: dict[str, Call] = {
+    "einsum": lambda lib, x: lib.einsum("ij,kj->ik", x, x),
+    "einsum of one": lambda lib, x: lib.einsum("ii->i", x[:, :3]),
+    "einsum of three": lambda lib, x: lib.einsum("ij,jk,k", x, x.t(), x[:, 0]),
+    "einsum with dots": lambda lib, x: lib.einsum("...i,ji->...j", x[None], x),
+    "einsum of lists": lambda lib, x: lib.einsum(x, [0, 1], x, [0, 2], [1, 2]),
+    "tensordot": lambda lib, x: lib.tensordot(x, x, dims=([1], [1])),
+    "outer": lambda lib, x: x[0].outer(x[1]),
+    "inner": lambda lib, x: lib.inner(x, x),
+    "mv": lambda lib, x: x.mv(x[0]),
+    "cross": lambda lib, x: lib.cross(x[:, 0], x[:, 1], dim=0),
+    "kron": lambda lib, x: lib.kron(x[:2, :2], x),
+    "addmm": lambda lib, x: lib.addmm(x[:, :3], x, x.t(), beta=0.5, alpha=2),
+    "addmm without input": lambda lib, x: lib.addmm(x[:, :3] / 0, x, x.t(), beta=0),
+    "baddbmm": lambda lib, x: lib.baddbmm(x[None, :, :3], x[None], x.t()[None]),
+    "cdist": lambda lib, x: lib.cdist(x, x[:2] + 1),
+    "cdist 1": lambda lib, x: lib.cdist(x, x[:2] + 1, p=1.0),
+    "cov": lambda lib, x: lib.cov(x),
+    "corrcoef": lambda lib, x: lib.corrcoef(x),
+    "renorm": lambda lib, x: x.renorm(2, 0, 2.0),
+}
+
+LINALG: dict[str, Call] = {
+    "solve": lambda lib, x: lib.linalg.solve(x, x[0]),
+    "solve a batch": lambda lib, x: lib.linalg.solve(lib.stack([x, x.mT]), x),
+    "solve from the right": lambda lib, x: lib.linalg.solve(x, x.t(), left=False),
+    "inv": lambda lib, x: x.inverse(),
+    "det": lambda lib, x: lib.linalg.det(x),
+    "slogdet": lambda lib, x: lib.linalg.slogdet(-x)[1],
+    "logdet": lambda lib, x: x.logdet(),
+    "cholesky": lambda lib, x: lib.linalg.cholesky(x @ x.mT),
+    "cholesky upper": lambda lib, x: lib.linalg.cholesky(x @ x.mT, upper=True),
+    "qr": lambda lib, x: lib.linalg.qr(x)[1].abs(),
+    "eigvalsh": lambda lib, x: lib.linalg.eigvalsh(x @ x.mT),
+    "eigh": lambda lib, x: lib.linalg.eigh(x @ x.mT, UPLO="U").eigenvectors ** 2,
+    "svd": lambda lib, x: lib.linalg.svd(x[:, :2], full_matrices=False).U ** 2,
+    "svdvals": lambda lib, x: lib.linalg.svdvals(x),
+    "old svd": lambda lib, x: lib.svd(x).V ** 2,
+    "pinv": lambda lib, x: lib.linalg.pinv(x[:, :2]),
+    "lstsq": lambda lib, x: lib.linalg.lstsq(x[:, :2], x).solution,
+    "solve_triangular": lambda lib, x: lib.linalg.solve_triangular(x, x.t(), upper=True),
+    "unitriangular": lambda lib, x: lib.linalg.solve_triangular(
+        x, x, upper=False, unitriangular=True
+    ),
+    "matrix_power": lambda lib, x: lib.linalg.matrix_power(x, 3),
+    "matrix_power below 0": lambda lib, x: x.matrix_power(-2),
+    "matrix_exp": lambda lib, x: lib.linalg.matrix_exp(x * 0.3),
+    "matrix_rank": lambda lib, x: lib.linalg.matrix_rank(x),
+    "multi_dot": lambda lib, x: lib.linalg.multi_dot([x[0], x, x]),
+    "norm": lambda lib, x: lib.linalg.norm(x),
+    "norm 1": lambda lib, x: lib.linalg.norm(x, 1),
+    "norm inf of rows": lambda lib, x: lib.linalg.norm(x, float("inf"), dim=1),
+    "matrix_norm nuc": lambda lib, x: lib.linalg.matrix_norm(x, "nuc"),
+    "matrix_norm -2": lambda lib, x: lib.linalg.matrix_norm(x, -2, keepdim=True),
+    "vector_norm": lambda lib, x: lib.linalg.vector_norm(x, 3, dim=(0, 1)),
+    "norm nuc": lambda lib, x: x.norm("nuc"),
+    "cond": lambda lib, x: lib.linalg.cond(x),
+    "cholesky_solve": lambda lib, x: lib.cholesky_solve(x, lib.linalg.cholesky(x @ x.mT)),
+    "tensorinv": lambda lib, x: lib.linalg.tensorinv(x[:2, :2].reshape(2, 1, 2), ind=1),
+    "cross": lambda lib, x: lib.linalg.cross(x, x.flip(0)),
+    "vander": lambda lib, x: lib.linalg.vander(x[0], N=4),
+}
+
+
+def parts(lib, z):  # type: ignore[no-untyped-def]
+    """Return complex numbers as real ones, so that gradients of both parts count."""
+    return lib.view_as_real(z)
+
+
+FOURIER: dict[str, Call] = {
+    "fft": lambda lib, x: parts(lib, lib.fft.fft(x)),
+    "fft of more": lambda lib, x: parts(lib, lib.fft.fft(x, n=6, dim=0, norm="ortho")),
+    "rfft": lambda lib, x: parts(lib, lib.fft.rfft(x)),
+    "rfft of fewer": lambda lib, x: parts(lib, lib.fft.rfft(x, n=3, norm="forward")),
+    "irfft": lambda lib, x: lib.fft.irfft(lib.fft.rfft(x) ** 2),
+    "irfft, odd": lambda lib, x: lib.fft.irfft(lib.complex(x, x * x), n=5),
+    "ifft": lambda lib, x: parts(lib, lib.fft.ifft(lib.complex(x, -x), dim=0)),
+    "rfft2": lambda lib, x: parts(lib, lib.fft.rfft2(x)),
+    "irfftn": lambda lib, x: lib.fft.irfftn(lib.complex(x, x.flip(0))),
+    "hfft": lambda lib, x: lib.fft.hfft(lib.complex(x, x.flip(0))),
+    "ihfft": lambda lib, x: parts(lib, lib.fft.ihfft(x).resolve_conj()),
+    "fftshift": lambda lib, x: lib.fft.fftshift(x),
+    "ifftshift": lambda lib, x: lib.fft.ifftshift(x, dim=1),
+    "fftfreq": lambda lib, x: lib.fft.fftfreq(5, 0.5),
+    "the size of a product": lambda lib, x: (lib.complex(x, x * 2) * lib.polar(x.abs(), x)).abs(),
+    "a quotient": lambda lib, x: parts(lib, lib.complex(x, x + 1) / lib.complex(x * x + 1, x)),
+    "exp and conj": lambda lib, x: (lib.complex(x, x * 0.5).exp().conj() * (1 + 2j)).imag,
+    "angle": lambda lib, x: lib.angle(lib.complex(x, x * x)),
+    "sum and mean": lambda lib, x: parts(lib, lib.complex(x, -x).sum(0) + lib.complex(x, x).mean()),
+    "matmul": lambda lib, x: parts(lib, lib.complex(x, x * x) @ lib.complex(x, -x).mH),
+    "real of a real one": lambda lib, x: (x * lib.complex(x, x).real) + x.real,
+    "stft": lambda lib, x: parts(
+        lib, lib.stft(x.reshape(-1), 4, 2, window=lib.ones(4, dtype=x.dtype), return_complex=True)
+    ),
+    "istft": lambda lib, x: lib.istft(
+        lib.stft(x.reshape(-1), 4, 1, window=lib.ones(4, dtype=x.dtype), return_complex=True) * 2,
+        4,
+        1,
+        window=lib.ones(4, dtype=x.dtype),
+    ),
+}
+
+ALL = {
+    **{f"elementwise {name}": (call, ROWS) for name, call in ELEMENTWISE.items()},
+    **{f"along {name}": (call, ROWS) for name, call in ALONG.items()},
+    **{f"moved {name}": (call, ROWS) for name, call in MOVED.items()},
+    **{f"products {name}": (call, ROWS) for name, call in PRODUCTS.items()},
+    **{f"linalg {name}": (call, SQUARE) for name, call in LINALG.items()},
+    **{f"fourier {name}": (call, ROWS) for name, call in FOURIER.items()},
+}
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")
+@pytest.mark.filterwarnings("ignore:torch.searchsorted:UserWarning")
+@pytest.mark.filterwarnings("ignore:scatter_reduce:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*beta:UserWarning")
+@pytest.mark.parametrize("name", ALL)
+def test_as_in_pytorch(name: str) -> None:
+    call, values = ALL[name]
+    same(call, values, "float64", rtol=1e-9)
+    same(call, values, "float32", rtol=2e-4)
+
+
+INTEGERS: dict[str, Call] = {
+    "%": lambda lib, x: x % 3,
+    "//": lambda lib, x: x // -3,
+    "fmod": lambda lib, x: x.fmod(3),
+    "div trunc": lambda lib, x: x.div(3, rounding_mode="trunc"),
+    "sign": lambda lib, x: x.sign(),
+    "sin": lambda lib, x: x.sin(),
+    "floor": lambda lib, x: x.floor(),
+    "2 ** x": lambda lib, x: lib.tensor([2, 1, -1, 3]) ** x,
+    "cumsum": lambda lib, x: x.cumsum(0),
+    "prod": lambda lib, x: x.prod(),
+    "sort": lambda lib, x: x.sort(dim=0, descending=True, stable=True).indices,
+    "median": lambda lib, x: x.median(),
+    "unique": lambda lib, x: x.unique(),
+    "isin": lambda lib, x: lib.isin(x, 5),
+    "<<": lambda lib, x: x.abs() << 2,
+    ">>": lambda lib, x: x >> 1,
+    "scatter_reduce mean": lambda lib, x: x.scatter_reduce(
+        0, lib.tensor([0, 0, 1]), lib.tensor([9, 9, 9]).to(x.dtype), "mean"
+    ),
+    "einsum": lambda lib, x: lib.einsum("i,j->ij", x, x),
+    "addmm": lambda lib, x: lib.addmm(x[:1], x[None], x[:, None]),
+    "tril": lambda lib, x: x.reshape(2, 2).tril(),
+    "diff": lambda lib, x: x.diff(),
+    "roll": lambda lib, x: x.roll(1),
+    "linspace": lambda lib, x: lib.linspace(-3, 10, 6, dtype=lib.int64) + x[0],
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+def test_integers(name: str, dtype: str) -> None:
+    same(INTEGERS[name], [-5, 7, -1, 2], dtype)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "flip", "sort", "einsum", "tril", "sin", "gather"])
+def test_float16(name: str) -> None:
+    calls = {**ALONG, **MOVED, **PRODUCTS, **ELEMENTWISE}
+    same(calls[name], ROWS, "float16", rtol=4e-3)
+
+
+EMPTY: dict[str, Call] = {
+    "cumsum": lambda lib, x: x.cumsum(0),
+    "sort": lambda lib, x: x.sort(0).values,
+    "flip": lambda lib, x: x.flip(0),
+    "roll": lambda lib, x: x.roll(1, 0),
+    "prod": lambda lib, x: x.prod(),
+    "einsum": lambda lib, x: lib.einsum("ij,kj->ik", x, lib.ones(2, 3, dtype=x.dtype)),
+    "unique": lambda lib, x: x.detach().unique(),
+    "gather": lambda lib, x: x.gather(0, lib.zeros(0, 3, dtype=lib.int64)),
+    "tril": lambda lib, x: x.tril(),
+    "diagonal": lambda lib, x: x.diagonal(),
+    "topk": lambda lib, x: x.topk(2, dim=1).values,
+    "cdist": lambda lib, x: lib.cdist(x, lib.ones(2, 3, dtype=x.dtype)),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_of_nothing(name: str) -> None:
+    from nnscratch import zeros
+
+    shape = zeros(0, 3).tolist()
+    assert shape == []
+
+    def call(lib, x):  # type: ignore[no-untyped-def]
+        return EMPTY[name](lib, x.reshape(0, 3))
+
+    same(call, [], "float64")
