@@ -9,6 +9,7 @@ from typing import Any
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import FORMULAS, Formula, registry
+from nnscratch.inspect.calls import formula_in
 from nnscratch.inspect.costs import LayerCost, example_inputs, layer_costs
 from nnscratch.inspect.latex import to_text
 from nnscratch.inspect.locate import gradients_of, kinks_of, options_of, place_of, summary_of
@@ -154,7 +155,7 @@ def formula_of(target: Any) -> Formula | None:
             guess = _OTHER_NAMES.get(guess, guess)
             if guess in FORMULAS:
                 return FORMULAS[guess]
-    return None
+    return formula_in(target)
 
 
 def _snake(name: str) -> str:

@@ -71,11 +71,16 @@ def test_what_stands_for_a_formula(target: Any, formula: Formula | None) -> None
 
 
 # Containers, and layers that are several formulas or none.
+# Made of other layers, or of tensor functions.
 NO_FORMULA = {
     *("Identity", "Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList"),
     *("Sequential", "AdaptiveLogSoftmaxWithLoss", "Bilinear", "CosineSimilarity", "GLU", "RReLU"),
-    *("PairwiseDistance", "MultiLabelSoftMarginLoss", "TripletMarginLoss"),
-    *("TripletMarginWithDistanceLoss",),
+    *("PairwiseDistance", "TripletMarginLoss", "TripletMarginWithDistanceLoss"),
+    *("AlphaDropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"),
+    *("ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "FractionalMaxPool2d"),
+    *("FractionalMaxPool3d", "LinearCrossEntropyOptions", "RNNBase", "RNNCellBase", "Transformer"),
+    *("TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder"),
+    *("TransformerEncoderLayer",),
 }
 
 
