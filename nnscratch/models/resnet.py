@@ -104,7 +104,7 @@ class ResNet(nn.Module):
     Source: He, Zhang, Ren and Sun 2015, arXiv:1512.03385.
 
     >>> from nnscratch import zeros
-    >>> ResNet(18, num_classes=10, small_images=True)(zeros(1, 3, 8, 8)).shape
+    >>> ResNet(18, num_classes=10, small_images=True).eval()(zeros(1, 3, 8, 8)).shape
     (1, 10)
     """
 

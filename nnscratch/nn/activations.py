@@ -41,7 +41,8 @@ __all__ = [
 
 def prelu(input: Any, weight: Tensor) -> Tensor:
     """Return x where it is positive, weight · x elsewhere; one weight, or one a channel (dim 1)."""
-    return apply(f.PRELU, as_tensor(input), weight)
+    slopes = as_tensor(weight)
+    return apply(f.PRELU, as_tensor(input), slopes if slopes.ndim else slopes.reshape(1))
 
 
 def gelu(input: Any, approximate: str = "none") -> Tensor:

@@ -35,7 +35,7 @@ class GPTArchitecture(Architecture):
         ConfigurationError: if a size makes no sense.
 
     >>> GPTArchitecture(65, block=64, width=128, layers=4, heads=4).parameters
-    809728
+    809856
     """
 
     vocabulary: int

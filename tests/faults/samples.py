@@ -18,9 +18,9 @@ import numpy as np
 from faults import damage
 from small_training import blobs, net
 
+from nnscratch.cli.inputs import inputs_from
 from nnscratch.cli.runs import open_run
 from nnscratch.cli.settings import TrainingSettings, read_toml
-from nnscratch.cli.sources import inputs_from
 from nnscratch.data import read_idx, read_npz, read_table
 from nnscratch.train import EarlyStopping, History, Trainer, predict, save_model
 from nnscratch.train.checkpoint import load_model

@@ -220,8 +220,8 @@ FAULTS: dict[str, tuple[str, Callable[[Backward], Backward]]] = {
     "mse: missing 1/N": ("mse", MEAN_AS_SUM),
     "mse: factor 2 forgotten": ("mse", scaled(0, lambda g, dY, s: g / 2)),
     "l1: missing 1/N": ("l1", MEAN_AS_SUM),
-    "smooth_l1: beta forgotten": ("smooth_l1", saved_with(bend=lambda s: 1.0)),
-    "huber: never bends": ("huber", saved_with(bend=lambda s: 1e9)),
+    "smooth_l1: beta forgotten": ("smooth_l1", saved_with(beta=lambda s: 1.0)),
+    "huber: never bends": ("huber", saved_with(delta=lambda s: 1e9)),
     "huber: missing 1/N": ("huber", MEAN_AS_SUM),
     "kl_div: wrong sign": ("kl_div", scaled(0, lambda g, dY, s: -g)),
     "kl_div: batchmean taken for mean": (

@@ -361,6 +361,7 @@ DIFFERENT: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {
     ("var", "correction above the number"): ((0,), "the value is infinite, and so is its slope"),
     ("var_mean", "correction above the number"): ((0,), "as for var"),
     ("kl_div", "T zero"): ((1,), "the derivative at T = 0 is -inf; PyTorch divides 0 by 0"),
+    ("logaddexp", "far apart"): ((0, 1), "of two infinities PyTorch's is NaN, here they share it"),
     ("embedding_bag", "by frequency"): (
         (0,),
         "PyTorch divides the gradient of a row by how often another row was picked",

@@ -17,7 +17,7 @@ from nnscratch.kernels.cpu.operands import Operands
 from nnscratch.kernels.strided import TooManyAxesError, walk
 
 SIZES = (0, 1, 2, 31, 33, 257, 1025, 5000)
-UNARY = sorted(name for name, f in FORMULAS.items() if f.pointwise and len(f.inputs) == 1)
+UNARY = sorted(name for name, f in FORMULAS.items() if f.has_loops and len(f.inputs) == 1)
 
 
 class OnThreads:

@@ -111,7 +111,7 @@ def test_what_runs_in_some_cases_only_gets_points_for_these() -> None:
 
 def test_the_formulas_own_backwards_pass_and_others_do_not() -> None:
     for name, formula in FORMULAS.items():
-        if formula.backward is None:
+        if formula.backward is None or set(formula.gradients.values()) == {"0"}:
             continue
 
         def scaled(

@@ -178,9 +178,12 @@ def of_loss(made: Formula) -> list[Case]:
     assert made.public is not None
     kinds = [_DOMAINS[made.public.domains.get(name, "")] for name in made.inputs]
     found = []
+    # A kink that no builder keeps away from is sure to be near one of many entries.
+    most = 2 if isinstance(made.kinks, str) and made.kinks else max(SIZES)
     for n in SIZES:
         build = tuple(kind(n) for kind in kinds)
-        found.append(Case(f"{n} entries", build, {}, max(n, 1), 3.0 / max(n, 1), n > 0))
+        smooth = 0 < n <= most
+        found.append(Case(f"{n} entries", build, {}, max(n, 1), 3.0 / max(n, 1), smooth))
     labels = {"as it is": {}, **made.public.variants}
     parameters = inspect.signature(made.forward).parameters
     for name in made.options:
