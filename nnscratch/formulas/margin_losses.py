@@ -58,17 +58,17 @@ def margin_ranking_forward(X1: Any, X2: Any, T: Any, *, margin: float = 0.0) -> 
 
 def margin_ranking_backward(dL: Any, X1: Any, X2: Any, T: Any, margin: float) -> Any:
     """Return dX1 = -T dY where the loss is not 0."""
-    return where(margin - T * (X1 - X2) < 0, 0.0, -(dL * T))
+    return where(margin - T * (X1 - X2) >= 0, -(dL * T), 0.0)
 
 
 def margin_ranking_second_backward(dL: Any, X1: Any, X2: Any, T: Any, margin: float) -> Any:
     """Return dX2 = -dX1."""
-    return where(margin - T * (X1 - X2) < 0, 0.0, dL * T)
+    return where(margin - T * (X1 - X2) >= 0, dL * T, 0.0)
 
 
 def margin_ranking_target_backward(dL: Any, X1: Any, X2: Any, T: Any, margin: float) -> Any:
     """Return dT = (X2 - X1) dY where the loss is not 0."""
-    return where(margin - T * (X1 - X2) < 0, 0.0, dL * (X2 - X1))
+    return where(margin - T * (X1 - X2) >= 0, dL, 0.0) * (X2 - X1)
 
 
 MARGIN_RANKING = loss(
