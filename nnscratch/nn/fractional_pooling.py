@@ -76,6 +76,7 @@ def _pooled(
     n, channels = batch.shape[:2]
     u = rand(n, channels, dims, dtype=x.dtype, device=x.device) if samples is None else samples
     u = as_tensor(u)
+    u = u[:1] if single and u.ndim == 3 else u  # PyTorch takes those of a batch, too
     if u.shape != (n, channels, dims):
         raise ShapeError(
             f"{where}: expected _random_samples of shape {(n, channels, dims)}, got {u.shape}"
