@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import make_optimizer
 from nnscratch.train.cost import worth_compiling
 from nnscratch.train.evaluate import evaluating
-from nnscratch.train.files import prepare_folder, read_json, run_folder, write_json, write_text
+from nnscratch.train.files import prepare_folder, read_json, write_json, write_text
 from nnscratch.train.interrupt import TrainingInterrupted
 from nnscratch.train.language import (
     LanguageFigures,
@@ -80,11 +79,7 @@ def train_text(
     settings = resolve_text(settings, data)
     if folder is None:
         folder = runs.free_folder(data.name)
-    with ExitStack() as stack:
-        stack.enter_context(run_folder(folder))
-        if overwrite and not resume:
-            for name in runs.MADE:
-                (folder / name).unlink(missing_ok=True)
+    with runs.writing(folder, anew=overwrite and not resume):
         default_generator.manual_seed(settings.seed)
         architecture = architecture_of(settings, data.tokenizer.size)
         if resume:

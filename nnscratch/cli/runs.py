@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from nnscratch.errors import CheckpointError, ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.checkpoint import load_into
-from nnscratch.train.files import prepare_folder, read_json
+from nnscratch.train.files import prepare_folder, read_json, run_folder
 from nnscratch.train.image_networks import ImageNetwork
 from nnscratch.train.mlp import MLP
 from nnscratch.train.tensor_file import TensorFile
@@ -201,6 +202,24 @@ def check_free(folder: Path, resume: bool, overwrite: bool) -> None:
             f"{folder}: there is a run in this folder already; go on with it with --resume, "
             "replace it with --overwrite, or choose another folder"
         )
+
+
+@contextmanager
+def writing(folder: Path, *, anew: bool) -> Iterator[None]:
+    """Keep others from writing into a run folder while a training does.
+
+    Args:
+        folder: it exists.
+        anew: remove what the training before made.
+
+    Raises:
+        RunError: if another training writes into it.
+    """
+    with run_folder(folder):
+        if anew:
+            for name in MADE:
+                (folder / name).unlink(missing_ok=True)
+        yield
 
 
 def free_folder(name: str, root: Path = Path("runs")) -> Path:

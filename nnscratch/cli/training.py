@@ -7,7 +7,6 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,6 @@ from nnscratch.train.choices import balanced_weights, make_loss, make_optimizer
 from nnscratch.train.evaluate import evaluate, predict
 from nnscratch.train.files import (
     prepare_folder,
-    run_folder,
     write_json,
     write_text,
 )
@@ -155,11 +153,7 @@ def train(
         raise ConfigurationError(f"{settings.data}: {error}") from None
     if folder is None:
         folder = runs.free_folder(data.name)
-    with ExitStack() as stack:
-        stack.enter_context(run_folder(folder))
-        if overwrite and not resume:
-            for name in runs.MADE:
-                (folder / name).unlink(missing_ok=True)
+    with runs.writing(folder, anew=overwrite and not resume):
         default_generator.manual_seed(settings.seed)
         model = architecture.build()
         if resume:

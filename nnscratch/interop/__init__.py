@@ -1,1 +1,1 @@
-"""Bridges: scikit-learn, safetensors, PyTorch, Keras, ONNX."""
+"""Other libraries' weights: safetensors files, in PyTorch's and Hugging Face's names."""

@@ -117,8 +117,8 @@ def need_channels(
             continue
         if held.array.shape != (channels,):
             raise ShapeError(
-                f"{where}: {name} should have {channels} elements, one for each channel of an "
-                f"input of shape {x.shape}, got shape {held.shape}"
+                f"{where}: the input of shape {x.shape} has {channels} channels (axis 1), but "
+                f"{name} is of shape {held.shape}"
             )
         if held.array.dtype != x.array.dtype:
             given, own = dtype_name(x.array.dtype), dtype_name(held.array.dtype)

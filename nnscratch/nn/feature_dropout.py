@@ -8,6 +8,7 @@ from typing import Any
 
 from nnscratch.array import Generator, dtype_name, is_floating
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.formulas.activations import SELU_ALPHA, SELU_SCALE
 from nnscratch.nn.dropout import Dropout
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.creation import rand
@@ -25,8 +26,8 @@ __all__ = [
     "feature_alpha_dropout",
 ]
 
-# What SELU takes large negative numbers to, turned round: λ α.
-_ALPHA = 1.7580993408473766
+# SELU takes large negative numbers to -λ α.
+_ALPHA = SELU_SCALE * SELU_ALPHA
 
 
 def dropout1d(
