@@ -19,6 +19,7 @@ from nnscratch.errors import CheckpointError, DataError
 
 _FORM = "image-preprocessor"
 _LABEL = "label"
+_DTYPES = ("uint8", "int8", "uint16", "int16", "float16", "float32", "float64")
 Array = npt.NDArray[Any]
 
 
@@ -34,6 +35,7 @@ class ImagePreprocessor:
         mean: of each channel of the training part's pixels, from 0 to 1.
         std: likewise.
         target: the classes.
+        pixels: the dtype of the training's pixels, in which those of other files are understood.
     """
 
     channels: int
@@ -43,6 +45,7 @@ class ImagePreprocessor:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     target: ClassTarget
+    pixels: str = "uint8"
     task: str = "classification"
 
     @classmethod
@@ -53,7 +56,8 @@ class ImagePreprocessor:
         each = [pixels] if pixels.ndim == 3 else [pixels[:, c] for c in range(channels)]
         mean = tuple(float(one.mean(dtype=np.float64)) / white for one in each)
         std = tuple(float(one.std(dtype=np.float64)) / white or 1.0 for one in each)
-        return cls(channels, height, width, white, mean, std, ClassTarget(_labels(images)))
+        target, dtype = ClassTarget(_labels(images)), pixels.dtype.name
+        return cls(channels, height, width, white, mean, std, target, dtype)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -106,11 +110,12 @@ class ImagePreprocessor:
         """What ``from_dict`` reads, in plain JSON types."""
         return {
             "form": _FORM,
-            "version": 2,
+            "version": 3,
             "channels": self.channels,
             "height": self.height,
             "width": self.width,
             "white": self.white,
+            "pixels": self.pixels,
             "mean": list(self.mean),
             "std": list(self.std),
             "target": self.target.to_dict(),
@@ -118,7 +123,7 @@ class ImagePreprocessor:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ImagePreprocessor:
-        """Read what ``to_dict`` wrote, now or when images were grey only (version 1).
+        """Read what ``to_dict`` wrote, now or before: without the dtype, for grey images only.
 
         Raises:
             CheckpointError: if it is something else, or damaged.
@@ -128,9 +133,12 @@ class ImagePreprocessor:
         sizes.append(1 if first else value.get("channels"))
         mean: Any = [value.get("mean")] if first else value.get("mean")
         std: Any = [value.get("std")] if first else value.get("std")
+        usual = {1: "float32", 65535: "uint16"}.get(sizes[2], "uint8")
+        pixels: Any = value.get("pixels") if value.get("version") == 3 else usual
         if (
             value.get("form") != _FORM
-            or value.get("version") not in (1, 2)
+            or value.get("version") not in (1, 2, 3)
+            or pixels not in _DTYPES
             or not all(type(n) is int and 1 <= n <= 1 << 16 for n in sizes)
             or not all(
                 type(listed) is list
@@ -146,7 +154,7 @@ class ImagePreprocessor:
         target = ClassTarget.from_dict(value.get("target", {}))
         height, width, white, channels = sizes
         means, stds = tuple(map(float, mean)), tuple(map(float, std))
-        return cls(channels, height, width, white, means, stds, target)
+        return cls(channels, height, width, white, means, stds, target, pixels)
 
 
 def _labels(images: LabelledImages) -> tuple[str, ...] | tuple[int, ...]:
@@ -202,11 +210,8 @@ def images_from(
     if place.is_dir() or (place.is_file() and is_npz(place)):
         folder = load_images(place)
         part = folder.test or folder.train
-        images = _fitting(part.images, path, wanted, size)
-        if part.white != wanted.white:
-            images = images * np.float32(wanted.white / part.white)
         names = np.array(_labels(part))
-        return ImagesToJudge(images, names[part.labels])
+        return ImagesToJudge(_fitting(part.images, path, wanted, size), names[part.labels])
     refuse_npy(path)
     if not path.lower().endswith((".csv", ".tsv", ".txt", ".parquet", ".pq")):
         images = read_idx(path)
@@ -237,7 +242,8 @@ def _image_files(
 def _fitting(
     images: Array, path: str, wanted: ImagePreprocessor, size: tuple[int, ...] | None
 ) -> Array:
-    """Images of an array, brought to a size as those of the training were."""
+    """Images of an array, brought to the values and the size of those of the training."""
+    images = _valued(images, path, wanted)
     if size is not None:
         images = resized(images, (wanted.height, wanted.width))
     shape = images.shape[1:] if images.ndim == 4 else (1, *images.shape[1:])
@@ -246,6 +252,40 @@ def _fitting(
             f"{path}: the model takes images of {wanted.size}, these have the shape {images.shape}"
         )
     return images
+
+
+def _valued(images: Array, path: str, wanted: ImagePreprocessor) -> Array:
+    """Images in the values of the training: the same dtype means the same values.
+
+    The dtypes alone say what is to be done. How bright the pixels of a file happen to be must not:
+    dark pictures would be made bright.
+
+    Raises:
+        DataError: if the dtypes do not say what the values mean.
+    """
+    given, trained = images.dtype, np.dtype(wanted.pixels)
+    whole = {"uint8": 255, "uint16": 65535}.get(given.name)
+    if given.kind == "f" and trained.kind != "f":
+        if float(images.min()) >= 0.0 and float(images.max()) <= 1.0:
+            return images * np.float32(wanted.white)
+        mend = "divide them by the largest value that a pixel can have, or save them"
+    elif given.kind == "f" or given == trained:
+        return images
+    elif trained.kind == "f" and wanted.white == 1:
+        if whole is not None:
+            return images.astype(np.float32) / np.float32(whole)
+        mend = "save them"
+    else:
+        # Both are in whole steps, whatever they are kept in: 8 and 16 bits must not be mixed up.
+        wide = wanted.white > 255 if trained.kind == "f" else trained.itemsize > 1
+        if (given.itemsize > 1) == wide or (given.itemsize == 1 and wanted.white <= 255):
+            return images
+        mend = "scale them as those were (8 bits have 255 for white, 16 bits 65,535), and save them"
+    raise DataError(
+        f"{path}: the model was trained on images of {wanted.pixels} with {wanted.white:,} for "
+        f"white, these are {given.name} from {float(images.min()):g} to {float(images.max()):g}; "
+        f"{mend} as {wanted.pixels}"
+    )
 
 
 def _rows_of_pixels(path: str, wanted: ImagePreprocessor) -> ImagesToJudge:

@@ -7,6 +7,9 @@ import pytest
 from command_line import call, fails, squares, weights
 from PIL import Image
 
+from nnscratch.cli.images import ImagePreprocessor, images_from
+from nnscratch.data import load_images
+from nnscratch.errors import DataError
 from nnscratch.train import Callback
 
 QUICK = ["--epochs", "2", "--quiet"]
@@ -262,3 +265,50 @@ def test_checkup_of_a_network(capsys, tmp_path):
     assert code == 0
     assert "ln 3" in out
     assert "0 faults" in out
+
+
+DTYPES = {
+    "uint8": lambda x: x,
+    "int64": lambda x: x.astype(np.int64),
+    "uint16": lambda x: x.astype(np.uint16) * 257,
+    "float32": lambda x: (x / 255).astype(np.float32),
+    "digits": lambda x: x // 16,
+    "digits, int64": lambda x: (x // 16).astype(np.int64),
+    "digits, float32": lambda x: (x // 16).astype(np.float32),
+}
+ALIKE = [("float32", "uint8"), ("float32", "uint16"), ("float32", "float32"),
+         ("uint8", "float32"), ("uint8", "int64"), ("int64", "uint8"), ("uint8", "uint8"),
+         ("uint16", "uint16"), ("uint16", "float32"), ("digits", "digits, int64"),
+         ("digits, int64", "digits"), ("digits, float32", "digits")]  # fmt: skip
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize(("first", "second"), ALIKE)
+def test_the_same_pictures_have_the_same_features(tmp_path, first, second, labelled):
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 6, 5), dtype=np.uint8)
+    pictures[:3] //= 128  # dark ones, which must not look brighter where they are alone
+    path, labels = tmp_path / "a.npz", np.arange(12) % 2
+    np.savez(path, x=DTYPES[first](pictures), y=labels)
+    trained = load_images(path).train
+    pre = ImagePreprocessor.from_dict(ImagePreprocessor.fit(trained).to_dict())
+    expected = pre.features(trained.images)
+    for some in (slice(None), slice(3)):
+        held = {"y": labels[some]} if labelled else {}
+        np.savez(path, x=DTYPES[second](pictures)[some], **held)
+        found = images_from(str(path), pre)
+        np.testing.assert_allclose(pre.features(found.images), expected[some], 1e-5, 1e-5)
+        assert (found.labels is not None) == labelled
+
+
+@pytest.mark.parametrize(
+    ("trained", "given"), [("uint8", "uint16"), ("uint16", "uint8"), ("uint8", "float32")]
+)
+def test_values_that_the_training_does_not_explain_are_refused(tmp_path, trained, given):
+    pictures = np.arange(2 * 30).reshape(2, 6, 5) * 4
+    scale = {"uint8": 1, "uint16": 257, "float32": 1}
+    path = tmp_path / "a.npz"
+    np.savez(path, x=(pictures * scale[trained]).astype(trained), y=[0, 1])
+    pre = ImagePreprocessor.fit(load_images(path).train)
+    np.savez(path, x=(pictures * scale[given]).astype(given))
+    with pytest.raises(DataError, match=f"trained on images of {trained} .* these are {given}"):
+        images_from(str(path), pre)
