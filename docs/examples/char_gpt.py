@@ -21,6 +21,14 @@ from nnscratch.nn import functional as F
 BLOCK, BATCH = 64, 16
 
 
+def sample(model: GPT2, tokenizer: CharacterTokenizer, prompt: str, length: int) -> str:
+    """Let a model go on with a text, without dropout, and leave the model in training."""
+    model.eval()
+    made = list(generate(model, tokenizer.encode(prompt), length, temperature=0.8))
+    model.train()
+    return prompt + tokenizer.decode(made)
+
+
 def train(steps: int = 3000, width: int = 128, layers: int = 4, say: bool = True) -> float:
     """Train a model, let it write, and return its bits a character on what it has not seen."""
     nnscratch.manual_seed(0)
@@ -58,12 +66,6 @@ def train(steps: int = 3000, width: int = 128, layers: int = 4, say: bool = True
         model.train()
         return total / len(starts) / math.log(2)
 
-    def sample(prompt: str, length: int) -> str:
-        model.eval()
-        made = generate(model, tokenizer.encode(prompt), length, temperature=0.8)
-        model.train()
-        return prompt + tokenizer.decode(made)
-
     if say:
         count = sum(parameter.numel() for parameter in model.parameters())
         print(
@@ -78,7 +80,7 @@ def train(steps: int = 3000, width: int = 128, layers: int = 4, say: bool = True
             seconds, mean = time.perf_counter() - began, loss / 500 / math.log(2)
             print(f"step {number}: {mean:.3f} bits a character in training, "
                   f"{bits(held_out):.3f} on what is held out, {seconds:.0f} s")  # fmt: skip
-            print("    " + sample("The ", 200).replace("\n", "\n    "))
+            print("    " + sample(model, tokenizer, "The ", 200).replace("\n", "\n    "))
             loss = 0.0
     return bits(held_out)
 

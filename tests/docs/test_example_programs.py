@@ -10,6 +10,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import nnscratch
+from nnscratch.data import CharacterTokenizer
+from nnscratch.models import GPT2, GPT2Config, generate
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
@@ -64,3 +68,14 @@ def test_a_deep_q_network_takes_its_steps(load, capsys) -> None:
 def test_a_small_gpt_learns_from_pythons_help(load) -> None:
     # Among 103 characters a guess costs 6.69 bits.
     assert load("char_gpt").train(steps=8, width=16, layers=1, say=False) < 6.6
+
+
+def test_a_small_gpt_writes_without_dropout(load) -> None:
+    nnscratch.manual_seed(0)
+    tokenizer = CharacterTokenizer.fit("abcdefgh")
+    model = GPT2(GPT2Config(tokenizer.size, 16, 16, 1, n_head=2, dropout=0.9)).eval()
+    nnscratch.manual_seed(1)
+    expected = tokenizer.decode(list(generate(model, tokenizer.encode("ab"), 12, temperature=0.8)))
+    nnscratch.manual_seed(1)
+    assert load("char_gpt").sample(model, tokenizer, "ab", 12) == "ab" + expected
+    assert model.training
