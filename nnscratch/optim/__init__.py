@@ -9,15 +9,16 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from nnscratch.optim.by_parameter import ParameterOptimizer
 from nnscratch.optim.optimizer import Optimizer
 
+_BASES = (Optimizer, ParameterOptimizer)  # which others are made of
 _names = {}
 for _module in iter_modules(__path__):
     _held = vars(import_module(f"{__name__}.{_module.name}"))
     for _kind in _held.values():
-        if isinstance(_kind, type) and issubclass(_kind, Optimizer) and _kind is not Optimizer:
+        if isinstance(_kind, type) and issubclass(_kind, Optimizer) and _kind not in _BASES:
             _names[_kind.__name__] = _kind
-del _names["ParameterOptimizer"]  # which others are made of
 
 globals().update(_names)
 __all__ = [*sorted(_names), "Optimizer", "lr_scheduler", "swa_utils"]

@@ -41,11 +41,6 @@ class ParameterOptimizer(Optimizer):
         """Add a group of parameters with hyper-parameters of its own."""
         super().add_param_group(group)
         made = self.param_groups[-1]
-        try:
-            self.check(made)
-        except Exception:
-            self.param_groups.pop()
-            raise
         # Before the first step, so that a compiled one has them; they are shown once it was taken.
         self._kept = getattr(self, "_kept", {})
         for parameter in made["params"]:
@@ -91,6 +86,9 @@ class ParameterOptimizer(Optimizer):
 
         def advance() -> dict[str, Any]:
             state = self._state[parameter]
+            if not state:  # the first step, perhaps after somebody emptied ``state``
+                for one in kept.values():
+                    one.array[...] = 0
             if self.counts:
                 state["step"] = state.get("step", 0) + 1
             state |= kept
@@ -116,6 +114,8 @@ class ParameterOptimizer(Optimizer):
             parameter, group = members[int(index)], groups[int(index)]
             wanted = self.state_shapes(group, tuple(parameter.shape))
             kept = {name: shape for name, shape in wanted.items() if shape is not None}
+            if not entry:
+                continue  # as PyTorch writes it of a parameter that has taken no step
             found = {k: tuple(as_tensor(v).shape) for k, v in entry.items() if k != "step"}
             if found != kept:
                 raise CheckpointError(

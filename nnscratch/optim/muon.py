@@ -97,6 +97,7 @@ class Muon(ParameterOptimizer):
     """
 
     update = MUON
+    takes_any = False  # matrices only
     counts = False
 
     def __init__(

@@ -24,7 +24,8 @@ class Optimizer:
     optimizers are written for PyTorch.
 
     Attributes:
-        kinds: all optimizers that are a formula, by their names in small letters.
+        kinds: all optimizers that step by a formula, by their names in small letters; for the
+            command line and ``fit``, which call them with nothing but parameters and a rate.
         formula: the update, whose inputs are the parameter, its gradient and the state.
         numbers: Python numbers kept beside each parameter, with what they start from.
         param_groups: dictionaries with "params" and hyper-parameters, which may be changed between
@@ -49,14 +50,21 @@ class Optimizer:
     formula: ClassVar[Formula]
     kinds: ClassVar[dict[str, type[Optimizer]]] = {}
     numbers: ClassVar[Mapping[str, float]] = {}
+    # Whether any parameters and a loss without a closure will do, as ``kinds`` has to know.
+    takes_any: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Enter the class by its name, the first of that name in a module of its own."""
         super().__init_subclass__(**options)
         known = Optimizer.kinds.get(cls.__name__.lower())
         here = known is None or known.__module__ == cls.__module__
-        if hasattr(cls, "formula") and "." not in cls.__qualname__ and here:
+        if cls._has_formula() and cls.takes_any and "." not in cls.__qualname__ and here:
             Optimizer.kinds[cls.__name__.lower()] = cls
+
+    @classmethod
+    def _has_formula(cls) -> bool:
+        """Say whether it is a formula of each element, or ``update``, one of each parameter."""
+        return hasattr(cls, "formula") or isinstance(getattr(cls, "update", None), Formula)
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         """Take parameters, or dictionaries of parameters with hyper-parameters of their own.
@@ -92,7 +100,7 @@ class Optimizer:
     @state.setter
     def state(self, state: Mapping[Tensor, dict[str, Any]]) -> None:
         """Take an empty dictionary to begin anew; or whatever, with a ``step`` of its own."""
-        if self._by_hand:
+        if self._by_hand and not hasattr(self, "_kept"):
             self._state = defaultdict(dict, state)
         elif state:
             raise ConfigurationError(
@@ -181,14 +189,15 @@ class Optimizer:
                 raise ConfigurationError("a parameter was given to the optimizer twice")
             seen.add(id(parameter))
         self.param_groups.append(made)
+        try:
+            if self._has_formula():  # what the names of others' hyper-parameters mean is theirs
+                self.check(made)
+        except Exception:
+            self.param_groups.pop()
+            raise
         if self._by_hand:
             self._flats.append([])
             return
-        try:
-            self.check(made)
-        except ConfigurationError:
-            self.param_groups.pop()
-            raise
         alike: dict[tuple[str, str], list[Tensor]] = {}
         for parameter in params:
             form = (dtype_name(parameter.array.dtype), str(parameter.device))

@@ -8,6 +8,7 @@ from typing import Any
 from nnscratch.array.maths import maximum, minimum, sign, where
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import formula
+from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.optimizer import Optimizer, check_switches
 
 
@@ -117,9 +118,11 @@ class Rprop(Optimizer):
         """Return the names of b and d."""
         return ("prev", "step_size")
 
-    def initial_state(self, group: Mapping[str, Any]) -> dict[str, float]:
-        """Return that the sizes start from the learning rate."""
-        return {"step_size": float(group["lr"])}
+    def advance(self, group: Mapping[str, Any], flat: FlatParameters, run: Run) -> dict[str, Any]:
+        """Return the options; the sizes start from the rate as it is before the first step."""
+        if flat.steps[run.first] == 0:
+            flat.state["step_size"][run.start : run.stop] = float(group["lr"])
+        return super().advance(group, flat, run)
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return the formula's options."""

@@ -82,6 +82,7 @@ class SparseAdam(ParameterOptimizer):
     """
 
     update = SPARSE_ADAM
+    takes_any = False  # of weights that are touched in part, as embeddings are
     limits = (
         ("lr", 5e-324, float("inf")),
         ("eps", 5e-324, float("inf")),

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
+from nnscratch.nn.batch_norm import _BatchNorm
 from nnscratch.nn.module import Module
 from nnscratch.optim.cyclic import each_group
 from nnscratch.optim.optimizer import Optimizer
@@ -164,8 +165,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
         model: the model; one without batch normalisation is left alone.
         device: where the batches go first.
     """
-    norms: list[Any] = [one for one in model.modules() if hasattr(one, "reset_running_stats")]
-    norms = [one for one in norms if one.momentum is None or isinstance(one.momentum, float)]
+    norms: list[Any] = [one for one in model.modules() if isinstance(one, _BatchNorm)]
     if not norms:
         return
     momenta, training = [one.momentum for one in norms], model.training

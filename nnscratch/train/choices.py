@@ -168,7 +168,12 @@ def make_schedule(
     if name == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, T_max=total), "batch"
     if name == "one_cycle":
-        return lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=total + 1), "batch"
+        # The momentum goes along where there is any: who names the schedule cannot say otherwise.
+        cycles = all("betas" in group or group.get("momentum") for group in optimizer.param_groups)
+        made = lr_scheduler.OneCycleLR(
+            optimizer, max_lr=lr, total_steps=total + 1, cycle_momentum=cycles
+        )
+        return made, "batch"
     if name == "step":
         return lr_scheduler.StepLR(optimizer, step_size=max(1, epochs // 3), gamma=0.1), "epoch"
     if name == "exponential":

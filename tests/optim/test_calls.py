@@ -173,6 +173,72 @@ def test_the_state_is_shared_and_begins_anew() -> None:
     assert p.tolist() == other.tolist()
 
 
+@pytest.mark.parametrize("kind", ["Adafactor", "SparseAdam", "Muon"])
+@pytest.mark.parametrize("way", ["assigned", "cleared"])
+def test_the_state_of_whole_parameters_begins_anew(kind: str, way: str) -> None:
+    def grow(p: Any, optimizer: Any, times: float) -> None:
+        optimizer.zero_grad()
+        (p * p * times).sum().backward()
+        optimizer.step()
+
+    p = nnscratch.tensor([[1.0, 2.0], [3.0, -1.0]], requires_grad=True)
+    optimizer = getattr(optim, kind)([p], lr=0.1)
+    grow(p, optimizer, 1.0)
+    grow(p, optimizer, -3.0)
+    if way == "assigned":
+        optimizer.state = {}
+    else:
+        optimizer.state.clear()
+    assert len(optimizer.state) == 0
+    other = nnscratch.tensor(p.tolist(), requires_grad=True)
+    fresh = getattr(optim, kind)([other], lr=0.1)
+    for times in (1.0, 2.0):
+        grow(p, optimizer, times)
+        grow(other, fresh, times)
+    assert p.tolist() == other.tolist()
+    with pytest.raises(ConfigurationError, match="load_state_dict"):
+        optimizer.state = {p: {"step": 3}}
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_the_first_size_of_rprop_is_the_rate_before_the_first_step(compile: bool) -> None:
+    def run(lib: Any, value: Any, wrap: Any) -> Any:
+        p = value
+        optimizer = lib.optim.Rprop([p], lr=0.1)
+        schedule = lib.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.1)
+
+        @wrap
+        def step() -> None:
+            optimizer.zero_grad()
+            (p * p).sum().backward()
+            optimizer.step()
+
+        for _ in range(3):
+            step()
+            schedule.step()
+        return p.detach()
+
+    mine = run(
+        nnscratch, ours([1.0, -2.0], True), nnscratch.compile if compile else (lambda step: step)
+    )
+    its = run(torch, theirs([1.0, -2.0], True), lambda step: step)
+    assert_same(mine, its, times=4.0)
+
+
+def test_an_empty_state_beside_a_parameter_is_loaded() -> None:
+    p, q = (nnscratch.ones(2, 2).requires_grad_() for _ in range(2))
+    optimizer, other = optim.Adafactor([p]), optim.Adafactor([q])
+    p.sum().backward()
+    optimizer.step()
+    optimizer.load_state_dict({**other.state_dict(), "state": {0: {}}})
+    assert not optimizer.state.get(p)
+
+
+def test_which_optimizers_are_chosen_by_name() -> None:
+    assert "adafactor" in optim.Optimizer.kinds
+    assert not {"muon", "sparseadam", "lbfgs"} & set(optim.Optimizer.kinds)
+
+
 def test_a_state_of_pytorch_is_taken() -> None:
     for kind, options in (("SGD", {}), ("SGD", {"momentum": 0.9}), ("Adam", {}), ("RMSprop", {})):
         p, q = ours(X, True), theirs(X, True)

@@ -469,6 +469,19 @@ def test_clipping_of_nothing_and_of_nan() -> None:
     assert math.isnan(nn.utils.clip_grad_norm_(p, 1.0).item())
 
 
+def test_the_ways_of_clipping_take_one_norm() -> None:
+    mine, other = gradients(ours), gradients(theirs)
+    both = []
+    for utils, parameters in ((nn.utils, mine), (torch.nn.utils, other)):
+        norm = utils.clip_grad_norm_(parameters, 5.0, foreach=False)
+        utils.clip_grad_value_(parameters, 0.25, foreach=False)
+        rest = utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        both.append((norm.item(), rest.item()))
+    assert both[0] == pytest.approx(both[1], rel=1e-5)
+    half = [nnscratch.full((300,), 16.0, dtype="float16")]
+    assert nn.utils.get_total_norm(half).item() == pytest.approx(277.13, rel=1e-3)
+
+
 @pytest.mark.parametrize("power", [0.5, 1, 3, math.inf])
 def test_clipping_by_other_norms(power: float) -> None:
     mine, other = gradients(ours), gradients(theirs)

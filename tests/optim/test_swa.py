@@ -49,8 +49,7 @@ def test_averages(name: str) -> None:
         b.update_parameters(its)
     assert list(a.state_dict()) == list(b.state_dict())
     for key, value in b.state_dict().items():
-        if name != "moving, one by one" or "num_batches" not in key:
-            assert_same(a.state_dict()[key], value, key, times=4.0)
+        assert_same(a.state_dict()[key], value, key, times=4.0)
     loader = [rng.normal(size=(6, 3)).astype(np.float32) for _ in range(3)]
     optim.swa_utils.update_bn([(ours(one), None) for one in loader], a)
     torch.optim.swa_utils.update_bn([(theirs(one), None) for one in loader], b)
@@ -58,6 +57,19 @@ def test_averages(name: str) -> None:
         assert_same(getattr(a.module[1], part), getattr(b.module[1], part), part, times=4.0)
     assert a.module[1].momentum == 0.1
     assert_same(a.eval()(ours(x)).detach(), b.eval()(theirs(x)).detach(), times=8.0)
+
+
+@pytest.mark.parametrize("momentum", [1, None, 0.5])
+def test_statistics_are_computed_anew(momentum: Any) -> None:
+    mine, its = models()
+    mine[1].momentum = its[1].momentum = momentum
+    rng = np.random.default_rng(0)
+    loader = [rng.normal(2.0, size=(6, 3)).astype(np.float32) for _ in range(3)]
+    optim.swa_utils.update_bn([ours(one) for one in loader], mine)
+    torch.optim.swa_utils.update_bn([theirs(one) for one in loader], its)
+    for part in ("running_mean", "running_var"):
+        assert_same(getattr(mine[1], part), getattr(its[1], part), part, times=4.0)
+    assert mine[1].momentum == momentum
 
 
 def test_what_makes_no_sense() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_training import blobs, figures, line, net, trainer, weights
 
+import nnscratch
 from nnscratch import nn, no_grad
 from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import (
@@ -18,7 +19,7 @@ from nnscratch.errors import (
     ShapeError,
 )
 from nnscratch.formulas import registry
-from nnscratch.optim import SGD, Adam
+from nnscratch.optim import SGD, Adafactor, Adam
 from nnscratch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from nnscratch.tensors import Tensor
 from nnscratch.train import Callback, TrainingInterrupted, evaluate, fit, predict
@@ -48,6 +49,40 @@ def test_a_regression_is_learned():
     history = fit(model, line(), 60, validation=line(20, seed=3), lr=0.1, metrics=["r2", "mae"])
     assert history["val_r2"][-1] > 0.999
     assert "train_accuracy" not in history.columns
+
+
+def test_an_optimizer_of_whole_parameters_by_its_name():
+    models = []
+    for optimizer in ("adafactor", lambda p: Adafactor(p, lr=0.05)):
+        nnscratch.manual_seed(0)
+        models.append(nn.Linear(4, 3))
+        rate = 0.05 if optimizer == "adafactor" else None
+        fit(models[-1], (X, Y), 2, optimizer=optimizer, lr=rate, seed=1)
+    assert models[0].weight.tolist() == models[1].weight.tolist()
+    for name in ("muon", "sparseadam", "lbfgs"):  # they do not fit any model and loss
+        with pytest.raises(ConfigurationError, match=f"no optimizer '{name}'.*adafactor"):
+            fit(models[0], (X, Y), 1, optimizer=name)
+
+
+@pytest.mark.parametrize(("name", "cycles"), [("adafactor", 0), ("sgd", 0), ("nadam", 1)])
+def test_one_cycle_with_and_without_a_momentum(name, cycles):
+    rates = []
+
+    class Note(Callback):
+        def on_batch_end(self, trainer):
+            group = trainer.optimizer.param_groups[0]
+            rates.append((group["lr"], group.get("betas", (0.0,))[0]))
+
+    options = {"optimizer": name, "lr": 0.01, "scheduler": "one_cycle", "batch_size": 10}
+    fit(net(), (X, Y), 2, callbacks=[Note()], **options)
+    its = torch.optim.NAdam([torch.ones(1)])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(its, 0.01, 13)
+    for rate, beta in rates:
+        its.step()
+        schedule.step()
+        assert rate == pytest.approx(its.param_groups[0]["lr"])
+        assert beta == pytest.approx(its.param_groups[0]["betas"][0]) or not cycles
+    assert len(rates) == 12
 
 
 def test_the_training_is_that_of_pytorch():
