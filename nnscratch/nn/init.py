@@ -7,6 +7,7 @@ Numbers come from the default generator unless another is given.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ _GAINS = {
     "conv1d": 1.0,
     "conv2d": 1.0,
     "conv3d": 1.0,
+    "conv_transpose1d": 1.0,
+    "conv_transpose2d": 1.0,
+    "conv_transpose3d": 1.0,
     "sigmoid": 1.0,
     "tanh": 5.0 / 3.0,
     "relu": math.sqrt(2.0),
@@ -63,6 +67,14 @@ def _fan(tensor: Tensor, mode: str) -> int:
     if mode not in fans:
         raise ConfigurationError(f"mode is 'fan_in' or 'fan_out', got {mode!r}")
     return fans[mode]
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    """Say whether a weight has no elements, and so perhaps a fan of 0; warn then, as PyTorch."""
+    if 0 not in tensor.shape:
+        return False
+    warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+    return True
 
 
 def _fill(
@@ -133,6 +145,8 @@ def kaiming_uniform_(
 
     He, Zhang, Ren and Sun 2015. ``a`` is the slope of a leaky ReLU.
     """
+    if _is_empty(tensor):
+        return tensor
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / _fan(tensor, mode))
     return uniform_(tensor, -bound, bound, generator)
 
@@ -145,6 +159,8 @@ def kaiming_normal_(
     generator: Generator | None = None,
 ) -> Tensor:
     r"""Fill with normal numbers of deviation $g / \sqrt{\mathrm{fan}}$."""
+    if _is_empty(tensor):
+        return tensor
     std = calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
     return normal_(tensor, 0.0, std, generator)
 

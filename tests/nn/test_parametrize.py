@@ -32,6 +32,7 @@ def twins(make: Any, change: Any) -> tuple[Any, Any]:
 NORMS = {
     "weight norm": lambda u, m: u.parametrizations.weight_norm(m),
     "weight norm, columns": lambda u, m: u.parametrizations.weight_norm(m, dim=1),
+    "weight norm, from behind": lambda u, m: u.parametrizations.weight_norm(m, dim=-2),
     "weight norm, one length": lambda u, m: u.parametrizations.weight_norm(m, dim=None),
     "spectral norm": lambda u, m: u.parametrizations.spectral_norm(m, n_power_iterations=2),
     "spectral norm, columns": lambda u, m: u.parametrizations.spectral_norm(m, dim=1),
@@ -68,6 +69,63 @@ def test_a_vector_and_a_convolution_with_a_spectral_norm() -> None:
     mine, its = twins(lambda n: n.ConvTranspose1d(3, 4, 2), change)
     check(mine, its, [RNG.normal(size=(2, 3, 6))], times=8.0)
     assert mine.parametrizations.weight[0].dim == 1
+
+    def derived(library: Any) -> Any:
+        class Upwards(library.ConvTranspose1d):
+            pass
+
+        return Upwards(3, 4, 2)
+
+    mine, _ = twins(derived, change)
+    assert mine.parametrizations.weight[0].dim == 1
+
+
+@pytest.mark.parametrize("dim", [2, -3])
+def test_a_length_along_a_dimension_that_is_not_there(dim: int) -> None:
+    with pytest.raises(ShapeError, match=f"dim={dim} is out of range"):
+        U.parametrizations.weight_norm(nn.Linear(2, 3), dim=dim)
+    with pytest.raises(IndexError):
+        V.parametrizations.weight_norm(torch.nn.Linear(2, 3), dim=dim)
+
+
+def test_a_parametrization_takes_over_the_mode_of_its_module() -> None:
+    for utils, library in ((U, nn), (V, torch.nn)):
+        layer = library.Linear(3, 5).eval()
+        utils.parametrizations.spectral_norm(layer)
+        before = [one.tolist() for one in layer.buffers()]
+        assert layer.weight.tolist() == layer.weight.tolist()
+        assert [one.tolist() for one in layer.buffers()] == before
+        utils.parametrize.register_parametrization(layer, "weight", library.Identity())
+        assert [one.training for one in layer.parametrizations.weight] == [False, False]
+        assert [one.tolist() for one in layer.buffers()] == before
+
+
+def test_a_frozen_weight_stays_frozen() -> None:
+    for utils, library in ((U, nn), (V, torch.nn)):
+        layer = library.Linear(3, 5)
+        layer.weight.requires_grad_(False)
+        utils.parametrizations.weight_norm(layer)
+        utils.parametrize.remove_parametrizations(layer, "weight")
+        assert not layer.weight.requires_grad
+        norm = library.BatchNorm1d(5).eval()
+        for bias in (False, True):
+            made = utils.fusion.fuse_linear_bn_eval(library.Linear(3, 5, bias=bias).eval(), norm)
+            assert (made.weight.requires_grad, made.bias.requires_grad) == (True, bias)
+
+
+def test_a_second_weight_norm_of_old_is_refused() -> None:
+    layer = U.weight_norm(nn.Linear(3, 2))
+    with pytest.raises(ConfigurationError, match="has a weight_norm already"):
+        U.weight_norm(layer)
+    U.weight_norm(U.remove_weight_norm(layer))
+
+
+def test_weights_without_elements_are_left_alone() -> None:
+    for library, zeros in ((nn, nnscratch.zeros), (torch.nn, torch.zeros)):
+        for name in ("kaiming_uniform_", "kaiming_normal_"):
+            with pytest.warns(UserWarning, match="zero-element"):
+                assert getattr(library.init, name)(zeros(3, 0)).shape == (3, 0)
+        assert library.init.calculate_gain("conv_transpose2d") == 1
 
 
 def test_a_recurrent_layer_with_weight_norm() -> None:

@@ -19,12 +19,40 @@ def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
     return [parameter.grad for parameter in given if parameter.grad is not None]
 
 
+def _wide_norm(given: list[Tensor], norm_type: float, finite: bool) -> Tensor:
+    """Return the norm, of float16 tensors in float32: their squares pass its largest number."""
+    if not given:
+        return zeros()
+    power = float(norm_type)
+    wide = [one.float() if one.dtype == "float16" else one for one in given]
+    norm: Tensor
+    if power == 2.0:
+        norm = stack([apply(f.SQUARED_NORM, one) for one in wide]).sum().sqrt()
+    else:
+        norm = stack([one.norm(power) for one in wide]).norm(power)
+    if finite and not bool(norm.isfinite()):
+        raise NonFiniteError(f"the norm of the gradients is {norm.item()}")
+    return norm
+
+
+def _narrowed(norm: Tensor, given: list[Tensor]) -> Tensor:
+    return norm.half() if given and given[0].dtype == "float16" else norm
+
+
+def _scale(gradients: list[Tensor], max_norm: float, norm: Tensor) -> None:
+    for gradient in gradients:
+        own = norm.to(gradient.device)
+        registry.update(f.SCALE_BY_NORM, gradient.array, own.array, max_norm=float(max_norm))
+        gradient._version[0] += 1
+
+
 @no_grad()
 def clip_grad_norm_(
     parameters: Iterable[Tensor] | Tensor,
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     r"""Multiply all gradients by $\min(1, c / (|g| + 10^{-6}))$ and return their norm $|g|$ before.
 
@@ -34,25 +62,15 @@ def clip_grad_norm_(
         norm_type: p of the norm (Σ |g|^p)^(1/p); infinity for the largest absolute value. Norms of
             float16 gradients are added up in float32.
         error_if_nonfinite: raise instead of going on with NaN.
+        foreach: PyTorch's way to do the same; it changes nothing.
 
     Raises:
         NonFiniteError: if asked for, and the norm is NaN or infinite.
     """
     gradients = _gradients(parameters)
-    if not gradients:
-        return zeros()
-    power = float(norm_type)
-    wide = [g.float() if g.dtype == "float16" else g for g in gradients]
-    if power == 2.0:
-        norm = stack([apply(f.SQUARED_NORM, gradient) for gradient in wide]).sum().sqrt()
-    else:
-        norm = stack([gradient.norm(power) for gradient in wide]).norm(power)
-    if error_if_nonfinite and not bool(norm.isfinite()):
-        raise NonFiniteError(f"the norm of the gradients is {norm.item()}")
-    for gradient in gradients:
-        registry.update(f.SCALE_BY_NORM, gradient.array, norm.array, max_norm=float(max_norm))
-        gradient._version[0] += 1
-    return norm.to(gradients[0].dtype) if wide[0] is not gradients[0] else norm
+    norm = _wide_norm(gradients, norm_type, error_if_nonfinite)
+    _scale(gradients, max_norm, norm)
+    return _narrowed(norm, gradients)
 
 
 @no_grad()
@@ -78,13 +96,8 @@ def get_total_norm(
     tensor(5.)
     """
     given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    if not given:
-        return zeros()
-    power = float(norm_type)
-    found: Tensor = stack([one.norm(power) for one in given]).norm(power)
-    if error_if_nonfinite and not bool(found.isfinite()):
-        raise NonFiniteError(f"the norm of the tensors is {found.item()}")
-    return found
+    norm = _wide_norm(given, norm_type, error_if_nonfinite)
+    return _narrowed(norm, given)
 
 
 @no_grad()
@@ -102,15 +115,17 @@ def clip_grads_with_norm_(
         total_norm: their norm, as ``get_total_norm`` returns it.
         foreach: PyTorch's way to do the same; it changes nothing.
     """
-    for gradient in _gradients(parameters):
-        norm = total_norm.to(gradient.device)
-        registry.update(f.SCALE_BY_NORM, gradient.array, norm.array, max_norm=float(max_norm))
-        gradient._version[0] += 1
+    _scale(_gradients(parameters), max_norm, total_norm)
 
 
 @no_grad()
-def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
-    """Hold every element of every gradient between -clip_value and clip_value."""
+def clip_grad_value_(
+    parameters: Iterable[Tensor] | Tensor, clip_value: float, foreach: bool | None = None
+) -> None:
+    """Hold every element of every gradient between -clip_value and clip_value.
+
+    ``foreach`` is PyTorch's way to do the same; it changes nothing.
+    """
     for gradient in _gradients(parameters):
         registry.update(f.CLIP_BY_VALUE, gradient.array, limit=float(clip_value))
         gradient._version[0] += 1

@@ -50,7 +50,7 @@ def fuse_conv_bn_eval(conv: Layer, bn: Module, transpose: bool = False) -> Layer
         shape[1 if transpose else 0] = -1
         weight = made.weight * scale.reshape(*shape)
     made.weight = Parameter(weight.to(made.weight.dtype), made.weight.requires_grad)
-    made.bias = Parameter(bias.to(made.weight.dtype), made.weight.requires_grad)
+    made.bias = Parameter(bias.to(made.weight.dtype), old.requires_grad)
     found: Layer = made
     return found
 

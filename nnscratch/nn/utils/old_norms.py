@@ -34,12 +34,17 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     New models take ``parametrizations.weight_norm``.
 
     Raises:
-        ConfigurationError: if the module has no such parameter.
+        ConfigurationError: if the module has no such parameter, or it has a weight norm already.
 
     >>> from nnscratch import nn
     >>> sorted(weight_norm(nn.Linear(3, 2)).state_dict())
     ['bias', 'weight_g', 'weight_v']
     """
+    if name in module.__dict__.get("_weight_norms", {}):
+        raise ConfigurationError(
+            f"{name!r} of {type(module).__name__} has a weight_norm already; remove_weight_norm "
+            "takes it away"
+        )
     weight = module._parameters.get(name)
     if weight is None:
         raise ConfigurationError(f"{type(module).__name__} has no parameter {name!r}")

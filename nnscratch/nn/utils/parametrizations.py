@@ -7,6 +7,7 @@ from typing import Any
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
+from nnscratch.nn.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nnscratch.nn.utils.parametrize import register_parametrization
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import empty
@@ -16,10 +17,17 @@ __all__ = ["norm_except_dim", "spectral_norm", "weight_norm"]
 
 
 def norm_except_dim(v: Tensor, pow: float = 2.0, dim: int | None = 0) -> Tensor:
-    """Return the norm over all dimensions but one, which are kept; of None over all."""
+    """Return the norm over all dimensions but one, which are kept; of None and -1 over all.
+
+    Raises:
+        ShapeError: if there is no such dimension.
+    """
     if dim is None or dim == -1:
         found: Tensor = v.norm(pow)
         return found
+    if not -v.ndim <= dim < max(1, v.ndim):
+        raise ShapeError(f"norm_except_dim: dim={dim} is out of range for {v.shape}")
+    dim %= max(1, v.ndim)
     rest = tuple(axis for axis in range(v.ndim) if axis != dim)
     if not rest:
         return v.abs()
@@ -144,6 +152,7 @@ def spectral_norm(
     if not isinstance(weight, Tensor):
         raise ConfigurationError(f"{type(module).__name__} has no parameter or buffer {name!r}")
     if dim is None:
-        dim = 1 if type(module).__name__.startswith("ConvTranspose") else 0
+        transposed = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
+        dim = 1 if isinstance(module, transposed) else 0
     made = _SpectralNorm(weight, n_power_iterations, dim, eps)
     return register_parametrization(module, name, made)

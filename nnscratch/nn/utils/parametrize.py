@@ -51,7 +51,6 @@ class ParametrizationList(ModuleList):
     def __init__(self, modules: list[Module], original: Tensor, unsafe: bool = False) -> None:
         """Take the parametrizations; the first whose ``right_inverse`` gives several has these."""
         super().__init__(modules)
-        self.unsafe = unsafe
         made: Any = original
         with no_grad():
             for module in reversed(modules):
@@ -216,6 +215,8 @@ def register_parametrization(
     >>> layer.weight.item() == 2 * own.item()
     True
     """
+    # First, since a spectral norm moves its buffers whenever it is read in training.
+    parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
         held: Any = module.parametrizations[tensor_name]
         if not unsafe:
@@ -235,6 +236,7 @@ def register_parametrization(
     delattr(module, tensor_name)
     if "parametrizations" not in module._modules:
         module.parametrizations = ModuleDict()
+    made.train(module.training)
     module.parametrizations[tensor_name] = made
     _make_property(module, tensor_name)
     return module
@@ -278,7 +280,8 @@ def remove_parametrizations(
     delattr(type(module), tensor_name)
     del module.parametrizations[tensor_name]
     if isinstance(first, Parameter):
-        keep = value if isinstance(value, Parameter) else Parameter(value.detach().clone())
+        asks = any(getattr(held, name).requires_grad for name in held._originals())
+        keep = value if isinstance(value, Parameter) else Parameter(value.detach().clone(), asks)
         module.register_parameter(tensor_name, keep)
     else:
         module.register_buffer(tensor_name, value.detach())
