@@ -54,7 +54,7 @@ def load_image_arrays(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> 
         images["test"] = images.pop("validation")
         if "validation" in labels:
             labels["test"] = labels.pop("validation")
-    names = _class_names(arrays)
+    names = _class_names(arrays, file)
     pairs = {}
     for part, name in images.items():
         if part not in labels:
@@ -70,7 +70,7 @@ def load_image_arrays(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> 
                 f"{where} holds {count[0]:,} images, but {labels[part]!r} {count[1]:,} labels"
             )
     if any(pair[1].dtype.kind == "U" for pair in pairs.values()):
-        names = tuple(np.unique(pairs["train"][1]).tolist())
+        names = tuple(np.unique(pairs["train"][1].astype(str)).tolist())  # 3 and "3" are one
         pairs = {part: (x, _indices(y, names, f"{file}: {labels[part]!r}"))
                  for part, (x, y) in pairs.items()}  # fmt: skip
     white = _white([pair[0] for pair in pairs.values()])
@@ -169,7 +169,7 @@ def _as_labels(values: _Array, where: str) -> _Array:
     if values.ndim != 1:
         raise DataError(f"{where}: expected labels (N,), found the shape {values.shape}")
     if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
+        values = _decoded(values, where)
     if values.dtype.kind == "U":
         return values
     if values.dtype.kind == "f":
@@ -182,6 +182,16 @@ def _as_labels(values: _Array, where: str) -> _Array:
     if values.dtype.kind not in "buif":
         raise DataError(f"{where}: expected labels in whole numbers or text, found {values.dtype}")
     return values.astype(np.int64)
+
+
+def _decoded(values: _Array, where: str) -> _Array:
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: expected text in UTF-8, found the bytes {error.object[:20]!r}; save text "
+            "(str), not bytes in another encoding"
+        ) from None
 
 
 def _indices(values: _Array, names: tuple[str, ...], where: str) -> npt.NDArray[np.int64]:
@@ -218,10 +228,10 @@ def _found(arrays: dict[str, _Array], wanted: tuple[str, ...]) -> dict[str, str]
     return found
 
 
-def _class_names(arrays: dict[str, _Array]) -> tuple[str, ...]:
+def _class_names(arrays: dict[str, _Array], where: str) -> tuple[str, ...]:
     for name, values in arrays.items():
         if name.lower() in _NAMES and values.ndim == 1 and values.dtype.kind in "US":
-            texts = np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+            texts = _decoded(values, f"{where}: {name!r}") if values.dtype.kind == "S" else values
             listed = tuple(str(one) for one in texts.tolist())
             if len(set(listed)) == len(listed):
                 return listed

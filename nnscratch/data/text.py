@@ -95,19 +95,36 @@ def split_text(
             f"validation ({validation}) and test ({test}) leave nothing to train on"
         )
     count, least = len(tokens), block + 1
-    held = [max(round(share * count), least) if share else 0 for share in (validation, test)]
+    held = _held_out(count, block, (validation, test))
     rest = count - sum(held)
     if rest < least:
         parts = 1 + sum(1 for share in (validation, test) if share)
         needed = parts * least
+        if count >= needed:
+            named = zip(("validation", "test"), (validation, test), held, strict=True)
+            shares = [f"{part} ({share:g} of {count:,} is {size:,})"
+                      for part, share, size in named if size > least]  # fmt: skip
+            raise DataError(
+                f"{name}: {max(rest, 0):,} of {count:,} tokens are left to train on, too few for a "
+                f"window of {block} and the token behind it: {' and '.join(shares)} take the rest; "
+                "give a smaller share, or a longer text"
+            )
+        smaller = (size for size in range(block - 1, 0, -1)
+                   if count - sum(_held_out(count, size, (validation, test))) > size)  # fmt: skip
+        most = next(smaller, 0)
         raise DataError(
             f"{name}: {count:,} tokens are too few for windows of {block}: {parts} parts (to "
             f"train on{', to validate' if validation else ''}{', to test' if test else ''}) of "
-            f"{least} tokens need {needed:,} at least; give a longer text, or a block of "
-            f"{max(1, count // parts - 1)} or less"
+            f"{least} tokens need {needed:,} at least; give a longer text"
+            + (f", or a block of {most} or less" if most else "")
         )
     judged, tested = tokens[rest : rest + held[0]], tokens[rest + held[0] :]
     return tokens[:rest], judged if validation else None, tested if test else None
+
+
+def _held_out(count: int, block: int, shares: tuple[float, float]) -> list[int]:
+    """How many tokens the parts take that are not trained on: their shares, a window at least."""
+    return [max(round(share * count), block + 1) if share else 0 for share in shares]
 
 
 class TextWindows(TensorDataset):

@@ -94,12 +94,18 @@ class CharacterTokenizer(Tokenizer):
     def __init__(self, characters: str) -> None:
         if not characters or len(set(characters)) != len(characters):
             raise ConfigurationError("a vocabulary needs characters, each of them once")
+        _need_characters(characters, "the vocabulary")
         self.characters = "".join(sorted(characters))
         self._codes = _code_points(self.characters)
 
     @classmethod
     def fit(cls, text: str) -> CharacterTokenizer:
-        """Return the tokenizer with the characters of a text."""
+        """Return the tokenizer with the characters of a text.
+
+        Raises:
+            DataError: if it has half of a surrogate pair, which is no character.
+        """
+        _need_characters(text, "the text")
         codes = np.unique(_code_points(text))
         return cls(codes.tobytes().decode("utf-32-le"))
 
@@ -186,6 +192,14 @@ class BytePairTokenizer(Tokenizer):
             self._tokenizer = library.Tokenizer.from_str(json.dumps(content))
         except Exception as error:  # the library raises no narrower class
             raise DataError(f"the tokenizers library cannot use it ({error})") from None
+        # Others put something before each text, or join what stands on two sides of a line end.
+        words = content.get("pre_tokenizer") or {}
+        self._may_be_cut = (
+            content.get("normalizer") is None
+            and words.get("type") == "ByteLevel"
+            and not words.get("add_prefix_space", True)
+            and words.get("use_regex", True)
+        )
         self._size = max(self._tokenizer.get_vocab().values(), default=-1) + 1
 
     @classmethod
@@ -195,11 +209,13 @@ class BytePairTokenizer(Tokenizer):
         Raises:
             ConfigurationError: if the size is not above 256, the number of bytes, or the library
                 is not installed.
+            DataError: if the text has half of a surrogate pair, which is no character.
         """
         if size <= 256:
             raise ConfigurationError(
                 f"a byte-pair encoding needs more tokens than the 256 bytes, got {size}"
             )
+        _need_characters(text, "the text")
         library = _import_tokenizers()
         made = library.Tokenizer(library.models.BPE())
         made.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -240,8 +256,14 @@ class BytePairTokenizer(Tokenizer):
         return self._size
 
     def encode(self, text: str, name: str = "the text") -> Tokens:
-        """Return the indices of the tokens of a text, (T,) int32."""
-        encoded = self._tokenizer.encode_batch(list(_pieces(text)), add_special_tokens=False)
+        """Return the indices of the tokens of a text, (T,) int32.
+
+        Raises:
+            DataError: if the text has half of a surrogate pair, which is no character.
+        """
+        _need_characters(text, name)
+        pieces = list(_pieces(text)) if self._may_be_cut else [text]
+        encoded = self._tokenizer.encode_batch(pieces, add_special_tokens=False)
         return np.asarray([token for piece in encoded for token in piece.ids], np.int32)
 
     def decode(self, tokens: Iterable[int]) -> str:
@@ -279,11 +301,27 @@ def tokenizer_from_dict(value: Any) -> Tokenizer:
 
 
 def _code_points(text: str) -> npt.NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le"), _CODES)
+    # Half of a surrogate pair is a character that no vocabulary has, and is named as such.
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), _CODES)
+
+
+def _need_characters(text: str, name: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        place = error.start
+        raise DataError(
+            f"{name}: line {text.count(chr(10), 0, place) + 1}, column "
+            f"{place - text.rfind(chr(10), 0, place)}: U+{ord(text[place]):04X} is half of a "
+            "surrogate pair and no character; leave it out, or read the file as UTF-8"
+        ) from None
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield a text in pieces of about a million characters, whose tokens are those of the whole."""
+    """Yield a text in pieces of about a million characters.
+
+    Their tokens are those of the whole where a byte-level encoding takes words as GPT-2 does.
+    """
     start = 0
     while len(text) - start > _PIECE:
         cut = _CUT.search(text, start + _PIECE)

@@ -29,8 +29,8 @@ def load_weights(model: Module, filename: FilePath) -> list[str]:
     The names of the models here are those of the published files; what differs from file to file
     is mended: a prefix that all names have or lack ("transformer.", "bert.", "module."), weights
     that are tied and stored once (GPT-2's ``lm_head.weight``), constants that are no weights
-    (``attn.bias``, ``position_ids``), a batch norm's count of batches that old files lack, and the
-    old names of layer norms. The values take the model's dtype and device.
+    of this model (``attn.bias``, ``position_ids``), a batch norm's count of batches that old files
+    lack, and the old names of layer norms. The values take the model's dtype and device.
 
     Args:
         model: is changed in place.
@@ -95,8 +95,10 @@ def _stored(own: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
 
 def _named_as_in(own: Iterable[str], file: TensorFile) -> tuple[dict[str, str], list[str]]:
     """Return the file's names by what a model calls them, and those of other parts."""
-    given = {_new_name(name): name for name in file.entries if not _NO_WEIGHTS.search(name)}
     wanted = set(own)
+    # A model of one's own may have the old names.
+    renamed = [pair for pair in _OLD_NAMES if not any(map(pair[0].search, wanted))]
+    given = {_new_name(name, renamed): name for name in file.entries}
     best, others, most = given, list[str](), len(wanted & set(given))
     for prefix in _PREFIXES:
         without = {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
@@ -105,10 +107,12 @@ def _named_as_in(own: Iterable[str], file: TensorFile) -> tuple[dict[str, str], 
         for names, left in ((without, rest), (before, [])):
             if len(wanted & set(names)) > most:
                 best, others, most = names, left, len(wanted & set(names))
-    return best, others
+    # Only behind the matching: a model of one's own may well have an ``attn.bias`` that is trained.
+    best = {k: v for k, v in best.items() if k in wanted or not _NO_WEIGHTS.search(v)}
+    return best, [name for name in others if not _NO_WEIGHTS.search(name)]
 
 
-def _new_name(name: str) -> str:
-    for old, new in _OLD_NAMES:
+def _new_name(name: str, renamed: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    for old, new in renamed:
         name = old.sub(new, name)
     return name

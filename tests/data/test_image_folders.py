@@ -281,6 +281,12 @@ def test_labels_of_every_kind(tmp_path):
     assert read(np.array(kinds)) == kinds
     assert read(np.array(kinds).astype("S")) == kinds
     assert read(LABELS, class_names=np.array(kinds[:3])) == kinds
+    # Numbers in one part and texts in another are compared as texts.
+    for first, second in ((LABELS, LABELS.astype(str)), (LABELS.astype("S"), LABELS)):
+        parts = {"x_train": GREY, "y_train": first, "x_test": GREY, "y_test": second}
+        made = load_images(npz(tmp_path / "b.npz", **parts))
+        for part in (made.train, made.test):
+            assert [part.class_names[label] for label in part.labels] == words
 
 
 @pytest.mark.parametrize(
@@ -301,6 +307,8 @@ def test_labels_of_every_kind(tmp_path):
         ({"x": GREY, "y": LABELS, "names": np.array(["a", "b"])}, "the label 2, but there are 2"),
         ({"x_train": GREY, "y_train": np.array(list("abcabc")),
           "x_test": GREY, "y_test": np.array(list("abcabz"))}, "never shows: 'z'"),
+        ({"x": GREY, "y": np.array([b"\xe9", b"a"] * 3)}, "'y': expected text in UTF-8, found"),
+        ({"x": GREY, "y": LABELS, "names": np.array([b"\xe9", b"a", b"b"])}, "'names': expected"),
     ],
 )  # fmt: skip
 def test_arrays_that_do_not_fit(tmp_path, arrays, message):

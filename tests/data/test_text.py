@@ -87,6 +87,32 @@ def test_a_text_shorter_than_the_block():
             split_text(tokens, 2, *shares)
 
 
+@pytest.mark.parametrize(
+    ("count", "block", "validation", "test", "says"),
+    [
+        (
+            20,
+            8,
+            0.9,
+            0.0,
+            r"2 of 20 tokens are left .* validation \(0\.9 of 20 is 18\) take the rest",
+        ),
+        (40, 8, 0.5, 0.4, r"validation \(0\.5 of 40 is 20\) and test \(0\.4 of 40 is 16\) take"),
+        (10, 9, 0.7, 0.0, r"need 20 at least; give a longer text, or a block of 2 or less"),
+        (2, 1, 0.1, 0.0, r"need 4 at least; give a longer text$"),
+    ],
+)
+def test_what_is_said_of_a_short_text_is_true(count, block, validation, test, says):
+    tokens = np.arange(count, dtype=np.int32)
+    with pytest.raises(DataError, match=says) as caught:
+        split_text(tokens, block, validation, test)
+    told = str(caught.value).rpartition("block of ")[2].partition(" ")[0]
+    if told.isdigit():
+        assert len(split_text(tokens, int(told), validation, test)[0]) > int(told)
+        with pytest.raises(DataError):
+            split_text(tokens, int(told) + 1, validation, test)
+
+
 def test_windows_show_every_token_once_and_what_follows_it():
     tokens = np.random.default_rng(0).integers(0, 50, 1001).astype(np.int32)
     windows = TextWindows(tokens, 25)

@@ -114,3 +114,36 @@ def test_a_damaged_description_is_refused(change):
 def test_a_vocabulary_that_is_too_small():
     with pytest.raises(ConfigurationError, match="more tokens than the 256 bytes, got 256"):
         BytePairTokenizer.fit(TEXT, 256)
+
+
+def test_half_of_a_surrogate_pair_is_named(pairs):
+    for made in (pairs, CharacterTokenizer.fit(TEXT)):
+        with pytest.raises(DataError, match=r"a prompt: line 2, column 4: .*U\+D800") as caught:
+            made.encode("To\nbe \ud800", "a prompt")
+        str(caught.value).encode()  # it can be printed
+    for fit in (CharacterTokenizer.fit, BytePairTokenizer.fit):
+        with pytest.raises(DataError, match=r"line 1, column 2: U\+DC00"):
+            fit("a\udc00" * 3)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
+        None,
+    ],
+)
+def test_a_text_is_not_cut_where_its_tokens_would_change(pairs, monkeypatch, words):
+    content = json.loads(json.dumps(pairs.to_dict()["content"]))
+    content["pre_tokenizer"] = words
+    # Without ByteLevel the library leaves out characters that are no token; all of these are.
+    text = "to be or not\nto be\nthat is\nthe question\nto be" if words is None else TEXT
+    made = BytePairTokenizer(content)
+    whole = made._tokenizer.encode(text, add_special_tokens=False).ids
+    monkeypatch.setattr(module, "_PIECE", 10)
+    assert len(list(module._pieces(text))) > 1
+    assert made.encode(text).tolist() == whole
+    if words is not None and words["add_prefix_space"]:
+        monkeypatch.setattr(made, "_may_be_cut", True)
+        assert made.encode(text).tolist() != whole

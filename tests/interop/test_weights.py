@@ -90,3 +90,22 @@ def test_a_file_that_is_none(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(CheckpointError):
         load_weights(GPT2(GPT), path)
+
+
+def test_weights_with_the_names_of_masks_and_of_old_norms_are_loaded(tmp_path):
+    class Attending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attn = nn.Linear(2, 3)
+            self.LayerNorm = nn.ParameterDict({"gamma": nn.Parameter(nnscratch.randn(3))})
+
+    published, model = Attending(), Attending()
+    path = tmp_path / "model.safetensors"
+    for prefix in ("", "model."):
+        model.attn.bias.detach().fill_(7.0)
+        save_file({prefix + k: v for k, v in published.state_dict().items()}, path)
+        assert load_weights(model, path) == []
+        assert values(model) == values(published)
+    save_file({k: v for k, v in published.state_dict().items() if k != "attn.bias"}, path)
+    with pytest.raises(CheckpointError, match=r"missing: attn\.bias"):
+        load_weights(model, path)
