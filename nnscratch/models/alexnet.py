@@ -66,14 +66,15 @@ class AlexNet2012(nn.Module):
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5, in_channels: int = 3) -> None:
         """Make the layers."""
         super().__init__()
+        # The paper's k = 2, n = 5, alpha = 1e-4 and beta = 0.75; the module divides alpha by n.
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 96, 11, stride=4),
             nn.ReLU(),
-            nn.LocalResponseNorm(5),
+            nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
             nn.MaxPool2d(3, 2),
             nn.Conv2d(96, 256, 5, padding=2, groups=2),
             nn.ReLU(),
-            nn.LocalResponseNorm(5),
+            nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0),
             nn.MaxPool2d(3, 2),
             nn.Conv2d(256, 384, 3, padding=1),
             nn.ReLU(),

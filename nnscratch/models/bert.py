@@ -135,7 +135,7 @@ class Bert(nn.Module):
     """
 
     def __init__(self, config: BertConfig = BertConfig()) -> None:
-        """Make the layers; weights are normal with a deviation of 0.02."""
+        """Make the layers; weights are normal of deviation 0.02, biases and the padding's row 0."""
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
@@ -145,6 +145,10 @@ class Bert(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                nn.init.zeros_(module.weight[module.padding_idx])
 
     def forward(self, tokens: Any, mask: Any = None, kinds: Any = None) -> tuple[Any, Any]:
         """Return the features (N, T, E) of tokens (N, T), and of each text (N, E).

@@ -63,6 +63,17 @@ def test_alexnet_of_the_paper_and_of_torchvision(monkeypatch: pytest.MonkeyPatch
         compare(ours.features, theirs, (image(1, 3, side, side),), steps=1)
 
 
+def test_the_response_normalisation_of_the_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alexnet, "_classifier", lambda *sizes: nnscratch.nn.Identity())
+    found = [one for one in alexnet.AlexNet2012().features if "LocalResponse" in type(one).__name__]
+    x = 100.0 * image(1, 8, 2, 2).astype(np.float32)
+    sums = [sum(x[:, j] ** 2 for j in range(max(0, i - 2), min(8, i + 3))) for i in range(8)]
+    expected = x / (2.0 + 1e-4 * np.stack(sums, 1)) ** 0.75
+    assert len(found) == 2
+    for one in found:
+        np.testing.assert_allclose(one(nnscratch.tensor(x)).numpy(), expected, 1e-5)
+
+
 @pytest.mark.parametrize("key", COUNTS, ids=lambda key: f"{key[1]}{key[2] or ''}")
 def test_the_numbers_of_parameters(key: tuple[str, str, tuple[Any, ...]]) -> None:
     """Counted in PyTorch's twin, which allocates nothing; that ours has its names is above."""

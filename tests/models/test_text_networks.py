@@ -40,6 +40,17 @@ def test_it_is_pytorchs_of_the_same_text(name: str) -> None:
     compare(ours, theirs, inputs)
 
 
+def test_what_bert_begins_with() -> None:
+    """As Hugging Face's ``_init_weights``: normal weights; biases and the padding's row are 0."""
+    model = nnscratch.models.Bert(BertConfig(500, 32, 2, 2, 64, 64))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            assert not parameter.detach().numpy().any(), name
+    words = model.embeddings.word_embeddings.weight.detach().numpy()
+    assert not words[0].any()
+    assert words[1:].std() == pytest.approx(0.02, rel=0.05)
+
+
 @pytest.mark.parametrize("name", ["gpt2", "char lstm"])
 def test_a_compiled_step_is_the_eager_one(name: str) -> None:
     module, kind, args, options, _ = NETWORKS[name]
