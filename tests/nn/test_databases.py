@@ -39,8 +39,6 @@ APART = {
     **dict.fromkeys(("kthvalue", "sort", "topk"), "output 1: other values"),
     # The sign of an eigenvector.
     "linalg.eigh": "output 1: values differ",
-    # What a tensor without entries, or a part that is empty, has for a gradient.
-    **dict.fromkeys(("linalg.lstsq", "linalg.slogdet"), "without a gradient"),
     "linalg.lstsq.grad_oriented": "PyTorch has tuple",
     "linalg.pinv.singular": "one tolerance for all",
     # Where one triangle of a matrix is read, how the gradient is shared between both.
