@@ -300,6 +300,18 @@ def test_the_same_pictures_have_the_same_features(tmp_path, first, second, label
         assert (found.labels is not None) == labelled
 
 
+def test_an_idx_file_has_the_features_of_the_same_pictures_in_floats(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 6, 5), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=pictures / 255, y=np.arange(12) % 2)
+    trained = load_images(tmp_path / "a.npz").train
+    pre = ImagePreprocessor.fit(trained)
+    header = b"\0\0\x08\x03" + np.array((3, 6, 5), ">i4").tobytes()
+    (tmp_path / "images-idx3-ubyte").write_bytes(header + (pictures[:3] // 128).tobytes())
+    found = images_from(str(tmp_path / "images-idx3-ubyte"), pre)
+    expected = pre.features((pictures[:3] // 128 / 255).astype(np.float32))
+    np.testing.assert_allclose(pre.features(found.images), expected, 1e-5, 1e-5)
+
+
 @pytest.mark.parametrize(
     ("trained", "given"), [("uint8", "uint16"), ("uint16", "uint8"), ("uint8", "float32")]
 )
