@@ -40,6 +40,11 @@ def _turned(X: Any) -> Any:
     return array_namespace(X).matrix_transpose(X)
 
 
+def _adjoint(X: Any) -> Any:
+    """Return conjugate transposes, which of real matrices are the transposes."""
+    return array_namespace(X).conj(_turned(X)) if is_complex(X) else _turned(X)
+
+
 def _identity(X: Any, size: int) -> Any:
     """Return the identity matrix in the dtype and on the device of X."""
     xp = array_namespace(X)
@@ -236,7 +241,7 @@ def cholesky_forward(A: Any) -> tuple[Any, CholeskySaved]:
            [1., 1.]])
     """
     matrix("cholesky", A)
-    Y = _lapack("cholesky", array_namespace(A).linalg.cholesky, 0.5 * (A + _turned(A)))
+    Y = _lapack("cholesky", array_namespace(A).linalg.cholesky, 0.5 * (A + _adjoint(A)))
     return Y, CholeskySaved(Y)
 
 
@@ -359,7 +364,7 @@ def eigh_forward(A: Any) -> tuple[tuple[Any, Any], EighSaved]:
     array([1., 3.])
     """
     matrix("eigh", A)
-    W, V = _lapack("eigh", array_namespace(A).linalg.eigh, 0.5 * (A + _turned(A)))
+    W, V = _lapack("eigh", array_namespace(A).linalg.eigh, 0.5 * (A + _adjoint(A)))
     return (W, V), EighSaved(W, V)
 
 
@@ -486,13 +491,14 @@ class PinvSaved(NamedTuple):
     Y: Any
 
 
-def pinv_forward(A: Any, *, rtol: float | None = None) -> tuple[Any, PinvSaved]:
+def pinv_forward(A: Any, *, rtol: float | None = None, atol: float = 0.0) -> tuple[Any, PinvSaved]:
     """Compute the pseudo-inverse.
 
     Args:
         A: matrices (..., n, m).
         rtol: singular values below this part of the largest count as 0; by default the larger
             side times the dtype's precision.
+        atol: those below this count as 0 too.
 
     Raises:
         ShapeError: if A is no matrix.
@@ -505,9 +511,9 @@ def pinv_forward(A: Any, *, rtol: float | None = None) -> tuple[Any, PinvSaved]:
         return Y, PinvSaved(A, Y)
     U, S, Vh = _lapack("pinv", xp.linalg.svd, A, full_matrices=False)
     part = max(A.shape[-2:]) * float(xp.finfo(A.dtype).eps) if rtol is None else float(rtol)
-    kept = S > part * xp.max(S, axis=-1, keepdims=True)
+    kept = (S > part * xp.max(S, axis=-1, keepdims=True)) & (S > atol)
     inverse = xp.where(kept, 1.0 / xp.where(kept, S, xp.ones_like(S)), xp.zeros_like(S))
-    Y = _turned(Vh) @ (xp.expand_dims(inverse, axis=-1) * _turned(U))
+    Y = _adjoint(Vh) @ (xp.expand_dims(inverse, axis=-1) * _adjoint(U))
     return Y, PinvSaved(A, Y)
 
 

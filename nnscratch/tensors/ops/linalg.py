@@ -9,17 +9,19 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import is_floating, to_device_of
+from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.functions import stack, where
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
-from nnscratch.tensors.ops.complexes import conj
+from nnscratch.tensors.ops.complexes import angle, complex, conj
 from nnscratch.tensors.ops.joining import broadcast_tensors
 from nnscratch.tensors.ops.moving import diagonal as _diagonal
 from nnscratch.tensors.ops.moving import tril, triu
 from nnscratch.tensors.ops.norms import _matrices, matrix_norm, svdvals
+from nnscratch.tensors.ops.placing import _nothing
 from nnscratch.tensors.ops.products import _chained
 from nnscratch.tensors.ops.products import cross as _cross
 from nnscratch.tensors.tensor import Tensor, as_tensor
@@ -103,13 +105,13 @@ def _mirrored(A: Tensor, upper: bool) -> Tensor:
     read = triu(A.detach()) if upper else tril(A.detach())
     strict = triu(read, 1) if upper else tril(read, -1)
     full = read + conj(strict).transpose(-2, -1)
-    return A + (full - A.detach())
+    return full + _nothing(A)  # what stands in the other triangle is not read
 
 
 def _triangle(A: Tensor, upper: bool) -> Tensor:
     """Return one triangle of matrices, with the gradient of the whole, as in PyTorch."""
     read = triu(A.detach()) if upper else tril(A.detach())
-    return A + (read - A.detach())
+    return read + _nothing(A)
 
 
 # Systems of equations.
@@ -220,7 +222,7 @@ def pinv(
         rcond, rtol: singular values below this part of the largest count as 0; by default the
             larger side times the dtype's precision.
         hermitian: whether the matrices are symmetric.
-        atol: the same as a number.
+        atol: the same as a number; the larger bound counts, and without ``rtol`` it alone.
     """
     taken = _matrices("pinv", A, square=hermitian)
     if hermitian:
@@ -230,11 +232,9 @@ def pinv(
     least = atol.item() if isinstance(atol, Tensor) and atol.numel() == 1 else atol
     if isinstance(part, Tensor) or isinstance(least, Tensor):
         raise ConfigurationError("pinv: one tolerance for all matrices, a number")
-    if least:
-        registry.notify_read(taken.array, "pinv(atol=)")
-        largest = float(svdvals(taken.detach()).max()) if taken.numel() else 1.0
-        part = max(float(least) / (largest or 1.0), float(part or 0.0))
-    return taken._apply(f.PINV, rtol=None if part is None else float(part))
+    if least and part is None:
+        part = 0.0
+    return taken._apply(f.PINV, rtol=part if part is None else float(part), atol=float(least or 0))
 
 
 def pinverse(input: Any, rcond: float = 1e-15) -> Tensor:
@@ -266,7 +266,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     full = n > m and driver not in (None, "gelsy") and bool((rank == m).all())
     if full:
         left = taken @ solution - right
-        residuals = (left * left).sum(-2)
+        residuals = (left.abs() ** 2 if is_complex(left.array) else left * left).sum(-2)
     values = taken.new_empty(0)
     if driver in ("gelsd", "gelss"):
         values = svdvals(taken.detach())
@@ -293,8 +293,10 @@ def slogdet(A: Tensor) -> SlogDet:
 
 @tensor_function()
 def logdet(input: Tensor) -> Tensor:
-    """Return the logarithms of determinants, NaN below 0."""
+    """Return the logarithms of determinants, of real matrices NaN below 0."""
     sign, size = slogdet(input)
+    if is_complex(sign.array):
+        return complex(size, angle(sign))
     return where(sign < 0, math.nan, size)
 
 
@@ -303,7 +305,7 @@ def logdet(input: Tensor) -> Tensor:
 
 def _factor(name: str, A: Any, upper: bool) -> Tensor:
     made = _mirrored(_matrices(name, A), upper)._apply(f.CHOLESKY)
-    return made.transpose(-2, -1) if upper else made
+    return conj(made).transpose(-2, -1) if upper else made
 
 
 @tensor_function()
@@ -329,7 +331,7 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> W
 def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """Return the inverse of the matrix with a factor of Cholesky's, (L Lᵀ)⁻¹."""
     part = _triangle(input, upper)
-    turned = part.transpose(-2, -1)
+    turned = conj(part).transpose(-2, -1)
     return inv(turned @ part if upper else part @ turned)
 
 
@@ -337,7 +339,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """Return the solution X of L Lᵀ X = B."""
     part = _triangle(L, upper)
-    turned = part.transpose(-2, -1)
+    turned = conj(part).transpose(-2, -1)
     first, second = (turned, part) if upper else (part, turned)
     return solve(second, solve(first, _batched(first, B)[1]))
 

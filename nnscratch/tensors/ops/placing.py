@@ -11,6 +11,7 @@ from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.promotion import checked_number
@@ -214,9 +215,10 @@ def _largest(own: Tensor, places: Tensor, values: Tensor, axis: int, larger: boo
 
 
 def _nothing(tensor: Tensor) -> Tensor:
-    """Return zeros that have the gradient of a tensor where it is finite."""
-    left = tensor - tensor.detach()
-    return (left == left)._where(left, 0.0)
+    """Return zeros that have the gradient of a tensor, of infinite elements and NaN too."""
+    made = tensor.clone()
+    with no_grad():  # the gradient of a copy does not depend on its values
+        return made.zero_()
 
 
 def _rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> Any:

@@ -55,7 +55,36 @@ IN_PLACE: dict[str, Call] = {
     "scatter_": lambda lib, x: (x * 1).scatter_(1, lib.tensor([[2]] * 3), x[:, :1]),
     "index_add_": lambda lib, x: (x * 1).index_add_(0, lib.tensor([0]), x[:1]),
     "diagonal().mul_": lambda lib, x: _doubled(x * 1),
+    "real.mul_": lambda lib, x: _after(_pair(lib, x), lambda z: z.real.mul_(3)).abs(),
+    "imag.mul_": lambda lib, x: _after(_pair(lib, x), lambda z: z.imag.mul_(3)).abs(),
+    "imag[0] =": lambda lib, x: _after(_pair(lib, x), lambda z: z.imag[0].copy_(x[1])).abs(),
+    "real.copy_": lambda lib, x: _after(_pair(lib, x), lambda z: z.real.copy_(x * x)).abs(),
+    "view_as_real().mul_": lambda lib, x: _after(
+        _pair(lib, x), lambda z: lib.view_as_real(z).mul_(3)
+    ).abs(),
+    "view_as_complex().mul_": lambda lib, x: _after(
+        lib.stack([x, x * 3], -1), lambda pairs: lib.view_as_complex(pairs).mul_(2j)
+    ),
+    "a part of a changed one": lambda lib, x: _part_of_turned(_pair(lib, x)),
+    "of zeros": lambda lib, x: (
+        _after(lib.zeros(3, 3, dtype=lib.complex128), lambda z: z.imag.copy_(x * x)).imag
+    ),
 }
+
+
+def _pair(lib: Any, x: Any) -> Any:
+    return lib.complex(x * 1, x * 2)
+
+
+def _after(tensor: Any, change: Any) -> Any:
+    change(tensor)
+    return tensor
+
+
+def _part_of_turned(z: Any) -> Any:
+    part = z[1:].imag
+    z.mul_(2j)
+    return part
 
 
 def _modulo(x: Any) -> Any:

@@ -215,7 +215,59 @@ LINALG: dict[str, Call] = {
     "tensorinv": lambda lib, x: lib.linalg.tensorinv(x[:2, :2].reshape(2, 1, 2), ind=1),
     "cross": lambda lib, x: lib.linalg.cross(x, x.flip(0)),
     "vander": lambda lib, x: lib.linalg.vander(x[0], N=4),
+    "pinv(atol) of a batch": lambda lib, x: lib.linalg.pinv(lib.stack([x, x * 0.01]), atol=0.03),
+    "pinv(atol, rtol)": lambda lib, x: lib.linalg.pinv(lib.stack([x, x * 9]), atol=3.0, rtol=0.1),
+    "cholesky of one triangle": lambda lib, x: lib.linalg.cholesky(half(lib, x @ x.mT, "nan")),
+    "eigvalsh of one triangle": lambda lib, x: lib.linalg.eigvalsh(half(lib, x @ x.mT, "1e30")),
+    "cholesky_solve of one triangle": lambda lib, x: lib.cholesky_solve(
+        x, half(lib, lib.linalg.cholesky(x @ x.mT).detach(), "nan")
+    ),
 }
+
+
+def half(lib, x, above):  # type: ignore[no-untyped-def]
+    """Return a matrix with other numbers in the triangle above the diagonal."""
+    return x.masked_fill(lib.ones(3, 3).triu(1) > 0, float(above))
+
+
+def hermitian(lib, x):  # type: ignore[no-untyped-def]
+    """Return a positive definite complex matrix."""
+    z = lib.complex(x, x.flip(0))
+    return z @ z.mH
+
+
+COMPLEX: dict[str, Call] = {
+    "solve": lambda lib, z: lib.linalg.solve(z, z.mH),
+    "inv": lambda lib, z: lib.linalg.inv(z),
+    "det": lambda lib, z: lib.linalg.det(z),
+    "logdet": lambda lib, z: lib.logdet(z * 1j),
+    "logdet of a negative": lambda lib, z: lib.logdet(-z),
+    "eigvalsh": lambda lib, z: lib.linalg.eigvalsh(z),
+    "eigvalsh upper": lambda lib, z: lib.linalg.eigvalsh(z, UPLO="U"),
+    "cholesky": lambda lib, z: lib.linalg.cholesky(z),
+    "cholesky upper": lambda lib, z: lib.linalg.cholesky(z, upper=True),
+    "pinv": lambda lib, z: lib.linalg.pinv((z * 1j)[:, :2]),
+    "lstsq": lambda lib, z: lib.linalg.lstsq((z + 1j)[:, :2], z).solution,
+    "residuals": lambda lib, z: lib.linalg.lstsq(z[:, :2] + 1j, z * 2j, driver="gelsd").residuals,
+    "cholesky_solve": lambda lib, z: lib.cholesky_solve(z, lib.linalg.cholesky(z)),
+    "cholesky_solve upper": lambda lib, z: lib.cholesky_solve(
+        z * 1j, lib.linalg.cholesky(z, upper=True), upper=True
+    ),
+    "cholesky_inverse": lambda lib, z: lib.cholesky_inverse(lib.linalg.cholesky(z)),
+    "svdvals": lambda lib, z: lib.linalg.svdvals(z + 1j),
+    "qr": lambda lib, z: lib.linalg.qr(z + 1j).R.abs(),
+    "matrix_norm": lambda lib, z: lib.linalg.matrix_norm(z + 1j, "nuc"),
+    "matrix_exp": lambda lib, z: lib.linalg.matrix_exp(z * 0.1j),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_matrices(name: str) -> None:
+    def call(lib, x):  # type: ignore[no-untyped-def]
+        made = COMPLEX[name](lib, hermitian(lib, x.detach()))
+        return lib.view_as_real(made.resolve_conj()) if made.is_complex() else made
+
+    same(call, SQUARE, "float64", rtol=1e-9)
 
 
 def parts(lib, z):  # type: ignore[no-untyped-def]
