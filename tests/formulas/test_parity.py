@@ -269,6 +269,8 @@ TORCH: dict[str, Callable[..., Any]] = {
     "bitwise_and": operator.and_,
     "bitwise_or": operator.or_,
     "bitwise_xor": operator.xor,
+    "bitwise_left_shift": operator.lshift,
+    "bitwise_right_shift": operator.rshift,
     "sum": _reduced(torch.sum),
     "mean": _reduced(torch.mean),
     "var": _reduced(torch.var),

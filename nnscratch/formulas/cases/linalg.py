@@ -83,5 +83,6 @@ CASES: dict[str, list[Case]] = {
             for name, shape in _WIDE_AND_TALL.items()
         ),
         Case("a batch", (_apart(3, 2, 2),), terms=40, magnitude=4.0),
+        Case("a bound", (_apart(3, 2, 2),), {"atol": 1e-3}, terms=40, magnitude=4.0),
     ],
 }  # fmt: skip

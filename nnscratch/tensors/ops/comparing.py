@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
-from nnscratch.array.dtypes import is_complex
+from nnscratch.array import is_floating
+from nnscratch.array.dtypes import is_complex, is_integer
 from nnscratch.errors import DTypeError
+from nnscratch.formulas import Formula
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
@@ -100,26 +101,25 @@ def bitwise_not(input: Tensor) -> Tensor:
     return ~input
 
 
-def _shifted(name: str, input: Tensor, other: Any, left: bool) -> Tensor:
-    if is_floating(input.array) or dtype_name(input.array.dtype) == "bool":
-        raise DTypeError(f"{name} is for integers, got {input.dtype}")
-    power = as_tensor(other).to(input.dtype)
-    scale = (power.new_ones(power.shape) * 2)._binary(f.POWER, power)
-    if left:
-        return input * scale
-    return input._binary(f.FLOOR_DIVIDE, scale)
+def _shifted(formula: Formula, input: Tensor, other: Any) -> Tensor:
+    for one in (input, as_tensor(other)):
+        if not is_integer(one.array):
+            raise DTypeError(
+                f"{formula.name} is for integers, got {one.dtype}; write x * 2**y for others"
+            )
+    return input._binary(formula, other)
 
 
 @tensor_function(inplace=True)
 def bitwise_left_shift(input: Tensor, other: Any) -> Tensor:
     """Return x 2^y of integers, x << y."""
-    return _shifted("bitwise_left_shift", input, other, True)
+    return _shifted(f.BITWISE_LEFT_SHIFT, input, other)
 
 
 @tensor_function(inplace=True)
 def bitwise_right_shift(input: Tensor, other: Any) -> Tensor:
     """Return ⌊x / 2^y⌋ of integers, x >> y."""
-    return _shifted("bitwise_right_shift", input, other, False)
+    return _shifted(f.BITWISE_RIGHT_SHIFT, input, other)
 
 
 for _name, _function in (("lshift", bitwise_left_shift), ("rshift", bitwise_right_shift)):

@@ -306,7 +306,11 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 def ldexp(input: Tensor, other: Any) -> Tensor:
     """Return x 2^y."""
     power = as_tensor(other)
-    return input * exp2(power)
+    if not is_floating(power.array):
+        power = power.to(input._as_float().dtype)
+    # In two steps: 2^y alone may be beyond the range where x 2^y is not.
+    half = (power.detach() * 0.5)._apply(f.FLOOR).clamp(-1024, 1024)
+    return input * exp2(half) * exp2(power - half)
 
 
 @tensor_function()

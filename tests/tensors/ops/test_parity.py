@@ -51,6 +51,15 @@ ELEMENTWISE: dict[str, Call] = {
     "count_nonzero": lambda lib, x: lib.count_nonzero(x > 0, dim=0),
     "special.ndtr": lambda lib, x: lib.special.ndtr(x),
     "special.log_ndtr": lambda lib, x: lib.special.log_ndtr(x - 1.0),
+    "special.log_ndtr of tails": lambda lib, x: lib.special.log_ndtr(x * 8 - 4),
+    "special.log_ndtr far out": lambda lib, x: lib.special.log_ndtr(x.detach() * 30 - 100),
+    "special.ndtri": lambda lib, x: lib.special.ndtri(x.detach() * 0.1 + 0.45),
+    "special.ndtri of tails": lambda lib, x: lib.special.ndtri((x.detach() * 8 - 40).exp()),
+    "special.ndtri at the ends": lambda lib, x: lib.special.ndtri(
+        lib.tensor([0.0, 1.0, 1.5, -0.5, float("nan"), 0.135, 0.136], dtype=x.dtype)
+    ),
+    "ldexp": lambda lib, x: lib.ldexp(x, lib.tensor([3, 4, 0, 20])),
+    "ldexp by floats": lambda lib, x: lib.ldexp(x, x),
     "special.entr": lambda lib, x: lib.special.entr(x.abs()),
     "special.xlog1py": lambda lib, x: lib.special.xlog1py(x, x.abs()),
 }
@@ -346,6 +355,10 @@ INTEGERS: dict[str, Call] = {
     "isin": lambda lib, x: lib.isin(x, 5),
     "<<": lambda lib, x: x.abs() << 2,
     ">>": lambda lib, x: x >> 1,
+    ">> to the sign": lambda lib, x: x >> lib.tensor([31, 30, 3, 63]).to(x.dtype),
+    "<< to the sign": lambda lib, x: x << lib.tensor([31, 29, 62, 61]).to(x.dtype),
+    ">> of another dtype": lambda lib, x: x >> lib.tensor([1, 2, 3, 0]),
+    "fmod of tensors": lambda lib, x: x.fmod(lib.tensor([3, -4, -128, 2]).to(x.dtype)),
     "scatter_reduce mean": lambda lib, x: x.scatter_reduce(
         0, lib.tensor([0, 0, 1]), lib.tensor([9, 9, 9]).to(x.dtype), "mean"
     ),
@@ -362,6 +375,31 @@ INTEGERS: dict[str, Call] = {
 @pytest.mark.parametrize("dtype", ["int64", "int32"])
 def test_integers(name: str, dtype: str) -> None:
     same(INTEGERS[name], [-5, 7, -1, 2], dtype)
+
+
+EXTREMES: dict[str, Call] = {
+    "fmod": lambda lib, x: lib.fmod(x, lib.tensor([3, 3, -7, -128]).to(x.dtype)),
+    "fmod by a number": lambda lib, x: x.fmod(5),
+    "div trunc": lambda lib, x: x.div(lib.tensor([3, -3, 7, 2]).to(x.dtype), rounding_mode="trunc"),
+    "div trunc by itself": lambda lib, x: x.div(x, rounding_mode="trunc"),
+    ">>": lambda lib, x: x >> 7,
+    "<<": lambda lib, x: x << 7,
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_the_smallest_integers(name: str) -> None:
+    same(EXTREMES[name], [-128, 127, -127, -128], "int8")
+
+
+def test_ldexp_does_not_overflow_on_the_way() -> None:
+    import nnscratch
+
+    # PyTorch's makes 2^150 first, which is infinite; C's ldexp and NumPy's do not.
+    x = nnscratch.tensor([2.0**-100, 1.0, 3.0], dtype="float32", requires_grad=True)
+    made = nnscratch.ldexp(x, nnscratch.tensor([150, -140, float("-inf")]))
+    assert made.tolist() == [2.0**50, 2.0**-140, 0.0]
+    assert nnscratch.ldexp(nnscratch.tensor(2.0**-600, dtype="float64"), 1100) == 2.0**500
 
 
 @pytest.mark.parametrize("name", ["cumsum", "flip", "sort", "einsum", "tril", "sin", "gather"])
