@@ -202,6 +202,7 @@ SLOGDET = formula(
     slogdet_forward,
     slogdet_backward,
     outputs=("S", "M"),
+    complexes=True,
     equation=r"S = \mathrm{sign} \det A, \quad M = \log |\det A|",
     gradients={"A": r"\frac{\partial L}{\partial M} A^{-\top}"},
     shapes="A (..., n, n) -> S and M (...)",
@@ -261,6 +262,7 @@ def cholesky_backward(dY: Any, saved: CholeskySaved, needs: tuple[bool, ...]) ->
 CHOLESKY = formula(
     cholesky_forward,
     cholesky_backward,
+    complexes=True,
     equation=r"Y Y^\top = A",
     gradients={
         "A": r"\tfrac{1}{2} (G + G^\top), \quad"
@@ -330,6 +332,7 @@ QR = formula(
     qr_forward,
     qr_backward,
     outputs=("Q", "R"),
+    complexes=True,
     equation=r"Q R = A",
     gradients={
         "A": r"\left(\frac{\partial L}{\partial Q} + Q C(M)\right) R^{-\top}, \quad"
@@ -391,6 +394,7 @@ EIGH = formula(
     eigh_forward,
     eigh_backward,
     outputs=("W", "V"),
+    complexes=True,
     equation=r"A V = V \operatorname{diag}(W), \quad V^\top V = 1",
     gradients={
         "A": r"V \left(\operatorname{diag} \frac{\partial L}{\partial W}"
@@ -470,6 +474,7 @@ SVD = formula(
     svd_forward,
     svd_backward,
     outputs=("U", "S", "Vh"),
+    complexes=True,
     equation=r"U \operatorname{diag}(S) V^\top = A, \quad U^\top U = V^\top V = 1",
     gradients={
         "A": r"U \left(F \odot \operatorname{skew}(U^\top \frac{\partial L}{\partial U}) S"
@@ -530,6 +535,7 @@ def pinv_backward(dY: Any, saved: PinvSaved, needs: tuple[bool, ...]) -> tuple[A
 PINV = formula(
     pinv_forward,
     pinv_backward,
+    complexes=True,
     equation=r"Y = A^+",
     gradients={
         "A": r"-Y^\top G^\top Y^\top + (1 - A Y) G Y Y^\top + Y^\top Y G (1 - Y A),"

@@ -187,6 +187,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     tensor([0., 2., 1., 0.])
     """
     array = _read(input, "histc()").reshape(-1)
+    if array.dtype.kind == "c":
+        raise DTypeError(f"histc: complex numbers have no order, got {input.dtype}")
     if bins < 1:
         raise ConfigurationError(f"histc: expected at least one bin, got {bins}")
     low, high = float(min), float(max)

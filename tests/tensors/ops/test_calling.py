@@ -171,6 +171,76 @@ def test_complex_numbers_have_no_derivative_through_functions_of_real_ones() -> 
         nnscratch.nn.functional.relu(z)
 
 
+UNORDERED: dict[str, Call] = {
+    **{
+        name: lambda lib, z, name=name: getattr(lib, name)(z)
+        for name in (
+            *(
+                "sign",
+                "floor",
+                "ceil",
+                "trunc",
+                "round",
+                "relu",
+                "sort",
+                "argsort",
+                "max",
+                "median",
+            ),
+            *("amax", "argmax", "histc", "signbit", "erf", "erfinv"),
+        )
+    },
+    **{
+        name: lambda lib, z, name=name: getattr(lib, name)(z, z)
+        for name in ("atan2", "hypot", "xlogy", "maximum", "fmod", "remainder", "searchsorted")
+    },
+    "<": lambda lib, z: z < z,
+    "> 1": lambda lib, z: z > 1,
+    "//": lambda lib, z: z // 2,
+    "clamp": lambda lib, z: z.clamp(min=0),
+    "cummax": lambda lib, z: z.cummax(0),
+    "topk": lambda lib, z: z.topk(1),
+    "entr": lambda lib, z: lib.special.entr(z),
+    "gelu": lambda lib, z: lib.nn.functional.gelu(z),
+    "copysign": lambda lib, z: lib.copysign(z, 1.0),
+    "a real one of a complex number": lambda lib, z: lib.full_like(z.real, 1j),
+    "fill_": lambda lib, z: z.real.clone().fill_(1j),
+    "tensor of another dtype": lambda lib, z: lib.tensor([1j], dtype=lib.float32),
+    "adding to a bool": lambda lib, z: z & z,
+}
+
+
+@pytest.mark.parametrize("name", UNORDERED)
+def test_what_complex_numbers_do_not_have_is_refused(name: str) -> None:
+    for library, kinds in ((torch, (RuntimeError, TypeError)), (nnscratch, (DTypeError,))):
+        with pytest.raises(kinds):
+            UNORDERED[name](library, library.tensor([1 + 2j, -1 + 0.5j], dtype=library.complex64))
+
+
+OF_COMPLEX: dict[str, Call] = {
+    "tensor": lambda lib, z: lib.tensor([[1, 2j], [0.5, 0]]),
+    "tensor of a number": lambda lib, z: lib.tensor(1j),
+    "full": lambda lib, z: lib.full((2,), 1j),
+    "sinc": lambda lib, z: lib.sinc(z),
+    "sgn": lambda lib, z: lib.sgn(z),
+    "==": lambda lib, z: z == z.conj().resolve_conj(),
+    "float_power": lambda lib, z: lib.float_power(z, 2),
+    "ldexp": lambda lib, z: lib.ldexp(z, lib.tensor([1, 2])),
+    "fill_": lambda lib, z: z.clone().fill_(1j),
+    "isclose": lambda lib, z: lib.isclose(z, z + 1e-9),
+}
+
+
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_complex_numbers(name: str) -> None:
+    mine, theirs = (
+        OF_COMPLEX[name](lib, lib.tensor([1 + 2j, -1 + 0.5j], dtype=lib.complex64))
+        for lib in (nnscratch, torch)
+    )
+    assert str(mine.dtype) == str(theirs.dtype).removeprefix("torch.")
+    np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5)
+
+
 def test_second_derivatives_through_complex_numbers() -> None:
     def penalty(lib: Any) -> Any:
         x = lib.tensor([0.5, -1.0, 2.0, 0.25], dtype=lib.float64, requires_grad=True)
