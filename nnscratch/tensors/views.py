@@ -14,6 +14,7 @@ from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.tensors.pairs import viewed
 
 
 def write_through(tensor: Any, result: Any) -> None:
@@ -86,16 +87,14 @@ def _follow(view: Any, changed: Any, result: Any) -> Any:
     number has the address of its real part alone.
     """
     if is_complex(view.array) != is_complex(changed.array):
-        from nnscratch.tensors.ops.complexes import view_as_complex, view_as_real
-
         if not is_complex(view.array):
-            return _follow(view, view_as_real(changed), view_as_real(result))
-        pairs = view_as_real(view)
+            return _follow(view, *(viewed(f.VIEW_AS_REAL, one) for one in (changed, result)))
+        pairs = viewed(f.VIEW_AS_REAL, view)
         pairs.node = _follow(pairs, changed, result)
         if pairs.node is None:
             return None
         pairs.requires_grad = True
-        return view_as_complex(pairs).node
+        return viewed(f.VIEW_AS_COMPLEX, pairs).node
     own, new = _element_addresses(view.array), _element_addresses(changed.array)
     if not (own.size and new.size):
         return None

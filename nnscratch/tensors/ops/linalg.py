@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import is_floating, to_device_of
+from nnscratch.array import to_device_of
 from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.functions import stack, where
 from nnscratch.tensors.methods import axis_of
-from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.calling import tensor_function, written
 from nnscratch.tensors.ops.complexes import angle, complex, conj
 from nnscratch.tensors.ops.joining import broadcast_tensors
 from nnscratch.tensors.ops.moving import diagonal as _diagonal
@@ -88,10 +88,24 @@ class Lstsq(NamedTuple):
     singular_values: Tensor
 
 
-class WithInfo(NamedTuple):
-    """What the functions with ``_ex`` return: ``info`` is 0 where the result is right."""
+class SolveEx(NamedTuple):
+    """What ``solve_ex`` returns: ``info`` is 0 where the result is right."""
 
     result: Tensor
+    info: Tensor
+
+
+class InvEx(NamedTuple):
+    """What ``inv_ex`` returns: ``info`` is 0 where the inverse is right."""
+
+    inverse: Tensor
+    info: Tensor
+
+
+class CholeskyEx(NamedTuple):
+    """What ``cholesky_ex`` returns: ``info`` is 0 where the factor is right."""
+
+    L: Tensor
     info: Tensor
 
 
@@ -152,10 +166,10 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     return made.squeeze(-1) if vectors else made
 
 
-def solve_ex(A: Any, B: Tensor, *, left: bool = True, check_errors: bool = False) -> WithInfo:
+def solve_ex(A: Any, B: Tensor, *, left: bool = True, check_errors: bool = False) -> SolveEx:
     """Return what ``solve`` does, and 0 for each matrix; a singular one is an error here too."""
     made = solve(A, B, left=left)
-    return WithInfo(made, _no_errors(as_tensor(A)))
+    return SolveEx(made, _no_errors(as_tensor(A)))
 
 
 def _no_errors(A: Tensor) -> Tensor:
@@ -176,9 +190,9 @@ def inv(A: Tensor) -> Tensor:
 inverse = inv
 
 
-def inv_ex(A: Any, *, check_errors: bool = False) -> WithInfo:
+def inv_ex(A: Any, *, check_errors: bool = False) -> InvEx:
     """Return what ``inv`` does, and 0 for each matrix; a singular one is an error here too."""
-    return WithInfo(inv(A), _no_errors(as_tensor(A)))
+    return InvEx(inv(A), _no_errors(as_tensor(A)))
 
 
 @tensor_function(method=False)
@@ -201,10 +215,27 @@ def solve_triangular(
     else:
         part = triu(taken) if upper else tril(taken)
     if not left:
-        made = solve_triangular(part.transpose(-2, -1), B.transpose(-2, -1), upper=not upper)
-        return made.transpose(-2, -1)
+        made = solve_triangular(part.mT, B.mT, upper=not upper, unitriangular=unitriangular)
+        return made.mT
     part, right = _batched(part, B)
-    return part._apply(f.SOLVE, right)
+    if unitriangular:
+        return part._apply(f.SOLVE, right)
+    zero = (_diagonal(part.detach(), 0, -2, -1) == 0).any()
+    registry.notify_read(zero.array, "solve_triangular()")
+    return _substituted(part, right, upper) if bool(zero) else part._apply(f.SOLVE, right)
+
+
+def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
+    """Return the solution row by row: of a 0 on the diagonal the infinities that it makes."""
+    n = A.shape[-1]
+    rows: list[Any] = [None] * n
+    for i in reversed(range(n)) if upper else range(n):
+        known = range(i + 1, n) if upper else range(i)
+        row = B.select(-2, i)
+        for j in known:
+            row = row - A.select(-2, i).select(-1, j).unsqueeze(-1) * rows[j]
+        rows[i] = row / A.select(-2, i).select(-1, i).unsqueeze(-1)
+    return stack(rows, -2)
 
 
 @tensor_function("pinverse")
@@ -248,7 +279,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
 
     Args:
         A: matrices (..., n, m).
-        B: right sides (..., n, k).
+        B: vectors (n,) or (..., n) with A's batch, or matrices (..., n, k).
         rcond: as in ``pinv``.
         driver: accepted as in PyTorch; the solution is the one of the least norm.
 
@@ -257,7 +288,8 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
         rank, and the singular values for the drivers that have them.
     """
     taken = _matrices("lstsq", A, square=False)
-    right = _matrices("lstsq", B, square=False)
+    vectors = B.ndim == 1 or (taken.ndim - 1 == B.ndim and B.shape == taken.shape[:-1])
+    right = B.unsqueeze(-1) if vectors else _matrices("lstsq", B, square=False)
     taken, right = _batched(taken, right)
     solution = pinv(taken, rcond) @ right
     n, m = taken.shape[-2:]
@@ -272,6 +304,8 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
         values = svdvals(taken.detach())
     if driver == "gels":
         rank = rank.new_empty(0)
+    if vectors:
+        solution = solution.squeeze(-1)
     return Lstsq(solution, residuals, rank, values)
 
 
@@ -322,9 +356,9 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     return _factor("cholesky", input, upper)
 
 
-def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> WithInfo:
+def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> CholeskyEx:
     """Return what ``cholesky`` does, and 0 for each matrix; another one is an error here too."""
-    return WithInfo(_factor("cholesky", A, upper), _no_errors(as_tensor(A)))
+    return CholeskyEx(_factor("cholesky", A, upper), _no_errors(as_tensor(A)))
 
 
 @tensor_function()
@@ -438,7 +472,18 @@ def cond(A: Any, p: Any = None) -> Tensor:
             return S.sum(-1)
         first, last = S.amax(-1), S.amin(-1)
         return last / first if p == -2 else first / last
-    return matrix_norm(taken, p) * matrix_norm(inv(taken), p)
+    _matrices("cond", taken)
+    if not taken.shape[-1]:
+        return taken.new_zeros(taken.shape[:-2])
+    size = matrix_norm(taken, p)
+    singular = slogdet(taken.detach()).sign == 0
+    registry.notify_read(singular.array, "cond()")
+    if not bool(singular.any()):
+        return size * matrix_norm(inv(taken), p)
+    # What has no inverse is as far from one as can be.
+    chosen = singular.unsqueeze(-1).unsqueeze(-1)
+    filled = where(chosen, _identity(taken, *taken.shape[:-1]), taken)
+    return where(singular, math.inf, size * matrix_norm(inv(filled), p))
 
 
 # Products.
@@ -469,7 +514,12 @@ def matrix_exp(A: Tensor) -> Tensor:
     if not taken.numel():
         return taken.clone()
     registry.notify_read(taken.array, "matrix_exp()")
-    size = float(taken.detach().abs().sum(-1).max())
+    sizes = taken.detach().abs().sum(-1).amax(-1)
+    endless = (sizes - sizes) != 0
+    if bool(endless.any()):
+        chosen = endless.unsqueeze(-1).unsqueeze(-1)
+        return where(chosen, math.nan, matrix_exp(where(chosen, 0.0, taken)))
+    size = float(sizes.max())
     halvings = max(0, math.ceil(math.log2(size)) + 3) if size > 0 else 0
     part = taken / 2.0**halvings
     made = term = _identity(taken, *taken.shape[:-1])
@@ -497,7 +547,7 @@ def multi_dot(tensors: Any, *, out: Any = None) -> Tensor:
     made = _chained("multi_dot", items)
     made = made.squeeze(0) if first else made
     made = made.squeeze(-1) if last else made
-    return made if out is None else out.copy_(made)
+    return written("multi_dot", made, out)
 
 
 @tensor_function(method=False)
@@ -526,7 +576,7 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     count = x.shape[-1] if N is None else N
     if N is not None and N < 1:
         raise ShapeError(f"vander: N must be at least 1, got {N}")
-    powers = [x * 0 + 1 if is_floating(x.array) else x.new_ones(x.shape)]
+    powers = [x.new_ones(x.shape)]
     for _ in range(count - 1):
         powers.append(powers[-1] * x)
     return stack(powers, -1)

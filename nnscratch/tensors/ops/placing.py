@@ -10,6 +10,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.tensors.methods import axis_of
@@ -315,6 +316,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     rank = chosen.to("int64")._apply(f.CUMULATIVE_SUM, axis=0) - 1
     values = source.reshape(-1)
     if not values.numel():
+        registry.notify_read(mask.array, "masked_scatter() of no values")
+        if bool(mask.any()):
+            raise ShapeError("masked_scatter: the mask is true somewhere, and there are no values")
         return input.clone().expand(*shape).clone()
     # A compiled step cannot know how many are true; where none is, any value is read.
     taken = values._apply(f.TAKE, chosen._where(rank, 0), axis=0)

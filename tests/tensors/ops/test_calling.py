@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,38 @@ def test_out_receives_the_result() -> None:
         nnscratch.sin(x, out=nnscratch.zeros(2))
     with pytest.raises(GradientError, match="not recorded"):
         nnscratch.sin(x.requires_grad_(), out=out)
+
+
+OUT: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "sin": lambda lib, x, out: lib.sin(x, out=out),
+    "hstack": lambda lib, x, out: lib.hstack([x, x], out=out),
+    "vstack": lambda lib, x, out: lib.vstack([x, x], out=out),
+    "dstack": lambda lib, x, out: lib.dstack([x], out=out),
+    "column_stack": lambda lib, x, out: lib.column_stack([x], out=out),
+    "complex": lambda lib, x, out: lib.complex(x, x, out=out),
+    "polar": lambda lib, x, out: lib.polar(x, x, out=out),
+    "normal": lambda lib, x, out: lib.normal(x, 0.0, out=out),
+    "multi_dot": lambda lib, x, out: lib.linalg.multi_dot([x, x, x], out=out),
+}
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_out_is_of_the_shape_and_kind_of_the_result(name: str) -> None:
+    call, results = OUT[name], []
+    for lib in (nnscratch, torch):
+        x = lib.tensor(MATRIX)
+        made = call(lib, x, None)
+        out = lib.zeros(made.shape, dtype=made.dtype)
+        assert call(lib, x, out) is out
+        results.append(np.asarray(out))
+        with pytest.raises((DTypeError, RuntimeError, TypeError)):
+            call(lib, x, lib.zeros(made.shape, dtype=lib.int64))
+        with pytest.raises((GradientError, RuntimeError)):
+            call(lib, x, lib.zeros(made.shape, dtype=made.dtype).requires_grad_())
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-5)
+    x = nnscratch.tensor(MATRIX)
+    with pytest.raises(ShapeError, match="out="):
+        call(nnscratch, x, nnscratch.zeros(7, dtype=call(nnscratch, x, None).dtype))
 
 
 IN_PLACE: dict[str, Call] = {
@@ -152,6 +185,42 @@ REFUSED: dict[str, tuple[Call, Any]] = {
     "probabilities above 1": (lambda lib, x: lib.bernoulli(x), DataError),
     "too many of multinomial": (lambda lib, x: lib.multinomial(x.abs(), 4), ShapeError),
     "negative weights": (lambda lib, x: lib.multinomial(x, 1), DataError),
+    "an out= of integers": (
+        lambda lib, x: lib.sin(x, out=lib.zeros(3, 3, dtype=lib.int64)),
+        DTypeError,
+    ),
+    "an out= of real numbers": (
+        lambda lib, x: lib.polar(x, x, out=lib.zeros(3, 3)),
+        DTypeError,
+    ),
+    "masked_scatter of too few": (
+        lambda lib, x: x.masked_scatter(x > 0, lib.zeros(0)),
+        ShapeError,
+    ),
+    "half of a complex spectrum": (
+        lambda lib, x: lib.stft(
+            lib.complex(x, x).reshape(-1), 4, onesided=True, return_complex=True
+        ),
+        ConfigurationError,
+    ),
+    "a deviation below 0": (lambda lib, x: lib.normal(0.0, x), DataError),
+    "a deviation of NaN": (lambda lib, x: lib.normal(0.0, x.log()), DataError),
+    "another output_size": (
+        lambda lib, x: x.repeat_interleave(2, dim=0, output_size=5),
+        ShapeError,
+    ),
+    "another output_size of counts": (
+        lambda lib, x: lib.repeat_interleave(lib.tensor([1, 2]), output_size=4),
+        ShapeError,
+    ),
+    "renorm of a vector": (lambda lib, x: x[0].renorm(2, 0, 1.0), ShapeError),
+    "cond 1 of no square": (lambda lib, x: lib.linalg.cond(x[:2], 1), ShapeError),
+    "rfftn of a number": (lambda lib, x: lib.fft.rfftn(x[0, 0]), ShapeError),
+    "irfftn of a number": (lambda lib, x: lib.fft.irfftn(x[0, 0]), ShapeError),
+    "hfftn over no dimension": (lambda lib, x: lib.fft.hfftn(x, dim=()), ShapeError),
+    "ihfftn over no dimension": (lambda lib, x: lib.fft.ihfftn(x, dim=()), ShapeError),
+    "fft of a number": (lambda lib, x: lib.fft.fft(x[0, 0]), ShapeError),
+    "irfft of a number": (lambda lib, x: lib.fft.irfft(x[0, 0]), ShapeError),
     "windows beyond": (lambda lib, x: x.unfold(0, 4, 1), ShapeError),
 }
 
