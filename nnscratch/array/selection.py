@@ -19,12 +19,12 @@ _FEW = 1024
 
 
 def where(mask: Any, A: Any, B: Any) -> Any:
-    """Return A where the mask is true, else B; one of the two may be a Python float.
+    """Return A where the mask is true, else B; one of the two may be a Python float or complex.
 
     >>> where(np.array([True, False]), np.array([1.0, 2.0]), 0.5)
     array([1. , 0.5])
     """
-    array = B if type(A) is float else A
+    array = B if type(A) in (float, complex) else A
     if isinstance(array, np.generic):
         return np.where(mask, A, B)
     if not isinstance(array, np.ndarray) or array.size <= _FEW or array.shape != mask.shape:

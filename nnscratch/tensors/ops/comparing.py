@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import is_floating
+from nnscratch.array import is_floating, to_device_of
 from nnscratch.array.dtypes import is_complex, is_integer
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
@@ -122,8 +123,13 @@ def bitwise_right_shift(input: Tensor, other: Any) -> Tensor:
     return _shifted(f.BITWISE_RIGHT_SHIFT, input, other)
 
 
+def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    return lambda tensor, other: function(tensor._wrap(to_device_of(other, tensor.array)), tensor)
+
+
 for _name, _function in (("lshift", bitwise_left_shift), ("rshift", bitwise_right_shift)):
     setattr(Tensor, f"__{_name}__", _function)
+    setattr(Tensor, f"__r{_name}__", _reflected(_function))
 
 
 @tensor_function()

@@ -256,7 +256,7 @@ UNORDERED: dict[str, Call] = {
                 "max",
                 "median",
             ),
-            *("amax", "argmax", "histc", "signbit", "erf", "erfinv"),
+            *("amax", "argmax", "histc", "signbit", "erf", "erfinv", "unique"),
         )
     },
     **{
@@ -291,6 +291,13 @@ OF_COMPLEX: dict[str, Call] = {
     "tensor of a number": lambda lib, z: lib.tensor(1j),
     "full": lambda lib, z: lib.full((2,), 1j),
     "sinc": lambda lib, z: lib.sinc(z),
+    "sinc of imaginary ones": lambda lib, z: lib.sinc(z * 1j * z.conj()),
+    "sinc of 0": lambda lib, z: lib.sinc(z * 0),
+    "norm": lambda lib, z: z.norm(),
+    "norm 1": lambda lib, z: lib.norm(z, 1, 0),
+    "masked_fill": lambda lib, z: z.masked_fill(lib.tensor([True, False]), 3j),
+    "where of a number": lambda lib, z: lib.where(lib.tensor([True, False]), 3j, z),
+    "where of two": lambda lib, z: lib.where(lib.tensor([True, False]), z, 3j),
     "sgn": lambda lib, z: lib.sgn(z),
     "==": lambda lib, z: z == z.conj().resolve_conj(),
     "float_power": lambda lib, z: lib.float_power(z, 2),

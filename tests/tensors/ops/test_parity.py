@@ -91,6 +91,21 @@ ALONG: dict[str, Call] = {
     "cummax": lambda lib, x: x.cummax(0).values,
     "cummin": lambda lib, x: lib.cummin(x, 1).indices,
     "logcumsumexp": lambda lib, x: x.logcumsumexp(1),
+    # ROWS without ties, so that there is one right index of each.
+    **{
+        f"{name} where": lambda lib, x, call=call: call(lib, x + 0.01 * lib.arange(4).to(x.dtype))
+        for name, call in {
+            "topk": lambda lib, x: x.flatten().topk(5).indices,
+            "smallest": lambda lib, x: lib.topk(x, 2, dim=0, largest=False).indices,
+            "kthvalue": lambda lib, x: x.kthvalue(2, dim=0).indices,
+            "median(dim)": lambda lib, x: x.median(dim=0, keepdim=True).indices,
+            "nanmedian": lambda lib, x: x.nanmedian(1).indices,
+            "cummax": lambda lib, x: x.cummax(0).indices,
+            "sort": lambda lib, x: x.sort(1).indices,
+        }.items()
+    },
+    # Of one element that occurs most often: which of its places is any is not said.
+    "mode where": lambda lib, x: x.gather(1, x.mode(keepdim=True).indices),
     "prod": lambda lib, x: x.prod(),
     "prod with zeros": lambda lib, x: (x - 0.5).prod(1),
     "nansum": lambda lib, x: (x / (x - 0.5) * 0).nansum(0),
@@ -220,6 +235,10 @@ LINALG: dict[str, Call] = {
     "matrix_norm -2": lambda lib, x: lib.linalg.matrix_norm(x, -2, keepdim=True),
     "vector_norm": lambda lib, x: lib.linalg.vector_norm(x, 3, dim=(0, 1)),
     "norm nuc": lambda lib, x: x.norm("nuc"),
+    "norm nuc of some": lambda lib, x: lib.stack([x, x.mT]).norm("nuc", (0, 2), True),
+    "matrix_norm 2 of some": lambda lib, x: lib.linalg.matrix_norm(
+        lib.stack([x, x @ x]), 2, (2, 0)
+    ),
     "cond": lambda lib, x: lib.linalg.cond(x),
     "cholesky_solve": lambda lib, x: lib.cholesky_solve(x, lib.linalg.cholesky(x @ x.mT)),
     "tensorinv": lambda lib, x: lib.linalg.tensorinv(x[:2, :2].reshape(2, 1, 2), ind=1),
@@ -383,6 +402,8 @@ INTEGERS: dict[str, Call] = {
     "unique": lambda lib, x: x.unique(),
     "isin": lambda lib, x: lib.isin(x, 5),
     "<<": lambda lib, x: x.abs() << 2,
+    "2 <<": lambda lib, x: 2 << x.abs(),
+    "99 >>": lambda lib, x: 99 >> x.abs(),
     ">>": lambda lib, x: x >> 1,
     ">> to the sign": lambda lib, x: x >> lib.tensor([31, 30, 3, 63]).to(x.dtype),
     "<< to the sign": lambda lib, x: x << lib.tensor([31, 29, 62, 61]).to(x.dtype),
