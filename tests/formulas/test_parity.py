@@ -225,6 +225,10 @@ TORCH: dict[str, Callable[..., Any]] = {
     "gather": lambda a, i, axis: torch.gather(a, axis, i),
     "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
     "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
+    **{
+        f"scatter_{name}": lambda a, i, u, axis, word=word: a.scatter_reduce(axis, i, u, word)
+        for name, word in {"max": "amax", "min": "amin", "prod": "prod"}.items()
+    },
     "argsort": lambda a, axis, descending=False, count=None: torch.argsort(
         a, dim=axis, descending=descending, stable=True
     ).narrow(axis, 0, a.shape[axis] if count is None else count),

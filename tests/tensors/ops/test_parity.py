@@ -165,6 +165,15 @@ MOVED: dict[str, Call] = {
     "scatter_reduce prod": lambda lib, x: x.scatter_reduce(
         1, lib.tensor([[0, 0, 1]] * 3), x[:, :3] * 2, "prod"
     ),
+    "scatter_reduce of infinities": lambda lib, x: x.masked_fill(
+        x > 2, float("inf")
+    ).scatter_reduce(1, lib.tensor([[1, 1, 0, 1]] * 3), x * 2, "amax"),
+    "scatter_reduce of -infinities": lambda lib, x: x.scatter_reduce(
+        0, lib.tensor([[1, 1, 0, 2]] * 2), x[:2].masked_fill(x[:2] > 1, -float("inf")), "amin"
+    ),
+    "scatter_reduce prod without self": lambda lib, x: x.scatter_reduce(
+        0, lib.tensor([[1, 1, 0, 2]] * 2), x[:2], "prod", include_self=False
+    ),
     "index_add": lambda lib, x: x.index_add(0, lib.tensor([0, 0]), x[1:], alpha=2),
     "index_copy": lambda lib, x: x.index_copy(1, lib.tensor([2, 0]), x[:, :2] * 3),
     "index_fill": lambda lib, x: x.index_fill(1, lib.tensor([2, 0]), -1.0),
@@ -412,6 +421,12 @@ INTEGERS: dict[str, Call] = {
     "scatter_reduce mean": lambda lib, x: x.scatter_reduce(
         0, lib.tensor([0, 0, 1]), lib.tensor([9, 9, 9]).to(x.dtype), "mean"
     ),
+    **{
+        f"scatter_reduce {kind}": lambda lib, x, kind=kind: x.scatter_reduce(
+            0, lib.tensor([0, 0, 1]), lib.tensor([9, -9, 9]).to(x.dtype), kind, include_self=False
+        )
+        for kind in ("prod", "amax", "amin")
+    },
     "einsum": lambda lib, x: lib.einsum("i,j->ij", x, x),
     "addmm": lambda lib, x: lib.addmm(x[:1], x[None], x[:, None]),
     "tril": lambda lib, x: x.reshape(2, 2).tril(),
