@@ -1,4 +1,4 @@
-"""Linear algebra: norms, systems of equations, factorisations, and what is composed of them."""
+"""Systems of equations, inverses, determinants and condition numbers of matrices."""
 
 from __future__ import annotations
 
@@ -15,31 +15,15 @@ from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.functions import stack, where
 from nnscratch.tensors.methods import axis_of
-from nnscratch.tensors.ops.calling import tensor_function, written
+from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.ops.complexes import angle, complex, conj
-from nnscratch.tensors.ops.joining import broadcast_tensors
+from nnscratch.tensors.ops.factoring import _mirrored, _no_errors, _triangle, matrix_rank
 from nnscratch.tensors.ops.moving import diagonal as _diagonal
 from nnscratch.tensors.ops.moving import tril, triu
 from nnscratch.tensors.ops.norms import _matrices, matrix_norm, svdvals
-from nnscratch.tensors.ops.placing import _nothing
-from nnscratch.tensors.ops.products import _chained
-from nnscratch.tensors.ops.products import cross as _cross
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
-__all__ = [
-    "cholesky",
-    "cholesky_inverse",
-    "cholesky_solve",
-    "det",
-    "inverse",
-    "logdet",
-    "matrix_exp",
-    "matrix_power",
-    "pinverse",
-    "qr",
-    "slogdet",
-    "svd",
-]
+__all__ = ["cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "pinverse", "slogdet"]
 
 
 class SlogDet(NamedTuple):
@@ -47,36 +31,6 @@ class SlogDet(NamedTuple):
 
     sign: Tensor
     logabsdet: Tensor
-
-
-class QR(NamedTuple):
-    """What ``qr`` returns."""
-
-    Q: Tensor
-    R: Tensor
-
-
-class Eigen(NamedTuple):
-    """What ``eigh`` returns."""
-
-    eigenvalues: Tensor
-    eigenvectors: Tensor
-
-
-class SVD(NamedTuple):
-    """What ``linalg.svd`` returns."""
-
-    U: Tensor
-    S: Tensor
-    Vh: Tensor
-
-
-class USV(NamedTuple):
-    """What ``svd`` returns."""
-
-    U: Tensor
-    S: Tensor
-    V: Tensor
 
 
 class Lstsq(NamedTuple):
@@ -102,33 +56,9 @@ class InvEx(NamedTuple):
     info: Tensor
 
 
-class CholeskyEx(NamedTuple):
-    """What ``cholesky_ex`` returns: ``info`` is 0 where the factor is right."""
-
-    L: Tensor
-    info: Tensor
-
-
 def _identity(like: Tensor, *shape: int) -> Tensor:
     made = np.broadcast_to(np.eye(shape[-1], dtype=str(like.dtype)), (*shape, shape[-1])).copy()
     return like._wrap(to_device_of(made, like.array))
-
-
-def _mirrored(A: Tensor, upper: bool) -> Tensor:
-    """Return what one triangle says of a symmetric matrix, with the gradient of the whole one."""
-    read = triu(A.detach()) if upper else tril(A.detach())
-    strict = triu(read, 1) if upper else tril(read, -1)
-    full = read + conj(strict).transpose(-2, -1)
-    return full + _nothing(A)  # what stands in the other triangle is not read
-
-
-def _triangle(A: Tensor, upper: bool) -> Tensor:
-    """Return one triangle of matrices, with the gradient of the whole, as in PyTorch."""
-    read = triu(A.detach()) if upper else tril(A.detach())
-    return read + _nothing(A)
-
-
-# Systems of equations.
 
 
 def _batched(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,10 +100,6 @@ def solve_ex(A: Any, B: Tensor, *, left: bool = True, check_errors: bool = False
     """Return what ``solve`` does, and 0 for each matrix; a singular one is an error here too."""
     made = solve(A, B, left=left)
     return SolveEx(made, _no_errors(as_tensor(A)))
-
-
-def _no_errors(A: Tensor) -> Tensor:
-    return A.new_zeros(A.shape[:-2], dtype="int32")
 
 
 @tensor_function("inverse")
@@ -309,9 +235,6 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     return Lstsq(solution, residuals, rank, values)
 
 
-# Determinants.
-
-
 @tensor_function()
 def det(A: Tensor) -> Tensor:
     """Return the determinants of square matrices."""
@@ -334,33 +257,6 @@ def logdet(input: Tensor) -> Tensor:
     return where(sign < 0, math.nan, size)
 
 
-# Factorisations.
-
-
-def _factor(name: str, A: Any, upper: bool) -> Tensor:
-    made = _mirrored(_matrices(name, A), upper)._apply(f.CHOLESKY)
-    return conj(made).transpose(-2, -1) if upper else made
-
-
-@tensor_function()
-def cholesky(input: Tensor, upper: bool = False) -> Tensor:
-    """Return the lower triangular L with L Lᵀ = A of positive definite matrices, or its transpose.
-
-    Raises:
-        LinAlgError: if a matrix is not positive definite.
-
-    >>> cholesky(as_tensor([[4.0, 2.0], [2.0, 2.0]]))
-    tensor([[2., 0.],
-            [1., 1.]])
-    """
-    return _factor("cholesky", input, upper)
-
-
-def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> CholeskyEx:
-    """Return what ``cholesky`` does, and 0 for each matrix; another one is an error here too."""
-    return CholeskyEx(_factor("cholesky", A, upper), _no_errors(as_tensor(A)))
-
-
 @tensor_function()
 def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """Return the inverse of the matrix with a factor of Cholesky's, (L Lᵀ)⁻¹."""
@@ -376,91 +272,6 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     turned = conj(part).transpose(-2, -1)
     first, second = (turned, part) if upper else (part, turned)
     return solve(second, solve(first, _batched(first, B)[1]))
-
-
-@tensor_function()
-def qr(A: Tensor, mode: Any = "reduced", some: bool | None = None) -> QR:
-    """Return Q with orthonormal columns and the upper triangular R with Q R = A.
-
-    Args:
-        mode: "reduced", "complete" (a square Q), or "r" (Q is empty).
-        some: True for "reduced", False for "complete".
-    """
-    some = mode if isinstance(mode, bool) else some
-    name = mode if some is None else ("reduced" if some else "complete")
-    taken = _matrices("qr", A, square=False)
-    if name == "r":
-        return QR(taken.new_empty(0), taken._apply(f.QR, mode="reduced")[1])
-    if name not in ("reduced", "complete"):
-        raise ConfigurationError(f"qr: mode is 'reduced', 'complete' or 'r', got {mode!r}")
-    return QR(*taken._apply(f.QR, mode=name))
-
-
-@tensor_function(method=False)
-def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
-    """Return the eigenvalues, in rising order, and eigenvectors of symmetric matrices.
-
-    Args:
-        A: symmetric matrices (..., n, n).
-        UPLO: which triangle is read, "L" or "U".
-
-    The gradient is symmetric, as the matrix is. Eigenvectors of equal eigenvalues have none.
-    """
-    if str(UPLO).upper() not in ("L", "U"):
-        raise ConfigurationError(f"eigh: UPLO is 'L' or 'U', got {UPLO!r}")
-    upper = str(UPLO).upper() == "U"
-    return Eigen(*_mirrored(_matrices("eigh", A), upper)._apply(f.EIGH))
-
-
-@tensor_function(method=False)
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """Return the eigenvalues of symmetric matrices in rising order."""
-    return eigh(A, UPLO).eigenvalues
-
-
-@tensor_function(method=False)
-def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
-    """Return the singular values S, in falling order, and vectors of A = U diag(S) Vh.
-
-    Args:
-        A: matrices (..., n, m).
-        full_matrices: whether U and Vh are square.
-        driver: accepted as in PyTorch.
-    """
-    return SVD(*_matrices("svd", A, square=False)._apply(f.SVD, full_matrices=full_matrices))
-
-
-@tensor_function()
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> USV:
-    """Return U, S and V of A = U diag(S) Vᵀ: ``linalg.svd``, which returns Vᵀ, is the newer one."""
-    U, S, Vh = _matrices("svd", input, square=False)._apply(f.SVD, full_matrices=not some)
-    if not compute_uv:
-        n, m = input.shape[-2:]
-        U, Vh = U.new_zeros(*input.shape[:-2], n, n), U.new_zeros(*input.shape[:-2], m, m)
-    return USV(U, S, conj(Vh).transpose(-2, -1))
-
-
-@tensor_function(method=False)
-def matrix_rank(
-    A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
-) -> Tensor:
-    """Return how many singular values are not 0; tolerances as in ``pinv``."""
-    taken = _matrices("matrix_rank", A, square=False).detach()
-    if 0 in taken.shape[-2:]:
-        return taken.new_zeros(taken.shape[:-2], dtype="int64")
-    S = eigvalsh(taken).abs() if hermitian else svdvals(taken)
-    largest = S.amax(-1, True)
-    least: Any = atol if atol is not None else tol
-    part: Any = rtol
-    if part is None:
-        precision = float(np.finfo(str(S.dtype)).eps)
-        part = 0.0 if least is not None else max(taken.shape[-2:]) * precision
-    part = part.unsqueeze(-1) if isinstance(part, Tensor) and part.ndim else part
-    limit = largest * part
-    if least is not None:
-        bound = least.unsqueeze(-1) if isinstance(least, Tensor) and least.ndim else least
-        limit = limit.clamp(min=bound) if not isinstance(bound, Tensor) else limit.maximum(bound)
-    return (S > limit).sum(-1)
 
 
 def cond(A: Any, p: Any = None) -> Tensor:
@@ -484,102 +295,6 @@ def cond(A: Any, p: Any = None) -> Tensor:
     chosen = singular.unsqueeze(-1).unsqueeze(-1)
     filled = where(chosen, _identity(taken, *taken.shape[:-1]), taken)
     return where(singular, math.inf, size * matrix_norm(inv(filled), p))
-
-
-# Products.
-
-
-@tensor_function()
-def matrix_power(input: Tensor, n: int) -> Tensor:
-    """Return square matrices to an integer power, of the inverse if it is negative."""
-    taken = _matrices("matrix_power", input)
-    if n == 0:
-        return taken * 0 + _identity(taken, *taken.shape[:-1]) if taken.requires_grad else (
-            _identity(taken, *taken.shape[:-1])
-        )  # fmt: skip
-    base, count = (inv(taken), -n) if n < 0 else (taken, n)
-    made: Any = None
-    while count:
-        if count & 1:
-            made = base if made is None else made @ base
-        count >>= 1
-        base = base @ base if count else base
-    return made.clone() if made is input else made
-
-
-@tensor_function()
-def matrix_exp(A: Tensor) -> Tensor:
-    """Return the exponential of square matrices, by the Taylor series of a part and squaring."""
-    taken = _matrices("matrix_exp", A)
-    if not taken.numel():
-        return taken.clone()
-    registry.notify_read(taken.array, "matrix_exp()")
-    sizes = taken.detach().abs().sum(-1).amax(-1)
-    endless = (sizes - sizes) != 0
-    if bool(endless.any()):
-        chosen = endless.unsqueeze(-1).unsqueeze(-1)
-        return where(chosen, math.nan, matrix_exp(where(chosen, 0.0, taken)))
-    size = float(sizes.max())
-    halvings = max(0, math.ceil(math.log2(size)) + 3) if size > 0 else 0
-    part = taken / 2.0**halvings
-    made = term = _identity(taken, *taken.shape[:-1])
-    for k in range(1, 14):
-        term = term @ part / k
-        made = made + term
-    for _ in range(halvings):
-        made = made @ made
-    return made
-
-
-def multi_dot(tensors: Any, *, out: Any = None) -> Tensor:
-    """Return the product of several matrices, in the order that takes the fewest operations.
-
-    The first and the last may be vectors.
-    """
-    items = [as_tensor(one) for one in tensors]
-    if len(items) < 2:
-        raise ShapeError("multi_dot: expected at least two tensors")
-    first, last = items[0].ndim == 1, items[-1].ndim == 1
-    if first:
-        items[0] = items[0].unsqueeze(0)
-    if last:
-        items[-1] = items[-1].unsqueeze(1)
-    made = _chained("multi_dot", items)
-    made = made.squeeze(0) if first else made
-    made = made.squeeze(-1) if last else made
-    return written("multi_dot", made, out)
-
-
-@tensor_function(method=False)
-def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
-    """Return the cross products of vectors of 3 elements along a dimension."""
-    left, right = broadcast_tensors(input, other)
-    return _cross(left, right, dim)
-
-
-@tensor_function(method=False)
-def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    """Return the sums of the products of vectors along a dimension, the first ones conjugated."""
-    return (conj(x) * y).sum(dim)
-
-
-@tensor_function(method=False)
-def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Return the diagonals of the last two dimensions, or of two others; a view."""
-    return _diagonal(A, offset, dim1, dim2)
-
-
-@tensor_function(method=False)
-def vander(x: Tensor, *, N: int | None = None) -> Tensor:
-    """Return the powers 0 to N - 1 of each element, (..., N)."""
-    x = x if x.ndim else x.reshape(1)
-    count = x.shape[-1] if N is None else N
-    if N is not None and N < 1:
-        raise ShapeError(f"vander: N must be at least 1, got {N}")
-    powers = [x.new_ones(x.shape)]
-    for _ in range(count - 1):
-        powers.append(powers[-1] * x)
-    return stack(powers, -1)
 
 
 @tensor_function(method=False)
