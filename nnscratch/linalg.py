@@ -5,35 +5,33 @@ Values come from LAPACK through NumPy (on a GPU through CuPy); the derivatives a
 
 from nnscratch.errors import LinAlgError
 from nnscratch.tensors.functions import matmul
-from nnscratch.tensors.ops.linalg import cholesky as _cholesky
-from nnscratch.tensors.ops.linalg import (
-    cholesky_ex,
-    cond,
+from nnscratch.tensors.ops.factoring import cholesky as _cholesky
+from nnscratch.tensors.ops.factoring import cholesky_ex, eigh, eigvalsh, matrix_rank, qr
+from nnscratch.tensors.ops.factoring import linalg_svd as svd
+from nnscratch.tensors.ops.norms import matrix_norm, norm, svdvals, vector_norm
+from nnscratch.tensors.ops.powers import (
     cross,
-    det,
     diagonal,
-    eigh,
-    eigvalsh,
+    matrix_exp,
+    matrix_power,
+    multi_dot,
+    vander,
+    vecdot,
+)
+from nnscratch.tensors.ops.solving import (
+    cond,
+    det,
     inv,
     inv_ex,
     lstsq,
-    matrix_exp,
-    matrix_power,
-    matrix_rank,
-    multi_dot,
     pinv,
-    qr,
     slogdet,
     solve,
     solve_ex,
     solve_triangular,
     tensorinv,
     tensorsolve,
-    vander,
-    vecdot,
 )
-from nnscratch.tensors.ops.linalg import linalg_svd as svd
-from nnscratch.tensors.ops.norms import matrix_norm, norm, svdvals, vector_norm
 from nnscratch.tensors.tensor import Tensor
 
 __all__ = [

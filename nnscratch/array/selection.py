@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.backend import array_namespace
+from nnscratch.array.dtypes import is_complex
 
 _BITS = {np.dtype(f"float{n}"): np.dtype(f"int{n}") for n in (16, 32, 64)}
 _FEW = 1024
@@ -18,12 +19,12 @@ _FEW = 1024
 
 
 def where(mask: Any, A: Any, B: Any) -> Any:
-    """Return A where the mask is true, else B; one of the two may be a Python float.
+    """Return A where the mask is true, else B; one of the two may be a Python float or complex.
 
     >>> where(np.array([True, False]), np.array([1.0, 2.0]), 0.5)
     array([1. , 0.5])
     """
-    array = B if type(A) is float else A
+    array = B if type(A) in (float, complex) else A
     if isinstance(array, np.generic):
         return np.where(mask, A, B)
     if not isinstance(array, np.ndarray) or array.size <= _FEW or array.shape != mask.shape:
@@ -82,7 +83,7 @@ def clip(A: Any, low: float, high: float) -> Any:
 
 
 def sign(A: Any) -> Any:
-    """Return -1, 0 or 1 as A is negative, zero or positive; NaN stays NaN.
+    """Return -1, 0 or 1 as A is negative, zero or positive, A / |A| if complex; NaN stays NaN.
 
     >>> sign(np.array([-2.0, 0.0, np.nan]))
     array([-1.,  0., nan])
@@ -90,4 +91,7 @@ def sign(A: Any) -> Any:
     if isinstance(A, (np.ndarray, np.generic)):
         return np.sign(A)
     xp = array_namespace(A)
+    if is_complex(A):
+        size = xp.abs(A)
+        return A / xp.where(size == 0, 1.0, size)
     return xp.where(A != A, A, xp.astype(A > 0, A.dtype) - xp.astype(A < 0, A.dtype))

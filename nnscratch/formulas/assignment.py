@@ -35,6 +35,7 @@ def copy_into_update(target: Any, source: Any) -> tuple[Any]:
 
 COPY_INTO = formula(
     copy_into_update,
+    complexes=True,
     equation=r"T \leftarrow S",
     shapes="target (any), source (broadcasts to it) -> target",
     source="assignment",
@@ -50,6 +51,7 @@ def fill_update(target: Any, *, value: float) -> tuple[Any]:
 
 FILL = formula(
     fill_update,
+    complexes=True,
     equation=r"T \leftarrow c",
     shapes="target (any) -> target",
     source="assignment",
@@ -69,6 +71,7 @@ def accumulate_update(target: Any, source: Any) -> tuple[Any]:
 
 ACCUMULATE = formula(
     accumulate_update,
+    complexes=True,
     equation=r"T \leftarrow T + S",
     shapes="target (any), source (broadcasts to it) -> target",
     source="document, section 4.2; the sum rule",

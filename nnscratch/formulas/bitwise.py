@@ -1,4 +1,4 @@
-"""Logic on the bits of integers, and on truth values: no derivative."""
+"""Logic on the bits of integers and on truth values, and shifts of bits: no derivative."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def _combine(name: str, A: Any, B: Any) -> tuple[Any, NothingSaved]:
     for one in (A, B):
         if hasattr(one, "dtype") and not (is_integer(one) or dtype_name(one.dtype) == "bool"):
             raise DTypeError(
-                f"{name}: & | ^ ~ are for integers and booleans, got {dtype_name(one.dtype)}; "
+                f"{name}: & | ^ ~ << >> are for integers and booleans, got "
+                f"{dtype_name(one.dtype)}; "
                 "compare first, as in (x > 0) & (x < 1)"
             )
     return getattr(array_namespace(A, B), name)(A, B), NOTHING
@@ -53,16 +54,33 @@ def bitwise_xor_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
     return _combine("bitwise_xor", A, B)
 
 
+def bitwise_left_shift_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+    """Compute A 2^B without the bits that A's dtype cannot hold; arguments as in ``bitwise_and``.
+
+    >>> import numpy as np
+    >>> bitwise_left_shift_forward(np.array([3, 5]), 2)[0]
+    array([12, 20])
+    """
+    return _combine("bitwise_left_shift", A, B)
+
+
+def bitwise_right_shift_forward(A: Any, B: Any) -> tuple[Any, NothingSaved]:
+    """Compute ⌊A / 2^B⌋; arguments and errors as in ``bitwise_and``."""
+    return _combine("bitwise_right_shift", A, B)
+
+
 def _bitwise(forward: Forward, sign: str) -> Formula:
     return formula(
         forward,
-        equation=rf"Y = A \{sign} B",
+        equation=rf"Y = A {sign} B",
         shapes="A and B (shapes that broadcast, or Python numbers) -> Y (their common shape)",
         source="Boole 1847",
         moves=True,
     )
 
 
-BITWISE_AND = _bitwise(bitwise_and_forward, "wedge")
-BITWISE_OR = _bitwise(bitwise_or_forward, "vee")
-BITWISE_XOR = _bitwise(bitwise_xor_forward, "oplus")
+BITWISE_AND = _bitwise(bitwise_and_forward, r"\wedge")
+BITWISE_OR = _bitwise(bitwise_or_forward, r"\vee")
+BITWISE_XOR = _bitwise(bitwise_xor_forward, r"\oplus")
+BITWISE_LEFT_SHIFT = _bitwise(bitwise_left_shift_forward, r"\ll")
+BITWISE_RIGHT_SHIFT = _bitwise(bitwise_right_shift_forward, r"\gg")

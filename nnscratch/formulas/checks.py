@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nnscratch.array.dtypes import FLOATS, dtype_name
@@ -40,34 +41,55 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
 
 
-def need_floats(where: str, **arrays: Any) -> str | None:
-    """Check that all arrays have the same floating dtype, and return its name.
+def _floats_among(kinds: tuple[str, ...]) -> Callable[..., str | None]:
+    def need(where: str, **arrays: Any) -> str | None:
+        """Check that all arrays have the same floating dtype, and return its name.
 
-    None and Python numbers are ignored; the complex-step gradient check may mix in complex numbers.
+        None and Python numbers are ignored.
 
-    Raises:
-        DTypeError: if they do not; it names the argument, its dtype and a conversion.
-    """
-    seen = first = first_name = None
-    for name, array in arrays.items():
-        # Most often all are of the very same dtype object.
-        kind = getattr(array, "dtype", None)
-        if kind is seen or kind is None:
-            continue
-        seen, dtype = kind, dtype_name(kind)
-        if dtype not in _INEXACT:
+        Raises:
+            DTypeError: if they do not; it names the argument, its dtype and a conversion.
+        """
+        seen = first = first_name = None
+        for name, array in arrays.items():
+            # Most often all are of the very same dtype object.
+            kind = getattr(array, "dtype", None)
+            if kind is seen or kind is None:
+                continue
+            seen, dtype = kind, dtype_name(kind)
+            if dtype not in kinds:
+                refuse_complex(where, array)
+                raise DTypeError(
+                    f"{where}: expected floating-point numbers for {name}, got {dtype}; "
+                    "convert it first with .float()"
+                )
+            if first is None:
+                first, first_name = dtype, name
+            elif dtype != first and not (dtype + first).count("complex"):
+                raise DTypeError(
+                    f"{where}: {first_name} is {first} but {name} is {dtype}; "
+                    f"convert one of them first, for example {name}.to({first_name}.dtype)"
+                )
+        return first
+
+    return need
+
+
+need_floats = _floats_among(_INEXACT)
+"""The check of formulas that accept complex numbers, which may be mixed in."""
+need_reals = _floats_among(FLOATS)
+"""The check of all others."""
+
+
+def refuse_complex(where: str, *arrays: Any) -> None:
+    """Raise a DTypeError if one of the arrays is complex, of any library."""
+    for one in arrays:
+        kind = getattr(one, "dtype", None)
+        if kind is not None and dtype_name(kind) in _COMPLEX:
             raise DTypeError(
-                f"{where}: expected floating-point numbers for {name}, got {dtype}; "
-                "convert it first with .float()"
+                f"{where} is not defined for complex numbers, got {dtype_name(kind)}; compute with "
+                "z.real and z.imag, or with z.abs()"
             )
-        if first is None:
-            first, first_name = dtype, name
-        elif dtype != first and not (dtype + first).count("complex"):
-            raise DTypeError(
-                f"{where}: {first_name} is {first} but {name} is {dtype}; "
-                f"convert one of them first, for example {name}.to({first_name}.dtype)"
-            )
-    return first
 
 
 def need_axis(where: str, shape: tuple[int, ...], axis: int) -> int:

@@ -51,6 +51,7 @@ def _comparison(forward: Forward, sign: str) -> Formula:
         forward,
         floats=False,
         truth=True,
+        complexes=forward in (equal_forward, not_equal_forward),
         equation=f"Y = [A {sign} B]",
         shapes="A and B (shapes that broadcast, or Python numbers) -> Y (their common shape, bool)",
         source="IEEE 754: every comparison with NaN is false, but for ≠",

@@ -90,6 +90,7 @@ VIEW_AS_COMPLEX = formula(
 )
 VIEW_AS_REAL = formula(
     view_as_real_forward,
+    complexes=True,
     equation=r"Y = (\mathrm{Re} Z, \mathrm{Im} Z)",
     shapes="Z (..., complex) -> Y (..., 2)",
     source="Hamilton 1837",
@@ -117,6 +118,7 @@ def conjugate_backward(dY: Any, saved: NothingSaved, needs: tuple[bool, ...]) ->
 CONJUGATE = formula(
     conjugate_forward,
     conjugate_backward,
+    complexes=True,
     equation=r"Y = \bar Z",
     gradients={"Z": r"\overline{\frac{\partial L}{\partial Y}}"},
     shapes="Z (any) -> Y (same)",

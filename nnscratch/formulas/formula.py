@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.dtypes import cast
-from nnscratch.formulas.checks import LIVE, need_floats, plain
+from nnscratch.formulas.checks import LIVE, need_floats, need_reals, plain, refuse_complex
 from nnscratch.formulas.written import lazily, resolved, written
 
 Forward = Callable[..., Any]
@@ -93,6 +93,8 @@ class Formula:
             if it is smooth.
         analytic: whether the forward accepts complex numbers and is complex-differentiable, so
             that the complex-step method can check it.
+        complexes: whether the forward accepts complex numbers though it is not analytic, such as
+            their size, and what is refused for all other formulas: their order.
         updates: names of the inputs that the outputs replace, for formulas that update state.
         aliases: whether the output may share memory with an input, or a gradient with ``dY``
             (views, and sums whose gradient is ``dY`` itself); never write into one of these.
@@ -119,6 +121,7 @@ class Formula:
     source: str
     kinks: tuple[float | str, ...] | str = ()
     analytic: bool = False
+    complexes: bool = False
     updates: tuple[str, ...] = ()
     aliases: bool = False
     moves: bool = False
@@ -177,6 +180,7 @@ FORMULAS: dict[str, Formula] = {}
 _followers: list[Callable[[Formula], None]] = []
 _quietly: Callable[[Forward], Forward] = np.errstate(all="ignore")
 _HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
+_PAIR, _DOUBLE_PAIR = np.dtype("complex64"), np.dtype("complex128")
 _USUAL = frozenset({np.dtype("float32"), np.dtype("float64")})
 
 
@@ -192,6 +196,7 @@ def formula(
     outputs: tuple[str, ...] = (),
     kinks: tuple[float | str, ...] | str = (),
     analytic: bool = False,
+    complexes: bool = False,
     updates: tuple[str, ...] = (),
     aliases: bool = False,
     moves: bool = False,
@@ -233,7 +238,10 @@ def formula(
     # A number may stand for an array in arithmetic, and where nothing is said of the inputs.
     numbers_too = pointwise is not None or not floats
     halves = not (moves or aliases or updates)
-    asked = lazily(lambda: _asked(name, resolved(forward), floats, halves, numbers_too), forward)
+    reals = not (analytic or complexes)
+    asked = lazily(
+        lambda: _asked(name, resolved(forward), floats, halves, numbers_too, reals), forward
+    )
 
     def settled(which: str, function: Forward) -> Forward:
         """Return a function that computes quietly, and let the formula have it from now on."""
@@ -255,6 +263,7 @@ def formula(
         source=source,
         kinks=kinks,
         analytic=analytic,
+        complexes=complexes,
         updates=updates,
         aliases=aliases,
         moves=moves,
@@ -290,6 +299,7 @@ def _asked(
     floats: Sequence[str] | Mapping[str, str],
     halves: bool,
     numbers_too: bool,
+    reals: bool,
 ) -> Forward:
     """Return a forward that asks of its inputs what is asked of all formulas.
 
@@ -312,11 +322,14 @@ def _asked(
         lines.append(f"    kind = NEED_FLOATS(NAME, **{{{asked}}})")
         lines.append(f'    if kind != "float16": return {call}')
     elif halves and arrays:
-        lines.append(f"    if not IS_HALF({', '.join(arrays)}): return {call}")
+        lines.append(f"    if not IS_ODD({', '.join(arrays)}): return {call}")
+    if reals and not words and arrays:
+        lines.append(f"    REFUSE(NAME, {', '.join(arrays)})")
     lines.append(f"    return WIDE({passed})" if halves else f"    return {call}")
     scope |= {"NAME": name, "LIVE": LIVE, "USUAL": _USUAL, "ARRAY": np.ndarray, "PLAIN": plain}
     scope |= {"FORWARD": forward, "WIDE": _in_single(forward)}
-    scope |= {"NEED_FLOATS": need_floats, "IS_HALF": _is_half}
+    scope |= {"NEED_FLOATS": need_reals if reals else need_floats, "REFUSE": refuse_complex}
+    scope |= {"IS_ODD": _is_half_or_complex if reals else _is_half}
     return functools.wraps(forward)(written(forward.__name__, lines, scope))
 
 
@@ -344,6 +357,14 @@ def _parameters(forward: Forward) -> tuple[str, list[str], list[str], dict[str, 
 def _is_half(*inputs: Any) -> bool:
     for one in inputs:  # noqa: SIM110 - a generator would take twice the time
         if getattr(one, "dtype", None) is _HALF:
+            return True
+    return False
+
+
+def _is_half_or_complex(*inputs: Any) -> bool:
+    for one in inputs:
+        kind = getattr(one, "dtype", None)
+        if kind is _HALF or kind is _PAIR or kind is _DOUBLE_PAIR:
             return True
     return False
 

@@ -68,6 +68,7 @@ def sgd_update(
 
 SGD = formula(
     sgd_update,
+    complexes=True,
     equation=r"M \leftarrow \mu M + (1 - \tau) G, \quad P \leftarrow P - \eta M",
     shapes="P, G and M (any, the same) -> P, M",
     source="document, section 4.3; Robbins and Monro 1951; Sutskever and others 2013 (momentum)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnscratch.array.dtypes import is_integer
 from nnscratch.array.maths import (
     absolute,
     ceil,
@@ -120,8 +121,12 @@ REMAINDER = elementwise(
 
 def fmod_forward(A: Any, B: Any) -> Any:
     """Compute what A leaves when it is divided by B, with the sign of A; as ``remainder``."""
-    R = remainder(absolute(like(A, B)), absolute(like(B, A)))
-    return where(like(A, B) < 0, -R, R)
+    A, B = like(A, B), like(B, A)
+    if is_integer(A):  # the smallest integer has no absolute value
+        R = remainder(A, B)
+        return where((R != 0) & ((R < 0) != (A < 0)), R - B, R)
+    R = remainder(absolute(A), absolute(B))
+    return where(A < 0, -R, R)
 
 
 def fmod_backward_B(dY: Any, A: Any, B: Any) -> Any:

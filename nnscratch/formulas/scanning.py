@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
-from nnscratch.array.dtypes import dtype_name, is_floating
-from nnscratch.errors import ShapeError
+from nnscratch.array.dtypes import dtype_name, is_inexact
+from nnscratch.errors import GradientError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
 from nnscratch.formulas.formula import Formula, Forward, formula
 
@@ -66,11 +66,7 @@ def _recurrence(B: Any, F: Any, axis: int) -> Any:
 def _wide(A: Any) -> Any:
     """Return booleans and small integers as int64, in which they are added up."""
     xp = array_namespace(A)
-    return A if is_floating(A) or _is_complex(A) else xp.astype(A, xp.int64, copy=False)
-
-
-def _is_complex(A: Any) -> bool:
-    return dtype_name(A.dtype).startswith("complex")
+    return A if is_inexact(A) else xp.astype(A, xp.int64, copy=False)
 
 
 def cumulative_sum_forward(A: Any, *, axis: int) -> tuple[Any, AxisSaved]:
@@ -233,7 +229,7 @@ CUMULATIVE_LOGSUMEXP = formula(
 def _running(name: str, A: Any, axis: int, larger: bool) -> tuple[Any, NothingSaved]:
     axis = need_axis(name, A.shape, axis)
     if is_recorded(A):
-        raise ShapeError(f"{name} has no derivative")
+        raise GradientError(f"{name} has no derivative")
     xp = array_namespace(A)
     numbers = xp.arange(A.shape[axis], dtype=xp.int64, device=A.device)
     numbers = xp.reshape(numbers, (-1, *(1,) * (A.ndim - 1 - axis)))

@@ -36,8 +36,14 @@ class ScatterSaved(NamedTuple):
     axis: int
 
 
-def _checked(name: str, A: Any, I: Any, axis: int) -> tuple[Any, int]:
-    """Return the indices counted from the front, and the axis counted from 0."""
+def checked_index(name: str, A: Any, I: Any, axis: int) -> tuple[Any, int]:
+    """Return the indices counted from the front, and the axis counted from 0.
+
+    Raises:
+        DTypeError: if I holds no integers.
+        DataError: if an index is out of range.
+        ShapeError: if the shapes do not fit, or there is no such axis.
+    """
     axis = need_axis(name, A.shape, axis)
     fits = I.ndim == A.ndim and all(
         one == axis or n <= size for one, (n, size) in enumerate(zip(I.shape, A.shape, strict=True))
@@ -138,7 +144,7 @@ def gather_forward(A: Any, I: Any, *, axis: int) -> tuple[Any, GatherSaved]:
     array([[2.],
            [3.]])
     """
-    I, axis = _checked("gather", A, I, axis)
+    I, axis = checked_index("gather", A, I, axis)
     return gathered(A, I, axis), GatherSaved(tuple(A.shape), I, axis)
 
 
@@ -177,12 +183,13 @@ def scatter_add_forward(A: Any, I: Any, U: Any, *, axis: int) -> tuple[Any, Scat
     >>> scatter_add_forward(np.zeros(3), np.array([0, 2, 0]), np.ones(3), axis=0)[0]
     array([2., 0., 1.])
     """
-    I, axis = _checked("scatter_add", A, I, axis)
-    _need_shape("scatter_add", I, U)
+    I, axis = checked_index("scatter_add", A, I, axis)
+    need_shape_of_index("scatter_add", I, U)
     return A + summed_at(U, I, axis, tuple(A.shape)), ScatterSaved(I, axis)
 
 
-def _need_shape(name: str, I: Any, U: Any) -> None:
+def need_shape_of_index(name: str, I: Any, U: Any) -> None:
+    """Raise a ShapeError unless there is one value for each index."""
     if tuple(U.shape) != tuple(I.shape):
         raise ShapeError(
             f"{name}: expected as many values as indices, got shapes {tuple(U.shape)} and "
@@ -217,8 +224,8 @@ def scatter_forward(A: Any, I: Any, U: Any, *, axis: int) -> tuple[Any, ScatterS
 
     Arguments and errors as in ``scatter_add``.
     """
-    I, axis = _checked("scatter", A, I, axis)
-    _need_shape("scatter", I, U)
+    I, axis = checked_index("scatter", A, I, axis)
+    need_shape_of_index("scatter", I, U)
     return replaced(A, I, U, axis), ScatterSaved(I, axis)
 
 

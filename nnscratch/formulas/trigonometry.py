@@ -14,7 +14,6 @@ from nnscratch.array.maths import (
     atanh,
     cos,
     cosh,
-    real,
     sin,
     sinh,
     sqrt,
@@ -147,15 +146,15 @@ def atanh_backward(dY: Any, A: Any) -> Any:
 
 def sinc_forward(A: Any) -> Any:
     """Compute sin(πA) / (πA), 1 at 0; errors as in ``sin``."""
-    X = where(real(A) == 0, 1.0, A) * _PI
-    return where(real(A) == 0, 1.0, sin(X) / X)
+    X = where(A == 0, 1.0, A) * _PI
+    return where(A == 0, 1.0, sin(X) / X)
 
 
 def sinc_backward(dY: Any, A: Any) -> Any:
     """Return dA = dY (cos(πA) - sinc A) / A, 0 at 0."""
-    B = where(real(A) == 0, 1.0, A)
+    B = where(A == 0, 1.0, A)
     X = B * _PI
-    return dY * where(real(A) == 0, 0.0, (cos(X) - sin(X) / X) / B)
+    return dY * where(A == 0, 0.0, (cos(X) - sin(X) / X) / B)
 
 
 def _function(

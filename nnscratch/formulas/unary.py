@@ -184,6 +184,7 @@ ABS = elementwise(
     abs_forward,
     {"A": abs_backward},
     floats=False,
+    complexes=True,
     equation=r"Y = |A|",
     gradients={"A": r"\frac{\partial L}{\partial Y} \odot \mathrm{sign}(A)"},
     shapes=_SHAPES,
@@ -271,6 +272,7 @@ def _real_for(A: Any, dtype: Any) -> Any:
 CAST = formula(
     cast_forward,
     cast_backward,
+    complexes=True,
     equation=r"Y = A \text{ in another dtype}",
     gradients={"A": r"\frac{\partial L}{\partial Y} \text{ in the dtype of } A"},
     shapes=_SHAPES,

@@ -17,6 +17,7 @@ from nnscratch.array import Device, default_dtype, device_of, dtype_name, is_flo
 from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
+from nnscratch.formulas.checks import refuse_complex
 from nnscratch.tensors.tape import Node
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class TensorBase:
     def _needs_floats(self, name: str) -> None:
         linear = name == "mean" and is_complex(self.array)
         if not is_floating(self.array) and not linear:
+            refuse_complex(name, self.array)
             raise DTypeError(
                 f"{name} needs floating-point numbers, got {self.array.dtype}; call .float() first"
             )

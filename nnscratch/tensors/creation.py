@@ -110,6 +110,8 @@ def full(
     if dtype is None:
         kinds = {builtins.bool: "bool", builtins.int: "int64"}
         dtype = kinds.get(builtins.type(fill_value), default_dtype())
+        if isinstance(fill_value, builtins.complex):
+            dtype = "complex128" if dtype == "float64" else "complex64"
     shape = _size((size,) if isinstance(size, int) else tuple(size))
     fill_value = checked_number("full", fill_value, dtype_name(dtype))
     with _making(device) as xp:

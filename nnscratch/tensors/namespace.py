@@ -321,6 +321,10 @@ class Namespace:
         """Return X with the entries of U added at the indices I along an axis."""
         return X._apply(f.SCATTER_ADD, I, U, axis=axis)
 
+    def scatter_prod(self, X: Any, I: Any, U: Any, axis: int) -> Any:
+        """Return X with its entries times those of U at the indices I along an axis."""
+        return X._apply(f.SCATTER_PROD, I, U, axis=axis)
+
     def fourier(self, P: Any, axes: tuple[int, ...], inverse: bool, norm: str) -> Any:
         """Return the Fourier transform of pairs."""
         return P._apply(f.FOURIER, axes=axes, inverse=inverse, norm=norm)

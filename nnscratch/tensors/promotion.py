@@ -79,6 +79,11 @@ def checked_number(where: str, value: Any, dtype: str) -> Any:
     Raises:
         DTypeError: if the number is beyond the range of the dtype.
     """
+    if type(value) is complex and value.imag and not dtype.startswith("complex"):
+        raise DTypeError(
+            f"{where}: {value} is no number of {dtype}; convert the tensor first, such as with "
+            ".to('complex64')"
+        )
     if type(value) not in (int, float) or dtype == "bool" or dtype.startswith("complex"):
         return value
     if dtype.startswith("float"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name
-from nnscratch.array.dtypes import is_inexact
+from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.base import TensorBase
@@ -185,22 +185,23 @@ class TensorReductions(TensorBase):
         if p is None or p == "fro":
             p = 2.0
         if p == "nuc":
-            return self._nuclear_norm(dim, keepdim)
+            axes = tuple(range(self.ndim)) if dim is None else axes_of(dim, self.ndim)
+            if not isinstance(axes, tuple) or len(axes) != 2:
+                raise ShapeError(f"norm: 'nuc' is for two dimensions, got {dim} of {self.shape}")
+            return self._in_dtype(dtype)._norm_of_matrices(p, axes, keepdim)
         if isinstance(p, str):
             raise ConfigurationError(f"norm: p is a number, 'fro' or 'nuc', got {p!r}")
         taken = self._in_dtype(dtype)
+        taken = taken.abs() if is_complex(taken.array) else taken
         taken._needs_floats("norm")
         return taken._apply(f.NORM, p=p, axis=axes_of(dim, self.ndim), keepdims=keepdim)
 
-    def _nuclear_norm(self, dim: Any, keepdim: bool) -> Tensor:
-        """Return the sum of the singular values of matrices, which two dimensions are."""
-        axes = tuple(range(self.ndim)) if dim is None else axes_of(dim, self.ndim)
-        if not isinstance(axes, tuple) or len(axes) != 2:
-            raise ShapeError(f"norm: 'nuc' is for two dimensions, got {dim} of {self.shape}")
+    def _norm_of_matrices(self, p: Any, axes: tuple[int, ...], keepdim: bool) -> Tensor:
+        """Return the sum ("nuc"), largest (2) or smallest (-2) singular value of matrices."""
         rest = [axis for axis in range(self.ndim) if axis not in axes]
         _, S, _ = self.permute(*rest, *axes)._apply(f.SVD, full_matrices=False)
         kept = [1 if axis in axes else n for axis, n in enumerate(self.shape)]
-        made: Tensor = S.sum(-1)
+        made: Tensor = S.sum(-1) if p == "nuc" else S.amax(-1) if p == 2 else S.amin(-1)
         return made.reshape(kept) if keepdim else made
 
     @numpy_names

@@ -12,14 +12,13 @@ from nnscratch.array import (
     default_dtype,
     dtype_name,
     is_array,
-    is_floating,
     move,
     to_numpy,
 )
 from nnscratch.array.addresses import owner
 from nnscratch.array.device import namespace_on
-from nnscratch.array.dtypes import cast, is_inexact
-from nnscratch.errors import ConfigurationError
+from nnscratch.array.dtypes import cast, is_complex, is_inexact
+from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.complex_numbers import for_complex
 from nnscratch.tensors.conversions import TensorConversions
@@ -283,6 +282,7 @@ def _origin(inputs: tuple[Any, ...], options: dict[str, Any]) -> Origin:
 
 
 _NAMESPACE = Namespace(wrap, apply)
+_NUMBERS = frozenset({float, int, bool, complex})
 _PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
 
 
@@ -312,8 +312,15 @@ def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
         array = from_dlpack(value)
     else:
         array = asarray(_numbers(value))
-        if dtype is None and is_floating(array):
+        if dtype is None and is_inexact(array):
             dtype = _floats_of(value) or default_dtype()
+            if is_complex(array):
+                dtype = "complex128" if dtype == "float64" else "complex64"
+        elif is_complex(array) and not dtype_name(dtype).startswith("complex"):
+            raise DTypeError(
+                f"a tensor of {dtype_name(dtype)} cannot hold complex numbers; leave dtype out, or "
+                "give their real parts"
+            )
     given = array
     if dtype is not None:
         array = cast(array, dtype)
@@ -337,6 +344,7 @@ def _floats_of(value: Any) -> str | None:
     """Return the common floating dtype of the items of nested lists, None if no item is floating.
 
     A tensor, an array or a NumPy scalar has its own dtype; a Python float has the default dtype.
+    Of complex numbers it is the dtype of their parts.
     """
     found: set[str] = set()
     todo = [value]
@@ -345,15 +353,17 @@ def _floats_of(value: Any) -> str | None:
         if isinstance(item, (list, tuple)):
             # Most lists hold only Python numbers: the set of types answers for all items at once.
             kinds = set(map(type, item))
-            if kinds & {float, int, bool}:
-                found |= {default_dtype()} if float in kinds else set()
-            if kinds - {float, int, bool}:
-                todo += [one for one in item if type(one) not in (float, int, bool)]
+            if kinds & _NUMBERS:
+                found |= {default_dtype()} if kinds & {float, complex} else set()
+            if kinds - _NUMBERS:
+                todo += [one for one in item if type(one) not in _NUMBERS]
         elif isinstance(item, Tensor) or is_array(item) or isinstance(item, np.generic):
             name = dtype_name(item.dtype)
             if name.startswith("float"):
                 found.add(name)
-        elif isinstance(item, float):
+            elif name.startswith("complex"):
+                found.add("float32" if name == "complex64" else "float64")
+        elif isinstance(item, (float, complex)):
             found.add(default_dtype())
     return str(np.result_type(*found)) if found else None
 

@@ -10,9 +10,11 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import is_array, to_device_of, to_numpy
 from nnscratch.array.addresses import address
+from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.tensors.pairs import viewed
 
 
 def write_through(tensor: Any, result: Any) -> None:
@@ -81,8 +83,18 @@ def _follow(view: Any, changed: Any, result: Any) -> Any:
     """Return the new node of a view of ``changed``, None if the two have no element in common.
 
     It takes each element of the view from the result if their addresses are equal, else from the
-    view itself.
+    view itself. Where one of the two is complex, these are the elements of its pairs: a complex
+    number has the address of its real part alone.
     """
+    if is_complex(view.array) != is_complex(changed.array):
+        if not is_complex(view.array):
+            return _follow(view, *(viewed(f.VIEW_AS_REAL, one) for one in (changed, result)))
+        pairs = viewed(f.VIEW_AS_REAL, view)
+        pairs.node = _follow(pairs, changed, result)
+        if pairs.node is None:
+            return None
+        pairs.requires_grad = True
+        return viewed(f.VIEW_AS_COMPLEX, pairs).node
     own, new = _element_addresses(view.array), _element_addresses(changed.array)
     if not (own.size and new.size):
         return None

@@ -323,7 +323,8 @@ def unbroadcast(formula: Formula, gradient: Any, value: Any, what: str) -> Any:
     """Return a gradient in the shape of its input, as the tape would make it."""
     if gradient.shape == value.shape:
         return gradient
-    broadcasts = formula.name in BROADCASTING or formula.pointwise is not None
+    several = formula.pointwise is not None and len(formula.inputs) > 1
+    broadcasts = formula.name in BROADCASTING or several
     assert broadcasts, f"{what} has shape {gradient.shape}, not {value.shape}"
     return np.asarray(SUM_TO.forward(np.asarray(gradient), shape=value.shape)[0])
 

@@ -192,33 +192,6 @@ def _ctc(x: Tensor, t: Tensor, frames: Tensor, lengths: Tensor, **more: Any) -> 
     return losses - (softmax - softmax.detach())
 
 
-def _resample(x: Tensor, *, lines: Any) -> Tensor:
-    """Return the entries that each result reads, times their weights, added up axis by axis."""
-    for axis, line in enumerate(lines, x.ndim - len(lines)):
-        read = x.movedim(axis, -1)[..., torch.from_numpy(line.index)]
-        weight = torch.from_numpy(line.weight).to(x.dtype)
-        x = torch.where(weight != 0, read * weight, 0).sum(-2).to(x.dtype).movedim(-1, axis)
-    return x
-
-
-def _max_pool(x: Tensor, *, lines: Any) -> tuple[Tensor, Tensor]:
-    """Return the largest of all that each window of the plane reads, and where it is."""
-    numbers, outs = np.zeros((1, 1), np.int64), tuple(line.out for line in lines)
-    for line in lines:
-        parts = numbers[:, None, :, None] * line.size + line.index[None, :, None, :]
-        numbers = parts.reshape(parts.shape[0] * parts.shape[1], -1)
-    table = torch.from_numpy(numbers)
-    read = x.flatten(x.ndim - len(lines))[..., table]
-    # The first of the largest; the last of several NaN.
-    order = torch.where(read.isnan(), torch.arange(len(table))[:, None] + 1, 0)
-    best = read.max(-2, keepdim=True).values
-    first = (read == best).to(torch.int8).argmax(-2, keepdim=True)
-    where = torch.where(order.amax(-2, keepdim=True) > 0, order.argmax(-2, keepdim=True), first)
-    values = read.gather(-2, where).squeeze(-2)
-    places = table.expand(read.shape).gather(-2, where).squeeze(-2)
-    return values.unflatten(-1, outs), places.unflatten(-1, outs)
-
-
 # By PyTorch's name for a formula where it is ours, or as the formula says; else it stands here.
 TORCH: dict[str, Callable[..., Any]] = {
     **torch_functions(),
@@ -252,6 +225,10 @@ TORCH: dict[str, Callable[..., Any]] = {
     "gather": lambda a, i, axis: torch.gather(a, axis, i),
     "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
     "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
+    **{
+        f"scatter_{name}": lambda a, i, u, axis, word=word: a.scatter_reduce(axis, i, u, word)
+        for name, word in {"max": "amax", "min": "amin", "prod": "prod"}.items()
+    },
     "argsort": lambda a, axis, descending=False, count=None: torch.argsort(
         a, dim=axis, descending=descending, stable=True
     ).narrow(axis, 0, a.shape[axis] if count is None else count),
@@ -269,6 +246,8 @@ TORCH: dict[str, Callable[..., Any]] = {
     "bitwise_and": operator.and_,
     "bitwise_or": operator.or_,
     "bitwise_xor": operator.xor,
+    "bitwise_left_shift": operator.lshift,
+    "bitwise_right_shift": operator.rshift,
     "sum": _reduced(torch.sum),
     "mean": _reduced(torch.mean),
     "var": _reduced(torch.var),

@@ -75,6 +75,14 @@ def _compared() -> list[Case]:
     return [*_ordered(), more, ints]
 
 
+def _shifts() -> list[Case]:
+    return [
+        Case("integers", (integers(-99, 99, 33), integers(0, 20, 33))),
+        Case("a column by a row", (integers(-99, 99, 5, 1), integers(0, 20, 7))),
+        Case("a number", (integers(-99, 99, 33), given(3))),
+    ]
+
+
 def _bits() -> list[Case]:
     return [
         Case("integers", (integers(-9, 10, 33), integers(-9, 10, 33)), smooth=False),
@@ -176,6 +184,8 @@ CASES: dict[str, list[Case]] = {
     "bitwise_and": _bits(),
     "bitwise_or": _bits(),
     "bitwise_xor": _bits(),
+    "bitwise_left_shift": _shifts(),
+    "bitwise_right_shift": _shifts(),
     "add": _binary(),
     "subtract": _binary(),
     "multiply": _binary(),

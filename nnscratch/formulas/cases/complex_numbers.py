@@ -25,7 +25,11 @@ CASES: dict[str, list[Case]] = {
         Case("nothing", (_complex(0),)),
         Case("a matrix", (_complex(3, 5),)),
     ],
-    "conjugate": [Case("real numbers", (normal(3, 5),)), Case("nothing", (normal(0),))],
+    "conjugate": [
+        Case("real numbers", (normal(3, 5),)),
+        Case("nothing", (normal(0),)),
+        Case("complex numbers", (_complex(3, 5),)),
+    ],
     "fourier": [
         Case("a row", (normal(6, 2),), {"axes": (0,)}, terms=12),
         Case("an odd row, inverse", (normal(2, 5, 2),), {"axes": (-1,), "inverse": True}, terms=10),

@@ -87,6 +87,34 @@ def _scatter(unique: bool) -> list[Case]:
     ]  # fmt: skip
 
 
+def _scatter_reduced() -> list[Case]:
+    return [
+        *_scatter(False),
+        Case("many", (normal(2, 9), integers(0, 9, 2, 65), normal(2, 65)), {"axis": 1}, terms=65),
+        Case("all of one", (normal(2), given([1] * 9), normal(9)), {"axis": 0}, terms=9),
+    ]
+
+
+def _scatter_extreme() -> list[Case]:
+    large, tied = given([1.0, INF, 5.0, -INF]), given([1, 1, 0, 1, 0, 2])
+    values = given([INF, 3.0, 1.0, INF, 1.0, -INF])
+    return [
+        *_scatter_reduced(),
+        Case("equals and infinities", (large, tied, values), {"axis": 0}, smooth=False),
+        Case("NaN", (given([1.0, 2.0]), given([1, 1]), given([NAN, 3.0])), {"axis": 0},
+             smooth=False),
+    ]  # fmt: skip
+
+
+def _scatter_prod() -> list[Case]:
+    start, index = given([3.0, 2.0, 0.0]), given([0, 0, 1, 1, 1, 2])
+    return [
+        *_scatter_reduced(),
+        Case("a zero", (start, index, given([0.0, 2.0, -1.0, 0.5, 0.0, 3.0])), {"axis": 0}),
+        Case("two zeros", (start, index, given([0.0, 2.0, -1.0, 0.0, 0.0, 3.0])), {"axis": 0}),
+    ]
+
+
 CASES: dict[str, list[Case]] = {
     "cumulative_sum": _along(),
     # With a NaN PyTorch says NaN for all entries, of which one is the product of the others.
@@ -110,6 +138,9 @@ CASES: dict[str, list[Case]] = {
     "gather": _gather(),
     "scatter_add": _scatter(False),
     "scatter": _scatter(True),
+    "scatter_max": _scatter_extreme(),
+    "scatter_min": _scatter_extreme(),
+    "scatter_prod": _scatter_prod(),
     "stride": [
         Case("a diagonal", (normal(4, 5),), {"sizes": (4,), "steps": ((1, 1),), "start": (0, 1)}),
         Case("windows", (normal(9),), {"sizes": (4, 3), "steps": ((2,), (1,)), "start": (0,)},

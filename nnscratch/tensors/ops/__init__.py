@@ -13,14 +13,16 @@ from nnscratch.tensors.ops import (
     dividing,
     drawing,
     elementwise,
+    factoring,
     fourier,
     joining,
-    linalg,
     moving,
     norms,
     placing,
+    powers,
     products,
     scanning,
+    solving,
     sorting,
     windows,
 )
@@ -31,14 +33,16 @@ from nnscratch.tensors.ops.counting import *  # noqa: F403
 from nnscratch.tensors.ops.dividing import *  # noqa: F403
 from nnscratch.tensors.ops.drawing import *  # noqa: F403
 from nnscratch.tensors.ops.elementwise import *  # noqa: F403
+from nnscratch.tensors.ops.factoring import *  # noqa: F403
 from nnscratch.tensors.ops.fourier import *  # noqa: F403
 from nnscratch.tensors.ops.joining import *  # noqa: F403
-from nnscratch.tensors.ops.linalg import *  # noqa: F403
 from nnscratch.tensors.ops.moving import *  # noqa: F403
 from nnscratch.tensors.ops.norms import *  # noqa: F403
 from nnscratch.tensors.ops.placing import *  # noqa: F403
+from nnscratch.tensors.ops.powers import *  # noqa: F403
 from nnscratch.tensors.ops.products import *  # noqa: F403
 from nnscratch.tensors.ops.scanning import *  # noqa: F403
+from nnscratch.tensors.ops.solving import *  # noqa: F403
 from nnscratch.tensors.ops.sorting import *  # noqa: F403
 from nnscratch.tensors.ops.windows import *  # noqa: F403
 
@@ -52,7 +56,9 @@ __all__ = [
     *elementwise.__all__,
     *fourier.__all__,
     *joining.__all__,
-    *linalg.__all__,
+    *factoring.__all__,
+    *powers.__all__,
+    *solving.__all__,
     *moving.__all__,
     *norms.__all__,
     *placing.__all__,

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nnscratch.array import to_device_of
-from nnscratch.errors import ConfigurationError, GradientError, ShapeError
+from nnscratch.errors import ConfigurationError, DTypeError, GradientError, ShapeError
 from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.tensor import Tensor, as_tensor, wrap
 
 R = TypeVar("R")
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x1": "input", "x2": "other"}
 
 
@@ -36,7 +37,7 @@ def tensor_function(
             if args and not isinstance(args[0], Tensor):
                 args = (_first(args), *args[1:])
             made = body(*args, **kwargs)
-            return made if out is None else _written(body.__name__, out, made)
+            return written(body.__name__, made, out)
 
         for name in names or ((body.__name__,) if method else ()):
             setattr(Tensor, name, function)
@@ -65,12 +66,20 @@ def _first(args: tuple[Any, ...]) -> Tensor:
     return made
 
 
-def _written(name: str, out: Any, made: Any) -> Any:
-    """Write results into the tensors of ``out``, and return these."""
+def written(name: str, made: Any, out: Any) -> Any:
+    """Write results into the tensors of ``out``, and return these; without ``out`` the results.
+
+    Raises:
+        GradientError: if what is written would have to be recorded.
+        ShapeError: if the shapes differ.
+        DTypeError: if the dtype of ``out`` is of a lower kind: integers for floats.
+    """
+    if out is None:
+        return made
     if isinstance(out, (tuple, list)):
         if not isinstance(made, tuple) or len(made) != len(out):
             raise ConfigurationError(f"{name}: out= has {len(out)} tensors for its results")
-        return tuple(_written(name, one, value) for one, value in zip(out, made, strict=True))
+        return tuple(written(name, value, one) for one, value in zip(out, made, strict=True))
     if is_grad_enabled() and (out.requires_grad or made.requires_grad):
         raise GradientError(
             f"{name}: what is written by out= is not recorded; call it under no_grad(), or write "
@@ -78,6 +87,9 @@ def _written(name: str, out: Any, made: Any) -> Any:
         )
     if out.shape != made.shape:
         raise ShapeError(f"{name}: out= has shape {out.shape}, the result {made.shape}")
+    kinds = [_KINDS[one.array.dtype.kind] for one in (made, out)]
+    if kinds[0] > kinds[1]:
+        raise DTypeError(f"{name}: results of {made.dtype} do not fit into an out= of {out.dtype}")
     return out.copy_(made)
 
 

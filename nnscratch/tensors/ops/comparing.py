@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
-from nnscratch.array.dtypes import is_complex
+from nnscratch.array import is_floating, to_device_of
+from nnscratch.array.dtypes import is_complex, is_integer
 from nnscratch.errors import DTypeError
+from nnscratch.formulas import Formula
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
@@ -100,30 +102,34 @@ def bitwise_not(input: Tensor) -> Tensor:
     return ~input
 
 
-def _shifted(name: str, input: Tensor, other: Any, left: bool) -> Tensor:
-    if is_floating(input.array) or dtype_name(input.array.dtype) == "bool":
-        raise DTypeError(f"{name} is for integers, got {input.dtype}")
-    power = as_tensor(other).to(input.dtype)
-    scale = (power.new_ones(power.shape) * 2)._binary(f.POWER, power)
-    if left:
-        return input * scale
-    return input._binary(f.FLOOR_DIVIDE, scale)
+def _shifted(formula: Formula, input: Tensor, other: Any) -> Tensor:
+    for one in (input, as_tensor(other)):
+        if not is_integer(one.array):
+            raise DTypeError(
+                f"{formula.name} is for integers, got {one.dtype}; write x * 2**y for others"
+            )
+    return input._binary(formula, other)
 
 
 @tensor_function(inplace=True)
 def bitwise_left_shift(input: Tensor, other: Any) -> Tensor:
     """Return x 2^y of integers, x << y."""
-    return _shifted("bitwise_left_shift", input, other, True)
+    return _shifted(f.BITWISE_LEFT_SHIFT, input, other)
 
 
 @tensor_function(inplace=True)
 def bitwise_right_shift(input: Tensor, other: Any) -> Tensor:
     """Return ⌊x / 2^y⌋ of integers, x >> y."""
-    return _shifted("bitwise_right_shift", input, other, False)
+    return _shifted(f.BITWISE_RIGHT_SHIFT, input, other)
+
+
+def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    return lambda tensor, other: function(tensor._wrap(to_device_of(other, tensor.array)), tensor)
 
 
 for _name, _function in (("lshift", bitwise_left_shift), ("rshift", bitwise_right_shift)):
     setattr(Tensor, f"__{_name}__", _function)
+    setattr(Tensor, f"__r{_name}__", _reflected(_function))
 
 
 @tensor_function()

@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
+from nnscratch.array import is_floating
 from nnscratch.array.dtypes import is_complex as _is_complex
 from nnscratch.errors import DTypeError
-from nnscratch.formulas import registry
 from nnscratch.tensors.functions import stack
-from nnscratch.tensors.grad_mode import is_grad_enabled
-from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.calling import tensor_function, written
 from nnscratch.tensors.ops.elementwise import atan2, cos, sin
-from nnscratch.tensors.tape import Node
+from nnscratch.tensors.pairs import viewed
 from nnscratch.tensors.tensor import Tensor
 
 __all__ = [
@@ -36,34 +34,6 @@ __all__ = [
 ]
 
 
-class _Viewed(Node):
-    """The node of a view between pairs and complex numbers: gradients are turned as values are."""
-
-    __slots__ = ()
-
-    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Return the gradient in the other form, which is the view back."""
-        if not self.edges:
-            return super().gradients(dY, needs)
-        back = f.VIEW_AS_REAL if self.formula is f.VIEW_AS_COMPLEX else f.VIEW_AS_COMPLEX
-        if isinstance(dY, Tensor):
-            return (_viewed(back, dY),)
-        if back is f.VIEW_AS_REAL and not _is_complex(dY):
-            name = "complex64" if dtype_name(dY.dtype) == "float32" else "complex128"
-            dY = registry.forward(f.CAST, dY, dtype=name)[0]
-        return (registry.forward(back, dY)[0],)
-
-
-def _viewed(formula: Any, input: Tensor) -> Tensor:
-    made = input._apply(formula)
-    if input.requires_grad and is_grad_enabled():
-        edge = input if input.node is None else input.node
-        form = (input.array.shape, input.array.dtype)
-        made.node = _Viewed(formula, None, (edge,), (form,), ())
-        made.requires_grad = True
-    return made
-
-
 @tensor_function(method=False)
 def view_as_complex(input: Tensor) -> Tensor:
     """Return pairs (..., 2) of real and imaginary parts as complex numbers; a view.
@@ -76,7 +46,7 @@ def view_as_complex(input: Tensor) -> Tensor:
     >>> view_as_complex(as_tensor([[1.0, 2.0]]))
     tensor([1.+2.j], dtype=complex64)
     """
-    return _viewed(f.VIEW_AS_COMPLEX, input)
+    return viewed(f.VIEW_AS_COMPLEX, input)
 
 
 @tensor_function(method=False)
@@ -86,7 +56,7 @@ def view_as_real(input: Tensor) -> Tensor:
     Raises:
         DTypeError: if the tensor is not complex.
     """
-    return _viewed(f.VIEW_AS_REAL, input)
+    return viewed(f.VIEW_AS_REAL, input)
 
 
 def complex(real: Tensor, imag: Tensor, *, out: Any = None) -> Tensor:
@@ -103,13 +73,13 @@ def complex(real: Tensor, imag: Tensor, *, out: Any = None) -> Tensor:
     from nnscratch.tensors.ops.joining import broadcast_tensors
 
     made = view_as_complex(stack(broadcast_tensors(real, imag), -1))
-    return made if out is None else out.copy_(made)
+    return written("complex", made, out)
 
 
 def polar(abs: Tensor, angle: Tensor, *, out: Any = None) -> Tensor:
     """Return the complex numbers of these sizes and angles."""
     made = complex(abs * cos(angle), abs * sin(angle))
-    return made if out is None else out.copy_(made)
+    return written("polar", made, out)
 
 
 @tensor_function(method=False)

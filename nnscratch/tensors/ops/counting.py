@@ -17,6 +17,7 @@ from nnscratch.array import (
 from nnscratch.array.dtypes import is_integer
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import registry
+from nnscratch.formulas.checks import refuse_complex
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.tensor import Tensor, as_tensor
@@ -63,6 +64,7 @@ def unique(
     >>> unique(as_tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
+    refuse_complex("unique", input.array)
     array = _read(input, "unique()")
     if dim is not None:
         dim = axis_of(dim, input.ndim)
@@ -186,6 +188,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     >>> histc(as_tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
     tensor([0., 2., 1., 0.])
     """
+    refuse_complex("histc", input.array)
     array = _read(input, "histc()").reshape(-1)
     if bins < 1:
         raise ConfigurationError(f"histc: expected at least one bin, got {bins}")

@@ -12,7 +12,7 @@ from nnscratch.array.random import Generator
 from nnscratch.errors import ConfigurationError, DataError, DTypeError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.creation import rand, randint, randn
-from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.calling import tensor_function, written
 from nnscratch.tensors.ops.joining import broadcast_shapes
 from nnscratch.tensors.tensor import Tensor
 
@@ -161,10 +161,15 @@ def normal(
 
     Raises:
         ConfigurationError: if a standard deviation is negative, or two numbers come without a size.
+        DataError: if one of a tensor is.
     """
     tensors = [one for one in (mean, std) if isinstance(one, Tensor)]
     if not isinstance(std, Tensor) and std < 0:
         raise ConfigurationError(f"normal: the standard deviation must be at least 0, got {std}")
+    if isinstance(std, Tensor):
+        registry.notify_read(std.array, "normal()")
+        if not (to_numpy(std.detach().array) >= 0).all():  # NaN is none either
+            raise DataError("normal: expected standard deviations of at least 0")
     if not tensors:
         if size is None:
             raise ConfigurationError("normal: two numbers need a size")
@@ -177,7 +182,7 @@ def normal(
         parts = [one.detach() if isinstance(one, Tensor) else one for one in (mean, std)]
         made = drawn * parts[1] + parts[0]
     made = made.requires_grad_() if requires_grad else made
-    return made if out is None else out.copy_(made)
+    return written("normal", made, out)
 
 
 @tensor_function(method=False)

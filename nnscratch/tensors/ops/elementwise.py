@@ -10,7 +10,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import default_dtype, dtype_name, is_floating, to_device_of
-from nnscratch.array.dtypes import is_complex, is_integer
+from nnscratch.array.dtypes import is_complex, is_inexact, is_integer
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.ops.calling import also_named, tensor_function
@@ -221,6 +221,11 @@ def nan_to_num(
     >>> nan_to_num(as_tensor([float("nan"), 1.0, float("inf")]), posinf=9.0)
     tensor([0., 1., 9.])
     """
+    if is_complex(input.array):
+        raise DTypeError(
+            "nan_to_num is for real numbers; write complex(z.real.nan_to_num(), "
+            "z.imag.nan_to_num())"
+        )
     if not is_floating(input.array):
         return input.clone()
     limits = np.finfo(dtype_name(input.array.dtype))
@@ -239,7 +244,7 @@ def _pair(input: Tensor, other: Any, floats: bool = False) -> tuple[Any, Any]:
     left, right = to_common_dtype(input, other)
     if not isinstance(right, Tensor):
         right = left._wrap(to_device_of(as_tensor(right).to(left.dtype).array, left.array))
-    if floats and not is_floating(left.array):
+    if floats and not is_inexact(left.array):
         left, right = left.to(default_dtype()), right.to(default_dtype())
     return left, right
 
@@ -278,16 +283,19 @@ def logaddexp2(input: Tensor, other: Any) -> Tensor:
 
 @tensor_function(inplace=True)
 def float_power(input: Tensor, exponent: Any) -> Tensor:
-    """Return each element to a power, computed in float64."""
+    """Return each element to a power, computed in float64, or in complex128."""
     if isinstance(exponent, Tensor):
-        exponent = exponent.to("float64")
-    return input.to("float64")._binary(f.POWER, exponent)
+        exponent = exponent.to("complex128" if is_complex(exponent.array) else "float64")
+    taken = input.to("complex128" if is_complex(input.array) else "float64")
+    return taken._binary(f.POWER, exponent)
 
 
 @tensor_function(inplace=True)
 def copysign(input: Tensor, other: Any) -> Tensor:
     """Return the size of ``input`` with the sign of ``other``, whose -0 is negative."""
     left, right = _pair(input, other, floats=True)
+    if is_complex(left.array):
+        raise DTypeError(f"copysign: complex numbers have no sign, got {left.dtype}")
     turned = signbit(right) ^ signbit(left)
     # The derivative at 0 is 0, as in PyTorch.
     signs = (1.0 - 2.0 * turned.to(left.dtype)).detach()
@@ -306,7 +314,11 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 def ldexp(input: Tensor, other: Any) -> Tensor:
     """Return x 2^y."""
     power = as_tensor(other)
-    return input * exp2(power)
+    if not is_floating(power.array):
+        power = power.to(input.dtype if is_floating(input.array) else default_dtype())
+    # In two steps: 2^y alone may be beyond the range where x 2^y is not.
+    half = (power.detach() * 0.5)._apply(f.FLOOR).clamp(-1024, 1024)
+    return input * exp2(half) * exp2(power - half)
 
 
 @tensor_function()

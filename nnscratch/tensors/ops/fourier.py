@@ -49,6 +49,8 @@ def _dims(input: Tensor, s: Any, dim: Any) -> tuple[tuple[int, ...], list[int | 
         axes = tuple(range(input.ndim - count, input.ndim))
     else:
         given = (dim,) if isinstance(dim, int) else tuple(dim)
+        if given and not input.ndim:
+            raise ShapeError(f"fft: a number has no dimension {given[-1]}; give a vector")
         axes = tuple(axis_of(one, input.ndim) for one in given)
     if len(set(axes)) != len(axes):
         raise ShapeError(f"fft: each dimension can be named once, got {dim}")
@@ -57,6 +59,18 @@ def _dims(input: Tensor, s: Any, dim: Any) -> tuple[tuple[int, ...], list[int | 
     ]  # fmt: skip
     if len(sizes) != len(axes):
         raise ShapeError(f"fft: expected a size for each dimension, got {s} and {dim}")
+    return axes, sizes
+
+
+def _some_dims(
+    name: str, input: Tensor, s: Any, dim: Any
+) -> tuple[tuple[int, ...], list[int | None]]:
+    """Return what ``_dims`` does for a transform that halves or doubles the last of its axes."""
+    axes, sizes = _dims(input, s, dim)
+    if not axes:
+        raise ShapeError(
+            f"{name} needs at least one dimension, got {dim} of shape {tuple(input.shape)}"
+        )
     return axes, sizes
 
 
@@ -164,7 +178,7 @@ def rfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -
     given = as_tensor(input)
     if is_complex(given.array):
         raise DTypeError(f"rfft is for real numbers, got {given.dtype}; use fft")
-    axes, sizes = _dims(given, s, dim)
+    axes, sizes = _some_dims("rfftn", given, s, dim)
     pairs = _transform("rfft", given, axes, sizes, norm, False)
     return view_as_complex(_half(pairs, axes[-1]))
 
@@ -192,7 +206,7 @@ def irfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) 
     The last dimension has the frequencies from 0 up.
     """
     given = as_tensor(input)
-    axes, sizes = _dims(given, s, dim)
+    axes, sizes = _some_dims("irfftn", given, s, dim)
     return _real_signal("irfft", given, axes, sizes, norm, True)
 
 
@@ -229,7 +243,7 @@ def hfft2(input: Any, s: Any = None, dim: Any = (-2, -1), norm: str | None = Non
 def hfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """Return the real transform of such a signal along several dimensions."""
     given = as_tensor(input)
-    axes, sizes = _dims(given, s, dim)
+    axes, sizes = _some_dims("hfftn", given, s, dim)
     return _real_signal("hfft", given, axes, sizes, norm, False)
 
 
@@ -248,7 +262,7 @@ def ihfftn(input: Any, s: Any = None, dim: Any = None, norm: str | None = None) 
     given = as_tensor(input)
     if is_complex(given.array):
         raise DTypeError(f"ihfft is for real numbers, got {given.dtype}; use ifft")
-    axes, sizes = _dims(given, s, dim)
+    axes, sizes = _some_dims("ihfftn", given, s, dim)
     pairs = _transform("ihfft", given, axes, sizes, norm, True)
     return view_as_complex(_half(pairs, axes[-1]))
 

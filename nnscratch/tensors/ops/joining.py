@@ -14,7 +14,7 @@ from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.functions import _same_dtype, cat, stack
 from nnscratch.tensors.methods import axis_of
-from nnscratch.tensors.ops.calling import tensor_function
+from nnscratch.tensors.ops.calling import tensor_function, written
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
 __all__ = [
@@ -80,7 +80,7 @@ def atleast_3d(*tensors: Any) -> Any:
 def hstack(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
     """Return tensors joined along the second dimension, vectors along their only one."""
     parts = [atleast_1d(as_tensor(one)) for one in tensors]
-    return _out(cat(parts, 0 if parts and parts[0].ndim == 1 else 1), out)
+    return written("hstack", cat(parts, 0 if parts and parts[0].ndim == 1 else 1), out)
 
 
 def vstack(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
@@ -90,7 +90,7 @@ def vstack(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    return _out(cat([atleast_2d(as_tensor(one)) for one in tensors], 0), out)
+    return written("vstack", cat([atleast_2d(as_tensor(one)) for one in tensors], 0), out)
 
 
 row_stack = vstack
@@ -98,17 +98,15 @@ row_stack = vstack
 
 def dstack(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
     """Return tensors joined along the third dimension."""
-    return _out(cat([atleast_3d(as_tensor(one)) for one in tensors], 2), out)
+    return written("dstack", cat([atleast_3d(as_tensor(one)) for one in tensors], 2), out)
 
 
 def column_stack(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
     """Return tensors joined along the second dimension, vectors as columns."""
     parts = [as_tensor(one) for one in tensors]
-    return _out(cat([one if one.ndim > 1 else one.reshape(-1, 1) for one in parts], 1), out)
-
-
-def _out(made: Tensor, out: Any) -> Tensor:
-    return made if out is None else out.copy_(made)
+    return written(
+        "column_stack", cat([one if one.ndim > 1 else one.reshape(-1, 1) for one in parts], 1), out
+    )
 
 
 def block_diag(*tensors: Any) -> Tensor:

@@ -313,7 +313,7 @@ def repeat_interleave(
         repeats: how often, one number or one for each slice; without it the tensor itself says
             how often to repeat 0, 1, 2, ...
         dim: the dimension; None for the elements in row-major order.
-        output_size: accepted as in PyTorch.
+        output_size: how many there are in all; another number is an error.
 
     >>> from nnscratch.tensors import as_tensor
     >>> repeat_interleave(as_tensor([1, 2]), 2)
@@ -322,6 +322,7 @@ def repeat_interleave(
     if repeats is None:
         registry.notify_read(input.array, "repeat_interleave()")
         counts = to_numpy(input.array)
+        _need_total(counts, output_size)
         return wrap(to_device_of(np.repeat(np.arange(counts.size), counts), input.array))
     flat = input.reshape(-1) if dim is None or input.ndim == 0 else input
     axis = 0 if dim is None else axis_of(dim, input.ndim)
@@ -333,8 +334,16 @@ def repeat_interleave(
     if given.size not in (1, size) or (given < 0).any():
         raise ShapeError(f"repeat_interleave: expected one number for each of {size} slices")
     counts = np.broadcast_to(given, (size,))
+    _need_total(counts, output_size)
     index = wrap(to_device_of(np.repeat(np.arange(size, dtype=np.int64), counts), input.array))
     return flat._apply(f.TAKE, index, axis=axis)
+
+
+def _need_total(counts: Any, output_size: int | None) -> None:
+    if output_size is not None and int(counts.sum()) != output_size:
+        raise ShapeError(
+            f"repeat_interleave: output_size is {output_size}, but {int(counts.sum())} come out"
+        )
 
 
 @tensor_function()

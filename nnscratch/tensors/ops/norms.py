@@ -78,11 +78,7 @@ def matrix_norm(
     if ord == "fro":
         return vector_norm(taken, 2, (rows, columns), keepdim)
     if ord in ("nuc", 2, -2):
-        rest = [axis for axis in range(A.ndim) if axis not in (rows, columns)]
-        S = svdvals(taken.permute(*rest, rows, columns))
-        made = S.sum(-1) if ord == "nuc" else S.amax(-1) if ord == 2 else S.amin(-1)
-        shape = [1 if axis in (rows, columns) else n for axis, n in enumerate(A.shape)]
-        return made.reshape(*shape) if keepdim else made
+        return taken._norm_of_matrices(ord, (rows, columns), keepdim)
     if ord in (1, -1, math.inf, -math.inf):
         first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
         sums = taken.abs().sum(first, True)

@@ -10,7 +10,9 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
+from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.promotion import checked_number
@@ -160,10 +162,9 @@ def scatter_reduce(
                 made = made / divisor.to(made.dtype)
             else:
                 made = made._binary(f.FLOOR_DIVIDE, divisor.to(made.dtype))
-    elif reduce == "prod":
-        made = _product(own, places, values, axis)
     else:
-        made = _largest(own, places, values, axis, reduce == "amax")
+        kinds = {"prod": f.SCATTER_PROD, "amax": f.SCATTER_MAX, "amin": f.SCATTER_MIN}
+        made = own._apply(kinds[reduce], places, values, axis=axis)
     return made.reshape(input.shape)
 
 
@@ -177,46 +178,11 @@ def _extreme_of(tensor: Tensor, reduce: str) -> Any:
     return int(limits.min if reduce == "amax" else limits.max)
 
 
-def _rounds(places: Tensor, axis: int) -> Any:
-    """Yield the indices one slice along the axis at a time, in which none repeats."""
-    for number in range(places.shape[axis]):
-        yield number, places.narrow(axis, number, 1)
-
-
-def _product(own: Tensor, places: Tensor, values: Tensor, axis: int) -> Tensor:
-    made = own
-    for number, index in _rounds(places, axis):
-        here = made._apply(f.GATHER, index, axis=axis) * values.narrow(axis, number, 1)
-        made = made._apply(f.SCATTER, index, here, axis=axis)
-    return made
-
-
-def _largest(own: Tensor, places: Tensor, values: Tensor, axis: int, larger: bool) -> Tensor:
-    """Return the extreme of each element; equals share its gradient evenly."""
-    found = own.detach()
-    for number, index in _rounds(places, axis):
-        one = values.detach().narrow(axis, number, 1)
-        here = found._apply(f.GATHER, index, axis=axis)
-        both = here._binary(f.MAXIMUM if larger else f.MINIMUM, one)
-        found = found._apply(f.SCATTER, index, both, axis=axis)
-    if not (own.requires_grad or values.requires_grad):
-        return found
-    mine = ((own == found) | (own != own)).to(own.dtype)
-    theirs = found._apply(f.GATHER, places, axis=axis)
-    hits = ((values == theirs) | (values != values)).to(own.dtype)
-    count = mine._apply(f.SCATTER_ADD, places, hits, axis=axis).clamp(min=1)
-    # The value is known; the shares only carry the gradient, which is linear in them.
-    weights = hits / count._apply(f.GATHER, places, axis=axis)
-    from_values = found.new_zeros(found.shape)._apply(
-        f.SCATTER_ADD, places, _nothing(values) * weights, axis=axis
-    )
-    return found + _nothing(own) * (mine / count) + from_values
-
-
 def _nothing(tensor: Tensor) -> Tensor:
-    """Return zeros that have the gradient of a tensor where it is finite."""
-    left = tensor - tensor.detach()
-    return (left == left)._where(left, 0.0)
+    """Return zeros that have the gradient of a tensor, of infinite elements and NaN too."""
+    made = tensor.clone()
+    with no_grad():  # the gradient of a copy does not depend on its values
+        return made.zero_()
 
 
 def _rows(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor) -> Any:
@@ -313,6 +279,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     rank = chosen.to("int64")._apply(f.CUMULATIVE_SUM, axis=0) - 1
     values = source.reshape(-1)
     if not values.numel():
+        registry.notify_read(mask.array, "masked_scatter() of no values")
+        if bool(mask.any()):
+            raise ShapeError("masked_scatter: the mask is true somewhere, and there are no values")
         return input.clone().expand(*shape).clone()
     # A compiled step cannot know how many are true; where none is, any value is read.
     taken = values._apply(f.TAKE, chosen._where(rank, 0), axis=0)

@@ -296,8 +296,10 @@ def cdist(
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Return the tensor with each slice along a dimension scaled to a p-norm of at most maxnorm."""
     axis = axis_of(dim, input.ndim)
+    if input.ndim < 2:
+        raise ShapeError(f"renorm needs two dimensions or more, got shape {input.shape}")
     others = [one for one in range(input.ndim) if one != axis]
-    size = input.norm(p, others, True) if others else input.abs()
+    size = input.norm(p, others, True)
     factor = (size > maxnorm)._where(maxnorm / (size + 1e-7), 1.0)
     return input * factor.to(input.dtype)
 

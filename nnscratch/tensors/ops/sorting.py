@@ -196,7 +196,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> ValuesAndIndice
     ordered, places = sort(taken.detach(), axis)
     last = ordered.shape[axis] - 1
     # How many equals stand up to each element, itself included: from where a run begins.
-    numbers = places._apply(f.CUMULATIVE_SUM, axis=axis) * 0 + _numbers(ordered, axis)
+    numbers = _numbers(ordered, axis).expand(*ordered.shape)
     begins = ordered.narrow(axis, 1, last) != ordered.narrow(axis, 0, last)
     begins = apply(f.CONCATENATE, ordered.narrow(axis, 0, 1) != ordered.narrow(axis, 0, 1), begins,
                    axis=axis)  # fmt: skip

@@ -102,6 +102,10 @@ def stft(
     hop = n_fft // 4 if hop_length is None else hop_length
     length = n_fft if win_length is None else win_length
     complex_input = is_complex(input.array)
+    if onesided and complex_input:
+        raise ConfigurationError(
+            "stft: onesided=True is for real signals; a complex one has frequencies below 0 too"
+        )
     if return_complex is None and not complex_input:
         raise ConfigurationError(
             "stft: say return_complex=True, or False for pairs of real and imaginary parts"

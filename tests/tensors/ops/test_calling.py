@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,38 @@ def test_out_receives_the_result() -> None:
         nnscratch.sin(x.requires_grad_(), out=out)
 
 
+OUT: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "sin": lambda lib, x, out: lib.sin(x, out=out),
+    "hstack": lambda lib, x, out: lib.hstack([x, x], out=out),
+    "vstack": lambda lib, x, out: lib.vstack([x, x], out=out),
+    "dstack": lambda lib, x, out: lib.dstack([x], out=out),
+    "column_stack": lambda lib, x, out: lib.column_stack([x], out=out),
+    "complex": lambda lib, x, out: lib.complex(x, x, out=out),
+    "polar": lambda lib, x, out: lib.polar(x, x, out=out),
+    "normal": lambda lib, x, out: lib.normal(x, 0.0, out=out),
+    "multi_dot": lambda lib, x, out: lib.linalg.multi_dot([x, x, x], out=out),
+}
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_out_is_of_the_shape_and_kind_of_the_result(name: str) -> None:
+    call, results = OUT[name], []
+    for lib in (nnscratch, torch):
+        x = lib.tensor(MATRIX)
+        made = call(lib, x, None)
+        out = lib.zeros(made.shape, dtype=made.dtype)
+        assert call(lib, x, out) is out
+        results.append(np.asarray(out))
+        with pytest.raises((DTypeError, RuntimeError, TypeError)):
+            call(lib, x, lib.zeros(made.shape, dtype=lib.int64))
+        with pytest.raises((GradientError, RuntimeError)):
+            call(lib, x, lib.zeros(made.shape, dtype=made.dtype).requires_grad_())
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-5)
+    x = nnscratch.tensor(MATRIX)
+    with pytest.raises(ShapeError, match="out="):
+        call(nnscratch, x, nnscratch.zeros(7, dtype=call(nnscratch, x, None).dtype))
+
+
 IN_PLACE: dict[str, Call] = {
     "sin_": lambda lib, x: (x * 1).sin_(),
     "round_": lambda lib, x: (x * 1).round_(),
@@ -55,7 +88,36 @@ IN_PLACE: dict[str, Call] = {
     "scatter_": lambda lib, x: (x * 1).scatter_(1, lib.tensor([[2]] * 3), x[:, :1]),
     "index_add_": lambda lib, x: (x * 1).index_add_(0, lib.tensor([0]), x[:1]),
     "diagonal().mul_": lambda lib, x: _doubled(x * 1),
+    "real.mul_": lambda lib, x: _after(_pair(lib, x), lambda z: z.real.mul_(3)).abs(),
+    "imag.mul_": lambda lib, x: _after(_pair(lib, x), lambda z: z.imag.mul_(3)).abs(),
+    "imag[0] =": lambda lib, x: _after(_pair(lib, x), lambda z: z.imag[0].copy_(x[1])).abs(),
+    "real.copy_": lambda lib, x: _after(_pair(lib, x), lambda z: z.real.copy_(x * x)).abs(),
+    "view_as_real().mul_": lambda lib, x: _after(
+        _pair(lib, x), lambda z: lib.view_as_real(z).mul_(3)
+    ).abs(),
+    "view_as_complex().mul_": lambda lib, x: _after(
+        lib.stack([x, x * 3], -1), lambda pairs: lib.view_as_complex(pairs).mul_(2j)
+    ),
+    "a part of a changed one": lambda lib, x: _part_of_turned(_pair(lib, x)),
+    "of zeros": lambda lib, x: (
+        _after(lib.zeros(3, 3, dtype=lib.complex128), lambda z: z.imag.copy_(x * x)).imag
+    ),
 }
+
+
+def _pair(lib: Any, x: Any) -> Any:
+    return lib.complex(x * 1, x * 2)
+
+
+def _after(tensor: Any, change: Any) -> Any:
+    change(tensor)
+    return tensor
+
+
+def _part_of_turned(z: Any) -> Any:
+    part = z[1:].imag
+    z.mul_(2j)
+    return part
 
 
 def _modulo(x: Any) -> Any:
@@ -117,9 +179,48 @@ REFUSED: dict[str, tuple[Call, Any]] = {
     "a matrix that is not square": (lambda lib, x: lib.linalg.det(x[:2]), ShapeError),
     "rfft of complex numbers": (lambda lib, x: lib.fft.rfft(lib.complex(x, x)), DTypeError),
     "fft of another norm": (lambda lib, x: lib.fft.fft(x, norm="none"), ConfigurationError),
+    "a shift of floats": (lambda lib, x: lib.bitwise_left_shift(x, 2), DTypeError),
+    "a shift by floats": (lambda lib, x: x.long() >> x, DTypeError),
+    "a shift by a float": (lambda lib, x: x.long() << 1.5, DTypeError),
     "probabilities above 1": (lambda lib, x: lib.bernoulli(x), DataError),
     "too many of multinomial": (lambda lib, x: lib.multinomial(x.abs(), 4), ShapeError),
     "negative weights": (lambda lib, x: lib.multinomial(x, 1), DataError),
+    "an out= of integers": (
+        lambda lib, x: lib.sin(x, out=lib.zeros(3, 3, dtype=lib.int64)),
+        DTypeError,
+    ),
+    "an out= of real numbers": (
+        lambda lib, x: lib.polar(x, x, out=lib.zeros(3, 3)),
+        DTypeError,
+    ),
+    "masked_scatter of too few": (
+        lambda lib, x: x.masked_scatter(x > 0, lib.zeros(0)),
+        ShapeError,
+    ),
+    "half of a complex spectrum": (
+        lambda lib, x: lib.stft(
+            lib.complex(x, x).reshape(-1), 4, onesided=True, return_complex=True
+        ),
+        ConfigurationError,
+    ),
+    "a deviation below 0": (lambda lib, x: lib.normal(0.0, x), DataError),
+    "a deviation of NaN": (lambda lib, x: lib.normal(0.0, x.log()), DataError),
+    "another output_size": (
+        lambda lib, x: x.repeat_interleave(2, dim=0, output_size=5),
+        ShapeError,
+    ),
+    "another output_size of counts": (
+        lambda lib, x: lib.repeat_interleave(lib.tensor([1, 2]), output_size=4),
+        ShapeError,
+    ),
+    "renorm of a vector": (lambda lib, x: x[0].renorm(2, 0, 1.0), ShapeError),
+    "cond 1 of no square": (lambda lib, x: lib.linalg.cond(x[:2], 1), ShapeError),
+    "rfftn of a number": (lambda lib, x: lib.fft.rfftn(x[0, 0]), ShapeError),
+    "irfftn of a number": (lambda lib, x: lib.fft.irfftn(x[0, 0]), ShapeError),
+    "hfftn over no dimension": (lambda lib, x: lib.fft.hfftn(x, dim=()), ShapeError),
+    "ihfftn over no dimension": (lambda lib, x: lib.fft.ihfftn(x, dim=()), ShapeError),
+    "fft of a number": (lambda lib, x: lib.fft.fft(x[0, 0]), ShapeError),
+    "irfft of a number": (lambda lib, x: lib.fft.irfft(x[0, 0]), ShapeError),
     "windows beyond": (lambda lib, x: x.unfold(0, 4, 1), ShapeError),
 }
 
@@ -137,6 +238,83 @@ def test_complex_numbers_have_no_derivative_through_functions_of_real_ones() -> 
     z = nnscratch.complex(nnscratch.tensor([1.0]), nnscratch.tensor([2.0])).requires_grad_()
     with pytest.raises((GradientError, DTypeError, TypeError)):
         nnscratch.nn.functional.relu(z)
+
+
+UNORDERED: dict[str, Call] = {
+    **{
+        name: lambda lib, z, name=name: getattr(lib, name)(z)
+        for name in (
+            *(
+                "sign",
+                "floor",
+                "ceil",
+                "trunc",
+                "round",
+                "relu",
+                "sort",
+                "argsort",
+                "max",
+                "median",
+            ),
+            *("amax", "argmax", "histc", "signbit", "erf", "erfinv", "unique"),
+        )
+    },
+    **{
+        name: lambda lib, z, name=name: getattr(lib, name)(z, z)
+        for name in ("atan2", "hypot", "xlogy", "maximum", "fmod", "remainder", "searchsorted")
+    },
+    "<": lambda lib, z: z < z,
+    "> 1": lambda lib, z: z > 1,
+    "//": lambda lib, z: z // 2,
+    "clamp": lambda lib, z: z.clamp(min=0),
+    "cummax": lambda lib, z: z.cummax(0),
+    "topk": lambda lib, z: z.topk(1),
+    "entr": lambda lib, z: lib.special.entr(z),
+    "gelu": lambda lib, z: lib.nn.functional.gelu(z),
+    "copysign": lambda lib, z: lib.copysign(z, 1.0),
+    "a real one of a complex number": lambda lib, z: lib.full_like(z.real, 1j),
+    "fill_": lambda lib, z: z.real.clone().fill_(1j),
+    "tensor of another dtype": lambda lib, z: lib.tensor([1j], dtype=lib.float32),
+    "adding to a bool": lambda lib, z: z & z,
+}
+
+
+@pytest.mark.parametrize("name", UNORDERED)
+def test_what_complex_numbers_do_not_have_is_refused(name: str) -> None:
+    for library, kinds in ((torch, (RuntimeError, TypeError)), (nnscratch, (DTypeError,))):
+        with pytest.raises(kinds):
+            UNORDERED[name](library, library.tensor([1 + 2j, -1 + 0.5j], dtype=library.complex64))
+
+
+OF_COMPLEX: dict[str, Call] = {
+    "tensor": lambda lib, z: lib.tensor([[1, 2j], [0.5, 0]]),
+    "tensor of a number": lambda lib, z: lib.tensor(1j),
+    "full": lambda lib, z: lib.full((2,), 1j),
+    "sinc": lambda lib, z: lib.sinc(z),
+    "sinc of imaginary ones": lambda lib, z: lib.sinc(z * 1j * z.conj()),
+    "sinc of 0": lambda lib, z: lib.sinc(z * 0),
+    "norm": lambda lib, z: z.norm(),
+    "norm 1": lambda lib, z: lib.norm(z, 1, 0),
+    "masked_fill": lambda lib, z: z.masked_fill(lib.tensor([True, False]), 3j),
+    "where of a number": lambda lib, z: lib.where(lib.tensor([True, False]), 3j, z),
+    "where of two": lambda lib, z: lib.where(lib.tensor([True, False]), z, 3j),
+    "sgn": lambda lib, z: lib.sgn(z),
+    "==": lambda lib, z: z == z.conj().resolve_conj(),
+    "float_power": lambda lib, z: lib.float_power(z, 2),
+    "ldexp": lambda lib, z: lib.ldexp(z, lib.tensor([1, 2])),
+    "fill_": lambda lib, z: z.clone().fill_(1j),
+    "isclose": lambda lib, z: lib.isclose(z, z + 1e-9),
+}
+
+
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_complex_numbers(name: str) -> None:
+    mine, theirs = (
+        OF_COMPLEX[name](lib, lib.tensor([1 + 2j, -1 + 0.5j], dtype=lib.complex64))
+        for lib in (nnscratch, torch)
+    )
+    assert str(mine.dtype) == str(theirs.dtype).removeprefix("torch.")
+    np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5)
 
 
 def test_second_derivatives_through_complex_numbers() -> None:

@@ -1,4 +1,4 @@
-r"""Factorisations of matrices, systems of equations and determinants, over leading batch axes.
+"""Factorisations of matrices over leading batch axes: Cholesky, QR, eigenvalues, singular values.
 
 Values come from the array library's LAPACK. The derivatives are those of M. Giles, An extended
 collection of matrix derivative results for forward and reverse mode algorithmic differentiation
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnscratch.array import array_namespace, is_recorded
+from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import LinAlgError, ShapeError
 from nnscratch.formulas.formula import formula
 
-_GILES = "Giles 2008, An extended collection of matrix derivative results"
+GILES = "Giles 2008, An extended collection of matrix derivative results"
 
 
 def matrix(name: str, A: Any, square: bool = True) -> None:
@@ -27,7 +27,8 @@ def matrix(name: str, A: Any, square: bool = True) -> None:
         raise ShapeError(f"{name} needs {kind} (..., n, {'n' if square else 'm'}), got {A.shape}")
 
 
-def _lapack(name: str, compute: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+def lapack(name: str, compute: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+    """Return what LAPACK computes; that it cannot is a LinAlgError by the formula's name."""
     try:
         return compute(*inputs, **options)
     except np.linalg.LinAlgError as error:
@@ -36,11 +37,17 @@ def _lapack(name: str, compute: Callable[..., Any], *inputs: Any, **options: Any
         ) from error
 
 
-def _turned(X: Any) -> Any:
+def turned(X: Any) -> Any:
+    """Return the transposes of matrices."""
     return array_namespace(X).matrix_transpose(X)
 
 
-def _identity(X: Any, size: int) -> Any:
+def adjoint(X: Any) -> Any:
+    """Return conjugate transposes, which of real matrices are the transposes."""
+    return array_namespace(X).conj(turned(X)) if is_complex(X) else turned(X)
+
+
+def identity(X: Any, size: int) -> Any:
     """Return the identity matrix in the dtype and on the device of X."""
     xp = array_namespace(X)
     return xp.eye(size, dtype=X.dtype, device=X.device)
@@ -49,161 +56,7 @@ def _identity(X: Any, size: int) -> Any:
 def _diagonal(V: Any) -> Any:
     """Return matrices with vectors on their diagonal, (..., n) to (..., n, n)."""
     xp = array_namespace(V)
-    return xp.expand_dims(V, axis=-1) * _identity(V, V.shape[-1])
-
-
-class SolveSaved(NamedTuple):
-    """The matrix and the solution."""
-
-    A: Any
-    Y: Any
-
-
-def solve_forward(A: Any, B: Any) -> tuple[Any, SolveSaved]:
-    """Compute the solution Y of A Y = B.
-
-    Args:
-        A: square matrices, (..., n, n).
-        B: right sides, (..., n, k), with the same batch axes.
-
-    Raises:
-        ShapeError: if the shapes do not fit.
-        LinAlgError: if a matrix is singular.
-        DTypeError: if one of them holds integers.
-
-    >>> import numpy as np
-    >>> solve_forward(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([[2.0], [2.0]]))[0]
-    array([[1. ],
-           [0.5]])
-    """
-    matrix("solve", A)
-    matrix("solve", B, square=False)
-    if tuple(A.shape[:-1]) != tuple(B.shape[:-1]):
-        raise ShapeError(f"solve: {tuple(A.shape)} and {tuple(B.shape)} are no system")
-    Y = _lapack("solve", array_namespace(A, B).linalg.solve, A, B)
-    return Y, SolveSaved(A, Y)
-
-
-def solve_backward(dY: Any, saved: SolveSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-    """Return dB = A^-T dY and dA = -dB Yᵀ."""
-    A, Y = saved
-    dB = array_namespace(dY).linalg.solve(_turned(A), dY)
-    return -(dB @ _turned(Y)) if needs[0] else None, dB if needs[1] else None
-
-
-SOLVE = formula(
-    solve_forward,
-    solve_backward,
-    equation=r"Y = A^{-1} B",
-    gradients={
-        "A": r"-A^{-\top} \frac{\partial L}{\partial Y} Y^\top",
-        "B": r"A^{-\top} \frac{\partial L}{\partial Y}",
-    },
-    shapes="A (..., n, n), B (..., n, k) -> Y (..., n, k)",
-    floats=("A", "B"),
-    source=_GILES,
-    analytic=True,
-)
-
-
-class DetSaved(NamedTuple):
-    """The matrix and its determinant."""
-
-    A: Any
-    Y: Any
-
-
-def det_forward(A: Any) -> tuple[Any, DetSaved]:
-    """Compute the determinant.
-
-    Raises:
-        ShapeError: if A is no square matrix.
-        DTypeError: if it holds integers.
-    """
-    matrix("det", A)
-    xp = array_namespace(A)
-    Y = xp.reshape(xp.linalg.det(A), tuple(A.shape[:-2]))
-    return Y, DetSaved(A, Y)
-
-
-def det_backward(dY: Any, saved: DetSaved, needs: tuple[bool, ...]) -> tuple[Any]:
-    """Return dA = dY · det A · A^-T: the cofactors, which a singular matrix has as well."""
-    A, Y = saved
-    xp = array_namespace(dY)
-    dY = xp.reshape(dY, (*dY.shape, 1, 1))
-    if is_recorded(dY) or is_complex(A):
-        inverse = xp.linalg.solve(_turned(A), _batched(_identity(A, A.shape[-1]), A))
-        return (dY * xp.reshape(Y, (*Y.shape, 1, 1)) * inverse,)
-    return (dY * _cofactors(xp, A),)
-
-
-def _batched(X: Any, like: Any) -> Any:
-    """Return a matrix once for each matrix of a batch."""
-    return array_namespace(X).broadcast_to(X, (*like.shape[:-2], *X.shape[-2:]))
-
-
-def _cofactors(xp: Any, A: Any) -> Any:
-    """Return U diag(Π_{j≠i} s_j) Vᵀ det U det V of A = U diag(s) Vᵀ, without a division."""
-    U, S, Vh = xp.linalg.svd(A, full_matrices=False)
-    n = S.shape[-1]
-    keep = xp.where(_identity(S, n) == 1, 1.0, xp.expand_dims(S, axis=-2))
-    others = xp.prod(keep, axis=-1)
-    sign = xp.linalg.det(U) * xp.linalg.det(Vh)
-    return xp.reshape(sign, (*sign.shape, 1, 1)) * ((U * xp.expand_dims(others, axis=-2)) @ Vh)
-
-
-DET = formula(
-    det_forward,
-    det_backward,
-    equation=r"Y = \det A",
-    gradients={"A": r"\frac{\partial L}{\partial Y} \det(A) A^{-\top}"},
-    shapes="A (..., n, n) -> Y (...)",
-    floats=("A",),
-    source=_GILES,
-    analytic=True,
-)
-
-
-class SlogdetSaved(NamedTuple):
-    """The matrix."""
-
-    A: Any
-
-
-def slogdet_forward(A: Any) -> tuple[tuple[Any, Any], SlogdetSaved]:
-    """Compute the sign of the determinant and the logarithm of its size, 0 and -infinity for 0.
-
-    Raises:
-        ShapeError: if A is no square matrix.
-        DTypeError: if it holds integers.
-    """
-    matrix("slogdet", A)
-    sign, size = array_namespace(A).linalg.slogdet(A)
-    return (sign, size), SlogdetSaved(A)
-
-
-def slogdet_backward(dY: Any, saved: SlogdetSaved, needs: tuple[bool, ...]) -> tuple[Any]:
-    """Return dA = dlog · A^-T; the sign is constant."""
-    _, dlog = dY
-    (A,) = saved
-    xp = array_namespace(A if dlog is None else dlog)
-    if dlog is None:
-        return (xp.zeros_like(A),)
-    inverse = xp.linalg.solve(_turned(A), _batched(_identity(A, A.shape[-1]), A))
-    return (xp.reshape(dlog, (*dlog.shape, 1, 1)) * inverse,)
-
-
-SLOGDET = formula(
-    slogdet_forward,
-    slogdet_backward,
-    outputs=("S", "M"),
-    equation=r"S = \mathrm{sign} \det A, \quad M = \log |\det A|",
-    gradients={"A": r"\frac{\partial L}{\partial M} A^{-\top}"},
-    shapes="A (..., n, n) -> S and M (...)",
-    floats=("A",),
-    source=_GILES,
-    kinks="where A is singular",
-)
+    return xp.expand_dims(V, axis=-1) * identity(V, V.shape[-1])
 
 
 class CholeskySaved(NamedTuple):
@@ -236,7 +89,7 @@ def cholesky_forward(A: Any) -> tuple[Any, CholeskySaved]:
            [1., 1.]])
     """
     matrix("cholesky", A)
-    Y = _lapack("cholesky", array_namespace(A).linalg.cholesky, 0.5 * (A + _turned(A)))
+    Y = lapack("cholesky", array_namespace(A).linalg.cholesky, 0.5 * (A + adjoint(A)))
     return Y, CholeskySaved(Y)
 
 
@@ -247,15 +100,16 @@ def cholesky_backward(dY: Any, saved: CholeskySaved, needs: tuple[bool, ...]) ->
     """
     (Y,) = saved
     xp = array_namespace(dY)
-    inner = _lower(_turned(Y) @ dY, 0.5)
-    left = xp.linalg.solve(_turned(Y), inner)
-    made = _turned(xp.linalg.solve(_turned(Y), _turned(left)))
-    return (0.5 * (made + _turned(made)),)
+    inner = _lower(turned(Y) @ dY, 0.5)
+    left = xp.linalg.solve(turned(Y), inner)
+    made = turned(xp.linalg.solve(turned(Y), turned(left)))
+    return (0.5 * (made + turned(made)),)
 
 
 CHOLESKY = formula(
     cholesky_forward,
     cholesky_backward,
+    complexes=True,
     equation=r"Y Y^\top = A",
     gradients={
         "A": r"\tfrac{1}{2} (G + G^\top), \quad"
@@ -304,7 +158,7 @@ def qr_backward(dY: Any, saved: QrSaved, needs: tuple[bool, ...]) -> tuple[Any]:
     dR = xp.zeros_like(R) if dR is None else dR
     if columns > rows:
         rest = dR[..., :, rows:]
-        dQ = dQ + A[..., :, rows:] @ _turned(rest)
+        dQ = dQ + A[..., :, rows:] @ turned(rest)
         return (xp.concat([_qr_back(xp, Q, R[..., :, :rows], dQ, dR[..., :, :rows]), Q @ rest],
                           axis=-1),)  # fmt: skip
     if Q.shape[-1] > columns:
@@ -316,15 +170,16 @@ def qr_backward(dY: Any, saved: QrSaved, needs: tuple[bool, ...]) -> tuple[Any]:
 
 
 def _qr_back(xp: Any, Q: Any, R: Any, dQ: Any, dR: Any) -> Any:
-    M = R @ _turned(dR) - _turned(dQ) @ Q
-    mirrored = _lower(M, 1.0) + _turned(_lower(M, 0.0))
-    return _turned(xp.linalg.solve(R, _turned(dQ + Q @ mirrored)))
+    M = R @ turned(dR) - turned(dQ) @ Q
+    mirrored = _lower(M, 1.0) + turned(_lower(M, 0.0))
+    return turned(xp.linalg.solve(R, turned(dQ + Q @ mirrored)))
 
 
 QR = formula(
     qr_forward,
     qr_backward,
     outputs=("Q", "R"),
+    complexes=True,
     equation=r"Q R = A",
     gradients={
         "A": r"\left(\frac{\partial L}{\partial Q} + Q C(M)\right) R^{-\top}, \quad"
@@ -359,7 +214,7 @@ def eigh_forward(A: Any) -> tuple[tuple[Any, Any], EighSaved]:
     array([1., 3.])
     """
     matrix("eigh", A)
-    W, V = _lapack("eigh", array_namespace(A).linalg.eigh, 0.5 * (A + _turned(A)))
+    W, V = lapack("eigh", array_namespace(A).linalg.eigh, 0.5 * (A + adjoint(A)))
     return (W, V), EighSaved(W, V)
 
 
@@ -375,17 +230,18 @@ def eigh_backward(dY: Any, saved: EighSaved, needs: tuple[bool, ...]) -> tuple[A
     if dV is not None:
         gap = xp.expand_dims(W, axis=-2) - xp.expand_dims(W, axis=-1)
         apart = xp.where(gap == 0, 1.0, gap)
-        inner = xp.where(gap == 0, 0.0, (_turned(V) @ dV) / apart)
+        inner = xp.where(gap == 0, 0.0, (turned(V) @ dV) / apart)
     if dW is not None:
         inner = inner + _diagonal(dW)
-    made = V @ inner @ _turned(V)
-    return (0.5 * (made + _turned(made)),)
+    made = V @ inner @ turned(V)
+    return (0.5 * (made + turned(made)),)
 
 
 EIGH = formula(
     eigh_forward,
     eigh_backward,
     outputs=("W", "V"),
+    complexes=True,
     equation=r"A V = V \operatorname{diag}(W), \quad V^\top V = 1",
     gradients={
         "A": r"V \left(\operatorname{diag} \frac{\partial L}{\partial W}"
@@ -394,7 +250,7 @@ EIGH = formula(
     },
     shapes="A (..., n, n) -> W (..., n), V (..., n, n)",
     floats=("A",),
-    source=_GILES,
+    source=GILES,
     kinks="where two eigenvalues are equal",
 )
 
@@ -422,7 +278,7 @@ def svd_forward(A: Any, *, full_matrices: bool = False) -> tuple[tuple[Any, ...]
     """
     matrix("svd", A, square=False)
     svd = array_namespace(A).linalg.svd
-    U, S, Vh = _lapack("svd", svd, A, full_matrices=full_matrices)
+    U, S, Vh = lapack("svd", svd, A, full_matrices=full_matrices)
     return (U, S, Vh), SvdSaved(U, S, Vh)
 
 
@@ -445,19 +301,19 @@ def svd_backward(dY: Any, saved: SvdSaved, needs: tuple[bool, ...]) -> tuple[Any
         F = xp.where(gap == 0, 0.0, 1.0 / xp.where(gap == 0, 1.0, gap))
     if dU is not None:
         dU = dU[..., :, :k]
-        M = _turned(U) @ dU
-        inner = inner + F * (M - _turned(M)) * row
+        M = turned(U) @ dU
+        inner = inner + F * (M - turned(M)) * row
     if dVh is not None:
-        dV = _turned(dVh[..., :k, :])
+        dV = turned(dVh[..., :k, :])
         M = Vh @ dV
-        inner = inner + xp.expand_dims(S, axis=-1) * (F * (M - _turned(M)))
+        inner = inner + xp.expand_dims(S, axis=-1) * (F * (M - turned(M)))
     dA = U @ inner @ Vh
     if dU is not None and n > k:
-        outside = dU - U @ (_turned(U) @ dU)
+        outside = dU - U @ (turned(U) @ dU)
         dA = dA + (outside / row) @ Vh
     if dVh is not None and m > k:
-        outside = dV - _turned(Vh) @ (Vh @ dV)
-        dA = dA + (U / row) @ _turned(outside)
+        outside = dV - turned(Vh) @ (Vh @ dV)
+        dA = dA + (U / row) @ turned(outside)
     return (dA,)
 
 
@@ -465,6 +321,7 @@ SVD = formula(
     svd_forward,
     svd_backward,
     outputs=("U", "S", "Vh"),
+    complexes=True,
     equation=r"U \operatorname{diag}(S) V^\top = A, \quad U^\top U = V^\top V = 1",
     gradients={
         "A": r"U \left(F \odot \operatorname{skew}(U^\top \frac{\partial L}{\partial U}) S"
@@ -474,63 +331,6 @@ SVD = formula(
     },
     shapes="A (..., n, m) -> U (..., n, k), S (..., k), Vh (..., k, m)",
     floats=("A",),
-    source=_GILES,
+    source=GILES,
     kinks="where two singular values are equal",
-)
-
-
-class PinvSaved(NamedTuple):
-    """The matrix and its pseudo-inverse."""
-
-    A: Any
-    Y: Any
-
-
-def pinv_forward(A: Any, *, rtol: float | None = None) -> tuple[Any, PinvSaved]:
-    """Compute the pseudo-inverse.
-
-    Args:
-        A: matrices (..., n, m).
-        rtol: singular values below this part of the largest count as 0; by default the larger
-            side times the dtype's precision.
-
-    Raises:
-        ShapeError: if A is no matrix.
-        DTypeError: if it holds integers.
-    """
-    matrix("pinv", A, square=False)
-    xp = array_namespace(A)
-    if 0 in A.shape:
-        Y = xp.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), dtype=A.dtype, device=A.device)
-        return Y, PinvSaved(A, Y)
-    U, S, Vh = _lapack("pinv", xp.linalg.svd, A, full_matrices=False)
-    part = max(A.shape[-2:]) * float(xp.finfo(A.dtype).eps) if rtol is None else float(rtol)
-    kept = S > part * xp.max(S, axis=-1, keepdims=True)
-    inverse = xp.where(kept, 1.0 / xp.where(kept, S, xp.ones_like(S)), xp.zeros_like(S))
-    Y = _turned(Vh) @ (xp.expand_dims(inverse, axis=-1) * _turned(U))
-    return Y, PinvSaved(A, Y)
-
-
-def pinv_backward(dY: Any, saved: PinvSaved, needs: tuple[bool, ...]) -> tuple[Any]:
-    """Return dA = -Yᵀ dY Yᵀ + (1 - A Y) dYᵀ Y Yᵀ + Yᵀ Y dYᵀ (1 - Y A)."""
-    A, Y = saved
-    G = _turned(dY)
-    first = G @ Y @ _turned(Y)
-    second = _turned(Y) @ Y @ G
-    made = -(_turned(Y) @ dY @ _turned(Y))
-    return (made + first - A @ (Y @ first) + second - (second @ Y) @ A,)
-
-
-PINV = formula(
-    pinv_forward,
-    pinv_backward,
-    equation=r"Y = A^+",
-    gradients={
-        "A": r"-Y^\top G^\top Y^\top + (1 - A Y) G Y Y^\top + Y^\top Y G (1 - Y A),"
-        r" \quad G = \frac{\partial L}{\partial Y}^\top"
-    },
-    shapes="A (..., n, m) -> Y (..., m, n)",
-    floats=("A",),
-    source="Golub and Pereyra 1973",
-    kinks="where the rank changes",
 )
