@@ -129,10 +129,7 @@ class _Rows:
                 if place == len(arrays):
                     arrays.append(one)
                 key += (place, one.dtype)
-        for _, _, out in jobs:
-            if not out.flags.c_contiguous:
-                return False
-            arrays.append(out)
+        arrays += [out for _, _, out in jobs]
         found = self._known.get(found_key := tuple(key))
         if found is None:
             collected = KernelCollector()
