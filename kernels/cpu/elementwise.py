@@ -199,8 +199,12 @@ def elementwise(formula: Formula) -> CpuKernel:
     lowerings: dict[str, Lowering] = {"forward": forward}
     if words.backward:
         lowerings["backward"] = backward
+
+    def check_forward(inputs: Inputs, options: Options) -> str | None:
+        return _check(words.inputs, inputs, options) or words.senseless(options)
+
     refusals: dict[str, Refusal] = {
-        "forward": partial(_check, words.inputs),
+        "forward": check_forward if words.need else partial(_check, words.inputs),
         "backward": partial(_check, ("dY", *words.saved)),
     }
 
