@@ -28,6 +28,8 @@ SHAPES = {
     "all channels not at once": (2, 140, 10, 12, 136, 3, 1, 0, 1),
     "wide": (1, 18, 4, 150, 17, 3, 1, 1, 1),
     "small images in one panel": (70, 17, 4, 4, 16, 3, 1, 1, 1),
+    "weights by transforms": (6, 64, 30, 33, 70, 3, 1, 1, 2),
+    "weights by transforms, small images": (40, 41, 4, 5, 36, 3, 1, 1, 1),
     "each channel": (3, 20, 17, 19, 20, 3, 1, 1, 20),
     "each channel, strided": (2, 9, 21, 50, 18, 5, 2, 2, 9),
 }
@@ -89,12 +91,16 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
             assert np.isfinite(other).all()
 
 
-@pytest.mark.parametrize("name", ["four pixels at a time", "small images in one panel"])
+@pytest.mark.parametrize(
+    "name",
+    ["four pixels at a time", "small images in one panel", "weights by transforms, small images"],
+)
 def test_an_infinity_spoils_its_own_windows(name: str) -> None:
-    (right, *_), Y, *_ = results(name, "float32", 2, spoil=True)
-    np.testing.assert_array_equal(np.isfinite(Y), np.isfinite(right))
-    np.testing.assert_array_equal(np.isnan(Y), np.isnan(right))
-    assert np.isinf(Y).any()
+    (right, _, weights), Y, _, dW = results(name, "float32", 2, spoil=True)
+    for found, wanted in ((Y, right), (dW, weights)):
+        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+        assert np.isinf(found).any()
 
 
 @pytest.mark.parametrize("groups", [1, 8])
