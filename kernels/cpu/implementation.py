@@ -67,9 +67,13 @@ class EagerBuilder:
         self._checks: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the array given for that output if it fits, else a new one."""
+        """Return the array given for that output if it fits, else a new one.
+
+        Kernels write outputs in order: one with gaps or axes in another order does not fit.
+        """
         given = self._into[position] if self._into else None
-        if given is not None and given.shape == shape and given.dtype == dtype:
+        fits = given is not None and given.shape == shape and given.dtype == dtype
+        if fits and given.flags.c_contiguous:
             return given
         return np.empty(shape, dtype)
 

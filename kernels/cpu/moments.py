@@ -1,7 +1,8 @@
 """Sums that a mean, a variance and their derivatives take, over numbers behind one another.
 
 Each adds in lanes in the kernel's dtype, and lanes of BLOCK numbers to a total in float64. The
-order of the additions follows from the number of numbers alone.
+order of the additions follows from the number of numbers alone. Those over segments add several
+of them in the same lanes: adding up the lanes of sixteen pixels would take longer than the pixels.
 """
 
 from __future__ import annotations
@@ -19,92 +20,133 @@ BLOCK = 4096
 @helper
 def sum_of(kind, x, start, count, m, lanes, others):
     """Return the sum of x - m, in float64."""
-    total = 0.0
-    for top in range(start, start + count, BLOCK):
-        end = min(top + BLOCK, start + count)
-        whole = top + (end - top) // (LANES * 4) * (LANES * 4)
-        most = top + (end - top) // LANES * LANES
-        for l in range(LANES):
-            lanes[l] = others[l] = kind(0.0)
-        for j in range(top, whole, LANES * 4):
-            for l in range(LANES):
-                lanes[l] += (x[j + l] - m) + (x[j + LANES + l] - m)
-                others[l] += (x[j + 2 * LANES + l] - m) + (x[j + 3 * LANES + l] - m)
-        for j in range(whole, most, LANES):
-            for l in range(LANES):
-                lanes[l] += x[j + l] - m
-        some = kind(0.0)
-        for j in range(most, end):
-            some += x[j] - m
-        for l in range(LANES):
-            some += lanes[l] + others[l]
-        total += np.float64(some)
-    return total
+    return sum_of_segments(kind, x, start, 1, 0, count, m, lanes, others)
+
+
+@helper
+def sum_of_segments(kind, x, start, segments, step, pixels, m, lanes, others):
+    """Return the sum of x - m over segments of so many pixels, in float64."""
+    total, some, waiting = 0.0, kind(0.0), 0
+    for l in range(LANES):
+        lanes[l] = others[l] = kind(0.0)
+    for s in range(segments):
+        there = start + s * step
+        for top in range(there, there + pixels, BLOCK):
+            end = min(top + BLOCK, there + pixels)
+            whole = top + (end - top) // (LANES * 4) * (LANES * 4)
+            most = top + (end - top) // LANES * LANES
+            for j in range(top, whole, LANES * 4):
+                for l in range(LANES):
+                    lanes[l] += (x[j + l] - m) + (x[j + LANES + l] - m)
+                    others[l] += (x[j + 2 * LANES + l] - m) + (x[j + 3 * LANES + l] - m)
+            for j in range(whole, most, LANES):
+                for l in range(LANES):
+                    lanes[l] += x[j + l] - m
+            for j in range(most, end):
+                some += x[j] - m
+            waiting += end - top
+            if waiting >= BLOCK:
+                for l in range(LANES):
+                    some += lanes[l] + others[l]
+                    lanes[l] = others[l] = kind(0.0)
+                total += np.float64(some)
+                some, waiting = kind(0.0), 0
+    for l in range(LANES):
+        some += lanes[l] + others[l]
+    return total + np.float64(some)
 
 
 @helper
 def moments_of(kind, x, start, count, m, lanes, squares):
     """Return the sums of x - m and of (x - m)², in float64."""
-    first, second = 0.0, 0.0
-    for top in range(start, start + count, BLOCK):
-        end = min(top + BLOCK, start + count)
-        whole = top + (end - top) // (LANES * 4) * (LANES * 4)
-        most = top + (end - top) // LANES * LANES
-        for l in range(LANES):
-            lanes[l] = squares[l] = kind(0.0)
-        for j in range(top, whole, LANES * 4):
-            for l in range(LANES):
-                d0, d1 = x[j + l] - m, x[j + LANES + l] - m
-                d2, d3 = x[j + 2 * LANES + l] - m, x[j + 3 * LANES + l] - m
-                lanes[l] += (d0 + d1) + (d2 + d3)
-                squares[l] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-        for j in range(whole, most, LANES):
-            for l in range(LANES):
-                d = x[j + l] - m
-                lanes[l] += d
-                squares[l] += d * d
-        some, more = kind(0.0), kind(0.0)
-        for j in range(most, end):
-            d = x[j] - m
-            some += d
-            more += d * d
-        for l in range(LANES):
-            some += lanes[l]
-            more += squares[l]
-        first += np.float64(some)
-        second += np.float64(more)
-    return first, second
+    return moments_of_segments(kind, x, start, 1, 0, count, m, lanes, squares)
+
+
+@helper
+def moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, squares):
+    """Return the sums of x - m and of (x - m)² over segments of so many pixels, in float64."""
+    first, second, some, more, waiting = 0.0, 0.0, kind(0.0), kind(0.0), 0
+    for l in range(LANES):
+        lanes[l] = squares[l] = kind(0.0)
+    for s in range(segments):
+        there = start + s * step
+        for top in range(there, there + pixels, BLOCK):
+            end = min(top + BLOCK, there + pixels)
+            whole = top + (end - top) // (LANES * 4) * (LANES * 4)
+            most = top + (end - top) // LANES * LANES
+            for j in range(top, whole, LANES * 4):
+                for l in range(LANES):
+                    d0, d1 = x[j + l] - m, x[j + LANES + l] - m
+                    d2, d3 = x[j + 2 * LANES + l] - m, x[j + 3 * LANES + l] - m
+                    lanes[l] += (d0 + d1) + (d2 + d3)
+                    squares[l] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+            for j in range(whole, most, LANES):
+                for l in range(LANES):
+                    d = x[j + l] - m
+                    lanes[l] += d
+                    squares[l] += d * d
+            for j in range(most, end):
+                d = x[j] - m
+                some += d
+                more += d * d
+            waiting += end - top
+            if waiting >= BLOCK:
+                for l in range(LANES):
+                    some += lanes[l]
+                    more += squares[l]
+                    lanes[l] = squares[l] = kind(0.0)
+                first += np.float64(some)
+                second += np.float64(more)
+                some, more, waiting = kind(0.0), kind(0.0), 0
+    for l in range(LANES):
+        some += lanes[l]
+        more += squares[l]
+    return first + np.float64(some), second + np.float64(more)
 
 
 @helper
 def products_of(kind, dy, x, start, count, m, lanes, squares):
     """Return the sums of dy and of dy (x - m), in float64."""
-    first, second = 0.0, 0.0
-    for top in range(start, start + count, BLOCK):
-        end = min(top + BLOCK, start + count)
-        whole = top + (end - top) // (LANES * 2) * (LANES * 2)
-        most = top + (end - top) // LANES * LANES
-        for l in range(LANES):
-            lanes[l] = squares[l] = kind(0.0)
-        for j in range(top, whole, LANES * 2):
-            for l in range(LANES):
-                g0, g1 = dy[j + l], dy[j + LANES + l]
-                lanes[l] += g0 + g1
-                squares[l] += g0 * (x[j + l] - m) + g1 * (x[j + LANES + l] - m)
-        for j in range(whole, most, LANES):
-            for l in range(LANES):
-                lanes[l] += dy[j + l]
-                squares[l] += dy[j + l] * (x[j + l] - m)
-        some, more = kind(0.0), kind(0.0)
-        for j in range(most, end):
-            some += dy[j]
-            more += dy[j] * (x[j] - m)
-        for l in range(LANES):
-            some += lanes[l]
-            more += squares[l]
-        first += np.float64(some)
-        second += np.float64(more)
-    return first, second
+    return products_of_segments(kind, dy, x, start, 1, 0, count, m, lanes, squares)
+
+
+@helper
+def products_of_segments(kind, dy, x, start, segments, step, pixels, m, lanes, squares):
+    """Return the sums of dy and of dy (x - m) over segments of so many pixels, in float64."""
+    first, second, some, more, waiting = 0.0, 0.0, kind(0.0), kind(0.0), 0
+    for l in range(LANES):
+        lanes[l] = squares[l] = kind(0.0)
+    for s in range(segments):
+        there = start + s * step
+        for top in range(there, there + pixels, BLOCK):
+            end = min(top + BLOCK, there + pixels)
+            whole = top + (end - top) // (LANES * 2) * (LANES * 2)
+            most = top + (end - top) // LANES * LANES
+            for j in range(top, whole, LANES * 2):
+                for l in range(LANES):
+                    g0, g1 = dy[j + l], dy[j + LANES + l]
+                    lanes[l] += g0 + g1
+                    squares[l] += g0 * (x[j + l] - m) + g1 * (x[j + LANES + l] - m)
+            for j in range(whole, most, LANES):
+                for l in range(LANES):
+                    lanes[l] += dy[j + l]
+                    squares[l] += dy[j + l] * (x[j + l] - m)
+            for j in range(most, end):
+                some += dy[j]
+                more += dy[j] * (x[j] - m)
+            waiting += end - top
+            if waiting >= BLOCK:
+                for l in range(LANES):
+                    some += lanes[l]
+                    more += squares[l]
+                    lanes[l] = squares[l] = kind(0.0)
+                first += np.float64(some)
+                second += np.float64(more)
+                some, more, waiting = kind(0.0), kind(0.0), 0
+    for l in range(LANES):
+        some += lanes[l]
+        more += squares[l]
+    return first + np.float64(some), second + np.float64(more)
 
 
 @helper

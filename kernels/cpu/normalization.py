@@ -19,7 +19,16 @@ import math
 
 import numpy as np
 
-from .moments import LANES, moments_of, products_of, sum_of, weighted_products_of
+from .moments import (
+    LANES,
+    moments_of,
+    moments_of_segments,
+    products_of,
+    products_of_segments,
+    sum_of,
+    sum_of_segments,
+    weighted_products_of,
+)
 from .runtime.declaration import Floats, OptionalFloats, kernel
 from .runtime.language import KIND, given, part, stack
 
@@ -141,15 +150,10 @@ def standardize_segments(
     for i in range(first, last):
         start = i * item_step
         own = i % groups * group_step
-        total, m = 0.0, X[start]
-        for s in range(segments):
-            total += sum_of(KIND, X, start + s * step, pixels, m, lanes, squares)
+        m = X[start]
+        total = sum_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
         m = KIND(m + total / count)
-        some, more = 0.0, 0.0
-        for s in range(segments):
-            one, two = moments_of(KIND, X, start + s * step, pixels, m, lanes, squares)
-            some += one
-            more += two
+        some, more = moments_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
         e = some / count
         variance = more / count - e * e
         r = 1.0 / math.sqrt(variance + eps)
@@ -171,7 +175,10 @@ def standardize_segments_backward(
     item_step: int, step: int, groups: int, group_step: int, weight_step: int, eps: float,
     tid, threads,
 ):  # fmt: skip
-    """DX as in ``standardize_segments``; dW and db hold one number for each segment."""
+    """DX as in ``standardize_segments``.
+
+    dW and db hold one number for each segment, or for each item where its segments have one weight.
+    """
     first, last = part(items, tid, threads, 1)
     lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
     count = segments * pixels
@@ -181,10 +188,13 @@ def standardize_segments_backward(
         m = M[i]
         r = 1.0 / math.sqrt(np.float64(V[i]) + eps)
         k2, k3 = 0.0, 0.0
-        for s in range(segments):
-            some, more = products_of(KIND, dY, X, start + s * step, pixels, m, lanes, squares)
-            dW[i * segments + s] = KIND(more * r)
-            db[i * segments + s] = KIND(some)
+        together = segments if weight_step == 0 else 1  # those with one weight
+        for s in range(0, segments, together):
+            some, more = products_of_segments(
+                KIND, dY, X, start + s * step, together, step, pixels, m, lanes, squares
+            )
+            dW[i * (segments // together) + s] = KIND(more * r)
+            db[i * (segments // together) + s] = KIND(some)
             factor = np.float64(W[own + s * weight_step]) if given(W) else 1.0
             k2 += factor * some
             k3 += factor * more

@@ -139,23 +139,18 @@ def _standardize_backward(
         _rows_backward(builder, name, form, given, outputs)
         return tuple(outputs), None
     assert form is not None
-    size = form.columns if isinstance(form, Columns) else form.items * form.segments
-    sums = [builder.empty((size,), X.dtype) for _ in range(2)]
+    each = isinstance(form, Segments) and form.weight_step == 1  # segment has a weight
+    size = form.items * form.segments if each else math.prod(M.shape)
+    sums = [builder.empty((size,), X.dtype) if each or out is None else out for out in outputs[1:]]
+    given |= {"dW": sums[0], "db": sums[1]}
     if isinstance(form, Columns):
-        sums = [new if one is None else one for one, new in zip(outputs[1:], sums, strict=True)]
-        standardize_columns_backward.emit(
-            builder, name, **given, dW=sums[0], db=sums[1], **vars(form)
-        )
+        standardize_columns_backward.emit(builder, name, **given, **vars(form))
         return tuple(outputs), None
-    standardize_segments_backward.emit(
-        builder, name, **given, dW=sums[0], db=sums[1], **form.arguments()
-    )
+    standardize_segments_backward.emit(builder, name, **given, **form.arguments())
     for out, one in zip(outputs[1:], sums, strict=True):
-        if out is not None and form.weight_step:  # a weight for each of groups x segments
+        if out is not None and each:
             parts = one.reshape(-1, form.groups * form.segments)
             sum_axes(builder, parts, (0,), out.reshape(-1), 1.0)
-        elif out is not None:  # a weight for each item
-            sum_axes(builder, one.reshape(form.items, form.segments), (1,), out, 1.0)
     return tuple(outputs), None
 
 

@@ -27,6 +27,10 @@ LANES = 16
 """Results of a row that are added up side by side; a fixed number vectorises."""
 SIDES, STRIDES = (2, 3), (1, 2, 3)
 """Squares that have a loop of their own."""
+BLOCK = 1024
+"""Results that are kept together before they are written; no row may have more."""
+EXACT = 2**24
+"""Numbers below are exact in float32."""
 
 
 @kernel(cost=lambda planes, out0, out1, taps0, taps1: 0.6 * planes * out0 * out1 * taps0 * taps1)
@@ -58,58 +62,60 @@ def largest_of_windows(
                 I[to + j] = place
 
 
-@kernel(cost=lambda planes, out0, out1: 1.0 * planes * out0 * out1)
+@kernel(cost=lambda planes, out0, out1: 0.4 * planes * out0 * out1)
 def largest_of_squares(
     X: Floats, V: Floats, I: Integers, rows: Integers, planes: int, size: tuple[int, int],
     out: tuple[int, int], start: int, tid, threads, *, side: int, stride: int,
 ):  # fmt: skip
     """The same of windows of side x side entries, which begin in columns start + o stride.
 
-    A window that reaches over an edge is looked at from the edge on. All entries of the others pass
-    through registers.
+    Windows within a row are compared side by side. One that reaches over an edge is looked at from
+    the edge on. Results wait in a buffer, whose numbers are of the dtype as the entries are: so a
+    step of the loop has one kind of vectors, and few short loops are begun.
     """
     height, width = size
     out_rows, out_columns = out
-    lines = stack(4, np.int64)
+    lines, bests, places = stack(4, np.int64), stack(BLOCK, KIND), stack(BLOCK, KIND)
     inner = max(0, (stride - 1 - start) // stride)
     outer = max(inner, min(out_columns, (width - side - start) // stride + 1))
+    together = BLOCK // out_columns
     first, last = part(planes, tid, threads, 1)
     for plane in range(first, last):
         at = plane * height * width
-        for row in range(out_rows):
-            for k in range(side):
-                lines[k] = rows[k * out_rows + row] * width
-            to = (plane * out_rows + row) * out_columns
-            for j in range(inner, outer):
-                column = start + j * stride
-                best, place, zero = X[at + lines[0] + column], lines[0], KIND(0.0)
+        for begin in range(0, out_rows, together):
+            end = min(begin + together, out_rows)
+            for row in range(begin, end):
                 for k in range(side):
-                    for l in range(side):
-                        value = X[at + lines[k] + column + l]
-                        # No branches, which a processor would mispredict at every other entry.
-                        place ^= (place ^ (lines[k] + l)) & -np.int64(value > best)
-                        best = value if value > best else best
-                        zero += value * KIND(0.0)
-                if zero != zero:  # a NaN among them, or an infinity
+                    lines[k] = rows[k * out_rows + row] * width
+                to = (row - begin) * out_columns
+                for j in range(inner, outer):
+                    column = start + j * stride
+                    best, place = X[at + lines[0] + column], KIND(lines[0] + column)
                     for k in range(side):
                         for l in range(side):
                             value = X[at + lines[k] + column + l]
-                            if value > best or value != value:
-                                best, place = value, lines[k] + l
-                V[to + j] = best
-                I[to + j] = place + column
-            for edge in range(2):
-                begin, end = (0, inner) if edge == 0 else (outer, out_columns)
-                for j in range(begin, end):
-                    low, high = max(0, start + j * stride), min(width, start + j * stride + side)
+                            larger = (value > best) | (value != value)
+                            best = value if larger else best
+                            place = KIND(lines[k] + column + l) if larger else place
+                    bests[to + j] = best
+                    places[to + j] = place
+                for edge in range(inner + out_columns - outer):
+                    j = edge if edge < inner else outer + edge - inner
+                    low = max(0, start + j * stride)
+                    high = min(width, start + j * stride + side)
                     best, place = X[at + lines[0] + low], lines[0] + low
                     for k in range(side):
                         for column in range(low, high):
                             value = X[at + lines[k] + column]
                             if value > best or value != value:
                                 best, place = value, lines[k] + column
-                    V[to + j] = best
-                    I[to + j] = place
+                    bests[to + j] = best
+                    places[to + j] = KIND(place)
+            to = (plane * out_rows + begin) * out_columns
+            for j in range((end - begin) * out_columns):
+                V[to + j] = bests[j]
+            for j in range((end - begin) * out_columns):
+                I[to + j] = np.int64(places[j])
 
 
 @kernel(cost=lambda planes, size, results: planes * (0.1 * size + 1.0 * results))
@@ -208,7 +214,9 @@ def _max_pool(builder: Builder, inputs: Inputs, options: Options, needs: Needs) 
     given = _as_planes(X.shape, lines)
     start, stride, dilation = lines[-1].spacing or (0, 0, 0)
     side = given["taps"][1]
-    if given["taps"] == (side, side) and side in SIDES and dilation == 1 and stride in STRIDES:
+    square = given["taps"] == (side, side) and side in SIDES and dilation == 1
+    small = math.prod(given["size"]) < EXACT and given["out"][1] <= BLOCK
+    if square and small and stride in STRIDES:
         del given["columns"], given["taps"]
         largest_of_squares.emit(
             builder, dtype_name(X.dtype), side, stride, X=X, V=V, I=I, start=start, **given

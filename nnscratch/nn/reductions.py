@@ -107,7 +107,7 @@ class Loss(FunctionModule):
     def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         found = super()._read(args, kwargs)
         size_average, reduce = (found.pop(name, None) for name in self.unkept)
-        meant = reduction_of(size_average, reduce, found["reduction"], stacklevel=5)
+        meant = reduction_of(size_average, reduce, found["reduction"], stacklevel=4)
         return {**found, "reduction": meant}
 
     def extra_repr(self) -> str:

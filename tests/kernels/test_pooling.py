@@ -45,6 +45,17 @@ def test_the_largest_entries(rows: Any, columns: Any, dtype: str, rng: Any) -> N
     np.testing.assert_allclose(made.backward((dV, None), saved, (True,))[0], wanted, rtol=1e-5)
 
 
+@pytest.mark.parametrize("columns", [90, 2070])  # many results wait together; a row has too many
+def test_more_results_than_wait_together(columns: int, rng: Any) -> None:
+    X = rng.integers(-40, 50, (2, 70, columns)).astype("float32")
+    lines = (_line(70, (2, 2, 0, 1)), _line(columns, (2, 2, 0, 1)))
+    (V, I), _ = IMPLEMENTATIONS["max_pool"].forward(X, lines=lines)
+    with registry.use_kernels("off"):
+        (right, places), _ = registry.forward(FORMULAS["max_pool"], X, lines=lines)
+    np.testing.assert_array_equal(V, right)
+    np.testing.assert_array_equal(I, places)
+
+
 def test_any_number_of_threads(dtype: str, run: Any, rng: Any) -> None:
     X = rng.standard_normal((5, 12, 20)).astype(dtype)
     line, other = _line(12, (2, 2, 0, 1)), resize.linear(20, 33, None, False)
