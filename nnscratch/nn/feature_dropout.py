@@ -9,7 +9,7 @@ from typing import Any
 from nnscratch.array import Generator, dtype_name, is_floating
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.activations import SELU_ALPHA, SELU_SCALE
-from nnscratch.nn.dropout import Dropout
+from nnscratch.nn.dropout import DropoutBase
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.creation import rand
 
@@ -217,7 +217,7 @@ def _alpha(
     return x._replace(y) if inplace else y
 
 
-class Dropout1d(Dropout):
+class Dropout1d(DropoutBase):
     """In training, whole channels of (N, C, L) or (C, L) 0 by probability p, as ``dropout1d``.
 
     Raises:
@@ -233,7 +233,7 @@ class Dropout1d(Dropout):
         return dropout1d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class Dropout2d(Dropout):
+class Dropout2d(DropoutBase):
     """In training, whole channels of (N, C, H, W) 0 by probability p, as ``dropout2d``.
 
     Raises:
@@ -249,7 +249,7 @@ class Dropout2d(Dropout):
         return dropout2d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class Dropout3d(Dropout):
+class Dropout3d(DropoutBase):
     """In training, whole channels of (N, C, D, H, W) 0 by probability p, as ``dropout3d``.
 
     Raises:
@@ -265,7 +265,7 @@ class Dropout3d(Dropout):
         return dropout3d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(DropoutBase):
     """Dropout that keeps mean 0 and variance 1, for networks of SELU, as ``alpha_dropout``.
 
     Raises:
@@ -281,7 +281,7 @@ class AlphaDropout(Dropout):
         return alpha_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class FeatureAlphaDropout(Dropout):
+class FeatureAlphaDropout(DropoutBase):
     """Alpha dropout of whole channels of (N, C, ...), as ``feature_alpha_dropout``.
 
     Raises:

@@ -451,3 +451,34 @@ def test_a_module_with_children_shows_its_own_options_first() -> None:
     assert repr(Scaled()) == (
         "Scaled(\n  factor=2\n  (layer): Linear(in_features=2, out_features=1, bias=True)\n)"
     )
+
+
+SHARED = [
+    name for name in dir(nn)
+    if all(isinstance(getattr(lib, name, None), type) for lib in (nn, torch.nn))
+    and issubclass(getattr(nn, name), nn.Module)
+]  # fmt: skip
+
+
+def test_isinstance_answers_as_in_pytorch() -> None:
+    assert len(SHARED) > 100
+    wrong = {
+        (a, b) for a in SHARED for b in SHARED
+        if issubclass(getattr(nn, a), getattr(nn, b))
+        is not issubclass(getattr(torch.nn, a), getattr(torch.nn, b))
+    }  # fmt: skip
+    # ReLU6 is made from its formula, which is its own.
+    assert wrong == {("ReLU6", "Hardtanh")}
+
+
+def test_a_subclass_has_the_dimensions_of_its_base() -> None:
+    counted = [name for name in SHARED if isinstance(getattr(getattr(nn, name), "dims", None), int)]
+    assert {"MaxPool2d", "MaxUnpool3d", "FractionalMaxPool3d", "ZeroPad2d"} <= set(counted)
+    for name in counted:
+        own: Any = type("Own", (getattr(nn, name),), {})
+        assert own.dims == int(name[-2]), name
+
+    class Own(nn.MaxPool2d):
+        pass
+
+    assert Own(2)(nnscratch.ones(1, 4, 4)).shape == (1, 2, 2)

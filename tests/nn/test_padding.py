@@ -101,3 +101,15 @@ def test_a_value_belongs_to_constant() -> None:
         F.pad(ours(np.ones((1, 2, 3))), (1, 1), "reflect", 2.0)
     with pytest.raises(ConfigurationError, match="4 of them"):
         nn.ReflectionPad2d((1, 2, 3))
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("pad", [(0, 0), (-1, 0), (0, -1), (-1, -1), (1, -1)])
+def test_the_result_is_a_copy(mode: str, pad: tuple[int, int]) -> None:
+    X = RNG.normal(size=(1, 2, 4))
+    x, y = ours(X), theirs(X)
+    got, expected = F.pad(x, pad, mode), torch.nn.functional.pad(y, pad, mode)
+    assert got is not x
+    assert_same(got, expected)
+    got.fill_(7.0)
+    assert_same(x, y, "the input after the result was written into")
