@@ -11,7 +11,8 @@ from nnscratch import formulas as f
 from nnscratch.array import to_device_of
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.module import Module
-from nnscratch.nn.pooling_sizes import each, planes
+from nnscratch.nn.options import each
+from nnscratch.nn.pooling_sizes import planes
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.creation import rand
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,10 @@ def group_norm(
             )
     _need_one_dtype("group_norm", x, weight=weight, bias=bias)
     if not x.numel():
-        return x.clone()
+        # There is nothing to normalise, but the parameters have a gradient: 0, as in PyTorch.
+        y, wide = x.clone(), (channels, *[1] * (x.ndim - 2))
+        y = y if weight is None else y * weight.reshape(wide)
+        return y if bias is None else y + bias.reshape(wide)
     size = channels // num_groups
     if x.numel() == count * num_groups and count == 1:
         raise ShapeError(
@@ -127,13 +130,14 @@ def group_norm(
 
 
 def _sizes(where: str, normalized_shape: Any) -> tuple[int, ...]:
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or not all(isinstance(size, int) and size >= 0 for size in shape):
+    listed = isinstance(normalized_shape, Iterable)
+    shape = tuple(normalized_shape) if listed else (normalized_shape,)
+    if not shape or not all(hasattr(size, "__index__") and size >= 0 for size in shape):
         raise ConfigurationError(
             f"{where}: normalized_shape is the sizes of the last axes, at least one, got "
             f"{normalized_shape!r}"
         )
-    return shape
+    return tuple([int(size) for size in shape])
 
 
 def _need_last(

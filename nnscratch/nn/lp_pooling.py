@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from nnscratch.nn.max_pooling import max_pooled
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import Sizes, each
 from nnscratch.nn.pooling import average_pooled
-from nnscratch.nn.pooling_sizes import Sizes, each, planes
+from nnscratch.nn.pooling_sizes import planes
 from nnscratch.tensors import Tensor
 
 __all__ = ["LPPool1d", "LPPool2d", "LPPool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]

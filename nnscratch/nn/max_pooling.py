@@ -12,7 +12,8 @@ from nnscratch import formulas as f
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas import pooling_windows as windows
 from nnscratch.nn.module import Module
-from nnscratch.nn.pooling_sizes import Pooling, Sizes, adaptive_counts, each, planes
+from nnscratch.nn.options import Sizes, each
+from nnscratch.nn.pooling_sizes import Pooling, adaptive_counts, planes
 from nnscratch.tensors import Tensor, apply, as_tensor
 
 __all__ = [

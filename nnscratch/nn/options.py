@@ -1,14 +1,34 @@
-"""Modules that are one function with options: what an activation and a loss have in common."""
+"""Options of layers: numbers for each dimension, and modules that are one function with options."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
+
+Sizes = int | Sequence[int]
+
+
+def each(where: str, name: str, value: Any, dims: int, least: int | None = None) -> tuple[int, ...]:
+    """Return an option as a number for each of the dimensions: one number stands for all.
+
+    Raises:
+        ConfigurationError: if it is neither an integer nor so many, or one is less than ``least``.
+    """
+    given = tuple(value) if isinstance(value, Iterable) else (value,)
+    if len(given) == 1:
+        given *= dims
+    if len(given) != dims or not all(hasattr(one, "__index__") for one in given):
+        count = f"an integer or {dims} of them" if dims > 1 else "an integer"
+        raise ConfigurationError(f"{where}: {name} is {count}, got {value!r}")
+    made = tuple([int(one) for one in given])
+    if least is not None and min(made) < least:
+        raise ConfigurationError(f"{where}: {name} has to be from {least} on, got {value!r}")
+    return made
 
 
 class FunctionModule(Module):

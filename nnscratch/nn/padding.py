@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
@@ -66,17 +66,17 @@ def pad(
         )
     if value:
         raise ConfigurationError(f"pad: mode {mode!r} takes no value, got {value!r}")
-    sizes = padded_shape("pad", x.shape, pads)
+    shape = padded_shape("pad", x.shape, pads)
     dims = len(pads) // 2
     if not 1 <= dims <= 3 or x.ndim not in (dims + 1, dims + 2):
         raise ShapeError(
             f"pad: mode {mode!r} pads the last 1, 2 or 3 dimensions of an input with one or two "
             f"more (channels, and samples), got {dims} pairs and shape {x.shape}"
         )
-    if math.prod(sizes[-dims - 1 :]) == 0 or math.prod(x.shape[-dims - 1 :]) == 0:
+    if math.prod(shape[-dims - 1 :]) == 0 or math.prod(x.shape[-dims - 1 :]) == 0:
         raise ShapeError(
             f"pad: mode {mode!r} needs entries in all dimensions but that of samples; got shape "
-            f"{x.shape}, which pad={pads} makes {sizes}"
+            f"{x.shape}, which pad={pads} makes {shape}"
         )
     for back in range(dims):
         x = _ALONG[mode](x, x.ndim - 1 - back, pads[2 * back], pads[2 * back + 1])
@@ -159,12 +159,12 @@ class _Padding(Module):
         """Choose how many entries are put on each side, that before the last dimension first."""
         super().__init__()
         sides = 2 * self.dims
-        given = (padding,) * sides if isinstance(padding, int) else tuple(padding)
-        if len(given) != sides:
+        given = tuple(padding) if isinstance(padding, Iterable) else (padding,) * sides
+        if len(given) != sides or not all(hasattr(one, "__index__") for one in given):
             raise ConfigurationError(
                 f"{type(self).__name__}: padding is an integer or {sides} of them, got {padding!r}"
             )
-        self.padding = given
+        self.padding = tuple([int(one) for one in given])
 
     def forward(self, input: Any) -> Tensor:
         """Return the input padded."""

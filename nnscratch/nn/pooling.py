@@ -15,7 +15,8 @@ from nnscratch.array import dtype_name, is_floating, to_device_of
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import pooling_windows as windows
 from nnscratch.nn.module import Module
-from nnscratch.nn.pooling_sizes import Pooling, Sizes, adaptive_counts, each, planes
+from nnscratch.nn.options import Sizes, each
+from nnscratch.nn.pooling_sizes import Pooling, adaptive_counts, planes
 from nnscratch.tensors import Tensor, apply
 
 __all__ = [

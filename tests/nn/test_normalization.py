@@ -226,7 +226,7 @@ def test_what_does_not_fit_is_refused() -> None:
         (ShapeError, "more than 1 value per channel", lambda: nn.BatchNorm1d(2)(x(1, 2))),
         (ShapeError, "2D or 3D", lambda: nn.BatchNorm1d(2)(x(1, 2, 3, 4))),
         (ShapeError, "4D", lambda: nn.BatchNorm2d(2)(x(3, 2))),
-        (ShapeError, "running_mean should have 4", lambda: nn.BatchNorm1d(3)(x(4, 4))),
+        (ShapeError, "4 channels .*, but running_mean", lambda: nn.BatchNorm1d(3)(x(4, 4))),
         (DTypeError, "float64 but running_mean", lambda: nn.BatchNorm1d(3)(x(4, 3).double())),
         (DTypeError, "floating-point", lambda: nn.BatchNorm1d(3)(x(4, 3).long())),
         (ConfigurationError, "training=True", lambda: functional.batch_norm(x(4, 3), None, None)),
@@ -306,3 +306,21 @@ def test_compiled_steps_are_the_eager_ones(momentum: float | None) -> None:
     for _ in range(2):
         assert_same(np.asarray(forward(x).detach()), np.asarray(eager(x).detach()), "evaluation",
                     times=4.0)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 3), (0, 4), (0, 4, 2, 3)])
+def test_group_norm_of_an_empty_batch_has_gradients(shape: tuple[int, ...]) -> None:
+    for parts in ([np.ones(4), np.ones(4)], [np.ones(4)], []):
+        check(lambda x, *more: functional.group_norm(x, 2, *more),
+              lambda x, *more: F.group_norm(x, 2, *more), [np.zeros(shape), *parts])  # fmt: skip
+
+
+def test_sizes_of_numpy() -> None:
+    X = np.random.default_rng(0).normal(size=(3, 2))
+    for kind in ("LayerNorm", "RMSNorm"):
+        for size in (np.int64(2), (np.int64(2),), np.array([2])):
+            mine, its = getattr(nn, kind)(size), getattr(torch.nn, kind)(2)
+            assert mine.normalized_shape == its.normalized_shape
+            assert_same(mine.double()(ours(X)), its.double()(theirs(X)))
+    with pytest.raises(ConfigurationError, match=r"got 2\.0"):
+        nn.LayerNorm(2.0)  # type: ignore[arg-type]

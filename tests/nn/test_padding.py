@@ -113,3 +113,14 @@ def test_the_result_is_a_copy(mode: str, pad: tuple[int, int]) -> None:
     assert_same(got, expected)
     got.fill_(7.0)
     assert_same(x, y, "the input after the result was written into")
+
+
+def test_numbers_of_numpy() -> None:
+    X = RNG.normal(size=(1, 2, 4, 5))
+    for padding in (np.int64(2), (np.int64(1), 2, 0, 1), np.array([1, 2, 0, 1])):
+        plain = 2 if np.ndim(padding) == 0 else (1, 2, 0, 1)
+        mine = nn.ReflectionPad2d(padding)
+        assert_same(mine(ours(X)), torch.nn.ReflectionPad2d(plain)(theirs(X)))
+        assert repr(mine) == repr(torch.nn.ReflectionPad2d(plain))
+    with pytest.raises(ConfigurationError, match=r"an integer or 2 of them, got 1\.5"):
+        nn.ReflectionPad1d(1.5)  # type: ignore[arg-type]

@@ -225,3 +225,12 @@ def test_a_window_of_zeros_has_the_derivative_0(norm: float) -> None:
     nn.LPPool2d(norm, 2)(x).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [[[[0.0, 0.0], [0.0, 0.0]]]]
+
+
+def test_integers_are_not_averaged_by_fractions() -> None:
+    whole = ours(np.arange(5).reshape(1, 1, 5))
+    for size in (2, 3):
+        with pytest.raises(DTypeError, match=r"got int64; convert them first with \.float\(\)"):
+            F.adaptive_avg_pool1d(whole, size)
+        with pytest.raises(NotImplementedError):
+            torch.nn.functional.adaptive_avg_pool1d(theirs(whole.numpy()), size)

@@ -97,6 +97,26 @@ class PackedSequence(_Packed):
         """Return it in float16."""
         return self.to(dtype="float16")
 
+    def long(self) -> PackedSequence:
+        """Return it in int64."""
+        return self.to(dtype="int64")
+
+    def int(self) -> PackedSequence:
+        """Return it in int32."""
+        return self.to(dtype="int32")
+
+    def short(self) -> PackedSequence:
+        """Return it in int16."""
+        return self.to(dtype="int16")
+
+    def char(self) -> PackedSequence:
+        """Return it in int8."""
+        return self.to(dtype="int8")
+
+    def byte(self) -> PackedSequence:
+        """Return it in uint8."""
+        return self.to(dtype="uint8")
+
     @property
     def is_cuda(self) -> bool:
         """Whether the data is in the memory of a GPU."""
