@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
-from nnscratch.array import Generator, dtype_name
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.array import Generator
+from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
-from nnscratch.nn.options import Sizes, each
+from nnscratch.nn.options import Sizes, each, need_one_dtype
 from nnscratch.nn.padding import pad
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
@@ -35,12 +35,7 @@ def need_images(where: str, input: Any, weight: Tensor, rank: int) -> tuple[Tens
         raise ShapeError(
             f"{where}: expected an input (N, C, {names}) or (C, {names}), got shape {x.shape}"
         )
-    if x.array.dtype != weight.array.dtype:
-        given, own = dtype_name(x.array.dtype), dtype_name(weight.array.dtype)
-        raise DTypeError(
-            f"{where}: the input is {given} but the weights are {own}; use x.to('{own}') or "
-            f"model.to('{given}')"
-        )
+    need_one_dtype(where, x, weights=weight)
     if weight.shape[0] == 0:
         raise ShapeError(f"{where}: expected weights of a channel at least, got {weight.shape}")
     alone = x.ndim == rank + 1

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from nnscratch.errors import ConfigurationError
+from nnscratch.array import dtype_name, is_floating
+from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
 
@@ -29,6 +30,25 @@ def each(where: str, name: str, value: Any, dims: int, least: int | None = None)
     if least is not None and min(made) < least:
         raise ConfigurationError(f"{where}: {name} has to be from {least} on, got {value!r}")
     return made
+
+
+def need_one_dtype(where: str, x: Tensor, **held: Tensor | None) -> None:
+    """Check that an input has the dtype of what a layer holds, by name; None is not looked at.
+
+    Raises:
+        DTypeError: if it has not, saying what to write.
+    """
+    for name, one in held.items():
+        if one is None or one.array.dtype == x.array.dtype:
+            continue
+        given, own = dtype_name(x.array.dtype), dtype_name(one.array.dtype)
+        if not is_floating(x.array):
+            raise DTypeError(f"{where}: expected floating-point input, got {given}; call .float()")
+        said = f"the {name} are" if name == "weights" else f"{name} is"
+        raise DTypeError(
+            f"{where}: the input is {given} but {said} {own}; use x.to('{own}') or "
+            f"model.to('{given}')"
+        )
 
 
 class FunctionModule(Module):
