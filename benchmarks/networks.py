@@ -49,7 +49,8 @@ class Case:
         options: what the class is made with.
         tokens: how many tokens there are, where the input is of tokens.
         adam: the optimizer.
-        goal: by how many times a step should be quicker than the best of PyTorch and JAX.
+        goal: by how many times a step should be quicker than the best of PyTorch and JAX; the
+            verdict is by those that took part.
         goal_of_a_row: likewise for one row.
     """
 
@@ -303,15 +304,16 @@ def measure(
         pipes[who] = here
     truth = next((found["losses"][w] for w in ("torch", *pipes) if w in found["losses"]), None)
     for who in list(pipes):
-        worst = max(
+        off = [
             abs(a - b) / max(abs(b), 1e-6) for a, b in zip(found["losses"][who], truth, strict=True)
-        )
-        if worst > DIFFER:
+        ]
+        if not np.max(off) <= DIFFER:  # NaN is other than anything
             found["absent"][who] = f"other losses: {found['losses'][who]}, PyTorch has {truth}"
             pipes.pop(who).send(None)
     once = {who: _turn(pipe, 1) for who, pipe in pipes.items()}
+    a_round = sum(max(0.15, one) + 0.05 for one in once.values())
     counts = {who: max(1, int(0.15 / one)) for who, one in once.items()}
-    rounds = max(5, int(seconds / sum(max(0.15, one) + 0.05 for one in once.values())))
+    rounds = max(5, int(seconds / a_round)) if once else 0
     took: dict[str, list[float]] = {who: [] for who in pipes}
     order = list(pipes)
     for _ in range(min(rounds, 25)):
@@ -333,7 +335,10 @@ def measure(
 
 def _turn(pipe: Any, count: int) -> float:
     pipe.send(count)
-    return float(pipe.recv())
+    took = pipe.recv()
+    if isinstance(took, str):
+        raise RuntimeError(f"a competitor failed while it was timed: {took}")
+    return float(took)
 
 
 def table(rows: list[dict[str, Any]], memory: bool) -> str:
@@ -355,11 +360,13 @@ def table(rows: list[dict[str, Any]], memory: bool) -> str:
             cells.append(text + (f", {row['memory'][who]:.0f} MB" if memory else ""))
         middle = {who: median(some) for who, some in row["seconds"].items()}
         peers = [one for who, one in middle.items() if who.startswith("torch")]
-        ratio = min(peers) / middle["compiled"] if peers and "compiled" in middle else 0.0
         case = CASES[row["name"]]
         goal = case.goal if row["task"] == "train" else case.goal_of_a_row
-        said = f"{ratio:.2f}x" + ("" if ratio >= 1 else " LOST")
-        verdict = "met" if ratio >= goal else "missed"
+        said = verdict = "not compared"
+        if peers and "compiled" in middle:
+            ratio = min(peers) / middle["compiled"]
+            said = f"{ratio:.2f}x" + ("" if ratio >= 1 else " LOST")
+            verdict = "met" if ratio >= goal else "missed"
         what = row["name"] if row["task"] == "train" else f"{row['name']}, one row"
         lines.append(f"| {what} | {' | '.join(cells)} | {said} | {goal}x, {verdict} |")
         notes += [f"- {what}: {who} not timed: {why}" for who, why in row["absent"].items()]
