@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from nnscratch import formulas as f
 from nnscratch.array import dtype_name
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.module import Module
-from nnscratch.nn.options import need_one_dtype
+from nnscratch.nn.options import listed, need_one_dtype
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.creation import ones, zeros
@@ -133,8 +133,7 @@ def group_norm(
 
 
 def _sizes(where: str, normalized_shape: Any) -> tuple[int, ...]:
-    listed = isinstance(normalized_shape, Iterable)
-    shape = tuple(normalized_shape) if listed else (normalized_shape,)
+    shape = tuple(normalized_shape) if listed(normalized_shape) else (normalized_shape,)
     if not shape or not all(hasattr(size, "__index__") and size >= 0 for size in shape):
         raise ConfigurationError(
             f"{where}: normalized_shape is the sizes of the last axes, at least one, got "

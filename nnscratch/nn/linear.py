@@ -65,11 +65,11 @@ class Linear(Module):
         super().__init__()
         sizes: dict[str, Any] = {"in_features": in_features, "out_features": out_features}
         for name, size in sizes.items():
-            if not isinstance(size, int) or size < 0:
+            if not hasattr(size, "__index__") or size < 0:
                 raise ConfigurationError(
                     f"Linear: {name} must be an integer from 0 on, got {size!r}"
                 )
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight = Parameter(empty(out_features, in_features, dtype=dtype, device=device))
         made = Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None
         self.register_parameter("bias", made)

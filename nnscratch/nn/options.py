@@ -14,13 +14,18 @@ from nnscratch.tensors import Tensor, as_tensor
 Sizes = int | Sequence[int]
 
 
+def listed(value: Any) -> bool:
+    """Say whether an option is several numbers; an array of no axes, which is iterable, is one."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
+
+
 def each(where: str, name: str, value: Any, dims: int, least: int | None = None) -> tuple[int, ...]:
     """Return an option as a number for each of the dimensions: one number stands for all.
 
     Raises:
         ConfigurationError: if it is neither an integer nor so many, or one is less than ``least``.
     """
-    given = tuple(value) if isinstance(value, Iterable) else (value,)
+    given = tuple(value) if listed(value) else (value,)
     if len(given) == 1:
         given *= dims
     if len(given) != dims or not all(hasattr(one, "__index__") for one in given):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.padding import padded_shape
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import listed
 from nnscratch.tensors import Tensor, apply, as_tensor
 
 __all__ = [
@@ -159,7 +160,7 @@ class _Padding(Module):
         """Choose how many entries are put on each side, that before the last dimension first."""
         super().__init__()
         sides = 2 * self.dims
-        given = tuple(padding) if isinstance(padding, Iterable) else (padding,) * sides
+        given = tuple(padding) if listed(padding) else (padding,) * sides
         if len(given) != sides or not all(hasattr(one, "__index__") for one in given):
             raise ConfigurationError(
                 f"{type(self).__name__}: padding is an integer or {sides} of them, got {padding!r}"

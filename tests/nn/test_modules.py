@@ -392,6 +392,9 @@ ERRORS: dict[str, tuple[Any, type[NNScratchError], str]] = {
             nnscratch.ones(3, 2), nnscratch.zeros(3).long()
         ), ShapeError, r"each of 2 classes, got a weight of shape \(3,\)"
     ),
+    "a size that is no integer": (
+        lambda: nn.Linear(2.0, 3), ConfigurationError, r"must be an integer from 0 on, got 2\.0"
+    ),
     "sizes of a layer": (
         lambda: nn.Linear(-1, 3), ConfigurationError, "must be an integer from 0 on, got -1"
     ),
@@ -482,3 +485,14 @@ def test_a_subclass_has_the_dimensions_of_its_base() -> None:
         pass
 
     assert Own(2)(nnscratch.ones(1, 4, 4)).shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize("kind", ["Linear", "MultiheadAttention", "MaxPool2d", "Conv2d"])
+def test_sizes_may_be_numbers_of_numpy(kind: str) -> None:
+    given = {"MaxPool2d": (2,), "Conv2d": (2, 4, 3)}.get(kind, (4, 2))
+    made = getattr(nn, kind)(*map(np.int64, given))
+    its = getattr(torch.nn, kind)(*map(np.int64, given))
+    assert [tuple(one.shape) for one in made.parameters()] == [
+        tuple(one.shape) for one in its.parameters()
+    ]
+    assert repr(made) == repr(getattr(nn, kind)(*given))

@@ -318,7 +318,7 @@ def test_group_norm_of_an_empty_batch_has_gradients(shape: tuple[int, ...]) -> N
 def test_sizes_of_numpy() -> None:
     X = np.random.default_rng(0).normal(size=(3, 2))
     for kind in ("LayerNorm", "RMSNorm"):
-        for size in (np.int64(2), (np.int64(2),), np.array([2])):
+        for size in (np.int64(2), (np.int64(2),), np.array([2]), np.array(2)):
             mine, its = getattr(nn, kind)(size), getattr(torch.nn, kind)(2)
             assert mine.normalized_shape == its.normalized_shape
             assert_same(mine.double()(ours(X)), its.double()(theirs(X)))

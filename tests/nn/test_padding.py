@@ -117,7 +117,7 @@ def test_the_result_is_a_copy(mode: str, pad: tuple[int, int]) -> None:
 
 def test_numbers_of_numpy() -> None:
     X = RNG.normal(size=(1, 2, 4, 5))
-    for padding in (np.int64(2), (np.int64(1), 2, 0, 1), np.array([1, 2, 0, 1])):
+    for padding in (np.int64(2), np.array(2), (np.int64(1), 2, 0, 1), np.array([1, 2, 0, 1])):
         plain = 2 if np.ndim(padding) == 0 else (1, 2, 0, 1)
         mine = nn.ReflectionPad2d(padding)
         assert_same(mine(ours(X)), torch.nn.ReflectionPad2d(plain)(theirs(X)))
