@@ -178,6 +178,7 @@ def adaptive_avg_pool1d(input: Any, output_size: Any) -> Tensor:
     Raises:
         ShapeError: if the shape does not fit.
         ConfigurationError: for a size that is none.
+        DTypeError: for integers, of which an average is a fraction.
 
     >>> from nnscratch import arange
     >>> adaptive_avg_pool1d(arange(5.0).reshape(1, 5), 3)
