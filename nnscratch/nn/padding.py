@@ -160,7 +160,8 @@ class _Padding(Module):
         """Choose how many entries are put on each side, that before the last dimension first."""
         super().__init__()
         sides = 2 * self.dims
-        given = tuple(padding) if listed(padding) else (padding,) * sides
+        sizes: Any = padding
+        given = tuple(sizes) if listed(sizes) else (sizes,) * sides
         if len(given) != sides or not all(hasattr(one, "__index__") for one in given):
             raise ConfigurationError(
                 f"{type(self).__name__}: padding is an integer or {sides} of them, got {padding!r}"
