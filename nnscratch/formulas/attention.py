@@ -5,7 +5,9 @@ $$S = s\, Q K^\top + M, \quad P = \mathrm{softmax}(S), \quad Y = P V$$
 What is saved of P (N x S) are two numbers for each row, its largest score m and the sum of
 $e^{S - m}$: the backward finds P again from Q and K (Rabe and Staats 2021; Dao, Fu, Ermon, Rudra
 and Ré 2022, who save the logarithm of the sum of $e^S$, which loses digits where scores are large).
-Queries go in blocks, so that memory does not grow with the square of the length.
+Queries go in blocks, so that memory does not grow with the square of the length. All of them are
+one block where calls are recorded for second derivatives, and in the backward of a mask that has a
+gradient: P is held whole there.
 """
 
 from __future__ import annotations

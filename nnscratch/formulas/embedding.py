@@ -250,14 +250,18 @@ def _largest(xp: Any, W: Any, I: Any, starts: Any, bags: Any, kept: Any) -> tupl
     )  # (B, the largest size), beyond the end of some
     inside = places < xp.expand_dims(ends, axis=1)
     flat = xp.reshape(xp.where(inside, places, 0), (-1,))
-    inside = xp.reshape(inside, (-1,)) & xp.take(kept, flat, axis=0)
+    inside = xp.expand_dims(xp.reshape(inside, (-1,)) & xp.take(kept, flat, axis=0), axis=1)
     picked = xp.take(I, flat, axis=0)
-    rows = xp.where(xp.expand_dims(inside, axis=1), xp.take(W, picked, axis=0), -math.inf)
+    rows = xp.where(inside, xp.take(W, picked, axis=0), -math.inf)
     rows = xp.reshape(rows, (*places.shape, columns))
-    first = xp.argmax(rows, axis=1)  # of equals the first one, in PyTorch too
+    top = xp.max(rows, axis=1)
+    # Among the rows that count, for one of them may be -inf, too; NaN is the largest.
+    found = (rows == xp.expand_dims(top, axis=1)) | (rows != rows)
+    found = found & xp.reshape(inside, (*places.shape, 1))
+    first = xp.argmax(xp.astype(found, xp.int8), axis=1)  # of equals the first one, as PyTorch
     front = xp.arange(count, dtype=xp.int64, device=I.device) * places.shape[1]
     source = xp.reshape(first + xp.expand_dims(front, axis=1), (-1,))
-    return xp.max(rows, axis=1), xp.reshape(xp.take(picked, source, axis=0), (count, columns))
+    return top, xp.reshape(xp.take(picked, source, axis=0), (count, columns))
 
 
 def embedding_bag_backward(

@@ -11,6 +11,7 @@ from nnscratch.formulas.recurrent import (
     before_of,
     check_shapes,
     chosen,
+    gates_of,
     inside_of,
     of_inputs,
     of_weights,
@@ -34,11 +35,6 @@ class GruSaved(NamedTuple):
     states: Any
     lengths: Any
     reverse: bool
-
-
-def sigmoid(xp: Any, X: Any) -> Any:
-    """Return 1 / (1 + e^-X) = (1 + tanh(X / 2)) / 2, which cannot overflow."""
-    return 0.5 * xp.tanh(0.5 * X) + 0.5
 
 
 def gru_forward(
@@ -89,7 +85,7 @@ def gru_forward(
     gates, products = list(states), list(states)
     for t in order_of(X.shape[0], reverse):
         B = of_inputs(H, U, d)
-        S = sigmoid(xp, A[t, :, : 2 * n] + B[:, : 2 * n])
+        S = gates_of(xp, A[t, :, : 2 * n] + B[:, : 2 * n], 0.5)
         R, Z, Q = S[:, :n], S[:, n:], B[:, 2 * n :]
         N = xp.tanh(A[t, :, 2 * n :] + R * Q)
         gates[t], products[t] = xp.concat([S, N], axis=1), Q

@@ -78,6 +78,11 @@ class LineMap:
         return tuple(bool((row == 1.0).all()) for row in self.weight)
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether no weight is a fraction, so that integers can be mapped."""
+        return bool((self.weight == np.rint(self.weight)).all())
+
+    @cached_property
     def full(self) -> tuple[bool, ...]:
         """Whether every result reads a k-th entry, for each k."""
         return tuple(bool((row != 0.0).all()) for row in self.weight)

@@ -19,6 +19,7 @@ from nnscratch.formulas.class_losses import (
     cross_entropy_forward,
 )
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.loss_reduction import need_reduction
 from nnscratch.formulas.softmax import shifted
 
 _NAME = "linear_cross_entropy"
@@ -97,8 +98,7 @@ def linear_cross_entropy_forward(
         )
     if rows < 1:
         raise ConfigurationError(f"{_NAME}: a block has one row at least, got {rows}")
-    if reduction not in ("mean", "sum", "none"):
-        raise ConfigurationError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
+    need_reduction(_NAME, reduction)
     xp = array_namespace(X)
     options: dict[str, Any] = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
     losses, counts = [], []

@@ -28,6 +28,18 @@ REDUCTIONS = ("mean", "sum", "none")
 USUAL_ARGUMENTS = ("input", "target", "size_average", "reduce", "reduction")
 
 
+def need_reduction(where: str, reduction: str) -> None:
+    """Check a reduction.
+
+    Raises:
+        ConfigurationError: if there is none of that name.
+    """
+    if reduction not in REDUCTIONS:
+        raise ConfigurationError(
+            f"{where}: reduction is one of {', '.join(REDUCTIONS)}, got {reduction!r}"
+        )
+
+
 def reduce_losses(where: str, xp: Any, L: Any, reduction: str) -> Any:
     """Return the mean (NaN of nothing), the sum or the losses themselves.
 
@@ -36,10 +48,7 @@ def reduce_losses(where: str, xp: Any, L: Any, reduction: str) -> Any:
     """
     if reduction == "none":
         return L
-    if reduction not in REDUCTIONS:
-        raise ConfigurationError(
-            f"{where}: reduction is one of {', '.join(REDUCTIONS)}, got {reduction!r}"
-        )
+    need_reduction(where, reduction)
     total = xp.sum(L)
     return total / math.prod(L.shape) if reduction == "mean" else total
 

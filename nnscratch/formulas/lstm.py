@@ -12,6 +12,7 @@ from nnscratch.formulas.recurrent import (
     both,
     check_shapes,
     chosen,
+    gates_of,
     inside_of,
     of_inputs,
     of_weights,
@@ -97,8 +98,7 @@ def lstm_forward(
     states, cells, gates = [H] * steps, [C] * steps, [H] * steps
     for t in order_of(steps, reverse):
         Z = A[t, ...] + H @ U.T
-        # The sigmoid is (1 + tanh(Z / 2)) / 2: one function for all four.
-        G = gates[t] = scale * xp.tanh(scale * Z) + (1.0 - scale)
+        G = gates[t] = gates_of(xp, Z, scale)
         new = G[:, n : 2 * n] * C + G[:, :n] * G[:, 2 * n : 3 * n]
         out = G[:, 3 * n :] * xp.tanh(new)
         C = cells[t] = chosen(xp, inside, t, new, C)

@@ -79,6 +79,16 @@ def chosen(xp: Any, inside: Any, t: int, new: Any, old: Any) -> Any:
     return new if inside is None else xp.where(inside[t, ...], new, old)
 
 
+def gates_of(xp: Any, Z: Any, scale: Any) -> Any:
+    """Return the sigmoid of Z for a ``scale`` of 0.5, and tanh for one of 1: s tanh(s Z) + 1 - s.
+
+    As 1 / (1 + e^-Z) = (1 + tanh(Z / 2)) / 2, one tanh makes all gates at once, which cannot
+    overflow. The logistic of the activations keeps digits of a sigmoid near 0, which a gate, a
+    factor of what is added to larger numbers, does not need.
+    """
+    return scale * xp.tanh(scale * Z) + (1.0 - scale)
+
+
 def before_of(xp: Any, states: Any, first: Any, reverse: bool) -> Any:
     """Return for each step the state (T, N, H) that it began with."""
     start = xp.expand_dims(first, axis=0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nnscratch.array import is_recorded
-from nnscratch.errors import ShapeError
+from nnscratch.array import dtype_name, is_recorded
+from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.line_maps import LineMap, along
 
@@ -48,6 +48,7 @@ def resample_forward(X: Any, *, lines: Lines) -> tuple[Any, ResampleSaved]:
 
     Raises:
         ShapeError: if X does not have these sizes.
+        DTypeError: if X holds integers and a weight is a fraction.
 
     >>> import numpy as np
     >>> from nnscratch.formulas.pooling_windows import averages
@@ -55,6 +56,12 @@ def resample_forward(X: Any, *, lines: Lines) -> tuple[Any, ResampleSaved]:
     array([2., 7.])
     """
     need_lines("resample", X, lines)
+    if str(X.dtype)[:3] in ("int", "uin", "boo") and not all(line.whole for line in lines):
+        # The weights would be cut off to integers, which most often are 0.
+        raise DTypeError(
+            f"resample: expected floating-point numbers for weights that are fractions, got "
+            f"{dtype_name(X.dtype)}; convert them first with .float()"
+        )
     return _resampled(X, lines), ResampleSaved(lines)
 
 

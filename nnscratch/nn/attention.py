@@ -27,7 +27,9 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     r"""Return $\mathrm{softmax}(s\, Q K^\top + M)\, V$.
 
-    Without dropout nothing of the size N x S is kept for the backward pass.
+    Nothing of the size N x S is kept for the backward pass, except with dropout and where calls
+    are recorded for second derivatives; the backward of a mask that has a gradient makes such an
+    array.
 
     Args:
         query: Q (..., N, E).

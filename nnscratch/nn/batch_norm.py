@@ -6,10 +6,10 @@ import math
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import need_one_dtype
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.creation import ones, tensor, zeros
@@ -120,14 +120,7 @@ def need_channels(
                 f"{where}: the input of shape {x.shape} has {channels} channels (axis 1), but "
                 f"{name} is of shape {held.shape}"
             )
-        if held.array.dtype != x.array.dtype:
-            given, own = dtype_name(x.array.dtype), dtype_name(held.array.dtype)
-            if not is_floating(x.array):
-                raise DTypeError(f"{where}: expected floating-point input, got {given}")
-            raise DTypeError(
-                f"{where}: the input is {given} but {name} is {own}; use x.to('{own}') or "
-                f"model.to('{given}')"
-            )
+        need_one_dtype(where, x, **{name: held})
 
 
 def follow(

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
-from nnscratch.array import Generator, dtype_name
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.array import Generator
+from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import Sizes, each, need_one_dtype
 from nnscratch.nn.padding import pad
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
@@ -18,34 +19,14 @@ from nnscratch.tensors.creation import empty
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"]
 
-Size = int | Sequence[int]
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
-
-
-def sizes(where: str, name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
-    """Return a number, or one for each axis, as a number for each axis.
-
-    Raises:
-        ConfigurationError: if it is no integer from ``least`` on, or the wrong number of them.
-    """
-    given = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    if len(given) == 1:
-        given *= rank
-    if len(given) != rank or not all(hasattr(one, "__index__") for one in given):
-        raise ConfigurationError(
-            f"{where}: {name} has to be an integer or {rank} of them, got {value!r}"
-        )
-    made = tuple([int(one) for one in given])
-    if min(made) < least:
-        raise ConfigurationError(f"{where}: {name} has to be from {least} on, got {value!r}")
-    return made
 
 
 def need_images(where: str, input: Any, weight: Tensor, rank: int) -> tuple[Tensor, bool]:
     """Return the input with a batch axis, and whether it came without one.
 
     Raises:
-        ShapeError: if it has another number of axes.
+        ShapeError: if it has another number of axes, or there are no weights.
         DTypeError: if its dtype is not that of the weights.
     """
     x = as_tensor(input)
@@ -54,12 +35,9 @@ def need_images(where: str, input: Any, weight: Tensor, rank: int) -> tuple[Tens
         raise ShapeError(
             f"{where}: expected an input (N, C, {names}) or (C, {names}), got shape {x.shape}"
         )
-    if x.array.dtype != weight.array.dtype:
-        given, own = dtype_name(x.array.dtype), dtype_name(weight.array.dtype)
-        raise DTypeError(
-            f"{where}: the input is {given} but the weights are {own}; use x.to('{own}') or "
-            f"model.to('{given}')"
-        )
+    need_one_dtype(where, x, weights=weight)
+    if weight.shape[0] == 0:
+        raise ShapeError(f"{where}: expected weights of a channel at least, got {weight.shape}")
     alone = x.ndim == rank + 1
     return (x.unsqueeze(0) if alone else x), alone
 
@@ -76,12 +54,12 @@ def _convolution(
     groups: int,
 ) -> Tensor:
     x, alone = need_images(where, input, weight, rank)
-    strides = sizes(where, "stride", stride, rank, 1)
-    dilations = sizes(where, "dilation", dilation, rank, 1)
+    strides = each(where, "stride", stride, rank, 1)
+    dilations = each(where, "dilation", dilation, rank, 1)
     if isinstance(padding, str):
         pairs = _named_padding(where, padding, weight.shape[2:], strides, dilations)
     else:
-        pairs = tuple([(p, p) for p in sizes(where, "padding", padding, rank, 0)])
+        pairs = tuple([(p, p) for p in each(where, "padding", padding, rank, 0)])
     y = apply(
         f.CONVOLUTION, x, weight, bias, stride=strides, padding=pairs, dilation=dilations,
         groups=groups,
@@ -110,9 +88,9 @@ def conv1d(
     input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Tensor:
     """Return the convolution of an input (N, C, W) or (C, W) with weights (O, C / groups, k).
@@ -143,9 +121,9 @@ def conv2d(
     input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Tensor:
     """Return the convolution of images (N, C, H, W) or (C, H, W) with (O, C / groups, kh, kw).
@@ -165,9 +143,9 @@ def conv3d(
     input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
     groups: int = 1,
 ) -> Tensor:
     """Return the convolution of (N, C, D, H, W) or (C, D, H, W) with (O, C / groups, kd, kh, kw).
@@ -195,11 +173,11 @@ class ConvolutionModule(Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
-        stride: Size,
-        padding: Size | str,
-        dilation: Size,
-        output_padding: Size,
+        kernel_size: Sizes,
+        stride: Sizes,
+        padding: Sizes | str,
+        dilation: Sizes,
+        output_padding: Sizes,
         groups: int,
         bias: bool,
         padding_mode: str,
@@ -225,16 +203,16 @@ class ConvolutionModule(Module):
                 f"{padding_mode!r}"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = sizes(where, "kernel_size", kernel_size, rank, 1)
-        self.stride = sizes(where, "stride", stride, rank, 1)
-        self.dilation = sizes(where, "dilation", dilation, rank, 1)
+        self.kernel_size = each(where, "kernel_size", kernel_size, rank, 1)
+        self.stride = each(where, "stride", stride, rank, 1)
+        self.dilation = each(where, "dilation", dilation, rank, 1)
         self.padding: str | tuple[int, ...] = ""
         if isinstance(padding, str):
             _named_padding(where, padding, self.kernel_size, self.stride, self.dilation)
             self.padding = padding
         else:
-            self.padding = sizes(where, "padding", padding, rank, 0)
-        self.output_padding = sizes(where, "output_padding", output_padding, rank, 0)
+            self.padding = each(where, "padding", padding, rank, 0)
+        self.output_padding = each(where, "output_padding", output_padding, rank, 0)
         self.groups, self.padding_mode = groups, padding_mode
         first, second = in_channels, out_channels // groups
         if not self.transposed:
@@ -273,10 +251,10 @@ class _Conv(ConvolutionModule):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Size | str = 0,
-        dilation: Size = 1,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",

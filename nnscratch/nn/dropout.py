@@ -41,7 +41,26 @@ def dropout(
     return x._replace(y) if inplace else y
 
 
-class Dropout(Module):
+class DropoutBase(Module):
+    """What all layers of dropout have in common: the probability, and the random numbers."""
+
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
+    ) -> None:
+        """Choose the probability; with ``inplace`` the input has the result afterwards."""
+        super().__init__()
+        if not 0.0 <= p <= 1.0:
+            raise ConfigurationError(
+                f"{type(self).__name__}: p is a probability from 0 to 1, got {p}"
+            )
+        self.p, self.inplace, self.generator = p, inplace, generator
+
+    def extra_repr(self) -> str:
+        """Return the probability, and whether it works in place."""
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(DropoutBase):
     r"""In training, 0 by probability p and $x / (1 - p)$ otherwise; in evaluation, x.
 
     The random numbers come from the default generator, whose state a checkpoint holds, unless
@@ -55,21 +74,6 @@ class Dropout(Module):
     tensor([1., 1., 1.])
     """
 
-    def __init__(
-        self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
-    ) -> None:
-        """Choose the probability; with ``inplace`` the input has the result afterwards."""
-        super().__init__()
-        if not 0.0 <= p <= 1.0:
-            raise ConfigurationError(
-                f"{type(self).__name__}: p is a probability from 0 to 1, got {p}"
-            )
-        self.p, self.inplace, self.generator = p, inplace, generator
-
     def forward(self, input: Any) -> Tensor:
         """Return the input, in training with elements dropped."""
         return dropout(input, self.p, self.training, self.inplace, generator=self.generator)
-
-    def extra_repr(self) -> str:
-        """Return the probability, and whether it works in place."""
-        return f"p={self.p}, inplace={self.inplace}"

@@ -9,7 +9,7 @@ from typing import Any
 from nnscratch.array import Generator, dtype_name, is_floating
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.activations import SELU_ALPHA, SELU_SCALE
-from nnscratch.nn.dropout import Dropout
+from nnscratch.nn.dropout import DropoutBase
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.creation import rand
 
@@ -231,7 +231,7 @@ def _alpha(
     return x._replace(y) if inplace else y
 
 
-class Dropout1d(Dropout):
+class Dropout1d(DropoutBase):
     """In training, whole channels of (N, C, L) or (C, L) 0 by probability p, as ``dropout1d``.
 
     Raises:
@@ -247,7 +247,7 @@ class Dropout1d(Dropout):
         return dropout1d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class Dropout2d(Dropout):
+class Dropout2d(DropoutBase):
     """In training, whole channels of (N, C, H, W) 0 by probability p, as ``dropout2d``.
 
     Raises:
@@ -263,7 +263,7 @@ class Dropout2d(Dropout):
         return _of_pictures(input, self.p, self.training, self.inplace, self.generator, 4)
 
 
-class Dropout3d(Dropout):
+class Dropout3d(DropoutBase):
     """In training, whole channels of (N, C, D, H, W) 0 by probability p, as ``dropout3d``.
 
     Raises:
@@ -279,7 +279,7 @@ class Dropout3d(Dropout):
         return _of_volumes(input, self.p, self.training, self.inplace, self.generator, 4)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(DropoutBase):
     """Dropout that keeps mean 0 and variance 1, for networks of SELU, as ``alpha_dropout``.
 
     Raises:
@@ -295,7 +295,7 @@ class AlphaDropout(Dropout):
         return alpha_dropout(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
-class FeatureAlphaDropout(Dropout):
+class FeatureAlphaDropout(DropoutBase):
     """Alpha dropout of whole channels of (N, C, ...), as ``feature_alpha_dropout``.
 
     Raises:

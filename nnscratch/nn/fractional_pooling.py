@@ -11,7 +11,8 @@ from nnscratch import formulas as f
 from nnscratch.array import to_device_of
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.module import Module
-from nnscratch.nn.pooling_sizes import each, planes
+from nnscratch.nn.options import each
+from nnscratch.nn.pooling_sizes import planes
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.creation import rand
 
@@ -156,22 +157,10 @@ def fractional_max_pool3d(
     return _pooled("fractional_max_pool3d", 3, input, *options)
 
 
-class FractionalMaxPool2d(Module):
-    """The largest entries of windows at random steps, see ``functional.fractional_max_pool2d``.
+class _FractionalMaxPool(Module):
+    """The base of pooling at random steps; a subclass says how many dimensions it pools."""
 
-    Raises:
-        ConfigurationError: if not exactly one of ``output_size`` and ``output_ratio`` is given.
-
-    >>> from nnscratch import ones
-    >>> FractionalMaxPool2d(3, output_size=(4, 5))(ones(2, 3, 9, 9)).shape
-    (2, 3, 4, 5)
-    """
-
-    dims: ClassVar[int] = 2
-
-    def __init_subclass__(cls, dims: int = 2) -> None:
-        """Keep how many dimensions a subclass pools."""
-        cls.dims = dims
+    dims: ClassVar[int]
 
     def __init__(
         self,
@@ -205,5 +194,21 @@ class FractionalMaxPool2d(Module):
         )
 
 
-class FractionalMaxPool3d(FractionalMaxPool2d, dims=3):
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The largest entries of windows at random steps, see ``functional.fractional_max_pool2d``.
+
+    Raises:
+        ConfigurationError: if not exactly one of ``output_size`` and ``output_ratio`` is given.
+
+    >>> from nnscratch import ones
+    >>> FractionalMaxPool2d(3, output_size=(4, 5))(ones(2, 3, 9, 9)).shape
+    (2, 3, 4, 5)
+    """
+
+    dims = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
     """The largest entries of windows of (N, C, D, H, W) at random steps."""
+
+    dims = 3

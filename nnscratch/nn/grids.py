@@ -46,9 +46,17 @@ def _rounded(x: Tensor) -> Tensor:
     return found
 
 
-def _limited(x: Tensor, most: float) -> Tensor:
-    """Return x from 0 to ``most``; the derivative is 0 at the ends, as in PyTorch."""
-    kept: Tensor = where(x < most, where(x > 0, x, x.new_zeros(())), x.new_full((), float(most)))
+def _limited(x: Tensor, most: float, dims: int) -> Tensor:
+    """Return x from 0 to ``most``; the derivative is 0 at the ends, as in PyTorch.
+
+    NaN is 0 in images and ``most`` in space, as PyTorch has it.
+    """
+    first, last = x.new_zeros(()), x.new_full((), float(most))
+    kept: Tensor
+    if dims == 2:
+        kept = where(x > 0, where(x < most, x, last), first)
+    else:
+        kept = where(x < most, where(x > 0, x, first), last)
     return kept
 
 
@@ -58,10 +66,9 @@ def _reflected(x: Tensor, low: float, high: float) -> Tensor:
     if span <= 0:
         return x * 0.0
     away = (x - low).abs()
-    flips = _floor(away * (1.0 / span))
-    odd = flips - 2 * _floor(flips.to(x.dtype) * 0.5)
-    extra = away - flips.to(x.dtype) * span
-    found: Tensor = where(odd == 1, span - extra, extra) + low
+    # In floating-point numbers: how often it takes need not fit into an integer.
+    extra = away - (away.detach() * (0.5 / span)).floor() * (2.0 * span)
+    found: Tensor = where(extra >= span, 2.0 * span - extra, extra) + low
     return found
 
 
@@ -81,10 +88,10 @@ class _Reader:
     def padded(self, x: Tensor, size: int) -> Tensor:
         """Return places in pixels as the padding brings them into the image."""
         if self.padding == "border":
-            return _limited(x, size - 1)
+            return _limited(x, size - 1, len(self.sizes))
         if self.padding == "reflection":
             ends = (0.0, size - 1.0) if self.align else (-0.5, size - 0.5)
-            return _limited(_reflected(x, *ends), size - 1)
+            return _limited(_reflected(x, *ends), size - 1, len(self.sizes))
         return x
 
     def read(self, places: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -166,7 +173,8 @@ def grid_sample(
             values, inside = reader.read([_rounded(p) for p in places])
             found = where(inside, values, values.new_zeros(()))
             if g.requires_grad:  # the result is constant between pixels: the derivative is 0
-                found = found + sum(p.clamp(-1.0, 1.0) for p in places) * 0.0
+                # and 0 at NaN, where the result is a pixel or 0 too
+                found = found + sum(where(p.abs() < 1.0, p, 0.0) for p in places) * 0.0
         else:
             found = _linear(reader, places)
     return found.transpose(0, 1)
@@ -175,7 +183,7 @@ def grid_sample(
 def _linear(reader: _Reader, places: list[Tensor]) -> Tensor:
     """Return the average of the pixels around each place, the nearer the more weight."""
     low = [_floor(p) for p in places]
-    share = [p - one.to(p.dtype) for p, one in zip(places, low, strict=True)]
+    share = [p - p.detach().floor() for p in places]
     total: Any = None
     for corner in itertools.product((0, 1), repeat=len(places)):
         values, inside = reader.read([one + c for one, c in zip(low, corner, strict=True)])
@@ -183,23 +191,25 @@ def _linear(reader: _Reader, places: list[Tensor]) -> Tensor:
         for t, c in zip(share, corner, strict=True):
             one = t if c else 1.0 - t
             weight = one if weight is None else weight * one
-        part = where(inside, values * weight, values.new_zeros(()))
+        # Outside it is 0 times the weight: of a place that is NaN it is NaN in images, and in
+        # space it is 0, as PyTorch has it.
+        weight = weight if len(places) == 2 else where(inside, weight, weight.new_zeros(()))
+        part = where(inside, values, values.new_zeros(())) * weight
         total = part if total is None else total + part
     return total
 
 
 def _bicubic(reader: _Reader, places: list[Tensor]) -> Tensor:
     """Return the cubic through the 4 x 4 pixels around each place."""
-    low = [_floor(p) for p in places]
-    weights = [cubic_weights(p - one.to(p.dtype)) for p, one in zip(places, low, strict=True)]
+    whole = [p.detach().floor() for p in places]
+    weights = [cubic_weights(p - one) for p, one in zip(places, whole, strict=True)]
     total: Any = None
     for i, j in itertools.product(range(4), repeat=2):
         taps = []
-        for one, k, size in zip(low, (i, j), reader.sizes, strict=True):
-            place = (one + (k - 1)).to(places[0].dtype)
-            taps.append(_rounded(reader.padded(place, size)))
+        for one, k, size in zip(whole, (i, j), reader.sizes, strict=True):
+            taps.append(_rounded(reader.padded(one + (k - 1.0), size)))
         values, inside = reader.read(taps)
-        part = where(inside, values * (weights[0][i] * weights[1][j]), values.new_zeros(()))
+        part = where(inside, values, values.new_zeros(())) * (weights[0][i] * weights[1][j])
         total = part if total is None else total + part
     return total
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.array import dtype_name
+from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import listed, need_one_dtype
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.creation import ones, zeros
@@ -61,7 +62,8 @@ def rms_norm(
 ) -> Tensor:
     r"""Return $W x / \sqrt{\overline{x^2} + \epsilon}$, the mean of squares over the last axes.
 
-    Without ``eps`` ε is the distance from 1 to the next number of the dtype that it computes in.
+    Without ``eps`` ε is the distance from 1 to the next number of the dtype that it computes in,
+    which is float32 for float16.
 
     Raises:
         ShapeError: if the sizes do not fit.
@@ -93,7 +95,8 @@ def group_norm(
         eps: ε.
 
     Raises:
-        ShapeError: if C is not divisible, the sizes do not fit, or a group has one value.
+        ShapeError: if C is not divisible, the sizes do not fit, or there is one example with
+            one value a group.
         DTypeError: if the input holds integers, or the dtypes differ.
     """
     x = as_tensor(input)
@@ -111,9 +114,12 @@ def group_norm(
                 f"group_norm: expected {name} of shape ({channels},), one for each channel of an "
                 f"input of shape {x.shape}, got {held.shape}"
             )
-    _need_one_dtype("group_norm", x, weight=weight, bias=bias)
+    need_one_dtype("group_norm", x, weight=weight, bias=bias)
     if not x.numel():
-        return x.clone()
+        # There is nothing to normalise, but the parameters have a gradient: 0, as in PyTorch.
+        y, wide = x.clone(), (channels, *[1] * (x.ndim - 2))
+        y = y if weight is None else y * weight.reshape(wide)
+        return y if bias is None else y + bias.reshape(wide)
     size = channels // num_groups
     if x.numel() == count * num_groups and count == 1:
         raise ShapeError(
@@ -127,13 +133,13 @@ def group_norm(
 
 
 def _sizes(where: str, normalized_shape: Any) -> tuple[int, ...]:
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or not all(isinstance(size, int) and size >= 0 for size in shape):
+    shape = tuple(normalized_shape) if listed(normalized_shape) else (normalized_shape,)
+    if not shape or not all(hasattr(size, "__index__") and size >= 0 for size in shape):
         raise ConfigurationError(
             f"{where}: normalized_shape is the sizes of the last axes, at least one, got "
             f"{normalized_shape!r}"
         )
-    return shape
+    return tuple([int(size) for size in shape])
 
 
 def _need_last(
@@ -152,20 +158,8 @@ def _need_last(
                 f"{where}: expected {name} of the shape of normalized_shape, {shape}, got "
                 f"{one.shape}"
             )
-    _need_one_dtype(where, x, **held)
+    need_one_dtype(where, x, **held)
     return shape
-
-
-def _need_one_dtype(where: str, x: Tensor, **held: Tensor | None) -> None:
-    for name, one in held.items():
-        if one is not None and one.array.dtype != x.array.dtype:
-            given, own = dtype_name(x.array.dtype), dtype_name(one.array.dtype)
-            if not is_floating(x.array):
-                raise DTypeError(f"{where}: expected floating-point input, got {given}")
-            raise DTypeError(
-                f"{where}: the input is {given} but {name} is {own}; use x.to('{own}') or "
-                f"model.to('{given}')"
-            )
 
 
 class LayerNorm(Module):
@@ -230,7 +224,8 @@ class RMSNorm(Module):
 
     Args:
         normalized_shape: the sizes of the last axes, over which the mean is taken.
-        eps: ε; None for the distance from 1 to the next number of the dtype.
+        eps: ε; None for the distance from 1 to the next number of the dtype, of float32 for
+            float16, which is computed in float32.
         elementwise_affine: whether there is W, of the shape of ``normalized_shape``.
 
     Raises:

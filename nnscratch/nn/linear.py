@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import Generator, dtype_name, is_floating
-from nnscratch.errors import ConfigurationError, DTypeError
+from nnscratch.array import Generator
+from nnscratch.errors import ConfigurationError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import need_one_dtype
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.creation import empty
@@ -25,14 +26,8 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ShapeError: if the shapes do not fit.
     """
     x = as_tensor(input)
-    if x.array.dtype != weight.array.dtype:
-        given, own = dtype_name(x.array.dtype), dtype_name(weight.array.dtype)
-        if not is_floating(x.array):
-            raise DTypeError(f"linear: expected floating-point input, got {given}; call .float()")
-        raise DTypeError(
-            f"linear: the input is {given} but the weights are {own}; use x.to('{own}') or "
-            f"model.to('{given}')"
-        )
+    if x.array.dtype != weight.array.dtype:  # before the call: a linear layer is a short one
+        need_one_dtype("linear", x, weights=weight)
     return apply(f.LINEAR, x, weight, bias)
 
 
@@ -70,11 +65,11 @@ class Linear(Module):
         super().__init__()
         sizes: dict[str, Any] = {"in_features": in_features, "out_features": out_features}
         for name, size in sizes.items():
-            if not isinstance(size, int) or size < 0:
+            if not hasattr(size, "__index__") or size < 0:
                 raise ConfigurationError(
                     f"Linear: {name} must be an integer from 0 on, got {size!r}"
                 )
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight = Parameter(empty(out_features, in_features, dtype=dtype, device=device))
         made = Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None
         self.register_parameter("bias", made)

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from nnscratch.nn.max_pooling import max_pooled
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import Sizes, each
 from nnscratch.nn.pooling import average_pooled
-from nnscratch.nn.pooling_sizes import Sizes, each, planes
+from nnscratch.nn.pooling_sizes import planes
 from nnscratch.tensors import Tensor
 
 __all__ = ["LPPool1d", "LPPool2d", "LPPool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d"]
@@ -28,6 +29,8 @@ def _power(
         found = max_pooled(where, dims, size, (kernel_size, stride, 0, 1, ceil), False)
         return found if p > 0 else -found
     mean = average_pooled(where, dims, x.pow(p), kernel_size, stride, 0, ceil, True)
+    # As PyTorch has it: of a window of zeros the derivative of relu is 0, not that of the root.
+    mean = mean.sign() * mean.abs().relu()
     root: Tensor = (mean * math.prod(kernel)).pow(1.0 / p)
     return root
 
@@ -68,10 +71,6 @@ class _LPPool(Module):
 
     dims: ClassVar[int]
 
-    def __init_subclass__(cls, dims: int = 0) -> None:
-        """Keep what the head of the class says."""
-        cls.dims = dims or cls.dims
-
     def __init__(
         self, norm_type: float, kernel_size: Sizes, stride: Any = None, ceil_mode: bool = False
     ) -> None:
@@ -100,7 +99,7 @@ class _LPPool(Module):
         )
 
 
-class LPPool1d(_LPPool, dims=1):
+class LPPool1d(_LPPool):
     """The p-norms of windows of (N, C, L) or (C, L), see ``functional.lp_pool1d``.
 
     >>> from nnscratch import ones
@@ -108,10 +107,16 @@ class LPPool1d(_LPPool, dims=1):
     tensor([[2., 2.]])
     """
 
+    dims = 1
 
-class LPPool2d(_LPPool, dims=2):
+
+class LPPool2d(_LPPool):
     """The p-norms of windows of (N, C, H, W) or (C, H, W)."""
 
+    dims = 2
 
-class LPPool3d(_LPPool, dims=3):
+
+class LPPool3d(_LPPool):
     """The p-norms of windows of (N, C, D, H, W) or (C, D, H, W)."""
+
+    dims = 3

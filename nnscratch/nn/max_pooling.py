@@ -12,7 +12,8 @@ from nnscratch import formulas as f
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas import pooling_windows as windows
 from nnscratch.nn.module import Module
-from nnscratch.nn.pooling_sizes import Pooling, Sizes, adaptive_counts, each, planes
+from nnscratch.nn.options import Sizes, each
+from nnscratch.nn.pooling_sizes import Pooling, adaptive_counts, planes
 from nnscratch.tensors import Tensor, apply, as_tensor
 
 __all__ = [
@@ -262,19 +263,10 @@ def max_unpool3d(
     return _put_back("max_unpool3d", 3, input, indices, *options)
 
 
-class MaxPool1d(Module):
-    """The largest entries of windows of (N, C, L) or (C, L), see ``functional.max_pool1d``.
+class _MaxPool(Module):
+    """The base of max pooling; a subclass says how many dimensions it pools."""
 
-    >>> from nnscratch import ones
-    >>> MaxPool1d(3, stride=2)(ones(1, 3, 8)).shape
-    (1, 3, 3)
-    """
-
-    dims: ClassVar[int] = 1
-
-    def __init_subclass__(cls, dims: int = 1) -> None:
-        """Keep how many dimensions a subclass pools."""
-        cls.dims = dims
+    dims: ClassVar[int]
 
     def __init__(
         self,
@@ -304,7 +296,18 @@ class MaxPool1d(Module):
         )
 
 
-class MaxPool2d(MaxPool1d, dims=2):
+class MaxPool1d(_MaxPool):
+    """The largest entries of windows of (N, C, L) or (C, L), see ``functional.max_pool1d``.
+
+    >>> from nnscratch import ones
+    >>> MaxPool1d(3, stride=2)(ones(1, 3, 8)).shape
+    (1, 3, 3)
+    """
+
+    dims = 1
+
+
+class MaxPool2d(_MaxPool):
     """The largest entries of windows of (N, C, H, W) or (C, H, W), see ``functional.max_pool2d``.
 
     >>> from nnscratch import arange
@@ -313,24 +316,19 @@ class MaxPool2d(MaxPool1d, dims=2):
             [13., 15.]]])
     """
 
+    dims = 2
 
-class MaxPool3d(MaxPool1d, dims=3):
+
+class MaxPool3d(_MaxPool):
     """The largest entries of windows of (N, C, D, H, W) or (C, D, H, W)."""
 
+    dims = 3
 
-class AdaptiveMaxPool1d(Module):
-    """The largest entries of windows that divide (N, C, L) evenly.
 
-    >>> from nnscratch import ones
-    >>> AdaptiveMaxPool1d(3)(ones(2, 4, 7)).shape
-    (2, 4, 3)
-    """
+class _AdaptiveMaxPool(Module):
+    """The base of adaptive max pooling; a subclass says how many dimensions it pools."""
 
-    dims: ClassVar[int] = 1
-
-    def __init_subclass__(cls, dims: int = 1) -> None:
-        """Keep how many dimensions a subclass pools."""
-        cls.dims = dims
+    dims: ClassVar[int]
 
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         """Choose the sizes; None leaves a size as it is."""
@@ -347,22 +345,33 @@ class AdaptiveMaxPool1d(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveMaxPool2d(AdaptiveMaxPool1d, dims=2):
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """The largest entries of windows that divide (N, C, L) evenly.
+
+    >>> from nnscratch import ones
+    >>> AdaptiveMaxPool1d(3)(ones(2, 4, 7)).shape
+    (2, 4, 3)
+    """
+
+    dims = 1
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """The largest entries of windows that divide (N, C, H, W) evenly."""
 
+    dims = 2
 
-class AdaptiveMaxPool3d(AdaptiveMaxPool1d, dims=3):
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """The largest entries of windows that divide (N, C, D, H, W) evenly."""
 
+    dims = 3
 
-class MaxUnpool1d(Module):
-    """Zeros with entries where ``MaxPool1d`` took them from, see ``functional.max_unpool1d``."""
 
-    dims: ClassVar[int] = 1
+class _MaxUnpool(Module):
+    """The base of what undoes max pooling; a subclass says of how many dimensions."""
 
-    def __init_subclass__(cls, dims: int = 1) -> None:
-        """Keep how many dimensions a subclass pools."""
-        cls.dims = dims
+    dims: ClassVar[int]
 
     def __init__(self, kernel_size: Sizes, stride: Any = None, padding: Sizes = 0) -> None:
         """Choose the windows of the pooling that is undone."""
@@ -383,9 +392,19 @@ class MaxUnpool1d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class MaxUnpool2d(MaxUnpool1d, dims=2):
+class MaxUnpool1d(_MaxUnpool):
+    """Zeros with entries where ``MaxPool1d`` took them from, see ``functional.max_unpool1d``."""
+
+    dims = 1
+
+
+class MaxUnpool2d(_MaxUnpool):
     """Planes of zeros with entries where ``MaxPool2d`` took them from."""
 
+    dims = 2
 
-class MaxUnpool3d(MaxUnpool1d, dims=3):
+
+class MaxUnpool3d(_MaxUnpool):
     """Volumes of zeros with entries where ``MaxPool3d`` took them from."""
+
+    dims = 3

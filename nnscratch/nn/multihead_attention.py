@@ -81,6 +81,12 @@ def multi_head_attention_forward(
         )
     if k.shape[:-1] != v.shape[:-1] or (not use_separate_proj_weight and k.shape != v.shape):
         raise ShapeError(f"attention: key and value have shapes {k.shape} and {v.shape}")
+    given = static_k is not None and static_v is not None  # in the place of key and value
+    if batched and not given and q.shape[1] != k.shape[1]:
+        raise ShapeError(
+            f"attention: expected query and key of one batch, got {q.shape[1]} and {k.shape[1]} in "
+            f"shapes (rows, batch, features) {q.shape} and {k.shape}"
+        )
     if (bias_k is None) != (bias_v is None):
         raise ConfigurationError("attention: bias_k and bias_v are given together, or neither is")
     weights: list[Any]

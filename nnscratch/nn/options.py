@@ -1,14 +1,59 @@
-"""Modules that are one function with options: what an activation and a loss have in common."""
+"""Options of layers: numbers for each dimension, and modules that are one function with options."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from nnscratch.errors import ConfigurationError
+from nnscratch.array import dtype_name, is_floating
+from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
+
+Sizes = int | Sequence[int]
+
+
+def listed(value: Any) -> bool:
+    """Say whether an option is several numbers; an array of no axes, which is iterable, is one."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
+
+
+def each(where: str, name: str, value: Any, dims: int, least: int | None = None) -> tuple[int, ...]:
+    """Return an option as a number for each of the dimensions: one number stands for all.
+
+    Raises:
+        ConfigurationError: if it is neither an integer nor so many, or one is less than ``least``.
+    """
+    given = tuple(value) if listed(value) else (value,)
+    if len(given) == 1:
+        given *= dims
+    if len(given) != dims or not all(hasattr(one, "__index__") for one in given):
+        count = f"an integer or {dims} of them" if dims > 1 else "an integer"
+        raise ConfigurationError(f"{where}: {name} is {count}, got {value!r}")
+    made = tuple([int(one) for one in given])
+    if least is not None and min(made) < least:
+        raise ConfigurationError(f"{where}: {name} has to be from {least} on, got {value!r}")
+    return made
+
+
+def need_one_dtype(where: str, x: Tensor, **held: Tensor | None) -> None:
+    """Check that an input has the dtype of what a layer holds, by name; None is not looked at.
+
+    Raises:
+        DTypeError: if it has not, saying what to write.
+    """
+    for name, one in held.items():
+        if one is None or one.array.dtype == x.array.dtype:
+            continue
+        given, own = dtype_name(x.array.dtype), dtype_name(one.array.dtype)
+        if not is_floating(x.array):
+            raise DTypeError(f"{where}: expected floating-point input, got {given}; call .float()")
+        said = f"the {name} are" if name == "weights" else f"{name} is"
+        raise DTypeError(
+            f"{where}: the input is {given} but {said} {own}; use x.to('{own}') or "
+            f"model.to('{given}')"
+        )
 
 
 class FunctionModule(Module):

@@ -10,6 +10,7 @@ from nnscratch import formulas as f
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.padding import padded_shape
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import listed
 from nnscratch.tensors import Tensor, apply, as_tensor
 
 __all__ = [
@@ -66,21 +67,22 @@ def pad(
         )
     if value:
         raise ConfigurationError(f"pad: mode {mode!r} takes no value, got {value!r}")
-    sizes = padded_shape("pad", x.shape, pads)
+    shape = padded_shape("pad", x.shape, pads)
     dims = len(pads) // 2
     if not 1 <= dims <= 3 or x.ndim not in (dims + 1, dims + 2):
         raise ShapeError(
             f"pad: mode {mode!r} pads the last 1, 2 or 3 dimensions of an input with one or two "
             f"more (channels, and samples), got {dims} pairs and shape {x.shape}"
         )
-    if math.prod(sizes[-dims - 1 :]) == 0 or math.prod(x.shape[-dims - 1 :]) == 0:
+    if math.prod(shape[-dims - 1 :]) == 0 or math.prod(x.shape[-dims - 1 :]) == 0:
         raise ShapeError(
             f"pad: mode {mode!r} needs entries in all dimensions but that of samples; got shape "
-            f"{x.shape}, which pad={pads} makes {sizes}"
+            f"{x.shape}, which pad={pads} makes {shape}"
         )
     for back in range(dims):
         x = _ALONG[mode](x, x.ndim - 1 - back, pads[2 * back], pads[2 * back + 1])
-    return x
+    # Where nothing is put, x is the input or a view of it until here.
+    return x if any(p > 0 for p in pads) else x.clone()
 
 
 def _cut(x: Tensor, dim: int, before: int, after: int) -> Tensor:
@@ -148,29 +150,23 @@ _ALONG: dict[str, Callable[[Tensor, int, int, int], Tensor]] = {
 class _Padding(Module):
     """The base of the padding modules: a number for all sides, or one for each.
 
-    A subclass says in its head how many dimensions it pads and in which mode.
+    A subclass says how many dimensions it pads and in which mode.
     """
 
     dims: ClassVar[int]
     mode: ClassVar[str]
 
-    def __init_subclass__(cls, dims: int = 0, mode: str = "") -> None:
-        """Keep what the head of the class says."""
-        if dims:
-            cls.dims = dims
-        if mode:
-            cls.mode = mode
-
     def __init__(self, padding: int | Sequence[int]) -> None:
         """Choose how many entries are put on each side, that before the last dimension first."""
         super().__init__()
         sides = 2 * self.dims
-        given = (padding,) * sides if isinstance(padding, int) else tuple(padding)
-        if len(given) != sides:
+        sizes: Any = padding
+        given = tuple(sizes) if listed(sizes) else (sizes,) * sides
+        if len(given) != sides or not all(hasattr(one, "__index__") for one in given):
             raise ConfigurationError(
                 f"{type(self).__name__}: padding is an integer or {sides} of them, got {padding!r}"
             )
-        self.padding = given
+        self.padding = tuple([int(one) for one in given])
 
     def forward(self, input: Any) -> Tensor:
         """Return the input padded."""
@@ -181,13 +177,10 @@ class _Padding(Module):
         return f"{self.padding}"
 
 
-class ConstantPad1d(_Padding, dims=1, mode="constant"):
-    """Pad (..., L) with one value, by (left, right).
+class _ConstantPad(_Padding):
+    """The base of padding with one value; a subclass says how many dimensions it pads."""
 
-    >>> from nnscratch import ones
-    >>> ConstantPad1d((1, 2), 5.0)(ones(1, 2))
-    tensor([[5., 1., 1., 5., 5.]])
-    """
+    mode = "constant"
 
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         """Choose how many entries are put on each side, and what they are."""
@@ -203,16 +196,31 @@ class ConstantPad1d(_Padding, dims=1, mode="constant"):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ConstantPad2d(ConstantPad1d, dims=2):
+class ConstantPad1d(_ConstantPad):
+    """Pad (..., L) with one value, by (left, right).
+
+    >>> from nnscratch import ones
+    >>> ConstantPad1d((1, 2), 5.0)(ones(1, 2))
+    tensor([[5., 1., 1., 5., 5.]])
+    """
+
+    dims = 1
+
+
+class ConstantPad2d(_ConstantPad):
     """Pad (..., H, W) with one value, by (left, right, top, bottom)."""
 
+    dims = 2
 
-class ConstantPad3d(ConstantPad1d, dims=3):
+
+class ConstantPad3d(_ConstantPad):
     """Pad (..., D, H, W) with one value, by (left, right, top, bottom, front, back)."""
 
+    dims = 3
 
-class ZeroPad1d(ConstantPad1d, dims=1):
-    """Pad (..., L) with zeros, by (left, right)."""
+
+class _ZeroPad(_ConstantPad):
+    """What padding with zeros has beside the padding with one value that it is, as in PyTorch."""
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         """Choose how many entries are put on each side."""
@@ -223,15 +231,19 @@ class ZeroPad1d(ConstantPad1d, dims=1):
         return f"{self.padding}"
 
 
-class ZeroPad2d(ZeroPad1d, dims=2):
+class ZeroPad1d(_ZeroPad, ConstantPad1d):
+    """Pad (..., L) with zeros, by (left, right)."""
+
+
+class ZeroPad2d(_ZeroPad, ConstantPad2d):
     """Pad (..., H, W) with zeros, by (left, right, top, bottom)."""
 
 
-class ZeroPad3d(ZeroPad1d, dims=3):
+class ZeroPad3d(_ZeroPad, ConstantPad3d):
     """Pad (..., D, H, W) with zeros, by (left, right, top, bottom, front, back)."""
 
 
-class ReflectionPad1d(_Padding, dims=1, mode="reflect"):
+class ReflectionPad1d(_Padding):
     """Pad (N, C, L) or (C, L) by mirroring it at its first and last entry.
 
     >>> from nnscratch import tensor
@@ -239,16 +251,25 @@ class ReflectionPad1d(_Padding, dims=1, mode="reflect"):
     tensor([[2., 1., 0., 1., 2., 1., 0.]])
     """
 
+    dims = 1
+    mode = "reflect"
 
-class ReflectionPad2d(_Padding, dims=2, mode="reflect"):
+
+class ReflectionPad2d(_Padding):
     """Pad (N, C, H, W) or (C, H, W) by mirroring it at its edges."""
 
+    dims = 2
+    mode = "reflect"
 
-class ReflectionPad3d(_Padding, dims=3, mode="reflect"):
+
+class ReflectionPad3d(_Padding):
     """Pad (N, C, D, H, W) or (C, D, H, W) by mirroring it at its faces."""
 
+    dims = 3
+    mode = "reflect"
 
-class ReplicationPad1d(_Padding, dims=1, mode="replicate"):
+
+class ReplicationPad1d(_Padding):
     """Pad (N, C, L) or (C, L) by repeating its first and last entry.
 
     >>> from nnscratch import tensor
@@ -256,16 +277,25 @@ class ReplicationPad1d(_Padding, dims=1, mode="replicate"):
     tensor([[1., 1., 2., 2., 2.]])
     """
 
+    dims = 1
+    mode = "replicate"
 
-class ReplicationPad2d(_Padding, dims=2, mode="replicate"):
+
+class ReplicationPad2d(_Padding):
     """Pad (N, C, H, W) or (C, H, W) by repeating its edges."""
 
+    dims = 2
+    mode = "replicate"
 
-class ReplicationPad3d(_Padding, dims=3, mode="replicate"):
+
+class ReplicationPad3d(_Padding):
     """Pad (N, C, D, H, W) or (C, D, H, W) by repeating its faces."""
 
+    dims = 3
+    mode = "replicate"
 
-class CircularPad1d(_Padding, dims=1, mode="circular"):
+
+class CircularPad1d(_Padding):
     """Pad (N, C, L) or (C, L) with what stands at the other end.
 
     >>> from nnscratch import tensor
@@ -273,10 +303,19 @@ class CircularPad1d(_Padding, dims=1, mode="circular"):
     tensor([[2., 0., 1., 2., 0., 1.]])
     """
 
+    dims = 1
+    mode = "circular"
 
-class CircularPad2d(_Padding, dims=2, mode="circular"):
+
+class CircularPad2d(_Padding):
     """Pad (N, C, H, W) or (C, H, W) with what stands at the other side."""
 
+    dims = 2
+    mode = "circular"
 
-class CircularPad3d(_Padding, dims=3, mode="circular"):
+
+class CircularPad3d(_Padding):
     """Pad (N, C, D, H, W) or (C, D, H, W) with what stands at the other side."""
+
+    dims = 3
+    mode = "circular"

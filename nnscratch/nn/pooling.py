@@ -15,7 +15,8 @@ from nnscratch.array import dtype_name, is_floating, to_device_of
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import pooling_windows as windows
 from nnscratch.nn.module import Module
-from nnscratch.nn.pooling_sizes import Pooling, Sizes, adaptive_counts, each, planes
+from nnscratch.nn.options import Sizes, each
+from nnscratch.nn.pooling_sizes import Pooling, adaptive_counts, planes
 from nnscratch.tensors import Tensor, apply
 
 __all__ = [
@@ -177,6 +178,7 @@ def adaptive_avg_pool1d(input: Any, output_size: Any) -> Tensor:
     Raises:
         ShapeError: if the shape does not fit.
         ConfigurationError: for a size that is none.
+        DTypeError: for integers, of which an average is a fraction.
 
     >>> from nnscratch import arange
     >>> adaptive_avg_pool1d(arange(5.0).reshape(1, 5), 3)
@@ -209,10 +211,6 @@ class _AvgPool(Module):
     """The base of the average pooling modules; a subclass says how many dimensions it pools."""
 
     dims: ClassVar[int]
-
-    def __init_subclass__(cls, dims: int = 0) -> None:
-        """Keep what the head of the class says."""
-        cls.dims = dims or cls.dims
 
     def __init__(
         self,
@@ -249,13 +247,15 @@ class _AvgPool(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool1d(_AvgPool, dims=1):
+class AvgPool1d(_AvgPool):
     """Averages of windows of (N, C, L) or (C, L), see ``functional.avg_pool1d``.
 
     >>> from nnscratch import ones
     >>> AvgPool1d(2)(ones(1, 3, 8)).shape
     (1, 3, 4)
     """
+
+    dims = 1
 
     def __init__(
         self,
@@ -272,7 +272,7 @@ class AvgPool1d(_AvgPool, dims=1):
         super().__init__(kernel, step, edge, ceil_mode, count_include_pad)
 
 
-class AvgPool2d(_AvgPool, dims=2):
+class AvgPool2d(_AvgPool):
     """Averages of windows of (N, C, H, W) or (C, H, W), see ``functional.avg_pool2d``.
 
     >>> from nnscratch import ones
@@ -280,19 +280,19 @@ class AvgPool2d(_AvgPool, dims=2):
     (1, 3, 4, 4)
     """
 
+    dims = 2
 
-class AvgPool3d(_AvgPool, dims=3):
+
+class AvgPool3d(_AvgPool):
     """Averages of windows of (N, C, D, H, W) or (C, D, H, W), see ``functional.avg_pool3d``."""
+
+    dims = 3
 
 
 class _AdaptiveAvgPool(Module):
     """The base of adaptive average pooling; a subclass says how many dimensions it pools."""
 
     dims: ClassVar[int]
-
-    def __init_subclass__(cls, dims: int = 0) -> None:
-        """Keep what the head of the class says."""
-        cls.dims = dims or cls.dims
 
     def __init__(self, output_size: Any) -> None:
         """Choose the sizes; None leaves a size as it is."""
@@ -308,11 +308,13 @@ class _AdaptiveAvgPool(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool, dims=1):
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """Averages of windows that divide (N, C, L) evenly, see ``functional.adaptive_avg_pool1d``."""
 
+    dims = 1
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool, dims=2):
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """Averages of windows that divide (N, C, H, W) evenly.
 
     >>> from nnscratch import ones
@@ -320,6 +322,10 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool, dims=2):
     (2, 3, 7, 1)
     """
 
+    dims = 2
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool, dims=3):
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """Averages of windows that divide (N, C, D, H, W) evenly."""
+
+    dims = 3

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from nnscratch.array import dtype_name
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.pooling_windows import window_count
+from nnscratch.nn.options import each
 from nnscratch.tensors import Tensor, as_tensor
-
-Sizes = int | Sequence[int]
-
-
-def each(where: str, name: str, value: Any, dims: int) -> tuple[int, ...]:
-    """Return an option as a number for each of the dimensions: one number stands for all.
-
-    Raises:
-        ConfigurationError: if it is neither a number nor so many of them.
-    """
-    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
-    if len(given) == 1:
-        given *= dims
-    if len(given) != dims or not all(hasattr(one, "__index__") for one in given):
-        count = f"an integer or {dims} of them" if dims > 1 else "an integer"
-        raise ConfigurationError(f"{where}: {name} is {count}, got {value!r}")
-    return tuple(int(one) for one in given)
 
 
 def planes(where: str, input: Any, dims: int) -> Tensor:

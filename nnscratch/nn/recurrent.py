@@ -7,12 +7,13 @@ import warnings
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import Generator, dtype_name
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.array import Generator
+from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.nn import init
 from nnscratch.nn.dropout import dropout
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import need_one_dtype
 from nnscratch.nn.parameter import Parameter
 from nnscratch.nn.utils.rnn import PackedSequence, lengths_of, packed_again, padded
 from nnscratch.tensors import Tensor, apply, as_tensor
@@ -175,12 +176,7 @@ class RNNBase(Module):
                 f"{name}: expected an input ({form}, {self.input_size}) or (steps, "
                 f"{self.input_size}), got shape {x.shape}"
             )
-        own = self._parameters["weight_ih_l0"].array.dtype
-        if x.array.dtype != own:
-            raise DTypeError(
-                f"{name}: the input is {x.dtype} but the weights are {dtype_name(own)}; use "
-                f"x.to('{dtype_name(own)}') or model.to('{x.dtype}')"
-            )
+        need_one_dtype(name, x, weights=self._parameters["weight_ih_l0"])
 
     def _states(self, hx: Any, x: Tensor, batched: bool, order: Tensor | None) -> list[Tensor]:
         """Return the states at the beginning (layers · directions, B, H), and the cells if any."""
@@ -231,7 +227,12 @@ class RNNBase(Module):
         weights = [own[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         if self.cells:
             weights.append(own["weight_hr"])
-        return apply(self.formula, x, *states, *weights, lengths, reverse=reverse)
+        options = self._options()
+        return apply(self.formula, x, *states, *weights, lengths, reverse=reverse, **options)
+
+    def _options(self) -> dict[str, Any]:
+        """Return the options of the formula beside the direction."""
+        return {}
 
     def extra_repr(self) -> str:
         """Return the sizes, and the options that are not their defaults."""
@@ -298,17 +299,8 @@ class RNN(RNNBase):
         mode = f"RNN_{nonlinearity.upper()}"
         super().__init__(mode, input_size, hidden_size, *options, generator=generator)
 
-    def _step(
-        self,
-        x: Tensor,
-        states: list[Tensor],
-        own: dict[str, Any],
-        lengths: Tensor | None,
-        reverse: bool,
-    ) -> Any:
-        weights = [own[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        options = {"nonlinearity": self.nonlinearity, "reverse": reverse}
-        return apply(f.RNN, x, *states, *weights, lengths, **options)
+    def _options(self) -> dict[str, Any]:
+        return {"nonlinearity": self.nonlinearity}
 
 
 class LSTM(RNNBase):

@@ -10,6 +10,7 @@ from nnscratch.array import Generator
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
+from nnscratch.nn.options import need_one_dtype
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.creation import empty, zeros
@@ -55,6 +56,7 @@ class RNNCellBase(Module):
                 f"{name}: expected an input (batch, {self.input_size}) or ({self.input_size},), "
                 f"got shape {x.shape}"
             )
+        need_one_dtype(name, x, weights=self._parameters["weight_ih"])
         batched = x.ndim == 2
         x = x if batched else x.unsqueeze(0)
         wanted = (x.shape[0], self.hidden_size)

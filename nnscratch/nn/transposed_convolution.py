@@ -8,8 +8,9 @@ from typing import Any
 from nnscratch import formulas as f
 from nnscratch.array import Generator
 from nnscratch.errors import ConfigurationError, ShapeError
-from nnscratch.nn.convolution import ConvolutionModule, Size, need_images, sizes
-from nnscratch.tensors import Tensor, apply
+from nnscratch.nn.convolution import ConvolutionModule, need_images
+from nnscratch.nn.options import Sizes, each
+from nnscratch.tensors import Tensor, apply, as_tensor
 
 __all__ = [
     "ConvTranspose1d",
@@ -34,16 +35,18 @@ def _transposed(
     dilation: Any,
 ) -> Tensor:
     x, alone = need_images(where, input, weight, rank)
-    strides = sizes(where, "stride", stride, rank, 1)
-    dilations = sizes(where, "dilation", dilation, rank, 1)
-    more = sizes(where, "output_padding", output_padding, rank, 0)
+    if weight.shape[1] == 0:
+        raise ShapeError(f"{where}: expected weights of an output at least, got {weight.shape}")
+    strides = each(where, "stride", stride, rank, 1)
+    dilations = each(where, "dilation", dilation, rank, 1)
+    more = each(where, "output_padding", output_padding, rank, 0)
     for extra, s, d in zip(more, strides, dilations, strict=True):
         if extra >= max(s, d):
             raise ShapeError(
                 f"{where}: output padding must be smaller than either stride or dilation, but got "
                 f"output_padding {more}, stride {strides}, dilation {dilations}"
             )
-    both = zip(sizes(where, "padding", padding, rank, 0), more, strict=True)
+    both = zip(each(where, "padding", padding, rank, 0), more, strict=True)
     y = apply(
         f.CONVOLUTION_TRANSPOSE, x, weight, bias, stride=strides,
         padding=tuple([(p, p - extra) for p, extra in both]), dilation=dilations, groups=groups,
@@ -55,11 +58,11 @@ def conv_transpose1d(
     input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
     groups: int = 1,
-    dilation: Size = 1,
+    dilation: Sizes = 1,
 ) -> Tensor:
     """Return the transposed convolution of (N, C, W) or (C, W) with weights (C, O / groups, k).
 
@@ -95,11 +98,11 @@ def conv_transpose2d(
     input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
     groups: int = 1,
-    dilation: Size = 1,
+    dilation: Sizes = 1,
 ) -> Tensor:
     """Return the transposed convolution of images with weights (C, O / groups, kh, kw).
 
@@ -119,11 +122,11 @@ def conv_transpose3d(
     input: Any,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
     groups: int = 1,
-    dilation: Size = 1,
+    dilation: Sizes = 1,
 ) -> Tensor:
     """Return the transposed convolution of (N, C, D, H, W) with (C, O / groups, kd, kh, kw).
 
@@ -146,13 +149,13 @@ class _ConvTranspose(ConvolutionModule):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Size = 0,
-        output_padding: Size = 0,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        output_padding: Sizes = 0,
         groups: int = 1,
         bias: bool = True,
-        dilation: Size = 1,
+        dilation: Sizes = 1,
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
@@ -177,12 +180,12 @@ class _ConvTranspose(ConvolutionModule):
         Raises:
             ConfigurationError: if no output_padding makes that size.
         """
-        where, own = type(self).__name__, self._parameters
+        where, own, x = type(self).__name__, self._parameters, as_tensor(input)
         more = self.output_padding
         if output_size is not None:
-            more = self._missing(where, input.shape, tuple(output_size))
+            more = self._missing(where, x.shape, tuple(output_size))
         return _transposed(
-            where, self.rank, input, own["weight"], own["bias"], self.stride, self.padding, more,
+            where, self.rank, x, own["weight"], own["bias"], self.stride, self.padding, more,
             self.groups, self.dilation,
         )  # fmt: skip
 
@@ -196,7 +199,7 @@ class _ConvTranspose(ConvolutionModule):
             raise ConfigurationError(
                 f"{where}: output_size must have {self.rank} or {len(shape)} elements, got {wanted}"
             )
-        padding = sizes(where, "padding", self.padding, self.rank, 0)
+        padding = each(where, "padding", self.padding, self.rank, 0)
         least = tuple(
             (n - 1) * s - 2 * p + d * (k - 1) + 1
             for n, s, p, d, k in zip(

@@ -7,8 +7,7 @@ from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.errors import ShapeError
-from nnscratch.nn.convolution import Size, sizes
-from nnscratch.nn.options import FunctionModule
+from nnscratch.nn.options import FunctionModule, Sizes, each
 from nnscratch.tensors import Tensor, apply, as_tensor
 
 __all__ = ["Fold", "Unfold", "fold", "unfold"]
@@ -18,15 +17,15 @@ NEEDED = Argument.empty
 
 def _options(where: str, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Any:
     return {
-        "kernel": sizes(where, "kernel_size", kernel_size, 2, 1),
-        "stride": sizes(where, "stride", stride, 2, 1),
-        "padding": tuple([(p, p) for p in sizes(where, "padding", padding, 2, 0)]),
-        "dilation": sizes(where, "dilation", dilation, 2, 1),
+        "kernel": each(where, "kernel_size", kernel_size, 2, 1),
+        "stride": each(where, "stride", stride, 2, 1),
+        "padding": tuple([(p, p) for p in each(where, "padding", padding, 2, 0)]),
+        "dilation": each(where, "dilation", dilation, 2, 1),
     }
 
 
 def unfold(
-    input: Any, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
+    input: Any, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
 ) -> Tensor:
     """Return the windows of images (N, C, H, W) as columns (N, C kh kw, places).
 
@@ -56,11 +55,11 @@ def unfold(
 
 def fold(
     input: Any,
-    output_size: Size,
-    kernel_size: Size,
-    dilation: Size = 1,
-    padding: Size = 0,
-    stride: Size = 1,
+    output_size: Sizes,
+    kernel_size: Sizes,
+    dilation: Sizes = 1,
+    padding: Sizes = 0,
+    stride: Sizes = 1,
 ) -> Tensor:
     """Return images (N, C, H, W) of columns (N, C kh kw, places), where windows meet their sum.
 
@@ -83,7 +82,7 @@ def fold(
         )
     alone = x.ndim == 2
     options = _options("fold", kernel_size, dilation, padding, stride)
-    size = sizes("fold", "output_size", output_size, 2, 1)
+    size = each("fold", "output_size", output_size, 2, 1)
     y = apply(f.FOLD, x.unsqueeze(0) if alone else x, size=size, **options)
     return y.squeeze(0) if alone else y
 

@@ -375,3 +375,16 @@ def test_refused_heads() -> None:
         layer(x, x, x, key_padding_mask=nnscratch.zeros(3, 2))
     with pytest.raises(DTypeError, match="key_padding_mask is bool"):
         layer(x, x, x, key_padding_mask=nnscratch.zeros(2, 3, dtype="int64"))
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_batches_of_query_and_key_are_one(needed: bool) -> None:
+    layer, its = nn.MultiheadAttention(4, 2), torch.nn.MultiheadAttention(4, 2)
+    for batch in (1, 2):
+        with pytest.raises(ShapeError, match=f"one batch, got 3 and {batch}"):
+            layer(nnscratch.ones(5, 3, 4), *[nnscratch.ones(6, batch, 4)] * 2, need_weights=needed)
+        with pytest.raises(RuntimeError):
+            its(torch.ones(5, 3, 4), *[torch.ones(6, batch, 4)] * 2, need_weights=needed)
+    first = nn.MultiheadAttention(4, 2, batch_first=True)
+    with pytest.raises(ShapeError, match="one batch, got 3 and 1"):
+        first(nnscratch.ones(3, 5, 4), *[nnscratch.ones(1, 6, 4)] * 2, need_weights=needed)

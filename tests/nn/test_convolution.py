@@ -299,5 +299,27 @@ def test_integers() -> None:
         F.conv1d(nnscratch.tensor(X), nnscratch.tensor(W)),
         torch.conv1d(torch.tensor(X), torch.tensor(W)),
     )
-    with pytest.raises(DTypeError, match="int64 but the weights are float32"):
+    with pytest.raises(DTypeError, match="expected floating-point input, got int64"):
         nn.Conv1d(3, 4, 2)(nnscratch.tensor(X))
+
+
+def test_a_list_and_a_size_that_is_asked_for() -> None:
+    layer, its = nn.ConvTranspose1d(1, 2, 2, stride=2), torch.nn.ConvTranspose1d(1, 2, 2, stride=2)
+    its.load_state_dict({k: torch.tensor(v.numpy()) for k, v in layer.state_dict().items()})
+    given = [[1.0, 2.0]]
+    assert_same(layer(given, output_size=(5,)), its(torch.tensor(given), output_size=(5,)))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_weights_of_no_channel_are_refused(rank: int) -> None:
+    sides, name = (3,) * rank, f"{rank}d"
+    for kind, shapes in (("conv", [(0, 2)]), ("conv_transpose", [(2, 0), (0, 2)])):
+        for shape in shapes:
+            with pytest.raises(ShapeError, match=f"{kind}{name}: expected weights of"):
+                getattr(F, kind + name)(
+                    nnscratch.ones(1, 2, *sides), nnscratch.ones(*shape, *sides)
+                )
+            with pytest.raises(RuntimeError):
+                getattr(torch.nn.functional, kind + name)(
+                    torch.ones(1, 2, *sides), torch.ones(*shape, *sides)
+                )

@@ -240,3 +240,16 @@ def test_refused() -> None:
         F.embedding_bag([[0, 1]], table, mode="max", scale_grad_by_freq=True)
     with pytest.raises(ConfigurationError, match="mode is one of"):
         F.embedding_bag([[0, 1]], table, mode="median")
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_a_padding_never_has_the_gradient_of_the_largest(padding: int) -> None:
+    inf, nan = float("inf"), float("nan")
+    W = np.array([[5.0, -inf, nan], [-inf, -inf, 1.0], [-inf, 2.0, -inf], [-inf, -inf, -inf]])
+    for I in ([[0, 1, 2], [1, 0, 3]], [[0, 0, 3], [1, 1, 3]], [[0, 0, 0], [1, 1, 1]]):
+        check(
+            lambda w, I=I: F.embedding_bag(ours(I), w, mode="max", padding_idx=padding),
+            lambda w, I=I: torch.nn.functional.embedding_bag(
+                theirs(I), w, mode="max", padding_idx=padding),
+            [W[:, :2] if padding else W],
+        )  # fmt: skip

@@ -392,6 +392,9 @@ ERRORS: dict[str, tuple[Any, type[NNScratchError], str]] = {
             nnscratch.ones(3, 2), nnscratch.zeros(3).long()
         ), ShapeError, r"each of 2 classes, got a weight of shape \(3,\)"
     ),
+    "a size that is no integer": (
+        lambda: nn.Linear(2.0, 3), ConfigurationError, r"must be an integer from 0 on, got 2\.0"
+    ),
     "sizes of a layer": (
         lambda: nn.Linear(-1, 3), ConfigurationError, "must be an integer from 0 on, got -1"
     ),
@@ -451,3 +454,45 @@ def test_a_module_with_children_shows_its_own_options_first() -> None:
     assert repr(Scaled()) == (
         "Scaled(\n  factor=2\n  (layer): Linear(in_features=2, out_features=1, bias=True)\n)"
     )
+
+
+SHARED = [
+    name for name in dir(nn)
+    if all(isinstance(getattr(lib, name, None), type) for lib in (nn, torch.nn))
+    and issubclass(getattr(nn, name), nn.Module)
+]  # fmt: skip
+
+
+def test_isinstance_answers_as_in_pytorch() -> None:
+    assert len(SHARED) > 100
+    wrong = {
+        (a, b) for a in SHARED for b in SHARED
+        if issubclass(getattr(nn, a), getattr(nn, b))
+        is not issubclass(getattr(torch.nn, a), getattr(torch.nn, b))
+    }  # fmt: skip
+    # ReLU6 is made from its formula, which is its own.
+    assert wrong == {("ReLU6", "Hardtanh")}
+
+
+def test_a_subclass_has_the_dimensions_of_its_base() -> None:
+    counted = [name for name in SHARED if isinstance(getattr(getattr(nn, name), "dims", None), int)]
+    assert {"MaxPool2d", "MaxUnpool3d", "FractionalMaxPool3d", "ZeroPad2d"} <= set(counted)
+    for name in counted:
+        own: Any = type("Own", (getattr(nn, name),), {})
+        assert own.dims == int(name[-2]), name
+
+    class Own(nn.MaxPool2d):
+        pass
+
+    assert Own(2)(nnscratch.ones(1, 4, 4)).shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize("kind", ["Linear", "MultiheadAttention", "MaxPool2d", "Conv2d"])
+def test_sizes_may_be_numbers_of_numpy(kind: str) -> None:
+    given = {"MaxPool2d": (2,), "Conv2d": (2, 4, 3)}.get(kind, (4, 2))
+    made = getattr(nn, kind)(*map(np.int64, given))
+    its = getattr(torch.nn, kind)(*map(np.int64, given))
+    assert [tuple(one.shape) for one in made.parameters()] == [
+        tuple(one.shape) for one in its.parameters()
+    ]
+    assert repr(made) == repr(getattr(nn, kind)(*given))

@@ -310,3 +310,21 @@ def test_compiled_steps_are_the_eager_ones(momentum: float | None) -> None:
     for _ in range(2):
         assert_same(np.asarray(forward(x).detach()), np.asarray(eager(x).detach()), "evaluation",
                     times=4.0)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 3), (0, 4), (0, 4, 2, 3)])
+def test_group_norm_of_an_empty_batch_has_gradients(shape: tuple[int, ...]) -> None:
+    for parts in ([np.ones(4), np.ones(4)], [np.ones(4)], []):
+        check(lambda x, *more: functional.group_norm(x, 2, *more),
+              lambda x, *more: F.group_norm(x, 2, *more), [np.zeros(shape), *parts])  # fmt: skip
+
+
+def test_sizes_of_numpy() -> None:
+    X = np.random.default_rng(0).normal(size=(3, 2))
+    for kind in ("LayerNorm", "RMSNorm"):
+        for size in (np.int64(2), (np.int64(2),), np.array([2]), np.array(2)):
+            mine, its = getattr(nn, kind)(size), getattr(torch.nn, kind)(2)
+            assert mine.normalized_shape == its.normalized_shape
+            assert_same(mine.double()(ours(X)), its.double()(theirs(X)))
+    with pytest.raises(ConfigurationError, match=r"got 2\.0"):
+        nn.LayerNorm(2.0)  # type: ignore[arg-type]

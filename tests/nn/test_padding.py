@@ -101,3 +101,26 @@ def test_a_value_belongs_to_constant() -> None:
         F.pad(ours(np.ones((1, 2, 3))), (1, 1), "reflect", 2.0)
     with pytest.raises(ConfigurationError, match="4 of them"):
         nn.ReflectionPad2d((1, 2, 3))
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("pad", [(0, 0), (-1, 0), (0, -1), (-1, -1), (1, -1)])
+def test_the_result_is_a_copy(mode: str, pad: tuple[int, int]) -> None:
+    X = RNG.normal(size=(1, 2, 4))
+    x, y = ours(X), theirs(X)
+    got, expected = F.pad(x, pad, mode), torch.nn.functional.pad(y, pad, mode)
+    assert got is not x
+    assert_same(got, expected)
+    got.fill_(7.0)
+    assert_same(x, y, "the input after the result was written into")
+
+
+def test_numbers_of_numpy() -> None:
+    X = RNG.normal(size=(1, 2, 4, 5))
+    for padding in (np.int64(2), np.array(2), (np.int64(1), 2, 0, 1), np.array([1, 2, 0, 1])):
+        plain = 2 if np.ndim(padding) == 0 else (1, 2, 0, 1)
+        mine = nn.ReflectionPad2d(padding)
+        assert_same(mine(ours(X)), torch.nn.ReflectionPad2d(plain)(theirs(X)))
+        assert repr(mine) == repr(torch.nn.ReflectionPad2d(plain))
+    with pytest.raises(ConfigurationError, match=r"an integer or 2 of them, got 1\.5"):
+        nn.ReflectionPad1d(1.5)  # type: ignore[arg-type]

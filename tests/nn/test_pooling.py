@@ -210,3 +210,27 @@ def test_an_error_names_the_layer() -> None:
     model = nn.Sequential(nn.Identity(), nn.MaxPool2d(3))
     with pytest.raises(ShapeError, match=r"in 1 \(MaxPool2d\(.*3 entries is larger than the 2"):
         model(nnscratch.ones(1, 3, 2, 2))
+
+
+@pytest.mark.parametrize("norm", [1.0, 2.0, 3.0, 4.0])
+def test_a_window_of_zeros_has_the_derivative_0(norm: float) -> None:
+    X = np.zeros((1, 2, 6))
+    X[0, 0, 3:] = [3.0, 4.0, 1.0]
+    for options in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "ceil_mode": True}):
+        check(
+            lambda x, options=options: F.lp_pool1d(x, norm, **options),
+            lambda x, options=options: torch.nn.functional.lp_pool1d(x, norm, **options), [X],
+        )  # fmt: skip
+    x = ours(np.zeros((1, 1, 2, 2)), True)
+    nn.LPPool2d(norm, 2)(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[[[0.0, 0.0], [0.0, 0.0]]]]
+
+
+def test_integers_are_not_averaged_by_fractions() -> None:
+    whole = ours(np.arange(5).reshape(1, 1, 5))
+    for size in (2, 3):
+        with pytest.raises(DTypeError, match=r"got int64; convert them first with \.float\(\)"):
+            F.adaptive_avg_pool1d(whole, size)
+        with pytest.raises(NotImplementedError):
+            torch.nn.functional.adaptive_avg_pool1d(theirs(whole.numpy()), size)

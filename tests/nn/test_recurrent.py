@@ -249,3 +249,12 @@ def test_that_pytorch_says_the_same_of_too_few_layers() -> None:
         warnings.simplefilter("always")
         torch.nn.LSTM(3, 5, 1, dropout=0.5)
     assert "all but last recurrent layer" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("kind", ["RNNCell", "LSTMCell", "GRUCell", "RNN"])
+def test_a_dtype_that_is_not_that_of_the_weights_is_refused(kind: str) -> None:
+    layer = getattr(nn, kind)(2, 3)
+    with pytest.raises(DTypeError, match=r"float64 but the weights are float32; use x\.to\("):
+        layer(nnscratch.ones(4, 2, dtype="float64"))
+    with pytest.raises(DTypeError, match="expected floating-point input, got int64"):
+        layer(nnscratch.ones(4, 2, dtype="int64"))

@@ -208,3 +208,36 @@ def test_compiled_steps_are_the_eager_ones() -> None:
         wanted = [one.tolist() for one in step(x)]
         for got, right in zip(compiled(x), wanted, strict=True):
             np.testing.assert_allclose(got.tolist(), right, rtol=1e-12)
+
+
+def _places(dims: int) -> np.ndarray:
+    """Places (N, H', W', 2), or with a dimension more, of which some are far away or NaN."""
+    far = [float("nan"), float("inf"), float("-inf"), 1e12, 0.3]
+    places = np.full((1, *(1,) * (dims - 1), 2 * len(far), dims), 0.1)
+    for d in range(2):
+        places[..., d * len(far) : (d + 1) * len(far), d] = far
+    return places
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align", [False, True])
+@pytest.mark.parametrize(("dims", "mode"), [(2, "bilinear"), (2, "nearest"), (2, "bicubic"),
+                                            (3, "bilinear"), (3, "nearest")])  # fmt: skip
+def test_places_far_away_and_nan(dims: int, mode: str, align: bool, padding: str) -> None:
+    X, places = RNG.normal(size=(1, 2, 3, 4, 5)[: dims + 2]), _places(dims)
+    if (dims, padding) == (3, "reflection"):
+        # How often 1e12 is mirrored does not fit into PyTorch's integers there.
+        places = np.where(places == 1e12, 1e6, places)
+    options = (mode, padding, align)
+    got, expected = F.grid_sample(ours(X), ours(places), *options), T.grid_sample(
+        theirs(X), theirs(places), *options
+    )  # fmt: skip
+    np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-6)
+    if mode == "nearest":  # with a gradient too
+        assert_same(F.grid_sample(ours(X), ours(places, True), *options), expected)
+    if (dims, mode, padding) == (2, "bilinear", "zeros"):
+        # With other paddings PyTorch reads memory that is not its own.
+        check(
+            lambda x, g: F.grid_sample(x, g, *options), lambda x, g: T.grid_sample(x, g, *options),
+            [X, places],
+        )  # fmt: skip

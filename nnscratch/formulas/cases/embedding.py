@@ -34,8 +34,7 @@ def _bags() -> list[Case]:
     for mode in ("sum", "mean", "max"):
         made += [
             _bag(f"{mode}, empty bags", integers(0, 6, 9), given([0, 0, 4, 9]), mode=mode),
-            _bag(f"{mode}, a padding", PADDED, given([0, 3]), mode=mode, padding_idx=2,
-                 smooth=False),
+            _bag(f"{mode}, a padding", PADDED, given([0, 3]), mode=mode, padding_idx=2),
             _bag(f"{mode}, the last offset", PADDED, given([0, 4, 6]), mode=mode,
                  include_last_offset=True),
         ]  # fmt: skip
@@ -44,8 +43,7 @@ def _bags() -> list[Case]:
         *made,
         _bag("many", integers(0, 257, 1025), given([0, 1, 300, 1024]), table=normal(257, 5)),
         _bag("weights", PADDED, given([0, 1, 4]), normal(6), mode="sum"),
-        _bag("weights and a padding", PADDED, given([0, 3]), normal(6), mode="sum", padding_idx=2,
-             smooth=False),
+        _bag("weights and a padding", PADDED, given([0, 3]), normal(6), mode="sum", padding_idx=2),
         _bag("few weights", given([3, 0, 3]), given([0, 1]), normal(3), mode="sum", **small),
         _bag("a bag a row", integers(0, 6, 3, 4), NONE, normal(3, 4), mode="sum"),
         _bag("a bag a row, mean", integers(0, 6, 3, 4), NONE, mode="mean"),
@@ -55,6 +53,8 @@ def _bags() -> list[Case]:
         _bag("no indices", integers(0, 6, 0), given([0, 0]), mode="max"),
         _bag("equal rows", given([0, 1, 2]), given([0]), mode="max", smooth=False,
              table=given([[1.0, 2.0], [1.0, 3.0], [0.0, 3.0]])),
+        _bag("-inf behind a padding", given([0, 1, 0, 2]), given([0, 2]), mode="max", padding_idx=0,
+             smooth=False, table=given([[1.0, 2.0], [-np.inf, 3.0], [-np.inf, -np.inf]])),
     ]  # fmt: skip
 
 

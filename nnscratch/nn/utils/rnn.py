@@ -97,6 +97,34 @@ class PackedSequence(_Packed):
         """Return it in float16."""
         return self.to(dtype="float16")
 
+    def long(self) -> PackedSequence:
+        """Return it in int64."""
+        return self.to(dtype="int64")
+
+    def int(self) -> PackedSequence:
+        """Return it in int32."""
+        return self.to(dtype="int32")
+
+    def short(self) -> PackedSequence:
+        """Return it in int16."""
+        return self.to(dtype="int16")
+
+    def char(self) -> PackedSequence:
+        """Return it in int8."""
+        return self.to(dtype="int8")
+
+    def byte(self) -> PackedSequence:
+        """Return it in uint8."""
+        return self.to(dtype="uint8")
+
+    def pin_memory(self) -> PackedSequence:
+        """Return it as it is: copies to a GPU always go through pinned memory."""
+        return self
+
+    def is_pinned(self) -> bool:
+        """Say that the data is not in pinned memory."""
+        return False
+
     @property
     def is_cuda(self) -> bool:
         """Whether the data is in the memory of a GPU."""
@@ -291,13 +319,22 @@ def unpad_sequence(
 ) -> list[Tensor]:
     """Return the sequences (L_i, ...) of a batch that was padded on the right.
 
+    Raises:
+        ShapeError: if there is not one length for each sequence.
+
     >>> from nnscratch import tensor
     >>> unpad_sequence(tensor([[1, 2], [3, 0]]), [2, 1], batch_first=True)
     [tensor([1, 2]), tensor([3])]
     """
     x = as_tensor(padded_sequences)
     rows = x if batch_first else x.transpose(0, 1)
-    return [row[: int(length)] for row, length in zip(rows, _whole(lengths), strict=False)]
+    sizes = _whole(lengths)
+    if sizes.size != rows.shape[0]:
+        raise ShapeError(
+            f"unpad_sequence: expected a length for each of {rows.shape[0]} sequences of {x.shape} "
+            f"({'batch first' if batch_first else 'steps first'}), got {sizes.size}"
+        )
+    return [row[: int(length)] for row, length in zip(rows, sizes, strict=True)]
 
 
 def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> PackedSequence:

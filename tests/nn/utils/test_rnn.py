@@ -126,3 +126,23 @@ def test_refused() -> None:
         rnn.PackedSequence(x)
     with pytest.raises(ShapeError, match="expected an input"):
         nn.GRU(2, 2)(packed)
+
+
+@pytest.mark.parametrize("name", ["long", "int", "short", "char", "byte", "double", "half"])
+def test_packed_sequences_of_other_dtypes(name: str) -> None:
+    whole = [np.array([1.0, 2.0]), np.array([3.0])]
+    mine, other = (lib.pack_sequence([make(one) for one in whole])
+                   for lib, make in ((rnn, ours), (its, theirs)))  # fmt: skip
+    assert_packed(getattr(mine, name)(), getattr(other, name)())
+    assert mine.is_pinned() is other.is_pinned() is False
+    assert mine.pin_memory() is mine
+
+
+@pytest.mark.parametrize("lengths", [[3], [3, 2, 1]])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_length_for_each_sequence(lengths: list[int], batch_first: bool) -> None:
+    X = BATCH[:2].swapaxes(0, 1) if not batch_first else BATCH[:2]
+    with pytest.raises(ShapeError, match=f"each of 2 sequences .* got {len(lengths)}"):
+        rnn.unpad_sequence(ours(X), lengths, batch_first)
+    with pytest.raises(ValueError, match="zip"):
+        its.unpad_sequence(theirs(X), torch.tensor(lengths), batch_first)
