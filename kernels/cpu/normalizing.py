@@ -139,8 +139,9 @@ def _standardize_backward(
         _rows_backward(builder, name, form, given, outputs)
         return tuple(outputs), None
     assert form is not None
-    each = isinstance(form, Segments) and form.weight_step == 1  # segment has a weight
-    size = form.items * form.segments if each else math.prod(M.shape)
+    # Segments with a weight each have sums of their own.
+    each = form if isinstance(form, Segments) and form.weight_step == 1 else None
+    size = math.prod(M.shape) * (each.segments if each else 1)
     sums = [builder.empty((size,), X.dtype) if each or out is None else out for out in outputs[1:]]
     given |= {"dW": sums[0], "db": sums[1]}
     if isinstance(form, Columns):
@@ -149,7 +150,7 @@ def _standardize_backward(
     standardize_segments_backward.emit(builder, name, **given, **form.arguments())
     for out, one in zip(outputs[1:], sums, strict=True):
         if out is not None and each:
-            parts = one.reshape(-1, form.groups * form.segments)
+            parts = one.reshape(-1, each.groups * each.segments)
             sum_axes(builder, parts, (0,), out.reshape(-1), 1.0)
     return tuple(outputs), None
 

@@ -15,6 +15,7 @@ arXiv:1509.09308; with its coefficients 0, ±1 and ½ the error is that of a dir
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -26,15 +27,16 @@ from .runtime.intrinsics import I32, I64
 from .tiles import REGISTER, _Emitter
 
 Square = list[list[Any]]
+Matrix = Sequence[Sequence[float]]
 
 OF_INPUT = [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]
 OF_OUTPUT = [[1, 1, 1, 0], [0, 1, -1, -1]]
-OF_KERNEL = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
-OF_GRADIENT = [list(column) for column in zip(*OF_OUTPUT, strict=True)]
-TO_KERNEL = [list(column) for column in zip(*OF_KERNEL, strict=True)]
+OF_KERNEL: Matrix = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
+OF_GRADIENT: Matrix = list(zip(*OF_OUTPUT, strict=True))
+TO_KERNEL: Matrix = list(zip(*OF_KERNEL, strict=True))
 
 
-def _combined(e: Any, factors: list[Any], values: list[Any]) -> Any:
+def _combined(e: Any, factors: Sequence[float], values: list[Any]) -> Any:
     """Return Σ factor · value; a register for each value."""
     total = None
     for factor, value in zip(factors, values, strict=True):
@@ -52,14 +54,14 @@ def _combined(e: Any, factors: list[Any], values: list[Any]) -> Any:
     return total
 
 
-def _transformed(e: Any, M: Any, d: Square) -> Square:
+def _transformed(e: Any, M: Matrix, d: Square) -> Square:
     """Return M d Mᵀ."""
     columns = range(len(d[0]))
     half = [[_combined(e, row, [line[j] for line in d]) for j in columns] for row in M]
     return [[_combined(e, row, line) for row in M] for line in half]
 
 
-def _squares(matrix: list[list[Any]], like: Any) -> tuple[Any, Any]:
+def _squares(matrix: Matrix, like: Any) -> tuple[Any, Any]:
     """Return the signature, and what emits M d Mᵀ of a register of squares d.
 
     The numbers of a square are rows, ``stride`` bytes apart; those of the result ``plane``.
