@@ -72,10 +72,9 @@ class EagerBuilder:
         Kernels write outputs in order: one with gaps or axes in another order does not fit.
         """
         given = self._into[position] if self._into else None
-        fits = given is not None and given.shape == shape and given.dtype == dtype
-        if fits and given.flags.c_contiguous:
-            return given
-        return np.empty(shape, dtype)
+        if given is None or given.shape != shape or given.dtype != dtype:
+            return np.empty(shape, dtype)
+        return given if given.flags.c_contiguous else np.empty(shape, dtype)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a new array."""
