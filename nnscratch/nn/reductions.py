@@ -12,6 +12,7 @@ from typing import Any
 from nnscratch.array import is_floating
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
+from nnscratch.formulas.checks import refuse_complex
 from nnscratch.nn.options import FunctionModule
 from nnscratch.tensors import Tensor, apply, as_tensor
 
@@ -47,13 +48,19 @@ def loss_of(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
 
     Whole numbers beside floating-point ones stand for the same numbers in their dtype, as in
     PyTorch, where the formula wants numbers and not class indices.
+
+    Raises:
+        DTypeError: if one of them is complex.
     """
     arrays: list[Any] = [item if item is None else as_tensor(item) for item in inputs]
     first = arrays[0]
+    if not is_floating(first.array):
+        refuse_complex(formula.name, first.array)  # the formula of most takes them, a loss is real
     for place, name in enumerate(formula.inputs[1 : len(arrays)], 1):
         one = arrays[place]
         if one is None or name not in formula.floats or is_floating(one.array):
             continue
+        refuse_complex(formula.name, one.array)
         if is_floating(first.array):
             arrays[place] = one.to(first.dtype)
     return apply(formula, *arrays, **options)

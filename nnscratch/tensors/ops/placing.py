@@ -162,9 +162,11 @@ def scatter_reduce(
                 made = made / divisor.to(made.dtype)
             else:
                 made = made._binary(f.FLOOR_DIVIDE, divisor.to(made.dtype))
+    elif reduce == "prod":
+        made = own._apply(f.SCATTER_PROD, places, values, axis=axis)
     else:
-        kinds = {"prod": f.SCATTER_PROD, "amax": f.SCATTER_MAX, "amin": f.SCATTER_MIN}
-        made = own._apply(kinds[reduce], places, values, axis=axis)
+        larger = reduce == "amax"
+        made = own._apply(f.SCATTER_MAX if larger else f.SCATTER_MIN, places, values, axis=axis)
     return made.reshape(input.shape)
 
 

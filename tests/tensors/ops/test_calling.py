@@ -271,6 +271,11 @@ UNORDERED: dict[str, Call] = {
     "topk": lambda lib, z: z.topk(1),
     "entr": lambda lib, z: lib.special.entr(z),
     "gelu": lambda lib, z: lib.nn.functional.gelu(z),
+    **{
+        name: lambda lib, z, name=name: getattr(lib.nn.functional, name)(z, z)
+        for name in ("mse_loss", "huber_loss", "binary_cross_entropy")
+    },
+    "kl_div": lambda lib, z: lib.nn.functional.kl_div(z.real, z, reduction="batchmean"),
     "copysign": lambda lib, z: lib.copysign(z, 1.0),
     "a real one of a complex number": lambda lib, z: lib.full_like(z.real, 1j),
     "fill_": lambda lib, z: z.real.clone().fill_(1j),
