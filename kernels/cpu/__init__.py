@@ -21,6 +21,7 @@ from .optimizers import OPTIMIZER_KERNELS, stepping
 from .pooling import POOLING_KERNELS
 from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
 from .random import RANDOM_KERNELS
+from .recurrent import RECURRENT_KERNELS
 from .reductions import REDUCTION_KERNELS, blocks
 from .running_statistics import RUNNING_KERNELS
 from .runtime import processor, product_choice
@@ -57,6 +58,7 @@ IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **POOLING_KERNELS,
     **PRODUCT_KERNELS,
     **RANDOM_KERNELS,
+    **RECURRENT_KERNELS,
     **REDUCTION_KERNELS,
     **RUNNING_KERNELS,
     **SHAPE_KERNELS,

@@ -139,6 +139,32 @@ def lstm_steps_backward(
         )  # fmt: skip
 
 
+def spaces_for(
+    builder: Builder, dtype: Any, n: int, h: int, columns: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return what the kernels of steps take: space for U, laid out, for each thread at work.
+
+    ``columns`` are those of each part of Uᵀ (h, columns), which is laid out by itself.
+    """
+    from . import tiles
+
+    panel = 2 * tiles.lanes(dtype_name(dtype))
+    count = sum(-(-one // panel) for one in columns) * panel * h
+    spaces = min(limit(), -(-n // tiles.ROWS))
+    space = builder.empty((spaces, count), dtype)
+    return {"space": space, "spaces": spaces, "bytes_a_space": count * dtype.itemsize}
+
+
+def bias_gradients(builder: Builder, dZ: Any, first: Any, second: Any) -> None:
+    """Emit the sums over the rows of dZ for two biases that are added, where they are asked."""
+    dtype, (rows, columns) = dtype_name(dZ.dtype), dZ.shape
+    made = second if first is None else first
+    if made is not None:
+        column_sum.emit(builder, dtype, X=dZ, out=made, rows=rows, columns=columns, c=1.0)
+    if first is not None and second is not None:
+        scale.emit(builder, dtype, X=first, Y=second, factor=None, count=columns, c=1.0)
+
+
 def _forward(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> Lowered:
@@ -152,16 +178,10 @@ def _forward(
     Y = builder.output(0, (steps, n, h), X.dtype)
     last, last_cells = (builder.output(k, (n, h), X.dtype) for k in (1, 2))
     cells = builder.empty((steps, n, h), X.dtype)
-    from . import tiles
-
-    panel = 2 * tiles.lanes(dtype)
-    count = -(-4 * h // panel) * panel * h
-    spaces = min(limit(), -(-n // tiles.ROWS))
-    space = builder.empty((spaces, count), X.dtype)
     lstm_steps.emit(
         builder, dtype, G=gates, U=U, b=b, d=d, H=H, C=C, states=Y, cells=cells, last=last,
-        last_cells=last_cells, space=space, spaces=spaces,
-        bytes_a_space=count * X.dtype.itemsize, steps=steps, n=n, h=h, reverse=reverse,
+        last_cells=last_cells, **spaces_for(builder, X.dtype, n, h, (4 * h,)), steps=steps, n=n,
+        h=h, reverse=reverse,
     )  # fmt: skip
     saved = LstmSaved(X, H, C, W, U, None, gates, cells, Y, None, reverse)
     return (Y, last, last_cells), saved
@@ -194,15 +214,10 @@ def _backward(
         product(builder, flat, X.reshape(rows, width), dW, transpose_a=True)
     if dU is not None:
         product(builder, flat, before.reshape(rows, h), dU, transpose_a=True)
-    biases: list[Any] = []
-    for place in (5, 6):
-        made = builder.output(place, (4 * h,), X.dtype) if needs[place] else None
-        if made is not None and biases and biases[0] is not None:
-            # Both are added, so their gradients are one.
-            scale.emit(builder, dtype, X=biases[0], Y=made, factor=None, count=made.size, c=1.0)
-        elif made is not None:
-            column_sum.emit(builder, dtype, X=flat, out=made, rows=rows, columns=4 * h, c=1.0)
-        biases.append(made)
+    biases = [
+        builder.output(place, (4 * h,), X.dtype) if needs[place] else None for place in (5, 6)
+    ]
+    bias_gradients(builder, flat, *biases)
     return (dX, first_dH, first_dC, dW, dU, *biases, None, None), None
 
 

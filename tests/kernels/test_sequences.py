@@ -1,4 +1,4 @@
-"""Attention and the LSTM: the same bits for any number of threads, heads where they lie."""
+"""Attention and recurrent layers: the same bits for any number of threads, heads where they lie."""
 
 from __future__ import annotations
 
@@ -43,12 +43,17 @@ def calls(name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         t, n, i, h = 3, 37, 5, 24
         weights = (normal(4 * h, i), normal(4 * h, h), normal(4 * h), normal(4 * h))
         return (normal(t, n, i), normal(n, h), normal(n, h), *weights), {"reverse": True}
+    if name in ("gru", "rnn"):
+        t, n, i, h = 3, 37, 5, 24
+        rows = 3 * h if name == "gru" else h
+        weights = (normal(rows, i), normal(rows, h), normal(rows), normal(rows))
+        return (normal(t, n, i), normal(n, h), *weights), {"reverse": True}
     return (normal(1, 3, 150, 16), normal(1, 3, 150, 16), normal(1, 3, 150, 20)), {
         "is_causal": True
     }
 
 
-@pytest.mark.parametrize("name", ["scaled_dot_product_attention", "lstm"])
+@pytest.mark.parametrize("name", ["scaled_dot_product_attention", "lstm", "gru", "rnn"])
 def test_bits_do_not_depend_on_threads(name: str) -> None:
     inputs, options = calls(name)
     kernel = cpu.IMPLEMENTATIONS[name]
@@ -62,7 +67,6 @@ def test_bits_do_not_depend_on_threads(name: str) -> None:
         gradients, _ = kernel.lower(builder, "backward", (*given, *saved), {}, (True,) * 7)
         found.append([one.tobytes() for one in (*outputs, *gradients) if one is not None])
     assert all(one == found[0] for one in found)
-    assert FORMULAS[name].outputs == (("Y", "H_T", "C_T") if name == "lstm" else ())
 
 
 def test_heads_of_a_transposed_projection_are_not_copied() -> None:
@@ -81,3 +85,36 @@ def test_heads_of_a_transposed_projection_are_not_copied() -> None:
     for one, other in zip(got, wanted, strict=True):
         if other is not None:
             np.testing.assert_allclose(one, other, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("biases", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("name", ["gru", "rnn", "relu"])
+def test_recurrent_layers_give_the_numbers_of_their_formulas(
+    name: str, biases: tuple[bool, bool], reverse: bool
+) -> None:
+    t, n, i, h = 5, 11, 7, 19  # no multiple of a panel
+    formula, rows = FORMULAS["gru" if name == "gru" else "rnn"], (3 * h if name == "gru" else h)
+    options: dict[str, Any] = {"reverse": reverse}
+    if name == "relu":
+        options["nonlinearity"] = "relu"
+    given = [normal(rows) if one else None for one in biases]
+    inputs = (normal(t, n, i), normal(n, h), 0.3 * normal(rows, i), 0.3 * normal(rows, h), *given)
+    dY = (normal(t, n, h), normal(n, h))
+    needs = (True, True, True, True, *biases, False)
+    found = []
+    for kernels in ("require", "off"):
+        with registry.use_kernels(kernels):
+            outputs, saved = registry.forward(formula, *inputs, None, **options)
+            some = [registry.backward(formula, one, saved, needs) for one in (dY, (None, dY[1]))]
+            found.append([*outputs, *some[0], *some[1]])
+    for one, other in zip(*found, strict=True):
+        if other is not None:
+            np.testing.assert_allclose(one, other, 2e-4, 2e-5)
+
+
+def test_lengths_are_left_to_the_formula() -> None:
+    made, (inputs, _) = cpu.IMPLEMENTATIONS["gru"], calls("gru")
+    lengths = np.full(37, 2)
+    assert made.refuses("forward", inputs, {}) is None
+    assert "lengths" in str(made.refuses("forward", (*inputs, lengths), {}))
