@@ -16,14 +16,16 @@ from nnscratch.array.dtypes import dtype_name
 
 from .implementation import Builder
 from .reductions import sum_axes
-from .runtime.declaration import Address, Constant, OptionalFloats, kernel
+from .runtime.declaration import Address, Constant, OptionalFloats, helper, kernel
 from .runtime.language import (
     KIND,
     address_of,
+    copy_rows,
     dot_rows,
     given,
     part,
     pointer,
+    put_rows,
     stack,
     weigh,
 )
@@ -33,8 +35,8 @@ ROW_PLACES = 4096
 """Places of the kernel that a thread computes before it lays out other rows."""
 FEW_OUTPUTS = 2
 """Outputs of a group up to which no tile of a product is worth while."""
-AT_ONCE = 4
-"""Registers of places whose sums are under way together."""
+FLAT = 2 * ROW_PLACES
+"""Numbers that rows of places take with what lies between them, where they are computed as one."""
 
 
 def _of_registers(dtype: str) -> Mapping[str, Any]:
@@ -44,7 +46,29 @@ def _of_registers(dtype: str) -> Mapping[str, Any]:
         "number": np.dtype(dtype).itemsize,
         "L": tiles.lanes(dtype),
         "room": capacity(dtype) + SLACK,
+        "flat": FLAT + SLACK,
     }
+
+
+@helper
+def is_plain(L, channels, size, count, kernel, stride, before, part_rows, part_columns):
+    """Say whether an image of one channel is laid out as a whole, its rows end to end.
+
+    Then what surrounds it stays zero from image to image, and rows are at most two registers.
+    """
+    one_plane = channels == 1 and size[0] == 1 and count[0] == 1 and kernel[0] == 1
+    whole = part_rows >= count[1] and part_columns >= count[2]
+    short = size[2] <= 2 * L and count[2] <= 2 * L and min(before[1], before[2]) >= 0
+    return one_plane and whole and short and stride[1] == 1 and stride[2] == 1
+
+
+@helper
+def copy_plane(like, number, L, source, rows, columns, out, wide):
+    """Copy an image of short rows to rows ``wide`` numbers apart, with zeros behind each."""
+    if columns <= L:
+        copy_rows(1, like, rows, source, columns * number, columns, out, wide * number)
+    else:
+        copy_rows(2, like, rows, source, columns * number, columns, out, wide * number)
 
 
 @kernel(
@@ -61,14 +85,15 @@ def convolution_rows(
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     start: int, group_stride: int, row_stride: int, input_stride: int,
     kernel_strides: tuple[int, int, int], part_rows: int, part_columns: int, depth: int,
-    tid, threads, *, number: Constant, L: Constant, room: Constant,
+    tid, threads, *, number: Constant, L: Constant, room: Constant, flat: Constant,
 ):  # fmt: skip
     """Y = W · windows(X) + b, one row of places after the other; the threads share the images.
 
-    A number of W stands ``start`` behind its first one, and the strides behind that.
+    Short rows are computed as one, with what lies between them, and then put where they belong. A
+    number of W stands ``start`` behind its first one, and the strides behind that.
     """
     like = KIND(0.0)
-    space = address_of(stack(room, KIND))
+    space, laid = address_of(stack(room, KIND)), stack(flat, KIND)
     offsets, weights = stack(DEPTH, np.int64), stack(DEPTH, KIND)
     source = pointer(W, KIND)
     pixels = size[0] * size[1] * size[2]
@@ -78,6 +103,16 @@ def convolution_rows(
     all_terms = channels * taps
     blocks_r = (count[1] + part_rows - 1) // part_rows
     blocks_c = (count[2] + part_columns - 1) // part_columns
+    high = count[1] + dilation[1] * (kernel[1] - 1)
+    wide = count[2] + dilation[2] * (kernel[2] - 1)
+    plain = is_plain(L, channels, size, count, kernel, stride, before, part_rows, part_columns)
+    plain = plain and all_terms <= depth and high * wide <= FLAT
+    plain = plain and size[1] + before[1] <= high and size[2] + before[2] <= wide
+    begun = -1
+    if plain:
+        around = pointer(space, KIND)
+        for i in range(high * wide + SLACK):
+            around[i] = like
     first, last = part(images * count[0] * blocks_r * blocks_c, tid, threads, 1)
     for item in range(first, last):
         left, rest = item % blocks_c * part_columns, item // blocks_c
@@ -85,36 +120,62 @@ def convolution_rows(
         z, n = rest % count[0], rest // count[0]
         g = n % groups
         rows, columns = min(part_rows, count[1] - top), min(part_columns, count[2] - left)
+        before_high, before_wide = high, wide
         high = (rows - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1
-        across = columns + dilation[2] * (kernel[2] - 1) // stride[2]
-        wide = across * stride[2]
+        wide = (columns + dilation[2] * (kernel[2] - 1) // stride[2]) * stride[2]
         for l0 in range(0, all_terms, depth):
             terms = min(depth, all_terms - l0)
-            find_terms(offsets, l0, terms, kernel, stride, dilation, high, wide, number)
-            lay_rows(
-                like, pointer(X + n * channels * pixels * number, KIND), pointer(space, KIND),
-                l0 // taps, (l0 + terms - 1) // taps + 1, size, kernel, stride, dilation,
-                z * stride[0] - before[0], top * stride[1] - before[1],
-                left * stride[2] - before[2], high, wide,
-            )  # fmt: skip
+            if l0 != begun or high != before_high or wide != before_wide:
+                find_terms(offsets, l0, terms, kernel, stride, dilation, high, wide, number)
+                begun = l0
+            image = X + n * channels * pixels * number
+            if plain:
+                inside = space + (before[1] * wide + before[2]) * number
+                copy_plane(like, number, L, image, size[1], size[2], inside, wide)
+            else:
+                lay_rows(
+                    like, pointer(image, KIND), pointer(space, KIND),
+                    l0 // taps, (l0 + terms - 1) // taps + 1, size, kernel, stride, dilation,
+                    z * stride[0] - before[0], top * stride[1] - before[1],
+                    left * stride[2] - before[2], high, wide,
+                )  # fmt: skip
             for o in range(outputs):
                 begin = start + g * group_stride + o * row_stride
+                c, k = l0 // taps, l0 % taps
+                i, j, k = k % area // kernel[2], k % kernel[2], k // area
                 for l in range(terms):
-                    c, k = (l0 + l) // taps, (l0 + l) % taps
-                    at = begin + c * input_stride + k // area * kernel_strides[0]
-                    at += k % area // kernel[2] * kernel_strides[1]
-                    weights[l] = source[at + k % kernel[2] * kernel_strides[2]]
+                    at = begin + c * input_stride + k * kernel_strides[0]
+                    weights[l] = source[at + i * kernel_strides[1] + j * kernel_strides[2]]
+                    j += 1
+                    if j == kernel[2]:
+                        i, j = i + 1, 0
+                    if i == kernel[1]:
+                        k, i = k + 1, 0
+                    if k == kernel[0]:
+                        c, k = c + 1, 0
                 value = like
                 if given(b):
                     value = b[g * outputs + o]
                 w, table = address_of(weights), address_of(offsets)
+                base = (n * outputs + o) * all_places + (z * count[1] + top) * count[2] + left
+                if plain:
+                    length, to = (rows - 1) * wide + columns, address_of(laid)
+                    for q in range(0, length, 4 * L):
+                        here, there, width = space + q * number, to + q * number, length - q
+                        if width > 2 * L:
+                            weigh(4, False, like, 0, value, terms, w, table, here, there, width)
+                        elif width > L:
+                            weigh(2, False, like, 0, value, terms, w, table, here, there, width)
+                        else:
+                            weigh(1, False, like, 0, value, terms, w, table, here, there, width)
+                    y = Y + base * number
+                    if columns <= L:
+                        put_rows(1, like, rows, to, wide * number, columns, y, columns * number)
+                    else:
+                        put_rows(2, like, rows, to, wide * number, columns, y, columns * number)
+                    continue
                 for row in range(rows):
-                    y = (
-                        (n * outputs + o) * all_places
-                        + (z * count[1] + top + row) * count[2]
-                        + left
-                    )
-                    y = Y + y * number
+                    y = Y + (base + row * count[2]) * number
                     x = space + row * stride[1] * wide * number
                     for q in range(0, columns, 4 * L):
                         here, there, width = x + q * number, y + q * number, columns - q
@@ -141,22 +202,61 @@ def depthwise_weights(
     size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     part_rows: int, part_columns: int,
-    tid, threads, *, number: Constant, L: Constant, room: Constant,
+    tid, threads, *, number: Constant, L: Constant, room: Constant, flat: Constant,
 ):  # fmt: skip
     """For each image of one channel D times its windows: out (images, outputs, kernel).
 
-    The threads share the images.
+    The threads share the images. Short rows of D are laid out with zeros between them, so that a
+    sum goes over all rows at once; where these meet what is not finite, it is made by rows again.
     """
     like = KIND(0.0)
-    space = address_of(stack(room, KIND))
+    space, laid = address_of(stack(room, KIND)), address_of(stack(flat, KIND))
     pixels = size[0] * size[1] * size[2]
     all_places = count[0] * count[1] * count[2]
     taps = kernel[0] * kernel[1] * kernel[2]
     first, last = part(images, tid, threads, 1)
+    whole_high = count[1] + dilation[1] * (kernel[1] - 1)
+    whole_wide = count[2] + dilation[2] * (kernel[2] - 1)
+    plain = is_plain(L, channels, size, count, kernel, stride, before, part_rows, part_columns)
+    plain = plain and whole_high * whole_wide <= FLAT
+    plain = plain and size[1] + before[1] <= whole_high and size[2] + before[2] <= whole_wide
+    if plain:
+        around, between = pointer(space, KIND), pointer(laid, KIND)
+        for i in range(whole_high * whole_wide + SLACK):
+            around[i] = between[i] = like
     for n in range(first, last):
         goal = pointer(out + n * outputs * taps * number, KIND)
         for i in range(outputs * taps):
             goal[i] = like
+        if plain:
+            inside = space + (before[1] * whole_wide + before[2]) * number
+            image = X + n * pixels * number
+            copy_plane(like, number, L, image, size[1], size[2], inside, whole_wide)
+            length, bad = (count[1] - 1) * whole_wide + count[2], like
+            for o in range(outputs):
+                d = D + (n * outputs + o) * all_places * number
+                copy_plane(like, number, L, d, count[1], count[2], laid, whole_wide)
+                for line in range(kernel[1]):
+                    x = space + line * dilation[1] * whole_wide * number
+                    to = out + ((n * outputs + o) * taps + line * kernel[2]) * number
+                    j = 0
+                    while j < kernel[2]:
+                        here = x + j * dilation[2] * number
+                        if j + 3 <= kernel[2]:
+                            dot_rows(
+                                3, like, 1, length, laid, 0, here, 0, dilation[2] * number,
+                                to + j * number,
+                            )  # fmt: skip
+                            j += 3
+                        else:
+                            dot_rows(1, like, 1, length, laid, 0, here, 0, 0, to + j * number)
+                            j += 1
+            for i in range(outputs * taps):
+                bad += goal[i] * like
+            if bad == like:
+                continue
+            for i in range(outputs * taps):
+                goal[i] = like
         for z in range(count[0]):
             for top in range(0, count[1], part_rows):
                 rows = min(part_rows, count[1] - top)

@@ -250,6 +250,17 @@ def copy_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
 
     V is a literal. Only ``width`` columns are read; behind them ``out`` gets zeros.
     """
+    return _rows_copied(vectors, like, reads=False)
+
+
+@intrinsic
+def put_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
+    """The same, but whole registers are read, and only ``width`` columns of ``out`` written."""
+    return _rows_copied(vectors, like, reads=True)
+
+
+def _rows_copied(vectors: Any, like: Any, reads: bool) -> Any:
+    """Return the signature and what emits the copy of rows; whether whole registers are read."""
     if not isinstance(vectors, types.Literal):
         return None
     V = vectors.literal_value
@@ -263,9 +274,9 @@ def copy_rows(typingctx, vectors, like, rows, source, lds, width, out, ldo):
         with cgutils.for_range(builder, rows) as loop:
             start = builder.add(source, builder.mul(lds, loop.index))
             goal = builder.add(out, builder.mul(ldo, loop.index))
-            for v in range(V):
-                value = e.load(e.at(start, side, v, e.vector), masks[v])
-                e.store(value, e.at(goal, side, v, e.vector))
+            for v, mask in enumerate(masks):
+                value = e.load(e.at(start, side, v, e.vector), None if reads else mask)
+                e.store(value, e.at(goal, side, v, e.vector), mask if reads else None)
         return context.get_dummy_value()
 
     return types.void(vectors, like, *[word] * 6), codegen

@@ -168,8 +168,10 @@ def lay_rows(
                     for phase in range(step):
                         # Number q is pixel x + phase + q step.
                         left, right = x + phase, width - x - phase
-                        low = min(across, (step - 1 - left) // step if left < 0 else 0)
-                        up = min(across, max(low, (right + step - 1) // step if right > 0 else 0))
+                        low, up = max(0, -left), max(0, right)
+                        if step > 1:  # a division takes as long as a short row
+                            low, up = (low + step - 1) // step, (up + step - 1) // step
+                        low, up = min(across, low), min(across, max(low, up))
                         here, there = at + phase * across, row + phase
                         for q in range(low):
                             out[here + q] = zero

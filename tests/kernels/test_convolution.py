@@ -31,6 +31,8 @@ SHAPES = {
     "weights by transforms": (6, 64, 30, 33, 70, 3, 1, 1, 2),
     "weights by transforms, small images": (40, 41, 4, 5, 36, 3, 1, 1, 1),
     "each channel": (3, 20, 17, 19, 20, 3, 1, 1, 20),
+    "each channel, short rows": (5, 21, 7, 5, 21, 3, 1, 1, 21),
+    "each channel, cut": (3, 20, 9, 12, 40, 4, 1, 0, 20),
     "each channel, strided": (2, 9, 21, 50, 18, 5, 2, 2, 9),
 }
 
@@ -93,7 +95,12 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["four pixels at a time", "small images in one panel", "weights by transforms, small images"],
+    [
+        "four pixels at a time",
+        "small images in one panel",
+        "weights by transforms, small images",
+        "each channel, short rows",
+    ],
 )
 def test_an_infinity_spoils_its_own_windows(name: str) -> None:
     (right, _, weights), Y, _, dW = results(name, "float32", 2, spoil=True)
