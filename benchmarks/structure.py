@@ -5,7 +5,8 @@
 
 A table is a literal (or a chain of comparisons) in which at least three formulas are named, outside
 ``nnscratch/formulas/``: a fact that ought to come from the formulas themselves. One with a comment
-above it, or behind its first line, counts as explained.
+above it, or behind its first line, counts as explained. What a file lists in ``__all__`` is no
+table: it names what the file itself defines, under PyTorch's names.
 """
 
 from __future__ import annotations
@@ -76,6 +77,26 @@ def _chain(node: ast.If) -> Iterator[ast.expr]:
         here = here.orelse[0] if len(here.orelse) == 1 else None
 
 
+def _exports(tree: ast.Module) -> set[int]:
+    """Return the nodes of what is assigned to ``__all__`` or added to it."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                named_so = any(map(_is_all, targets))
+            case ast.AugAssign(target=target, value=value):
+                named_so = _is_all(target)
+            case _:
+                continue
+        if named_so:
+            found |= {id(inner) for inner in ast.walk(value)}
+    return found
+
+
+def _is_all(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "__all__"
+
+
 def tables(folders: tuple[str, ...] = SOURCE) -> list[dict[str, Any]]:
     """Return the tables in some folders that name formulas, the outermost of nested ones."""
     names = formula_names()
@@ -85,8 +106,9 @@ def tables(folders: tuple[str, ...] = SOURCE) -> list[dict[str, Any]]:
             continue
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
-        seen: set[int] = set()
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(text)
+        seen = _exports(tree)
+        for node in ast.walk(tree):
             if id(node) in seen:
                 continue
             if isinstance(node, LITERALS):
