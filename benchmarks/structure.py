@@ -2,6 +2,7 @@
 
     python -m benchmarks.structure            # a page to read
     python -m benchmarks.structure --json     # the same for a program
+    python -m benchmarks.structure --page docs/architecture.md    # its figures, counted anew
 
 A table is a literal (or a chain of comparisons) in which at least three formulas are named, outside
 ``nnscratch/formulas/``: a fact that ought to come from the formulas themselves. One with a comment
@@ -21,6 +22,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmarks.structure_page import write
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nnscratch", "kernels")
@@ -260,15 +263,16 @@ def mentions() -> dict[str, dict[str, list[str]]]:
     }
 
 
+def figures() -> dict[str, Any]:
+    """Return what docs/architecture.md has of it."""
+    return {"tables": {"source": tables()}, "circles": circles(), "upward": upward()}
+
+
 def measured() -> dict[str, Any]:
     """Return everything that this file can say."""
-    return {
-        "tables": {"source": tables(), "tests": tables(("tests",))},
-        "rooms": rooms(),
-        "circles": circles(),
-        "upward": upward(),
-        "mentions": mentions(),
-    }
+    found = figures()
+    found["tables"]["tests"] = tables(("tests",))
+    return {**found, "rooms": rooms(), "mentions": mentions()}
 
 
 def page(found: dict[str, Any]) -> str:
@@ -302,7 +306,11 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="JSON, for a program to read")
+    parser.add_argument("--page", type=Path, help="a page to write the figures into")
     options = parser.parse_args(arguments)
+    if options.page is not None:
+        write(options.page, figures())
+        return 0
     found = measured()
     print(json.dumps(found, indent=1) if options.json else page(found))
     return 0
