@@ -36,7 +36,8 @@ QUERIES = 64
 LANES = 16
 
 
-def _of_tiles(dtype: str) -> Mapping[str, Any]:
+def of_tiles(dtype: str) -> Mapping[str, Any]:
+    """Return the bytes of a number, how many a register holds, and how many a panel."""
     from . import tiles
 
     L = tiles.lanes(dtype)
@@ -53,12 +54,12 @@ def lay_out(like, size, L, panel, out, A, row, count, width):
 
 
 @helper
-def against(like, size, L, panel, rows, keys, width, A, row, laid, out, length):
-    """Write A Bᵀ for A (rows, width) and ``keys`` rows of B, which are laid out."""
+def against(like, size, L, panel, rows, add, keys, width, A, row, laid, out, length):
+    """C = A Bᵀ, or C += A Bᵀ, for A (rows, width) and ``keys`` rows of B, which are laid out."""
     for j in range(0, keys, panel):
         b = laid + j * width * size
         pass_panel(
-            like, L, rows, 0, width, A, ROWS * row, row, size, b, panel * size, out + j * size,
+            like, L, rows, add, width, A, ROWS * row, row, size, b, panel * size, out + j * size,
             length, min(panel, keys - j), b, 0, 0, 0, 0,
         )  # fmt: skip
 
@@ -112,7 +113,7 @@ def powers(kind, row, count, scale, lanes):
     cost=lambda batch0, batch1, n, keys, e, ev: (
         200.0 + batch0 * batch1 * n * keys * (e + ev + 30.0) / 70.0
     ),
-    constants=_of_tiles,
+    constants=of_tiles,
 )
 def attention(
     Q: Address, K: Address, V: Address, Y: Address, tops: Floats, sums: Floats,
@@ -149,7 +150,7 @@ def attention(
             at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
             at_v = V + outer * V_strides[0] + inner * V_strides[1]
             at_y = Y + (head * n + top_row) * ev * size
-            against(like, size, L, panel, rows, seen, e, at_q, Q_strides[2], laid, S, length)
+            against(like, size, L, panel, rows, 0, seen, e, at_q, Q_strides[2], laid, S, length)
             for i in range(rows):
                 count = min(keys, top_row + i + 1) if causal else keys
                 row = pointer(S + i * length, KIND)
@@ -173,7 +174,7 @@ def attention(
     cost=lambda batch0, batch1, n, keys, e, ev: (
         200.0 + batch0 * batch1 * n * keys * (3 * e + 2 * ev + 40.0) / 70.0
     ),
-    constants=_of_tiles,
+    constants=of_tiles,
 )
 def attention_backward(
     dY: Address, Q: Address, K: Address, V: Address, tops: Floats, sums: Floats,
@@ -214,10 +215,24 @@ def attention_backward(
                 seen = min(keys, top_row + rows) if causal else keys
                 at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
                 at_y = dY + outer * Y_strides[0] + inner * Y_strides[1] + top_row * Y_strides[2]
-                against(like, size, L, panel, rows, seen, e, at_q, Q_strides[2], laid_k, S, length)
+                against(
+                    like, size, L, panel, rows, 0, seen, e, at_q, Q_strides[2], laid_k, S, length
+                )
                 if dQ or dK:
                     against(
-                        like, size, L, panel, rows, seen, ev, at_y, Y_strides[2], laid_v, D, length
+                        like,
+                        size,
+                        L,
+                        panel,
+                        rows,
+                        0,
+                        seen,
+                        ev,
+                        at_y,
+                        Y_strides[2],
+                        laid_v,
+                        D,
+                        length,
                     )
                 for i in range(rows):
                     count = min(keys, top_row + i + 1) if causal else keys

@@ -21,6 +21,7 @@ from nnscratch.formulas.windows import Geometry, exact, places, reached
 
 from .convolution_tiles import emit_tiles, flattened
 from .convolution_weights import emit_weights, weights_fit
+from .depthwise import ROW_PLACES
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .reductions import sum_axes
@@ -202,7 +203,9 @@ def _weight_backward(builder: Builder, inputs: Inputs, options: Options, needs: 
 
 
 def _fit(w: Windows, dtype: Any) -> bool:
-    return fitting(flattened(w) or w, dtype) is not None
+    """Say whether some windows fit into a thread's space in tiles and by rows of places."""
+    in_tiles, by_rows = fitting(flattened(w) or w, dtype), fitting(w, dtype, ROW_PLACES)
+    return in_tiles is not None and by_rows is not None
 
 
 def _check_sizes(X: Any, W: Any, Y: Any, at: Geometry, groups: int, dtype: Any) -> str | None:

@@ -41,6 +41,8 @@ OUTPUTS = 128
 PARTIAL = 1 << 21
 """Bytes that the gradients of parts of the batch may take before they are added up."""
 CHUNKS = 8
+WIDEST = 64
+"""Bytes of the widest vector register that tiles may use: two of them are a panel."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -187,8 +189,11 @@ def _parts(w: Windows, dtype: Any, panel: int) -> tuple[int, int, int, int] | No
 
 
 def weights_fit(w: Windows, dtype: Any) -> bool:
-    """Say whether some windows fit into a thread's space."""
-    return _parts(w, dtype, 16) is not None
+    """Say whether some windows fit into a thread's space, in panels of any size.
+
+    What fits in the widest panel fits in every other: all processors answer the same.
+    """
+    return _parts(w, dtype, 2 * WIDEST // np.dtype(dtype).itemsize) is not None
 
 
 def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:

@@ -29,6 +29,8 @@ from .runtime.language import (
 )
 from .windows import DEPTH, SLACK, Windows, capacity, find_terms, fitting, lay_rows
 
+ROW_PLACES = 4096
+"""Places of the kernel that a thread computes before it lays out other rows."""
 FEW_OUTPUTS = 2
 """Outputs of a group up to which no tile of a product is worth while."""
 AT_ONCE = 4
@@ -204,7 +206,7 @@ def emit_rows(
     builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Any
 ) -> None:
     """Emit Y = W · windows(X) + b."""
-    p = fitting(w, X.dtype, 4096)
+    p = fitting(w, X.dtype, ROW_PLACES)
     assert p is not None
     start, group, row, inner, taps = strides
     convolution_rows.emit(
@@ -216,7 +218,7 @@ def emit_rows(
 
 def emit_depthwise_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     """Emit dW = Σ D · windows(X)ᵀ, where each group has one channel."""
-    p = fitting(w, X.dtype, 4096)
+    p = fitting(w, X.dtype, ROW_PLACES)
     assert p is not None
     batch = w.images // w.groups
     whole = dW if batch == 1 else builder.empty((batch, math.prod(dW.shape)), dW.dtype)

@@ -129,10 +129,7 @@ class _Rows:
                 if place == len(arrays):
                     arrays.append(one)
                 key += (place, one.dtype)
-        for _, _, out in jobs:
-            if not out.flags.c_contiguous:
-                return False
-            arrays.append(out)
+        arrays += [out for _, _, out in jobs]
         found = self._known.get(found_key := tuple(key))
         if found is None:
             collected = KernelCollector()
@@ -202,8 +199,12 @@ def elementwise(formula: Formula) -> CpuKernel:
     lowerings: dict[str, Lowering] = {"forward": forward}
     if words.backward:
         lowerings["backward"] = backward
+
+    def check_forward(inputs: Inputs, options: Options) -> str | None:
+        return _check(words.inputs, inputs, options) or words.senseless(options)
+
     refusals: dict[str, Refusal] = {
-        "forward": partial(_check, words.inputs),
+        "forward": check_forward if words.need else partial(_check, words.inputs),
         "backward": partial(_check, ("dY", *words.saved)),
     }
 

@@ -67,11 +67,14 @@ class EagerBuilder:
         self._checks: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the array given for that output if it fits, else a new one."""
+        """Return the array given for that output if it fits, else a new one.
+
+        Kernels write outputs in order: one with gaps or axes in another order does not fit.
+        """
         given = self._into[position] if self._into else None
-        if given is not None and given.shape == shape and given.dtype == dtype:
-            return given
-        return np.empty(shape, dtype)
+        if given is None or given.shape != shape or given.dtype != dtype:
+            return np.empty(shape, dtype)
+        return given if given.flags.c_contiguous else np.empty(shape, dtype)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a new array."""

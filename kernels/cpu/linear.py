@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
-from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
+from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved, senseless
 from nnscratch.formulas.linear import LinearSaved
 
 from ..bodies import parsed
@@ -295,7 +295,7 @@ def _parameters(name: str, alpha: Any, beta: Any) -> tuple[Any, Any]:
 def _check_fused(inputs: Inputs, options: Options) -> str | None:
     if options.get("activation") not in FUSABLE:
         return f"no kernel knows the activation {options.get('activation')!r}"
-    return _check_linear(inputs, options)
+    return senseless(options) or _check_linear(inputs, options)
 
 
 def _linear_activation_backward(

@@ -14,7 +14,7 @@ import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.binary_losses import BceWithLogitsSaved, bce_with_logits_backward
-from nnscratch.formulas.pointwise import saved_type
+from nnscratch.formulas.losses import MseSaved
 
 from .implementation import REDUCTIONS, Builder, CpuKernel, Inputs, Options
 from .reductions import BLOCK, LANES, blocks, finish_sum
@@ -22,7 +22,6 @@ from .runtime.declaration import Doubles, Floats, Number, OptionalFloats, helper
 from .runtime.language import KIND, cast, exp, given, log1p, part, sigmoid, stack
 
 MSE, BCE = 0, 1
-MseSaved = saved_type("mse", ("Y", "T", "reduction"))
 
 
 @helper

@@ -7,26 +7,23 @@ the state goes straight into the gates, which are in a cache then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.lstm import LstmSaved
 
-from .attention import lay_out, times
+from .attention import against, lay_out, of_tiles, times
+from .elementwise import scale
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .linear import column_sum
 from .products import product
-from .runtime.declaration import Address, Constant, Floats, OptionalFloats, helper, kernel
+from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
     KIND,
     ROWS,
     address_of,
     given,
     part,
-    pass_panel,
     pointer,
     sigmoid,
     tanh,
@@ -36,26 +33,8 @@ from .runtime.threads import limit
 Lowered = tuple[tuple[Any, ...], Any]
 
 
-def _of_tiles(dtype: str) -> Mapping[str, Any]:
-    from . import tiles
-
-    L = tiles.lanes(dtype)
-    return {"size": np.dtype(dtype).itemsize, "L": L, "panel": 2 * L}
-
-
-@helper
-def plus_against(like, size, L, panel, rows, columns, width, A, row, laid, out, length):
-    """Add A Bᵀ for A (rows, width) to ``out``; the rows of B are laid out in panels."""
-    for j in range(0, columns, panel):
-        b = laid + j * width * size
-        pass_panel(
-            like, L, rows, 1, width, A, ROWS * row, row, size, b, panel * size, out + j * size,
-            length, min(panel, columns - j), b, 0, 0, 0, 0,
-        )  # fmt: skip
-
-
 @kernel(
-    cost=lambda steps, n, h: 200.0 + steps * n * h * (4.0 * h / 60.0 + 12.0), constants=_of_tiles
+    cost=lambda steps, n, h: 200.0 + steps * n * h * (4.0 * h / 60.0 + 12.0), constants=of_tiles
 )
 def lstm_steps(
     G: Address, U: Address, b: OptionalFloats, d: OptionalFloats, H: Floats, C: Floats,
@@ -86,8 +65,8 @@ def lstm_steps(
             old = H if step == 0 else states
             place = first * h if step == 0 else (before * n + first) * h
             at = address_of(old) + place * size
-            plus_against(
-                like, size, L, panel, end - first, wide, h, at, h * size, laid, G + top * size,
+            against(
+                like, size, L, panel, end - first, 1, wide, h, at, h * size, laid, G + top * size,
                 wide * size,
             )  # fmt: skip
             old_cells = C if step == 0 else cells
@@ -114,9 +93,7 @@ def lstm_steps(
             last_cells[j] = cells[final * n * h + j]
 
 
-@kernel(
-    cost=lambda steps, n, h: 200.0 + steps * n * h * (4.0 * h / 60.0 + 8.0), constants=_of_tiles
-)
+@kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (4.0 * h / 60.0 + 8.0), constants=of_tiles)
 def lstm_steps_backward(
     dY: OptionalFloats, dH: OptionalFloats, dC: OptionalFloats, G: Floats, cells: Floats,
     states: Floats, H: Floats, C: Floats, U: Address, dZ: Floats, before: Floats,
@@ -217,10 +194,13 @@ def _backward(
         product(builder, flat, X.reshape(rows, width), dW, transpose_a=True)
     if dU is not None:
         product(builder, flat, before.reshape(rows, h), dU, transpose_a=True)
-    biases = []
+    biases: list[Any] = []
     for place in (5, 6):
         made = builder.output(place, (4 * h,), X.dtype) if needs[place] else None
-        if made is not None:
+        if made is not None and biases and biases[0] is not None:
+            # Both are added, so their gradients are one.
+            scale.emit(builder, dtype, X=biases[0], Y=made, factor=None, count=made.size, c=1.0)
+        elif made is not None:
             column_sum.emit(builder, dtype, X=flat, out=made, rows=rows, columns=4 * h, c=1.0)
         biases.append(made)
     return (dX, first_dH, first_dC, dW, dU, *biases, None, None), None

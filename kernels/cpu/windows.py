@@ -100,13 +100,11 @@ class Part:
     """What is laid out at a time: places of so many rows and columns, and channels for terms.
 
     Attributes:
-        images: that are laid out one behind another.
         rows: of places.
         columns: of places.
         depth: terms that are summed before the next ones are laid out.
     """
 
-    images: int
     rows: int
     columns: int
     depth: int
@@ -117,7 +115,7 @@ def capacity(dtype: Any) -> int:
     return int(SPACE // np.dtype(dtype).itemsize)
 
 
-def fitting(w: Windows, dtype: Any, pixels: int = PIXELS, images: int = 1) -> Part | None:
+def fitting(w: Windows, dtype: Any, pixels: int = PIXELS) -> Part | None:
     """Return a part of the windows that fits into the space; None if not even one row does.
 
     It follows from the sizes only: the order of every sum is the same for any number of threads.
@@ -131,7 +129,7 @@ def fitting(w: Windows, dtype: Any, pixels: int = PIXELS, images: int = 1) -> Pa
         high, wide = w.reach(rows, columns)
         numbers = min(channels, w.channels) * w.kernel[0] * high * wide
         if numbers <= room:
-            return Part(max(1, min(images, room // numbers)), rows, columns, depth)
+            return Part(rows, columns, depth)
         if rows > 4:
             rows = (rows + 1) // 2
         elif depth > 4 * w.taps:

@@ -4,9 +4,10 @@ The windows of 4 x 4 pixels, two pixels apart, are laid out as those of any conv
 is transformed, 16 products over the channels follow, and their sums are transformed back to 2 x 2
 pixels of the output (``transforms``).
 
-A NaN or an infinity would spoil all four pixels of a window, where a convolution spoils those
-whose own 3 x 3 pixels hold it. So the kernel says whether every output is finite, and if one is
-not, the convolution in tiles that stands behind it in the table computes all of them again.
+The transforms take differences: where a convolution gives an infinity, inf - inf is NaN here, and
+large numbers may overflow on the way to an output that is finite. So the kernel says whether every
+output is finite, and if one is not, the convolution in tiles that stands behind it in the table
+computes all of them again.
 """
 
 from __future__ import annotations

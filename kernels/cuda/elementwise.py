@@ -56,7 +56,7 @@ def elementwise(name: str) -> CudaKernel:
         lowerings["backward"] = backward
 
     def check_forward(inputs: Inputs, options: Options) -> str | None:
-        return _check(words.inputs, inputs, None)
+        return _check(words.inputs, inputs, None) or words.senseless(options)
 
     def check_backward(inputs: Inputs, options: Options) -> str | None:
         why = _check(("dY", *words.saved), inputs, inputs[0].shape)

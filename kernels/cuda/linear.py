@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
+from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved, senseless
 from nnscratch.formulas.linear import LinearSaved
 
 from .driver import cover, rows_of
@@ -177,7 +177,8 @@ def _check_linear(inputs: Inputs, options: Options) -> str | None:
 
 
 def _check_fused(inputs: Inputs, options: Options) -> str | None:
-    return _unwritten(options.get("activation")) or _check_linear(inputs, options)
+    why = _unwritten(options.get("activation")) or senseless(options)
+    return why or _check_linear(inputs, options)
 
 
 def _check_fused_backward(inputs: Inputs, options: Options) -> str | None:

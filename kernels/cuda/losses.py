@@ -10,7 +10,7 @@ import numpy as np
 from nnscratch.errors import DataError
 from nnscratch.formulas.binary_losses import BceWithLogitsSaved
 from nnscratch.formulas.class_losses import CrossEntropySaved
-from nnscratch.formulas.pointwise import saved_type
+from nnscratch.formulas.losses import MseSaved
 from nnscratch.formulas.random import DropoutSaved
 from nnscratch.formulas.softmax import SoftmaxSaved
 
@@ -20,7 +20,6 @@ from .launch import Numbers
 from .target import Target
 
 WARP = 32
-MseSaved = saved_type("mse", ("Y", "T", "reduction"))
 REDUCTIONS = ("mean", "sum", "none")
 Lowered = tuple[tuple[Any, ...], Any]
 

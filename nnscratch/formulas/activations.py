@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.maths import exp, expm1, maximum, minimum, real, where
-from nnscratch.errors import ShapeError
+from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.pointwise import activation
 
@@ -184,14 +184,23 @@ ELU = activation(
 )
 
 
+def _need_alpha(*, alpha: float) -> None:
+    if alpha == 0:
+        raise ConfigurationError(
+            "celu: expected an alpha other than 0, by which inputs are divided, got 0; write relu "
+            "for what it goes to"
+        )
+
+
 def celu_forward(X: Any, *, alpha: float = 1.0) -> Any:
     """Compute X where X > 0, else alpha (e^(X / alpha) - 1): an ELU without a kink.
 
     Args:
         X: any shape, floating.
-        alpha: what it goes to on the negative side, without its sign.
+        alpha: what it goes to on the negative side, without its sign; not 0.
 
     Raises:
+        ConfigurationError: if alpha is 0.
         DTypeError: if X holds integers.
     """
     positive = real(X) > 0
@@ -208,6 +217,7 @@ CELU = activation(
     celu_forward,
     celu_backward,
     module="CELU",
+    need=_need_alpha,
     inplace=True,
     variants={"alpha 2.5": {"alpha": 2.5}},
     bends=(0.0,),
@@ -252,6 +262,14 @@ SELU = activation(
 )
 
 
+def _need_bounds(*, min_val: float, max_val: float) -> None:
+    if min_val > max_val:
+        raise ConfigurationError(
+            f"hardtanh: min_val must not be above max_val, got {min_val} and {max_val}; exchange "
+            "them"
+        )
+
+
 def hardtanh_forward(X: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """Compute X held between ``min_val`` and ``max_val``; NaN stays NaN.
 
@@ -261,6 +279,7 @@ def hardtanh_forward(X: Any, *, min_val: float = -1.0, max_val: float = 1.0) -> 
         max_val: the upper bound b.
 
     Raises:
+        ConfigurationError: if the lower bound is above the upper one.
         DTypeError: if X holds integers.
     """
     return minimum(maximum(X, min_val), max_val)
@@ -275,6 +294,7 @@ HARDTANH = activation(
     hardtanh_forward,
     hardtanh_backward,
     module="Hardtanh",
+    need=_need_bounds,
     inplace=True,
     by_hand=("Hardtanh",),
     variants={"bounds -2 and 0.5": {"min_val": -2.0, "max_val": 0.5}},

@@ -59,6 +59,8 @@ class Public:
             ``weight`` that is no input of the formula multiplies the losses.
         task: what a loss by name is for: "regression", "classification" or "binary"; empty for
             one that has to be made by whoever wants it.
+        weighted_mean: what the mean of a loss is over if its elements have weights: "weights", for
+            the sum over that of the weights, or "elements".
         domains: of a loss what its inputs hold in its cases, where these are not normal numbers:
             "positive", "unit" (from 0 to 1) or "signs" (1 and -1).
     """
@@ -73,6 +75,7 @@ class Public:
     bends: tuple[float, ...] = ()
     arguments: tuple[str, ...] = ()
     task: str = ""
+    weighted_mean: str = "weights"
     domains: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nnscratch.errors import ConfigurationError
@@ -15,6 +16,7 @@ __all__ = [
     "LinearActivationSaved",
     "linear_activation_backward",
     "linear_activation_forward",
+    "senseless",
 ]
 
 
@@ -89,6 +91,14 @@ def linear_activation_backward(
     inner = f.pointwise.kind(kept, *(alpha, beta)[: len(names)])
     (dZ,) = f.backward(dY, inner, (True,))
     return linear_backward(dZ, LinearSaved(X, W), needs)
+
+
+def senseless(options: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with an activation's options, given as ``linear_activation`` does."""
+    f, names = FUSABLE[options["activation"]]
+    given = {name: options.get(one) for name, one in zip(names, ("alpha", "beta"), strict=False)}
+    found: str | None = f.pointwise.senseless({k: v for k, v in given.items() if v is not None})
+    return found
 
 
 LINEAR_ACTIVATION = formula(

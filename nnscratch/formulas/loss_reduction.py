@@ -44,6 +44,9 @@ def reduce_losses(where: str, xp: Any, L: Any, reduction: str) -> Any:
     return total / math.prod(L.shape) if reduction == "mean" else total
 
 
+SAVED: dict[str, Any] = {}
+"""The types of what losses save that are made by ``loss``, by name."""
+
 # What errors call the inputs of a loss.
 PAIR = {"Y": "the input", "T": "the target"}
 
@@ -79,6 +82,7 @@ def loss(
     by_hand: tuple[str, ...] = (),
     torch: str = "",
     task: str = "",
+    weighted_mean: str = "weights",
     variants: Mapping[str, Mapping[str, Any]] | None = None,
     domains: Mapping[str, str] | None = None,
     check: Callable[..., None] | None = None,
@@ -100,7 +104,7 @@ def loss(
         gradients: its derivative for each differentiable input.
         module: the name of the class in ``nn``.
         function: its name in ``nn.functional``: the formula's and "_loss" unless said otherwise.
-        arguments, by_hand, torch, task, variants, domains: as in ``Public``.
+        arguments, by_hand, torch, task, weighted_mean, variants, domains: as in ``Public``.
         check: raises where an option makes no sense; it takes all of them by name.
         floats: what ``formula`` takes; all inputs unless said otherwise.
         says: what else ``formula`` takes: source, kinks, analytic.
@@ -118,7 +122,7 @@ def loss(
     wanted = {n: tuple(inspect.signature(body).parameters)[1:] for n, body in backward.items()}
     named = {n for names in wanted.values() for n in names}
     saved = tuple(n for n in (*inputs, *options) if n in named or n == inputs[0])
-    kind = saved_type(name, (*saved, "reduction"))
+    kind = SAVED[name] = saved_type(name, (*saved, "reduction"))
 
     @functools.wraps(forward)
     def reduced(*arrays: Any, reduction: str = "mean", **given: Any) -> tuple[Any, Any]:
@@ -167,6 +171,7 @@ def loss(
             variants=dict(variants or {}),
             arguments=arguments,
             task=task,
+            weighted_mean=weighted_mean,
             domains=dict(domains or {}),
         ),
         **says,

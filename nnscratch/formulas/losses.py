@@ -18,6 +18,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import (
+    SAVED,
     USUAL_ARGUMENTS,
     loss,
     need_same_shape,
@@ -53,6 +54,10 @@ MSE = loss(
     source="document, sections 4.2 and 4.3",
     analytic=True,
 )
+
+
+MseSaved: Any = SAVED["mse"]
+"""The type of what ``mse`` saves."""
 
 
 def l1_forward(Y: Any, T: Any) -> Any:
@@ -166,6 +171,7 @@ HUBER = loss(
     module="HuberLoss",
     arguments=("input", "target", "reduction", "delta", "weight"),
     task="regression",
+    weighted_mean="elements",
     check=_need_delta,
     equation=r"\begin{cases} D_i^2 / 2 & |D_i| \le \delta \\"
     r" \delta (|D_i| - \delta/2) & \text{else} \end{cases}, \quad D = Y - T",

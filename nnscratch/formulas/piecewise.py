@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch.array.maths import maximum, minimum, where
+from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.pointwise import activation
 
 
@@ -89,14 +90,20 @@ HARDSWISH = activation(
 )
 
 
+def _need_distance(*, lambd: float) -> None:
+    if not lambd >= 0:
+        raise ConfigurationError(f"softshrink: lambd must be at least 0, got {lambd}")
+
+
 def softshrink_forward(X: Any, *, lambd: float = 0.5) -> Any:
     """Compute X moved by ``lambd`` towards 0, and 0 where that is nearer.
 
     Args:
         X: any shape, floating.
-        lambd: how far it is moved, λ.
+        lambd: how far it is moved, λ, at least 0.
 
     Raises:
+        ConfigurationError: if λ is negative.
         DTypeError: if X holds integers.
     """
     return where(X > lambd, X - lambd, where(X < -lambd, X + lambd, 0.0 * X))
@@ -111,6 +118,7 @@ SOFTSHRINK = activation(
     softshrink_forward,
     softshrink_backward,
     module="Softshrink",
+    need=_need_distance,
     variants={"lambd 1.25": {"lambd": 1.25}},
     equation=r"Y = \mathrm{sign}(X) \max(|X| - \lambda, 0)",
     slope=r"[|X| > \lambda]",

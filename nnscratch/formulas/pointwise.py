@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.checks import NOTHING, need_broadcast
 from nnscratch.formulas.formula import Formula, Public, follow, formula
 from nnscratch.formulas.written import lazily, written
@@ -50,6 +51,7 @@ class Pointwise:
         truth: whether the result is a bool, as a comparison's.
         kind: the type of what the forward saves.
         loops: whether kernels make loops of it; without, the reference is all there is.
+        need: raises where an option makes no sense, None where every number does.
     """
 
     forward: Body
@@ -61,6 +63,17 @@ class Pointwise:
     truth: bool
     kind: Any
     loops: bool = True
+    need: Callable[..., None] | None = None
+
+    def senseless(self, options: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with the options, for a kernel to leave them to the reference."""
+        if self.need is None:
+            return None
+        try:
+            self.need(**{**self.options, **options})
+        except ConfigurationError as error:
+            return str(error)
+        return None
 
     def keep(self, inputs: Sequence[Any], Y: Any, options: Mapping[str, Any]) -> Any:
         """Return what a forward saves."""
@@ -94,6 +107,7 @@ def elementwise(
     truth: bool = False,
     loops: bool = True,
     check: Callable[..., None] | None = None,
+    need: Callable[..., None] | None = None,
     **says: Any,
 ) -> Formula:
     """Make a formula of bodies and enter it under its name.
@@ -106,6 +120,8 @@ def elementwise(
         loops: whether kernels make loops of it. A function that is rare, or that a compiler only
             has as a call of the C library, is as quick on whole arrays.
         check: raises where the inputs do not fit, beyond floats and broadcasting.
+        need: raises a ``ConfigurationError`` where an option makes no sense; it takes all of them
+            by name.
         says: what ``formula`` takes: equation, gradients, shapes, source, kinks, ...
 
     >>> import numpy as np
@@ -125,7 +141,7 @@ def elementwise(
     takes = {n: tuple(saved.index(one) for one in names) for n, names in wanted.items()}
     name = forward.__name__.removesuffix("_forward")
     kind = saved_type(name, saved)
-    words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind, loops)
+    words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind, loops, need)
     return formula(
         lazily(lambda: _forward_on_arrays(name, words, check), forward),
         lazily(lambda: _backward_on_arrays(words), next(iter(backward.values())))
@@ -172,7 +188,7 @@ def activation(
         slope: f' in LaTeX, by which dY is multiplied.
         module: the name of the class in ``nn``.
         inplace, by_hand, torch, variants, bends: as in ``Public``.
-        says: what else ``formula`` takes: source, kinks, analytic.
+        says: what else ``elementwise`` and ``formula`` take: need, source, kinks, analytic.
 
     >>> from nnscratch.formulas import FORMULAS, SILU
     >>> SILU.public.module, SILU.gradients["X"]
@@ -234,12 +250,15 @@ def _forward_on_arrays(
         lines.append(f"    need_broadcast(NAME, {inputs})")
     if check is not None:
         lines.append(f"    check({inputs})")
+    if words.need is not None:
+        lines.append(f"    need({', '.join(f'{one}={one}' for one in options)})")
     lines.append(f"    Y = body({inputs}{named})")
     kept = f"KIND({', '.join(words.saved)})" if words.saved else "NOTHING"
     lines.append(f"    return Y, {kept}")
     scope: dict[str, Any] = {
         **{"NAME": name, "KIND": words.kind, "NOTHING": NOTHING, "need_broadcast": need_broadcast},
-        **{"ndarray": np.ndarray, "check": check, "body": words.forward, **words.options},
+        **{"ndarray": np.ndarray, "check": check, "need": words.need, "body": words.forward},
+        **words.options,
     }
     return functools.wraps(words.forward)(written("forward", lines, scope))
 

@@ -166,6 +166,9 @@ class Hardtanh(
     r"""$y = \min(\max(x, a), b)$.
 
     ``min_value`` and ``max_value`` are PyTorch's words of old, taken with a warning.
+
+    Raises:
+        ConfigurationError: if ``max_val`` is not above ``min_val``.
     """
 
     unkept = ("min_value", "max_value")
@@ -176,12 +179,26 @@ class Hardtanh(
             value = found.pop(old)
             if value is not None:
                 message = f"Hardtanh({old}=) is PyTorch's word of old; write {name}={value!r}"
-                warnings.warn(message, FutureWarning, stacklevel=4)
+                warnings.warn(message, FutureWarning, stacklevel=3)
                 found[name] = value
         return found
 
+    def _check(self, found: dict[str, Any]) -> None:
+        low, high = found["min_val"], found["max_val"]
+        if not high > low:
+            raise ConfigurationError(f"Hardtanh: max_val must be above min_val={low}, got {high}")
 
-class Softmax(FunctionModule, function=softmax, dim=None):
+
+class _AlongDimension(FunctionModule):
+    """The base of what is computed along a dimension that may be left out."""
+
+    def forward(self, input: Any) -> Tensor:
+        """Return the function of the input; a warning names the line that calls the module."""
+        # That line is behind _dim_of, the function, this method and Module.__call__.
+        return type(self).function(input, dim=self.dim, _stacklevel=5)
+
+
+class Softmax(_AlongDimension, function=softmax, dim=None):
     r"""$y_i = e^{x_i} / \sum_j e^{x_j}$ along a dimension; see ``functional.softmax``.
 
     >>> from nnscratch import tensor
@@ -190,11 +207,11 @@ class Softmax(FunctionModule, function=softmax, dim=None):
     """
 
 
-class LogSoftmax(FunctionModule, function=log_softmax, dim=None):
+class LogSoftmax(_AlongDimension, function=log_softmax, dim=None):
     r"""$y_i = x_i - \log \sum_j e^{x_j}$ along a dimension."""
 
 
-class Softmin(FunctionModule, function=softmin, dim=None):
+class Softmin(_AlongDimension, function=softmin, dim=None):
     r"""$y_i = e^{-x_i} / \sum_j e^{-x_j}$ along a dimension."""
 
 

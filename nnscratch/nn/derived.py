@@ -18,18 +18,67 @@ from nnscratch.nn.options import FunctionModule
 from nnscratch.tensors import Tensor, apply, as_tensor
 
 
-def activations(written_by: str = "") -> Iterator[tuple[Formula, Public]]:
-    """Yield the activations that are one body, and what users know them by.
+def made_of(kind: str, written_by: str = "") -> Iterator[tuple[Formula, Public]]:
+    """Yield the formulas of a kind ("activation" or "loss"), and what users know them by.
 
     Args:
+        kind: of the formulas.
         written_by: leave those out whose "function" or "module" is written by hand.
     """
     for made in tuple(FORMULAS.values()):
         public = made.public
-        if public is None or public.kind != "activation" or made.pointwise is None:
+        if public is None or public.kind != kind:
             continue
         if not written_by or getattr(public, written_by) not in ("", *public.by_hand):
             yield made, public
+
+
+def activations(written_by: str = "") -> Iterator[tuple[Formula, Public]]:
+    """Yield the activations that are one body, as ``made_of`` does."""
+    for made, public in made_of("activation", written_by):
+        if made.pointwise is not None:
+            yield made, public
+
+
+def function_from(
+    head: list[str], body: list[str], scope: dict[str, Any], module: str, name: str, doc: str
+) -> Callable[..., Tensor]:
+    """Return a function with its text, as if it stood in a module.
+
+    Args:
+        head: its arguments, as they are written.
+        body: its lines.
+        scope: what these use.
+        module: the name of the Python module that it will be found in.
+        name: its name.
+        doc: its docstring.
+    """
+    lines = [
+        "from __future__ import annotations",
+        f"def make({', '.join(scope)}):",
+        f"    def {name}({', '.join(head)}) -> Tensor:",
+        *(f"        {line}" for line in body),
+        f"    return {name}",
+    ]
+    # Among the names of the module that it is found in, where doctest and type hints look.
+    names = vars(sys.modules[module])
+    function: Callable[..., Tensor] = written("make", lines, names)(**scope)
+    del names["make"]
+    function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def said_of(text: str, option: str, default: Any = inspect.Parameter.empty) -> str:
+    """Return what a docstring says of an argument, and its default if it has one.
+
+    >>> said_of("    alpha: the slope.", "alpha", 0.5)
+    'the slope, 0.5 unless given'
+    """
+    said = re.search(rf"^ +{option}: (.*(?:\n {{6,}}.*)*)", text, re.MULTILINE)
+    meaning = " ".join(said[1].split()).removesuffix(".") if said else "a number"
+    usual = "" if default is inspect.Parameter.empty else f", {default!r} unless given"
+    return meaning + usual
 
 
 def activation_function(made: Formula, module: str) -> Callable[..., Tensor]:
@@ -55,25 +104,12 @@ def activation_function(made: Formula, module: str) -> Callable[..., Tensor]:
             scope[f"DEFAULT_{option}"] = default
     if public.inplace:
         head.append("inplace: bool = False")
-    lines = [
-        "from __future__ import annotations",
-        f"def make({', '.join(scope)}):",
-        f"    def {public.function}({', '.join(head)}) -> Tensor:",
-        "        x = as_tensor(input)",
-    ]
+    body = ["x = as_tensor(input)"]
     if public.inplace:
-        lines.append(f"        y = apply(FORMULA, x{passed})")
-        lines.append("        return x._replace(y) if inplace else y")
+        body += [f"y = apply(FORMULA, x{passed})", "return x._replace(y) if inplace else y"]
     else:
-        lines.append(f"        return apply(FORMULA, x{passed})")
-    lines.append(f"    return {public.function}")
-    # Among the names of the module that it is found in, where doctest and type hints look.
-    names = vars(sys.modules[module])
-    function: Callable[..., Tensor] = written("make", lines, names)(**scope)
-    del names["make"]
-    function.__qualname__ = public.function
-    function.__doc__ = _function_doc(made, public)
-    return function
+        body.append(f"return apply(FORMULA, x{passed})")
+    return function_from(head, body, scope, module, public.function, _function_doc(made, public))
 
 
 def options_of(made: Formula) -> dict[str, tuple[str, Any]]:
@@ -124,10 +160,7 @@ def _arguments(made: Formula, public: Public) -> list[str]:
     text = inspect.getdoc(made.pointwise.forward) or ""
     lines = []
     for option, (_, default) in options_of(made).items():
-        said = re.search(rf"^ +{option}: (.*(?:\n {{6,}}.*)*)", text, re.MULTILINE)
-        meaning = " ".join(said[1].split()).removesuffix(".") if said else "a number"
-        usual = "" if default is inspect.Parameter.empty else f", {default!r} unless given"
-        lines.append(f"    {option}: {meaning}{usual}.")
+        lines.append(f"    {option}: {said_of(text, option, default)}.")
     if public.inplace:
         lines.append("    inplace: whether the input gets the result, and is what is returned.")
     return lines

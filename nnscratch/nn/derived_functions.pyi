@@ -97,7 +97,7 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     Args:
         input: X, of any shape, floating.
-        alpha: what it goes to on the negative side, without its sign, 1.0 unless given.
+        alpha: what it goes to on the negative side, without its sign; not 0, 1.0 unless given.
         inplace: whether the input gets the result, and is what is returned.
 
     Raises:
@@ -643,7 +643,7 @@ def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
 
     Args:
         input: X, of any shape, floating.
-        lambd: how far it is moved, λ, 0.5 unless given.
+        lambd: how far it is moved, λ, at least 0, 0.5 unless given.
 
     Raises:
         DTypeError: if the input holds integers.

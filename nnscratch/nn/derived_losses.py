@@ -7,14 +7,11 @@ by ``loss`` or by a formula with ``public=Public(kind="loss", ...)``; nothing is
 from __future__ import annotations
 
 import inspect
-import re
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from nnscratch.formulas import FORMULAS, Formula, Public
-from nnscratch.formulas.written import written
-from nnscratch.nn.derived import summary_of
+from nnscratch.formulas import Formula, Public
+from nnscratch.nn.derived import function_from, made_of, said_of, summary_of
 from nnscratch.nn.reductions import Loss, loss_of, reduction_of, weighted
 from nnscratch.tensors import Tensor
 
@@ -36,17 +33,8 @@ class Argument(NamedTuple):
 
 
 def losses(written_by: str = "") -> Iterator[tuple[Formula, Public]]:
-    """Yield the losses, and what users know them by.
-
-    Args:
-        written_by: leave those out whose "function" or "module" is written by hand.
-    """
-    for made in tuple(FORMULAS.values()):
-        public = made.public
-        if public is None or public.kind != "loss":
-            continue
-        if not written_by or getattr(public, written_by) not in ("", *public.by_hand):
-            yield made, public
+    """Yield the losses, as ``made_of`` does."""
+    return made_of("loss", written_by)
 
 
 def arguments_of(made: Formula) -> list[Argument]:
@@ -99,25 +87,15 @@ def loss_function(made: Formula, module: str) -> Callable[..., Tensor]:
     by_role = {role: [one.name for one in given if one.role == role] for role in _ROLES}
     arrays = [*by_role["input"], *by_role["tensor"]]
     passed = "".join(f", {name}={name}" for name in by_role["option"])
-    lines = [
-        "from __future__ import annotations",
-        f"def make({', '.join(scope)}):",
-        f"    def {public.function}({', '.join(head)}) -> Tensor:",
-    ]
+    body = []
     if by_role["old"]:
-        lines.append("        reduction = reduction_of(size_average, reduce, reduction)")
+        body.append("reduction = reduction_of(size_average, reduce, reduction)")
     if by_role["weight"]:
-        lines.append(f"        return weighted(FORMULA, {', '.join(arrays)}, weight{passed})")
+        body.append(f"return weighted(FORMULA, {', '.join(arrays)}, weight{passed})")
     else:
-        lines.append(f"        return loss_of(FORMULA, {', '.join(arrays)}{passed})")
-    lines.append(f"    return {public.function}")
-    # Among the names of the module that it is found in, where doctest and type hints look.
-    names = vars(sys.modules[module])
-    function: Callable[..., Tensor] = written("make", lines, names)(**scope)
-    del names["make"]
-    function.__qualname__ = public.function
-    function.__doc__ = _doc(made, given, f"nn.functional.{public.function}")
-    return function
+        body.append(f"return loss_of(FORMULA, {', '.join(arrays)}{passed})")
+    doc = _doc(made, given, f"nn.functional.{public.function}")
+    return function_from(head, body, scope, module, public.function, doc)
 
 
 _ROLES = ("input", "tensor", "option", "old", "weight")
@@ -165,10 +143,7 @@ def _doc(made: Formula, given: list[Argument], call: str) -> str:
             meaning = f"{names[name]} of the equation"
         else:
             own = names.get(name, name) if role == "tensor" else name
-            said = re.search(rf"^ +{own}: (.*(?:\n {{6,}}.*)*)", text, re.MULTILINE)
-            meaning = " ".join(said[1].split()).removesuffix(".") if said else "a number"
-            if role == "option" and default is not _MISSING:
-                meaning += f", {default!r} unless given"
+            meaning = said_of(text, own, default if role == "option" else _MISSING)
         lines.append(f"    {name}: {meaning}.")
     lines += ["", "Raises:", "    ShapeError: if the shapes do not fit."]
     lines.append("    DTypeError: if a number that is predicted is no floating-point number.")

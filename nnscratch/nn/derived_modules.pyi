@@ -102,7 +102,7 @@ class CELU(FunctionModule):
     $$
 
     Args:
-        alpha: what it goes to on the negative side, without its sign, 1.0 unless given.
+        alpha: what it goes to on the negative side, without its sign; not 0, 1.0 unless given.
         inplace: whether the input gets the result, and is what is returned.
 
     Raises:
@@ -691,7 +691,7 @@ class Softshrink(FunctionModule):
     $$
 
     Args:
-        lambd: how far it is moved, λ, 0.5 unless given.
+        lambd: how far it is moved, λ, at least 0, 0.5 unless given.
 
     Raises:
         DTypeError: when called with an input of integers.

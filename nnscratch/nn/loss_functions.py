@@ -109,24 +109,32 @@ def margin_ranking_loss(
 
     Args:
         input1: any shape; whole numbers, if all are whole, count as numbers of the default dtype.
-        input2: of the same shape.
-        target: 1 or -1, of the same shape.
+        input2: of as many dimensions, in a shape that broadcasts with it.
+        target: 1 or -1, likewise.
         margin: by how much.
         size_average: PyTorch's word of old for the reduction, taken with a warning.
         reduce: PyTorch's word of old for the reduction, taken with a warning.
         reduction: "mean", "sum" or "none".
 
     Raises:
-        ShapeError: if the shapes differ.
+        ShapeError: if the numbers of dimensions differ, or the shapes do not broadcast.
 
     >>> margin_ranking_loss([2.0, 1.0], [1.0, 4.0], [1.0, 1.0])
     tensor(1.5)
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    first = as_tensor(input1)
+    first, second, signs = as_tensor(input1), as_tensor(input2), as_tensor(target)
+    if not first.ndim == second.ndim == signs.ndim:
+        shapes = [tuple(one.shape) for one in (first, second, signs)]
+        raise ShapeError(
+            "margin_ranking_loss: expected inputs and a target of as many dimensions, got shapes "
+            f"{shapes[0]}, {shapes[1]} and {shapes[2]}; reshape them to the shape that is meant"
+        )
     if is_integer(first.array):
         first = first.to(default_dtype())
-    return loss_of(f.MARGIN_RANKING, first, input2, target, margin=margin, reduction=reduction)
+    shape = broadcast_shape("margin_ranking_loss", first, second, signs)
+    arrays = [one.expand(*shape) for one in (first, second, signs)]
+    return loss_of(f.MARGIN_RANKING, *arrays, margin=margin, reduction=reduction)
 
 
 def multilabel_soft_margin_loss(

@@ -113,13 +113,11 @@ class TripletMarginLoss(
     tensor(0.5)
     """
 
-    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        found = super()._read(args, kwargs)
+    def _check(self, found: dict[str, Any]) -> None:
         if not found["margin"] > 0:
             raise ConfigurationError(
                 f"TripletMarginLoss: margin must be above 0, got {found['margin']}"
             )
-        return found
 
 
 class TripletMarginWithDistanceLoss(Module):

@@ -57,7 +57,9 @@ class FunctionModule(Module):
             ConfigurationError: for an option that there is not, and for one that is missing.
         """
         super().__init__()
-        for name, value in self._read(args, kwargs).items():
+        found = self._read(args, kwargs)
+        self._check(found)
+        for name, value in found.items():
             if name in self.tensors:
                 self.register_buffer(name, None if value is None else as_tensor(value).detach())
             else:
@@ -80,6 +82,12 @@ class FunctionModule(Module):
                 f"{type(self).__name__}({', '.join(f'{name}=...' for name in missing)})"
             )
         return found
+
+    def _check(self, found: dict[str, Any]) -> None:
+        """Raise where the attributes make no sense.
+
+        A check is not a part of ``_read``: warnings there count the calls up to the caller.
+        """
 
     def forward(self, *inputs: Any) -> Tensor:
         """Return the function of the inputs."""

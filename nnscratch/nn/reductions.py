@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from nnscratch import formulas as f
 from nnscratch.array import is_floating
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
@@ -63,10 +62,7 @@ def loss_of(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
 def weighted(
     formula: Formula, input: Any, target: Any, weight: Any, reduction: str, **options: Any
 ) -> Tensor:
-    """Return a loss whose elements have weights.
-
-    The mean is over the weights, but of the Huber loss over the elements, as in PyTorch.
-    """
+    """Return a loss whose elements have weights; its formula says what the mean is over."""
     if weight is None:
         return loss_of(formula, input, target, reduction=reduction, **options)
     x, w = as_tensor(input), as_tensor(weight)
@@ -74,15 +70,12 @@ def weighted(
         raise ShapeError(
             f"{formula.name}: a weight for each element is expected, shape {x.shape}; got {w.shape}"
         )
-    if reduction not in ("mean", "sum", "none"):
-        raise ConfigurationError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
-    losses = loss_of(formula, x, target, reduction="none", **options) * w
-    if reduction == "none":
-        return losses
-    total: Tensor = losses.sum()
-    if reduction == "sum":
-        return total
-    return losses.mean() if formula is f.HUBER else total / w.sum()
+    losses: Tensor = loss_of(formula, x, target, reduction="none", **options) * w
+    assert formula.public is not None
+    if reduction != "mean" or formula.public.weighted_mean == "elements":
+        return reduced(losses, reduction)
+    found: Tensor = losses.sum() / w.sum()
+    return found
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
@@ -107,7 +100,7 @@ class Loss(FunctionModule):
     def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         found = super()._read(args, kwargs)
         size_average, reduce = (found.pop(name, None) for name in self.unkept)
-        meant = reduction_of(size_average, reduce, found["reduction"], stacklevel=5)
+        meant = reduction_of(size_average, reduce, found["reduction"], stacklevel=4)
         return {**found, "reduction": meant}
 
     def extra_repr(self) -> str:

@@ -174,6 +174,21 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
         ConfigurationError,
         "must not be negative",
     ),
+    "bounds exchanged": (
+        "hardtanh",
+        (x(2),),
+        {"min_val": 1.0, "max_val": -1.0},
+        ConfigurationError,
+        "min_val must not be above max_val, got 1.0 and -1.0",
+    ),
+    "a negative lambd": (
+        "softshrink",
+        (x(2),),
+        {"lambd": -1.0},
+        ConfigurationError,
+        "must be at least 0, got -1.0",
+    ),
+    "alpha zero": ("celu", (x(2),), {"alpha": 0.0}, ConfigurationError, "an alpha other than 0"),
     "delta zero": ("huber", (x(2), x(2)), {"delta": 0.0}, ConfigurationError, "must be positive"),
     "integers in a float layer": (
         "linear",
@@ -294,6 +309,13 @@ ERRORS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], s
         r"classes from 0 to 2, got 4 at position \(0, 1\)",
     ),
     "float classes": ("one_hot", (x(2),), {"num_classes": 3}, DTypeError, r"\.long\(\)"),
+    "bounds exchanged behind a linear layer": (
+        "linear_activation",
+        (x(600, 30), x(40, 30)),
+        {"activation": "hardtanh", "alpha": 1.5},
+        ConfigurationError,
+        "min_val must not be above max_val, got 1.5 and 1.0",
+    ),
     "an unknown activation": (
         "linear_activation",
         (x(2, 3), x(4, 3)),

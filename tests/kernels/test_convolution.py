@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+import nnscratch
 from nnscratch.formulas.windows import Geometry
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu.convolution import emit_convolution, emit_spread, windows_of
-from nnscratch.kernels.cpu.convolution_weights import emit_weights
+from nnscratch.kernels.cpu.convolution import _fit, emit_convolution, emit_spread, windows_of
+from nnscratch.kernels.cpu.convolution_weights import _parts, emit_weights, weights_fit
+from nnscratch.kernels.cpu.depthwise import ROW_PLACES
+from nnscratch.kernels.cpu.windows import Windows, fitting
+from nnscratch.nn import functional
 
 # N, C, H, W, outputs, kernel, stride, padding, groups: in tiles, by Winograd, by rows of pixels.
 SHAPES = {
@@ -49,7 +53,7 @@ class Collector:
 
 
 def results(name: str, dtype: str, threads: int, spoil: bool = False) -> tuple[Any, ...]:
-    """Compute output and gradients with so many threads."""
+    """Compute output and gradients with so many threads, beside PyTorch's in float64."""
     n, c, h, w, o, k, s, p, groups = SHAPES[name]
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, c, h, w)).astype(dtype)
@@ -57,11 +61,11 @@ def results(name: str, dtype: str, threads: int, spoil: bool = False) -> tuple[A
         X[0, 0, h // 2, 0] = np.inf
     W = rng.standard_normal((o, c // groups, k, k)).astype(dtype)
     b = rng.standard_normal(o).astype(dtype)
-    right = torch.conv2d(
-        torch.tensor(X).double(), torch.tensor(W).double(), torch.tensor(b).double(), s, p, 1,
-        groups,
-    ).numpy()  # fmt: skip
-    D = rng.standard_normal(right.shape).astype(dtype)
+    wide = [torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in (X, W)]
+    made = torch.conv2d(*wide, torch.tensor(b).double(), s, p, 1, groups)
+    D = rng.standard_normal(made.shape).astype(dtype)
+    gradients = torch.autograd.grad(made, wide, torch.tensor(D).double())
+    right = [one.detach().numpy() for one in (made, *gradients)]
     lost = [(size + 2 * p - k) % s for size in (h, w)]
     at = Geometry((s, s), tuple((p, p - one) for one in lost), (1, 1))
     builder: Any = Collector()
@@ -77,7 +81,8 @@ def results(name: str, dtype: str, threads: int, spoil: bool = False) -> tuple[A
 def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> None:
     right, *one = results(name, dtype, 1)
     eps = np.finfo(dtype).eps
-    np.testing.assert_allclose(one[0], right, 0, 40 * eps * np.abs(right).max())
+    for found, wanted in zip(one, right, strict=True):
+        np.testing.assert_allclose(found, wanted, 0, 40 * eps * np.abs(wanted).max())
     for threads in (2, 3) if dtype == "float32" else (2,):
         for first, other in zip(one, results(name, dtype, threads)[1:], strict=True):
             assert np.array_equal(first, other)
@@ -86,6 +91,46 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
 
 @pytest.mark.parametrize("name", ["four pixels at a time", "small images in one panel"])
 def test_an_infinity_spoils_its_own_windows(name: str) -> None:
-    right, Y, *_ = results(name, "float32", 2, spoil=True)
-    assert np.array_equal(np.isfinite(Y), np.isfinite(right))
-    assert not np.isfinite(Y).all()
+    (right, *_), Y, *_ = results(name, "float32", 2, spoil=True)
+    np.testing.assert_array_equal(np.isfinite(Y), np.isfinite(right))
+    np.testing.assert_array_equal(np.isnan(Y), np.isnan(right))
+    assert np.isinf(Y).any()
+
+
+@pytest.mark.parametrize("groups", [1, 8])
+@pytest.mark.parametrize("dilation", [50, 60, 70])
+def test_windows_at_the_edge_of_the_space(dilation: int, groups: int, dtype: str) -> None:
+    """What the check lets pass can be lowered, and what it does not is the reference's."""
+    rng = np.random.default_rng(0)
+    side = 2 * dilation + 50
+    X = rng.standard_normal((1, 8, side, side)).astype(dtype)
+    W = rng.standard_normal((8, 8 // groups, 3, 3)).astype(dtype)
+    x, w = (nnscratch.tensor(one, requires_grad=True) for one in (X, W))
+    y = functional.conv2d(x, w, dilation=dilation, groups=groups)
+    y.sum().backward()
+    wide = [torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in (X, W)]
+    made = torch.conv2d(*wide, None, 1, 0, dilation, groups)
+    right = (made, *torch.autograd.grad(made.sum(), wide))
+    eps = np.finfo(dtype).eps
+    for found, wanted in zip((y, x.grad, w.grad), right, strict=True):
+        assert found is not None
+        truth = wanted.detach().numpy()
+        np.testing.assert_allclose(found.detach().numpy(), truth, 0, 40 * eps * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("length", [50, 4000, 20000])
+def test_what_the_checks_let_pass_fits(length: int, dtype: str) -> None:
+    passed = set()
+    for dilation in range(200, 60000, 300):
+        row = Windows(
+            1, 1, 2, (1, 1, length + dilation), (1, 1, length), (1, 1, 2), (1, 1, 1),
+            (1, 1, dilation), (0, 0, 0),
+        )  # fmt: skip
+        passed.add(_fit(row, dtype) and weights_fit(row, dtype))
+        if weights_fit(row, dtype):
+            for lanes in (2, 4, 8, 16):
+                assert _parts(row, dtype, 2 * lanes) is not None
+        if _fit(row, dtype):
+            assert fitting(row, dtype) is not None
+            assert fitting(row, dtype, ROW_PLACES) is not None
+    assert passed == {True, False}

@@ -37,32 +37,48 @@ class Threads(EagerBuilder):
 def results(name: str, threads: int, forward: Any, options: Any, cotangents: Any) -> list[Any]:
     kernel = cpu.IMPLEMENTATIONS[name]
     outputs, saved = kernel.lower(Threads(threads), "forward", forward, options, ())
-    needs = (True,) * len(forward)
+    needs = tuple(one is not None for one in forward)
     given = (*cotangents, *saved)
     gradients, _ = kernel.lower(Threads(threads), "backward", given, {}, needs)
     return [*outputs, *gradients]
 
 
+@pytest.mark.parametrize("absent", ["", "W", "b", "Wb"])
 @pytest.mark.parametrize("name", FORMS)
-def test_threads_change_no_bit(name: str, dtype: str, rng: Any, tolerance: Any) -> None:
+def test_threads_change_no_bit(
+    name: str, absent: str, dtype: str, rng: Any, tolerance: Any
+) -> None:
     axes, first, dims, shapes = FORMS[name]
+    kernel = cpu.IMPLEMENTATIONS["standardize"]
     for shape in shapes:
         X = (rng.standard_normal(shape) * 3 + 5).astype(dtype)
-        W, b = rng.standard_normal((2, *shape[first : first + dims])).astype(dtype)
+        W, b = (
+            None if word in absent else rng.standard_normal(shape[first : first + dims])
+            for word in "Wb"
+        )
+        given = [X, *(None if one is None else one.astype(dtype) for one in (W, b))]
         options = {"axes": axes, "first": first, "eps": 1e-5}
-        dY = rng.standard_normal(shape).astype(dtype)
-        made = [
-            results("standardize", threads, (X, W, b), options, (dY, None, None))
-            for threads in (1, 2, 3)
-        ]
-        wide = [one.astype(np.float64) for one in (X, W, b)]
+        if absent == "Wb" and form_of(shape, axes, ()) is None:
+            assert kernel.refuses("forward", tuple(given), options) is not None
+            continue
+        wide = [None if one is None else one.astype(np.float64) for one in given]
         with registry.use_kernels("off"):
             right, saved = registry.forward(STANDARDIZE, *wide, **options)
-            cotangent = (dY.astype(np.float64), None, None)
-            truth = [*right, *registry.backward(STANDARDIZE, cotangent, saved, (True,) * 3)]
-        for index, (one, wanted) in enumerate(zip(made[0], truth, strict=True)):
-            assert all(other[index].tobytes() == one.tobytes() for other in made)
-            np.testing.assert_allclose(one, wanted, **tolerance(dtype, X.size))
+        cotangents = [rng.standard_normal(one.shape).astype(dtype) for one in right]
+        needs = tuple(one is not None for one in given)
+        for asked in ((True, True, True), (True, False, False), (True, True, False)):
+            pairs = zip(cotangents, asked, strict=True)
+            cotangent = tuple(one if yes else None for one, yes in pairs)
+            made = [results("standardize", n, tuple(given), options, cotangent) for n in (1, 2, 3)]
+            double = tuple(None if one is None else one.astype(np.float64) for one in cotangent)
+            with registry.use_kernels("off"):
+                truth = [*right, *registry.backward(STANDARDIZE, double, saved, needs)]
+            for index, (one, wanted) in enumerate(zip(made[0], truth, strict=True)):
+                if wanted is None:
+                    assert all(other[index] is None for other in made)
+                    continue
+                assert all(other[index].tobytes() == one.tobytes() for other in made)
+                np.testing.assert_allclose(one, wanted, **tolerance(dtype, X.size))
 
 
 def test_root_mean_squares(dtype: str, rng: Any, tolerance: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nnscratch.formulas import FORMULAS, registry
+from nnscratch.kernels import cpu
 from nnscratch.kernels.cpu.elementwise import elementwise
 from nnscratch.kernels.cpu.implementation import EagerBuilder
 from nnscratch.kernels.cpu.operands import Operands
@@ -75,11 +76,38 @@ def test_a_gradient_that_is_written_where_it_is_wanted(name: str, dtype: str) ->
     x, dY = arrays(dtype, 2)
     _, saved = registry.forward(FORMULAS[name], x)
     wanted = through(Described, name, "backward", (dY, *saved))[0]
-    for place in (
-        np.empty(SHAPE, dtype),
-        np.empty(SHAPE[::-1], dtype).T,
-        np.empty((80, 1200), dtype)[::2],
+    place = np.empty(SHAPE, dtype)
+    (made,) = through(EagerBuilder, name, "backward", (dY, *saved), (place,))
+    assert made is place
+    np.testing.assert_array_equal(place, wanted)
+
+
+def test_an_array_with_gaps_is_not_written_into() -> None:
+    """Kernels write in order, so the gradient comes in an array of its own, and is all there."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(20, 30)).astype("float32")
+    W, b = rng.normal(size=(2, 30)).astype("float32")
+    images, weights = rng.normal(size=(2, 3, 9, 9)), rng.normal(size=(4, 3, 3, 3))
+    fields = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+    for name, inputs, options in (
+        ("linear", (X, rng.normal(size=(30, 30)).astype("float32"), b), {}),
+        ("standardize", (X, W, b), {"axes": (-1,), "first": 1, "eps": 1e-5}),
+        ("rms_norm", (X, W), {"dims": 1, "eps": 1e-5}),
+        ("convolution", (images, weights, None), fields),
+        ("tanh", (X,), {}),
     ):
-        (made,) = through(EagerBuilder, name, "backward", (dY, *saved), (place,))
-        assert made is place
-        np.testing.assert_array_equal(place, wanted)
+        kernel, needs = cpu.IMPLEMENTATIONS[name], tuple(one is not None for one in inputs)
+        Y, saved = kernel.forward(*inputs, **options)
+        first = rng.normal(size=(Y[0] if FORMULAS[name].outputs else Y).shape)
+        first = first.astype(inputs[0].dtype)
+        given = (first, None, None) if FORMULAS[name].outputs else first
+        wanted = kernel.backward(given, saved, needs)
+        places = tuple(
+            None if one is None else np.full((*one.shape, 2), np.nan, one.dtype)[..., 0]
+            for one in wanted
+        )
+        made = kernel.backward_into(places, given, saved, needs)
+        for one, right, place in zip(made, wanted, places, strict=True):
+            if right is not None:
+                assert one is not place
+                np.testing.assert_array_equal(one, right)

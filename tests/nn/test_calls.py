@@ -104,6 +104,72 @@ def test_the_words_of_old_of_hardtanh() -> None:
         assert nn.Hardtanh(max_value=0.25).max_val == 0.25
 
 
+def test_bounds_that_exclude_each_other() -> None:
+    for low, high in ((1.0, -1.0), (1.0, 1.0)):
+        with pytest.raises(ConfigurationError, match=f"above min_val={low}, got {high}"):
+            nn.Hardtanh(low, high)
+        with pytest.raises(AssertionError):
+            torch.nn.Hardtanh(low, high)
+    assert_same(F.hardtanh(ours(X), 1.0, 1.0), G.hardtanh(theirs(X), 1.0, 1.0))
+
+
+@pytest.mark.parametrize("size", [3, 30000])
+def test_options_that_make_no_sense(size: int) -> None:
+    """They are refused by kernels too, and what they were refused for stays what it was."""
+    x = RNG.normal(size=size).astype(np.float32)
+    for call in (
+        lambda lib, y: lib.nn.functional.hardtanh(y, 1.0, -1.0),
+        lambda lib, y: lib.nn.functional.softshrink(y, -1.0),
+        lambda lib, y: lib.nn.functional.softshrink(y, float("nan")),
+        lambda lib, y: lib.nn.functional.celu(y, 0.0),
+        lambda lib, y: lib.nn.Softshrink(-1.0)(y),
+        lambda lib, y: lib.nn.CELU(0)(y),
+    ):
+        with pytest.raises(ConfigurationError):
+            call(nnscratch, ours(x))
+        with pytest.raises((ValueError, RuntimeError)):
+            call(torch, theirs(x))
+    assert_same(F.softshrink(ours(x), 0.0), G.softshrink(theirs(x), 0.0))
+
+
+def test_a_warning_names_the_line_of_the_caller() -> None:
+    x, flat = ours(X), ours(RNG.normal(size=(2, 3)))
+    frames, label = nnscratch.ones(2, 3, 4), [0] * len(X)
+    calls: list[Callable[[], Any]] = [
+        lambda: nn.MSELoss(size_average=True),
+        lambda: nn.CrossEntropyLoss(reduce=False),
+        lambda: nn.TripletMarginLoss(size_average=False),
+        lambda: F.mse_loss(x, x, size_average=True),
+        lambda: F.cross_entropy(x, label, reduce=True),
+        lambda: F.margin_ranking_loss(x, x, x, reduce=True),
+        lambda: nn.Hardtanh(min_value=-2.0),
+        lambda: nn.Softmax()(x),
+        lambda: nn.LogSoftmax()(x),
+        lambda: nn.Softmin()(x),
+        lambda: F.softmax(x),
+        lambda: F.log_softmax(x),
+        lambda: F.softmin(x),
+        lambda: F.dropout2d(frames),
+        lambda: F.dropout2d(flat),
+        lambda: F.dropout3d(frames),
+        lambda: nn.Dropout2d()(frames),
+        lambda: nn.Dropout2d()(flat),
+        lambda: nn.Dropout3d()(frames),
+        lambda: nn.InstanceNorm1d(5)(frames),
+        lambda: nn.LSTM(2, 3, dropout=0.5),
+        lambda: nn.GRU(2, 3, dropout=0.5),
+        lambda: F.affine_grid(nnscratch.ones(1, 2, 3), (1, 1, 2, 2)),
+        lambda: F.upsample(frames, 2),
+        lambda: F.upsample_nearest(frames, 2),
+    ]
+    for number, call in enumerate(calls):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            call()
+        assert [one.filename for one in caught] == [__file__], (number, caught)
+        assert caught[0].lineno == call.__code__.co_firstlineno
+
+
 def test_dropout_in_place() -> None:
     x = nnscratch.ones(1000)
     y = F.dropout(x, 0.5, True, True)

@@ -40,6 +40,8 @@ LOSSES: dict[str, tuple[str, dict[str, Any], list[np.ndarray], list[bool]]] = {
     ),
     "gaussian, one target": ("GaussianNLLLoss", {}, [X[0], T[0, 0], RATES[0]], [True] * 3),
     "ranking": ("MarginRankingLoss", {"margin": 0.3}, [X, T, SIGNS], [True] * 3),
+    "ranking, two against each": ("MarginRankingLoss", {}, [X, T[:, :1], SIGNS[:1]], [True] * 3),
+    "ranking, one against each": ("MarginRankingLoss", {}, [X[:1], T, SIGNS[:1, :1]], [True] * 3),
     "soft margin": ("SoftMarginLoss", {}, [X, SIGNS], [True, False]),
     "multi-margin": ("MultiMarginLoss", {}, [X, LABELS], [True, False]),
     "multi-margin, all": (
@@ -231,6 +233,13 @@ def test_what_does_not_fit() -> None:
         F.multi_margin_loss(x, ours(LABELS), p=3)
     with pytest.raises(DataError, match="labels from 0 to 3"):
         F.multilabel_margin_loss(x, ours(MANY + 2))
+    for shapes in ((N, C), (C,), (N, C)), ((C,), (N, C), (N, C)), ((N, C), (N, C), (1, N, C)):
+        with pytest.raises(ShapeError, match=r"margin_ranking_loss: expected .* as many"):
+            F.margin_ranking_loss(*(nnscratch.ones(*shape) for shape in shapes))
+        with pytest.raises(RuntimeError, match="same dimension"):
+            torch.nn.functional.margin_ranking_loss(*(torch.ones(*shape) for shape in shapes))
+    with pytest.raises(ShapeError, match=r"margin_ranking_loss: .*do not broadcast"):
+        F.margin_ranking_loss(x, x, ours(SIGNS[:2]))
     for wrong in (
         lambda: F.triplet_margin_loss(x, x, x, margin=0.0),
         lambda: nn.TripletMarginLoss(margin=-1.0),

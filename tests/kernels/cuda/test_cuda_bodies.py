@@ -13,6 +13,7 @@ from nnscratch.array import maths
 from nnscratch.array.maths import exp, where
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.fused import FUSABLE
+from nnscratch.formulas.pointwise import unchanged
 from nnscratch.kernels.bodies import NotABodyError, parsed
 from nnscratch.kernels.cuda import IMPLEMENTATIONS
 from nnscratch.kernels.cuda.bodies import formulas, function, functions, kernels
@@ -66,7 +67,11 @@ def test_every_word_is_written_for_each_compiler() -> None:
     header = set(re.findall(r"DEVICE \w+ (word_\w+)\(", text("relu")))
     assert set(WORDS) == header <= {f"word_{name}" for name in maths.__all__}
     bodies = "".join(
-        functions([parsed(f.pointwise.forward)]) for f in FORMULAS.values() if f.has_loops
+        functions([parsed(body)])
+        for f in FORMULAS.values()
+        if f.has_loops
+        for body in (f.pointwise.forward, *f.pointwise.backward.values())
+        if body is not unchanged
     )
     assert set(re.findall(r"word_\w+", bodies)) <= header
 
