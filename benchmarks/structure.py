@@ -2,10 +2,12 @@
 
     python -m benchmarks.structure            # a page to read
     python -m benchmarks.structure --json     # the same for a program
+    python -m benchmarks.structure --page docs/architecture.md    # its figures, counted anew
 
 A table is a literal (or a chain of comparisons) in which at least three formulas are named, outside
 ``nnscratch/formulas/``: a fact that ought to come from the formulas themselves. One with a comment
-above it, or behind its first line, counts as explained.
+above it, or behind its first line, counts as explained. What a file lists in ``__all__`` is no
+table: it names what the file itself defines, under PyTorch's names.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmarks.structure_page import write
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nnscratch", "kernels")
@@ -76,6 +80,26 @@ def _chain(node: ast.If) -> Iterator[ast.expr]:
         here = here.orelse[0] if len(here.orelse) == 1 else None
 
 
+def _exports(tree: ast.Module) -> set[int]:
+    """Return the nodes of what is assigned to ``__all__`` or added to it."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                named_so = any(map(_is_all, targets))
+            case ast.AugAssign(target=target, value=value):
+                named_so = _is_all(target)
+            case _:
+                continue
+        if named_so:
+            found |= {id(inner) for inner in ast.walk(value)}
+    return found
+
+
+def _is_all(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "__all__"
+
+
 def tables(folders: tuple[str, ...] = SOURCE) -> list[dict[str, Any]]:
     """Return the tables in some folders that name formulas, the outermost of nested ones."""
     names = formula_names()
@@ -85,8 +109,9 @@ def tables(folders: tuple[str, ...] = SOURCE) -> list[dict[str, Any]]:
             continue
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
-        seen: set[int] = set()
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(text)
+        seen = _exports(tree)
+        for node in ast.walk(tree):
             if id(node) in seen:
                 continue
             if isinstance(node, LITERALS):
@@ -238,15 +263,16 @@ def mentions() -> dict[str, dict[str, list[str]]]:
     }
 
 
+def figures() -> dict[str, Any]:
+    """Return what docs/architecture.md has of it."""
+    return {"tables": {"source": tables()}, "circles": circles(), "upward": upward()}
+
+
 def measured() -> dict[str, Any]:
     """Return everything that this file can say."""
-    return {
-        "tables": {"source": tables(), "tests": tables(("tests",))},
-        "rooms": rooms(),
-        "circles": circles(),
-        "upward": upward(),
-        "mentions": mentions(),
-    }
+    found = figures()
+    found["tables"]["tests"] = tables(("tests",))
+    return {**found, "rooms": rooms(), "mentions": mentions()}
 
 
 def page(found: dict[str, Any]) -> str:
@@ -280,7 +306,11 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="JSON, for a program to read")
+    parser.add_argument("--page", type=Path, help="a page to write the figures into")
     options = parser.parse_args(arguments)
+    if options.page is not None:
+        write(options.page, figures())
+        return 0
     found = measured()
     print(json.dumps(found, indent=1) if options.json else page(found))
     return 0

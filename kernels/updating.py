@@ -1,10 +1,10 @@
 """Bodies of updates as straight lines: an optimizer's step as one loop over its arrays.
 
-An update (``nnscratch.formulas.optimizers``) is written once, as ordinary Python on arrays: it may
-ask whether a state is kept (``M is not None``), whether an option is set (``if maximize``), and it
-computes with numbers (``1.0 - beta2**step``). Once it is known which arrays there are and which
-options are set, the choices are made and what is left is a straight line. Numbers in it are
-computed before the loop, in float64.
+An update (``nnscratch.optim``) is written once, as ordinary Python on arrays: it may ask whether a
+state is kept (``M is not None``), whether an option is set (``if maximize``), and it computes with
+numbers (``1.0 - beta2**step``). Once it is known which arrays there are and which options are set,
+the choices are made and what is left is a straight line. Numbers in it are computed before the
+loop, in float64.
 """
 
 from __future__ import annotations

@@ -1,29 +1,20 @@
 """Kernels for the CPU: compiled by Numba, run in tables by one driver, on one pool of threads.
 
 A family of kernels is one file: each kernel declared by its signature (``runtime.declaration``),
-and behind them how the calls of formulas become instructions. ``implementation`` is what the
-registry sees; ``loops``, ``operands`` and ``scalars`` make kernels of the bodies of elementwise
-formulas; ``runtime`` compiles and runs. Nothing imports Numba before a kernel is compiled or run.
+and behind them how the calls of formulas become instructions. What a file makes for a formula is
+found there (``kernels.finding``). ``implementation`` is what the registry sees; ``loops``,
+``operands`` and ``scalars`` make kernels of the bodies of elementwise formulas; ``runtime``
+compiles and runs. Nothing imports Numba before a kernel is compiled or run.
 """
 
 from nnscratch.formulas import FORMULAS
 
-from .attention import ATTENTION_KERNELS
-from .convolution import CONVOLUTION_KERNELS
-from .cross_entropy import CROSS_ENTROPY_KERNELS
+from ..finding import made_in
 from .elementwise import elementwise
 from .implementation import CpuKernel
-from .linear import LINEAR_KERNELS
-from .losses import LOSS_KERNELS
-from .lstm import LSTM_KERNELS
-from .normalizing import NORMALIZATION_KERNELS
-from .optimizers import OPTIMIZER_KERNELS, stepping
-from .pooling import POOLING_KERNELS
-from .products import PRODUCT_KERNELS, by_blas, by_tiles, product_kernel
-from .random import RANDOM_KERNELS
-from .recurrent import RECURRENT_KERNELS
-from .reductions import REDUCTION_KERNELS, blocks
-from .running_statistics import RUNNING_KERNELS
+from .optimizers import stepping
+from .products import by_blas, by_tiles, product_kernel
+from .reductions import blocks
 from .runtime import processor, product_choice
 from .runtime.blas import Blas, blas
 from .runtime.cache import CacheStatus, cache_status
@@ -40,30 +31,12 @@ from .runtime.table import (
     signed,
 )
 from .runtime.threads import available, choose, limit
-from .shapes import SHAPE_KERNELS
-from .softmax import SOFTMAX_KERNELS
-from .updates import UPDATE_KERNELS
 from .warming import usual_kernels, warmup
 
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
     **{name: elementwise(made) for name, made in FORMULAS.items() if made.has_loops},
-    **ATTENTION_KERNELS,
-    **CONVOLUTION_KERNELS,
-    **CROSS_ENTROPY_KERNELS,
-    **LINEAR_KERNELS,
-    **LOSS_KERNELS,
-    **LSTM_KERNELS,
-    **NORMALIZATION_KERNELS,
-    **OPTIMIZER_KERNELS,
-    **POOLING_KERNELS,
-    **PRODUCT_KERNELS,
-    **RANDOM_KERNELS,
-    **RECURRENT_KERNELS,
-    **REDUCTION_KERNELS,
-    **RUNNING_KERNELS,
-    **SHAPE_KERNELS,
-    **SOFTMAX_KERNELS,
-    **UPDATE_KERNELS,
+    **{name: stepping(made) for name, made in FORMULAS.items() if made.update_body is not None},
+    **made_in(__name__, __path__, CpuKernel),
 }
 """What the registry can choose beside the reference, by the formula's name."""
 

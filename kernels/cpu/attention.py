@@ -375,11 +375,10 @@ def _check_backward(inputs: Inputs, options: Options) -> str | None:
     return _check((Q, K, V, M), {})
 
 
-ATTENTION_KERNELS = {
-    "scaled_dot_product_attention": CpuKernel(
-        {"forward": _forward, "backward": _backward},
-        {"forward": _check, "backward": _check_backward},
-        passes=16,
-        strided=True,
-    )
-}
+SCALED_DOT_PRODUCT_ATTENTION_KERNEL = CpuKernel(
+    "scaled_dot_product_attention",
+    {"forward": _forward, "backward": _backward},
+    {"forward": _check, "backward": _check_backward},
+    passes=16,
+    strided=True,
+)

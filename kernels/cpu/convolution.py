@@ -283,20 +283,21 @@ def _check_weight_backward(inputs: Inputs, options: Options) -> str | None:
     return _check_sizes(X.shape, dY.shape, D.shape, at, groups, X.dtype)
 
 
-CONVOLUTION_KERNELS = {
-    "convolution": CpuKernel(
-        {"forward": _convolution, "backward": _convolution_backward},
-        {"forward": _check(False), "backward": _check_backward(False)},
-        passes=16,
-    ),
-    "convolution_transpose": CpuKernel(
-        {"forward": _transpose, "backward": _transpose_backward},
-        {"forward": _check(True), "backward": _check_backward(True)},
-        passes=16,
-    ),
-    "convolution_weight": CpuKernel(
-        {"forward": _weight, "backward": _weight_backward},
-        {"forward": _check_weight, "backward": _check_weight_backward},
-        passes=16,
-    ),
-}
+CONVOLUTION_KERNEL = CpuKernel(
+    "convolution",
+    {"forward": _convolution, "backward": _convolution_backward},
+    {"forward": _check(False), "backward": _check_backward(False)},
+    passes=16,
+)
+CONVOLUTION_TRANSPOSE_KERNEL = CpuKernel(
+    "convolution_transpose",
+    {"forward": _transpose, "backward": _transpose_backward},
+    {"forward": _check(True), "backward": _check_backward(True)},
+    passes=16,
+)
+CONVOLUTION_WEIGHT_KERNEL = CpuKernel(
+    "convolution_weight",
+    {"forward": _weight, "backward": _weight_backward},
+    {"forward": _check_weight, "backward": _check_weight_backward},
+    passes=16,
+)

@@ -227,9 +227,8 @@ def _check_cross_entropy_backward(inputs: Inputs, options: Options) -> str | Non
     return None if dY.shape in ((), P.shape[:1]) else f"dY has shape {dY.shape}"
 
 
-CROSS_ENTROPY_KERNELS = {
-    "cross_entropy": CpuKernel(
-        {"forward": _cross_entropy, "backward": _cross_entropy_backward},
-        {"forward": _check_cross_entropy, "backward": _check_cross_entropy_backward},
-    )
-}
+CROSS_ENTROPY_KERNEL = CpuKernel(
+    "cross_entropy",
+    {"forward": _cross_entropy, "backward": _cross_entropy_backward},
+    {"forward": _check_cross_entropy, "backward": _check_cross_entropy_backward},
+)

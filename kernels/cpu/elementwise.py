@@ -213,7 +213,7 @@ def elementwise(formula: Formula) -> CpuKernel:
         bodies = [words.forward] if direction == "forward" else [*words.backward.values()]
         return max([1, *(_operations(parsed(one)) for one in bodies if one is not unchanged)])
 
-    return CpuKernel(lowerings, refusals, passes=passes, strided=True)
+    return CpuKernel(formula.name, lowerings, refusals, passes=passes, strided=True)
 
 
 def _operations(body: Parsed) -> int:

@@ -132,7 +132,11 @@ def why_no_numba() -> str | None:
 class CpuKernel:
     """Numba kernels as an implementation of one formula.
 
+    A file of this folder that makes one under a name of its own is all that it takes
+    (``kernels.finding``).
+
     Attributes:
+        formula: the name of the formula.
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
             gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
@@ -144,6 +148,7 @@ class CpuKernel:
         library: whose arrays it is for.
     """
 
+    formula: str
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal]
     passes: int | Callable[[str], int] = 1

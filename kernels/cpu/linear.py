@@ -319,14 +319,14 @@ def _not_few_rows(direction: str, inputs: Inputs) -> bool:
     return direction == "backward" or math.prod(inputs[0].shape[:-1]) >= FEW_ROWS
 
 
-LINEAR_KERNELS = {
-    "linear": CpuKernel(
-        {"forward": _linear, "backward": _linear_backward},
-        {"forward": _check_linear, "backward": _check_linear_backward},
-        pays=_not_few_rows,
-    ),
-    "linear_activation": CpuKernel(
-        {"forward": _linear_activation, "backward": _linear_activation_backward},
-        {"forward": _check_fused, "backward": _check_linear_backward},
-    ),
-}
+LINEAR_KERNEL = CpuKernel(
+    "linear",
+    {"forward": _linear, "backward": _linear_backward},
+    {"forward": _check_linear, "backward": _check_linear_backward},
+    pays=_not_few_rows,
+)
+LINEAR_ACTIVATION_KERNEL = CpuKernel(
+    "linear_activation",
+    {"forward": _linear_activation, "backward": _linear_activation_backward},
+    {"forward": _check_fused, "backward": _check_linear_backward},
+)

@@ -142,7 +142,7 @@ def _check_pair_backward(inputs: Inputs, options: Options) -> str | None:
     return _check_pair((X, T, *rest[:-1]), {"reduction": rest[-1]})
 
 
-def pair_loss(what: int) -> CpuKernel:
+def pair_loss(formula: str, what: int) -> CpuKernel:
     """Return the kernels of the mean squared error, or of the cross-entropy of logits."""
 
     def forward(
@@ -198,6 +198,7 @@ def pair_loss(what: int) -> CpuKernel:
         return tuple(outputs), None
 
     return CpuKernel(
+        formula,
         {"forward": forward, "backward": backward},
         {"forward": _check_pair, "backward": _check_pair_backward},
     )
@@ -208,4 +209,5 @@ def _target_gradient(D: Any, dY: Any, saved: BceWithLogitsSaved) -> None:
     D[...] = bce_with_logits_backward(dY, saved, (False, True, False, False))[1]
 
 
-LOSS_KERNELS = {"mse": pair_loss(MSE), "bce_with_logits": pair_loss(BCE)}
+MSE_KERNEL = pair_loss("mse", MSE)
+BCE_WITH_LOGITS_KERNEL = pair_loss("bce_with_logits", BCE)

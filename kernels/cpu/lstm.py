@@ -243,11 +243,10 @@ def _check_backward(inputs: Inputs, options: Options) -> str | None:
     return _check((X, H, C, W, U, None, None, R, lengths), {})
 
 
-LSTM_KERNELS = {
-    "lstm": CpuKernel(
-        {"forward": _forward, "backward": _backward},
-        {"forward": _check, "backward": _check_backward},
-        passes=8,
-        several=True,
-    )
-}
+LSTM_KERNEL = CpuKernel(
+    "lstm",
+    {"forward": _forward, "backward": _backward},
+    {"forward": _check, "backward": _check_backward},
+    passes=8,
+    several=True,
+)

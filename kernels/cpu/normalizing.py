@@ -251,16 +251,16 @@ def _check_rms_backward(inputs: Inputs, options: Options) -> str | None:
     return None if dY.shape == X.shape else f"dY has shape {dY.shape}"
 
 
-NORMALIZATION_KERNELS = {
-    "standardize": CpuKernel(
-        {"forward": _standardize, "backward": _standardize_backward},
-        {"forward": _check_standardize, "backward": _check_standardize_backward},
-        passes=8,
-        several=True,
-    ),
-    "rms_norm": CpuKernel(
-        {"forward": _rms, "backward": _rms_backward},
-        {"forward": _check_rms, "backward": _check_rms_backward},
-        passes=6,
-    ),
-}
+STANDARDIZE_KERNEL = CpuKernel(
+    "standardize",
+    {"forward": _standardize, "backward": _standardize_backward},
+    {"forward": _check_standardize, "backward": _check_standardize_backward},
+    passes=8,
+    several=True,
+)
+RMS_NORM_KERNEL = CpuKernel(
+    "rms_norm",
+    {"forward": _rms, "backward": _rms_backward},
+    {"forward": _check_rms, "backward": _check_rms_backward},
+    passes=6,
+)

@@ -49,7 +49,7 @@ def stepping(formula: Formula) -> CpuKernel:
         builder.emit(kernel, words, [chosen[name] for name in names])
         return (), None
 
-    return CpuKernel({"update": update}, {"update": _alike})
+    return CpuKernel(formula.name, {"update": update}, {"update": _alike})
 
 
 def _made(
@@ -76,15 +76,10 @@ def _alike(inputs: Inputs, options: Options) -> str | None:
     return None if len(shapes) == 1 else f"the arrays have the shapes {sorted(shapes)}"
 
 
-OPTIMIZER_KERNELS = {
-    name: stepping(made) for name, made in FORMULAS.items() if made.update_body is not None
-}
-
-
 def kernels_of(name: str, dtype: str, arrays: int, **options: Any) -> list[Kernel]:
     """Return what a step of an optimizer runs, with so many arrays and these options."""
     builder: Any = KernelCollector()
     made = tuple(np.zeros(2, dtype) for _ in range(arrays))
-    OPTIMIZER_KERNELS[name].lower(builder, "update", made, options, ())
+    stepping(FORMULAS[name]).lower(builder, "update", made, options, ())
     found: list[Kernel] = builder.kernels
     return found

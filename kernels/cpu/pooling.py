@@ -269,16 +269,16 @@ def _check_resample_backward(inputs: Inputs, options: Options) -> str | None:
     return _check_lines((dY,), {"lines": tuple(line.transposed for line in lines)})
 
 
-POOLING_KERNELS = {
-    "max_pool": CpuKernel(
-        {"forward": _max_pool, "backward": _max_pool_backward},
-        {"forward": _check_lines, "backward": _check_max_pool_backward},
-        passes=8,
-        several=True,
-    ),
-    "resample": CpuKernel(
-        {"forward": _resample, "backward": _resample_backward},
-        {"forward": _check_lines, "backward": _check_resample_backward},
-        passes=4,
-    ),
-}
+MAX_POOL_KERNEL = CpuKernel(
+    "max_pool",
+    {"forward": _max_pool, "backward": _max_pool_backward},
+    {"forward": _check_lines, "backward": _check_max_pool_backward},
+    passes=8,
+    several=True,
+)
+RESAMPLE_KERNEL = CpuKernel(
+    "resample",
+    {"forward": _resample, "backward": _resample_backward},
+    {"forward": _check_lines, "backward": _check_resample_backward},
+    passes=4,
+)

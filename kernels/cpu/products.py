@@ -418,11 +418,10 @@ def _never_alone(direction: str, inputs: Inputs) -> bool:
     return False
 
 
-PRODUCT_KERNELS = {
-    "matmul": CpuKernel(
-        {"forward": _matmul, "backward": _matmul_backward},
-        {"forward": _check_matmul, "backward": _check_matmul},
-        pays=_never_alone,
-        strided=True,
-    ),
-}
+MATMUL_KERNEL = CpuKernel(
+    "matmul",
+    {"forward": _matmul, "backward": _matmul_backward},
+    {"forward": _check_matmul, "backward": _check_matmul},
+    pays=_never_alone,
+    strided=True,
+)

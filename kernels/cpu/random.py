@@ -121,9 +121,8 @@ def _check_dropout_backward(inputs: Inputs, options: Options) -> str | None:
     return None if dY.shape == M.shape else f"dY has shape {dY.shape}"
 
 
-RANDOM_KERNELS = {
-    "dropout": CpuKernel(
-        {"forward": _dropout, "backward": _dropout_backward},
-        {"forward": _check_dropout, "backward": _check_dropout_backward},
-    )
-}
+DROPOUT_KERNEL = CpuKernel(
+    "dropout",
+    {"forward": _dropout, "backward": _dropout_backward},
+    {"forward": _check_dropout, "backward": _check_dropout_backward},
+)

@@ -340,17 +340,17 @@ def _check_backward_with(gates: int) -> Any:
     return check_backward
 
 
-RECURRENT_KERNELS = {
-    "gru": CpuKernel(
-        {"forward": _gru, "backward": _gru_backward},
-        {"forward": _check_with(3), "backward": _check_backward_with(3)},
-        passes=8,
-        several=True,
-    ),
-    "rnn": CpuKernel(
-        {"forward": _rnn, "backward": _rnn_backward},
-        {"forward": _check_with(1), "backward": _check_backward_with(1)},
-        passes=4,
-        several=True,
-    ),
-}
+GRU_KERNEL = CpuKernel(
+    "gru",
+    {"forward": _gru, "backward": _gru_backward},
+    {"forward": _check_with(3), "backward": _check_backward_with(3)},
+    passes=8,
+    several=True,
+)
+RNN_KERNEL = CpuKernel(
+    "rnn",
+    {"forward": _rnn, "backward": _rnn_backward},
+    {"forward": _check_with(1), "backward": _check_backward_with(1)},
+    passes=4,
+    several=True,
+)

@@ -192,7 +192,7 @@ def _walk(X: Any, axes: list[int]) -> Walk:
     return walk(tuple([X.shape[one] for one in axes]), (tuple([X.strides[one] for one in axes]),))
 
 
-def _sum(mean: bool) -> CpuKernel:
+def _sum(formula: str, mean: bool) -> CpuKernel:
     def forward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (A,) = inputs
         axes = _axes(options.get("axis"), A.ndim)
@@ -223,6 +223,7 @@ def _sum(mean: bool) -> CpuKernel:
         return (dA,), None
 
     return CpuKernel(
+        formula,
         {"forward": forward, "backward": backward},
         {"forward": _check_axes, "backward": _check_not_empty},
         strided=True,
@@ -271,8 +272,6 @@ def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
-REDUCTION_KERNELS = {
-    "sum": _sum(mean=False),
-    "mean": _sum(mean=True),
-    "sum_to": CpuKernel({"forward": _sum_to}, {"forward": _check_sum_to}, strided=True),
-}
+SUM_KERNEL = _sum("sum", mean=False)
+MEAN_KERNEL = _sum("mean", mean=True)
+SUM_TO_KERNEL = CpuKernel("sum_to", {"forward": _sum_to}, {"forward": _check_sum_to}, strided=True)

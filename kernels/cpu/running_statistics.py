@@ -152,11 +152,12 @@ def _check_inference_backward(inputs: Inputs, options: Options) -> str | None:
     return None if dY.shape == X.shape else f"dY has shape {dY.shape}"
 
 
-RUNNING_KERNELS = {
-    "batch_norm_inference": CpuKernel(
-        {"forward": _inference, "backward": _inference_backward},
-        {"forward": _check_inference, "backward": _check_inference_backward},
-        passes=3,
-    ),
-    "running_statistics": CpuKernel({"update": _follow}, {"update": _check_follow}),
-}
+BATCH_NORM_INFERENCE_KERNEL = CpuKernel(
+    "batch_norm_inference",
+    {"forward": _inference, "backward": _inference_backward},
+    {"forward": _check_inference, "backward": _check_inference_backward},
+    passes=3,
+)
+RUNNING_STATISTICS_KERNEL = CpuKernel(
+    "running_statistics", {"update": _follow}, {"update": _check_follow}
+)

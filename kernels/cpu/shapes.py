@@ -109,18 +109,16 @@ def _never_alone(direction: str, inputs: Inputs) -> bool:
     return False
 
 
-def _moves(lowerings: Any, refusals: Any = None) -> CpuKernel:
-    return CpuKernel(lowerings, refusals or {}, pays=_never_alone, strided=True)
+def _moves(formula: str, lowerings: Any, refusals: Any = None) -> CpuKernel:
+    return CpuKernel(formula, lowerings, refusals or {}, pays=_never_alone, strided=True)
 
 
-SHAPE_KERNELS = {
-    "reshape": _moves(
-        {"forward": _reshape, "backward": _reshape_backward}, {"forward": _check_reshape}
-    ),
-    "getitem": _moves({"backward": _getitem_backward}),
-    "concatenate": _moves({"forward": _concatenate}, {"forward": _check_pieces}),
-    "split": CpuKernel(
-        {"backward": _split_backward}, {}, pays=_never_alone, strided=True, several=True
-    ),
-    "stack": _moves({"forward": _stack}, {"forward": _check_stack}),
-}
+RESHAPE_KERNEL = _moves(
+    "reshape", {"forward": _reshape, "backward": _reshape_backward}, {"forward": _check_reshape}
+)
+GETITEM_KERNEL = _moves("getitem", {"backward": _getitem_backward})
+CONCATENATE_KERNEL = _moves("concatenate", {"forward": _concatenate}, {"forward": _check_pieces})
+SPLIT_KERNEL = CpuKernel(
+    "split", {"backward": _split_backward}, {}, pays=_never_alone, strided=True, several=True
+)
+STACK_KERNEL = _moves("stack", {"forward": _stack}, {"forward": _check_stack})

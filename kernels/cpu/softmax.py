@@ -154,7 +154,7 @@ def _check_rows_backward(inputs: Inputs, options: Options) -> str | None:
     return _check_rows((Y,), {"axis": axis})
 
 
-def rowwise(logarithm: int) -> CpuKernel:
+def rowwise(formula: str, logarithm: int) -> CpuKernel:
     """Return the kernels of softmax or log-softmax along the last axis."""
 
     def forward(
@@ -182,9 +182,11 @@ def rowwise(logarithm: int) -> CpuKernel:
         return (dX,), None
 
     return CpuKernel(
+        formula,
         {"forward": forward, "backward": backward},
         {"forward": _check_rows, "backward": _check_rows_backward},
     )
 
 
-SOFTMAX_KERNELS = {"softmax": rowwise(0), "log_softmax": rowwise(1)}
+SOFTMAX_KERNEL = rowwise("softmax", 0)
+LOG_SOFTMAX_KERNEL = rowwise("log_softmax", 1)

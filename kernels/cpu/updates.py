@@ -92,16 +92,14 @@ def _same_pair(inputs: Inputs, options: Options) -> str | None:
 
 
 def _made(
-    lowering: Lowering, direction: str, refusal: Any = None, strided: bool = False
+    formula: str, lowering: Lowering, direction: str, refusal: Any = None, strided: bool = False
 ) -> CpuKernel:
     refusals = {} if refusal is None else {direction: refusal}
-    return CpuKernel({direction: lowering}, refusals, strided=strided)
+    return CpuKernel(formula, {direction: lowering}, refusals, strided=strided)
 
 
-UPDATE_KERNELS = {
-    "copy_into": _made(_copy_into, "update", _same_pair, strided=True),
-    "accumulate": _made(_accumulate, "update", _same_pair, strided=True),
-    "fill": _made(_fill, "update", strided=True),
-    "scale_by_norm": _made(_scale_by_norm, "update", _check_scale_by_norm),
-    "squared_norm": _made(_squared_norm, "forward"),
-}
+COPY_INTO_KERNEL = _made("copy_into", _copy_into, "update", _same_pair, strided=True)
+ACCUMULATE_KERNEL = _made("accumulate", _accumulate, "update", _same_pair, strided=True)
+FILL_KERNEL = _made("fill", _fill, "update", strided=True)
+SCALE_BY_NORM_KERNEL = _made("scale_by_norm", _scale_by_norm, "update", _check_scale_by_norm)
+SQUARED_NORM_KERNEL = _made("squared_norm", _squared_norm, "forward")

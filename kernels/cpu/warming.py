@@ -21,6 +21,8 @@ from .runtime.kernel import Kernel, compiled, import_problem
 from .runtime.pool import pool
 from .updates import clip_factor
 
+# Those that most networks have, by experience. Every other one is compiled when it is first needed:
+# to compile them all ahead would take minutes.
 ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh", "gelu")
 
 

@@ -1,6 +1,7 @@
 """The words of elementwise bodies on one number (``nnscratch.array.maths``). Imports Numba.
 
-Each ends in a selection instead of a branch, which is what lets a loop over it vectorise.
+Each is called ``_word_`` and the word's name, by which ``WORDS`` finds it, and ends in a selection
+instead of a branch, which is what lets a loop over it vectorise.
 """
 
 from __future__ import annotations
@@ -16,68 +17,68 @@ from .runtime.intrinsics import INLINE, cast
 
 
 @njit(**INLINE)
-def _sqrt(x):
+def _word_sqrt(x):
     return math.sqrt(x)
 
 
 @njit(**INLINE)
-def _absolute(x):
+def _word_absolute(x):
     return abs(x)
 
 
 @njit(**INLINE)
-def _sign(x):
+def _word_sign(x):
     one, zero = cast(1.0, x), cast(0.0, x)
     return one if x > zero else (-one if x < zero else x)
 
 
 @njit(**INLINE)
-def _floor(x):
+def _word_floor(x):
     return np.floor(x)
 
 
 @njit(**INLINE)
-def _sin(x):
+def _word_sin(x):
     return math.sin(x)
 
 
 @njit(**INLINE)
-def _cos(x):
+def _word_cos(x):
     return math.cos(x)
 
 
 @njit(**INLINE)
-def _flushed(x):
+def _word_flushed(x):
     return cast(0.0, x) if abs(x) < functions.least(x) else x
 
 
 @njit(**INLINE)
-def _real(x):
+def _word_real(x):
     return x
 
 
 @njit(**INLINE)
-def _like(value, x):
+def _word_like(value, x):
     return value
 
 
 @njit(**INLINE)
-def _maximum(a, b):
+def _word_maximum(a, b):
     return b if a < b or b != b else a
 
 
 @njit(**INLINE)
-def _minimum(a, b):
+def _word_minimum(a, b):
     return b if a > b or b != b else a
 
 
 @njit(**INLINE)
-def _where(condition, a, b):
+def _word_where(condition, a, b):
     return a if condition else b
 
 
 @njit(**INLINE)
-def _power(a, b):
+def _word_power(a, b):
     # The choice is the same for all numbers of a loop, and is made before it.
     if b == cast(2.0, b):
         return a * a
@@ -87,30 +88,18 @@ def _power(a, b):
 
 
 @njit(**INLINE)
-def _tail(x):
+def _word_normal_tail(x):
     tail, _ = functions.normal_tail(x)
     return tail
 
 
+_word_exp = functions.exp
+_word_expm1 = functions.expm1
+_word_log = functions.log
+_word_log1p = functions.log1p
+_word_tanh = functions.tanh
+_word_normal_tail_and_density = functions.normal_tail
+
 WORDS: dict[str, Any] = {
-    "word_absolute": _absolute,
-    "word_cos": _cos,
-    "word_exp": functions.exp,
-    "word_expm1": functions.expm1,
-    "word_floor": _floor,
-    "word_flushed": _flushed,
-    "word_like": _like,
-    "word_log": functions.log,
-    "word_log1p": functions.log1p,
-    "word_maximum": _maximum,
-    "word_minimum": _minimum,
-    "word_normal_tail": _tail,
-    "word_normal_tail_and_density": functions.normal_tail,
-    "word_power": _power,
-    "word_real": _real,
-    "word_sign": _sign,
-    "word_sin": _sin,
-    "word_sqrt": _sqrt,
-    "word_tanh": functions.tanh,
-    "word_where": _where,
+    name[1:]: function for name, function in globals().items() if name.startswith("_word_")
 }

@@ -4,25 +4,23 @@ Nothing here imports CuPy before that. ``source`` reads the .cu files, ``bodies`
 elementwise formulas from their bodies, ``launch`` lays out the arguments of a kernel, ``driver``
 compiles and starts it, ``implementation`` is what the registry sees; ``linear``, ``losses``,
 ``elementwise`` and ``updates`` turn the call of a formula into launches, run at once or kept in a
-plan (``target``). The text also compiles for a CPU, where the tests run it.
+plan (``target``). What a file makes for a formula is found there (``kernels.finding``). The text
+also compiles for a CPU, where the tests run it.
 """
 
 from __future__ import annotations
 
+from ..finding import made_in
+from .bodies import formulas
 from .cupy_driver import CupyDriver
 from .driver import CompileWarning, Driver
-from .elementwise import ELEMENTWISE_KERNELS, elementwise
+from .elementwise import elementwise
 from .implementation import CudaKernel
 from .launch import At, KernelArgumentError, Launch, Numbers
-from .linear import LINEAR_KERNELS
-from .losses import LOSS_KERNELS
-from .updates import UPDATE_KERNELS
 
 IMPLEMENTATIONS: dict[str, CudaKernel] = {
-    **LINEAR_KERNELS,
-    **LOSS_KERNELS,
-    **ELEMENTWISE_KERNELS,
-    **UPDATE_KERNELS,
+    **{name: elementwise(name) for name in formulas()},
+    **made_in(__name__, __path__, CudaKernel),
 }
 """What the registry can choose for CuPy arrays, by the formula's name."""
 

@@ -64,7 +64,9 @@ def elementwise(name: str) -> CudaKernel:
             why = f"dY {inputs[0].shape} is not of the shape of what was saved"
         return why
 
-    return CudaKernel((name,), lowerings, {"forward": check_forward, "backward": check_backward})
+    return CudaKernel(
+        name, (name,), lowerings, {"forward": check_forward, "backward": check_backward}
+    )
 
 
 def _launch(
@@ -176,20 +178,22 @@ def _check_matmul(inputs: Inputs, options: Options) -> str | None:
 
 
 def _made(
-    lowering: Lowering, direction: str, refusal: Any = None, file: str = "elementwise"
+    formula: str,
+    lowering: Lowering,
+    direction: str,
+    refusal: Any = None,
+    file: str = "elementwise",
 ) -> CudaKernel:
     refusals = {} if refusal is None else {direction: refusal}
-    return CudaKernel((file,), {direction: lowering}, refusals)
+    return CudaKernel(formula, (file,), {direction: lowering}, refusals)
 
 
-ELEMENTWISE_KERNELS = {
-    **{name: elementwise(name) for name in bodies.formulas()},
-    "copy_into": _made(_copy_into, "update", _same_pair),
-    "accumulate": _made(_accumulate, "update", _same_pair, "add"),
-    "fill": _made(_fill, "update"),
-    "matmul": CudaKernel(
-        ("matmul",),
-        {"forward": _matmul, "backward": _matmul_backward},
-        {"forward": _check_matmul, "backward": _check_matmul},
-    ),
-}
+COPY_INTO_KERNEL = _made("copy_into", _copy_into, "update", _same_pair)
+ACCUMULATE_KERNEL = _made("accumulate", _accumulate, "update", _same_pair, "add")
+FILL_KERNEL = _made("fill", _fill, "update")
+MATMUL_KERNEL = CudaKernel(
+    "matmul",
+    ("matmul",),
+    {"forward": _matmul, "backward": _matmul_backward},
+    {"forward": _check_matmul, "backward": _check_matmul},
+)

@@ -33,7 +33,11 @@ def _first_array(inputs: Inputs) -> Any:
 class CudaKernel:
     """CUDA kernels as an implementation of one formula.
 
+    A file of this folder that makes one under a name of its own is all that it takes
+    (``kernels.finding``).
+
     Attributes:
+        formula: the name of the formula.
         files: the .cu files that it launches kernels of.
         lowerings: for each direction that has kernels, how a call becomes launches. A backward
             gets ``(dY, *saved)`` as its inputs.
@@ -41,6 +45,7 @@ class CudaKernel:
         driver: what compiles and launches; tests put another in its place.
     """
 
+    formula: str
     files: tuple[str, ...]
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal] = field(default_factory=dict)

@@ -193,15 +193,15 @@ def _check_linear_backward(inputs: Inputs, options: Options) -> str | None:
     return None if fits else f"dY has shape {dY.shape}"
 
 
-LINEAR_KERNELS = {
-    "linear": CudaKernel(
-        ("linear", "matmul"),
-        {"forward": _linear, "backward": _linear_backward},
-        {"forward": _check_linear, "backward": _check_linear_backward},
-    ),
-    "linear_activation": CudaKernel(
-        ("linear", "matmul"),
-        {"forward": _linear_activation, "backward": _linear_activation_backward},
-        {"forward": _check_fused, "backward": _check_fused_backward},
-    ),
-}
+LINEAR_KERNEL = CudaKernel(
+    "linear",
+    ("linear", "matmul"),
+    {"forward": _linear, "backward": _linear_backward},
+    {"forward": _check_linear, "backward": _check_linear_backward},
+)
+LINEAR_ACTIVATION_KERNEL = CudaKernel(
+    "linear_activation",
+    ("linear", "matmul"),
+    {"forward": _linear_activation, "backward": _linear_activation_backward},
+    {"forward": _check_fused, "backward": _check_fused_backward},
+)

@@ -133,7 +133,7 @@ def _check_pair_backward(inputs: Inputs, options: Options) -> str | None:
     return _check_pair((X, T), {"reduction": rest[-1]})
 
 
-def pair_loss(name: str) -> CudaKernel:
+def pair_loss(formula: str, name: str) -> CudaKernel:
     """Return the kernels of the mean squared error ("mse") or of logits' cross-entropy ("bce")."""
 
     def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
@@ -173,6 +173,7 @@ def pair_loss(name: str) -> CudaKernel:
         return tuple(gradients), None
 
     return CudaKernel(
+        formula,
         ("losses", "reductions"),
         {"forward": forward, "backward": backward},
         {"forward": _check_pair, "backward": _check_pair_backward},
@@ -198,6 +199,7 @@ def rowwise(name: str) -> CudaKernel:
         return (dX,), None
 
     return CudaKernel(
+        name,
         ("softmax",),
         {"forward": forward, "backward": backward},
         {"forward": _check_rows, "backward": _check_rows_backward},
@@ -254,19 +256,19 @@ def _check_dropout_backward(inputs: Inputs, options: Options) -> str | None:
 
 
 assert THREADS % WARP == 0
-LOSS_KERNELS = {
-    "cross_entropy": CudaKernel(
-        ("softmax",),
-        {"forward": _cross_entropy, "backward": _cross_entropy_backward},
-        {"forward": _check_cross_entropy, "backward": _check_cross_entropy_backward},
-    ),
-    "mse": pair_loss("mse"),
-    "bce_with_logits": pair_loss("bce"),
-    "softmax": rowwise("softmax"),
-    "log_softmax": rowwise("log_softmax"),
-    "dropout": CudaKernel(
-        ("random",),
-        {"forward": _dropout, "backward": _dropout_backward},
-        {"forward": _check_dropout, "backward": _check_dropout_backward},
-    ),
-}
+CROSS_ENTROPY_KERNEL = CudaKernel(
+    "cross_entropy",
+    ("softmax",),
+    {"forward": _cross_entropy, "backward": _cross_entropy_backward},
+    {"forward": _check_cross_entropy, "backward": _check_cross_entropy_backward},
+)
+MSE_KERNEL = pair_loss("mse", "mse")
+BCE_WITH_LOGITS_KERNEL = pair_loss("bce_with_logits", "bce")
+SOFTMAX_KERNEL = rowwise("softmax")
+LOG_SOFTMAX_KERNEL = rowwise("log_softmax")
+DROPOUT_KERNEL = CudaKernel(
+    "dropout",
+    ("random",),
+    {"forward": _dropout, "backward": _dropout_backward},
+    {"forward": _check_dropout, "backward": _check_dropout_backward},
+)

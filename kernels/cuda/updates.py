@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from nnscratch.formulas.checks import NOTHING
-from nnscratch.formulas.optimizers import nadam_momentum
 from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
 from .driver import cover
@@ -45,7 +44,7 @@ def optimizer(name: str, count: int, numbers: Callable[[Options], tuple[Any, ...
         )  # fmt: skip
         return (), None
 
-    return CudaKernel(("optimizers",), {"update": update}, {"update": _alike})
+    return CudaKernel(name, ("optimizers",), {"update": update}, {"update": _alike})
 
 
 def _alike(inputs: Inputs, options: Options) -> str | None:
@@ -121,7 +120,8 @@ def _adadelta(o: Options) -> tuple[Any, ...]:
 def _nadam(o: Options) -> tuple[Any, ...]:
     lr, beta1, beta2 = o.get("lr", 2e-3), o.get("beta1", 0.9), o.get("beta2", 0.999)
     step, slowing, product = o["step"], o.get("momentum_decay", 4e-3), o["mu_product"]
-    mu, mu_next = (nadam_momentum(beta1, slowing, at) for at in (step, step + 1))
+    # The momentum of this step and of the next, as the formula has it.
+    mu, mu_next = (beta1 * (1.0 - 0.5 * 0.96 ** (at * slowing)) for at in (step, step + 1))
     return (
         lr * (1.0 - mu) / (1.0 - product),
         lr * mu_next / (1.0 - product * mu_next),
@@ -146,13 +146,13 @@ def _squared_norm(target: Target, inputs: Inputs, options: Options, needs: Needs
     return (_total(target, inputs[0], "square_blocks", 1.0),), NOTHING
 
 
-def _whole(mean: bool) -> CudaKernel:
+def _whole(formula: str, mean: bool) -> CudaKernel:
     def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (A,) = inputs
         Y = _total(target, A, "sum_blocks", 1.0 / A.size if mean else 1.0)
         return (Y,), SumSaved(A.shape, tuple(range(A.ndim)))
 
-    return CudaKernel(("reductions",), {"forward": forward}, {"forward": _check_whole})
+    return CudaKernel(formula, ("reductions",), {"forward": forward}, {"forward": _check_whole})
 
 
 def _check_whole(inputs: Inputs, options: Options) -> str | None:
@@ -190,18 +190,16 @@ def _check_scale_by_norm(inputs: Inputs, options: Options) -> str | None:
     return None
 
 
-UPDATE_KERNELS = {
-    "sgd": optimizer("sgd", 3, _sgd),
-    "adam": optimizer("adam", 5, _adam),
-    "rmsprop": optimizer("rmsprop", 5, _rmsprop),
-    "adagrad": optimizer("adagrad", 3, _adagrad),
-    "adadelta": optimizer("adadelta", 4, _adadelta),
-    "nadam": optimizer("nadam", 4, _nadam),
-    "squared_norm": CudaKernel(("reductions",), {"forward": _squared_norm}),
-    "sum": _whole(mean=False),
-    "mean": _whole(mean=True),
-    "sum_to": CudaKernel(("linear",), {"forward": _sum_to}, {"forward": _check_sum_to}),
-    "scale_by_norm": CudaKernel(
-        ("reductions",), {"update": _scale_by_norm}, {"update": _check_scale_by_norm}
-    ),
-}
+SGD_KERNEL = optimizer("sgd", 3, _sgd)
+ADAM_KERNEL = optimizer("adam", 5, _adam)
+RMSPROP_KERNEL = optimizer("rmsprop", 5, _rmsprop)
+ADAGRAD_KERNEL = optimizer("adagrad", 3, _adagrad)
+ADADELTA_KERNEL = optimizer("adadelta", 4, _adadelta)
+NADAM_KERNEL = optimizer("nadam", 4, _nadam)
+SQUARED_NORM_KERNEL = CudaKernel("squared_norm", ("reductions",), {"forward": _squared_norm})
+SUM_KERNEL = _whole("sum", mean=False)
+MEAN_KERNEL = _whole("mean", mean=True)
+SUM_TO_KERNEL = CudaKernel("sum_to", ("linear",), {"forward": _sum_to}, {"forward": _check_sum_to})
+SCALE_BY_NORM_KERNEL = CudaKernel(
+    "scale_by_norm", ("reductions",), {"update": _scale_by_norm}, {"update": _check_scale_by_norm}
+)

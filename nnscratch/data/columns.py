@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -81,8 +81,7 @@ class NumericColumn:
 
     def to_dict(self) -> dict[str, Any]:
         """What `column_from` reads."""
-        measured = {"mean": self.mean, "std": self.std, "fill": self.fill, "gaps": self.gaps}
-        return {"name": self.name, "kind": "numeric", **measured}
+        return {"name": self.name, "kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,12 @@ _NOTE = (
     " change the formulas, not this file. -->"
 )
 _DOCUMENT = "../document.md"
+_UPDATES = (
+    r"P is the parameter, G its gradient, $\eta$ the learning rate `lr`, $\lambda$ the weight decay"
+    r" and $t$ the step, counted from 1. Decay is added to the gradient, $G \leftarrow G + \lambda"
+    r" P$, unless it is decoupled, $P \leftarrow P - \eta \lambda P$; `maximize` turns the sign"
+    r" of G."
+)
 
 
 def families() -> dict[str, list[Formula]]:
@@ -74,6 +80,8 @@ def page(family: str, formulas: Sequence[Formula]) -> str:
     lines = [_NOTE, "", f"# {_title(family)}", "", " ".join(title.split()), ""]
     if rest:
         lines += [rest, ""]
+    if module.__name__.startswith("nnscratch.optim."):
+        lines += [_UPDATES, ""]
     names = ", ".join(f"[`{one.name}`](#{one.name})" for one in formulas)
     lines += [f"Code: [`{file}`](../../{file}). {_count(len(formulas))}: {names}.", ""]
     return "\n".join([*lines, *map(section, formulas)])

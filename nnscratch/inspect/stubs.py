@@ -6,8 +6,10 @@ said in a stub that a formula does not say.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from nnscratch.nn.derived import activations, options_of
 from nnscratch.nn.derived_losses import arguments_of, losses, module_options
 from nnscratch.nn.finding import exported
 from nnscratch.nn.reductions import Loss
+from nnscratch.tensors import Tensor, ops
+from nnscratch.tensors.ops import calling
 
 _NOTE = "# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file."
 
@@ -60,6 +64,7 @@ def all_stubs() -> dict[Path, str]:
         _beside(nn): _found(nn, derived_modules, classes=True),
         _beside(functional): _found(functional, derived_functions, classes=False),
         _beside(optim): _optimizers(),
+        Path(str(ops.__file__)).with_name("methods.pyi"): _tensor_methods(),
     }
 
 
@@ -93,6 +98,76 @@ def _optimizers() -> str:
     lines += ["from nnscratch.optim.optimizer import Optimizer as Optimizer", ""]
     names = [f'    "{name}",' for name in optim.__all__]
     return "\n".join([*lines, "__all__ = [", *names, "]", ""])
+
+
+def _tensor_methods() -> str:
+    """Return the stub of the methods that ``tensors.ops`` makes of its functions.
+
+    A name that another part of ``Tensor`` defines too is described there.
+    """
+    elsewhere = {name for part in Tensor.__mro__[1:] for name in vars(part)}
+    classes: dict[str, type] = {}
+    methods: list[str] = []
+    for name, method in sorted(vars(Tensor).items()):
+        function: Any = method.fget if isinstance(method, property) else method
+        where = getattr(inspect.unwrap(function), "__module__", "") if callable(function) else ""
+        if name in elsewhere or not where.startswith("nnscratch.tensors.ops"):
+            continue
+        if isinstance(method, property):
+            methods += ["    @property", f"    def {name}(self) -> Tensor: ..."]
+            continue
+        in_place = where == calling.__name__  # made of the function without the last letter
+        made_of = vars(Tensor)[function.__name__[:-1]] if in_place else function
+        signature = inspect.signature(made_of)
+        for kind in _classes_in(signature, inspect.unwrap(made_of).__globals__):
+            classes[kind.__name__] = kind
+        methods += [_method(name, signature, in_place), *_summary(function)]
+    lines = sorted(f"from {kind.__module__} import {name}" for name, kind in classes.items())
+    head = [_NOTE, "", "from typing import Any", "", *lines, "", "class FunctionMethods:"]
+    head.append('    """The methods of ``Tensor`` that are functions of ``tensors.ops``."""')
+    return "\n".join([*head, *methods, ""])
+
+
+def _classes_in(signature: inspect.Signature, scope: dict[str, Any]) -> Iterator[type]:
+    """Yield the classes that annotations name and that have to be imported."""
+    annotations = [one.annotation for one in signature.parameters.values()]
+    for text in [*annotations, signature.return_annotation]:
+        for node in ast.walk(ast.parse(text)):
+            kind = scope.get(node.id) if isinstance(node, ast.Name) else None
+            if isinstance(kind, type) and kind is not Any:
+                yield kind
+
+
+def _method(name: str, signature: inspect.Signature, in_place: bool) -> str:
+    """Return the line of a method, which takes NumPy's names beside PyTorch's, and ``out``.
+
+    A method that writes into its tensor takes neither, and of an operator nobody gives them.
+    """
+    _, *others = signature.parameters.values()
+    bare = in_place or name.startswith("__")
+    theirs = {} if bare else {"dim": "axis", "keepdim": "keepdims"}
+    plain: list[str] = []
+    named: list[str] = []
+    for one in others:
+        last = all(other.default is not other.empty for other in others[others.index(one) + 1 :])
+        given = one.default is not one.empty or (one.name in theirs and last)
+        star = "*" if one.kind is one.VAR_POSITIONAL else ""
+        text = f"{star}{one.name}: {one.annotation}{' = ...' if given and not star else ''}"
+        (named if one.kind is one.KEYWORD_ONLY else plain).append(text)
+        if one.name in theirs:
+            named.append(f"{theirs[one.name]}: {one.annotation} = ...")
+    if not bare:
+        named.append("out: Any = ...")
+    if named and not any(one.startswith("*") for one in plain):
+        plain.append("*")
+    returns = "Tensor" if in_place else signature.return_annotation
+    return f"    def {name}({', '.join(['self', *plain, *named])}) -> {returns}:"
+
+
+def _summary(function: Any) -> list[str]:
+    """Return the first line of a docstring, which functions have as a whole."""
+    (first, *_) = (inspect.getdoc(function) or "").split("\n")
+    return [f'        r"""{first}"""' if first else "        ..."]
 
 
 def _stub(imports: list[str], made: dict[str, list[str]]) -> str:

@@ -20,6 +20,8 @@ from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import empty, eye, random_tensor
 from nnscratch.tensors.grad_mode import no_grad
 
+# PyTorch's table, with its names: five of them stand for no formula of one's own, and two of the
+# numbers are rules of thumb.
 _GAINS = {
     "linear": 1.0,
     "conv1d": 1.0,

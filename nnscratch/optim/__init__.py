@@ -1,4 +1,13 @@
-"""Optimizers: parameters, groups and state; the arithmetic is in ``nnscratch.formulas``.
+r"""Optimizers, one file each: the update as a formula, and parameters, groups and state.
+
+An update returns the new parameter and state from the old ones and the gradient: P is the
+parameter, G its gradient, $\eta$ the learning rate ``lr``, $\lambda$ the weight decay and $t$ the
+step, counted from 1. Decay is added to the gradient, $G \leftarrow G + \lambda P$, unless it is
+decoupled, $P \leftarrow P - \eta \lambda P$; ``maximize`` turns the sign of G. Its function is the
+reference as it stands, and the same text becomes a compiled loop (``nnscratch.kernels.updating``):
+choices by options and by which state there is are made before it, and so is arithmetic with
+numbers. Arrays meet in ``+ - * /`` and the words of ``nnscratch.array.maths``; ``math`` is for
+numbers.
 
 Every file here is loaded, and each optimizer that one defines can be imported from here. So can one
 of your own, once the file that defines it was imported. Type checkers and editors read the stub

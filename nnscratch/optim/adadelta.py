@@ -5,8 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nnscratch import formulas as f
+from nnscratch.array.maths import flushed, sqrt
+from nnscratch.formulas import formula
 from nnscratch.optim.optimizer import Optimizer, check_switches
+
+
+def adadelta_update(
+    P: Any,
+    G: Any,
+    V: Any,
+    D: Any,
+    *,
+    lr: float = 1.0,
+    rho: float = 0.9,
+    eps: float = 1e-6,
+    weight_decay: float = 0.0,
+    maximize: bool = False,
+) -> tuple[Any, Any, Any]:
+    """Return P, V and D after a step of Adadelta: running means of G² and of the steps squared."""
+    if maximize:
+        G = -G
+    if weight_decay:
+        G = G + weight_decay * P
+    V = flushed(rho * V + (1.0 - rho) * G * G)
+    delta = sqrt(D + eps) / sqrt(V + eps) * G
+    D = flushed(rho * D + (1.0 - rho) * delta * delta)
+    return P - lr * delta, V, D
+
+
+ADADELTA = formula(
+    adadelta_update,
+    equation=r"V \leftarrow \rho V + (1 - \rho) G^2, \quad \Delta = \frac{\sqrt{D + \epsilon}}"
+    r"{\sqrt{V + \epsilon}} G, \quad D \leftarrow \rho D + (1 - \rho) \Delta^2,"
+    r" \quad P \leftarrow P - \eta \Delta",
+    shapes="P, G, V and D (any, the same) -> P, V, D",
+    source="Zeiler 2012, arXiv:1212.5701",
+    updates=("P", "V", "D"),
+    elementwise=True,
+)
 
 
 class Adadelta(Optimizer):
@@ -30,7 +66,7 @@ class Adadelta(Optimizer):
         ConfigurationError: if a value makes no sense.
     """
 
-    formula = f.ADADELTA
+    formula = ADADELTA
 
     def __init__(
         self,

@@ -5,8 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nnscratch import formulas as f
+from nnscratch.array.maths import sqrt
+from nnscratch.formulas import formula
 from nnscratch.optim.optimizer import Optimizer, check_switches
+
+
+def adagrad_update(
+    P: Any,
+    G: Any,
+    S: Any,
+    *,
+    lr: float,
+    lr_decay: float = 0.0,
+    weight_decay: float = 0.0,
+    eps: float = 1e-10,
+    maximize: bool = False,
+    step: int,
+) -> tuple[Any, Any]:
+    """Return P and S after a step of Adagrad, where S is the sum of all G² so far."""
+    if maximize:
+        G = -G
+    if weight_decay:
+        G = G + weight_decay * P
+    S = S + G * G
+    rate = lr / (1.0 + (step - 1) * lr_decay)
+    return P - rate * G / (sqrt(S) + eps), S
+
+
+ADAGRAD = formula(
+    adagrad_update,
+    equation=r"S \leftarrow S + G^2, \quad P \leftarrow P - \frac{\eta}{1 + (t - 1) d}"
+    r" \frac{G}{\sqrt{S} + \epsilon}",
+    shapes="P, G and S (any, the same) -> P, S",
+    source="Duchi, Hazan and Singer 2011",
+    updates=("P", "S"),
+    elementwise=True,
+)
 
 
 class Adagrad(Optimizer):
@@ -30,7 +64,7 @@ class Adagrad(Optimizer):
         ConfigurationError: if a value makes no sense.
     """
 
-    formula = f.ADAGRAD
+    formula = ADAGRAD
 
     def __init__(
         self,

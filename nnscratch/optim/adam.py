@@ -2,11 +2,77 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from nnscratch import formulas as f
+from nnscratch.array.maths import flushed, maximum, sqrt
+from nnscratch.formulas import formula
 from nnscratch.optim.optimizer import Optimizer, check_switches
+
+
+def adam_update(
+    P: Any,
+    G: Any,
+    M: Any,
+    V: Any,
+    Vmax: Any = None,
+    *,
+    lr: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    maximize: bool = False,
+    step: int,
+) -> tuple[Any, Any, Any, Any]:
+    """Return P, M, V and Vmax after a step of Adam, or with ``decoupled`` of AdamW.
+
+    Args:
+        P: the parameter.
+        G: its gradient.
+        M: the running mean of G.
+        V: the running mean of G².
+        Vmax: the largest V so far, for AMSGrad; else None.
+        lr: the learning rate.
+        beta1: how much of M is kept.
+        beta2: how much of V is kept.
+        eps: added to the root.
+        weight_decay: added to the gradient, or taken from P if ``decoupled``.
+        decoupled: whether it is AdamW.
+        maximize: whether to ascend.
+        step: the number of this step, from 1.
+    """
+    # Above and below the fraction stands the root of 1 - beta2^t: a division less for each entry.
+    root = math.sqrt(1.0 - beta2**step)
+    size = lr / (1.0 - beta1**step) * root
+    if maximize:
+        G = -G
+    if decoupled:
+        P = P * (1.0 - lr * weight_decay)
+    elif weight_decay:
+        G = G + weight_decay * P
+    M = flushed(M + (1.0 - beta1) * (G - M))
+    V = flushed(beta2 * V + (1.0 - beta2) * G * G)
+    largest = V
+    if Vmax is not None:
+        Vmax = maximum(Vmax, V)
+        largest = Vmax
+    return P - size * M / (sqrt(largest) + eps * root), M, V, Vmax
+
+
+ADAM = formula(
+    adam_update,
+    equation=r"M \leftarrow \beta_1 M + (1 - \beta_1) G, \quad V \leftarrow \beta_2 V +"
+    r" (1 - \beta_2) G^2, \quad P \leftarrow P - \frac{\eta}{1 - \beta_1^t}"
+    r" \frac{M}{\sqrt{V} / \sqrt{1 - \beta_2^t} + \epsilon}",
+    shapes="P, G, M, V and Vmax (any, the same) -> P, M, V, Vmax",
+    source="Kingma and Ba 2015, arXiv:1412.6980; Reddi, Kale and Kumar 2018 (AMSGrad); "
+    "Loshchilov and Hutter 2019, arXiv:1711.05101 (AdamW)",
+    updates=("P", "M", "V", "Vmax"),
+    elementwise=True,
+)
 
 
 class Adam(Optimizer):
@@ -30,7 +96,7 @@ class Adam(Optimizer):
         decoupled_weight_decay: take λ p off the parameter instead, as AdamW does.
     """
 
-    formula = f.ADAM
+    formula = ADAM
     decoupled: ClassVar[bool] = False
 
     def __init__(

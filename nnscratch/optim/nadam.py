@@ -5,10 +5,82 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from nnscratch import formulas as f
-from nnscratch.formulas.optimizers import nadam_momentum
+from nnscratch.array.maths import flushed, sqrt
+from nnscratch.formulas import formula
 from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.optimizer import Optimizer, check_switches
+
+
+def nadam_momentum(beta1: float, momentum_decay: float, step: int) -> float:
+    r"""Return $\mu_t = \beta_1 (1 - \frac{1}{2} 0.96^{t d})$, the momentum of step t of NAdam.
+
+    >>> round(nadam_momentum(0.9, 4e-3, 1), 6)
+    0.450073
+    """
+    mu: float = beta1 * (1.0 - 0.5 * 0.96 ** (step * momentum_decay))
+    return mu
+
+
+def nadam_update(
+    P: Any,
+    G: Any,
+    M: Any,
+    V: Any,
+    *,
+    lr: float = 2e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    momentum_decay: float = 4e-3,
+    mu_product: float,
+    step: int,
+    decoupled: bool = False,
+    maximize: bool = False,
+) -> tuple[Any, Any, Any]:
+    """Return P, M and V after a step of NAdam.
+
+    Args:
+        P: the parameter.
+        G: its gradient.
+        M: the running mean of G.
+        V: the running mean of G².
+        lr: the learning rate.
+        beta1: how much of M is kept.
+        beta2: how much of V is kept.
+        eps: added to the root.
+        weight_decay: added to the gradient, or taken from P if ``decoupled``.
+        momentum_decay: how fast the momentum warms up.
+        mu_product: the product of ``nadam_momentum`` over all steps up to and with this one.
+        step: the number of this step, from 1.
+        decoupled: whether the decay is taken from P.
+        maximize: whether to ascend.
+    """
+    mu = nadam_momentum(beta1, momentum_decay, step)
+    mu_next = nadam_momentum(beta1, momentum_decay, step + 1)
+    if maximize:
+        G = -G
+    if decoupled:
+        P = P * (1.0 - lr * weight_decay)
+    elif weight_decay:
+        G = G + weight_decay * P
+    M = flushed(M + (1.0 - beta1) * (G - M))
+    V = flushed(beta2 * V + (1.0 - beta2) * G * G)
+    rooted = sqrt(V / (1.0 - beta2**step)) + eps
+    P = P - lr * (1.0 - mu) / (1.0 - mu_product) * G / rooted
+    return P - lr * mu_next / (1.0 - mu_product * mu_next) * M / rooted, M, V
+
+
+NADAM = formula(
+    nadam_update,
+    equation=r"\mu_t = \beta_1 (1 - \tfrac{1}{2} 0.96^{t d}), \quad P \leftarrow P - \eta"
+    r" \frac{\frac{1 - \mu_t}{1 - \prod_{i \le t} \mu_i} G + \frac{\mu_{t+1}}"
+    r"{1 - \prod_{i \le t+1} \mu_i} M}{\sqrt{V / (1 - \beta_2^t)} + \epsilon}",
+    shapes="P, G, M and V (any, the same) -> P, M, V",
+    source="Dozat 2016",
+    updates=("P", "M", "V"),
+    elementwise=True,
+)
 
 
 class NAdam(Optimizer):
@@ -37,7 +109,7 @@ class NAdam(Optimizer):
         ConfigurationError: if a value makes no sense.
     """
 
-    formula = f.NADAM
+    formula = NADAM
     numbers: ClassVar[dict[str, float]] = {"mu_product": 1.0}
 
     def __init__(

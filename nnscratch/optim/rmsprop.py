@@ -5,8 +5,66 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nnscratch import formulas as f
+from nnscratch.array.maths import flushed, sqrt
+from nnscratch.formulas import formula
 from nnscratch.optim.optimizer import Optimizer, check_switches
+
+
+def rmsprop_update(
+    P: Any,
+    G: Any,
+    V: Any,
+    M: Any = None,
+    Gavg: Any = None,
+    *,
+    lr: float,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    centered: bool = False,
+    maximize: bool = False,
+) -> tuple[Any, Any, Any, Any]:
+    """Return P, V, M and Gavg after a step of RMSprop.
+
+    Args:
+        P: the parameter.
+        G: its gradient.
+        V: the running mean of G².
+        M: the momentum buffer, None without momentum.
+        Gavg: the running mean of G, None unless ``centered``.
+        lr: the learning rate.
+        alpha: how much of V is kept.
+        eps: added to the root.
+        weight_decay: how much of P is added to G.
+        momentum: how much of M is kept.
+        centered: whether to divide by the root of the variance, not of the mean square.
+        maximize: whether to ascend.
+    """
+    if maximize:
+        G = -G
+    if weight_decay:
+        G = G + weight_decay * P
+    V = flushed(alpha * V + (1.0 - alpha) * G * G)
+    mean_square = V
+    if centered and Gavg is not None:
+        Gavg = flushed(Gavg + (1.0 - alpha) * (G - Gavg))
+        mean_square = V - Gavg * Gavg
+    if M is not None and momentum:
+        M = flushed(momentum * M + G / (sqrt(mean_square) + eps))
+        return P - lr * M, V, M, Gavg
+    return P - lr * G / (sqrt(mean_square) + eps), V, M, Gavg
+
+
+RMSPROP = formula(
+    rmsprop_update,
+    equation=r"V \leftarrow \alpha V + (1 - \alpha) G^2, \quad M \leftarrow \mu M +"
+    r" \frac{G}{\sqrt{V} + \epsilon}, \quad P \leftarrow P - \eta M",
+    shapes="P, G, V, M and Gavg (any, the same) -> P, V, M, Gavg",
+    source="Tieleman and Hinton 2012; Graves 2013, arXiv:1308.0850 (centered)",
+    updates=("P", "V", "M", "Gavg"),
+    elementwise=True,
+)
 
 
 class RMSprop(Optimizer):
@@ -34,7 +92,7 @@ class RMSprop(Optimizer):
         ConfigurationError: if a value makes no sense.
     """
 
-    formula = f.RMSPROP
+    formula = RMSPROP
 
     def __init__(
         self,

@@ -5,11 +5,66 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nnscratch import formulas as f
 from nnscratch.array.addresses import on_device_of
+from nnscratch.array.maths import flushed
 from nnscratch.errors import ConfigurationError
+from nnscratch.formulas import formula
 from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.optimizer import Optimizer, check_switches
+
+
+def sgd_update(
+    P: Any,
+    G: Any,
+    M: Any = None,
+    *,
+    lr: float,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+    maximize: bool = False,
+    step: int = 1,
+) -> tuple[Any, Any]:
+    """Return P and M after a step of stochastic gradient descent.
+
+    Args:
+        P: the parameter.
+        G: its gradient.
+        M: the momentum buffer, None without momentum.
+        lr: the learning rate.
+        momentum: how much of M is kept.
+        dampening: how much of G is held back from M; not at the first step, where M becomes G.
+        weight_decay: how much of P is added to G.
+        nesterov: whether to look ahead, G + momentum · M.
+        maximize: whether to ascend.
+        step: the number of this step, from 1.
+
+    >>> import numpy as np
+    >>> sgd_update(np.array([1.0]), np.array([0.5]), lr=0.1)[0]
+    array([0.95])
+    """
+    if maximize:
+        G = -G
+    if weight_decay:
+        G = G + weight_decay * P
+    if M is not None and momentum:
+        kept = momentum if step > 1 else 0.0
+        added = 1.0 - dampening if step > 1 else 1.0
+        M = flushed(kept * M + added * G)
+        G = G + momentum * M if nesterov else M
+    return P - lr * G, M
+
+
+SGD_UPDATE = formula(
+    sgd_update,
+    complexes=True,
+    equation=r"M \leftarrow \mu M + (1 - \tau) G, \quad P \leftarrow P - \eta M",
+    shapes="P, G and M (any, the same) -> P, M",
+    source="document, section 4.3; Robbins and Monro 1951; Sutskever and others 2013 (momentum)",
+    updates=("P", "M"),
+    elementwise=True,
+)
 
 
 class SGD(Optimizer):
@@ -34,7 +89,7 @@ class SGD(Optimizer):
         ConfigurationError: if a value makes no sense, or Nesterov has no momentum or a dampening.
     """
 
-    formula = f.SGD
+    formula = SGD_UPDATE
 
     def __init__(
         self,
@@ -88,5 +143,5 @@ class SGD(Optimizer):
                     one[start:stop] for one in (flat.values, flat.gradients, flat.state[name])
                 )
                 with on_device_of(P):
-                    _, g = f.SGD.forward(P, G, M, **options)
+                    _, g = SGD_UPDATE.forward(P, G, M, **options)
                     M[...] = g * (group["dampening"] / group["momentum"])

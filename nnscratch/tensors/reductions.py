@@ -124,12 +124,12 @@ class TensorReductions(TensorBase):
     @numpy_names
     def max(self, dim: Any = None, keepdim: bool = False) -> Any:
         """Return the largest element, or (values, indices) along a dimension."""
-        return self._extreme((f.MAX, f.ARGMAX, f.MAXIMUM), dim, keepdim)
+        return self._extreme(f.MAX, f.ARGMAX, f.MAXIMUM, dim, keepdim)
 
     @numpy_names
     def min(self, dim: Any = None, keepdim: bool = False) -> Any:
         """Return the smallest element, or (values, indices) along a dimension."""
-        return self._extreme((f.MIN, f.ARGMIN, f.MINIMUM), dim, keepdim)
+        return self._extreme(f.MIN, f.ARGMIN, f.MINIMUM, dim, keepdim)
 
     @numpy_names
     def amax(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -141,8 +141,10 @@ class TensorReductions(TensorBase):
         """Return the minimum along dimensions; the gradient is divided equally among ties."""
         return self._apply(f.MIN, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
 
-    def _extreme(self, formulas: tuple[Formula, Formula, Formula], dim: Any, keepdim: bool) -> Any:
-        whole, place, pair = formulas
+    def _extreme(
+        self, whole: Formula, place: Formula, pair: Formula, dim: Any, keepdim: bool
+    ) -> Any:
+        """Return an extreme of all, of a dimension with its place, or of pairs with a tensor."""
         if dim is None:
             return self._apply(whole)
         if isinstance(dim, (tuple, list)):

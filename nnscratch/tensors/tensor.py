@@ -33,6 +33,11 @@ from nnscratch.tensors.reductions import TensorReductions
 from nnscratch.tensors.shapes import TensorShapes
 from nnscratch.tensors.tape import MultiOutputNode, Node, Origin
 
+if TYPE_CHECKING:  # the methods that ``tensors.ops`` makes of its functions once it is loaded
+    from nnscratch.tensors.ops.methods import FunctionMethods
+else:
+    FunctionMethods = object
+
 __all__ = ["Tensor", "apply", "as_tensor", "clear_gradient", "made_on", "wrap"]
 
 
@@ -44,6 +49,7 @@ class Tensor(
     TensorIndexing,
     TensorConversions,
     TensorGradient,
+    FunctionMethods,
 ):
     """An array with a gradient, with PyTorch's names, semantics and defaults.
 
@@ -60,11 +66,6 @@ class Tensor(
     >>> x.grad
     tensor([2., 4., 6.], dtype=float64)
     """
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Tell type checkers of the methods that ``tensors.ops`` makes of its functions."""
 
     __slots__ = ()
     __array_priority__ = 1000

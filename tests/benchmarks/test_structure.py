@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks import structure
+from benchmarks.structure_page import BEGIN, END, counts, lines_by_room, written
 
 
 def test_tables_and_chains_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nnscratch").mkdir()
     (tmp_path / "nnscratch" / "listed.py").write_text(
         """
+__all__ = ["relu", "elu", "tanh"]
+__all__ += ["relu", "gelu", "tanh"]
 KINDS = {"relu": 1, "elu": 2, "tanh": 3}
 FEW = ["relu", "elu"]
 # They are this way for a reason.
@@ -32,15 +35,17 @@ elif name == "selu":
     monkeypatch.setattr(structure, "ROOT", tmp_path)
     found = structure.tables(("nnscratch",))
     assert [(row["line"], row["names"], row["explained"]) for row in found] == [
-        (2, ["elu", "relu", "tanh"], False),
-        (5, ["elu", "relu", "tanh"], True),
-        (6, ["elu", "relu", "selu"], False),
+        (4, ["elu", "relu", "tanh"], False),
+        (7, ["elu", "relu", "tanh"], True),
+        (8, ["elu", "relu", "selu"], False),
     ]
 
 
 def test_the_source_has_no_more_tables_than_it_had() -> None:
-    """One more fact about formulas belongs to the formulas."""
-    assert len(structure.tables()) <= 37
+    """One more fact belongs to the formulas, and each of these says why it stands."""
+    found = structure.tables()
+    assert len(found) <= 9
+    assert [f"{one['file']}:{one['line']}" for one in found if not one["explained"]] == []
     named = structure.mentions()
     for name, family in (("Mish", "sigmoids"), ("Hardswish", "piecewise")):
         files = [one for one in named["modules"][name] if one.startswith("nnscratch/")]
@@ -51,6 +56,33 @@ def test_the_source_has_no_more_tables_than_it_had() -> None:
 def test_no_room_imports_a_higher_one_and_no_files_of_a_room_each_other() -> None:
     assert structure.upward() == []
     assert structure.circles() == []
+
+
+def test_the_page_has_the_figures_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If this fails: python -m benchmarks.structure --page docs/architecture.md.
+
+    The lines of each room change every day; the command counts them when somebody asks.
+    """
+    page = (structure.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    found = structure.figures()
+    for row in counts(found).splitlines():
+        assert row in page.splitlines()
+    assert "| 1: `nnscratch/formulas/sigmoids.py` |" in counts(found)
+    for row in lines_by_room().splitlines():
+        assert row.rpartition("| ")[0].rstrip("| 0123456789,") in page
+    copy = tmp_path / "page.md"
+    copy.write_text(f"# Before\n\n{BEGIN}\nold figures\n{END}\n\nAfter.\n", encoding="utf-8")
+    monkeypatch.setattr(structure, "figures", lambda: found)
+    assert structure.main(["--page", str(copy)]) == 0
+    made = copy.read_text(encoding="utf-8")
+    assert made.startswith(f"# Before\n\n{BEGIN}\n\n| what | figure |")
+    assert made.endswith(f"|\n\n{END}\n\nAfter.\n")
+    assert "old figures" not in made
+    assert "| all without `tests` | 43,020 |" in made
+    with pytest.raises(ValueError, match="the page has no lines"):
+        written("no marks", found)
 
 
 def test_the_report_can_be_read_by_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@ from nnscratch.errors import (
     ShapeError,
 )
 from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas.cases import cases
 from nnscratch.formulas.checks import need_floats
+from nnscratch.nn.derived_losses import losses
 
 F32, I64 = np.float32, np.int64
 
@@ -354,9 +356,21 @@ def test_arrays_of_two_libraries_are_refused() -> None:
         registry.forward(FORMULAS["add"], np.ones(3), place(np.ones(3), "float32", STRICT))
 
 
-@pytest.mark.parametrize(
-    "name", ["mse", "l1", "huber", "smooth_l1", "bce", "bce_with_logits", "kl_div"]
-)
+def compares_numbers(name: str) -> bool:
+    """Whether a loss takes two arrays of one shape, neither of them classes, and needs no more."""
+    first, second, *more = cases(name)[0].build()
+    same = np.shape(first) == np.shape(second) and np.asarray(second).dtype.kind == "f"
+    return same and all(one is None for one in more)
+
+
+PAIRS = [made.name for made, _ in losses() if compares_numbers(made.name)]
+
+
+def test_most_losses_compare_numbers() -> None:
+    assert {"mse", "l1", "huber", "bce", "bce_with_logits", "kl_div", "soft_margin"} < set(PAIRS)
+
+
+@pytest.mark.parametrize("name", PAIRS)
 def test_the_mean_over_an_empty_batch_is_nan_and_quiet(name: str) -> None:
     L, saved = registry.forward(FORMULAS[name], x(0, 3), x(0, 3))
     assert np.isnan(L)

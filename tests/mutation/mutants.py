@@ -16,12 +16,14 @@ from typing import Any
 from mutation.operators import Change, applied, changes
 
 import nnscratch.formulas
+from nnscratch import optim  # noqa: F401 - its updates are mutated too
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.formula import _followers
 from nnscratch.formulas.fused import FUSABLE
 
 # Not mathematics: what a formula is, who computes it, numbers that a plan marks.
 NOT_MUTATED = {"__init__", "formula", "pointwise", "registry", "live"}
+OPTIMIZERS = "nnscratch.optim."
 FOLDER = Path(nnscratch.formulas.__file__).parent
 
 
@@ -30,7 +32,7 @@ class Mutant:
     """One planted fault.
 
     Attributes:
-        module: the file in ``nnscratch.formulas``, without its ending.
+        module: the file in ``nnscratch.formulas``, without its ending, or any module's full name.
         function: the function that it is in.
         kind: the operator.
         text: "before -> after".
@@ -63,13 +65,18 @@ def tree(module: str) -> ast.Module:
     file = FOLDER / f"{module}.py"
     if not file.exists():
         file = Path(str(importlib.import_module(module).__file__))
-    return ast.parse(file.read_text(encoding="utf-8"))
+    parsed = ast.parse(file.read_text(encoding="utf-8"))
+    if module.startswith(OPTIMIZERS):  # a class made anew would stand in the place of the optimizer
+        parsed.body = [one for one in parsed.body if not isinstance(one, ast.ClassDef)]
+    return parsed
 
 
 def modules() -> list[str]:
     """Return the files of formulas that are mutated; one of your own may be named beside them."""
     found = sorted(path.stem for path in FOLDER.glob("*.py"))
-    return [name for name in found if name not in NOT_MUTATED]
+    updates = {one.forward.__module__ for one in FORMULAS.values()}
+    updates = {name for name in updates if name.startswith(OPTIMIZERS)}
+    return [*(name for name in found if name not in NOT_MUTATED), *sorted(updates)]
 
 
 def mutants(module: str) -> Iterator[Mutant]:
@@ -118,7 +125,9 @@ def plant(mutant: Mutant) -> None:
 @cache
 def affected(module: str) -> tuple[str, ...]:
     """Return the names of the formulas that a fault in a file can reach, nearest first."""
-    near = [name for name, formula in FORMULAS.items() if formula.family == module]
+    near = [
+        name for name, formula in FORMULAS.items() if formula.family == module.rpartition(".")[2]
+    ]
     users = {name for name in modules() if module in _imports(name)}
     far = [name for user in sorted(users) for name in affected(user) if name not in near]
     if any(module in _imports(core) for core in ("formula", "pointwise")):

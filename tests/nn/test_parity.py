@@ -14,6 +14,7 @@ from parity import assert_same, check, of_torch, ours, theirs
 import nnscratch
 from nnscratch import nn
 from nnscratch.nn.derived import activations
+from nnscratch.nn.derived_losses import losses
 
 RNG = np.random.default_rng(0)
 DTYPES = ["float64", "float32"]
@@ -115,19 +116,7 @@ LOSSES: dict[str, tuple[str, dict[str, Any], list[np.ndarray]]] = {
     "cosine": ("CosineEmbeddingLoss", {}, [Y, T, SIGNS]),
     "cosine, margin": ("CosineEmbeddingLoss", {"margin": 0.3}, [Y, T, SIGNS]),
 }  # fmt: skip
-FUNCTIONS = {
-    "MSELoss": "mse_loss",
-    "L1Loss": "l1_loss",
-    "SmoothL1Loss": "smooth_l1_loss",
-    "HuberLoss": "huber_loss",
-    "BCELoss": "binary_cross_entropy",
-    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
-    "NLLLoss": "nll_loss",
-    "CrossEntropyLoss": "cross_entropy",
-    "KLDivLoss": "kl_div",
-    "HingeEmbeddingLoss": "hinge_embedding_loss",
-    "CosineEmbeddingLoss": "cosine_embedding_loss",
-}
+FUNCTIONS = {public.module: public.function for _, public in losses()}
 # Labels and signs; and where PyTorch's gradient of the target is not that of its own loss: it has
 # infinities where the logarithm is held at -100, and NaN for 0 · log 0.
 NO_TARGET_GRADIENT = ("hinge", "hinge, wide", "cosine", "cosine, margin", "bce of certain",

@@ -38,6 +38,8 @@ OPTIMIZERS = {
     "adagrad": lambda p: optim.Adagrad(p, lr=0.05),
     "adadelta": lambda p: optim.Adadelta(p),
     "nadam": lambda p: optim.NAdam(p, lr=0.01),
+    # And each by itself with its defaults, those too that are added later.
+    **{f"{name}, as it is": kind for name, kind in optim.Optimizer.kinds.items()},
 }
 
 

@@ -123,8 +123,13 @@ erfinv = _unary(f.ERFINV, "the inverse of the error function")
 floor = _unary(f.FLOOR, "the largest whole number that is not above it,", floats=False)
 ceil = _unary(f.CEIL, "the smallest whole number that is not below it,", floats=False)
 trunc = _unary(f.TRUNC, "the whole number without its fraction", floats=False)
-arccos, arccosh, arcsin, arcsinh = acos, acosh, asin, asinh
-arctan, arctanh, fix = atan, atanh, trunc
+arccos = acos
+arccosh = acosh
+arcsin = asin
+arcsinh = asinh
+arctan = atan
+arctanh = atanh
+fix = trunc
 
 
 @tensor_function(inplace=True)

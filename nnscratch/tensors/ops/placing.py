@@ -36,6 +36,10 @@ __all__ = [
     "take_along_dim",
 ]
 
+# PyTorch's words for a reduction, and what an element starts from that is none of the values; of an
+# extreme that depends on the dtype (``_extreme_of``).
+_NEUTRAL = {"sum": 0, "mean": 0, "prod": 1, "amax": None, "amin": None}
+
 
 def _prepared(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> Any:
     """Return the tensor, the index and the values with equal numbers of dimensions, and the axis.
@@ -91,11 +95,10 @@ def scatter(
     """
     src = value if src is None else src
     if reduce is not None:
-        names = {"add": "sum", "multiply": "prod"}
-        if reduce not in names:
+        if reduce not in ("add", "multiply"):
             raise ConfigurationError(f"scatter: reduce is 'add' or 'multiply', got {reduce!r}")
         _, _, values, _ = _prepared("scatter", input, dim, index, src)
-        return scatter_reduce(input, dim, index, values, names[reduce])
+        return scatter_reduce(input, dim, index, values, "sum" if reduce == "add" else "prod")
     taken, places, values, axis = _prepared("scatter", input, dim, index, src)
     if places is None:
         return input.clone()
@@ -137,7 +140,7 @@ def scatter_reduce(
     tensor([5., 9.])
     """
     taken, places, values, axis = _prepared("scatter_reduce", input, dim, index, src)
-    if reduce not in ("sum", "mean", "prod", "amax", "amin"):
+    if reduce not in _NEUTRAL:
         raise ConfigurationError(
             f"scatter_reduce: reduce is sum, mean, prod, amax or amin, got {reduce!r}"
         )
@@ -148,7 +151,7 @@ def scatter_reduce(
         f.SCATTER_ADD, places, ones, axis=axis
     )
     if not include_self:
-        start = {"sum": 0, "mean": 0, "prod": 1}.get(reduce)
+        start = _NEUTRAL[reduce]
         neutral = _extreme_of(taken, reduce) if start is None else start
         own = taken.masked_fill(count > 0, neutral)
     else:

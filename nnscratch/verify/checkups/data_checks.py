@@ -14,7 +14,6 @@ from nnscratch.verify.checkups.report import CheckupReport
 
 # With fewer targets, an unbalanced batch may be chance.
 MIN_TARGETS = 10
-ARITHMETIC = ("subtract", "multiply", "divide", "add")
 
 
 def names_of_losses(task: str) -> tuple[str, ...]:
@@ -167,15 +166,15 @@ def _check_classes(report: CheckupReport, values: Any, shape: tuple[int, ...]) -
 
 
 class BroadcastRecorder(Observer):
-    """An observer that records the shapes of the two operands of every arithmetic formula."""
+    """An observer that records the shapes of the two operands of every formula that broadcasts."""
 
     def __init__(self) -> None:
         self.shapes: set[tuple[tuple[int, ...], ...]] = set()
 
     def on_call(self, call: Call) -> None:
         """Record the shapes of the operands."""
-        if call.direction == "forward" and call.formula.name in ARITHMETIC:
-            self.shapes.add(tuple(np.shape(value) for value in call.inputs[:2]))
+        if call.direction == "forward" and call.formula.pointwise and len(call.inputs) == 2:
+            self.shapes.add(tuple(np.shape(value) for value in call.inputs))
 
 
 def check_broadcasting(

@@ -149,6 +149,8 @@ def _class_loss(call: Call, by_name: dict[str, Statistics]) -> str | None:
     return None
 
 
+# Rules of thumb by what was computed. They are advice to a reader and no part of a formula, which
+# is right to be infinite there.
 RULES: dict[str, Any] = {
     "bce": _probabilities,
     "cross_entropy": _class_loss,

@@ -24,6 +24,8 @@ from nnscratch.graph import LayerTracker
 from nnscratch.verify.watch.hooks import caller, watching_conversions
 
 KINDS = ("device copy", "dtype promotion", "contiguous copy", "read")
+# Where BLAS reads the operands as they lie or copies them first. What computes it is nothing that a
+# formula says.
 PRODUCTS = ("linear", "linear_activation", "matmul")
 
 

@@ -1,0 +1,61 @@
+"""Kernels are found in their files: each says its formula, and nothing lists them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnscratch.formulas import FORMULAS, registry
+from nnscratch.kernels import cpu, cuda
+from nnscratch.kernels.cpu.implementation import CpuKernel
+from nnscratch.kernels.finding import made_in
+
+HEAD = "from nnscratch.kernels.cpu.implementation import CpuKernel\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of kernels that is there for one test."""
+    made = tmp_path / "some_kernels"
+    made.mkdir()
+    (made / "__init__.py").write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [one for one in sys.modules if one.startswith("some_kernels")]:
+        monkeypatch.delitem(sys.modules, name)
+    return made
+
+
+def test_a_kernel_costs_one_file_and_no_list(folder: Path) -> None:
+    text = (
+        HEAD + 'RELU_KERNEL = CpuKernel("relu", {}, {})\nTANH_KERNEL = CpuKernel("tanh", {}, {})\n'
+    )
+    (folder / "activations.py").write_text(text, encoding="utf-8")
+    # One that another file imports is the same one.
+    (folder / "more.py").write_text(
+        HEAD + 'from some_kernels.activations import RELU_KERNEL\nELU = CpuKernel("elu", {}, {})\n',
+        encoding="utf-8",
+    )
+    (folder / "helper.py").write_text("raise ImportError('nothing needs it yet')", encoding="utf-8")
+    found = made_in("some_kernels", [str(folder)], CpuKernel)
+    assert sorted(found) == ["elu", "relu", "tanh"]
+    assert all(kernel.formula == name for name, kernel in found.items())
+
+
+def test_two_kernels_of_one_formula_are_an_error_that_names_both_files(folder: Path) -> None:
+    for file in ("first", "second"):
+        text = HEAD + 'RELU_KERNEL = CpuKernel("relu", {}, {})\n'
+        (folder / f"{file}.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"formula relu: .*first\.py.*second\.py") as caught:
+        made_in("some_kernels", [str(folder)], CpuKernel)
+    assert "keep one of them" in str(caught.value)
+
+
+@pytest.mark.parametrize("place", [cpu, cuda])
+def test_every_kernel_is_entered_under_its_own_formula(place: object) -> None:
+    kernels = place.IMPLEMENTATIONS  # type: ignore[attr-defined]
+    assert {"linear", "softmax", "adam", "relu", "fill"} < set(kernels) <= set(FORMULAS)
+    for name, kernel in kernels.items():
+        assert kernel.formula == name
+        assert kernel in registry.implementations(name)
