@@ -17,6 +17,7 @@ from nnscratch.tensors.tensor import Tensor, apply, as_tensor, wrap
 __all__ = [
     "__all__",
     "abs",
+    "absolute",
     "add",
     "all",
     "allclose",
@@ -28,10 +29,12 @@ __all__ = [
     "bmm",
     "cat",
     "chunk",
+    "clone",
     "clamp",
     "clip",
     "concat",
     "concatenate",
+    "detach",
     "div",
     "dot",
     "eq",
@@ -55,6 +58,7 @@ __all__ = [
     "logical_xor",
     "logical_not",
     "logsumexp",
+    "masked_fill",
     "lt",
     "masked_select",
     "matmul",
@@ -65,9 +69,11 @@ __all__ = [
     "minimum",
     "mm",
     "mul",
+    "multiply",
     "narrow",
     "ne",
     "neg",
+    "negative",
     "nonzero",
     "norm",
     "numel",
@@ -88,6 +94,7 @@ __all__ = [
     "std",
     "std_mean",
     "sub",
+    "subtract",
     "sum",
     "t",
     "tanh",
@@ -118,7 +125,7 @@ def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
 
 
 # Elementwise.
-abs = _as_function(Tensor.abs)
+abs = absolute = _as_function(Tensor.abs)
 add = _as_function(Tensor.add)
 clamp = clip = _as_function(Tensor.clamp)
 div = _as_function(Tensor.div)
@@ -140,8 +147,8 @@ logical_xor = _as_function(Tensor.logical_xor)
 logical_not = _as_function(Tensor.logical_not)
 maximum = _as_function(Tensor.maximum)
 minimum = _as_function(Tensor.minimum)
-mul = _as_function(Tensor.mul)
-neg = _as_function(Tensor.neg)
+mul = multiply = _as_function(Tensor.mul)
+neg = negative = _as_function(Tensor.neg)
 pow = _as_function(Tensor.pow)
 reciprocal = _as_function(Tensor.reciprocal)
 relu = _as_function(Tensor.relu)
@@ -150,7 +157,7 @@ sigmoid = _as_function(Tensor.sigmoid)
 softmax = _as_function(Tensor.softmax)
 sqrt = _as_function(Tensor.sqrt)
 square = _as_function(Tensor.square)
-sub = _as_function(Tensor.sub)
+sub = subtract = _as_function(Tensor.sub)
 tanh = _as_function(Tensor.tanh)
 
 # Reductions and products.
@@ -175,9 +182,12 @@ var = _as_function(Tensor.var)
 
 # Shapes and picking elements.
 chunk = _as_function(Tensor.chunk)
+clone = _as_function(Tensor.clone)
+detach = _as_function(Tensor.detach)
 flatten = _as_function(Tensor.flatten)
 gather = _as_function(Tensor.gather)
 index_select = _as_function(Tensor.index_select)
+masked_fill = _as_function(Tensor.masked_fill)
 masked_select = _as_function(Tensor.masked_select)
 narrow = _as_function(Tensor.narrow)
 nonzero = _as_function(Tensor.nonzero)

@@ -24,7 +24,7 @@ from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.grad_mode import is_grad_enabled
-from nnscratch.tensors.methods import axis_of
+from nnscratch.tensors.methods import axis_of, numpy_names
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -86,6 +86,7 @@ class TensorIndexing(TensorBase):
         flat = _flat_positions(self, [items[place] for place in places], sizes)
         return merged._apply(f.TAKE, flat, axis=first)  # type: ignore[no-any-return]
 
+    @numpy_names
     def gather(self, dim: int, index: Tensor) -> Tensor:
         """Return the elements at indices along one dimension: ``Y[i, j, k] = x[i, I[i, j, k], k]``.
 
@@ -108,6 +109,7 @@ class TensorIndexing(TensorBase):
             return self.gather(0, index.reshape(1)).reshape(())
         return self._apply(f.GATHER, index, axis=axis)
 
+    @numpy_names
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """Return the slices along a dimension at the given indices, as many as indices.
 

@@ -68,7 +68,11 @@ class TensorOperators(TensorBase):
     def __mul__(self, other: Any) -> Tensor:
         return self._binary(f.MULTIPLY, other)
 
-    __rmul__ = __mul__
+    def __rmul__(self, other: Any) -> Tensor:
+        # A list times an integer tensor repeats the list, as in PyTorch.
+        return (
+            NotImplemented if isinstance(other, (list, tuple)) else self._binary(f.MULTIPLY, other)
+        )
 
     def __truediv__(self, other: Any) -> Tensor:
         return self._binary(f.DIVIDE, other)

@@ -9,7 +9,7 @@ from nnscratch import formulas as f
 from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import ShapeError
 from nnscratch.tensors.base import TensorBase
-from nnscratch.tensors.methods import Dims, axes_of, axis_of
+from nnscratch.tensors.methods import Dims, axes_of, axis_of, numpy_names
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -57,11 +57,13 @@ class TensorShapes(TensorBase):
         size = math.prod(self.shape[start : end + 1])
         return self.reshape(*self.shape[:start], size, *self.shape[end + 1 :])
 
+    @numpy_names
     def unflatten(self, dim: int, sizes: tuple[int, ...]) -> Tensor:
         """Return the tensor with one dimension split into several of the given sizes."""
         axis = axis_of(dim, self.ndim)
         return self.reshape(*self.shape[:axis], *sizes, *self.shape[axis + 1 :])
 
+    @numpy_names
     def squeeze(self, dim: Dims = None) -> Tensor:
         """Return the tensor without its dimensions of size 1, or without those of ``dim`` only."""
         chosen = () if dim in ((), []) else axes_of(dim, self.ndim)
@@ -72,6 +74,7 @@ class TensorShapes(TensorBase):
         kept = tuple(n for i, n in enumerate(self.shape) if i not in chosen or n != 1)
         return self._apply(f.RESHAPE, shape=kept)
 
+    @numpy_names
     def unsqueeze(self, dim: int) -> Tensor:
         """Return the tensor with a new dimension of size 1 at position ``dim``."""
         axis = axis_of(dim, self.ndim + 1)
@@ -144,6 +147,7 @@ class TensorShapes(TensorBase):
         made = self.reshape(*apart).expand(*wide).reshape(*whole)
         return made.clone() if shares_memory(made.array, self.array) else made
 
+    @numpy_names
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         """Return ``length`` elements along a dimension, from ``start`` on.
 
@@ -159,6 +163,7 @@ class TensorShapes(TensorBase):
         index = (slice(None),) * axis + (slice(start, start + length),)
         return self._apply(f.GETITEM, index=index)
 
+    @numpy_names
     def split(
         self, split_size: int | list[int] | tuple[int, ...], dim: int = 0
     ) -> tuple[Tensor, ...]:
@@ -182,6 +187,7 @@ class TensorShapes(TensorBase):
         pieces: Any = self._apply(f.SPLIT, sizes=tuple(sizes), axis=axis_of(dim, self.ndim))
         return pieces  # type: ignore[no-any-return]
 
+    @numpy_names
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """Return at most ``chunks`` equal parts along a dimension; the last may be smaller."""
         if chunks < 1:
@@ -191,6 +197,7 @@ class TensorShapes(TensorBase):
             return self.split([0] * chunks, dim)
         return self.split(-(-whole // chunks), dim)
 
+    @numpy_names
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
         """Return all slices along a dimension, which they do not have any more."""
         axis = axis_of(dim, self.ndim)

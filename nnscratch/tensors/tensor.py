@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnscratch import formulas as f
+from nnscratch.absent import AbsentMethod
 from nnscratch.array import (
     asarray,
     default_dtype,
@@ -22,6 +23,7 @@ from nnscratch.array.dtypes import cast, is_inexact
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.complex_numbers import for_complex
+from nnscratch.instead import METHODS
 from nnscratch.tensors.conversions import TensorConversions
 from nnscratch.tensors.grad_mode import mode
 from nnscratch.tensors.gradients import TensorGradient, clear_gradient
@@ -29,6 +31,7 @@ from nnscratch.tensors.indexing import TensorIndexing
 from nnscratch.tensors.methods import TensorMethods
 from nnscratch.tensors.namespace import Namespace
 from nnscratch.tensors.operators import TensorOperators
+from nnscratch.tensors.printing import text_of
 from nnscratch.tensors.promotion import refuse_booleans, to_common_dtype
 from nnscratch.tensors.reductions import TensorReductions
 from nnscratch.tensors.shapes import TensorShapes
@@ -106,7 +109,7 @@ class Tensor(
 
     def __repr__(self) -> str:
         registry.notify_read(self.array, "its text")
-        text = np.array2string(to_numpy(self.array), separator=", ", prefix="tensor(")
+        text = text_of(to_numpy(self.array), "tensor(")
         name = dtype_name(self.array.dtype)
         extra = "" if name in (default_dtype(), "int64", "bool") else f", dtype={name}"
         if self.device.type != "cpu":
@@ -116,6 +119,9 @@ class Tensor(
         elif self.requires_grad:
             extra += ", requires_grad=True"
         return f"tensor({text}{extra})"
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in METHODS]
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.ndim == 0 else format(repr(self), spec)
@@ -142,6 +148,9 @@ class Tensor(
             refuse_booleans(self, other)
         return apply(formula, right, left) if reverse else apply(formula, left, right)
 
+
+for _name in METHODS:
+    setattr(Tensor, _name, AbsentMethod(_name))
 
 _new = Tensor.__new__
 

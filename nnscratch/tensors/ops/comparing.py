@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
@@ -122,8 +123,18 @@ def bitwise_right_shift(input: Tensor, other: Any) -> Tensor:
     return _shifted("bitwise_right_shift", input, other, False)
 
 
+def _reversed_shift(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
+    def method(self: Tensor, other: Any) -> Tensor:
+        shifted: Tensor = function(self.new_full(self.shape, other), self)
+        return shifted
+
+    return method
+
+
 for _name, _function in (("lshift", bitwise_left_shift), ("rshift", bitwise_right_shift)):
     setattr(Tensor, f"__{_name}__", _function)
+    setattr(Tensor, f"__r{_name}__", _reversed_shift(_function))
+    setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"{_function.__name__}_"))
 
 
 @tensor_function()

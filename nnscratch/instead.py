@@ -1,0 +1,331 @@
+"""What to write instead of PyTorch's names that nnscratch has not, in lines of code that run.
+
+A key is PyTorch's name without "torch.", or a pattern of such names; the first that fits counts.
+In the code ``x`` is a matrix of floats, ``v`` a vector of them, ``i`` one of integers and ``mask``
+one of booleans in the shape of ``x``; ``f`` is a function of a tensor, ``n`` a number, and
+``model``, ``optimizer``, ``dataset`` and ``path`` are what they are called. What stands behind
+``#`` says why.
+"""
+
+from __future__ import annotations
+
+_SCIPY = "from scipy import special; special.{}(x.numpy())  # without a gradient"
+_DENSE = "x.masked_fill(~mask, 0.0)  # tensors are dense; a mask says what counts"
+_NO_BFLOAT16 = "x.float()  # or x.half(): float32 or float16, for NumPy has no bfloat16"
+_HALF = "model.half()  # float16 is the smallest dtype of weights: there are no quantised tensors"
+_ONE_DEVICE = "model(x)  # one device computes all: there is no distributed or parallel training"
+_COMPILE = "nnscratch.compile(f)  # records a function once and replays it"
+_RECORD = "from nnscratch.graph import record; print(record(model, x))  # the graph of what ran"
+_SIZE = "  # say the size of the input: there are no lazy modules"
+_MEMORY = "x.numpy()  # the memory of a tensor is a NumPy array"
+_AUTOCAST = "nnscratch.autocast('cpu', enabled=False)  # there is no mixed precision"
+_WINDOW = "nnscratch.tensor(np.{}(n + 1)[:-1]).float()  # n numbers of a periodic window"
+_EXPORT = "nnscratch.save(model.state_dict(), path)  # safetensors, which other libraries read"
+_CUDA_NAME = "nnscratch.cuda.is_available() and nnscratch.cuda.get_device_name()"
+_CUDA_MEMORY = "nnscratch.cuda.memory_allocated()"
+_CUDA_WAIT = "nnscratch.cuda.is_available() and nnscratch.cuda.synchronize()"
+_IN_PLACE = "nn.functional.{}(x, inplace=True)"
+
+INSTEAD: dict[str, str] = {
+    # Functions over batches and of parameters; derivatives.
+    "vmap": "nnscratch.stack([f(row) for row in x])  # or let f take a batch at once",
+    "func": "nnscratch.autograd.functional.jacobian(f, x)  # vjp, jvp, hessian stand there too",
+    "autograd.forward_ad": "nnscratch.autograd.functional.jvp(f, x, x)",
+    "autograd.graph": "(x.requires_grad_() * 2).register_hook(print)  # a gradient as it passes",
+    "autograd.profiler*": "nnscratch.explain(model, x)  # each call, its shapes and its costs",
+    "profiler": "nnscratch.explain(model, x)  # each call, its shapes and its costs",
+    "autograd.set_detect_anomaly": "with nnscratch.detect_anomaly(): model(x)",
+    "*anomaly_enabled": "with nnscratch.detect_anomaly(): model(x)",
+    "nn.utils.stateless": "nn.functional.linear(x, model.weight, model.bias)  # given its weights",
+    "Tensor.register_post_accumulate_grad_hook": "x.requires_grad_().register_hook(print)",
+    # Tracing, export, other places to compute.
+    "jit": _COMPILE,
+    "nn.Module.compile": _COMPILE.replace("(f)", "(model)"),
+    "compiler": _COMPILE,
+    "fx": _RECORD,
+    "export": _RECORD,
+    "onnx": _EXPORT,
+    "package": _EXPORT,
+    "hub": "nnscratch.load(path)  # files of weights, in the safetensors format",
+    "utils.model_zoo": "nnscratch.load(path)  # files of weights, in the safetensors format",
+    "distributed": _ONE_DEVICE,
+    "nn.parallel": _ONE_DEVICE,
+    "nn.DataParallel": _ONE_DEVICE,
+    "nn.SyncBatchNorm": "nn.BatchNorm2d(3)  # one device has the whole batch",
+    "utils.data.Distributed*": "nnscratch.utils.data.RandomSampler(dataset)  # of one process",
+    "multiprocessing": "import multiprocessing  # x.numpy() is what is sent",
+    "futures": "import concurrent.futures",
+    "accelerator": "nnscratch.cuda.is_available()  # devices are cpu and cuda",
+    "mps": "nnscratch.backends.mps.is_available()  # False: devices are cpu and cuda",
+    "xpu": "nnscratch.cuda.is_available()  # devices are cpu and cuda",
+    "mtia": "nnscratch.cuda.is_available()  # devices are cpu and cuda",
+    "[gs]et_default_device": "nnscratch.ones(2, device='cpu')  # a tensor's device is said",
+    "cpu": "nnscratch.device('cpu')",
+    # Dtypes, layouts, storages.
+    "bfloat16": "nnscratch.float32  # or nnscratch.float16, for NumPy has no bfloat16",
+    "BFloat16Tensor": "nnscratch.FloatTensor([1.0])  # or HalfTensor: NumPy has no bfloat16",
+    "Tensor.bfloat16": _NO_BFLOAT16,
+    "nn.Module.bfloat16": _NO_BFLOAT16.replace("x.", "model."),
+    "float[48]_*": "nnscratch.float16",
+    "complex32": "nnscratch.complex64",
+    "chalf": "nnscratch.complex64",
+    "Tensor.chalf": "x.cfloat()",
+    "q*int*": _HALF,
+    "*quantize*": _HALF,
+    "quantization": _HALF,
+    "ao": _HALF,
+    "nn.quant*": _HALF,
+    "nn.qat": _HALF,
+    "nn.intrinsic": _HALF,
+    "Tensor.int_repr": _HALF,
+    "Tensor.sparse_mask": _DENSE,
+    "Tensor.to_dense": "x  # tensors are dense",
+    "Tensor.coalesce": "x  # tensors are dense",
+    "Tensor.indices": "x.nonzero().T  # tensors are dense",
+    "Tensor.values": "x[x != 0]  # tensors are dense",
+    "nn.init.sparse": "nn.init.sparse_(x, 0.5)",
+    "*spars*": _DENSE,
+    "masked": "x.masked_fill(~mask, 0.0).sum()  # filled with what changes nothing",
+    "nested": "nn.utils.rnn.pad_sequence([v, v[:2]], batch_first=True)",
+    "[hds]s*mm": "x @ x  # tensors are dense",
+    "Tensor.smm": "x @ x  # tensors are dense",
+    "spmm": "x @ x  # tensors are dense",
+    "layout": "x.is_contiguous()  # tensors are dense; strides are x.stride()",
+    "strided": "x.is_contiguous()  # tensors are dense; strides are x.stride()",
+    "Tensor.layout": "x.is_contiguous()  # tensors are dense; strides are x.stride()",
+    "memory_format": "x.contiguous()  # elements are in row-major order",
+    "Tensor.storage": _MEMORY,
+    "Tensor.untyped_storage": _MEMORY,
+    "Tensor.storage_offset": "x.is_contiguous()  # views are NumPy's; x.data_ptr() says where",
+    "*torage*": _MEMORY,
+    "to_dlpack": "np.from_dlpack(x)  # a tensor has __dlpack__, which other libraries take",
+    "utils.dlpack": "nnscratch.as_tensor(np.ones(3))  # what has __dlpack__ becomes a tensor",
+    "frombuffer": "nnscratch.from_numpy(np.frombuffer(bytearray(8), dtype='uint8'))",
+    "from_file": "nnscratch.from_numpy(np.fromfile(path, dtype='uint8'))",
+    "Tensor.new": "x.new_zeros(2, 3)  # or x.new_tensor([1.0])",
+    "Tensor.resize*": "x.reshape(9)  # or x.new_zeros(2, 5): a tensor keeps its size",
+    "Tensor.set_": "x.data = x * 2",
+    "Tensor.apply_": "x.copy_(f(x))  # or nnscratch.tensor([g(n) for n in x.tolist()])",
+    "Tensor.map_": "x.copy_(f(x))",
+    "Tensor.record_stream": "x.clone()  # calls on a GPU run in one stream, in their order",
+    "Tensor.is_pinned": "x.is_cpu",
+    "Tensor.as_subclass": "nn.Parameter(x)",
+    "Tensor.module_load": "x.copy_(x)",
+    "result_type": "nnscratch.promote_types(x.dtype, i.dtype)",
+    "can_cast": "np.can_cast(x.dtype, i.dtype)",
+    "typename": "type(x).__name__",
+    "is_nonzero": "bool(x[0, 0] != 0)",
+    "Tensor.is_nonzero": "bool(x[0, 0] != 0)",
+    "is_signed": "x.is_signed()",
+    "is_same_size": "x.shape == x.shape",
+    "Tensor.is_inference": "x.requires_grad",
+    "Tensor.output_nr": "x.grad_fn",
+    # Autocast; settings.
+    "*autocast*": _AUTOCAST,
+    "set_flush_denormal": "x.masked_fill(x.abs() < 1e-38, 0.0)",
+    "*deterministic_debug_mode": "nnscratch.use_deterministic_algorithms(True)  # it is always so",
+    "utils.deterministic": "nnscratch.use_deterministic_algorithms(True)  # it is always so",
+    # Modules.
+    "nn.LazyLinear": "nn.Linear(3, 5)" + _SIZE,
+    "nn.LazyConvTranspose?d": "nn.ConvTranspose2d(3, 5, 2)" + _SIZE,
+    "nn.LazyConv?d": "nn.Conv2d(3, 5, 2)" + _SIZE,
+    "nn.LazyBatchNorm?d": "nn.BatchNorm2d(3)" + _SIZE,
+    "nn.LazyInstanceNorm?d": "nn.InstanceNorm2d(3)" + _SIZE,
+    "nn.Uninitialized*": "nn.Parameter(nnscratch.empty(2, 3))" + _SIZE,
+    "nn.Buffer": "model.register_buffer('mean', v)",
+    "nn.CrossMapLRN2d": "nn.LocalResponseNorm(5)",
+    "nn.NLLLoss2d": "nn.NLLLoss()",
+    "nn.Container": "nn.Sequential(model)",
+    "nn.modules": "nn.Linear  # all modules are in nnscratch.nn",
+    "nn.grad": "nnscratch.autograd.grad(f(x.requires_grad_()).sum(), x)",
+    "nn.Module.register_*backward*": "model(x).register_hook(print)  # the gradient of its output",
+    "nn.Module.to_empty": "model.to('cpu')  # there is no device without memory",
+    "nn.Module.type": "model.to(nnscratch.float64)",
+    "nn.Module.set_submodule": "setattr(nn.Sequential(model), '0', model)",
+    "nn.Module.*_extra_state": "model.register_buffer('extra', v)  # which state_dict holds",
+    "nn.Module.register_*state_dict*": "model.load_state_dict(model.state_dict())",
+    "nn.utils.spectral_norm": "nn.utils.parametrizations.spectral_norm(model)",
+    "nn.utils.remove_spectral_norm": (
+        "nn.utils.parametrizations.spectral_norm(model); "
+        "nn.utils.parametrize.remove_parametrizations(model, 'weight')"
+    ),
+    "nn.utils.prune": "model.weight.data.mul_(mask)  # once, or after each step",
+    "nn.utils.clip_grad_norm": "nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+    "nn.utils.clip_grad": "nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+    "nn.utils.convert_conv*": "model(x)  # weights lie as the kernels like them",
+    "nn.utils.convert_parameters": "nn.utils.parameters_to_vector(model.parameters())",
+    "nn.functional.pdist": "nnscratch.cdist(x, x)[nnscratch.triu_indices(3, 3, 1).unbind()]",
+    "pdist": "nnscratch.cdist(x, x)[nnscratch.triu_indices(3, 3, 1).unbind()]",
+    "nn.functional.*max_pool?d_with_indices": (
+        "nn.functional.max_pool1d(x, 2, return_indices=True)  # return_indices= is in all of them"
+    ),
+    **{
+        f"nn.functional.{name}_": _IN_PLACE.format(name)
+        for name in ("relu", "celu", "elu", "hardtanh", "leaky_relu", "rrelu", "selu")
+    },
+    "nn.functional.threshold_": "nn.functional.threshold(x, 0.0, 0.0, inplace=True)",
+    "threshold": "nn.functional.threshold(x, 0.0, 0.0)",
+    "nn.functional.conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
+    "conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
+    "nn.functional.*grouped_mm": "nnscratch.bmm(x[None], x[None])",
+    "nn.functional.scaled_mm": "x @ x",
+    "max_pool?d_with_indices": "nn.functional.max_pool1d(x, 2, return_indices=True)",
+    "affine_grid_generator": "nn.functional.affine_grid(x[None, :2], (1, 1, 4, 4), False)",
+    "grid_sampler*": "nn.functional.grid_sample  # mode=, padding_mode=, align_corners=",
+    "rnn_*": "nn.RNN(3, 5)(x)",
+    "lstm*": "nn.LSTM(3, 5)(x)",
+    "gru*": "nn.GRU(3, 5)(x)",
+    "optim.Optimizer.register_step_*": "optimizer.step()",
+    # Data.
+    "utils.checkpoint": "model(x)  # activations are kept; a smaller batch takes less memory",
+    "utils.tensorboard": "print(nnscratch.ones(1).item())  # or a writer of tensorboardX",
+    "utils.data.*Pipe*": "nnscratch.utils.data.IterableDataset()",
+    "utils.data.datapipes": "nnscratch.utils.data.IterableDataset()",
+    "utils.data.dataset": "nnscratch.utils.data.Dataset  # all its names are in utils.data",
+    "utils.data.sampler": "nnscratch.utils.data.Sampler  # all its names are in utils.data",
+    "utils.data.dataloader": "nnscratch.utils.data.DataLoader  # all its names are in utils.data",
+    "utils.data._utils": "nnscratch.utils.data.default_collate  # all its names are in utils.data",
+    # Random numbers.
+    "distributions": "nnscratch.normal(x, 1.0)  # bernoulli, poisson, ...; densities by hand",
+    "binomial": "(nnscratch.rand(10, 3) < 0.5).sum(0)",
+    "quasirandom": "nnscratch.rand(10, 3)",
+    "thread_safe_generator": "nnscratch.Generator(7)",
+    "Tensor.cauchy_": "x.uniform_(-0.5, 0.5).mul_(nnscratch.pi).tan_()",
+    "Tensor.log_normal_": "x.normal_(1.0, 2.0).exp_()",
+    "Tensor.geometric_": "x.exponential_(-math.log1p(-0.25)).ceil_()  # of p = 0.25",
+    # Linear algebra.
+    "eig": "np.linalg.eig(x.numpy())  # or nnscratch.linalg.eigh(x) of a symmetric matrix",
+    "Tensor.eig": "np.linalg.eig(x.numpy())  # or nnscratch.linalg.eigh(x) if symmetric",
+    "linalg.eig": "np.linalg.eig(x.numpy())  # or nnscratch.linalg.eigh(x) if symmetric",
+    "linalg.eigvals": "np.linalg.eigvals(x.numpy())  # or nnscratch.linalg.eigvalsh(x)",
+    "*lobpcg": "nnscratch.linalg.eigh(x)  # all eigenvalues, in ascending order",
+    "*symeig": "nnscratch.linalg.eigh(x)",
+    "solve": "nnscratch.linalg.solve(x, x)",
+    "lstsq": "nnscratch.linalg.lstsq(x, x)",
+    "*triangular_solve": "nnscratch.linalg.solve_triangular(x.triu(), x, upper=True)",
+    "*_lowrank": "nnscratch.linalg.svd(x, full_matrices=False)  # its first columns",
+    "*lu_solve": "nnscratch.linalg.solve(x, x)",
+    "linalg.lu*": "nnscratch.linalg.solve(x, x)  # or linalg.qr, linalg.cholesky",
+    "lu*": "nnscratch.linalg.solve(x, x)  # or linalg.qr, linalg.cholesky",
+    "linalg.ldl*": "nnscratch.linalg.cholesky(x)",
+    "linalg.householder_product": "nnscratch.linalg.qr(x)",
+    "geqrf": "nnscratch.linalg.qr(x)",
+    "orgqr": "nnscratch.linalg.qr(x)",
+    "ormqr": "nnscratch.linalg.qr(x)",
+    "matrix_rank": "nnscratch.linalg.matrix_rank(x)",
+    "frobenius_norm": "nnscratch.linalg.matrix_norm(x)",
+    "nuclear_norm": "nnscratch.linalg.matrix_norm(x, 'nuc')",
+    "norm_except_dim": "nnscratch.linalg.vector_norm(x, dim=1)",
+    # Special functions and others that NumPy or SciPy have.
+    "i0": "np.i0(x.numpy())  # without a gradient",
+    "special.i0": "np.i0(x.numpy())  # without a gradient",
+    "lgamma": "np.vectorize(math.lgamma)(x.numpy())  # without a gradient",
+    "special.gammaln": "np.vectorize(math.lgamma)(x.numpy())  # without a gradient",
+    "digamma": _SCIPY.format("digamma"),
+    "special.digamma": _SCIPY.format("digamma"),
+    "special.psi": _SCIPY.format("psi"),
+    "polygamma": "from scipy import special; special.polygamma(1, x.numpy())  # without a gradient",
+    "special.polygamma": "from scipy import special; special.polygamma(1, x.numpy())",
+    "mvlgamma": "from scipy import special; special.multigammaln(4.0, 2)  # without a gradient",
+    "special.multigammaln": "from scipy import special; special.multigammaln(4.0, 2)",
+    "igamma": "from scipy import special; special.gammainc(x.numpy(), x.numpy())",
+    "igammac": "from scipy import special; special.gammaincc(x.numpy(), x.numpy())",
+    "special.gammainc": "from scipy import special; special.gammainc(x.numpy(), x.numpy())",
+    "special.gammaincc": "from scipy import special; special.gammaincc(x.numpy(), x.numpy())",
+    "special.zeta": "from scipy import special; special.zeta(x.numpy(), 1.0)",
+    **{f"special.{name}": _SCIPY.format(name) for name in ("i0e", "i1", "i1e", "erfcx")},
+    "special.airy_ai": "from scipy import special; special.airy(x.numpy())[0]",
+    "special.spherical_bessel_j0": "nnscratch.sinc(x / nnscratch.pi)",
+    "special.bessel_??": "from scipy import special; special.jv(0, x.numpy())  # yv, of an order",
+    "special.*modified_bessel_??": "from scipy import special; special.kv(0, x.numpy())  # or iv",
+    "special.*_polynomial_*": (
+        "from scipy import special; special.eval_legendre(2, x.numpy())  # eval_* of each kind"
+    ),
+    "frexp": "np.frexp(x.numpy())",
+    "gcd": "np.gcd(i.numpy(), i.numpy())",
+    "lcm": "np.lcm(i.numpy(), i.numpy())",
+    "nextafter": "np.nextafter(x.numpy(), np.float32(1.0))",
+    "histogram": "np.histogram(x.numpy(), bins=3)  # or nnscratch.histc(x, 3)",
+    "histogramdd": "np.histogramdd(x.numpy(), bins=3)",
+    "gradient": "np.gradient(v.numpy())  # or nnscratch.diff(v), through which gradients flow",
+    "Tensor.nonzero_static": "x.nonzero()",
+    "nonzero_static": "x.nonzero()",
+    "segment_reduce": "v.new_zeros(3).scatter_reduce(0, i, v, 'sum')",
+    "index_reduce": "v.new_zeros(3).scatter_reduce(0, i, v, 'prod')",
+    "Tensor.index_reduce*": "v.new_zeros(3).scatter_reduce(0, i, v, 'prod')",
+    "hash_tensor": "hash(x.numpy().tobytes())",
+    # Of the windows NumPy's are symmetric; PyTorch's are periodic unless it is told.
+    "hann_window": _WINDOW.format("hanning"),
+    "hamming_window": _WINDOW.format("hamming"),
+    "blackman_window": _WINDOW.format("blackman"),
+    "bartlett_window": _WINDOW.format("bartlett"),
+    "kaiser_window": "nnscratch.tensor(np.kaiser(n + 1, 12.0)[:-1]).float()",
+    "signal": "nnscratch.tensor(np.hanning(n)).float()  # NumPy's windows are symmetric",
+    # Other forms of what is there.
+    "rsub": "1.0 - x",
+    "fill": "nnscratch.full_like(x, 1.0)",
+    "range": "nnscratch.arange(0, 5)  # without its end",
+    "scalar_tensor": "nnscratch.tensor(1.0)",
+    "*empty_strided": "nnscratch.empty(2, 3)",
+    "empty_permuted": "nnscratch.empty(2, 3)",
+    "constant_pad_nd": "nn.functional.pad(x, (1, 1))",
+    "Tensor.sum_to_size": "x.sum(0, keepdim=True)",
+    "Tensor.narrow_copy": "x.narrow(0, 0, 2).clone()",
+    "*_copy": "x.transpose(0, 1).clone()  # a view, copied",
+    "*as_strided_scatter": "x.as_strided((2,), (1,)).copy_(v[:2])",
+    "Tensor.as_strided_": "x.as_strided((2,), (1,))",
+    "Tensor.heaviside_": "x.copy_(nnscratch.heaviside(x, x))",
+    "Tensor.index": "x[i]",
+    "Tensor.allclose": "nnscratch.allclose(x, x)",
+    "Tensor.equal": "nnscratch.equal(x, x)",
+    "Tensor.hardshrink": "nn.functional.hardshrink(x)",
+    "Tensor.prelu": "nn.functional.prelu(x, v[:1])",
+    "Tensor.lstsq": "nnscratch.linalg.lstsq(x, x)",
+    "unsafe_split_with_sizes": "x.split([1, 2])",
+    "Tensor.unsafe_split_with_sizes": "x.split([1, 2])",
+    "native_*norm": "nn.functional.layer_norm(x, (3,))",
+    "native_dropout": "nn.functional.dropout(x)",
+    "feature_dropout": "nn.functional.dropout1d(x)",
+    "while_loop": "while bool(x.sum() < 0): x = x + 1",
+    "sym_*": "min(x.shape)",
+    # Of a GPU.
+    "cuda.set_device": "nnscratch.device('cuda:0')  # which x.to(device) and device= take",
+    "cuda.device": "nnscratch.device('cuda:0')  # which x.to(device) and device= take",
+    "cuda.get_device_propert*": _CUDA_NAME,
+    "cuda.get_device_capability": _CUDA_NAME,
+    "cuda.*memory*": _CUDA_MEMORY,
+    "cuda.mem_get_info": _CUDA_MEMORY,
+    "cuda.is_bf16_supported": "nnscratch.float16  # there is no bfloat16",
+    "cuda.*graph*": _COMPILE,
+    "cuda.CUDAGraph": _COMPILE,
+    "cuda.*[sS]tream*": _CUDA_WAIT + "  # all calls run in one stream",
+    "cuda.Event": _CUDA_WAIT + "  # then time.perf_counter()",
+    "Stream": _CUDA_WAIT + "  # all calls run in one stream",
+    "Event": _CUDA_WAIT + "  # then time.perf_counter()",
+    "cuda.*rng_state*": "nnscratch.get_rng_state()  # one generator for all devices",
+    "cuda.*seed*": "nnscratch.manual_seed(0)  # one generator for all devices",
+    "cuda.default_generators": "nnscratch.default_generator  # one for all devices",
+    "cuda.random": "nnscratch.manual_seed(0)  # one generator for all devices",
+    "cuda.*Tensor": "nnscratch.FloatTensor([1.0])  # then .to('cuda')",
+    "cuda.nvtx": "nnscratch.explain(model, x)",
+    "cuda.profiler": "nnscratch.explain(model, x)",
+    "cuda.nccl": _ONE_DEVICE,
+    "cuda.comm": _ONE_DEVICE,
+    "cuda.is_initialized": "nnscratch.cuda.is_available()",
+    "cuda.init": "nnscratch.cuda.is_available()",
+    "cuda.OutOfMemoryError": "MemoryError  # nnscratch.array.OutOfMemory is one",
+    "OutOfMemoryError": "MemoryError  # nnscratch.array.OutOfMemory is one",
+}
+
+_METHODS = """
+    apply_ as_strided_ as_strided_scatter as_subclass bfloat16 cauchy_ chalf coalesce dequantize
+    digamma eig equal allclose frexp gcd geometric_ geqrf hardshrink heaviside_ histogram i0 igamma
+    igammac index index_reduce index_reduce_ indices int_repr is_inference is_nonzero is_pinned
+    layout lcm lgamma log_normal_ lstsq lu lu_solve map_ module_load mvlgamma narrow_copy new
+    new_empty_strided nextafter nonzero_static orgqr ormqr polygamma prelu record_stream
+    register_post_accumulate_grad_hook resize_ resize_as_ set_ solve sparse_dim sparse_mask storage
+    storage_offset sum_to_size symeig to_dense to_sparse triangular_solve
+    unsafe_split_with_sizes untyped_storage values
+"""
+METHODS = tuple(_METHODS.split())
+"""Methods of PyTorch's tensors that stand in ``INSTEAD``, as such or as functions."""
