@@ -34,6 +34,7 @@ from nnscratch.array.precision import (
     set_float32_matmul_precision,
 )
 from nnscratch.kernels import register as _register_kernels
+from nnscratch.nn.functional import cosine_similarity, pairwise_distance
 from nnscratch.plan import compile
 from nnscratch.random import (
     default_generator,
@@ -129,6 +130,7 @@ __all__ = [
     "complex128",
     "complex64",
     "contiguous_format",
+    "cosine_similarity",
     "cuda",
     "detect_anomaly",
     "device",
@@ -162,6 +164,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "pairwise_distance",
     "preserve_format",
     "set_default_dtype",
     "set_float32_matmul_precision",

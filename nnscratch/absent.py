@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from nnscratch.instead import INSTEAD
+from nnscratch.instead import INSTEAD, METHODS
 
 _PACKAGE = "nnscratch"
 _PAGE = "docs/migrating_from_pytorch.md lists what PyTorch has and nnscratch has not"
@@ -117,7 +117,7 @@ def _instead(where: str, name: str) -> str:
 def _elsewhere(where: str, name: str) -> str:
     for place in _PLACES:
         module = sys.modules.get(_PACKAGE + place)
-        if place != f".{where}".removesuffix(".") and name in _names(module):
+        if place != f".{where}".rstrip(".") and name in _names(module):
             return f"{_PACKAGE}{place}.{name}"
     return ""
 
@@ -131,6 +131,13 @@ def _near(name: str, obj: Any) -> list[str]:
 
 def _names(obj: Any) -> Iterator[str]:
     return (name for name in dir(obj) if not name.startswith("_")) if obj is not None else iter(())
+
+
+class HidingAbsent(type):
+    """The class of ``Tensor``: ``dir(Tensor)`` does not show what stands for absent methods."""
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if name not in METHODS]
 
 
 class AbsentMethod:

@@ -24,7 +24,6 @@ _EXPORT = "nnscratch.save(model.state_dict(), path)  # safetensors, which other 
 _CUDA_NAME = "nnscratch.cuda.is_available() and nnscratch.cuda.get_device_name()"
 _CUDA_MEMORY = "nnscratch.cuda.memory_allocated()"
 _CUDA_WAIT = "nnscratch.cuda.is_available() and nnscratch.cuda.synchronize()"
-_IN_PLACE = "nn.functional.{}(x, inplace=True)"
 
 INSTEAD: dict[str, str] = {
     # Functions over batches and of parameters; derivatives.
@@ -140,7 +139,6 @@ INSTEAD: dict[str, str] = {
     "nn.grad": "nnscratch.autograd.grad(f(x.requires_grad_()).sum(), x)",
     "nn.Module.register_*backward*": "model(x).register_hook(print)  # the gradient of its output",
     "nn.Module.to_empty": "model.to('cpu')  # there is no device without memory",
-    "nn.Module.type": "model.to(nnscratch.float64)",
     "nn.Module.set_submodule": "setattr(nn.Sequential(model), '0', model)",
     "nn.Module.*_extra_state": "model.register_buffer('extra', v)  # which state_dict holds",
     "nn.Module.register_*state_dict*": "model.load_state_dict(model.state_dict())",
@@ -159,12 +157,9 @@ INSTEAD: dict[str, str] = {
     "nn.functional.*max_pool?d_with_indices": (
         "nn.functional.max_pool1d(x, 2, return_indices=True)  # return_indices= is in all of them"
     ),
-    **{
-        f"nn.functional.{name}_": _IN_PLACE.format(name)
-        for name in ("relu", "celu", "elu", "hardtanh", "leaky_relu", "rrelu", "selu")
-    },
+    "nn.functional.*elu_": "nn.functional.relu(x, inplace=True)  # inplace= is in all of them",
+    "nn.functional.hardtanh_": "nn.functional.hardtanh(x, inplace=True)",
     "nn.functional.threshold_": "nn.functional.threshold(x, 0.0, 0.0, inplace=True)",
-    "threshold": "nn.functional.threshold(x, 0.0, 0.0)",
     "nn.functional.conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
     "conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
     "nn.functional.*grouped_mm": "nnscratch.bmm(x[None], x[None])",
@@ -200,8 +195,6 @@ INSTEAD: dict[str, str] = {
     "linalg.eigvals": "np.linalg.eigvals(x.numpy())  # or nnscratch.linalg.eigvalsh(x)",
     "*lobpcg": "nnscratch.linalg.eigh(x)  # all eigenvalues, in ascending order",
     "*symeig": "nnscratch.linalg.eigh(x)",
-    "solve": "nnscratch.linalg.solve(x, x)",
-    "lstsq": "nnscratch.linalg.lstsq(x, x)",
     "*triangular_solve": "nnscratch.linalg.solve_triangular(x.triu(), x, upper=True)",
     "*_lowrank": "nnscratch.linalg.svd(x, full_matrices=False)  # its first columns",
     "*lu_solve": "nnscratch.linalg.solve(x, x)",
@@ -212,7 +205,6 @@ INSTEAD: dict[str, str] = {
     "geqrf": "nnscratch.linalg.qr(x)",
     "orgqr": "nnscratch.linalg.qr(x)",
     "ormqr": "nnscratch.linalg.qr(x)",
-    "matrix_rank": "nnscratch.linalg.matrix_rank(x)",
     "frobenius_norm": "nnscratch.linalg.matrix_norm(x)",
     "nuclear_norm": "nnscratch.linalg.matrix_norm(x, 'nuc')",
     "norm_except_dim": "nnscratch.linalg.vector_norm(x, dim=1)",
@@ -276,11 +268,6 @@ INSTEAD: dict[str, str] = {
     "Tensor.as_strided_": "x.as_strided((2,), (1,))",
     "Tensor.heaviside_": "x.copy_(nnscratch.heaviside(x, x))",
     "Tensor.index": "x[i]",
-    "Tensor.allclose": "nnscratch.allclose(x, x)",
-    "Tensor.equal": "nnscratch.equal(x, x)",
-    "Tensor.hardshrink": "nn.functional.hardshrink(x)",
-    "Tensor.prelu": "nn.functional.prelu(x, v[:1])",
-    "Tensor.lstsq": "nnscratch.linalg.lstsq(x, x)",
     "unsafe_split_with_sizes": "x.split([1, 2])",
     "Tensor.unsafe_split_with_sizes": "x.split([1, 2])",
     "native_*norm": "nn.functional.layer_norm(x, (3,))",
@@ -319,7 +306,7 @@ INSTEAD: dict[str, str] = {
 
 _METHODS = """
     apply_ as_strided_ as_strided_scatter as_subclass bfloat16 cauchy_ chalf coalesce dequantize
-    digamma eig equal allclose frexp gcd geometric_ geqrf hardshrink heaviside_ histogram i0 igamma
+    digamma eig frexp gcd geometric_ geqrf hardshrink heaviside_ histogram i0 igamma
     igammac index index_reduce index_reduce_ indices int_repr is_inference is_nonzero is_pinned
     layout lcm lgamma log_normal_ lstsq lu lu_solve map_ module_load mvlgamma narrow_copy new
     new_empty_strided nextafter nonzero_static orgqr ormqr polygamma prelu record_stream
@@ -328,4 +315,4 @@ _METHODS = """
     unsafe_split_with_sizes untyped_storage values
 """
 METHODS = tuple(_METHODS.split())
-"""Methods of PyTorch's tensors that stand in ``INSTEAD``, as such or as functions."""
+"""Methods of PyTorch's tensors that are not there."""

@@ -16,7 +16,7 @@ from nnscratch.nn.parameter import Parameter
 from nnscratch.nn.states import IncompatibleKeys, collect, load
 from nnscratch.nn.walking import Walking
 from nnscratch.tensors import Tensor, clear_gradient
-from nnscratch.tensors.conversions import read_target
+from nnscratch.tensors.conversions import dtype_of_type, read_target
 from nnscratch.tensors.tape import Handle
 
 __all__ = ["Module"]
@@ -342,6 +342,10 @@ class Module(Walking):
     def half(self) -> Self:
         """Turn all parameters and buffers into float16."""
         return self.to("float16")
+
+    def type(self, dst_type: Any) -> Self:
+        """Turn all parameters and buffers into a floating dtype, or that of a type's name."""
+        return self.to(dtype_of_type(dst_type))
 
     def double(self) -> Self:
         """Turn all parameters and buffers into float64."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnscratch.absent import HidingAbsent
 from nnscratch.array import Device, default_dtype, device_of, dtype_name, is_floating
 from nnscratch.array.addresses import address
 from nnscratch.array.dtypes import is_complex, is_inexact
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
 
 
-class TensorBase:
+class TensorBase(metaclass=HidingAbsent):
     """The fields of a tensor; ``Tensor`` inherits its methods from the mixin classes."""
 
     __slots__ = (

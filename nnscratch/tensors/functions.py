@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -113,7 +113,7 @@ R = TypeVar("R")
 def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Return a method of ``Tensor`` as a function whose first argument may be array-like."""
 
-    def function(input: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def function(input: Any, *args: P.args, **kwargs: P.kwargs) -> R:
         tensor = as_tensor(input)
         if isinstance(input, (int, float)) and args and isinstance(args[0], Tensor):
             tensor = wrap(to_device_of(tensor.array, args[0].array))
@@ -121,7 +121,8 @@ def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
 
     function.__name__ = function.__qualname__ = method.__name__
     function.__doc__ = method.__doc__
-    return function
+    # It takes input= by name too, which the type of a method cannot say.
+    return cast("Callable[Concatenate[Any, P], R]", function)
 
 
 # Elementwise.
@@ -194,7 +195,6 @@ nonzero = _as_function(Tensor.nonzero)
 numel = _as_function(Tensor.numel)
 permute = _as_function(Tensor.permute)
 reshape = _as_function(Tensor.reshape)
-split = _as_function(Tensor.split)
 squeeze = _as_function(Tensor.squeeze)
 t = _as_function(Tensor.t)
 transpose = _as_function(Tensor.transpose)
@@ -203,6 +203,16 @@ unsqueeze = _as_function(Tensor.unsqueeze)
 
 
 # Functions of several tensors, and functions that return several.
+
+
+@numpy_names
+def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return a tensor split along a dimension into parts of one size, or of a list of sizes.
+
+    >>> [part.tolist() for part in split(as_tensor([1, 2, 3]), 2)]
+    [[1, 2], [3]]
+    """
+    return as_tensor(tensor).split(split_size_or_sections, dim)
 
 
 @numpy_names
@@ -338,3 +348,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         num_classes = int(input.max()) + 1 if input.numel() else 0
     return apply(f.ONE_HOT, input, num_classes=num_classes, dtype="int64")
+
+
+for _name, _function in (("allclose", allclose), ("equal", equal)):
+    setattr(Tensor, _name, _function)

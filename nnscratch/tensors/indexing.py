@@ -87,13 +87,14 @@ class TensorIndexing(TensorBase):
         return merged._apply(f.TAKE, flat, axis=first)  # type: ignore[no-any-return]
 
     @numpy_names
-    def gather(self, dim: int, index: Tensor) -> Tensor:
+    def gather(self, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
         """Return the elements at indices along one dimension: ``Y[i, j, k] = x[i, I[i, j, k], k]``.
 
         Args:
             dim: the dimension that is indexed, 1 in the equation above.
             index: integers I of as many dimensions as the tensor, and at most its size along the
                 other dimensions. The result has the shape of ``index``.
+            sparse_grad: accepted as in PyTorch; gradients are dense.
 
         Raises:
             ShapeError: if ``index`` has another number of dimensions, or is larger than the tensor

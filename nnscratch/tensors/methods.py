@@ -284,8 +284,8 @@ class TensorMethods(TensorBase):
             )
         return self._binary(f.MATMUL, other)
 
-    def dot(self, other: Any) -> Tensor:
+    def dot(self, tensor: Any) -> Tensor:
         """Return the sum of the products of two vectors."""
         if self.ndim != 1:
             raise ShapeError(f"dot needs vectors, got shape {self.shape}; use @ for matrices")
-        return self._binary(f.MATMUL, other)
+        return self._binary(f.MATMUL, tensor)

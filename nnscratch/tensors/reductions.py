@@ -144,14 +144,22 @@ class TensorReductions(TensorBase):
 
     @_values_for_numpy
     @numpy_names
-    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """Return the largest element, or (values, indices) along a dimension."""
+    def max(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+        """Return the largest element, or (values, indices) along a dimension.
+
+        With another tensor in the place of ``dim``, or as ``other``, it is ``maximum``.
+        """
+        dim = dim if other is None else other
         return self._extreme((f.MAX, f.ARGMAX, f.MAXIMUM), dim, keepdim)
 
     @_values_for_numpy
     @numpy_names
-    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """Return the smallest element, or (values, indices) along a dimension."""
+    def min(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+        """Return the smallest element, or (values, indices) along a dimension.
+
+        With another tensor in the place of ``dim``, or as ``other``, it is ``minimum``.
+        """
+        dim = dim if other is None else other
         return self._extreme((f.MIN, f.ARGMIN, f.MINIMUM), dim, keepdim)
 
     @numpy_names

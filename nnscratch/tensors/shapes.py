@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnscratch import formulas as f
+from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
-from nnscratch.errors import ShapeError
+from nnscratch.errors import GradientError, ShapeError
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.methods import Dims, axes_of, axis_of, numpy_names
 
@@ -26,6 +29,13 @@ def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(size.__index__() for size in sizes)
 
 
+def is_dtype(item: Any) -> bool:
+    """Say whether an argument is a dtype, and no size."""
+    return isinstance(item, (np.dtype, str)) or (
+        isinstance(item, type) and issubclass(item, np.generic)
+    )
+
+
 class TensorShapes(TensorBase):
     """Shapes and the order of dimensions; ``Tensor`` inherits it."""
 
@@ -39,7 +49,25 @@ class TensorShapes(TensorBase):
         """
         return self._apply(f.RESHAPE, shape=sizes_of(shape))
 
-    view = reshape
+    def view(self, *shape: Any, dtype: Any = None) -> Tensor:
+        """Return the elements in another shape, or given a dtype their bytes as numbers of that.
+
+        Raises:
+            ShapeError: if the shape has another number of elements, or the bytes do not make whole
+                numbers of the dtype.
+            GradientError: if another dtype is asked of a tensor with ``requires_grad=True``.
+        """
+        if dtype is None and not (len(shape) == 1 and is_dtype(shape[0])):
+            return self.reshape(*shape)
+        name = dtype_name(shape[0] if dtype is None else dtype)
+        if self.requires_grad:
+            raise GradientError("view(dtype) has no gradient; use x.detach(), or x.to(dtype)")
+        try:
+            made = self._wrap(self.array.view(name))
+        except ValueError as error:
+            raise ShapeError(f"view: the bytes of {self.shape} make no {name}: {error}") from None
+        made._share_memory_with(self, detached=True)
+        return made
 
     def view_as(self, other: Tensor) -> Tensor:
         """Return the elements in the shape of another tensor."""

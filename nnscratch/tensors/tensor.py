@@ -295,34 +295,34 @@ _NAMESPACE = Namespace(wrap, apply)
 _PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
 
 
-def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Return a tensor of anything array-like, without a copy if that is possible.
 
     Args:
-        value: a tensor, an array, an object with DLPack, a number, or nested lists of them.
+        data: a tensor, an array, an object with DLPack, a number, or nested lists of them.
             Python floats become the default dtype, Python integers int64.
-        dtype: the dtype of the result; by default that of ``value``.
-        device: the device of the result; by default that of ``value``.
+        dtype: the dtype of the result; by default that of ``data``.
+        device: the device of the result; by default that of ``data``.
 
     Raises:
-        DTypeError: if ``value`` holds no numbers, or its lists are ragged.
+        DTypeError: if ``data`` holds no numbers, or its lists are ragged.
         DeviceError: if this machine has no such device.
 
     >>> as_tensor([1.5, 2.5])
     tensor([1.5, 2.5])
     """
-    if isinstance(value, Tensor):
-        return value if dtype is None and device is None else value.to(dtype=dtype, device=device)
-    if is_array(value):
-        array = asarray(value)
-    elif hasattr(value, "__dlpack_device__"):
+    if isinstance(data, Tensor):
+        return data if dtype is None and device is None else data.to(dtype=dtype, device=device)
+    if is_array(data):
+        array = asarray(data)
+    elif hasattr(data, "__dlpack_device__"):
         from nnscratch.array import from_dlpack
 
-        array = from_dlpack(value)
+        array = from_dlpack(data)
     else:
-        array = asarray(_numbers(value))
+        array = asarray(_numbers(data))
         if dtype is None and is_floating(array):
-            dtype = _floats_of(value) or default_dtype()
+            dtype = _floats_of(data) or default_dtype()
     given = array
     if dtype is not None:
         array = cast(array, dtype)

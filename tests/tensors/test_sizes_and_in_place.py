@@ -263,3 +263,18 @@ def test_inference_mode() -> None:
         assert lib.inference_mode()(lib.is_grad_enabled)() is False
         assert lib.inference_mode(lib.is_grad_enabled)() is False
         assert lib.is_grad_enabled()
+
+
+def test_bytes_as_other_numbers() -> None:
+    for lib in (nnscratch, torch):
+        x = lib.tensor([1.0, -2.0])
+        bits = x.view(lib.int32)
+        assert bits.tolist() == [0x3F800000, -0x40000000]
+        bits[0] = 0
+        assert x.tolist() == [0.0, -2.0]
+        assert x.view(dtype=lib.uint8).shape == (8,)
+        assert x.view(2, 1).view(-1).shape == (2,)
+        with pytest.raises((ValueError, RuntimeError)):
+            lib.ones(3, dtype=lib.float32).view(lib.float64)
+    with pytest.raises(GradientError, match=r"to\(dtype\)"):
+        nnscratch.ones(2, requires_grad=True).view(nnscratch.int32)

@@ -22,6 +22,7 @@ from nnscratch.tensors.ops import (
     products,
     replacing,
     scanning,
+    sharing,
     sorting,
     windows,
 )
@@ -40,6 +41,7 @@ from nnscratch.tensors.ops.norms import *  # noqa: F403
 from nnscratch.tensors.ops.placing import *  # noqa: F403
 from nnscratch.tensors.ops.products import *  # noqa: F403
 from nnscratch.tensors.ops.scanning import *  # noqa: F403
+from nnscratch.tensors.ops.sharing import *  # noqa: F403
 from nnscratch.tensors.ops.sorting import *  # noqa: F403
 from nnscratch.tensors.ops.windows import *  # noqa: F403
 
@@ -60,6 +62,7 @@ __all__ = [
     *products.__all__,
     *replacing.__all__,
     *scanning.__all__,
+    *sharing.__all__,
     *sorting.__all__,
     *windows.__all__,
 ]

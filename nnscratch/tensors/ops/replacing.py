@@ -12,11 +12,11 @@ from nnscratch.tensors.tensor import Tensor
 
 __all__: list[str] = []  # methods only
 
-for _name in (
-    *("abs", "exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "neg", "relu", "sigmoid"),
-    *("tanh", "eq", "ne", "lt", "le", "gt", "ge"),
-    *("logical_and", "logical_or", "logical_xor", "logical_not"),
-):
+_OF_EACH_ELEMENT = """
+    abs exp log sqrt rsqrt reciprocal square neg relu sigmoid tanh eq ne lt le gt ge
+    logical_and logical_or logical_xor logical_not
+"""
+for _name in _OF_EACH_ELEMENT.split():
     setattr(Tensor, f"{_name}_", in_place(_name, getattr(Tensor, _name)))
 also_named(absolute="abs", negative="neg", multiply="mul", subtract="sub", clip="clamp")
 
