@@ -5,12 +5,28 @@ Names and semantics are PyTorch's. Every forward and every derivative is written
 """
 
 import math as _math
+import sys as _sys
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 import numpy as _np
 
-from nnscratch import autograd, cuda, fft, linalg, nn, optim, special
+from nnscratch import (
+    amp,
+    autograd,
+    backends,
+    cuda,
+    fft,
+    linalg,
+    nn,
+    optim,
+    random,
+    special,
+)
+from nnscratch import settings as _settings
+from nnscratch.absent import AbsentFinder as _AbsentFinder
+from nnscratch.absent import absent as _absent
+from nnscratch.amp import GradScaler, autocast
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.array.precision import (
@@ -18,11 +34,21 @@ from nnscratch.array.precision import (
     set_float32_matmul_precision,
 )
 from nnscratch.kernels import register as _register_kernels
+from nnscratch.nn.functional import cosine_similarity, pairwise_distance
 from nnscratch.plan import compile
+from nnscratch.random import (
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    seed,
+    set_rng_state,
+)
+from nnscratch.settings import *  # noqa: F403
 from nnscratch.tensors import (
     Tensor,
     as_tensor,
     enable_grad,
+    inference_mode,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
@@ -35,10 +61,12 @@ from nnscratch.tensors.creation import *  # noqa: F403
 from nnscratch.tensors.functions import *  # noqa: F403
 from nnscratch.tensors.legacy import *  # noqa: F403
 from nnscratch.tensors.ops import *  # noqa: F403
+from nnscratch.tensors.size import Size
 
 if _TYPE_CHECKING:
     from nnscratch.inspect.explaining import explain
     from nnscratch.inspect.summarising import summary
+    from nnscratch.interop.saved import load, save
     from nnscratch.verify.checkups.training import checkup
     from nnscratch.verify.gradients.checking import GradcheckError, assert_gradients, gradcheck
     from nnscratch.verify.gradients.lessons import homework
@@ -47,12 +75,14 @@ if _TYPE_CHECKING:
     from nnscratch.verify.watch.copies import audit
 
 _register_kernels()
+_sys.meta_path.append(_AbsentFinder)
 
 __version__ = "0.1.0"
 
 float16, float32, float64 = _np.dtype("float16"), _np.dtype("float32"), _np.dtype("float64")
 int8, int16, int32, int64 = (_np.dtype(f"int{n}") for n in (8, 16, 32, 64))
-uint8, bool = _np.dtype("uint8"), _np.dtype("bool")
+uint8, uint16, uint32, uint64 = (_np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
+bool = _np.dtype("bool")
 complex64, complex128 = _np.dtype("complex64"), _np.dtype("complex128")
 cfloat, cdouble = complex64, complex128
 half, float, double, long = float16, float32, float64, int64
@@ -61,10 +91,29 @@ short, int = int16, int32
 contiguous_format, preserve_format = "contiguous_format", "preserve_format"
 channels_last, channels_last_3d = "channels_last", "channels_last_3d"
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
-Size = tuple[_Any, ...]
+newaxis = None
+dtype = _np.dtype
 
 __all__ = [
     "Generator",
+    "GradScaler",
+    "amp",
+    "autocast",
+    "backends",
+    "default_generator",
+    "dtype",
+    "get_rng_state",
+    "inference_mode",
+    "initial_seed",
+    "load",
+    "newaxis",
+    "random",
+    "save",
+    "seed",
+    "set_rng_state",
+    "uint16",
+    "uint32",
+    "uint64",
     "GradcheckError",
     "Tensor",
     "as_tensor",
@@ -81,6 +130,7 @@ __all__ = [
     "complex128",
     "complex64",
     "contiguous_format",
+    "cosine_similarity",
     "cuda",
     "detect_anomaly",
     "device",
@@ -114,6 +164,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "pairwise_distance",
     "preserve_format",
     "set_default_dtype",
     "set_float32_matmul_precision",
@@ -126,6 +177,7 @@ __all__ += _creation.__all__
 __all__ += _functions.__all__
 __all__ += _legacy.__all__
 __all__ += _ops.__all__
+__all__ += _settings.__all__
 
 
 # These names are imported at their first use, so that ``import nnscratch`` stays quick.
@@ -139,6 +191,8 @@ _LATER = {
     "gradcheck": "verify",
     "gradgradcheck": "verify",
     "homework": "verify",
+    "load": "interop",
+    "save": "interop",
     "summary": "inspect",
 }
 
@@ -149,5 +203,9 @@ def __getattr__(name: str) -> _Any:
     if name == "utils":
         return import_module("nnscratch.utils")
     if name not in _LATER:
-        raise AttributeError(f"module 'nnscratch' has no attribute {name!r}")
+        raise _absent(__name__, name)
     return import_module(f"nnscratch.{_LATER[name]}").load(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

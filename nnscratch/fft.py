@@ -1,5 +1,6 @@
 """Fourier transforms, with PyTorch's names: ``nnscratch.fft.rfft`` and its like."""
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.tensors.ops.fourier import (
     fft,
     fft2,
@@ -49,3 +50,5 @@ __all__ = [
     "rfftfreq",
     "rfftn",
 ]
+
+refuse_absent_names(__name__)

@@ -3,6 +3,7 @@
 Values come from LAPACK through NumPy (on a GPU through CuPy); the derivatives are written by hand.
 """
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.errors import LinAlgError
 from nnscratch.tensors.functions import matmul
 from nnscratch.tensors.ops.factoring import cholesky as _cholesky
@@ -77,3 +78,6 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
         LinAlgError: if a matrix is not positive definite.
     """
     return _cholesky(A, upper)
+
+
+refuse_absent_names(__name__)

@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from nnscratch.array.backend import array_namespace
-from nnscratch.array.device import Device, current, namespace_on
+from nnscratch.array.device import Device, as_device, current, namespace_on
 from nnscratch.array.dtypes import dtype_name, dtype_of
 from nnscratch.errors import ConfigurationError, DTypeError
 
@@ -218,8 +220,20 @@ class Generator:
     {'seed': 7, 'offset': 1}
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        """Start the stream of a seed from 0 to 2**64 - 1 at its beginning."""
+    def __init__(self, seed: Any = 0, device: Any = None) -> None:
+        """Start the stream of a seed from 0 to 2**64 - 1 at its beginning.
+
+        A device may stand in the place of the seed, or be named, as in PyTorch; the numbers are the
+        same on every device.
+
+        Raises:
+            ConfigurationError: if the seed is no such integer.
+            DeviceError: if the device has another name.
+        """
+        if isinstance(seed, Device) or (isinstance(seed, str) and seed.startswith(("cpu", "cuda"))):
+            seed, device = 0, seed
+        if device is not None:
+            as_device(device)
         self.seed = self._checked(seed, "seed")
         self.offset = 0
 
@@ -237,16 +251,27 @@ class Generator:
         self.seed, self.offset = self._checked(seed, "seed"), 0
         return self
 
+    def initial_seed(self) -> int:
+        """Return the seed of the stream."""
+        return self.state()["seed"]
+
+    def get_state(self) -> np.ndarray:
+        """Return the state as 16 bytes, a vector of uint8."""
+        state = self.state()
+        return np.asarray([state["seed"], state["offset"]], "<u8").view(np.uint8)
+
     def state(self) -> dict[str, int]:
         """Return the state as a dictionary of two integers."""
         return {"seed": self.seed, "offset": self.offset}
 
-    def set_state(self, state: Mapping[str, int]) -> None:
-        """Restore a state that ``state()`` returned.
+    def set_state(self, state: Any) -> None:
+        """Restore a state that ``state()`` or ``get_state()`` returned.
 
         Raises:
-            ConfigurationError: if the seed or offset is not an integer from 0 to 2**64 - 1.
+            ConfigurationError: if the seed or offset is not an integer from 0 to 2**64 - 1, or it
+                is no state of either, such as one of PyTorch's generator.
         """
+        state = _read_state(state)
         seed, offset = state["seed"], state["offset"]
         self.seed, self.offset = self._checked(seed, "seed"), self._checked(offset, "offset")
 
@@ -293,6 +318,20 @@ class Generator:
             return permutation(namespace_on(device), n, seed=seed, offset=offset)
 
 
+def _read_state(state: Any) -> Mapping[str, int]:
+    """Return a state as a dictionary."""
+    if isinstance(state, Mapping):
+        return state
+    array = np.asarray(state)
+    if array.dtype != np.uint8 or array.shape != (16,):
+        raise ConfigurationError(
+            "expected the state of a generator of nnscratch, 16 bytes in uint8, got "
+            f"{array.dtype} of shape {array.shape}"
+        )
+    seed, offset = np.frombuffer(array.tobytes(), "<u8").tolist()
+    return {"seed": seed, "offset": offset}
+
+
 class _Thread(threading.local):
     stream: Generator | None = None
 
@@ -335,7 +374,7 @@ class _Default(Generator):
     def state(self) -> dict[str, int]:
         return super().state() if _thread.stream is None else _thread.stream.state()
 
-    def set_state(self, state: Mapping[str, int]) -> None:
+    def set_state(self, state: Any) -> None:
         if _thread.stream is None:
             super().set_state(state)
         else:

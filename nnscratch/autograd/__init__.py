@@ -4,6 +4,7 @@ Second derivatives need no formulas of their own: a first derivative that runs o
 recorded like any other computation (``docs/second_derivatives.md``).
 """
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.autograd import function, functional
 from nnscratch.autograd.function import Function
 from nnscratch.autograd.gradients import backward, grad
@@ -21,3 +22,5 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
 ]
+
+refuse_absent_names(__name__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.autograd.gradients import grad
 from nnscratch.errors import ConfigurationError, GradientError, ShapeError
 from nnscratch.tensors import Tensor, enable_grad
@@ -329,3 +330,6 @@ def _need_strategy(where: str, strategy: str) -> None:
         raise ConfigurationError(
             f"{where}: a strategy is 'reverse-mode' or 'forward-mode', got {strategy!r}"
         )
+
+
+refuse_absent_names(__name__)

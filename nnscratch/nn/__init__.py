@@ -7,6 +7,7 @@ and editors read the stub beside this file, which ``python -m nnscratch.inspect.
 
 from typing import Any
 
+from nnscratch.absent import absent
 from nnscratch.nn import derived_modules, functional, init, utils  # noqa: F401 - they are in __all__
 from nnscratch.nn.finding import exported
 
@@ -20,7 +21,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(derived_modules, name)
     except AttributeError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        raise absent(__name__, name) from None
 
 
 def __dir__() -> list[str]:

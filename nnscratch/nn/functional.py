@@ -8,6 +8,7 @@ beside this file, which ``python -m nnscratch.inspect.stubs`` writes.
 
 from typing import Any
 
+from nnscratch.absent import absent
 from nnscratch.nn import derived_functions
 from nnscratch.nn.finding import exported
 
@@ -21,7 +22,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(derived_functions, name)
     except AttributeError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        raise absent(__name__, name) from None
 
 
 def __dir__() -> list[str]:

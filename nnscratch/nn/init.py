@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
+from nnscratch.absent import refuse_absent_names
 from nnscratch.array import Generator
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
@@ -296,3 +297,6 @@ def _copied(tensor: Tensor, values: Any) -> Tensor:
     with no_grad():
         made = Tensor(np.ascontiguousarray(values)).to(tensor.dtype).to(tensor.device)
         return tensor.copy_(made)
+
+
+refuse_absent_names(__name__)

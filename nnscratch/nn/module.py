@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from nnscratch.absent import AbsentNameError
 from nnscratch.array import as_device, dtype_name, is_floating, move
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
@@ -15,7 +16,7 @@ from nnscratch.nn.parameter import Parameter
 from nnscratch.nn.states import IncompatibleKeys, collect, load
 from nnscratch.nn.walking import Walking
 from nnscratch.tensors import Tensor, clear_gradient
-from nnscratch.tensors.conversions import read_target
+from nnscratch.tensors.conversions import dtype_of_type, read_target
 from nnscratch.tensors.tape import Handle
 
 __all__ = ["Module"]
@@ -131,7 +132,10 @@ class Module(Walking):
         for kind in _KINDS:
             if kind in tables and name in tables[kind]:
                 return tables[kind][name]
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        kind = type(self).__name__
+        if name.startswith("__"):  # which Python asks for by itself
+            raise AttributeError(f"{kind} has no attribute {name!r}", name=name, obj=self)
+        raise AbsentNameError(kind, "nn.Module", name, self)
 
     def __delattr__(self, name: str) -> None:
         structure.changes += 1
@@ -331,9 +335,17 @@ class Module(Walking):
         """Turn all parameters and buffers into float32."""
         return self.to("float32")
 
+    def share_memory(self) -> Self:
+        """Return the module: threads, which loaders use here, share all memory as it is."""
+        return self
+
     def half(self) -> Self:
         """Turn all parameters and buffers into float16."""
         return self.to("float16")
+
+    def type(self, dst_type: Any) -> Self:
+        """Turn all parameters and buffers into a floating dtype, or that of a type's name."""
+        return self.to(dtype_of_type(dst_type))
 
     def double(self) -> Self:
         """Turn all parameters and buffers into float64."""

@@ -18,6 +18,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from nnscratch.absent import absent
 from nnscratch.optim.by_parameter import ParameterOptimizer
 from nnscratch.optim.optimizer import Optimizer
 
@@ -36,7 +37,7 @@ __all__ = [*sorted(_names), "Optimizer", "lr_scheduler", "swa_utils"]
 def __getattr__(name: str) -> Any:
     kind = Optimizer.kinds.get(name.lower())
     if kind is None or kind.__name__ != name:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise absent(__name__, name)
     return kind
 
 

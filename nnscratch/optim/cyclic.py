@@ -63,6 +63,7 @@ class CyclicLR(LRScheduler):
         base_momentum: float | Sequence[float] = 0.8,
         max_momentum: float | Sequence[float] = 0.9,
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the rates, and how many steps lie between them."""
         need(
@@ -95,7 +96,7 @@ class CyclicLR(LRScheduler):
             )
             self.base_momentums = each_group("base_momentum", optimizer, base_momentum)
             self.max_momentums = each_group("max_momentum", optimizer, max_momentum)
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
         self.base_lrs = base
 
     def scale_fn(self, x: float) -> float:
@@ -151,6 +152,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         T_mult: int = 1,
         eta_min: float = 0.0,
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the steps of a cosine, and the lowest rate."""
         given: dict[str, Any] = {"T_0": T_0, "T_mult": T_mult}
@@ -162,7 +164,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_0 = self.T_i = T_0
         self.T_mult, self.eta_min = T_mult, eta_min
         self.T_cur: float = last_epoch
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def get_lr(self) -> list[float]:
         """Return the rates on the cosine."""
@@ -197,3 +199,4 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         for group, rate in zip(groups, self.get_lr(), strict=True):
             set_rate(group, rate)
         self._last_lr = [rate_of(group) for group in groups]
+        self._say_rates()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.errors import CheckpointError
 from nnscratch.optim.chained import ChainedScheduler
 from nnscratch.optim.cyclic import CosineAnnealingWarmRestarts, CyclicLR
@@ -45,6 +46,9 @@ __all__ = [
 ]
 
 
+_LRScheduler = LRScheduler  # its name in PyTorch's early versions, which subclasses still use
+
+
 def _attributes(item: Any) -> dict[str, Any] | None:
     return state_of(item) if hasattr(item, "__dict__") else None
 
@@ -53,12 +57,17 @@ class StepLR(LRScheduler):
     r"""$\eta_t = \eta_0\,\gamma^{\lfloor t / s \rfloor}$: times gamma every ``step_size`` steps."""
 
     def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        step_size: int,
+        gamma: float = 0.1,
+        last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the steps between two reductions, and the factor."""
         need(step_size >= 1, f"StepLR: step_size must be at least 1, got {step_size}")
         self.step_size, self.gamma = step_size, gamma
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate, times gamma at multiples of ``step_size``."""
@@ -79,10 +88,11 @@ class MultiStepLR(LRScheduler):
         milestones: Iterable[int],
         gamma: float = 0.1,
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the milestones, and the factor; a milestone named twice counts twice."""
         self.milestones, self.gamma = sorted(milestones), gamma
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate, times gamma at a milestone."""
@@ -96,10 +106,16 @@ class MultiStepLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     r"""$\eta_t = \eta_0\,\gamma^t$."""
 
-    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        gamma: float,
+        last_epoch: int = -1,
+        verbose: bool = False,
+    ) -> None:
         """Choose the factor."""
         self.gamma = gamma
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate times gamma."""
@@ -118,6 +134,7 @@ class LambdaLR(LRScheduler):
         optimizer: Optimizer,
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the functions."""
         count = len(optimizer.param_groups)
@@ -127,7 +144,7 @@ class LambdaLR(LRScheduler):
             f"{type(self).__name__}: {len(functions)} functions for {count} groups",
         )
         self.lr_lambdas = functions
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the initial rate times the group's function."""
@@ -173,12 +190,17 @@ class PolynomialLR(LRScheduler):
     r"""$\eta_t = \eta_0 (1 - t / n)^k$ for n steps, then 0."""
 
     def __init__(
-        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        total_iters: int = 5,
+        power: float = 1.0,
+        last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the steps n, and the power k."""
         need(total_iters >= 1, f"PolynomialLR: total_iters must be at least 1, got {total_iters}")
         self.total_iters, self.power = total_iters, power
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate times the ratio of the factor at t to that at t - 1."""
@@ -205,11 +227,12 @@ class ConstantLR(LRScheduler):
         factor: float = 1.0 / 3,
         total_iters: int = 5,
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the factor, and for how long."""
         need(0.0 < factor <= 1.0, f"ConstantLR: factor must be in (0, 1], got {factor}")
         self.factor, self.total_iters = factor, total_iters
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate, times the factor at first and divided by it at the end."""
@@ -232,13 +255,14 @@ class LinearLR(LRScheduler):
         end_factor: float = 1.0,
         total_iters: int = 5,
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose both factors, and after how many steps the second is reached."""
         need(0.0 < start_factor <= 1.0, f"LinearLR: start_factor is in (0, 1], got {start_factor}")
         need(0.0 <= end_factor <= 1.0, f"LinearLR: end_factor is in [0, 1], got {end_factor}")
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = total_iters
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate times the ratio of the factor at t to that at t - 1."""
@@ -263,12 +287,17 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(
-        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        T_max: int,
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the steps to the lowest rate, and that rate."""
         need(T_max >= 1, f"CosineAnnealingLR: T_max must be at least 1, got {T_max}")
         self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate in proportion to the one before."""
@@ -311,6 +340,7 @@ class OneCycleLR(LRScheduler):
         final_div_factor: float = 1e4,
         three_phase: bool = False,
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the highest rate, and the number of steps as a whole or by epochs."""
         if total_steps is None and epochs is not None and steps_per_epoch is not None:
@@ -327,7 +357,7 @@ class OneCycleLR(LRScheduler):
             self._cycle.prepare_rates(optimizer.param_groups, max_lr, div_factor, final_div_factor)
             if cycle_momentum:
                 self._cycle.prepare_momentum(optimizer, base_momentum, max_momentum)
-        super().__init__(optimizer, last_epoch)
+        super().__init__(optimizer, last_epoch, verbose)
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate of the cycle, and set the momentum of the group."""
@@ -344,3 +374,6 @@ class OneCycleLR(LRScheduler):
         if self.cycle_momentum:
             self._cycle.set_momentum(group, t)
         return self._cycle.lr(group, t)
+
+
+refuse_absent_names(__name__)

@@ -44,6 +44,7 @@ class ReduceLROnPlateau(LRScheduler):
         cooldown: int = 0,
         min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
+        verbose: bool = False,
     ) -> None:
         """Choose when and how the rate falls."""
         if factor >= 1.0:
@@ -65,7 +66,7 @@ class ReduceLROnPlateau(LRScheduler):
             raise ConfigurationError(
                 f"ReduceLROnPlateau: {len(lowest)} values of min_lr for {count} groups"
             )
-        self.optimizer = optimizer
+        self.optimizer, self.verbose = optimizer, verbose
         self.mode, self.threshold_mode, self.threshold = mode, threshold_mode, threshold
         self.factor, self.patience, self.cooldown, self.eps = factor, patience, cooldown, eps
         self.min_lrs, self.default_min_lr = lowest, None if each else min_lr
@@ -108,6 +109,7 @@ class ReduceLROnPlateau(LRScheduler):
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
             self._reduce()
+            self._say_rates()
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0
         self._last_lr = [rate_of(group) for group in self.optimizer.param_groups]

@@ -59,9 +59,10 @@ class LRScheduler(Stateful):
 
     takes_metric: ClassVar[bool] = False
     _begins: bool = False
+    verbose: Any = False
 
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        """Set the rates of t = 0.
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1, verbose: bool = False) -> None:
+        """Set the rates of t = 0, and with ``verbose`` print those of every step, as PyTorch did.
 
         Raises:
             ConfigurationError: if it is no optimizer, or goes on from a t without initial rates.
@@ -70,7 +71,7 @@ class LRScheduler(Stateful):
             raise ConfigurationError(
                 f"a schedule needs an optimizer, got {type(optimizer).__name__}"
             )
-        self.optimizer = optimizer
+        self.optimizer, self.verbose = optimizer, verbose
         for group in optimizer.param_groups:
             if last_epoch == -1:
                 group.setdefault("initial_lr", rate_of(group))
@@ -130,6 +131,12 @@ class LRScheduler(Stateful):
         for group, rate in zip(groups, rates, strict=True):
             set_rate(group, rate)
         self._last_lr = [rate_of(group) for group in groups]
+        self._say_rates()
+
+    def _say_rates(self) -> None:
+        if self.verbose is True:  # not PyTorch's "deprecated", which is its False
+            for index, group in enumerate(self.optimizer.param_groups):
+                print(f"Adjusting learning rate of group {index} to {rate_of(group):.4e}.")
 
     def get_last_lr(self) -> list[float]:
         """Return the rate of each group that the last step has set."""

@@ -35,8 +35,11 @@ class SequentialLR(LRScheduler):
         schedulers: Sequence[Any],
         milestones: Sequence[int],
         last_epoch: int = -1,
+        verbose: bool = False,
     ) -> None:
         """Choose the schedules, and at which step each but the first starts.
+
+        ``verbose`` is accepted as in PyTorch; each schedule prints what it was made to print.
 
         Raises:
             ConfigurationError: if their numbers do not fit, or a schedule is of another optimizer.

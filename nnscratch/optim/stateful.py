@@ -51,7 +51,8 @@ def state_of(item: Any) -> dict[str, Any]:
     {'n': 3, 'rates': [0.1, 0.2]}
     """
     own = getattr(item, "__dict__", {})
-    found = {name: _plain(value) for name, value in own.items() if name != "optimizer"}
+    apart = ("optimizer", "verbose")
+    found = {name: _plain(value) for name, value in own.items() if name not in apart}
     return {name: value for name, value in found.items() if value is not _NOTHING}
 
 

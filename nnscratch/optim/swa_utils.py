@@ -12,6 +12,7 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn.batch_norm import _BatchNorm
 from nnscratch.nn.module import Module
@@ -237,3 +238,6 @@ class SWALR(LRScheduler):
             first = end if before == 1.0 else (rate - before * end) / (1.0 - before)
             found.append(end * now + first * (1.0 - now))
         return found
+
+
+refuse_absent_names(__name__)

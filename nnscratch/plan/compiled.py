@@ -150,7 +150,17 @@ class Compiled:
         return changed is None and not rebound
 
 
-def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str = "raise") -> Any:
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    on_unsupported: str = "raise",
+    fullgraph: bool = True,
+    dynamic: bool | None = None,
+    backend: Any = None,
+    mode: str | None = None,
+    options: Any = None,
+    disable: bool = False,
+) -> Any:
     """Return a step that is recorded on its first call and replayed on all later ones.
 
     The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
@@ -179,6 +189,12 @@ def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str =
         function: the step, or a module. Without it, ``compile`` returns a decorator.
         on_unsupported: what to do about a step that a replay could not repeat (it reads a value
             out of a tensor, say): "raise" a ``PlanError``, or run it "eager" with one warning.
+        fullgraph: accepted as in PyTorch; a step is always recorded as a whole.
+        dynamic: accepted as in PyTorch; each shape has a plan of its own.
+        backend: accepted as in PyTorch, as are ``mode`` and ``options``; there is one compiler.
+        mode: see ``backend``.
+        options: see ``backend``.
+        disable: whether to return the function as it is.
 
     Raises:
         ConfigurationError: if ``on_unsupported`` is neither.
@@ -193,7 +209,9 @@ def compile(function: Callable[..., Any] | None = None, *, on_unsupported: str =
             f"on_unsupported must be 'raise' or 'eager', got {on_unsupported!r}"
         )
     if function is None:
-        return lambda later: Compiled(later, on_unsupported)
+        return lambda later: later if disable else Compiled(later, on_unsupported)
+    if disable:
+        return function
     return Compiled(function, on_unsupported)
 
 

@@ -5,7 +5,13 @@ chain rule to the formulas' backwards. (The package is not named ``tensor``, bec
 ``nnscratch.tensor`` is a function.)
 """
 
-from nnscratch.tensors.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from nnscratch.tensors.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from nnscratch.tensors.tensor import Tensor, apply, as_tensor, clear_gradient, made_on, wrap
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "as_tensor",
     "clear_gradient",
     "enable_grad",
+    "inference_mode",
     "is_grad_enabled",
     "made_on",
     "no_grad",

@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnscratch.absent import HidingAbsent
 from nnscratch.array import Device, default_dtype, device_of, dtype_name, is_floating
+from nnscratch.array.addresses import address
 from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.checks import refuse_complex
+from nnscratch.tensors.size import Size
 from nnscratch.tensors.tape import Node
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
 
 
-class TensorBase:
+class TensorBase(metaclass=HidingAbsent):
     """The fields of a tensor; ``Tensor`` inherits its methods from the mixin classes."""
 
     __slots__ = (
@@ -86,9 +89,9 @@ class TensorBase:
         return [one for one in views if one is not self], detached
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The size of each dimension."""
-        return tuple(self.array.shape)
+        return Size(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -136,7 +139,7 @@ class TensorBase:
 
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of one dimension."""
-        return self.shape if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.array.shape[dim]
 
     def numel(self) -> int:
         """Return the number of elements."""
@@ -144,14 +147,61 @@ class TensorBase:
 
     nelement = numel
 
+    ndimension = dim
+
+    @property
+    def itemsize(self) -> int:
+        """The size of one element in bytes."""
+        return int(self.array.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all elements in bytes."""
+        return self.numel() * self.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Return how many elements lie between neighbours of each dimension, or of one."""
+        strides = tuple(step // self.itemsize for step in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def data_ptr(self) -> int:
+        """Return the address of the first element in memory."""
+        return address(self.array) or 0
+
+    def get_device(self) -> int:
+        """Return the number of the GPU that the tensor is on, -1 on the CPU."""
+        return -1 if self.device.type == "cpu" else self.device.index or 0
+
     def is_floating_point(self) -> bool:
         """Say whether the dtype is a floating one."""
         return is_floating(self.array)
 
+    def is_signed(self) -> bool:
+        """Say whether the dtype has negative numbers."""
+        return dtype_name(self.array.dtype) != "bool" and self.array.dtype.kind != "u"
+
+    def is_same_size(self, other: TensorBase) -> bool:
+        """Say whether another tensor has the same shape."""
+        return self.shape == other.shape
+
+    is_cpu = property(lambda self: self.device.type == "cpu", doc="Whether it is on the CPU.")
+    # What no tensor is here.
+    is_sparse = is_quantized = is_meta = is_mps = is_xpu = is_nested = property(
+        lambda self: False, doc="False: nnscratch has no such tensors."
+    )
+
+    def share_memory_(self) -> Tensor:
+        """Return the tensor: threads, which loaders use here, share all memory as it is."""
+        return self  # type: ignore[return-value]
+
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """Return the tensor: a copy to a GPU waits until it is done, from any memory."""
+        return self  # type: ignore[return-value]
+
     def __len__(self) -> int:
         if self.ndim == 0:
             raise DTypeError("a 0-d tensor has no length; use item() to read its value")
-        return self.shape[0]
+        return int(self.array.shape[0])
 
     def _needs_floats(self, name: str) -> None:
         linear = name == "mean" and is_complex(self.array)

@@ -39,7 +39,7 @@ def _one_size(size: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
 
 
-def _dtype_of_type(dtype: Any) -> str:
+def dtype_of_type(dtype: Any) -> str:
     """Return the name of a dtype given as such, as "torch.FloatTensor", or as ``FloatTensor``."""
     name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", "")
     last = name.rpartition(".")[2]
@@ -70,13 +70,18 @@ class TensorConversions(TensorBase):
         registry.notify_read(self.array, "tolist()")
         return to_numpy(self.array).tolist()
 
-    def numpy(self) -> np.ndarray:
+    def numpy(self, *, force: bool = False) -> np.ndarray:
         """Return the tensor's memory as a NumPy array, without a copy.
+
+        Args:
+            force: whether to detach the tensor first, and to copy it from a GPU.
 
         Raises:
             GradientError: if the tensor has ``requires_grad=True``; call ``.detach()`` first.
             DeviceError: if it is on a GPU; call ``.cpu()`` first.
         """
+        if force:
+            return self.detach().to(device="cpu").numpy()
         if self.requires_grad:
             raise GradientError(
                 "numpy() needs a tensor with requires_grad=False; use x.detach().numpy()"
@@ -172,6 +177,7 @@ class TensorConversions(TensorBase):
         non_blocking: bool = False,
         copy: bool = False,
         memory_format: Any = None,
+        tensor: Any = None,
     ) -> Tensor:
         """Return the tensor with another dtype, on another device, or with those of another tensor.
 
@@ -185,11 +191,13 @@ class TensorConversions(TensorBase):
             non_blocking: accepted as in PyTorch; a copy to the CPU is waited for either way.
             copy: whether to copy if nothing changes; by default the tensor itself is returned.
             memory_format: accepted as in PyTorch; elements are in row-major order.
+            tensor: a tensor that has the dtype and the device, by name.
 
         Raises:
             DeviceError: if this machine has no such device.
             GradientError: if a tensor with ``requires_grad=True`` would be moved.
         """
+        target = target if tensor is None else (*target, tensor)
         # By position the last two are non_blocking and copy.
         flags = [item for item in target if isinstance(item, builtins.bool)]
         copy = copy or (len(flags) > 1 and flags[1])
@@ -215,13 +223,15 @@ class TensorConversions(TensorBase):
             result = result._apply(f.CAST, dtype=dtype_name(self.array.dtype))
         return result  # type: ignore[no-any-return]
 
-    def cpu(self) -> Tensor:
+    def cpu(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor on the CPU."""
         return self.to(device="cpu")
 
-    def cuda(self, index: int | None = None, non_blocking: bool = False) -> Tensor:
-        """Return the tensor on a GPU; ``non_blocking`` as in ``to``."""
-        return self.to(device="cuda" if index is None else f"cuda:{index}")
+    def cuda(
+        self, device: Any = None, non_blocking: bool = False, *, memory_format: Any = None
+    ) -> Tensor:
+        """Return the tensor on a GPU, by its number or name; the others as in ``to``."""
+        return self.to(device="cuda" if device is None else as_device(device))
 
     def float(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as float32."""
@@ -267,13 +277,13 @@ class TensorConversions(TensorBase):
         """Return the tensor as booleans."""
         return self.to("bool")
 
-    def type(self, dtype: Any = None) -> Any:
+    def type(self, dtype: Any = None, non_blocking: builtins.bool = False) -> Any:
         """Return the tensor in a dtype; without an argument, its type name "torch.FloatTensor"."""
         if dtype is None:
             place = "torch.cuda" if self.is_cuda else "torch"
             name = dtype_name(self.array.dtype)
             return f"{place}.{TYPE_NAMES.get(name, name)}"
-        return self.to(_dtype_of_type(dtype))
+        return self.to(dtype_of_type(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         """Return the tensor in the dtype of another tensor."""

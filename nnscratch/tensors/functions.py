@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from nnscratch.tensors.tensor import Tensor, apply, as_tensor, wrap
 __all__ = [
     "__all__",
     "abs",
+    "absolute",
     "add",
     "all",
     "allclose",
@@ -28,10 +29,12 @@ __all__ = [
     "bmm",
     "cat",
     "chunk",
+    "clone",
     "clamp",
     "clip",
     "concat",
     "concatenate",
+    "detach",
     "div",
     "dot",
     "eq",
@@ -55,6 +58,7 @@ __all__ = [
     "logical_xor",
     "logical_not",
     "logsumexp",
+    "masked_fill",
     "lt",
     "masked_select",
     "matmul",
@@ -65,9 +69,11 @@ __all__ = [
     "minimum",
     "mm",
     "mul",
+    "multiply",
     "narrow",
     "ne",
     "neg",
+    "negative",
     "nonzero",
     "norm",
     "numel",
@@ -88,6 +94,7 @@ __all__ = [
     "std",
     "std_mean",
     "sub",
+    "subtract",
     "sum",
     "t",
     "tanh",
@@ -106,7 +113,7 @@ R = TypeVar("R")
 def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Return a method of ``Tensor`` as a function whose first argument may be array-like."""
 
-    def function(input: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def function(input: Any, *args: P.args, **kwargs: P.kwargs) -> R:
         tensor = as_tensor(input)
         if isinstance(input, (int, float)) and args and isinstance(args[0], Tensor):
             tensor = wrap(to_device_of(tensor.array, args[0].array))
@@ -114,11 +121,12 @@ def _as_function(method: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
 
     function.__name__ = function.__qualname__ = method.__name__
     function.__doc__ = method.__doc__
-    return function
+    # It takes input= by name too, which the type of a method cannot say.
+    return cast("Callable[Concatenate[Any, P], R]", function)
 
 
 # Elementwise.
-abs = _as_function(Tensor.abs)
+abs = absolute = _as_function(Tensor.abs)
 add = _as_function(Tensor.add)
 clamp = clip = _as_function(Tensor.clamp)
 div = _as_function(Tensor.div)
@@ -140,8 +148,8 @@ logical_xor = _as_function(Tensor.logical_xor)
 logical_not = _as_function(Tensor.logical_not)
 maximum = _as_function(Tensor.maximum)
 minimum = _as_function(Tensor.minimum)
-mul = _as_function(Tensor.mul)
-neg = _as_function(Tensor.neg)
+mul = multiply = _as_function(Tensor.mul)
+neg = negative = _as_function(Tensor.neg)
 pow = _as_function(Tensor.pow)
 reciprocal = _as_function(Tensor.reciprocal)
 relu = _as_function(Tensor.relu)
@@ -150,7 +158,7 @@ sigmoid = _as_function(Tensor.sigmoid)
 softmax = _as_function(Tensor.softmax)
 sqrt = _as_function(Tensor.sqrt)
 square = _as_function(Tensor.square)
-sub = _as_function(Tensor.sub)
+sub = subtract = _as_function(Tensor.sub)
 tanh = _as_function(Tensor.tanh)
 
 # Reductions and products.
@@ -175,16 +183,18 @@ var = _as_function(Tensor.var)
 
 # Shapes and picking elements.
 chunk = _as_function(Tensor.chunk)
+clone = _as_function(Tensor.clone)
+detach = _as_function(Tensor.detach)
 flatten = _as_function(Tensor.flatten)
 gather = _as_function(Tensor.gather)
 index_select = _as_function(Tensor.index_select)
+masked_fill = _as_function(Tensor.masked_fill)
 masked_select = _as_function(Tensor.masked_select)
 narrow = _as_function(Tensor.narrow)
 nonzero = _as_function(Tensor.nonzero)
 numel = _as_function(Tensor.numel)
 permute = _as_function(Tensor.permute)
 reshape = _as_function(Tensor.reshape)
-split = _as_function(Tensor.split)
 squeeze = _as_function(Tensor.squeeze)
 t = _as_function(Tensor.t)
 transpose = _as_function(Tensor.transpose)
@@ -193,6 +203,16 @@ unsqueeze = _as_function(Tensor.unsqueeze)
 
 
 # Functions of several tensors, and functions that return several.
+
+
+@numpy_names
+def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return a tensor split along a dimension into parts of one size, or of a list of sizes.
+
+    >>> [part.tolist() for part in split(as_tensor([1, 2, 3]), 2)]
+    [[1, 2], [3]]
+    """
+    return as_tensor(tensor).split(split_size_or_sections, dim)
 
 
 @numpy_names
@@ -328,3 +348,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         num_classes = int(input.max()) + 1 if input.numel() else 0
     return apply(f.ONE_HOT, input, num_classes=num_classes, dtype="int64")
+
+
+for _name, _function in (("allclose", allclose), ("equal", equal)):
+    setattr(Tensor, _name, _function)

@@ -144,3 +144,21 @@ class enable_grad(no_grad):
     """
 
     wanted = True
+
+
+class inference_mode(_GradModeContext):
+    """Switch recording off, as ``no_grad`` does; with ``mode=False`` switch it on.
+
+    Use it as a ``with`` block, or as a decorator with or without parentheses. A tensor that was
+    computed within may take part in a graph later; PyTorch forbids that.
+
+    >>> with inference_mode():
+    ...     is_grad_enabled()
+    False
+    """
+
+    def __new__(cls, mode: Any = True) -> Self:
+        """Make the context, or wrap a function at once if it is written ``@inference_mode``."""
+        made = super().__new__(cls)
+        made.wanted = not mode
+        return made(mode) if callable(mode) else made

@@ -68,12 +68,18 @@ class TensorGradient(TensorBase):
         made._share_memory_with(self, detached=True)
         return made
 
-    def clone(self) -> Tensor:
-        """Return a copy; it is recorded, so gradients flow back through it."""
+    def clone(self, *, memory_format: Any = None) -> Tensor:
+        """Return a copy; it is recorded, so gradients flow back through it.
+
+        ``memory_format`` is accepted as in PyTorch; elements are in row-major order.
+        """
         return self._apply(f.CAST, dtype=dtype_name(self.array.dtype))
 
-    def contiguous(self) -> Tensor:
-        """Return the tensor itself if it is C-contiguous, else a C-contiguous copy."""
+    def contiguous(self, *, memory_format: Any = None) -> Tensor:
+        """Return the tensor itself if it is C-contiguous, else a C-contiguous copy.
+
+        ``memory_format`` is accepted as in PyTorch; elements are in row-major order.
+        """
         if self.is_contiguous():
             return self  # type: ignore[return-value]
         return self.reshape(-1).reshape(*self.shape)

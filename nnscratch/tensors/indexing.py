@@ -24,7 +24,7 @@ from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.grad_mode import is_grad_enabled
-from nnscratch.tensors.methods import axis_of
+from nnscratch.tensors.methods import axis_of, numpy_names
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -86,13 +86,15 @@ class TensorIndexing(TensorBase):
         flat = _flat_positions(self, [items[place] for place in places], sizes)
         return merged._apply(f.TAKE, flat, axis=first)  # type: ignore[no-any-return]
 
-    def gather(self, dim: int, index: Tensor) -> Tensor:
+    @numpy_names
+    def gather(self, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
         """Return the elements at indices along one dimension: ``Y[i, j, k] = x[i, I[i, j, k], k]``.
 
         Args:
             dim: the dimension that is indexed, 1 in the equation above.
             index: integers I of as many dimensions as the tensor, and at most its size along the
                 other dimensions. The result has the shape of ``index``.
+            sparse_grad: accepted as in PyTorch; gradients are dense.
 
         Raises:
             ShapeError: if ``index`` has another number of dimensions, or is larger than the tensor
@@ -108,6 +110,7 @@ class TensorIndexing(TensorBase):
             return self.gather(0, index.reshape(1)).reshape(())
         return self._apply(f.GATHER, index, axis=axis)
 
+    @numpy_names
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """Return the slices along a dimension at the given indices, as many as indices.
 

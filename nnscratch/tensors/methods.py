@@ -64,7 +64,7 @@ def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
     """Let a method also take ``axis`` and ``keepdims`` in place of ``dim`` and ``keepdim``.
 
     ``out=None`` and ``dtype=None`` are ignored: NumPy's functions pass them when they call the
-    method, as ``np.sum(x)`` does.
+    method, as ``np.sum(x)`` does. Their ``ddof`` is the ``correction``.
     """
 
     @functools.wraps(method)
@@ -75,6 +75,8 @@ def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
                     if ours in kwargs:
                         raise ConfigurationError(f"{ours} and {theirs} mean the same; give one")
                     kwargs[ours] = kwargs.pop(theirs)
+            if "ddof" in kwargs:
+                kwargs["correction"] = kwargs.pop("ddof")
             for word in ("out", "dtype"):
                 if kwargs.get(word, 0) is None:
                     del kwargs[word]
@@ -198,6 +200,7 @@ class TensorMethods(TensorBase):
         replaced = left._binary(beyond, right) | right._binary(f.NOT_EQUAL, right)
         return replaced._where(right, left)  # type: ignore[no-any-return]
 
+    @numpy_names
     def softmax(self, dim: int, dtype: Any = None) -> Tensor:
         """Return e^x over its sum along a dimension."""
         taken = self._in_dtype(dtype)
@@ -206,6 +209,7 @@ class TensorMethods(TensorBase):
             return taken.reshape(1).softmax(dim).reshape(())
         return taken._apply(f.SOFTMAX, axis=axis_of(dim, self.ndim))
 
+    @numpy_names
     def log_softmax(self, dim: int, dtype: Any = None) -> Tensor:
         """Return the logarithm of the softmax along a dimension."""
         taken = self._in_dtype(dtype)
@@ -280,8 +284,8 @@ class TensorMethods(TensorBase):
             )
         return self._binary(f.MATMUL, other)
 
-    def dot(self, other: Any) -> Tensor:
+    def dot(self, tensor: Any) -> Tensor:
         """Return the sum of the products of two vectors."""
         if self.ndim != 1:
             raise ShapeError(f"dot needs vectors, got shape {self.shape}; use @ for matrices")
-        return self._binary(f.MATMUL, other)
+        return self._binary(f.MATMUL, tensor)

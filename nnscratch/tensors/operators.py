@@ -68,7 +68,11 @@ class TensorOperators(TensorBase):
     def __mul__(self, other: Any) -> Tensor:
         return self._binary(f.MULTIPLY, other)
 
-    __rmul__ = __mul__
+    def __rmul__(self, other: Any) -> Tensor:
+        # A list times an integer tensor repeats the list, as in PyTorch.
+        return (
+            NotImplemented if isinstance(other, (list, tuple)) else self._binary(f.MULTIPLY, other)
+        )
 
     def __truediv__(self, other: Any) -> Tensor:
         return self._binary(f.DIVIDE, other)
@@ -315,40 +319,46 @@ class TensorOperators(TensorBase):
     def __ipow__(self, other: Any) -> Tensor:
         return self._in_place(f.POWER, other)
 
-    pow_ = __ipow__
+    def pow_(self, exponent: Any) -> Tensor:
+        """Write each element to a power in its place."""
+        return self._in_place(f.POWER, exponent)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """Limit the elements to the range from ``min`` to ``max``, numbers or tensors, in place."""
         return self._replace(self._copy_if_aliased(min, max).clamp(min, max))
 
-    def copy_(self, source: Any) -> Tensor:
+    def copy_(self, src: Any, non_blocking: bool = False) -> Tensor:
         """Write the values of another tensor or array into this one, broadcast to its shape.
+
+        Args:
+            src: the tensor or array.
+            non_blocking: accepted as in PyTorch, and changes nothing.
 
         Raises:
             ShapeError: if they do not broadcast to it.
             GradientError: if this tensor is a leaf with ``requires_grad=True``, or it was computed
                 from one and the source has ``requires_grad=False``.
         """
-        if getattr(source, "requires_grad", False) and is_grad_enabled():
-            taken = source.to(self.dtype)
+        if getattr(src, "requires_grad", False) and is_grad_enabled():
+            taken = src.to(self.dtype)
             if broadcast_shape("copy_", self.array, taken.array) != self.shape:
                 raise ShapeError(f"copy_: {taken.shape} does not broadcast to {self.shape}")
             return self._replace(taken._apply(f.BROADCAST_TO, shape=self.shape).clone())
-        value = source.array if isinstance(source, TensorBase) else asarray(source)
+        value = src.array if isinstance(src, TensorBase) else asarray(src)
         if (there := move(value, self.device)) is not value:
             registry.notify_move(value, str(self.device))
             value = there
         name = dtype_name(self.array.dtype)
         overlaps = value is not self.array and shares_memory(value, self.array)
         if overlaps or dtype_name(value.dtype) != name:
-            # A copy, because writing would change elements of the source that are still to be
+            # A copy, because writing would change elements of the src that are still to be
             # read; by a formula, so that the recorder of a compiled step sees it.
             value = registry.forward(f.CAST, value, dtype=name)[0]
         return self._assign(value)
 
-    def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
-        """Write numbers uniform in [a, b) into every element."""
-        return self._draw(f.RANDOM_UNIFORM, "uniform", generator, low=a, high=b)
+    def uniform_(self, low: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
+        """Write numbers uniform in [low, to) into every element."""
+        return self._draw(f.RANDOM_UNIFORM, "uniform", generator, low=low, high=to)
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
         """Write normal numbers into every element."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnscratch import formulas as f
@@ -28,11 +30,27 @@ def _several(dim: Dims) -> Dims:
     return (dim,) if isinstance(dim, int) else dim
 
 
+def _values_for_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let ``max`` and ``min`` return no indices where NumPy calls them, as ``np.max(x, 0)`` does.
+
+    It can be told by ``out=None``, which nobody else writes.
+    """
+
+    @functools.wraps(method)
+    def taking(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs and kwargs.get("out", 0) is None:
+            return getattr(self, f"a{method.__name__}")(*args, **kwargs)
+        return method(self, *args, **kwargs)
+
+    return taking
+
+
 class TensorReductions(TensorBase):
     """Reductions; ``Tensor`` inherits them. They take NumPy's ``axis`` and ``keepdims`` too."""
 
     __slots__ = ()
 
+    @numpy_names
     def logsumexp(self, dim: Any, keepdim: bool = False) -> Tensor:
         """Return log Σ e^x along one dimension or several, without overflow."""
         taken = self._as_float()
@@ -89,12 +107,14 @@ class TensorReductions(TensorBase):
         keepdim: bool = False,
         *,
         correction: float | None = None,
+        dtype: Any = None,
     ) -> Tensor:
         """Return the variance, with n - correction in the denominator: 1, or 0 if not unbiased.
 
-        A boolean in the first place is ``unbiased``, as in PyTorch: ``x.var(False)``.
+        A boolean in the first place is ``unbiased``, as in PyTorch: ``x.var(False)``. ``dtype`` is
+        NumPy's: the dtype to compute in, which the result has.
         """
-        made: Tensor = self._spread(f.VAR, dim, unbiased, keepdim, correction)
+        made: Tensor = self._in_dtype(dtype)._spread(f.VAR, dim, unbiased, keepdim, correction)
         return made
 
     @numpy_names
@@ -105,9 +125,10 @@ class TensorReductions(TensorBase):
         keepdim: bool = False,
         *,
         correction: float | None = None,
+        dtype: Any = None,
     ) -> Tensor:
         """Return the standard deviation, the root of ``var``; where it is 0, its gradient is 0."""
-        made: Tensor = self._spread(f.STD, dim, unbiased, keepdim, correction)
+        made: Tensor = self._in_dtype(dtype)._spread(f.STD, dim, unbiased, keepdim, correction)
         return made
 
     def _spread(
@@ -121,14 +142,24 @@ class TensorReductions(TensorBase):
         axis = axes_of(dim, self.ndim)
         return self._apply(formula, axis=axis, correction=correction, keepdims=keepdim)
 
+    @_values_for_numpy
     @numpy_names
-    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """Return the largest element, or (values, indices) along a dimension."""
+    def max(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+        """Return the largest element, or (values, indices) along a dimension.
+
+        With another tensor in the place of ``dim``, or as ``other``, it is ``maximum``.
+        """
+        dim = dim if other is None else other
         return self._extreme(f.MAX, f.ARGMAX, f.MAXIMUM, dim, keepdim)
 
+    @_values_for_numpy
     @numpy_names
-    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
-        """Return the smallest element, or (values, indices) along a dimension."""
+    def min(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+        """Return the smallest element, or (values, indices) along a dimension.
+
+        With another tensor in the place of ``dim``, or as ``other``, it is ``minimum``.
+        """
+        dim = dim if other is None else other
         return self._extreme(f.MIN, f.ARGMIN, f.MINIMUM, dim, keepdim)
 
     @numpy_names

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnscratch import formulas as f
+from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
-from nnscratch.errors import ShapeError
+from nnscratch.errors import GradientError, ShapeError
 from nnscratch.tensors.base import TensorBase
-from nnscratch.tensors.methods import Dims, axes_of, axis_of
+from nnscratch.tensors.methods import Dims, axes_of, axis_of, numpy_names
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -26,6 +29,13 @@ def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(size.__index__() for size in sizes)
 
 
+def is_dtype(item: Any) -> bool:
+    """Say whether an argument is a dtype, and no size."""
+    return isinstance(item, (np.dtype, str)) or (
+        isinstance(item, type) and issubclass(item, np.generic)
+    )
+
+
 class TensorShapes(TensorBase):
     """Shapes and the order of dimensions; ``Tensor`` inherits it."""
 
@@ -39,7 +49,25 @@ class TensorShapes(TensorBase):
         """
         return self._apply(f.RESHAPE, shape=sizes_of(shape))
 
-    view = reshape
+    def view(self, *shape: Any, dtype: Any = None) -> Tensor:
+        """Return the elements in another shape, or given a dtype their bytes as numbers of that.
+
+        Raises:
+            ShapeError: if the shape has another number of elements, or the bytes do not make whole
+                numbers of the dtype.
+            GradientError: if another dtype is asked of a tensor with ``requires_grad=True``.
+        """
+        if dtype is None and not (len(shape) == 1 and is_dtype(shape[0])):
+            return self.reshape(*shape)
+        name = dtype_name(shape[0] if dtype is None else dtype)
+        if self.requires_grad:
+            raise GradientError("view(dtype) has no gradient; use x.detach(), or x.to(dtype)")
+        try:
+            made = self._wrap(self.array.view(name))
+        except ValueError as error:
+            raise ShapeError(f"view: the bytes of {self.shape} make no {name}: {error}") from None
+        made._share_memory_with(self, detached=True)
+        return made
 
     def view_as(self, other: Tensor) -> Tensor:
         """Return the elements in the shape of another tensor."""
@@ -57,11 +85,13 @@ class TensorShapes(TensorBase):
         size = math.prod(self.shape[start : end + 1])
         return self.reshape(*self.shape[:start], size, *self.shape[end + 1 :])
 
+    @numpy_names
     def unflatten(self, dim: int, sizes: tuple[int, ...]) -> Tensor:
         """Return the tensor with one dimension split into several of the given sizes."""
         axis = axis_of(dim, self.ndim)
         return self.reshape(*self.shape[:axis], *sizes, *self.shape[axis + 1 :])
 
+    @numpy_names
     def squeeze(self, dim: Dims = None) -> Tensor:
         """Return the tensor without its dimensions of size 1, or without those of ``dim`` only."""
         chosen = () if dim in ((), []) else axes_of(dim, self.ndim)
@@ -72,6 +102,7 @@ class TensorShapes(TensorBase):
         kept = tuple(n for i, n in enumerate(self.shape) if i not in chosen or n != 1)
         return self._apply(f.RESHAPE, shape=kept)
 
+    @numpy_names
     def unsqueeze(self, dim: int) -> Tensor:
         """Return the tensor with a new dimension of size 1 at position ``dim``."""
         axis = axis_of(dim, self.ndim + 1)
@@ -144,6 +175,7 @@ class TensorShapes(TensorBase):
         made = self.reshape(*apart).expand(*wide).reshape(*whole)
         return made.clone() if shares_memory(made.array, self.array) else made
 
+    @numpy_names
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         """Return ``length`` elements along a dimension, from ``start`` on.
 
@@ -159,6 +191,7 @@ class TensorShapes(TensorBase):
         index = (slice(None),) * axis + (slice(start, start + length),)
         return self._apply(f.GETITEM, index=index)
 
+    @numpy_names
     def split(
         self, split_size: int | list[int] | tuple[int, ...], dim: int = 0
     ) -> tuple[Tensor, ...]:
@@ -182,6 +215,7 @@ class TensorShapes(TensorBase):
         pieces: Any = self._apply(f.SPLIT, sizes=tuple(sizes), axis=axis_of(dim, self.ndim))
         return pieces  # type: ignore[no-any-return]
 
+    @numpy_names
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """Return at most ``chunks`` equal parts along a dimension; the last may be smaller."""
         if chunks < 1:
@@ -191,6 +225,7 @@ class TensorShapes(TensorBase):
             return self.split([0] * chunks, dim)
         return self.split(-(-whole // chunks), dim)
 
+    @numpy_names
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
         """Return all slices along a dimension, which they do not have any more."""
         axis = axis_of(dim, self.ndim)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnscratch import formulas as f
+from nnscratch.absent import AbsentMethod
 from nnscratch.array import (
     asarray,
     default_dtype,
@@ -21,6 +22,7 @@ from nnscratch.array.dtypes import cast, is_complex, is_inexact
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.complex_numbers import for_complex
+from nnscratch.instead import METHODS
 from nnscratch.tensors.conversions import TensorConversions
 from nnscratch.tensors.grad_mode import mode
 from nnscratch.tensors.gradients import TensorGradient, clear_gradient
@@ -28,6 +30,7 @@ from nnscratch.tensors.indexing import TensorIndexing
 from nnscratch.tensors.methods import TensorMethods
 from nnscratch.tensors.namespace import Namespace
 from nnscratch.tensors.operators import TensorOperators
+from nnscratch.tensors.printing import text_of
 from nnscratch.tensors.promotion import refuse_booleans, to_common_dtype
 from nnscratch.tensors.reductions import TensorReductions
 from nnscratch.tensors.shapes import TensorShapes
@@ -106,7 +109,7 @@ class Tensor(
 
     def __repr__(self) -> str:
         registry.notify_read(self.array, "its text")
-        text = np.array2string(to_numpy(self.array), separator=", ", prefix="tensor(")
+        text = text_of(to_numpy(self.array), "tensor(")
         name = dtype_name(self.array.dtype)
         extra = "" if name in (default_dtype(), "int64", "bool") else f", dtype={name}"
         if self.device.type != "cpu":
@@ -116,6 +119,9 @@ class Tensor(
         elif self.requires_grad:
             extra += ", requires_grad=True"
         return f"tensor({text}{extra})"
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in METHODS]
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.ndim == 0 else format(repr(self), spec)
@@ -142,6 +148,9 @@ class Tensor(
             refuse_booleans(self, other)
         return apply(formula, right, left) if reverse else apply(formula, left, right)
 
+
+for _name in METHODS:
+    setattr(Tensor, _name, AbsentMethod(_name))
 
 _new = Tensor.__new__
 
@@ -287,34 +296,34 @@ _NUMBERS = frozenset({float, int, bool, complex})
 _PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
 
 
-def as_tensor(value: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Return a tensor of anything array-like, without a copy if that is possible.
 
     Args:
-        value: a tensor, an array, an object with DLPack, a number, or nested lists of them.
+        data: a tensor, an array, an object with DLPack, a number, or nested lists of them.
             Python floats become the default dtype, Python integers int64.
-        dtype: the dtype of the result; by default that of ``value``.
-        device: the device of the result; by default that of ``value``.
+        dtype: the dtype of the result; by default that of ``data``.
+        device: the device of the result; by default that of ``data``.
 
     Raises:
-        DTypeError: if ``value`` holds no numbers, or its lists are ragged.
+        DTypeError: if ``data`` holds no numbers, or its lists are ragged.
         DeviceError: if this machine has no such device.
 
     >>> as_tensor([1.5, 2.5])
     tensor([1.5, 2.5])
     """
-    if isinstance(value, Tensor):
-        return value if dtype is None and device is None else value.to(dtype=dtype, device=device)
-    if is_array(value):
-        array = asarray(value)
-    elif hasattr(value, "__dlpack_device__"):
+    if isinstance(data, Tensor):
+        return data if dtype is None and device is None else data.to(dtype=dtype, device=device)
+    if is_array(data):
+        array = asarray(data)
+    elif hasattr(data, "__dlpack_device__"):
         from nnscratch.array import from_dlpack
 
-        array = from_dlpack(value)
+        array = from_dlpack(data)
     else:
-        array = asarray(_numbers(value))
+        array = asarray(_numbers(data))
         if dtype is None and is_inexact(array):
-            dtype = _floats_of(value) or default_dtype()
+            dtype = _floats_of(data) or default_dtype()
             if is_complex(array):
                 dtype = "complex128" if dtype == "float64" else "complex64"
         elif is_complex(array) and not dtype_name(dtype).startswith("complex"):

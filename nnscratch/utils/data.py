@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.data.collate import default_collate, default_convert
 from nnscratch.data.dataset import (
     ChainDataset,
@@ -45,3 +46,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+refuse_absent_names(__name__)

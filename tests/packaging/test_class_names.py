@@ -21,6 +21,8 @@ SHARED = {
     "Handle": (2, "of a hook, and of the cuBLAS library as its API calls it"),
     "Place": (2, "a line of source code, and the layout of a loop's operand"),
     "Transformer": (2, "nn.Transformer, and GPT-2's blocks under the name that its weights have"),
+    "autocast": (2, "amp.autocast, and cuda.amp.autocast, which says no device"),
+    "GradScaler": (2, "amp.GradScaler, and cuda.amp.GradScaler, which says no device"),
     "Blas": (2, "the BLAS of the CPU and that of CUDA"),
 }
 

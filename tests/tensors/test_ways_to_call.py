@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from calls import MATRIX, Call, same
 
 import nnscratch
-from nnscratch.errors import DTypeError, ShapeError
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 
 WAYS: dict[str, Call] = {
     "a list with lists is a tuple": lambda lib, x: x[[[0, 1], [1, 0]]],
@@ -93,3 +94,73 @@ def test_words_of_creation() -> None:
         first = lib.rand_like(x, generator=source).tolist()
         assert lib.rand_like(x, generator=source.manual_seed(3)).tolist() == first
         assert lib.randn_like(x, generator=source).dtype == x.dtype
+
+
+NAMED: dict[str, Call] = {
+    "sum(input=)": lambda lib, x: lib.sum(input=x, dim=0),
+    "transpose(input=)": lambda lib, x: lib.transpose(input=x, dim0=0, dim1=1),
+    "softmax(input=)": lambda lib, x: lib.softmax(input=x, dim=-1),
+    "add(input=, other=, alpha=)": lambda lib, x: lib.add(input=x, other=x, alpha=2),
+    "gather(sparse_grad=)": lambda lib, x: lib.gather(
+        input=x, dim=1, index=lib.tensor([[0], [2]]), sparse_grad=False
+    ),
+    "max(other=)": lambda lib, x: lib.max(x, other=-x),
+    "min(other=)": lambda lib, x: x.min(other=-x),
+    "dot(tensor=)": lambda lib, x: x[0].dot(tensor=x[1]),
+    "split(split_size_or_sections=)": lambda lib, x: lib.split(
+        tensor=x, split_size_or_sections=[1, 2], dim=1
+    )[1],
+    "tensor_split(sections=)": lambda lib, x: lib.tensor_split(x, sections=2, dim=1)[0],
+    "tensor_split(indices=)": lambda lib, x: x.tensor_split(indices=(1,), dim=1)[1],
+    "as_tensor(data=)": lambda lib, x: lib.as_tensor(data=x, dtype=lib.float64),
+    "concatenate(axis=)": lambda lib, x: lib.concatenate([x, x], axis=1),
+    "to(tensor=)": lambda lib, x: x.to(tensor=lib.ones(1, dtype=lib.float64)),
+    "type(non_blocking=)": lambda lib, x: x.type(lib.float64, non_blocking=True),
+    "cpu(memory_format=)": lambda lib, x: x.cpu(memory_format=lib.preserve_format),
+    "copy_(non_blocking=)": lambda lib, x: (
+        lib.zeros(2, 3, dtype=x.dtype).copy_(x.detach(), non_blocking=True) + (x * 0)
+    ),
+    "pow_(exponent=)": lambda lib, x: (x * 1).pow_(exponent=2),
+    "addcmul_": lambda lib, x: (x * 1).addcmul_(tensor1=x, tensor2=x, value=2),
+    "scatter_": lambda lib, x: (x * 1).scatter_(
+        dim=1, index=lib.tensor([[0], [1]]), src=lib.ones(2, 1, dtype=x.dtype)
+    ),
+    "nan_to_num_": lambda lib, x: (x * 1).nan_to_num_(nan=0.0, posinf=1.0, neginf=0.0),
+    "tril_": lambda lib, x: (x * 1).tril_(diagonal=-1),
+    "round_(decimals=)": lambda lib, x: x.detach().round_(decimals=1),
+    "asarray": lambda lib, x: lib.asarray(x.detach(), dtype=lib.float64) + x,
+    "asarray(copy=)": lambda lib, x: lib.asarray(x.detach(), copy=True, requires_grad=True) * x,
+    "from_dlpack": lambda lib, x: lib.from_dlpack(np.asarray([1.0, 2.0, 3.0])) * x,
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_arguments_by_name(name: str) -> None:
+    same(NAMED[name], MATRIX)
+
+
+def test_arguments_that_change_nothing_or_memory() -> None:
+    for lib in (nnscratch, torch):
+        x = lib.ones(3, requires_grad=True)
+        assert x.numpy(force=True).tolist() == [1.0, 1.0, 1.0]
+        drawn = lib.zeros(100).uniform_(to=0.5)
+        assert 0.25 < float(drawn.max()) < 0.5
+        held = np.ones(2, "float32")
+        lib.asarray(held, copy=False)[0] = 3.0
+        assert held.tolist() == [3.0, 1.0]
+        with pytest.raises((ValueError, RuntimeError)):
+            lib.asarray([1.0, 2.0], copy=False)
+    with pytest.raises(DTypeError, match="as_tensor"):
+        nnscratch.from_dlpack([1.0])
+    with pytest.raises(ConfigurationError, match="indices or sections once"):
+        nnscratch.ones(4).tensor_split(2, sections=2)
+
+
+def test_words_of_compile() -> None:
+    def step(x: Any) -> Any:
+        return x * 2
+
+    options = {"fullgraph": True, "dynamic": False, "backend": "inductor"}
+    assert nnscratch.compile(step, mode="max-autotune", **options)(nnscratch.ones(1)).item() == 2.0
+    assert nnscratch.compile(step, disable=True) is step
+    assert nnscratch.compile(disable=True)(step) is step

@@ -22,7 +22,7 @@ import numpy as np
 from .kernel import Kernel
 from .pool import pool
 from .state import STOP, WORDS
-from .threads import choose, limit, worth_sharing
+from .threads import choose, chosen_limit, limit, worth_sharing
 
 
 def stops_at(entry: int) -> int:
@@ -207,7 +207,7 @@ def _limit() -> int:
     global _most
     if _most is None:
         _most = limit()
-    return _most
+    return chosen_limit() or _most
 
 
 class _Eager(threading.local):

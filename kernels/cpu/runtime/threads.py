@@ -50,12 +50,38 @@ def available() -> int:
     return max(1, min(count, quota or count, MAX_THREADS))
 
 
+_chosen: int | None = None
+
+
+def set_limit(count: int) -> None:
+    """Set the most threads a table may use, from the next table on.
+
+    Raises:
+        ConfigurationError: if it is no whole number of at least 1.
+    """
+    global _chosen
+    if type(count) is not int or count < 1:
+        raise ConfigurationError(
+            f"the number of threads must be a whole number of at least 1, got {count!r}"
+        )
+    _chosen = min(count, MAX_THREADS)
+
+
+def chosen_limit() -> int | None:
+    """Return what ``set_limit`` set last; None before that."""
+    return _chosen
+
+
 def limit() -> int:
-    """Return the most threads a table may use: ``NNSCRATCH_THREADS``, or what is available.
+    """Return the most threads a table may use: those that were set, else ``NNSCRATCH_THREADS``.
+
+    Without either it is what is available.
 
     Raises:
         ConfigurationError: if the variable is no whole number of at least 1.
     """
+    if _chosen is not None:
+        return _chosen
     text = os.environ.get("NNSCRATCH_THREADS", "").strip()
     if not text:
         return available()

@@ -1,5 +1,6 @@
 """What is done to parameters, gradients and sequences beside a model: clipping, vectors."""
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.nn.utils import parametrizations, parametrize, rnn
 from nnscratch.nn.utils.clipping import (
     clip_grad_norm_,
@@ -28,3 +29,5 @@ __all__ = [
     "vector_to_parameters",
     "weight_norm",
 ]
+
+refuse_absent_names(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
@@ -156,3 +157,6 @@ def spectral_norm(
         dim = 1 if isinstance(module, transposed) else 0
     made = _SpectralNorm(weight, n_power_iterations, dim, eps)
     return register_parametrization(module, name, made)
+
+
+refuse_absent_names(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.containers import ModuleDict, ModuleList
 from nnscratch.nn.hooks import Table, structure
@@ -297,3 +298,6 @@ def type_before_parametrizations(module: Module) -> type:
     """Return the class that a module had before it was parametrized."""
     kind = type(module)
     return kind.__mro__[2] if isinstance(module, _Parametrized) else kind
+
+
+refuse_absent_names(__name__)

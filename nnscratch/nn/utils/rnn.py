@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.errors import ConfigurationError, DataError, ShapeError
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.creation import full, tensor
@@ -357,3 +358,6 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     [tensor([1, 2]), tensor([3])]
     """
     return unpad_sequence(*pad_packed_sequence(packed_sequences, batch_first=True), True)
+
+
+refuse_absent_names(__name__)

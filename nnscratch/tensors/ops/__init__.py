@@ -21,7 +21,9 @@ from nnscratch.tensors.ops import (
     placing,
     powers,
     products,
+    replacing,
     scanning,
+    sharing,
     solving,
     sorting,
     windows,
@@ -42,6 +44,7 @@ from nnscratch.tensors.ops.placing import *  # noqa: F403
 from nnscratch.tensors.ops.powers import *  # noqa: F403
 from nnscratch.tensors.ops.products import *  # noqa: F403
 from nnscratch.tensors.ops.scanning import *  # noqa: F403
+from nnscratch.tensors.ops.sharing import *  # noqa: F403
 from nnscratch.tensors.ops.solving import *  # noqa: F403
 from nnscratch.tensors.ops.sorting import *  # noqa: F403
 from nnscratch.tensors.ops.windows import *  # noqa: F403
@@ -63,7 +66,9 @@ __all__ = [
     *norms.__all__,
     *placing.__all__,
     *products.__all__,
+    *replacing.__all__,
     *scanning.__all__,
+    *sharing.__all__,
     *sorting.__all__,
     *windows.__all__,
 ]

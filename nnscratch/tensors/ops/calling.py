@@ -42,7 +42,7 @@ def tensor_function(
         for name in names or ((body.__name__,) if method else ()):
             setattr(Tensor, name, function)
             if inplace:
-                setattr(Tensor, f"{name}_", _in_place(name, body))
+                setattr(Tensor, f"{name}_", in_place(name, body))
         return function
 
     return decorate
@@ -93,8 +93,13 @@ def written(name: str, made: Any, out: Any) -> Any:
     return out.copy_(made)
 
 
-def _in_place(name: str, body: Callable[..., Any]) -> Callable[..., Tensor]:
+def in_place(name: str, body: Callable[..., Any]) -> Callable[..., Tensor]:
+    """Return the method that writes into the tensor what a function makes of it."""
+
+    @functools.wraps(body)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs:
+            _arguments(kwargs)
         self._refuse_leaf_requiring_grad()
         others = [one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)]
         return self._replace(body(self._copy_if_aliased(*others), *args, **kwargs))

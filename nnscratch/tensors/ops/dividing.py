@@ -11,7 +11,7 @@ from nnscratch.array.dtypes import is_integer
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.ops.calling import also_named, tensor_function
-from nnscratch.tensors.ops.elementwise import Function, _pair
+from nnscratch.tensors.ops.elementwise import Function, _pair, round
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
 __all__ = [
@@ -108,3 +108,31 @@ for _name, _function in (("mod", remainder), ("floordiv", floor_divide)):
     setattr(Tensor, f"__{_name}__", _function)
     setattr(Tensor, f"__r{_name}__", _reversed(_function))
     setattr(Tensor, f"__i{_name}__", getattr(Tensor, f"{_function.__name__}_"))
+
+
+def _divmod(self: Tensor, other: Any) -> tuple[Tensor, Tensor]:
+    """Return ⌊x / y⌋ and what it leaves, as Python's ``divmod`` does."""
+    return floor_divide(self, other), remainder(self, other)
+
+
+def _rdivmod(self: Tensor, other: Any) -> tuple[Tensor, Tensor]:
+    left = as_tensor(other)._wrap(to_device_of(as_tensor(other).array, self.array))
+    return floor_divide(left, self), remainder(left, self)
+
+
+def _round(self: Tensor, ndigits: int = 0) -> Tensor:
+    """Return the tensor that ``round(x)`` and ``round(x, 2)`` of Python mean."""
+    return round(self, decimals=ndigits)
+
+
+def _trunc(self: Tensor) -> int:
+    return int(self.item())
+
+
+for _name, _method in (
+    ("divmod", _divmod),
+    ("rdivmod", _rdivmod),
+    ("round", _round),
+    ("trunc", _trunc),
+):
+    setattr(Tensor, f"__{_name}__", _method)

@@ -200,14 +200,31 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 
 
 @tensor_function()
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(
+    input: Tensor,
+    indices_or_sections: Any = None,
+    dim: int = 0,
+    *,
+    indices: Any = None,
+    sections: Any = None,
+) -> tuple[Tensor, ...]:
     """Return the tensor split along a dimension, into so many parts or at indices; views.
 
     Args:
         indices_or_sections: the number of parts, whose sizes differ by 1 at most, or where each
             part but the first begins.
         dim: the dimension.
+        indices: another name of the first, as is ``sections``.
+        sections: see ``indices``.
+
+    Raises:
+        ConfigurationError: unless just one of the three is given.
+        ShapeError: if there is no such dimension, or no part.
     """
+    named = [one for one in (indices_or_sections, indices, sections) if one is not None]
+    if len(named) != 1:
+        raise ConfigurationError(f"tensor_split: give indices or sections once, got {len(named)}")
+    indices_or_sections = named[0]
     if input.ndim == 0:
         raise ShapeError("tensor_split needs at least one dimension, got a tensor of none")
     axis = axis_of(dim, input.ndim)

@@ -376,13 +376,16 @@ for _name in ("moveaxis",):
     setattr(Tensor, _name, movedim)
 
 
-@tensor_function("swapaxes", "swapdims")
+@tensor_function()
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """Return the tensor with two dimensions exchanged."""
     return input.transpose(axis0, axis1)
 
 
-swapdims = swapaxes
+@tensor_function()
+def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Return the tensor with two dimensions exchanged."""
+    return input.transpose(dim0, dim1)
 
 
 @tensor_function()

@@ -30,7 +30,9 @@ __all__ = [
 ]
 
 
-def _scanned(formula: Formula, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+def _scanned(formula: Formula, input: Tensor, dim: Any, dtype: Any = None) -> Tensor:
+    if dim is None:  # as NumPy says it, for all elements in a row
+        input, dim = input.reshape(-1), 0
     axis = axis_of(dim, input.ndim)
     if dtype is not None:
         input = input.to(dtype_name(dtype))

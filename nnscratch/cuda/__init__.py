@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnscratch.absent import refuse_absent_names
 from nnscratch.array.device import as_device, cuda_problem, cupy, current
 from nnscratch.array.random import default_generator
+from nnscratch.cuda import amp as amp
 
 
 def is_available() -> bool:
@@ -74,3 +76,6 @@ def synchronize(device: Any = None) -> None:
     cupy()
     with current("cuda" if device is None else device):
         cupy().cuda.Device().synchronize()
+
+
+refuse_absent_names(__name__)

@@ -1,0 +1,176 @@
+"""Names that PyTorch has and nnscratch has not: the error that says what to write instead.
+
+A module's ``__getattr__`` raises what ``absent`` returns. Nothing is looked up before the error is
+shown, so ``hasattr`` costs no more than Python's own error does. What stands in ``INSTEAD`` is
+code, which a test runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from nnscratch.instead import INSTEAD, METHODS
+
+_PACKAGE = "nnscratch"
+_PAGE = "docs/migrating_from_pytorch.md lists what PyTorch has and nnscratch has not"
+_CLASSES = ("Tensor", "nn.Module")
+_PLACES = (
+    *("", ".nn", ".nn.functional", ".optim", ".optim.lr_scheduler", ".utils.data", ".linalg"),
+    *(".autograd.functional", ".backends", ".random", ".amp"),
+    *(".fft", ".special", ".nn.utils", ".nn.init", ".cuda", ".cuda.amp", ".autograd", ".utils"),
+)
+"""Where PyTorch's users look for names, or find them by ``from ... import``."""
+
+
+class AbsentNameError(AttributeError):
+    """There is no such name; the text says what to write instead.
+
+    Attributes:
+        name: what was asked for.
+        obj: the module, the tensor or the layer that was asked.
+    """
+
+    def __init__(self, owner: str, where: str, name: str, obj: Any = None) -> None:
+        """Keep what the text will be made of.
+
+        Args:
+            owner: what was asked, in words.
+            where: the place without "nnscratch.", as in the keys of ``INSTEAD``.
+            name: what was asked for.
+            obj: what was asked.
+        """
+        super().__init__(owner, where, name, name=name, obj=obj)
+
+    def __str__(self) -> str:
+        owner, where, name = self.args
+        return f"{owner} has no attribute {name!r}{mend(where, name, self.obj)}"
+
+
+def absent(module: str, name: str) -> AttributeError:
+    """Return the error of a module's ``__getattr__`` for a name that the module has not.
+
+    Args:
+        module: its ``__name__``.
+        name: what was asked for.
+
+    >>> print(absent("nnscratch", "rsub"))
+    module 'nnscratch' has no attribute 'rsub'; write: 1.0 - x
+    """
+    obj, owner = sys.modules.get(module), f"module {module!r}"
+    if name.startswith("__"):  # which Python asks for by itself
+        return AttributeError(f"{owner} has no attribute {name!r}", name=name, obj=obj)
+    return AbsentNameError(owner, _place(module), name, obj)
+
+
+def _place(module: str) -> str:
+    return module.removeprefix(_PACKAGE).removeprefix(".")
+
+
+def refuse_absent_names(module: str) -> None:
+    """Give a module the ``__getattr__`` that raises what ``absent`` returns.
+
+    It is given here and not written in the module, because a type checker would take a module with
+    a ``__getattr__`` for one that has all names.
+    """
+
+    def refuse(name: str) -> Any:
+        raise absent(module, name)
+
+    vars(sys.modules[module])["__getattr__"] = refuse
+
+
+def mend(where: str, name: str, obj: Any = None) -> str:
+    """Return what to write instead of a name, as the end of a sentence.
+
+    Args:
+        where: the place without "nnscratch.", such as "nn.functional"; "Tensor" for a method.
+        name: what is not there.
+        obj: what is asked; its names may be near.
+
+    >>> mend("", "cross_entropy")
+    '; it is nnscratch.nn.functional.cross_entropy'
+    """
+    code = _instead(where, name)
+    if code:
+        return f"; write: {code}"
+    elsewhere = _elsewhere(where, name)
+    if elsewhere:
+        return f"; it is {elsewhere}"
+    near = _near(name, obj)
+    page = "" if where in _CLASSES else f"; {_PAGE}"
+    return (f"; near names: {', '.join(near)}" if near else "") + page
+
+
+def _instead(where: str, name: str) -> str:
+    """Return the code for a name: of this place, or of a method that is a function too."""
+    for full in (f"{where}.{name}".removeprefix("."), *([name] if where == "Tensor" else [])):
+        for pattern, code in INSTEAD.items():
+            if fnmatchcase(full, pattern):
+                return code
+    return ""
+
+
+def _elsewhere(where: str, name: str) -> str:
+    for place in _PLACES:
+        module = sys.modules.get(_PACKAGE + place)
+        if place != f".{where}".rstrip(".") and name in _names(module):
+            return f"{_PACKAGE}{place}.{name}"
+    return ""
+
+
+def _near(name: str, obj: Any) -> list[str]:
+    # Of optim.adam and optim.Adam the class: capital letters come last.
+    known = {known.lower(): known for known in sorted(_names(obj), reverse=True)}
+    found = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.75)
+    return [known[one] for one in found]
+
+
+def _names(obj: Any) -> Iterator[str]:
+    return (name for name in dir(obj) if not name.startswith("_")) if obj is not None else iter(())
+
+
+class HidingAbsent(type):
+    """The class of ``Tensor``: ``dir(Tensor)`` does not show what stands for absent methods."""
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if name not in METHODS]
+
+
+class AbsentMethod:
+    """Stands in ``Tensor`` for a method of PyTorch's tensors that is not there.
+
+    A ``__getattr__`` would make every look at a tensor's fields slower.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Take the name."""
+        self._name = name
+
+    def __get__(self, obj: Any, kind: type | None = None) -> Any:
+        raise AbsentNameError("a tensor", "Tensor", self._name, obj)
+
+
+class AbsentFinder:
+    """The last of ``sys.meta_path``: says of a module that is not there what to write instead.
+
+    ``import nnscratch.distributed`` asks it, and so does ``from nnscratch.nn import LazyLinear``,
+    for what is no attribute of a package might be a module in it.
+    """
+
+    @staticmethod
+    def find_spec(fullname: str, path: Any = None, target: Any = None) -> None:
+        """Raise the error for a name in one of the packages that users import from.
+
+        Raises:
+            ModuleNotFoundError: if there is something to write instead.
+        """
+        package, _, name = fullname.rpartition(".")
+        place = package.removeprefix(_PACKAGE)
+        if package.startswith(_PACKAGE) and place in _PLACES and not name.startswith("_"):
+            said = mend(_place(package), name, sys.modules.get(package))
+            # With the whole name Python would take it for a plain miss and say no more.
+            raise ModuleNotFoundError(f"{package} has no {name!r}{said}", name=name)

@@ -1,0 +1,15 @@
+"""Apple's GPUs: nnscratch computes without."""
+
+
+def is_available() -> bool:
+    """Return False: nothing is computed with it.
+
+    >>> is_available()
+    False
+    """
+    return False
+
+
+def is_built() -> bool:
+    """Return False, as a PyTorch does that was built without it."""
+    return False

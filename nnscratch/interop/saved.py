@@ -1,0 +1,279 @@
+"""``save`` and ``load``: what scripts keep in a checkpoint, in one safetensors file.
+
+The tensors are the file's arrays, under their paths ("model.fc1.weight"), so that every library
+reads them. What is around them is JSON in the file's metadata: dictionaries, lists, tuples,
+numbers, texts. Nothing is ever pickled or unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from nnscratch.array import Device, as_device, is_array, move
+from nnscratch.errors import CheckpointError, DTypeError
+from nnscratch.nn import Module, Parameter
+from nnscratch.optim import Optimizer
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.size import Size
+from nnscratch.train.files import FilePath, parse_json
+from nnscratch.train.tensor_file import TensorFile, write_tensors
+
+_KEY = "nnscratch"
+_FORM, _VERSION = "nnscratch-saved", 1
+_MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+_SEQUENCES: dict[str, Callable[[Any], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "size": Size,
+}
+_DEEPEST = 200
+
+
+def save(obj: Any, f: FilePath | BinaryIO, *unused: Any, **options: Any) -> None:
+    """Write tensors, and dictionaries, lists, tuples, numbers and texts around them, atomically.
+
+    Args:
+        obj: what a script keeps: ``model.state_dict()``, or a dictionary such as
+            ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}``.
+            Tensors keep their dtype and ``requires_grad``; a tensor that comes twice is stored once
+            and is one again.
+        f: the path of the file, or a file that is open for writing bytes.
+        *unused: PyTorch's ``pickle_module`` and ``pickle_protocol``, which nothing needs.
+        **options: the same by name, and ``_use_new_zipfile_serialization``.
+
+    Raises:
+        DTypeError: for what can only be kept by a pickle, such as a model; it says where that is
+            and what to save instead.
+        RunError: if the file cannot be written; one that was there before is intact.
+
+    >>> import tempfile
+    >>> from nnscratch import ones
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save({"model": {"w": ones(2)}, "epoch": 3}, f"{folder}/run.pt")
+    ...     load(f"{folder}/run.pt")
+    {'model': {'w': tensor([1., 1.])}, 'epoch': 3}
+    """
+    _only("save", options, ("pickle_module", "pickle_protocol", "_use_new_zipfile_serialization"))
+    writer = _Writer()
+    value = writer.written(obj, (), 0)
+    record = {"form": _FORM, "version": _VERSION, "value": value}
+    text = json.dumps(record, separators=(",", ":"), allow_nan=False)
+    metadata = {**writer.tied, _KEY: text, "format": "pt"}
+    if not hasattr(f, "write"):
+        write_tensors(f, writer.tensors, metadata, follow=True)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "saved")
+        write_tensors(path, writer.tensors, metadata)
+        f.write(path.read_bytes())
+
+
+def load(f: FilePath | BinaryIO, map_location: Any = None, *unused: Any, **options: Any) -> Any:
+    """Return what ``save`` wrote; of any other safetensors file the tensors by name.
+
+    Args:
+        f: the path of the file, or a file that is open for reading bytes.
+        map_location: where the tensors go: a device, a function that is given each tensor and the
+            name "cpu" and returns the tensor, or a dictionary with a device under "cpu". They are
+            on the CPU unless it says otherwise.
+        *unused: PyTorch's ``pickle_module``, which nothing needs.
+        **options: the same by name, ``weights_only``, which is always so, and ``mmap``.
+
+    Raises:
+        CheckpointError: if the file is damaged, or no safetensors file, such as a pickle that
+            ``torch.save`` wrote.
+        DeviceError: if this machine has no such device.
+    """
+    _only("load", options, ("pickle_module", "weights_only", "mmap", "encoding"))
+    if hasattr(f, "read"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, str(getattr(f, "name", "")).rpartition(os.sep)[2] or "buffer")
+            path.write_bytes(f.read())
+            return _loaded(path, map_location)
+    return _loaded(f, map_location)
+
+
+def _only(name: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    others = [option for option in options if option not in known]
+    if others:
+        raise TypeError(f"{name}() got an unexpected keyword argument {others[0]!r}")
+
+
+class _Writer:
+    """Turns an object into JSON, and collects the tensors in it by name.
+
+    Attributes:
+        tensors: the arrays by their paths in the object.
+        tied: of tensors that came before under another path, this one by theirs, as the format's
+            own library writes it for tied weights.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Any] = {}
+        self.tied: dict[str, str] = {}
+        self._names: dict[Any, str] = {}
+
+    def written(self, item: Any, path: tuple[str, ...], depth: int) -> Any:
+        """Return an object as JSON; what JSON lacks is a list that begins with its kind."""
+        if item is None or type(item) in (bool, int, str):
+            return item
+        if type(item) is float:
+            return item if math.isfinite(item) else ["float", repr(item)]
+        if isinstance(item, np.generic):
+            return self.written(item.item(), path, depth)
+        if isinstance(item, Tensor) or is_array(item):
+            return self._tensor(item, path)
+        if depth > _DEEPEST:
+            raise DTypeError(f"save: {_at(path)}is nested more than {_DEEPEST} deep, or in itself")
+        deeper = depth + 1
+        if type(item) in _MAPPINGS:
+            pairs = [
+                [self._key(key, path), self.written(value, (*path, str(key)), deeper)]
+                for key, value in item.items()
+            ]
+            return ["dict", pairs]
+        if type(item) in (list, tuple, Size, set, frozenset):
+            kind = "size" if type(item) is Size else type(item).__name__
+            parts = [self.written(one, (*path, str(n)), deeper) for n, one in enumerate(item)]
+            return [kind, parts]
+        if type(item) is complex:
+            return ["complex", [self.written(part, path, depth) for part in (item.real, item.imag)]]
+        if isinstance(item, np.dtype):
+            return ["dtype", str(item)]
+        if isinstance(item, Device):
+            return ["device", [item.type, item.index]]
+        raise DTypeError(f"save: {_at(path)}{_refusal(item)}")
+
+    def _key(self, key: Any, path: tuple[str, ...]) -> Any:
+        if key is None or type(key) in (bool, int, str):
+            return key
+        if type(key) in (float, tuple) or isinstance(key, np.generic):
+            return self.written(key, path, 0)
+        raise DTypeError(
+            f"save: {_at(path)}has a key of type {type(key).__name__}; keys are texts, numbers and "
+            "tuples of them"
+        )
+
+    def _tensor(self, item: Any, path: tuple[str, ...]) -> Any:
+        array = item.array if isinstance(item, Tensor) else item
+        if array.dtype.kind not in "biuf":
+            raise DTypeError(
+                f"save: {_at(path)}is an array of {array.dtype}, which safetensors has not; save "
+                ".tolist() of it, or nnscratch.view_as_real(x) of complex numbers"
+            )
+        kind = "array"
+        if isinstance(item, Tensor):
+            kind = "parameter" if isinstance(item, Parameter) else "tensor"
+        if id(array) not in self._names:
+            name, number = ".".join(path) or "tensor", 1
+            while name in self.tensors:
+                number += 1
+                name = f"{'.'.join(path)}#{number}"
+            self._names[id(array)] = name
+            self.tensors[name] = array  # which also keeps its id from being another's
+        asks = isinstance(item, Tensor) and item.requires_grad
+        kept, own = self._names[id(array)], ".".join(path)
+        if own not in (kept, "", _KEY, "format") and own not in self.tensors:
+            self.tied[own] = kept
+        return [kind, kept, asks]
+
+
+def _at(path: tuple[str, ...]) -> str:
+    return f"{'.'.join(path[:9])!r} " if path else "the object "
+
+
+def _refusal(item: Any) -> str:
+    """Return why an object is not kept, and what to save in its place."""
+    what = f"is of type {type(item).__name__}, which only a pickle could hold; save "
+    if isinstance(item, Module):
+        return what + "model.state_dict(), and load it by model.load_state_dict(load(path))"
+    if isinstance(item, Optimizer) or hasattr(item, "state_dict"):
+        return what + "its .state_dict()"
+    if hasattr(item, "__dict__") and not callable(item):
+        return what + "vars(...) of it, a dictionary"
+    if isinstance(item, tuple):
+        return what + "tuple(...) of it"
+    return what + "tensors, dictionaries, lists, tuples, numbers and texts"
+
+
+def _loaded(path: FilePath, map_location: Any) -> Any:
+    place = _placing(map_location)
+    with TensorFile(path) as file:
+        text = file.metadata.get(_KEY)
+        record = parse_json(text, file.name) if text is not None else {}
+        if not isinstance(record, dict) or record.get("form") != _FORM:
+            return {name: place(Tensor(file.read(name))) for name in file}
+        if record.get("version") != _VERSION:
+            raise CheckpointError(
+                f"{file.name}: version {str(record.get('version'))[:20]} of the format, this "
+                f"nnscratch reads version {_VERSION}"
+            )
+        try:
+            return _Reader(file, place).read(record["value"])
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(f"{file.name}: the record is damaged ({error!r})") from error
+
+
+def _placing(map_location: Any) -> Callable[[Tensor], Tensor]:
+    if isinstance(map_location, Mapping):
+        map_location = map_location.get("cpu")
+    if map_location is None:
+        return lambda tensor: tensor
+    if callable(map_location):
+        return lambda tensor: map_location(tensor, "cpu")
+    device = as_device(map_location)
+    return lambda tensor: Tensor(move(tensor.array, device))
+
+
+class _Reader:
+    """Makes an object of what ``_Writer`` wrote."""
+
+    def __init__(self, file: TensorFile, place: Callable[[Tensor], Tensor]) -> None:
+        self._file, self._place = file, place
+        self._made: dict[tuple[str, str, bool], Any] = {}
+
+    def read(self, value: Any) -> Any:
+        """Return what a value of the record stands for."""
+        if not isinstance(value, list):
+            if isinstance(value, dict):
+                raise ValueError("an object where a list was written")
+            return value
+        kind, content, *more = value
+        if kind == "dict":
+            return {self.read(key): self.read(item) for key, item in content}
+        if kind in _SEQUENCES:
+            return _SEQUENCES[kind](self.read(item) for item in content)
+        if kind == "complex":
+            real, imaginary = map(self.read, content)
+            return complex(real, imaginary)
+        if kind == "float":
+            return float(content)
+        if kind == "dtype":
+            return np.dtype(content)
+        if kind == "device":
+            return Device(*content)
+        return self._tensor(kind, content, bool(more[0]))
+
+    def _tensor(self, kind: str, name: str, asks: bool) -> Any:
+        if (kind, name, asks) not in self._made:
+            array = self._file.read(name)
+            if kind == "array":
+                self._made[kind, name, asks] = array
+            else:
+                tensor = self._place(Tensor(array))
+                made = {"tensor": Tensor, "parameter": Parameter}[kind]
+                self._made[kind, name, asks] = made(tensor.array, requires_grad=asks)
+        return self._made[kind, name, asks]

@@ -1,0 +1,171 @@
+"""Names that PyTorch has and nnscratch has not: what their errors say to write instead is true."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+import io
+import math
+import pickle
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import nnscratch
+from nnscratch import nn
+from nnscratch.absent import AbsentNameError
+from nnscratch.instead import INSTEAD, METHODS
+
+MODULES = (
+    *("", "nn", "nn.functional", "nn.init", "nn.utils", "optim", "optim.lr_scheduler", "linalg"),
+    *("fft", "special", "autograd", "autograd.functional", "utils", "utils.data", "cuda"),
+    *("random", "backends"),
+)
+# Of these PyTorch imports a module when somebody asks for it, or has them no more.
+ONLY_BY_IMPORT = {
+    *("onnx", "nn.utils.prune", "utils.tensorboard", "utils.model_zoo", "utils.data._utils"),
+    "cuda.comm",
+}
+OF_OLD = {"package", "nn.Container"}
+
+
+def there(root: Any, path: str) -> Any:
+    for part in path.split(".") if path else ():
+        root = getattr(root, part)
+    return root
+
+
+def names_of_pytorch() -> set[str]:
+    places = {path: there(torch, path) for path in MODULES}
+    places |= {"Tensor": torch.Tensor, "nn.Module": torch.nn.Module}
+    places["optim.Optimizer"] = torch.optim.Optimizer
+    return {f"{path}.{name}".removeprefix(".") for path, one in places.items() for name in dir(one)}
+
+
+def surroundings(folder: Path) -> dict[str, Any]:
+    (folder / "data").write_bytes(b"12345678")
+    path = folder / "weights"
+    model = nn.Linear(3, 3)
+    nnscratch.save(model.state_dict(), path)
+    x = nnscratch.tensor([[4.0, 1.0, 0.5], [1.0, 3.0, 1.0], [0.5, 1.0, 2.0]])
+    return {
+        **{"nnscratch": nnscratch, "nn": nn, "np": np, "math": math, "n": 5, "path": str(path)},
+        **{"x": x, "v": nnscratch.ones(4), "i": nnscratch.tensor([0, 1, 2, 1]), "mask": x > 1},
+        **{"f": lambda x: x * 2, "g": lambda n: n + 1, "model": model, "device": "cpu"},
+        "optimizer": nnscratch.optim.SGD(model.parameters(), lr=0.1),
+        "dataset": nnscratch.utils.data.TensorDataset(x),
+    }
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_what_is_said_to_write_runs(name: str, tmp_path: Path) -> None:
+    scope = surroundings(tmp_path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(INSTEAD[name], scope)
+
+
+@pytest.fixture(scope="module")
+def absent_names() -> set[str]:
+    places = {"nn.Module": nn.Module, "optim.Optimizer": nnscratch.optim.Optimizer}
+
+    def missing(name: str) -> bool:
+        place, _, last = name.rpartition(".")
+        return not hasattr(places.get(place) or there(nnscratch, place), last)
+
+    return {name for name in names_of_pytorch() | ONLY_BY_IMPORT | OF_OLD if missing(name)}
+
+
+@pytest.mark.parametrize("pattern", INSTEAD)
+def test_every_entry_is_of_a_name_that_is_not_there(pattern: str, absent_names: set[str]) -> None:
+    assert any(fnmatchcase(name, pattern) for name in absent_names)
+
+
+def test_methods_that_are_not_there() -> None:
+    x = nnscratch.ones(2)
+    for name in METHODS:
+        assert not hasattr(x, name)
+        with pytest.raises(AbsentNameError, match=r"write: |it is nnscratch"):
+            getattr(x, name)
+        with pytest.raises(AbsentNameError, match="a tensor has no attribute"):
+            getattr(nnscratch.Tensor, name)
+    assert not {*METHODS} & {*dir(x), *dir(nnscratch.Tensor), *dir(nn.Parameter)}
+    for kind in (nnscratch.Tensor, nn.Parameter):
+        assert all(hasattr(kind, name) or name in kind.__slots__ for name in dir(kind))
+
+
+SAID = {
+    "vmap": "write: nnscratch.stack",
+    "jit": "write: nnscratch.compile",
+    "nn.LazyLinear": "write: nn.Linear",
+    "bfloat16": "float32  # or nnscratch.float16",
+    "utils.checkpoint": "write: ",
+    "linalg.lobpcg": r"write: nnscratch\.linalg\.eigh",
+    "cross_entropy": r"it is nnscratch\.nn\.functional\.cross_entropy$",
+    "autograd.gradcheck": r"it is nnscratch\.gradcheck$",
+    "nn.relu": r"it is nnscratch\.relu$",
+    "softmx": "near names: softmax; docs/migrating_from_pytorch.md",
+    "nn.init.xavier_uniform": "near names: xavier_uniform_",
+    "optim.Adamm": "near names: Adam",
+    "optim.lr_scheduler.StepLr": "near names: StepLR",
+    "zzz": "'nnscratch' has no attribute 'zzz'; docs/migrating_from_pytorch.md lists",
+    "nn.functional.zzz": "'nnscratch.nn.functional' has no attribute 'zzz'; docs",
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_the_error_says(name: str) -> None:
+    place, _, last = name.rpartition(".")
+    module = there(nnscratch, place)
+    assert getattr(module, last, None) is None
+    with pytest.raises(AbsentNameError, match=SAID[name]) as caught:
+        getattr(module, last)
+    assert (caught.value.name, caught.value.obj) == (last, module)
+    for twin in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
+        assert str(caught.value).startswith(str(twin).partition(";")[0])
+
+
+def test_what_a_module_has_not() -> None:
+    model = nn.Linear(2, 1)
+    with pytest.raises(AttributeError, match=r"^Linear has no attribute 'wieght'; near names: wei"):
+        model.wieght
+    with pytest.raises(AttributeError, match=r"float32 or float16"):
+        model.bfloat16()
+    with pytest.raises(AttributeError, match=r"^Linear has no attribute 'zzz'$"):
+        model.zzz
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("from nnscratch import vmap", "write: nnscratch.stack"),
+        ("import nnscratch.distributed as dist", "write: model"),
+        ("from nnscratch.nn import LazyLinear", "write: nn.Linear"),
+        ("from nnscratch.utils.checkpoint import checkpoint", "write: model"),
+        ("from nnscratch.autograd import gradcheck", r"it is nnscratch\.gradcheck"),
+        ("from nnscratch import zzz", "docs/migrating_from_pytorch.md"),
+    ],
+)
+def test_imports_of_what_is_not_there(line: str, said: str) -> None:
+    with pytest.raises(ImportError, match=said):
+        exec(line, {})
+
+
+def test_names_that_python_asks_for_are_plain_misses() -> None:
+    for module in (nnscratch, nn, nn.functional, nnscratch.linalg):
+        with pytest.raises(AttributeError, match=r"__zzz__'$") as caught:
+            module.__zzz__
+        assert type(caught.value) is AttributeError
+    assert importlib.util.find_spec("nnscratch.tensors.zzz") is None
+
+
+def test_other_packages_are_imported_as_ever() -> None:
+    code = "import nnscratch, importlib.util; print(importlib.util.find_spec('zzz'))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "None"
