@@ -124,7 +124,10 @@ def bitwise_right_shift(input: Tensor, other: Any) -> Tensor:
 
 
 def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
-    return lambda tensor, other: function(tensor._wrap(to_device_of(other, tensor.array)), tensor)
+    def method(self: Tensor, other: Any) -> Tensor:
+        return function(self._wrap(to_device_of(other, self.array)), self)
+
+    return method
 
 
 for _name, _function in (("lshift", bitwise_left_shift), ("rshift", bitwise_right_shift)):

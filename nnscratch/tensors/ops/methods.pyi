@@ -3,9 +3,9 @@
 from typing import Any
 
 from nnscratch.array.random import Generator
-from nnscratch.tensors.ops.linalg import QR
-from nnscratch.tensors.ops.linalg import SlogDet
-from nnscratch.tensors.ops.linalg import USV
+from nnscratch.tensors.ops.factoring import QR
+from nnscratch.tensors.ops.factoring import USV
+from nnscratch.tensors.ops.solving import SlogDet
 from nnscratch.tensors.ops.sorting import MinAndMax
 from nnscratch.tensors.reductions import ValuesAndIndices
 from nnscratch.tensors.tensor import Tensor
@@ -14,53 +14,69 @@ class FunctionMethods:
     """The methods of ``Tensor`` that are functions of ``tensors.ops``."""
     @property
     def H(self) -> Tensor: ...
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        r"""Return ⌊x / y⌋ and what it leaves, as Python's ``divmod`` does."""
     def __floordiv__(self, other: Any) -> Tensor:
         r"""Return ⌊x / y⌋."""
     def __ifloordiv__(self, other: Any) -> Tensor:
         r"""Compute ``floor_divide`` in place."""
+    def __ilshift__(self, other: Any) -> Tensor:
+        r"""Compute ``bitwise_left_shift`` in place."""
     def __imod__(self, other: Any) -> Tensor:
         r"""Compute ``remainder`` in place."""
+    def __irshift__(self, other: Any) -> Tensor:
+        r"""Compute ``bitwise_right_shift`` in place."""
     def __lshift__(self, other: Any) -> Tensor:
         r"""Return x 2^y of integers, x << y."""
     def __mod__(self, other: Any) -> Tensor:
         r"""Return what a division leaves, with the sign of ``other``: x - y ⌊x / y⌋, Python's %."""
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        ...
     def __rfloordiv__(self, other: Any) -> Tensor:
+        ...
+    def __rlshift__(self, other: Any) -> Tensor:
         ...
     def __rmod__(self, other: Any) -> Tensor:
         ...
+    def __round__(self, ndigits: int = ...) -> Tensor:
+        r"""Return the tensor that ``round(x)`` and ``round(x, 2)`` of Python mean."""
+    def __rrshift__(self, other: Any) -> Tensor:
+        ...
     def __rshift__(self, other: Any) -> Tensor:
         r"""Return ⌊x / 2^y⌋ of integers, x >> y."""
+    def __trunc__(self) -> int:
+        ...
     def acos(self, *, out: Any = ...) -> Tensor:
         r"""Return the angle with that cosine of each element."""
-    def acos_(self) -> Tensor:
+    def acos_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``acos`` in place."""
     def acosh(self, *, out: Any = ...) -> Tensor:
         r"""Return the inverse of the hyperbolic cosine of each element."""
-    def acosh_(self) -> Tensor:
+    def acosh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``acosh`` in place."""
     def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Return beta · input + alpha · the sum of batch1 @ batch2 over the batch."""
-    def addbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: Any = ..., alpha: Any = ...) -> Tensor:
+    def addbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``addbmm`` in place."""
     def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = ..., out: Any = ...) -> Tensor:
         r"""Return input + value · tensor1 / tensor2."""
-    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = ...) -> Tensor:
+    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``addcdiv`` in place."""
     def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = ..., out: Any = ...) -> Tensor:
         r"""Return input + value · tensor1 · tensor2."""
-    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = ...) -> Tensor:
+    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``addcmul`` in place."""
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Return beta · input + alpha · mat1 @ mat2."""
-    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: Any = ..., alpha: Any = ...) -> Tensor:
+    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``addmm`` in place."""
     def addmv(self, mat: Tensor, vec: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Return beta · input + alpha · mat @ vec."""
-    def addmv_(self, mat: Tensor, vec: Tensor, *, beta: Any = ..., alpha: Any = ...) -> Tensor:
+    def addmv_(self, mat: Tensor, vec: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``addmv`` in place."""
     def addr(self, vec1: Tensor, vec2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Return beta · input + alpha · the outer product of two vectors."""
-    def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: Any = ..., alpha: Any = ...) -> Tensor:
+    def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``addr`` in place."""
     def adjoint(self, *, out: Any = ...) -> Tensor:
         r"""Return matrices transposed, and conjugated if they are complex."""
@@ -70,31 +86,31 @@ class FunctionMethods:
         r"""Return the angles of complex numbers; of real ones 0, and π below 0."""
     def arccos(self, *, out: Any = ...) -> Tensor:
         r"""Return the angle with that cosine of each element."""
-    def arccos_(self) -> Tensor:
+    def arccos_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``acos`` in place."""
     def arccosh(self, *, out: Any = ...) -> Tensor:
         r"""Return the inverse of the hyperbolic cosine of each element."""
-    def arccosh_(self) -> Tensor:
+    def arccosh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``acosh`` in place."""
     def arcsin(self, *, out: Any = ...) -> Tensor:
         r"""Return the angle with that sine of each element."""
-    def arcsin_(self) -> Tensor:
+    def arcsin_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``asin`` in place."""
     def arcsinh(self, *, out: Any = ...) -> Tensor:
         r"""Return the inverse of the hyperbolic sine of each element."""
-    def arcsinh_(self) -> Tensor:
+    def arcsinh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``asinh`` in place."""
     def arctan(self, *, out: Any = ...) -> Tensor:
         r"""Return the angle with that tangent of each element."""
     def arctan2(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return the angle of the point with ordinate ``input`` and abscissa ``other``, element by element, with broadcasting."""
-    def arctan2_(self, other: Any) -> Tensor:
+    def arctan2_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``atan2`` in place."""
-    def arctan_(self) -> Tensor:
+    def arctan_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``atan`` in place."""
     def arctanh(self, *, out: Any = ...) -> Tensor:
         r"""Return the inverse of the hyperbolic tangent of each element."""
-    def arctanh_(self) -> Tensor:
+    def arctanh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``atanh`` in place."""
     def argsort(self, dim: int = ..., descending: bool = ..., stable: bool = ..., *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return the indices that sort the elements along a dimension, as ``sort`` does."""
@@ -104,27 +120,27 @@ class FunctionMethods:
         r"""Return the elements of a contiguous tensor at places that begin and step as given; a view."""
     def asin(self, *, out: Any = ...) -> Tensor:
         r"""Return the angle with that sine of each element."""
-    def asin_(self) -> Tensor:
+    def asin_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``asin`` in place."""
     def asinh(self, *, out: Any = ...) -> Tensor:
         r"""Return the inverse of the hyperbolic sine of each element."""
-    def asinh_(self) -> Tensor:
+    def asinh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``asinh`` in place."""
     def atan(self, *, out: Any = ...) -> Tensor:
         r"""Return the angle with that tangent of each element."""
     def atan2(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return the angle of the point with ordinate ``input`` and abscissa ``other``, element by element, with broadcasting."""
-    def atan2_(self, other: Any) -> Tensor:
+    def atan2_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``atan2`` in place."""
-    def atan_(self) -> Tensor:
+    def atan_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``atan`` in place."""
     def atanh(self, *, out: Any = ...) -> Tensor:
         r"""Return the inverse of the hyperbolic tangent of each element."""
-    def atanh_(self) -> Tensor:
+    def atanh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``atanh`` in place."""
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Return beta · input + alpha · batch1 @ batch2, of batches of matrices."""
-    def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: Any = ..., alpha: Any = ...) -> Tensor:
+    def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: Any = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``baddbmm`` in place."""
     def bernoulli(self, p: float | None = ..., *, generator: Generator | None = ..., out: Any = ...) -> Tensor:
         r"""Return 1 with the probability that each element says (or with probability p), else 0."""
@@ -134,33 +150,33 @@ class FunctionMethods:
         r"""Return how often each integer from 0 on is there, or the sum of its weights."""
     def bitwise_and(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return x & y of each pair of integers or booleans."""
-    def bitwise_and_(self, other: Any) -> Tensor:
+    def bitwise_and_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``bitwise_and`` in place."""
     def bitwise_left_shift(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return x 2^y of integers, x << y."""
-    def bitwise_left_shift_(self, other: Any) -> Tensor:
+    def bitwise_left_shift_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``bitwise_left_shift`` in place."""
     def bitwise_not(self, *, out: Any = ...) -> Tensor:
         r"""Return ~x of each integer or boolean."""
-    def bitwise_not_(self) -> Tensor:
+    def bitwise_not_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``bitwise_not`` in place."""
     def bitwise_or(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return x | y of each pair of integers or booleans."""
-    def bitwise_or_(self, other: Any) -> Tensor:
+    def bitwise_or_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``bitwise_or`` in place."""
     def bitwise_right_shift(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return ⌊x / 2^y⌋ of integers, x >> y."""
-    def bitwise_right_shift_(self, other: Any) -> Tensor:
+    def bitwise_right_shift_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``bitwise_right_shift`` in place."""
     def bitwise_xor(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return x ^ y of each pair of integers or booleans."""
-    def bitwise_xor_(self, other: Any) -> Tensor:
+    def bitwise_xor_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``bitwise_xor`` in place."""
     def broadcast_to(self, size: Any, *, out: Any = ...) -> Tensor:
         r"""Return the tensor repeated to a shape; a view."""
     def ceil(self, *, out: Any = ...) -> Tensor:
         r"""Return the smallest whole number that is not below it, of each element."""
-    def ceil_(self) -> Tensor:
+    def ceil_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``ceil`` in place."""
     def cholesky(self, upper: bool = ..., *, out: Any = ...) -> Tensor:
         r"""Return the lower triangular L with L Lᵀ = A of positive definite matrices, or its transpose."""
@@ -170,11 +186,11 @@ class FunctionMethods:
         r"""Return the solution X of L Lᵀ X = B."""
     def clamp_max(self, max: Any, *, out: Any = ...) -> Tensor:
         r"""Return each element, at most ``max``."""
-    def clamp_max_(self, max: Any) -> Tensor:
+    def clamp_max_(self, max: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``clamp_max`` in place."""
     def clamp_min(self, min: Any, *, out: Any = ...) -> Tensor:
         r"""Return each element, at least ``min``."""
-    def clamp_min_(self, min: Any) -> Tensor:
+    def clamp_min_(self, min: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``clamp_min`` in place."""
     def conj(self, *, out: Any = ...) -> Tensor:
         r"""Return the complex conjugates; a real tensor itself."""
@@ -182,17 +198,17 @@ class FunctionMethods:
         r"""Return the complex conjugates, as ``conj`` does."""
     def copysign(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return the size of ``input`` with the sign of ``other``, whose -0 is negative."""
-    def copysign_(self, other: Any) -> Tensor:
+    def copysign_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``copysign`` in place."""
     def corrcoef(self, *, out: Any = ...) -> Tensor:
         r"""Return the correlations of variables (rows) over observations (columns)."""
     def cos(self, *, out: Any = ...) -> Tensor:
         r"""Return the cosine of each element."""
-    def cos_(self) -> Tensor:
+    def cos_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``cos`` in place."""
     def cosh(self, *, out: Any = ...) -> Tensor:
         r"""Return the hyperbolic cosine of each element."""
-    def cosh_(self) -> Tensor:
+    def cosh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``cosh`` in place."""
     def count_nonzero(self, dim: Any = ..., *, axis: Any = ..., out: Any = ...) -> Tensor:
         r"""Return how many elements are not 0, in all or along dimensions."""
@@ -206,18 +222,20 @@ class FunctionMethods:
         r"""Return the smallest up to each element along a dimension, and where the last such one is."""
     def cumprod(self, dim: int = ..., *, axis: int = ..., dtype: Any = ..., out: Any = ...) -> Tensor:
         r"""Return the products up to each element along a dimension; of integers in int64."""
-    def cumprod_(self, dim: int, *, dtype: Any = ...) -> Tensor:
+    def cumprod_(self, dim: int = ..., *, axis: int = ..., dtype: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``cumprod`` in place."""
     def cumsum(self, dim: int = ..., *, axis: int = ..., dtype: Any = ..., out: Any = ...) -> Tensor:
         r"""Return the sums up to each element along a dimension; of integers in int64."""
-    def cumsum_(self, dim: int, *, dtype: Any = ...) -> Tensor:
+    def cumsum_(self, dim: int = ..., *, axis: int = ..., dtype: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``cumsum`` in place."""
     def deg2rad(self, *, out: Any = ...) -> Tensor:
         r"""Return degrees as radians."""
-    def deg2rad_(self) -> Tensor:
+    def deg2rad_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``deg2rad`` in place."""
     def det(self, *, out: Any = ...) -> Tensor:
         r"""Return the determinants of square matrices."""
+    def detach_(self, *, out: Any = ...) -> Tensor:
+        r"""Take the tensor itself out of the graph: it asks for no gradient any more."""
     def diag(self, diagonal: int = ..., *, out: Any = ...) -> Tensor:
         r"""Return the diagonal of a matrix, or the matrix that has a vector as its diagonal."""
     def diag_embed(self, offset: int = ..., dim1: int = ..., dim2: int = ..., *, out: Any = ...) -> Tensor:
@@ -234,35 +252,35 @@ class FunctionMethods:
         r"""Return the p-norm of the difference of two tensors."""
     def divide(self, other: Any, *, rounding_mode: str | None = ..., out: Any = ...) -> Tensor:
         r"""Return x / y; integers become floats unless the quotient is rounded."""
-    def divide_(self, other: Any, *, rounding_mode: str | None = ...) -> Tensor:
+    def divide_(self, other: Any, *, rounding_mode: str | None = ..., out: Any = ...) -> Tensor:
         r"""Compute ``div`` in place."""
     def dsplit(self, indices_or_sections: Any, *, out: Any = ...) -> tuple[Tensor, ...]:
         r"""Return the tensor split along the third dimension."""
     def erf(self, *, out: Any = ...) -> Tensor:
         r"""Return the error function of each element."""
-    def erf_(self) -> Tensor:
+    def erf_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``erf`` in place."""
     def erfc(self, *, out: Any = ...) -> Tensor:
         r"""Return 1 less the error function of each element."""
-    def erfc_(self) -> Tensor:
+    def erfc_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``erfc`` in place."""
     def erfinv(self, *, out: Any = ...) -> Tensor:
         r"""Return the inverse of the error function of each element."""
-    def erfinv_(self) -> Tensor:
+    def erfinv_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``erfinv`` in place."""
     def exp2(self, *, out: Any = ...) -> Tensor:
         r"""Return 2 to the power of each element."""
-    def exp2_(self) -> Tensor:
+    def exp2_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``exp2`` in place."""
     def expm1(self, *, out: Any = ...) -> Tensor:
         r"""Return e^x - 1, exact near 0, of each element."""
-    def expm1_(self) -> Tensor:
+    def expm1_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``expm1`` in place."""
     def exponential_(self, lambd: float = ..., *, generator: Any = ..., out: Any = ...) -> Tensor:
         r"""Write numbers of the exponential distribution with a rate into every element."""
     def fix(self, *, out: Any = ...) -> Tensor:
         r"""Return the whole number without its fraction of each element."""
-    def fix_(self) -> Tensor:
+    def fix_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``trunc`` in place."""
     def flip(self, *axes: Any, dims: Any = ..., out: Any = ...) -> Tensor:
         r"""Return a copy with the elements in opposite order along dimensions."""
@@ -271,16 +289,16 @@ class FunctionMethods:
     def flipud(self, *, out: Any = ...) -> Tensor:
         r"""Return a copy with the rows in opposite order."""
     def float_power(self, exponent: Any, *, out: Any = ...) -> Tensor:
-        r"""Return each element to a power, computed in float64."""
-    def float_power_(self, exponent: Any) -> Tensor:
+        r"""Return each element to a power, computed in float64, or in complex128."""
+    def float_power_(self, exponent: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``float_power`` in place."""
     def floor(self, *, out: Any = ...) -> Tensor:
         r"""Return the largest whole number that is not above it, of each element."""
-    def floor_(self) -> Tensor:
+    def floor_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``floor`` in place."""
     def floor_divide(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return ⌊x / y⌋."""
-    def floor_divide_(self, other: Any) -> Tensor:
+    def floor_divide_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``floor_divide`` in place."""
     def fmax(self, other: Tensor, *, out: Any = ...) -> Tensor:
         r"""Return the larger of two elements; the other one where one is NaN."""
@@ -288,21 +306,21 @@ class FunctionMethods:
         r"""Return the smaller of two elements; the other one where one is NaN."""
     def fmod(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return what a division leaves, with the sign of ``input``: x - y trunc(x / y), C's fmod."""
-    def fmod_(self, other: Any) -> Tensor:
+    def fmod_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``fmod`` in place."""
     def frac(self, *, out: Any = ...) -> Tensor:
         r"""Return each element less its whole part, with its sign."""
-    def frac_(self) -> Tensor:
+    def frac_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``frac`` in place."""
     def ger(self, vec2: Tensor, *, out: Any = ...) -> Tensor:
         r"""Return the products of each element of one vector with each of another, (n, m)."""
     def greater(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Say of each element whether it is above ``other``."""
-    def greater_(self, other: Any) -> Tensor:
+    def greater_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``greater`` in place."""
     def greater_equal(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Say of each element whether it is at least ``other``."""
-    def greater_equal_(self, other: Any) -> Tensor:
+    def greater_equal_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``greater_equal`` in place."""
     def heaviside(self, values: Tensor, *, out: Any = ...) -> Tensor:
         r"""Return 0 below 0, 1 above it, and ``values`` at 0."""
@@ -312,25 +330,25 @@ class FunctionMethods:
         r"""Return the tensor split along the second dimension, a vector along its only one."""
     def hypot(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return the root of the sum of the squares, element by element, with broadcasting."""
-    def hypot_(self, other: Any) -> Tensor:
+    def hypot_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``hypot`` in place."""
     @property
     def imag(self) -> Tensor: ...
     def index_add(self, dim: int, index: Tensor, source: Tensor, *, axis: int = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with slices, times ``alpha``, added at indices along a dimension."""
-    def index_add_(self, dim: int, index: Tensor, source: Tensor, *, alpha: Any = ...) -> Tensor:
+    def index_add_(self, dim: int, index: Tensor, source: Tensor, *, axis: int = ..., alpha: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``index_add`` in place."""
     def index_copy(self, dim: int, index: Tensor, source: Tensor, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with slices replaced at indices along a dimension."""
-    def index_copy_(self, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    def index_copy_(self, dim: int, index: Tensor, source: Tensor, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Compute ``index_copy`` in place."""
     def index_fill(self, dim: int, index: Tensor, value: Any, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with one value in all slices at indices along a dimension."""
-    def index_fill_(self, dim: int, index: Tensor, value: Any) -> Tensor:
+    def index_fill_(self, dim: int, index: Tensor, value: Any, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Compute ``index_fill`` in place."""
     def index_put(self, indices: Any, values: Tensor, accumulate: bool = ..., *, out: Any = ...) -> Tensor:
         r"""Return the tensor with values at ``input[indices]``, added there if ``accumulate``."""
-    def index_put_(self, indices: Any, values: Tensor, accumulate: bool = ...) -> Tensor:
+    def index_put_(self, indices: Any, values: Tensor, accumulate: bool = ..., *, out: Any = ...) -> Tensor:
         r"""Compute ``index_put`` in place."""
     def inner(self, other: Tensor, *, out: Any = ...) -> Tensor:
         r"""Return the sums of products over the last dimensions of two tensors."""
@@ -354,53 +372,53 @@ class FunctionMethods:
         r"""Return the k-th smallest element along a dimension, k from 1, and where it stands."""
     def ldexp(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return x 2^y."""
-    def ldexp_(self, other: Any) -> Tensor:
+    def ldexp_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``ldexp`` in place."""
     def lerp(self, end: Any, weight: Any, *, out: Any = ...) -> Tensor:
         r"""Return input + weight (end - input), exact at both ends."""
-    def lerp_(self, end: Any, weight: Any) -> Tensor:
+    def lerp_(self, end: Any, weight: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``lerp`` in place."""
     def less(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Say of each element whether it is below ``other``."""
-    def less_(self, other: Any) -> Tensor:
+    def less_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``less`` in place."""
     def less_equal(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Say of each element whether it is at most ``other``."""
-    def less_equal_(self, other: Any) -> Tensor:
+    def less_equal_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``less_equal`` in place."""
     def log10(self, *, out: Any = ...) -> Tensor:
         r"""Return the logarithm of base 10 of each element."""
-    def log10_(self) -> Tensor:
+    def log10_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``log10`` in place."""
     def log1p(self, *, out: Any = ...) -> Tensor:
         r"""Return log(1 + x), exact near 0, of each element."""
-    def log1p_(self) -> Tensor:
+    def log1p_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``log1p`` in place."""
     def log2(self, *, out: Any = ...) -> Tensor:
         r"""Return the logarithm of base 2 of each element."""
-    def log2_(self) -> Tensor:
+    def log2_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``log2`` in place."""
     def logaddexp(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return log(e^x + e^y), element by element, with broadcasting."""
     def logaddexp2(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return log2(2^x + 2^y)."""
-    def logaddexp2_(self, other: Any) -> Tensor:
+    def logaddexp2_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``logaddexp2`` in place."""
-    def logaddexp_(self, other: Any) -> Tensor:
+    def logaddexp_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``logaddexp`` in place."""
     def logcumsumexp(self, dim: int = ..., *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return log Σ e^x up to each element along a dimension, without overflow."""
     def logdet(self, *, out: Any = ...) -> Tensor:
-        r"""Return the logarithms of determinants, NaN below 0."""
+        r"""Return the logarithms of determinants, of real matrices NaN below 0."""
     def logit(self, eps: float | None = ..., *, out: Any = ...) -> Tensor:
         r"""Return log(x / (1 - x)), of x held between ``eps`` and 1 - ``eps`` where that is given."""
-    def logit_(self, eps: float | None = ...) -> Tensor:
+    def logit_(self, eps: float | None = ..., *, out: Any = ...) -> Tensor:
         r"""Compute ``logit`` in place."""
     @property
     def mH(self) -> Tensor: ...
     def masked_scatter(self, mask: Tensor, source: Tensor, *, out: Any = ...) -> Tensor:
         r"""Return the tensor with the first values of ``source`` in order where the mask is true."""
-    def masked_scatter_(self, mask: Tensor, source: Tensor) -> Tensor:
+    def masked_scatter_(self, mask: Tensor, source: Tensor, *, out: Any = ...) -> Tensor:
         r"""Compute ``masked_scatter`` in place."""
     def matrix_exp(self, *, out: Any = ...) -> Tensor:
         r"""Return the exponential of square matrices, by the Taylor series of a part and squaring."""
@@ -422,7 +440,7 @@ class FunctionMethods:
         r"""Return the product of a matrix and a vector."""
     def nan_to_num(self, nan: float | None = ..., posinf: float | None = ..., neginf: float | None = ..., *, out: Any = ...) -> Tensor:
         r"""Return the elements with NaN and the infinities replaced; these by the dtype's limits."""
-    def nan_to_num_(self, nan: float | None = ..., posinf: float | None = ..., neginf: float | None = ...) -> Tensor:
+    def nan_to_num_(self, nan: float | None = ..., posinf: float | None = ..., neginf: float | None = ..., *, out: Any = ...) -> Tensor:
         r"""Compute ``nan_to_num`` in place."""
     def nanmean(self, dim: Any = ..., keepdim: bool = ..., *, axis: Any = ..., keepdims: bool = ..., dtype: Any = ..., out: Any = ...) -> Tensor:
         r"""Return the mean of the elements that are not NaN, of all or along dimensions."""
@@ -434,7 +452,7 @@ class FunctionMethods:
         r"""Return the sum of the elements that are not NaN, of all or along dimensions."""
     def not_equal(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Say of each element whether it differs from ``other``."""
-    def not_equal_(self, other: Any) -> Tensor:
+    def not_equal_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``not_equal`` in place."""
     def outer(self, vec2: Tensor, *, out: Any = ...) -> Tensor:
         r"""Return the products of each element of one vector with each of another, (n, m)."""
@@ -446,7 +464,7 @@ class FunctionMethods:
         r"""Return the product of all elements, or along a dimension; of integers in int64."""
     def put(self, index: Tensor, source: Tensor, accumulate: bool = ..., *, out: Any = ...) -> Tensor:
         r"""Return the tensor with values at row-major indices, added there if ``accumulate``."""
-    def put_(self, index: Tensor, source: Tensor, accumulate: bool = ...) -> Tensor:
+    def put_(self, index: Tensor, source: Tensor, accumulate: bool = ..., *, out: Any = ...) -> Tensor:
         r"""Compute ``put`` in place."""
     def qr(self, mode: Any = ..., some: bool | None = ..., *, out: Any = ...) -> QR:
         r"""Return Q with orthonormal columns and the upper triangular R with Q R = A."""
@@ -454,7 +472,7 @@ class FunctionMethods:
         r"""Return the q-quantiles of all elements, or along a dimension; NaN if an element is NaN."""
     def rad2deg(self, *, out: Any = ...) -> Tensor:
         r"""Return radians as degrees."""
-    def rad2deg_(self) -> Tensor:
+    def rad2deg_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``rad2deg`` in place."""
     def random_(self, low: Any = ..., to: Any = ..., *, generator: Any = ..., out: Any = ...) -> Tensor:
         r"""Write whole numbers from ``low`` (or 0) up to, not including, ``to`` into every element."""
@@ -464,11 +482,11 @@ class FunctionMethods:
     def real(self) -> Tensor: ...
     def remainder(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return what a division leaves, with the sign of ``other``: x - y ⌊x / y⌋, Python's %."""
-    def remainder_(self, other: Any) -> Tensor:
+    def remainder_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``remainder`` in place."""
     def renorm(self, p: float, dim: int, maxnorm: float, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with each slice along a dimension scaled to a p-norm of at most maxnorm."""
-    def renorm_(self, p: float, dim: int, maxnorm: float) -> Tensor:
+    def renorm_(self, p: float, dim: int, maxnorm: float, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Compute ``renorm`` in place."""
     def repeat_interleave(self, repeats: Any = ..., dim: int | None = ..., *, axis: int | None = ..., output_size: int | None = ..., out: Any = ...) -> Tensor:
         r"""Return each element (or each slice along a dimension) repeated."""
@@ -482,19 +500,19 @@ class FunctionMethods:
         r"""Return the tensor turned by 90 degrees k times in the plane of two dimensions."""
     def round(self, *, decimals: int = ..., out: Any = ...) -> Tensor:
         r"""Return the nearest number with so many decimals, the even one of two."""
-    def round_(self, *, decimals: int = ...) -> Tensor:
+    def round_(self, *, decimals: int = ..., out: Any = ...) -> Tensor:
         r"""Compute ``round`` in place."""
     def scatter(self, dim: int, index: Tensor, src: Any = ..., *, axis: int = ..., value: Any = ..., reduce: Any = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with values written at indices along a dimension."""
-    def scatter_(self, dim: int, index: Tensor, src: Any = ..., *, value: Any = ..., reduce: Any = ...) -> Tensor:
+    def scatter_(self, dim: int, index: Tensor, src: Any = ..., *, axis: int = ..., value: Any = ..., reduce: Any = ..., out: Any = ...) -> Tensor:
         r"""Compute ``scatter`` in place."""
     def scatter_add(self, dim: int, index: Tensor, src: Tensor, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with values added at indices along a dimension, which may repeat."""
-    def scatter_add_(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    def scatter_add_(self, dim: int, index: Tensor, src: Tensor, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Compute ``scatter_add`` in place."""
     def scatter_reduce(self, dim: int, index: Tensor, src: Any, reduce: str, *, axis: int = ..., include_self: bool = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with all values that have one index combined into its element."""
-    def scatter_reduce_(self, dim: int, index: Tensor, src: Any, reduce: str, *, include_self: bool = ...) -> Tensor:
+    def scatter_reduce_(self, dim: int, index: Tensor, src: Any, reduce: str, *, axis: int = ..., include_self: bool = ..., out: Any = ...) -> Tensor:
         r"""Compute ``scatter_reduce`` in place."""
     def select(self, dim: int, index: int, *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return the slice at an index along a dimension, which it does not have any more; a view."""
@@ -502,25 +520,25 @@ class FunctionMethods:
         r"""Return the tensor with another slice at an index along a dimension."""
     def sgn(self, *, out: Any = ...) -> Tensor:
         r"""Return x / |x| of each element, 0 where it is 0: its sign if it is real."""
-    def sgn_(self) -> Tensor:
+    def sgn_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``sgn`` in place."""
     def sign(self, *, out: Any = ...) -> Tensor:
         r"""Return -1, 0 or 1 as each element is negative, zero or positive; booleans stay."""
-    def sign_(self) -> Tensor:
+    def sign_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``sign`` in place."""
     def signbit(self, *, out: Any = ...) -> Tensor:
         r"""Say of each element whether it is negative, -0 included."""
     def sin(self, *, out: Any = ...) -> Tensor:
         r"""Return the sine of each element."""
-    def sin_(self) -> Tensor:
+    def sin_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``sin`` in place."""
     def sinc(self, *, out: Any = ...) -> Tensor:
         r"""Return sin(πx) / (πx) of each element."""
-    def sinc_(self) -> Tensor:
+    def sinc_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``sinc`` in place."""
     def sinh(self, *, out: Any = ...) -> Tensor:
         r"""Return the hyperbolic sine of each element."""
-    def sinh_(self) -> Tensor:
+    def sinh_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``sinh`` in place."""
     def slice_scatter(self, src: Tensor, dim: int = ..., start: Any = ..., end: Any = ..., step: int = ..., *, axis: int = ..., out: Any = ...) -> Tensor:
         r"""Return the tensor with other values from ``start`` to ``end`` along a dimension."""
@@ -536,17 +554,21 @@ class FunctionMethods:
         r"""Return U, S and V of A = U diag(S) Vᵀ: ``linalg.svd``, which returns Vᵀ, is the newer one."""
     def swapaxes(self, axis0: int, axis1: int, *, out: Any = ...) -> Tensor:
         r"""Return the tensor with two dimensions exchanged."""
-    def swapdims(self, axis0: int, axis1: int, *, out: Any = ...) -> Tensor:
+    def swapaxes_(self, axis0: int, axis1: int, *, out: Any = ...) -> Tensor:
+        r"""Change the tensor itself as ``swapaxes`` does; its elements stay in place."""
+    def swapdims(self, dim0: int, dim1: int, *, out: Any = ...) -> Tensor:
         r"""Return the tensor with two dimensions exchanged."""
+    def swapdims_(self, dim0: int, dim1: int, *, out: Any = ...) -> Tensor:
+        r"""Change the tensor itself as ``swapdims`` does; its elements stay in place."""
     def take(self, index: Tensor, *, out: Any = ...) -> Tensor:
         r"""Return the elements at row-major indices, in the shape of the index."""
     def take_along_dim(self, indices: Tensor, dim: int | None = ..., *, axis: int | None = ..., out: Any = ...) -> Tensor:
         r"""Return the elements at indices along a dimension; both are broadcast along the others."""
     def tan(self, *, out: Any = ...) -> Tensor:
         r"""Return the tangent of each element."""
-    def tan_(self) -> Tensor:
+    def tan_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``tan`` in place."""
-    def tensor_split(self, indices_or_sections: Any, dim: int = ..., *, axis: int = ..., out: Any = ...) -> tuple[Tensor, ...]:
+    def tensor_split(self, indices_or_sections: Any = ..., dim: int = ..., *, axis: int = ..., indices: Any = ..., sections: Any = ..., out: Any = ...) -> tuple[Tensor, ...]:
         r"""Return the tensor split along a dimension, into so many parts or at indices; views."""
     def tile(self, *repeats: Any, dims: Any = ..., out: Any = ...) -> Tensor:
         r"""Return the whole tensor repeated along dimensions; missing numbers in front are 1."""
@@ -556,19 +578,19 @@ class FunctionMethods:
         r"""Return the sum of the diagonal of a matrix."""
     def tril(self, diagonal: int = ..., *, out: Any = ...) -> Tensor:
         r"""Return matrices with 0 above a diagonal, which is the main one for 0, one above it for 1."""
-    def tril_(self, diagonal: int = ...) -> Tensor:
+    def tril_(self, diagonal: int = ..., *, out: Any = ...) -> Tensor:
         r"""Compute ``tril`` in place."""
     def triu(self, diagonal: int = ..., *, out: Any = ...) -> Tensor:
         r"""Return matrices with 0 below a diagonal, which is the main one for 0, one above it for 1."""
-    def triu_(self, diagonal: int = ...) -> Tensor:
+    def triu_(self, diagonal: int = ..., *, out: Any = ...) -> Tensor:
         r"""Compute ``triu`` in place."""
     def true_divide(self, other: Any, *, rounding_mode: str | None = ..., out: Any = ...) -> Tensor:
         r"""Return x / y; integers become floats unless the quotient is rounded."""
-    def true_divide_(self, other: Any, *, rounding_mode: str | None = ...) -> Tensor:
+    def true_divide_(self, other: Any, *, rounding_mode: str | None = ..., out: Any = ...) -> Tensor:
         r"""Compute ``div`` in place."""
     def trunc(self, *, out: Any = ...) -> Tensor:
         r"""Return the whole number without its fraction of each element."""
-    def trunc_(self) -> Tensor:
+    def trunc_(self, *, out: Any = ...) -> Tensor:
         r"""Compute ``trunc`` in place."""
     def unfold(self, dimension: int, size: int, step: int, *, out: Any = ...) -> Tensor:
         r"""Return windows of a dimension as a new last dimension; a view."""
@@ -586,5 +608,5 @@ class FunctionMethods:
         r"""Return the tensor split along the first dimension."""
     def xlogy(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Return x log y, 0 where x is 0."""
-    def xlogy_(self, other: Any) -> Tensor:
+    def xlogy_(self, other: Any, *, out: Any = ...) -> Tensor:
         r"""Compute ``xlogy`` in place."""
