@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,41 +100,46 @@ def _optimizers() -> str:
 
 
 def _tensor_methods() -> str:
-    """Return the stub of the methods that ``tensors.ops`` makes of its functions.
+    """Return the stub of the methods that ``Tensor`` gets while ``tensors.ops`` is loaded.
 
-    A name that another part of ``Tensor`` defines too is described there.
+    Those that it, or a part that it is put together of, defines itself are described there.
     """
     elsewhere = {name for part in Tensor.__mro__[1:] for name in vars(part)}
-    classes: dict[str, type] = {}
+    imported: dict[str, str] = {}
     methods: list[str] = []
     for name, method in sorted(vars(Tensor).items()):
         function: Any = method.fget if isinstance(method, property) else method
         where = getattr(inspect.unwrap(function), "__module__", "") if callable(function) else ""
-        if name in elsewhere or not where.startswith("nnscratch.tensors.ops"):
+        own = where in ("", Tensor.__module__) or not where.startswith("nnscratch.tensors")
+        if own or name in elsewhere:
             continue
         if isinstance(method, property):
             methods += ["    @property", f"    def {name}(self) -> Tensor: ..."]
             continue
-        in_place = where == calling.__name__  # made of the function without the last letter
-        made_of = vars(Tensor)[function.__name__[:-1]] if in_place else function
+        in_place = name.endswith("_") and not name.startswith("__")
+        # Those that ``calling`` makes are made of the function without the last letter.
+        by_calling = where == calling.__name__
+        made_of = vars(Tensor)[function.__name__[:-1]] if by_calling else function
         signature = inspect.signature(made_of)
-        for kind in _classes_in(signature, inspect.unwrap(made_of).__globals__):
-            classes[kind.__name__] = kind
+        imported |= _imported(signature, inspect.unwrap(made_of).__globals__)
         methods += [_method(name, signature, in_place), *_summary(function)]
-    lines = sorted(f"from {kind.__module__} import {name}" for name, kind in classes.items())
+    lines = sorted(f"from {module} import {name}" for name, module in imported.items())
     head = [_NOTE, "", "from typing import Any", "", *lines, "", "class FunctionMethods:"]
     head.append('    """The methods of ``Tensor`` that are functions of ``tensors.ops``."""')
     return "\n".join([*head, *methods, ""])
 
 
-def _classes_in(signature: inspect.Signature, scope: dict[str, Any]) -> Iterator[type]:
-    """Yield the classes that annotations name and that have to be imported."""
+def _imported(signature: inspect.Signature, scope: dict[str, Any]) -> dict[str, str]:
+    """Return the names of annotations that have to be imported, and the module of each."""
     annotations = [one.annotation for one in signature.parameters.values()]
+    found: dict[str, str] = {}
     for text in [*annotations, signature.return_annotation]:
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(ast.parse(text if isinstance(text, str) else "")):
             kind = scope.get(node.id) if isinstance(node, ast.Name) else None
-            if isinstance(kind, type) and kind is not Any:
-                yield kind
+            if isinstance(node, ast.Name) and kind is not None and kind is not Any:
+                # A name that is no class stands for several; it is where the function is.
+                found[node.id] = kind.__module__ if isinstance(kind, type) else scope["__name__"]
+    return found
 
 
 def _method(name: str, signature: inspect.Signature, in_place: bool) -> str:

@@ -12,7 +12,8 @@ from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.tensors.base import TensorBase
-from nnscratch.tensors.methods import Dims, axes_of, axis_of, numpy_names
+from nnscratch.tensors.methods import Dims as Dims
+from nnscratch.tensors.methods import axes_of, axis_of, numpy_names
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
