@@ -107,7 +107,8 @@ def mend(where: str, name: str, obj: Any = None) -> str:
 
 def _instead(where: str, name: str) -> str:
     """Return the code for a name: of this place, or of a method that is a function too."""
-    for full in (f"{where}.{name}".removeprefix("."), *([name] if where == "Tensor" else [])):
+    function = [name, name.removesuffix("_")] if where == "Tensor" else []
+    for full in (f"{where}.{name}".removeprefix("."), *function):
         for pattern, code in INSTEAD.items():
             if fnmatchcase(full, pattern):
                 return code

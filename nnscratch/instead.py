@@ -79,7 +79,9 @@ INSTEAD: dict[str, str] = {
     "Tensor.int_repr": _HALF,
     "Tensor.sparse_mask": _DENSE,
     "Tensor.to_dense": "x  # tensors are dense",
-    "Tensor.coalesce": "x  # tensors are dense",
+    "Tensor.*coalesce*": "x  # tensors are dense",
+    "Tensor.dense_dim": "x.dim()  # tensors are dense",
+    "Tensor.c*_indices": "x.nonzero().T  # tensors are dense",
     "Tensor.indices": "x.nonzero().T  # tensors are dense",
     "Tensor.values": "x[x != 0]  # tensors are dense",
     "nn.init.sparse": "nn.init.sparse_(x, 0.5)",
@@ -105,7 +107,7 @@ INSTEAD: dict[str, str] = {
     "Tensor.resize*": "x.reshape(9)  # or x.new_zeros(2, 5): a tensor keeps its size",
     "Tensor.set_": "x.data = x * 2",
     "Tensor.apply_": "x.copy_(f(x))  # or nnscratch.tensor([g(n) for n in x.tolist()])",
-    "Tensor.map_": "x.copy_(f(x))",
+    "Tensor.map*_": "x.copy_(f(x))",
     "Tensor.record_stream": "x.clone()  # calls on a GPU run in one stream, in their order",
     "Tensor.is_pinned": "x.is_cpu",
     "Tensor.as_subclass": "nn.Parameter(x)",
@@ -170,7 +172,6 @@ INSTEAD: dict[str, str] = {
     "rnn_*": "nn.RNN(3, 5)(x)",
     "lstm*": "nn.LSTM(3, 5)(x)",
     "gru*": "nn.GRU(3, 5)(x)",
-    "optim.Optimizer.register_step_*": "optimizer.step()",
     # Data.
     "utils.checkpoint": "model(x)  # activations are kept; a smaller batch takes less memory",
     "utils.tensorboard": "print(nnscratch.ones(1).item())  # or a writer of tensorboardX",
@@ -312,7 +313,9 @@ _METHODS = """
     new_empty_strided nextafter nonzero_static orgqr ormqr polygamma prelu record_stream
     register_post_accumulate_grad_hook resize_ resize_as_ set_ solve sparse_dim sparse_mask storage
     storage_offset sum_to_size symeig to_dense to_sparse triangular_solve
-    unsafe_split_with_sizes untyped_storage values
+    unsafe_split_with_sizes untyped_storage values digamma_ gcd_ i0_ igamma_ igammac_ lcm_ lgamma_
+    mvlgamma_ nextafter_ polygamma_ map2_ resize smm sspaddmm storage_type to_sparse_coo
+    to_sparse_csr sparse_resize_ resize_as_sparse_ is_coalesced dense_dim crow_indices col_indices
 """
 METHODS = tuple(_METHODS.split())
 """Methods of PyTorch's tensors that are not there."""

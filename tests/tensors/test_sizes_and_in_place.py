@@ -14,7 +14,7 @@ import torch
 from calls import MATRIX, Call, same
 
 import nnscratch
-from nnscratch.errors import ConfigurationError, GradientError
+from nnscratch.errors import ConfigurationError, GradientError, ShapeError
 
 
 def test_a_shape_is_a_size() -> None:
@@ -113,6 +113,21 @@ def test_a_view_that_changes_its_shape_still_shares_memory() -> None:
         view = x[0]
         view.unsqueeze_(0).add_(1.0)
         assert x.tolist() == [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (7, 3), (0, 2), (3, 0)])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_diagonals(shape: tuple[int, int], wrap: bool) -> None:
+    made = []
+    for lib in (nnscratch, torch):
+        x = lib.zeros(*shape)
+        assert x.fill_diagonal_(2.0, wrap=wrap) is x
+        y = lib.ones(*shape, requires_grad=True)
+        (y * 3.0).fill_diagonal_(0.0, wrap).sum().backward()
+        made.append((x.tolist(), y.grad.tolist()))
+    assert made[0] == made[1]
+    with pytest.raises(ShapeError, match="is for a matrix"):
+        nnscratch.zeros(2, 2, 2).fill_diagonal_(1.0)
 
 
 def test_detach_in_place() -> None:

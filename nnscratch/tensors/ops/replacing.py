@@ -6,6 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from nnscratch.errors import ShapeError
 from nnscratch.tensors.ops.calling import also_named, in_place
 from nnscratch.tensors.ops.moving import swapaxes, swapdims
 from nnscratch.tensors.tensor import Tensor
@@ -53,4 +56,22 @@ def _detach_in_place(self: Tensor) -> Tensor:
     return self
 
 
+def _fill_diagonal_in_place(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write a value into the diagonal of a matrix; ``wrap`` begins it anew below a square.
+
+    Raises:
+        ShapeError: if the tensor is no matrix.
+    """
+    if self.ndim != 2:
+        raise ShapeError(
+            f"fill_diagonal_ is for a matrix, got shape {self.shape}; write x[i, i, i] = value"
+        )
+    rows, columns = self.shape
+    end = rows * columns if wrap else min(rows, columns) * columns
+    places = np.arange(0, end, columns + 1)
+    self[places // max(columns, 1), places % max(columns, 1)] = fill_value
+    return self
+
+
+setattr(Tensor, "fill_diagonal_", _fill_diagonal_in_place)  # noqa: B010 - as below
 setattr(Tensor, "detach_", _detach_in_place)  # noqa: B010 - a type checker knows no such method
