@@ -42,7 +42,8 @@ def dtype_name(dtype: Any) -> str:
         except TypeError:
             name = str(dtype).rpartition(".")[2]
     if name not in _KNOWN:
-        raise DTypeError(f"expected one of {', '.join(_KNOWN)}; got dtype {dtype!r}")
+        mend = "; NumPy has no bfloat16: take float32 or float16" if name == "bfloat16" else ""
+        raise DTypeError(f"expected one of {', '.join(_KNOWN)}; got dtype {dtype!r}{mend}")
     try:
         _NAMES[key] = name
     except TypeError:

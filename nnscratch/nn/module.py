@@ -290,11 +290,12 @@ class Module(Walking):
         dtype: Any = None,
         non_blocking: bool = False,
         tensor: Tensor | None = None,
+        memory_format: Any = None,
     ) -> Self:
         """Move all parameters and buffers to a device or a floating dtype, in place.
 
-        Either is named, or that of a tensor is taken. ``non_blocking`` is there for PyTorch's sake
-        and changes nothing.
+        Either is named, or that of a tensor is taken. ``non_blocking`` and ``memory_format``
+        are there for PyTorch's sake and change nothing.
 
         Raises:
             DeviceError: if this machine has no such device.

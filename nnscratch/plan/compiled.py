@@ -153,6 +153,7 @@ class Compiled:
 def compile(
     function: Callable[..., Any] | None = None,
     *,
+    model: Callable[..., Any] | None = None,
     on_unsupported: str = "raise",
     fullgraph: bool = True,
     dynamic: bool | None = None,
@@ -187,6 +188,7 @@ def compile(
 
     Args:
         function: the step, or a module. Without it, ``compile`` returns a decorator.
+        model: another name of it.
         on_unsupported: what to do about a step that a replay could not repeat (it reads a value
             out of a tensor, say): "raise" a ``PlanError``, or run it "eager" with one warning.
         fullgraph: accepted as in PyTorch; a step is always recorded as a whole.
@@ -208,6 +210,7 @@ def compile(
         raise ConfigurationError(
             f"on_unsupported must be 'raise' or 'eager', got {on_unsupported!r}"
         )
+    function = model if function is None else function
     if function is None:
         return lambda later: later if disable else Compiled(later, on_unsupported)
     if disable:

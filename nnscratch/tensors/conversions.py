@@ -303,4 +303,5 @@ def read_target(target: tuple[Any, ...], device: Any, dtype: Any) -> tuple[Any, 
 
 
 def _names_device(text: str) -> builtins.bool:
-    return text == "cpu" or text.startswith("cuda")
+    # Those of others are named too, so that the error speaks of devices.
+    return text.partition(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta", "xla", "hpu", "mtia")

@@ -18,6 +18,7 @@ from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula, registry
+from nnscratch.tensors.accepted import with_memory_options
 from nnscratch.tensors.promotion import checked_number
 from nnscratch.tensors.tensor import Tensor, apply, as_tensor, made_on
 
@@ -59,6 +60,7 @@ def _size(size: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
     return tuple(int(n) for n in size)
 
 
+@with_memory_options
 def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new tensor with a copy of the data.
 
@@ -99,6 +101,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return Tensor(asarray(array))
 
 
+@with_memory_options
 def full(
     size: Any, fill_value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -120,6 +123,7 @@ def full(
     return Tensor(made, requires_grad)
 
 
+@with_memory_options
 def zeros(
     *shape: Any,
     size: Any = None,
@@ -135,6 +139,7 @@ def zeros(
     return full(_size(shape, size), 0.0, dtype or default_dtype(), device, requires_grad)
 
 
+@with_memory_options
 def ones(
     *shape: Any,
     size: Any = None,
@@ -146,6 +151,7 @@ def ones(
     return full(_size(shape, size), 1.0, dtype or default_dtype(), device, requires_grad)
 
 
+@with_memory_options
 def empty(
     *shape: Any,
     size: Any = None,
@@ -157,6 +163,7 @@ def empty(
     return zeros(*shape, size=size, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@with_memory_options
 def full_like(
     input: Tensor,
     fill_value: Any,
@@ -169,6 +176,7 @@ def full_like(
     return full(input.shape, fill_value, dtype, device, requires_grad)
 
 
+@with_memory_options
 def zeros_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -176,6 +184,7 @@ def zeros_like(
     return full_like(input, 0, dtype, device, requires_grad)
 
 
+@with_memory_options
 def empty_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -183,6 +192,7 @@ def empty_like(
     return full_like(input, 0, dtype, device, requires_grad)
 
 
+@with_memory_options
 def ones_like(
     input: Tensor, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -190,6 +200,7 @@ def ones_like(
     return full_like(input, 1, dtype, device, requires_grad)
 
 
+@with_memory_options
 def arange(
     start: float,
     end: float | None = None,
@@ -219,6 +230,7 @@ def arange(
     return Tensor(made, requires_grad)
 
 
+@with_memory_options
 def linspace(
     start: Any,
     end: Any,
@@ -242,6 +254,7 @@ def linspace(
     return Tensor(made, requires_grad)
 
 
+@with_memory_options
 def logspace(
     start: Any,
     end: Any,
@@ -267,6 +280,7 @@ def logspace(
     return Tensor(made, requires_grad)
 
 
+@with_memory_options
 def eye(
     n: int,
     m: int | None = None,
@@ -322,6 +336,7 @@ def random_tensor(
     ).requires_grad_(requires_grad)
 
 
+@with_memory_options
 def rand(
     *shape: Any,
     size: Any = None,
@@ -336,6 +351,7 @@ def rand(
     return random_tensor(f.RANDOM_UNIFORM, "uniform", _size(shape, size), options)
 
 
+@with_memory_options
 def randn(
     *shape: Any,
     size: Any = None,
@@ -354,6 +370,7 @@ def randn(
     return random_tensor(f.RANDOM_NORMAL, "normal", _size(shape, size), options)
 
 
+@with_memory_options
 def rand_like(
     input: Tensor,
     dtype: Any = None,
@@ -367,6 +384,7 @@ def rand_like(
     return rand(input.shape, requires_grad=requires_grad, **options)
 
 
+@with_memory_options
 def randn_like(
     input: Tensor,
     dtype: Any = None,
@@ -380,6 +398,7 @@ def randn_like(
     return randn(input.shape, requires_grad=requires_grad, **options)
 
 
+@with_memory_options
 def randint(
     *bounds: Any,
     low: int = 0,
@@ -417,6 +436,7 @@ def randint(
     return Tensor(cast(made, dtype), requires_grad)
 
 
+@with_memory_options
 def randperm(
     n: int, device: Any = None, generator: Generator | None = None, dtype: Any = "int64"
 ) -> Tensor:

@@ -84,8 +84,11 @@ class TensorGradient(TensorBase):
             return self  # type: ignore[return-value]
         return self.reshape(-1).reshape(*self.shape)
 
-    def is_contiguous(self) -> bool:
-        """Say whether the tensor is C-contiguous: elements in row-major order without gaps."""
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Say whether the tensor is C-contiguous: elements in row-major order without gaps.
+
+        ``memory_format`` is accepted as in PyTorch, and is that order.
+        """
         flags = getattr(self.array, "flags", None)
         return flags is None or bool(flags.c_contiguous)
 

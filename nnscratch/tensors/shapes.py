@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -17,6 +19,10 @@ from nnscratch.tensors.methods import axes_of, axis_of, numpy_names
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
@@ -37,11 +43,27 @@ def is_dtype(item: Any) -> bool:
     )
 
 
+def _sizes_by_name(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a method that takes sizes as separate arguments take them by a name too."""
+
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(method)
+        def taking(*args: P.args, **kwargs: P.kwargs) -> R:
+            if name in kwargs:
+                args = (*args, kwargs.pop(name))  # type: ignore[assignment]
+            return method(*args, **kwargs)
+
+        return taking
+
+    return decorate
+
+
 class TensorShapes(TensorBase):
     """Shapes and the order of dimensions; ``Tensor`` inherits it."""
 
     __slots__ = ()
 
+    @_sizes_by_name("shape")
     def reshape(self, *shape: Any) -> Tensor:
         """Return the elements in another shape; one size may be -1 and is inferred.
 
@@ -50,6 +72,7 @@ class TensorShapes(TensorBase):
         """
         return self._apply(f.RESHAPE, shape=sizes_of(shape))
 
+    @_sizes_by_name("size")
     def view(self, *shape: Any, dtype: Any = None) -> Tensor:
         """Return the elements in another shape, or given a dtype their bytes as numbers of that.
 
@@ -109,6 +132,7 @@ class TensorShapes(TensorBase):
         axis = axis_of(dim, self.ndim + 1)
         return self.reshape(*self.shape[:axis], 1, *self.shape[axis:])
 
+    @_sizes_by_name("dims")
     def permute(self, *dims: Any) -> Tensor:
         """Return the dimensions in another order.
 
@@ -145,6 +169,7 @@ class TensorShapes(TensorBase):
         """The tensor with its last two dimensions exchanged."""
         return self.transpose(-2, -1)
 
+    @_sizes_by_name("size")
     def expand(self, *shape: Any) -> Tensor:
         """Return the tensor with dimensions of size 1 repeated; -1 keeps a size."""
         wanted = list(sizes_of(shape))
@@ -160,6 +185,7 @@ class TensorShapes(TensorBase):
         """Return the tensor with dimensions of size 1 repeated to the shape of another."""
         return self.expand(other.shape)
 
+    @_sizes_by_name("repeats")
     def repeat(self, *repeats: Any) -> Tensor:
         """Return the whole tensor repeated along each dimension.
 

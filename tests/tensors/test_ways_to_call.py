@@ -10,7 +10,7 @@ import torch
 from calls import MATRIX, Call, same
 
 import nnscratch
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.errors import ConfigurationError, DeviceError, DTypeError, ShapeError
 
 WAYS: dict[str, Call] = {
     "a list with lists is a tuple": lambda lib, x: x[[[0, 1], [1, 0]]],
@@ -97,6 +97,18 @@ def test_words_of_creation() -> None:
 
 
 NAMED: dict[str, Call] = {
+    "reshape(shape=)": lambda lib, x: lib.reshape(x, shape=(3, 2)) + x.reshape(shape=(3, 2)),
+    "view(size=)": lambda lib, x: x.view(size=(3, 2)),
+    "permute(dims=)": lambda lib, x: lib.permute(x, dims=(1, 0)) + x.permute(dims=(1, 0)),
+    "expand(size=)": lambda lib, x: x[:1].expand(size=(4, 3)),
+    "repeat(repeats=)": lambda lib, x: x.repeat(repeats=(2, 1)),
+    "ones_like(memory_format=)": lambda lib, x: (
+        x * lib.ones_like(x, memory_format=lib.preserve_format)
+    ),
+    "zeros(pin_memory=)": lambda lib, x: x + lib.zeros(2, 3, dtype=x.dtype, pin_memory=False),
+    "is_contiguous(memory_format=)": lambda lib, x: (
+        x * x.is_contiguous(memory_format=lib.contiguous_format)
+    ),
     "sum(input=)": lambda lib, x: lib.sum(input=x, dim=0),
     "transpose(input=)": lambda lib, x: lib.transpose(input=x, dim0=0, dim1=1),
     "softmax(input=)": lambda lib, x: lib.softmax(input=x, dim=-1),
@@ -150,6 +162,16 @@ def test_arguments_that_change_nothing_or_memory() -> None:
         assert held.tolist() == [3.0, 1.0]
         with pytest.raises((ValueError, RuntimeError)):
             lib.asarray([1.0, 2.0], copy=False)
+    assert nnscratch.rand(2, pin_memory=True).shape == (2,)
+    model = nnscratch.nn.Linear(2, 1)
+    assert model.to(memory_format=nnscratch.channels_last) is model
+    for place in ("mps", "xpu:0", "meta"):
+        for one in (nnscratch.ones(1), model):
+            with pytest.raises(DeviceError, match="expected 'cpu', 'cuda' or 'cuda:N'"):
+                one.to(place)
+    for dtype in ("bfloat16", torch.bfloat16):
+        with pytest.raises(DTypeError, match="take float32 or float16"):
+            nnscratch.ones(1).to(dtype)
     with pytest.raises(DTypeError, match="as_tensor"):
         nnscratch.from_dlpack([1.0])
     with pytest.raises(ConfigurationError, match="indices or sections once"):
@@ -162,5 +184,6 @@ def test_words_of_compile() -> None:
 
     options = {"fullgraph": True, "dynamic": False, "backend": "inductor"}
     assert nnscratch.compile(step, mode="max-autotune", **options)(nnscratch.ones(1)).item() == 2.0
+    assert nnscratch.compile(model=step)(nnscratch.ones(1)).item() == 2.0
     assert nnscratch.compile(step, disable=True) is step
     assert nnscratch.compile(disable=True)(step) is step
