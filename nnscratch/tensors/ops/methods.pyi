@@ -295,6 +295,8 @@ class FunctionMethods:
         r"""Compute ``expm1`` in place."""
     def exponential_(self, lambd: float = ..., *, generator: Any = ...) -> Tensor:
         r"""Write numbers of the exponential distribution with a rate into every element."""
+    def fill_diagonal_(self, fill_value: Any, wrap: bool = ...) -> Tensor:
+        r"""Write a value into the diagonal of a matrix; ``wrap`` begins it anew below a square."""
     def fix(self, *, out: Any = ...) -> Tensor:
         r"""Return the whole number without its fraction of each element."""
     def fix_(self) -> Tensor:
