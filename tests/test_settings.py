@@ -121,13 +121,13 @@ def test_generators() -> None:
 
 
 def test_backends() -> None:
+    settings: Any = nnscratch.backends.cudnn  # PyTorch's are locked once its own tests are loaded
+    settings.benchmark = settings.deterministic = True
+    settings.enabled = False
+    with settings.flags(enabled=False):
+        pass
     for lib in (nnscratch, torch):
         backends: Any = lib.backends
-        backends.cudnn.benchmark = True
-        backends.cudnn.deterministic = True
-        backends.cudnn.enabled = False
-        with backends.cudnn.flags(enabled=False):
-            pass
         assert backends.mps.is_available() is False
         backends.cuda.matmul.allow_tf32 = True
         assert lib.get_float32_matmul_precision() == "high"

@@ -227,14 +227,17 @@ def homework(formula: Formula | str, backward: Callable[..., Any], seed: int = 0
 
 
 def small_cases(formula: Formula) -> list[tuple[list[Any], dict[str, Any]]]:
-    """Return inputs and options of a few small cases."""
-    found = []
+    """Return inputs and options of a few small cases, of real numbers where there are some."""
+    found: list[tuple[int, list[Any], dict[str, Any]]] = []
+    of_complex: list[tuple[int, list[Any], dict[str, Any]]] = []
     for case in cases(formula.name):
         values = list(case.build())
         size = sum(np.size(v) for v in values if isinstance(v, np.ndarray))
         floats = [v for v in values if np.asarray(v).dtype.kind == "f"]
         if case.smooth and 4 <= size <= 300 and all(np.isfinite(v).all() for v in floats):
-            found.append((size, values, dict(case.options)))
+            some = any(np.iscomplexobj(value) for value in values)
+            (of_complex if some else found).append((size, values, dict(case.options)))
+    found = found or of_complex
     found.sort(key=lambda entry: -entry[0])
     return [(values, options) for _, values, options in found[:6]]
 
