@@ -43,7 +43,7 @@ BLOCK = 64
 """Channels, and outputs, of the product of one thread at a time."""
 WINDOWS = 64
 """Windows that are laid out at a time."""
-LEAST = 32
+LEAST = 48
 """Channels, and outputs, from which the transforms are repaid."""
 KEPT = 1 << 21
 """Bytes that the transforms of some images may take: they stay in the caches."""
