@@ -39,6 +39,15 @@ RANDOM = ("dropout",)
 # Inputs that have a range of their own cannot simply be scaled.
 FIXED = ("bce", "kl_div", "nll", "cross_entropy_probabilities")
 
+# Cases whose gradient is by PyTorch's definition another number than the derivative: a row whose
+# gradient is 0, sums divided by how often they occur, an entry that another one replaced.
+DEFINED = {
+    "embedding": ("a padding", "by frequency"),
+    "embedding_bag": ("by frequency",),
+    "max_unpool": ("one number twice",),
+    "gaussian_nll": ("a large eps, mean",),  # what holds the variance up lets the gradient through
+}
+
 
 def placed(value: Any, dtype: str, scale: float = 1.0) -> Any:
     """Return an input in a dtype, scaled if it holds floats."""
@@ -53,6 +62,8 @@ def formula_checks(dtype: str, rng: np.random.Generator) -> Iterator[Check]:
         if formula.backward is None or name in RANDOM:
             continue
         for case in cases(name):
+            if case.name in DEFINED.get(name, ()):
+                continue
             values = case.build()
             arrays = [v for v in values if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
             if not arrays or not all(np.isfinite(a).all() and 0 < a.size <= MOST for a in arrays):

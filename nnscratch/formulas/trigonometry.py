@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch.array.maths import (
+    absolute,
     acos,
     acosh,
     asin,
@@ -151,10 +152,18 @@ def sinc_forward(A: Any) -> Any:
 
 
 def sinc_backward(dY: Any, A: Any) -> Any:
-    """Return dA = dY (cos(πA) - sinc A) / A, 0 at 0."""
-    B = where(A == 0, 1.0, A)
-    X = B * _PI
-    return dY * where(A == 0, 0.0, (cos(X) - sin(X) / X) / B)
+    """Return dA = dY (cos(πA) - sinc A) / A, 0 at 0.
+
+    Near 0 the difference would have no digits left: there it is the sum of its power series,
+    -X/3 + X³/30 - X⁵/840 + ... with X = πA, times π.
+    """
+    small = absolute(A) < 0.15
+    B = where(small, 1.0, A)
+    X, Z = B * _PI, where(small, A, 0.0) * _PI
+    S = Z * Z
+    rest = 1.0 / 45360.0 - S * (1.0 / 3991680.0 - S * (1.0 / 518918400.0 - S / 93405312000.0))
+    series = -1.0 / 3.0 + S * (1.0 / 30.0 - S * (1.0 / 840.0 - S * rest))
+    return dY * where(small, series * Z * _PI, (cos(X) - sin(X) / X) / B)
 
 
 def _function(

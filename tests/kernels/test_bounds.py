@@ -22,6 +22,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.timeout(1200)  # every kernel is compiled, where no test has done so before
 @pytest.mark.parametrize("side", SIDES)
 def test_all_cases_between_walls(side: str) -> None:
     done = run(side)

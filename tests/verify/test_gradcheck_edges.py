@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError, GradientError
+from nnscratch.formulas import FORMULAS
 from nnscratch.verify.gradients.checking import assert_gradients, gradcheck
 from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict
 from nnscratch.verify.gradients.pictures import error_map
@@ -187,3 +189,32 @@ def test_the_picture_of_errors_shows_nan_as_wrong_and_what_is_unknown_as_neither
     assert right < 0 < wrong
     assert neither == 0
     assert np.isnan(unchecked)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["floor", "ceil", "round", "trunc"])
+def test_the_gradient_of_a_staircase_is_not_called_wrong(name: str, dtype: str) -> None:
+    # Steps of whole numbers find a slope of 1, and what is between the stairs looks like noise.
+    for values in ([-1e4, 1e4, -1e4], [1894.24, -3788.7, 0.3], [179.85], [1103.86, -542.56]):
+        report = gradcheck(FORMULAS[name], [np.array(values, dtype)])
+        assert report.verdict is not Verdict.WRONG, str(report)
+
+
+def test_zero_is_still_wrong_where_something_changes() -> None:
+    def cut(dY: Any, saved: Any, needs: Any) -> Any:
+        return (np.zeros_like(dY),)
+
+    zero = dataclasses.replace(FORMULAS["sin"], backward=cut)
+    for x in (X, 1e4 * X):
+        assert gradcheck(zero, [x]).verdict is Verdict.WRONG
+
+
+def test_an_infinite_gradient_is_right_where_the_dtype_has_no_other_number() -> None:
+    x = np.array([95.0, -2.0, 3.0], "float32")  # e^95 is more than float32 can hold
+    assert gradcheck(FORMULAS["exp"], [x]).verdict is Verdict.RIGHT
+
+    def infinite(dY: Any, saved: Any, needs: Any) -> Any:
+        return (np.full_like(dY, np.inf),)
+
+    wrong = dataclasses.replace(FORMULAS["exp"], backward=infinite)
+    assert gradcheck(wrong, [x]).verdict is Verdict.WRONG

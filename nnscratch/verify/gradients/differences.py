@@ -33,6 +33,8 @@ EPS = float(np.finfo(np.float64).eps)
 COMPLEX_STEP = 1e-30
 RUNGS = 9
 """How many step sizes of a difference are tried, each a 16th of the one before."""
+SMALL_STEP = 2.0**-20
+"""A step, as a share of what it changes, that float32 would still notice."""
 METHODS = ("auto", "complex", "five-point", "central")
 
 
@@ -307,8 +309,22 @@ class Differences:
                 return slope
             if rung >= 2 and slope.rounding > 0.3 * slope.error:
                 break  # finer steps are lost in rounding
-        best = min(found, key=lambda slope: slope.error)
-        return replace(best, error=float("inf")) if _near_a_pole(found, best) else best
+        best = _contradicted(found, min(found, key=lambda slope: slope.error))
+        unknown = _near_a_pole(found, best)
+        if promised == 0.0 and not abs(best.value) <= 4 * best.error + slack:
+            unknown = unknown or self._still(direction)
+        return replace(best, error=float("inf")) if unknown else best
+
+    def _still(self, direction: Direction) -> bool:
+        """Say whether all outputs are the same for small steps to either side, as on a staircase.
+
+        Coarse differences follow the staircase, and say nothing of the slope of a stair.
+        """
+        for step in (SMALL_STEP, -SMALL_STEP):
+            far, near = self.at(direction, step), self.at(direction, step / 1024)
+            if any(not np.array_equal(a, b) for a, b in zip(far, near, strict=True)):
+                return False
+        return True
 
 
 def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
@@ -325,6 +341,18 @@ def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
         or abs(slope.value) > 3 * (abs(best.value) + best.error) + 10 * slope.rounding
         for slope in finer
     )
+
+
+def _contradicted(found: Sequence[Slope], best: Slope) -> Slope:
+    """Return a finer difference that is sure of another value, else the best one.
+
+    The derivative is the limit: a step of whole numbers finds the slope 1 of a staircase, exactly.
+    """
+    for finer in found[found.index(best) + 1 :]:
+        sure = finer.error <= 1e-3 * abs(best.value)
+        if sure and abs(finer.value - best.value) > 10 * (finer.error + best.error):
+            return finer
+    return best
 
 
 def _is_jump(fine: float, middle: float, coarse: float, floor: float) -> bool:

@@ -239,6 +239,8 @@ class Measurement:
         """Check single elements of a slot, given by their flat positions, and report on them."""
         seen = {e.index for e in (*report.elements, *report.kinks)}
         enough = self.resolution(slot)
+        dtype = self.problem.slots[slot].value.dtype
+        largest = float(np.finfo(dtype).max) if dtype.kind == "f" else np.inf
         for flat in positions:
             index = tuple(int(i) for i in np.unravel_index(flat, promised.shape))
             if index in seen:
@@ -249,7 +251,7 @@ class Measurement:
             slope = self.slope(direction, a * weight, slack[flat] * weight, enough)
             element = self._judge(
                 index, float(self.numeric.x[slot].reshape(-1)[flat]), a, slope, weight,
-                float(slack[flat]), enough,
+                float(slack[flat]), enough, largest,
             )  # fmt: skip
             at_kink = element.sides is not None and element.verdict is Verdict.RIGHT
             (report.kinks if at_kink else report.elements).append(element)
@@ -269,6 +271,7 @@ class Measurement:
         weight: float,
         slack: float,
         enough: float,
+        largest: float,
     ) -> Element:
         n, error = slope.value / weight, slope.error / weight
         allowance = CONFIDENCE * error + slack
@@ -277,7 +280,10 @@ class Measurement:
         nothing = 50 * self.tensor_eps * self.numeric.size / weight / enough
         size = max(abs(a), abs(n), 0.1 * self.scale, nothing)
         if not np.isfinite(a):
-            verdict = Verdict.WRONG if np.isfinite(error) else Verdict.CANNOT_TELL
+            known = np.isfinite(error)
+            verdict = Verdict.WRONG if known else Verdict.CANNOT_TELL
+            if known and np.isinf(a) and np.sign(a) == np.sign(n) and abs(n) >= largest:
+                verdict = Verdict.RIGHT  # the number that the dtype has for it
         elif not np.isfinite(error):
             verdict = Verdict.CANNOT_TELL
         elif slope.kinked and (abs(a - n) > allowance - error or error > enough * size):
