@@ -40,8 +40,8 @@ RANDOM = ("dropout",)
 FIXED = ("bce", "kl_div", "nll", "cross_entropy_probabilities")
 
 # Cases whose gradient is by PyTorch's definition another number than the derivative: a row whose
-# gradient is 0, sums divided by how often they occur, an entry that another one replaced, a variance
-# that is held up and lets the gradient through.
+# gradient is 0, sums divided by how often they occur, an entry that another one replaced, a
+# variance that is held up and lets the gradient through.
 DEFINED = {
     "embedding": ("a padding", "by frequency"),
     "embedding_bag": ("by frequency",),
