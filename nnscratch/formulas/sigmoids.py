@@ -174,8 +174,8 @@ def tanhshrink_forward(X: Any) -> Any:
     small = absolute(X) < 0.1
     Z = where(small, X, 0.0)
     S = Z * Z
-    series = 62.0 / 2835.0 - S * (1382.0 / 155925.0 - S * (21844.0 / 6081075.0))
-    series = 1.0 / 3.0 - S * (2.0 / 15.0 - S * (17.0 / 315.0 - S * series))
+    rest = 62.0 / 2835.0 - S * (1382.0 / 155925.0 - S * (21844.0 / 6081075.0))
+    series = 1.0 / 3.0 - S * (2.0 / 15.0 - S * (17.0 / 315.0 - S * rest))
     return where(small, Z * S * series, X - tanh(X))
 
 

@@ -672,7 +672,7 @@ def softsign(input: Any) -> Tensor:
     """
 
 def tanhshrink(input: Any) -> Tensor:
-    r"""Return X - tanh X.
+    r"""Return X - tanh X, near 0 by its power series: the difference would have no digits left.
 
     $$
     Y = X - \tanh X

@@ -736,7 +736,7 @@ class Tanh(FunctionModule):
     def __init__(self) -> None: ...
 
 class Tanhshrink(FunctionModule):
-    r"""Compute X - tanh X.
+    r"""Compute X - tanh X, near 0 by its power series: the difference would have no digits left.
 
     $$
     Y = X - \tanh X
