@@ -1,9 +1,9 @@
 """Bodies of elementwise formulas as syntax trees, from which the text for each compiler is made.
 
-A body (``nnscratch.formulas.pointwise``) is a function of assignments and a ``return`` whose names
-are its own, words of ``nnscratch.array.maths``, numbers of its module, and other bodies. Here every
-name is resolved: words become ``word_exp`` and their like, numbers stand there themselves, other
-bodies get names of their own.
+A body (``nnscratch.formulas.pointwise``) is a function of assignments, one of each name, and a
+``return`` whose names are its own, words of ``nnscratch.array.maths``, numbers of its module, and
+other bodies. Here every name is resolved: words become ``word_exp`` and their like, numbers stand
+there themselves, other bodies get names of their own.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def parsed(body: Body) -> Parsed:
         raise NotABodyError(f"{body.__qualname__} is no function that is defined by def")
     arguments = function.args
     parameters = [one.arg for one in (*arguments.args, *arguments.kwonlyargs)]
-    own = {*parameters, *_assigned(function)}
-    resolver = _Resolver(body, own)
+    names = [*parameters, *_assigned(function)]
+    resolver = _Resolver(body, set(names))
     statements = [
         resolver.visit(one)
         for one in function.body
@@ -109,16 +109,22 @@ def parsed(body: Body) -> Parsed:
     ]
     if not statements or not isinstance(statements[-1], ast.Return):
         raise NotABodyError(f"{body.__qualname__} does not end in a return")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise NotABodyError(
+            f"{body.__qualname__} assigns {twice} twice; a name of a body stands for one number, "
+            "which other languages declare once"
+        )
     name = f"{body.__module__.replace('.', '_')}__{body.__name__}"
     return Parsed(name, tuple(parameters), tuple(statements), resolver.uses, resolver.cost)
 
 
-def _assigned(function: ast.FunctionDef) -> set[str]:
-    return {
+def _assigned(function: ast.FunctionDef) -> list[str]:
+    return [
         node.id
         for node in ast.walk(function)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    ]
 
 
 class _Resolver(ast.NodeTransformer):

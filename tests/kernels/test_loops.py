@@ -134,6 +134,17 @@ def without_return(X):
     X = X + X
 
 
+def with_a_name_twice(X):
+    Y = X + 1.0
+    Y = Y * Y
+    return Y
+
+
+def with_its_parameter_again(X):
+    X = X + 1.0
+    return X
+
+
 def with_text(X):
     return X + "one"
 
@@ -145,6 +156,8 @@ def with_text(X):
         (with_power, "Pow"),
         (with_a_stranger, "np.exp"),
         (without_return, "does not end in a return"),
+        (with_a_name_twice, "assigns Y twice"),
+        (with_its_parameter_again, "assigns X twice"),
         (with_text, "'one'"),
     ],
 )
