@@ -13,9 +13,7 @@ from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.lstm import LstmSaved
 
 from .attention import against, lay_out, of_tiles, times
-from .elementwise import scale
 from .implementation import Builder, CpuKernel, Inputs, Options
-from .linear import column_sum
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
@@ -28,7 +26,7 @@ from .runtime.language import (
     sigmoid,
     tanh,
 )
-from .runtime.threads import limit
+from .steps import begin_gradient, bias_gradients, gather, keep_last, spaces_for
 
 Lowered = tuple[tuple[Any, ...], Any]
 
@@ -88,9 +86,8 @@ def lstm_steps(
                 for j in range(h):
                     states[y + j] = gates[g + 3 * h + j] * tanh(cells[y + j])
         final = 0 if reverse else steps - 1
-        for j in range(first * h, end * h):
-            last[j] = states[final * n * h + j]
-            last_cells[j] = cells[final * n * h + j]
+        keep_last(last, states, final * n * h, first * h, end * h)
+        keep_last(last_cells, cells, final * n * h, first * h, end * h)
 
 
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (4.0 * h / 60.0 + 8.0), constants=of_tiles)
@@ -104,9 +101,8 @@ def lstm_steps_backward(
     like = KIND(0.0)
     first, end = part(n, tid, threads, ROWS)
     wide = 4 * h
-    for j in range(first * h, end * h):
-        first_dH[j] = dH[j] if given(dH) else like
-        first_dC[j] = dC[j] if given(dC) else like
+    begin_gradient(like, first_dH, dH, first * h, end * h)
+    begin_gradient(like, first_dC, dC, first * h, end * h)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -114,11 +110,7 @@ def lstm_steps_backward(
         for i in range(first, end):
             g, y, s = (t * n + i) * wide, (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
-            for j in range(h):
-                before[y + j] = H[p + j] if start else states[p + j]
-            if given(dY):
-                for j in range(h):
-                    first_dH[s + j] += dY[y + j]
+            gather(h, before, first_dH, dY, y, s, H if start else states, p)
             for j in range(h):
                 squashed = tanh(cells[y + j])
                 in_, forget, new, out = (
@@ -137,32 +129,6 @@ def lstm_steps_backward(
             like, size, L, panel, end - first, 0, wide, at, wide * size, size, U, h * size, h,
             address_of(first_dH) + first * h * size, h * size,
         )  # fmt: skip
-
-
-def spaces_for(
-    builder: Builder, dtype: Any, n: int, h: int, columns: tuple[int, ...]
-) -> dict[str, Any]:
-    """Return what the kernels of steps take: space for U, laid out, for each thread at work.
-
-    ``columns`` are those of each part of Uᵀ (h, columns), which is laid out by itself.
-    """
-    from . import tiles
-
-    panel = 2 * tiles.lanes(dtype_name(dtype))
-    count = sum(-(-one // panel) for one in columns) * panel * h
-    spaces = min(limit(), -(-n // tiles.ROWS))
-    space = builder.empty((spaces, count), dtype)
-    return {"space": space, "spaces": spaces, "bytes_a_space": count * dtype.itemsize}
-
-
-def bias_gradients(builder: Builder, dZ: Any, first: Any, second: Any) -> None:
-    """Emit the sums over the rows of dZ for two biases that are added, where they are asked."""
-    dtype, (rows, columns) = dtype_name(dZ.dtype), dZ.shape
-    made = second if first is None else first
-    if made is not None:
-        column_sum.emit(builder, dtype, X=dZ, out=made, rows=rows, columns=columns, c=1.0)
-    if first is not None and second is not None:
-        scale.emit(builder, dtype, X=first, Y=second, factor=None, count=columns, c=1.0)
 
 
 def _forward(

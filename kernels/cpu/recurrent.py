@@ -15,7 +15,6 @@ from nnscratch.formulas.recurrent import RnnSaved
 
 from .attention import against, lay_out, of_tiles, times
 from .implementation import Builder, CpuKernel, Inputs, Options
-from .lstm import bias_gradients, spaces_for
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
@@ -28,6 +27,7 @@ from .runtime.language import (
     sigmoid,
     tanh,
 )
+from .steps import begin_gradient, bias_gradients, gather, keep_last, spaces_for
 
 Lowered = tuple[tuple[Any, ...], Any]
 Needs = tuple[bool, ...]
@@ -96,8 +96,7 @@ def gru_steps(
                     new = gates[g + 2 * h + j]
                     states[y + j] = new + gates[g + h + j] * (old[p + j] - new)
         final = 0 if reverse else steps - 1
-        for j in range(first * h, end * h):
-            last[j] = states[final * n * h + j]
+        keep_last(last, states, final * n * h, first * h, end * h)
 
 
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (3.0 * h / 60.0 + 8.0), constants=of_tiles)
@@ -111,8 +110,7 @@ def gru_steps_backward(
     like, one = KIND(0.0), KIND(1.0)
     first, end = part(n, tid, threads, ROWS)
     wide = 3 * h
-    for j in range(first * h, end * h):
-        first_dH[j] = dH[j] if given(dH) else like
+    begin_gradient(like, first_dH, dH, first * h, end * h)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -120,11 +118,7 @@ def gru_steps_backward(
         for i in range(first, end):
             g, y, s = (t * n + i) * wide, (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
-            for j in range(h):
-                before[y + j] = H[p + j] if start else states[p + j]
-            if given(dY):
-                for j in range(h):
-                    first_dH[s + j] += dY[y + j]
+            gather(h, before, first_dH, dY, y, s, H if start else states, p)
             for j in range(h):
                 r, z, new = G[g + j], G[g + h + j], G[g + 2 * h + j]
                 dh = first_dH[s + j]
@@ -179,8 +173,7 @@ def rnn_steps(
                 else:
                     states[j] = tanh(sums[j])
         final = 0 if reverse else steps - 1
-        for j in range(first * h, end * h):
-            last[j] = states[final * n * h + j]
+        keep_last(last, states, final * n * h, first * h, end * h)
 
 
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (h / 60.0 + 3.0), constants=_of_tiles)
@@ -192,8 +185,7 @@ def rnn_steps_backward(
     """DZ (steps, n, h), the gradient of the first state, and the state before each."""
     like = KIND(0.0)
     first, end = part(n, tid, threads, ROWS)
-    for j in range(first * h, end * h):
-        first_dH[j] = dH[j] if given(dH) else like
+    begin_gradient(like, first_dH, dH, first * h, end * h)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -201,15 +193,14 @@ def rnn_steps_backward(
         for i in range(first, end):
             y, s = (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
+            gather(h, before, first_dH, dY, y, s, H if start else states, p)
             for j in range(h):
-                before[y + j] = H[p + j] if start else states[p + j]
-                dh = first_dH[s + j] + (dY[y + j] if given(dY) else like)
                 value = states[y + j]
                 if relu:
                     slope = KIND(1.0) if value > like else like
                 else:
                     slope = KIND(1.0) - value * value
-                dZ[y + j] = dh * slope
+                dZ[y + j] = first_dH[s + j] * slope
         at = address_of(dZ) + (t * n + first) * h * size
         times(
             like, size, L, panel, end - first, 0, h, at, h * size, size, U, h * size, h,
