@@ -20,12 +20,15 @@ class _Kernel(Protocol):
 
 K = TypeVar("K", bound=_Kernel)
 
+SUFFIX = "_KERNEL"
+"""How the names of kernels end."""
+
 
 def made_in(package: str, folders: Iterable[str], kind: type[K]) -> dict[str, K]:
     """Return the kernels of one class that the files of a package make, by the formula's name.
 
-    A kernel is found by standing in its file under a name of its own. A file that does not name the
-    class makes none and is not loaded: it may import a compiler, which nothing needs before a
+    A kernel is found by standing in its file under a name that ends in ``_KERNEL``. A file without
+    such a name makes none and is not loaded: it may import a compiler, which nothing needs before a
     kernel is compiled.
 
     Args:
@@ -45,11 +48,13 @@ def made_in(package: str, folders: Iterable[str], kind: type[K]) -> dict[str, K]
     for folder in folders:
         for file in iter_modules([folder]):
             path = Path(folder, f"{file.name}.py")
-            if file.ispkg or kind.__name__.encode() not in path.read_bytes():
+            if file.ispkg or SUFFIX.encode() not in path.read_bytes():
                 continue
             held: dict[str, Any] = vars(import_module(f"{package}.{file.name}"))
-            for value in held.values():
-                if not isinstance(value, kind) or found.get(value.formula) is value:
+            for name, value in held.items():
+                if not name.endswith(SUFFIX) or not isinstance(value, kind):
+                    continue
+                if found.get(value.formula) is value:
                     continue
                 if value.formula in found:
                     raise ValueError(

@@ -20,12 +20,12 @@ from nnscratch.kernels.cpu.runtime import threads
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    precision, limit = nnscratch.get_float32_matmul_precision(), threads.chosen_limit()
+    precision, limit = nnscratch.get_float32_matmul_precision(), threads.limit()
     yield
     nnscratch.set_float32_matmul_precision(precision)
     nnscratch.set_default_dtype("float32")
     torch.set_default_dtype(torch.float32)
-    threads._chosen = limit
+    threads.set_limit(limit)
 
 
 def test_the_default_dtype() -> None:

@@ -220,20 +220,9 @@ def attention_backward(
                 )
                 if dQ or dK:
                     against(
-                        like,
-                        size,
-                        L,
-                        panel,
-                        rows,
-                        0,
-                        seen,
-                        ev,
-                        at_y,
-                        Y_strides[2],
-                        laid_v,
-                        D,
+                        like, size, L, panel, rows, 0, seen, ev, at_y, Y_strides[2], laid_v, D,
                         length,
-                    )
+                    )  # fmt: skip
                 for i in range(rows):
                     count = min(keys, top_row + i + 1) if causal else keys
                     p, d = pointer(S + i * length, KIND), pointer(D + i * length, KIND)

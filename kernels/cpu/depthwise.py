@@ -51,15 +51,25 @@ def _of_registers(dtype: str) -> Mapping[str, Any]:
 
 
 @helper
-def is_plain(L, channels, size, count, kernel, stride, before, part_rows, part_columns):
+def begin_plain(
+    like, space, L, channels, size, count, kernel, stride, before, high, wide, part_rows,
+    part_columns,
+):  # fmt: skip
     """Say whether an image of one channel is laid out as a whole, its rows end to end.
 
-    Then what surrounds it stays zero from image to image, and rows are at most two registers.
+    Then its rows are at most two registers, and what surrounds it in the ``high * wide`` numbers of
+    space, zero from here on, stays zero from image to image.
     """
     one_plane = channels == 1 and size[0] == 1 and count[0] == 1 and kernel[0] == 1
-    whole = part_rows >= count[1] and part_columns >= count[2]
-    short = size[2] <= 2 * L and count[2] <= 2 * L and min(before[1], before[2]) >= 0
-    return one_plane and whole and short and stride[1] == 1 and stride[2] == 1
+    whole = part_rows >= count[1] and part_columns >= count[2] and high * wide <= FLAT
+    short = size[2] <= 2 * L and count[2] <= 2 * L
+    inside = before[0] == 0 and before[1] >= 0 and before[2] >= 0
+    inside = inside and size[1] + before[1] <= high and size[2] + before[2] <= wide
+    plain = one_plane and whole and short and inside and stride[1] == 1 and stride[2] == 1
+    if plain:
+        for i in range(high * wide + SLACK):
+            space[i] = like
+    return plain
 
 
 @helper
@@ -105,14 +115,11 @@ def convolution_rows(
     blocks_c = (count[2] + part_columns - 1) // part_columns
     high = count[1] + dilation[1] * (kernel[1] - 1)
     wide = count[2] + dilation[2] * (kernel[2] - 1)
-    plain = is_plain(L, channels, size, count, kernel, stride, before, part_rows, part_columns)
-    plain = plain and all_terms <= depth and high * wide <= FLAT
-    plain = plain and size[1] + before[1] <= high and size[2] + before[2] <= wide
+    plain = all_terms <= depth and begin_plain(
+        like, pointer(space, KIND), L, channels, size, count, kernel, stride, before, high, wide,
+        part_rows, part_columns,
+    )  # fmt: skip
     begun = -1
-    if plain:
-        around = pointer(space, KIND)
-        for i in range(high * wide + SLACK):
-            around[i] = like
     first, last = part(images * count[0] * blocks_r * blocks_c, tid, threads, 1)
     for item in range(first, last):
         left, rest = item % blocks_c * part_columns, item // blocks_c
@@ -217,13 +224,14 @@ def depthwise_weights(
     first, last = part(images, tid, threads, 1)
     whole_high = count[1] + dilation[1] * (kernel[1] - 1)
     whole_wide = count[2] + dilation[2] * (kernel[2] - 1)
-    plain = is_plain(L, channels, size, count, kernel, stride, before, part_rows, part_columns)
-    plain = plain and whole_high * whole_wide <= FLAT
-    plain = plain and size[1] + before[1] <= whole_high and size[2] + before[2] <= whole_wide
+    plain = begin_plain(
+        like, pointer(space, KIND), L, channels, size, count, kernel, stride, before,
+        whole_high, whole_wide, part_rows, part_columns,
+    )  # fmt: skip
     if plain:
-        around, between = pointer(space, KIND), pointer(laid, KIND)
+        between = pointer(laid, KIND)
         for i in range(whole_high * whole_wide + SLACK):
-            around[i] = between[i] = like
+            between[i] = like
     for n in range(first, last):
         goal = pointer(out + n * outputs * taps * number, KIND)
         for i in range(outputs * taps):

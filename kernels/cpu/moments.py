@@ -3,6 +3,7 @@
 Each adds in lanes in the kernel's dtype, and lanes of BLOCK numbers to a total in float64. The
 order of the additions follows from the number of numbers alone. Those over segments add several
 of them in the same lanes: adding up the lanes of sixteen pixels would take longer than the pixels.
+What is left of a segment, fewer numbers than lanes, goes to the total at once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def sum_of(kind, x, start, count, m, lanes, others):
 @helper
 def sum_of_segments(kind, x, start, segments, step, pixels, m, lanes, others):
     """Return the sum of x - m over segments of so many pixels, in float64."""
-    total, some, waiting = 0.0, kind(0.0), 0
+    total, waiting = 0.0, 0
     for l in range(LANES):
         lanes[l] = others[l] = kind(0.0)
     for s in range(segments):
@@ -42,6 +43,7 @@ def sum_of_segments(kind, x, start, segments, step, pixels, m, lanes, others):
             for j in range(whole, most, LANES):
                 for l in range(LANES):
                     lanes[l] += x[j + l] - m
+            some = kind(0.0)
             for j in range(most, end):
                 some += x[j] - m
             waiting += end - top
@@ -49,8 +51,9 @@ def sum_of_segments(kind, x, start, segments, step, pixels, m, lanes, others):
                 for l in range(LANES):
                     some += lanes[l] + others[l]
                     lanes[l] = others[l] = kind(0.0)
-                total += np.float64(some)
-                some, waiting = kind(0.0), 0
+                waiting = 0
+            total += np.float64(some)
+    some = kind(0.0)
     for l in range(LANES):
         some += lanes[l] + others[l]
     return total + np.float64(some)
@@ -65,7 +68,7 @@ def moments_of(kind, x, start, count, m, lanes, squares):
 @helper
 def moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, squares):
     """Return the sums of x - m and of (x - m)² over segments of so many pixels, in float64."""
-    first, second, some, more, waiting = 0.0, 0.0, kind(0.0), kind(0.0), 0
+    first, second, waiting = 0.0, 0.0, 0
     for l in range(LANES):
         lanes[l] = squares[l] = kind(0.0)
     for s in range(segments):
@@ -85,6 +88,7 @@ def moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, square
                     d = x[j + l] - m
                     lanes[l] += d
                     squares[l] += d * d
+            some, more = kind(0.0), kind(0.0)
             for j in range(most, end):
                 d = x[j] - m
                 some += d
@@ -95,9 +99,10 @@ def moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, square
                     some += lanes[l]
                     more += squares[l]
                     lanes[l] = squares[l] = kind(0.0)
-                first += np.float64(some)
-                second += np.float64(more)
-                some, more, waiting = kind(0.0), kind(0.0), 0
+                waiting = 0
+            first += np.float64(some)
+            second += np.float64(more)
+    some, more = kind(0.0), kind(0.0)
     for l in range(LANES):
         some += lanes[l]
         more += squares[l]
@@ -113,7 +118,7 @@ def products_of(kind, dy, x, start, count, m, lanes, squares):
 @helper
 def products_of_segments(kind, dy, x, start, segments, step, pixels, m, lanes, squares):
     """Return the sums of dy and of dy (x - m) over segments of so many pixels, in float64."""
-    first, second, some, more, waiting = 0.0, 0.0, kind(0.0), kind(0.0), 0
+    first, second, waiting = 0.0, 0.0, 0
     for l in range(LANES):
         lanes[l] = squares[l] = kind(0.0)
     for s in range(segments):
@@ -131,6 +136,7 @@ def products_of_segments(kind, dy, x, start, segments, step, pixels, m, lanes, s
                 for l in range(LANES):
                     lanes[l] += dy[j + l]
                     squares[l] += dy[j + l] * (x[j + l] - m)
+            some, more = kind(0.0), kind(0.0)
             for j in range(most, end):
                 some += dy[j]
                 more += dy[j] * (x[j] - m)
@@ -140,9 +146,10 @@ def products_of_segments(kind, dy, x, start, segments, step, pixels, m, lanes, s
                     some += lanes[l]
                     more += squares[l]
                     lanes[l] = squares[l] = kind(0.0)
-                first += np.float64(some)
-                second += np.float64(more)
-                some, more, waiting = kind(0.0), kind(0.0), 0
+                waiting = 0
+            first += np.float64(some)
+            second += np.float64(more)
+    some, more = kind(0.0), kind(0.0)
     for l in range(LANES):
         some += lanes[l]
         more += squares[l]

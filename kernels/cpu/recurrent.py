@@ -197,7 +197,7 @@ def rnn_steps_backward(
             for j in range(h):
                 value = states[y + j]
                 if relu:
-                    slope = KIND(1.0) if value > like else like
+                    slope = like if value <= like else KIND(1.0)
                 else:
                     slope = KIND(1.0) - value * value
                 dZ[y + j] = first_dH[s + j] * slope
@@ -310,8 +310,9 @@ def _check_with(gates: int) -> Any:
         fits = W.shape[1] == X.shape[2] and U.shape == (gates * h, h)
         fits = fits and H.shape == (X.shape[1], h)
         fits = fits and all(one is None or one.shape == (gates * h,) for one in (b, d))
-        known = options.get("nonlinearity", "tanh") in KINDS
-        return None if fits and known else "the shapes do not fit"
+        if options.get("nonlinearity", "tanh") not in KINDS:
+            return f"it knows the nonlinearities {', '.join(KINDS)}"
+        return None if fits else "the shapes do not fit"
 
     return check
 

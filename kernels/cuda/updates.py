@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.formulas.checks import NOTHING
+from nnscratch.formulas.momentum import nadam_momentum
 from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
 from .driver import cover
@@ -120,8 +121,7 @@ def _adadelta(o: Options) -> tuple[Any, ...]:
 def _nadam(o: Options) -> tuple[Any, ...]:
     lr, beta1, beta2 = o.get("lr", 2e-3), o.get("beta1", 0.9), o.get("beta2", 0.999)
     step, slowing, product = o["step"], o.get("momentum_decay", 4e-3), o["mu_product"]
-    # The momentum of this step and of the next, as the formula has it.
-    mu, mu_next = (beta1 * (1.0 - 0.5 * 0.96 ** (at * slowing)) for at in (step, step + 1))
+    mu, mu_next = (nadam_momentum(beta1, slowing, at) for at in (step, step + 1))
     return (
         lr * (1.0 - mu) / (1.0 - product),
         lr * mu_next / (1.0 - product * mu_next),

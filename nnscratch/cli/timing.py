@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +23,7 @@ def bench(only: Sequence[str], device: str, threads: int | None, output: str | N
         ConfigurationError: if no network has such a name, or the file cannot be made.
         DeviceError: if there is no usable GPU and one is asked for.
     """
-    if threads is not None:
-        # The kernels read it once, before they run for the first time.
-        os.environ["NNSCRATCH_THREADS"] = str(threads)
-    from nnscratch import __version__
+    from nnscratch import __version__, set_num_threads
     from nnscratch.inspect.table import show_table
     from nnscratch.inspect.timing import NETWORKS, time_network
     from nnscratch.kernels.cpu import blas, limit
@@ -44,8 +40,10 @@ def bench(only: Sequence[str], device: str, threads: int | None, output: str | N
     if output is not None and not Path(output).absolute().parent.is_dir():
         raise ConfigurationError(f"{output}: there is no such folder to write into")
     library = blas()
-    if threads is not None and library is not None:
-        library.limit_threads(threads)
+    if threads is not None:
+        set_num_threads(threads)
+        if library is not None:
+            library.limit_threads(threads)
     timings = {name: time_network(NETWORKS[name], device) for name in names}
     lines = []
     for name, timing in timings.items():

@@ -7,18 +7,9 @@ from typing import Any, ClassVar
 
 from nnscratch.array.maths import flushed, sqrt
 from nnscratch.formulas import formula
+from nnscratch.formulas.momentum import nadam_momentum
 from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.optimizer import Optimizer, check_switches
-
-
-def nadam_momentum(beta1: float, momentum_decay: float, step: int) -> float:
-    r"""Return $\mu_t = \beta_1 (1 - \frac{1}{2} 0.96^{t d})$, the momentum of step t of NAdam.
-
-    >>> round(nadam_momentum(0.9, 4e-3, 1), 6)
-    0.450073
-    """
-    mu: float = beta1 * (1.0 - 0.5 * 0.96 ** (step * momentum_decay))
-    return mu
 
 
 def nadam_update(

@@ -26,7 +26,7 @@ from nnscratch.formulas import (
     registry,
 )
 from nnscratch.formulas.live import LiveFloat, LiveInt
-from nnscratch.optim.nadam import nadam_momentum
+from nnscratch.formulas.momentum import nadam_momentum
 
 STEPS = 10
 Array = np.ndarray[Any, Any]

@@ -57,8 +57,9 @@ def test_threads_are_those_of_the_kernels_and_of_blas(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from nnscratch.kernels.cpu import blas
+    from nnscratch.kernels.cpu.runtime import threads
 
-    monkeypatch.setenv("NNSCRATCH_THREADS", "3")
+    monkeypatch.setattr(threads, "_most", 3)
     library = blas()
     before = library.threads() if library else 1
     try:

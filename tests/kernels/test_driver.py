@@ -179,7 +179,7 @@ def test_a_kernel_refuses_unknown_dtypes_and_options() -> None:
 
 def test_many_short_instructions_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A barrier behind each takes as long as the instruction, and far longer on a busy machine."""
-    monkeypatch.setenv("NNSCRATCH_THREADS", "8")
+    monkeypatch.setattr(policy, "_most", 8)
 
     def fills(size: int, count: int) -> cpu.Program:
         table, y = cpu.Table(), np.zeros(size, np.float32)
@@ -197,8 +197,10 @@ def test_thread_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy.choose(1_000, 8) == 1
     assert policy.choose(1e9, 8) == 8
     assert 1 < policy.choose(100_000, 8) < 8
+    monkeypatch.setattr(policy, "_most", None)
     monkeypatch.setenv("NNSCRATCH_THREADS", "3")
     assert policy.limit() == 3
+    monkeypatch.setattr(policy, "_most", None)
     monkeypatch.setenv("NNSCRATCH_THREADS", "none")
     with pytest.raises(ValueError, match="whole number"):
         policy.limit()

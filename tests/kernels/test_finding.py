@@ -28,13 +28,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_kernel_costs_one_file_and_no_list(folder: Path) -> None:
+    (folder / "factory.py").write_text(
+        HEAD + "def made(name):\n    return CpuKernel(name, {}, {})\n", encoding="utf-8"
+    )
     text = (
         HEAD + 'RELU_KERNEL = CpuKernel("relu", {}, {})\nTANH_KERNEL = CpuKernel("tanh", {}, {})\n'
     )
     (folder / "activations.py").write_text(text, encoding="utf-8")
-    # One that another file imports is the same one.
+    # One that another file imports is the same one, and the file need not name the class.
     (folder / "more.py").write_text(
-        HEAD + 'from some_kernels.activations import RELU_KERNEL\nELU = CpuKernel("elu", {}, {})\n',
+        "from some_kernels.activations import RELU_KERNEL\nfrom some_kernels.factory import made\n"
+        'ELU_KERNEL = made("elu")\n',
         encoding="utf-8",
     )
     (folder / "helper.py").write_text("raise ImportError('nothing needs it yet')", encoding="utf-8")

@@ -81,6 +81,18 @@ def test_threads_change_no_bit(
                 np.testing.assert_allclose(one, wanted, **tolerance(dtype, X.size))
 
 
+def test_what_is_left_of_many_small_pictures_is_added_exactly() -> None:
+    """Fewer pixels than a register has lanes, in many pictures, the first ones far away."""
+    X = np.random.default_rng(0).standard_normal((4096, 4, 4)).astype(np.float32)
+    X[0] = 1e4
+    options = {"axes": (0, 2), "first": 1, "eps": 1e-5}
+    (_, mean, var), _ = cpu.IMPLEMENTATIONS["standardize"].forward(X, None, None, **options)
+    wide = X.astype(np.float64)
+    eps = float(np.finfo(np.float32).eps)
+    np.testing.assert_allclose(mean.ravel(), wide.mean((0, 2)), 8 * eps)
+    np.testing.assert_allclose(var.ravel(), wide.var((0, 2)), 8 * eps)
+
+
 def test_root_mean_squares(dtype: str, rng: Any, tolerance: Any) -> None:
     for shape in FORMS["rows"][3]:
         X = rng.standard_normal(shape).astype(dtype)

@@ -10,10 +10,10 @@ import torch
 
 from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.formulas.momentum import nadam_momentum
 from nnscratch.kernels import cpu
 from nnscratch.kernels.bodies import NotABodyError
 from nnscratch.kernels.updating import straight
-from nnscratch.optim.nadam import nadam_momentum
 
 SIZES = (0, 1, 2, 31, 33, 257, 1025, 5000)
 

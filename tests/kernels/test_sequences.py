@@ -69,6 +69,24 @@ def test_bits_do_not_depend_on_threads(name: str) -> None:
     assert all(one == found[0] for one in found)
 
 
+def test_the_slope_of_relu_is_one_where_a_state_is_nan(dtype: str) -> None:
+    """It is zero where a state is zero or less; what is not known is passed on."""
+    X, H = np.full((2, 1, 1), np.nan, dtype), np.ones((1, 1), dtype)
+    X[0] = -3
+    W, U = np.ones((2, 1, 1), dtype)
+    given = {"nonlinearity": "relu"}
+    kernel = cpu.IMPLEMENTATIONS["rnn"]
+    outputs, saved = kernel.forward(X, H, W, U, None, None, None, **given)
+    assert outputs[0][0] == 0
+    assert np.isnan(outputs[0][1])
+    one = [np.ones_like(each) for each in outputs]
+    gradients = kernel.backward(tuple(one), saved, (True,) * 7)
+    assert gradients[0].ravel().tolist() == [0.0, 2.0]
+    assert "tanh, relu" in str(
+        kernel.refuses("forward", (X, H, W, U, None, None, None), {"nonlinearity": "x"})
+    )
+
+
 def test_heads_of_a_transposed_projection_are_not_copied() -> None:
     # As several heads come of one product: (batch, rows, heads, width), the heads moved forward.
     wide = [normal(2, 70, 3, 16) for _ in range(3)]

@@ -22,7 +22,7 @@ import numpy as np
 from .kernel import Kernel
 from .pool import pool
 from .state import STOP, WORDS
-from .threads import choose, chosen_limit, limit, worth_sharing
+from .threads import choose, limit, worth_sharing
 
 
 def stops_at(entry: int) -> int:
@@ -158,7 +158,7 @@ class Program:
     def run(self, threads: int | None = None) -> None:
         """Run all instructions, with the threads that their work deserves unless told."""
         if threads is None:
-            threads = choose(self._shared, _limit())
+            threads = choose(self._shared, limit())
         self._pool.run(self._start, self._count, threads)
 
 
@@ -199,17 +199,6 @@ def word(value: Any) -> int:
     return 0 if value is None else signed(int(value))
 
 
-_most: int | None = None
-
-
-def _limit() -> int:
-    """Return ``threads.limit()``, looked up once: reading it at every step would cost more."""
-    global _most
-    if _most is None:
-        _most = limit()
-    return chosen_limit() or _most
-
-
 class _Eager(threading.local):
     """The buffers of one-instruction calls, for each Python thread its own."""
 
@@ -240,5 +229,5 @@ def call(
         local.s[: len(s)] = s
     local.code[0] = kernel.address
     if threads is None:
-        threads = choose(kernel.layout.cost(a), _limit())
+        threads = choose(kernel.layout.cost(a), limit())
     local.pool.run(local.start, 1, threads)

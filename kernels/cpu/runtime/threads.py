@@ -50,7 +50,7 @@ def available() -> int:
     return max(1, min(count, quota or count, MAX_THREADS))
 
 
-_chosen: int | None = None
+_most: int | None = None
 
 
 def set_limit(count: int) -> None:
@@ -59,29 +59,30 @@ def set_limit(count: int) -> None:
     Raises:
         ConfigurationError: if it is no whole number of at least 1.
     """
-    global _chosen
+    global _most
     if type(count) is not int or count < 1:
         raise ConfigurationError(
             f"the number of threads must be a whole number of at least 1, got {count!r}"
         )
-    _chosen = min(count, MAX_THREADS)
-
-
-def chosen_limit() -> int | None:
-    """Return what ``set_limit`` set last; None before that."""
-    return _chosen
+    _most = min(count, MAX_THREADS)
 
 
 def limit() -> int:
     """Return the most threads a table may use: those that were set, else ``NNSCRATCH_THREADS``.
 
-    Without either it is what is available.
+    Without either it is what is available. It is looked up once: at every step it would cost more
+    than a small step.
 
     Raises:
         ConfigurationError: if the variable is no whole number of at least 1.
     """
-    if _chosen is not None:
-        return _chosen
+    global _most
+    if _most is None:
+        _most = _asked()
+    return _most
+
+
+def _asked() -> int:
     text = os.environ.get("NNSCRATCH_THREADS", "").strip()
     if not text:
         return available()
