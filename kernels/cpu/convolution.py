@@ -19,11 +19,12 @@ from nnscratch.errors import NNScratchError
 from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSaved, kernel_size
 from nnscratch.formulas.windows import Geometry, exact, places, reached
 
-from .convolution_tiles import emit_tiles, flattened
+from .convolution_tiles import emit_tiles
 from .convolution_weights import emit_weights, weights_fit
-from .depthwise import ROW_PLACES
+from .depthwise import FEW_OUTPUTS, ROW_PLACES
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .planes import emit_planes
 from .reductions import sum_axes
 from .windows import Three, Windows, fitting
 
@@ -89,6 +90,15 @@ def emit_spread(
     taps = math.prod(kernel_sizes)
     whole = stride == (1, 1, 1)
     image = X.reshape(*X.shape[:2], *size)
+    if inputs == 1 and outputs <= FEW_OUTPUTS and not whole:
+        back = [d * (k - 1) - p for d, k, p in zip(dilation, kernel_sizes, before, strict=True)]
+        w = Windows(
+            Y.shape[0] * groups, groups, 1, count, size, kernel_sizes, (1, 1, 1), dilation,
+            _three(back, 0),
+        )  # fmt: skip
+        strides = (taps - 1, outputs * taps, taps, 0, _three([-one for one in own], 1))
+        if emit_planes(builder, w, Y, W, b, X, outputs, strides, stride):
+            return
     for phases in itertools.product(*map(range, stride)):
         found = [
             _phase(*one)
@@ -204,7 +214,7 @@ def _weight_backward(builder: Builder, inputs: Inputs, options: Options, needs: 
 
 def _fit(w: Windows, dtype: Any) -> bool:
     """Say whether some windows fit into a thread's space in tiles and by rows of places."""
-    in_tiles, by_rows = fitting(flattened(w) or w, dtype), fitting(w, dtype, ROW_PLACES)
+    in_tiles, by_rows = fitting(w.flattened() or w, dtype), fitting(w, dtype, ROW_PLACES)
     return in_tiles is not None and by_rows is not None
 
 

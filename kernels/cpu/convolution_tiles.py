@@ -194,17 +194,6 @@ def lay_weights(
                         at += ROWS
 
 
-def flattened(w: Windows) -> Windows | None:
-    """Return windows that are the pixels of the image in order as those of one row, else None."""
-    plain = w.kernel == (1, 1, 1) == w.stride and w.before == (0, 0, 0) and w.size == w.count
-    if not plain:
-        return None
-    row: Three = (1, 1, w.places)
-    return Windows(
-        w.images, w.groups, w.channels, row, row, w.kernel, w.stride, w.dilation, w.before
-    )
-
-
 Strides = tuple[int, int, int, int, Three]
 """Where a number of the weights stands: start, from group, row and input to the next, of pixels."""
 
@@ -219,7 +208,7 @@ def emit_tiles(
         emit_rows(builder, w, X, W, b, Y, outputs, strides)
         return
     name = dtype_name(X.dtype)
-    flat = flattened(w)
+    flat = w.flattened()
     w = flat or w
     p = fitting(w, X.dtype)
     assert p is not None

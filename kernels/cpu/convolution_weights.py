@@ -71,7 +71,7 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
 )
 def convolution_weights(
     X: Address, D: Address, out: Address,
-    images: int, groups: int, channels: int, outputs: int,
+    images: int, groups: int, channels: int, outputs: int, points: int,
     size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     chunk: int, part_images: int, part_rows: int, part_columns: int, part_terms: int,
@@ -82,7 +82,8 @@ def convolution_weights(
     """For each ``chunk`` images of a group the sum of D times the windows of X.
 
     out (chunks, groups, outputs, channels · pixels of the kernel). The threads share the chunks and
-    blocks of the weights.
+    blocks of the weights. Windows that are ``points``, the pixels of an image in order, are used
+    where they are.
     """
     like = KIND(0.0)
     space, turned = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
@@ -126,13 +127,14 @@ def convolution_weights(
                         )
                         for m in range(many):
                             index = (n + m) * groups + g
-                            lay_rows(
-                                like, pointer(X + index * channels * pixels * number, KIND),
-                                pointer(space + m * image_space, KIND), c0, c1, size,
-                                kernel, stride, dilation,
-                                z * stride[0] - before[0], top * stride[1] - before[1],
-                                left * stride[2] - before[2], high, wide,
-                            )  # fmt: skip
+                            if not points:
+                                lay_rows(
+                                    like, pointer(X + index * channels * pixels * number, KIND),
+                                    pointer(space + m * image_space, KIND), c0, c1, size,
+                                    kernel, stride, dilation,
+                                    z * stride[0] - before[0], top * stride[1] - before[1],
+                                    left * stride[2] - before[2], high, wide,
+                                )  # fmt: skip
                             at = (index * outputs + o0) * all_places
                             at += (z * count[1] + top) * count[2] + left
                             for o in range(some):
@@ -143,16 +145,25 @@ def convolution_weights(
                         for t in range(0, terms, panel):
                             width = min(panel, terms - t)
                             for m in range(many):
-                                pack_terms(
-                                    like, L, space + m * image_space,
-                                    pointer(address_of(offsets) + 8 * t, np.int64), width, starts,
-                                    goals, lengths, pieces,
-                                    address_of(lines) + m * here * number, long, number,
+                                if points:
+                                    index = ((n + m) * groups + g) * channels + t0 + t
+                                    transpose_panel(
+                                        like, number, L, turned + m * here * panel * number,
+                                        X + (index * pixels + left) * number, pixels * number,
+                                        width, here,
+                                    )  # fmt: skip
+                                else:
+                                    pack_terms(
+                                        like, L, space + m * image_space,
+                                        pointer(address_of(offsets) + 8 * t, np.int64), width,
+                                        starts, goals, lengths, pieces,
+                                        address_of(lines) + m * here * number, long, number,
+                                    )  # fmt: skip
+                            if not points:
+                                transpose_panel(
+                                    like, number, L, turned, address_of(lines), long, width,
+                                    many * here,
                                 )  # fmt: skip
-                            transpose_panel(
-                                like, number, L, turned, address_of(lines), long, width,
-                                many * here,
-                            )  # fmt: skip
                             pass_panel(
                                 like, L, some, add, many * here, address_of(gradients),
                                 ROWS * long, long, number, turned, panel * number,
@@ -205,6 +216,8 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
 
     name = dtype_name(X.dtype)
     panel = 2 * tiles.lanes(name)
+    flat = w.flattened()
+    w = flat or w
     found = _parts(w, X.dtype, panel)
     assert found is not None
     images, rows, columns, terms = found
@@ -220,7 +233,8 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
         terms = max(panel, terms // 2 // panel * panel)
     whole = dW if chunks == 1 else builder.empty((chunks, math.prod(dW.shape)), dW.dtype)
     convolution_weights.emit(
-        builder, name, X=X, D=D, out=whole, outputs=outputs, **w.arguments(), chunk=chunk,
+        builder, name, X=X, D=D, out=whole, outputs=outputs, **w.arguments(),
+        points=flat is not None, chunk=chunk,
         part_images=images, part_rows=rows, part_columns=columns, part_terms=terms,
         part_outputs=part_outputs,
     )  # fmt: skip

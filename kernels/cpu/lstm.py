@@ -107,22 +107,26 @@ def lstm_steps_backward(
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
         start = step == steps - 1
+        old_cells = C if start else cells
         for i in range(first, end):
             g, y, s = (t * n + i) * wide, (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
             gather(h, before, first_dH, dY, y, s, H if start else states, p)
+            # Short loops of few arrays: longer ones are not computed many numbers at a time.
             for j in range(h):
-                squashed = tanh(cells[y + j])
-                in_, forget, new, out = (
-                    G[g + j], G[g + h + j], G[g + 2 * h + j], G[g + 3 * h + j]
-                )  # fmt: skip
+                dZ[g + 3 * h + j] = tanh(cells[y + j])
+            for j in range(h):
+                out, squashed = G[g + 3 * h + j], dZ[g + 3 * h + j]
                 dh = first_dH[s + j]
-                dc = first_dC[s + j] + dh * out * (KIND(1.0) - squashed * squashed)
-                old = C[p + j] if start else cells[p + j]
-                dZ[g + j] = dc * new * in_ * (KIND(1.0) - in_)
-                dZ[g + h + j] = dc * old * forget * (KIND(1.0) - forget)
-                dZ[g + 2 * h + j] = dc * in_ * (KIND(1.0) - new * new)
+                first_dC[s + j] += dh * out * (KIND(1.0) - squashed * squashed)
                 dZ[g + 3 * h + j] = dh * squashed * out * (KIND(1.0) - out)
+            for j in range(h):
+                in_, new, dc = G[g + j], G[g + 2 * h + j], first_dC[s + j]
+                dZ[g + j] = dc * new * in_ * (KIND(1.0) - in_)
+                dZ[g + 2 * h + j] = dc * in_ * (KIND(1.0) - new * new)
+            for j in range(h):
+                forget, dc = G[g + h + j], first_dC[s + j]
+                dZ[g + h + j] = dc * old_cells[p + j] * forget * (KIND(1.0) - forget)
                 first_dC[s + j] = dc * forget
         at = address_of(dZ) + (t * n + first) * wide * size
         times(

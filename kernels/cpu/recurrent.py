@@ -89,9 +89,9 @@ def gru_steps(
                 for j in range(2 * h):
                     gates[g + j] = sigmoid(gates[g + j])
                 for j in range(h):
-                    gates[g + 2 * h + j] = tanh(
-                        gates[g + 2 * h + j] + gates[g + j] * products[y + j]
-                    )
+                    gates[g + 2 * h + j] += gates[g + j] * products[y + j]
+                for j in range(h):
+                    gates[g + 2 * h + j] = tanh(gates[g + 2 * h + j])
                 for j in range(h):
                     new = gates[g + 2 * h + j]
                     states[y + j] = new + gates[g + h + j] * (old[p + j] - new)
@@ -119,17 +119,22 @@ def gru_steps_backward(
             g, y, s = (t * n + i) * wide, (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
             gather(h, before, first_dH, dY, y, s, H if start else states, p)
+            # Short loops of few arrays: longer ones are not computed many numbers at a time.
             for j in range(h):
-                r, z, new = G[g + j], G[g + h + j], G[g + 2 * h + j]
-                dh = first_dH[s + j]
-                of_n = dh * (one - z) * (one - new * new)
-                of_r = of_n * Q[y + j] * r * (one - r)
-                of_z = dh * (before[y + j] - new) * z * (one - z)
-                dA[g + j] = dB[g + j] = of_r
-                dA[g + h + j] = dB[g + h + j] = of_z
-                dA[g + 2 * h + j] = of_n
-                dB[g + 2 * h + j] = of_n * r
-                first_dH[s + j] = dh * z
+                z, new = G[g + h + j], G[g + 2 * h + j]
+                dA[g + 2 * h + j] = first_dH[s + j] * (one - z) * (one - new * new)
+            for j in range(h):
+                r, of_n = G[g + j], dA[g + 2 * h + j]
+                dA[g + j] = of_n * Q[y + j] * r * (one - r)
+            for j in range(h):
+                z, new = G[g + h + j], G[g + 2 * h + j]
+                dA[g + h + j] = first_dH[s + j] * (before[y + j] - new) * z * (one - z)
+            for j in range(h):
+                first_dH[s + j] *= G[g + h + j]
+            for j in range(2 * h):
+                dB[g + j] = dA[g + j]
+            for j in range(h):
+                dB[g + 2 * h + j] = dA[g + 2 * h + j] * G[g + j]
         at = address_of(dB) + (t * n + first) * wide * size
         times(
             like, size, L, panel, end - first, 1, wide, at, wide * size, size, U, h * size, h,

@@ -11,7 +11,7 @@ All axes are three: of one or two axes, the first ones have size 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,14 @@ class Windows:
         high = (rows - 1) * self.stride[1] + self.dilation[1] * (self.kernel[1] - 1) + 1
         wide = columns + self.dilation[2] * (self.kernel[2] - 1) // self.stride[2]
         return high, wide * self.stride[2]
+
+    def flattened(self) -> Windows | None:
+        """Return windows that are the pixels of the image in order as those of one row, or None."""
+        alone = self.kernel == (1, 1, 1) == self.stride and self.before == (0, 0, 0)
+        if not alone or self.size != self.count:
+            return None
+        row = (1, 1, self.places)
+        return replace(self, size=row, count=row)
 
     def arguments(self) -> dict[str, Any]:
         """Return what kernels take of it, by their names."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import nnscratch
-from nnscratch.formulas import registry
+from nnscratch.formulas import FORMULAS, registry
 from nnscratch.formulas.windows import Geometry
 from nnscratch.kernels import cpu
 from nnscratch.kernels.cpu.convolution import _fit, emit_convolution, emit_spread, windows_of
@@ -33,6 +33,8 @@ SHAPES = {
     "each channel, short rows": (5, 21, 7, 5, 21, 3, 1, 1, 21),
     "each channel, cut": (3, 20, 9, 12, 40, 4, 1, 0, 20),
     "each channel, strided": (2, 9, 21, 50, 18, 5, 2, 2, 9),
+    "each channel, strided by three": (3, 7, 8, 8, 7, 3, 3, 1, 7),
+    "each channel, too large for a plane": (2, 3, 100, 90, 3, 3, 2, 1, 3),
 }
 
 
@@ -98,6 +100,7 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
         "four pixels at a time",
         "small images in one panel",
         "each channel, short rows",
+        "each channel, strided by three",
     ],
 )
 def test_an_infinity_spoils_its_own_windows(name: str) -> None:
@@ -136,6 +139,35 @@ def test_windows_at_the_edge_of_the_space(dilation: int, groups: int, dtype: str
         assert found is not None
         truth = wanted.detach().numpy()
         np.testing.assert_allclose(found.detach().numpy(), truth, 0, 40 * eps * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_an_infinite_weight_meets_numbers_and_no_gaps(
+    stride: int, dilation: int, dtype: str
+) -> None:
+    """The zeros between the numbers of D, which the kernel lays out, meet no weight."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2, 3, 9, 11)).astype(dtype)
+    W = rng.standard_normal((3, 1, 3, 3)).astype(dtype)
+    W[1, 0, 1, 2] = np.inf
+    options = {
+        "stride": (stride, stride), "padding": ((1, 1), (1, 1)), "dilation": (dilation, dilation),
+        "groups": 3,
+    }  # fmt: skip
+    found = {}
+    for mode in ("require", "off"):
+        with registry.use_kernels(mode):
+            Y, saved = registry.forward(FORMULAS["convolution"], X, W, None, **options)
+            D = np.cos(np.arange(Y.size)).reshape(Y.shape).astype(dtype)
+            found[mode] = registry.backward(FORMULAS["convolution"], D, saved, (True, True, False))
+    ours, right = found["require"][0], found["off"][0]
+    if stride > 1:
+        assert np.isfinite(right).any(axis=(0, 2, 3)).all()
+        np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(right))
+    finite = np.isfinite(right) & np.isfinite(ours)
+    assert finite[:, [0, 2]].all()
+    np.testing.assert_allclose(ours[finite], right[finite], 0, 1e3 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize(
