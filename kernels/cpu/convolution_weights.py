@@ -35,6 +35,7 @@ from .windows import (
     lay_rows,
     pack_terms,
 )
+from .winograd_weights import emit_winograd_gradient, repays
 
 OUTPUTS = 128
 """Outputs whose gradients are laid out next to each other at a time."""
@@ -75,7 +76,7 @@ def convolution_weights(
     size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     chunk: int, part_images: int, part_rows: int, part_columns: int, part_terms: int,
-    part_outputs: int,
+    part_outputs: int, asked: Address, questions: int,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
     laid: Constant, aside: Constant, rows_of_terms: Constant, rows_of_outputs: Constant,
 ):  # fmt: skip
@@ -83,8 +84,13 @@ def convolution_weights(
 
     out (chunks, groups, outputs, channels · pixels of the kernel). The threads share the chunks and
     blocks of the weights. Windows that are ``points``, the pixels of an image in order, are used
-    where they are.
+    where they are. Where there are int64 at ``asked`` which are all 0, nothing is computed.
     """
+    needed = 1 if asked == 0 else 0
+    for i in range(questions):
+        needed |= pointer(asked, np.int64)[i]
+    if needed == 0:
+        return
     like = KIND(0.0)
     space, turned = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
     lines, gradients = stack(rows_of_terms, KIND), stack(rows_of_outputs, KIND)
@@ -231,12 +237,16 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     blocks_o = -(-outputs // part_outputs)
     while chunks * w.groups * blocks_o * -(-w.terms // terms) < FEW and terms > 2 * panel:
         terms = max(panel, terms // 2 // panel * panel)
+    asked = None
+    if repays(w, outputs):
+        asked = emit_winograd_gradient(builder, w, X, D, dW, outputs)
+        chunk, chunks = batch, 1  # what is hardly ever needed takes no space
     whole = dW if chunks == 1 else builder.empty((chunks, math.prod(dW.shape)), dW.dtype)
     convolution_weights.emit(
         builder, name, X=X, D=D, out=whole, outputs=outputs, **w.arguments(),
         points=flat is not None, chunk=chunk,
         part_images=images, part_rows=rows, part_columns=columns, part_terms=terms,
-        part_outputs=part_outputs,
+        part_outputs=part_outputs, asked=asked, questions=0 if asked is None else asked.size,
     )  # fmt: skip
     if chunks > 1:
         sum_axes(builder, whole, (0,), dW.reshape(-1), 1.0)

@@ -4,6 +4,11 @@
     U = G g Gᵀ      a kernel g of 3 x 3
     y = Aᵀ m A      m = Σ U ⊙ V over the channels: 2 x 2 pixels of the output
 
+and back, from the gradient of those pixels to that of the kernel:
+
+    D = A dy Aᵀ
+    dg = Gᵀ u G     u = Σ D ⊙ V over the windows
+
 Each lane of a register is another window (or another kernel). Lavin and Gray 2016,
 arXiv:1509.09308. With its coefficients 0, ±1 and ½ the error is a few roundings of the largest
 number of a window of 4 x 4, where a direct convolution has those of its own 3 x 3 pixels.
@@ -11,6 +16,7 @@ number of a window of 4 x 4, where a direct convolution has those of its own 3 x
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -22,13 +28,16 @@ from .runtime.intrinsics import I32, I64
 from .tiles import REGISTER, _Emitter
 
 Square = list[list[Any]]
+Matrix = Sequence[Sequence[float]]
 
 OF_INPUT = [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]
 OF_OUTPUT = [[1, 1, 1, 0], [0, 1, -1, -1]]
-OF_WEIGHTS = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
+OF_WEIGHTS: Matrix = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
+OF_GRADIENT: Matrix = list(zip(*OF_OUTPUT, strict=True))
+TO_WEIGHTS: Matrix = list(zip(*OF_WEIGHTS, strict=True))
 
 
-def _combined(e: Any, factors: list[Any], values: list[Any]) -> Any:
+def _combined(e: Any, factors: Sequence[float], values: list[Any]) -> Any:
     """Return Σ factor · value; a register for each value."""
     total = None
     for factor, value in zip(factors, values, strict=True):
@@ -46,28 +55,55 @@ def _combined(e: Any, factors: list[Any], values: list[Any]) -> Any:
     return total
 
 
-def _transformed(e: Any, M: Any, d: Square) -> Square:
+def _transformed(e: Any, M: Matrix, d: Square) -> Square:
     """Return M d Mᵀ."""
     columns = range(len(d[0]))
     half = [[_combined(e, row, [line[j] for line in d]) for j in columns] for row in M]
     return [[_combined(e, row, line) for row in M] for line in half]
 
 
-@intrinsic
-def transform_input(typingctx, like, source, stride, out, plane):
-    """V of a register of windows: 16 rows, ``stride`` bytes apart, to 16 rows, ``plane`` apart."""
+def _squares(matrix: Matrix, like: Any) -> tuple[Any, Any]:
+    """Return the signature, and what emits M d Mᵀ of a register of squares d.
+
+    The numbers of a square are rows, ``stride`` bytes apart; those of the result ``plane``.
+    """
+    n = len(matrix[0])
 
     def codegen(context, builder, signature, args):
         _, source, stride, out, plane = args
         e = _Emitter(context, builder, like)
         d = [
-            [e.load(e.at(source, stride, 4 * i + j, e.vector)) for j in range(4)] for i in range(4)
+            [e.load(e.at(source, stride, n * i + j, e.vector)) for j in range(n)] for i in range(n)
         ]
-        for k, value in enumerate(chain(*_transformed(e, OF_INPUT, d))):
+        for k, value in enumerate(chain(*_transformed(e, matrix, d))):
             e.store(value, e.at(out, plane, k, e.vector))
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 4), codegen
+
+
+@intrinsic
+def transform_input(typingctx, like, source, stride, out, plane):
+    """V of a register of windows: 16 rows to 16 rows."""
+    return _squares(OF_INPUT, like)
+
+
+@intrinsic
+def transform_kernel(typingctx, like, source, stride, out, plane):
+    """U of a register of kernels: 9 rows to 16 rows."""
+    return _squares(OF_WEIGHTS, like)
+
+
+@intrinsic
+def transform_gradient(typingctx, like, source, stride, out, plane):
+    """D of a register of 2 x 2 pixels: 4 rows to 16 rows."""
+    return _squares(OF_GRADIENT, like)
+
+
+@intrinsic
+def transform_to_kernel(typingctx, like, source, stride, out, plane):
+    """The gradient of a register of kernels: 16 rows to 9 rows."""
+    return _squares(TO_WEIGHTS, like)
 
 
 @intrinsic
@@ -100,20 +136,3 @@ def transform_output(typingctx, like, source, plane, bias, out, line, spoilt):
         return context.get_dummy_value()
 
     return types.void(like, types.int64, types.int64, like, *[types.int64] * 3), codegen
-
-
-@intrinsic
-def transform_kernel(typingctx, like, source, stride, out, plane):
-    """U of a register of kernels: 9 rows, ``stride`` bytes apart, to 16 rows, ``plane`` apart."""
-
-    def codegen(context, builder, signature, args):
-        _, source, stride, out, plane = args
-        e = _Emitter(context, builder, like)
-        g = [
-            [e.load(e.at(source, stride, 3 * i + j, e.vector)) for j in range(3)] for i in range(3)
-        ]
-        for k, value in enumerate(chain(*_transformed(e, OF_WEIGHTS, g))):
-            e.store(value, e.at(out, plane, k, e.vector))
-        return context.get_dummy_value()
-
-    return types.void(like, *[types.int64] * 4), codegen

@@ -29,6 +29,8 @@ SHAPES = {
     "all channels not at once": (2, 140, 10, 12, 136, 3, 1, 0, 1),
     "wide": (1, 18, 4, 150, 17, 3, 1, 1, 1),
     "small images in one panel": (70, 17, 4, 4, 16, 3, 1, 1, 1),
+    "weights by transforms": (6, 100, 30, 33, 98, 3, 1, 1, 2),
+    "weights by transforms, small images": (40, 49, 4, 5, 50, 3, 1, 1, 1),
     "each channel": (3, 20, 17, 19, 20, 3, 1, 1, 20),
     "each channel, short rows": (5, 21, 7, 5, 21, 3, 1, 1, 21),
     "each channel, cut": (3, 20, 9, 12, 40, 4, 1, 0, 20),
@@ -99,6 +101,7 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
     [
         "four pixels at a time",
         "small images in one panel",
+        "weights by transforms, small images",
         "each channel, short rows",
         "each channel, strided by three",
     ],
