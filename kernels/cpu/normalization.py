@@ -29,12 +29,16 @@ from .moments import (
     sum_of_segments,
     weighted_products_of,
 )
-from .runtime.declaration import Floats, OptionalFloats, kernel
+from .runtime.declaration import Floats, OptionalFloats, helper, kernel
 from .runtime.language import KIND, given, part, stack
 
 ROW_BLOCKS = 32
 STRIP = 64
 RUN = 64
+SHORT = 128
+"""Numbers of a segment up to which those of an item are copied next to each other,"""
+TOGETHER = 8192
+"""and numbers of an item up to which they are."""
 
 
 @kernel(cost=lambda rows, columns: 0.4 * rows * columns)
@@ -133,6 +137,33 @@ def standardize_rows_backward(
                         dX[start + j] = (g - (X[start + j] - m) * slope) * r + also
 
 
+@helper
+def is_short(segments, pixels, weight_step):
+    """Say whether the segments of an item are copied next to each other before they are read twice.
+
+    In a picture of a few pixels a segment is over before its loop is under way, and where pictures
+    are a power of two apart the nearest caches keep them all in one place.
+    """
+    few = segments > 1 and weight_step == 0
+    return few and pixels <= SHORT and segments * pixels <= TOGETHER
+
+
+@helper
+def take_segments(out, X, start, segments, step, pixels):
+    """Copy segments next to each other."""
+    for s in range(segments):
+        for j in range(pixels):
+            out[s * pixels + j] = X[start + s * step + j]
+
+
+@helper
+def put_segments(X, out, start, segments, step, pixels):
+    """Copy them back to where they belong."""
+    for s in range(segments):
+        for j in range(pixels):
+            out[start + s * step + j] = X[s * pixels + j]
+
+
 @kernel(cost=lambda items, segments, pixels: 0.4 * items * segments * pixels)
 def standardize_segments(
     X: Floats, W: OptionalFloats, b: OptionalFloats, Y: Floats, M: Floats, V: Floats,
@@ -146,11 +177,28 @@ def standardize_segments(
     """
     first, last = part(items, tid, threads, 1)
     lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    near = stack(TOGETHER, KIND)
     count = segments * pixels
+    short = is_short(segments, pixels, weight_step)
     for i in range(first, last):
         start = i * item_step
         own = i % groups * group_step
         m = X[start]
+        if short:
+            take_segments(near, X, start, segments, step, pixels)
+            m = KIND(m + sum_of(KIND, near, 0, count, m, lanes, squares) / count)
+            some, more = moments_of(KIND, near, 0, count, m, lanes, squares)
+            e = some / count
+            variance = more / count - e * e
+            r = 1.0 / math.sqrt(variance + eps)
+            M[i], V[i] = KIND(m + e), KIND(variance)
+            factor = KIND(r * W[own]) if given(W) else KIND(r)
+            added = b[own] if given(b) else KIND(0.0)
+            error = KIND(e)
+            for j in range(count):
+                near[j] = ((near[j] - m) - error) * factor + added
+            put_segments(near, Y, start, segments, step, pixels)
+            continue
         total = sum_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
         m = KIND(m + total / count)
         some, more = moments_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
@@ -181,7 +229,9 @@ def standardize_segments_backward(
     """
     first, last = part(items, tid, threads, 1)
     lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    near, beside = stack(TOGETHER, KIND), stack(TOGETHER, KIND)
     count = segments * pixels
+    short = is_short(segments, pixels, weight_step)
     for i in range(first, last):
         start = i * item_step
         own = i % groups * group_step
@@ -190,9 +240,14 @@ def standardize_segments_backward(
         k2, k3 = 0.0, 0.0
         together = segments if weight_step == 0 else 1  # those with one weight
         for s in range(0, segments, together):
-            some, more = products_of_segments(
-                KIND, dY, X, start + s * step, together, step, pixels, m, lanes, squares
-            )
+            if short:
+                take_segments(near, X, start, segments, step, pixels)
+                take_segments(beside, dY, start, segments, step, pixels)
+                some, more = products_of(KIND, beside, near, 0, count, m, lanes, squares)
+            else:
+                some, more = products_of_segments(
+                    KIND, dY, X, start + s * step, together, step, pixels, m, lanes, squares
+                )
             dW[i * (segments // together) + s] = KIND(more * r)
             db[i * (segments // together) + s] = KIND(some)
             factor = np.float64(W[own + s * weight_step]) if given(W) else 1.0
@@ -205,6 +260,13 @@ def standardize_segments_backward(
             if given(dV):
                 k3 -= 2.0 * np.float64(dV[i]) / (count * r)
             plain, slope, root = KIND(k2), KIND(k3), KIND(r)
+            if short:
+                factor = W[own] if given(W) else KIND(1.0)
+                for j in range(count):
+                    part_of = beside[j] * factor - plain
+                    near[j] = (part_of - (near[j] - m) * slope) * root + also
+                put_segments(near, dX, start, segments, step, pixels)
+                continue
             for s in range(segments):
                 factor = W[own + s * weight_step] if given(W) else KIND(1.0)
                 there = start + s * step
