@@ -19,7 +19,7 @@ from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved, senseless
 from nnscratch.formulas.linear import LinearSaved
 
 from ..bodies import parsed
-from .elementwise import identity, plus
+from .elementwise import contiguous, identity, plus
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .operands import Operands
 from .products import product
@@ -192,17 +192,30 @@ def _check_linear(inputs: Inputs, options: Options) -> str | None:
 def _linear(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> tuple[tuple[Any, ...], Any]:
-    X, W = inputs[0], inputs[1]
-    b = inputs[2] if len(inputs) > 2 else None
+    X, W, b = (*_in_order(builder, inputs, 1), None)[:3]
     Z = builder.output(0, (*X.shape[:-1], W.shape[0]), X.dtype)
     _affine(builder, X, W, b, Z, Z, IDENTITY, (0.0, 0.0))
     return (Z,), LinearSaved(X, W)
 
 
+def _in_order(builder: Builder, inputs: Inputs, weights: int) -> Inputs:
+    """Return the inputs with their elements in order; the weights may be a transposed view."""
+    W = inputs[weights]
+    return tuple(
+        [
+            item if item is W and item.T.flags.c_contiguous else contiguous(builder, item)
+            for item in inputs
+        ]
+    )
+
+
 def _affine(
     builder: Builder, X: Any, W: Any, b: Any, Z: Any, Y: Any, activation: str, scalars: Any
 ) -> None:
-    product(builder, _rows(X), W, _rows(Z), transpose_b=True)
+    if W.flags.c_contiguous:
+        product(builder, _rows(X), W, _rows(Z), transpose_b=True)
+    else:
+        product(builder, _rows(X), W.T, _rows(Z))
     if b is None and activation == IDENTITY:
         return
     # As a loop, so that what comes behind can be joined with it; the kernel if nothing is.
@@ -228,7 +241,7 @@ def _affine(
 def _linear_backward(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> tuple[tuple[Any, ...], Any]:
-    dZ, X, W = inputs
+    dZ, X, W = _in_order(builder, inputs, 2)
     return _pull_back(builder, dZ, X, W, needs, None, (0.0, 0.0), IDENTITY), None
 
 
@@ -252,11 +265,18 @@ def _pull_back(
             builder, dtype_name(dY.dtype), X=dY, out=db, rows=rows, columns=columns, c=1.0
         )
     if needs[1]:
-        dW = builder.output(1, W.shape, W.dtype)
-        product(builder, _rows(dZ), _rows(X), dW, transpose_a=True)
+        if W.flags.c_contiguous:
+            dW = builder.output(1, W.shape, W.dtype)
+            product(builder, _rows(dZ), _rows(X), dW, transpose_a=True)
+        else:  # what the weights are a view of has its gradient in order then
+            dW = builder.empty(W.shape[::-1], W.dtype).T
+            product(builder, _rows(X), _rows(dZ), dW.T, transpose_a=True)
     if needs[0]:
         dX = builder.output(0, X.shape, X.dtype)
-        product(builder, _rows(dZ), W, _rows(dX))
+        if W.flags.c_contiguous:
+            product(builder, _rows(dZ), W, _rows(dX))
+        else:
+            product(builder, _rows(dZ), W.T, _rows(dX), transpose_b=True)
     return dX, dW, db
 
 
@@ -271,8 +291,7 @@ def _scalars(name: str, values: Any) -> tuple[float, float]:
 def _linear_activation(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> tuple[tuple[Any, ...], Any]:
-    X, W = inputs[0], inputs[1]
-    b = inputs[2] if len(inputs) > 2 else None
+    X, W, b = (*_in_order(builder, inputs, 1), None)[:3]
     name, alpha, beta = options["activation"], options.get("alpha"), options.get("beta")
     shape = (*X.shape[:-1], W.shape[0])
     Y = builder.output(0, shape, X.dtype)
@@ -301,7 +320,7 @@ def _check_fused(inputs: Inputs, options: Options) -> str | None:
 def _linear_activation_backward(
     builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
 ) -> tuple[tuple[Any, ...], Any]:
-    dY, X, W, kept, name, alpha, beta = inputs
+    dY, X, W, kept, name, alpha, beta = _in_order(builder, inputs, 2)
     scalars = _scalars(name, (alpha, beta))
     return _pull_back(builder, dY, X, W, needs, kept, scalars, name), None
 
@@ -324,9 +343,11 @@ LINEAR_KERNEL = CpuKernel(
     {"forward": _linear, "backward": _linear_backward},
     {"forward": _check_linear, "backward": _check_linear_backward},
     pays=_not_few_rows,
+    strided=True,
 )
 LINEAR_ACTIVATION_KERNEL = CpuKernel(
     "linear_activation",
     {"forward": _linear_activation, "backward": _linear_activation_backward},
     {"forward": _check_fused, "backward": _check_linear_backward},
+    strided=True,
 )

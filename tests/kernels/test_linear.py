@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnscratch.formulas import GELU, LINEAR, RELU, registry
+import nnscratch
+from nnscratch.formulas import FORMULAS, GELU, LINEAR, RELU, registry
 from nnscratch.kernels import cpu
+from nnscratch.nn import functional
 
 Run = Any
 PRODUCTS = ["gemm_tiles", *(["gemm"] if cpu.blas() else [])]
@@ -227,6 +229,50 @@ def test_activation_bias_backward(
             run(name, dtype, (dY, V, place, None, rows, columns), (0, 0), (code,), threads)
         for other in results[1:]:
             np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "gelu_tanh"])
+@pytest.mark.parametrize("order", ["transposed", "every second row", "every second column"])
+def test_weights_that_are_views(
+    order: str, activation: str | None, dtype: str, rng: np.random.Generator, tolerance: Any
+) -> None:
+    """A transposed matrix is used where it is, and its gradient lies in its order."""
+    stored = rng.standard_normal((26, 18)).astype(dtype)
+    W = {"transposed": stored.T, "every second row": stored[::2]}.get(order, stored[:, ::2])
+    X = rng.standard_normal((3, 7, W.shape[1])).astype(dtype)
+    b = rng.standard_normal(W.shape[0]).astype(dtype)
+    dY = rng.standard_normal((3, 7, W.shape[0])).astype(dtype)
+    formula = LINEAR if activation is None else FORMULAS["linear_activation"]
+    options = {} if activation is None else {"activation": activation}
+    found: dict[str, Any] = {}
+    for mode in ("require", "off"):
+        with registry.use_kernels(mode):
+            Y, saved = registry.forward(formula, X, W, b, **options)
+            found[mode] = (Y, *registry.backward(formula, dY, saved, (True,) * 3))
+    for one, wanted in zip(found["require"], found["off"], strict=True):
+        np.testing.assert_allclose(one, wanted, **tolerance(dtype, W.size))
+    of_weights = found["require"][2]
+    assert (of_weights.T if order == "transposed" else of_weights).flags.c_contiguous
+
+
+def test_a_compiled_step_of_transposed_weights() -> None:
+    made = []
+    for compiled in (False, True):
+        nnscratch.manual_seed(0)
+        W = nnscratch.nn.Parameter(nnscratch.randn(6, 9))
+        optimizer = nnscratch.optim.SGD([W], lr=0.1)
+        x = nnscratch.randn(5, 6)
+
+        def step(x: Any, W: Any = W, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = functional.gelu(functional.linear(x, W.t())).square().sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = nnscratch.compile(step) if compiled else step
+        made.append([*(float(run(x)) for _ in range(4)), *W.detach().numpy().ravel()])
+    np.testing.assert_allclose(made[1], made[0], rtol=1e-5)
 
 
 def test_single_calls_take_a_kernel_where_it_pays() -> None:
