@@ -291,6 +291,35 @@ def test_norms_of_gradients(power: float) -> None:
     assert U.skip_init(nn.Linear, 2, 3).weight.shape == (3, 2)
 
 
+SINGLE, HALF = np.array([[1e5, -3.0]], np.float32), np.array([1.0, 2.0], np.float16)
+DOUBLE, COMPLEX = np.array([-2.0, 0.5]), np.array([1 + 2j, 3 - 1j], np.complex64)
+
+
+@pytest.mark.parametrize("power", [2.0, 1.0, 3.0, 0.0, float("inf")])
+@pytest.mark.parametrize(
+    "arrays",
+    [(HALF, SINGLE), (SINGLE, HALF), (HALF, DOUBLE), (HALF, HALF), (COMPLEX,), (DOUBLE, COMPLEX)],
+    ids=lambda given: "-".join(one.dtype.name for one in given),
+)
+def test_norms_of_several_dtypes(arrays: tuple[np.ndarray, ...], power: float) -> None:
+    # PyTorch rounds the norm of float16 tensors to float16 before it adds others.
+    wide = [theirs(a).to(torch.promote_types(theirs(a).dtype, torch.float64)) for a in arrays]
+    truth = torch.nn.utils.get_total_norm(wide, power).item()
+    dtype = torch.nn.utils.get_total_norm([theirs(a) for a in arrays], power).dtype
+    params = [ours(a, True) for a in arrays]
+    for p, a in zip(params, arrays, strict=True):
+        p.grad = ours(a.copy())
+    for found in (
+        U.get_total_norm([p.grad for p in params], power),
+        U.clip_grad_norm_(params, 0.5, power),
+    ):
+        assert str(found.dtype) == str(dtype).removeprefix("torch.")
+        assert found.item() == pytest.approx(truth, rel=1e-3 if dtype == torch.float16 else 1e-6)
+    for p, a in zip(params, arrays, strict=True):
+        expected = a * min(0.5 / (truth + 1e-6), 1.0)
+        np.testing.assert_allclose(p.grad.numpy(), expected, 2e-3 if a is HALF else 1e-6, 1e-7)
+
+
 def test_inits() -> None:
     init = nn.init
     for shape, groups in (((4, 6, 3), 1), ((4, 2, 3, 2), 2), ((2, 2, 1, 3, 3), 1)):
