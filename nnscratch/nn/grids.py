@@ -15,6 +15,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.interpolation import cubic_weights
 from nnscratch.tensors import Tensor, apply, as_tensor
@@ -235,7 +236,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
              [ 0.5,  0. ]]]])
     """
     align = _said("affine_grid", align_corners)
-    t, wanted = as_tensor(theta), tuple(int(one) for one in size)
+    t, wanted = as_tensor(theta), tuple([whole_number("affine_grid: size", n) for n in size])
     dims = len(wanted) - 2
     if not is_floating(t.array):
         raise DTypeError(f"affine_grid: expected floating-point theta, got {t.dtype}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import is_floating
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import interpolation as lines
 from nnscratch.formulas.line_maps import LineMap
@@ -135,7 +136,7 @@ def _sizes_of(
             raise ConfigurationError(
                 "interpolate: recompute_scale_factor goes with scale_factor, not with size"
             )
-        return tuple(int(one) for one in each), (None,) * dims
+        return tuple([whole_number("interpolate: size", one) for one in each]), (None,) * dims
     counts = tuple(int(n * float(one)) for n, one in zip(sizes, each, strict=True))
     if recompute or mode == "area":
         return counts, (None,) * dims
