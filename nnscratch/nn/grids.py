@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
 from nnscratch.array.wholes import whole_number
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError, warn
 from nnscratch.formulas.interpolation import cubic_weights
 from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.functions import where
@@ -26,7 +25,7 @@ __all__ = ["affine_grid", "grid_sample"]
 
 def _said(name: str, align_corners: bool | None) -> bool:
     if align_corners is None:
-        warnings.warn(f"{name} without align_corners takes False; say which is meant", stacklevel=3)
+        warn(f"{name} without align_corners takes False; say which is meant")
     return bool(align_corners)
 
 

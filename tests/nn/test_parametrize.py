@@ -194,6 +194,7 @@ def test_what_cannot_be_parametrized() -> None:
         p.register_parametrization(nn.Linear(2, 2), "weight", Row())
     layer = p.register_parametrization(nn.Linear(2, 2), "weight", Row(), unsafe=True)
     assert layer.weight.shape == (1, 2)
+    assert layer.parametrizations.weight.unsafe
     with pytest.raises(ConfigurationError, match="no right_inverse"):
         layer.weight = nnscratch.ones(1, 2)
     with pytest.raises(ConfigurationError, match="is not parametrized"):
