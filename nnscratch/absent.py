@@ -125,7 +125,8 @@ def _elsewhere(where: str, name: str) -> str:
 
 def _near(name: str, obj: Any) -> list[str]:
     # Of optim.adam and optim.Adam the class: capital letters come last.
-    known = {known.lower(): known for known in sorted(_names(obj), reverse=True)}
+    # The name itself is there where a property of that name raised the AttributeError.
+    known = {known.lower(): known for known in sorted(_names(obj), reverse=True) if known != name}
     found = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.75)
     return [known[one] for one in found]
 

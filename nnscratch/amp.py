@@ -8,13 +8,12 @@ warning, as in PyTorch too.
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
 from nnscratch.absent import refuse_absent_names
 from nnscratch.array.device import cuda_problem
-from nnscratch.errors import ConfigurationError
+from nnscratch.errors import ConfigurationError, warn
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
@@ -24,10 +23,7 @@ def _check_off(what: str, device_type: str, enabled: bool) -> None:
     if not enabled:
         return
     if str(device_type).startswith("cuda") and cuda_problem() is not None:
-        warnings.warn(
-            f"{what} is for a GPU, and there is none that can be used; it is switched off",
-            stacklevel=3,
-        )
+        warn(f"{what} is for a GPU, and there is none that can be used; it is switched off")
         return
     raise ConfigurationError(
         f"{what}: nnscratch has no mixed precision. Write {what}(enabled=False) and give the whole "

@@ -4,7 +4,13 @@ So ``except ValueError`` catches a ``ShapeError``. A message says what was expec
 where, and what to do about it.
 """
 
+import os
+import sys
+import warnings
+from types import FrameType
 from typing import Any
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class NNScratchError(Exception):
@@ -74,3 +80,37 @@ class NonFiniteError(NNScratchError, ArithmeticError):
 
 class PlanError(NNScratchError, RuntimeError):
     """A step cannot be compiled into a plan, or a plan no longer fits."""
+
+
+def calling_frame() -> FrameType:
+    """Return the innermost frame outside of this package, the outermost if there is none.
+
+    However many hooks, modules and decorators are between it and what it calls.
+    """
+    frame = sys._getframe(1)
+    while _is_inside(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _is_inside(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return (
+        file.startswith((_PACKAGE, "<frozen"))
+        or file.endswith(("written by nnscratch>", "contextlib.py"))
+        or str(frame.f_globals.get("__name__")).startswith("nnscratch.kernels.")
+    )
+
+
+def warn(said: str, category: type[Warning] = UserWarning) -> None:
+    """Give a warning that names the line which called this package."""
+    frame = calling_frame()
+    names = frame.f_globals
+    warnings.warn_explicit(
+        said,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        names.get("__name__"),
+        names.setdefault("__warningregistry__", {}),
+    )

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnscratch.array import default_dtype, dtype_name, promote
 from nnscratch.array.dtypes import FLOATS, INTEGERS, set_default_dtype
+from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.kernels.cpu.runtime import threads
 from nnscratch.tensors.printing import set_printoptions
@@ -89,7 +90,7 @@ def set_num_interop_threads(int: int) -> None:
     Raises:
         ConfigurationError: if it is no whole number of at least 1.
     """
-    if isinstance(int, bool) or not hasattr(int, "__index__") or int < 1:
+    if isinstance(int, bool) or (as_index(int) or 0) < 1:
         raise ConfigurationError(f"expected a whole number of threads of at least 1, got {int!r}")
 
 

@@ -20,7 +20,7 @@ import torch
 
 import nnscratch
 from nnscratch import nn
-from nnscratch.absent import AbsentNameError
+from nnscratch.absent import AbsentNameError, mend
 from nnscratch.instead import INSTEAD, METHODS
 
 MODULES = (
@@ -183,6 +183,26 @@ def test_what_a_module_has_not() -> None:
         model.bfloat16()
     with pytest.raises(AttributeError, match=r"^Linear has no attribute 'zzz'$"):
         model.zzz
+
+
+def test_an_error_inside_of_a_property_is_seen() -> None:
+    class Scaled(nn.Linear):
+        @property
+        def scale(self) -> float:
+            return self.weight.scael
+
+        @property
+        def wieght(self) -> float:
+            return self.weights
+
+    model = nn.Sequential(Scaled(2, 1))
+    with pytest.raises(AttributeError, match=r"has no attribute 'scael'$"):
+        model[0].scale
+    with pytest.raises(AttributeError, match=r"^Scaled has no attribute 'weights'; near.*: weight"):
+        model[0].wieght
+    assert not hasattr(model[0], "scale")
+    assert getattr(model[0], "scale", None) is None
+    assert mend("nn.Module", "weight", model[0]) == "; near names: wieght"
 
 
 @pytest.mark.parametrize(

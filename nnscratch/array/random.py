@@ -18,6 +18,7 @@ import numpy as np
 from nnscratch.array.backend import array_namespace
 from nnscratch.array.device import Device, as_device, current, namespace_on
 from nnscratch.array.dtypes import dtype_name, dtype_of
+from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError
 
 ROUNDS = 10
@@ -239,9 +240,9 @@ class Generator:
 
     @staticmethod
     def _checked(value: Any, name: str) -> int:
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
+        number = None if isinstance(value, bool) else as_index(value)
+        if number is None:
             raise ConfigurationError(f"{name} must be an integer, got {value!r}")
-        number = int(value)
         if not 0 <= number < 2**64:
             raise ConfigurationError(f"{name} must be from 0 to 2**64 - 1, got {number}")
         return number

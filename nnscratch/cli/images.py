@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nnscratch.data import ClassTarget, LabelledImages, load_images, read_idx, read_table
-from nnscratch.data.image_arrays import as_images, unlabelled_images
+from nnscratch.data.image_arrays import (
+    as_images,
+    checked_pixels,
+    load_image_arrays,
+    unlabelled_images,
+)
 from nnscratch.data.image_files import is_image, read_images, resized
 from nnscratch.data.image_folders import files_to_judge
 from nnscratch.data.image_sources import holds_image_files, is_npz, refuse_npy
@@ -131,9 +136,10 @@ class ImagePreprocessor:
         first = value.get("version") == 1
         sizes: Any = [value.get(name) for name in ("height", "width", "white")]
         sizes.append(1 if first else value.get("channels"))
+        white: Any = sizes[2]
         mean: Any = [value.get("mean")] if first else value.get("mean")
         std: Any = [value.get("std")] if first else value.get("std")
-        usual = {1: "float32", 65535: "uint16"}.get(sizes[2], "uint8")
+        usual = "float32" if white == 1 else "uint16" if white == 65535 else "uint8"
         pixels: Any = value.get("pixels") if value.get("version") == 3 else usual
         if (
             value.get("form") != _FORM
@@ -203,12 +209,13 @@ def images_from(
         return _image_files([place], None, wanted)
     if place.is_dir() and holds_image_files(place):
         return _image_files(*files_to_judge(place), wanted)
-    if place.is_file() and is_npz(place):
-        alone = unlabelled_images(place)
-        if alone is not None:
-            return ImagesToJudge(_fitting(alone, path, wanted, size))
-    if place.is_dir() or (place.is_file() and is_npz(place)):
-        folder = load_images(place)
+    npz = place.is_file() and is_npz(place)
+    alone = unlabelled_images(place) if npz else None
+    if alone is not None:
+        return ImagesToJudge(_fitting(alone, path, wanted, size))
+    if place.is_dir() or npz:
+        # Wide integers stay so: to narrow them by their own maximum would say what they mean.
+        folder = load_image_arrays(place, narrow=False) if npz else load_images(place)
         part = folder.test or folder.train
         names = np.array(_labels(part))
         return ImagesToJudge(_fitting(part.images, path, wanted, size), names[part.labels])
@@ -221,7 +228,7 @@ def images_from(
                 f"{images.shape}"
             )
         return ImagesToJudge(_fitting(as_images(images, path), path, wanted, size))
-    return _rows_of_pixels(path, wanted)
+    return _rows_of_pixels(path, wanted, size)
 
 
 def _image_files(
@@ -257,48 +264,61 @@ def _fitting(
 def _valued(images: Array, path: str, wanted: ImagePreprocessor) -> Array:
     """Images in the values of the training: the same dtype means the same values.
 
-    The dtypes alone say what is to be done. How bright the pixels of a file happen to be must not:
-    dark pictures would be made bright.
+    The dtypes say what is to be done: integers of 8 and 16 bits have 255 and 65,535 for white,
+    wider ones what the training's integers have, and floats are from 0 to 1 unless the training's
+    were floats too. How bright the pixels of a file happen to be changes nothing, or dark pictures
+    would be made bright; values that cannot be meant so are refused.
 
     Raises:
-        DataError: if the dtypes do not say what the values mean.
+        DataError: if the dtypes do not say what the values mean, or the values contradict them.
     """
     given, trained = images.dtype, np.dtype(wanted.pixels)
     whole = {"uint8": 255, "uint16": 65535}.get(given.name)
+    low, high = float(images.min()), float(images.max())
     if given.kind == "f" and trained.kind != "f":
-        if float(images.min()) >= 0.0 and float(images.max()) <= 1.0:
+        if low >= 0.0 and high <= 1.0:
             return images * np.float32(wanted.white)
-        mend = "divide them by the largest value that a pixel can have, or save them"
-    elif given.kind == "f" or given == trained:
+        mend = (
+            "floats are from 0 to 1: divide them by the largest value that a pixel can have, or "
+            "save them"
+        )
+    elif given.kind == "f":
+        if wanted.white > 1 or high <= 1.0:
+            return images
+        mend = "divide them by the largest value that a pixel can have, and save them"
+    elif given == trained:
         return images
     elif trained.kind == "f" and wanted.white == 1:
         if whole is not None:
             return images.astype(np.float32) / np.float32(whole)
-        mend = "save them"
+        mend = "divide them by the largest value that a pixel can have, and save them"
     else:
         # Both are in whole steps, whatever they are kept in: 8 and 16 bits must not be mixed up.
         wide = wanted.white > 255 if trained.kind == "f" else trained.itemsize > 1
-        if (given.itemsize > 1) == wide or (given.itemsize == 1 and wanted.white <= 255):
-            return images
+        alike = given.itemsize > 2 or (given.itemsize > 1) == wide
+        if high <= wanted.white and (alike or (given.itemsize == 1 and wanted.white <= 255)):
+            return images if given.itemsize < 4 else images.astype(np.float32)
         mend = "scale them as those were (8 bits have 255 for white, 16 bits 65,535), and save them"
     raise DataError(
         f"{path}: the model was trained on images of {wanted.pixels} with {wanted.white:,} for "
-        f"white, these are {given.name} from {float(images.min()):g} to {float(images.max()):g}; "
-        f"{mend} as {wanted.pixels}"
+        f"white, these are {given.name} from {low:g} to {high:g}; {mend} as {wanted.pixels}"
     )
 
 
-def _rows_of_pixels(path: str, wanted: ImagePreprocessor) -> ImagesToJudge:
-    size = f"{wanted.height} x {wanted.width}"
+def _rows_of_pixels(
+    path: str, wanted: ImagePreprocessor, size: tuple[int, ...] | None
+) -> ImagesToJudge:
     table = read_table(path)
     labels = table.column(_LABEL) if _LABEL in table else None
     names = [name for name in table.names if name != _LABEL]
     texts = [name for name in names if table.kinds[name] != "numeric"]
     if len(names) != wanted.features_count or texts:
         raise DataError(
-            f"{path}: the model takes images of {size} pixels: {wanted.features_count} columns of "
-            f"numbers, and perhaps one named {_LABEL!r}; found {len(names)} columns"
-            + (f", of which {texts[0]!r} holds no numbers" if texts else "")
+            f"{path}: the model takes images of {wanted.height} x {wanted.width} pixels: "
+            f"{wanted.features_count} columns of numbers, and perhaps one named {_LABEL!r}; found "
+            f"{len(names)} columns" + (f", of which {texts[0]!r} holds no numbers" if texts else "")
         )
-    pixels = np.stack([table.column(name).astype(np.float32) for name in names], axis=1)
-    return ImagesToJudge(pixels.reshape(len(table), *wanted.shape), labels)
+    # Of integers only it is int64: then the columns of a table say as much as an array's dtype.
+    pixels = np.stack([table.column(name) for name in names], axis=1)
+    images = checked_pixels(pixels.reshape(len(table), *wanted.shape), path)
+    return ImagesToJudge(_fitting(images, path, wanted, size), labels)

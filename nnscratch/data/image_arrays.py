@@ -24,7 +24,9 @@ _CHANNELS = (1, 3, 4)
 _MOST_SIDE = 1 << 14
 
 
-def load_image_arrays(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> ImageFolder:
+def load_image_arrays(
+    path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES, narrow: bool = True
+) -> ImageFolder:
     """Load images and their labels from an `.npz` file.
 
     The arrays are found by their names: `x_train`, `y_train`, `x_test`, `y_test` (and `x_val`,
@@ -34,6 +36,12 @@ def load_image_arrays(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> 
     Images are (N, height, width), (N, height, width, channels) or (N, channels, height, width),
     with 1, 3 or 4 channels; whole numbers, or floating-point ones. Labels are (N,) or (N, 1) whole
     numbers or text, or (N, classes) with a single 1 in each row.
+
+    Args:
+        path: the file.
+        max_bytes: how many bytes the arrays may have.
+        narrow: whether integers of 32 and 64 bits become uint8, or uint16 if those of any set are
+            beyond 255.
 
     Returns:
         The sets, images (N, height, width) or (N, channels, height, width) in their dtype; floats
@@ -77,6 +85,8 @@ def load_image_arrays(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> 
     made = {}
     for part, (x, y) in pairs.items():
         ordered = names
+        if narrow and x.dtype.kind in "iu" and x.dtype.itemsize > 2:
+            x = x.astype(np.uint8 if white == 255 else np.uint16)
         if names:
             if y.size and int(y.max()) >= len(names):
                 raise DataError(
@@ -107,6 +117,8 @@ def unlabelled_images(path: FilePath, *, max_bytes: int = DEFAULT_MAX_BYTES) -> 
 def as_images(values: _Array, where: str) -> _Array:
     """An array as images (N, height, width) or (N, channels, height, width).
 
+    Floats become float32, and booleans 0 and 255 in uint8; integers keep their dtype.
+
     Raises:
         DataError: it has another shape, no images, or values that are no finite numbers.
     """
@@ -133,6 +145,18 @@ def as_images(values: _Array, where: str) -> _Array:
         raise DataError(f"{where}: expected images (N, height, width), found {values.shape}")
     if 0 in made.shape or max(made.shape[2:]) > _MOST_SIDE:
         raise DataError(f"{where}: no images: the shape is {values.shape}")
+    made = checked_pixels(made, where)
+    return made[:, 0] if made.ndim == 4 and made.shape[1] == 1 else made
+
+
+def checked_pixels(made: _Array, where: str) -> _Array:
+    """Return images (N, ...) as ``as_images`` does, whatever their shape.
+
+    Raises:
+        DataError: if a value is no finite number, or none that a pixel can have.
+    """
+    if not len(made):
+        raise DataError(f"{where}: no images")
     if made.dtype.kind == "b":
         made = made.astype(np.uint8) * np.uint8(255)
     if made.dtype.kind == "f":
@@ -150,9 +174,7 @@ def as_images(values: _Array, where: str) -> _Array:
             f"{where}: pixels from {int(made.min()):,} to {int(made.max()):,}; expected whole "
             "numbers from 0 to 255 (or 65,535), or floating-point numbers"
         )
-    elif made.dtype.itemsize > 2:
-        made = made.astype(np.uint8 if int(made.max()) < 256 else np.uint16)
-    return made[:, 0] if made.ndim == 4 and made.shape[1] == 1 else made
+    return made
 
 
 def _as_labels(values: _Array, where: str) -> _Array:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from nnscratch.array import Generator, to_numpy
 from nnscratch.array.random import default_generator
+from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError
 from nnscratch.tensors import as_tensor
 
@@ -217,7 +218,8 @@ class BatchSampler(Sampler):
 
 def check_count(value: Any, name: str = "num_samples", least: int = 1) -> None:
     """Raise ``ConfigurationError`` if a value is no whole number, or too small."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+    number = as_index(value)
+    if isinstance(value, bool) or number is None or number < least:
         raise ConfigurationError(
             f"{name} must be a whole number of at least {least}, got {value!r}"
         )

@@ -163,7 +163,8 @@ class BytePairTokenizer(Tokenizer):
     again and again. The work is done by the ``tokenizers`` library.
 
     Args:
-        content: what a file ``tokenizer.json`` of that library holds.
+        content: what a file ``tokenizer.json`` of that library holds; its truncation and padding
+            are left out.
 
     Raises:
         ConfigurationError: if the library is not installed.
@@ -192,13 +193,18 @@ class BytePairTokenizer(Tokenizer):
             self._tokenizer = library.Tokenizer.from_str(json.dumps(content))
         except Exception as error:  # the library raises no narrower class
             raise DataError(f"the tokenizers library cannot use it ({error})") from None
+        # Settings for batches of sentences, by which tokens would be lost or put behind each piece.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         # Others put something before each text, or join what stands on two sides of a line end.
-        words = content.get("pre_tokenizer") or {}
+        words, added = content.get("pre_tokenizer") or {}, content.get("added_tokens") or []
         self._may_be_cut = (
             content.get("normalizer") is None
             and words.get("type") == "ByteLevel"
             and not words.get("add_prefix_space", True)
             and words.get("use_regex", True)
+            and not any(one.get("lstrip") or one.get("rstrip") for one in added)
+            and not any(character.isspace() for one in added for character in one["content"])
         )
         self._size = max(self._tokenizer.get_vocab().values(), default=-1) + 1
 

@@ -6,11 +6,10 @@ memory: what the derivatives need is kept all the same.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, ShapeError, warn
 from nnscratch.nn import derived_functions
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import FunctionModule
@@ -56,10 +55,11 @@ def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     """Return e^x over its sum along a dimension.
 
     Without ``dim`` it is dim 0 of 0, 1 or 3 dimensions and dim 1 of others, as in PyTorch, with a
-    warning. ``dtype`` is what to compute in, and of the result.
+    warning. ``dtype`` is what to compute in, and of the result; ``_stacklevel`` is PyTorch's, and
+    changes nothing: a warning names the line that called nnscratch.
     """
     x = as_tensor(input)
-    found: Tensor = x.softmax(_dim_of(x, dim, "softmax", _stacklevel), dtype)
+    found: Tensor = x.softmax(_dim_of(x, dim, "softmax"), dtype)
     return found
 
 
@@ -68,14 +68,14 @@ def log_softmax(
 ) -> Tensor:
     """Return the logarithm of the softmax along a dimension, with the same arguments."""
     x = as_tensor(input)
-    found: Tensor = x.log_softmax(_dim_of(x, dim, "log_softmax", _stacklevel), dtype)
+    found: Tensor = x.log_softmax(_dim_of(x, dim, "log_softmax"), dtype)
     return found
 
 
 def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """Return the softmax of -x along a dimension, with the same arguments."""
     x = as_tensor(input)
-    found: Tensor = (-x).softmax(_dim_of(x, dim, "softmin", _stacklevel), dtype)
+    found: Tensor = (-x).softmax(_dim_of(x, dim, "softmin"), dtype)
     return found
 
 
@@ -104,14 +104,13 @@ def glu(input: Any, dim: int = -1) -> Tensor:
     return found
 
 
-def _dim_of(x: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
+def _dim_of(x: Tensor, dim: int | None, name: str) -> int:
     if dim is not None:
         return dim
     chosen = 0 if x.ndim in (0, 1, 3) else 1
-    warnings.warn(
+    warn(
         f"{name} without a dimension takes dim={chosen} of an input with {x.ndim} dimensions; say "
         f"which with dim={chosen}, or dim=-1 for the last one",
-        stacklevel=stacklevel,
     )
     return chosen
 
@@ -179,7 +178,7 @@ class Hardtanh(
             value = found.pop(old)
             if value is not None:
                 message = f"Hardtanh({old}=) is PyTorch's word of old; write {name}={value!r}"
-                warnings.warn(message, FutureWarning, stacklevel=3)
+                warn(message, FutureWarning)
                 found[name] = value
         return found
 
@@ -193,9 +192,8 @@ class _AlongDimension(FunctionModule):
     """The base of what is computed along a dimension that may be left out."""
 
     def forward(self, input: Any) -> Tensor:
-        """Return the function of the input; a warning names the line that calls the module."""
-        # That line is behind _dim_of, the function, this method and Module.__call__.
-        return type(self).function(input, dim=self.dim, _stacklevel=5)
+        """Return the function of the input."""
+        return type(self).function(input, dim=self.dim)
 
 
 class Softmax(_AlongDimension, function=softmax, dim=None):

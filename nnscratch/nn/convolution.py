@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from nnscratch import formulas as f
 from nnscratch.array import Generator
+from nnscratch.array.wholes import as_index, whole_number
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
@@ -186,13 +187,13 @@ class ConvolutionModule(Module):
         generator: Generator | None,
     ) -> None:
         where, rank = type(self).__name__, self.rank
-        if groups < 1:
+        count = as_index(groups) or 0
+        if count < 1:
             raise ConfigurationError(f"{where}: groups must be a positive integer, got {groups}")
+        groups = count
+        in_channels = whole_number(f"{where}: in_channels", in_channels, 0)
+        out_channels = whole_number(f"{where}: out_channels", out_channels, 0)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if not hasattr(channels, "__index__") or channels < 0:
-                raise ConfigurationError(
-                    f"{where}: {name} must be an integer from 0 on, got {channels!r}"
-                )
             if channels % groups:
                 raise ConfigurationError(
                     f"{where}: {name} must be divisible by groups, got {channels} and {groups}"

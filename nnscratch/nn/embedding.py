@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from nnscratch import formulas as f
 from nnscratch.array import Generator
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, IndexRangeError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.nn import init
@@ -26,7 +27,7 @@ def _padding(where: str, padding_idx: int | None, count: int) -> int | None:
         raise IndexRangeError(
             f"{where}: padding_idx is a row from {-count} to {count - 1}, got {padding_idx}"
         )
-    return int(padding_idx) % count
+    return whole_number(f"{where}: padding_idx", padding_idx) % count
 
 
 def _shorten(weight: Tensor, indices: Tensor, max_norm: float | None, norm_type: float) -> None:

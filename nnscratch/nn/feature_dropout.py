@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from nnscratch.array import Generator, dtype_name, is_floating
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError, warn
 from nnscratch.formulas.activations import SELU_ALPHA, SELU_SCALE
 from nnscratch.nn.dropout import DropoutBase
 from nnscratch.tensors import Tensor, as_tensor
@@ -72,7 +71,15 @@ def dropout2d(
         ShapeError: for an input of less than two axes.
         ConfigurationError: if p is not from 0 to 1.
     """
-    return _of_pictures(input, p, training, inplace, generator, 3)
+    x = _checked("dropout2d", input, p)
+    if x.ndim == 3:
+        warn(
+            f"dropout2d: an input of three axes, {x.shape}, is taken for (N, C, L), not for "
+            "(C, H, W); write dropout1d for sequences, x.unsqueeze(0) for one picture"
+        )
+    elif x.ndim != 4:
+        _warn_of_axes("dropout2d", x, "(N, C, H, W)")
+    return _channels("dropout2d", x, p, training, inplace, generator, False)
 
 
 def dropout3d(
@@ -91,7 +98,10 @@ def dropout3d(
         ShapeError: for an input without axes.
         ConfigurationError: if p is not from 0 to 1.
     """
-    return _of_volumes(input, p, training, inplace, generator, 3)
+    x = _checked("dropout3d", input, p)
+    if x.ndim not in (4, 5):
+        _warn_of_axes("dropout3d", x, "(N, C, D, H, W) or (C, D, H, W)")
+    return _channels("dropout3d", x, p, training, inplace, generator, x.ndim != 5)
 
 
 def alpha_dropout(
@@ -140,37 +150,10 @@ def _checked(where: str, input: Any, p: float) -> Tensor:
     return as_tensor(input)
 
 
-def _of_pictures(
-    input: Any, p: float, training: bool, inplace: bool, generator: Generator | None, calls: int
-) -> Tensor:
-    """Return what ``dropout2d`` does; a warning names the line that is so many calls up."""
-    x = _checked("dropout2d", input, p)
-    if x.ndim == 3:
-        warnings.warn(
-            f"dropout2d: an input of three axes, {x.shape}, is taken for (N, C, L), not for "
-            "(C, H, W); write dropout1d for sequences, x.unsqueeze(0) for one picture",
-            stacklevel=calls,
-        )
-    elif x.ndim != 4:
-        _warn_of_axes("dropout2d", x, "(N, C, H, W)", calls + 1)
-    return _channels("dropout2d", x, p, training, inplace, generator, False)
-
-
-def _of_volumes(
-    input: Any, p: float, training: bool, inplace: bool, generator: Generator | None, calls: int
-) -> Tensor:
-    """Return what ``dropout3d`` does; a warning names the line that is so many calls up."""
-    x = _checked("dropout3d", input, p)
-    if x.ndim not in (4, 5):
-        _warn_of_axes("dropout3d", x, "(N, C, D, H, W) or (C, D, H, W)", calls + 1)
-    return _channels("dropout3d", x, p, training, inplace, generator, x.ndim != 5)
-
-
-def _warn_of_axes(where: str, x: Tensor, wanted: str, calls: int) -> None:
-    warnings.warn(
+def _warn_of_axes(where: str, x: Tensor, wanted: str) -> None:
+    warn(
         f"{where}: expected {wanted}, got {x.ndim} axes, {x.shape}; the first two are taken for N "
         "and C. Write dropout where single elements are meant",
-        stacklevel=calls,
     )
 
 
@@ -260,7 +243,7 @@ class Dropout2d(DropoutBase):
 
     def forward(self, input: Any) -> Tensor:
         """Return the input, in training with channels dropped."""
-        return _of_pictures(input, self.p, self.training, self.inplace, self.generator, 4)
+        return dropout2d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
 class Dropout3d(DropoutBase):
@@ -276,7 +259,7 @@ class Dropout3d(DropoutBase):
 
     def forward(self, input: Any) -> Tensor:
         """Return the input, in training with channels dropped."""
-        return _of_volumes(input, self.p, self.training, self.inplace, self.generator, 4)
+        return dropout3d(input, self.p, self.training, self.inplace, generator=self.generator)
 
 
 class AlphaDropout(DropoutBase):

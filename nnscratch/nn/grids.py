@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.array.wholes import whole_number
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError, warn
 from nnscratch.formulas.interpolation import cubic_weights
 from nnscratch.tensors import Tensor, apply, as_tensor
 from nnscratch.tensors.functions import where
@@ -25,7 +25,7 @@ __all__ = ["affine_grid", "grid_sample"]
 
 def _said(name: str, align_corners: bool | None) -> bool:
     if align_corners is None:
-        warnings.warn(f"{name} without align_corners takes False; say which is meant", stacklevel=3)
+        warn(f"{name} without align_corners takes False; say which is meant")
     return bool(align_corners)
 
 
@@ -235,7 +235,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
              [ 0.5,  0. ]]]])
     """
     align = _said("affine_grid", align_corners)
-    t, wanted = as_tensor(theta), tuple(int(one) for one in size)
+    t, wanted = as_tensor(theta), tuple([whole_number("affine_grid: size", n) for n in size])
     dims = len(wanted) - 2
     if not is_floating(t.array):
         raise DTypeError(f"affine_grid: expected floating-point theta, got {t.dtype}")

@@ -7,7 +7,6 @@ Numbers come from the default generator unless another is given.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,13 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.absent import refuse_absent_names
 from nnscratch.array import Generator
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, ShapeError, warn
 from nnscratch.formulas import Formula
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import empty, eye, random_tensor
 from nnscratch.tensors.grad_mode import no_grad
 
-# PyTorch's table, with its names: five of them stand for no formula of one's own, and two of the
+# PyTorch's table, with its names: six of them stand for no formula of one's own, and two of the
 # numbers are rules of thumb.
 _GAINS = {
     "linear": 1.0,
@@ -76,7 +75,7 @@ def _is_empty(tensor: Tensor) -> bool:
     """Say whether a weight has no elements, and so perhaps a fan of 0; warn then, as PyTorch."""
     if 0 not in tensor.shape:
         return False
-    warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+    warn("Initializing zero-element tensors is a no-op")
     return True
 
 

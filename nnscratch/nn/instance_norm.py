@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, ShapeError, warn
 from nnscratch.nn.batch_norm import NormBase, follow, need_channels, standardized
 from nnscratch.tensors import Tensor, apply, as_tensor
 
@@ -86,7 +85,7 @@ class _InstanceNorm(NormBase):
             )
             if self.affine:
                 raise ShapeError(said)
-            warnings.warn(said, stacklevel=3)
+            warn(said)
         held, own = self._buffers, self._parameters
         y = instance_norm(
             x if batched else x.unsqueeze(0),

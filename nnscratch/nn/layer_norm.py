@@ -9,6 +9,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name
+from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import listed, need_one_dtype
@@ -134,12 +135,13 @@ def group_norm(
 
 def _sizes(where: str, normalized_shape: Any) -> tuple[int, ...]:
     shape = tuple(normalized_shape) if listed(normalized_shape) else (normalized_shape,)
-    if not shape or not all(hasattr(size, "__index__") and size >= 0 for size in shape):
+    made = tuple([size for size in map(as_index, shape) if size is not None and size >= 0])
+    if not shape or len(made) < len(shape):
         raise ConfigurationError(
             f"{where}: normalized_shape is the sizes of the last axes, at least one, got "
             f"{normalized_shape!r}"
         )
-    return tuple([int(size) for size in shape])
+    return made
 
 
 def _need_last(

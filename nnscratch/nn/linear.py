@@ -7,7 +7,7 @@ from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import Generator
-from nnscratch.errors import ConfigurationError
+from nnscratch.array.wholes import whole_number
 from nnscratch.nn import init
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import need_one_dtype
@@ -63,13 +63,9 @@ class Linear(Module):
     ) -> None:
         """Make the parameters from a generator, the default one unless another is given."""
         super().__init__()
-        sizes: dict[str, Any] = {"in_features": in_features, "out_features": out_features}
-        for name, size in sizes.items():
-            if not hasattr(size, "__index__") or size < 0:
-                raise ConfigurationError(
-                    f"Linear: {name} must be an integer from 0 on, got {size!r}"
-                )
-        self.in_features, self.out_features = int(in_features), int(out_features)
+        in_features = whole_number("Linear: in_features", in_features, 0)
+        out_features = whole_number("Linear: out_features", out_features, 0)
+        self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(empty(out_features, in_features, dtype=dtype, device=device))
         made = Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None
         self.register_parameter("bias", made)

@@ -108,7 +108,8 @@ def margin_ranking_loss(
     r"""Return $\max(0, m - t (x_1 - x_2))$: $t = 1$ asks for $x_1$ above $x_2$, $t = -1$ for below.
 
     Args:
-        input1: any shape; whole numbers, if all are whole, count as numbers of the default dtype.
+        input1: any shape; whole numbers are taken in the dtype of the others, and in the default
+            one if all three are whole.
         input2: of as many dimensions, in a shape that broadcasts with it.
         target: 1 or -1, likewise.
         margin: by how much.
@@ -131,7 +132,8 @@ def margin_ranking_loss(
             f"{shapes[0]}, {shapes[1]} and {shapes[2]}; reshape them to the shape that is meant"
         )
     if is_integer(first.array):
-        first = first.to(default_dtype())
+        floating = [one.dtype for one in (second, signs) if is_floating(one.array)]
+        first = first.to(floating[0] if floating else default_dtype())
     shape = broadcast_shape("margin_ranking_loss", first, second, signs)
     arrays = [one.expand(*shape) for one in (first, second, signs)]
     return loss_of(f.MARGIN_RANKING, *arrays, margin=margin, reduction=reduction)

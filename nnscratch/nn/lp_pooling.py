@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from nnscratch.array import is_integer
+from nnscratch.errors import DTypeError
 from nnscratch.nn.max_pooling import max_pooled
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import Sizes, each
@@ -22,6 +24,8 @@ def _power(
     where: str, dims: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil: bool
 ) -> Tensor:
     x = planes(where, input, dims)
+    if is_integer(x.array):
+        raise DTypeError(f"{where}: expected floating-point input, got {x.dtype}; call .float()")
     kernel = each(where, "kernel_size", kernel_size, dims)
     p = float(norm_type)
     if math.isinf(p):
@@ -44,6 +48,7 @@ def lp_pool1d(
 
     Raises:
         ConfigurationError, ShapeError: as ``avg_pool1d``.
+        DTypeError: for integers, of which PyTorch rounds the mean of the powers.
 
     >>> from nnscratch import tensor
     >>> lp_pool1d(tensor([[3.0, 4.0, 6.0, 8.0]]), 2, 2)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas import pooling_windows as windows
 from nnscratch.nn.module import Module
-from nnscratch.nn.options import Sizes, each
+from nnscratch.nn.options import Sizes, each, left_out
 from nnscratch.nn.pooling_sizes import Pooling, adaptive_counts, planes
 from nnscratch.tensors import Tensor, apply, as_tensor
 
@@ -179,14 +180,14 @@ def _put_back(
     if places.shape != x.shape:
         raise ShapeError(f"{where}: indices of shape {places.shape} for an input of {x.shape}")
     kernel = each(where, "kernel_size", kernel_size, dims)
-    step = kernel if stride is None or stride in ((), []) else each(where, "stride", stride, dims)
+    step = kernel if left_out(stride) else each(where, "stride", stride, dims)
     edge = each(where, "padding", padding, dims)
     sizes = tuple(
         (n - 1) * s + k - 2 * p
         for n, s, k, p in zip(x.shape[x.ndim - dims :], step, kernel, edge, strict=True)
     )
     if output_size is not None:
-        asked = tuple(int(one) for one in output_size)
+        asked = tuple([whole_number(f"{where}: output_size", one) for one in output_size])
         if len(asked) == dims + 2:
             asked = asked[2:]
         near = [abs(a - n) < s for a, n, s in zip(asked, sizes, step, strict=False)]

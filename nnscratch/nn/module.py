@@ -135,6 +135,8 @@ class Module(Walking):
         kind = type(self).__name__
         if name.startswith("__"):  # which Python asks for by itself
             raise AttributeError(f"{kind} has no attribute {name!r}", name=name, obj=self)
+        if hasattr(type(self), name):  # a property, in which an AttributeError was raised
+            return object.__getattribute__(self, name)
         raise AbsentNameError(kind, "nn.Module", name, self)
 
     def __delattr__(self, name: str) -> None:

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from nnscratch.array import dtype_name, is_floating
+from nnscratch.array import dtype_name, is_complex, is_floating
+from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
@@ -19,6 +20,11 @@ def listed(value: Any) -> bool:
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
 
 
+def left_out(stride: Any) -> bool:
+    """Say whether a stride is that of the windows: None, () or []."""
+    return stride is None or (isinstance(stride, (tuple, list)) and not stride)
+
+
 def each(where: str, name: str, value: Any, dims: int, least: int | None = None) -> tuple[int, ...]:
     """Return an option as a number for each of the dimensions: one number stands for all.
 
@@ -28,10 +34,10 @@ def each(where: str, name: str, value: Any, dims: int, least: int | None = None)
     given = tuple(value) if listed(value) else (value,)
     if len(given) == 1:
         given *= dims
-    if len(given) != dims or not all(hasattr(one, "__index__") for one in given):
+    made = tuple([number for number in map(as_index, given) if number is not None])
+    if not len(made) == len(given) == dims:
         count = f"an integer or {dims} of them" if dims > 1 else "an integer"
         raise ConfigurationError(f"{where}: {name} is {count}, got {value!r}")
-    made = tuple([int(one) for one in given])
     if least is not None and min(made) < least:
         raise ConfigurationError(f"{where}: {name} has to be from {least} on, got {value!r}")
     return made
@@ -47,13 +53,21 @@ def need_one_dtype(where: str, x: Tensor, **held: Tensor | None) -> None:
         if one is None or one.array.dtype == x.array.dtype:
             continue
         given, own = dtype_name(x.array.dtype), dtype_name(one.array.dtype)
-        if not is_floating(x.array):
-            raise DTypeError(f"{where}: expected floating-point input, got {given}; call .float()")
         said = f"the {name} are" if name == "weights" else f"{name} is"
-        raise DTypeError(
-            f"{where}: the input is {given} but {said} {own}; use x.to('{own}') or "
-            f"model.to('{given}')"
-        )
+        text = f"{where}: the input is {given} but {said} {own}; "
+        held_as = name.removesuffix("s")
+        if is_floating(one.array):
+            if is_complex(x.array):
+                raise DTypeError(f"{text}compute with x.real and x.imag")
+            if not is_floating(x.array):
+                raise DTypeError(
+                    f"{where}: expected floating-point input, got {given}; call .float()"
+                )
+            raise DTypeError(f"{text}use x.to('{own}') or model.to('{given}')")
+        mend = f"convert {'them' if name == 'weights' else 'it'} with {held_as}.to('{given}')"
+        if not is_floating(x.array):
+            mend += ", or both with .float()"
+        raise DTypeError(text + mend)
 
 
 class FunctionModule(Module):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from nnscratch import formulas as f
+from nnscratch.array.wholes import as_index, whole_number
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.padding import padded_shape
 from nnscratch.nn.module import Module
@@ -57,7 +58,7 @@ def pad(
     tensor([[3, 2, 1, 2, 3, 2]])
     """
     x = as_tensor(input)
-    pads = tuple(int(one) for one in pad)
+    pads = tuple([whole_number("pad: each of the sizes", one) for one in pad])
     if mode == "constant":
         number = 0.0 if value is None else value
         return apply(f.CONSTANT_PAD_ND, x, pad=pads, value=number)
@@ -162,11 +163,12 @@ class _Padding(Module):
         sides = 2 * self.dims
         sizes: Any = padding
         given = tuple(sizes) if listed(sizes) else (sizes,) * sides
-        if len(given) != sides or not all(hasattr(one, "__index__") for one in given):
+        made = tuple([number for number in map(as_index, given) if number is not None])
+        if not len(made) == len(given) == sides:
             raise ConfigurationError(
                 f"{type(self).__name__}: padding is an integer or {sides} of them, got {padding!r}"
             )
-        self.padding = tuple([int(one) for one in given])
+        self.padding = made
 
     def forward(self, input: Any) -> Tensor:
         """Return the input padded."""

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from nnscratch.array import dtype_name
+from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.pooling_windows import window_count
-from nnscratch.nn.options import each
+from nnscratch.nn.options import each, left_out
 from nnscratch.tensors import Tensor, as_tensor
 
 
@@ -58,7 +59,7 @@ class Pooling:
         """
         self.sizes = x.shape[x.ndim - dims :]
         self.kernel = each(where, "kernel_size", kernel_size, dims)
-        chosen = kernel_size if stride is None or stride in ((), []) else stride
+        chosen = kernel_size if left_out(stride) else stride
         self.stride = each(where, "stride", chosen, dims)
         self.padding = each(where, "padding", padding, dims)
         self.dilation = each(where, "dilation", dilation, dims)
@@ -80,10 +81,11 @@ def adaptive_counts(where: str, output_size: Any, sizes: tuple[int, ...]) -> tup
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * dims
     if len(given) == 1:
         given *= dims
-    known = [one is None or (hasattr(one, "__index__") and one >= 0) for one in given]
-    if len(given) != dims or not all(known):
+    made = [n if one is None else as_index(one) for one, n in zip(given, sizes, strict=False)]
+    counts = tuple([n for n in made if n is not None and n >= 0])
+    if not len(counts) == len(given) == dims:
         raise ConfigurationError(
             f"{where}: output_size is a size, None, or one of these for each of {dims} "
             f"dimensions, got {output_size!r}"
         )
-    return tuple(n if one is None else int(one) for one, n in zip(given, sizes, strict=True))
+    return counts

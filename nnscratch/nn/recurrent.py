@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import Generator
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, ShapeError, warn
 from nnscratch.formulas import Formula
 from nnscratch.nn import init
 from nnscratch.nn.dropout import dropout
@@ -62,10 +61,9 @@ class RNNBase(Module):
         if isinstance(dropout, bool) or not 0.0 <= dropout <= 1.0:
             raise ConfigurationError(f"{name}: dropout is from 0 to 1, got {dropout!r}")
         if dropout > 0 and num_layers == 1:
-            warnings.warn(
+            warn(
                 f"{name}: dropout acts behind every layer but the last, and num_layers is 1; set "
                 "num_layers to 2 or more, or leave dropout out",
-                stacklevel=3,
             )
         if proj_size and mode != "LSTM":
             raise ConfigurationError(f"{name}: proj_size is for LSTM only; leave it out")

@@ -6,20 +6,17 @@ PyTorch 0.4: they are taken in their places, with PyTorch's meaning and a warnin
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from nnscratch.array import is_floating
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.errors import ConfigurationError, ShapeError, warn
 from nnscratch.formulas import Formula
 from nnscratch.formulas.checks import refuse_complex
 from nnscratch.nn.options import FunctionModule
 from nnscratch.tensors import Tensor, apply, as_tensor
 
 
-def reduction_of(
-    size_average: Any, reduce: Any, reduction: str = "mean", stacklevel: int = 3
-) -> str:
+def reduction_of(size_average: Any, reduce: Any, reduction: str = "mean") -> str:
     """Return the reduction that is meant by PyTorch's arguments of old, with a warning if given.
 
     Raises:
@@ -36,10 +33,7 @@ def reduction_of(
     meant = "none" if reduce is not None and not reduce else "mean"
     if meant == "mean" and size_average is not None and not size_average:
         meant = "sum"
-    warnings.warn(
-        f"size_average and reduce are PyTorch's words of old; write reduction={meant!r}",
-        stacklevel=stacklevel,
-    )
+    warn(f"size_average and reduce are PyTorch's words of old; write reduction={meant!r}")
     return meant
 
 
@@ -107,7 +101,7 @@ class Loss(FunctionModule):
     def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         found = super()._read(args, kwargs)
         size_average, reduce = (found.pop(name, None) for name in self.unkept)
-        meant = reduction_of(size_average, reduce, found["reduction"], stacklevel=4)
+        meant = reduction_of(size_average, reduce, found["reduction"])
         return {**found, "reduction": meant}
 
     def extra_repr(self) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import is_floating
-from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.array.wholes import whole_number
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError, warn
 from nnscratch.formulas import interpolation as lines
 from nnscratch.formulas.line_maps import LineMap
 from nnscratch.nn import pooling
@@ -135,7 +135,7 @@ def _sizes_of(
             raise ConfigurationError(
                 "interpolate: recompute_scale_factor goes with scale_factor, not with size"
             )
-        return tuple(int(one) for one in each), (None,) * dims
+        return tuple([whole_number("interpolate: size", one) for one in each]), (None,) * dims
     counts = tuple(int(n * float(one)) for n, one in zip(sizes, each, strict=True))
     if recompute or mode == "area":
         return counts, (None,) * dims
@@ -161,27 +161,22 @@ def upsample(
     align_corners: bool | None = None,
 ) -> Tensor:
     """Return ``interpolate`` of the input: PyTorch's word of old, taken with a warning."""
-    warnings.warn(
-        "upsample is PyTorch's word of old; write interpolate", FutureWarning, stacklevel=2
-    )
+    warn("upsample is PyTorch's word of old; write interpolate", FutureWarning)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """Return ``interpolate`` with "nearest": PyTorch's word of old, taken with a warning."""
-    warnings.warn(
-        "upsample_nearest is PyTorch's word of old; write interpolate", FutureWarning, stacklevel=2
-    )
+    warn("upsample_nearest is PyTorch's word of old; write interpolate", FutureWarning)
     return interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """Return ``interpolate`` with "bilinear" and aligned corners, taken with a warning."""
-    warnings.warn(
+    warn(
         "upsample_bilinear is PyTorch's word of old; write interpolate(..., mode='bilinear', "
         "align_corners=True)",
         FutureWarning,
-        stacklevel=2,
     )
     return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 

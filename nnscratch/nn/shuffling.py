@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.array.wholes import whole_number
+from nnscratch.errors import ShapeError
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
 
@@ -18,13 +19,11 @@ __all__ = [
 ]
 
 
-def _image(where: str, input: Any, factor: Any, name: str) -> Tensor:
+def _image(where: str, input: Any, factor: Any, name: str) -> tuple[Tensor, int]:
     x = as_tensor(input)
     if x.ndim < 3:
         raise ShapeError(f"{where}: expected an input (..., C, H, W), got shape {x.shape}")
-    if not hasattr(factor, "__index__") or factor < 1:
-        raise ConfigurationError(f"{where}: {name} must be an integer from 1 on, got {factor!r}")
-    return x
+    return x, whole_number(f"{where}: {name}", factor, 1)
 
 
 def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
@@ -39,7 +38,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     tensor([[[0, 1],
             [2, 3]]])
     """
-    x, r = _image("pixel_shuffle", input, upscale_factor, "upscale_factor"), int(upscale_factor)
+    x, r = _image("pixel_shuffle", input, upscale_factor, "upscale_factor")
     *lead, c, h, w = x.shape
     if c % (r * r):
         raise ShapeError(f"pixel_shuffle: {c} channels are no multiple of {r}² in shape {x.shape}")
@@ -56,8 +55,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
         ShapeError: if a size is no multiple of r.
         ConfigurationError: if r is no integer from 1 on.
     """
-    r = int(downscale_factor)
-    x = _image("pixel_unshuffle", input, downscale_factor, "downscale_factor")
+    x, r = _image("pixel_unshuffle", input, downscale_factor, "downscale_factor")
     *lead, c, h, w = x.shape
     if h % r or w % r:
         raise ShapeError(f"pixel_unshuffle: {h} x {w} pixels are no multiples of {r}")
@@ -78,7 +76,7 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
     >>> channel_shuffle(arange(4).reshape(1, 4, 1), 2).flatten()
     tensor([0, 2, 1, 3])
     """
-    x = _image("channel_shuffle", input, groups, "groups")
+    x, groups = _image("channel_shuffle", input, groups, "groups")
     c = x.shape[1]
     if c % groups:
         raise ShapeError(f"channel_shuffle: {groups} groups do not divide {c} channels")

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import is_floating, promote, to_device_of
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ShapeError
 from nnscratch.tensors.methods import axes_of, numpy_names
 from nnscratch.tensors.tensor import Tensor, apply, as_tensor, wrap
@@ -347,6 +348,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """
     if num_classes == -1:
         num_classes = int(input.max()) + 1 if input.numel() else 0
+    num_classes = whole_number("one_hot: num_classes", num_classes)
     return apply(f.ONE_HOT, input, num_classes=num_classes, dtype="int64")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nnscratch import formulas as f
 from nnscratch.array import default_dtype, dtype_name, is_floating, promote
+from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.base import TensorBase
@@ -50,14 +51,15 @@ def axis_of(dim: int, ndim: int) -> int:
     Raises:
         ShapeError: if there is no such dimension.
     """
-    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+    number = None if isinstance(dim, bool) else as_index(dim)
+    if number is None:
         raise ShapeError(f"dim must be an integer, got {dim!r}")
     limit = ndim or 1
-    if not -limit <= dim < limit:
+    if not -limit <= number < limit:
         raise ShapeError(
             f"dim must be from {-limit} to {limit - 1} for {ndim} dimensions; got {dim}"
         )
-    return dim % limit
+    return number % limit
 
 
 def numpy_names(method: Callable[P, R]) -> Callable[P, R]:

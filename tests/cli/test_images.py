@@ -3,13 +3,14 @@ import json
 import tarfile
 
 import numpy as np
+import polars
 import pytest
 from command_line import call, fails, squares, weights
 from PIL import Image
 
 from nnscratch.cli.images import ImagePreprocessor, images_from
-from nnscratch.data import load_images
-from nnscratch.errors import DataError
+from nnscratch.data import LabelledImages, load_images
+from nnscratch.errors import CheckpointError, DataError
 from nnscratch.train import Callback
 
 QUICK = ["--epochs", "2", "--quiet"]
@@ -310,6 +311,79 @@ def test_an_idx_file_has_the_features_of_the_same_pictures_in_floats(tmp_path):
     found = images_from(str(tmp_path / "images-idx3-ubyte"), pre)
     expected = pre.features((pictures[:3] // 128 / 255).astype(np.float32))
     np.testing.assert_allclose(pre.features(found.images), expected, 1e-5, 1e-5)
+
+
+IN_TABLES = [("float32", "float32"), ("uint8", "int64"), ("uint8", "float32"), ("int64", "int64"),
+             ("uint16", "uint16"), ("uint16", "float32"),
+             ("digits, float32", "digits")]  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(("first", "second"), IN_TABLES)
+def test_a_table_has_the_features_of_the_same_pictures(tmp_path, first, second, suffix):
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 6, 5), dtype=np.uint8)
+    pictures[:3] //= 128
+    np.savez(tmp_path / "a.npz", x=DTYPES[first](pictures), y=np.arange(12) % 2)
+    trained = load_images(tmp_path / "a.npz").train
+    pre = ImagePreprocessor.fit(trained)
+    expected = pre.features(trained.images)
+    for some in (slice(None), slice(3)):
+        columns = DTYPES[second](pictures)[some].reshape(-1, 30).T
+        table = polars.DataFrame({f"pixel {i}": column for i, column in enumerate(columns)})
+        path = str(tmp_path / f"a{suffix}")
+        table.write_csv(path) if suffix == ".csv" else table.write_parquet(path)
+        found = images_from(path, pre)
+        np.testing.assert_allclose(pre.features(found.images), expected[some], 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        ("float32", "uint8", "float32 with 1 for white, these are u?int.* from 0 to 255; divide"),
+        ("float32", "digits, float32", "with 1 for white, these are float32 from 0 to 15; divide"),
+        ("uint8", "digits, float32", "with 255 for white, these are float32 .* floats are from 0"),
+        ("uint8", "uint16", "with 255 for white, these are u?int.* from 0 to 65535; scale them"),
+    ],
+)
+def test_a_table_in_other_values_is_refused(tmp_path, first, second, text, suffix):
+    pictures = np.arange(0, 12 * 30, dtype=np.int64).reshape(12, 6, 5) % 256
+    np.savez(tmp_path / "a.npz", x=DTYPES[first](pictures.astype(np.uint8)), y=np.arange(12) % 2)
+    pre = ImagePreprocessor.fit(load_images(tmp_path / "a.npz").train)
+    columns = DTYPES[second](pictures.astype(np.uint8)).reshape(-1, 30).T
+    table = polars.DataFrame({f"pixel {i}": column for i, column in enumerate(columns)})
+    path = str(tmp_path / f"a{suffix}")
+    table.write_csv(path) if suffix == ".csv" else table.write_parquet(path)
+    with pytest.raises(DataError, match=text):
+        images_from(path, pre)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_dark_pictures_in_wide_integers_are_as_dark_as_in_16_bits(tmp_path, labelled):
+    pictures = np.random.default_rng(0).integers(0, 1 << 16, (6, 6, 5), dtype=np.uint16)
+    pictures[:3] >>= 10
+    path, labels = tmp_path / "a.npz", np.arange(6) % 2
+    np.savez(path, x=pictures, y=labels)
+    trained = load_images(path).train
+    pre = ImagePreprocessor.fit(trained)
+    for dtype in (np.int32, np.int64):
+        held = {"y": labels[:3]} if labelled else {}
+        np.savez(path, x=pictures[:3].astype(dtype), **held)
+        found = images_from(str(path), pre).images
+        np.testing.assert_array_equal(pre.features(found), pre.features(trained.images)[:3])
+
+
+@pytest.mark.parametrize("name", ["white", "pixels", "channels", "height", "mean", "std"])
+@pytest.mark.parametrize("value", [[[255]], {}, "255", None, True, [1.0, 2.0]])
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_damaged_preprocessor_is_refused(name, value, version):
+    images = LabelledImages("a", np.zeros((2, 3, 4), np.uint8), np.arange(2), 255, ())
+    kept = ImagePreprocessor.fit(images).to_dict() | {"version": version}
+    assert ImagePreprocessor.from_dict(kept).white == 255
+    if name == "pixels" and version == 2:
+        return  # of which nothing was kept
+    with pytest.raises(CheckpointError, match="damaged"):
+        ImagePreprocessor.from_dict(kept | {name: value})
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,32 @@ def test_a_text_is_not_cut_where_its_tokens_would_change(pairs, monkeypatch, wor
     if words is not None and words["add_prefix_space"]:
         monkeypatch.setattr(made, "_may_be_cut", True)
         assert made.encode(text).tolist() != whole
+
+
+def test_truncation_and_padding_of_a_file_lose_and_add_no_tokens(pairs, monkeypatch):
+    settings = library.Tokenizer.from_str(json.dumps(pairs.to_dict()["content"]))
+    settings.enable_truncation(5)
+    settings.enable_padding(length=400)
+    content = json.loads(settings.to_str())
+    assert None not in (content["truncation"], content["padding"])
+    made = BytePairTokenizer(content)
+    assert made.encode(TEXT).tolist() == pairs.encode(TEXT).tolist()
+    assert made.encode("").tolist() == []
+    monkeypatch.setattr(module, "_PIECE", 30)
+    assert made.encode(TEXT).tolist() == pairs.encode(TEXT).tolist()
+    again = tokenizer_from_dict(json.loads(json.dumps(made.to_dict())))
+    assert again.encode(TEXT).tolist() == pairs.encode(TEXT).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [("that", {"lstrip": True}), ("be:", {"rstrip": True}), (":\nth", {}), ("that", {})],
+)
+def test_added_tokens_are_found_in_pieces_too(pairs, monkeypatch, text, options):
+    other = library.Tokenizer.from_str(json.dumps(pairs.to_dict()["content"]))
+    other.add_tokens([library.AddedToken(text, normalized=False, **options)])
+    made = BytePairTokenizer(json.loads(other.to_str()))
+    monkeypatch.setattr(module, "_PIECE", 10)
+    assert len(list(module._pieces(TEXT))) > 1
+    assert made.encode(TEXT).tolist() == other.encode(TEXT, add_special_tokens=False).ids
+    assert made._may_be_cut == (text == "that" and not options)

@@ -135,6 +135,11 @@ def test_options_that_make_no_sense(size: int) -> None:
 def test_a_warning_names_the_line_of_the_caller() -> None:
     x, flat = ours(X), ours(RNG.normal(size=(2, 3)))
     frames, label = nnscratch.ones(2, 3, 4), [0] * len(X)
+    hooked = nn.Sequential(nn.Softmax())
+    for layer in (hooked, hooked[0]):
+        layer.register_forward_hook(lambda module, inputs, output: None)
+        layer.register_forward_pre_hook(lambda module, inputs: None)
+
     calls: list[Callable[[], Any]] = [
         lambda: nn.MSELoss(size_average=True),
         lambda: nn.CrossEntropyLoss(reduce=False),
@@ -161,6 +166,11 @@ def test_a_warning_names_the_line_of_the_caller() -> None:
         lambda: F.affine_grid(nnscratch.ones(1, 2, 3), (1, 1, 2, 2)),
         lambda: F.upsample(frames, 2),
         lambda: F.upsample_nearest(frames, 2),
+        lambda: nn.Sequential(nn.Identity(), nn.Sequential(nn.Softmax()))(x),
+        lambda: nn.Sequential(nn.Dropout2d())(flat),
+        lambda: nn.Sequential(nn.InstanceNorm1d(5))(frames),
+        lambda: hooked(x),
+        lambda: nn.init.kaiming_uniform_(nnscratch.zeros(0, 3)),
     ]
     for number, call in enumerate(calls):
         with warnings.catch_warnings(record=True) as caught:

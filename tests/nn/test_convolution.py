@@ -303,6 +303,32 @@ def test_integers() -> None:
         nn.Conv1d(3, 4, 2)(nnscratch.tensor(X))
 
 
+@pytest.mark.parametrize(
+    ("given", "weights", "text"),
+    [
+        ("float32", "int64", r"the weights are int64; convert them with weight\.to\('float32'\)$"),
+        ("int32", "int64", r"are int64; convert them with weight\.to\('int32'\), or both with"),
+        ("int32", "float32", r"expected floating-point input, got int32; call \.float\(\)"),
+        ("float64", "float32", r"use x\.to\('float32'\) or model\.to\('float64'\)"),
+        ("complex64", "float32", r"compute with x\.real and x\.imag$"),
+    ],
+)
+def test_the_advice_for_two_dtypes_works(given: str, weights: str, text: str) -> None:
+    x, w = nnscratch.ones(1, 2, 5).to(given), nnscratch.ones(3, 2, 2).to(weights)
+    calls = {
+        "conv1d": lambda: F.conv1d(x, w),
+        "linear": lambda: F.linear(x, nnscratch.ones(2, 5).to(weights)),
+    }
+    for name, call in calls.items():
+        with pytest.raises(DTypeError, match=f"^{name}: .*{text}"):
+            call()
+    if weights == "int64":
+        assert F.conv1d(x, w.to(given)).tolist() == [[[4] * 4] * 3]
+        assert F.conv1d(x.float(), w.float()).tolist() == [[[4] * 4] * 3]
+    if given == "complex64":
+        assert F.conv1d(x.real, w).tolist() == [[[4] * 4] * 3]
+
+
 def test_a_list_and_a_size_that_is_asked_for() -> None:
     layer, its = nn.ConvTranspose1d(1, 2, 2, stride=2), torch.nn.ConvTranspose1d(1, 2, 2, stride=2)
     its.load_state_dict({k: torch.tensor(v.numpy()) for k, v in layer.state_dict().items()})

@@ -125,7 +125,17 @@ def test_whole_numbers_beside_others() -> None:
         assert_same(mine(ours(x), ours(t)), its(theirs(x), theirs(t)))
     mine, its = nn.functional.margin_ranking_loss, torch.nn.functional.margin_ranking_loss
     assert_same(mine(ours(x), ours(x * 2), ours(t)), its(theirs(x), theirs(x * 2), theirs(t)))
-    assert_same(mine(ours(t), ours(t * 2), ours(t)), its(theirs(t), theirs(t * 2), theirs(t)))
+    for kinds in (
+        *("int64 int64 int64", "int64 float64 int64", "int64 float32 int64", "float64 int64 int64"),
+        *("int32 int64 float64", "int64 int32 int64", "int32 float64 float64"),
+    ):
+        arrays = [a.astype(k) for a, k in zip((t, t * 2, t), kinds.split(), strict=True)]
+        for reduction in ("mean", "sum", "none"):
+            given, expected = (
+                one(*map(make, arrays), margin=0.5, reduction=reduction)
+                for one, make in ((mine, ours), (its, theirs))
+            )
+            assert_same(given, expected)
 
 
 FRAMES = RNG.normal(size=(7, 3, 5))

@@ -408,6 +408,55 @@ def test_errors_name_the_layer_and_the_mend(name: str) -> None:
         function()
 
 
+F, IMAGE, THETA = nn.functional, nnscratch.zeros(1, 4, 6, 6), nnscratch.zeros(1, 2, 3)
+WHOLE = {
+    "layer_norm": lambda n: nn.LayerNorm(n),
+    "layer_norm, listed": lambda n: nn.LayerNorm([n, 3]),
+    "rms_norm": lambda n: nn.RMSNorm(n),
+    "linear": lambda n: nn.Linear(n, 2),
+    "padding": lambda n: nn.ZeroPad2d(n),
+    "padding, listed": lambda n: nn.ReflectionPad1d((n, 1)),
+    "pad": lambda n: F.pad(IMAGE, (n, 1)),
+    "kernel": lambda n: nn.Conv2d(4, 4, n),
+    "channels": lambda n: nn.Conv2d(n, 4, 1),
+    "groups": lambda n: nn.Conv2d(4, 4, 1, groups=n),
+    "pooling": lambda n: nn.MaxPool2d(n)(IMAGE),
+    "adaptive pooling": lambda n: F.adaptive_avg_pool2d(IMAGE, n),
+    "adaptive pooling, listed": lambda n: F.adaptive_max_pool2d(IMAGE, (None, n)),
+    "shuffling": lambda n: F.pixel_shuffle(IMAGE, n),
+    "unshuffling": lambda n: F.pixel_unshuffle(IMAGE, n),
+    "shuffling of channels": lambda n: F.channel_shuffle(IMAGE, n),
+    "padding row": lambda n: nn.Embedding(3, 2, padding_idx=n),
+    "resizing": lambda n: F.interpolate(IMAGE, size=(n, 3)),
+    "grid": lambda n: F.affine_grid(THETA, (1, 1, n, 2), align_corners=False),
+    "unpooling": lambda n: F.max_unpool2d(
+        *F.max_pool2d(IMAGE, 2, return_indices=True), 2, output_size=(n * 0 + n + 4, 6)
+    ),
+    "roll": lambda n: IMAGE.roll(n, 2),
+    "topk": lambda n: IMAGE.topk(n),
+    "kthvalue": lambda n: IMAGE.kthvalue(n),
+    "one_hot": lambda n: F.one_hot(nnscratch.tensor([1]), n),
+    "select": lambda n: IMAGE.select(2, n),
+    "seed": lambda n: nnscratch.Generator(n),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_arrays_of_no_axes_stand_for_whole_numbers_only(name: str) -> None:
+    for given in (2, np.array(2), np.int64(2), nnscratch.tensor(2)):
+        WHOLE[name](given)
+    for given in (2.5, np.array(2.5), np.array(2.0), np.float32(2.5), nnscratch.tensor(2.5)):
+        with pytest.raises(ConfigurationError, match=r"integer|sizes of the last axes|is a size"):
+            WHOLE[name](given)
+
+
+def test_a_dimension_is_a_whole_number() -> None:
+    assert IMAGE.softmax(np.array(1)).shape == (1, 4, 6, 6)
+    for given in (1.5, np.array(1.5), nnscratch.tensor(1.5)):
+        with pytest.raises(ShapeError, match="dim must be an integer"):
+            IMAGE.softmax(given)
+
+
 def test_weights_of_a_loss_move_and_are_saved_with_it() -> None:
     loss = nn.CrossEntropyLoss(weight=np.array([1.0, 2.0]))
     assert list(loss.state_dict()) == ["weight"]

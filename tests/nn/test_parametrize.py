@@ -194,6 +194,7 @@ def test_what_cannot_be_parametrized() -> None:
         p.register_parametrization(nn.Linear(2, 2), "weight", Row())
     layer = p.register_parametrization(nn.Linear(2, 2), "weight", Row(), unsafe=True)
     assert layer.weight.shape == (1, 2)
+    assert layer.parametrizations.weight.unsafe
     with pytest.raises(ConfigurationError, match="no right_inverse"):
         layer.weight = nnscratch.ones(1, 2)
     with pytest.raises(ConfigurationError, match="is not parametrized"):
@@ -289,6 +290,35 @@ def test_norms_of_gradients(power: float) -> None:
         U.get_total_norm([ours([float("nan")])], error_if_nonfinite=True)
     assert U.get_total_norm([]).item() == 0.0
     assert U.skip_init(nn.Linear, 2, 3).weight.shape == (3, 2)
+
+
+SINGLE, HALF = np.array([[1e5, -3.0]], np.float32), np.array([1.0, 2.0], np.float16)
+DOUBLE, COMPLEX = np.array([-2.0, 0.5]), np.array([1 + 2j, 3 - 1j], np.complex64)
+
+
+@pytest.mark.parametrize("power", [2.0, 1.0, 3.0, 0.0, float("inf")])
+@pytest.mark.parametrize(
+    "arrays",
+    [(HALF, SINGLE), (SINGLE, HALF), (HALF, DOUBLE), (HALF, HALF), (COMPLEX,), (DOUBLE, COMPLEX)],
+    ids=lambda given: "-".join(one.dtype.name for one in given),
+)
+def test_norms_of_several_dtypes(arrays: tuple[np.ndarray, ...], power: float) -> None:
+    # PyTorch rounds the norm of float16 tensors to float16 before it adds others.
+    wide = [theirs(a).to(torch.promote_types(theirs(a).dtype, torch.float64)) for a in arrays]
+    truth = torch.nn.utils.get_total_norm(wide, power).item()
+    dtype = torch.nn.utils.get_total_norm([theirs(a) for a in arrays], power).dtype
+    params = [ours(a, True) for a in arrays]
+    for p, a in zip(params, arrays, strict=True):
+        p.grad = ours(a.copy())
+    for found in (
+        U.get_total_norm([p.grad for p in params], power),
+        U.clip_grad_norm_(params, 0.5, power),
+    ):
+        assert str(found.dtype) == str(dtype).removeprefix("torch.")
+        assert found.item() == pytest.approx(truth, rel=1e-3 if dtype == torch.float16 else 1e-6)
+    for p, a in zip(params, arrays, strict=True):
+        expected = a * min(0.5 / (truth + 1e-6), 1.0)
+        np.testing.assert_allclose(p.grad.numpy(), expected, 2e-3 if a is HALF else 1e-6, 1e-7)
 
 
 def test_inits() -> None:

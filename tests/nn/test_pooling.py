@@ -227,6 +227,18 @@ def test_a_window_of_zeros_has_the_derivative_0(norm: float) -> None:
     assert x.grad.tolist() == [[[[0.0, 0.0], [0.0, 0.0]]]]
 
 
+@pytest.mark.parametrize("norm", [1, 2, 2.0, float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_p_norms_are_of_floating_point_numbers(norm: float, dtype: str) -> None:
+    x = np.arange(6).reshape(1, 1, 6).astype(dtype)
+    for call, name in ((F.lp_pool1d, "lp_pool1d"), (lambda x, *o: nn.LPPool1d(*o)(x), "LPPool1d")):
+        text = rf"{name}: expected floating-point input, got {dtype}; call \.float\(\)"
+        with pytest.raises(DTypeError, match=text):
+            call(ours(x), norm, 2)
+        expected = torch.nn.functional.lp_pool1d(theirs(x).float(), norm, 2)
+        assert_same(call(ours(x).float(), norm, 2), expected)
+
+
 def test_integers_are_not_averaged_by_fractions() -> None:
     whole = ours(np.arange(5).reshape(1, 1, 5))
     for size in (2, 3):

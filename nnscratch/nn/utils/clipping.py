@@ -11,6 +11,7 @@ from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors.creation import zeros
 from nnscratch.tensors.functions import stack
 from nnscratch.tensors.grad_mode import no_grad
+from nnscratch.tensors.ops.complexes import view_as_real
 
 
 def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
@@ -24,7 +25,8 @@ def _wide_norm(given: list[Tensor], norm_type: float, finite: bool) -> Tensor:
     if not given:
         return zeros()
     power = float(norm_type)
-    wide = [one.float() if one.dtype == "float16" else one for one in given]
+    real = [one.abs() if one.is_complex() else one for one in given]
+    wide = [one.float() if one.dtype == "float16" else one for one in real]
     norm: Tensor
     if power == 2.0:
         norm = stack([apply(f.SQUARED_NORM, one) for one in wide]).sum().sqrt()
@@ -36,13 +38,15 @@ def _wide_norm(given: list[Tensor], norm_type: float, finite: bool) -> Tensor:
 
 
 def _narrowed(norm: Tensor, given: list[Tensor]) -> Tensor:
-    return norm.half() if given and given[0].dtype == "float16" else norm
+    """Return the norm in the dtype that stacking the norms of all has: float16 only of float16."""
+    return norm.half() if given and all(one.dtype == "float16" for one in given) else norm
 
 
 def _scale(gradients: list[Tensor], max_norm: float, norm: Tensor) -> None:
     for gradient in gradients:
         own = norm.to(gradient.device)
-        registry.update(f.SCALE_BY_NORM, gradient.array, own.array, max_norm=float(max_norm))
+        parts = view_as_real(gradient) if gradient.is_complex() else gradient
+        registry.update(f.SCALE_BY_NORM, parts.array, own.array, max_norm=float(max_norm))
         gradient._version[0] += 1
 
 
@@ -84,7 +88,8 @@ def get_total_norm(
 
     Args:
         tensors: gradients, for example.
-        norm_type: p of the norm (Σ |x|^p)^(1/p); infinity for the largest absolute value.
+        norm_type: p of the norm (Σ |x|^p)^(1/p); infinity for the largest absolute value. Norms of
+            float16 tensors are added up in float32; several dtypes give the widest of them.
         error_if_nonfinite: raise instead of returning NaN or an infinity.
         foreach: PyTorch's way to compute the same; it changes nothing.
 

@@ -47,6 +47,7 @@ class ParametrizationList(ModuleList):
     Attributes:
         original: the parameter; ``original0``, ``original1``, ... where there are several.
         is_tensor: whether there is one.
+        unsafe: whether shape and dtype may change.
     """
 
     def __init__(self, modules: list[Module], original: Tensor, unsafe: bool = False) -> None:
@@ -58,6 +59,7 @@ class ParametrizationList(ModuleList):
                 inverse = getattr(module, "right_inverse", None)
                 if inverse is not None:
                     made = inverse(made)
+        self.unsafe = unsafe
         self.is_tensor = isinstance(made, Tensor)
         self.ntensors = 1 if self.is_tensor else len(made)
         keep = isinstance(original, Parameter)
@@ -225,6 +227,7 @@ def register_parametrization(
                 before = getattr(module, tensor_name)
                 _need_alike(before, parametrization(before))
         held.append(parametrization)
+        held.unsafe |= unsafe
         return module
     tensor = module._parameters.get(tensor_name)
     if tensor is None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import to_device_of, to_numpy
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.creation import tensor as new_tensor
@@ -110,7 +111,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     for shift, dim in zip(by, along, strict=True):
         axis = axis_of(dim, input.ndim)
         size = made.shape[axis] if made.ndim else 1
-        cut = -int(shift) % size if size else 0
+        cut = -whole_number("roll: a shift", shift) % size if size else 0
         if cut:
             parts = made.narrow(axis, cut, size - cut), made.narrow(axis, 0, cut)
             made = apply(f.CONCATENATE, *parts, axis=axis)
@@ -411,7 +412,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     axis = axis_of(dim, input.ndim)
     if input.ndim == 0:
         raise ShapeError("select needs at least one dimension, got a tensor of none")
-    return input._apply(f.GETITEM, index=(*(slice(None),) * axis, int(index)))
+    place = whole_number("select: index", index)
+    return input._apply(f.GETITEM, index=(*(slice(None),) * axis, place))
 
 
 @tensor_function()

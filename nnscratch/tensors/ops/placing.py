@@ -9,6 +9,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
@@ -335,7 +336,8 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """Return the tensor with another slice at an index along a dimension."""
     axis = axis_of(dim, input.ndim)
     shape = (*input.shape[:axis], *input.shape[axis + 1 :])
-    return _embedded("select_scatter", input, (*(slice(None),) * axis, int(index)), src, shape)
+    place = (*(slice(None),) * axis, whole_number("select_scatter: index", index))
+    return _embedded("select_scatter", input, place, src, shape)
 
 
 @tensor_function()

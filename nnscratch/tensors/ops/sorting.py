@@ -12,6 +12,7 @@ from nnscratch.array import (
     is_floating,
     to_device_of,
 )
+from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.methods import axis_of
@@ -104,11 +105,12 @@ def topk(
     ValuesAndIndices(values=tensor([3., 2.]), indices=tensor([0, 2]))
     """
     taken, axis = _along(input, dim)
+    k = whole_number("topk: k", k)
     if not 0 <= k <= taken.shape[axis]:
         raise ShapeError(
             f"topk: k must be from 0 to {taken.shape[axis]}, the size of dimension {axis}; got {k}"
         )
-    order = _order(taken, axis, largest, int(k))
+    order = _order(taken, axis, largest, k)
     values = taken._apply(f.GATHER, order, axis=axis)
     if input.ndim == 0 and k == 1:
         return ValuesAndIndices(values.reshape(()), order.reshape(()))
@@ -137,9 +139,10 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
         ShapeError: if there are fewer than k.
     """
     taken, axis = _along(input, dim)
+    k = whole_number("kthvalue: k", k)
     if not 1 <= k <= taken.shape[axis]:
         raise ShapeError(f"kthvalue: k must be from 1 to {taken.shape[axis]}, got {k}")
-    order = _order(taken, axis, False).narrow(axis, int(k) - 1, 1)
+    order = _order(taken, axis, False).narrow(axis, k - 1, 1)
     return _shaped(_picked(taken, order, axis, keepdim), input)
 
 

@@ -14,22 +14,14 @@ import numpy as np
 import nnscratch.array.backend as backend
 import nnscratch.array.device as device
 from nnscratch.array import device_of, is_array
+from nnscratch.errors import calling_frame
 
 Tell = Callable[[str, str, int], None]
-PACKAGE = str(Path(backend.__file__).parents[1])
 
 
 def caller() -> str:
     """Return file and line of the innermost code outside of this package."""
-    frame = sys._getframe(1)
-    found = frame
-    while found is not None:
-        name = found.f_code.co_filename
-        if not name.startswith(PACKAGE) and "contextlib" not in name and "<frozen" not in name:
-            return f"{Path(name).name}:{found.f_lineno}"
-        if found.f_back is None:
-            break
-        found = found.f_back
+    frame = calling_frame()
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
