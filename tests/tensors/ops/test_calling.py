@@ -281,6 +281,18 @@ UNORDERED: dict[str, Call] = {
     "fill_": lambda lib, z: z.real.clone().fill_(1j),
     "tensor of another dtype": lambda lib, z: lib.tensor([1j], dtype=lib.float32),
     "adding to a bool": lambda lib, z: z & z,
+    **{
+        f"{name} of real numbers": lambda lib, z, name=name: getattr(lib.ones(2), name)(1j)
+        for name in ("add_", "mul_", "sub_", "div_", "pow_")
+    },
+    "add_ of real and complex ones": lambda lib, z: z.real.clone().add_(z),
+    "addcmul_ of real numbers": lambda lib, z: lib.ones(2).addcmul_(z, z),
+    "add_ of integers": lambda lib, z: lib.tensor([1, 2]).add_(1j),
+    "/= of integers": lambda lib, z: lib.tensor([1, 2]).__itruediv__(z),
+    "masked_fill_ by a tensor": lambda lib, z: lib.ones(2).masked_fill_(z == z, z[0]),
+    "an item": lambda lib, z: lib.ones(2).__setitem__(0, 1j),
+    "an item in a graph": lambda lib, z: lib.ones(2, requires_grad=True).mul(1).__setitem__(0, 1j),
+    "an item of NumPy": lambda lib, z: lib.ones(2).__setitem__(0, np.complex64(1j)),
 }
 
 
@@ -308,6 +320,10 @@ OF_COMPLEX: dict[str, Call] = {
     "float_power": lambda lib, z: lib.float_power(z, 2),
     "ldexp": lambda lib, z: lib.ldexp(z, lib.tensor([1, 2])),
     "fill_": lambda lib, z: z.clone().fill_(1j),
+    "fill_ of real numbers": lambda lib, z: z.real.clone().fill_(np.complex128(3 + 0j)),
+    "div_": lambda lib, z: z.clone().div_(2),
+    "/=": lambda lib, z: z.clone().__itruediv__(2j),
+    "pow_": lambda lib, z: z.clone().pow_(2j),
     "isclose": lambda lib, z: lib.isclose(z, z + 1e-9),
 }
 
@@ -320,6 +336,14 @@ def test_complex_numbers(name: str) -> None:
     )
     assert str(mine.dtype) == str(theirs.dtype).removeprefix("torch.")
     np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5)
+
+
+def test_items_of_real_numbers_are_not_set_to_complex_ones() -> None:
+    z = nnscratch.tensor([1 + 2j, 3j])
+    for value in (z, z[0], z.numpy()):  # PyTorch drops the imaginary parts
+        for x in (nnscratch.ones(2), nnscratch.ones(2, requires_grad=True) * 1):
+            with pytest.raises(DTypeError, match="complex"):
+                x[:] = value
 
 
 def test_second_derivatives_through_complex_numbers() -> None:
