@@ -10,6 +10,7 @@ from nnscratch import formulas as f
 from nnscratch.array import default_dtype, dtype_name, is_floating, promote
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula
+from nnscratch.formulas.checks import refuse_complex
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.promotion import checked_number, to_common_dtype
 
@@ -173,7 +174,9 @@ class TensorMethods(TensorBase):
 
         Raises:
             ShapeError: if neither bound is given.
+            DTypeError: of complex numbers, which have no order.
         """
+        refuse_complex("clamp", self.array)
         if min is None and max is None:
             raise ShapeError("clamp needs min, max or both")
         numbers = (int, float, type(None))

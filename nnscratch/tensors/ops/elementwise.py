@@ -13,6 +13,7 @@ from nnscratch.array import default_dtype, dtype_name, is_floating, to_device_of
 from nnscratch.array.dtypes import is_complex, is_inexact, is_integer
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
+from nnscratch.formulas.checks import refuse_complex
 from nnscratch.tensors.ops.calling import also_named, tensor_function
 from nnscratch.tensors.promotion import to_common_dtype
 from nnscratch.tensors.tensor import Tensor, as_tensor
@@ -213,6 +214,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """Return log(x / (1 - x)), of x held between ``eps`` and 1 - ``eps`` where that is given."""
     taken = input._as_float()
     if eps is not None:
+        refuse_complex("logit with eps", taken.array)
         taken = taken.clamp(eps, 1.0 - eps)
     return (taken / (1.0 - taken)).log()
 

@@ -267,6 +267,15 @@ UNORDERED: dict[str, Call] = {
     "> 1": lambda lib, z: z > 1,
     "//": lambda lib, z: z // 2,
     "clamp": lambda lib, z: z.clamp(min=0),
+    "clamp by floats": lambda lib, z: z.clamp(0.0, 1.0),
+    "clip": lambda lib, z: lib.clip(z, max=1.0),
+    "clamp_min": lambda lib, z: z.clamp_min(0.5),
+    "clamp_max": lambda lib, z: lib.clamp_max(z, 0.5),
+    "clamp_": lambda lib, z: z.clone().clamp_(0.0, 1.0),
+    "clip_": lambda lib, z: z.clone().clip_(0.0, 1.0),
+    "clamp_min_": lambda lib, z: z.clone().clamp_min_(0.5),
+    "clamp_max_": lambda lib, z: z.clone().clamp_max_(0.5),
+    "logit(eps)": lambda lib, z: lib.logit(z, 0.1),
     "cummax": lambda lib, z: z.cummax(0),
     "topk": lambda lib, z: z.topk(1),
     "entr": lambda lib, z: lib.special.entr(z),
@@ -325,6 +334,8 @@ OF_COMPLEX: dict[str, Call] = {
     "/=": lambda lib, z: z.clone().__itruediv__(2j),
     "pow_": lambda lib, z: z.clone().pow_(2j),
     "isclose": lambda lib, z: lib.isclose(z, z + 1e-9),
+    "corrcoef": lambda lib, z: lib.corrcoef(lib.stack([z, z.flip(0) * 3j, z * z + 1])),
+    "corrcoef of one": lambda lib, z: lib.corrcoef(z),
 }
 
 
