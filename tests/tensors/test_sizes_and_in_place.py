@@ -115,6 +115,27 @@ def test_a_view_that_changes_its_shape_still_shares_memory() -> None:
         assert x.tolist() == [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
 
 
+@pytest.mark.parametrize("name", ["squeeze_", "unsqueeze_", "transpose_", "swapaxes_", "t_"])
+def test_a_tensor_that_changes_its_shape_keeps_its_history(name: str) -> None:
+    places = {"squeeze_": (0,), "unsqueeze_": (0,), "transpose_": (0, 1), "swapaxes_": (0, 1)}
+    # Of a transposed one PyTorch's backward has the earlier shape in mind, and raises an error.
+    for lib in (nnscratch, torch) if "squeeze" in name else (nnscratch,):
+        x = lib.ones(2, 3, requires_grad=True)
+        y = x * 2
+        with lib.no_grad():
+            getattr(y, name)(*places.get(name, ()))
+        assert not y.is_leaf
+        assert y.requires_grad
+        y.sum().backward()
+        assert x.grad.tolist() == [[2.0] * 3] * 2
+    leaf = nnscratch.ones(2, 3, requires_grad=True)
+    with nnscratch.no_grad():
+        getattr(leaf, name)(*places.get(name, ()))
+    assert leaf.is_leaf
+    (leaf * 2).sum().backward()
+    assert leaf.grad.shape == leaf.shape == y.shape
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (2, 4), (7, 3), (0, 2), (3, 0)])
 @pytest.mark.parametrize("wrap", [False, True])
 def test_diagonals(shape: tuple[int, int], wrap: bool) -> None:
