@@ -171,6 +171,18 @@ MOVED: dict[str, Call] = {
     "scatter_reduce of -infinities": lambda lib, x: x.scatter_reduce(
         0, lib.tensor([[1, 1, 0, 2]] * 2), x[:2].masked_fill(x[:2] > 1, -float("inf")), "amin"
     ),
+    **{
+        f"scatter_reduce {kind} of infinities without self": lambda lib, x, kind=kind, sign=sign: (
+            x.scatter_reduce(
+                0,
+                lib.tensor([[1, 1, 0, 2]] * 2),
+                x[:2].masked_fill(x[:2] > 0, sign * float("inf")),
+                kind,
+                include_self=False,
+            )
+        )
+        for kind, sign in (("amax", -1), ("amin", 1))
+    },
     "scatter_reduce prod without self": lambda lib, x: x.scatter_reduce(
         0, lib.tensor([[1, 1, 0, 2]] * 2), x[:2], "prod", include_self=False
     ),
