@@ -319,13 +319,21 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 @tensor_function(inplace=True)
 def ldexp(input: Tensor, other: Any) -> Tensor:
-    """Return x 2^y."""
+    """Return x 2^y, rounded once if y is an integer: 2^y alone may be beyond the range."""
     power = as_tensor(other)
-    if not is_floating(power.array):
+    whole = not is_floating(power.array)
+    if whole:
         power = power.to(input.dtype if is_floating(input.array) else default_dtype())
-    # In two steps: 2^y alone may be beyond the range where x 2^y is not.
-    half = (power.detach() * 0.5)._apply(f.FLOOR).clamp(-1024, 1024)
-    return input * exp2(half) * exp2(power - half)
+    limits = np.finfo(dtype_name(power.array.dtype))
+    low, high = int(limits.minexp), int(limits.maxexp) - 2  # NumPy's 2^127 of float32 is not one
+    if whole:
+        power = power.clamp(3 * low, 3 * high)  # beyond these, 0 and infinity in any case
+    # From the smallest subnormal number to infinity there are more than two times the powers that
+    # the dtype has. The largest part comes last, so that no part before it has to be rounded.
+    beyond = power.detach() - power.detach().clamp(low, high)
+    second = beyond.clamp(low, high)
+    third = (beyond - second).clamp(low, high)
+    return input * exp2(third) * exp2(second) * exp2(power - second - third)
 
 
 @tensor_function()

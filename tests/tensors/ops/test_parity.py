@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from calls import Call, same
 
@@ -472,11 +473,46 @@ def test_the_smallest_integers(name: str) -> None:
 def test_ldexp_does_not_overflow_on_the_way() -> None:
     import nnscratch
 
-    # PyTorch's makes 2^150 first, which is infinite; C's ldexp and NumPy's do not.
+    # PyTorch's makes 2^150 first if that is no integer, which is infinite; C's ldexp does not.
     x = nnscratch.tensor([2.0**-100, 1.0, 3.0], dtype="float32", requires_grad=True)
     made = nnscratch.ldexp(x, nnscratch.tensor([150, -140, float("-inf")]))
     assert made.tolist() == [2.0**50, 2.0**-140, 0.0]
     assert nnscratch.ldexp(nnscratch.tensor(2.0**-600, dtype="float64"), 1100) == 2.0**500
+
+
+LDEXP = {
+    "float16": [(2.0**-24, 39), (1.25 * 2.0**-4, -19), (32768.0, -39), (0.0, 100), (1.0, 99)],
+    "float32": [
+        *((2.0**-149, 276), (1e-40, 257), (1.7 * 2.0**-20, -128), (1.9 * 2.0**127, -276)),
+        *((0.0, 1000), (1.0, 1000), (-1.0, 2**40), (3.0, -(2**40)), (1.3, -149), (1.1, 127)),
+    ],
+    "float64": [
+        *((5e-324, 2090), (1e-310, 2050), (1.3 * 2.0**-100, -970), (1.7 * 2.0**1023, -2097)),
+        *((0.0, 5000), (1.0, 5000), (1.0, -5000)),
+    ],
+}
+
+
+@pytest.mark.parametrize("dtype", LDEXP)
+def test_ldexp_of_integers_has_the_whole_range_and_is_rounded_once(dtype: str) -> None:
+    import nnscratch
+
+    numbers, powers = zip(*LDEXP[dtype], strict=True)
+    made = nnscratch.ldexp(nnscratch.tensor(numbers, dtype=dtype), nnscratch.tensor(powers))
+    with np.errstate(over="ignore"):
+        wanted = np.ldexp(np.asarray(numbers, dtype), np.clip(powers, -(2**30), 2**30))
+    np.testing.assert_array_equal(made.numpy(), wanted)
+
+
+def test_ldexp_has_the_gradient_of_both() -> None:
+    import nnscratch
+
+    x = nnscratch.tensor([2.0**-100, 3.0, 0.5], requires_grad=True)
+    power = nnscratch.tensor([150.0, -30.5, 2.0], requires_grad=True)
+    made = nnscratch.ldexp(x, power)
+    made.sum().backward()
+    np.testing.assert_allclose(power.grad.numpy(), made.detach().numpy() * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(x.grad.numpy(), [np.inf, 2.0**-30.5, 4.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["cumsum", "flip", "sort", "einsum", "tril", "sin", "gather"])
