@@ -146,9 +146,9 @@ def solve_triangular(
     part, right = _batched(part, B)
     if unitriangular:
         return part._apply(f.SOLVE, right)
-    zero = (_diagonal(part.detach(), 0, -2, -1) == 0).any()
-    registry.notify_read(zero.array, "solve_triangular()")
-    return _substituted(part, right, upper) if bool(zero) else part._apply(f.SOLVE, right)
+    if registry.is_recording() or bool((_diagonal(part.detach(), 0, -2, -1) == 0).any()):
+        return _substituted(part, right, upper)
+    return part._apply(f.SOLVE, right)
 
 
 def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
@@ -156,12 +156,13 @@ def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
     n = A.shape[-1]
     rows: list[Any] = [None] * n
     for i in reversed(range(n)) if upper else range(n):
-        known = range(i + 1, n) if upper else range(i)
-        row = B.select(-2, i)
-        for j in known:
-            row = row - A.select(-2, i).select(-1, j).unsqueeze(-1) * rows[j]
-        rows[i] = row / A.select(-2, i).select(-1, i).unsqueeze(-1)
-    return stack(rows, -2)
+        row, factors = B.select(-2, i), A.select(-2, i)
+        start, end = (i + 1, n) if upper else (0, i)
+        if start < end:
+            known = factors.narrow(-1, start, end - start).unsqueeze(-2)
+            row = row - (known @ stack(rows[start:end], -2)).squeeze(-2)
+        rows[i] = row / factors.select(-1, i).unsqueeze(-1)
+    return stack(rows, -2) if rows else B.clone()
 
 
 @tensor_function("pinverse")
@@ -288,9 +289,6 @@ def cond(A: Any, p: Any = None) -> Tensor:
         return taken.new_zeros(taken.shape[:-2])
     size = matrix_norm(taken, p)
     singular = slogdet(taken.detach()).sign == 0
-    registry.notify_read(singular.array, "cond()")
-    if not bool(singular.any()):
-        return size * matrix_norm(inv(taken), p)
     # What has no inverse is as far from one as can be.
     chosen = singular.unsqueeze(-1).unsqueeze(-1)
     filled = where(chosen, _identity(taken, *taken.shape[:-1]), taken)

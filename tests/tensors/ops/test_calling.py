@@ -399,12 +399,18 @@ def test_a_determinant_of_0_has_the_gradient_of_its_cofactors() -> None:
     np.testing.assert_allclose(A.grad.numpy(), [[4.0, -2.0], [-2.0, 1.0]], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["values", "spectrum"])
+@pytest.mark.parametrize("kind", ["values", "spectrum", "triangles", "conditions"])
 def test_compiled_steps_are_eager_ones(kind: str) -> None:
     def loss(x: Any, w: Any) -> Any:
         y = (x @ w).cumsum(1).sin() + nnscratch.einsum("ij,kj->ik", x, x)[:, :3].tril()
         if kind == "spectrum":
             return (nnscratch.fft.rfft(y).abs() ** 2).mean()
+        if kind == "triangles":
+            square = x[:, :3] + 3 * nnscratch.eye(3, dtype=x.dtype)
+            lower = nnscratch.linalg.solve_triangular(square, y, upper=False)
+            return (lower + nnscratch.linalg.solve_triangular(square, y, upper=True)).mean()
+        if kind == "conditions":
+            return nnscratch.linalg.cond(y + nnscratch.eye(3, dtype=x.dtype), 1)
         best = y.topk(2, dim=1).values.sum() + y.sort(0).values[0].sum()
         return best + y.flip(0).gather(1, nnscratch.tensor([[0], [2], [1]])).prod()
 
@@ -430,3 +436,19 @@ def test_compiled_steps_are_eager_ones(kind: str) -> None:
     np.testing.assert_allclose(planned[0], eager[0], rtol=1e-12)
     np.testing.assert_allclose(planned[1], eager[1], rtol=1e-12)
     assert math.isfinite(eager[0][-1])
+
+
+def test_a_compiled_step_meets_a_matrix_that_has_no_inverse() -> None:
+    @nnscratch.compile
+    def step(x: Any) -> Any:
+        solved = nnscratch.linalg.solve_triangular(x, nnscratch.ones(2, 1), upper=True)
+        return nnscratch.linalg.cond(x, "fro"), nnscratch.linalg.cond(x, 1), solved
+
+    for corner in (2.0, 0.0, 4.0):
+        matrix = [[1.0, 1.0], [0.0, corner]]
+        made = step(nnscratch.tensor(matrix))
+        x = torch.tensor(matrix)
+        theirs = [torch.linalg.cond(x, p).item() for p in ("fro", 1)]
+        np.testing.assert_allclose([one.item() for one in made[:2]], theirs, rtol=1e-6)
+        solved = torch.linalg.solve_triangular(x, torch.ones(2, 1), upper=True)
+        np.testing.assert_allclose(made[2].numpy(), solved.numpy(), rtol=1e-6)
