@@ -221,6 +221,10 @@ REFUSED: dict[str, tuple[Call, Any]] = {
     "ihfftn over no dimension": (lambda lib, x: lib.fft.ihfftn(x, dim=()), ShapeError),
     "fft of a number": (lambda lib, x: lib.fft.fft(x[0, 0]), ShapeError),
     "irfft of a number": (lambda lib, x: lib.fft.irfft(x[0, 0]), ShapeError),
+    "lstsq of another driver": (
+        lambda lib, x: lib.linalg.lstsq(x, x, driver="gel"),
+        ConfigurationError,
+    ),
     "windows beyond": (lambda lib, x: x.unfold(0, 4, 1), ShapeError),
 }
 

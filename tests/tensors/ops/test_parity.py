@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from calls import Call, same
 
 SQUARE = [[2.0, -0.5, 0.25], [0.5, 3.0, -1.0], [0.125, 0.75, 4.0]]
@@ -249,6 +252,19 @@ LINALG: dict[str, Call] = {
     "matrix_power below 0": lambda lib, x: x.matrix_power(-2),
     "matrix_exp": lambda lib, x: lib.linalg.matrix_exp(x * 0.3),
     "matrix_rank": lambda lib, x: lib.linalg.matrix_rank(x),
+    **{
+        f"matrix_rank {given}": lambda lib, x, given=given: lib.linalg.matrix_rank(
+            rising(lib, x), **given
+        )
+        for given in (
+            *({"atol": 0.0}, {"atol": 5.0}, {"rtol": 0.5}, {"atol": 0.0, "rtol": 0.5}),
+            *({"tol": 2.0}, {"atol": -1.0}),
+        )
+    },
+    "matrix_rank(atol) of a batch": lambda lib, x: lib.linalg.matrix_rank(
+        lib.stack([rising(lib, x)] * 2), atol=lib.tensor([0.0, 2.0], dtype=x.dtype)
+    ),
+    "pinv(atol=0)": lambda lib, x: lib.linalg.pinv(rising(lib, x), atol=0.0),
     "multi_dot": lambda lib, x: lib.linalg.multi_dot([x[0], x, x]),
     "norm": lambda lib, x: lib.linalg.norm(x),
     "norm 1": lambda lib, x: lib.linalg.norm(x, 1),
@@ -298,10 +314,30 @@ LINALG: dict[str, Call] = {
 }
 
 
+@pytest.mark.parametrize("driver", [None, "gels", "gelsy", "gelsd", "gelss"])
+@pytest.mark.parametrize("rcond", [None, 0.5, 0.0])
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_counts_as_0_in_least_squares(driver: str | None, rcond: Any, batch: bool) -> None:
+    import nnscratch
+
+    made = []
+    for lib in (nnscratch, torch):
+        A, B = lib.tensor([[1.0, 0.0], [0.0, 0.01], [0.0, 0.0]]), lib.ones(3, 1)
+        A = lib.stack([A, A * 2]) if batch else A
+        made.append(lib.linalg.lstsq(A, B.expand(*A.shape[:-1], 1), rcond, driver=driver))
+    for mine, theirs in zip(*made, strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5)
+
+
 def flat(lib, x):  # type: ignore[no-untyped-def]
     """Return a singular matrix: its middle row and column are 0."""
     ends = lib.tensor([1.0, 0.0, 1.0], dtype=x.dtype)
     return x * ends * ends[:, None]
+
+
+def rising(lib, x):  # type: ignore[no-untyped-def]
+    """Return a matrix of rank 2, whose third singular value is rounded to what is not quite 0."""
+    return lib.arange(1.0, 10.0).to(x.dtype).reshape(3, 3)
 
 
 def half(lib, x, above):  # type: ignore[no-untyped-def]
