@@ -178,6 +178,41 @@ def test_arguments_that_change_nothing_or_memory() -> None:
         nnscratch.ones(4).tensor_split(2, sections=2)
 
 
+@pytest.mark.filterwarnings("ignore:torch.asarray:UserWarning")
+def test_what_asarray_shares_and_what_it_copies() -> None:
+    class Given:
+        """An object that has DLPack and nothing else."""
+
+        def __init__(self, array: Any) -> None:
+            self.array = array
+
+        def __dlpack__(self, **options: Any) -> Any:
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self) -> Any:
+            return self.array.__dlpack_device__()
+
+    for lib in (nnscratch, torch):
+        x = lib.ones(2, requires_grad=True)
+        assert not lib.asarray(x * 2, copy=True, requires_grad=False).requires_grad
+        assert not lib.asarray(x * 2, requires_grad=False).requires_grad
+        copied = lib.asarray(x * 2, copy=True)
+        copied.sum().backward()  # a copy is a part of the graph
+        assert x.grad.tolist() == [2.0, 2.0]
+        assert not lib.asarray(x, copy=True, dtype=lib.float64).is_leaf
+        for empty in (np.zeros((0, 3), np.float32), lib.zeros(0, 3)):
+            assert lib.asarray(empty, copy=False).shape == (0, 3)
+    held = np.zeros(3, np.float32)
+    for given in (held, Given(held), torch.from_numpy(held), nnscratch.from_numpy(held)):
+        assert nnscratch.asarray(given, copy=False).data_ptr() == held.ctypes.data
+        assert nnscratch.asarray(given, copy=True).data_ptr() != held.ctypes.data
+        with pytest.raises(ConfigurationError, match="float32 on cpu becomes float64 on cpu"):
+            nnscratch.asarray(given, dtype="float64", copy=False)
+    for given in ([1.0], 3.0, bytearray(4), np.float32(2)):
+        with pytest.raises(ConfigurationError, match=type(given).__name__):
+            nnscratch.asarray(given, copy=False)
+
+
 def test_words_of_compile() -> None:
     def step(x: Any) -> Any:
         return x * 2
