@@ -20,7 +20,7 @@ from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.checks import refuse_complex
-from nnscratch.tensors.size import Size
+from nnscratch.tensors.size import SIZES, Size
 from nnscratch.tensors.tape import Node
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class TensorBase(metaclass=HidingAbsent):
     @property
     def shape(self) -> Size:
         """The size of each dimension."""
-        return Size(self.array.shape)
+        return SIZES[self.array.shape]
 
     @property
     def dtype(self) -> np.dtype[Any]:

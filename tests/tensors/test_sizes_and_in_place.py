@@ -35,6 +35,34 @@ def test_a_shape_is_a_size() -> None:
     assert f"{nnscratch.ones(2, 3).shape}" == "(2, 3)"
 
 
+def test_a_size_is_added_to_tuples_and_computed_with_by_arrays() -> None:
+    results = []
+    for lib in (nnscratch, torch):
+        size, array = lib.ones(2, 3).shape, np.asarray([4, 5])
+        sizes = (size + (1,), (1,) + size, size + size, size * 2, 2 * size, size * np.int64(2))
+        assert all(isinstance(one, lib.Size) for one in (*sizes, size * lib.tensor(2), size[::-1]))
+        arrays = (size + array, array + size, size * array, array * size, size * np.asarray(2))
+        assert all(isinstance(one, np.ndarray) for one in arrays)
+        results.append([tuple(one) for one in (*sizes, *arrays, size - array)])
+        for call in (
+            lambda size: size + [1],
+            lambda size: [1] + size,
+            lambda size: size + 1,
+            lambda size: size * 2.0,
+        ):
+            with pytest.raises(TypeError):
+                call(size)
+    assert results[0] == results[1]
+
+
+def test_shapes_that_are_met_do_not_fill_the_memory() -> None:
+    from nnscratch.tensors.size import SIZES
+
+    for n in range(5000):
+        assert nnscratch.Tensor(np.empty((n, 0))).shape == (n, 0)
+    assert len(SIZES) <= 4096
+
+
 def on(name: str, *args: Any, **kwargs: Any) -> Call:
     """Return the call that changes a copy of x in place and computes with it."""
 
