@@ -213,6 +213,30 @@ def test_what_asarray_shares_and_what_it_copies() -> None:
             nnscratch.asarray(given, copy=False)
 
 
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_an_extreme_has_its_place_unless_numpy_asks(name: str) -> None:
+    values = np.asarray([[0.5, 7.0, 2.0], [3.0, -1.0, 2.0]])
+    results = []
+    for lib in (nnscratch, torch):
+        x, call = lib.tensor(values), getattr(lib, name)
+        made = [call(x, 0, out=None), call(x, dim=1, keepdim=True, out=None), call(x, axis=0)]
+        assert all(len(one) == 2 for one in made)
+        pairs = [call(x, x.flip(0), out=None), getattr(x, name)(other=x * 2), call(x, out=None)]
+        results.append([one.tolist() for pair in made for one in pair])
+        results[-1] += [one.tolist() for one in pairs]
+        for wrong in (
+            lambda x: getattr(x, name)(0, other=x),
+            lambda x: getattr(x, name)(x, other=x),
+            lambda x: getattr(x, name)(x, keepdim=True),
+        ):
+            with pytest.raises((ConfigurationError, TypeError)):
+                wrong(x)
+    assert results[0] == results[1]
+    asked = getattr(np, name)
+    for axis in (None, 0, (0, 1)):
+        assert asked(nnscratch.tensor(values), axis).tolist() == asked(values, axis).tolist()
+
+
 def test_words_of_compile() -> None:
     def step(x: Any) -> Any:
         return x * 2
