@@ -61,6 +61,9 @@ def axis_of(dim: int, ndim: int) -> int:
     return dim % limit
 
 
+_NUMPY_NAMES = (("axis", "dim"), ("keepdims", "keepdim"), ("ddof", "correction"))
+
+
 def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
     """Let a method also take ``axis`` and ``keepdims`` in place of ``dim`` and ``keepdim``.
 
@@ -71,13 +74,11 @@ def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(method)
     def taking(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+            for theirs, ours in _NUMPY_NAMES:
                 if theirs in kwargs:
                     if ours in kwargs:
                         raise ConfigurationError(f"{ours} and {theirs} mean the same; give one")
                     kwargs[ours] = kwargs.pop(theirs)
-            if "ddof" in kwargs:
-                kwargs["correction"] = kwargs.pop("ddof")
             for word in ("out", "dtype"):
                 if kwargs.get(word, 0) is None:
                     del kwargs[word]

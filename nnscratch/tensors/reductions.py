@@ -104,7 +104,7 @@ class TensorReductions(TensorBase):
     def var(
         self,
         dim: Any = None,
-        unbiased: bool = True,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         *,
         correction: float | None = None,
@@ -122,7 +122,7 @@ class TensorReductions(TensorBase):
     def std(
         self,
         dim: Any = None,
-        unbiased: bool = True,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         *,
         correction: float | None = None,
@@ -133,13 +133,18 @@ class TensorReductions(TensorBase):
         return made
 
     def _spread(
-        self, formula: Formula, dim: Any, unbiased: bool, keepdim: bool, correction: Any
+        self, formula: Formula, dim: Any, unbiased: Any, keepdim: bool, correction: Any
     ) -> Any:
         self._needs_floats(formula.name)
         if isinstance(dim, bool):
             dim, unbiased = None, dim
+        if correction is not None and unbiased is not None:
+            raise ConfigurationError(
+                f"{formula.name}: unbiased and correction say the same; give one, got {unbiased} "
+                f"and {correction}"
+            )
         if correction is None:
-            correction = 1 if unbiased else 0
+            correction = 1 if unbiased is None or unbiased else 0
         axis = axes_of(dim, self.ndim)
         return self._apply(formula, axis=axis, correction=correction, keepdims=keepdim)
 

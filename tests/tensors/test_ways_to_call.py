@@ -237,6 +237,24 @@ def test_an_extreme_has_its_place_unless_numpy_asks(name: str) -> None:
         assert asked(nnscratch.tensor(values), axis).tolist() == asked(values, axis).tolist()
 
 
+TWICE: dict[str, Call] = {
+    "view": lambda lib, x: x.view(3, 2, dtype=lib.int32),
+    "view(size=)": lambda lib, x: x.view(size=(3, 2), dtype=lib.int32),
+    "var": lambda lib, x: x.var(0, correction=0, ddof=2),
+    "std": lambda lib, x: x.std(0, correction=0, ddof=0),
+    "var(unbiased)": lambda lib, x: lib.var(x, 0, True, correction=0),
+    "std(unbiased)": lambda lib, x: x.std(0, unbiased=False, correction=0),
+    "sum": lambda lib, x: x.sum(dim=0, axis=0),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_what_is_said_twice_is_refused(name: str) -> None:
+    for lib in (nnscratch, torch):
+        with pytest.raises((ConfigurationError, TypeError)):
+            TWICE[name](lib, lib.ones(2, 3))
+
+
 def test_words_of_compile() -> None:
     def step(x: Any) -> Any:
         return x * 2
