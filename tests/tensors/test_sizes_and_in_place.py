@@ -55,6 +55,18 @@ def test_a_size_is_added_to_tuples_and_computed_with_by_arrays() -> None:
     assert results[0] == results[1]
 
 
+def test_where_no_elements_lie() -> None:
+    for shape in ((0, 3), (3, 0, 2), (2, 3, 0), (0,), (4, 0, 5, 6)):
+        mine, theirs = nnscratch.zeros(*shape), torch.zeros(*shape)
+        assert mine.stride() == theirs.stride()
+        assert mine.stride(-1) == theirs.stride(-1)
+        assert mine.data_ptr() == theirs.data_ptr() == 0
+    for lib in (nnscratch, torch):
+        part = lib.zeros(4, 3)[2:2]
+        assert (part.stride(), part.data_ptr()) == ((3, 1), 0)
+        assert lib.zeros(4, 3).data_ptr() != 0
+
+
 def test_shapes_that_are_met_do_not_fill_the_memory() -> None:
     from nnscratch.tensors.size import SIZES
 
