@@ -330,6 +330,26 @@ def test_ways_to_print() -> None:
     assert np.get_printoptions()["precision"] == 8
 
 
+def test_ways_to_print_powers_of_ten() -> None:
+    nan, inf = float("nan"), float("inf")
+    for numbers in (
+        [1 / 3, 0.5, 2.0, 1e-3, 1e8],
+        [1 / 3 + 2j, 1e-3 - 0.5j, 100 + 0j, 1 - 1e-8j],
+        [complex(1, inf), complex(1, -inf)],
+    ):
+        texts = []
+        for lib in (nnscratch, torch):
+            lib.set_printoptions(precision=2, sci_mode=True)
+            texts.append(repr(lib.tensor(numbers)).replace(", dtype=complex64", ""))
+            lib.set_printoptions(profile="default")
+        assert texts[0] == texts[1]
+    nnscratch.set_printoptions(sci_mode=True)
+    made = [str(nnscratch.tensor([0.1, nan, -inf], dtype=kind)) for kind in ("float32", "float64")]
+    nnscratch.set_printoptions(profile="default")
+    assert made[0] == "tensor([1.000000e-01, nan, -inf])"
+    assert made[1] == "tensor([1.00000000e-01, nan, -inf], dtype=float64)"
+
+
 def test_inference_mode() -> None:
     for lib in (nnscratch, torch):
         with lib.inference_mode():
