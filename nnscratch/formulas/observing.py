@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from nnscratch.formulas.formula import Formula
 
@@ -45,7 +45,13 @@ class Observer:
     """The base of observers; a subclass overrides the methods for the events that it needs.
 
     An observer is notified of the events of the thread in which ``observing`` was entered.
+
+    Attributes:
+        records: whether it records a step that will run again with other values, which Python
+            must not read.
     """
+
+    records: ClassVar[bool] = False
 
     def on_call(self, call: Call) -> None:
         """Called after every forward, backward and update."""
@@ -129,6 +135,11 @@ class CallLog(Observer):
 def observers() -> tuple[Observer, ...]:
     """Return the observers of this thread; usually there are none."""
     return WATCHING.observers
+
+
+def is_recording() -> bool:
+    """Say whether an observer records a step in which no value must be read."""
+    return any(observer.records for observer in WATCHING.observers)
 
 
 def notify_read(array: Any, what: str) -> None:

@@ -194,7 +194,7 @@ def rnn_backward(dY: tuple[Any, Any], saved: RnnSaved, needs: tuple[bool, ...]) 
     inside = inside_of(X, lengths)
     slope = 1.0 - states * states
     if nonlinearity == "relu":
-        slope = xp.astype(states > 0, states.dtype)
+        slope = xp.where(states <= 0, 0.0, xp.ones_like(states))  # 1 at NaN, as relu's own
     dYs, dH = dY
     dH = xp.zeros_like(first) if dH is None else dH
     parts = [dH] * X.shape[0]

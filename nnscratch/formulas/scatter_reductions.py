@@ -27,13 +27,14 @@ _SHAPES = "A (any), I (as many axes), U (as I) -> Y (as A)"
 
 
 class ScatterReducedSaved(NamedTuple):
-    """The array, the indices counted from the front, the values, the result and the axis."""
+    """The array, the indices counted from the front, the values, the result and the options."""
 
     A: Any
     places: Any
     U: Any
     Y: Any
     axis: int
+    include_self: bool = True
 
 
 def _combined(A: Any, places: Any, U: Any, axis: int, word: str) -> Any:
@@ -63,45 +64,59 @@ def _combined(A: Any, places: Any, U: Any, axis: int, word: str) -> Any:
     return xp.reshape(xp.where(hit, combine(own, xp.take(values, last)), own), A.shape)
 
 
-def _extreme(name: str, A: Any, I: Any, U: Any, axis: int, word: str) -> tuple[Any, Any]:
+def _extreme(
+    name: str, A: Any, I: Any, U: Any, axis: int, include_self: bool, word: str
+) -> tuple[Any, Any]:
     places, axis = checked_index(name, A, I, axis)
     need_shape_of_index(name, places, U)
-    Y = _combined(A, places, U, axis, word)
-    return Y, ScatterReducedSaved(A, places, U, Y, axis)
+    # One of the values in the place of A is no other extreme of them.
+    start = A if include_self else replaced(A, places, U, axis)
+    Y = _combined(start, places, U, axis, word)
+    return Y, ScatterReducedSaved(A, places, U, Y, axis, include_self)
 
 
-def scatter_max_forward(A: Any, I: Any, U: Any, *, axis: int) -> tuple[Any, ScatterReducedSaved]:
+def scatter_max_forward(
+    A: Any, I: Any, U: Any, *, axis: int, include_self: bool = True
+) -> tuple[Any, ScatterReducedSaved]:
     """Compute the larger of each entry of A and all entries of U whose index stands for it.
 
-    NaN is the largest. Arguments and errors as in ``scatter_add``.
+    NaN is the largest. Without ``include_self`` an entry of A that an index stands for is not
+    compared. Other arguments and errors as in ``scatter_add``.
 
     >>> import numpy as np
     >>> scatter_max_forward(np.zeros(3), np.array([0, 2, 0]), np.array([2.0, -1.0, 5.0]), axis=0)[0]
     array([5., 0., 0.])
     """
-    return _extreme("scatter_max", A, I, U, axis, "maximum")
+    return _extreme("scatter_max", A, I, U, axis, include_self, "maximum")
 
 
-def scatter_min_forward(A: Any, I: Any, U: Any, *, axis: int) -> tuple[Any, ScatterReducedSaved]:
+def scatter_min_forward(
+    A: Any, I: Any, U: Any, *, axis: int, include_self: bool = True
+) -> tuple[Any, ScatterReducedSaved]:
     """Compute the smaller of each entry of A and all entries of U whose index stands for it.
 
-    NaN is the smallest. Arguments and errors as in ``scatter_add``.
+    NaN is the smallest. Arguments and errors as in ``scatter_max``.
     """
-    return _extreme("scatter_min", A, I, U, axis, "minimum")
+    return _extreme("scatter_min", A, I, U, axis, include_self, "minimum")
 
 
 def scatter_extreme_backward(
     dY: Any, saved: ScatterReducedSaved, needs: tuple[bool, ...]
 ) -> tuple[Any, ...]:
     """Return dA and dU: each dY in equal parts for all entries that are the extreme."""
-    A, places, U, Y, axis = saved
+    A, places, U, Y, axis, include_self = saved
     xp = array_namespace(dY)
     mine = xp.astype(A == Y, dY.dtype)
+    if not include_self:
+        mine = replaced(mine, places, xp.zeros_like(U), axis)
     hits = xp.astype(gathered(Y, places, axis) == U, dY.dtype)
     # Where the result is NaN there is no such entry, and no derivative: NaN, as in PyTorch.
     share = dY / (mine + summed_at(hits, places, axis, tuple(A.shape)))
     dU = hits * gathered(share, places, axis) if needs[2] else None
-    return mine * share if needs[0] else None, None, dU
+    dA = mine * share if needs[0] else None
+    if needs[0] and not include_self:
+        dA = replaced(dA, places, xp.zeros_like(U), axis)  # not the NaN of the entries of U
+    return dA, None, dU
 
 
 def scatter_prod_forward(A: Any, I: Any, U: Any, *, axis: int) -> tuple[Any, ScatterReducedSaved]:
@@ -132,7 +147,7 @@ def scatter_prod_backward(
 
     For an entry of U that is Y / U; where it is the only 0, the product without it.
     """
-    A, places, U, Y, axis = saved
+    A, places, U, Y, axis, _ = saved
     xp = array_namespace(dY)
     dA = dY * _multiplied(xp.ones_like(A), places, U, axis) if needs[0] else None
     if not needs[2]:

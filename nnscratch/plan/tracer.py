@@ -41,6 +41,8 @@ class Tracer(Recorder):
         written: the captured arrays that it changed in place.
     """
 
+    records = True
+
     def __init__(
         self,
         arguments: list[Any],

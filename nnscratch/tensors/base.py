@@ -20,7 +20,7 @@ from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.checks import refuse_complex
-from nnscratch.tensors.size import Size
+from nnscratch.tensors.size import SIZES, Size
 from nnscratch.tensors.tape import Node
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class TensorBase(metaclass=HidingAbsent):
     @property
     def shape(self) -> Size:
         """The size of each dimension."""
-        return Size(self.array.shape)
+        return SIZES[self.array.shape]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -160,13 +160,21 @@ class TensorBase(metaclass=HidingAbsent):
         return self.numel() * self.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
-        """Return how many elements lie between neighbours of each dimension, or of one."""
-        strides = tuple(step // self.itemsize for step in self.array.strides)
+        """Return how many elements lie between neighbours of each dimension, or of one.
+
+        Of a tensor without elements they are those of its shape with 1 in the place of 0.
+        """
+        steps = self.array.strides
+        if not self.numel() and not any(steps):  # NumPy's of no elements; where one would follow
+            sizes = [max(n, 1) for n in self.array.shape]
+            strides = tuple(math.prod(sizes[d + 1 :]) for d in range(len(sizes)))
+        else:
+            strides = tuple(step // self.itemsize for step in steps)
         return strides if dim is None else strides[dim]
 
     def data_ptr(self) -> int:
-        """Return the address of the first element in memory."""
-        return address(self.array) or 0
+        """Return the address of the first element in memory, 0 if there is none."""
+        return (address(self.array) or 0) if self.numel() else 0
 
     def get_device(self) -> int:
         """Return the number of the GPU that the tensor is on, -1 on the CPU."""

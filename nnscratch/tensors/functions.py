@@ -220,7 +220,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Tenso
 def var_mean(
     input: Any,
     dim: Any = None,
-    unbiased: bool = True,
+    unbiased: bool | None = None,
     keepdim: bool = False,
     *,
     correction: float | None = None,
@@ -240,7 +240,7 @@ def var_mean(
 def std_mean(
     input: Any,
     dim: Any = None,
-    unbiased: bool = True,
+    unbiased: bool | None = None,
     keepdim: bool = False,
     *,
     correction: float | None = None,

@@ -25,6 +25,7 @@ from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.grad_mode import is_grad_enabled
 from nnscratch.tensors.methods import axis_of, numpy_names
+from nnscratch.tensors.promotion import checked_number, refuse_complex_items
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -172,6 +173,10 @@ class TensorIndexing(TensorBase):
             ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
             held = value.array.reshape(value.shape[ones:])  # as in PyTorch, x[0, 1] = tensor([7.])
             value = held if held.ndim else held.item()
+        if isinstance(value, (complex, np.complexfloating)):
+            value = checked_number("setting items", value, dtype_name(self.array.dtype))
+        elif hasattr(value, "dtype"):
+            refuse_complex_items(value, self.array)
         place = tuple(_raw_index(item, self.array) for item in _items(index))
         with on_device_of(self.array):
             if is_cupy_array(self.array):

@@ -11,6 +11,7 @@ from nnscratch.array import default_dtype, dtype_name, is_floating, promote
 from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import Formula
+from nnscratch.formulas.checks import refuse_complex
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.promotion import checked_number, to_common_dtype
 
@@ -62,6 +63,9 @@ def axis_of(dim: int, ndim: int) -> int:
     return number % limit
 
 
+_NUMPY_NAMES = (("axis", "dim"), ("keepdims", "keepdim"), ("ddof", "correction"))
+
+
 def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
     """Let a method also take ``axis`` and ``keepdims`` in place of ``dim`` and ``keepdim``.
 
@@ -72,13 +76,11 @@ def numpy_names(method: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(method)
     def taking(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+            for theirs, ours in _NUMPY_NAMES:
                 if theirs in kwargs:
                     if ours in kwargs:
                         raise ConfigurationError(f"{ours} and {theirs} mean the same; give one")
                     kwargs[ours] = kwargs.pop(theirs)
-            if "ddof" in kwargs:
-                kwargs["correction"] = kwargs.pop("ddof")
             for word in ("out", "dtype"):
                 if kwargs.get(word, 0) is None:
                     del kwargs[word]
@@ -175,7 +177,9 @@ class TensorMethods(TensorBase):
 
         Raises:
             ShapeError: if neither bound is given.
+            DTypeError: of complex numbers, which have no order.
         """
+        refuse_complex("clamp", self.array)
         if min is None and max is None:
             raise ShapeError("clamp needs min, max or both")
         numbers = (int, float, type(None))

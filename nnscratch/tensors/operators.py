@@ -18,13 +18,20 @@ from nnscratch.array import (
     to_device_of,
 )
 from nnscratch.array.addresses import shares_memory
+from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.array.random import default_generator
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.grad_mode import is_grad_enabled
-from nnscratch.tensors.promotion import checked_integer, checked_number, to_common_dtype
+from nnscratch.tensors.promotion import (
+    checked_integer,
+    checked_number,
+    of_higher_kind,
+    refuse_complex_items,
+    to_common_dtype,
+)
 from nnscratch.tensors.views import overwritten, write_through
 
 if TYPE_CHECKING:
@@ -40,13 +47,6 @@ def _comparable(other: object) -> bool:
 
 def _array(value: Any) -> Any:
     return value.array if isinstance(value, TensorBase) else value
-
-
-def _rank(tensor: Any) -> int:
-    """Return 0 for booleans, 1 for integers, 2 for floats: in-place results may not exceed it."""
-    if is_floating(tensor.array):
-        return 2
-    return int(dtype_name(tensor.array.dtype) != "bool")
 
 
 class TensorOperators(TensorBase):
@@ -180,9 +180,10 @@ class TensorOperators(TensorBase):
         """
         value = checked_number("masked_fill", value, dtype_name(self.array.dtype))
         given = self._wrap(asarray(_array(value)))
-        if is_floating(given.array) and not is_floating(self.array):
+        if is_inexact(given.array) and of_higher_kind(given, self):
+            mend = "x.to('complex64')" if is_complex(given.array) else "x.float()"
             raise DTypeError(
-                f"masked_fill: {given.dtype} values do not fit into {self.dtype}; use x.float()"
+                f"masked_fill: {given.dtype} values do not fit into {self.dtype}; use {mend}"
             )
         if isinstance(value, TensorBase) or dtype_name(self.array.dtype) == "bool":
             value = (value if isinstance(value, TensorBase) else given).to(self.dtype)
@@ -253,10 +254,11 @@ class TensorOperators(TensorBase):
         self._refuse_leaf_requiring_grad()
         name = dtype_name(self.array.dtype)
         if not isinstance(value, TensorBase):
-            if isinstance(value, (bool, int, float)):
+            if isinstance(value, (bool, int, float, complex)):
                 value = checked_number("setting items", value, name)
             value = self._wrap(to_device_of(value, self.array))
             registry.notify_create(value.array, "setting items")
+        refuse_complex_items(value.array, self.array)
         if not value.ndim or value.device == self.device:
             value = value.to(self.device)
         ones = next((d for d, n in enumerate(value.shape) if n != 1), value.ndim)
@@ -270,7 +272,7 @@ class TensorOperators(TensorBase):
             raise ShapeError(
                 f"the result of shape {result.shape} does not fit in place into {self.shape}"
             )
-        if _rank(result) > _rank(self):
+        if of_higher_kind(result, self):
             raise DTypeError(f"{result.dtype} results do not fit in place into {self.dtype}")
         result = result.to(self.dtype)
         if result.requires_grad and is_grad_enabled() and any(self._aliases()):
@@ -293,8 +295,6 @@ class TensorOperators(TensorBase):
         return self._in_place(f.MULTIPLY, other)
 
     def __itruediv__(self, other: Any) -> Tensor:
-        if not is_floating(self.array):
-            raise DTypeError(f"float32 results do not fit in place into {self.dtype}")
         return self._in_place(f.DIVIDE, other)
 
     def add_(self, other: Any, *, alpha: float = 1) -> Tensor:

@@ -59,12 +59,21 @@ def set_printoptions(
         _options.pop("formatter", None)
         _options["suppress_small"] = not sci_mode
         if sci_mode:
-            _options["formatter"] = {"float_kind": _scientific}
+            _options["formatter"] = {"float_kind": _scientific, "complex_kind": _both_scientific}
 
 
-def _scientific(number: float) -> str:
-    digits = _options.get("precision", np.get_printoptions()["precision"])
-    return np.format_float_scientific(number, precision=digits, trim="k")
+def _scientific(number: Any, sign: bool = False) -> str:
+    """Return a number with as many digits behind the point as any other one."""
+    if not np.isfinite(number):
+        return f"{number:+}" if sign else f"{number}"
+    digits = _options.get("precision")
+    if digits is None:  # as many as all numbers of the dtype have
+        digits = min(np.get_printoptions()["precision"], np.finfo(number.dtype).precision)
+    return np.format_float_scientific(number, digits, unique=False, trim="k", sign=sign)
+
+
+def _both_scientific(number: Any) -> str:
+    return f"{_scientific(number.real)}{_scientific(number.imag, sign=True)}j"
 
 
 def text_of(array: Any, prefix: str) -> str:

@@ -50,6 +50,27 @@ def to_common_dtype(tensor: Any, other: Any) -> tuple[Any, Any]:
     return tensor.to(common), other.to(common)
 
 
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+def of_higher_kind(result: Any, held: Any) -> bool:
+    """Say whether a tensor is of a higher kind than the one that it shall be written into.
+
+    The kinds are booleans, integers, floats and complex numbers. Writing a higher one into a lower
+    one would lose what only the higher one can hold.
+    """
+    return _KINDS[result.array.dtype.kind] > _KINDS[held.array.dtype.kind]
+
+
+def refuse_complex_items(value: Any, array: Any) -> None:
+    """Raise a DTypeError if items of an array of real numbers would be set to complex ones."""
+    if is_complex(value) and not is_complex(array):
+        raise DTypeError(
+            f"setting items: {value.dtype} values do not fit into {array.dtype}; take their "
+            ".real, or convert the tensor first with .to('complex64')"
+        )
+
+
 def _wide_default() -> bool:
     return default_dtype() == "float64"
 
@@ -79,11 +100,13 @@ def checked_number(where: str, value: Any, dtype: str) -> Any:
     Raises:
         DTypeError: if the number is beyond the range of the dtype.
     """
-    if type(value) is complex and value.imag and not dtype.startswith("complex"):
-        raise DTypeError(
-            f"{where}: {value} is no number of {dtype}; convert the tensor first, such as with "
-            ".to('complex64')"
-        )
+    if isinstance(value, (complex, np.complexfloating)) and not dtype.startswith("complex"):
+        if value.imag:
+            raise DTypeError(
+                f"{where}: {value} is no number of {dtype}; convert the tensor first, such as with "
+                ".to('complex64')"
+            )
+        value = float(value.real)
     if type(value) not in (int, float) or dtype == "bool" or dtype.startswith("complex"):
         return value
     if dtype.startswith("float"):

@@ -33,12 +33,13 @@ def _several(dim: Dims) -> Dims:
 def _values_for_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
     """Let ``max`` and ``min`` return no indices where NumPy calls them, as ``np.max(x, 0)`` does.
 
-    It can be told by ``out=None``, which nobody else writes.
+    They can be told by ``axis`` with ``out=None``, which nobody else writes; ``out=None`` alone is
+    PyTorch's.
     """
 
     @functools.wraps(method)
     def taking(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if kwargs and kwargs.get("out", 0) is None:
+        if kwargs and "axis" in kwargs and kwargs.get("out", 0) is None:
             return getattr(self, f"a{method.__name__}")(*args, **kwargs)
         return method(self, *args, **kwargs)
 
@@ -103,7 +104,7 @@ class TensorReductions(TensorBase):
     def var(
         self,
         dim: Any = None,
-        unbiased: bool = True,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         *,
         correction: float | None = None,
@@ -121,7 +122,7 @@ class TensorReductions(TensorBase):
     def std(
         self,
         dim: Any = None,
-        unbiased: bool = True,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         *,
         correction: float | None = None,
@@ -132,13 +133,18 @@ class TensorReductions(TensorBase):
         return made
 
     def _spread(
-        self, formula: Formula, dim: Any, unbiased: bool, keepdim: bool, correction: Any
+        self, formula: Formula, dim: Any, unbiased: Any, keepdim: bool, correction: Any
     ) -> Any:
         self._needs_floats(formula.name)
         if isinstance(dim, bool):
             dim, unbiased = None, dim
+        if correction is not None and unbiased is not None:
+            raise ConfigurationError(
+                f"{formula.name}: unbiased and correction say the same; give one, got {unbiased} "
+                f"and {correction}"
+            )
         if correction is None:
-            correction = 1 if unbiased else 0
+            correction = 1 if unbiased is None or unbiased else 0
         axis = axes_of(dim, self.ndim)
         return self._apply(formula, axis=axis, correction=correction, keepdims=keepdim)
 
@@ -149,8 +155,7 @@ class TensorReductions(TensorBase):
 
         With another tensor in the place of ``dim``, or as ``other``, it is ``maximum``.
         """
-        dim = dim if other is None else other
-        return self._extreme(f.MAX, f.ARGMAX, f.MAXIMUM, dim, keepdim)
+        return self._extreme(f.MAX, f.ARGMAX, f.MAXIMUM, dim, keepdim, other)
 
     @_values_for_numpy
     @numpy_names
@@ -159,8 +164,7 @@ class TensorReductions(TensorBase):
 
         With another tensor in the place of ``dim``, or as ``other``, it is ``minimum``.
         """
-        dim = dim if other is None else other
-        return self._extreme(f.MIN, f.ARGMIN, f.MINIMUM, dim, keepdim)
+        return self._extreme(f.MIN, f.ARGMIN, f.MINIMUM, dim, keepdim, other)
 
     @numpy_names
     def amax(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -173,9 +177,16 @@ class TensorReductions(TensorBase):
         return self._apply(f.MIN, axis=axes_of(_several(dim), self.ndim), keepdims=keepdim)
 
     def _extreme(
-        self, whole: Formula, place: Formula, pair: Formula, dim: Any, keepdim: bool
+        self, whole: Formula, place: Formula, pair: Formula, dim: Any, keepdim: bool, other: Any
     ) -> Any:
         """Return an extreme of all, of a dimension with its place, or of pairs with a tensor."""
+        if other is not None or isinstance(dim, TensorBase):
+            if (other is not None and dim is not None) or keepdim:
+                raise ConfigurationError(
+                    f"{whole.name} is of pairs with another tensor, or along a dimension; write "
+                    f"{pair.name}(x, other), or x.{whole.name}(dim, keepdim)"
+                )
+            return self._binary(pair, dim if other is None else other)
         if dim is None:
             return self._apply(whole)
         if isinstance(dim, (tuple, list)):

@@ -12,7 +12,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
-from nnscratch.errors import GradientError, ShapeError
+from nnscratch.errors import ConfigurationError, GradientError, ShapeError
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.methods import Dims as Dims
 from nnscratch.tensors.methods import axes_of, axis_of, numpy_names
@@ -80,7 +80,13 @@ class TensorShapes(TensorBase):
             ShapeError: if the shape has another number of elements, or the bytes do not make whole
                 numbers of the dtype.
             GradientError: if another dtype is asked of a tensor with ``requires_grad=True``.
+            ConfigurationError: if both are given.
         """
+        if dtype is not None and shape:
+            raise ConfigurationError(
+                f"view takes a shape or a dtype, got {shape} and {dtype_name(dtype)}; write "
+                "x.view(shape).view(dtype)"
+            )
         if dtype is None and not (len(shape) == 1 and is_dtype(shape[0])):
             return self.reshape(*shape)
         name = dtype_name(shape[0] if dtype is None else dtype)

@@ -226,7 +226,9 @@ TORCH: dict[str, Callable[..., Any]] = {
     "scatter": lambda a, i, u, axis: torch.scatter(a, axis, i, u),
     "scatter_add": lambda a, i, u, axis: torch.scatter_add(a, axis, i, u),
     **{
-        f"scatter_{name}": lambda a, i, u, axis, word=word: a.scatter_reduce(axis, i, u, word)
+        f"scatter_{name}": lambda a, i, u, axis, include_self=True, word=word: a.scatter_reduce(
+            axis, i, u, word, include_self=include_self
+        )
         for name, word in {"max": "amax", "min": "amin", "prod": "prod"}.items()
     },
     "argsort": lambda a, axis, descending=False, count=None: torch.argsort(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from parity import assert_same, ours, theirs, values
 import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.formulas import registry
 from nnscratch.nn.utils import rnn
 
 RNG = np.random.default_rng(0)
@@ -118,6 +120,21 @@ def test_cells(kind: str, options: dict[str, Any]) -> None:
         compare(mine, its, (call(0), call(1)), leaves, 1.0)
         mine.zero_grad()
         its.zero_grad()
+
+
+def test_the_slope_of_relu_at_nan_is_1() -> None:
+    inputs = []
+    for lib in (nnscratch, torch):
+        x = lib.tensor([[[2.0], [float("nan")]], [[1.0], [-9.0]]], requires_grad=True)
+        layer = lib.nn.RNN(1, 1, nonlinearity="relu")
+        with lib.no_grad():
+            for parameter in layer.parameters():
+                parameter.fill_(0.5)
+        with registry.use_kernels("off") if lib is nnscratch else nullcontext():
+            layer(x)[0].sum().backward()
+        inputs.append(np.asarray(x.grad))
+    np.testing.assert_allclose(*inputs)
+    assert inputs[0][0, 1, 0] == 0.75  # through both steps, the second of which is NaN too
 
 
 @pytest.mark.parametrize("kind", KINDS)

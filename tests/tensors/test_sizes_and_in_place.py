@@ -35,6 +35,46 @@ def test_a_shape_is_a_size() -> None:
     assert f"{nnscratch.ones(2, 3).shape}" == "(2, 3)"
 
 
+def test_a_size_is_added_to_tuples_and_computed_with_by_arrays() -> None:
+    results = []
+    for lib in (nnscratch, torch):
+        size, array = lib.ones(2, 3).shape, np.asarray([4, 5])
+        sizes = (size + (1,), (1,) + size, size + size, size * 2, 2 * size, size * np.int64(2))
+        assert all(isinstance(one, lib.Size) for one in (*sizes, size * lib.tensor(2), size[::-1]))
+        arrays = (size + array, array + size, size * array, array * size, size * np.asarray(2))
+        assert all(isinstance(one, np.ndarray) for one in arrays)
+        results.append([tuple(one) for one in (*sizes, *arrays, size - array)])
+        for call in (
+            lambda size: size + [1],
+            lambda size: [1] + size,
+            lambda size: size + 1,
+            lambda size: size * 2.0,
+        ):
+            with pytest.raises(TypeError):
+                call(size)
+    assert results[0] == results[1]
+
+
+def test_where_no_elements_lie() -> None:
+    for shape in ((0, 3), (3, 0, 2), (2, 3, 0), (0,), (4, 0, 5, 6)):
+        mine, theirs = nnscratch.zeros(*shape), torch.zeros(*shape)
+        assert mine.stride() == theirs.stride()
+        assert mine.stride(-1) == theirs.stride(-1)
+        assert mine.data_ptr() == theirs.data_ptr() == 0
+    for lib in (nnscratch, torch):
+        part = lib.zeros(4, 3)[2:2]
+        assert (part.stride(), part.data_ptr()) == ((3, 1), 0)
+        assert lib.zeros(4, 3).data_ptr() != 0
+
+
+def test_shapes_that_are_met_do_not_fill_the_memory() -> None:
+    from nnscratch.tensors.size import SIZES
+
+    for n in range(5000):
+        assert nnscratch.Tensor(np.empty((n, 0))).shape == (n, 0)
+    assert len(SIZES) <= 4096
+
+
 def on(name: str, *args: Any, **kwargs: Any) -> Call:
     """Return the call that changes a copy of x in place and computes with it."""
 
@@ -113,6 +153,27 @@ def test_a_view_that_changes_its_shape_still_shares_memory() -> None:
         view = x[0]
         view.unsqueeze_(0).add_(1.0)
         assert x.tolist() == [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("name", ["squeeze_", "unsqueeze_", "transpose_", "swapaxes_", "t_"])
+def test_a_tensor_that_changes_its_shape_keeps_its_history(name: str) -> None:
+    places = {"squeeze_": (0,), "unsqueeze_": (0,), "transpose_": (0, 1), "swapaxes_": (0, 1)}
+    # Of a transposed one PyTorch's backward has the earlier shape in mind, and raises an error.
+    for lib in (nnscratch, torch) if "squeeze" in name else (nnscratch,):
+        x = lib.ones(2, 3, requires_grad=True)
+        y = x * 2
+        with lib.no_grad():
+            getattr(y, name)(*places.get(name, ()))
+        assert not y.is_leaf
+        assert y.requires_grad
+        y.sum().backward()
+        assert x.grad.tolist() == [[2.0] * 3] * 2
+    leaf = nnscratch.ones(2, 3, requires_grad=True)
+    with nnscratch.no_grad():
+        getattr(leaf, name)(*places.get(name, ()))
+    assert leaf.is_leaf
+    (leaf * 2).sum().backward()
+    assert leaf.grad.shape == leaf.shape == y.shape
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 4), (7, 3), (0, 2), (3, 0)])
@@ -267,6 +328,26 @@ def test_ways_to_print() -> None:
     finally:
         nnscratch.set_printoptions(profile="default")
     assert np.get_printoptions()["precision"] == 8
+
+
+def test_ways_to_print_powers_of_ten() -> None:
+    nan, inf = float("nan"), float("inf")
+    for numbers in (
+        [1 / 3, 0.5, 2.0, 1e-3, 1e8],
+        [1 / 3 + 2j, 1e-3 - 0.5j, 100 + 0j, 1 - 1e-8j],
+        [complex(1, inf), complex(1, -inf)],
+    ):
+        texts = []
+        for lib in (nnscratch, torch):
+            lib.set_printoptions(precision=2, sci_mode=True)
+            texts.append(repr(lib.tensor(numbers)).replace(", dtype=complex64", ""))
+            lib.set_printoptions(profile="default")
+        assert texts[0] == texts[1]
+    nnscratch.set_printoptions(sci_mode=True)
+    made = [str(nnscratch.tensor([0.1, nan, -inf], dtype=kind)) for kind in ("float32", "float64")]
+    nnscratch.set_printoptions(profile="default")
+    assert made[0] == "tensor([1.000000e-01, nan, -inf])"
+    assert made[1] == "tensor([1.00000000e-01, nan, -inf], dtype=float64)"
 
 
 def test_inference_mode() -> None:

@@ -178,6 +178,83 @@ def test_arguments_that_change_nothing_or_memory() -> None:
         nnscratch.ones(4).tensor_split(2, sections=2)
 
 
+@pytest.mark.filterwarnings("ignore:torch.asarray:UserWarning")
+def test_what_asarray_shares_and_what_it_copies() -> None:
+    class Given:
+        """An object that has DLPack and nothing else."""
+
+        def __init__(self, array: Any) -> None:
+            self.array = array
+
+        def __dlpack__(self, **options: Any) -> Any:
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self) -> Any:
+            return self.array.__dlpack_device__()
+
+    for lib in (nnscratch, torch):
+        x = lib.ones(2, requires_grad=True)
+        assert not lib.asarray(x * 2, copy=True, requires_grad=False).requires_grad
+        assert not lib.asarray(x * 2, requires_grad=False).requires_grad
+        copied = lib.asarray(x * 2, copy=True)
+        copied.sum().backward()  # a copy is a part of the graph
+        assert x.grad.tolist() == [2.0, 2.0]
+        assert not lib.asarray(x, copy=True, dtype=lib.float64).is_leaf
+        for empty in (np.zeros((0, 3), np.float32), lib.zeros(0, 3)):
+            assert lib.asarray(empty, copy=False).shape == (0, 3)
+    held = np.zeros(3, np.float32)
+    for given in (held, Given(held), torch.from_numpy(held), nnscratch.from_numpy(held)):
+        assert nnscratch.asarray(given, copy=False).data_ptr() == held.ctypes.data
+        assert nnscratch.asarray(given, copy=True).data_ptr() != held.ctypes.data
+        with pytest.raises(ConfigurationError, match="float32 on cpu becomes float64 on cpu"):
+            nnscratch.asarray(given, dtype="float64", copy=False)
+    for given in ([1.0], 3.0, bytearray(4), np.float32(2)):
+        with pytest.raises(ConfigurationError, match=type(given).__name__):
+            nnscratch.asarray(given, copy=False)
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_an_extreme_has_its_place_unless_numpy_asks(name: str) -> None:
+    values = np.asarray([[0.5, 7.0, 2.0], [3.0, -1.0, 2.0]])
+    results = []
+    for lib in (nnscratch, torch):
+        x, call = lib.tensor(values), getattr(lib, name)
+        made = [call(x, 0, out=None), call(x, dim=1, keepdim=True, out=None), call(x, axis=0)]
+        assert all(len(one) == 2 for one in made)
+        pairs = [call(x, x.flip(0), out=None), getattr(x, name)(other=x * 2), call(x, out=None)]
+        results.append([one.tolist() for pair in made for one in pair])
+        results[-1] += [one.tolist() for one in pairs]
+        for wrong in (
+            lambda x: getattr(x, name)(0, other=x),
+            lambda x: getattr(x, name)(x, other=x),
+            lambda x: getattr(x, name)(x, keepdim=True),
+        ):
+            with pytest.raises((ConfigurationError, TypeError)):
+                wrong(x)
+    assert results[0] == results[1]
+    asked = getattr(np, name)
+    for axis in (None, 0, (0, 1)):
+        assert asked(nnscratch.tensor(values), axis).tolist() == asked(values, axis).tolist()
+
+
+TWICE: dict[str, Call] = {
+    "view": lambda lib, x: x.view(3, 2, dtype=lib.int32),
+    "view(size=)": lambda lib, x: x.view(size=(3, 2), dtype=lib.int32),
+    "var": lambda lib, x: x.var(0, correction=0, ddof=2),
+    "std": lambda lib, x: x.std(0, correction=0, ddof=0),
+    "var(unbiased)": lambda lib, x: lib.var(x, 0, True, correction=0),
+    "std(unbiased)": lambda lib, x: x.std(0, unbiased=False, correction=0),
+    "sum": lambda lib, x: x.sum(dim=0, axis=0),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_what_is_said_twice_is_refused(name: str) -> None:
+    for lib in (nnscratch, torch):
+        with pytest.raises((ConfigurationError, TypeError)):
+            TWICE[name](lib, lib.ones(2, 3))
+
+
 def test_words_of_compile() -> None:
     def step(x: Any) -> Any:
         return x * 2

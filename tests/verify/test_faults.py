@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nnscratch
 from nnscratch import gradcheck
 from nnscratch.verify import homework
 from nnscratch.verify.gradients import sentences
@@ -55,6 +56,7 @@ def test_every_place_has_words_of_its_own(place: RegionKind) -> None:
         (Kind.FACTOR, lambda g: 1.7 * g),
         (Kind.ZERO, lambda g: 0 * g),
         (Kind.MAGNITUDE, np.abs),
+        (Kind.ROUNDED, lambda g: g.astype(np.float32).astype(np.float64)),
         (Kind.NOT_FINITE, lambda g: g * np.nan),
         (Kind.SHAPE, lambda g: g[:2]),
         (Kind.RESHAPED, lambda g: g.reshape(-1)),
@@ -98,6 +100,17 @@ def test_a_single_element_that_is_n_times_the_right_one() -> None:
     fault = gradcheck((forward, backward), [X, b]).tensors[1].diagnosis
     assert fault is not None
     assert (fault.kind, fault.length) == (Kind.TIMES_LENGTH, 6)
+
+
+def test_a_module_that_computes_in_float32() -> None:
+    class Net(nnscratch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return (x.float() * 3).double()
+
+    fault = gradcheck(Net(), [np.random.default_rng(0).standard_normal((3, 4))]).tensors[0]
+    assert fault.diagnosis is not None
+    assert fault.diagnosis.kind is Kind.ROUNDED
+    assert "float32" in fault.fault
 
 
 def test_other_words_change_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,12 @@ def _scatter_extreme() -> list[Case]:
         Case("equals and infinities", (large, tied, values), {"axis": 0}, smooth=False),
         Case("NaN", (given([1.0, 2.0]), given([1, 1]), given([NAN, 3.0])), {"axis": 0},
              smooth=False),
+        Case("NaN without self", (given([1.0, NAN]), given([1, 1]), given([NAN, 3.0])),
+             {"axis": 0, "include_self": False}, smooth=False),
+        Case("without self", (normal(2, 4), given([[2, 0, 2], [0, 2, 0]]), normal(2, 3)),
+             {"axis": 1, "include_self": False}, terms=3),
+        Case("infinities without self", (given([1.5, 2.0, 4.0, 7.0]), given([1, 1, 0, 2, 0]),
+             given([INF, INF, -INF, -INF, 1.0])), {"axis": 0, "include_self": False}, smooth=False),
     ]  # fmt: skip
 
 

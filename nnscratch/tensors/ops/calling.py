@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from nnscratch.array import to_device_of
 from nnscratch.errors import ConfigurationError, DTypeError, GradientError, ShapeError
 from nnscratch.tensors.grad_mode import is_grad_enabled
+from nnscratch.tensors.promotion import of_higher_kind
 from nnscratch.tensors.tensor import Tensor, as_tensor, wrap
 
 R = TypeVar("R")
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x1": "input", "x2": "other"}
 
 
@@ -87,8 +87,7 @@ def written(name: str, made: Any, out: Any) -> Any:
         )
     if out.shape != made.shape:
         raise ShapeError(f"{name}: out= has shape {out.shape}, the result {made.shape}")
-    kinds = [_KINDS[one.array.dtype.kind] for one in (made, out)]
-    if kinds[0] > kinds[1]:
+    if of_higher_kind(made, out):
         raise DTypeError(f"{name}: results of {made.dtype} do not fit into an out= of {out.dtype}")
     return out.copy_(made)
 

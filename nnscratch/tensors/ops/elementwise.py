@@ -13,6 +13,7 @@ from nnscratch.array import default_dtype, dtype_name, is_floating, to_device_of
 from nnscratch.array.dtypes import is_complex, is_inexact, is_integer
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
+from nnscratch.formulas.checks import refuse_complex
 from nnscratch.tensors.ops.calling import also_named, tensor_function
 from nnscratch.tensors.promotion import to_common_dtype
 from nnscratch.tensors.tensor import Tensor, as_tensor
@@ -213,6 +214,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """Return log(x / (1 - x)), of x held between ``eps`` and 1 - ``eps`` where that is given."""
     taken = input._as_float()
     if eps is not None:
+        refuse_complex("logit with eps", taken.array)
         taken = taken.clamp(eps, 1.0 - eps)
     return (taken / (1.0 - taken)).log()
 
@@ -317,13 +319,21 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 @tensor_function(inplace=True)
 def ldexp(input: Tensor, other: Any) -> Tensor:
-    """Return x 2^y."""
+    """Return x 2^y, rounded once if y is an integer: 2^y alone may be beyond the range."""
     power = as_tensor(other)
-    if not is_floating(power.array):
+    whole = not is_floating(power.array)
+    if whole:
         power = power.to(input.dtype if is_floating(input.array) else default_dtype())
-    # In two steps: 2^y alone may be beyond the range where x 2^y is not.
-    half = (power.detach() * 0.5)._apply(f.FLOOR).clamp(-1024, 1024)
-    return input * exp2(half) * exp2(power - half)
+    limits = np.finfo(dtype_name(power.array.dtype))
+    low, high = int(limits.minexp), int(limits.maxexp) - 2  # NumPy's 2^127 of float32 is not one
+    if whole:
+        power = power.clamp(3 * low, 3 * high)  # beyond these, 0 and infinity in any case
+    # From the smallest subnormal number to infinity there are more than two times the powers that
+    # the dtype has. The largest part comes last, so that no part before it has to be rounded.
+    beyond = power.detach() - power.detach().clamp(low, high)
+    second = beyond.clamp(low, high)
+    third = (beyond - second).clamp(low, high)
+    return input * exp2(third) * exp2(second) * exp2(power - second - third)
 
 
 @tensor_function()

@@ -159,21 +159,33 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> USV:
     return USV(U, S, conj(Vh).transpose(-2, -1))
 
 
+def _relative(atol: Any, rtol: Any, default: Any) -> Any:
+    """Return ``rtol``; without one 0 beside an ``atol`` above 0, which counts alone, or a default.
+
+    Args:
+        atol: a number, None, or a tensor of one for each matrix, which needs a number as default.
+    """
+    if rtol is not None:
+        return rtol
+    if isinstance(atol, Tensor):
+        return (atol <= 0).to(atol.dtype) * default
+    return 0.0 if atol is not None and atol > 0 else default
+
+
 @tensor_function(method=False)
 def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
 ) -> Tensor:
-    """Return how many singular values are not 0; tolerances as in ``pinv``."""
+    """Return how many singular values are not 0; tolerances as in ``pinv``, ``tol`` alone."""
     taken = _matrices("matrix_rank", A, square=False).detach()
     if 0 in taken.shape[-2:]:
         return taken.new_zeros(taken.shape[:-2], dtype="int64")
     S = eigvalsh(taken).abs() if hermitian else svdvals(taken)
     largest = S.amax(-1, True)
     least: Any = atol if atol is not None else tol
-    part: Any = rtol
-    if part is None:
-        precision = float(np.finfo(str(S.dtype)).eps)
-        part = 0.0 if least is not None else max(taken.shape[-2:]) * precision
+    if atol is None and tol is not None and rtol is None:
+        rtol = 0.0
+    part = _relative(least, rtol, max(taken.shape[-2:]) * float(np.finfo(str(S.dtype)).eps))
     part = part.unsqueeze(-1) if isinstance(part, Tensor) and part.ndim else part
     limit = largest * part
     if least is not None:

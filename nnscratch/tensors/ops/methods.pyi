@@ -394,7 +394,7 @@ class FunctionMethods:
     def kthvalue(self, k: int, dim: int = ..., keepdim: bool = ..., *, axis: int = ..., keepdims: bool = ..., out: Any = ...) -> ValuesAndIndices:
         r"""Return the k-th smallest element along a dimension, k from 1, and where it stands."""
     def ldexp(self, other: Any, *, out: Any = ...) -> Tensor:
-        r"""Return x 2^y."""
+        r"""Return x 2^y, rounded once if y is an integer: 2^y alone may be beyond the range."""
     def ldexp_(self, other: Any) -> Tensor:
         r"""Compute ``ldexp`` in place."""
     def le_(self, other: Any) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -37,8 +36,8 @@ __all__ = [
     "take_along_dim",
 ]
 
-# PyTorch's words for a reduction, and what an element starts from that is none of the values; of an
-# extreme that depends on the dtype (``_extreme_of``).
+# PyTorch's words for a reduction, and what an element starts from that is none of the values; what
+# is an extreme starts from one of them.
 _NEUTRAL = {"sum": 0, "mean": 0, "prod": 1, "amax": None, "amin": None}
 
 
@@ -147,14 +146,16 @@ def scatter_reduce(
         )
     if places is None:
         return input.clone()
+    if reduce in ("amax", "amin"):
+        extreme = f.SCATTER_MAX if reduce == "amax" else f.SCATTER_MIN
+        made = taken._apply(extreme, places, values, axis=axis, include_self=include_self)
+        return made.reshape(input.shape)
     ones = values.new_ones(values.shape, dtype="int64")
     count = taken.new_zeros(taken.shape, dtype="int64")._apply(
         f.SCATTER_ADD, places, ones, axis=axis
     )
     if not include_self:
-        start = _NEUTRAL[reduce]
-        neutral = _extreme_of(taken, reduce) if start is None else start
-        own = taken.masked_fill(count > 0, neutral)
+        own = taken.masked_fill(count > 0, _NEUTRAL[reduce])
     else:
         own = taken
         count = count + 1
@@ -166,22 +167,9 @@ def scatter_reduce(
                 made = made / divisor.to(made.dtype)
             else:
                 made = made._binary(f.FLOOR_DIVIDE, divisor.to(made.dtype))
-    elif reduce == "prod":
-        made = own._apply(f.SCATTER_PROD, places, values, axis=axis)
     else:
-        larger = reduce == "amax"
-        made = own._apply(f.SCATTER_MAX if larger else f.SCATTER_MIN, places, values, axis=axis)
+        made = own._apply(f.SCATTER_PROD, places, values, axis=axis)
     return made.reshape(input.shape)
-
-
-def _extreme_of(tensor: Tensor, reduce: str) -> Any:
-    name = dtype_name(tensor.array.dtype)
-    if name == "bool":
-        return reduce == "amin"
-    if is_floating(tensor.array):
-        return -math.inf if reduce == "amax" else math.inf
-    limits = np.iinfo(name)
-    return int(limits.min if reduce == "amax" else limits.max)
 
 
 def _nothing(tensor: Tensor) -> Tensor:

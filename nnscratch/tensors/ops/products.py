@@ -12,7 +12,7 @@ from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
-from nnscratch.tensors.ops.complexes import conj
+from nnscratch.tensors.ops.complexes import complex, conj
 from nnscratch.tensors.ops.contracting import einsum
 from nnscratch.tensors.ops.moving import diagonal
 from nnscratch.tensors.tensor import Tensor, as_tensor
@@ -348,10 +348,16 @@ def cov(
 
 @tensor_function()
 def corrcoef(input: Tensor) -> Tensor:
-    """Return the correlations of variables (rows) over observations (columns)."""
+    """Return the correlations of variables (rows) over observations (columns).
+
+    They are held between -1 and 1, of complex numbers the real and the imaginary parts.
+    """
     made = cov(input)
     if made.ndim == 0:
         return made / made
-    deviation = diagonal(made).sqrt()
+    variance = diagonal(made)
+    deviation = (variance.real if is_complex(made.array) else variance).sqrt()
     made = made / deviation.unsqueeze(1) / deviation
+    if is_complex(made.array):
+        return complex(made.real.clamp(-1.0, 1.0), made.imag.clamp(-1.0, 1.0))
     return made.clamp(-1.0, 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.errors import ShapeError
+from nnscratch.tensors.grad_mode import set_grad_enabled
 from nnscratch.tensors.ops.calling import also_named, in_place
 from nnscratch.tensors.ops.moving import swapaxes, swapdims
 from nnscratch.tensors.tensor import Tensor
@@ -30,7 +31,9 @@ def _reshaping(name: str, view: Callable[..., Any]) -> Callable[..., Tensor]:
     @functools.wraps(view)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self._refuse_leaf_requiring_grad()
-        made = view(self, *args, **kwargs)
+        # Under no_grad() too: the elements keep the history that they have.
+        with set_grad_enabled(self.node is not None):
+            made = view(self, *args, **kwargs)
         self.array, self.node = made.array, made.node
         return self
 

@@ -17,7 +17,13 @@ from nnscratch.tensors.functions import stack, where
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.ops.complexes import angle, complex, conj
-from nnscratch.tensors.ops.factoring import _mirrored, _no_errors, _triangle, matrix_rank
+from nnscratch.tensors.ops.factoring import (
+    _mirrored,
+    _no_errors,
+    _relative,
+    _triangle,
+    matrix_rank,
+)
 from nnscratch.tensors.ops.moving import diagonal as _diagonal
 from nnscratch.tensors.ops.moving import tril, triu
 from nnscratch.tensors.ops.norms import _matrices, matrix_norm, svdvals
@@ -146,9 +152,9 @@ def solve_triangular(
     part, right = _batched(part, B)
     if unitriangular:
         return part._apply(f.SOLVE, right)
-    zero = (_diagonal(part.detach(), 0, -2, -1) == 0).any()
-    registry.notify_read(zero.array, "solve_triangular()")
-    return _substituted(part, right, upper) if bool(zero) else part._apply(f.SOLVE, right)
+    if registry.is_recording() or bool((_diagonal(part.detach(), 0, -2, -1) == 0).any()):
+        return _substituted(part, right, upper)
+    return part._apply(f.SOLVE, right)
 
 
 def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
@@ -156,12 +162,13 @@ def _substituted(A: Tensor, B: Tensor, upper: bool) -> Tensor:
     n = A.shape[-1]
     rows: list[Any] = [None] * n
     for i in reversed(range(n)) if upper else range(n):
-        known = range(i + 1, n) if upper else range(i)
-        row = B.select(-2, i)
-        for j in known:
-            row = row - A.select(-2, i).select(-1, j).unsqueeze(-1) * rows[j]
-        rows[i] = row / A.select(-2, i).select(-1, i).unsqueeze(-1)
-    return stack(rows, -2)
+        row, factors = B.select(-2, i), A.select(-2, i)
+        start, end = (i + 1, n) if upper else (0, i)
+        if start < end:
+            known = factors.narrow(-1, start, end - start).unsqueeze(-2)
+            row = row - (known @ stack(rows[start:end], -2)).squeeze(-2)
+        rows[i] = row / factors.select(-1, i).unsqueeze(-1)
+    return stack(rows, -2) if rows else B.clone()
 
 
 @tensor_function("pinverse")
@@ -179,18 +186,18 @@ def pinv(
         rcond, rtol: singular values below this part of the largest count as 0; by default the
             larger side times the dtype's precision.
         hermitian: whether the matrices are symmetric.
-        atol: the same as a number; the larger bound counts, and without ``rtol`` it alone.
+        atol: the same as a number; the larger bound counts, and without ``rtol`` it alone if it is
+            above 0.
     """
     taken = _matrices("pinv", A, square=hermitian)
     if hermitian:
         taken = _mirrored(taken, False)
-    part = rtol if rtol is not None else rcond
+    part: Any = rtol if rtol is not None else rcond
     part = part.item() if isinstance(part, Tensor) and part.numel() == 1 else part
     least = atol.item() if isinstance(atol, Tensor) and atol.numel() == 1 else atol
     if isinstance(part, Tensor) or isinstance(least, Tensor):
         raise ConfigurationError("pinv: one tolerance for all matrices, a number")
-    if least and part is None:
-        part = 0.0
+    part = _relative(least, part, None)
     return taken._apply(f.PINV, rtol=part if part is None else float(part), atol=float(least or 0))
 
 
@@ -206,23 +213,31 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     Args:
         A: matrices (..., n, m).
         B: vectors (n,) or (..., n) with A's batch, or matrices (..., n, k).
-        rcond: as in ``pinv``.
-        driver: accepted as in PyTorch; the solution is the one of the least norm.
+        rcond: as in ``pinv``; "gels" does not look at it.
+        driver: "gels" for matrices of full rank, "gelsy" (which None stands for), "gelsd" or
+            "gelss"; the solution is the one of the least norm.
 
     Returns:
         The solution, the sums of the squares of what is left (where n > m and the rank is m), the
         rank, and the singular values for the drivers that have them.
+
+    Raises:
+        ConfigurationError: for another driver.
     """
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise ConfigurationError(
+            f"lstsq: driver is 'gels', 'gelsy', 'gelsd', 'gelss' or None, got {driver!r}"
+        )
     taken = _matrices("lstsq", A, square=False)
     vectors = B.ndim == 1 or (taken.ndim - 1 == B.ndim and B.shape == taken.shape[:-1])
     right = B.unsqueeze(-1) if vectors else _matrices("lstsq", B, square=False)
     taken, right = _batched(taken, right)
-    solution = pinv(taken, rcond) @ right
+    part = 0.0 if driver == "gels" else rcond
+    solution = pinv(taken, part) @ right
     n, m = taken.shape[-2:]
-    rank = matrix_rank(taken.detach())
+    rank = matrix_rank(taken.detach(), rtol=part)
     residuals = taken.new_empty(0)
-    full = n > m and driver not in (None, "gelsy") and bool((rank == m).all())
-    if full:
+    if n > m and (driver == "gels" or (driver in ("gelsd", "gelss") and bool((rank == m).all()))):
         left = taken @ solution - right
         residuals = (left.abs() ** 2 if is_complex(left.array) else left * left).sum(-2)
     values = taken.new_empty(0)
@@ -288,9 +303,6 @@ def cond(A: Any, p: Any = None) -> Tensor:
         return taken.new_zeros(taken.shape[:-2])
     size = matrix_norm(taken, p)
     singular = slogdet(taken.detach()).sign == 0
-    registry.notify_read(singular.array, "cond()")
-    if not bool(singular.any()):
-        return size * matrix_norm(inv(taken), p)
     # What has no inverse is as far from one as can be.
     chosen = singular.unsqueeze(-1).unsqueeze(-1)
     filled = where(chosen, _identity(taken, *taken.shape[:-1]), taken)

@@ -80,6 +80,14 @@ def _is(factor: float, number: float) -> bool:
     return abs(factor - number) <= 1e-3 * abs(number)
 
 
+def rounded(e: Evidence) -> Fault | None:
+    """See whether every wrong element is right to the digits of float32."""
+    size = np.maximum(np.abs(e.a), np.abs(e.n))
+    if np.all(np.abs(e.a - e.n) <= 16 * np.finfo(np.float32).eps * size):
+        return Fault(Kind.ROUNDED)
+    return None
+
+
 def magnitude(e: Evidence) -> Fault | None:
     """See whether only the signs are wrong."""
     if len(e.wrong) > 1 and e.close(np.abs(e.a), np.abs(e.n)):

@@ -47,6 +47,8 @@ class Kind(Enum):
     """The absolute value of the right gradient."""
     SIGNS = auto()
     """Wrong signs in some elements."""
+    ROUNDED = auto()
+    """Right to the digits of float32, in a check that has more."""
     NO_COTANGENT = auto()
     """The incoming gradient is left out."""
     COTANGENT_TWICE = auto()

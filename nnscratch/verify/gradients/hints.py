@@ -81,6 +81,9 @@ THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
     ),
     Kind.MAGNITUDE: ("Look at the signs.", "Can the right gradient be negative?"),
     Kind.SIGNS: ("Look at the signs.", "On which side of 0 does the slope change its sign?"),
+    Kind.ROUNDED: (
+        "Look at the dtypes.", "Where does float64 become float32, as by .float() or astype?"
+    ),
     Kind.NONE: (
         "A gradient is missing.", "Every input that has a derivative needs a gradient."
     ),

@@ -110,6 +110,10 @@ SENTENCES: dict[Kind, str | Callable[[Fault], str]] = {
     ),
     Kind.MAGNITUDE: "the absolute value of the right gradient",
     Kind.SIGNS: "the right magnitudes with wrong signs in some elements",
+    Kind.ROUNDED: (
+        "lost precision: right to the digits of float32; something is computed in float32 (such as "
+        "by .float()) where the inputs are float64"
+    ),
     Kind.NO_COTANGENT: "the incoming gradient dY is left out",
     Kind.COTANGENT_TWICE: "the incoming gradient dY is multiplied in twice",
     Kind.NOT_AT_OUTPUT: _filled("the derivative is taken at {f.name} instead of at the output"),

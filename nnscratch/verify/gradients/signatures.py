@@ -247,6 +247,7 @@ def _without(index: tuple[int, ...], axis: int) -> tuple[int, ...]:
 # In this order: what comes first explains more than what comes after it.
 RULES: tuple[Rule, ...] = (
     _all_zero,
+    factors.rounded,
     regions.kinks,
     _flat,
     _substitute,

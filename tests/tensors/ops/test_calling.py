@@ -221,6 +221,10 @@ REFUSED: dict[str, tuple[Call, Any]] = {
     "ihfftn over no dimension": (lambda lib, x: lib.fft.ihfftn(x, dim=()), ShapeError),
     "fft of a number": (lambda lib, x: lib.fft.fft(x[0, 0]), ShapeError),
     "irfft of a number": (lambda lib, x: lib.fft.irfft(x[0, 0]), ShapeError),
+    "lstsq of another driver": (
+        lambda lib, x: lib.linalg.lstsq(x, x, driver="gel"),
+        ConfigurationError,
+    ),
     "windows beyond": (lambda lib, x: x.unfold(0, 4, 1), ShapeError),
 }
 
@@ -267,6 +271,15 @@ UNORDERED: dict[str, Call] = {
     "> 1": lambda lib, z: z > 1,
     "//": lambda lib, z: z // 2,
     "clamp": lambda lib, z: z.clamp(min=0),
+    "clamp by floats": lambda lib, z: z.clamp(0.0, 1.0),
+    "clip": lambda lib, z: lib.clip(z, max=1.0),
+    "clamp_min": lambda lib, z: z.clamp_min(0.5),
+    "clamp_max": lambda lib, z: lib.clamp_max(z, 0.5),
+    "clamp_": lambda lib, z: z.clone().clamp_(0.0, 1.0),
+    "clip_": lambda lib, z: z.clone().clip_(0.0, 1.0),
+    "clamp_min_": lambda lib, z: z.clone().clamp_min_(0.5),
+    "clamp_max_": lambda lib, z: z.clone().clamp_max_(0.5),
+    "logit(eps)": lambda lib, z: lib.logit(z, 0.1),
     "cummax": lambda lib, z: z.cummax(0),
     "topk": lambda lib, z: z.topk(1),
     "entr": lambda lib, z: lib.special.entr(z),
@@ -281,6 +294,18 @@ UNORDERED: dict[str, Call] = {
     "fill_": lambda lib, z: z.real.clone().fill_(1j),
     "tensor of another dtype": lambda lib, z: lib.tensor([1j], dtype=lib.float32),
     "adding to a bool": lambda lib, z: z & z,
+    **{
+        f"{name} of real numbers": lambda lib, z, name=name: getattr(lib.ones(2), name)(1j)
+        for name in ("add_", "mul_", "sub_", "div_", "pow_")
+    },
+    "add_ of real and complex ones": lambda lib, z: z.real.clone().add_(z),
+    "addcmul_ of real numbers": lambda lib, z: lib.ones(2).addcmul_(z, z),
+    "add_ of integers": lambda lib, z: lib.tensor([1, 2]).add_(1j),
+    "/= of integers": lambda lib, z: lib.tensor([1, 2]).__itruediv__(z),
+    "masked_fill_ by a tensor": lambda lib, z: lib.ones(2).masked_fill_(z == z, z[0]),
+    "an item": lambda lib, z: lib.ones(2).__setitem__(0, 1j),
+    "an item in a graph": lambda lib, z: lib.ones(2, requires_grad=True).mul(1).__setitem__(0, 1j),
+    "an item of NumPy": lambda lib, z: lib.ones(2).__setitem__(0, np.complex64(1j)),
 }
 
 
@@ -308,7 +333,13 @@ OF_COMPLEX: dict[str, Call] = {
     "float_power": lambda lib, z: lib.float_power(z, 2),
     "ldexp": lambda lib, z: lib.ldexp(z, lib.tensor([1, 2])),
     "fill_": lambda lib, z: z.clone().fill_(1j),
+    "fill_ of real numbers": lambda lib, z: z.real.clone().fill_(np.complex128(3 + 0j)),
+    "div_": lambda lib, z: z.clone().div_(2),
+    "/=": lambda lib, z: z.clone().__itruediv__(2j),
+    "pow_": lambda lib, z: z.clone().pow_(2j),
     "isclose": lambda lib, z: lib.isclose(z, z + 1e-9),
+    "corrcoef": lambda lib, z: lib.corrcoef(lib.stack([z, z.flip(0) * 3j, z * z + 1])),
+    "corrcoef of one": lambda lib, z: lib.corrcoef(z),
 }
 
 
@@ -320,6 +351,14 @@ def test_complex_numbers(name: str) -> None:
     )
     assert str(mine.dtype) == str(theirs.dtype).removeprefix("torch.")
     np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5)
+
+
+def test_items_of_real_numbers_are_not_set_to_complex_ones() -> None:
+    z = nnscratch.tensor([1 + 2j, 3j])
+    for value in (z, z[0], z.numpy()):  # PyTorch drops the imaginary parts
+        for x in (nnscratch.ones(2), nnscratch.ones(2, requires_grad=True) * 1):
+            with pytest.raises(DTypeError, match="complex"):
+                x[:] = value
 
 
 def test_second_derivatives_through_complex_numbers() -> None:
@@ -364,12 +403,18 @@ def test_a_determinant_of_0_has_the_gradient_of_its_cofactors() -> None:
     np.testing.assert_allclose(A.grad.numpy(), [[4.0, -2.0], [-2.0, 1.0]], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["values", "spectrum"])
+@pytest.mark.parametrize("kind", ["values", "spectrum", "triangles", "conditions"])
 def test_compiled_steps_are_eager_ones(kind: str) -> None:
     def loss(x: Any, w: Any) -> Any:
         y = (x @ w).cumsum(1).sin() + nnscratch.einsum("ij,kj->ik", x, x)[:, :3].tril()
         if kind == "spectrum":
             return (nnscratch.fft.rfft(y).abs() ** 2).mean()
+        if kind == "triangles":
+            square = x[:, :3] + 3 * nnscratch.eye(3, dtype=x.dtype)
+            lower = nnscratch.linalg.solve_triangular(square, y, upper=False)
+            return (lower + nnscratch.linalg.solve_triangular(square, y, upper=True)).mean()
+        if kind == "conditions":
+            return nnscratch.linalg.cond(y + nnscratch.eye(3, dtype=x.dtype), 1)
         best = y.topk(2, dim=1).values.sum() + y.sort(0).values[0].sum()
         return best + y.flip(0).gather(1, nnscratch.tensor([[0], [2], [1]])).prod()
 
@@ -395,3 +440,19 @@ def test_compiled_steps_are_eager_ones(kind: str) -> None:
     np.testing.assert_allclose(planned[0], eager[0], rtol=1e-12)
     np.testing.assert_allclose(planned[1], eager[1], rtol=1e-12)
     assert math.isfinite(eager[0][-1])
+
+
+def test_a_compiled_step_meets_a_matrix_that_has_no_inverse() -> None:
+    @nnscratch.compile
+    def step(x: Any) -> Any:
+        solved = nnscratch.linalg.solve_triangular(x, nnscratch.ones(2, 1), upper=True)
+        return nnscratch.linalg.cond(x, "fro"), nnscratch.linalg.cond(x, 1), solved
+
+    for corner in (2.0, 0.0, 4.0):
+        matrix = [[1.0, 1.0], [0.0, corner]]
+        made = step(nnscratch.tensor(matrix))
+        x = torch.tensor(matrix)
+        theirs = [torch.linalg.cond(x, p).item() for p in ("fro", 1)]
+        np.testing.assert_allclose([one.item() for one in made[:2]], theirs, rtol=1e-6)
+        solved = torch.linalg.solve_triangular(x, torch.ones(2, 1), upper=True)
+        np.testing.assert_allclose(made[2].numpy(), solved.numpy(), rtol=1e-6)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
+import torch
 from calls import Call, same
 
 SQUARE = [[2.0, -0.5, 0.25], [0.5, 3.0, -1.0], [0.125, 0.75, 4.0]]
@@ -171,6 +175,18 @@ MOVED: dict[str, Call] = {
     "scatter_reduce of -infinities": lambda lib, x: x.scatter_reduce(
         0, lib.tensor([[1, 1, 0, 2]] * 2), x[:2].masked_fill(x[:2] > 1, -float("inf")), "amin"
     ),
+    **{
+        f"scatter_reduce {kind} of infinities without self": lambda lib, x, kind=kind, sign=sign: (
+            x.scatter_reduce(
+                0,
+                lib.tensor([[1, 1, 0, 2]] * 2),
+                x[:2].masked_fill(x[:2] > 0, sign * float("inf")),
+                kind,
+                include_self=False,
+            )
+        )
+        for kind, sign in (("amax", -1), ("amin", 1))
+    },
     "scatter_reduce prod without self": lambda lib, x: x.scatter_reduce(
         0, lib.tensor([[1, 1, 0, 2]] * 2), x[:2], "prod", include_self=False
     ),
@@ -236,6 +252,19 @@ LINALG: dict[str, Call] = {
     "matrix_power below 0": lambda lib, x: x.matrix_power(-2),
     "matrix_exp": lambda lib, x: lib.linalg.matrix_exp(x * 0.3),
     "matrix_rank": lambda lib, x: lib.linalg.matrix_rank(x),
+    **{
+        f"matrix_rank {given}": lambda lib, x, given=given: lib.linalg.matrix_rank(
+            rising(lib, x), **given
+        )
+        for given in (
+            *({"atol": 0.0}, {"atol": 5.0}, {"rtol": 0.5}, {"atol": 0.0, "rtol": 0.5}),
+            *({"tol": 2.0}, {"atol": -1.0}),
+        )
+    },
+    "matrix_rank(atol) of a batch": lambda lib, x: lib.linalg.matrix_rank(
+        lib.stack([rising(lib, x)] * 2), atol=lib.tensor([0.0, 2.0], dtype=x.dtype)
+    ),
+    "pinv(atol=0)": lambda lib, x: lib.linalg.pinv(rising(lib, x), atol=0.0),
     "multi_dot": lambda lib, x: lib.linalg.multi_dot([x[0], x, x]),
     "norm": lambda lib, x: lib.linalg.norm(x),
     "norm 1": lambda lib, x: lib.linalg.norm(x, 1),
@@ -285,10 +314,30 @@ LINALG: dict[str, Call] = {
 }
 
 
+@pytest.mark.parametrize("driver", [None, "gels", "gelsy", "gelsd", "gelss"])
+@pytest.mark.parametrize("rcond", [None, 0.5, 0.0])
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_counts_as_0_in_least_squares(driver: str | None, rcond: Any, batch: bool) -> None:
+    import nnscratch
+
+    made = []
+    for lib in (nnscratch, torch):
+        A, B = lib.tensor([[1.0, 0.0], [0.0, 0.01], [0.0, 0.0]]), lib.ones(3, 1)
+        A = lib.stack([A, A * 2]) if batch else A
+        made.append(lib.linalg.lstsq(A, B.expand(*A.shape[:-1], 1), rcond, driver=driver))
+    for mine, theirs in zip(*made, strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5)
+
+
 def flat(lib, x):  # type: ignore[no-untyped-def]
     """Return a singular matrix: its middle row and column are 0."""
     ends = lib.tensor([1.0, 0.0, 1.0], dtype=x.dtype)
     return x * ends * ends[:, None]
+
+
+def rising(lib, x):  # type: ignore[no-untyped-def]
+    """Return a matrix of rank 2, whose third singular value is rounded to what is not quite 0."""
+    return lib.arange(1.0, 10.0).to(x.dtype).reshape(3, 3)
 
 
 def half(lib, x, above):  # type: ignore[no-untyped-def]
@@ -460,11 +509,46 @@ def test_the_smallest_integers(name: str) -> None:
 def test_ldexp_does_not_overflow_on_the_way() -> None:
     import nnscratch
 
-    # PyTorch's makes 2^150 first, which is infinite; C's ldexp and NumPy's do not.
+    # PyTorch's makes 2^150 first if that is no integer, which is infinite; C's ldexp does not.
     x = nnscratch.tensor([2.0**-100, 1.0, 3.0], dtype="float32", requires_grad=True)
     made = nnscratch.ldexp(x, nnscratch.tensor([150, -140, float("-inf")]))
     assert made.tolist() == [2.0**50, 2.0**-140, 0.0]
     assert nnscratch.ldexp(nnscratch.tensor(2.0**-600, dtype="float64"), 1100) == 2.0**500
+
+
+LDEXP = {
+    "float16": [(2.0**-24, 39), (1.25 * 2.0**-4, -19), (32768.0, -39), (0.0, 100), (1.0, 99)],
+    "float32": [
+        *((2.0**-149, 276), (1e-40, 257), (1.7 * 2.0**-20, -128), (1.9 * 2.0**127, -276)),
+        *((0.0, 1000), (1.0, 1000), (-1.0, 2**40), (3.0, -(2**40)), (1.3, -149), (1.1, 127)),
+    ],
+    "float64": [
+        *((5e-324, 2090), (1e-310, 2050), (1.3 * 2.0**-100, -970), (1.7 * 2.0**1023, -2097)),
+        *((0.0, 5000), (1.0, 5000), (1.0, -5000)),
+    ],
+}
+
+
+@pytest.mark.parametrize("dtype", LDEXP)
+def test_ldexp_of_integers_has_the_whole_range_and_is_rounded_once(dtype: str) -> None:
+    import nnscratch
+
+    numbers, powers = zip(*LDEXP[dtype], strict=True)
+    made = nnscratch.ldexp(nnscratch.tensor(numbers, dtype=dtype), nnscratch.tensor(powers))
+    with np.errstate(over="ignore"):
+        wanted = np.ldexp(np.asarray(numbers, dtype), np.clip(powers, -(2**30), 2**30))
+    np.testing.assert_array_equal(made.numpy(), wanted)
+
+
+def test_ldexp_has_the_gradient_of_both() -> None:
+    import nnscratch
+
+    x = nnscratch.tensor([2.0**-100, 3.0, 0.5], requires_grad=True)
+    power = nnscratch.tensor([150.0, -30.5, 2.0], requires_grad=True)
+    made = nnscratch.ldexp(x, power)
+    made.sum().backward()
+    np.testing.assert_allclose(power.grad.numpy(), made.detach().numpy() * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(x.grad.numpy(), [np.inf, 2.0**-30.5, 4.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["cumsum", "flip", "sort", "einsum", "tril", "sin", "gather"])
