@@ -26,7 +26,7 @@ class EmbeddingSaved(NamedTuple):
     scale_grad_by_freq: bool
 
 
-def _flat_rows(where: str, W: Any, I: Any) -> Any:
+def flat_rows(where: str, W: Any, I: Any) -> Any:
     """Return the indices as one vector of int64, each the number of a row of W."""
     if W.ndim != 2:
         raise ShapeError(f"{where}: expected weights (rows, columns), got shape {tuple(W.shape)}")
@@ -84,7 +84,7 @@ def embedding_forward(
            [1.]])
     """
     xp = array_namespace(W, I)
-    flat = _flat_rows("embedding", W, I)
+    flat = flat_rows("embedding", W, I)
     Y = xp.reshape(xp.take(W, flat, axis=0), (*I.shape, W.shape[1]))
     return Y, EmbeddingSaved(flat, W.shape[0], padding_idx, scale_grad_by_freq)
 
@@ -131,7 +131,7 @@ class EmbeddingBagSaved(NamedTuple):
     scale_grad_by_freq: bool
 
 
-def _starts(xp: Any, I: Any, O: Any, last: bool) -> Any:
+def bag_starts(xp: Any, I: Any, O: Any, last: bool) -> Any:
     """Return where each bag begins among all indices: each row is a bag where nothing says."""
     name = "embedding_bag"
     if O is None:
@@ -209,8 +209,8 @@ def embedding_bag_forward(
             f"{tuple(I.shape)} indices; got shape {tuple(S.shape)} and mode={mode!r}"
         )
     xp = array_namespace(W, I, O, S)
-    starts = _starts(xp, I, O, include_last_offset)
-    I = _flat_rows("embedding_bag", W, I)
+    starts = bag_starts(xp, I, O, include_last_offset)
+    I = flat_rows("embedding_bag", W, I)
     weights = None if S is None else xp.reshape(S, (-1, 1))
     count, columns = starts.shape[0], W.shape[1]
     if count == 0:  # what there is belongs to no bag
@@ -331,7 +331,7 @@ def embedding_renorm_update(
            [6. , 8. ]])
     """
     xp = array_namespace(W, I)
-    flat = _flat_rows("embedding_renorm", W, I)
+    flat = flat_rows("embedding_renorm", W, I)
     if flat.shape[0] == 0:
         return (xp.asarray(W, copy=True),)
     ones = xp.ones((flat.shape[0], 1), dtype=W.dtype, device=I.device)

@@ -45,6 +45,8 @@ Address = int
 """An array as a plain address, for kernels that go over it by its strides in bytes."""
 OptionalFloats = Any
 """Floats that may be missing: None, which the text asks for by ``given``."""
+OptionalIntegers = Any
+"""Integers that may be missing."""
 Number = Any
 """A number that is rounded to the kernel's dtype; ``float`` is one in float64."""
 Constant = Any
@@ -53,6 +55,7 @@ Constant = Any
 _POINTERS = {
     **{"Floats": "KIND", "OptionalFloats": "KIND"},
     **{"Doubles": "np.float64", "Integers": "np.int64", "Bytes": "np.uint8"},
+    "OptionalIntegers": "np.int64",
 }
 _SHARE = ("tid", "threads")
 
@@ -259,8 +262,9 @@ def kernel(
 ) -> Callable[[Callable[..., Any]], Declared]:
     """Declare a kernel by a function's name, signature and text.
 
-    ``Floats``, ``OptionalFloats``, ``Doubles``, ``Integers``, ``Bytes`` and ``Address`` are arrays,
-    ``int`` an integer and ``tuple[int, int]`` several. ``Number`` and ``float`` are numbers.
+    ``Floats``, ``Doubles``, ``Integers``, ``Bytes``, ``Address``, ``OptionalFloats`` and
+    ``OptionalIntegers`` are arrays, ``int`` an integer and ``tuple[int, int]`` several. ``Number``
+    and ``float`` are numbers.
 
     Args:
         cost: nanoseconds on one thread, from those arguments of ``a`` that it names.

@@ -138,10 +138,14 @@ def _share(state, code, count, tid, threads):
             call_kernel(table[i], table[i + 1], table[i + 2], tid, threads)
         elif tid == 0:
             call_kernel(table[i], table[i + 1], table[i + 2], 0, 1)
-        if flags & NO_BARRIER == 0 or i == WORDS * (count - 1):
+        last = i == WORDS * (count - 1)
+        if flags & NO_BARRIER == 0 or last:
             barrier(state, threads, opened)
             opened += 1
+        if last:  # behind this barrier the table may be gone
+            return
         if flags & STOP and _stopped(table[i + 1], flags):
+            barrier(state, threads, opened)
             return
 
 
