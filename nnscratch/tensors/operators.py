@@ -18,6 +18,7 @@ from nnscratch.array import (
     to_device_of,
 )
 from nnscratch.array.addresses import shares_memory
+from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.array.random import default_generator
 from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import Formula, registry
@@ -180,9 +181,12 @@ class TensorOperators(TensorBase):
         """
         value = checked_number("masked_fill", value, dtype_name(self.array.dtype))
         given = self._wrap(asarray(_array(value)))
-        if is_floating(given.array) and not is_floating(self.array):
+        both = isinstance(value, TensorBase) and is_complex(given.array)
+        holds = is_complex(self.array) if both else is_inexact(self.array)
+        if (both or is_floating(given.array)) and not holds:
             raise DTypeError(
-                f"masked_fill: {given.dtype} values do not fit into {self.dtype}; use x.float()"
+                f"masked_fill: {given.dtype} values do not fit into {self.dtype}; use "
+                f"x.{'cfloat' if both else 'float'}()"
             )
         if isinstance(value, TensorBase) or dtype_name(self.array.dtype) == "bool":
             value = (value if isinstance(value, TensorBase) else given).to(self.dtype)
