@@ -11,7 +11,7 @@ import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from nnscratch.instead import INSTEAD, METHODS
@@ -198,8 +198,9 @@ class AbsentFinder:
 
 def _steps_of_the_import() -> set[str]:
     """Return the names of importlib's functions that are running for the innermost import."""
-    steps, frame = set(), sys._getframe(2)
+    steps = set()
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__") == "importlib._bootstrap":
         steps.add(frame.f_code.co_name)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return steps

@@ -97,7 +97,10 @@ def set_num_interop_threads(int: int) -> None:
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Accept True, which holds always: no formula's result depends on the order of threads."""
+    """Accept what holds always: no formula's result depends on the order of threads.
+
+    False changes nothing either: ``are_deterministic_algorithms_enabled()`` stays True.
+    """
 
 
 def are_deterministic_algorithms_enabled() -> bool:

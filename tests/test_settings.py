@@ -140,8 +140,25 @@ def test_backends() -> None:
     settings: Any = nnscratch.backends.cudnn  # PyTorch's are locked once its own tests are loaded
     settings.benchmark = settings.deterministic = True
     settings.enabled = False
-    with settings.flags(enabled=False):
-        pass
+    for name, value in (("enabled", True), ("benchmark", True), ("benchmark_limit", 3)):
+        setattr(settings, name, value)
+    with settings.flags(enabled=False, benchmark_limit=7):
+        assert (settings.enabled, settings.benchmark, settings.benchmark_limit) == (False, False, 7)
+        with settings.flags(enabled=True, deterministic=True, allow_tf32=False):
+            assert (settings.enabled, settings.deterministic) == (True, True)
+            assert settings.allow_tf32 is False
+        assert (settings.enabled, settings.deterministic, settings.allow_tf32) == (
+            False,
+            False,
+            True,
+        )
+    with pytest.raises(ZeroDivisionError), settings.flags(enabled=False):
+        _ = 1 / 0
+    assert (settings.enabled, settings.benchmark, settings.benchmark_limit) == (True, True, 3)
+    settings.benchmark_limit = 10
+    for place in ("mkl", "mkldnn", "mps", "openmp", "cudnn", "cuda"):
+        with pytest.raises(AttributeError, match=r"'is_avaliable'.*(near names|docs/)"):
+            getattr(nnscratch.backends, place).is_avaliable
     for lib in (nnscratch, torch):
         backends: Any = lib.backends
         assert backends.mps.is_available() is False
@@ -204,8 +221,9 @@ def test_mixed_precision_of_a_gpu(make: Any) -> None:
         with pytest.raises(ConfigurationError, match="no mixed precision"):
             make()
     else:
-        with pytest.warns(UserWarning, match="it is switched off"):
+        with pytest.warns(UserWarning, match="it is switched off") as caught:
             make()
+        assert caught[0].filename == __file__
 
 
 def test_decorators_of_mixed_precision() -> None:
