@@ -24,6 +24,7 @@ _EXPORT = "nnscratch.save(model.state_dict(), path)  # safetensors, which other 
 _CUDA_NAME = "nnscratch.cuda.is_available() and nnscratch.cuda.get_device_name()"
 _CUDA_MEMORY = "nnscratch.cuda.memory_allocated()"
 _CUDA_WAIT = "nnscratch.cuda.is_available() and nnscratch.cuda.synchronize()"
+_IN_PLACE = "celu elu hardtanh leaky_relu relu rrelu selu"
 _POLYNOMIALS = {
     "chebyshev_polynomial_t": "chebyt",
     "chebyshev_polynomial_u": "chebyu",
@@ -221,7 +222,7 @@ INSTEAD: dict[str, str] = {
     ),
     **{
         f"nn.functional.{name}_": f"nn.functional.{name}(x, inplace=True)"
-        for name in ("celu", "elu", "hardtanh", "leaky_relu", "relu", "rrelu", "selu")
+        for name in _IN_PLACE.split()
     },
     "nn.functional.threshold_": "nn.functional.threshold(x, 0.0, 0.0, inplace=True)",
     "nn.functional.conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
@@ -233,10 +234,8 @@ INSTEAD: dict[str, str] = {
     "grid_sampler*": "nn.functional.grid_sample  # mode=, padding_mode=, align_corners=",
     **{f"rnn_{one}": f"nn.RNN(3, 5, nonlinearity={one!r})(x)" for one in ("tanh", "relu")},
     **{f"rnn_{one}_cell": f"nn.RNNCell(3, 5, nonlinearity={one!r})(x)" for one in ("tanh", "relu")},
-    "lstm": "nn.LSTM(3, 5)(x)",
-    "lstm_cell": "nn.LSTMCell(3, 5)(x)",
-    "gru": "nn.GRU(3, 5)(x)",
-    "gru_cell": "nn.GRUCell(3, 5)(x)",
+    **{kind.lower(): f"nn.{kind}(3, 5)(x)" for kind in ("LSTM", "GRU")},
+    **{f"{kind.lower()}_cell": f"nn.{kind}Cell(3, 5)(x)" for kind in ("LSTM", "GRU")},
     # Data.
     "utils.checkpoint": "model(x)  # activations are kept; a smaller batch takes less memory",
     "utils.tensorboard": "print(nnscratch.ones(1).item())  # or a writer of tensorboardX",
@@ -363,12 +362,15 @@ INSTEAD: dict[str, str] = {
     # PyTorch's functions of these names take their arguments in another order.
     "batch_norm": "nn.functional.batch_norm(x, v[:3], v[1:])  # then weight and bias",
     "instance_norm": "nn.functional.instance_norm(x[None], v[:3], v[1:])  # then weight and bias",
-    "embedding": "nn.functional.embedding(i, x)  # indices before weights",
-    "embedding_bag": "nn.functional.embedding_bag(i, x, i[:1])  # indices before weights",
+    **{
+        f"embedding{bag}": f"nn.functional.embedding{bag}({given})  # indices before weights"
+        for bag, given in (("", "i, x"), ("_bag", "i, x, i[:1]"))
+    },
     "vander": "nnscratch.linalg.vander(v).flip(1)  # powers descend",
     "cond": "f(x) if bool(x.sum() > 0) else x  # the condition number is linalg.cond",
     "while_loop": "while bool(x.sum() < 0): x = x + 1",
-    **{f"sym_{name}": f"{name}(x.shape)" for name in ("max", "min", "sum")},
+    **{f"sym_{name}": f"{name}(x.shape)" for name in ("max", "min")},
+    "sym_sum": "sum(x.shape)",
     **{f"sym_{name}": f"{name}(n)" for name in ("float", "int")},
     # Of a GPU.
     "cuda.set_device": "nnscratch.device('cuda:0')  # which x.to(device) and device= take",
