@@ -173,7 +173,7 @@ INSTEAD: dict[str, str] = {
     "Tensor.is_nonzero": "bool(x[0, 0] != 0)",
     "is_signed": "x.is_signed()",
     "is_same_size": "x.shape == x.shape",
-    "Tensor.is_inference": "False  # inference_mode records no graph, and is no more",
+    "Tensor.is_inference": "False  # inference_mode only records no graph",
     # Autocast; settings.
     "set_autocast*": _AUTOCAST,
     "autocast_*crement_nesting": _AUTOCAST,
@@ -364,7 +364,7 @@ INSTEAD: dict[str, str] = {
     "instance_norm": "nn.functional.instance_norm(x[None], v[:3], v[1:])  # then weight and bias",
     **{
         f"embedding{bag}": f"nn.functional.embedding{bag}({given})  # indices before weights"
-        for bag, given in (("", "i, x"), ("_bag", "i, x, i[:1]"))
+        for bag, given in (("", "i, x"), ("_bag", "i, x, i[:1], mode='sum'"))
     },
     "vander": "nnscratch.linalg.vander(v).flip(1)  # powers descend",
     "cond": "f(x) if bool(x.sum() > 0) else x  # the condition number is linalg.cond",

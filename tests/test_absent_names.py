@@ -123,8 +123,11 @@ EQUAL: dict[str, Any] = {
     "batch_norm": lambda x: torch.batch_norm(
         x, None, None, V[:3], V[1:], False, 0.1, 1e-5, cudnn_enabled=False
     ),
+    "instance_norm": lambda x: torch.instance_norm(
+        x[None], None, None, V[:3].clone(), V[1:].clone(), True, 0.1, 1e-5, False
+    ),
     "embedding": lambda x: torch.embedding(x, I),
-    "embedding_bag": lambda x: torch.embedding_bag(x, I, I[:1], False, 1)[0],
+    "embedding_bag": lambda x: torch.embedding_bag(x, I, I[:1])[0],
     "vander": lambda x: torch.vander(V),
     "signal": lambda x: torch.signal.windows.hann(5),
     "constant_pad_nd": named("constant_pad_nd", (1, 1)),

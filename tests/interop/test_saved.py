@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import CheckpointError, DTypeError, RunError
+from nnscratch.interop import saved
 from nnscratch.train import load_model
 
 
@@ -93,6 +94,11 @@ def test_what_comes_back_is_what_was_kept(name: str) -> None:
     back = nnscratch.load(file)
     assert back == KEPT[name]
     assert repr(back) == repr(KEPT[name])
+
+
+def test_where_save_and_load_are() -> None:
+    assert (nnscratch.save, nnscratch.load) == (saved.save, saved.load)
+    assert not hasattr(nnscratch.interop, "load")  # it took a name, not a path
 
 
 def test_long_integers() -> None:
