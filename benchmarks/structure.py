@@ -2,7 +2,6 @@
 
     python -m benchmarks.structure            # a page to read
     python -m benchmarks.structure --json     # the same for a program
-    python -m benchmarks.structure --page docs/architecture.md    # its figures, counted anew
 
 A table is a literal (or a chain of comparisons) in which at least three formulas are named, outside
 ``nnscratch/formulas/``: a fact that ought to come from the formulas themselves. One with a comment
@@ -22,8 +21,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from benchmarks.structure_page import write
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nnscratch", "kernels")
@@ -306,11 +303,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="JSON, for a program to read")
-    parser.add_argument("--page", type=Path, help="a page to write the figures into")
     options = parser.parse_args(arguments)
-    if options.page is not None:
-        write(options.page, figures())
-        return 0
     found = measured()
     print(json.dumps(found, indent=1) if options.json else page(found))
     return 0

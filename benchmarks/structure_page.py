@@ -1,17 +1,21 @@
 """The figures of docs/architecture.md that are counted from the source, written into the page.
 
-    python -m benchmarks.structure --page docs/architecture.md
+    python -m benchmarks.structure_page docs/architecture.md
 
 What stands between the two marks of the page is written anew, and nothing else.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
-BEGIN = "<!-- Written by `python -m benchmarks.structure --page docs/architecture.md`. -->"
+from benchmarks.structure import ROOT, figures, files, rooms
+
+BEGIN = "<!-- Written by `python -m benchmarks.structure_page docs/architecture.md`. -->"
 END = "<!-- The end of what is written. -->"
 
 # Lines at commit 508740f, before the house of rooms: what was in single files then is in `tensors`.
@@ -46,8 +50,6 @@ WHERE = {"a layer": ("nnscratch",), "a kernel": ("kernels",)}
 
 def named_in(words: str, folders: tuple[str, ...]) -> list[str]:
     """Return the programs of some folders that name something, or its formula's functions."""
-    from benchmarks.structure import ROOT, files
-
     pattern = re.compile(rf"\b({words})(_forward|_backward|_update|_kernel)?\b", re.IGNORECASE)
     return [
         path.relative_to(ROOT).as_posix()
@@ -83,8 +85,6 @@ def counts(found: dict[str, Any]) -> str:
 
 def sizes() -> dict[str, int]:
     """Return the lines of Python in each room, in ``benchmarks`` and in ``tests``."""
-    from benchmarks.structure import ROOT, files, rooms
-
     folders = {path.name for path in (ROOT / "nnscratch").iterdir() if path.is_dir()} | {"kernels"}
     found = {"others": 0}
     for row in rooms():
@@ -128,6 +128,17 @@ def written(page: str, found: dict[str, Any]) -> str:
     return f"{head}{begin}\n\n{text}\n\n{end}{tail}"
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    """Write the figures into a page."""
-    path.write_text(written(path.read_text(encoding="utf-8"), found), encoding="utf-8")
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.structure_page",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("page", type=Path, help="a page to write the figures into")
+    path = parser.parse_args(arguments).page
+    path.write_text(written(path.read_text(encoding="utf-8"), figures()), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

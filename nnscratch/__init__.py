@@ -191,8 +191,8 @@ _LATER = {
     "gradcheck": "verify",
     "gradgradcheck": "verify",
     "homework": "verify",
-    "load": "interop",
-    "save": "interop",
+    "load": "interop.saved",
+    "save": "interop.saved",
     "summary": "inspect",
 }
 
@@ -204,7 +204,7 @@ def __getattr__(name: str) -> _Any:
         return import_module("nnscratch.utils")
     if name not in _LATER:
         raise _absent(__name__, name)
-    return import_module(f"nnscratch.{_LATER[name]}").load(name)
+    return getattr(import_module(f"nnscratch.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from types import FrameType, ModuleType
 from typing import Any
 
 from nnscratch.instead import INSTEAD, METHODS
@@ -110,13 +111,16 @@ def _instead(where: str, name: str) -> str:
     function = [name, name.removesuffix("_")] if where == "Tensor" else []
     for full in (f"{where}.{name}".removeprefix("."), *function):
         for pattern, code in INSTEAD.items():
-            if fnmatchcase(full, pattern):
+            # A user's attributes of a module have any names: only patterns of nn.Module count.
+            meant = where != "nn.Module" or pattern.startswith("nn.Module.")
+            if meant and fnmatchcase(full, pattern):
                 return code
     return ""
 
 
 def _elsewhere(where: str, name: str) -> str:
-    for place in _PLACES:
+    # A name that a module of the user has not was to be its own: its near names help.
+    for place in _PLACES if where != "nn.Module" else ():
         module = sys.modules.get(_PACKAGE + place)
         if place != f".{where}".rstrip(".") and name in _names(module):
             return f"{_PACKAGE}{place}.{name}"
@@ -132,7 +136,13 @@ def _near(name: str, obj: Any) -> list[str]:
 
 
 def _names(obj: Any) -> Iterator[str]:
-    return (name for name in dir(obj) if not name.startswith("_")) if obj is not None else iter(())
+    """Return the public names of an object; of a module not those that it imports for itself."""
+    if isinstance(obj, ModuleType):
+        own = (k for k, v in vars(obj).items() if getattr(v, "__module__", "") == obj.__name__)
+        names: Iterable[str] = getattr(obj, "__all__", own)
+    else:
+        names = dir(obj) if obj is not None else ()
+    return (name for name in names if not name.startswith("_"))
 
 
 class HidingAbsent(type):
@@ -167,12 +177,30 @@ class AbsentFinder:
     def find_spec(fullname: str, path: Any = None, target: Any = None) -> None:
         """Raise the error for a name in one of the packages that users import from.
 
+        Whoever only asks whether there is such a module (``importlib.util.find_spec``) gets None.
+
         Raises:
-            ModuleNotFoundError: if there is something to write instead.
+            ModuleNotFoundError: if a module is imported that is not there.
+            ImportError: if a name is imported from a package that has not got it.
         """
         package, _, name = fullname.rpartition(".")
         place = package.removeprefix(_PACKAGE)
-        if package.startswith(_PACKAGE) and place in _PLACES and not name.startswith("_"):
-            said = mend(_place(package), name, sys.modules.get(package))
-            # With the whole name Python would take it for a plain miss and say no more.
-            raise ModuleNotFoundError(f"{package} has no {name!r}{said}", name=name)
+        if not package.startswith(_PACKAGE) or place not in _PLACES or name.startswith("_"):
+            return
+        steps = _steps_of_the_import()
+        if "_find_and_load_unlocked" not in steps:
+            return
+        said = mend(_place(package), name, sys.modules.get(package))
+        if "_handle_fromlist" in steps:
+            raise ImportError(f"{package} has no {name!r}{said}", name=package)
+        raise ModuleNotFoundError(f"{package} has no {name!r}{said}", name=fullname)
+
+
+def _steps_of_the_import() -> set[str]:
+    """Return the names of importlib's functions that are running for the innermost import."""
+    steps = set()
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__") == "importlib._bootstrap":
+        steps.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return steps

@@ -29,6 +29,8 @@ __all__ = [
     "use_deterministic_algorithms",
 ]
 
+_PARTS = {"complex64": "float32", "complex128": "float64"}
+
 
 def get_default_dtype() -> np.dtype[Any]:
     """Return the dtype of tensors made from Python floats, float32 unless it was set.
@@ -95,7 +97,10 @@ def set_num_interop_threads(int: int) -> None:
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Accept True, which holds always: no formula's result depends on the order of threads."""
+    """Accept what holds always: no formula's result depends on the order of threads.
+
+    False changes nothing either: ``are_deterministic_algorithms_enabled()`` stays True.
+    """
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -118,11 +123,20 @@ def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
     return np.dtype(promote(*arrays))
 
 
-class finfo:
-    """What numbers a floating dtype has.
+class _Limits:
+    """Limits of a dtype, equal to others of the same kind and dtype."""
+
+    dtype: str
+
+    def __eq__(self, other: object) -> bool:
+        return self.dtype == other.dtype if isinstance(other, type(self)) else NotImplemented
+
+
+class finfo(_Limits):
+    """What numbers a floating dtype has, or each of the two parts of a complex one.
 
     Attributes:
-        dtype: its name.
+        dtype: its name; that of the parts of a complex dtype.
         bits: the size of a number in bits.
         eps: the difference between 1 and the next larger number.
         max: the largest finite number.
@@ -139,11 +153,13 @@ class finfo:
         """Take a dtype, the default one unless given.
 
         Raises:
-            DTypeError: if it is not floating.
+            DTypeError: if it is neither floating nor complex.
         """
-        self.dtype = default_dtype() if type is None else dtype_name(type)
+        name = default_dtype() if type is None else dtype_name(type)
+        self.dtype = _PARTS.get(name, name)
         if self.dtype not in FLOATS:
-            raise DTypeError(f"finfo is for {', '.join(FLOATS)}; got {self.dtype}, see iinfo")
+            known = ", ".join((*FLOATS, *_PARTS))
+            raise DTypeError(f"finfo is for {known}; got {self.dtype}, see iinfo")
         limits = np.finfo(self.dtype)
         self.bits = int(limits.bits)
         self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
@@ -155,7 +171,7 @@ class finfo:
         return f"finfo({shown})"
 
 
-class iinfo:
+class iinfo(_Limits):
     """What numbers an integer dtype has.
 
     Attributes:

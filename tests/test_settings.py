@@ -60,7 +60,7 @@ def test_threads() -> None:
             nnscratch.set_num_interop_threads(wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex64", "complex128"])
 def test_limits_of_floats(name: str) -> None:
     ours = nnscratch.finfo(getattr(nnscratch, name))
     theirs = torch.finfo(getattr(torch, name))
@@ -68,7 +68,8 @@ def test_limits_of_floats(name: str) -> None:
         assert getattr(ours, part) == pytest.approx(getattr(theirs, part)), part
     assert type(ours.max) is float
     x = nnscratch.zeros(2, dtype=name)
-    assert x.masked_fill(x == 0, ours.min).dtype == name
+    filled = x.masked_fill(x == 0, ours.min)
+    assert (filled.dtype, filled.tolist()) == (name, [ours.min, ours.min])
 
 
 @pytest.mark.parametrize("name", ["uint8", "int8", "int16", "int32", "int64"])
@@ -81,13 +82,28 @@ def test_limits_of_integers(name: str) -> None:
 
 def test_limits_of_the_wrong_kind() -> None:
     assert nnscratch.finfo().dtype == "float32"
+    for lib in (nnscratch, torch):
+        assert lib.finfo(lib.float32) == lib.finfo(lib.float32) == lib.finfo(lib.complex64)
+        assert lib.iinfo(lib.int8) == lib.iinfo(lib.int8) != lib.iinfo(lib.int16)
+        assert lib.finfo(lib.float32) not in (lib.finfo(lib.float64), "float32")
     with pytest.raises(DTypeError, match="see iinfo"):
         nnscratch.finfo(nnscratch.int64)
     with pytest.raises(DTypeError, match="see finfo"):
         nnscratch.iinfo(nnscratch.float32)
-    for pair in (("int64", "float32"), ("uint8", "int8"), ("bool", "float16")):
+    known = ("int64", "float32"), ("uint8", "int8"), ("bool", "float16"), ("float64", "complex64")
+    for pair in known:
         said = str(torch.promote_types(*(getattr(torch, one) for one in pair)))
         assert f"torch.{nnscratch.promote_types(*pair)}" == said
+
+
+def test_masks_of_complex_numbers() -> None:
+    for lib in (nnscratch, torch):
+        x: Any = lib.ones(2, dtype=lib.complex64)
+        mask = lib.tensor([True, False])
+        for value in (2.5, 1j, lib.tensor(1.5, dtype=lib.float64)):
+            assert x.masked_fill(mask, value).tolist() == [complex(value), 1.0]
+    with pytest.raises(DTypeError, match=r"complex64 .* float32; use x\.cfloat"):
+        nnscratch.ones(2).masked_fill(nnscratch.tensor([True, False]), nnscratch.tensor(1j))
 
 
 def test_random_numbers() -> None:
@@ -124,8 +140,25 @@ def test_backends() -> None:
     settings: Any = nnscratch.backends.cudnn  # PyTorch's are locked once its own tests are loaded
     settings.benchmark = settings.deterministic = True
     settings.enabled = False
-    with settings.flags(enabled=False):
-        pass
+    for name, value in (("enabled", True), ("benchmark", True), ("benchmark_limit", 3)):
+        setattr(settings, name, value)
+    with settings.flags(enabled=False, benchmark_limit=7):
+        assert (settings.enabled, settings.benchmark, settings.benchmark_limit) == (False, False, 7)
+        with settings.flags(enabled=True, deterministic=True, allow_tf32=False):
+            assert (settings.enabled, settings.deterministic) == (True, True)
+            assert settings.allow_tf32 is False
+        assert (settings.enabled, settings.deterministic, settings.allow_tf32) == (
+            False,
+            False,
+            True,
+        )
+    with pytest.raises(ZeroDivisionError), settings.flags(enabled=False):
+        _ = 1 / 0
+    assert (settings.enabled, settings.benchmark, settings.benchmark_limit) == (True, True, 3)
+    settings.benchmark_limit = 10
+    for place in ("mkl", "mkldnn", "mps", "openmp", "cudnn", "cuda"):
+        with pytest.raises(AttributeError, match=r"'is_avaliable'.*(near names|docs/)"):
+            getattr(nnscratch.backends, place).is_avaliable
     for lib in (nnscratch, torch):
         backends: Any = lib.backends
         assert backends.mps.is_available() is False
@@ -188,8 +221,9 @@ def test_mixed_precision_of_a_gpu(make: Any) -> None:
         with pytest.raises(ConfigurationError, match="no mixed precision"):
             make()
     else:
-        with pytest.warns(UserWarning, match="it is switched off"):
+        with pytest.warns(UserWarning, match="it is switched off") as caught:
             make()
+        assert caught[0].filename == __file__
 
 
 def test_decorators_of_mixed_precision() -> None:

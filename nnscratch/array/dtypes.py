@@ -111,31 +111,32 @@ def promote(*arrays: Any) -> str:
 
     The category (bool < integer < floating < complex) is the highest one present. Within it, the
     dtype is the widest of the arrays with dimensions; 0-d arrays count only if there are no others
-    in the category.
+    in the category. Beside complex numbers floating ones say the precision: float64 asks for
+    complex128.
 
     >>> promote(np.ones(2, np.float32), np.ones(2, np.int64))
     'float32'
     >>> promote(np.ones(2, np.float32), np.asarray(2.0))
     'float32'
+    >>> promote(np.ones(2, np.complex64), np.ones(2, np.float64))
+    'complex128'
     """
-    best, names = -1, []
-    for dimensioned in (True, False):
-        for array in arrays:
-            if bool(array.ndim) is not dimensioned:
-                continue
-            name = dtype_name(array.dtype)
-            rank = _category(name)
-            if rank > best:
-                best, names = rank, [name]
-            elif rank == best and (dimensioned or not _any_dimensioned(arrays, rank)):
-                names.append(name)
-    if len(set(names)) == 1:
-        return names[0]
-    return str(np.result_type(*names).name)
+    high = _widest([dtype_name(array.dtype) for array in arrays if array.ndim])
+    low = _widest([dtype_name(array.dtype) for array in arrays if not array.ndim])
+    if high is None or low is None:
+        return str(high or low)
+    if high in FLOATS and _category(low) == 3:
+        return _widest([high, "complex64"]) or high
+    return low if _category(low) > _category(high) else high
 
 
-def _any_dimensioned(arrays: tuple[Any, ...], rank: int) -> bool:
-    return any(array.ndim and _category(dtype_name(array.dtype)) == rank for array in arrays)
+def _widest(names: list[str]) -> str | None:
+    if len(set(names)) < 2:
+        return names[0] if names else None
+    highest = max(map(_category, names))
+    # NumPy's dtype of integers and floats together is wider than PyTorch's.
+    lowest = 2 if highest == 3 else highest
+    return str(np.result_type(*(name for name in names if _category(name) >= lowest)).name)
 
 
 def _category(name: str) -> int:

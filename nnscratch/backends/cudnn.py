@@ -41,12 +41,20 @@ def flags(
     allow_tf32: bool = True,
     fp32_precision: str = "none",
 ) -> Iterator[None]:
-    """Return a context for settings of cuDNN, which change nothing here.
+    """Return a context in which the settings of this module have these values.
 
+    >>> import nnscratch
     >>> with flags(enabled=False):
-    ...     pass
+    ...     nnscratch.backends.cudnn.enabled
+    False
     """
-    yield
+    given = {name: value for name, value in locals().items() if name != "fp32_precision"}
+    before = {name: globals()[name] for name in given}
+    globals().update(given)
+    try:
+        yield
+    finally:
+        globals().update(before)
 
 
 refuse_absent_names(__name__)

@@ -1,5 +1,7 @@
 """oneDNN: nnscratch computes without."""
 
+from nnscratch.absent import refuse_absent_names
+
 enabled = True
 
 
@@ -10,3 +12,6 @@ def is_available() -> bool:
     False
     """
     return False
+
+
+refuse_absent_names(__name__)

@@ -1,5 +1,7 @@
 """Apple's GPUs: nnscratch computes without."""
 
+from nnscratch.absent import refuse_absent_names
+
 
 def is_available() -> bool:
     """Return False: nothing is computed with it.
@@ -13,3 +15,6 @@ def is_available() -> bool:
 def is_built() -> bool:
     """Return False, as a PyTorch does that was built without it."""
     return False
+
+
+refuse_absent_names(__name__)

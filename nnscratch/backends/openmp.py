@@ -1,5 +1,7 @@
 """OpenMP: nnscratch computes without."""
 
+from nnscratch.absent import refuse_absent_names
+
 
 def is_available() -> bool:
     """Return False: nothing is computed with it.
@@ -8,3 +10,6 @@ def is_available() -> bool:
     False
     """
     return False
+
+
+refuse_absent_names(__name__)

@@ -2,7 +2,8 @@
 
 The tensors are the file's arrays, under their paths ("model.fc1.weight"), so that every library
 reads them. What is around them is JSON in the file's metadata: dictionaries, lists, tuples,
-numbers, texts. Nothing is ever pickled or unpickled.
+numbers, texts. Two tensors of one array share it again when they are read; a view of a part of it
+is stored by itself. Nothing is ever pickled or unpickled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import math
 import os
 import tempfile
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,7 +30,11 @@ from nnscratch.train.tensor_file import TensorFile, write_tensors
 
 _KEY = "nnscratch"
 _FORM, _VERSION = "nnscratch-saved", 1
-_MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+_MAPPINGS: dict[str, Callable[[Any], Any]] = {
+    "dict": dict,
+    "OrderedDict": OrderedDict,
+    "Counter": Counter,
+}
 _SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "list": list,
     "tuple": tuple,
@@ -38,6 +43,8 @@ _SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "size": Size,
 }
 _DEEPEST = 200
+# Python reads and writes longer numbers in hexadecimal digits only.
+_MOST_BITS = 2000
 
 
 def save(obj: Any, f: FilePath | BinaryIO, *unused: Any, **options: Any) -> None:
@@ -47,7 +54,7 @@ def save(obj: Any, f: FilePath | BinaryIO, *unused: Any, **options: Any) -> None
         obj: what a script keeps: ``model.state_dict()``, or a dictionary such as
             ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}``.
             Tensors keep their dtype and ``requires_grad``; a tensor that comes twice is stored once
-            and is one again.
+            and is one again, but a view of another (``x[0]``) has its own numbers afterwards.
         f: the path of the file, or a file that is open for writing bytes.
         *unused: PyTorch's ``pickle_module`` and ``pickle_protocol``, which nothing needs.
         **options: the same by name, and ``_use_new_zipfile_serialization``.
@@ -69,7 +76,8 @@ def save(obj: Any, f: FilePath | BinaryIO, *unused: Any, **options: Any) -> None
     value = writer.written(obj, (), 0)
     record = {"form": _FORM, "version": _VERSION, "value": value}
     text = json.dumps(record, separators=(",", ":"), allow_nan=False)
-    metadata = {**writer.tied, _KEY: text, "format": "pt"}
+    tied = {name: kept for name, kept in writer.tied.items() if name not in writer.tensors}
+    metadata = {**tied, _KEY: text, "format": "pt"}
     if not hasattr(f, "write"):
         write_tensors(f, writer.tensors, metadata, follow=True)
         return
@@ -85,8 +93,8 @@ def load(f: FilePath | BinaryIO, map_location: Any = None, *unused: Any, **optio
     Args:
         f: the path of the file, or a file that is open for reading bytes.
         map_location: where the tensors go: a device, a function that is given each tensor and the
-            name "cpu" and returns the tensor, or a dictionary with a device under "cpu". They are
-            on the CPU unless it says otherwise.
+            name "cpu" and returns the tensor, or None to leave it, or a dictionary with a device
+            under "cpu". They are on the CPU unless it says otherwise.
         *unused: PyTorch's ``pickle_module``, which nothing needs.
         **options: the same by name, ``weights_only``, which is always so, and ``mmap``.
 
@@ -94,6 +102,7 @@ def load(f: FilePath | BinaryIO, map_location: Any = None, *unused: Any, **optio
         CheckpointError: if the file is damaged, or no safetensors file, such as a pickle that
             ``torch.save`` wrote.
         DeviceError: if this machine has no such device.
+        DTypeError: if the function returns something else.
     """
     _only("load", options, ("pickle_module", "weights_only", "mmap", "encoding"))
     if hasattr(f, "read"):
@@ -126,23 +135,28 @@ class _Writer:
 
     def written(self, item: Any, path: tuple[str, ...], depth: int) -> Any:
         """Return an object as JSON; what JSON lacks is a list that begins with its kind."""
+        if type(item) is int and item.bit_length() > _MOST_BITS:
+            return ["int", hex(item)]
         if item is None or type(item) in (bool, int, str):
             return item
         if type(item) is float:
             return item if math.isfinite(item) else ["float", repr(item)]
         if isinstance(item, np.generic):
-            return self.written(item.item(), path, depth)
+            number = item.item()
+            if isinstance(number, np.generic):  # of more digits than Python's floats
+                raise DTypeError(f"save: {_at(path)}{_refusal(item)}")
+            return self.written(number, path, depth)
         if isinstance(item, Tensor) or is_array(item):
             return self._tensor(item, path)
         if depth > _DEEPEST:
             raise DTypeError(f"save: {_at(path)}is nested more than {_DEEPEST} deep, or in itself")
         deeper = depth + 1
-        if type(item) in _MAPPINGS:
+        if type(item) in _MAPPINGS.values():
             pairs = [
-                [self._key(key, path), self.written(value, (*path, str(key)), deeper)]
+                [self._key(key, path), self.written(value, (*path, _word(key)), deeper)]
                 for key, value in item.items()
             ]
-            return ["dict", pairs]
+            return [type(item).__name__, pairs]
         if type(item) in (list, tuple, Size, set, frozenset):
             kind = "size" if type(item) is Size else type(item).__name__
             parts = [self.written(one, (*path, str(n)), deeper) for n, one in enumerate(item)]
@@ -156,9 +170,9 @@ class _Writer:
         raise DTypeError(f"save: {_at(path)}{_refusal(item)}")
 
     def _key(self, key: Any, path: tuple[str, ...]) -> Any:
-        if key is None or type(key) in (bool, int, str):
+        if key is None or type(key) in (bool, str):
             return key
-        if type(key) in (float, tuple) or isinstance(key, np.generic):
+        if type(key) in (int, float, tuple) or isinstance(key, np.generic):
             return self.written(key, path, 0)
         raise DTypeError(
             f"save: {_at(path)}has a key of type {type(key).__name__}; keys are texts, numbers and "
@@ -167,6 +181,11 @@ class _Writer:
 
     def _tensor(self, item: Any, path: tuple[str, ...]) -> Any:
         array = item.array if isinstance(item, Tensor) else item
+        if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+            raise DTypeError(
+                f"save: {_at(path)}is an array of {array.dtype}, which safetensors has not; save "
+                ".astype('float64') of it"
+            )
         if array.dtype.kind not in "biuf":
             raise DTypeError(
                 f"save: {_at(path)}is an array of {array.dtype}, which safetensors has not; save "
@@ -189,6 +208,13 @@ class _Writer:
         return [kind, kept, asks]
 
 
+def _word(key: Any) -> str:
+    try:
+        return str(key)
+    except ValueError:  # a number of thousands of digits
+        return type(key).__name__
+
+
 def _at(path: tuple[str, ...]) -> str:
     return f"{'.'.join(path[:9])!r} " if path else "the object "
 
@@ -200,8 +226,12 @@ def _refusal(item: Any) -> str:
         return what + "model.state_dict(), and load it by model.load_state_dict(load(path))"
     if isinstance(item, Optimizer) or hasattr(item, "state_dict"):
         return what + "its .state_dict()"
+    if isinstance(item, dict):
+        return what + "dict(...) of it"
     if hasattr(item, "__dict__") and not callable(item):
         return what + "vars(...) of it, a dictionary"
+    if isinstance(item, np.generic):
+        return what.replace("only a pickle could hold", "has no Python number") + "float(...) of it"
     if isinstance(item, tuple):
         return what + "tuple(...) of it"
     return what + "tensors, dictionaries, lists, tuples, numbers and texts"
@@ -219,10 +249,11 @@ def _loaded(path: FilePath, map_location: Any) -> Any:
                 f"{file.name}: version {str(record.get('version'))[:20]} of the format, this "
                 f"nnscratch reads version {_VERSION}"
             )
+        reader = _Reader(file, place)
         try:
-            return _Reader(file, place).read(record["value"])
+            return reader.read(record["value"])
         except (LookupError, TypeError, ValueError, RecursionError) as error:
-            if isinstance(error, CheckpointError):
+            if isinstance(error, CheckpointError) or reader.placing:
                 raise
             raise CheckpointError(f"{file.name}: the record is damaged ({error!r})") from error
 
@@ -233,16 +264,34 @@ def _placing(map_location: Any) -> Callable[[Tensor], Tensor]:
     if map_location is None:
         return lambda tensor: tensor
     if callable(map_location):
-        return lambda tensor: map_location(tensor, "cpu")
+        return lambda tensor: _mapped(tensor, map_location(tensor, "cpu"))
     device = as_device(map_location)
     return lambda tensor: Tensor(move(tensor.array, device))
 
 
+def _mapped(tensor: Tensor, mapped: Any) -> Tensor:
+    if mapped is None:
+        return tensor
+    if not isinstance(mapped, Tensor):
+        raise DTypeError(
+            "load: expected that the function map_location returns the tensor or None, got "
+            f"{type(mapped).__name__}; write map_location=device to say where tensors go"
+        )
+    return mapped
+
+
 class _Reader:
-    """Makes an object of what ``_Writer`` wrote."""
+    """Makes an object of what ``_Writer`` wrote.
+
+    Attributes:
+        placing: whether the user's ``map_location`` is running, whose errors are its own.
+    """
 
     def __init__(self, file: TensorFile, place: Callable[[Tensor], Tensor]) -> None:
+        self.placing = False
         self._file, self._place = file, place
+        self._arrays: dict[str, Any] = {}
+        self._placed: dict[str, Any] = {}
         self._made: dict[tuple[str, str, bool], Any] = {}
 
     def read(self, value: Any) -> Any:
@@ -252,8 +301,10 @@ class _Reader:
                 raise ValueError("an object where a list was written")
             return value
         kind, content, *more = value
-        if kind == "dict":
-            return {self.read(key): self.read(item) for key, item in content}
+        if kind in _MAPPINGS:
+            return _MAPPINGS[kind]({self.read(key): self.read(item) for key, item in content})
+        if kind == "int":
+            return int(content, 16)
         if kind in _SEQUENCES:
             return _SEQUENCES[kind](self.read(item) for item in content)
         if kind == "complex":
@@ -269,11 +320,20 @@ class _Reader:
 
     def _tensor(self, kind: str, name: str, asks: bool) -> Any:
         if (kind, name, asks) not in self._made:
-            array = self._file.read(name)
-            if kind == "array":
-                self._made[kind, name, asks] = array
-            else:
-                tensor = self._place(Tensor(array))
-                made = {"tensor": Tensor, "parameter": Parameter}[kind]
-                self._made[kind, name, asks] = made(tensor.array, requires_grad=asks)
+            make = {"array": None, "tensor": Tensor, "parameter": Parameter}[kind]
+            array = self._array(name, make is not None)
+            made = array if make is None else make(array, requires_grad=asks)
+            self._made[kind, name, asks] = made
         return self._made[kind, name, asks]
+
+    def _array(self, name: str, placed: bool) -> Any:
+        """Return the one array of a name, of a tensor where ``map_location`` puts it."""
+        if name not in self._arrays:
+            self._arrays[name] = self._file.read(name)
+        if not placed:
+            return self._arrays[name]
+        if name not in self._placed:
+            self.placing = True
+            self._placed[name] = self._place(Tensor(self._arrays[name])).array
+            self.placing = False
+        return self._placed[name]

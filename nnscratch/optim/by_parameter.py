@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from nnscratch.errors import CheckpointError, DeviceError, ShapeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.optim.optimizer import Optimizer
+from nnscratch.optim.states import copied
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.creation import zeros
 from nnscratch.tensors.grad_mode import enable_grad
@@ -99,6 +100,13 @@ class ParameterOptimizer(Optimizer):
         arrays = [kept[name].array if name in kept else None for name in names]
         registry.update(self.update, parameter.array, gradient.array, *arrays, **options)
         parameter._version[0] += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return state and hyper-parameters; its tensors are copies, which no step writes into."""
+        # A reset writes zeros into the buffers, for a compiled step has them.
+        saved = super().state_dict()
+        saved["state"] = {index: copied(entry) for index, entry in saved["state"].items()}
+        return saved
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over state and hyper-parameters that ``state_dict`` returned.

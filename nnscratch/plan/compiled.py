@@ -150,6 +150,9 @@ class Compiled:
         return changed is None and not rebound
 
 
+_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
+
+
 def compile(
     function: Callable[..., Any] | None = None,
     *,
@@ -199,7 +202,8 @@ def compile(
         disable: whether to return the function as it is.
 
     Raises:
-        ConfigurationError: if ``on_unsupported`` is neither.
+        ConfigurationError: if ``on_unsupported`` is neither, or ``mode`` is none of PyTorch's, or
+            there are ``options`` beside it.
 
     >>> import nnscratch
     >>> double = compile(lambda x: x * 2)
@@ -210,6 +214,12 @@ def compile(
         raise ConfigurationError(
             f"on_unsupported must be 'raise' or 'eager', got {on_unsupported!r}"
         )
+    if mode not in (None, *_MODES) and backend in (None, "inductor"):
+        raise ConfigurationError(
+            f"compile: mode is one of {', '.join(_MODES)}, which change nothing here; got {mode!r}"
+        )
+    if mode is not None and options is not None:
+        raise ConfigurationError("compile: either mode or options can be given, got both")
     function = model if function is None else function
     if function is None:
         return lambda later: later if disable else Compiled(later, on_unsupported)

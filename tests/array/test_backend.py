@@ -154,8 +154,11 @@ def test_the_default_dtype() -> None:
         set_default_dtype("float32")
 
 
-@pytest.mark.parametrize("first", ["bool", "int8", "int64", "uint8", "float32", "float64"])
-@pytest.mark.parametrize("second", ["bool", "int8", "int64", "uint8", "float32", "float64"])
+PROMOTED = ("bool", "int8", "int64", "uint8", "float32", "float64", "complex64", "complex128")
+
+
+@pytest.mark.parametrize("first", PROMOTED)
+@pytest.mark.parametrize("second", PROMOTED)
 @pytest.mark.parametrize("shapes", [((2,), (2,)), ((2,), ()), ((), (2,)), ((), ())], ids=str)
 def test_promotion_is_pytorchs(first: str, second: str, shapes: Any) -> None:
     ours = promote(np.ones(shapes[0], first), np.ones(shapes[1], second))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import structure
+from benchmarks import structure, structure_page
 from benchmarks.structure_page import BEGIN, END, counts, lines_by_room, written
 
 
@@ -58,10 +60,25 @@ def test_no_room_imports_a_higher_one_and_no_files_of_a_room_each_other() -> Non
     assert structure.circles() == []
 
 
+def test_no_benchmarks_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in functions either, where a circle would be hidden; only for types."""
+
+    def everywhere(body: list[ast.stmt]) -> Iterator[ast.AST]:
+        for node in ast.iter_child_nodes(ast.Module(body, [])):
+            if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+                yield from ast.walk(node)
+
+    monkeypatch.setattr(structure, "SOURCE", ("benchmarks",))
+    monkeypatch.setattr(structure, "_at_load", everywhere)
+    monkeypatch.setattr(structure, "room_of_module", lambda module: "")
+    assert "benchmarks.structure" in structure.imports()["benchmarks.structure_page"]
+    assert structure.circles() == []
+
+
 def test_the_page_has_the_figures_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If this fails: python -m benchmarks.structure --page docs/architecture.md.
+    """If this fails: python -m benchmarks.structure_page docs/architecture.md.
 
     The lines of each room change every day; the command counts them when somebody asks.
     """
@@ -74,8 +91,8 @@ def test_the_page_has_the_figures_as_they_are(
         assert row.rpartition("| ")[0].rstrip("| 0123456789,") in page
     copy = tmp_path / "page.md"
     copy.write_text(f"# Before\n\n{BEGIN}\nold figures\n{END}\n\nAfter.\n", encoding="utf-8")
-    monkeypatch.setattr(structure, "figures", lambda: found)
-    assert structure.main(["--page", str(copy)]) == 0
+    monkeypatch.setattr(structure_page, "figures", lambda: found)
+    assert structure_page.main([str(copy)]) == 0
     made = copy.read_text(encoding="utf-8")
     assert made.startswith(f"# Before\n\n{BEGIN}\n\n| what | figure |")
     assert made.endswith(f"|\n\n{END}\n\nAfter.\n")

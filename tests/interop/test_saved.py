@@ -6,18 +6,20 @@ import argparse
 import io
 import json
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import CheckpointError, DTypeError, RunError
+from nnscratch.interop import saved
 from nnscratch.train import load_model
 
 
@@ -80,6 +82,7 @@ KEPT: dict[str, Any] = {
     "device": nnscratch.device("cpu"),
     "shape": nnscratch.ones(2, 3).shape,
     "nothing": {},
+    "mappings": [OrderedDict({"b": 1, "a": OrderedDict()}), Counter("abba"), {"a": Counter()}],
 }
 
 
@@ -91,6 +94,56 @@ def test_what_comes_back_is_what_was_kept(name: str) -> None:
     back = nnscratch.load(file)
     assert back == KEPT[name]
     assert repr(back) == repr(KEPT[name])
+
+
+def test_where_save_and_load_are() -> None:
+    assert (nnscratch.save, nnscratch.load) == (saved.save, saved.load)
+    assert not hasattr(nnscratch.interop, "load")  # it took a name, not a path
+
+
+def test_long_integers() -> None:
+    given = {"a": 10**5000, "b": -(2**2001), 3**9999: [2**1999, 2**2000]}
+    file = io.BytesIO()
+    nnscratch.save(given, file)
+    file.seek(0)
+    assert nnscratch.load(file) == given
+
+
+def test_mappings_that_do_more_are_refused() -> None:
+    class Own(dict[str, int]):
+        pass
+
+    for given in (defaultdict(list, a=[1]), Own(a=1)):
+        with pytest.raises(
+            DTypeError, match=r"'m' is of type (defaultdict|Own).*save dict\(\.\.\.\)"
+        ):
+            nnscratch.save({"m": given}, io.BytesIO())
+
+
+def test_tensors_of_one_array_share_it_again() -> None:
+    p = nn.Parameter(nnscratch.ones(2))
+    for place in (None, lambda x, where: x * 1):
+        file = io.BytesIO()
+        nnscratch.save({"a": p, "b": p.detach(), "c": p.detach().numpy(), "d": p[:1]}, file)
+        file.seek(0)
+        back = nnscratch.load(file, place)
+        assert (type(back["a"]), back["b"].requires_grad) == (nn.Parameter, False)
+        back["b"].fill_(3.0)
+        assert back["a"].tolist() == [3.0, 3.0]
+        assert back["d"].tolist() == [1.0]
+        assert back["c"].tolist() == ([3.0, 3.0] if place is None else [1.0, 1.0])
+
+
+def test_a_name_that_is_another_tensors_is_no_tie(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    w, u = nnscratch.ones(2), nnscratch.zeros(3)
+    nnscratch.save({"w": w, "a": {"b": w}, "c": {"d": w}, "a.b": u}, path)
+    with safe_open(path, "pt") as file:
+        assert file.metadata().get("c.d") == "w"
+        assert "a.b" not in file.metadata()
+        assert sorted(file.keys()) == ["a.b", "w"]
+    back = nnscratch.load(path)
+    assert (back["a"]["b"].tolist(), back["a.b"].tolist()) == ([1.0, 1.0], [0.0, 0.0, 0.0])
 
 
 def test_tensors_of_every_kind(tmp_path: Path) -> None:
@@ -162,6 +215,18 @@ def test_where_tensors_go(tmp_path: Path) -> None:
     for place in (None, "cpu", nnscratch.device("cpu"), {"cuda:0": "cpu"}, lambda x, where: x):
         assert nnscratch.load(path, place)[0].device.type == "cpu"
     assert nnscratch.load(path, map_location=lambda x, where: x * 2)[0].tolist() == [2.0]
+    assert nnscratch.load(path, map_location=lambda x, where: None)[0].tolist() == [1.0]
+    with pytest.raises(DTypeError, match="returns the tensor or None, got str"):
+        nnscratch.load(path, map_location=lambda x, where: "cpu")
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        nnscratch.load(path, map_location=lambda x: x)
+    for kind in (LookupError, ValueError, RecursionError):
+
+        def fails(x: Any, where: str, kind: Any = kind) -> Any:
+            raise kind("of the user")
+
+        with pytest.raises(kind, match="of the user"):
+            nnscratch.load(path, map_location=fails)
     with open(path, "rb") as file:
         assert nnscratch.load(file, "cpu", weights_only=False, mmap=True)[0].tolist() == [1.0]
 
@@ -188,8 +253,13 @@ REFUSED = {
         "'z' is an array of complex64.*view_as_real",
     ),
     "objects": (np.asarray([Thing()]), "the object is an array of object"),
+    "long floats": ({"a": [np.longdouble(1)]}, r"'a\.0' is of type longdouble.*save float\("),
+    "a long key": ({np.longdouble(1): 1}, "is of type longdouble"),
     "texts": ({"kinds": np.asarray(["a"])}, r"'kinds' is an array of <U1.*\.tolist\(\)"),
 }
+if np.dtype(np.longdouble).itemsize > 8:
+    said = r"'a' is an array of .*save \.astype\('float64'\)"
+    REFUSED["arrays of long floats"] = ({"a": np.ones(2, np.longdouble)}, said)
 
 
 @pytest.mark.parametrize("name", REFUSED)

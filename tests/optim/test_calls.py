@@ -185,6 +185,9 @@ def test_the_state_of_whole_parameters_begins_anew(kind: str, way: str) -> None:
     optimizer = getattr(optim, kind)([p], lr=0.1)
     grow(p, optimizer, 1.0)
     grow(p, optimizer, -3.0)
+    saved = optimizer.state_dict()["state"][0]
+    held = {k: v.tolist() for k, v in saved.items() if k != "step"}
+    assert all(np.any(value) for value in held.values())
     if way == "assigned":
         optimizer.state = {}
     else:
@@ -196,6 +199,7 @@ def test_the_state_of_whole_parameters_begins_anew(kind: str, way: str) -> None:
         grow(p, optimizer, times)
         grow(other, fresh, times)
     assert p.tolist() == other.tolist()
+    assert {k: v.tolist() for k, v in saved.items() if k != "step"} == held
     with pytest.raises(ConfigurationError, match="load_state_dict"):
         optimizer.state = {p: {"step": 3}}
 

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch._inductor
 from plan.compiling import batches, network, trainer
 
 import nnscratch
@@ -321,6 +322,20 @@ def test_a_failing_step_leaves_no_plan():
     with pytest.raises(ValueError, match="in 0"):
         step(nnscratch.ones(2, 5))
     assert step(nnscratch.ones(2, 4)).shape == (2, 3)
+
+
+def test_modes_are_pytorchs() -> None:
+    x = nnscratch.ones(2)
+    for mode in (None, *torch._inductor.list_mode_options()):
+        assert nnscratch.compile(lambda x: x * 2, mode=mode)(x).tolist() == [2.0, 2.0]
+    assert nnscratch.compile(mode="default")(lambda x: x + 1)(x).tolist() == [2.0, 2.0]
+    for given in ({"mode": "nonsense"}, {"mode": "nonsense", "disable": True}):
+        with pytest.raises(RuntimeError, match="nrecognized mode"):
+            torch.compile(lambda x: x, **given)
+        with pytest.raises(ConfigurationError, match=r"reduce-overhead.* got 'nonsense'"):
+            nnscratch.compile(lambda x: x, **given)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="either mode or options"):
+        nnscratch.compile(lambda x: x, mode="default", options={})
 
 
 def test_wrong_options_and_arguments():
