@@ -9,7 +9,8 @@ $$\alpha_t(s) = P_t(l_s) \left(\alpha_{t-1}(s) + \alpha_{t-1}(s - 1)
 + [l_s \ne b,\ l_s \ne l_{s-2}]\, \alpha_{t-1}(s - 2)\right)$$
 
 is the probability of all beginnings that are at place s at time t. Likewise $\beta_t(s)$ is that of
-all endings from there. Both are computed as logarithms.
+all endings from there. Both are computed as logarithms, in float64: after many frames they are so
+large that the gradient would show the exponential of their rounding errors in float32.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def _lattice(logP: Any, T: Any, frames: Any, lengths: Any, blank: int) -> _Latti
     end = 2 * xp.expand_dims(lengths, axis=1)
     last = (places == end) | (places == end - 1)
     index = xp.broadcast_to(labels, (times, *labels.shape))
-    scores = xp.maximum(xp.take_along_axis(logP, index, axis=2), _NEVER)
+    scores = xp.take_along_axis(logP, index, axis=2)
+    scores = xp.maximum(xp.astype(scores, xp.float64, copy=False), _NEVER)
     runs = [xp.expand_dims(frames > t, axis=1) for t in range(times)]
     return _Lattice(labels, skips, [scores[t, ...] for t in range(times)], runs, last)
 
@@ -114,9 +116,9 @@ def _sooner(xp: Any, A: Any, by: int) -> Any:
     return xp.concat([A, never], axis=1)[:, by:]
 
 
-def _beginnings(xp: Any, over: _Lattice, like: Any) -> list[Any]:
+def _beginnings(xp: Any, over: _Lattice) -> list[Any]:
     """Return log α before the first frame and after each; it stays as it is behind the end."""
-    form: dict[str, Any] = {"dtype": like.dtype, "device": like.device}
+    form: dict[str, Any] = {"dtype": xp.float64, "device": over.labels.device}
     N, places = over.labels.shape
     first = xp.zeros((N, 1), **form)
     found = [xp.concat([first, xp.full((N, places - 1), _NEVER, **form)], axis=1)]
@@ -128,9 +130,9 @@ def _beginnings(xp: Any, over: _Lattice, like: Any) -> list[Any]:
     return found
 
 
-def _endings(xp: Any, over: _Lattice, like: Any) -> list[Any]:
+def _endings(xp: Any, over: _Lattice) -> list[Any]:
     """Return log β at each frame: of what comes after it."""
-    none = xp.full(over.labels.shape, _NEVER, dtype=like.dtype, device=like.device)
+    none = xp.full(over.labels.shape, _NEVER, dtype=xp.float64, device=over.labels.device)
     now = xp.where(over.last, 0.0, none)
     found = []
     for score, runs in zip(reversed(over.scores), reversed(over.runs), strict=True):
@@ -177,9 +179,11 @@ def ctc_forward(
     _need(logP, T, frames, lengths, blank)
     xp = array_namespace(logP, T)
     over = _lattice(logP, T, frames, lengths, blank)
-    L = xp.squeeze(_total(xp, _beginnings(xp, over, logP)[-1], over.last), axis=1)
+    L = xp.squeeze(_total(xp, _beginnings(xp, over)[-1], over.last), axis=1)
     L = xp.where(L > -0.5 * _NEVER, 0.0 if zero_infinity else float("inf"), L)
-    return L, CtcSaved(logP, T, frames, lengths, blank, zero_infinity)
+    return xp.astype(L, logP.dtype, copy=False), CtcSaved(
+        logP, T, frames, lengths, blank, zero_infinity
+    )
 
 
 def ctc_backward(dY: Any, saved: CtcSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
@@ -191,7 +195,7 @@ def ctc_backward(dY: Any, saved: CtcSaved, needs: tuple[bool, ...]) -> tuple[Any
     logP, T, frames, lengths, blank, zero_infinity = saved
     xp = array_namespace(dY, logP)
     over = _lattice(logP, T, frames, lengths, blank)
-    alphas, betas = _beginnings(xp, over, logP), _endings(xp, over, logP)
+    alphas, betas = _beginnings(xp, over), _endings(xp, over)
     total = _total(xp, alphas[-1], over.last)
     never = total > -0.5 * _NEVER
     hot = xp.astype(one_hot_along(over.labels, logP.shape[2], 2), logP.dtype)  # (N, place, class)
@@ -199,7 +203,7 @@ def ctc_backward(dY: Any, saved: CtcSaved, needs: tuple[bool, ...]) -> tuple[Any
     for alpha, beta, runs in zip(alphas[1:], betas, over.runs, strict=True):
         share = xp.exp(xp.minimum(alpha + beta + total, 0.0))
         share = xp.where(never, 0.0 if zero_infinity else float("nan"), share)
-        share = xp.where(runs, share, 0.0)
+        share = xp.astype(xp.where(runs, share, 0.0), logP.dtype, copy=False)
         by_class = xp.squeeze(xp.matmul(xp.expand_dims(share, axis=1), hot), axis=1)
         found.append(-xp.expand_dims(dY, axis=1) * by_class)
     dlogP = xp.stack(found, axis=0) if found else xp.zeros_like(logP)

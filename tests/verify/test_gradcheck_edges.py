@@ -195,9 +195,20 @@ def test_the_picture_of_errors_shows_nan_as_wrong_and_what_is_unknown_as_neither
 @pytest.mark.parametrize("name", ["floor", "ceil", "round", "trunc"])
 def test_the_gradient_of_a_staircase_is_not_called_wrong(name: str, dtype: str) -> None:
     # Steps of whole numbers find a slope of 1, and what is between the stairs looks like noise.
-    for values in ([-1e4, 1e4, -1e4], [1894.24, -3788.7, 0.3], [179.85], [1103.86, -542.56]):
+    rows = ([-1e4, 1e4, -1e4], [1894.24, -3788.7, 0.3], [179.85], [1103.86, -542.56])
+    wide = 1.3e5 * np.random.default_rng(0).standard_normal(257)
+    for values in (*rows, wide, [8.7e6 + 0.5, -8.7e6 + 0.3, 6.1e6]):
         report = gradcheck(FORMULAS[name], [np.array(values, dtype)])
         assert report.verdict is not Verdict.WRONG, str(report)
+
+
+def test_rounding_of_long_recursions_is_not_called_wrong() -> None:
+    # 33 frames: logarithms of some hundred, whose exponentials are the gradient.
+    rng = np.random.default_rng(0)
+    logP = 9.9 * rng.standard_normal((33, 2, 9)).astype("float32")
+    labels, lengths = rng.integers(1, 9, (2, 5)), np.array([5, 4])
+    report = gradcheck(FORMULAS["ctc"], [logP, labels, np.array([33, 30]), lengths])
+    assert report.verdict is Verdict.RIGHT, str(report)
 
 
 def test_zero_is_still_wrong_where_something_changes() -> None:

@@ -316,15 +316,21 @@ class Differences:
         return replace(best, error=float("inf")) if unknown else best
 
     def _still(self, direction: Direction) -> bool:
-        """Say whether all outputs are the same for small steps to either side, as on a staircase.
+        """Say whether all outputs are the same for small steps to one side, as on a staircase.
 
-        Coarse differences follow the staircase, and say nothing of the slope of a stair.
+        Coarse differences follow the staircase, and say nothing of the slope of a stair. Steps that
+        float32 would not notice count for whole numbers only: a function that computes in float32
+        has stairs of that size.
         """
-        for step in (SMALL_STEP, -SMALL_STEP):
-            far, near = self.at(direction, step), self.at(direction, step / 1024)
-            if any(not np.array_equal(a, b) for a, b in zip(far, near, strict=True)):
-                return False
-        return True
+        steps = [SMALL_STEP, SMALL_STEP / 4]
+        if all(np.array_equal(y, np.round(y)) for y in self.centre):
+            steps += [SMALL_STEP / 2**10, SMALL_STEP / 2**20]
+        for step in steps:
+            for side in (step, -step):
+                far, near = self.at(direction, side), self.at(direction, side / 1024)
+                if all(np.array_equal(a, b) for a, b in zip(far, near, strict=True)):
+                    return True
+        return False
 
 
 def _near_a_pole(found: Sequence[Slope], best: Slope) -> bool:
