@@ -24,8 +24,9 @@ import os
 import random
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -253,7 +254,7 @@ def _loss(criterion: Any, out: Any, y: Any) -> Any:
     return criterion(out.reshape(-1, out.shape[-1]), y.reshape(-1))
 
 
-def _serve(pipe: Any, name: str, who: str, task: str, threads: int) -> None:
+def _serve(pipe: Any, who: str, make: Callable[[], Any], threads: int) -> None:
     """Be a competitor's process: answer with losses and seconds."""
     os.environ |= {"OMP_NUM_THREADS": str(threads), "NNSCRATCH_THREADS": str(threads)}
     try:
@@ -261,7 +262,7 @@ def _serve(pipe: Any, name: str, who: str, task: str, threads: int) -> None:
             import torch
 
             torch.set_num_threads(threads)
-        work = Work(CASES[name], who, task)
+        work = make()
         pipe.send([work.run(1) for _ in range(CHECKED)])
         while True:
             count = pipe.recv()
@@ -276,24 +277,25 @@ def _serve(pipe: Any, name: str, who: str, task: str, threads: int) -> None:
 
 
 def measure(
-    name: str, task: str, competitors: list[str], threads: int, seconds: float
+    what: str, goal: float, makers: Mapping[str, Callable[[], Any]], threads: int, seconds: float
 ) -> dict[str, Any]:
     """Return what was measured of a case: seconds, losses and memory for each competitor.
 
     Args:
-        name: the case.
-        task: "train" or "infer".
-        competitors: who takes part.
+        what: what it is called in the table.
+        goal: by how many times ours should be quicker.
+        makers: for each competitor what makes its work in a process of its own: an object whose
+            ``run(count)`` takes steps and returns the last one's loss.
         threads: of each.
         seconds: how long all turns may take together.
     """
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Any] = {}
     processes = []
-    found: dict[str, Any] = {"name": name, "task": task, "absent": {}, "losses": {}}
-    for who in competitors:
+    found: dict[str, Any] = {"what": what, "goal": goal, "absent": {}, "losses": {}}
+    for who, make in makers.items():
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, name, who, task, threads))
+        process = context.Process(target=_serve, args=(there, who, make, threads))
         process.start()
         processes.append(process)
         losses = here.recv()  # one after another, so that nobody is disturbed
@@ -341,16 +343,18 @@ def _turn(pipe: Any, count: int) -> float:
     return float(took)
 
 
-def table(rows: list[dict[str, Any]], memory: bool) -> str:
-    """Return the rows as a table in Markdown."""
+def table(
+    rows: list[dict[str, Any]], memory: bool, competitors: Sequence[str] = COMPETITORS
+) -> str:
+    """Return the rows as a table in Markdown; ours stand first among the competitors."""
     lines = [
-        "| network | " + " | ".join(f"{who}, ms" for who in COMPETITORS) + " | ratio | goal |",
-        "|---|" + "---|" * (len(COMPETITORS) + 2),
+        "| case | " + " | ".join(f"{who}, ms" for who in competitors) + " | ratio | goal |",
+        "|---|" + "---|" * (len(competitors) + 2),
     ]
     notes = []
     for row in rows:
         cells = []
-        for who in COMPETITORS:
+        for who in competitors:
             if who not in row["seconds"]:
                 cells.append("")
                 continue
@@ -360,14 +364,12 @@ def table(rows: list[dict[str, Any]], memory: bool) -> str:
             cells.append(text + (f", {row['memory'][who]:.0f} MB" if memory else ""))
         middle = {who: median(some) for who, some in row["seconds"].items()}
         peers = [one for who, one in middle.items() if who.startswith("torch")]
-        case = CASES[row["name"]]
-        goal = case.goal if row["task"] == "train" else case.goal_of_a_row
         said = verdict = "not compared"
-        if peers and "compiled" in middle:
-            ratio = min(peers) / middle["compiled"]
+        if peers and competitors[0] in middle:
+            ratio = min(peers) / middle[competitors[0]]
             said = f"{ratio:.2f}x" + ("" if ratio >= 1 else " LOST")
-            verdict = "met" if ratio >= goal else "missed"
-        what = row["name"] if row["task"] == "train" else f"{row['name']}, one row"
+            verdict = "met" if ratio >= row["goal"] else "missed"
+        what, goal = row["what"], row["goal"]
         lines.append(f"| {what} | {' | '.join(cells)} | {said} | {goal}x, {verdict} |")
         notes += [f"- {what}: {who} not timed: {why}" for who, why in row["absent"].items()]
     return "\n".join([*lines, "", *notes])
@@ -396,7 +398,16 @@ def main() -> None:
             and (pictures or one != "torch, channels last")
         ]
         for task in ("train", "infer") if asked.task == "both" else (asked.task,):
-            rows.append(measure(name, task, who, asked.threads, asked.seconds))
+            case, train = CASES[name], task == "train"
+            rows.append(
+                measure(
+                    name if train else f"{name}, one row",
+                    case.goal if train else case.goal_of_a_row,
+                    {one: partial(Work, case, one, task) for one in who},
+                    asked.threads,
+                    asked.seconds,
+                )
+            )
             print(table(rows[-1:], asked.memory), flush=True)
     print("\n" + table(rows, asked.memory))
     if asked.json is not None:
