@@ -200,11 +200,11 @@ INSTEAD: dict[str, str] = {
         for name in ("nn.grad", "nn.functional.grad")
     },
     "nn.init.normal": "nn.init.normal_(x)",
-    "nn.Module.register_*backward*": "model(x).register_hook(print)  # the gradient of its output",
+    "nn.Module.register_backward_hook": "model.register_full_backward_hook(print)",
     "nn.Module.to_empty": "model.to('cpu')  # there is no device without memory",
-    "nn.Module.set_submodule": "setattr(nn.Sequential(model), '0', model)",
-    "nn.Module.*_extra_state": "model.register_buffer('extra', v)  # which state_dict holds",
-    "nn.Module.register_*state_dict*": "model.load_state_dict({**model.state_dict()})  # changed",
+    "nn.Module.register_*state_dict_pre_hook": (
+        "model.load_state_dict({**model.state_dict()})  # changed"
+    ),
     "nn.utils.spectral_norm": "nn.utils.parametrizations.spectral_norm(model)",
     "nn.utils.remove_spectral_norm": (
         "nn.utils.parametrizations.spectral_norm(model); "

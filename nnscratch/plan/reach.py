@@ -24,7 +24,7 @@ from nnscratch.nn.hooks import structure
 from nnscratch.nn.module import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.stateful import Stateful
-from nnscratch.plan.guards import module_state
+from nnscratch.plan.guards import HOOKS, module_state
 from nnscratch.tensors import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -344,7 +344,7 @@ class _Walk:
                 continue
             self.modules.append(inner)
             own = inner.__dict__
-            for hook in (*own["_hooks"], *own["_pre_hooks"]):
+            for hook in (hook for name in HOOKS for hook in own[name]):
                 self.callable(hook.function)
             for tensor in (*own["_parameters"].values(), *own["_buffers"].values()):
                 if tensor is not None and self._is_new(tensor):

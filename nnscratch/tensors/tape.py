@@ -36,8 +36,9 @@ class Handle:
 
     def remove(self) -> None:
         """Remove the hook; a second call does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+        hooks, self._hooks = self._hooks, []
+        if self._hook in hooks:
+            hooks.remove(self._hook)
 
     __call__ = remove
 
