@@ -62,7 +62,6 @@ INSTEAD: dict[str, str] = {
     "autograd.set_detect_anomaly": "with nnscratch.detect_anomaly(): model(x)",
     "set_anomaly_enabled": "with nnscratch.detect_anomaly(): model(x)",
     "nn.utils.stateless": "nn.functional.linear(x, model.weight, model.bias)  # given its weights",
-    "Tensor.register_post_accumulate_grad_hook": "x.requires_grad_().register_hook(print)",
     # Tracing, export, other places to compute.
     "jit": _COMPILE,
     "nn.Module.compile": _COMPILE.replace("(f)", "(model)"),
@@ -418,7 +417,7 @@ _METHODS = """
     igammac index index_reduce index_reduce_ indices int_repr is_inference is_nonzero is_pinned
     layout lcm lgamma log_normal_ lstsq lu lu_solve map_ module_load mvlgamma narrow_copy new
     new_empty_strided nextafter nonzero_static orgqr ormqr polygamma prelu record_stream
-    register_post_accumulate_grad_hook resize_ resize_as_ set_ solve sparse_dim sparse_mask storage
+    resize_ resize_as_ set_ solve sparse_dim sparse_mask storage
     storage_offset sum_to_size symeig to_dense to_sparse triangular_solve
     unsafe_split_with_sizes untyped_storage values digamma_ gcd_ i0_ igamma_ igammac_ lcm_ lgamma_
     mvlgamma_ nextafter_ polygamma_ map2_ resize smm sspaddmm storage_type to_sparse_coo

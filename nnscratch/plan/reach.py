@@ -301,6 +301,9 @@ class _Walk:
             own = {name: value for name, value in own.items() if name in self._wanted}
             if "get_last_lr" in self._wanted and isinstance(item, Stateful):
                 self.entries += [(vars(item).get, "last_epoch", vars(item).get("last_epoch"))]
+        if isinstance(item, Optimizer):  # where its hooks are, once it has any
+            self.entries.append((vars(item).get, "step", vars(item).get("step", _MISSING)))
+            self.value(vars(item).get("step"))
         if isinstance(item, Optimizer) and "state" in self._wanted:
             self.value(item._state)  # of an optimizer that is written by hand
         if not own and _is_foreign(kind.__module__):
