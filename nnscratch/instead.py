@@ -24,7 +24,6 @@ _EXPORT = "nnscratch.save(model.state_dict(), path)  # safetensors, which other 
 _CUDA_NAME = "nnscratch.cuda.is_available() and nnscratch.cuda.get_device_name()"
 _CUDA_MEMORY = "nnscratch.cuda.memory_allocated()"
 _CUDA_WAIT = "nnscratch.cuda.is_available() and nnscratch.cuda.synchronize()"
-_IN_PLACE = "celu elu hardtanh leaky_relu relu rrelu selu"
 _POLYNOMIALS = {
     "chebyshev_polynomial_t": "chebyt",
     "chebyshev_polynomial_u": "chebyu",
@@ -59,8 +58,7 @@ INSTEAD: dict[str, str] = {
     "autograd.graph": "(x.requires_grad_() * 2).register_hook(print)  # a gradient as it passes",
     "autograd.profiler*": "nnscratch.explain(model, x)  # each call, its shapes and its costs",
     "profiler": "nnscratch.explain(model, x)  # each call, its shapes and its costs",
-    "autograd.set_detect_anomaly": "with nnscratch.detect_anomaly(): model(x)",
-    "set_anomaly_enabled": "with nnscratch.detect_anomaly(): model(x)",
+    "set_anomaly_enabled": "nnscratch.autograd.set_detect_anomaly(False)",
     "nn.utils.stateless": "nn.functional.linear(x, model.weight, model.bias)  # given its weights",
     # Tracing, export, other places to compute.
     "jit": _COMPILE,
@@ -120,7 +118,6 @@ INSTEAD: dict[str, str] = {
     "Tensor.col_indices": "x.nonzero()[:, 1]",
     "Tensor.indices": "x.nonzero().T  # tensors are dense",
     "Tensor.values": "x[x != 0]  # tensors are dense",
-    "nn.init.sparse": "nn.init.sparse_(x, 0.5)",
     "sparse*": _DENSE,
     "cuda.sparse": _DENSE,
     "Tensor.to_sparse*": _DENSE,
@@ -198,16 +195,10 @@ INSTEAD: dict[str, str] = {
         name: "nnscratch.autograd.grad(f(x.requires_grad_()).sum(), x)"
         for name in ("nn.grad", "nn.functional.grad")
     },
-    "nn.init.normal": "nn.init.normal_(x)",
     "nn.Module.register_backward_hook": "model.register_full_backward_hook(print)",
     "nn.Module.to_empty": "model.to('cpu')  # there is no device without memory",
     "nn.Module.register_*state_dict_pre_hook": (
         "model.load_state_dict({**model.state_dict()})  # changed"
-    ),
-    "nn.utils.spectral_norm": "nn.utils.parametrizations.spectral_norm(model)",
-    "nn.utils.remove_spectral_norm": (
-        "nn.utils.parametrizations.spectral_norm(model); "
-        "nn.utils.parametrize.remove_parametrizations(model, 'weight')"
     ),
     "nn.utils.prune": "model.weight.data.mul_(mask)  # once, or after each step",
     "nn.utils.clip_grad_norm": "nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
@@ -219,11 +210,6 @@ INSTEAD: dict[str, str] = {
     "nn.functional.*max_pool?d_with_indices": (
         "nn.functional.max_pool1d(x, 2, return_indices=True)  # return_indices= is in all of them"
     ),
-    **{
-        f"nn.functional.{name}_": f"nn.functional.{name}(x, inplace=True)"
-        for name in _IN_PLACE.split()
-    },
-    "nn.functional.threshold_": "nn.functional.threshold(x, 0.0, 0.0, inplace=True)",
     "nn.functional.conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
     "conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
     "nn.functional.*grouped_mm": "nnscratch.bmm(x[None], x[None])",

@@ -401,7 +401,7 @@ class Module(Walking, ExtraState):
 
     def state_dict(
         self, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Any]:
         """Return the parameters and buffers by path; they share memory with the module's.
 
         What a module's ``get_extra_state`` returns is there as ``_extra_state``.
@@ -411,7 +411,7 @@ class Module(Walking, ExtraState):
             prefix: what the paths begin with.
             keep_vars: whether they are the parameters themselves, not detached tensors.
         """
-        found: dict[str, Tensor] = {} if destination is None else destination
+        found: dict[str, Any] = {} if destination is None else destination
         collect(self, prefix, found, keep_vars)
         for hook in list(self._state_hooks):
             nothing("state_dict", hook.function(self, found, prefix, {"version": 1}))

@@ -24,6 +24,7 @@ from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, Formula, registry
+from nnscratch.tensors.anomaly import anomaly, refuse_nan
 from nnscratch.tensors.grad_mode import mode
 
 _order = itertools.count()
@@ -242,6 +243,8 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
             dY = call_hooks(node.hooks, dY)
         into = _slots(node, dY)
         found = _written(node, dY, into) if into else _gradients_of_inputs(node, dY, into)
+        if anomaly.enabled:
+            refuse_nan(node.formula.name, found)
         for index, (edge, dX) in enumerate(zip(node.edges, found, strict=True)):
             if edge is None or dX is None:
                 continue
