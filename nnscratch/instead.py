@@ -24,7 +24,6 @@ _EXPORT = "nnscratch.save(model.state_dict(), path)  # safetensors, which other 
 _CUDA_NAME = "nnscratch.cuda.is_available() and nnscratch.cuda.get_device_name()"
 _CUDA_MEMORY = "nnscratch.cuda.memory_allocated()"
 _CUDA_WAIT = "nnscratch.cuda.is_available() and nnscratch.cuda.synchronize()"
-_IN_PLACE = "celu elu hardtanh leaky_relu relu rrelu selu"
 _POLYNOMIALS = {
     "chebyshev_polynomial_t": "chebyt",
     "chebyshev_polynomial_u": "chebyu",
@@ -59,10 +58,8 @@ INSTEAD: dict[str, str] = {
     "autograd.graph": "(x.requires_grad_() * 2).register_hook(print)  # a gradient as it passes",
     "autograd.profiler*": "nnscratch.explain(model, x)  # each call, its shapes and its costs",
     "profiler": "nnscratch.explain(model, x)  # each call, its shapes and its costs",
-    "autograd.set_detect_anomaly": "with nnscratch.detect_anomaly(): model(x)",
-    "set_anomaly_enabled": "with nnscratch.detect_anomaly(): model(x)",
+    "set_anomaly_enabled": "nnscratch.autograd.set_detect_anomaly(False)",
     "nn.utils.stateless": "nn.functional.linear(x, model.weight, model.bias)  # given its weights",
-    "Tensor.register_post_accumulate_grad_hook": "x.requires_grad_().register_hook(print)",
     # Tracing, export, other places to compute.
     "jit": _COMPILE,
     "nn.Module.compile": _COMPILE.replace("(f)", "(model)"),
@@ -121,7 +118,6 @@ INSTEAD: dict[str, str] = {
     "Tensor.col_indices": "x.nonzero()[:, 1]",
     "Tensor.indices": "x.nonzero().T  # tensors are dense",
     "Tensor.values": "x[x != 0]  # tensors are dense",
-    "nn.init.sparse": "nn.init.sparse_(x, 0.5)",
     "sparse*": _DENSE,
     "cuda.sparse": _DENSE,
     "Tensor.to_sparse*": _DENSE,
@@ -199,16 +195,10 @@ INSTEAD: dict[str, str] = {
         name: "nnscratch.autograd.grad(f(x.requires_grad_()).sum(), x)"
         for name in ("nn.grad", "nn.functional.grad")
     },
-    "nn.init.normal": "nn.init.normal_(x)",
-    "nn.Module.register_*backward*": "model(x).register_hook(print)  # the gradient of its output",
+    "nn.Module.register_backward_hook": "model.register_full_backward_hook(print)",
     "nn.Module.to_empty": "model.to('cpu')  # there is no device without memory",
-    "nn.Module.set_submodule": "setattr(nn.Sequential(model), '0', model)",
-    "nn.Module.*_extra_state": "model.register_buffer('extra', v)  # which state_dict holds",
-    "nn.Module.register_*state_dict*": "model.load_state_dict({**model.state_dict()})  # changed",
-    "nn.utils.spectral_norm": "nn.utils.parametrizations.spectral_norm(model)",
-    "nn.utils.remove_spectral_norm": (
-        "nn.utils.parametrizations.spectral_norm(model); "
-        "nn.utils.parametrize.remove_parametrizations(model, 'weight')"
+    "nn.Module.register_*state_dict_pre_hook": (
+        "model.load_state_dict({**model.state_dict()})  # changed"
     ),
     "nn.utils.prune": "model.weight.data.mul_(mask)  # once, or after each step",
     "nn.utils.clip_grad_norm": "nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
@@ -220,11 +210,6 @@ INSTEAD: dict[str, str] = {
     "nn.functional.*max_pool?d_with_indices": (
         "nn.functional.max_pool1d(x, 2, return_indices=True)  # return_indices= is in all of them"
     ),
-    **{
-        f"nn.functional.{name}_": f"nn.functional.{name}(x, inplace=True)"
-        for name in _IN_PLACE.split()
-    },
-    "nn.functional.threshold_": "nn.functional.threshold(x, 0.0, 0.0, inplace=True)",
     "nn.functional.conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
     "conv_tbc": "nn.functional.conv1d(x, x[None])  # channels before time",
     "nn.functional.*grouped_mm": "nnscratch.bmm(x[None], x[None])",
@@ -418,7 +403,7 @@ _METHODS = """
     igammac index index_reduce index_reduce_ indices int_repr is_inference is_nonzero is_pinned
     layout lcm lgamma log_normal_ lstsq lu lu_solve map_ module_load mvlgamma narrow_copy new
     new_empty_strided nextafter nonzero_static orgqr ormqr polygamma prelu record_stream
-    register_post_accumulate_grad_hook resize_ resize_as_ set_ solve sparse_dim sparse_mask storage
+    resize_ resize_as_ set_ solve sparse_dim sparse_mask storage
     storage_offset sum_to_size symeig to_dense to_sparse triangular_solve
     unsafe_split_with_sizes untyped_storage values digamma_ gcd_ i0_ igamma_ igammac_ lcm_ lgamma_
     mvlgamma_ nextafter_ polygamma_ map2_ resize smm sspaddmm storage_type to_sparse_coo

@@ -185,10 +185,6 @@ EQUAL: dict[str, Any] = {
     )[0],
     "native_group_norm": lambda x: torch.native_group_norm(x, None, None, 3, 3, 1, 3, 1e-5)[0],
     "native_layer_norm": lambda x: torch.native_layer_norm(x, (3,), None, None, 1e-5)[0],
-    **{
-        f"nn.functional.{name}_": lambda x, name=name: there(torch.nn.functional, f"{name}_")(x)
-        for name in ("celu", "elu", "hardtanh", "leaky_relu", "relu", "selu")
-    },
 }
 
 
@@ -300,7 +296,7 @@ SAID = {
     "autograd.gradcheck": r"it is nnscratch\.gradcheck$",
     "nn.relu": r"it is nnscratch\.relu$",
     "softmx": "near names: softmax; docs/migrating_from_pytorch.md",
-    "nn.init.xavier_uniform": "near names: xavier_uniform_",
+    "nn.init.xavier_unifor_": "near names: xavier_uniform_",
     "optim.Adamm": "near names: Adam",
     "optim.lr_scheduler.StepLr": "near names: StepLR",
     "zzz": "'nnscratch' has no attribute 'zzz'; docs/migrating_from_pytorch.md lists",

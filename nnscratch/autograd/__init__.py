@@ -10,16 +10,19 @@ from nnscratch.autograd.function import Function
 from nnscratch.autograd.gradients import backward, grad
 from nnscratch.autograd.variable import Variable
 from nnscratch.tensors import enable_grad, no_grad, set_grad_enabled
+from nnscratch.tensors.anomaly import detect_anomaly, set_detect_anomaly
 
 __all__ = [
     "Function",
     "Variable",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "function",
     "functional",
     "grad",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
 

@@ -59,6 +59,14 @@ from nnscratch.nn.fractional_pooling import fractional_max_pool2d as fractional_
 from nnscratch.nn.fractional_pooling import fractional_max_pool3d as fractional_max_pool3d
 from nnscratch.nn.grids import affine_grid as affine_grid
 from nnscratch.nn.grids import grid_sample as grid_sample
+from nnscratch.nn.in_place import celu_ as celu_
+from nnscratch.nn.in_place import elu_ as elu_
+from nnscratch.nn.in_place import hardtanh_ as hardtanh_
+from nnscratch.nn.in_place import leaky_relu_ as leaky_relu_
+from nnscratch.nn.in_place import relu_ as relu_
+from nnscratch.nn.in_place import rrelu_ as rrelu_
+from nnscratch.nn.in_place import selu_ as selu_
+from nnscratch.nn.in_place import threshold_ as threshold_
 from nnscratch.nn.instance_norm import instance_norm as instance_norm
 from nnscratch.nn.layer_norm import group_norm as group_norm
 from nnscratch.nn.layer_norm import layer_norm as layer_norm
@@ -128,6 +136,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "celu_",
     "channel_shuffle",
     "conv1d",
     "conv2d",
@@ -144,6 +153,7 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "elu_",
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
@@ -160,6 +170,7 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
@@ -168,6 +179,7 @@ __all__ = [
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "linear_cross_entropy",
     "local_response_norm",
@@ -200,10 +212,13 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "relu_",
     "rms_norm",
     "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -216,6 +231,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",

@@ -6,8 +6,10 @@ Numbers come from the default generator unless another is given.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,7 +19,8 @@ from nnscratch.array import Generator
 from nnscratch.errors import ConfigurationError, ShapeError, warn
 from nnscratch.formulas import Formula
 from nnscratch.tensors import Tensor
-from nnscratch.tensors.creation import empty, eye, random_tensor
+from nnscratch.tensors.creation import empty, random_tensor
+from nnscratch.tensors.creation import eye as identity
 from nnscratch.tensors.grad_mode import no_grad
 
 # PyTorch's table, with its names: six of them stand for no formula of one's own, and two of the
@@ -177,7 +180,7 @@ def eye_(tensor: Tensor) -> Tensor:
         raise ShapeError(f"eye_: expected a tensor of 2 dimensions, got {tensor.shape}")
     with no_grad():
         rows, columns = tensor.shape
-        return tensor.copy_(eye(rows, columns, dtype=tensor.dtype, device=tensor.device))
+        return tensor.copy_(identity(rows, columns, dtype=tensor.dtype, device=tensor.device))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -297,5 +300,28 @@ def _copied(tensor: Tensor, values: Any) -> Tensor:
         made = Tensor(np.ascontiguousarray(values)).to(tensor.dtype).to(tensor.device)
         return tensor.copy_(made)
 
+
+F = TypeVar("F", bound=Callable[..., Tensor])
+
+
+def _of_old(function: F) -> F:
+    """Return a function under PyTorch's name of old, without the underscore; it warns."""
+    name = function.__name__.removesuffix("_")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        warn(f"nn.init.{name} is PyTorch's word of old; write nn.init.{name}_", FutureWarning)
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"Call ``{name}_``: PyTorch's word of old, taken with a warning."
+    return cast(F, call)
+
+
+uniform, normal, constant = _of_old(uniform_), _of_old(normal_), _of_old(constant_)
+eye, dirac = _of_old(eye_), _of_old(dirac_)
+orthogonal, sparse = _of_old(orthogonal_), _of_old(sparse_)
+xavier_uniform, xavier_normal = _of_old(xavier_uniform_), _of_old(xavier_normal_)
+kaiming_uniform, kaiming_normal = _of_old(kaiming_uniform_), _of_old(kaiming_normal_)
 
 refuse_absent_names(__name__)

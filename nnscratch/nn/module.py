@@ -11,9 +11,10 @@ from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import registry
+from nnscratch.nn.backward_hooks import Passage
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
 from nnscratch.nn.parameter import Parameter
-from nnscratch.nn.states import IncompatibleKeys, collect, load
+from nnscratch.nn.states import ExtraState, IncompatibleKeys, collect, load, nothing
 from nnscratch.nn.walking import Walking
 from nnscratch.tensors import Tensor, clear_gradient
 from nnscratch.tensors.conversions import dtype_of_type, read_target
@@ -24,7 +25,7 @@ __all__ = ["Module"]
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 
-class Module(Walking):
+class Module(Walking, ExtraState):
     """The base of all layers and models: assign parameters and modules as attributes.
 
     >>> from nnscratch import nn
@@ -46,6 +47,8 @@ class Module(Walking):
             _parameters=Table(), _buffers=Table(), _modules=Table(), _unsaved=set()
         )
         self.__dict__.update(_hooks=Hooks(), _pre_hooks=Hooks(), training=True)
+        self.__dict__.update(_backward_hooks=Hooks(), _backward_pre_hooks=Hooks())
+        self.__dict__.update(_state_hooks=Hooks(), _load_hooks=Hooks())
 
     def forward(self, *inputs: Any) -> Any:
         """Compute the output; every subclass defines it."""
@@ -58,10 +61,10 @@ class Module(Walking):
         try:
             for observer in watching:
                 observer.on_module(self, (*inputs, *options.values()))
-            if not self._pre_hooks and not self._hooks:
-                output = self.forward(*inputs, **options)
-            else:
+            if self._pre_hooks or self._hooks or self._backward_hooks or self._backward_pre_hooks:
                 output = self._hooked(inputs, options)
+            else:
+                output = self.forward(*inputs, **options)
             return output
         except NNScratchError as error:
             self._locate(error)
@@ -75,11 +78,15 @@ class Module(Walking):
         try:
             for before in list(self._pre_hooks):
                 inputs, options = before.before(self, inputs, options)
+            passage = None
+            if self._backward_hooks or self._backward_pre_hooks:
+                passage = Passage(self)
+                inputs = passage.enter(inputs)
             output = self.forward(*inputs, **options)
             for after in list(self._hooks):
                 done.add(id(after))
                 output = after.after(self, inputs, options, output)
-            return output
+            return output if passage is None else passage.leave(output)
         except Exception:
             for after in list(self._hooks):
                 if after.always_call and id(after) not in done:
@@ -244,6 +251,44 @@ class Module(Walking):
         self._pre_hooks.add(entry, prepend)
         return Handle(self._pre_hooks, entry)
 
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> Handle:
+        """Call ``hook(module, grad_input, grad_output)`` when ∂L/∂inputs are known.
+
+        Both are tuples: ∂L/∂input for each input by position, None for one without a gradient, and
+        ∂L/∂output for each output. A tuple that the hook returns replaces the former. If no input
+        asks for a gradient, the hook is called when ∂L/∂outputs are known.
+
+        Args:
+            hook: the function; the handle takes it away again.
+            prepend: call it before the hooks that are there already.
+
+        >>> import nnscratch
+        >>> from nnscratch import nn
+        >>> x, layer = nnscratch.ones(1, 2, requires_grad=True), nn.ReLU()
+        >>> handle = layer.register_full_backward_hook(lambda m, dx, dy: (dx[0] * 10,))
+        >>> layer(x).sum().backward()
+        >>> x.grad
+        tensor([[10., 10.]])
+        """
+        return self._add(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> Handle:
+        """Call ``hook(module, grad_output)`` when ∂L/∂outputs are known, before the module's.
+
+        A tuple that the hook returns replaces them.
+        """
+        return self._add(self._backward_pre_hooks, hook, prepend)
+
+    @staticmethod
+    def _add(hooks: Hooks, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        entry = Hook(hook)
+        hooks.add(entry, prepend)
+        return Handle(hooks, entry)
+
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call a function with every module inside, then with this one."""
         for child in self.children():
@@ -356,16 +401,20 @@ class Module(Walking):
 
     def state_dict(
         self, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Any]:
         """Return the parameters and buffers by path; they share memory with the module's.
+
+        What a module's ``get_extra_state`` returns is there as ``_extra_state``.
 
         Args:
             destination: a dictionary that they are written into, and that is returned.
             prefix: what the paths begin with.
             keep_vars: whether they are the parameters themselves, not detached tensors.
         """
-        found: dict[str, Tensor] = {} if destination is None else destination
+        found: dict[str, Any] = {} if destination is None else destination
         collect(self, prefix, found, keep_vars)
+        for hook in list(self._state_hooks):
+            nothing("state_dict", hook.function(self, found, prefix, {"version": 1}))
         return found
 
     def load_state_dict(
@@ -386,6 +435,30 @@ class Module(Walking):
                 whose shape differs.
         """
         return load(self, state_dict, strict, assign)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` when a state dict is made.
+
+        It is called once this module's entries and those of all inside are there, under paths that
+        begin with the prefix, and changes the dictionary in place. The metadata are PyTorch's
+        ``{"version": 1}``, and are not kept.
+        """
+        return self._add(self._state_hooks, hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call ``hook(module, incompatible_keys)`` when ``load_state_dict`` has copied the values.
+
+        It may change the lists ``missing_keys`` and ``unexpected_keys`` in place: a key that it
+        takes away is no error. Since it may, values are copied before keys are an error, where
+        there is such a hook; shapes have to fit as ever.
+
+        >>> from nnscratch import nn
+        >>> layer = nn.Linear(3, 2)
+        >>> handle = layer.register_load_state_dict_post_hook(lambda m, keys: keys[0].clear())
+        >>> layer.load_state_dict({})
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        """
+        return self._add(self._load_hooks, hook)
 
     # Showing.
 

@@ -119,6 +119,35 @@ class Walking:
             module = found
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a dotted path, in the place of one that is there or as a new one.
+
+        Args:
+            target: the path.
+            module: the module.
+            strict: whether one has to be there already.
+
+        Raises:
+            ValueError: if the path is empty, or what is to stand there is no module.
+            AttributeError: naming the part of the path that is no module.
+
+        >>> from nnscratch import nn
+        >>> net = nn.Sequential(nn.Sequential(nn.Linear(3, 2)))
+        >>> net.set_submodule("0.0", nn.ReLU())
+        >>> net[0][0]
+        ReLU()
+        """
+        where, _, name = target.rpartition(".")
+        if not name or not isinstance(module, Walking):
+            raise ValueError(
+                f"set_submodule takes a path and a module, got {target!r} and "
+                f"{type(module).__name__}"
+            )
+        parent = self.get_submodule(where)
+        if (strict or hasattr(parent, name)) and parent._modules.get(name) is None:
+            raise AttributeError(f"{type(parent).__name__} has no module {name!r} (of {target})")
+        setattr(parent, name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """Return the parameter at a dotted path.
 

@@ -24,6 +24,7 @@ from nnscratch.plan.store import MOST_CHANGES, MOST_NEW, PlanStore
 from nnscratch.plan.trace import Trace
 from nnscratch.plan.tracer import Tracer
 from nnscratch.tensors import Tensor, wrap
+from nnscratch.tensors.anomaly import anomaly
 from nnscratch.tensors.grad_mode import mode
 
 
@@ -56,7 +57,7 @@ class Compiled:
         Raises:
             PlanError: if the step does something that a replay could not repeat.
         """
-        if self._eager or registry.observers():
+        if self._eager or anomaly.enabled or registry.observers():
             return self.function(*args, **kwargs)
         arrays: list[Any] = []
         key = [_key(item, arrays) for item in args]

@@ -15,7 +15,7 @@ from nnscratch.nn.module import Module
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _TABLES = ("_parameters", "_buffers", "_modules")
-_HOOKS = ("_hooks", "_pre_hooks")
+HOOKS = ("_hooks", "_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def module_state(module: Module) -> tuple[Any, ...]:
@@ -25,11 +25,11 @@ def module_state(module: Module) -> tuple[Any, ...]:
     """
     own = module.__dict__
     tables = [tuple([(n, id(v)) for n, v in own[table].items()]) for table in _TABLES]
-    hooks = [tuple(map(id, own[name])) for name in _HOOKS]
+    hooks = [tuple(map(id, own[name])) for name in HOOKS]
     rest = [
         (name, value if _is_plain(value) else id(value))
         for name, value in own.items()
-        if name not in _TABLES and name not in _HOOKS
+        if name not in _TABLES and name not in HOOKS
     ]
     return (*tables, *hooks, *rest)
 
@@ -37,7 +37,7 @@ def module_state(module: Module) -> tuple[Any, ...]:
 def held_by(module: Module) -> list[Any]:
     """Return the objects whose identity is in a module's state: nobody else may get it."""
     own = module.__dict__
-    inside = [list(own[table].values()) for table in _TABLES] + [list(own[name]) for name in _HOOKS]
+    inside = [list(own[table].values()) for table in _TABLES] + [list(own[name]) for name in HOOKS]
     return [*inside, list(own.values())]
 
 

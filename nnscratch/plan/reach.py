@@ -24,7 +24,7 @@ from nnscratch.nn.hooks import structure
 from nnscratch.nn.module import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.stateful import Stateful
-from nnscratch.plan.guards import module_state
+from nnscratch.plan.guards import HOOKS, module_state
 from nnscratch.tensors import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -301,6 +301,9 @@ class _Walk:
             own = {name: value for name, value in own.items() if name in self._wanted}
             if "get_last_lr" in self._wanted and isinstance(item, Stateful):
                 self.entries += [(vars(item).get, "last_epoch", vars(item).get("last_epoch"))]
+        if isinstance(item, Optimizer):  # where its hooks are, once it has any
+            self.entries.append((vars(item).get, "step", vars(item).get("step", _MISSING)))
+            self.value(vars(item).get("step"))
         if isinstance(item, Optimizer) and "state" in self._wanted:
             self.value(item._state)  # of an optimizer that is written by hand
         if not own and _is_foreign(kind.__module__):
@@ -344,7 +347,7 @@ class _Walk:
                 continue
             self.modules.append(inner)
             own = inner.__dict__
-            for hook in (*own["_hooks"], *own["_pre_hooks"]):
+            for hook in (hook for name in HOOKS for hook in own[name]):
                 self.callable(hook.function)
             for tensor in (*own["_parameters"].values(), *own["_buffers"].values()):
                 if tensor is not None and self._is_new(tensor):

@@ -17,6 +17,7 @@ from nnscratch.formulas import CAST
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.engine import BackwardPass
 from nnscratch.tensors.grad_mode import mode
+from nnscratch.tensors.tape import call_hooks_after
 
 
 def initial_gradient(tensor: Any, gradient: Any, who: str = "backward()") -> Any:
@@ -124,5 +125,6 @@ def accumulate(made: BackwardPass, tensors: Sequence[Any] | None) -> None:
                 tensor.accumulate_recorded(gradient, spot in made.shared)
             else:
                 tensor.accumulate(gradient, spot in made.shared)
+            call_hooks_after(tensor)
     finally:
         mode.enabled = before

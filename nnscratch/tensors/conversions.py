@@ -159,11 +159,11 @@ class TensorConversions(TensorBase):
 
     def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         """Return a tensor of zeros, of a size given as integers or one tuple."""
-        return self.new_full(_one_size(size), 0, dtype, **options)
+        return self.new_full(options.pop("size", None) or _one_size(size), 0, dtype, **options)
 
     def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
         """Return a tensor of ones, of a size given as integers or one tuple."""
-        return self.new_full(_one_size(size), 1, dtype, **options)
+        return self.new_full(options.pop("size", None) or _one_size(size), 1, dtype, **options)
 
     new_empty = new_zeros
 

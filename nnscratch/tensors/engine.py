@@ -24,6 +24,7 @@ from nnscratch.array import array_namespace, dtype_name, is_array, is_floating
 from nnscratch.array.addresses import on_device_of
 from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, registry
+from nnscratch.tensors.anomaly import anomaly, refuse_nan
 from nnscratch.tensors.base import TensorBase
 from nnscratch.tensors.tape import (
     MultiOutputNode,
@@ -86,7 +87,10 @@ class BackwardPass:
             self.shared.add(edge)
 
     def _propagate(self, node: Node, dY: Any, needs: tuple[bool, ...]) -> None:
-        for edge, dX in zip(node.edges, self._backward(node, dY, needs), strict=True):
+        found = self._backward(node, dY, needs)
+        if anomaly.enabled:
+            refuse_nan(node.formula.name, found)
+        for edge, dX in zip(node.edges, found, strict=True):
             if edge is not None and dX is not None and self._is_needed(edge):
                 base = None if self.recorded else getattr(dX, "base", None)
                 self._accumulate(edge, dX, dX is dY or node.formula.aliases or base is not None)

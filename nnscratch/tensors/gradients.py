@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from nnscratch.errors import DTypeError, GradientError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.tensors.backward_pass import accumulate, run_backward
 from nnscratch.tensors.base import TensorBase
-from nnscratch.tensors.tape import Handle, walk_back
+from nnscratch.tensors.tape import Handle, unchanged, walk_back
 
 # From this many elements on, a formula writes the gradient into the leaf's slot itself. On the CPU
 # a copy of fewer costs next to nothing; on a GPU a copy is a kernel launch, whatever its size.
@@ -325,6 +326,31 @@ class TensorGradient(TensorBase):
         # retain_grad's own hook stays the last: ``grad`` is the gradient after all hooks.
         hooks.insert(len(hooks) - (bool(hooks) and type(hooks[-1]) is _RetainGrad), call)
         return Handle(hooks, call)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Handle:
+        """Call ``hook(self)`` in every backward pass, once ``grad`` of this leaf is updated.
+
+        Returns:
+            A handle that removes the hook.
+
+        Raises:
+            GradientError: if the tensor has ``requires_grad=False`` or is not a leaf; in the
+                backward pass, if the hook returns something.
+
+        >>> import nnscratch
+        >>> x = nnscratch.tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> (x * x).sum().backward()
+        tensor([2., 4.])
+        """
+        if not self.requires_grad or self.node is not None:
+            raise GradientError(
+                "a post-accumulate hook needs a leaf with requires_grad=True; register_hook takes "
+                "hooks of other tensors"
+            )
+        waiting = partial(unchanged, hook)
+        self._hooks().append(waiting)
+        return Handle(self._hooks(), waiting)
 
     def _hooks(self) -> list[Callable[[Any], Any]]:
         holder: Any = self if self.node is None else self.node

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +24,8 @@ from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, Formula, registry
+from nnscratch.tensors.anomaly import anomaly, refuse_nan
+from nnscratch.tensors.grad_mode import mode
 
 _order = itertools.count()
 
@@ -36,8 +39,9 @@ class Handle:
 
     def remove(self) -> None:
         """Remove the hook; a second call does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+        hooks, self._hooks = self._hooks, []
+        if self._hook in hooks:
+            hooks.remove(self._hook)
 
     __call__ = remove
 
@@ -222,6 +226,11 @@ def walk_back(root: Any, gradient: Any, retain_graph: bool = False) -> None:
     # The hooks of a leaf receive the sum over all its uses, which is complete only now.
     for leaf, total in hooked.items():
         leaf.accumulate(call_hooks(leaf.hooks, total), True)
+        before, mode.enabled = mode.enabled, False
+        try:
+            call_hooks_after(leaf)
+        finally:
+            mode.enabled = before
 
 
 def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any, Any]) -> None:
@@ -234,6 +243,8 @@ def _walk_nodes(root: Node, gradient: Any, retain_graph: bool, hooked: dict[Any,
             dY = call_hooks(node.hooks, dY)
         into = _slots(node, dY)
         found = _written(node, dY, into) if into else _gradients_of_inputs(node, dY, into)
+        if anomaly.enabled:
+            refuse_nan(node.formula.name, found)
         for index, (edge, dX) in enumerate(zip(node.edges, found, strict=True)):
             if edge is None or dX is None:
                 continue
@@ -268,6 +279,27 @@ def call_hooks(hooks: Any, gradient: Any) -> Any:
     for hook in tuple(hooks):
         gradient = hook(gradient)
     return gradient
+
+
+def unchanged(hook: Callable[[Any], Any], gradient: Any) -> Any:
+    """Return the gradient: so ``partial(unchanged, hook)`` waits among the hooks of a leaf."""
+    return gradient
+
+
+def call_hooks_after(leaf: Any) -> None:
+    """Call the hooks that wait until ``grad`` of a leaf is updated.
+
+    Raises:
+        GradientError: if one returns something.
+    """
+    for hook in tuple(leaf.hooks or ()):
+        if isinstance(hook, partial) and hook.func is unchanged:
+            given = hook.args[0](leaf)
+            if given is not None:
+                raise GradientError(
+                    "a post-accumulate hook changes grad in place and returns None, got "
+                    f"{type(given).__name__}"
+                )
 
 
 def _slots(node: Node, dY: Any) -> tuple[Any, ...]:

@@ -122,6 +122,8 @@ class BestWeights(Callback):
 
     def _keep(self, trainer: Trainer) -> None:
         for name, tensor in trainer.model.state_dict().items():
+            if not isinstance(tensor, Tensor):
+                continue
             kept = self._weights.get(name)
             # The weights from a checkpoint are on the CPU, on whatever device the model is.
             if kept is None or device_of(kept) != tensor.device:
@@ -132,7 +134,8 @@ class BestWeights(Callback):
     def on_fit_end(self, trainer: Trainer) -> None:
         """Restore the best weights, unless training was interrupted and will be resumed."""
         if self.restore and self._weights and not trainer.run.broken_off:
-            trainer.model.load_state_dict({k: Tensor(v) for k, v in self._weights.items()})
+            best = {name: Tensor(array) for name, array in self._weights.items()}
+            trainer.model.load_state_dict(best, strict=False)  # extra state stays as it is
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, its epoch, and the number of epochs since."""

@@ -26,7 +26,7 @@ def all_finite(array: Any) -> bool:
 def bad_parameter(model: Module) -> str | None:
     """Return the name of the first parameter or buffer that is not finite, None if all are."""
     for name, tensor in model.state_dict().items():
-        if not all_finite(tensor.array):
+        if isinstance(tensor, Tensor) and not all_finite(tensor.array):
             return name
     return None
 

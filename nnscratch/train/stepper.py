@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -268,6 +269,8 @@ def takes_metric(scheduler: Any) -> bool:
     return bool(getattr(scheduler, "takes_metric", False))
 
 
-def _copy(tensor: Any) -> Tensor:
+def _copy(tensor: Any) -> Any:
+    if not isinstance(tensor, Tensor):  # a module's extra state
+        return copy.deepcopy(tensor)
     array = tensor.array
     return Tensor(array_namespace(array).asarray(array, copy=True))

@@ -111,6 +111,11 @@ def write_tensors(
 
 
 def _array(item: Any) -> Any:
+    if not isinstance(item, Tensor) and not hasattr(item, "dtype"):
+        raise DTypeError(
+            f"safetensors holds tensors, got {type(item).__name__}; let get_extra_state return a "
+            "tensor, or write model.state_dict() with nnscratch.save"
+        )
     return item.array if isinstance(item, Tensor) else item
 
 

@@ -91,3 +91,28 @@ def test_mistakes() -> None:
         nn.init.kaiming_normal_(nnscratch.empty(3, 3), mode="fan")
     with pytest.raises(ConfigurationError, match="got 'swish'"):
         nn.init.calculate_gain("swish")
+
+
+def of_old(init: Any, w: Any) -> dict[str, Any]:
+    return {
+        "constant": init.constant(w, val=0.5), "eye": init.eye(w), "dirac": init.dirac(w[None]),
+        "uniform": init.uniform(w, 0.5, 0.5), "normal": init.normal(w, mean=2.0, std=0.0),
+        "xavier_uniform": init.xavier_uniform(w, gain=0.0), "sparse": init.sparse(w, 0.5, 0.0),
+        "xavier_normal": init.xavier_normal(w, gain=0.0), "orthogonal": init.orthogonal(w, 0.0),
+        "kaiming_uniform": init.kaiming_uniform(w, mode="fan_out"),
+        "kaiming_normal": init.kaiming_normal(w, nonlinearity="relu"),
+    }  # fmt: skip
+
+
+def test_names_of_old_warn_and_fill() -> None:
+    made = []
+    for library, kinds in ((nnscratch, nn), (torch, torch.nn)):
+        w = library.zeros(2, 2)
+        with pytest.warns(FutureWarning, match=r"nn.init.*_") as warned:
+            found = of_old(kinds.init, w)
+        assert all(one is w for name, one in found.items() if name != "dirac")
+        with pytest.warns(FutureWarning):
+            made.append([kinds.init.normal(w, 2.0, 0.0).tolist(), len(warned)])
+        for name in found:
+            assert getattr(kinds.init, name).__name__ == name
+    assert made[0] == made[1]

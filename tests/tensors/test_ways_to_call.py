@@ -89,6 +89,9 @@ def test_words_of_creation() -> None:
         assert made.requires_grad
         assert made.dtype == x.dtype
         assert x.new_full((1,), 3, device="cpu").tolist() == [3.0]
+        for size in ((), (2,), (2, 0)):
+            for made in (x.new_zeros(size=size), x.new_ones(size=size), x.new_empty(size=size)):
+                assert tuple(made.shape) == size
         assert sorted(lib.randperm(3, dtype=lib.int32).tolist()) == [0, 1, 2]
         source = lib.Generator().manual_seed(3)
         first = lib.rand_like(x, generator=source).tolist()

@@ -10,7 +10,12 @@ from nnscratch.nn.utils.clipping import (
 )
 from nnscratch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from nnscratch.nn.utils.making import skip_init
-from nnscratch.nn.utils.old_norms import remove_weight_norm, weight_norm
+from nnscratch.nn.utils.old_norms import (
+    remove_spectral_norm,
+    remove_weight_norm,
+    spectral_norm,
+    weight_norm,
+)
 from nnscratch.nn.utils.vector import parameters_to_vector, vector_to_parameters
 
 __all__ = [
@@ -23,9 +28,11 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
     "skip_init",
+    "spectral_norm",
     "vector_to_parameters",
     "weight_norm",
 ]
