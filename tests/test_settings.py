@@ -102,7 +102,7 @@ def test_masks_of_complex_numbers() -> None:
         mask = lib.tensor([True, False])
         for value in (2.5, 1j, lib.tensor(1.5, dtype=lib.float64)):
             assert x.masked_fill(mask, value).tolist() == [complex(value), 1.0]
-    with pytest.raises(DTypeError, match=r"complex64 .* float32; use x\.cfloat"):
+    with pytest.raises(DTypeError, match=r"complex64 .* float32; use x\.to\('complex64'\)"):
         nnscratch.ones(2).masked_fill(nnscratch.tensor([True, False]), nnscratch.tensor(1j))
 
 
