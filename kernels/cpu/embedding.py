@@ -17,7 +17,6 @@ from nnscratch.formulas.embedding import (
     bag_starts,
     flat_rows,
 )
-from nnscratch.formulas.placing import AddRowsSaved
 
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
@@ -53,12 +52,19 @@ def pick_rows(
 @kernel(cost=lambda count, columns: 0.5 * count * columns)
 def add_picked_rows(
     G: Floats, I: Integers, bags: OptionalIntegers, S: OptionalFloats, sizes: OptionalIntegers,
-    padding: int, out: Floats, columns: int, count: int, tid, threads,
+    padding: int, out: Floats, rows: int, columns: int, count: int, status: Integers,
+    tid, threads,
 ):  # fmt: skip
-    """Out[I_k] += S_k G_k for k in order, or G of its bag over the size; not of ``padding``."""
+    """Out[I_k] += S_k G_k for k in order, or G of its bag over the size; not of ``padding``.
+
+    The status is 1 if an index names no row: it was changed since the forward.
+    """
     left, right = part(columns, tid, threads, 16)
     for k in range(count):
         if I[k] == padding:
+            continue
+        if I[k] < 0 or I[k] >= rows:
+            status[0] = 1
             continue
         b = bags[k] if given(bags) else k
         to = I[k] * columns
@@ -79,25 +85,25 @@ def add_picked_rows(
 def sum_bags(
     W: Floats, I: Integers, O: OptionalIntegers, S: OptionalFloats, Y: Floats, bags: Integers,
     sizes: Integers, kept: Integers, starts: OptionalIntegers, rows: int, columns: int, count: int,
-    many: int, length: int, ends: int, padding: int, mean: int, status: Integers, tid, threads,
+    many: int, length: int, padding: int, mean: int, status: Integers, tid, threads,
 ):  # fmt: skip
     """Y (many, columns): the sum or mean of the rows of W that the indices of each bag name.
 
-    Bag b begins at O_b and ends where the next one does, of which O says ``ends``; without O bags
-    have ``length`` indices. bags says for each index where it is, and sizes how many count; kept
+    Bag b begins at O_b and ends where the next one does, the last one with I; without O bags have
+    ``length`` indices. bags says for each index where it is, and sizes how many count; kept
     and starts are copies of I and O. The status is 1 if an index or an offset makes no sense.
     """
     if tid == 0:
         for k in range(count):
             kept[k] = I[k]
-        for b in range(ends):
+        for b in range(many if given(O) else 0):
             starts[b] = O[b]
     first, last = part(many, tid, threads, 1)
     for b in range(first, last):
         begin, end = b * length, (b + 1) * length
         if given(O):
             begin = O[b]
-            end = O[b + 1] if b + 1 < ends else count
+            end = O[b + 1] if b + 1 < many else count
             if begin < 0 or end < begin or end > count or (b == 0 and begin != 0):
                 status[0] = 1
                 continue
@@ -189,12 +195,14 @@ def _added(
     bags: Any = None, S: Any = None, sizes: Any = None,
 ) -> Any:  # fmt: skip
     """Emit the sums of the rows of G by the index of each."""
-    out = builder.output(0, (rows, columns), G.dtype)
+    out, status = builder.output(0, (rows, columns), G.dtype), np.zeros(1, np.int64)
     copy(builder, 0.0, out)
     add_picked_rows.emit(
         builder, dtype_name(G.dtype), G=G, I=I, bags=bags, S=S, sizes=sizes,
-        padding=_no_padding(padding), out=out, columns=columns, count=I.size,
+        padding=_no_padding(padding), out=out, rows=rows, columns=columns, count=I.size,
+        status=status, flags=stops_at(add_picked_rows.place("status")),
     )  # fmt: skip
+    builder.check(lambda: _refuse(status, lambda: flat_rows("the backward of embedding", out, I)))
     return out
 
 
@@ -206,27 +214,10 @@ def _check_embedding_backward(inputs: Inputs, options: Options) -> str | None:
     return None if fits else f"dY has shape {dY.shape}"
 
 
-def _add_rows(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-    rows, I = inputs
-    return (_added(builder, rows, I, options["count"], rows.shape[1], None),), AddRowsSaved(I)
-
-
-def _add_rows_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-    dY, I = inputs
-    rows, columns = dY.shape
-    out, status = builder.output(0, (I.size, columns), dY.dtype), np.zeros(1, np.int64)
-    pick_rows.emit(
-        builder, dtype_name(dY.dtype), W=dY, I=I, kept=builder.empty(I.shape, I.dtype), Y=out,
-        rows=rows, columns=columns, count=I.size, status=status,
-    )  # fmt: skip
-    return (out, None), None
-
-
 def _bag(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     W, I, O, S = (*inputs, None, None)[:4]
     (rows, columns), flat = W.shape, I.reshape(-1)
-    last, mode = options.get("include_last_offset", False), options.get("mode", "mean")
-    many = I.shape[0] if O is None else O.size - bool(last)
+    many, mode = I.shape[0] if O is None else O.size, options.get("mode", "mean")
     padding, by_frequency = options.get("padding_idx"), options.get("scale_grad_by_freq", False)
     Y = builder.output(0, (many, columns), W.dtype)
     whole = np.dtype(np.int64)
@@ -237,7 +228,7 @@ def _bag(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lo
     sum_bags.emit(
         builder, dtype_name(W.dtype), W=W, I=flat, O=O, S=S, Y=Y, bags=bags, sizes=sizes,
         kept=kept, starts=starts, rows=rows, columns=columns, count=flat.size, many=many,
-        length=I.shape[1] if O is None else 0, ends=0 if O is None else O.size,
+        length=I.shape[1] if O is None else 0,
         padding=_no_padding(padding), mean=mode == "mean", status=status,
         flags=stops_at(sum_bags.place("status")),
     )  # fmt: skip
@@ -245,7 +236,7 @@ def _bag(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lo
     shape = I.shape
 
     def refuse() -> None:
-        bag_starts(np, kept.reshape(shape), starts, last)
+        bag_starts(np, kept.reshape(shape), starts, False)
         flat_rows("embedding_bag", W, kept.reshape(shape))
 
     builder.check(lambda: _refuse(status, refuse))
@@ -272,11 +263,6 @@ def _bag_backward(builder: Builder, inputs: Inputs, options: Options, needs: Nee
 
 def _check_embedding(inputs: Inputs, options: Options) -> str | None:
     return _check_table(*inputs)
-
-
-def _check_add_rows(inputs: Inputs, options: Options) -> str | None:
-    rows, I = inputs
-    return _check_table(rows, I) or (None if I.shape == rows.shape[:1] else "the sizes differ")
 
 
 def _check_bag(inputs: Inputs, options: Options) -> str | None:
@@ -311,11 +297,6 @@ EMBEDDING_KERNEL = CpuKernel(
     {"forward": _embedding, "backward": _embedding_backward},
     {"forward": _check_embedding, "backward": _check_embedding_backward},
     pays=_not_the_gradient_alone,
-)
-ADD_ROWS_KERNEL = CpuKernel(
-    "add_rows",
-    {"forward": _add_rows, "backward": _add_rows_backward},
-    {"forward": _check_add_rows},
 )
 EMBEDDING_BAG_KERNEL = CpuKernel(
     "embedding_bag",

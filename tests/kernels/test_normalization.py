@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threads import Threads
 
 from nnscratch.formulas import RMS_NORM, STANDARDIZE, registry
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu.implementation import EagerBuilder
 from nnscratch.kernels.cpu.normalizing import form_of
 
 # Axes of the mean, the first axis of the weights and how many they have, and shapes.
@@ -19,19 +19,6 @@ FORMS: dict[str, tuple[tuple[int, ...], int, int, list[tuple[int, ...]]]] = {
     "pictures": ((0, 2), 1, 1, [(2, 3, 5), (3, 33, 16), (2, 5, 4099)]),
     "groups": ((2, 3), 1, 2, [(2, 3, 2, 5), (3, 5, 7, 33)]),
 }
-
-
-class Threads(EagerBuilder):
-    """A builder that runs each instruction with a number of threads."""
-
-    def __init__(self, threads: int) -> None:
-        super().__init__()
-        self.threads = threads
-
-    def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
-        table = cpu.Table()
-        table.add(kernel, a, s, flags)
-        table.build().run(self.threads)
 
 
 def results(name: str, threads: int, forward: Any, options: Any, cotangents: Any) -> list[Any]:
