@@ -6,32 +6,66 @@ whose reference, in plain array code, stays the definition of what is right.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnscratch.formulas import Formula
+    from nnscratch.formulas.registry import Implementation
+
+LIBRARIES = ("numpy", "cupy")
+"""Whose arrays there are kernels for."""
+
 
 def register() -> None:
-    """Enter every kernel in the registry; none is compiled, and Numba not imported, before use."""
-    import inspect
+    """Let the registry load the kernels for the arrays of a library when it first meets one.
 
-    from nnscratch.formulas import Formula, follow, registry
+    None is compiled then, and neither Numba nor CuPy imported, before it is used.
+    """
+    from nnscratch.formulas import follow, registry
+
+    for library in LIBRARIES:
+        registry.implement_later(library, partial(_made_for, library))
+    follow(_enter_new)
+
+
+def _made_for(library: str) -> dict[str, Implementation]:
+    """Return the kernels for arrays of a library, also those of formulas that users have made."""
+    from nnscratch.formulas import FORMULAS
+
+    kernels = _kernels_for(library)
+    made = {name: _made_of(kernels, one) for name, one in tuple(FORMULAS.items())}
+    return {name: one for name, one in made.items() if one is not None}
+
+
+def _enter_new(made: Formula) -> None:
+    """Enter the kernels of a formula that is made after those of the others were entered."""
+    from nnscratch.formulas import registry
+
+    for library in LIBRARIES:
+        if not registry.awaits(library):
+            implementation = _made_of(_kernels_for(library), made)
+            if implementation is not None:
+                registry.implement(made.name, implementation)
+
+
+def _made_of(kernels: Any, formula: Formula) -> Implementation | None:
     from nnscratch.formulas.fused import FUSABLE
 
-    from . import cpu, cuda
+    found: Implementation | None = kernels.IMPLEMENTATIONS.get(formula.name)
+    if found is None:
+        found = kernels.made_of(formula)
+    if found is None and formula.has_loops:
+        # Typed at a prompt: there is no text to make loops of, so it runs as it is written.
+        FUSABLE.pop(formula.name, None)
+    return found
 
-    def enter(made: Formula) -> None:
-        # Those of the project are there; one that is made later has its loops as they have.
-        body = made.update_body or (made.pointwise.forward if made.has_loops else None)
-        if made.name in cpu.IMPLEMENTATIONS or body is None:
-            return
-        try:
-            inspect.getsource(body)
-        except OSError:  # typed at a prompt: no text to make loops of, so it runs as it is written
-            FUSABLE.pop(made.name, None)
-            return
-        if made.pointwise is not None:
-            registry.implement(made.name, cuda.elementwise(made.name))
-        make = cpu.elementwise if made.pointwise is not None else cpu.stepping
-        registry.implement(made.name, make(made))
 
-    cuda.register()
-    for name, implementation in cpu.IMPLEMENTATIONS.items():
-        registry.implement(name, implementation)
-    follow(enter)
+def _kernels_for(library: str) -> Any:
+    if library == "numpy":
+        from . import cpu
+
+        return cpu
+    from . import cuda
+
+    return cuda

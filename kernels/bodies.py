@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import linecache
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,16 @@ _ALLOWED = (
     ast.Assign,
     ast.Return,
 )
+
+
+def has_text(body: Body) -> bool:
+    """Say whether the text of a body can be read; that of one typed at a prompt cannot.
+
+    >>> from nnscratch.formulas.sigmoids import silu_forward
+    >>> has_text(silu_forward), has_text(eval("lambda X: X"))
+    (True, False)
+    """
+    return bool(linecache.getlines(body.__code__.co_filename))
 
 
 class NotABodyError(TypeError):

@@ -7,7 +7,6 @@ code, which a test runs.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -131,6 +130,8 @@ def _near(name: str, obj: Any) -> list[str]:
     # Of optim.adam and optim.Adam the class: capital letters come last.
     # The name itself is there where a property of that name raised the AttributeError.
     known = {known.lower(): known for known in sorted(_names(obj), reverse=True) if known != name}
+    import difflib  # seldom needed, and loaded by every import otherwise
+
     found = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.75)
     return [known[one] for one in found]
 

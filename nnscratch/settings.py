@@ -10,7 +10,6 @@ from nnscratch.array import default_dtype, dtype_name, promote
 from nnscratch.array.dtypes import FLOATS, INTEGERS, set_default_dtype
 from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError
-from nnscratch.kernels.cpu.runtime import threads
 from nnscratch.tensors.printing import set_printoptions
 
 __all__ = [
@@ -60,6 +59,8 @@ def set_default_tensor_type(t: Any) -> None:
 
 def get_num_threads() -> int:
     """Return the most threads that a kernel may use on the CPU."""
+    from nnscratch.kernels.cpu.runtime import threads
+
     return threads.limit()
 
 
@@ -78,6 +79,8 @@ def set_num_threads(int: int) -> None:
     1
     >>> set_num_threads(before)
     """
+    from nnscratch.kernels.cpu.runtime import threads
+
     threads.set_limit(int)
 
 

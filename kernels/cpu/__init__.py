@@ -7,8 +7,9 @@ found there (``kernels.finding``). ``implementation`` is what the registry sees;
 compiles and runs. Nothing imports Numba before a kernel is compiled or run.
 """
 
-from nnscratch.formulas import FORMULAS
+from nnscratch.formulas import FORMULAS, Formula
 
+from ..bodies import has_text
 from ..finding import made_in
 from .elementwise import elementwise
 from .implementation import CpuKernel
@@ -33,9 +34,19 @@ from .runtime.table import (
 from .runtime.threads import available, choose, limit
 from .warming import usual_kernels, warmup
 
+
+def made_of(formula: Formula) -> CpuKernel | None:
+    """Return the kernels that the bodies of a formula become, None if there is nothing to read."""
+    body = formula.update_body or (formula.pointwise.forward if formula.has_loops else None)
+    if body is None or not has_text(body):
+        return None
+    return stepping(formula) if formula.update_body is not None else elementwise(formula)
+
+
+_of_bodies = ((name, made_of(formula)) for name, formula in FORMULAS.items())
+
 IMPLEMENTATIONS: dict[str, CpuKernel] = {
-    **{name: elementwise(made) for name, made in FORMULAS.items() if made.has_loops},
-    **{name: stepping(made) for name, made in FORMULAS.items() if made.update_body is not None},
+    **{name: made for name, made in _of_bodies if made is not None},
     **made_in(__name__, __path__, CpuKernel),
 }
 """What the registry can choose beside the reference, by the formula's name."""
@@ -67,6 +78,7 @@ __all__ = [
     "import_problem",
     "kernel",
     "limit",
+    "made_of",
     "processor",
     "product_choice",
     "product_kernel",

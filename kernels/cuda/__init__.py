@@ -10,16 +10,27 @@ also compiles for a CPU, where the tests run it.
 
 from __future__ import annotations
 
+from nnscratch.formulas import FORMULAS, Formula
+
+from ..bodies import has_text
 from ..finding import made_in
-from .bodies import formulas
 from .cupy_driver import CupyDriver
 from .driver import CompileWarning, Driver
 from .elementwise import elementwise
 from .implementation import CudaKernel
 from .launch import At, KernelArgumentError, Launch, Numbers
 
+
+def made_of(formula: Formula) -> CudaKernel | None:
+    """Return the kernels that the bodies of a formula become, None if there is nothing to read."""
+    readable = formula.has_loops and has_text(formula.pointwise.forward)
+    return elementwise(formula.name) if readable else None
+
+
+_of_bodies = ((name, made_of(formula)) for name, formula in FORMULAS.items())
+
 IMPLEMENTATIONS: dict[str, CudaKernel] = {
-    **{name: elementwise(name) for name in formulas()},
+    **{name: made for name, made in _of_bodies if made is not None},
     **made_in(__name__, __path__, CudaKernel),
 }
 """What the registry can choose for CuPy arrays, by the formula's name."""
@@ -35,13 +46,5 @@ __all__ = [
     "Launch",
     "Numbers",
     "elementwise",
-    "register",
+    "made_of",
 ]
-
-
-def register() -> None:
-    """Enter every CUDA kernel in the registry; none is compiled, and CuPy not imported."""
-    from nnscratch.formulas import registry
-
-    for name, implementation in IMPLEMENTATIONS.items():
-        registry.implement(name, implementation)

@@ -104,6 +104,7 @@ def is_array(value: Any) -> bool:
     return type(value) in _NAMESPACES or _supported(value)
 
 
+_ARRAY = np.ndarray
 _FOREIGN = ">" if sys.byteorder == "little" else "<"
 
 
@@ -120,9 +121,11 @@ def asarray(value: Any) -> Any:
     >>> asarray(np.float32(2.0)).shape
     ()
     """
-    if type(value) is np.ndarray or (is_array(value) and not isinstance(value, np.generic)):
-        if type(value) is np.ndarray and value.dtype.byteorder == _FOREIGN:
+    if type(value) is _ARRAY:
+        if value.dtype.byteorder == _FOREIGN:
             return value.astype(value.dtype.newbyteorder("="))
+        return value
+    if is_array(value) and not isinstance(value, np.generic):
         return value
     try:
         array = np.asarray(value)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import re
-import sysconfig
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -39,6 +37,8 @@ class CudaRequirement(NamedTuple):
 
 def cupy_wheels() -> list[str]:
     """Return the installed distributions that bring a package ``cupy``, with their versions."""
+    import importlib.metadata
+
     named = {
         (distribution.metadata["Name"] or "").lower(): distribution.version
         for distribution in importlib.metadata.distributions()
@@ -171,6 +171,8 @@ def _compiler() -> CudaRequirement:
 
 def _headers() -> CudaRequirement:
     """Report on the CUDA headers that CuPy's own kernels include."""
+    import sysconfig
+
     folders = []
     with suppress(Exception):
         from cupy._environment import get_cuda_path

@@ -15,6 +15,7 @@ from nnscratch.errors import DTypeError
 
 FLOATS = ("float16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_INEXACT = frozenset((*FLOATS, "complex64", "complex128"))
 _KNOWN = ("bool", *INTEGERS, *FLOATS, "complex64", "complex128")
 _NAMES: dict[Any, str] = {}
 _default = "float32"
@@ -98,7 +99,7 @@ def is_complex(array: Any) -> bool:
 
 def is_inexact(array: Any) -> bool:
     """Say whether the dtype is a floating or a complex one, which has derivatives."""
-    return dtype_name(array.dtype) in FLOATS or is_complex(array)
+    return dtype_name(array.dtype) in _INEXACT
 
 
 def is_integer(array: Any) -> bool:

@@ -24,7 +24,6 @@ numbers (``formulas.live``), and float16 as float32 (``moves``).
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +32,7 @@ import numpy as np
 
 from nnscratch.array.dtypes import cast
 from nnscratch.formulas.checks import LIVE, need_floats, need_reals, plain, refuse_complex
-from nnscratch.formulas.written import lazily, resolved, written
+from nnscratch.formulas.written import lazily, parameters, resolved, written
 
 Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
@@ -226,10 +225,7 @@ def formula(
     """
     name = forward.__name__.removesuffix("_forward").removesuffix("_update")
     gradients = dict(gradients or {})
-    parameters = inspect.signature(forward).parameters.values()
-    inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
-    variadic = tuple(p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
-    options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    inputs, variadic, options, _ = parameters(forward)
     unknown = [key for key in (*gradients, *updates, *floats) if key not in (*inputs, *variadic)]
     if unknown or (backward is None) == bool(gradients):
         raise ValueError(
@@ -242,24 +238,25 @@ def formula(
     numbers_too = pointwise is not None or not floats
     halves = not (moves or aliases or updates)
     reals = not (analytic or complexes)
-    asked = lazily(
-        lambda: _asked(name, resolved(forward), floats, halves, numbers_too, reals), forward
-    )
 
-    def settled(which: str, function: Forward) -> Forward:
-        """Return a function that computes quietly, and let the formula have it from now on."""
-        quiet = _quietly(resolved(function))
-        object.__setattr__(made, which, quiet)
-        return quiet
+    # Both are made when they are first called, which most are never, and settled from then on.
+    def push() -> Forward:
+        asked = _asked(name, resolved(forward), floats, halves, numbers_too, reals)
+        object.__setattr__(made, "forward", _quietly(asked))
+        return made.forward
 
-    pulled: Backward | None = None
-    if backward is not None:
-        wide = backward if moves else _backward_in_single(backward)  # that of a view may be a sum
-        pulled = lazily(lambda: settled("backward", wide), wide)
+    def pull() -> Backward:
+        assert backward is not None
+        own = resolved(backward)
+        # That of a view may be a sum.
+        object.__setattr__(made, "backward", _quietly(own if moves else _backward_in_single(own)))
+        assert made.backward is not None
+        return made.backward
+
     made = Formula(
         name=name,
-        forward=lazily(lambda: settled("forward", asked), asked),
-        backward=pulled,
+        forward=lazily(push, forward),
+        backward=None if backward is None else lazily(pull, backward),
         equation=equation,
         gradients=gradients,
         shapes=shapes,
@@ -338,23 +335,15 @@ def _asked(
 
 def _parameters(forward: Forward) -> tuple[str, list[str], list[str], dict[str, Any]]:
     """Return the text of a forward's parameters, its inputs, its options, and their defaults."""
-    head: list[str] = []
-    arrays: list[str] = []
-    options: list[str] = []
-    defaults: dict[str, Any] = {}
-    for one in inspect.signature(forward).parameters.values():
-        name = f"*{one.name}" if one.kind is one.VAR_POSITIONAL else one.name
-        if one.kind is one.KEYWORD_ONLY:
-            if not options and not any(array[0] == "*" for array in arrays):
-                head.append("*")
-            options.append(name)
-        else:
-            arrays.append(name)
-        if one.default is not one.empty:
-            defaults[f"default_{name}"] = one.default
-            name = f"{name}=default_{name}"
-        head.append(name)
-    return ", ".join(head), arrays, options, defaults
+    inputs, variadic, options, defaults = parameters(forward)
+    arrays = [*inputs, *(f"*{name}" for name in variadic)]
+    star = ["*"] if options and not variadic else []
+    head = [
+        f"{name}=default_{name}" if name in defaults else name
+        for name in (*arrays, *star, *options)
+    ]
+    scope = {f"default_{name}": value for name, value in defaults.items()}
+    return ", ".join(head), arrays, list(options), scope
 
 
 def _is_half(*inputs: Any) -> bool:
@@ -386,21 +375,17 @@ def _in_single(forward: Forward) -> Forward:
 def _backward_in_single(backward: Backward) -> Backward:
     """Return a backward for what ``_in_single`` saved."""
 
-    def made() -> Backward:
-        pull = resolved(backward)
+    @functools.wraps(backward)
+    def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> Any:
+        if type(dY) is tuple:
+            if not _is_half(*dY):
+                return backward(dY, saved, needs)
+        elif getattr(dY, "dtype", None) is not _HALF:
+            return backward(dY, saved, needs)
+        gradients = backward(_cast(dY, _HALF, _SINGLE), saved, needs)
+        return tuple([_cast(one, _SINGLE, _HALF) for one in gradients])
 
-        def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> Any:
-            if type(dY) is tuple:
-                if not _is_half(*dY):
-                    return pull(dY, saved, needs)
-            elif getattr(dY, "dtype", None) is not _HALF:
-                return pull(dY, saved, needs)
-            gradients = pull(_cast(dY, _HALF, _SINGLE), saved, needs)
-            return tuple([_cast(one, _SINGLE, _HALF) for one in gradients])
-
-        return functools.wraps(backward)(wide)
-
-    return lazily(made, backward)
+    return wide
 
 
 def _cast(array: Any, old: Any, new: Any) -> Any:

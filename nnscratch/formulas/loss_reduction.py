@@ -22,7 +22,8 @@ from typing import Any
 from nnscratch.array import array_namespace
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.formula import Formula, Public, formula
-from nnscratch.formulas.pointwise import saved_type
+from nnscratch.formulas.pointwise import saved_type, taken_by
+from nnscratch.formulas.written import parameters
 
 REDUCTIONS = ("mean", "sum", "none")
 USUAL_ARGUMENTS = ("input", "target", "size_average", "reduce", "reduction")
@@ -125,10 +126,8 @@ def loss(
     (5.0, array([1., 9.]))
     """
     name = forward.__name__.removesuffix("_forward")
-    parameters = inspect.signature(forward).parameters
-    inputs = tuple(n for n, p in parameters.items() if p.kind is not p.KEYWORD_ONLY)
-    options = tuple(n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY)
-    wanted = {n: tuple(inspect.signature(body).parameters)[1:] for n, body in backward.items()}
+    inputs, _, options, _ = parameters(forward)
+    wanted = {n: taken_by(body)[1:] for n, body in backward.items()}
     named = {n for names in wanted.values() for n in names}
     saved = tuple(n for n in (*inputs, *options) if n in named or n == inputs[0])
     kind = SAVED[name] = saved_type(name, (*saved, "reduction"))
@@ -155,10 +154,10 @@ def loss(
         return tuple(found)
 
     words = tuple(word for word in arguments if word not in _OLD and word not in options)
-    head = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    rest = [p for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
+    own = inspect.signature(forward)
     last = inspect.Parameter("reduction", _KEYWORD, default="mean", annotation="str")
-    reduced.__signature__ = inspect.Signature([*head, *rest, last])  # type: ignore[attr-defined]
+    signature = inspect.Signature([*own.parameters.values(), last])
+    reduced.__signature__ = signature  # type: ignore[attr-defined]
     words = words[: len(inputs)]
     function = function or f"{name}_loss"
     first = inputs[0]

@@ -32,9 +32,12 @@ import numpy as np
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.checks import NOTHING, need_broadcast
 from nnscratch.formulas.formula import Formula, Public, follow, formula
-from nnscratch.formulas.written import lazily, written
+from nnscratch.formulas.written import lazily, parameters, written
 
 Body = Callable[..., Any]
+
+REQUIRED = inspect.Parameter.empty
+"""The default of an option that has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,18 +45,19 @@ class Pointwise:
     """The bodies of an elementwise formula.
 
     Attributes:
+        name: the name of the formula.
         forward: the body of the formula itself.
         backward: for each differentiable input the body of its derivative.
         saved: the names of what the forward saves: inputs, "Y", options, in this order.
         takes: for each derivative the places in ``saved`` of what it takes behind dY.
         inputs: the names of the inputs.
-        options: the options and their defaults.
+        options: the options and their defaults, ``REQUIRED`` of those that have none.
         truth: whether the result is a bool, as a comparison's.
-        kind: the type of what the forward saves.
         loops: whether kernels make loops of it; without, the reference is all there is.
         need: raises where an option makes no sense, None where every number does.
     """
 
+    name: str
     forward: Body
     backward: Mapping[str, Body]
     saved: tuple[str, ...]
@@ -61,7 +65,6 @@ class Pointwise:
     inputs: tuple[str, ...]
     options: Mapping[str, Any]
     truth: bool
-    kind: Any
     loops: bool = True
     need: Callable[..., None] | None = None
 
@@ -88,10 +91,21 @@ class Pointwise:
         return self.kind(*found)
 
     @functools.cached_property
+    def kind(self) -> Any:
+        """The type of what the forward saves."""
+        return saved_type(self.name, self.saved)
+
+    @functools.cached_property
     def _sources(self) -> list[tuple[str, int | None]]:
         """For each name in ``saved`` which input it is, None for the others."""
         places = {name: place for place, name in enumerate(self.inputs)}
         return [(name, places.get(name)) for name in self.saved]
+
+
+def taken_by(body: Body) -> tuple[str, ...]:
+    """Return the names of all that a body takes, its inputs before its options."""
+    inputs, _, options, _ = parameters(body)
+    return (*inputs, *options)
 
 
 def unchanged(dY: Any) -> Any:
@@ -132,16 +146,14 @@ def elementwise(
     (array([0.5]),)
     """
     backward = dict(backward or {})
-    parameters = inspect.signature(forward).parameters
-    inputs = tuple(n for n, p in parameters.items() if p.kind is not p.KEYWORD_ONLY)
-    defaults = {n: p.default for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    wanted = {n: tuple(inspect.signature(body).parameters)[1:] for n, body in backward.items()}
+    inputs, _, names, known = parameters(forward)
+    defaults = {one: known.get(one, REQUIRED) for one in names}
+    wanted = {n: taken_by(body)[1:] for n, body in backward.items()}
     named = {n for names in wanted.values() for n in names}
     saved = tuple(n for n in (*inputs, "Y", *defaults) if n in named)
     takes = {n: tuple(saved.index(one) for one in names) for n, names in wanted.items()}
     name = forward.__name__.removesuffix("_forward")
-    kind = saved_type(name, saved)
-    words = Pointwise(forward, backward, saved, takes, inputs, defaults, truth, kind, loops, need)
+    words = Pointwise(name, forward, backward, saved, takes, inputs, defaults, truth, loops, need)
     return formula(
         lazily(lambda: _forward_on_arrays(name, words, check), forward),
         lazily(lambda: _backward_on_arrays(words), next(iter(backward.values())))
@@ -220,7 +232,7 @@ def _fuse(made: Formula) -> None:
     if made.public is None or made.public.kind != "activation" or made.pointwise is None:
         return
     words: Pointwise = made.pointwise
-    few = len(words.options) <= 2 and inspect.Parameter.empty not in words.options.values()
+    few = len(words.options) <= 2 and REQUIRED not in words.options.values()
     if few and len(words.saved) == 1 + len(words.options) and words.saved[0] in ("X", "Y"):
         FUSABLE[made.name] = made, tuple(words.options)
 
@@ -237,9 +249,9 @@ def _forward_on_arrays(
     """
     inputs, options = ", ".join(words.inputs), list(words.options)
     named = "".join(f", {one}={one}" for one in options)
-    empty = inspect.Parameter.empty
     head = "".join(
-        f", {one}" if value is empty else f", {one}={one}" for one, value in words.options.items()
+        f", {one}" if value is REQUIRED else f", {one}={one}"
+        for one, value in words.options.items()
     )
     lines = [f"def forward({inputs}{', *' if options else ''}{head}):"]
     if len(words.inputs) == 2:

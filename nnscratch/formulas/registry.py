@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -45,11 +46,14 @@ __all__ = [
     "Implementation",
     "KernelRefused",
     "Observer",
+    "awaits",
     "backward",
     "chosen",
+    "entered",
     "forward",
     "host",
     "implement",
+    "implement_later",
     "implementations",
     "is_recording",
     "kernels_mode",
@@ -110,6 +114,8 @@ class KernelRefused(NNScratchError, RuntimeError):
 
 
 _implementations: dict[str, list[Implementation]] = {}
+_later: dict[str, Callable[[], Mapping[str, Implementation]]] = {}
+_entering = threading.RLock()
 _libraries: dict[type, str] = {}
 
 
@@ -156,19 +162,52 @@ def implement(name: str, implementation: Implementation) -> None:
     _implementations.setdefault(name, []).insert(0, implementation)
 
 
+def implement_later(library: str, make: Callable[[], Mapping[str, Implementation]]) -> None:
+    """Enter implementations by their formulas' names when arrays of that library first meet one.
+
+    There are many of them, and their files take longer to load than the formulas. They are asked
+    after those that ``implement`` has entered by then.
+    """
+    _later[library] = make
+
+
+def awaits(library: str) -> bool:
+    """Say whether there are implementations for arrays of that library still to be entered."""
+    return library in _later
+
+
+def _enter(library: str) -> None:
+    with _entering:  # another thread that needs them too waits until all are there
+        if library in _later:
+            for name, implementation in _later[library]().items():
+                _implementations.setdefault(name, []).append(implementation)
+            del _later[library]
+
+
+def entered() -> dict[str, list[Implementation]]:
+    """Return the implementations of all formulas, by name; those that waited are entered first."""
+    for library in tuple(_later):
+        _enter(library)
+    return _implementations
+
+
 def implementations(name: str) -> tuple[Implementation, ...]:
     """Return the implementations of a formula besides its reference."""
-    return tuple(_implementations.get(name, ()))
+    return tuple(entered().get(name, ()))
 
 
 def _choose(
     formula: Formula, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
 ) -> Implementation | None:
+    if _mode == "off":
+        return None
+    library = _library(inputs)
+    if library in _later:
+        _enter(library)
     candidates = _implementations.get(formula.name)
-    if candidates is None or _mode == "off":
+    if candidates is None:
         return None
     refusals = []
-    library = _library(inputs)
     for candidate in candidates:
         if candidate.library != library:
             continue
@@ -215,6 +254,8 @@ def plannable(
     if _mode == "off":
         return None
     library = _library(inputs)
+    if library in _later:
+        _enter(library)
     for candidate in _implementations.get(formula.name, ()):
         if candidate.library != library or not hasattr(candidate, "lower"):
             continue

@@ -239,25 +239,26 @@ def _node(
     differentiable = formula.differentiable
     if formula.variadic:
         differentiable = differentiable * len(inputs)
-    asked = False
+    asked = complexes = False
     for item, can in zip(inputs, differentiable, strict=False):
         if can and isinstance(item, Tensor) and item.requires_grad:
             asked = True
             edges.append(item if item.node is None else item.node)
-            forms.append((item.array.shape, item.array.dtype))
+            dtype = item.array.dtype
+            forms.append((item.array.shape, dtype))
+            complexes = complexes or dtype.kind == "c"
         else:
             edges.append(None)
             forms.append(None)
     if not asked:
         return None
-    kinds = [form[1] for form in forms if form is not None]
-    if any(one.kind == "c" for one in (*kinds, *(made.array.dtype for made in results))):
+    for result in results:
+        complexes = complexes or result.array.dtype.kind == "c"
+    if complexes:
         formula = for_complex(formula)
     guards = []
     origin = None
-    position = -1
-    for kept in saved:
-        position += 1
+    for position, kept in enumerate(saved):
         if type(kept) in _PLAIN:
             continue
         for made, result in enumerate(results):

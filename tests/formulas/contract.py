@@ -129,7 +129,7 @@ class Always:
 @contextmanager
 def only(name: str, implementation: Any) -> Iterator[None]:
     """Let only one implementation of a formula run, the reference if it is None."""
-    before = dict(registry._implementations)
+    before = dict(registry.entered())
     registry._implementations.clear()
     if implementation is not None:
         registry._implementations[name] = [Always(implementation)]

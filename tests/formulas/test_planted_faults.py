@@ -223,7 +223,7 @@ class Refusing(Fake):
 
 def test_an_implementation_that_no_case_reaches_fails_collection() -> None:
     assert not contract_test.uncovered()
-    before = dict(registry._implementations)
+    before = dict(registry.entered())
     try:
         registry._implementations["tanh"] = [Refusing(FORMULAS["tanh"])]
         assert contract_test.uncovered() == ["no case reaches fake of tanh"]

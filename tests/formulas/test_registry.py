@@ -40,6 +40,7 @@ class Kernel:
 @pytest.fixture(autouse=True)
 def only_this_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_implementations", {})
+    monkeypatch.setattr(registry, "_later", {})
     monkeypatch.setattr(registry, "_mode", "auto")
     registry.implement("tanh", Kernel())  # type: ignore[arg-type]
 

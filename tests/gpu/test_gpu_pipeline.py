@@ -297,6 +297,7 @@ def test_a_kernel_that_does_not_compile_falls_back_with_the_compilers_words(
     )
     made = {name: [one.on(driver)] for name, one in IMPLEMENTATIONS.items()}
     monkeypatch.setattr(registry, "_implementations", made)
+    monkeypatch.setattr(registry, "_later", {})
     x = nnscratch.tensor(np.array([-1.0, 2.0], np.float32)).to("cuda")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -62,7 +62,7 @@ def lion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     (tmp_path / "lion_in_one_file.py").write_text(LION, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "lion_in_one_file", raising=False)
-    before = dict(FORMULAS), dict(registry._implementations)
+    before = dict(FORMULAS), dict(registry.entered())
     yield importlib.import_module("lion_in_one_file").Lion
     FORMULAS.clear()
     FORMULAS.update(before[0])

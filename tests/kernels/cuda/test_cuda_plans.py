@@ -75,6 +75,7 @@ def place_on(kind: str, patch: pytest.MonkeyPatch, tiled_limit: int = 1 << 20) -
         driver, array = CupyDriver(tiled_limit), importlib.import_module("cupy").asarray
     made = {name: [one.on(driver)] for name, one in IMPLEMENTATIONS.items()}
     patch.setattr(registry, "_implementations", made)
+    patch.setattr(registry, "_later", {})
     return Place(driver, array)
 
 
@@ -189,6 +190,7 @@ def test_no_race_between_planned_arrays(schedule: int, monkeypatch: pytest.Monke
     driver = Emulator("watched", schedule)
     made = {name: [one.on(driver)] for name, one in IMPLEMENTATIONS.items()}
     monkeypatch.setattr(registry, "_implementations", made)
+    monkeypatch.setattr(registry, "_later", {})
     watched = train(Place(driver, np.array), True, steps=5, dropout=0.3)
     same(train(place_on("emulator", monkeypatch), False, steps=5, dropout=0.3), watched)
     assert place.graphs == 0
