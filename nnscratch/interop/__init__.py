@@ -1,4 +1,4 @@
-"""Other libraries' weights: safetensors files, in PyTorch's and Hugging Face's names.
+"""Other libraries: safetensors files, in PyTorch's and Hugging Face's names; scikit-learn.
 
-The module ``saved`` has what is ``nnscratch.save`` and ``nnscratch.load``.
+``sklearn`` has networks as scikit-learn's estimators. The module ``saved`` has what is ``nnscratch.save`` and ``nnscratch.load``.
 """

@@ -1,0 +1,56 @@
+"""What the parameters of both estimators may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any
+
+NUMBERS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "alpha": (lambda value: value >= 0, "a number of at least 0"),
+    "learning_rate_init": (lambda value: value > 0, "a number above 0"),
+    "power_t": (lambda value: value >= 0, "a number of at least 0"),
+    "max_iter": (
+        lambda value: isinstance(value, Integral) and int(value) >= 1,
+        "a whole number above 0",
+    ),
+    "tol": (lambda value: value >= 0, "a number of at least 0"),
+    "momentum": (lambda value: 0 <= value <= 1, "a number from 0 to 1"),
+    "validation_fraction": (lambda value: 0 < value < 1, "a number between 0 and 1"),
+    "beta_1": (lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+    "beta_2": (lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+    "epsilon": (lambda value: value > 0, "a number above 0"),
+    "dropout": (lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+    "n_iter_no_change": (lambda value: value >= 1, "a number of at least 1"),
+    "max_fun": (lambda value: value >= 1, "a number of at least 1"),
+}
+
+
+def check_numbers(estimator: Any) -> None:
+    """Check the parameters that are numbers.
+
+    Raises:
+        ValueError: naming the parameter, what it may be and what it is.
+    """
+    for name, (fits, what) in NUMBERS.items():
+        value = getattr(estimator, name)
+        if isinstance(value, bool) or not isinstance(value, Real) or not fits(value):
+            raise ValueError(f"{name}: expected {what}, got {value!r}")
+    size = estimator.batch_size
+    if size != "auto" and not (isinstance(size, Integral) and int(size) >= 1):
+        raise ValueError(f"batch_size: expected 'auto' or a whole number above 0, got {size!r}")
+
+
+def hidden_sizes(sizes: Any) -> list[int]:
+    """Return the sizes of the hidden layers, of one number or several.
+
+    Raises:
+        ValueError: if one is no whole number above 0.
+
+    >>> hidden_sizes(100), hidden_sizes((64, 32)), hidden_sizes(())
+    ([100], [64, 32], [])
+    """
+    found = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if any(not isinstance(one, Integral) or int(one) <= 0 for one in found):
+        raise ValueError(f"hidden_layer_sizes: expected whole numbers above 0, got {sizes!r}")
+    return [int(one) for one in found]
