@@ -28,7 +28,7 @@ from nnscratch.data import (
     Tokenizer,
     read_text,
 )
-from nnscratch.errors import RunError
+from nnscratch.errors import DataError, RunError
 from nnscratch.models.generation import generate
 from nnscratch.train import plots
 from nnscratch.train.architectures import Architecture
@@ -314,6 +314,11 @@ def evaluate_text(found: runs.RunFolder, data: str, device: str | None) -> dict[
     tokenizer = found.tokenizer
     file = read_text(data)
     tokens = tokenizer.encode(file.text, file.source)
+    if len(tokens) < 2:
+        raise DataError(
+            f"{file.source}: expected two {tokenizer.unit}s at least, of which the second is "
+            f"foreseen, got {len(tokens)}; name a longer text"
+        )
     return report_on(foresee(found.model(device), tokens, found.settings.block), tokenizer)
 
 
