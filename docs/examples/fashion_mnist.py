@@ -71,7 +71,7 @@ RECIPES = {
         lambda: nn.Sequential(
             nn.ZeroPad2d(2), VGG(16, 10, batch_norm=True, in_channels=1, small_images=True)
         ),
-        10, 128, sgd, 0.05,
+        10, 128, sgd, 0.02,
     ),
 }  # fmt: skip
 

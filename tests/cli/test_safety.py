@@ -148,6 +148,23 @@ def test_a_training_that_another_overtook_leaves_its_run(
     assert json.loads(Path("s/config.json").read_text())["settings"]["seed"] == 2
 
 
+def test_a_folder_is_locked_before_the_data_are_read(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("--run", "r")
+    before = {path.name: path.read_bytes() for path in Path("r").iterdir() if path.name != ".lock"}
+    table.unlink()
+    with runs.run_folder("r"):
+        for more in (["--overwrite"], ["--resume"]):
+            assert main(["train", "t.csv", "--run", "r", *more]) == 2
+            assert "is training into this run folder" in said(capsys)
+    # Without the other one it is the missing file that is said; the run stays.
+    assert train("--run", "r", "--overwrite") == 2
+    assert "there is no such file" in said(capsys)
+    now = {path.name: path.read_bytes() for path in Path("r").iterdir() if path.name != ".lock"}
+    assert now == before
+
+
 def test_a_training_that_was_ended_before_its_first_step_can_begin_again(
     table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

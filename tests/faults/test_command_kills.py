@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 from faults.scale import LONG, count, say
-from faults.test_kills import ENVIRONMENT
 from faults.worker import Worker
 from PIL import Image
 
@@ -52,7 +51,7 @@ NOTES = "of the user"
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    made = Worker("faults.command_worker", ENVIRONMENT | {"NNSCRATCH_THREADS": "1"})
+    made = Worker("faults.command_worker", NNSCRATCH_THREADS="1")
     yield made
     made.close()
 
@@ -141,12 +140,12 @@ def moments(changes: int) -> list[int]:
     """Which changes to kill before: all in the long run, else one of each equal part."""
     if LONG:
         return [*range(1, changes + 1)]
-    edges = np.linspace(1, changes + 1, 4).astype(int)
+    edges = np.linspace(1, changes + 1, 3).astype(int)
     source = np.random.default_rng()
     return [int(source.integers(a, b)) for a, b in itertools.pairwise(edges)]
 
 
-@pytest.mark.timeout(7200 if LONG else 300)
+@pytest.mark.timeout(7200 if LONG else 900)
 @pytest.mark.parametrize("replacing", [True, False] if LONG else [True])
 @pytest.mark.parametrize("kind", KINDS if LONG else ["cnn", "gpt"])
 def test_killed_at_a_change(
@@ -191,7 +190,7 @@ def test_killed_at_a_change(
     say(f"{kind}, {'replaced' if replacing else 'new'}: {kills} kills, which left {states}")
 
 
-@pytest.mark.timeout(7200 if LONG else 300)
+@pytest.mark.timeout(7200 if LONG else 900)
 @pytest.mark.parametrize("kind", KINDS if LONG else ["char-lstm"])
 def test_killed_at_random_moments(tmp_path: Path, worker: Worker, data: Path, kind: str) -> None:
     folder, again = tmp_path / "run", command(data, kind)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -17,20 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 from faults.scale import count, say
-from faults.worker import TRAIN, VALIDATION, VARIANTS, Worker
+from faults.worker import ENVIRONMENT, TRAIN, VALIDATION, VARIANTS, Worker
 from small_training import figures, trainer, weights
 
 from nnscratch.train import Callback, History, choices
 from nnscratch.train.tensor_file import read_tensors
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
-TESTS = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1"}
-
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    made = Worker("faults.worker", ENVIRONMENT)
+    made = Worker("faults.worker")
     yield made
     made.close()
 

@@ -26,6 +26,10 @@ from nnscratch.optim import SGD
 from nnscratch.train import EarlyStopping, LearningRateLog, Trainer, save_model
 
 Work = Callable[[dict[str, Any]], int]
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+    "OPENBLAS_NUM_THREADS": "1",
+}
 EPOCHS = 4
 TRAIN, VALIDATION = blobs(80), blobs(21, seed=5)
 VARIANTS: list[dict[str, Any]] = [
@@ -91,10 +95,10 @@ def serve(work: Work, told: Callable[[], dict[str, Any]] = dict) -> None:
 class Worker:
     """A process that runs one of the modules here, seen from the tests."""
 
-    def __init__(self, module: str, environment: dict[str, str]) -> None:
+    def __init__(self, module: str, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
-            env=environment,
+            env=ENVIRONMENT | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
