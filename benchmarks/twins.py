@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +14,19 @@ import numpy as np
 import torch
 
 _WORDS = {
+    "from nnscratch.tensors.grad_mode import": "from torch import",
     "from nnscratch.tensors.creation import": "from torch import",
     "from nnscratch.tensors.functions import": "from torch import",
     "from nnscratch.tensors import": "from torch import",
     "from nnscratch.nn import": "from torch.nn import",
     "from nnscratch import nn": "from torch import nn",
     "nnscratch.models": "torch_twins",
+}
+# In programs the library itself is named, and what it reads files with stays ours.
+_PROGRAM_WORDS = {
+    "import nnscratch\n": "import torch as nnscratch\n",
+    "from nnscratch import": "from torch import",
+    **_WORDS,
 }
 
 
@@ -34,12 +42,33 @@ def twin(name: str) -> ModuleType:
         assert found is not None
         assert found.origin is not None
         text = Path(found.origin).read_text(encoding="utf-8")
-        for ours, theirs in _WORDS.items():
-            text = text.replace(ours, theirs)
-        made = ModuleType(known)
-        sys.modules[known] = made  # where dataclasses look for it
-        exec(compile(text, found.origin, "exec"), vars(made))
+        _run(text, known, found.origin, _WORDS)
     return sys.modules[known]
+
+
+def program(path: Path, *, torch: bool) -> ModuleType:
+    """Return a program as a module: as it is, or the same text with PyTorch for ``nnscratch``.
+
+    Args:
+        path: its file; what it imports from its folder has to be found by Python's path.
+        torch: whether PyTorch runs it. Its ``nnscratch.data`` stays ours: that reads files, and
+            gives NumPy's arrays.
+    """
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"from nnscratch\.models\.(\w+) import", text) if torch else ():
+        twin(name)
+    kind = "torch" if torch else "nnscratch"
+    return _run(text, f"{kind}_program_{path.stem}", str(path), _PROGRAM_WORDS if torch else {})
+
+
+def _run(text: str, name: str, origin: str, words: dict[str, str]) -> ModuleType:
+    for ours, theirs in words.items():
+        text = text.replace(ours, theirs)
+    made = ModuleType(name)
+    made.__file__ = origin
+    sys.modules[name] = made  # where dataclasses look for it
+    exec(compile(text, origin, "exec"), vars(made))
+    return made
 
 
 def pair(name: str, kind: str, *args: Any, **options: Any) -> tuple[Any, Any]:

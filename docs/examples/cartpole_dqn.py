@@ -68,8 +68,8 @@ def train(steps: int = 6_000, seed: int = 0, say: bool = True) -> float:
     """Train a network until it balances the pole; return the mean length that it reached."""
     nnscratch.manual_seed(seed)
     network, target = q_network(), q_network()
-    target.load_state_dict(network.state_dict())
     optimizer = optim.Adam(network.parameters(), lr=3e-4)
+    target.load_state_dict(network.state_dict())
     game, memory, length = CartPole(CARTS, seed), Memory(), 0.0
     state = game.reset().astype(np.float32)
 

@@ -1,21 +1,24 @@
 """A small GPT learns to write like Python's own help pages, one character after another.
 
 Run it by `python docs/examples/char_gpt.py`. The text comes with Python: what `help()` shows of its
-topics, about 465,000 characters. The last tenth is not trained on.
+topics, about 465,000 characters; `--data FILE` takes another. The last tenth is not trained on.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import pydoc_data.topics
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.data import CharacterTokenizer
-from nnscratch.models import GPT2, GPT2Config, generate
+from nnscratch.data import CharacterTokenizer, read_text
+from nnscratch.models.generation import generate
+from nnscratch.models.gpt2 import GPT2, GPT2Config
 from nnscratch.nn import functional as F
 
 BLOCK, BATCH = 64, 16
@@ -29,14 +32,34 @@ def sample(model: GPT2, tokenizer: CharacterTokenizer, prompt: str, length: int)
     return prompt + tokenizer.decode(made)
 
 
-def train(steps: int = 3000, width: int = 128, layers: int = 4, say: bool = True) -> float:
-    """Train a model, let it write, and return its bits a character on what it has not seen."""
-    nnscratch.manual_seed(0)
+def help_pages() -> str:
+    """Return what Python's `help()` shows of its topics."""
     topics = pydoc_data.topics.topics
-    text = "\n\n".join(topics[name].strip() for name in sorted(topics))
+    return "\n\n".join(topics[name].strip() for name in sorted(topics))
+
+
+def train(
+    epochs: float = 7.3,
+    data: str | None = None,
+    width: int = 128,
+    layers: int = 4,
+    say: bool = True,
+) -> float:
+    """Train a model, let it write, and return its bits a character on what it has not seen.
+
+    Args:
+        epochs: how often to go through the text, in windows that begin anywhere.
+        data: a file with a text; None for Python's help.
+        width: the size of a character's vector.
+        layers: how many blocks the model has.
+        say: whether to print a line and a sample every 500 steps.
+    """
+    nnscratch.manual_seed(0)
+    text = help_pages() if data is None else read_text(data).text
     tokenizer = CharacterTokenizer.fit(text)
     tokens = tokenizer.encode(text).astype(np.int64)
     train_part, held_out = np.split(tokens, [len(tokens) * 9 // 10])
+    steps = max(1, round(epochs * len(train_part) / (BLOCK * BATCH)))
 
     model = GPT2(GPT2Config(tokenizer.size, BLOCK, width, layers, n_head=4, dropout=0.1))
     optimizer = optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
@@ -85,5 +108,14 @@ def train(steps: int = 3000, width: int = 128, layers: int = 4, say: bool = True
     return bits(held_out)
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", help="a text; by default what Python's help() shows")
+    parser.add_argument("--epochs", type=float, default=7.3, help="(%(default)s)")
+    given = parser.parse_args(arguments)
+    print(f"{train(given.epochs, given.data):.3f} bits a character on what is held out")
+
+
 if __name__ == "__main__":
-    print(f"{train():.3f} bits a character on what is held out")
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,8 @@ from nnscratch.data import (
     TextWindows,
     Tokenizer,
     read_text,
-    tokenizer_from_dict,
 )
-from nnscratch.errors import RunError
+from nnscratch.errors import DataError, RunError
 from nnscratch.models.generation import generate
 from nnscratch.train import plots
 from nnscratch.train.architectures import Architecture
@@ -37,7 +37,7 @@ from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import make_optimizer
 from nnscratch.train.cost import worth_compiling
 from nnscratch.train.evaluate import evaluating
-from nnscratch.train.files import prepare_folder, read_json, write_json, write_text
+from nnscratch.train.files import write_json, write_text
 from nnscratch.train.interrupt import TrainingInterrupted
 from nnscratch.train.language import (
     LanguageFigures,
@@ -71,19 +71,21 @@ def train_text(
     console = Console(quiet=quiet, highlight=False)
     namespace_on(as_device(settings.device))
     folder = Path(run) if run is not None else None
-    if folder is not None:
-        runs.check_free(folder, resume, overwrite)
-        prepare_folder(folder)
-    saved = folder / runs.PREPROCESSING if resume and folder is not None else None
-    data = prepare_text(settings, None if saved is None else tokenizer_from_dict(read_json(saved)))
-    settings = resolve_text(settings, data)
-    if folder is None:
-        folder = runs.free_folder(data.name)
-    with runs.writing(folder, anew=overwrite and not resume):
+    with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(runs.held(folder, settings, resume=resume, overwrite=overwrite))
+        saved = runs.open_run(folder).tokenizer if resume and folder is not None else None
+        data = prepare_text(settings, saved)
+        settings = resolve_text(settings, data)
+        if folder is None:
+            folder = runs.free_folder(data.name)
+            stack.enter_context(runs.held(folder, settings))
         default_generator.manual_seed(settings.seed)
         architecture = architecture_of(settings, data.tokenizer.size)
         if resume:
             _check_same_text(folder, data)
+        else:
+            runs.begin(folder)
         write_json(folder / runs.PREPROCESSING, data.tokenizer.to_dict())
         write_json(folder / runs.CONFIG, runs.config_of(settings, architecture, data=data.sizes()))
         _introduce(console, data, settings, architecture, folder)
@@ -312,6 +314,11 @@ def evaluate_text(found: runs.RunFolder, data: str, device: str | None) -> dict[
     tokenizer = found.tokenizer
     file = read_text(data)
     tokens = tokenizer.encode(file.text, file.source)
+    if len(tokens) < 2:
+        raise DataError(
+            f"{file.source}: expected two {tokenizer.unit}s at least, of which the second is "
+            f"foreseen, got {len(tokens)}; name a longer text"
+        )
     return report_on(foresee(found.model(device), tokens, found.settings.block), tokenizer)
 
 

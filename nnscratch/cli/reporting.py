@@ -213,18 +213,24 @@ def prediction_columns(
 def write_columns(columns: dict[str, list[Any]], path: FilePath) -> None:
     """Write columns as CSV, or as Parquet where the name ends so.
 
+    What is no text in them, a path in another encoding than UTF-8, is escaped.
+
     Raises:
         RunError: if the file cannot be written.
     """
     import polars
 
-    frame = polars.DataFrame(columns)
+    frame = polars.DataFrame({name: [_text(one) for one in of] for name, of in columns.items()})
     buffer = io.BytesIO()
     if str(path).lower().endswith((".parquet", ".pq")):
         frame.write_parquet(buffer)
     else:
         frame.write_csv(buffer)
     write_buffer(buffer, path)
+
+
+def _text(value: Any) -> Any:
+    return value.encode("utf-8", "backslashreplace").decode() if type(value) is str else value
 
 
 def write_buffer(buffer: io.BytesIO, path: FilePath) -> None:

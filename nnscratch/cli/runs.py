@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from nnscratch.errors import CheckpointError, ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.checkpoint import load_into
-from nnscratch.train.files import prepare_folder, read_json, run_folder
+from nnscratch.train.files import prepare_folder, read_json, run_folder, write_json
 from nnscratch.train.image_networks import ImageNetwork
 from nnscratch.train.mlp import MLP
 from nnscratch.train.tensor_file import TensorFile
@@ -47,6 +47,7 @@ MADE = (
 )
 """Every file that a training writes into its folder."""
 _FORM, _VERSION = "nnscratch-run", 1
+_BEGINNING = "beginning"
 
 
 @dataclass
@@ -144,6 +145,11 @@ def open_run(folder: str | Path) -> RunFolder:
             f"{where}: version {str(version)[:20]} of the format, this nnscratch reads version "
             f"{_VERSION}; it was written by another nnscratch"
         )
+    if config.get("state") == _BEGINNING:
+        raise CheckpointError(
+            f"{path}: the training into this folder was ended before its first step, and there is "
+            "nothing to go on with; give its command again, without --resume"
+        )
     settings = saved_settings(config.get("settings"), where)
     try:
         architecture = architecture_from(config.get("architecture"))
@@ -173,13 +179,18 @@ def _fits(architecture: Architecture, preprocessor: Preprocessor | Tokenizer) ->
     return sizes == (architecture.inputs, architecture.outputs)
 
 
-def is_run(folder: Path) -> bool:
-    """Say whether a folder is a run folder that nnscratch made."""
+def _config_in(folder: Path) -> dict[str, Any] | None:
+    """Return the config.json of a run folder that nnscratch made; None for another folder."""
     try:
         config = read_json(folder / CONFIG)
     except CheckpointError:
-        return False
-    return isinstance(config, dict) and config.get("form") == _FORM
+        return None
+    return config if isinstance(config, dict) and config.get("form") == _FORM else None
+
+
+def is_run(folder: Path) -> bool:
+    """Say whether a folder is a run folder that nnscratch made."""
+    return _config_in(folder) is not None
 
 
 def check_free(folder: Path, resume: bool, overwrite: bool) -> None:
@@ -190,14 +201,15 @@ def check_free(folder: Path, resume: bool, overwrite: bool) -> None:
     """
     if resume:
         return
-    if not is_run(folder):
+    config = _config_in(folder)
+    if config is None:
         others = [name for name in MADE if os.path.lexists(folder / name)]
         if others:
             raise RunError(
                 f"{folder}: this is no run folder of nnscratch, and training would replace "
                 f"{', '.join(others)} in it; choose another folder"
             )
-    elif not overwrite:
+    elif not overwrite and config.get("state") != _BEGINNING:
         raise RunError(
             f"{folder}: there is a run in this folder already; go on with it with --resume, "
             "replace it with --overwrite, or choose another folder"
@@ -205,21 +217,44 @@ def check_free(folder: Path, resume: bool, overwrite: bool) -> None:
 
 
 @contextmanager
-def writing(folder: Path, *, anew: bool) -> Iterator[None]:
-    """Keep others from writing into a run folder while a training does.
+def held(
+    folder: Path, settings: TrainingSettings, *, resume: bool = False, overwrite: bool = False
+) -> Iterator[None]:
+    """Keep other trainings out of a run folder, from before the data are read until the end.
 
     Args:
-        folder: it exists.
-        anew: remove what the training before made.
+        folder: made if it does not exist.
+        settings: those of the training; of one that goes on, read before the folder was locked.
+        resume: whether the training goes on with the run in the folder.
+        overwrite: whether it replaces that run.
 
     Raises:
-        RunError: if another training writes into it.
+        RunError: if another training writes into it, or there is something that must stay.
     """
+    check_free(folder, resume, overwrite)
     with run_folder(folder):
-        if anew:
-            for name in MADE:
-                (folder / name).unlink(missing_ok=True)
+        # Again: another training may have begun, or replaced the run, until the folder was locked.
+        check_free(folder, resume, overwrite)
+        if resume:
+            saved = open_run(folder).settings
+            if replace(saved, epochs=settings.epochs, data=settings.data) != settings:
+                raise RunError(
+                    f"{folder}: another training has just replaced the run in this folder; look "
+                    "at it, and choose another folder"
+                )
         yield
+
+
+def begin(folder: Path) -> None:
+    """Remove what a training before made, so that a new one can write its own.
+
+    A training that is killed meanwhile leaves a folder in which the same command can begin again:
+    until the new config.json is there, which has to be written last, one says that it is missing.
+    """
+    write_json(folder / CONFIG, {"form": _FORM, "version": _VERSION, "state": _BEGINNING})
+    for name in MADE:
+        if name != CONFIG:
+            (folder / name).unlink(missing_ok=True)
 
 
 def free_folder(name: str, root: Path = Path("runs")) -> Path:

@@ -248,6 +248,11 @@ def _images(settings: TrainingSettings, folder: ImageFolder, usual_model: str = 
     if checked is not None:
         settings = replace(settings, validation=0.0)
     train, validation, held = parts_of_rows(len(given), settings, given.labels, test is None)
+    if len(np.unique(given.labels[train])) < 2:
+        raise DataError(
+            f"{folder.name}: {len(given):,} images are too few: {len(train):,} would be left to "
+            "train on, all of one class; add some to each class"
+        )
     if test is None:
         test = given.take(held)
         rows = held + 1

@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,7 @@ from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import balanced_weights, make_loss, make_optimizer
 from nnscratch.train.evaluate import evaluate, predict
-from nnscratch.train.files import (
-    prepare_folder,
-    write_json,
-    write_text,
-)
+from nnscratch.train.files import write_json, write_text
 from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.interrupt import TrainingInterrupted
 from nnscratch.train.progress import Progress
@@ -142,22 +139,24 @@ def train(
     console = Console(quiet=quiet, highlight=False)
     namespace_on(as_device(settings.device))
     folder = Path(run) if run is not None else None
-    if folder is not None:
-        runs.check_free(folder, resume, overwrite)
-        prepare_folder(folder)
-    data = prepare(settings)
-    settings = resolve(settings, data)
-    try:
-        architecture = architecture_for(settings, data.preprocessor)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{settings.data}: {error}") from None
-    if folder is None:
-        folder = runs.free_folder(data.name)
-    with runs.writing(folder, anew=overwrite and not resume):
+    with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(runs.held(folder, settings, resume=resume, overwrite=overwrite))
+        data = prepare(settings)
+        settings = resolve(settings, data)
+        try:
+            architecture = architecture_for(settings, data.preprocessor)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{settings.data}: {error}") from None
+        if folder is None:
+            folder = runs.free_folder(data.name)
+            stack.enter_context(runs.held(folder, settings))
         default_generator.manual_seed(settings.seed)
         model = architecture.build()
         if resume:
             _check_same_data(folder, data)
+        else:
+            runs.begin(folder)
         write_json(folder / runs.PREPROCESSING, data.preprocessor.to_dict())
         write_json(folder / runs.CONFIG, runs.config_of(settings, architecture, data=_sizes(data)))
         _introduce(console, data, settings, architecture, folder)

@@ -82,7 +82,13 @@ def load_cifar(path: FilePath) -> ImageFolder:
                 own, ordered = sorted_names(own, named)
             images = np.concatenate([one[0] for one in read])
             made[what] = LabelledImages(f"{folder.name}/{what}", images, own, 255, ordered)
-    return ImageFolder(folder.resolve().name, made["train"], made.get("test"))
+    lacking = sorted({f"data_batch_{i}.bin" for i in range(1, 6)} - set(names)) if of_10 else []
+    notes = (
+        [f"{len(lacking)} of the 5 files to train on are not there, the first is {lacking[0]!r}"]
+        if lacking
+        else []
+    )
+    return ImageFolder(folder.resolve().name, made["train"], made.get("test"), notes=tuple(notes))
 
 
 def _read(file: Path, labels: int, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -47,6 +47,7 @@ _OTHER_TEXT = (
     ("@relation", "an ARFF file", "save it as CSV (Weka: Save..., CSV data files)"),
     ("version https://git-lfs", "a pointer of Git LFS, not the file", "run `git lfs pull`"),
 )
+_AS_TEXT = "the text in it as a plain text file (UTF-8)"
 _ENDINGS_OF_TABLES = (".csv", ".tsv", ".txt", ".tab", ".data", ".dat")
 # Marks at the beginning of a text in another encoding than UTF-8; those of four bytes first.
 _MARKS = (
@@ -77,7 +78,7 @@ def unpack(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
         elif raw.startswith(b"\xfd7zXZ\x00"):
             content, how = lzma.decompress(raw), "xz"
         elif raw.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            content, how = _only_member(raw, source), "zip"
+            content, how = _only_member(raw, source, wanted), "zip"
         else:
             content, how = raw, ""
     except DataError:
@@ -94,28 +95,32 @@ def unpack(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
     for start, what, mend in _BINARY:
         if content.startswith(start):
             if wanted == "text" and "unpack" not in mend:
-                mend = "save the text in it as a plain text file (UTF-8)"
+                mend = f"save {_AS_TEXT}"
             raise DataError(f"{source}: this is {what}: {mend}")
     return content, how
 
 
-def _only_member(raw: bytes, source: str) -> bytes:
+def _only_member(raw: bytes, source: str, wanted: str) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             names = [one.filename for one in archive.infolist() if not one.is_dir()]
             # What a Mac adds to every archive.
             names = [one for one in names if not one.startswith("__MACOSX/")]
+            if any(name.startswith("word/") for name in names):
+                raise DataError(f"{source}: this is a Word document: save {_AS_TEXT}")
             if "[Content_Types].xml" in names or any(n.startswith("xl/") for n in names):
                 raise DataError(
                     f"{source}: this is an Excel workbook: save the sheet as CSV "
                     "(File, Save as, CSV UTF-8), and name that file"
                 )
             if any(name == "content.xml" for name in names):
-                raise DataError(f"{source}: this is an OpenDocument file: save the sheet as CSV")
+                mend = "the sheet as CSV" if wanted == "table" else _AS_TEXT
+                raise DataError(f"{source}: this is an OpenDocument file: save {mend}")
             if names and all(name.endswith(".npy") for name in names):
                 raise DataError(
                     f"{source}: this is a NumPy archive (.npz) with the arrays {some(names)}, not "
-                    "a table: write it as CSV or Parquet; a file with images is called .npz"
+                    f"a {wanted}: write it as {'CSV or Parquet' if wanted == 'table' else 'text'}; "
+                    "a file with images is called .npz"
                 )
             tables = [one for one in names if one.lower().endswith(_ENDINGS_OF_TABLES)]
             chosen = names if len(names) == 1 else tables
@@ -135,11 +140,11 @@ def as_utf8(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]
     """A text in UTF-8 without a mark, and the encoding that it was in.
 
     UTF-16 and UTF-32 show by their mark, or by their zero bytes. What is none of these and not
-    UTF-8 is Windows-1252, or Latin-1 where that has no such character. ``wanted`` is as for
-    ``unpack``.
+    UTF-8 is Windows-1252, or Latin-1 where that has no such character, unless most of what is no
+    ASCII in it is UTF-8: then that is damaged. ``wanted`` is as for ``unpack``.
 
     Raises:
-        DataError: it is no text.
+        DataError: it is no text, or damaged.
     """
     mend = "name a CSV or Parquet file" if wanted == "table" else "name a plain text file"
     for mark, encoding in _MARKS:
@@ -158,6 +163,7 @@ def as_utf8(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]
         return raw, "UTF-8"
     # Latin-1 has a character for every byte: what tells a text from anything else are these.
     _refuse_controls(raw, source, _CONTROLS, mend)
+    _refuse_damaged(raw, wrong, source)
     for encoding in ("cp1252", "latin-1"):
         try:
             text = raw.decode(encoding)
@@ -200,6 +206,27 @@ def _first_bad(raw: bytes) -> int | None:
         except UnicodeDecodeError as error:
             return start + error.start
     return None
+
+
+def _refuse_damaged(raw: bytes, wrong: int, source: str) -> None:
+    """Raise a DataError if a text is UTF-8 but for a few bytes, of which the first is given.
+
+    Where a letter of another encoding stands, what follows it hardly ever makes it one of UTF-8.
+    """
+    text = raw.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    if len(text) - len(text.encode("ascii", "ignore")) < 2 * bad:
+        return
+    line = raw.count(b"\n", 0, wrong) + 1
+    column = len(raw[raw.rfind(b"\n", 0, wrong) + 1 : wrong].decode()) + 1
+    where = f"{source}: damaged UTF-8: line {line:,}, column {column:,}"
+    if bad == 1 and text.endswith("\ufffd"):
+        raise DataError(f"{where} ends amid a character: the file is cut off; fetch it again")
+    more = f" (and {bad - 1:,} more)" if bad > 1 else ""
+    raise DataError(
+        f"{where} has the byte 0x{raw[wrong]:02x}, which is part of no character there{more}; put "
+        "right what stands there, and save the file as UTF-8"
+    )
 
 
 def _refuse_controls(raw: bytes, source: str, controls: bytes, mend: str) -> None:

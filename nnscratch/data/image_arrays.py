@@ -193,6 +193,11 @@ def _as_labels(values: _Array, where: str) -> _Array:
     if values.dtype.kind == "S":
         values = _decoded(values, where)
     if values.dtype.kind == "U":
+        for name in np.unique(values).tolist():
+            if any("\ud800" <= letter <= "\udfff" for letter in name):
+                raise DataError(
+                    f"{where}: expected text, found {name!r}, which has half a character"
+                )
         return values
     if values.dtype.kind == "f":
         whole = np.isfinite(values) & (values == np.floor(values))

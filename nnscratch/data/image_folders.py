@@ -232,7 +232,22 @@ def _entries(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: expected a folder of images, but this is a file") from None
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
-    return [one for one in entries if not _hidden(one.name)]
+    return [_named(one) for one in entries if not _hidden(one.name)]
+
+
+def _named(path: Path) -> Path:
+    """Return a path in a folder of images, whose name becomes a class or stands in tables.
+
+    Raises:
+        DataError: the name is no text.
+    """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{path}: expected names in UTF-8, and this one is in another encoding; rename it"
+        ) from None
+    return path
 
 
 def _hidden(name: str) -> bool:
@@ -248,7 +263,8 @@ def _below(folder: Path) -> tuple[list[Path], list[Path]]:
         inside[:] = sorted(name for name in inside if not _hidden(name))
         for name in sorted(names):
             if not _hidden(name):
-                (images if is_image(name) else others).append(Path(where, name))
+                path = _named(Path(where, name))
+                (images if is_image(name) else others).append(path)
     return images, others
 
 

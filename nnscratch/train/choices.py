@@ -56,8 +56,8 @@ def choose(name: str, choices: Iterable[str], what: str) -> str:
     if name in known:
         return name
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ConfigurationError(f"there is no {what} {name!r}{hint} Choose from {', '.join(known)}")
+    hint = f"; did you mean {close[0]!r}? Choose" if close else "; choose"
+    raise ConfigurationError(f"there is no {what} {name!r}{hint} from {', '.join(known)}")
 
 
 def make_loss(

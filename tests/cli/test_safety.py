@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nnscratch.cli import main, runs
+from nnscratch.cli import main, runs, training
 from nnscratch.errors import RunError
 
 
@@ -116,6 +116,83 @@ def test_two_runs_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError):
         runs.free_folder("t", tmp_path / "file")
+
+
+def test_a_training_that_another_overtook_leaves_its_run(
+    table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("--run", "r", "--seed", "1")
+    settings_from, locked = training.settings_from, runs.run_folder
+
+    def overtaken(*arguments: Any) -> Any:
+        """Read the settings of the run; another training replaces it before the lock is taken."""
+        found = settings_from(*arguments)
+        monkeypatch.setattr(training, "settings_from", settings_from)
+        train("--run", "r", "--overwrite", "--seed", "2")
+        return found
+
+    monkeypatch.setattr(training, "settings_from", overtaken)
+    assert main(["train", "--resume", "--run", "r"]) == 2
+    assert "r: another training has just replaced the run" in said(capsys)
+    assert json.loads(Path("r/config.json").read_text())["settings"]["seed"] == 2
+
+    def late(folder: Path) -> Any:
+        """Lock a folder in which, since somebody looked, another training has begun and ended."""
+        monkeypatch.setattr(runs, "run_folder", locked)
+        train("--run", "s", "--seed", "2")
+        return locked(folder)
+
+    monkeypatch.setattr(runs, "run_folder", late)
+    assert train("--run", "s", "--seed", "1") == 2
+    assert "there is a run in this folder already" in said(capsys)
+    assert json.loads(Path("s/config.json").read_text())["settings"]["seed"] == 2
+
+
+def test_a_folder_is_locked_before_the_data_are_read(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("--run", "r")
+    before = {path.name: path.read_bytes() for path in Path("r").iterdir() if path.name != ".lock"}
+    table.unlink()
+    with runs.run_folder("r"):
+        for more in (["--overwrite"], ["--resume"]):
+            assert main(["train", "t.csv", "--run", "r", *more]) == 2
+            assert "is training into this run folder" in said(capsys)
+    # Without the other one it is the missing file that is said; the run stays.
+    assert train("--run", "r", "--overwrite") == 2
+    assert "there is no such file" in said(capsys)
+    now = {path.name: path.read_bytes() for path in Path("r").iterdir() if path.name != ".lock"}
+    assert now == before
+
+
+def test_a_training_that_was_ended_before_its_first_step_can_begin_again(
+    table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    train("--run", "r")
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "config_of", killed)
+        with pytest.raises(Killed):
+            train("--run", "r", "--overwrite")
+    assert sorted(path.name for path in Path("r").iterdir()) == [
+        ".lock",
+        "config.json",
+        "preprocessing.json",
+    ]
+    for arguments in (
+        ["train", "--resume", "--run", "r"],
+        ["predict", "r", "t.csv"],
+        ["info", "r"],
+    ):
+        assert main(arguments) == 2
+        assert "give its command again, without --resume" in said(capsys)
+    assert train("--run", "r") == 0
+    assert main(["predict", "r", "t.csv"]) == 0
 
 
 def command(*arguments: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[bytes]:

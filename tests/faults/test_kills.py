@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -17,46 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 from faults.scale import count, say
-from faults.worker import TRAIN, VALIDATION, VARIANTS
+from faults.worker import ENVIRONMENT, TRAIN, VALIDATION, VARIANTS, Worker
 from small_training import figures, trainer, weights
 
 from nnscratch.train import Callback, History, choices
 from nnscratch.train.tensor_file import read_tensors
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
-TESTS = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1"}
-
-
-class Worker:
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "faults.worker"],
-            env=ENVIRONMENT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def train(self, folder: Path, variant: int, after: float | None = None) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        order = {"folder": str(folder), "variant": variant, "after": after}
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    made = Worker()
+    made = Worker("faults.worker")
     yield made
     made.close()
 
@@ -77,7 +47,7 @@ def test_killed_at_random_moments(tmp_path: Path, worker: Worker) -> None:
     whole, seconds = {}, {}
     for variant in range(len(VARIANTS)):
         folder = tmp_path / f"whole{variant}"
-        ended = worker.train(folder, variant)
+        ended = worker.give(folder=str(folder), variant=variant)
         assert ended["code"] == 0
         whole[variant], seconds[variant] = result(folder), ended["seconds"]
     source = np.random.default_rng()
@@ -89,7 +59,10 @@ def test_killed_at_random_moments(tmp_path: Path, worker: Worker) -> None:
         killed, moments = 0, []
         while not killed:
             moments.append(float(source.uniform(0.0, 0.9 * seconds[variant])))
-            killed = worker.train(folder, variant, moments[-1])["code"] == -signal.SIGKILL
+            killed = (
+                worker.give(folder=str(folder), variant=variant, after=moments[-1])["code"]
+                == -signal.SIGKILL
+            )
             if not killed:
                 shutil.rmtree(folder)
         kills += killed
@@ -97,7 +70,7 @@ def test_killed_at_random_moments(tmp_path: Path, worker: Worker) -> None:
         unstarted += not (folder / CHECKPOINT_FILE).exists()
         if (folder / CHECKPOINT_FILE).exists():
             read_tensors(folder / CHECKPOINT_FILE)
-        assert worker.train(folder, variant)["code"] == 0, moments
+        assert worker.give(folder=str(folder), variant=variant)["code"] == 0, moments
         assert result(folder) == whole[variant], f"variant {variant}, killed after {moments} s"
         assert not list(folder.glob("*.writing")), moments
         assert not list(folder.glob(".*.writing")), moments

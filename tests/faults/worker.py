@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,11 @@ from small_training import blobs, net
 from nnscratch.optim import SGD
 from nnscratch.train import EarlyStopping, LearningRateLog, Trainer, save_model
 
+Work = Callable[[dict[str, Any]], int]
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+    "OPENBLAS_NUM_THREADS": "1",
+}
 EPOCHS = 4
 TRAIN, VALIDATION = blobs(80), blobs(21, seed=5)
 VARIANTS: list[dict[str, Any]] = [
@@ -33,8 +40,9 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 
 
-def train(folder: Path, variant: int) -> None:
-    options = {"lr": 0.01} | VARIANTS[variant]
+def train(order: dict[str, Any]) -> int:
+    folder = Path(order["folder"])
+    options = {"lr": 0.01} | VARIANTS[order["variant"]]
     made = Trainer(
         net(),
         seed=1,
@@ -47,28 +55,28 @@ def train(folder: Path, variant: int) -> None:
     )
     made.fit(TRAIN, EPOCHS, validation=VALIDATION, batch_size=8, resume=True)
     save_model(folder / "model.safetensors", made.model)
+    return 0
 
 
-def child(order: dict[str, Any]) -> int:
+def child(order: dict[str, Any], work: Work) -> int:
     process = os.fork()
     if process:
         return process
     code = 1
     try:
-        train(Path(order["folder"]), order["variant"])
-        code = 0
+        code = work(order)
     except BaseException as error:
         print(f"{order}: {error!r}", file=sys.stderr, flush=True)
     finally:
         os._exit(code)
 
 
-def obey(order: dict[str, Any]) -> dict[str, Any]:
+def obey(order: dict[str, Any], work: Work) -> dict[str, Any]:
     # Only a process without threads may be forked and go on.
     assert threading.active_count() == 1
     began = time.perf_counter()
-    process = child(order)
-    if order["after"] is not None:
+    process = child(order, work)
+    if order.get("after") is not None:
         time.sleep(order["after"])
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
@@ -78,6 +86,39 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
+def serve(work: Work, told: Callable[[], dict[str, Any]] = dict) -> None:
+    """Obey every line on the input, and answer with a line, to which ``told`` adds."""
     for line in sys.stdin:
-        print(json.dumps(obey(json.loads(line))), flush=True)
+        print(json.dumps(obey(json.loads(line), work) | told()), flush=True)
+
+
+class Worker:
+    """A process that runs one of the modules here, seen from the tests."""
+
+    def __init__(self, module: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            env=ENVIRONMENT | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def give(self, **order: Any) -> dict[str, Any]:
+        """Let it do something, and return its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+if __name__ == "__main__":
+    serve(train)
