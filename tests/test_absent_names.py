@@ -293,7 +293,7 @@ SAID = {
     "utils.checkpoint": "write: ",
     "lobpcg": r"write: nnscratch\.linalg\.eigh",
     "cross_entropy": r"it is nnscratch\.nn\.functional\.cross_entropy$",
-    "autograd.gradcheck": r"it is nnscratch\.gradcheck$",
+    "autograd.summary": r"it is nnscratch\.summary$",
     "nn.relu": r"it is nnscratch\.relu$",
     "softmx": "near names: softmax; docs/migrating_from_pytorch.md",
     "nn.init.xavier_unifor_": "near names: xavier_uniform_",
@@ -363,7 +363,7 @@ def test_an_error_inside_of_a_property_is_seen() -> None:
         ("import nnscratch.distributed as dist", "write: model"),
         ("from nnscratch.nn import LazyLinear", "write: nn.Linear"),
         ("from nnscratch.utils.checkpoint import checkpoint", "write: model"),
-        ("from nnscratch.autograd import gradcheck", r"it is nnscratch\.gradcheck"),
+        ("from nnscratch.autograd import summary", r"it is nnscratch\.summary"),
         ("from nnscratch import zzz", "docs/migrating_from_pytorch.md"),
     ],
 )
