@@ -62,7 +62,6 @@ INSTEAD: dict[str, str] = {
     "nn.utils.stateless": "nn.functional.linear(x, model.weight, model.bias)  # given its weights",
     # Tracing, export, other places to compute.
     "jit": _COMPILE,
-    "nn.Module.compile": _COMPILE.replace("(f)", "(model)"),
     "compiler": _COMPILE,
     "fx": _RECORD,
     "export": _RECORD,

@@ -12,6 +12,7 @@ from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.backward_hooks import Passage
+from nnscratch.nn.compiling import Compiling
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
 from nnscratch.nn.parameter import Parameter
 from nnscratch.nn.states import ExtraState, IncompatibleKeys, collect, load, nothing
@@ -25,7 +26,7 @@ __all__ = ["Module"]
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 
-class Module(Walking, ExtraState):
+class Module(Compiling, Walking, ExtraState):
     """The base of all layers and models: assign parameters and modules as attributes.
 
     >>> from nnscratch import nn
@@ -61,7 +62,9 @@ class Module(Walking, ExtraState):
         try:
             for observer in watching:
                 observer.on_module(self, (*inputs, *options.values()))
-            if self._pre_hooks or self._hooks or self._backward_hooks or self._backward_pre_hooks:
+            if self._compiled_call is not None and not watching:
+                output = self._compiled_call(*inputs, **options)
+            elif self._pre_hooks or self._hooks or self._backward_hooks or self._backward_pre_hooks:
                 output = self._hooked(inputs, options)
             else:
                 output = self.forward(*inputs, **options)
