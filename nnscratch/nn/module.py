@@ -394,6 +394,14 @@ class Module(Compiling, Walking, ExtraState):
         """Turn all parameters and buffers into float16."""
         return self.to("float16")
 
+    def bfloat16(self) -> Self:
+        """Turn all parameters and buffers into bfloat16, which is computed in float32.
+
+        Raises:
+            DTypeError: if ``ml_dtypes`` is not installed: ``pip install 'nnscratch[bfloat16]'``.
+        """
+        return self.to("bfloat16")
+
     def type(self, dst_type: Any) -> Self:
         """Turn all parameters and buffers into a floating dtype, or that of a type's name."""
         return self.to(dtype_of_type(dst_type))
