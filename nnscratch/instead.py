@@ -180,7 +180,6 @@ INSTEAD: dict[str, str] = {
     **{f"nn.LazyBatchNorm{d}d": f"nn.BatchNorm{d}d(3)" + _SIZE for d in (1, 2, 3)},
     **{f"nn.LazyInstanceNorm{d}d": f"nn.InstanceNorm{d}d(3)" + _SIZE for d in (1, 2, 3)},
     "nn.Uninitialized*": "nn.Parameter(nnscratch.empty(2, 3))" + _SIZE,
-    "nn.Buffer": "model.register_buffer('mean', v)",
     "nn.CrossMapLRN2d": "nn.LocalResponseNorm(5)",
     "nn.NLLLoss2d": "nn.NLLLoss()",
     "nn.Container": "nn.Sequential(model)",

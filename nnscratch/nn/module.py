@@ -14,7 +14,7 @@ from nnscratch.formulas import registry
 from nnscratch.nn.backward_hooks import Passage
 from nnscratch.nn.compiling import Compiling
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
-from nnscratch.nn.parameter import Parameter
+from nnscratch.nn.parameter import Buffer, Parameter
 from nnscratch.nn.states import ExtraState, IncompatibleKeys, collect, load, nothing
 from nnscratch.nn.walking import Walking
 from nnscratch.tensors import Tensor, clear_gradient
@@ -120,6 +120,10 @@ class Module(Compiling, Walking, ExtraState):
             kind = "_parameters"
         elif isinstance(value, Module):
             kind = "_modules"
+        elif isinstance(value, Buffer):
+            kind = "_buffers"
+            unsaved = tables["_unsaved"]
+            unsaved.discard(name) if value.persistent else unsaved.add(name)
         elif own is None:
             structure.changes += 1
             tables[name] = value
