@@ -12,7 +12,6 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from nnscratch.array.bfloat16 import brain
 from nnscratch.errors import DeviceError, DTypeError
 
 _NAMESPACES: dict[type, Any] = {}
@@ -129,7 +128,7 @@ def asarray(value: Any) -> Any:
         array = np.asarray(value)
     except ValueError as error:
         raise DTypeError(f"nested lists must have rows of one length: {error}") from None
-    if array.dtype.kind not in "biufc" and array.dtype is not brain.dtype:
+    if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
         raise DTypeError(
             f"expected numbers, got {type(value).__name__} that NumPy reads as dtype "
             f"{array.dtype}; nested lists must have rows of one length"

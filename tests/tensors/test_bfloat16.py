@@ -229,8 +229,11 @@ import sys, nnscratch
 from nnscratch import nn
 nn.Linear(2, 2).half()(nnscratch.ones(1, 2).half()).sum().backward()
 assert "ml_dtypes" not in sys.modules
-assert nnscratch.ones(2).bfloat16().dtype == nnscratch.bfloat16
-assert "ml_dtypes" in sys.modules
+import ml_dtypes, numpy
+array = numpy.ones(2, ml_dtypes.bfloat16)
+for x in (nnscratch.from_numpy(array), nnscratch.tensor(array)):
+    assert (x * 2.5).dtype == nnscratch.bfloat16
+assert nnscratch.tensor([array[0], 2.0]).tolist() == [1.0, 2.0]
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
