@@ -64,6 +64,7 @@ from nnscratch.tensors.ops import *  # noqa: F403
 from nnscratch.tensors.size import Size
 
 if _TYPE_CHECKING:
+    bfloat16: _np.dtype[_Any]
     from nnscratch.inspect.explaining import explain
     from nnscratch.inspect.summarising import summary
     from nnscratch.interop.saved import load, save
@@ -202,6 +203,8 @@ def __getattr__(name: str) -> _Any:
 
     if name == "utils":
         return import_module("nnscratch.utils")
+    if name == "bfloat16":
+        return import_module("nnscratch.array.bfloat16").bfloat16()
     if name not in _LATER:
         raise _absent(__name__, name)
     return getattr(import_module(f"nnscratch.{_LATER[name]}"), name)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 _SCIPY = "from scipy import special; special.{}(x.numpy())  # without a gradient"
 _DENSE = "x.masked_fill(~mask, 0.0)  # tensors are dense; a mask says what counts"
-_NO_BFLOAT16 = "x.float()  # or x.half(): float32 or float16, for NumPy has no bfloat16"
 _HALF = "model.half()  # float16 is the smallest dtype of weights: there are no quantised tensors"
 _ONE_DEVICE = "model(x)  # one device computes all: there is no distributed or parallel training"
 _COMPILE = "nnscratch.compile(f)  # records a function once and replays it"
@@ -62,7 +61,6 @@ INSTEAD: dict[str, str] = {
     "nn.utils.stateless": "nn.functional.linear(x, model.weight, model.bias)  # given its weights",
     # Tracing, export, other places to compute.
     "jit": _COMPILE,
-    "nn.Module.compile": _COMPILE.replace("(f)", "(model)"),
     "compiler": _COMPILE,
     "fx": _RECORD,
     "export": _RECORD,
@@ -85,10 +83,6 @@ INSTEAD: dict[str, str] = {
     "get_default_device": "nnscratch.ones(1).device",
     "cpu": "nnscratch.device('cpu')",
     # Dtypes, layouts, storages.
-    "bfloat16": "nnscratch.float32  # or nnscratch.float16, for NumPy has no bfloat16",
-    "BFloat16Tensor": "nnscratch.FloatTensor([1.0])  # or HalfTensor: NumPy has no bfloat16",
-    "Tensor.bfloat16": _NO_BFLOAT16,
-    "nn.Module.bfloat16": _NO_BFLOAT16.replace("x.", "model."),
     "float[48]_*": "nnscratch.float16",
     "complex32": "nnscratch.complex64",
     "chalf": "nnscratch.complex64",
@@ -186,7 +180,6 @@ INSTEAD: dict[str, str] = {
     **{f"nn.LazyBatchNorm{d}d": f"nn.BatchNorm{d}d(3)" + _SIZE for d in (1, 2, 3)},
     **{f"nn.LazyInstanceNorm{d}d": f"nn.InstanceNorm{d}d(3)" + _SIZE for d in (1, 2, 3)},
     "nn.Uninitialized*": "nn.Parameter(nnscratch.empty(2, 3))" + _SIZE,
-    "nn.Buffer": "model.register_buffer('mean', v)",
     "nn.CrossMapLRN2d": "nn.LocalResponseNorm(5)",
     "nn.NLLLoss2d": "nn.NLLLoss()",
     "nn.Container": "nn.Sequential(model)",
@@ -367,7 +360,7 @@ INSTEAD: dict[str, str] = {
     "cuda.memory_*": _CUDA_MEMORY + "  # the bytes of arrays now; a reserve is not counted",
     "cuda.memory": _CUDA_MEMORY + "  # the bytes of arrays now",
     "cuda.mem_get_info": _CUDA_MEMORY + "  # the bytes of arrays now, not what is free",
-    "cuda.is_bf16_supported": "nnscratch.float16  # there is no bfloat16",
+    "cuda.is_bf16_supported": "nnscratch.float16  # bfloat16 is for the CPU only",
     "cuda.*graph*": _COMPILE,
     "cuda.CUDAGraph": _COMPILE,
     "cuda.is_current_stream_capturing": "False  # there are no CUDA graphs",
@@ -398,7 +391,7 @@ INSTEAD: dict[str, str] = {
 }
 
 _METHODS = """
-    apply_ as_strided_ as_strided_scatter as_subclass bfloat16 cauchy_ chalf coalesce dequantize
+    apply_ as_strided_ as_strided_scatter as_subclass cauchy_ chalf coalesce dequantize
     digamma eig frexp gcd geometric_ geqrf hardshrink heaviside_ histogram i0 igamma
     igammac index index_reduce index_reduce_ indices int_repr is_inference is_nonzero is_pinned
     layout lcm lgamma log_normal_ lstsq lu lu_solve map_ module_load mvlgamma narrow_copy new

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import default_dtype, dtype_name, promote
+from nnscratch.array.bfloat16 import limits_of
 from nnscratch.array.dtypes import FLOATS, INTEGERS, set_default_dtype
 from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError
@@ -48,6 +49,7 @@ def set_default_tensor_type(t: Any) -> None:
     """
     name = t if isinstance(t, str) else getattr(t, "__name__", str(t))
     kinds = {"HalfTensor": "float16", "FloatTensor": "float32", "DoubleTensor": "float64"}
+    kinds |= {"BFloat16Tensor": "bfloat16"}
     place, _, kind = name.rpartition(".")
     if kind not in kinds or "cuda" in place:
         raise DTypeError(
@@ -163,7 +165,7 @@ class finfo(_Limits):
         if self.dtype not in FLOATS:
             known = ", ".join((*FLOATS, *_PARTS))
             raise DTypeError(f"finfo is for {known}; got {self.dtype}, see iinfo")
-        limits = np.finfo(self.dtype)
+        limits = limits_of(self.dtype)
         self.bits = int(limits.bits)
         self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
         self.tiny = self.smallest_normal = float(limits.smallest_normal)

@@ -3,6 +3,7 @@
 import math
 
 from nnscratch.absent import refuse_absent_names
+from nnscratch.array.dtypes import HALVES, dtype_name
 from nnscratch.tensors.functions import log_softmax, logsumexp, softmax, where
 from nnscratch.tensors.functions import sigmoid as expit
 from nnscratch.tensors.ops.calling import tensor_function
@@ -109,9 +110,9 @@ def _polynomial(z: Tensor, coefficients: tuple[float, ...]) -> Tensor:
 
 
 def _single(input: Tensor) -> Tensor:
-    """Return floats, float16 as float32: what is computed in steps is rounded once."""
+    """Return floats, those of 16 bits as float32: what is computed in steps is rounded once."""
     x = input._as_float()
-    return x.float() if str(x.dtype) == "float16" else x
+    return x.float() if dtype_name(x.dtype) in HALVES else x
 
 
 @tensor_function(method=False)

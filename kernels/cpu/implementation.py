@@ -181,7 +181,7 @@ class CpuKernel:
             as_it_is = not self.strided and (direction == "update" or item.dtype.kind not in "fb")
             if as_it_is and not item.flags.c_contiguous:
                 return f"an array of shape {item.shape} is not contiguous"
-            if item.dtype.kind == "f":
+            if item.dtype.kind in "fV":  # V: bfloat16
                 if item.dtype not in FLOATS or not item.dtype.isnative:
                     return f"{item.dtype} is neither float32 nor float64"
                 if dtype is not None and item.dtype != dtype:

@@ -131,7 +131,7 @@ def asarray(value: Any) -> Any:
         array = np.asarray(value)
     except ValueError as error:
         raise DTypeError(f"nested lists must have rows of one length: {error}") from None
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":
         raise DTypeError(
             f"expected numbers, got {type(value).__name__} that NumPy reads as dtype "
             f"{array.dtype}; nested lists must have rows of one length"

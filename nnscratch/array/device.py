@@ -10,9 +10,10 @@ import array_api_compat
 import numpy as np
 
 from nnscratch.array.backend import array_namespace, asarray, to_numpy
+from nnscratch.array.bfloat16 import brain
 from nnscratch.array.cuda import CudaRequirement, cuda_problem, cuda_report, cupy
 from nnscratch.array.memory import explaining
-from nnscratch.errors import DeviceError
+from nnscratch.errors import DeviceError, DTypeError
 
 __all__ = [
     "CPU",
@@ -175,6 +176,7 @@ def move(array: Any, device: Device | str) -> Any:
 
     Raises:
         DeviceError: if this machine has no such device.
+        DTypeError: if it is of bfloat16, and not for the CPU.
     """
     target = as_device(device)
     source = device_of(array)
@@ -184,6 +186,11 @@ def move(array: Any, device: Device | str) -> Any:
         return to_numpy(array)
     if target.type != "cuda":
         return array.to_device(array_namespace(array).Device(target.type))
+    if array.dtype is brain.dtype:
+        raise DTypeError(
+            "bfloat16 is for arrays of the CPU only, and this one was to go to "
+            f"{target}; call .float() or .half() first"
+        )
     library = cupy()
     with _gpu(library, target), explaining("copying an array to the GPU"):
         return library.asarray(array)

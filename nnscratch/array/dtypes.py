@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.backend import array_namespace
+from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import DTypeError
 
-FLOATS = ("float16", "float32", "float64")
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+HALVES = frozenset({"float16", "bfloat16"})
+"""Those of 16 bits, which are computed in float32."""
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _INEXACT = frozenset((*FLOATS, "complex64", "complex128"))
 _KNOWN = ("bool", *INTEGERS, *FLOATS, "complex64", "complex128")
@@ -43,8 +46,9 @@ def dtype_name(dtype: Any) -> str:
         except TypeError:
             name = str(dtype).rpartition(".")[2]
     if name not in _KNOWN:
-        mend = "; NumPy has no bfloat16: take float32 or float16" if name == "bfloat16" else ""
-        raise DTypeError(f"expected one of {', '.join(_KNOWN)}; got dtype {dtype!r}{mend}")
+        raise DTypeError(f"expected one of {', '.join(_KNOWN)}; got dtype {dtype!r}")
+    if name == "bfloat16":
+        bfloat16()  # from now on NumPy knows the name too
     try:
         _NAMES[key] = name
     except TypeError:
@@ -58,7 +62,12 @@ def dtype_of(namespace: Any, dtype: Any) -> Any:
     >>> dtype_of(np, "float64") == np.float64
     True
     """
-    return getattr(namespace, dtype_name(dtype))
+    name = dtype_name(dtype)
+    if name == "bfloat16":
+        if "cupy" in namespace.__name__:
+            raise DTypeError("bfloat16 is for arrays of the CPU only; call .float() or .half()")
+        return bfloat16()
+    return getattr(namespace, name)
 
 
 def default_dtype() -> str:
@@ -70,7 +79,7 @@ def set_default_dtype(dtype: Any) -> None:
     """Set the dtype of tensors made from Python floats and of new parameters.
 
     Args:
-        dtype: float16, float32 or float64, of any library or as a name.
+        dtype: a floating one, of any library or as a name.
 
     Raises:
         DTypeError: if it is not a floating dtype.
@@ -88,7 +97,7 @@ def set_default_dtype(dtype: Any) -> None:
 
 
 def is_floating(array: Any) -> bool:
-    """Say whether the dtype is a real floating one: float16, float32 or float64."""
+    """Say whether the dtype is a real floating one, of 16, 32 or 64 bits."""
     return dtype_name(array.dtype) in FLOATS
 
 
@@ -134,6 +143,12 @@ def promote(*arrays: Any) -> str:
 def _widest(names: list[str]) -> str | None:
     if len(set(names)) < 2:
         return names[0] if names else None
+    if "bfloat16" in names:
+        # Neither of the two of 16 bits holds the other one's numbers.
+        other = "float32" if "float16" in names else "float16"
+        names = [other if name == "bfloat16" else name for name in names]
+        if max(map(_category, names)) == 2 and not {"float32", "float64"} & {*names}:
+            return "bfloat16"
     highest = max(map(_category, names))
     # NumPy's dtype of integers and floats together is wider than PyTorch's.
     lowest = 2 if highest == 3 else highest

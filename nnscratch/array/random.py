@@ -17,7 +17,7 @@ import numpy as np
 
 from nnscratch.array.backend import array_namespace
 from nnscratch.array.device import Device, as_device, current, namespace_on
-from nnscratch.array.dtypes import dtype_name, dtype_of
+from nnscratch.array.dtypes import HALVES, dtype_name, dtype_of
 from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError
 
@@ -114,7 +114,7 @@ def blocks_needed(kind: str, count: int, dtype: str = "float32") -> int:
 def uniform(
     xp: Any, shape: tuple[int, ...], *, seed: int, offset: int, dtype: Any, device: Any = None
 ) -> Any:
-    """Return numbers uniform in [0, 1), of 11 random bits in float16, 24 in float32, 53 in float64.
+    """Return numbers uniform in [0, 1), of 8 random bits in bfloat16, 11, 24 or 53 in others.
 
     Args:
         xp: the array namespace of the result.
@@ -139,9 +139,9 @@ def uniform(
             return _interleave(xp, [_doubles(xp, w0, w1), _doubles(xp, w2, w3)], count)
 
         return _filled(xp, shape, name, device, doubles, 2)
-    if name not in ("float32", "float16"):
+    if name not in ("float32", *HALVES):
         raise DTypeError(f"random numbers need a floating dtype, got {name}")
-    bits = 24 if name == "float32" else 11
+    bits = {"float32": 24, "float16": 11, "bfloat16": 8}[name]
 
     def floats(count: int, first: int) -> Any:
         words = _words(xp, count, 4, seed, offset + first, device)

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from nnscratch.array.backend import array_namespace
+from nnscratch.array.dtypes import HALVES, dtype_name
 from nnscratch.array.selection import clip
 
 _CENTRE = 0.46875
@@ -196,7 +197,7 @@ def normal_cdf(X: Any) -> Any:
     array([7.61985302e-24, 5.00000000e-01])
     """
     xp = array_namespace(X)
-    if X.dtype == getattr(xp, "float16", None):
+    if dtype_name(X.dtype) in HALVES:
         return xp.astype(normal_cdf(xp.astype(X, xp.float32)), X.dtype)
     Z = X * math.sqrt(0.5)
     size = xp.abs(Z)

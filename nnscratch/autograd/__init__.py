@@ -7,6 +7,7 @@ recorded like any other computation (``docs/second_derivatives.md``).
 from nnscratch.absent import refuse_absent_names
 from nnscratch.autograd import function, functional
 from nnscratch.autograd.function import Function
+from nnscratch.autograd.gradcheck import gradcheck, gradgradcheck
 from nnscratch.autograd.gradients import backward, grad
 from nnscratch.autograd.variable import Variable
 from nnscratch.tensors import enable_grad, no_grad, set_grad_enabled
@@ -21,6 +22,8 @@ __all__ = [
     "function",
     "functional",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from nnscratch.array import is_floating
+from nnscratch.array.dtypes import is_inexact
 from nnscratch.autograd.context import FunctionCtx, state_of
 from nnscratch.autograd.function_node import FunctionNode, OnceDifferentiable, put_into_graph
 from nnscratch.errors import ConfigurationError
@@ -82,8 +82,8 @@ class Function:
         """Call the forward with its arguments, tensors and others, and record the call.
 
         Returns:
-            What the forward returns; its floating-point tensors are part of the graph if an
-            argument has ``requires_grad=True``.
+            What the forward returns; its floating-point and complex tensors are part of the graph
+            if an argument has ``requires_grad=True``.
         """
         apart = cls.setup_context is not Function.setup_context
         if kwargs or apart:
@@ -164,7 +164,7 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
         edges = tuple([edge for edge in node.edges if edge is not None])
         made = []
         for one in output if several else (output,):
-            if isinstance(one, Tensor) and is_floating(one.array):
+            if isinstance(one, Tensor) and is_inexact(one.array):
                 one = one.detach()
                 one.node = OnceDifferentiable(node.formula, None, edges, (None,) * len(edges), ())
                 one.requires_grad = True

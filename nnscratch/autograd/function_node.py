@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import is_floating
-from nnscratch.array.dtypes import dtype_name
+from nnscratch.array.dtypes import dtype_name, is_complex, is_inexact
 from nnscratch.autograd.context import FunctionCtx, state_of
 from nnscratch.errors import GradientError
 from nnscratch.formulas import CAST, SUM_TO
@@ -148,8 +147,8 @@ class FunctionNode(Node):
         """Return the gradient of one input, summed and cast to the input's shape and dtype.
 
         Raises:
-            GradientError: if it is no tensor, its input is no tensor, or the two differ in device
-                or in shapes that do not broadcast.
+            GradientError: if it is no tensor, its input is no tensor, the two differ in device or
+                in shapes that do not broadcast, or it is complex and its input is not.
         """
         if gradient is None:
             return None
@@ -179,6 +178,11 @@ class FunctionNode(Node):
                 )
             gradient = gradient._apply(SUM_TO, shape=shape)
         if gradient.dtype != dtype:
+            if is_complex(gradient.array) and not dtype_name(dtype).startswith("complex"):
+                raise GradientError(
+                    f"{name} returned a complex gradient {index}, and its input is {dtype}; return "
+                    "its real part, .real"
+                )
             gradient = gradient._apply(CAST, dtype=dtype_name(dtype))
         return gradient
 
@@ -215,8 +219,8 @@ def put_into_graph(
         outputs: what the forward returned, as a list.
 
     Returns:
-        The outputs, the floating-point tensors among them with a node. One that is an argument,
-        appears twice, or has a graph already is replaced by a new tensor over its memory.
+        The outputs, the floating-point and complex tensors among them with a node. One that is an
+        argument, appears twice, or has a graph already is replaced by a new tensor over its memory.
 
     Raises:
         GradientError: if the forward changed a leaf with ``requires_grad=True`` in place.
@@ -230,7 +234,7 @@ def put_into_graph(
     seen: set[int] = set()
     for index, one in enumerate(outputs):
         call.outputs.append((one.shape, one.dtype, one.device) if isinstance(one, Tensor) else None)
-        able = isinstance(one, Tensor) and is_floating(one.array) and id(one) not in constant
+        able = isinstance(one, Tensor) and is_inexact(one.array) and id(one) not in constant
         if able:
             spots.append(index)
             if id(one) in dirty:

@@ -18,20 +18,28 @@ backward takes a tuple of their gradients, None for each that nobody asks for::
 
 What every formula would have to ask of its inputs is asked here, before its forward runs: that
 those it names in ``floats`` are floating-point numbers of one dtype. Its options reach it as plain
-numbers (``formulas.live``), and float16 as float32 (``moves``).
+numbers (``formulas.live``), and those of 16 bits as float32 (``formulas.widening``).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from nnscratch.array.dtypes import cast
+from nnscratch.array.dtypes import HALVES
 from nnscratch.formulas.checks import LIVE, need_floats, need_reals, plain, refuse_complex
+from nnscratch.formulas.widening import (
+    backward_in_single,
+    in_single,
+    is_brain,
+    is_brain_or_complex,
+    is_half,
+    is_half_or_complex,
+)
 from nnscratch.formulas.written import lazily, parameters, resolved, written
 
 Forward = Callable[..., Any]
@@ -101,8 +109,7 @@ class Formula:
         aliases: whether the output may share memory with an input, or a gradient with ``dY``
             (views, and sums whose gradient is ``dY`` itself); never write into one of these.
         moves: whether it only moves values or changes their dtype. All other formulas compute
-            float16 in float32 and round once, at the end: a sum of 2,049 ones is not 2,048, and a
-            sum of squares does not overflow where its root does not.
+            16-bit numbers in float32 (``formulas.widening``).
         variadic: whether it takes any number of arrays; ``inputs`` then names them all at once.
         outputs: the names of several outputs; empty where it has one.
         inputs: names of the array inputs, in order.
@@ -181,8 +188,6 @@ class Formula:
 FORMULAS: dict[str, Formula] = {}
 _followers: list[Callable[[Formula], None]] = []
 _quietly: Callable[[Forward], Forward] = np.errstate(all="ignore")
-_HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
-_PAIR, _DOUBLE_PAIR = np.dtype("complex64"), np.dtype("complex128")
 _USUAL = frozenset({np.dtype("float32"), np.dtype("float64")})
 
 
@@ -205,6 +210,7 @@ def formula(
     pointwise: Any = None,
     elementwise: bool = False,
     public: Public | None = None,
+    narrow: Forward | None = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -217,6 +223,7 @@ def formula(
         outputs: the names of its outputs where it has several.
         elementwise: of an update, whether it computes each entry by itself, in the words of
             ``nnscratch.array.maths``.
+        narrow: a forward for 16-bit numbers, where it need not widen all of its inputs.
 
     The rest is what ``Formula`` says.
 
@@ -236,12 +243,16 @@ def formula(
         raise ValueError(f"there is a formula {name} already")
     # A number may stand for an array in arithmetic, and where nothing is said of the inputs.
     numbers_too = pointwise is not None or not floats
-    halves = not (moves or aliases or updates)
+    # A view stays one. Of float16 sums of two and updates are NumPy's own, each rounded once.
+    views = aliases and pointwise is None
+    halves = () if moves or views else ("bfloat16",) if aliases or updates else HALVES
     reals = not (analytic or complexes)
 
     # Both are made when they are first called, which most are never, and settled from then on.
     def push() -> Forward:
-        asked = _asked(name, resolved(forward), floats, halves, numbers_too, reals)
+        asked = _asked(
+            name, resolved(forward), floats, halves, numbers_too, reals, narrow, bool(updates)
+        )
         object.__setattr__(made, "forward", _quietly(asked))
         return made.forward
 
@@ -249,7 +260,7 @@ def formula(
         assert backward is not None
         own = resolved(backward)
         # That of a view may be a sum.
-        object.__setattr__(made, "backward", _quietly(own if moves else _backward_in_single(own)))
+        object.__setattr__(made, "backward", _quietly(own if moves else backward_in_single(own)))
         assert made.backward is not None
         return made.backward
 
@@ -297,9 +308,11 @@ def _asked(
     name: str,
     forward: Forward,
     floats: Sequence[str] | Mapping[str, str],
-    halves: bool,
+    halves: Collection[str],
     numbers_too: bool,
     reals: bool,
+    narrow: Forward | None,
+    updates: bool,
 ) -> Forward:
     """Return a forward that asks of its inputs what is asked of all formulas.
 
@@ -320,16 +333,18 @@ def _asked(
         lines.append(f"    NEED_FLOATS(NAME, **{{{asked}}})")
     elif words:
         lines.append(f"    kind = NEED_FLOATS(NAME, **{{{asked}}})")
-        lines.append(f'    if kind != "float16": return {call}')
+        if halves:
+            lines.append(f"    if kind not in HALVES: return {call}")
     elif halves and arrays:
         lines.append(f"    if not IS_ODD({', '.join(arrays)}): return {call}")
     if reals and not words and arrays:
         lines.append(f"    REFUSE(NAME, {', '.join(arrays)})")
     lines.append(f"    return WIDE({passed})" if halves else f"    return {call}")
     scope |= {"NAME": name, "LIVE": LIVE, "USUAL": _USUAL, "ARRAY": np.ndarray, "PLAIN": plain}
-    scope |= {"FORWARD": forward, "WIDE": _in_single(forward)}
+    scope |= {"FORWARD": forward, "WIDE": narrow or in_single(forward, updates)}
+    odd = (is_half, is_half_or_complex) if "float16" in halves else (is_brain, is_brain_or_complex)
+    scope |= {"HALVES": halves, "IS_ODD": odd[reals]}
     scope |= {"NEED_FLOATS": need_reals if reals else need_floats, "REFUSE": refuse_complex}
-    scope |= {"IS_ODD": _is_half_or_complex if reals else _is_half}
     return functools.wraps(forward)(written(forward.__name__, lines, scope))
 
 
@@ -344,53 +359,3 @@ def _parameters(forward: Forward) -> tuple[str, list[str], list[str], dict[str, 
     ]
     scope = {f"default_{name}": value for name, value in defaults.items()}
     return ", ".join(head), arrays, list(options), scope
-
-
-def _is_half(*inputs: Any) -> bool:
-    for one in inputs:  # noqa: SIM110 - a generator would take twice the time
-        if getattr(one, "dtype", None) is _HALF:
-            return True
-    return False
-
-
-def _is_half_or_complex(*inputs: Any) -> bool:
-    for one in inputs:
-        kind = getattr(one, "dtype", None)
-        if kind is _HALF or kind is _PAIR or kind is _DOUBLE_PAIR:
-            return True
-    return False
-
-
-def _in_single(forward: Forward) -> Forward:
-    """Return a forward that computes float16 in float32; what it saves stays float32."""
-
-    def wide(*inputs: Any, **options: Any) -> Any:
-        Y, saved = forward(*[_cast(one, _HALF, _SINGLE) for one in inputs], **options)
-        half = any(getattr(one, "dtype", None) is _HALF for one in inputs)
-        return _cast(Y, _SINGLE, _HALF) if half else Y, saved
-
-    return wide
-
-
-def _backward_in_single(backward: Backward) -> Backward:
-    """Return a backward for what ``_in_single`` saved."""
-
-    @functools.wraps(backward)
-    def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> Any:
-        if type(dY) is tuple:
-            if not _is_half(*dY):
-                return backward(dY, saved, needs)
-        elif getattr(dY, "dtype", None) is not _HALF:
-            return backward(dY, saved, needs)
-        gradients = backward(_cast(dY, _HALF, _SINGLE), saved, needs)
-        return tuple([_cast(one, _SINGLE, _HALF) for one in gradients])
-
-    return wide
-
-
-def _cast(array: Any, old: Any, new: Any) -> Any:
-    if type(array) is tuple:
-        return tuple([_cast(one, old, new) for one in array])
-    if getattr(array, "dtype", None) is not old:
-        return array
-    return array.astype(new) if hasattr(array, "astype") else cast(array, new)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace, is_recorded
-from nnscratch.array.dtypes import dtype_name
+from nnscratch.array.dtypes import HALVES, dtype_name
 from nnscratch.array.selection import sign
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import (
@@ -494,7 +494,7 @@ def sum_to_forward(A: Any, *, shape: tuple[int, ...]) -> tuple[Any, SumToSaved]:
     xp = array_namespace(A)
     if axes:
         # float16 is added up in float32, as by every formula that is no view.
-        wide = xp.astype(A, xp.float32) if dtype_name(A.dtype) == "float16" else A
+        wide = xp.astype(A, xp.float32) if dtype_name(A.dtype) in HALVES else A
         A = xp.astype(xp.sum(wide, axis=tuple(axes)), A.dtype, copy=False)
     return xp.reshape(A, shape), saved
 

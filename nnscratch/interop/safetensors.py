@@ -36,16 +36,25 @@ def save_file(
     write_tensors(filename, tensors, metadata, follow=True)
 
 
-def load_file(filename: FilePath, device: Any = "cpu") -> dict[str, Tensor]:
-    """Return the tensors of a file by name, on a device; bfloat16 becomes float32.
+def load_file(
+    filename: FilePath, device: Any = "cpu", *, keep_bfloat16: bool = False
+) -> dict[str, Tensor]:
+    """Return the tensors of a file by name, on a device.
+
+    Args:
+        filename: the file.
+        device: the device.
+        keep_bfloat16: whether tensors of bfloat16 stay so, in half the memory; else they become
+            float32.
 
     Raises:
         CheckpointError: if it cannot be read, is truncated or damaged, or of another format.
         DeviceError: if this machine has no such device.
+        DTypeError: if bfloat16 is to be kept and ``ml_dtypes`` is not installed, or on a GPU.
     """
     where = as_device(device)
     with TensorFile(filename) as file:
-        return {name: Tensor(move(file.read(name), where)) for name in file}
+        return {name: Tensor(move(file.read(name, keep_bfloat16), where)) for name in file}
 
 
 def save_model(

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from nnscratch.array import Device, as_device, is_array, move
+from nnscratch.array.bfloat16 import bfloat16, brain
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.nn import Module, Parameter
 from nnscratch.optim import Optimizer
@@ -186,7 +187,7 @@ class _Writer:
                 f"save: {_at(path)}is an array of {array.dtype}, which safetensors has not; save "
                 ".astype('float64') of it"
             )
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in "biuf" and array.dtype is not brain.dtype:
             raise DTypeError(
                 f"save: {_at(path)}is an array of {array.dtype}, which safetensors has not; save "
                 ".tolist() of it, or nnscratch.view_as_real(x) of complex numbers"
@@ -313,7 +314,7 @@ class _Reader:
         if kind == "float":
             return float(content)
         if kind == "dtype":
-            return np.dtype(content)
+            return bfloat16() if content == "bfloat16" else np.dtype(content)
         if kind == "device":
             return Device(*content)
         return self._tensor(kind, content, bool(more[0]))
@@ -329,7 +330,7 @@ class _Reader:
     def _array(self, name: str, placed: bool) -> Any:
         """Return the one array of a name, of a tensor where ``map_location`` puts it."""
         if name not in self._arrays:
-            self._arrays[name] = self._file.read(name)
+            self._arrays[name] = self._file.read(name, keep_bfloat16=True)
         if not placed:
             return self._arrays[name]
         if name not in self._placed:

@@ -118,6 +118,7 @@ from nnscratch.nn.padding import ReplicationPad3d as ReplicationPad3d
 from nnscratch.nn.padding import ZeroPad1d as ZeroPad1d
 from nnscratch.nn.padding import ZeroPad2d as ZeroPad2d
 from nnscratch.nn.padding import ZeroPad3d as ZeroPad3d
+from nnscratch.nn.parameter import Buffer as Buffer
 from nnscratch.nn.parameter import Parameter as Parameter
 from nnscratch.nn.pooling import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from nnscratch.nn.pooling import AdaptiveAvgPool2d as AdaptiveAvgPool2d
@@ -169,6 +170,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
     "CELU",
     "CTCLoss",
     "ChannelShuffle",

@@ -12,8 +12,9 @@ from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.nn.backward_hooks import Passage
+from nnscratch.nn.compiling import Compiling
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
-from nnscratch.nn.parameter import Parameter
+from nnscratch.nn.parameter import Buffer, Parameter
 from nnscratch.nn.states import ExtraState, IncompatibleKeys, collect, load, nothing
 from nnscratch.nn.walking import Walking
 from nnscratch.tensors import Tensor, clear_gradient
@@ -25,7 +26,7 @@ __all__ = ["Module"]
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 
-class Module(Walking, ExtraState):
+class Module(Compiling, Walking, ExtraState):
     """The base of all layers and models: assign parameters and modules as attributes.
 
     >>> from nnscratch import nn
@@ -61,7 +62,9 @@ class Module(Walking, ExtraState):
         try:
             for observer in watching:
                 observer.on_module(self, (*inputs, *options.values()))
-            if self._pre_hooks or self._hooks or self._backward_hooks or self._backward_pre_hooks:
+            if self._compiled_call is not None and not watching:
+                output = self._compiled_call(*inputs, **options)
+            elif self._pre_hooks or self._hooks or self._backward_hooks or self._backward_pre_hooks:
                 output = self._hooked(inputs, options)
             else:
                 output = self.forward(*inputs, **options)
@@ -117,6 +120,10 @@ class Module(Walking, ExtraState):
             kind = "_parameters"
         elif isinstance(value, Module):
             kind = "_modules"
+        elif isinstance(value, Buffer):
+            kind = "_buffers"
+            unsaved = tables["_unsaved"]
+            unsaved.discard(name) if value.persistent else unsaved.add(name)
         elif own is None:
             structure.changes += 1
             tables[name] = value
@@ -390,6 +397,14 @@ class Module(Walking, ExtraState):
     def half(self) -> Self:
         """Turn all parameters and buffers into float16."""
         return self.to("float16")
+
+    def bfloat16(self) -> Self:
+        """Turn all parameters and buffers into bfloat16, which is computed in float32.
+
+        Raises:
+            DTypeError: if ``ml_dtypes`` is not installed: ``pip install 'nnscratch[bfloat16]'``.
+        """
+        return self.to("bfloat16")
 
     def type(self, dst_type: Any) -> Self:
         """Turn all parameters and buffers into a floating dtype, or that of a type's name."""

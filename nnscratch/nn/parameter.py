@@ -1,4 +1,4 @@
-"""``Parameter``: a tensor that a module learns."""
+"""``Parameter``, a tensor that a module learns, and ``Buffer``, one that it only keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nnscratch.array import is_array
 from nnscratch.errors import DTypeError
 from nnscratch.tensors import Tensor
 
-__all__ = ["Parameter"]
+__all__ = ["Buffer", "Parameter"]
 
 
 class Parameter(Tensor):
@@ -22,13 +22,45 @@ class Parameter(Tensor):
         Raises:
             DTypeError: of anything else, such as a list; write ``Parameter(tensor([...]))``.
         """
-        if not isinstance(data, Tensor) and not is_array(data):
-            raise DTypeError(
-                f"Parameter takes a tensor or an array, got {type(data).__name__}; write "
-                "Parameter(nnscratch.tensor(...))"
-            )
-        super().__init__(data.array if isinstance(data, Tensor) else data)
+        super().__init__(_array_of("Parameter", data))
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
+
+
+class Buffer(Tensor):
+    """A tensor that a module registers as its buffer when it becomes one of its attributes.
+
+    Attributes:
+        persistent: whether it is saved with the module.
+
+    >>> import nnscratch
+    >>> from nnscratch import nn
+    >>> layer = nn.Linear(2, 1)
+    >>> layer.steps = Buffer(nnscratch.zeros(1), persistent=False)
+    >>> [name for name, _ in layer.named_buffers()], "steps" in layer.state_dict()
+    (['steps'], False)
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any, *, persistent: bool = True) -> None:
+        """Take the array of a tensor, or an array, as the buffer's values.
+
+        Raises:
+            DTypeError: of anything else, such as a list; write ``Buffer(tensor([...]))``.
+        """
+        super().__init__(_array_of("Buffer", data))
+        self.persistent = persistent
+        if isinstance(data, Tensor):
+            self.requires_grad_(data.requires_grad)
+
+
+def _array_of(kind: str, data: Any) -> Any:
+    if not isinstance(data, Tensor) and not is_array(data):
+        raise DTypeError(
+            f"{kind} takes a tensor or an array, got {type(data).__name__}; write "
+            f"{kind}(nnscratch.tensor(...))"
+        )
+    return data.array if isinstance(data, Tensor) else data

@@ -1,4 +1,4 @@
-"""``nnscratch.compile``: run a step once, then replay it."""
+"""A compiled step: run once, then replayed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from nnscratch.array.precision import get_float32_matmul_precision
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
 from nnscratch.graph.nested import mapped
+from nnscratch.nn.module import Module
 from nnscratch.plan.plan import Plan, without_graph
 from nnscratch.plan.reach import Reach
 from nnscratch.plan.store import MOST_CHANGES, MOST_NEW, PlanStore
@@ -33,13 +34,23 @@ class Compiled:
 
     Attributes:
         function: the eager step.
+        name: what errors and warnings call it.
     """
 
-    def __init__(self, function: Callable[..., Any], on_unsupported: str) -> None:
-        """Wrap a function; nothing is recorded before it is first called."""
+    def __init__(
+        self, function: Callable[..., Any], strict: bool = True, name: str | None = None
+    ) -> None:
+        """Wrap a function; nothing is recorded before it is first called.
+
+        Args:
+            function: the eager step.
+            strict: whether a step that a replay could not repeat is an error; else it runs eagerly.
+            name: what to call it, if not by the name of the function.
+        """
         functools.update_wrapper(self, function, updated=())
         self.function = function
-        self._strict = on_unsupported == "raise"
+        self.name = name or _name(function)
+        self._strict = strict
         self._store = PlanStore()
         self._last: tuple[Any, Any] = (None, None)
         self._lock = threading.RLock()
@@ -81,7 +92,7 @@ class Compiled:
         if not self._store.keeps_changing(signature):
             return False
         self._run_eagerly(
-            f"the compiled step {_name(self.function)} was recorded {MOST_CHANGES} times for the "
+            f"the compiled step {self.name} was recorded {MOST_CHANGES} times for the "
             "same arguments because parameters, modes or what its code refers to kept changing; "
             "it runs eagerly from now on"
         )
@@ -91,7 +102,7 @@ class Compiled:
         if self._store.new >= MOST_NEW and not self._said:
             self._said = True
             warnings.warn(
-                f"the compiled step {_name(self.function)} was called with other shapes or values "
+                f"the compiled step {self.name} was called with other shapes or values "
                 f"{MOST_NEW} times in a row, and a call that does not come again runs eagerly; "
                 "pass numbers that change as tensors, and pad what differs in shape",
                 RuntimeWarning,
@@ -117,7 +128,7 @@ class Compiled:
             result = self.function(*args, **kwargs)
         settled = self._is_settled(tracer, reach)
         if tracer.refusal is not None:
-            self._run_eagerly(f"{_name(self.function)} runs eagerly: {tracer.refusal}")
+            self._run_eagerly(f"{self.name} runs eagerly: {tracer.refusal}")
             for position in tracer.changed:
                 registry.update(f.COPY_INTO, given[position], arrays[position])
         else:
@@ -149,84 +160,6 @@ class Compiled:
                 "of the step"
             )
         return changed is None and not rebound
-
-
-_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
-
-
-def compile(
-    function: Callable[..., Any] | None = None,
-    *,
-    model: Callable[..., Any] | None = None,
-    on_unsupported: str = "raise",
-    fullgraph: bool = True,
-    dynamic: bool | None = None,
-    backend: Any = None,
-    mode: str | None = None,
-    options: Any = None,
-    disable: bool = False,
-) -> Any:
-    """Return a step that is recorded on its first call and replayed on all later ones.
-
-    The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
-    clipping, ``optimizer.step()``, ``scheduler.step()``; for inference a forward. Tensors and
-    arrays that change from call to call are its arguments, and it does not change them in place.
-    The tensors it returns have no graph. A ``grad`` that was kept from an earlier step changes with
-    the next replay; keep a ``clone()`` of it.
-
-    Other shapes, dtypes, modes and plain values of the arguments get a plan of their own: the first
-    call is recorded, the second planned. While 8 others wait for their second call, a new one runs
-    eagerly, and is recorded and planned when it comes again. At most 256 plans are kept, and beyond
-    the 4 used last no more than 1 GiB of them; those not used for longest are dropped, and made
-    anew when they are wanted. So any number of sequence lengths is replayed in bounded memory.
-
-    A plan is also left for another one when anything changes that the step's code can reach:
-    parameters, buffers and attributes of modules, hooks, and behind the names that its functions
-    mention other tensors, numbers, attributes of objects, and the entries of lists, dictionaries
-    and NumPy arrays (of up to 1,000 entries). If 16 such changes in a row come before their plans
-    were of use, the step runs eagerly from then on, with a warning. What the step itself changes of
-    these would not be changed by a replay and is refused. An optimizer's and a scheduler's
-    hyper-parameters and the counters of random numbers are read at every replay. Not seen are raw
-    arrays taken out of tensors (``.array``), an optimizer's ``state``, Python's state inside of
-    other libraries, the clock and files: what is read there is a constant of the plan.
-
-    Args:
-        function: the step, or a module. Without it, ``compile`` returns a decorator.
-        model: another name of it.
-        on_unsupported: what to do about a step that a replay could not repeat (it reads a value
-            out of a tensor, say): "raise" a ``PlanError``, or run it "eager" with one warning.
-        fullgraph: accepted as in PyTorch; a step is always recorded as a whole.
-        dynamic: accepted as in PyTorch; each shape has a plan of its own.
-        backend: accepted as in PyTorch, as are ``mode`` and ``options``; there is one compiler.
-        mode: see ``backend``.
-        options: see ``backend``.
-        disable: whether to return the function as it is.
-
-    Raises:
-        ConfigurationError: if ``on_unsupported`` is neither, or ``mode`` is none of PyTorch's, or
-            there are ``options`` beside it.
-
-    >>> import nnscratch
-    >>> double = compile(lambda x: x * 2)
-    >>> [double(nnscratch.tensor([float(n)])).item() for n in range(3)]
-    [0.0, 2.0, 4.0]
-    """
-    if on_unsupported not in ("raise", "eager"):
-        raise ConfigurationError(
-            f"on_unsupported must be 'raise' or 'eager', got {on_unsupported!r}"
-        )
-    if mode not in (None, *_MODES) and backend in (None, "inductor"):
-        raise ConfigurationError(
-            f"compile: mode is one of {', '.join(_MODES)}, which change nothing here; got {mode!r}"
-        )
-    if mode is not None and options is not None:
-        raise ConfigurationError("compile: either mode or options can be given, got both")
-    function = model if function is None else function
-    if function is None:
-        return lambda later: later if disable else Compiled(later, on_unsupported)
-    if disable:
-        return function
-    return Compiled(function, on_unsupported)
 
 
 def _key(item: Any, arrays: list[Any]) -> Any:
@@ -291,4 +224,7 @@ def _apart(item: Any, pairs: list[tuple[Any, Any]]) -> Any:
 
 
 def _name(function: Callable[..., Any]) -> str:
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, Module):
+        return type(owner).__name__
     return getattr(function, "__qualname__", type(function).__name__)

@@ -25,6 +25,7 @@ TYPE_NAMES = {
     "float32": "FloatTensor",
     "float64": "DoubleTensor",
     "float16": "HalfTensor",
+    "bfloat16": "BFloat16Tensor",
     "int64": "LongTensor",
     "int32": "IntTensor",
     "int16": "ShortTensor",
@@ -244,6 +245,17 @@ class TensorConversions(TensorBase):
     def half(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as float16."""
         return self.to("float16")
+
+    def bfloat16(self, *, memory_format: Any = None) -> Tensor:
+        """Return the tensor as bfloat16, on the CPU: 8 bits of mantissa, the range of float32.
+
+        It takes half the memory of float32, in which it is computed. NumPy has its dtype from
+        ``ml_dtypes``: ``pip install 'nnscratch[bfloat16]'``.
+
+        Raises:
+            DTypeError: if ``ml_dtypes`` is not installed.
+        """
+        return self.to("bfloat16")
 
     def long(self, *, memory_format: Any = None) -> Tensor:
         """Return the tensor as int64."""

@@ -86,4 +86,7 @@ def text_of(array: Any, prefix: str) -> str:
     >>> text_of(np.asarray([1.0, 2.0]), "")
     '[1., 2.]'
     """
+    if array.dtype.kind == "V":  # bfloat16, which NumPy prints without its options
+        array = array.astype(np.float32)
+        return np.array2string(array, separator=", ", prefix=prefix, **{"precision": 4, **_options})
     return np.array2string(array, separator=", ", prefix=prefix, **_options)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import asarray, default_dtype, dtype_name, is_floating, promote
-from nnscratch.array.dtypes import is_complex
+from nnscratch.array.bfloat16 import limits_of
+from nnscratch.array.dtypes import FLOATS, is_complex
 from nnscratch.errors import DTypeError
 from nnscratch.tensors.base import TensorBase
 
@@ -50,7 +51,7 @@ def to_common_dtype(tensor: Any, other: Any) -> tuple[Any, Any]:
     return tensor.to(common), other.to(common)
 
 
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}  # V: bfloat16
 
 
 def of_higher_kind(result: Any, held: Any) -> bool:
@@ -109,8 +110,8 @@ def checked_number(where: str, value: Any, dtype: str) -> Any:
         value = float(value.real)
     if type(value) not in (int, float) or dtype == "bool" or dtype.startswith("complex"):
         return value
-    if dtype.startswith("float"):
-        limits: Any = np.finfo(dtype)
+    if dtype in FLOATS:
+        limits: Any = limits_of(dtype)
         beyond = math.isfinite(value) and abs(value) > float(limits.max)
     else:
         limits = np.iinfo(dtype)

@@ -155,7 +155,7 @@ class _LazyState(Mapping[str, Any]):
             return self._numbers[name]
         if name not in self._names:
             raise KeyError(name)
-        return Tensor(move(self._file.read(self._prefix + name), self._device))
+        return Tensor(move(self._file.read(self._prefix + name, True), self._device))
 
     def __iter__(self) -> Iterator[str]:
         return iter([*self._numbers, *self._names])

@@ -133,7 +133,7 @@ def _load(run: TrainingRun, loader: DataLoader, file: TensorFile, record: dict[s
         one.load_state_dict(states[index]["state"])
         prefix = f"callback.{index}."
         names = [name for name in file if name.startswith(prefix)]
-        one.load_tensors({n.removeprefix(prefix): file.read(n) for n in names})
+        one.load_tensors({n.removeprefix(prefix): file.read(n, keep_bfloat16=True) for n in names})
     default_generator.set_state(part("random", dict))
     run.totals.load(totals)
     run.history, run.epoch, run.step = history, epoch, step

@@ -21,6 +21,7 @@ import numpy as np
 import safetensors
 
 from nnscratch.array import dtype_name, to_numpy
+from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, write_whole
@@ -36,10 +37,11 @@ _CODES = {
     "uint64": "U64",
     "int64": "I64",
     "float16": "F16",
+    "bfloat16": "BF16",
     "float32": "F32",
     "float64": "F64",
 }
-_NAMES = {code: name for name, code in _CODES.items()} | {"BF16": "bfloat16"}
+_NAMES = {code: name for name, code in _CODES.items()}
 _MOST_HEADER = 100_000_000
 """The longest header, in bytes, that the safetensors library reads."""
 _MOST_DIMENSIONS = 64
@@ -104,7 +106,8 @@ def write_tensors(
         for array in arrays:
             host = np.ascontiguousarray(to_numpy(array))
             if host.size:
-                host = host.astype(host.dtype.newbyteorder("<"), copy=False)
+                plain = host.view(np.uint16) if dtype_name(host.dtype) == "bfloat16" else host
+                host = plain.astype(plain.dtype.newbyteorder("<"), copy=False)
                 stream.write(host.reshape(-1).view(np.uint8).data)
 
     write_whole(path, write, follow)
@@ -192,11 +195,12 @@ class TensorFile:
             raise self._fail(f"{name[:80]!r} has more than {_MOST_DIMENSIONS} dimensions")
         return Entry(dtype, tuple(value["shape"]), *value["data_offsets"])
 
-    def read(self, name: str) -> np.ndarray:
-        """Return one array, read into new memory; bfloat16 becomes float32.
+    def read(self, name: str, keep_bfloat16: bool = False) -> np.ndarray:
+        """Return one array, read into new memory; bfloat16 becomes float32 unless it is to be kept.
 
         Raises:
             CheckpointError: if there is no such array, or the file changed since it was opened.
+            DTypeError: if bfloat16 is to be kept and ``ml_dtypes`` is not installed.
         """
         if name not in self.entries:
             raise self._fail(f"there is no array {name!r}")
@@ -211,6 +215,8 @@ class TensorFile:
         if entry.dtype == "bool" and array.size and int(array.view(np.uint8).max()) > 1:
             raise self._fail(f"the array {name!r} is of booleans but holds other values")
         if entry.dtype == "bfloat16":
+            if keep_bfloat16:
+                return array.astype(np.uint16, copy=False).view(bfloat16())
             return (array.astype(np.uint32) << 16).view(np.float32)
         return array.astype(np.dtype(kind), copy=False)
 

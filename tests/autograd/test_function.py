@@ -263,6 +263,30 @@ def test_gradients_are_brought_into_the_form_of_the_input(lib: Any) -> None:
     assert y.grad.tolist() == [2.0, 2.0, 2.0]
 
 
+@BOTH
+def test_complex_numbers(lib: Any) -> None:
+    class Parts(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, z: Any) -> Any:
+            return z * 2j, z.real
+
+        @staticmethod
+        def backward(ctx: Any, dz: Any, dx: Any) -> Any:
+            return dz * -2j + dx
+
+    z = lib.tensor([1.0 + 2.0j, 3.0j], requires_grad=True)
+    turned, real = Parts.apply(z)
+    assert turned.requires_grad
+    assert real.requires_grad
+    (turned.abs().sum() + (3 * real).sum()).backward()
+    # ∂|2iz|/∂Re + i ∂|2iz|/∂Im = 2z / |z|
+    expected = 2 * z.detach() / z.detach().abs() + 3
+    np.testing.assert_allclose(z.grad.numpy(), expected.numpy(), rtol=1e-6)
+    z.grad = None
+    Parts.apply(z)[1].sum().backward()
+    assert z.grad.tolist() == [1 + 0j, 1 + 0j]
+
+
 def _returning(lib: Any, made: Any) -> Any:
     class Wrong(lib.autograd.Function):
         @staticmethod
@@ -284,6 +308,10 @@ WRONG: dict[str, tuple[Any, str]] = {
         r"gradient 0 of shape \(1,\), and its input has shape \(2,\)",
     ),
     "no tensor": (lambda dy: (1.0, None), r"returned float as gradient 0"),
+    "complex": (
+        lambda dy: (dy * 1j, None),
+        r"returned a complex gradient 0, and its input is float64; return its real part",
+    ),
 }
 
 

@@ -56,6 +56,30 @@ def make(lib: Any) -> Any:
     return Net()
 
 
+def test_buffers_by_assignment() -> None:
+    for lib in (nnscratch, torch):
+        model = lib.nn.Linear(2, 1)
+        model.mean = lib.nn.Buffer(lib.ones(2))
+        model.scratch = lib.nn.Buffer(lib.zeros(1), persistent=False)
+        assert isinstance(model.mean, lib.nn.Buffer)
+        assert [name for name, _ in model.named_buffers()] == ["mean", "scratch"]
+        assert list(model.state_dict()) == ["weight", "bias", "mean"]
+        twin = copy.deepcopy(model)
+        twin.mean.add_(1)
+        assert (model.mean.tolist(), twin.mean.tolist()) == ([1.0, 1.0], [2.0, 2.0])
+        assert list(twin.state_dict()) == ["weight", "bias", "mean"]
+        model.mean = lib.nn.Buffer(lib.zeros(2), persistent=False)
+        model.scratch = lib.ones(1)
+        assert list(model.state_dict()) == ["weight", "bias"]
+        model.double()
+        assert model.mean.dtype == model.scratch.dtype == lib.float64
+        assert next(iter(model.parameters())).dtype == lib.float64
+    with pytest.raises(
+        DTypeError, match=r"Buffer takes a tensor .* write Buffer\(nnscratch.tensor"
+    ):
+        nn.Buffer([1.0])
+
+
 def test_names_and_repr_are_those_of_pytorch() -> None:
     mine, its = make(nnscratch), make(torch)
     for what in ("named_parameters", "named_buffers", "named_modules", "named_children"):

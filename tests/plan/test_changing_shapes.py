@@ -195,6 +195,6 @@ def test_a_step_that_is_refused_is_so_for_any_shape() -> None:
 
 def test_results_have_no_graph_however_they_were_computed() -> None:
     layer = nn.Linear(2, 2)
-    step = nnscratch.compile(layer)
+    step = nnscratch.compile(lambda x: layer(x))
     for n in range(1, 2 * store.MOST_WAITING):
         assert not step(nnscratch.ones(n, 2)).requires_grad

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nnscratch import formulas as f
+from nnscratch.array.dtypes import HALVES, dtype_name
 from nnscratch.errors import NonFiniteError
 from nnscratch.formulas import registry
 from nnscratch.tensors import Tensor, apply
@@ -21,12 +22,12 @@ def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
 
 
 def _wide_norm(given: list[Tensor], norm_type: float, finite: bool) -> Tensor:
-    """Return the norm, of float16 tensors in float32: their squares pass its largest number."""
+    """Return the norm, of 16-bit tensors in float32: squares pass the largest number of float16."""
     if not given:
         return zeros()
     power = float(norm_type)
     real = [one.abs() if one.is_complex() else one for one in given]
-    wide = [one.float() if one.dtype == "float16" else one for one in real]
+    wide = [one.float() if dtype_name(one.dtype) in HALVES else one for one in real]
     norm: Tensor
     if power == 2.0:
         norm = stack([apply(f.SQUARED_NORM, one) for one in wide]).sum().sqrt()
@@ -38,8 +39,9 @@ def _wide_norm(given: list[Tensor], norm_type: float, finite: bool) -> Tensor:
 
 
 def _narrowed(norm: Tensor, given: list[Tensor]) -> Tensor:
-    """Return the norm in the dtype that stacking the norms of all has: float16 only of float16."""
-    return norm.half() if given and all(one.dtype == "float16" for one in given) else norm
+    """Return the norm in the dtype that stacking the norms of all has: 16 bits only of those."""
+    kinds = {dtype_name(one.dtype) for one in given}
+    return norm.to(*kinds) if len(kinds) == 1 and kinds < HALVES else norm
 
 
 def _scale(gradients: list[Tensor], max_norm: float, norm: Tensor) -> None:

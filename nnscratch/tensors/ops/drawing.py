@@ -8,6 +8,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name, is_floating, to_device_of, to_numpy
+from nnscratch.array.bfloat16 import limits_of
 from nnscratch.array.random import Generator
 from nnscratch.errors import ConfigurationError, DataError, DTypeError, ShapeError
 from nnscratch.formulas import registry
@@ -75,7 +76,7 @@ def _random_in_place(
     first, last = (0, low) if to is None else (low, to)
     if last is None:
         name = dtype_name(self.array.dtype)
-        digits = np.finfo(name).nmant + 1 if is_floating(self.array) else 0
+        digits = limits_of(name).nmant + 1 if is_floating(self.array) else 0
         last = 2**digits + 1 if digits else 2 if name == "bool" else int(np.iinfo(name).max)
     drawn = randint(int(first), int(last), self.shape, device=self.device, generator=generator)
     return self.copy_(drawn.to(self.dtype))

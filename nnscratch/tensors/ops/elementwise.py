@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from nnscratch import formulas as f
 from nnscratch.array import default_dtype, dtype_name, is_floating, to_device_of
+from nnscratch.array.bfloat16 import limits_of
 from nnscratch.array.dtypes import is_complex, is_inexact, is_integer
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
@@ -235,7 +234,7 @@ def nan_to_num(
         )
     if not is_floating(input.array):
         return input.clone()
-    limits = np.finfo(dtype_name(input.array.dtype))
+    limits = limits_of(dtype_name(input.array.dtype))
     above = float(limits.max) if posinf is None else posinf
     below = float(limits.min) if neginf is None else neginf
     made: Tensor = input.masked_fill(input != input, 0.0 if nan is None else nan)
@@ -324,7 +323,7 @@ def ldexp(input: Tensor, other: Any) -> Tensor:
     whole = not is_floating(power.array)
     if whole:
         power = power.to(input.dtype if is_floating(input.array) else default_dtype())
-    limits = np.finfo(dtype_name(power.array.dtype))
+    limits = limits_of(dtype_name(power.array.dtype))
     low, high = int(limits.minexp), int(limits.maxexp) - 2  # NumPy's 2^127 of float32 is not one
     if whole:
         power = power.clamp(3 * low, 3 * high)  # beyond these, 0 and infinity in any case

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array.dtypes import is_complex
+from nnscratch.array.dtypes import HALVES, dtype_name, is_complex
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.tensors.creation import tensor as new_tensor
 from nnscratch.tensors.functions import cat, stack
@@ -24,8 +24,8 @@ def _pairs(name: str, input: Tensor) -> Tensor:
     if is_complex(input.array):
         return view_as_real(input)
     taken = input._as_float()
-    if str(taken.dtype) == "float16":
-        raise DTypeError(f"{name} needs float32 or float64, got float16; call .float() first")
+    if dtype_name(taken.dtype) in HALVES:
+        raise DTypeError(f"{name} needs float32 or float64, got {taken.dtype}; call .float() first")
     return stack([taken, taken.new_zeros(taken.shape)], -1)
 
 

@@ -36,7 +36,10 @@ class Checker(Measurement):
         self.run = problem.run(problem.values(), self.cotangents)
         self.findings += self.run.findings
         self.findings += compare_runs(
-            self.run, problem.run(problem.values(), self.cotangents), problem.slots
+            self.run,
+            problem.run(problem.values(), self.cotangents),
+            problem.slots,
+            self.settings.nondet_tol,
         )
         found = forward_findings(problem, self.run, self.numeric.centre)
         self.findings += found

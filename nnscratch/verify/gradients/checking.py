@@ -18,7 +18,12 @@ from nnscratch.tensors import Tensor
 from nnscratch.verify.gradients.checker import Checker
 from nnscratch.verify.gradients.differences import METHODS
 from nnscratch.verify.gradients.elements import Verdict, combined
-from nnscratch.verify.gradients.hygiene import agree, linearity_findings, needs_findings
+from nnscratch.verify.gradients.hygiene import (
+    agree,
+    linearity_findings,
+    needs_findings,
+    outputs_findings,
+)
 from nnscratch.verify.gradients.measurement import CheckSettings
 from nnscratch.verify.gradients.pairs import FormulaProblem, PairProblem
 from nnscratch.verify.gradients.problem import Problem
@@ -26,8 +31,8 @@ from nnscratch.verify.gradients.report import Report
 from nnscratch.verify.gradients.tensors import TensorProblem, module_problem
 
 
-class GradcheckError(NNScratchError, AssertionError):
-    """A gradient that is not right; ``report`` has the details."""
+class GradcheckError(NNScratchError, AssertionError, RuntimeError):
+    """A gradient that is not right; ``report`` has the details. In PyTorch it is a RuntimeError."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(report.text())
@@ -104,10 +109,11 @@ def gradcheck(
 def check_problems(
     problems: Sequence[Problem],
     check: str | Sequence[str] | None,
-    method: str,
-    limit: int,
-    resolution: float | None,
-    seed: int,
+    method: str = "auto",
+    limit: int = 256,
+    resolution: float | None = None,
+    seed: int = 0,
+    nondet_tol: float | None = None,
 ) -> Report:
     """Check a problem, or one for each mode of a module, and return one report.
 
@@ -118,7 +124,7 @@ def check_problems(
         raise ConfigurationError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if resolution is not None and not resolution > 0:
         raise ConfigurationError(f"resolution must be more than 0, got {resolution}")
-    settings = CheckSettings(method, limit, resolution, seed)
+    settings = CheckSettings(method, limit, resolution, seed, nondet_tol=nondet_tol)
     started = time.perf_counter()
     report = Report(problems[0].name, Verdict.RIGHT, [], [], remark=problems[0].remark)
     verdicts = []
@@ -146,6 +152,7 @@ def _checked(checker: Checker, report: Report) -> Verdict:
         extra = [
             *linearity_findings(problem, checker.run, checker.cotangents),
             *needs_findings(problem, checker.run, checker.cotangents),
+            *outputs_findings(problem, checker.run, checker.cotangents),
         ]
         checker.findings += extra
         if any(f.severity == "fault" for f in extra):

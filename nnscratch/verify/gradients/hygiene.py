@@ -25,8 +25,16 @@ def agree(a: Sequence[Any], b: Sequence[Any]) -> bool:
     return len(a) == len(b) and all(bits(x) == bits(y) for x, y in zip(a, b, strict=True))
 
 
-def compare_runs(first: AnalyticRun, second: AnalyticRun, slots: Sequence[Slot]) -> list[Finding]:
-    """Find out whether a second run on the same inputs gave other outputs or gradients."""
+def compare_runs(
+    first: AnalyticRun,
+    second: AnalyticRun,
+    slots: Sequence[Slot],
+    tolerance: float | None = None,
+) -> list[Finding]:
+    """Find out whether a second run on the same inputs gave other outputs or gradients.
+
+    Gradients may differ by the tolerance, with a warning; without one by 1e-3 of their size.
+    """
     found = []
     if not agree(first.outputs, second.outputs):
         found.append(
@@ -39,6 +47,8 @@ def compare_runs(first: AnalyticRun, second: AnalyticRun, slots: Sequence[Slot])
         if bits(a) != bits(b):
             size = _largest_difference(a, b)
             small = size <= 1e-3
+            if tolerance is not None:
+                small = _furthest(a, b) <= tolerance
             found.append(
                 Finding(
                     FindingKind.NOT_DETERMINISTIC, slot.name, "warning" if small else "fault",
@@ -161,9 +171,38 @@ def linearity_findings(
     return found
 
 
+def outputs_findings(
+    problem: Problem, run: AnalyticRun, cotangents: Sequence[Any]
+) -> list[Finding]:
+    """Start from all outputs at once, as a loss of them does: the gradients must be the sums."""
+    if problem.together is not False or sum(c is not None for c in cotangents) < 2:
+        return []
+    problem.together = True
+    try:
+        at_once = problem.run(problem.values(), cotangents)
+    finally:
+        problem.together = False
+    found = []
+    for slot, a, b in zip(problem.slots, run.gradients, at_once.gradients, strict=True):
+        if bits(a) != bits(b) and _largest_difference(a, b) > 1e-3:
+            found.append(
+                Finding(
+                    FindingKind.OUTPUTS, slot.name, "fault",
+                    f"The gradient of {slot.name} is another one when the gradients of all outputs "
+                    "come at once than the sum over one at a time.",
+                )
+            )  # fmt: skip
+    return found
+
+
 def _largest_difference(a: Any, b: Any) -> float:
     if a is None or b is None or np.shape(a) != np.shape(b):
         return float("inf")
-    a, b = as_float64(a), as_float64(b)
-    size = float(np.max(np.abs(a), initial=0.0)) or 1.0
-    return float(np.nan_to_num(np.max(np.abs(a - b), initial=0.0) / size, nan=np.inf))
+    size = float(np.max(np.abs(as_float64(a)), initial=0.0)) or 1.0
+    return float(np.nan_to_num(_furthest(a, b) / size, nan=np.inf))
+
+
+def _furthest(a: Any, b: Any) -> float:
+    if a is None or b is None or np.shape(a) != np.shape(b):
+        return float("inf")
+    return float(np.max(np.abs(as_float64(a) - as_float64(b)), initial=0.0))

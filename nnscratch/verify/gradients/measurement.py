@@ -37,6 +37,7 @@ class CheckSettings:
             takes it from the dtype.
         seed: of cotangents and directions.
         budget: how many evaluations a bisection may take.
+        nondet_tol: by how much gradients of two runs may differ; None for 1e-3 of their size.
     """
 
     method: str = "auto"
@@ -44,6 +45,7 @@ class CheckSettings:
     resolution: float | None = None
     seed: int = 0
     budget: int = 3000
+    nondet_tol: float | None = None
 
 
 RESOLUTIONS = {"float64": 1e-4, "float32": 1e-2, "float16": 0.3}

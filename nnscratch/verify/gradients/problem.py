@@ -36,6 +36,7 @@ class FindingKind(StrEnum):
     NEEDS = "needs"
     NOT_LINEAR = "not linear in dY"
     CHANGED = "changed in place"
+    OUTPUTS = "outputs together"
     ALIASED_OUTPUT = "aliased output"
     ALIASED_GRADIENT = "aliased gradient"
 
@@ -103,6 +104,8 @@ class Problem:
         mode: "train" or "eval" for a module, else "".
         views: whether outputs may share memory with inputs.
         reference: whether ``evaluate`` is known to be right, so that forwards are compared.
+        together: whether the backward starts from all outputs at once; False where it starts from
+            each by itself and the gradients are added, None where there is no choice.
     """
 
     name: str = ""
@@ -113,6 +116,7 @@ class Problem:
     mode: str = ""
     views: bool = True
     reference: bool = False
+    together: bool | None = None
 
     def evaluate(self, values: Sequence[Any]) -> list[Array]:
         """Return the outputs for these values of the slots, all in float64 or complex128."""
@@ -193,6 +197,24 @@ def as_float64(gradient: Any) -> Array:
     return np.asarray(np.real(gradient)).astype(np.float64)
 
 
+def paired(array: Any) -> Any:
+    """Return complex numbers as real ones, with a last axis for the two parts; others as they are.
+
+    A gradient of complex numbers is ∂L/∂Re + i ∂L/∂Im, as in PyTorch, so its two parts are the
+    gradients of these real numbers, and a complex function is checked as one of real numbers.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "c":
+        return array
+    real = np.array(array, order="C", ndmin=1).view(array.real.dtype)
+    return real.reshape(*array.shape, 2)
+
+
+def joined(pairs: Array) -> Array:
+    """Return the complex numbers that ``paired`` took apart."""
+    kind = np.result_type(pairs.dtype, np.complex64)
+    return np.array(pairs, order="C").view(kind).reshape(pairs.shape[:-1])
+
+
 def is_checkable(value: Any) -> bool:
     """Say whether a value is an array of floats, so that it can have a gradient."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
@@ -216,7 +238,7 @@ def device_name(value: Any) -> str:
 
 def nudged(value: Any, rng: Rng) -> Any:
     """Return an array of floats moved by -1, 0 or 1 rounding errors; anything else as it is."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fc":
         return value
     with np.errstate(all="ignore"):
         factor = 1 + rng.integers(-1, 2, value.shape) * np.finfo(value.dtype).eps

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import is_floating
+from nnscratch.array import is_complex
+from nnscratch.array.dtypes import is_inexact
 from nnscratch.autograd import grad
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.tensors import Tensor, apply, enable_grad
+from nnscratch.tensors.ops import view_as_complex
 from nnscratch.verify.gradients.checking import (
     GradcheckError,
     check_problems,
@@ -24,7 +26,7 @@ from nnscratch.verify.gradients.checking import (
     problems_of,
 )
 from nnscratch.verify.gradients.measurement import random_cotangents
-from nnscratch.verify.gradients.problem import first_outputs, output_name
+from nnscratch.verify.gradients.problem import Problem, first_outputs, output_name, paired
 from nnscratch.verify.gradients.report import Report
 from nnscratch.verify.gradients.tensors import TensorProblem, flat_tensors
 
@@ -77,6 +79,28 @@ def gradgradcheck(
     >>> print(gradgradcheck("tanh", [np.linspace(-1, 1, 5)]).verdict)
     right
     """
+    made = second_problems(
+        target, inputs, grad_outputs, loss, options, parameters, modes, check, seed
+    )
+    return check_problems(made, None, method, limit, resolution, seed)
+
+
+def second_problems(
+    target: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    loss: Any = None,
+    options: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Tensor] | Sequence[Tensor] | None = None,
+    modes: Sequence[str] = ("train", "eval"),
+    check: Sequence[str] | None = None,
+    seed: int = 0,
+) -> list[Problem]:
+    """Return the problems of the first gradients of a target, one for each mode of a module.
+
+    Raises:
+        ConfigurationError: if the target is none of those of ``gradgradcheck``.
+    """
     given = listed(inputs)
     function, own = target, dict(options or {})
     if isinstance(function, str) and function in FORMULAS:
@@ -91,11 +115,11 @@ def gradgradcheck(
             "or (model, loss): what a backward on arrays returns has no derivative"
         )
     problems = problems_of(function, given, loss, own, parameters, modes, check)
-    second = []
+    second: list[Problem] = []
     for problem in problems:
         assert isinstance(problem, TensorProblem)
         second.append(_second(problem, grad_outputs, seed))
-    return check_problems(second, None, method, limit, resolution, seed)
+    return second
 
 
 def assert_second_derivatives(target: Any, inputs: Any, **settings: Any) -> Report:
@@ -140,17 +164,17 @@ def _second(problem: TensorProblem, grad_outputs: Any, seed: int) -> TensorProbl
     rng = np.random.default_rng(seed)
     vectors = [v for v in random_cotangents(outputs, rng) if v is not None]
     if grad_outputs is not None:
-        chosen = listed(grad_outputs)
-        shapes = [np.shape(getattr(v, "array", v)) for v in chosen]
+        chosen = [paired(np.asarray(getattr(v, "array", v))) for v in listed(grad_outputs)]
+        shapes = [v.shape for v in chosen]
         if shapes != [v.shape for v in vectors]:
             raise ConfigurationError(
                 f"{problem.name}: expected grad_outputs of shapes {[v.shape for v in vectors]}, "
                 f"one for each floating output, got {shapes}"
             )
-        vectors = [np.asarray(getattr(v, "array", v), dtype=np.float64) for v in chosen]
+        vectors = [v.astype(np.float64) for v in chosen]
     kinds = {t.array.dtype for t in problem.tensors if isinstance(t, Tensor)}
     kinds |= {p.array.dtype for p in problem.parameters.values()}
-    floats = [np.dtype(str(kind).rpartition(".")[2]) for kind in kinds]
+    floats = [np.empty(0, str(kind).rpartition(".")[2]).real.dtype for kind in kinds]
     dtype = next((one for one in floats if one.kind == "f"), np.dtype("float64"))
     like = next((t.array for t in problem.tensors if isinstance(t, Tensor)), None)
     placed = [Tensor(v.astype(dtype)) for v in vectors]
@@ -162,7 +186,7 @@ def _second(problem: TensorProblem, grad_outputs: Any, seed: int) -> TensorProbl
     def first(*items: Any, **options: Any) -> list[Any]:
         with enable_grad():
             xs = [_asking(x) if ask else x for x, ask in zip(items[:count], checked, strict=False)]
-            ys = [y for y in flat_tensors(problem.function(*xs, **options)) if is_floating(y.array)]
+            ys = [y for y in flat_tensors(problem.function(*xs, **options)) if is_inexact(y.array)]
             held = [*xs, *problem.parameters.values()]
             wanted = [x for x, ask in zip(held, checked, strict=True) if ask]
             pairs = [(y, v) for y, v in zip(ys, items[count:], strict=True) if y.requires_grad]
@@ -174,7 +198,7 @@ def _second(problem: TensorProblem, grad_outputs: Any, seed: int) -> TensorProbl
             found = grad(
                 [y for y, _ in pairs],
                 wanted,
-                [v.to(y.dtype) for y, v in pairs],
+                [_cotangent(y, v) for y, v in pairs],
                 create_graph=True,
                 allow_unused=True,
             )
@@ -198,6 +222,11 @@ def _second(problem: TensorProblem, grad_outputs: Any, seed: int) -> TensorProbl
     for slot, old in zip(made.slots, problem.slots[:count], strict=False):
         slot.name = old.name
     return made
+
+
+def _cotangent(y: Any, v: Any) -> Any:
+    """Return a cotangent in an output's dtype; of complex numbers it is given in pairs."""
+    return view_as_complex(v).to(y.dtype) if is_complex(y.array) else v.to(y.dtype)
 
 
 def _asking(x: Any) -> Any:

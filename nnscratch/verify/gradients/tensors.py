@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import default_dtype, is_array, is_floating, set_default_dtype
+from nnscratch.array import default_dtype, is_array, is_complex, is_floating, set_default_dtype
 from nnscratch.array.random import default_generator
+from nnscratch.autograd import backward
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
@@ -23,10 +24,12 @@ from nnscratch.verify.gradients.problem import (
     bits,
     device_name,
     is_checkable,
+    joined,
     memory_findings,
     nudged,
     on_cpu,
     output_name,
+    paired,
 )
 
 
@@ -61,7 +64,12 @@ class TensorProblem(Problem):
     Both sides call the same function. The numeric side gives it float64 on the CPU: inputs,
     parameters and buffers alike; everything is put back after each call. Each call starts from the
     same state of the random generator, so dropout drops the same units.
+
+    Complex tensors are pairs of real numbers to the checker (``paired``), in slots, outputs and
+    gradients alike.
     """
+
+    together = False
 
     def __init__(
         self,
@@ -85,13 +93,13 @@ class TensorProblem(Problem):
         self.tensors = [_tensor(value) for value in inputs]
         self.slots = []
         for index, given in enumerate(self.tensors):
-            value = on_cpu(given.array) if isinstance(given, Tensor) else given
+            value = paired(on_cpu(given.array)) if isinstance(given, Tensor) else given
             where = device_name(given.array) if isinstance(given, Tensor) else "cpu"
             label = "input" if len(self.tensors) == 1 else f"input {index}"
             wanted = is_checkable(value)
             self.slots.append(Slot(label, value, wanted, where))
         for label, parameter in self.parameters.items():
-            value = np.array(on_cpu(parameter.array))
+            value = paired(np.array(on_cpu(parameter.array)))
             self.slots.append(
                 Slot(label, value, parameter.requires_grad, device_name(parameter.array))
             )
@@ -111,13 +119,14 @@ class TensorProblem(Problem):
         dtype = default_dtype()
         try:
             for tensor, value in zip(self.parameters.values(), values, strict=True):
-                tensor.array = value if double else _as(tensor.array, value)
+                tensor.array = _as_given(tensor.array, value, double)
                 tensor.grad = tensor.grad_slot = None
             for buffer in self.buffers:
                 if double and is_floating(buffer.array):
                     buffer.array = np.array(on_cpu(buffer.array), dtype=np.float64)
                 elif double:
-                    buffer.array = np.array(on_cpu(buffer.array))
+                    wide = "complex128" if is_complex(buffer.array) else None
+                    buffer.array = np.array(on_cpu(buffer.array), dtype=wide)
             if self.training is not None:
                 for module, _ in modes:
                     module.__dict__["training"] = self.training
@@ -142,10 +151,13 @@ class TensorProblem(Problem):
         from nnscratch.tensors.grad_mode import no_grad
 
         count = len(self.tensors)
-        inputs = [Tensor(v) if isinstance(v, np.ndarray) else v for v in values[:count]]
+        inputs = [
+            Tensor(_as_given(given.array, value, True)) if isinstance(given, Tensor) else value
+            for given, value in zip(self.tensors, values, strict=False)
+        ]
         with self._set(values[count:], True), no_grad(), registry.use_kernels("off"):
             outputs = flat_tensors(self.function(*inputs, **self.options))
-        return [np.array(on_cpu(t.array)) for t in outputs]
+        return [paired(np.array(on_cpu(t.array))) for t in outputs]
 
     def run(
         self, values: Sequence[Any], cotangents: Sequence[Any], nudge: Rng | None = None
@@ -166,7 +178,7 @@ class TensorProblem(Problem):
             if not isinstance(given, Tensor):
                 inputs.append(value)
                 continue
-            placed = value if double else _as(given.array, value)
+            placed = _as_given(given.array, value, double)
             inputs.append(Tensor(placed, requires_grad=slot.checked))
         leaves: list[Any] = [*inputs, *self.parameters.values()]
         watch: AbstractContextManager[Any] = nullcontext()
@@ -190,9 +202,13 @@ class TensorProblem(Problem):
                     f"{self.name}: no output depends on an input or parameter that asks for a "
                     "gradient, so there is nothing to check"
                 )
-            for position, (tensor, cotangent) in enumerate(roots):
-                last = position == len(roots) - 1
-                tensor.backward(_as(tensor.array, cotangent), retain_graph=not last)
+            walks = [roots] if self.together else [[root] for root in roots]
+            for walk in walks:
+                backward(
+                    [tensor for tensor, _ in walk],
+                    [Tensor(_as_given(tensor.array, c, False)) for tensor, c in walk],
+                    retain_graph=walk is not walks[-1],
+                )
             found = [
                 None if not isinstance(t, Tensor) or t.grad is None else t.grad.array
                 for t in leaves
@@ -205,8 +221,8 @@ class TensorProblem(Problem):
             findings = memory_findings(kept, named, [], True)
             findings += [f for f in memory_findings([], [], made, False) if f.severity == "fault"]
             return AnalyticRun(
-                [np.array(on_cpu(t.array)) for t in outputs],
-                [None if g is None else np.array(on_cpu(g)) for g in found],
+                [paired(np.array(on_cpu(t.array))) for t in outputs],
+                [None if g is None else paired(np.array(on_cpu(g))) for g in found],
                 [device_name(g) for g in found],
                 findings,
             )
@@ -276,6 +292,12 @@ def _tensor(value: Any) -> Any:
     if isinstance(value, list):
         return Tensor(np.asarray(value))
     return value
+
+
+def _as_given(like: Any, value: Array, double: bool) -> Any:
+    """Return a slot's value as an array of the kind that was given, or of twice the precision."""
+    value = joined(value) if is_complex(like) else value
+    return value if double else _as(like, value)
 
 
 def _as(like: Any, value: Any) -> Any:

@@ -1,0 +1,110 @@
+"""Numbers of 16 bits are for storing: what is computed from them is computed in float32.
+
+It is rounded once, at the end: a sum of 2,049 ones is not 2,048, and a sum of squares does not
+overflow where its root does not.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array.bfloat16 import brain
+from nnscratch.array.dtypes import cast
+
+Forward = Callable[..., Any]
+Backward = Callable[..., tuple[Any, ...]]
+
+_HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
+_PAIR, _DOUBLE_PAIR = np.dtype("complex64"), np.dtype("complex128")
+
+
+def is_half(*inputs: Any) -> bool:
+    """Say whether one of the inputs is an array of 16-bit floating-point numbers."""
+    for one in inputs:
+        kind = getattr(one, "dtype", None)
+        if kind is _HALF or kind is brain.dtype:
+            return True
+    return False
+
+
+def is_brain(*inputs: Any) -> bool:
+    """Say whether one of the inputs is an array of bfloat16, with which NumPy computes nothing."""
+    for one in inputs:  # noqa: SIM110
+        if getattr(one, "dtype", None) is brain.dtype:
+            return True
+    return False
+
+
+def is_half_or_complex(*inputs: Any) -> bool:
+    """Say whether one of the inputs is an array of 16-bit or of complex numbers."""
+    for one in inputs:
+        kind = getattr(one, "dtype", None)
+        if kind is _HALF or kind is _PAIR or kind is _DOUBLE_PAIR or kind is brain.dtype:
+            return True
+    return False
+
+
+def is_brain_or_complex(*inputs: Any) -> bool:
+    """Say whether one of the inputs is an array of bfloat16 or of complex numbers."""
+    for one in inputs:
+        kind = getattr(one, "dtype", None)
+        if kind is _PAIR or kind is _DOUBLE_PAIR or kind is brain.dtype:
+            return True
+    return False
+
+
+def in_single(forward: Forward, updates: bool = False) -> Forward:
+    """Return a forward that computes 16-bit numbers in float32; what it saves stays float32.
+
+    Args:
+        forward: the forward in float32.
+        updates: whether it returns new values of its inputs, and saves nothing.
+    """
+
+    def wide(*inputs: Any, **options: Any) -> Any:
+        half = next((one.dtype for one in inputs if is_half(one)), None)
+        made = forward(*[_widened(one) for one in inputs], **options)
+        if half is None:
+            return made
+        if updates:
+            return _narrowed(made, half)
+        return _narrowed(made[0], half), made[1]
+
+    return wide
+
+
+def backward_in_single(backward: Backward) -> Backward:
+    """Return a backward for what ``in_single`` saved."""
+
+    @functools.wraps(backward)
+    def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> Any:
+        parts = dY if type(dY) is tuple else (dY,)
+        if not is_half(*parts):
+            return backward(dY, saved, needs)
+        half = next(one.dtype for one in parts if is_half(one))
+        if type(saved) is not tuple and isinstance(saved, tuple) and is_half(*saved):
+            saved = type(saved)(*[_widened(one) for one in saved])
+        gradients = backward(_widened(dY), saved, needs)
+        return tuple([_narrowed(one, half) for one in gradients])
+
+    return wide
+
+
+def _widened(array: Any) -> Any:
+    if type(array) is tuple:
+        return tuple([_widened(one) for one in array])
+    return _cast(array, _SINGLE) if is_half(array) else array
+
+
+def _narrowed(array: Any, half: Any) -> Any:
+    if type(array) is tuple:
+        return tuple([_narrowed(one, half) for one in array])
+    return _cast(array, half) if getattr(array, "dtype", None) is _SINGLE else array
+
+
+def _cast(array: Any, dtype: Any) -> Any:
+    return array.astype(dtype) if hasattr(array, "astype") else cast(array, dtype)

@@ -1,0 +1,120 @@
+"""``nnscratch.compile``: run a step once, then replay it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import NoneType
+from typing import Any
+
+from nnscratch.errors import ConfigurationError
+from nnscratch.nn.module import Module
+from nnscratch.plan.compiled import Compiled
+from nnscratch.plan.modules import CompiledModule
+
+_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
+
+
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    model: Callable[..., Any] | None = None,
+    on_unsupported: str | None = None,
+    fullgraph: bool = True,
+    dynamic: bool | None = None,
+    backend: str | None = None,
+    mode: str | None = None,
+    options: Any = None,
+    name: str | None = None,
+    disable: bool = False,
+    recompile_limit: int | None = None,
+    isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
+) -> Any:
+    """Return a step that is recorded on its first call and replayed on all later ones.
+
+    The step is ordinary eager code: for training ``zero_grad``, forward, loss, ``backward``,
+    clipping, ``optimizer.step()``, ``scheduler.step()``; for inference a forward. Tensors and
+    arrays that change from call to call are its arguments, and it does not change them in place.
+    The tensors it returns have no graph. A ``grad`` that was kept from an earlier step changes with
+    the next replay; keep a ``clone()`` of it.
+
+    Other shapes, dtypes, modes and plain values of the arguments get a plan of their own: the first
+    call is recorded, the second planned. While 8 others wait for their second call, a new one runs
+    eagerly, and is recorded and planned when it comes again. At most 256 plans are kept, and beyond
+    the 4 used last no more than 1 GiB of them; those not used for longest are dropped, and made
+    anew when they are wanted. So any number of sequence lengths is replayed in bounded memory.
+
+    A plan is also left for another one when anything changes that the step's code can reach:
+    parameters, buffers and attributes of modules, hooks, and behind the names that its functions
+    mention other tensors, numbers, attributes of objects, and the entries of lists, dictionaries
+    and NumPy arrays (of up to 1,000 entries). If 16 such changes in a row come before their plans
+    were of use, the step runs eagerly from then on, with a warning. What the step itself changes of
+    these would not be changed by a replay and is refused. An optimizer's and a scheduler's
+    hyper-parameters and the counters of random numbers are read at every replay. Not seen are raw
+    arrays taken out of tensors (``.array``), an optimizer's ``state``, Python's state inside of
+    other libraries, the clock and files: what is read there is a constant of the plan.
+
+    Of a module it returns a module with the same parameters, whose calls are replayed unless they
+    are to be differentiated: under ``no_grad()``, or where no parameter and no argument asks for a
+    gradient. Other calls run eagerly and have a graph; a training step is compiled as a whole. In
+    place, ``model.compile()`` does the same.
+
+    Args:
+        function: the step, or a module. Without it, ``compile`` returns a decorator.
+        model: another name of it.
+        on_unsupported: what to do about a step that a replay could not repeat (it reads a value
+            out of a tensor, say): "raise" a ``PlanError``, or run it "eager" with one warning.
+            None for what ``fullgraph`` says.
+        fullgraph: whether all of the step must be replayed; with False one that a replay could not
+            repeat runs eagerly, all of it. In PyTorch False is the default.
+        dynamic: accepted as in PyTorch; each shape has a plan of its own.
+        backend: a name, accepted as in PyTorch, as are ``mode`` and ``options``; there is one
+            compiler.
+        mode: see ``backend``.
+        options: see ``backend``.
+        name: what errors and warnings call the step; the name of the function if not given.
+        disable: whether to return the function as it is.
+        recompile_limit: accepted as in PyTorch; plans are kept in bounded memory as they come.
+        isolate_recompiles: accepted as in PyTorch; no two steps share plans.
+        shapes_spec: must be None, for each shape has a plan of its own.
+
+    Raises:
+        ConfigurationError: if ``on_unsupported`` is neither, ``mode`` is none of PyTorch's, there
+            are ``options`` beside it, or another argument must not be as it is.
+
+    >>> import nnscratch
+    >>> double = compile(lambda x: x * 2)
+    >>> [double(nnscratch.tensor([float(n)])).item() for n in range(3)]
+    [0.0, 2.0, 4.0]
+    """
+    if on_unsupported not in (None, "raise", "eager"):
+        raise ConfigurationError(
+            f"on_unsupported must be 'raise' or 'eager', got {on_unsupported!r}"
+        )
+    if mode not in (None, *_MODES) and backend in (None, "inductor"):
+        raise ConfigurationError(
+            f"compile: mode is one of {', '.join(_MODES)}, which change nothing here; got {mode!r}"
+        )
+    if mode is not None and options is not None:
+        raise ConfigurationError("compile: either mode or options can be given, got both")
+    if not isinstance(backend, (str, NoneType)):
+        raise ConfigurationError(
+            "compile: backend is a name, accepted as in PyTorch, for there is one compiler and it "
+            f"takes no other; got {backend!r}; leave it out"
+        )
+    if shapes_spec is not None:
+        raise ConfigurationError(
+            "compile: shapes_spec must be None, for each shape has a plan of its own; check shapes "
+            f"in the step, where assert is allowed; got {shapes_spec!r}"
+        )
+    strict = fullgraph if on_unsupported is None else on_unsupported == "raise"
+
+    def made(function: Callable[..., Any]) -> Any:
+        if disable:
+            return function
+        if isinstance(function, Module):
+            return CompiledModule(function, strict, name)
+        return Compiled(function, strict, name)
+
+    function = model if function is None else function
+    return made if function is None else made(function)
