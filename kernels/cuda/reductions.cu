@@ -54,3 +54,68 @@ KERNEL scale_by_norm(REAL* g, const REAL* norm, Index n, double most) {
       },
       [=](Index i) { g[i] *= factor; });
 }
+
+// Up to four axes of an array, innermost first: their sizes and the elements between neighbours.
+struct Lengths {
+  Index n0, n1, n2, n3, s0, s1, s2, s3;
+  DEVICE Index place(Index i) const {
+    return i >> 32 == 0 ? place_in<Word>(Word(i)) : place_in<Counter>(Counter(i));
+  }
+  template <class T>
+  DEVICE Index place_in(T i) const {
+    const T row = i / T(n0), rest = row / T(n1), last = rest / T(n2);
+    return Index(i - row * T(n0)) * s0 + Index(row - rest * T(n1)) * s1 +
+           Index(rest - last * T(n2)) * s2 + Index(last) * s3;
+  }
+};
+
+// partial[stripe][o] = the sum of a stripe of the entries behind output o: x is gone over along the
+// axes `kept` by the outputs and along `summed` by the entries. A warp for each output, for sums
+// along neighbours; stripes are numbered by blockIdx.y.
+KERNEL axis_sums_of_warps(const REAL* x, double* partial, Index outputs, Index entries,
+                          Index stripe, Lengths kept, Lengths summed) {
+  const Index begin = blockIdx.y * stripe, last = begin + stripe;
+  const Index end = last < entries ? last : entries;
+  for (Index o = first() / WARP; o < outputs; o += stride() / WARP) {
+    const REAL* from = x + kept.place(o);
+    double sum = 0;
+    for (Index r = begin + threadIdx.x % WARP; r < end; r += WARP)
+      sum += static_cast<double>(from[summed.place(r)]);
+    sum = warp_sum(sum);
+    if (threadIdx.x % WARP == 0) partial[blockIdx.y * outputs + o] = sum;
+  }
+}
+
+constexpr int LANES_X = 32, LANES_Y = 8;
+
+// The same where neighbouring outputs have neighbouring entries: blocks of 32 x 8 threads.
+KERNEL axis_sums_of_columns(const REAL* x, double* partial, Index outputs, Index entries,
+                            Index stripe, Lengths kept, Lengths summed) {
+  __shared__ double sums[LANES_Y][LANES_X + 1];
+  const Index o = static_cast<Index>(blockIdx.x) * LANES_X + threadIdx.x;
+  const Index begin = blockIdx.y * stripe, last = begin + stripe;
+  const Index end = last < entries ? last : entries;
+  double sum = 0;
+  if (o < outputs) {
+    const REAL* from = x + kept.place(o);
+    for (Index r = begin + threadIdx.y; r < end; r += LANES_Y)
+      sum += static_cast<double>(from[summed.place(r)]);
+  }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y == 0 && o < outputs) {
+    double total = sums[0][threadIdx.x];
+    for (int k = 1; k < LANES_Y; ++k) total += sums[k][threadIdx.x];
+    partial[blockIdx.y * outputs + o] = total;
+  }
+}
+
+// out[o] = scale times the sum of the stripes of output o
+KERNEL axis_sums_finish(const double* partial, REAL* out, Index outputs, Index stripes,
+                        double scale) {
+  for (Index o = first(); o < outputs; o += stride()) {
+    double total = 0;
+    for (Index k = 0; k < stripes; ++k) total += partial[k * outputs + o];
+    out[o] = REAL(total * scale);
+  }
+}

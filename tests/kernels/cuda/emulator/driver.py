@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from emulator import build
 from nnscratch.kernels.cuda.driver import Driver
@@ -74,11 +75,7 @@ class Emulator(Driver):
         ranges = [
             number
             for array in launch.arrays
-            for number in (
-                array.ctypes.data,
-                array.ctypes.data + array.nbytes,
-                min(array.itemsize, 4),
-            )
+            for number in (*byte_bounds(array), min(array.itemsize, 4))
         ]
         message = ctypes.create_string_buffer(1024)
         failed = module.nn_launch(
