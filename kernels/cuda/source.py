@@ -29,6 +29,8 @@ NUMBERS = {
     "Page": "256s",
     "Axes": "192s",
     "Lengths": "64s",
+    "Items": "64s",
+    "Sums": "64s",
 }
 LATE = {"Number": "d", "LateCounter": "Q"}
 
