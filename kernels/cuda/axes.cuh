@@ -7,4 +7,17 @@ DEVICE Index quotient(Index a, Index b) {
   return (a | b) >> 32 == 0 ? static_cast<Index>(Word(a) / Word(b)) : a / b;
 }
 
+// Number i of an array of planes, as its plane and its places in it.
+struct Spot {
+  Index plane, at[3];
+  DEVICE Spot(Index i, const Index* n) {
+    Index row = quotient(i, n[2]);
+    at[2] = i - row * n[2];
+    const Index page = quotient(row, n[1]);
+    at[1] = row - page * n[1];
+    plane = quotient(page, n[0]);
+    at[0] = page - plane * n[0];
+  }
+};
+
 #endif

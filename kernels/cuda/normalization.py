@@ -184,15 +184,13 @@ def _scale_channels(target: Target, arrays: Inputs, eps: float) -> None:
 def _inference_backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     dY, X, M, V, W, eps = inputs
     dX = target.output(0, X.shape, X.dtype) if needs[0] else None
-    gradients = tuple([
-        target.output(place, V.shape, X.dtype) if needs[place] else None for place in (3, 4)
-    ])  # fmt: skip
+    dW, db = (target.output(k, V.shape, X.dtype) if needs[k] else None for k in (3, 4))
     if dX is not None:
         _scale_channels(target, (dY, None, V, W, None, dX), eps)
     if needs[3] or needs[4]:
         sizes = (X.shape[0], X.shape[1], math.prod(X.shape[2:]))
-        _weight_sums(target, dY, X, M, V, gradients, sizes, (0, 1), eps)
-    return (dX, None, None, *gradients), None
+        _weight_sums(target, dY, X, M, V, (dW, db), sizes, (0, 1), eps)
+    return (dX, None, None, dW, db), None
 
 
 def _follow(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:

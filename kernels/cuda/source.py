@@ -31,6 +31,7 @@ NUMBERS = {
     "Lengths": "64s",
     "Items": "64s",
     "Sums": "64s",
+    "Planes": "80s", "Windows": "176s",
 }
 LATE = {"Number": "d", "LateCounter": "Q"}
 

@@ -57,6 +57,12 @@ class Emulator(Driver):
         made.view(np.uint8 if made.ndim else made.dtype).fill(255 if made.ndim else 1)
         return made
 
+    def upload(self, array: Any) -> Any:
+        return np.ascontiguousarray(array)
+
+    def place(self) -> Any:
+        return None
+
     def flag(self) -> Any:
         return np.zeros(1, np.int64)
 
