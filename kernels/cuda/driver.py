@@ -111,6 +111,11 @@ class Driver(ABC):
         """The flag in which cross-entropy counts labels that are out of range."""
         return self.flag()
 
+    @cached_property
+    def bad_indices(self) -> Any:
+        """The flag in which embeddings count indices and offsets that are out of range."""
+        return self.flag()
+
     def address(self, array: Any) -> int:
         """Return where an array starts."""
         return int(array.ctypes.data)

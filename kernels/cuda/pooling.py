@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -48,13 +49,13 @@ def _weights(target: Target, line: LineMap, dtype: Any) -> Any:
     return _table(target, line, f"weights {dtype}", lambda: line.weight_in(dtype))
 
 
-def _windows_of(line: LineMap) -> tuple[Any, Any]:
-    """Return for each entry the first window that reads it, and the one behind the last."""
+def _windows_of(line: LineMap, which: int) -> Any:
+    """Return for each entry the first window that reads it, or (1) the one behind the last."""
     begin, end = np.full(line.size, line.out), np.zeros(line.size, np.int64)
     for row in line.index:
         np.minimum.at(begin, row, np.arange(line.out))
         np.maximum.at(end, row, np.arange(1, line.out + 1))
-    return begin.astype(np.int64), end
+    return (begin.astype(np.int64), end)[which]
 
 
 def _three(lines: Lines) -> Lines:
@@ -100,8 +101,9 @@ def _max_pool_backward(target: Target, inputs: Inputs, options: Options, needs: 
     dX = target.output(0, tuple(shape), dV.dtype)
     tables = []
     for line in _three(lines):
-        for k, name in enumerate(("begin", "end")):
-            tables.append(_table(target, line, name, lambda line=line, k=k: _windows_of(line)[k]))
+        for which in (0, 1):
+            make = partial(_windows_of, line, which)
+            tables.append(_table(target, line, f"windows {which}", make))
     arguments = (dV, I, dX, *tables, _planes(tuple(shape), lines))
     target.launch("pooling", "largest_of_windows_backward", dV.dtype, cover(dX.size), arguments)
     return (dX,), None

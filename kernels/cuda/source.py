@@ -31,7 +31,8 @@ NUMBERS = {
     "Lengths": "64s",
     "Items": "64s",
     "Sums": "64s",
-    "Planes": "80s", "Windows": "176s",
+    "Planes": "80s",
+    "Windows": "176s",
 }
 LATE = {"Number": "d", "LateCounter": "Q"}
 
