@@ -20,4 +20,18 @@ struct Spot {
   }
 };
 
+// Up to four axes of an array, innermost first: their sizes and the elements between neighbours.
+struct Lengths {
+  Index n0, n1, n2, n3, s0, s1, s2, s3;
+  DEVICE Index place(Index i) const {
+    return i >> 32 == 0 ? place_in<Word>(Word(i)) : place_in<Counter>(Counter(i));
+  }
+  template <class T>
+  DEVICE Index place_in(T i) const {
+    const T row = i / T(n0), rest = row / T(n1), last = rest / T(n2);
+    return Index(i - row * T(n0)) * s0 + Index(row - rest * T(n1)) * s1 +
+           Index(rest - last * T(n2)) * s2 + Index(last) * s3;
+  }
+};
+
 #endif

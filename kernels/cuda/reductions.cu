@@ -1,5 +1,6 @@
 // Sums of all elements in two stages, each in an order that depends on sizes only.
 #include "common.cuh"
+#include "axes.cuh"
 
 template <bool SQUARED>
 DEVICE double term(REAL x) {
@@ -54,20 +55,6 @@ KERNEL scale_by_norm(REAL* g, const REAL* norm, Index n, double most) {
       },
       [=](Index i) { g[i] *= factor; });
 }
-
-// Up to four axes of an array, innermost first: their sizes and the elements between neighbours.
-struct Lengths {
-  Index n0, n1, n2, n3, s0, s1, s2, s3;
-  DEVICE Index place(Index i) const {
-    return i >> 32 == 0 ? place_in<Word>(Word(i)) : place_in<Counter>(Counter(i));
-  }
-  template <class T>
-  DEVICE Index place_in(T i) const {
-    const T row = i / T(n0), rest = row / T(n1), last = rest / T(n2);
-    return Index(i - row * T(n0)) * s0 + Index(row - rest * T(n1)) * s1 +
-           Index(rest - last * T(n2)) * s2 + Index(last) * s3;
-  }
-};
 
 // partial[stripe][o] = the sum of a stripe of the entries behind output o: x is gone over along the
 // axes `kept` by the outputs and along `summed` by the entries. A warp for each output, for sums

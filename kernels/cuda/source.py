@@ -33,6 +33,7 @@ NUMBERS = {
     "Sums": "64s",
     "Planes": "80s",
     "Windows": "176s",
+    "Scores": "64s",
 }
 LATE = {"Number": "d", "LateCounter": "Q"}
 
