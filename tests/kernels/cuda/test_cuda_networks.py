@@ -41,6 +41,21 @@ class Attention(nn.Module):
         return self.out((h + y.transpose(1, 2).reshape(n, t, 8)).mean(1))
 
 
+class Recurrent(nn.Module):
+    """Two layers of one kind over rows of steps, and the last state."""
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.layers, self.out = kind(5, 4, num_layers=2, bidirectional=True), nn.Linear(8, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.out(self.layers(x.transpose(0, 1))[0][-1])
+
+
+def steps(rng: np.random.Generator) -> Any:
+    return rng.standard_normal((4, 3, 5)).astype(np.float32)
+
+
 def images(rng: np.random.Generator) -> Any:
     return rng.standard_normal((4, 3, 9, 9)).astype(np.float32)
 
@@ -67,6 +82,10 @@ NETWORKS: dict[str, tuple[Callable[[], Any], Callable[[np.random.Generator], Any
         lambda: nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.RMSNorm(8), nn.Linear(8, 3)),
         rows,
     ),
+    **{
+        kind.__name__: (lambda kind=kind: Recurrent(kind), steps)
+        for kind in (nn.RNN, nn.LSTM, nn.GRU)
+    },
 }  # fmt: skip
 
 
