@@ -223,13 +223,13 @@ def _max_pool(builder: Builder, inputs: Inputs, options: Options, needs: Needs) 
         )
     else:
         largest_of_windows.emit(builder, dtype_name(X.dtype), X=X, V=V, I=I, **given)
-    return (V, I), MaxPoolSaved(I, tuple(X.shape), len(lines))
+    return (V, I), MaxPoolSaved(I, tuple(X.shape), lines)
 
 
 def _max_pool_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-    dV, _, I, shape, axes = inputs
+    dV, _, I, shape, lines = inputs
     dX = builder.output(0, tuple(shape), dV.dtype)
-    first = len(shape) - axes
+    first = len(shape) - len(lines)
     add_at_numbers.emit(
         builder, dtype_name(dV.dtype), dV=dV, I=I, dX=dX, planes=math.prod(shape[:first]),
         size=math.prod(shape[first:]), results=math.prod(I.shape[first:]),

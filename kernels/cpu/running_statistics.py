@@ -11,8 +11,8 @@ from nnscratch.array.maths import sqrt
 from nnscratch.formulas.running_statistics import BatchNormInferenceSaved
 
 from ..bodies import parsed
+from ..normalized import why_not_follow, why_not_inference, why_not_inference_backward
 from .implementation import Builder, CpuKernel, Inputs, Options
-from .normalizing import fits
 from .operands import Operands
 from .reductions import sum_axes
 from .runtime.declaration import Floats, Integers, kernel
@@ -49,19 +49,6 @@ def _follow(builder: Builder, inputs: Inputs, options: Options, needs: Needs) ->
         correction=options.get("correction", 1.0),
     )  # fmt: skip
     return (), None
-
-
-def _check_follow(inputs: Inputs, options: Options) -> str | None:
-    mean, var, count, M, V = inputs
-    if options["momentum"] is None:
-        return "the momentum follows from the count"
-    if mean.ndim != 1 or var.shape != mean.shape or M.shape != V.shape:
-        return "the sizes do not fit"
-    if M.ndim not in (1, 2) or M.shape[-1:] != mean.shape:
-        return "the sizes do not fit"
-    if count is not None and (count.shape != () or count.dtype != np.int64):
-        return "the count is not one integer of 64 bits"
-    return None
 
 
 def _inverse_root(V: Any, eps: Any) -> Any:
@@ -142,22 +129,12 @@ def _inference_backward(
     return (dX, None, None, dW, db), None
 
 
-def _check_inference(inputs: Inputs, options: Options) -> str | None:
-    X, *others = inputs
-    return None if X.ndim > 1 and fits(X, 1, *others) else "the sizes do not fit"
-
-
-def _check_inference_backward(inputs: Inputs, options: Options) -> str | None:
-    dY, X, *_ = inputs
-    return None if dY.shape == X.shape else f"dY has shape {dY.shape}"
-
-
 BATCH_NORM_INFERENCE_KERNEL = CpuKernel(
     "batch_norm_inference",
     {"forward": _inference, "backward": _inference_backward},
-    {"forward": _check_inference, "backward": _check_inference_backward},
+    {"forward": why_not_inference, "backward": why_not_inference_backward},
     passes=3,
 )
 RUNNING_STATISTICS_KERNEL = CpuKernel(
-    "running_statistics", {"update": _follow}, {"update": _check_follow}
+    "running_statistics", {"update": _follow}, {"update": why_not_follow}
 )

@@ -137,6 +137,18 @@ class CupyDriver(Driver):
 
         return cupy.empty(shape, dtype)
 
+    def upload(self, array: Any) -> Any:
+        """Return an array of the host on the current device."""
+        import cupy
+
+        return cupy.asarray(array)
+
+    def place(self) -> int:
+        """Return the number of the current device."""
+        import cupy
+
+        return int(cupy.cuda.runtime.getDevice())
+
     def flag(self) -> Any:
         """Return a number in pinned memory of the host, where a GPU can write too."""
         import cupy

@@ -98,9 +98,22 @@ class Driver(ABC):
     def flag(self) -> Any:
         """Return one int64, zero, that kernels write and Python reads without waiting."""
 
+    @abstractmethod
+    def upload(self, array: Any) -> Any:
+        """Return an array of the host on the current device."""
+
+    @abstractmethod
+    def place(self) -> Any:
+        """Return what stands for the current device."""
+
     @cached_property
     def bad_labels(self) -> Any:
         """The flag in which cross-entropy counts labels that are out of range."""
+        return self.flag()
+
+    @cached_property
+    def bad_indices(self) -> Any:
+        """The flag in which embeddings count indices and offsets that are out of range."""
         return self.flag()
 
     def address(self, array: Any) -> int:

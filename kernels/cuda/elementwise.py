@@ -13,9 +13,10 @@ from nnscratch.formulas.products import MatmulSaved
 
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from . import bodies
+from .copies import contiguous, copy
 from .driver import cover
-from .implementation import CudaKernel, Inputs, Lowering, Needs, Options
-from .launch import FLOATS, Numbers
+from .implementation import CudaKernel, Inputs, Lowering, Needs, Options, Refusal
+from .launch import FLOATS, Numbers, Strided
 from .linear import product
 from .target import Target
 
@@ -32,7 +33,7 @@ def elementwise(name: str) -> CudaKernel:
         dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
         Y = target.output(0, shape, np.dtype("bool") if words.truth else dtype)
         values = [*inputs, *(options.get(option, value) for option, value in words.options.items())]
-        _launch(target, name, bodies.kernels(name)[""], dtype, values, Y)
+        apply(target, name, bodies.kernels(name)[""], dtype, values, Y)
         return (Y,), words.keep(inputs, Y, options)
 
     def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
@@ -47,7 +48,7 @@ def elementwise(name: str) -> CudaKernel:
             else:
                 dX = target.output(position, dY.shape, dY.dtype)
                 values = [dY, *(saved[place] for place in words.takes[one])]
-                _launch(target, name, bodies.kernels(name)[one], dY.dtype, values, dX)
+                apply(target, name, bodies.kernels(name)[one], dY.dtype, values, dX)
                 found.append(dX)
         return tuple(found), None
 
@@ -64,27 +65,30 @@ def elementwise(name: str) -> CudaKernel:
             why = f"dY {inputs[0].shape} is not of the shape of what was saved"
         return why
 
-    return CudaKernel(
-        name, (name,), lowerings, {"forward": check_forward, "backward": check_backward}
-    )
+    refusals: dict[str, Refusal] = {"forward": check_forward, "backward": check_backward}
+    return CudaKernel(name, (name,), lowerings, refusals, strided=True)
 
 
-def _launch(
+def apply(
     target: Target, file: str, kernel: bodies.KernelText, dtype: Any, values: Any, out: Any
 ) -> None:
+    """Add out = the body of a kernel, of values that are arrays or numbers."""
+    if not kernel.broadcasts:
+        values = [contiguous(target, one) for one in values]
     given = dict(zip(kernel.body.parameters, values, strict=True))
     arrays = [given[name] if hasattr(given[name], "dtype") else None for name in kernel.arrays]
     numbers = {
         name: 0.0 if hasattr(given[name], "dtype") else given[name] for name in kernel.numbers
     }
     late = Numbers(partial(_in_order, kernel.numbers), numbers) if numbers else None
-    if all(array is None or array.shape == out.shape for array in arrays):
+    if all(one is None or (one.shape == out.shape and one.flags.c_contiguous) for one in arrays):
         arguments = (*arrays, out, out.size)
         target.launch(file, kernel.name, dtype, cover(out.size, 4), arguments, numbers=late)
         return
     sizes, strides = walk(out.shape, tuple([_strides(array, out.shape) for array in arrays]))
     steps = [step for one in strides for step in one]
-    arguments = (*arrays, out, out.size, *sizes[:3], *steps)
+    pointers = [None if one is None else Strided(one) for one in arrays]
+    arguments = (*pointers, out, out.size, *sizes[:3], *steps)
     grid = cover(out.size)
     target.launch(file, f"{kernel.name}_broadcast", dtype, grid, arguments, numbers=late)
 
@@ -126,13 +130,13 @@ def _check(names: tuple[str, ...], inputs: Inputs, shape: tuple[int, ...] | None
 
 def _copy_into(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     T, S = inputs
-    target.launch("elementwise", "copy", T.dtype, cover(T.size, 4), (S, T, T.size))
+    copy(target, S, T)
     return (), None
 
 
 def _accumulate(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     T, S = inputs
-    _launch(target, "add", bodies.kernels("add")[""], T.dtype, (T, S), T)
+    apply(target, "add", bodies.kernels("add")[""], T.dtype, (T, S), T)
     return (), None
 
 
@@ -188,7 +192,13 @@ def _made(
     return CudaKernel(formula, (file,), {direction: lowering}, refusals)
 
 
-COPY_INTO_KERNEL = _made("copy_into", _copy_into, "update", _same_pair)
+COPY_INTO_KERNEL = CudaKernel(
+    "copy_into",
+    ("elementwise",),
+    {"update": _copy_into},
+    {"update": _same_pair},
+    strided=True,
+)
 ACCUMULATE_KERNEL = _made("accumulate", _accumulate, "update", _same_pair, "add")
 FILL_KERNEL = _made("fill", _fill, "update")
 MATMUL_KERNEL = CudaKernel(

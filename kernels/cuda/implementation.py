@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .copies import contiguous, why_not
 from .cupy_driver import CupyDriver
 from .driver import Driver
 from .launch import FLOATS
@@ -19,6 +20,10 @@ Lowering = Callable[[Target, Inputs, Options, Needs], tuple[tuple[Any, ...], Any
 Refusal = Callable[[Inputs, Options], str | None]
 
 CUPY = CupyDriver()
+
+
+def _always(direction: str, inputs: Inputs) -> bool:
+    return True
 
 
 def _accept_all(inputs: Inputs, options: Options) -> str | None:
@@ -40,8 +45,12 @@ class CudaKernel:
         formula: the name of the formula.
         files: the .cu files that it launches kernels of.
         lowerings: for each direction that has kernels, how a call becomes launches. A backward
-            gets ``(dY, *saved)`` as its inputs.
+            gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
+        pays: whether a single call is quicker than the array library. Most are at every size: one
+            launch replaces several.
+        strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
+        several: whether the formula has several outputs.
         driver: what compiles and launches; tests put another in its place.
     """
 
@@ -49,6 +58,9 @@ class CudaKernel:
     files: tuple[str, ...]
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    pays: Callable[[str, Inputs], bool] = _always
+    strided: bool = False
+    several: bool = False
     driver: Driver = CUPY
     name: str = "cuda"
 
@@ -73,7 +85,7 @@ class CudaKernel:
         """
         if direction not in self.lowerings:
             return f"it has no kernel for {direction}"
-        dtype, accepts = None, self.driver.accepts
+        dtype, accepts, files = None, self.driver.accepts, self.files
         for item in inputs:
             if not hasattr(item, "dtype"):
                 continue
@@ -82,7 +94,12 @@ class CudaKernel:
             if item.size == 0:
                 return "an array is empty"
             if not item.flags.c_contiguous:
-                return f"an array of shape {item.shape} is not contiguous"
+                if direction == "update" and not self.strided:  # what is written to is no copy
+                    return f"an array of shape {item.shape} is not contiguous"
+                problem = why_not(item)
+                if problem is not None:
+                    return problem
+                files = (*self.files, "copies")
             kind = item.dtype
             if kind in FLOATS:
                 if dtype is not None and kind != dtype:
@@ -96,21 +113,24 @@ class CudaKernel:
         if refusal is not None:
             return refusal
         with self.driver.on_device_of(_first_array(inputs)):
-            for file in self.files:
+            for file in files:
                 problem = self.driver.problem(file, FLOATS[dtype])
                 if problem is not None:
                     return problem
         return None
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
-        """Say yes: one launch replaces several at every size."""
-        return True
+        """Say whether a single call pays."""
+        return self.pays(direction, inputs)
 
     def lower(
         self, builder: Builder, direction: str, inputs: Inputs, options: Options, needs: Needs
     ) -> tuple[tuple[Any, ...], Any]:
         """Add the launches of a call; returns its outputs and what it saves."""
-        return self.lowerings[direction](Target(builder, self.driver), inputs, options, needs)
+        target = Target(builder, self.driver)
+        if not self.strided:
+            inputs = tuple([contiguous(target, item) for item in inputs])
+        return self.lowerings[direction](target, inputs, options, needs)
 
     def _run(
         self, direction: str, inputs: Inputs, options: Options, needs: Needs, into: Inputs = ()
@@ -123,8 +143,8 @@ class CudaKernel:
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         """Compute the formula's forward."""
-        (Y,), saved = self._run("forward", inputs, options, ())
-        return Y, saved
+        outputs, saved = self._run("forward", inputs, options, ())
+        return outputs if self.several else outputs[0], saved
 
     def backward(self, dY: Any, saved: Any, needs: Needs) -> tuple[Any, ...]:
         """Compute the formula's backward."""
@@ -132,7 +152,8 @@ class CudaKernel:
 
     def backward_into(self, into: Inputs, dY: Any, saved: Any, needs: Needs) -> tuple[Any, ...]:
         """Compute the formula's backward, gradients that fit into the arrays given for them."""
-        gradients: tuple[Any, ...] = self._run("backward", (dY, *saved), {}, needs, into)[0]
+        given = (*dY, *saved) if self.several else (dY, *saved)
+        gradients: tuple[Any, ...] = self._run("backward", given, {}, needs, into)[0]
         return gradients
 
     def update(self, *inputs: Any, **options: Any) -> None:

@@ -31,6 +31,12 @@ class At(NamedTuple):
     place: int
 
 
+class Strided(NamedTuple):
+    """An array whose elements lie anyhow, for a kernel that is told how by other arguments."""
+
+    array: Any
+
+
 @dataclass(frozen=True)
 class Numbers:
     """The last arguments of a kernel, where they follow from options that may change.
@@ -121,17 +127,19 @@ def packed(
             elif code == "d":
                 values.append(float(given))
             else:
-                values.append(given if code == "256s" else int(given))
+                values.append(given if code.endswith("s") else int(given))
         elif given is None:
             values.append(0)
-        elif given.dtype == holds and given.flags.c_contiguous:
-            values.append(address(given))
-            arrays.append(given)
         else:
-            raise KernelArgumentError(
-                f"{kernel} takes a contiguous array of {holds} as {name}, got one "
-                f"of {given.dtype} with strides {given.strides}"
-            )
+            lies_anyhow = isinstance(given, Strided)
+            array = given.array if lies_anyhow else given
+            if array.dtype != holds or not (lies_anyhow or array.flags.c_contiguous):
+                raise KernelArgumentError(
+                    f"{kernel} takes a contiguous array of {holds} as {name}, got one "
+                    f"of {array.dtype} with strides {array.strides}"
+                )
+            values.append(address(array))
+            arrays.append(array)
     return declared.layout.pack(*values), arrays
 
 

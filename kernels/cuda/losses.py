@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -180,43 +181,51 @@ def pair_loss(formula: str, name: str) -> CudaKernel:
     )
 
 
-def rowwise(name: str) -> CudaKernel:
-    """Return the kernels of softmax or log-softmax along the last axis."""
+def along_axis(name: str) -> CudaKernel:
+    """Return the kernels of softmax or log-softmax along an axis."""
+
+    def launch(target: Target, suffix: str, arrays: Inputs, axis: int) -> None:
+        shape, dtype = arrays[0].shape, arrays[0].dtype
+        length, inner = shape[axis], math.prod(shape[axis + 1 :])
+        lines = arrays[0].size // length
+        if inner == 1:
+            arguments = (*arrays, lines, length)
+            target.launch("softmax", f"{name}{suffix}", dtype, row_grid(lines), arguments)
+        else:
+            arguments = (*arrays, lines, length, inner)
+            target.launch("softmax", f"{name}_lines{suffix}", dtype, cover(lines), arguments)
 
     def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (X,) = inputs
+        axis = options.get("axis", -1) % X.ndim
         Y = target.output(0, X.shape, X.dtype)
-        rows, columns = rows_of(X.shape)
-        target.launch("softmax", name, X.dtype, row_grid(rows), (X, Y, rows, columns))
-        return (Y,), SoftmaxSaved(Y, X.ndim - 1)
+        launch(target, "", (X, Y), axis)
+        return (Y,), SoftmaxSaved(Y, axis)
 
     def backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-        dY, Y, _ = inputs
+        dY, Y, axis = inputs
         dX = target.output(0, Y.shape, Y.dtype)
-        rows, columns = rows_of(Y.shape)
-        arguments = (dY, Y, dX, rows, columns)
-        target.launch("softmax", f"{name}_backward", Y.dtype, row_grid(rows), arguments)
+        launch(target, "_backward", (dY, Y, dX), axis % Y.ndim)
         return (dX,), None
 
     return CudaKernel(
         name,
         ("softmax",),
         {"forward": forward, "backward": backward},
-        {"forward": _check_rows, "backward": _check_rows_backward},
+        {"forward": _check_axis, "backward": _check_axis_backward},
     )
 
 
-def _check_rows(inputs: Inputs, options: Options) -> str | None:
+def _check_axis(inputs: Inputs, options: Options) -> str | None:
     X = inputs[0]
-    axis = options.get("axis", -1)
-    return None if X.ndim and axis in (-1, X.ndim - 1) else "it works along the last axis"
+    return None if -X.ndim <= options.get("axis", -1) < X.ndim else "there is no such axis"
 
 
-def _check_rows_backward(inputs: Inputs, options: Options) -> str | None:
+def _check_axis_backward(inputs: Inputs, options: Options) -> str | None:
     dY, Y, axis = inputs
     if dY.shape != Y.shape:
         return f"dY has shape {dY.shape}"
-    return _check_rows((Y,), {"axis": axis})
+    return _check_axis((Y,), {"axis": axis})
 
 
 def _scale(p: float) -> float:
@@ -264,8 +273,8 @@ CROSS_ENTROPY_KERNEL = CudaKernel(
 )
 MSE_KERNEL = pair_loss("mse", "mse")
 BCE_WITH_LOGITS_KERNEL = pair_loss("bce_with_logits", "bce")
-SOFTMAX_KERNEL = rowwise("softmax")
-LOG_SOFTMAX_KERNEL = rowwise("log_softmax")
+SOFTMAX_KERNEL = along_axis("softmax")
+LOG_SOFTMAX_KERNEL = along_axis("log_softmax")
 DROPOUT_KERNEL = CudaKernel(
     "dropout",
     ("random",),

@@ -1,5 +1,6 @@
 // Sums of all elements in two stages, each in an order that depends on sizes only.
 #include "common.cuh"
+#include "axes.cuh"
 
 template <bool SQUARED>
 DEVICE double term(REAL x) {
@@ -53,4 +54,55 @@ KERNEL scale_by_norm(REAL* g, const REAL* norm, Index n, double most) {
         store(g, j, pack);
       },
       [=](Index i) { g[i] *= factor; });
+}
+
+// partial[stripe][o] = the sum of a stripe of the entries behind output o: x is gone over along the
+// axes `kept` by the outputs and along `summed` by the entries. A warp for each output, for sums
+// along neighbours; stripes are numbered by blockIdx.y.
+KERNEL axis_sums_of_warps(const REAL* x, double* partial, Index outputs, Index entries,
+                          Index stripe, Lengths kept, Lengths summed) {
+  const Index begin = blockIdx.y * stripe, last = begin + stripe;
+  const Index end = last < entries ? last : entries;
+  for (Index o = first() / WARP; o < outputs; o += stride() / WARP) {
+    const REAL* from = x + kept.place(o);
+    double sum = 0;
+    for (Index r = begin + threadIdx.x % WARP; r < end; r += WARP)
+      sum += static_cast<double>(from[summed.place(r)]);
+    sum = warp_sum(sum);
+    if (threadIdx.x % WARP == 0) partial[blockIdx.y * outputs + o] = sum;
+  }
+}
+
+constexpr int LANES_X = 32, LANES_Y = 8;
+
+// The same where neighbouring outputs have neighbouring entries: blocks of 32 x 8 threads.
+KERNEL axis_sums_of_columns(const REAL* x, double* partial, Index outputs, Index entries,
+                            Index stripe, Lengths kept, Lengths summed) {
+  __shared__ double sums[LANES_Y][LANES_X + 1];
+  const Index o = static_cast<Index>(blockIdx.x) * LANES_X + threadIdx.x;
+  const Index begin = blockIdx.y * stripe, last = begin + stripe;
+  const Index end = last < entries ? last : entries;
+  double sum = 0;
+  if (o < outputs) {
+    const REAL* from = x + kept.place(o);
+    for (Index r = begin + threadIdx.y; r < end; r += LANES_Y)
+      sum += static_cast<double>(from[summed.place(r)]);
+  }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y == 0 && o < outputs) {
+    double total = sums[0][threadIdx.x];
+    for (int k = 1; k < LANES_Y; ++k) total += sums[k][threadIdx.x];
+    partial[blockIdx.y * outputs + o] = total;
+  }
+}
+
+// out[o] = scale times the sum of the stripes of output o
+KERNEL axis_sums_finish(const double* partial, REAL* out, Index outputs, Index stripes,
+                        double scale) {
+  for (Index o = first(); o < outputs; o += stride()) {
+    double total = 0;
+    for (Index k = 0; k < stripes; ++k) total += partial[k * outputs + o];
+    out[o] = REAL(total * scale);
+  }
 }

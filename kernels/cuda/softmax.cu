@@ -62,6 +62,58 @@ KERNEL log_softmax_backward(const REAL* dy, const REAL* y, REAL* dx, Index rows,
   }
 }
 
+// The same along an axis with `inner` entries behind it: neighbouring threads go along neighbouring
+// lines, whose entries are `inner` apart.
+struct Line {
+  Index start, step;
+  DEVICE Line(Index i, Index length, Index inner)
+      : start(i / inner * length * inner + i % inner), step(inner) {}
+  DEVICE Index operator[](Index c) const { return start + c * step; }
+};
+
+template <bool LOGARITHM>
+DEVICE void softmax_of_lines(const REAL* x, REAL* y, Index lines, Index length, Index inner) {
+  for (Index i = first(); i < lines; i += stride()) {
+    const Line at(i, length, inner);
+    REAL most = x[at[0]], total = 0;
+    for (Index c = 1; c < length; ++c)
+      most = x[at[c]] > most || most != most ? x[at[c]] : most;
+    for (Index c = 0; c < length; ++c) total += exp(x[at[c]] - most);
+    const REAL log_total = LOGARITHM ? log(total) : REAL(0);
+    for (Index c = 0; c < length; ++c) {
+      const REAL shifted = x[at[c]] - most;
+      y[at[c]] = LOGARITHM ? shifted - log_total : exp(shifted) / total;
+    }
+  }
+}
+
+template <bool LOGARITHM>
+DEVICE void softmax_of_lines_backward(const REAL* dy, const REAL* y, REAL* dx, Index lines,
+                                      Index length, Index inner) {
+  for (Index i = first(); i < lines; i += stride()) {
+    const Line at(i, length, inner);
+    REAL sum = 0;
+    for (Index c = 0; c < length; ++c) sum += LOGARITHM ? dy[at[c]] : dy[at[c]] * y[at[c]];
+    for (Index c = 0; c < length; ++c)
+      dx[at[c]] = LOGARITHM ? dy[at[c]] - exp(y[at[c]]) * sum : y[at[c]] * (dy[at[c]] - sum);
+  }
+}
+
+KERNEL softmax_lines(const REAL* x, REAL* y, Index lines, Index length, Index inner) {
+  softmax_of_lines<false>(x, y, lines, length, inner);
+}
+KERNEL log_softmax_lines(const REAL* x, REAL* y, Index lines, Index length, Index inner) {
+  softmax_of_lines<true>(x, y, lines, length, inner);
+}
+KERNEL softmax_lines_backward(const REAL* dy, const REAL* y, REAL* dx, Index lines, Index length,
+                              Index inner) {
+  softmax_of_lines_backward<false>(dy, y, dx, lines, length, inner);
+}
+KERNEL log_softmax_lines_backward(const REAL* dy, const REAL* y, REAL* dx, Index lines,
+                                  Index length, Index inner) {
+  softmax_of_lines_backward<true>(dy, y, dx, lines, length, inner);
+}
+
 // probabilities = softmax z, and the loss of each row: (1 - s) w_t nll + s / C sum of w_c nll_c, 0
 // where the label is `ignored`. `losses` and `partial` may be null. `partial` gets three sums for
 // each block: of losses, of the weights of their labels, and of labels that are out of range,

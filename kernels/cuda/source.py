@@ -21,7 +21,20 @@ ELEMENTS = {
 }  # fmt: skip
 # How a parameter that is no array lies in memory, in the notation of ``struct``, filled up to 8
 # bytes; one that may come late has the address of the number behind it.
-NUMBERS = {"Index": "q", "Counter": "Q", "double": "d", "int": "i4x", "Page": "256s"}
+NUMBERS = {
+    "Index": "q",
+    "Counter": "Q",
+    "double": "d",
+    "int": "i4x",
+    "Page": "256s",
+    "Axes": "192s",
+    "Lengths": "64s",
+    "Items": "64s",
+    "Sums": "64s",
+    "Planes": "80s",
+    "Windows": "176s",
+    "Scores": "64s",
+}
 LATE = {"Number": "d", "LateCounter": "Q"}
 
 _INCLUDE = re.compile(r'^#include "(\w+\.cuh)"\n', re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Optimizer updates and sums of all elements as launches of kernels.
+"""Optimizer updates and what clips gradients as launches of kernels.
 
 What depends on the step only, such as a bias correction, is computed here in float64.
 """
@@ -9,17 +9,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from nnscratch.formulas.checks import NOTHING
 from nnscratch.formulas.momentum import nadam_momentum
-from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
 from .driver import cover
 from .implementation import CudaKernel, Inputs, Needs, Options
 from .launch import Numbers
-from .linear import column_sums
-from .losses import finish_sum
+from .sums import total
 from .target import Target
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -135,45 +131,8 @@ def _nadam(o: Options) -> tuple[Any, ...]:
     )
 
 
-def _total(target: Target, A: Any, kernel: str, scale: float) -> Any:
-    grid = cover(A.size, 16)
-    partial = target.empty(grid, np.float64)
-    target.launch("reductions", kernel, A.dtype, grid, (A, partial, A.size))
-    return finish_sum(target, partial, A.dtype, scale)
-
-
 def _squared_norm(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-    return (_total(target, inputs[0], "square_blocks", 1.0),), NOTHING
-
-
-def _whole(formula: str, mean: bool) -> CudaKernel:
-    def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-        (A,) = inputs
-        Y = _total(target, A, "sum_blocks", 1.0 / A.size if mean else 1.0)
-        return (Y,), SumSaved(A.shape, tuple(range(A.ndim)))
-
-    return CudaKernel(formula, ("reductions",), {"forward": forward}, {"forward": _check_whole})
-
-
-def _check_whole(inputs: Inputs, options: Options) -> str | None:
-    if options.get("axis") is not None or options.get("keepdims", False):
-        return "it sums over all axes at once"
-    return None
-
-
-def _sum_to(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
-    (A,) = inputs
-    Y = target.output(0, tuple(options["shape"]), A.dtype)
-    column_sums(target, A, Y, (A,), "column_stripes")
-    return (Y,), SumToSaved(A.shape)
-
-
-def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
-    (A,) = inputs
-    shape = tuple(options["shape"])
-    if A.ndim < 2 or not shape or shape[-1] != A.shape[-1] or any(n != 1 for n in shape[:-1]):
-        return "it sums rows into one"
-    return None
+    return (total(target, inputs[0], "square_blocks", 1.0),), NOTHING
 
 
 def _scale_by_norm(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
@@ -197,9 +156,6 @@ ADAGRAD_KERNEL = optimizer("adagrad", 3, _adagrad)
 ADADELTA_KERNEL = optimizer("adadelta", 4, _adadelta)
 NADAM_KERNEL = optimizer("nadam", 4, _nadam)
 SQUARED_NORM_KERNEL = CudaKernel("squared_norm", ("reductions",), {"forward": _squared_norm})
-SUM_KERNEL = _whole("sum", mean=False)
-MEAN_KERNEL = _whole("mean", mean=True)
-SUM_TO_KERNEL = CudaKernel("sum_to", ("linear",), {"forward": _sum_to}, {"forward": _check_sum_to})
 SCALE_BY_NORM_KERNEL = CudaKernel(
     "scale_by_norm", ("reductions",), {"update": _scale_by_norm}, {"update": _check_scale_by_norm}
 )

@@ -17,11 +17,11 @@ from nnscratch.formulas.resampling import Lines, need_lines
 
 
 class MaxPoolSaved(NamedTuple):
-    """The numbers of the largest entries, the shape of X, and how many axes a plane has."""
+    """The numbers of the largest entries, the shape of X, and what the windows read."""
 
     I: Any
     shape: tuple[int, ...]
-    axes: int
+    lines: Lines
 
 
 def _largest(V: Any, I: Any, axis: int, line: LineMap, step: int) -> tuple[Any, Any]:
@@ -68,14 +68,14 @@ def max_pool_forward(X: Any, *, lines: Lines) -> tuple[tuple[Any, Any], MaxPoolS
     if 0 in outs:
         V = xp.zeros(outs, dtype=X.dtype, device=X.device)
         I = xp.zeros(outs, dtype=xp.int64, device=X.device)
-        return (V, I), MaxPoolSaved(I, shape, len(lines))
+        return (V, I), MaxPoolSaved(I, shape, lines)
     V, I, step = X, None, 1
     for axis in range(X.ndim - 1, first - 1, -1):
         V, I = _largest(V, I, axis, lines[axis - first], step)
         step *= shape[axis]
     # A window of one entry is a view of X, and its number is repeated.
     V, I = xp.asarray(V, copy=True), xp.asarray(I, dtype=xp.int64, copy=True)
-    return (V, I), MaxPoolSaved(I, shape, len(lines))
+    return (V, I), MaxPoolSaved(I, shape, lines)
 
 
 def max_pool_backward(
@@ -85,7 +85,8 @@ def max_pool_backward(
     dV, _ = dY
     if dV is None:
         return (None,)
-    I, shape, d = saved
+    I, shape, lines = saved
+    d = len(lines)
     size = math.prod(shape[len(shape) - d :])
     return (array_namespace(dV).reshape(_added(dV, I, d, size), shape),)
 

@@ -10,7 +10,7 @@ from threads import Threads
 
 from nnscratch.formulas import RMS_NORM, STANDARDIZE, registry
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu.normalizing import form_of
+from nnscratch.kernels.normalized import form_of
 
 # Axes of the mean, the first axis of the weights and how many they have, and shapes.
 FORMS: dict[str, tuple[tuple[int, ...], int, int, list[tuple[int, ...]]]] = {

@@ -127,7 +127,7 @@ def stages(file: str) -> list[list[str]]:
     test = ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     if file.startswith("cuda/"):
         # Not the tests that look for a piece of text: they would see the change itself.
-        names = ("contract", "driver", "random")
+        names = ("contract", "copies", "driver", "embedding", "random")
         return [[*test, *(f"tests/kernels/cuda/test_cuda_{name}.py" for name in names)]]
     near = CPU[file.removeprefix("cpu/")].split()
     return [

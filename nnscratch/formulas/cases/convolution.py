@@ -50,6 +50,7 @@ _SHAPES: dict[str, tuple[_Shape, _Shape, dict[str, Any]]] = {
     "each channel of an image": (
         (2, 5, 9, 11), (5, 1, 3, 3), _options(2, stride=(2, 2), padding=((1, 1),) * 2, groups=5),
     ),
+    "some channels": ((2, 5, 4, 5), (3, 5, 2, 3), _options(2)),
     "no images": ((0, 2, 4), (3, 2, 2), _options(1)),
 }  # fmt: skip
 _LARGE = {"many channels", "rows across blocks", "windows of four pixels", "large steps"}

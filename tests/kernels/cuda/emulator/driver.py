@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from emulator import build
 from nnscratch.kernels.cuda.driver import Driver
@@ -56,6 +57,12 @@ class Emulator(Driver):
         made.view(np.uint8 if made.ndim else made.dtype).fill(255 if made.ndim else 1)
         return made
 
+    def upload(self, array: Any) -> Any:
+        return np.ascontiguousarray(array)
+
+    def place(self) -> Any:
+        return None
+
     def flag(self) -> Any:
         return np.zeros(1, np.int64)
 
@@ -74,11 +81,7 @@ class Emulator(Driver):
         ranges = [
             number
             for array in launch.arrays
-            for number in (
-                array.ctypes.data,
-                array.ctypes.data + array.nbytes,
-                min(array.itemsize, 4),
-            )
+            for number in (*byte_bounds(array), min(array.itemsize, 4))
         ]
         message = ctypes.create_string_buffer(1024)
         failed = module.nn_launch(
