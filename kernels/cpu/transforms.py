@@ -75,17 +75,48 @@ def _squares(matrix: Matrix, like: Any) -> tuple[Any, Any]:
         d = [
             [e.load(e.at(source, stride, n * i + j, e.vector)) for j in range(n)] for i in range(n)
         ]
-        for k, value in enumerate(chain(*_transformed(e, matrix, d))):
-            e.store(value, e.at(out, plane, k, e.vector))
+        _stored(e, matrix, d, out, plane)
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 4), codegen
+
+
+def _squares_in_place(matrix: Matrix, like: Any) -> tuple[Any, Any]:
+    """The same for neighbouring squares, two apart, of rows that lie ``down`` bytes apart.
+
+    Of a row, the odd numbers stand ``across`` bytes behind the even ones.
+    """
+    n = len(matrix[0])
+
+    def codegen(context, builder, signature, args):
+        _, source, down, across, out, plane = args
+        e = _Emitter(context, builder, like)
+        d = []
+        for i in range(n):
+            even = builder.add(source, builder.mul(down, I64(i)))
+            starts = [even, builder.add(even, across)]
+            d.append([e.load(e.at(starts[j % 2], I64(e.size), j // 2, e.vector)) for j in range(n)])
+        _stored(e, matrix, d, out, plane)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 5), codegen
+
+
+def _stored(e: Any, matrix: Matrix, d: Square, out: Any, plane: Any) -> None:
+    for k, value in enumerate(chain(*_transformed(e, matrix, d))):
+        e.store(value, e.at(out, plane, k, e.vector))
 
 
 @intrinsic
 def transform_input(typingctx, like, source, stride, out, plane):
     """V of a register of windows: 16 rows to 16 rows."""
     return _squares(OF_INPUT, like)
+
+
+@intrinsic
+def transform_input_in_place(typingctx, like, source, down, across, out, plane):
+    """V of a register of neighbouring windows where the rows are laid out."""
+    return _squares_in_place(OF_INPUT, like)
 
 
 @intrinsic
@@ -98,6 +129,12 @@ def transform_kernel(typingctx, like, source, stride, out, plane):
 def transform_gradient(typingctx, like, source, stride, out, plane):
     """D of a register of 2 x 2 pixels: 4 rows to 16 rows."""
     return _squares(OF_GRADIENT, like)
+
+
+@intrinsic
+def transform_gradient_in_place(typingctx, like, source, down, across, out, plane):
+    """D of a register of neighbouring squares where the rows are laid out."""
+    return _squares_in_place(OF_GRADIENT, like)
 
 
 @intrinsic
