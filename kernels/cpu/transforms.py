@@ -108,6 +108,30 @@ def _stored(e: Any, matrix: Matrix, d: Square, out: Any, plane: Any) -> None:
 
 
 @intrinsic
+def split_pairs(typingctx, like, source, width, evens, odds):
+    """``split_pairs(like, source, width, evens, odds)``: the numbers of two registers, taken apart.
+
+    Only ``width`` of them are read, which may be 0 or less; the others are zeros.
+    """
+
+    def codegen(context, builder, signature, args):
+        _, source, width, *goals = args
+        e = _Emitter(context, builder, like)
+        n = e.count
+        one, other = (
+            e.load(e.at(source, I64(REGISTER), v, e.vector), e.mask(builder.sub(width, I64(v * n))))
+            for v in range(2)
+        )
+        for parity, goal in enumerate(goals):
+            picks = ir.Constant(ir.VectorType(I32, n), list(range(parity, 2 * n, 2)))
+            value = builder.shuffle_vector(one, other, picks)
+            e.store(value, e.at(goal, I64(0), 0, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 4), codegen
+
+
+@intrinsic
 def transform_input(typingctx, like, source, stride, out, plane):
     """V of a register of windows: 16 rows to 16 rows."""
     return _squares(OF_INPUT, like)

@@ -47,9 +47,9 @@ KEPT = 1 << 21
 """Bytes that the transformed windows may take: they stay in the caches."""
 LEAST_WINDOWS = 128
 """Windows for which all weights pass by, as far as there are so many."""
-OUTPUTS = 64
+ROWS_AT_ONCE = 96
 PART = 256
-"""Outputs and windows of the product of one thread at a time."""
+"""Rows and windows of the product of one thread at a time, at most."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -227,6 +227,12 @@ def winograd_outputs(
         pointer(flag, np.int64)[0] = 1
 
 
+def part_of(rows: int, tile: int) -> int:
+    """Return how many rows go into each of a few parts of nearly the same size, in whole tiles."""
+    parts = -(-rows // ROWS_AT_ONCE)
+    return -(-rows // (parts * tile)) * tile
+
+
 def pays(w: Windows, outputs: int) -> bool:
     """Say by the sizes whether this is the quicker way, and a possible one."""
     if (w.kernel, w.stride, w.dilation) != ((1, 3, 3), (1, 1, 1), (1, 1, 1)) or w.size[0] != 1:
@@ -245,7 +251,7 @@ def emit_winograd(
     from . import tiles
 
     name, number = dtype_name(X.dtype), X.dtype.itemsize
-    L, high_tile = tiles.lanes(name), tiles.ROWS
+    L = tiles.lanes(name)
     start, group, row, inner, taps = strides
     groups, channels, batch = w.groups, w.channels, w.images // w.groups
     flag = builder.empty((1,), np.dtype("int64"))
@@ -276,13 +282,13 @@ def emit_winograd(
             winograd_transform.emit(
                 builder, name, 16, X=X, out=V, channels=channels, size=w.size, kernel=(1, 4, 4),
                 before=w.before, plane=planes[0], **laid,
-                **laid_out((1, all_rows, columns), top, some),
+                **laid_out((1, all_rows, columns), top, some, L),
             )  # fmt: skip
             winograd_sums.emit(
                 builder, name, U=U, V=V, M=M, groups=groups, channels=channels, outputs=outputs,
                 windows=laid["images"] * some * columns, line=line, plane_of_channels=planes[0],
                 plane_of_outputs=planes[1], line_of_weights=line_of_weights,
-                plane_of_weights=plane_of_weights, part_outputs=OUTPUTS // high_tile * high_tile,
+                plane_of_weights=plane_of_weights, part_outputs=part_of(outputs, tiles.ROWS),
                 part_windows=PART,
             )  # fmt: skip
             winograd_outputs.emit(

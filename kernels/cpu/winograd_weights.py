@@ -38,12 +38,12 @@ from .runtime.language import (
     transpose_panel,
 )
 from .windows import DEPTH, Windows
-from .winograd import pays
+from .winograd import part_of, pays
 from .winograd_windows import laid_out, line_of, winograd_transform
 
 BLOCK = 64
-"""Channels, and outputs, of the product of one thread at a time."""
-LEAST = 48
+"""Outputs of the product of one thread at a time."""
+LEAST = 32
 """Channels, and outputs, from which the transforms are repaid."""
 KEPT = 1 << 21
 """Bytes that the transforms of some images may take: they stay in the caches."""
@@ -153,7 +153,7 @@ def emit_winograd_gradient(
     spoilt = builder.empty((groups * channels,), np.dtype("int64"))
     for n in range(0, batch, images):
         some = {"first_image": n, "images": min(images, batch - n)}
-        laid = {"groups": groups, "line": line, **some, **laid_out(count, 0, count[1])}
+        laid = {"groups": groups, "line": line, **some, **laid_out(count, 0, count[1], L)}
         winograd_transform.emit(
             builder, name, 16, X=X, out=V, channels=channels, size=w.size, kernel=(1, 4, 4),
             before=w.before, plane=channels * line + L, **laid,
@@ -165,7 +165,7 @@ def emit_winograd_gradient(
         winograd_products.emit(
             builder, name, V=V, D=G, M=M, groups=groups, channels=channels, outputs=outputs,
             windows=some["images"] * places, line=line, plane=channels * line + L,
-            plane_of_outputs=outputs * line + L, add=n, part_channels=BLOCK // high * high,
+            plane_of_outputs=outputs * line + L, add=n, part_channels=part_of(channels, high),
             part_outputs=BLOCK,
         )  # fmt: skip
     winograd_kernels.emit(

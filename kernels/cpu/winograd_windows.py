@@ -7,22 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from .runtime.declaration import Address, Constant, kernel
+from .runtime.declaration import Address, Constant, helper, kernel
 from .runtime.language import (
     KIND,
     address_of,
     part,
-    pointer,
+    split_pairs,
     stack,
     transform_gradient,
     transform_gradient_in_place,
     transform_input,
     transform_input_in_place,
 )
-from .windows import SLACK, Three, find_pieces, find_terms, lay_rows, pack_terms
+from .windows import SLACK, Three, find_pieces, find_terms, pack_terms
 
 WINDOWS = 64
-"""Windows that are laid out at a time."""
+"""Windows that are laid out at a time;"""
+ROWS_OF_WINDOWS = 16
+"""and rows of them."""
 
 
 def _of_registers(dtype: str, terms: int) -> Mapping[str, Any]:
@@ -34,8 +36,19 @@ def _of_registers(dtype: str, terms: int) -> Mapping[str, Any]:
         "L": L,
         "aside": WINDOWS + L,
         "window": 16 * (WINDOWS + L) + SLACK,
-        "room": 16 * WINDOWS + SLACK,
+        "room": max(_laid(columns, L) for columns in range(1, WINDOWS + 1)) + SLACK,
     }
+
+
+def _laid(columns: int, lanes: int) -> int:
+    """Return the numbers that rows of so many windows take, of 4 x 4 pixels."""
+    rows = min(ROWS_OF_WINDOWS, max(1, WINDOWS // columns))
+    return (2 * rows + 2) * 2 * across_of(columns, lanes)
+
+
+def across_of(columns: int, lanes: int) -> int:
+    """Return the numbers of half a row of windows: one more than them, and a register."""
+    return (columns + 2 * lanes) // lanes * lanes
 
 
 def line_of(windows: int, lanes: int) -> int:
@@ -43,16 +56,45 @@ def line_of(windows: int, lanes: int) -> int:
     return -(-(windows + lanes - 1) // lanes) * lanes
 
 
-def laid_out(count: Three, first_row: int, rows: int) -> dict[str, Any]:
+def laid_out(count: Three, first_row: int, rows: int, lanes: int) -> dict[str, Any]:
     """Return which rows of windows are transformed, and how many of them are laid out at a time."""
     columns = count[2]
-    at_once = min(rows, max(1, WINDOWS // columns))
+    at_once = min(rows, max(1, WINDOWS // columns), ROWS_OF_WINDOWS)
     places = rows * columns
     return {
         "first_row": first_row, "rows": rows, "columns": columns, "part_rows": at_once,
-        "part_columns": min(columns, WINDOWS),
+        "part_columns": min(columns, WINDOWS), "across": across_of(min(columns, WINDOWS), lanes),
         "part_images": max(1, WINDOWS // places) if at_once == rows else 1,
     }  # fmt: skip
+
+
+@helper
+def lay_pairs(like, L, number, image, height, width, y, x, high, across, out):
+    """Lay out rows of an image from pixel (y, x) on, which may lie outside of it, with zeros there.
+
+    Of each row the numbers at x, x + 2, ... come first, and ``across`` numbers behind them those at
+    x + 1, x + 3, ...; the last register of ``across`` is not needed.
+    """
+    left = max(0, -x)
+    begin = left // 2 // L * L
+    for i in range(high):
+        r = y + i
+        evens, odds = out, out + across * number
+        out += 2 * across * number
+        inside = 0 <= r < height
+        for q in range(0, across if not inside else min(across, begin + L), L):
+            split_pairs(like, image, 0, evens + q * number, odds + q * number)
+        if inside:
+            column = x + left
+            source = image + (r * width + column) * number
+            first, second = evens + left // 2 * number, odds + left // 2 * number
+            if left % 2 == 1:
+                first, second = second, first + number
+            for q in range(0, across - L - left // 2, L):
+                split_pairs(
+                    like, source + 2 * q * number, width - column - 2 * q, first + q * number,
+                    second + q * number,
+                )  # fmt: skip
 
 
 @kernel(
@@ -65,7 +107,7 @@ def winograd_transform(
     X: Address, out: Address, groups: int, channels: int, first_image: int, images: int,
     first_row: int, rows: int, columns: int, size: tuple[int, int, int],
     kernel: tuple[int, int, int], before: tuple[int, int, int],
-    part_images: int, part_rows: int, part_columns: int, line: int, plane: int,
+    part_images: int, part_rows: int, part_columns: int, across: int, line: int, plane: int,
     tid, threads, *, terms: int, number: Constant, L: Constant, aside: Constant,
     window: Constant, room: Constant,
 ):  # fmt: skip
@@ -91,7 +133,8 @@ def winograd_transform(
                 for left in range(0, columns, part_columns):
                     wanted = min(part_columns, columns - left)
                     here = some * wanted
-                    high, wide = 2 * (some - 1) + kernel[1], 2 * (wanted - 1) + kernel[2]
+                    high = 2 * (some - 1) + kernel[1]
+                    wide = 2 * across
                     whole = wanted % L == 0  # the registers are in the rows, end to end
                     pieces = 0
                     if not whole:
@@ -100,11 +143,10 @@ def winograd_transform(
                             starts, goals, lengths, 0, here, wanted, 2 * wide, number
                         )
                     for m in range(many):
-                        image = X + ((n + m) * groups + g) * channels * pixels * number
-                        lay_rows(
-                            like, pointer(image, KIND), pointer(space, KIND), c, c + 1, size,
-                            kernel, stride, dilation, 0, 2 * top - before[1], 2 * left - before[2],
-                            high, wide,
+                        image = X + (((n + m) * groups + g) * channels + c) * pixels * number
+                        lay_pairs(
+                            like, L, number, image, size[1], size[2], 2 * top - before[1],
+                            2 * left - before[2], high, across, space,
                         )  # fmt: skip
                         if not whole:
                             pack_terms(
@@ -112,18 +154,18 @@ def winograd_transform(
                                 windows + m * here * number, aside * number, number,
                             )  # fmt: skip
                             continue
-                        down, across = wide * number, wide // 2 * number
+                        down, half = wide * number, across * number
                         for i in range(some):
                             for v in range(0, wanted, L):
                                 source = space + 2 * i * down + v * number
                                 there = goal + (m * here + i * wanted + v) * number
                                 if terms == 16:
                                     transform_input_in_place(
-                                        like, source, down, across, there, plane * number
+                                        like, source, down, half, there, plane * number
                                     )
                                 else:
                                     transform_gradient_in_place(
-                                        like, source, down, across, there, plane * number
+                                        like, source, down, half, there, plane * number
                                     )
                     if not whole:
                         # Over what the last register holds at its end go the next windows.
