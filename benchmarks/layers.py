@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.networks import measure, table
+from benchmarks.turns import measure, table
 
 COMPETITORS = ("eager", "torch", "torch, channels last")
 

@@ -9,9 +9,10 @@
 The models are those of `nnscratch.models`, and for PyTorch the same text with `torch` in the place
 of `nnscratch` (`benchmarks/twins.py`), with the same weights. A step is forward, backward and Adam
 (AdamW for the GPTs; PyTorch's is fused), float32, each with the same number of threads and in a
-process of its own. First the losses of four steps are compared: who differs is not timed. Then all
-take turns, and the table gives medians, the 10th and 90th percentile, and the ratio to the best of
-PyTorch's.
+process of its own. First the losses of four steps are compared: who differs from PyTorch is not
+timed, unless its gradients of the first step are no farther from PyTorch's in float64 than those in
+float32 (``benchmarks/arbiter.py``), which the table then says. Then all take turns, and the table
+gives medians, the 10th and 90th percentile, and the ratio to the best of PyTorch's.
 """
 
 from __future__ import annotations
@@ -19,24 +20,19 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import multiprocessing
-import os
-import random
-import resource
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
 
-CHECKED = 4
+from benchmarks.arbiter import EXACT
+from benchmarks.turns import COMPETITORS, measure, table
+
 # Adam's rate: small, for a large one makes rounding errors grow in networks with batch norm.
 RATE = 1e-4
-DIFFER = 2e-4
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,6 @@ CASES: dict[str, Case] = {
         goal_of_a_row=3.0,
     ),
 }
-COMPETITORS = ("compiled", "eager", "torch", "torch, channels last", "torch.compile")
 
 
 class Work:
@@ -141,7 +136,7 @@ class Work:
 
         Args:
             case: the network.
-            who: one of ``COMPETITORS``.
+            who: one of ``COMPETITORS``, or ``EXACT``.
             task: "train" or "infer".
         """
         import nnscratch
@@ -184,6 +179,7 @@ class Work:
         import nnscratch
         from nnscratch import nn, optim
 
+        self.parameters = list(model.parameters())
         self.inputs = [nnscratch.tensor(one) for one in inputs]
         self.targets = [nnscratch.tensor(one) for one in targets]
         criterion = nn.CrossEntropyLoss()
@@ -213,6 +209,10 @@ class Work:
     ) -> None:
         import torch
 
+        if who == EXACT:
+            model = model.double()
+            inputs = [one if case.tokens else one.astype(np.float64) for one in inputs]
+        self.parameters = list(model.parameters())
         self.inputs = [torch.tensor(one) for one in inputs]
         self.targets = [torch.tensor(one) for one in targets]
         if who == "torch, channels last":
@@ -248,131 +248,14 @@ class Work:
             self.count += 1
         return float(loss)
 
+    def gradients(self) -> list[Any]:
+        """Return the parameters' gradients of the last step of training."""
+        return [np.array(one.grad) for one in self.parameters if one.grad is not None]
+
 
 def _loss(criterion: Any, out: Any, y: Any) -> Any:
     out = out[0] if isinstance(out, tuple) else out
     return criterion(out.reshape(-1, out.shape[-1]), y.reshape(-1))
-
-
-def _serve(pipe: Any, who: str, make: Callable[[], Any], threads: int) -> None:
-    """Be a competitor's process: answer with losses and seconds."""
-    os.environ |= {"OMP_NUM_THREADS": str(threads), "NNSCRATCH_THREADS": str(threads)}
-    try:
-        if who.startswith("torch"):
-            import torch
-
-            torch.set_num_threads(threads)
-        work = make()
-        pipe.send([work.run(1) for _ in range(CHECKED)])
-        while True:
-            count = pipe.recv()
-            if count is None:
-                pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-                return
-            start = time.perf_counter()
-            work.run(count)
-            pipe.send((time.perf_counter() - start) / count)
-    except Exception as error:
-        pipe.send(f"{type(error).__name__}: {error}"[:300])
-
-
-def measure(
-    what: str, goal: float, makers: Mapping[str, Callable[[], Any]], threads: int, seconds: float
-) -> dict[str, Any]:
-    """Return what was measured of a case: seconds, losses and memory for each competitor.
-
-    Args:
-        what: what it is called in the table.
-        goal: by how many times ours should be quicker.
-        makers: for each competitor what makes its work in a process of its own: an object whose
-            ``run(count)`` takes steps and returns the last one's loss.
-        threads: of each.
-        seconds: how long all turns may take together.
-    """
-    context = multiprocessing.get_context("spawn")
-    pipes: dict[str, Any] = {}
-    processes = []
-    found: dict[str, Any] = {"what": what, "goal": goal, "absent": {}, "losses": {}}
-    for who, make in makers.items():
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, who, make, threads))
-        process.start()
-        processes.append(process)
-        losses = here.recv()  # one after another, so that nobody is disturbed
-        if isinstance(losses, str):
-            found["absent"][who] = losses
-            continue
-        found["losses"][who] = losses
-        pipes[who] = here
-    truth = next((found["losses"][w] for w in ("torch", *pipes) if w in found["losses"]), None)
-    for who in list(pipes):
-        off = [
-            abs(a - b) / max(abs(b), 1e-6) for a, b in zip(found["losses"][who], truth, strict=True)
-        ]
-        if not np.max(off) <= DIFFER:  # NaN is other than anything
-            found["absent"][who] = f"other losses: {found['losses'][who]}, PyTorch has {truth}"
-            pipes.pop(who).send(None)
-    once = {who: _turn(pipe, 1) for who, pipe in pipes.items()}
-    a_round = sum(max(0.15, one) + 0.05 for one in once.values())
-    counts = {who: max(1, int(0.15 / one)) for who, one in once.items()}
-    rounds = max(5, int(seconds / a_round)) if once else 0
-    took: dict[str, list[float]] = {who: [] for who in pipes}
-    order = list(pipes)
-    for _ in range(min(rounds, 25)):
-        random.shuffle(order)
-        for who in order:
-            time.sleep(0.03)
-            took[who].append(_turn(pipes[who], counts[who]))
-    found["seconds"] = took
-    found["memory"] = {}
-    for who, pipe in pipes.items():
-        pipe.send(None)
-        found["memory"][who] = pipe.recv()
-    for process in processes:
-        process.join(10)
-        if process.is_alive():
-            process.kill()
-    return found
-
-
-def _turn(pipe: Any, count: int) -> float:
-    pipe.send(count)
-    took = pipe.recv()
-    if isinstance(took, str):
-        raise RuntimeError(f"a competitor failed while it was timed: {took}")
-    return float(took)
-
-
-def table(
-    rows: list[dict[str, Any]], memory: bool, competitors: Sequence[str] = COMPETITORS
-) -> str:
-    """Return the rows as a table in Markdown; ours stand first among the competitors."""
-    lines = [
-        "| case | " + " | ".join(f"{who}, ms" for who in competitors) + " | ratio | goal |",
-        "|---|" + "---|" * (len(competitors) + 2),
-    ]
-    notes = []
-    for row in rows:
-        cells = []
-        for who in competitors:
-            if who not in row["seconds"]:
-                cells.append("")
-                continue
-            some = sorted(1e3 * one for one in row["seconds"][who])
-            tenths = quantiles(some, n=10, method="inclusive")
-            text = f"{median(some):.3g} ({tenths[0]:.3g} to {tenths[-1]:.3g})"
-            cells.append(text + (f", {row['memory'][who]:.0f} MB" if memory else ""))
-        middle = {who: median(some) for who, some in row["seconds"].items()}
-        peers = [one for who, one in middle.items() if who.startswith("torch")]
-        said = verdict = "not compared"
-        if peers and competitors[0] in middle:
-            ratio = min(peers) / middle[competitors[0]]
-            said = f"{ratio:.2f}x" + ("" if ratio >= 1 else " LOST")
-            verdict = "met" if ratio >= row["goal"] else "missed"
-        what, goal = row["what"], row["goal"]
-        lines.append(f"| {what} | {' | '.join(cells)} | {said} | {goal}x, {verdict} |")
-        notes += [f"- {what}: {who} not timed: {why}" for who, why in row["absent"].items()]
-    return "\n".join([*lines, "", *notes])
 
 
 def main() -> None:
@@ -406,6 +289,7 @@ def main() -> None:
                     {one: partial(Work, case, one, task) for one in who},
                     asked.threads,
                     asked.seconds,
+                    partial(Work, case, EXACT, task) if train else None,
                 )
             )
             print(table(rows[-1:], asked.memory), flush=True)

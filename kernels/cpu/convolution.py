@@ -99,17 +99,26 @@ def emit_spread(
         strides = (taps - 1, outputs * taps, taps, 0, _three([-one for one in own], 1))
         if emit_planes(builder, w, Y, W, b, X, outputs, strides, stride):
             return
-    for phases in itertools.product(*map(range, stride)):
-        found = [
+    at_phases = [
+        [
             _phase(*one)
             for one in zip(phases, size, count, kernel_sizes, stride, dilation, before, strict=True)
         ]
+        for phases in itertools.product(*map(range, stride))
+    ]
+    nothing: Any = 0.0 if b is None else b.reshape(-1, 1, 1, 1)
+    # One pass over all pixels instead of several over some of them.
+    if image.size and sum(None in found for found in at_phases) > 1:
+        copy(builder, nothing, image)
+        nothing = None
+    for phases, found in zip(itertools.product(*map(range, stride)), at_phases, strict=True):
         target = image[(..., *[slice(a, None, s) for a, s in zip(phases, stride, strict=True)])]
         if not target.size:
             continue
         made = [one for one in found if one is not None]
         if len(made) < 3:
-            copy(builder, 0.0 if b is None else b.reshape(-1, 1, 1, 1), target)
+            if nothing is not None:
+                copy(builder, nothing, target)
             continue
         many, k, first, step, apart, zeros = zip(*made, strict=True)
         w = Windows(

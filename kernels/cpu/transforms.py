@@ -75,8 +75,57 @@ def _squares(matrix: Matrix, like: Any) -> tuple[Any, Any]:
         d = [
             [e.load(e.at(source, stride, n * i + j, e.vector)) for j in range(n)] for i in range(n)
         ]
-        for k, value in enumerate(chain(*_transformed(e, matrix, d))):
-            e.store(value, e.at(out, plane, k, e.vector))
+        _stored(e, matrix, d, out, plane)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 4), codegen
+
+
+def _squares_in_place(matrix: Matrix, like: Any) -> tuple[Any, Any]:
+    """The same for neighbouring squares, two apart, of rows that lie ``down`` bytes apart.
+
+    Of a row, the odd numbers stand ``across`` bytes behind the even ones.
+    """
+    n = len(matrix[0])
+
+    def codegen(context, builder, signature, args):
+        _, source, down, across, out, plane = args
+        e = _Emitter(context, builder, like)
+        d = []
+        for i in range(n):
+            even = builder.add(source, builder.mul(down, I64(i)))
+            starts = [even, builder.add(even, across)]
+            d.append([e.load(e.at(starts[j % 2], I64(e.size), j // 2, e.vector)) for j in range(n)])
+        _stored(e, matrix, d, out, plane)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 5), codegen
+
+
+def _stored(e: Any, matrix: Matrix, d: Square, out: Any, plane: Any) -> None:
+    for k, value in enumerate(chain(*_transformed(e, matrix, d))):
+        e.store(value, e.at(out, plane, k, e.vector))
+
+
+@intrinsic
+def split_pairs(typingctx, like, source, width, evens, odds):
+    """``split_pairs(like, source, width, evens, odds)``: the numbers of two registers, taken apart.
+
+    Only ``width`` of them are read, which may be 0 or less; the others are zeros.
+    """
+
+    def codegen(context, builder, signature, args):
+        _, source, width, *goals = args
+        e = _Emitter(context, builder, like)
+        n = e.count
+        one, other = (
+            e.load(e.at(source, I64(REGISTER), v, e.vector), e.mask(builder.sub(width, I64(v * n))))
+            for v in range(2)
+        )
+        for parity, goal in enumerate(goals):
+            picks = ir.Constant(ir.VectorType(I32, n), list(range(parity, 2 * n, 2)))
+            value = builder.shuffle_vector(one, other, picks)
+            e.store(value, e.at(goal, I64(0), 0, e.vector))
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 4), codegen
@@ -89,6 +138,12 @@ def transform_input(typingctx, like, source, stride, out, plane):
 
 
 @intrinsic
+def transform_input_in_place(typingctx, like, source, down, across, out, plane):
+    """V of a register of neighbouring windows where the rows are laid out."""
+    return _squares_in_place(OF_INPUT, like)
+
+
+@intrinsic
 def transform_kernel(typingctx, like, source, stride, out, plane):
     """U of a register of kernels: 9 rows to 16 rows."""
     return _squares(OF_WEIGHTS, like)
@@ -98,6 +153,12 @@ def transform_kernel(typingctx, like, source, stride, out, plane):
 def transform_gradient(typingctx, like, source, stride, out, plane):
     """D of a register of 2 x 2 pixels: 4 rows to 16 rows."""
     return _squares(OF_GRADIENT, like)
+
+
+@intrinsic
+def transform_gradient_in_place(typingctx, like, source, down, across, out, plane):
+    """D of a register of neighbouring squares where the rows are laid out."""
+    return _squares_in_place(OF_GRADIENT, like)
 
 
 @intrinsic

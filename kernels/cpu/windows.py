@@ -186,6 +186,9 @@ def lay_rows(
                         if step == 1:
                             for q in range(low, up):
                                 out[here + q] = source[there + q]
+                        elif step == 2:  # of a known step the compiler makes shuffles of registers
+                            for q in range(low, up):
+                                out[here + q] = source[there + 2 * q]
                         else:
                             for q in range(low, up):
                                 out[here + q] = source[there + q * step]

@@ -1,8 +1,8 @@
 """Convolution of 3 x 3 kernels by Winograd's F(2x2, 3x3): 2.25 times fewer multiplications.
 
-The windows of 4 x 4 pixels, two pixels apart, are laid out as those of any convolution; then each
-is transformed, 16 products over the channels follow, and their sums are transformed back to 2 x 2
-pixels of the output (``transforms``).
+The windows of 4 x 4 pixels, two pixels apart, are transformed (``winograd_windows``), 16 products
+with the transformed weights sum over the channels, and the sums are transformed back to 2 x 2
+pixels of the output: so many windows at a time as the caches hold.
 
 The transforms take differences: where a convolution gives an infinity, inf - inf is NaN here, and
 large numbers may overflow on the way to an output that is finite. So the kernel says whether every
@@ -25,213 +25,212 @@ from .runtime.language import (
     KIND,
     ROWS,
     address_of,
+    copy_rows,
+    copy_vectors,
     given,
     part,
     pass_panel,
     pointer,
     stack,
-    transform_input,
     transform_kernel,
     transform_output,
 )
-from .windows import (
-    FEW,
-    SLACK,
-    Three,
-    Windows,
-    capacity,
-    find_pieces,
-    find_terms,
-    lay_rows,
-    pack_terms,
-)
+from .windows import DEPTH, Windows
+from .winograd_windows import laid_out, line_of, winograd_transform
 
-CHANNELS = 128
-"""Channels, and outputs, whose transforms are kept at a time: a quarter of a megabyte each."""
 LEAST_CHANNELS = 16
-LEAST_PLACES = 256
+LEAST_PLACES = 128
 """Channels, and places in all images, from which the transforms are repaid."""
 MOST_WASTE = 1.4
 """How many times the pixels of the output its windows may have: odd sizes leave some unused."""
+KEPT = 1 << 21
+"""Bytes that the transformed windows may take: they stay in the caches."""
+LEAST_WINDOWS = 128
+"""Windows for which all weights pass by, as far as there are so many."""
+ROWS_AT_ONCE = 96
+PART = 256
+"""Rows and windows of the product of one thread at a time, at most."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:
     from . import tiles
 
     L = tiles.lanes(dtype)
-    panel = 2 * L
     return {
         "number": np.dtype(dtype).itemsize,
         "L": L,
-        "panel": panel,
-        "room": capacity(dtype) + SLACK,
-        "aside": panel + L,
-        "window": 16 * (panel + L) + SLACK,
-        "kept": 16 * CHANNELS * panel,
-        "line": 2 * panel,
-        "lines": 4 * panel,
+        "panel": 2 * L,
+        "laid": DEPTH * 2 * L,
+        "kernels": 9 * L * L,
+        "two_lines": 4 * L,
     }
 
 
 @kernel(
-    cost=lambda groups, rows, inputs: 12.0 * groups * rows * inputs,
+    cost=lambda groups, rows, inputs: 6.0 * groups * rows * inputs,
     constants=_of_tiles,
 )
 def winograd_weights(
     W: Address, out: Address, flag: Address, groups: int, rows: int, inputs: int,
     start: int, group_stride: int, row_stride: int, input_stride: int, down: int, along: int,
-    tid, threads, *, number: Constant, L: Constant,
+    line: int, plane: int,
+    tid, threads, *, number: Constant, L: Constant, kernels: Constant,
 ):  # fmt: skip
-    """Transform kernels: out (groups, 16, tiles of rows, inputs, ROWS). The flag becomes 0.
+    """Transform kernels: out (groups, 16, rows, ``line``). The flag becomes 0.
 
     The strides are those of ``lay_weights``; ``down`` and ``along`` those of the kernel's pixels.
+    ``plane`` is the numbers from one of the 16 to the next.
     """
     like = KIND(0.0)
     if tid == 0:
         pointer(flag, np.int64)[0] = 0
-    source, goal = pointer(W, KIND), pointer(out, KIND)
-    before, behind = stack(144, KIND), stack(256, KIND)  # of registers of at most 16 numbers
-    tiles = (rows + ROWS - 1) // ROWS
-    plane = tiles * inputs * ROWS
-    for i in range(9 * L):
+    source, before = pointer(W, KIND), stack(kernels, KIND)
+    for i in range(9 * L * L):
         before[i] = like
-    first, last = part(groups * tiles, tid, threads, 1)
+    blocks = (rows + L - 1) // L
+    first, last = part(groups * blocks, tid, threads, 1)
     for block in range(first, last):
-        g, tile = block // tiles, block % tiles
-        for r0 in range(0, ROWS, L):
-            many = min(L, ROWS - r0)
-            there = min(many, max(0, rows - tile * ROWS - r0))
-            begin = start + g * group_stride + (tile * ROWS + r0) * row_stride
-            for c in range(inputs):
-                for r in range(there):
-                    at = begin + c * input_stride + r * row_stride
+        g, top = block // blocks, block % blocks * L
+        many = min(L, rows - top)
+        begin = start + g * group_stride + top * row_stride
+        goal = out + (g * 16 * plane + top * line) * number
+        for c0 in range(0, inputs, L):
+            width = min(L, inputs - c0)
+            for r in range(many):
+                for c in range(width):
+                    at = begin + r * row_stride + (c0 + c) * input_stride
+                    to = 9 * L * r + c
                     for i in range(3):
                         for j in range(3):
-                            before[(3 * i + j) * L + r] = source[at + i * down + j * along]
+                            before[to + (3 * i + j) * L] = source[at + i * down + j * along]
+            for r in range(many):
                 transform_kernel(
-                    like, address_of(before), L * number, address_of(behind), L * number
-                )
-                at = g * 16 * plane + (tile * inputs + c) * ROWS + r0
-                for k in range(16):
-                    for r in range(many):
-                        goal[at + k * plane + r] = behind[k * L + r]
+                    like, address_of(before) + 9 * L * r * number, L * number,
+                    goal + (r * line + c0) * number, plane * number,
+                )  # fmt: skip
 
 
 @kernel(
-    cost=lambda images, channels, outputs, count1, count2: (
-        500.0 + images * channels * outputs * count1 * count2 * 16 / 50.0
+    cost=lambda groups, channels, outputs, windows: (
+        500.0 + groups * channels * outputs * windows * 16 / 50.0
     ),
     constants=_of_tiles,
 )
-def winograd(
-    X: Address, U: Address, b: OptionalFloats, Y: Address, flag: Address,
-    images: int, groups: int, channels: int, outputs: int,
-    size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
-    stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
-    height: int, width: int,
-    part_images: int, part_rows: int, part_columns: int, part_outputs: int, part_channels: int,
-    tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
-    aside: Constant, window: Constant, kept: Constant, line: Constant, lines: Constant,
+def winograd_sums(
+    U: Address, V: Address, M: Address, groups: int, channels: int, outputs: int, windows: int,
+    line: int, plane_of_channels: int, plane_of_outputs: int, line_of_weights: int,
+    plane_of_weights: int, part_outputs: int, part_windows: int,
+    tid, threads, *, number: Constant, L: Constant, panel: Constant, laid: Constant,
 ):  # fmt: skip
-    """Y = W · windows(X) + b of ``height`` x ``width`` pixels; U are the transformed weights.
-
-    The windows are those of 4 x 4 pixels, two apart. The flag becomes 1 where an output is not
-    finite. The threads share parts of the images and of the outputs.
-    """
+    """M = U V: M (groups, 16, outputs, ``line``) are the sums over the channels."""
     like = KIND(0.0)
-    space, windows = address_of(stack(room, KIND)), stack(window, KIND)
-    V, M = address_of(stack(kept, KIND)), address_of(stack(kept, KIND))
-    result, spoilt = stack(lines, KIND), stack(L, KIND)
-    offsets = stack(16, np.int64)
-    starts, goals, lengths = stack(64, np.int64), stack(64, np.int64), stack(64, np.int64)
-    for l in range(L):
-        spoilt[l] = like
-    tiles = (outputs + ROWS - 1) // ROWS
-    pixels = size[1] * size[2]
-    plane = tiles * channels * ROWS * number
-    blocks_n = (images + part_images - 1) // part_images
-    blocks_r = (count[1] + part_rows - 1) // part_rows
-    blocks_c = (count[2] + part_columns - 1) // part_columns
+    space = address_of(stack(laid, KIND))
     blocks_o = (outputs + part_outputs - 1) // part_outputs
-    first, last = part(blocks_n * blocks_r * blocks_c * blocks_o, tid, threads, 1)
+    blocks_w = (windows + part_windows - 1) // part_windows
+    row = line_of_weights * number
+    first, last = part(groups * 16 * blocks_w * blocks_o, tid, threads, 1)
     for item in range(first, last):
         o0, rest = item % blocks_o * part_outputs, item // blocks_o
-        left, rest = rest % blocks_c * part_columns, rest // blocks_c
-        top, n0 = rest % blocks_r * part_rows, rest // blocks_r * part_images
-        rows, columns = min(part_rows, count[1] - top), min(part_columns, count[2] - left)
-        some, many = min(part_outputs, outputs - o0), min(part_images, images - n0)
-        high, wide = 2 * (rows - 1) + 4, 2 * (columns + 1)
-        find_terms(offsets, 0, 16, kernel, stride, dilation, high, wide, number)
-        here = rows * columns
-        g = n0 % groups
-        for p in range(0, here * many, panel):
-            # One image, or a few whole ones whose windows fit into one panel.
-            wanted = min(panel, here * many - p)
-            pieces = find_pieces(
-                starts, goals, lengths, p, min(here, wanted), columns, 2 * wide, number
-            )
-            for c0 in range(0, channels, part_channels):
-                c1 = min(c0 + part_channels, channels)
-                each = (c1 - c0) * high * wide * number
-                if p == 0 or part_channels < channels:
-                    for m in range(many):
-                        lay_rows(
-                            like, pointer(X + (n0 + m) * channels * pixels * number, KIND),
-                            pointer(space + m * each, KIND), c0, c1, size, kernel, stride, dilation,
-                            0, 2 * top - before[1], 2 * left - before[2], high, wide,
-                        )  # fmt: skip
-                side = (c1 - c0) * panel * number
-                for c in range(c1 - c0):
-                    for m in range(many):
-                        pack_terms(
-                            like, L, space + m * each + c * high * wide * number, offsets, 16,
-                            starts, goals, lengths, pieces,
-                            address_of(windows) + m * here * number, aside * number, number,
-                        )  # fmt: skip
-                    if wanted < panel:
-                        for k in range(16):
-                            for i in range(wanted, panel):
-                                windows[k * aside + i] = like
-                    for v in range(2):
-                        transform_input(
-                            like, address_of(windows) + v * L * number, aside * number,
-                            V + (c * panel + v * L) * number, side,
-                        )  # fmt: skip
-                for k in range(16):
-                    a = U + (g * 16 + k) * plane
-                    a += (o0 * channels + c0 * ROWS) * number
-                    pass_panel(
-                        like, L, some, c0, c1 - c0, a, channels * ROWS * number, number,
-                        ROWS * number, V + k * side, panel * number,
-                        M + k * some * panel * number, panel * number, panel, V, 0, 0, 0, 0,
-                    )  # fmt: skip
-            for o in range(some):
-                value = like
-                if given(b):
-                    value = b[g * outputs + o0 + o]
-                for v in range(2):
-                    transform_output(
-                        like, M + (o * panel + v * L) * number, some * panel * number, value,
-                        address_of(result) + 2 * v * L * number, line * number, address_of(spoilt),
-                    )  # fmt: skip
-                for m in range(many):
-                    out = pointer(Y + ((n0 + m) * outputs + o0 + o) * height * width * number, KIND)
-                    done = 0
-                    while done < min(here, wanted):
-                        place = p + done
-                        row, column = place // columns, place % columns
-                        length = min(columns - column, min(here, wanted) - done)
-                        y, x = 2 * (top + row), 2 * (left + column)
-                        long = min(2 * length, width - x)
-                        source = 2 * (m * here + done)
-                        for a in range(min(2, height - y)):
-                            at = (y + a) * width + x
-                            for q in range(long):
-                                out[at + q] = result[a * line + source + q]
-                        done += length
+        t0, k = rest % blocks_w * part_windows, rest // blocks_w
+        some, stop = min(part_outputs, outputs - o0), min(t0 + part_windows, windows)
+        for c0 in range(0, channels, DEPTH):
+            depth = min(DEPTH, channels - c0)
+            a = U + (k * plane_of_weights + c0) * number + o0 * row
+            for t in range(t0, stop, panel):
+                width = min(panel, stop - t)
+                b = V + (k * plane_of_channels + c0 * line + t) * number
+                if width == panel:
+                    for c in range(depth):
+                        copy_vectors(2, like, b + c * line * number, space + c * panel * number)
+                else:
+                    copy_rows(2, like, depth, b, line * number, width, space, panel * number)
+                pass_panel(
+                    like, L, some, c0, depth, a, ROWS * row, row, number, space, panel * number,
+                    M + (k * plane_of_outputs + o0 * line + t) * number, line * number, width,
+                    space, 0, 0, 0, 0,
+                )  # fmt: skip
+
+
+@kernel(
+    cost=lambda groups, outputs, images, rows, columns: (
+        12.0 * groups * outputs * images * rows * columns
+    ),
+    constants=_of_tiles,
+)
+def winograd_outputs(
+    M: Address, b: OptionalFloats, Y: Address, flag: Address, groups: int, outputs: int,
+    first_image: int, images: int, first_row: int, rows: int, columns: int, height: int,
+    width: int, line: int, plane: int,
+    tid, threads, *, number: Constant, L: Constant, two_lines: Constant,
+):  # fmt: skip
+    """Y of the sums M, and b. The flag becomes 1 where an output is not finite."""
+    like = KIND(0.0)
+    result, spoilt, ignored = stack(two_lines, KIND), stack(L, KIND), stack(L, KIND)
     for l in range(L):
-        if spoilt[l] != like:
-            pointer(flag, np.int64)[0] = 1
+        spoilt[l] = ignored[l] = like
+    bad = like
+    here = rows * columns
+    whole = columns % L == 0 and width == 2 * columns and height % 2 == 0
+    first, last = part(groups * outputs, tid, threads, 1)
+    for item in range(first, last):
+        g, o = item // outputs, item % outputs
+        source = M + (g * 16 * plane + o * line) * number
+        value = like
+        if given(b):
+            value = b[item]
+        step = groups * outputs * height * width
+        start = (first_image * groups * outputs + item) * height * width
+        if whole:
+            for n in range(images):
+                for i in range(rows):
+                    at = start + n * step + 2 * (first_row + i) * width
+                    m = source + (n * here + i * columns) * number
+                    for v in range(0, columns, L):
+                        transform_output(
+                            like, m + v * number, plane * number, value,
+                            Y + (at + 2 * v) * number, width * number, address_of(spoilt),
+                        )  # fmt: skip
+            continue
+        row, column = 0, 0
+        out = pointer(Y + start * number, KIND)
+        for t in range(0, images * here, L):
+            there = min(L, images * here - t)
+            # Of the last register some columns may hold anything.
+            told = address_of(spoilt) if there == L else address_of(ignored)
+            transform_output(
+                like, source + t * number, plane * number, value, address_of(result),
+                2 * L * number, told,
+            )  # fmt: skip
+            done = 0
+            while done < there:
+                length = min(columns - column, there - done)
+                y, x = 2 * (first_row + row), 2 * column
+                long = min(2 * length, width - x)
+                for a in range(min(2, height - y)):
+                    at, of = (y + a) * width + x, a * 2 * L + 2 * done
+                    for q in range(long):
+                        out[at + q] = result[of + q]
+                    if there < L:
+                        for q in range(long):
+                            bad += result[of + q] * like
+                done += length
+                column += length
+                if column == columns:
+                    row, column = row + 1, 0
+                    if row == rows:
+                        row = 0
+                        start += step
+                        out = pointer(Y + start * number, KIND)
+    for l in range(L):
+        bad += spoilt[l]
+    if bad != like:
+        pointer(flag, np.int64)[0] = 1
+
+
+def part_of(rows: int, tile: int) -> int:
+    """Return how many rows go into each of a few parts of nearly the same size, in whole tiles."""
+    parts = -(-rows // ROWS_AT_ONCE)
+    return -(-rows // (parts * tile)) * tile
 
 
 def pays(w: Windows, outputs: int) -> bool:
@@ -251,49 +250,49 @@ def emit_winograd(
     """Emit Y = W · windows(X) + b; returns the flag that says that it has to be computed again."""
     from . import tiles
 
-    name = dtype_name(X.dtype)
-    panel, high_tile = 2 * tiles.lanes(name), tiles.ROWS
+    name, number = dtype_name(X.dtype), X.dtype.itemsize
+    L = tiles.lanes(name)
     start, group, row, inner, taps = strides
+    groups, channels, batch = w.groups, w.channels, w.images // w.groups
     flag = builder.empty((1,), np.dtype("int64"))
-    rows_of_tiles = -(-outputs // high_tile) * high_tile
-    U = builder.empty((w.groups * 16 * rows_of_tiles * w.channels,), X.dtype)
+    # The lines and planes have a register more, or many of them would be at addresses that the
+    # nearest cache keeps in one place.
+    line_of_weights = -(-channels // L) * L + L
+    plane_of_weights = outputs * line_of_weights + L
+    U = builder.empty((groups * 16 * plane_of_weights,), X.dtype)
     winograd_weights.emit(
-        builder, name, W=W, out=U, flag=flag, groups=w.groups, rows=outputs, inputs=w.channels,
+        builder, name, W=W, out=U, flag=flag, groups=groups, rows=outputs, inputs=channels,
         start=start, group_stride=group, row_stride=row, input_stride=inner, down=taps[1],
-        along=taps[2],
+        along=taps[2], line=line_of_weights, plane=plane_of_weights,
     )  # fmt: skip
-    count: Three = (1, (w.count[1] + 1) // 2, (w.count[2] + 1) // 2)
-    windows = Windows(
-        w.images, w.groups, w.channels, w.size, count, (1, 4, 4), (1, 2, 2), (1, 1, 1), w.before
-    )
-    room = capacity(X.dtype)
-    channels = min(w.channels, CHANNELS)
-    columns = min(count[2], 2 * panel)
-    # With all channels at once, rows are laid out once for several panels.
-    once = channels == w.channels and columns == count[2]
-    rows = max(1, (8 * panel if once else panel) // columns) if columns == count[2] else 1
-    rows = min(rows, count[1])
-    while channels * windows.reach(rows, columns)[0] * windows.reach(rows, columns)[1] > room:
-        if once and rows > 1 and rows * columns > panel:
-            rows = max(1, rows // 2)
-        elif channels > LEAST_CHANNELS:
-            channels //= 2
-        else:
-            rows, columns = 1, min(columns, panel)
-            break
-    if channels < w.channels and rows * columns > panel:
-        rows, columns = max(1, panel // columns), min(columns, panel)
-    images, here = 1, count[1] * count[2]
-    if rows * columns == here and w.groups == 1:
-        reach = windows.reach(rows, columns)
-        images = max(1, min(panel // here, room // (channels * reach[0] * reach[1])))
-    part_outputs = min(CHANNELS // high_tile * high_tile, rows_of_tiles)
-    parts = -(-w.images // images) * -(-count[1] // rows) * -(-count[2] // columns)
-    while parts * -(-outputs // part_outputs) < FEW and part_outputs > 4 * high_tile:
-        part_outputs = -(-part_outputs // (2 * high_tile)) * high_tile
-    winograd.emit(
-        builder, name, X=X, U=U, b=b, Y=Y, flag=flag, outputs=outputs, **windows.arguments(),
-        height=w.count[1], width=w.count[2], part_images=images, part_rows=rows,
-        part_columns=columns, part_outputs=part_outputs, part_channels=channels,
-    )  # fmt: skip
+    all_rows, columns = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
+    kept = max(LEAST_WINDOWS, KEPT // (16 * groups * max(channels, outputs) * number))
+    rows = max(1, min(all_rows, kept // columns))
+    images = max(1, min(batch, kept // (rows * columns))) if rows == all_rows else 1
+    line = line_of(images * rows * columns, L)
+    planes = [many * line + L for many in (channels, outputs)]
+    V, M = (builder.empty((groups * 16 * plane,), X.dtype) for plane in planes)
+    for n in range(0, batch, images):
+        for top in range(0, all_rows, rows):
+            some = min(rows, all_rows - top)
+            laid = {
+                "groups": groups, "first_image": n, "images": min(images, batch - n), "line": line,
+            }  # fmt: skip
+            place = {"first_row": top, "rows": some, "columns": columns}
+            winograd_transform.emit(
+                builder, name, 16, X=X, out=V, channels=channels, size=w.size, kernel=(1, 4, 4),
+                before=w.before, plane=planes[0], **laid,
+                **laid_out((1, all_rows, columns), top, some, L),
+            )  # fmt: skip
+            winograd_sums.emit(
+                builder, name, U=U, V=V, M=M, groups=groups, channels=channels, outputs=outputs,
+                windows=laid["images"] * some * columns, line=line, plane_of_channels=planes[0],
+                plane_of_outputs=planes[1], line_of_weights=line_of_weights,
+                plane_of_weights=plane_of_weights, part_outputs=part_of(outputs, tiles.ROWS),
+                part_windows=PART,
+            )  # fmt: skip
+            winograd_outputs.emit(
+                builder, name, M=M, b=b, Y=Y, flag=flag, outputs=outputs, height=w.count[1],
+                width=w.count[2], plane=planes[1], **laid, **place,
+            )  # fmt: skip
     return flag

@@ -34,25 +34,22 @@ from .runtime.language import (
     pass_panel,
     pointer,
     stack,
-    transform_gradient,
-    transform_input,
     transform_to_kernel,
     transpose_panel,
 )
-from .windows import DEPTH, SLACK, Windows, find_pieces, find_terms, lay_rows, pack_terms
-from .winograd import pays
+from .windows import DEPTH, Windows
+from .winograd import part_of, pays
+from .winograd_windows import laid_out, line_of, winograd_transform
 
 BLOCK = 64
-"""Channels, and outputs, of the product of one thread at a time."""
-WINDOWS = 64
-"""Windows that are laid out at a time."""
-LEAST = 48
+"""Outputs of the product of one thread at a time."""
+LEAST = 32
 """Channels, and outputs, from which the transforms are repaid."""
 KEPT = 1 << 21
 """Bytes that the transforms of some images may take: they stay in the caches."""
 
 
-def _of_tiles(dtype: str, terms: int = 16) -> Mapping[str, Any]:
+def _of_tiles(dtype: str) -> Mapping[str, Any]:
     from . import tiles
 
     L = tiles.lanes(dtype)
@@ -60,64 +57,9 @@ def _of_tiles(dtype: str, terms: int = 16) -> Mapping[str, Any]:
         "number": np.dtype(dtype).itemsize,
         "L": L,
         "panel": 2 * L,
-        "aside": WINDOWS + L,
-        "window": 16 * (WINDOWS + L) + SLACK,
-        "room": 16 * WINDOWS + SLACK,
         "laid": DEPTH * 2 * L,
         "pixels_of_kernels": 9 * L,
     }
-
-
-@kernel(cost=lambda groups, channels, line: 10.0 * groups * channels * line, constants=_of_tiles)
-def winograd_transform(
-    X: Address, out: Address, groups: int, channels: int, first_image: int, images: int,
-    size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
-    stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
-    part_images: int, part_rows: int, line: int, plane: int,
-    tid, threads, *, terms: int, number: Constant, L: Constant, aside: Constant,
-    window: Constant, room: Constant,
-):  # fmt: skip
-    """Transform windows of some images: out (groups, 16, channels, ``line``).
-
-    Those of 16 ``terms`` are of X, and those of 4 of the gradient of the output. ``plane`` is the
-    numbers from one of the 16 to the next.
-    """
-    like = KIND(0.0)
-    space, windows = address_of(stack(room, KIND)), address_of(stack(window, KIND))
-    offsets = stack(16, np.int64)
-    starts, goals, lengths = stack(64, np.int64), stack(64, np.int64), stack(64, np.int64)
-    pixels, columns = size[1] * size[2], count[2]
-    begin, end = part(groups * channels, tid, threads, 1)
-    for item in range(begin, end):
-        g, c = item // channels, item % channels
-        goal = out + (g * 16 * plane + c * line) * number
-        for n in range(0, images, part_images):
-            many = min(part_images, images - n)
-            for top in range(0, count[1], part_rows):
-                rows = min(part_rows, count[1] - top)
-                here = rows * columns
-                high, wide = 2 * (rows - 1) + kernel[1], 2 * (columns - 1) + kernel[2]
-                find_terms(offsets, 0, terms, kernel, stride, dilation, high, wide, number)
-                pieces = find_pieces(starts, goals, lengths, 0, here, columns, 2 * wide, number)
-                for m in range(many):
-                    index = (first_image + n + m) * groups + g
-                    lay_rows(
-                        like, pointer(X + index * channels * pixels * number, KIND),
-                        pointer(space, KIND), c, c + 1, size, kernel, stride,
-                        dilation, 0, 2 * top - before[1], -before[2], high, wide,
-                    )  # fmt: skip
-                    pack_terms(
-                        like, L, space, offsets, terms, starts, goals, lengths, pieces,
-                        windows + m * here * number, aside * number, number,
-                    )  # fmt: skip
-                # The last register may hold nothing at its end, over which the next windows go.
-                for v in range((here * many + L - 1) // L):
-                    source, there = windows + v * L * number, goal + v * L * number
-                    if terms == 16:
-                        transform_input(like, source, aside * number, there, plane * number)
-                    else:
-                        transform_gradient(like, source, aside * number, there, plane * number)
-                goal += here * many * number
 
 
 @kernel(
@@ -187,7 +129,7 @@ def winograd_kernels(
 def repays(w: Windows, outputs: int) -> bool:
     """Say by the sizes whether this is the quicker way, and a possible one."""
     enough = min(w.channels, outputs) >= LEAST
-    return enough and pays(w, outputs) and (w.count[2] + 1) // 2 <= WINDOWS
+    return enough and pays(w, outputs)
 
 
 def emit_winograd_gradient(
@@ -203,33 +145,27 @@ def emit_winograd_gradient(
     places = count[1] * count[2]
     images = KEPT // (16 * groups * max(channels, outputs) * places * number)
     images = max(1, min(batch, images))
-    # The last register of a line may begin anywhere.
-    line = -(-(images * places + L - 1) // L) * L
+    line = line_of(images * places, L)
     # Beside its 16 x channels lines a plane has one register, or all planes would be at addresses
     # that the nearest cache keeps in one place.
     V, G = (builder.empty((groups * 16 * (n * line + L),), X.dtype) for n in (channels, outputs))
     M = builder.empty((groups * 16 * channels * outputs + L,), X.dtype)
     spoilt = builder.empty((groups * channels,), np.dtype("int64"))
-    rows = min(count[1], WINDOWS // count[2])
-    laid = {
-        "groups": groups, "count": count, "stride": (1, 2, 2), "dilation": (1, 1, 1),
-        "part_rows": rows, "part_images": WINDOWS // places if rows == count[1] else 1,
-        "line": line,
-    }  # fmt: skip
     for n in range(0, batch, images):
-        some = min(images, batch - n)
+        some = {"first_image": n, "images": min(images, batch - n)}
+        laid = {"groups": groups, "line": line, **some, **laid_out(count, 0, count[1], L)}
         winograd_transform.emit(
-            builder, name, 16, X=X, out=V, channels=channels, first_image=n, images=some,
-            size=w.size, kernel=(1, 4, 4), before=w.before, plane=channels * line + L, **laid,
+            builder, name, 16, X=X, out=V, channels=channels, size=w.size, kernel=(1, 4, 4),
+            before=w.before, plane=channels * line + L, **laid,
         )  # fmt: skip
         winograd_transform.emit(
-            builder, name, 4, X=D, out=G, channels=outputs, first_image=n, images=some,
-            size=w.count, kernel=(1, 2, 2), before=(0, 0, 0), plane=outputs * line + L, **laid,
+            builder, name, 4, X=D, out=G, channels=outputs, size=w.count, kernel=(1, 2, 2),
+            before=(0, 0, 0), plane=outputs * line + L, **laid,
         )  # fmt: skip
         winograd_products.emit(
             builder, name, V=V, D=G, M=M, groups=groups, channels=channels, outputs=outputs,
-            windows=some * places, line=line, plane=channels * line + L,
-            plane_of_outputs=outputs * line + L, add=n, part_channels=BLOCK // high * high,
+            windows=some["images"] * places, line=line, plane=channels * line + L,
+            plane_of_outputs=outputs * line + L, add=n, part_channels=part_of(channels, high),
             part_outputs=BLOCK,
         )  # fmt: skip
     winograd_kernels.emit(

@@ -24,10 +24,14 @@ SHAPES = {
     "few places": (19, 40, 3, 3, 40, 2, 1, 0, 1),
     "points": (2, 33, 20, 9, 50, 1, 1, 0, 1),
     "strided": (2, 12, 30, 31, 20, 3, 2, 1, 2),
+    "points, strided": (2, 24, 9, 11, 30, 1, 2, 0, 1),
     "many terms": (2, 70, 12, 12, 24, 5, 1, 2, 1),
     "four pixels at a time": (3, 24, 14, 15, 40, 3, 1, 1, 1),
     "all channels not at once": (2, 140, 10, 12, 136, 3, 1, 0, 1),
     "wide": (1, 18, 4, 150, 17, 3, 1, 1, 1),
+    "eight windows in a row": (3, 34, 16, 32, 37, 3, 1, 1, 1),
+    "far from the edge": (2, 33, 9, 12, 32, 3, 1, 4, 1),
+    "two pixels": (40, 33, 2, 2, 40, 3, 1, 1, 1),
     "small images in one panel": (70, 17, 4, 4, 16, 3, 1, 1, 1),
     "weights by transforms": (6, 100, 30, 33, 98, 3, 1, 1, 2),
     "weights by transforms, small images": (40, 49, 4, 5, 50, 3, 1, 1, 1),
@@ -195,6 +199,20 @@ def test_one_plane_between_planes_of_zeros(
     for found, wanted in zip((y, x.grad, w.grad), right, strict=True):
         assert found is not None
         np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), 0, 400 * eps)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (2, 3), (1, 3)])
+def test_pixels_between_the_windows_hold_the_bias(kernel: int, stride: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2, 5, 4, 6)).astype(dtype)
+    W = rng.standard_normal((5, 7, kernel, kernel)).astype(dtype)
+    b = rng.standard_normal(7).astype(dtype)
+    with registry.use_kernels("require"):
+        y = functional.conv_transpose2d(*map(nnscratch.tensor, (X, W, b)), stride=stride)
+    right = torch.conv_transpose2d(
+        *(torch.tensor(one).double() for one in (X, W, b)), stride=stride
+    )
+    np.testing.assert_allclose(y.numpy(), right.numpy(), 0, 100 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("length", [50, 4000, 20000])
