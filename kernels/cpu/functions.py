@@ -19,7 +19,14 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from .runtime.intrinsics import HAS_FMA, INLINE, fma, scale_exponent, split_exponent
+from .runtime.intrinsics import (
+    HAS_FMA,
+    INLINE,
+    fma,
+    power_of_two,
+    scale_exponent,
+    split_exponent,
+)
 
 f32 = np.float32
 
@@ -39,6 +46,11 @@ def _overloaded(stub: Any, single: Any, double: Any) -> None:
 
 def exp(x):
     """e^x."""
+    return math.exp(x)
+
+
+def decay(x):
+    """e^x for x <= 0, quicker than ``exp``."""
     return math.exp(x)
 
 
@@ -99,8 +111,13 @@ def _expm1_core(r):
 def _reduced(x):
     """N + SHIFTER and r with x = n log 2 + r, |r| <= log(2) / 2."""
     # Beyond these bounds the result is 0 or infinity anyway; NaN fails both comparisons.
+    return _split(f32(89.0) if x > f32(89.0) else x)
+
+
+@njit(**INLINE)
+def _split(x):
+    """The same for x <= 89."""
     x = f32(-105.0) if x < f32(-105.0) else x
-    x = f32(89.0) if x > f32(89.0) else x
     shifted = fma(x, LOG2_E, SHIFTER)
     n = shifted - SHIFTER
     return shifted, fma(n, -LN2_LOW, fma(n, -LN2_HIGH, x))
@@ -109,6 +126,12 @@ def _reduced(x):
 def _exp_single(x):
     shifted, r = _reduced(x)
     return scale_exponent(f32(1.0) + _expm1_core(r), shifted)
+
+
+def _decay_single(x):
+    shifted, r = _split(x)
+    # 2^30 times the result is no denormal number, so one factor is enough.
+    return (f32(1.0) + _expm1_core(r)) * power_of_two(shifted, 30) * f32(2.0**-30)
 
 
 def _expm1_single(x):
@@ -160,19 +183,20 @@ def _tanh_single(x):
     q = fma(q, s, f32(-0.333333283662796))
     small = fma(q * s, x, x)
     size = abs(x)
-    outer = f32(1.0) - f32(2.0) / (exp(f32(2.0) * size) + f32(1.0))
+    power = decay(f32(-2.0) * size)
+    outer = f32(1.0) - f32(2.0) * power / (f32(1.0) + power)
     outer = -outer if x < f32(0.0) else outer
     return small if size < f32(0.65) else outer
 
 
 def _sigmoid_single(x):
-    decay = exp(-abs(x))
-    return (f32(1.0) if x >= f32(0.0) else decay) / (f32(1.0) + decay)
+    power = decay(-abs(x))
+    return (f32(1.0) if x >= f32(0.0) else power) / (f32(1.0) + power)
 
 
 def _sigmoid_double(x):
-    decay = math.exp(-abs(x))
-    return (1.0 if x >= 0.0 else decay) / (1.0 + decay)
+    power = math.exp(-abs(x))
+    return (1.0 if x >= 0.0 else power) / (1.0 + power)
 
 
 @njit(**INLINE)
@@ -192,7 +216,7 @@ def _normal_tail_single(x):
     z = f32(15.0) if z > f32(15.0) else z
     square = z * z
     rest = _lost(z, square)
-    density = exp(f32(-0.5) * square)
+    density = decay(f32(-0.5) * square)
     density = fma(density, f32(-0.5) * rest, density)
     u = f32(1.0) / fma(f32(0.3), z, f32(1.0))
     q = fma(f32(-0.02062869630753994), u, f32(0.11246497929096222))
@@ -212,6 +236,7 @@ def _normal_tail_double(x):
 
 
 _overloaded(exp, _exp_single, lambda x: math.exp(x))
+_overloaded(decay, _decay_single, lambda x: math.exp(x))
 _overloaded(expm1, _expm1_single, lambda x: math.expm1(x))
 _overloaded(log, _log_single, lambda x: math.log(x))
 _overloaded(log1p, _log1p_single, lambda x: math.log1p(x))

@@ -1,9 +1,10 @@
 """Sums that a mean, a variance and their derivatives take, over numbers behind one another.
 
-Each adds in lanes in the kernel's dtype, and lanes of BLOCK numbers to a total in float64. The
-order of the additions follows from the number of numbers alone. Those over segments add several
-of them in the same lanes: adding up the lanes of sixteen pixels would take longer than the pixels.
-What is left of a segment, fewer numbers than lanes, goes to the total at once.
+Each adds in running sums in the kernel's dtype, and those of BLOCK numbers to a total in float64.
+The order of the additions follows from the number of numbers alone. Those over rows leave it to the
+compiler how many running sums there are (``add_up``). Those over segments add several of them in
+the same lanes: adding up the lanes of sixteen pixels would take longer than the pixels. What is
+left of a segment, fewer numbers than lanes, goes to the total at once.
 """
 
 from __future__ import annotations
@@ -11,17 +12,12 @@ from __future__ import annotations
 import numpy as np
 
 from .runtime.declaration import helper
+from .runtime.language import add_up
 
 LANES = 16
 """Running sums side by side; several numbers of a lane are added before they wait for its sum."""
 BLOCK = 4096
 """After so many numbers the running sums go to a total in float64."""
-
-
-@helper
-def sum_of(kind, x, start, count, m, lanes, others):
-    """Return the sum of x - m, in float64."""
-    return sum_of_segments(kind, x, start, 1, 0, count, m, lanes, others)
 
 
 @helper
@@ -60,9 +56,38 @@ def sum_of_segments(kind, x, start, segments, step, pixels, m, lanes, others):
 
 
 @helper
-def moments_of(kind, x, start, count, m, lanes, squares):
+def moments_of(kind, x, start, count, m):
     """Return the sums of x - m and of (x - m)², in float64."""
-    return moments_of_segments(kind, x, start, 1, 0, count, m, lanes, squares)
+    first, second = 0.0, 0.0
+    for top in range(start, start + count, BLOCK):
+        some, more = kind(0.0), kind(0.0)
+        for j in range(top, min(top + BLOCK, start + count)):
+            d = x[j] - m
+            some = add_up(some, d)
+            more = add_up(more, d * d)
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
+
+
+@helper
+def centred_moments_of(kind, x, start, count):
+    """Return some m near the mean, and the sums of x - m and of (x - m)², in float64.
+
+    The mean of the first numbers usually is: one pass does then. Where it is further off than half
+    of a standard deviation, which would cost digits, a second pass starts from the better mean.
+    """
+    m, some = x[start], kind(0.0)
+    if count >= LANES:
+        for j in range(start, start + LANES):
+            some = add_up(some, x[j] - m)
+        m += some / kind(LANES)
+    first, second = moments_of(kind, x, start, count, m)
+    e = first / count
+    if not 4.0 * e * e <= second / count - e * e:
+        m = kind(m + e)
+        first, second = moments_of(kind, x, start, count, m)
+    return m, first, second
 
 
 @helper
@@ -110,9 +135,17 @@ def moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, square
 
 
 @helper
-def products_of(kind, dy, x, start, count, m, lanes, squares):
+def products_of(kind, dy, x, start, count, m):
     """Return the sums of dy and of dy (x - m), in float64."""
-    return products_of_segments(kind, dy, x, start, 1, 0, count, m, lanes, squares)
+    first, second = 0.0, 0.0
+    for top in range(start, start + count, BLOCK):
+        some, more = kind(0.0), kind(0.0)
+        for j in range(top, min(top + BLOCK, start + count)):
+            some = add_up(some, dy[j])
+            more = add_up(more, dy[j] * (x[j] - m))
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
 
 
 @helper
@@ -157,34 +190,33 @@ def products_of_segments(kind, dy, x, start, segments, step, pixels, m, lanes, s
 
 
 @helper
-def weighted_products_of(kind, dy, w, x, start, columns, m, lanes, squares):
+def weighted_products_of(kind, dy, w, x, start, columns, m):
     """Return the sums of dy w and of dy w (x - m) over a row, in float64."""
     first, second = 0.0, 0.0
     for top in range(0, columns, BLOCK):
-        end = min(top + BLOCK, columns)
-        whole = top + (end - top) // (LANES * 2) * (LANES * 2)
-        most = top + (end - top) // LANES * LANES
-        for l in range(LANES):
-            lanes[l] = squares[l] = kind(0.0)
-        for j in range(top, whole, LANES * 2):
-            for l in range(LANES):
-                at, next_at = j + l, j + LANES + l
-                g0, g1 = dy[start + at] * w[at], dy[start + next_at] * w[next_at]
-                lanes[l] += g0 + g1
-                squares[l] += g0 * (x[start + at] - m) + g1 * (x[start + next_at] - m)
-        for j in range(whole, most, LANES):
-            for l in range(LANES):
-                g = dy[start + j + l] * w[j + l]
-                lanes[l] += g
-                squares[l] += g * (x[start + j + l] - m)
         some, more = kind(0.0), kind(0.0)
-        for j in range(most, end):
+        for j in range(top, min(top + BLOCK, columns)):
             g = dy[start + j] * w[j]
-            some += g
-            more += g * (x[start + j] - m)
-        for l in range(LANES):
-            some += lanes[l]
-            more += squares[l]
+            some = add_up(some, g)
+            more = add_up(more, g * (x[start + j] - m))
+        first += np.float64(some)
+        second += np.float64(more)
+    return first, second
+
+
+@helper
+def products_and_sums(kind, dy, w, x, dw, db, start, base, columns, m, r):
+    """Return the same, and add dy (x - m) r and dy to what stands in dw and db from ``base`` on."""
+    first, second = 0.0, 0.0
+    for top in range(0, columns, BLOCK):
+        some, more = kind(0.0), kind(0.0)
+        for j in range(top, min(top + BLOCK, columns)):
+            g, d = dy[start + j], x[start + j] - m
+            dw[base + j] += g * (d * r)
+            db[base + j] += g
+            g = g * w[j]
+            some = add_up(some, g)
+            more = add_up(more, g * d)
         first += np.float64(some)
         second += np.float64(more)
     return first, second

@@ -1,9 +1,9 @@
 """Normalisation over rows, over segments of memory and over columns.
 
-A mean and a variance take two passes over numbers that lie in the cache: the first finds a mean M0
-(by differences from the first number, a loop that vectorises where a plain sum does not),
-the second the sums of d = x - M0 and of d², by which e = mean d corrects M0 and the variance is
-mean d² - e². No digits are lost to a mean that is large beside the differences.
+A mean and a variance come from the sums of d = x - M0 and of d², where M0 is near the mean: e =
+mean d corrects M0, and the variance is mean d² - e². No digits are lost to a mean that is large
+beside the differences. Over rows M0 is the mean of the first numbers, unless that is too far off;
+over segments and columns a pass of its own finds it.
 
     y = W (x - M0 - e) R + b,   R = (V + eps)^(-1/2)
     dx = R (G - k2 - (x - M) k3) + dM / n
@@ -21,11 +21,12 @@ import numpy as np
 
 from .moments import (
     LANES,
+    centred_moments_of,
     moments_of,
     moments_of_segments,
+    products_and_sums,
     products_of,
     products_of_segments,
-    sum_of,
     sum_of_segments,
     weighted_products_of,
 )
@@ -48,23 +49,21 @@ def standardize_rows(
 ):  # fmt: skip
     """Y = W (x - M) R + b by rows; without M nothing is subtracted, and V becomes R."""
     first, last = part(rows, tid, threads, 4)
-    lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    share = 1.0 / columns
     for i in range(first, last):
         start = i * columns
         m, error = KIND(0.0), KIND(0.0)
         if given(M):
-            m = X[start]
-            m = KIND(m + sum_of(KIND, X, start, columns, m, lanes, squares) / columns)
-        some, more = moments_of(KIND, X, start, columns, m, lanes, squares)
-        if given(M):
-            e = some / columns
-            variance = more / columns - e * e
+            m, some, more = centred_moments_of(KIND, X, start, columns)
+            e = some * share
+            variance = more * share - e * e
             r = KIND(1.0 / math.sqrt(variance + eps))
             M[i] = KIND(m + e)
             V[i] = KIND(variance)
             error = KIND(e)
         else:
-            r = KIND(1.0 / math.sqrt(more / columns + eps))
+            some, more = moments_of(KIND, X, start, columns, m)
+            r = KIND(1.0 / math.sqrt(more * share + eps))
             V[i] = r
         if given(W) and given(b):
             for j in range(columns):
@@ -88,7 +87,8 @@ def standardize_rows_backward(
 ):  # fmt: skip
     """DX by rows; dW and db one row for each block of ``together`` rows."""
     first, last = part((rows + together - 1) // together, tid, threads, 1)
-    lanes, squares = stack(LANES, KIND), stack(LANES, KIND)
+    share = 1.0 / columns
+    some, more = 0.0, 0.0
     for block in range(first, last):
         base = block * columns
         if given(dW):
@@ -102,27 +102,23 @@ def standardize_rows_backward(
             m, r = KIND(0.0), V[i]
             if given(M):
                 m, r = M[i], KIND(1.0 / math.sqrt(np.float64(r) + eps))
-            if given(dW) and given(db):
-                for j in range(columns):
-                    g = dY[start + j]
-                    dW[base + j] += g * ((X[start + j] - m) * r)
-                    db[base + j] += g
-            elif given(dW):
-                for j in range(columns):
-                    dW[base + j] += dY[start + j] * ((X[start + j] - m) * r)
-            elif given(db):
-                for j in range(columns):
-                    db[base + j] += dY[start + j]
+            if given(dX) and given(W) and given(dW) and given(db):
+                some, more = products_and_sums(KIND, dY, W, X, dW, db, start, base, columns, m, r)
+            else:
+                if given(dW):
+                    for j in range(columns):
+                        dW[base + j] += dY[start + j] * ((X[start + j] - m) * r)
+                if given(db):
+                    for j in range(columns):
+                        db[base + j] += dY[start + j]
+                if given(dX) and given(W):
+                    some, more = weighted_products_of(KIND, dY, W, X, start, columns, m)
+                elif given(dX):
+                    some, more = products_of(KIND, dY, X, start, columns, m)
             if given(dX):
-                if given(W):
-                    some, more = weighted_products_of(
-                        KIND, dY, W, X, start, columns, m, lanes, squares
-                    )
-                else:
-                    some, more = products_of(KIND, dY, X, start, columns, m, lanes, squares)
                 root = np.float64(r)
-                k2 = some / columns
-                k3 = root * root * more / columns
+                k2 = some * share
+                k3 = root * root * more * share
                 also = KIND(np.float64(dM[i]) / columns) if given(dM) else KIND(0.0)
                 if given(dV):
                     k3 -= 2.0 * np.float64(dV[i]) / (columns * root)
@@ -135,6 +131,29 @@ def standardize_rows_backward(
                     for j in range(columns):
                         g = dY[start + j] - plain
                         dX[start + j] = (g - (X[start + j] - m) * slope) * r + also
+
+
+@helper
+def add_blocks(blocks_of, out, blocks, columns, left, right):
+    """Write the sums over the blocks of some columns."""
+    for j in range(left, right):
+        out[j] = blocks_of[j]
+    for base in range(columns, blocks * columns, columns):
+        for j in range(left, right):
+            out[j] += blocks_of[base + j]
+
+
+@kernel(cost=lambda blocks, columns: 0.4 * blocks * columns)
+def weight_gradients(
+    dWs: OptionalFloats, dbs: OptionalFloats, dW: OptionalFloats, db: OptionalFloats,
+    blocks: int, columns: int, tid, threads,
+):  # fmt: skip
+    """DW and db, the sums over the blocks of ``standardize_rows_backward``."""
+    left, right = part(columns, tid, threads, STRIP)
+    if given(dW):
+        add_blocks(dWs, dW, blocks, columns, left, right)
+    if given(db):
+        add_blocks(dbs, db, blocks, columns, left, right)
 
 
 @helper
@@ -183,11 +202,9 @@ def standardize_segments(
     for i in range(first, last):
         start = i * item_step
         own = i % groups * group_step
-        m = X[start]
         if short:
             take_segments(near, X, start, segments, step, pixels)
-            m = KIND(m + sum_of(KIND, near, 0, count, m, lanes, squares) / count)
-            some, more = moments_of(KIND, near, 0, count, m, lanes, squares)
+            m, some, more = centred_moments_of(KIND, near, 0, count)
             e = some / count
             variance = more / count - e * e
             r = 1.0 / math.sqrt(variance + eps)
@@ -199,6 +216,7 @@ def standardize_segments(
                 near[j] = ((near[j] - m) - error) * factor + added
             put_segments(near, Y, start, segments, step, pixels)
             continue
+        m = X[start]
         total = sum_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
         m = KIND(m + total / count)
         some, more = moments_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
@@ -243,7 +261,7 @@ def standardize_segments_backward(
             if short:
                 take_segments(near, X, start, segments, step, pixels)
                 take_segments(beside, dY, start, segments, step, pixels)
-                some, more = products_of(KIND, beside, near, 0, count, m, lanes, squares)
+                some, more = products_of(KIND, beside, near, 0, count, m)
             else:
                 some, more = products_of_segments(
                     KIND, dY, X, start + s * step, together, step, pixels, m, lanes, squares

@@ -28,6 +28,7 @@ from .normalization import (
     standardize_rows_backward,
     standardize_segments,
     standardize_segments_backward,
+    weight_gradients,
 )
 from .reductions import sum_axes
 
@@ -108,9 +109,12 @@ def _rows_backward(
         builder, name, **given,
         dW=sums[0], db=sums[1], together=together, **vars(form),
     )  # fmt: skip
-    for out, one in zip(outputs[1:], sums, strict=True):
-        if one is not None:
-            sum_axes(builder, one, (0,), out.reshape(-1), 1.0)
+    if any(one is not None for one in sums):
+        dW, db = [None if one is None else one.reshape(-1) for one in outputs[1:]]
+        weight_gradients.emit(
+            builder, name,
+            dWs=sums[0], dbs=sums[1], dW=dW, db=db, blocks=blocks, columns=form.columns,
+        )  # fmt: skip
 
 
 LEAST = 8

@@ -17,39 +17,40 @@ from nnscratch.formulas.softmax import SoftmaxSaved
 
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .runtime.declaration import Floats, helper, kernel
-from .runtime.language import KIND, exp, log, part, stack
+from .runtime.language import KIND, add_up, decay, log, maximum, part, stack
 
 NARROW = 16
 ROWS = 64
-LANES = 16
 
 
 @helper
-def row_softmax(kind, z, out, start, columns, lanes):
-    """Write e^{z - max} of a row, and return its sum and the maximum."""
-    whole = columns // LANES * LANES
-    for l in range(LANES):
-        lanes[l] = kind(-np.inf)
-    for j in range(0, whole, LANES):
-        for l in range(LANES):
-            lanes[l] = z[start + j + l] if z[start + j + l] > lanes[l] else lanes[l]
+def top_of(kind, z, start, columns):
+    """Return the largest number of a row, NaN if there is one."""
     top = kind(-np.inf)
-    for j in range(whole, columns):
-        top = z[start + j] if z[start + j] > top else top
-    for l in range(LANES):
-        top = lanes[l] if lanes[l] > top else top
-        lanes[l] = kind(0.0)
     for j in range(start, start + columns):
-        out[j] = exp(z[j] - top)
-    for j in range(0, whole, LANES):
-        for l in range(LANES):
-            lanes[l] += out[start + j + l]
-    total = kind(0.0)
-    for j in range(whole, columns):
-        total += out[start + j]
-    for l in range(LANES):
-        total += lanes[l]
-    return total, top
+        top = maximum(top, z[j])
+    return top
+
+
+@helper
+def row_softmax(kind, logarithm, z, y, start, columns):
+    """Write softmax or log softmax of a row, and return log Σ e^z."""
+    top, total = top_of(kind, z, start, columns), kind(0.0)
+    if logarithm:
+        for j in range(start, start + columns):
+            total = add_up(total, decay(z[j] - top))
+        logsum = log(total)
+        for j in range(start, start + columns):
+            y[j] = (z[j] - top) - logsum
+        return top + logsum
+    for j in range(start, start + columns):
+        power = decay(z[j] - top)
+        y[j] = power
+        total = add_up(total, power)
+    scale = kind(1.0) / total
+    for j in range(start, start + columns):
+        y[j] = y[j] * scale
+    return top + log(total)
 
 
 @helper
@@ -73,7 +74,7 @@ def softmax_rows(kind, logarithm, z, y, lse, keep, first, last, columns):
                     top[i] = value if value > top[i] else top[i]
             for k in range(columns):
                 for i in range(ROWS):
-                    power = exp(side[k * ROWS + i] - top[i])
+                    power = decay(side[k * ROWS + i] - top[i])
                     total[i] += power
                     if not logarithm:
                         side[k * ROWS + i] = power
@@ -91,18 +92,8 @@ def softmax_rows(kind, logarithm, z, y, lse, keep, first, last, columns):
                 for i in range(count):
                     lse[start + i] = top[i]
     else:
-        lanes = stack(16, kind)
         for i in range(first, last):
-            start = i * columns
-            total, top = row_softmax(kind, z, y, start, columns, lanes)
-            norm = top + log(total)
-            scale = kind(1.0) / total
-            if logarithm:
-                for j in range(start, start + columns):
-                    y[j] = z[j] - norm
-            else:
-                for j in range(start, start + columns):
-                    y[j] = y[j] * scale
+            norm = row_softmax(kind, logarithm, z, y, i * columns, columns)
             if keep:
                 lse[i] = norm
 
@@ -120,23 +111,13 @@ def softmax_backward(
 ):
     """DZ = Y (dY - Σ dY Y), or of the logarithm dZ = dY - e^Y Σ dY; dZ is not dY."""
     first, last = part(rows, tid, threads, ROWS)
-    lanes = stack(16, KIND)
-    whole = columns // LANES * LANES
     for i in range(first, last):
-        start = i * columns
-        for l in range(LANES):
-            lanes[l] = KIND(0.0)
-        for j in range(start, start + whole, LANES):
-            for l in range(LANES):
-                lanes[l] += dY[j + l] if logarithm else dY[j + l] * Y[j + l]
-        total = KIND(0.0)
-        for j in range(start + whole, start + columns):
-            total += dY[j] if logarithm else dY[j] * Y[j]
-        for l in range(LANES):
-            total += lanes[l]
+        start, total = i * columns, KIND(0.0)
+        for j in range(start, start + columns):
+            total = add_up(total, dY[j] if logarithm else dY[j] * Y[j])
         for j in range(start, start + columns):
             if logarithm:
-                dZ[j] = dY[j] - exp(Y[j]) * total
+                dZ[j] = dY[j] - decay(Y[j]) * total
             else:
                 dZ[j] = Y[j] * (dY[j] - total)
 

@@ -12,6 +12,7 @@ import pytest
 # The largest errors allowed; measured values stand in kernels/cpu/functions.py.
 LIMITS = {
     "exp": 1.5,
+    "decay": 1.5,
     "expm1": 3.0,
     "log": 1.5,
     "log1p": 2.0,
@@ -27,6 +28,7 @@ def normal_tail(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 REFERENCES = {
     "exp": np.exp,
+    "decay": np.exp,
     "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
@@ -76,6 +78,8 @@ def samples(name: str) -> np.ndarray[Any, Any]:
     x = np.concatenate([bits[np.isfinite(bits)], grid, small, edges])
     if name in ("log", "log1p"):
         x = np.abs(x)
+    if name == "decay":
+        x = -np.abs(x)
     return x[np.abs(x) < 14] if name == "normal_tail" else x
 
 
@@ -120,6 +124,14 @@ def test_error_in_units_of_the_last_place(name: str) -> None:
 def test_infinities_and_nan(name: str, low: float, high: float) -> None:
     y = apply(name, np.array([-np.inf, np.inf, np.nan], dtype=np.float32))
     np.testing.assert_array_equal(y, np.array([low, high, np.nan], dtype=np.float32))
+
+
+def test_decay_at_its_edges() -> None:
+    quiet = np.uint32([0x7FC00001, 0xFFC001FF]).view(np.float32)  # NaN with bits of their own
+    x = np.concatenate([np.float32([-np.inf, 0.0, -0.0, -1e-45]), quiet])
+    np.testing.assert_array_equal(
+        apply("decay", x), np.float32([0.0, 1.0, 1.0, 1.0, np.nan, np.nan])
+    )
 
 
 def test_logarithm_at_its_edges() -> None:

@@ -305,6 +305,52 @@ def fma(typingctx, x, y, z):
 
 
 @intrinsic
+def add_up(typingctx, total, x):
+    """``total + x`` in a sum whose order is free: a loop over it vectorises.
+
+    Only this addition is free, and the compiler orders it by the number of terms alone: it keeps
+    several registers of running sums and adds these up behind the loop.
+    """
+    if total not in (types.float32, types.float64) or x != total:
+        return None
+
+    def codegen(context, builder, signature, args):
+        return builder.fadd(*args, flags=("reassoc",))
+
+    return total(total, x), codegen
+
+
+@intrinsic
+def maximum(typingctx, x, y):
+    """The larger of two numbers, NaN if one of them is: a loop over it vectorises."""
+    if x not in (types.float32, types.float64) or y != x:
+        return None
+    name = "llvm.maximum.f32" if x == types.float32 else "llvm.maximum.f64"
+
+    def codegen(context, builder, signature, args):
+        kind = args[0].type
+        function = ir.FunctionType(kind, [kind, kind])
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
+
+    return x(x, y), codegen
+
+
+@intrinsic
+def power_of_two(typingctx, shifted, more):
+    """``2**(n + more)`` where ``shifted`` is the float32 ``n + 1.5 * 2**23``, a normal number."""
+    if not isinstance(more, types.IntegerLiteral):
+        return None
+    bias = 127 + more.literal_value
+
+    def codegen(context, builder, signature, args):
+        bits = builder.bitcast(args[0], I32)  # those of n are the last ones
+        return builder.bitcast(builder.shl(builder.add(bits, I32(bias)), I32(23)), F32)
+
+    # The literal stays in the signature: Numba keeps one ``codegen`` for each signature.
+    return types.float32(types.float32, more), codegen
+
+
+@intrinsic
 def scale_exponent(typingctx, value, shifted):
     """``value * 2**n`` where ``shifted`` is the float32 ``n + 1.5 * 2**23``, for -280 < n < 256.
 

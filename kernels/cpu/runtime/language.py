@@ -26,6 +26,9 @@ call_kernel = _of(".intrinsics", "call_kernel")
 
 # Of numbers.
 cast = _of(".intrinsics", "cast")
+add_up = _of(".intrinsics", "add_up")
+maximum = _of(".intrinsics", "maximum")
+decay = _of("..functions", "decay")
 exp = _of("..functions", "exp")
 log = _of("..functions", "log")
 log1p = _of("..functions", "log1p")
