@@ -85,7 +85,7 @@ THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
         "Look at the dtypes.", "Where does float64 become float32, as by .float() or astype?"
     ),
     Kind.NONE: (
-        "A gradient is missing.", "Every input that has a derivative needs a gradient."
+        "This one is not answered yet.", "Every input that has a derivative needs a gradient."
     ),
     Kind.NOT_FINITE: ("Look for a division.", "Where is the denominator 0?"),
     # Findings that are not about values, for reports without a wrong value.

@@ -103,6 +103,7 @@ class Problem:
         mode: "train" or "eval" for a module, else "".
         views: whether outputs may share memory with inputs.
         reference: whether ``evaluate`` is known to be right, so that forwards are compared.
+        upstream: ∂L/∂Y for each output, None for random ones.
     """
 
     name: str = ""
@@ -113,6 +114,7 @@ class Problem:
     mode: str = ""
     views: bool = True
     reference: bool = False
+    upstream: list[Any] | None = None
 
     def evaluate(self, values: Sequence[Any]) -> list[Array]:
         """Return the outputs for these values of the slots, all in float64 or complex128."""
