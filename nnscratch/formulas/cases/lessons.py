@@ -25,6 +25,7 @@ from nnscratch.formulas.cases.case import (
     given,
     normal,
     positive,
+    signs,
     simplex,
     uniform,
 )
@@ -155,6 +156,7 @@ LESSONS: dict[str, tuple[tuple[Build, ...], dict[str, Any]]] = {
     "bce": ((uniform(0.05, 0.95, 4, 3), uniform(0.05, 0.95, 4, 3), NONE), {}),
     "bce_with_logits": ((_MATRIX, uniform(0.05, 0.95, 4, 3), NONE, NONE), {}),
     "linear_cross_entropy": ((normal(4, 2), normal(3, 2), _LABELS, normal(3), NONE), {"rows": 3}),
+    "hinge_embedding": ((normal(_ROWS, _COLUMNS, away=(1.0,)), signs(_ROWS, _COLUMNS)), {}),
     "kl_div": ((_MATRIX, uniform(0.05, 0.95, 4, 3)), {}),
     "multi_margin": (
         (given([[0.0, 0.6, 2.2], [1.5, 0.2, 0.7], [-0.3, 0.3, 1.1], [0.4, 1.9, -0.2]]), _LABELS,
@@ -235,7 +237,7 @@ LESSONS: dict[str, tuple[tuple[Build, ...], dict[str, Any]]] = {
     "cholesky": ((definite(3, 3),), {}),
     "eigh": ((definite(3, 3),), {}),
     "qr": ((apart(4, 3),), {}),
-    "svd": ((apart(3, 3),), {}),
+    "svd": ((apart(4, 3),), {}),
     "pinv": ((apart(4, 2),), {}),
     "det": ((regular(3, 3),), {}),
     "slogdet": ((regular(3, 3),), {}),

@@ -43,18 +43,27 @@ class Names:
         self.formula = formula
         self.outputs = formula.outputs or (output_symbol(formula),)
         self.upstream = tuple(f"d{name}" for name in self.outputs)
-        self._fields = self._saved_fields()
-        known = [*formula.inputs, *self.outputs, *self._fields, *formula.options]
+        # What is saved of an output in another shape is not what the page calls so.
+        self._fields = {field: f"saved_{field}" if other else field
+                        for field, other in self._saved_fields().items()}  # fmt: skip
+        plain = [name for name in self._fields.values() if not name.startswith("saved_")]
+        known = [*formula.inputs, *self.outputs, *plain, *formula.options]
         self.others = tuple(dict.fromkeys(known))
+        hidden = [name for name in self._fields.values() if name not in plain]
         parameters = inspect.signature(formula.forward).parameters
         self._defaults = {name: parameters[name].default for name in formula.options}
         make: Any = collections.namedtuple
-        self._kept = make("Kept", ("saved_as", *self.others))
+        self._kept = make("Kept", ("saved_as", *self.others, *hidden))
 
-    def _saved_fields(self) -> tuple[str, ...]:
+    def _saved_fields(self) -> dict[str, bool]:
+        """Return what the formula saves, and of what it is an output in another shape."""
         case = lesson(self.formula)
-        _, saved = self.formula.forward(*case.build(), **case.options)
-        return tuple(getattr(saved, "_fields", ()))
+        Y, saved = self.formula.forward(*case.build(), **case.options)
+        made = dict(zip(self.outputs, Y if self.formula.outputs else (Y,), strict=False))
+        return {
+            field: field in made and np.shape(made[field]) != np.shape(getattr(saved, field))
+            for field in getattr(saved, "_fields", ())
+        }
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -71,13 +80,13 @@ class Names:
             none = [None] * (len(self.formula.inputs) - len(inputs))
             named |= dict(zip(self.formula.inputs, [*inputs, *none], strict=True))
         named |= dict(zip(self.outputs, Y, strict=True)) if several else {self.outputs[0]: Y}
-        named |= {name: getattr(saved, name) for name in self._fields}
+        named |= {name: getattr(saved, field) for field, name in self._fields.items()}
         return Y, self._kept(saved_as=type(saved), **named)
 
     def own(self, kept: Any) -> Any:
         """Return what the formula itself saved."""
         rebuild = getattr(kept.saved_as, "_make", tuple)
-        return rebuild(getattr(kept, name) for name in self._fields)
+        return rebuild(getattr(kept, name) for name in self._fields.values())
 
     def gradients(self, dY: Any, kept: Any) -> dict[str, Any]:
         """Return the gradients of the outputs by their names, 0 where nobody gave one."""
