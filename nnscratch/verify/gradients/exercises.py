@@ -20,7 +20,16 @@ from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.cases.case import Case
 from nnscratch.formulas.cases.lessons import lesson
-from nnscratch.verify.gradients.pairs import PairProblem, unbroadcast
+from nnscratch.verify.gradients.faults import Fault, Kind
+from nnscratch.verify.gradients.pairs import PairProblem, unbroadcast, upstream_of
+from nnscratch.verify.gradients.relatives import (
+    along_other_axes,
+    arrays_in,
+    diagonal,
+    masks_in,
+    of_other_functions,
+    transformed,
+)
 
 STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -130,7 +139,7 @@ class Answer:
 
     Attributes:
         names: what it may use.
-        asked: the names of the inputs whose gradients it gives.
+        taken: the names that it uses.
 
     Raises:
         ConfigurationError: if a parameter has a name that nothing is known of.
@@ -154,6 +163,7 @@ class Answer:
                 )
         self._taken = [p for p in parameters if p.name in known]
         self._first = first is not None and parameters[0]
+        self.taken = [p.name for p in self._taken]
         # In the formula's own form, or where no output is called Y, dY has them all.
         whole = {"saved", "needs"} & {p.name for p in self._taken} or "Y" not in names.outputs
         self._whole = bool(formula.outputs and whole)
@@ -266,6 +276,47 @@ class Exercise(PairProblem):
                 one = unbroadcast(one, value) if self._loose[place] else self.spread(one, value)
             kept.append(one)
         return kept
+
+    def transforms(
+        self, values: Sequence[Any], cotangents: Sequence[Any]
+    ) -> list[tuple[Fault, list[Any]]]:
+        """Run the learner's backward with functions of the arrays that it takes."""
+        Y, kept = self.compute(values)
+        found = []
+        for fault, other in transformed(kept, self.answer.taken):
+            try:
+                gradients = self.derive(
+                    upstream_of(Y, cotangents), other, values, tuple(s.checked for s in self.slots)
+                )
+            except Exception:  # it may refuse what was never saved for it
+                continue
+            found.append((fault, gradients))
+        return found
+
+    def relatives(self, slot: int, cotangents: Sequence[Any]) -> list[tuple[Fault, Any]]:
+        """Return the gradients of other functions, along other axes, and of the diagonal."""
+        formula, values = self.answer.names.formula, self.values()
+        Y, saved = formula.forward(*values, **self.options)
+        if formula.outputs or formula.variadic:
+            return []
+        dY = upstream_of(Y, cotangents)
+        needs = tuple(place == slot for place in range(len(values)))
+        found = [*of_other_functions(formula, values, slot, dY)]
+        found += along_other_axes(formula, saved, slot, dY, needs, np.ndim(values[slot]))
+        if np.shape(Y) == np.shape(values[slot]) and formula.pointwise is None:
+            diagonals = diagonal(formula, saved, slot, dY, needs)
+            found.append((Fault(Kind.DIAGONAL), diagonals))
+        return found
+
+    def masks(self, slot: int) -> list[tuple[Fault, Any]]:
+        """Return the masks and labels among what has a name."""
+        _, kept = self.compute(self.values())
+        return list(masks_in(kept, np.shape(self.slots[slot].value)))
+
+    def arrays(self, slot: int) -> list[tuple[str, Any]]:
+        """Return what has a name and broadcasts to the shape of an input."""
+        _, kept = self.compute(self.values())
+        return list(arrays_in(kept, np.shape(self.slots[slot].value)))
 
     def spread(self, gradient: Any, value: Any) -> Any:
         """Repeat a gradient of the shape of an output that is smaller than its input."""

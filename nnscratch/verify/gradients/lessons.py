@@ -271,7 +271,7 @@ def homework(
         formula = FORMULAS[formula]
     if formula.backward is None:
         raise ConfigurationError(f"the formula {formula.name} has no derivative")
-    of = (of,) if isinstance(of, str) else tuple(of)
+    of = tuple(of) if not isinstance(of, str) else (of,) if of else ()
     able = [n for n, can in zip(formula.inputs, formula.differentiable, strict=True) if can]
     unknown = [name for name in of if name not in able]
     if unknown:

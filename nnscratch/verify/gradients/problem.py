@@ -146,6 +146,24 @@ class Problem:
         """
         return []
 
+    def transforms(
+        self, values: Sequence[Any], cotangents: Sequence[Any]
+    ) -> list[tuple[Fault, list[Any]]]:
+        """Return what the backward gives with a function of one of its arrays, and that fault."""
+        return []
+
+    def relatives(self, slot: int, cotangents: Sequence[Any]) -> list[tuple[Fault, Any]]:
+        """Return wrong gradients of an input that are often given for the right one."""
+        return []
+
+    def masks(self, slot: int) -> list[tuple[Fault, Array]]:
+        """Return where an input's gradient is wrong if a mask is forgotten, True there."""
+        return []
+
+    def arrays(self, slot: int) -> list[tuple[str, Array]]:
+        """Return named arrays, in the shape of an input, that its gradient may have as factors."""
+        return []
+
     def values(self) -> list[Any]:
         """Return the slots' values as they were given."""
         return [slot.value for slot in self.slots]
