@@ -27,6 +27,7 @@ from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.cases.lessons import lesson
+from nnscratch.verify.gradients.cards import card
 from nnscratch.verify.gradients.checker import Checker
 from nnscratch.verify.gradients.elements import Verdict, combined
 from nnscratch.verify.gradients.exercises import Answer, Exercise, Names, NotAnswered, gives_loss
@@ -159,6 +160,9 @@ class Homework:
         if self.passed:
             return f"{head}. Right: every gradient agrees with the numeric one."
         return f"{head}. {self.hint(1)}"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     # As a context manager.
 
