@@ -113,7 +113,8 @@ CHOLESKY = formula(
     equation=r"Y Y^\top = A",
     gradients={
         "A": r"\tfrac{1}{2} (G + G^\top), \quad"
-        r" G = Y^{-\top} \Phi(Y^\top \frac{\partial L}{\partial Y}) Y^{-1}"
+        r" G = Y^{-\top} \Phi(Y^\top \frac{\partial L}{\partial Y}) Y^{-1}, \quad"
+        r" \Phi_{ij}(M) = ([i > j] + \tfrac{1}{2} [i = j]) M_{ij}"
     },
     shapes="A (..., n, n) -> Y (..., n, n)",
     floats=("A",),
@@ -183,7 +184,8 @@ QR = formula(
     equation=r"Q R = A",
     gradients={
         "A": r"\left(\frac{\partial L}{\partial Q} + Q C(M)\right) R^{-\top}, \quad"
-        r" M = R \frac{\partial L}{\partial R}^\top - \frac{\partial L}{\partial Q}^\top Q"
+        r" M = R \frac{\partial L}{\partial R}^\top - \frac{\partial L}{\partial Q}^\top Q, \quad"
+        r" C_{ij}(M) = M_{\max(i, j), \min(i, j)}"
     },
     shapes="A (..., n, m) -> Q (..., n, k), R (..., k, m)",
     floats=("A",),
@@ -244,9 +246,10 @@ EIGH = formula(
     complexes=True,
     equation=r"A V = V \operatorname{diag}(W), \quad V^\top V = 1",
     gradients={
-        "A": r"V \left(\operatorname{diag} \frac{\partial L}{\partial W}"
+        "A": r"\tfrac{1}{2} (G + G^\top), \quad"
+        r" G = V \left(\operatorname{diag} \frac{\partial L}{\partial W}"
         r" + F \odot V^\top \frac{\partial L}{\partial V}\right) V^\top,"
-        r" \quad F_{ij} = \frac{1}{W_j - W_i}"
+        r" \quad F_{ij} = \frac{1}{W_j - W_i}, \; F_{ii} = 0"
     },
     shapes="A (..., n, n) -> W (..., n), V (..., n, n)",
     floats=("A",),
@@ -326,8 +329,11 @@ SVD = formula(
     gradients={
         "A": r"U \left(F \odot \operatorname{skew}(U^\top \frac{\partial L}{\partial U}) S"
         r" + S F \odot \operatorname{skew}(V^\top \frac{\partial L}{\partial V})"
-        r" + \operatorname{diag} \frac{\partial L}{\partial S}\right) V^\top + \ldots,"
-        r" \quad F_{ij} = \frac{1}{S_j^2 - S_i^2}"
+        r" + \operatorname{diag} \frac{\partial L}{\partial S}\right) V^\top"
+        r" + (1 - U U^\top) \frac{\partial L}{\partial U} S^{-1} V^\top"
+        r" + U S^{-1} \frac{\partial L}{\partial V}^\top (1 - V V^\top),"
+        r" \quad F_{ij} = \frac{1}{S_j^2 - S_i^2}, \; F_{ii} = 0,"
+        r" \quad \operatorname{skew} M = M - M^\top"
     },
     shapes="A (..., n, m) -> U (..., n, k), S (..., k), Vh (..., k, m)",
     floats=("A",),

@@ -136,8 +136,15 @@ GRU = formula(
     r" n = \tanh(A_n + r \odot B_n), \quad H_t = (1 - z) \odot n + z \odot H_{t-1}"
     r" \\ A = X_t W^\top + b, \quad B = H_{t-1} U^\top + d",
     gradients={
-        "X": r"\frac{\partial L}{\partial A_t} W",
-        "H": r"\frac{\partial L}{\partial H_1} \odot z + \frac{\partial L}{\partial B_1} U",
+        "X": r"\frac{\partial L}{\partial A_t} W, \quad"
+        r" \frac{\partial L}{\partial A_n} = G \odot (1 - z) \odot (1 - n^2), \quad"
+        r" \frac{\partial L}{\partial A_r} = \frac{\partial L}{\partial A_n} \odot B_n \odot r"
+        r" \odot (1 - r), \quad \frac{\partial L}{\partial A_z} = G \odot (H_{t-1} - n) \odot z"
+        r" \odot (1 - z), \quad G_t = \frac{\partial L}{\partial Y_t} + G_{t+1} \odot z_{t+1}"
+        r" + \frac{\partial L}{\partial B_{t+1}} U",
+        "H": r"G_1 \odot z_1 + \frac{\partial L}{\partial B_1} U, \quad"
+        r" \frac{\partial L}{\partial B} = \frac{\partial L}{\partial A} \text{, but }"
+        r" \frac{\partial L}{\partial B_n} = \frac{\partial L}{\partial A_n} \odot r",
         "W": r"\sum_t \frac{\partial L}{\partial A_t}^\top X_t",
         "U": r"\sum_t \frac{\partial L}{\partial B_t}^\top H_{t-1}",
         "b": r"\sum_t \sum_n \frac{\partial L}{\partial A_{tn}}",

@@ -72,7 +72,8 @@ LOCAL_RESPONSE_NORM = formula(
     r" \sum_{j = c - \lfloor s / 2 \rfloor}^{c + \lfloor (s - 1) / 2 \rfloor} X_j^2",
     gradients={
         "X": r"\frac{\partial L}{\partial Y_c} D_c^{-\beta} - \frac{2 \alpha \beta}{s} X_c"
-        r" \sum_j \frac{\partial L}{\partial Y_j} X_j D_j^{-\beta - 1}"
+        r" \sum_{j = c - \lfloor (s - 1) / 2 \rfloor}^{c + \lfloor s / 2 \rfloor}"
+        r" \frac{\partial L}{\partial Y_j} X_j D_j^{-\beta - 1}"
     },
     shapes="X (N, C, ...) -> Y (same)",
     floats=("X",),

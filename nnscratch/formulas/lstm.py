@@ -160,7 +160,15 @@ LSTM = formula(
     r" \sigma(Z_o), \quad g = \tanh Z_g \\ C_t = f \odot C_{t-1} + i \odot g, \quad"
     r" H_t = (o \odot \tanh C_t) R^\top",
     gradients={
-        "X": r"\frac{\partial L}{\partial Z_t} W",
+        "X": r"\frac{\partial L}{\partial Z_t} W, \quad"
+        r" \frac{\partial L}{\partial Z_i} = D \odot g \odot i \odot (1 - i), \quad"
+        r" \frac{\partial L}{\partial Z_f} = D \odot C_{t-1} \odot f \odot (1 - f), \quad"
+        r" \frac{\partial L}{\partial Z_g} = D \odot i \odot (1 - g^2), \quad"
+        r" \frac{\partial L}{\partial Z_o} = G R \odot \tanh C_t \odot o \odot (1 - o) \\"
+        r" D_t = \frac{\partial L}{\partial C_t} = D_{t+1} \odot f_{t+1}"
+        r" + G_t R \odot o \odot (1 - \tanh^2 C_t), \quad"
+        r" G_t = \frac{\partial L}{\partial H_t} = \frac{\partial L}{\partial Y_t}"
+        r" + \frac{\partial L}{\partial Z_{t+1}} U",
         "H": r"\frac{\partial L}{\partial Z_1} U",
         "C": r"\frac{\partial L}{\partial C_1} \odot f_1",
         "W": r"\sum_t \frac{\partial L}{\partial Z_t}^\top X_t",

@@ -85,9 +85,9 @@ MARGIN_RANKING = loss(
     variants={"a margin": {"margin": 0.5}},
     equation=r"\max(0, m - T_i (X_{1,i} - X_{2,i}))",
     gradients={
-        "X1": r"(-T) [L > 0]",
-        "X2": r"T [L > 0]",
-        "T": r"(X_2 - X_1) [L > 0]",
+        "X1": r"(-T) [T (X_1 - X_2) < m]",
+        "X2": r"T [T (X_1 - X_2) < m]",
+        "T": r"(X_2 - X_1) [T (X_1 - X_2) < m]",
     },
     source="Herbrich, Graepel and Obermayer 1999",
     kinks="where T (X1 - X2) = margin",
@@ -192,8 +192,10 @@ COSINE_EMBEDDING = formula(
     equation=r"L = \frac{1}{n} \sum_i \begin{cases} 1 - C_i & T_i = 1 \\"
     r" \max(0, C_i - m) & T_i = -1 \end{cases}, \quad C = \frac{X_1 \cdot X_2}{|X_1| |X_2|}",
     gradients={
-        "X1": r"\pm\frac{1}{n} \left(\frac{X_2}{|X_1| |X_2|} - C \frac{X_1}{|X_1|^2}\right)",
-        "X2": r"\pm\frac{1}{n} \left(\frac{X_1}{|X_1| |X_2|} - C \frac{X_2}{|X_2|^2}\right)",
+        "X1": r"\frac{1}{n} ([T = -1] [C > m] - [T = 1])"
+        r" \left(\frac{X_2}{|X_1| |X_2|} - C \frac{X_1}{|X_1|^2}\right)",
+        "X2": r"\frac{1}{n} ([T = -1] [C > m] - [T = 1])"
+        r" \left(\frac{X_1}{|X_1| |X_2|} - C \frac{X_2}{|X_2|^2}\right)",
     },
     shapes="X1 and X2 (N, D) or (D,), T (N,) or () -> L (), or as T without reduction",
     floats=("X1", "X2"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from nnscratch import optim  # noqa: F401 - its formulas have pages too
 from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.inspect.locate import gradients_of, kinks_of, options_of, summary_of
+from nnscratch.verify.gradients.exercises import Names
 
 INDEX = "README.md"
 _NOTE = (
@@ -58,6 +59,7 @@ def section(formula: Formula) -> str:
     facts = [("shapes", formula.shapes), ("source", formula.source)]
     if formula.backward is not None:
         facts.append(("no derivative", kinks_of(formula) or "nowhere: it is smooth"))
+        facts.append(("you may use", ", ".join(f"`{name}`" for name in Names(formula).known)))
     elif formula.updates:
         facts.append(("replaces", ", ".join(formula.updates)))
     else:
@@ -98,7 +100,8 @@ def index(pages: dict[str, list[Formula]]) -> str:
         f"All {total} formulas of nnscratch, by the file that they are written in. `[c]` is"
         " 1 where the condition c holds and 0 elsewhere, `⊙` multiplies element by element, and L"
         ' is the loss that everything is differentiated by. Where a source says "document", it is'
-        f" the article that [this page]({_DOCUMENT}) describes.",
+        f" the article that [this page]({_DOCUMENT}) describes. To write a derivative yourself,"
+        " call `nnscratch.homework` with the formula's name and a function of what you may use.",
         "",
         "| family | formulas |",
         "|---|---|",

@@ -13,6 +13,7 @@ import pytest
 import nnscratch
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas.cases.lessons import lesson
 from nnscratch.verify.gradients.lessons import homework
 
 RIGHT: dict[str, Callable[..., Any]] = {
@@ -102,11 +103,78 @@ def test_hints_on_what_is_no_value(backward: Any, words: str) -> None:
     assert words in " ".join(work.hint(level) for level in (1, 2, 3)), work.report
 
 
-def test_what_runs_in_some_cases_only_gets_points_for_these() -> None:
+def test_what_is_right_for_matrices_alone_is_right_and_misses_a_bonus() -> None:
     """The product is written for matrices; a linear layer takes more axes than two."""
     work = homework("linear", lambda dY, X, W: (dY @ W, dY.T @ X, dY.sum(0)))
-    assert 0 < work.points < 100
-    assert re.match(r"It does not run for X of shape \(\d+, \d+, \d+(, \d+)*\), W of", work.hint(1))
+    assert work.points == 100
+    assert 0 < work.bonus.right < work.bonus.cases
+    assert str(work.bonus) == f"right in {work.bonus.right} of {work.bonus.cases} general cases"
+    general = homework("linear", RIGHT["linear"])
+    assert general.bonus.right == general.bonus.cases
+    assert not general.error
+
+
+def test_every_array_has_its_name_whether_it_is_saved_or_not() -> None:
+    assert homework("tanh", lambda dY, X: dY / np.cosh(X) ** 2)
+    assert homework("relu", lambda dY, X: dY * (X > 0))
+    assert homework("linear", lambda dZ, X, W: (dZ @ W, dZ.T @ X, dZ.sum(0)))
+    assert homework("softmax", lambda dY, Y, axis: Y * (dY - (dY * Y).sum(axis, keepdims=True)))
+    assert homework("mse", lambda dL, Y, T: dL * 2 * (Y - T) / Y.size)
+
+
+def test_only_what_is_asked_for_is_checked() -> None:
+    work = homework("linear", lambda dY, X: dY.T @ X, of="W")
+    assert work.points == 100
+    assert [tensor.name for tensor in work.report.tensors] == ["W"]
+    assert homework("linear", lambda dY, X, W: (dY.T @ X, dY @ W), of=("W", "X")).points < 100
+    assert homework("linear", lambda dY, X, W: (dY @ W, dY.T @ X), of=("X", "W")).points == 100
+    # The gradient of a prediction alone; a target is data.
+    assert homework("mse", lambda Y, T: 2 * (Y - T) / Y.size)
+    assert homework("cross_entropy", lambda P, T: (P - np.eye(3)[T]) / len(T))
+    with pytest.raises(ConfigurationError, match=r"of= has T; the gradients of linear are those"):
+        homework("linear", lambda dY: dY, of="T")
+    count = homework("linear", lambda dY, X: (dY, dY.T @ X))
+    assert "expected 3 gradients, for X, W, b; got 2" in count.hint(1)
+
+
+def _raises(dY: Any) -> Any:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("stub", [None, _raises, lambda dY: None, lambda dY, X, W: (..., ..., ...)])
+def test_a_stub_is_not_answered_yet(stub: Any) -> None:
+    work = homework("linear", stub)
+    assert not work
+    assert work.points == 0
+    assert repr(work).startswith("linear: not answered yet. Begin with\n\ndef backward(dZ, X, W, b")
+    assert work.hint(1) == "It is not answered yet. It may use dZ, X, W, b, Z."
+    scope: dict[str, Any] = {}
+    exec(work.stub, scope)
+    assert repr(homework("linear", scope["backward"])) == repr(work)
+
+
+def test_a_gradient_that_is_not_answered_yet_is_named() -> None:
+    work = homework("linear", lambda dY, X, W: (dY @ W, dY.T @ X, ...))
+    assert 0 < work.points <= 90
+    assert work.hint(1) == "db: This one is not answered yet."
+
+
+def test_names_are_in_the_errors() -> None:
+    with pytest.raises(ConfigurationError, match=r"what is 'Q'\? .* may use dY, X, Y; saved"):
+        homework("tanh", lambda dY, Q: dY)
+    work = homework("tanh", lambda dY: dY * (1 - Y**2))  # type: ignore[name-defined]  # noqa: F821
+    assert "name 'Y' is not defined (it may use dY, X, Y)" in work.hint(1)
+
+
+@pytest.mark.parametrize("name", [n for n, f in FORMULAS.items() if f.backward is not None])
+def test_every_lesson_is_small(name: str) -> None:
+    case = lesson(FORMULAS[name])
+    arrays = [value for value in case.build() if isinstance(value, np.ndarray)]
+    assert 2 <= max(a.size for a in arrays) <= 12
+    assert all(a.ndim == 2 for a in arrays) or name not in ("tanh", "mse", "add", "softmax")
+    for a in arrays:
+        if a.dtype.kind == "f":
+            assert np.array_equal(a, np.round(a, 2))
 
 
 def test_the_formulas_own_backwards_pass_and_others_do_not() -> None:
@@ -123,6 +191,17 @@ def test_the_formulas_own_backwards_pass_and_others_do_not() -> None:
         work = homework(name, functools.partial(scaled, by=1.01))
         assert not work, name
         assert len({work.hint(level) for level in (1, 2, 3)}) == 3, name
+
+        def off_by_a_little(dY: Any, saved: Any, needs: Any, made: Any = formula.backward) -> Any:
+            found = [None if g is None else g.copy() for g in made(dY, saved, needs)]
+            for one in found:
+                if one is not None and one.size:
+                    largest = np.unravel_index(np.argmax(np.abs(one)), one.shape)
+                    one[largest] *= 1.01
+                    break
+            return found
+
+        assert homework(name, off_by_a_little).points <= 90, name
 
 
 def test_code_that_does_not_run_is_graded_too() -> None:
@@ -167,3 +246,24 @@ def test_in_a_block_the_learners_derivative_is_the_one_that_runs() -> None:
     assert ("tanh", "backward", "homework") in log.ran
     assert (gradient() == right).all()
     assert all(one.name != "homework" for one in registry.implementations("tanh"))
+
+
+def test_a_network_trains_with_some_of_the_gradients() -> None:
+    """What is not answered is the formula's own; what it does not save is there all the same."""
+    layer = nnscratch.nn.Linear(3, 2)
+    x = nnscratch.tensor(np.ones((4, 3), np.float32), requires_grad=True)
+
+    def gradients() -> list[Any]:
+        layer.zero_grad()
+        x.grad = None
+        layer(x).tanh().sum().backward()
+        return [one.grad.numpy().copy() for one in (x, layer.weight, layer.bias)]
+
+    right = gradients()
+    with (
+        homework("tanh", lambda dY, X: dY / np.cosh(X) ** 2),
+        homework("linear", lambda dY, X: 2 * dY.T @ X, of="W"),
+    ):
+        doubled = gradients()
+    assert all(np.allclose(a, b) for a, b in zip(right[::2], doubled[::2], strict=True))
+    assert np.allclose(2 * right[1], doubled[1])

@@ -160,14 +160,14 @@ def of_activation(made: Formula) -> list[Case]:
     return found
 
 
-def _positive(*shape: int) -> Build:
+def positive(*shape: int) -> Build:
     """Return a builder of positive numbers, none of them near 1."""
     return lambda rng: np.asarray(rng.uniform(0.5, 0.8, shape) + 1.5 * rng.integers(0, 2, shape))
 
 
-_DOMAINS: dict[str, Callable[..., Build]] = {
+DOMAINS: dict[str, Callable[..., Build]] = {
     "": normal,
-    "positive": _positive,
+    "positive": positive,
     "unit": lambda *shape: uniform(0.05, 0.95, *shape),
     "signs": signs,
 }
@@ -176,7 +176,7 @@ _DOMAINS: dict[str, Callable[..., Build]] = {
 def of_loss(made: Formula) -> list[Case]:
     """Return the cases of a loss: its domains and variants say what is worth trying."""
     assert made.public is not None
-    kinds = [_DOMAINS[made.public.domains.get(name, "")] for name in made.inputs]
+    kinds = [DOMAINS[made.public.domains.get(name, "")] for name in made.inputs]
     found = []
     # A kink that no builder keeps away from is sure to be near one of many entries.
     most = 2 if isinstance(made.kinks, str) and made.kinks else max(SIZES)

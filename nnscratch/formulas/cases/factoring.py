@@ -9,7 +9,7 @@ import numpy as np
 from nnscratch.formulas.cases.case import Build, Case, Rng
 
 
-def _definite(*shape: int) -> Build:
+def definite(*shape: int) -> Build:
     """Return a builder of symmetric matrices whose eigenvalues are positive and apart."""
 
     def build(rng: Rng) -> Any:
@@ -45,7 +45,7 @@ def square(build: Any, **more: Any) -> list[Case]:
 
 
 CASES: dict[str, list[Case]] = {
-    "cholesky": square(_definite),
+    "cholesky": square(definite),
     "qr": [
         *(
             Case(name, (apart(*shape),), terms=40, magnitude=4.0)
@@ -54,7 +54,7 @@ CASES: dict[str, list[Case]] = {
         Case("a batch", (apart(3, 2, 2),), terms=40, magnitude=4.0),
         Case("complete", (apart(2, 3),), {"mode": "complete"}, terms=40, magnitude=4.0),
     ],
-    "eigh": square(_definite),
+    "eigh": square(definite),
     "svd": [
         *(
             Case(name, (apart(*shape),), terms=40, magnitude=4.0)

@@ -40,17 +40,17 @@ def _steps() -> list[Case]:
     ]
 
 
-def _fractions(*shape: int) -> Build:
+def fractions(*shape: int) -> Build:
     """Return a builder of quotients, times 2, that are not near a whole number."""
     return lambda rng: (rng.integers(-6, 6, shape) + rng.uniform(0.2, 0.8, shape)) * 2.0
 
 
 def _divided() -> list[Case]:
     return [
-        Case("by a number", (_fractions(33), given(2.0))),
+        Case("by a number", (fractions(33), given(2.0))),
         Case("of one", (given([5.0]), uniform(3.1, 4.9, 33)), terms=33),
-        Case("pairs", (_fractions(7, 5), given([2.0] * 5)), terms=7),
-        Case("by one below 0", (_fractions(33), given([-2.0]))),
+        Case("pairs", (fractions(7, 5), given([2.0] * 5)), terms=7),
+        Case("by one below 0", (fractions(33), given([-2.0]))),
         Case("special", (given([1.0, NAN, INF, 1.0]), given([NAN, 1.0, 2.0, 3.0])), smooth=False),
     ]
 

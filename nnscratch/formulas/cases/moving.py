@@ -26,7 +26,7 @@ def _with_zeros() -> list[Case]:
     ]
 
 
-def _distinct(*shape: int) -> Build:
+def distinct(*shape: int) -> Build:
     """Return a builder of a random order of numbers, none of which is near another."""
 
     def build(rng):  # type: ignore[no-untyped-def]
@@ -40,14 +40,14 @@ def _distinct(*shape: int) -> Build:
 
 def _orders() -> list[Case]:
     return [
-        Case("33 entries", (_distinct(33),), {"axis": 0}),
-        Case("descending", (_distinct(5, 7),), {"axis": 1, "descending": True}),
+        Case("33 entries", (distinct(33),), {"axis": 0}),
+        Case("descending", (distinct(5, 7),), {"axis": 1, "descending": True}),
         Case("equals", (given([1.0, 0.0, 1.0, 0.0]),), {"axis": 0, "descending": True}),
         Case("integers", (integers(0, 5, 3, 9),), {"axis": -1}),
         Case("NaN", (given([1.0, NAN, -INF, INF]),), {"axis": 0, "descending": True}),
-        Case("the first 3", (_distinct(4, 33),), {"axis": 1, "count": 3}),
-        Case("the largest 3", (_distinct(4, 33),), {"axis": 1, "count": 3, "descending": True}),
-        Case("the first 3 of 5", (_distinct(5, 4),), {"axis": 0, "count": 3}),
+        Case("the first 3", (distinct(4, 33),), {"axis": 1, "count": 3}),
+        Case("the largest 3", (distinct(4, 33),), {"axis": 1, "count": 3, "descending": True}),
+        Case("the first 3 of 5", (distinct(5, 4),), {"axis": 0, "count": 3}),
         Case("nothing", (normal(0, 3),), {"axis": 0}),
     ]
 

@@ -10,7 +10,7 @@ from nnscratch.formulas.cases.case import Build, Case, Rng, normal
 from nnscratch.formulas.cases.factoring import WIDE_AND_TALL, apart, square
 
 
-def _regular(*shape: int) -> Build:
+def regular(*shape: int) -> Build:
     """Return a builder of square matrices with 3 on the diagonal and small numbers elsewhere."""
 
     def build(rng: Rng) -> Any:
@@ -21,12 +21,12 @@ def _regular(*shape: int) -> Build:
 
 CASES: dict[str, list[Case]] = {
     "solve": [
-        Case("one right side", (_regular(3, 3), normal(3, 1)), terms=40, magnitude=4.0),
-        Case("a batch", (_regular(2, 3, 3), normal(2, 3, 2)), terms=40, magnitude=4.0),
-        Case("no matrices", (_regular(0, 2, 2), normal(0, 2, 3))),
+        Case("one right side", (regular(3, 3), normal(3, 1)), terms=40, magnitude=4.0),
+        Case("a batch", (regular(2, 3, 3), normal(2, 3, 2)), terms=40, magnitude=4.0),
+        Case("no matrices", (regular(0, 2, 2), normal(0, 2, 3))),
     ],
-    "det": square(_regular),
-    "slogdet": square(_regular),
+    "det": square(regular),
+    "slogdet": square(regular),
     "pinv": [
         *(
             Case(name, (apart(*shape),), terms=40, magnitude=4.0)

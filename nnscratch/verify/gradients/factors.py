@@ -95,6 +95,18 @@ def magnitude(e: Evidence) -> Fault | None:
     return None
 
 
+def sign_of_term(e: Evidence) -> Fault | None:
+    """See whether right and wrong add up to the incoming gradient times one number."""
+    outputs, cotangents = e.measured.run.outputs, e.measured.cotangents
+    upstream = cotangents[0] if cotangents else None
+    if upstream is None or outputs[0].shape != e.shape or len(e.known) < 4:
+        return None
+    known = [(x.analytic + x.numeric, float(upstream[x.index])) for x in e.known]
+    sums = np.array([total / C for total, C in known])
+    same = np.ptp(sums) <= 1e-3 * np.max(np.abs(sums))
+    return Fault(Kind.SIGN_OF_TERM) if same and abs(sums[0]) > 1e-3 else None
+
+
 def cotangent(e: Evidence) -> Fault | None:
     """See whether the incoming gradient is missing, or multiplied in twice."""
     outputs, cotangents = e.measured.run.outputs, e.measured.cotangents

@@ -63,6 +63,18 @@ class Kind(Enum):
     """The saved arrays ``name`` and ``needed`` are exchanged."""
     OTHER_INPUT = auto()
     """It is the gradient of the input ``name``."""
+    ARRAY_LEFT_OUT = auto()
+    """``name`` is left out as a factor, or multiplied in once too often."""
+    SIGN_OF_TERM = auto()
+    """One of two terms has the wrong sign."""
+    ANOTHER_FUNCTION = auto()
+    """It is the derivative of the function ``name``."""
+    TRANSFORMED = auto()
+    """With ``needed`` applied to ``name`` it would be right."""
+    DIAGONAL = auto()
+    """The diagonal of the Jacobian alone."""
+    WRONG_AXIS = auto()
+    """It is summed along ``axes`` instead of another axis."""
     REVERSED = auto()
     """Along ``axes``."""
     SHIFTED = auto()
@@ -72,11 +84,19 @@ class Kind(Enum):
     """The error is the same along ``axes``."""
     MISSING_TERM_OF_OUTPUT = auto()
     """Along ``axes`` the error is proportional to the output."""
+    MISSING_TERM_OF_EXPONENTIAL = auto()
+    """Along ``axes`` the error is proportional to the exponential of the output."""
     MISSING_TERM_OF_INPUT = auto()
     """Along ``axes`` the error is proportional to the input."""
     # Only a part of the elements is wrong.
     KINKS = auto()
     """Wrong at kinks only, as at ``point`` with its ``slopes``."""
+    MASK = auto()
+    """Wrong only where the mask ``name`` is 0."""
+    REPEATED = auto()
+    """Wrong only where ``name`` has an index more than once."""
+    LABELS = auto()
+    """Wrong only at the classes ``name``."""
     FEW = auto()
     """``indices`` alone are wrong; ``factor`` is 0 if it is a single one that is 0."""
     ZERO_BLOCK = auto()

@@ -50,6 +50,23 @@ THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
     Kind.WRONG_ARRAY: (_ARRAYS, "Which saved array belongs into which term?"),
     Kind.SAVED_EXCHANGED: _ORDER,
     Kind.OTHER_INPUT: _ORDER,
+    Kind.ARRAY_LEFT_OUT: (
+        _FACTORS, "Which arrays does an entry meet between the input and the output?"
+    ),
+    Kind.SIGN_OF_TERM: ("Look at the signs.", "Which terms of the derivative carry a minus?"),
+    Kind.ANOTHER_FUNCTION: (
+        "Look at the function itself.", "Which function has the derivative that you wrote?"
+    ),
+    Kind.TRANSFORMED: (
+        "One array comes in another form.", "Which power, sign or function belongs to it?"
+    ),
+    Kind.DIAGONAL: _TERM,
+    Kind.WRONG_AXIS: ("Look at the axes.", "Along which axis does the forward sum?"),
+    Kind.MASK: ("Look at a mask.", "Where does an input reach no output?"),
+    Kind.REPEATED: _SUMMED,
+    Kind.LABELS: (
+        "Look at the labels.", "In which entries do the labels come into the forward?"
+    ),
     Kind.TRANSPOSED: (
         "Look at shapes and their order.", "Which index is summed over in the product?"
     ),
@@ -69,6 +86,7 @@ THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
         "Look at large inputs.", "Does the function change its rule far from 0?"
     ),
     Kind.MISSING_TERM_OF_OUTPUT: _TERM,
+    Kind.MISSING_TERM_OF_EXPONENTIAL: _TERM,
     Kind.MISSING_TERM_OF_INPUT: _TERM,
     Kind.MISSING_SUM: (
         "A term is missing.",
@@ -85,7 +103,7 @@ THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
         "Look at the dtypes.", "Where does float64 become float32, as by .float() or astype?"
     ),
     Kind.NONE: (
-        "A gradient is missing.", "Every input that has a derivative needs a gradient."
+        "This one is not answered yet.", "Every input that has a derivative needs a gradient."
     ),
     Kind.NOT_FINITE: ("Look for a division.", "Where is the denominator 0?"),
     # Findings that are not about values, for reports without a wrong value.
@@ -146,4 +164,6 @@ def _where(formula: Formula, tensor: TensorReport | None) -> str:
 
 def _short(fault: str) -> str:
     """Return a fault without numbers that would give the answer away."""
+    if fault.startswith("a constant factor"):
+        return "a constant factor is missing, or one too many"
     return fault.split(";")[0].split("(")[0].strip()

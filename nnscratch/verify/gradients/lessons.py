@@ -4,6 +4,9 @@
     print(check)            # a grade and a hint
     print(check.hint(2))    # a clearer one
 
+The grade is that of a lesson: one small case that can be worked out by hand. The cases of the
+contract, with more axes, other options and other devices of the trade, are a bonus.
+
 As a context manager the derivative takes the formula's place, so that a network trains with it
 (step by step: a compiled step keeps the kernels that it was recorded with):
 
@@ -13,64 +16,38 @@ As a context manager the derivative takes the formula's place, so that a network
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Self
+from functools import cached_property
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from nnscratch.array import is_array
-from nnscratch.errors import ConfigurationError, NNScratchError, ShapeError
+from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import FORMULAS, Formula, registry
-from nnscratch.formulas.cases import cases
+from nnscratch.formulas.cases import Case, cases
+from nnscratch.formulas.cases.lessons import lesson
+from nnscratch.verify.gradients.cards import card
 from nnscratch.verify.gradients.checker import Checker
 from nnscratch.verify.gradients.elements import Verdict, combined
+from nnscratch.verify.gradients.exercises import Answer, Exercise, Names, NotAnswered, gives_loss
 from nnscratch.verify.gradients.hints import hints_for
 from nnscratch.verify.gradients.hygiene import linearity_findings
 from nnscratch.verify.gradients.measurement import CheckSettings
-from nnscratch.verify.gradients.pairs import PairProblem, unbroadcast
+from nnscratch.verify.gradients.pairs import PairProblem
 from nnscratch.verify.gradients.report import Report
 
-STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+MOST_CASES, MOST_ENTRIES = 6, 300
 
 
-class Exercise(PairProblem):
-    """A formula with a learner's backward.
+class Bonus(NamedTuple):
+    """How many general cases a derivative is right in, and how many there are."""
 
-    Where the formula itself leaves the sum over repeated entries to the tape, the learner may too.
-    """
+    right: int
+    cases: int
 
-    def __init__(
-        self,
-        formula: Formula,
-        backward: Callable[..., Any],
-        values: list[Any],
-        options: dict[str, Any],
-    ) -> None:
-        super().__init__(
-            formula.forward, backward, values, options, formula.inputs, formula.differentiable
-        )
-        self.name = formula.name
-        self.views = True
-        assert formula.backward is not None
-        Y, saved = formula.forward(*values, **options)
-        ones = tuple(map(np.ones_like, Y)) if formula.outputs else np.ones_like(Y)
-        own = formula.backward(ones, saved, tuple(slot.checked for slot in self.slots))
-        self._loose = [
-            gradient is not None and gradient.shape != np.shape(value)
-            for gradient, value in zip(own, values, strict=True)
-        ]
-
-    def derive(self, dY: Any, saved: Any, inputs: Sequence[Any], needs: tuple[bool, ...]) -> Any:
-        """Run the learner's backward."""
-        found = super().derive(dY, saved, inputs, needs)
-        if len(found) != len(inputs):
-            return found
-        return [
-            unbroadcast(gradient, value) if loose and is_array(gradient) else gradient
-            for gradient, value, loose in zip(found, inputs, self._loose, strict=True)
-        ]
+    def __str__(self) -> str:
+        return f"right in {self.right} of {self.cases} general cases"
 
 
 class Homework:
@@ -78,43 +55,84 @@ class Homework:
 
     Attributes:
         formula: the formula.
-        report: the full report of the worst case, for teachers: it shows the right numbers.
-        points: from 0 to 100.
-        passed: whether it is right in every case.
+        report: the full report on the lesson, for teachers: it shows the right numbers. None if
+            the derivative does not run.
+        points: from 0 to 100; 100 are given to what is right alone, and at most 90 to the rest.
+        passed: whether it is right in the lesson.
+        answered: whether there is more than a stub.
+        error: why it does not run.
     """
 
-    def __init__(self, formula: Formula, backward: Callable[..., Any], seed: int = 0) -> None:
+    def __init__(
+        self,
+        formula: Formula,
+        backward: Callable[..., Any],
+        seed: int = 0,
+        of: Sequence[str] = (),
+    ) -> None:
         self.formula = formula
-        self.backward = adapted(formula, backward)
+        self.names = Names(formula)
+        self.backward = Answer(self.names, backward)
+        self.answered, self.error = True, ""
+        self._seed = seed
         self._stack = ExitStack()
-        self.error, self._failed = "", 0
-        self.reports: list[Report] = []
-        self._check(seed)
-        right = sum(r.verdict is Verdict.RIGHT for r in self.reports)
-        self.passed = not self.error and bool(self.reports) and right == len(self.reports)
-        self.points = _points(self.reports, self._failed)
-        self.report = next(
-            (r for r in self.reports if r.verdict is not Verdict.RIGHT),
-            self.reports[0] if self.reports else None,
-        )
+        self.exercise = Exercise(self.backward, lesson(formula), of)
+        if not of and gives_loss(formula) and self.exercise.given_alone():
+            # The gradient of a prediction alone; a target is data.
+            of = formula.inputs[:1]
+            self.exercise = Exercise(self.backward, lesson(formula), of)
+        self.of = of
+        self.report = self._checked(self.exercise)
+        right = self.report is not None and self.report.verdict is Verdict.RIGHT
+        self.passed = self.answered and not self.error and right
+        self.points = _points(self.report)
 
     @np.errstate(all="ignore")
-    def _check(self, seed: int) -> None:
-        for values, options in small_cases(self.formula):
-            problem = Exercise(self.formula, self.backward, values, options)
-            report = Report(self.formula.name, Verdict.RIGHT, [], [])
-            try:
-                checker = Checker(problem, CheckSettings(seed=seed))
-                report.verdict = checker.check()
-                extra = linearity_findings(problem, checker.run, checker.cotangents)
-            except Exception as error:  # a learner's code may raise anything
-                self._failed += 1
-                self.error = self.error or f"{_shapes(problem)}: {_words(error)}"
-                continue
-            report.tensors, report.findings = checker.tensors, [*checker.findings, *extra]
-            faults = any(f.severity == "fault" for f in report.findings)
-            report.verdict = combined([report.verdict, *([Verdict.WRONG] if faults else [])])
-            self.reports.append(report)
+    def _checked(self, problem: Exercise) -> Report | None:
+        """Return the report on one case; a learner's code may raise anything."""
+        report = Report(self.formula.name, Verdict.RIGHT, [], [])
+        try:
+            checker = Checker(problem, CheckSettings(seed=self._seed))
+            report.verdict = checker.check()
+            # A loss by itself has the gradient 1, which an answer may leave out.
+            extra = [] if problem.upstream is not None else linearity_findings(
+                problem, checker.run, checker.cotangents
+            )  # fmt: skip
+        except NotAnswered:
+            self.answered = False
+            return None
+        except Exception as error:
+            self.error = f"{_shapes(problem)}: {_words(error)}"
+            if isinstance(error, NameError):
+                self.error += f" (it may use {self.names.words})"
+            return None
+        report.tensors, report.findings = checker.tensors, [*checker.findings, *extra]
+        faults = any(f.severity == "fault" for f in report.findings)
+        report.verdict = combined([report.verdict, *([Verdict.WRONG] if faults else [])])
+        return report
+
+    @cached_property
+    def bonus(self) -> Bonus:
+        """How many of the contract's cases it is right in: more axes, other options."""
+        error, right = self.error, 0
+        chosen = general_cases(self.formula)
+        for case in chosen:
+            report = self._checked(Exercise(self.backward, case, self.of))
+            right += report is not None and report.verdict is Verdict.RIGHT
+        self.error = error  # that of the lesson
+        return Bonus(right, len(chosen))
+
+    @property
+    def stub(self) -> str:
+        """The text of a function to begin with."""
+        slots = self.exercise.slots
+        asked = [f"d{slots[place].name}" for place in self.exercise.asked]
+        arrays = [slot.name for slot in slots if slot.value is not None]
+        if self.formula.variadic:
+            asked, arrays = [f"d{self.formula.inputs[0]}"], list(self.formula.inputs)
+        given = dict.fromkeys([*self.names.upstream, *arrays, *self.names.outputs])
+        lines = [f"def backward({', '.join(given)}):", *(f"    {name} = ..." for name in asked)]
+        return "\n".join([*lines, f"    return {', '.join(asked)}"])
 
     def hint(self, level: int = 1) -> str:
         """Return a hint; levels 1, 2 and 3 say more each, and none gives the formula away.
@@ -124,22 +142,27 @@ class Homework:
         """
         if level not in (1, 2, 3):
             raise ConfigurationError(f"hints have levels 1, 2 and 3, got {level}")
-        if self.error:
-            where = "" if self.reports else " yet"
-            return f"It does not run{where} for {self.error}"
+        if not self.answered:
+            return f"It is not answered yet. It may use {self.names.words}."
         if self.passed:
             return "It is right; there is nothing to hint at."
-        assert self.report is not None
+        if self.report is None:
+            return f"It does not run for {self.error}"
         return hints_for(self.formula, self.report)[level - 1]
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __repr__(self) -> str:
+        if not self.answered:
+            return f"{self.formula.name}: not answered yet. Begin with\n\n{self.stub}"
         head = f"{self.formula.name}: {self.points} of 100 points"
         if self.passed:
             return f"{head}. Right: every gradient agrees with the numeric one."
         return f"{head}. {self.hint(1)}"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     # As a context manager.
 
@@ -181,28 +204,47 @@ class _Learner:
         return True
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """Compute the reference forward."""
-        return self._work.formula.forward(*inputs, **options)
+        """Compute the reference forward, and save what the learner may use."""
+        return self._work.names.forward(*inputs, **options)
 
     def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Compute the learner's backward."""
-        found = self._work.backward(dY, saved, needs)
+        """Compute the learner's backward, and the formula's where the learner gives none."""
+        work = self._work
+        asked = work.exercise.asked
+        if work.formula.variadic:
+            asked = list(range(len(needs)))
+        found = list(work.backward(dY, saved, needs, asked))
+        rest = tuple(need and place not in asked for place, need in enumerate(needs))
+        if any(rest):
+            assert work.formula.backward is not None
+            own = work.formula.backward(dY, work.names.own(saved), rest)
+            found = [
+                one if left else given for left, given, one in zip(rest, found, own, strict=True)
+            ]
         return tuple(g if need else None for g, need in zip(found, needs, strict=True))
 
     def update(self, *inputs: Any, **options: Any) -> None:
         """No formula with a derivative updates state."""
 
 
-def homework(formula: Formula | str, backward: Callable[..., Any], seed: int = 0) -> Homework:
+def homework(
+    formula: Formula | str,
+    backward: Callable[..., Any] | None = None,
+    seed: int = 0,
+    of: str | Sequence[str] = (),
+) -> Homework:
     """Check a derivative that a learner wrote, and grade it with hints.
 
     Args:
         formula: a formula or its name.
         backward: the derivative. Its parameters are filled by their names: ``dY`` (the first may
-            have another name), and any field of what the formula saves
-            (``formula.forward(...)[1]._fields``), ``saved`` for all of them, ``needs``; others
-            keep their defaults. It returns one gradient, or a tuple with one for each input.
+            have another name), which is ∂L/∂Y; any input, output and option of the formula, and
+            what it saves, ``saved`` for all of that; ``needs``; others keep their defaults. It
+            returns one gradient, or a tuple with one for each input that has one. Without one there
+            is a stub to begin with.
         seed: of the random numbers.
+        of: the inputs whose gradients it gives; all by default. Those of the others are the
+            formula's own where a network trains with it.
 
     Returns:
         A grade: print it, ask it for a ``hint``, or use it as a context manager, in which the
@@ -216,6 +258,16 @@ def homework(formula: Formula | str, backward: Callable[..., Any], seed: int = 0
     tanh: 100 of 100 points. Right: every gradient agrees with the numeric one.
     >>> bool(homework("tanh", lambda dY, Y: dY * (1 - Y)))
     False
+    >>> homework("linear", lambda dY, X, W, b: dY.T @ X, of="W").points
+    100
+    >>> homework("linear")
+    linear: not answered yet. Begin with
+    <BLANKLINE>
+    def backward(dZ, X, W, b, Z):
+        dX = ...
+        dW = ...
+        db = ...
+        return dX, dW, db
     """
     if isinstance(formula, str):
         if formula not in FORMULAS:
@@ -223,64 +275,38 @@ def homework(formula: Formula | str, backward: Callable[..., Any], seed: int = 0
         formula = FORMULAS[formula]
     if formula.backward is None:
         raise ConfigurationError(f"the formula {formula.name} has no derivative")
-    return Homework(formula, backward, seed)
+    of = tuple(of) if not isinstance(of, str) else (of,) if of else ()
+    able = [n for n, can in zip(formula.inputs, formula.differentiable, strict=True) if can]
+    unknown = [name for name in of if name not in able]
+    if unknown:
+        raise ConfigurationError(
+            f"of= has {', '.join(unknown)}; the gradients of {formula.name} are those of "
+            f"{', '.join(able)}"
+        )
+    return Homework(formula, backward or _unanswered, seed, of)
 
 
-def small_cases(formula: Formula) -> list[tuple[list[Any], dict[str, Any]]]:
-    """Return inputs and options of a few small cases, of real numbers where there are some."""
-    found: list[tuple[int, list[Any], dict[str, Any]]] = []
-    of_complex: list[tuple[int, list[Any], dict[str, Any]]] = []
+def _unanswered(dY: Any) -> Any:
+    """Answer nothing yet."""
+    raise NotAnswered
+
+
+def general_cases(formula: Formula) -> list[Case]:
+    """Return a few small cases of the contract, of real numbers where there are some."""
+    found: list[tuple[int, Case]] = []
+    of_complex: list[tuple[int, Case]] = []
     for case in cases(formula.name):
-        values = list(case.build())
+        values = case.build()
         size = sum(np.size(v) for v in values if isinstance(v, np.ndarray))
         floats = [v for v in values if np.asarray(v).dtype.kind == "f"]
-        if case.smooth and 4 <= size <= 300 and all(np.isfinite(v).all() for v in floats):
+        finite = all(np.isfinite(v).all() for v in floats)
+        if case.smooth and 4 <= size <= MOST_ENTRIES and finite:
             some = any(np.iscomplexobj(value) for value in values)
-            (of_complex if some else found).append((size, values, dict(case.options)))
+            (of_complex if some else found).append((size, case))
     found = found or of_complex
-    found.sort(key=lambda entry: -entry[0])
-    return [(values, options) for _, values, options in found[:6]]
-
-
-def adapted(formula: Formula, backward: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
-    """Return a learner's function as ``backward(dY, saved, needs)``.
-
-    Raises:
-        ConfigurationError: if a parameter has a name that nothing is known of.
-    """
-    if not callable(backward):
-        raise ConfigurationError(f"the backward has to be a function, got {backward!r}")
-    parameters = list(inspect.signature(backward).parameters.values())
-    example = small_cases(formula)[0]
-    fields = getattr(formula.forward(*example[0], **example[1])[1], "_fields", ())
-    known = ("dY", "saved", "needs", *fields)
-    first = parameters[0] if parameters else None
-    if first is not None and first.name not in known and first.kind not in STARRED:
-        parameters[0] = first.replace(name="dY")  # whatever it is called
-    for p in parameters:
-        if p.kind in STARRED or (p.name not in known and p.default is p.empty):
-            raise ConfigurationError(
-                f"what is {p.name!r}? The backward of {formula.name} can have dY, and any of "
-                f"{', '.join(known[1:])}"
-            )
-    taken = [p for p in parameters if p.name in known]
-
-    def called(dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        given = {"dY": dY, "saved": saved, "needs": needs}
-        given |= {field: getattr(saved, field) for field in fields}
-        placed = [p for p in taken if p is parameters[0] or p.kind is p.POSITIONAL_ONLY]
-        named = {p.name: given[p.name] for p in taken if p not in placed}
-        found = backward(*(given[p.name] for p in placed), **named)
-        if not isinstance(found, (tuple, list)):
-            found = (found,)
-        if len(found) != len(formula.inputs) and not formula.variadic:
-            raise ShapeError(
-                f"expected {len(formula.inputs)} gradients, for {', '.join(formula.inputs)}; "
-                f"got {len(found)}"
-            )
-        return tuple(found)
-
-    return called
+    found.sort(key=lambda entry: entry[0])
+    spread = np.linspace(0, len(found) - 1, min(MOST_CASES, len(found))).astype(int)
+    return [found[place][1] for place in spread]
 
 
 def _shapes(problem: PairProblem) -> str:
@@ -296,18 +322,12 @@ def _words(error: Exception) -> str:
     return str(error) if known else f"{type(error).__name__}: {error}"
 
 
-def _points(reports: list[Report], failed: int) -> int:
-    """Return 100 times the share of elements that are right, at most 90 unless all are.
-
-    Cases in which it does not run count as wrong.
-    """
-    right = total = 0
-    for report in reports:
-        for tensor in report.tensors:
-            count = len(tensor.elements) + len(tensor.kinks)
-            right += count - len(tensor.wrong)
-            total += count
-    if not failed and all(report.verdict is Verdict.RIGHT for report in reports):
+def _points(report: Report | None) -> int:
+    """Return 100 times the share of entries that are right, at most 90 unless all is."""
+    if report is None:
+        return 0
+    if report.verdict is Verdict.RIGHT:
         return 100
-    ran = len(reports) / max(len(reports) + failed, 1)
-    return min(90, int(100 * ran * right / max(total, 1)))
+    total = sum(len(tensor.elements) + len(tensor.kinks) for tensor in report.tensors)
+    wrong = sum(len(tensor.wrong) for tensor in report.tensors)
+    return min(90, int(100 * (total - wrong) / max(total, 1)))

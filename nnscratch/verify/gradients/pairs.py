@@ -132,7 +132,7 @@ class PairProblem(Problem):
         outputs = [(output_name(i, len(parts)), one) for i, one in enumerate(parts)]
         findings = memory_findings(kept, outputs, [], self.views)
         kept = [entry for entry in kept if bits(entry[1]) == entry[2]]
-        dY = _upstream(Y, cotangents)
+        dY = upstream_of(Y, cotangents)
         if nudge is not None and isinstance(saved, tuple):
             saved = getattr(type(saved), "_make", tuple)(nudged(v, nudge) for v in saved)
         held = _items(saved)
@@ -177,7 +177,7 @@ class PairProblem(Problem):
         Y, saved = self.compute(inputs)
         if not isinstance(saved, tuple):
             return []
-        dY = _upstream(Y, cotangents)
+        dY = upstream_of(Y, cotangents)
         needs = tuple(slot.checked for slot in self.slots)
         found = []
         for fault, other in _exchanged(saved, Y, inputs, [slot.name for slot in self.slots]):
@@ -239,7 +239,7 @@ def _several(Y: Any) -> tuple[Any, ...]:
     return Y if isinstance(Y, tuple) else (Y,)
 
 
-def _upstream(Y: Any, cotangents: Sequence[Any]) -> Any:
+def upstream_of(Y: Any, cotangents: Sequence[Any]) -> Any:
     """Return the gradients of the outputs: None for those that are not of floats."""
     found = [
         None if cotangent is None else _like(one, cotangent)

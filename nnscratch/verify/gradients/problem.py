@@ -106,6 +106,7 @@ class Problem:
         reference: whether ``evaluate`` is known to be right, so that forwards are compared.
         together: whether the backward starts from all outputs at once; False where it starts from
             each by itself and the gradients are added, None where there is no choice.
+        upstream: ∂L/∂Y for each output, None for random ones.
     """
 
     name: str = ""
@@ -117,6 +118,7 @@ class Problem:
     views: bool = True
     reference: bool = False
     together: bool | None = None
+    upstream: list[Any] | None = None
 
     def evaluate(self, values: Sequence[Any]) -> list[Array]:
         """Return the outputs for these values of the slots, all in float64 or complex128."""
@@ -146,6 +148,24 @@ class Problem:
 
         Used to find the likely fault; targets whose saved arrays cannot be reached give none.
         """
+        return []
+
+    def transforms(
+        self, values: Sequence[Any], cotangents: Sequence[Any]
+    ) -> list[tuple[Fault, list[Any]]]:
+        """Return what the backward gives with a function of one of its arrays, and that fault."""
+        return []
+
+    def relatives(self, slot: int, cotangents: Sequence[Any]) -> list[tuple[Fault, Any]]:
+        """Return wrong gradients of an input that are often given for the right one."""
+        return []
+
+    def masks(self, slot: int) -> list[tuple[Fault, Array]]:
+        """Return where an input's gradient is wrong if a mask is forgotten, True there."""
+        return []
+
+    def arrays(self, slot: int) -> list[tuple[str, Array]]:
+        """Return named arrays, in the shape of an input, that its gradient may have as factors."""
         return []
 
     def values(self) -> list[Any]:

@@ -8,6 +8,8 @@ from nnscratch.verify.gradients.evidence import Evidence
 from nnscratch.verify.gradients.factors import ratio
 from nnscratch.verify.gradients.faults import Fault, Kind, Region, RegionKind
 
+SMALL = 12
+
 
 def few(e: Evidence) -> Fault | None:
     """See whether one element, or very few, are wrong among many."""
@@ -15,6 +17,8 @@ def few(e: Evidence) -> Fault | None:
     share = len(e.wrong) / max(len(e.known), 1)
     if total < 4 or share > 0.25 or len(e.wrong) > 3:
         return None
+    if len(e.wrong) > 1 and total <= SMALL:
+        return None  # of so few elements two may have more in common
     zero = len(e.wrong) == 1 and e.wrong[0].analytic == 0
     return Fault(Kind.FEW, 0.0 if zero else None, indices=tuple(x.index for x in e.wrong))
 

@@ -121,6 +121,14 @@ SENTENCES: dict[Kind, str | Callable[[Fault], str]] = {
     Kind.WRONG_ARRAY: _filled("the backward uses {f.name} where it needs {f.needed}"),
     Kind.SAVED_EXCHANGED: _filled("the saved arrays {f.name} and {f.needed} are exchanged"),
     Kind.OTHER_INPUT: _filled("exchanged: this is the gradient of {f.name}"),
+    Kind.ARRAY_LEFT_OUT: _filled("the factor {f.name} is left out, or one too many"),
+    Kind.SIGN_OF_TERM: "one of two terms has the wrong sign",
+    Kind.ANOTHER_FUNCTION: _filled("this is the derivative of {f.name}"),
+    Kind.TRANSFORMED: _filled("{f.needed} {f.name} is forgotten, or one too many"),
+    Kind.DIAGONAL: (
+        "the diagonal of the Jacobian alone: each output by its own input, not by the others"
+    ),
+    Kind.WRONG_AXIS: _filled("the right terms, summed along axis {axes} instead of another one"),
     Kind.REVERSED: _filled("the right gradient reversed along axis {axes}"),
     Kind.SHIFTED: _filled("the right gradient shifted by one along axis {axes}"),
     Kind.MISSING_SUM: _filled(
@@ -131,6 +139,10 @@ SENTENCES: dict[Kind, str | Callable[[Fault], str]] = {
         "along axis {axes} the error is proportional to the output: a term "
         "output times a sum over that axis is missing, or one too many"
     ),
+    Kind.MISSING_TERM_OF_EXPONENTIAL: _filled(
+        "along axis {axes} the error is proportional to the exponential of the output: a term "
+        "with a sum over that axis is missing, or one too many"
+    ),
     Kind.MISSING_TERM_OF_INPUT: _filled(
         "along axis {axes} the error is proportional to the input: a term "
         "input times a sum over that axis is missing, or one too many"
@@ -139,6 +151,11 @@ SENTENCES: dict[Kind, str | Callable[[Fault], str]] = {
         "wrong only at kinks, as at x = {f.point:.6g}: the gradient there lies outside the slopes "
         "to both sides, {f.slopes[0]:.6g} and {f.slopes[1]:.6g}"
     ),
+    Kind.MASK: _filled("wrong only where {f.name} is 0: this mask is forgotten"),
+    Kind.REPEATED: _filled(
+        "wrong only where {f.name} has an index twice: a sum over the repetitions is missing"
+    ),
+    Kind.LABELS: _filled("wrong only at the classes {f.name}: the term of the labels is missing"),
     Kind.FEW: _few,
     Kind.ZERO_BLOCK: _box,
     Kind.REGION: _region,

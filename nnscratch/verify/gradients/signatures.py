@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -99,7 +100,17 @@ def _flat(e: Evidence) -> Fault | None:
 def _substitute(e: Evidence) -> Fault | None:
     """See whether the right gradient comes out if saved arrays are exchanged."""
     problem, cotangents = e.measured.problem, e.measured.cotangents
-    for fault, gradients in problem.substitutes(problem.values(), cotangents):
+    return _right_with(e, problem.substitutes(problem.values(), cotangents))
+
+
+def _transformed(e: Evidence) -> Fault | None:
+    """See whether it comes out with a function of one of the arrays, such as its square."""
+    problem, cotangents = e.measured.problem, e.measured.cotangents
+    return _right_with(e, problem.transforms(problem.values(), cotangents))
+
+
+def _right_with(e: Evidence, found: Sequence[tuple[Fault, list[Any]]]) -> Fault | None:
+    for fault, gradients in found:
         other = gradients[e.slot] if e.slot < len(gradients) else None
         if other is None or np.shape(other) != e.shape:
             continue
@@ -107,6 +118,36 @@ def _substitute(e: Evidence) -> Fault | None:
         numeric = np.array([x.numeric for x in e.known])
         room = np.array([x.allowance for x in e.known])
         if np.all(np.abs(right - numeric) <= 4 * room + 1e-6 * np.abs(numeric)):
+            return fault
+    return None
+
+
+def _relative(e: Evidence) -> Fault | None:
+    """See whether it is another gradient, which is often given for this one."""
+    analytic = np.array([x.analytic for x in e.known])
+    for fault, other in e.measured.problem.relatives(e.slot, e.measured.cotangents):
+        if np.shape(other) != e.shape:
+            continue
+        theirs = np.array([float(np.asarray(other)[x.index]) for x in e.known])
+        if np.any(theirs) and np.allclose(analytic, theirs, rtol=1e-6, atol=1e-9):
+            return fault
+    return None
+
+
+def _left_out(e: Evidence) -> Fault | None:
+    """See whether one of the arrays is missing as a factor, or one too many."""
+    for name, array in e.measured.problem.arrays(e.slot):
+        factor = np.array([float(array[x.index]) for x in e.wrong])
+        if np.ptp(factor) and (e.close(e.a * factor, e.n) or e.close(e.a, e.n * factor)):
+            return Fault(Kind.ARRAY_LEFT_OUT, name=name)
+    return None
+
+
+def _masked(e: Evidence) -> Fault | None:
+    """See whether the wrong elements are just those that a mask picks."""
+    wrong = {x.index for x in e.wrong}
+    for fault, mask in e.measured.problem.masks(e.slot):
+        if mask.shape == e.shape and wrong == {x.index for x in e.known if mask[x.index]}:
             return fault
     return None
 
@@ -207,6 +248,7 @@ def _proportional(e: Evidence) -> Fault | None:
     value = e.measured.problem.slots[e.slot].value
     for kind, array in (
         (Kind.MISSING_TERM_OF_OUTPUT, output),
+        (Kind.MISSING_TERM_OF_EXPONENTIAL, np.exp(output)),
         (Kind.MISSING_TERM_OF_INPUT, value),
     ):
         if array.shape != e.shape or len(e.known) < 4:
@@ -250,14 +292,19 @@ RULES: tuple[Rule, ...] = (
     factors.rounded,
     regions.kinks,
     _flat,
-    _substitute,
     factors.constant,
+    _substitute,
     regions.few,
     factors.cotangent,
     factors.magnitude,
+    _masked,
+    factors.sign_of_term,
+    _left_out,
     _transposed,
+    _relative,
     _at_output,
     _another_input,
+    _transformed,
     _moved,
     regions.zero_block,
     regions.scaled_region,
