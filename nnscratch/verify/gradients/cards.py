@@ -25,12 +25,29 @@ STYLE = (
 class Graded(Protocol):
     """What a card needs of a homework."""
 
-    formula: Any
-    report: Any
-    points: int
-    passed: bool
-    answered: bool
-    stub: str
+    @property
+    def formula(self) -> Any:
+        """The formula."""
+
+    @property
+    def report(self) -> Any:
+        """The report of the check."""
+
+    @property
+    def points(self) -> int:
+        """How many points it has."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is right."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer."""
+
+    @property
+    def stub(self) -> str:
+        """The text to begin with."""
 
     def hint(self, level: int = 1) -> str:
         """Return a hint."""
