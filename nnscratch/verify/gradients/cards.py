@@ -30,7 +30,10 @@ class Graded(Protocol):
     points: int
     passed: bool
     answered: bool
-    stub: str
+
+    @property
+    def stub(self) -> str:
+        """The text of a function to begin with."""
 
     def hint(self, level: int = 1) -> str:
         """Return a hint."""
