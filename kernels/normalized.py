@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,8 @@ class Segments:
 Form = Rows | Columns | Segments
 
 
-def form_of(shape: tuple[int, ...], axes: Any, affine: tuple[int, ...]) -> Form | None:
+@functools.lru_cache(maxsize=1024)  # an eager call asks four times
+def form_of(shape: tuple[int, ...], axes: tuple[int, ...], affine: tuple[int, ...]) -> Form | None:
     """Return how an array is gone over, None if no kernel can.
 
     Args:
@@ -61,11 +63,11 @@ def form_of(shape: tuple[int, ...], axes: Any, affine: tuple[int, ...]) -> Form 
     Rows(rows=8, columns=3)
     """
     ndim = len(shape)
-    axes = sorted(axis % ndim for axis in axes)
+    axes = tuple(sorted(axis % ndim for axis in axes))
     begin = ndim - len(axes)
-    if axes == list(range(begin, ndim)):
+    if axes == tuple(range(begin, ndim)):
         items, columns = math.prod(shape[:begin]), math.prod(shape[begin:])
-        if not affine or affine == tuple(axes):
+        if not affine or affine == axes:
             return Rows(items, columns)
         first, end = affine[0], affine[-1] + 1
         if first > begin or end < begin:
@@ -73,7 +75,7 @@ def form_of(shape: tuple[int, ...], axes: Any, affine: tuple[int, ...]) -> Form 
         groups, segments = math.prod(shape[first:begin]), math.prod(shape[begin:end])
         pixels = math.prod(shape[end:])
         return Segments(items, segments, pixels, segments * pixels, pixels, groups, segments, 1)
-    if axes == [0, *range(2, ndim)] and affine in ((), (1,)):
+    if axes == (0, *range(2, ndim)) and affine in ((), (1,)):
         pixels = math.prod(shape[2:])
         if pixels == 1:
             return Columns(shape[0], shape[1])
@@ -105,7 +107,7 @@ def why_not_standardize(inputs: Inputs, options: Options) -> str | None:
         return "the axes or the sizes do not fit"
     if W is not None and b is not None and W.shape != b.shape:
         return "the scale and the shift have several shapes"
-    if form_of(X.shape, axes, axes_of_weights(W, b, first)) is None:
+    if form_of(X.shape, tuple(axes), axes_of_weights(W, b, first)) is None:
         return "it goes over last axes, or over all axes but the second"
     return None
 

@@ -5,8 +5,8 @@
 
 The scores of QUERIES queries with all keys are held at a time, in the nearest caches, and never
 more: what is kept of a row is its largest score and the sum of e^(S - largest). Kᵀ (and Vᵀ for the
-backward) is laid out in panels once a head. With the causal mask, keys behind the last query of a
-block are left out.
+backward) is laid out in panels once a head. With the causal mask, tiles of the products in which
+every key is behind every query are left out.
 
 Heads lie anyhow in memory, so that no transposed copy of (batch, rows, heads, width) is needed.
 """
@@ -25,15 +25,26 @@ from nnscratch.formulas.attention import AttentionSaved
 from .elementwise import contiguous
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .runtime.declaration import Address, Constant, Floats, Number, helper, kernel
-from .runtime.language import KIND, ROWS, exp, part, pass_panel, pointer, stack, transpose_panel
+from .runtime.language import (
+    KIND,
+    ROWS,
+    add_up,
+    decay,
+    maximum,
+    part,
+    pass_panel,
+    pointer,
+    transpose_panel,
+)
 from .runtime.threads import limit
 
 Lowered = tuple[tuple[Any, ...], Any]
 Strides = tuple[int, int, int]
 
-QUERIES = 64
-"""Queries whose scores are held at a time."""
-LANES = 16
+QUERIES = 48
+"""Queries whose scores are held at a time: whole tiles of 6 and of 8 rows."""
+GROUP = 2
+"""Tiles one above the other that take the same keys of a causal mask."""
 
 
 def of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -54,58 +65,82 @@ def lay_out(like, size, L, panel, out, A, row, count, width):
 
 
 @helper
-def against(like, size, L, panel, rows, add, keys, width, A, row, laid, out, length):
-    """C = A Bᵀ, or C += A Bᵀ, for A (rows, width) and ``keys`` rows of B, which are laid out."""
+def against(
+    like, size, L, panel, causal, top_row, rows, add, keys, width, A, row, laid, out, length
+):  # fmt: skip
+    """C = A Bᵀ, or C += A Bᵀ, for A (rows, width) and ``keys`` rows of B, which are laid out.
+
+    With the causal mask, tiles of which every row stands before all keys are left out.
+    """
     for j in range(0, keys, panel):
         b = laid + j * width * size
+        skip = max(0, j - top_row) // ROWS * ROWS if causal else 0
         pass_panel(
-            like, L, rows, add, width, A, ROWS * row, row, size, b, panel * size, out + j * size,
-            length, min(panel, keys - j), b, 0, 0, 0, 0,
+            like, L, rows - skip, add, width, A + skip * row, ROWS * row, row, size, b,
+            panel * size, out + j * size + skip * length, length, min(panel, keys - j),
+            b, 0, 0, 0, 0,
         )  # fmt: skip
 
 
 @helper
-def times(like, size, L, panel, rows, add, terms, A, row, step, B, length_b, columns, C, length_c):
-    """C = A B, or C += A B, for A (rows, terms) and B (terms, columns)."""
+def times(
+    like, size, L, panel, causal, top_row, rows, add, keys, A, row, B, row_b, columns, C, length_c
+):  # fmt: skip
+    """C = A B, or C += A B, for A (rows, keys) and B (keys, columns).
+
+    With the causal mask a few rows at a time take as many keys as their last one sees.
+    """
+    group = GROUP * ROWS if causal else rows
     for j in range(0, columns, panel):
         b = B + j * size
-        pass_panel(
-            like, L, rows, add, terms, A, ROWS * row, row, step, b, length_b, C + j * size,
-            length_c, min(panel, columns - j), b, 0, 0, 0, 0,
-        )  # fmt: skip
+        for i in range(0, rows, group):
+            terms = min(keys, top_row + i + group) if causal else keys
+            pass_panel(
+                like, L, min(group, rows - i), add, terms, A + i * row, ROWS * row, row, size, b,
+                row_b, C + i * length_c + j * size, length_c, min(panel, columns - j),
+                b, 0, 0, 0, 0,
+            )  # fmt: skip
 
 
 @helper
-def powers(kind, row, count, scale, lanes):
+def add_transposed_times(
+    like, size, L, panel, causal, top_row, rows, keys, A, row, B, row_b, columns, C, length_c
+):  # fmt: skip
+    """C += Aᵀ B for A (rows, keys) and B (rows, columns).
+
+    With the causal mask a few keys at a time leave out the rows that stand before them.
+    """
+    for j in range(0, columns, panel):
+        i = 0
+        while i < keys:
+            if not causal:
+                count = keys
+            elif i < top_row // ROWS * ROWS:
+                count = min(top_row // ROWS * ROWS, keys)
+            else:
+                count = min(GROUP * ROWS, keys - i)
+            skip = max(0, i - top_row) if causal else 0
+            b = B + skip * row_b + j * size
+            pass_panel(
+                like, L, count, 1, rows - skip, A + i * size + skip * row, ROWS * size, size, row,
+                b, row_b, C + i * length_c + j * size, length_c, min(panel, columns - j),
+                b, 0, 0, 0, 0,
+            )  # fmt: skip
+            i += count
+
+
+@helper
+def powers(kind, row, count, scale):
     """Turn scores into e^(scale · score - largest); return the sum, and the largest."""
-    whole = count // LANES * LANES
-    for l in range(LANES):
-        lanes[l] = kind(-np.inf)
-    for j in range(0, whole, LANES):
-        for l in range(LANES):
-            value = row[j + l] * scale
-            row[j + l] = value
-            lanes[l] = value if value > lanes[l] else lanes[l]
-    top = kind(-np.inf)
-    for j in range(whole, count):
-        value = row[j] * scale
-        row[j] = value
-        top = value if value > top else top
-    for l in range(LANES):
-        top = lanes[l] if lanes[l] > top else top
-        lanes[l] = kind(0.0)
+    top, total = kind(-np.inf), kind(0.0)
+    for j in range(count):
+        top = maximum(top, row[j] * scale)
     if top == kind(-np.inf):
         top = kind(0.0)
     for j in range(count):
-        row[j] = exp(row[j] - top)
-    for j in range(0, whole, LANES):
-        for l in range(LANES):
-            lanes[l] += row[j + l]
-    total = kind(0.0)
-    for j in range(whole, count):
-        total += row[j]
-    for l in range(LANES):
-        total += lanes[l]
+        power = decay(row[j] * scale - top)
+        row[j] = power
+        total = add_up(total, power)
     return (kind(1.0) if total == kind(0.0) else total), top
 
 
@@ -136,7 +171,6 @@ def attention(
         laid = space + tid * bytes_a_space
         length = (keys + panel - 1) // panel * panel * size
         S = laid + length * e
-        lanes = stack(LANES, KIND)
         loaded = -1
         for item in range(first, last):
             head, top_row = item // blocks, item % blocks * QUERIES
@@ -150,18 +184,21 @@ def attention(
             at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
             at_v = V + outer * V_strides[0] + inner * V_strides[1]
             at_y = Y + (head * n + top_row) * ev * size
-            against(like, size, L, panel, rows, 0, seen, e, at_q, Q_strides[2], laid, S, length)
+            against(
+                like, size, L, panel, causal, top_row, rows, 0, seen, e, at_q, Q_strides[2], laid,
+                S, length,
+            )  # fmt: skip
             for i in range(rows):
                 count = min(keys, top_row + i + 1) if causal else keys
                 row = pointer(S + i * length, KIND)
-                total, top = powers(KIND, row, count, scale, lanes)
+                total, top = powers(KIND, row, count, scale)
                 for j in range(count, seen):
                     row[j] = like
                 tops[head * n + top_row + i] = top
                 sums[head * n + top_row + i] = total
             times(
-                like, size, L, panel, rows, 0, seen, S, length, size, at_v, V_strides[2], ev,
-                at_y, ev * size,
+                like, size, L, panel, causal, top_row, rows, 0, seen, S, length, at_v, V_strides[2],
+                ev, at_y, ev * size,
             )  # fmt: skip
             y = pointer(at_y, KIND)
             for i in range(rows):
@@ -216,12 +253,13 @@ def attention_backward(
                 at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
                 at_y = dY + outer * Y_strides[0] + inner * Y_strides[1] + top_row * Y_strides[2]
                 against(
-                    like, size, L, panel, rows, 0, seen, e, at_q, Q_strides[2], laid_k, S, length
-                )
+                    like, size, L, panel, causal, top_row, rows, 0, seen, e, at_q, Q_strides[2],
+                    laid_k, S, length,
+                )  # fmt: skip
                 if dQ or dK:
                     against(
-                        like, size, L, panel, rows, 0, seen, ev, at_y, Y_strides[2], laid_v, D,
-                        length,
+                        like, size, L, panel, causal, top_row, rows, 0, seen, ev, at_y,
+                        Y_strides[2], laid_v, D, length,
                     )  # fmt: skip
                 for i in range(rows):
                     count = min(keys, top_row + i + 1) if causal else keys
@@ -229,48 +267,32 @@ def attention_backward(
                     top = tops[head * n + top_row + i]
                     factor = KIND(1.0) / sums[head * n + top_row + i]
                     for j in range(count):
-                        p[j] = exp(p[j] * scale - top) * factor
+                        p[j] = decay(p[j] * scale - top) * factor
                     for j in range(count, seen):
                         p[j] = like
                     if dQ or dK:
-                        total = dot(KIND, p, d, count)
+                        total = like
+                        for j in range(count):
+                            total = add_up(total, p[j] * d[j])
                         for j in range(count):
                             d[j] = p[j] * (d[j] - total) * scale
                         for j in range(count, seen):
                             d[j] = like
                 if dQ:
                     times(
-                        like, size, L, panel, rows, 0, seen, D, length, size, at_k, K_strides[2], e,
-                        dQ + (head * n + top_row) * e * size, e * size,
+                        like, size, L, panel, causal, top_row, rows, 0, seen, D, length, at_k,
+                        K_strides[2], e, dQ + (head * n + top_row) * e * size, e * size,
                     )  # fmt: skip
                 if dK:
-                    times(
-                        like, size, L, panel, seen, 1, rows, D, size, length, at_q, Q_strides[2], e,
-                        dK + head * keys * e * size, e * size,
+                    add_transposed_times(
+                        like, size, L, panel, causal, top_row, rows, seen, D, length, at_q,
+                        Q_strides[2], e, dK + head * keys * e * size, e * size,
                     )  # fmt: skip
                 if dV:
-                    times(
-                        like, size, L, panel, seen, 1, rows, S, size, length, at_y, Y_strides[2],
-                        ev, dV + head * keys * ev * size, ev * size,
+                    add_transposed_times(
+                        like, size, L, panel, causal, top_row, rows, seen, S, length, at_y,
+                        Y_strides[2], ev, dV + head * keys * ev * size, ev * size,
                     )  # fmt: skip
-
-
-@helper
-def dot(kind, a, b, count):
-    """The sum of the products of two rows."""
-    lanes = stack(LANES, kind)
-    whole = count // LANES * LANES
-    for l in range(LANES):
-        lanes[l] = kind(0.0)
-    for j in range(0, whole, LANES):
-        for l in range(LANES):
-            lanes[l] += a[j + l] * b[j + l]
-    total = kind(0.0)
-    for j in range(whole, count):
-        total += a[j] * b[j]
-    for l in range(LANES):
-        total += lanes[l]
-    return total
 
 
 def _heads(builder: Builder, A: Any) -> tuple[Any, Strides]:

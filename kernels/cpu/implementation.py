@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .runtime.kernel import import_problem
-from .runtime.table import call, word
+from .runtime.table import call, words
 from .segment import EXECUTOR, CpuExecutor
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
@@ -82,7 +82,7 @@ class EagerBuilder:
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Run an instruction."""
-        call(kernel, [word(item) for item in a], s)
+        call(kernel, words(a), s)
 
     def loop(self, operands: Any) -> None:
         """Run a loop."""

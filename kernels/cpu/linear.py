@@ -103,22 +103,19 @@ def activation_bias_backward(
             sums[j] = total[j] = KIND(0.0)
         for top in range(0, rows, RUN * together):
             last = min(top + RUN * together, rows)
-            # Rows that follow on each other are one long row.
-            whole = right - left == columns and columns <= WIDTH
-            lines, long = (1, (last - top) * columns) if whole else (last - top, width)
-            for line in range(lines):
-                start = (top + line) * columns + column
-                if apart:
-                    for j in range(start, start + long):
-                        dZ[j] = backward(dY[j], V[j], p, q)
-                else:
-                    for j in range(start, start + long):
-                        dZ[j] = backward(dZ[j], V[j], p, q)
             for i in range(top, last, together):
                 start = i * columns + column
                 count = min(width, (rows - i) * columns) if together > 1 else width
-                for j in range(count):
-                    sums[j] += dZ[start + j]
+                if apart:
+                    for j in range(count):
+                        value = backward(dY[start + j], V[start + j], p, q)
+                        dZ[start + j] = value
+                        sums[j] += value
+                else:
+                    for j in range(count):
+                        value = backward(dZ[start + j], V[start + j], p, q)
+                        dZ[start + j] = value
+                        sums[j] += value
             for j in range(width):
                 total[j] += sums[j]
                 sums[j] = KIND(0.0)

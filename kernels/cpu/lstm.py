@@ -64,8 +64,8 @@ def lstm_steps(
             place = first * h if step == 0 else (before * n + first) * h
             at = address_of(old) + place * size
             against(
-                like, size, L, panel, end - first, 1, wide, h, at, h * size, laid, G + top * size,
-                wide * size,
+                like, size, L, panel, 0, 0, end - first, 1, wide, h, at, h * size, laid,
+                G + top * size, wide * size,
             )  # fmt: skip
             old_cells = C if step == 0 else cells
             for i in range(end - first):
@@ -130,7 +130,7 @@ def lstm_steps_backward(
                 first_dC[s + j] = dc * forget
         at = address_of(dZ) + (t * n + first) * wide * size
         times(
-            like, size, L, panel, end - first, 0, wide, at, wide * size, size, U, h * size, h,
+            like, size, L, panel, 0, 0, end - first, 0, wide, at, wide * size, U, h * size, h,
             address_of(first_dH) + first * h * size, h * size,
         )  # fmt: skip
 

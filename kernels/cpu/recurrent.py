@@ -77,12 +77,12 @@ def gru_steps(
             place = first * h if step == 0 else (before * n + first) * h
             at = address_of(old) + place * size
             against(
-                like, size, L, panel, end - first, 1, 2 * h, h, at, h * size, laid, G + top * size,
-                wide * size,
+                like, size, L, panel, 0, 0, end - first, 1, 2 * h, h, at, h * size, laid,
+                G + top * size, wide * size,
             )  # fmt: skip
             against(
-                like, size, L, panel, end - first, 1, h, h, at, h * size, behind, Q + own * size,
-                h * size,
+                like, size, L, panel, 0, 0, end - first, 1, h, h, at, h * size, behind,
+                Q + own * size, h * size,
             )  # fmt: skip
             for i in range(end - first):
                 g, y, p = top + i * wide, own + i * h, place + i * h
@@ -137,7 +137,7 @@ def gru_steps_backward(
                 dB[g + 2 * h + j] = dA[g + 2 * h + j] * G[g + j]
         at = address_of(dB) + (t * n + first) * wide * size
         times(
-            like, size, L, panel, end - first, 1, wide, at, wide * size, size, U, h * size, h,
+            like, size, L, panel, 0, 0, end - first, 1, wide, at, wide * size, U, h * size, h,
             address_of(first_dH) + first * h * size, h * size,
         )  # fmt: skip
 
@@ -169,7 +169,7 @@ def rnn_steps(
             old = H if step == 0 else states
             place = first * h if step == 0 else (before * n + first) * h
             against(
-                like, size, L, panel, end - first, 1, h, h, address_of(old) + place * size,
+                like, size, L, panel, 0, 0, end - first, 1, h, h, address_of(old) + place * size,
                 h * size, laid, Z + top * size, h * size,
             )  # fmt: skip
             for j in range(top, top + (end - first) * h):
@@ -208,7 +208,7 @@ def rnn_steps_backward(
                 dZ[y + j] = first_dH[s + j] * slope
         at = address_of(dZ) + (t * n + first) * h * size
         times(
-            like, size, L, panel, end - first, 0, h, at, h * size, size, U, h * size, h,
+            like, size, L, panel, 0, 0, end - first, 0, h, at, h * size, U, h * size, h,
             address_of(first_dH) + first * h * size, h * size,
         )  # fmt: skip
 

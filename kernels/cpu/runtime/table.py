@@ -199,6 +199,20 @@ def word(value: Any) -> int:
     return 0 if value is None else signed(int(value))
 
 
+def words(values: Sequence[Any]) -> list[int]:
+    """Return the entries of a kernel's ``a``: ``word`` of each, without a call for the usual."""
+    made: list[int] = []
+    for value in values:
+        kind = type(value)
+        if kind is int and value < 2**63:
+            made.append(value)
+        elif kind is np.ndarray and _POINTER:
+            made.append(_word_at(id(value) + _POINTER).value)
+        else:
+            made.append(word(value))
+    return made
+
+
 class _Eager(threading.local):
     """The buffers of one-instruction calls, for each Python thread its own."""
 
