@@ -15,8 +15,8 @@ from pathlib import Path
 
 from nnscratch import optim  # noqa: F401 - its formulas have pages too
 from nnscratch.formulas import FORMULAS, Formula
+from nnscratch.formulas.cases.names import Names
 from nnscratch.inspect.locate import gradients_of, kinks_of, options_of, summary_of
-from nnscratch.verify.gradients.exercises import Names
 
 INDEX = "README.md"
 _NOTE = (

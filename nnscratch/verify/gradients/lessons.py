@@ -27,10 +27,11 @@ from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import FORMULAS, Formula, registry
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.cases.lessons import lesson
+from nnscratch.formulas.cases.names import Names
 from nnscratch.verify.gradients.cards import card
 from nnscratch.verify.gradients.checker import Checker
 from nnscratch.verify.gradients.elements import Verdict, combined
-from nnscratch.verify.gradients.exercises import Answer, Exercise, Names, NotAnswered, gives_loss
+from nnscratch.verify.gradients.exercises import Answer, Exercise, NotAnswered, gives_loss
 from nnscratch.verify.gradients.hints import hints_for
 from nnscratch.verify.gradients.hygiene import linearity_findings
 from nnscratch.verify.gradients.measurement import CheckSettings
