@@ -2,10 +2,10 @@
 
 Nothing here imports CuPy before that. ``source`` reads the .cu files, ``bodies`` writes the text of
 elementwise formulas from their bodies, ``launch`` lays out the arguments of a kernel, ``driver``
-compiles and starts it, ``implementation`` is what the registry sees; ``linear``, ``losses``,
-``elementwise`` and ``updates`` turn the call of a formula into launches, run at once or kept in a
-plan (``target``). What a file makes for a formula is found there (``kernels.finding``). The text
-also compiles for a CPU, where the tests run it.
+compiles and starts it, ``implementation`` is what the registry sees. A family of kernels is a .cu
+file and the file of its name, which turns the calls of formulas into launches, run at once or kept
+in a plan (``target``). What a file makes for a formula is found there (``kernels.finding``). The
+text also compiles for a CPU, where the tests run it.
 """
 
 from __future__ import annotations
