@@ -108,14 +108,23 @@ class Explanation:
             ConfigurationError: for another ending.
             RunError: if it cannot be written.
         """
-        ending = Path(path).suffix.lower()
-        if ending not in _ENDINGS:
-            raise ConfigurationError(
-                f"{path}: an explanation is saved as {', '.join(_ENDINGS)}, got {ending!r}"
-            )
-        written = {".json": "json", ".txt": "text"}.get(ending, "html")
+        check_ending(path)
+        written = {".json": "json", ".txt": "text"}.get(Path(path).suffix.lower(), "html")
         write_text(Path(path), getattr(self, written))
         return Path(path)
+
+
+def check_ending(path: str | Path) -> None:
+    """Check that an explanation can be saved under such a name.
+
+    Raises:
+        ConfigurationError: if it has another ending.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in _ENDINGS:
+        raise ConfigurationError(
+            f"{path}: an explanation is saved as {', '.join(_ENDINGS)}, got {ending!r}"
+        )
 
 
 def _steps_texts(taken: TrainingStep | None) -> list[str]:
