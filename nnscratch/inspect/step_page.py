@@ -14,8 +14,8 @@ from html import escape
 from typing import Any
 
 from nnscratch.formulas import Formula
-from nnscratch.inspect.latex import to_text
 from nnscratch.inspect.locate import gradients_of, place_of
+from nnscratch.inspect.mathml import to_mathml
 from nnscratch.inspect.numbers import Numbers
 from nnscratch.inspect.step_script import SCRIPT, STYLE
 from nnscratch.inspect.steps import Step, TrainingStep
@@ -113,8 +113,8 @@ def _short(value: float) -> float | str:
 
 def _formula(formula: Formula) -> dict[str, Any]:
     return {
-        "forward": to_text(formula.equation),
-        "backward": {name: to_text(one) for name, one in gradients_of(formula).items()},
+        "forward": to_mathml(formula.equation),
+        "backward": {name: to_mathml(one) for name, one in gradients_of(formula).items()},
         "code": [_place(formula.forward), _place(formula.backward)],
         "shapes": formula.shapes,
     }

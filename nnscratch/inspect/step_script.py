@@ -25,7 +25,8 @@ nav h2{flex:0 0 100%;margin:.4rem 0 0;font-size:1rem}
 nav button{border-left:5px solid var(--forward);max-width:100%}
 nav button.backward{border-left-color:var(--backward)}
 nav button[aria-current]{background:#ddd;font-weight:600}
-.equation{font-family:Cambria Math,STIX Two Math,Georgia,serif;font-size:1.1rem;margin:.3rem 0}
+.equation{font-size:1.15rem;margin:.4rem 0;overflow-x:auto;overflow-y:hidden;padding:.1rem 0}
+mtable{text-align:left}mtd{padding:.1em .4em .1em 0;text-align:left}
 .array{margin:.5rem 0;overflow-x:auto}.array svg{display:block;max-width:100%;height:auto}
 .pictures{display:flex;flex-wrap:wrap;gap:.8rem;align-items:end}
 table{border-collapse:collapse;border:solid #111;border-width:0 2px;border-radius:4px;
@@ -86,6 +87,8 @@ function array(parent,[name,index],gradient){
  if(odd)put(line,'b',` ${odd} not finite`);
  if(bins.length||map){const both=put(box,'div',undefined,'pictures');
   if(bins.length)bars(both,bins,low,high);if(map)heat(both,map.split('/'))}}
+function equation(parent,parts){
+ for(const part of parts)put(parent,'div',undefined,'equation').innerHTML=part}
 function show(to){
  at=Math.max(0,Math.min(all.length-1,to));
  const [name,backward,where,ran,inputs,outputs,options]=all[at],formula=data.formulas[name];
@@ -93,8 +96,8 @@ function show(to){
  put(main,'h2',`${at+1} of ${all.length} · ${backward?'backward':'forward'} · ${where} · ${name}`);
  if(backward){const asked=outputs.map(([n])=>n.slice(1));
   for(const key in formula.backward)
-   if(asked.some(n=>n===key||n.startsWith(key+"[")))put(main,'div',formula.backward[key],'equation')}
- else put(main,'div',formula.forward,'equation');
+   if(asked.some(n=>n===key||n.startsWith(key+"[")))equation(main,formula.backward[key])}
+ else equation(main,formula.forward);
  if(options)put(main,'small',options);
  put(main,'h2',backward?'Comes from above, and was saved by the forward':'In');
  inputs.forEach((one,i)=>array(main,one,backward&&/^d[A-Z]/.test(one[0])));

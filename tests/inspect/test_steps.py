@@ -178,8 +178,8 @@ def test_a_name_cannot_end_the_script() -> None:
     ("copies", "left_out"),
     [
         (1, ""),
-        (50, "heat maps are"),
-        (58, "heat maps and histograms are"),
+        (48, "heat maps are"),
+        (56, "heat maps and histograms are"),
         (75, "pictures and the entries of small arrays are"),
         (180, "all numbers are"),
         (300, "calls in the middle are"),
