@@ -247,6 +247,25 @@ def info_command(path: str | None) -> None:
     info(path)
 
 
+@app.command("explain")
+@click.argument("run")
+@click.option("--data", help="Take the samples from there; by default a few of the run's own test.")
+@click.option("--samples", type=click.IntRange(1), default=4, show_default=True,
+              help="How many samples the step is taken with.")  # fmt: skip
+@click.option("-o", "--output", metavar="FILE", help="Write a page, .html, or a .json or .txt.")
+@click.option("--device", help="cpu, cuda or cuda:N.")
+def explain_command(
+    run: str, data: str | None, samples: int, output: str | None, device: str | None
+) -> None:
+    """Show one training step of the model of a RUN folder, call by call, with its numbers.
+
+    The page goes through them forward and backward, with buttons or keys. Nothing is trained.
+    """
+    from nnscratch.cli.explaining import explain_run
+
+    explain_run(run, data, output, samples, device)
+
+
 @app.command("doctor")
 def doctor_command() -> None:
     """Report what was found on this machine: versions, BLAS, threads, kernels, GPU."""

@@ -10,9 +10,9 @@ from typing import Any
 
 # No module is named like something in it: the name would then stand for the module.
 PLACES = {
+    "Explanation": "explanations",
     "Summary": "summarising",
     "explain": "explaining",
-    "explanation": "explaining",
     "summary": "summarising",
 }
 

@@ -1,7 +1,7 @@
 """What each layer of a model does and costs in one forward, read from its graph.
 
-The model is left as it was: no gradients are recorded, and the random numbers that dropout takes
-are given back.
+The model is left as it was: no gradients are recorded, and its running statistics and the random
+numbers that dropout takes are given back.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def layer_costs(model: Module, *inputs: Any) -> list[LayerCost]:
     >>> [cost.flops for cost in layer_costs(model, creation.zeros(3, 4))]
     [0, 54, 6]
     """
-    with _random_numbers_kept(model), no_grad():
+    with left_as_it_was(model), no_grad():
         return _costs(record(model, *inputs))
 
 
@@ -127,11 +127,16 @@ def flops_of(node: Node) -> int:
 
 
 @contextmanager
-def _random_numbers_kept(model: Module) -> Iterator[None]:
+def left_as_it_was(model: Module) -> Iterator[None]:
+    """Give back a model's buffers, and the random numbers that were taken, after the block."""
     held = [v for m in model.modules() for v in vars(m).values() if isinstance(v, Generator)]
-    before = [(generator, generator.state()) for generator in (default_generator, *held)]
+    states = [(generator, generator.state()) for generator in (default_generator, *held)]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
         yield
     finally:
-        for generator, state in before:
+        for generator, state in states:
             generator.set_state(state)
+        with no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)

@@ -7,39 +7,50 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from nnscratch import nn, optim
+from nnscratch.array import is_array
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas import FORMULAS, Formula, registry
+from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.inspect.calls import formula_in
 from nnscratch.inspect.costs import LayerCost, example_inputs, layer_costs
-from nnscratch.inspect.latex import to_text
-from nnscratch.inspect.locate import gradients_of, kinks_of, options_of, place_of, summary_of
-from nnscratch.inspect.table import plain_table, shape_text, show_table
+from nnscratch.inspect.explanations import Explanation, Table
+from nnscratch.inspect.steps import training_step
+from nnscratch.inspect.table import shape_text
 from nnscratch.nn.module import Module
+from nnscratch.tensors import Tensor
 
-# Functions of nn.functional and classes of nn whose formula has another name.
+# Functions of nn.functional and classes of nn and optim whose formula has another name.
 _OTHER_NAMES = {
+    "adamw": "adam",
     "softmax2d": "softmax",
     "softmin": "softmax",
     "flatten": "reshape",
     "unflatten": "reshape",
     "square": "power",
 }
-_Table = tuple[list[str], list[list[str]], list[int]]
 
 
-def explain(target: Any, *inputs: Any) -> None:
-    """Print the equations of a formula or a model, its shapes, and where its code stands.
+def explain(subject: Any, /, *inputs: Any, loss: Any = None, target: Any = None) -> Explanation:
+    """Explain a formula or a model: its equations, its shapes, and where its code stands.
 
-    For a model also a table of its layers; with a shape or an input, each layer's shapes and the
-    formulas that really ran in it.
+    Of a model there is also a table of its layers; with a shape or an input, each layer's shapes
+    and the formulas that really ran in it. With a loss or a target, one training step is taken,
+    forward and backward, call by call with the numbers of each; the model is left as it was.
 
     Args:
-        target: a formula, its name, a function such as ``nn.functional.gelu``, a module or its
-            class.
+        subject: a formula, its name, a function such as ``nn.functional.gelu``, a module or its
+            class, an optimizer's class; or the name of one of these, such as "Adam".
         inputs: for a module: tensors to call it with, or shapes (batch dimension included).
+        loss: as ``fit`` takes it: a name, a module or a function of output and target; of the
+            output alone where there is no target.
+        target: what the loss compares the output with.
+
+    Returns:
+        An explanation. Printed it is text, in a notebook it is HTML, and ``save("step.html")``
+        writes a page on which a step is gone through forward and backward.
 
     Raises:
-        ConfigurationError: if it is none of these.
+        ConfigurationError: if it is none of these, or the loss is not a number.
 
     >>> explain("tanh")  # doctest: +ELLIPSIS
     tanh: Compute the hyperbolic tangent.
@@ -52,60 +63,32 @@ def explain(target: Any, *inputs: Any) -> None:
       code      ...sigmoids.py:... (forward)
                 ...sigmoids.py:... (backward)
     ...
+
+    >>> from nnscratch import nn, ones, zeros
+    >>> line = nn.Linear(2, 1)
+    >>> step = explain(line, ones(3, 2), loss="mse", target=zeros(3, 1))
+    >>> [(one.formula.name, one.direction) for one in step.steps]
+    [('linear', 'forward'), ('mse', 'forward'), ('mse', 'backward'), ('linear', 'backward')]
     """
-    title, table, formulas = _parts(target, inputs)
-    if table is not None:
-        show_table(*table, title=title)
-        print()
-    print(*map(formula_text, formulas), sep="\n\n")
+    wanted = loss is not None or target is not None
+    if wanted and not (isinstance(subject, Module) and inputs):
+        raise ConfigurationError(
+            "explain: loss and target are of a training step, which needs a module and its "
+            "inputs: explain(model, x, loss='mse', target=y)"
+        )
+    if wanted and not all(isinstance(item, Tensor) or is_array(item) for item in inputs):
+        raise ConfigurationError(
+            "explain: a training step needs the numbers of its inputs, tensors or arrays, got "
+            f"{', '.join(type(item).__name__ for item in inputs)}"
+        )
+    taken = training_step(subject, inputs, loss, target) if wanted else None
+    title, table, formulas = _parts(subject, inputs)
+    if taken is not None:
+        formulas = _distinct(step.formula.name for step in taken.steps)
+    return Explanation(title, table, tuple(formulas), taken)
 
 
-def explanation(target: Any, *inputs: Any) -> str:
-    """Return as plain text what ``explain`` prints.
-
-    >>> from nnscratch import nn
-    >>> print(explanation(nn.Linear(4, 2), (3, 4)).partition("linear:")[0].rstrip())
-    Linear
-    <BLANKLINE>
-    layer        kind    input   output  parameters  formula
-    --------------------------------------------------------
-    (the model)  Linear  (3, 4)  (3, 2)          10  linear
-    """
-    title, table, formulas = _parts(target, inputs)
-    head = [] if table is None else [title, plain_table(*table)]
-    return "\n\n".join([*head, *map(formula_text, formulas)])
-
-
-def formula_text(formula: Formula) -> str:
-    """Return what there is to say of one formula."""
-    lines = [f"{formula.name}: {_unmarked(summary_of(formula.forward))}", ""]
-    facts = [("forward", to_text(formula.equation))]
-    facts += [("backward", to_text(equation)) for equation in gradients_of(formula).values()]
-    facts.append(("shapes", formula.shapes))
-    if formula.backward is not None:
-        kinks = kinks_of(formula)
-        facts.append(("kinks", kinks) if kinks else ("smooth", "everywhere"))
-    elif formula.updates:
-        facts.append(("replaces", ", ".join(formula.updates)))
-    options = options_of(formula)
-    if options:
-        named = (f"{name}={value}" if value else name for name, value in options.items())
-        facts.append(("options", ", ".join(named)))
-    facts.append(("source", formula.source))
-    facts.append(("code", f"{place_of(formula.forward)} (forward)"))
-    if formula.backward is not None:
-        facts.append(("code", f"{place_of(formula.backward)} (backward)"))
-    names = [implementation.name for implementation in registry.implementations(formula.name)]
-    if names:
-        facts.append(("kernels", ", ".join(names)))
-    before = ""
-    for name, value in facts:
-        lines.append(f"  {'' if name == before else name:<8}  {value}")
-        before = name
-    return "\n".join(lines)
-
-
-def _parts(target: Any, inputs: Sequence[Any]) -> tuple[str, _Table | None, list[Formula]]:
+def _parts(target: Any, inputs: Sequence[Any]) -> tuple[str, Table | None, list[Formula]]:
     """Return a title, a table of layers (None for a formula), and the formulas to explain."""
     if isinstance(target, Module):
         title = type(target).__name__
@@ -141,7 +124,7 @@ def formula_of(target: Any) -> Formula | None:
     if isinstance(target, Formula):
         return target
     if isinstance(target, str):
-        return FORMULAS.get(target)
+        return FORMULAS.get(target) or _of_public_name(target)
     function: Callable[..., Any] | None = getattr(target, "function", None)
     public: dict[str, Formula] = {}
     for made in FORMULAS.values():
@@ -158,6 +141,14 @@ def formula_of(target: Any) -> Formula | None:
     return formula_in(target)
 
 
+def _of_public_name(name: str) -> Formula | None:
+    """Return the formula of a public name of ``nn``, ``nn.functional`` or ``optim``."""
+    for room in (nn, nn.functional, optim):
+        if name in room.__all__:
+            return formula_of(getattr(room, name))
+    return None
+
+
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
@@ -166,7 +157,7 @@ def _distinct(names: Iterable[str]) -> list[Formula]:
     return [FORMULAS[name] for name in dict.fromkeys(names)]
 
 
-def _called(costs: Sequence[LayerCost]) -> _Table:
+def _called(costs: Sequence[LayerCost]) -> Table:
     rows = [
         [
             _indented(cost.call.path, cost.call.depth),
@@ -181,7 +172,7 @@ def _called(costs: Sequence[LayerCost]) -> _Table:
     return ["layer", "kind", "input", "output", "parameters", "formula"], rows, [4]
 
 
-def _listed(model: Module) -> _Table:
+def _listed(model: Module) -> Table:
     rows = []
     for path, module in model.named_modules():
         formula = formula_of(type(module))
@@ -207,8 +198,3 @@ def _layer(module: Module) -> str:
 def _own_parameters(module: Module) -> str:
     count = sum(parameter.numel() for parameter in module.parameters(recurse=False))
     return f"{count:,}" if count else "-"
-
-
-def _unmarked(text: str) -> str:
-    """Return a docstring's words without the marks of LaTeX and code."""
-    return re.sub(r"\$([^$]*)\$", lambda found: to_text(found[1]), text).replace("``", "")

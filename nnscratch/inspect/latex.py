@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_&]|\s+|.", re.DOTALL)
+TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_&]|\s+|.", re.DOTALL)
 
-_SYMBOLS = {
+SYMBOLS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "Delta": "Δ", "epsilon": "ε",
     "varepsilon": "ε", "eta": "η", "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ",
     "tau": "τ", "varphi": "φ", "Phi": "Φ", "sum": "Σ", "prod": "Π", "odot": "⊙", "cdot": "·",
     "le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "leftarrow": "←", "infty": "∞", "pm": "±",
     "neg": "¬", "partial": "∂", "top": "ᵀ", "ldots": "...", "quad": "\u2003", "left": "",
-    "right": "", "in": "∈", "times": "×", ",": "", ";": " ", " ": " ", "{": "{", "}": "}", "|": "‖",
+    "right": "", "in": "∈", "notin": "∉", "times": "×", "wedge": "∧", "vee": "∨", "oplus": "⊕",
+    "ll": "≪", "gg": "≫", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "cdots": "⋯",
+    "lVert": "‖", "rVert": "‖", "#": "#", ",": "", ";": " ", " ": " ", "{": "{", "}": "}", "|": "‖",
 }  # fmt: skip
 # Commands after which TeX's own space vanishes: they belong to what follows.
-_PREFIXES = {"partial", "left", "right", "neg", "pm"}
+_PREFIXES = {"partial", "left", "right", "neg", "pm", "lfloor", "lceil", "lVert"}
 _UP = dict(zip("0123456789+-nit", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱᵗ", strict=True)) | {"ᵀ": "ᵀ", "′": "′"}
 _DOWN = dict(zip("0123456789+-aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 
@@ -29,7 +31,7 @@ def to_text(latex: str) -> str:
     >>> to_text(r"Y = \sigma(X) = \frac{1}{1 + e^{-X}}")
     'Y = σ(X) = 1/(1 + e^(-X))'
     """
-    text, _ = _sequence(_TOKEN.findall(latex), 0, "")
+    text, _ = _sequence(TOKEN.findall(latex), 0, "")
     text = re.sub(r" +", " ", text).replace("if else", "else")
     return re.sub(r" +([,;)])", r"\1", re.sub(r" *\u2003 *", "  ", text)).strip()
 
@@ -86,7 +88,7 @@ def _command(tokens: list[str], at: int) -> tuple[str, int]:
     if name in _PREFIXES:
         while at < len(tokens) and tokens[at].isspace():
             at += 1
-    return _SYMBOLS.get(name, name), at
+    return SYMBOLS.get(name, name), at
 
 
 def _held(text: str) -> str:
@@ -99,8 +101,11 @@ def _held(text: str) -> str:
 _WRAPPED: dict[str, Callable[[str], str]] = {
     "text": str,
     "mathrm": str,
+    "operatorname": str,
     "sqrt": lambda inner: "√" + (inner if len(inner) == 1 else f"({inner})"),
     "bar": lambda inner: inner + "\u0304",
+    "overline": lambda inner: inner + "\u0304",
+    "hat": lambda inner: inner + "\u0302",
 }
 
 

@@ -208,3 +208,23 @@ def test_texts_that_are_too_short_or_none(capsys, tmp_path):
         assert says in fails(capsys, "train", path, "--model", "gpt")
     assert "there is no such file" in fails(capsys, "train", tmp_path / "b", "--model", "gpt")
     assert "name the text" in fails(capsys, "train", "--model", "gpt")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_step_is_explained(runs, capsys, tmp_path, kind):
+    folder, _ = runs
+    code, out, err = call(capsys, "explain", folder / kind, "-o", tmp_path / "step.json")
+    assert (code, err) == (0, "")
+    steps = json.loads((tmp_path / "step.json").read_text())["steps"]
+    assert out.startswith(f"{len(steps)} calls of one training step")
+    formulas = [one["formula"] for one in steps if one["direction"] == "backward"]
+    assert formulas[0] == "cross_entropy"
+    assert formulas[-1] == "embedding"
+    assert ("softmax" if kind == "gpt" else "lstm") in formulas
+
+
+def test_a_text_that_is_too_short_to_explain_is_named(runs, capsys, tmp_path):
+    folder, _ = runs
+    (tmp_path / "short.txt").write_text("str")
+    said = fails(capsys, "explain", folder / "gpt", "--data", tmp_path / "short.txt")
+    assert "expected at least 17 characters, got 3" in said

@@ -12,7 +12,8 @@ import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import ADAM, FORMULAS, GELU, LINEAR, MSE, RELU, Formula
-from nnscratch.inspect.explaining import explain, explanation, formula_of, formula_text
+from nnscratch.inspect.explaining import explain, formula_of
+from nnscratch.inspect.explanations import formula_text
 from nnscratch.inspect.latex import to_text
 
 OWN = [f for f in FORMULAS.values() if f.forward.__module__.startswith("nnscratch.")]
@@ -41,10 +42,10 @@ def test_the_place_is_that_of_the_function_under_its_decorators() -> None:
 
 
 def test_options_kinks_and_updates_are_named() -> None:
-    assert "options   negative_slope=0.01" in explanation("leaky_relu")
-    assert "kinks     at X = 0" in explanation("leaky_relu")
-    assert "smooth    everywhere" in explanation(GELU)
-    adam = explanation(ADAM)
+    assert "options   negative_slope=0.01" in explain("leaky_relu").text
+    assert "kinks     at X = 0" in explain("leaky_relu").text
+    assert "smooth    everywhere" in explain(GELU).text
+    adam = explain(ADAM).text
     assert "replaces  P, M, V, Vmax" in adam
     assert "options   lr, beta1=0.9" in adam
     assert "backward" not in adam
@@ -54,6 +55,10 @@ def test_options_kinks_and_updates_are_named() -> None:
     ("target", "formula"),
     [
         ("mse", MSE),
+        ("mse_loss", MSE),
+        ("MSELoss", MSE),
+        ("Adam", ADAM),
+        ("AdamW", ADAM),
         (MSE, MSE),
         (nn.MSELoss, MSE),
         (nn.functional.mse_loss, MSE),
@@ -70,6 +75,7 @@ def test_what_stands_for_a_formula(target: Any, formula: Formula | None) -> None
     assert formula_of(target) is formula
 
 
+NO_LAYER = {"Buffer", "Parameter"}
 # Containers, and layers that are several formulas or none.
 # Made of other layers, or of tensor functions.
 NO_FORMULA = {
@@ -84,7 +90,7 @@ NO_FORMULA = {
 }
 
 
-@pytest.mark.parametrize("name", [n for n in nn.__all__ if n[0].isupper() and n != "Parameter"])
+@pytest.mark.parametrize("name", [n for n in nn.__all__ if n[0].isupper() and n not in NO_LAYER])
 def test_every_layer_and_loss_leads_to_its_formula(name: str) -> None:
     assert (formula_of(getattr(nn, name)) is None) == (name in NO_FORMULA)
 
@@ -99,7 +105,7 @@ class Residual(nn.Module):
 
 
 def test_a_model_shows_what_ran_where() -> None:
-    rows = explanation(Residual(), (3, 4)).splitlines()[2:7]
+    rows = explain(Residual(), (3, 4)).text.splitlines()[2:7]
     assert rows[2].split() == [
         "(the",
         "model)",
@@ -114,13 +120,13 @@ def test_a_model_shows_what_ran_where() -> None:
     ]
     assert rows[3].split() == ["inner", "Linear", "(3,", "4)", "(3,", "4)", "20", "linear"]
     assert rows[4] == rows[3]
-    text = explanation(Residual(), (3, 4))
+    text = explain(Residual(), (3, 4)).text
     assert text.count("linear: ") == text.count("tanh: ") == text.count("add: ") == 1
 
 
 def test_a_model_without_an_input_lists_its_layers() -> None:
     model = nn.Sequential(nn.Linear(4, 2), nn.Sigmoid(), nn.Identity())
-    text = explanation(model)
+    text = explain(model).text
     assert re.search(r"  0 +Linear\(in_features=4, out_features=2, bias=True\) +10 +linear", text)
     assert re.search(r"  2 +Identity\(\) +- +-", text)
     assert "sigmoid: " in text
@@ -128,7 +134,7 @@ def test_a_model_without_an_input_lists_its_layers() -> None:
 
 def test_a_tensor_may_stand_in_the_place_of_a_shape() -> None:
     model = nn.Linear(4, 2)
-    assert explanation(model, nnscratch.zeros(3, 4)) == explanation(model, (3, 4))
+    assert explain(model, nnscratch.zeros(3, 4)).text == explain(model, (3, 4)).text
 
 
 def test_an_unknown_name_names_the_closest() -> None:
@@ -145,7 +151,7 @@ def test_it_prints_with_and_without_rich(
     if not with_rich:
         for name in ("rich", "rich.box", "rich.console", "rich.table"):
             monkeypatch.setitem(__import__("sys").modules, name, None)
-    nnscratch.explain(nn.Sequential(nn.Linear(4, 2)), (3, 4))
+    nnscratch.explain(nn.Sequential(nn.Linear(4, 2)), (3, 4)).show()
     out = capsys.readouterr().out
     assert ("──" in out) == with_rich
     assert "(3, 2)" in out

@@ -71,7 +71,7 @@ class _Watch(LayerTracker):
         elif not all(s.finite for s in inputs) and not self.check_inputs:
             return
         outputs = [
-            statistics(name, array) for name, array in _named_outputs(call) if _floating(array)
+            statistics(name, array) for name, array in named_outputs(call) if _floating(array)
         ]
         raise AnomalyError(call, "" if layer is None else layer.label, inputs, outputs)
 
@@ -89,7 +89,8 @@ def named_inputs(call: Call) -> list[tuple[str, Any]]:
     return list(zip(inputs, call.inputs, strict=False))
 
 
-def _named_outputs(call: Call) -> list[tuple[str, Any]]:
+def named_outputs(call: Call) -> list[tuple[str, Any]]:
+    """Return the names and values of what a call returned; the gradient of X is dX."""
     if call.direction == "forward":
         names = call.formula.output_names(len(call.outputs))
         return list(zip(names, call.outputs, strict=True))

@@ -1,0 +1,189 @@
+"""One training step, call by call: what the registry ran, and the numbers that went in and out.
+
+The model is left as it was: parameters, gradients, buffers and random numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nnscratch.array import is_array
+from nnscratch.errors import ConfigurationError
+from nnscratch.formulas import Formula, registry
+from nnscratch.formulas.observing import Call
+from nnscratch.graph import LayerTracker
+from nnscratch.inspect.costs import left_as_it_was
+from nnscratch.inspect.numbers import Numbers, numbers
+from nnscratch.nn.module import Module
+from nnscratch.tensors import Tensor, as_tensor
+from nnscratch.tensors.grad_mode import enable_grad
+from nnscratch.train.losses import loss_for
+from nnscratch.verify.watch.anomaly import named_inputs, named_outputs
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a formula in a training step.
+
+    Attributes:
+        formula: which one.
+        direction: "forward" or "backward".
+        layer: the path of the module in which it ran; empty in the model itself.
+        kind: the class of that module, "loss" outside of the model.
+        implementation: which one ran, such as "reference" or "numba".
+        inputs: the arrays of a forward; of a backward dY, then what the forward saved.
+        outputs: those of a forward; of a backward the gradients that were asked for.
+        options: the options that are not the default, and numbers among the inputs, as text.
+    """
+
+    formula: Formula
+    direction: str
+    layer: str
+    kind: str
+    implementation: str
+    inputs: tuple[Numbers, ...]
+    outputs: tuple[Numbers, ...]
+    options: tuple[tuple[str, str], ...]
+
+    @property
+    def where(self) -> str:
+        """The layer in words: "fc1 (Linear)"."""
+        return f"{self.layer} ({self.kind})" if self.layer else self.kind
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """A forward and a backward of a model.
+
+    Attributes:
+        loss: its value.
+        steps: the calls in the order in which they ran.
+    """
+
+    loss: float
+    steps: tuple[Step, ...]
+
+
+class StepRecorder(LayerTracker):
+    """Keeps what is shown of every call.
+
+    Attributes:
+        steps: the calls so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[Step] = []
+
+    def on_call(self, call: Call) -> None:
+        """Keep what is shown of a call; later the arrays may have other values."""
+        layer = self.layer_of(call)
+        if call.direction == "update" or not any(map(is_array, call.outputs)):
+            return
+        given, made = named_inputs(call), named_outputs(call)
+        if call.direction == "forward":
+            made = _result_named(call.formula, made)
+        else:
+            given = _result_named(call.formula, given)
+        self.steps.append(
+            Step(
+                formula=call.formula,
+                direction=call.direction,
+                layer="" if layer is None else layer.path,
+                kind="loss" if layer is None else type(layer.module).__name__,
+                implementation=call.implementation,
+                inputs=_arrays(given),
+                outputs=_arrays(made),
+                options=_options(call, given),
+            )
+        )
+
+
+def training_step(
+    model: Module, inputs: Sequence[Any], loss: Any = None, target: Any = None
+) -> TrainingStep:
+    """Take a forward and a backward of a model in its present mode, and leave it as it was.
+
+    Args:
+        model: the model.
+        inputs: what it is called with, tensors or arrays.
+        loss: as for ``fit``, by name, a module or a function of output and target; a function of
+            the output alone where there is no target.
+        target: the target of the loss, a tensor or an array.
+
+    Raises:
+        ConfigurationError: if the loss is no single number, nothing in the model asks for a
+            gradient, or there is neither loss nor target.
+    """
+    given = [as_tensor(item) if is_array(item) else item for item in inputs]
+    wanted = as_tensor(target) if is_array(target) else target
+    recorder = StepRecorder()
+    with left_as_it_was(model), _gradients_kept(model), enable_grad(), registry.observing(recorder):
+        output = model(*given)
+        value = _loss(loss, output, wanted)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
+            raise ConfigurationError(
+                f"explain: expected a loss that is one number, got {got}; take its mean or sum"
+            )
+        if not value.requires_grad:
+            raise ConfigurationError(
+                "explain: nothing that the loss depends on asks for a gradient, so there is no "
+                "backward to show; call requires_grad_() on the model or on an input"
+            )
+        value.backward()
+    return TrainingStep(float(value.item()), tuple(recorder.steps))
+
+
+def _loss(loss: Any, output: Any, target: Any) -> Any:
+    if target is not None:
+        return loss_for(loss, output, target)(output, target)
+    if not callable(loss) or isinstance(loss, type):
+        raise ConfigurationError(
+            f"explain: loss={loss!r} needs a target to compare with, target=...; without one, loss "
+            "is a function of the output"
+        )
+    chosen: Callable[[Any], Any] = loss
+    return chosen(output)
+
+
+@contextmanager
+def _gradients_kept(model: Module) -> Iterator[None]:
+    """Put the gradients of a model's parameters aside for the block."""
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    for parameter, _ in gradients:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+
+
+def _result_named(formula: Formula, named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Call a single output as the equation does: Z of a linear layer, L of a loss."""
+    left = re.findall(r"(?<![A-Za-z\\])([A-Z]) =", formula.equation)
+    if formula.outputs or not left:
+        return named
+    (name, value), *others = named
+    return [(name.replace("Y", left[-1]), value), *others]
+
+
+def _arrays(named: Sequence[tuple[str, Any]]) -> tuple[Numbers, ...]:
+    return tuple(numbers(name, value) for name, value in named if is_array(value))
+
+
+def _options(call: Call, given: Sequence[tuple[str, Any]]) -> tuple[tuple[str, str], ...]:
+    if call.direction == "backward":
+        return ()
+    plain = [(name, value) for name, value in given if isinstance(value, (bool, int, float))]
+    told = [(n, v) for n, v in call.options.items() if v is not None and not is_array(v)]
+    texts = [(name, repr(value)) for name, value in (*plain, *told)]
+    return tuple((name, text) for name, text in texts if len(text) <= _LONGEST)
+
+
+_LONGEST = 60

@@ -1,0 +1,232 @@
+"""`explain` of a training step: its numbers are PyTorch's, and its page stands by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import nnscratch
+from nnscratch import nn
+from nnscratch.errors import ConfigurationError
+from nnscratch.inspect.explanations import Explanation
+from nnscratch.inspect.numbers import TINY, Numbers, numbers
+from nnscratch.inspect.step_page import LIMIT, step_page
+from nnscratch.inspect.steps import Step
+
+RNG = np.random.default_rng(3)
+
+
+def _mlp(kit: Any) -> Any:
+    return kit.Sequential(kit.Linear(2, 3), kit.Tanh(), kit.Linear(3, 1), kit.Sigmoid())
+
+
+def _cnn(kit: Any) -> Any:
+    return kit.Sequential(
+        kit.Conv2d(1, 4, 3, padding=1),
+        kit.BatchNorm2d(4),
+        kit.ReLU(),
+        kit.MaxPool2d(2),
+        kit.Flatten(),
+        kit.Linear(64, 10),
+    )
+
+
+CASES = {
+    "mlp": (_mlp, "MSELoss", RNG.normal(size=(4, 2)), RNG.normal(size=(4, 1))),
+    "cnn": (_cnn, "CrossEntropyLoss", RNG.normal(size=(5, 1, 8, 8)), np.arange(5)),
+}
+
+
+def _explained(name: str) -> tuple[Explanation, Any, Any, Any, Any]:
+    """Explain a step in float64, and take the same one in PyTorch."""
+    make, loss, x, y = CASES[name]
+    model, torch_model = make(nn).to(dtype=nnscratch.float64), make(torch.nn).double()
+    model.load_state_dict({k: v.numpy() for k, v in torch_model.state_dict().items()})
+    found = nnscratch.explain(model, x, loss=getattr(nn, loss)(), target=y)
+    kept: dict[str, Any] = {}
+    for path, module in torch_model.named_children():
+        module.register_forward_hook(lambda _m, _i, out, path=path: kept.update({path: out}))
+    output = torch_model(torch.tensor(x))
+    for one in kept.values():
+        one.retain_grad()
+    value = getattr(torch.nn, loss)()(output, torch.tensor(y))
+    value.backward()
+    return found, model, torch_model, kept, value
+
+
+def _same(shown: Numbers, right: torch.Tensor) -> None:
+    values = right.detach().numpy()
+    assert shown.shape == values.shape
+    assert bool(shown.values) == (values.size <= TINY)
+    if shown.values:
+        np.testing.assert_allclose(shown.values, values.reshape(-1), rtol=1e-6, atol=1e-9)
+    of_it = values.min(), values.mean(), values.max()
+    np.testing.assert_allclose((shown.low, shown.mean, shown.high), of_it, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_number_is_that_of_pytorch(name: str) -> None:
+    found, _, torch_model, kept, value = _explained(name)
+    assert found.step is not None
+    assert found.step.loss == pytest.approx(value.item(), rel=1e-6)
+    layers = dict(torch_model.named_children())
+    forward = {one.layer: one for one in found.steps if one.direction == "forward"}
+    backward = {one.layer: one for one in found.steps if one.direction == "backward"}
+    assert list(forward) == [*layers, ""]
+    assert list(backward) == ["", *reversed(layers)]
+    for path, layer in layers.items():
+        _same(forward[path].outputs[0], kept[path])
+        _same(backward[path].inputs[0], kept[path].grad)
+        gradients = {one.name: one for one in backward[path].outputs}
+        for own, parameter in (("dW", "weight"), ("db", "bias")):
+            if hasattr(layer, parameter):
+                _same(gradients[own], getattr(layer, parameter).grad)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_model_is_left_as_it_was(name: str) -> None:
+    make, loss, x, y = CASES[name]
+    model = make(nn).to(dtype=nnscratch.float64)
+    for parameter in model.parameters():
+        parameter.grad = nnscratch.ones_like(parameter)
+    before = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+    state = nnscratch.get_rng_state().numpy().copy()
+    nnscratch.explain(model, x, loss=getattr(nn, loss)(), target=y)
+    for key, value in model.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[key])
+    assert all((p.grad == 1).all() for p in model.parameters())
+    np.testing.assert_array_equal(nnscratch.get_rng_state().numpy(), state)
+
+
+def test_the_results_are_called_as_in_their_equations() -> None:
+    found, *_ = _explained("mlp")
+    linear, *_, mse, last, _, _, _, first = found.steps
+    assert [one.name for one in linear.outputs] == ["Z"]
+    assert [one.name for one in mse.outputs] == ["L"]
+    assert [one.name for one in last.inputs] == ["dL", "Y", "T"]
+    assert [one.name for one in last.outputs] == ["dY"]
+    assert [one.name for one in first.inputs] == ["dZ", "X", "W"]
+    assert [one.name for one in first.outputs] == ["dW", "db"]
+    assert last.where == "MSELoss"
+    assert first.where == "0 (Linear)"
+
+
+def test_text_html_and_json_say_the_same(tmp_path: Path) -> None:
+    found, *_ = _explained("cnn")
+    assert str(found) == repr(found) == found.text
+    assert "One training step, loss" in found.text
+    facts = json.loads(found.json)
+    assert len(facts["steps"]) == len(found.steps)
+    assert facts["loss"] == found.step.loss  # type: ignore[union-attr]
+    assert facts["layers"][0]["layer"] == "(the model)"
+    drawn = _data(found.html)
+    assert [(s[0], bool(s[1]), s[2]) for s in drawn["steps"]] == [
+        (one.formula.name, one.direction == "backward", one.where) for one in found.steps
+    ]
+    shape, _, values, (_, mean, _), odd, bins, heat = drawn["arrays"][drawn["steps"][0][5][0][1]]
+    first = found.steps[0].outputs[0]
+    assert (tuple(shape), values, odd) == (first.shape, [], 0)
+    assert mean == pytest.approx(first.mean, rel=1e-5)
+    assert sum(bins) == 5 * 4 * 8 * 8
+    assert heat.split("/") == list(first.heat)
+    for ending, text in ((".html", found.html), (".json", found.json), (".txt", found.text)):
+        path = found.save(tmp_path / f"step{ending}")
+        assert path.read_text(encoding="utf-8") == text
+    with pytest.raises(ConfigurationError, match=r"saved as .html, .htm, .json, .txt, got '.pdf'"):
+        found.save(tmp_path / "step.pdf")
+
+
+def _data(page: str) -> Any:
+    text = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert text is not None
+    return json.loads(text[1])
+
+
+def test_the_page_asks_for_nothing_from_elsewhere() -> None:
+    page = _explained("cnn")[0].html
+    outside = set(re.findall(r"https?://[^\s'\"]+", page)) - {"http://www.w3.org/2000/svg"}
+    assert not outside
+    assert not re.search(r"\b(src|href|@import|url\()", page)
+
+
+class _Named(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.add_module(name, nn.Linear(2, 1))
+        self.name = name
+
+    def forward(self, x: Any) -> Any:
+        return getattr(self, self.name)(x)
+
+
+def test_a_name_cannot_end_the_script() -> None:
+    model = _Named("</script><b>")
+    found = nnscratch.explain(model, nnscratch.ones(3, 2), loss=lambda output: output.sum())
+    assert "</script><b>" not in found.html
+    assert _data(found.html)["steps"][0][2] == "</script><b> (Linear)"
+    assert "<b>" not in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("copies", "left_out"),
+    [
+        (1, ""),
+        (48, "heat maps are"),
+        (56, "heat maps and histograms are"),
+        (75, "pictures and the entries of small arrays are"),
+        (180, "all numbers are"),
+        (300, "calls in the middle are"),
+    ],
+)
+def test_the_page_of_a_deep_model_stays_small(copies: int, left_out: str) -> None:
+    step = _explained("cnn")[0].step
+    assert step is not None
+    steps = tuple(_other(one, copy) for copy in range(copies) for one in step.steps)
+    page = step_page("Deep", replace(step, steps=steps))
+    assert len(page.encode()) <= LIMIT
+    assert f"{left_out} left out" in page if left_out else "left out" not in page
+    shown = _data(page)["steps"]
+    assert len(shown) == len(steps) or "calls in the middle" in left_out
+    assert [shown[0][2], shown[-1][2]] == [steps[0].where, steps[-1].where]
+
+
+def _other(step: Step, copy: int) -> Step:
+    """Return the same step with numbers that no other copy has."""
+
+    def other(arrays: tuple[Numbers, ...]) -> tuple[Numbers, ...]:
+        return tuple(replace(one, high=one.high + copy) for one in arrays)
+
+    return replace(step, inputs=other(step.inputs), outputs=other(step.outputs))
+
+
+def test_numbers_of_odd_arrays() -> None:
+    assert numbers("A", np.array([1.0, np.nan, np.inf])).odd == 2
+    assert str(numbers("A", np.full(100, np.nan))).endswith("100 not finite")
+    assert numbers("A", np.array([3 + 4j])).high == 5
+    assert str(numbers("A", np.array(True))) == "A () = 1"
+    assert numbers("A", np.ones((0, 3))).values == ()
+    same = numbers("A", np.full((20, 20), 2.0))
+    assert same.bins == ()
+    assert set("".join(same.heat)) == {"Y"}
+    signs = numbers("A", np.where(np.arange(100).reshape(10, 10) % 2, -1.0, 0.5))
+    assert set("".join(signs.heat)) == {"A", "S"}
+
+
+def test_what_is_no_training_step_is_said() -> None:
+    model, x = nn.Linear(2, 3), nnscratch.ones(4, 2)
+    for arguments, given, words in (
+        (("tanh",), {"loss": "mse"}, "needs a module and its inputs"),
+        ((model, (4, 2)), {"loss": "mse", "target": x}, "tensors or arrays, got tuple"),
+        ((model, x), {"loss": "mse"}, "needs a target"),
+        ((model, x), {"loss": lambda output: output}, r"one number, got shape \(4, 3\)"),
+        ((model, x), {"loss": lambda output: x.sum()}, "asks for a gradient"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            nnscratch.explain(*arguments, **given)
