@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import sys
+import sysconfig
 import types
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
@@ -79,7 +80,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Machine
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs.nvrtc", libs)
     monkeypatch.setattr(importlib.metadata, "distributions", distributions)
-    monkeypatch.setattr(cuda.sysconfig, "get_paths", lambda: {"purelib": str(tmp_path / "no")})
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"purelib": str(tmp_path / "no")})
     monkeypatch.setattr(cuda, "_installed_driver", lambda: "575.51.03")
     cuda_problem.cache_clear()
     yield told
