@@ -4,13 +4,17 @@ A lesson is two-dimensional where the formula allows it, has at most 12 entries 
 decimals, all of another number on each axis so that a transpose or a wrong mean shows, and the
 default options unless a term would be too small to see under these. Inputs that a beginner does not
 know, such as the weights of classes, are None. An elementwise formula's lesson is made of its
-contract cases; the others are here.
+contract cases; the others are here, or as ``LESSONS`` beside the cases of a family.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -53,7 +57,7 @@ def lesson(formula: Formula) -> Case:
     >>> [one.shape for one in lesson(LINEAR).build()]
     [(4, 3), (2, 3), (2,)]
     """
-    written = LESSONS.get(formula.name)
+    written = written_lessons().get(formula.name)
     if written is not None:
         builds, options = written
         return _rounded(Case("a lesson", builds, options))
@@ -64,6 +68,16 @@ def lesson(formula: Formula) -> Case:
         kinds = [DOMAINS[public.domains.get(name, "")] for name in formula.inputs]
         return _rounded(Case("a lesson", tuple(kind(_ROWS, _COLUMNS) for kind in kinds)))
     return _elementwise(formula) or _smallest(formula)
+
+
+@cache
+def written_lessons() -> dict[str, tuple[tuple[Build, ...], dict[str, Any]]]:
+    """Return the lessons that are written by hand: here, and beside the cases of a formula."""
+    found = dict(LESSONS)
+    for module in iter_modules([str(Path(__file__).parent)]):
+        family = import_module(f"nnscratch.formulas.cases.{module.name}")
+        found |= getattr(family, "LESSONS", {})
+    return found
 
 
 def _of_activation(formula: Formula) -> Case:
@@ -175,15 +189,6 @@ LESSONS: dict[str, tuple[tuple[Build, ...], dict[str, Any]]] = {
     "ctc": (
         (uniform(-2.5, -0.5, 4, 1, 3), given([[1, 2]]), given([4]), given([2])),
         {},
-    ),
-    # Normalisation. With an epsilon that shows, and an alpha.
-    "standardize": ((_MATRIX, normal(3), normal(3)), {"axes": (0,), "eps": 0.1}),
-    "batch_norm_inference": (
-        (_MATRIX, normal(3), uniform(0.5, 2.0, 3), normal(3), normal(3)), {"eps": 0.1},
-    ),
-    "rms_norm": ((_MATRIX, normal(3)), {"dims": 1, "eps": 0.1}),
-    "local_response_norm": (
-        (normal(2, 3, 2),), {"size": 3, "alpha": 0.5, "beta": 0.75, "k": 2.0},
     ),
     # Convolution, pooling, attention, recurrence, lookups.
     "convolution": ((normal(2, 2, 3), normal(3, 2, 2), normal(3)), _LINE),

@@ -135,3 +135,15 @@ CASES: dict[str, list[Case]] = {
     "rms_norm": _rms(),
     "local_response_norm": _local(),
 }
+
+# Options that are larger than usual, so that their term shows.
+LESSONS = {
+    "standardize": ((normal(4, 3), normal(3), normal(3)), {"axes": (0,), "eps": 0.1}),
+    "batch_norm_inference": (
+        (normal(4, 3), normal(3), uniform(0.5, 2.0, 3), normal(3), normal(3)), {"eps": 0.1},
+    ),
+    "rms_norm": ((normal(4, 3), normal(3)), {"dims": 1, "eps": 0.1}),
+    "local_response_norm": (
+        (normal(2, 3, 2),), {"size": 3, "alpha": 0.5, "beta": 0.75, "k": 2.0},
+    ),
+}  # fmt: skip
