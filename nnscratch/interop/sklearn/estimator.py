@@ -35,6 +35,11 @@ from nnscratch.train.choices import OPTIMIZERS, SCHEDULES, choose
 from nnscratch.train.mlp import ACTIVATIONS
 
 RATES = (*SCHEDULES, "invscaling", "adaptive")
+OPEN_ENDED = ("constant", "invscaling", "adaptive", "plateau")
+"""The learning rates with which training goes on until nothing gets better.
+
+The others are schedules over all of ``max_iter``: their end is no lack of convergence.
+"""
 _SPELLINGS = {"logistic": "sigmoid"}
 
 
@@ -249,7 +254,7 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             if without >= self.n_iter_no_change:
                 without = 0
         else:
-            if epochs is None:
+            if epochs is None and self.learning_rate in OPEN_ENDED:
                 self._warn(self.max_iter)
         self.loss_ = self.loss_curve_[-1]
         if best is not None:
