@@ -41,7 +41,7 @@ LARGEST = 2**31
 _WINDOWS = struct.Struct("=22q")
 
 
-class Windows(NamedTuple):
+class WindowSizes(NamedTuple):
     """Sizes of one group of channels, and where its windows stand."""
 
     images: int
@@ -64,13 +64,13 @@ class Windows(NamedTuple):
         return _WINDOWS.pack(*numbers)
 
 
-def _windows(X: Any, W: Any, Y: Any, at: Geometry, groups: int) -> Windows:
+def _windows(X: Any, W: Any, Y: Any, at: Geometry, groups: int) -> WindowSizes:
     """Return the windows by the shapes of images, weights and results."""
-    return Windows(X[0], groups, W[1], W[0] // groups, X[2:], Y[2:], W[2:], at)
+    return WindowSizes(X[0], groups, W[1], W[0] // groups, X[2:], Y[2:], W[2:], at)
 
 
 def _launch(
-    target: Target, kernel: str, arrays: Inputs, w: Windows, rows: int, columns: int, size: int
+    target: Target, kernel: str, arrays: Inputs, w: WindowSizes, rows: int, columns: int, size: int
 ) -> None:
     """Add a product of so many rows and columns for each group; the whole result has that size."""
     dtype = arrays[0].dtype

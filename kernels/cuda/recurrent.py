@@ -41,7 +41,7 @@ def _of_inputs(target: Target, X: Any, W: Any) -> Any:
     return A
 
 
-class States(NamedTuple):
+class StateArrays(NamedTuple):
     """The states after each step, and what a kernel writes beside them if sequences end."""
 
     Y: Any
@@ -53,10 +53,10 @@ class States(NamedTuple):
         return self.carried[t], None if self.lengths is None else self.Y[t]
 
 
-def _states(target: Target, X: Any, H: Any, lengths: Any) -> States:
+def _states(target: Target, X: Any, H: Any, lengths: Any) -> StateArrays:
     shape = (X.shape[0], *H.shape)
     Y = target.output(0, shape, X.dtype)
-    return States(Y, Y if lengths is None else target.empty(shape, X.dtype), lengths)
+    return StateArrays(Y, Y if lengths is None else target.empty(shape, X.dtype), lengths)
 
 
 def _last(target: Target, position: int, states: Any, reverse: bool) -> Any:

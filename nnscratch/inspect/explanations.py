@@ -14,7 +14,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula, registry
 from nnscratch.inspect.latex import to_text
 from nnscratch.inspect.locate import gradients_of, kinks_of, options_of, place_of, summary_of
-from nnscratch.inspect.numbers import Numbers
+from nnscratch.inspect.numbers import ArrayFacts
 from nnscratch.inspect.step_page import step_page
 from nnscratch.inspect.steps import Step, TrainingStep
 from nnscratch.inspect.table import plain_table, show_table
@@ -167,7 +167,7 @@ def _step_facts(step: Step) -> dict[str, Any]:
     }
 
 
-def _number_facts(one: Numbers) -> dict[str, Any]:
+def _number_facts(one: ArrayFacts) -> dict[str, Any]:
     return {
         "name": one.name,
         "shape": one.shape,

@@ -21,7 +21,7 @@ _ZERO = ord("M")
 
 
 @dataclass(frozen=True)
-class Numbers:
+class ArrayFacts:
     """What is known of an array after a call.
 
     Attributes:
@@ -58,7 +58,7 @@ class Numbers:
         return f"{head} = {_nested([f'{value:.4g}' for value in self.values], self.shape)}"
 
 
-def numbers(name: str, array: Any) -> Numbers:
+def numbers(name: str, array: Any) -> ArrayFacts:
     """Return what is shown of an array.
 
     >>> str(numbers("W", np.array([[1.0, 2.0], [3.0, 4.5]])))
@@ -75,7 +75,7 @@ def numbers(name: str, array: Any) -> Numbers:
     if finite.size:
         low, mean, high = float(finite.min()), float(finite.mean()), float(finite.max())
     tiny = 0 < host.size <= TINY and host.dtype.kind != "c"
-    return Numbers(
+    return ArrayFacts(
         name=name,
         shape=tuple(int(size) for size in host.shape),
         dtype=str(host.dtype),

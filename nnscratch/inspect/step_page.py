@@ -16,7 +16,7 @@ from typing import Any
 from nnscratch.formulas import Formula
 from nnscratch.inspect.locate import gradients_of, place_of
 from nnscratch.inspect.mathml import to_mathml
-from nnscratch.inspect.numbers import Numbers
+from nnscratch.inspect.numbers import ArrayFacts
 from nnscratch.inspect.step_script import SCRIPT, STYLE
 from nnscratch.inspect.steps import Step, TrainingStep
 
@@ -93,7 +93,7 @@ def _data(steps: Sequence[Step]) -> dict[str, Any]:
     return {"steps": rows, "arrays": list(arrays), "formulas": formulas}
 
 
-def _numbered(arrays: dict[Any, int], one: Numbers) -> tuple[str, int]:
+def _numbered(arrays: dict[Any, int], one: ArrayFacts) -> tuple[str, int]:
     facts = (
         one.shape,
         one.dtype,

@@ -17,7 +17,7 @@ from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.observing import Call
 from nnscratch.graph import LayerTracker
 from nnscratch.inspect.costs import left_as_it_was
-from nnscratch.inspect.numbers import Numbers, numbers
+from nnscratch.inspect.numbers import ArrayFacts, numbers
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.grad_mode import enable_grad
@@ -45,8 +45,8 @@ class Step:
     layer: str
     kind: str
     implementation: str
-    inputs: tuple[Numbers, ...]
-    outputs: tuple[Numbers, ...]
+    inputs: tuple[ArrayFacts, ...]
+    outputs: tuple[ArrayFacts, ...]
     options: tuple[tuple[str, str], ...]
 
     @property
@@ -173,7 +173,7 @@ def _result_named(formula: Formula, named: list[tuple[str, Any]]) -> list[tuple[
     return [(name.replace("Y", left[-1]), value), *others]
 
 
-def _arrays(named: Sequence[tuple[str, Any]]) -> tuple[Numbers, ...]:
+def _arrays(named: Sequence[tuple[str, Any]]) -> tuple[ArrayFacts, ...]:
     return tuple(numbers(name, value) for name, value in named if is_array(value))
 
 

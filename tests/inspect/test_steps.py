@@ -16,7 +16,7 @@ import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
 from nnscratch.inspect.explanations import Explanation
-from nnscratch.inspect.numbers import TINY, Numbers, numbers
+from nnscratch.inspect.numbers import TINY, ArrayFacts, numbers
 from nnscratch.inspect.step_page import LIMIT, step_page
 from nnscratch.inspect.steps import Step
 
@@ -61,7 +61,7 @@ def _explained(name: str) -> tuple[Explanation, Any, Any, Any, Any]:
     return found, model, torch_model, kept, value
 
 
-def _same(shown: Numbers, right: torch.Tensor) -> None:
+def _same(shown: ArrayFacts, right: torch.Tensor) -> None:
     values = right.detach().numpy()
     assert shown.shape == values.shape
     assert bool(shown.values) == (values.size <= TINY)
@@ -200,7 +200,7 @@ def test_the_page_of_a_deep_model_stays_small(copies: int, left_out: str) -> Non
 def _other(step: Step, copy: int) -> Step:
     """Return the same step with numbers that no other copy has."""
 
-    def other(arrays: tuple[Numbers, ...]) -> tuple[Numbers, ...]:
+    def other(arrays: tuple[ArrayFacts, ...]) -> tuple[ArrayFacts, ...]:
         return tuple(replace(one, high=one.high + copy) for one in arrays)
 
     return replace(step, inputs=other(step.inputs), outputs=other(step.outputs))
