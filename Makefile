@@ -101,10 +101,12 @@ imports: $(VENV)/.stamp-test
 test-gpu: $(VENV)/.stamp-test
 	$(PY) -m pytest -m gpu --require-gpu
 
-# What other processors would do, as far as this one can show it: every core that OpenBLAS knows (it
-# takes another where the processor cannot run the one named), narrower vector registers, an
-# older instruction set, no BLAS. Compiled kernels are kept apart for each.
-CORES := Prescott Nehalem Sandybridge Haswell Zen SkylakeX Cooperlake Sapphirerapids
+# What other processors would do, as far as this one can show it: every core that OpenBLAS knows and
+# this one can run, narrower vector registers, an older instruction set, no BLAS. Compiled kernels
+# are kept apart for each.
+CORES := Prescott Nehalem Sandybridge $(shell grep -qs avx2 /proc/cpuinfo && echo Haswell Zen) \
+	$(shell grep -qs avx512f /proc/cpuinfo && echo SkylakeX) \
+	$(shell grep -qs avx512_bf16 /proc/cpuinfo && echo Cooperlake Sapphirerapids)
 KERNEL_TESTS := $(PY) -m pytest -q $(PYTEST_ARGS) tests/kernels/test_linear.py
 test-processors: $(VENV)/.stamp-test
 	for core in $(CORES); do echo "== OpenBLAS for $$core"; OPENBLAS_CORETYPE=$$core $(KERNEL_TESTS) || exit 1; done
