@@ -211,6 +211,31 @@ def test_it_stops_early_and_keeps_the_best(iris: Any) -> None:
     assert len(numbers.validation_scores_) == numbers.n_iter_
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_warm_start_may_ask_for_early_stopping_or_no_more(early: bool, iris: Any) -> None:
+    made = small(max_iter=3, warm_start=True, early_stopping=early).fit(*iris)
+    made.set_params(early_stopping=not early).fit(*iris)
+    assert (made.validation_scores_ is None) == early
+    assert (made.best_loss_ is None) != early
+    assert made.n_iter_ == 6
+
+
+def test_a_warm_start_keeps_its_dtype(iris: Any) -> None:
+    made = small(max_iter=3, warm_start=True).fit(iris[0].astype("float32"), iris[1]).fit(*iris)
+    assert made.predict_proba(iris[0]).dtype == "float32"
+
+
+@pytest.mark.parametrize("options", [{"early_stopping": True}, {"solver": "lbfgs"}])
+def test_partial_fits_are_refused_where_all_samples_are_needed(options: Any, iris: Any) -> None:
+    with pytest.raises(ValueError, match=r"partial_fit: .* needs all samples at once"):
+        small(**options).partial_fit(*iris, classes=[0, 1, 2])
+
+
+def test_whole_numbers_as_strings_are_no_targets() -> None:
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        NeuralNetRegressor().fit(np.ones((3, 1)), ["1", "two", "3"])
+
+
 def test_it_says_that_it_has_not_converged(iris: Any) -> None:
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\)"):
         small(max_iter=2).fit(*iris)

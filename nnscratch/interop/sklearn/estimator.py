@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -13,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -29,18 +28,15 @@ from nnscratch.interop.sklearn.fitting import (
     optimizer_of,
     outputs_of,
 )
-from nnscratch.interop.sklearn.parameters import check_numbers, hidden_sizes
+from nnscratch.interop.sklearn.parameters import (
+    OPEN_ENDED,
+    SPELLINGS,
+    check_parameters,
+    hidden_sizes,
+    solver_options,
+)
 from nnscratch.random import get_rng_state, manual_seed, set_rng_state
-from nnscratch.train.choices import OPTIMIZERS, SCHEDULES, choose
 from nnscratch.train.mlp import ACTIVATIONS
-
-RATES = (*SCHEDULES, "invscaling", "adaptive")
-OPEN_ENDED = ("constant", "invscaling", "adaptive", "plateau")
-"""The learning rates with which training goes on until nothing gets better.
-
-The others are schedules over all of ``max_iter``: their end is no lack of convergence.
-"""
-_SPELLINGS = {"logistic": "sigmoid"}
 
 
 class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
@@ -135,11 +131,18 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             epochs: how many to train whatever the losses do, as ``partial_fit`` does; None for at
                 most ``max_iter``.
         """
-        self._check_parameters()
+        check_parameters(self)
+        if epochs is not None and (self.early_stopping or self.solver == "lbfgs"):
+            what = "early_stopping=True" if self.early_stopping else "solver='lbfgs'"
+            raise ValueError(
+                f"partial_fit: {what} needs all samples at once; call fit, or set_params first"
+            )
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=(np.float64, np.float32), multi_output=True,
-            y_numeric=getattr(self, "_estimator_type", "") == "regressor", reset=fresh,
+            y_numeric=is_regressor(self), reset=fresh,
         )  # fmt: skip
+        if not fresh:
+            X = X.astype(self._dtype, copy=False)
         weights = self._weights(y, sample_weight, X)
         T = self._targets(y, fresh)
         if T.dtype.kind == "f":
@@ -153,9 +156,9 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             X, T, weights = X[kept], T[kept], weights[kept]
         rng = check_random_state(self.random_state)
         with _seeded(int(rng.randint(np.iinfo(np.int32).max))):
-            if fresh or getattr(self, "_fitted", None) is None:
+            if fresh:
                 self._begin(X, weights)
-            if epochs is None and self.solver == "lbfgs":
+            if self.solver == "lbfgs":
                 self._minimize(X, T, weights)
             else:
                 self._epochs(X, T, weights, rng, epochs)
@@ -178,7 +181,7 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         # The loss of a batch has alpha / 2 times the squared weights, divided by its size: a sample
         # of weight 2 counts as two.
         batch = self._batch_size(X.shape[0]) * (1.0 if weights is None else weights.mean())
-        name, options = self._solver_options()
+        name, options = solver_options(self)
         decay = 0.0 if self.solver == "lbfgs" else float(self.alpha / batch)
         optimizer = optimizer_of(module, name, decay, options)
         self._fitted = Fitted(module, optimizer, self._losses(), None)
@@ -186,9 +189,9 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         self.loss_curve_: list[float] = []
         self.n_iter_ = 0
         self.t_ = 0
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-        self.best_validation_score_ = -math.inf if self.early_stopping else None
-        self.best_loss_: float | None = None if self.early_stopping else math.inf
+        self.validation_scores_: list[float] | None = None
+        self.best_validation_score_: float | None = None
+        self.best_loss_: float | None = None
 
     def _make_module(self, inputs: int, outputs: int) -> nn.Module:
         if isinstance(self.module, nn.Module):
@@ -202,7 +205,7 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
                 )
             return made
         sizes = [inputs, *hidden_sizes(self.hidden_layer_sizes), outputs]
-        name = _SPELLINGS.get(self.activation, self.activation)
+        name = SPELLINGS.get(self.activation, self.activation)
         layers: list[nn.Module] = []
         for place, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             layer = nn.Linear(fan_in, fan_out)
@@ -224,6 +227,14 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         fitted = self._fitted
         best: dict[str, Any] | None = None
         without = 0
+        # None is what there is none of: a warm start may ask for the other one than the first fit.
+        if held is None:
+            self.best_loss_ = math.inf if self.best_loss_ is None else self.best_loss_
+            self.validation_scores_ = self.best_validation_score_ = None
+        else:
+            self.best_loss_ = None
+            self.validation_scores_ = self.validation_scores_ or []
+            self.best_validation_score_ = max([-math.inf, *self.validation_scores_])
         for loss in epochs_of(
             fitted, X, T, weights,
             epochs=epochs or self.max_iter, batch_size=self._batch_size(X.shape[0]),
@@ -249,9 +260,9 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
                 gain = loss < self.best_loss_ - self.tol
                 self.best_loss_ = min(loss, self.best_loss_)
             without = 0 if gain else without + 1
-            if epochs is None and without >= self.n_iter_no_change and self._has_converged():
-                break
-            if without >= self.n_iter_no_change:
+            if epochs is None and without >= self.n_iter_no_change:
+                if self._has_converged():
+                    break
                 without = 0
         else:
             if epochs is None and self.learning_rate in OPEN_ENDED:
@@ -282,7 +293,7 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         train, test = train_test_split(
             rows, test_size=self.validation_fraction, random_state=rng, stratify=strata
         )
-        if self._is_classifier() and len(test) < 2:
+        if is_classifier(self) and len(test) < 2:
             raise ConfigurationError(
                 f"early_stopping: validation_fraction={self.validation_fraction:g} of {len(rows)} "
                 "samples leaves fewer than 2 to validate with; raise it, or give more samples"
@@ -333,47 +344,10 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     # Parameters.
 
-    def _is_classifier(self) -> bool:
-        return getattr(self, "_estimator_type", "") == "classifier"
-
     def _batch_size(self, count: int) -> int:
         if isinstance(self.batch_size, str):
             return min(200, count)
         return int(min(max(self.batch_size, 1), count))
-
-    def _solver_options(self) -> tuple[Any, dict[str, Any]]:
-        """Return the optimizer, and its options if it is given by name."""
-        if not isinstance(self.solver, str):
-            return self.solver, {}
-        name = "sgd" if self.solver == "lbfgs" else self.solver
-        options: dict[str, Any] = {"lr": self.learning_rate_init}
-        takes = inspect.signature(OPTIMIZERS[name].__init__).parameters
-        known = {
-            "momentum": self.momentum,
-            "nesterov": bool(self.nesterovs_momentum and self.momentum > 0),
-            "betas": (self.beta_1, self.beta_2),
-            "eps": self.epsilon,
-        }
-        own = ("momentum", "nesterov") if name == "sgd" else ("betas", "eps")
-        return name, options | {key: known[key] for key in own if key in takes}
-
-    def _check_parameters(self) -> None:
-        """Check what does not depend on the data.
-
-        Raises:
-            ValueError: naming the parameter, what it may be and what it is.
-        """
-        check_numbers(self)
-        hidden_sizes(self.hidden_layer_sizes)
-        try:
-            choose(self.learning_rate, RATES, "learning rate")
-            known = ("identity", *_SPELLINGS, *ACTIVATIONS)
-            if self.module is None:
-                choose(self.activation, known, "activation")
-            if isinstance(self.solver, str):
-                choose(self.solver, (*OPTIMIZERS, "lbfgs"), "solver")
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from None
 
     # Predicting.
 
@@ -381,8 +355,12 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """Return the network's outputs for new rows."""
         check_is_fitted(self, "module_")
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        kind = next(iter(self.module_.parameters())).dtype
-        return outputs_of(self.module_, X.astype(kind, copy=False))
+        return outputs_of(self.module_, X.astype(self._dtype, copy=False))
+
+    @property
+    def _dtype(self) -> Any:
+        """The dtype that the network computes in: that of the first fit's X."""
+        return next(iter(self.module_.parameters())).dtype
 
     @property
     def coefs_(self) -> list[np.ndarray]:

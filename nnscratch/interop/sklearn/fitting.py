@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,11 +47,6 @@ class Fitted:
     def __getstate__(self) -> dict[str, Any]:
         # A compiled step holds addresses of this process.
         return {**self.__dict__, "step": None}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Fitted:
-        made = object.__new__(Fitted)
-        made.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
-        return made
 
 
 def make_step(module: nn.Module, optimizer: Any, losses: Losses) -> Callable[..., Any]:

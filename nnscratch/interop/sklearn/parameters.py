@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
+from nnscratch.errors import ConfigurationError
+from nnscratch.train.choices import OPTIMIZERS, SCHEDULES, choose
+from nnscratch.train.mlp import ACTIVATIONS
+
+RATES = (*SCHEDULES, "invscaling", "adaptive")
+OPEN_ENDED = ("constant", "invscaling", "adaptive", "plateau")
+"""The learning rates with which training goes on until nothing gets better.
+
+The others are schedules over all of ``max_iter``: their end is no lack of convergence.
+"""
+SPELLINGS = {"logistic": "sigmoid"}
+"""What MLPClassifier calls an activation, and what it is called here."""
 NUMBERS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "alpha": (lambda value: value >= 0, "a number of at least 0"),
     "learning_rate_init": (lambda value: value > 0, "a number above 0"),
@@ -26,8 +39,8 @@ NUMBERS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check_numbers(estimator: Any) -> None:
-    """Check the parameters that are numbers.
+def check_parameters(estimator: Any) -> None:
+    """Check what does not depend on the data.
 
     Raises:
         ValueError: naming the parameter, what it may be and what it is.
@@ -39,6 +52,16 @@ def check_numbers(estimator: Any) -> None:
     size = estimator.batch_size
     if size != "auto" and not (isinstance(size, Integral) and int(size) >= 1):
         raise ValueError(f"batch_size: expected 'auto' or a whole number above 0, got {size!r}")
+    hidden_sizes(estimator.hidden_layer_sizes)
+    try:
+        choose(estimator.learning_rate, RATES, "learning rate")
+        if estimator.module is None:
+            known = ("identity", *SPELLINGS, *ACTIVATIONS)
+            choose(estimator.activation, known, "activation")
+        if isinstance(estimator.solver, str):
+            choose(estimator.solver, (*OPTIMIZERS, "lbfgs"), "solver")
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
 
 
 def hidden_sizes(sizes: Any) -> list[int]:
@@ -54,3 +77,20 @@ def hidden_sizes(sizes: Any) -> list[int]:
     if any(not isinstance(one, Integral) or int(one) <= 0 for one in found):
         raise ValueError(f"hidden_layer_sizes: expected whole numbers above 0, got {sizes!r}")
     return [int(one) for one in found]
+
+
+def solver_options(estimator: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the optimizer of an estimator, and its options if it is given by name."""
+    if not isinstance(estimator.solver, str):
+        return estimator.solver, {}
+    name = "sgd" if estimator.solver == "lbfgs" else estimator.solver
+    takes = inspect.signature(OPTIMIZERS[name].__init__).parameters
+    known = {
+        "momentum": estimator.momentum,
+        "nesterov": bool(estimator.nesterovs_momentum and estimator.momentum > 0),
+        "betas": (estimator.beta_1, estimator.beta_2),
+        "eps": estimator.epsilon,
+    }
+    own = ("momentum", "nesterov") if name == "sgd" else ("betas", "eps")
+    options = {key: known[key] for key in own if key in takes}
+    return name, {"lr": estimator.learning_rate_init, **options}
