@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -143,13 +144,12 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):  # type: ignore[
             self._several = several
         elif several != self._several:
             raise ValueError("y: several labels a sample are learned by a fresh fit only")
-        else:
-            unknown = [] if several else sorted(set(y.tolist()) - set(self.classes_.tolist()))
-            if unknown:
-                raise ValueError(
-                    f"`y` has classes not in `self.classes_`: got {unknown[:3]}, known are "
-                    f"{self.classes_.tolist()[:10]}"
-                )
+        unknown = [] if several else sorted(set(y.tolist()) - set(self.classes_.tolist()))
+        if unknown:
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`: got {unknown[:3]}, known are "
+                f"{self.classes_.tolist()[:10]}"
+            )
         if len(self.classes_) < 2 and not several:
             # One class has nothing to be told from; its logit is learned to be large.
             return np.ones((len(y), 1))
@@ -169,7 +169,9 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):  # type: ignore[
         return count if self._several or count > 2 else 1
 
     def _losses(self) -> Losses:
-        return _logistic if self._outputs() == 1 or self._several else _softmax
+        if self._outputs() == 1 or self._several:
+            return _logistic
+        return functools.partial(_softmax, classes=len(self.classes_))
 
     def _score_of(self, outputs: np.ndarray, T: np.ndarray, weights: Any) -> float:
         found = outputs > 0 if T.ndim == 2 else outputs.argmax(axis=1)
@@ -221,9 +223,9 @@ def _logistic(Z: Tensor, T: Tensor) -> Tensor:
     return losses.sum(dim=1)  # type: ignore[no-any-return]
 
 
-def _softmax(Z: Tensor, T: Tensor) -> Tensor:
-    if Z.ndim != 2:
-        raise ConfigurationError(_wrong(Z, (T.shape[0], "classes")))
+def _softmax(Z: Tensor, T: Tensor, classes: int) -> Tensor:
+    if Z.shape != (T.shape[0], classes):
+        raise ConfigurationError(_wrong(Z, (T.shape[0], classes)))
     return F.cross_entropy(Z, T, reduction="none")
 
 
