@@ -132,7 +132,7 @@ def test_a_model_trains_as_pytorchs_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax"]
+    "name", ["Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax", "Rprop", "ASGD"]
 )
 def test_optimizers_keep_the_dtype(name: str) -> None:
     weight = nn.Parameter(nnscratch.tensor(X).bfloat16())
@@ -142,6 +142,8 @@ def test_optimizers_keep_the_dtype(name: str) -> None:
         (weight**2).sum().backward()
         optimizer.step()
     assert weight.dtype == nnscratch.bfloat16
+    held = [one for one in optimizer.state_dict()["state"][0].values() if hasattr(one, "dtype")]
+    assert {one.dtype for one in held if one.ndim} == {nnscratch.bfloat16}
     assert weight.float().norm().item() < float(np.linalg.norm(X))
 
 
