@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.errors import NNScratchError
 from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSaved, kernel_size
 from nnscratch.formulas.windows import Geometry, exact, places, reached
 
+from ..convolved import convolution_call, geometry_of, weight_call
 from .convolution_tiles import emit_tiles
 from .convolution_weights import emit_weights, weights_fit
 from .depthwise import FEW_OUTPUTS, ROW_PLACES
@@ -136,15 +136,11 @@ def emit_spread(
             copy(builder, goal, target)
 
 
-def _geometry(options: Options) -> Geometry:
-    return Geometry(tuple(options["stride"]), tuple(options["padding"]), tuple(options["dilation"]))
-
-
 def _convolution(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, W = inputs[0], inputs[1]
     b = inputs[2] if len(inputs) > 2 else None
     groups = options["groups"]
-    at = exact(X.shape[2:], W.shape[2:], _geometry(options))
+    at = exact(X.shape[2:], W.shape[2:], geometry_of(options))
     count = places("convolution", X.shape[2:], W.shape[2:], at)
     Y = builder.output(0, (X.shape[0], W.shape[0], *count), X.dtype)
     emit_convolution(builder, X, W, b, Y, at, groups)
@@ -173,7 +169,7 @@ def _convolution_backward(
 def _transpose(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, W = inputs[0], inputs[1]
     b = inputs[2] if len(inputs) > 2 else None
-    at, groups = _geometry(options), options["groups"]
+    at, groups = geometry_of(options), options["groups"]
     size = reached(X.shape[2:], W.shape[2:], at)
     Y = builder.output(0, (X.shape[0], W.shape[1] * groups, *size), X.dtype)
     emit_spread(builder, X, W, b, Y, at, groups)
@@ -201,7 +197,7 @@ def _transpose_backward(
 
 def _weight(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, D = inputs
-    at, groups = _geometry(options), options["groups"]
+    at, groups = geometry_of(options), options["groups"]
     pixels = kernel_size(D.shape[2:], X.shape[2:], at)
     Y = builder.output(0, (D.shape[1], X.shape[1] // groups, *pixels), X.dtype)
     emit_weights(builder, windows_of(X.shape, D.shape[2:], pixels, at, groups), X, D, Y)
@@ -243,30 +239,8 @@ def _check_sizes(X: Any, W: Any, Y: Any, at: Geometry, groups: int, dtype: Any) 
 
 def _check(transposed: bool) -> Any:
     def check(inputs: Inputs, options: Options) -> str | None:
-        X, W = inputs[0], inputs[1]
-        b = inputs[2] if len(inputs) > 2 else None
-        groups = options["groups"]
-        if not (isinstance(X, np.ndarray) and isinstance(W, np.ndarray)) or X.ndim != W.ndim:
-            return "it needs images and weights of as many axes"
-        if X.ndim < 3 or groups < 1 or W.shape[0] % groups:
-            return "the groups do not fit"
-        own, other = W.shape[0], W.shape[1] * groups
-        channels, outputs = (own, other) if transposed else (other, own)
-        if X.shape[1] != channels or (b is not None and b.shape != (outputs,)):
-            return "the channels do not fit"  # the reference says what is wrong, and where
-        at = _geometry(options)
-        try:
-            if transposed:
-                size = reached(X.shape[2:], W.shape[2:], at)
-                if places("", size, W.shape[2:], at) != X.shape[2:]:
-                    return "the places do not fit"
-                return _check_sizes(
-                    (X.shape[0], outputs, *size), W.shape, X.shape, at, groups, X.dtype
-                )
-            count = places("", X.shape[2:], W.shape[2:], at)
-        except NNScratchError as error:
-            return str(error)
-        return _check_sizes(X.shape, W.shape, (X.shape[0], outputs, *count), at, groups, X.dtype)
+        call = convolution_call(inputs, options, transposed)
+        return call if isinstance(call, str) else _check_sizes(*call, inputs[0].dtype)
 
     return check
 
@@ -284,16 +258,8 @@ def _check_backward(transposed: bool) -> Any:
 
 
 def _check_weight(inputs: Inputs, options: Options) -> str | None:
-    X, D = inputs
-    at, groups = _geometry(options), options["groups"]
-    if X.ndim != D.ndim or X.shape[0] != D.shape[0] or X.ndim < 3:
-        return "the axes do not fit"
-    pixels = kernel_size(D.shape[2:], X.shape[2:], at)
-    if min(pixels) < 1 or X.shape[1] % groups or D.shape[1] % groups:
-        return "the sizes do not fit"
-    if reached(D.shape[2:], pixels, at) != X.shape[2:]:
-        return "the places do not fit"
-    return _check_sizes(X.shape, (0, 0, *pixels), D.shape, at, groups, X.dtype)
+    call = weight_call(inputs, options)
+    return call if isinstance(call, str) else _check_sizes(*call, inputs[0].dtype)
 
 
 def _check_weight_backward(inputs: Inputs, options: Options) -> str | None:

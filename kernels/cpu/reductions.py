@@ -17,6 +17,13 @@ from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
 from ..bodies import parsed
 from ..strided import TooManyAxesError, Walk, walk
+from ..summed import (
+    axes_of,
+    axes_summed_to,
+    why_not_sum,
+    why_not_sum_backward,
+    why_not_sum_to,
+)
 from .elementwise import contiguous, copy
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .linear import WIDTH, column_sum
@@ -195,7 +202,7 @@ def _walk(X: Any, axes: list[int]) -> Walk:
 def _sum(formula: str, mean: bool) -> CpuKernel:
     def forward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (A,) = inputs
-        axes = _axes(options.get("axis"), A.ndim)
+        axes = axes_of(options.get("axis"), A.ndim)
         keepdims = options.get("keepdims", False)
         shape = tuple(
             1 if axis in axes else size
@@ -225,53 +232,20 @@ def _sum(formula: str, mean: bool) -> CpuKernel:
     return CpuKernel(
         formula,
         {"forward": forward, "backward": backward},
-        {"forward": _check_axes, "backward": _check_not_empty},
+        {"forward": why_not_sum, "backward": why_not_sum_backward},
         strided=True,
     )
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple(one % ndim for one in ((axis,) if isinstance(axis, int) else axis))
-
-
-def _check_axes(inputs: Inputs, options: Options) -> str | None:
-    axis, ndim = options.get("axis"), inputs[0].ndim
-    named = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-    if any(not -ndim <= one < ndim for one in named) or len(set(_axes(named, ndim))) < len(named):
-        return "the axes do not fit"  # the reference says what is wrong
-    return None
-
-
-def _check_not_empty(inputs: Inputs, options: Options) -> str | None:
-    return None if math.prod(inputs[1]) else "an array is empty"
 
 
 def _sum_to(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     (A,) = inputs
     shape = tuple(options["shape"])
-    lead = A.ndim - len(shape)
-    summed = [
-        *range(lead),
-        *(lead + k for k, size in enumerate(shape) if size != A.shape[lead + k]),
-    ]
+    summed = axes_summed_to(A.shape, shape)
     Y = builder.output(0, shape, A.dtype)
-    sum_axes(builder, A, tuple(summed), Y, 1.0) if summed else copy(builder, A, Y)
+    sum_axes(builder, A, summed, Y, 1.0) if summed else copy(builder, A, Y)
     return (Y,), SumToSaved(A.shape)
-
-
-def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
-    (A,) = inputs
-    shape = tuple(options["shape"])
-    behind = A.shape[A.ndim - len(shape) :] if len(shape) <= A.ndim else ()
-    if len(behind) != len(shape) or any(
-        n not in (1, m) for n, m in zip(shape, behind, strict=True)
-    ):
-        return "the shape does not broadcast to that of the array"
-    return None
 
 
 SUM_KERNEL = _sum("sum", mean=False)
 MEAN_KERNEL = _sum("mean", mean=True)
-SUM_TO_KERNEL = CpuKernel("sum_to", {"forward": _sum_to}, {"forward": _check_sum_to}, strided=True)
+SUM_TO_KERNEL = CpuKernel("sum_to", {"forward": _sum_to}, {"forward": why_not_sum_to}, strided=True)

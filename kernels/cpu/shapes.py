@@ -8,6 +8,7 @@ import numpy as np
 
 from nnscratch.formulas.shaping import PiecesSaved, ShapeSaved, StackSaved
 
+from ..moved import never_alone, reshaped, why_not_concatenate, why_not_reshape, why_not_stack
 from .elementwise import copy
 from .implementation import Builder, CpuKernel, Inputs, Options
 
@@ -17,18 +18,9 @@ Needs = tuple[bool, ...]
 
 def _reshape(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     (A,) = inputs
-    shape = np.empty(A.shape, np.uint8).reshape(options["shape"]).shape
-    Y = builder.output(0, shape, A.dtype)
+    Y = builder.output(0, reshaped(A, options), A.dtype)
     copy(builder, A, Y.reshape(A.shape))
     return (Y,), ShapeSaved(tuple(A.shape))
-
-
-def _check_reshape(inputs: Inputs, options: Options) -> str | None:
-    try:
-        np.empty(inputs[0].shape, np.uint8).reshape(options["shape"])
-    except (ValueError, TypeError):
-        return "the shape does not fit"
-    return None
 
 
 def _reshape_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
@@ -81,44 +73,18 @@ def _stack(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> 
     return (Y,), StackSaved(axis)
 
 
-def _check_pieces(inputs: Inputs, options: Options) -> str | None:
-    first = inputs[0]
-    axis = options.get("axis", 0)
-    if not first.ndim or not -first.ndim <= axis < first.ndim:
-        return "there is no such axis"
-    axis %= first.ndim
-    for one in inputs:
-        if one.dtype != first.dtype:
-            return f"{one.dtype} meets {first.dtype}"
-        rest = (*one.shape[:axis], *one.shape[axis + 1 :])
-        if rest != (*first.shape[:axis], *first.shape[axis + 1 :]) or one.ndim != first.ndim:
-            return "the shapes do not fit"
-    return None
-
-
-def _check_stack(inputs: Inputs, options: Options) -> str | None:
-    first, axis = inputs[0], options.get("axis", 0)
-    if not -first.ndim - 1 <= axis <= first.ndim:
-        return "there is no such axis"
-    same = all(one.shape == first.shape and one.dtype == first.dtype for one in inputs)
-    return None if same else "the shapes or dtypes differ"
-
-
-def _never_alone(direction: str, inputs: Inputs) -> bool:
-    """Say that a single call is not quicker than NumPy's: values only move."""
-    return False
-
-
 def _moves(formula: str, lowerings: Any, refusals: Any = None) -> CpuKernel:
-    return CpuKernel(formula, lowerings, refusals or {}, pays=_never_alone, strided=True)
+    return CpuKernel(formula, lowerings, refusals or {}, pays=never_alone, strided=True)
 
 
 RESHAPE_KERNEL = _moves(
-    "reshape", {"forward": _reshape, "backward": _reshape_backward}, {"forward": _check_reshape}
+    "reshape", {"forward": _reshape, "backward": _reshape_backward}, {"forward": why_not_reshape}
 )
 GETITEM_KERNEL = _moves("getitem", {"backward": _getitem_backward})
-CONCATENATE_KERNEL = _moves("concatenate", {"forward": _concatenate}, {"forward": _check_pieces})
-SPLIT_KERNEL = CpuKernel(
-    "split", {"backward": _split_backward}, {}, pays=_never_alone, strided=True, several=True
+CONCATENATE_KERNEL = _moves(
+    "concatenate", {"forward": _concatenate}, {"forward": why_not_concatenate}
 )
-STACK_KERNEL = _moves("stack", {"forward": _stack}, {"forward": _check_stack})
+SPLIT_KERNEL = CpuKernel(
+    "split", {"backward": _split_backward}, {}, pays=never_alone, strided=True, several=True
+)
+STACK_KERNEL = _moves("stack", {"forward": _stack}, {"forward": why_not_stack})

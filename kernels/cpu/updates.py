@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array.addresses import shares_memory
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.checks import NOTHING
 
 from ..bodies import parsed
+from ..moved import why_not_assign
 from .elementwise import copy, plus, scale
 from .implementation import Builder, CpuKernel, Inputs, Lowering, Options
 from .operands import Operands
 from .reductions import total
 from .runtime.declaration import Floats, Number, kernel
 from .runtime.language import KIND
-from .runtime.table import address
 
 Lowered = tuple[tuple[Any, ...], Any]
 
@@ -81,16 +80,6 @@ def _squared_norm(
     return (Y,), NOTHING
 
 
-def _same_pair(inputs: Inputs, options: Options) -> str | None:
-    target, source = inputs
-    if not isinstance(source, np.ndarray) or source.shape != target.shape:
-        return "target and source differ in shape"
-    if source.dtype != target.dtype:
-        return "target and source differ in dtype"
-    same = address(source) == address(target) and source.strides == target.strides
-    return None if same or not shares_memory(source, target) else "target and source overlap"
-
-
 def _made(
     formula: str, lowering: Lowering, direction: str, refusal: Any = None, strided: bool = False
 ) -> CpuKernel:
@@ -98,8 +87,8 @@ def _made(
     return CpuKernel(formula, {direction: lowering}, refusals, strided=strided)
 
 
-COPY_INTO_KERNEL = _made("copy_into", _copy_into, "update", _same_pair, strided=True)
-ACCUMULATE_KERNEL = _made("accumulate", _accumulate, "update", _same_pair, strided=True)
+COPY_INTO_KERNEL = _made("copy_into", _copy_into, "update", why_not_assign, strided=True)
+ACCUMULATE_KERNEL = _made("accumulate", _accumulate, "update", why_not_assign, strided=True)
 FILL_KERNEL = _made("fill", _fill, "update", strided=True)
 SCALE_BY_NORM_KERNEL = _made("scale_by_norm", _scale_by_norm, "update", _check_scale_by_norm)
 SQUARED_NORM_KERNEL = _made("squared_norm", _squared_norm, "forward")

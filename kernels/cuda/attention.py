@@ -13,7 +13,7 @@ from nnscratch.formulas.attention import AttentionSaved
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from .copies import copy
 from .implementation import CudaKernel, Inputs, Needs, Options
-from .launch import FLOATS, Strided
+from .launch import FLOATS
 from .sums import sum_axes
 from .target import Target
 
@@ -31,7 +31,7 @@ def _mask(M: Any, shape: tuple[int, ...]) -> tuple[Inputs, tuple[int, int], byte
         return (None, None), (0, 0), _EIGHT.pack(1, 1, 1, 1, 0, 0, 0, 0)
     *lead, query, key = [step // M.itemsize for step in broadcast_strides(M, shape)]
     sizes, (steps,) = walk(shape[:-2], (tuple(lead),))
-    given = (Strided(M), None) if M.dtype not in FLOATS else (None, Strided(M))
+    given = (M, None) if M.dtype not in FLOATS else (None, M)
     return given, (query, key), _EIGHT.pack(*sizes, *steps)
 
 
@@ -105,7 +105,8 @@ def _check(inputs: Inputs, options: Options) -> str | None:
     try:
         if np.broadcast_shapes(M.shape, whole) != whole:
             return "the mask does not fit"
-        _mask(M, whole)
+        # As its copy lies, which is in order.
+        _mask(M if M.flags.c_contiguous else np.empty(M.shape, M.dtype), whole)
     except (TooManyAxesError, ValueError) as error:
         return str(error)
     known = M.dtype == Q.dtype or M.dtype == np.bool_

@@ -24,7 +24,7 @@ struct Spot {
 struct Lengths {
   Index n0, n1, n2, n3, s0, s1, s2, s3;
   DEVICE Index place(Index i) const {
-    return i >> 32 == 0 ? place_in<Word>(Word(i)) : place_in<Counter>(Counter(i));
+    return (i | n0 | n1 | n2) >> 32 == 0 ? place_in<Word>(Word(i)) : place_in<Counter>(Counter(i));
   }
   template <class T>
   DEVICE Index place_in(T i) const {

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnscratch.errors import NNScratchError
 from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSaved, kernel_size
 from nnscratch.formulas.windows import Geometry, exact, places, reached
 
+from ..convolved import convolution_call, geometry_of, weight_call
 from .driver import MOST_BLOCKS, cover
 from .implementation import CudaKernel, Inputs, Needs, Options, Refusal
 from .sums import sum_axes
@@ -119,14 +119,10 @@ def _match(target: Target, X: Any, Y: Any, W: Any, at: Geometry, groups: int) ->
     target.launch("reductions", "axis_sums_finish", X.dtype, cover(W.size), finish)
 
 
-def _geometry(options: Options) -> Geometry:
-    return Geometry(tuple(options["stride"]), tuple(options["padding"]), tuple(options["dilation"]))
-
-
 def _convolution(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, W, b = (*inputs, None)[:3]
     groups = options["groups"]
-    at = exact(X.shape[2:], W.shape[2:], _geometry(options))
+    at = exact(X.shape[2:], W.shape[2:], geometry_of(options))
     count = places("convolution", X.shape[2:], W.shape[2:], at)
     Y = target.output(0, (X.shape[0], W.shape[0], *count), X.dtype)
     _convolve(target, X, W, b, Y, at, groups)
@@ -135,7 +131,7 @@ def _convolution(target: Target, inputs: Inputs, options: Options, needs: Needs)
 
 def _transpose(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, W, b = (*inputs, None)[:3]
-    at, groups = _geometry(options), options["groups"]
+    at, groups = geometry_of(options), options["groups"]
     size = reached(X.shape[2:], W.shape[2:], at)
     Y = target.output(0, (X.shape[0], W.shape[1] * groups, *size), X.dtype)
     _spread(target, X, W, b, Y, at, groups)
@@ -163,7 +159,7 @@ def _backward_of(transposed: bool) -> Any:
 
 def _weight(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, D = inputs
-    at, groups = _geometry(options), options["groups"]
+    at, groups = geometry_of(options), options["groups"]
     pixels = kernel_size(D.shape[2:], X.shape[2:], at)
     Y = target.output(0, (D.shape[1], X.shape[1] // groups, *pixels), X.dtype)
     _match(target, X, D, Y, at, groups)
@@ -192,27 +188,10 @@ def _why_not(sizes: tuple[int, ...], axes: int, groups: int) -> str | None:
 
 def _check(transposed: bool) -> Refusal:
     def check(inputs: Inputs, options: Options) -> str | None:
-        X, W, b = (*inputs, None)[:3]
-        groups = options["groups"]
-        if not (hasattr(X, "dtype") and hasattr(W, "dtype")) or X.ndim != W.ndim or X.ndim < 3:
-            return "it needs images and weights of as many axes"
-        if groups < 1 or W.shape[0] % groups:
-            return "the groups do not fit"
-        own, other = W.shape[0], W.shape[1] * groups
-        channels, outputs = (own, other) if transposed else (other, own)
-        if X.shape[1] != channels or (b is not None and b.shape != (outputs,)):
-            return "the channels do not fit"  # the reference says what is wrong, and where
-        at, size = _geometry(options), tuple(X.shape[2:])
-        try:
-            if transposed:
-                size = reached(size, W.shape[2:], at)
-                if places("", size, W.shape[2:], at) != X.shape[2:]:
-                    return "the places do not fit"
-            else:
-                places("", size, W.shape[2:], at)
-        except NNScratchError as error:
-            return str(error)
-        return _why_not(size, X.ndim - 2, groups)
+        call = convolution_call(inputs, options, transposed)
+        if isinstance(call, str):
+            return call
+        return _why_not(call.image[2:], len(call.image) - 2, call.groups)
 
     return check
 
@@ -223,16 +202,10 @@ def _check_backward(inputs: Inputs, options: Options) -> str | None:
 
 
 def _check_weight(inputs: Inputs, options: Options) -> str | None:
-    X, D = inputs
-    at, groups = _geometry(options), options["groups"]
-    if X.ndim != D.ndim or X.shape[0] != D.shape[0] or X.ndim < 3:
-        return "the axes do not fit"
-    pixels = kernel_size(D.shape[2:], X.shape[2:], at)
-    if min(pixels) < 1 or X.shape[1] % groups or D.shape[1] % groups:
-        return "the sizes do not fit"
-    if reached(D.shape[2:], pixels, at) != X.shape[2:]:
-        return "the places do not fit"
-    return _why_not(X.shape[2:], X.ndim - 2, groups)
+    call = weight_call(inputs, options)
+    if isinstance(call, str):
+        return call
+    return _why_not(call.image[2:], len(call.image) - 2, call.groups)
 
 
 def _kernel(formula: str, forward: Any, backward: Any, *checks: Callable[..., Any]) -> CudaKernel:

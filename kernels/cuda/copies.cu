@@ -28,8 +28,10 @@ DEVICE Places places(const Axes& axes, T i, int start) {
 
 // A division of 32 bits takes a fraction of the time of one of 64.
 DEVICE Places places(const Axes& axes, Index i, int start = 0) {
-  return i >> 32 == 0 ? places<Word>(axes, Word(i), start)
-                      : places<Counter>(axes, Counter(i), start);
+  Index most = i;
+  for (int k = start; k < AXES; ++k) most |= axes.size[k];
+  return most >> 32 == 0 ? places<Word>(axes, Word(i), start)
+                         : places<Counter>(axes, Counter(i), start);
 }
 
 template <class T>

@@ -19,6 +19,7 @@ import numpy as np
 from .launch import FLOATS, Launch, Size, form, packed
 
 THREADS = 256
+WARP = 32
 MOST_BLOCKS = 2048
 """Blocks of a grid at most; with more work each thread takes several turns. It is no card's number
 of processors, so a sum has the same order on every card."""

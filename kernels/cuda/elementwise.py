@@ -11,6 +11,7 @@ from nnscratch.formulas.formula import FORMULAS
 from nnscratch.formulas.pointwise import Pointwise, unchanged
 from nnscratch.formulas.products import MatmulSaved
 
+from ..moved import why_not_assign
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from . import bodies
 from .copies import contiguous, copy
@@ -148,13 +149,6 @@ def _fill(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Low
     return (), None
 
 
-def _same_pair(inputs: Inputs, options: Options) -> str | None:
-    A, B = inputs
-    if not (hasattr(A, "dtype") and hasattr(B, "dtype")) or A.shape != B.shape:
-        return "the operands are not two arrays of one shape"
-    return None if A.dtype == B.dtype else f"{B.dtype} meets {A.dtype}"
-
-
 def _matmul(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     A, B = inputs
     Y = target.output(0, (A.shape[0], B.shape[1]), A.dtype)
@@ -196,10 +190,10 @@ COPY_INTO_KERNEL = CudaKernel(
     "copy_into",
     ("elementwise",),
     {"update": _copy_into},
-    {"update": _same_pair},
+    {"update": why_not_assign},
     strided=True,
 )
-ACCUMULATE_KERNEL = _made("accumulate", _accumulate, "update", _same_pair, "add")
+ACCUMULATE_KERNEL = _made("accumulate", _accumulate, "update", why_not_assign, "add")
 FILL_KERNEL = _made("fill", _fill, "update")
 MATMUL_KERNEL = CudaKernel(
     "matmul",

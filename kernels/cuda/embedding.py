@@ -15,9 +15,8 @@ from nnscratch.errors import IndexRangeError
 from nnscratch.formulas.embedding import EmbeddingBagSaved, EmbeddingSaved
 
 from .copies import copy
-from .driver import MOST_BLOCKS, THREADS, Driver, cover
+from .driver import MOST_BLOCKS, THREADS, WARP, Driver, cover
 from .implementation import CudaKernel, Inputs, Needs, Options
-from .losses import WARP
 from .target import Target
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -25,7 +24,8 @@ Lowered = tuple[tuple[Any, ...], Any]
 RUN = 512
 """Keys that a block sorts in shared memory; a power of two, two for each of its threads."""
 LANES_X, LANES_Y = 32, 8
-NO_PADDING = -1
+NO_PADDING = -(2**63)
+"""No index: -1 would be one that is out of range."""
 MOST_ENTRIES = 2**31
 """A key has 32 bits for the index and 32 for the number of the entry."""
 _INTEGERS = np.dtype("int64")

@@ -15,12 +15,11 @@ from nnscratch.formulas.losses import MseSaved
 from nnscratch.formulas.random import DropoutSaved
 from nnscratch.formulas.softmax import SoftmaxSaved
 
-from .driver import THREADS, Driver, cover, rows_of
+from .driver import THREADS, WARP, Driver, cover, rows_of
 from .implementation import CudaKernel, Inputs, Needs, Options
 from .launch import Numbers
 from .target import Target
 
-WARP = 32
 REDUCTIONS = ("mean", "sum", "none")
 Lowered = tuple[tuple[Any, ...], Any]
 

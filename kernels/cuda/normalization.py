@@ -27,15 +27,13 @@ from ..normalized import (
     why_not_standardize,
     why_not_standardize_backward,
 )
-from .driver import MOST_BLOCKS, cover
+from .driver import MOST_BLOCKS, WARP, cover
 from .implementation import CudaKernel, Inputs, Needs, Options
 from .launch import Numbers
 from .target import Target
 
 Lowered = tuple[tuple[Any, ...], Any]
-Optional = Any
 
-WARP = 32
 LONG = 1024
 """Numbers of an item from which a block has it, below a warp."""
 LANES_X, LANES_Y = 32, 8
@@ -66,7 +64,7 @@ def _launch_columns(target: Target, kernel: str, arrays: Inputs, at: Columns, ep
 
 
 def _weight_sums(
-    target: Target, dY: Any, X: Any, M: Optional, V: Any, gradients: tuple[Optional, Optional],
+    target: Target, dY: Any, X: Any, M: Any, V: Any, gradients: tuple[Any, Any],
     sizes: tuple[int, int, int], stat: tuple[int, int], eps: float,
 ) -> None:  # fmt: skip
     """Add dW and db, either of which may be None: sums over all but the middle one of ``sizes``.
@@ -96,7 +94,7 @@ def _weight_sums(
 
 
 def _backward(
-    target: Target, form: Form, given: Inputs, outputs: tuple[Optional, ...], eps: float
+    target: Target, form: Form, given: Inputs, outputs: tuple[Any, ...], eps: float
 ) -> None:
     """Add the gradients (dX, dW, db) that are not None; given are dY, dM, dV, X, W, M and V."""
     if isinstance(form, Columns):

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnscratch.formulas.shaping import PiecesSaved, ShapeSaved, StackSaved
 
+from ..moved import never_alone, reshaped, why_not_concatenate, why_not_reshape, why_not_stack
 from .copies import copy
 from .implementation import CudaKernel, Inputs, Lowering, Needs, Options, Refusal
 from .target import Target
@@ -17,23 +18,9 @@ Lowered = tuple[tuple[Any, ...], Any]
 
 def _reshape(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     (A,) = inputs
-    Y = target.output(0, _shape(A, options), A.dtype)
+    Y = target.output(0, reshaped(A, options), A.dtype)
     copy(target, A, Y.reshape(A.shape))
     return (Y,), ShapeSaved(tuple(A.shape))
-
-
-def _shape(A: Any, options: Options) -> tuple[int, ...]:
-    """Return the shape that is meant, -1 in it being what is left."""
-    shape: tuple[int, ...] = np.empty(A.shape, np.uint8).reshape(options["shape"]).shape
-    return shape
-
-
-def _check_reshape(inputs: Inputs, options: Options) -> str | None:
-    try:
-        _shape(inputs[0], options)
-    except (ValueError, TypeError):
-        return "the shape does not fit"
-    return None
 
 
 def _reshape_backward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
@@ -88,34 +75,6 @@ def _stack(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lo
     return (Y,), StackSaved(axis)
 
 
-def _check_pieces(inputs: Inputs, options: Options) -> str | None:
-    first = inputs[0]
-    axis = options.get("axis", 0)
-    if not first.ndim or not -first.ndim <= axis < first.ndim:
-        return "there is no such axis"
-    axis %= first.ndim
-    for one in inputs:
-        if one.dtype != first.dtype:
-            return f"{one.dtype} meets {first.dtype}"
-        rest = (*one.shape[:axis], *one.shape[axis + 1 :])
-        if rest != (*first.shape[:axis], *first.shape[axis + 1 :]) or one.ndim != first.ndim:
-            return "the shapes do not fit"
-    return None
-
-
-def _check_stack(inputs: Inputs, options: Options) -> str | None:
-    first, axis = inputs[0], options.get("axis", 0)
-    if not -first.ndim - 1 <= axis <= first.ndim:
-        return "there is no such axis"
-    same = all(one.shape == first.shape and one.dtype == first.dtype for one in inputs)
-    return None if same else "the shapes or dtypes differ"
-
-
-def _never_alone(direction: str, inputs: Inputs) -> bool:
-    """Say that a single call is not quicker than the array library's: values only move."""
-    return False
-
-
 def _moves(
     formula: str,
     lowerings: dict[str, Lowering],
@@ -124,14 +83,16 @@ def _moves(
 ) -> CudaKernel:
     files = ("elementwise", "copies")
     return CudaKernel(
-        formula, files, lowerings, refusals or {}, _never_alone, strided=True, several=several
+        formula, files, lowerings, refusals or {}, never_alone, strided=True, several=several
     )
 
 
 RESHAPE_KERNEL = _moves(
-    "reshape", {"forward": _reshape, "backward": _reshape_backward}, {"forward": _check_reshape}
+    "reshape", {"forward": _reshape, "backward": _reshape_backward}, {"forward": why_not_reshape}
 )
 GETITEM_KERNEL = _moves("getitem", {"backward": _getitem_backward})
-CONCATENATE_KERNEL = _moves("concatenate", {"forward": _concatenate}, {"forward": _check_pieces})
+CONCATENATE_KERNEL = _moves(
+    "concatenate", {"forward": _concatenate}, {"forward": why_not_concatenate}
+)
 SPLIT_KERNEL = _moves("split", {"backward": _split_backward}, several=True)
-STACK_KERNEL = _moves("stack", {"forward": _stack}, {"forward": _check_stack})
+STACK_KERNEL = _moves("stack", {"forward": _stack}, {"forward": why_not_stack})

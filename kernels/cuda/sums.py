@@ -15,13 +15,20 @@ import numpy as np
 from nnscratch.formulas.reductions import SumSaved, SumToSaved
 
 from ..strided import TooManyAxesError, walk
+from ..summed import (
+    axes_of,
+    axes_summed_to,
+    why_not_sum,
+    why_not_sum_backward,
+    why_not_sum_to,
+)
 from .bodies import kernels
 from .copies import contiguous, copy
-from .driver import THREADS, cover
+from .driver import THREADS, WARP, cover
 from .elementwise import apply
 from .implementation import CudaKernel, Inputs, Needs, Options
 from .launch import Strided
-from .losses import WARP, finish_sum
+from .losses import finish_sum
 from .target import Target
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -82,7 +89,7 @@ def _walk(X: Any, axes: list[int]) -> Any:
 def _sum(formula: str, mean: bool) -> CudaKernel:
     def forward(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
         (A,) = inputs
-        axes = _axes(options.get("axis"), A.ndim)
+        axes = axes_of(options.get("axis"), A.ndim)
         keepdims = options.get("keepdims", False)
         shape = tuple(
             1 if axis in axes else size
@@ -114,51 +121,21 @@ def _sum(formula: str, mean: bool) -> CudaKernel:
         formula,
         ("reductions", "copies", "elementwise", "multiply"),
         {"forward": forward, "backward": backward},
-        {"forward": _check_axes, "backward": _check_not_empty},
+        {"forward": why_not_sum, "backward": why_not_sum_backward},
         strided=True,
     )
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple(one % ndim for one in ((axis,) if isinstance(axis, int) else axis))
-
-
-def _check_axes(inputs: Inputs, options: Options) -> str | None:
-    axis, ndim = options.get("axis"), inputs[0].ndim
-    named = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-    if any(not -ndim <= one < ndim for one in named) or len(set(_axes(named, ndim))) < len(named):
-        return "the axes do not fit"  # the reference says what is wrong
-    return None
-
-
-def _check_not_empty(inputs: Inputs, options: Options) -> str | None:
-    return None if math.prod(inputs[1]) else "an array is empty"
 
 
 def _sum_to(target: Target, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     (A,) = inputs
     shape = tuple(options["shape"])
-    lead = A.ndim - len(shape)
-    behind = [lead + k for k, size in enumerate(shape) if size != A.shape[lead + k]]
+    summed = axes_summed_to(A.shape, shape)
     Y = target.output(0, shape, A.dtype)
-    if lead or behind:
-        sum_axes(target, A, (*range(lead), *behind), Y)
+    if summed:
+        sum_axes(target, A, summed, Y)
     else:
         copy(target, A, Y)
     return (Y,), SumToSaved(A.shape)
-
-
-def _check_sum_to(inputs: Inputs, options: Options) -> str | None:
-    (A,) = inputs
-    shape = tuple(options["shape"])
-    behind = A.shape[A.ndim - len(shape) :] if len(shape) <= A.ndim else ()
-    if len(behind) != len(shape) or any(
-        n not in (1, m) for n, m in zip(shape, behind, strict=True)
-    ):
-        return "the shape does not broadcast to that of the array"
-    return None
 
 
 SUM_KERNEL = _sum("sum", mean=False)
@@ -167,6 +144,6 @@ SUM_TO_KERNEL = CudaKernel(
     "sum_to",
     ("reductions", "copies", "elementwise"),
     {"forward": _sum_to},
-    {"forward": _check_sum_to},
+    {"forward": why_not_sum_to},
     strided=True,
 )

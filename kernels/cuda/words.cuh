@@ -51,7 +51,7 @@ DEVICE Pack spread(REAL x) {
 struct Place {
   Index at0, at1, at2, at3;
   DEVICE Place(Index i, Index n0, Index n1, Index n2) {
-    if (i >> 32 == 0) {  // a division of 32 bits takes a fraction of the time
+    if ((i | n0 | n1 | n2) >> 32 == 0) {  // a division of 32 bits takes a fraction of the time
       const Word row = Word(i) / Word(n0), rest = row / Word(n1);
       at0 = Word(i) - row * Word(n0), at1 = row - rest * Word(n1);
       at3 = rest / Word(n2), at2 = rest - Word(at3) * Word(n2);

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from emulator.driver import Emulator
 
 import nnscratch
+from nnscratch.errors import ShapeError
 from nnscratch.formulas import FORMULAS, registry
 from nnscratch.formulas.windows import Geometry
-from nnscratch.kernels import cpu
+from nnscratch.kernels import cpu, cuda
 from nnscratch.kernels.cpu.convolution import _fit, emit_convolution, emit_spread, windows_of
 from nnscratch.kernels.cpu.convolution_weights import _parts, emit_weights, weights_fit
 from nnscratch.kernels.cpu.depthwise import ROW_PLACES
@@ -231,3 +233,22 @@ def test_what_the_checks_let_pass_fits(length: int, dtype: str) -> None:
             assert fitting(row, dtype) is not None
             assert fitting(row, dtype, ROW_PLACES) is not None
     assert passed == {True, False}
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(2, 1), (1, 1), (3, 2)])
+def test_a_transposed_convolution_that_would_make_nothing_is_the_references(
+    kernel: int, padding: int
+) -> None:
+    X = nnscratch.ones(64, 64, 1, 1)  # large enough for a kernel
+    W = nnscratch.ones(64, 64, kernel, kernel)
+    with pytest.raises(ShapeError, match="from 1 on"):
+        functional.conv_transpose2d(X, W, padding=padding)
+    options = {
+        "stride": (1, 1), "padding": ((padding, padding),) * 2, "dilation": (1, 1), "groups": 1,
+    }  # fmt: skip
+    for device in (cpu, cuda):
+        made: Any = device.IMPLEMENTATIONS["convolution_transpose"]
+        if device is cuda:
+            made = made.on(Emulator())
+        refused = made.refuses("forward", (X.numpy(), W.numpy(), None), options)
+        assert refused == "nothing would be made"

@@ -4,6 +4,8 @@ They stand wherever scikit-learn takes an estimator, and take the parameters of 
 ``MLPClassifier`` and ``MLPRegressor``; the extra ``nnscratch[sklearn]`` installs what they need.
 """
 
+
+
 from nnscratch.errors import ConfigurationError
 
 try:
@@ -13,13 +15,13 @@ except ImportError as error:
         "nnscratch.interop.sklearn needs scikit-learn; install it: pip install 'nnscratch[sklearn]'"
     ) from error
 
-from nnscratch.interop.sklearn.classifier import NeuralNetClassifier
-from nnscratch.interop.sklearn.regressor import NeuralNetRegressor
-
-__all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]
-
 if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
     raise ConfigurationError(
         f"nnscratch.interop.sklearn needs scikit-learn 1.6 or newer, got {sklearn.__version__}; "
         "update it: pip install -U scikit-learn"
     )
+
+from nnscratch.interop.sklearn.classifier import NeuralNetClassifier
+from nnscratch.interop.sklearn.regressor import NeuralNetRegressor
+
+__all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]

@@ -163,3 +163,13 @@ def test_softmax_along_any_axis(name: str, emulator: Emulator, rng: Any) -> None
         (dX,) = kernel.backward(dY, saved, (True,))
         np.testing.assert_allclose(dX, ALL[name].backward(dY, kept, (True,))[0], atol=1e-13)
     assert "no such axis" in str(kernel.refuses("forward", (X,), {"axis": 3}))
+
+
+@pytest.mark.parametrize("name", ["copy_into", "accumulate"])
+def test_a_target_that_its_source_overlaps_is_not_taken(name: str, emulator: Emulator) -> None:
+    X = np.arange(16.0, dtype="float32").reshape(4, 4)
+    kernel = IMPLEMENTATIONS[name].on(emulator)
+    for target, source in ((X, X[::-1]), (X[1:], X[:-1]), (X, X.T)):
+        assert kernel.refuses("update", (target, source), {}) is not None
+    assert "overlap" in str(kernel.refuses("update", (X[1:], X[:-1]), {}))
+    assert kernel.refuses("update", (X, X.copy()), {}) is None

@@ -24,6 +24,21 @@ def test_indices_out_of_range(emulator: Emulator, rng: Any) -> None:
         assert np.isfinite(kernel.forward(W, I % 5, **options)[0]).all()
 
 
+class Late(Emulator):
+    """Reports what is out of range at the next call, as a real GPU does."""
+
+    waits = False
+
+
+@pytest.mark.parametrize("bad", [-1, -2, 5])
+@pytest.mark.parametrize("name", ["embedding", "embedding_bag"])
+def test_rows_of_indices_out_of_range_are_nan_until_that_is_said(name: str, bad: int) -> None:
+    kernel = IMPLEMENTATIONS[name].on(Late("plain"))
+    options = {"mode": "mean"} if name == "embedding_bag" else {}
+    made = kernel.forward(np.ones((5, 3), np.float32), np.array([[1, 2, bad]]), **options)[0]
+    assert np.isnan(made).any()
+
+
 @pytest.mark.parametrize("offsets", [[1, 2], [0, 3, 2], [0, 9]])
 def test_offsets_out_of_range(offsets: list[int], emulator: Emulator) -> None:
     kernel = IMPLEMENTATIONS["embedding_bag"].on(emulator)

@@ -22,6 +22,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Emulator:
     made = Emulator("plain")
     kernels = {name: [one.on(made)] for name, one in IMPLEMENTATIONS.items()}
     monkeypatch.setattr(registry, "_implementations", kernels)
+    monkeypatch.setattr(registry, "_later", {})
     return made
 
 
@@ -123,3 +124,15 @@ def test_a_step_is_one_graph_and_equals_eager_code(name: str, driver: Emulator) 
     (plan,) = step.plans
     assert plan.python == 0
     assert driver.graphs == 6 - 1 - BEFORE_CAPTURE
+
+
+def test_a_mask_that_repeats_in_several_axes_is_taken_as_its_copy_lies(driver: Emulator) -> None:
+    kernel = IMPLEMENTATIONS["scaled_dot_product_attention"].on(driver)
+    Q = np.random.default_rng(0).standard_normal((2, 3, 2, 3, 2, 4, 8)).astype(np.float32)
+    M = np.broadcast_to(np.float32(0), (1, 3, 1, 3, 1, 4, 4))
+    plain = kernel.forward(Q, Q, Q, None)[0]
+    if kernel.refuses("forward", (Q, Q, Q, M), {}) is None:
+        np.testing.assert_allclose(kernel.forward(Q, Q, Q, M)[0], plain, rtol=1e-6)
+    else:
+        Y = np.ascontiguousarray(M)
+        assert kernel.refuses("forward", (Q, Q, Q, Y), {}) is not None
