@@ -73,7 +73,7 @@ def in_single(forward: Forward, updates: tuple[int, ...] = ()) -> Forward:
             return made
         if updates:
             # Trailing inputs may be left out.
-            old = [inputs[i] if i < len(inputs) else None for i in updates]
+            old: list[Any] = [inputs[i] if i < len(inputs) else None for i in updates]
             pairs = zip(made, old, strict=True)
             return tuple([_narrowed(new, it.dtype) if is_half(it) else new for new, it in pairs])
         return _narrowed(made[0], half), made[1]

@@ -56,18 +56,19 @@ class Buffer(Tensor):
         if isinstance(data, Tensor):
             self.requires_grad_(data.requires_grad)
 
-    def __deepcopy__(self, memo: dict[Any, Any]) -> Buffer:
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         made: Any = super().__deepcopy__(memo)
         made.persistent = self.persistent
-        return made  # type: ignore[no-any-return]
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         _, (_, *parts) = super().__reduce__()
-        return _restored, (*parts, self.persistent)
+        array, requires_grad, gradient = parts
+        return _restored, (array, requires_grad, gradient, self.persistent)
 
     def __copy__(self) -> Buffer:
-        _, *parts = self._parts("copied", "use x.detach() or x.clone()")
-        return _restored(*parts, self.persistent)
+        _, array, requires_grad, gradient = self._parts("copied", "use x.detach() or x.clone()")
+        return _restored(array, requires_grad, gradient, self.persistent)
 
 
 def _restored(array: Any, requires_grad: bool, gradient: Any, persistent: bool) -> Buffer:
