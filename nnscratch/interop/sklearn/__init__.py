@@ -4,8 +4,6 @@ They stand wherever scikit-learn takes an estimator, and take the parameters of 
 ``MLPClassifier`` and ``MLPRegressor``; the extra ``nnscratch[sklearn]`` installs what they need.
 """
 
-
-
 from nnscratch.errors import ConfigurationError
 
 try:
