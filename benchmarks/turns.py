@@ -22,7 +22,7 @@ CHECKED = 4
 DIFFER = 2e-4
 """and by how much of them they may differ."""
 PARTED = 0.05
-"""By how much those behind the first may, where gradients beside float64's say that ours are right."""
+"""By how much those behind the first may, where gradients beside float64's say who is right."""
 
 
 def _serve(pipe: Any, who: str, make: Callable[[], Any], threads: int) -> None:
