@@ -72,7 +72,8 @@ def _makers(model: Module, optimizer: Any) -> list[tuple[Tensor, _Fresh]]:
             )
         return [(parameter, lambda copy: (make([copy]), {})) for parameter in model.parameters()]
     own = {id(parameter) for parameter in model.parameters()}
-    state, found = optimizer.state_dict()["state"], []
+    state = optimizer.state_dict()["state"]
+    found: list[tuple[Tensor, _Fresh]] = []
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if id(parameter) not in own:
