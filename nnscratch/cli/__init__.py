@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"the command line needs {error.name}, which is not installed: "
             'pip install "nnscratch[cli]"'
         )
-    from nnscratch.cli.app import app
+    from nnscratch.cli.deploying import app
     from nnscratch.data import (
         FilledGapsWarning,
         RareClassWarning,

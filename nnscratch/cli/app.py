@@ -352,9 +352,11 @@ def checkup_command(config: str | None, json: str | None, **options: Any) -> Non
     check_training(config, {k: v for k, v in options.items() if v is not None}, json)
 
 
-def _keep_help() -> None:
-    """Set the commands' help texts, which ``python -OO`` removes with the docstrings."""
-    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+def keep_help(file: str) -> None:
+    """Set the help of a file's commands, which ``python -OO`` removes with the docstrings."""
+    if sys.flags.optimize < 2:
+        return
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     texts = {
         node.name: ast.get_docstring(node)
         for node in tree.body
@@ -365,5 +367,4 @@ def _keep_help() -> None:
             command.help = texts.get(command.callback.__name__)
 
 
-if sys.flags.optimize > 1:
-    _keep_help()
+keep_help(__file__)
