@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from nnscratch.cli.app import app, keep_help
@@ -24,6 +26,33 @@ def export_command(run: str, form: str, output: str | None, overwrite: bool) -> 
     from nnscratch.cli.exporting import export_run
 
     export_run(run, form, output, overwrite)
+
+
+@app.command("serve")
+@click.argument("run")
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Where to listen: by default only this machine reaches it.")  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True,
+              help="0 takes a free one.")  # fmt: skip
+@click.option("--name", help="What the model is called; by default as the folder.")
+@click.option("--token-file", metavar="FILE", help="Ask every request for one of its lines.")
+@click.option("--most-bytes", "body", type=click.IntRange(1), help="Of a body; by default 16 MiB.")
+@click.option("--most-rows", "rows", type=click.IntRange(1), help="Of a request; 10,000.")
+@click.option("--timeout", "seconds", type=click.FloatRange(0.1), metavar="SECONDS",
+              help="For a body to arrive, and for a request to wait; 30.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
+              help="That compute one request; several pay for large networks.")  # fmt: skip
+@click.option("--queue", "waiting", type=click.IntRange(1), help="Requests that may wait; 256.")
+def serve_command(run: str, host: str, port: int, threads: int, **options: Any) -> None:
+    """Answer requests over HTTP with the predictions of a RUN folder.
+
+    POST /predict takes {"rows": [{"column": value}]} or {"images": [...]}, or an .npy file. Beside
+    it are the Open Inference Protocol under /v2, /openapi.json, /healthz, /metrics for Prometheus,
+    and a page to try the model. Ctrl-C ends it when the requests that are there are answered.
+    """
+    from nnscratch.cli.serving.starting import serve_run
+
+    serve_run(run, host, port, threads, **options)
 
 
 keep_help(__file__)
