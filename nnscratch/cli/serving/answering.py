@@ -11,7 +11,9 @@ import numpy.typing as npt
 from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.runs import RunFolder
 from nnscratch.cli.serving.computing import RowComputer
-from nnscratch.cli.serving.reading import ImageReader, ReadRows, RowReader, TableReader
+from nnscratch.cli.serving.image_rows import ImageReader
+from nnscratch.cli.serving.reading import ReadRows, RowReader
+from nnscratch.cli.serving.table_rows import TableReader
 from nnscratch.data import ClassTarget, Tokenizer
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.mlp import MLP

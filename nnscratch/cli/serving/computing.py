@@ -25,6 +25,8 @@ _GAIN = 0.7
 """A block is taken where a row in it takes at most this share of the time of one alone."""
 _QUICK = 1e-3
 """Seconds of computing that do not keep other requests waiting noticeably."""
+_LONG = 0.3
+"""Seconds that are enough for measuring one size of blocks."""
 _AT_ONCE = 1024
 
 
@@ -57,15 +59,17 @@ class RowComputer:
 
     def _timed(self, block: int, rows: Array) -> tuple[Array, float]:
         """Return the outputs in blocks of a size, and the least seconds that a row took."""
-        least = float("inf")
+        for _ in range(3):
+            # Kernels are compiled or loaded, the call recorded and planned.
+            self._forward(rows[:block])
+        least, began = float("inf"), time.perf_counter()
         outputs: list[Array] = []
-        for turn in range(4):
-            began = time.perf_counter()
+        for _ in range(5):
+            start = time.perf_counter()
             outputs = [self._forward(rows[n : n + block]) for n in range(0, len(rows), block)]
-            if turn:
-                least = min(least, time.perf_counter() - began)
-            elif time.perf_counter() - began > 2.0:
-                least = time.perf_counter() - began
+            now = time.perf_counter()
+            least = min(least, now - start)
+            if now - began > _LONG:
                 break
         return np.concatenate(outputs), least / len(rows)
 

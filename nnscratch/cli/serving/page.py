@@ -88,7 +88,8 @@ def page(run: RunAnswers, tokens: bool) -> str:
         run: what answers.
         tokens: whether there is a field for a token.
     """
-    from nnscratch.cli.serving.reading import ImageReader, TableReader
+    from nnscratch.cli.serving.image_rows import ImageReader
+    from nnscratch.cli.serving.table_rows import TableReader
 
     reader, example = run.reader, run.reader.example()
     about: dict[str, Any] = {"example": example}

@@ -68,7 +68,7 @@ def serve_run(
         server = uvicorn.Server(
             uvicorn.Config(
                 service,
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 ws="none",
@@ -115,6 +115,8 @@ def _listening(host: str, port: int) -> socket.socket:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(address)
+            # From now on requests wait, until the server takes them.
+            made.listen(2048)
         except BaseException:
             made.close()
             raise
