@@ -148,12 +148,12 @@ def summary_of(folder: Path) -> RunSummary:
         ((key, float(report[key])) for key in _SCORES if isinstance(report.get(key), (int, float))),
         None,
     )
-    figures = [
+    loss, epochs, seconds = (
         report.get(key) if isinstance(report.get(key), (int, float)) else None
         for key in ("loss", "epochs", "training_seconds")
-    ]
+    )
     task = str(report.get("task", ""))
-    return RunSummary(folder, name, settings, task, score, *figures, changed, "")
+    return RunSummary(folder, name, settings, task, score, loss, epochs, seconds, changed, "")
 
 
 def _key(order: str) -> Any:
