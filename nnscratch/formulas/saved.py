@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import get_annotations
 from operator import itemgetter
 from typing import Any, ClassVar, Self, dataclass_transform
@@ -61,6 +62,19 @@ class Saved(tuple[Any, ...]):
                 f"by position{''.join(f', {name}' for name in named)}"
             )
         return (*values, *[rest[name] for name in names])
+
+    @classmethod
+    def _make(cls, values: Iterable[Any]) -> Self:
+        """Make one of the values of all fields, as a named tuple does."""
+        return cls(*values)
+
+    def _replace(self, **named: Any) -> Self:
+        """Return a copy with other values in some fields.
+
+        Raises:
+            TypeError: if one is no field.
+        """
+        return type(self)(**{**self._asdict(), **named})
 
     def _asdict(self) -> dict[str, Any]:
         """Return the values by their names."""

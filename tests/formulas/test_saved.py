@@ -56,3 +56,16 @@ def test_it_is_pickled_and_does_not_change() -> None:
     assert again == ours
     with pytest.raises(AttributeError):
         ours.X = 3  # type: ignore[misc]
+
+
+def test_it_is_made_again_with_other_values() -> None:
+    ours = OursSaved(1, 2)
+    for made, wanted in (
+        (OursSaved._make([4, 5, 6]), (4, 5, 6)),
+        (ours._replace(Y=7), (1, 7, 1.0)),
+    ):
+        assert type(made) is OursSaved
+        assert (made.X, made.Y) == wanted[:2]
+    assert ours == (1, 2, ours.slope)
+    with pytest.raises(TypeError):
+        ours._replace(Z=1)
