@@ -11,35 +11,19 @@ import os
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from nnscratch.errors import CheckpointError
+from nnscratch.interop.archives import ZIP_ERRORS, members_of
 from nnscratch.interop.torch.pickled import STORAGES, Global, PickledState, Source
 from nnscratch.train.files import FilePath
 
 _ROOM = 16 << 20
-_MOST_MEMBERS = 1_000_000
-_ENCRYPTED = 0x1
 _MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    ValueError,
-    OverflowError,
-    LookupError,
-    RuntimeError,
-    struct.error,
-)
-"""What zipfile raises for a damaged archive; most of it is undocumented."""
-
 Make = Callable[[Any, bool, bool], Any]
 
 
@@ -101,7 +85,7 @@ def _read_zip(stream: BinaryIO, size: int, make: Make) -> Any:
             return _Archive(archive, size).read(make)
     except CheckpointError:
         raise
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         reason = str(error).partition("\n")[0][:120] or type(error).__name__
         raise CheckpointError(
             f"truncated or damaged ({reason}); copy or download it again"
@@ -113,7 +97,7 @@ class _Archive:
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self._archive, self._size = archive, size
-        self._members = _checked(archive.infolist(), size)
+        self._members = members_of(archive, size, "PyTorch")
         pickles = [name for name in self._members if name.endswith("/data.pkl")]
         if len(pickles) != 1 or pickles[0].count("/") != 1:
             raise CheckpointError(
@@ -166,30 +150,6 @@ class _Archive:
 
 def _cut() -> int:
     raise CheckpointError("truncated: a tensor breaks off")
-
-
-def _checked(members: list[zipfile.ZipInfo], size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name, after refusing what PyTorch does not write."""
-    if len(members) > _MOST_MEMBERS:
-        raise CheckpointError(f"it claims {len(members):,} members")
-    found: dict[str, zipfile.ZipInfo] = {}
-    for info in members:
-        name = info.filename
-        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise CheckpointError(f"{name[:80]!r} in it is no safe name")
-        if name in found:
-            raise CheckpointError(f"{name[:80]!r} is in it twice")
-        if info.flag_bits & _ENCRYPTED:
-            raise CheckpointError(f"{name[:80]!r} in it is encrypted")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise CheckpointError(
-                f"{name[:80]!r} in it is compressed, which PyTorch never does: a small file could "
-                "claim any amount of memory. Write it again with torch.save"
-            )
-        found[name] = info
-    if sum(info.file_size for info in members) > size:
-        raise CheckpointError("its members claim more bytes than the file has")
-    return found
 
 
 def _storage_of(persistent: Any) -> tuple[str, str, int, Any]:
