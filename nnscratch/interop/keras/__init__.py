@@ -5,5 +5,6 @@
 """
 
 from nnscratch.interop.keras.files import load_model
+from nnscratch.interop.keras.writing import save_model
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "save_model"]

@@ -39,9 +39,7 @@ def h5py() -> Any:
     try:
         import h5py
     except ImportError:
-        raise ConfigurationError(
-            "Keras' files need h5py: pip install 'nnscratch[keras]'"
-        ) from None
+        raise ConfigurationError("Keras' files need h5py: pip install 'nnscratch[keras]'") from None
     return h5py
 
 

@@ -357,7 +357,7 @@ def _dropout(config: Config, stored: Arrays) -> nn.Module:
 
 
 def _softmax(config: Config, stored: Arrays) -> nn.Module:
-    return nn.Softmax(_only(config, "axis", -1))
+    return nn.Softmax(_only(config, "axis", -1, 1, 2, 3))
 
 
 def _added(*xs: Any) -> Any:

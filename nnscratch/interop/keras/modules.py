@@ -137,7 +137,7 @@ class KerasModel(nn.Module):
     ) -> None:
         """Take the parts."""
         super().__init__()
-        self.layers = nn.ModuleDict({_attribute(name): layer for name, layer in layers.items()})
+        self.layers = nn.ModuleDict({attribute_name(name): layer for name, layer in layers.items()})
         self.config = config
         self._steps, self._inputs, self._outputs = steps, inputs, outputs
 
@@ -145,11 +145,11 @@ class KerasModel(nn.Module):
         """Return the outputs; of a model with one output that alone."""
         values = dict(zip(self._inputs, inputs, strict=True))
         for name, given in self._steps:
-            values[name] = self.layers[_attribute(name)](*(values[one] for one in given))
+            values[name] = self.layers[attribute_name(name)](*(values[one] for one in given))
         made = tuple(values[name] for name in self._outputs)
         return made[0] if len(made) == 1 else made
 
 
-def _attribute(name: str) -> str:
+def attribute_name(name: str) -> str:
     """Return a layer's name as a module may have it."""
     return name.replace(".", "_").replace("/", "_") or "layer"

@@ -162,7 +162,9 @@ def _storage_of(persistent: Any) -> tuple[str, str, int, Any]:
     # PyTorch's dtype of that name stands for the same.
     name = kind.name if type(kind) is Global else ""
     if name not in STORAGES:
-        raise CheckpointError(f"a tensor is of the kind {name[:40] or 'unknown'}, which NumPy lacks")
+        raise CheckpointError(
+            f"a tensor is of the kind {name[:40] or 'unknown'}, which NumPy lacks"
+        )
     return name, key, count, view[0] if view else None
 
 
@@ -242,7 +244,9 @@ class _Legacy:
             )
 
     def _elements(self, kind: str, count: int) -> np.ndarray:
-        (said,) = struct.unpack_from("<q", self._content, self._position) if self._left(8) else _cut()
+        (said,) = (
+            struct.unpack_from("<q", self._content, self._position) if self._left(8) else _cut()
+        )
         raw = _raw_dtype(kind)
         self._position += 8
         if said != count or not self._left(count * raw.itemsize):

@@ -293,7 +293,11 @@ class PickledState:
         key = (id(storage), offset, size, stride, dtype)
         if key not in self._arrays:
             typed = storage if dtype is None else storage.view(dtype)
-            if len(size) != len(stride) or len(size) > _MOST_DIMENSIONS or _of_type(offset, int) < 0:
+            if (
+                len(size) != len(stride)
+                or len(size) > _MOST_DIMENSIONS
+                or _of_type(offset, int) < 0
+            ):
                 raise ValueError("a tensor whose sizes and strides do not fit")
             self._arrays[key] = (self._elements(typed, offset, size, stride), storage)
         return self._arrays[key][0]

@@ -112,7 +112,13 @@ class _Pickled:
                 self._write(value, (*path, word(key)), depth + 1)
             out += b"u"
         elif type(item) in (list, tuple, Size):
-            out += b"ctorch\nSize\n((" if type(item) is Size else b"(" if type(item) is tuple else b"]("
+            out += (
+                b"ctorch\nSize\n(("
+                if type(item) is Size
+                else b"("
+                if type(item) is tuple
+                else b"]("
+            )
             for number, one in enumerate(item):
                 self._write(one, (*path, str(number)), depth + 1)
             out += b"ttR" if type(item) is Size else b"t" if type(item) is tuple else b"e"
