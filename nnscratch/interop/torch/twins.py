@@ -61,8 +61,7 @@ def from_torch(module: Any) -> nn.Module:
         more = len(maker.problems) - _MOST
         further = f"; and {more} more" if more > 0 else ""
         raise CheckpointError(
-            f"no twin of this {type(module).__name__}: "
-            f"{'; '.join(maker.problems[:_MOST])}{further}"
+            f"no twin of this {type(module).__name__}: {'; '.join(maker.problems[:_MOST])}{further}"
         )
     _copy(module, made)
     return made
