@@ -143,6 +143,8 @@ class KerasModel(nn.Module):
 
     def forward(self, *inputs: Any) -> Any:
         """Return the outputs; of a model with one output that alone."""
+        if len(inputs) != len(self._inputs):
+            raise TypeError(f"expected {len(self._inputs)} inputs, got {len(inputs)}")
         values = dict(zip(self._inputs, inputs, strict=True))
         for name, given in self._steps:
             values[name] = self.layers[attribute_name(name)](*(values[one] for one in given))
