@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 
@@ -29,13 +29,15 @@ class WeightFile(Protocol):
 
     Attributes:
         name: the file's.
-        entries: what has a ``shape``, by name; names that stand for the same array have one each.
         other_names: those of the entries that are only further names of others.
     """
 
     name: str
-    entries: Mapping[str, Any]
     other_names: frozenset[str]
+
+    @property
+    def entries(self) -> Mapping[str, Any]:
+        """Return what has a ``shape``, by name."""
 
     def read(self, name: str) -> np.ndarray:
         """Return one array."""
@@ -204,7 +206,11 @@ def write_npz(path: FilePath, tensors: Mapping[str, Any]) -> None:
     arrays = {
         name: to_numpy(t.array if isinstance(t, Tensor) else t) for name, t in tensors.items()
     }
-    write_whole(path, lambda stream: np.savez(stream, **arrays), follow=True)
+
+    def write(stream: BinaryIO) -> None:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+    write_whole(path, write, follow=True)
 
 
 def write_sharded(path: FilePath, tensors: Mapping[str, Any], most: int) -> None:

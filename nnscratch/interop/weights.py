@@ -51,9 +51,9 @@ def load_weights(model: Module, filename: FilePath, *, transposed: bool | None =
     is mended: a prefix that all names have or lack ("transformer.", "bert.", "module."), weights
     that are tied and stored once (GPT-2's ``lm_head.weight``), constants that are no weights
     of this model (``attn.bias``, ``position_ids``), a batch norm's count of batches that old files
-    lack, and the old names of layer norms. GPT-2's published files have their matrices as (in, out),
-    PyTorch's ``Linear`` has (out, in): they are transposed where the shapes of all of them that are
-    not square say so. The values take the model's dtype and device.
+    lack, and the old names of layer norms. GPT-2's published files have matrices as (in, out), a
+    ``Linear`` has (out, in): they are transposed where the shapes of all of them that are not
+    square say so. The values take the model's dtype and device.
 
     Args:
         model: is changed in place.

@@ -51,7 +51,8 @@ _OTHERS = {
     b"{": "this is JSON, no safetensors file; the index of several files is read by "
     "nnscratch.interop.weights.load_weights",
     b"version https://git": "this is a pointer of Git LFS; fetch the file with `git lfs pull`",
-    b"PK\x03\x04": "this is a zip, as torch.save writes it, no safetensors file; nnscratch.load reads it",
+    b"PK\x03\x04": "this is a zip, as torch.save writes it, no safetensors file; nnscratch.load "
+    "reads it",
     b"\x80": "this is a pickle, no safetensors file; nnscratch.load reads those of torch.save",
 }
 """The first bytes of other file formats that are mistaken for safetensors."""

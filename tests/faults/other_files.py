@@ -71,7 +71,11 @@ def sizes(*values: int) -> bytes:
 
 
 def tensor(
-    count: int = 1, offset: int = 0, size: Any = (1,), stride: Any = (1,), kind: str = "FloatStorage"
+    count: int = 1,
+    offset: int = 0,
+    size: Any = (1,),
+    stride: Any = (1,),
+    kind: str = "FloatStorage",
 ) -> bytes:
     storage = b"(X\7\0\0\0storagectorch\n" + kind.encode() + b"\nX\1\0\0\0000X\3\0\0\0cpu"
     storage += integer(count) + b"tQ"
@@ -128,11 +132,11 @@ def hostile_pickles(trap: Path) -> Files:
         "a call of a dtype": b"ctorch\nfloat32\n)R",
         "a whole model": b"ctorch.nn.modules.linear\nLinear\n)\x81}b",
         "a class alone": b"ccollections\nOrderedDict\n",
-        "laughs": b"]q\0" + b"".join(b"]q" + bytes([n]) + (b"h" + bytes([n - 1]) + b"a") * 9
-                                     for n in range(1, 60)),
+        "laughs": b"(]q\0" + b"".join(b"]q" + bytes([n]) + (b"h" + bytes([n - 1]) + b"a") * 9
+                                      for n in range(1, 60)) + b"t",
         "deep lists": b"]" * 30_000 + b"a" * 29_999,
-        "deep tuples": b")" + b"\x85" * 100_000,
-        "a deep tuple for a key": b"})" + b"\x85" * 100_000 + b"K\1s",
+        "deep tuples": b")" + b"\x85" * 30_000,
+        "a deep tuple for a key": b"})" + b"\x85" * 30_000 + b"K\1s",
         "a list for a key": b"}]K\1s",
         "a long number": b"\x8b\xff\xff\xff\x7f" + b"9" * 9,
         "a long text": b"X\xff\xff\xff\xff" + b"a" * 9,
@@ -163,7 +167,9 @@ def hostile_pickles(trap: Path) -> Files:
         "a kind that is none": tensor(kind="Size"),
         "booleans": tensor(4, 0, (4,), (1,), "BoolStorage"),
         "two kinds": b"(" + tensor() + tensor(2, kind="HalfStorage") + b"t",
-        "many copies": b"(" + tensor(1, 0, (1 << 22,), (0,)) * 40 + b"t",
+        "many copies": b"("
+        + b"".join(tensor(1, 0, ((1 << 22) + n,), (0,)) for n in range(40))
+        + b"t",
     }
     made = {f"a pickle with {k}": archive(keyed(v)) for k, v in programs.items()}
     made |= {f"a tensor with {k}": archive(keyed(v), b"\2\2\2\2") for k, v in tensors.items()}
@@ -179,7 +185,7 @@ def hostile_zips(sound: bytes) -> Files:
     bomb = {f"{root}/data/9": bytes(32 << 20)}
     twice = io.BytesIO()
     with zipfile.ZipFile(twice, "w") as made:
-        for name in (f"{root}/x", f"{root}/y"):
+        for name in (f"{root}/data.pkl", f"{root}/byte"):
             made.writestr(name, whole[f"{root}/data.pkl"])
     overlap = bytearray(twice.getvalue())
     # The second entry of the directory points to the first member, under its own name.
@@ -313,7 +319,7 @@ def hostile_index() -> Files:
         "itself": index(a="m.safetensors.index.json"),
         "a file that is none": index(a="nothing.safetensors"),
         "a number": index(a=5),
-        "another's place": index(a="m-00001-of-00002.safetensors"),
+        "another's place": index(a="m-00001-of-00003.safetensors"),
         "a list": b'{"weight_map": [1]}',
         "nothing": b"{}",
         "deep": b'{"a":' * 100_000,
@@ -332,6 +338,7 @@ def other_formats(folder: Path, trap: Path) -> dict[str, tuple[Any, ...]]:
     save_weights(own, paths["weights.h5"])
     save_model(own, paths["keras"])
     save_weights(own, paths["safetensors.index.json"], max_shard_bytes=64)
+    assert (folder / "m-00001-of-00003.safetensors").exists()
     log = record_steps(own, (np.ones((2, 3)),))
     log.save(paths["steps"])
     sound = paths["pt"].read_bytes()

@@ -129,8 +129,8 @@ def _forward(
         return
     x = ours.get(found.step, "forward", found.path, "input")
     module = ours.modules.get(found.path.partition("[")[0])
-    inner = getattr(module, "inner", module)
-    if found.what == "input" or module is None or x is None or any(True for _ in inner.children()):
+    inner: Any = getattr(module, "inner", module)
+    if found.what == "input" or inner is None or x is None or any(True for _ in inner.children()):
         yield from _between(found, ours, a, b)
         return
     layer = _Layer(module, x, found.path.partition("[")[0], found.step, ours)

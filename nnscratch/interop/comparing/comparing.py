@@ -8,8 +8,9 @@ from typing import Any
 
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
-from nnscratch.interop.comparing.causes import Cause, cause_of
+from nnscratch.interop.comparing.causes import cause_of
 from nnscratch.interop.comparing.differing import Difference, Matching, differences
+from nnscratch.interop.comparing.guesses import Cause
 from nnscratch.interop.comparing.recording import record_steps
 from nnscratch.interop.comparing.steps import StepLog
 
@@ -141,8 +142,10 @@ def compare(
     ours = record_steps(model, batch, loss, optimizer, steps, exact=exact, rates=rates)
     match = Matching(ours, theirs)
     if match.problem:
-        first = Difference("weights", 0, "", "", "", None, "", "", 0.0, 1, 1, (None, None))
-        return Comparison(theirs.source, first, Cause("other layers", match.problem))
+        other_layers = Difference(
+            "weights", 0, "", "", "", None, "others", "others", 0.0, 1, 1, (None, None)
+        )
+        return Comparison(theirs.source, other_layers, Cause("other layers", match.problem))
     found = list(differences(ours, theirs, match))
     by_phase = {
         phase: (_counted(ours, theirs, match, phase), [d for d in found if d.phase == phase])

@@ -1,4 +1,4 @@
-"""Where two logs of steps part: the first layer, step and element, in the order of the computation."""
+"""Where two logs of steps part: the first layer, step and element, in the order of computing."""
 
 from __future__ import annotations
 
@@ -141,9 +141,9 @@ def _weights(ours: StepLog, theirs: StepLog, match: Matching) -> Iterator[Differ
 def _missing(
     path: str, other: str, ours: np.ndarray | None, theirs: np.ndarray | None
 ) -> Difference:
-    said = ["none" if one is None else f"an array {one.shape}" for one in (ours, theirs)]
+    mine, its = ("none" if one is None else f"an array {one.shape}" for one in (ours, theirs))
     return Difference(
-        "weights", 0, path, other, "", None, *said, math.inf, 1, 1, (ours, theirs)
+        "weights", 0, path, other, "", None, mine, its, math.inf, 1, 1, (ours, theirs)
     )  # fmt: skip
 
 

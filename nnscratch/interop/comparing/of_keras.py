@@ -97,7 +97,9 @@ class _KerasRecording:
         parts = [
             values_of(one) for one in (batch if isinstance(batch, (tuple, list)) else (batch,))
         ]
-        for self._step in range(steps if mine is not None and self._torch is not None else 1):
+        count = steps if mine is not None and self._torch is not None else 1
+        for step in range(count):
+            self._step = step
             if mine is not None and rates is not None:
                 mine.learning_rate = rates[self._step]
             self._take(parts, loss, mine)

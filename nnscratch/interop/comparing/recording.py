@@ -1,4 +1,4 @@
-"""Writes down steps of a model of ours or of PyTorch's: one text for both, whose names are the same."""
+"""Writes down steps of a model of ours or of PyTorch's: one text, since names are the same."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ class _Recording:
         self._watch(model)
         parts = batch if isinstance(batch, (tuple, list)) else (batch,)
         given = [self._given(one, exact) for one in parts]
-        for self._step in range(steps if mine is not None else 1):
+        for step in range(steps if mine is not None else 1):
+            self._step = step
             if rates is not None and mine is not None:
                 for group in mine.param_groups:
                     group["lr"] = rates[self._step]

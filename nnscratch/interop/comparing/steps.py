@@ -1,7 +1,7 @@
 """A log of training steps: what each layer returned, each gradient, each parameter afterwards.
 
-Any process can write one, in any language: it is a safetensors file with arrays by these names, where
-0 is the number of the step:
+Any process can write one, in any language: it is a safetensors file with arrays by these names,
+where 0 is the number of the step:
 
     0/weights/fc1.weight        a parameter or buffer before the first step
     0/forward/fc1/input         the first input of the layer fc1, and what it returned
@@ -11,8 +11,9 @@ Any process can write one, in any language: it is a safetensors file with arrays
     0/gradient/fc1.weight       the gradient of a parameter
     0/update/fc1.weight         a parameter or buffer after the step
 
-All are optional. The metadata may have, under "nnscratch-steps", JSON with the settings of layers
-("layers": {"fc1": {"class": "Linear"}}), of the loss and of the optimizer, and the order of the names.
+All are optional. The metadata may have JSON under "nnscratch-steps": "order", the names in the
+order in which they came about, and "settings" by the path of a layer, of "loss" and of "optimizer",
+such as {"fc1": {"class": "Linear"}}.
 """
 
 from __future__ import annotations

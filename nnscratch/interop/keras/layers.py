@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,32 +12,18 @@ from nnscratch import nn
 from nnscratch.errors import CheckpointError, NNScratchError
 from nnscratch.interop.keras.layouts import from_keras
 from nnscratch.interop.keras.modules import KerasFunction, KerasLayer, KerasNorm, KerasRecurrent
-from nnscratch.nn import functional as F
+from nnscratch.interop.keras.settings import (
+    Arrays,
+    Config,
+    activation_of,
+    agree,
+    kernel_shape,
+    number,
+    only,
+    sizes,
+)
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.functions import cat, stack
-
-Config = Mapping[str, Any]
-Arrays = Mapping[str, np.ndarray]
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "softmax": lambda: nn.Softmax(-1),
-    "log_softmax": lambda: nn.LogSoftmax(-1),
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "swish": nn.SiLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "leaky_relu": lambda: nn.LeakyReLU(0.2),
-    "softplus": nn.Softplus,
-    "softsign": nn.Softsign,
-    "hard_sigmoid": nn.Hardsigmoid,
-    "hard_silu": nn.Hardswish,
-    "mish": nn.Mish,
-}
 
 
 def layer_of(kind: str, config: Config, stored: Arrays) -> nn.Module | None:
@@ -77,71 +63,14 @@ def _fill(layer: nn.Module, stored: Arrays) -> None:
             module.to(dtype=dtypes.pop())
 
 
-# Settings.
-
-
-def _number(config: Config, name: str, default: float | None = None) -> Any:
-    value = config.get(name, default)
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise CheckpointError(f"{name} is {str(value)[:40]!r}; expected a number")
-    return value
-
-
-def _sizes(config: Config, name: str, count: int) -> tuple[int, ...]:
-    value = config.get(name)
-    if type(value) is int:
-        value = [value] * count
-    if type(value) is not list or len(value) != count or any(type(v) is not int for v in value):
-        raise CheckpointError(f"{name} is {str(value)[:40]!r}; expected {count} whole numbers")
-    if any(not 1 <= v <= 1 << 20 for v in value):
-        raise CheckpointError(f"{name} is {value}; expected numbers from 1")
-    return tuple(value)
-
-
-def _only(config: Config, name: str, *allowed: Any) -> Any:
-    """Return a setting that has one of the values that are read."""
-    value = config.get(name, allowed[0])
-    if not any(type(value) is type(one) and value == one for one in allowed):
-        raise CheckpointError(
-            f"{name} is {str(value)[:60]!r}; what is read is {' or '.join(map(repr, allowed))}"
-        )
-    return value
-
-
-def _activation(config: Config, name: str = "activation") -> nn.Module | None:
-    value = config.get(name)
-    if value in (None, "linear"):
-        return None
-    if not isinstance(value, str) or value not in ACTIVATIONS:
-        raise CheckpointError(
-            f"{name} is {str(value)[:60]!r}; what is read is linear, {', '.join(sorted(ACTIVATIONS))}"
-        )
-    return ACTIVATIONS[value]()
-
-
-def _kernel(stored: Arrays, path: str, dimensions: int) -> tuple[int, ...]:
-    array = stored.get(path)
-    if array is None or array.ndim != dimensions:
-        found = "none" if array is None else f"the shape {array.shape}"
-        raise CheckpointError(f"expected an array {path} of {dimensions} dimensions, found {found}")
-    if 0 in array.shape:
-        raise CheckpointError(f"the array {path} is empty")
-    return array.shape
-
-
-def _agree(config: Config, name: str, value: int) -> None:
-    if config.get(name, value) != value:
-        raise CheckpointError(f"{name} is {str(config[name])[:40]}, its weights have {value}")
-
-
 # Layers.
 
 
 def _dense(config: Config, stored: Arrays) -> nn.Module:
-    width, units = _kernel(stored, "vars/0", 2)
-    _agree(config, "units", units)
-    linear = nn.Linear(width, units, bias=_only(config, "use_bias", True, False))
-    activation = _activation(config)
+    width, units = kernel_shape(stored, "vars/0", 2)
+    agree(config, "units", units)
+    linear = nn.Linear(width, units, bias=only(config, "use_bias", True, False))
+    activation = activation_of(config)
     return linear if activation is None else KerasLayer(linear, activation)
 
 
@@ -149,23 +78,23 @@ def _convolution(count: int, depthwise: bool = False) -> Callable[[Config, Array
     kind: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[count - 1]
 
     def make(config: Config, stored: Arrays) -> nn.Module:
-        *kernel, inner, outer = _kernel(stored, "vars/0", count + 2)
-        groups = _number(config, "groups", 1)
+        *kernel, inner, outer = kernel_shape(stored, "vars/0", count + 2)
+        groups = number(config, "groups", 1)
         if depthwise:
             inner, outer, groups = inner, inner * outer, inner
         else:
-            _agree(config, "filters", outer)
+            agree(config, "filters", outer)
             inner *= groups
-        strides = _sizes(config, "strides", count)
-        dilation = _sizes(config, "dilation_rate", count)
-        same = _only(config, "padding", "valid", "same") == "same"
+        strides = sizes(config, "strides", count)
+        dilation = sizes(config, "dilation_rate", count)
+        same = only(config, "padding", "valid", "same") == "same"
         module = kind(
             inner, outer, tuple(kernel), strides, dilation=dilation, groups=groups,
-            bias=_only(config, "use_bias", True, False),
+            bias=only(config, "use_bias", True, False),
         )  # fmt: skip
         return KerasLayer(
             module,
-            _activation(config),
+            activation_of(config),
             _last(config),
             (kernel, strides, dilation) if same else None,
         )
@@ -174,14 +103,14 @@ def _convolution(count: int, depthwise: bool = False) -> Callable[[Config, Array
 
 
 def _last(config: Config) -> bool:
-    return bool(_only(config, "data_format", "channels_last", "channels_first") == "channels_last")
+    return bool(only(config, "data_format", "channels_last", "channels_first") == "channels_last")
 
 
 def _pooling(kind: Any, count: int, pad: float | None) -> Callable[[Config, Arrays], nn.Module]:
     def make(config: Config, stored: Arrays) -> nn.Module:
-        size = _sizes(config, "pool_size", count)
-        strides = size if config.get("strides") is None else _sizes(config, "strides", count)
-        same = _only(config, "padding", "valid", "same") == "same"
+        size = sizes(config, "pool_size", count)
+        strides = size if config.get("strides") is None else sizes(config, "strides", count)
+        same = only(config, "padding", "valid", "same") == "same"
         shape = (size, strides, (1,) * count)
         pool = kind(size if count > 1 else size[0], strides if count > 1 else strides[0])
         return KerasLayer(pool, None, _last(config), shape if same else None, pad)
@@ -193,7 +122,7 @@ def _global(name: str, function: str, axes: int) -> Callable[[Config, Arrays], n
     def make(config: Config, stored: Arrays) -> nn.Module:
         first = 1 if _last(config) else 2
         over = tuple(range(first, first + axes))
-        keep = _only(config, "keepdims", False, True)
+        keep = only(config, "keepdims", False, True)
 
         def reduce(x: Any) -> Any:
             return getattr(x, function)(dim=over, keepdim=keep)
@@ -204,37 +133,37 @@ def _global(name: str, function: str, axes: int) -> Callable[[Config, Arrays], n
 
 
 def _batch_norm(config: Config, stored: Arrays) -> nn.Module:
-    center, scale = (_only(config, name, True, False) for name in ("center", "scale"))
+    center, scale = (only(config, name, True, False) for name in ("center", "scale"))
     if center != scale:
         raise CheckpointError("a BatchNormalization with only one of center and scale")
-    (width,) = _kernel(stored, "vars/0", 1)
+    (width,) = kernel_shape(stored, "vars/0", 1)
     axis = config.get("axis", -1)
     axis = axis[0] if type(axis) is list and len(axis) == 1 else axis
-    _only({"axis": axis}, "axis", -1, 1, 2, 3, 4)
+    only({"axis": axis}, "axis", -1, 1, 2, 3, 4)
     norm = nn.BatchNorm1d(
-        width, _number(config, "epsilon", 1e-3), 1 - _number(config, "momentum", 0.99), center
+        width, number(config, "epsilon", 1e-3), 1 - number(config, "momentum", 0.99), center
     )
     return KerasNorm(norm, axis)
 
 
 def _layer_norm(config: Config, stored: Arrays) -> nn.Module:
-    center, scale = (_only(config, name, True, False) for name in ("center", "scale"))
+    center, scale = (only(config, name, True, False) for name in ("center", "scale"))
     axis = config.get("axis", -1)
     axis = axis[0] if type(axis) is list and len(axis) == 1 else axis
-    shape = _kernel(stored, "vars/0", 1)
+    shape = kernel_shape(stored, "vars/0", 1)
     if axis not in (-1, *range(1, 8)) or not scale:
         raise CheckpointError(
             f"a LayerNormalization over the axis {str(axis)[:40]} with scale={scale}; what is read "
             "is the last axis with scale=True"
         )
-    return nn.LayerNorm(shape, _number(config, "epsilon", 1e-3), bias=center)
+    return nn.LayerNorm(shape, number(config, "epsilon", 1e-3), bias=center)
 
 
 def _embedding(config: Config, stored: Arrays) -> nn.Module:
-    _only(config, "mask_zero", False)
-    count, width = _kernel(stored, "vars/0", 2)
-    _agree(config, "input_dim", count)
-    _agree(config, "output_dim", width)
+    only(config, "mask_zero", False)
+    count, width = kernel_shape(stored, "vars/0", 2)
+    agree(config, "input_dim", count)
+    agree(config, "output_dim", width)
     return nn.Embedding(count, width)
 
 
@@ -244,25 +173,25 @@ _RECURRENT = {"LSTM": (nn.LSTM, 4), "GRU": (nn.GRU, 3), "SimpleRNN": (nn.RNN, 1)
 def _recurrent(kind: str, place: str = "") -> Callable[[Config, Arrays], nn.Module]:
     def make(config: Config, stored: Arrays) -> nn.Module:
         made, gates = _RECURRENT[kind]
-        width, units = _kernel(stored, f"{place}cell/vars/0", 2)
+        width, units = kernel_shape(stored, f"{place}cell/vars/0", 2)
         if units % gates:
             raise CheckpointError(f"{units} columns are no {gates} gates")
-        _agree(config, "units", units // gates)
-        _only(config, "activation", "tanh")
+        agree(config, "units", units // gates)
+        only(config, "activation", "tanh")
         if kind != "SimpleRNN":
-            _only(config, "recurrent_activation", "sigmoid")
+            only(config, "recurrent_activation", "sigmoid")
         if kind == "GRU":
-            _only(config, "reset_after", True)
+            only(config, "reset_after", True)
         for name in ("return_state", "stateful"):
-            _only(config, name, False)
+            only(config, name, False)
         for name in ("dropout", "recurrent_dropout"):
-            _only(config, name, 0.0, 0)
+            only(config, name, 0.0, 0)
         module = made(
             width, units // gates, batch_first=True, bidirectional=bool(place),
-            bias=_only(config, "use_bias", True, False),
+            bias=only(config, "use_bias", True, False),
         )  # fmt: skip
-        sequences = _only(config, "return_sequences", False, True)
-        return KerasRecurrent(module, sequences, _only(config, "go_backwards", False, True))
+        sequences = only(config, "return_sequences", False, True)
+        return KerasRecurrent(module, sequences, only(config, "go_backwards", False, True))
 
     return make
 
@@ -272,17 +201,17 @@ def _bidirectional(config: Config, stored: Arrays) -> nn.Module:
     kind = inner.get("class_name") if isinstance(inner, dict) else None
     if kind not in _RECURRENT or not isinstance(inner, dict):
         raise CheckpointError(f"a Bidirectional of {str(kind)[:60]!r}")
-    _only(config, "merge_mode", "concat")
+    only(config, "merge_mode", "concat")
     settings = inner.get("config")
     if not isinstance(settings, dict):
         raise CheckpointError("a Bidirectional without settings of its layer")
-    _only(settings, "go_backwards", False)
+    only(settings, "go_backwards", False)
     return _recurrent(str(kind), "forward_layer/")(settings, stored)
 
 
 def _relu(config: Config, stored: Arrays) -> nn.Module:
     most = config.get("max_value")
-    slope, threshold = _number(config, "negative_slope", 0.0), _number(config, "threshold", 0.0)
+    slope, threshold = number(config, "negative_slope", 0.0), number(config, "threshold", 0.0)
     if threshold or most not in (None, 6, 6.0) or (slope and most is not None):
         raise CheckpointError("a ReLU with a threshold, or a maximum other than 6")
     if most is not None:
@@ -315,7 +244,7 @@ def _zero_padding(config: Config, stored: Arrays) -> nn.Module:
     padding = config.get("padding")
     if type(padding) is int:
         padding = [[padding] * 2] * 2
-    sides = [v for pair in padding for v in pair] if _is_pairs(padding) else [-1]
+    sides = [v for pair in padding or () for v in pair] if _is_pairs(padding) else [-1]
     if any(type(v) is not int or not 0 <= v <= 1 << 16 for v in sides):
         raise CheckpointError(f"padding is {str(padding)[:40]!r}; expected two pairs of numbers")
     top, bottom, left, right = sides
@@ -331,7 +260,7 @@ def _is_pairs(value: Any) -> bool:
 
 
 def _rescaling(config: Config, stored: Arrays) -> nn.Module:
-    scale, offset = _number(config, "scale"), _number(config, "offset", 0.0)
+    scale, offset = number(config, "scale"), number(config, "offset", 0.0)
     return KerasFunction("Rescaling", lambda x: x * scale + offset)
 
 
@@ -351,13 +280,13 @@ def _concatenate(config: Config, stored: Arrays) -> nn.Module:
 
 def _dropout(config: Config, stored: Arrays) -> nn.Module:
     try:
-        return nn.Dropout(_number(config, "rate"))
+        return nn.Dropout(number(config, "rate"))
     except NNScratchError as error:
         raise CheckpointError(str(error)) from None
 
 
 def _softmax(config: Config, stored: Arrays) -> nn.Module:
-    return nn.Softmax(_only(config, "axis", -1, 1, 2, 3))
+    return nn.Softmax(only(config, "axis", -1, 1, 2, 3))
 
 
 def _added(*xs: Any) -> Any:
@@ -396,10 +325,10 @@ _LAYERS: dict[str, Callable[[Config, Arrays], nn.Module | None]] = {
     "Permute": _permute,
     "ZeroPadding2D": _zero_padding,
     "Rescaling": _rescaling,
-    "Activation": lambda config, stored: _activation(config) or nn.Identity(),
+    "Activation": lambda config, stored: activation_of(config) or nn.Identity(),
     "ReLU": _relu,
-    "LeakyReLU": lambda config, stored: nn.LeakyReLU(_number(config, "negative_slope", 0.3)),
-    "ELU": lambda config, stored: nn.ELU(_number(config, "alpha", 1.0)),
+    "LeakyReLU": lambda config, stored: nn.LeakyReLU(number(config, "negative_slope", 0.3)),
+    "ELU": lambda config, stored: nn.ELU(number(config, "alpha", 1.0)),
     "Softmax": _softmax,
     "Add": _merge("Add", _added),
     "Multiply": _merge("Multiply", _multiplied),

@@ -79,7 +79,7 @@ class KerasRecurrent(nn.Module):
     """A recurrent layer (N, T, C) that returns all outputs, or the last of each direction."""
 
     def __init__(self, inner: Any, sequences: bool, backwards: bool = False) -> None:
-        """Take the layer, whether all outputs are wanted, and whether the input is read backwards."""
+        """Take the layer, whether all outputs are wanted, and whether it reads backwards."""
         super().__init__()
         self.inner, self.sequences, self.backwards = inner, sequences, backwards
 

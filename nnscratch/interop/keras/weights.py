@@ -1,15 +1,15 @@
-"""Weights of Keras' files for models of ours, and the other way: layers are matched by their kinds.
+"""Weights of Keras' files for models of ours, and the other way: layers are matched by kind.
 
-A ``.weights.h5`` has no settings: a group for each layer, ``dense``, ``dense_1``, counted by kind in
-the order in which the model has them. So the first dense group is the first ``Linear``; a group whose
-name is the path of a module here is that module's.
+A ``.weights.h5`` has no settings: a group for each layer, ``dense``, ``dense_1``, counted by kind
+in the order in which the model has them. So the first dense group is the first ``Linear``; a group
+whose name is the path of a module here is that module's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -100,7 +100,11 @@ def save_keras_weights(model: nn.Module, path: FilePath) -> None:
         names[f"layers/{group}/vars"] = name or group
         arrays |= {f"layers/{group}/{place}": one for place, one in to_keras(module).items()}
     content = hdf5_bytes(arrays, names)
-    write_whole(path, lambda stream: stream.write(content) and None, follow=True)
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(content)
+
+    write_whole(path, write, follow=True)
 
 
 def kind_of(module: nn.Module) -> str:

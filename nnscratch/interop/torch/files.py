@@ -18,7 +18,8 @@ import numpy as np
 
 from nnscratch.errors import CheckpointError
 from nnscratch.interop.archives import ZIP_ERRORS, members_of
-from nnscratch.interop.torch.pickled import STORAGES, Global, PickledState, Source
+from nnscratch.interop.torch.memory import STORAGES
+from nnscratch.interop.torch.pickled import Global, PickledState, Source
 from nnscratch.train.files import FilePath
 
 _ROOM = 16 << 20
@@ -112,7 +113,7 @@ class _Archive:
         order = self._text("byteorder", "little")
         if order not in ("little", "big"):
             raise CheckpointError(f"damaged: its byte order is {order[:20]!r}")
-        self._order = "<" if order == "little" else ">"
+        self._swapped = order == "big"
         self._storages: dict[str, np.ndarray] = {}
 
     def read(self, make: Make) -> Any:
@@ -134,12 +135,12 @@ class _Archive:
         raw = _raw_dtype(kind)
         if member.file_size != count * raw.itemsize:
             raise CheckpointError(
-                f"the memory {key[:40]!r} has {member.file_size:,} bytes, and should have {count:,} "
-                f"elements of {STORAGES[kind]}"
+                f"the memory {key[:40]!r} has {member.file_size:,} bytes, and should have "
+                f"{count:,} elements of {STORAGES[kind]}"
             )
-        values = np.empty(count, raw.newbyteorder(self._order))
+        values = np.empty(count, raw.newbyteorder(">" if self._swapped else "<"))
         with self._archive.open(member) as stream:
-            target, done = memoryview(values.view(np.uint8)), 0
+            target, done = values.view(np.uint8).data, 0
             while done < len(target):
                 done += stream.readinto(target[done:]) or _cut()  # type: ignore[attr-defined]
             if stream.read(1):  # which also compares the checksum
@@ -244,9 +245,9 @@ class _Legacy:
             )
 
     def _elements(self, kind: str, count: int) -> np.ndarray:
-        (said,) = (
-            struct.unpack_from("<q", self._content, self._position) if self._left(8) else _cut()
-        )
+        if not self._left(8):
+            _cut()
+        (said,) = struct.unpack_from("<q", self._content, self._position)
         raw = _raw_dtype(kind)
         self._position += 8
         if said != count or not self._left(count * raw.itemsize):

@@ -1,9 +1,8 @@
 """The reader of what is pickled in a PyTorch file: a stack machine that can make nothing but data.
 
-A pickle is a program for a stack machine: https://docs.python.org/3/library/pickletools.html. Python's
-own machine imports what a program names and calls it. This one knows the opcodes and the names of a
-state dict, in the table below; what they stand for are tuples and texts until they are looked up
-there. Any other opcode or name is refused before anything of it happens.
+A pickle is a program for a stack machine: https://docs.python.org/3/library/pickletools.html.
+Python's own machine imports what a program names and calls it. This one knows the opcodes and the
+names of a state dict, in the tables below; a name is a text until it is looked up there. Any other opcode or name is refused before anything of it happens.
 """
 
 from __future__ import annotations
@@ -19,33 +18,12 @@ import numpy as np
 from nnscratch.array import Device
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError
+from nnscratch.interop.torch.memory import DTYPES, STORAGES, Memory, of_type, sizes_of, stored_as
 from nnscratch.tensors.size import Size
 
 _MARK = object()
-_MOST_DIMENSIONS = 64
-_LONGEST_NUMBER = 255
 _PLAIN = (str, int, float, bool, complex, bytes, type(None))
 
-STORAGES = {
-    "DoubleStorage": "float64",
-    "FloatStorage": "float32",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-    "ComplexFloatStorage": "complex64",
-    "ComplexDoubleStorage": "complex128",
-    "UntypedStorage": "uint8",
-}
-"""PyTorch's kinds of memory, and the dtypes of their elements."""
-DTYPES = {
-    **{name: name for name in STORAGES.values()},
-    **{"uint16": "uint16", "uint32": "uint32", "uint64": "uint64"},
-}
 _CONTAINERS = {"OrderedDict": OrderedDict, "Counter": Counter}
 _BUILTINS = {"set": set, "frozenset": frozenset, "complex": complex}
 _REBUILDERS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter")
@@ -103,10 +81,10 @@ class PickledState:
     def __init__(self, content: bytes, start: int, source: Source) -> None:
         self.position = start
         self._content, self._source = content, source
-        self._room = source.room or 0
+        self._memory = Memory(source.room or 0)
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
-        self._arrays: dict[Any, Any] = {}
+        self._tensors: dict[Any, Any] = {}
         self._made: dict[int, tuple[Any, Any]] = {}
 
     def read(self) -> Any:
@@ -232,21 +210,21 @@ class PickledState:
             self._push(_container(_CONTAINERS[called.name], *given))
         elif called.name in ("set", "frozenset"):
             (items,) = given
-            self._push(_BUILTINS[called.name](map(_key, _of_type(items, list))))
+            self._push(_BUILTINS[called.name](map(_key, of_type(items, list))))
         elif called.name == "complex":
             real, imaginary = given
-            self._push(complex(_of_type(real, float), _of_type(imaginary, float)))
+            self._push(complex(of_type(real, float), of_type(imaginary, float)))
         elif called.name == "encode":
             text, codec = given
             if codec != "latin1":
                 raise ValueError(f"bytes in the code {str(codec)[:20]!r}")
-            self._push(_of_type(text, str).encode("latin1"))
+            self._push(of_type(text, str).encode("latin1"))
         elif called.name == "Size":
             (sizes,) = given
-            self._push(Size(_sizes(sizes)))
+            self._push(Size(sizes_of(sizes)))
         elif called.name == "device":
             kind, *index = given
-            number = _of_type(index[0], int) if index else 0
+            number = of_type(index[0], int) if index else 0
             self._push(Device("cuda" if kind == "cuda" else "cpu", number))
         else:
             raise CheckpointError(f"it calls {called.module}.{called.name}, which makes nothing")
@@ -263,94 +241,23 @@ class PickledState:
         storage, offset, size, stride, *more = given
         if not isinstance(storage, np.ndarray):
             raise ValueError("a tensor of what is no memory")
-        dtype = _stored_as(more.pop(2)) if name == "_rebuild_tensor_v3" else None
+        dtype = stored_as(more.pop(2)) if name == "_rebuild_tensor_v3" else None
         if any(more[1:]):
             raise CheckpointError(
                 "a tensor in it has hooks or is a conjugate; save x.detach().resolve_conj() of it"
             )
-        values = self._array(storage, offset, _sizes(size), _sizes(stride), dtype)
+        values = self._memory.array(storage, offset, sizes_of(size), sizes_of(stride), dtype)
         asks = bool(more[0]) if more else False
         return self._tensor(values, False, asks)
 
     def _tensor(self, values: Any, parameter: bool, asks: bool) -> Any:
         """Return the one object for the same elements and the same wishes."""
-        key = ("made", id(values), parameter, asks)
-        if key not in self._arrays:
+        key = (id(values), parameter, asks)
+        if key not in self._tensors:
             made = self._source.tensor(values, parameter, asks)
-            self._arrays[key] = made
+            self._tensors[key] = made
             self._made[id(made)] = made, values
-        return self._arrays[key]
-
-    def _array(
-        self,
-        storage: np.ndarray,
-        offset: int,
-        size: tuple[int, ...],
-        stride: tuple[int, ...],
-        dtype: np.dtype[Any] | None,
-    ) -> Any:
-        """Return the elements of a tensor; the same one again where a tensor comes twice."""
-        key = (id(storage), offset, size, stride, dtype)
-        if key not in self._arrays:
-            typed = storage if dtype is None else storage.view(dtype)
-            if (
-                len(size) != len(stride)
-                or len(size) > _MOST_DIMENSIONS
-                or _of_type(offset, int) < 0
-            ):
-                raise ValueError("a tensor whose sizes and strides do not fit")
-            self._arrays[key] = (self._elements(typed, offset, size, stride), storage)
-        return self._arrays[key][0]
-
-    def _elements(
-        self, storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
-    ) -> Any:
-        count = 1
-        for side in size:
-            count *= side
-        reach = sum((side - 1) * step for side, step in zip(size, stride, strict=True))
-        if count and offset + reach >= len(storage):
-            raise CheckpointError(
-                f"a tensor of {count:,} elements reaches behind the {len(storage):,} of its memory"
-            )
-        whole = offset == 0 and count == len(storage) and _in_order(size, stride)
-        if whole:
-            key = ("whole", id(storage))
-            if key not in self._arrays:  # the first one has the memory, others copies of it
-                self._arrays[key] = storage
-                return storage.reshape(size)
-        self._room -= count * storage.itemsize
-        if self._room < 0:
-            raise CheckpointError(
-                "tensors that repeat or rearrange the elements of others would take many times "
-                "the memory of the file; save x.clone() of them"
-            )
-        if not count:
-            return np.empty(size, storage.dtype)
-        steps = [step * storage.itemsize for step in stride]
-        view = np.lib.stride_tricks.as_strided(storage[offset:], size, steps)
-        return np.array(view, order="C", copy=True)
-
-
-def _of_type(item: Any, kind: type) -> Any:
-    if type(item) is not kind:
-        raise ValueError(f"expected {kind.__name__}, found {type(item).__name__}")
-    return item
-
-
-def _sizes(item: Any) -> tuple[int, ...]:
-    if type(item) not in (tuple, Size) or any(type(one) is not int or one < 0 for one in item):
-        raise ValueError("sizes that are no numbers from 0")
-    return tuple(item)
-
-
-def _in_order(size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
-    expected = 1
-    for side, step in zip(reversed(size), reversed(stride), strict=True):
-        if side != 1 and step != expected:
-            return False
-        expected *= side
-    return True
+        return self._tensors[key]
 
 
 def _key(item: Any) -> Any:
@@ -369,15 +276,9 @@ def _container(kind: Any, *given: Any) -> Any:
         if type(pairs) is dict:
             made.update(pairs)
         else:
-            for key, value in _of_type(pairs, list):
+            for key, value in of_type(pairs, list):
                 made[_key(key)] = value
     return made
-
-
-def _stored_as(item: Any) -> np.dtype[Any]:
-    if not isinstance(item, np.dtype):
-        raise ValueError("a dtype that is none")
-    return item
 
 
 def _unknown_opcode(opcode: bytes) -> str:
@@ -421,7 +322,7 @@ def _long(state: PickledState) -> None:
 
 def _add_items(state: PickledState) -> None:
     items = state._marked()
-    _of_type(state._stack[-1], set).update(map(_key, items))
+    of_type(state._stack[-1], set).update(map(_key, items))
 
 
 def _mark_items(state: PickledState) -> None:

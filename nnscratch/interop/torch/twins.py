@@ -1,8 +1,8 @@
 """``from_torch``: the twin of a PyTorch module, or what it cannot be made of, by name.
 
 A layer of PyTorch's becomes the layer of ours with that name and its settings. A module with a
-``forward`` of its own is traced by ``torch.fx`` into a graph of calls; each call becomes that of ours
-with the same name, since the names and arguments are PyTorch's.
+``forward`` of its own is traced by ``torch.fx`` into a graph of calls; each call becomes that of
+ours with the same name, since the names and arguments are PyTorch's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import inspect
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from nnscratch import nn
 from nnscratch.absent import AbsentNameError
 from nnscratch.errors import CheckpointError
+from nnscratch.interop.torch.traced import Result, TracedModule, TraceStep
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor, creation, functions, ops
 
@@ -65,89 +66,6 @@ def from_torch(module: Any) -> nn.Module:
         )
     _copy(module, made)
     return made
-
-
-class TracedModule(nn.Module):
-    """A module with the calls of a PyTorch module's ``forward``, in their order.
-
-    Attributes:
-        source: the name of PyTorch's class.
-
-    Args:
-        source: the name of the class.
-        steps: each call: the name of its result, what is called, its arguments and keywords, in
-            which ``_Result`` stands for an earlier result.
-    """
-
-    def __init__(self, source: str, steps: list[_TraceStep]) -> None:
-        """Take the calls; layers are assigned afterwards."""
-        super().__init__()
-        self.source = source
-        self._steps = steps
-
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """Run the calls."""
-        values: dict[str, Any] = {}
-        given = iter(inputs)
-        for step in self._steps:
-            if step.kind == "placeholder":
-                values[step.name] = _given(step, given, named)
-                continue
-            args = _filled(step.args, values)
-            if step.kind == "output":
-                return args[0]
-            options = {key: _filled(value, values) for key, value in step.options.items()}
-            if "training" in options:  # which the trace has as it was
-                options["training"] = self.training
-            if step.kind == "get_attr":
-                values[step.name] = operator.attrgetter(step.target)(self)
-            elif step.kind == "call_module":
-                values[step.name] = self.get_submodule(step.target)(*args, **options)
-            elif step.kind == "call_method":
-                values[step.name] = getattr(args[0], step.target)(*args[1:], **options)
-            else:
-                values[step.name] = step.target(*args, **options)
-        return None
-
-    def extra_repr(self) -> str:
-        """Return the name of PyTorch's class."""
-        return f"of {self.source}"
-
-
-class _TraceStep:
-    """One call."""
-
-    def __init__(self, name: str, kind: str, target: Any, args: Any, options: dict[str, Any]):
-        self.name, self.kind, self.target = name, kind, target
-        self.args, self.options = args, options
-
-
-class _Result(str):
-    """The name of an earlier result."""
-
-    __slots__ = ()
-
-
-def _given(step: _TraceStep, given: Iterator[Any], named: dict[str, Any]) -> Any:
-    for value in given:
-        return value
-    if step.target in named:
-        return named[step.target]
-    if step.args:
-        return step.args[0]
-    raise TypeError(f"forward() lacks the argument {step.target!r}")
-
-
-def _filled(item: Any, values: dict[str, Any]) -> Any:
-    if type(item) is _Result:
-        return values[item]
-    if isinstance(item, (tuple, list)):
-        return type(item)(_filled(one, values) for one in item)
-    if isinstance(item, dict):
-        return {key: _filled(one, values) for key, one in item.items()}
-    if isinstance(item, slice):
-        return slice(*(_filled(one, values) for one in (item.start, item.stop, item.step)))
-    return item
 
 
 class _Maker:
@@ -218,7 +136,7 @@ class _Maker:
             made.register_buffer(key, Tensor(_values(buffer)), persistent=key in kept)
         return made
 
-    def _step(self, node: Any, module: Any, path: str) -> _TraceStep:
+    def _step(self, node: Any, module: Any, path: str) -> TraceStep:
         target, kind = node.target, node.op
         if kind == "call_function":
             target = self._function(target, path)
@@ -231,7 +149,7 @@ class _Maker:
                 self._problem(path, f"it uses the attribute {target}, which is no tensor")
         args = self._plain(node.args, path)
         options = self._plain(dict(node.kwargs), path)
-        return _TraceStep(node.name, kind, target, args, options)
+        return TraceStep(node.name, kind, target, args, options)
 
     def _function(self, function: Any, path: str) -> Any:
         """Return our function of the same name."""
@@ -240,7 +158,7 @@ class _Maker:
         if home in ("_operator", "math", "builtins"):
             place: Any = {"_operator": operator, "math": math, "builtins": builtins}[home]
             return getattr(place, name, function)
-        rooms = (F, functions, ops, creation)
+        rooms: tuple[Any, ...] = (F, functions, ops, creation)
         if home.startswith("torch.nn"):
             rooms = (F,)
         for room in rooms:
@@ -254,7 +172,7 @@ class _Maker:
     def _plain(self, item: Any, path: str) -> Any:
         torch = self._torch
         if isinstance(item, torch.fx.Node):
-            return _Result(item.name)
+            return Result(item.name)
         if isinstance(item, (tuple, list)):
             made = [self._plain(one, path) for one in item]
             return tuple(made) if isinstance(item, tuple) else made

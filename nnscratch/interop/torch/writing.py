@@ -1,4 +1,4 @@
-"""Files that ``torch.load`` reads: a zip with a pickle of the few opcodes that a state dict needs."""
+"""Files that ``torch.load`` reads: a zip with a pickle of the few opcodes of a state dict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from nnscratch.array import dtype_name, is_array, to_numpy
 from nnscratch.errors import DTypeError
 from nnscratch.interop.refusals import at, refusal, word
-from nnscratch.interop.torch.pickled import STORAGES
+from nnscratch.interop.torch.memory import STORAGES
 from nnscratch.nn import Parameter
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.size import Size
