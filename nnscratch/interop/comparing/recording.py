@@ -81,7 +81,7 @@ def values_of(item: Any) -> np.ndarray:
         item = item.cpu()
     if str(getattr(item, "dtype", "")).endswith("bfloat16"):
         item = item.float()
-    return np.array(item, copy=True)
+    return np.array(item.numpy() if hasattr(item, "numpy") else item, copy=True)
 
 
 def cotangent(shape: tuple[int, ...]) -> np.ndarray:

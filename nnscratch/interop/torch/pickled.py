@@ -2,7 +2,8 @@
 
 A pickle is a program for a stack machine: https://docs.python.org/3/library/pickletools.html.
 Python's own machine imports what a program names and calls it. This one knows the opcodes and the
-names of a state dict, in the tables below; a name is a text until it is looked up there. Any other opcode or name is refused before anything of it happens.
+names of a state dict, in the tables below; a name is a text until it is looked up there. Any other
+opcode or name is refused before anything of it happens.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class _Maker:
         if not kind.__module__.startswith("torch.nn"):
             return self._traced(module, path)
         if name in _CONTAINERS:
-            children = {k: self.twin(m, _joined(path, k)) for k, m in module.named_children()}
+            children = {k: self.twin(m, _joined(path, k)) for k, m in _children(module)}
             if name == "ModuleList":
                 return nn.ModuleList(list(children.values()))
             made = nn.Sequential() if name == "Sequential" else nn.ModuleDict()
@@ -127,7 +127,7 @@ class _Maker:
             return self._problem(path, f"the forward of {name} cannot be traced ({reason})")
         steps = [self._step(node, module, _joined(path, "forward")) for node in graph.nodes]
         made = TracedModule(name, steps)
-        for key, child in module.named_children():
+        for key, child in _children(module):
             setattr(made, key, self.twin(child, _joined(path, key)))
         for key, parameter in module.named_parameters(recurse=False):
             setattr(made, key, nn.Parameter(Tensor(_values(parameter))))
@@ -308,6 +308,11 @@ _SPECIAL: dict[str, Callable[[Any], dict[str, Any]]] = {
 def _weighted(module: Any) -> dict[str, Any]:
     weight = None if module.weight is None else Tensor(_values(module.weight))
     return {"weight": weight, "size_average": None, "reduce": None}
+
+
+def _children(module: Any) -> list[tuple[str, Any]]:
+    """Return a module's children by name, also one that comes twice."""
+    return [(name, child) for name, child in module._modules.items() if child is not None]
 
 
 def _hooks(module: Any) -> bool:
