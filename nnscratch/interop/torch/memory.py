@@ -33,7 +33,7 @@ DTYPES = {
 }
 
 
-class Memory:
+class StorageViews:
     """Makes the arrays of tensors, each once.
 
     Args:

@@ -19,7 +19,7 @@ import numpy as np
 from nnscratch.array import Device
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError
-from nnscratch.interop.torch.memory import DTYPES, STORAGES, Memory, of_type, sizes_of, stored_as
+from nnscratch.interop.torch.memory import DTYPES, STORAGES, StorageViews, of_type, sizes_of, stored_as
 from nnscratch.tensors.size import Size
 
 _MARK = object()
@@ -82,7 +82,7 @@ class PickledState:
     def __init__(self, content: bytes, start: int, source: Source) -> None:
         self.position = start
         self._content, self._source = content, source
-        self._memory = Memory(source.room or 0)
+        self._memory = StorageViews(source.room or 0)
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._tensors: dict[Any, Any] = {}
