@@ -92,10 +92,10 @@ def save(obj: Any, f: FilePath | BinaryIO, *unused: Any, **options: Any) -> None
 def load(f: FilePath | BinaryIO, map_location: Any = None, *unused: Any, **options: Any) -> Any:
     """Return what ``save`` wrote, or ``torch.save``; of any other safetensors file its tensors.
 
-    A file of PyTorch's (``.pt``, ``.pth``, of both forms that there are) is read without PyTorch, as
-    ``torch.load(f, weights_only=True)`` reads it: tensors and parameters, dictionaries, lists,
+    A file of PyTorch's (``.pt``, ``.pth``, of both forms that there are) is read without PyTorch,
+    as ``torch.load(f, weights_only=True)`` reads it: tensors and parameters, dictionaries, lists,
     tuples, sets, numbers and texts around them. Its tensors of bfloat16 become float32. It is no
-    unpickling: what else such a file would import or call is refused by name, and nothing of it runs.
+    unpickling: what else such a file would import or call is refused by name, and none of it runs.
 
     Args:
         f: the path of the file, or a file that is open for reading bytes.
@@ -106,8 +106,8 @@ def load(f: FilePath | BinaryIO, map_location: Any = None, *unused: Any, **optio
         **options: the same by name, ``weights_only``, which is always so, and ``mmap``.
 
     Raises:
-        CheckpointError: if the file is damaged, of another kind, or a pickle of more than data, such
-            as a whole model.
+        CheckpointError: if the file is damaged, of another kind, or a pickle of more than data,
+            such as a whole model.
         DeviceError: if this machine has no such device.
         DTypeError: if the function returns something else.
     """

@@ -348,7 +348,7 @@ def test_beside_keras(tmp_path: Path) -> None:
     assert "inside of it there, as in Keras" in str(inside)
     hat = beside(lambda p: optim.Adam(p, lr=0.1), keras.optimizers.Adam(0.1, epsilon=1e-3))
     assert "adds eps=0.001 to √v before the bias is corrected" in str(hat)
-    dict(ours.named_modules())["layers.layer_normalization"].eps = 1e-5
+    dict(ours.named_modules())[f"layers.{theirs.layers[1].name}"].eps = 1e-5
     assert "epsilon: eps is 1e-05 here and 0.001 there" in str(compare(ours, theirs, (x,)))
     assert all(np.array_equal(a, b) for a, b in zip(theirs.get_weights(), before, strict=True))
 

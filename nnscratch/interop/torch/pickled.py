@@ -19,7 +19,14 @@ import numpy as np
 from nnscratch.array import Device
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError
-from nnscratch.interop.torch.memory import DTYPES, STORAGES, StorageViews, of_type, sizes_of, stored_as
+from nnscratch.interop.torch.memory import (
+    DTYPES,
+    STORAGES,
+    StorageViews,
+    of_type,
+    sizes_of,
+    stored_as,
+)
 from nnscratch.tensors.size import Size
 
 _MARK = object()
