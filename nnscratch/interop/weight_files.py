@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -219,7 +220,7 @@ def write_sharded(path: FilePath, tensors: Mapping[str, Any], most: int) -> None
     A tensor that is larger has a file of its own. The index is written last.
 
     Raises:
-        RunError: if a file cannot be written.
+        RunError: if a file cannot be written; those that were not there before are removed then.
     """
     name = os.fspath(path)
     stem = os.path.basename(name).removesuffix(".json").removesuffix(".index")
@@ -235,8 +236,18 @@ def write_sharded(path: FilePath, tensors: Mapping[str, Any], most: int) -> None
         filled += size
         total += size
     places: dict[str, str] = {}
-    for number, shard in enumerate(shards, 1):
-        file = f"{stem}-{number:05d}-of-{len(shards):05d}.safetensors"
-        write_tensors(os.path.join(os.path.dirname(name), file), shard, {"format": "pt"}, True)
-        places |= dict.fromkeys(shard, file)
-    write_json(path, {"metadata": {"total_size": total}, "weight_map": places})
+    new: list[str] = []
+    try:
+        for number, shard in enumerate(shards, 1):
+            file = f"{stem}-{number:05d}-of-{len(shards):05d}.safetensors"
+            target = os.path.join(os.path.dirname(name), file)
+            if not os.path.lexists(target):
+                new.append(target)
+            write_tensors(target, shard, {"format": "pt"}, True)
+            places |= dict.fromkeys(shard, file)
+        write_json(path, {"metadata": {"total_size": total}, "weight_map": places})
+    except BaseException:
+        for target in new:
+            with suppress(OSError):
+                os.unlink(target)
+        raise

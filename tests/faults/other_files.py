@@ -173,9 +173,22 @@ def hostile_pickles(trap: Path) -> Files:
     }
     made = {f"a pickle with {k}": archive(keyed(v)) for k, v in programs.items()}
     made |= {f"a tensor with {k}": archive(keyed(v), b"\2\2\2\2") for k, v in tensors.items()}
-    made |= {f"a legacy file with {k}": legacy(PROTOCOL + keyed(v) + b".")
-             for k, v in programs.items()}  # fmt: skip
     made["a bare pickle"] = evil
+    return made
+
+
+def hostile_legacy(trap: Path) -> Files:
+    programs = {
+        "os.system": pickle.dumps({"w": Runs(trap)}, 2)[2:-1],
+        "the same in protocol 4": pickle.dumps(Runs(trap), 4)[2:-1],
+        "an instance": b"(ios\nsystem\n",
+        "deep tuples": b")" + b"\x85" * 30_000,
+        "a tensor of 2^40 copies": tensor(1, 0, (1 << 40,), (0,)),
+        "a memory of a petabyte": tensor(1 << 47),
+        "a memory that is not there": tensor(1),
+    }
+    made = {f"a legacy file with {k}": legacy(PROTOCOL + keyed(v) + b".")
+            for k, v in programs.items()}  # fmt: skip
     return made
 
 
@@ -365,7 +378,7 @@ def other_formats(folder: Path, trap: Path) -> dict[str, tuple[Any, ...]]:
         "pt": (paths["pt"], torch_file, sound,
                (inside("archive/data.pkl", damage.byte_cases), damage.byte_cases),
                pickles | hostile_zips(sound)),
-        "legacy.pt": (paths["legacy.pt"], load, old, (damage.byte_cases,), pickles),
+        "legacy.pt": (paths["legacy.pt"], load, old, (damage.byte_cases,), hostile_legacy(trap)),
         "weights.h5": (paths["weights.h5"], weights, bytes_of("weights.h5"),
                        (damage.byte_cases,), hostile_hdf5()),
         "keras": (paths["keras"], load_model, keras,

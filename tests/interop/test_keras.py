@@ -84,6 +84,14 @@ def test_tables_and_tokens_of_ours(tmp_path: Path) -> None:
     close(outputs(words, tokens), predicted(keras.models.load_model(tmp_path / "b.keras"), tokens))
 
 
+def test_models_of_64_bits(tmp_path: Path) -> None:
+    theirs = keras.Sequential([keras.Input((4,)), L.Dense(2, dtype="float64")])
+    theirs.set_weights([np.random.default_rng(0).normal(size=(4, 2)), np.full(2, 0.1)])
+    theirs.save(tmp_path / "a.keras")
+    layer = next(iter(load_model(tmp_path / "a.keras").layers.values()))
+    assert np.asarray(layer.weight.detach()).tolist() == theirs.get_weights()[0].T.tolist()
+
+
 def test_weights_alone_are_matched_by_kind_and_order(tmp_path: Path) -> None:
     theirs = shaken(keras.Sequential([
         keras.Input((4,)), L.Dense(5), L.LayerNormalization(), L.Dense(5),

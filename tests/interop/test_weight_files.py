@@ -14,7 +14,7 @@ import torch
 
 import nnscratch
 from nnscratch import nn
-from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.errors import CheckpointError, ConfigurationError, RunError
 from nnscratch.interop.safetensors import save_file
 from nnscratch.interop.weights import load_weights, save_weights
 from nnscratch.models import GPT2, GPT2Config
@@ -111,6 +111,14 @@ def test_several_files(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=rf"{files[2]}: there is no such file"):
         load_weights(model, path)
     assert values(model) == before
+
+
+def test_several_files_that_cannot_all_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors.index.json"
+    path.mkdir()
+    with pytest.raises(RunError, match="cannot be written"):
+        save_weights(network(), path, max_shard_bytes=200)
+    assert os.listdir(tmp_path) == [path.name]
 
 
 def test_several_of_pytorchs_files(tmp_path: Path) -> None:

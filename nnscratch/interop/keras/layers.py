@@ -51,16 +51,15 @@ def layer_of(kind: str, config: Config, stored: Arrays) -> nn.Module | None:
 
 def _fill(layer: nn.Module, stored: Arrays) -> None:
     module = getattr(layer, "inner", layer)
+    dtypes = {array.dtype for array in stored.values() if array.dtype.kind == "f"}
+    if len(dtypes) == 1:
+        module.to(dtype=dtypes.pop())
     state = module.state_dict()
     for name, array in from_keras(module, stored).items():
         own = state[name]
         if tuple(own.shape) != array.shape:
             raise CheckpointError(f"{name} has the shape {array.shape}, expected {own.shape}")
         own.copy_(Tensor(np.ascontiguousarray(array)))
-    if stored:
-        dtypes = {array.dtype for array in stored.values() if array.dtype.kind == "f"}
-        if len(dtypes) == 1:
-            module.to(dtype=dtypes.pop())
 
 
 # Layers.

@@ -120,8 +120,7 @@ class KerasModel(nn.Module):
 
     Args:
         layers: by Keras' names.
-        steps: for each layer that runs: its name, those of its inputs, and whether they come as
-            one list.
+        steps: for each layer that runs, in order: its name and those of its inputs.
         inputs: the names of the model's inputs, in order.
         outputs: the names of the layers whose outputs it returns.
         config: what ``config.json`` said.
