@@ -317,10 +317,13 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
-def seed_and_offset(kind: str, count: int, dtype: Any, generator: Generator | None) -> Any:
+def seed_and_offset(
+    kind: str, size: tuple[int, ...], dtype: Any, generator: Generator | None
+) -> Any:
     """Reserve numbers of a generator's stream; a compiled step reserves new ones at each replay."""
     source = default_generator if generator is None else generator
-    return registry.host(lambda: source.reserve(kind, count, dtype))
+    count, rows = math.prod(size), size[0] if size else None
+    return registry.host(lambda: source.reserve(kind, count, dtype, rows))
 
 
 def random_tensor(
@@ -329,7 +332,7 @@ def random_tensor(
     """Return a tensor of random numbers by a formula of kind "uniform" or "normal"."""
     dtype = dtype_name(options.pop("dtype") or default_dtype())
     requires_grad = options.pop("requires_grad", False)
-    seed, offset = seed_and_offset(kind, math.prod(size), dtype, options.pop("generator"))
+    seed, offset = seed_and_offset(kind, size, dtype, options.pop("generator"))
     device = options.pop("device") or "cpu"
     return apply(
         formula, shape=size, dtype=dtype, device=str(device), seed=seed, offset=offset, **options
