@@ -29,10 +29,13 @@ def divided(total: int, parts: int) -> list[RowRange]:
     """Divide rows into consecutive parts that differ by four at most; some may have none.
 
     Each part begins at a multiple of four rows, so that the random numbers of its rows begin with
-    a block of the generator (``row_scope``).
+    a block of the generator (``row_scope``). A last part of a single row goes to the one before it,
+    for a batch norm has no variance of one row.
 
     >>> [(one.start, one.stop) for one in divided(22, 4)]
     [(0, 8), (8, 16), (16, 20), (20, 22)]
+    >>> [one.rows for one in divided(9, 4)]
+    [4, 5, 0, 0]
     """
     units = -(-total // ROWS_TOGETHER)
     each, more = divmod(units, parts)
@@ -40,6 +43,8 @@ def divided(total: int, parts: int) -> list[RowRange]:
     for part in range(parts):
         ends.append(ends[-1] + each + (part < more))
     bounds = [min(end * ROWS_TOGETHER, total) for end in ends]
+    if total > 1:
+        bounds = [total if bound == total - 1 else bound for bound in bounds]
     return [RowRange(a, b, total) for a, b in zip(bounds, bounds[1:], strict=False)]
 
 

@@ -73,14 +73,12 @@ class SharedBatches:
         else:
             self._denominator = denominator_of(loss, run.totals.ignored)
             self._sums = is_sum(loss)
-        self._stand_in = head(1)
-        if self._denominator is not None:
-            # One that the loss is not 0/0 of.
-            for count in range(1, min(_MOST_TRIED, samples) + 1):
-                last = taken(head(count), RowRange(count - 1, count, count))
-                if self._counted(last) > 0.0:
-                    self._stand_in = last
-                    break
+        # Two rows, for a batch norm has no variance of one; and such that the loss is not 0/0.
+        most = 2 if self._denominator is None else _MOST_TRIED
+        for count in range(min(2, samples), min(most, samples) + 1):
+            self._stand_in = taken(head(count), RowRange(max(0, count - 2), count, count))
+            if self._denominator is None or self._counted(self._stand_in) > 0.0:
+                break
 
     def reduce(self, loss: Tensor, output: Any, batch: Any, last: bool) -> None:
         """Add up the gradients of a step: ``reduce`` of ``make_step``."""
@@ -137,6 +135,8 @@ class SharedBatches:
         ranges = own_parts(total, world.rank, world.size, self.shards)
         parts = [taken(batch, one) if one.rows else self._stand_in for one in ranges]
         weights = self._weights(parts, ranges, total)
+        # A part of no rows, or of ignored ones only, has no mean of its own.
+        parts = [one if own else self._stand_in for one, own in zip(parts, weights, strict=True)]
         world.place = f"step {run.step + 1}"
         reducer.stop = self._stopping() or 0
         kind = self._kind()
@@ -156,7 +156,7 @@ class SharedBatches:
                 )
                 if scope is not None:
                     scope.rewind()
-                scope = row_scope(rows.start, max(rows.rows, 1), total)
+                scope = row_scope(rows.start, samples_in(part), total)
                 ends = last and index + 1 == len(parts)
                 begins = first if self.shards is None else True
                 with scope:
