@@ -68,9 +68,7 @@ def check_shards(shards: int | None, size: int) -> None:
     if shards is None:
         return
     if type(shards) is not int or shards < 1 or shards & (shards - 1):
-        raise ConfigurationError(
-            f"shards must be a power of two (1, 2, 4, 8, ...), got {shards!r}"
-        )
+        raise ConfigurationError(f"shards must be a power of two (1, 2, 4, 8, ...), got {shards!r}")
     if shards % size:
         fitting = ", ".join(str(1 << n) for n in range(shards.bit_length()))
         raise ConfigurationError(

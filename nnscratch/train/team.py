@@ -62,6 +62,7 @@ class Team:
         """Return what divides the batches of a run; None if nothing does."""
         if self.several is None and self.shards is None:
             return None
+        run.shards = self.shards
         self._sharing = SharedBatches(
             run, self.world, self.shards, lambda: self.interruption.number
         )
