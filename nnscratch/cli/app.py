@@ -150,7 +150,7 @@ def app() -> None:
 @click.option("--restarts", type=click.IntRange(0), default=0,
               help="How often to start the processes again if they die.")  # fmt: skip
 @click.option("--shards", type=int, metavar="V",
-              help="Parts of each batch, a power of two: the same bits on 1, 2, ... V ranks.")  # fmt: skip
+              help="Parts of a batch, 1, 2, 4, ...: the same bits on so many ranks.")  # fmt: skip
 @click.option("--deadline", type=float, metavar="SECONDS", default=300.0,
               help="How long a process waits for another.")  # fmt: skip
 def train_command(

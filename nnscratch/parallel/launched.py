@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nnscratch.errors import ConfigurationError
 
 
-class Launch(NamedTuple):
+class LaunchedRank(NamedTuple):
     """What a launcher says: its name, the rank of this process, and how many there are.
 
     The size is None where the launcher leaves it to the library.
@@ -28,7 +28,7 @@ _KNOWN = (
 )
 
 
-def launched(environment: Mapping[str, str] | None = None) -> Launch | None:
+def launched(environment: Mapping[str, str] | None = None) -> LaunchedRank | None:
     """Return what the launcher says that started this process, None if none did.
 
     Args:
@@ -38,7 +38,7 @@ def launched(environment: Mapping[str, str] | None = None) -> Launch | None:
         ConfigurationError: if Slurm started several tasks and did not tell them of one another.
 
     >>> launched({"PMI_RANK": "1", "PMI_SIZE": "4"})
-    Launch(launcher='mpiexec (PMI)', rank=1, size=4)
+    LaunchedRank(launcher='mpiexec (PMI)', rank=1, size=4)
     >>> launched({}) is None
     True
     """
@@ -46,7 +46,7 @@ def launched(environment: Mapping[str, str] | None = None) -> Launch | None:
     for name, rank, size in _KNOWN:
         if given.get(rank, "").isdecimal():
             count = given.get(size, "")
-            return Launch(name, int(given[rank]), int(count) if count.isdecimal() else None)
+            return LaunchedRank(name, int(given[rank]), int(count) if count.isdecimal() else None)
     tasks = given.get("SLURM_STEP_NUM_TASKS", "")
     if tasks.isdecimal() and int(tasks) > 1 and "SLURM_PROCID" in given:
         raise ConfigurationError(

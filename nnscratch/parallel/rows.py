@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def divided(total: int, parts: int) -> list[RowRange]:
     bounds = [min(end * ROWS_TOGETHER, total) for end in ends]
     if total > 1:
         bounds = [total if bound == total - 1 else bound for bound in bounds]
-    return [RowRange(a, b, total) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [RowRange(a, b, total) for a, b in pairwise(bounds)]
 
 
 def own_parts(total: int, rank: int, size: int, shards: int | None = None) -> list[RowRange]:

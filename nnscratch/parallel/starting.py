@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
-from nnscratch.parallel.segments import remove_stale
 
 NOT_DIED = (0, 2, 130, 143)
 """Exit codes of a job that has ended by itself: done, something to mend, Ctrl-C, SIGTERM."""
@@ -110,7 +109,6 @@ def run_until_done(
     for attempt in range(restarts + 1):
         before = progress()
         code = _run([launcher, "-n", str(numbers[place]), *command])
-        remove_stale(age=0.0)
         if code in NOT_DIED or attempt == restarts:
             return code
         if progress() == before and place + 1 < len(numbers):

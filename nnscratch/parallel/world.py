@@ -7,8 +7,10 @@ for one that is gone, or stuck, notices it, and says which rank did not come, an
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pickle
+import re
 import sys
 import threading
 import time
@@ -69,6 +71,13 @@ class World:
         self.local_rank = here.index(self.rank)
         sharing = sum(found[rank][1] == mine for rank in here)
         self.threads = max(1, self.threads // sharing)
+        # All ranks have opened their shared memory by now. Without a name it goes with the last of
+        # them, also if they are killed.
+        if not self.local_rank:
+            for path in _own_segments():
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+        self.barrier()
 
     @property
     def leads(self) -> bool:
@@ -166,7 +175,7 @@ class World:
         # What is read was written by this very program a moment ago, by the ranks of this job.
         return [
             pickle.loads(into[a:b].tobytes())  # noqa: S301
-            for a, b in zip(starts[:-1], starts[1:], strict=True)
+            for a, b in itertools.pairwise(starts)
         ]
 
     def from_first(self, item: Any) -> Any:
@@ -189,9 +198,22 @@ class World:
     # Waiting, and giving up.
 
     def _wait(self, request: Any) -> None:
-        for _ in range(_SPINS):
-            if request.Test():
-                return
+        try:
+            for _ in range(_SPINS):
+                if request.Test():
+                    return
+            self._wait_long(request)
+        except self._mpi.Exception as error:
+            reason = str(error).strip().splitlines()[-1]
+            time.sleep(0.2)  # the launcher usually knows first, and ends this rank
+            print(
+                f"nnscratch: another rank has ended while rank {self.rank} waited for it at "
+                f"{self.place} ({reason})",
+                file=sys.stderr,
+            )
+            self.leave(1)
+
+    def _wait_long(self, request: Any) -> None:
         began = time.monotonic()
         while not request.Test():
             waited = time.monotonic() - began
@@ -266,6 +288,15 @@ class World:
         """
         if not self.leads:
             time.sleep(1.0)
+
+
+def _own_segments() -> list[str]:
+    """Return the files of MPICH's shared memory that this very process has mapped."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+            return sorted(set(re.findall(r"/dev/shm/mpich_\S+", maps.read())))
+    except OSError:
+        return []
 
 
 def missing(places: dict[int, str], size: int, deadline: float) -> str:

@@ -282,7 +282,7 @@ class Trainer:
             team.check_alike(self.run, self._stepper, self.seed)
             if resume and run.checkpoint_path is not None and run.checkpoint_path.exists():
                 self.load(run.checkpoint_path)
-            interruption = team.interruption = stack.enter_context(Interruption())
+            team.interruption = stack.enter_context(Interruption())
             with self._bracketed():
                 while run.epoch < epochs and not run.stop:
                     # A checkpoint may be of the moment after the last batch and before the end.
