@@ -49,7 +49,8 @@ class GradientReducer:
         classes: whether right predictions are counted.
         ignored: as for ``Totals``.
         muted: whether nothing is sent, as while kernels are compiled.
-        attention: whether this rank has something to settle.
+        attention: whether this rank has a loss that is not finite.
+        unlike: whether this rank has seen that another takes other steps.
         stop: the number of the signal by which this rank was asked to stop, 0 if it was not.
         stopped: the same, of any rank, after the last reduction.
         sums: the loss times samples, right predictions and judged ones of the last reduction.
@@ -63,7 +64,7 @@ class GradientReducer:
     ) -> None:
         self.world, self.parts = world, parts
         self.classes, self.ignored = False, None
-        self.muted = self.attention = False
+        self.muted = self.attention = self.unlike = False
         self.stop = self.stopped = 0
         self.sums = (0.0, 0.0, 0.0)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -195,6 +196,8 @@ class GradientReducer:
         Raises:
             AttentionNeeded: on all ranks, if one has something to settle.
         """
+        if self.muted:
+            return
         tail = wire[-TAIL:]
         if self._weight == 0.0:
             tail[:] = 0.0
@@ -205,21 +208,20 @@ class GradientReducer:
         own = float(tail[LOSS])
         self.attention = self.attention or not math.isfinite(own)
         tail[LOSS] *= self._samples
-        if self.muted:
-            return
         with np.errstate(all="ignore"):
             if not (self._in_turn(tail) if self.parts is None else self._by_tree(wire)):
                 return
         # Numbers that have to be the same on all ranks, of which each rank knows the sum then.
         check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
-        tail[ATTENTION], tail[STOP], tail[CHECK] = self.attention, bool(self.stop), check
+        tail[ATTENTION] = self.attention or self.unlike
+        tail[STOP], tail[CHECK] = bool(self.stop), check
         self.world.add_up(wire)
         self._average_statistics()
         self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
         self.stopped = 0 if not tail[STOP] else self.stop or 15
         if tail[ATTENTION] or not math.isfinite(self.sums[0]):
             raise AttentionNeeded
-        self.attention = float(tail[CHECK]) != check * self.world.size
+        self.unlike = float(tail[CHECK]) != check * self.world.size
 
     def _in_turn(self, tail: Any) -> bool:
         """Add the sums of the batches whose gradients have added up in their places."""

@@ -28,9 +28,9 @@ from nnscratch.parallel.launched import launched
 
 DEADLINE = 300.0
 """How many seconds a rank waits for another."""
-_SPINS = 2000
+_SPINS, _SPINS_CROWDED = 2000, 20
 _PATIENCE = 0.05
-_SLEEP = 5e-4
+_SLEEP, _NAP = 5e-4, 5e-5
 _ROLL_CALL = 1.0
 _DATA, _WHO, _HERE = 1, 2, 3
 _HALVING = 1 << 15
@@ -59,6 +59,7 @@ class World:
         self.launcher = self.library = ""
         self._mpi, self._comm, self._side = mpi, None, None
         self._rooms: dict[Any, npt.NDArray[Any]] = {}
+        self._spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
         if mpi is None:
             return
@@ -71,6 +72,10 @@ class World:
         self.local_rank = here.index(self.rank)
         sharing = sum(found[rank][1] == mine for rank in here)
         self.threads = max(1, self.threads // sharing)
+        # More ranks than processors: whoever waits takes time from those that it waits for.
+        self._spins, self._patience = (
+            (_SPINS_CROWDED, 0.0) if mine and sharing > len(mine) else (_SPINS, _PATIENCE)
+        )
         # All ranks have opened their shared memory by now. Without a name it goes with the last of
         # them, also if they are killed.
         if not self.local_rank:
@@ -199,7 +204,7 @@ class World:
 
     def _wait(self, request: Any) -> None:
         try:
-            for _ in range(_SPINS):
+            for _ in range(self._spins):
                 if request.Test():
                     return
             self._wait_long(request)
@@ -217,8 +222,8 @@ class World:
         began = time.monotonic()
         while not request.Test():
             waited = time.monotonic() - began
-            if waited > _PATIENCE:
-                time.sleep(_SLEEP)
+            if waited > self._patience:
+                time.sleep(_SLEEP if waited > _PATIENCE else _NAP)
                 self._answer()
             elif hasattr(os, "sched_yield"):
                 os.sched_yield()

@@ -1,0 +1,170 @@
+"""Starting real ranks for tests, and what they train: the same in a rank and in the test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnscratch import manual_seed, nn
+from nnscratch.optim import Optimizer
+from nnscratch.parallel.starting import mpiexec
+from nnscratch.tensors import Tensor
+from nnscratch.train import Trainer
+from nnscratch.train.choices import LOSSES
+
+WORKER = Path(__file__).parent / "parallel" / "worker.py"
+LIMIT = 100.0
+GRACE = 5.0
+"""How long a rank may take to be gone after its launcher is, on a machine with much to do."""
+
+
+class RanksDone(NamedTuple):
+    """How a job ended: its exit code, what it printed, and the seconds that it took."""
+
+    code: int
+    out: str
+    err: str
+
+
+def job(ranks: int, scenario: str, folder: Path, **options: Any) -> RanksDone:
+    """Run a scenario of the worker with so many ranks; nothing of it remains."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [mpiexec(), "-n", str(ranks), sys.executable, str(WORKER), scenario, str(folder)]
+    return started([*command, json.dumps(options)], folder)
+
+
+def started(command: list[str], folder: Path, end: Any = None) -> RanksDone:
+    """Run a command to its end under a hard limit; ``end`` is called while it runs."""
+    environment = {**os.environ, "NNSCRATCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        if end is not None:
+            end(process)
+        out, err = process.communicate(timeout=LIMIT)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    until = time.monotonic() + GRACE
+    while any(_runs(pid) for pid, _ in ranks_of(folder)) and time.monotonic() < until:
+        time.sleep(0.05)
+    for pid, segments in ranks_of(folder):
+        assert not _runs(pid), f"rank {pid} still runs: {err}"
+        assert not [one for one in segments if os.path.exists(one)], "shared memory is left"
+    return RanksDone(process.returncode, out, err)
+
+
+def ranks_of(folder: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the process and the shared memory of every rank that wrote itself down."""
+    for path in sorted(folder.glob("*.rank")):
+        pid, segments = json.loads(path.read_text())
+        yield pid, segments
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# What is trained.
+
+
+def _net(*, outputs: int, dropout: float = 0.0, norm: bool = False) -> nn.Sequential:
+    manual_seed(1)
+    layers = [nn.Linear(6, 8), nn.Tanh(), nn.Dropout(dropout)]
+    layers += [nn.BatchNorm1d(8)] if norm else []
+    return nn.Sequential(*layers, nn.Linear(8, outputs))
+
+
+def _data(kind: str) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(71, 6))
+    X = X if kind == "doubles" else X.astype(np.float32)
+    if kind == "numbers":
+        return X, (X[:, :2] @ np.array([[1.0, 0.2], [0.5, -1.0]])).astype(np.float32)
+    if kind == "binary":
+        return X, rng.integers(0, 2, (71, 1)).astype(np.float32)
+    y = rng.integers(0, 3, 71)
+    if kind == "ignored":
+        y[::3] = y[:5] = -100
+    return X, y
+
+
+def _divided_by_weights(output: Tensor, target: Tensor) -> Tensor:
+    weights = 1.0 + target.float()
+    found: Tensor = (nn.functional.cross_entropy(output, target, reduction="none") * weights).sum()
+    return found / weights.sum()
+
+
+_divided_by_weights.denominator = lambda target: float((1.0 + target.float()).sum())  # type: ignore[attr-defined]
+
+
+def _own_step(model: Any, batch: Any) -> Any:
+    return nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+
+BINARY = ("bce", "bce_with_logits")
+
+
+def configurations() -> dict[str, dict[str, Any]]:
+    """Return what is compared: options of ``Trainer``, and of the data and the network."""
+    made: dict[str, dict[str, Any]] = {
+        "dropout": {"dropout": 0.3},
+        "compiled": {"dropout": 0.3, "compile": True, "clip_norm": 0.5},
+        "compiled groups": {"dropout": 0.3, "compile": True, "accumulate": 2},
+        "groups": {"accumulate": 3, "clip_norm": 0.2, "class_weight": [1.0, 5.0, 0.2]},
+        "weights": {"class_weight": [1.0, 5.0, 0.2]},
+        "ignored": {"data": "ignored"},
+        "ignored groups": {"data": "ignored", "accumulate": 2, "compile": True},
+        "own denominator": {"loss": _divided_by_weights},
+        "sum": {"loss": nn.CrossEntropyLoss(reduction="sum"), "lr": 1e-3},
+        "own step": {"step": _own_step},
+        "float64": {"data": "doubles", "compile": True},
+        "norm": {"norm": True, "compile": True},
+        "few rows": {"batch": 3, "epochs": 2},
+    }
+    for name in Optimizer.kinds:
+        made[f"optimizer {name}"] = {"optimizer": name}
+    for name in LOSSES:
+        if name in ("cross_entropy", "nll"):
+            continue
+        made[f"loss {name}"] = {"loss": name, "data": "binary" if name in BINARY else "numbers"}
+    return made
+
+
+def train(name: str, **more: Any) -> dict[str, Any]:
+    """Train one configuration, and return its history and a hash of the weights."""
+    options = {**configurations()[name], **more}
+    wide = options.get("data") == "doubles"
+    data, batch = _data(options.pop("data", "classes")), options.pop("batch", 16)
+    outputs = 3 if data[1].ndim == 1 else data[1].shape[1]
+    model = _net(outputs=outputs, dropout=options.pop("dropout", 0.0),
+                 norm=options.pop("norm", False))  # fmt: skip
+    if wide:
+        model, data = model.double(), tuple(Tensor(one) for one in data)
+    epochs = options.pop("epochs", 8)
+    trainer = Trainer(model, seed=3, **{"lr": 0.01, **options})
+    history = trainer.fit(data, epochs, validation=data, batch_size=batch)
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
+    return {"rows": rows, "sha": sha(model)}
+
+
+def sha(model: nn.Module) -> str:
+    """Return a hash of all values of a model."""
+    values = [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+    return hashlib.sha256(b"".join(values)).hexdigest()
