@@ -17,9 +17,10 @@ import numpy as np
 
 from nnscratch import manual_seed, nn
 from nnscratch.optim import Optimizer
+from nnscratch.parallel import world
 from nnscratch.parallel.starting import mpiexec
 from nnscratch.tensors import Tensor
-from nnscratch.train import Trainer
+from nnscratch.train import Callback, Trainer
 from nnscratch.train.choices import LOSSES
 
 WORKER = Path(__file__).parent / "parallel" / "worker.py"
@@ -29,23 +30,24 @@ GRACE = 5.0
 
 
 class RanksDone(NamedTuple):
-    """How a job ended: its exit code, what it printed, and the seconds that it took."""
+    """How a job ended: its exit code, and what it printed."""
 
     code: int
     out: str
     err: str
 
 
-def job(ranks: int, scenario: str, folder: Path, **options: Any) -> RanksDone:
+def job(ranks: int, scenario: str, folder: Path, end: Any = None, **options: Any) -> RanksDone:
     """Run a scenario of the worker with so many ranks; nothing of it remains."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [mpiexec(), "-n", str(ranks), sys.executable, str(WORKER), scenario, str(folder)]
-    return started([*command, json.dumps(options)], folder)
+    python = [sys.executable, "-W", "error", str(WORKER)]
+    command = [mpiexec(), "-n", str(ranks), *python, scenario, str(folder), json.dumps(options)]
+    return started(command, folder, end)
 
 
 def started(command: list[str], folder: Path, end: Any = None) -> RanksDone:
     """Run a command to its end under a hard limit; ``end`` is called while it runs."""
     environment = {**os.environ, "NNSCRATCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (WORKER.parents[1], WORKER.parents[2])))
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         start_new_session=True,
@@ -82,6 +84,93 @@ def _runs(pid: int) -> bool:
 
 
 # What is trained.
+
+
+class At(Callback):
+    """Does something after a step on one rank."""
+
+    def __init__(self, rank: int, step: int, what: Any) -> None:
+        self.rank, self.step, self.what = rank, step, what
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        if trainer.step_number == self.step and world().rank == self.rank:
+            self.what()
+
+
+class Slow(Callback):
+    """Takes its time after every step."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        time.sleep(self.seconds)
+
+
+class Forgetful(nn.Module):
+    """A network of which one rank leaves a layer out."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.layer, self.other = nn.Linear(6, 3), nn.Linear(6, 3)
+        self.rank = rank
+
+    def forward(self, x: Any) -> Any:
+        made = self.layer(x)
+        return made if self.training and world().rank == self.rank else made + self.other(x)
+
+
+def raises() -> None:
+    raise ValueError("raised on purpose")
+
+
+FAULTS: dict[str, Any] = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "raise": raises,
+    "exit": lambda: sys.exit(3),
+}
+
+
+def fit(
+    folder: Path,
+    *,
+    fault: str = "",
+    rank: int = 1,
+    step: int = 4,
+    resume: bool = False,
+    shards: int | None = None,
+    compile: bool | None = None,
+    nan: int | None = None,
+    different: str = "",
+    run: str = "run",
+    deadline: float = 1.5,
+    slow: float = 0.0,
+) -> tuple[str, int]:
+    """Train in a run folder, with a fault on one rank; return the weights' hash and the steps."""
+    here = world()
+    model: nn.Module = _net(outputs=3, dropout=0.2)
+    X, y = _data("classes")
+    batch, seed = 16, 3
+    if nan is not None:
+        X[nan] = np.nan
+    if different == "gradient":
+        model = Forgetful(rank)
+    elif different and here.rank == rank:
+        seed += different == "seed"
+        batch *= 1 + (different == "settings")
+        X[0] += different == "data"
+        model[0].bias.data[0] += different == "weights"  # type: ignore[index]
+        run += "-1" * (different == "folder")
+    callbacks: list[Callback] = [At(rank, step, FAULTS[fault])] if fault else []
+    if slow:
+        callbacks += [At(0, 2, (folder / "going").touch), Slow(slow)]
+    trainer = Trainer(
+        model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, shards=shards,
+        deadline=deadline, compile=compile, checkpoint_seconds=0.0,
+    )  # fmt: skip
+    trainer.fit((X, y), 3, batch_size=batch, resume=resume, validation=(X, y), shuffle=nan is None)
+    return sha(model), trainer.step_number
 
 
 def _net(*, outputs: int, dropout: float = 0.0, norm: bool = False) -> nn.Sequential:

@@ -8,11 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 from many_ranks import configurations, job, train
 
-SHARDED = ("compiled", "compiled groups", "ignored groups", "few rows", "norm")
-MANY = [name for name in configurations() if not name.startswith(("optimizer", "loss"))]
+SHARDED = ("dropout", "compiled groups", "ignored groups", "few rows", "norm")
 
 
 @cache
@@ -26,13 +24,10 @@ def _close(found: Any, expected: Any, tolerance: float) -> bool:
     return bool(found == expected)
 
 
-@pytest.mark.parametrize(("ranks", "names"), [(2, list(configurations())), (3, MANY)])
-def test_ranks_train_what_one_process_trains(
-    ranks: int, names: list[str], tmp_path: Path
-) -> None:
+def test_ranks_train_what_one_process_trains(tmp_path: Path) -> None:
     # A batch norm has the mean and variance of its rank's rows, as in PyTorch.
-    names = [name for name in names if name != "norm"]
-    done = job(ranks, "equal", tmp_path, names=names)
+    names = [name for name in configurations() if name != "norm"]
+    done = job(3, "equal", tmp_path, names=names)
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "found.json").read_text())
     wrong = {}
@@ -54,9 +49,8 @@ def test_shards_give_one_hash_on_any_number_of_ranks(tmp_path: Path) -> None:
         assert found == {name: _alone(name, 4) for name in SHARDED}
 
 
-@pytest.mark.parametrize("ranks", [3, 4])
-def test_sums_are_those_of_the_tree(ranks: int, tmp_path: Path) -> None:
-    done = job(ranks, "sums", tmp_path)
+def test_sums_are_those_of_the_tree(tmp_path: Path) -> None:
+    done = job(5, "sums", tmp_path)
     assert done.code == 0, done.err
     # Several processes write: their lines may run into one another.
-    assert all(done.out.count(f"rank {n} of {ranks}") == 1 for n in range(ranks)), done.out
+    assert all(done.out.count(f"rank {n} of 5") == 1 for n in range(5)), done.out

@@ -4,52 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import time
-import warnings
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-warnings.simplefilter("error")
 
 import many_ranks
 import numpy as np
 
-from nnscratch import nn
+from nnscratch.errors import NNScratchError
 from nnscratch.parallel import world
 from nnscratch.parallel.world import _own_segments
-from nnscratch.train import Callback, Trainer
-
-
-class At(Callback):
-    """Does something after a step on one rank."""
-
-    def __init__(self, rank: int, step: int, what: Any) -> None:
-        self.rank, self.step, self.what = rank, step, what
-
-    def on_batch_end(self, trainer: Trainer) -> None:
-        if trainer.step_number == self.step and world().rank == self.rank:
-            self.what()
-
-
-def raises() -> None:
-    raise ValueError("raised on purpose")
-
-
-def marked(folder: Path) -> None:
-    (folder / "marked").write_text(repr(time.time()))
-
-
-FAULTS = {
-    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    "crash": lambda: os.abort(),
-    "raise": raises,
-    "exit": lambda: sys.exit(3),
-    "stuck": lambda: time.sleep(60.0),
-}
 
 
 def equal(folder: Path, names: list[str], **more: Any) -> None:
@@ -60,79 +24,24 @@ def equal(folder: Path, names: list[str], **more: Any) -> None:
         (folder / "found.json").write_text(json.dumps(made))
 
 
-def fit(
-    folder: Path,
-    *,
-    fault: str = "",
-    rank: int = 0,
-    step: int = 5,
-    epochs: int = 3,
-    resume: bool = False,
-    shards: int | None = None,
-    compile: bool | None = None,
-    nan: int | None = None,
-    different: str = "",
-    run: str = "run",
-    deadline: float = 1.5,
-    slow: float = 0.0,
-) -> None:
-    """Train in a run folder, with a fault on one rank."""
-    here = world()
-    model = many_ranks._net(outputs=3, dropout=0.2)
-    X, y = many_ranks._data("classes")
-    batch, options = 16, {"seed": 3, "lr": 0.01}
-    if nan is not None:
-        X[nan] = np.nan
-    if different and here.rank == rank:
-        if different == "seed":
-            options["seed"] = 4
-        elif different == "settings":
-            batch = 32
-        elif different == "data":
-            X[0] = 7.0
-        elif different == "weights":
-            model[0].bias.data[0] = 2.0
-        elif different == "folder":
-            run = f"{run}-{rank}"
-    if different == "gradient":
-        model = Forgetful(rank)
-
-    def act() -> None:
-        (folder / "acted").write_text(repr(time.time()))
-        FAULTS[fault]()
-
-    callbacks = [At(rank, step, act)] if fault else []
-    if slow:
-        callbacks += [At(0, 2, lambda: (folder / "going").touch()), Slow(slow)]
-    trainer = Trainer(
-        model, callbacks=callbacks, run_dir=folder / run, shards=shards, deadline=deadline,
-        compile=compile, checkpoint_seconds=0.0, **options,
-    )  # fmt: skip
-    shuffle = nan is None
-    trainer.fit((X, y), epochs, batch_size=batch, resume=resume, validation=(X, y), shuffle=shuffle)
-    if here.leads:
-        print(many_ranks.sha(model), trainer.step_number)
+def fit(folder: Path, **options: Any) -> None:
+    found = many_ranks.fit(folder, **options)
+    if world().leads:
+        (folder / "fitted.json").write_text(json.dumps(found))
 
 
-class Slow(Callback):
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def on_batch_end(self, trainer: Trainer) -> None:
-        time.sleep(self.seconds)
-
-
-class Forgetful(nn.Module):
-    """A network of which one rank leaves a layer out."""
-
-    def __init__(self, rank: int) -> None:
-        super().__init__()
-        self.layer, self.other = nn.Linear(6, 3), nn.Linear(6, 3)
-        self.rank = rank
-
-    def forward(self, x: Any) -> Any:
-        made = self.layer(x)
-        return made if self.training and world().rank == self.rank else made + self.other(x)
+def errors(folder: Path, cases: dict[str, dict[str, Any]]) -> None:
+    """Train what all ranks refuse, and write down what each of them says."""
+    found = {}
+    for name, options in cases.items():
+        try:
+            many_ranks.fit(folder / name.replace(" ", "-"), **options)
+            said = "no error"
+        except NNScratchError as error:
+            said = f"{type(error).__name__}: {error}"
+        found[name] = world().gather(said)
+    if world().leads:
+        (folder / "errors.json").write_text(json.dumps(found))
 
 
 def sums(folder: Path) -> None:
@@ -163,4 +72,4 @@ if __name__ == "__main__":
     # The shared memory has no name any more: what is mapped is marked as deleted.
     note = json.dumps([os.getpid(), _own_segments() or before])
     (place / f"{os.getpid()}.rank").write_text(note)
-    {"equal": equal, "fit": fit, "sums": sums}[scenario](place, **options)
+    {"equal": equal, "fit": fit, "errors": errors, "sums": sums}[scenario](place, **options)
