@@ -56,7 +56,7 @@ def start_ranks(
             # Nothing was saved yet: what stands in the folder is of this very job.
             anew = [] if begun or "--overwrite" in given else ["--overwrite"]
             return [*base, *given, *anew]
-        kept = [word for word in ("--quiet", "--debug") if word in given]
+        kept = [word for word in given if word in ("--quiet", "--debug")]
         kept += _option(given, "--deadline")
         return [*base, "train", "--resume", "--run", str(folder), *kept]
 

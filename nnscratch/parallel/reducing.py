@@ -63,7 +63,8 @@ class GradientReducer:
         self, model: Module, optimizer: Optimizer, world: World, parts: int | None = None
     ) -> None:
         self.world, self.parts = world, parts
-        self.classes, self.ignored = False, None
+        self.classes = False
+        self.ignored: int | None = None
         self.muted = self.attention = self.unlike = False
         self.stop = self.stopped = 0
         self.sums = (0.0, 0.0, 0.0)
@@ -92,7 +93,7 @@ class GradientReducer:
         self._sums: list[Any] = [None] * (parts or 0)
         self._host = np.zeros(3)
         self._shares = [1.0] * (parts or 1)
-        self._part, self._weight, self._samples, self._entries = 0, 1.0, 0, 0
+        self._part, self._weight, self._samples, self._entries = 0, 1.0, 0.0, 0
         self._first = self._last = True
 
     def _laid_out(self) -> Any:

@@ -124,7 +124,10 @@ def run_until_done(
 def _run(command: Sequence[str]) -> int:
     """Run a job to its end. It gets SIGTERM as well; Ctrl-C reaches it from the terminal."""
     job = subprocess.Popen(command)
-    handlers = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: lambda *_: job.terminate()}
+    handlers: dict[int, Any] = {
+        signal.SIGINT: signal.SIG_IGN,
+        signal.SIGTERM: lambda *_: job.terminate(),
+    }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         code = job.wait()
