@@ -37,15 +37,15 @@ class RanksDone(NamedTuple):
     err: str
 
 
-def job(ranks: int, scenario: str, folder: Path, end: Any = None, **options: Any) -> RanksDone:
+def job(ranks: int, scenario: str, folder: Path, **options: Any) -> RanksDone:
     """Run a scenario of the worker with so many ranks; nothing of it remains."""
     python = [sys.executable, "-W", "error", str(WORKER)]
     command = [mpiexec(), "-n", str(ranks), *python, scenario, str(folder), json.dumps(options)]
-    return started(command, folder, end)
+    return started(command, folder)
 
 
-def started(command: list[str], folder: Path, end: Any = None) -> RanksDone:
-    """Run a command to its end under a hard limit; ``end`` is called while it runs."""
+def started(command: list[str], folder: Path) -> RanksDone:
+    """Run a command to its end under a hard limit."""
     environment = {**os.environ, "NNSCRATCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(map(str, (WORKER.parents[1], WORKER.parents[2])))
     process = subprocess.Popen(
@@ -53,8 +53,6 @@ def started(command: list[str], folder: Path, end: Any = None) -> RanksDone:
         start_new_session=True,
     )  # fmt: skip
     try:
-        if end is not None:
-            end(process)
         out, err = process.communicate(timeout=LIMIT)
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
@@ -97,16 +95,6 @@ class At(Callback):
             self.what()
 
 
-class Slow(Callback):
-    """Takes its time after every step."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def on_batch_end(self, trainer: Trainer) -> None:
-        time.sleep(self.seconds)
-
-
 class Forgetful(nn.Module):
     """A network of which one rank leaves a layer out."""
 
@@ -128,6 +116,7 @@ FAULTS: dict[str, Any] = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "raise": raises,
+    "term": lambda: os.kill(os.getpid(), signal.SIGTERM),
     "exit": lambda: sys.exit(3),
 }
 
@@ -145,7 +134,6 @@ def fit(
     different: str = "",
     run: str = "run",
     deadline: float = 1.5,
-    slow: float = 0.0,
 ) -> tuple[str, int]:
     """Train in a run folder, with a fault on one rank; return the weights' hash and the steps."""
     here = world()
@@ -163,8 +151,6 @@ def fit(
         model[0].bias.data[0] += different == "weights"  # type: ignore[index]
         run += "-1" * (different == "folder")
     callbacks: list[Callback] = [At(rank, step, FAULTS[fault])] if fault else []
-    if slow:
-        callbacks += [At(0, 2, (folder / "going").touch), Slow(slow)]
     trainer = Trainer(
         model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, shards=shards,
         deadline=deadline, compile=compile, checkpoint_seconds=0.0,

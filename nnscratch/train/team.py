@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import sys
 import time
 import uuid
 from contextlib import AbstractContextManager, nullcontext
@@ -166,8 +167,7 @@ def _appears(path: Path) -> bool:
 def _described(
     run: TrainingRun, stepper: Stepper, seed: int | None, shards: int | None
 ) -> dict[str, tuple[str, str]]:
-    from nnscratch import __version__
-
+    version = getattr(sys.modules[__name__.partition(".")[0]], "__version__", "")
     loader = run.data
     loss = repr(stepper.loss) if isinstance(stepper.loss, Module) else ""
     parameters = list(run.model.named_parameters())
@@ -175,7 +175,7 @@ def _described(
     seeded = "seed alike on all ranks, with seed= or manual_seed, before the model is made"
     return {
         "versions": (
-            f"nnscratch {__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
+            f"nnscratch {version}, NumPy {np.__version__}, Python {platform.python_version()}",
             "install the same on all machines",
         ),
         "settings": (
