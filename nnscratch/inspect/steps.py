@@ -16,6 +16,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.observing import Call
 from nnscratch.graph import LayerTracker
+from nnscratch.graph.nested import leaves
 from nnscratch.inspect.costs import left_as_it_was
 from nnscratch.inspect.numbers import ArrayFacts, numbers
 from nnscratch.nn.module import Module
@@ -122,7 +123,9 @@ def training_step(
     given = [as_tensor(item) if is_array(item) else item for item in inputs]
     wanted = as_tensor(target) if is_array(target) else target
     recorder = StepRecorder()
-    with left_as_it_was(model), _gradients_kept(model), enable_grad(), registry.observing(recorder):
+    differentiated = _leaves(model, loss, (*given, wanted))
+    watching = registry.observing(recorder)
+    with left_as_it_was(model), _gradients_kept(differentiated), enable_grad(), watching:
         output = model(*given)
         value = _loss(loss, output, wanted)
         if not isinstance(value, Tensor) or value.numel() != 1:
@@ -151,17 +154,25 @@ def _loss(loss: Any, output: Any, target: Any) -> Any:
     return chosen(output)
 
 
+def _leaves(model: Module, loss: Any, given: Any) -> list[Tensor]:
+    """Return what a step may give a gradient: parameters, of the loss too, buffers, inputs."""
+    modules = [one for one in (model, loss) if isinstance(one, Module)]
+    held = [tensor for one in modules for tensor in (*one.parameters(), *one.buffers())]
+    passed = [one for one in leaves(given) if isinstance(one, Tensor) and one.node is None]
+    return list({id(tensor): tensor for tensor in (*held, *passed)}.values())
+
+
 @contextmanager
-def _gradients_kept(model: Module) -> Iterator[None]:
-    """Put the gradients of a model's parameters aside for the block."""
-    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
-    for parameter, _ in gradients:
-        parameter.grad = None
+def _gradients_kept(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Put the gradients of tensors aside for the block."""
+    gradients = [(tensor, tensor.grad) for tensor in tensors]
+    for tensor, _ in gradients:
+        tensor.grad = None
     try:
         yield
     finally:
-        for parameter, gradient in gradients:
-            parameter.grad = gradient
+        for tensor, gradient in gradients:
+            tensor.grad = gradient
 
 
 def _result_named(formula: Formula, named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

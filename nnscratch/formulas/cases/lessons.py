@@ -12,9 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -39,6 +37,7 @@ from nnscratch.formulas.cases.moving import distinct
 from nnscratch.formulas.cases.solving import regular
 from nnscratch.formulas.formula import Formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
+from nnscratch.loading import modules_of
 
 MOST = 12
 _ROWS, _COLUMNS = 4, 3
@@ -74,8 +73,7 @@ def lesson(formula: Formula) -> Case:
 def written_lessons() -> dict[str, tuple[tuple[Build, ...], dict[str, Any]]]:
     """Return the lessons that are written by hand: here, and beside the cases of a formula."""
     found = dict(LESSONS)
-    for module in iter_modules([str(Path(__file__).parent)]):
-        family = import_module(f"nnscratch.formulas.cases.{module.name}")
+    for family in modules_of("nnscratch.formulas.cases", [str(Path(__file__).parent)]):
         found |= getattr(family, "LESSONS", {})
     return found
 
