@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nnscratch.array import array_namespace
 from nnscratch.formulas.formula import formula
 
 
 def all_reduce_update(G: Any, *, over: Callable[[Any], None] | None = None) -> tuple[Any]:
-    """Return the sum of the ranks' arrays, in rank order by a fixed tree.
+    """Return the sum of the ranks' arrays, which is the array itself where there is one rank.
 
     Args:
         G: what this rank has of it, a vector.
@@ -19,10 +20,9 @@ def all_reduce_update(G: Any, *, over: Callable[[Any], None] | None = None) -> t
     >>> all_reduce_update(np.array([1.0, 2.0]))[0].tolist()
     [1.0, 2.0]
     """
-    if over is None:
-        return (G,)
-    total = G.copy()
-    over(total)
+    total = array_namespace(G).asarray(G, copy=True)
+    if over is not None:
+        over(total)
     return (total,)
 
 
