@@ -24,7 +24,7 @@ from nnscratch.train import Callback, Trainer
 from nnscratch.train.choices import LOSSES
 
 WORKER = Path(__file__).parent / "parallel" / "worker.py"
-LIMIT = 100.0
+LIMIT = 240.0
 GRACE = 5.0
 """How long a rank may take to be gone after its launcher is, on a machine with much to do."""
 
