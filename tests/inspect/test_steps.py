@@ -184,7 +184,7 @@ def test_text_html_and_json_say_the_same(tmp_path: Path) -> None:
     assert [(s[0], bool(s[1]), s[2]) for s in drawn["steps"]] == [
         (one.formula.name, one.direction == "backward", one.where) for one in found.steps
     ]
-    shape, _, values, (_, mean, _), odd, bins, heat = drawn["arrays"][drawn["steps"][0][5][0][1]]
+    shape, _, values, (_, mean, _), odd, bins, heat, _ = drawn["arrays"][drawn["steps"][0][5][0][1]]
     first = found.steps[0].outputs[0]
     assert (tuple(shape), values, odd) == (first.shape, [], 0)
     assert mean == pytest.approx(first.mean, rel=1e-5)
@@ -234,7 +234,7 @@ def test_a_name_cannot_end_the_script() -> None:
         (1, ""),
         (48, "heat maps are"),
         (56, "heat maps and histograms are"),
-        (75, "pictures and the entries of small arrays are"),
+        (66, "pictures and the entries of small arrays are"),
         (180, "all numbers are"),
         (300, "calls in the middle are"),
     ],

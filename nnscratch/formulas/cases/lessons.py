@@ -1,8 +1,10 @@
 """Lesson cases: for every formula with a derivative one small case, which a learner can work out.
 
 A lesson is two-dimensional where the formula allows it, has at most 12 entries an input, of two
-decimals, all of another number on each axis so that a transpose or a wrong mean shows, and the
-default options unless a term would be too small to see under these. Inputs that a beginner does not
+decimals, and the default options unless a term would be too small to see under these. A matrix has
+another number of rows than of columns, so that a transpose or a wrong mean shows, unless the
+formula takes square ones (and a recurrent layer's state weights and states may be square); with
+three axes, 12 entries leave two of them of one length. Inputs that a beginner does not
 know, such as the weights of classes, are None. An elementwise formula's lesson is made of its
 contract cases; the others are here, or as ``LESSONS`` beside the cases of a family.
 """
