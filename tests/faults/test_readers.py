@@ -16,6 +16,8 @@ FORMATS = [
     ["weights", "run weights", "checkpoint"],
     ["idx", "idx.gz", "npz", "csv", "history.csv"],
     ["toml", "report.json", "history.json", "config.json", "preprocessing.json"],
+    ["pt", "legacy.pt", "index.json", "steps"],
+    ["keras", "weights.h5"],
 ]
 TESTS = Path(__file__).parents[1]
 
