@@ -201,8 +201,8 @@ _LATER = {
 def __getattr__(name: str) -> _Any:
     from importlib import import_module
 
-    if name == "utils":
-        return import_module("nnscratch.utils")
+    if name in ("parallel", "utils"):
+        return import_module(f"nnscratch.{name}")
     if name == "bfloat16":
         return import_module("nnscratch.array.bfloat16").bfloat16()
     if name not in _LATER:

@@ -276,13 +276,28 @@ class Generator:
         seed, offset = state["seed"], state["offset"]
         self.seed, self.offset = self._checked(seed, "seed"), self._checked(offset, "offset")
 
-    def reserve(self, kind: str, count: int, dtype: Any = "float32") -> tuple[int, int]:
+    def reserve(
+        self, kind: str, count: int, dtype: Any = "float32", rows: int | None = None
+    ) -> tuple[int, int]:
         """Advance the stream by ``count`` numbers, and return the seed and offset that make them.
 
         The numbers themselves are made by the function ``kind``, now or later, here or on a GPU.
+
+        Args:
+            kind: as for ``blocks_needed``.
+            count: how many numbers.
+            dtype: their dtype.
+            rows: how many rows they are for, where the rows may be a part of a batch that several
+                processes share (``row_scope``).
         """
-        offset = self.offset
-        self.offset = offset + blocks_needed(kind, count, dtype_name(dtype))
+        offset, name = self.offset, dtype_name(dtype)
+        scope = _thread.scope
+        if scope is not None and rows is not None and rows == scope.rows:
+            scope.remember(self)
+            each = count // rows
+            self.offset = offset + blocks_needed(kind, each * scope.total, name)
+            return self.seed, offset + blocks_needed(kind, each * scope.start, name)
+        self.offset = offset + blocks_needed(kind, count, name)
         return self.seed, offset
 
     def uniform(
@@ -333,8 +348,55 @@ def _read_state(state: Any) -> Mapping[str, int]:
     return {"seed": seed, "offset": offset}
 
 
+class row_scope:
+    """A context in which numbers for the rows of a part are those that the whole batch would get.
+
+    The rows of a batch are divided into parts, and each part draws as if the whole batch were
+    there: it takes its own numbers out of the batch's, and the stream advances by those of all.
+    Parts begin at multiples of ``ROWS_TOGETHER``, so that they begin with a block of numbers.
+
+    Args:
+        start: the first row of the part.
+        rows: how many rows it has.
+        total: how many rows the whole batch has.
+
+    >>> whole = Generator(7).uniform((8, 3))
+    >>> generator = Generator(7)
+    >>> with row_scope(4, 4, 8):
+    ...     seed, offset = generator.reserve("uniform", 12, rows=4)
+    >>> part = uniform(np, (4, 3), seed=seed, offset=offset, dtype="float32")
+    >>> bool((part == whole[4:]).all()), generator.offset
+    (True, 6)
+    """
+
+    def __init__(self, start: int, rows: int, total: int) -> None:
+        self.start, self.rows, self.total = start, rows, total
+        self._offsets: dict[int, tuple[Generator, int]] = {}
+
+    def remember(self, generator: Generator) -> None:
+        """Note where a generator was before it drew the first numbers of this part."""
+        self._offsets.setdefault(id(generator), (generator, generator.offset))
+
+    def rewind(self) -> None:
+        """Set all generators back that drew, for the next part of the same batch."""
+        for generator, offset in self._offsets.values():
+            generator.offset = offset
+
+    def __enter__(self) -> row_scope:
+        self._before, _thread.scope = _thread.scope, self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _thread.scope = self._before
+
+
+ROWS_TOGETHER = 4
+"""Parts of a batch begin at multiples of so many rows: a block has at most four numbers."""
+
+
 class _Thread(threading.local):
     stream: Generator | None = None
+    scope: row_scope | None = None
 
 
 _thread = _Thread()
@@ -381,11 +443,13 @@ class _Default(Generator):
         else:
             _thread.stream.set_state(state)
 
-    def reserve(self, kind: str, count: int, dtype: Any = "float32") -> tuple[int, int]:
+    def reserve(
+        self, kind: str, count: int, dtype: Any = "float32", rows: int | None = None
+    ) -> tuple[int, int]:
         own = _thread.stream
-        return (
-            super().reserve(kind, count, dtype) if own is None else own.reserve(kind, count, dtype)
-        )
+        if own is not None:
+            return own.reserve(kind, count, dtype, rows)
+        return super().reserve(kind, count, dtype, rows)
 
 
 default_generator: Generator = _Default(0)

@@ -15,11 +15,18 @@ _USER_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and return its exit code.
+    """Run the command line, and return its exit code; as one of several ranks, end all with it.
 
     0: done. 2: something to mend, said in one line on standard error. 130: stopped by Ctrl-C.
     With ``--debug`` anywhere among the arguments, errors come with their traceback.
     """
+    code = _run(arguments)
+    if code and here().size > 1:
+        here().leave(code)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     readable_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
         try:
             # Not by app.main(), which would turn Ctrl-C into an exception of its own.
-            with app.make_context("nnscratch", given) as context:
+            with app.make_context("nnscratch", list(given), obj=given) as context:
                 app.invoke(context)
         except click.ClickException as error:
             return _fail(error.format_message())
@@ -60,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as error:
             if debug:
                 raise
+            here().hold_back()
             print(f"nnscratch: {str(error) or 'interrupted'}", file=sys.stderr)
             return 128 + int(getattr(error, "signal", 2))
         except BrokenPipeError:
@@ -79,7 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def here() -> Any:
+    """Return the ranks of this job, as far as they were asked for: a world of one otherwise."""
+    from nnscratch.parallel.world import known
+
+    return known()
+
+
 def _fail(message: str) -> int:
+    here().hold_back()
     print(f"nnscratch: {shown(' '.join(message.split()), 2000)}", file=sys.stderr)
     return _USER_ERROR
 
@@ -92,4 +108,6 @@ def _show_warning(
     file: TextIO | None = None,
     line: Any = None,
 ) -> None:
+    if not here().leads:
+        return
     print(f"nnscratch: warning: {shown(' '.join(str(message).split()))}", file=sys.stderr)

@@ -160,12 +160,22 @@ def app() -> None:
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in that folder.")
 @click.option("--quiet", is_flag=True, help="Print the result only.")
+@click.option("--ranks", metavar="N|M:N", help="Train with so many processes, by MPI.")
+@click.option("--restarts", type=click.IntRange(0), default=0,
+              help="How often to start the processes again if they die.")  # fmt: skip
+@click.option("--shards", type=int, metavar="V",
+              help="Parts of a batch, 1, 2, 4, ...: the same bits on so many ranks.")  # fmt: skip
+@click.option("--deadline", type=float, metavar="SECONDS", default=300.0,
+              help="How long a process waits for another.")  # fmt: skip
 def train_command(
     config: str | None,
     run: str | None,
     resume: bool,
     overwrite: bool,
     quiet: bool,
+    ranks: str | None,
+    restarts: int,
+    deadline: float,
     **options: Any,
 ) -> None:
     r"""Train a network on DATA, test it and save it.
@@ -181,19 +191,26 @@ def train_command(
     nnscratch train digits --model cnn
     nnscratch train fashion-mnist --model cnn --augment shift,flip
     nnscratch train photos --model resnet18 --size 64
+    nnscratch train digits --ranks 2:4 --restarts 3 --shards 8
 
     Of a CSV file the separator, the encoding, decimal commas, dates and how missing values are
     written are recognised, and what was recognised is said; it may be packed (gzip, zip).
     """
     from nnscratch.cli.language import train_text
+    from nnscratch.cli.ranks import start_ranks
     from nnscratch.cli.training import settings_from, train
 
     given = {name: value for name, value in options.items() if value is not None}
     if resume and overwrite:
         raise ConfigurationError("--resume and --overwrite exclude each other")
     settings = settings_from(config, given, run, resume)
+    if ranks is not None:
+        arguments = click.get_current_context().find_root().obj
+        code = start_ranks(ranks, restarts, settings, arguments, run, resume)
+        if code is not None:
+            raise click.exceptions.Exit(code)
     start = train_text if settings.of_text else train
-    start(settings, run=run, resume=resume, overwrite=overwrite, quiet=quiet)
+    start(settings, run=run, resume=resume, overwrite=overwrite, quiet=quiet, deadline=deadline)
 
 
 @app.command("generate")

@@ -46,6 +46,7 @@ def doctor() -> None:
         ("BLAS", _blas),
         ("Kernels", _kernels),
         ("GPU", _gpu),
+        ("Several processes", _ranks),
     ):
         pairs(console, title, dict(_guarded(look)))
 
@@ -240,6 +241,13 @@ def _products() -> Rows:
     elif found:
         rows.append(("  choices", f"kept in {path}"))
     return rows
+
+
+def _ranks() -> Rows:
+    """Whether several processes can train together, found out in a process of its own."""
+    from nnscratch.parallel.inquiring import report
+
+    return report()
 
 
 def _gpu() -> Rows:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from nnscratch.array import as_device
 from nnscratch.array.device import namespace_on
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.cli import reporting, runs
+from nnscratch.cli.ranks import run_folder_of, wait_for_first
 from nnscratch.cli.settings import TrainingSettings
 from nnscratch.cli.shown import shown
 from nnscratch.cli.texts import (
@@ -30,6 +30,7 @@ from nnscratch.data import (
 )
 from nnscratch.errors import DataError, RunError
 from nnscratch.models.generation import generate
+from nnscratch.parallel.world import DEADLINE, world
 from nnscratch.train import plots
 from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
@@ -59,6 +60,7 @@ def train_text(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    deadline: float = DEADLINE,
 ) -> Path:
     """Train, test and save a language model, and return its run folder.
 
@@ -68,31 +70,33 @@ def train_text(
     """
     from rich.console import Console
 
-    console = Console(quiet=quiet, highlight=False)
+    here = world()
+    here.deadline = deadline
+    console = Console(quiet=quiet or not here.leads, highlight=False)
     namespace_on(as_device(settings.device))
-    folder = Path(run) if run is not None else None
-    with ExitStack() as stack:
-        if folder is not None:
-            stack.enter_context(runs.held(folder, settings, resume=resume, overwrite=overwrite))
-        saved = runs.open_run(folder).tokenizer if resume and folder is not None else None
+    with run_folder_of(run, settings, resume=resume, overwrite=overwrite) as folder_for:
+        saved = runs.open_run(run).tokenizer if resume and run is not None else None
         data = prepare_text(settings, saved)
         settings = resolve_text(settings, data)
-        if folder is None:
-            folder = runs.free_folder(data.name)
-            stack.enter_context(runs.held(folder, settings))
+        folder = folder_for(data.name)
         default_generator.manual_seed(settings.seed)
         architecture = architecture_of(settings, data.tokenizer.size)
         if resume:
             _check_same_text(folder, data)
-        else:
+        elif here.leads:
             runs.begin(folder)
-        write_json(folder / runs.PREPROCESSING, data.tokenizer.to_dict())
-        runs.write_config(folder, settings, architecture, data=data.sizes())
+        if here.leads:
+            write_json(folder / runs.PREPROCESSING, data.tokenizer.to_dict())
+            runs.write_config(folder, settings, architecture, data=data.sizes())
         _introduce(console, data, settings, architecture, folder)
         began = time.perf_counter()
-        trainer = _fit(architecture, data, settings, folder, resume, quiet)
+        trainer = _fit(architecture, data, settings, folder, resume, quiet, deadline)
         seconds = time.perf_counter() - began
+        if not here.leads:
+            wait_for_first(here)
+            return folder
         report = _finish(trainer, data, settings, folder, architecture)
+        wait_for_first(here)
     _say_goodbye(report, folder, seconds)
     return folder
 
@@ -177,6 +181,8 @@ class _Samples(Callback):
             )
             text = self.tokenizer.decode(list(tokens)).strip("\n")
         self.samples.append(f"epoch {trainer.epoch}, loss {row['train_loss']:.4f}\n\n{text}\n")
+        if not trainer.leads:
+            return
         write_text(self.path, "\n".join(self.samples))
         if self.progress is not None:
             lines = shown(text).split("\n")
@@ -217,6 +223,7 @@ def _fit(
     folder: Path,
     resume: bool,
     quiet: bool,
+    deadline: float,
 ) -> Trainer:
     assert settings.epochs is not None
     assert settings.batch is not None
@@ -242,6 +249,8 @@ def _fit(
         lock=False,
         compile=worth if settings.compile is None else settings.compile,
         config=settings.to_dict(),
+        shards=settings.shards,
+        deadline=deadline,
     )
     trainer.seed = settings.seed
     judged = None

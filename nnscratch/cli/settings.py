@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.parallel.rows import check_shards
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES, choose, losses_for
 from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.mlp import ACTIVATIONS
@@ -86,6 +87,7 @@ class TrainingSettings:
     split_seed: int = 0
     device: str = "cpu"
     compile: bool | None = None
+    shards: int | None = None
 
     def __post_init__(self) -> None:
         for field_ in fields(self):
@@ -118,6 +120,7 @@ class TrainingSettings:
                     raise ConfigurationError(
                         f"{name} must be at least {low:g} and {upper}, got {_shown(number)}"
                     )
+        check_shards(self.shards, 1)
         if self.test == 0.0:
             raise ConfigurationError("test must be above 0: the report needs rows to be made of")
 

@@ -7,7 +7,6 @@ import os
 import shlex
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from nnscratch.cli.networks import (
     samples_of,
     training_samples,
 )
+from nnscratch.cli.ranks import run_folder_of, wait_for_first
 from nnscratch.cli.settings import TrainingSettings, read_toml, task_losses
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare
@@ -33,6 +33,7 @@ from nnscratch.data import NumberTarget
 from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
+from nnscratch.parallel.world import DEADLINE, world
 from nnscratch.train import plots
 from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
@@ -127,6 +128,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    deadline: float = DEADLINE,
 ) -> Path:
     """Train, test and save a model, and return its run folder.
 
@@ -136,34 +138,36 @@ def train(
     """
     from rich.console import Console
 
-    console = Console(quiet=quiet, highlight=False)
+    here = world()
+    here.deadline = deadline
+    console = Console(quiet=quiet or not here.leads, highlight=False)
     namespace_on(as_device(settings.device))
-    folder = Path(run) if run is not None else None
-    with ExitStack() as stack:
-        if folder is not None:
-            stack.enter_context(runs.held(folder, settings, resume=resume, overwrite=overwrite))
+    with run_folder_of(run, settings, resume=resume, overwrite=overwrite) as folder_for:
         data = prepare(settings)
         settings = resolve(settings, data)
         try:
             architecture = architecture_for(settings, data.preprocessor)
         except ConfigurationError as error:
             raise ConfigurationError(f"{settings.data}: {error}") from None
-        if folder is None:
-            folder = runs.free_folder(data.name)
-            stack.enter_context(runs.held(folder, settings))
+        folder = folder_for(data.name)
         default_generator.manual_seed(settings.seed)
         model = architecture.build()
         if resume:
             _check_same_data(folder, data)
-        else:
+        elif here.leads:
             runs.begin(folder)
-        write_json(folder / runs.PREPROCESSING, data.preprocessor.to_dict())
-        runs.write_config(folder, settings, architecture, data=_sizes(data))
+        if here.leads:
+            write_json(folder / runs.PREPROCESSING, data.preprocessor.to_dict())
+            runs.write_config(folder, settings, architecture, data=_sizes(data))
         _introduce(console, data, settings, architecture, folder)
         began = time.perf_counter()
-        trainer = _fit(model, architecture, data, settings, folder, resume, quiet)
+        trainer = _fit(model, architecture, data, settings, folder, resume, quiet, deadline)
         seconds = time.perf_counter() - began
+        if not here.leads:
+            wait_for_first(here)
+            return folder
         report = _finish(trainer, data, settings, folder, architecture)
+        wait_for_first(here)
     for item in reporting.renderables(report):
         console.print(item)
     _say_goodbye(report, data, settings, folder, seconds)
@@ -256,6 +260,7 @@ def _fit(
     folder: Path,
     resume: bool,
     quiet: bool,
+    deadline: float,
 ) -> Trainer:
     model.to(device=settings.device)
     weights = None
@@ -281,6 +286,8 @@ def _fit(
         lock=False,
         compile=settings.compile,
         config=settings.to_dict(),
+        shards=settings.shards,
+        deadline=deadline,
     )
     trainer.seed = settings.seed
     assert settings.epochs is not None

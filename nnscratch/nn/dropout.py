@@ -36,7 +36,7 @@ def dropout(
         raise ConfigurationError(f"dropout: p is a probability from 0 to 1, got {p}")
     if not training or p == 0.0:
         return x
-    seed, offset = seed_and_offset("uniform", x.numel(), "float32", generator)
+    seed, offset = seed_and_offset("uniform", x.shape, "float32", generator)
     y = apply(f.DROPOUT, x, p=p, seed=seed, offset=offset)
     return x._replace(y) if inplace else y
 

@@ -20,6 +20,8 @@ from nnscratch.tensors import Tensor
 
 # Views start at multiples of this many elements, so that vector loads stay aligned.
 ALIGNMENT = 16
+TAIL = 16
+"""How many elements more lie behind the gradients, for what ranks tell one another with them."""
 
 
 class Run(NamedTuple):
@@ -38,6 +40,7 @@ class FlatParameters:
         parameters: the tensors, in order.
         values: the flat buffer that they are views into.
         gradients: the flat buffer of their gradients.
+        wire: the same, and ``TAIL`` elements behind it, which no step touches.
         state: flat buffers of the optimizer's state, by name.
         start: what each state started from.
         steps: how many steps each parameter has taken.
@@ -61,7 +64,8 @@ class FlatParameters:
         self._xp = array_namespace(array)
         self._form = {"dtype": array.dtype, "device": array.device}
         self.values = self._zeros(total)
-        self.gradients = self._zeros(total)
+        self.wire = self._zeros(total + TAIL)
+        self.gradients = self.wire[:total]
         self.start: dict[str, float] = {}
         self.state: dict[str, Any] = {}
         for name, start in state.items():

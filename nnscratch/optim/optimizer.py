@@ -294,6 +294,18 @@ class Optimizer:
             options["step"] = step
         return options
 
+    def flats(self) -> list[FlatParameters]:
+        """Return the flat buffers of all groups: values, gradients and state of the parameters.
+
+        There are none in an optimizer whose formula is not of each element by itself, or that has
+        a ``step`` of its own: there each parameter has a gradient for itself.
+
+        >>> from nnscratch import nn, optim
+        >>> [flat.values.size for flat in optim.SGD(nn.Linear(3, 2).parameters(), lr=0.1).flats()]
+        [32]
+        """
+        return [flat for flats in self._flats for flat in flats]
+
     # Hooks.
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> Handle:

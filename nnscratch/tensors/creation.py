@@ -317,10 +317,13 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
-def seed_and_offset(kind: str, count: int, dtype: Any, generator: Generator | None) -> Any:
+def seed_and_offset(
+    kind: str, size: tuple[int, ...], dtype: Any, generator: Generator | None
+) -> Any:
     """Reserve numbers of a generator's stream; a compiled step reserves new ones at each replay."""
     source = default_generator if generator is None else generator
-    return registry.host(lambda: source.reserve(kind, count, dtype))
+    count, rows = math.prod(size), size[0] if size else None
+    return registry.host(lambda: source.reserve(kind, count, dtype, rows))
 
 
 _PARTS = {"complex64": "float32", "complex128": "float64"}
@@ -343,7 +346,7 @@ def random_tensor(
         parts = random_tensor(formula, kind, (*size, 2), options | {"dtype": _PARTS[dtype]})
         made = parts._apply(f.VIEW_AS_COMPLEX)
         return (made + mean if mean else made).requires_grad_(requires_grad)
-    seed, offset = seed_and_offset(kind, math.prod(size), dtype, options.pop("generator"))
+    seed, offset = seed_and_offset(kind, size, dtype, options.pop("generator"))
     device = options.pop("device") or "cpu"
     return apply(
         formula, shape=size, dtype=dtype, device=str(device), seed=seed, offset=offset, **options

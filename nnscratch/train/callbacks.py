@@ -259,6 +259,8 @@ class CSVHistory(Callback):
             self._write(trainer)
 
     def _write(self, trainer: Trainer) -> None:
+        if not trainer.leads:
+            return
         trainer.history.write_csv(self.path)
         if self.json_path is not None:
             trainer.history.write_json(self.json_path)

@@ -17,6 +17,7 @@ from nnscratch.data import DataLoader, IterableDataset, StackDataset, TensorData
 from nnscratch.errors import ConfigurationError
 from nnscratch.graph.nested import mapped
 from nnscratch.nn import Module
+from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
 from nnscratch.train.batches import (
@@ -31,7 +32,7 @@ from nnscratch.train.batches import (
 )
 from nnscratch.train.inputs import for_model
 from nnscratch.train.losses import gives_probabilities, ignored_by, loss_for, same_but_one
-from nnscratch.train.metrics import Metric, as_metrics
+from nnscratch.train.metrics import Gathered, Metric, as_metrics
 from nnscratch.train.step import OwnStep, Totals, counts_hits, make_forward
 
 EVALUATION_BATCH = 1024
@@ -150,6 +151,7 @@ def evaluate(
     batch_size: int = EVALUATION_BATCH,
     batch: Rearrange | None = None,
     step: OwnStep | None = None,
+    world: World | None = None,
 ) -> dict[str, float]:
     """Return the mean loss, the accuracy if targets are classes, and the metrics, over some data.
 
@@ -163,6 +165,8 @@ def evaluate(
         metrics: names or metrics.
         batch: as for ``Trainer``.
         step: as for ``Trainer``; in the place of ``loss``.
+        world: the processes that evaluate together, each some of the batches; all get the same
+            result, that of one process. A metric of one's own has every process take all batches.
 
     Raises:
         ConfigurationError, DataError, ShapeError: if data, model and metrics do not fit.
@@ -178,10 +182,15 @@ def evaluate(
     for metric in judged:
         metric.reset()
     forward = None if step is None else make_forward(model, None, step)
-    totals = Totals()
+    totals, sums = Totals(), []
+    size, rank = (1, 0) if world is None else (world.size, world.rank)
+    if not all(isinstance(metric, Gathered) for metric in judged):
+        size, rank = 1, 0
     with evaluating(model):
         arrange: Rearrange | None = None
-        for item in batches(loader, device, batch):
+        for number, item in enumerate(batches(loader, device, batch)):
+            if number and number % size != rank:
+                continue
             if step is None:
                 if forward is None:
                     arrange = arranged(model, item)
@@ -202,11 +211,35 @@ def evaluate(
                 assert forward is not None
                 value, output = forward(item)
                 target = target_of(item)
+            if number % size != rank:
+                continue  # the first batch, by which all choose the loss
             totals.classes = counts_hits(output, target)
             totals.take(value, output, target, samples_in(item))
             for metric in judged:
                 metric.update(*_comparable(metric, output, target))
+            if size > 1:
+                sums.append(totals.state_dict())
+                totals.reset()
+    if world is not None and size > 1:
+        totals = _put_together(world, totals, sums, judged)
     return totals.read() | {metric.name: metric.compute() for metric in judged}
+
+
+def _put_together(
+    world: World, totals: Totals, sums: list[dict[str, Any]], metrics: list[Metric]
+) -> Totals:
+    """Return the sums over all processes' batches, added in the order of the batches."""
+    own = [metric for metric in metrics if isinstance(metric, Gathered)]
+    world.place = "the end of an evaluation"
+    found = world.gather((sums, [metric.state() for metric in own]))
+    made, most = Totals(totals.ignored), max(len(one) for one, _ in found)
+    for turn in range(most):
+        for theirs, _ in found:
+            if turn < len(theirs):
+                made.add_state(theirs[turn])
+    for index, metric in enumerate(own):
+        metric.put_together([states[index] for _, states in found])
+    return made
 
 
 def _comparable(metric: Metric, output: Any, target: Any) -> tuple[Tensor, Tensor]:

@@ -152,6 +152,54 @@ def ignored_by(loss: Any) -> int:
     return int(getattr(getattr(loss, "loss", loss), "ignore_index", IGNORED))
 
 
+def is_sum(loss: Any) -> bool:
+    """Say whether a loss is the sum over its targets, not a mean."""
+    return getattr(getattr(loss, "loss", loss), "reduction", "mean") == "sum"
+
+
+def denominator_of(loss: Any, ignored: int | None) -> Callable[[Any], float] | None:
+    """Return what the mean of a loss divides by, a function of targets; None if by their number.
+
+    That is the sum of the weights of the targets' classes, without the ignored ones, in
+    cross-entropy and NLL. A function or module of one's own, which divides by something else, has
+    an attribute ``denominator``: a function of the target that returns it.
+
+    Args:
+        loss: a function of output and target.
+        ignored: the class of targets that count for nothing, None if none of the data is of it.
+
+    >>> weighted = nn.CrossEntropyLoss(weight=Tensor(np.array([1.0, 3.0])))
+    >>> denominator_of(weighted, None)(Tensor(np.array([0, 1, 1])))
+    7.0
+    """
+    own = getattr(loss, "denominator", None)
+    if callable(own):
+        return lambda target: float(own(target))
+    inner = getattr(loss, "loss", loss)
+    if not isinstance(inner, (nn.CrossEntropyLoss, nn.NLLLoss, nn.LinearCrossEntropyLoss)):
+        return None
+    weight = getattr(inner, "weight", None) if not isinstance(inner, _LINEAR) else None
+    if weight is None and ignored is None:
+        return None
+
+    def total(target: Any) -> float:
+        labels = to_numpy(target.array)
+        if labels.dtype.kind not in "iu":
+            return float(len(labels))
+        judged = labels[labels != inner.ignore_index].astype(np.int64)
+        if weight is None:
+            return float(judged.size)
+        values = to_numpy(weight.array).astype(np.float64)
+        # What is out of range is refused by the loss itself.
+        inside = judged[(judged >= 0) & (judged < values.size)]
+        return float(np.sum(values[inside]))
+
+    return total
+
+
+_LINEAR = (nn.LinearCrossEntropyLoss,)
+
+
 def gives_probabilities(loss: Any) -> bool:
     """Say whether a loss is of probabilities of two classes, not of logits."""
     return isinstance(getattr(loss, "loss", loss), nn.BCELoss)

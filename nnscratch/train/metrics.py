@@ -68,7 +68,7 @@ class Metric(ABC):
         return self.compute()
 
 
-class _Gathered(Metric):
+class Gathered(Metric):
     """Keeps two small arrays per batch on the device, and concatenates them at the end."""
 
     def __init__(self) -> None:
@@ -77,6 +77,19 @@ class _Gathered(Metric):
     def reset(self) -> None:
         """Forget everything."""
         self._kept: list[tuple[Any, Any]] = []
+
+    def state(self) -> tuple[list[Any], int]:
+        """Return what was taken in so far, on the host, for ``put_together``."""
+        kept = [(to_numpy(left), to_numpy(right)) for left, right in self._kept]
+        return kept, getattr(self, "classes", 0)
+
+    def put_together(self, states: list[tuple[list[Any], int]]) -> None:
+        """Take in what several processes have, which had one batch each in turn."""
+        self._kept = []
+        for turn in range(max(len(kept) for kept, _ in states)):
+            self._kept += [kept[turn] for kept, _ in states if turn < len(kept)]
+        if hasattr(self, "classes"):
+            self.classes = max(classes for _, classes in states)
 
     def _keep(self, left: Tensor, right: Tensor) -> None:
         self._kept.append((left.array, right.array))
@@ -124,7 +137,7 @@ def _share(right: npt.NDArray[Any], counts: npt.NDArray[Any]) -> float:
     return float(right[counts].mean()) if counts.any() else float("nan")
 
 
-class Accuracy(_Gathered):
+class Accuracy(Gathered):
     """The share of samples whose largest output is at their class.
 
     Of outputs (N, K, ...), with the classes along axis 1 as in cross-entropy, and targets (N, ...):
@@ -147,7 +160,7 @@ class Accuracy(_Gathered):
         return _share(*self._joined())
 
 
-class TopK(_Gathered):
+class TopK(Gathered):
     """The share of samples whose class is among their k largest outputs.
 
     >>> TopK(2)(np.array([[0.1, 0.5, 0.4], [0.7, 0.2, 0.1]]), np.array([2, 2]))
@@ -182,7 +195,7 @@ class TopK(_Gathered):
         return _share(*self._joined())
 
 
-class _OfConfusion(_Gathered):
+class _OfConfusion(Gathered):
     """A metric of predicted and true classes alone."""
 
     classes = 0
@@ -232,7 +245,7 @@ class F1(_OfConfusion):
     name = "f1"
 
 
-class _OfNumbers(_Gathered):
+class _OfNumbers(Gathered):
     higher_is_better = False
 
     def update(self, output: Tensor, target: Tensor) -> None:

@@ -34,7 +34,7 @@ class Progress(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Start the bar."""
-        self._stream: Any = self._given or sys.stdout
+        self._stream: Any = (self._given or sys.stdout) if trainer.leads else None
         self._columns = []
         wanted = self._wanted
         if wanted is None:  # a stream in a notebook or a window may have write() alone

@@ -36,6 +36,7 @@ class TrainingRun:
         totals: the running sums of the current epoch.
         seconds: how long the current epoch has trained.
         stop: why training should end after this epoch; empty if it should not.
+        shards: into how many parts batches are divided, None for one a process.
         between_steps: whether no gradients are accumulated for a step that is still to come.
         broken_off: whether a fit is running, or ended early by an error or interruption.
         loaded: whether a checkpoint was loaded and no step has been taken since.
@@ -56,6 +57,7 @@ class TrainingRun:
     totals: Totals = field(default_factory=Totals)
     seconds: float = 0.0
     stop: str = ""
+    shards: int | None = None
     # The attributes below are not saved to a checkpoint.
     between_steps: bool = True
     broken_off: bool = False

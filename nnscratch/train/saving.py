@@ -52,6 +52,7 @@ def save_run(run: TrainingRun, path: FilePath) -> None:
         "seconds": run.seconds,
         "history": run.history.rows,
         "stop": run.stop,
+        **({} if run.shards is None else {"shards": run.shards}),
     }
     checkpoint.write_record(path, checkpoint.CHECKPOINT, tensors, record)
 
@@ -118,6 +119,12 @@ def _load(run: TrainingRun, loader: DataLoader, file: TensorFile, record: dict[s
         )
     if part("epoch", int) < 0 or part("step_number", int) < 0:
         raise CheckpointError(f"{file.name}: the number of the epoch or step is negative")
+    shards = record.get("shards")
+    if shards is not None and shards != run.shards:
+        raise CheckpointError(
+            f"{file.name}: the run divides its batches into {str(shards)[:20]} shards, this one "
+            f"into {run.shards}: its bits would be others. Go on with shards={str(shards)[:20]}"
+        )
     history, totals = History.from_rows(part("history", list), file.name), part("totals", dict)
     epoch, step = part("epoch", int), part("step_number", int)
     seconds, stop = float(part("seconds", float)), part("stop", str)

@@ -22,6 +22,7 @@ Forward = Callable[[Any], tuple[Tensor, Any]]
 """The loss and the model's output for a batch."""
 Step = Callable[..., tuple[Tensor, Any]]
 OwnStep = Callable[[Module, Any], Any]
+Reduce = Callable[[Tensor, Any, Any, bool], None]
 
 IGNORED = -100
 """The default ``ignore_index`` of PyTorch's losses: targets of this class have no loss."""
@@ -87,6 +88,12 @@ class Totals:
         else:
             self.add(loss.array, None, None, samples)
 
+    def add_sums(self, loss: float, right: float, judged: float, samples: int) -> None:
+        """Add the sums of batches: of the losses times samples, of hits and of judged targets."""
+        self._loss = self._loss + loss
+        self._right, self._judged = self._right + int(right), self._judged + int(judged)
+        self.samples += samples
+
     def reset(self) -> None:
         """Set all sums to 0."""
         self._loss, self._right, self._judged, self.samples = 0.0, 0, 0, 0
@@ -114,6 +121,11 @@ class Totals:
             "samples": self.samples,
             "classes": self.classes,
         }
+
+    def add_state(self, state: dict[str, Any]) -> None:
+        """Add the sums that another ``state_dict`` returned."""
+        self.add_sums(state["loss"], state["right"], state["judged"], state["samples"])
+        self.classes = state["classes"]
 
     def load(self, state: dict[str, Any]) -> None:
         """Set the sums; without a count of targets, each sample is taken to have one."""
@@ -160,6 +172,7 @@ def make_step(
     optimizer: Optimizer,
     clip_norm: float | None = None,
     guard: Callable[[Any, Tensor], None] | None = None,
+    reduce: Reduce | None = None,
 ) -> Step:
     """Return ``step(batch, weight=1.0, first=True, last=True)``: it returns loss and output.
 
@@ -171,18 +184,24 @@ def make_step(
         clip_norm: the largest norm that the gradients of the optimizer's parameters may have
             together; those of others add up from step to step, as nobody sets them to 0.
         guard: called with the batch and the loss before the backward; not for a compiled step.
+        reduce: called after each backward and before the clipping, with the loss times its weight,
+            the output, the batch, and whether the optimizer steps now: it adds up the gradients of
+            several processes.
     """
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
 
     def step(
-        batch: Any, weight: float = 1.0, first: bool = True, last: bool = True
+        batch: Any, weight: Any = 1.0, first: bool = True, last: bool = True
     ) -> tuple[Tensor, Any]:
         if first:
             optimizer.zero_grad()
         value, output = forward(batch)
         if guard is not None:
             guard(batch, value)
-        (value if weight == 1.0 else value * weight).backward()
+        scaled = value if isinstance(weight, float) and weight == 1.0 else value * weight
+        scaled.backward()
+        if reduce is not None:
+            reduce(scaled, output, batch, last)
         if last:
             if clip_norm is not None:
                 clip_grad_norm_(parameters, clip_norm)

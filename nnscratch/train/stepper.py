@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from nnscratch.train.cost import worth_compiling
 from nnscratch.train.evaluate import evaluating
 from nnscratch.train.losses import check_labels, ignored_by, loss_for, targets_of, weights_of
 from nnscratch.train.run import TrainingRun
+from nnscratch.train.sharing import SharedBatches
 from nnscratch.train.step import (
     Forward,
     Loss,
@@ -59,6 +61,7 @@ class Stepper:
         scheduler: as for ``Trainer``.
         schedule_every: as for ``Trainer``.
         guard: called with every batch and its loss before the backward, if the step is guarded.
+        sharing: divides batches among processes or into shards; None for one process.
 
     Attributes:
         rearrange: the function that is applied to each loaded batch, or None.
@@ -85,6 +88,7 @@ class Stepper:
         scheduler: Any = None,
         schedule_every: str = "epoch",
         guard: Guard,
+        sharing: SharedBatches | None = None,
     ) -> None:
         if step is not None and (loss is not None or class_weight is not None):
             raise ConfigurationError(
@@ -97,7 +101,7 @@ class Stepper:
         self._class_weight = class_weight
         self.accumulate, self.clip_norm, self.compile = accumulate, clip_norm, compile
         self._scheduler, self._schedule_every = scheduler, schedule_every
-        self._guard = guard
+        self._guard, self.sharing = guard, sharing
         self.guarded = False
         self.loss: Loss | None = None
         self.forward: Forward | None = None
@@ -121,6 +125,8 @@ class Stepper:
             steady = all(isinstance(one, Tensor) for one in leaves(batch))
             worth = worth_compiling(run.model, len(loader), loader.samples)
             self.compile = steady and worth
+        if self.sharing is not None:
+            self.sharing.prepare(self.loss, self._own_step, self.head, loader.samples)
         # The guard reads the loss, which a compiled step cannot, and which would wait for a GPU.
         self.make(guarded=self.on_host and not self.compile)
         if self.compile:
@@ -182,8 +188,11 @@ class Stepper:
         """Make the eager step; if it is guarded, it calls ``guard`` before each backward."""
         assert self.forward is not None
         self.guarded = guarded
-        guard = self._guard if guarded else None
-        self._step = make_step(self.forward, self.run.optimizer, self.clip_norm, guard)
+        guard, sharing = self._guard if guarded else None, self.sharing
+        if sharing is not None and guard is not None:
+            guard = sharing.guarded(guard)
+        reduce = None if sharing is None else sharing.reduce
+        self._step = make_step(self.forward, self.run.optimizer, self.clip_norm, guard, reduce)
 
     def head(self, samples: int) -> Any:
         """Return the first samples of the data as a batch on the model's device."""
@@ -204,14 +213,19 @@ class Stepper:
         """
         loader, group, totals = self.run.data, self.accumulate, self.run.totals
         assert self._step is not None
-        if group == 1:
-            loss, output = self._step(batch)
-        else:
+        weight, begins, ends = 1.0, True, True
+        if group > 1:
             first = index - index % group
             members = range(first, min(first + group, len(loader)))
             samples = sum(loader.batch_samples(member) for member in members)
             weight = loader.batch_samples(index) / samples
-            loss, output = self._step(batch, weight, index == first, index == members[-1])
+            begins, ends = index == first, index == members[-1]
+        if self.sharing is not None:
+            self.sharing.take(
+                batch, self._step, self._guard, weight=weight, first=begins, last=ends
+            )
+            return
+        loss, output = self._step(batch, *(() if group == 1 else (weight, begins, ends)))
         if totals.classes:
             totals.add(loss.array, output.array, parts_of(batch).target.array)
         else:
@@ -254,9 +268,11 @@ class Stepper:
         # All groups of accumulated batches are like the first, except perhaps the last.
         count = len(loader)
         last = count - 1 - (count - 1) % group
+        muted = nullcontext() if self.sharing is None else self.sharing.muted()
         try:
-            for index in sorted({*range(min(group, count)), *range(last, count)}):
-                self.take(index, self.head(loader.batch_samples(index)))
+            with muted:
+                for index in sorted({*range(min(group, count)), *range(last, count)}):
+                    self.take(index, self.head(loader.batch_samples(index)))
         finally:
             run.model.load_state_dict(weights)
             run.optimizer.load_state_dict(state)

@@ -62,6 +62,8 @@ class TensorBoard(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin to write, behind what was written before."""
+        if not trainer.leads:
+            return
         try:
             from tensorboardX import SummaryWriter
         except ImportError as error:
@@ -93,6 +95,8 @@ class TensorBoard(Callback):
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Write the figures of the epoch."""
+        if not trainer.leads:
+            return
         epoch = int(row["epoch"])
         for name, value in numbers_in(row).items():
             part, _, figure = name.partition("_")
@@ -112,6 +116,8 @@ class TensorBoard(Callback):
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Close the files."""
+        if not trainer.leads:
+            return
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
@@ -155,6 +161,8 @@ class MLflow(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin a run, or go on with that of the checkpoint."""
+        if not trainer.leads:
+            return
         try:
             from mlflow import MlflowClient
         except ImportError as error:
@@ -198,6 +206,8 @@ class MLflow(Callback):
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Log the figures of the epoch."""
+        if not trainer.leads:
+            return
         from mlflow.entities import Metric as LoggedMetric
 
         now, epoch = int(time.time() * 1000), int(row["epoch"])
@@ -206,6 +216,8 @@ class MLflow(Callback):
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Say how the run ended: finished, failed or killed."""
+        if not trainer.leads:
+            return
         if self._client is None or self.run_id is None:
             return
         error = sys.exc_info()[1]

@@ -14,6 +14,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.nn import Module
+from nnscratch.parallel.world import DEADLINE
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import Rearrange
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
@@ -31,6 +32,7 @@ from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import give_data, load_run, save_run
 from nnscratch.train.step import Loss, OwnStep, Totals
 from nnscratch.train.stepper import Stepper, takes_metric
+from nnscratch.train.team import Team
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
@@ -66,6 +68,11 @@ class Trainer:
             have that form.
         step: a function of the model and a batch, of any form, that returns the loss, or the loss
             and the output; in the place of ``loss``.
+        parallel: "auto" to train together with the other ranks of a job that MPI started; False
+            to train in this process alone.
+        shards: into how many parts each batch is divided, a power of two: then a run has the same
+            bits on 1, 2, 4, ... ranks, as far as they divide it. None for one part a rank.
+        deadline: how many seconds a rank waits for another before all give up.
 
     Attributes:
         run: the state of the run, which checkpoints save and restore.
@@ -97,6 +104,9 @@ class Trainer:
         config: dict[str, Any] | None = None,
         batch: Rearrange | None = None,
         step: OwnStep | None = None,
+        parallel: str | bool = "auto",
+        shards: int | None = None,
+        deadline: float = DEADLINE,
     ) -> None:
         if accumulate < 1:
             raise ConfigurationError(f"accumulate must be at least 1, got {accumulate}")
@@ -106,6 +116,7 @@ class Trainer:
             raise ConfigurationError(
                 f"schedule_every must be 'epoch' or 'batch', got {schedule_every!r}"
             )
+        self.team = Team(parallel, shards, deadline)
         if seed is not None:
             default_generator.manual_seed(seed)
         self.model = model if device is None else model.to(device=device)
@@ -126,6 +137,7 @@ class Trainer:
             self.callbacks.append(CSVHistory(self.run_dir / "history.csv"))
             self.callbacks.append(Checkpoint(self.run.checkpoint_path, checkpoint_seconds))
         self.run.callbacks = self.callbacks
+        sharing = self.team.sharing(self.run)
         self._stepper = Stepper(
             self.run,
             self.device,
@@ -139,6 +151,7 @@ class Trainer:
             scheduler=scheduler,
             schedule_every=schedule_every,
             guard=lambda batch, value: self._guard(batch, value),
+            sharing=sharing,
         )
         self._batch, self._own_step = batch, step
 
@@ -204,6 +217,11 @@ class Trainer:
         return self.run.checkpoint_path
 
     @property
+    def leads(self) -> bool:
+        """Whether this process writes the files and shows the progress: rank 0, or the only one."""
+        return self.team.world.leads
+
+    @property
     def loss(self) -> Loss | None:
         """The loss, a function of output and target; None before the first fit."""
         return self._stepper.loss
@@ -251,23 +269,29 @@ class Trainer:
         if validation is not None:
             validation = as_loader(for_model(self.model, validation), 1024, self.device)
         run.start(epochs)
+        team = self.team
         with ExitStack() as stack:
-            if self.run_dir is not None and self._lock:
+            if self.run_dir is not None and self._lock and team.world.leads:
                 stack.enter_context(run_folder(self.run_dir))
+            team.check_folder(self.run_dir)
+            stack.enter_context(team.threads())
             stack.enter_context(threads_for(self.model, loader.batch_size or 1))
             stack.enter_context(current(self.device or device_of_model(self.model) or "cpu"))
-            self._stepper.prepare()
+            with team.world.in_turn():
+                self._stepper.prepare()
+            team.check_alike(self.run, self._stepper, self.seed)
             if resume and run.checkpoint_path is not None and run.checkpoint_path.exists():
                 self.load(run.checkpoint_path)
-            interruption = stack.enter_context(Interruption())
+            team.interruption = stack.enter_context(Interruption())
             with self._bracketed():
                 while run.epoch < epochs and not run.stop:
                     # A checkpoint may be of the moment after the last batch and before the end.
                     if loader.start or not run.totals.samples:
-                        self._train_epoch(interruption)
+                        self._train_epoch()
                     self._finish_epoch(validation)
-                    if interruption.number is not None:
-                        self._interrupt(interruption.number)
+                    number = team.settle_epoch(run)
+                    if number is not None:
+                        self._interrupt(number)
         return run.history
 
     @contextmanager
@@ -285,7 +309,7 @@ class Trainer:
         for callback in self.callbacks:
             getattr(callback, name)(self, *arguments)
 
-    def _train_epoch(self, interruption: Interruption) -> None:
+    def _train_epoch(self) -> None:
         run, stepper = self.run, self._stepper
         watchers = [c for c in self.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
         self.model.train()
@@ -305,8 +329,9 @@ class Trainer:
             run.seconds, began = run.seconds + now - began, now
             for watcher in watchers:
                 watcher.on_batch_end(self)
-            if interruption.number is not None and run.between_steps and index < count:
-                self._interrupt(interruption.number)
+            number = self.team.asked_to_stop
+            if number is not None and run.between_steps and index < count:
+                self._interrupt(number)
 
     def _finish_epoch(self, validation: Any) -> None:
         run = self.run
@@ -321,9 +346,11 @@ class Trainer:
                 metrics=self.metrics,
                 batch=self._batch,
                 step=self._own_step,
+                world=self.team.several,
             )
             row |= {f"val_{name}": value for name, value in judged.items()}
         row |= {"lr": self.learning_rate, "seconds": round(run.seconds, 4)}
+        row = self.team.row(row)
         if takes_metric(run.scheduler):
             run.scheduler.step(row.get("val_loss", row["train_loss"]))
         else:
@@ -336,6 +363,7 @@ class Trainer:
         path, where = self.run.checkpoint_path, self.run.where
         if path is not None:
             self.save(path)
+        self.team.together("the checkpoint")
         raise interrupted(where, number, path)
 
     # Numbers that are not finite.
@@ -361,7 +389,7 @@ class Trainer:
     # Saving.
 
     def save(self, path: FilePath) -> None:
-        """Write a checkpoint.
+        """Write a checkpoint; of several ranks, the first writes it.
 
         Raises:
             ConfigurationError: before the first ``fit``.
@@ -372,7 +400,8 @@ class Trainer:
         if bad is not None:
             where = f"the parameter {bad!r}, after the last update"
             raise not_finite(self.run, where, *self.run.taken)
-        save_run(self.run, path)
+        if self.leads:
+            save_run(self.run, path)
         self.run.kept |= Path(path) == self.checkpoint_path
 
     def load(self, path: FilePath) -> None:

@@ -307,8 +307,10 @@ TORCH: dict[str, Callable[..., Any]] = {
     "max_pool": max_pool,
     "max_unpool": max_unpool,
 }
-# Compared in test_optimizers.py and test_random.py.
-ELSEWHERE = {name for name, made in FORMULAS.items() if made.family in ("clipping", "random")}
+# Compared in test_optimizers.py and test_random.py, sums over ranks with their tree in
+# tests/parallel.
+OTHERS = ("all_reduce", "clipping", "random")
+ELSEWHERE = {name for name, made in FORMULAS.items() if made.family in OTHERS}
 ELSEWHERE |= {name for name, made in FORMULAS.items() if "P" in made.updates}
 ELSEWHERE.discard("squared_norm")
 for _name in ELSEWHERE:

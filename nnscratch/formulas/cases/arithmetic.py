@@ -207,6 +207,7 @@ CASES: dict[str, list[Case]] = {
     "clip": _clip(),
     "cast": _cast(),
     "copy_into": _assigned(),
+    "all_reduce": [Case(f"{n} entries", (normal(n),)) for n in SIZES],
     "accumulate": _assigned(),
     "fill": [
         *(Case(f"{n} entries", (normal(n),), {"value": 1.5}) for n in SIZES),

@@ -1,0 +1,323 @@
+"""The gradients of all ranks added up, once a step, with a few numbers behind them.
+
+The gradients lie in one vector, the wire. Behind them is a tail: what the losses add up to, how
+many predictions were right, and votes, by which a rank tells the others that something is to be
+settled before the parameters change.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nnscratch import formulas as f
+from nnscratch.array import dtype_name
+from nnscratch.array.random import default_generator
+from nnscratch.errors import DeviceError
+from nnscratch.formulas import registry
+from nnscratch.formulas.all_reduce import ALL_REDUCE
+from nnscratch.nn import Module
+from nnscratch.optim import Optimizer
+from nnscratch.optim.flat import ALIGNMENT, TAIL
+from nnscratch.parallel.world import World
+from nnscratch.tensors import Tensor
+from nnscratch.tensors.grad_mode import no_grad
+
+LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK = range(6)
+"""The places of the tail."""
+_MOST_CHECK = 4093
+_RUNNING = ("running_mean", "running_var")
+
+
+class AttentionNeeded(Exception):
+    """Raised in a step, on all ranks alike, before its parameters change."""
+
+
+class GradientReducer:
+    """Adds up gradients over the parts of a batch and over the ranks.
+
+    Args:
+        model: whose running statistics are averaged.
+        optimizer: whose parameters' gradients are added up.
+        world: the ranks.
+        parts: how many parts of each batch this rank computes; None to let its gradients add up
+            as they come.
+
+    Attributes:
+        classes: whether right predictions are counted.
+        ignored: as for ``Totals``.
+        muted: whether nothing is sent, as while kernels are compiled.
+        attention: whether this rank has a loss that is not finite.
+        unlike: whether this rank has seen that another takes other steps.
+        stop: the number of the signal by which this rank was asked to stop, 0 if it was not.
+        stopped: the same, of any rank, after the last reduction.
+        sums: the loss times samples, right predictions and judged ones of the last reduction.
+
+    Raises:
+        DeviceError: if a parameter is on a GPU.
+    """
+
+    def __init__(
+        self, model: Module, optimizer: Optimizer, world: World, parts: int | None = None
+    ) -> None:
+        self.world, self.parts = world, parts
+        self.classes = False
+        self.ignored: int | None = None
+        self.muted = self.attention = self.unlike = False
+        self.stop = self.stopped = 0
+        self.sums = (0.0, 0.0, 0.0)
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for parameter in self._parameters:
+            if parameter.device.type != "cpu":
+                raise DeviceError(
+                    f"several ranks train on CPUs only, and a parameter is on {parameter.device}: "
+                    "train with device='cpu', or one process on the GPU with parallel=False"
+                )
+        self._flats = optimizer.flats()
+        self._direct = len(self._flats) == 1 and self._flats[0].wire.dtype in (
+            np.dtype("float32"),
+            np.dtype("float64"),
+        )
+        self._wire = self._flats[0].wire if self._direct else self._laid_out()
+        self._tail = self._wire[-TAIL:]
+        modules = [m for m in model.modules() if getattr(m, "track_running_stats", False)]
+        own = [dict(m.named_buffers(recurse=False)) for m in modules]
+        enter()
+        self._running = [b for one in own for n, b in one.items() if n in _RUNNING]
+        self._counts = [b for one in own for n, b in one.items() if n not in _RUNNING]
+        self._kept: list[list[Any]] = []
+        self._counted: list[Any] = []
+        self._stack: list[Any] = []
+        self._sums: list[Any] = [None] * (parts or 0)
+        self._host = np.zeros(3)
+        self._shares = [1.0] * (parts or 1)
+        self._part, self._weight, self._samples, self._entries = 0, 1.0, 0.0, 0
+        self._first = self._last = True
+
+    def _laid_out(self) -> Any:
+        """Return a vector with room for all gradients, each at an aligned place of its own."""
+        wide = any(dtype_name(p.array.dtype) == "float64" for p in self._parameters)
+        self._places, total = [], 0
+        for parameter in self._parameters:
+            self._places.append(total)
+            total += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
+        return np.zeros(total + TAIL, np.float64 if wide else np.float32)
+
+    # Around a step, in Python.
+
+    def begin(
+        self,
+        part: int,
+        weight: float,
+        share: float,
+        *,
+        samples: float,
+        entries: int,
+        first: bool,
+        last: bool,
+    ) -> None:
+        """Say what the step that comes now computes.
+
+        Args:
+            part: the number of the part among this rank's.
+            weight: what its loss is multiplied by; 0 if it has no rows.
+            share: its share of the batch's rows.
+            samples: by what a part's loss times its weight is multiplied for ``sums``.
+            entries: how many targets the part has.
+            first: whether the batch is the first of those whose gradients add up.
+            last: whether it is the last of them.
+        """
+        self._part, self._weight = part, weight
+        self._shares[part] = share
+        self._samples, self._entries = samples, entries
+        self._first, self._last = first, last
+        if self.parts is None or self.parts == 1 or not (self._running or self._counts):
+            return
+        if part == 0:
+            self._counted = [one.array.copy() for one in self._counts]
+            if first:
+                now = [[one.array.copy() for one in self._running]]
+                self._kept = now + [[a.copy() for a in now[0]] for _ in range(self.parts - 1)]
+        for one, array in zip(self._counts, self._counted, strict=True):
+            one.array[...] = array
+        for one, array in zip(self._running, self._kept[part], strict=True):
+            one.array[...] = array
+
+    # In the step, recorded with it.
+
+    @no_grad()
+    def __call__(self, loss: Tensor, output: Any, target: Any, last: bool) -> None:
+        """Put the loss and the gradients on the wire, and add them up."""
+        registry.notify_seen(self._parameters)
+        self._write(LOSS, loss.detach().reshape(1))
+        if self.classes:
+            target = target.detach()
+            hits = output.detach().argmax(1) == target
+            if self.ignored is not None:
+                judged = target != self.ignored
+                hits = hits & judged
+                self._write(JUDGED, judged.sum().reshape(1))
+            self._write(RIGHT, hits.sum().reshape(1))
+        present = 0
+        if self._direct:
+            self._flats[0].runs()  # brings gradients that lie elsewhere into their places
+        for index, parameter in enumerate(self._parameters):
+            gradient = parameter.grad
+            present += gradient is not None
+            if self._direct and gradient is not None:
+                continue
+            place = self._place(index)
+            if gradient is None:
+                registry.update(f.FILL, place, value=0.0)
+            else:
+                registry.update(f.COPY_INTO, place, gradient.array)
+        registry.update(ALL_REDUCE, self._wire, over=_Over(self, present))
+        if last and not self._direct:
+            for index, parameter in enumerate(self._parameters):
+                if parameter.grad is not None:
+                    registry.update(f.COPY_INTO, parameter.grad.array, self._place(index))
+                    parameter.grad._version[0] += 1
+
+    def _write(self, place: int, value: Tensor) -> None:
+        registry.update(f.COPY_INTO, self._tail[place : place + 1], value.array)
+
+    def _place(self, index: int) -> Any:
+        if self._direct:
+            return self._flats[0]._slots[index]
+        parameter, start = self._parameters[index], self._places[index]
+        return self._wire[start : start + parameter.numel()].reshape(parameter.shape)
+
+    # At its end, in every replay.
+
+    def add_up(self, wire: Any, present: int) -> None:
+        """Add a part's gradients to those before, and those of all ranks after the last part.
+
+        Raises:
+            AttentionNeeded: on all ranks, if one has something to settle.
+        """
+        if self.muted:
+            return
+        tail = wire[-TAIL:]
+        if self._weight == 0.0:
+            tail[:] = 0.0
+            if self._first or self.parts is not None:
+                wire[:] = 0.0
+        elif self.classes and self.ignored is None:
+            tail[JUDGED] = self._entries
+        own = float(tail[LOSS])
+        self.attention = self.attention or not math.isfinite(own)
+        tail[LOSS] *= self._samples
+        with np.errstate(all="ignore"):
+            if not (self._in_turn(tail) if self.parts is None else self._by_tree(wire)):
+                return
+        # Numbers that have to be the same on all ranks, of which each rank knows the sum then.
+        check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
+        tail[ATTENTION] = self.attention or self.unlike
+        tail[STOP], tail[CHECK] = bool(self.stop), check
+        self.world.add_up(wire)
+        self._average_statistics()
+        self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
+        self.stopped = 0 if not tail[STOP] else self.stop or 15
+        if tail[ATTENTION] or not math.isfinite(self.sums[0]):
+            raise AttentionNeeded
+        self.unlike = float(tail[CHECK]) != check * self.world.size
+
+    def _in_turn(self, tail: Any) -> bool:
+        """Add the sums of the batches whose gradients have added up in their places."""
+        now = np.asarray(tail[: JUDGED + 1], np.float64)
+        self._host = now if self._first else self._host + now
+        tail[: JUDGED + 1] = self._host
+        return self._last
+
+    def _by_tree(self, wire: Any) -> bool:
+        """Add parts as the leaves of a tree, and say whether all of them are in the wire now."""
+        assert self.parts is not None
+        part = self._part
+        self._keep_statistics()
+        if not self._first:
+            wire += self._sums[part]
+        if not self._last:
+            if self._sums[part] is None:
+                self._sums[part] = np.empty_like(wire)
+            self._sums[part][:] = wire
+            return False
+        level = 0
+        while part >> level & 1:
+            wire += self._stack[level]
+            level += 1
+        if part + 1 == self.parts:
+            return True
+        if level == len(self._stack):
+            self._stack.append(np.empty_like(wire))
+        self._stack[level][:] = wire
+        return False
+
+    def _keep_statistics(self) -> None:
+        if self._kept:
+            for one, array in zip(self._running, self._kept[self._part], strict=True):
+                array[...] = one.array
+
+    def _average_statistics(self) -> None:
+        """Give all ranks the mean of the running statistics, each part's by its share of rows."""
+        if not self._running:
+            return
+        leaves = self._kept or [[one.array for one in self._running]]
+        rows = [
+            np.concatenate([np.ravel(a) for a in arrays]) * np.float32(share)
+            for arrays, share in zip(leaves, self._shares, strict=True)
+        ]
+        while len(rows) > 1:
+            rows = [a + b for a, b in zip(rows[::2], rows[1::2], strict=True)]
+        self.world.add_up(rows[0])
+        start = 0
+        for one in self._running:
+            one.array[...] = rows[0][start : start + one.numel()].reshape(one.shape)
+            start += one.numel()
+
+
+class _Over:
+    """What a plan keeps of a reduction: the reducer, and how many parameters have gradients."""
+
+    __slots__ = ("_present", "_reducer")
+
+    def __init__(self, reducer: GradientReducer, present: int) -> None:
+        self._reducer, self._present = reducer, present
+
+    def __call__(self, wire: Any) -> None:
+        self._reducer.add_up(wire, self._present)
+
+
+class _InPlace:
+    """The sum written into the wire itself, which the reference would copy."""
+
+    name, library = "mpi", "numpy"
+
+    def refuses(
+        self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
+    ) -> str | None:
+        return None if options.get("over") is not None else "there is one rank only"
+
+    def worthwhile(self, direction: str, inputs: tuple[Any, ...]) -> bool:
+        return True
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        raise TypeError("all_reduce updates its input")
+
+    def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        raise TypeError("all_reduce has no derivative")
+
+    def update(self, *inputs: Any, **options: Any) -> None:
+        options["over"](inputs[0])
+
+
+_entered = False
+
+
+def enter() -> None:
+    """Enter the implementation of ``all_reduce`` that adds in place, once."""
+    global _entered
+    if not _entered:
+        _entered = True
+        registry.implement("all_reduce", _InPlace())

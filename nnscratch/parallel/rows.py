@@ -1,0 +1,98 @@
+"""Which rows of a batch are whose: parts of it, the same for any number of ranks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnscratch.array.random import ROWS_TOGETHER
+from nnscratch.errors import ConfigurationError
+from nnscratch.graph.nested import mapped
+from nnscratch.tensors import Tensor
+
+
+class RowRange(NamedTuple):
+    """The rows of a part: from ``start`` to before ``stop`` of ``total``."""
+
+    start: int
+    stop: int
+    total: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return self.stop - self.start
+
+
+def divided(total: int, parts: int) -> list[RowRange]:
+    """Divide rows into consecutive parts that differ by four at most; some may have none.
+
+    Each part begins at a multiple of four rows, so that the random numbers of its rows begin with
+    a block of the generator (``row_scope``). A last part of a single row goes to the one before it,
+    for a batch norm has no variance of one row.
+
+    >>> [(one.start, one.stop) for one in divided(22, 4)]
+    [(0, 8), (8, 16), (16, 20), (20, 22)]
+    >>> [one.rows for one in divided(9, 4)]
+    [4, 5, 0, 0]
+    """
+    units = -(-total // ROWS_TOGETHER)
+    each, more = divmod(units, parts)
+    ends = [0]
+    for part in range(parts):
+        ends.append(ends[-1] + each + (part < more))
+    bounds = [min(end * ROWS_TOGETHER, total) for end in ends]
+    if total > 1:
+        bounds = [total if bound == total - 1 else bound for bound in bounds]
+    return [RowRange(a, b, total) for a, b in pairwise(bounds)]
+
+
+def own_parts(total: int, rank: int, size: int, shards: int | None = None) -> list[RowRange]:
+    """Return the parts of a batch that a rank computes: one, or its share of the shards.
+
+    >>> [part.start for part in own_parts(64, 1, 2, shards=4)]
+    [32, 48]
+    """
+    parts = divided(total, size if shards is None else shards)
+    each = len(parts) // size
+    return parts[rank * each : (rank + 1) * each]
+
+
+def check_shards(shards: int | None, size: int) -> None:
+    """Check how many shards each batch is divided into.
+
+    Raises:
+        ConfigurationError: if it is no power of two, or no multiple of the number of ranks.
+    """
+    if shards is None:
+        return
+    if type(shards) is not int or shards < 1 or shards & (shards - 1):
+        raise ConfigurationError(f"shards must be a power of two (1, 2, 4, 8, ...), got {shards!r}")
+    if shards % size:
+        fitting = ", ".join(str(1 << n) for n in range(shards.bit_length()))
+        raise ConfigurationError(
+            f"shards={shards} cannot be divided among {size} ranks: start {fitting} of them, or "
+            "train with a larger power of two from the beginning"
+        )
+
+
+def taken(batch: Any, part: RowRange) -> Any:
+    """Return the rows of a part out of a whole batch, of every tensor and array that has them all.
+
+    >>> taken((Tensor(np.arange(6)), "words"), RowRange(4, 6, 6))
+    (tensor([4, 5]), 'words')
+    """
+    if part.rows == part.total:
+        return batch
+
+    def some(item: Any) -> Any:
+        if isinstance(item, Tensor):
+            whole = item.ndim and item.shape[0] == part.total
+            return Tensor(item.array[part.start : part.stop]) if whole else item
+        if isinstance(item, np.ndarray) and item.ndim and item.shape[0] == part.total:
+            return item[part.start : part.stop]
+        return item
+
+    return mapped(some, batch)

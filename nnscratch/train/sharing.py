@@ -1,0 +1,229 @@
+"""Training steps that several processes take together: each with its rows of every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array.random import default_generator, row_scope
+from nnscratch.errors import ConfigurationError, NonFiniteError
+from nnscratch.parallel.reducing import AttentionNeeded, GradientReducer
+from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken
+from nnscratch.parallel.world import World
+from nnscratch.tensors import Tensor
+from nnscratch.train.batches import parts_of, samples_in, target_of
+from nnscratch.train.losses import denominator_of, is_sum
+from nnscratch.train.run import TrainingRun
+
+Take = Callable[..., Any]
+_MOST_TRIED = 64
+
+
+class SharedBatches:
+    """Takes the steps of a run whose batches are divided among ranks, or into shards.
+
+    Args:
+        run: the training run.
+        world: the ranks; a world of one where shards are all that is asked for.
+        shards: into how many parts each batch is divided, whatever the number of ranks; None for
+            a part a rank.
+        stopping: returns the number of the signal that asks this process to stop, or None.
+
+    Raises:
+        ConfigurationError: if the shards cannot be divided among the ranks.
+    """
+
+    def __init__(
+        self,
+        run: TrainingRun,
+        world: World,
+        shards: int | None,
+        stopping: Callable[[], int | None],
+    ) -> None:
+        check_shards(shards, world.size)
+        self.run, self.world, self.shards = run, world, shards
+        self._stopping = stopping
+        self._reducer: GradientReducer | None = None
+        self._denominator: Callable[[Any], float] | None = None
+        self._sums = False
+        self._of_step = False
+        self._stand_in: Any = None
+        self._error: Exception | None = None
+
+    @property
+    def reducer(self) -> GradientReducer:
+        """What adds up the gradients; after ``prepare``."""
+        assert self._reducer is not None
+        return self._reducer
+
+    def prepare(self, loss: Any, own_step: Any, head: Callable[[int], Any], samples: int) -> None:
+        """Take what the loss divides by, and a sample for ranks that have no rows of a batch."""
+        run = self.run
+        parts = None if self.shards is None else self.shards // self.world.size
+        self._reducer = GradientReducer(run.model, run.optimizer, self.world, parts)
+        self._reducer.classes = run.totals.classes
+        self._reducer.ignored = run.totals.ignored
+        self._of_step = own_step is not None
+        if self._of_step:
+            own = getattr(own_step, "denominator", None)
+            self._denominator = None if own is None else lambda batch: float(own(batch))
+        else:
+            self._denominator = denominator_of(loss, run.totals.ignored)
+            self._sums = is_sum(loss)
+        # Two rows, for a batch norm has no variance of one; and such that the loss is not 0/0.
+        most = 2 if self._denominator is None else _MOST_TRIED
+        for count in range(min(2, samples), min(most, samples) + 1):
+            self._stand_in = taken(head(count), RowRange(max(0, count - 2), count, count))
+            if self._denominator is None or self._counted(self._stand_in) > 0.0:
+                break
+
+    def reduce(self, loss: Tensor, output: Any, batch: Any, last: bool) -> None:
+        """Add up the gradients of a step: ``reduce`` of ``make_step``."""
+        self.reducer(loss, output, parts_of(batch).target if self.reducer.classes else None, last)
+
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Let the steps in the block be taken by this rank alone, as to compile them."""
+        self.reducer.muted = True
+        try:
+            yield
+        finally:
+            self.reducer.muted = False
+
+    def guarded(self, guard: Callable[[Any, Tensor], None]) -> Callable[[Any, Tensor], None]:
+        """Return a guard that keeps its error until all ranks know of it."""
+
+        def note(batch: Any, value: Tensor) -> None:
+            if batch is self._stand_in:
+                return
+            try:
+                guard(batch, value)
+            except NonFiniteError as error:
+                self._error, self.reducer.attention = error, True
+
+        return note
+
+    def take(
+        self,
+        batch: Any,
+        step: Take,
+        guard: Callable[[Any, Tensor], None],
+        *,
+        weight: float,
+        first: bool,
+        last: bool,
+    ) -> None:
+        """Train with a batch, or add up its gradients for a later step.
+
+        Args:
+            batch: the whole batch, the same on all ranks.
+            step: the step, as ``make_step`` returns it.
+            guard: raises an error that says where the loss of a batch became NaN.
+            weight: the weight of the batch among those whose gradients add up.
+            first: whether it is the first of them.
+            last: whether it is the last.
+
+        Raises:
+            NonFiniteError: on all ranks, before the parameters change, if a loss is NaN or
+                infinite on one of them.
+        """
+        reducer, run, world = self.reducer, self.run, self.world
+        total = samples_in(batch)
+        ranges = own_parts(total, world.rank, world.size, self.shards)
+        parts = [taken(batch, one) if one.rows else self._stand_in for one in ranges]
+        weights = self._weights(parts, ranges, total)
+        # A part of no rows, or of ignored ones only, has no mean of its own.
+        parts = [one if own else self._stand_in for one, own in zip(parts, weights, strict=True)]
+        world.place = f"step {run.step + 1}"
+        reducer.stop = self._stopping() or 0
+        kind = self._kind()
+        scope: row_scope | None = None
+        part: Any = None
+        try:
+            for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
+                target = target_of(part)
+                reducer.begin(
+                    index,
+                    own,
+                    rows.rows / total,
+                    samples=total / weight,
+                    entries=target.numel() if isinstance(target, Tensor) else rows.rows,
+                    first=first,
+                    last=last,
+                )
+                if scope is not None:
+                    scope.rewind()
+                scope = row_scope(rows.start, samples_in(part), total)
+                ends = last and index + 1 == len(parts)
+                begins = first if self.shards is None else True
+                with scope:
+                    step(part, Tensor(np.asarray(own * weight, kind)), begins, ends)
+        except AttentionNeeded:
+            raise self._settled(part, guard) from None
+        if last and not reducer.muted:
+            loss, right, judged = reducer.sums
+            run.totals.add_sums(loss, right, judged, 0)
+        run.totals.samples += total
+
+    def _kind(self) -> Any:
+        """The dtype of the weights: that of the parameters."""
+        found = next(iter(self.run.model.parameters()), None)
+        wide = found is not None and found.array.dtype == np.float64
+        return np.float64 if wide else np.float32
+
+    def _counted(self, part: Any) -> float:
+        assert self._denominator is not None
+        return self._denominator(part if self._of_step else parts_of(part).target)
+
+    def _weights(self, parts: list[Any], ranges: list[RowRange], total: int) -> list[float]:
+        """Return what the loss of each part is multiplied by, so that all add up to the batch's."""
+        if self._sums:
+            return [1.0 if one.rows else 0.0 for one in ranges]
+        if self._denominator is None:
+            return [one.rows / total for one in ranges]
+        size = self.world.size * len(parts)
+        found = np.zeros(size)
+        for index, (part, one) in enumerate(zip(parts, ranges, strict=True)):
+            found[self.world.rank * len(parts) + index] = self._counted(part) if one.rows else 0.0
+        if not self.reducer.muted:
+            self.world.place = f"step {self.run.step + 1}"
+            self.world.add_up(found)
+        whole = float(sum(found.tolist()))
+        start = self.world.rank * len(parts)
+        own = found[start : start + len(parts)].tolist()
+        return [one / whole if whole else float("nan") for one in own]
+
+    def _settled(self, part: Any, guard: Callable[[Any, Tensor], None]) -> Exception:
+        """Return the error that all ranks raise, of the first that has one."""
+        run = self.run
+        if self._error is None and self.reducer.attention and part is not self._stand_in:
+            try:
+                guard(part, Tensor(np.asarray(np.nan)))
+            except NonFiniteError as error:
+                self._error = error
+        names = [
+            name for name, p in run.model.named_parameters() if p.requires_grad and p.grad is None
+        ]
+        said = None if self._error is None else str(self._error)
+        found = self.world.gather((said, names, default_generator.state()["offset"]))
+        several = self.world.size > 1
+        for rank, (text, _, _) in enumerate(found):
+            if text is not None:
+                return NonFiniteError(f"rank {rank}: {text}" if several else text)
+        for rank, (_, missing, offset) in enumerate(found):
+            if missing != found[0][1]:
+                other = sorted({*missing} ^ {*found[0][1]})
+                return ConfigurationError(
+                    f"rank {rank} and rank 0 have gradients of other parameters ({other[0]!r} on "
+                    "one of them only): forward has to use the same parameters on all ranks; "
+                    "add 0 times the output of a layer that is left out"
+                )
+            if offset != found[0][2]:
+                return ConfigurationError(
+                    f"rank {rank} has drawn other random numbers than rank 0 in the same steps: "
+                    "what draws them has to run on all ranks"
+                )
+        return NonFiniteError(f"training stopped at step {run.step + 1}: the loss is not finite")

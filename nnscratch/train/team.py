@@ -1,0 +1,216 @@
+"""The processes that a run is trained by, and what they agree on."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+import time
+import uuid
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import to_numpy
+from nnscratch.array.random import default_generator
+from nnscratch.data import DataLoader, TensorDataset
+from nnscratch.errors import ConfigurationError, RunError
+from nnscratch.kernels.cpu.runtime.blas import blas_threads
+from nnscratch.nn import Module
+from nnscratch.parallel.world import World, world
+from nnscratch.tensors import Tensor
+from nnscratch.train.interrupt import Interruption
+from nnscratch.train.run import TrainingRun
+from nnscratch.train.sharing import SharedBatches
+from nnscratch.train.stepper import Stepper
+
+_SAMPLES_COMPARED = 1024
+_SEEN_WITHIN = 3.0
+
+
+class Team:
+    """The processes that a run is trained by: often one.
+
+    Args:
+        parallel, shards, deadline: as for ``Trainer``.
+
+    Attributes:
+        world: the ranks.
+        interruption: what notes a signal that asks to stop, while a fit runs.
+
+    Raises:
+        ConfigurationError: if an argument makes no sense.
+    """
+
+    def __init__(self, parallel: str | bool, shards: int | None, deadline: float) -> None:
+        if parallel not in ("auto", True, False):
+            raise ConfigurationError(f"parallel must be 'auto' or False, got {parallel!r}")
+        if not deadline > 0.0:
+            raise ConfigurationError(f"deadline must be above 0 seconds, got {deadline}")
+        self.world = world() if parallel else World()
+        self.shards, self.deadline = shards, deadline
+        self.interruption = Interruption()
+        self._sharing: SharedBatches | None = None
+
+    @property
+    def several(self) -> World | None:
+        """The ranks, if there are several."""
+        return self.world if self.world.size > 1 else None
+
+    def sharing(self, run: TrainingRun) -> SharedBatches | None:
+        """Return what divides the batches of a run; None if nothing does."""
+        if self.several is None and self.shards is None:
+            return None
+        run.shards = self.shards
+        self._sharing = SharedBatches(
+            run, self.world, self.shards, lambda: self.interruption.number
+        )
+        return self._sharing
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return a context in which BLAS has no more threads than this rank has processors."""
+        self.world.deadline = self.deadline
+        return nullcontext() if self.several is None else blas_threads(self.world.threads)
+
+    def together(self, place: str) -> None:
+        """Wait until all ranks are at one place."""
+        if self.several is not None:
+            self.world.place = place
+            self.world.barrier()
+
+    # Stopping.
+
+    @property
+    def asked_to_stop(self) -> int | None:
+        """The signal by which a rank was asked to stop; of several ranks, once all know of it."""
+        if self.several is None or self._sharing is None:
+            return self.interruption.number
+        return self._sharing.reducer.stopped or None
+
+    def settle_epoch(self, run: TrainingRun) -> int | None:
+        """Let all ranks stop if one has a reason to, and return the signal that asks for it."""
+        if self.several is None:
+            return self.interruption.number
+        self.world.place = f"the end of epoch {run.epoch}"
+        found = self.world.gather((run.stop, self.interruption.number))
+        run.stop = next((why for why, _ in found if why), "")
+        return next((number for _, number in found if number is not None), None)
+
+    def row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the row of an epoch as rank 0 has it."""
+        if self.several is None:
+            return row
+        self.world.place = f"the end of epoch {row['epoch']}"
+        found: dict[str, Any] = self.world.from_first(row)
+        return found
+
+    # What has to be alike.
+
+    def check_folder(self, folder: Path | None) -> None:
+        """Check that all ranks see one run folder.
+
+        Raises:
+            RunError: naming a rank that sees another.
+        """
+        if self.several is None or folder is None:
+            return
+        self.world.place = "the run folder"
+        token = self.world.from_first(uuid.uuid4().hex)
+        mark = folder / f".rank-0-{token}.writing"
+        try:
+            if self.world.leads:
+                mark.parent.mkdir(parents=True, exist_ok=True)
+                mark.touch()
+            self.world.barrier()
+            found = self.world.gather(self.world.leads or _appears(mark))
+        finally:
+            if self.world.leads:
+                mark.unlink(missing_ok=True)
+        if not all(found):
+            raise RunError(
+                f"{folder}: rank {found.index(False)} does not see what rank 0 writes into the run "
+                "folder, and could not go on from a checkpoint: choose one that all machines share"
+            )
+
+    def check_alike(self, run: TrainingRun, stepper: Stepper, seed: int | None) -> None:
+        """Check that all ranks train the same: versions, settings, model, data and seed.
+
+        Raises:
+            ConfigurationError: naming the first difference, and the rank that has it.
+        """
+        if self.several is None:
+            return
+        self.world.place = "the comparison of the ranks at the start"
+        mine = _described(run, stepper, seed, self.shards)
+        found = self.world.gather(mine)
+        for name, (value, mend) in found[0].items():
+            for rank, theirs in enumerate(found):
+                if theirs[name][0] != value:
+                    raise ConfigurationError(
+                        f"rank {rank} has other {name} than rank 0 ({_short(theirs[name][0])}, not "
+                        f"{_short(value)}): {mend}"
+                    )
+
+
+def _appears(path: Path) -> bool:
+    """Say whether a file is there soon; a file system of a network may take its time."""
+    until = time.monotonic() + _SEEN_WITHIN
+    while not path.exists():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _described(
+    run: TrainingRun, stepper: Stepper, seed: int | None, shards: int | None
+) -> dict[str, tuple[str, str]]:
+    version = getattr(sys.modules[__name__.partition(".")[0]], "__version__", "")
+    loader = run.data
+    loss = repr(stepper.loss) if isinstance(stepper.loss, Module) else ""
+    parameters = list(run.model.named_parameters())
+    state = run.model.state_dict().items()
+    seeded = "seed alike on all ranks, with seed= or manual_seed, before the model is made"
+    return {
+        "versions": (
+            f"nnscratch {version}, NumPy {np.__version__}, Python {platform.python_version()}",
+            "install the same on all machines",
+        ),
+        "settings": (
+            f"{run.optimizer!r} {stepper.accumulate} {stepper.clip_norm} {stepper.compile} "
+            f"{loader.batch_size} {loader.shuffle} {loader.drop_last} {run.epochs} {shards} {loss}",
+            "give all ranks the same arguments",
+        ),
+        "parameters": (
+            " ".join(f"{name}{tuple(p.shape)}{p.dtype}" for name, p in parameters),
+            "make the same model on all ranks",
+        ),
+        "weights": (_digest([one for _, one in state if isinstance(one, Tensor)]), seeded),
+        "data": (
+            f"{loader.samples} samples {_digest_of_data(loader)}",
+            "every rank loads the whole data set; which rows it trains on is seen to",
+        ),
+        "seed": (f"{seed} {loader.seed} {default_generator.state()}", seeded),
+    }
+
+
+def _digest(tensors: list[Tensor]) -> str:
+    made = hashlib.blake2b(digest_size=8)
+    for one in tensors:
+        made.update(np.ascontiguousarray(to_numpy(one.array)).tobytes())
+    return made.hexdigest()
+
+
+def _digest_of_data(loader: DataLoader) -> str:
+    """Return a hash of some rows all over the data, where they are in memory."""
+    if not isinstance(loader.dataset, TensorDataset):
+        return type(loader.dataset).__name__
+    step = max(1, loader.samples // _SAMPLES_COMPARED)
+    made = [Tensor(np.asarray(to_numpy(array)[::step])) for array in loader.dataset.arrays]
+    return _digest(made)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,245 @@
+"""Starting real ranks for tests, and what they train: the same in a rank and in the test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnscratch import manual_seed, nn
+from nnscratch.optim import Optimizer
+from nnscratch.parallel import world
+from nnscratch.parallel.starting import mpiexec
+from nnscratch.tensors import Tensor
+from nnscratch.train import Callback, Trainer
+from nnscratch.train.choices import LOSSES
+
+WORKER = Path(__file__).parent / "parallel" / "worker.py"
+LIMIT = 240.0
+GRACE = 5.0
+"""How long a rank may take to be gone after its launcher is, on a machine with much to do."""
+
+
+class RanksDone(NamedTuple):
+    """How a job ended: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def job(ranks: int, scenario: str, folder: Path, **options: Any) -> RanksDone:
+    """Run a scenario of the worker with so many ranks; nothing of it remains."""
+    python = [sys.executable, "-W", "error", str(WORKER)]
+    command = [mpiexec(), "-n", str(ranks), *python, scenario, str(folder), json.dumps(options)]
+    return started(command, folder)
+
+
+def started(command: list[str], folder: Path) -> RanksDone:
+    """Run a command to its end under a hard limit."""
+    environment = {**os.environ, "NNSCRATCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (WORKER.parents[1], WORKER.parents[2])))
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        out, err = process.communicate(timeout=LIMIT)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    until = time.monotonic() + GRACE
+    while any(_runs(pid) for pid, _ in ranks_of(folder)) and time.monotonic() < until:
+        time.sleep(0.05)
+    for pid, segments in ranks_of(folder):
+        assert not _runs(pid), f"rank {pid} still runs: {err}"
+        assert not [one for one in segments if os.path.exists(one)], "shared memory is left"
+    return RanksDone(process.returncode, out, err)
+
+
+def ranks_of(folder: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the process and the shared memory of every rank that wrote itself down."""
+    for path in sorted(folder.glob("*.rank")):
+        pid, segments = json.loads(path.read_text())
+        yield pid, segments
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# What is trained.
+
+
+class At(Callback):
+    """Does something after a step on one rank."""
+
+    def __init__(self, rank: int, step: int, what: Any) -> None:
+        self.rank, self.step, self.what = rank, step, what
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        if trainer.step_number == self.step and world().rank == self.rank:
+            self.what()
+
+
+class Forgetful(nn.Module):
+    """A network of which one rank leaves a layer out."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.layer, self.other = nn.Linear(6, 3), nn.Linear(6, 3)
+        self.rank = rank
+
+    def forward(self, x: Any) -> Any:
+        made = self.layer(x)
+        return made if self.training and world().rank == self.rank else made + self.other(x)
+
+
+def raises() -> None:
+    raise ValueError("raised on purpose")
+
+
+FAULTS: dict[str, Any] = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "raise": raises,
+    "term": lambda: os.kill(os.getpid(), signal.SIGTERM),
+    "exit": lambda: sys.exit(3),
+}
+
+
+def fit(
+    folder: Path,
+    *,
+    fault: str = "",
+    rank: int = 1,
+    step: int = 4,
+    resume: bool = False,
+    shards: int | None = None,
+    compile: bool | None = None,
+    nan: int | None = None,
+    different: str = "",
+    run: str = "run",
+    deadline: float = 1.5,
+) -> tuple[str, int]:
+    """Train in a run folder, with a fault on one rank; return the weights' hash and the steps."""
+    here = world()
+    model: nn.Module = _net(outputs=3, dropout=0.2)
+    X, y = _data("classes")
+    batch, seed = 16, 3
+    if nan is not None:
+        X[nan] = np.nan
+    if different == "gradient":
+        model = Forgetful(rank)
+    elif different and here.rank == rank:
+        seed += different == "seed"
+        batch *= 1 + (different == "settings")
+        X[0] += different == "data"
+        model[0].bias.data[0] += different == "weights"  # type: ignore[index]
+        run += "-1" * (different == "folder")
+    callbacks: list[Callback] = [At(rank, step, FAULTS[fault])] if fault else []
+    trainer = Trainer(
+        model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, shards=shards,
+        deadline=deadline, compile=compile, checkpoint_seconds=0.0,
+    )  # fmt: skip
+    trainer.fit((X, y), 3, batch_size=batch, resume=resume, validation=(X, y), shuffle=nan is None)
+    return sha(model), trainer.step_number
+
+
+def _net(*, outputs: int, dropout: float = 0.0, norm: bool = False) -> nn.Sequential:
+    manual_seed(1)
+    layers = [nn.Linear(6, 8), nn.Tanh(), nn.Dropout(dropout)]
+    layers += [nn.BatchNorm1d(8)] if norm else []
+    return nn.Sequential(*layers, nn.Linear(8, outputs))
+
+
+def _data(kind: str) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(71, 6))
+    X = X if kind == "doubles" else X.astype(np.float32)
+    if kind == "numbers":
+        return X, (X[:, :2] @ np.array([[1.0, 0.2], [0.5, -1.0]])).astype(np.float32)
+    if kind == "binary":
+        return X, rng.integers(0, 2, (71, 1)).astype(np.float32)
+    y = rng.integers(0, 3, 71)
+    if kind == "ignored":
+        y[::3] = y[:5] = -100
+    return X, y
+
+
+def _divided_by_weights(output: Tensor, target: Tensor) -> Tensor:
+    weights = 1.0 + target.float()
+    found: Tensor = (nn.functional.cross_entropy(output, target, reduction="none") * weights).sum()
+    return found / weights.sum()
+
+
+_divided_by_weights.denominator = lambda target: float((1.0 + target.float()).sum())  # type: ignore[attr-defined]
+
+
+def _own_step(model: Any, batch: Any) -> Any:
+    return nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+
+BINARY = ("bce", "bce_with_logits")
+
+
+def configurations() -> dict[str, dict[str, Any]]:
+    """Return what is compared: options of ``Trainer``, and of the data and the network."""
+    made: dict[str, dict[str, Any]] = {
+        "dropout": {"dropout": 0.3},
+        "compiled": {"dropout": 0.3, "compile": True, "clip_norm": 0.5},
+        "compiled groups": {"dropout": 0.3, "compile": True, "accumulate": 2},
+        "groups": {"accumulate": 3, "clip_norm": 0.2, "class_weight": [1.0, 5.0, 0.2]},
+        "weights": {"class_weight": [1.0, 5.0, 0.2]},
+        "ignored": {"data": "ignored"},
+        "ignored groups": {"data": "ignored", "accumulate": 2, "compile": True},
+        "own denominator": {"loss": _divided_by_weights},
+        "sum": {"loss": nn.CrossEntropyLoss(reduction="sum"), "lr": 1e-3},
+        "own step": {"step": _own_step},
+        "float64": {"data": "doubles", "compile": True},
+        "norm": {"norm": True, "compile": True},
+        "few rows": {"batch": 3, "epochs": 2},
+    }
+    for name in Optimizer.kinds:
+        made[f"optimizer {name}"] = {"optimizer": name}
+    for name in LOSSES:
+        if name in ("cross_entropy", "nll"):
+            continue
+        made[f"loss {name}"] = {"loss": name, "data": "binary" if name in BINARY else "numbers"}
+    return made
+
+
+def train(name: str, **more: Any) -> dict[str, Any]:
+    """Train one configuration, and return its history and a hash of the weights."""
+    options = {**configurations()[name], **more}
+    wide = options.get("data") == "doubles"
+    data, batch = _data(options.pop("data", "classes")), options.pop("batch", 16)
+    outputs = 3 if data[1].ndim == 1 else data[1].shape[1]
+    model = _net(outputs=outputs, dropout=options.pop("dropout", 0.0),
+                 norm=options.pop("norm", False))  # fmt: skip
+    if wide:
+        model, data = model.double(), tuple(Tensor(one) for one in data)
+    epochs = options.pop("epochs", 8)
+    trainer = Trainer(model, seed=3, **{"lr": 0.01, **options})
+    history = trainer.fit(data, epochs, validation=data, batch_size=batch)
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
+    return {"rows": rows, "sha": sha(model)}
+
+
+def sha(model: nn.Module) -> str:
+    """Return a hash of all values of a model."""
+    values = [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+    return hashlib.sha256(b"".join(values)).hexdigest()

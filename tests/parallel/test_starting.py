@@ -1,0 +1,184 @@
+"""The launcher: which ranks it starts, and what it does when they die; and bad input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import many_ranks
+import numpy as np
+import pytest
+from many_ranks import started
+
+from nnscratch.array import Generator
+from nnscratch.array.random import row_scope, uniform
+from nnscratch.errors import ConfigurationError
+from nnscratch.parallel import World, world
+from nnscratch.parallel.inquiring import report
+from nnscratch.parallel.launched import launched
+from nnscratch.parallel.rows import divided, own_parts
+from nnscratch.parallel.starting import mpiexec, parsed_ranks, run_until_done, sizes
+from nnscratch.train import Trainer
+
+# A rank that dies as often as it is told to, and writes down how many there were.
+DYING = """
+import os, pathlib, sys, json
+from nnscratch.parallel import world
+here, place = world(), pathlib.Path(sys.argv[1])
+if here.leads:
+    starts = json.loads(place.read_text()) if place.exists() else []
+    place.write_text(json.dumps([*starts, here.size]))
+    died = len(starts) < int(sys.argv[2])
+else:
+    died = False
+if here.from_first(died):
+    here.leave(9)
+"""
+
+
+def test_a_job_that_dies_is_started_again_with_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(many_ranks.WORKER.parents[2]))
+    place, said = tmp_path / "starts.json", list[str]()
+    command = [sys.executable, "-c", DYING, str(place), "1"]
+    code = run_until_done(command, lambda: command, lambda: None, [2, 1], 3, said.append)
+    # It has got nowhere, so that what it lacks may be a machine: one rank fewer.
+    assert code == 0
+    assert json.loads(place.read_text()) == [2, 1]
+    assert said == ["the job has died (exit code 9); start 1 of 3 again, with 1 ranks"]
+
+
+def test_the_command_line_trains_with_ranks(tmp_path: Path) -> None:
+    base = [sys.executable, "-m", "nnscratch", "train", "digits", "--epochs", "1", "--shards", "2"]
+    folder = tmp_path / "run"
+    done = started([*base, "--run", str(folder), "--ranks", "2", "--no-compile"], tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.count("Test accuracy") == 1
+    assert (folder / "model.safetensors").exists()
+    # What is wrong is said once, by rank 0, and the code is that of one process.
+    again = [mpiexec(), "-n", "2", *base, "--run", str(folder)]
+    refused = started(again, tmp_path)
+    assert refused.code == 2
+    (line,) = [one for one in refused.err.splitlines() if one.startswith("nnscratch:")]
+    assert "there is a run in this folder already" in line
+
+
+def test_ranks_are_parsed() -> None:
+    assert parsed_ranks("2:4") == (2, 4)
+    assert sizes(1, 4, None) == [4, 3, 2, 1]
+    assert sizes(2, 6, 8) == [4, 2]
+    for text in ("", "two", "0", "4:2", "2:"):
+        with pytest.raises(ConfigurationError, match="--ranks"):
+            parsed_ranks(text)
+    with pytest.raises(ConfigurationError, match="shards=8 cannot be divided among 5 to 7"):
+        sizes(5, 7, 8)
+
+
+def test_a_launcher_is_known_by_what_it_leaves() -> None:
+    assert launched({}) is None
+    assert launched({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}) is None  # a batch script
+    openmpi = launched({"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3", "PMIX_RANK": "2"})
+    assert openmpi is not None
+    assert openmpi[1:] == (2, 3)
+    with pytest.raises(ConfigurationError, match="srun --mpi=pmi2"):
+        launched({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "4"})
+
+
+BROKEN = "import sys; sys.modules['mpi4py'] = None; from nnscratch.parallel import world; world()"
+TWO_MPIS = "from nnscratch.parallel import world; world()"
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (BROKEN, "this is rank 0 of 3, started by mpirun of Open MPI"),
+        (TWO_MPIS, "sees 1: launcher and library are of two MPIs"),
+    ],
+)
+def test_what_is_missing_under_a_launcher_is_said(
+    program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As another MPI's launcher would start this one's library.
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "3")
+    done = started([sys.executable, "-c", program], tmp_path)
+    assert done.code == 1
+    last = done.err.strip().splitlines()[-1]
+    assert said in last
+    assert "nnscratch" in last
+
+
+def test_without_a_launcher_mpi_is_not_imported(tmp_path: Path) -> None:
+    program = (
+        "import sys, numpy as np, nnscratch; from nnscratch import nn; from nnscratch.train import "
+        "fit; fit(nn.Linear(2, 1), (np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)), 1); "
+        "print(nnscratch.parallel.world().size, 'mpi4py' in sys.modules)"
+    )
+    done = started([sys.executable, "-c", program], tmp_path)
+    assert (done.code, done.out.split()) == (0, ["1", "False"]), done.err
+
+
+def test_a_world_of_one_talks_to_itself() -> None:
+    here = world()
+    assert (here.rank, here.size, here.leads) == (0, 1, True)
+    array = np.arange(3.0)
+    here.add_up(array)
+    here.barrier()
+    assert array.tolist() == [0.0, 1.0, 2.0]
+    assert World().gather("item") == ["item"]
+
+
+def test_rows_are_shared_out_by_fours() -> None:
+    for total in (*range(1, 40), 100, 203):
+        for parts in (1, 2, 3, 4, 8):
+            found = divided(total, parts)
+            assert [one.start for one in found[1:]] == [one.stop for one in found[:-1]]
+            assert (found[0].start, found[-1].stop) == (0, total)
+            assert all(one.start % 4 == 0 for one in found if one.rows)
+            assert total == 1 or all(one.rows != 1 for one in found)
+    # The same shards for any number of ranks.
+    whole = own_parts(50, 0, 1, shards=8)
+    assert whole == [part for rank in range(4) for part in own_parts(50, rank, 4, shards=8)]
+
+
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_draw_what_the_whole_batch_draws(kind: str, dtype: str) -> None:
+    from nnscratch.array.random import normal
+
+    make: Any = uniform if kind == "uniform" else normal
+    for total in (3, 8, 22):
+        for each in (1, 3, 5):
+            generator = Generator(5)
+            seed, offset = generator.reserve(kind, total * each, dtype)
+            whole = make(np, (total, each), seed=seed, offset=offset, dtype=dtype)
+            for part in divided(total, 2):
+                if not part.rows:
+                    continue
+                one = Generator(5)
+                with row_scope(part.start, part.rows, total) as scope:
+                    seed, offset = one.reserve(kind, part.rows * each, dtype, part.rows)
+                mine = make(np, (part.rows, each), seed=seed, offset=offset, dtype=dtype)
+                assert mine.tobytes() == whole[part.start : part.stop].tobytes()
+                assert one.offset == generator.offset
+                scope.rewind()
+                assert one.offset == 0
+
+
+def test_options_that_make_no_sense_are_refused() -> None:
+    model = many_ranks._net(outputs=3)
+    with pytest.raises(ConfigurationError, match="parallel must be 'auto' or False"):
+        Trainer(model, parallel="mpi")
+    with pytest.raises(ConfigurationError, match="deadline must be above 0 seconds"):
+        Trainer(model, deadline=0.0)
+    with pytest.raises(ConfigurationError, match="shards must be a power of two"):
+        Trainer(model, shards=3)
+
+
+def test_the_report_names_a_launcher_that_works() -> None:
+    found = dict(report())
+    assert found["launcher"] == mpiexec()
+    assert found["together"] == "yes: two ranks see one another"

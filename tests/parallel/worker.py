@@ -1,0 +1,75 @@
+"""What a rank of a test does: one scenario, named by its first argument."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import many_ranks
+import numpy as np
+
+from nnscratch.errors import NNScratchError
+from nnscratch.parallel import world
+from nnscratch.parallel.world import _own_segments
+
+
+def equal(folder: Path, names: list[str], **more: Any) -> None:
+    made = {name: many_ranks.train(name, **more) for name in names}
+    shas = world().gather({name: one["sha"] for name, one in made.items()})
+    assert all(one == shas[0] for one in shas), "the ranks have other weights"
+    if world().leads:
+        (folder / "found.json").write_text(json.dumps(made))
+
+
+def fit(folder: Path, **options: Any) -> None:
+    found = many_ranks.fit(folder, **options)
+    if world().leads:
+        (folder / "fitted.json").write_text(json.dumps(found))
+
+
+def errors(folder: Path, cases: dict[str, dict[str, Any]]) -> None:
+    """Train what all ranks refuse, and write down what each of them says."""
+    found = {}
+    for name, options in cases.items():
+        try:
+            many_ranks.fit(folder / name.replace(" ", "-"), **options)
+            said = "no error"
+        except NNScratchError as error:
+            said = f"{type(error).__name__}: {error}"
+        found[name] = world().gather(said)
+    if world().leads:
+        (folder / "errors.json").write_text(json.dumps(found))
+
+
+def sums(folder: Path) -> None:
+    """Add vectors up, and compare with the tree by hand."""
+    here = world()
+    for size in (1, 176, 1000, 70_001):
+        rng = np.random.default_rng(0)
+        leaves = [rng.normal(size=size).astype(np.float32) for _ in range(here.size)]
+        own = leaves[here.rank].copy()
+        here.add_up(own)
+        power = 1 << (here.size.bit_length() - 1)
+        for extra in range(power, here.size):
+            leaves[extra - power] = leaves[extra - power] + leaves[extra]
+        leaves = leaves[:power]
+        while len(leaves) > 1:
+            leaves = [a + b for a, b in zip(leaves[::2], leaves[1::2], strict=True)]
+        assert own.tobytes() == leaves[0].tobytes()
+    assert here.gather(here.rank) == list(range(here.size))
+    assert here.from_first(f"rank {here.rank}") == "rank 0"
+    assert here.local_rank == here.rank
+    print(f"rank {here.rank} of {here.size}")
+
+
+if __name__ == "__main__":
+    scenario, place, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+    before = _own_segments()
+    here = world()
+    # The shared memory has no name any more: what is mapped is marked as deleted.
+    note = json.dumps([os.getpid(), _own_segments() or before])
+    (place / f"{os.getpid()}.rank").write_text(note)
+    {"equal": equal, "fit": fit, "errors": errors, "sums": sums}[scenario](place, **options)
