@@ -1,0 +1,301 @@
+"""A model's graph as steps: checked once, before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
+
+from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.interop.onnx.arrays import array_of
+from nnscratch.interop.onnx.operators.table import Operator, operators
+
+DOMAINS = ("", "ai.onnx", "ai.onnx.preview", "ai.onnx.preview.training")
+"""The operator sets that are looked up in the table."""
+_DEEPEST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a graph's nodes may refer to: operator sets, the file's own functions, its folder."""
+
+    opsets: Mapping[str, int]
+    functions: Mapping[tuple[str, str], FunctionProto]
+    folder: Path | None
+    depth: int = 0
+
+    def deeper(self, opsets: Mapping[str, int] | None = None) -> Surroundings:
+        """Return the same one level further inside.
+
+        Raises:
+            CheckpointError: if there are too many levels: a function that calls itself.
+        """
+        if self.depth >= _DEEPEST:
+            raise CheckpointError(
+                f"graphs inside of graphs to more than {_DEEPEST} levels; a function must not "
+                "call itself"
+            )
+        return Surroundings(opsets or self.opsets, self.functions, self.folder, self.depth + 1)
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """One node, ready to run.
+
+    Attributes:
+        node: the node.
+        name: its name, or its number where it has none.
+        operator: what computes it; None where it is control flow or a function of others.
+        attributes: its attributes in Python, graphs among them as ``Steps``.
+        opset: the version of its operator set.
+        around: what its own graphs, and the function that it stands for, may refer to.
+    """
+
+    node: NodeProto
+    name: str
+    operator: Operator | None
+    attributes: dict[str, Any]
+    opset: int
+    around: Surroundings
+    made: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The node in words: "node 'fc1' (Gemm)"."""
+        return f"node {self.name!r} ({self.node.op_type})"
+
+
+@dataclass(eq=False, slots=True)
+class Steps:
+    """A graph: its steps in order, and the names of what goes in and comes out.
+
+    Attributes:
+        name: the graph's.
+        inputs: the names of its inputs that have no value of their own.
+        outputs: the names of its outputs.
+        values: by name, the arrays that it brings along.
+        steps: the nodes in order.
+        defaults: of ``values`` those that a caller may replace, as old files have it.
+        last: which values are not needed after a step.
+    """
+
+    name: str
+    inputs: list[str]
+    outputs: list[str]
+    values: dict[str, np.ndarray]
+    steps: list[Step]
+    defaults: list[str]
+    last: list[list[str]]
+
+
+def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = frozenset()) -> Steps:
+    """Return the steps of a graph.
+
+    Args:
+        graph: the graph.
+        around: what its nodes may refer to.
+        outer: the names that it may use of the graphs around it.
+
+    Raises:
+        CheckpointError: if it is no graph that can run: names that stand twice, or for nothing.
+        ConfigurationError: if it has operators that there are not; all of them are named.
+    """
+    if graph.sparse_initializer:
+        raise CheckpointError(
+            f"the graph {graph.name!r} has sparse initializers; store them as dense ones"
+        )
+    values: dict[str, np.ndarray] = {}
+    for tensor in graph.initializer:
+        if not tensor.name or tensor.name in values:
+            raise CheckpointError(
+                f"the graph {graph.name!r}: two initializers with the name {tensor.name!r}"
+            )
+        values[tensor.name] = array_of(tensor, around.folder)
+    given = [one.name for one in graph.input]
+    if len(set(given)) < len(given) or "" in given:
+        raise CheckpointError(f"the graph {graph.name!r}: two inputs with one name, in {given}")
+    known = {*given, *values}
+    if known & outer:
+        raise CheckpointError(
+            f"the graph {graph.name!r}: {sorted(known & outer)[0]!r} stands for a value already"
+        )
+    steps = _steps(graph.node, known, outer, around, graph.name)
+    outputs = [one.name for one in graph.output]
+    lost = [name for name in outputs if name not in known and name not in outer]
+    if lost:
+        raise CheckpointError(
+            f"the graph {graph.name!r}: nothing computes its output {lost[0]!r}"
+        )
+    return Steps(
+        graph.name,
+        [name for name in given if name not in values],
+        outputs,
+        values,
+        steps,
+        [name for name in given if name in values],
+        _last_uses(steps, {*outputs, *values}),
+    )
+
+
+def steps_of_function(function: FunctionProto, around: Surroundings) -> Steps:
+    """Return the steps of a function of ONNX's, or of the file's own.
+
+    Raises:
+        CheckpointError, ConfigurationError: as ``steps_of``.
+    """
+    known = set(function.input)
+    opsets = {one.domain: one.version for one in function.opset_import} or around.opsets
+    steps = _steps(function.node, known, frozenset(), around.deeper(opsets), function.name)
+    lost = [name for name in function.output if name not in known]
+    if lost:
+        raise CheckpointError(f"the function {function.name!r}: nothing computes {lost[0]!r}")
+    outputs = list(function.output)
+    return Steps(
+        function.name, list(function.input), outputs, {}, steps, [], _last_uses(steps, {*outputs})
+    )
+
+
+def _steps(
+    nodes: Iterable[NodeProto],
+    known: set[str],
+    outer: frozenset[str],
+    around: Surroundings,
+    where: str,
+) -> list[Step]:
+    """Return the steps of nodes, and add the names that they compute to those that are known."""
+    nodes = list(nodes)
+    later = {name for node in nodes for name in node.output if name}
+    missing: list[str] = []
+    steps = []
+    for number, node in enumerate(nodes):
+        name = node.name or f"{node.op_type}_{number}"
+        for source in node.input:
+            if source and source not in known and source not in outer:
+                said = (
+                    "which is computed later: the nodes are not in order, or go round in a circle"
+                    if source in later
+                    else "which nothing computes"
+                )
+                raise CheckpointError(
+                    f"node {name!r} ({node.op_type}) in {where!r} reads {source!r}, {said}"
+                )
+        for target in node.output:
+            if target and (target in known or target in outer):
+                raise CheckpointError(
+                    f"node {name!r} ({node.op_type}) in {where!r} computes {target!r}, which "
+                    "stands for another value already"
+                )
+        visible = outer | known
+        known.update(filter(None, node.output))
+        found = _operator_of(node, around)
+        if found is False:
+            missing.append(f"{node.domain + ':' if node.domain else ''}{node.op_type} (node {name!r})")
+            continue
+        attributes = {
+            one.name: _attribute(one, around, visible, name) for one in node.attribute
+        }
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        opset = around.opsets.get(domain, around.opsets.get("ai.onnx", 0) if not domain else 0)
+        steps.append(Step(node, name, found or None, attributes, opset, around))
+    if missing:
+        raise ConfigurationError(_unsupported(missing))
+    return steps
+
+
+CONTROL = ("If", "Loop", "Scan", "SequenceMap")
+
+
+def _operator_of(node: NodeProto, around: Surroundings) -> Operator | None | bool:
+    """Return the operator of a node, None if it runs by other means, False if there is none."""
+    if (node.domain, node.op_type) in around.functions:
+        return None
+    if node.domain not in DOMAINS:
+        return False
+    if node.op_type in CONTROL[:3]:
+        return None
+    found = operators().get(node.op_type)
+    if found is not None:
+        return found
+    from nnscratch.interop.onnx.functions import has_function
+
+    return None if has_function(node, around) else False
+
+
+def _unsupported(missing: list[str]) -> str:
+    table = operators()
+    near = {
+        close
+        for one in missing
+        for close in difflib.get_close_matches(one.split(" ")[0].split(":")[-1], table, 2)
+    }
+    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    hint = f"; near to these: {', '.join(sorted(near))}" if near else ""
+    return (
+        f"the model has operators that nnscratch has not: {', '.join(missing[:8])}{more}. "
+        f"There are {len(table)}, see nnscratch.interop.onnx.backend.supported(){hint}"
+    )
+
+
+def _attribute(
+    proto: AttributeProto, around: Surroundings, visible: frozenset[str] | set[str], node: str
+) -> Any:
+    kind = proto.type
+    if proto.ref_attr_name:
+        return Reference(proto.ref_attr_name)
+    if kind == AttributeProto.GRAPH:
+        return steps_of(proto.g, around.deeper(), frozenset(visible))
+    if kind == AttributeProto.TENSOR:
+        return array_of(proto.t, around.folder)
+    if kind == AttributeProto.STRING:
+        return proto.s.decode("utf-8", "replace")
+    if kind == AttributeProto.STRINGS:
+        return [one.decode("utf-8", "replace") for one in proto.strings]
+    plain = {
+        AttributeProto.FLOAT: lambda: proto.f,
+        AttributeProto.INT: lambda: proto.i,
+        AttributeProto.FLOATS: lambda: list(proto.floats),
+        AttributeProto.INTS: lambda: list(proto.ints),
+    }
+    if kind not in plain:
+        raise CheckpointError(
+            f"node {node!r}: the attribute {proto.name!r} is of the kind "
+            f"{AttributeProto.AttributeType.Name(kind)}, which no operator here takes"
+        )
+    return plain[kind]()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An attribute inside a function that has the value of the function's own attribute."""
+
+    name: str
+
+
+def _last_uses(steps: list[Step], kept: set[str]) -> list[list[str]]:
+    """Return for each step the values that no later step needs."""
+    last: list[list[str]] = [[] for _ in steps]
+    seen = set(kept)
+    for number in range(len(steps) - 1, -1, -1):
+        step = steps[number]
+        used = {*step.node.input, *step.node.output, *_used_inside(step)}
+        for name in used - seen - {""}:
+            last[number].append(name)
+        seen |= used
+    return last
+
+
+def _used_inside(step: Step) -> set[str]:
+    """Return the names that a node's own graphs use."""
+    used: set[str] = set()
+    for graph in step.attributes.values():
+        if isinstance(graph, Steps):
+            used.update(graph.outputs)
+            for inner in graph.steps:
+                used.update(inner.node.input)
+                used |= _used_inside(inner)
+    return used

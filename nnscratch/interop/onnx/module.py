@@ -1,0 +1,188 @@
+"""An ONNX model as a module: parameters under the file's names, a layer for each node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import is_floating
+from nnscratch.errors import ShapeError
+from nnscratch.interop.onnx.graphs import Step, Steps
+from nnscratch.interop.onnx.running import run_step, run_steps
+from nnscratch.nn import Module
+from nnscratch.nn.parameter import Buffer, Parameter
+from nnscratch.tensors import Tensor, as_tensor
+
+_LARGEST_FOLDED = 1 << 24
+
+
+class OnnxNode(Module):
+    """One node of an ONNX model, so that what happens in it has its name."""
+
+    def __init__(self, step: Step) -> None:
+        """Take the step."""
+        super().__init__()
+        self.step = step
+
+    def forward(self, inputs: list[Any], values: dict[str, Any], device: Any) -> Any:
+        """Return the outputs of the node, a tuple."""
+        return run_step(self.step, inputs, values, device)
+
+    def __repr__(self) -> str:
+        told = ", ".join(
+            f"{name}={value!r}"
+            for name, value in self.step.attributes.items()
+            if not isinstance(value, (Steps, np.ndarray))
+        )
+        return f"{self.step.node.op_type}({told})"
+
+
+class OnnxWeights(Module):
+    """Parameters and buffers under one part of their names."""
+
+
+class OnnxModel(Module):
+    """An ONNX graph that runs, trains further and explains itself; ``load`` makes it.
+
+    Its parameters are the initializers of floating-point numbers that nodes compute with, under
+    their names in the file; ``nodes`` has a module for each node. It is called with the graph's
+    inputs in order, and returns its output, or a tuple of them. What the file has switched off stays
+    off: a dropout drops nothing and running statistics stay as they are, in either mode.
+
+    Attributes:
+        graph: its steps.
+        nodes: the nodes, modules by name.
+    """
+
+    def __init__(self, graph: Steps) -> None:
+        """Take a graph that was checked."""
+        super().__init__()
+        self.graph = graph
+        self._constants: dict[str, np.ndarray] = {}
+        self._held: dict[str, tuple[Module, str]] = {}
+        learned, kept = _roles(graph)
+        for name, array in graph.values.items():
+            if name in learned:
+                self._hold(name, Parameter(Tensor(array)))
+            elif name in kept:
+                self._hold(name, Buffer(Tensor(array)))
+            else:
+                self._constants[name] = array
+        self._fold()
+        self.nodes = Module()
+        self._layers: dict[Step, OnnxNode] = {}
+        for step in graph.steps:
+            layer = self._layers[step] = OnnxNode(step)
+            self.nodes.add_module(_free_name(self.nodes, step.name), layer)
+        self.eval()
+
+    def _hold(self, name: str, tensor: Tensor) -> None:
+        """Register a tensor under a name; dots lead into modules as in ``state_dict``."""
+        owner: Module = self
+        *path, last = [part or "_" for part in name.split(".")]
+        for part in path:
+            inner = owner._modules.get(part)
+            if inner is None:
+                part = _free_name(owner, part)
+                inner = OnnxWeights()
+                owner.add_module(part, inner)
+            owner = inner
+        last = _free_name(owner, last)
+        setattr(owner, last, tensor)
+        self._held[name] = (owner, last)
+
+    def _fold(self) -> None:
+        """Compute now what is the same in every run."""
+        graph, kept = self.graph, []
+        for step in graph.steps:
+            names = [name for name in step.node.input if name]
+            known = all(name in self._constants and name not in graph.defaults for name in names)
+            if step.operator is None or not step.operator.repeats or not known:
+                kept.append(step)
+                continue
+            inputs = [self._constants[name] if name else None for name in step.node.input]
+            outputs = run_step(step, inputs, {}, None)
+            if sum(one.nbytes for one in outputs) > _LARGEST_FOLDED:
+                kept.append(step)
+                continue
+            self._constants.update(zip(step.node.output, outputs, strict=False))
+        gone = [set(map(id, graph.steps)) - set(map(id, kept))]
+        last = [names for step, names in zip(graph.steps, graph.last, strict=True) if id(step) not in gone[0]]
+        self.graph = Steps(
+            graph.name, graph.inputs, graph.outputs, {}, kept, graph.defaults, last
+        )
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Return the outputs of the graph.
+
+        Args:
+            inputs: a tensor or an array for each input of the graph, in order.
+            named: or by name, also values for initializers that old files list as inputs.
+
+        Raises:
+            ShapeError: if their number is another one.
+        """
+        found = self.run(inputs, named)
+        return found[0] if len(found) == 1 else tuple(found)
+
+    def run(self, inputs: Any, named: dict[str, Any] | None = None) -> list[Any]:
+        """Return all outputs of the graph as a list, see ``forward``."""
+        graph = self.graph
+        given = dict(zip(graph.inputs, inputs, strict=False))
+        given.update(named or {})
+        wrong = [name for name in given if name not in (*graph.inputs, *graph.defaults)]
+        lacking = [name for name in graph.inputs if name not in given]
+        if len(inputs) > len(graph.inputs) or wrong or lacking:
+            raise ShapeError(
+                f"{graph.name!r} takes {len(graph.inputs)} inputs, {', '.join(graph.inputs)}; got "
+                f"{len(inputs)} by position"
+                + (f" and {', '.join(named)} by name" if named else "")
+            )
+        tensors = {
+            name: None if value is None else as_tensor(value) for name, value in given.items()
+        }
+        device = next((one.device for one in tensors.values() if one is not None), None)
+        if device is not None and device.type == "cpu":
+            device = None
+        values: dict[str, Any] = {**self._constants}
+        for name, (owner, last) in self._held.items():
+            values[name] = getattr(owner, last)
+        values.update(tensors)
+        arguments = [tensors[name] for name in graph.inputs]
+
+        def call(step: Step, given: list[Any]) -> Any:
+            return self._layers[step](given, values, device)
+
+        return run_steps(graph, arguments, values, device, None, call)
+
+    def extra_repr(self) -> str:
+        """Return what goes in and comes out."""
+        return f"inputs={self.graph.inputs}, outputs={self.graph.outputs}"
+
+
+def _free_name(owner: Module, name: str) -> str:
+    name = name.replace(".", "_") or "_"
+    while hasattr(owner, name):
+        name += "_"
+    return name
+
+
+def _roles(graph: Steps) -> tuple[set[str], set[str]]:
+    """Return which initializers are parameters, and which are buffers."""
+    learned: set[str] = set()
+    kept: set[str] = set()
+    read: set[str] = set()
+    for step in graph.steps:
+        entry = step.operator
+        for position, name in enumerate(step.node.input):
+            array = graph.values.get(name)
+            if array is None or not is_floating(array):
+                continue
+            if entry is not None and position in entry.numbers:
+                read.add(name)
+            elif entry is not None and position in entry.fixed:
+                kept.add(name)
+            elif array.ndim:
+                learned.add(name)
+    return learned - kept - read, kept - read

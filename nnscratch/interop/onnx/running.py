@@ -1,0 +1,184 @@
+"""Running steps: values go from node to node, shapes as NumPy arrays, the rest as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnscratch.array import move, to_numpy
+from nnscratch.errors import ConfigurationError, DataError, NNScratchError
+from nnscratch.formulas import registry
+from nnscratch.interop.onnx.control import CONTROL_FLOW
+from nnscratch.interop.onnx.functions import expanded
+from nnscratch.interop.onnx.graphs import Reference, Step, Steps
+from nnscratch.tensors import Tensor
+
+Values = dict[str, Any]
+
+
+def as_value(value: Any, device: Any) -> Tensor:
+    """Return a value as a tensor on a device, a NumPy array without a copy on the CPU."""
+    if isinstance(value, Tensor):
+        return value
+    return Tensor(value if device is None else move(value, device))
+
+
+def as_numbers(value: Any) -> np.ndarray:
+    """Return a value as a NumPy array; what is computed on the way is read."""
+    if isinstance(value, np.ndarray):
+        return value
+    registry.notify_read(value.array, "a shape in an ONNX model")
+    return to_numpy(value.array)
+
+
+def run_steps(
+    graph: Steps,
+    given: Sequence[Any],
+    outer: Mapping[str, Any],
+    device: Any,
+    attributes: Mapping[str, Any] | None = None,
+    call: Callable[[Step, list[Any]], Any] | None = None,
+) -> list[Any]:
+    """Run a graph and return its outputs.
+
+    Args:
+        graph: the graph.
+        given: a value for each of its inputs.
+        outer: the values that its nodes may refer to besides.
+        device: where arrays are moved to; None for the CPU.
+        attributes: of a function, the values of its attributes.
+        call: runs one step in a way of its own, given its inputs.
+
+    Raises:
+        DataError: if a node cannot compute what it is given.
+    """
+    if len(given) > len(graph.inputs):
+        raise DataError(f"{graph.name!r} takes {len(graph.inputs)} inputs, got {len(given)}")
+    values: Values = {**outer, **graph.values}
+    values.update(dict.fromkeys(graph.inputs))
+    values.update(zip(graph.inputs, given, strict=False))
+    for step, ended in zip(graph.steps, graph.last, strict=True):
+        inputs = [values[name] if name else None for name in step.node.input]
+        if call is not None:
+            outputs = call(step, inputs)
+        else:
+            outputs = run_step(step, inputs, values, device, attributes)
+        values.update(
+            (name, value) for name, value in zip(step.node.output, outputs, strict=False) if name
+        )
+        for name in ended:
+            values.pop(name, None)
+    return [values[name] for name in graph.outputs]
+
+
+def run_step(
+    step: Step,
+    inputs: list[Any],
+    values: Mapping[str, Any],
+    device: Any,
+    attributes: Mapping[str, Any] | None = None,
+) -> tuple[Any, ...]:
+    """Return the outputs of one node.
+
+    What has only NumPy arrays as inputs gives NumPy arrays: it is the same in every run, or follows
+    from shapes.
+
+    Raises:
+        NNScratchError: with the node's name, whatever went wrong in it.
+    """
+    try:
+        return _run(step, inputs, values, device, attributes)
+    except NNScratchError as error:
+        if step.text not in str(error) and not getattr(error, "of_node", False):
+            error.args = (f"{step.text}: {error.args[0] if error.args else error}",)
+            error.of_node = True  # type: ignore[attr-defined]
+        raise
+    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+        raise DataError(f"{step.text}: {error}") from error
+
+
+def _run(
+    step: Step,
+    inputs: list[Any],
+    values: Mapping[str, Any],
+    device: Any,
+    outer: Mapping[str, Any] | None,
+) -> tuple[Any, ...]:
+    options = dict(step.attributes)
+    for name, value in step.attributes.items():
+        if isinstance(value, Reference):
+            if outer is not None and value.name in outer:
+                options[name] = outer[value.name]
+            else:
+                del options[name]
+    wanted = len(step.node.output)
+    if step.operator is None:
+        flow = CONTROL_FLOW.get(step.node.op_type)
+        if flow is not None:
+            return tuple(flow(inputs, options, _runner(values, device, outer)))
+        body = _expansion(step, inputs)
+        return tuple(run_steps(body, inputs, {}, device, _with_defaults(step, options)))[:wanted]
+    entry = step.operator
+    if unknown := set(options) - entry.attributes:
+        if "old" not in entry.function.__code__.co_varnames:
+            raise ConfigurationError(
+                f"the attributes {sorted(unknown)} are not known; there are "
+                f"{sorted(entry.attributes) or 'none'}"
+            )
+    if entry.most is not None:
+        while len(inputs) > entry.most and inputs[-1] is None:
+            inputs = inputs[:-1]
+    added = {"opset": step.opset, "wanted": wanted}
+    options.update((name, added[name]) for name in entry.added)
+    alone = entry.repeats and not any(isinstance(value, Tensor) for value in inputs)
+    where = None if alone else device
+    arguments = [
+        None if value is None
+        else as_numbers(value) if position in entry.numbers
+        else as_value(value, where)
+        for position, value in enumerate(inputs)
+    ]  # fmt: skip
+    found = entry.function(*arguments, **options)
+    results = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+    return tuple(_number(one) for one in results) if alone else results
+
+
+def _number(value: Any) -> Any:
+    return to_numpy(value.array) if isinstance(value, Tensor) else value
+
+
+def _runner(values: Mapping[str, Any], device: Any, attributes: Any) -> Any:
+    def run(graph: Steps, given: Sequence[Any]) -> list[Any]:
+        return run_steps(graph, given, values, device, attributes)
+
+    return run
+
+
+def _expansion(step: Step, inputs: list[Any]) -> Steps:
+    """Return the steps that a node stands for; they follow from the dtypes and ranks."""
+    key = tuple(
+        None if one is None else (np.dtype(one.dtype).name, tuple(one.shape)) for one in inputs
+    )
+    if key not in step.made:
+        step.made[key] = expanded(step.node, step.around, inputs)
+    return step.made[key]  # type: ignore[no-any-return]
+
+
+def _with_defaults(step: Step, options: dict[str, Any]) -> dict[str, Any]:
+    """Return a function's attributes, with those that the schema gives where a node has none."""
+    from onnx import defs, helper
+
+    own = step.around.functions.get((step.node.domain, step.node.op_type))
+    found: dict[str, Any] = {}
+    if own is not None:
+        found = {one.name: helper.get_attribute_value(one) for one in own.attribute_proto}
+    else:
+        domain = "" if step.node.domain == "ai.onnx" else step.node.domain
+        schema = defs.get_schema(step.node.op_type, max(step.opset, 1), domain)
+        for name, one in schema.attributes.items():
+            if one.default_value.name:
+                found[name] = helper.get_attribute_value(one.default_value)
+    text = {k: v.decode() if isinstance(v, bytes) else v for k, v in found.items()}
+    return {**text, **options}
