@@ -40,18 +40,14 @@ def expanded(node: NodeProto, around: Surroundings, inputs: list[Any]) -> Steps:
     schema, version = _schema(node, around)
     if schema.has_function:
         versions = [one for one in schema.function_opset_versions if one <= version]
-        body = schema.get_function_with_opset_version(max(versions)) if versions else None
-        function = body if body is not None else schema.function_body
+        content = schema.get_function_with_opset_version(max(versions, default=version))
     else:
         types = [_type_of(value).SerializeToString() for value in inputs]
         versions = [o for o in schema.context_dependent_function_opset_versions if o <= version]
         content = schema.get_context_dependent_function_with_opset_version(
             max(versions), node.SerializeToString(), types
         )
-        function = FunctionProto.FromString(content)
-    if not isinstance(function, FunctionProto):
-        function = FunctionProto.FromString(function.SerializeToString())
-    return steps_of_function(function, around)
+    return steps_of_function(FunctionProto.FromString(content), around)
 
 
 def _type_of(value: Any) -> Any:

@@ -151,10 +151,8 @@ def steps_of_function(function: FunctionProto, around: Surroundings) -> Steps:
     known = set(function.input)
     opsets = {one.domain: one.version for one in function.opset_import} or around.opsets
     steps = _steps(function.node, known, frozenset(), around.deeper(opsets), function.name)
-    lost = [name for name in function.output if name not in known]
-    if lost:
-        raise CheckpointError(f"the function {function.name!r}: nothing computes {lost[0]!r}")
-    outputs = list(function.output)
+    # An output that nobody asks for need not be computed.
+    outputs = [name if name in known else "" for name in function.output]
     return Steps(
         function.name, list(function.input), outputs, {}, steps, [], _last_uses(steps, {*outputs})
     )

@@ -151,8 +151,8 @@ class OnnxModel(Module):
         values.update(tensors)
         arguments = [tensors[name] for name in graph.inputs]
 
-        def call(step: Step, given: list[Any]) -> Any:
-            return self._layers[step](given, values, device)
+        def call(step: Step, given: list[Any], known: dict[str, Any]) -> Any:
+            return self._layers[step](given, known, device)
 
         return run_steps(graph, arguments, values, device, None, call)
 

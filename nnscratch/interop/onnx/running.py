@@ -39,7 +39,7 @@ def run_steps(
     outer: Mapping[str, Any],
     device: Any,
     attributes: Mapping[str, Any] | None = None,
-    call: Callable[[Step, list[Any]], Any] | None = None,
+    call: Callable[[Step, list[Any], Values], Any] | None = None,
 ) -> list[Any]:
     """Run a graph and return its outputs.
 
@@ -49,7 +49,7 @@ def run_steps(
         outer: the values that its nodes may refer to besides.
         device: where arrays are moved to; None for the CPU.
         attributes: of a function, the values of its attributes.
-        call: runs one step in a way of its own, given its inputs.
+        call: runs one step in a way of its own, given its inputs and all values.
 
     Raises:
         DataError: if a node cannot compute what it is given.
@@ -62,7 +62,7 @@ def run_steps(
     for step, ended in zip(graph.steps, graph.last, strict=True):
         inputs = [values[name] if name else None for name in step.node.input]
         if call is not None:
-            outputs = call(step, inputs)
+            outputs = call(step, inputs, values)
         else:
             outputs = run_step(step, inputs, values, device, attributes)
         values.update(
@@ -70,7 +70,7 @@ def run_steps(
         )
         for name in ended:
             values.pop(name, None)
-    return [values[name] for name in graph.outputs]
+    return [values[name] if name else None for name in graph.outputs]
 
 
 def run_step(

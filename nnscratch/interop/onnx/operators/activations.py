@@ -21,7 +21,9 @@ def leaky_relu(x: Tensor, /, *, alpha: float = 0.01) -> Tensor:
 
 
 @operator("PRelu")
-def prelu(x: Tensor, slope: Tensor, /) -> Tensor:
+def prelu(x: Tensor, slope: Tensor, /, *, opset: int, consumed_inputs: object = None) -> Tensor:
+    if opset < 7 and slope.ndim == 1 and slope.shape[0] > 1:  # one for each channel
+        slope = slope.reshape(-1, *(1,) * (x.ndim - 2))
     return T.where(x < 0, x * slope, x)
 
 

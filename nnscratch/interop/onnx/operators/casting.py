@@ -35,7 +35,7 @@ def bits_as(x: Numbers, /, *, to: int) -> np.ndarray:
     dtype = np.dtype(name)
     if dtype.itemsize != x.dtype.itemsize:
         raise DTypeError(f"BitCast: {x.dtype} and {name} are of different sizes")
-    return np.ascontiguousarray(x).view(dtype)
+    return np.ascontiguousarray(x).view(dtype).reshape(x.shape)
 
 
 @operator("Constant")

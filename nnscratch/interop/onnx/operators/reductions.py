@@ -35,7 +35,7 @@ def _extreme(formula: Any, lowest: bool) -> Callable[..., Tensor]:
             # Of nothing: the neutral element, the far end of the dtype.
             shape = [1 if i in axes else n for i, n in enumerate(x.shape)]
             kept = shape if keep else [n for i, n in enumerate(x.shape) if i not in axes]
-            return x.new_full(kept, _far_end(x, not lowest))
+            return x.new_full(kept, _far_end(x, lowest))
         if x.dtype == "bool":
             return reduce(x.to("uint8"), axes, keep).to("bool")
         return apply(formula, x, axis=axes, keepdims=keep)

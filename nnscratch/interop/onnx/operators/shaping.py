@@ -263,3 +263,15 @@ def reverse_sequences(
     shape = (*places.shape, *(1,) * (x.ndim - 2))
     index = x.new_tensor(places.tolist(), dtype="int64").reshape(shape)
     return T.gather(x, time_axis, O.broadcast_to(index, tuple(x.shape)))
+
+
+@operator("OptionalHasElement")
+def has_element(x: Any = None, /) -> np.ndarray:
+    return np.asarray(x is not None)
+
+
+@operator("OptionalGetElement")
+def get_element(x: Any, /) -> Any:
+    if x is None:
+        raise ShapeError("OptionalGetElement: there is none")
+    return x

@@ -66,7 +66,7 @@ def operator(
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         parameters = inspect.signature(function).parameters.values()
-        inputs = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
+        inputs = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         options = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
         numbers = {i for i, p in enumerate(inputs) if str(p.annotation).startswith("Numbers")}
