@@ -15,7 +15,7 @@ from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.array.memory import size
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.interop.onnx.operators.room import LARGEST
-from nnscratch.interop.onnx.types import DTYPES, type_name
+from nnscratch.interop.onnx.types import DTYPES, shown, type_name
 
 _FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
@@ -35,7 +35,7 @@ def array_of(tensor: TensorProto, folder: Path | None = None) -> np.ndarray:
     >>> array_of(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 2.0]))
     array([1., 2.], dtype=float32)
     """
-    where = f"the tensor {tensor.name!r}"
+    where = f"the tensor {shown(tensor.name)}"
     if tensor.data_type not in DTYPES:
         raise DTypeError(
             f"{where} is of {type_name(tensor.data_type)}; expected one of "
@@ -48,7 +48,7 @@ def array_of(tensor: TensorProto, folder: Path | None = None) -> np.ndarray:
     if any(n < 0 for n in shape) or len(shape) > 64:
         raise CheckpointError(f"{where}: expected sizes of at least 0, got {shape}")
     count = math.prod(shape)
-    if count * dtype.itemsize > LARGEST:
+    if math.prod([max(n, 1) for n in shape]) * dtype.itemsize > LARGEST:
         raise CheckpointError(
             f"{where}: a shape of {shape} would take {size(count * dtype.itemsize)}; at most "
             f"{size(LARGEST)} are read"
@@ -81,7 +81,7 @@ def external_bytes(tensor: TensorProto, count: int, folder: Path | None) -> byte
     Raises:
         CheckpointError: if the place is none of these, or the bytes are not all there.
     """
-    where = f"the tensor {tensor.name!r}"
+    where = f"the tensor {shown(tensor.name)}"
     if folder is None:
         raise CheckpointError(
             f"{where} lies in another file; load the model by its path, so that the file is found"
@@ -93,18 +93,18 @@ def external_bytes(tensor: TensorProto, count: int, folder: Path | None) -> byte
         part in ("", ".", "..") for part in parts
     ):  # fmt: skip
         raise CheckpointError(
-            f"{where}: its data lies at {location!r}; expected a file beside the model or below it, "
+            f"{where}: its data lies at {shown(location)}; expected a file beside the model or below it, "
             "as a relative path without '..'"
         )
     try:
         offset, length = int(given.get("offset", "0")), int(given.get("length", str(count)))
     except ValueError:
         raise CheckpointError(
-            f"{where}: offset {given.get('offset')!r} and length {given.get('length')!r} are no "
-            "numbers"
+            f"{where}: offset {shown(given.get('offset'))} and length {shown(given.get('length'))} "
+            "are no numbers"
         ) from None
     if length != count:
-        raise CheckpointError(f"{where}: {length} bytes in {location!r}, its shape takes {count}")
+        raise CheckpointError(f"{where}: {length} bytes in {shown(location)}, its shape takes {count}")
     place = folder.joinpath(*parts)
     _need_no_link(where, folder, parts)
     try:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
-from nnscratch.errors import CheckpointError, ConfigurationError
+from nnscratch.errors import CheckpointError, ConfigurationError, DTypeError
 from nnscratch.interop.onnx.arrays import array_of
 from nnscratch.interop.onnx.operators.table import Operator, operators
+from nnscratch.interop.onnx.types import dtype_named, shown
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.preview", "ai.onnx.preview.training")
 """The operator sets that are looked up in the table."""
@@ -67,7 +68,7 @@ class Step:
     @property
     def text(self) -> str:
         """The node in words: "node 'fc1' (Gemm)"."""
-        return f"node {self.name!r} ({self.node.op_type})"
+        return _said(self.node, self.name)
 
 
 @dataclass(eq=False, slots=True)
@@ -93,6 +94,10 @@ class Steps:
     last: list[list[str]]
 
 
+def _said(node: NodeProto, name: str) -> str:
+    return f"node {shown(name)} ({shown(node.op_type)[1:-1]})"
+
+
 def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = frozenset()) -> Steps:
     """Return the steps of a graph.
 
@@ -107,29 +112,31 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
     """
     if graph.sparse_initializer:
         raise CheckpointError(
-            f"the graph {graph.name!r} has sparse initializers; store them as dense ones"
+            f"the graph {shown(graph.name)} has sparse initializers; store them as dense ones"
         )
     values: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in values:
             raise CheckpointError(
-                f"the graph {graph.name!r}: two initializers with the name {tensor.name!r}"
+                f"the graph {shown(graph.name)}: two initializers with the name {shown(tensor.name)}"
             )
         values[tensor.name] = array_of(tensor, around.folder)
     given = [one.name for one in graph.input]
     if len(set(given)) < len(given) or "" in given:
-        raise CheckpointError(f"the graph {graph.name!r}: two inputs with one name, in {given}")
+        raise CheckpointError(f"the graph {shown(graph.name)}: two inputs with one name")
+    for one in (*graph.input, *graph.output):
+        _need_known_types(one)
     known = {*given, *values}
     if known & outer:
         raise CheckpointError(
-            f"the graph {graph.name!r}: {sorted(known & outer)[0]!r} stands for a value already"
+            f"the graph {shown(graph.name)}: {shown(sorted(known & outer)[0])} stands for a value already"
         )
     steps = _steps(graph.node, known, outer, around, graph.name)
     outputs = [one.name for one in graph.output]
     lost = [name for name in outputs if name not in known and name not in outer]
     if lost:
         raise CheckpointError(
-            f"the graph {graph.name!r}: nothing computes its output {lost[0]!r}"
+            f"the graph {shown(graph.name)}: nothing computes its output {shown(lost[0])}"
         )
     return Steps(
         graph.name,
@@ -142,6 +149,23 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
     )
 
 
+def _need_known_types(value: ValueInfoProto) -> None:
+    """Check that tensors have the type of an input or output of a graph.
+
+    Raises:
+        DTypeError: if they have not.
+    """
+    kind = value.type.WhichOneof("value")
+    proto = value.type
+    if kind == "optional_type":
+        proto = proto.optional_type.elem_type
+        kind = proto.WhichOneof("value")
+    if kind not in (None, "tensor_type"):
+        raise DTypeError(f"{shown(value.name)} is a {kind.replace('_type', '')}, not a tensor")
+    if kind and proto.tensor_type.elem_type:
+        dtype_named(shown(value.name), proto.tensor_type.elem_type)
+
+
 def steps_of_function(function: FunctionProto, around: Surroundings) -> Steps:
     """Return the steps of a function of ONNX's, or of the file's own.
 
@@ -149,7 +173,7 @@ def steps_of_function(function: FunctionProto, around: Surroundings) -> Steps:
         CheckpointError, ConfigurationError: as ``steps_of``.
     """
     known = set(function.input)
-    opsets = {one.domain: one.version for one in function.opset_import} or around.opsets
+    opsets = {**around.opsets, **{one.domain: one.version for one in function.opset_import}}
     steps = _steps(function.node, known, frozenset(), around.deeper(opsets), function.name)
     # An output that nobody asks for need not be computed.
     outputs = [name if name in known else "" for name in function.output]
@@ -180,25 +204,25 @@ def _steps(
                     else "which nothing computes"
                 )
                 raise CheckpointError(
-                    f"node {name!r} ({node.op_type}) in {where!r} reads {source!r}, {said}"
+                    f"{_said(node, name)} in {shown(where)} reads {shown(source)}, {said}"
                 )
         for target in node.output:
             if target and (target in known or target in outer):
                 raise CheckpointError(
-                    f"node {name!r} ({node.op_type}) in {where!r} computes {target!r}, which "
+                    f"{_said(node, name)} in {shown(where)} computes {shown(target)}, which "
                     "stands for another value already"
                 )
         visible = outer | known
         known.update(filter(None, node.output))
         found = _operator_of(node, around)
         if found is False:
-            missing.append(f"{node.domain + ':' if node.domain else ''}{node.op_type} (node {name!r})")
+            domain = f"{shown(node.domain)[1:-1]}:" if node.domain else ""
+            missing.append(f"{domain}{shown(node.op_type)[1:-1]} (node {shown(name)})")
             continue
-        attributes = {
-            one.name: _attribute(one, around, visible, name) for one in node.attribute
-        }
-        domain = "" if node.domain == "ai.onnx" else node.domain
-        opset = around.opsets.get(domain, around.opsets.get("ai.onnx", 0) if not domain else 0)
+        attributes = {one.name: _attribute(one, around, visible, name) for one in node.attribute}
+        if len(attributes) < len(node.attribute):
+            raise CheckpointError(f"{_said(node, name)} has an attribute twice")
+        opset = around.opsets.get("" if node.domain == "ai.onnx" else node.domain, 1)
         steps.append(Step(node, name, found or None, attributes, opset, around))
     if missing:
         raise ConfigurationError(_unsupported(missing))
@@ -260,9 +284,10 @@ def _attribute(
         AttributeProto.INTS: lambda: list(proto.ints),
     }
     if kind not in plain:
+        kinds = {number: word for word, number in AttributeProto.AttributeType.items()}
         raise CheckpointError(
-            f"node {node!r}: the attribute {proto.name!r} is of the kind "
-            f"{AttributeProto.AttributeType.Name(kind)}, which no operator here takes"
+            f"node {shown(node)}: the attribute {shown(proto.name)} is of the kind "
+            f"{kinds.get(kind, kind)}, which no operator here takes"
         )
     return plain[kind]()
 

@@ -11,9 +11,10 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from nnscratch.array.bfloat16 import bfloat16
-from nnscratch.errors import CheckpointError, ConfigurationError
-from nnscratch.interop.onnx.graphs import DOMAINS, Surroundings, steps_of
+from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
+from nnscratch.interop.onnx.graphs import Surroundings, steps_of, steps_of_function
 from nnscratch.interop.onnx.module import OnnxModel
+from nnscratch.interop.onnx.types import shown
 from nnscratch.train.files import FilePath
 
 _LARGEST_FILE = 1 << 31
@@ -59,11 +60,11 @@ def load(path: FilePath) -> OnnxModel:
     try:
         model = ModelProto.FromString(content)
     except (DecodeError, RecursionError, ValueError) as error:
-        raise CheckpointError(f"{place}: no ONNX model, or a damaged one: {error}") from error
+        raise CheckpointError(f"{place}: no ONNX model, or a damaged one: {shown(str(error))}") from error
     try:
         return model_of(model, place.parent)
-    except (CheckpointError, ConfigurationError) as error:
-        error.args = (f"{place}: {error.args[0]}",)
+    except NNScratchError as error:
+        error.args = (f"{place}: {error.args[0] if error.args else error}",)
         raise
 
 
@@ -83,11 +84,14 @@ def model_of(model: ModelProto, folder: Path | None = None) -> OnnxModel:
     opsets: dict[str, int] = {}
     for one in model.opset_import:
         domain = "" if one.domain == "ai.onnx" else one.domain
-        if domain in opsets:
-            raise CheckpointError(f"the model imports the operator set {domain!r} twice")
+        if domain in opsets or not 1 <= one.version < 1 << 31:
+            raise CheckpointError(
+                f"the model imports the operator set {shown(domain)} twice, or in a version that "
+                f"there cannot be, {one.version}"
+            )
         opsets[domain] = one.version
     newest = onnx.defs.onnx_opset_version()
-    if opsets.get("", 1) > newest:
+    if opsets.setdefault("", 1) > newest:
         raise ConfigurationError(
             f"the model is of opset {opsets['']}; this onnx package knows them up to {newest}: "
             "update it with pip install -U onnx"
@@ -95,7 +99,10 @@ def model_of(model: ModelProto, folder: Path | None = None) -> OnnxModel:
     functions: dict[tuple[str, str], Any] = {}
     for function in model.functions:
         key = function.domain, function.name
-        if key in functions or (key[0] in DOMAINS and key[1] == ""):
-            raise CheckpointError(f"the model has two functions with the name {key[1]!r}")
+        if key in functions or not key[1]:
+            raise CheckpointError(f"the model has two functions with the name {shown(key[1])}")
         functions[key] = function
-    return OnnxModel(steps_of(model.graph, Surroundings(opsets, functions, folder)))
+    around = Surroundings(opsets, functions, folder)
+    for function in functions.values():
+        steps_of_function(function, around)  # so that what it lacks is named now
+    return OnnxModel(steps_of(model.graph, around))

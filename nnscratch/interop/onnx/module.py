@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import is_floating
-from nnscratch.errors import ShapeError
+from nnscratch.errors import NNScratchError, ShapeError
 from nnscratch.interop.onnx.graphs import Step, Steps
+from nnscratch.interop.onnx.operators.room import at_most
 from nnscratch.interop.onnx.running import run_step, run_steps
+from nnscratch.interop.onnx.types import shown
 from nnscratch.nn import Module
 from nnscratch.nn.parameter import Buffer, Parameter
 from nnscratch.tensors import Tensor, as_tensor
 
-_LARGEST_FOLDED = 1 << 24
+_MOST_FOLDED, _LARGEST_FOLDED = 512, 1 << 22
 
 
 class OnnxNode(Module):
@@ -27,13 +29,13 @@ class OnnxNode(Module):
 
     def forward(self, inputs: list[Any], values: dict[str, Any], device: Any) -> Any:
         """Return the outputs of the node, a tuple."""
-        return run_step(self.step, inputs, values, device)
+        return run_step(self.step, inputs, values, device, inside=True)
 
     def __repr__(self) -> str:
         told = ", ".join(
             f"{name}={value!r}"
             for name, value in self.step.attributes.items()
-            if not isinstance(value, (Steps, np.ndarray))
+            if len(repr(value)) < 200 and not isinstance(value, (Steps, np.ndarray))
         )
         return f"{self.step.node.op_type}({told})"
 
@@ -83,7 +85,7 @@ class OnnxModel(Module):
         *path, last = [part or "_" for part in name.split(".")]
         for part in path:
             inner = owner._modules.get(part)
-            if inner is None:
+            if not isinstance(inner, OnnxWeights):
                 part = _free_name(owner, part)
                 inner = OnnxWeights()
                 owner.add_module(part, inner)
@@ -93,25 +95,30 @@ class OnnxModel(Module):
         self._held[name] = (owner, last)
 
     def _fold(self) -> None:
-        """Compute now what is the same in every run."""
-        graph, kept = self.graph, []
-        for step in graph.steps:
-            names = [name for name in step.node.input if name]
-            known = all(name in self._constants and name not in graph.defaults for name in names)
-            if step.operator is None or not step.operator.repeats or not known:
+        """Compute now what is the same in every run, and small: shapes, mostly."""
+        graph, kept, last = self.graph, [], []
+        for step, ended in zip(graph.steps, graph.last, strict=True):
+            if not self._folded(step):
                 kept.append(step)
-                continue
-            inputs = [self._constants[name] if name else None for name in step.node.input]
-            outputs = run_step(step, inputs, {}, None)
-            if sum(one.nbytes for one in outputs) > _LARGEST_FOLDED:
-                kept.append(step)
-                continue
-            self._constants.update(zip(step.node.output, outputs, strict=False))
-        gone = [set(map(id, graph.steps)) - set(map(id, kept))]
-        last = [names for step, names in zip(graph.steps, graph.last, strict=True) if id(step) not in gone[0]]
-        self.graph = Steps(
-            graph.name, graph.inputs, graph.outputs, {}, kept, graph.defaults, last
-        )
+                last.append(ended)
+        self.graph = Steps(graph.name, graph.inputs, graph.outputs, {}, kept, graph.defaults, last)
+
+    def _folded(self, step: Step) -> bool:
+        names = [name for name in step.node.input if name]
+        if step.operator is None or not step.operator.repeats:
+            return False
+        if any(name not in self._constants or name in self.graph.defaults for name in names):
+            return False
+        if sum(self._constants[name].size for name in names) > _MOST_FOLDED:
+            return False
+        inputs = [self._constants[name] if name else None for name in step.node.input]
+        try:
+            with at_most(_LARGEST_FOLDED):
+                outputs = run_step(step, inputs, {}, None)
+        except NNScratchError:
+            return False  # it is too large, or will be refused when it is run
+        self._constants.update(zip(step.node.output, outputs, strict=False))
+        return True
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Return the outputs of the graph.
@@ -135,9 +142,9 @@ class OnnxModel(Module):
         lacking = [name for name in graph.inputs if name not in given]
         if len(inputs) > len(graph.inputs) or wrong or lacking:
             raise ShapeError(
-                f"{graph.name!r} takes {len(graph.inputs)} inputs, {', '.join(graph.inputs)}; got "
+                f"{shown(graph.name)} takes {len(graph.inputs)} inputs, {', '.join(map(shown, graph.inputs[:8]))}; got "
                 f"{len(inputs)} by position"
-                + (f" and {', '.join(named)} by name" if named else "")
+                + (f" and {', '.join(map(shown, [*named][:8]))} by name" if named else "")
             )
         tensors = {
             name: None if value is None else as_tensor(value) for name, value in given.items()
@@ -162,7 +169,8 @@ class OnnxModel(Module):
 
 
 def _free_name(owner: Module, name: str) -> str:
-    name = name.replace(".", "_") or "_"
+    # As an error or a summary may show it.
+    name = "".join(c if c.isprintable() and c != "." else "_" for c in name)[:100] or "_"
     while hasattr(owner, name):
         name += "_"
     return name

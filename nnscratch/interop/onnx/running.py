@@ -13,6 +13,7 @@ from nnscratch.formulas import registry
 from nnscratch.interop.onnx.control import CONTROL_FLOW
 from nnscratch.interop.onnx.functions import expanded
 from nnscratch.interop.onnx.graphs import Reference, Step, Steps
+from nnscratch.interop.onnx.types import shown
 from nnscratch.tensors import Tensor
 
 Values = dict[str, Any]
@@ -55,7 +56,7 @@ def run_steps(
         DataError: if a node cannot compute what it is given.
     """
     if len(given) > len(graph.inputs):
-        raise DataError(f"{graph.name!r} takes {len(graph.inputs)} inputs, got {len(given)}")
+        raise DataError(f"{shown(graph.name)} takes {len(graph.inputs)} inputs, got {len(given)}")
     values: Values = {**outer, **graph.values}
     values.update(dict.fromkeys(graph.inputs))
     values.update(zip(graph.inputs, given, strict=False))
@@ -79,11 +80,12 @@ def run_step(
     values: Mapping[str, Any],
     device: Any,
     attributes: Mapping[str, Any] | None = None,
+    inside: bool = False,
 ) -> tuple[Any, ...]:
     """Return the outputs of one node.
 
     What has only NumPy arrays as inputs gives NumPy arrays: it is the same in every run, or follows
-    from shapes.
+    from shapes. Errors name the node, unless a module around (``inside``) does.
 
     Raises:
         NNScratchError: with the node's name, whatever went wrong in it.
@@ -91,12 +93,16 @@ def run_step(
     try:
         return _run(step, inputs, values, device, attributes)
     except NNScratchError as error:
-        if step.text not in str(error) and not getattr(error, "of_node", False):
+        if not inside and not getattr(error, "of_node", False):
             error.args = (f"{step.text}: {error.args[0] if error.args else error}",)
             error.of_node = True  # type: ignore[attr-defined]
         raise
-    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
-        raise DataError(f"{step.text}: {error}") from error
+    except Exception as error:
+        # A graph of somebody else's may ask for anything; what it asked for is said with its node.
+        where = "" if inside else f"{step.text}: "
+        failed = DataError(f"{where}{type(error).__name__}: {shown(str(error))[1:-1]}")
+        failed.of_node = True  # type: ignore[attr-defined]
+        raise failed from error
 
 
 def _run(
@@ -127,9 +133,13 @@ def _run(
                 f"the attributes {sorted(unknown)} are not known; there are "
                 f"{sorted(entry.attributes) or 'none'}"
             )
+    if len(inputs) < entry.least or any(one is None for one in inputs[: entry.least]):
+        raise DataError(f"{entry.name} needs its first {entry.least} inputs")
     if entry.most is not None:
         while len(inputs) > entry.most and inputs[-1] is None:
             inputs = inputs[:-1]
+        if len(inputs) > entry.most:
+            raise DataError(f"{entry.name} takes {entry.most} inputs, got {len(inputs)}")
     added = {"opset": step.opset, "wanted": wanted}
     options.update((name, added[name]) for name in entry.added)
     alone = entry.repeats and not any(isinstance(value, Tensor) for value in inputs)

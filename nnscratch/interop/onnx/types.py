@@ -55,3 +55,13 @@ def dtype_named(where: str, element: Any) -> str:
             f"{where}: no tensors of {type_name(element)}; there are "
             f"{', '.join(map(type_name, DTYPES))}"
         ) from None
+
+
+def shown(name: Any) -> str:
+    """Return a name from a file as a message may have it: in quotes, on one line, not too long.
+
+    >>> shown("fc1"), shown("a\\nb")
+    ("'fc1'", "'a\\\\nb'")
+    """
+    text = repr(name)
+    return text if len(text) <= 120 else f"{text[:117]}..."

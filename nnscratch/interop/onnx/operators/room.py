@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from nnscratch.array.memory import size
@@ -13,11 +15,24 @@ LARGEST = 1 << 33
 """The most bytes that an operator may ask for because of numbers in a file: 8 GiB."""
 
 
+_most = ContextVar("_most", default=LARGEST)
+
+
+@contextmanager
+def at_most(count: int) -> Iterator[None]:
+    """Return a context in which results may have no more than so many bytes."""
+    token = _most.set(count)
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
+
 def checked_shape(where: str, shape: Sequence[int], itemsize: int = 4) -> tuple[int, ...]:
     """Return a shape as a tuple.
 
     Raises:
-        ShapeError: if a size is negative, or the array would be larger than ``LARGEST``.
+        ShapeError: if a size is negative, or the array would be larger than ``LARGEST``, or ``at_most``.
 
     >>> checked_shape("Expand", [2, 3])
     (2, 3)
@@ -27,10 +42,11 @@ def checked_shape(where: str, shape: Sequence[int], itemsize: int = 4) -> tuple[
         raise ShapeError(f"{where}: expected sizes of at least 0, got {wanted}")
     if len(wanted) > 64:
         raise ShapeError(f"{where}: expected at most 64 dimensions, got {len(wanted)}")
-    if math.prod(wanted) * itemsize > LARGEST:
+    # A size of 0 hides none of the others: NumPy has limits for them too.
+    if math.prod([max(one, 1) for one in wanted]) * itemsize > _most.get():
         raise ShapeError(
             f"{where}: a result of shape {wanted} would take {size(math.prod(wanted) * itemsize)}; "
-            f"at most {size(LARGEST)} are given to one result"
+            f"at most {size(_most.get())} are given to one result"
         )
     return wanted
 

@@ -33,7 +33,8 @@ class Operator:
         name: ONNX's name.
         function: what computes it.
         numbers: the positions of inputs whose values are read.
-        most: how many inputs it takes; None for any number.
+        least: how many inputs it needs.
+        most: how many it takes; None for any number.
         attributes: the names of attributes that it knows.
         added: which of ``opset`` and ``wanted`` it asks for.
         repeats: whether it gives the same for the same inputs: it draws nothing at random.
@@ -43,6 +44,7 @@ class Operator:
     name: str
     function: Callable[..., Any]
     numbers: frozenset[int]
+    least: int
     most: int | None
     attributes: frozenset[str]
     added: tuple[str, ...]
@@ -75,6 +77,7 @@ def operator(
                 name,
                 function,
                 frozenset(numbers),
+                sum(p.default is p.empty for p in inputs) + (several and not inputs),
                 None if several else len(inputs),
                 frozenset(option for option in options if option not in _ADDED),
                 tuple(option for option in options if option in _ADDED),
