@@ -16,6 +16,7 @@ FORMATS = [
     ["weights", "run weights", "checkpoint"],
     ["idx", "idx.gz", "npz", "csv", "history.csv"],
     ["toml", "report.json", "history.json", "config.json", "preprocessing.json"],
+    ["onnx"],
 ]
 TESTS = Path(__file__).parents[1]
 

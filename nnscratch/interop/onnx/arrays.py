@@ -105,28 +105,29 @@ def external_bytes(tensor: TensorProto, count: int, folder: Path | None) -> byte
         ) from None
     if length != count:
         raise CheckpointError(f"{where}: {length} bytes in {shown(location)}, its shape takes {count}")
-    place = folder.joinpath(*parts)
+    place, said = folder.joinpath(*parts), shown(location)
     _need_no_link(where, folder, parts)
     try:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(place, flags | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        raise CheckpointError(f"{where}: {place} cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{where}: {said} cannot be read: {error.strerror}") from error
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+        os.close(descriptor)
+        raise CheckpointError(
+            f"{where}: {said} is no file of the model's own: a hard link, or no regular file"
+        )
     with os.fdopen(descriptor, "rb") as stream:
-        about = os.fstat(stream.fileno())
-        if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
-            raise CheckpointError(
-                f"{where}: {place} is no file of the model's own: a hard link, or no regular file"
-            )
         if not 0 <= offset <= about.st_size or length > about.st_size - offset:
             raise CheckpointError(
-                f"{where}: bytes {offset} to {offset + length} of {place}, which has "
+                f"{where}: bytes {offset} to {offset + length} of {said}, which has "
                 f"{about.st_size}"
             )
         stream.seek(offset)
         found = stream.read(length)
     if len(found) != length:
-        raise CheckpointError(f"{where}: {place} became shorter while it was read")
+        raise CheckpointError(f"{where}: {said} became shorter while it was read")
     return found
 
 
@@ -136,7 +137,7 @@ def _need_no_link(where: str, folder: Path, parts: list[str]) -> None:
         at = at / part
         if at.is_symlink():
             raise CheckpointError(
-                f"{where}: {at} is a symbolic link; copy what it points to into the model's folder"
+                f"{where}: {shown(str(at))} is a symbolic link; copy what it points to into the model's folder"
             )
 
 

@@ -60,7 +60,7 @@ def scan(inputs: list[Any], attributes: dict[str, Any], run: Run) -> list[Any]:
     """Run a graph for each entry along an axis, carry states, stack what it yields."""
     body = attributes["body"]
     count = attributes["num_scan_inputs"]
-    old = len(inputs) == len(body.inputs) + 1 and "directions" in attributes or (
+    old = (len(inputs) == len(body.inputs) + 1 and "directions" in attributes) or (
         len(inputs) > len(body.inputs)
     )
     if old:

@@ -18,7 +18,7 @@ from nnscratch.interop.onnx.types import dtype_named, shown
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.preview", "ai.onnx.preview.training")
 """The operator sets that are looked up in the table."""
-_DEEPEST = 32
+_DEEPEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,8 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
         raise CheckpointError(
             f"the graph {shown(graph.name)} has sparse initializers; store them as dense ones"
         )
+    need_text(graph.name, *(one.name for one in (*graph.input, *graph.output)))
+    need_text(*(one.name for one in graph.initializer))
     values: dict[str, np.ndarray] = {}
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in values:
@@ -147,6 +149,17 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
         [name for name in given if name in values],
         _last_uses(steps, {*outputs, *values}),
     )
+
+
+def need_text(*names: Any) -> None:
+    """Check that names are text.
+
+    Raises:
+        CheckpointError: if one is not: what came out of the file is bytes then.
+    """
+    for name in names:
+        if not isinstance(name, str):
+            raise CheckpointError(f"a name in the model is no UTF-8 text: {shown(name)}")
 
 
 def _need_known_types(value: ValueInfoProto) -> None:
@@ -195,6 +208,8 @@ def _steps(
     missing: list[str] = []
     steps = []
     for number, node in enumerate(nodes):
+        need_text(node.name, node.op_type, node.domain, *node.input, *node.output)
+        need_text(*(text for one in node.attribute for text in (one.name, one.ref_attr_name)))
         name = node.name or f"{node.op_type}_{number}"
         for source in node.input:
             if source and source not in known and source not in outer:
@@ -232,7 +247,7 @@ def _steps(
 CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 
-def _operator_of(node: NodeProto, around: Surroundings) -> Operator | None | bool:
+def _operator_of(node: NodeProto, around: Surroundings) -> Operator | bool | None:
     """Return the operator of a node, None if it runs by other means, False if there is none."""
     if (node.domain, node.op_type) in around.functions:
         return None

@@ -12,7 +12,7 @@ from onnx import ModelProto
 
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
-from nnscratch.interop.onnx.graphs import Surroundings, steps_of, steps_of_function
+from nnscratch.interop.onnx.graphs import Surroundings, need_text, steps_of, steps_of_function
 from nnscratch.interop.onnx.module import OnnxModel
 from nnscratch.interop.onnx.types import shown
 from nnscratch.train.files import FilePath
@@ -83,6 +83,7 @@ def model_of(model: ModelProto, folder: Path | None = None) -> OnnxModel:
         raise CheckpointError("the model has no graph, or one without outputs")
     opsets: dict[str, int] = {}
     for one in model.opset_import:
+        need_text(one.domain)
         domain = "" if one.domain == "ai.onnx" else one.domain
         if domain in opsets or not 1 <= one.version < 1 << 31:
             raise CheckpointError(
@@ -98,6 +99,7 @@ def model_of(model: ModelProto, folder: Path | None = None) -> OnnxModel:
         )
     functions: dict[tuple[str, str], Any] = {}
     for function in model.functions:
+        need_text(function.name, function.domain, *function.input, *function.output)
         key = function.domain, function.name
         if key in functions or not key[1]:
             raise CheckpointError(f"the model has two functions with the name {shown(key[1])}")

@@ -16,6 +16,7 @@ from nnscratch.nn import Module
 from nnscratch.nn.parameter import Buffer, Parameter
 from nnscratch.tensors import Tensor, as_tensor
 
+_DEEPEST = 16
 _MOST_FOLDED, _LARGEST_FOLDED = 512, 1 << 22
 
 
@@ -63,6 +64,7 @@ class OnnxModel(Module):
         self.graph = graph
         self._constants: dict[str, np.ndarray] = {}
         self._held: dict[str, tuple[Module, str]] = {}
+        self.nodes = Module()
         learned, kept = _roles(graph)
         for name, array in graph.values.items():
             if name in learned:
@@ -72,7 +74,6 @@ class OnnxModel(Module):
             else:
                 self._constants[name] = array
         self._fold()
-        self.nodes = Module()
         self._layers: dict[Step, OnnxNode] = {}
         for step in graph.steps:
             layer = self._layers[step] = OnnxNode(step)
@@ -83,6 +84,8 @@ class OnnxModel(Module):
         """Register a tensor under a name; dots lead into modules as in ``state_dict``."""
         owner: Module = self
         *path, last = [part or "_" for part in name.split(".")]
+        if len(path) > _DEEPEST:
+            path, last = [], name
         for part in path:
             inner = owner._modules.get(part)
             if not isinstance(inner, OnnxWeights):

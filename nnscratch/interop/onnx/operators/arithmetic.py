@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from nnscratch import formulas as f
 from nnscratch.array import is_integer
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.interop.onnx.operators.table import operator
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
 from nnscratch.tensors import ops as O
-from nnscratch import formulas as f
 
 
 def lined_up(x: Tensor, y: Tensor, broadcast: int, axis: int | None) -> Tensor:

@@ -157,7 +157,7 @@ def resize(
         raise ShapeError(f"Resize: expected a scale or a size for each of {len(where)} axes")
     counts, factors = list(x.shape), [1.0] * x.ndim
     wanted = [float(one) for one in numbers.reshape(-1)]
-    if not given_sizes and min(wanted) <= 0 or not np.isfinite(wanted).all():
+    if (not given_sizes and min(wanted) <= 0) or not np.isfinite(wanted).all():
         raise ShapeError(f"Resize: scales are numbers larger than 0, got {wanted}")
     policy = keep_aspect_ratio_policy
     if given_sizes and policy != "stretch":
