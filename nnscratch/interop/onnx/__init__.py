@@ -14,10 +14,11 @@ except ImportError as error:
     ) from error
 
 from nnscratch.interop.onnx import backend
+from nnscratch.interop.onnx.exporting import export, to_onnx
 from nnscratch.interop.onnx.loading import load
 from nnscratch.interop.onnx.module import OnnxModel
 
-__all__ = ["OnnxModel", "backend", "load"]
+__all__ = ["OnnxModel", "backend", "export", "load", "to_onnx"]
 
 if tuple(map(int, _onnx.__version__.split(".")[:2])) < (1, 17):
     raise ConfigurationError(
