@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -157,7 +158,7 @@ def _written(
             f"{node.formula.name}{f' (in {node.layer.label})' if node.layer else ''}"
             for node, _ in pairs
             if id(node) in needed
-            and (node.direction != "forward" or node.formula.name not in table)
+            and (node.formula.name not in table or not (_is_forward(node) or _is_whole(node, graph)))
         }
     )
     if lacking:
@@ -194,6 +195,17 @@ def _written(
     return model
 
 
+def _is_forward(node: Node) -> bool:
+    return node.direction == "forward"
+
+
+def _is_whole(node: Node, graph: Graph) -> bool:
+    """Say whether a change in place is one of a tensor that shares its memory with no other."""
+    target = node.outputs[0]
+    shared = target.alias is not None or target.kind == "captured"
+    return not shared and all(one.alias is None or one.root() is not target for one in graph.values())
+
+
 def _names(usual: str, given: list[str] | None, count: int) -> list[str]:
     if given is not None:
         if len(given) != count or len(set(given)) != count:
@@ -222,15 +234,20 @@ def _needed(graph: Graph, outputs: list[Value]) -> set[int]:
 
 
 def _tidy(graph: onnx.GraphProto) -> None:
-    """Let the last nodes write the outputs themselves, where nothing else reads their results."""
-    readers: dict[str, int] = {}
-    for node in graph.node:
-        for name in node.input:
-            readers[name] = readers.get(name, 0) + 1
-    made = {name: node for node in graph.node for name in node.output}
-    for last in [one for one in graph.node if one.op_type == "Identity"]:
+    """Leave out what nothing reads; let the last nodes write the outputs themselves."""
+    readers: Counter[str] = Counter(one.name for one in graph.output)
+    kept = []
+    for node in reversed(graph.node):
+        if any(readers[name] for name in node.output):
+            kept.append(node)
+            readers.update(node.input)
+    made = {name: node for node in kept for name in node.output}
+    for last in [one for one in kept if one.op_type == "Identity"]:
         source = made.get(last.input[0])
-        if source is not None and readers[last.input[0]] == 1 and ":out" in last.input[0]:
-            index = list(source.output).index(last.input[0])
-            source.output[index] = last.output[0]
-            graph.node.remove(last)
+        if source is not None and readers[last.input[0]] == 1:
+            source.output[list(source.output).index(last.input[0])] = last.output[0]
+            kept.remove(last)
+    nodes, constants = kept[::-1], [one for one in graph.initializer if readers[one.name]]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(constants)
