@@ -1,7 +1,7 @@
 """How many of the `onnx` package's own tests pass, operator by operator, and why others do not.
 
-    python -m benchmarks.onnx_suite                         # print the counts
-    python -m benchmarks.onnx_suite docs/onnx_operators.md  # and write them into the page
+python -m benchmarks.onnx_suite                         # print the counts
+python -m benchmarks.onnx_suite docs/onnx_operators.md  # and write them into the page
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ def _node_cases() -> Iterator[Case]:
         base = one.name.partition("_expanded")[0]
         # Of a definition by other operators, the operator that it defines.
         operators.setdefault(base, one.model.graph.node[-1].op_type)
-        yield Case(
-            one.name, "node", operators[base], one.model, one.data_sets, one.rtol, one.atol
-        )
+        yield Case(one.name, "node", operators[base], one.model, one.data_sets, one.rtol, one.atol)
 
 
 def _stored_cases() -> Iterator[Case]:
@@ -195,7 +193,9 @@ def text(failures: dict[str, str]) -> str:
         lines.append(f"| {name} | {len(own)} | {sum(one.name not in failures for one in own)} |")
     lines += ["", "Left out are:", ""]
     for why in EXCLUDED:
-        out_names = sorted(case.name.removeprefix("test_") for case in cases() if case.reason == why)
+        out_names = sorted(
+            case.name.removeprefix("test_") for case in cases() if case.reason == why
+        )
         lines.append(f"- **{len(out_names)}** with {why}: {', '.join(out_names)}.")
     return "\n".join(lines)
 

@@ -104,7 +104,9 @@ def external_bytes(tensor: TensorProto, count: int, folder: Path | None) -> byte
             "are no numbers"
         ) from None
     if length != count:
-        raise CheckpointError(f"{where}: {length} bytes in {shown(location)}, its shape takes {count}")
+        raise CheckpointError(
+            f"{where}: {length} bytes in {shown(location)}, its shape takes {count}"
+        )
     place, said = folder.joinpath(*parts), shown(location)
     _need_no_link(where, folder, parts)
     try:
@@ -121,8 +123,7 @@ def external_bytes(tensor: TensorProto, count: int, folder: Path | None) -> byte
     with os.fdopen(descriptor, "rb") as stream:
         if not 0 <= offset <= about.st_size or length > about.st_size - offset:
             raise CheckpointError(
-                f"{where}: bytes {offset} to {offset + length} of {said}, which has "
-                f"{about.st_size}"
+                f"{where}: bytes {offset} to {offset + length} of {said}, which has {about.st_size}"
             )
         stream.seek(offset)
         found = stream.read(length)

@@ -93,16 +93,16 @@ def to_onnx(
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST <= opset <= newest:
         raise ConfigurationError(f"export: opset is one from {OLDEST} to {newest}, got {opset}")
-    inputs = [as_tensor(one) for one in (sample if isinstance(sample, (tuple, list)) else (sample,))]
+    inputs = [
+        as_tensor(one) for one in (sample if isinstance(sample, (tuple, list)) else (sample,))
+    ]
     if not inputs or (dynamic_batch and inputs[0].ndim == 0):
         raise ConfigurationError("export: the sample needs an input, with the batch in front")
     graph = _recorded(model, inputs)
     rows = inputs[0].shape[0] if inputs[0].ndim else 0
     twin, sizes = graph, (rows, rows)
     if dynamic_batch:
-        more = [
-            cat([one, one[:1]]) if one.ndim and one.shape[0] == rows else one for one in inputs
-        ]
+        more = [cat([one, one[:1]]) if one.ndim and one.shape[0] == rows else one for one in inputs]
         twin, sizes = _recorded(model, more), (rows, rows + 1)
     pairs = _paired(graph, twin)
     return _written(graph, twin, pairs, sizes, opset, input_names, output_names)
@@ -158,7 +158,9 @@ def _written(
             f"{node.formula.name}{f' (in {node.layer.label})' if node.layer else ''}"
             for node, _ in pairs
             if id(node) in needed
-            and (node.formula.name not in table or not (_is_forward(node) or _is_whole(node, graph)))
+            and (
+                node.formula.name not in table or not (_is_forward(node) or _is_whole(node, graph))
+            )
         }
     )
     if lacking:
@@ -203,7 +205,9 @@ def _is_whole(node: Node, graph: Graph) -> bool:
     """Say whether a change in place is one of a tensor that shares its memory with no other."""
     target = node.outputs[0]
     shared = target.alias is not None or target.kind == "captured"
-    return not shared and all(one.alias is None or one.root() is not target for one in graph.values())
+    return not shared and all(
+        one.alias is None or one.root() is not target for one in graph.values()
+    )
 
 
 def _names(usual: str, given: list[str] | None, count: int) -> list[str]:

@@ -60,7 +60,9 @@ def load(path: FilePath) -> OnnxModel:
     try:
         model = ModelProto.FromString(content)
     except (DecodeError, RecursionError, ValueError) as error:
-        raise CheckpointError(f"{place}: no ONNX model, or a damaged one: {shown(str(error))}") from error
+        raise CheckpointError(
+            f"{place}: no ONNX model, or a damaged one: {shown(str(error))}"
+        ) from error
     try:
         return model_of(model, place.parent)
     except NNScratchError as error:

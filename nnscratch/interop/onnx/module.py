@@ -61,10 +61,11 @@ class OnnxModel(Module):
     def __init__(self, graph: Steps) -> None:
         """Take a graph that was checked."""
         super().__init__()
-        self.graph = graph
         self._constants: dict[str, np.ndarray] = {}
         self._held: dict[str, tuple[Module, str]] = {}
         self.nodes = Module()
+        graph = _without_constant_nodes(graph)
+        self.graph = graph
         learned, kept = _roles(graph)
         for name, array in graph.values.items():
             if name in learned:
@@ -177,6 +178,19 @@ def _free_name(owner: Module, name: str) -> str:
     while hasattr(owner, name):
         name += "_"
     return name
+
+
+def _without_constant_nodes(graph: Steps) -> Steps:
+    """Return the graph with weights that come as nodes among its values: some programs do so."""
+    values, steps, last = dict(graph.values), [], []
+    for step, ended in zip(graph.steps, graph.last, strict=True):
+        weight = step.attributes.get("value") if step.node.op_type == "Constant" else None
+        if isinstance(weight, np.ndarray) and weight.size > 1 and is_floating(weight):
+            values[step.node.output[0]] = weight
+        else:
+            steps.append(step)
+            last.append(ended)
+    return Steps(graph.name, graph.inputs, graph.outputs, values, steps, graph.defaults, last)
 
 
 def _roles(graph: Steps) -> tuple[set[str], set[str]]:

@@ -47,10 +47,28 @@ def tokens(*shape: int) -> Any:
 
 
 IMAGE, SEQUENCE, ROWS = (2, 3, 12, 12), (2, 5, 8), (3, 7)
-PLAIN = (
-    "CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish ReLU ReLU6 "
-    "SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink"
-).split()
+PLAIN = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "Mish",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+]
 LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
     **{name: (lambda name=name: getattr(nn, name)(), ROWS) for name in PLAIN},
     "Softmax": (lambda: nn.Softmax(-1), ROWS),

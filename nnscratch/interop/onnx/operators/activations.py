@@ -105,7 +105,9 @@ def _along_axis(name: str, function: object, x: Tensor, axis: int | None, opset:
     """Apply a function along an axis; before opset 13, along all axes from that one on."""
     if opset >= 13:
         return function(x, axis_of(name, -1 if axis is None else axis, x.ndim))  # type: ignore[operator, no-any-return]
-    first = axis_of(name, 1 if axis is None else axis, x.ndim) if x.ndim > 1 or axis is not None else 0
+    first = (
+        axis_of(name, 1 if axis is None else axis, x.ndim) if x.ndim > 1 or axis is not None else 0
+    )
     flat = x.reshape(*x.shape[:first], -1)
     return function(flat, -1).reshape(x.shape)  # type: ignore[operator, no-any-return]
 

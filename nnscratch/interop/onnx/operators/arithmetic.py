@@ -120,13 +120,27 @@ def _trigonometric(name: str) -> Any:
     return function
 
 
-for _name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"):
+for _name in (
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "asinh",
+    "acosh",
+    "atanh",
+):
     operator(_name.capitalize())(_trigonometric(_name))
 
 
 def _folded(function: Any) -> Any:
     def of_several(*xs: Tensor) -> Tensor:
-        return functools.reduce(function, xs) + 0 if len(xs) == 1 else functools.reduce(function, xs)
+        return (
+            functools.reduce(function, xs) + 0 if len(xs) == 1 else functools.reduce(function, xs)
+        )
 
     return of_several
 

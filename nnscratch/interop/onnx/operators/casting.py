@@ -63,12 +63,22 @@ def constant_of_shape(shape: Numbers, /, *, value: Any = None) -> np.ndarray:
 
 
 @operator("Range")
-def numbers_from_to(start: Numbers, stop: Numbers, step: Numbers, /, *, stash_type: int = 1) -> np.ndarray:
+def numbers_from_to(
+    start: Numbers, stop: Numbers, step: Numbers, /, *, stash_type: int = 1
+) -> np.ndarray:
     if step.item() == 0:
         raise ShapeError("Range: a step of 0")
-    wide = [one.astype(np.float64) if one.dtype.kind not in "iu" else one.astype(object) for one in (start, stop, step)]
+    wide = [
+        one.astype(np.float64) if one.dtype.kind not in "iu" else one.astype(object)
+        for one in (start, stop, step)
+    ]
     first, last, by = (one.item() for one in wide)
-    count = max(0, -int(-(last - first) // by) if isinstance(first, int) else int(np.ceil((last - first) / by)))
+    count = max(
+        0,
+        -int(-(last - first) // by)
+        if isinstance(first, int)
+        else int(np.ceil((last - first) / by)),
+    )
     checked_shape("Range", (count,), start.itemsize)
     return np.asarray(first + np.arange(count) * by).astype(start.dtype)
 

@@ -82,9 +82,7 @@ def transposed_convolution(
         padding.append((before, behind - more[i]))
     sizes = [
         s * (n - 1) + d * (k - 1) + 1 - a - b
-        for s, n, d, k, (a, b) in zip(
-            steps, x.shape[2:], apart, W.shape[2:], padding, strict=True
-        )
+        for s, n, d, k, (a, b) in zip(steps, x.shape[2:], apart, W.shape[2:], padding, strict=True)
     ]
     checked_shape(where, (x.shape[0], W.shape[1] * group, *sizes), x.dtype.itemsize)
     return apply(
@@ -143,7 +141,9 @@ def deformed_convolution(
         x.new_tensor([[a * span.stride - span.pads[0]] for a in range(span.count)]).reshape(-1)
         for span in (rows, columns)
     ]
-    weights = None if mask is None else mask.reshape(n, offset_group, taps, rows.count, columns.count)
+    weights = (
+        None if mask is None else mask.reshape(n, offset_group, taps, rows.count, columns.count)
+    )
     planes = x.reshape(n, offset_group, each_group, h * w)
     read = []
     for tap, (i, j) in enumerate(itertools.product(range(rows.kernel), range(columns.kernel))):
@@ -163,9 +163,7 @@ def _between(planes: Tensor, y: Tensor, x: Tensor, h: int, w: int) -> Tensor:
     total: Tensor | None = None
     for down, right in itertools.product((0, 1), repeat=2):
         at = [low[0] + down, low[1] + right]
-        share = [
-            T.sub(1.0, T.abs(place - pixel)) for place, pixel in zip((y, x), at, strict=True)
-        ]
+        share = [T.sub(1.0, T.abs(place - pixel)) for place, pixel in zip((y, x), at, strict=True)]
         inside = T.logical_and(
             T.logical_and(at[0] >= 0, at[0] < h), T.logical_and(at[1] >= 0, at[1] < w)
         )

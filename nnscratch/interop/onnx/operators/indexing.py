@@ -120,7 +120,9 @@ def write_into_cache(
 ) -> Tensor:
     axis = axis_of("TensorScatter", axis, past.ndim)
     if axis == 0 or mode not in ("linear", "circular"):
-        raise ConfigurationError("TensorScatter: the axis is not that of the batch, mode is linear or circular")
+        raise ConfigurationError(
+            "TensorScatter: the axis is not that of the batch, mode is linear or circular"
+        )
     size, count = past.shape[axis], U.shape[axis]
     first = np.zeros(past.shape[0], np.int64) if starts is None else starts.astype(np.int64)
     places = first[:, None] + np.arange(count)
@@ -177,7 +179,9 @@ def where_it_holds(x: Tensor, condition: Numbers, /, *, axis: int | None = None)
 
 @operator("NonZero")
 def places_not_zero(x: Numbers, /) -> np.ndarray:
-    return np.stack(np.nonzero(x)).astype(np.int64) if x.ndim else np.zeros((0, int(x != 0)), np.int64)
+    return (
+        np.stack(np.nonzero(x)).astype(np.int64) if x.ndim else np.zeros((0, int(x != 0)), np.int64)
+    )
 
 
 @operator("OneHot")
@@ -189,14 +193,14 @@ def one_hot(I: Tensor, depth: Numbers, values: Tensor, /, *, axis: int = -1) -> 
     places[axis] = count
     whole = I.to("int64")
     whole = T.where(whole < 0, whole + count, whole)
-    hit = T.eq(T.unsqueeze(whole, axis), whole.new_tensor(range(count), dtype="int64").reshape(places))
+    hit = T.eq(
+        T.unsqueeze(whole, axis), whole.new_tensor(range(count), dtype="int64").reshape(places)
+    )
     return T.where(hit, values[1], values[0])
 
 
 @operator("Unique")
-def unique(
-    x: Numbers, /, *, axis: int | None = None, sorted: int = 1
-) -> tuple[np.ndarray, ...]:
+def unique(x: Numbers, /, *, axis: int | None = None, sorted: int = 1) -> tuple[np.ndarray, ...]:
     values, first, back, counts = np.unique(
         x, return_index=True, return_inverse=True, return_counts=True, axis=axis
     )

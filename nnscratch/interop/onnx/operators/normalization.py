@@ -124,5 +124,3 @@ def norm_normalization(x: Tensor, /, *, axis: int = -1, p: int = 2) -> Tensor:
     axis = axis_of("LpNormalization", axis, x.ndim)
     length = apply(f.NORM, x, p=float(p), axis=axis, keepdims=True)
     return x / T.where(length == 0, length + 1, length)
-
-

@@ -48,9 +48,11 @@ class _Layer:
         self.batch_first = bool(options.get("layout", 0))
         self.x = T.transpose(x, 0, 1) if self.batch_first else x
         self.lengths = None if lengths is None else lengths.to("int64")
-        self.directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(
-            options.get("direction", "forward")
-        )
+        self.directions = {
+            "forward": [False],
+            "reverse": [True],
+            "bidirectional": [False, True],
+        }.get(options.get("direction", "forward"))
         if self.directions is None:
             raise ConfigurationError(
                 f"{name}: direction is forward, reverse or bidirectional; got "
@@ -256,9 +258,7 @@ def lstm(
             continue
         acts = layer.acts(d)
 
-        def turn(
-            now: Tensor, states: list[Tensor], d: int = d, acts: Any = acts
-        ) -> list[Tensor]:
+        def turn(now: Tensor, states: list[Tensor], d: int = d, acts: Any = acts) -> list[Tensor]:
             bw, br = layer.biases(b, d)
             gate, inner, out = acts
             h, c = states

@@ -142,7 +142,9 @@ def place_of_smallest(
     return _place_of("ArgMin", f.ARGMIN, x, axis, keepdims, select_last_index)
 
 
-def _scanned(where: str, function: Any, x: Tensor, axis: int, exclusive: int, reverse: int) -> Tensor:
+def _scanned(
+    where: str, function: Any, x: Tensor, axis: int, exclusive: int, reverse: int
+) -> Tensor:
     axis = axis_of(where, axis, x.ndim)
     if reverse:
         x = O.flip(x, (axis,))
@@ -155,16 +157,12 @@ def _scanned(where: str, function: Any, x: Tensor, axis: int, exclusive: int, re
 
 
 @operator("CumSum")
-def sums_up_to(
-    x: Tensor, axis: Numbers, /, *, exclusive: int = 0, reverse: int = 0
-) -> Tensor:
+def sums_up_to(x: Tensor, axis: Numbers, /, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     return _scanned("CumSum", O.cumsum, x, int(axis.item()), exclusive, reverse)
 
 
 @operator("CumProd")
-def products_up_to(
-    x: Tensor, axis: Numbers, /, *, exclusive: int = 0, reverse: int = 0
-) -> Tensor:
+def products_up_to(x: Tensor, axis: Numbers, /, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
     return _scanned("CumProd", O.cumprod, x, int(axis.item()), exclusive, reverse)
 
 

@@ -23,9 +23,7 @@ _ROUND = {
 }
 
 
-def _places(
-    how: str, size: int, count: int, scale: float, roi: tuple[float, float]
-) -> np.ndarray:
+def _places(how: str, size: int, count: int, scale: float, roi: tuple[float, float]) -> np.ndarray:
     """Return where each result lies in the line of entries.
 
     Raises:
@@ -58,9 +56,7 @@ def _cubic(d: np.ndarray, a: float) -> np.ndarray:
     return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
 
 
-def _line(
-    mode: str, x: np.ndarray, size: int, scale: float, options: dict[str, Any]
-) -> LineMap:
+def _line(mode: str, x: np.ndarray, size: int, scale: float, options: dict[str, Any]) -> LineMap:
     """Return the map for results at places x."""
     if mode == "nearest":
         near = options["nearest_mode"]

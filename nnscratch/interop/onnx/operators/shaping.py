@@ -168,9 +168,7 @@ def pad(
 
 def _constant_pad(x: Tensor, pairs: list[tuple[int, int]], value: Any) -> Tensor:
     # What a negative number takes away goes first.
-    cut = tuple(
-        slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, pairs, strict=True)
-    )
+    cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, pairs, strict=True))
     more = [(max(a, 0), max(b, 0)) for a, b in pairs]
     if any(a < 0 or b < 0 for a, b in pairs):
         x = x[cut]
@@ -178,7 +176,9 @@ def _constant_pad(x: Tensor, pairs: list[tuple[int, int]], value: Any) -> Tensor
         parts = [x]
         for where, count in zip((0, 1), sides, strict=True):
             if count:
-                block = x.new_full([count if i == axis else n for i, n in enumerate(x.shape)], value)
+                block = x.new_full(
+                    [count if i == axis else n for i, n in enumerate(x.shape)], value
+                )
                 parts.insert(0 if where == 0 else len(parts), block)
         x = T.cat(parts, axis) if len(parts) > 1 else x
     return x

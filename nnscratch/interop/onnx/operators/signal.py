@@ -37,7 +37,9 @@ def fourier(
     where = int(along.item()) if along is not None else usual if axis is None else axis
     at = axis_of("DFT", where, x.ndim)
     if at == x.ndim - 1 or x.shape[-1] not in (1, 2):
-        raise ShapeError(f"DFT: expected (..., 1 or 2) and another axis, got {tuple(x.shape)}, {where}")
+        raise ShapeError(
+            f"DFT: expected (..., 1 or 2) and another axis, got {tuple(x.shape)}, {where}"
+        )
     if length is not None:
         size = int(length.item())
     elif onesided and inverse:

@@ -78,7 +78,9 @@ def regions(
     return T.stack(found, 0)
 
 
-def _cells(plane: Tensor, sides: list[tuple[np.ndarray, int, int]], high: int, wide: int, mode: str) -> Tensor:
+def _cells(
+    plane: Tensor, sides: list[tuple[np.ndarray, int, int]], high: int, wide: int, mode: str
+) -> Tensor:
     """Return one box (C, high, wide) of an image (C, H, W)."""
     (y, h, rows), (x, w, columns) = sides
     checked_shape("RoiAlign", (plane.shape[0], len(y), len(x)), 16)
@@ -87,7 +89,9 @@ def _cells(plane: Tensor, sides: list[tuple[np.ndarray, int, int]], high: int, w
     inside = (iny[:, None] & inx[None, :]).astype(np.float64)
     for a, wa in ((y0, 1 - ty), (y1, ty)):
         for b, wb in ((x0, 1 - tx), (x1, tx)):
-            index = plane.new_tensor((a[:, None] * w + b[None, :]).reshape(-1).tolist(), dtype="int64")
+            index = plane.new_tensor(
+                (a[:, None] * w + b[None, :]).reshape(-1).tolist(), dtype="int64"
+            )
             values = T.index_select(plane.reshape(plane.shape[0], h * w), 1, index)
             weight = plane.new_tensor((wa[:, None] * wb[None, :] * inside).reshape(-1).tolist())
             parts.append((values * weight).reshape(plane.shape[0], high, rows, wide, columns))

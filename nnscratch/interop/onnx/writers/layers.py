@@ -178,7 +178,9 @@ def standardize(call: Call) -> Any:
         if call.given(position):
             own = call.shape(position)
             beside = [*own, *(1,) * (len(shape) - first - len(own))]
-            y = call.emit(op, [y, call.emit("Reshape", [call.input(position), call.graph.ints(beside)])])
+            y = call.emit(
+                op, [y, call.emit("Reshape", [call.input(position), call.graph.ints(beside)])]
+            )
     flat = [call.emit("Squeeze", [one, where]) for one in (mean, var)]
     return y, *flat
 
@@ -245,7 +247,9 @@ def _recurrent(call: Call, op: str, at: int, order: tuple[int, ...], **attribute
     if call.given(len(call.node.inputs) - 1) and call.node.formula.inputs[-1] == "lengths":
         raise ConfigurationError("sequences of different lengths in one batch")
     W, R = (_gates(call.array(at + i), order) for i in range(2))
-    b, d = (_gates(call.array(at + 2 + i), order) if call.given(at + 2 + i) else None for i in (0, 1))
+    b, d = (
+        _gates(call.array(at + 2 + i), order) if call.given(at + 2 + i) else None for i in (0, 1)
+    )
     if W is None or R is None:
         raise ConfigurationError("a recurrent layer without weights")
     rows = len(W)
