@@ -66,7 +66,7 @@ class Case:
                     self.atol,
                 )
         except Exception as error:
-            return f"{type(error).__name__}: {error}" or type(error).__name__
+            return f"{type(error).__name__}: {error}"
         return ""
 
 
@@ -182,8 +182,8 @@ def text(failures: dict[str, str]) -> str:
         of_kind = [case for case in cases() if case.kind == kind]
         run = [case for case in of_kind if not case.reason]
         passed = sum(case.name not in failures for case in run)
-        out = len(of_kind) - len(run)
-        lines.append(f"| {words} | {len(of_kind)} | {out} | {len(run)} | {passed} |")
+        rest = len(of_kind) - len(run)
+        lines.append(f"| {words} | {len(of_kind)} | {rest} | {len(run)} | {passed} |")
     nodes = [case for case in taken if case.kind == "node"]
     names = sorted({case.operator for case in nodes})
     lines += ["", f"The tests of nodes are of {len(names)} operators:", ""]

@@ -1,7 +1,7 @@
 """ONNX: models of others as modules, and ours written for others.
 
-``load`` makes a module of a file, ``export`` writes a file, ``backend`` is a backend as the ``onnx``
-package defines one. They need the ``onnx`` package alone: ``pip install 'nnscratch[onnx]'``.
+``load`` makes a module of a file, ``export`` writes a file, ``backend`` is a backend as the
+``onnx`` package defines one. They need that package alone: ``pip install 'nnscratch[onnx]'``.
 """
 
 from nnscratch.errors import ConfigurationError

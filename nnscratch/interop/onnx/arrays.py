@@ -93,8 +93,8 @@ def external_bytes(tensor: TensorProto, count: int, folder: Path | None) -> byte
         part in ("", ".", "..") for part in parts
     ):  # fmt: skip
         raise CheckpointError(
-            f"{where}: its data lies at {shown(location)}; expected a file beside the model or below it, "
-            "as a relative path without '..'"
+            f"{where}: its data lies at {shown(location)}; expected a file beside the model "
+            "or below it, as a relative path without '..'"
         )
     try:
         offset, length = int(given.get("offset", "0")), int(given.get("length", str(count)))
@@ -138,7 +138,8 @@ def _need_no_link(where: str, folder: Path, parts: list[str]) -> None:
         at = at / part
         if at.is_symlink():
             raise CheckpointError(
-                f"{where}: {shown(str(at))} is a symbolic link; copy what it points to into the model's folder"
+                f"{where}: {shown(str(at))} is a symbolic link; copy what it points to into the "
+                "model's folder"
             )
 
 

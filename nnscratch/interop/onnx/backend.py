@@ -14,11 +14,10 @@ from nnscratch.array import move, to_numpy
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import DeviceError
 from nnscratch.interop.onnx.control import CONTROL_FLOW
-from nnscratch.interop.onnx.functions import has_function
-from nnscratch.interop.onnx.graphs import Surroundings
 from nnscratch.interop.onnx.loading import model_of
 from nnscratch.interop.onnx.module import OnnxModel
 from nnscratch.interop.onnx.operators.table import operators
+from nnscratch.interop.onnx.schemas import has_function
 from nnscratch.interop.onnx.types import ELEMENTS
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
@@ -158,13 +157,13 @@ def supported() -> list[str]:
     """Return the names of all operators that run, those that ONNX defines by others among them.
 
     >>> [name for name in supported() if name.startswith("Max")]
-    ['Max', 'MaxPool', 'MaxRoiPool', 'MaxUnpool']
+    ['Max', 'MaxPool', 'MaxUnpool']
     """
-    around = Surroundings({"": onnx.defs.onnx_opset_version()}, {}, None)
+    opsets = {"": onnx.defs.onnx_opset_version()}
     functions = {
         schema.name
         for schema in onnx.defs.get_all_schemas()
-        if schema.domain == "" and has_function(helper.make_node(schema.name, [], []), around)
+        if schema.domain == "" and has_function(helper.make_node(schema.name, [], []), opsets)
     }
     return sorted({*operators(), *CONTROL_FLOW, *functions} - {"SequenceMap"})
 

@@ -72,7 +72,7 @@ def export(
         output_names=output_names,
     )  # fmt: skip
     content = made.SerializeToString()
-    write_whole(path, lambda stream: stream.write(content), follow=True)  # type: ignore[arg-type, return-value]
+    write_whole(path, lambda stream: stream.write(content), follow=True)  # type: ignore[arg-type]
     return made
 
 
@@ -168,11 +168,11 @@ def _written(
             f"export: no ONNX operator stands for {'; '.join(lacking[:6])}; there are operators "
             f"for {len(table)} formulas, see docs/onnx.md"
         )
-    for node, other in pairs:
+    for node, second in pairs:
         if id(node) not in needed:
             continue
         try:
-            found = table[node.formula.name](Call(writer, node, other))
+            found = table[node.formula.name](Call(writer, node, second))
         except ConfigurationError as error:
             where = f"export: in {node.layer.label}: " if node.layer else "export: "
             raise ConfigurationError(f"{where}{error}") from error

@@ -5,25 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto, NodeProto, defs, helper
+from onnx import FunctionProto, NodeProto, helper
 
 from nnscratch.interop.onnx.graphs import Steps, Surroundings, steps_of_function
+from nnscratch.interop.onnx.schemas import schema_of
 from nnscratch.interop.onnx.types import ELEMENTS
-
-
-def _schema(node: NodeProto, around: Surroundings) -> Any:
-    domain = "" if node.domain == "ai.onnx" else node.domain
-    version = around.opsets.get(domain, 1)
-    try:
-        return defs.get_schema(node.op_type, version, domain), version
-    except defs.SchemaError:
-        return None, version
-
-
-def has_function(node: NodeProto, around: Surroundings) -> bool:
-    """Say whether ONNX defines the operator of a node by others."""
-    schema, _ = _schema(node, around)
-    return schema is not None and (schema.has_function or schema.has_context_dependent_function)
 
 
 def expanded(node: NodeProto, around: Surroundings, inputs: list[Any]) -> Steps:
@@ -37,7 +23,7 @@ def expanded(node: NodeProto, around: Surroundings, inputs: list[Any]) -> Steps:
     own = around.functions.get((node.domain, node.op_type))
     if own is not None:
         return steps_of_function(own, around)
-    schema, version = _schema(node, around)
+    schema, version = schema_of(node, around.opsets)
     if schema.has_function:
         versions = [one for one in schema.function_opset_versions if one <= version]
         content = schema.get_function_with_opset_version(max(versions, default=version))

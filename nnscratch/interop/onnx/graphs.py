@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfo
 from nnscratch.errors import CheckpointError, ConfigurationError, DTypeError
 from nnscratch.interop.onnx.arrays import array_of
 from nnscratch.interop.onnx.operators.table import Operator, operators
+from nnscratch.interop.onnx.schemas import has_function
 from nnscratch.interop.onnx.types import dtype_named, shown
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.preview", "ai.onnx.preview.training")
@@ -120,7 +121,8 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in values:
             raise CheckpointError(
-                f"the graph {shown(graph.name)}: two initializers with the name {shown(tensor.name)}"
+                f"the graph {shown(graph.name)}: two initializers with one name, "
+                f"{shown(tensor.name)}"
             )
         values[tensor.name] = array_of(tensor, around.folder)
     given = [one.name for one in graph.input]
@@ -130,8 +132,9 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
         _need_known_types(one)
     known = {*given, *values}
     if known & outer:
+        name = sorted(known & outer)[0]
         raise CheckpointError(
-            f"the graph {shown(graph.name)}: {shown(sorted(known & outer)[0])} stands for a value already"
+            f"the graph {shown(graph.name)}: {shown(name)} stands for a value already"
         )
     steps = _steps(graph.node, known, outer, around, graph.name)
     outputs = [one.name for one in graph.output]
@@ -230,7 +233,7 @@ def _steps(
         visible = outer | known
         known.update(filter(None, node.output))
         found = _operator_of(node, around)
-        if found is False:
+        if found == "missing":
             domain = f"{shown(node.domain)[1:-1]}:" if node.domain else ""
             missing.append(f"{domain}{shown(node.op_type)[1:-1]} (node {shown(name)})")
             continue
@@ -238,7 +241,7 @@ def _steps(
         if len(attributes) < len(node.attribute):
             raise CheckpointError(f"{_said(node, name)} has an attribute twice")
         opset = around.opsets.get("" if node.domain == "ai.onnx" else node.domain, 1)
-        steps.append(Step(node, name, found or None, attributes, opset, around))
+        steps.append(Step(node, name, found, attributes, opset, around))
     if missing:
         raise ConfigurationError(_unsupported(missing))
     return steps
@@ -248,19 +251,17 @@ CONTROL = ("If", "Loop", "Scan", "SequenceMap")
 
 
 def _operator_of(node: NodeProto, around: Surroundings) -> Operator | bool | None:
-    """Return the operator of a node, None if it runs by other means, False if there is none."""
+    """Return the operator of a node, None if it runs by other means."""
     if (node.domain, node.op_type) in around.functions:
         return None
     if node.domain not in DOMAINS:
-        return False
+        return "missing"
     if node.op_type in CONTROL[:3]:
         return None
     found = operators().get(node.op_type)
     if found is not None:
         return found
-    from nnscratch.interop.onnx.functions import has_function
-
-    return None if has_function(node, around) else False
+    return None if has_function(node, around.opsets) else "missing"
 
 
 def _unsupported(missing: list[str]) -> str:
@@ -292,7 +293,7 @@ def _attribute(
         return proto.s.decode("utf-8", "replace")
     if kind == AttributeProto.STRINGS:
         return [one.decode("utf-8", "replace") for one in proto.strings]
-    plain = {
+    plain: dict[int, Callable[[], Any]] = {
         AttributeProto.FLOAT: lambda: proto.f,
         AttributeProto.INT: lambda: proto.i,
         AttributeProto.FLOATS: lambda: list(proto.floats),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -50,8 +52,8 @@ class OnnxModel(Module):
 
     Its parameters are the initializers of floating-point numbers that nodes compute with, under
     their names in the file; ``nodes`` has a module for each node. It is called with the graph's
-    inputs in order, and returns its output, or a tuple of them. What the file has switched off stays
-    off: a dropout drops nothing and running statistics stay as they are, in either mode.
+    inputs in order, and returns its output, or a tuple of them. What the file has switched off
+    stays off: a dropout drops nothing and running statistics stay as they are, in either mode.
 
     Attributes:
         graph: its steps.
@@ -64,7 +66,7 @@ class OnnxModel(Module):
         self._constants: dict[str, np.ndarray] = {}
         self._held: dict[str, tuple[Module, str]] = {}
         self.nodes = Module()
-        graph = _without_constant_nodes(graph)
+        _lift_weights(graph)
         self.graph = graph
         learned, kept = _roles(graph)
         for name, array in graph.values.items():
@@ -74,6 +76,7 @@ class OnnxModel(Module):
                 self._hold(name, Buffer(Tensor(array)))
             else:
                 self._constants[name] = array
+        self._made_in = self._precision()
         self._fold()
         self._layers: dict[Step, OnnxNode] = {}
         for step in graph.steps:
@@ -146,7 +149,8 @@ class OnnxModel(Module):
         lacking = [name for name in graph.inputs if name not in given]
         if len(inputs) > len(graph.inputs) or wrong or lacking:
             raise ShapeError(
-                f"{shown(graph.name)} takes {len(graph.inputs)} inputs, {', '.join(map(shown, graph.inputs[:8]))}; got "
+                f"{shown(graph.name)} takes {len(graph.inputs)} inputs, "
+                f"{', '.join(map(shown, graph.inputs[:8]))}; got "
                 f"{len(inputs)} by position"
                 + (f" and {', '.join(map(shown, [*named][:8]))} by name" if named else "")
             )
@@ -156,7 +160,14 @@ class OnnxModel(Module):
         device = next((one.device for one in tensors.values() if one is not None), None)
         if device is not None and device.type == "cpu":
             device = None
-        values: dict[str, Any] = {**self._constants}
+        precision = self._precision()
+        constants = self._constants
+        if precision != self._made_in:  # constants follow the parameters
+            constants = {
+                name: one.astype(precision) if one.dtype.name == self._made_in else one
+                for name, one in constants.items()
+            }
+        values: dict[str, Any] = {**constants}
         for name, (owner, last) in self._held.items():
             values[name] = getattr(owner, last)
         values.update(tensors)
@@ -166,6 +177,10 @@ class OnnxModel(Module):
             return self._layers[step](given, known, device)
 
         return run_steps(graph, arguments, values, device, None, call)
+
+    def _precision(self) -> str | None:
+        """Return the dtype of the parameters."""
+        return next((one.dtype.name for one in self.parameters()), None)
 
     def extra_repr(self) -> str:
         """Return what goes in and comes out."""
@@ -180,17 +195,39 @@ def _free_name(owner: Module, name: str) -> str:
     return name
 
 
-def _without_constant_nodes(graph: Steps) -> Steps:
-    """Return the graph with weights that come as nodes among its values: some programs do so."""
-    values, steps, last = dict(graph.values), [], []
-    for step, ended in zip(graph.steps, graph.last, strict=True):
-        weight = step.attributes.get("value") if step.node.op_type == "Constant" else None
-        if isinstance(weight, np.ndarray) and weight.size > 1 and is_floating(weight):
-            values[step.node.output[0]] = weight
-        else:
-            steps.append(step)
-            last.append(ended)
-    return Steps(graph.name, graph.inputs, graph.outputs, values, steps, graph.defaults, last)
+def _lift_weights(graph: Steps) -> None:
+    """Move weights that come as nodes, or lie inside of control flow, to the graph's own values.
+
+    Of two that have one name in two branches, each stays where it is.
+    """
+    inside = list(_graphs_inside(graph))
+    for one in (graph, *inside):
+        steps, last = [], []
+        for step, ended in zip(one.steps, one.last, strict=True):
+            weight = step.attributes.get("value") if step.node.op_type == "Constant" else None
+            if isinstance(weight, np.ndarray) and weight.size > 1 and is_floating(weight):
+                one.values[step.node.output[0]] = weight
+            else:
+                steps.append(step)
+                last.append(ended)
+        one.steps, one.last = steps, last
+    counts = Counter(name for one in (graph, *inside) for name in one.values)
+    counts.update(name for step in _all_steps(graph) for name in step.node.output)
+    for one in inside:
+        for name in [name for name in one.values if counts[name] == 1]:
+            if is_floating(one.values[name]) and name not in (*one.defaults, *one.outputs):
+                graph.values[name] = one.values.pop(name)
+                for ended in one.last:
+                    if name in ended:
+                        ended.remove(name)
+
+
+def _graphs_inside(graph: Steps) -> Iterator[Steps]:
+    for step in graph.steps:
+        for inner in step.attributes.values():
+            if isinstance(inner, Steps):
+                yield inner
+                yield from _graphs_inside(inner)
 
 
 def _roles(graph: Steps) -> tuple[set[str], set[str]]:
@@ -198,7 +235,7 @@ def _roles(graph: Steps) -> tuple[set[str], set[str]]:
     learned: set[str] = set()
     kept: set[str] = set()
     read: set[str] = set()
-    for step in graph.steps:
+    for step in _all_steps(graph):
         entry = step.operator
         for position, name in enumerate(step.node.input):
             array = graph.values.get(name)
@@ -211,3 +248,9 @@ def _roles(graph: Steps) -> tuple[set[str], set[str]]:
             elif array.ndim:
                 learned.add(name)
     return learned - kept - read, kept - read
+
+
+def _all_steps(graph: Steps) -> Iterator[Step]:
+    """Go through the steps of a graph and of those in its control flow."""
+    for one in (graph, *_graphs_inside(graph)):
+        yield from one.steps

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from nnscratch.array import move, to_numpy
 from nnscratch.errors import ConfigurationError, DataError, NNScratchError
@@ -13,6 +14,7 @@ from nnscratch.formulas import registry
 from nnscratch.interop.onnx.control import CONTROL_FLOW
 from nnscratch.interop.onnx.functions import expanded
 from nnscratch.interop.onnx.graphs import Reference, Step, Steps
+from nnscratch.interop.onnx.schemas import schema_of
 from nnscratch.interop.onnx.types import shown
 from nnscratch.tensors import Tensor
 
@@ -127,12 +129,12 @@ def _run(
         body = _expansion(step, inputs)
         return tuple(run_steps(body, inputs, {}, device, _with_defaults(step, options)))[:wanted]
     entry = step.operator
-    if unknown := set(options) - entry.attributes:
-        if "old" not in entry.function.__code__.co_varnames:
-            raise ConfigurationError(
-                f"the attributes {sorted(unknown)} are not known; there are "
-                f"{sorted(entry.attributes) or 'none'}"
-            )
+    unknown = set(options) - entry.attributes
+    if unknown and not entry.old:
+        known = ", ".join(sorted(entry.attributes)) or "none"
+        raise ConfigurationError(
+            f"{entry.name} has no attribute {shown(sorted(unknown)[0])}; there are: {known}"
+        )
     if len(inputs) < entry.least or any(one is None for one in inputs[: entry.least]):
         raise DataError(f"{entry.name} needs its first {entry.least} inputs")
     if entry.most is not None:
@@ -178,15 +180,12 @@ def _expansion(step: Step, inputs: list[Any]) -> Steps:
 
 def _with_defaults(step: Step, options: dict[str, Any]) -> dict[str, Any]:
     """Return a function's attributes, with those that the schema gives where a node has none."""
-    from onnx import defs, helper
-
     own = step.around.functions.get((step.node.domain, step.node.op_type))
     found: dict[str, Any] = {}
     if own is not None:
         found = {one.name: helper.get_attribute_value(one) for one in own.attribute_proto}
     else:
-        domain = "" if step.node.domain == "ai.onnx" else step.node.domain
-        schema = defs.get_schema(step.node.op_type, max(step.opset, 1), domain)
+        schema, _ = schema_of(step.node, step.around.opsets)
         for name, one in schema.attributes.items():
             if one.default_value.name:
                 found[name] = helper.get_attribute_value(one.default_value)

@@ -58,10 +58,10 @@ def dtype_named(where: str, element: Any) -> str:
 
 
 def shown(name: Any) -> str:
-    """Return a name from a file as a message may have it: in quotes, on one line, not too long.
+    r"""Return a name from a file as a message may have it: in quotes, on one line, not too long.
 
-    >>> shown("fc1"), shown("a\\nb")
-    ("'fc1'", "'a\\\\nb'")
+    >>> shown("fc1"), shown("a\nb")
+    ("'fc1'", "'a\\nb'")
     """
     text = repr(name)
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -107,23 +107,39 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
         (2, 2, 5, 4),
     ),
     "TransformerEncoderLayer": (
-        lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), SEQUENCE
-    ),
-    "TransformerEncoderLayer, norms first": (
-        lambda: nn.TransformerEncoderLayer(8, 2, 16, 0.1, "gelu", batch_first=True, norm_first=True),
+        lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
         SEQUENCE,
     ),
-    "statistics": (lambda: lambda x: (x.var(1), x.std(-1, keepdim=True), x.mean(), x.amax(1)), SEQUENCE),
+    "TransformerEncoderLayer, norms first": (
+        lambda: nn.TransformerEncoderLayer(
+            8, 2, 16, 0.1, "gelu", batch_first=True, norm_first=True
+        ),
+        SEQUENCE,
+    ),
+    "statistics": (
+        lambda: lambda x: (x.var(1), x.std(-1, keepdim=True), x.mean(), x.amax(1)),
+        SEQUENCE,
+    ),
     "arithmetic": (
-        lambda: lambda x: ((x + 1.5) ** 2 / 3 - x.abs().sqrt() + x.floor() % 2, x > 0.5, -x.exp().log1p()),
+        lambda: (
+            lambda x: (
+                (x + 1.5) ** 2 / 3 - x.abs().sqrt() + x.floor() % 2,
+                x > 0.5,
+                -x.exp().log1p(),
+            )
+        ),
         ROWS,
     ),
     "slices": (lambda: lambda x: (x[:, 0], x[:, -1:, ::2], x[..., 1:3, None], x[:, 1]), SEQUENCE),
-    "joined": (lambda: lambda x: nnscratch.cat([x, x.flip(1), nnscratch.zeros_like(x)], 1), SEQUENCE),
-    "shapes": (
-        lambda: lambda x: (x.reshape(-1, 4), x.transpose(0, 1).reshape(5, -1), x.argmax(-1)), SEQUENCE
+    "joined": (
+        lambda: lambda x: nnscratch.cat([x, x.flip(1), nnscratch.zeros_like(x)], 1),
+        SEQUENCE,
     ),
-}  # fmt: skip
+    "shapes": (
+        lambda: lambda x: (x.reshape(-1, 4), x.transpose(0, 1).reshape(5, -1), x.argmax(-1)),
+        SEQUENCE,
+    ),
+}
 MODELS: dict[str, tuple[Any, Any]] = {
     "LeNet": (lambda: LeNet(), (2, 1, 28, 28)),
     "CNN": (lambda: CNN(image_size=12, batch_norm=True), (2, 1, 12, 12)),

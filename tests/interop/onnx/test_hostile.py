@@ -64,20 +64,33 @@ def twice(what: str) -> ModelProto:
 
 
 REFUSED: dict[str, tuple[Callable[[], ModelProto], str]] = {
-    "an unknown operator": (lambda: model([node("Sofmax", ["x"], ["y"], "n1")]), "Sofmax.*'n1'.*Softmax"),
+    "an unknown operator": (
+        lambda: model([node("Sofmax", ["x"], ["y"], "n1")]),
+        "Sofmax.*'n1'.*Softmax",
+    ),
     "an operator of another domain": (
         lambda: model([node("FusedMatMul", ["x"], ["y"], "n", domain="com.microsoft")]),
         "com.microsoft:FusedMatMul",
     ),
     "a circle": (
-        lambda: model([node("Relu", ["b"], ["a"], "one"), node("Relu", ["a"], ["b"], "two"), node("Relu", ["a"], ["y"])]),
+        lambda: model(
+            [
+                node("Relu", ["b"], ["a"], "one"),
+                node("Relu", ["a"], ["b"], "two"),
+                node("Relu", ["a"], ["y"]),
+            ]
+        ),
         "'one'.*'b'.*circle",
     ),
     "a node that feeds itself": (lambda: model([node("Add", ["x", "y"], ["y"])]), "circle"),
-    "a name that nothing computes": (lambda: model([node("Relu", ["z"], ["y"])]), "'z'.*nothing computes"),
+    "a name that nothing computes": (
+        lambda: model([node("Relu", ["z"], ["y"])]),
+        "'z'.*nothing computes",
+    ),
     "an output that nothing computes": (lambda: model([node("Relu", ["x"], ["z"])]), "output 'y'"),
     "a name that stands for two values": (
-        lambda: model([node("Relu", ["x"], ["y"]), node("Tanh", ["x"], ["y"])]), "'y'.*already"
+        lambda: model([node("Relu", ["x"], ["y"]), node("Tanh", ["x"], ["y"])]),
+        "'y'.*already",
     ),
     "a node that computes its input": (lambda: model([node("Relu", ["x"], ["x"])]), "'x'.*already"),
     "two initializers with one name": (lambda: twice("initializer"), "two initializers"),
@@ -90,15 +103,24 @@ REFUSED: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "too few values": (lambda: initializer(raw_data=b"1234"), "4 bytes"),
     "no values": (lambda: initializer(raw_data=b""), "0 bytes"),
     "segments": (lambda: initializer(segment=TensorProto.Segment(begin=0, end=1)), "segments"),
-    "another element type": (lambda: initializer(data_type=TensorProto.FLOAT8E4M3FN), "FLOAT8E4M3FN"),
+    "another element type": (
+        lambda: initializer(data_type=TensorProto.FLOAT8E4M3FN),
+        "FLOAT8E4M3FN",
+    ),
     "no element type at all": (lambda: initializer(data_type=77), "element type 77"),
-    "data that lies elsewhere": (lambda: initializer(data_location=TensorProto.EXTERNAL), "by its path"),
+    "data that lies elsewhere": (
+        lambda: initializer(data_location=TensorProto.EXTERNAL),
+        "by its path",
+    ),
     "control flow too deep": (linear_depth, "16 levels"),
     "no outputs": (lambda: ModelProto(ir_version=8), "no graph"),
-    "an opset of the future": (lambda: model([node("Relu", ["x"], ["y"])], opset=10_000), "10000.*pip"),
+    "an opset of the future": (
+        lambda: model([node("Relu", ["x"], ["y"])], opset=10_000),
+        "10000.*pip",
+    ),
     "an opset of no time": (lambda: model([node("Relu", ["x"], ["y"])], opset=-3), "-3"),
     "an operator inside a function": (lambda: with_function("Sofmax"), "Sofmax"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -115,8 +137,11 @@ def test_a_model_is_refused_with_its_reason(name: str, tmp_path: Path) -> None:
 RUN: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "a function that calls itself": (lambda: with_function("f"), "16 levels"),
     "a shape of 2^40": (
-        lambda: model([node("ConstantOfShape", ["s"], ["c"], "big"), node("Add", ["x", "c"], ["y"])],
-                      {"s": np.array([1 << 40], np.int64)}), "'?big.*4.40 TB",
+        lambda: model(
+            [node("ConstantOfShape", ["s"], ["c"], "big"), node("Add", ["x", "c"], ["y"])],
+            {"s": np.array([1 << 40], np.int64)},
+        ),
+        "'?big.*4.40 TB",
     ),
     "an expansion to 2^40": (
         lambda: model([node("Expand", ["x", "s"], ["y"])], {"s": np.array([1 << 38, 2], np.int64)}),
@@ -127,24 +152,37 @@ RUN: dict[str, tuple[Callable[[], ModelProto], str]] = {
         "Pad.*TB",
     ),
     "a range of 2^40": (
-        lambda: model([node("Range", ["a", "b", "c"], ["r"]), node("Cast", ["r"], ["f"], to=1),
-                       node("Add", ["f", "x"], ["y"])],
-                      {"a": np.array(0), "b": np.array(1 << 40), "c": np.array(1)}), "Range.*TB",
+        lambda: model(
+            [
+                node("Range", ["a", "b", "c"], ["r"]),
+                node("Cast", ["r"], ["f"], to=1),
+                node("Add", ["f", "x"], ["y"]),
+            ],
+            {"a": np.array(0), "b": np.array(1 << 40), "c": np.array(1)},
+        ),
+        "Range.*TB",
     ),
     "an index out of range": (
-        lambda: model([node("Gather", ["x", "i"], ["y"])], {"i": np.array([7])}), "Gather",
+        lambda: model([node("Gather", ["x", "i"], ["y"])], {"i": np.array([7])}),
+        "Gather",
     ),
     "an attribute of another type": (
-        lambda: model([node("Softmax", ["x"], ["y"], axis="last")]), "Softmax",
+        lambda: model([node("Softmax", ["x"], ["y"], axis="last")]),
+        "Softmax",
     ),
-    "an attribute that there is not": (lambda: model([node("Relu", ["x"], ["y"], slope=2)]), "slope"),
+    "an attribute that there is not": (
+        lambda: model([node("Relu", ["x"], ["y"], slope=2)]),
+        "slope",
+    ),
     "too few inputs": (lambda: model([node("MatMul", ["x"], ["y"])]), "first 2 inputs"),
     "too many inputs": (lambda: model([node("Relu", ["x", "x"], ["y"])]), "takes 1 inputs"),
     "shapes that do not fit": (
-        lambda: model([node("MatMul", ["x", "w"], ["y"], "product")], {"w": np.ones((7, 2), np.float32)}),
+        lambda: model(
+            [node("MatMul", ["x", "w"], ["y"], "product")], {"w": np.ones((7, 2), np.float32)}
+        ),
         "product",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", RUN)
@@ -234,7 +272,7 @@ def test_damaged_graphs_are_refused_or_run() -> None:
     sound = mlp().SerializeToString()
     source = np.random.default_rng(0)
     x = np.ones((2, 4), np.float32)
-    refused = read = 0
+    refused = read = several = 0
     for _ in range(600):
         content = bytearray(sound)
         for place in source.integers(0, len(content), source.integers(1, 5)):
@@ -247,7 +285,8 @@ def test_damaged_graphs_are_refused_or_run() -> None:
             model_of(damaged)(x)
             read += 1
         except NNScratchError as error:
-            assert "\n" not in str(error).replace("\n  ", "")
+            several += "\n" in str(error)
             refused += 1
     assert refused > 50
     assert read > 50
+    assert not several

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nnscratch import formulas as f
 from nnscratch.interop.onnx.operators.room import axis_of
 from nnscratch.interop.onnx.operators.table import operator
@@ -101,15 +103,15 @@ def shrink(x: Tensor, /, *, bias: float = 0.0, lambd: float = 0.5) -> Tensor:
     return T.where(x < -lambd, (x + bias).to(x.dtype), high)
 
 
-def _along_axis(name: str, function: object, x: Tensor, axis: int | None, opset: int) -> Tensor:
+def _along_axis(name: str, function: Any, x: Tensor, axis: int | None, opset: int) -> Tensor:
     """Apply a function along an axis; before opset 13, along all axes from that one on."""
     if opset >= 13:
-        return function(x, axis_of(name, -1 if axis is None else axis, x.ndim))  # type: ignore[operator, no-any-return]
+        return function(x, axis_of(name, -1 if axis is None else axis, x.ndim))
     first = (
         axis_of(name, 1 if axis is None else axis, x.ndim) if x.ndim > 1 or axis is not None else 0
     )
     flat = x.reshape(*x.shape[:first], -1)
-    return function(flat, -1).reshape(x.shape)  # type: ignore[operator, no-any-return]
+    return function(flat, -1).reshape(x.shape)
 
 
 @operator("Softmax")

@@ -7,7 +7,7 @@ from typing import Any
 
 from nnscratch import formulas as f
 from nnscratch.array import is_integer
-from nnscratch.errors import ConfigurationError, DTypeError
+from nnscratch.errors import ConfigurationError
 from nnscratch.interop.onnx.operators.table import operator
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
@@ -15,7 +15,7 @@ from nnscratch.tensors import ops as O
 
 
 def lined_up(x: Tensor, y: Tensor, broadcast: int, axis: int | None) -> Tensor:
-    """Return y with axes of size 1 behind, where an old operator says at which axis of x it begins."""
+    """Return y with axes of size 1 behind, where an old operator says at which axis it begins."""
     if not broadcast or axis is None:
         return y
     behind = x.ndim - axis % max(x.ndim, 1) - y.ndim
@@ -207,13 +207,3 @@ def bits_that_differ(x: Tensor, y: Tensor, /) -> Tensor:
 @operator("BitwiseNot")
 def bits_turned(x: Tensor, /) -> Tensor:
     return O.bitwise_not(x)
-
-
-def need_numbers(where: str, x: Tensor) -> None:
-    """Raise an error unless a tensor has numbers that can be added.
-
-    Raises:
-        DTypeError: if it is one of booleans.
-    """
-    if x.dtype == "bool":
-        raise DTypeError(f"{where}: expected numbers, got bool")

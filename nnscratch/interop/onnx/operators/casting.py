@@ -48,7 +48,7 @@ def constant(
     value_ints: Any = None,
 ) -> np.ndarray:
     if value is not None:
-        return value  # type: ignore[no-any-return]
+        return value
     floats = value_floats if value_float is None else value_float
     if floats is not None:
         return np.asarray(floats, np.float32)
@@ -88,4 +88,5 @@ def ones_on_diagonal(x: Tensor, /, *, dtype: int | None = None, k: int = 0) -> n
     name = x.dtype.name if dtype is None else dtype_named("EyeLike", dtype)
     if x.ndim != 2:
         raise ShapeError(f"EyeLike: expected a matrix, got shape {tuple(x.shape)}")
-    return np.eye(*checked_shape("EyeLike", x.shape), k=k).astype(name)
+    rows, columns = checked_shape("EyeLike", x.shape)
+    return np.eye(rows, columns, k=k).astype(name)

@@ -32,9 +32,9 @@ def general_product(
     if transA:
         a = T.transpose(a, 0, 1)
     floats = a.is_floating_point()
-    if floats and transB and alpha == 1.0 and beta == 1.0 and (c is None or c.ndim == 1):
-        if c is None or c.shape[0] == b.shape[0]:
-            return F.linear(a, b, c)
+    own = c is None or tuple(c.shape) == (b.shape[0],)
+    if floats and transB and alpha == 1.0 and beta == 1.0 and own:
+        return F.linear(a, b, c)
     y = T.matmul(a, T.transpose(b, 0, 1) if transB else b)
     if alpha != 1.0:
         y = (y * (alpha if floats else int(alpha))).to(a.dtype)

@@ -47,7 +47,7 @@ def instance_normalization(
     x: Tensor, W: Tensor, b: Tensor, /, *, epsilon: float = 1e-5, consumed_inputs: Any = None
 ) -> Tensor:
     axes = tuple(range(2, x.ndim))
-    return apply(f.STANDARDIZE, x, W, b, axes=axes, first=1, eps=epsilon)[0]  # type: ignore[no-any-return]
+    return apply(f.STANDARDIZE, x, W, b, axes=axes, first=1, eps=epsilon)[0]
 
 
 @operator("LayerNormalization")
@@ -104,7 +104,7 @@ def group_normalization(
     if W.shape[0] != c:  # before opset 21 one for each group
         W, b = (O.repeat_interleave(one, c // num_groups) for one in (W, b))
     beside = (-1, *(1,) * (x.ndim - 2))
-    return y.reshape(x.shape) * W.reshape(beside) + b.reshape(beside)  # type: ignore[no-any-return]
+    return y.reshape(x.shape) * W.reshape(beside) + b.reshape(beside)
 
 
 @operator("LRN")

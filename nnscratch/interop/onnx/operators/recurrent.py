@@ -87,11 +87,15 @@ class _Layer:
         for i in range(d * count, (d + 1) * count):
             a = self.alphas[i] if i < len(self.alphas) else None
             b = self.betas[i] if i < len(self.betas) else None
-            made.append(self._act(_PLAIN[self.activations[i]], a, b))
+            # What an LSTM's cell gives is not clipped, as in onnxruntime.
+            clip = None if i % count == 2 else self.clip
+            made.append(self._act(_PLAIN[self.activations[i]], a, b, clip))
         return made
 
-    def _act(self, function: Callable[..., Tensor], a: Any, b: Any) -> Callable[[Tensor], Tensor]:
-        clip = self.clip
+    @staticmethod
+    def _act(
+        function: Callable[..., Tensor], a: Any, b: Any, clip: float | None
+    ) -> Callable[[Tensor], Tensor]:
         if clip is None:
             return lambda z: function(z, a, b)
         return lambda z: function(T.clamp(z, -clip, clip), a, b)

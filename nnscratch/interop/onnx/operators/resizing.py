@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from nnscratch.interop.onnx.operators.table import Numbers, operator
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
 
-_ROUND = {
+_ROUND: dict[str, Callable[[np.ndarray], Any]] = {
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
     "round_prefer_ceil": lambda x: np.floor(x + 0.5),
     "floor": np.floor,

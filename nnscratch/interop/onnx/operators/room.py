@@ -32,7 +32,7 @@ def checked_shape(where: str, shape: Sequence[int], itemsize: int = 4) -> tuple[
     """Return a shape as a tuple.
 
     Raises:
-        ShapeError: if a size is negative, or the array would be larger than ``LARGEST``, or ``at_most``.
+        ShapeError: if a size is negative, or the array would be larger than ``LARGEST``.
 
     >>> checked_shape("Expand", [2, 3])
     (2, 3)

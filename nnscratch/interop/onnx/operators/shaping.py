@@ -243,7 +243,7 @@ def triangle(x: Tensor, k: Numbers | None = None, /, *, upper: int = 1) -> Tenso
     diagonal = max(-(1 << 31), min(diagonal, 1 << 31))
     if 0 in x.shape:
         return x
-    keep = np.tri(*x.shape[-2:], k=diagonal - 1 if upper else diagonal, dtype=bool)
+    keep = np.tri(x.shape[-2], x.shape[-1], k=diagonal - 1 if upper else diagonal, dtype=bool)
     kept = x.new_tensor((~keep if upper else keep).tolist(), dtype="bool")
     return T.where(kept, x, x.new_zeros(()))
 

@@ -1,10 +1,10 @@
 """The table of operators: what each ONNX operator computes, in functions on tensors.
 
 A file of this room has a family of them. ``operator`` enters a function under ONNX's name; its
-signature says the rest. What stands before ``/`` are the inputs, in ONNX's order: tensors, or, where
-the annotation is ``Numbers``, NumPy arrays whose values are read (a shape, axes, a size). What stands
-behind ``*`` are attributes under ONNX's names, and two that the runner adds: ``opset``, the version
-of the operator set, and ``wanted``, how many outputs are asked for.
+signature says the rest. What stands before ``/`` are the inputs, in ONNX's order: tensors, or,
+where the annotation is ``Numbers``, NumPy arrays whose values are read (a shape, axes, a size).
+What stands behind ``*`` are attributes under ONNX's names, and two that the runner adds:
+``opset``, the version of the operator set, and ``wanted``, how many outputs are asked for.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Operator:
         most: how many it takes; None for any number.
         attributes: the names of attributes that it knows.
         added: which of ``opset`` and ``wanted`` it asks for.
+        old: whether it takes others too, which old versions of it had.
         repeats: whether it gives the same for the same inputs: it draws nothing at random.
         fixed: the positions of inputs that are no parameters where a file gives them: statistics.
     """
@@ -48,6 +49,7 @@ class Operator:
     most: int | None
     attributes: frozenset[str]
     added: tuple[str, ...]
+    old: bool
     repeats: bool
     fixed: frozenset[int]
 
@@ -81,6 +83,7 @@ def operator(
                 None if several else len(inputs),
                 frozenset(option for option in options if option not in _ADDED),
                 tuple(option for option in options if option in _ADDED),
+                any(p.kind is p.VAR_KEYWORD for p in parameters),
                 not draws,
                 frozenset(fixed),
             )

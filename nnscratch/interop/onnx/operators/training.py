@@ -18,7 +18,7 @@ def _groups(where: str, tensors: tuple[Tensor, ...], each: int) -> list[tuple[Te
     return [tensors[i::count] for i in range(count)]
 
 
-def _columns(rows: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+def _columns(rows: list[Any]) -> tuple[Tensor, ...]:
     return tuple(one for column in zip(*rows, strict=True) for one in column)
 
 
