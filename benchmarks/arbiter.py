@@ -52,12 +52,21 @@ def judged(
     return {who: distance(_first(make, threads), truth) for who, make in makers.items()}
 
 
+def answer(pipe: Any) -> Any:
+    """Return what a competitor's process sends: what was asked for, or in words why not."""
+    try:
+        return pipe.recv()
+    except (EOFError, ConnectionError):
+        return "its process died"
+
+
 def _first(make: Callable[[], Any], threads: int) -> list[Any]:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_step, args=(there, make, threads))
+    process = context.Process(target=_step, args=(there, make, threads), daemon=True)
     process.start()
-    found = here.recv()
+    there.close()  # so that the end of the process is seen
+    found = answer(here)
     process.join()
     if isinstance(found, str):
         raise RuntimeError(f"a competitor failed at its first step: {found}")

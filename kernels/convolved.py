@@ -13,7 +13,7 @@ Options = dict[str, Any]
 Shape = tuple[int, ...]
 
 
-class Call(NamedTuple):
+class Convolved(NamedTuple):
     """The shapes of what has the windows, of the weights, and of what has a pixel for each window.
 
     A transposed convolution makes the first of the last, a convolution the last of the first.
@@ -31,7 +31,7 @@ def geometry_of(options: Options) -> Geometry:
     return Geometry(tuple(options["stride"]), tuple(options["padding"]), tuple(options["dilation"]))
 
 
-def convolution_call(inputs: Inputs, options: Options, transposed: bool) -> Call | str:
+def convolution_call(inputs: Inputs, options: Options, transposed: bool) -> Convolved | str:
     """Return the sizes of a forward of a convolution or a transposed one, or what does not fit.
 
     The reference says what is wrong, and where.
@@ -50,7 +50,7 @@ def convolution_call(inputs: Inputs, options: Options, transposed: bool) -> Call
     try:
         if not transposed:
             made = (X.shape[0], outputs, *places("", X.shape[2:], kernel, at))
-            return Call(given, tuple(W.shape), made, at, groups)
+            return Convolved(given, tuple(W.shape), made, at, groups)
         size = reached(X.shape[2:], kernel, at)
         if min(size) < 1:
             return "nothing would be made"
@@ -58,10 +58,10 @@ def convolution_call(inputs: Inputs, options: Options, transposed: bool) -> Call
             return "the places do not fit"
     except NNScratchError as error:
         return str(error)
-    return Call((X.shape[0], outputs, *size), tuple(W.shape), given, at, groups)
+    return Convolved((X.shape[0], outputs, *size), tuple(W.shape), given, at, groups)
 
 
-def weight_call(inputs: Inputs, options: Options) -> Call | str:
+def weight_call(inputs: Inputs, options: Options) -> Convolved | str:
     """Return the sizes of a forward of ``convolution_weight``, or what does not fit."""
     X, D = inputs
     at, groups = geometry_of(options), options["groups"]
@@ -73,4 +73,4 @@ def weight_call(inputs: Inputs, options: Options) -> Call | str:
     if reached(D.shape[2:], pixels, at) != X.shape[2:]:
         return "the places do not fit"
     weights = (D.shape[1], X.shape[1] // groups, *pixels)
-    return Call(tuple(X.shape), weights, tuple(D.shape), at, groups)
+    return Convolved(tuple(X.shape), weights, tuple(D.shape), at, groups)

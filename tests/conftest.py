@@ -11,6 +11,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+# SciPy reads it when it is first loaded; without it scikit-learn skips its checks of array types.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 # `ci` draws the same examples every time; HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000)

@@ -6,7 +6,9 @@
 The scores of QUERIES queries with all keys are held at a time, in the nearest caches, and never
 more: what is kept of a row is its largest score and the sum of e^(S - largest). Kᵀ (and Vᵀ for the
 backward) is laid out in panels once a head. With the causal mask, tiles of the products in which
-every key is behind every query are left out.
+every key is behind every query are left out. What is behind a query has the weight 0, and is in no
+sum or in it 0 times: so whether an infinity or NaN there reaches the query's row depends on its
+tile.
 
 Heads lie anyhow in memory, so that no transposed copy of (batch, rows, heads, width) is needed.
 """

@@ -148,7 +148,10 @@ def weight_gradients(
     dWs: OptionalFloats, dbs: OptionalFloats, dW: OptionalFloats, db: OptionalFloats,
     blocks: int, columns: int, tid, threads,
 ):  # fmt: skip
-    """DW and db, the sums over the blocks of ``standardize_rows_backward``."""
+    """DW and db, the sums over the blocks of ``standardize_rows_backward``.
+
+    Both by one instruction, where each sum of its own would have one and wait for all threads.
+    """
     left, right = part(columns, tid, threads, STRIP)
     if given(dW):
         add_blocks(dWs, dW, blocks, columns, left, right)

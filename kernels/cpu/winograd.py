@@ -36,15 +36,13 @@ from .runtime.language import (
     transform_output,
 )
 from .windows import DEPTH, Windows
-from .winograd_windows import laid_out, line_of, winograd_transform
+from .winograd_windows import KEPT, laid_out, line_of, winograd_transform
 
 LEAST_CHANNELS = 16
 LEAST_PLACES = 128
 """Channels, and places in all images, from which the transforms are repaid."""
 MOST_WASTE = 1.4
 """How many times the pixels of the output its windows may have: odd sizes leave some unused."""
-KEPT = 1 << 21
-"""Bytes that the transformed windows may take: they stay in the caches."""
 LEAST_WINDOWS = 128
 """Windows for which all weights pass by, as far as there are so many."""
 ROWS_AT_ONCE = 96

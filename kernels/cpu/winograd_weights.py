@@ -39,14 +39,12 @@ from .runtime.language import (
 )
 from .windows import DEPTH, Windows
 from .winograd import part_of, pays
-from .winograd_windows import laid_out, line_of, winograd_transform
+from .winograd_windows import KEPT, laid_out, line_of, winograd_transform
 
 BLOCK = 64
 """Outputs of the product of one thread at a time."""
 LEAST = 32
 """Channels, and outputs, from which the transforms are repaid."""
-KEPT = 1 << 21
-"""Bytes that the transforms of some images may take: they stay in the caches."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:

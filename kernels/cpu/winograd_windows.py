@@ -25,6 +25,11 @@ WINDOWS = 64
 """Windows that are laid out at a time;"""
 ROWS_OF_WINDOWS = 16
 """and rows of them."""
+KEPT = 1 << 21
+"""Bytes that the transformed windows may take: they stay in the caches.
+
+A call has instructions for each such part, so their number grows with the images and their size.
+"""
 
 
 def _of_registers(dtype: str, terms: int) -> Mapping[str, Any]:

@@ -131,16 +131,17 @@ def promote(*arrays: Any) -> str:
     >>> promote(np.ones(2, np.complex64), np.ones(2, np.float64))
     'complex128'
     """
-    high = _widest([dtype_name(array.dtype) for array in arrays if array.ndim])
-    low = _widest([dtype_name(array.dtype) for array in arrays if not array.ndim])
+    high = widest([dtype_name(array.dtype) for array in arrays if array.ndim])
+    low = widest([dtype_name(array.dtype) for array in arrays if not array.ndim])
     if high is None or low is None:
         return str(high or low)
     if high in FLOATS and _category(low) == 3:
-        return _widest([high, "complex64"]) or high
+        return widest([high, "complex64"]) or high
     return low if _category(low) > _category(high) else high
 
 
-def _widest(names: list[str]) -> str | None:
+def widest(names: list[str]) -> str | None:
+    """Return the dtype that holds the numbers of several, by name; None of none."""
     if len(set(names)) < 2:
         return names[0] if names else None
     if "bfloat16" in names:

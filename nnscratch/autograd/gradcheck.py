@@ -5,11 +5,12 @@ The checker stands above this room, and is imported at the first check.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
+from nnscratch.formulas.widening import is_brain
 from nnscratch.tensors import Tensor
 
 _CHECKER = "nnscratch.verify.gradients"
@@ -41,7 +42,8 @@ def gradcheck(
     nothing. Where even that checker cannot tell, the check fails.
 
     Args:
-        func: a function of tensors that returns a tensor or several.
+        func: a function of tensors that returns a tensor or several; a module is checked in the
+            mode in which it is.
         inputs: a tensor or several; those with ``requires_grad=True`` are checked. Complex ones,
             and complex outputs, are checked as pairs of real numbers.
         eps: accepted as in PyTorch, as are ``atol`` and ``rtol``.
@@ -67,8 +69,8 @@ def gradcheck(
 
     Raises:
         GradcheckError: if they are not; it is a RuntimeError and an AssertionError.
-        ConfigurationError: if no input has ``requires_grad=True``, or for an argument that must not
-            be as it is.
+        ConfigurationError: if no input has ``requires_grad=True``, one is of bfloat16, or for an
+            argument that must not be as it is.
 
     >>> import nnscratch
     >>> x = nnscratch.randn(3, dtype=nnscratch.float64, requires_grad=True)
@@ -88,7 +90,7 @@ def gradcheck(
         )
     given, names = _checked("gradcheck", inputs)
     checking = import_module(f"{_CHECKER}.checking")
-    problems = checking.problems_of(func, given, None, {}, None, ("train",), names)
+    problems = checking.problems_of(func, given, None, {}, None, (_mode_of(func),), names)
     return _verdict(problems, raise_exception, nondet_tol, check_undefined_grad, fast_mode)
 
 
@@ -114,7 +116,8 @@ def gradgradcheck(
     """Say whether the derivatives of a function's gradients are right, as ``gradcheck`` does.
 
     Args:
-        func: a function of tensors that returns a tensor or several.
+        func: a function of tensors that returns a tensor or several; a module is checked in the
+            mode in which it is.
         inputs: a tensor or several; gradients of those with ``requires_grad=True`` are checked.
         grad_outputs: the gradient of each output; random ones if not given.
         eps: accepted as in PyTorch, as are ``atol`` and ``rtol``.
@@ -155,8 +158,14 @@ def gradgradcheck(
         )
     given, names = _checked("gradgradcheck", inputs)
     second = import_module(f"{_CHECKER}.second")
-    problems = second.second_problems(func, given, grad_outputs, check=names)
+    modes = (_mode_of(func),)
+    problems = second.second_problems(func, given, grad_outputs, modes=modes, check=names)
     return _verdict(problems, raise_exception, nondet_tol, check_undefined_grad, fast_mode)
+
+
+def _mode_of(func: Any) -> str:
+    """Return the mode in which a module is, which is the one that is checked."""
+    return "train" if getattr(func, "training", True) else "eval"
 
 
 def _refuse(name: str, **asked: bool) -> None:
@@ -178,7 +187,7 @@ def _checked(name: str, inputs: Any) -> tuple[list[Any], list[str]]:
     """Return the inputs as a list, and what the checker calls those with ``requires_grad=True``.
 
     Raises:
-        ConfigurationError: if there are none.
+        ConfigurationError: if there are none, or one is of bfloat16.
     """
     given = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     names = ["input"] if len(given) == 1 else [f"input {i}" for i in range(len(given))]
@@ -189,7 +198,18 @@ def _checked(name: str, inputs: Any) -> tuple[list[Any], list[str]]:
             f"{name}: expected at least one input with requires_grad=True, got "
             f"{len(given)} without; call requires_grad_() on those to be checked"
         )
+    refuse_bfloat16(name, [one for one in given if isinstance(one, Tensor) and one.requires_grad])
     return given, names
+
+
+def refuse_bfloat16(name: str, inputs: Iterable[Any]) -> None:
+    """Raise if one of the inputs is of bfloat16, of which there are no numeric gradients.
+
+    Raises:
+        ConfigurationError: if so.
+    """
+    if any(is_brain(getattr(one, "array", one)) for one in inputs):
+        raise ConfigurationError(f"{name}: bfloat16 inputs cannot be checked; call .float() first")
 
 
 def _verdict(

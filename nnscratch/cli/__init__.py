@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"the command line needs {error.name}, which is not installed: "
             'pip install "nnscratch[cli]"'
         )
-    from nnscratch.cli.app import app
+    from nnscratch.cli.completing import VARIABLE, complete
+    from nnscratch.cli.deploying import app
     from nnscratch.data import (
         FilledGapsWarning,
         RareClassWarning,
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UnknownCategoryWarning,
     )
 
+    if VARIABLE in os.environ:
+        return complete(app, os.environ[VARIABLE])
     kinds = (UnknownCategoryWarning, FilledGapsWarning, TableWarning, RareClassWarning)
     with warnings.catch_warnings():
         for category in kinds:

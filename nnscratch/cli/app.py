@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from nnscratch.cli.completing import files, one_of, run_folders
 from nnscratch.cli.settings import AUGMENTATIONS, MODELS
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import LOSSES, OPTIMIZERS, SCHEDULES
@@ -68,7 +69,7 @@ def app() -> None:
 
 
 @app.command("train")
-@click.argument("data", required=False)
+@click.argument("data", required=False, shell_complete=files)
 @click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
 @click.option("--task", help="classification or regression; by default the target column decides.")
 @click.option(
@@ -87,6 +88,7 @@ def app() -> None:
 )
 @click.option(
     "--model",
+    shell_complete=one_of(MODELS),
     help=f"One of {', '.join(MODELS)}; by default the data decide.",
 )
 @click.option(
@@ -117,17 +119,27 @@ def app() -> None:
 @click.option(
     "--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers: 128,64."
 )
-@click.option("--activation", help=f"One of {', '.join(ACTIVATIONS)}.")
+@click.option(
+    "--activation", shell_complete=one_of(ACTIVATIONS), help=f"One of {', '.join(ACTIVATIONS)}."
+)
 @click.option("--dropout", type=float, help="The share of units that is dropped in training.")
-@click.option("--loss", help=f"One of {', '.join(LOSSES)}, as the task allows.")
+@click.option(
+    "--loss", shell_complete=one_of(LOSSES), help=f"One of {', '.join(LOSSES)}, as the task allows."
+)
 @click.option("--label-smoothing", type=float, help="For cross_entropy, such as 0.1.")
 @click.option(
     "--class-weight", metavar="balanced", help="Let rare classes weigh as much as others."
 )
-@click.option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")
+@click.option(
+    "--optimizer", shell_complete=one_of(OPTIMIZERS), help=f"One of {', '.join(OPTIMIZERS)}."
+)
 @click.option("--lr", type=float, help="The (largest) learning rate.")
 @click.option("--weight-decay", type=float, help="The optimizer's weight decay.")
-@click.option("--schedule", help=f"Of the learning rate: one of {', '.join(SCHEDULES)}.")
+@click.option(
+    "--schedule",
+    shell_complete=one_of(SCHEDULES),
+    help=f"Of the learning rate: one of {', '.join(SCHEDULES)}.",
+)
 @click.option("--epochs", type=int, help="How often to go through the data.")
 @click.option("--batch", type=int, help="Samples a step.")
 @click.option("--accumulate", type=int, help="Batches to add up for one step.")
@@ -141,7 +153,9 @@ def app() -> None:
 @click.option("--split-seed", type=int, help="Of the split into training, validation and test.")
 @click.option("--device", help="cpu, cuda or cuda:N.")
 @click.option("--compile/--no-compile", default=None, help="Replay the step as a compiled plan.")
-@click.option("--config", metavar="FILE.toml", help="Settings; options override them.")
+@click.option(
+    "--config", metavar="FILE.toml", shell_complete=files, help="Settings; options override them."
+)
 @click.option("--run", metavar="FOLDER", help="Where the results go; by default runs/NAME.")
 @click.option("--resume", is_flag=True, help="Go on with the run in that folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in that folder.")
@@ -183,7 +197,7 @@ def train_command(
 
 
 @app.command("generate")
-@click.argument("run")
+@click.argument("run", shell_complete=run_folders)
 @click.option("--prompt", default="", help="What the text begins with; by default a new line.")
 @click.option("--length", type=click.IntRange(1), default=500, show_default=True,
               help="How many tokens to write.")  # fmt: skip
@@ -207,8 +221,8 @@ def generate_command(
 
 
 @app.command("predict")
-@click.argument("run")
-@click.argument("source", metavar="INPUT")
+@click.argument("run", shell_complete=run_folders)
+@click.argument("source", metavar="INPUT", shell_complete=files)
 @click.option("-o", "--output", metavar="FILE", help="Write them to a .csv or .parquet file.")
 @click.option("--probabilities", is_flag=True, help="Give the probability of every class.")
 @click.option("--device", help="cpu, cuda or cuda:N.")
@@ -227,8 +241,8 @@ def predict_command(
 
 
 @app.command("evaluate")
-@click.argument("run")
-@click.argument("data")
+@click.argument("run", shell_complete=run_folders)
+@click.argument("data", shell_complete=files)
 @click.option("-o", "--output", metavar="FILE", help="Write the report to a .json file.")
 @click.option("--device", help="cpu, cuda or cuda:N.")
 def evaluate_command(run: str, data: str, output: str | None, device: str | None) -> None:
@@ -239,7 +253,7 @@ def evaluate_command(run: str, data: str, output: str | None, device: str | None
 
 
 @app.command("info")
-@click.argument("path", required=False, metavar="[RUN|FILE]")
+@click.argument("path", required=False, metavar="[RUN|FILE]", shell_complete=run_folders)
 def info_command(path: str | None) -> None:
     """Describe a RUN folder, a safetensors FILE, or the package itself."""
     from nnscratch.cli.info import info
@@ -248,7 +262,7 @@ def info_command(path: str | None) -> None:
 
 
 @app.command("explain")
-@click.argument("run")
+@click.argument("run", shell_complete=run_folders)
 @click.option("--data", help="Take the samples from there; by default a few of the run's own test.")
 @click.option("--samples", type=click.IntRange(1), default=4, show_default=True,
               help="How many samples the step is taken with.")  # fmt: skip
@@ -331,7 +345,7 @@ def gradcheck_command(
 
 
 @app.command("checkup")
-@click.argument("data", required=False)
+@click.argument("data", required=False, shell_complete=files)
 @click.option("--target", metavar="COLUMN", help="The column of a table to predict.")
 @click.option("--task", help="classification or regression; by default the target column decides.")
 @click.option("--exclude", multiple=True, callback=_names, metavar="COLUMN,…",
@@ -339,11 +353,19 @@ def gradcheck_command(
 @click.option("--model", help=f"One of {', '.join(('mlp', *NETWORKS))}.")
 @click.option("--size", callback=_size, metavar="N|HxW", help="Bring every image to this size.")
 @click.option("--hidden", callback=_sizes, metavar="N,N…", help="Units of the hidden layers.")
-@click.option("--activation", help=f"One of {', '.join(ACTIVATIONS)}.")
-@click.option("--loss", help=f"One of {', '.join(LOSSES)}, as the task allows.")
-@click.option("--optimizer", help=f"One of {', '.join(OPTIMIZERS)}.")
+@click.option(
+    "--activation", shell_complete=one_of(ACTIVATIONS), help=f"One of {', '.join(ACTIVATIONS)}."
+)
+@click.option(
+    "--loss", shell_complete=one_of(LOSSES), help=f"One of {', '.join(LOSSES)}, as the task allows."
+)
+@click.option(
+    "--optimizer", shell_complete=one_of(OPTIMIZERS), help=f"One of {', '.join(OPTIMIZERS)}."
+)
 @click.option("--lr", type=float, help="The (largest) learning rate.")
-@click.option("--config", metavar="FILE.toml", help="Settings; options override them.")
+@click.option(
+    "--config", metavar="FILE.toml", shell_complete=files, help="Settings; options override them."
+)
 @click.option("--json", metavar="FILE.json", help="Write the report to a file.")
 def checkup_command(config: str | None, json: str | None, **options: Any) -> None:
     """Examine what `nnscratch train` would train with these options, before it trains."""
@@ -352,9 +374,11 @@ def checkup_command(config: str | None, json: str | None, **options: Any) -> Non
     check_training(config, {k: v for k, v in options.items() if v is not None}, json)
 
 
-def _keep_help() -> None:
-    """Set the commands' help texts, which ``python -OO`` removes with the docstrings."""
-    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+def keep_help(file: str) -> None:
+    """Set the help of a file's commands, which ``python -OO`` removes with the docstrings."""
+    if sys.flags.optimize < 2:
+        return
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     texts = {
         node.name: ast.get_docstring(node)
         for node in tree.body
@@ -365,5 +389,4 @@ def _keep_help() -> None:
             command.help = texts.get(command.callback.__name__)
 
 
-if sys.flags.optimize > 1:
-    _keep_help()
+keep_help(__file__)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,13 @@ _PACKAGES = (
     "rich",
     "matplotlib",
     "polars",
+    "starlette",
+    "uvicorn",
+    "msgspec",
     "torch",
     "onnx",
 )
+_MOST_SIZES = 8
 Rows = list[tuple[str, str]]
 
 
@@ -36,6 +41,7 @@ def doctor() -> None:
     console = Console(highlight=False)
     for title, look in (
         ("Versions", _versions),
+        ("Sizes", _sizes),
         ("Processor", _processor),
         ("BLAS", _blas),
         ("Kernels", _kernels),
@@ -67,6 +73,74 @@ def _versions() -> Rows:
         ("system", platform.platform()),
     ]
     return rows + [(name, _version(name) or "not installed") for name in _PACKAGES]
+
+
+def _sizes() -> Rows:
+    """What is installed for this package, as far as pip wrote down the sizes of its files."""
+    engine = needed("nnscratch", ())
+    rows = [("the engine", _listed(engine)), ("without Numba", _listed(engine, _COMPILER))]
+    for extra, what in (("cli", "the command line"), ("serve", "the server")):
+        more = needed("nnscratch", (extra,)) - engine
+        rows.append((f"{what}, besides", _listed(more)))
+    return rows
+
+
+_COMPILER = frozenset({"numba", "llvmlite"})
+
+
+def _listed(packages: Collection[str], without: Collection[str] = ()) -> str:
+    """Return the size of packages together, and those of the largest."""
+    sizes = {name: size_of(name) for name in packages if name not in without}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    largest = sorted(known, key=lambda name: -known[name])[:_MOST_SIZES]
+    listed = ", ".join(f"{name} {known[name] / 1e6:.0f}" for name in largest)
+    absent = sorted(set(sizes) - set(known))
+    more = f"; not installed: {', '.join(absent)}" if absent else ""
+    return f"{sum(known.values()) / 1e6:,.0f} MB ({listed}){more}"
+
+
+def size_of(package: str) -> int | None:
+    """Return how many bytes a package's files have, None if it is not installed."""
+    try:
+        files = importlib.metadata.files(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return sum(one.size or 0 for one in files or ())
+
+
+def needed(package: str, extras: Collection[str]) -> set[str]:
+    """Return the names of all packages that a package needs, directly or by another.
+
+    What is for another platform or Python is not installed, and so leads to nothing more.
+    """
+    found: set[str] = set()
+    waiting: list[tuple[str, tuple[str, ...]]] = [(package, tuple(extras))]
+    while waiting:
+        name, wanted = waiting.pop()
+        try:
+            lines = importlib.metadata.requires(name) or ()
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        for line in lines:
+            match = _REQUIREMENT.match(line)
+            if match is None:
+                continue
+            extra = _EXTRA.search(line)
+            if extra is not None and extra[1] not in wanted:
+                continue
+            other = re.sub(r"[-_.]+", "-", match[1]).lower()
+            if ";" in line and extra is None and size_of(other) is None:
+                continue
+            inner = tuple(part.strip() for part in (match[2] or "").split(",") if part.strip())
+            if other not in found or inner:
+                if other not in found:
+                    waiting.append((other, inner))
+                found.add(other)
+    return found
+
+
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[([^\]]*)\])?")
+_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 
 def _processor() -> Rows:

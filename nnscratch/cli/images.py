@@ -250,7 +250,7 @@ def _fitting(
     images: Array, path: str, wanted: ImagePreprocessor, size: tuple[int, ...] | None
 ) -> Array:
     """Images of an array, brought to the values and the size of those of the training."""
-    images = _valued(images, path, wanted)
+    images = valued(images, path, wanted)
     if size is not None:
         images = resized(images, (wanted.height, wanted.width))
     shape = images.shape[1:] if images.ndim == 4 else (1, *images.shape[1:])
@@ -261,7 +261,7 @@ def _fitting(
     return images
 
 
-def _valued(images: Array, path: str, wanted: ImagePreprocessor) -> Array:
+def valued(images: Array, path: str, wanted: ImagePreprocessor) -> Array:
     """Images in the values of the training: the same dtype means the same values.
 
     The dtypes say what is to be done: integers of 8 and 16 bits have 255 and 65,535 for white,

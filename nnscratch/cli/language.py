@@ -87,7 +87,7 @@ def train_text(
         else:
             runs.begin(folder)
         write_json(folder / runs.PREPROCESSING, data.tokenizer.to_dict())
-        write_json(folder / runs.CONFIG, runs.config_of(settings, architecture, data=data.sizes()))
+        runs.write_config(folder, settings, architecture, data=data.sizes())
         _introduce(console, data, settings, architecture, folder)
         began = time.perf_counter()
         trainer = _fit(architecture, data, settings, folder, resume, quiet)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch.cli.images import ImagePreprocessor
-from nnscratch.cli.settings import TrainingSettings, saved_settings
+from nnscratch.cli.settings import TrainingSettings, saved_settings, settings_text
 from nnscratch.cli.sources import Preprocessor, preprocessor_from, width_of
 from nnscratch.data import Tokenizer
 from nnscratch.errors import CheckpointError, ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train.architectures import Architecture, architecture_from
 from nnscratch.train.checkpoint import load_into
-from nnscratch.train.files import prepare_folder, read_json, run_folder, write_json
+from nnscratch.train.files import prepare_folder, read_json, run_folder, write_json, write_text
 from nnscratch.train.image_networks import ImageNetwork
 from nnscratch.train.mlp import MLP
 from nnscratch.train.tensor_file import TensorFile
@@ -25,6 +25,7 @@ from nnscratch.train.trainer import CHECKPOINT_FILE
 
 CONFIG, PREPROCESSING, MODEL = "config.json", "preprocessing.json", "model.safetensors"
 REPORT, REPORT_TEXT, HISTORY = "report.json", "report.txt", "history.json"
+RUN_FILE = "run.toml"
 SAMPLE, SAMPLE_IMAGES, SPLIT = "sample.csv", "sample.npz", "split.csv"
 MADE = (
     CHECKPOINT_FILE,
@@ -43,6 +44,7 @@ MADE = (
     SAMPLE,
     SAMPLE_IMAGES,
     SPLIT,
+    RUN_FILE,
     "samples.txt",
 )
 """Every file that a training writes into its folder."""
@@ -118,6 +120,22 @@ def config_of(
         "architecture": architecture.to_dict(),
         **more,
     }
+
+
+def write_config(
+    folder: Path, settings: TrainingSettings, architecture: Architecture, **more: Any
+) -> None:
+    """Write run.toml, with which ``nnscratch train --config`` does the same again, and config.json.
+
+    Raises:
+        RunError: if one cannot be written.
+    """
+    said = (
+        f"The settings of this run: nnscratch train --config {RUN_FILE} does the same again, in a "
+        "folder of its own."
+    )
+    write_text(folder / RUN_FILE, settings_text(settings, said))
+    write_json(folder / CONFIG, config_of(settings, architecture, **more))
 
 
 def open_run(folder: str | Path) -> RunFolder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import sys
@@ -255,6 +256,39 @@ def read_toml(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise ConfigurationError(f"{path}: not valid TOML: {reason}") from None
+
+
+def settings_text(settings: TrainingSettings, said: str) -> str:
+    """Return settings as TOML, from which ``read_toml`` has the same ones.
+
+    What has no value is left out, and files are named from the root, so that the text means the
+    same in every folder.
+
+    Args:
+        settings: the settings.
+        said: a comment at the top.
+    """
+    lines = [f"# {said}"]
+    for name, value in settings.to_dict().items():
+        place = name in ("data", "tokenizer") and isinstance(value, str) and os.path.exists(value)
+        if value in (None, "", []):
+            continue
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            lines.append(f"# {name} is not UTF-8 and cannot stand here: give it as an option")
+        else:
+            lines.append(f"{name} = {_toml(os.path.abspath(value) if place else value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, (bool, int, float)):
+        return str(value).lower() if isinstance(value, bool) else repr(value)
+    # JSON's escapes are TOML's, but for one character that JSON leaves as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def saved_settings(value: Any, where: str) -> TrainingSettings:

@@ -158,7 +158,7 @@ def train(
         else:
             runs.begin(folder)
         write_json(folder / runs.PREPROCESSING, data.preprocessor.to_dict())
-        write_json(folder / runs.CONFIG, runs.config_of(settings, architecture, data=_sizes(data)))
+        runs.write_config(folder, settings, architecture, data=_sizes(data))
         _introduce(console, data, settings, architecture, folder)
         began = time.perf_counter()
         trainer = _fit(model, architecture, data, settings, folder, resume, quiet)

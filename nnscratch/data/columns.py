@@ -133,7 +133,7 @@ class CategoricalColumn:
         """Write the features of the column into `out`, (N, its features), which is all zeros."""
         index: dict[str | None, int] = {}
         index.update({category: number for number, category in enumerate(self.categories)})
-        aliases = _aliases(self.categories)
+        respelled = aliases(self.categories)
         if self.kind == "boolean":
             words = {None: None, False: "false", True: "true"}
             texts = [words[value] for value in values.tolist()]
@@ -147,8 +147,8 @@ class CategoricalColumn:
                 index[text] = gap
             elif text not in index:
                 folded = text.casefold()
-                if folded in aliases:
-                    index[text] = aliases[folded]
+                if folded in respelled:
+                    index[text] = respelled[folded]
                 elif folded in MISSING and self.gaps:
                     index[text] = gap
                 elif self.other:
@@ -332,7 +332,7 @@ def _show_gaps(column: EncodedColumn, missing: _Array, out: _Array) -> Remarks:
     return Remarks(filled=int(np.count_nonzero(missing)))
 
 
-def _aliases(categories: Sequence[str]) -> dict[str, int]:
+def aliases(categories: Sequence[str]) -> dict[str, int]:
     """Other ways to write yes and no, where these are the categories; {} where they are not."""
     folded = [category.casefold() for category in categories]
     if len(folded) != 2 or not any(one in TRUE for one in folded):

@@ -6,15 +6,12 @@ capitals. So can a formula of your own, once the file that makes it was imported
     from nnscratch.formulas import RELU
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from nnscratch.formulas.formula import FORMULAS, Formula, Public, follow, formula
+from nnscratch.loading import modules_of
 
-for _module in iter_modules(__path__):
-    if not _module.ispkg:
-        import_module(f"{__name__}.{_module.name}")
+modules_of(__name__, __path__)
 
 __all__ = ["FORMULAS", "Formula", "Public", "follow", "formula"]
 __all__ += sorted(name.upper() for name in FORMULAS)

@@ -6,13 +6,14 @@ Each saves what its derivative is written in: the input X or the output Y, then 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.maths import exp, expm1, maximum, minimum, real, where
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.pointwise import activation
+from nnscratch.formulas.saved import Saved
 
 
 def relu_forward(X: Any) -> Any:
@@ -79,7 +80,7 @@ LEAKY_RELU = activation(
 )
 
 
-class PreluSaved(NamedTuple):
+class PreluSaved(Saved):
     """What the backward of ``prelu`` needs."""
 
     X: Any

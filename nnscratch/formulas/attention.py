@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import broadcast_shape, real
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 NAME = "scaled_dot_product_attention"
 BLOCK = 1 << 22
 """About how many scores are held at once."""
 
 
-class AttentionSaved(NamedTuple):
+class AttentionSaved(Saved):
     """What the backward needs; ``tops`` and ``sums`` are (..., N, 1), those of each row."""
 
     Q: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
@@ -11,6 +11,7 @@ from nnscratch.formulas.checks import broadcast_shape, real
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses, spread
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.sigmoids import logistic
 
 _LOG_FLOOR = -100.0
@@ -32,7 +33,7 @@ def _log(xp: Any, P: Any) -> Any:
     return xp.where(tiny, _LOG_FLOOR, xp.log(xp.where(tiny, 1.0, P)))
 
 
-class BceSaved(NamedTuple):
+class BceSaved(Saved):
     """What the backward of ``bce`` needs."""
 
     P: Any
@@ -104,7 +105,7 @@ BCE = formula(
 )
 
 
-class BceWithLogitsSaved(NamedTuple):
+class BceWithLogitsSaved(Saved):
     """What the backward of ``bce_with_logits`` needs."""
 
     X: Any

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array.dtypes import FLOATS, dtype_name
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.live import LiveFloat, LiveInt
+from nnscratch.formulas.saved import Saved
 
 _COMPLEX = ("complex64", "complex128")
 _INEXACT = (*FLOATS, *_COMPLEX)
 
 
-class NothingSaved(NamedTuple):
+class NothingSaved(Saved):
     """What a formula saves whose backward needs only ``dY``, or that has no backward."""
 
 

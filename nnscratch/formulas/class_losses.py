@@ -8,7 +8,7 @@ classes, so that weights do not change the size of the loss.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import CPU, array_namespace, device_of, is_recorded
 from nnscratch.array.dtypes import dtype_name, is_integer
@@ -22,6 +22,7 @@ from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.softmax import shifted
 
 
@@ -122,7 +123,7 @@ def _reduce(
     return xp.sum(L) / total, total
 
 
-class NllSaved(NamedTuple):
+class NllSaved(Saved):
     """What the backward of ``nll`` needs: labels, each sample's weight, and the divisor."""
 
     T: Any
@@ -192,7 +193,7 @@ NLL = formula(
 )  # fmt: skip
 
 
-class CrossEntropySaved(NamedTuple):
+class CrossEntropySaved(Saved):
     """What the backward of ``cross_entropy`` needs: P = softmax Z, and the rest as in ``nll``."""
 
     P: Any
@@ -324,7 +325,7 @@ CROSS_ENTROPY = formula(
 )
 
 
-class CrossEntropyProbabilitiesSaved(NamedTuple):
+class CrossEntropyProbabilitiesSaved(Saved):
     """What the backward of ``cross_entropy_probabilities`` needs."""
 
     logP: Any

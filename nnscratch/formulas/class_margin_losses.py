@@ -6,7 +6,7 @@ The scores are (N, C), or (C,) of one sample; the losses (N,), or () of one samp
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
@@ -15,6 +15,7 @@ from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import reduce_losses, spread
+from nnscratch.formulas.saved import Saved
 
 
 def _need_integers(where: str, T: Any) -> None:
@@ -29,7 +30,7 @@ def _rows(A: Any) -> Any:
     return array_namespace(A).reshape(A, (1, *A.shape)) if A.ndim == 1 else A
 
 
-class MultiMarginSaved(NamedTuple):
+class MultiMarginSaved(Saved):
     """What the backward of ``multi_margin`` needs."""
 
     X: Any
@@ -142,7 +143,7 @@ MULTI_MARGIN = formula(
 )
 
 
-class MultilabelMarginSaved(NamedTuple):
+class MultilabelMarginSaved(Saved):
     """What the backward of ``multilabel_margin`` needs."""
 
     X: Any

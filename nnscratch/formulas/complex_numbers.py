@@ -9,7 +9,7 @@ way as values.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from nnscratch.array.dtypes import dtype_name, dtype_of, is_complex
 from nnscratch.errors import ConfigurationError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axes
 from nnscratch.formulas.formula import Formula, formula
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.unary import ABS, CAST
 
 _COMPLEX = {"float32": "complex64", "float64": "complex128"}
@@ -163,7 +164,7 @@ _FOR_BOTH = frozenset({ABS, CAST, CONJUGATE})
 _conjugated: dict[str, Formula] = {}
 
 
-class FourierSaved(NamedTuple):
+class FourierSaved(Saved):
     """What the backward of ``fourier`` needs: the options of the forward."""
 
     axes: tuple[int, ...]

@@ -12,11 +12,12 @@ two others as its derivatives, so derivatives of any order are one of the three.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace, dtype_name, is_complex, is_recorded
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.windows import (
     Geometry,
     Padding,
@@ -29,7 +30,7 @@ from nnscratch.formulas.windows import (
 )
 
 
-class ConvolutionSaved(NamedTuple):
+class ConvolutionSaved(Saved):
     """What the backward of a convolution needs; the padding is exact (``windows.exact``)."""
 
     X: Any
@@ -300,7 +301,7 @@ CONVOLUTION_TRANSPOSE = formula(
 )
 
 
-class ConvolutionWeightSaved(NamedTuple):
+class ConvolutionWeightSaved(Saved):
     """What the backward of ``convolution_weight`` needs."""
 
     X: Any

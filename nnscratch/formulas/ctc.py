@@ -23,12 +23,13 @@ from nnscratch.array.short_axis import one_hot_along
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
+from nnscratch.formulas.saved import Saved
 
 # The logarithm of what cannot be: finite, for the difference of two of them shall be a number.
 _NEVER = -1e30
 
 
-class CtcSaved(NamedTuple):
+class CtcSaved(Saved):
     """What the backward of ``ctc`` needs."""
 
     logP: Any

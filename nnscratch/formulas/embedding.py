@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
@@ -12,12 +12,13 @@ from nnscratch.formulas.formula import formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.placing import sum_rows_at
 from nnscratch.formulas.reductions import norm_forward
+from nnscratch.formulas.saved import Saved
 
 _SOURCE = "Bengio, Ducharme, Vincent and Janvin 2003; a product with one-hot rows"
 MODES = ("sum", "mean", "max")
 
 
-class EmbeddingSaved(NamedTuple):
+class EmbeddingSaved(Saved):
     """What the backward of ``embedding`` needs: the indices, and how many rows W has."""
 
     I: Any
@@ -113,7 +114,7 @@ EMBEDDING = formula(
 )
 
 
-class EmbeddingBagSaved(NamedTuple):
+class EmbeddingBagSaved(Saved):
     """What the backward of ``embedding_bag`` needs.
 
     W is kept for the gradient of the weights of the entries only. ``bags`` says for each index

@@ -8,7 +8,7 @@ collection of matrix derivative results for forward and reverse mode algorithmic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import LinAlgError, ShapeError
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 GILES = "Giles 2008, An extended collection of matrix derivative results"
 
@@ -59,7 +60,7 @@ def _diagonal(V: Any) -> Any:
     return xp.expand_dims(V, axis=-1) * identity(V, V.shape[-1])
 
 
-class CholeskySaved(NamedTuple):
+class CholeskySaved(Saved):
     """The lower triangular factor."""
 
     Y: Any
@@ -122,7 +123,7 @@ CHOLESKY = formula(
 )
 
 
-class QrSaved(NamedTuple):
+class QrSaved(Saved):
     """The two factors, and the matrix, whose columns beyond the rows a wide one needs."""
 
     A: Any
@@ -193,7 +194,7 @@ QR = formula(
 )
 
 
-class EighSaved(NamedTuple):
+class EighSaved(Saved):
     """The eigenvalues and eigenvectors."""
 
     W: Any
@@ -258,7 +259,7 @@ EIGH = formula(
 )
 
 
-class SvdSaved(NamedTuple):
+class SvdSaved(Saved):
     """The factors."""
 
     U: Any

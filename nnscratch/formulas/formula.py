@@ -247,12 +247,11 @@ def formula(
     views = aliases and pointwise is None
     halves = () if moves or views else ("bfloat16",) if aliases or updates else HALVES
     reals = not (analytic or complexes)
+    places = tuple(map((inputs or variadic).index, updates))
 
     # Both are made when they are first called, which most are never, and settled from then on.
     def push() -> Forward:
-        asked = _asked(
-            name, resolved(forward), floats, halves, numbers_too, reals, narrow, bool(updates)
-        )
+        asked = _asked(name, resolved(forward), floats, halves, numbers_too, reals, narrow, places)
         object.__setattr__(made, "forward", _quietly(asked))
         return made.forward
 
@@ -312,7 +311,7 @@ def _asked(
     numbers_too: bool,
     reals: bool,
     narrow: Forward | None,
-    updates: bool,
+    updates: tuple[int, ...],
 ) -> Forward:
     """Return a forward that asks of its inputs what is asked of all formulas.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.linear import LinearSaved, linear_backward, linear_forward
 from nnscratch.formulas.pointwise import FUSABLE
+from nnscratch.formulas.saved import Saved
 
 __all__ = [
     "FUSABLE",
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 
-class LinearActivationSaved(NamedTuple):
+class LinearActivationSaved(Saved):
     """What the backward of ``linear_activation`` needs.
 
     ``kept`` is what the activation saves: its input Z = X Wᵀ + b, or its output Y. ``alpha`` and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.formulas.formula import formula
@@ -18,9 +18,10 @@ from nnscratch.formulas.recurrent import (
     order_of,
     own,
 )
+from nnscratch.formulas.saved import Saved
 
 
-class GruSaved(NamedTuple):
+class GruSaved(Saved):
     """What the backward needs.
 
     ``gates`` (T, N, 3H) are r, z and n, and ``Q`` (T, N, H) is what r multiplies.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name, dtype_of, is_integer
@@ -12,11 +12,12 @@ from nnscratch.errors import DataError, DTypeError, NNScratchError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.placing import placed, sum_rows_at
+from nnscratch.formulas.saved import Saved
 
 _SOURCE = "document, section 4.2; a linear map whose derivative is its transpose"
 
 
-class GetitemSaved(NamedTuple):
+class GetitemSaved(Saved):
     """The shape of A and the index, with an entry for every axis and none for new ones."""
 
     shape: tuple[int, ...]
@@ -95,7 +96,7 @@ GETITEM = formula(
 )
 
 
-class TakeSaved(NamedTuple):
+class TakeSaved(Saved):
     """The shape of A, the flat indices counted from the front, and the axis."""
 
     shape: tuple[int, ...]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import cast
 from nnscratch.array.short_axis import sum_rows
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 BLOCK = 1 << 20
 """How many weights of 16 bits are float32 at a time, in a forward."""
 
 
-class LinearSaved(NamedTuple):
+class LinearSaved(Saved):
     """What the backward of ``linear`` needs."""
 
     X: Any

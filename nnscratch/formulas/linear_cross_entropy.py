@@ -9,7 +9,7 @@ those of one block only: the backward computes them again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ConfigurationError, ShapeError
@@ -20,12 +20,13 @@ from nnscratch.formulas.class_losses import (
 )
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.loss_reduction import need_reduction
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.softmax import shifted
 
 _NAME = "linear_cross_entropy"
 
 
-class LinearCrossEntropySaved(NamedTuple):
+class LinearCrossEntropySaved(Saved):
     """What the backward needs: the inputs, and what the sum was divided by."""
 
     X: Any

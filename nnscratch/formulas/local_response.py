@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 
-class LocalResponseNormSaved(NamedTuple):
+class LocalResponseNormSaved(Saved):
     """What the backward of ``local_response_norm`` needs."""
 
     X: Any

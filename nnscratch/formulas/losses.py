@@ -9,7 +9,7 @@ one holds integers or the dtypes differ, and a ``ConfigurationError`` for anothe
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.maths import absolute, exp, log, minimum, real, sign, where
@@ -25,6 +25,7 @@ from nnscratch.formulas.loss_reduction import (
     reduce_losses,
     spread,
 )
+from nnscratch.formulas.saved import Saved
 
 
 def mse_forward(Y: Any, T: Any) -> Any:
@@ -296,7 +297,7 @@ GAUSSIAN_NLL = loss(
 )
 
 
-class KlDivSaved(NamedTuple):
+class KlDivSaved(Saved):
     """What the backward of ``kl_div`` needs."""
 
     logP: Any

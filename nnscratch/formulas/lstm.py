@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
@@ -19,9 +19,10 @@ from nnscratch.formulas.recurrent import (
     order_of,
     own,
 )
+from nnscratch.formulas.saved import Saved
 
 
-class LstmSaved(NamedTuple):
+class LstmSaved(Saved):
     """What the backward needs: ``gates`` (T, N, 4H) are i, f, g and o, ``cells`` the C_t."""
 
     X: Any

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.maths import absolute, exp, log1p, maximum, where
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.loss_reduction import loss, reduce_losses, spread
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.sigmoids import logistic
 
 _EPSILON = 1e-12
@@ -121,7 +122,7 @@ SOFT_MARGIN = loss(
 )
 
 
-class CosineEmbeddingSaved(NamedTuple):
+class CosineEmbeddingSaved(Saved):
     """What the backward of ``cosine_embedding`` needs."""
 
     X1: Any

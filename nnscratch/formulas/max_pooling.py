@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.line_maps import LineMap, picked
 from nnscratch.formulas.placing import sum_rows_at
 from nnscratch.formulas.resampling import Lines, need_lines
+from nnscratch.formulas.saved import Saved
 
 
-class MaxPoolSaved(NamedTuple):
+class MaxPoolSaved(Saved):
     """The numbers of the largest entries, the shape of X, and what the windows read."""
 
     I: Any
@@ -125,7 +126,7 @@ MAX_POOL = formula(
 )
 
 
-class MaxUnpoolSaved(NamedTuple):
+class MaxUnpoolSaved(Saved):
     """Where the entries were put, the shape of Y, and how many axes a plane has."""
 
     I: Any

@@ -12,15 +12,16 @@ all digits where the mean is large; and the mean is corrected by the mean of the
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import need_axes
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 
-class StandardizeSaved(NamedTuple):
+class StandardizeSaved(Saved):
     """What the backward of ``standardize`` needs; ``affine`` are the axes that W and b have."""
 
     X: Any
@@ -129,7 +130,7 @@ STANDARDIZE = formula(
 )
 
 
-class RmsNormSaved(NamedTuple):
+class RmsNormSaved(Saved):
     """What the backward of ``rms_norm`` needs; R keeps the last axes."""
 
     X: Any

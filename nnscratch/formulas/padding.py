@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.placing import placed
+from nnscratch.formulas.saved import Saved
 
 Pads = tuple[int, ...]
 
 
-class ConstantPadNdSaved(NamedTuple):
+class ConstantPadNdSaved(Saved):
     """The shape of X, which of its entries are kept, and where they stand in Y."""
 
     shape: tuple[int, ...]

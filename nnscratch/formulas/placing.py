@@ -6,18 +6,19 @@ is the other's transpose, so that derivatives of any order are one of the two.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 _SOURCE = "document, section 4.2; a linear map whose derivative is its transpose"
 
 
-class PlaceSaved(NamedTuple):
+class PlaceSaved(Saved):
     """The shape of X, and where its entries were put."""
 
     shape: tuple[int, ...]
@@ -89,7 +90,7 @@ PLACE = formula(
 )
 
 
-class AddRowsSaved(NamedTuple):
+class AddRowsSaved(Saved):
     """Where the rows were added."""
 
     I: Any

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,7 @@ import numpy as np
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.checks import NOTHING, need_broadcast
 from nnscratch.formulas.formula import Formula, Public, follow, formula
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.written import lazily, parameters, written
 
 Body = Callable[..., Any]
@@ -304,6 +304,7 @@ def saved_type(name: str, fields: tuple[str, ...]) -> Any:
     'MseSaved'
     """
     title = "".join(part.capitalize() for part in name.split("_"))
-    made: Any = namedtuple(f"{title}Saved", fields)  # type: ignore[misc]
-    made.__doc__ = f"What the backward of ``{name}`` needs."
-    return made
+    says = f"What the backward of ``{name}`` needs."
+    return type(
+        f"{title}Saved", (Saved,), {"__annotations__": dict.fromkeys(fields, Any), "__doc__": says}
+    )

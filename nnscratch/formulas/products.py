@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_complex
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 
-class MatmulSaved(NamedTuple):
+class MatmulSaved(Saved):
     """Both factors."""
 
     A: Any

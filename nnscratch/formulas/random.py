@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import Device, array_namespace, normal, uniform
 from nnscratch.array.device import current, namespace_on
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.checks import NOTHING, NothingSaved
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 
-class DropoutSaved(NamedTuple):
+class DropoutSaved(Saved):
     """What the backward of ``dropout`` needs: which entries were kept (bool), and p."""
 
     M: Any

@@ -10,13 +10,14 @@ its state, gives 0 and gets no gradient; in reverse it so begins at its own last
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import real
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 SHAPES = (
     "X (T, N, I), H (N, H), W ({0}H, I), U ({0}H, H), b and d ({0}H,) or None, lengths (N,) or None"
@@ -116,7 +117,7 @@ def of_weights(
     return dX, dW, dU, xp.sum(rows, axis=0) if needs[3] else None
 
 
-class RnnSaved(NamedTuple):
+class RnnSaved(Saved):
     """What the backward of ``rnn`` needs; ``states`` are those that are carried on."""
 
     X: Any

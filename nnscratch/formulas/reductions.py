@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import HALVES, dtype_name
@@ -18,6 +18,7 @@ from nnscratch.formulas.checks import (
     need_axis,
 )
 from nnscratch.formulas.formula import Formula, Forward, formula
+from nnscratch.formulas.saved import Saved
 
 Axis = int | tuple[int, ...] | None
 _SHAPES = "A (any) -> Y (A without the axes, or with 1 in their place)"
@@ -37,7 +38,7 @@ def _root(xp: Any, squares: Any) -> Any:
     return xp.where(nothing, 0.0, xp.sqrt(xp.where(nothing, 1.0, squares)))
 
 
-class SumSaved(NamedTuple):
+class SumSaved(Saved):
     """What the backward of ``sum`` and of ``mean`` needs: the shape of A and the axes."""
 
     shape: tuple[int, ...]
@@ -113,7 +114,7 @@ MEAN = formula(
 )
 
 
-class VarSaved(NamedTuple):
+class VarSaved(Saved):
     """What the backward of ``var`` needs: A minus its mean, the axes and the divisor."""
 
     D: Any
@@ -212,7 +213,7 @@ VAR_MEAN = formula(
 )
 
 
-class StdSaved(NamedTuple):
+class StdSaved(Saved):
     """What the backward of ``std`` needs; Y keeps its reduced axes."""
 
     D: Any
@@ -259,7 +260,7 @@ STD = formula(
 )
 
 
-class NormSaved(NamedTuple):
+class NormSaved(Saved):
     """What the backward of ``norm`` needs; Y keeps its reduced axes."""
 
     A: Any
@@ -343,7 +344,7 @@ NORM = formula(
 )
 
 
-class ExtremeSaved(NamedTuple):
+class ExtremeSaved(Saved):
     """What the backward of ``max`` and ``min`` needs; ``Y`` keeps its reduced axes."""
 
     A: Any
@@ -462,7 +463,7 @@ ARGMIN = formula(
 )
 
 
-class SumToSaved(NamedTuple):
+class SumToSaved(Saved):
     """The shape that ``sum_to`` came from."""
 
     shape: tuple[int, ...]

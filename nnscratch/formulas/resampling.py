@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import dtype_name, is_recorded
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.line_maps import LineMap, along
+from nnscratch.formulas.saved import Saved
 
 Lines = tuple[LineMap, ...]
 
 
-class ResampleSaved(NamedTuple):
+class ResampleSaved(Saved):
     """The maps."""
 
     lines: Lines

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.normalization import affine_backward, beside, need_sizes
+from nnscratch.formulas.saved import Saved
 
 
-class BatchNormInferenceSaved(NamedTuple):
+class BatchNormInferenceSaved(Saved):
     """What the backward of ``batch_norm_inference`` needs."""
 
     X: Any

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,17 +18,18 @@ from nnscratch.array.dtypes import dtype_name, is_inexact
 from nnscratch.errors import GradientError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
 from nnscratch.formulas.formula import Formula, Forward, formula
+from nnscratch.formulas.saved import Saved
 
 _SHAPES = "A (any) -> Y (same)"
 
 
-class AxisSaved(NamedTuple):
+class AxisSaved(Saved):
     """The axis."""
 
     axis: int
 
 
-class AlongSaved(NamedTuple):
+class AlongSaved(Saved):
     """The input, the output and the axis."""
 
     A: Any
@@ -134,7 +135,7 @@ CUMULATIVE_PROD = formula(
 )
 
 
-class ProdSaved(NamedTuple):
+class ProdSaved(Saved):
     """The input, the axis, and whether it was kept."""
 
     A: Any

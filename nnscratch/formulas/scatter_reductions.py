@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.maths import where
 from nnscratch.formulas.formula import Formula, Forward, formula
+from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.scattering import (
     checked_index,
     flat_places,
@@ -26,7 +27,7 @@ from nnscratch.formulas.scattering import (
 _SHAPES = "A (any), I (as many axes), U (as I) -> Y (as A)"
 
 
-class ScatterReducedSaved(NamedTuple):
+class ScatterReducedSaved(Saved):
     """The array, the indices counted from the front, the values, the result and the options."""
 
     A: Any

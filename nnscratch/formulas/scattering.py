@@ -7,7 +7,7 @@ The index has as many axes as the array and is at most as large along all axes b
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from nnscratch.formulas.checks import need_axis
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.indexing import in_range
 from nnscratch.formulas.placing import sum_rows_at
+from nnscratch.formulas.saved import Saved
 
 _SOURCE = "document, section 4.2; a linear map whose derivative is its transpose"
 
 
-class GatherSaved(NamedTuple):
+class GatherSaved(Saved):
     """The shape of A, the indices counted from the front, and the axis."""
 
     shape: tuple[int, ...]
@@ -29,7 +30,7 @@ class GatherSaved(NamedTuple):
     axis: int
 
 
-class ScatterSaved(NamedTuple):
+class ScatterSaved(Saved):
     """The indices counted from the front, and the axis."""
 
     I: Any

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import broadcast_shape, need_axes, need_axis
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 _SOURCE = "document, section 4.2; a linear map whose derivative is its transpose"
 
 
-class ShapeSaved(NamedTuple):
+class ShapeSaved(Saved):
     """The shape of the input."""
 
     shape: tuple[int, ...]
@@ -56,7 +57,7 @@ RESHAPE = formula(
 )
 
 
-class TransposeSaved(NamedTuple):
+class TransposeSaved(Saved):
     """The order of the axes."""
 
     axes: tuple[int, ...]
@@ -123,7 +124,7 @@ BROADCAST_TO = formula(
 )
 
 
-class PiecesSaved(NamedTuple):
+class PiecesSaved(Saved):
     """Along which axis arrays were joined, and where each ends."""
 
     axis: int
@@ -176,7 +177,7 @@ CONCATENATE = formula(
 )
 
 
-class StackSaved(NamedTuple):
+class StackSaved(Saved):
     """Along which new axis arrays were stacked."""
 
     axis: int
@@ -218,7 +219,7 @@ STACK = formula(
 )
 
 
-class SplitSaved(NamedTuple):
+class SplitSaved(Saved):
     """What the backward of ``split`` needs: the shape of A, the axis, and the pieces' sizes."""
 
     shape: tuple[int, ...]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.short_axis import max_along, sum_along
 from nnscratch.formulas.checks import need_axis, real
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 
-class SoftmaxSaved(NamedTuple):
+class SoftmaxSaved(Saved):
     """What the backward of ``softmax`` and of ``log_softmax`` needs: the output and the axis."""
 
     Y: Any
@@ -109,7 +110,7 @@ LOG_SOFTMAX = formula(
 )
 
 
-class LogsumexpSaved(NamedTuple):
+class LogsumexpSaved(Saved):
     """What the backward of ``logsumexp`` needs; Y keeps its reduced axis."""
 
     X: Any

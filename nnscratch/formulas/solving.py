@@ -5,16 +5,17 @@ Values come from the array library's LAPACK, derivatives as in ``factoring``.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.factoring import GILES, adjoint, identity, lapack, matrix, turned
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 
-class SolveSaved(NamedTuple):
+class SolveSaved(Saved):
     """The matrix and the solution."""
 
     A: Any
@@ -68,7 +69,7 @@ SOLVE = formula(
 )
 
 
-class DetSaved(NamedTuple):
+class DetSaved(Saved):
     """The matrix and its determinant."""
 
     A: Any
@@ -126,7 +127,7 @@ DET = formula(
 )
 
 
-class SlogdetSaved(NamedTuple):
+class SlogdetSaved(Saved):
     """The matrix."""
 
     A: Any
@@ -169,7 +170,7 @@ SLOGDET = formula(
 )
 
 
-class PinvSaved(NamedTuple):
+class PinvSaved(Saved):
     """The matrix and its pseudo-inverse."""
 
     A: Any

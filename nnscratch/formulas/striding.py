@@ -6,7 +6,7 @@ The derivative adds up what came from one entry, of which a window has many.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.placing import sum_rows_at
+from nnscratch.formulas.saved import Saved
 
 Steps = tuple[tuple[int, ...], ...]
 
 
-class StrideSaved(NamedTuple):
+class StrideSaved(Saved):
     """What the backward of ``stride`` needs: the shape of A, and what the forward was asked for."""
 
     shape: tuple[int, ...]

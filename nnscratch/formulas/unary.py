@@ -4,13 +4,14 @@ L/\partial Y \odot f'$.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, dtype_of, is_complex
 from nnscratch.array.maths import absolute, exp, expm1, log, log1p, sign, sqrt
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.pointwise import elementwise
+from nnscratch.formulas.saved import Saved
 
 _SHAPES = "A (any) -> Y (same)"
 _SOURCE = "document, section 4.2; the chain rule"
@@ -193,7 +194,7 @@ ABS = elementwise(
 )
 
 
-class ClipSaved(NamedTuple):
+class ClipSaved(Saved):
     """What the backward of ``clip`` needs."""
 
     A: Any
@@ -241,7 +242,7 @@ CLIP = formula(
 )
 
 
-class CastSaved(NamedTuple):
+class CastSaved(Saved):
     """The name of the dtype that ``cast`` came from."""
 
     dtype: str

@@ -57,12 +57,13 @@ def is_brain_or_complex(*inputs: Any) -> bool:
     return False
 
 
-def in_single(forward: Forward, updates: bool = False) -> Forward:
+def in_single(forward: Forward, updates: tuple[int, ...] = ()) -> Forward:
     """Return a forward that computes 16-bit numbers in float32; what it saves stays float32.
 
     Args:
         forward: the forward in float32.
-        updates: whether it returns new values of its inputs, and saves nothing.
+        updates: the positions of the inputs whose new values it returns, each in the dtype of the
+            old ones; it then saves nothing. Empty if it returns others.
     """
 
     def wide(*inputs: Any, **options: Any) -> Any:
@@ -71,7 +72,10 @@ def in_single(forward: Forward, updates: bool = False) -> Forward:
         if half is None:
             return made
         if updates:
-            return _narrowed(made, half)
+            # Trailing inputs may be left out.
+            old: list[Any] = [inputs[i] if i < len(inputs) else None for i in updates]
+            pairs = zip(made, old, strict=True)
+            return tuple([_narrowed(new, it.dtype) if is_half(it) else new for new, it in pairs])
         return _narrowed(made[0], half), made[1]
 
     return wide

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
 
 Sizes = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -131,7 +132,7 @@ def added_up(cols: Any, kernel: Sizes, count: Sizes, at: Geometry) -> Any:
     return padded(P, tuple((-p, -q) for p, q in at.padding))
 
 
-class UnfoldSaved(NamedTuple):
+class UnfoldSaved(Saved):
     """The sizes of the input and of the kernel, and where the windows stand."""
 
     size: Sizes
@@ -198,7 +199,7 @@ UNFOLD = formula(
 )
 
 
-class FoldSaved(NamedTuple):
+class FoldSaved(Saved):
     """The size of the kernel, and where the windows stand."""
 
     kernel: Sizes

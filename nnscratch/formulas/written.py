@@ -86,7 +86,12 @@ def lazily(make: Callable[[], Callable[..., Any]], like: Callable[..., Any]) -> 
     >>> lazily(lambda: written("twice", ["def twice(x):", "    return 2 * x"], {}), abs)(3)
     6
     """
-    now = functools.cache(make)
+    made: list[Callable[..., Any]] = []
+
+    def now() -> Callable[..., Any]:
+        if not made:
+            made.append(make())
+        return made[0]
 
     @functools.wraps(like)
     def first(*inputs: Any, **options: Any) -> Any:

@@ -131,12 +131,20 @@ def left_as_it_was(model: Module) -> Iterator[None]:
     """Give back a model's buffers, and the random numbers that were taken, after the block."""
     held = [v for m in model.modules() for v in vars(m).values() if isinstance(v, Generator)]
     states = [(generator, generator.state()) for generator in (default_generator, *held)]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    tables = [(module._buffers, dict(module._buffers)) for module in model.modules()]
+    buffers = [(buffer, buffer._version[0], buffer.detach().clone()) for buffer in model.buffers()]
     try:
         yield
     finally:
         for generator, state in states:
             generator.set_state(state)
+        for table, before in tables:
+            if [*map(id, table.values())] != [*map(id, before.values())]:
+                table.clear()
+                table.update(before)
+        # Only what was changed: an earlier forward, which is still to be differentiated, may have
+        # saved the others.
         with no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+            for buffer, version, values in buffers:
+                if buffer._version[0] != version:
+                    buffer.copy_(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from nnscratch import nn, optim
@@ -16,6 +17,7 @@ from nnscratch.inspect.costs import LayerCost, example_inputs, layer_costs
 from nnscratch.inspect.explanations import Explanation, Table
 from nnscratch.inspect.steps import training_step
 from nnscratch.inspect.table import shape_text
+from nnscratch.inspect.updates import update_steps
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor
 
@@ -30,12 +32,16 @@ _OTHER_NAMES = {
 }
 
 
-def explain(subject: Any, /, *inputs: Any, loss: Any = None, target: Any = None) -> Explanation:
+def explain(
+    subject: Any, /, *inputs: Any, loss: Any = None, target: Any = None, optimizer: Any = None
+) -> Explanation:
     """Explain a formula or a model: its equations, its shapes, and where its code stands.
 
     Of a model there is also a table of its layers; with a shape or an input, each layer's shapes
     and the formulas that really ran in it. With a loss or a target, one training step is taken,
-    forward and backward, call by call with the numbers of each; the model is left as it was.
+    forward and backward, call by call with the numbers of each; with an optimizer also the update
+    of each parameter. Of a convolution one window is shown, of an attention its weights. The model
+    and the optimizer are left as they were.
 
     Args:
         subject: a formula, its name, a function such as ``nn.functional.gelu``, a module or its
@@ -44,6 +50,7 @@ def explain(subject: Any, /, *inputs: Any, loss: Any = None, target: Any = None)
         loss: as ``fit`` takes it: a name, a module or a function of output and target; of the
             output alone where there is no target.
         target: what the loss compares the output with.
+        optimizer: its name, its class, or one of the model's parameters with its state.
 
     Returns:
         An explanation. Printed it is text, in a notebook it is HTML, and ``save("step.html")``
@@ -71,17 +78,20 @@ def explain(subject: Any, /, *inputs: Any, loss: Any = None, target: Any = None)
     [('linear', 'forward'), ('mse', 'forward'), ('mse', 'backward'), ('linear', 'backward')]
     """
     wanted = loss is not None or target is not None
-    if wanted and not (isinstance(subject, Module) and inputs):
+    if (wanted or optimizer is not None) and not (
+        isinstance(subject, Module) and inputs and wanted
+    ):
         raise ConfigurationError(
-            "explain: loss and target are of a training step, which needs a module and its "
-            "inputs: explain(model, x, loss='mse', target=y)"
+            "explain: loss, target and optimizer are of a training step, which needs a module and "
+            "its inputs: explain(model, x, loss='mse', target=y)"
         )
     if wanted and not all(isinstance(item, Tensor) or is_array(item) for item in inputs):
         raise ConfigurationError(
             "explain: a training step needs the numbers of its inputs, tensors or arrays, got "
             f"{', '.join(type(item).__name__ for item in inputs)}"
         )
-    taken = training_step(subject, inputs, loss, target) if wanted else None
+    updates = None if optimizer is None else partial(update_steps, optimizer=optimizer)
+    taken = training_step(subject, inputs, loss, target, updates) if wanted else None
     title, table, formulas = _parts(subject, inputs)
     if taken is not None:
         formulas = _distinct(step.formula.name for step in taken.steps)

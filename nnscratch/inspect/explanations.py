@@ -135,6 +135,7 @@ def _steps_texts(taken: TrainingStep | None) -> list[str]:
         lines = [f"{number:>3}  {step.direction}  {step.where}  {step.formula.name}"]
         lines += [f"       {one}" for one in step.inputs]
         lines += [f"    -> {one}" for one in step.outputs]
+        lines += [f"     : {one}" for one in step.closer]
         texts.append("\n".join(lines))
     return texts
 
@@ -164,6 +165,7 @@ def _step_facts(step: Step) -> dict[str, Any]:
         "options": dict(step.options),
         "inputs": [_number_facts(one) for one in step.inputs],
         "outputs": [_number_facts(one) for one in step.outputs],
+        "closer": [_number_facts(one) for one in step.closer],
     }
 
 

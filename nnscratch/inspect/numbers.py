@@ -37,6 +37,7 @@ class ArrayFacts:
         heat: rows of a heat map, a letter for each entry: M is 0, A the most negative and Y the
             most positive, by the largest magnitude in it. Rows and columns are picked evenly from
             the last two axes (of a small kernel, from the matrix of its filters).
+        frame: what is framed in the heat map: top, left, height and width in entries of it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ArrayFacts:
     odd: int
     bins: tuple[int, ...] = ()
     heat: tuple[str, ...] = ()
+    frame: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         head = f"{self.name} {self.shape}"
@@ -85,7 +87,7 @@ def numbers(name: str, array: Any) -> ArrayFacts:
         high=high,
         odd=int(flat.size - finite.size),
         bins=() if tiny or not finite.size else _histogram(finite, low, high),
-        heat=() if tiny or not finite.size else _heat(real),
+        heat=() if tiny or not finite.size else heat_map(real),
     )
 
 
@@ -96,7 +98,8 @@ def _histogram(finite: Any, low: float, high: float) -> tuple[int, ...]:
     return tuple(int(n) for n in np.histogram(sample, BINS, (low, high))[0])
 
 
-def _heat(array: Any) -> tuple[str, ...]:
+def heat_map(array: Any) -> tuple[str, ...]:
+    """Return the rows of a heat map, as ``ArrayFacts`` has it; none of less than two axes."""
     if array.ndim < 2:
         return ()
     if array.ndim > 2 and array.shape[-2] * array.shape[-1] < SIDE:

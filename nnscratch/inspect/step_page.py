@@ -58,7 +58,8 @@ def _page(title: str, taken: TrainingStep, steps: Sequence[Step], left_out: str)
         f"<title>One training step of {head}</title><style>{STYLE}</style>"
         f"<h1>One training step of {head}</h1>"
         f"<p>Loss {taken.loss:.6g}. Each call of a formula in the order in which it ran: "
-        '<b class="forward">forward</b>, then <b class="backward">backward</b>. Go through them '
+        f'<b class="forward">forward</b>, then <b class="backward">backward</b>{_last(steps)}. '
+        "Go through them "
         "with the buttons or with the keys ← and →, Home and End."
         f"{note}</p>"
         '<p class="move"><button id="back">← Back</button> <button id="on">Next →</button></p>'
@@ -82,15 +83,24 @@ def _data(steps: Sequence[Step]) -> dict[str, Any]:
         rows.append(
             [
                 step.formula.name,
-                int(step.direction == "backward"),
+                _DIRECTIONS.index(step.direction),
                 step.where,
                 step.implementation,
                 [_numbered(arrays, one) for one in step.inputs],
                 [_numbered(arrays, one) for one in step.outputs],
                 ", ".join(f"{name} = {text}" for name, text in step.options),
+                [_numbered(arrays, one) for one in step.closer],
             ]
         )
     return {"steps": rows, "arrays": list(arrays), "formulas": formulas}
+
+
+_DIRECTIONS = ("forward", "backward", "update")
+
+
+def _last(steps: Sequence[Step]) -> str:
+    updated = any(step.direction == "update" for step in steps)
+    return ', then the <b class="update">update</b>' if updated else ""
 
 
 def _numbered(arrays: dict[Any, int], one: ArrayFacts) -> tuple[str, int]:
@@ -102,6 +112,7 @@ def _numbered(arrays: dict[Any, int], one: ArrayFacts) -> tuple[str, int]:
         one.odd,
         one.bins,
         "/".join(one.heat),
+        one.frame,
     )
     return one.name, arrays.setdefault(facts, len(arrays))
 
@@ -133,6 +144,7 @@ def _without(**fields: Any) -> _Thinned:
             step,
             inputs=tuple(replace(one, **fields) for one in step.inputs),
             outputs=tuple(replace(one, **fields) for one in step.outputs),
+            closer=tuple(replace(one, **fields) for one in step.closer),
         )
 
     return thinned
@@ -141,14 +153,15 @@ def _without(**fields: Any) -> _Thinned:
 def _without_numbers(step: Step) -> Step:
     """Keep names and shapes, of a backward those of the gradients."""
     bare = _without(**_NOTHING, low=math.nan, mean=math.nan, high=math.nan, odd=0)(step)
+    bare = replace(bare, closer=())
     return replace(bare, inputs=bare.inputs[:1]) if step.direction == "backward" else bare
 
 
-_NOTHING: dict[str, Any] = {"heat": (), "bins": (), "values": ()}
+_NOTHING: dict[str, Any] = {"heat": (), "frame": (), "bins": (), "values": ()}
 _LEVELS: tuple[tuple[str, _Thinned], ...] = (
     ("", lambda step: step),
-    ("heat maps", _without(heat=())),
-    ("heat maps and histograms", _without(heat=(), bins=())),
+    ("heat maps", _without(heat=(), frame=())),
+    ("heat maps and histograms", _without(heat=(), frame=(), bins=())),
     ("pictures and the entries of small arrays", _without(**_NOTHING)),
     ("all numbers", _without_numbers),
 )

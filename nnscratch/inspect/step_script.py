@@ -1,29 +1,30 @@
 """The style and the script of the page of a training step.
 
-Blue is forward and negative, vermilion is backward and positive, of Okabe and Ito's colours, which
-are told apart without red and green.
+Blue is forward and negative, vermilion backward and positive, green an update, of Okabe and Ito's
+colours, which are told apart without red and green.
 """
 
 from __future__ import annotations
 
 STYLE = """
-:root{--forward:#0072b2;--backward:#d55e00;color-scheme:light}
+:root{--forward:#0072b2;--backward:#d55e00;--update:#009e73;color-scheme:light}
 *{box-sizing:border-box}
 body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:0 auto;padding:.5rem 1rem 2rem;
  color:#111;background:#fff;overflow-wrap:anywhere}
 h1{font-size:1.3rem;margin:.5rem 0}h2{font-size:1.15rem;margin:.5rem 0}
-b.forward{color:var(--forward)}b.backward{color:#a84a00}
+b.forward{color:var(--forward)}b.backward{color:#a84a00}b.update{color:#00664a}
 button{font:inherit;font-size:.85rem;color:inherit;background:#fff;border:1px solid #767676;
  border-radius:4px;padding:.3rem .6rem;cursor:pointer}
 button:disabled{opacity:.4;cursor:default}
 button:focus-visible,main:focus-visible{outline:3px solid #e69f00;outline-offset:1px}
 main{border:1px solid #999;border-left:6px solid var(--forward);border-radius:6px;
  padding:.2rem .8rem .6rem}
-main.backward{border-left-color:var(--backward)}
+main.backward{border-left-color:var(--backward)}main.update{border-left-color:var(--update)}
 nav{display:flex;flex-wrap:wrap;gap:.3rem;margin-top:.8rem}
 nav h2{flex:0 0 100%;margin:.4rem 0 0;font-size:1rem}
 nav button{border-left:5px solid var(--forward);max-width:100%}
 nav button.backward{border-left-color:var(--backward)}
+nav button.update{border-left-color:var(--update)}
 nav button[aria-current]{background:#ddd;font-weight:600}
 .equation{font-size:1.15rem;margin:.4rem 0;overflow-x:auto;overflow-y:hidden;padding:.1rem 0}
 mtable{text-align:left}mtd{padding:.1em .4em .1em 0;text-align:left}
@@ -40,6 +41,7 @@ SCRIPT = r"""
 const data=JSON.parse(document.getElementById('data').textContent),all=data.steps,
 main=document.getElementById('step'),rail=document.getElementById('rail'),
 back=document.getElementById('back'),on=document.getElementById('on');
+const ways=['forward','backward','update'];
 let at=0;
 function put(parent,tag,text,kind){const e=document.createElement(tag);
  if(text!==undefined)e.textContent=text;if(kind)e.className=kind;parent.append(e);return e}
@@ -73,45 +75,52 @@ function bars(parent,bins,low,high){
  two.textContent=digits(high)}
 function colour(level){const t=Math.abs(level)/12,to=level<0?[0,114,178]:[213,94,0];
  return 'rgb('+to.map(c=>Math.round(255+(c-255)*t)).join()+')'}
-function heat(parent,rows){const side=10,s=picture(parent,rows[0].length*side,rows.length*side,
+function heat(parent,rows,frame){
+ const side=10,s=picture(parent,rows[0].length*side,rows.length*side,
   'Heat map: blue is negative, white 0, vermilion positive');
  rows.forEach((row,r)=>[...row].forEach((letter,c)=>svg(s,'rect',{x:c*side,y:r*side,width:side,
-  height:side,stroke:'#ccc','stroke-width':.5,fill:colour(letter.charCodeAt(0)-77)})))}
+  height:side,stroke:'#ccc','stroke-width':.5,fill:colour(letter.charCodeAt(0)-77)})));
+ if(frame.length)svg(s,'rect',{x:frame[1]*side,y:frame[0]*side,width:frame[3]*side,
+  height:frame[2]*side,fill:'none',stroke:'#111','stroke-width':2.5})}
 function array(parent,[name,index],gradient){
- const [shape,dtype,values,[low,mean,high],odd,bins,map]=data.arrays[index],
+ const [shape,dtype,values,[low,mean,high],odd,bins,map,frame]=data.arrays[index],
  box=put(parent,'div',undefined,'array'),line=put(box,'div');
  put(line,'b',label(name,gradient));
  put(line,'small',' ('+shape.join(', ')+(shape.length==1?',':'')+') '+dtype);
- if(values.length){matrix(box,shape,values);return}
- if(low!=='nan')put(line,'span',` min ${digits(low)}, mean ${digits(mean)}, max ${digits(high)}`);
+ if(values.length){matrix(box,shape,values);if(!map)return}
+ if(low!=='nan'&&!values.length)put(line,'span',
+ ` min ${digits(low)}, mean ${digits(mean)}, max ${digits(high)}`);
  if(odd)put(line,'b',` ${odd} not finite`);
  if(bins.length||map){const both=put(box,'div',undefined,'pictures');
-  if(bins.length)bars(both,bins,low,high);if(map)heat(both,map.split('/'))}}
+  if(bins.length)bars(both,bins,low,high);if(map)heat(both,map.split('/'),frame)}}
 function equation(parent,parts){
  for(const part of parts)put(parent,'div',undefined,'equation').innerHTML=part}
 function show(to){
  at=Math.max(0,Math.min(all.length-1,to));
- const [name,backward,where,ran,inputs,outputs,options]=all[at],formula=data.formulas[name];
- main.textContent='';main.className=backward?'backward':'forward';
- put(main,'h2',`${at+1} of ${all.length} · ${backward?'backward':'forward'} · ${where} · ${name}`);
+ const [name,way,where,ran,inputs,outputs,options,closer]=all[at],backward=way===1,
+ formula=data.formulas[name];
+ main.textContent='';main.className=ways[way];
+ put(main,'h2',`${at+1} of ${all.length} · ${ways[way]} · ${where} · ${name}`);
  if(backward){const asked=outputs.map(([n])=>n.slice(1));
   for(const key in formula.backward)
    if(asked.some(n=>n===key||n.startsWith(key+"[")))equation(main,formula.backward[key])}
  else equation(main,formula.forward);
  if(options)put(main,'small',options);
- put(main,'h2',backward?'Comes from above, and was saved by the forward':'In');
+ put(main,'h2',['In','Comes from above, and was saved by the forward','Before'][way]);
  inputs.forEach((one,i)=>array(main,one,backward&&/^d[A-Z]/.test(one[0])));
- put(main,'h2',backward?'Gradients':'Out');
+ put(main,'h2',['Out','Gradients','After'][way]);
  outputs.forEach(one=>array(main,one,backward));
- put(main,'small',`ran: ${ran} · written in ${formula.code[backward]}`);
+ if(closer.length)put(main,'h2','A closer look');
+ closer.forEach(one=>array(main,one,false));
+ put(main,'small',`ran: ${ran} · written in ${formula.code[way%2]}`);
  back.disabled=at===0;on.disabled=at===all.length-1;
  for(const button of rail.querySelectorAll('button')){
   if(Number(button.dataset.at)===at)button.setAttribute('aria-current','step');
   else button.removeAttribute('aria-current')}}
 let before=-1;
-all.forEach(([name,backward,where],i)=>{
- if(backward!==before){put(rail,'h2',backward?'Backward':'Forward');before=backward}
- const button=put(rail,'button',where===name?name:where+' · '+name,backward?'backward':'forward');
+all.forEach(([name,way,where],i)=>{
+ if(way!==before){put(rail,'h2',['Forward','Backward','Update'][way]);before=way}
+ const button=put(rail,'button',where===name?name:where+' · '+name,ways[way]);
  button.dataset.at=i;button.onclick=()=>show(i)});
 back.onclick=()=>show(at-1);on.onclick=()=>show(at+1);
 addEventListener('keydown',event=>{

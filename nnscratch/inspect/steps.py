@@ -6,7 +6,7 @@ The model is left as it was: parameters, gradients, buffers and random numbers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,8 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.observing import Call
 from nnscratch.graph import LayerTracker
+from nnscratch.graph.nested import leaves
+from nnscratch.inspect.closer import closer_look
 from nnscratch.inspect.costs import left_as_it_was
 from nnscratch.inspect.numbers import ArrayFacts, numbers
 from nnscratch.nn.module import Module
@@ -31,13 +33,17 @@ class Step:
 
     Attributes:
         formula: which one.
-        direction: "forward" or "backward".
-        layer: the path of the module in which it ran; empty in the model itself.
+        direction: "forward", "backward" or "update".
+        layer: the path of the module in which it ran, of an update that of the parameter; empty
+            in the model itself.
         kind: the class of that module, "loss" outside of the model.
         implementation: which one ran, such as "reference" or "numba".
-        inputs: the arrays of a forward; of a backward dY, then what the forward saved.
-        outputs: those of a forward; of a backward the gradients that were asked for.
+        inputs: the arrays of a forward; of a backward dY, then what the forward saved; of an
+            update the parameter, its gradient and the state as they were.
+        outputs: those of a forward; of a backward the gradients that were asked for; of an update
+            the parameter and the state as they are then.
         options: the options that are not the default, and numbers among the inputs, as text.
+        closer: of a convolution one window, of an attention the weights.
     """
 
     formula: Formula
@@ -48,6 +54,7 @@ class Step:
     inputs: tuple[ArrayFacts, ...]
     outputs: tuple[ArrayFacts, ...]
     options: tuple[tuple[str, str], ...]
+    closer: tuple[ArrayFacts, ...] = ()
 
     @property
     def where(self) -> str:
@@ -57,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """A forward and a backward of a model.
+    """A forward and a backward of a model, and the update by an optimizer if there is one.
 
     Attributes:
         loss: its value.
@@ -99,12 +106,17 @@ class StepRecorder(LayerTracker):
                 inputs=_arrays(given),
                 outputs=_arrays(made),
                 options=_options(call, given),
+                closer=closer_look(call),
             )
         )
 
 
 def training_step(
-    model: Module, inputs: Sequence[Any], loss: Any = None, target: Any = None
+    model: Module,
+    inputs: Sequence[Any],
+    loss: Any = None,
+    target: Any = None,
+    updates: Callable[[Module], tuple[Step, ...]] | None = None,
 ) -> TrainingStep:
     """Take a forward and a backward of a model in its present mode, and leave it as it was.
 
@@ -114,6 +126,7 @@ def training_step(
         loss: as for ``fit``, by name, a module or a function of output and target; a function of
             the output alone where there is no target.
         target: the target of the loss, a tensor or an array.
+        updates: returns the updates of the model, once it has its gradients.
 
     Raises:
         ConfigurationError: if the loss is no single number, nothing in the model asks for a
@@ -122,21 +135,23 @@ def training_step(
     given = [as_tensor(item) if is_array(item) else item for item in inputs]
     wanted = as_tensor(target) if is_array(target) else target
     recorder = StepRecorder()
-    with left_as_it_was(model), _gradients_kept(model), enable_grad(), registry.observing(recorder):
-        output = model(*given)
-        value = _loss(loss, output, wanted)
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
-            raise ConfigurationError(
-                f"explain: expected a loss that is one number, got {got}; take its mean or sum"
-            )
-        if not value.requires_grad:
-            raise ConfigurationError(
-                "explain: nothing that the loss depends on asks for a gradient, so there is no "
-                "backward to show; call requires_grad_() on the model or on an input"
-            )
-        value.backward()
-    return TrainingStep(float(value.item()), tuple(recorder.steps))
+    differentiated = _leaves(model, loss, (*given, wanted))
+    with left_as_it_was(model), _gradients_kept(differentiated):
+        with enable_grad(), registry.observing(recorder):
+            value = _loss(loss, model(*given), wanted)
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
+                raise ConfigurationError(
+                    f"explain: expected a loss that is one number, got {got}; take its mean or sum"
+                )
+            if not value.requires_grad:
+                raise ConfigurationError(
+                    "explain: nothing that the loss depends on asks for a gradient, so there is no "
+                    "backward to show; call requires_grad_() on the model or on an input"
+                )
+            value.backward()
+        steps = (*recorder.steps, *(() if updates is None else updates(model)))
+    return TrainingStep(float(value.item()), steps)
 
 
 def _loss(loss: Any, output: Any, target: Any) -> Any:
@@ -151,17 +166,25 @@ def _loss(loss: Any, output: Any, target: Any) -> Any:
     return chosen(output)
 
 
+def _leaves(model: Module, loss: Any, given: Any) -> list[Tensor]:
+    """Return what a step may give a gradient: parameters, of the loss too, buffers, inputs."""
+    modules = [one for one in (model, loss) if isinstance(one, Module)]
+    held = [tensor for one in modules for tensor in (*one.parameters(), *one.buffers())]
+    passed = [one for one in leaves(given) if isinstance(one, Tensor) and one.node is None]
+    return list({id(tensor): tensor for tensor in (*held, *passed)}.values())
+
+
 @contextmanager
-def _gradients_kept(model: Module) -> Iterator[None]:
-    """Put the gradients of a model's parameters aside for the block."""
-    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
-    for parameter, _ in gradients:
-        parameter.grad = None
+def _gradients_kept(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Put the gradients of tensors aside for the block."""
+    gradients = [(tensor, tensor.grad) for tensor in tensors]
+    for tensor, _ in gradients:
+        tensor.grad = None
     try:
         yield
     finally:
-        for parameter, gradient in gradients:
-            parameter.grad = gradient
+        for tensor, gradient in gradients:
+            tensor.grad = gradient
 
 
 def _result_named(formula: Formula, named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -181,9 +204,17 @@ def _options(call: Call, given: Sequence[tuple[str, Any]]) -> tuple[tuple[str, s
     if call.direction == "backward":
         return ()
     plain = [(name, value) for name, value in given if isinstance(value, (bool, int, float))]
-    told = [(n, v) for n, v in call.options.items() if v is not None and not is_array(v)]
-    texts = [(name, repr(value)) for name, value in (*plain, *told)]
-    return tuple((name, text) for name, text in texts if len(text) <= _LONGEST)
+    return short_options(dict(plain) | call.options)
+
+
+def short_options(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return options as texts, without those that are None, arrays, or long.
+
+    >>> short_options({"lr": 0.1, "mask": None})
+    (('lr', '0.1'),)
+    """
+    told = [(n, repr(v)) for n, v in options.items() if v is not None and not is_array(v)]
+    return tuple((name, text) for name, text in told if len(text) <= _LONGEST)
 
 
 _LONGEST = 60

@@ -9,6 +9,7 @@ from typing import Any
 from nnscratch.inspect.costs import LayerCost, example_inputs, layer_costs
 from nnscratch.inspect.table import bytes_text, count_text, plain_table, shape_text, show_table
 from nnscratch.nn.module import Module
+from nnscratch.train.markup import html_table
 
 _HEAD = ("layer", "kind", "output", "parameters", "FLOPs", "kept")
 _RIGHT = (3, 4, 5)
@@ -71,6 +72,9 @@ class Summary:
         """Print the table, with rich if it is installed."""
         show_table(_HEAD, self._cells(), _RIGHT, self.title)
         print(*self.totals(), sep="\n")
+
+    def _repr_html_(self) -> str:
+        return html_table(_HEAD, self._cells(), _RIGHT, self.title, self.totals())
 
     def totals(self) -> list[str]:
         """Return what stands below the table."""

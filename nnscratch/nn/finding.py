@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
+
+from nnscratch.loading import modules_of
 
 # PyTorch has these as namespaces of their own, so what they define is found in them alone.
 _NAMESPACES = ("functional", "init", "utils")
@@ -22,10 +22,8 @@ def exported(classes: bool) -> dict[str, Any]:
     'nnscratch.nn.linear'
     """
     found = {}
-    for file in iter_modules([str(Path(__file__).parent)]):
-        if file.name in _NAMESPACES or file.ispkg:
-            continue
-        held = vars(import_module(f"nnscratch.nn.{file.name}"))
+    for module in modules_of("nnscratch.nn", [str(Path(__file__).parent)], _NAMESPACES):
+        held = vars(module)
         for name in held.get("__all__", ()):
             if name in held and isinstance(held[name], type) is classes:
                 found[name] = held[name]

@@ -138,6 +138,8 @@ class Module(Compiling, Walking, ExtraState):
         structure.changes += 1
         if own not in (kind, None):
             tables[own].pop(name)
+            if own == "_buffers":
+                tables["_unsaved"].discard(name)
         tables.pop(name, None)
         tables[kind][name] = value
 
@@ -158,6 +160,8 @@ class Module(Compiling, Walking, ExtraState):
         for kind in _KINDS:
             if name in self.__dict__[kind]:
                 del self.__dict__[kind][name]
+                if kind == "_buffers":
+                    self._unsaved.discard(name)
                 return
         super().__delattr__(name)
 

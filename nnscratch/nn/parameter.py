@@ -56,6 +56,27 @@ class Buffer(Tensor):
         if isinstance(data, Tensor):
             self.requires_grad_(data.requires_grad)
 
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        made: Any = super().__deepcopy__(memo)
+        made.persistent = self.persistent
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _, (_, *parts) = super().__reduce__()
+        array, requires_grad, gradient = parts
+        return _restored, (array, requires_grad, gradient, self.persistent)
+
+    def __copy__(self) -> Buffer:
+        _, array, requires_grad, gradient = self._parts("copied", "use x.detach() or x.clone()")
+        return _restored(array, requires_grad, gradient, self.persistent)
+
+
+def _restored(array: Any, requires_grad: bool, gradient: Any, persistent: bool) -> Buffer:
+    made = Buffer(array, persistent=persistent)
+    made.requires_grad_(requires_grad)
+    made.grad = None if gradient is None else made._wrap(gradient)
+    return made
+
 
 def _array_of(kind: str, data: Any) -> Any:
     if not isinstance(data, Tensor) and not is_array(data):

@@ -14,19 +14,17 @@ of your own, once the file that defines it was imported. Type checkers and edito
 beside this file, which ``python -m nnscratch.inspect.stubs`` writes.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 from nnscratch.absent import absent
+from nnscratch.loading import modules_of
 from nnscratch.optim.by_parameter import ParameterOptimizer
 from nnscratch.optim.optimizer import Optimizer
 
 _BASES = (Optimizer, ParameterOptimizer)  # which others are made of
 _names = {}
-for _module in iter_modules(__path__):
-    _held = vars(import_module(f"{__name__}.{_module.name}"))
-    for _kind in _held.values():
+for _module in modules_of(__name__, __path__):
+    for _kind in vars(_module).values():
         if isinstance(_kind, type) and issubclass(_kind, Optimizer) and _kind not in _BASES:
             _names[_kind.__name__] = _kind
 

@@ -80,7 +80,7 @@ class FlatParameters:
     def begin(self, name: str, start: float) -> None:
         """Make room for a state, which starts from a number."""
         with on_device_of(self.values):
-            self.state[name] = self._zeros(self.values.size) + start
+            self.state[name] = self._xp.full(self.values.shape, start, **self._form)
         self.start[name] = start
 
     def __reduce__(self) -> tuple[Any, ...]:

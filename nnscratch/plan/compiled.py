@@ -85,7 +85,12 @@ class Compiled:
             if self._store.begin(signature) and not self._gives_up(signature):
                 return self._record(signature, args, kwargs, arrays)
             self._say_if_never_repeated()
-        return without_graph(self.function(*args, **kwargs))
+        result = self.function(*args, **kwargs)
+        return result if self._keeps_graph(result) else without_graph(result)
+
+    def _keeps_graph(self, result: Any) -> bool:
+        """Say whether a result is returned with its graph, which no replay could make."""
+        return False
 
     def _gives_up(self, signature: Any) -> bool:
         """Say whether recording costs more than it saves; warn when that has become clear."""
@@ -126,16 +131,19 @@ class Compiled:
         tracer = Tracer(arrays, self._strict, copies, reach)
         with registry.observing(tracer):
             result = self.function(*args, **kwargs)
-        settled = self._is_settled(tracer, reach)
-        if tracer.refusal is not None:
-            self._run_eagerly(f"{self.name} runs eagerly: {tracer.refusal}")
+        keeps_graph = self._keeps_graph(result)
+        settled = keeps_graph or self._is_settled(tracer, reach)
+        if keeps_graph or tracer.refusal is not None:
+            if not keeps_graph:
+                self._run_eagerly(f"{self.name} runs eagerly: {tracer.refusal}")
             for position in tracer.changed:
                 registry.update(f.COPY_INTO, given[position], arrays[position])
         else:
             trace = Trace(tracer, result, arrays, reach) if settled else None
             self._store.end(signature, trace)
         with explaining("copying the results of a compiled step"):
-            return mapped(lambda item: _apart(item, pairs), without_graph(result))
+            given_back = result if keeps_graph else without_graph(result)
+            return mapped(lambda item: _apart(item, pairs), given_back)
 
     def _is_settled(self, tracer: Tracer, reach: Reach) -> bool:
         """Say whether a recorded run has left Python's state as it was; refuse the second that not.
@@ -213,8 +221,9 @@ def _apart(item: Any, pairs: list[tuple[Any, Any]]) -> Any:
     """Return what a recorded step returned without the memory of the plan's own arguments.
 
     Replays write there. An argument that is returned is the caller's own, as it is in a replay.
+    What has a graph is returned as it is, for then there is no plan.
     """
-    if isinstance(item, Tensor):
+    if isinstance(item, Tensor) and not item.requires_grad:
         for own, its in pairs:
             if item.array is own:
                 return wrap(its)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,7 @@ class ModuleCall(Compiled):
         """Wrap the call of a module, its hooks included."""
         super().__init__(module._run, strict, name)
         self._module = module
+        self._made_graphs = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the call, or run it eagerly.
@@ -28,13 +30,26 @@ class ModuleCall(Compiled):
         Raises:
             PlanError: if the module does something that a replay could not repeat.
         """
-        if mode.enabled and self._has_graph(args, kwargs):
+        if mode.enabled and (self._made_graphs or self._has_graph(args, kwargs)):
             return self.function(*args, **kwargs)
         return super().__call__(*args, **kwargs)
 
     def _has_graph(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        reached = chain(leaves((args, kwargs)), self._module.parameters())
-        return any(isinstance(one, Tensor) and one.requires_grad for one in reached)
+        own = chain(self._module.parameters(), self._module.buffers())
+        return _asks(chain(leaves((args, kwargs)), own))
+
+    def _keeps_graph(self, result: Any) -> bool:
+        """Say whether a result has a graph, of tensors that are neither given nor registered.
+
+        An attribute that is no parameter, or a module in a list: it will have one again.
+        """
+        if mode.enabled and _asks(leaves(result)):
+            self._made_graphs = True
+        return mode.enabled and self._made_graphs
+
+
+def _asks(items: Iterable[Any]) -> bool:
+    return any(isinstance(one, Tensor) and one.requires_grad for one in items)
 
 
 class CompiledModule(Module):
@@ -47,7 +62,6 @@ class CompiledModule(Module):
     def __init__(self, module: Module, strict: bool = True, name: str | None = None) -> None:
         """Wrap a module."""
         super().__init__()
-        self.__dict__["training"] = module.training
         self.__dict__["_how"] = strict, name or type(module).__name__
         self._modules["_orig_mod"] = module
         self.__setstate__({})
@@ -60,6 +74,11 @@ class CompiledModule(Module):
     def call_of(self, module: Module) -> ModuleCall:
         """Return what replays the calls of a module with the settings of this one."""
         return ModuleCall(module, *self._how)
+
+    @property
+    def training(self) -> bool:  # type: ignore[override]
+        """Whether the other module is in training mode."""
+        return bool(self._modules["_orig_mod"].training)
 
     @property
     def plans(self) -> list[Plan]:
@@ -77,8 +96,6 @@ class CompiledModule(Module):
             return getattr(self._orig_mod, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "training":
-            super().__setattr__(name, value)
         setattr(self._orig_mod, name, value)
 
     def __delattr__(self, name: str) -> None:

@@ -323,12 +323,26 @@ def seed_and_offset(kind: str, count: int, dtype: Any, generator: Generator | No
     return registry.host(lambda: source.reserve(kind, count, dtype))
 
 
+_PARTS = {"complex64": "float32", "complex128": "float64"}
+
+
 def random_tensor(
     formula: Formula, kind: str, size: tuple[int, ...], options: dict[str, Any]
 ) -> Tensor:
-    """Return a tensor of random numbers by a formula of kind "uniform" or "normal"."""
+    """Return a tensor of random numbers by a formula of kind "uniform" or "normal".
+
+    Both parts of a complex number are drawn; normal ones have half of the variance each, and the
+    mean is that of the real part.
+    """
     dtype = dtype_name(options.pop("dtype") or default_dtype())
     requires_grad = options.pop("requires_grad", False)
+    if dtype in _PARTS:
+        mean = options.pop("mean", 0.0)
+        if kind == "normal":
+            options |= {"mean": 0.0, "std": options["std"] / math.sqrt(2.0)}
+        parts = random_tensor(formula, kind, (*size, 2), options | {"dtype": _PARTS[dtype]})
+        made = parts._apply(f.VIEW_AS_COMPLEX)
+        return (made + mean if mean else made).requires_grad_(requires_grad)
     seed, offset = seed_and_offset(kind, math.prod(size), dtype, options.pop("generator"))
     device = options.pop("device") or "cpu"
     return apply(
@@ -345,7 +359,7 @@ def rand(
     generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return numbers uniform in [0, 1)."""
+    """Return numbers uniform in [0, 1); complex ones have two such parts."""
     options = {"dtype": dtype, "device": device, "generator": generator}
     options |= {"requires_grad": requires_grad, "low": 0.0, "high": 1.0}
     return random_tensor(f.RANDOM_UNIFORM, "uniform", _size(shape, size), options)
@@ -360,7 +374,7 @@ def randn(
     generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return standard normal numbers.
+    """Return standard normal numbers; the parts of complex ones have a variance of 1/2 each.
 
     >>> randn(1000, 10).shape
     (1000, 10)

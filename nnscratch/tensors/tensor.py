@@ -18,7 +18,7 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import owner
 from nnscratch.array.device import namespace_on
-from nnscratch.array.dtypes import cast, is_complex, is_inexact
+from nnscratch.array.dtypes import FLOATS, cast, is_complex, is_inexact, widest
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.complex_numbers import for_complex
@@ -370,13 +370,13 @@ def _floats_of(value: Any) -> str | None:
                 todo += [one for one in item if type(one) not in _NUMBERS]
         elif isinstance(item, Tensor) or is_array(item) or isinstance(item, np.generic):
             name = dtype_name(item.dtype)
-            if name.startswith("float"):
+            if name in FLOATS:
                 found.add(name)
             elif name.startswith("complex"):
                 found.add("float32" if name == "complex64" else "float64")
         elif isinstance(item, (float, complex)):
             found.add(default_dtype())
-    return str(np.result_type(*found)) if found else None
+    return widest(list(found))
 
 
 def _numbers(value: Any) -> Any:

@@ -30,6 +30,7 @@ from nnscratch.train.metrics import (
 )
 from nnscratch.train.mlp import MLP
 from nnscratch.train.progress import Progress
+from nnscratch.train.tracking import MLflow, TensorBoard
 from nnscratch.train.trainer import Trainer
 
 __all__ = [
@@ -49,10 +50,12 @@ __all__ = [
     "History",
     "LSTMArchitecture",
     "LearningRateLog",
+    "MLflow",
     "Metric",
     "Precision",
     "Progress",
     "Recall",
+    "TensorBoard",
     "TopK",
     "Trainer",
     "TrainingInterrupted",

@@ -55,7 +55,7 @@ def choose(name: str, choices: Iterable[str], what: str) -> str:
     known = list(choices)
     if name in known:
         return name
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {close[0]!r}? Choose" if close else "; choose"
     raise ConfigurationError(f"there is no {what} {name!r}{hint} from {', '.join(known)}")
 

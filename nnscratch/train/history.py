@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nnscratch.errors import CheckpointError, ConfigurationError
 from nnscratch.train.files import FilePath, read_json, write_json, write_text
+from nnscratch.train.markup import html_curves, html_table
 
 
 class History:
@@ -108,6 +110,36 @@ class History:
     def __repr__(self) -> str:
         last = f", last {self.rows[-1]}" if self.rows else ""
         return f"History({len(self.rows)} epochs{last})"
+
+    def _repr_html_(self) -> str:
+        """Show curves, and the first, lowest, highest and last number of each column."""
+        told = {
+            name: values
+            for name in self.columns
+            if name not in ("epoch", "seconds") and (values := _numbers(self[name]))
+        }
+        pairs: dict[str, dict[str, list[Any]]] = {}
+        for name in told:
+            part, _, rest = name.partition("_")
+            if part in _PARTS and rest:
+                pairs.setdefault(rest, {})[_PARTS[part]] = self[name]
+        epochs = [row.get("epoch", place) for place, row in enumerate(self.rows, 1)]
+        pictures = "".join(html_curves(name, epochs, curves) for name, curves in pairs.items())
+        rows = [[name, *(f"{v:.4g}" for v in _told(values))] for name, values in told.items()]
+        table = html_table(["", "first", "lowest", "highest", "last"], rows, [1, 2, 3, 4])
+        return f"<div><p><b>{len(self.rows)} epochs</b></p>{pictures}{table}</div>"
+
+
+_PARTS = {"train": "training", "val": "validation"}
+
+
+def _told(values: list[float]) -> tuple[float, ...]:
+    finite = [v for v in values if math.isfinite(v)] or [math.nan]
+    return values[0], min(finite), max(finite), values[-1]
+
+
+def _numbers(values: list[Any]) -> list[float]:
+    return [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
 
 
 def _is_number(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,6 +16,8 @@ from nnscratch.train.history import History
 
 _INK, _FAINT, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _TRAIN, _VALIDATION, _ACCENT = "#3e7cb1", "#e07a3f", "#c0392b"
+# Of Okabe and Ito, which are told apart without red and green.
+_RUNS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MOST_LABELS = 30
 _MOST_NUMBERS = 15
 
@@ -97,6 +99,43 @@ def _curves(axes: Any, history: History, name: str, best_epoch: int | None) -> N
         axes.axvline(best_epoch, color=_FAINT, linewidth=1.0, linestyle=":", label="best epoch")
     axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
+
+
+def plot_histories(histories: Mapping[str, History], path: FilePath) -> None:
+    """Draw the losses, and the accuracies or R² where there are some, of several runs over one
+    another: of validation, or of training where a run has none.
+
+    Args:
+        histories: by the names of the runs, at most 12.
+        path: of the image.
+
+    Raises:
+        ConfigurationError: if matplotlib is not installed.
+        RunError: if the file cannot be written.
+    """
+    panels = ["loss"]
+    for name in ("accuracy", "r2"):
+        if all(_column_of(one, name) for one in histories.values()):
+            panels.append(name)
+    figure = _figure(5.6 * len(panels), 3.8)
+    for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for place, (run, history) in enumerate(histories.items()):
+            column = _column_of(history, name)
+            values = [math.nan if v is None else float(v) for v in history[column]]
+            # Six colours that are told apart, then the same dashed.
+            axes.plot(
+                history["epoch"], values, label=run, color=_RUNS[place % 6], linewidth=1.6,
+                linestyle="-" if place < 6 else "--", marker="o" if len(values) == 1 else None,
+            )  # fmt: skip
+        _dress(axes, {"loss": "Loss", "accuracy": "Accuracy", "r2": "R²"}[name], "epoch")
+        axes.locator_params(axis="x", integer=True)
+    axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
+    _save(figure, path)
+
+
+def _column_of(history: History, name: str) -> str:
+    found = [one for one in (f"val_{name}", f"train_{name}") if one in history.columns]
+    return found[0] if found else ""
 
 
 def plot_confusion(confusion: npt.NDArray[np.int64], names: Sequence[str], path: FilePath) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import nnscratch
+from nnscratch import nn
 from nnscratch.autograd import gradcheck, gradgradcheck
 from nnscratch.autograd import gradcheck as as_in_pytorch
 from nnscratch.autograd.gradcheck import GradcheckError
@@ -232,3 +233,40 @@ def test_arguments_are_those_of_pytorch(name: str) -> None:
     ours, theirs = getattr(nnscratch.autograd, name), getattr(torch.autograd, name)
     assert arguments(ours) == arguments(theirs)
     assert as_in_pytorch is nnscratch.autograd.gradcheck
+
+
+def test_a_module_is_checked_in_the_mode_in_which_it_is() -> None:
+    """Its derivatives are wrong in one of its modes only, and its second ones."""
+    x = nnscratch.tensor(X, requires_grad=True)
+    backwards: list[Callable[..., Any]] = [
+        lambda x, dy: dy * 5 * x * x,
+        lambda x, dy: dy * 3 * (x * x).detach(),
+    ]
+    for check, backward in zip((gradcheck, gradgradcheck), backwards, strict=True):
+        made = function(nnscratch, backward, lambda x: x**3)
+
+        class Cube(nn.Module):
+            def __init__(self, wrong_in: bool, made: Any) -> None:
+                super().__init__()
+                self.wrong_in, self.made = wrong_in, made
+
+            def forward(self, x: Any) -> Any:
+                return self.made(x) if self.training is self.wrong_in else x**3
+
+        for training, wrong_in in itertools.product((True, False), repeat=2):
+            model = Cube(wrong_in, made).train(training)
+            assert check(model, x, raise_exception=False) is (training is not wrong_in)
+            assert model.training is training
+
+
+def test_bfloat16_is_refused() -> None:
+    pytest.importorskip("ml_dtypes")
+    x, y = nnscratch.ones(2).bfloat16().requires_grad_(), nnscratch.ones(2, requires_grad=True)
+    for check in (gradcheck, gradgradcheck, nnscratch.gradcheck, nnscratch.gradgradcheck):
+        for given in (x, [x, y]):
+            with pytest.raises(
+                ConfigurationError, match=r"bfloat16 inputs .* call .float\(\) first"
+            ):
+                check(lambda *inputs: inputs[0] * inputs[-1], given)
+    # One that is only there, as a constant.
+    assert gradcheck(lambda x, y: x.float() * y, (x.detach(), y))

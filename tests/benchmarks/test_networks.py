@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,11 +19,12 @@ from benchmarks.turns import measure, table
 class Fake:
     """Steps that take no time, with losses and gradients that are told."""
 
-    def __init__(self, loss: float, gradient: float) -> None:
-        self.loss, self.gradient = loss, gradient
+    def __init__(self, losses: Sequence[float], gradient: float) -> None:
+        self.losses, self.gradient, self.taken = losses, gradient, 0
 
     def run(self, count: int) -> float:
-        return self.loss
+        self.taken += count
+        return self.losses[min(self.taken, len(self.losses)) - 1]
 
     def gradients(self) -> list[Any]:
         return [np.array([self.gradient, 1.0])]
@@ -42,10 +45,14 @@ def test_gradients_of_a_network_are_near_those_in_float64() -> None:
     assert 0 < far["torch"] < 1e-5
 
 
+TRUTH = [2.0, 1.9, 1.8, 1.7]
+
+
 @pytest.mark.parametrize(("gradient", "timed"), [(1.001, True), (1.1, False)])
 def test_losses_that_part_are_decided_by_gradients(gradient: float, timed: bool) -> None:
-    makers = {"compiled": partial(Fake, 2.1, gradient), "torch": partial(Fake, 2.0, 1.01)}
-    row = measure("fake", 1.0, makers, 1, 0.0, partial(Fake, 2.0, 1.0))
+    ours = partial(Fake, [2.0, 1.9, 1.81, 1.74], gradient)
+    makers = {"compiled": ours, "torch": partial(Fake, TRUTH, 1.01)}
+    row = measure("fake", 1.0, makers, 1, 0.0, partial(Fake, TRUTH, 1.0))
     assert ("compiled" in row["seconds"]) is timed
     assert ("compiled" in row["absent"]) is not timed
     said = table([row], memory=False, competitors=("compiled", "torch"))
@@ -53,6 +60,33 @@ def test_losses_that_part_are_decided_by_gradients(gradient: float, timed: bool)
     assert f"{0.01 / math.sqrt(2):.1e}" in said
 
 
+@pytest.mark.parametrize(
+    "losses", [[2.1, 1.9, 1.8, 1.7], [2.0, 1.9, math.nan, 1.7], [2.0, 1.9, 1.8, 2.7]]
+)
+def test_losses_that_are_others_are_not_timed_whatever_the_gradients(losses: list[float]) -> None:
+    makers = {"compiled": partial(Fake, losses, 1.0), "torch": partial(Fake, TRUTH, 1.01)}
+    row = measure("fake", 1.0, makers, 1, 0.0, partial(Fake, TRUTH, 1.0))
+    assert "other losses" in row["absent"]["compiled"]
+    assert "torch" in row["seconds"]
+
+
 def test_losses_that_part_are_not_timed_without_an_arbiter() -> None:
-    makers = {"compiled": partial(Fake, 2.1, 1.0), "torch": partial(Fake, 2.0, 1.0)}
+    makers = {
+        "compiled": partial(Fake, [2.0, 1.9, 1.81, 1.74], 1.0),
+        "torch": partial(Fake, TRUTH, 1.0),
+    }
     assert "compiled" in measure("fake", 1.0, makers, 1, 0.0)["absent"]
+
+
+class Dying(Fake):
+    """Its process is killed at its first step, as by a system without memory."""
+
+    def run(self, count: int) -> float:
+        os._exit(137)
+
+
+def test_a_process_that_dies_is_absent() -> None:
+    makers = {"compiled": partial(Dying, TRUTH, 1.0), "torch": partial(Fake, TRUTH, 1.0)}
+    assert measure("fake", 1.0, makers, 1, 0.0)["absent"] == {"compiled": "its process died"}
+    with pytest.raises(RuntimeError, match="its process died"):
+        judged(partial(Dying, TRUTH, 1.0), {}, 1)

@@ -99,3 +99,24 @@ def test_the_registry_takes_the_reference() -> None:
     X = np.ones((200, 300)).astype(bfloat16())
     Y, _ = registry.forward(FORMULAS["relu"], X)
     assert Y.dtype == bfloat16()
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_an_update_keeps_the_dtype_of_each_target(dtype: str) -> None:
+    """Gradients of 16 bits, added up in float32; statistics of which one is of 16 bits."""
+    half, exact = HALVES[dtype], np.array([1.001, 2.003], np.float32)
+    target = exact.copy()
+    registry.update(FORMULAS["accumulate"], target, np.ones(2, half))
+    np.testing.assert_array_equal(target, exact + np.float32(1))
+    narrow = np.ones(2, half)
+    registry.update(FORMULAS["accumulate"], narrow, exact)
+    np.testing.assert_array_equal(wide(narrow), wide((exact + np.float32(1)).astype(half)))
+    mean, var, count = np.zeros(2, half), exact.copy(), np.array(0)
+    forward = FORMULAS["running_statistics"].forward
+    made = forward(mean, var, count, exact, exact, momentum=0.25, correction=1.0)
+    assert [one.dtype for one in made] == [
+        half if dtype == "bfloat16" else "float32",
+        "float32",
+        "int64",
+    ]
+    np.testing.assert_array_equal(made[1], np.float32(0.75) * exact + np.float32(0.25) * exact)

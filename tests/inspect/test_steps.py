@@ -105,6 +105,60 @@ def test_the_model_is_left_as_it_was(name: str) -> None:
     np.testing.assert_array_equal(nnscratch.get_rng_state().numpy(), state)
 
 
+class _Counting(nn.Module):
+    """Has buffers of which it changes one in place and replaces another, and makes a third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.register_buffer("changed", nnscratch.zeros(1))
+        self.register_buffer("replaced", nnscratch.zeros(1))
+        self.scale = nn.Buffer(nnscratch.ones(3, requires_grad=True))
+
+    def forward(self, x: Any) -> Any:
+        self.changed.add_(1)
+        self.replaced = self.replaced + 1
+        self.register_buffer("made", self.replaced)
+        return self.norm(x) * self.scale
+
+
+@pytest.mark.parametrize("how", ["costs", "step"])
+def test_buffers_and_graphs_are_left_as_they_were(how: str) -> None:
+    model, x = _Counting().eval(), nnscratch.randn(5, 3, requires_grad=True)
+    output = model.norm(x) * model.scale  # what an earlier forward made is differentiated later
+    held = dict(model.named_buffers())
+    if how == "costs":
+        nnscratch.explain(model, (5, 3))
+    else:
+        nnscratch.explain(model, x.detach(), loss=lambda y: y.sum())
+    assert [*model.named_buffers()] == [*held.items()]
+    assert (model.changed.item(), model.replaced.item()) == (0.0, 0.0)
+    assert model.scale.grad is None
+    output.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.ones((5, 3)), rtol=1e-4)
+
+
+def test_nothing_keeps_a_gradient() -> None:
+    """Neither an input, nor a target, nor what a loss learns; earlier gradients are kept."""
+
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(nnscratch.ones(3))
+
+        def forward(self, output: Any, target: Any) -> Any:
+            return ((output - target) * self.scale).square().mean()
+
+    model, loss = nn.Linear(2, 3), Loss()
+    x = nnscratch.ones(4, 2, requires_grad=True)
+    y = nnscratch.zeros(4, 3, requires_grad=True)
+    x.grad = nnscratch.full((4, 2), 7.0)
+    nnscratch.explain(model, x, loss=loss, target=y)
+    assert x.grad.tolist() == [[7.0, 7.0]] * 4
+    for one in (y, loss.scale, model.weight):
+        assert one.grad is None
+
+
 def test_the_results_are_called_as_in_their_equations() -> None:
     found, *_ = _explained("mlp")
     linear, *_, mse, last, _, _, _, first = found.steps
@@ -130,7 +184,7 @@ def test_text_html_and_json_say_the_same(tmp_path: Path) -> None:
     assert [(s[0], bool(s[1]), s[2]) for s in drawn["steps"]] == [
         (one.formula.name, one.direction == "backward", one.where) for one in found.steps
     ]
-    shape, _, values, (_, mean, _), odd, bins, heat = drawn["arrays"][drawn["steps"][0][5][0][1]]
+    shape, _, values, (_, mean, _), odd, bins, heat, _ = drawn["arrays"][drawn["steps"][0][5][0][1]]
     first = found.steps[0].outputs[0]
     assert (tuple(shape), values, odd) == (first.shape, [], 0)
     assert mean == pytest.approx(first.mean, rel=1e-5)
@@ -180,7 +234,7 @@ def test_a_name_cannot_end_the_script() -> None:
         (1, ""),
         (48, "heat maps are"),
         (56, "heat maps and histograms are"),
-        (75, "pictures and the entries of small arrays are"),
+        (66, "pictures and the entries of small arrays are"),
         (180, "all numbers are"),
         (300, "calls in the middle are"),
     ],

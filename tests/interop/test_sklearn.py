@@ -172,21 +172,59 @@ def test_several_labels_and_several_targets() -> None:
     assert numbers.score(X, Y) > 0.95
 
 
-@pytest.mark.parametrize("early", [False, True])
-def test_partial_fits_and_warm_starts_go_on(early: bool, iris: Any) -> None:
+def test_partial_fits_and_warm_starts_go_on(iris: Any) -> None:
     X, y = iris
     whole = small(max_iter=6, shuffle=False, n_iter_no_change=99).fit(X, y)
     parts = small(shuffle=False)
     for _ in range(6):
         parts.partial_fit(X, y, classes=[0, 1, 2])
     np.testing.assert_array_equal(whole.predict_proba(X), parts.predict_proba(X))
-    warm = small(max_iter=3, shuffle=False, warm_start=True, n_iter_no_change=99)
-    warm.fit(X, y).fit(X, y)
+    # A warm start has another optimizer, as in MLPClassifier: one without a state goes on.
+    options: dict[str, Any] = {"solver": "sgd", "momentum": 0.0, "n_iter_no_change": 99}
+    whole = small(max_iter=6, shuffle=False, **options).fit(X, y)
+    warm = small(max_iter=3, shuffle=False, warm_start=True, **options).fit(X, y).fit(X, y)
     np.testing.assert_array_equal(whole.predict_proba(X), warm.predict_proba(X))
     assert warm.n_iter_ == 6
-    warm.set_params(early_stopping=early)
     with pytest.raises(ValueError, match="classes not in"):
         warm.fit(X, y + 1)
+    with pytest.raises(ValueError, match="classes not in"):
+        small().partial_fit(X, y, classes=[0, 1])
+
+
+def test_a_warm_start_takes_its_parameters_as_they_are(iris: Any) -> None:
+    made = small(max_iter=2, warm_start=True).fit(*iris)
+    before = made.predict_proba(iris[0])
+    made.set_params(learning_rate_init=1e-12).fit(*iris)
+    np.testing.assert_allclose(made.predict_proba(iris[0]), before, rtol=1e-8)
+    made.set_params(solver="sgd", learning_rate_init=0.1).fit(*iris)
+    assert type(made._fitted.optimizer) is nnscratch.optim.SGD
+
+
+def test_partial_fits_scale_the_learning_rate_as_mlp_classifier_does(iris: Any) -> None:
+    options: dict[str, Any] = {"solver": "sgd", "momentum": 0.0, "learning_rate": "invscaling"}
+    options |= {"batch_size": 50, "shuffle": False, "learning_rate_init": 0.3, "random_state": 0}
+    theirs, ours = MLPClassifier((8,), **options), NeuralNetClassifier((8,), **options)
+    for _ in range(3):
+        ours.partial_fit(*iris, classes=[0, 1, 2])
+        theirs.partial_fit(*iris, classes=[0, 1, 2])
+        rates = [group["lr"] for group in ours._fitted.optimizer.param_groups]
+        np.testing.assert_allclose(rates, theirs._optimizer.learning_rate, rtol=1e-12)
+
+
+def test_partial_fits_draw_other_masks(iris: Any) -> None:
+    masks: list[np.ndarray] = []
+
+    class Spy(nn.Dropout):
+        def forward(self, x: Any) -> Any:
+            out = super().forward(x)
+            masks.append(out.detach().numpy() == 0)
+            return out
+
+    module = nn.Sequential(nn.Linear(4, 8), Spy(0.5), nn.Linear(8, 3))
+    made = small(module=module, batch_size=150, compile=False, shuffle=False)
+    for _ in range(2):
+        made.partial_fit(*iris, classes=[0, 1, 2])
+    assert not np.array_equal(masks[0], masks[-1])
 
 
 def test_a_pickled_estimator_goes_on_where_it_was(iris: Any) -> None:
@@ -225,9 +263,18 @@ def test_a_warm_start_keeps_its_dtype(iris: Any) -> None:
     assert made.predict_proba(iris[0]).dtype == "float32"
 
 
-@pytest.mark.parametrize("options", [{"early_stopping": True}, {"solver": "lbfgs"}])
-def test_partial_fits_are_refused_where_all_samples_are_needed(options: Any, iris: Any) -> None:
-    with pytest.raises(ValueError, match=r"partial_fit: .* needs all samples at once"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"early_stopping": True}, "early_stopping=True needs all samples at once"),
+        ({"solver": "lbfgs"}, "solver='lbfgs' needs all samples at once"),
+        ({"learning_rate": "cosine"}, "learning_rate='cosine' spans all epochs"),
+    ],
+)
+def test_partial_fits_are_refused_where_they_cannot_be(
+    options: Any, message: str, iris: Any
+) -> None:
+    with pytest.raises(ValueError, match=f"partial_fit: {message}"):
         small(**options).partial_fit(*iris, classes=[0, 1, 2])
 
 
@@ -275,8 +322,10 @@ def test_a_network_of_ones_own(compile: bool, iris: Any) -> None:
     before = own[0].weight.detach().numpy().copy()
     assert small(module=own).fit(*iris).score(*iris) > 0.8
     np.testing.assert_array_equal(own[0].weight.detach().numpy(), before)
-    with pytest.raises(ConfigurationError, match=r"expected logits of shape \(150, classes\)"):
+    with pytest.raises(ConfigurationError, match=r"expected logits of shape \(150, 3\)"):
         small(module=nn.Sequential(nn.Linear(4, 3), nn.Flatten(0))).fit(*iris)
+    with pytest.raises(ConfigurationError, match=r"expected logits of shape \(150, 3\)"):
+        small(module=nn.Sequential(nn.Linear(4, 5))).fit(*iris)
     with pytest.raises(ConfigurationError, match="returned int"):
         small(module=lambda inputs, outputs: 3).fit(*iris)
 
@@ -293,6 +342,11 @@ def test_compiled_and_eager_networks_are_alike(iris: Any) -> None:
         ({"activation": "rleu"}, "did you mean 'relu'"),
         ({"solver": "adm"}, "did you mean 'adam'"),
         ({"learning_rate": "cosin"}, "did you mean 'cosine'"),
+        ({"solver": 3}, "solver: expected a name or a function"),
+        ({"activation": None}, "there is no activation None"),
+        ({"module": 3}, "module: expected an nn.Module or a function"),
+        ({"shuffle": "no"}, "shuffle: expected True or False, got 'no'"),
+        ({"compile": 2}, "compile: expected True, False or None"),
         ({"alpha": -1.0}, "alpha: expected a number of at least 0, got -1.0"),
         ({"batch_size": 0}, "batch_size: expected 'auto' or a whole number above 0"),
         ({"max_iter": 1.5}, "max_iter: expected a whole number above 0"),

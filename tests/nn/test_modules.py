@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections import OrderedDict
 from typing import Any
 
@@ -78,6 +79,39 @@ def test_buffers_by_assignment() -> None:
         DTypeError, match=r"Buffer takes a tensor .* write Buffer\(nnscratch.tensor"
     ):
         nn.Buffer([1.0])
+
+
+def test_copies_of_a_buffer() -> None:
+    """Its values, its gradient, and whether it is saved."""
+    for persistent in (False, True):
+        buffer = nn.Buffer(nnscratch.ones(2), persistent=persistent).requires_grad_()
+        (buffer * 3).sum().backward()
+        for twin in (copy.copy(buffer), copy.deepcopy(buffer), pickle.loads(pickle.dumps(buffer))):
+            assert type(twin) is nn.Buffer
+            assert (twin.persistent, twin.requires_grad) == (persistent, True)
+            assert twin.tolist() == [1.0, 1.0]
+            assert twin.grad.tolist() == [3.0, 3.0]
+        assert copy.copy(buffer).array is buffer.array
+        model = nn.Linear(2, 1)
+        model.scale = nn.Buffer(nnscratch.ones(2), persistent=persistent)
+        twin = pickle.loads(pickle.dumps(model))
+        assert [*twin.state_dict()] == [*model.state_dict()]
+        assert twin.scale.persistent is persistent
+
+
+def test_a_parameter_under_the_name_of_a_buffer() -> None:
+    for lib in (nnscratch, torch):
+        for how in ("assigned", "after del", "registered"):
+            model = lib.nn.Linear(2, 1)
+            model.scale = lib.nn.Buffer(lib.ones(2), persistent=False)
+            if how != "assigned":
+                del model.scale
+            parameter = lib.nn.Parameter(lib.ones(2))
+            if how == "registered":
+                model.register_parameter("scale", parameter)
+            else:
+                model.scale = parameter
+            assert [*model.state_dict()] == ["weight", "bias", "scale"]
 
 
 def test_names_and_repr_are_those_of_pytorch() -> None:

@@ -103,6 +103,60 @@ def test_calls_that_are_differentiated_have_a_graph(compiled: Callable[..., Any]
     assert plans(model) == []
 
 
+class Weighted(nn.Module):
+    """What it learns, or is differentiated by, is no parameter."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        nnscratch.manual_seed(0)
+        self.hidden: list[nn.Module] = []
+        self.weight: Any = nnscratch.ones(3, requires_grad=kind == "attribute")
+        if kind == "buffer":
+            self.weight = nn.Buffer(nnscratch.ones(3, requires_grad=True))
+        if kind == "list":
+            self.hidden = [nn.Linear(3, 3), nn.BatchNorm1d(3, affine=False)]
+            self.weight = self.hidden[0].weight.detach()
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.hidden:
+            x = layer(x)
+        return x * self.weight.sum(), x
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["attribute", "buffer", "list"])
+def test_graphs_of_what_is_no_parameter(compiled: Callable[..., Any], kind: str) -> None:
+    plain, model = Weighted(kind), compiled(Weighted(kind))
+    for _ in range(3):
+        found = []
+        for call in (plain, model):
+            one, x = getattr(call, "_orig_mod", call), nnscratch.tensor(X)
+            y, z = call(x)
+            assert (z.array is x.array) == (kind != "list")
+            y.sum().square().backward()
+            leaf = one.hidden[0].bias if kind == "list" else one.weight
+            found.append([leaf.grad, *(one.hidden[1].buffers() if kind == "list" else ())])
+        for made, expected in zip(*found, strict=True):
+            near(made, expected)
+    assert plans(model) == []
+    with nnscratch.no_grad():
+        for _ in range(3):
+            assert not model(nnscratch.tensor(X))[0].requires_grad
+    assert len(plans(model)) == 1
+
+
+@BOTH
+def test_an_attribute_that_asks_for_a_gradient_later(compiled: Callable[..., Any]) -> None:
+    model = compiled(Weighted("none"))
+    for _ in range(3):
+        assert not model(nnscratch.tensor(X))[0].requires_grad
+    assert len(plans(model)) == 1
+    model.weight.requires_grad_()
+    for _ in range(3):
+        model(nnscratch.tensor(X))[0].sum().backward()
+    near(model.weight.grad, torch.tensor(X).sum() * 3 * torch.ones(3))
+
+
 @BOTH
 def test_hooks_run_and_errors_say_where(compiled: Callable[..., Any]) -> None:
     model = compiled(network().eval())
@@ -220,6 +274,9 @@ def test_a_compiled_module_is_the_other_one() -> None:
     assert (model.training, made.training, model.fc.training) == (False, False, False)
     made.training = True
     assert (model.training, made.training) == (True, True)
+    for wanted in (False, True):
+        assert model.train(wanted).training is made.training is wanted
+        assert copy.deepcopy(made).training is wanted
     with pytest.raises(AttributeError, match="Net has no attribute 'zzz'"):
         made.zzz
     with nnscratch.no_grad():

@@ -21,6 +21,8 @@ from nnscratch.array import Device, device
 from nnscratch.array import bfloat16 as place
 from nnscratch.errors import DTypeError
 from nnscratch.interop.safetensors import load_file, load_model, save_file
+from nnscratch.verify import audit
+from nnscratch.verify.watch.anomaly import AnomalyError, detect_anomaly
 
 X = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
 
@@ -132,7 +134,7 @@ def test_a_model_trains_as_pytorchs_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax"]
+    "name", ["Adam", "AdamW", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax", "Rprop", "ASGD"]
 )
 def test_optimizers_keep_the_dtype(name: str) -> None:
     weight = nn.Parameter(nnscratch.tensor(X).bfloat16())
@@ -142,7 +144,31 @@ def test_optimizers_keep_the_dtype(name: str) -> None:
         (weight**2).sum().backward()
         optimizer.step()
     assert weight.dtype == nnscratch.bfloat16
+    held = [one for one in optimizer.state_dict()["state"][0].values() if hasattr(one, "dtype")]
+    assert {one.dtype for one in held if one.ndim} == {nnscratch.bfloat16}
     assert weight.float().norm().item() < float(np.linalg.norm(X))
+
+
+def test_tensors_in_lists_keep_their_dtype() -> None:
+    for lib in (nnscratch, torch):
+        x, y = lib.ones(2).bfloat16(), lib.ones(())
+        for given, expected in (([x[0], x[1]], "bfloat16"), ([1, x[0]], "bfloat16")):
+            assert str(lib.tensor(given).dtype).endswith(expected)
+        for given in ([x[0], 2.5], [x[0], y]):
+            assert str(lib.tensor(given).dtype).endswith("float32")
+
+
+def test_who_watches_knows_it() -> None:
+    x = nnscratch.full((3,), 100.0).bfloat16()
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(AnomalyError, match=r"beyond bfloat16, which ends at e\^88"),
+        detect_anomaly(),
+    ):
+        x.exp()
+    with audit() as found:
+        x.float()
+    assert "cast from bfloat16 to float32" in str(found)
 
 
 def test_other_layers() -> None:

@@ -399,6 +399,26 @@ def test_random_tensors_are_a_matter_of_the_seed() -> None:
     assert set(labels.tolist()) == {2, 3, 4}
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_random_complex_numbers(dtype: str) -> None:
+    """Of PyTorch's distribution: a variance of 1/2 for each part of normal ones."""
+    like = nnscratch.zeros(10_000, dtype=dtype)
+    for z in (nnscratch.randn(10_000, dtype=dtype), nnscratch.randn_like(like)):
+        assert z.dtype == dtype
+        for part in (z.real, z.imag):
+            assert part.std().item() == pytest.approx(0.5**0.5, abs=0.03)
+            assert part.mean().item() == pytest.approx(0.0, abs=0.03)
+    z = nnscratch.normal(3.0, 2.0, (10_000,), dtype=dtype)
+    assert z.real.mean().item() == pytest.approx(3.0, abs=0.1)
+    assert z.imag.std().item() == pytest.approx(2.0**0.5, abs=0.1)
+    for z in (nnscratch.rand(10_000, dtype=dtype), nnscratch.rand_like(like)):
+        for part in (z.real, z.imag):
+            assert (part.min().item(), part.max().item()) == pytest.approx((0, 1), abs=0.01)
+    z = nnscratch.randn(2, dtype=dtype, requires_grad=True)
+    assert z.is_leaf
+    assert z.requires_grad
+
+
 def test_the_default_dtype() -> None:
     try:
         nnscratch.set_default_dtype(nnscratch.float64)

@@ -137,6 +137,42 @@ def test_only_what_is_asked_for_is_checked() -> None:
     assert "expected 3 gradients, for X, W, b; got 2" in count.hint(1)
 
 
+@pytest.mark.parametrize(
+    ("name", "backward"),
+    [
+        ("mse", lambda dL, Y, T: dL**2 * 2 * (Y - T) / Y.size),
+        ("mse", lambda dL, Y, T: 2 * (Y - T) / Y.size),
+        ("cross_entropy", lambda dL, P, T: dL**2 * (P - np.eye(3)[T]) / len(T)),
+        ("bce_with_logits", lambda dL, X, T: (1 / (1 + np.exp(-X)) - T) / X.size),
+    ],
+)
+def test_the_gradient_by_a_loss_comes_in_once(name: str, backward: Any) -> None:
+    work = homework(name, backward, of=FORMULAS[name].inputs[0])
+    assert work.points <= 90
+    assert "What shows is: the incoming gradient is missing, or enters twice" in work.hint(3)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_an_answer_without_the_gradient_by_the_loss_trains_as_with_it(reduction: str) -> None:
+    """Of a loss by itself it is 1; in training the loss may be scaled, or not reduced."""
+
+    def backward(P: Any, T: Any) -> Any:
+        return (P - np.eye(3, dtype=P.dtype)[T]) / (len(T) if reduction == "mean" else 1)
+
+    x = nnscratch.tensor(np.arange(9.0).reshape(3, 3) % 4, requires_grad=True)
+    criterion = nnscratch.nn.CrossEntropyLoss(reduction=reduction)
+    scale = nnscratch.tensor([3.0, 0.5, 2.0] if reduction == "none" else 3.0)
+
+    def gradient() -> Any:
+        x.grad = None
+        (criterion(x, nnscratch.tensor([2, 0, 1])) * scale).sum().backward()
+        return x.grad.numpy().copy()
+
+    right = gradient()
+    with homework("cross_entropy", backward):
+        assert np.allclose(gradient(), right, rtol=1e-12)
+
+
 def _raises(dY: Any) -> Any:
     raise NotImplementedError
 

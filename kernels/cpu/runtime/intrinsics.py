@@ -308,8 +308,9 @@ def fma(typingctx, x, y, z):
 def add_up(typingctx, total, x):
     """``total + x`` in a sum whose order is free: a loop over it vectorises.
 
-    Only this addition is free, and the compiler orders it by the number of terms alone: it keeps
-    several registers of running sums and adds these up behind the loop.
+    Only this addition is free, and the compiler orders it by the number of terms: it keeps several
+    registers of running sums and adds these up behind the loop. Where the loop also stores, the
+    order is another one if what it stores overlaps what it reads.
     """
     if total not in (types.float32, types.float64) or x != total:
         return None

@@ -8,13 +8,12 @@ activation's follow from its kinks and variants, a loss's from its domains and v
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from importlib import import_module
-from pkgutil import iter_modules
 
 from nnscratch.formulas.cases.case import Case, of_activation, of_loss
 from nnscratch.formulas.cases.linear import fused
 from nnscratch.formulas.formula import FORMULAS, Formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
+from nnscratch.loading import modules_of
 
 __all__ = ["Case", "all_cases", "cases"]
 
@@ -27,8 +26,7 @@ def written_cases() -> dict[str, tuple[Case, ...]]:
         ValueError: if a formula has cases in two places, or two of one name.
     """
     found: dict[str, tuple[Case, ...]] = {}
-    for module in iter_modules(__path__):
-        family = import_module(f"{__name__}.{module.name}")
+    for family in modules_of(__name__, __path__):
         for name, made in getattr(family, "CASES", {}).items():
             names = [case.name for case in made]
             if name in found or len(set(names)) != len(names):

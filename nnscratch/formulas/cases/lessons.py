@@ -1,8 +1,10 @@
 """Lesson cases: for every formula with a derivative one small case, which a learner can work out.
 
 A lesson is two-dimensional where the formula allows it, has at most 12 entries an input, of two
-decimals, all of another number on each axis so that a transpose or a wrong mean shows, and the
-default options unless a term would be too small to see under these. Inputs that a beginner does not
+decimals, and the default options unless a term would be too small to see under these. A matrix has
+another number of rows than of columns, so that a transpose or a wrong mean shows, unless the
+formula takes square ones (and a recurrent layer's state weights and states may be square); with
+three axes, 12 entries leave two of them of one length. Inputs that a beginner does not
 know, such as the weights of classes, are None. An elementwise formula's lesson is made of its
 contract cases; the others are here, or as ``LESSONS`` beside the cases of a family.
 """
@@ -12,9 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ from nnscratch.formulas.cases.moving import distinct
 from nnscratch.formulas.cases.solving import regular
 from nnscratch.formulas.formula import Formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
+from nnscratch.loading import modules_of
 
 MOST = 12
 _ROWS, _COLUMNS = 4, 3
@@ -74,8 +75,7 @@ def lesson(formula: Formula) -> Case:
 def written_lessons() -> dict[str, tuple[tuple[Build, ...], dict[str, Any]]]:
     """Return the lessons that are written by hand: here, and beside the cases of a formula."""
     found = dict(LESSONS)
-    for module in iter_modules([str(Path(__file__).parent)]):
-        family = import_module(f"nnscratch.formulas.cases.{module.name}")
+    for family in modules_of("nnscratch.formulas.cases", [str(Path(__file__).parent)]):
         found |= getattr(family, "LESSONS", {})
     return found
 

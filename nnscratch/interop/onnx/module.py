@@ -22,6 +22,15 @@ _DEEPEST = 16
 _MOST_FOLDED, _LARGEST_FOLDED = 512, 1 << 22
 
 
+class _Around:
+    """What a node may refer to besides its inputs; no hook or summary looks into it."""
+
+    __slots__ = ("device", "values")
+
+    def __init__(self, values: dict[str, Any], device: Any) -> None:
+        self.values, self.device = values, device
+
+
 class OnnxNode(Module):
     """One node of an ONNX model, so that what happens in it has its name."""
 
@@ -30,9 +39,9 @@ class OnnxNode(Module):
         super().__init__()
         self.step = step
 
-    def forward(self, inputs: list[Any], values: dict[str, Any], device: Any) -> Any:
+    def forward(self, *inputs: Any, around: _Around) -> Any:
         """Return the outputs of the node, a tuple."""
-        return run_step(self.step, inputs, values, device, inside=True)
+        return run_step(self.step, list(inputs), around.values, around.device, inside=True)
 
     def __repr__(self) -> str:
         told = ", ".join(
@@ -174,7 +183,7 @@ class OnnxModel(Module):
         arguments = [tensors[name] for name in graph.inputs]
 
         def call(step: Step, given: list[Any], known: dict[str, Any]) -> Any:
-            return self._layers[step](given, known, device)
+            return self._layers[step](*given, around=_Around(known, device))
 
         return run_steps(graph, arguments, values, device, None, call)
 

@@ -13,13 +13,13 @@ except ImportError as error:
         "nnscratch.interop.sklearn needs scikit-learn; install it: pip install 'nnscratch[sklearn]'"
     ) from error
 
-from nnscratch.interop.sklearn.classifier import NeuralNetClassifier
-from nnscratch.interop.sklearn.regressor import NeuralNetRegressor
-
-__all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]
-
 if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
     raise ConfigurationError(
         f"nnscratch.interop.sklearn needs scikit-learn 1.6 or newer, got {sklearn.__version__}; "
         "update it: pip install -U scikit-learn"
     )
+
+from nnscratch.interop.sklearn.classifier import NeuralNetClassifier
+from nnscratch.interop.sklearn.regressor import NeuralNetRegressor
+
+__all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor
 
 
+@dataclass(eq=False, repr=False)
 class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):  # type: ignore[misc]
     r"""A network that classifies, in scikit-learn's form.
 
@@ -75,48 +78,8 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):  # type: ignore[
     True
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        *,
-        dropout: float = 0.0,
-        module: Any = None,
-        solver: Any = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        compile: bool | None = None,
-        class_weight: Any = None,
-    ) -> None:
-        super().__init__(
-            hidden_layer_sizes, activation, dropout=dropout, module=module, solver=solver,
-            alpha=alpha, batch_size=batch_size, learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init, power_t=power_t, max_iter=max_iter,
-            shuffle=shuffle, random_state=random_state, tol=tol, verbose=verbose,
-            warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping, validation_fraction=validation_fraction,
-            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun, compile=compile,
-        )  # fmt: skip
-        self.class_weight = class_weight
+    _: KW_ONLY
+    class_weight: Any = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NeuralNetClassifier:
         """Train on samples X (n, features) and labels y (n,), or (n, labels) of 0 and 1.
@@ -181,13 +144,12 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):  # type: ignore[
             self._several = several
         elif several != self._several:
             raise ValueError("y: several labels a sample are learned by a fresh fit only")
-        else:
-            unknown = [] if several else sorted(set(y.tolist()) - set(self.classes_.tolist()))
-            if unknown:
-                raise ValueError(
-                    f"`y` has classes not in `self.classes_`: got {unknown[:3]}, known are "
-                    f"{self.classes_.tolist()[:10]}"
-                )
+        unknown = [] if several else sorted(set(y.tolist()) - set(self.classes_.tolist()))
+        if unknown:
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`: got {unknown[:3]}, known are "
+                f"{self.classes_.tolist()[:10]}"
+            )
         if len(self.classes_) < 2 and not several:
             # One class has nothing to be told from; its logit is learned to be large.
             return np.ones((len(y), 1))
@@ -207,7 +169,9 @@ class NeuralNetClassifier(ClassifierMixin, NeuralNetEstimator):  # type: ignore[
         return count if self._several or count > 2 else 1
 
     def _losses(self) -> Losses:
-        return _logistic if self._outputs() == 1 or self._several else _softmax
+        if self._outputs() == 1 or self._several:
+            return _logistic
+        return functools.partial(_softmax, classes=len(self.classes_))
 
     def _score_of(self, outputs: np.ndarray, T: np.ndarray, weights: Any) -> float:
         found = outputs > 0 if T.ndim == 2 else outputs.argmax(axis=1)
@@ -259,9 +223,9 @@ def _logistic(Z: Tensor, T: Tensor) -> Tensor:
     return losses.sum(dim=1)  # type: ignore[no-any-return]
 
 
-def _softmax(Z: Tensor, T: Tensor) -> Tensor:
-    if Z.ndim != 2:
-        raise ConfigurationError(_wrong(Z, (T.shape[0], "classes")))
+def _softmax(Z: Tensor, T: Tensor, classes: int) -> Tensor:
+    if Z.shape != (T.shape[0], classes):
+        raise ConfigurationError(_wrong(Z, (T.shape[0], classes)))
     return F.cross_entropy(Z, T, reduction="none")
 
 

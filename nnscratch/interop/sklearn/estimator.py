@@ -8,6 +8,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -32,6 +33,7 @@ from nnscratch.interop.sklearn.parameters import (
     OPEN_ENDED,
     SPELLINGS,
     check_parameters,
+    check_partial,
     hidden_sizes,
     solver_options,
 )
@@ -39,68 +41,41 @@ from nnscratch.random import get_rng_state, manual_seed, set_rng_state
 from nnscratch.train.mlp import ACTIVATIONS
 
 
+@dataclass(eq=False, repr=False)
 class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """Trains a network on arrays: what ``NeuralNetClassifier`` and ``NeuralNetRegressor`` share.
 
-    It has scikit-learn's form: parameters are stored as they are given, and checked by ``fit``.
+    It has scikit-learn's form: parameters are stored as they are given, and checked by ``fit``. The
+    fields are the parameters; scikit-learn finds them in the signature of ``__init__``.
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
-        *,
-        dropout: float = 0.0,
-        module: Any = None,
-        solver: Any = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        compile: bool | None = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.dropout = dropout
-        self.module = module
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.compile = compile
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    dropout: float = 0.0
+    module: Any = None
+    solver: Any = "adam"
+    alpha: float = 0.0001
+    batch_size: Any = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: int = 10
+    max_fun: int = 15000
+    compile: bool | None = None
 
     # What an estimator has of its own.
 
@@ -132,11 +107,8 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
                 most ``max_iter``.
         """
         check_parameters(self)
-        if epochs is not None and (self.early_stopping or self.solver == "lbfgs"):
-            what = "early_stopping=True" if self.early_stopping else "solver='lbfgs'"
-            raise ValueError(
-                f"partial_fit: {what} needs all samples at once; call fit, or set_params first"
-            )
+        if epochs is not None:
+            check_partial(self)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=(np.float64, np.float32), multi_output=True,
             y_numeric=is_regressor(self), reset=fresh,
@@ -155,13 +127,18 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             kept = np.flatnonzero(weights)  # a sample that counts for nothing is as if left out
             X, T, weights = X[kept], T[kept], weights[kept]
         rng = check_random_state(self.random_state)
-        with _seeded(int(rng.randint(np.iinfo(np.int32).max))):
+        # What goes on draws other dropout masks than those before; it keeps the order and the
+        # held out rows, as in MLPClassifier.
+        with _seeded(int(rng.randint(np.iinfo(np.int32).max)) + (0 if fresh else self.n_iter_)):
             if fresh:
-                self._begin(X, weights)
+                self._begin(X)
+            if fresh or epochs is None:
+                self._make_optimizer(X, weights)
             if self.solver == "lbfgs":
                 self._minimize(X, T, weights)
             else:
                 self._epochs(X, T, weights, rng, epochs)
+        self.module_.eval()
         bad = [
             n
             for n, p in self.module_.named_parameters()
@@ -175,23 +152,26 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             )
         return self
 
-    def _begin(self, X: Any, weights: np.ndarray | None) -> None:
-        """Make the network, with weights of its own, and its optimizer."""
-        module = self._make_module(X.shape[1], self._outputs()).to(dtype=X.dtype)
+    def _begin(self, X: Any) -> None:
+        """Make the network, with weights of its own."""
+        self.module_ = self._make_module(X.shape[1], self._outputs()).to(dtype=X.dtype)
+        self.loss_curve_: list[float] = []
+        self.n_iter_ = 0
+        self.t_ = 0
+        self._without_gain = 0
+        self.validation_scores_: list[float] | None = None
+        self.best_validation_score_: float | None = None
+        self.best_loss_: float | None = None
+
+    def _make_optimizer(self, X: Any, weights: np.ndarray | None) -> None:
+        """Make the optimizer by the parameters as they are: a warm start may have others."""
         # The loss of a batch has alpha / 2 times the squared weights, divided by its size: a sample
         # of weight 2 counts as two.
         batch = self._batch_size(X.shape[0]) * (1.0 if weights is None else weights.mean())
         name, options = solver_options(self)
         decay = 0.0 if self.solver == "lbfgs" else float(self.alpha / batch)
-        optimizer = optimizer_of(module, name, decay, options)
-        self._fitted = Fitted(module, optimizer, self._losses(), None)
-        self.module_ = module
-        self.loss_curve_: list[float] = []
-        self.n_iter_ = 0
-        self.t_ = 0
-        self.validation_scores_: list[float] | None = None
-        self.best_validation_score_: float | None = None
-        self.best_loss_: float | None = None
+        optimizer = optimizer_of(self.module_, name, decay, options)
+        self._fitted = Fitted(self.module_, optimizer, self._losses(), None)
 
     def _make_module(self, inputs: int, outputs: int) -> nn.Module:
         if isinstance(self.module, nn.Module):
@@ -225,8 +205,8 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     ) -> None:
         X, T, weights, held = self._split(X, T, weights, rng)
         fitted = self._fitted
-        best: dict[str, Any] | None = None
-        without = 0
+        if epochs is None:
+            self._without_gain = 0
         # None is what there is none of: a warm start may ask for the other one than the first fit.
         if held is None:
             self.best_loss_ = math.inf if self.best_loss_ is None else self.best_loss_
@@ -235,9 +215,10 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             self.best_loss_ = None
             self.validation_scores_ = self.validation_scores_ or []
             self.best_validation_score_ = max([-math.inf, *self.validation_scores_])
+        best = _copy(fitted.module) if self.validation_scores_ else None
         for loss in epochs_of(
             fitted, X, T, weights,
-            epochs=epochs or self.max_iter, batch_size=self._batch_size(X.shape[0]),
+            epochs=epochs or self.max_iter, seen=self.t_, batch_size=self._batch_size(X.shape[0]),
             rate=self.learning_rate, power=self.power_t, shuffle=self.shuffle, rng=rng,
             compiled=self.compile,
         ):  # fmt: skip
@@ -251,19 +232,17 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             if held is not None:
                 better, gain = self._judge(*held)
                 if better:
-                    best = {
-                        n: p.detach().numpy().copy() for n, p in fitted.module.state_dict().items()
-                    }
+                    best = _copy(fitted.module)
                 fitted.module.train()
             else:
                 assert self.best_loss_ is not None
                 gain = loss < self.best_loss_ - self.tol
                 self.best_loss_ = min(loss, self.best_loss_)
-            without = 0 if gain else without + 1
-            if epochs is None and without >= self.n_iter_no_change:
-                if self._has_converged():
+            self._without_gain = 0 if gain else self._without_gain + 1
+            if self._without_gain >= self.n_iter_no_change:
+                if self._has_converged() and epochs is None:
                     break
-                without = 0
+                self._without_gain = 0
         else:
             if epochs is None and self.learning_rate in OPEN_ENDED:
                 self._warn(self.max_iter)
@@ -331,6 +310,7 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         self.n_iter_ += count
         self.loss_ = min(curve)
         self.best_loss_ = self.loss_
+        self.validation_scores_ = self.best_validation_score_ = None
         if count >= self.max_iter:
             self._warn(self.max_iter)
 
@@ -370,9 +350,14 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """The biases of the linear layers."""
+        """The biases of the linear layers; zeros of one that has none."""
         check_is_fitted(self, "module_")
-        return [one.bias.detach().numpy() for one in self._linear()]
+        return [
+            np.zeros(one.out_features, self._dtype)
+            if one.bias is None
+            else one.bias.detach().numpy()
+            for one in self._linear()
+        ]
 
     def _linear(self) -> list[nn.Linear]:
         return [one for one in self.module_.modules() if isinstance(one, nn.Linear)]
@@ -381,6 +366,10 @@ class NeuralNetEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _copy(module: nn.Module) -> dict[str, np.ndarray]:
+    return {name: one.detach().numpy().copy() for name, one in module.state_dict().items()}
 
 
 @contextmanager

@@ -35,14 +35,12 @@ class Fitted:
         optimizer: its optimizer.
         losses: the loss of each sample, of outputs and targets.
         step: the step, compiled or not; None before it is made.
-        epochs: how many have been trained.
     """
 
     module: nn.Module
     optimizer: Any
     losses: Losses
     step: Callable[..., Any] | None
-    epochs: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         # A compiled step holds addresses of this process.
@@ -86,6 +84,7 @@ def epochs_of(
     weights: np.ndarray | None,
     *,
     epochs: int,
+    seen: int,
     batch_size: int,
     rate: str,
     power: float,
@@ -101,6 +100,7 @@ def epochs_of(
         T: the targets.
         weights: of the samples, None if they are all equal.
         epochs: how many epochs at most; schedules span them.
+        seen: how many samples the network was trained with before, for "invscaling".
         batch_size: how many rows a step takes.
         rate: "constant", "invscaling", "adaptive" (by whoever counts the epochs) or a schedule.
         power: of "invscaling".
@@ -121,7 +121,8 @@ def epochs_of(
     made = make_schedule(rate, optimizer, epochs, batches) if rate in SCHEDULES else None
     schedule: Any
     schedule, every = made or (None, "")
-    first = optimizer.param_groups[0]["lr"]
+    for group in optimizer.param_groups if rate == "invscaling" else ():
+        group.setdefault("initial_lr", group["lr"])  # a later call goes on from the first rate
     order = np.arange(count)
     module.train()
     with threads_for(module, batch_size), enable_grad():
@@ -137,11 +138,10 @@ def epochs_of(
                 total += loss * len(rows)
                 if every == "batch":
                     schedule.step()
-            fitted.epochs += 1
+            seen += count
             if rate == "invscaling":
-                seen = fitted.epochs * count
                 for group in optimizer.param_groups:
-                    group["lr"] = first / (seen + 1) ** power
+                    group["lr"] = group["initial_lr"] / (seen + 1) ** power
             elif every == "epoch":
                 schedule.step(*([total / count] if rate == "plateau" else []))
             yield total / count

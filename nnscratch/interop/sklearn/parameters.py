@@ -7,6 +7,8 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import OPTIMIZERS, SCHEDULES, choose
 from nnscratch.train.mlp import ACTIVATIONS
@@ -37,6 +39,7 @@ NUMBERS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "n_iter_no_change": (lambda value: value >= 1, "a number of at least 1"),
     "max_fun": (lambda value: value >= 1, "a number of at least 1"),
 }
+FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping")
 
 
 def check_parameters(estimator: Any) -> None:
@@ -49,6 +52,20 @@ def check_parameters(estimator: Any) -> None:
         value = getattr(estimator, name)
         if isinstance(value, bool) or not isinstance(value, Real) or not fits(value):
             raise ValueError(f"{name}: expected {what}, got {value!r}")
+    for name in FLAGS:
+        if not isinstance(getattr(estimator, name), bool | np.bool_):
+            raise ValueError(f"{name}: expected True or False, got {getattr(estimator, name)!r}")
+    if estimator.compile is not None and not isinstance(estimator.compile, bool | np.bool_):
+        raise ValueError(f"compile: expected True, False or None, got {estimator.compile!r}")
+    if not isinstance(estimator.solver, str) and not callable(estimator.solver):
+        raise ValueError(
+            f"solver: expected a name or a function of the parameters, got {estimator.solver!r}"
+        )
+    if estimator.module is not None and not callable(estimator.module):
+        raise ValueError(
+            "module: expected an nn.Module or a function of the numbers of inputs and outputs, got "
+            f"{estimator.module!r}"
+        )
     size = estimator.batch_size
     if size != "auto" and not (isinstance(size, Integral) and int(size) >= 1):
         raise ValueError(f"batch_size: expected 'auto' or a whole number above 0, got {size!r}")
@@ -62,6 +79,24 @@ def check_parameters(estimator: Any) -> None:
             choose(estimator.solver, (*OPTIMIZERS, "lbfgs"), "solver")
     except ConfigurationError as error:
         raise ValueError(str(error)) from None
+
+
+def check_partial(estimator: Any) -> None:
+    """Check that an epoch can be trained on some of the samples.
+
+    Raises:
+        ValueError: if a parameter is for a whole fit, naming it.
+    """
+    why = "needs all samples at once"
+    if estimator.early_stopping:
+        what = "early_stopping=True"
+    elif estimator.solver == "lbfgs":
+        what = "solver='lbfgs'"
+    elif estimator.learning_rate in SCHEDULES and estimator.learning_rate != "constant":
+        what, why = f"learning_rate={estimator.learning_rate!r}", "spans all epochs of a fit"
+    else:
+        return
+    raise ValueError(f"partial_fit: {what} {why}; call fit, or set_params first")
 
 
 def hidden_sizes(sizes: Any) -> list[int]:
@@ -91,6 +126,6 @@ def solver_options(estimator: Any) -> tuple[Any, dict[str, Any]]:
         "betas": (estimator.beta_1, estimator.beta_2),
         "eps": estimator.epsilon,
     }
-    own = ("momentum", "nesterov") if name == "sgd" else ("betas", "eps")
+    own = {"sgd": ("momentum", "nesterov"), "adafactor": ()}.get(name, ("betas", "eps"))
     options = {key: known[key] for key in own if key in takes}
     return name, {"lr": estimator.learning_rate_init, **options}

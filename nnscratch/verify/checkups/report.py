@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnscratch.train.markup import html_table
+
 SEVERITIES = ("fault", "warning", "note", "fine")
 
 
@@ -82,6 +84,12 @@ class CheckupReport:
     def json(self, **options: Any) -> str:
         """Return the report as JSON; options go to ``json.dumps``."""
         return json.dumps(self.as_dict(), **options)
+
+    def _repr_html_(self) -> str:
+        count = {name: sum(s.severity == name for s in self.symptoms) for name in SEVERITIES}
+        head = f"{self.model}: {count['fault']} faults, {count['warning']} warnings"
+        rows = [[s.severity, s.text + (f"\n→ {s.mend}" if s.mend else "")] for s in self.symptoms]
+        return html_table(["", "what was found"], rows, title=head)
 
     def show(self) -> None:
         """Print the report, in colour if rich is installed."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.autograd import Function
+from nnscratch.autograd.gradcheck import refuse_bfloat16
 from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.formula import FORMULAS
@@ -214,9 +215,16 @@ def problems_of(
     modes: str | Sequence[str],
     check: str | Sequence[str] | None,
 ) -> list[Problem]:
-    """Return the problems to check for a target: one, or one for each mode of a module."""
+    """Return the problems to check for a target: one, or one for each mode of a module.
+
+    Raises:
+        ConfigurationError: if the target is none of those of ``gradcheck``, or an input, where
+            none are named, is of bfloat16.
+    """
     modes = [modes] if isinstance(modes, str) else list(modes)
     check = [check] if isinstance(check, str) else check
+    if check is None:
+        refuse_bfloat16("gradcheck", inputs)
     if isinstance(target, tuple) and len(target) == 2 and isinstance(target[0], Module):
         target, loss = target
     if isinstance(target, str):

@@ -73,6 +73,8 @@ class Answer:
         # In the formula's own form, or where no output is called Y, dY has them all.
         whole = {"saved", "needs"} & {p.name for p in self._taken} or "Y" not in names.outputs
         self._whole = bool(formula.outputs and whole)
+        # Of a loss by itself dL is 1, and an answer may leave it out.
+        self._scaled = gives_loss(formula) and not {"dY", *names.upstream} & set(self.taken)
 
     def found(self, dY: Any, kept: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
         """Return what the learner's function returns, as a tuple.
@@ -94,7 +96,8 @@ class Answer:
         found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
         if all(gradient is None or gradient is ... for gradient in found):
             raise NotAnswered
-        return tuple(None if gradient is ... else gradient for gradient in found)
+        found = tuple(None if gradient is ... else gradient for gradient in found)
+        return tuple(_times(dY, gradient) for gradient in found) if self._scaled else found
 
     def __call__(
         self, dY: Any, kept: Any, needs: tuple[bool, ...], asked: Sequence[int]
@@ -118,6 +121,13 @@ class Answer:
             f"expected {len(asked)} gradient{'s' * (len(asked) != 1)}, for {wanted}; got "
             f"{len(found)}; for some of them alone, name them with of="
         )
+
+
+def _times(dL: Any, gradient: Any) -> Any:
+    """Return dL times a gradient: of losses that are not reduced, each times its own rows."""
+    if not (is_array(gradient) or isinstance(gradient, (np.generic, float))):
+        return gradient
+    return dL[(..., *(None,) * (np.ndim(gradient) - dL.ndim))] * gradient
 
 
 class Exercise(PairProblem):
@@ -155,8 +165,6 @@ class Exercise(PairProblem):
             for gradient, value in zip(own, values, strict=True)
         ]
         self._output = () if formula.outputs else np.shape(Y)
-        if gives_loss(formula) and np.shape(Y) == ():
-            self.upstream = [np.ones(())]
 
     def given_alone(self) -> bool:
         """Say whether the learner gives one gradient where several are asked for."""

@@ -117,6 +117,7 @@ THOUGHTS: dict[Kind | RegionKind | FindingKind, tuple[str, str]] = {
         "The answer is another one each time.",
         "Does it keep something from one call to the next, or draw random numbers?",
     ),
+    FindingKind.NOT_LINEAR: (_CHAIN, "How often does the incoming gradient come into it?"),
 }  # fmt: skip
 ONE = (_ALMOST, "What is special about the other?")
 SOME = (_ALMOST, "What is special about the rest?")
@@ -127,6 +128,8 @@ def hints_for(formula: Formula, report: Report) -> tuple[str, str, str]:
     tensor = next((t for t in report.tensors if t.diagnosis), None)
     where = _where(formula, tensor)
     fault = (tensor.fault if tensor is not None else None) or " ".join(report.faults)
+    if _loses_upstream(report, tensor):
+        fault = "the incoming gradient is missing, or enters twice"
     thought = _thought(report, tensor)
     if thought is None:
         look, think = (
@@ -151,9 +154,18 @@ def _thought(report: Report, tensor: TensorReport | None) -> tuple[str, str] | N
         seen = {f.kind for f in report.findings if f.severity == "fault"}
         return next((THOUGHTS[kind] for kind in THOUGHTS if kind in seen), None)
     fault = tensor.diagnosis
+    if _loses_upstream(report, tensor):
+        return THOUGHTS[FindingKind.NOT_LINEAR]
     if fault.kind is Kind.FEW:
         return ONE if len(fault.indices) == 1 else SOME
     return THOUGHTS.get(fault.region.place if fault.region is not None else fault.kind)
+
+
+def _loses_upstream(report: Report, tensor: TensorReport | None) -> bool:
+    """Say whether a factor that is not right is the gradient of a single output, as of a loss."""
+    fault = tensor.diagnosis if tensor is not None else None
+    factor = fault is not None and fault.kind in (Kind.FACTOR, Kind.DOUBLE, Kind.HALF)
+    return factor and any(f.kind is FindingKind.NOT_LINEAR for f in report.findings)
 
 
 def _where(formula: Formula, tensor: TensorReport | None) -> str:

@@ -93,8 +93,7 @@ class Measurement:
         self.findings: list[Finding] = []
         self._scales: dict[int, float] = {}
         outputs = first_outputs(problem)
-        random = random_cotangents(outputs, self.rng)
-        self.cotangents = random if problem.upstream is None else problem.upstream
+        self.cotangents = random_cotangents(outputs, self.rng)
         if any(o.dtype == np.float16 for o in outputs):
             self.cotangents = [
                 None if c is None else np.round(c * 64) / 64 for c in self.cotangents

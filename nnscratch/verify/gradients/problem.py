@@ -106,7 +106,6 @@ class Problem:
         reference: whether ``evaluate`` is known to be right, so that forwards are compared.
         together: whether the backward starts from all outputs at once; False where it starts from
             each by itself and the gradients are added, None where there is no choice.
-        upstream: ∂L/∂Y for each output, None for random ones.
     """
 
     name: str = ""
@@ -118,7 +117,6 @@ class Problem:
     views: bool = True
     reference: bool = False
     together: bool | None = None
-    upstream: list[Any] | None = None
 
     def evaluate(self, values: Sequence[Any]) -> list[Array]:
         """Return the outputs for these values of the slots, all in float64 or complex128."""

@@ -14,6 +14,7 @@ import numpy as np
 from nnscratch.array import is_complex
 from nnscratch.array.dtypes import is_inexact
 from nnscratch.autograd import grad
+from nnscratch.autograd.gradcheck import refuse_bfloat16
 from nnscratch.errors import ConfigurationError, GradientError
 from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.tensors import Tensor, apply, enable_grad
@@ -99,9 +100,12 @@ def second_problems(
     """Return the problems of the first gradients of a target, one for each mode of a module.
 
     Raises:
-        ConfigurationError: if the target is none of those of ``gradgradcheck``.
+        ConfigurationError: if the target is none of those of ``gradgradcheck``, or an input, where
+            none are named, is of bfloat16.
     """
     given = listed(inputs)
+    if check is None:
+        refuse_bfloat16("gradgradcheck", given)
     function, own = target, dict(options or {})
     if isinstance(function, str) and function in FORMULAS:
         function = FORMULAS[function]

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.array import is_array, to_numpy
+from nnscratch.array import dtype_name, is_array, to_numpy
+from nnscratch.array.bfloat16 import limits_of
+from nnscratch.array.dtypes import FLOATS
 from nnscratch.formulas.observing import Call
 from nnscratch.verify.watch.statistics import Statistics
 
@@ -38,7 +40,7 @@ def _overflow(call: Call, inputs: list[Statistics], outputs: list[Statistics]) -
         return LARGE_WEIGHTS
     largest = max((max(abs(s.low), abs(s.high)) for s in inputs), default=0.0)
     dtype = next((s.dtype for s in outputs if not s.finite), "float32")
-    limit = float(np.finfo(dtype).max) if dtype.startswith("float") else np.inf
+    limit = float(limits_of(dtype).max) if dtype in FLOATS else np.inf
     if largest > np.sqrt(limit) * 1e-3:
         text = (
             f"The result is beyond the largest {dtype}, {limit:.2g}: inputs go up to {largest:.2g}."
@@ -73,7 +75,7 @@ def _exp(call: Call, by_name: dict[str, Statistics]) -> str | None:
     X = _first(by_name, "X", "A")
     if X is None:
         return None
-    limit = float(np.log(float(np.finfo(X.dtype).max)))
+    limit = float(np.log(float(limits_of(X.dtype).max)))
     return (
         f"exp overflows: e^{X.high:.4g} is beyond {X.dtype}, which ends at e^{limit:.4g}. "
         "In a softmax, subtract the largest input first."
@@ -89,7 +91,7 @@ def _divide(call: Call, by_name: dict[str, Statistics]) -> str | None:
     held: Any = getattr(call.saved, "B", None)
     if call.direction == "backward" and is_array(held) and held.size:
         least = float(np.min(np.abs(to_numpy(held))))
-        if least**2 < float(np.finfo(str(held.dtype)).smallest_normal):
+        if least**2 < float(limits_of(dtype_name(held.dtype)).smallest_normal):
             return (
                 f"Divisors are as small as {least:.2g}, and the derivative divides by its square; "
                 "keep them away from 0."

@@ -17,6 +17,7 @@ from typing import Any
 
 from nnscratch.array import device_of, dtype_name, is_array
 from nnscratch.array.addresses import shares_memory
+from nnscratch.array.dtypes import FLOATS
 from nnscratch.errors import NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.formulas.observing import Call
@@ -244,7 +245,7 @@ class _Auditor(LayerTracker):
 
 def _width(array: Any) -> int:
     name = dtype_name(array.dtype)
-    return int(name[5:]) if name.startswith("float") else 0
+    return int(name.removeprefix("b").removeprefix("float")) if name in FLOATS else 0
 
 
 def _shares_any(output: Any, inputs: Any) -> bool:

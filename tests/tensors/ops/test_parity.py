@@ -320,13 +320,17 @@ LINALG: dict[str, Call] = {
 def test_what_counts_as_0_in_least_squares(driver: str | None, rcond: Any, batch: bool) -> None:
     import nnscratch
 
-    made = []
-    for lib in (nnscratch, torch):
+    def found(lib: Any, driver: str | None) -> Any:
         A, B = lib.tensor([[1.0, 0.0], [0.0, 0.01], [0.0, 0.0]]), lib.ones(3, 1)
         A = lib.stack([A, A * 2]) if batch else A
-        made.append(lib.linalg.lstsq(A, B.expand(*A.shape[:-1], 1), rcond, driver=driver))
-    for mine, theirs in zip(*made, strict=True):
-        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5)
+        return lib.linalg.lstsq(A, B.expand(*A.shape[:-1], 1), rcond, driver=driver)
+
+    ours, theirs = found(nnscratch, driver), found(torch, driver)
+    # PyTorch gives LAPACK's gelsy memory that nobody has written, of columns that are to come
+    # first: what it finds of low rank is another now and then. gelsd has its meaning.
+    exact = found(torch, "gelsd") if driver in (None, "gelsy") else theirs
+    for mine, its, value in zip(ours, theirs, exact, strict=True):
+        np.testing.assert_allclose(mine.numpy(), (value if its.numel() else its).numpy(), rtol=1e-5)
 
 
 def flat(lib, x):  # type: ignore[no-untyped-def]

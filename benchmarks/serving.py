@@ -1,0 +1,212 @@
+"""A load test of ``nnscratch serve``: requests a second, and what bad ones do to the others.
+
+    python -m benchmarks.serving [--seconds 10] [--connections 16] [--cores]
+
+A server of a 784-128-10 network answers single images as .npy bodies, first alone, then with
+malformed, oversized, slow and cut-off requests mixed in. Each answer is compared with the one that
+is right for that very image: none may be lost or belong to another request. Memory is read before
+and after. With ``--cores`` the server has one core and the client the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_IMAGES = 256
+_LARGEST = 100_000
+
+
+def _request(body: bytes, kind: str = "application/x-npy", length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+    return f"{head}Content-Length: {size}\r\n\r\n".encode() + body
+
+
+def _npy(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+class Client:
+    """Connections to a server, and what came back on them."""
+
+    def __init__(self, port: int, images: Any) -> None:
+        self.port = port
+        self.images = images
+        self.requests = [_request(_npy(one[None])) for one in images]
+        self.right: list[bytes] = []
+        self.times: list[float] = []
+        self.found: Counter[str] = Counter()
+
+    async def learn(self) -> None:
+        """Ask for each image alone, on a connection of its own."""
+        for request in self.requests:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(request)
+            status, body = await _answer(reader)
+            assert status == 200, body
+            self.right.append(body)
+            writer.close()
+
+    async def asking(self, first: int, until: float) -> None:
+        """Ask for one image after another on one connection, and compare each answer."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        place = first
+        while time.perf_counter() < until:
+            place = (place + 7) % len(self.requests)
+            began = time.perf_counter()
+            writer.write(self.requests[place])
+            status, body = await _answer(reader)
+            self.times.append(time.perf_counter() - began)
+            if status != 200:
+                self.found[f"refused with {status}"] += 1
+            elif body != self.right[place]:
+                self.found["crossed or wrong"] += 1
+            else:
+                self.found["right"] += 1
+        writer.close()
+
+    async def disturbing(self, kind: str, until: float) -> None:
+        """Send requests of a bad kind, one after another."""
+        body = _npy(self.images[:1])
+        bad = {
+            "malformed": _request(b'{"images": [[[1, 2', "application/json"),
+            "deep": _request(b'{"images":' + b"[" * 50_000, "application/json"),
+            "pickled": _request(b"\x80\x04\x95", "application/x-npy"),
+            "truncated": _request(body[:-5]),
+            "oversized": _request(b"x" * 1000, length=10**9),
+            "slow": _request(body[:50], length=len(body)),
+            "cut off": _request(body[:50], length=len(body)),
+            "no HTTP": b"\x16\x03\x01 nonsense\r\n\r\n",
+        }[kind]
+        while time.perf_counter() < until:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(bad)
+            try:
+                if kind == "cut off":
+                    await writer.drain()
+                else:
+                    async with asyncio.timeout(10.0):
+                        status, _ = await _answer(reader)
+                    self.found[f"{kind}: {status}"] += 1
+            except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+                self.found[f"{kind}: {type(error).__name__}"] += 1
+            writer.close()
+            await asyncio.sleep(0.02)
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    body = await reader.readexactly(int(length[1])) if length else b""
+    return int(head[9:12]), body
+
+
+def _memory(process: int) -> float:
+    """Return a process's resident memory in MB, 0 where the system does not say."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    found = re.search(r"VmRSS:\s+(\d+)", text)
+    return int(found[1]) / 1000 if found else 0.0
+
+
+def _trained(folder: Path) -> Path:
+    from nnscratch.cli import main
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(600) % 10
+    images = rng.integers(0, 120, (600, 28, 28)).astype(np.uint8)
+    images[np.arange(600), labels] += 120
+    np.savez(folder / "images.npz", images=images, labels=labels)
+    run = folder / "run"
+    arguments = ["train", str(folder / "images.npz"), "--model", "mlp", "--hidden", "128"]
+    if main([*arguments, "--epochs", "2", "--quiet", "--run", str(run)]):
+        raise SystemExit("the training failed")
+    return run
+
+
+def _say(title: str, client: Client, seconds: float, before: float, after: float) -> None:
+    times = np.sort(np.array(client.times)) * 1e3
+    p50, p99 = (float(times[int(share * (len(times) - 1))]) for share in (0.5, 0.99))
+    print(f"{title}: {len(times) / seconds:,.0f} requests a second, p50 {p50:.2f} ms, "
+          f"p99 {p99:.2f} ms, memory {before:.0f} -> {after:.0f} MB")  # fmt: skip
+    for name, count in sorted(client.found.items()):
+        print(f"    {name}: {count:,}")
+
+
+async def _measure(port: int, process: int, seconds: float, connections: int) -> bool:
+    images = np.random.default_rng(1).integers(0, 255, (_IMAGES, 28, 28)).astype(np.uint8)
+    client = Client(port, images)
+    await client.learn()
+    turns: list[tuple[str, tuple[str, ...]]] = [
+        ("Good requests alone", ()),
+        ("With bad ones mixed in", ("malformed", "deep", "pickled", "truncated", "oversized",
+                                    "slow", "cut off", "no HTTP")),
+    ]  # fmt: skip
+    fine = True
+    for title, kinds in turns:
+        # The first second is not counted: buffers and arenas grow to their size.
+        await asyncio.gather(
+            *(client.asking(n, time.perf_counter() + 1.0) for n in range(connections))
+        )
+        client.times.clear()
+        client.found.clear()
+        before, began = _memory(process), time.perf_counter()
+        until = began + seconds
+        work = [client.asking(n * _IMAGES // connections, until) for n in range(connections)]
+        work += [client.disturbing(kind, until) for kind in kinds for _ in range(2)]
+        await asyncio.gather(*work)
+        _say(title, client, time.perf_counter() - began, before, _memory(process))
+        fine &= client.found["right"] == len(client.times)
+    print(json.dumps({"all answers right": fine}))
+    return fine
+
+
+def main() -> None:
+    """Start a server, measure it, and stop it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--cores", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        run = _trained(Path(folder))
+        command = [sys.executable, "-m", "nnscratch", "serve", str(run), "--port", "0"]
+        command += ["--timeout", "1", "--most-bytes", str(_LARGEST)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                if given.cores and hasattr(os, "sched_setaffinity"):
+                    cores = sorted(os.sched_getaffinity(0))
+                    os.sched_setaffinity(server.pid, cores[:1])
+                    os.sched_setaffinity(0, cores[1:] or cores)
+                assert server.stdout is not None
+                print(server.stdout.readline().strip())
+                port = re.search(r":(\d+)/predict", server.stdout.readline())
+                assert port is not None
+                work = _measure(int(port[1]), server.pid, given.seconds, given.connections)
+                fine = asyncio.run(work)
+            finally:
+                server.terminate()
+    if not fine:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

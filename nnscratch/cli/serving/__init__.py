@@ -1,0 +1,1 @@
+"""``nnscratch serve``: predictions over HTTP."""

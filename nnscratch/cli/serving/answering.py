@@ -1,0 +1,100 @@
+"""A run that answers: its reader of rows, its computer, and its outputs as predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from nnscratch.cli.images import ImagePreprocessor
+from nnscratch.cli.runs import RunFolder
+from nnscratch.cli.serving.computing import RowComputer
+from nnscratch.cli.serving.image_rows import ImageReader
+from nnscratch.cli.serving.reading import ReadRows, RowReader
+from nnscratch.cli.serving.table_rows import TableReader
+from nnscratch.data import ClassTarget, Tokenizer
+from nnscratch.errors import ConfigurationError
+from nnscratch.train.mlp import MLP
+
+Array = npt.NDArray[Any]
+encode = msgspec.json.Encoder().encode
+
+
+class RunAnswers:
+    """What a server needs of a run.
+
+    Args:
+        found: the run folder.
+        name: what the model is called; by default as the folder.
+
+    Raises:
+        ConfigurationError: if its model continues texts.
+        CheckpointError: if the folder is damaged.
+    """
+
+    def __init__(self, found: RunFolder, name: str | None = None) -> None:
+        pre = found.preprocessor
+        if isinstance(pre, Tokenizer):
+            raise ConfigurationError(
+                f"{found.folder}: the model of this run continues texts, and a server answers with "
+                f"predictions; use `nnscratch generate {found.folder}`"
+            )
+        self.name = name or found.folder.resolve().name
+        self.summary = found.architecture.summary
+        self.target = pre.target
+        self.task = pre.task
+        flat = isinstance(found.architecture, MLP)
+        self.reader: RowReader
+        if isinstance(pre, ImagePreprocessor):
+            self.reader = ImageReader(pre, flat)
+            shape: tuple[int, ...] = (pre.features_count,) if flat else pre.shape
+        else:
+            self.reader = TableReader(pre)
+            shape = (pre.encoder.features,)
+        self.compute = RowComputer(found.model(), shape)
+        self.classes: list[Any] = (
+            list(pre.target.classes) if isinstance(pre.target, ClassTarget) else []
+        )
+        self._names = [str(one) for one in self.classes]
+
+    def predictions(self, outputs: Array, probabilities: bool) -> list[dict[str, Any]]:
+        """Return for each row of outputs what was predicted."""
+        if not self.classes:
+            assert not isinstance(self.target, ClassTarget)
+            numbers = self.target.inverse_transform(outputs)
+            return [{"prediction": value} for value in numbers.ravel().tolist()]
+        shares = softmax(outputs)
+        best = outputs.argmax(axis=1)
+        made: list[dict[str, Any]] = []
+        for place, row in zip(best.tolist(), shares.tolist(), strict=True):
+            one = {"prediction": self.classes[place], "probability": row[place]}
+            if probabilities:
+                one["probabilities"] = dict(zip(self._names, row, strict=True))
+            made.append(one)
+        return made
+
+    def answer(self, read: ReadRows, outputs: Array, probabilities: bool) -> list[dict[str, Any]]:
+        """Return a prediction or an error for each row of a request, in order."""
+        made = self.predictions(outputs, probabilities) if len(outputs) else []
+        if not read.errors and not read.notes:
+            return made
+        right = iter(made)
+        listed: list[dict[str, Any]] = []
+        for number in range(read.count):
+            if number in read.errors:
+                listed.append({"error": read.errors[number]})
+                continue
+            one = next(right)
+            if number in read.notes:
+                one["notes"] = read.notes[number]
+            listed.append(one)
+        return listed
+
+
+def softmax(outputs: Array) -> npt.NDArray[np.float64]:
+    """Return the probabilities of scores (N, K)."""
+    scores = outputs.astype(np.float64)
+    made = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(made / made.sum(axis=1, keepdims=True))

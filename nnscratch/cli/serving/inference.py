@@ -1,0 +1,167 @@
+"""The Open Inference Protocol, version 2, in its form of JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from nnscratch.cli.serving.answering import RunAnswers, softmax
+from nnscratch.cli.serving.reading import BadRequestError, ReadRows
+
+PROTOCOL = "Open Inference Protocol V2"
+_KINDS = {
+    "BOOL": np.bool_, "UINT8": np.uint8, "UINT16": np.uint16, "UINT32": np.uint32,
+    "UINT64": np.uint64, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32,
+    "INT64": np.int64, "FP32": np.float32, "FP64": np.float64, "BYTES": np.object_,
+}  # fmt: skip
+
+
+class InputTensor(msgspec.Struct):
+    """A tensor of a request: its name, shape and datatype, and its values row by row."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+    parameters: Any = None
+
+
+class _Request(msgspec.Struct):
+    inputs: list[InputTensor]
+    id: str | None = None
+    parameters: Any = None
+    outputs: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Request)
+
+
+def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, str | None]:
+    """Return the rows of a request, and its id.
+
+    The protocol has no place for the error of a single row: one that is wrong is named, and the
+    request refused.
+
+    Raises:
+        BadRequestError: whatever is wrong.
+    """
+    try:
+        request = _DECODER.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRequestError(400, f"no request of the {PROTOCOL}: {error}") from None
+    given: dict[str, Any] = {}
+    for tensor in request.inputs:
+        if tensor.name in given:
+            raise BadRequestError(400, f"input {tensor.name[:40]!r} is given twice")
+        given[tensor.name] = _values(tensor)
+    if not given:
+        raise BadRequestError(400, "the request has no inputs")
+    read = run.reader.from_tensors(given, most)
+    if read.errors:
+        number, reason = next(iter(read.errors.items()))
+        raise BadRequestError(400, f"row {number + 1}: {reason}")
+    return read, request.id
+
+
+def _values(tensor: InputTensor) -> Any:
+    kind = _KINDS.get(tensor.datatype)
+    name = tensor.name[:40]
+    if kind is None:
+        raise BadRequestError(
+            400, f"input {name!r}: there is no datatype {tensor.datatype[:20]!r}; there are "
+            f"{', '.join(_KINDS)}"
+        )  # fmt: skip
+    data = list(_flat(tensor.data, 0))
+    if min(tensor.shape, default=0) < 0 or math.prod(tensor.shape) != len(data):
+        raise BadRequestError(
+            400, f"input {name!r}: {len(data):,} values do not make the shape {tensor.shape}"
+        )
+    if kind is np.object_ or kind is np.bool_:
+        wanted = str if kind is np.object_ else bool
+        if not all(value is None or type(value) is wanted for value in data):
+            raise BadRequestError(400, f"input {name!r}: a value is no {tensor.datatype}")
+        values: Any = data
+    else:
+        if not all(type(value) in (int, float) for value in data):
+            raise BadRequestError(400, f"input {name!r}: a value is no number")
+        try:
+            values = np.array(data, kind)
+        except (OverflowError, ValueError) as error:
+            raise BadRequestError(400, f"input {name!r}: {error}") from None
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise BadRequestError(400, f"input {name!r}: a number is beyond {tensor.datatype}")
+        if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[1] != 1):
+            return values.reshape(tensor.shape)
+        values = values.tolist()
+    return values
+
+
+def _flat(data: list[Any], depth: int) -> Any:
+    for one in data:
+        if isinstance(one, list):
+            if depth > 8:
+                raise BadRequestError(400, "the data are nested too deeply")
+            yield from _flat(one, depth + 1)
+        else:
+            yield one
+
+
+def answer(run: RunAnswers, outputs: Any, request_id: str | None) -> dict[str, Any]:
+    """Return the answer to a request."""
+    count = len(outputs)
+    made = [one["prediction"] for one in run.predictions(outputs, False)]
+    tensors = [_tensor("prediction", [count], run_kind(run), made)]
+    if run.classes:
+        shares = softmax(outputs)
+        tensors[0]["data"] = [str(v) if run_kind(run) == "BYTES" else v for v in made]
+        tensors += [
+            _tensor("probability", [count], "FP64", shares.max(axis=1).tolist()),
+            _tensor("probabilities", list(shares.shape), "FP64", shares.ravel().tolist()),
+        ]
+    found: dict[str, Any] = {"model_name": run.name, "model_version": "1", "outputs": tensors}
+    if request_id is not None:
+        found["id"] = request_id
+    return found
+
+
+def _tensor(name: str, shape: list[int], datatype: str, data: list[Any]) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
+
+
+def run_kind(run: RunAnswers) -> str:
+    """Return the datatype of predictions."""
+    if not run.classes:
+        return "FP64"
+    return {bool: "BOOL", int: "INT64", float: "FP64"}.get(type(run.classes[0]), "BYTES")
+
+
+def metadata(run: RunAnswers) -> dict[str, Any]:
+    """Return what the protocol says of a model."""
+    outputs = [{"name": "prediction", "datatype": run_kind(run), "shape": [-1]}]
+    if run.classes:
+        outputs += [
+            {"name": "probability", "datatype": "FP64", "shape": [-1]},
+            {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(run.classes)]},
+        ]
+    return {
+        "name": run.name,
+        "versions": ["1"],
+        "platform": "nnscratch",
+        "inputs": run.reader.tensors(),
+        "outputs": outputs,
+        "parameters": {"classes": [str(one) for one in run.classes]},
+    }
+
+
+def example(run: RunAnswers) -> dict[str, Any]:
+    """Return a request that is right."""
+    rows = run.reader.example()[run.reader.key]
+    inputs = []
+    for one in run.reader.tensors():
+        value = rows[0][one["name"]] if isinstance(rows[0], dict) else rows[0]
+        shape = [1, *one["shape"][1:]]
+        inputs.append({**one, "shape": shape, "data": [value]})
+    return {"inputs": inputs}

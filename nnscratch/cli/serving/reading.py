@@ -1,0 +1,167 @@
+"""Bodies of requests as rows that the run's network takes; each row is judged by itself."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+from collections.abc import Sized
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Rows = TypeVar("Rows", bound=Sized)
+_MOST_HEADER = 4096
+
+
+class BadRequestError(Exception):
+    """A request that is answered with an error: its HTTP status and a sentence.
+
+    Args:
+        status: such as 400.
+        reason: what is wrong, and what is expected.
+        headers: further headers of the answer.
+    """
+
+    def __init__(self, status: int, reason: str, **headers: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+
+
+@dataclass
+class ReadRows:
+    """The rows of a request.
+
+    Args:
+        count: how many there are.
+        features: of those that are right, in order.
+        errors: what is wrong with the others, by their numbers from 0.
+        notes: what is unusual in a row, likewise.
+    """
+
+    count: int
+    features: Array
+    errors: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, list[str]] = field(default_factory=dict)
+
+
+class RowReader(Protocol):
+    """Reads the bodies of requests for one run."""
+
+    key: str
+    """What the rows are called in a JSON body."""
+
+    def from_json(self, body: bytes, most: int) -> ReadRows:
+        """Read a JSON body."""
+
+    def from_array(self, array: Array) -> ReadRows:
+        """Read the array of an npy body."""
+
+    def example(self) -> dict[str, Any]:
+        """Return a body that is right."""
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of a row."""
+
+    def tensors(self) -> list[dict[str, Any]]:
+        """Return what the Open Inference Protocol says of the inputs."""
+
+    def from_tensors(self, given: dict[str, Any], most: int) -> ReadRows:
+        """Read the tensors of the Open Inference Protocol, arrays or lists by name."""
+
+
+def rows_in(body: bytes, key: str, most: int) -> list[msgspec.Raw]:
+    """Return the rows of a JSON body, not decoded yet.
+
+    Raises:
+        BadRequestError: if it is no JSON, has no rows, or too many.
+    """
+    try:
+        found = _BODY.decode(body)
+    except RecursionError:
+        raise BadRequestError(400, "the JSON is nested too deeply") from None
+    except msgspec.MsgspecError as error:
+        raise BadRequestError(400, f'expected {{"{key}": [...]}}: {error}') from None
+    if set(found) != {key}:
+        raise BadRequestError(400, f'expected {{"{key}": [...]}} alone, got {some_of(found)}')
+    try:
+        rows = _LIST.decode(found[key])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRequestError(400, f'expected {{"{key}": [...]}}: {error}') from None
+    return not_too_many(rows, most)
+
+
+def not_too_many(rows: Rows, most: int) -> Rows:
+    """Return rows after counting them.
+
+    Raises:
+        BadRequestError: if there are none, or more than ``most``.
+    """
+    if not len(rows):
+        raise BadRequestError(400, "there are no rows to predict")
+    if len(rows) > most:
+        raise BadRequestError(413, f"{len(rows):,} rows in one request; at most {most:,} are taken")
+    return rows
+
+
+_BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def some_of(names: Any) -> str:
+    """Return a few names for a message."""
+    listed = [repr(name)[:40] for name in names][:5]
+    return ", ".join(listed) or "nothing"
+
+
+def _head_of(body: bytes) -> bytes:
+    """Return the part of an npy body before its numbers, or as much as may be looked at."""
+    size = 12 if body[6:7] == b"\x02" else 10
+    length = int.from_bytes(body[8:size], "little")
+    return body[: min(size + length, _MOST_HEADER)]
+
+
+@functools.lru_cache(maxsize=256)
+def _header(head: bytes) -> tuple[tuple[int, ...], bool, Any, int]:
+    """Return shape, order, dtype and where the numbers begin.
+
+    Raises:
+        BadRequestError: if it is no header, or there are no numbers.
+    """
+    form = np.lib.format
+    stream = io.BytesIO(head)
+    try:
+        version = form.read_magic(stream)
+        read = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}[version]
+        shape, fortran, dtype = read(stream, max_header_size=_MOST_HEADER)
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError, SyntaxError) as error:
+        reason = str(error).partition("\n")[0][:100]
+        raise BadRequestError(400, f"no .npy file of version 1 or 2 ({reason})") from None
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise BadRequestError(
+            400, f"expected an .npy file of numbers, got {dtype}: objects are never unpickled"
+        )
+    return shape, fortran, dtype, stream.tell()
+
+
+def read_npy(body: bytes, most: int) -> Array:
+    """Return the array of an npy body; its header is checked before anything is allocated.
+
+    Raises:
+        BadRequestError: if it is none, holds objects, or has another length than it says.
+    """
+    shape, fortran, dtype, start = _header(_head_of(body))
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(body) - start:
+        raise BadRequestError(400, f"the .npy file is not as long as its shape {shape} says")
+    if not shape:
+        raise BadRequestError(400, "expected an array of rows, got a single number")
+    not_too_many(range(shape[0]), most)
+    array = np.frombuffer(body, dtype, offset=start)
+    array = array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,295 @@
+"""The server: limits, tokens, routes and figures around a run that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import sys
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from nnscratch.cli.serving import inference
+from nnscratch.cli.serving.answering import RunAnswers, encode
+from nnscratch.cli.serving.computing import RequestQueue
+from nnscratch.cli.serving.describing import described
+from nnscratch.cli.serving.figures import ServiceFigures
+from nnscratch.cli.serving.page import page
+from nnscratch.cli.serving.reading import BadRequestError, ReadRows, read_npy
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_JSON = (b"content-type", b"application/json")
+_NPY = ("application/x-npy", "application/octet-stream")
+_LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+
+@dataclass(frozen=True)
+class ServiceLimits:
+    """What a request may take.
+
+    Args:
+        body: bytes of a body.
+        rows: rows in a request.
+        seconds: for a body to arrive, and for a request to wait for its turn.
+        waiting: requests that wait for their turn.
+    """
+
+    body: int = 16 << 20
+    rows: int = 10_000
+    seconds: float = 30.0
+    waiting: int = 256
+
+
+class _CutOffError(Exception):
+    """The other side has gone."""
+
+
+class PredictionService:
+    """An ASGI application that answers with the predictions of a run.
+
+    Args:
+        run: what answers.
+        limits: what a request may take.
+        tokens: who may ask; nobody is asked for one if there are none.
+        local: whether only this machine reaches the server, so that pages of other hosts' names
+            are refused.
+    """
+
+    def __init__(
+        self,
+        run: RunAnswers,
+        limits: ServiceLimits | None = None,
+        tokens: tuple[str, ...] = (),
+        local: bool = True,
+    ) -> None:
+        self.run = run
+        self.limits = limits or ServiceLimits()
+        self.figures = ServiceFigures()
+        self.stopping = False
+        self.queue = RequestQueue(
+            run.compute, run.compute.seconds, self.limits.waiting, self.limits.seconds
+        )
+        self._local = local
+        self._tokens = [hashlib.sha256(one.encode()).digest() for one in tokens]
+        model = f"/v2/models/{run.name}"
+        self._posts = {"/predict": self._predict, f"{model}/infer": self._infer}
+        self._posts[f"{model}/versions/1/infer"] = self._infer
+        self._open = {"/healthz", "/v2/health/live", "/v2/health/ready"}
+        fixed = {
+            "/v2": {"name": "nnscratch", "version": _version(), "extensions": []},
+            "/v2/health/live": {"live": True},
+            model: inference.metadata(run),
+            f"{model}/versions/1": inference.metadata(run),
+            f"{model}/ready": {"name": run.name, "ready": True},
+            f"{model}/versions/1/ready": {"name": run.name, "ready": True},
+            "/openapi.json": described(run, self.limits, bool(tokens)),
+        }
+        routes = [Route(path, _fixed(encode(value))) for path, value in fixed.items()]
+        self._others = Starlette(
+            routes=[
+                *routes,
+                Route("/", self._page),
+                Route("/healthz", self._health),
+                Route("/v2/health/ready", self._health),
+                Route("/metrics", self._metrics),
+            ]
+        )
+        self._paths = {"/", "/healthz", "/v2/health/ready", "/metrics", *fixed}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._live(receive, send)
+            return
+        began = time.perf_counter()
+        path = scope["path"]
+        post = self._posts.get(path)
+        route = path if post is not None or path in self._paths else "other"
+        more: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            headers = dict(scope["headers"])
+            self._admit(path, headers)
+            if post is None:
+                await self._other(scope, receive, send, route, began)
+                return
+            if scope["method"] != "POST":
+                raise BadRequestError(405, f"{path} takes POST", allow="POST")
+            body = await self._body(headers, receive)
+            content, status = await post(body, headers, scope["query_string"]), 200
+            if isinstance(content, tuple):
+                content, status = content
+        except BadRequestError as error:
+            status, content = error.status, encode({"error": error.reason})
+            more = tuple((k.encode(), v.encode()) for k, v in error.headers.items())
+            if status in (408, 413):
+                # What is left of the body is not read.
+                more += ((b"connection", b"close"),)
+        except _CutOffError:
+            self.figures.count(route, 499, time.perf_counter() - began)
+            return
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            print(f"nnscratch: {type(error).__name__}: {error}", file=sys.stderr)
+            status, content = 500, encode({"error": "the server failed at this request"})
+        self.figures.count(route, status, time.perf_counter() - began)
+        length = (b"content-length", str(len(content)).encode())
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [_JSON, length, *more]}
+        )
+        await send({"type": "http.response.body", "body": content})
+
+    def _admit(self, path: str, headers: dict[bytes, bytes]) -> None:
+        """Refuse a request for its headers.
+
+        Raises:
+            BadRequestError: with the reason.
+        """
+        if self._local:
+            # A page of another name that is led to this address must not ask in a user's place.
+            host = headers.get(b"host", b"localhost").decode("latin-1")
+            name = host if host.endswith("]") else host.rpartition(":")[0] or host
+            if name.lower() not in _LOCAL:
+                raise BadRequestError(421, f"this server is for this machine, not for {host[:80]}")
+        if self._tokens and path not in self._open and path != "/":
+            given = headers.get(b"authorization", b"")
+            kind, _, token = given.partition(b" ")
+            digest = hashlib.sha256(token.strip()).digest()
+            # All are compared, so that the time says nothing.
+            found = [hmac.compare_digest(digest, one) for one in self._tokens]
+            if kind.lower() != b"bearer" or not any(found):
+                raise BadRequestError(
+                    401, "a token is needed: Authorization: Bearer TOKEN",
+                    **{"www-authenticate": "Bearer"},
+                )  # fmt: skip
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Return the body of a request.
+
+        Raises:
+            BadRequestError: if it is too long, too slow or compressed.
+        """
+        packed = headers.get(b"content-encoding", b"identity").strip().lower()
+        if packed not in (b"", b"identity"):
+            raise BadRequestError(
+                415, "bodies are taken as they are, not compressed: leave Content-Encoding out"
+            )
+        most = self.limits.body
+        told = headers.get(b"content-length", b"0")
+        if told.isdigit() and int(told[:20]) > most:
+            raise BadRequestError(413, f"the body is larger than {most:,} bytes")
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _CutOffError
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > most:
+                        raise BadRequestError(413, f"the body is larger than {most:,} bytes")
+                    if not message.get("more_body"):
+                        break
+        except TimeoutError:
+            raise BadRequestError(
+                408, f"the body did not arrive within {self.limits.seconds:g} s"
+            ) from None
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _predict(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Any:
+        kind = headers.get(b"content-type", b"application/json").decode("latin-1")
+        kind = kind.partition(";")[0].strip().lower()
+        reader, most = self.run.reader, self.limits.rows
+        if kind in _NPY or body.startswith(b"\x93NUMPY"):
+            read = reader.from_array(read_npy(body, most))
+        elif kind == "application/json":
+            read = reader.from_json(body, most)
+        else:
+            raise BadRequestError(
+                415,
+                f"expected the Content-Type application/json or application/x-npy, got {kind[:80]}",
+            )
+        outputs = await self._outputs(read)
+        listed = self.run.answer(read, outputs, b"probabilities=" in query)
+        self.figures.rows += read.count
+        self.figures.wrong_rows += len(read.errors)
+        # A row that is wrong says so in its place; if all are, so does the status.
+        status = 422 if len(read.errors) == read.count else 200
+        return encode({"model": self.run.name, "predictions": listed}), status
+
+    async def _infer(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Any:
+        if headers.get(b"inference-header-content-length"):
+            raise BadRequestError(415, "tensors are taken as JSON, not as binary data")
+        read, request_id = inference.read_request(body, self.run, self.limits.rows)
+        outputs = await self._outputs(read)
+        self.figures.rows += read.count
+        return encode(inference.answer(self.run, outputs, request_id))
+
+    async def _outputs(self, read: ReadRows) -> Any:
+        if not len(read.features):
+            return np.zeros((0, 1), np.float32)
+        if self.queue.quick(read.features):
+            return self.queue.now(read.features)
+        return await self.queue.later(read.features)
+
+    async def _other(
+        self, scope: Scope, receive: Receive, send: Send, route: str, began: float
+    ) -> None:
+        status = 500
+
+        async def noting(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await self._others(scope, receive, noting)
+        self.figures.count(route, status, time.perf_counter() - began)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.stopping = True
+        self.queue.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _page(self, request: Request) -> Response:
+        policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+        policy += "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        headers = {"content-security-policy": policy, "x-content-type-options": "nosniff"}
+        return HTMLResponse(page(self.run, bool(self._tokens)), headers=headers)
+
+    async def _health(self, request: Request) -> Response:
+        state = "stopping" if self.stopping else "ok"
+        content = encode({"status": state, "model": self.run.name})
+        return Response(content, 503 if self.stopping else 200, media_type="application/json")
+
+    async def _metrics(self, request: Request) -> Response:
+        text = self.figures.text(self.queue.waiting)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _fixed(content: bytes) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return Response(content, media_type="application/json")
+
+    return endpoint
+
+
+def _version() -> str:
+    from nnscratch import __version__
+
+    return __version__
