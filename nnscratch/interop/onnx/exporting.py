@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ def export(
     dynamic_batch: bool = True,
     input_names: list[str] | None = None,
     output_names: list[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> ModelProto:
     """Write a model as an ONNX file, and return what was written.
 
@@ -50,6 +51,7 @@ def export(
         dynamic_batch: whether the size of the batch is left open.
         input_names, output_names: names for inputs and outputs; "input" and "output", with numbers
             where there are several, unless given.
+        metadata: texts by name that go along.
 
     Raises:
         ConfigurationError: if the model computes what no operator stands for, named with its layer.
@@ -69,7 +71,7 @@ def export(
     """
     made = to_onnx(
         model, sample, opset=opset, dynamic_batch=dynamic_batch, input_names=input_names,
-        output_names=output_names,
+        output_names=output_names, metadata=metadata,
     )  # fmt: skip
     content = made.SerializeToString()
     write_whole(path, lambda stream: stream.write(content), follow=True)  # type: ignore[arg-type]
@@ -84,6 +86,7 @@ def to_onnx(
     dynamic_batch: bool = True,
     input_names: list[str] | None = None,
     output_names: list[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> ModelProto:
     """Return a model as an ONNX one, without a file; see ``export``.
 
@@ -105,7 +108,9 @@ def to_onnx(
         more = [cat([one, one[:1]]) if one.ndim and one.shape[0] == rows else one for one in inputs]
         twin, sizes = _recorded(model, more), (rows, rows + 1)
     pairs = _paired(graph, twin)
-    return _written(graph, twin, pairs, sizes, opset, input_names, output_names)
+    made = _written(graph, twin, pairs, sizes, opset, input_names, output_names)
+    helper.set_model_props(made, dict(metadata or {}))
+    return made
 
 
 def _recorded(model: Any, inputs: list[Tensor]) -> Graph:
