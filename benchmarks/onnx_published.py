@@ -125,6 +125,8 @@ def look_at(path: Path, name: str, used: Counter[str]) -> bool:
     with nnscratch.no_grad():
         found = model.run([], given)
         ours = measured(lambda: model.run([], given))
+        compiled = nnscratch.compile(lambda **named: model(**named))
+        planned = measured(lambda: compiled(**given))
     theirs = measured(lambda: session.run(None, inputs))
     used.update(step.node.op_type for step in model.graph.steps)
     own = [one.numpy() if isinstance(one, nnscratch.Tensor) else one for one in found]
@@ -133,7 +135,7 @@ def look_at(path: Path, name: str, used: Counter[str]) -> bool:
             print(f"{name}: {other.dtype} {other.shape} instead of {one.dtype} {one.shape}")
             return False
     worst = gap(want, own)
-    said = f"{name}: off by {worst:.0e}, {ours:.1f} ms beside {theirs:.1f}"
+    said = f"{name}: off by {worst:.0e}, {ours:.1f} ms, compiled {planned:.1f}, beside {theirs:.1f}"
     try:
         slope = slope_error(model.double(), inputs)
         with nnscratch.no_grad():
