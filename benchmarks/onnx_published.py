@@ -74,7 +74,7 @@ def floats(outputs: list[Any]) -> list[nnscratch.Tensor]:
     return [one for one in outputs if isinstance(one, nnscratch.Tensor) and one.dtype == "float64"]
 
 
-def slope_error(model: OnnxModel, inputs: dict[str, np.ndarray], most: int = 8) -> float:
+def slope_error(model: OnnxModel, inputs: dict[str, np.ndarray], most: int = 3) -> float:
     """How far a loss changes otherwise than its gradient says, the median of some parameters."""
     given = in_double(inputs)
 
