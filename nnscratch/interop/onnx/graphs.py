@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
@@ -247,16 +247,19 @@ def _steps(
     return steps
 
 
-CONTROL = ("If", "Loop", "Scan", "SequenceMap")
+CONTROL = ("If", "Loop", "Scan")
 
 
-def _operator_of(node: NodeProto, around: Surroundings) -> Operator | bool | None:
-    """Return the operator of a node, None if it runs by other means."""
+def _operator_of(node: NodeProto, around: Surroundings) -> Operator | Literal["missing"] | None:
+    """Return the operator of a node, None if it runs by other means.
+
+    "missing" if there is none.
+    """
     if (node.domain, node.op_type) in around.functions:
         return None
     if node.domain not in DOMAINS:
         return "missing"
-    if node.op_type in CONTROL[:3]:
+    if node.op_type in CONTROL:
         return None
     found = operators().get(node.op_type)
     if found is not None:

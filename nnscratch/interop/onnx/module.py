@@ -12,7 +12,7 @@ from nnscratch.array import is_floating
 from nnscratch.errors import NNScratchError, ShapeError
 from nnscratch.interop.onnx.graphs import Step, Steps
 from nnscratch.interop.onnx.operators.room import at_most
-from nnscratch.interop.onnx.running import run_step, run_steps
+from nnscratch.interop.onnx.running import Place, run_step, run_steps
 from nnscratch.interop.onnx.types import shown
 from nnscratch.nn import Module
 from nnscratch.nn.parameter import Buffer, Parameter
@@ -25,10 +25,10 @@ _MOST_FOLDED, _LARGEST_FOLDED = 512, 1 << 22
 class _Around:
     """What a node may refer to besides its inputs; no hook or summary looks into it."""
 
-    __slots__ = ("device", "values")
+    __slots__ = ("place", "values")
 
-    def __init__(self, values: dict[str, Any], device: Any) -> None:
-        self.values, self.device = values, device
+    def __init__(self, values: dict[str, Any], place: Place) -> None:
+        self.values, self.place = values, place
 
 
 class OnnxNode(Module):
@@ -39,9 +39,10 @@ class OnnxNode(Module):
         super().__init__()
         self.step = step
 
-    def forward(self, *inputs: Any, around: _Around) -> Any:
-        """Return the outputs of the node, a tuple."""
-        return run_step(self.step, list(inputs), around.values, around.device, inside=True)
+    def forward(self, *inputs: Any) -> Any:
+        """Return the outputs of the node, a tuple; the last argument is what stands around it."""
+        *given, around = inputs
+        return run_step(self.step, given, around.values, around.place, inside=True)
 
     def __repr__(self) -> str:
         told = ", ".join(
@@ -169,23 +170,17 @@ class OnnxModel(Module):
         device = next((one.device for one in tensors.values() if one is not None), None)
         if device is not None and device.type == "cpu":
             device = None
-        precision = self._precision()
-        constants = self._constants
-        if precision != self._made_in:  # constants follow the parameters
-            constants = {
-                name: one.astype(precision) if one.dtype.name == self._made_in else one
-                for name, one in constants.items()
-            }
-        values: dict[str, Any] = {**constants}
+        place = Place(device, self._made_in, self._precision())
+        values: dict[str, Any] = {**self._constants}
         for name, (owner, last) in self._held.items():
             values[name] = getattr(owner, last)
         values.update(tensors)
         arguments = [tensors[name] for name in graph.inputs]
 
         def call(step: Step, given: list[Any], known: dict[str, Any]) -> Any:
-            return self._layers[step](*given, around=_Around(known, device))
+            return self._layers[step](*given, _Around(known, place))
 
-        return run_steps(graph, arguments, values, device, None, call)
+        return run_steps(graph, arguments, values, place, None, call)
 
     def _precision(self) -> str | None:
         """Return the dtype of the parameters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,30 @@ from nnscratch.tensors import Tensor
 Values = dict[str, Any]
 
 
-def as_value(value: Any, device: Any) -> Tensor:
-    """Return a value as a tensor on a device, a NumPy array without a copy on the CPU."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a graph runs, for the arrays in it that are no parameters.
+
+    Attributes:
+        device: the device; None for the CPU.
+        made_in: the dtype of the parameters in the file.
+        precision: their dtype now, which arrays of the file follow.
+    """
+
+    device: Any
+    made_in: str | None = None
+    precision: str | None = None
+
+
+def as_value(value: Any, place: Place | None) -> Tensor:
+    """Return a value as a tensor at a place, a NumPy array on the CPU without a copy."""
     if isinstance(value, Tensor):
         return value
-    return Tensor(value if device is None else move(value, device))
+    if place is None:
+        return Tensor(value)
+    if place.precision is not None and value.dtype.name == place.made_in != place.precision:
+        value = value.astype(place.precision)
+    return Tensor(value if place.device is None else move(value, place.device))
 
 
 def as_numbers(value: Any) -> np.ndarray:
@@ -40,7 +60,7 @@ def run_steps(
     graph: Steps,
     given: Sequence[Any],
     outer: Mapping[str, Any],
-    device: Any,
+    place: Place | None,
     attributes: Mapping[str, Any] | None = None,
     call: Callable[[Step, list[Any], Values], Any] | None = None,
 ) -> list[Any]:
@@ -50,7 +70,7 @@ def run_steps(
         graph: the graph.
         given: a value for each of its inputs.
         outer: the values that its nodes may refer to besides.
-        device: where arrays are moved to; None for the CPU.
+        place: where it runs; None for the CPU.
         attributes: of a function, the values of its attributes.
         call: runs one step in a way of its own, given its inputs and all values.
 
@@ -67,7 +87,7 @@ def run_steps(
         if call is not None:
             outputs = call(step, inputs, values)
         else:
-            outputs = run_step(step, inputs, values, device, attributes)
+            outputs = run_step(step, inputs, values, place, attributes)
         values.update(
             (name, value) for name, value in zip(step.node.output, outputs, strict=False) if name
         )
@@ -80,7 +100,7 @@ def run_step(
     step: Step,
     inputs: list[Any],
     values: Mapping[str, Any],
-    device: Any,
+    place: Place | None,
     attributes: Mapping[str, Any] | None = None,
     inside: bool = False,
 ) -> tuple[Any, ...]:
@@ -93,7 +113,7 @@ def run_step(
         NNScratchError: with the node's name, whatever went wrong in it.
     """
     try:
-        return _run(step, inputs, values, device, attributes)
+        return _run(step, inputs, values, place, attributes)
     except NNScratchError as error:
         if not inside and not getattr(error, "of_node", False):
             error.args = (f"{step.text}: {error.args[0] if error.args else error}",)
@@ -111,7 +131,7 @@ def _run(
     step: Step,
     inputs: list[Any],
     values: Mapping[str, Any],
-    device: Any,
+    place: Place | None,
     outer: Mapping[str, Any] | None,
 ) -> tuple[Any, ...]:
     options = dict(step.attributes)
@@ -125,9 +145,9 @@ def _run(
     if step.operator is None:
         flow = CONTROL_FLOW.get(step.node.op_type)
         if flow is not None:
-            return tuple(flow(inputs, options, _runner(values, device, outer)))
+            return tuple(flow(inputs, options, _runner(values, place, outer)))
         body = _expansion(step, inputs)
-        return tuple(run_steps(body, inputs, {}, device, _with_defaults(step, options)))[:wanted]
+        return tuple(run_steps(body, inputs, {}, place, _with_defaults(step, options)))[:wanted]
     entry = step.operator
     unknown = set(options) - entry.attributes
     if unknown and not entry.old:
@@ -145,7 +165,7 @@ def _run(
     added = {"opset": step.opset, "wanted": wanted}
     options.update((name, added[name]) for name in entry.added)
     alone = entry.repeats and not any(isinstance(value, Tensor) for value in inputs)
-    where = None if alone else device
+    where = None if alone else place
     arguments = [
         None if value is None
         else as_numbers(value) if position in entry.numbers
@@ -161,9 +181,9 @@ def _number(value: Any) -> Any:
     return to_numpy(value.array) if isinstance(value, Tensor) else value
 
 
-def _runner(values: Mapping[str, Any], device: Any, attributes: Any) -> Any:
+def _runner(values: Mapping[str, Any], place: Place | None, attributes: Any) -> Any:
     def run(graph: Steps, given: Sequence[Any]) -> list[Any]:
-        return run_steps(graph, given, values, device, attributes)
+        return run_steps(graph, given, values, place, attributes)
 
     return run
 
