@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import get_annotations
 from operator import itemgetter
 from typing import Any, ClassVar, Self, dataclass_transform
@@ -11,9 +12,10 @@ from typing import Any, ClassVar, Self, dataclass_transform
 class Saved(tuple[Any, ...]):
     """A tuple whose items have names: what the backward of a formula needs.
 
-    A class below it lists its fields, as one of ``typing.NamedTuple`` does; a formula may save one
-    of these as well. There are a hundred of them, and Python writes and compiles a program for each
-    of its own kind, which took an eighth of the instructions of an import.
+    A class below it lists its fields, as one of ``typing.NamedTuple`` does, and has the same
+    methods; a formula may save one of these as well. There are a hundred of them, and Python writes
+    and compiles a program for each of its own kind, which took an eighth of the instructions of an
+    import.
 
     Attributes:
         _fields: the names.
@@ -29,13 +31,13 @@ class Saved(tuple[Any, ...]):
 
     __slots__ = ()
     _fields: ClassVar[tuple[str, ...]] = ()
-    _defaults: ClassVar[dict[str, Any]] = {}
+    _field_defaults: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         """Give each field that the class lists a place and a name."""
         fields = tuple(get_annotations(cls))
         cls._fields = fields
-        cls._defaults = {name: cls.__dict__[name] for name in fields if name in cls.__dict__}
+        cls._field_defaults = {name: cls.__dict__[name] for name in fields if name in cls.__dict__}
         for place, name in enumerate(fields):
             setattr(cls, name, property(itemgetter(place)))
 
@@ -52,7 +54,7 @@ class Saved(tuple[Any, ...]):
     @classmethod
     def _completed(cls, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         names = cls._fields[len(values) :]
-        rest = {**cls._defaults, **named}
+        rest = {**cls._field_defaults, **named}
         missing = [name for name in names if name not in rest]
         unknown = [name for name in named if name not in names]
         if missing or unknown or len(values) > len(cls._fields):
@@ -61,6 +63,19 @@ class Saved(tuple[Any, ...]):
                 f"by position{''.join(f', {name}' for name in named)}"
             )
         return (*values, *[rest[name] for name in names])
+
+    @classmethod
+    def _make(cls, values: Iterable[Any]) -> Self:
+        """Make one of the values of all fields, in one object."""
+        return cls(*values)
+
+    def _replace(self, **named: Any) -> Self:
+        """Return one with other values in some fields.
+
+        Raises:
+            TypeError: if one is given that is no field.
+        """
+        return type(self)(**{**self._asdict(), **named})
 
     def _asdict(self) -> dict[str, Any]:
         """Return the values by their names."""

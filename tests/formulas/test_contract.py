@@ -22,6 +22,7 @@ from formulas.contract import (
 import nnscratch
 from nnscratch.formulas import FORMULAS, registry
 from nnscratch.formulas.cases import Case, all_cases, cases
+from nnscratch.formulas.written import resolved
 
 DTYPES = ("float32", "float64")
 # Formulas that never leave the dtype's range for finite inputs of that size, by construction: no
@@ -174,8 +175,8 @@ def test_stable_formulas_are_quiet_by_construction(name: str, quiet_case: Case) 
     values = case.build()
     for dtype in DTYPES:
         inputs = tuple(place(value, dtype) for value in values)
-        forward: Any = formula.forward.__wrapped__  # type: ignore[attr-defined]
-        backward: Any = formula.backward.__wrapped__  # type: ignore[union-attr]
+        forward: Any = resolved(formula.forward).__wrapped__  # type: ignore[attr-defined]
+        backward: Any = resolved(formula.backward).__wrapped__  # type: ignore[arg-type, attr-defined]
         with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
             warnings.simplefilter("error")
             Y, saved = forward(*inputs, **case.options)

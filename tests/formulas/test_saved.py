@@ -31,7 +31,9 @@ def test_it_is_made_as_a_named_tuple(values: tuple[Any, ...], named: dict[str, A
     assert tuple(ours) == tuple(theirs)
     assert (ours.X, ours.Y, ours.slope) == (theirs.X, theirs.Y, theirs.slope)
     assert ours._fields == theirs._fields
+    assert ours._field_defaults == theirs._field_defaults
     assert ours._asdict() == theirs._asdict()
+    assert ours._replace(Y=7) == OursSaved._make(theirs._replace(Y=7))
     assert repr(ours) == repr(theirs).replace("Theirs", "OursSaved")
 
 
@@ -45,6 +47,8 @@ def test_it_refuses_what_a_named_tuple_refuses(
     for kind in (OursSaved, Theirs):
         with pytest.raises(TypeError):
             kind(*values, **named)
+        with pytest.raises((TypeError, ValueError)):
+            kind(1, 2)._replace(Z=3)
     with pytest.raises(TypeError, match="OursSaved takes X, Y, slope; got"):
         OursSaved(*values, **named)
 
