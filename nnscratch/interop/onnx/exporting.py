@@ -14,7 +14,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.graph import Graph, Node, Value, record
 from nnscratch.graph.nested import leaves
 from nnscratch.interop.onnx.types import ELEMENTS
-from nnscratch.interop.onnx.writers.table import Call, writers
+from nnscratch.interop.onnx.writers.table import FormulaCall, writers
 from nnscratch.interop.onnx.writing import GraphWriter
 from nnscratch.nn import Module
 from nnscratch.tensors import Tensor, as_tensor
@@ -177,7 +177,7 @@ def _written(
         if id(node) not in needed:
             continue
         try:
-            found = table[node.formula.name](Call(writer, node, second))
+            found = table[node.formula.name](FormulaCall(writer, node, second))
         except ConfigurationError as error:
             where = f"export: in {node.layer.label}: " if node.layer else "export: "
             raise ConfigurationError(f"{where}{error}") from error

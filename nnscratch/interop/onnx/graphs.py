@@ -46,7 +46,7 @@ class Surroundings:
 
 
 @dataclass(eq=False, slots=True)
-class Step:
+class GraphStep:
     """One node, ready to run.
 
     Attributes:
@@ -90,7 +90,7 @@ class Steps:
     inputs: list[str]
     outputs: list[str]
     values: dict[str, np.ndarray]
-    steps: list[Step]
+    steps: list[GraphStep]
     defaults: list[str]
     last: list[list[str]]
 
@@ -204,7 +204,7 @@ def _steps(
     outer: frozenset[str],
     around: Surroundings,
     where: str,
-) -> list[Step]:
+) -> list[GraphStep]:
     """Return the steps of nodes, and add the names that they compute to those that are known."""
     nodes = list(nodes)
     later = {name for node in nodes for name in node.output if name}
@@ -241,7 +241,7 @@ def _steps(
         if len(attributes) < len(node.attribute):
             raise CheckpointError(f"{_said(node, name)} has an attribute twice")
         opset = around.opsets.get("" if node.domain == "ai.onnx" else node.domain, 1)
-        steps.append(Step(node, name, found, attributes, opset, around))
+        steps.append(GraphStep(node, name, found, attributes, opset, around))
     if missing:
         raise ConfigurationError(_unsupported(missing))
     return steps
@@ -318,7 +318,7 @@ class Reference:
     name: str
 
 
-def _last_uses(steps: list[Step], kept: set[str]) -> list[list[str]]:
+def _last_uses(steps: list[GraphStep], kept: set[str]) -> list[list[str]]:
     """Return for each step the values that no later step needs."""
     last: list[list[str]] = [[] for _ in steps]
     seen = set(kept)
@@ -331,7 +331,7 @@ def _last_uses(steps: list[Step], kept: set[str]) -> list[list[str]]:
     return last
 
 
-def _used_inside(step: Step) -> set[str]:
+def _used_inside(step: GraphStep) -> set[str]:
     """Return the names that a node's own graphs use."""
     used: set[str] = set()
     for graph in step.attributes.values():

@@ -10,9 +10,9 @@ import numpy as np
 
 from nnscratch.array import is_floating
 from nnscratch.errors import NNScratchError, ShapeError
-from nnscratch.interop.onnx.graphs import Step, Steps
+from nnscratch.interop.onnx.graphs import GraphStep, Steps
 from nnscratch.interop.onnx.operators.room import at_most
-from nnscratch.interop.onnx.running import Place, run_step, run_steps
+from nnscratch.interop.onnx.running import GraphPlace, run_step, run_steps
 from nnscratch.interop.onnx.types import shown
 from nnscratch.nn import Module
 from nnscratch.nn.parameter import Buffer, Parameter
@@ -27,14 +27,14 @@ class _Around:
 
     __slots__ = ("place", "values")
 
-    def __init__(self, values: dict[str, Any], place: Place) -> None:
+    def __init__(self, values: dict[str, Any], place: GraphPlace) -> None:
         self.values, self.place = values, place
 
 
 class OnnxNode(Module):
     """One node of an ONNX model, so that what happens in it has its name."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: GraphStep) -> None:
         """Take the step."""
         super().__init__()
         self.step = step
@@ -88,7 +88,7 @@ class OnnxModel(Module):
                 self._constants[name] = array
         self._made_in = self._precision()
         self._fold()
-        self._layers: dict[Step, OnnxNode] = {}
+        self._layers: dict[GraphStep, OnnxNode] = {}
         for step in graph.steps:
             layer = self._layers[step] = OnnxNode(step)
             self.nodes.add_module(_free_name(self.nodes, step.name), layer)
@@ -120,7 +120,7 @@ class OnnxModel(Module):
                 last.append(ended)
         self.graph = Steps(graph.name, graph.inputs, graph.outputs, {}, kept, graph.defaults, last)
 
-    def _folded(self, step: Step) -> bool:
+    def _folded(self, step: GraphStep) -> bool:
         names = [name for name in step.node.input if name]
         if step.operator is None or not step.operator.repeats:
             return False
@@ -170,14 +170,14 @@ class OnnxModel(Module):
         device = next((one.device for one in tensors.values() if one is not None), None)
         if device is not None and device.type == "cpu":
             device = None
-        place = Place(device, self._made_in, self._precision())
+        place = GraphPlace(device, self._made_in, self._precision())
         values: dict[str, Any] = {**self._constants}
         for name, (owner, last) in self._held.items():
             values[name] = getattr(owner, last)
         values.update(tensors)
         arguments = [tensors[name] for name in graph.inputs]
 
-        def call(step: Step, given: list[Any], known: dict[str, Any]) -> Any:
+        def call(step: GraphStep, given: list[Any], known: dict[str, Any]) -> Any:
             return self._layers[step](*given, _Around(known, place))
 
         return run_steps(graph, arguments, values, place, None, call)
@@ -254,7 +254,7 @@ def _roles(graph: Steps) -> tuple[set[str], set[str]]:
     return learned - kept - read, kept - read
 
 
-def _all_steps(graph: Steps) -> Iterator[Step]:
+def _all_steps(graph: Steps) -> Iterator[GraphStep]:
     """Go through the steps of a graph and of those in its control flow."""
     for one in (graph, *_graphs_inside(graph)):
         yield from one.steps

@@ -14,7 +14,7 @@ from nnscratch.errors import ConfigurationError, DataError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.interop.onnx.control import CONTROL_FLOW
 from nnscratch.interop.onnx.functions import expanded
-from nnscratch.interop.onnx.graphs import Reference, Step, Steps
+from nnscratch.interop.onnx.graphs import GraphStep, Reference, Steps
 from nnscratch.interop.onnx.schemas import schema_of
 from nnscratch.interop.onnx.types import shown
 from nnscratch.tensors import Tensor
@@ -23,7 +23,7 @@ Values = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GraphPlace:
     """Where a graph runs, for the arrays in it that are no parameters.
 
     Attributes:
@@ -37,7 +37,7 @@ class Place:
     precision: str | None = None
 
 
-def as_value(value: Any, place: Place | None) -> Tensor:
+def as_value(value: Any, place: GraphPlace | None) -> Tensor:
     """Return a value as a tensor at a place, a NumPy array on the CPU without a copy."""
     if isinstance(value, Tensor):
         return value
@@ -60,9 +60,9 @@ def run_steps(
     graph: Steps,
     given: Sequence[Any],
     outer: Mapping[str, Any],
-    place: Place | None,
+    place: GraphPlace | None,
     attributes: Mapping[str, Any] | None = None,
-    call: Callable[[Step, list[Any], Values], Any] | None = None,
+    call: Callable[[GraphStep, list[Any], Values], Any] | None = None,
 ) -> list[Any]:
     """Run a graph and return its outputs.
 
@@ -97,10 +97,10 @@ def run_steps(
 
 
 def run_step(
-    step: Step,
+    step: GraphStep,
     inputs: list[Any],
     values: Mapping[str, Any],
-    place: Place | None,
+    place: GraphPlace | None,
     attributes: Mapping[str, Any] | None = None,
     inside: bool = False,
 ) -> tuple[Any, ...]:
@@ -128,10 +128,10 @@ def run_step(
 
 
 def _run(
-    step: Step,
+    step: GraphStep,
     inputs: list[Any],
     values: Mapping[str, Any],
-    place: Place | None,
+    place: GraphPlace | None,
     outer: Mapping[str, Any] | None,
 ) -> tuple[Any, ...]:
     options = dict(step.attributes)
@@ -181,14 +181,14 @@ def _number(value: Any) -> Any:
     return to_numpy(value.array) if isinstance(value, Tensor) else value
 
 
-def _runner(values: Mapping[str, Any], place: Place | None, attributes: Any) -> Any:
+def _runner(values: Mapping[str, Any], place: GraphPlace | None, attributes: Any) -> Any:
     def run(graph: Steps, given: Sequence[Any]) -> list[Any]:
         return run_steps(graph, given, values, place, attributes)
 
     return run
 
 
-def _expansion(step: Step, inputs: list[Any]) -> Steps:
+def _expansion(step: GraphStep, inputs: list[Any]) -> Steps:
     """Return the steps that a node stands for; they follow from the dtypes and ranks."""
     key = tuple(
         None if one is None else (np.dtype(one.dtype).name, tuple(one.shape)) for one in inputs
@@ -198,7 +198,7 @@ def _expansion(step: Step, inputs: list[Any]) -> Steps:
     return step.made[key]  # type: ignore[no-any-return]
 
 
-def _with_defaults(step: Step, options: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(step: GraphStep, options: dict[str, Any]) -> dict[str, Any]:
     """Return a function's attributes, with those that the schema gives where a node has none."""
     own = step.around.functions.get((step.node.domain, step.node.op_type))
     found: dict[str, Any] = {}

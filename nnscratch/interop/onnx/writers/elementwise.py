@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from nnscratch.interop.onnx.types import ELEMENTS
-from nnscratch.interop.onnx.writers.table import Call, writes
+from nnscratch.interop.onnx.writers.table import FormulaCall, writes
 
 # A formula that is one operator, with the same inputs and no options.
 SAME = {
@@ -23,7 +23,7 @@ SAME = {
 
 
 def _same(op: str) -> Any:
-    def write(call: Call) -> Any:
+    def write(call: FormulaCall) -> Any:
         return call.emit(op, call.inputs())
 
     return write
@@ -34,12 +34,12 @@ for _name, _op in SAME.items():
 
 
 @writes("not_equal")
-def not_equal(call: Call) -> Any:
+def not_equal(call: FormulaCall) -> Any:
     return call.emit("Not", [call.emit("Equal", call.inputs())])
 
 
 def _bits(logical: str, bitwise: str) -> Any:
-    def write(call: Call) -> Any:
+    def write(call: FormulaCall) -> Any:
         flags = all(v is None or v.dtype == "bool" for v in (call.value(0), call.value(1)))
         return call.emit(logical if flags else bitwise, call.inputs())
 
@@ -51,12 +51,12 @@ for _name, _kind in (("and", "And"), ("or", "Or"), ("xor", "Xor")):
 
 
 @writes("fmod")
-def fmod(call: Call) -> Any:
+def fmod(call: FormulaCall) -> Any:
     return call.emit("Mod", call.inputs(), fmod=1)
 
 
 @writes("floor_divide")
-def floor_divide(call: Call) -> Any:
+def floor_divide(call: FormulaCall) -> Any:
     if call.out().dtype.startswith(("float", "bfloat")):
         return call.emit("Floor", [call.emit("Div", call.inputs())])
     # Div of integers cuts towards zero; the remainder with the divisor's sign goes first.
@@ -65,7 +65,7 @@ def floor_divide(call: Call) -> Any:
 
 
 @writes("remainder")
-def remainder(call: Call) -> Any:
+def remainder(call: FormulaCall) -> Any:
     if not call.out().dtype.startswith(("float", "bfloat")):
         return call.emit("Mod", call.inputs())
     whole = call.emit("Floor", [call.emit("Div", call.inputs())])
@@ -73,25 +73,25 @@ def remainder(call: Call) -> Any:
 
 
 @writes("trunc")
-def trunc(call: Call) -> Any:
+def trunc(call: FormulaCall) -> Any:
     x = call.input(0)
     return call.emit("Mul", [call.emit("Sign", [x]), call.emit("Floor", [call.emit("Abs", [x])])])
 
 
 @writes("cast")
-def cast(call: Call) -> Any:
+def cast(call: FormulaCall) -> Any:
     return call.emit("Cast", [call.input(0)], to=ELEMENTS[call.out().dtype])
 
 
 @writes("clip")
-def clip(call: Call) -> Any:
+def clip(call: FormulaCall) -> Any:
     ends = [call.options.get(name) for name in ("min", "max")]
     names = ["" if end is None else call.number(end) for end in ends]
     return call.emit("Clip", [call.input(0), *names])
 
 
 def _log_base(base: float) -> Any:
-    def write(call: Call) -> Any:
+    def write(call: FormulaCall) -> Any:
         y = call.emit("Log", [call.input(0)])
         return call.emit("Mul", [y, call.number(1.0 / math.log(base))])
 
@@ -103,37 +103,37 @@ writes("log10")(_log_base(10.0))
 
 
 @writes("log1p")
-def log1p(call: Call) -> Any:
+def log1p(call: FormulaCall) -> Any:
     return call.emit("Log", [call.emit("Add", [call.input(0), call.number(1.0)])])
 
 
 @writes("expm1")
-def expm1(call: Call) -> Any:
+def expm1(call: FormulaCall) -> Any:
     return call.emit("Sub", [call.emit("Exp", [call.input(0)]), call.number(1.0)])
 
 
 @writes("exp2")
-def exp2(call: Call) -> Any:
+def exp2(call: FormulaCall) -> Any:
     return call.emit("Pow", [call.number(2.0), call.input(0)])
 
 
 @writes("erfc")
-def erfc(call: Call) -> Any:
+def erfc(call: FormulaCall) -> Any:
     return call.emit("Sub", [call.number(1.0), call.emit("Erf", [call.input(0)])])
 
 
 @writes("leaky_relu")
-def leaky_relu(call: Call) -> Any:
+def leaky_relu(call: FormulaCall) -> Any:
     return call.emit("LeakyRelu", [call.input(0)], alpha=float(call.options["negative_slope"]))
 
 
 @writes("elu")
-def elu(call: Call) -> Any:
+def elu(call: FormulaCall) -> Any:
     return call.emit("Elu", [call.input(0)], alpha=float(call.options["alpha"]))
 
 
 @writes("celu")
-def celu(call: Call) -> Any:
+def celu(call: FormulaCall) -> Any:
     if call.out().dtype == "float32":
         return call.emit("Celu", [call.input(0)], alpha=float(call.options["alpha"]))
     x, a = call.input(0), call.number(float(call.options["alpha"]))
@@ -143,39 +143,39 @@ def celu(call: Call) -> Any:
 
 
 @writes("selu")
-def selu(call: Call) -> Any:
+def selu(call: FormulaCall) -> Any:
     return call.emit("Selu", [call.input(0)])
 
 
 @writes("relu6")
-def relu6(call: Call) -> Any:
+def relu6(call: FormulaCall) -> Any:
     return call.emit("Clip", [call.input(0), call.number(0.0), call.number(6.0)])
 
 
 @writes("hardtanh")
-def hardtanh(call: Call) -> Any:
+def hardtanh(call: FormulaCall) -> Any:
     low, high = (float(call.options[name]) for name in ("min_val", "max_val"))
     return call.emit("Clip", [call.input(0), call.number(low), call.number(high)])
 
 
 @writes("hardsigmoid")
-def hardsigmoid(call: Call) -> Any:
+def hardsigmoid(call: FormulaCall) -> Any:
     return call.emit("HardSigmoid", [call.input(0)], alpha=1.0 / 6.0, beta=0.5)
 
 
 @writes("hardswish")
-def hardswish(call: Call) -> Any:
+def hardswish(call: FormulaCall) -> Any:
     return call.emit("HardSwish", [call.input(0)])
 
 
 @writes("silu")
-def silu(call: Call) -> Any:
+def silu(call: FormulaCall) -> Any:
     x = call.input(0)
     return call.emit("Mul", [x, call.emit("Sigmoid", [x])])
 
 
 @writes("softplus")
-def softplus(call: Call) -> Any:
+def softplus(call: FormulaCall) -> Any:
     beta = float(call.options["beta"])
     if beta == 1.0:
         return call.emit("Softplus", [call.input(0)])
@@ -184,42 +184,42 @@ def softplus(call: Call) -> Any:
 
 
 @writes("mish")
-def mish(call: Call) -> Any:
+def mish(call: FormulaCall) -> Any:
     x = call.input(0)
     return call.emit("Mul", [x, call.emit("Tanh", [call.emit("Softplus", [x])])])
 
 
 @writes("logsigmoid")
-def logsigmoid(call: Call) -> Any:
+def logsigmoid(call: FormulaCall) -> Any:
     return call.emit("Neg", [call.emit("Softplus", [call.emit("Neg", [call.input(0)])])])
 
 
 @writes("tanhshrink")
-def tanhshrink(call: Call) -> Any:
+def tanhshrink(call: FormulaCall) -> Any:
     x = call.input(0)
     return call.emit("Sub", [x, call.emit("Tanh", [x])])
 
 
 @writes("hardshrink")
-def hardshrink(call: Call) -> Any:
+def hardshrink(call: FormulaCall) -> Any:
     return call.emit("Shrink", [call.input(0)], lambd=float(call.options["lambd"]), bias=0.0)
 
 
 @writes("softshrink")
-def softshrink(call: Call) -> Any:
+def softshrink(call: FormulaCall) -> Any:
     size = float(call.options["lambd"])
     return call.emit("Shrink", [call.input(0)], lambd=size, bias=size)
 
 
 @writes("threshold")
-def threshold(call: Call) -> Any:
+def threshold(call: FormulaCall) -> Any:
     x = call.input(0)
     above = call.emit("Greater", [x, call.number(float(call.options["threshold"]))])
     return call.emit("Where", [above, x, call.number(float(call.options["value"]))])
 
 
 @writes("gelu")
-def gelu(call: Call) -> Any:
+def gelu(call: FormulaCall) -> Any:
     x = call.input(0)
     if call.opset >= 20:
         return call.emit("Gelu", [x])
@@ -229,7 +229,7 @@ def gelu(call: Call) -> Any:
 
 
 @writes("gelu_tanh")
-def gelu_tanh(call: Call) -> Any:
+def gelu_tanh(call: FormulaCall) -> Any:
     x = call.input(0)
     if call.opset >= 20:
         return call.emit("Gelu", [x], approximate="tanh")
@@ -241,7 +241,7 @@ def gelu_tanh(call: Call) -> Any:
 
 
 @writes("prelu")
-def prelu(call: Call) -> Any:
+def prelu(call: FormulaCall) -> Any:
     slope = call.input(1)
     behind = max(len(call.shape(0)) - 2, 0)
     if behind and len(call.shape(1)) == 1:
@@ -251,10 +251,10 @@ def prelu(call: Call) -> Any:
 
 
 @writes("softmax")
-def softmax(call: Call) -> Any:
+def softmax(call: FormulaCall) -> Any:
     return call.emit("Softmax", [call.input(0)], axis=int(call.options["axis"]))
 
 
 @writes("log_softmax")
-def log_softmax(call: Call) -> Any:
+def log_softmax(call: FormulaCall) -> Any:
     return call.emit("LogSoftmax", [call.input(0)], axis=int(call.options["axis"]))

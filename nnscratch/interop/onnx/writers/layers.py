@@ -9,11 +9,11 @@ import numpy as np
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.line_maps import LineMap
-from nnscratch.interop.onnx.writers.table import Call, writes
+from nnscratch.interop.onnx.writers.table import FormulaCall, writes
 
 
 @writes("linear")
-def linear(call: Call) -> Any:
+def linear(call: FormulaCall) -> Any:
     if len(call.shape(0)) == 2:
         return call.emit("Gemm", call.inputs(), transB=1)
     turned = call.emit("Transpose", [call.input(1)], perm=[1, 0])
@@ -22,7 +22,7 @@ def linear(call: Call) -> Any:
 
 
 @writes("convolution")
-def convolution(call: Call) -> Any:
+def convolution(call: FormulaCall) -> Any:
     pads = call.options["padding"]
     return call.emit(
         "Conv", call.inputs(), strides=list(call.options["stride"]),
@@ -32,7 +32,7 @@ def convolution(call: Call) -> Any:
 
 
 @writes("convolution_transpose")
-def convolution_transpose(call: Call) -> Any:
+def convolution_transpose(call: FormulaCall) -> Any:
     pads = call.options["padding"]
     more = [max(-b, 0) for _, b in pads]
     more = [max(m, a - b) if a >= b else m for m, (a, b) in zip(more, pads, strict=True)]
@@ -78,7 +78,7 @@ def _window_attributes(lines: Any) -> dict[str, Any] | None:
 
 
 @writes("max_pool")
-def max_pool(call: Call) -> Any:
+def max_pool(call: FormulaCall) -> Any:
     lines = call.options["lines"]
     attributes = _window_attributes(lines)
     if attributes is None or any(a >= k for a, k in _reaches(attributes)):
@@ -104,14 +104,14 @@ def _reaches(attributes: dict[str, Any]) -> list[tuple[int, int]]:
     return list(zip(attributes["pads"], reach, strict=True))
 
 
-def _as_images(call: Call, dims: int) -> str:
+def _as_images(call: FormulaCall, dims: int) -> str:
     if len(call.shape()) == dims + 2:
         return call.input(0)
     return str(call.emit("Unsqueeze", [call.input(0), call.graph.ints([0])]))
 
 
 @writes("resample")
-def resample(call: Call) -> Any:
+def resample(call: FormulaCall) -> Any:
     lines = call.options["lines"]
     ndim = len(call.shape())
     attributes = _window_attributes(lines)
@@ -127,7 +127,7 @@ def resample(call: Call) -> Any:
     return _by_products(call, lines)
 
 
-def _by_products(call: Call, lines: Any) -> str:
+def _by_products(call: FormulaCall, lines: Any) -> str:
     """Write any linear maps along the last axes: a product with a matrix for each."""
     y, ndim = call.input(0), len(call.shape())
     for offset, line in enumerate(lines):
@@ -144,14 +144,14 @@ def _by_products(call: Call, lines: Any) -> str:
     return y
 
 
-def _vector(call: Call, position: int, value: float, size: int) -> str:
+def _vector(call: FormulaCall, position: int, value: float, size: int) -> str:
     if call.given(position):
         return call.input(position)
     return call.graph.constant(np.full(size, value, call.out().dtype))
 
 
 @writes("batch_norm_inference")
-def batch_norm_inference(call: Call) -> Any:
+def batch_norm_inference(call: FormulaCall) -> Any:
     channels = call.shape(0)[1]
     scale, shift = _vector(call, 3, 1.0, channels), _vector(call, 4, 0.0, channels)
     return call.emit(
@@ -161,7 +161,7 @@ def batch_norm_inference(call: Call) -> Any:
 
 
 @writes("standardize")
-def standardize(call: Call) -> Any:
+def standardize(call: FormulaCall) -> Any:
     axes, first = tuple(call.options["axes"]), call.options["first"]
     eps, x, shape = float(call.options["eps"]), call.input(0), call.shape(0)
     behind = tuple(range(min(axes), len(shape)))
@@ -186,7 +186,7 @@ def standardize(call: Call) -> Any:
 
 
 @writes("rms_norm")
-def rms_norm(call: Call) -> Any:
+def rms_norm(call: FormulaCall) -> Any:
     x, dims = call.input(0), call.options["dims"]
     where = call.graph.ints(range(-dims, 0))
     square = call.emit("ReduceMean", [call.emit("Mul", [x, x]), where], keepdims=1)
@@ -196,7 +196,7 @@ def rms_norm(call: Call) -> Any:
 
 
 @writes("local_response_norm")
-def local_response_norm(call: Call) -> Any:
+def local_response_norm(call: FormulaCall) -> Any:
     size = call.options["size"]
     if size % 2 == 0:
         raise ConfigurationError(f"a window of {size} channels: ONNX's LRN needs an odd number")
@@ -207,12 +207,12 @@ def local_response_norm(call: Call) -> Any:
 
 
 @writes("embedding")
-def embedding(call: Call) -> Any:
+def embedding(call: FormulaCall) -> Any:
     return call.emit("Gather", call.inputs()[:2], axis=0)
 
 
 @writes("scaled_dot_product_attention")
-def attention(call: Call) -> Any:
+def attention(call: FormulaCall) -> Any:
     Q, K = call.shape(0), call.shape(1)
     scale = call.options.get("scale")
     scale = 1.0 / math.sqrt(Q[-1]) if scale is None else float(scale)
@@ -241,7 +241,9 @@ def _gates(array: np.ndarray | None, order: tuple[int, ...]) -> np.ndarray | Non
     return np.concatenate([parts[i] for i in order])
 
 
-def _recurrent(call: Call, op: str, at: int, order: tuple[int, ...], **attributes: Any) -> Any:
+def _recurrent(
+    call: FormulaCall, op: str, at: int, order: tuple[int, ...], **attributes: Any
+) -> Any:
     """Write a layer in one direction; ``at`` is the position of its first weight."""
     graph = call.graph
     if call.given(len(call.node.inputs) - 1) and call.node.formula.inputs[-1] == "lengths":
@@ -269,18 +271,18 @@ def _recurrent(call: Call, op: str, at: int, order: tuple[int, ...], **attribute
 
 
 @writes("rnn")
-def rnn(call: Call) -> Any:
+def rnn(call: FormulaCall) -> Any:
     name = {"tanh": "Tanh", "relu": "Relu"}[call.options.get("nonlinearity", "tanh")]
     return _recurrent(call, "RNN", 2, (0,), activations=[name])
 
 
 @writes("gru")
-def gru(call: Call) -> Any:
+def gru(call: FormulaCall) -> Any:
     return _recurrent(call, "GRU", 2, (1, 0, 2), linear_before_reset=1)
 
 
 @writes("lstm")
-def lstm(call: Call) -> Any:
+def lstm(call: FormulaCall) -> Any:
     if call.given(7):
         raise ConfigurationError("an LSTM with a projection, which ONNX's has not")
     return _recurrent(call, "LSTM", 3, (0, 3, 1, 2))

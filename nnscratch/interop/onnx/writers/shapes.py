@@ -9,11 +9,11 @@ import numpy as np
 from nnscratch.errors import ConfigurationError
 from nnscratch.graph import Value
 from nnscratch.interop.onnx.types import ELEMENTS
-from nnscratch.interop.onnx.writers.table import Call, writes
+from nnscratch.interop.onnx.writers.table import FormulaCall, writes
 
 
 @writes("reshape")
-def reshape(call: Call) -> Any:
+def reshape(call: FormulaCall) -> Any:
     shape, twin = call.out().shape, call.twin.outputs[0].shape
     changed = [i for i, (a, b) in enumerate(zip(shape, twin, strict=True)) if a != b]
     if len(changed) == 1 and 0 not in shape:
@@ -23,23 +23,23 @@ def reshape(call: Call) -> Any:
 
 
 @writes("transpose")
-def transpose(call: Call) -> Any:
+def transpose(call: FormulaCall) -> Any:
     return call.emit("Transpose", [call.input(0)], perm=list(call.options["axes"]))
 
 
 @writes("broadcast_to")
-def broadcast_to(call: Call) -> Any:
+def broadcast_to(call: FormulaCall) -> Any:
     shape = call.shape_tensor(call.out().shape, call.twin.outputs[0].shape)
     return call.emit("Expand", [call.input(0), shape])
 
 
 @writes("concatenate")
-def concatenate(call: Call) -> Any:
+def concatenate(call: FormulaCall) -> Any:
     return call.emit("Concat", call.inputs(), axis=int(call.options["axis"]))
 
 
 @writes("stack")
-def stack(call: Call) -> Any:
+def stack(call: FormulaCall) -> Any:
     axis = int(call.options["axis"])
     front = call.graph.ints([axis])
     parts = [call.emit("Unsqueeze", [one, front]) for one in call.inputs()]
@@ -47,14 +47,14 @@ def stack(call: Call) -> Any:
 
 
 @writes("split")
-def split(call: Call) -> Any:
+def split(call: FormulaCall) -> Any:
     sizes = call.shape_tensor(call.options["sizes"], call.twin.options["sizes"])
     count = len(call.options["sizes"])
     return call.emit("Split", [call.input(0), sizes], count, axis=int(call.options["axis"]))
 
 
 @writes("constant_pad_nd")
-def constant_pad(call: Call) -> Any:
+def constant_pad(call: FormulaCall) -> Any:
     pairs = list(call.options["pad"])
     each = [(0, 0)] * (len(call.shape()) - len(pairs)) + pairs
     widths = [a for a, _ in each] + [b for _, b in each]
@@ -63,7 +63,7 @@ def constant_pad(call: Call) -> Any:
 
 
 @writes("getitem")
-def getitem(call: Call) -> Any:
+def getitem(call: FormulaCall) -> Any:
     index = call.options["index"]
     parts = list(index) if isinstance(index, tuple) else [index]
     twins = call.twin.options["index"]
@@ -118,34 +118,34 @@ def _slice(part: slice, twin: slice, size: int) -> list[int] | None:
 
 
 @writes("copy_into")
-def copy_into(call: Call) -> Any:
+def copy_into(call: FormulaCall) -> Any:
     """From here on the new values stand for the tensor that was changed in place."""
     return call.input(1)
 
 
 @writes("take")
-def take(call: Call) -> Any:
+def take(call: FormulaCall) -> Any:
     return call.emit("Gather", call.inputs(), axis=int(call.options["axis"]))
 
 
 @writes("gather")
-def gather(call: Call) -> Any:
+def gather(call: FormulaCall) -> Any:
     return call.emit("GatherElements", call.inputs(), axis=int(call.options["axis"]))
 
 
 @writes("scatter")
-def scatter(call: Call) -> Any:
+def scatter(call: FormulaCall) -> Any:
     return call.emit("ScatterElements", call.inputs(), axis=int(call.options["axis"]))
 
 
 @writes("scatter_add")
-def scatter_add(call: Call) -> Any:
+def scatter_add(call: FormulaCall) -> Any:
     axis = int(call.options["axis"])
     return call.emit("ScatterElements", call.inputs(), axis=axis, reduction="add")
 
 
 @writes("one_hot")
-def one_hot(call: Call) -> Any:
+def one_hot(call: FormulaCall) -> Any:
     graph = call.graph
     values = graph.constant(np.asarray([0, 1], call.out().dtype))
     depth = graph.constant(np.asarray(call.options["num_classes"], np.int64))
@@ -153,19 +153,19 @@ def one_hot(call: Call) -> Any:
 
 
 @writes("cumulative_sum")
-def cumulative_sum(call: Call) -> Any:
+def cumulative_sum(call: FormulaCall) -> Any:
     axis = call.graph.constant(np.asarray(call.options["axis"], np.int64))
     return call.emit("CumSum", [_in_dtype(call), axis])
 
 
-def _axes(call: Call) -> list[int]:
+def _axes(call: FormulaCall) -> list[int]:
     axis = call.options.get("axis")
     if axis is None:
         return list(range(len(call.shape())))
     return list(axis) if isinstance(axis, (tuple, list)) else [int(axis)]
 
 
-def _in_dtype(call: Call) -> str:
+def _in_dtype(call: FormulaCall) -> str:
     """Return the input in the output's dtype: sums of small integers are int64."""
     value: Value | None = call.value(0)
     if value is None or value.dtype == call.out().dtype:
@@ -174,7 +174,7 @@ def _in_dtype(call: Call) -> str:
 
 
 def _reduction(op: str) -> Any:
-    def write(call: Call) -> Any:
+    def write(call: FormulaCall) -> Any:
         axes, keep = _axes(call), int(bool(call.options.get("keepdims")))
         if not axes:
             return call.emit("Identity", [call.input(0)])
@@ -189,14 +189,14 @@ writes("logsumexp")(_reduction("ReduceLogSumExp"))
 
 
 @writes("norm")
-def norm(call: Call) -> Any:
+def norm(call: FormulaCall) -> Any:
     p = float(call.options.get("p", 2.0))
     if p not in (1.0, 2.0):
         raise ConfigurationError(f"a norm with p = {p}; ONNX has 1 and 2")
     return _reduction("ReduceL1" if p == 1.0 else "ReduceL2")(call)
 
 
-def _variance(call: Call, keep: bool) -> tuple[str, str]:
+def _variance(call: FormulaCall, keep: bool) -> tuple[str, str]:
     axes = _axes(call)
     where, shape = call.graph.ints(axes), call.shape()
     count = 1
@@ -215,22 +215,22 @@ def _variance(call: Call, keep: bool) -> tuple[str, str]:
 
 
 @writes("var")
-def var(call: Call) -> Any:
+def var(call: FormulaCall) -> Any:
     return _variance(call, bool(call.options.get("keepdims")))[0]
 
 
 @writes("std")
-def std(call: Call) -> Any:
+def std(call: FormulaCall) -> Any:
     return call.emit("Sqrt", [_variance(call, bool(call.options.get("keepdims")))[0]])
 
 
 @writes("var_mean")
-def var_mean(call: Call) -> Any:
+def var_mean(call: FormulaCall) -> Any:
     return _variance(call, bool(call.options.get("keepdims")))
 
 
 def _place_of(op: str) -> Any:
-    def write(call: Call) -> Any:
+    def write(call: FormulaCall) -> Any:
         axis, keep = call.options.get("axis"), int(bool(call.options.get("keepdims")))
         if axis is None:
             flat = call.emit("Reshape", [call.input(0), call.graph.ints([-1])])

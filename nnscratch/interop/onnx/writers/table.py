@@ -15,14 +15,14 @@ from nnscratch.formulas import FORMULAS
 from nnscratch.graph import Node, Value
 from nnscratch.interop.onnx.writing import GraphWriter
 
-Writer = Callable[["Call"], Any]
+Writer = Callable[["FormulaCall"], Any]
 _TABLE: dict[str, Writer] = {}
 
 
 def writes(*names: str) -> Callable[[Writer], Writer]:
     """Return a decorator that enters a function as the writer of formulas, by their names.
 
-    It is given a ``Call`` and returns the name of the output, or of each.
+    It is given a ``FormulaCall`` and returns the name of the output, or of each.
     """
 
     def enter(function: Writer) -> Writer:
@@ -48,7 +48,7 @@ def writers() -> dict[str, Writer]:
     return _TABLE
 
 
-class Call:
+class FormulaCall:
     """One call of a formula that is to be written.
 
     Attributes:
