@@ -36,6 +36,15 @@ def files(*folders: str, endings: tuple[str, ...] = (".py",)) -> list[Path]:
     )
 
 
+def of_ours(*folders: str, endings: tuple[str, ...] = (".py",)) -> list[Path]:
+    """Return the files below some folders in which a formula's name is ours.
+
+    Where ONNX is read and written, names are those of its operators, and tables translate them.
+    """
+    found = files(*folders, endings=endings)
+    return [path for path in found if "/interop/onnx/" not in path.as_posix()]
+
+
 def formula_names() -> dict[str, str]:
     """Return what formulas are called anywhere: their names, their constants, their modules."""
     from nnscratch import nn
@@ -101,7 +110,7 @@ def tables(folders: tuple[str, ...] = SOURCE) -> list[dict[str, Any]]:
     """Return the tables in some folders that name formulas, the outermost of nested ones."""
     names = formula_names()
     found = []
-    for path in files(*folders):
+    for path in of_ours(*folders):
         if path.is_relative_to(ROOT / "nnscratch" / "formulas"):
             continue
         text = path.read_text(encoding="utf-8")
@@ -248,7 +257,7 @@ def mentions() -> dict[str, dict[str, list[str]]]:
     endings = (".py", ".pyi", ".md", ".cu", ".cuh")
     texts = {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-        for path in files(*SOURCE, "tests", "benchmarks", "docs", endings=endings)
+        for path in of_ours(*SOURCE, "tests", "benchmarks", "docs", endings=endings)
     }
     words = {name: set(re.findall(r"\w+", text)) for name, text in texts.items()}
     return {

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.structure import ROOT, figures, files, rooms
+from benchmarks.structure import ROOT, figures, files, of_ours, rooms
 
 BEGIN = "<!-- Written by `python -m benchmarks.structure_page docs/architecture.md`. -->"
 END = "<!-- The end of what is written. -->"
@@ -53,7 +53,7 @@ def named_in(words: str, folders: tuple[str, ...]) -> list[str]:
     pattern = re.compile(rf"\b({words})(_forward|_backward|_update|_kernel)?\b", re.IGNORECASE)
     return [
         path.relative_to(ROOT).as_posix()
-        for path in files(*folders)
+        for path in of_ours(*folders)
         if pattern.search(path.read_text(encoding="utf-8"))
     ]
 
