@@ -22,7 +22,7 @@ from benchmarks.structure import ROOT, imports, room_of_module
 BOX, HEIGHT, GAP, ROW = 250, 62, 18, 104
 LEFT_OUT = {
     *("__main__", "", "errors", "absent", "instead", "settings", "amp", "backends", "cuda", "fft"),
-    *("linalg", "random", "special", "utils"),
+    *("linalg", "loading", "random", "special", "utils"),
 }
 """The package itself and modules of a few lines, which everything or nothing imports."""
 

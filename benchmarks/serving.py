@@ -127,6 +127,16 @@ def _memory(process: int) -> float:
     return int(found[1]) / 1000 if found else 0.0
 
 
+def _worked(process: int) -> float:
+    """Return the seconds of a core that a process took, 0 where the system does not say."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    taken = text.rpartition(")")[2].split()[11:13]
+    return sum(map(int, taken)) / os.sysconf("SC_CLK_TCK")
+
+
 def _trained(folder: Path) -> Path:
     from nnscratch.cli import main
 
@@ -142,11 +152,12 @@ def _trained(folder: Path) -> Path:
     return run
 
 
-def _say(title: str, client: Client, seconds: float, before: float, after: float) -> None:
+def _say(title: str, client: Client, seconds: float, worked: float, grown: str) -> None:
     times = np.sort(np.array(client.times)) * 1e3
     p50, p99 = (float(times[int(share * (len(times) - 1))]) for share in (0.5, 0.99))
+    of_core = 1e6 * worked / len(times)
     print(f"{title}: {len(times) / seconds:,.0f} requests a second, p50 {p50:.2f} ms, "
-          f"p99 {p99:.2f} ms, memory {before:.0f} -> {after:.0f} MB")  # fmt: skip
+          f"p99 {p99:.2f} ms, {of_core:,.0f} µs of a core each, memory {grown} MB")  # fmt: skip
     for name, count in sorted(client.found.items()):
         print(f"    {name}: {count:,}")
 
@@ -168,12 +179,14 @@ async def _measure(port: int, process: int, seconds: float, connections: int) ->
         )
         client.times.clear()
         client.found.clear()
-        before, began = _memory(process), time.perf_counter()
+        before, took, began = _memory(process), _worked(process), time.perf_counter()
         until = began + seconds
         work = [client.asking(n * _IMAGES // connections, until) for n in range(connections)]
         work += [client.disturbing(kind, until) for kind in kinds for _ in range(2)]
         await asyncio.gather(*work)
-        _say(title, client, time.perf_counter() - began, before, _memory(process))
+        passed = time.perf_counter() - began
+        grown = f"{before:.0f} -> {_memory(process):.0f}"
+        _say(title, client, passed, _worked(process) - took, grown)
         fine &= client.found["right"] == len(client.times)
     print(json.dumps({"all answers right": fine}))
     return fine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +102,16 @@ class ImagePreprocessor:
         if images.ndim not in (3, 4) or shape != self.shape:
             raise DataError(f"the model takes images of {self.size}, got the shape {images.shape}")
         rows = images.reshape(len(images), self.channels, -1).astype(np.float32)
-        std, mean = (np.asarray(one, np.float64)[:, None] for one in (self.std, self.mean))
-        rows *= (1.0 / (self.white * std)).astype(np.float32)
-        rows -= (mean / std).astype(np.float32)
+        factor, offset = self._line
+        rows *= factor
+        rows -= offset
         return rows.reshape(len(images), -1)
+
+    @functools.cached_property
+    def _line(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """For each channel 1 / (white std), and mean / std."""
+        std, mean = (np.asarray(one, np.float64)[:, None] for one in (self.std, self.mean))
+        return (1.0 / (self.white * std)).astype(np.float32), (mean / std).astype(np.float32)
 
     def visible(self, image: Array) -> npt.NDArray[np.uint8]:
         """Return one image as (height, width), or (height, width, channels), from 0 to 255."""

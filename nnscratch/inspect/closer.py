@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import to_numpy
-from nnscratch.formulas.attention import scores
+from nnscratch.formulas.attention import SCALED_DOT_PRODUCT_ATTENTION, scores
+from nnscratch.formulas.convolution import CONVOLUTION
 from nnscratch.formulas.observing import Call
 from nnscratch.inspect.numbers import SIDE, ArrayFacts, heat_map, numbers
-
-_Look = Callable[[Mapping[str, Any], Any], list[ArrayFacts]]
 
 
 def closer_look(call: Call) -> tuple[ArrayFacts, ...]:
@@ -32,11 +31,11 @@ def closer_look(call: Call) -> tuple[ArrayFacts, ...]:
     W[0] times it (1, 2) = [[2, 40]]
     the sum, and b (1,) = [42]
     """
-    look = _LOOKS.get(call.formula.name)
-    if look is None or call.direction != "forward":
+    windows = call.formula is CONVOLUTION
+    if call.direction != "forward" or not (windows or call.formula is SCALED_DOT_PRODUCT_ATTENTION):
         return ()
     given = dict(zip(call.formula.inputs, call.inputs, strict=False)) | call.options
-    return tuple(look(given, call.outputs[0]))
+    return tuple(_window(given, call.outputs[0]) if windows else _weights(given))
 
 
 def _window(given: Mapping[str, Any], Y: Any) -> list[ArrayFacts]:
@@ -84,7 +83,7 @@ def _framed(image: Any, along: list[Any]) -> ArrayFacts:
     return replace(facts, values=(), heat=heat_map(part), frame=frame)
 
 
-def _weights(given: Mapping[str, Any], Y: Any) -> list[ArrayFacts]:
+def _weights(given: Mapping[str, Any]) -> list[ArrayFacts]:
     """Return the weights P = softmax(S) of the first head of the first sample."""
     Q, K, M = (None if (A := given.get(name)) is None else to_numpy(A) for name in "QKM")
     if Q is None or K is None or not (Q.size and K.size):
@@ -101,9 +100,3 @@ def _weights(given: Mapping[str, Any], Y: Any) -> list[ArrayFacts]:
     index = f"[{', '.join(map(str, first))}]" if first else ""
     facts = numbers(f"the weights P{index}, a row for each query", P)
     return [replace(facts, heat=heat_map(P))]
-
-
-_LOOKS: dict[str, _Look] = {
-    "convolution": _window,
-    "scaled_dot_product_attention": _weights,
-}

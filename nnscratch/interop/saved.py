@@ -22,8 +22,9 @@ import numpy as np
 from nnscratch.array import Device, as_device, is_array, move
 from nnscratch.array.bfloat16 import bfloat16, brain
 from nnscratch.errors import CheckpointError, DTypeError
-from nnscratch.nn import Module, Parameter
-from nnscratch.optim import Optimizer
+from nnscratch.interop.refusals import at, refusal, word
+from nnscratch.interop.torch.files import first_bytes, is_torch_file, read_torch
+from nnscratch.nn import Parameter
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.size import Size
 from nnscratch.train.files import FilePath, parse_json
@@ -89,7 +90,12 @@ def save(obj: Any, f: FilePath | BinaryIO, *unused: Any, **options: Any) -> None
 
 
 def load(f: FilePath | BinaryIO, map_location: Any = None, *unused: Any, **options: Any) -> Any:
-    """Return what ``save`` wrote; of any other safetensors file the tensors by name.
+    """Return what ``save`` wrote, or ``torch.save``; of any other safetensors file its tensors.
+
+    A file of PyTorch's (``.pt``, ``.pth``, of both forms that there are) is read without PyTorch,
+    as ``torch.load(f, weights_only=True)`` reads it: tensors and parameters, dictionaries, lists,
+    tuples, sets, numbers and texts around them. Its tensors of bfloat16 become float32. It is no
+    unpickling: what else such a file would import or call is refused by name, and none of it runs.
 
     Args:
         f: the path of the file, or a file that is open for reading bytes.
@@ -100,8 +106,8 @@ def load(f: FilePath | BinaryIO, map_location: Any = None, *unused: Any, **optio
         **options: the same by name, ``weights_only``, which is always so, and ``mmap``.
 
     Raises:
-        CheckpointError: if the file is damaged, or no safetensors file, such as a pickle that
-            ``torch.save`` wrote.
+        CheckpointError: if the file is damaged, of another kind, or a pickle of more than data,
+            such as a whole model.
         DeviceError: if this machine has no such device.
         DTypeError: if the function returns something else.
     """
@@ -145,16 +151,16 @@ class _Writer:
         if isinstance(item, np.generic):
             number = item.item()
             if isinstance(number, np.generic):  # of more digits than Python's floats
-                raise DTypeError(f"save: {_at(path)}{_refusal(item)}")
+                raise DTypeError(f"save: {at(path)}{refusal(item)}")
             return self.written(number, path, depth)
         if isinstance(item, Tensor) or is_array(item):
             return self._tensor(item, path)
         if depth > _DEEPEST:
-            raise DTypeError(f"save: {_at(path)}is nested more than {_DEEPEST} deep, or in itself")
+            raise DTypeError(f"save: {at(path)}is nested more than {_DEEPEST} deep, or in itself")
         deeper = depth + 1
         if type(item) in _MAPPINGS.values():
             pairs = [
-                [self._key(key, path), self.written(value, (*path, _word(key)), deeper)]
+                [self._key(key, path), self.written(value, (*path, word(key)), deeper)]
                 for key, value in item.items()
             ]
             return [type(item).__name__, pairs]
@@ -168,7 +174,7 @@ class _Writer:
             return ["dtype", str(item)]
         if isinstance(item, Device):
             return ["device", [item.type, item.index]]
-        raise DTypeError(f"save: {_at(path)}{_refusal(item)}")
+        raise DTypeError(f"save: {at(path)}{refusal(item)}")
 
     def _key(self, key: Any, path: tuple[str, ...]) -> Any:
         if key is None or type(key) in (bool, str):
@@ -176,7 +182,7 @@ class _Writer:
         if type(key) in (int, float, tuple) or isinstance(key, np.generic):
             return self.written(key, path, 0)
         raise DTypeError(
-            f"save: {_at(path)}has a key of type {type(key).__name__}; keys are texts, numbers and "
+            f"save: {at(path)}has a key of type {type(key).__name__}; keys are texts, numbers and "
             "tuples of them"
         )
 
@@ -184,12 +190,12 @@ class _Writer:
         array = item.array if isinstance(item, Tensor) else item
         if array.dtype.kind == "f" and array.dtype.itemsize > 8:
             raise DTypeError(
-                f"save: {_at(path)}is an array of {array.dtype}, which safetensors has not; save "
+                f"save: {at(path)}is an array of {array.dtype}, which safetensors has not; save "
                 ".astype('float64') of it"
             )
         if array.dtype.kind not in "biuf" and array.dtype is not brain.dtype:
             raise DTypeError(
-                f"save: {_at(path)}is an array of {array.dtype}, which safetensors has not; save "
+                f"save: {at(path)}is an array of {array.dtype}, which safetensors has not; save "
                 ".tolist() of it, or nnscratch.view_as_real(x) of complex numbers"
             )
         kind = "array"
@@ -209,37 +215,10 @@ class _Writer:
         return [kind, kept, asks]
 
 
-def _word(key: Any) -> str:
-    try:
-        return str(key)
-    except ValueError:  # a number of thousands of digits
-        return type(key).__name__
-
-
-def _at(path: tuple[str, ...]) -> str:
-    return f"{'.'.join(path[:9])!r} " if path else "the object "
-
-
-def _refusal(item: Any) -> str:
-    """Return why an object is not kept, and what to save in its place."""
-    what = f"is of type {type(item).__name__}, which only a pickle could hold; save "
-    if isinstance(item, Module):
-        return what + "model.state_dict(), and load it by model.load_state_dict(load(path))"
-    if isinstance(item, Optimizer) or hasattr(item, "state_dict"):
-        return what + "its .state_dict()"
-    if isinstance(item, dict):
-        return what + "dict(...) of it"
-    if hasattr(item, "__dict__") and not callable(item):
-        return what + "vars(...) of it, a dictionary"
-    if isinstance(item, np.generic):
-        return what.replace("only a pickle could hold", "has no Python number") + "float(...) of it"
-    if isinstance(item, tuple):
-        return what + "tuple(...) of it"
-    return what + "tensors, dictionaries, lists, tuples, numbers and texts"
-
-
 def _loaded(path: FilePath, map_location: Any) -> Any:
     place = _placing(map_location)
+    if is_torch_file(first_bytes(path)):
+        return _of_torch(path, place)
     with TensorFile(path) as file:
         text = file.metadata.get(_KEY)
         record = parse_json(text, file.name) if text is not None else {}
@@ -257,6 +236,19 @@ def _loaded(path: FilePath, map_location: Any) -> Any:
             if isinstance(error, CheckpointError) or reader.placing:
                 raise
             raise CheckpointError(f"{file.name}: the record is damaged ({error!r})") from error
+
+
+def _of_torch(path: FilePath, place: Callable[[Tensor], Tensor]) -> Any:
+    """Return the object of a file that ``torch.save`` wrote."""
+    made: dict[int, tuple[Any, Any]] = {}
+
+    def make(values: Any, parameter: bool, asks: bool) -> Tensor:
+        if id(values) not in made:  # a tensor and its parameter share their memory
+            made[id(values)] = values, place(Tensor(values)).array
+        kind = Parameter if parameter else Tensor
+        return kind(made[id(values)][1], requires_grad=asks)
+
+    return read_torch(path, make)
 
 
 def _placing(map_location: Any) -> Callable[[Tensor], Tensor]:

@@ -109,6 +109,21 @@ class TensorConversions(TensorBase):
     def __dlpack_device__(self) -> Any:
         return self.array.__dlpack_device__()
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The address and the shape of memory on an NVIDIA GPU, for libraries without DLPack."""
+        if self.device.type == "cpu":  # so that hasattr says no
+            raise AttributeError(
+                f"the tensor is on {self.device}, and has no __cuda_array_interface__"
+            )
+        if self.requires_grad:
+            raise GradientError(
+                "__cuda_array_interface__ needs a tensor with requires_grad=False; use x.detach()"
+            )
+        registry.notify_read(self.array, "the CUDA array interface")
+        found: dict[str, Any] = self.array.__cuda_array_interface__
+        return found
+
     def __bool__(self) -> bool:
         if self.numel() != 1:
             raise ShapeError(

@@ -48,12 +48,12 @@ _MOST_DIMENSIONS = 64
 """As NumPy has it."""
 _METADATA = "__metadata__"
 _OTHERS = {
-    b"{": "this is JSON, no safetensors file; of the index of several files load each of them",
+    b"{": "this is JSON, no safetensors file; the index of several files is read by "
+    "nnscratch.interop.weights.load_weights",
     b"version https://git": "this is a pointer of Git LFS; fetch the file with `git lfs pull`",
-    b"PK\x03\x04": "this is a zip, as torch.save writes it, no safetensors file; write the weights "
-    "with safetensors.torch.save_file where PyTorch is",
-    b"\x80": "this is a pickle, which is never opened here, no safetensors file; write the weights "
-    "with safetensors.torch.save_file where PyTorch is",
+    b"PK\x03\x04": "this is a zip, as torch.save writes it, no safetensors file; nnscratch.load "
+    "reads it",
+    b"\x80": "this is a pickle, no safetensors file; nnscratch.load reads those of torch.save",
 }
 """The first bytes of other file formats that are mistaken for safetensors."""
 

@@ -23,6 +23,7 @@ FILES = {
     "report.json",
     "report.txt",
     "sample.csv",
+    "run.toml",
     "split.csv",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -96,6 +97,23 @@ def test_slow_cut_off_and_broken_requests_are_alone(server):
     text = connection.getresponse().read().decode()
     for status in (200, 400, 408, 413, 499):
         assert re.search(rf'route="/predict",status="{status}"}} \d', text), status
+    connection.close()
+
+
+def test_headers_have_to_arrive(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server[1], timeout=20)
+    good = ask(connection)
+    with connected(server[1]) as silent, connected(server[1]) as dribbling:
+        dribbling.sendall(b"POST /predict HTTP/1.1\r\nHost: loc")
+        with connected(server[1]) as endless, contextlib.suppress(OSError):
+            endless.sendall(b"POST /predict HTTP/1.1\r\n")
+            for _ in range(64):
+                endless.sendall(b"x: " + b"y" * 16384 + b"\r\n")
+            assert endless.recv(1) == b""
+        assert ask(connection) == good
+        assert dribbling.recv(1) == b""
+        assert silent.recv(1) == b""
+    assert ask(connection) == good  # it was idle meanwhile, between two requests
     connection.close()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from faults import damage
+from faults.other_files import other_formats
 from interop.onnx.onnx_models import mlp
 from small_training import blobs, net
 
@@ -292,6 +293,8 @@ def make_samples(folder: Path) -> dict[str, Sample]:
         "run weights": at(run / "model.safetensors", use, damage.header_cases,
                           damage.byte_cases, hostile=tensors),
     }  # fmt: skip
+    for name, (path, read, content, makers, hostile) in other_formats(folder, trap).items():
+        made[name] = Sample(path, read, content, *makers, hostile=hostile)
     made["csv"].path.write_bytes(made["csv"].content)
     return made
 

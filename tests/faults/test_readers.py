@@ -17,6 +17,8 @@ FORMATS = [
     ["idx", "idx.gz", "npz", "csv", "history.csv"],
     ["toml", "report.json", "history.json", "config.json", "preprocessing.json"],
     ["onnx"],
+    ["pt", "legacy.pt", "index.json", "steps"],
+    ["keras", "weights.h5"],
 ]
 TESTS = Path(__file__).parents[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import types
@@ -46,6 +47,7 @@ def unpooling(kind: str) -> Any:
     return getattr(nn, f"MaxUnpool{kind}")(2), (given.numpy(), found.numpy())
 
 
+@functools.cache
 def every_layer() -> dict[str, tuple[nn.Module, Any]]:
     """Each layer by its name, and what it is called with; the first axis is the batch."""
     nnscratch.manual_seed(0)

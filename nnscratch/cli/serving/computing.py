@@ -80,6 +80,8 @@ class RowComputer:
 
     def __call__(self, features: Array) -> Array:
         """Return the outputs (N, K) of features (N, ...)."""
+        if len(features) == 1:
+            return self._forward(features)
         whole = len(features) - len(features) % self.block if self.block > 1 else 0
         parts = [self._forward(features[n : n + self.block]) for n in range(0, whole, self.block)]
         parts += [self._forward(features[n : n + 1]) for n in range(whole, len(features))]

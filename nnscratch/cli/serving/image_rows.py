@@ -35,7 +35,8 @@ class ImageReader:
         kind = list[list[float]] if grey else list[list[list[float]]]
         self._decoder = msgspec.json.Decoder(kind)
         self._shape = pre.shape[1:] if grey else pre.shape
-        self._whole = np.dtype(pre.pixels).kind == "u"
+        self._dtype = np.dtype(pre.pixels)
+        self._whole = self._dtype.kind == "u"
         self._full = self._whole and pre.white == np.iinfo(pre.pixels).max
 
     def from_json(self, body: bytes, most: int) -> ReadRows:
@@ -87,7 +88,7 @@ class ImageReader:
             )
         images: list[Any] = []
         errors: dict[int, str] = {}
-        alike = self._whole and array.dtype.name == self.pre.pixels
+        alike = self._whole and array.dtype == self._dtype
         if alike and (self._full or array.max() <= self.pre.white):
             # What is there most often, at once.
             return ReadRows(len(array), self._features(array), errors)

@@ -39,6 +39,7 @@ def serve_run(
         import uvicorn
 
         from nnscratch.cli.serving.answering import RunAnswers
+        from nnscratch.cli.serving.connection import guarded
         from nnscratch.cli.serving.service import PredictionService, ServiceLimits
     except ImportError as error:
         if (error.name or "").startswith("nnscratch"):
@@ -68,6 +69,7 @@ def serve_run(
         server = uvicorn.Server(
             uvicorn.Config(
                 service,
+                http=guarded(known.seconds),
                 log_level="error",
                 access_log=False,
                 server_header=False,

@@ -19,6 +19,7 @@ from typing import Any
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import Formula
+from nnscratch.formulas.saved import Saved
 from nnscratch.interop.standalone.edits import Edits, pruned
 from nnscratch.interop.standalone.words import CLASSES, LEFT_OUT, PASSED, REPLACED, WORDS
 
@@ -199,6 +200,10 @@ class Texts:
             if found.__name__ in _IMPORTABLE:
                 self.imports.add(f"import {found.__name__}")
             return None
+        if found is Saved:
+            # Python's own kind of such tuples, which is the same to use.
+            self.imports.add("from typing import NamedTuple")
+            return "NamedTuple"
         if isinstance(found, type):
             for kind, name in CLASSES.items():
                 if issubclass(found, kind):

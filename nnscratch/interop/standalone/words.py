@@ -11,25 +11,23 @@ from nnscratch.array import dtypes, maths, selection, short_axis
 from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import checks
 
-WORDS: dict[Any, str] = {
-    getattr(maths, name): f"np.{name}"
-    for name in (
-        *("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sign", "floor", "maximum", "minimum"),
-        *("where", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh"),
-        *("log10", "log2", "sin", "sinh", "tan", "trunc", "exp2"),
-    )
-}
-"""Functions that are one of NumPy's."""
-WORDS |= {
-    maths.absolute: "np.abs",
-    maths.round_half_even: "np.round",
-    selection.sign: "np.sign",
-    selection.where: "np.where",
-    selection.clip: "np.clip",
-}
-
 PASSED: dict[Any, int] = {maths.real: 0, maths.flushed: 0, checks.real: 1, checks.plain: 0}
 """Functions that give back one of their arguments here, where no number is complex."""
+
+
+def _words() -> dict[Any, str]:
+    found = {maths.round_half_even: "np.round"}
+    for module in (maths, selection):
+        for name, function in vars(module).items():
+            own = getattr(function, "__module__", "") == module.__name__
+            # These two say more than NumPy's of integers and of 0.
+            if own and hasattr(np, name) and name not in ("power", "floor_divide"):
+                found[function] = f"np.{name}"
+    return {function: word for function, word in found.items() if function not in PASSED}
+
+
+WORDS = _words()
+"""Functions that are one of NumPy's."""
 
 CLASSES: dict[type, str] = {
     DTypeError: "TypeError",

@@ -1,0 +1,232 @@
+"""Writes down steps of a model of ours or of PyTorch's: one text, since names are the same."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnscratch import nn
+from nnscratch.errors import ConfigurationError
+from nnscratch.interop.comparing.steps import (
+    StepLog,
+    name_of,
+    optimizer_settings,
+    plain_settings,
+)
+from nnscratch.interop.keras.modules import KerasModel
+from nnscratch.tensors import Tensor
+
+
+def record_steps(
+    model: Any,
+    batch: Any,
+    loss: Any = None,
+    optimizer: Any = None,
+    steps: int = 1,
+    *,
+    exact: bool = True,
+    rates: Sequence[float] | None = None,
+) -> StepLog:
+    """Return the log of training steps of a model, which itself stays as it is.
+
+    Args:
+        model: one of ours, a ``torch.nn.Module``, or a Keras model.
+        batch: the inputs and, behind them, the target: ``(x, y)``; arrays or tensors of any kind.
+            Without a loss there is no target.
+        loss: what is called with the output and the target; without one the output is multiplied by
+            fixed random numbers and added up, so that every element of it has a gradient.
+        optimizer: an optimizer of the model's parameters, which stays as it is; without one there
+            is one step, and no parameter moves.
+        steps: how many steps, with the same batch.
+        exact: whether to compute in float64, so that rounding hides nothing. Keras computes in its
+            own dtype.
+        rates: the learning rate of each step; None to leave it.
+
+    Raises:
+        ConfigurationError: if the model is of no known kind.
+
+    >>> model = nn.Sequential(nn.Linear(2, 1), nn.Tanh())
+    >>> log = record_steps(model, (np.ones((3, 2)),))
+    >>> [path for path, _ in log.named(0, "forward", "output")]
+    ['0', '1', '']
+    """
+    torch = sys.modules.get("torch")
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(model, keras.Model):
+        from nnscratch.interop.comparing.of_keras import record_keras
+
+        return record_keras(model, batch, loss, optimizer, steps, rates)
+    if isinstance(model, nn.Module):
+        return _Recording("nnscratch", Tensor).log(
+            model, batch, loss, optimizer, steps, exact, rates
+        )
+    if torch is not None and isinstance(model, torch.nn.Module):
+        return _Recording("PyTorch", torch.tensor).log(
+            model, batch, loss, optimizer, steps, exact, rates
+        )
+    raise ConfigurationError(
+        f"expected a module of ours, a torch.nn.Module or a Keras model, got {type(model).__name__}"
+    )
+
+
+def values_of(item: Any) -> np.ndarray:
+    """Return a copy of the values of a tensor of any library."""
+    if hasattr(item, "detach"):
+        item = item.detach()
+    if hasattr(item, "cpu"):
+        item = item.cpu()
+    if str(getattr(item, "dtype", "")).endswith("bfloat16"):
+        item = item.float()
+    return np.array(item.numpy() if hasattr(item, "numpy") else item, copy=True)
+
+
+def cotangent(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the numbers by which outputs are multiplied where there is no loss."""
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def tensors_in(value: Any) -> list[Any]:
+    """Return all tensors in a value, in order."""
+    if hasattr(value, "register_hook"):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    parts = value if isinstance(value, (tuple, list)) else ()
+    return [one for part in parts for one in tensors_in(part)]
+
+
+class _Recording:
+    """One log as it is written."""
+
+    def __init__(self, source: str, make: Callable[[Any], Any]) -> None:
+        self._log = StepLog(source)
+        self._make = make
+        self._step = 0
+
+    def log(
+        self,
+        model: Any,
+        batch: Any,
+        loss: Any,
+        optimizer: Any,
+        steps: int,
+        exact: bool,
+        rates: Sequence[float] | None,
+    ) -> StepLog:
+        """Take the steps with copies of everything."""
+        original, model = model, copy.deepcopy(model)
+        loss = copy.deepcopy(loss) if hasattr(loss, "parameters") else loss
+        # As they are, before they become float64: so that another dtype is seen.
+        for name, tensor in self._state(original):
+            self._keep("weights", name, "", tensor)
+        if exact:
+            model.double()
+            if hasattr(loss, "double"):
+                loss.double()
+        mine = _optimizer_of(optimizer, original, model) if optimizer is not None else None
+        self._watch(model)
+        parts = batch if isinstance(batch, (tuple, list)) else (batch,)
+        given = [self._given(one, exact) for one in parts]
+        for step in range(steps if mine is not None else 1):
+            self._step = step
+            if rates is not None and mine is not None:
+                for group in mine.param_groups:
+                    group["lr"] = rates[self._step]
+            self._take(model, given, loss, mine)
+        if loss is not None and hasattr(loss, "parameters"):
+            self._log.settings["loss"] = plain_settings(loss)
+        if optimizer is not None:
+            self._log.settings["optimizer"] = optimizer_settings(optimizer)
+            if rates is not None:
+                self._log.settings["optimizer"]["rates"] = list(rates)
+        return self._log
+
+    def _given(self, item: Any, exact: bool) -> Any:
+        values = values_of(item)
+        if values.dtype.kind == "f" and exact:
+            values = values.astype(np.float64)
+        return self._make(values)
+
+    def _take(self, model: Any, given: list[Any], loss: Any, optimizer: Any) -> None:
+        model.zero_grad()
+        output = model(*(given if loss is None else given[:-1]))
+        if loss is None:
+            value = sum(
+                (one * self._make(cotangent(tuple(one.shape)).astype(values_of(one).dtype))).sum()
+                for one in tensors_in(output)
+            )
+        else:
+            self._keep("forward", "", "target", given[-1])
+            value = loss(output, given[-1])
+        self._keep("loss", "", "", value)
+        value.backward()
+        for name, parameter in model.named_parameters():
+            if parameter.grad is not None:
+                self._keep("gradient", self._name(model, name), "", parameter.grad)
+        if optimizer is not None:
+            optimizer.step()
+            for name, tensor in self._state(model):
+                self._keep("update", name, "", tensor)
+
+    def _keep(self, phase: str, path: str, what: str, tensor: Any) -> None:
+        self._log.arrays[name_of(self._step, phase, path, what)] = values_of(tensor)
+
+    def _state(self, model: Any) -> list[tuple[str, Any]]:
+        found = [*model.named_parameters(), *model.named_buffers()]
+        return [(self._name(model, name), tensor) for name, tensor in found]
+
+    def _name(self, model: Any, name: str) -> str:
+        """Return a path; in a model of Keras' the layers have Keras' names."""
+        if not isinstance(model, KerasModel):
+            return name
+        parts = name.removeprefix("layers").removeprefix(".").split(".")
+        return ".".join(part for n, part in enumerate(parts) if n != 1 or part != "inner")
+
+    def _watch(self, model: Any) -> None:
+        for name, module in model.named_modules():
+            path = self._name(model, name)
+            if isinstance(model, KerasModel) and name.count(".") != bool(name):
+                continue  # "layers" and what lies in a layer of Keras'
+            self._log.modules.setdefault(path, module)
+            settings = plain_settings(module)
+            self._log.settings[path] = {**self._log.settings.get(path, {}), **settings}
+            module.register_forward_hook(self._hook(path))
+
+    def _hook(self, path: str) -> Callable[..., None]:
+        def after(module: Any, inputs: Any, output: Any) -> None:
+            again, number = "", 1
+            while name_of(self._step, "forward", path + again, "output") in self._log.arrays:
+                number += 1
+                again = f"[call {number}]"
+            for one in tensors_in(inputs)[:1]:
+                self._keep("forward", path + again, "input", one)
+            for number, one in enumerate(tensors_in(output)):
+                what = f"output{number or ''}"
+                self._keep("forward", path + again, what, one)
+                if one.requires_grad:
+                    one.register_hook(self._gradient_hook(path + again, what))
+
+        return after
+
+    def _gradient_hook(self, path: str, what: str) -> Callable[[Any], None]:
+        def keep(gradient: Any) -> None:
+            self._keep("backward", path, what, gradient)
+
+        return keep
+
+
+def _optimizer_of(optimizer: Any, original: Any, model: Any) -> Any:
+    """Return an optimizer like another one, of the parameters of a copy of its model."""
+    of = {id(a): b for a, b in zip(original.parameters(), model.parameters(), strict=True)}
+    groups = []
+    for group in optimizer.param_groups:
+        if any(id(p) not in of for p in group["params"]):
+            raise ConfigurationError("the optimizer has parameters that are not the model's")
+        groups.append({**group, "params": [of[id(p)] for p in group["params"]]})
+    made = type(optimizer)(groups)
+    made.load_state_dict(optimizer.state_dict())
+    return made

@@ -1,0 +1,41 @@
+"""What is said of objects that only a pickle could hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnscratch.nn import Module
+from nnscratch.optim import Optimizer
+
+
+def word(key: Any) -> str:
+    """Return a key as text, also a number of thousands of digits."""
+    try:
+        return str(key)
+    except ValueError:
+        return type(key).__name__
+
+
+def at(path: tuple[str, ...]) -> str:
+    """Return where an object stands, with a space behind."""
+    return f"{'.'.join(path[:9])!r} " if path else "the object "
+
+
+def refusal(item: Any) -> str:
+    """Return why an object is not kept, and what to save in its place."""
+    what = f"is of type {type(item).__name__}, which only a pickle could hold; save "
+    if isinstance(item, Module):
+        return what + "model.state_dict(), and load it by model.load_state_dict(load(path))"
+    if isinstance(item, Optimizer) or hasattr(item, "state_dict"):
+        return what + "its .state_dict()"
+    if isinstance(item, dict):
+        return what + "dict(...) of it"
+    if hasattr(item, "__dict__") and not callable(item):
+        return what + "vars(...) of it, a dictionary"
+    if isinstance(item, np.generic):
+        return what.replace("only a pickle could hold", "has no Python number") + "float(...) of it"
+    if isinstance(item, tuple):
+        return what + "tuple(...) of it"
+    return what + "tensors, dictionaries, lists, tuples, numbers and texts"
