@@ -6,7 +6,9 @@
 A table is a literal (or a chain of comparisons) in which at least three formulas are named, outside
 ``nnscratch/formulas/``: a fact that ought to come from the formulas themselves. One with a comment
 above it, or behind its first line, counts as explained. What a file lists in ``__all__`` is no
-table: it names what the file itself defines, under PyTorch's names.
+table: it names what the file itself defines, under PyTorch's names. Nor are the dictionaries of
+``nnscratch/interop/``, which are counted apart: how another library calls something, no formula
+knows, and what they do not list is refused by name.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nnscratch", "kernels")
+FOREIGN = "nnscratch/interop"
+"""Where other libraries' words are."""
 ENOUGH = 3
 LITERALS = (ast.Dict, ast.List, ast.Set, ast.Tuple)
 
@@ -34,6 +38,15 @@ def files(*folders: str, endings: tuple[str, ...] = (".py",)) -> list[Path]:
     return sorted(
         path for path in found if path.suffix in endings and "__pycache__" not in path.parts
     )
+
+
+def of_ours(*folders: str, endings: tuple[str, ...] = (".py",)) -> list[Path]:
+    """Return the files below some folders in which a formula's name is ours.
+
+    Where other libraries' files are read and written, names are theirs, and tables translate them.
+    """
+    found = files(*folders, endings=endings)
+    return [path for path in found if not path.is_relative_to(ROOT / FOREIGN)]
 
 
 def formula_names() -> dict[str, str]:
@@ -98,10 +111,15 @@ def _is_all(target: ast.expr) -> bool:
 
 
 def tables(folders: tuple[str, ...] = SOURCE) -> list[dict[str, Any]]:
-    """Return the tables in some folders that name formulas, the outermost of nested ones."""
+    """Return the tables in some folders that name formulas, without other libraries' words."""
+    return tables_in(of_ours(*folders))
+
+
+def tables_in(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return the tables in some files that name formulas, the outermost of nested ones."""
     names = formula_names()
     found = []
-    for path in files(*folders):
+    for path in paths:
         if path.is_relative_to(ROOT / "nnscratch" / "formulas"):
             continue
         text = path.read_text(encoding="utf-8")
@@ -233,7 +251,10 @@ def upward() -> list[str]:
 
 
 def mentions() -> dict[str, dict[str, list[str]]]:
-    """Return for each activation, loss, layer and optimizer the files that name it."""
+    """Return for each activation, loss, layer and optimizer the files that name it.
+
+    Those of other libraries' words are left out: a layer that they lack is refused by name.
+    """
     from nnscratch import nn, optim
     from nnscratch.formulas import FORMULAS
 
@@ -248,7 +269,7 @@ def mentions() -> dict[str, dict[str, list[str]]]:
     endings = (".py", ".pyi", ".md", ".cu", ".cuh")
     texts = {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-        for path in files(*SOURCE, "tests", "benchmarks", "docs", endings=endings)
+        for path in of_ours(*SOURCE, "tests", "benchmarks", "docs", endings=endings)
     }
     words = {name: set(re.findall(r"\w+", text)) for name, text in texts.items()}
     return {
@@ -262,7 +283,12 @@ def mentions() -> dict[str, dict[str, list[str]]]:
 
 def figures() -> dict[str, Any]:
     """Return what docs/architecture.md has of it."""
-    return {"tables": {"source": tables()}, "circles": circles(), "upward": upward()}
+    return {
+        "tables": {"source": tables()},
+        "dictionaries": len(tables_in(files(FOREIGN))),
+        "circles": circles(),
+        "upward": upward(),
+    }
 
 
 def measured() -> dict[str, Any]:
@@ -282,6 +308,7 @@ def page(found: dict[str, Any]) -> str:
             mark = " " if row["explained"] else "!"
             names = ", ".join(row["names"][:6]) + (", ..." if len(row["names"]) > 6 else "")
             lines.append(f" {mark} {row['file']}:{row['line']}  {len(row['names'])}: {names}")
+    lines += ["", f"Dictionaries of other libraries' words: {found['dictionaries']}"]
     lines += ["", f"{'room':<12} {'files':>6} {'lines':>7}"]
     lines += [f"{r['room']:<12} {r['files']:>6} {r['lines']:>7,}" for r in found["rooms"]]
     lines += ["", f"Circles of files inside a room: {len(found['circles'])}"]

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.structure import ROOT, figures, files, rooms
+from benchmarks.structure import ROOT, figures, files, of_ours, rooms
 
 BEGIN = "<!-- Written by `python -m benchmarks.structure_page docs/architecture.md`. -->"
 END = "<!-- The end of what is written. -->"
@@ -53,7 +53,7 @@ def named_in(words: str, folders: tuple[str, ...]) -> list[str]:
     pattern = re.compile(rf"\b({words})(_forward|_backward|_update|_kernel)?\b", re.IGNORECASE)
     return [
         path.relative_to(ROOT).as_posix()
-        for path in files(*folders)
+        for path in of_ours(*folders)
         if pattern.search(path.read_text(encoding="utf-8"))
     ]
 
@@ -77,6 +77,7 @@ def counts(found: dict[str, Any]) -> str:
     reasons = "each with its reason" if not bare else f"{bare} without a reason"
     lines += [
         f"| tables keyed by formula names outside `formulas/` | {len(tables)}, {reasons} |",
+        f"| dictionaries of other libraries' words, in `interop/` | {found['dictionaries']} |",
         f"| circles of files inside a room | {len(found['circles'])} |",
         f"| imports of a higher room | {len(found['upward'])} |",
     ]

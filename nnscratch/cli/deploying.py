@@ -14,9 +14,9 @@ __all__ = ["app"]
 
 @app.command("export")
 @click.argument("run", shell_complete=run_folders)
-@click.option("--to", "form", metavar="numpy|safetensors", default="numpy", show_default=True,
-              shell_complete=one_of(("numpy", "safetensors")),
-              help="A program for NumPy alone, or the weights for PyTorch.")  # fmt: skip
+@click.option("--to", "form", metavar="numpy|onnx|safetensors", default="numpy", show_default=True,
+              shell_complete=one_of(("numpy", "onnx", "safetensors")),
+              help="A program for NumPy alone, a model for ONNX, or the weights.")  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="By default the run's name, in this folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the file.")
 def export_command(run: str, form: str, output: str | None, overwrite: bool) -> None:

@@ -212,8 +212,17 @@ _TEXT = '''def main():
 if __name__ == "__main__":
     main()'''
 
+
+def _onnx(found: runs.RunFolder, place: Path) -> list[str]:
+    """Write an ONNX model."""
+    from nnscratch.cli.onnx_form import write_onnx
+
+    return write_onnx(found, place, sample_of(found))
+
+
 FORMS: dict[str, tuple[str, Callable[[runs.RunFolder, Path], list[str]]]] = {
     "numpy": (".py", _numpy),
+    "onnx": (".onnx", _onnx),
     "safetensors": (".safetensors", _safetensors),
 }
 """The forms by name: how the file ends, and what writes it and says how it is used."""

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from faults import damage
 from faults.other_files import other_formats
+from interop.onnx.onnx_models import mlp
 from small_training import blobs, net
 
 from nnscratch.cli.inputs import inputs_from
 from nnscratch.cli.runs import open_run
 from nnscratch.cli.settings import TrainingSettings, read_toml
 from nnscratch.data import read_idx, read_npz, read_table
+from nnscratch.interop.onnx import load as load_onnx
 from nnscratch.train import EarlyStopping, History, Trainer, predict, save_model
 from nnscratch.train.checkpoint import load_model
 from nnscratch.train.files import read_json
@@ -284,6 +286,8 @@ def make_samples(folder: Path) -> dict[str, Sample]:
         "history.json": at(run / "history.json", history, *as_json, hostile=evil),
         "toml": Sample(folder / "s.toml", settings, toml, damage.byte_cases,
                        hostile=hostile_toml() | pickles(trap)),
+        "onnx": Sample(folder / "m.onnx", load_onnx, mlp().SerializeToString(), damage.byte_cases,
+                       hostile=pickles(trap)),
         "config.json": at(run / "config.json", use, *as_json, hostile=evil),
         "preprocessing.json": at(run / "preprocessing.json", use, *as_json, hostile=evil),
         "run weights": at(run / "model.safetensors", use, damage.header_cases,

@@ -16,6 +16,7 @@ FORMATS = [
     ["weights", "run weights", "checkpoint"],
     ["idx", "idx.gz", "npz", "csv", "history.csv"],
     ["toml", "report.json", "history.json", "config.json", "preprocessing.json"],
+    ["onnx"],
     ["pt", "legacy.pt", "index.json", "steps"],
     ["keras", "weights.h5"],
 ]

@@ -1,0 +1,191 @@
+"""Published ONNX models beside onnxruntime: the same outputs, gradients that are right, the time.
+
+    python -m benchmarks.onnx_published FOLDER
+
+FOLDER is searched for wheels and for .onnx files; wheels of basic-pitch, magika, silero-vad and
+others have some. Nothing is downloaded here, and nothing of a wheel is installed or run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+import nnscratch
+from nnscratch.errors import NNScratchError
+from nnscratch.interop.onnx import OnnxModel, load
+
+SIZES = (320, 512, 576, 64, 32)
+ALLOWED = 5e-4
+DTYPES = {
+    "tensor(float)": "float32", "tensor(double)": "float64", "tensor(int64)": "int64",
+    "tensor(int32)": "int32", "tensor(bool)": "bool", "tensor(float16)": "float16",
+    "tensor(uint8)": "uint8",
+}  # fmt: skip
+
+
+def inputs_of(session: Any, size: int, source: np.random.Generator) -> dict[str, np.ndarray]:
+    """Inputs of the asked shapes; an open size is 1 for the batch, 3 for channels, else given."""
+    made = {}
+    for one in session.get_inputs():
+        shape = [
+            n if isinstance(n, int) and n > 0
+            else 1 if i == 0 or one.name == "state" else 3 if i == 1 and len(one.shape) == 4
+            else size
+            for i, n in enumerate(one.shape)
+        ]  # fmt: skip
+        dtype = np.dtype(DTYPES[one.type])
+        if one.name == "sr":
+            made[one.name] = np.full(shape, 16000, dtype)
+        elif dtype.kind == "f":
+            made[one.name] = source.random(shape).astype(dtype)
+        else:
+            made[one.name] = source.integers(0, 256 if dtype.itemsize > 1 else 2, shape, dtype)
+    return made
+
+
+def measured(run: Any, rounds: int = 3) -> float:
+    run()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times)) * 1e3
+
+
+def in_double(inputs: dict[str, np.ndarray]) -> dict[str, nnscratch.Tensor]:
+    return {
+        name: nnscratch.tensor(one.astype(np.float64) if one.dtype.kind == "f" else one)
+        for name, one in inputs.items()
+    }
+
+
+def floats(outputs: list[Any]) -> list[nnscratch.Tensor]:
+    return [one for one in outputs if isinstance(one, nnscratch.Tensor) and one.dtype == "float64"]
+
+
+def slope_error(model: OnnxModel, inputs: dict[str, np.ndarray], most: int = 3) -> float:
+    """How far a loss changes otherwise than its gradient says, the median of some parameters."""
+    given = in_double(inputs)
+
+    def loss() -> Any:
+        total = 0.0
+        for one in floats(model.run([], given)):
+            total = total + (one * one).mean()
+        return total
+
+    loss().backward()
+    errors = []
+    with nnscratch.no_grad():
+        for one in [one for one in model.parameters() if one.grad is not None]:
+            squared, size = (float((part * part).sum()) for part in (one.grad, one))
+            if squared == 0.0 or size == 0.0 or len(errors) == most:
+                continue
+            step = 1e-6 * (size / squared) ** 0.5
+            kept, sides = one.clone(), []
+            for way in (1.0, -1.0):
+                one.copy_(kept + one.grad * (step * way))
+                sides.append(float(loss()))
+            one.copy_(kept)
+            errors.append(abs((sides[0] - sides[1]) / (2 * step) / squared - 1.0))
+    return float(np.median(errors)) if errors else 0.0
+
+
+def look_at(path: Path, name: str, used: Counter[str]) -> bool:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = nnscratch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        model = load(path)
+    except NNScratchError as error:
+        print(f"{name}: refused: {str(error)[-160:]}")
+        return False
+    source = np.random.default_rng(0)
+    for size in SIZES:
+        inputs = inputs_of(session, size, source)
+        try:
+            want = session.run(None, inputs)
+            break
+        except Exception as error:
+            reason = error
+    else:
+        print(f"{name}: no inputs found for it: {str(reason)[:100]}")
+        return False
+    given = {key: nnscratch.tensor(one) for key, one in inputs.items()}
+    with nnscratch.no_grad():
+        found = model.run([], given)
+        ours = measured(lambda: model.run([], given))
+        try:
+            compiled = nnscratch.compile(lambda **named: model(**named))
+            planned = f"compiled {measured(lambda: compiled(**given)):.1f}"
+        except NNScratchError:  # a branch that depends on what was computed
+            planned = "not compiled"
+    theirs = measured(lambda: session.run(None, inputs))
+    used.update(step.node.op_type for step in model.graph.steps)
+    own = [one.numpy() if isinstance(one, nnscratch.Tensor) else one for one in found]
+    for one, other in zip(want, own, strict=True):
+        if other.shape != one.shape or other.dtype != one.dtype:
+            print(f"{name}: {other.dtype} {other.shape} instead of {one.dtype} {one.shape}")
+            return False
+    worst = gap(want, own)
+    said = f"{name}: off by {worst:.0e}, {ours:.1f} ms, {planned}, beside {theirs:.1f}"
+    try:
+        slope = slope_error(model.double(), inputs)
+        with nnscratch.no_grad():
+            truth = [one.numpy() for one in floats(model.run([], in_double(inputs)))]
+        said += f", gradients off by {slope:.0e}"
+        if len(truth) == len(own):
+            mine, other = gap(truth, own), gap(truth, want)
+            said += f"; off float64 by {mine:.0e}, onnxruntime by {other:.0e}"
+            worst = min(worst, mine)
+    except NNScratchError as error:
+        said += f"; not in float64: {str(error)[:60]}"
+    print(said, flush=True)
+    return worst <= ALLOWED
+
+
+def gap(truth: list[np.ndarray], found: list[np.ndarray]) -> float:
+    """The largest difference, of the largest entry of each."""
+    return max(
+        float(np.abs(one.astype(float) - other.astype(float)).max(initial=0.0))
+        / max(float(np.abs(one.astype(float)).max(initial=0.0)), 1e-30)
+        for one, other in zip(truth, found, strict=True)
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args(arguments).folder
+    onnxruntime.set_default_logger_severity(4)
+    used: Counter[str] = Counter()
+    results = []
+    with tempfile.TemporaryDirectory() as inside:
+        for wheel in sorted(folder.rglob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                for entry in archive.namelist():
+                    if entry.endswith(".onnx"):
+                        name = f"{wheel.name.partition('-')[0]} {Path(entry).name}"
+                        path = Path(inside, f"{len(results)}.onnx")
+                        path.write_bytes(archive.read(entry))
+                        results.append(look_at(path, name, used))
+        for path in sorted(folder.rglob("*.onnx")):
+            results.append(look_at(path, path.name, used))
+    print(
+        f"{sum(results)} of {len(results)} within {ALLOWED:g} of the largest, {len(used)} operators"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""``nnscratch export --to onnx``: the model of a run for the programs that run ONNX."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnscratch.cli import runs
+from nnscratch.cli.images import ImagePreprocessor
+from nnscratch.data import ClassTarget, Tokenizer
+from nnscratch.nn import functional as F
+from nnscratch.tensors import Tensor
+from nnscratch.train.language import scores_of
+from nnscratch.train.mlp import MLP
+
+
+def write_onnx(found: runs.RunFolder, place: Path, sample: Any) -> list[str]:
+    """Write the model of a run, with what comes before and behind it as far as operators go.
+
+    Args:
+        found: the run.
+        place: the file.
+        sample: an input of the model: one row of zeros.
+
+    Raises:
+        ConfigurationError: if the onnx package is not installed, or a layer has no operator.
+        RunError: if the file cannot be written.
+    """
+    from nnscratch.interop.onnx import export
+
+    pre = found.preprocessor
+    taken, function = _program(found)
+    if isinstance(pre, ImagePreprocessor):
+        sample = np.zeros((1, *pre.shape), np.float32)
+    gives = "scores"
+    if not isinstance(pre, Tokenizer):
+        gives = "probabilities" if isinstance(pre.target, ClassTarget) else "value"
+    metadata = {
+        "nnscratch.architecture": json.dumps(found.architecture.to_dict()),
+        "nnscratch.preprocessing": json.dumps(pre.to_dict()),
+    }
+    if gives == "probabilities":
+        metadata["classes"] = json.dumps(list(pre.target.classes))  # type: ignore[union-attr]
+    export(
+        function, sample, place, input_names=[taken], output_names=[gives], metadata=metadata
+    )  # fmt: skip
+    what = {
+        "tokens": "the numbers of tokens, as the run's tokenizer gives them",
+        "images": f"pixels as they are in files, of the shape {tuple(sample.shape[1:])}",
+        "features": f"the {sample.shape[-1]} numbers that the run's preprocessing makes of a row",
+    }[taken]
+    return [
+        f"Written to {place} ({place.stat().st_size / 1e6:.1f} MB): it takes {what}, for any "
+        f"number at once, and gives {gives}",
+        "What the run knows besides (classes, columns, tokens) is in its metadata, as JSON",
+    ]
+
+
+def _program(found: runs.RunFolder) -> tuple[str, Callable[[Any], Any]]:
+    """Return what the model takes, and a function from there to what it says."""
+    pre, model = found.preprocessor, found.model().eval()
+    if isinstance(pre, Tokenizer):
+        return "tokens", lambda tokens: scores_of(model, tokens)
+    target = pre.target
+
+    def answer(outputs: Any) -> Any:
+        if isinstance(target, ClassTarget):
+            return F.softmax(outputs, 1)
+        scale = target.standardiser
+        return outputs * float(scale.std[0]) + float(scale.mean[0])
+
+    if not isinstance(pre, ImagePreprocessor):
+        return "features", lambda features: answer(model(features))
+    middle, spread = (np.asarray(one, np.float64)[:, None, None] for one in (pre.mean, pre.std))
+    factor = Tensor((1.0 / (pre.white * spread)).astype(np.float32))
+    shift = Tensor((middle / spread).astype(np.float32))
+    flat = isinstance(found.architecture, MLP)
+
+    def of_images(images: Any) -> Any:
+        x = images * factor - shift
+        return answer(model(x.flatten(1) if flat else x))
+
+    return "images", of_images

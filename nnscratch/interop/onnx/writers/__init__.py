@@ -1,0 +1,1 @@
+"""How each formula is written as ONNX operators, by families; see ``table``."""
