@@ -18,15 +18,18 @@ from nnscratch.array.dtypes import cast
 Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
 
-_HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
-_PAIR, _DOUBLE_PAIR = np.dtype("complex64"), np.dtype("complex128")
+_SINGLE = np.dtype("float32")
+# Sets, because the dtype of an array of a pickle is equal to these, but another object.
+_HALF = frozenset({np.dtype("float16")})
+_PAIRS = frozenset({np.dtype("complex64"), np.dtype("complex128")})
+_HALF_OR_PAIRS = _HALF | _PAIRS
 
 
 def is_half(*inputs: Any) -> bool:
     """Say whether one of the inputs is an array of 16-bit floating-point numbers."""
     for one in inputs:
         kind = getattr(one, "dtype", None)
-        if kind is _HALF or kind is brain.dtype:
+        if kind in _HALF or kind is brain.dtype:
             return True
     return False
 
@@ -43,7 +46,7 @@ def is_half_or_complex(*inputs: Any) -> bool:
     """Say whether one of the inputs is an array of 16-bit or of complex numbers."""
     for one in inputs:
         kind = getattr(one, "dtype", None)
-        if kind is _HALF or kind is _PAIR or kind is _DOUBLE_PAIR or kind is brain.dtype:
+        if kind in _HALF_OR_PAIRS or kind is brain.dtype:
             return True
     return False
 
@@ -52,7 +55,7 @@ def is_brain_or_complex(*inputs: Any) -> bool:
     """Say whether one of the inputs is an array of bfloat16 or of complex numbers."""
     for one in inputs:
         kind = getattr(one, "dtype", None)
-        if kind is _PAIR or kind is _DOUBLE_PAIR or kind is brain.dtype:
+        if kind in _PAIRS or kind is brain.dtype:
             return True
     return False
 
@@ -107,7 +110,7 @@ def _widened(array: Any) -> Any:
 def _narrowed(array: Any, half: Any) -> Any:
     if type(array) is tuple:
         return tuple([_narrowed(one, half) for one in array])
-    return _cast(array, half) if getattr(array, "dtype", None) is _SINGLE else array
+    return _cast(array, half) if getattr(array, "dtype", None) == _SINGLE else array
 
 
 def _cast(array: Any, dtype: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -120,3 +121,20 @@ def test_an_update_keeps_the_dtype_of_each_target(dtype: str) -> None:
         "int64",
     ]
     np.testing.assert_array_equal(made[1], np.float32(0.75) * exact + np.float32(0.25) * exact)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "complex64", "float32"])
+def test_arrays_of_a_pickle_are_as_others(dtype: str) -> None:
+    """Their dtype is equal to NumPy's own, but another object."""
+    X, W = (np.random.default_rng(0).standard_normal((1, 1, 4, 4)).astype(dtype) for _ in range(2))
+    stale = pickle.loads(pickle.dumps(W))
+    assert stale.dtype is not W.dtype
+    window = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    calls: dict[str, dict[str, Any]] = {"add": {}, "matmul": {}, "convolution": window}
+    if dtype == "complex64":
+        del calls["convolution"]
+    for name, options in calls.items():
+        made = FORMULAS[name].forward(X, stale, **options)[0]
+        expected = FORMULAS[name].forward(X, W, **options)[0]
+        assert made.dtype == expected.dtype == dtype
+        np.testing.assert_array_equal(made, expected)
