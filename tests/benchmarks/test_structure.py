@@ -111,7 +111,7 @@ def test_the_report_can_be_read_by_people_and_programs(
     assert "Tables that name formulas in source" in capsys.readouterr().out
     assert structure.main(["--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {
-        *("tables", "rooms", "circles", "upward", "mentions")
+        *("tables", "dictionaries", "rooms", "circles", "upward", "mentions")
     }
     with pytest.raises(SystemExit):
         structure.main(["--help"])

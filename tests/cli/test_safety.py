@@ -183,6 +183,7 @@ def test_a_training_that_was_ended_before_its_first_step_can_begin_again(
         ".lock",
         "config.json",
         "preprocessing.json",
+        "run.toml",
     ]
     for arguments in (
         ["train", "--resume", "--run", "r"],
