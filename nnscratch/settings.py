@@ -8,7 +8,7 @@ import numpy as np
 
 from nnscratch.array import default_dtype, dtype_name, promote
 from nnscratch.array.bfloat16 import limits_of
-from nnscratch.array.dtypes import FLOATS, INTEGERS, set_default_dtype
+from nnscratch.array.dtypes import FLOATS, INTEGERS, PARTS, set_default_dtype
 from nnscratch.array.wholes import as_index
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.tensors.printing import set_printoptions
@@ -28,8 +28,6 @@ __all__ = [
     "set_printoptions",
     "use_deterministic_algorithms",
 ]
-
-_PARTS = {"complex64": "float32", "complex128": "float64"}
 
 
 def get_default_dtype() -> np.dtype[Any]:
@@ -161,9 +159,9 @@ class finfo(_Limits):
             DTypeError: if it is neither floating nor complex.
         """
         name = default_dtype() if type is None else dtype_name(type)
-        self.dtype = _PARTS.get(name, name)
+        self.dtype = PARTS.get(name, name)
         if self.dtype not in FLOATS:
-            known = ", ".join((*FLOATS, *_PARTS))
+            known = ", ".join((*FLOATS, *PARTS))
             raise DTypeError(f"finfo is for {known}; got {self.dtype}, see iinfo")
         limits = limits_of(self.dtype)
         self.bits = int(limits.bits)

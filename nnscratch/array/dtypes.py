@@ -18,8 +18,10 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 HALVES = frozenset({"float16", "bfloat16"})
 """Those of 16 bits, which are computed in float32."""
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-_INEXACT = frozenset((*FLOATS, "complex64", "complex128"))
-_KNOWN = ("bool", *INTEGERS, *FLOATS, "complex64", "complex128")
+PARTS = {"complex64": "float32", "complex128": "float64"}
+"""The dtype of the parts of complex numbers, by the name of theirs."""
+_INEXACT = frozenset((*FLOATS, *PARTS))
+_KNOWN = ("bool", *INTEGERS, *FLOATS, *PARTS)
 _NAMES: dict[Any, str] = {}
 _default = "float32"
 

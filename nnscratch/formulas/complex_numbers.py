@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
-from nnscratch.array.dtypes import dtype_name, dtype_of, is_complex
+from nnscratch.array.dtypes import PARTS, dtype_name, dtype_of, is_complex
 from nnscratch.errors import ConfigurationError, DTypeError, GradientError, ShapeError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axes
 from nnscratch.formulas.formula import Formula, formula
@@ -22,7 +22,6 @@ from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.unary import ABS, CAST
 
 _COMPLEX = {"float32": "complex64", "float64": "complex128"}
-_REAL = {"complex64": "float32", "complex128": "float64"}
 
 
 def _joined(P: Any) -> Any:
@@ -40,7 +39,7 @@ def _joined(P: Any) -> Any:
 def _parted(Z: Any) -> Any:
     """Return complex numbers as pairs, of NumPy and CuPy a view."""
     if hasattr(Z, "view"):
-        name = _REAL[dtype_name(Z.dtype)]
+        name = PARTS[dtype_name(Z.dtype)]
         return Z[..., None].view(name)
     xp = array_namespace(Z)
     return xp.stack([xp.real(Z), xp.imag(Z)], axis=-1)

@@ -54,7 +54,8 @@ def _window(given: Mapping[str, Any], Y: Any) -> list[ArrayFacts]:
         inside.append((0 <= at) & (at < size))
     clipped = [np.clip(at, 0, n - 1) for at, n in zip(along, X.shape[2:], strict=True)]
     channels = np.arange(W.shape[1])
-    window = X[0][np.ix_(channels, *clipped)] * reduce(np.multiply.outer, inside)
+    # Padding is 0, also where what is clipped to the edge is no finite number.
+    window = np.where(reduce(np.multiply.outer, inside), X[0][np.ix_(channels, *clipped)], 0)
     name = f"Y[{', '.join(map(str, (0, 0, *place)))}]"
     found = [
         numbers(f"the window of X for {name}", window),

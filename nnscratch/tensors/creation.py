@@ -13,7 +13,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import asarray, default_dtype, dtype_name, dtype_of
 from nnscratch.array.device import current
-from nnscratch.array.dtypes import INTEGERS, cast
+from nnscratch.array.dtypes import INTEGERS, PARTS, cast
 from nnscratch.array.memory import explaining
 from nnscratch.array.random import Generator, default_generator
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
@@ -326,9 +326,6 @@ def seed_and_offset(
     return registry.host(lambda: source.reserve(kind, count, dtype, rows))
 
 
-_PARTS = {"complex64": "float32", "complex128": "float64"}
-
-
 def random_tensor(
     formula: Formula, kind: str, size: tuple[int, ...], options: dict[str, Any]
 ) -> Tensor:
@@ -339,11 +336,11 @@ def random_tensor(
     """
     dtype = dtype_name(options.pop("dtype") or default_dtype())
     requires_grad = options.pop("requires_grad", False)
-    if dtype in _PARTS:
+    if dtype in PARTS:
         mean = options.pop("mean", 0.0)
         if kind == "normal":
             options |= {"mean": 0.0, "std": options["std"] / math.sqrt(2.0)}
-        parts = random_tensor(formula, kind, (*size, 2), options | {"dtype": _PARTS[dtype]})
+        parts = random_tensor(formula, kind, (*size, 2), options | {"dtype": PARTS[dtype]})
         made = parts._apply(f.VIEW_AS_COMPLEX)
         return (made + mean if mean else made).requires_grad_(requires_grad)
     seed, offset = seed_and_offset(kind, size, dtype, options.pop("generator"))

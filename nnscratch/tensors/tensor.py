@@ -18,7 +18,7 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import owner
 from nnscratch.array.device import namespace_on
-from nnscratch.array.dtypes import FLOATS, cast, is_complex, is_inexact, widest
+from nnscratch.array.dtypes import FLOATS, PARTS, cast, is_complex, is_inexact, widest
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.complex_numbers import for_complex
@@ -372,8 +372,8 @@ def _floats_of(value: Any) -> str | None:
             name = dtype_name(item.dtype)
             if name in FLOATS:
                 found.add(name)
-            elif name.startswith("complex"):
-                found.add("float32" if name == "complex64" else "float64")
+            elif name in PARTS:
+                found.add(PARTS[name])
         elif isinstance(item, (float, complex)):
             found.add(default_dtype())
     return widest(list(found))

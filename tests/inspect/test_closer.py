@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import torch
 
 import nnscratch
 from nnscratch import nn
+from nnscratch.formulas import CONVOLUTION
+from nnscratch.formulas.observing import Call
+from nnscratch.inspect.closer import closer_look
 from nnscratch.inspect.numbers import SIDE
 
 RNG = np.random.default_rng(11)
@@ -93,3 +97,11 @@ def test_weights_are_those_of_pytorch(causal: bool, mask: str | None) -> None:
     assert facts.name == "the weights P[0, 0], a row for each query"
     np.testing.assert_allclose(facts.values, right.reshape(-1), rtol=1e-12, atol=1e-15)
     assert len(facts.heat) == 4
+
+
+def test_padding_beside_an_infinity_is_zero() -> None:
+    X, W = np.full((1, 1, 3), np.inf), np.ones((1, 1, 3))
+    line = {"stride": (3,), "padding": ((1, 0),), "dilation": (1,), "groups": 1}
+    Y, saved = CONVOLUTION.forward(X, W, **line)
+    call = Call(CONVOLUTION, "forward", "reference", (X, W), line, (Y,), saved)
+    assert closer_look(call)[0].values == (0.0, math.inf, math.inf)
