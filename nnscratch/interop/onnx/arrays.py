@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.array.memory import size
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.interop.onnx.operators.room import LARGEST
 from nnscratch.interop.onnx.types import DTYPES, shown, type_name
-
-_FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
 
 def array_of(tensor: TensorProto, folder: Path | None = None) -> np.ndarray:
@@ -31,7 +29,6 @@ def array_of(tensor: TensorProto, folder: Path | None = None) -> np.ndarray:
         CheckpointError: if its values do not fill its shape, or lie where they may not.
         DTypeError: if there are no tensors of its element type.
 
-    >>> from onnx import helper
     >>> array_of(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 2.0]))
     array([1., 2.], dtype=float32)
     """
@@ -60,7 +57,7 @@ def array_of(tensor: TensorProto, folder: Path | None = None) -> np.ndarray:
     elif tensor.HasField("raw_data"):
         raw = tensor.raw_data
     else:
-        held = sum(len(getattr(tensor, name)) for name in _FIELDS)
+        held = len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type)))
         if held != count:
             raise CheckpointError(f"{where}: {held} values for the shape {shape}")
         return np.asarray(numpy_helper.to_array(tensor)).reshape(shape)

@@ -60,10 +60,7 @@ def scan(inputs: list[Any], attributes: dict[str, Any], run: Run) -> list[Any]:
     """Run a graph for each entry along an axis, carry states, stack what it yields."""
     body = attributes["body"]
     count = attributes["num_scan_inputs"]
-    old = (len(inputs) == len(body.inputs) + 1 and "directions" in attributes) or (
-        len(inputs) > len(body.inputs)
-    )
-    if old:
+    if len(inputs) > len(body.inputs):
         return _old_scan(inputs, attributes, run)
     states, lines = list(inputs[:-count]), inputs[-count:]
     lines = [line if isinstance(line, Tensor) else Tensor(line) for line in lines]
@@ -100,7 +97,7 @@ def _old_scan(inputs: list[Any], attributes: dict[str, Any], run: Run) -> list[A
         raise DataError("Scan of opset 8 with lengths of its own for each sequence")
     tensors = [one if isinstance(one, Tensor) else Tensor(one) for one in inputs[1:]]
     rows = []
-    rest = {"body": attributes["body"], "num_scan_inputs": attributes["num_scan_inputs"]}
+    rest = {**attributes, "scan_input_directions": attributes.get("directions")}
     for row in range(tensors[0].shape[0]):
         rows.append(scan([O.select(one, 0, row) for one in tensors], rest, run))
     return [_stacked(list(column), 0) for column in zip(*rows, strict=True)]

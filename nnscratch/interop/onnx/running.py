@@ -83,7 +83,7 @@ def run_steps(
     values.update(dict.fromkeys(graph.inputs))
     values.update(zip(graph.inputs, given, strict=False))
     for step, ended in zip(graph.steps, graph.last, strict=True):
-        inputs = [values[name] if name else None for name in step.node.input]
+        inputs = [_value(values, name) for name in step.node.input]
         if call is not None:
             outputs = call(step, inputs, values)
         else:
@@ -93,7 +93,18 @@ def run_steps(
         )
         for name in ended:
             values.pop(name, None)
-    return [values[name] if name else None for name in graph.outputs]
+    return [_value(values, name) for name in graph.outputs]
+
+
+def _value(values: Values, name: str) -> Any:
+    """Return the value of a name, None of the empty one.
+
+    Raises:
+        DataError: if its node gave none: it has more outputs than its operator.
+    """
+    if name and name not in values:
+        raise DataError(f"{shown(name)} is more than the node that should compute it gives")
+    return values[name] if name else None
 
 
 def run_step(
@@ -150,7 +161,7 @@ def _run(
         return tuple(run_steps(body, inputs, {}, place, _with_defaults(step, options)))[:wanted]
     entry = step.operator
     unknown = set(options) - entry.attributes
-    if unknown and not entry.old:
+    if unknown:
         known = ", ".join(sorted(entry.attributes)) or "none"
         raise ConfigurationError(
             f"{entry.name} has no attribute {shown(sorted(unknown)[0])}; there are: {known}"

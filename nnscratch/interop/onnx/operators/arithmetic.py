@@ -136,15 +136,6 @@ for _name in (
     operator(_name.capitalize())(_trigonometric(_name))
 
 
-def _folded(function: Any) -> Any:
-    def of_several(*xs: Tensor) -> Tensor:
-        return (
-            functools.reduce(function, xs) + 0 if len(xs) == 1 else functools.reduce(function, xs)
-        )
-
-    return of_several
-
-
 @operator("Sum")
 def total(*xs: Tensor) -> Tensor:
     return functools.reduce(T.add, xs)

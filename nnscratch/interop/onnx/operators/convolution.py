@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from nnscratch import formulas as f
 from nnscratch.errors import ShapeError
 from nnscratch.interop.onnx.operators.room import checked_shape
-from nnscratch.interop.onnx.operators.spans import each, halves, pairs, spans
+from nnscratch.interop.onnx.operators.spans import automatic, each, halves, pairs, spans
 from nnscratch.interop.onnx.operators.table import Numbers, operator
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
@@ -65,9 +65,9 @@ def transposed_convolution(
     steps = each(where, "strides", strides, dims, 1)
     apart = each(where, "dilations", dilations, dims, 1)
     more = each(where, "output_padding", output_padding, dims, 0)
-    given = pairs(where, pads, dims)
+    auto, given = automatic(where, auto_pad, pads), pairs(where, pads, dims)
     shape = None if output_shape is None else list(output_shape)[-dims:]
-    if shape is None and auto_pad.startswith("SAME"):
+    if shape is None and auto.startswith("SAME"):
         shape = [n * s for n, s in zip(x.shape[2:], steps, strict=True)]
     padding = []
     for i in range(dims):
@@ -75,9 +75,8 @@ def transposed_convolution(
         if shape is not None:
             reach = (W.shape[2 + i] - 1) * apart[i] + 1
             total = steps[i] * (x.shape[2 + i] - 1) + more[i] + reach - shape[i]
-            before, behind = halves(max(total, 0), auto_pad)
-            if auto_pad == "NOTSET":
-                before, behind = behind, before
+            # Of an odd number the larger part is before, but with SAME_UPPER.
+            before, behind = halves(max(total, 0), auto if auto == "SAME_UPPER" else "SAME_LOWER")
             behind += min(total, 0)
         padding.append((before, behind - more[i]))
     sizes = [

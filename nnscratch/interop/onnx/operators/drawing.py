@@ -113,12 +113,20 @@ def dropout(
     seed: float | None = None,
     is_test: int = 1,
     consumed_inputs: Any = None,
+    opset: int,
     wanted: int,
 ) -> tuple[Tensor, ...]:
     p = ratio if share is None else float(share.item())
     drops = training is not None and bool(training.item()) and p > 0.0
     if not drops:
-        return (x,) if wanted < 2 else (x, x.new_full(x.shape, True, dtype="bool"))
+        return (
+            (x,)
+            if wanted < 2
+            else (
+                x,
+                x.new_full(x.shape, 1, dtype="bool" if opset >= 10 else x.dtype.name),
+            )
+        )
     if wanted < 2 and seed is None:
         return (F.dropout(x, p, training=True),)
     kept = _drawn(False, x.shape, "float32", x.device, seed) >= p

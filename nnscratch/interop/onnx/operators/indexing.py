@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,22 +16,16 @@ from nnscratch.tensors import functions as T
 from nnscratch.tensors import ops as O
 
 
-def counted_from_front(where: str, I: Tensor, size: Any) -> Tensor:
-    """Return indices with negative ones counted from the end."""
-    I = I.to("int64")
-    return T.where(I < 0, I + size, I)
-
-
 @operator("Gather")
 def gather(x: Tensor, I: Tensor, /, *, axis: int = 0) -> Tensor:
     axis = axis_of("Gather", axis, x.ndim)
-    return apply(f.TAKE, x, counted_from_front("Gather", I, x.shape[axis]), axis=axis)
+    return apply(f.TAKE, x, I.to("int64"), axis=axis)
 
 
 @operator("GatherElements")
 def gather_elements(x: Tensor, I: Tensor, /, *, axis: int = 0) -> Tensor:
     axis = axis_of("GatherElements", axis, x.ndim)
-    return T.gather(x, axis, counted_from_front("GatherElements", I, x.shape[axis]))
+    return T.gather(x, axis, I.to("int64"))
 
 
 def _flat_places(where: str, I: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -88,8 +81,7 @@ def scatter_elements(
     x: Tensor, I: Tensor, U: Tensor, /, *, axis: int = 0, reduction: str = "none"
 ) -> Tensor:
     axis = axis_of("ScatterElements", axis, x.ndim)
-    I = counted_from_front("ScatterElements", I, x.shape[axis])
-    return _scattered("ScatterElements", x, I, U, axis, reduction)
+    return _scattered("ScatterElements", x, I.to("int64"), U, axis, reduction)
 
 
 @operator("ScatterND")
@@ -159,12 +151,13 @@ def slice_of(
     for axis, a, b, step in zip(axes_of("Slice", where, x.ndim), begin, end, steps, strict=True):
         if step == 0:
             raise ShapeError("Slice: a step of 0")
-        # Beyond the front, an end of a backward slice means all of it.
-        low = -x.shape[axis]
-        stop = None if step < 0 and b < low else b
-        index[axis] = slice(max(a, low - 1) if step < 0 else a, stop, step)
-        if step < 0 and a < low:
-            index[axis] = slice(0, 0)
+        n = x.shape[axis]
+        a, b = (one + n if one < 0 else one for one in (a, b))
+        if step > 0:
+            index[axis] = slice(max(a, 0), max(b, 0), step)
+        elif n:
+            # A start beyond either end is that end; only the end may lie before the first.
+            index[axis] = slice(min(max(a, 0), n - 1), b if b >= 0 else None, step)
     return apply(f.GETITEM, x, index=tuple(index)).clone()
 
 

@@ -100,11 +100,20 @@ def max_pool(
         return values
     plane = math.prod(x.shape[2:])
     if storage_order:
-        width = x.shape[-1]
-        column = places - places // width * width
-        places = column * x.shape[-2] + places // width
+        places = _by_columns(places, x.shape[2:])
     first = places.new_tensor(range(x.shape[0] * x.shape[1]), dtype="int64") * plane
     return values, places + first.reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
+
+
+def _by_columns(places: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Return numbers of entries counted with the first axis as the fastest, not the last."""
+    total, step = places * 0, math.prod(sizes)
+    for size in reversed(sizes):
+        step //= size
+        behind = places // size
+        total = total + (places - behind * size) * step
+        places = behind
+    return total
 
 
 @operator("MaxUnpool")

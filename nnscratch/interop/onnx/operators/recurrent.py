@@ -12,23 +12,27 @@ from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
 
-_PLAIN: dict[str, Callable[..., Tensor]] = {
-    "relu": lambda x, a, b: F.relu(x),
-    "tanh": lambda x, a, b: T.tanh(x),
-    "sigmoid": lambda x, a, b: T.sigmoid(x),
-    "softsign": lambda x, a, b: F.softsign(x),
-    "softplus": lambda x, a, b: F.softplus(x),
-    "affine": lambda x, a, b: x * (1.0 if a is None else a) + (0.0 if b is None else b),
-    "leakyrelu": lambda x, a, b: F.leaky_relu(x, 0.01 if a is None else a),
-    "thresholdedrelu": lambda x, a, b: apply(
-        f.THRESHOLD, x, threshold=1.0 if a is None else a, value=0.0
-    ),
-    "scaledtanh": lambda x, a, b: T.tanh(x * (1.0 if b is None else b)) * (1.0 if a is None else a),
-    "hardsigmoid": lambda x, a, b: T.clamp(
-        x * (0.2 if a is None else a) + (0.5 if b is None else b), 0.0, 1.0
-    ),
-    "elu": lambda x, a, b: F.elu(x, 1.0 if a is None else a),
+_PLAIN: dict[str, tuple[Callable[..., Tensor], tuple[float, ...]]] = {
+    "relu": (F.relu, ()),
+    "tanh": (T.tanh, ()),
+    "sigmoid": (T.sigmoid, ()),
+    "softsign": (F.softsign, ()),
+    "softplus": (F.softplus, ()),
+    "affine": (lambda x, a, b: x * a + b, (1.0, 0.0)),
+    "leakyrelu": (F.leaky_relu, (0.01,)),
+    "thresholdedrelu": (lambda x, a: apply(f.THRESHOLD, x, threshold=a, value=0.0), (1.0,)),
+    "scaledtanh": (lambda x, a, b: T.tanh(x * b) * a, (1.0, 1.0)),
+    "hardsigmoid": (lambda x, a, b: T.clamp(x * a + b, 0.0, 1.0), (0.2, 0.5)),
+    "elu": (F.elu, (1.0,)),
 }
+"""The activations, and which numbers (alpha, beta) each takes unless others are given."""
+
+
+_SHARED = (
+    "activation_alpha", "activation_beta", "activations", "clip", "direction", "hidden_size",
+    "layout", "output_sequence",
+)  # fmt: skip
+"""The attributes that all three have. Of an output that nobody asks for nothing need be said."""
 
 
 class _Layer:
@@ -82,23 +86,24 @@ class _Layer:
 
     def acts(self, d: int) -> list[Callable[[Tensor], Tensor]]:
         """Return the activations of a direction; numbers are given to those that take them."""
+        alphas, betas = iter(self.alphas), iter(self.betas)
+        made: list[Callable[[Tensor], Tensor]] = []
         count = len(self.usual)
-        made = []
-        for i in range(d * count, (d + 1) * count):
-            a = self.alphas[i] if i < len(self.alphas) else None
-            b = self.betas[i] if i < len(self.betas) else None
+        for i, name in enumerate(self.activations):
+            function, usual = _PLAIN[name]
+            numbers = [next(given, one) for given, one in zip((alphas, betas), usual, strict=False)]
             # What an LSTM's cell gives is not clipped, as in onnxruntime.
             clip = None if i % count == 2 else self.clip
-            made.append(self._act(_PLAIN[self.activations[i]], a, b, clip))
-        return made
+            made.append(self._act(function, numbers, clip))
+        return made[d * count : (d + 1) * count]
 
     @staticmethod
     def _act(
-        function: Callable[..., Tensor], a: Any, b: Any, clip: float | None
+        function: Callable[..., Tensor], numbers: list[float], clip: float | None
     ) -> Callable[[Tensor], Tensor]:
         if clip is None:
-            return lambda z: function(z, a, b)
-        return lambda z: function(T.clamp(z, -clip, clip), a, b)
+            return lambda z: function(z, *numbers)
+        return lambda z: function(T.clamp(z, -clip, clip), *numbers)
 
     def state(self, given: Tensor | None, d: int) -> Tensor:
         """Return the first state of a direction."""
@@ -151,7 +156,7 @@ def _plus(a: Tensor, b: Tensor | None) -> Tensor:
     return a if b is None else a + b
 
 
-@operator("RNN")
+@operator("RNN", more=_SHARED)
 def rnn(
     x: Tensor,
     W: Tensor,
@@ -160,12 +165,9 @@ def rnn(
     lengths: Tensor | None = None,
     H: Tensor | None = None,
     /,
-    *,
-    hidden_size: int = 0,
-    output_sequence: int = 0,
-    **old: Any,
+    **options: Any,
 ) -> tuple[Tensor, ...]:
-    layer = _Layer("RNN", x, W, R, lengths, ["Tanh"], old)
+    layer = _Layer("RNN", x, W, R, lengths, ["Tanh"], options)
     found = []
     for d, back in enumerate(layer.directions or []):
         first, (bw, br) = layer.state(H, d), layer.biases(b, d)
@@ -186,7 +188,7 @@ def rnn(
     return layer.joined(found)
 
 
-@operator("GRU")
+@operator("GRU", more=_SHARED)
 def gru(
     x: Tensor,
     W: Tensor,
@@ -196,12 +198,10 @@ def gru(
     H: Tensor | None = None,
     /,
     *,
-    hidden_size: int = 0,
-    output_sequence: int = 0,
     linear_before_reset: int = 0,
-    **old: Any,
+    **options: Any,
 ) -> tuple[Tensor, ...]:
-    layer = _Layer("GRU", x, W, R, lengths, ["Sigmoid", "Tanh"], old)
+    layer = _Layer("GRU", x, W, R, lengths, ["Sigmoid", "Tanh"], options)
     n, found = layer.size, []
     for d, back in enumerate(layer.directions or []):
         first, (bw, br) = layer.state(H, d), layer.biases(b, d)
@@ -232,7 +232,7 @@ def gru(
     return layer.joined(found)
 
 
-@operator("LSTM")
+@operator("LSTM", more=_SHARED)
 def lstm(
     x: Tensor,
     W: Tensor,
@@ -244,12 +244,10 @@ def lstm(
     P: Tensor | None = None,
     /,
     *,
-    hidden_size: int = 0,
     input_forget: int = 0,
-    output_sequence: int = 0,
-    **old: Any,
+    **options: Any,
 ) -> tuple[Tensor, ...]:
-    layer = _Layer("LSTM", x, W, R, lengths, ["Sigmoid", "Tanh", "Tanh"], old)
+    layer = _Layer("LSTM", x, W, R, lengths, ["Sigmoid", "Tanh", "Tanh"], options)
     n, found = layer.size, []
     for d, back in enumerate(layer.directions or []):
         first = [layer.state(H, d), layer.state(C, d)]

@@ -23,13 +23,15 @@ _ROUND: dict[str, Callable[[np.ndarray], Any]] = {
 }
 
 
-def _places(how: str, size: int, count: int, scale: float, roi: tuple[float, float]) -> np.ndarray:
-    """Return where each result lies in the line of entries.
+def _places(
+    how: str, size: int, count: int, scale: float, roi: tuple[float, float], dtype: str
+) -> np.ndarray:
+    """Return where each result lies in the line of entries, computed in a dtype.
 
     Raises:
         ConfigurationError: if there is no such way.
     """
-    x = np.arange(count, dtype=np.float64)
+    x = np.arange(count, dtype=dtype)
     if how == "half_pixel":
         return (x + 0.5) / scale - 0.5
     if how == "half_pixel_symmetric":
@@ -102,7 +104,10 @@ def _resized(
         size = x.shape[axis]
         if count == size and scale == 1.0 and how != "tf_crop_and_resize":
             continue
-        places = _places(how, size, count, scale, roi[axis])
+        # A file's scale is a float32. Half-way in those is not half-way in float64, and the
+        # nearest entry another one than onnxruntime and ONNX's reference take.
+        dtype_of_places = "float32" if mode == "nearest" else "float64"
+        places = _places(how, size, count, scale, roi[axis], dtype_of_places)
         line = _line(mode, places, size, scale, options)
         y = _along(y, axis, line)
         if how == "tf_crop_and_resize":
@@ -156,6 +161,8 @@ def resize(
     if (not given_sizes and min(wanted) <= 0) or not np.isfinite(wanted).all():
         raise ShapeError(f"Resize: scales are numbers larger than 0, got {wanted}")
     policy = keep_aspect_ratio_policy
+    if policy not in ("stretch", "not_larger", "not_smaller"):
+        raise ConfigurationError(f"Resize: there is no keep_aspect_ratio_policy {policy!r}")
     if given_sizes and policy != "stretch":
         ratios = [n / x.shape[axis] for n, axis in zip(wanted, where, strict=True)]
         one = min(ratios) if policy == "not_larger" else max(ratios)

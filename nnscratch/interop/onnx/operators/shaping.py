@@ -117,6 +117,7 @@ def split(
     axis: int = 0,
     split: Sequence[int] | None = None,
     num_outputs: int | None = None,
+    opset: int,
     wanted: int,
 ) -> tuple[Tensor, ...]:
     axis = axis_of("Split", axis, x.ndim)
@@ -127,6 +128,8 @@ def split(
         sizes = list(split)
     else:
         count = wanted if num_outputs is None else num_outputs
+        if opset < 18 and whole % count:
+            raise ShapeError(f"Split: {whole} entries of axis {axis} in {count} equal parts")
         each = -(-whole // count)
         sizes = [min(each, max(whole - each * i, 0)) for i in range(count)]
     if sum(sizes) != whole or min(sizes, default=0) < 0:
@@ -138,14 +141,14 @@ def split(
 def pad(
     x: Tensor,
     given: Numbers | None = None,
-    value: Numbers | None = None,
+    number: Numbers | None = None,
     axes: Numbers | None = None,
     /,
     *,
     mode: str = "constant",
     pads: Sequence[int] | None = None,
     paddings: Sequence[int] | None = None,
-    **old: Any,
+    value: float = 0.0,
 ) -> Tensor:
     widths = list(pads or paddings or ()) if given is None else given.reshape(-1).tolist()
     where = axes_of("Pad", None if axes is None else axes.reshape(-1).tolist(), x.ndim)
@@ -155,23 +158,27 @@ def pad(
     each = [pairs.get(axis, (0, 0)) for axis in range(x.ndim)]
     after = [n + a + b for n, (a, b) in zip(x.shape, each, strict=True)]
     checked_shape("Pad", after, x.dtype.itemsize)
-    number = old.get("value", 0.0) if value is None else value.item()
     if mode == "constant":
-        return _constant_pad(x, each, number)
+        return _constant_pad(x, each, value if number is None else number.item())
     if mode not in ("reflect", "edge", "wrap"):
         raise ConfigurationError(f"Pad: mode is constant, reflect, edge or wrap; got {mode!r}")
-    for axis, (before, behind) in enumerate(each):
+    x, more = _cropped(x, each)
+    for axis, (before, behind) in enumerate(more):
         if before or behind:
             x = _picked(x, axis, before, behind, mode)
     return x
 
 
-def _constant_pad(x: Tensor, pairs: list[tuple[int, int]], value: Any) -> Tensor:
-    # What a negative number takes away goes first.
+def _cropped(x: Tensor, pairs: list[tuple[int, int]]) -> tuple[Tensor, list[tuple[int, int]]]:
+    """Return x without what negative numbers take away, which goes first, and the others."""
     cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, pairs, strict=True))
-    more = [(max(a, 0), max(b, 0)) for a, b in pairs]
     if any(a < 0 or b < 0 for a, b in pairs):
         x = x[cut]
+    return x, [(max(a, 0), max(b, 0)) for a, b in pairs]
+
+
+def _constant_pad(x: Tensor, pairs: list[tuple[int, int]], value: Any) -> Tensor:
+    x, more = _cropped(x, pairs)
     for axis, sides in enumerate(more):
         parts = [x]
         for where, count in zip((0, 1), sides, strict=True):
@@ -203,6 +210,8 @@ def _picked(x: Tensor, axis: int, before: int, behind: int, mode: str) -> Tensor
 def depth_to_space(x: Tensor, /, *, blocksize: int, mode: str = "DCR") -> Tensor:
     n, c, h, w = x.shape
     b = blocksize
+    if mode not in ("DCR", "CRD"):
+        raise ConfigurationError(f"DepthToSpace: mode is DCR or CRD, got {mode!r}")
     if b < 1 or c % (b * b):
         raise ShapeError(f"DepthToSpace: {c} channels do not fit blocks of {b} x {b}")
     if mode == "DCR":
@@ -216,6 +225,8 @@ def depth_to_space(x: Tensor, /, *, blocksize: int, mode: str = "DCR") -> Tensor
 def space_to_depth(x: Tensor, /, *, blocksize: int, mode: str = "DCR") -> Tensor:
     n, c, h, w = x.shape
     b = blocksize
+    if mode not in ("DCR", "CRD"):
+        raise ConfigurationError(f"SpaceToDepth: mode is DCR or CRD, got {mode!r}")
     if b < 1 or h % b or w % b:
         raise ShapeError(f"SpaceToDepth: {h} x {w} does not fit blocks of {b} x {b}")
     parts = x.reshape(n, c, h // b, b, w // b, b)

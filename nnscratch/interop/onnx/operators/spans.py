@@ -55,6 +55,20 @@ def pairs(where: str, pads: Sequence[int] | None, dims: int) -> list[tuple[int, 
     return list(zip(given[:dims], given[dims:], strict=True))
 
 
+def automatic(where: str, auto_pad: str, pads: Sequence[int] | None) -> str:
+    """Return how padding is chosen, "NOTSET" where it is given.
+
+    Raises:
+        ConfigurationError: if there is no such way, or padding is given besides.
+    """
+    auto = auto_pad or "NOTSET"
+    if auto not in AUTO:
+        raise ConfigurationError(f"{where}: auto_pad is one of {', '.join(AUTO)}; got {auto!r}")
+    if auto != "NOTSET" and any(pads or ()):
+        raise ConfigurationError(f"{where}: auto_pad {auto} and pads {list(pads or ())} at once")
+    return auto
+
+
 def halves(total: int, auto_pad: str) -> tuple[int, int]:
     """Return padding as a pair; of an odd one the larger part is behind with SAME_UPPER."""
     small = total // 2
@@ -78,13 +92,11 @@ def spans(
         ShapeError: if there is no window.
     """
     dims = len(sizes)
-    auto = auto_pad or "NOTSET"
-    if auto not in AUTO:
-        raise ConfigurationError(f"{where}: auto_pad is one of {', '.join(AUTO)}; got {auto!r}")
+    auto = automatic(where, auto_pad, pads)
     kernels = each(where, "kernel_shape", kernel, dims, 1)
     steps = each(where, "strides", strides, dims, 1)
     apart = each(where, "dilations", dilations, dims, 1)
-    given = pairs(where, pads, dims) if auto == "NOTSET" else [(0, 0)] * dims
+    given = pairs(where, pads, dims)
     found = []
     for n, k, s, d, (a, b) in zip(sizes, kernels, steps, apart, given, strict=True):
         reach = d * (k - 1) + 1

@@ -37,7 +37,6 @@ class Operator:
         most: how many it takes; None for any number.
         attributes: the names of attributes that it knows.
         added: which of ``opset`` and ``wanted`` it asks for.
-        old: whether it takes others too, which old versions of it had.
         repeats: whether it gives the same for the same inputs: it draws nothing at random.
         fixed: the positions of inputs that are no parameters where a file gives them: statistics.
     """
@@ -49,7 +48,6 @@ class Operator:
     most: int | None
     attributes: frozenset[str]
     added: tuple[str, ...]
-    old: bool
     repeats: bool
     fixed: frozenset[int]
 
@@ -58,7 +56,7 @@ _TABLE: dict[str, Operator] = {}
 
 
 def operator(
-    *names: str, draws: bool = False, fixed: tuple[int, ...] = ()
+    *names: str, draws: bool = False, fixed: tuple[int, ...] = (), more: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that enters a function as an operator, under one or more names.
 
@@ -66,6 +64,7 @@ def operator(
         names: ONNX's.
         draws: whether it draws random numbers.
         fixed: the positions of inputs that are statistics, not learned.
+        more: attributes that it takes besides, where it has ``**options``.
     """
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,9 +80,8 @@ def operator(
                 frozenset(numbers),
                 sum(p.default is p.empty for p in inputs) + (several and not inputs),
                 None if several else len(inputs),
-                frozenset(option for option in options if option not in _ADDED),
+                frozenset([*more, *(option for option in options if option not in _ADDED)]),
                 tuple(option for option in options if option in _ADDED),
-                any(p.kind is p.VAR_KEYWORD for p in parameters),
                 not draws,
                 frozenset(fixed),
             )
