@@ -1,7 +1,8 @@
-"""What is said of objects that only a pickle could hold."""
+"""What is said of pickles, and of objects that only a pickle could hold."""
 
 from __future__ import annotations
 
+import pickletools
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,27 @@ def refusal(item: Any) -> str:
     if isinstance(item, tuple):
         return what + "tuple(...) of it"
     return what + "tensors, dictionaries, lists, tuples, numbers and texts"
+
+
+def unknown_opcode(opcode: bytes) -> str:
+    """Return why a pickle with an opcode is not read."""
+    known = {op.code.encode("latin1"): op.name for op in pickletools.opcodes}
+    name = known.get(opcode, f"{opcode[0]:#04x}, which is none")
+    return (
+        f"the pickle in it has the opcode {name}; a state dict needs none such, and nothing of it "
+        "was run"
+    )
+
+
+def unknown_global(name: str) -> str:
+    """Return why a pickle that imports a name is not read."""
+    said = (
+        f"it would import {name[:120]!r}, which no state dict needs; nothing of it was imported or "
+        "run. "
+    )
+    if name.startswith("numpy"):
+        return said + "Where PyTorch is, save numbers as float(x) and arrays as torch.tensor(x)"
+    return said + (
+        "If it holds a whole model or objects, write torch.save(model.state_dict(), path) where "
+        "PyTorch is"
+    )

@@ -60,8 +60,15 @@ def open_weights(path: FilePath) -> WeightFile:
         CheckpointError: if it is truncated, damaged, or of another kind.
     """
     start = first_bytes(path)
-    if start.lstrip()[:1] == b"{":
+    # A safetensors file may begin so too: with the length of its header, which ends in zeros.
+    if start.lstrip()[:1] == b"{" and b"\0" not in start:
         return _Sharded(path)
+    return _open_one(path)
+
+
+def _open_one(path: FilePath) -> WeightFile:
+    """Open a file that is no index."""
+    start = first_bytes(path)
     if start.startswith(b"PK") and _is_npz(path):
         try:
             return _Held(os.fspath(path), read_npz(path))
@@ -92,7 +99,8 @@ def _array(values: Any, parameter: bool, asks: bool) -> np.ndarray:
 
 def _state_in(found: Any, name: str) -> dict[str, np.ndarray]:
     """Return the arrays of a state dict, or of a checkpoint that has one under a usual name."""
-    for key in (None, *_STATES):
+    # First by name: beside its state a checkpoint may well have a tensor, such as the last loss.
+    for key in (*_STATES, None):
         state = found if key is None else found.get(key) if isinstance(found, dict) else None
         if isinstance(state, dict):
             arrays = {k: v for k, v in state.items() if isinstance(v, np.ndarray)}
@@ -162,11 +170,11 @@ class _Sharded(_Open):
         self.entries: dict[str, Any] = {}
         others: set[str] = set()
         for file in sorted(set(map(str, places.values()))):
-            if not file or file != os.path.basename(file) or "\\" in file or file.endswith(".json"):
+            if not file or file != os.path.basename(file) or "\\" in file:
                 raise CheckpointError(
                     f"{self.name}: it names the file {file[:80]!r}; expected one in its own folder"
                 )
-            shard = open_weights(os.path.join(folder, file))
+            shard = _open_one(os.path.join(folder, file))
             with shard:
                 for name, entry in shard.entries.items():
                     if name in self.entries:
@@ -186,7 +194,7 @@ class _Sharded(_Open):
         file = self._place[name]
         if file not in self._files:  # one at a time is open, or in memory
             self._close()
-            self._files[file] = open_weights(os.path.join(self._folder, file))
+            self._files[file] = _open_one(os.path.join(self._folder, file))
         return self._files[file].read(name)
 
     def _close(self) -> None:

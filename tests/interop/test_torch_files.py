@@ -178,6 +178,43 @@ def test_memory_is_taken_for_what_the_file_has(tmp_path: Path) -> None:
                 nnscratch.load(path)
 
 
+def _calls(start: bytes, argument: bytes, count: int) -> bytes:
+    """Return the pickle of a list of that many calls with one and the same argument."""
+    return PROTOCOL + b"](" + start + b"q\0" + argument + b"\x85q\1R" + b"h\0h\1R" * count + b"e."
+
+
+@pytest.mark.parametrize(
+    ("start", "argument"),
+    [
+        (b"ccollections\nOrderedDict\n", b"}(" + b"".join(b"K%cN" % n for n in range(99)) + b"u"),
+        (b"cbuiltins\nset\n", b"](" + b"".join(b"K%c" % n for n in range(99)) + b"e"),
+        (b"ctorch\nSize\n", b"(" + b"K\1" * 999 + b"t"),
+    ],
+    ids=["dictionaries", "sets", "sizes"],
+)
+def test_calls_copy_no_more_than_the_file_has(
+    start: bytes, argument: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(archive(_calls(start, argument, 0)))
+    assert len(nnscratch.load(path)) == 1
+    path.write_bytes(archive(_calls(start, argument, 1000)))
+    with pytest.raises(CheckpointError, match="copy the same items again and again"):
+        nnscratch.load(path)
+
+
+def test_names_and_marks_are_no_part_of_what_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    torch.save({"classes": ((1, set), 2)}, path)
+    with pytest.raises(CheckpointError, match=r"import '\w+\.set'"):
+        nnscratch.load(path)
+    torch.save({"dtypes": ((1, torch.float16), 2)}, path)
+    assert nnscratch.load(path)["dtypes"] == ((1, np.dtype("float16")), 2)
+    path.write_bytes(archive(PROTOCOL + b"(."))
+    with pytest.raises(CheckpointError, match="a mark where a value was expected"):
+        nnscratch.load(path)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 5, 40, 200, 400])
 def test_truncated(cut: int, tmp_path: Path) -> None:
     for form in FORMS.values():

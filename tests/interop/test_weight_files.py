@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_other_endings(name: str, tmp_path: Path) -> None:
 def test_a_checkpoint_that_has_them_under_a_name(key: str | None, tmp_path: Path) -> None:
     theirs, ours = torch.nn.Linear(3, 2), nn.Linear(3, 2)
     state = theirs.state_dict()
-    kept = state | {"epoch": 3} if key is None else {"epoch": 3, key: state}
+    kept = state | {"epoch": 3} if key is None else {"loss": torch.ones(()), key: state}
     torch.save(kept, tmp_path / "a.pt")
     assert load_weights(ours, tmp_path / "a.pt") == []
     assert ours.weight.tolist() == theirs.weight.tolist()
@@ -119,6 +120,26 @@ def test_several_files_that_cannot_all_be_written(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot be written"):
         save_weights(network(), path, max_shard_bytes=200)
     assert os.listdir(tmp_path) == [path.name]
+
+
+def test_an_index_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_text(json.dumps({"weight_map": {"weight": "a.bin"}}))
+    with pytest.raises(CheckpointError, match="this is JSON, no safetensors file"):
+        load_weights(nn.Linear(3, 2), path)
+
+
+@pytest.mark.parametrize("length", [0x7B, 0x7B20])
+def test_a_header_whose_length_looks_like_the_brace_of_an_index(
+    length: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.safetensors"
+    told = {"weight": {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}}
+    head = json.dumps(told).encode().ljust(length)
+    path.write_bytes(struct.pack("<Q", len(head)) + head + struct.pack("<f", 2.5))
+    model = nn.Linear(1, 1, bias=False)
+    load_weights(model, path)
+    assert model.weight.tolist() == [[2.5]]
 
 
 def test_several_of_pytorchs_files(tmp_path: Path) -> None:

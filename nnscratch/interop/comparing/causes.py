@@ -53,7 +53,9 @@ def cause_of(found: Difference, ours: StepLog, theirs: StepLog, match: Matching)
         return update_causes(found, ours, theirs, match) or _unknown()
     a, b = found.arrays
     if a is None or b is None:
-        return _unknown()
+        side = "here" if a is None else "there"
+        said = f"{found.path} has none {side}: it is frozen, detached or not used"
+        return Cause("no gradient", said)
     if found.phase == "forward":
         guesses = _forward(found, ours, theirs, match, a, b)
     elif found.phase == "loss":

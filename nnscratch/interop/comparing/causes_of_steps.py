@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -26,11 +27,19 @@ def loss_guesses(
 ) -> Iterator[Guess]:
     """Guess at another loss: by its settings, and by what smoothing would give this number."""
     mine, its = ours.settings.get("loss"), theirs.settings.get("loss")
-    for name, one, other in changed(mine, its):
-        kind = KINDS.get(name, name.replace("_", " "))
-        yield kind, f"{name} is {one!r} here and {other!r} there", b
     z = ours.get(found.step, "forward", "", "output")
     target = ours.get(found.step, "forward", "", "target")
+    others = changed(mine, its)
+    for name, one, other in others:
+        kind = KINDS.get(name, name.replace("_", " "))
+        said = f"{name} is {one!r} here and {other!r} there"
+        yield kind, said, _loss_with(ours.loss, {name: other}, z, target)
+    if len(others) > 1:
+        said = ", ".join(
+            f"{name} is {one!r} here and {other!r} there" for name, one, other in others
+        )
+        every = {name: other for name, _, other in others}
+        yield "settings of the loss", said, _loss_with(ours.loss, every, z, target)
     if mine is None or mine.get("class") != "CrossEntropyLoss" or z is None or target is None:
         return
     reduction = str(mine.get("reduction", "mean"))
@@ -50,6 +59,19 @@ def loss_guesses(
     count = len(z)
     yield "reduction", "theirs is the sum, ours the mean", a * count
     yield "reduction", "theirs is the mean, ours the sum", a / count
+
+
+def _loss_with(loss: Any, changes: dict[str, Any], z: Any, target: Any) -> Any:
+    """Return the loss with other settings, None if it cannot be computed with them."""
+    if not isinstance(loss, nn.Module) or z is None or target is None:
+        return None
+    made = copy.deepcopy(loss)
+    try:
+        for name, value in changes.items():
+            setattr(made, name, value)
+        return np.asarray(made(Tensor(z), Tensor(target)).detach())
+    except (NNScratchError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _gradient(z: np.ndarray, target: np.ndarray, by: float, reduction: str) -> np.ndarray:
@@ -74,7 +96,8 @@ class _Steps:
     def replayed(self, kind: str, options: dict[str, Any]) -> Any:
         """Return the parameter after the steps of an optimizer of ours, None if it refuses."""
         made = getattr(optim, kind, None)
-        if made is None or not self.whole:
+        known_kind = isinstance(made, type) and issubclass(made, optim.Optimizer)
+        if not known_kind or not self.whole:
             return None
         parameter = nn.Parameter(Tensor(self.start.copy()))
         known = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
@@ -106,7 +129,7 @@ def update_causes(
     if a is None or b is None or a.shape != b.shape:
         return None
     path = found.path.rpartition(".")[0]
-    mine, its = ours.settings.get("optimizer"), theirs.settings.get("optimizer")
+    mine, its = _group_of(ours, found.path), _group_of(theirs, found.other_path)
     if ours.get(found.step, "gradient", found.path) is None:
         return _statistics(found, ours, theirs, match, path, a, b)
     if mine is None:
@@ -125,6 +148,11 @@ def update_causes(
         if name in KINDS:
             return Cause(KINDS[name], f"{name} is {one!r} here and {other!r} there", False)
     return None
+
+
+def _group_of(log: StepLog, path: str) -> dict[str, Any] | None:
+    """Return the optimizer's settings for a parameter."""
+    return log.settings.get(f"optimizer/{path}", log.settings.get("optimizer"))
 
 
 def _moves(made: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
@@ -256,7 +284,7 @@ def _other_numbers(
         mine, its = moved - before, b - before
         place = np.unravel_index(int(np.abs(mine).argmax()), mine.shape) if mine.ndim else ()
         ratio = float(its[place] / mine[place]) if mine[place] else math.nan
-        if math.isfinite(ratio):
+        if math.isfinite(ratio) and not math.isclose(ratio, 1.0, rel_tol=1e-6):
             lr = steps.rate(0, options)
             said = f"the learning rate is {lr:g} here and {lr * ratio:.4g} there"
             yield "learning rate", said, before + ratio * mine

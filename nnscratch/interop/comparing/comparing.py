@@ -105,8 +105,8 @@ def compare(
             the same rates.
 
     Raises:
-        ConfigurationError: if ``other`` is of no known kind, or one side alone has a loss or an
-            optimizer.
+        ConfigurationError: if ``other`` is of no known kind, one side alone has a loss or an
+            optimizer, or no array of the one has the name of one of the other.
         CheckpointError: if the log cannot be read.
 
     >>> import numpy as np
@@ -152,6 +152,12 @@ def compare(
         for phase in _PHASES
     }
     by_phase = {phase: pair for phase, pair in by_phase.items() if pair[0] or pair[1]}
+    if not by_phase:
+        mine, its = (", ".join(list(log.arrays)[:3]) or "none" for log in (ours, theirs))
+        raise ConfigurationError(
+            f"compare: nothing here has the name of anything there: {mine}, ... here, and "
+            f"{its[:200]}, ... there"
+        )
     first = found[0] if found else None
     cause = None if first is None else cause_of(first, ours, theirs, match)
     return Comparison(theirs.source, first, cause, by_phase, min(ours.steps, theirs.steps))

@@ -111,7 +111,7 @@ def _with_weights(log: StepLog) -> list[str]:
 def differences(ours: StepLog, theirs: StepLog, match: Matching) -> Iterator[Difference]:
     """Go through all places where two logs part, in the order of the computation.
 
-    What only one of them has is passed over, but for parameters.
+    What only one of them has is passed over, but for parameters and their gradients.
     """
     yield from _weights(ours, theirs, match)
     for step in range(min(ours.steps, theirs.steps)):
@@ -132,18 +132,23 @@ def _weights(ours: StepLog, theirs: StepLog, match: Matching) -> Iterator[Differ
         if other in others:
             yield from _pair("weights", 0, path, other, "", ours, theirs)
         elif not path.endswith("num_batches_tracked"):
-            yield _missing(path, other, array, None)
+            yield _missing("weights", 0, path, other, array, None)
     for other, array in others.items():
         if other not in known and not other.endswith("num_batches_tracked"):
-            yield _missing(other, other, None, array)
+            yield _missing("weights", 0, other, other, None, array)
 
 
 def _missing(
-    path: str, other: str, ours: np.ndarray | None, theirs: np.ndarray | None
+    phase: str,
+    step: int,
+    path: str,
+    other: str,
+    ours: np.ndarray | None,
+    theirs: np.ndarray | None,
 ) -> Difference:
     mine, its = ("none" if one is None else f"an array {one.shape}" for one in (ours, theirs))
     return Difference(
-        "weights", 0, path, other, "", None, mine, its, math.inf, 1, 1, (ours, theirs)
+        phase, step, path, other, "", None, mine, its, math.inf, 1, 1, (ours, theirs)
     )  # fmt: skip
 
 
@@ -157,6 +162,7 @@ def _forward(ours: StepLog, theirs: StepLog, match: Matching, step: int) -> Iter
 
 def _backward(ours: StepLog, theirs: StepLog, match: Matching, step: int) -> Iterator[Difference]:
     """Gradients from the last layer to the first: of what a layer returned, then its parameters."""
+    yield from _without_gradient(ours, theirs, match, step)
     prefix = f"{step}/backward/"
     weights = [path for path, _ in ours.named(step, "gradient")]
     seen: set[str] = set()
@@ -170,6 +176,21 @@ def _backward(ours: StepLog, theirs: StepLog, match: Matching, step: int) -> Ite
     for weight in reversed(weights):
         if weight not in seen:
             yield from _pair("gradient", step, weight, match.weight(weight), "", ours, theirs)
+
+
+def _without_gradient(
+    ours: StepLog, theirs: StepLog, match: Matching, step: int
+) -> Iterator[Difference]:
+    """Go through the parameters that have a gradient on one side only.
+
+    A log by hand may leave out what it likes; that of a model at hand is whole.
+    """
+    known = {path for path, _ in theirs.named(0, "weights")} if theirs.modules else set()
+    for path, _ in ours.named(0, "weights"):
+        other = match.weight(path)
+        a, b = ours.get(step, "gradient", path), theirs.get(step, "gradient", other)
+        if (a is None) is not (b is None) and (a is None or other in known):
+            yield _missing("gradient", step, path, other, a, b)
 
 
 def _pair(
@@ -215,7 +236,8 @@ def _compared(
         return None
     index = tuple(int(n) for n in np.unravel_index(int(apart.argmax()), a.shape)) if a.ndim else ()
     with np.errstate(invalid="ignore"):
-        gaps = np.abs(a[apart].astype(np.float64) - b[apart].astype(np.float64))
+        wide = np.result_type(a, b, np.float64)
+        gaps = np.abs(a[apart].astype(wide) - b[apart].astype(wide))
     return index, a[index].item(), b[index].item(), float(gaps.max()) / (scale or 1.0), count
 
 

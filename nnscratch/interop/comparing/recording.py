@@ -139,11 +139,23 @@ class _Recording:
             self._take(model, given, loss, mine)
         if loss is not None and hasattr(loss, "parameters"):
             self._log.settings["loss"] = plain_settings(loss)
+        self._log.loss = loss
         if optimizer is not None:
-            self._log.settings["optimizer"] = optimizer_settings(optimizer)
-            if rates is not None:
-                self._log.settings["optimizer"]["rates"] = list(rates)
+            self._keep_groups(original, optimizer, rates)
         return self._log
+
+    def _keep_groups(self, model: Any, optimizer: Any, rates: Sequence[float] | None) -> None:
+        """Write down the settings of the first group, and of each parameter of the others."""
+        names = {id(p): self._name(model, name) for name, p in model.named_parameters()}
+        for number, group in enumerate(optimizer.param_groups):
+            settings = optimizer_settings(optimizer, group)
+            if rates is not None:
+                settings["rates"] = list(rates)
+            if not number:
+                self._log.settings["optimizer"] = settings
+                continue
+            for parameter in group["params"]:
+                self._log.settings[f"optimizer/{names[id(parameter)]}"] = settings
 
     def _given(self, item: Any, exact: bool) -> Any:
         values = values_of(item)

@@ -13,7 +13,8 @@ where 0 is the number of the step:
 
 All are optional. The metadata may have JSON under "nnscratch-steps": "order", the names in the
 order in which they came about, and "settings" by the path of a layer, of "loss" and of "optimizer",
-such as {"fc1": {"class": "Linear"}}.
+such as {"fc1": {"class": "Linear"}}; of a parameter in another group than the optimizer's first
+under "optimizer/fc1.weight".
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from nnscratch.train.files import FilePath, parse_json
 from nnscratch.train.tensor_file import TensorFile, write_tensors
 
 _KEY = "nnscratch-steps"
+_MOST_DIGITS = 6  # of the number of a step: as many steps are taken here
 _PHASES = ("weights", "forward", "loss", "backward", "gradient", "update")
 
 
@@ -43,6 +45,7 @@ class StepLog:
         settings: the settings of layers by path; those of the loss under "loss", of the optimizer
             under "optimizer".
         modules: the layers themselves by path, where they are at hand.
+        loss: the loss itself, where it is at hand.
 
     >>> log = StepLog("mine", {"0/loss": np.asarray(0.7)})
     >>> log.steps, log.get(0, "loss")
@@ -53,6 +56,7 @@ class StepLog:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     modules: dict[str, Any] = field(default_factory=dict)
+    loss: Any = None
 
     @property
     def steps(self) -> int:
@@ -93,7 +97,9 @@ class StepLog:
                 raise CheckpointError(f"{file.name}: its record of settings is damaged")
             for name in file:
                 parts = name.split("/")
-                if len(parts) < 2 or not parts[0].isdecimal() or parts[1] not in _PHASES:
+                number = parts[0]
+                counted = number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS
+                if len(parts) < 2 or not counted or parts[1] not in _PHASES:
                     raise CheckpointError(
                         f"{file.name}: {name[:80]!r} is no name of a log; expected names such as "
                         "'0/forward/fc1/output', '0/gradient/fc1.weight' or '0/loss'"
@@ -138,8 +144,7 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def optimizer_settings(optimizer: Any) -> dict[str, Any]:
-    """Return the hyper-parameters of an optimizer's first group, and its class."""
-    group: Mapping[str, Any] = optimizer.param_groups[0]
+def optimizer_settings(optimizer: Any, group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyper-parameters of a group of an optimizer, and its class."""
     found = {k: list(v) if isinstance(v, tuple) else v for k, v in group.items() if is_plain(v)}
     return {"class": type(optimizer).__name__, **found}

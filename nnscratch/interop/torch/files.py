@@ -155,7 +155,7 @@ def _cut() -> int:
 
 def _storage_of(persistent: Any) -> tuple[str, str, int, Any]:
     """Return the kind, the key and the length of a memory, and what the older form adds."""
-    if type(persistent) is not tuple or len(persistent) not in (5, 6):
+    if not isinstance(persistent, tuple) or len(persistent) not in (5, 6):
         raise CheckpointError("damaged: a reference to what is no memory of a tensor")
     said, kind, key, _, count, *view = persistent
     if said != "storage" or type(key) is not str or type(count) is not int or count < 0:

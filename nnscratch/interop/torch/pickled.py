@@ -8,7 +8,6 @@ opcode or name is refused before anything of it happens.
 
 from __future__ import annotations
 
-import pickletools
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 from nnscratch.array import Device
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError
+from nnscratch.interop.refusals import unknown_global, unknown_opcode
 from nnscratch.interop.torch.memory import (
     DTYPES,
     STORAGES,
@@ -52,6 +52,10 @@ _KNOWN = {
     Global("torch.storage", "UntypedStorage"),
     Global("_codecs", "encode"),
 }
+
+
+class _Names(tuple[Any, ...]):
+    """A tuple with a name in it: a reference to a memory, and never a part of the object."""
 
 
 class Source(NamedTuple):
@@ -94,6 +98,7 @@ class PickledState:
         self._memo: dict[int, Any] = {}
         self._tensors: dict[Any, Any] = {}
         self._made: dict[int, tuple[Any, Any]] = {}
+        self._copied = 0
 
     def read(self) -> Any:
         """Run to the end, and return the object."""
@@ -105,7 +110,7 @@ class PickledState:
                     return self._value(made)
                 step = _STEPS.get(opcode)
                 if step is None:
-                    raise CheckpointError(_unknown_opcode(opcode))
+                    raise CheckpointError(unknown_opcode(opcode))
                 step(self)
         except CheckpointError:
             raise
@@ -163,9 +168,18 @@ class PickledState:
 
     def _value(self, item: Any) -> Any:
         """Return an item that is to be a part of the object."""
-        if type(item) is Global and item.name not in DTYPES:
-            raise CheckpointError(_unknown_global(f"{item.module}.{item.name}"))
-        return self._data(item)
+        item = self._data(item)
+        while type(item) is _Names:
+            item = next(one for one in item if type(one) in (Global, _Names))
+        if type(item) is Global:
+            raise CheckpointError(unknown_global(f"{item.module}.{item.name}"))
+        if item is _MARK:
+            raise ValueError("a mark where a value was expected")
+        return item
+
+    def _tuple(self, items: list[Any]) -> None:
+        named = any(type(item) in (Global, _Names) for item in items)
+        self._push(_Names(items) if named else tuple(items))
 
     def _memoize(self, index: int) -> None:
         self._memo[index] = self._stack[-1]
@@ -186,7 +200,7 @@ class PickledState:
     def _global(self, module: Any, name: Any) -> None:
         found = Global(module, name)
         if found not in _KNOWN:
-            raise CheckpointError(_unknown_global(f"{module}.{name}"))
+            raise CheckpointError(unknown_global(f"{module}.{name}"))
         self._push(found)
 
     def _stack_global(self) -> None:
@@ -208,6 +222,19 @@ class PickledState:
 
     # Calls: each name has its own rule, and nothing is looked up by it but this table.
 
+    def _copy_of(self, item: Any, *kinds: type) -> Any:
+        """Return what a call is about to copy.
+
+        What torch.save writes is copied once. One text of a megabyte and a million calls with it
+        would fill any memory, so all copies together may be as long as the pickle.
+        """
+        if type(item) not in kinds:
+            raise ValueError(f"a call with what is of type {type(item).__name__}")
+        self._copied += len(item)
+        if self._copied > len(self._content):
+            raise CheckpointError("its calls copy the same items again and again")
+        return item
+
     def _reduce(self) -> None:
         given, called = self._pop(), self._pop()
         if type(called) is not Global or type(given) is not tuple:
@@ -215,10 +242,15 @@ class PickledState:
         if called.name in _REBUILDERS:
             self._push(self._rebuild(called.name, given))
         elif called.name in _CONTAINERS:
-            self._push(_container(_CONTAINERS[called.name], *given))
+            made = _CONTAINERS[called.name]()
+            for pairs in given[:1]:
+                copied = self._copy_of(pairs, dict, list)
+                for key, value in copied.items() if type(copied) is dict else copied:
+                    made[_key(key)] = self._value(value)
+            self._push(made)
         elif called.name in ("set", "frozenset"):
             (items,) = given
-            self._push(_BUILTINS[called.name](map(_key, of_type(items, list))))
+            self._push(_BUILTINS[called.name](map(_key, self._copy_of(items, list))))
         elif called.name == "complex":
             real, imaginary = given
             self._push(complex(of_type(real, float), of_type(imaginary, float)))
@@ -226,10 +258,10 @@ class PickledState:
             text, codec = given
             if codec != "latin1":
                 raise ValueError(f"bytes in the code {str(codec)[:20]!r}")
-            self._push(of_type(text, str).encode("latin1"))
+            self._push(self._copy_of(text, str).encode("latin1"))
         elif called.name == "Size":
             (sizes,) = given
-            self._push(Size(sizes_of(sizes)))
+            self._push(Size(sizes_of(self._copy_of(sizes, tuple, Size))))
         elif called.name == "device":
             kind, *index = given
             number = of_type(index[0], int) if index else 0
@@ -277,44 +309,10 @@ def _key(item: Any) -> Any:
     return item
 
 
-def _container(kind: Any, *given: Any) -> Any:
-    made = kind()
-    if given:
-        (pairs,) = given
-        if type(pairs) is dict:
-            made.update(pairs)
-        else:
-            for key, value in of_type(pairs, list):
-                made[_key(key)] = value
-    return made
-
-
-def _unknown_opcode(opcode: bytes) -> str:
-    known = {op.code.encode("latin1"): op.name for op in pickletools.opcodes}
-    name = known.get(opcode, f"{opcode[0]:#04x}, which is none")
-    return (
-        f"the pickle in it has the opcode {name}; a state dict needs none such, and nothing of it "
-        "was run"
-    )
-
-
-def _unknown_global(name: str) -> str:
-    said = (
-        f"it would import {name[:120]!r}, which no state dict needs; nothing of it was imported or "
-        "run. "
-    )
-    if name.startswith("numpy"):
-        return said + "Where PyTorch is, save numbers as float(x) and arrays as torch.tensor(x)"
-    return said + (
-        "If it holds a whole model or objects, write torch.save(model.state_dict(), path) where "
-        "PyTorch is"
-    )
-
-
 def _tuple_of(count: int) -> Callable[[PickledState], None]:
     def step(state: PickledState) -> None:
         items = [state._data(state._pop()) for _ in range(count)]
-        state._push(tuple(reversed(items)))
+        state._tuple(items[::-1])
 
     return step
 
@@ -360,7 +358,7 @@ _STEPS: dict[bytes, _Step] = {
     b"]": lambda s: s._push([]),
     b")": lambda s: s._push(()),
     b"\x8f": lambda s: s._push(set()),
-    b"t": lambda s: s._push(tuple(s._marked())),
+    b"t": lambda s: s._tuple(s._marked()),
     b"\x85": _tuple_of(1),
     b"\x86": _tuple_of(2),
     b"\x87": _tuple_of(3),
