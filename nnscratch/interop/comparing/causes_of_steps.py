@@ -96,8 +96,7 @@ class _Steps:
     def replayed(self, kind: str, options: dict[str, Any]) -> Any:
         """Return the parameter after the steps of an optimizer of ours, None if it refuses."""
         made = getattr(optim, kind, None)
-        known_kind = isinstance(made, type) and issubclass(made, optim.Optimizer)
-        if not known_kind or not self.whole:
+        if not isinstance(made, type) or not issubclass(made, optim.Optimizer) or not self.whole:
             return None
         parameter = nn.Parameter(Tensor(self.start.copy()))
         known = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}

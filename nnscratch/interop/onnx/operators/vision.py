@@ -55,7 +55,8 @@ def regions(
     how = coordinate_transformation_mode or ("half_pixel" if opset >= 16 else "output_half_pixel")
     if how not in ("half_pixel", "output_half_pixel"):
         raise ConfigurationError(
-            f"RoiAlign: coordinate_transformation_mode is half_pixel or output_half_pixel, got {how!r}"
+            "RoiAlign: coordinate_transformation_mode is half_pixel or output_half_pixel, "
+            f"got {how!r}"
         )
     if mode not in ("avg", "max"):
         raise ConfigurationError(f"RoiAlign: mode is avg or max, got {mode!r}")
