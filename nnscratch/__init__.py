@@ -35,7 +35,6 @@ from nnscratch.array.precision import (
 )
 from nnscratch.kernels import register as _register_kernels
 from nnscratch.nn.functional import cosine_similarity, pairwise_distance
-from nnscratch.plan import compile
 from nnscratch.random import (
     default_generator,
     get_rng_state,
@@ -68,6 +67,7 @@ if _TYPE_CHECKING:
     from nnscratch.inspect.explaining import explain
     from nnscratch.inspect.summarising import summary
     from nnscratch.interop.saved import load, save
+    from nnscratch.plan import compile
     from nnscratch.verify.checkups.training import checkup
     from nnscratch.verify.gradients.checking import GradcheckError, assert_gradients, gradcheck
     from nnscratch.verify.gradients.lessons import homework
@@ -187,6 +187,7 @@ _LATER = {
     "assert_gradients": "verify",
     "audit": "verify",
     "checkup": "verify",
+    "compile": "plan",
     "detect_anomaly": "verify",
     "explain": "inspect",
     "gradcheck": "verify",
@@ -201,7 +202,7 @@ _LATER = {
 def __getattr__(name: str) -> _Any:
     from importlib import import_module
 
-    if name in ("parallel", "utils"):
+    if name in ("graph", "parallel", "plan", "utils"):
         return import_module(f"nnscratch.{name}")
     if name == "bfloat16":
         return import_module("nnscratch.array.bfloat16").bfloat16()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,8 @@ from nnscratch.tensors.tensor import Tensor, as_tensor
 __all__ = [
     "einsum",
 ]
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def einsum(equation: Any, *operands: Any) -> Tensor:
@@ -67,7 +68,7 @@ def _with_letters(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     names = {Ellipsis: "..."}
 
     def term(numbers: Sequence[Any]) -> str:
-        return "".join(names.get(one) or string.ascii_letters[int(one)] for one in numbers)
+        return "".join(names.get(one) or LETTERS[int(one)] for one in numbers)
 
     count = len(given) // 2
     equation = ",".join(term(given[2 * k + 1]) for k in range(count))
@@ -86,7 +87,7 @@ def _parsed(equation: str, items: list[Tensor]) -> tuple[list[list[str]], list[s
             f"einsum: {equation!r} is for {len(terms)} operands, got {len(items)}"
         )
     plain = {one for one in left + right if one not in ",."}
-    if not all(one in string.ascii_letters for one in plain):
+    if not all(one in LETTERS for one in plain):
         raise ConfigurationError(f"einsum: {equation!r} has something else than letters")
     extra = max(
         (item.ndim - len(term.replace("...", "")) for item, term in zip(items, terms, strict=True)

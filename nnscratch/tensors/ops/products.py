@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from typing import Any
 
 from nnscratch import formulas as f
@@ -13,7 +12,7 @@ from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.ops.complexes import complex, conj
-from nnscratch.tensors.ops.contracting import einsum
+from nnscratch.tensors.ops.contracting import LETTERS, einsum
 from nnscratch.tensors.ops.moving import diagonal
 from nnscratch.tensors.tensor import Tensor, as_tensor
 
@@ -61,8 +60,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     else:
         first = [axis_of(dim, a.ndim) for dim in dims[0]]
         second = [axis_of(dim, b.ndim) for dim in dims[1]]
-    left = [string.ascii_lowercase[k] for k in range(a.ndim)]
-    right = [string.ascii_uppercase[k] for k in range(b.ndim)]
+    left = [LETTERS[k] for k in range(a.ndim)]
+    right = [LETTERS[a.ndim + k] for k in range(b.ndim)]
     for one, other in zip(first, second, strict=True):
         right[other] = left[one]
     rest = [left[k] for k in range(a.ndim) if k not in first]
