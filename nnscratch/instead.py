@@ -64,7 +64,7 @@ INSTEAD: dict[str, str] = {
     "compiler": _COMPILE,
     "fx": _RECORD,
     "export": _RECORD,
-    "onnx": "nnscratch.interop.onnx.export(model, x, path)",
+    "onnx": "from nnscratch.interop import onnx; onnx.export(model, x, path)",
     "package": _EXPORT,
     "hub": "nnscratch.load(path)  # files of weights, in the safetensors format",
     "utils.model_zoo": "nnscratch.load(path)  # files of weights, in the safetensors format",
