@@ -1,7 +1,7 @@
 """Philox4x32-10 and dropout from it: any number of the stream by itself.
 
 The counter of number i is the block ``offset + i // 4``, its word ``i % 4`` (in float64 two
-numbers a block). ``nnscratch.array.random`` has the same stream in array code.
+numbers a block). ``nnscratch.array.philox`` has the same stream in array code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// Dropout from counter-based random numbers: those of nnscratch.array.random, bit for bit.
+// Dropout from counter-based random numbers: those of nnscratch.array.philox, bit for bit.
 //
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011) turns a counter and a key into four words. The
 // key is the seed, the counter the number of a block of four; number i is word i % 4 of block

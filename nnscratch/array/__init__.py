@@ -33,7 +33,8 @@ from nnscratch.array.dtypes import (
     set_default_dtype,
 )
 from nnscratch.array.memory import OutOfMemory
-from nnscratch.array.random import Generator, normal, permutation, randint, uniform
+from nnscratch.array.philox import normal, permutation, randint, uniform
+from nnscratch.array.random import Generator
 
 __all__ = [
     "CPU",

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnscratch.array import Generator, as_device, device_of, move, permutation
-from nnscratch.array.random import blocks_needed, default_generator, own_stream
+from nnscratch.array.philox import blocks_needed
+from nnscratch.array.random import default_generator, own_stream
 from nnscratch.data.collate import default_collate, default_convert, fetch, is_in_memory
 from nnscratch.data.dataset import IterableDataset, TensorDataset
 from nnscratch.data.loading import Recipe, seed_of

@@ -7,7 +7,7 @@ import pytest
 from formulas.contract import BACKENDS, Backend, place
 
 from nnscratch.array import Generator, to_numpy
-from nnscratch.array.random import uniform
+from nnscratch.array.philox import uniform
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import DROPOUT, RANDOM_NORMAL, RANDOM_UNIFORM, registry
 

@@ -13,7 +13,8 @@ import pytest
 from many_ranks import started
 
 from nnscratch.array import Generator
-from nnscratch.array.random import row_scope, uniform
+from nnscratch.array.philox import uniform
+from nnscratch.array.random import row_scope
 from nnscratch.errors import ConfigurationError
 from nnscratch.parallel import World, world
 from nnscratch.parallel.inquiring import report
@@ -147,7 +148,7 @@ def test_rows_are_shared_out_by_fours() -> None:
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_draw_what_the_whole_batch_draws(kind: str, dtype: str) -> None:
-    from nnscratch.array.random import normal
+    from nnscratch.array.philox import normal
 
     make: Any = uniform if kind == "uniform" else normal
     for total in (3, 8, 22):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from emulator.driver import Emulator
 
-from nnscratch.array.random import philox, uniform
+from nnscratch.array.philox import philox, uniform
 from nnscratch.kernels.cuda import IMPLEMENTATIONS
 
 
