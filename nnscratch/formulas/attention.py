@@ -13,14 +13,14 @@ gradient: P is held whole there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import broadcast_shape, real
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.saved import Saved
 
 NAME = "scaled_dot_product_attention"
@@ -191,6 +191,15 @@ def _summed_to(xp: Any, A: Any, shape: tuple[int, ...]) -> Any:
     return xp.sum(A, axis=ones, keepdims=True) if ones else A
 
 
+def _flops(inputs: Shapes, outputs: Sequence[tuple[int, ...]]) -> int:
+    """Return the operations of both products, and of one softmax over all scores."""
+    Q, K = inputs[:2]
+    assert Q is not None
+    assert K is not None
+    rows = math.prod(outputs[0][:-1])
+    return rows * K[-2] * (2 * Q[-1] + 1 + 2 * outputs[0][-1])
+
+
 SCALED_DOT_PRODUCT_ATTENTION = formula(
     scaled_dot_product_attention_forward,
     scaled_dot_product_attention_backward,
@@ -206,6 +215,7 @@ SCALED_DOT_PRODUCT_ATTENTION = formula(
     shapes="Q (..., N, E), K (..., S, E), V (..., S, Ev), M to (..., N, S) or None "
     "-> Y (..., N, Ev)",
     floats=("Q", "K", "V"),
+    flops=_flops,
     source="Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin 2017",
     analytic=True,
 )

@@ -12,11 +12,12 @@ two others as its derivatives, so derivatives of any order are one of the three.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from nnscratch.array import array_namespace, dtype_name, is_complex, is_recorded
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.windows import (
     Geometry,
@@ -208,6 +209,30 @@ def convolution_backward(
 
 _CONVOLUTION = "Dumoulin and Visin 2016, arXiv:1603.07285"
 
+
+def _flops(inputs: Shapes, outputs: Sequence[tuple[int, ...]]) -> int:
+    """Return the operations of a convolution: each weight of a channel for each of its places.
+
+    Those that meet the padding count too.
+    """
+    _, W, b = inputs
+    assert W is not None
+    return math.prod(outputs[0]) * (2 * math.prod(W[1:]) + (b is not None))
+
+
+def _transpose_flops(inputs: Shapes, outputs: Sequence[tuple[int, ...]]) -> int:
+    X, W, b = inputs
+    assert X is not None
+    assert W is not None
+    return 2 * math.prod(X) * math.prod(W[1:]) + (0 if b is None else math.prod(outputs[0]))
+
+
+def _weight_flops(inputs: Shapes, outputs: Sequence[tuple[int, ...]]) -> int:
+    D = inputs[1]
+    assert D is not None
+    return 2 * math.prod(D) * math.prod(outputs[0][1:])
+
+
 CONVOLUTION = formula(
     convolution_forward,
     convolution_backward,
@@ -220,6 +245,7 @@ CONVOLUTION = formula(
     },
     shapes="X (N, C, *size), W (O, C / groups, *kernel), b (O,) or None -> Y (N, O, *places)",
     source=_CONVOLUTION,
+    flops=_flops,
     analytic=True,
 )
 
@@ -297,6 +323,7 @@ CONVOLUTION_TRANSPOSE = formula(
     },
     shapes="X (N, C, *places), W (C, O / groups, *kernel), b (O,) or None -> Y (N, O, *size)",
     source=f"Zeiler et al. 2010; {_CONVOLUTION}",
+    flops=_transpose_flops,
     analytic=True,
 )
 
@@ -365,5 +392,6 @@ CONVOLUTION_WEIGHT = formula(
     },
     shapes="X (N, C, *size), D (N, O, *places) -> Y (O, C / groups, *kernel)",
     source=_CONVOLUTION,
+    flops=_weight_flops,
     analytic=True,
 )

@@ -44,6 +44,8 @@ from nnscratch.formulas.written import lazily, parameters, resolved, written
 
 Forward = Callable[..., Any]
 Backward = Callable[..., tuple[Any, ...]]
+Shapes = Sequence[tuple[int, ...] | None]
+Flops = Callable[[Shapes, Sequence[tuple[int, ...]]], int]
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,9 @@ class Formula:
             compiled loop; None for the others.
         floats: names of the inputs that must be floating-point numbers of one dtype.
         public: what users know it by, None for one that they meet only inside something else.
+        flops: the operations of a forward, a product and a sum one each, from the shapes of its
+            inputs (None for one that is none) and of its outputs; None where they are one for each
+            entry.
     """
 
     name: str
@@ -143,6 +148,7 @@ class Formula:
     update_body: Forward | None = None
     floats: tuple[str, ...] = ()
     public: Public | None = None
+    flops: Flops | None = None
 
     def __repr__(self) -> str:
         return f"<formula {self.name}>"
@@ -211,6 +217,7 @@ def formula(
     elementwise: bool = False,
     public: Public | None = None,
     narrow: Forward | None = None,
+    flops: Flops | None = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -286,6 +293,7 @@ def formula(
         update_body=forward if elementwise else None,
         floats=tuple(floats),
         public=public,
+        flops=flops,
     )
     FORMULAS[name] = made
     for follower in _followers:

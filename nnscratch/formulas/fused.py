@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas.formula import formula
-from nnscratch.formulas.linear import LinearSaved, linear_backward, linear_forward
+from nnscratch.formulas.linear import LinearSaved, linear_backward, linear_flops, linear_forward
 from nnscratch.formulas.pointwise import FUSABLE
 from nnscratch.formulas.saved import Saved
 
@@ -114,5 +115,6 @@ LINEAR_ACTIVATION = formula(
     shapes="X (..., I), W (O, I), b (O,) or None -> Y (..., O)",
     floats=("X", "W", "b"),
     source="document, sections 4.1 and 4.2",
+    flops=lambda inputs, outputs: linear_flops(inputs, outputs) + math.prod(outputs[0]),
     kinks="where Z is at a kink of the activation",
 )

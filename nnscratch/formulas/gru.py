@@ -17,6 +17,7 @@ from nnscratch.formulas.recurrent import (
     of_weights,
     order_of,
     own,
+    recurrent_flops,
 )
 from nnscratch.formulas.saved import Saved
 
@@ -153,6 +154,8 @@ GRU = formula(
     },
     shapes=SHAPES.format("3") + " -> Y (T, N, H), H_T (N, H)",
     floats=("X", "H", "W", "U", "b", "d"),
+    # Two gates, a product, tanh, and three for the mean of the old and the new state.
+    flops=lambda inputs, outputs: recurrent_flops((inputs[0], *inputs[2:6]), 7),
     source="Cho et al. 2014, with the reset gate behind the product as in cuDNN and PyTorch",
     analytic=True,
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import cast
 from nnscratch.array.short_axis import sum_rows
 from nnscratch.errors import ShapeError
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.saved import Saved
 
 BLOCK = 1 << 20
@@ -105,6 +106,13 @@ def _check_shapes(X: Any, W: Any, b: Any) -> None:
         raise ShapeError(f"linear: expected a bias of shape ({out_features},), got {b.shape}")
 
 
+def linear_flops(inputs: Shapes, outputs: Sequence[tuple[int, ...]]) -> int:
+    """Return the operations of X W^T + b: for each entry I products and sums, and one for b."""
+    _, W, b = inputs
+    assert W is not None
+    return math.prod(outputs[0]) * (2 * W[1] + (b is not None))
+
+
 LINEAR = formula(
     linear_forward,
     linear_backward,
@@ -117,6 +125,7 @@ LINEAR = formula(
     shapes="X (..., I), W (O, I), b (O,) or None -> Z (..., O)",
     floats=("X", "W", "b"),
     source="document, sections 4.1 and 4.2",
+    flops=linear_flops,
     analytic=True,
     narrow=linear_of_halves,
 )

@@ -8,7 +8,7 @@ those of one block only: the backward computes them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
@@ -18,7 +18,7 @@ from nnscratch.formulas.class_losses import (
     cross_entropy_backward,
     cross_entropy_forward,
 )
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.loss_reduction import need_reduction
 from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.softmax import shifted
@@ -151,6 +151,14 @@ def linear_cross_entropy_backward(
     return whole, dW, None, db, None
 
 
+def _flops(inputs: Shapes, outputs: Sequence[tuple[int, ...]]) -> int:
+    """Return the operations of the product, and of the softmax over its rows."""
+    X, W, _, b = inputs[:4]
+    assert X is not None
+    assert W is not None
+    return X[0] * W[0] * (2 * W[1] + (b is not None) + 1)
+
+
 LINEAR_CROSS_ENTROPY = formula(
     linear_cross_entropy_forward,
     linear_cross_entropy_backward,
@@ -164,5 +172,6 @@ LINEAR_CROSS_ENTROPY = formula(
     shapes="X (N, I), W (C, I), T (N,), b (C,) or None, w (C,) or None -> L (), or (N,)",
     floats={"X": "the input", "W": "the linear weight", "b": "the bias", "w": "the weight"},
     source="Wijmans, Huval, Hertzberg, Koltun and Krähenbühl 2024, arXiv:2411.09009",
+    flops=_flops,
     analytic=True,
 )

@@ -18,6 +18,7 @@ from nnscratch.formulas.recurrent import (
     of_weights,
     order_of,
     own,
+    recurrent_flops,
 )
 from nnscratch.formulas.saved import Saved
 
@@ -181,6 +182,8 @@ LSTM = formula(
     shapes="X (T, N, I), H (N, P), C (N, H), W (4H, I), U (4H, P), b and d (4H,) or None, "
     "R (P, H) or None, lengths (N,) or None -> Y (T, N, P), H_T (N, P), C_T (N, H)",
     floats=("X", "H", "C", "W", "U", "b", "d", "R"),
+    # Three gates and two tanh, three products and a sum.
+    flops=lambda inputs, outputs: recurrent_flops((inputs[0], *inputs[3:8]), 9),
     source="Hochreiter and Schmidhuber 1997; Gers, Schmidhuber and Cummins 2000; projection: Sak, "
     "Senior and Beaufays 2014",
     analytic=True,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_complex
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.saved import Saved
 
 
@@ -85,6 +86,12 @@ def matmul_backward(dY: Any, saved: MatmulSaved, needs: tuple[bool, ...]) -> tup
     return dA, dB
 
 
+def _flops(inputs: Shapes, outputs: Sequence[tuple[int, ...]]) -> int:
+    A = inputs[0]
+    assert A is not None
+    return 2 * math.prod(outputs[0]) * A[-1]
+
+
 MATMUL = formula(
     matmul_forward,
     matmul_backward,
@@ -95,5 +102,6 @@ MATMUL = formula(
     },
     shapes="A (..., M, K) or (K,), B (..., K, N) or (K,) -> Y (..., M, N)",
     source="document, section 4.2",
+    flops=_flops,
     analytic=True,
 )

@@ -10,13 +10,14 @@ its state, gives 0 and gets no gradient; in reverse it so begins at its own last
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import real
-from nnscratch.formulas.formula import formula
+from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.saved import Saved
 
 SHAPES = (
@@ -51,6 +52,25 @@ def check_shapes(name: str, gates: int, X: Any, state: Any, W: Any, U: Any, leng
                 f"{name}: expected a length for each of {X.shape[1]} sequences, got shape "
                 f"{tuple(lengths.shape)}"
             )
+
+
+def recurrent_flops(inputs: Shapes, cell: int) -> int:
+    """Return the operations of all steps: both products with their sums, and those of the cell.
+
+    Args:
+        inputs: the shapes of X, W, U, b, d and, if there is one, of the projection R.
+        cell: how many there are for each entry of the state.
+    """
+    X, W, U, b, d = inputs[:5]
+    assert X is not None
+    assert W is not None
+    assert U is not None
+    units = U[1] if len(inputs) < 6 or inputs[5] is None else inputs[5][1]
+    step = 2 * (math.prod(W) + math.prod(U)) + W[0] * (1 + (b is not None) + (d is not None))
+    step += cell * units
+    if len(inputs) > 5 and inputs[5] is not None:
+        step += 2 * math.prod(inputs[5])
+    return X[0] * X[1] * step
 
 
 def of_inputs(X: Any, W: Any, b: Any, d: Any = None) -> Any:
@@ -237,6 +257,7 @@ RNN = formula(
     },
     shapes=SHAPES.format("") + " -> Y (T, N, H), H_T (N, H)",
     floats=("X", "H", "W", "U", "b", "d"),
+    flops=lambda inputs, outputs: recurrent_flops((inputs[0], *inputs[2:6]), 1),
     source="Elman 1990; Werbos 1990 (backpropagation through time)",
     kinks="where Z is 0, with relu",
     analytic=True,

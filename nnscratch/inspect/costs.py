@@ -107,23 +107,30 @@ def example_inputs(model: Module, shapes: Any, dtype: Any = None) -> list[Any]:
     return made
 
 
+MOVING = {"shaping", "indexing", "assignment", "striding", "padding", "placing"}
+"""Families of formulas that only move entries."""
+REDUCING = {
+    *("reductions", "variance", "extremes", "max_pooling", "resampling"),
+    *("losses", "class_losses", "binary_losses", "margin_losses"),
+}
+"""Those that count an operation for each entry that they take together."""
+
+
 def flops_of(node: Node) -> int:
     """Return the operations of a forward: a product and a sum one each, a function of an entry one.
 
     What only moves entries counts nothing.
     """
-    size = max(math.prod(getattr(one, "shape", ())) for one in node.outputs)
-    name, family = node.formula.name, node.formula.family
-    if name in ("linear", "linear_activation"):
-        W, b = node.inputs[1], (*node.inputs, None)[2]
-        return 2 * size * int(W.shape[1]) + size * ((b is not None) + (name != "linear"))
-    if name == "matmul":
-        return 2 * size * int(node.inputs[0].shape[-1])
-    if family in ("shaping", "indexing", "assignment") or name == "cast":
+    outputs = [tuple(getattr(one, "shape", ())) for one in node.outputs]
+    inputs = [None if one is None else tuple(getattr(one, "shape", ())) for one in node.inputs]
+    made = node.formula
+    if made.flops is not None:
+        return made.flops([*inputs, *[None] * (len(made.inputs) - len(inputs))], outputs)
+    if made.family in MOVING or made.name in ("cast", "embedding"):
         return 0
-    if family in ("reductions", "losses", "class_losses", "binary_losses", "margin_losses"):
-        return math.prod(node.inputs[0].shape)
-    return size
+    if made.family in REDUCING:
+        return math.prod(inputs[0] or ())
+    return max(map(math.prod, outputs))
 
 
 @contextmanager

@@ -30,6 +30,34 @@ def test_a_chain_of_layers() -> None:
     assert found.flops == 630 + 30 + 120
 
 
+LAYERS = [
+    (nn.Conv2d(3, 16, 3, padding=1), (2, 3, 8, 8), 2 * 16 * 64 * (2 * 27 + 1)),
+    (nn.Conv1d(4, 8, 3, groups=2, bias=False), (2, 4, 9), 2 * 8 * 7 * 2 * 6),
+    (nn.ConvTranspose1d(4, 6, 3, stride=2), (2, 4, 8), 2 * (2 * 4 * 8) * (6 * 3) + 2 * 6 * 17),
+    (nn.RNN(8, 16), (5, 2, 8), 10 * (2 * 16 * 24 + 3 * 16 + 16)),
+    (nn.GRU(8, 16), (5, 2, 8), 10 * (2 * 48 * 24 + 3 * 48 + 7 * 16)),
+    (nn.LSTM(8, 16, bias=False), (5, 2, 8), 10 * (2 * 64 * 24 + 64 + 9 * 16)),
+    (nn.LSTM(8, 16, proj_size=4), (5, 2, 8), 10 * (2 * 64 * 12 + 3 * 64 + 9 * 16 + 2 * 64)),
+    (nn.MaxPool2d(2), (2, 3, 8, 8), 2 * 3 * 64),
+    (nn.Embedding(1000, 8), (2, 3), 0),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "flops"), LAYERS, ids=lambda one: type(one).__name__)
+def test_operations_of_layers(layer: nn.Module, shape: tuple[int, ...], flops: int) -> None:
+    kind = "int64" if isinstance(layer, nn.Embedding) else "float32"
+    assert summary(layer, shape, dtype=kind).flops == flops
+
+
+def test_attention_counts_both_products_and_the_softmax() -> None:
+    class Attention(nn.Module):
+        def forward(self, q: Any, k: Any, v: Any) -> Any:
+            return nn.functional.scaled_dot_product_attention(q, k, v)
+
+    found = summary(Attention(), [(2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6)])
+    assert found.flops == 2 * 3 * 5 * 7 * (2 * 4 + 1 + 2 * 6)
+
+
 class Shared(nn.Module):
     def __init__(self) -> None:
         super().__init__()
