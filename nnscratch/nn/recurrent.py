@@ -105,10 +105,11 @@ class RNNBase(Module):
         """The parameters of each layer and direction."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         own = self._parameters
-        return [
-            [own[f"{name}_l{layer}{suffix}"] for name in names if f"{name}_l{layer}{suffix}" in own]
+        found = [
+            [own.get(f"{name}_l{layer}{suffix}") for name in names]
             for layer, suffix in self._places()
         ]
+        return [[one for one in some if one is not None] for some in found]
 
     def flatten_parameters(self) -> None:
         """Do nothing: it is there for PyTorch's sake."""
