@@ -43,6 +43,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "shards": ({"shards": 1}, "shards=1 cannot be divided among 2 ranks: start 1 of them"),
     "odd shards": ({"shards": 6}, "shards must be a power of two (1, 2, 4, 8, ...), got 6"),
     "nan": ({"nan": 30}, "NonFiniteError: rank 1: training stopped at step 2 (epoch 1)"),
+    # Row 24 is in the first of the two parts of rank 1, row 10 in the first batch of its group.
+    "part": ({"nan": 24, "shards": 4}, "rank 1: training stopped at step 2 (epoch 1)"),
+    "compiled part": (
+        {"nan": 24, "shards": 4, "compile": True},
+        "rank 1: training stopped at step 2 (epoch 1): the loss is not finite; it began in the "
+        "inputs of the batch have 6 of 24 values",
+    ),
+    "group": ({"nan": 10, "accumulate": 2}, "rank 1: training stopped at step 1 (epoch 1)"),
+    "compiled group": (
+        {"nan": 10, "accumulate": 2, "compile": True},
+        "rank 1: training stopped at step 1 (epoch 1): the loss is not finite; it began in the "
+        "inputs of the batch have 6 of 48 values",
+    ),
     "compiled nan": ({"nan": 30, "compile": True}, "the inputs of the batch have 6 of 48 values"),
 }
 
