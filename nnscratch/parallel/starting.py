@@ -17,6 +17,8 @@ from nnscratch.errors import ConfigurationError
 
 NOT_DIED = (0, 2, 130, 143)
 """Exit codes of a job that has ended by itself: done, something to mend, Ctrl-C, SIGTERM."""
+_SIGNAL_OF_PARENT = 1
+"""PR_SET_PDEATHSIG of Linux."""
 
 
 def mpiexec() -> str:
@@ -122,8 +124,11 @@ def run_until_done(
 
 
 def _run(command: Sequence[str]) -> int:
-    """Run a job to its end. It gets SIGTERM as well; Ctrl-C reaches it from the terminal."""
-    job = subprocess.Popen(command)
+    """Run a job to its end. It gets SIGTERM as well; Ctrl-C reaches it from the terminal.
+
+    If this process is killed, the job is told to end, on Linux, as by SIGTERM.
+    """
+    job = subprocess.Popen(command, preexec_fn=_ends_with_its_parent())
     handlers: dict[int, Any] = {
         signal.SIGINT: signal.SIG_IGN,
         signal.SIGTERM: lambda *_: job.terminate(),
@@ -135,3 +140,20 @@ def _run(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 128 - code if code < 0 else code
+
+
+def _ends_with_its_parent() -> Callable[[], None] | None:
+    """Return what a new process does so that it gets SIGTERM when the one before it ends."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    # Looked up here: between fork and exec little may be done.
+    control, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        control(_SIGNAL_OF_PARENT, int(signal.SIGTERM))
+        if os.getppid() != parent:  # it ended before it was asked for
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return ask

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +186,35 @@ def test_the_report_names_a_launcher_that_works() -> None:
     found = dict(report())
     assert found["launcher"] == mpiexec()
     assert found["together"] == "yes: two ranks see one another"
+
+
+SLEEPING = """
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1], f"{os.getpid()}.pid").touch()
+time.sleep(300)
+"""
+STARTING = """
+import sys
+from nnscratch.parallel.starting import mpiexec, _run
+_run([mpiexec(), "-n", "2", sys.executable, "-c", sys.argv[1], sys.argv[2]])
+"""
+
+
+def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTING, SLEEPING, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(many_ranks.WORKER.parents[2])}
+    parent = subprocess.Popen(command, env=environment)
+    until = time.monotonic() + 60.0
+    while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    ranks = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert len(ranks) == 2
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + many_ranks.GRACE
+    while any(many_ranks._runs(pid) for pid in ranks) and time.monotonic() < until:
+        time.sleep(0.05)
+    left = [pid for pid in ranks if many_ranks._runs(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
