@@ -17,6 +17,7 @@ from nnscratch.errors import ConfigurationError
 
 NOT_DIED = (0, 2, 130, 143)
 """Exit codes of a job that has ended by itself: done, something to mend, Ctrl-C, SIGTERM."""
+_MOST = 4096
 _SIGNAL_OF_PARENT = 1
 """PR_SET_PDEATHSIG of Linux."""
 
@@ -66,6 +67,8 @@ def parsed_ranks(text: str) -> tuple[int, int]:
     fewest, most = int(low), int(high or low)
     if not 1 <= fewest <= most:
         raise ConfigurationError(f"--ranks: the fewest are at least 1 and at most {most}: {text!r}")
+    if most > _MOST:
+        raise ConfigurationError(f"--ranks starts processes on this machine, at most {_MOST:,}")
     return fewest, most
 
 

@@ -189,6 +189,10 @@ def make_step(
             several processes.
     """
 
+    def parameters_of() -> list[Tensor]:
+        # Looked up now, for a group may have been added since the step was made.
+        return [one for group in optimizer.param_groups for one in group["params"]]
+
     def step(
         batch: Any, weight: Any = 1.0, first: bool = True, last: bool = True
     ) -> tuple[Tensor, Any]:
@@ -203,9 +207,7 @@ def make_step(
             reduce(scaled, output, batch, last)
         if last:
             if clip_norm is not None:
-                # Now, for a group may have been added since the step was made.
-                groups = optimizer.param_groups
-                clip_grad_norm_([one for group in groups for one in group["params"]], clip_norm)
+                clip_grad_norm_(parameters_of(), clip_norm)
             optimizer.step()
         return value.detach(), mapped(_detached, output)
 

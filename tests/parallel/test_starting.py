@@ -74,7 +74,7 @@ def test_ranks_are_parsed() -> None:
     assert parsed_ranks("2:4") == (2, 4)
     assert sizes(1, 4, None) == [4, 3, 2, 1]
     assert sizes(2, 6, 8) == [4, 2]
-    for text in ("", "two", "0", "4:2", "2:"):
+    for text in ("", "two", "0", "4:2", "2:", ":2", "-1", "1.5", "²", "1:9999999999"):
         with pytest.raises(ConfigurationError, match="--ranks"):
             parsed_ranks(text)
     with pytest.raises(ConfigurationError, match="shards=8 cannot be divided among 5 to 7"):
