@@ -288,6 +288,11 @@ def configurations() -> dict[str, dict[str, Any]]:
         "few rows, groups": {"batch": 3, "epochs": 2, "accumulate": 3, "compile": True},
         "few counted": {"data": "few counted", "accumulate": 3, "clip_norm": 0.5},
         "few counted, compiled": {"data": "few counted", "accumulate": 3, "compile": True},
+        "few counted, by parameter": {
+            "data": "few counted",
+            "accumulate": 3,
+            "optimizer": "adafactor",
+        },
         "function": {"data": "ignored", "loss": nn.functional.cross_entropy},
         "partial": {
             "data": "ignored",

@@ -121,7 +121,6 @@ def config_of(
         "form": _FORM,
         "version": _VERSION,
         "nnscratch": __version__,
-        **_of_job(),
         "settings": settings.to_dict(),
         "architecture": architecture.to_dict(),
         **more,
@@ -141,7 +140,7 @@ def write_config(
         "folder of its own."
     )
     write_text(folder / RUN_FILE, settings_text(settings, said))
-    write_json(folder / CONFIG, config_of(settings, architecture, **more))
+    write_json(folder / CONFIG, config_of(settings, architecture, **_of_job(), **more))
 
 
 def open_run(folder: str | Path) -> RunFolder:

@@ -12,7 +12,7 @@ from nnscratch.array.random import default_generator, row_scope
 from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.parallel.probing import FEW, MORE, habits_of
 from nnscratch.parallel.reducing import NOTHING, AttentionNeeded, GradientReducer
-from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken
+from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken, with_rows
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import parts_of, samples_in, target_of
@@ -51,6 +51,7 @@ class SharedBatches:
         self._sums = False
         self._of_step = False
         self._of_rows: Sequence[bool] | None = None
+        self._which: Sequence[bool] | None = None
         self._stand_in: Any = None
         self._error: Exception | None = None
         self._traced = False
@@ -74,7 +75,9 @@ class SharedBatches:
         parts = None if self.shards is None else self.shards // self.world.size
         habits = NOTHING
         if samples >= MORE:
-            habits = habits_of(run.model, forward, head(FEW), head(MORE))
+            few, more = head(FEW), head(MORE)
+            habits = habits_of(run.model, forward, few, more)
+            self._which = with_rows(few, more)
         self._of_rows = habits.of_rows
         self._reducer = GradientReducer(run.model, run.optimizer, self.world, parts, habits)
         self._reducer.classes = run.totals.classes
@@ -145,7 +148,7 @@ class SharedBatches:
         reducer.follow()
         total = samples_in(batch)
         ranges = own_parts(total, world.rank, world.size, self.shards)
-        parts = [taken(batch, one) if one.rows else self._stand_in for one in ranges]
+        parts = [taken(batch, one, self._which) if one.rows else self._stand_in for one in ranges]
         weights = self._weights(parts, ranges, total)
         world.place = f"step {run.step + 1}"
         reducer.stop = self._stopping() or 0

@@ -69,6 +69,28 @@ def test_a_step_that_cannot_be_run_without_gradients_is_left_alone() -> None:
     assert habits_of(model, refuses, X[:2], X[:3]) == Habits()
 
 
+def test_what_has_no_rows_is_not_divided_though_it_be_as_long() -> None:
+    table = Tensor(np.random.default_rng(1).normal(size=(16, 6)).astype(np.float32))
+
+    class WithTable(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(6, 3)
+
+        def forward(self, x: Any, table: Any) -> Any:
+            return self.layer(x + table.sum(0))
+
+    losses = []
+    for shards in (None, 2):
+        nnscratch.manual_seed(0)
+        trainer = Trainer(
+            WithTable(), lr=0.01, seed=0, shards=shards, batch=lambda b: (b[0], table, b[1])
+        )
+        history = trainer.fit((X, Y), 2, batch_size=16)
+        losses.append([row["train_loss"] for row in history])
+    np.testing.assert_allclose(losses[1], losses[0], 1e-6)
+
+
 def test_losses_of_classes_are_known_as_modules_and_as_functions() -> None:
     weight = Tensor(many_ranks.WEIGHTS)
     target = Tensor(np.array([0, 1, -100, 2]))
