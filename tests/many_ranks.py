@@ -135,6 +135,7 @@ def fit(
     shards: int | None = None,
     compile: bool | None = None,
     accumulate: int = 1,
+    loss: str | None = None,
     nan: int | None = None,
     different: str = "",
     run: str = "run",
@@ -159,6 +160,7 @@ def fit(
     trainer = Trainer(
         model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, shards=shards,
         deadline=deadline, compile=compile, checkpoint_seconds=0.0, accumulate=accumulate,
+        loss=loss,
     )  # fmt: skip
     trainer.fit((X, y), 3, batch_size=batch, resume=resume, validation=(X, y), shuffle=nan is None)
     return sha(model), trainer.step_number
