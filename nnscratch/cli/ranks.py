@@ -76,9 +76,12 @@ def start_ranks(
     def say(line: str) -> None:
         print(f"nnscratch: {line}", file=sys.stderr, flush=True)
 
+    def done() -> bool:
+        return (folder / runs.REPORT).exists()
+
     os.environ[runs.JOB] = job
     try:
-        return run_until_done([*base, *given], again, progress, numbers, restarts, say)
+        return run_until_done([*base, *given], again, progress, numbers, restarts, say, done)
     finally:
         del os.environ[runs.JOB]
 

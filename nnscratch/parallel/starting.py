@@ -96,6 +96,7 @@ def run_until_done(
     numbers: Sequence[int],
     restarts: int,
     say: Callable[[str], None],
+    done: Callable[[], bool] = lambda: True,
 ) -> int:
     """Run a job, and again when it has died, and return its exit code.
 
@@ -109,11 +110,15 @@ def run_until_done(
         numbers: the numbers of ranks, the largest first.
         restarts: how often to start again at most.
         say: prints a line.
+        done: says whether a job with the exit code 0 is done: MPI's launcher returns that too if a
+            rank leaves in the middle as though nothing had happened, and has died then.
     """
     launcher, command, place = mpiexec(), list(first), 0
     for attempt in range(restarts + 1):
         before = progress()
         code = _run([launcher, "-n", str(numbers[place]), *command])
+        if code == 0 and not done():
+            code = 1
         if code in NOT_DIED or attempt == restarts:
             return code
         if progress() == before and place + 1 < len(numbers):

@@ -55,6 +55,32 @@ def test_a_job_that_dies_is_started_again_with_what_is_left(
     assert said == ["the job has died (exit code 9); start 1 of 3 again, with 1 ranks"]
 
 
+LEAVING = """
+import os, pathlib, sys
+from nnscratch.parallel import world
+place, here = pathlib.Path(sys.argv[1]), world()
+first = here.from_first(not place.exists())
+if here.rank == 1 and first:
+    place.touch()
+    os._exit(0)
+here.barrier()
+if here.leads:
+    place.with_suffix(".done").touch()
+"""
+
+
+def test_a_rank_that_leaves_as_though_it_were_done_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(many_ranks.WORKER.parents[2]))
+    place, said = tmp_path / "left", list[str]()
+    command = [sys.executable, "-c", LEAVING, str(place)]
+    done = place.with_suffix(".done").exists
+    code = run_until_done(command, lambda: command, lambda: None, [2], 1, said.append, done)
+    assert (code, len(said)) == (0, 1)
+    assert said[0].startswith("the job has died (exit code 1); start 1 of 1 again")
+
+
 def test_the_command_line_trains_with_ranks(tmp_path: Path) -> None:
     base = [sys.executable, "-m", "nnscratch", "train", "digits", "--epochs", "1", "--shards", "2"]
     folder = tmp_path / "run"
