@@ -10,21 +10,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import nnscratch
 from nnscratch import manual_seed, nn
-from nnscratch.optim import Optimizer
+from nnscratch.data import DataLoader, TensorDataset
+from nnscratch.optim import SGD, Adafactor, Optimizer
 from nnscratch.parallel import world
 from nnscratch.parallel.starting import mpiexec
 from nnscratch.tensors import Tensor
-from nnscratch.train import Callback, Trainer
+from nnscratch.train import Callback, EarlyStopping, Metric, Trainer
 from nnscratch.train.choices import LOSSES
 
 WORKER = Path(__file__).parent / "parallel" / "worker.py"
 LIMIT = 240.0
+WEIGHTS = np.array([1.0, 5.0, 0.2], np.float32)
 GRACE = 5.0
 """How long a rank may take to be gone after its launcher is, on a machine with much to do."""
 
@@ -130,6 +134,8 @@ def fit(
     resume: bool = False,
     shards: int | None = None,
     compile: bool | None = None,
+    accumulate: int = 1,
+    loss: str | None = None,
     nan: int | None = None,
     different: str = "",
     run: str = "run",
@@ -153,7 +159,8 @@ def fit(
     callbacks: list[Callback] = [At(rank, step, FAULTS[fault])] if fault else []
     trainer = Trainer(
         model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, shards=shards,
-        deadline=deadline, compile=compile, checkpoint_seconds=0.0,
+        deadline=deadline, compile=compile, checkpoint_seconds=0.0, accumulate=accumulate,
+        loss=loss,
     )  # fmt: skip
     trainer.fit((X, y), 3, batch_size=batch, resume=resume, validation=(X, y), shuffle=nan is None)
     return sha(model), trainer.step_number
@@ -177,6 +184,9 @@ def _data(kind: str) -> tuple[Any, Any]:
     y = rng.integers(0, 3, 71)
     if kind == "ignored":
         y[::3] = y[:5] = -100
+    if kind == "few counted":
+        # Each batch of 16 has one row that counts, and most ranks have none.
+        y[np.arange(71) % 15 != 9] = -100
     return X, y
 
 
@@ -187,6 +197,71 @@ def _divided_by_weights(output: Tensor, target: Tensor) -> Tensor:
 
 
 _divided_by_weights.denominator = lambda target: float((1.0 + target.float()).sum())  # type: ignore[attr-defined]
+
+
+class Noisy(nn.Module):
+    """Weights with noise in training, of as many outputs as some parts have rows."""
+
+    def forward(self, weight: Any) -> Any:
+        return nn.functional.dropout(weight * 1.0, 0.3, self.training)
+
+
+class NoisyNet(nn.Module):
+    """A network that draws numbers for its weights, for its rows, and for rows in evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+        self.cell = nn.LSTM(3, 4, num_layers=2, dropout=0.2, batch_first=True)
+        self.register_buffer("largest", Tensor(np.zeros(6, np.float32)))
+
+    def forward(self, x: Any) -> Any:
+        noise = nnscratch.randn(8) * 0.2 if self.training else 0.0
+        if self.training:
+            self.largest.copy_(x.detach().amax(0))
+        hidden = nn.functional.dropout(self.first(x) + noise, 0.3)  # also in evaluation
+        return self.last(hidden) + self.cell(x.reshape(-1, 2, 3))[0].sum(1)[:, :3]
+
+
+def _computed(kind: str) -> nn.Sequential:
+    """Return a network with a weight that is computed in every step."""
+    model = _net(outputs=3, dropout=0.2)
+    utils = nn.utils
+    if kind == "noise":
+        utils.parametrize.register_parametrization(model[0], "weight", Noisy())
+    elif kind == "old":
+        utils.spectral_norm(model[0])
+    else:
+        utils.parametrizations.spectral_norm(model[0])
+        utils.parametrizations.weight_norm(model[-1])
+    return model
+
+
+class Rows(Metric):
+    """A metric of one's own: how many rows it was shown, and noise."""
+
+    name = "rows"
+
+    def reset(self) -> None:
+        self.rows = 0.0
+
+    def update(self, output: Any, target: Any) -> None:
+        self.rows += len(output) + nnscratch.rand(1).item()
+
+    def compute(self) -> float:
+        return self.rows
+
+
+class AddsGroup(Callback):
+    """Adds the last layer to the optimizer, at the start of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch_start(self, trainer: Trainer) -> None:
+        if trainer.epoch == self.epoch:
+            last: Any = trainer.model[-1]  # type: ignore[index]
+            trainer.optimizer.add_param_group({"params": list(last.parameters()), "lr": 0.02})
 
 
 def _own_step(model: Any, batch: Any) -> Any:
@@ -212,13 +287,60 @@ def configurations() -> dict[str, dict[str, Any]]:
         "float64": {"data": "doubles", "compile": True},
         "norm": {"norm": True, "compile": True},
         "few rows": {"batch": 3, "epochs": 2},
+        "few rows, groups": {"batch": 3, "epochs": 2, "accumulate": 3, "compile": True},
+        "few counted": {"data": "few counted", "accumulate": 3, "clip_norm": 0.5},
+        "few counted, compiled": {"data": "few counted", "accumulate": 3, "compile": True},
+        "few counted, by parameter": {
+            "data": "few counted",
+            "accumulate": 3,
+            "optimizer": "adafactor",
+        },
+        "function": {"data": "ignored", "loss": nn.functional.cross_entropy},
+        "partial": {
+            "data": "ignored",
+            "loss": partial(nn.functional.cross_entropy, weight=Tensor(WEIGHTS)),
+        },
+        "sum of a part": {
+            "loss": partial(nn.functional.nll_loss, reduction="sum"),
+            "lr": 1e-3,
+            "logarithms": True,
+        },
+        "linear": {"loss": "linear", "data": "ignored"},
+        "noise": {"model": "noise", "compile": True},
+        "spectral": {"model": "spectral"},
+        "old spectral": {"model": "old", "compile": True, "accumulate": 2},
+        "noisy net": {"net": NoisyNet, "metrics": ["precision"], "epochs": 3},
+        "metrics": {"metrics": ["precision", "recall", "f1", Rows()], "judged": 16},
+        "judged": {"metrics": ["f1", "accuracy"], "judged": 16, "data": "ignored"},
+        "judged numbers": {"metrics": ["r2", "mae"], "judged": 10, "data": "numbers"},
+        "group before": {"group": 0, "optimizer": "sgd", "clip_norm": 0.2},
+        "group later": {"group": 1, "optimizer": "sgd", "clip_norm": 0.2},
+        "group later, compiled": {"group": 1, "optimizer": "sgd", "compile": True},
+        "group of parameters": {"group": 1, "optimizer": "adafactor"},
+        "schedule": {"scheduler": "one_cycle", "schedule_every": "batch", "accumulate": 2},
+        "plateau": {"scheduler": "plateau", "callbacks": "early"},
     }
+    for name, more in (
+        ("nll", {}),
+        ("nll weights", {"class_weight": [1.0, 5.0, 0.2]}),
+        ("nll ignored", {"data": "ignored", "class_weight": [1.0, 5.0, 0.3], "accumulate": 2}),
+        ("nll few counted", {"data": "few counted", "class_weight": [1.0, 5.0, 0.2]}),
+        ("nll sum", {"data": "ignored", "loss": nn.NLLLoss(reduction="sum"), "lr": 1e-3}),
+        ("nll index", {"loss": nn.NLLLoss(ignore_index=1)}),
+        ("nll function", {"loss": nn.functional.nll_loss, "data": "ignored"}),
+    ):
+        made[name] = {"loss": "nll", "logarithms": True, **more}
+    for name in ("smooth", "smooth weights"):
+        weights = Tensor(WEIGHTS) if name.endswith("weights") else None
+        made[name] = {
+            "loss": nn.CrossEntropyLoss(weight=weights, label_smoothing=0.1), "data": "ignored"
+        }  # fmt: skip
     # Other tests make optimizers of their own, which a rank does not know.
     own = [one for one, kind in Optimizer.kinds.items() if kind.__module__.startswith("nnscratch.")]
     for name in own:
         made[f"optimizer {name}"] = {"optimizer": name}
     for name in LOSSES:
-        if name in ("cross_entropy", "nll"):
+        if name in ("cross_entropy", "nll"):  # in all the others, and above
             continue
         made[f"loss {name}"] = {"loss": name, "data": "binary" if name in BINARY else "numbers"}
     return made
@@ -228,17 +350,48 @@ def train(name: str, **more: Any) -> dict[str, Any]:
     """Train one configuration, and return its history and a hash of the weights."""
     options = {**configurations()[name], **more}
     wide = options.get("data") == "doubles"
+    shuffle = options.get("data") != "few counted"  # a batch that counts none has no mean
     data, batch = _data(options.pop("data", "classes")), options.pop("batch", 16)
     outputs = 3 if data[1].ndim == 1 else data[1].shape[1]
-    model = _net(outputs=outputs, dropout=options.pop("dropout", 0.0),
-                 norm=options.pop("norm", False))  # fmt: skip
+    manual_seed(1)
+    model: Any
+    if "net" in options:
+        model = options.pop("net")()
+    elif "model" in options:
+        model = _computed(options.pop("model"))
+    else:
+        model = _net(outputs=outputs, dropout=options.pop("dropout", 0.0),
+                     norm=options.pop("norm", False))  # fmt: skip
+    if options.get("loss") == "linear":
+        options["loss"] = nn.LinearCrossEntropyLoss(3, 3, weight=Tensor(WEIGHTS))
+    if options.pop("logarithms", False):
+        model.append(nn.LogSoftmax(1))
+    group, early = options.pop("group", None), options.pop("callbacks", None)
+    if group is not None:
+        kind = {"sgd": SGD, "adafactor": Adafactor}[options["optimizer"]]
+        first = model[0].parameters() if group else [model[0].weight]
+        options |= {"optimizer": kind(first, lr=0.05), "lr": None}
+        if group:
+            options["callbacks"] = [AddsGroup(group)]
+    if early:
+        options["callbacks"] = [EarlyStopping(2, min_delta=0.02)]
+    rows = list[int]()
+    model.register_forward_pre_hook(
+        lambda module, inputs: rows.append(len(inputs[0])) if module.training else None
+    )
     if wide:
         model, data = model.double(), tuple(Tensor(one) for one in data)
     epochs = options.pop("epochs", 8)
+    judged: Any = data
+    if "judged" in options:
+        judged = DataLoader(TensorDataset(*data), options.pop("judged"))
     trainer = Trainer(model, seed=3, **{"lr": 0.01, **options})
-    history = trainer.fit(data, epochs, validation=data, batch_size=batch)
-    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
-    return {"rows": rows, "sha": sha(model)}
+    if group == 0:
+        rest = [model[0].bias, *model[-1].parameters()]
+        trainer.optimizer.add_param_group({"params": rest, "lr": 0.02})
+    history = trainer.fit(data, epochs, validation=judged, batch_size=batch, shuffle=shuffle)
+    found = [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
+    return {"rows": found, "sha": sha(model), "taken": rows}
 
 
 def sha(model: nn.Module) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,14 +101,13 @@ class Generator:
             kind: as for ``blocks_needed``.
             count: how many numbers.
             dtype: their dtype.
-            rows: how many rows they are for, where the rows may be a part of a batch that several
-                processes share (``row_scope``).
+            rows: the first dimension of what they are for, None without dimensions: it may be the
+                rows of a part of a batch that several processes share (``row_scope``).
         """
         offset, name = self.offset, dtype_name(dtype)
         scope = _thread.scope
-        if scope is not None and rows is not None and rows == scope.rows:
-            scope.remember(self)
-            each = count // rows
+        if scope is not None and scope.draws(self, rows, count):
+            each = count // scope.rows
             self.offset = offset + blocks_needed(kind, each * scope.total, name)
             return self.seed, offset + blocks_needed(kind, each * scope.start, name)
         self.offset = offset + blocks_needed(kind, count, name)
@@ -118,7 +117,7 @@ class Generator:
         self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
     ) -> Any:
         """Return an array of numbers uniform in [0, 1)."""
-        seed, offset = self.reserve("uniform", math.prod(shape), dtype)
+        seed, offset = self.reserve("uniform", math.prod(shape), dtype, _rows(shape))
         xp = namespace_on(device)
         with current(device):
             return uniform(xp, shape, seed=seed, offset=offset, dtype=dtype)
@@ -127,7 +126,7 @@ class Generator:
         self, shape: tuple[int, ...], dtype: Any = "float32", device: Device | str = "cpu"
     ) -> Any:
         """Return an array of standard normal numbers."""
-        seed, offset = self.reserve("normal", math.prod(shape), dtype)
+        seed, offset = self.reserve("normal", math.prod(shape), dtype, _rows(shape))
         xp = namespace_on(device)
         with current(device):
             return normal(xp, shape, seed=seed, offset=offset, dtype=dtype)
@@ -136,7 +135,7 @@ class Generator:
         self, low: int, high: int, shape: tuple[int, ...], device: Device | str = "cpu"
     ) -> Any:
         """Return an int64 array of numbers uniform from ``low`` to ``high - 1``."""
-        seed, offset = self.reserve("randint", math.prod(shape))
+        seed, offset = self.reserve("randint", math.prod(shape), rows=_rows(shape))
         xp = namespace_on(device)
         with current(device):
             return randint(xp, low, high, shape, seed=seed, offset=offset)
@@ -146,6 +145,10 @@ class Generator:
         seed, offset = self.reserve("permutation", n)
         with current(device):
             return permutation(namespace_on(device), n, seed=seed, offset=offset)
+
+
+def _rows(shape: tuple[int, ...]) -> int | None:
+    return shape[0] if shape else None
 
 
 def _read_state(state: Any) -> Mapping[str, int]:
@@ -173,6 +176,11 @@ class row_scope:
         start: the first row of the part.
         rows: how many rows it has.
         total: how many rows the whole batch has.
+        of_rows: for each draw in the order in which they come, whether it is for rows; without,
+            or beyond, what has as many rows as the part is taken for them.
+
+    Attributes:
+        drawn: the first dimension and the count of each draw.
 
     >>> whole = Generator(7).uniform((8, 3))
     >>> generator = Generator(7)
@@ -183,13 +191,25 @@ class row_scope:
     (True, 6)
     """
 
-    def __init__(self, start: int, rows: int, total: int) -> None:
+    def __init__(
+        self, start: int, rows: int, total: int, of_rows: Sequence[bool] | None = None
+    ) -> None:
         self.start, self.rows, self.total = start, rows, total
+        self.drawn: list[tuple[int | None, int]] = []
+        self._of_rows = of_rows or ()
         self._offsets: dict[int, tuple[Generator, int]] = {}
 
-    def remember(self, generator: Generator) -> None:
-        """Note where a generator was before it drew the first numbers of this part."""
+    def draws(self, generator: Generator, rows: int | None, count: int) -> bool:
+        """Note a draw, and where its generator was before the first one; say if it is for rows."""
         self._offsets.setdefault(id(generator), (generator, generator.offset))
+        number = len(self.drawn)
+        self.drawn.append((rows, count))
+        if rows is None or not self.rows:
+            return False
+        if number < len(self._of_rows):
+            # Rows may be folded: (N, heads, ...) is drawn as (N heads, ...).
+            return self._of_rows[number] and rows % self.rows == 0
+        return rows == self.rows
 
     def rewind(self) -> None:
         """Set all generators back that drew, for the next part of the same batch."""

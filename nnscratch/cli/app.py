@@ -203,6 +203,8 @@ def train_command(
     given = {name: value for name, value in options.items() if value is not None}
     if resume and overwrite:
         raise ConfigurationError("--resume and --overwrite exclude each other")
+    if restarts and ranks is None:
+        raise ConfigurationError("--restarts starts processes again: it goes with --ranks")
     settings = settings_from(config, given, run, resume)
     if ranks is not None:
         arguments = click.get_current_context().find_root().obj

@@ -83,14 +83,15 @@ def train_text(
         architecture = architecture_of(settings, data.tokenizer.size)
         if resume:
             _check_same_text(folder, data)
-        elif here.leads:
-            runs.begin(folder)
-        if here.leads:
+
+        def write() -> None:
             write_json(folder / runs.PREPROCESSING, data.tokenizer.to_dict())
             runs.write_config(folder, settings, architecture, data=data.sizes())
+
         _introduce(console, data, settings, architecture, folder)
         began = time.perf_counter()
-        trainer = _fit(architecture, data, settings, folder, resume, quiet, deadline)
+        begins = runs.BeginsRun(folder, not resume, write)
+        trainer = _fit(architecture, data, settings, folder, resume, begins, quiet, deadline)
         seconds = time.perf_counter() - began
         if not here.leads:
             wait_for_first(here)
@@ -222,6 +223,7 @@ def _fit(
     settings: TrainingSettings,
     folder: Path,
     resume: bool,
+    begins: Callback,
     quiet: bool,
     deadline: float,
 ) -> Trainer:
@@ -242,7 +244,7 @@ def _fit(
         batch=_batch,
         optimizer=make_optimizer(settings.optimizer, model, settings.lr, **options),
         scheduler=settings.schedule,
-        callbacks=_callbacks(windows, data, settings, folder, quiet),
+        callbacks=[begins, *_callbacks(windows, data, settings, folder, quiet)],
         accumulate=settings.accumulate,
         clip_norm=settings.clip_norm,
         run_dir=folder,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -49,12 +51,19 @@ def start_ranks(
     else:
         folder = Path(run)
     base = [sys.executable, "-m", "nnscratch"]
-    begun = resume
+    job, before = uuid.uuid4().hex, _content(folder)
 
     def again() -> list[str]:
-        if not (folder / CHECKPOINT_FILE).exists():
+        owner, begun = runs.begun_by(folder)
+        if owner != job:
+            # The job died before it began: what is in the folder is what was there, or another's.
+            if resume and _content(folder) != before:
+                raise runs.replaced(folder)
+            return [*base, *given]
+        os.environ[runs.JOB] = job + runs.OWN
+        if not begun or not (folder / CHECKPOINT_FILE).exists():
             # Nothing was saved yet: what stands in the folder is of this very job.
-            anew = [] if begun or "--overwrite" in given else ["--overwrite"]
+            anew = [] if resume or "--overwrite" in given else ["--overwrite"]
             return [*base, *given, *anew]
         kept = [word for word in given if word in ("--quiet", "--debug")]
         kept += _option(given, "--deadline")
@@ -67,7 +76,22 @@ def start_ranks(
     def say(line: str) -> None:
         print(f"nnscratch: {line}", file=sys.stderr, flush=True)
 
-    return run_until_done([*base, *given], again, progress, numbers, restarts, say)
+    def done() -> bool:
+        return (folder / runs.REPORT).exists()
+
+    os.environ[runs.JOB] = job
+    try:
+        return run_until_done([*base, *given], again, progress, numbers, restarts, say, done)
+    finally:
+        del os.environ[runs.JOB]
+
+
+def _content(folder: Path) -> bytes:
+    """Return the configuration in a folder as it stands there, nothing if there is none."""
+    try:
+        return (folder / runs.CONFIG).read_bytes()
+    except OSError:
+        return b""
 
 
 def _option(arguments: Sequence[str], name: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +16,13 @@ from nnscratch.data import Tokenizer
 from nnscratch.errors import CheckpointError, ConfigurationError, RunError
 from nnscratch.nn import Module
 from nnscratch.train.architectures import Architecture, architecture_from
+from nnscratch.train.callbacks import Callback
 from nnscratch.train.checkpoint import load_into
 from nnscratch.train.files import prepare_folder, read_json, run_folder, write_json, write_text
 from nnscratch.train.image_networks import ImageNetwork
 from nnscratch.train.mlp import MLP
 from nnscratch.train.tensor_file import TensorFile
-from nnscratch.train.trainer import CHECKPOINT_FILE
+from nnscratch.train.trainer import CHECKPOINT_FILE, Trainer
 
 CONFIG, PREPROCESSING, MODEL = "config.json", "preprocessing.json", "model.safetensors"
 REPORT, REPORT_TEXT, HISTORY = "report.json", "report.txt", "history.json"
@@ -50,6 +51,10 @@ MADE = (
 """Every file that a training writes into its folder."""
 _FORM, _VERSION = "nnscratch-run", 1
 _BEGINNING = "beginning"
+JOB = "NNSCRATCH_JOB"
+"""The environment variable by which ranks know the job that started them, and what it has."""
+OWN = ":own"
+"""Stands there behind the job's number once the job has begun the run in its folder."""
 
 
 @dataclass
@@ -135,7 +140,7 @@ def write_config(
         "folder of its own."
     )
     write_text(folder / RUN_FILE, settings_text(settings, said))
-    write_json(folder / CONFIG, config_of(settings, architecture, **more))
+    write_json(folder / CONFIG, config_of(settings, architecture, **_of_job(), **more))
 
 
 def open_run(folder: str | Path) -> RunFolder:
@@ -206,6 +211,22 @@ def _config_in(folder: Path) -> dict[str, Any] | None:
     return config if isinstance(config, dict) and config.get("form") == _FORM else None
 
 
+def _of_job() -> dict[str, str]:
+    """Return what a configuration says of the job of several ranks, if one trains."""
+    job = os.environ.get(JOB, "").removesuffix(OWN)
+    return {"job": job} if job else {}
+
+
+def begun_by(folder: Path) -> tuple[str | None, bool]:
+    """Return the number of the job that began the run in a folder, and whether it got further.
+
+    The number is None if there is no run, or no job of several ranks began it.
+    """
+    config = _config_in(folder) or {}
+    job = config.get("job")
+    return job if isinstance(job, str) else None, config.get("state") != _BEGINNING
+
+
 def is_run(folder: Path) -> bool:
     """Say whether a folder is a run folder that nnscratch made."""
     return _config_in(folder) is not None
@@ -253,14 +274,22 @@ def held(
     with run_folder(folder):
         # Again: another training may have begun, or replaced the run, until the folder was locked.
         check_free(folder, resume, overwrite)
+        job = os.environ.get(JOB, "")
+        if job.endswith(OWN) and begun_by(folder)[0] != job.removesuffix(OWN):
+            raise replaced(folder)
         if resume:
             saved = open_run(folder).settings
             if replace(saved, epochs=settings.epochs, data=settings.data) != settings:
-                raise RunError(
-                    f"{folder}: another training has just replaced the run in this folder; look "
-                    "at it, and choose another folder"
-                )
+                raise replaced(folder)
         yield
+
+
+def replaced(folder: Path) -> RunError:
+    """Return the error for a run folder that another training has taken meanwhile."""
+    return RunError(
+        f"{folder}: another training has just replaced the run in this folder; look at it, and "
+        "choose another folder"
+    )
 
 
 def begin(folder: Path) -> None:
@@ -269,10 +298,34 @@ def begin(folder: Path) -> None:
     A training that is killed meanwhile leaves a folder in which the same command can begin again:
     until the new config.json is there, which has to be written last, one says that it is missing.
     """
-    write_json(folder / CONFIG, {"form": _FORM, "version": _VERSION, "state": _BEGINNING})
+    head = {"form": _FORM, "version": _VERSION, **_of_job(), "state": _BEGINNING}
+    write_json(folder / CONFIG, head)
     for name in MADE:
         if name != CONFIG:
             (folder / name).unlink(missing_ok=True)
+
+
+class BeginsRun(Callback):
+    """Writes what a run folder has from the start, once nothing stands in the way of training.
+
+    Until then the run that was there before is whole: settings that make no sense, a rank that
+    has other data than the first, or one that dies meanwhile do not cost it.
+
+    Args:
+        folder: the run folder.
+        anew: whether what a training before made is removed.
+        write: writes the files.
+    """
+
+    def __init__(self, folder: Path, anew: bool, write: Callable[[], None]) -> None:
+        self.folder, self.anew, self.write = folder, anew, write
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Write, if this is the process that does."""
+        if trainer.leads:
+            if self.anew:
+                begin(self.folder)
+            self.write()
 
 
 def free_folder(name: str, root: Path = Path("runs")) -> Path:

@@ -154,14 +154,15 @@ def train(
         model = architecture.build()
         if resume:
             _check_same_data(folder, data)
-        elif here.leads:
-            runs.begin(folder)
-        if here.leads:
+
+        def write() -> None:
             write_json(folder / runs.PREPROCESSING, data.preprocessor.to_dict())
             runs.write_config(folder, settings, architecture, data=_sizes(data))
+
         _introduce(console, data, settings, architecture, folder)
         began = time.perf_counter()
-        trainer = _fit(model, architecture, data, settings, folder, resume, quiet, deadline)
+        callbacks = [runs.BeginsRun(folder, not resume, write), *_callbacks(data, settings, quiet)]
+        trainer = _fit(model, architecture, data, settings, folder, resume, callbacks, deadline)
         seconds = time.perf_counter() - began
         if not here.leads:
             wait_for_first(here)
@@ -259,7 +260,7 @@ def _fit(
     settings: TrainingSettings,
     folder: Path,
     resume: bool,
-    quiet: bool,
+    callbacks: list[Callback],
     deadline: float,
 ) -> Trainer:
     model.to(device=settings.device)
@@ -279,7 +280,7 @@ def _fit(
         optimizer=make_optimizer(settings.optimizer, model, settings.lr, **options),
         scheduler=settings.schedule,
         metrics=["r2", "mae"] if regression else [],
-        callbacks=_callbacks(data, settings, quiet),
+        callbacks=callbacks,
         accumulate=settings.accumulate,
         clip_norm=settings.clip_norm,
         run_dir=folder,

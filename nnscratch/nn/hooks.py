@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 
@@ -30,6 +30,11 @@ def _counted(name: str) -> Any:
 
 class Table(dict[str, Any]):
     """Parameters, buffers or modules by name: whatever is done to it is another structure."""
+
+    @property
+    def computed(self) -> Collection[str]:
+        """Names of the module's plain attributes that each call of it computes anew."""
+        return ()
 
     __setitem__, __delitem__, __ior__ = (
         _counted(name) for name in ("__setitem__", "__delitem__", "__ior__")

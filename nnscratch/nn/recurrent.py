@@ -105,10 +105,11 @@ class RNNBase(Module):
         """The parameters of each layer and direction."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         own = self._parameters
-        return [
-            [own[f"{name}_l{layer}{suffix}"] for name in names if f"{name}_l{layer}{suffix}" in own]
+        found = [
+            [own.get(f"{name}_l{layer}{suffix}") for name in names]
             for layer, suffix in self._places()
         ]
+        return [[one for one in some if one is not None] for some in found]
 
     def flatten_parameters(self) -> None:
         """Do nothing: it is there for PyTorch's sake."""
@@ -200,8 +201,9 @@ class RNNBase(Module):
         """Return the output of the last layer, and the last states of all layers."""
         last: list[list[Tensor]] = []
         for layer in range(self.num_layers):
-            if layer > 0 and self.dropout > 0.0:
-                x = dropout(x, self.dropout, self.training)
+            if layer > 0 and self.dropout > 0.0 and self.training:
+                # The batch first: then ranks that share it draw for their rows what one would.
+                x = dropout(x.transpose(0, 1), self.dropout).transpose(0, 1)
             outputs = []
             for suffix in ["", "_reverse"][: self._directions]:
                 names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")

@@ -56,8 +56,9 @@ def _launcher() -> Rows:
     except ConfigurationError as error:
         return [("launcher", str(error))]
     rows = [("launcher", path)]
-    # A rank of another job would tell these two that they belong to that.
-    mine = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "HYD", "OMPI", "MPI"))}
+    # A rank of another job would tell these two that they belong to that. Which library mpi4py is
+    # to use (MPI4PY_LIBMPI) stays said.
+    mine = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "HYD", "OMPI", "MPI_"))}
     try:
         done = subprocess.run(
             [path, "-n", "2", sys.executable, "-c", _PROBE],

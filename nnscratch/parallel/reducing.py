@@ -21,6 +21,7 @@ from nnscratch.formulas.all_reduce import ALL_REDUCE
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.flat import ALIGNMENT, TAIL
+from nnscratch.parallel.probing import Habits
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
@@ -29,6 +30,7 @@ LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK = range(6)
 """The places of the tail."""
 _MOST_CHECK = 4093
 _RUNNING = ("running_mean", "running_var")
+NOTHING = Habits()
 
 
 class AttentionNeeded(Exception):
@@ -44,6 +46,7 @@ class GradientReducer:
         world: the ranks.
         parts: how many parts of each batch this rank computes; None to let its gradients add up
             as they come.
+        habits: which buffers the model changes in training.
 
     Attributes:
         classes: whether right predictions are counted.
@@ -60,33 +63,31 @@ class GradientReducer:
     """
 
     def __init__(
-        self, model: Module, optimizer: Optimizer, world: World, parts: int | None = None
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        world: World,
+        parts: int | None = None,
+        habits: Habits = NOTHING,
     ) -> None:
-        self.world, self.parts = world, parts
+        self.world, self.parts, self.optimizer = world, parts, optimizer
         self.classes = False
         self.ignored: int | None = None
         self.muted = self.attention = self.unlike = False
         self.stop = self.stopped = 0
         self.sums = (0.0, 0.0, 0.0)
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for parameter in self._parameters:
-            if parameter.device.type != "cpu":
-                raise DeviceError(
-                    f"several ranks train on CPUs only, and a parameter is on {parameter.device}: "
-                    "train with device='cpu', or one process on the GPU with parallel=False"
-                )
-        self._flats = optimizer.flats()
-        self._direct = len(self._flats) == 1 and self._flats[0].wire.dtype in (
-            np.dtype("float32"),
-            np.dtype("float64"),
-        )
-        self._wire = self._flats[0].wire if self._direct else self._laid_out()
-        self._tail = self._wire[-TAIL:]
-        modules = [m for m in model.modules() if getattr(m, "track_running_stats", False)]
-        own = [dict(m.named_buffers(recurse=False)) for m in modules]
+        self._lay_out()
         enter()
-        self._running = [b for one in own for n, b in one.items() if n in _RUNNING]
-        self._counts = [b for one in own for n, b in one.items() if n not in _RUNNING]
+        running, counted = _statistics(model)
+        self._running, self._counts = list(running.values()), list(counted.values())
+        aside = {*running, *counted}
+        self._own = [
+            one
+            for name, one in model.named_buffers()
+            if name in habits.changed and name not in aside
+        ]
+        self._of_first: list[Any] = []
+        self._held: dict[int, Any] = {}
         self._kept: list[list[Any]] = []
         self._counted: list[Any] = []
         self._stack: list[Any] = []
@@ -95,6 +96,31 @@ class GradientReducer:
         self._shares = [1.0] * (parts or 1)
         self._part, self._weight, self._samples, self._entries = 0, 1.0, 0.0, 0
         self._first = self._last = True
+
+    def _lay_out(self) -> None:
+        """Take the optimizer's parameters, and a vector for their gradients."""
+        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for parameter in self._parameters:
+            if parameter.device.type != "cpu":
+                raise DeviceError(
+                    f"several ranks train on CPUs only, and a parameter is on {parameter.device}: "
+                    "train with device='cpu', or one process on the GPU with parallel=False"
+                )
+        self._flats = self.optimizer.flats()
+        self._direct = len(self._flats) == 1 and self._flats[0].wire.dtype in (
+            np.dtype("float32"),
+            np.dtype("float64"),
+        )
+        self._wire = self._flats[0].wire if self._direct else self._laid_out()
+        self._tail = self._wire[-TAIL:]
+
+    def follow(self) -> None:
+        """Take over a group of parameters that was added to the optimizer meanwhile."""
+        if sum(len(group["params"]) for group in self.optimizer.param_groups) != len(
+            self._parameters
+        ):
+            self._lay_out()
+            self._sums, self._stack = [None] * len(self._sums), []
 
     def _laid_out(self) -> Any:
         """Return a vector with room for all gradients, each at an aligned place of its own."""
@@ -133,17 +159,27 @@ class GradientReducer:
         self._shares[part] = share
         self._samples, self._entries = samples, entries
         self._first, self._last = first, last
-        if self.parts is None or self.parts == 1 or not (self._running or self._counts):
+        # What a part without weight gives, be it NaN, is not to reach what has added up so far.
+        self._held = {}
+        if weight == 0.0 and self.parts is None and not first:
+            some = [p for p in self._parameters if p.grad is not None]
+            self._held = {id(p): p.grad.array.copy() for p in some}
+        if self.parts is None or self.parts == 1:
             return
+        anew = [*self._counts, *self._own]
         if part == 0:
-            self._counted = [one.array.copy() for one in self._counts]
-            if first:
+            self._counted = [one.array.copy() for one in anew]
+            if first and self._running:
                 now = [[one.array.copy() for one in self._running]]
                 self._kept = now + [[a.copy() for a in now[0]] for _ in range(self.parts - 1)]
-        for one, array in zip(self._counts, self._counted, strict=True):
-            one.array[...] = array
-        for one, array in zip(self._running, self._kept[part], strict=True):
-            one.array[...] = array
+        _set(anew, self._counted)
+        if self._kept:
+            _set(self._running, self._kept[part])
+
+    @property
+    def counts(self) -> bool:
+        """Whether the part that is computed now has weight: if not, its loss may be anything."""
+        return self._weight != 0.0
 
     # In the step, recorded with it.
 
@@ -204,6 +240,8 @@ class GradientReducer:
             tail[:] = 0.0
             if self._first or self.parts is not None:
                 wire[:] = 0.0
+            else:
+                self._put_back()
         elif self.classes and self.ignored is None:
             tail[JUDGED] = self._entries
         own = float(tail[LOSS])
@@ -218,11 +256,22 @@ class GradientReducer:
         tail[STOP], tail[CHECK] = bool(self.stop), check
         self.world.add_up(wire)
         self._average_statistics()
+        if self._own:
+            self.world.place += ", the buffers"
+            _set(self._own, self.world.from_first([one.array for one in self._own]))
         self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
         self.stopped = 0 if not tail[STOP] else self.stop or 15
         if tail[ATTENTION] or not math.isfinite(self.sums[0]):
             raise AttentionNeeded
         self.unlike = float(tail[CHECK]) != check * self.world.size
+
+    def _put_back(self) -> None:
+        """Take away what a part without weight has added to the gradients."""
+        for index, parameter in enumerate(self._parameters):
+            before = self._held.get(id(parameter), 0.0)
+            self._place(index)[...] = before
+            if parameter.grad is not None:
+                parameter.grad.array[...] = before
 
     def _in_turn(self, tail: Any) -> bool:
         """Add the sums of the batches whose gradients have added up in their places."""
@@ -258,6 +307,12 @@ class GradientReducer:
         if self._kept:
             for one, array in zip(self._running, self._kept[self._part], strict=True):
                 array[...] = one.array
+        if self._own and self.parts != 1:
+            # Those of the first part, which is the same for any number of ranks.
+            if self._part == 0:
+                self._of_first = [one.array.copy() for one in self._own]
+            elif self._part + 1 == self.parts:
+                _set(self._own, self._of_first)
 
     def _average_statistics(self) -> None:
         """Give all ranks the mean of the running statistics, each part's by its share of rows."""
@@ -265,7 +320,9 @@ class GradientReducer:
             return
         leaves = self._kept or [[one.array for one in self._running]]
         rows = [
-            np.concatenate([np.ravel(a) for a in arrays]) * np.float32(share)
+            # A part without rows had a sample in their place, whose statistics count for nothing.
+            np.concatenate([np.ravel(a) if share else np.zeros(a.size, a.dtype) for a in arrays])
+            * np.float32(share)
             for arrays, share in zip(leaves, self._shares, strict=True)
         ]
         while len(rows) > 1:
@@ -275,6 +332,23 @@ class GradientReducer:
         for one in self._running:
             one.array[...] = rows[0][start : start + one.numel()].reshape(one.shape)
             start += one.numel()
+
+
+def _statistics(model: Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the running statistics of a model by name, and what counts its batches."""
+    running: dict[str, Any] = {}
+    counted: dict[str, Any] = {}
+    for path, module in model.named_modules():
+        if getattr(module, "track_running_stats", False):
+            for name, one in module.named_buffers(recurse=False):
+                whole = f"{path}.{name}" if path else name
+                (running if name in _RUNNING else counted)[whole] = one
+    return running, counted
+
+
+def _set(tensors: list[Any], arrays: list[Any]) -> None:
+    for one, array in zip(tensors, arrays, strict=True):
+        one.array[...] = array
 
 
 class _Over:

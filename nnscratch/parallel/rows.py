@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from nnscratch.array.random import ROWS_TOGETHER
 from nnscratch.errors import ConfigurationError
-from nnscratch.graph.nested import mapped
+from nnscratch.graph.nested import leaves, mapped
 from nnscratch.tensors import Tensor
 
 
@@ -78,21 +80,46 @@ def check_shards(shards: int | None, size: int) -> None:
         )
 
 
-def taken(batch: Any, part: RowRange) -> Any:
+def with_rows(few: Any, more: Any) -> list[bool] | None:
+    """Say of everything in a batch whether it has a row for each sample, given a larger batch.
+
+    A mask (L, L) is as long in both, also where L is the number of samples. None if the two batches
+    are made of other parts.
+
+    >>> table = np.ones((2, 2))
+    >>> with_rows((np.ones(2), table), (np.ones(3), table))
+    [True, False]
+    """
+    sizes = [[tuple(getattr(one, "shape", ())) for one in leaves(batch)] for batch in (few, more)]
+    if len(sizes[0]) != len(sizes[1]):
+        return None
+    return [a[:1] != b[:1] for a, b in zip(*sizes, strict=True)]
+
+
+def taken(batch: Any, part: RowRange, which: Sequence[bool] | None = None) -> Any:
     """Return the rows of a part out of a whole batch, of every tensor and array that has them all.
+
+    Args:
+        batch: the whole batch.
+        part: the rows.
+        which: what ``with_rows`` says of it; None to go by the number of rows alone.
 
     >>> taken((Tensor(np.arange(6)), "words"), RowRange(4, 6, 6))
     (tensor([4, 5]), 'words')
     """
     if part.rows == part.total:
         return batch
+    number = itertools.count()
 
     def some(item: Any) -> Any:
+        index = next(number)
+        shared = which is not None and index < len(which) and not which[index]
+        if shared or not isinstance(item, (Tensor, np.ndarray)):
+            return item
+        if not item.ndim or item.shape[0] != part.total:
+            return item
         if isinstance(item, Tensor):
-            whole = item.ndim and item.shape[0] == part.total
-            return Tensor(item.array[part.start : part.stop]) if whole else item
-        if isinstance(item, np.ndarray) and item.ndim and item.shape[0] == part.total:
-            return item[part.start : part.stop]
-        return item
+            return Tensor(item.array[part.start : part.stop])
+        return item[part.start : part.stop]
 
     return mapped(some, batch)

@@ -17,6 +17,9 @@ from nnscratch.errors import ConfigurationError
 
 NOT_DIED = (0, 2, 130, 143)
 """Exit codes of a job that has ended by itself: done, something to mend, Ctrl-C, SIGTERM."""
+_MOST = 4096
+_SIGNAL_OF_PARENT = 1
+"""PR_SET_PDEATHSIG of Linux."""
 
 
 def mpiexec() -> str:
@@ -64,6 +67,8 @@ def parsed_ranks(text: str) -> tuple[int, int]:
     fewest, most = int(low), int(high or low)
     if not 1 <= fewest <= most:
         raise ConfigurationError(f"--ranks: the fewest are at least 1 and at most {most}: {text!r}")
+    if most > _MOST:
+        raise ConfigurationError(f"--ranks starts processes on this machine, at most {_MOST:,}")
     return fewest, most
 
 
@@ -91,6 +96,7 @@ def run_until_done(
     numbers: Sequence[int],
     restarts: int,
     say: Callable[[str], None],
+    done: Callable[[], bool] = lambda: True,
 ) -> int:
     """Run a job, and again when it has died, and return its exit code.
 
@@ -104,11 +110,15 @@ def run_until_done(
         numbers: the numbers of ranks, the largest first.
         restarts: how often to start again at most.
         say: prints a line.
+        done: says whether a job with the exit code 0 is done: MPI's launcher returns that too if a
+            rank leaves in the middle as though nothing had happened, and has died then.
     """
     launcher, command, place = mpiexec(), list(first), 0
     for attempt in range(restarts + 1):
         before = progress()
         code = _run([launcher, "-n", str(numbers[place]), *command])
+        if code == 0 and not done():
+            code = 1
         if code in NOT_DIED or attempt == restarts:
             return code
         if progress() == before and place + 1 < len(numbers):
@@ -122,8 +132,11 @@ def run_until_done(
 
 
 def _run(command: Sequence[str]) -> int:
-    """Run a job to its end. It gets SIGTERM as well; Ctrl-C reaches it from the terminal."""
-    job = subprocess.Popen(command)
+    """Run a job to its end. It gets SIGTERM as well; Ctrl-C reaches it from the terminal.
+
+    If this process is killed, the job is told to end, on Linux, as by SIGTERM.
+    """
+    job = subprocess.Popen(command, preexec_fn=_ends_with_its_parent())
     handlers: dict[int, Any] = {
         signal.SIGINT: signal.SIG_IGN,
         signal.SIGTERM: lambda *_: job.terminate(),
@@ -135,3 +148,20 @@ def _run(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 128 - code if code < 0 else code
+
+
+def _ends_with_its_parent() -> Callable[[], None] | None:
+    """Return what a new process does so that it gets SIGTERM when the one before it ends."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    # Looked up here: between fork and exec little may be done.
+    control, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        control(_SIGNAL_OF_PARENT, int(signal.SIGTERM))
+        if os.getppid() != parent:  # it ended before it was asked for
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return ask

@@ -193,12 +193,17 @@ class World:
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
-        """Let the first rank of every machine run the block before its others, which find files."""
+        """Let the first rank of every machine run the block before its others, which find files.
+
+        An error of the first lets the others run too: they have the same, or wait for it in vain.
+        """
         if self.size > 1 and self.local_rank:
             self.barrier()
-        yield
-        if self.size > 1 and not self.local_rank:
-            self.barrier()
+        try:
+            yield
+        finally:
+            if self.size > 1 and not self.local_rank:
+                self.barrier()
 
     # Waiting, and giving up.
 

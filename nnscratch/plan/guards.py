@@ -26,10 +26,11 @@ def module_state(module: Module) -> tuple[Any, ...]:
     own = module.__dict__
     tables = [tuple([(n, id(v)) for n, v in own[table].items()]) for table in _TABLES]
     hooks = [tuple(map(id, own[name])) for name in HOOKS]
+    aside = {*_TABLES, *HOOKS, *own["_parameters"].computed}
     rest = [
         (name, value if _is_plain(value) else id(value))
         for name, value in own.items()
-        if name not in _TABLES and name not in HOOKS
+        if name not in aside
     ]
     return (*tables, *hooks, *rest)
 

@@ -370,7 +370,8 @@ class TensorOperators(TensorBase):
             raise DTypeError(f"{kind}_ needs floating-point numbers, got {self.dtype}")
         source = default_generator if generator is None else generator
         name, count = dtype_name(self.array.dtype), self.numel()
-        seed, offset = registry.host(lambda: source.reserve(kind, count, name))
+        rows = self.shape[0] if self.ndim else None
+        seed, offset = registry.host(lambda: source.reserve(kind, count, name, rows))
         place = {"shape": self.shape, "dtype": name, "device": str(self.device)}
         made = registry.forward(formula, seed=seed, offset=offset, **place, **options)[0]
         return self._assign(made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,8 +217,16 @@ class Checkpoint(Callback):
 
     def on_batch_end(self, trainer: Trainer) -> None:
         """Write if the interval has passed and no gradients are accumulated for a later step."""
-        if trainer.run.between_steps and time.monotonic() - self._last >= self._seconds:
+        if not trainer.run.between_steps or time.monotonic() - self._last < self._seconds:
+            return
+        if trainer.team.several is None:
             self.write(trainer)
+        elif trainer.leads:
+            # The clocks of ranks differ, so that the others are not at this place. What is not
+            # finite now, all of them find together: in the loss that comes next, or at the end.
+            with suppress(NonFiniteError):
+                trainer.save(self.path)
+            self._last = time.monotonic()
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Write the checkpoint if this epoch is due."""

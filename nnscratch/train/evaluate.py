@@ -13,6 +13,7 @@ import numpy as np
 
 from nnscratch.array import to_numpy
 from nnscratch.array.device import current
+from nnscratch.array.random import row_scope
 from nnscratch.data import DataLoader, IterableDataset, StackDataset, TensorDataset
 from nnscratch.errors import ConfigurationError
 from nnscratch.graph.nested import mapped
@@ -166,7 +167,8 @@ def evaluate(
         batch: as for ``Trainer``.
         step: as for ``Trainer``; in the place of ``loss``.
         world: the processes that evaluate together, each some of the batches; all get the same
-            result, that of one process. A metric of one's own has every process take all batches.
+            result, that of one process. A metric of one's own, or a model that draws random
+            numbers in evaluation, has every process take all batches.
 
     Raises:
         ConfigurationError, DataError, ShapeError: if data, model and metrics do not fit.
@@ -186,11 +188,12 @@ def evaluate(
     size, rank = (1, 0) if world is None else (world.size, world.rank)
     if not all(isinstance(metric, Gathered) for metric in judged):
         size, rank = 1, 0
-    with evaluating(model):
+    with evaluating(model), row_scope(0, 0, 0) as scope:
         arrange: Rearrange | None = None
         for number, item in enumerate(batches(loader, device, batch)):
             if number and number % size != rank:
                 continue
+            drawn = len(scope.drawn)
             if step is None:
                 if forward is None:
                     arrange = arranged(model, item)
@@ -211,6 +214,9 @@ def evaluate(
                 assert forward is not None
                 value, output = forward(item)
                 target = target_of(item)
+            if not number and len(scope.drawn) > drawn:
+                # The model draws random numbers, each batch its own: so every process takes all.
+                size, rank = 1, 0
             if number % size != rank:
                 continue  # the first batch, by which all choose the loss
             totals.classes = counts_hits(output, target)

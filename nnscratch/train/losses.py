@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from nnscratch import nn
 from nnscratch.array import to_numpy
 from nnscratch.data import TensorDataset
 from nnscratch.errors import ConfigurationError, DataError, ShapeError
-from nnscratch.tensors import Tensor
+from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.train.choices import LOSSES, balanced_weights, choose, losses_for, make_loss
 from nnscratch.train.step import IGNORED
 
@@ -147,14 +148,48 @@ def same_but_one(output: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return output in (target, (*target, 1)) or target == (*output, 1)
 
 
+class _ClassLoss(NamedTuple):
+    """What a cross-entropy or NLL divides its sum by: as a module, a function, or a partial one."""
+
+    weight: Any = None
+    ignore_index: int = IGNORED
+    reduction: str = "mean"
+
+
+_OF_CLASSES = (nn.CrossEntropyLoss, nn.NLLLoss, nn.LinearCrossEntropyLoss)
+_FUNCTIONS = (nn.functional.cross_entropy, nn.functional.nll_loss)
+
+
+def _of_classes(loss: Any) -> _ClassLoss | None:
+    """Return the options of a loss of classes, None for another loss."""
+    inner = getattr(loss, "loss", loss)
+    if isinstance(inner, _OF_CLASSES):
+        given = {name: getattr(inner, name, None) for name in _ClassLoss._fields}
+    else:
+        given = {}
+        while isinstance(inner, partial) and not inner.args:
+            given, inner = {**inner.keywords, **given}, inner.func
+        if inner not in _FUNCTIONS:
+            return None
+    kept = {k: v for k, v in given.items() if k in _ClassLoss._fields and v is not None}
+    return _ClassLoss(**kept)
+
+
 def ignored_by(loss: Any) -> int:
     """Return the class index of targets that a loss ignores."""
-    return int(getattr(getattr(loss, "loss", loss), "ignore_index", IGNORED))
+    found = _of_classes(loss)
+    if found is not None:
+        return found.ignore_index
+    own = getattr(getattr(loss, "loss", loss), "ignore_index", None)
+    return IGNORED if own is None else int(own)
 
 
 def is_sum(loss: Any) -> bool:
     """Say whether a loss is the sum over its targets, not a mean."""
-    return getattr(getattr(loss, "loss", loss), "reduction", "mean") == "sum"
+    found = _of_classes(loss)
+    inner: Any = getattr(loss, "loss", loss) if found is None else found
+    given = inner.keywords if isinstance(inner, partial) else {}
+    return bool(given.get("reduction", getattr(inner, "reduction", "mean")) == "sum")
 
 
 def denominator_of(loss: Any, ignored: int | None) -> Callable[[Any], float] | None:
@@ -175,29 +210,23 @@ def denominator_of(loss: Any, ignored: int | None) -> Callable[[Any], float] | N
     own = getattr(loss, "denominator", None)
     if callable(own):
         return lambda target: float(own(target))
-    inner = getattr(loss, "loss", loss)
-    if not isinstance(inner, (nn.CrossEntropyLoss, nn.NLLLoss, nn.LinearCrossEntropyLoss)):
-        return None
-    weight = getattr(inner, "weight", None) if not isinstance(inner, _LINEAR) else None
-    if weight is None and ignored is None:
+    found = _of_classes(loss)
+    if found is None or (found.weight is None and ignored is None):
         return None
 
     def total(target: Any) -> float:
         labels = to_numpy(target.array)
         if labels.dtype.kind not in "iu":
             return float(len(labels))
-        judged = labels[labels != inner.ignore_index].astype(np.int64)
-        if weight is None:
+        judged = labels[labels != found.ignore_index].astype(np.int64)
+        if found.weight is None:
             return float(judged.size)
-        values = to_numpy(weight.array).astype(np.float64)
+        values = to_numpy(as_tensor(found.weight).array).astype(np.float64)
         # What is out of range is refused by the loss itself.
         inside = judged[(judged >= 0) & (judged < values.size)]
         return float(np.sum(values[inside]))
 
     return total
-
-
-_LINEAR = (nn.LinearCrossEntropyLoss,)
 
 
 def gives_probabilities(loss: Any) -> bool:

@@ -57,7 +57,11 @@ def trace(run: TrainingRun, stepper: Stepper) -> NonFiniteError | None:
         return None
     last, _ = run.taken
     found = look_at_data(run, stepper)
-    if found is not None or not run.has_checkpoint:
+    kept = run.has_checkpoint
+    if stepper.sharing is not None:
+        # The steps are repeated by all ranks or by none; the first knows what it has written.
+        kept = stepper.sharing.world.from_first(kept)
+    if found is not None or not kept:
         return found
     assert run.checkpoint_path is not None
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from nnscratch.array.random import default_generator, row_scope
 from nnscratch.errors import ConfigurationError, NonFiniteError
-from nnscratch.parallel.reducing import AttentionNeeded, GradientReducer
-from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken
+from nnscratch.parallel.probing import FEW, MORE, habits_of
+from nnscratch.parallel.reducing import NOTHING, AttentionNeeded, GradientReducer
+from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken, with_rows
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import parts_of, samples_in, target_of
@@ -19,7 +20,6 @@ from nnscratch.train.losses import denominator_of, is_sum
 from nnscratch.train.run import TrainingRun
 
 Take = Callable[..., Any]
-_MOST_TRIED = 64
 
 
 class SharedBatches:
@@ -50,8 +50,11 @@ class SharedBatches:
         self._denominator: Callable[[Any], float] | None = None
         self._sums = False
         self._of_step = False
+        self._of_rows: Sequence[bool] | None = None
+        self._which: Sequence[bool] | None = None
         self._stand_in: Any = None
         self._error: Exception | None = None
+        self._traced = False
 
     @property
     def reducer(self) -> GradientReducer:
@@ -59,11 +62,24 @@ class SharedBatches:
         assert self._reducer is not None
         return self._reducer
 
-    def prepare(self, loss: Any, own_step: Any, head: Callable[[int], Any], samples: int) -> None:
+    def prepare(
+        self,
+        loss: Any,
+        own_step: Any,
+        forward: Callable[[Any], Any],
+        head: Callable[[int], Any],
+        samples: int,
+    ) -> None:
         """Take what the loss divides by, and a sample for ranks that have no rows of a batch."""
         run = self.run
         parts = None if self.shards is None else self.shards // self.world.size
-        self._reducer = GradientReducer(run.model, run.optimizer, self.world, parts)
+        habits = NOTHING
+        if samples >= MORE:
+            few, more = head(FEW), head(MORE)
+            habits = habits_of(run.model, forward, few, more)
+            self._which = with_rows(few, more)
+        self._of_rows = habits.of_rows
+        self._reducer = GradientReducer(run.model, run.optimizer, self.world, parts, habits)
         self._reducer.classes = run.totals.classes
         self._reducer.ignored = run.totals.ignored
         self._of_step = own_step is not None
@@ -73,12 +89,10 @@ class SharedBatches:
         else:
             self._denominator = denominator_of(loss, run.totals.ignored)
             self._sums = is_sum(loss)
-        # Two rows, for a batch norm has no variance of one; and such that the loss is not 0/0.
-        most = 2 if self._denominator is None else _MOST_TRIED
-        for count in range(min(2, samples), min(most, samples) + 1):
-            self._stand_in = taken(head(count), RowRange(max(0, count - 2), count, count))
-            if self._denominator is None or self._counted(self._stand_in) > 0.0:
-                break
+        # Two rows, for a batch norm has no variance of one. What comes of them counts for nothing.
+        count = min(2, samples)
+        self._stand_in = taken(head(count), RowRange(0, count, count))
+        self._error, self._traced = None, False
 
     def reduce(self, loss: Tensor, output: Any, batch: Any, last: bool) -> None:
         """Add up the gradients of a step: ``reduce`` of ``make_step``."""
@@ -97,7 +111,7 @@ class SharedBatches:
         """Return a guard that keeps its error until all ranks know of it."""
 
         def note(batch: Any, value: Tensor) -> None:
-            if batch is self._stand_in:
+            if not self.reducer.counts:
                 return
             try:
                 guard(batch, value)
@@ -131,38 +145,41 @@ class SharedBatches:
                 infinite on one of them.
         """
         reducer, run, world = self.reducer, self.run, self.world
+        reducer.follow()
         total = samples_in(batch)
         ranges = own_parts(total, world.rank, world.size, self.shards)
-        parts = [taken(batch, one) if one.rows else self._stand_in for one in ranges]
+        parts = [taken(batch, one, self._which) if one.rows else self._stand_in for one in ranges]
         weights = self._weights(parts, ranges, total)
-        # A part of no rows, or of ignored ones only, has no mean of its own.
-        parts = [one if own else self._stand_in for one, own in zip(parts, weights, strict=True)]
         world.place = f"step {run.step + 1}"
         reducer.stop = self._stopping() or 0
         kind = self._kind()
         scope: row_scope | None = None
-        part: Any = None
-        try:
-            for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
-                target = target_of(part)
-                reducer.begin(
-                    index,
-                    own,
-                    rows.rows / total,
-                    samples=total / weight,
-                    entries=target.numel() if isinstance(target, Tensor) else rows.rows,
-                    first=first,
-                    last=last,
-                )
-                if scope is not None:
-                    scope.rewind()
-                scope = row_scope(rows.start, samples_in(part), total)
-                ends = last and index + 1 == len(parts)
-                begins = first if self.shards is None else True
+        for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
+            target = target_of(part)
+            reducer.begin(
+                index,
+                own if rows.rows else 0.0,
+                rows.rows / total,
+                samples=total / weight,
+                entries=target.numel() if isinstance(target, Tensor) else rows.rows,
+                first=first,
+                last=last,
+            )
+            if scope is not None:
+                scope.rewind()
+            scope = row_scope(rows.start, samples_in(part), total, self._of_rows)
+            ends = last and index + 1 == len(parts)
+            begins = first if self.shards is None else True
+            needed = False
+            try:
                 with scope:
                     step(part, Tensor(np.asarray(own * weight, kind)), begins, ends)
-        except AttentionNeeded:
-            raise self._settled(part, guard) from None
+            except AttentionNeeded:
+                needed = True
+            if reducer.attention and self._error is None and not self._traced and reducer.counts:
+                self._trace(part, scope, guard)
+            if needed:
+                raise self._settled() from None
         if last and not reducer.muted:
             loss, right, judged = reducer.sums
             run.totals.add_sums(loss, right, judged, 0)
@@ -196,20 +213,26 @@ class SharedBatches:
         own = found[start : start + len(parts)].tolist()
         return [one / whole if whole else float("nan") for one in own]
 
-    def _settled(self, part: Any, guard: Callable[[Any, Tensor], None]) -> Exception:
+    def _trace(self, part: Any, scope: row_scope, guard: Callable[[Any, Tensor], None]) -> None:
+        """Look where the loss of this very part became NaN, with the numbers that it had drawn."""
+        self._traced = True
+        scope.rewind()
+        try:
+            with row_scope(scope.start, scope.rows, scope.total, self._of_rows):
+                guard(part, Tensor(np.asarray(np.nan)))
+        except NonFiniteError as error:
+            self._error = error
+
+    def _settled(self) -> Exception:
         """Return the error that all ranks raise, of the first that has one."""
         run = self.run
-        if self._error is None and self.reducer.attention and part is not self._stand_in:
-            try:
-                guard(part, Tensor(np.asarray(np.nan)))
-            except NonFiniteError as error:
-                self._error = error
         names = [
             name for name, p in run.model.named_parameters() if p.requires_grad and p.grad is None
         ]
         said = None if self._error is None else str(self._error)
         found = self.world.gather((said, names, default_generator.state()["offset"]))
-        several = self.world.size > 1
+        # What all say is of no single one: a parameter that the step before has made infinite.
+        several = len({text for text, _, _ in found}) > 1
         for rank, (text, _, _) in enumerate(found):
             if text is not None:
                 return NonFiniteError(f"rank {rank}: {text}" if several else text)

@@ -188,7 +188,10 @@ def make_step(
             the output, the batch, and whether the optimizer steps now: it adds up the gradients of
             several processes.
     """
-    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+
+    def parameters_of() -> list[Tensor]:
+        # Looked up now, for a group may have been added since the step was made.
+        return [one for group in optimizer.param_groups for one in group["params"]]
 
     def step(
         batch: Any, weight: Any = 1.0, first: bool = True, last: bool = True
@@ -204,7 +207,7 @@ def make_step(
             reduce(scaled, output, batch, last)
         if last:
             if clip_norm is not None:
-                clip_grad_norm_(parameters, clip_norm)
+                clip_grad_norm_(parameters_of(), clip_norm)
             optimizer.step()
         return value.detach(), mapped(_detached, output)
 

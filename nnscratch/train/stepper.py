@@ -126,7 +126,8 @@ class Stepper:
             worth = worth_compiling(run.model, len(loader), loader.samples)
             self.compile = steady and worth
         if self.sharing is not None:
-            self.sharing.prepare(self.loss, self._own_step, self.head, loader.samples)
+            assert self.forward is not None
+            self.sharing.prepare(self.loss, self._own_step, self.forward, self.head, loader.samples)
         # The guard reads the loss, which a compiled step cannot, and which would wait for a GPU.
         self.make(guarded=self.on_host and not self.compile)
         if self.compile:

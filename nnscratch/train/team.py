@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 import uuid
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from nnscratch.kernels.cpu.runtime.blas import blas_threads
 from nnscratch.nn import Module
 from nnscratch.parallel.world import World, world
 from nnscratch.tensors import Tensor
+from nnscratch.train.files import run_folder
 from nnscratch.train.interrupt import Interruption
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.sharing import SharedBatches
@@ -108,15 +109,28 @@ class Team:
 
     # What has to be alike.
 
-    def check_folder(self, folder: Path | None) -> None:
-        """Check that all ranks see one run folder.
+    def enter_folder(self, stack: ExitStack, folder: Path, lock: bool) -> None:
+        """Lock a run folder until a stack is left, and check that all ranks see the same one.
 
         Raises:
-            RunError: naming a rank that sees another.
+            RunError: on all ranks, if another process trains into it, or a rank sees another.
         """
-        if self.several is None or folder is None:
-            return
-        self.world.place = "the run folder"
+        refused: RunError | None = None
+        if lock and self.world.leads:
+            try:
+                stack.enter_context(run_folder(folder))
+            except RunError as error:
+                if self.several is None:
+                    raise
+                refused = error
+        if self.several is not None:
+            self.world.place = "the run folder"
+            said = self.world.from_first(None if refused is None else str(refused))
+            if said is not None:
+                raise RunError(said) from refused
+            self._check_folder(folder)
+
+    def _check_folder(self, folder: Path) -> None:
         token = self.world.from_first(uuid.uuid4().hex)
         mark = folder / f".rank-0-{token}.writing"
         try:

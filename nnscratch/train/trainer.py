@@ -21,7 +21,7 @@ from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
 from nnscratch.train.choices import make_optimizer
 from nnscratch.train.cost import threads_for
 from nnscratch.train.evaluate import as_loader, check_loader, device_of_model, evaluate
-from nnscratch.train.files import FilePath, run_folder
+from nnscratch.train.files import FilePath
 from nnscratch.train.finite_checks import bad_parameter, locate
 from nnscratch.train.history import History
 from nnscratch.train.inputs import for_model
@@ -271,9 +271,8 @@ class Trainer:
         run.start(epochs)
         team = self.team
         with ExitStack() as stack:
-            if self.run_dir is not None and self._lock and team.world.leads:
-                stack.enter_context(run_folder(self.run_dir))
-            team.check_folder(self.run_dir)
+            if self.run_dir is not None:
+                team.enter_folder(stack, self.run_dir, self._lock)
             stack.enter_context(team.threads())
             stack.enter_context(threads_for(self.model, loader.batch_size or 1))
             stack.enter_context(current(self.device or device_of_model(self.model) or "cpu"))

@@ -11,6 +11,8 @@ import many_ranks
 import pytest
 from many_ranks import job
 
+from nnscratch.train.files import run_folder
+
 NOT_COME = "nnscratch: rank 1 did not come to step 5 within 1.5 s, where rank 0 wait"
 DEATHS = {
     "kill": "",
@@ -40,16 +42,32 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "weights": ({"different": "weights"}, "rank 1 has other weights than rank 0"),
     "folder": ({"different": "folder"}, "rank 1 does not see what rank 0 writes"),
     "gradient": ({"different": "gradient"}, "gradients of other parameters ('other.bias' on one"),
+    "loss": ({"loss": "l1"}, "ShapeError: the outputs (N, 3) and the targets (N,) do not fit"),
+    "locked": ({}, "is training into this run folder; wait for it"),
     "shards": ({"shards": 1}, "shards=1 cannot be divided among 2 ranks: start 1 of them"),
     "odd shards": ({"shards": 6}, "shards must be a power of two (1, 2, 4, 8, ...), got 6"),
     "nan": ({"nan": 30}, "NonFiniteError: rank 1: training stopped at step 2 (epoch 1)"),
+    # Row 24 is in the first of the two parts of rank 1, row 10 in the first batch of its group.
+    "part": ({"nan": 24, "shards": 4}, "rank 1: training stopped at step 2 (epoch 1)"),
+    "compiled part": (
+        {"nan": 24, "shards": 4, "compile": True},
+        "rank 1: training stopped at step 2 (epoch 1): the loss is not finite; it began in the "
+        "inputs of the batch have 6 of 24 values",
+    ),
+    "group": ({"nan": 10, "accumulate": 2}, "rank 1: training stopped at step 1 (epoch 1)"),
+    "compiled group": (
+        {"nan": 10, "accumulate": 2, "compile": True},
+        "rank 1: training stopped at step 1 (epoch 1): the loss is not finite; it began in the "
+        "inputs of the batch have 6 of 48 values",
+    ),
     "compiled nan": ({"nan": 30, "compile": True}, "the inputs of the batch have 6 of 48 values"),
 }
 
 
 def test_all_ranks_raise_the_same_error(tmp_path: Path) -> None:
     cases = {name: {"deadline": 60.0, **options} for name, (options, _) in REFUSED.items()}
-    done = job(2, "errors", tmp_path, cases=cases)
+    with run_folder(tmp_path / "locked" / "run"):
+        done = job(2, "errors", tmp_path, cases=cases)
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "errors.json").read_text())
     assert list(found) == list(REFUSED)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +56,32 @@ def test_a_job_that_dies_is_started_again_with_what_is_left(
     assert said == ["the job has died (exit code 9); start 1 of 3 again, with 1 ranks"]
 
 
+LEAVING = """
+import os, pathlib, sys
+from nnscratch.parallel import world
+place, here = pathlib.Path(sys.argv[1]), world()
+first = here.from_first(not place.exists())
+if here.rank == 1 and first:
+    place.touch()
+    os._exit(0)
+here.barrier()
+if here.leads:
+    place.with_suffix(".done").touch()
+"""
+
+
+def test_a_rank_that_leaves_as_though_it_were_done_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(many_ranks.WORKER.parents[2]))
+    place, said = tmp_path / "left", list[str]()
+    command = [sys.executable, "-c", LEAVING, str(place)]
+    done = place.with_suffix(".done").exists
+    code = run_until_done(command, lambda: command, lambda: None, [2], 1, said.append, done)
+    assert (code, len(said)) == (0, 1)
+    assert said[0].startswith("the job has died (exit code 1); start 1 of 1 again")
+
+
 def test_the_command_line_trains_with_ranks(tmp_path: Path) -> None:
     base = [sys.executable, "-m", "nnscratch", "train", "digits", "--epochs", "1", "--shards", "2"]
     folder = tmp_path / "run"
@@ -71,7 +101,7 @@ def test_ranks_are_parsed() -> None:
     assert parsed_ranks("2:4") == (2, 4)
     assert sizes(1, 4, None) == [4, 3, 2, 1]
     assert sizes(2, 6, 8) == [4, 2]
-    for text in ("", "two", "0", "4:2", "2:"):
+    for text in ("", "two", "0", "4:2", "2:", ":2", "-1", "1.5", "²", "1:9999999999"):
         with pytest.raises(ConfigurationError, match="--ranks"):
             parsed_ranks(text)
     with pytest.raises(ConfigurationError, match="shards=8 cannot be divided among 5 to 7"):
@@ -183,3 +213,35 @@ def test_the_report_names_a_launcher_that_works() -> None:
     found = dict(report())
     assert found["launcher"] == mpiexec()
     assert found["together"] == "yes: two ranks see one another"
+
+
+SLEEPING = """
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1], f"{os.getpid()}.pid").touch()
+time.sleep(300)
+"""
+STARTING = """
+import sys
+from nnscratch.parallel.starting import mpiexec, _run
+_run([mpiexec(), "-n", "2", sys.executable, "-c", sys.argv[1], sys.argv[2]])
+"""
+
+
+def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTING, SLEEPING, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(many_ranks.WORKER.parents[2])}
+    parent = subprocess.Popen(command, env=environment)
+    until = time.monotonic() + 60.0
+    while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    ranks = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert len(ranks) == 2
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + many_ranks.GRACE
+    while any(many_ranks._runs(pid) for pid in ranks) and time.monotonic() < until:
+        time.sleep(0.05)
+    left = [pid for pid in ranks if many_ranks._runs(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left

@@ -11,15 +11,20 @@ from typing import Any
 import many_ranks
 import numpy as np
 
+from nnscratch import nn
 from nnscratch.errors import NNScratchError
 from nnscratch.parallel import world
 from nnscratch.parallel.world import _own_segments
+from nnscratch.train import Trainer
 
 
 def equal(folder: Path, names: list[str], **more: Any) -> None:
     made = {name: many_ranks.train(name, **more) for name in names}
     shas = world().gather({name: one["sha"] for name, one in made.items()})
-    assert all(one == shas[0] for one in shas), "the ranks have other weights"
+    other = [name for name in names if any(one[name] != shas[0][name] for one in shas)]
+    assert not other, f"the ranks have other weights: {other}"
+    for one in made.values():
+        one["taken"] = world().gather(one["taken"])
     if world().leads:
         (folder / "found.json").write_text(json.dumps(made))
 
@@ -65,6 +70,17 @@ def sums(folder: Path) -> None:
     print(f"rank {here.rank} of {here.size}")
 
 
+def norm(folder: Path, shards: int | None = None) -> None:
+    """Take one step with a batch norm, and write down its running statistics on every rank."""
+    model = nn.Sequential(nn.BatchNorm1d(6, momentum=1.0), nn.Linear(6, 3))
+    data = many_ranks._data("classes")
+    Trainer(model, seed=0, shards=shards).fit(data, 1, batch_size=71, shuffle=False)
+    own = model[0].running_mean.tolist(), model[0].running_var.tolist()
+    found = world().gather((*own, int(model[0].num_batches_tracked)))
+    if world().leads:
+        (folder / "norm.json").write_text(json.dumps(found))
+
+
 if __name__ == "__main__":
     scenario, place, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     before = _own_segments()
@@ -72,4 +88,5 @@ if __name__ == "__main__":
     # The shared memory has no name any more: what is mapped is marked as deleted.
     note = json.dumps([os.getpid(), _own_segments() or before])
     (place / f"{os.getpid()}.rank").write_text(note)
-    {"equal": equal, "fit": fit, "errors": errors, "sums": sums}[scenario](place, **options)
+    scenarios = {"equal": equal, "fit": fit, "errors": errors, "sums": sums, "norm": norm}
+    scenarios[scenario](place, **options)

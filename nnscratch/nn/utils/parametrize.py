@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -120,28 +120,33 @@ def _need_alike(before: Tensor, after: Tensor) -> None:
 
 
 class ComputedParameters(Table):
-    """The parameters of a module, and what is computed of them by the name of a parameter.
+    """The parameters of a module; what is computed of them is found by the name of a parameter.
 
-    Layers read their weights here; whoever goes through the parameters sees those alone that are
-    trained.
+    Layers read their weights here. Whoever goes through the parameters, or asks whether a name is
+    that of one, as an assignment does, finds those alone that are trained.
     """
 
     def __init__(self, held: dict[str, Any], module: Any) -> None:
         super().__init__(held)
         self.module = module
 
-    def __contains__(self, name: object) -> bool:
-        own = super().__contains__(name) or name in self.module.__dict__
-        return own or is_parametrized(self.module, str(name))
+    @property
+    def computed(self) -> Collection[str]:
+        """The names that the norms of before parametrizations compute, as plain attributes."""
+        own = self.module.__dict__
+        return {*own.get("_weight_norms", ()), *own.get("_spectral_norms", ())}
 
     def __missing__(self, name: str) -> Any:
-        if name in self.module.__dict__ or is_parametrized(self.module, name):
+        if name in self.computed or is_parametrized(self.module, name):
             return getattr(self.module, name)
         raise KeyError(name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a parameter, or a default where there is none."""
-        return self[name] if name in self else default  # noqa: SIM401 - this is it
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 class _Parametrized:
