@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class OnnxModel(Module):
             if not self._folded(step):
                 kept.append(step)
                 last.append(ended)
-        self.graph = Steps(graph.name, graph.inputs, graph.outputs, {}, kept, graph.defaults, last)
+        self.graph = replace(graph, values={}, steps=kept, last=last)
 
     def _folded(self, step: GraphStep) -> bool:
         names = [name for name in step.node.input if name]
@@ -217,6 +218,7 @@ def _lift_weights(graph: Steps) -> None:
         one.steps, one.last = steps, last
     counts = Counter(name for one in (graph, *inside) for name in one.values)
     counts.update(name for step in _all_steps(graph) for name in step.node.output)
+    counts.update(name for one in (graph, *inside) for name in one.inputs)
     for one in inside:
         for name in [name for name in one.values if counts[name] == 1]:
             if is_floating(one.values[name]) and name not in (*one.defaults, *one.outputs):
