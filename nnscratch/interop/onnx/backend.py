@@ -56,7 +56,8 @@ class PreparedModel(BackendRep):  # type: ignore[misc]
         """
         graph = self.model.graph
         named = dict(inputs) if isinstance(inputs, dict) else {}
-        given = [] if named else [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+        alone = isinstance(inputs, (np.ndarray, Tensor))
+        given = [] if named else [inputs] if alone else list(inputs)
         if graph.defaults and len(given) == len(graph.given):
             # Old files list initializers among the inputs.
             named, given = dict(zip(graph.given, given, strict=True)), []
@@ -129,10 +130,11 @@ class NNScratchBackend(Backend):  # type: ignore[misc]
         (array([2., 2.], dtype=float32),)
         """
         names = [name for name in node.input if name]
-        arrays = list(inputs.values()) if isinstance(inputs, dict) else [*map(np.asarray, inputs)]
+        pairs = inputs.items() if isinstance(inputs, dict) else zip(names, inputs, strict=True)
+        arrays = {name: np.asarray(array) for name, array in pairs}
         infos = [
             helper.make_tensor_value_info(name, ELEMENTS[array.dtype.name], array.shape)
-            for name, array in zip(names, arrays, strict=True)
+            for name, array in arrays.items()
         ]
         outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
         version = options.get("opset_version", onnx.defs.onnx_opset_version())

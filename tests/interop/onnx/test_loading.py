@@ -172,7 +172,12 @@ def test_random_operators_draw_from_a_seed() -> None:
 def test_the_backend_takes_nodes_and_devices() -> None:
     one = np.ones(2, np.float32)
     assert backend.run_node(node("Add", ["a", "b"], ["c"]), [one, one])[0].tolist() == [2.0, 2.0]
+    two = np.array([5.0, 7.0], np.float32)
+    difference = node("Sub", ["a", "b"], ["c"])
+    assert backend.run_node(difference, {"b": one, "a": two})[0].tolist() == [4.0, 6.0]
+    assert backend.run_node(node("Mul", ["a", "a"], ["c"]), [two, two])[0].tolist() == [25.0, 49.0]
     assert backend.run_model(mlp(), [X])[0].shape == (6, 3)
+    assert backend.prepare(mlp()).run(nnscratch.tensor(X))[0].shape == (6, 3)
     assert backend.prepare(mlp()).run({"x": X})[0].shape == (6, 3)
     assert backend.supports_device("CPU")
     assert not backend.supports_device("TPU")
