@@ -13,7 +13,7 @@ from nnscratch.errors import CheckpointError, ConfigurationError, DTypeError
 from nnscratch.interop.onnx.arrays import array_of
 from nnscratch.interop.onnx.lookup import Surroundings, need_attributes, operator_of, unsupported
 from nnscratch.interop.onnx.operators.table import Operator
-from nnscratch.interop.onnx.types import dtype_named, shown
+from nnscratch.interop.onnx.types import DTYPES, dtype_named, shown
 
 
 @dataclass(eq=False, slots=True)
@@ -56,6 +56,7 @@ class Steps:
         defaults: of ``values`` those that a caller may replace, as old files have it.
         last: which values are not needed after a step.
         given: the names of all inputs in the file's order, ``defaults`` among them.
+        dtypes: of those inputs of which the file says it.
         proto: an inner graph as the file has it; None of others.
         around: what its nodes may refer to.
     """
@@ -68,6 +69,7 @@ class Steps:
     defaults: list[str]
     last: list[list[str]]
     given: list[str]
+    dtypes: dict[str, str]
     proto: GraphProto | None
     around: Surroundings
 
@@ -127,6 +129,7 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
         [name for name in given if name in values],
         _last_uses(steps, {*outputs, *values}),
         given,
+        {one.name: DTYPES[kind] for one in graph.input if (kind := one.type.tensor_type.elem_type)},
         graph if around.depth else None,
         around,
     )
@@ -179,7 +182,7 @@ def steps_of_function(function: FunctionProto, around: Surroundings, own: bool =
     outputs = [name if name in known else "" for name in function.output]
     inputs = list(function.input)
     last = _last_uses(steps, {*outputs})
-    return Steps(function.name, inputs, outputs, {}, steps, [], last, inputs, None, around)
+    return Steps(function.name, inputs, outputs, {}, steps, [], last, inputs, {}, None, around)
 
 
 def _steps(

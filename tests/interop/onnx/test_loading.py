@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.errors import DataError, ShapeError
+from nnscratch.errors import DataError, DTypeError, ShapeError
 from nnscratch.interop.onnx import OnnxModel, backend, load
 from nnscratch.interop.onnx.loading import model_of
 
@@ -93,6 +93,9 @@ def test_inputs_that_do_not_fit_are_named(loaded: OnnxModel) -> None:
         loaded(z=X)
     with pytest.raises(ShapeError, match=r"nodes\.first \(Gemm"):
         loaded(X[:, :3])
+    with pytest.raises(DTypeError, match="'x' is float32 in the file, got int64"):
+        loaded(np.ones((2, 4), np.int64))
+    assert loaded.double()(X.astype(np.float64)).dtype == "float64"
 
 
 def test_weights_that_come_as_nodes_are_parameters() -> None:
