@@ -162,6 +162,36 @@ def _light_cases() -> Iterator[Case]:
         yield Case(path.stem, "real", path.stem, model, [(inputs, [expected])])
 
 
+def differing(model: ModelProto, seed: int = 0) -> ModelProto:
+    """Return one of the networks with weights that differ, without its softmax.
+
+    The package's weights are 0.02 each: those of two layers, or of one turned round, are the same.
+    """
+    source = np.random.default_rng(seed)
+    made = ModelProto()
+    made.CopyFrom(model)
+    graph = made.graph
+    held = {one.name: one for one in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "ConstantOfShape":
+            nodes.append(node)
+            continue
+        shape = numpy_helper.to_array(held[node.input[0]]).tolist()
+        if len(shape) == 1:  # biases, scales and statistics, variances among them
+            values = source.uniform(0.1, 0.9, shape).astype(np.float32)
+        else:
+            values = source.standard_normal(shape, np.float32)
+            values *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
+        graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+    if nodes[-1].op_type == "Softmax":
+        graph.output[0].name = nodes.pop().input[0]
+        graph.output[0].type.tensor_type.ClearField("shape")
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return made
+
+
 def _tensors(folder: Path, what: str) -> list[Any]:
     count = len(list(folder.glob(f"{what}_*.pb")))
     return [_tensor(folder / f"{what}_{i}.pb") for i in range(count)]

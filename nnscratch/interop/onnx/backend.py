@@ -15,9 +15,9 @@ from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import DeviceError
 from nnscratch.interop.onnx.control import CONTROL_FLOW
 from nnscratch.interop.onnx.loading import model_of
+from nnscratch.interop.onnx.lookup import Surroundings, operator_of
 from nnscratch.interop.onnx.module import OnnxModel
 from nnscratch.interop.onnx.operators.table import operators
-from nnscratch.interop.onnx.schemas import has_function
 from nnscratch.interop.onnx.types import ELEMENTS
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
@@ -56,10 +56,11 @@ class PreparedModel(BackendRep):  # type: ignore[misc]
         """
         graph = self.model.graph
         named = dict(inputs) if isinstance(inputs, dict) else {}
-        given = [] if named else [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-        if len(given) > len(graph.inputs):  # old files list initializers among the inputs
-            named = dict(zip([*graph.inputs, *graph.defaults], given, strict=True))
-            given = []
+        alone = isinstance(inputs, (np.ndarray, Tensor))
+        given = [] if named else [inputs] if alone else list(inputs)
+        if graph.defaults and len(given) == len(graph.given):
+            # Old files list initializers among the inputs.
+            named, given = dict(zip(graph.given, given, strict=True)), []
         with no_grad():
             outputs = self.model.run(
                 [self._taken(one) for one in given],
@@ -129,10 +130,11 @@ class NNScratchBackend(Backend):  # type: ignore[misc]
         (array([2., 2.], dtype=float32),)
         """
         names = [name for name in node.input if name]
-        arrays = list(inputs.values()) if isinstance(inputs, dict) else [*map(np.asarray, inputs)]
+        pairs = inputs.items() if isinstance(inputs, dict) else zip(names, inputs, strict=True)
+        arrays = {name: np.asarray(array) for name, array in pairs}
         infos = [
             helper.make_tensor_value_info(name, ELEMENTS[array.dtype.name], array.shape)
-            for name, array in zip(names, arrays, strict=True)
+            for name, array in arrays.items()
         ]
         outputs = [helper.make_empty_tensor_value_info(name) for name in node.output]
         version = options.get("opset_version", onnx.defs.onnx_opset_version())
@@ -159,13 +161,14 @@ def supported() -> list[str]:
     >>> [name for name in supported() if name.startswith("Max")]
     ['Max', 'MaxPool', 'MaxUnpool']
     """
-    opsets = {"": onnx.defs.onnx_opset_version()}
-    functions = {
+    around = Surroundings({"": onnx.defs.onnx_opset_version()}, {}, None)
+    others = {
         schema.name
         for schema in onnx.defs.get_all_schemas()
-        if schema.domain == "" and has_function(helper.make_node(schema.name, [], []), opsets)
+        if schema.domain == ""
+        and operator_of(helper.make_node(schema.name, ["x"] * schema.min_input, []), around) is None
     }
-    return sorted({*operators(), *CONTROL_FLOW, *functions} - {"SequenceMap"})
+    return sorted({*operators(), *CONTROL_FLOW, *others})
 
 
 prepare = NNScratchBackend.prepare

@@ -11,15 +11,13 @@ import onnx
 from onnx import ModelProto, helper
 
 from nnscratch.errors import ConfigurationError
-from nnscratch.graph import Graph, Node, Value, record
-from nnscratch.graph.nested import leaves
+from nnscratch.graph import Graph, Node, Value
+from nnscratch.interop.onnx.recordings import needed, outputs_of, recorded, twin_of
 from nnscratch.interop.onnx.types import ELEMENTS
 from nnscratch.interop.onnx.writers.table import FormulaCall, writers
 from nnscratch.interop.onnx.writing import GraphWriter
 from nnscratch.nn import Module
-from nnscratch.tensors import Tensor, as_tensor
-from nnscratch.tensors.functions import cat
-from nnscratch.tensors.grad_mode import no_grad
+from nnscratch.tensors import as_tensor
 from nnscratch.train.files import FilePath, write_whole
 
 OLDEST = 18
@@ -40,7 +38,8 @@ def export(
 
     It is run once with the sample, in evaluation mode and without gradients, and what its formulas
     computed is written; Python's branches are those of the sample. With a dynamic batch it is run
-    once more with one row more, and every size that changed with it is computed in the graph.
+    twice more with other numbers of rows, every size that changed with them is computed in the
+    graph, and a model of which anything else changed is refused.
 
     Args:
         model: a module, or a function of tensors: preprocessing and a module, say.
@@ -54,7 +53,8 @@ def export(
         metadata: texts by name that go along.
 
     Raises:
-        ConfigurationError: if the model computes what no operator stands for, named with its layer.
+        ConfigurationError: if the model computes what no operator stands for, named with its layer,
+            or numbers of the sample would be constants of the file: ``item()``, setting items.
         RunError: if the file cannot be written; one that was there before is intact.
 
     >>> import tempfile
@@ -99,43 +99,24 @@ def to_onnx(
     inputs = [
         as_tensor(one) for one in (sample if isinstance(sample, (tuple, list)) else (sample,))
     ]
-    if not inputs or (dynamic_batch and inputs[0].ndim == 0):
-        raise ConfigurationError("export: the sample needs an input, with the batch in front")
-    graph = _recorded(model, inputs)
+    if not inputs or (dynamic_batch and (inputs[0].ndim == 0 or inputs[0].shape[0] == 0)):
+        raise ConfigurationError(
+            "export: the sample needs an input with the batch in front, of at least one row"
+        )
+    # A tensor that is given twice is two inputs all the same.
+    inputs = [
+        one.clone() if any(one.array is other.array for other in inputs[:i]) else one
+        for i, one in enumerate(inputs)
+    ]
+    graph = recorded(model, inputs)
+    _need_writers(graph)
     rows = inputs[0].shape[0] if inputs[0].ndim else 0
-    twin, sizes = graph, (rows, rows)
-    if dynamic_batch:
-        more = [cat([one, one[:1]]) if one.ndim and one.shape[0] == rows else one for one in inputs]
-        twin, sizes = _recorded(model, more), (rows, rows + 1)
-    pairs = _paired(graph, twin)
+    twin = twin_of(model, inputs, graph) if dynamic_batch else graph
+    sizes = (rows, rows + 1) if dynamic_batch else (rows, rows)
+    pairs = list(zip(graph.nodes, twin.nodes, strict=True))
     made = _written(graph, twin, pairs, sizes, opset, input_names, output_names)
     helper.set_model_props(made, dict(metadata or {}))
     return made
-
-
-def _recorded(model: Any, inputs: list[Tensor]) -> Graph:
-    """Return the graph of one run in evaluation mode; modes are as before afterwards."""
-    modules = list(model.modules()) if isinstance(model, Module) else []
-    trained = [one for one in modules if one.training]
-    try:
-        if modules:
-            model.eval()
-        with no_grad():
-            return record(model, *inputs)
-    finally:
-        for one in trained:
-            one.__dict__["training"] = True
-
-
-def _paired(graph: Graph, twin: Graph) -> list[tuple[Node, Node]]:
-    pairs = list(zip(graph.nodes, twin.nodes, strict=False))
-    same = len(graph.nodes) == len(twin.nodes)
-    if not same or any(a.formula is not b.formula for a, b in pairs):
-        raise ConfigurationError(
-            "export: the model computes something else with another batch size; export with "
-            "dynamic_batch=False"
-        )
-    return pairs
 
 
 def _written(
@@ -149,32 +130,21 @@ def _written(
 ) -> ModelProto:
     writer = GraphWriter(opset, graph.names, sizes)
     table = writers()
-    outputs = [one for one in leaves(graph.outputs) if isinstance(one, Value)]
-    others = [one for one in leaves(twin.outputs) if isinstance(one, Value)]
-    if not outputs:
-        raise ConfigurationError("export: the model returns no tensor")
+    outputs, others = outputs_of(graph), outputs_of(twin)
     names = _names("input", input_names, len(graph.inputs))
+    results_names = _names("output", output_names, len(outputs))
+    if set(names) & set(results_names):
+        raise ConfigurationError(
+            f"export: inputs {names} and outputs {results_names} need names of their own"
+        )
     infos = []
     for value, other, name in zip(graph.inputs, twin.inputs, names, strict=True):
-        infos.append(_info(writer.input(value, name), value, other))
-    needed = _needed(graph, outputs)
-    lacking = sorted(
-        {
-            f"{node.formula.name}{f' (in {node.layer.label})' if node.layer else ''}"
-            for node, _ in pairs
-            if id(node) in needed
-            and (
-                node.formula.name not in table or not (_is_forward(node) or _is_whole(node, graph))
-            )
-        }
-    )
-    if lacking:
-        raise ConfigurationError(
-            f"export: no ONNX operator stands for {'; '.join(lacking[:6])}; there are operators "
-            f"for {len(table)} formulas, see docs/onnx.md"
-        )
+        infos.append(_info(writer.input(value, name), value, other, sizes))
+    for name in results_names:  # before a weight takes it
+        writer.free(name)
+    wanted = needed(graph, outputs)
     for node, second in pairs:
-        if id(node) not in needed:
+        if id(node) not in wanted:
             continue
         try:
             found = table[node.formula.name](FormulaCall(writer, node, second))
@@ -186,20 +156,55 @@ def _written(
             if isinstance(value, Value) and name:
                 writer.bind(value, name)
     results = []
-    for value, other, name in zip(
-        outputs, others, _names("output", output_names, len(outputs)), strict=True
-    ):
-        name = writer.free(name)
+    for value, other, name in zip(outputs, others, results_names, strict=True):
         source = writer.name_of(value, other)
         writer.nodes.append(helper.make_node("Identity", [source], [name], name))
-        results.append(_info(name, value, other))
+        results.append(_info(name, value, other, sizes))
     made_graph = helper.make_graph(writer.nodes, "nnscratch", infos, results, writer.constants)
     _tidy(made_graph)
     imports = [helper.make_opsetid("", opset)]
     model = helper.make_model(made_graph, producer_name="nnscratch", opset_imports=imports)
     model.ir_version = helper.find_min_ir_version_for(imports)
-    onnx.checker.check_model(model)
+    _check(model, opset)
     return model
+
+
+def _need_writers(graph: Graph) -> None:
+    """Check that what the outputs come from can all be written.
+
+    Raises:
+        ConfigurationError: if not, with the formulas and their layers.
+    """
+    outputs, table = outputs_of(graph), writers()
+    if not outputs:
+        raise ConfigurationError("export: the model returns no tensor")
+    wanted = needed(graph, outputs)
+    lacking = {
+        f"{node.formula.name}{f' (in {node.layer.label})' if node.layer else ''}"
+        for node in graph.nodes
+        if id(node) in wanted
+        and not (node.formula.name in table and (_is_forward(node) or _is_whole(node, graph)))
+    }
+    if lacking:
+        raise ConfigurationError(
+            f"export: no ONNX operator stands for {'; '.join(sorted(lacking)[:6])}; there are "
+            f"operators for {len(table)} formulas, see docs/onnx.md"
+        )
+
+
+def _check(model: ModelProto, opset: int) -> None:
+    """Check names, and that every operator takes the dtypes and shapes that it is given.
+
+    Raises:
+        ConfigurationError: if one does not, in this version of the operator set.
+    """
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ConfigurationError(
+            f"export: ONNX's operators of opset {opset} do not take this: "
+            f"{' '.join(str(error).split())}; convert it first, or export with a newer opset"
+        ) from error
 
 
 def _is_forward(node: Node) -> bool:
@@ -217,29 +222,22 @@ def _is_whole(node: Node, graph: Graph) -> bool:
 
 def _names(usual: str, given: list[str] | None, count: int) -> list[str]:
     if given is not None:
-        if len(given) != count or len(set(given)) != count:
+        if len(given) != count or len(set(given)) != count or not all(given):
             raise ConfigurationError(f"export: expected {count} different names, got {given}")
         return list(given)
     return [usual] if count == 1 else [f"{usual}_{i}" for i in range(count)]
 
 
-def _info(name: str, value: Value, twin: Value) -> Any:
+def _info(name: str, value: Value, twin: Value, sizes: tuple[int, int]) -> Any:
+    """Return what the file says of an input or output.
+
+    Sizes with one name are equal to other programs: "batch" is what has as many rows, no multiple.
+    """
     shape: list[Any] = [
-        n if n == m else "batch" if i == 0 else f"{name}_{i}"
+        n if n == m else "batch" if (n, m) == sizes else f"{name}_{i}"
         for i, (n, m) in enumerate(zip(value.shape, twin.shape, strict=True))
     ]
     return helper.make_tensor_value_info(name, ELEMENTS[np.dtype(value.dtype).name], shape)
-
-
-def _needed(graph: Graph, outputs: list[Value]) -> set[int]:
-    """Return the ids of the nodes whose results the outputs come from."""
-    wanted = set(outputs)
-    found: set[int] = set()
-    for node in reversed(graph.nodes):
-        if wanted.intersection(one for one in node.outputs if isinstance(one, Value)):
-            found.add(id(node))
-            wanted.update(one for one in node.inputs if isinstance(one, Value))
-    return found
 
 
 def _tidy(graph: onnx.GraphProto) -> None:

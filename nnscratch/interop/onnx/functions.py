@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto, NodeProto, helper
+from onnx import NodeProto, helper
 
-from nnscratch.interop.onnx.graphs import Steps, Surroundings, steps_of_function
-from nnscratch.interop.onnx.schemas import schema_of
+from nnscratch.interop.onnx.graphs import Steps, steps_of_function
+from nnscratch.interop.onnx.lookup import Surroundings, function_key
+from nnscratch.interop.onnx.schemas import function_of
 from nnscratch.interop.onnx.types import ELEMENTS
 
 
@@ -20,20 +21,11 @@ def expanded(node: NodeProto, around: Surroundings, inputs: list[Any]) -> Steps:
     >>> [step.node.op_type for step in steps.steps]
     ['Constant', 'CastLike', 'Abs', 'Add', 'Div']
     """
-    own = around.functions.get((node.domain, node.op_type))
+    own = around.functions.get(function_key(node))
     if own is not None:
-        return steps_of_function(own, around)
-    schema, version = schema_of(node, around.opsets)
-    if schema.has_function:
-        versions = [one for one in schema.function_opset_versions if one <= version]
-        content = schema.get_function_with_opset_version(max(versions, default=version))
-    else:
-        types = [_type_of(value).SerializeToString() for value in inputs]
-        versions = [o for o in schema.context_dependent_function_opset_versions if o <= version]
-        content = schema.get_context_dependent_function_with_opset_version(
-            max(versions), node.SerializeToString(), types
-        )
-    return steps_of_function(FunctionProto.FromString(content), around)
+        return steps_of_function(own, around, own=True)
+    types = [_type_of(value) for value in inputs]
+    return steps_of_function(function_of(node, around.opsets, types), around)
 
 
 def _type_of(value: Any) -> Any:

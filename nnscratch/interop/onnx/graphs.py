@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto
 
 from nnscratch.errors import CheckpointError, ConfigurationError, DTypeError
 from nnscratch.interop.onnx.arrays import array_of
-from nnscratch.interop.onnx.operators.table import Operator, operators
-from nnscratch.interop.onnx.schemas import has_function
-from nnscratch.interop.onnx.types import dtype_named, shown
-
-DOMAINS = ("", "ai.onnx", "ai.onnx.preview", "ai.onnx.preview.training")
-"""The operator sets that are looked up in the table."""
-_DEEPEST = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a graph's nodes may refer to: operator sets, the file's own functions, its folder."""
-
-    opsets: Mapping[str, int]
-    functions: Mapping[tuple[str, str], FunctionProto]
-    folder: Path | None
-    depth: int = 0
-
-    def deeper(self, opsets: Mapping[str, int] | None = None) -> Surroundings:
-        """Return the same one level further inside.
-
-        Raises:
-            CheckpointError: if there are too many levels: a function that calls itself.
-        """
-        if self.depth >= _DEEPEST:
-            raise CheckpointError(
-                f"graphs inside of graphs to more than {_DEEPEST} levels; a function must not "
-                "call itself"
-            )
-        return Surroundings(opsets or self.opsets, self.functions, self.folder, self.depth + 1)
+from nnscratch.interop.onnx.lookup import Surroundings, need_attributes, operator_of, unsupported
+from nnscratch.interop.onnx.operators.table import Operator
+from nnscratch.interop.onnx.types import DTYPES, dtype_named, shown
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +55,10 @@ class Steps:
         steps: the nodes in order.
         defaults: of ``values`` those that a caller may replace, as old files have it.
         last: which values are not needed after a step.
+        given: the names of all inputs in the file's order, ``defaults`` among them.
+        dtypes: of those inputs of which the file says it.
+        proto: an inner graph as the file has it; None of others.
+        around: what its nodes may refer to.
     """
 
     name: str
@@ -93,6 +68,10 @@ class Steps:
     steps: list[GraphStep]
     defaults: list[str]
     last: list[list[str]]
+    given: list[str]
+    dtypes: dict[str, str]
+    proto: GraphProto | None
+    around: Surroundings
 
 
 def _said(node: NodeProto, name: str) -> str:
@@ -126,17 +105,15 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
             )
         values[tensor.name] = array_of(tensor, around.folder)
     given = [one.name for one in graph.input]
+    if around.depth:  # of an inner graph every input is given, a value of its own would go unread
+        values = {name: value for name, value in values.items() if name not in given}
     if len(set(given)) < len(given) or "" in given:
         raise CheckpointError(f"the graph {shown(graph.name)}: two inputs with one name")
     for one in (*graph.input, *graph.output):
         _need_known_types(one)
+    # What an inner graph is given may have a name of a graph around it, which it hides.
     known = {*given, *values}
-    if known & outer:
-        name = sorted(known & outer)[0]
-        raise CheckpointError(
-            f"the graph {shown(graph.name)}: {shown(name)} stands for a value already"
-        )
-    steps = _steps(graph.node, known, outer, around, graph.name)
+    steps = _steps(graph.node, known, outer - known, around, graph.name)
     outputs = [one.name for one in graph.output]
     lost = [name for name in outputs if name not in known and name not in outer]
     if lost:
@@ -151,6 +128,10 @@ def steps_of(graph: GraphProto, around: Surroundings, outer: frozenset[str] = fr
         steps,
         [name for name in given if name in values],
         _last_uses(steps, {*outputs, *values}),
+        given,
+        {one.name: DTYPES[kind] for one in graph.input if (kind := one.type.tensor_type.elem_type)},
+        graph if around.depth else None,
+        around,
     )
 
 
@@ -182,20 +163,26 @@ def _need_known_types(value: ValueInfoProto) -> None:
         dtype_named(shown(value.name), proto.tensor_type.elem_type)
 
 
-def steps_of_function(function: FunctionProto, around: Surroundings) -> Steps:
+def steps_of_function(function: FunctionProto, around: Surroundings, own: bool = False) -> Steps:
     """Return the steps of a function of ONNX's, or of the file's own.
 
     Raises:
-        CheckpointError, ConfigurationError: as ``steps_of``.
+        CheckpointError, ConfigurationError: as ``steps_of``; also if nothing computes an output of
+            a function of the file's ``own``.
     """
     known = set(function.input)
     opsets = {**around.opsets, **{one.domain: one.version for one in function.opset_import}}
     steps = _steps(function.node, known, frozenset(), around.deeper(opsets), function.name)
-    # An output that nobody asks for need not be computed.
+    lost = [name for name in function.output if name not in known]
+    if own and lost:
+        raise CheckpointError(
+            f"the function {shown(function.name)}: nothing computes its output {shown(lost[0])}"
+        )
+    # ONNX's own leave out what nobody asks for.
     outputs = [name if name in known else "" for name in function.output]
-    return Steps(
-        function.name, list(function.input), outputs, {}, steps, [], _last_uses(steps, {*outputs})
-    )
+    inputs = list(function.input)
+    last = _last_uses(steps, {*outputs})
+    return Steps(function.name, inputs, outputs, {}, steps, [], last, inputs, {}, None, around)
 
 
 def _steps(
@@ -232,59 +219,30 @@ def _steps(
                 )
         visible = outer | known
         known.update(filter(None, node.output))
-        found = _operator_of(node, around)
-        if found == "missing":
+        found = operator_of(node, around)
+        if isinstance(found, str):
             domain = f"{shown(node.domain)[1:-1]}:" if node.domain else ""
-            missing.append(f"{domain}{shown(node.op_type)[1:-1]} (node {shown(name)})")
+            missing.append(f"{domain}{shown(node.op_type)[1:-1]} (node {shown(name)}{found})")
             continue
-        attributes = {one.name: _attribute(one, around, visible, name) for one in node.attribute}
+        need_attributes(node, found, around, _said(node, name))
+        attributes = {one.name: attribute_of(one, around, visible, name) for one in node.attribute}
         if len(attributes) < len(node.attribute):
             raise CheckpointError(f"{_said(node, name)} has an attribute twice")
         opset = around.opsets.get("" if node.domain == "ai.onnx" else node.domain, 1)
         steps.append(GraphStep(node, name, found, attributes, opset, around))
     if missing:
-        raise ConfigurationError(_unsupported(missing))
+        raise ConfigurationError(unsupported(missing))
     return steps
 
 
-CONTROL = ("If", "Loop", "Scan")
-
-
-def _operator_of(node: NodeProto, around: Surroundings) -> Operator | Literal["missing"] | None:
-    """Return the operator of a node, None if it runs by other means.
-
-    "missing" if there is none.
-    """
-    if (node.domain, node.op_type) in around.functions:
-        return None
-    if node.domain not in DOMAINS:
-        return "missing"
-    if node.op_type in CONTROL:
-        return None
-    found = operators().get(node.op_type)
-    if found is not None:
-        return found
-    return None if has_function(node, around.opsets) else "missing"
-
-
-def _unsupported(missing: list[str]) -> str:
-    table = operators()
-    near = {
-        close
-        for one in missing
-        for close in difflib.get_close_matches(one.split(" ")[0].split(":")[-1], table, 2)
-    }
-    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    hint = f"; near to these: {', '.join(sorted(near))}" if near else ""
-    return (
-        f"the model has operators that nnscratch has not: {', '.join(missing[:8])}{more}. "
-        f"There are {len(table)}, see nnscratch.interop.onnx.backend.supported(){hint}"
-    )
-
-
-def _attribute(
+def attribute_of(
     proto: AttributeProto, around: Surroundings, visible: frozenset[str] | set[str], node: str
 ) -> Any:
+    """Return the value of a node's attribute in Python; ``visible`` is what its graphs may read.
+
+    Raises:
+        CheckpointError: if no operator takes one of its kind.
+    """
     kind = proto.type
     if proto.ref_attr_name:
         return Reference(proto.ref_attr_name)

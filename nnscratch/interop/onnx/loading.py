@@ -12,7 +12,8 @@ from onnx import ModelProto
 
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError, ConfigurationError, NNScratchError
-from nnscratch.interop.onnx.graphs import Surroundings, need_text, steps_of, steps_of_function
+from nnscratch.interop.onnx.graphs import need_text, steps_of, steps_of_function
+from nnscratch.interop.onnx.lookup import FunctionKey, Surroundings
 from nnscratch.interop.onnx.module import OnnxModel
 from nnscratch.interop.onnx.types import shown
 from nnscratch.train.files import FilePath
@@ -99,14 +100,15 @@ def model_of(model: ModelProto, folder: Path | None = None) -> OnnxModel:
             f"the model is of opset {opsets['']}; this onnx package knows them up to {newest}: "
             "update it with pip install -U onnx"
         )
-    functions: dict[tuple[str, str], Any] = {}
+    functions: dict[FunctionKey, Any] = {}
     for function in model.functions:
         need_text(function.name, function.domain, *function.input, *function.output)
-        key = function.domain, function.name
+        need_text(function.overload)
+        key = function.domain, function.name, function.overload
         if key in functions or not key[1]:
             raise CheckpointError(f"the model has two functions with the name {shown(key[1])}")
         functions[key] = function
     around = Surroundings(opsets, functions, folder)
     for function in functions.values():
-        steps_of_function(function, around)  # so that what it lacks is named now
+        steps_of_function(function, around, own=True)  # so that what it lacks is named now
     return OnnxModel(steps_of(model.graph, around))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array import is_floating
-from nnscratch.errors import NNScratchError, ShapeError
+from nnscratch.errors import DTypeError, NNScratchError, ShapeError
 from nnscratch.interop.onnx.graphs import GraphStep, Steps
 from nnscratch.interop.onnx.operators.room import at_most
 from nnscratch.interop.onnx.running import GraphPlace, run_step, run_steps
@@ -118,7 +119,7 @@ class OnnxModel(Module):
             if not self._folded(step):
                 kept.append(step)
                 last.append(ended)
-        self.graph = Steps(graph.name, graph.inputs, graph.outputs, {}, kept, graph.defaults, last)
+        self.graph = replace(graph, values={}, steps=kept, last=last)
 
     def _folded(self, step: GraphStep) -> bool:
         names = [name for name in step.node.input if name]
@@ -146,6 +147,7 @@ class OnnxModel(Module):
 
         Raises:
             ShapeError: if their number is another one.
+            DTypeError: if one is of another dtype than the file says; floats may be of any.
         """
         found = self.run(inputs, named)
         return found[0] if len(found) == 1 else tuple(found)
@@ -167,6 +169,9 @@ class OnnxModel(Module):
         tensors = {
             name: None if value is None else as_tensor(value) for name, value in given.items()
         }
+        for name, one in tensors.items():
+            if one is not None:
+                _need_dtype(name, one, graph.dtypes.get(name))
         device = next((one.device for one in tensors.values() if one is not None), None)
         if device is not None and device.type == "cpu":
             device = None
@@ -189,6 +194,16 @@ class OnnxModel(Module):
     def extra_repr(self) -> str:
         """Return what goes in and comes out."""
         return f"inputs={self.graph.inputs}, outputs={self.graph.outputs}"
+
+
+def _need_dtype(name: str, tensor: Tensor, dtype: str | None) -> None:
+    """Check that an input is what its operators were chosen for: whole numbers divide otherwise."""
+    floats = dtype is not None and "float" in dtype
+    if dtype is not None and not (tensor.is_floating_point() if floats else tensor.dtype == dtype):
+        raise DTypeError(
+            f"the input {shown(name)} is {dtype} in the file, got {tensor.dtype}; convert it first "
+            f"with .to({dtype!r})"
+        )
 
 
 def _free_name(owner: Module, name: str) -> str:
@@ -217,6 +232,7 @@ def _lift_weights(graph: Steps) -> None:
         one.steps, one.last = steps, last
     counts = Counter(name for one in (graph, *inside) for name in one.values)
     counts.update(name for step in _all_steps(graph) for name in step.node.output)
+    counts.update(name for one in (graph, *inside) for name in one.inputs)
     for one in inside:
         for name in [name for name in one.values if counts[name] == 1]:
             if is_floating(one.values[name]) and name not in (*one.defaults, *one.outputs):

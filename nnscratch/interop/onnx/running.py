@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import helper
 
 from nnscratch.array import move, to_numpy
-from nnscratch.errors import ConfigurationError, DataError, NNScratchError
+from nnscratch.errors import DataError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.interop.onnx.control import CONTROL_FLOW
 from nnscratch.interop.onnx.functions import expanded
-from nnscratch.interop.onnx.graphs import GraphStep, Reference, Steps
+from nnscratch.interop.onnx.graphs import GraphStep, Reference, Steps, attribute_of
+from nnscratch.interop.onnx.lookup import function_key
 from nnscratch.interop.onnx.schemas import schema_of
 from nnscratch.interop.onnx.types import shown
 from nnscratch.tensors import Tensor
@@ -156,16 +156,10 @@ def _run(
     if step.operator is None:
         flow = CONTROL_FLOW.get(step.node.op_type)
         if flow is not None:
-            return tuple(flow(inputs, options, _runner(values, place, outer)))
+            return tuple(flow(inputs, options, InnerRun(values, place, outer)))
         body = _expansion(step, inputs)
         return tuple(run_steps(body, inputs, {}, place, _with_defaults(step, options)))[:wanted]
     entry = step.operator
-    unknown = set(options) - entry.attributes
-    if unknown:
-        known = ", ".join(sorted(entry.attributes)) or "none"
-        raise ConfigurationError(
-            f"{entry.name} has no attribute {shown(sorted(unknown)[0])}; there are: {known}"
-        )
     if len(inputs) < entry.least or any(one is None for one in inputs[: entry.least]):
         raise DataError(f"{entry.name} needs its first {entry.least} inputs")
     if entry.most is not None:
@@ -192,11 +186,23 @@ def _number(value: Any) -> Any:
     return to_numpy(value.array) if isinstance(value, Tensor) else value
 
 
-def _runner(values: Mapping[str, Any], place: GraphPlace | None, attributes: Any) -> Any:
-    def run(graph: Steps, given: Sequence[Any]) -> list[Any]:
-        return run_steps(graph, given, values, place, attributes)
+@dataclass(frozen=True, slots=True)
+class InnerRun:
+    """Runs the graphs in a node's attributes.
 
-    return run
+    Attributes:
+        values: what they may refer to of the graphs around them.
+        place: where they run.
+        attributes: of a function around them.
+    """
+
+    values: Mapping[str, Any]
+    place: GraphPlace | None
+    attributes: Mapping[str, Any] | None
+
+    def __call__(self, graph: Steps, given: Sequence[Any]) -> list[Any]:
+        """Return a graph's outputs."""
+        return run_steps(graph, given, self.values, self.place, self.attributes)
 
 
 def _expansion(step: GraphStep, inputs: list[Any]) -> Steps:
@@ -211,14 +217,15 @@ def _expansion(step: GraphStep, inputs: list[Any]) -> Steps:
 
 def _with_defaults(step: GraphStep, options: dict[str, Any]) -> dict[str, Any]:
     """Return a function's attributes, with those that the schema gives where a node has none."""
-    own = step.around.functions.get((step.node.domain, step.node.op_type))
-    found: dict[str, Any] = {}
+    own = step.around.functions.get(function_key(step.node))
     if own is not None:
-        found = {one.name: helper.get_attribute_value(one) for one in own.attribute_proto}
+        protos = list(own.attribute_proto)
     else:
         schema, _ = schema_of(step.node, step.around.opsets)
-        for name, one in schema.attributes.items():
-            if one.default_value.name:
-                found[name] = helper.get_attribute_value(one.default_value)
-    text = {k: v.decode() if isinstance(v, bytes) else v for k, v in found.items()}
-    return {**text, **options}
+        protos = [one.default_value for one in schema.attributes.values()]
+    found = {
+        one.name: attribute_of(one, step.around, frozenset(), step.name)
+        for one in protos
+        if one.name
+    }
+    return {**found, **options}

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-import onnxruntime
 import pytest
+from interop.onnx.onnx_comparisons import NEWEST, both_ways, draw, tokens
 
 import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
-from nnscratch.graph.nested import leaves
 from nnscratch.interop.onnx import export, load, to_onnx
 from nnscratch.models import (
     CNN,
     GPT2,
+    VGG,
+    AlexNet,
+    AlexNet2012,
     Bert,
     BertConfig,
     CharLSTM,
@@ -30,21 +30,6 @@ from nnscratch.models import (
     ViT,
 )
 from nnscratch.nn import functional as F
-
-onnxruntime.set_default_logger_severity(3)
-# The newest that this onnxruntime runs; newer ones are run by our loader alone.
-RUNTIME = 25
-NEWEST = onnx.defs.onnx_opset_version()
-
-
-def draw(*shape: int, seed: int = 0) -> Any:
-    source = np.random.default_rng(seed)
-    return nnscratch.tensor(source.standard_normal(shape).astype(np.float32))
-
-
-def tokens(*shape: int) -> Any:
-    return nnscratch.tensor(np.random.default_rng(1).integers(0, 20, shape))
-
 
 IMAGE, SEQUENCE, ROWS = (2, 3, 12, 12), (2, 5, 8), (3, 7)
 PLAIN = [
@@ -140,11 +125,24 @@ LAYERS: dict[str, tuple[Any, tuple[int, ...]]] = {
         SEQUENCE,
     ),
 }
+
+
+def narrow(model: Any) -> Any:
+    """AlexNet with narrow layers behind its convolutions: its 58 million weights take a while."""
+    for place, size in ((1, (256 * 6 * 6, 16)), (4, (16, 12)), (6, (12, 5))):
+        model.classifier[place] = nn.Linear(*size)
+    return model
+
+
 MODELS: dict[str, tuple[Any, Any]] = {
     "LeNet": (lambda: LeNet(), (2, 1, 28, 28)),
     "CNN": (lambda: CNN(image_size=12, batch_norm=True), (2, 1, 12, 12)),
     "ResNet": (lambda: ResNet(18, 5, small_images=True), (1, 3, 16, 16)),
     "MobileNetV2": (lambda: MobileNetV2(5, small_images=True), (1, 3, 16, 16)),
+    "AlexNet": (lambda: narrow(AlexNet(5)), (1, 3, 127, 127)),
+    "AlexNet2012": (lambda: narrow(AlexNet2012(5)), (1, 3, 227, 227)),
+    "VGG": (lambda: VGG(11, 5, small_images=True), (1, 3, 32, 32)),
+    "VGG, normalised": (lambda: VGG(11, 5, True, small_images=True), (1, 3, 32, 32)),
     "UNet": (lambda: UNet(2, width=4, depth=2), (2, 1, 16, 16)),
     "ViT": (lambda: ViT(8, 4, 2, 2, 8, 12, 3), (2, 3, 8, 8)),
     "GPT2": (lambda: GPT2(GPT2Config(20, 8, 8, 2, 2)), tokens(2, 7)),
@@ -152,42 +150,6 @@ MODELS: dict[str, tuple[Any, Any]] = {
     "CharLSTM": (lambda: CharLSTM(20, 4, 6), tokens(2, 5)),
     "LSTMClassifier": (lambda: LSTMClassifier(20, 3, 5, 6, 2, True), tokens(2, 7)),
 }
-
-
-def numbers(found: Any) -> list[np.ndarray]:
-    return [
-        one.detach().numpy() if isinstance(one, nnscratch.Tensor) else one
-        for one in leaves(found)
-        if one is not None
-    ]
-
-
-def compare(want: list[np.ndarray], got: list[Any]) -> None:
-    assert len(want) == len(got)
-    for one, other in zip(want, numbers(got), strict=True):
-        assert one.shape == other.shape
-        assert one.dtype == other.dtype
-        scale = max(1.0, float(np.abs(one).max(initial=0.0)))
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5 * scale)
-
-
-def both_ways(model: Any, x: Any, path: Path, opsets: tuple[int, ...], more: bool = True) -> None:
-    if isinstance(model, nn.Module):
-        model.eval()
-    samples = [x, nnscratch.cat([x, x, x[:1]])] if more else [x]
-    with nnscratch.no_grad():
-        wanted = [numbers(model(one)) for one in samples]
-    for opset in opsets:
-        export(model, x, path, opset=opset, dynamic_batch=more)
-        session = None
-        if opset <= RUNTIME:
-            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        loaded = load(path)
-        for sample, want in zip(samples, wanted, strict=True):
-            with nnscratch.no_grad():
-                compare(want, loaded.run([sample]))
-            if session is not None:
-                compare(want, session.run(None, {session.get_inputs()[0].name: sample.numpy()}))
 
 
 @pytest.mark.parametrize("name", LAYERS)

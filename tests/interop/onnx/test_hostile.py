@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 from interop.onnx.onnx_models import mlp, model
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from nnscratch import tensor
 from nnscratch.errors import CheckpointError, ConfigurationError, DTypeError, NNScratchError
@@ -27,8 +27,9 @@ def value(name: str) -> Any:
 
 def linear_depth() -> ModelProto:
     made = helper.make_graph([node("Identity", ["x"], ["b0"])], "leaf", [], [value("b0")])
+    other = helper.make_graph([node("Identity", ["x"], ["e"])], "other", [], [value("e")])
     for depth in range(1, 20):
-        branch = node("If", ["c"], [f"b{depth}"], then_branch=made)
+        branch = node("If", ["c"], [f"b{depth}"], then_branch=made, else_branch=other)
         made = helper.make_graph([branch], f"g{depth}", [], [value(f"b{depth}")])
     return model([*made.node, node("Identity", ["b19"], ["y"])], {"c": np.array(True)})
 
@@ -40,6 +41,30 @@ def with_function(*calls: str) -> ModelProto:
     imports = [helper.make_opsetid("", 21), helper.make_opsetid("mine", 1)]
     made.functions.append(helper.make_function("mine", "f", ["a"], ["b"], body, imports))
     return made
+
+
+def with_body(body: list[NodeProto]) -> ModelProto:
+    """A model that calls a function of its own, of an input a and an output b."""
+    made = with_function("Relu")
+    del made.functions[0].node[:]
+    made.functions[0].node.extend(body)
+    return made
+
+
+def quantised(source: str, target: str) -> NodeProto:
+    return node("DynamicQuantizeLinear", [source], [target, "scale", "zero"], "quant")
+
+
+def branch_of(*nodes: NodeProto) -> Any:
+    """A graph of nodes, the last of which computes t."""
+    return helper.make_graph(list(nodes), "branch", [], [value("t")])
+
+
+def branching(nodes: list[NodeProto]) -> ModelProto:
+    """A model with nodes inside of a branch."""
+    other = branch_of(node("Neg", ["x"], ["t"]))
+    made = node("If", ["c"], ["y"], then_branch=branch_of(*nodes), else_branch=other)
+    return model([made], {"c": np.array(True)})
 
 
 def initializer(**fields: Any) -> ModelProto:
@@ -120,6 +145,52 @@ REFUSED: dict[str, tuple[Callable[[], ModelProto], str]] = {
     ),
     "an opset of no time": (lambda: model([node("Relu", ["x"], ["y"])], opset=-3), "-3"),
     "an operator inside a function": (lambda: with_function("Sofmax"), "Sofmax"),
+    "an operator that ONNX defines by others that there are not": (
+        lambda: model([quantised("x", "y")]),
+        "DynamicQuantizeLinear.*'quant'.*by QuantizeLinear",
+    ),
+    "such an operator inside a branch": (
+        lambda: branching([quantised("x", "q"), node("Cast", ["q"], ["t"], to=1)]),
+        "DynamicQuantizeLinear.*'quant'.*by QuantizeLinear",
+    ),
+    "such an operator inside a function": (
+        lambda: with_body([quantised("a", "q"), node("Cast", ["q"], ["b"], to=1)]),
+        "DynamicQuantizeLinear.*'quant'.*by QuantizeLinear",
+    ),
+    "an operator of other domains inside a branch": (
+        lambda: branching([node("Foo", ["x"], ["t"], "foo", domain="mine")]),
+        "mine:Foo.*'foo'",
+    ),
+    "an operator that is newer than the opset": (
+        lambda: model([node("Gelu", ["x"], ["y"])], opset=13),
+        "Gelu.*not in opset 13",
+    ),
+    "an operator of sequences by others": (
+        lambda: model(
+            [node("SequenceMap", ["x"], ["y"], body=branch_of(node("Neg", ["x"], ["t"])))]
+        ),
+        "SequenceMap.*sequences",
+    ),
+    "an attribute that is missing": (lambda: model([node("Cast", ["x"], ["y"])]), "'to'"),
+    "control flow with a branch only": (
+        lambda: model(
+            [node("If", ["c"], ["y"], then_branch=branch_of(node("Neg", ["x"], ["t"])))],
+            {"c": np.array(True)},
+        ),
+        "'else_branch'",
+    ),
+    "an attribute of another type": (
+        lambda: model([node("Softmax", ["x"], ["y"], axis="last")]),
+        "Softmax.*'axis'.*INT",
+    ),
+    "an attribute that there is not": (
+        lambda: model([node("Relu", ["x"], ["y"], slope=2)]),
+        "slope",
+    ),
+    "a function without its output": (
+        lambda: with_body([node("Relu", ["a"], ["c"])]),
+        "nothing computes its output 'b'",
+    ),
 }
 
 
@@ -165,14 +236,6 @@ RUN: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "an index out of range": (
         lambda: model([node("Gather", ["x", "i"], ["y"])], {"i": np.array([7])}),
         "Gather",
-    ),
-    "an attribute of another type": (
-        lambda: model([node("Softmax", ["x"], ["y"], axis="last")]),
-        "Softmax",
-    ),
-    "an attribute that there is not": (
-        lambda: model([node("Relu", ["x"], ["y"], slope=2)]),
-        "slope",
     ),
     "too few inputs": (lambda: model([node("MatMul", ["x"], ["y"])]), "first 2 inputs"),
     "too many inputs": (lambda: model([node("Relu", ["x", "x"], ["y"])]), "takes 1 inputs"),

@@ -7,28 +7,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
+from interop.onnx.onnx_comparisons import run_elsewhere
 from interop.onnx.onnx_models import mlp, model
 from onnx import TensorProto, helper, numpy_helper
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.errors import DataError, ShapeError
+from nnscratch.errors import DataError, DTypeError, ShapeError
 from nnscratch.interop.onnx import OnnxModel, backend, load
 from nnscratch.interop.onnx.loading import model_of
 
 node = helper.make_node
 X = np.random.default_rng(3).standard_normal((6, 4)).astype(np.float32)
-
-
-def run_elsewhere(made: onnx.ModelProto, *arrays: np.ndarray) -> list[np.ndarray]:
-    onnxruntime.set_default_logger_severity(3)
-    session = onnxruntime.InferenceSession(
-        made.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    names = [one.name for one in session.get_inputs()]
-    return session.run(None, dict(zip(names, arrays, strict=True)))
 
 
 @pytest.fixture
@@ -102,6 +93,9 @@ def test_inputs_that_do_not_fit_are_named(loaded: OnnxModel) -> None:
         loaded(z=X)
     with pytest.raises(ShapeError, match=r"nodes\.first \(Gemm"):
         loaded(X[:, :3])
+    with pytest.raises(DTypeError, match="'x' is float32 in the file, got int64"):
+        loaded(np.ones((2, 4), np.int64))
+    assert loaded.double()(X.astype(np.float64)).dtype == "float64"
 
 
 def test_weights_that_come_as_nodes_are_parameters() -> None:
@@ -133,16 +127,15 @@ def test_control_flow_is_differentiated() -> None:
         [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, []), info("s", 1, None)],
         [info("on", TensorProto.BOOL, []), info("out", 1, None)],
     )
-    made = model_of(
-        model(
-            [node("Loop", ["n", "", "x"], ["y"], body=body)],
-            {"n": np.array(3), "w": np.full(2, 2.0, np.float32)},
-        )
+    given = model(
+        [node("Loop", ["n", "", "x"], ["y"], body=body)],
+        {"n": np.array(3), "w": np.array([2.0, 0.5], np.float32)},
     )
-    y = made(np.array([1.0, 3.0], np.float32))
-    assert y.tolist() == [8.0, 24.0]
+    made, x = model_of(given), np.array([1.0, 3.0], np.float32)
+    y = made(x)
+    assert y.tolist() == [8.0, 0.375] == run_elsewhere(given, x)[0].tolist()
     y.sum().backward()
-    assert made.w.grad.tolist() == [12.0, 36.0]
+    assert made.w.grad.tolist() == [12.0, 2.25]  # 3 w² x
 
 
 def test_functions_of_the_file_run() -> None:
@@ -157,7 +150,8 @@ def test_functions_of_the_file_run() -> None:
             [helper.make_opsetid("", 21)], ["times"],
         )
     )  # fmt: skip
-    assert model_of(made)(np.ones(2, np.float32)).tolist() == [3.0, 3.0]
+    x = np.array([1.0, -2.0], np.float32)
+    assert model_of(made)(x).tolist() == [3.0, -6.0] == run_elsewhere(made, x)[0].tolist()
 
 
 def test_random_operators_draw_from_a_seed() -> None:
@@ -181,7 +175,12 @@ def test_random_operators_draw_from_a_seed() -> None:
 def test_the_backend_takes_nodes_and_devices() -> None:
     one = np.ones(2, np.float32)
     assert backend.run_node(node("Add", ["a", "b"], ["c"]), [one, one])[0].tolist() == [2.0, 2.0]
+    two = np.array([5.0, 7.0], np.float32)
+    difference = node("Sub", ["a", "b"], ["c"])
+    assert backend.run_node(difference, {"b": one, "a": two})[0].tolist() == [4.0, 6.0]
+    assert backend.run_node(node("Mul", ["a", "a"], ["c"]), [two, two])[0].tolist() == [25.0, 49.0]
     assert backend.run_model(mlp(), [X])[0].shape == (6, 3)
+    assert backend.prepare(mlp()).run(nnscratch.tensor(X))[0].shape == (6, 3)
     assert backend.prepare(mlp()).run({"x": X})[0].shape == (6, 3)
     assert backend.supports_device("CPU")
     assert not backend.supports_device("TPU")

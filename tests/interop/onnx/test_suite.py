@@ -5,10 +5,16 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from benchmarks import onnx_suite
-from benchmarks.onnx_suite import BEGIN, END, RANDOM, cases, text
+from benchmarks.onnx_suite import BEGIN, DATA, END, RANDOM, cases, differing, text
+from nnscratch.interop.onnx import backend
+
+onnxruntime.set_default_logger_severity(3)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -33,3 +39,23 @@ def test_every_test_that_is_not_left_out_passes_and_the_page_counts_them(
         for case in cases():
             if case.reason and not RANDOM.fullmatch(case.name):
                 assert case.failure(), case.name
+
+
+@pytest.mark.parametrize(
+    "path", sorted((DATA / "light").glob("*.onnx")), ids=lambda path: path.stem
+)
+def test_its_networks_give_the_numbers_of_onnxruntime_with_weights_that_differ(path: Path) -> None:
+    made = differing(onnx.load(path))
+    own = {one.name for one in made.graph.initializer}
+    (name,) = [one.name for one in made.graph.input if one.name not in own]
+    x = np.random.default_rng(1).standard_normal((1, 3, 224, 224)).astype(np.float32)
+    session = onnxruntime.InferenceSession(
+        made.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    want = session.run(None, {name: x})[0]
+    del session
+    got = backend.prepare(made).run([x])[0]
+    assert got.shape == want.shape
+    scale = np.abs(want).max()
+    assert want.std() > 0.01 * scale
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4 * scale)

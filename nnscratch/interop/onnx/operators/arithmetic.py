@@ -110,7 +110,8 @@ def to_nearest(x: Tensor, /) -> Tensor:
 
 @operator("Sign")
 def sign(x: Tensor, /) -> Tensor:
-    return O.sign(x)
+    y = O.sign(x)
+    return T.where(T.isnan(x), x, y) if x.is_floating_point() else y
 
 
 def _trigonometric(name: str) -> Any:

@@ -12,20 +12,24 @@ from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
 
-_PLAIN: dict[str, tuple[Callable[..., Tensor], tuple[float, ...]]] = {
+_PLAIN: dict[str, tuple[Callable[..., Tensor], tuple[float | None, ...]]] = {
     "relu": (F.relu, ()),
     "tanh": (T.tanh, ()),
     "sigmoid": (T.sigmoid, ()),
     "softsign": (F.softsign, ()),
     "softplus": (F.softplus, ()),
-    "affine": (lambda x, a, b: x * a + b, (1.0, 0.0)),
+    "affine": (lambda x, a, b: x * a + b, (None, None)),
     "leakyrelu": (F.leaky_relu, (0.01,)),
     "thresholdedrelu": (lambda x, a: apply(f.THRESHOLD, x, threshold=a, value=0.0), (1.0,)),
-    "scaledtanh": (lambda x, a, b: T.tanh(x * b) * a, (1.0, 1.0)),
+    "scaledtanh": (lambda x, a, b: T.tanh(x * b) * a, (None, None)),
     "hardsigmoid": (lambda x, a, b: T.clamp(x * a + b, 0.0, 1.0), (0.2, 0.5)),
     "elu": (F.elu, (1.0,)),
 }
-"""The activations, and which numbers (alpha, beta) each takes unless others are given."""
+"""The activations, and which numbers (alpha, beta) each takes unless others are given.
+
+ONNX says that they are those of the operators of these names; two are no operators any more, and
+have none: onnxruntime takes 0, with which they give 0.
+"""
 
 
 _SHARED = (
@@ -92,6 +96,11 @@ class _Layer:
         for i, name in enumerate(self.activations):
             function, usual = _PLAIN[name]
             numbers = [next(given, one) for given, one in zip((alphas, betas), usual, strict=False)]
+            if None in numbers:
+                raise ConfigurationError(
+                    f"{self.name}: {name} needs activation_alpha and activation_beta, for which "
+                    "ONNX has no values"
+                )
             # What an LSTM's cell gives is not clipped, as in onnxruntime.
             clip = None if i % count == 2 else self.clip
             made.append(self._act(function, numbers, clip))
@@ -99,7 +108,7 @@ class _Layer:
 
     @staticmethod
     def _act(
-        function: Callable[..., Tensor], numbers: list[float], clip: float | None
+        function: Callable[..., Tensor], numbers: list[float | None], clip: float | None
     ) -> Callable[[Tensor], Tensor]:
         if clip is None:
             return lambda z: function(z, *numbers)

@@ -26,7 +26,8 @@ def _mean(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
     count = 1
     for axis in axes:
         count *= x.shape[axis]
-    return O.floor_divide(_sum(x, axes, keep), max(count, 1)).to(x.dtype)
+    # Cut towards 0, as a float is when it becomes a whole number.
+    return O.div(_sum(x, axes, keep), max(count, 1), rounding_mode="trunc").to(x.dtype)
 
 
 def _extreme(formula: Any, lowest: bool) -> Callable[..., Tensor]:
@@ -80,7 +81,7 @@ def _log_of_sum_of_exponentials(x: Tensor, axes: tuple[int, ...], keep: bool) ->
     if not axes:
         return x
     if 0 in [x.shape[axis] for axis in axes]:
-        return _log_of_sum(T.exp(x), axes, keep)
+        return _log_of_sum(T.exp(x), axes, keep).to(x.dtype)
     return T.logsumexp(x if x.is_floating_point() else x.to("float64"), axes, keep).to(x.dtype)
 
 
@@ -100,7 +101,7 @@ def _reduction(name: str, function: Callable[..., Tensor]) -> None:
         if not axes:
             if noop_with_empty_axes:
                 # Of no axes: each entry by itself.
-                return function(x, (), True) if x.ndim else x
+                return function(x, (), True)
             axes = None
         return function(x, axes_of(name, axes, x.ndim), bool(keepdims))
 

@@ -98,7 +98,8 @@ def _resized(
     if 0 in x.shape:
         raise ShapeError(f"Resize: nothing to read in {tuple(x.shape)}")
     dtype = x.dtype
-    y = x if x.is_floating_point() else x.to("float32")
+    # float64 holds more whole numbers; where entries are only picked they stay what they are.
+    y = x if x.is_floating_point() or mode == "nearest" else x.to("float64")
     outside: Any = None
     for axis, (count, scale) in enumerate(zip(counts, scales, strict=True)):
         size = x.shape[axis]
@@ -123,9 +124,20 @@ def _resized(
 
 def _along(y: Tensor, axis: int, line: LineMap) -> Tensor:
     """Apply a map along any axis: the formula takes the last ones."""
+    if not y.is_floating_point():
+        return T.index_select(y, axis, y.new_tensor(line.index[0].tolist(), dtype="int64"))
     if axis == y.ndim - 1:
         return apply(f.RESAMPLE, y, lines=(line,))
     return T.transpose(apply(f.RESAMPLE, T.transpose(y, axis, -1), lines=(line,)), axis, -1)
+
+
+def _scaled(size: int, scale: float) -> int:
+    """Return how many entries there are of a size that is scaled by a float32.
+
+    The product is one too, as in ONNX's inference of shapes: 2.6 is a little less than that in a
+    file, and five times it are 13 all the same.
+    """
+    return int(np.floor(np.float32(size) * np.float32(scale)))
 
 
 @operator("Resize")
@@ -171,7 +183,7 @@ def resize(
             counts[axis], factors[axis] = int(n), one
     else:
         for axis, n in zip(where, wanted, strict=True):
-            counts[axis] = int(n) if given_sizes else int(np.floor(x.shape[axis] * n))
+            counts[axis] = int(n) if given_sizes else _scaled(x.shape[axis], n)
             factors[axis] = n / max(x.shape[axis], 1) if given_sizes else n
     spans = [(0.0, 1.0)] * x.ndim
     if roi is not None and roi.size == 2 * len(where):
@@ -203,7 +215,7 @@ def upsample(
         factors = [1.0, 1.0, height_scale, width_scale]
     if len(factors) != x.ndim or min(factors) <= 0:
         raise ShapeError(f"Upsample: expected {x.ndim} scales larger than 0, got {factors}")
-    counts = [int(np.floor(n * s)) for n, s in zip(x.shape, factors, strict=True)]
+    counts = [_scaled(n, s) for n, s in zip(x.shape, factors, strict=True)]
     options = {
         "nearest_mode": "floor", "antialias": 0, "cubic_coeff_a": -0.75, "exclude_outside": 0,
         "extrapolation_value": 0.0,

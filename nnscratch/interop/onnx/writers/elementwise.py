@@ -11,11 +11,11 @@ from nnscratch.interop.onnx.writers.table import FormulaCall, writes
 # A formula that is one operator, with the same inputs and no options.
 SAME = {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "asin": "Asin",
-    "asinh": "Asinh", "atan": "Atan", "atanh": "Atanh", "ceil": "Ceil", "cos": "Cos",
+    "asinh": "Asinh", "atan": "Atan", "atanh": "Atanh", "cos": "Cos",
     "cosh": "Cosh", "divide": "Div", "equal": "Equal", "erf": "Erf", "exp": "Exp",
-    "floor": "Floor", "greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less",
+    "greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less",
     "less_equal": "LessOrEqual", "log": "Log", "maximum": "Max", "minimum": "Min",
-    "multiply": "Mul", "negative": "Neg", "power": "Pow", "relu": "Relu", "round": "Round",
+    "multiply": "Mul", "negative": "Neg", "power": "Pow", "relu": "Relu",
     "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "softsign": "Softsign",
     "sqrt": "Sqrt", "subtract": "Sub", "tan": "Tan", "tanh": "Tanh", "where": "Where",
     "matmul": "MatMul", "det": "Det",
@@ -31,6 +31,18 @@ def _same(op: str) -> Any:
 
 for _name, _op in SAME.items():
     writes(_name)(_same(_op))
+
+
+def _rounded(op: str) -> Any:
+    def write(call: FormulaCall) -> Any:
+        # Whole numbers stay as they are; ONNX's operators take floats only.
+        return call.emit(op if _floats(call) else "Identity", call.inputs())
+
+    return write
+
+
+for _name, _op in (("floor", "Floor"), ("ceil", "Ceil"), ("round", "Round")):
+    writes(_name)(_rounded(_op))
 
 
 @writes("not_equal")
@@ -57,24 +69,38 @@ def fmod(call: FormulaCall) -> Any:
 
 @writes("floor_divide")
 def floor_divide(call: FormulaCall) -> Any:
-    if call.out().dtype.startswith(("float", "bfloat")):
-        return call.emit("Floor", [call.emit("Div", call.inputs())])
-    # Div of integers cuts towards zero; the remainder with the divisor's sign goes first.
-    rest = call.emit("Mod", call.inputs())
-    return call.emit("Div", [call.emit("Sub", [call.input(0), rest]), call.input(1)])
+    x, y = call.inputs()
+    # (x - r) / y is a whole number, but for rounding; r is the remainder with the divisor's sign.
+    quotient = call.emit("Div", [call.emit("Sub", [x, remainder(call)]), y])
+    if not _floats(call):
+        return quotient
+    whole = call.emit("Floor", [quotient])
+    above = call.emit("Greater", [call.emit("Sub", [quotient, whole]), call.number(0.5)])
+    return call.emit("Add", [whole, call.emit("Cast", [above], to=ELEMENTS[call.out().dtype])])
+
+
+def _floats(call: FormulaCall) -> bool:
+    return bool(call.out().dtype.startswith(("float", "bfloat")))
 
 
 @writes("remainder")
 def remainder(call: FormulaCall) -> Any:
-    if not call.out().dtype.startswith(("float", "bfloat")):
+    if not _floats(call):
         return call.emit("Mod", call.inputs())
-    whole = call.emit("Floor", [call.emit("Div", call.inputs())])
-    return call.emit("Sub", [call.input(0), call.emit("Mul", [whole, call.input(1)])])
+    # x - floor(x / y) y would be off by y where x / y is rounded up to a whole number.
+    y = call.input(1)
+    rest = call.emit("Mod", call.inputs(), fmod=1)
+    other_sign = call.emit(
+        "Less", [call.emit("Mul", [call.emit("Sign", [rest]), y]), call.number(0.0)]
+    )
+    return call.emit("Where", [other_sign, call.emit("Add", [rest, y]), rest])
 
 
 @writes("trunc")
 def trunc(call: FormulaCall) -> Any:
     x = call.input(0)
+    if not _floats(call):
+        return call.emit("Identity", [x])
     return call.emit("Mul", [call.emit("Sign", [x]), call.emit("Floor", [call.emit("Abs", [x])])])
 
 
@@ -104,12 +130,28 @@ writes("log10")(_log_base(10.0))
 
 @writes("log1p")
 def log1p(call: FormulaCall) -> Any:
-    return call.emit("Log", [call.emit("Add", [call.input(0), call.number(1.0)])])
+    # Of u = 1 + x, rounded, log(u) x / (u - 1) loses no digits where x is small (Kahan).
+    x, one = call.input(0), call.number(1.0)
+    u = call.emit("Add", [x, one])
+    away = call.emit("Sub", [u, one])
+    y = call.emit("Mul", [call.emit("Log", [u]), call.emit("Div", [x, away])])
+    small = call.emit("Equal", [away, call.number(0.0)])
+    y = call.emit("Where", [small, x, y])
+    # Of infinity it is infinity / infinity.
+    return call.emit("Where", [call.emit("Equal", [u, x]), call.emit("Log", [u]), y])
 
 
 @writes("expm1")
 def expm1(call: FormulaCall) -> Any:
-    return call.emit("Sub", [call.emit("Exp", [call.input(0)]), call.number(1.0)])
+    # Of u = exp(x), rounded, (u - 1) x / log(u) loses no digits where x is small (Kahan).
+    x, one = call.input(0), call.number(1.0)
+    u = call.emit("Exp", [x])
+    away = call.emit("Sub", [u, one])
+    y = call.emit("Mul", [away, call.emit("Div", [x, call.emit("Log", [u])])])
+    y = call.emit("Where", [call.emit("Equal", [away, call.number(0.0)]), x, y])
+    # Where u is all of it, or nothing: infinity, and -1.
+    far = call.emit("Greater", [call.emit("Abs", [x]), call.number(1.0)])
+    return call.emit("Where", [far, away, y])
 
 
 @writes("exp2")
@@ -214,8 +256,9 @@ def softshrink(call: FormulaCall) -> Any:
 @writes("threshold")
 def threshold(call: FormulaCall) -> Any:
     x = call.input(0)
-    above = call.emit("Greater", [x, call.number(float(call.options["threshold"]))])
-    return call.emit("Where", [above, x, call.number(float(call.options["value"]))])
+    # The other way round a NaN would become the value.
+    low = call.emit("LessOrEqual", [x, call.number(float(call.options["threshold"]))])
+    return call.emit("Where", [low, call.number(float(call.options["value"])), x])
 
 
 @writes("gelu")

@@ -69,6 +69,12 @@ def _window_attributes(lines: Any) -> dict[str, Any] | None:
         max((line.out - 1) * stride + dilation * (kernel - 1) + 1 + start - line.size, 0)
         for line, (start, stride, kernel, dilation) in zip(lines, spans, strict=True)
     ]
+    counts = [
+        (line.size - start + end - dilation * (kernel - 1) - 1) // stride + 1
+        for line, end, (start, stride, kernel, dilation) in zip(lines, ends, spans, strict=True)
+    ]
+    if counts != [line.out for line in lines]:
+        return None  # ONNX would go on to the end of the line
     return {
         "kernel_shape": [kernel for _, _, kernel, _ in spans],
         "strides": [stride for _, stride, _, _ in spans],
@@ -114,6 +120,8 @@ def _as_images(call: FormulaCall, dims: int) -> str:
 def resample(call: FormulaCall) -> Any:
     lines = call.options["lines"]
     ndim = len(call.shape())
+    if all(len(line.index) == 1 and np.all(line.weight == 1) for line in lines):
+        return _picked(call, lines)
     attributes = _window_attributes(lines)
     even = all(np.allclose(line.weight, 1.0 / len(line.index)) for line in lines)
     if attributes is not None and even and ndim == len(lines) + 2 and not any(attributes["pads"]):
@@ -125,6 +133,15 @@ def resample(call: FormulaCall) -> Any:
             return call.emit("GlobalAveragePool", [call.input(0)])
         return call.emit("AveragePool", [call.input(0)], **attributes)
     return _by_products(call, lines)
+
+
+def _picked(call: FormulaCall, lines: Any) -> str:
+    """Write results that are each one of the entries, of any dtype."""
+    y, first = call.input(0), len(call.shape()) - len(lines)
+    for axis, line in enumerate(lines, first):
+        if not np.array_equal(line.index[0], np.arange(line.size)):
+            y = call.emit("Gather", [y, call.graph.ints(line.index[0].tolist())], axis=axis)
+    return y if y != call.input(0) else str(call.emit("Identity", [y]))
 
 
 def _by_products(call: FormulaCall, lines: Any) -> str:
@@ -214,6 +231,8 @@ def embedding(call: FormulaCall) -> Any:
 @writes("scaled_dot_product_attention")
 def attention(call: FormulaCall) -> Any:
     Q, K = call.shape(0), call.shape(1)
+    if call.options.get("is_causal"):
+        Q, K = call.fixed_shape(0), call.fixed_shape(1)
     scale = call.options.get("scale")
     scale = 1.0 / math.sqrt(Q[-1]) if scale is None else float(scale)
     order = [*range(len(K) - 2), len(K) - 1, len(K) - 2]
@@ -231,7 +250,12 @@ def attention(call: FormulaCall) -> Any:
     if call.options.get("is_causal"):
         seen = call.graph.constant(np.tri(Q[-2], K[-2], dtype=bool))
         scores = call.emit("Where", [seen, scores, low])
-    return call.emit("MatMul", [call.emit("Softmax", [scores], axis=-1), call.input(2)])
+    weights = call.emit("Softmax", [scores], axis=-1)
+    if mask is not None:
+        # A query that may look at nothing gets nothing; its softmax is 0 / 0.
+        hidden = call.emit("Equal", [scores, low])
+        weights = call.emit("Where", [hidden, call.number(0.0), weights])
+    return call.emit("MatMul", [weights, call.input(2)])
 
 
 def _gates(array: np.ndarray | None, order: tuple[int, ...]) -> np.ndarray | None:

@@ -55,10 +55,12 @@ def split(call: FormulaCall) -> Any:
 
 @writes("constant_pad_nd")
 def constant_pad(call: FormulaCall) -> Any:
-    pairs = list(call.options["pad"])
+    numbers = [int(one) for one in call.options["pad"]]
+    # As in PyTorch: two numbers for each axis, the last one first.
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))[::-1]
     each = [(0, 0)] * (len(call.shape()) - len(pairs)) + pairs
     widths = [a for a, _ in each] + [b for _, b in each]
-    value = call.number(call.options.get("value", 0.0))
+    value = call.graph.constant(np.asarray(call.options.get("value", 0.0), call.out().dtype))
     return call.emit("Pad", [call.input(0), call.graph.ints(widths), value])
 
 
@@ -66,13 +68,11 @@ def constant_pad(call: FormulaCall) -> Any:
 def getitem(call: FormulaCall) -> Any:
     index = call.options["index"]
     parts = list(index) if isinstance(index, tuple) else [index]
-    twins = call.twin.options["index"]
-    twins = list(twins) if isinstance(twins, tuple) else [twins]
     x, axis, gone, new = call.input(0), 0, [], []
     count = sum(1 for one in parts if one is not None and one is not Ellipsis)
     starts: list[list[int]] = []
     place = 0
-    for part, other in zip(parts, twins, strict=True):
+    for part in parts:
         if part is Ellipsis:
             skipped = len(call.shape()) - count
             axis, place = axis + skipped, place + skipped
@@ -86,7 +86,7 @@ def getitem(call: FormulaCall) -> Any:
             starts.append([axis, int(part), int(end), 1])
             gone.append(axis)
         elif isinstance(part, slice):
-            found = _slice(part, other, call.shape()[axis])
+            found = _slice(part)
             if found is not None:
                 starts.append([axis, *found])
             place += 1
@@ -104,11 +104,7 @@ def getitem(call: FormulaCall) -> Any:
     return x if starts or gone or new else call.emit("Identity", [x])
 
 
-def _slice(part: slice, twin: slice, size: int) -> list[int] | None:
-    if part != twin:
-        raise ConfigurationError(
-            "a slice depends on the size of the batch; export with dynamic_batch=False"
-        )
+def _slice(part: slice) -> list[int] | None:
     step = 1 if part.step is None else int(part.step)
     largest = np.iinfo(np.int64).max
     usual = (0, largest) if step > 0 else (largest, -largest)

@@ -96,8 +96,12 @@ class FormulaCall:
         return [self.input(position) for position in range(len(self.node.inputs))]
 
     def number(self, number: Any) -> str:
-        """Return the name of a constant of the dtype of the first input that has one."""
-        dtypes = [one.dtype for one in self.node.inputs if isinstance(one, Value)]
+        """Return the name of a constant of the dtype of the first input that has one.
+
+        The condition of a choice has none that counts.
+        """
+        first = 1 if self.node.formula.name == "where" else 0
+        dtypes = [one.dtype for one in self.node.inputs[first:] if isinstance(one, Value)]
         dtype = dtypes[0] if dtypes else self.node.outputs[0].dtype
         if isinstance(number, float) and not dtype.startswith(("float", "bfloat")):
             dtype = "float32"
@@ -123,6 +127,20 @@ class FormulaCall:
         """Return the shape of an input, with the sample."""
         value = self.value(position)
         return () if value is None else value.shape
+
+    def fixed_shape(self, position: int = 0) -> tuple[int, ...]:
+        """Return the shape of an input that must not depend on the batch behind its first axis.
+
+        Raises:
+            ConfigurationError: if it does.
+        """
+        shape, twin = self.shape(position), self.twin.inputs[position].shape
+        if shape[1:] != twin[1:]:
+            raise ConfigurationError(
+                f"{self.node.formula.name}: a size behind the first axis depends on the batch; "
+                "export with dynamic_batch=False"
+            )
+        return shape
 
     def out(self, index: int = 0) -> Value:
         """Return an output as it was recorded."""
