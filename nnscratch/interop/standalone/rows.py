@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.data.columns import aliases, standardised
-from nnscratch.data.dates import parts_of
+from nnscratch.data.dates import moment, parts_of
 from nnscratch.data.spellings import MISSING
 
 
@@ -89,8 +89,8 @@ def _dates(values: Sequence[Any], column: Mapping[str, Any]) -> Any:
     for number, value in enumerate(values):
         if not gaps[number]:
             try:
-                moments[number] = np.datetime64(value, "us")
-            except (TypeError, ValueError):
+                moments[number] = moment(value)
+            except ValueError:
                 raise _refusal(number + 1, column, value) from None
     parts = parts_of(moments)
     features = [standardised(parts[p["part"]], p["mean"], p["std"]) for p in column["parts"]]

@@ -29,7 +29,7 @@ _OF_THE_PROGRAM = (
     *("CLASSES", "COLUMNS", "CHARACTERS", "BLOCK", "_loaded", "_WEIGHTS"),
 )
 """What a program has names for itself."""
-_IMPORTABLE = ("functools", "itertools", "math", "operator")
+_IMPORTABLE = ("functools", "itertools", "math", "operator", "re")
 
 
 class Texts:
