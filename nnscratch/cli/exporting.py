@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pprint
@@ -20,7 +21,13 @@ from nnscratch.data.tokenizers import CharacterTokenizer
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.interop.safetensors import save_model
 from nnscratch.interop.standalone import exported
-from nnscratch.interop.standalone.rows import encode_rows, labelled, measured, pixels
+from nnscratch.interop.standalone.rows import (
+    encode_rows,
+    labelled,
+    measured,
+    pixels,
+    rows_of_csv,
+)
 from nnscratch.interop.standalone.texts import Texts
 from nnscratch.nn import Module
 from nnscratch.train.choices import choose
@@ -123,8 +130,13 @@ def _of_samples(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tup
         what, known = "the number", ""
     if isinstance(pre, TablePreprocessor):
         texts.function(encode_rows)
+        texts.function(rows_of_csv)
+        read = pre.reading
+        separator = read.separator if read is not None and read.separator else ","
+        encoding = _encoding(read.encoding if read is not None else "")
         columns = pre.encoder.to_dict()["columns"]
-        known = f"{known}\n# What training measured of each column.\nCOLUMNS = {_listed(columns)}"
+        known += f"\nSEPARATOR, ENCODING = {separator!r}, {encoding!r}"
+        known += f"\n# What training measured of each column.\nCOLUMNS = {_listed(columns)}"
         features = "encode_rows(rows, COLUMNS)"
         given, of = "rows", "each row, a dictionary with a value for each column"
         use = "`python {} rows.csv` prints a prediction for each row."
@@ -142,8 +154,16 @@ def _of_samples(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tup
         f'    """Return {what} for {of}."""\n'
         f"    features = {features}\n    return {answers}"
     )
-    needs = ("import sys", *(("import csv",) if main is _ROWS else ()))
-    return use.format("FILE.py"), body.strip(), main, needs
+    return use.format("FILE.py"), body.strip(), main, ("import sys",)
+
+
+def _encoding(found: str) -> str:
+    """Return the name by which Python knows an encoding, a mark at the beginning left out."""
+    try:
+        name = codecs.lookup(found or "utf-8").name
+    except LookupError:
+        name = "utf-8"
+    return "utf-8-sig" if name in ("utf-8", "ascii") else name
 
 
 def _of_texts(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tuple[str, ...]]:
@@ -169,16 +189,27 @@ def _literal(value: Any) -> str:
 
 _ROWS = '''def main():
     """Print a prediction for each row of a CSV file."""
-    with open(sys.argv[1], newline="", encoding="utf-8-sig") as file:
-        for answer in predict(list(csv.DictReader(file))):
-            print(*answer if isinstance(answer, tuple) else [answer])
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} FILE.csv")
+    try:
+        answers = predict(rows_of_csv(sys.argv[1], SEPARATOR, ENCODING))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{sys.argv[1]}: {error}")
+    for answer in answers:
+        print(*answer if isinstance(answer, tuple) else [answer])
 
 
 if __name__ == "__main__":
     main()'''
 _IMAGES = '''def main():
     """Print a prediction for each image of an .npy file."""
-    for answer in predict(np.load(sys.argv[1], allow_pickle=False)):
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} IMAGES.npy")
+    try:
+        answers = predict(np.load(sys.argv[1], allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        sys.exit(f"{sys.argv[1]}: {error}")
+    for answer in answers:
         print(*answer)
 
 
@@ -186,6 +217,9 @@ if __name__ == "__main__":
     main()'''
 _TEXTS = '''def scores(text):
     """Return the scores (tokens,) of the character that comes next."""
+    unknown = [one for one in text if one not in CHARACTERS]
+    if unknown or not text:
+        raise ValueError(f"training never showed {unknown[0]!r}" if unknown else "there is no text")
     tokens = [CHARACTERS.index(one) for one in text[-BLOCK:]]
     # What stands behind a token has no effect on it.
     window = np.array([tokens + [0] * (BLOCK - len(tokens))])
@@ -206,7 +240,12 @@ def continued(text, length=200, temperature=0.8, seed=0):
     return text'''
 _TEXT = '''def main():
     """Continue the text on the command line."""
-    print(continued(sys.argv[1]))
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} PROMPT")
+    try:
+        print(continued(sys.argv[1]))
+    except ValueError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ from nnscratch.interop.standalone.words import CLASSES, LEFT_OUT, PASSED, REPLAC
 
 _OURS = ("nnscratch",)
 _OF_THE_PROGRAM = (
-    *("forward", "weights", "predict", "scores", "continued", "main", "base64", "io", "csv", "sys"),
+    *("forward", "weights", "predict", "scores", "continued", "main", "base64", "io", "sys"),
     *("CLASSES", "COLUMNS", "CHARACTERS", "BLOCK", "_loaded", "_NAMES", "_WEIGHTS"),
 )
 """What a program has names for itself."""
-_IMPORTABLE = ("functools", "itertools", "math", "operator", "re")
+_IMPORTABLE = ("csv", "functools", "itertools", "math", "operator", "re")
 TAKEN = frozenset({"np", *_IMPORTABLE, *_OF_THE_PROGRAM})
 """Names that no formula, and no input of a program, may have."""
 
