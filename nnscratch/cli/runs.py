@@ -48,7 +48,7 @@ MADE = (
     "samples.txt",
 )
 """Every file that a training writes into its folder."""
-_FORM, _VERSION = "nnscratch-run", 1
+_FORM, VERSION = "nnscratch-run", 1
 _BEGINNING = "beginning"
 
 
@@ -114,7 +114,7 @@ def config_of(
 
     return {
         "form": _FORM,
-        "version": _VERSION,
+        "version": VERSION,
         "nnscratch": __version__,
         "settings": settings.to_dict(),
         "architecture": architecture.to_dict(),
@@ -158,10 +158,10 @@ def open_run(folder: str | Path) -> RunFolder:
     if not isinstance(config, dict) or config.get("form") != _FORM:
         raise CheckpointError(f"{where}: this is not the configuration of a run")
     version = config.get("version")
-    if version != _VERSION:
+    if version != VERSION:
         raise CheckpointError(
             f"{where}: version {str(version)[:20]} of the format, this nnscratch reads version "
-            f"{_VERSION}; it was written by another nnscratch"
+            f"{VERSION}; it was written by another nnscratch"
         )
     if config.get("state") == _BEGINNING:
         raise CheckpointError(
@@ -269,7 +269,7 @@ def begin(folder: Path) -> None:
     A training that is killed meanwhile leaves a folder in which the same command can begin again:
     until the new config.json is there, which has to be written last, one says that it is missing.
     """
-    write_json(folder / CONFIG, {"form": _FORM, "version": _VERSION, "state": _BEGINNING})
+    write_json(folder / CONFIG, {"form": _FORM, "version": VERSION, "state": _BEGINNING})
     for name in MADE:
         if name != CONFIG:
             (folder / name).unlink(missing_ok=True)
