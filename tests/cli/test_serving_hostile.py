@@ -43,8 +43,10 @@ def odd(tmp_path_factory):
         for n in range(90):
             kind = n % 3
             texts = ('a "b"', "c\\d", "e, f")
-            numbers = [kind + n / 7 % 1 + k for k in range(len(ODD) - 1)]
-            rows.writerow([*numbers, texts[kind], ('"""', "\\n'{x}", "ü, ö")[kind]])
+            numbers = [kind + n / 7 % 1 + k for k in range(len(ODD) - 2)]
+            rows.writerow(
+                [*numbers, ("yes", "no")[n % 2], texts[kind], ('"""', "\\n'{x}", "ü, ö")[kind]]
+            )
     return train(folder / "run", folder / "odd.csv", "--target", "what is it?", *QUICK)
 
 
@@ -60,6 +62,13 @@ def test_columns_of_any_name(odd):
     assert " pipe" in wrong["error"]
     assert "unknown field `c2`" in unknown["error"]
     assert set(none) == {"error"}
+    # Yes and no are true and false as well.
+    answers = [
+        post(app, {"rows": [{**row, ODD[5]: value}]})[1]["predictions"][0]
+        for value in ("yes", True, "TRUE", "no", False)
+    ]
+    assert answers[0] == answers[1] == answers[2] != answers[3] == answers[4]
+    assert not any("notes" in one for one in answers)
     missing = {name: value for name, value in row.items() if name != ODD[2]}
     assert "line\nbreak" in post(app, {"rows": [missing]})[1]["predictions"][0]["error"]
     tensors = [

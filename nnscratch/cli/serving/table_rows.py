@@ -20,7 +20,7 @@ from nnscratch.cli.serving.reading import (
     some_of,
 )
 from nnscratch.data import CategoricalColumn, DateColumn, NumericColumn, TablePreprocessor
-from nnscratch.data.columns import standardised
+from nnscratch.data.columns import aliases, standardised
 from nnscratch.data.dates import moment
 
 
@@ -216,6 +216,9 @@ class TableReader:
                             f"2024-01-31T12:30, got {value[:40]!r}"
                         )
         else:
+            if column.kind == "categorical":
+                words = {True: "true", False: "false"}
+                values = [words[v] if isinstance(v, bool) else v for v in values]
             array = np.array([_blank(value) for value in values], object)
         column.encode(array, part)
         for row, value in enumerate(values):
@@ -282,6 +285,8 @@ def _blank(value: Any) -> Any:
 
 
 def _type_of(column: Any) -> Any:
+    if column.kind == "categorical" and aliases(column.categories):
+        return bool | str | None  # yes and no, which is true and false in JSON
     return {"numeric": float | None, "boolean": bool | None}.get(column.kind, str | None)
 
 
@@ -292,7 +297,8 @@ def _schema_of(column: Any) -> dict[str, Any]:
         return {"type": ["string", "null"], "description": "a date such as 2024-01-31"}
     if column.kind == "boolean":
         return {"type": ["boolean", "null"]}
-    return {"type": ["string", "null"], "examples": list(column.categories[:20])}
+    kinds = ["string", "boolean", "null"] if aliases(column.categories) else ["string", "null"]
+    return {"type": kinds, "examples": list(column.categories[:20])}
 
 
 def _usual(column: Any) -> Any:
