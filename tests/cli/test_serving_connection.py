@@ -254,3 +254,22 @@ def test_silence_ends_a_connection():
         await settled(lambda: transport.closed)
 
     run(test)
+
+
+def test_what_has_begun_is_answered_before_the_end():
+    async def test():
+        app = Echo()
+        connection, transport = connected(app)
+        connection.data_received(GET * 3)
+        await asyncio.sleep(0.01)
+        connection.shutdown()
+        assert not transport.closed
+        app.may.set()
+        await settled(lambda: transport.closed)
+        assert transport.sent.count(b"</a 0>") == 3
+        assert b"connection: close" in transport.sent
+        idle, transport = connected(app)
+        idle.shutdown()
+        assert transport.closed
+
+    run(test)

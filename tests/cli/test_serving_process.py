@@ -35,10 +35,6 @@ def server(tmp_path_factory):
     process.communicate()
 
 
-MANY = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 54\r\n"
-    b"connection: close\r\n\r\nAt most 100 headers of 65,536 bytes in all are taken."
-)
 BODY = json.dumps({"rows": [ROW]}).encode()
 
 
@@ -113,7 +109,8 @@ def test_headers_have_to_arrive(server):
             endless.sendall(b"POST /predict HTTP/1.1\r\n")
             for _ in range(64):
                 endless.sendall(b"x: " + b"y" * 16384 + b"\r\n")
-            assert endless.recv(65536) in (b"", MANY)
+            said = endless.recv(65536)
+            assert not said or (b" 400 " in said and said.endswith(b"bytes in all are taken."))
         assert ask(connection) == good
         assert dribbling.recv(1) == b""
         assert silent.recv(1) == b""

@@ -166,7 +166,8 @@ class PredictionService:
             # A page of another name that is led to this address must not ask in a user's place.
             host = headers.get(b"host", b"localhost").decode("latin-1")
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
-            if name.lower() != "localhost" and not is_loopback(name):
+            usual = name in ("127.0.0.1", "localhost")
+            if not usual and name.lower() != "localhost" and not is_loopback(name):
                 raise BadRequestError(421, f"this server is for this machine, not for {host[:80]}")
         if self._tokens and path not in self._open and path != "/":
             given = headers.get(b"authorization", b"")
