@@ -58,6 +58,12 @@ def export_run(run: str, form: str, output: str | None, overwrite: bool) -> None
         print(shown(line))
 
 
+def size_of(place: Path) -> str:
+    """Return the size of a file as people read it."""
+    size = place.stat().st_size
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+
+
 def sample_of(found: runs.RunFolder) -> Any:
     """Return an input such as the model of a run takes: one sample of zeros."""
     pre = found.preprocessor
@@ -110,8 +116,8 @@ def _numpy(found: runs.RunFolder, place: Path) -> list[str]:
         "Exported from a run of nnscratch; what each function computes is said in it."
     )
     write_text(place, made.text(title, body, after, needs))
-    size = place.stat().st_size / 1e6
-    return [f"Written to {place} ({size:.1f} MB), which needs NumPy alone. {use}"]
+    size = size_of(place)
+    return [f"Written to {place} ({size}), which needs NumPy alone. {use}"]
 
 
 def _of_samples(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tuple[str, ...]]:
@@ -256,7 +262,7 @@ def _onnx(found: runs.RunFolder, place: Path) -> list[str]:
     """Write an ONNX model."""
     from nnscratch.cli.onnx_form import write_onnx
 
-    return write_onnx(found, place, sample_of(found))
+    return write_onnx(found, place, sample_of(found), size_of)
 
 
 FORMS: dict[str, tuple[str, Callable[[runs.RunFolder, Path], list[str]]]] = {

@@ -211,6 +211,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("split_seed", 0, 1 << 63),
 )
 _MOST_LAYERS = 1 << 10
+_DATA = ("digits",)
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -282,6 +283,21 @@ def read_toml(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: not valid TOML: {reason}") from None
 
 
+def look_beside(config: str, data: str) -> None:
+    """Say where the data of a settings file may be meant to be.
+
+    Raises:
+        ConfigurationError: if they are not in this folder, but beside the file.
+    """
+    beside = os.path.join(os.path.dirname(config), data)
+    if data and data not in _DATA and not os.path.exists(data) and os.path.exists(beside):
+        raise ConfigurationError(
+            f"{config}: data = {data!r} is seen from the folder of the command, {os.getcwd()}, "
+            f"where there is no such file; {beside} is there: write its whole path, or "
+            "give the command in that folder"
+        )
+
+
 def settings_text(settings: TrainingSettings, said: str) -> str:
     """Return settings as TOML, from which ``read_toml`` has the same ones.
 
@@ -296,7 +312,7 @@ def settings_text(settings: TrainingSettings, said: str) -> str:
     usual = TrainingSettings().to_dict()
     for name, value in settings.to_dict().items():
         # These words are no files, whatever lies in the folder.
-        words = {"data": ("digits",), "tokenizer": ("characters", "bpe")}.get(name)
+        words = {"data": _DATA, "tokenizer": ("characters", "bpe")}.get(name)
         if words and value not in words and os.path.exists(value):
             value = os.path.abspath(value)
         if value is None or (value in ("", []) and value == usual[name]):

@@ -82,6 +82,20 @@ def test_settings_come_back_from_their_text(tmp_path, monkeypatch):
     assert "# exclude is not UTF-8" in text
 
 
+def test_data_beside_a_settings_file(capsys, tmp_path, monkeypatch):
+    """Names of files are seen from the folder of the command, as in options; it is said if not."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "t.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "own" / "s.toml").write_text('data = "t.csv"\ntarget = "b"\n')
+    monkeypatch.chdir(tmp_path)
+    said = fails(capsys, "train", "--config", "own/s.toml")
+    assert "seen from the folder of the command" in said
+    assert "own/t.csv is there" in said
+    assert "u.csv: there is no such file" in fails(
+        capsys, "train", "u.csv", "--config", "own/s.toml"
+    )
+
+
 def test_separators_have_their_names_in_files_too(tmp_path):
     for name, separator in (("tab", "\t"), ("semicolon", ";"), (";", ";")):
         found = TrainingSettings.from_dict({"separator": name}, "run.toml")
