@@ -118,6 +118,28 @@ def test_headers_have_to_arrive(server):
     connection.close()
 
 
+def test_headers_that_are_there_twice(server):
+    twice = b"Host: evil.example\r\nHost: localhost\r\n"
+    for more, wanted in (
+        (twice, b" 400 "),
+        (b"Host: localhost\r\nContent-Encoding: gzip\r\nContent-Encoding: identity\r\n", b" 400 "),
+        (b"Host: localhost\r\nAccept: a\r\nAccept: b\r\n", b" 200 "),
+    ):
+        with connected(server[1]) as sock:
+            length = b"Content-Length: %d\r\n\r\n" % len(BODY)
+            sock.sendall(b"POST /predict HTTP/1.1\r\n" + more + length + BODY)
+            assert wanted in sock.recv(65536)
+
+
+def test_a_refused_body_does_not_hide_the_answer(server):
+    """Who sends first and reads then gets 413, and may go on in the same connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", server[1], timeout=20)
+    status, found = ask(connection, b"x" * 3_000_000)
+    assert (status, found["error"]) == (413, "the body is larger than 5,000 bytes")
+    assert ask(connection)[0] == 200
+    connection.close()
+
+
 def test_it_ends_when_what_is_there_is_answered(server):
     process, port = server
     with connected(port) as sock:
