@@ -212,8 +212,14 @@ _IMAGES = '''def main():
     if len(sys.argv) != 2:
         sys.exit(f"usage: python {sys.argv[0]} IMAGES.npy")
     try:
-        answers = predict(np.load(sys.argv[1], allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+        images = np.load(sys.argv[1], allow_pickle=False)
+    except OSError as error:
+        sys.exit(str(error))
+    except (ValueError, EOFError):
+        sys.exit(f"{sys.argv[1]}: this is no .npy file of numbers")
+    try:
+        answers = predict(images)
+    except (TypeError, ValueError) as error:
         sys.exit(f"{sys.argv[1]}: {error}")
     for answer in answers:
         print(*answer)

@@ -250,3 +250,28 @@ def test_what_a_program_says_to_wrong_files(capsys, sales, tmp_path):
         assert done.returncode == 1
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_what_a_program_of_images_says_to_wrong_files(capsys, digits, tmp_path):
+    call(capsys, "export", digits[0], "-o", tmp_path / "model.py")
+    (tmp_path / "text.npy").write_text("a", encoding="utf-8")
+    np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
+    np.save(tmp_path / "other.npy", np.zeros((2, 7, 7)))
+    np.savez(tmp_path / "several.npz", np.zeros((2, 8, 8)))
+    (tmp_path / "empty.npy").write_bytes(b"")
+    for given, said in (
+        ([], "usage: python model.py IMAGES.npy"),
+        (["none.npy"], "No such file"),
+        (["text.npy"], "no .npy file of numbers"),
+        (["objects.npy"], "no .npy file of numbers"),
+        (["empty.npy"], "no .npy file of numbers"),
+        (["other.npy"], "expected images"),
+        (["several.npz"], "several.npz: "),
+    ):
+        done = subprocess.run(
+            [sys.executable, "model.py", *given],
+            cwd=tmp_path, capture_output=True, text=True, timeout=100, encoding="utf-8",
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
