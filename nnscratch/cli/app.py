@@ -52,13 +52,6 @@ def _names(context: Any, parameter: Any, value: tuple[str, ...]) -> tuple[str, .
     return tuple(name for name in value if name.strip(" ,")) or None
 
 
-def _separator(context: Any, parameter: Any, value: str | None) -> str | None:
-    # Separators that are hard to type in a shell have names.
-    return {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}.get(
-        value or "", value
-    )
-
-
 @click.group(context_settings=_SETTINGS)
 @click.version_option(package_name="nnscratch", message="%(prog)s %(version)s")
 def app() -> None:
@@ -77,7 +70,6 @@ def app() -> None:
 )
 @click.option(
     "--separator",
-    callback=_separator,
     metavar="CHARACTER",
     help="Between the values of a CSV file; by default recognised (, ; | or tab).",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from nnscratch.train.trainer import CHECKPOINT_FILE
 _SCORES = {"accuracy": "accuracy", "r2": "R²", "bits": "bits"}
 _ORDERS = ("name", "loss", "score", "time")
 _MOST_CURVES = 12
+_MOST_SHOWN, _MOST_SETTINGS = 100, 6
 _OUTPUTS = (".png", ".csv", ".parquet", ".pq")
 
 
@@ -102,25 +104,53 @@ def _found(folders: tuple[str, ...]) -> tuple[list[RunSummary], list[str]]:
     """Return the runs, and what is wrong with those that cannot be read."""
     given = [Path(one) for one in folders or ("runs",)]
     places: list[Path] = []
+    problems: list[str] = []
     for place in given:
         if runs.is_run(place):
             places.append(place)
             continue
+        if (problem := _damage(place)) is not None:
+            problems.append(problem)
+            continue
         if not place.is_dir():
             hint = "" if folders else "; trainings write there, or name a folder"
             raise RunError(f"{place}: there is no such folder{hint}")
-        places += sorted(one for one in place.iterdir() if runs.is_run(one))
-    if not places:
+        try:
+            inside = sorted(place.iterdir())
+        except OSError as error:
+            raise RunError(f"{place}: cannot be read ({error.strerror})") from None
+        for one in inside:
+            if runs.is_run(one):
+                places.append(one)
+            elif (problem := _damage(one)) is not None:
+                problems.append(problem)
+    if not places and not problems:
         raise RunError(f"{', '.join(map(str, given))}: there are no run folders")
-    made, problems = [], []
+    made = []
     for place in dict.fromkeys(places):
         try:
             made.append(summary_of(place))
         except CheckpointError as error:
             problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{place}: cannot be read ({error.strerror})")
     if not made:
         raise RunError("; ".join(problems))
     return made, problems
+
+
+def _damage(folder: Path) -> str | None:
+    """Return what is wrong with the configuration in a folder; None if it has none, or another's.
+
+    Folders of other programs may have a config.json too; one that is no JSON was cut off.
+    """
+    if not os.path.isfile(folder / runs.CONFIG):
+        return None
+    try:
+        read_json(folder / runs.CONFIG)
+    except CheckpointError as error:
+        return str(error)
+    return None
 
 
 def summary_of(folder: Path) -> RunSummary:
@@ -131,12 +161,16 @@ def summary_of(folder: Path) -> RunSummary:
     """
     where = str(folder / runs.CONFIG)
     config = read_json(folder / runs.CONFIG)
-    changed = max(one.stat().st_mtime for one in folder.iterdir())
+    if config.get("version") != runs.VERSION:
+        raise CheckpointError(f"{where}: it was written by another version of nnscratch")
+    changed = max(one.lstat().st_mtime for one in folder.iterdir())
     settings = {}
     if isinstance(config.get("settings"), dict):
         settings = saved_settings(config["settings"], where).to_dict()
     data = config.get("data")
-    name = str(data.get("name")) if isinstance(data, dict) else settings.get("data", "")
+    name = data.get("name") if isinstance(data, dict) else None
+    if not isinstance(name, str):
+        name = settings.get("data", "")
     if not (folder / runs.REPORT).is_file():
         going = (folder / CHECKPOINT_FILE).exists()
         state = "not finished" if going else "begun"
@@ -145,15 +179,32 @@ def summary_of(folder: Path) -> RunSummary:
     if not isinstance(report, dict):
         raise CheckpointError(f"{folder / runs.REPORT}: this is no report")
     score = next(
-        ((key, float(report[key])) for key in _SCORES if isinstance(report.get(key), (int, float))),
-        None,
+        ((key, found) for key in _SCORES if (found := _number(report.get(key))) is not None), None
     )
     loss, epochs, seconds = (
-        report.get(key) if isinstance(report.get(key), (int, float)) else None
-        for key in ("loss", "epochs", "training_seconds")
+        _number(report.get(key)) for key in ("loss", "epochs", "training_seconds")
     )
+    epochs = None if epochs is None else int(epochs)
     task = str(report.get("task", ""))
     return RunSummary(folder, name, settings, task, score, loss, epochs, seconds, changed, "")
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number of a report; None for all else that may stand in a file."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _when(seconds: float) -> str:
+    try:
+        return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return "-"  # no year that a calendar has
 
 
 def _key(order: str) -> Any:
@@ -191,11 +242,10 @@ def _columns(found: list[RunSummary]) -> dict[str, list[Any]]:
 
 def different(found: list[RunSummary]) -> list[str]:
     """Return the settings that are not the same in all runs, but for the data's path."""
-    names = dict.fromkeys(name for one in found for name in one.settings)
+    known = [one.settings for one in found if one.settings]
+    names = dict.fromkeys(name for one in known for name in one)
     return [
-        name
-        for name in names
-        if name != "data" and len({repr(one.settings.get(name)) for one in found}) > 1
+        name for name in names if name != "data" and len({repr(one.get(name)) for one in known}) > 1
     ]
 
 
@@ -211,34 +261,55 @@ def _print(found: list[RunSummary]) -> None:
 
     console = Console(highlight=False)
     table = reporting.grid(("run", "data", "score", "loss", "epochs", "seconds", "changed"), left=2)
+    for column in table.columns[:2]:
+        column.overflow = "fold"  # a name is shown in full, in several lines where it is long
     for one in found:
         score = one.state or "-"
         if one.score is not None:
             score = f"{_SCORES[one.score[0]]} {one.score[1]:.4f}"
-        when = datetime.datetime.fromtimestamp(one.changed).strftime("%Y-%m-%d %H:%M")
         figures = (one.loss, one.epochs, one.seconds)
         cells = ["-" if value is None else f"{value:.5g}" for value in figures]
         table.add_row(
-            Text(shown(str(one.folder))), Text(shown(one.data)), Text(score), *cells, Text(when)
-        )
+            Text(_short(one.folder)), Text(_short(one.data)), Text(score), *cells,
+            Text(_when(one.changed)),
+        )  # fmt: skip
     console.print(table)
     names = different(found)
     if len(found) < 2 or not names:
         return
     console.print(Text("\nWhat differs in their settings", style="bold"))
+    if len(names) > _MOST_SETTINGS:
+        # So many columns fit into no terminal.
+        for one in found:
+            known = {n: v for n in names if (v := one.settings.get(n)) is not None}
+            told = [f"{name} {_value(value)}" for name, value in known.items()]
+            console.print(Text(f"{_short(one.folder.name)}: {shown(', '.join(told)) or '-'}"))
+        return
     table = reporting.grid(("run", *names), left=1)
+    table.columns[0].overflow = "fold"
     for one in found:
         values = [one.settings.get(name) for name in names]
         cells = ["-" if value is None else shown(_value(value)) for value in values]
-        table.add_row(Text(shown(one.folder.name)), *map(Text, cells))
+        table.add_row(Text(_short(one.folder.name)), *map(Text, cells))
     console.print(table)
+
+
+def _short(value: object) -> str:
+    """Return a name as it fits into a cell: in one line, and not for ever."""
+    text = shown(value, 300).replace("\n", "\\n")
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def _draw(found: list[RunSummary], output: str) -> None:
     histories: dict[str, History] = {}
     for one in found:
         place = one.folder / runs.HISTORY
-        if place.is_file() and len(history := History.read(place)):
+        try:
+            history = History.read(place) if place.is_file() else History()
+        except CheckpointError as error:
+            print(shown(f"left out: {error}"))
+            continue
+        if len(history):
             name = one.folder.name if one.folder.name not in histories else os.fspath(one.folder)
             histories[name] = history
     if not histories:

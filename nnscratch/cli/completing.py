@@ -20,6 +20,13 @@ _HOW = {
     "zsh": "echo 'eval \"$(nnscratch completion zsh)\"' >> ~/.zshrc",
     "fish": "nnscratch completion fish > ~/.config/fish/completions/nnscratch.fish",
 }
+_BASH = (
+    ("for completion in $response; do", "while IFS= read -r completion; do"),
+    ("IFS=',' read type", "IFS=',' read -r type"),
+    ("COMPREPLY+=($value)", """COMPREPLY+=("$(printf '%q' "$value")")"""),
+    ("    done\n", '    done <<< "$response"\n'),
+)
+"""What Click's script lacks: names of folders may have spaces, stars and dollars in them."""
 
 Completer = Callable[[Any, Any, str], list[CompletionItem]]
 
@@ -39,7 +46,9 @@ def run_folders(context: Any, parameter: Any, incomplete: str) -> list[Completio
             inside = sorted(one for one in place.iterdir() if (one / "config.json").is_file())
         except OSError:
             continue
-        found += [str(one) for one in inside if str(one).startswith(incomplete)]
+        # A shell reads a line for each: a name in several lines would be several names.
+        names = [str(one) for one in inside if str(one).isprintable()]
+        found += [name for name in names if name.startswith(incomplete)]
     return [CompletionItem(one) for one in found[:_MOST]] or files(context, parameter, incomplete)
 
 
@@ -71,6 +80,9 @@ def print_script(app: Any, shell: str) -> None:
             f"there is no completion for the shell {shell!r}; choose from {', '.join(SHELLS)}"
         )
     source = kind.source_template % kind(app, {}, "nnscratch", VARIABLE).source_vars()
+    if shell == "bash":
+        for part, better in _BASH:
+            source = source.replace(part, better, 1)
     print(f"# To have it in every shell: {_HOW[shell]}\n{source}")
 
 

@@ -12,6 +12,17 @@ from nnscratch.cli.completing import SHELLS, one_of, run_folders
 __all__ = ["app"]
 
 
+class FiniteRange(click.FloatRange):
+    """Numbers in a range, of which NaN is none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the number."""
+        found = super().convert(value, param, ctx)
+        if found != found:
+            self.fail(f"{value} is no number.", param, ctx)
+        return found
+
+
 @app.command("export")
 @click.argument("run", shell_complete=run_folders)
 @click.option("--to", "form", metavar="numpy|onnx|safetensors", default="numpy", show_default=True,
@@ -40,9 +51,9 @@ def export_command(run: str, form: str, output: str | None, overwrite: bool) -> 
 @click.option("--token-file", metavar="FILE", help="Ask every request for one of its lines.")
 @click.option("--most-bytes", "body", type=click.IntRange(1), help="Of a body; by default 16 MiB.")
 @click.option("--most-rows", "rows", type=click.IntRange(1), help="Of a request; 10,000.")
-@click.option("--timeout", "seconds", type=click.FloatRange(0.1), metavar="SECONDS",
+@click.option("--timeout", "seconds", type=FiniteRange(0.1, 86400), metavar="SECONDS",
               help="For a body to arrive, and for a request to wait; 30.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
+@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True,
               help="That compute one request; several pay for large networks.")  # fmt: skip
 @click.option("--queue", "waiting", type=click.IntRange(1), help="Requests that may wait; 256.")
 def serve_command(run: str, host: str, port: int, threads: int, **options: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pprint
@@ -20,7 +21,13 @@ from nnscratch.data.tokenizers import CharacterTokenizer
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.interop.safetensors import save_model
 from nnscratch.interop.standalone import exported
-from nnscratch.interop.standalone.rows import encode_rows, labelled, measured, pixels
+from nnscratch.interop.standalone.rows import (
+    encode_rows,
+    labelled,
+    measured,
+    pixels,
+    rows_of_csv,
+)
 from nnscratch.interop.standalone.texts import Texts
 from nnscratch.nn import Module
 from nnscratch.train.choices import choose
@@ -49,6 +56,12 @@ def export_run(run: str, form: str, output: str | None, overwrite: bool) -> None
         raise RunError(f"{place}: there is such a file already; --overwrite replaces it")
     for line in write(found, place):
         print(shown(line))
+
+
+def size_of(place: Path) -> str:
+    """Return the size of a file as people read it."""
+    size = place.stat().st_size
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
 
 
 def sample_of(found: runs.RunFolder) -> Any:
@@ -103,8 +116,8 @@ def _numpy(found: runs.RunFolder, place: Path) -> list[str]:
         "Exported from a run of nnscratch; what each function computes is said in it."
     )
     write_text(place, made.text(title, body, after, needs))
-    size = place.stat().st_size / 1e6
-    return [f"Written to {place} ({size:.1f} MB), which needs NumPy alone. {use}"]
+    size = size_of(place)
+    return [f"Written to {place} ({size}), which needs NumPy alone. {use}"]
 
 
 def _of_samples(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tuple[str, ...]]:
@@ -123,8 +136,13 @@ def _of_samples(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tup
         what, known = "the number", ""
     if isinstance(pre, TablePreprocessor):
         texts.function(encode_rows)
+        texts.function(rows_of_csv)
+        read = pre.reading
+        separator = read.separator if read is not None and read.separator else ","
+        encoding = _encoding(read.encoding if read is not None else "")
         columns = pre.encoder.to_dict()["columns"]
-        known = f"{known}\n# What training measured of each column.\nCOLUMNS = {_listed(columns)}"
+        known += f"\nSEPARATOR, ENCODING = {separator!r}, {encoding!r}"
+        known += f"\n# What training measured of each column.\nCOLUMNS = {_listed(columns)}"
         features = "encode_rows(rows, COLUMNS)"
         given, of = "rows", "each row, a dictionary with a value for each column"
         use = "`python {} rows.csv` prints a prediction for each row."
@@ -142,8 +160,16 @@ def _of_samples(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tup
         f'    """Return {what} for {of}."""\n'
         f"    features = {features}\n    return {answers}"
     )
-    needs = ("import sys", *(("import csv",) if main is _ROWS else ()))
-    return use.format("FILE.py"), body.strip(), main, needs
+    return use.format("FILE.py"), body.strip(), main, ("import sys",)
+
+
+def _encoding(found: str) -> str:
+    """Return the name by which Python knows an encoding, a mark at the beginning left out."""
+    try:
+        name = codecs.lookup(found or "utf-8").name
+    except LookupError:
+        name = "utf-8"
+    return "utf-8-sig" if name in ("utf-8", "ascii") else name
 
 
 def _of_texts(found: runs.RunFolder, texts: Texts) -> tuple[str, str, str, tuple[str, ...]]:
@@ -169,16 +195,33 @@ def _literal(value: Any) -> str:
 
 _ROWS = '''def main():
     """Print a prediction for each row of a CSV file."""
-    with open(sys.argv[1], newline="", encoding="utf-8-sig") as file:
-        for answer in predict(list(csv.DictReader(file))):
-            print(*answer if isinstance(answer, tuple) else [answer])
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} FILE.csv")
+    try:
+        answers = predict(rows_of_csv(sys.argv[1], SEPARATOR, ENCODING))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{sys.argv[1]}: {error}")
+    for answer in answers:
+        print(*answer if isinstance(answer, tuple) else [answer])
 
 
 if __name__ == "__main__":
     main()'''
 _IMAGES = '''def main():
     """Print a prediction for each image of an .npy file."""
-    for answer in predict(np.load(sys.argv[1], allow_pickle=False)):
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} IMAGES.npy")
+    try:
+        images = np.load(sys.argv[1], allow_pickle=False)
+    except OSError as error:
+        sys.exit(str(error))
+    except (ValueError, EOFError):
+        sys.exit(f"{sys.argv[1]}: this is no .npy file of numbers")
+    try:
+        answers = predict(images)
+    except (TypeError, ValueError) as error:
+        sys.exit(f"{sys.argv[1]}: {error}")
+    for answer in answers:
         print(*answer)
 
 
@@ -186,6 +229,9 @@ if __name__ == "__main__":
     main()'''
 _TEXTS = '''def scores(text):
     """Return the scores (tokens,) of the character that comes next."""
+    unknown = [one for one in text if one not in CHARACTERS]
+    if unknown or not text:
+        raise ValueError(f"training never showed {unknown[0]!r}" if unknown else "there is no text")
     tokens = [CHARACTERS.index(one) for one in text[-BLOCK:]]
     # What stands behind a token has no effect on it.
     window = np.array([tokens + [0] * (BLOCK - len(tokens))])
@@ -206,7 +252,12 @@ def continued(text, length=200, temperature=0.8, seed=0):
     return text'''
 _TEXT = '''def main():
     """Continue the text on the command line."""
-    print(continued(sys.argv[1]))
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} PROMPT")
+    try:
+        print(continued(sys.argv[1]))
+    except ValueError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
@@ -217,7 +268,7 @@ def _onnx(found: runs.RunFolder, place: Path) -> list[str]:
     """Write an ONNX model."""
     from nnscratch.cli.onnx_form import write_onnx
 
-    return write_onnx(found, place, sample_of(found))
+    return write_onnx(found, place, sample_of(found), size_of)
 
 
 FORMS: dict[str, tuple[str, Callable[[runs.RunFolder, Path], list[str]]]] = {

@@ -18,13 +18,16 @@ from nnscratch.train.language import scores_of
 from nnscratch.train.mlp import MLP
 
 
-def write_onnx(found: runs.RunFolder, place: Path, sample: Any) -> list[str]:
+def write_onnx(
+    found: runs.RunFolder, place: Path, sample: Any, size_of: Callable[[Path], str]
+) -> list[str]:
     """Write the model of a run, with what comes before and behind it as far as operators go.
 
     Args:
         found: the run.
         place: the file.
         sample: an input of the model: one row of zeros.
+        size_of: returns the size of a file as people read it.
 
     Raises:
         ConfigurationError: if the onnx package is not installed, or a layer has no operator.
@@ -48,14 +51,14 @@ def write_onnx(found: runs.RunFolder, place: Path, sample: Any) -> list[str]:
     export(
         function, sample, place, input_names=[taken], output_names=[gives], metadata=metadata
     )  # fmt: skip
+    size = size_of(place)
     what = {
         "tokens": "the numbers of tokens, as the run's tokenizer gives them",
         "images": f"pixels as they are in files, of the shape {tuple(sample.shape[1:])}",
         "features": f"the {sample.shape[-1]} numbers that the run's preprocessing makes of a row",
     }[taken]
     return [
-        f"Written to {place} ({place.stat().st_size / 1e6:.1f} MB): it takes {what}, for any "
-        f"number at once, and gives {gives}",
+        f"Written to {place} ({size}): it takes {what}, for any number at once, and gives {gives}",
         "What the run knows besides (classes, columns, tokens) is in its metadata, as JSON",
     ]
 

@@ -49,7 +49,7 @@ MADE = (
     "samples.txt",
 )
 """Every file that a training writes into its folder."""
-_FORM, _VERSION = "nnscratch-run", 1
+_FORM, VERSION = "nnscratch-run", 1
 _BEGINNING = "beginning"
 JOB = "NNSCRATCH_JOB"
 """The environment variable by which ranks know the job that started them, and what it has."""
@@ -119,7 +119,7 @@ def config_of(
 
     return {
         "form": _FORM,
-        "version": _VERSION,
+        "version": VERSION,
         "nnscratch": __version__,
         "settings": settings.to_dict(),
         "architecture": architecture.to_dict(),
@@ -163,10 +163,10 @@ def open_run(folder: str | Path) -> RunFolder:
     if not isinstance(config, dict) or config.get("form") != _FORM:
         raise CheckpointError(f"{where}: this is not the configuration of a run")
     version = config.get("version")
-    if version != _VERSION:
+    if version != VERSION:
         raise CheckpointError(
             f"{where}: version {str(version)[:20]} of the format, this nnscratch reads version "
-            f"{_VERSION}; it was written by another nnscratch"
+            f"{VERSION}; it was written by another nnscratch"
         )
     if config.get("state") == _BEGINNING:
         raise CheckpointError(
@@ -298,7 +298,7 @@ def begin(folder: Path) -> None:
     A training that is killed meanwhile leaves a folder in which the same command can begin again:
     until the new config.json is there, which has to be written last, one says that it is missing.
     """
-    head = {"form": _FORM, "version": _VERSION, **_of_job(), "state": _BEGINNING}
+    head = {"form": _FORM, "version": VERSION, **_of_job(), "state": _BEGINNING}
     write_json(folder / CONFIG, head)
     for name in MADE:
         if name != CONFIG:

@@ -21,7 +21,8 @@ from nnscratch.train.mlp import ACTIVATIONS
 _CONFIG_LIMIT = 1 << 20
 # Settings are flat. A dotted key of n parts takes the TOML parser memory that grows with n².
 _MOST_DOTS = 16
-_TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' """, re.VERBOSE)
+# Texts and comments, where dots are no keys.
+_TEXTS = re.compile(r""" "(?:[^"\\\n]|\\.)*" | '[^'\n]*' | \#.* """, re.VERBOSE)
 
 AUGMENTATIONS = ("none", "shift", "flip", "erase")
 TASKS = ("classification", "regression")
@@ -37,6 +38,8 @@ def task_losses(task: str) -> tuple[str, ...]:
     return ("cross_entropy", "mse") if task == "classification" else losses_for(task)
 
 
+SEPARATORS = {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}
+"""Names of separators that are hard to type in a shell."""
 TEXT_MODELS = ("gpt", "char-lstm")
 """The kinds of architectures that continue texts."""
 MODELS = ("mlp", *NETWORKS, *TEXT_MODELS)
@@ -120,6 +123,10 @@ class TrainingSettings:
                     raise ConfigurationError(
                         f"{name} must be at least {low:g} and {upper}, got {_shown(number)}"
                     )
+        if len(self.hidden or ()) > _MOST_LAYERS:
+            raise ConfigurationError(
+                f"hidden must be at most {_MOST_LAYERS:,} layers, got {len(self.hidden or ()):,}"
+            )
         check_shards(self.shards, 1)
         if self.test == 0.0:
             raise ConfigurationError("test must be above 0: the report needs rows to be made of")
@@ -156,8 +163,13 @@ class TrainingSettings:
         known = [field_.name for field_ in fields(self)]
         for key in values:
             if key not in known:
-                close = difflib.get_close_matches(str(key).replace("-", "_"), known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
+                if isinstance(values[key], dict):
+                    raise ConfigurationError(
+                        f"{where}: settings stand in no table, and {_shown(key)} is one; write "
+                        "`epochs = 5` without a [heading]"
+                    )
+                close = difflib.get_close_matches(str(key).replace("-", "_")[:80], known, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else "."
                 raise ConfigurationError(
                     f"{where}: there is no setting {_shown(key)}{hint} The settings are "
                     f"{', '.join(known)}"
@@ -165,6 +177,9 @@ class TrainingSettings:
         listed: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }
+        separator = listed.get("separator")
+        if isinstance(separator, str):
+            listed["separator"] = SEPARATORS.get(separator, separator)
         try:
             return replace(self, **listed)
         except ConfigurationError as error:
@@ -195,6 +210,8 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("seed", 0, 1 << 63),
     ("split_seed", 0, 1 << 63),
 )
+_MOST_LAYERS = 1 << 10
+_DATA = ("digits",)
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -250,7 +267,12 @@ def read_toml(path: str) -> dict[str, Any]:
     if len(content) > _CONFIG_LIMIT:
         raise ConfigurationError(f"{path}: larger than {_CONFIG_LIMIT:,} bytes: no settings file")
     try:
-        text = content.decode("utf-8-sig")
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeError:
+            raise ConfigurationError(
+                f"{path}: no text in UTF-8, in which TOML is written; save it as that"
+            ) from None
         if any(_TEXTS.sub("", line).count(".") > _MOST_DOTS for line in text.splitlines()):
             raise ConfigurationError(f"{path}: a line with more than {_MOST_DOTS} dots: no setting")
         return tomllib.loads(text)
@@ -261,10 +283,25 @@ def read_toml(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: not valid TOML: {reason}") from None
 
 
+def look_beside(config: str, data: str) -> None:
+    """Say where the data of a settings file may be meant to be.
+
+    Raises:
+        ConfigurationError: if they are not in this folder, but beside the file.
+    """
+    beside = os.path.join(os.path.dirname(config), data)
+    if data and data not in _DATA and not os.path.exists(data) and os.path.exists(beside):
+        raise ConfigurationError(
+            f"{config}: data = {data!r} is seen from the folder of the command, {os.getcwd()}, "
+            f"where there is no such file; {beside} is there: write its whole path, or "
+            "give the command in that folder"
+        )
+
+
 def settings_text(settings: TrainingSettings, said: str) -> str:
     """Return settings as TOML, from which ``read_toml`` has the same ones.
 
-    What has no value is left out, and files are named from the root, so that the text means the
+    What has its default is left out, and files are named from the root, so that the text means the
     same in every folder.
 
     Args:
@@ -272,16 +309,20 @@ def settings_text(settings: TrainingSettings, said: str) -> str:
         said: a comment at the top.
     """
     lines = [f"# {said}"]
+    usual = TrainingSettings().to_dict()
     for name, value in settings.to_dict().items():
-        place = name in ("data", "tokenizer") and isinstance(value, str) and os.path.exists(value)
-        if value in (None, "", []):
+        # These words are no files, whatever lies in the folder.
+        words = {"data": _DATA, "tokenizer": ("characters", "bpe")}.get(name)
+        if words and value not in words and os.path.exists(value):
+            value = os.path.abspath(value)
+        if value is None or (value in ("", []) and value == usual[name]):
             continue
+        text = f"{name} = {_toml(value)}"
         try:
-            str(value).encode()
+            text.encode()
         except UnicodeEncodeError:
-            lines.append(f"# {name} is not UTF-8 and cannot stand here: give it as an option")
-        else:
-            lines.append(f"{name} = {_toml(os.path.abspath(value) if place else value)}")
+            text = f"# {name} is not UTF-8 and cannot stand here: give it as an option"
+        lines.append(text)
     return "\n".join(lines) + "\n"
 
 

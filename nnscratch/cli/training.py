@@ -25,7 +25,7 @@ from nnscratch.cli.networks import (
     training_samples,
 )
 from nnscratch.cli.ranks import run_folder_of, wait_for_first
-from nnscratch.cli.settings import TrainingSettings, read_toml, task_losses
+from nnscratch.cli.settings import TrainingSettings, look_beside, read_toml, task_losses
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Prepared, prepare
 from nnscratch.cli.tables import shortened
@@ -64,6 +64,8 @@ def settings_from(
         settings = TrainingSettings()
         if config is not None:
             settings = settings.changed(read_toml(config), config)
+            if "data" not in options:
+                look_beside(config, settings.data)
         return settings.changed(options, "the options")
     if run is None or config is not None:
         raise ConfigurationError("--resume goes with --run FOLDER, and without --config")

@@ -1,5 +1,6 @@
 """Dates and times: recognised in text, and taken apart into numbers that mean something."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,33 @@ def recognise_dates(
     if best != hint and day_first != best.startswith("%d"):
         best, other = other, best
     return read[best], best, other
+
+
+_MOMENT = re.compile(
+    r"(\d{4}(?:-\d\d(?:-\d\d)?)?)?(?:(?:^|[T ])(\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)"
+    r" ?(?:Z|([+-])(\d\d):?(\d\d))?)?"
+)
+
+
+def moment(text: Any) -> Any:
+    """Return a date or time of ISO 8601 as `datetime64[us]`, in UTC where it names a zone.
+
+    A time alone is one of 1970-01-01, as in columns of times.
+
+    Raises:
+        ValueError: if it is none.
+
+    >>> moment("2024-01-31T12:30+02:00")
+    np.datetime64('2024-01-31T10:30:00.000000')
+    """
+    found = _MOMENT.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None or found[0] == "":
+        raise ValueError("no date such as 2024-01-31 or 2024-01-31T12:30")
+    made = np.datetime64("T".join(one for one in (found[1] or "1970-01-01", found[2]) if one), "us")
+    if found[3] is None:
+        return made
+    minutes = 60 * int(found[4]) + int(found[5])
+    return made - np.timedelta64(minutes if found[3] == "+" else -minutes, "m")
 
 
 # How the parts of a date-time are called among the features: `column.part`.

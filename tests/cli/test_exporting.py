@@ -196,3 +196,82 @@ def test_rows_are_encoded_as_in_training():
         encode_rows([{**rows[0], "day": "soon"}], columns)
     with pytest.raises(ValueError, match="row 1: column 'wild' is boolean"):
         encode_rows([{**rows[0], "wild": "perhaps"}], columns)
+
+
+@pytest.fixture
+def sales(tmp_path):
+    """A table as people have them: spaces, quotes, commas and the same name twice, times, gaps."""
+    source = np.random.default_rng(0)
+    with open(tmp_path / "sales.csv", "w", newline="", encoding="utf-8-sig") as file:
+        rows = csv.writer(file, delimiter=";")
+        rows.writerow(["day", " size (m²) ", '12" pipe?', "time", "note", "note", "", 'say """'])
+        for n in range(120):
+            rows.writerow([
+                "" if n % 13 == 0 else f"2023-{1 + n % 12:02}-{1 + n % 28:02}",
+                "n/a" if n % 11 == 0 else round(10 * source.random() + n % 3, 1),
+                "yes" if n % 2 else "no", f"{n % 24:02}:{n % 60:02}",
+                ('say "hi"', "a, b", "\\d", "x;y")[n % 4], n % 7, n % 5,
+                ('"""', "it's; {x}", "\\n, ü")[n % 3],
+            ])  # fmt: skip
+    return tmp_path / "sales.csv"
+
+
+def test_table_as_people_have_them(capsys, sales, tmp_path):
+    run = tmp_path / "run"
+    call(capsys, "train", sales, "--target", 'say """', *QUICK, "--run", run)
+    assert call(capsys, "export", run, "-o", tmp_path / "model.py")[0] == 0
+    lines = run_alone(tmp_path, "model.py", sales)
+    call(capsys, "predict", run, sales, "-o", tmp_path / "out.csv")
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        expected = list(csv.DictReader(file))
+    assert [line.rpartition(" ")[0] for line in lines] == [row["prediction"] for row in expected]
+    shares = [float(row["probability"]) for row in expected]
+    np.testing.assert_allclose([float(line.rsplit(" ")[-1]) for line in lines], shares, atol=2e-6)
+
+
+def test_what_a_program_says_to_wrong_files(capsys, sales, tmp_path):
+    run = tmp_path / "run"
+    call(capsys, "train", sales, "--target", 'say """', *QUICK, "--run", run)
+    call(capsys, "export", run, "-o", tmp_path / "model.py")
+    (tmp_path / "short.csv").write_text("day;time\n1\n", encoding="utf-8")
+    (tmp_path / "other.csv").write_text("a;b\n1;2\n", encoding="utf-8")
+    (tmp_path / "bytes.csv").write_bytes(b"a;b\n\xff;2\n")
+    for given, said in (
+        ([], "usage: python model.py FILE.csv"),
+        (["none.csv"], "No such file"),
+        (["short.csv"], "row 1: 1 values for 2 columns"),
+        (["other.csv"], "there is no column 'day'"),
+        (["bytes.csv"], "utf-8"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "model.py", *given],
+            cwd=tmp_path, capture_output=True, text=True, timeout=100, encoding="utf-8",
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_what_a_program_of_images_says_to_wrong_files(capsys, digits, tmp_path):
+    call(capsys, "export", digits[0], "-o", tmp_path / "model.py")
+    (tmp_path / "text.npy").write_text("a", encoding="utf-8")
+    np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
+    np.save(tmp_path / "other.npy", np.zeros((2, 7, 7)))
+    np.savez(tmp_path / "several.npz", np.zeros((2, 8, 8)))
+    (tmp_path / "empty.npy").write_bytes(b"")
+    for given, said in (
+        ([], "usage: python model.py IMAGES.npy"),
+        (["none.npy"], "No such file"),
+        (["text.npy"], "no .npy file of numbers"),
+        (["objects.npy"], "no .npy file of numbers"),
+        (["empty.npy"], "no .npy file of numbers"),
+        (["other.npy"], "expected images"),
+        (["several.npz"], "several.npz: "),
+    ):
+        done = subprocess.run(
+            [sys.executable, "model.py", *given],
+            cwd=tmp_path, capture_output=True, text=True, timeout=100, encoding="utf-8",
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import tomllib
 
 import numpy as np
@@ -99,7 +103,7 @@ def test_curves_are_drawn(capsys, several, tmp_path):
 def test_runs_that_are_not_whole(capsys, several, tmp_path):
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "config.json").write_text('{"form": "nnscratch-run", "settings": 3')
-    assert "no run folders" in fails(capsys, "runs", tmp_path)
+    assert "damaged" in fails(capsys, "runs", tmp_path)
     (tmp_path / "other").mkdir()
     head = {"form": "nnscratch-run", "version": 1, "settings": {"lr": "x"}}
     (tmp_path / "other" / "config.json").write_text(json.dumps(head))
@@ -144,4 +148,102 @@ def test_completion(capsys, several, monkeypatch):
         code, out, _ = call(capsys, "completion", shell)
         assert code == 0
         assert "_NNSCRATCH_COMPLETE" in out
+    (several / "two\nlines").mkdir()
+    shutil.copy(several / "quick" / "config.json", several / "two\nlines")
+    assert offered(capsys, monkeypatch, "nnscratch predict t", 2) == ["file,t"]
     assert "choose from bash, zsh, fish" in fails(capsys, "completion", "tcsh")
+
+
+def test_bash_takes_what_is_offered(capsys, several, tmp_path):
+    """Its own script, run by bash, with names that have to be quoted."""
+    for name in ("two words", "$HOME", "a,b", "back\\slash", "[qu]*", 'q"'):
+        shutil.copytree(several / "quick", tmp_path / "runs" / name)
+    command = tmp_path / "bin" / "nnscratch"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nnscratch "$@"\n')
+    command.chmod(0o755)
+    script = call(capsys, "completion", "bash")[1] + (
+        '\nCOMP_WORDS=(nnscratch serve ""); COMP_CWORD=2\n_nnscratch_completion nnscratch\n'
+        'eval "set -- ${COMPREPLY[*]}"\nprintf "%s\\n" "$@"\n'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=100,
+        env={**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert sorted(done.stdout.splitlines()) == sorted(
+        f"runs/{one}" for one in os.listdir(tmp_path / "runs")
+    )
+
+
+def damaged(folder, name, file, content):
+    path = shutil.copytree(folder / "good", folder / name) / file
+    if callable(content):
+        path.write_text(json.dumps(content(json.loads(path.read_text()))))
+    else:
+        path.write_bytes(content)
+
+
+def test_folders_that_are_damaged_odd_or_of_others(capsys, tmp_path):
+    flowers(tmp_path / "flowers.csv")
+    runs = tmp_path / "r"
+    call(capsys, "train", tmp_path / "flowers.csv", "--target", "kind", *QUICK, "--run",
+         runs / "good")  # fmt: skip
+    left_out = {
+        "cut": ("config.json", b'{"form": "nnscr'),
+        "empty": ("config.json", b""),
+        "report": ("report.json", b"["),
+        "list": ("report.json", b"[]"),
+        "version": ("config.json", lambda c: {**c, "version": 9}),
+        "settings": ("config.json", lambda c: {**c, "settings": {"epochs": "x"}}),
+    }
+    shown = {
+        "huge": ("report.json", lambda c: {**c, "accuracy": 10**400, "epochs": 10**400}),
+        "infinite": ("report.json", b'{"accuracy": 1e999, "loss": true, "epochs": "x"}'),
+        "history": ("history.json", b"[{"),
+        "named": ("config.json", lambda c: {**c, "data": {"name": "n" * 100_000}}),
+        "listed": ("config.json", lambda c: {**c, "data": {"name": [1]}}),
+        "unset": ("config.json", lambda c: {k: v for k, v in c.items() if k != "settings"}),
+        "ü🎉 \x1b[2J" + "x" * 200: ("report.txt", b""),
+        "old": ("report.txt", b""),
+        "linked": ("report.txt", b""),
+    }
+    for name, (file, content) in {**left_out, **shown}.items():
+        damaged(runs, name, file, content)
+    (runs / "linked" / "link").symlink_to(tmp_path / "nothing")
+    os.utime(runs / "old" / "report.txt", (-(2**40), 2**35))
+    (runs / "bert").mkdir()
+    (runs / "bert" / "config.json").write_text('{"model_type": "bert"}')
+    (runs / "folder" / "config.json").mkdir(parents=True)
+    (runs / "file").write_text("")
+    code, out, err = call(capsys, "runs", runs, "-o", tmp_path / "all.csv")
+    assert (code, err) == (0, "")
+    lines = [line for line in out.splitlines() if line.startswith("left out")]
+    assert len(lines) == len(left_out)
+    for name in left_out:
+        assert sum(f"/{name}/" in line for line in lines) == 1
+    assert "bert" not in out
+    assert "\x1b" not in out
+    found = polars.read_csv(tmp_path / "all.csv")["run"].to_list()
+    assert {name for name in ("good", *shown) if any(one.endswith(name) for one in found)} == {
+        "good", *shown
+    }  # fmt: skip
+    for order in ("score", "loss", "time"):
+        assert call(capsys, "runs", runs, "--sort", order)[0] == 0
+    assert "cut" in fails(capsys, "runs", runs / "cut")
+    assert "no run folders" in fails(capsys, "runs", runs / "bert")
+    # A history that cannot be read leaves the others' curves.
+    out = call(capsys, "runs", runs / "good", runs / "history", "-o", tmp_path / "c.png")[1]
+    assert "left out" in out
+    assert (tmp_path / "c.png").exists()
+
+
+def test_many_settings_that_differ_are_listed(capsys, tmp_path):
+    flowers(tmp_path / "flowers.csv")
+    for name, more in (("a", ()), ("b", ("--batch", 8, "--lr", 0.1, "--seed", 1, "--dropout", 0.3,
+                                         "--optimizer", "sgd", "--activation", "tanh",
+                                         "--split-seed", 2))):  # fmt: skip
+        call(capsys, "train", tmp_path / "flowers.csv", "--target", "kind", *QUICK, *more,
+             "--run", tmp_path / name)  # fmt: skip
+    out = call(capsys, "runs", tmp_path / "a", tmp_path / "b")[1].replace("\n", " ")
+    assert "b: activation tanh, dropout 0.3, optimizer sgd, lr 0.1" in out

@@ -186,7 +186,7 @@ def test_headers_are_judged(app, kinds):
 def test_limits_of_a_body(kinds):
     small = service(kinds, limits=ServiceLimits(body=100, seconds=0.05))
     status, headers, _ = call(small, "POST", "/predict", b"x" * 101)
-    assert (status, headers["connection"]) == (413, "close")
+    assert (status, "connection" in headers) == (413, False)  # the rest is read, and thrown away
     told = {"content-length": "101"}
     assert call(small, "POST", "/predict", b"", told)[0] == 413
     assert call(small, "POST", "/predict", headers={"content-length": "9" * 400})[0] == 413

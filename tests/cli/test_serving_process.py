@@ -109,11 +109,34 @@ def test_headers_have_to_arrive(server):
             endless.sendall(b"POST /predict HTTP/1.1\r\n")
             for _ in range(64):
                 endless.sendall(b"x: " + b"y" * 16384 + b"\r\n")
-            assert endless.recv(1) == b""
+            said = endless.recv(65536)
+            assert not said or (b" 400 " in said and said.endswith(b"bytes in all are taken."))
         assert ask(connection) == good
         assert dribbling.recv(1) == b""
         assert silent.recv(1) == b""
     assert ask(connection) == good  # it was idle meanwhile, between two requests
+    connection.close()
+
+
+def test_headers_that_are_there_twice(server):
+    twice = b"Host: evil.example\r\nHost: localhost\r\n"
+    for more, wanted in (
+        (twice, b" 400 "),
+        (b"Host: localhost\r\nContent-Encoding: gzip\r\nContent-Encoding: identity\r\n", b" 400 "),
+        (b"Host: localhost\r\nAccept: a\r\nAccept: b\r\n", b" 200 "),
+    ):
+        with connected(server[1]) as sock:
+            length = b"Content-Length: %d\r\n\r\n" % len(BODY)
+            sock.sendall(b"POST /predict HTTP/1.1\r\n" + more + length + BODY)
+            assert wanted in sock.recv(65536)
+
+
+def test_a_refused_body_does_not_hide_the_answer(server):
+    """Who sends first and reads then gets 413, and may go on in the same connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", server[1], timeout=20)
+    status, found = ask(connection, b"x" * 3_000_000)
+    assert (status, found["error"]) == (413, "the body is larger than 5,000 bytes")
+    assert ask(connection)[0] == 200
     connection.close()
 
 

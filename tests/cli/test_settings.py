@@ -3,6 +3,8 @@ import json
 import pytest
 from command_line import call, fails
 
+from nnscratch.cli.settings import TrainingSettings, read_toml, settings_text
+
 
 def test_a_toml_file_and_options_that_override_it(capsys, tmp_path):
     (tmp_path / "s.toml").write_text(
@@ -32,6 +34,12 @@ def test_a_toml_file_and_options_that_override_it(capsys, tmp_path):
         ("dropout = 1.0", "dropout must be at least 0 and below 1"),
         ("optimizer = 'adamv'", "did you mean 'adam'?"),
         ("compile = 1", "compile must be of type bool"),
+        ("[train]\nepochs = 3", "settings stand in no table, and 'train' is one"),
+        ("lr.max = 3", "lr must be of type float"),
+        ("zzz = 3", "there is no setting 'zzz'. The settings are"),
+        ("'a'.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s = 1", "more than 16 dots"),
+        (f"hidden = [{'1, ' * 5000}]", "hidden must be at most 1,024 layers, got 5,000"),
+        ("separator = 'ab'", "separator is for tables"),
         ("= 3", "not valid TOML"),
         ("a = " + "[" * 100_000, "not valid TOML"),
         ("\x00", "not valid TOML"),
@@ -40,6 +48,58 @@ def test_a_toml_file_and_options_that_override_it(capsys, tmp_path):
 def test_toml_files_with_mistakes(capsys, tmp_path, text, message):
     (tmp_path / "s.toml").write_text(text)
     assert message in fails(capsys, "train", "digits", "--config", tmp_path / "s.toml")
+
+
+def test_toml_files_that_are_no_text(capsys, tmp_path):
+    path = tmp_path / "s.toml"
+    for content in ('target = "ü"'.encode("latin-1"), "lr = 1".encode("utf-16"), b"\xff"):
+        path.write_bytes(content)
+        assert "no text in UTF-8" in fails(capsys, "train", "digits", "--config", path)
+    path.write_bytes(b"\xef\xbb\xbf# " + b"." * 99 + b" it's\nlr = 0.5 # ......................")
+    assert read_toml(str(path)) == {"lr": 0.5}
+
+
+def test_settings_come_back_from_their_text(tmp_path, monkeypatch):
+    """Also lists that are empty, and words that are the names of files here."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits", "characters", "t.csv", "own.json"):
+        (tmp_path / name).write_text("x")
+    path = tmp_path / "run.toml"
+    for settings in (
+        TrainingSettings(),
+        TrainingSettings(data="digits", hidden=(), augment=(), seed=1 << 62, lr=1e-12),
+        TrainingSettings(
+            data="elsewhere.csv", tokenizer="bpe", exclude=("a,b", 'c"\\\n\x7f\u2028')
+        ),
+        TrainingSettings(separator="\t", target="", compile=False, patience=0),
+    ):
+        path.write_text(settings_text(settings, "Settings."), encoding="utf-8")
+        assert TrainingSettings.from_dict(read_toml(str(path)), "run.toml") == settings
+    text = settings_text(TrainingSettings(data="t.csv", tokenizer="own.json"), "Settings.")
+    assert f'data = "{tmp_path / "t.csv"}"' in text
+    assert f'tokenizer = "{tmp_path / "own.json"}"' in text
+    text = settings_text(TrainingSettings(exclude=("\udc80", "a")), "Settings.")
+    assert "# exclude is not UTF-8" in text
+
+
+def test_data_beside_a_settings_file(capsys, tmp_path, monkeypatch):
+    """Names of files are seen from the folder of the command, as in options; it is said if not."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "t.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "own" / "s.toml").write_text('data = "t.csv"\ntarget = "b"\n')
+    monkeypatch.chdir(tmp_path)
+    said = fails(capsys, "train", "--config", "own/s.toml")
+    assert "seen from the folder of the command" in said
+    assert "own/t.csv is there" in said
+    assert "u.csv: there is no such file" in fails(
+        capsys, "train", "u.csv", "--config", "own/s.toml"
+    )
+
+
+def test_separators_have_their_names_in_files_too(tmp_path):
+    for name, separator in (("tab", "\t"), ("semicolon", ";"), (";", ";")):
+        found = TrainingSettings.from_dict({"separator": name}, "run.toml")
+        assert found.separator == separator
 
 
 @pytest.mark.parametrize(

@@ -249,3 +249,59 @@ def test_fixed_shapes() -> None:
         wanted = layer(nnscratch.tensor(image(6, 2, 4)))
     for one, other in zip(flat(found), flat(wanted), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+AWKWARD = ('a"b', "a'b", "back\\slash", 'x"""y', "a\nimport os\n#", "{x}", "größe/m", "file", "")
+
+
+class Awkward(nn.Module):
+    """Layers and parameters whose names are quotes, line breaks, slashes and words of Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number, name in enumerate(AWKWARD):
+            layer = nn.Linear(4, 4)
+            # As a file of weights with such names, or setattr, would.
+            self._modules[name or "empty"] = layer
+            self._parameters[f"{name}{number}"] = nn.Parameter(nnscratch.ones(4) * number)
+
+    def forward(self, h1: Any, weights: Any) -> Any:
+        for layer in self._modules.values():
+            h1 = layer(h1).relu()
+        for parameter in self._parameters.values():
+            h1 = h1 * parameter + weights
+        return h1
+
+
+@pytest.mark.parametrize(
+    "title", [*AWKWARD, '"', '""', "\\", 'ends with """', "nul \x001", "a\r\nb", "\udc80"]
+)
+def test_names_and_titles_are_texts_and_never_code(tmp_path: Any, title: str) -> None:
+    model = Awkward()
+    samples = image(3, 4), image(3, 4)
+    export(model, samples, tmp_path / "model.py", title=title)
+    module = types.ModuleType("awkward_program")
+    text = (tmp_path / "model.py").read_text(encoding="utf-8")
+    exec(compile(text, "<awkward>", "exec"), vars(module))
+    assert "os" not in vars(module)
+    assert (module.__doc__ or "").rstrip("\n") == (
+        title.replace("\r\n", "\n").replace("\r", "\n") or "A Awkward that needs NumPy alone."
+    )
+    with registry.use_kernels("off"), evaluating(model):
+        wanted = model(*map(nnscratch.tensor, samples))
+    assert module.forward(*samples).tobytes() == np.asarray(wanted.array).tobytes()
+
+
+class Infinite(nn.Module):
+    """A constant that has no word in Python, and one of the size of the batch."""
+
+    def forward(self, x: Any) -> Any:
+        ends = nnscratch.full((x.shape[0], 1), float("-inf"))
+        return nnscratch.cat([x.maximum(ends), ends], 1)
+
+
+def test_infinities_are_written() -> None:
+    sample = image(3, 4)
+    found = run(exported(Infinite(), sample), (sample,))
+    assert np.isneginf(found[:, -1]).all()
+    assert (found[:, :-1] == sample).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -14,12 +15,15 @@ from nnscratch.cli.serving.computing import RowComputer
 from nnscratch.cli.serving.image_rows import ImageReader
 from nnscratch.cli.serving.reading import ReadRows, RowReader
 from nnscratch.cli.serving.table_rows import TableReader
+from nnscratch.cli.shown import shown
 from nnscratch.data import ClassTarget, Tokenizer
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.mlp import MLP
 
 Array = npt.NDArray[Any]
 encode = msgspec.json.Encoder().encode
+NO_NUMBER = "the network computes no finite number of this row: it is too far from the training's"
+_NAME = re.compile(r"[^/]{1,100}")
 
 
 class RunAnswers:
@@ -41,7 +45,16 @@ class RunAnswers:
                 f"{found.folder}: the model of this run continues texts, and a server answers with "
                 f"predictions; use `nnscratch generate {found.folder}`"
             )
-        self.name = name or found.folder.resolve().name
+        self.name = name or found.folder.resolve().name or "model"
+        if (
+            not _NAME.fullmatch(self.name)
+            or not self.name.isprintable()
+            or not self.name.strip(".")
+        ):
+            raise ConfigurationError(
+                f"{shown(self.name)[:80]!r} cannot be the name of a model in a path: give it "
+                "another one with --name, of 1 to 100 characters without a slash"
+            )
         self.summary = found.architecture.summary
         self.target = pre.target
         self.task = pre.task
@@ -75,11 +88,20 @@ class RunAnswers:
             made.append(one)
         return made
 
-    def answer(self, read: ReadRows, outputs: Array, probabilities: bool) -> list[dict[str, Any]]:
-        """Return a prediction or an error for each row of a request, in order."""
+    def answer(
+        self, read: ReadRows, outputs: Array, probabilities: bool
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Return a prediction or an error for each row of a request, in order, and how many errors.
+
+        JSON has no NaN: a row for which the network computes one has an error.
+        """
         made = self.predictions(outputs, probabilities) if len(outputs) else []
+        wrong = len(read.errors)
+        for number in self.without_number(outputs):
+            made[number] = {"error": NO_NUMBER}
+            wrong += 1
         if not read.errors and not read.notes:
-            return made
+            return made, wrong
         right = iter(made)
         listed: list[dict[str, Any]] = []
         for number in range(read.count):
@@ -90,11 +112,22 @@ class RunAnswers:
             if number in read.notes:
                 one["notes"] = read.notes[number]
             listed.append(one)
-        return listed
+        return listed, wrong
+
+    def without_number(self, outputs: Array) -> list[int]:
+        """Return the rows of outputs that are no finite numbers, or stand for none."""
+        finite = np.isfinite(outputs)
+        if not isinstance(self.target, ClassTarget) and len(outputs):
+            with np.errstate(all="ignore"):
+                finite &= np.isfinite(self.target.inverse_transform(outputs)).reshape(outputs.shape)
+        if finite.all():
+            return []
+        return [int(one) for one in np.flatnonzero(~finite.all(axis=1))]
 
 
 def softmax(outputs: Array) -> npt.NDArray[np.float64]:
     """Return the probabilities of scores (N, K)."""
     scores = outputs.astype(np.float64)
-    made = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(made / made.sum(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # infinities; such rows are answered with an error
+        made = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(made / made.sum(axis=1, keepdims=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from nnscratch.cli.serving import inference
 from nnscratch.cli.serving.answering import RunAnswers
@@ -97,8 +98,10 @@ def described(run: RunAnswers, limits: Any, tokens: bool) -> dict[str, Any]:
         },
         "paths": {
             "/predict": {"post": predict},
-            f"/v2/models/{run.name}/infer": {"post": infer},
-            f"/v2/models/{run.name}": {"get": _get("inputs and outputs of the model")},
+            f"/v2/models/{quote(run.name, safe='')}/infer": {"post": infer},
+            f"/v2/models/{quote(run.name, safe='')}": {
+                "get": _get("inputs and outputs of the model")
+            },
             "/healthz": {"get": _get("whether the server answers")},
             "/metrics": {"get": _get("figures for Prometheus", "text/plain")},
         },

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nnscratch.cli.serving.answering import RunAnswers, softmax
-from nnscratch.cli.serving.reading import BadRequestError, ReadRows
+from nnscratch.cli.serving.answering import NO_NUMBER, RunAnswers, softmax
+from nnscratch.cli.serving.reading import BadRequestError, ReadRows, refuse_keys_twice
 
 PROTOCOL = "Open Inference Protocol V2"
 _KINDS = {
@@ -17,6 +17,13 @@ _KINDS = {
     "UINT64": np.uint64, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32,
     "INT64": np.int64, "FP32": np.float32, "FP64": np.float64, "BYTES": np.object_,
 }  # fmt: skip
+
+_MOST_AXES = 8
+
+
+class _Wanted(msgspec.Struct):
+    name: str
+    parameters: Any = msgspec.UNSET
 
 
 class InputTensor(msgspec.Struct):
@@ -26,21 +33,23 @@ class InputTensor(msgspec.Struct):
     shape: list[int]
     datatype: str
     data: list[Any]
-    parameters: Any = None
+    parameters: Any = msgspec.UNSET
 
 
-class _Request(msgspec.Struct):
+class InferenceRequest(msgspec.Struct):
+    """A request: its inputs, its id, which comes back, and the outputs that are wanted."""
+
     inputs: list[InputTensor]
     id: str | None = None
-    parameters: Any = None
-    outputs: Any = None
+    parameters: Any = msgspec.UNSET
+    outputs: list[_Wanted] | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Request)
+_DECODER = msgspec.json.Decoder(InferenceRequest)
 
 
-def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, str | None]:
-    """Return the rows of a request, and its id.
+def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, InferenceRequest]:
+    """Return the rows of a request, and the request.
 
     The protocol has no place for the error of a single row: one that is wrong is named, and the
     request refused.
@@ -52,6 +61,15 @@ def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, str
         request = _DECODER.decode(body)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadRequestError(400, f"no request of the {PROTOCOL}: {error}") from None
+    # As many colons as fields: no key is there twice. Otherwise it is looked at more closely.
+    if body.count(b":") != 1 + 4 * len(request.inputs):
+        refuse_keys_twice(body)
+    known = {one["name"] for one in _outputs_of(run)}
+    for wanted in request.outputs or ():
+        if wanted.name not in known:
+            raise BadRequestError(
+                400, f"there is no output {wanted.name[:40]!r}; there are {', '.join(known)}"
+            )
     given: dict[str, Any] = {}
     for tensor in request.inputs:
         if tensor.name in given:
@@ -63,7 +81,7 @@ def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, str
     if read.errors:
         number, reason = next(iter(read.errors.items()))
         raise BadRequestError(400, f"row {number + 1}: {reason}")
-    return read, request.id
+    return read, request
 
 
 def _values(tensor: InputTensor) -> Any:
@@ -75,28 +93,35 @@ def _values(tensor: InputTensor) -> Any:
             f"{', '.join(_KINDS)}"
         )  # fmt: skip
     data = list(_flat(tensor.data, 0))
-    if min(tensor.shape, default=0) < 0 or math.prod(tensor.shape) != len(data):
+    fits = min(tensor.shape, default=0) >= 0 and math.prod(tensor.shape) == len(data)
+    if not fits or len(tensor.shape) > _MOST_AXES:
         raise BadRequestError(
             400, f"input {name!r}: {len(data):,} values do not make the shape {tensor.shape}"
         )
+    if not data:
+        raise BadRequestError(400, "there are no rows to predict")
+    column = len(tensor.shape) < 2 or (len(tensor.shape) == 2 and tensor.shape[1] == 1)
     if kind is np.object_ or kind is np.bool_:
         wanted = str if kind is np.object_ else bool
         if not all(value is None or type(value) is wanted for value in data):
             raise BadRequestError(400, f"input {name!r}: a value is no {tensor.datatype}")
-        values: Any = data
-    else:
-        if not all(type(value) in (int, float) for value in data):
-            raise BadRequestError(400, f"input {name!r}: a value is no number")
-        try:
-            values = np.array(data, kind)
-        except (OverflowError, ValueError) as error:
-            raise BadRequestError(400, f"input {name!r}: {error}") from None
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise BadRequestError(400, f"input {name!r}: a number is beyond {tensor.datatype}")
-        if len(tensor.shape) > 2 or (len(tensor.shape) == 2 and tensor.shape[1] != 1):
-            return values.reshape(tensor.shape)
-        values = values.tolist()
-    return values
+        if not column:
+            raise BadRequestError(400, f"input {name!r}: expected the shape [rows] or [rows, 1]")
+        return data
+    # JSON has no NaN: a gap in a column of floating-point numbers is null.
+    gaps = column and kind in (np.float32, np.float64)
+    if not all(type(value) in (int, float) or (gaps and value is None) for value in data):
+        raise BadRequestError(400, f"input {name!r}: a value is no number")
+    values = np.array([np.nan if value is None else value for value in data] if gaps else data)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Of integers beyond 64 bits NumPy makes objects.
+        made = values.astype(kind) if values.dtype.kind in "iuf" else np.full(1, np.inf)
+        right = np.isfinite(made) if made.dtype.kind == "f" else made == values
+    if not (right | np.isnan(made)).all():
+        raise BadRequestError(400, f"input {name!r}: a number is none of {tensor.datatype}")
+    if not column:
+        return made.reshape(tensor.shape)
+    return [None if value != value else value for value in made.tolist()] if gaps else made.tolist()
 
 
 def _flat(data: list[Any], depth: int) -> Any:
@@ -109,9 +134,15 @@ def _flat(data: list[Any], depth: int) -> Any:
             yield one
 
 
-def answer(run: RunAnswers, outputs: Any, request_id: str | None) -> dict[str, Any]:
-    """Return the answer to a request."""
+def answer(run: RunAnswers, outputs: Any, request: InferenceRequest) -> dict[str, Any]:
+    """Return the answer to a request.
+
+    Raises:
+        BadRequestError: if the network computes no finite number of a row.
+    """
     count = len(outputs)
+    if wrong := run.without_number(outputs):
+        raise BadRequestError(400, f"row {wrong[0] + 1}: {NO_NUMBER}")
     made = [one["prediction"] for one in run.predictions(outputs, False)]
     tensors = [_tensor("prediction", [count], run_kind(run), made)]
     if run.classes:
@@ -121,9 +152,12 @@ def answer(run: RunAnswers, outputs: Any, request_id: str | None) -> dict[str, A
             _tensor("probability", [count], "FP64", shares.max(axis=1).tolist()),
             _tensor("probabilities", list(shares.shape), "FP64", shares.ravel().tolist()),
         ]
+    if request.outputs:
+        wanted = {one.name for one in request.outputs}
+        tensors = [one for one in tensors if one["name"] in wanted]
     found: dict[str, Any] = {"model_name": run.name, "model_version": "1", "outputs": tensors}
-    if request_id is not None:
-        found["id"] = request_id
+    if request.id is not None:
+        found["id"] = request.id
     return found
 
 
@@ -138,20 +172,26 @@ def run_kind(run: RunAnswers) -> str:
     return {bool: "BOOL", int: "INT64", float: "FP64"}.get(type(run.classes[0]), "BYTES")
 
 
-def metadata(run: RunAnswers) -> dict[str, Any]:
-    """Return what the protocol says of a model."""
-    outputs = [{"name": "prediction", "datatype": run_kind(run), "shape": [-1]}]
+def _outputs_of(run: RunAnswers) -> list[dict[str, Any]]:
+    outputs: list[dict[str, Any]] = [
+        {"name": "prediction", "datatype": run_kind(run), "shape": [-1]}
+    ]
     if run.classes:
         outputs += [
             {"name": "probability", "datatype": "FP64", "shape": [-1]},
             {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(run.classes)]},
         ]
+    return outputs
+
+
+def metadata(run: RunAnswers) -> dict[str, Any]:
+    """Return what the protocol says of a model."""
     return {
         "name": run.name,
         "versions": ["1"],
         "platform": "nnscratch",
         "inputs": run.reader.tensors(),
-        "outputs": outputs,
+        "outputs": _outputs_of(run),
         "parameters": {"classes": [str(one) for one in run.classes]},
     }
 

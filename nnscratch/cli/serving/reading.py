@@ -6,6 +6,7 @@ import ast
 import functools
 import math
 import re
+import warnings
 from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -14,9 +15,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from nnscratch.errors import CheckpointError
+from nnscratch.train.files import parse_json
+
 Array = npt.NDArray[Any]
 Rows = TypeVar("Rows", bound=Sized)
 _MOST_HEADER = 4096
+_MOST_AXES = 16
 
 
 class BadRequestError(Exception):
@@ -91,6 +96,11 @@ def rows_in(body: bytes, key: str, most: int) -> list[msgspec.Raw]:
         raise BadRequestError(400, f'expected {{"{key}": [...]}}: {error}') from None
     if set(found) != {key}:
         raise BadRequestError(400, f'expected {{"{key}": [...]}} alone, got {some_of(found)}')
+    whole = bytes(found[key])
+    if len(body) != len(whole) + len(key) + 5:
+        around = body[: body.rindex(whole)].translate(None, b" \t\r\n")
+        if around != b'{"%b":' % key.encode():
+            refuse_keys_twice(body)
     try:
         rows = _LIST.decode(found[key])
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -109,6 +119,18 @@ def not_too_many(rows: Rows, most: int) -> Rows:
     if len(rows) > most:
         raise BadRequestError(413, f"{len(rows):,} rows in one request; at most {most:,} are taken")
     return rows
+
+
+def refuse_keys_twice(body: bytes) -> Any:
+    """Return what a JSON text says; what has a key twice says two things, of which none is taken.
+
+    Raises:
+        BadRequestError: if a key is there twice.
+    """
+    try:
+        return parse_json(body, "the JSON")
+    except CheckpointError as error:
+        raise BadRequestError(400, str(error)[:200]) from None
 
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -141,20 +163,23 @@ def _header(head: bytes) -> tuple[tuple[int, ...], bool, Any, int]:
     length = int.from_bytes(head[8:size], "little")
     text = head[size : size + length].decode("latin-1")
     try:
-        told = ast.literal_eval(text.strip()) if size and len(text) == length else None
+        with warnings.catch_warnings(action="ignore"):  # Python says what it thinks of such text
+            told = ast.literal_eval(text.strip()) if size and len(text) == length else None
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         told = None
     if not isinstance(told, dict) or set(told) != {"descr", "fortran_order", "shape"}:
         raise BadRequestError(400, "no .npy file of version 1 or 2")
     shape, kind = told["shape"], told["descr"]
-    if not isinstance(shape, tuple) or not all(type(one) is int for one in shape):
+    whole = isinstance(shape, tuple) and all(type(one) is int for one in shape)
+    # NumPy's own limit is 64 axes, and the least one 32.
+    if not whole or len(shape) > _MOST_AXES or not isinstance(told["fortran_order"], bool):
         raise BadRequestError(400, "no .npy file of version 1 or 2: its shape is none")
     if not isinstance(kind, str) or _DTYPE.fullmatch(kind) is None:
         raise BadRequestError(
             400,
             f"expected an .npy file of numbers, got {str(kind)[:40]}: objects are never unpickled",
         )
-    return shape, bool(told["fortran_order"]), np.dtype(kind), size + length
+    return shape, told["fortran_order"], np.dtype(kind), size + length
 
 
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")

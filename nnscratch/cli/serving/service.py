@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import ipaddress
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 from nnscratch.cli.serving import inference
 from nnscratch.cli.serving.answering import RunAnswers, encode
@@ -28,9 +28,10 @@ from nnscratch.cli.serving.reading import BadRequestError, ReadRows, read_npy
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 _JSON = (b"content-type", b"application/json")
 _NPY = ("application/x-npy", "application/octet-stream")
-_LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
+_ONCE = (b"host", b"authorization", b"content-type", b"content-encoding", b"content-length")
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,13 @@ class PredictionService:
             f"{model}/versions/1/ready": {"name": run.name, "ready": True},
             "/openapi.json": described(run, self.limits, bool(tokens)),
         }
-        routes = [Route(path, _fixed(encode(value))) for path, value in fixed.items()]
-        self._others = Starlette(
-            routes=[
-                *routes,
-                Route("/", self._page),
-                Route("/healthz", self._health),
-                Route("/v2/health/ready", self._health),
-                Route("/metrics", self._metrics),
-            ]
-        )
-        self._paths = {"/", "/healthz", "/v2/health/ready", "/metrics", *fixed}
+        endpoints: dict[str, Endpoint] = {
+            path: _fixed(encode(value)) for path, value in fixed.items()
+        }
+        endpoints |= {"/": self._page, "/healthz": self._health, "/metrics": self._metrics}
+        endpoints["/v2/health/ready"] = self._health
+        # By their whole paths: a name may have the braces in it that a pattern has.
+        self._gets = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -115,14 +112,23 @@ class PredictionService:
         began = time.perf_counter()
         path = scope["path"]
         post = self._posts.get(path)
-        route = path if post is not None or path in self._paths else "other"
+        get = self._gets.get(path)
+        route = "other" if post is None and get is None else path
         more: tuple[tuple[bytes, bytes], ...] = ()
         try:
             headers = dict(scope["headers"])
+            if len(headers) != len(scope["headers"]):
+                _refuse_twice([name for name, _ in scope["headers"]])
             self._admit(path, headers)
-            if post is None:
-                await self._other(scope, receive, send, route, began)
+            if get is not None:
+                if scope["method"] not in ("GET", "HEAD"):
+                    raise BadRequestError(405, f"{path} takes GET", allow="GET, HEAD")
+                await self._get(get, scope, receive, send, route, began)
                 return
+            if post is None:
+                raise BadRequestError(
+                    404, "there is nothing here; /openapi.json says what there is"
+                )
             if scope["method"] != "POST":
                 raise BadRequestError(405, f"{path} takes POST", allow="POST")
             body = await self._body(headers, receive)
@@ -132,8 +138,8 @@ class PredictionService:
         except BadRequestError as error:
             status, content = error.status, encode({"error": error.reason})
             more = tuple((k.encode(), v.encode()) for k, v in error.headers.items())
-            if status in (408, 413):
-                # What is left of the body is not read.
+            if status == 408:
+                # What is left of the body is not waited for.
                 more += ((b"connection", b"close"),)
         except _CutOffError:
             self.figures.count(route, 499, time.perf_counter() - began)
@@ -160,7 +166,8 @@ class PredictionService:
             # A page of another name that is led to this address must not ask in a user's place.
             host = headers.get(b"host", b"localhost").decode("latin-1")
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
-            if name.lower() not in _LOCAL:
+            usual = name in ("127.0.0.1", "localhost")
+            if not usual and name.lower() != "localhost" and not is_loopback(name):
                 raise BadRequestError(421, f"this server is for this machine, not for {host[:80]}")
         if self._tokens and path not in self._open and path != "/":
             given = headers.get(b"authorization", b"")
@@ -185,34 +192,42 @@ class PredictionService:
             raise BadRequestError(
                 415, "bodies are taken as they are, not compressed: leave Content-Encoding out"
             )
+        if headers.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
+            raise BadRequestError(415, "the only Transfer-Encoding that is taken is chunked")
         most = self.limits.body
         told = headers.get(b"content-length", b"0")
         if told.isdigit() and int(told[:20]) > most:
             raise BadRequestError(413, f"the body is larger than {most:,} bytes")
-        parts: list[bytes] = []
-        size = 0
+        whole = b""
+        more: bytearray | None = None
         try:
             async with asyncio.timeout(self.limits.seconds):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _CutOffError
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > most:
+                    part = message.get("body", b"")
+                    if len(part) + len(whole if more is None else more) > most:
                         raise BadRequestError(413, f"the body is larger than {most:,} bytes")
+                    if more is not None:
+                        more += part
+                    elif whole:
+                        more = bytearray(whole + part)
+                    else:
+                        whole = part
                     if not message.get("more_body"):
                         break
         except TimeoutError:
             raise BadRequestError(
                 408, f"the body did not arrive within {self.limits.seconds:g} s"
             ) from None
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return whole if more is None else bytes(more)
 
     async def _predict(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Any:
         kind = headers.get(b"content-type", b"application/json").decode("latin-1")
         kind = kind.partition(";")[0].strip().lower()
         reader, most = self.run.reader, self.limits.rows
+        probabilities = bool(query) and _probabilities(query)
         if kind in _NPY or body.startswith(b"\x93NUMPY"):
             read = reader.from_array(read_npy(body, most))
         elif kind == "application/json":
@@ -223,20 +238,21 @@ class PredictionService:
                 f"expected the Content-Type application/json or application/x-npy, got {kind[:80]}",
             )
         outputs = await self._outputs(read)
-        listed = self.run.answer(read, outputs, b"probabilities=" in query)
+        listed, wrong = self.run.answer(read, outputs, probabilities)
         self.figures.rows += read.count
-        self.figures.wrong_rows += len(read.errors)
+        self.figures.wrong_rows += wrong
         # A row that is wrong says so in its place; if all are, so does the status.
-        status = 422 if len(read.errors) == read.count else 200
+        status = 422 if wrong == read.count else 200
         return encode({"model": self.run.name, "predictions": listed}), status
 
     async def _infer(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Any:
         if headers.get(b"inference-header-content-length"):
             raise BadRequestError(415, "tensors are taken as JSON, not as binary data")
-        read, request_id = inference.read_request(body, self.run, self.limits.rows)
+        read, request = inference.read_request(body, self.run, self.limits.rows)
         outputs = await self._outputs(read)
+        answer = inference.answer(self.run, outputs, request)
         self.figures.rows += read.count
-        return encode(inference.answer(self.run, outputs, request_id))
+        return encode(answer)
 
     async def _outputs(self, read: ReadRows) -> Any:
         if not len(read.features):
@@ -245,8 +261,8 @@ class PredictionService:
             return self.queue.now(read.features)
         return await self.queue.later(read.features)
 
-    async def _other(
-        self, scope: Scope, receive: Receive, send: Send, route: str, began: float
+    async def _get(
+        self, get: Endpoint, scope: Scope, receive: Receive, send: Send, route: str, began: float
     ) -> None:
         status = 500
 
@@ -255,7 +271,8 @@ class PredictionService:
             status = message.get("status", status)
             await send(message)
 
-        await self._others(scope, receive, noting)
+        response = await get(Request(scope, receive))
+        await response(scope, receive, noting)
         self.figures.count(route, status, time.perf_counter() - began)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -282,11 +299,38 @@ class PredictionService:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _fixed(content: bytes) -> Callable[[Request], Awaitable[Response]]:
+def _fixed(content: bytes) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         return Response(content, media_type="application/json")
 
     return endpoint
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address is one at which only this machine is reached."""
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_twice(names: list[bytes]) -> None:
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise BadRequestError(400, f"the header {name.decode()} is there twice")
+
+
+def _probabilities(query: bytes) -> bool:
+    """Return whether a query asks for the probability of every class.
+
+    Raises:
+        BadRequestError: if it says neither true nor false.
+    """
+    told = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("probabilities", ["false"])
+    found = {"true": True, "1": True, "false": False, "0": False}.get(told[-1].lower())
+    if found is None:
+        raise BadRequestError(400, f"probabilities is true or false, got {told[-1][:40]!r}")
+    return found
 
 
 def _version() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.settings import set_num_threads
 
 _LEAST_TOKEN = 16
+_MOST_TOKENS = 1 << 20
 
 
 def serve_run(
@@ -40,7 +40,7 @@ def serve_run(
 
         from nnscratch.cli.serving.answering import RunAnswers
         from nnscratch.cli.serving.connection import guarded
-        from nnscratch.cli.serving.service import PredictionService, ServiceLimits
+        from nnscratch.cli.serving.service import PredictionService, ServiceLimits, is_loopback
     except ImportError as error:
         if (error.name or "").startswith("nnscratch"):
             raise
@@ -53,7 +53,7 @@ def serve_run(
     set_num_threads(threads)
     listening = _listening(host, port)
     try:
-        local = _is_local(host)
+        local = host.lower() == "localhost" or is_loopback(host)
         answers = RunAnswers(found, name)
         service = PredictionService(answers, known, tokens, local)
         shown_host = f"[{host}]" if ":" in host else host
@@ -101,13 +101,6 @@ def _nothing(number: int, frame: Any) -> None:
     pass
 
 
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -138,11 +131,15 @@ def read_tokens(path: str) -> tuple[str, ...]:
         ConfigurationError: if it cannot be read, others may read it, or a token is short.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        # An editor may have put a mark at the beginning, which is no part of the first token.
+        with open(path, encoding="utf-8-sig") as file:
             mode = os.fstat(file.fileno()).st_mode
-            lines = [line.strip() for line in file.read(1 << 20).splitlines()]
-    except (OSError, UnicodeError) as error:
+            text = file.read(_MOST_TOKENS + 1)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({error})") from None
+    if len(text) > _MOST_TOKENS:
+        raise ConfigurationError(f"{path}: longer than any list of tokens")
+    lines = [line.strip() for line in text.split("\n")]
     if os.name == "posix" and mode & 0o077:
         raise ConfigurationError(
             f"{path}: other users of this machine can read the tokens: chmod 600 {path}"

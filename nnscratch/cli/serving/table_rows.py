@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import re
 from typing import Any
 
 import msgspec
@@ -13,11 +15,13 @@ from nnscratch.cli.serving.reading import (
     BadRequestError,
     ReadRows,
     not_too_many,
+    refuse_keys_twice,
     rows_in,
     some_of,
 )
 from nnscratch.data import CategoricalColumn, DateColumn, NumericColumn, TablePreprocessor
-from nnscratch.data.columns import standardised
+from nnscratch.data.columns import aliases, standardised
+from nnscratch.data.dates import moment
 
 
 class TableReader:
@@ -38,11 +42,14 @@ class TableReader:
         # A row may come with its answer, which is not looked at.
         fields.append(("t", Any, None))
         renamed["t"] = pre.target_name
-        row = msgspec.defstruct(
-            "Row", fields, rename=renamed, forbid_unknown_fields=True, kw_only=True, gc=False
-        )
-        self._row = row
-        self._decoder = msgspec.json.Decoder(row)
+        options: Any = {"forbid_unknown_fields": True, "kw_only": True, "gc": False}
+        self._row = msgspec.defstruct("Row", fields, **options)
+        self._decoder: Any = None  # for names with quotes, backslashes or line breaks there is none
+        with contextlib.suppress(ValueError):
+            named = msgspec.defstruct("Row", fields, rename=renamed, **options)
+            self._decoder = msgspec.json.Decoder(named)
+        self._called = {name: called for called, name in renamed.items()}
+        self._hints = 0
         self._numbers = [n for n, c in enumerate(self.columns) if isinstance(c, NumericColumn)]
         starts = np.cumsum([0, *(len(c.feature_names) for c in self.columns)]).tolist()
         self._starts = starts
@@ -60,12 +67,35 @@ class TableReader:
         """
         rows, errors = [], {}
         given = rows_in(body, self.key, most)
+        self._hints = 0
         for number, raw in enumerate(given):
             try:
-                rows.append(msgspec.structs.astuple(self._decoder.decode(raw))[:-1])
+                rows.append(self._row_of(bytes(raw)))
             except (msgspec.MsgspecError, RecursionError) as error:
                 errors[number] = self._say(str(error))
+            except BadRequestError as error:
+                errors[number] = error.reason
         return self._read(rows, len(given), errors)
+
+    def _row_of(self, raw: bytes) -> Any:
+        if self._decoder is not None:
+            row = msgspec.structs.astuple(self._decoder.decode(raw))[:-1]
+            # As many colons as columns: no key is there twice. Otherwise it is looked at closely.
+            if raw.count(b":") != len(self.names):
+                refuse_keys_twice(raw)
+            return row
+        return self._converted(refuse_keys_twice(raw))
+
+    def _converted(self, row: Any) -> Any:
+        if isinstance(row, dict):
+            for name in row:
+                if name not in self._called:
+                    raise msgspec.ValidationError(f"Object contains unknown field `{name}`")
+            row = {self._called[name]: value for name, value in row.items()}
+        try:
+            return msgspec.structs.astuple(msgspec.convert(row, self._row))[:-1]
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(_PLACE.sub(self._named, str(error))) from None
 
     def from_array(self, array: Array) -> ReadRows:
         """Read an array (N, columns), where all columns are numbers; NaN is a gap.
@@ -111,8 +141,7 @@ class TableReader:
         rows, errors = [], {}
         for number in range(count):
             try:
-                row = {name: given[name][number] for name in self.names}
-                rows.append(msgspec.structs.astuple(msgspec.convert(row, self._row))[:-1])
+                rows.append(self._converted({name: given[name][number] for name in self.names}))
             except msgspec.MsgspecError as error:
                 errors[number] = self._say(str(error))
         return self._read(rows, count, errors)
@@ -180,13 +209,16 @@ class TableReader:
             for row, value in enumerate(values):
                 if value is not None:
                     try:
-                        array[row] = np.datetime64(value, "us")
+                        array[row] = moment(value)
                     except ValueError:
                         wrong[row] = (
                             f"column {column.name!r}: expected a date such as 2024-01-31 or "
                             f"2024-01-31T12:30, got {value[:40]!r}"
                         )
         else:
+            if column.kind == "categorical":
+                words = {True: "true", False: "false"}
+                values = [words[v] if isinstance(v, bool) else v for v in values]
             array = np.array([_blank(value) for value in values], object)
         column.encode(array, part)
         for row, value in enumerate(values):
@@ -197,8 +229,17 @@ class TableReader:
 
     def _say(self, error: str) -> str:
         """Return what msgspec says is wrong, with the column that may have been meant."""
-        name = error.partition("unknown field `")[2].rpartition("`")[0]
-        return error + (self._close(name) if name else "")
+        name = error.partition("unknown field `")[2].rpartition("`")[0][:_MOST_NAME]
+        if len(error) > _MOST_SAID:
+            error = f"{error[:_MOST_SAID]}..."
+        # Searching for what was meant takes time, and is for people, who look at the first ones.
+        self._hints += bool(name)
+        return error + (self._close(name) if name and self._hints <= _MOST_HINTS else "")
+
+    def _named(self, found: re.Match[str]) -> str:
+        before, place, behind = found.groups()
+        number = int(place)
+        return f"{before}{self.names[number] if number < len(self.names) else place}{behind}"
 
     def _close(self, name: str) -> str:
         close = difflib.get_close_matches(name, self.names, n=1)
@@ -227,6 +268,8 @@ class TableReader:
 
 
 _LARGE = 1e150
+_MOST_NAME, _MOST_SAID, _MOST_HINTS = 80, 300, 5
+_PLACE = re.compile(r"(\$\.|field `)c(\d+)(`|$)")
 
 
 def _note(notes: dict[int, Any], row: Any, text: str) -> None:
@@ -242,6 +285,8 @@ def _blank(value: Any) -> Any:
 
 
 def _type_of(column: Any) -> Any:
+    if column.kind == "categorical" and aliases(column.categories):
+        return bool | str | None  # yes and no, which is true and false in JSON
     return {"numeric": float | None, "boolean": bool | None}.get(column.kind, str | None)
 
 
@@ -252,7 +297,8 @@ def _schema_of(column: Any) -> dict[str, Any]:
         return {"type": ["string", "null"], "description": "a date such as 2024-01-31"}
     if column.kind == "boolean":
         return {"type": ["boolean", "null"]}
-    return {"type": ["string", "null"], "examples": list(column.categories[:20])}
+    kinds = ["string", "boolean", "null"] if aliases(column.categories) else ["string", "null"]
+    return {"type": kinds, "examples": list(column.categories[:20])}
 
 
 def _usual(column: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import io
+import re
 import sys
 import textwrap
 import types
@@ -18,8 +19,8 @@ from nnscratch.errors import ConfigurationError, NNScratchError
 from nnscratch.formulas import FORMULAS
 from nnscratch.graph import Graph, record
 from nnscratch.graph.nested import mapped
-from nnscratch.interop.standalone.program import Lines
-from nnscratch.interop.standalone.texts import Texts
+from nnscratch.interop.standalone.program import Lines, docstring, quoted
+from nnscratch.interop.standalone.texts import TAKEN, Texts
 from nnscratch.nn import Module
 from nnscratch.tensors import Tensor
 from nnscratch.train.evaluate import evaluating
@@ -27,6 +28,8 @@ from nnscratch.train.files import FilePath, write_text
 
 _SIZES = (2, 5)
 _MOST_BYTES = 400 << 20
+_OURS = re.compile(r"[nw]|h\d+|_.*|[a-z]+_\d+|.*_of_[a-z]+|slice|complex|tuple")
+"""Names that the lines of a program have for themselves, besides those of formulas."""
 _RULE = "# " + "-" * 78
 
 
@@ -69,7 +72,7 @@ class Exported:
         head = "from __future__ import annotations\n\n" + "\n".join(listed)
         formulas = [*self.texts.first.values(), *self.constants, *self.texts.found.values()]
         parts = [
-            f'"""{title}\n"""\n\n{head}\n\nimport numpy as np',
+            f"{docstring(title + chr(10))}\n\n{head}\n\nimport numpy as np",
             before,
             f"{_RULE}\n# The model: a line for each formula\n{_RULE}\n\n\n{self.model}",
             f"{_RULE}\n# What it calls\n{_RULE}",
@@ -183,15 +186,19 @@ def _input_names(model: Module, count: int) -> list[str]:
     except (TypeError, ValueError):
         listed = []
     names = [p.name for p in listed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    # The name of a formula would hide it.
-    if len(names) < count or {"n", "w", "np", *FORMULAS} & set(names):
+    # The name of what the lines call would hide it.
+    reserved = any(name in {*FORMULAS, *TAKEN} or _OURS.fullmatch(name) for name in names)
+    if len(names) < count or reserved or not all(map(str.isascii, names)):
         return ["x"] if count == 1 else [f"x{place}" for place in range(count)]
     return names[:count]
 
 
 def _weights(arrays: dict[str, Any]) -> str:
     buffer = io.BytesIO()
-    np.savez(buffer, **{name.replace("/", "\\"): one for name, one in arrays.items()})
+    # By their numbers: a name may be one of no file.
+    np.savez(buffer, *arrays.values())
+    names = "".join(f"    {quoted(name)},\n" for name in arrays)
+    listed = f"[\n{names}]" if names else "[]"
     lines = textwrap.wrap(base64.b64encode(buffer.getvalue()).decode(), 96)
     held = "\n".join(lines)
     return f'''_loaded = {{}}
@@ -202,10 +209,11 @@ def weights():
     if not _loaded:
         content = base64.b64decode(_WEIGHTS)
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            _loaded.update(file)
+            _loaded.update((name, file[f"arr_{{n}}"]) for n, name in enumerate(_NAMES))
     return _loaded
 
 
+_NAMES = {listed}
 _WEIGHTS = """
 {held}
 """'''

@@ -21,6 +21,31 @@ _MOST_WRITTEN = 24
 _WIDTH = 96
 
 
+def quoted(text: str) -> str:
+    """Return a text as Python, in double quotes where it has nothing in it to escape.
+
+    >>> print(quoted("fc1.weight"), quoted('a"b'))
+    "fc1.weight" 'a"b'
+    """
+    written = repr(text)
+    return f'"{text}"' if written == f"'{text}'" and '"' not in text else written
+
+
+def comment(text: str) -> str:
+    """Return a text as one line that is a comment, whatever is in it: names are the user's."""
+    shown = repr(text)[1:-1] if not text.isprintable() else text
+    return f"# {shown[: _WIDTH - 7]}..." if len(shown) > _WIDTH - 4 else f"# {shown}"
+
+
+def docstring(text: str) -> str:
+    """Return a text as a docstring, whatever is in it."""
+    made = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').replace("\0", "\\x00")
+    if made.endswith('"'):
+        made = f'{made[:-1]}\\"'
+    made = made.encode("utf-8", "backslashreplace").decode()  # surrogates have no UTF-8
+    return f'"""{made}"""'
+
+
 class Lines:
     """Writes two graphs of one function, for batches of two sizes, as one text.
 
@@ -71,9 +96,7 @@ class Lines:
                 continue
             layer = node.layer
             if layer is not None and layer.path and layer.path != path:
-                label = layer.label
-                cut = len(label) > _WIDTH - 4
-                lines.append(f"# {label[: _WIDTH - 7]}..." if cut else f"# {label}")
+                lines.append(comment(layer.label))
             path = layer.path if layer is not None else None
             lines += self._call(node, other, needed)
         lines.append(f"return {self._text(first.outputs, second.outputs)}")
@@ -132,7 +155,9 @@ class Lines:
             return self._whole(one, other)
         if isinstance(one, float):
             return _float(one)
-        if isinstance(one, complex) or one is Ellipsis:
+        if isinstance(one, complex):
+            return _number(one)
+        if one is Ellipsis:
             return repr(one)
         if isinstance(one, slice):
             parts = ((getattr(one, k), getattr(other, k)) for k in ("start", "stop", "step"))
@@ -187,7 +212,7 @@ class Lines:
             value = np.append(one, 0).reshape(-1)[0]
             if (one == value).all() and (other == value).all():
                 shape = self._text(one.shape, other.shape)
-                return f"np.full({shape}, {value.item()!r}, np.{one.dtype})"
+                return f"np.full({shape}, {_number(value.item())}, np.{one.dtype})"
             raise ConfigurationError(
                 f"the model makes an array of shape {one.shape} outside of all formulas, from the "
                 "number of samples; export it with fixed=True, for the sample's shape alone"
@@ -196,7 +221,7 @@ class Lines:
             return _literal(one)
         for name, known in self.arrays.items():
             if known.shape == one.shape and known.tobytes() == one.tobytes():
-                return f'w["{name}"]'
+                return f"w[{quoted(name)}]"
         return self._kept(f"constant.{len(self.arrays)}", one)
 
     def _kept(self, name: str, array: Any) -> str:
@@ -206,7 +231,7 @@ class Lines:
                 "model.float() first"
             )
         self.arrays[name] = array
-        return f'w["{name}"]'
+        return f"w[{quoted(name)}]"
 
     def _whole(self, one: int, other: int) -> str:
         if one == other or self._sizes is None:
@@ -228,8 +253,17 @@ def _literal(array: Any) -> str:
     """Return an array of NumPy as Python."""
     if array.size and (array == array.reshape(-1)[0]).all():
         value = array.reshape(-1)[0].item()
-        return f"np.full({array.shape}, {value!r}, np.{array.dtype})"
-    return f"np.array({array.tolist()!r}, np.{array.dtype})"
+        return f"np.full({array.shape}, {_number(value)}, np.{array.dtype})"
+    return f"np.array({_number(array.tolist())}, np.{array.dtype})"
+
+
+def _number(value: Any) -> str:
+    """Return a number, or lists of numbers, as Python, which has no word for NaN and infinity."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_number, value))}]"
+    if isinstance(value, complex):
+        return f"complex({_float(value.real)}, {_float(value.imag)})"
+    return _float(value) if isinstance(value, float) else repr(value)
 
 
 def _float(value: float) -> str:

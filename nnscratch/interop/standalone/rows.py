@@ -6,6 +6,7 @@ Their texts are copied into the programs, so they need NumPy alone. They give th
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +14,35 @@ from typing import Any
 import numpy as np
 
 from nnscratch.data.columns import aliases, standardised
-from nnscratch.data.dates import parts_of
+from nnscratch.data.dates import moment, parts_of
 from nnscratch.data.spellings import MISSING
+
+
+def rows_of_csv(path: str, separator: str, encoding: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, its columns called as in training.
+
+    Raises:
+        ValueError: if a row has more or fewer values than there are columns.
+    """
+    with open(path, newline="", encoding=encoding) as file:
+        lines = list(csv.reader(file, delimiter=separator))
+    names: list[str] = []
+    given = [name.strip() for name in lines[0]] if lines else []
+    for place, name in enumerate(given, 1):
+        made = base = name or f"column_{place}"
+        number = 1
+        # The second of a name is NAME_2.
+        while made in names or (made != name and made in given):
+            number += 1
+            made = f"{base}_{number}"
+        names.append(made)
+    rows = []
+    for number, line in enumerate((one for one in lines[1:] if one), 1):
+        more = [one for one in line[len(names) :] if one.strip()]
+        if len(line) < len(names) or more:
+            raise ValueError(f"row {number}: {len(line)} values for {len(names)} columns")
+        rows.append(dict(zip(names, line, strict=False)))
+    return rows
 
 
 def encode_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, Any]]) -> Any:
@@ -89,8 +117,8 @@ def _dates(values: Sequence[Any], column: Mapping[str, Any]) -> Any:
     for number, value in enumerate(values):
         if not gaps[number]:
             try:
-                moments[number] = np.datetime64(value, "us")
-            except (TypeError, ValueError):
+                moments[number] = moment(value)
+            except ValueError:
                 raise _refusal(number + 1, column, value) from None
     parts = parts_of(moments)
     features = [standardised(parts[p["part"]], p["mean"], p["std"]) for p in column["parts"]]

@@ -25,11 +25,13 @@ from nnscratch.interop.standalone.words import CLASSES, LEFT_OUT, PASSED, REPLAC
 
 _OURS = ("nnscratch",)
 _OF_THE_PROGRAM = (
-    *("forward", "weights", "predict", "scores", "continued", "main", "base64", "io", "csv", "sys"),
-    *("CLASSES", "COLUMNS", "CHARACTERS", "BLOCK", "_loaded", "_WEIGHTS"),
+    *("forward", "weights", "predict", "scores", "continued", "main", "base64", "io", "sys"),
+    *("CLASSES", "COLUMNS", "CHARACTERS", "BLOCK", "_loaded", "_NAMES", "_WEIGHTS"),
 )
 """What a program has names for itself."""
-_IMPORTABLE = ("functools", "itertools", "math", "operator")
+_IMPORTABLE = ("csv", "functools", "itertools", "math", "operator", "re")
+TAKEN = frozenset({"np", *_IMPORTABLE, *_OF_THE_PROGRAM})
+"""Names that no formula, and no input of a program, may have."""
 
 
 class Texts:
@@ -51,7 +53,7 @@ class Texts:
         self.imports: set[str] = set()
         """The modules of Python's library that they need."""
         self._names: dict[Any, str] = {}
-        self._taken: set[str] = {"np", *dir(builtins), *_IMPORTABLE, *_OF_THE_PROGRAM}
+        self._taken: set[str] = {*TAKEN, *dir(builtins)}
 
     def formula(self, formula: Formula) -> str:
         """Add a formula's forward, which returns its output alone, and return its name.
