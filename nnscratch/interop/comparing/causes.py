@@ -54,8 +54,12 @@ def cause_of(found: Difference, ours: StepLog, theirs: StepLog, match: Matching)
     a, b = found.arrays
     if a is None or b is None:
         side = "here" if a is None else "there"
+        if found.phase == "forward":
+            return Cause("missing output", f"there is no such output {side}")
         said = f"{found.path} has none {side}: it is frozen, detached or not used"
         return Cause("no gradient", said)
+    if a.shape == b.shape and found.index is None:
+        return Cause("dtype", f"it is {found.ours} here and {found.theirs} there")
     if found.phase == "forward":
         guesses = _forward(found, ours, theirs, match, a, b)
     elif found.phase == "loss":
@@ -65,7 +69,18 @@ def cause_of(found: Difference, ours: StepLog, theirs: StepLog, match: Matching)
     for kind, said, made in itertools.chain(guesses, _relations(a, b)):
         if made is not None and agree(made, b, 10):
             return Cause(kind, said)
-    return _likely(found, ours, theirs, match) or _unknown()
+    return _likely(found, ours, theirs, match) or _not_finite(a, b) or _unknown()
+
+
+def _not_finite(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Say on which side alone numbers are infinite or none."""
+    if {a.dtype.kind, b.dtype.kind} - set("fc"):
+        return None
+    mine, its = (bool(np.isfinite(one).all()) for one in (a, b))
+    if mine is its:
+        return None
+    side = "there" if mine else "here"
+    return Cause("not finite", f"infinity or NaN comes up {side} alone", False)
 
 
 def _unknown() -> Cause:
@@ -82,8 +97,8 @@ def _weights(found: Difference) -> Cause | None:
         side = "here" if a is None else "there"
         kind = "missing bias" if name == "bias" else "missing parameter"
         return Cause(kind, f"{found.path} is missing {side}")
-    if a.shape == b.shape and a.dtype != b.dtype:
-        return Cause("dtype", f"it is {a.dtype} here and {b.dtype} there")
+    if a.shape == b.shape and found.index is None:
+        return Cause("dtype", f"it is {found.ours} here and {found.theirs} there")
     for axes in itertools.permutations(range(a.ndim)) if 2 <= a.ndim <= 5 else ():
         if b.shape == tuple(a.shape[n] for n in axes) and np.array_equal(a.transpose(axes), b):
             if a.ndim == 2:

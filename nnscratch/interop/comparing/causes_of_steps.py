@@ -14,7 +14,7 @@ from nnscratch import nn, optim
 from nnscratch.errors import NNScratchError
 from nnscratch.interop.comparing.differing import Difference, Matching, agree
 from nnscratch.interop.comparing.guesses import KINDS, Cause, Guess, changed
-from nnscratch.interop.comparing.steps import StepLog
+from nnscratch.interop.comparing.steps import NO_OPTIMIZER, StepLog
 from nnscratch.tensors import Tensor
 
 _DECAYS = (0.0, 0.1, 0.05, 0.01, 5e-3, 1e-3, 5e-4, 1e-4, 1e-5)
@@ -129,6 +129,11 @@ def update_causes(
         return None
     path = found.path.rpartition(".")[0]
     mine, its = _group_of(ours, found.path), _group_of(theirs, found.other_path)
+    lacks = [group is not None and group.get("class") == NO_OPTIMIZER for group in (mine, its)]
+    if lacks[0] is not lacks[1]:
+        side = "here" if lacks[0] else "there"
+        said = f"{found.path} is no parameter of the optimizer {side}"
+        return Cause("parameters of the optimizer", said)
     if ours.get(found.step, "gradient", found.path) is None:
         return _statistics(found, ours, theirs, match, path, a, b)
     if mine is None:

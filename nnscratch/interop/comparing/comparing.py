@@ -9,7 +9,12 @@ from typing import Any
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
 from nnscratch.interop.comparing.causes import cause_of
-from nnscratch.interop.comparing.differing import Difference, Matching, differences
+from nnscratch.interop.comparing.differing import (
+    Difference,
+    Matching,
+    differences,
+    uncompared,
+)
 from nnscratch.interop.comparing.guesses import Cause
 from nnscratch.interop.comparing.recording import record_steps
 from nnscratch.interop.comparing.steps import StepLog
@@ -34,6 +39,7 @@ class Comparison:
         cause: its likely cause, None if there is none.
         by_phase: for each phase how many arrays were compared, and which differ.
         steps: how many steps were compared.
+        uncompared: the names of arrays that only one side has, and which.
     """
 
     source: str
@@ -41,10 +47,11 @@ class Comparison:
     cause: Cause | None
     by_phase: dict[str, tuple[int, list[Difference]]] = field(default_factory=dict)
     steps: int = 0
+    uncompared: list[str] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
+        """Whether nothing differs of what was compared."""
         return self.first is None
 
     def __str__(self) -> str:
@@ -66,6 +73,10 @@ class Comparison:
         for phase, (count, found) in self.by_phase.items():
             said = f"{len(found)} differ" if found else "equal"
             lines.append(f"  {_PHASES[phase]}: {count} arrays, {said}")
+        if self.uncompared:
+            count = len(self.uncompared)
+            names = ", ".join(self.uncompared[:3]) + (", ..." if count > 3 else "")
+            lines.append(f"  not compared: {count} arrays that one side lacks: {names}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -106,7 +117,8 @@ def compare(
 
     Raises:
         ConfigurationError: if ``other`` is of no known kind, one side alone has a loss or an
-            optimizer, or no array of the one has the name of one of the other.
+            optimizer, a model or a loss raises, the batch or an output has no numbers, or no array
+            of the one has the name of one of the other.
         CheckpointError: if the log cannot be read.
 
     >>> import numpy as np
@@ -160,7 +172,8 @@ def compare(
         )
     first = found[0] if found else None
     cause = None if first is None else cause_of(first, ours, theirs, match)
-    return Comparison(theirs.source, first, cause, by_phase, min(ours.steps, theirs.steps))
+    count = min(ours.steps, theirs.steps)
+    return Comparison(theirs.source, first, cause, by_phase, count, uncompared(ours, theirs, match))
 
 
 def _counted(ours: StepLog, theirs: StepLog, match: Matching, phase: str) -> int:
