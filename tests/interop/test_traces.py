@@ -236,6 +236,8 @@ SAME: dict[str, tuple[Forward, Callable[[Any], Any] | None]] = {
         setattr(s, "second", tnn.Linear(6, 6)), setattr(s.second, "weight", s.lin.weight))),
     "a tied parameter": (lambda s, x: s.lin(x) + x @ s.w.t(),
                          lambda s: setattr(s, "w", s.lin.weight)),
+    "an option of a function": (
+        lambda s, x: s.lin(x) + torch.div(s.lin(x), 0.3, rounding_mode="floor"), None),
     "a default of PyTorch's": (lambda s, x: TF.normalize(s.lin(x), dim=1), None),
     "bfloat16": (lambda s, x: s.lin(x.to(torch.bfloat16)).float(), lambda s: s.lin.bfloat16()),
     "parts in their modes": (lambda s, x: s.part(s.lin(x)) + s.part(x, 0.5), part("part", ByMode)),
@@ -265,6 +267,40 @@ def test_a_part_in_another_mode() -> None:
     theirs.part.eval()
     with pytest.raises(CheckpointError, match="its part part is in another mode"):
         from_torch(theirs)
+
+
+class Frozen(tnn.Module):
+    """Its norm stays in evaluation mode, whatever the whole is in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.head = tnn.BatchNorm1d(6), tnn.Linear(6, 2)
+        self.norm.eval()
+
+    def train(self, mode: bool = True) -> Any:
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.norm(x))
+
+
+class Freezing(Frozen):
+    def train(self, mode: bool = True) -> Any:
+        self.head.requires_grad_(not mode)
+        return super().train(mode)
+
+
+def test_a_part_that_stays_in_its_mode() -> None:
+    assert_same(Frozen(), X)
+    whole = tnn.Sequential(Frozen(), tnn.Dropout())
+    ours = from_torch(whole.eval()).train()
+    assert [one.training for one in ours.modules()] == [x.training for x in whole.train().modules()]
+    freezing = Freezing()
+    with pytest.raises(CheckpointError, match=r"Freezing: its train\(\) does more than to choose"):
+        from_torch(freezing)
+    assert freezing.head.weight.requires_grad
 
 
 def test_optional_arguments() -> None:

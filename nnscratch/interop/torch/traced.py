@@ -8,7 +8,7 @@ import operator
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
@@ -47,6 +47,7 @@ class TracedModule(nn.Module):
         source: the name of the class.
         signature: of its ``forward``, as ``plain_signature`` returns it.
         calls: by the mode and the choice of optional arguments; a text for what has none and why.
+        modes: the paths of parts that ``train(mode)`` leaves in the other mode, by the mode.
     """
 
     def __init__(
@@ -54,12 +55,21 @@ class TracedModule(nn.Module):
         source: str,
         signature: inspect.Signature,
         calls: Mapping[tuple[bool, Choice], TracedCalls | str],
+        modes: Mapping[bool, list[str]] | None = None,
     ) -> None:
         """Take the calls; layers are assigned afterwards."""
         super().__init__()
         self.source = source
+        self._modes = dict(modes or {})
         self._signature = signature
         self._calls = dict(calls)
+
+    def train(self, mode: bool = True) -> Self:
+        """Go to a mode, but for the parts that PyTorch's module keeps in the other."""
+        super().train(mode)
+        for path in self._modes.get(mode, ()):
+            self.get_submodule(path).training = not mode
+        return self
 
     def has(self, choice: Choice, training: bool) -> bool:
         """Say whether a call with a choice of optional arguments can stand in another's calls.

@@ -106,6 +106,31 @@ def _traced(torch: Any, module: Any, training: bool, choice: Choice, is_whole: A
     return trace
 
 
+def own_modes(torch: Any, module: Any) -> dict[bool, list[str]]:
+    """Return the paths of the parts that ``train(mode)`` leaves in the other mode, by the mode.
+
+    A module may keep a part in one mode by a ``train`` of its own.
+
+    Raises:
+        Untraceable: if it does anything else.
+    """
+    kind, base = type(module), torch.nn.Module
+    if kind.eval is not base.eval:
+        raise Untraceable("its eval() is a method of its own")
+    found: dict[bool, list[str]] = {}
+    for mode in (True, False) if kind.train is not base.train else ():
+        with _kept(torch, module, not mode) as kept:
+            asked = [p.requires_grad for p in module.parameters()]
+            module.train(mode)
+            found[mode] = [path for path, one in module.named_modules() if one.training is not mode]
+            changed = [p.requires_grad for p in module.parameters()] != asked
+            for parameter, before in zip(module.parameters(), asked, strict=True):
+                parameter.requires_grad_(before)
+            if changed or kept.set_attributes():
+                raise Untraceable("its train() does more than to choose modes")
+    return found
+
+
 class _Kept:
     """A module as it was before it was traced."""
 

@@ -13,6 +13,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError
 from nnscratch.interop.torch.copying import copy_state, shared_memory
 from nnscratch.interop.torch.settings import MissingSettingError, settings_of
+from nnscratch.interop.torch.stand_ins import Untraceable
 from nnscratch.interop.torch.traced import (
     Choice,
     Result,
@@ -32,7 +34,7 @@ from nnscratch.interop.torch.traced import (
     TraceStep,
     plain_signature,
 )
-from nnscratch.interop.torch.tracing import TracedGraph, traces_of
+from nnscratch.interop.torch.tracing import TracedGraph, own_modes, traces_of
 from nnscratch.interop.torch.values import NoValuesError, tensor_of
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor, creation, functions, ops
@@ -171,7 +173,10 @@ class _Maker:
         calls: dict[tuple[bool, Choice], TracedCalls | str] = {}
         try:
             signature = plain_signature(inspect.signature(type(module).forward))
+            modes = own_modes(self._torch, module)
             traces = traces_of(self._torch, module, self._is_whole)
+        except Untraceable as error:
+            return self._problem(module, path, f"{name}: {error}")
         except (AttributeError, TypeError, ValueError) as error:
             return self._problem(module, path, f"{name} has no forward to be traced ({error})")
         for (training, choice), trace in traces.items():
@@ -191,7 +196,7 @@ class _Maker:
                 if module.get_submodule(part).training is not training:
                     what = f"its part {part} is in another mode, and cannot be traced by itself"
                     self._problem(module, path, what)
-        twin = TracedModule(name, signature, calls)
+        twin = TracedModule(name, signature, calls, modes)
         for key, child in children.items():
             setattr(twin, key, child)
         for key, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
@@ -250,7 +255,7 @@ class _Maker:
             place: Any = {"_operator": operator, "math": math, "builtins": builtins}[home]
             return getattr(place, name, function)
         if home.partition(".")[0] == "torch":  # a function of one's own may have any name
-            rooms = (F,) if home.startswith("torch.nn") else (F, functions, ops, creation)
+            rooms = (F,) if home.startswith("torch.nn") else (F, ops, functions, creation)
             for room in rooms:
                 if callable(found := getattr(room, name, None)):
                     return found
@@ -324,6 +329,9 @@ def _method(name: str) -> Callable[..., Any]:
     def call(x: Any, *args: Any, **options: Any) -> Any:
         return getattr(x, name)(*args, **options)
 
+    call.__name__ = name
+    with suppress(TypeError, ValueError):
+        call.__signature__ = inspect.signature(getattr(Tensor, name))  # type: ignore[attr-defined]
     return call
 
 
