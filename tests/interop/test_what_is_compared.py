@@ -202,3 +202,120 @@ def test_what_one_log_lacks_is_listed() -> None:
     made = compare(plain, more, (X,))
     assert made.first is not None
     assert made.first.place == "step 0, the output1 of lin"
+
+
+def normed() -> Any:
+    """A bias before a batch norm has a gradient of 0 but for rounding."""
+    torch.manual_seed(0)
+    return tnn.Sequential(tnn.Linear(5, 6), tnn.BatchNorm1d(6), tnn.GELU(), tnn.Linear(6, 4))
+
+
+def steps_of(kind: str, theirs: Any, ours: Any = None, **more: Any) -> Comparison:
+    ours = ours or from_torch(theirs)
+    return compare(
+        ours,
+        theirs,
+        (X, Y),
+        loss=nn.CrossEntropyLoss(),
+        other_loss=tnn.CrossEntropyLoss(),
+        optimizer=getattr(optim, kind)(ours.parameters(), lr=0.05),
+        other_optimizer=more.get("optimizer")
+        or getattr(torch.optim, kind)(theirs.parameters(), lr=0.05),
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["SGD", "Adam", "RMSprop", "Adadelta", "RAdam", "NAdam", "ASGD", "Adagrad", "Rprop"]
+)
+def test_rounding_is_no_difference(kind: str) -> None:
+    """Nor is the float32 in which PyTorch's optimizers keep numbers of their own."""
+    made = steps_of(kind, normed())
+    assert made.same, str(made)
+    assert made.steps == 3
+
+
+def test_steps_by_the_sign_of_rounding_are_named() -> None:
+    """A log by hand has what an optimizer made of it."""
+    theirs = normed()
+    ours = from_torch(theirs)
+    cross = nn.CrossEntropyLoss()
+    log = record_steps(ours, (X, Y), cross, optim.SGD(ours.parameters(), lr=0.05), 1)
+    log.arrays["0/update/0.bias"] = log.arrays["0/update/0.bias"] + 0.05
+    log.arrays["0/gradient/0.bias"] = np.full(6, 1e-17)
+    optimizer = optim.SGD(ours.parameters(), lr=0.05)
+    made = compare(ours, log, (X, Y), loss=cross, optimizer=optimizer)
+    assert made.first is not None
+    assert made.first.place == "step 0, 0.bias after the step"
+    assert made.cause is not None
+    assert made.cause.kind == "rounding"
+
+
+def test_hooks_of_parameters_are_a_part_of_both() -> None:
+    theirs = normed()
+    ours = from_torch(theirs)
+    theirs[3].weight.register_hook(lambda g: g * 2)
+    made = steps_of("SGD", theirs, ours)
+    assert made.first is not None
+    assert made.first.place == "step 0, the gradient of 3.weight"
+    ours[3].weight.register_hook(lambda g: g * 2)
+    assert steps_of("SGD", theirs, ours).same
+
+
+class Clipping(torch.optim.SGD):
+    """An optimizer of one's own, with an argument of its own."""
+
+    def __init__(self, params: Any, most: float) -> None:
+        super().__init__(params, lr=0.05)
+        self.most = most
+
+    def step(self, closure: Any = None) -> Any:
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, self.most)
+        return super().step(closure)
+
+
+def test_optimizers_of_ones_own_and_with_schedules() -> None:
+    theirs = normed()
+    assert steps_of("SGD", theirs, optimizer=Clipping(theirs.parameters(), 1e6)).same
+    assert not steps_of("SGD", theirs, optimizer=Clipping(theirs.parameters(), 1e-3)).same
+    scheduled = torch.optim.SGD(theirs.parameters(), lr=0.05)
+    torch.optim.lr_scheduler.StepLR(scheduled, 5)
+    before = [p.tolist() for p in theirs.parameters()]
+    assert steps_of("SGD", theirs, optimizer=scheduled).same
+    assert [p.tolist() for p in theirs.parameters()] == before
+    taken = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.9)
+    theirs(torch.ones(2, 5)).sum().backward()
+    taken.step()
+    ours = from_torch(theirs)
+    made = compare(
+        ours, theirs, (X, Y), loss=nn.CrossEntropyLoss(), other_loss=tnn.CrossEntropyLoss(),
+        optimizer=optim.SGD(ours.parameters(), lr=0.05, momentum=0.9), other_optimizer=taken,
+    )  # fmt: skip
+    assert made.cause is not None
+    assert made.cause.kind == "state of the optimizer"
+
+
+def test_where_they_part_before_one_raises() -> None:
+    theirs = tnn.Sequential(tnn.Conv2d(1, 2, 3, padding=1), tnn.Flatten(), tnn.Linear(32, 3))
+    ours = from_torch(theirs)
+    theirs[0].padding = (0, 0)
+    said = (
+        r"PyTorch raised RuntimeError .*; before, they part at step 0, the output of 0: the shape"
+    )
+    with pytest.raises(ConfigurationError, match=said):
+        compare(ours, theirs, (np.ones((2, 1, 4, 4)),))
+
+
+def test_layers_of_another_kind_and_settings_of_gradients_are_named() -> None:
+    theirs = tnn.Sequential(tnn.MaxPool2d(2), tnn.Conv2d(1, 1, 1))
+    ours = from_torch(theirs)
+    theirs[0] = tnn.AvgPool2d(2)
+    made = compare(ours, theirs, (SOURCE.normal(size=(2, 1, 4, 4)),))
+    assert made.cause is not None
+    assert made.cause.said == "it is a MaxPool2d here and a AvgPool2d there"
+    table = tnn.Embedding(9, 3)
+    ours = from_torch(table)
+    table.padding_idx = 1
+    made = compare(ours, table, (np.asarray([[1, 2]]),))
+    assert made.cause is not None
+    assert made.cause.said == "padding_idx is None here and 1 there"

@@ -17,8 +17,9 @@ import numpy as np
 from nnscratch import nn
 from nnscratch.errors import NNScratchError
 from nnscratch.interop.comparing.causes_of_steps import loss_guesses, update_causes
-from nnscratch.interop.comparing.differing import Difference, Matching, agree, reach
+from nnscratch.interop.comparing.differing import Difference, Matching, agree
 from nnscratch.interop.comparing.guesses import KINDS, Cause, Guess, changed
+from nnscratch.interop.comparing.noise import reach
 from nnscratch.interop.comparing.recording import values_of
 from nnscratch.interop.comparing.steps import StepLog
 from nnscratch.nn import functional as F
@@ -346,6 +347,8 @@ def _gradients(
 def _likely(found: Difference, ours: StepLog, theirs: StepLog, match: Matching) -> Cause | None:
     """Name settings that differ, though computing with them did not give the other's numbers."""
     path = found.path.partition("[")[0]
+    if found.phase == "gradient":
+        path = path.rpartition(".")[0]
     pairs = [(ours.settings.get(path), theirs.settings.get(match.layer(path)))]
     if found.phase in ("loss", "backward"):
         pairs.insert(0, (ours.settings.get("loss"), theirs.settings.get("loss")))
@@ -353,4 +356,8 @@ def _likely(found: Difference, ours: StepLog, theirs: StepLog, match: Matching) 
         for name, one, other in changed(mine, its):
             kind = KINDS.get(name, name.replace("_", " "))
             return Cause(kind, f"{name} is {one!r} here and {other!r} there", False)
+    names = [(one or {}).get("class") for one in pairs[-1]]
+    known = all(isinstance(name, str) and hasattr(nn, name) for name in names)
+    if found.phase == "forward" and found.what != "input" and known and names[0] != names[1]:
+        return Cause("other layer", f"it is a {names[0]} here and a {names[1]} there", False)
     return None

@@ -16,7 +16,7 @@ from nnscratch.interop.comparing.differing import (
     uncompared,
 )
 from nnscratch.interop.comparing.guesses import Cause
-from nnscratch.interop.comparing.recording import record_steps
+from nnscratch.interop.comparing.recording import StoppedError, record_steps
 from nnscratch.interop.comparing.steps import StepLog
 
 _PHASES = {
@@ -134,6 +134,7 @@ def compare(
             f"compare: expected a module of ours first, got {type(model).__name__}; "
             "nnscratch.interop.torch.from_torch makes one of a torch.nn.Module"
         )
+    stopped = None
     is_log = isinstance(other, (StepLog, str)) or hasattr(other, "__fspath__")
     for name, mine, its in (
         ("loss", loss, other_loss),
@@ -149,10 +150,12 @@ def compare(
         exact = any(str(array.dtype) == "float64" for array in theirs.arrays.values())
     else:
         given = batch if other_batch is None else other_batch
-        theirs = record_steps(other, given, other_loss, other_optimizer, steps, rates=rates)
+        theirs, stopped = _recorded(other, given, other_loss, other_optimizer, steps, rates=rates)
         exact = theirs.source != "Keras"
-    ours = record_steps(model, batch, loss, optimizer, steps, exact=exact, rates=rates)
+    ours, stopped_here = _recorded(model, batch, loss, optimizer, steps, exact=exact, rates=rates)
     match = Matching(ours, theirs)
+    if stopped_here or stopped:
+        raise _stopped(stopped_here or stopped, ours, theirs, match)
     if match.problem:
         other_layers = Difference(
             "weights", 0, "", "", "", None, "others", "others", 0.0, 1, 1, (None, None)
@@ -174,6 +177,28 @@ def compare(
     cause = None if first is None else cause_of(first, ours, theirs, match)
     count = min(ours.steps, theirs.steps)
     return Comparison(theirs.source, first, cause, by_phase, count, uncompared(ours, theirs, match))
+
+
+def _recorded(*given: Any, **options: Any) -> tuple[StepLog, StoppedError | None]:
+    """Return a log, and why it stops before the end."""
+    try:
+        return record_steps(*given, **options), None
+    except StoppedError as error:
+        return error.log, error
+
+
+def _stopped(why: Any, ours: StepLog, theirs: StepLog, match: Matching) -> ConfigurationError:
+    """Return what to raise where a model raised: also where the two parted before."""
+    if match.problem or not ours.arrays or not theirs.arrays:
+        return ConfigurationError(str(why))
+    first = next((one for one in differences(ours, theirs, match) if one.phase != "gradient"), None)
+    if first is None:
+        return ConfigurationError(f"{why}; nothing differs before")
+    cause = cause_of(first, ours, theirs, match)
+    return ConfigurationError(
+        f"{why}; before, they part at {first.place}: {first.ours} here, {first.theirs} there "
+        f"({cause.kind}: {cause.said})"
+    )
 
 
 def _counted(ours: StepLog, theirs: StepLog, match: Matching, phase: str) -> int:

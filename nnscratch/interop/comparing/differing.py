@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.interop.comparing.noise import is_noise, reach, rounding
 from nnscratch.interop.comparing.steps import StepLog, name_of
 
 # How far apart two results of the same sums may be, as a share of the largest number among them.
@@ -226,7 +227,7 @@ def _without_gradient(
     A log by hand may leave out what it likes; that of a model at hand is whole.
     """
     known = {path for path, _ in theirs.named(0, "weights")} if theirs.modules else set()
-    for path, _ in ours.named(0, "weights"):
+    for path, _ in reversed(list(ours.named(0, "weights"))):  # as gradients come about
         other = match.weight(path)
         a, b = ours.get(step, "gradient", path), theirs.get(step, "gradient", other)
         if (a is None) is not (b is None) and (a is None or other in known):
@@ -253,7 +254,14 @@ def _pair(
     if phase == "update":
         place = ("weights", 0) if step == 0 else ("update", step - 1)
         before = (ours.get(place[1], place[0], path), theirs.get(place[1], place[0], other))
-    found = _compared(a, b, phase if what != "target" else "target", before)
+    noise: Any = 0.0
+    if phase == "gradient":
+        noise = max(rounding(ours, step, path, one) for one in (a, b))
+    elif phase == "update":
+        # What an optimizer makes of rounding errors, as long as it is small.
+        where = is_noise(ours, theirs, step, path, other, a.shape)
+        noise = 0.0 if where is None else tolerance(a, b) * reach(a, b) * where
+    found = _compared(a, b, phase if what != "target" else "target", before, noise)
     if found is not None:
         index, mine, its, largest, count = found
         yield Difference(
@@ -262,7 +270,7 @@ def _pair(
 
 
 def _compared(
-    a: np.ndarray, b: np.ndarray, phase: str, before: tuple[Any, Any]
+    a: np.ndarray, b: np.ndarray, phase: str, before: tuple[Any, Any], noise: Any
 ) -> tuple[Any, Any, Any, float, int] | None:
     if a.shape != b.shape:
         return None, f"the shape {a.shape}", f"the shape {b.shape}", math.inf, a.size
@@ -279,6 +287,7 @@ def _compared(
             moved = reach(a - before[0], b - before[1])
             steps = np.finfo(np.result_type(before[0], before[1], a, b)).eps * 8 * scale
             limit = 10 * tolerance(a, b) * moved + steps
+        limit = np.maximum(limit, noise)
         with np.errstate(invalid="ignore"):
             apart = ~((np.abs(a - b) <= limit) | (np.isnan(a) & np.isnan(b)) | (a == b))
     count = int(apart.sum())
@@ -313,12 +322,6 @@ def _kind(array: np.ndarray) -> str:
 def tolerance(a: np.ndarray, b: np.ndarray) -> float:
     """Return how far apart two arrays may be, as a share of the largest number in them."""
     return max(_TOLERANCES.get(str(one.dtype), 1e-4) for one in (a, b))
-
-
-def reach(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the largest finite number in two arrays."""
-    found = [np.abs(one[np.isfinite(one)]) for one in (a, b)]
-    return float(max((one.max() for one in found if one.size), default=0.0))
 
 
 def agree(a: Any, b: Any, times: float = 1.0) -> bool:

@@ -13,6 +13,12 @@ import numpy as np
 
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
+from nnscratch.interop.comparing.copies import (
+    copy_of_model,
+    copy_of_optimizer,
+    scalars_of_64_bits,
+)
+from nnscratch.interop.comparing.noise import rounding
 from nnscratch.interop.comparing.steps import (
     NO_OPTIMIZER,
     StepLog,
@@ -149,6 +155,19 @@ def batch_values(batch: Any, targets: int) -> list[np.ndarray]:
     return found
 
 
+class StoppedError(ConfigurationError):
+    """A model that raised, with the log up to there.
+
+    Attributes:
+        log: what happened before.
+    """
+
+    def __init__(self, said: str, log: StepLog) -> None:
+        """Take what is said, and the log."""
+        super().__init__(said)
+        self.log = log
+
+
 class _Recording:
     """One log as it is written."""
 
@@ -156,6 +175,7 @@ class _Recording:
         self._log = StepLog(source)
         self._make = make
         self._step = 0
+        self._exact = False
 
     def log(
         self,
@@ -168,7 +188,8 @@ class _Recording:
         rates: Sequence[float] | None,
     ) -> StepLog:
         """Take the steps with copies of everything."""
-        original, model = model, copy.deepcopy(model)
+        original, model = model, copy_of_model(model)
+        self._exact = exact
         loss = copy.deepcopy(loss) if hasattr(loss, "parameters") else loss
         # As they are, before they become float64: so that another dtype is seen.
         for name, tensor in self._state(original):
@@ -177,7 +198,7 @@ class _Recording:
             model.double()
             if hasattr(loss, "double"):
                 loss.double()
-        mine = _optimizer_of(optimizer, original, model) if optimizer is not None else None
+        mine = None if optimizer is None else copy_of_optimizer(optimizer, original, model)
         self._watch(model)
         floats = (p.dtype for p in model.parameters() if values_of(p).dtype.kind == "f")
         dtype = None if exact else next(floats, None)
@@ -207,6 +228,7 @@ class _Recording:
                 continue
             for parameter in group["params"]:
                 self._log.settings[f"optimizer/{names[id(parameter)]}"] = settings
+        self._log.settings["optimizer state"] = {"parameters": len(optimizer.state)}
         moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
         for key, name in names.items():
             if key not in moved:
@@ -252,9 +274,26 @@ class _Recording:
             if parameter.grad is not None:
                 self._keep("gradient", self._name(model, name), "", parameter.grad)
         if optimizer is not None:
-            optimizer.step()
+            if self._exact:
+                self._clear_noise(model)
+            with scalars_of_64_bits(self._exact and self._log.source == "PyTorch"):
+                self._called("optimizer", optimizer.step)
             for name, tensor in self._state(model):
                 self._keep("update", name, "", tensor)
+
+    def _clear_noise(self, model: Any) -> None:
+        """Take gradients that are 0 but for rounding as 0.
+
+        Optimizers divide by the size of a gradient, and would make other steps of each rounding.
+        """
+        for name, parameter in model.named_parameters():
+            if parameter.grad is None:
+                continue
+            values = values_of(parameter.grad)
+            path = self._name(model, name)
+            small = np.abs(values) <= rounding(self._log, self._step, path, values)
+            if (small & (values != 0)).any():
+                parameter.grad.copy_(self._make(np.where(small, 0.0, values)))
 
     def _weighed(self, tensor: Any) -> Any:
         """Return the sum of a tensor times fixed numbers; 0 of what has no gradient."""
@@ -272,9 +311,10 @@ class _Recording:
             return function(*given)
         except Exception as error:
             reason = str(error).partition("\n")[0][:300]
-            raise ConfigurationError(
+            raise StoppedError(
                 f"the {what} of {self._log.source} raised {type(error).__name__} in step "
-                f"{self._step}: {reason}"
+                f"{self._step}: {reason}",
+                self._log,
             ) from error
 
     def _keep(self, phase: str, path: str, what: str, tensor: Any) -> None:
@@ -325,16 +365,3 @@ class _Recording:
             self._keep("backward", path, what, gradient)
 
         return keep
-
-
-def _optimizer_of(optimizer: Any, original: Any, model: Any) -> Any:
-    """Return an optimizer like another one, of the parameters of a copy of its model."""
-    of = {id(a): b for a, b in zip(original.parameters(), model.parameters(), strict=True)}
-    groups = []
-    for group in optimizer.param_groups:
-        if any(id(p) not in of for p in group["params"]):
-            raise ConfigurationError("the optimizer has parameters that are not the model's")
-        groups.append({**group, "params": [of[id(p)] for p in group["params"]]})
-    made = type(optimizer)(groups)
-    made.load_state_dict(optimizer.state_dict())
-    return made

@@ -48,6 +48,7 @@ class StepLog:
         modules: the layers themselves by path, where they are at hand.
         loss: the loss itself, where it is at hand.
         dtypes: the dtypes of arrays that NumPy has no dtype for, by name.
+        terms: by step and layer what gradients are sums of, once it was asked for.
 
     >>> log = StepLog("mine", {"0/loss": np.asarray(0.7)})
     >>> log.steps, log.get(0, "loss")
@@ -60,6 +61,7 @@ class StepLog:
     modules: dict[str, Any] = field(default_factory=dict)
     loss: Any = None
     dtypes: dict[str, str] = field(default_factory=dict)
+    terms: dict[int, dict[str, tuple[float, float]]] = field(default_factory=dict, repr=False)
 
     @property
     def steps(self) -> int:
