@@ -378,6 +378,36 @@ def changes_no_buffer(self: Any, x: Any) -> Any:
     return self.lin(x) * self.c
 
 
+CALLS = [0]
+
+
+def counts_outside(self: Any, x: Any) -> Any:
+    CALLS[0] += 1
+    return self.lin(x) * CALLS[0]
+
+
+def deletes(self: Any, x: Any) -> Any:
+    if hasattr(self, "first"):
+        del self.first
+        return self.lin(x)
+    return x
+
+
+def hides_a_branch(self: Any, x: Any) -> Any:
+    try:
+        return self.lin(x) if x.sum() > 0 else x
+    except Exception:
+        return x
+
+
+def hides_a_number(self: Any, x: Any) -> Any:
+    try:
+        factor = float(x.sum())
+    except TypeError:
+        factor = 1.0
+    return self.lin(x) * factor
+
+
 def relu(x: Any) -> Any:
     return x
 
@@ -398,6 +428,12 @@ REFUSED: dict[str, tuple[Forward, Callable[[Any], Any] | None, str]] = {
                    "it computes with parameters that it does not name"),
     "option": (lambda s, x: TF.normalize(s.lin(x), out=torch.ones(4, 6)), None,
                "normalize has no option out="),
+    "counter outside": (counts_outside, None, "its calls are others the second time"),
+    "deletes": (deletes, part("first", lambda: 1), "its forward sets first, which its next call"),
+    "hides a branch": (hides_a_branch, None, "it goes on behind an error: symbolically traced"),
+    "hides a number": (hides_a_number, None, r"it goes on behind an error: float\(\) of a result"),
+    "gradient": (lambda s, x: torch.autograd.grad(s.lin(x).sum(), x)[0], None,
+                 r"the function torch\.autograd\.grad is not here"),
     "extra": (lambda s, x: s.lin(x), lambda s: setattr(type(s), "get_extra_state", lambda s: 1),
               "_extra_state is what get_extra_state returns"),
     "memory of two": (lambda s, x: s.lin(x) + s.w, lambda s: setattr(

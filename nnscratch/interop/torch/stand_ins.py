@@ -32,6 +32,14 @@ def stand_in_kind(torch: Any) -> Any:
         def __setitem__(self, key: Any, value: Any) -> None:
             self.tracer.create_proxy("call_function", operator.setitem, (self, key, value), {})
 
+        def __float__(self) -> float:
+            self.tracer.found.caught = f"float() of a result ({self.node.name})"
+            raise TypeError(self.tracer.found.caught)
+
+        def __int__(self) -> int:
+            self.tracer.found.caught = f"int() of a result ({self.node.name})"
+            raise TypeError(self.tracer.found.caught)
+
         @property  # type: ignore[misc]
         def __class__(self) -> Any:
             """Answer isinstance: of an input that it is a tensor, of results nothing."""

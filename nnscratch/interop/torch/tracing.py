@@ -40,6 +40,7 @@ class TracedGraph:
             each call has a new one, since ``forward`` itself makes it.
         inlined: the paths of modules whose own calls are among these.
         called: the modules that are called as a whole.
+        caught: an error of tracing that ``forward`` did not let pass, "" for none.
         asked: arguments whose type ``forward`` asks for: it was told that they are tensors.
     """
 
@@ -48,6 +49,7 @@ class TracedGraph:
     inlined: list[str] = field(default_factory=list)
     called: list[Any] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
+    caught: str = ""
 
 
 def traces_of(
@@ -71,6 +73,12 @@ def traces_of(
             except Exception as error:
                 reason = str(error).partition("\n")[0][:160]
                 found[training, choice] = reason or type(error).__name__
+    first = found[module.training, ()]
+    if isinstance(first, TracedGraph):
+        again = _traced(torch, module, module.training, (), is_whole)
+        calls = [[node.format_node() for node in one.nodes] for one in (first, again)]
+        if calls[0] != calls[1]:
+            found[module.training, ()] = "its calls are others the second time"
     return found
 
 
@@ -83,6 +91,8 @@ def _traced(torch: Any, module: Any, training: bool, choice: Choice, is_whole: A
         trace.nodes = list(graph.nodes)
         trace.constants = _constants(torch, module, trace.nodes, kept)
         kept.check_tensors()
+        if trace.caught:
+            raise Untraceable(f"it goes on behind an error: {trace.caught}")
         made = kept.set_attributes()
     if not made:
         return trace
@@ -175,8 +185,14 @@ class _Kept:
                 raise Untraceable(f"it changes its {type(value).__name__} {name}")
 
     def set_attributes(self) -> list[tuple[Any, str]]:
-        """Return the attributes that ``forward`` sets."""
-        return [
+        """Return the attributes that ``forward`` sets or deletes."""
+        deleted = [
+            (one, name)
+            for one, before in zip(self._modules, self.before, strict=True)
+            for name in before
+            if name not in one.__dict__
+        ]
+        return deleted + [
             (one, name)
             for one, before in zip(self._modules, self.before, strict=True)
             for name, value in one.__dict__.items()
@@ -303,6 +319,21 @@ def _tracer(torch: Any, module: Any, choice: Choice, is_whole: Any) -> Any:
                     return fn(*bound.args, **bound.kwargs)
 
             return run, []
+
+        def to_bool(self, obj: Any) -> bool:
+            return bool(self._noted(super().to_bool, obj))
+
+        def iter(self, obj: Any) -> Iterator[Any]:
+            made: Iterator[Any] = self._noted(super().iter, obj)
+            return made
+
+        def _noted(self, function: Callable[[Any], Any], obj: Any) -> Any:
+            """Call, and remember an error: a ``try`` in ``forward`` could hide it."""
+            try:
+                return function(obj)
+            except Exception as error:
+                found.caught = str(error).partition("\n")[0][:120]
+                raise
 
         def is_leaf_module(self, m: Any, name: str) -> bool:
             return self._whole

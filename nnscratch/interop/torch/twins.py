@@ -11,6 +11,7 @@ import builtins
 import inspect
 import math
 import operator
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,6 +40,7 @@ from nnscratch.interop.torch.values import NoValuesError, tensor_of
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor, creation, functions, ops
 
+_HOMES = re.compile(r"torch(\.(functional|_tensor|_VF|_jit_internal)|\.(nn|_C)(\..*)?)?")
 _CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
 _MOST = 20
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -254,12 +256,14 @@ class _Maker:
         if home in ("_operator", "math", "builtins"):
             place: Any = {"_operator": operator, "math": math, "builtins": builtins}[home]
             return getattr(place, name, function)
-        if home.partition(".")[0] == "torch":  # a function of one's own may have any name
+        if _HOMES.fullmatch(
+            home
+        ):  # a function of one's own, or of torch.autograd, may have any name
             rooms = (F,) if home.startswith("torch.nn") else (F, ops, functions, creation)
             for room in rooms:
                 if callable(found := getattr(room, name, None)):
                     return found
-            if _there(Tensor, name):
+            if _there(Tensor, name) and callable(getattr(Tensor, name)):
                 return _method(name)
         said.append(f"the function {home}.{name} is not here")
         return function
