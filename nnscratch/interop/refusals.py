@@ -10,6 +10,22 @@ import numpy as np
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 
+_TENSORS = (
+    ("._rebuild_sparse_", "a tensor in it is sparse", "x.to_dense()"),
+    ("._rebuild_qtensor", "a tensor in it is quantised", "x.dequantize()"),
+    ("._rebuild_nested_", "a tensor in it is nested", "list(x.unbind())"),
+    ("._rebuild_meta_", "a tensor in it has no values, on the device meta", "one with values"),
+    (
+        "._rebuild_from_type",
+        "a tensor in it is of a subclass",
+        "x.detach().as_subclass(torch.Tensor)",
+    ),
+    ("._rebuild_parameter_with", "a parameter in it has attributes of its own", "x.detach()"),
+    ("torch.float8_", "a tensor in it has 8 bits, which is not here", "x.float()"),
+    ("torch.complex32", "a tensor in it has twice 16 bits, which is not here", "x.cfloat()"),
+)
+"""What PyTorch saves of tensors that are no arrays here: a part of the name, what, and instead."""
+
 
 def word(key: Any) -> str:
     """Return a key as text, also a number of thousands of digits."""
@@ -58,6 +74,9 @@ def unknown_global(name: str) -> str:
         f"it would import {name[:120]!r}, which no state dict needs; nothing of it was imported or "
         "run. "
     )
+    for part, what, instead in _TENSORS:
+        if part in name:
+            return f"it would import {name[:120]!r}: {what}. Where PyTorch is, save {instead} of it"
     if name.startswith("numpy"):
         return said + "Where PyTorch is, save numbers as float(x) and arrays as torch.tensor(x)"
     return said + (

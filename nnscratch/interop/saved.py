@@ -23,7 +23,7 @@ from nnscratch.array import Device, as_device, is_array, move
 from nnscratch.array.bfloat16 import bfloat16, brain
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.interop.refusals import at, refusal, word
-from nnscratch.interop.torch.files import first_bytes, is_torch_file, read_torch
+from nnscratch.interop.torch.files import first_bytes, is_torch_file, read_torch, refuse_old_file
 from nnscratch.nn import Parameter
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.size import Size
@@ -219,6 +219,7 @@ def _loaded(path: FilePath, map_location: Any) -> Any:
     place = _placing(map_location)
     if is_torch_file(first_bytes(path)):
         return _of_torch(path, place)
+    refuse_old_file(path)
     with TensorFile(path) as file:
         text = file.metadata.get(_KEY)
         record = parse_json(text, file.name) if text is not None else {}

@@ -15,7 +15,7 @@ from nnscratch.data import read_npz
 from nnscratch.errors import CheckpointError, DataError
 from nnscratch.interop.keras.files import is_keras
 from nnscratch.interop.keras.hdf5 import is_hdf5
-from nnscratch.interop.torch.files import first_bytes, is_torch_file, read_torch
+from nnscratch.interop.torch.files import first_bytes, is_torch_file, read_torch, refuse_old_file
 from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, read_json, write_json, write_whole
 from nnscratch.train.tensor_file import TensorFile, write_tensors
@@ -76,6 +76,7 @@ def _open_one(path: FilePath) -> WeightFile:
             raise CheckpointError(str(error)) from None
     if is_torch_file(start):
         return _Held(os.fspath(path), _state_in(read_torch(path, _array), os.fspath(path)))
+    refuse_old_file(path)
     return _Tensors(path)
 
 

@@ -105,12 +105,21 @@ def load_weights(model: Module, filename: FilePath, *, transposed: bool | None =
             for name, told in stored.items()
             if _shape(file, told, name in turned) != tuple(own[name].shape)
         ]
+        problems += [
+            f"{told} is {kind}, the model's {name} is {own[name].dtype}"
+            for name, told in stored.items()
+            if (kind := str(file.entries[told].dtype)).startswith("complex")
+            and own[name].array.dtype.kind != "c"
+        ]
         if problems:
             further = f"; and {len(problems) - _MOST} more" if len(problems) > _MOST else ""
             raise CheckpointError(
                 f"{file.name}: the weights do not fit this {type(model).__name__}: "
                 f"{'; '.join(problems[:_MOST])}{further}"
             )
+        for told in stored.values():
+            if str(file.entries[told].dtype) == "bool":
+                file.read(told)  # which refuses other values, while nothing has changed
         for name, told in stored.items():
             values = file.read(told)
             if name in turned:

@@ -195,3 +195,47 @@ def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         hdf5.h5py()
     with pytest.raises(ConfigurationError, match=r"need h5py"):
         load_model(tmp_path / "a.keras")
+
+
+def test_as_many_groups_as_channels(tmp_path: Path) -> None:
+    """A Conv2D with them is no DepthwiseConv2D of Keras', though it computes the same."""
+    x = np.random.default_rng(1).normal(size=(3, 6, 6, 2)).astype("f4")
+    for layer in (L.Conv2D(4, 3, groups=2), L.DepthwiseConv2D(3, depth_multiplier=2)):
+        theirs = shaken(keras.Sequential([keras.Input((6, 6, 2)), layer]))
+        theirs.save(tmp_path / "theirs.keras")
+        theirs.save_weights(tmp_path / "theirs.weights.h5")
+        ours = load_model(tmp_path / "theirs.keras")
+        close(outputs(ours, x), predicted(theirs, x))
+        save_model(ours, tmp_path / "ours.keras")
+        again = keras.models.load_model(tmp_path / "ours.keras")
+        for a, b in zip(again.get_weights(), theirs.get_weights(), strict=True):
+            assert np.array_equal(a, b)
+        plain = nn.Conv2d(2, 4, 3, groups=2)
+        assert load_weights(plain, tmp_path / "theirs.weights.h5") == []
+        close(
+            outputs(plain, x.transpose(0, 3, 1, 2)), [predicted(theirs, x)[0].transpose(0, 3, 1, 2)]
+        )
+    line = nn.Sequential(nn.Conv1d(2, 4, 3, groups=2))
+    save_model(line, tmp_path / "line.keras", (2, 9))
+    its = keras.models.load_model(tmp_path / "line.keras")
+    if its.layers[0].data_format == "channels_last":
+        close(outputs(line, x[:, 0].transpose(0, 2, 1)), predicted(its, x[:, 0]))
+    assert its.get_weights()[0].shape == (3, 1, 4)
+
+
+def test_weights_that_a_file_has_not_are_named(tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((3,)), L.Dense(2)]).save_weights(tmp_path / "a.weights.h5")
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin, self.scale = nn.Linear(3, 2), nn.Parameter(nnscratch.ones(2))
+
+    for model, name in (
+        (Scaled(), "scale"),
+        (nn.Sequential(nn.Linear(3, 2), nn.PReLU()), r"1\.weight"),
+    ):
+        before = {key: value.tolist() for key, value in model.state_dict().items()}
+        with pytest.raises(CheckpointError, match=f"do not fit this .*: missing: {name}$"):
+            load_weights(model, tmp_path / "a.weights.h5")
+        assert {key: value.tolist() for key, value in model.state_dict().items()} == before

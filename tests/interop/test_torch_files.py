@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import io
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import CheckpointError, DTypeError, RunError
 from nnscratch.interop.torch import save
+from nnscratch.interop.weights import load_weights
 
 FORMS: dict[str, dict[str, Any]] = {
     "zip": {},
@@ -117,6 +119,9 @@ def test_what_else_torch_saved_is_refused_by_name(form: str, tmp_path: Path) -> 
         ({"range": range}, r"import '(builtins|__builtin__)\.x?range'"),
         ({"x": collections.defaultdict(int)}, r"import 'collections\.defaultdict'"),
         ({"conjugate": torch.tensor([1j]).conj()}, "hooks or is a conjugate"),
+        ({"x": torch.eye(2).to_sparse()}, r"is sparse\. Where PyTorch is, save x\.to_dense\(\)"),
+        ({"x": torch.ones(2, device="meta")}, "a tensor in it has no values"),
+        ({"x": torch.nn.Buffer(torch.ones(2))}, "a tensor in it is of a subclass"),
     ):
         torch.save(kept, path, **FORMS[form])
         with pytest.raises(CheckpointError, match=said) as caught:
@@ -298,3 +303,18 @@ def test_what_cannot_be_written_leaves_the_file(tmp_path: Path) -> None:
         save(tmp_path / "no" / "a.pt", {})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["ours.pt"]
+
+
+def test_tensors_of_eight_bits_are_refused_with_what_to_save(tmp_path: Path) -> None:
+    torch.save({"x": torch.ones(2).to(torch.float8_e4m3fn)}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"float8_e4m3fn': .* 8 bits.*save x\.float\(\)"):
+        nnscratch.load(tmp_path / "a.pt")
+
+
+def test_the_tar_of_the_first_versions_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.pt", "w") as archive:
+        for name in ("sys_info", "pickle", "storages", "tensors"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    for read in (nnscratch.load, lambda path: load_weights(nn.Linear(1, 1), path)):
+        with pytest.raises(CheckpointError, match=r"a tar of PyTorch from before 0\.1\.10"):
+            read(tmp_path / "a.pt")

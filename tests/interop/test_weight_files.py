@@ -212,3 +212,20 @@ def test_one_matrix_of_several_that_lies_the_other_way_is_named(tmp_path: Path) 
     np.savez(tmp_path / "a.npz", **state)
     with pytest.raises(CheckpointError, match=r"1\.weight has the shape \(2, 4\), .* is \(4, 2\)"):
         load_weights(model, tmp_path / "a.npz")
+
+
+def test_numbers_of_another_kind_leave_the_model_as_it_was(tmp_path: Path) -> None:
+    model = nn.Linear(3, 2)
+    before = values(model)
+    torch.save({"weight": torch.ones(2, 3) * 1j, "bias": torch.ones(2)}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="weight is complex64, the model's weight is float32"):
+        load_weights(model, tmp_path / "a.pt")
+    save_file(
+        {"weight": np.ones((2, 3), "f4"), "bias": np.ones(2, bool)}, tmp_path / "a.safetensors"
+    )
+    content = bytearray((tmp_path / "a.safetensors").read_bytes())
+    content[-1] = 7
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="'bias' is of booleans but holds other values"):
+        load_weights(model, tmp_path / "a.safetensors")
+    assert values(model) == before

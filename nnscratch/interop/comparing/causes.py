@@ -17,8 +17,9 @@ import numpy as np
 from nnscratch import nn
 from nnscratch.errors import NNScratchError
 from nnscratch.interop.comparing.causes_of_steps import loss_guesses, update_causes
-from nnscratch.interop.comparing.differing import Difference, Matching, agree, reach
+from nnscratch.interop.comparing.differing import Difference, Matching, agree
 from nnscratch.interop.comparing.guesses import KINDS, Cause, Guess, changed
+from nnscratch.interop.comparing.noise import reach
 from nnscratch.interop.comparing.recording import values_of
 from nnscratch.interop.comparing.steps import StepLog
 from nnscratch.nn import functional as F
@@ -54,8 +55,12 @@ def cause_of(found: Difference, ours: StepLog, theirs: StepLog, match: Matching)
     a, b = found.arrays
     if a is None or b is None:
         side = "here" if a is None else "there"
+        if found.phase == "forward":
+            return Cause("missing output", f"there is no such output {side}")
         said = f"{found.path} has none {side}: it is frozen, detached or not used"
         return Cause("no gradient", said)
+    if a.shape == b.shape and found.index is None:
+        return Cause("dtype", f"it is {found.ours} here and {found.theirs} there")
     if found.phase == "forward":
         guesses = _forward(found, ours, theirs, match, a, b)
     elif found.phase == "loss":
@@ -65,7 +70,18 @@ def cause_of(found: Difference, ours: StepLog, theirs: StepLog, match: Matching)
     for kind, said, made in itertools.chain(guesses, _relations(a, b)):
         if made is not None and agree(made, b, 10):
             return Cause(kind, said)
-    return _likely(found, ours, theirs, match) or _unknown()
+    return _likely(found, ours, theirs, match) or _not_finite(a, b) or _unknown()
+
+
+def _not_finite(a: np.ndarray, b: np.ndarray) -> Cause | None:
+    """Say on which side alone numbers are infinite or none."""
+    if {a.dtype.kind, b.dtype.kind} - set("fc"):
+        return None
+    mine, its = (bool(np.isfinite(one).all()) for one in (a, b))
+    if mine is its:
+        return None
+    side = "there" if mine else "here"
+    return Cause("not finite", f"infinity or NaN comes up {side} alone", False)
 
 
 def _unknown() -> Cause:
@@ -82,8 +98,8 @@ def _weights(found: Difference) -> Cause | None:
         side = "here" if a is None else "there"
         kind = "missing bias" if name == "bias" else "missing parameter"
         return Cause(kind, f"{found.path} is missing {side}")
-    if a.shape == b.shape and a.dtype != b.dtype:
-        return Cause("dtype", f"it is {a.dtype} here and {b.dtype} there")
+    if a.shape == b.shape and found.index is None:
+        return Cause("dtype", f"it is {found.ours} here and {found.theirs} there")
     for axes in itertools.permutations(range(a.ndim)) if 2 <= a.ndim <= 5 else ():
         if b.shape == tuple(a.shape[n] for n in axes) and np.array_equal(a.transpose(axes), b):
             if a.ndim == 2:
@@ -331,6 +347,8 @@ def _gradients(
 def _likely(found: Difference, ours: StepLog, theirs: StepLog, match: Matching) -> Cause | None:
     """Name settings that differ, though computing with them did not give the other's numbers."""
     path = found.path.partition("[")[0]
+    if found.phase == "gradient":
+        path = path.rpartition(".")[0]
     pairs = [(ours.settings.get(path), theirs.settings.get(match.layer(path)))]
     if found.phase in ("loss", "backward"):
         pairs.insert(0, (ours.settings.get("loss"), theirs.settings.get("loss")))
@@ -338,4 +356,8 @@ def _likely(found: Difference, ours: StepLog, theirs: StepLog, match: Matching) 
         for name, one, other in changed(mine, its):
             kind = KINDS.get(name, name.replace("_", " "))
             return Cause(kind, f"{name} is {one!r} here and {other!r} there", False)
+    names = [(one or {}).get("class") for one in pairs[-1]]
+    known = all(isinstance(name, str) and hasattr(nn, name) for name in names)
+    if found.phase == "forward" and found.what != "input" and known and names[0] != names[1]:
+        return Cause("other layer", f"it is a {names[0]} here and a {names[1]} there", False)
     return None

@@ -14,7 +14,8 @@ from nnscratch import nn, optim
 from nnscratch.errors import NNScratchError
 from nnscratch.interop.comparing.differing import Difference, Matching, agree
 from nnscratch.interop.comparing.guesses import KINDS, Cause, Guess, changed
-from nnscratch.interop.comparing.steps import StepLog
+from nnscratch.interop.comparing.noise import is_noise
+from nnscratch.interop.comparing.steps import NO_OPTIMIZER, StepLog
 from nnscratch.tensors import Tensor
 
 _DECAYS = (0.0, 0.1, 0.05, 0.01, 5e-3, 1e-3, 5e-4, 1e-4, 1e-5)
@@ -129,6 +130,15 @@ def update_causes(
         return None
     path = found.path.rpartition(".")[0]
     mine, its = _group_of(ours, found.path), _group_of(theirs, found.other_path)
+    lacks = [group is not None and group.get("class") == NO_OPTIMIZER for group in (mine, its)]
+    if lacks[0] is not lacks[1]:
+        side = "here" if lacks[0] else "there"
+        said = f"{found.path} is no parameter of the optimizer {side}"
+        return Cause("parameters of the optimizer", said)
+    noise = is_noise(ours, theirs, found.step, found.path, found.other_path, a.shape)
+    if noise is not None and found.index is not None and noise[found.index]:
+        said = "its gradient is 0 but for rounding, and the optimizer makes steps of its sign"
+        return Cause("rounding", said)
     if ours.get(found.step, "gradient", found.path) is None:
         return _statistics(found, ours, theirs, match, path, a, b)
     if mine is None:
@@ -146,6 +156,10 @@ def update_causes(
     for name, one, other in changed(mine, its):
         if name in KINDS:
             return Cause(KINDS[name], f"{name} is {one!r} here and {other!r} there", False)
+    held = [log.settings.get("optimizer state", {}).get("parameters") for log in (ours, theirs)]
+    if None not in held and held[0] != held[1]:
+        said = f"it has taken steps before, with {held[0]} parameters here and {held[1]} there"
+        return Cause("state of the optimizer", said, False)
     return None
 
 

@@ -9,9 +9,14 @@ from typing import Any
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError
 from nnscratch.interop.comparing.causes import cause_of
-from nnscratch.interop.comparing.differing import Difference, Matching, differences
+from nnscratch.interop.comparing.differing import (
+    Difference,
+    Matching,
+    differences,
+    uncompared,
+)
 from nnscratch.interop.comparing.guesses import Cause
-from nnscratch.interop.comparing.recording import record_steps
+from nnscratch.interop.comparing.recording import StoppedError, record_steps
 from nnscratch.interop.comparing.steps import StepLog
 
 _PHASES = {
@@ -34,6 +39,7 @@ class Comparison:
         cause: its likely cause, None if there is none.
         by_phase: for each phase how many arrays were compared, and which differ.
         steps: how many steps were compared.
+        uncompared: the names of arrays that only one side has, and which.
     """
 
     source: str
@@ -41,10 +47,11 @@ class Comparison:
     cause: Cause | None
     by_phase: dict[str, tuple[int, list[Difference]]] = field(default_factory=dict)
     steps: int = 0
+    uncompared: list[str] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
+        """Whether nothing differs of what was compared."""
         return self.first is None
 
     def __str__(self) -> str:
@@ -66,6 +73,10 @@ class Comparison:
         for phase, (count, found) in self.by_phase.items():
             said = f"{len(found)} differ" if found else "equal"
             lines.append(f"  {_PHASES[phase]}: {count} arrays, {said}")
+        if self.uncompared:
+            count = len(self.uncompared)
+            names = ", ".join(self.uncompared[:3]) + (", ..." if count > 3 else "")
+            lines.append(f"  not compared: {count} arrays that one side lacks: {names}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -106,7 +117,8 @@ def compare(
 
     Raises:
         ConfigurationError: if ``other`` is of no known kind, one side alone has a loss or an
-            optimizer, or no array of the one has the name of one of the other.
+            optimizer, a model or a loss raises, the batch or an output has no numbers, or no array
+            of the one has the name of one of the other.
         CheckpointError: if the log cannot be read.
 
     >>> import numpy as np
@@ -122,6 +134,7 @@ def compare(
             f"compare: expected a module of ours first, got {type(model).__name__}; "
             "nnscratch.interop.torch.from_torch makes one of a torch.nn.Module"
         )
+    stopped = None
     is_log = isinstance(other, (StepLog, str)) or hasattr(other, "__fspath__")
     for name, mine, its in (
         ("loss", loss, other_loss),
@@ -137,10 +150,12 @@ def compare(
         exact = any(str(array.dtype) == "float64" for array in theirs.arrays.values())
     else:
         given = batch if other_batch is None else other_batch
-        theirs = record_steps(other, given, other_loss, other_optimizer, steps, rates=rates)
+        theirs, stopped = _recorded(other, given, other_loss, other_optimizer, steps, rates=rates)
         exact = theirs.source != "Keras"
-    ours = record_steps(model, batch, loss, optimizer, steps, exact=exact, rates=rates)
+    ours, stopped_here = _recorded(model, batch, loss, optimizer, steps, exact=exact, rates=rates)
     match = Matching(ours, theirs)
+    if stopped_here or stopped:
+        raise _stopped(stopped_here or stopped, ours, theirs, match)
     if match.problem:
         other_layers = Difference(
             "weights", 0, "", "", "", None, "others", "others", 0.0, 1, 1, (None, None)
@@ -160,7 +175,30 @@ def compare(
         )
     first = found[0] if found else None
     cause = None if first is None else cause_of(first, ours, theirs, match)
-    return Comparison(theirs.source, first, cause, by_phase, min(ours.steps, theirs.steps))
+    count = min(ours.steps, theirs.steps)
+    return Comparison(theirs.source, first, cause, by_phase, count, uncompared(ours, theirs, match))
+
+
+def _recorded(*given: Any, **options: Any) -> tuple[StepLog, StoppedError | None]:
+    """Return a log, and why it stops before the end."""
+    try:
+        return record_steps(*given, **options), None
+    except StoppedError as error:
+        return error.log, error
+
+
+def _stopped(why: Any, ours: StepLog, theirs: StepLog, match: Matching) -> ConfigurationError:
+    """Return what to raise where a model raised: also where the two parted before."""
+    if match.problem or not ours.arrays or not theirs.arrays:
+        return ConfigurationError(str(why))
+    first = next((one for one in differences(ours, theirs, match) if one.phase != "gradient"), None)
+    if first is None:
+        return ConfigurationError(f"{why}; nothing differs before")
+    cause = cause_of(first, ours, theirs, match)
+    return ConfigurationError(
+        f"{why}; before, they part at {first.place}: {first.ours} here, {first.theirs} there "
+        f"({cause.kind}: {cause.said})"
+    )
 
 
 def _counted(ours: StepLog, theirs: StepLog, match: Matching, phase: str) -> int:

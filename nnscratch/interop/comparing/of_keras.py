@@ -16,7 +16,7 @@ import numpy as np
 
 from nnscratch import nn
 from nnscratch.errors import CheckpointError
-from nnscratch.interop.comparing.recording import cotangent, values_of
+from nnscratch.interop.comparing.recording import batch_values, cotangent, values_of
 from nnscratch.interop.comparing.steps import StepLog, name_of
 from nnscratch.interop.keras.files import load_model
 from nnscratch.interop.keras.layouts import from_keras
@@ -94,9 +94,7 @@ class _KerasRecording:
                 settings["eps"] = layer.epsilon
             self._log.settings[layer.name] = settings
             layer.call = self._watched(layer.name, layer.call)
-        parts = [
-            values_of(one) for one in (batch if isinstance(batch, (tuple, list)) else (batch,))
-        ]
+        parts = batch_values(batch, int(loss is not None))
         count = steps if mine is not None and self._torch is not None else 1
         for step in range(count):
             self._step = step

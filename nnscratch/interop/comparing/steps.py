@@ -32,6 +32,7 @@ from nnscratch.train.tensor_file import TensorFile, write_tensors
 
 _KEY = "nnscratch-steps"
 _MOST_DIGITS = 6  # of the number of a step: as many steps are taken here
+NO_OPTIMIZER = "none"  # the class in the settings of a parameter that the optimizer has not
 _PHASES = ("weights", "forward", "loss", "backward", "gradient", "update")
 
 
@@ -46,6 +47,8 @@ class StepLog:
             under "optimizer".
         modules: the layers themselves by path, where they are at hand.
         loss: the loss itself, where it is at hand.
+        dtypes: the dtypes of arrays that NumPy has no dtype for, by name.
+        terms: by step and layer what gradients are sums of, once it was asked for.
 
     >>> log = StepLog("mine", {"0/loss": np.asarray(0.7)})
     >>> log.steps, log.get(0, "loss")
@@ -57,6 +60,8 @@ class StepLog:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     modules: dict[str, Any] = field(default_factory=dict)
     loss: Any = None
+    dtypes: dict[str, str] = field(default_factory=dict)
+    terms: dict[int, dict[str, tuple[float, float]]] = field(default_factory=dict, repr=False)
 
     @property
     def steps(self) -> int:
@@ -80,7 +85,12 @@ class StepLog:
         Raises:
             RunError: if it cannot be written.
         """
-        record = {"order": list(self.arrays), "settings": self.settings, "source": self.source}
+        record = {
+            "order": list(self.arrays),
+            "settings": self.settings,
+            "source": self.source,
+            "dtypes": self.dtypes,
+        }
         write_tensors(path, self.arrays, {_KEY: json.dumps(record)}, follow=True)
 
     @classmethod
@@ -108,13 +118,17 @@ class StepLog:
             names = [n for n in order if n in file.entries] if isinstance(order, list) else []
             names += [n for n in file if n not in set(names)]
             settings = record.get("settings", {})
-            sound = isinstance(settings, dict) and all(
+            dtypes = record.get("dtypes", {})
+            sound = all(isinstance(one, dict) for one in (settings, dtypes)) and all(
                 isinstance(one, dict) for one in settings.values()
             )
             if not sound:
                 raise CheckpointError(f"{file.name}: its record of settings is damaged")
             source = str(record.get("source", file.name))[:80]
-            return cls(source, {n: file.read(n) for n in names}, dict(settings))
+            arrays = {n: file.read(n) for n in names}
+            return cls(
+                source, arrays, dict(settings), dtypes={k: str(v) for k, v in dtypes.items()}
+            )
 
 
 def name_of(step: int, phase: str, path: str = "", what: str = "") -> str:

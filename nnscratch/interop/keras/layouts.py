@@ -59,13 +59,30 @@ def from_keras(module: nn.Module, stored: Arrays) -> dict[str, np.ndarray]:
     return made
 
 
-def to_keras(module: nn.Module) -> dict[str, np.ndarray]:
-    """Return what Keras stores for a layer, by path below its group."""
+def to_keras(module: nn.Module, *, depthwise: bool | None = None) -> dict[str, np.ndarray]:
+    """Return what Keras stores for a layer, by path below its group.
+
+    Args:
+        module: the layer.
+        depthwise: whether a convolution is a DepthwiseConv2D of Keras', whose kernel lies otherwise
+            than that of a Conv2D with as many groups as channels; None where it may be.
+    """
+    if depthwise is None:
+        depthwise = is_depthwise(module)
     own = {k: np.asarray(to_numpy(v.array)) for k, v in module.state_dict().items()}
     return {
-        path: _theirs(kind, [own[name] for name in names], module)
+        path: _theirs(
+            "convolution" if kind == "depthwise" and not depthwise else kind,
+            [own[name] for name in names],
+            module,
+        )
         for path, (kind, names) in _places(module).items()
     }
+
+
+def is_depthwise(module: nn.Module) -> bool:
+    """Say whether a convolution in 2D has a group for each channel, as a DepthwiseConv2D has."""
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
 
 
 def _places(module: nn.Module) -> dict[str, tuple[str, list[str]]]:
@@ -90,8 +107,7 @@ def _places(module: nn.Module) -> dict[str, tuple[str, list[str]]]:
     if isinstance(module, nn.Linear):
         kernel = "dense"
     elif isinstance(module, CONVOLUTIONS):
-        depthwise = module.groups == module.in_channels > 1
-        kernel = "depthwise" if depthwise else "convolution"
+        kernel = "depthwise" if is_depthwise(module) else "convolution"
     elif not isinstance(module, (*NORMS, nn.LayerNorm)):
         return {}
     listed = [(kernel, "weight"), ("plain", "bias")]

@@ -18,7 +18,7 @@ from nnscratch.array import move
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.interop.keras.files import group_names, is_keras, read_keras
 from nnscratch.interop.keras.hdf5 import hdf5_bytes, read_hdf5
-from nnscratch.interop.keras.layouts import CONVOLUTIONS, KINDS, from_keras, to_keras
+from nnscratch.interop.keras.layouts import KINDS, from_keras, is_depthwise, to_keras
 from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, write_whole
 
@@ -70,6 +70,8 @@ def load_keras_weights(model: nn.Module, path: FilePath) -> list[str]:
                     f"{tuple(state[full].shape)}"
                 )
             made[full] = array
+    if not problems:
+        problems = [f"missing: {name}" for name in _missing(state, made)]
     if problems:
         raise CheckpointError(
             f"{path}: the weights do not fit this {type(model).__name__}: "
@@ -78,6 +80,18 @@ def load_keras_weights(model: nn.Module, path: FilePath) -> list[str]:
     for name, array in made.items():
         state[name].copy_(Tensor(move(np.ascontiguousarray(array), state[name].device)))
     return others
+
+
+def _missing(state: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+    """Return the names of a model's weights that a file has not, nor under another name of them."""
+    known = {id(state[name].array) for name in made}
+    return [
+        name
+        for name, item in state.items()
+        if isinstance(item, Tensor)
+        and id(item.array) not in known
+        and not name.endswith("num_batches_tracked")
+    ]
 
 
 def save_keras_weights(model: nn.Module, path: FilePath) -> None:
@@ -111,8 +125,8 @@ def kind_of(module: nn.Module) -> str:
     """Return the kind of Keras' groups for a module, "" if it has no weights of a kind there."""
     if getattr(module, "bidirectional", False):
         return "bidirectional"
-    if isinstance(module, CONVOLUTIONS) and module.groups == module.in_channels > 1:
-        return "depthwise_conv2d" if isinstance(module, nn.Conv2d) else ""
+    if is_depthwise(module):
+        return "depthwise_conv2d"
     return next((kind for kind, own in KINDS.items() if isinstance(module, own)), "")
 
 
@@ -140,7 +154,11 @@ def _matched(
     modules: dict[str, list[str]] = {}
     for name, module in layers.items():
         if name not in pairs.values():
-            modules.setdefault(kind_of(module), []).append(name)
+            kind = kind_of(module)
+            # Keras has a Conv2D with as many groups as channels too.
+            if kind == "depthwise_conv2d" and kind not in groups:
+                kind = "conv2d"
+            modules.setdefault(kind, []).append(name)
     problems = []
     for kind in sorted({*groups, *modules}):
         theirs, ours = groups.get(kind, []), modules.get(kind, [])

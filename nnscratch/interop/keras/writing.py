@@ -12,7 +12,7 @@ from nnscratch import nn
 from nnscratch.errors import DTypeError
 from nnscratch.interop.keras.files import group_names
 from nnscratch.interop.keras.hdf5 import hdf5_bytes
-from nnscratch.interop.keras.layouts import to_keras
+from nnscratch.interop.keras.layouts import is_depthwise, to_keras
 from nnscratch.interop.keras.modules import KerasModel, attribute_name
 from nnscratch.train.files import FilePath, write_whole
 
@@ -74,7 +74,8 @@ def _of_keras(model: KerasModel) -> tuple[dict[str, Any], dict[str, Any], dict[s
         layer = getattr(model.layers, attribute_name(name), None)
         names[f"layers/{group}/vars"] = name
         if layer is not None:
-            stored = to_keras(getattr(layer, "inner", layer))
+            depthwise = entry["class_name"].startswith("Depthwise")
+            stored = to_keras(getattr(layer, "inner", layer), depthwise=depthwise)
             arrays |= {f"layers/{group}/{place}": one for place, one in stored.items()}
     return model.config, arrays, names
 
@@ -173,9 +174,7 @@ def _convolution(count: int) -> Callable[[Any], Described]:
     def describe(layer: Any) -> Described:
         if layer.padding_mode != "zeros":
             raise DTypeError(f"save_model: {layer!r}; Keras pads with zeros")
-        depthwise = layer.groups == layer.in_channels > 1
-        if depthwise and count != 2:
-            raise DTypeError(f"save_model: {layer!r} is depthwise, which is written in 2D only")
+        depthwise = is_depthwise(layer)
         config = {
             "kernel_size": list(layer.kernel_size),
             "strides": _pair(layer.stride, count),

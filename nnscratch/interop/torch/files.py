@@ -36,12 +36,35 @@ def is_torch_file(start: bytes) -> bool:
     return start[8:9] != b"{" and start.startswith((b"PK\x03\x04", b"\x80"))
 
 
-def first_bytes(path: FilePath) -> bytes:
+def is_old_torch_file(start: bytes) -> bool:
+    """Say whether a file that begins with these 262 bytes is a tar, as PyTorch wrote before 0.1.10.
+
+    Its members are named after what they hold.
+    """
+    names = (b"sys_info\0", b"pickle\0", b"storages\0", b"tensors\0")
+    return start[257:262] == b"ustar" and start.startswith(names)
+
+
+def refuse_old_file(path: FilePath) -> None:
+    """Refuse a tar of PyTorch's, which torch.load reads only where it may run anything.
+
+    Raises:
+        CheckpointError: if it is one.
+    """
+    if is_old_torch_file(first_bytes(path, 262)):
+        raise CheckpointError(
+            f"{os.fspath(path)}: a tar of PyTorch from before 0.1.10, which only an unpickler "
+            "reads; if you trust it, write torch.save(torch.load(path, weights_only=False), path) "
+            "where PyTorch is"
+        )
+
+
+def first_bytes(path: FilePath, count: int = 20) -> bytes:
     """Return the first bytes of a file, none if it cannot be read: its reader says why."""
     try:
         if stat.S_ISREG(os.stat(path).st_mode):
             with open(path, "rb") as stream:
-                return stream.read(20)
+                return stream.read(count)
     except (OSError, ValueError):
         pass
     return b""

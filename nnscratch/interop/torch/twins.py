@@ -11,33 +11,55 @@ import builtins
 import inspect
 import math
 import operator
+import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nnscratch import nn
 from nnscratch.absent import AbsentNameError
+from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError
-from nnscratch.interop.torch.traced import Result, TracedModule, TraceStep
+from nnscratch.interop.torch.copying import copy_state, shared_memory
+from nnscratch.interop.torch.settings import MissingSettingError, settings_of
+from nnscratch.interop.torch.stand_ins import Untraceable
+from nnscratch.interop.torch.traced import (
+    Choice,
+    Result,
+    TracedCalls,
+    TracedModule,
+    TraceStep,
+    plain_signature,
+)
+from nnscratch.interop.torch.tracing import TracedGraph, own_modes, traces_of
+from nnscratch.interop.torch.values import NoValuesError, tensor_of
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor, creation, functions, ops
 
+_HOMES = re.compile(r"torch(\.(functional|_tensor|_VF|_jit_internal)|\.(nn|_C)(\..*)?)?")
 _CONTAINERS = ("Sequential", "ModuleList", "ModuleDict")
 _MOST = 20
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+# What a subclass of a layer may have without computing anything else.
+_SAME = {"__init__", "__repr__", "__annotate__", "__annotate_func__", "extra_repr", "from_float"}
 
 
 def from_torch(module: Any) -> nn.Module:
     """Return a module of ours that computes what a PyTorch module does, with its weights.
 
     Parameters and buffers have the same names, so state dicts go both ways afterwards. The mode
-    (``training``), dtypes and ``requires_grad`` are taken over; everything is on the CPU.
+    (``training``), dtypes, ``requires_grad`` and ties are taken over; everything is on the CPU.
 
     Args:
         module: a ``torch.nn.Module``, which is left as it is. Layers of ``torch.nn`` may be nested
             as one likes; a ``forward`` of one's own must be one that ``torch.fx`` can trace: no
-            branch on a tensor's values.
+            branch on a tensor's values. It is traced in both modes, and with and without its
+            optional arguments.
 
     Raises:
         CheckpointError: naming each layer, function or setting that has no equal here, or why the
@@ -58,266 +80,305 @@ def from_torch(module: Any) -> nn.Module:
         )
     maker = _Maker(torch)
     made = maker.twin(module, "")
-    if maker.problems:
-        more = len(maker.problems) - _MOST
+    problems = [*maker.problems(module), *_beside(module, torch), *shared_memory(module)]
+    problems = problems or copy_state(module, made)
+    if problems:
+        more = len(problems) - _MOST
         further = f"; and {more} more" if more > 0 else ""
         raise CheckpointError(
-            f"no twin of this {type(module).__name__}: {'; '.join(maker.problems[:_MOST])}{further}"
+            f"no twin of this {type(module).__name__}: {'; '.join(problems[:_MOST])}{further}"
         )
-    _copy(module, made)
     return made
 
 
 class _Maker:
-    """Makes twins, and collects what it cannot make.
-
-    Attributes:
-        problems: what has no equal here, each with its path.
-    """
+    """Makes twins, and collects what it cannot make."""
 
     def __init__(self, torch: Any) -> None:
-        self.problems: list[str] = []
         self._torch = torch
         self._made: dict[int, nn.Module] = {}
+        self._problems: dict[int, list[str]] = {}
+        self._runs: dict[int, list[Any]] = {}
 
     def twin(self, module: Any, path: str) -> nn.Module:
         """Return the twin of a module; the same one again for a module that comes twice."""
-        if id(module) not in self._made:
-            self._made[id(module)] = self._new(module, path)
-        return self._made[id(module)]
+        key = id(module)
+        if key not in self._made:
+            self._problems[key], self._runs[key] = [], []
+            self._made[key] = self._new(module, path)
+        return self._made[key]
 
-    def _problem(self, path: str, what: str) -> nn.Module:
-        self.problems.append(f"{path or 'the module itself'}: {what}")
+    def problems(self, module: Any) -> list[str]:
+        """Return what has no equal here, each with its path, of what a call of a module runs.
+
+        A part whose own ``forward`` is of no use may well be one whose calls stand in another's.
+        """
+        found: dict[str, None] = {}
+        seen: set[int] = set()
+        left = [module]
+        while left:
+            one = left.pop(0)
+            if id(one) not in seen:
+                seen.add(id(one))
+                found |= dict.fromkeys(self._problems[id(one)])
+                left += self._runs[id(one)]
+        return list(found)
+
+    def _problem(self, module: Any, path: str, what: str) -> nn.Module:
+        self._problems[id(module)].append(f"{path or 'the module itself'}: {what}")
         return nn.Identity()
 
     def _new(self, module: Any, path: str) -> nn.Module:
-        kind = type(module)
-        name = kind.__name__
-        if _hooks(module):
-            return self._problem(path, f"{name} has hooks, which would have to be written again")
-        if not kind.__module__.startswith("torch.nn"):
-            return self._traced(module, path)
-        if name in _CONTAINERS:
-            children = {k: self.twin(m, _joined(path, k)) for k, m in _children(module)}
-            if name == "ModuleList":
+        theirs = _layer_kind(module)
+        name = type(module).__name__
+        children = {key: self.twin(one, _joined(path, key)) for key, one in _children(module)}
+        if "parametrizations" in module._modules:
+            return nn.Identity()  # which is said of the whole
+        if theirs is None:
+            return self._traced(module, path, children)
+        kind = theirs.__name__
+        self._runs[id(module)] = [one for _, one in _children(module)]
+        if kind in _CONTAINERS:
+            if kind == "ModuleList":
                 return nn.ModuleList(list(children.values()))
-            made = nn.Sequential() if name == "Sequential" else nn.ModuleDict()
+            made = nn.Sequential() if kind == "Sequential" else nn.ModuleDict()
             for key, child in children.items():
                 made.add_module(key, child)
             return made
-        if name in ("ParameterList", "ParameterDict"):
-            held = {k: nn.Parameter(Tensor(_values(p))) for k, p in module.named_parameters()}
-            return nn.ParameterDict(held) if "Dict" in name else nn.ParameterList(held.values())
-        own = getattr(nn, name, None)
+        if kind in ("ParameterList", "ParameterDict"):
+            parameters = list(module.named_parameters(recurse=False, remove_duplicate=False))
+            if len(parameters) != len(module):
+                return self._problem(module, path, f"{name} holds what is no parameter")
+            held = {k: nn.Parameter(Tensor(np.zeros(tuple(p.shape)))) for k, p in parameters}
+            return nn.ParameterDict(held) if "Dict" in kind else nn.ParameterList(held.values())
+        own = getattr(nn, kind, None)
         if not isinstance(own, type) or not issubclass(own, nn.Module):
-            return self._problem(path, f"{name}, which is not here")
+            return self._problem(module, path, f"{name}, which is not here")
         try:
-            return own(**_settings(module, own))
-        except _Missing as error:
-            return self._problem(path, f"{name}: {error}")
-        except (TypeError, ValueError, RuntimeError) as error:
-            return self._problem(path, f"{name}: {str(error)[:200]}")
+            layer = own(**settings_of(module, theirs, own, partial(self.twin, path=path)))
+        except MissingSettingError as error:
+            return self._problem(module, path, f"{name}: {error}")
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            return self._problem(module, path, f"{name}: {str(error)[:200]}")
+        for key, child in children.items():  # one may have been replaced, or have other settings
+            there = getattr(layer, key, None)
+            if not isinstance(there, nn.Module):
+                self._problem(module, path, f"its part {key} is not here")
+            elif type(there).__module__.startswith("nnscratch.nn") and hasattr(
+                nn, type(there).__name__
+            ):
+                setattr(layer, key, child)
+        return layer
 
-    def _traced(self, module: Any, path: str) -> nn.Module:
+    def _traced(self, module: Any, path: str, children: dict[str, nn.Module]) -> nn.Module:
         name = type(module).__name__
+        calls: dict[tuple[bool, Choice], TracedCalls | str] = {}
         try:
-            graph = self._torch.fx.Tracer().trace(module)
-        except Exception as error:
-            reason = str(error).partition("\n")[0][:160] or type(error).__name__
-            return self._problem(path, f"the forward of {name} cannot be traced ({reason})")
-        steps = [self._step(node, module, _joined(path, "forward")) for node in graph.nodes]
-        made = TracedModule(name, steps)
-        for key, child in _children(module):
-            setattr(made, key, self.twin(child, _joined(path, key)))
-        for key, parameter in module.named_parameters(recurse=False):
-            setattr(made, key, nn.Parameter(Tensor(_values(parameter))))
-        kept = module.state_dict()
-        for key, buffer in module.named_buffers(recurse=False):
-            made.register_buffer(key, Tensor(_values(buffer)), persistent=key in kept)
-        return made
+            signature = plain_signature(inspect.signature(type(module).forward))
+            modes = own_modes(self._torch, module)
+            traces = traces_of(self._torch, module, self._is_whole)
+        except Untraceable as error:
+            return self._problem(module, path, f"{name}: {error}")
+        except (AttributeError, TypeError, ValueError) as error:
+            return self._problem(module, path, f"{name} has no forward to be traced ({error})")
+        for (training, choice), trace in traces.items():
+            made = trace if isinstance(trace, str) else self._calls(trace, module)
+            calls[training, choice] = made
+            if choice or training is not module.training:
+                continue  # a call of these says it
+            if isinstance(trace, str):
+                what = f"the forward of {name} cannot be traced ({trace})"
+                self._problem(module, path, what)
+                continue
+            if isinstance(made, str):
+                for one in made.split("; "):
+                    self._problem(module, _joined(path, "forward"), one)
+            self._runs[id(module)] += trace.called
+            for part in trace.inlined:
+                if module.get_submodule(part).training is not training:
+                    what = f"its part {part} is in another mode, and cannot be traced by itself"
+                    self._problem(module, path, what)
+        twin = TracedModule(name, signature, calls, modes)
+        for key, child in children.items():
+            setattr(twin, key, child)
+        for key, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            setattr(twin, key, nn.Parameter(Tensor(np.zeros(tuple(parameter.shape)))))
+        unsaved = module._non_persistent_buffers_set
+        for key, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
+            values = Tensor(np.zeros(tuple(buffer.shape)))
+            twin.register_buffer(key, values, persistent=key not in unsaved)
+        return twin
 
-    def _step(self, node: Any, module: Any, path: str) -> TraceStep:
+    def _is_whole(self, module: Any, choice: Choice | None) -> bool:
+        """Say whether a part is called as a whole: a layer, or one that was traced by itself."""
+        if choice is None:
+            theirs = _layer_kind(module)
+            return theirs is not None and theirs.__name__ not in _CONTAINERS
+        twin = self._made.get(id(module))
+        return isinstance(twin, TracedModule) and twin.has(choice, module.training)
+
+    def _calls(self, trace: TracedGraph, module: Any) -> TracedCalls | str:
+        """Return the calls of a trace as ours, or what of them is not here."""
+        said: list[str] = []
+        steps = [self._step(node, module, trace, said) for node in trace.nodes]
+        if said:
+            return "; ".join(dict.fromkeys(said))
+        return TracedCalls(steps, frozenset(trace.asked), tuple(dict.fromkeys(trace.inlined)))
+
+    def _step(self, node: Any, module: Any, trace: TracedGraph, said: list[str]) -> TraceStep:
         target, kind = node.target, node.op
-        if kind == "call_function":
-            target = self._function(target, path)
-        elif kind == "call_method" and not _there(Tensor, target):
-            self._problem(path, f"the method Tensor.{target} is not here")
-        elif kind == "get_attr":
-            holder = module.get_submodule(target.rpartition(".")[0])
-            value = getattr(holder, target.rpartition(".")[2])
-            if not isinstance(value, self._torch.Tensor):
-                self._problem(path, f"it uses the attribute {target}, which is no tensor")
-        args = self._plain(node.args, path)
-        options = self._plain(dict(node.kwargs), path)
-        return TraceStep(node.name, kind, target, args, options)
+        args = self._plain(node.args, said)
+        options = self._plain(dict(node.kwargs), said)
+        if kind == "get_attr" and target in trace.constants:
+            tensor, fresh = trace.constants[target]
+            kind, args = ("new" if fresh else "constant"), (target,)
+            try:
+                target = tensor_of(tensor)
+                target.requires_grad_(tensor.requires_grad)
+            except NoValuesError as error:
+                said.append(f"a tensor {error}")
+        elif kind == "call_function":
+            target = self._function(target, said)
+            if target is not node.target:
+                options = _accepted(target, node.target, args, options, said)
+        elif kind == "call_method":
+            if _there(Tensor, target):
+                own = getattr(Tensor, target)
+                options = _accepted(own, None, args, options, said)
+            else:
+                said.append(f"the method Tensor.{target} is not here")
+        return TraceStep(node.name, kind, target, args, options, node.meta["gradients"])
 
-    def _function(self, function: Any, path: str) -> Any:
+    def _function(self, function: Any, said: list[str]) -> Any:
         """Return our function of the same name."""
         name = getattr(function, "__name__", str(function))
-        home = str(getattr(function, "__module__", ""))
+        home = str(getattr(function, "__module__", None) or "torch")
         if home in ("_operator", "math", "builtins"):
             place: Any = {"_operator": operator, "math": math, "builtins": builtins}[home]
             return getattr(place, name, function)
-        rooms: tuple[Any, ...] = (F, functions, ops, creation)
-        if home.startswith("torch.nn"):
-            rooms = (F,)
-        for room in rooms:
-            if callable(found := getattr(room, name, None)):
-                return found
-        if _there(Tensor, name):
-            return lambda x, *args, **options: getattr(x, name)(*args, **options)
-        self._problem(path, f"the function {home}.{name} is not here")
+        if _HOMES.fullmatch(
+            home
+        ):  # a function of one's own, or of torch.autograd, may have any name
+            rooms = (F,) if home.startswith("torch.nn") else (F, ops, functions, creation)
+            for room in rooms:
+                if callable(found := getattr(room, name, None)):
+                    return found
+            if _there(Tensor, name) and callable(getattr(Tensor, name)):
+                return _method(name)
+        said.append(f"the function {home}.{name} is not here")
         return function
 
-    def _plain(self, item: Any, path: str) -> Any:
+    def _plain(self, item: Any, said: list[str]) -> Any:
         torch = self._torch
         if isinstance(item, torch.fx.Node):
             return Result(item.name)
         if isinstance(item, (tuple, list)):
-            made = [self._plain(one, path) for one in item]
+            made = [self._plain(one, said) for one in item]
             return tuple(made) if isinstance(item, tuple) else made
         if isinstance(item, dict):
-            return {key: self._plain(one, path) for key, one in item.items()}
+            return {key: self._plain(one, said) for key, one in item.items()}
         if isinstance(item, slice):
-            return slice(*(self._plain(x, path) for x in (item.start, item.stop, item.step)))
+            return slice(*(self._plain(x, said) for x in (item.start, item.stop, item.step)))
         if isinstance(item, torch.dtype):
-            return np.dtype(str(item).removeprefix("torch."))
+            if item is torch.bfloat16:
+                return bfloat16()
+            try:
+                return np.dtype(str(item).removeprefix("torch."))
+            except TypeError:
+                said.append(f"it uses the dtype {item}")
+                return None
         if isinstance(item, torch.device):
             return "cpu"
         if item is None or isinstance(item, (bool, int, float, str, complex)) or item is Ellipsis:
             return item
-        self._problem(path, f"it has an argument of the type {type(item).__name__}")
+        said.append(f"it has an argument of the type {type(item).__name__}")
         return None
 
 
-class _Missing(Exception):
-    """A setting that cannot be read, or that is not here."""
+def _accepted(
+    own: Any, theirs: Any, args: Any, options: dict[str, Any], said: list[str]
+) -> dict[str, Any]:
+    """Return the options of a call that our function takes; what it has not is noted.
+
+    PyTorch writes down options with their defaults too: those do nothing, and are left out.
+    """
+    try:
+        known = inspect.signature(own).parameters.values()
+    except (TypeError, ValueError):
+        return options
+    names = {one.name for one in known if one.kind is not one.POSITIONAL_ONLY}
+    if any(one.kind is one.VAR_KEYWORD for one in known):
+        return options
+    try:
+        defaults = {key: one.default for key, one in inspect.signature(theirs).parameters.items()}
+    except (TypeError, ValueError):
+        defaults = {}
+    kept = {}
+    for key, value in options.items():
+        if key in names:
+            kept[key] = value
+        elif value is not None and not (key in defaults and value == defaults[key]):
+            name = getattr(own, "__name__", str(own))
+            said.append(f"{name} has no option {key}={value!r} here")
+    try:
+        inspect.signature(own).bind(*args, **kept)
+    except TypeError as error:
+        said.append(f"the call of {getattr(own, '__name__', own)} does not fit: {error}")
+    return kept
 
 
-def _settings(module: Any, own: type[nn.Module]) -> dict[str, Any]:
-    """Return the arguments that make the layer of ours, from the attributes of PyTorch's."""
-    name = type(module).__name__
-    found = dict(_SPECIAL[name](module)) if name in _SPECIAL else {}
-    known = inspect.signature(own).parameters
-    theirs = inspect.signature(type(module)).parameters
-    for key in theirs:
-        if key in ("device", "dtype", "args", "kwargs", *found):
-            continue
-        if not hasattr(module, key):
-            if key in known and theirs[key].default is not inspect.Parameter.empty:
-                continue
-            raise _Missing(f"its setting {key} cannot be read")
-        value = getattr(module, key)
-        if key == "bias" and not isinstance(value, bool):
-            value = value is not None
-        if key not in known:
-            if value == theirs[key].default:
-                continue
-            raise _Missing(f"its setting {key}={value!r} is not here")
-        if not (value is None or isinstance(value, (bool, int, float, str, tuple, list))):
-            raise _Missing(f"its setting {key} is of the type {type(value).__name__}")
-        found[key] = tuple(value) if isinstance(value, list) else value
+def _method(name: str) -> Callable[..., Any]:
+    """Return a method of tensors as a function."""
+
+    def call(x: Any, *args: Any, **options: Any) -> Any:
+        return getattr(x, name)(*args, **options)
+
+    call.__name__ = name
+    with suppress(TypeError, ValueError):
+        call.__signature__ = inspect.signature(getattr(Tensor, name))  # type: ignore[attr-defined]
+    return call
+
+
+def _layer_kind(module: Any) -> Any:
+    """Return the class of PyTorch's that a module is, None if it has a ``forward`` of its own.
+
+    A subclass that changes nothing but how it is made is the layer.
+    """
+    for kind in type(module).__mro__:
+        theirs = kind.__module__.startswith("torch.nn.") and kind.__name__ != "Module"
+        if theirs and (kind.__name__ in _CONTAINERS or hasattr(nn, kind.__name__)):
+            return kind
+        own = (key for key, one in vars(kind).items() if callable(one) or isinstance(one, property))
+        if not set(own) <= _SAME:
+            return kind if theirs else None
+    return None
+
+
+def _beside(module: Any, torch: Any) -> list[str]:
+    """Return what a module does beside its ``forward``, or what was made of it on the object."""
+    found: list[str] = []
+    for path, one in module.named_modules():
+        name, where = type(one).__name__, path or "the module itself"
+        if any(getattr(one, key, None) for key in _HOOKS):
+            found.append(f"{where}: {name} has hooks, which would have to be written again")
+        own_call = type(one).__call__ is not torch.nn.Module.__call__
+        if "forward" in vars(one) or (own_call and not type(one).__module__.startswith("torch.")):
+            found.append(f"{where}: the forward of this {name} was replaced by another")
+        if "parametrizations" in one._modules:
+            names = ", ".join(one.parametrizations)
+            found.append(
+                f"{where}: {name} has parametrizations of {names}; call "
+                "torch.nn.utils.parametrize.remove_parametrizations first"
+            )
+        for key, tensor in one.named_parameters(recurse=False):
+            if any(getattr(tensor, hooks, None) for hooks in _TENSOR_HOOKS):
+                found.append(f"{_joined(path, key)}: it has hooks, which change its gradient")
     return found
-
-
-def _attention(module: Any) -> dict[str, Any]:
-    return {
-        "bias": module.in_proj_bias is not None,
-        "add_bias_kv": module.bias_k is not None,
-    }
-
-
-def _transformer_layer(module: Any) -> dict[str, Any]:
-    attention = module.self_attn
-    activation = getattr(module.activation, "__name__", "")
-    if activation not in ("relu", "gelu"):
-        raise _Missing("its activation is neither relu nor gelu")
-    return {
-        "d_model": attention.embed_dim,
-        "nhead": attention.num_heads,
-        "dim_feedforward": module.linear1.out_features,
-        "dropout": module.dropout.p,
-        "activation": activation,
-        "layer_norm_eps": module.norm1.eps,
-        "batch_first": attention.batch_first,
-        "norm_first": module.norm_first,
-        "bias": module.linear1.bias is not None,
-    }
-
-
-def _transformer_stack(module: Any) -> dict[str, Any]:
-    maker = _Maker(sys.modules["torch"])
-    kind = type(module).__name__.removesuffix("er") + "erLayer"
-    first = module.layers[0]
-    made = {
-        "num_layers": len(module.layers),
-        "norm": None if module.norm is None else maker.twin(module.norm, "norm"),
-        kind.replace("TransformerEncoderLayer", "encoder_layer").replace(
-            "TransformerDecoderLayer", "decoder_layer"
-        ): maker.twin(first, "layers.0"),
-    }
-    if maker.problems:
-        raise _Missing("; ".join(maker.problems))
-    if "Encoder" in kind:
-        made |= {"enable_nested_tensor": False, "mask_check": True}
-    return made
-
-
-def _transformer(module: Any) -> dict[str, Any]:
-    encoder, decoder = module.encoder.layers, module.decoder.layers
-    return {
-        **_transformer_layer(encoder[0]),
-        "num_encoder_layers": len(encoder),
-        "num_decoder_layers": len(decoder),
-        "custom_encoder": None,
-        "custom_decoder": None,
-    }
-
-
-def _recurrent(module: Any) -> dict[str, Any]:
-    names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"]
-    names += ["bidirectional", *(["nonlinearity"] if type(module).__name__ == "RNN" else [])]
-    found = {name: getattr(module, name) for name in names}
-    return found | ({"proj_size": module.proj_size} if module.proj_size else {})
-
-
-def _adaptive(module: Any) -> dict[str, Any]:
-    return {"cutoffs": list(module.cutoffs[:-1]), "head_bias": module.head.bias is not None}
-
-
-_SPECIAL: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "MultiheadAttention": _attention,
-    "TransformerEncoderLayer": _transformer_layer,
-    "TransformerDecoderLayer": _transformer_layer,
-    "TransformerEncoder": _transformer_stack,
-    "TransformerDecoder": _transformer_stack,
-    "Transformer": _transformer,
-    "RNN": _recurrent,
-    "LSTM": _recurrent,
-    "GRU": _recurrent,
-    "AdaptiveLogSoftmaxWithLoss": _adaptive,
-    "PReLU": lambda module: {"init": 0.25},
-    "Identity": lambda module: {},
-    "Embedding": lambda module: {"_weight": None, "_freeze": False},
-    "EmbeddingBag": lambda module: {"_weight": None},
-    "CrossEntropyLoss": lambda module: _weighted(module),
-    "NLLLoss": lambda module: _weighted(module),
-}
-
-
-def _weighted(module: Any) -> dict[str, Any]:
-    weight = None if module.weight is None else Tensor(_values(module.weight))
-    return {"weight": weight, "size_average": None, "reduce": None}
 
 
 def _children(module: Any) -> list[tuple[str, Any]]:
     """Return a module's children by name, also one that comes twice."""
     return [(name, child) for name, child in module._modules.items() if child is not None]
-
-
-def _hooks(module: Any) -> bool:
-    names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(module, name, None) for name in names)
 
 
 def _joined(path: str, name: str) -> str:
@@ -329,43 +390,3 @@ def _there(kind: type, name: str) -> bool:
         return hasattr(kind, name)
     except AbsentNameError:
         return False
-
-
-def _values(tensor: Any) -> np.ndarray:
-    """Return a copy of a PyTorch tensor's values; bfloat16 as float32."""
-    plain = tensor.detach().cpu()
-    if str(plain.dtype) == "torch.bfloat16":
-        plain = plain.float()
-    return np.array(plain.numpy(), copy=True)
-
-
-def _copy(module: Any, made: nn.Module) -> None:
-    """Copy parameters and buffers by their names.
-
-    Raises:
-        CheckpointError: if names or shapes differ.
-    """
-    theirs = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    own = {**dict(made.named_parameters()), **dict(made.named_buffers())}
-    problems = [f"{name} is not here" for name in theirs if name not in own]
-    problems += [f"{name} is not in PyTorch's" for name in own if name not in theirs]
-    problems += [
-        f"{name} has the shape {tuple(theirs[name].shape)}, here {tuple(own[name].shape)}"
-        for name in own
-        if name in theirs and tuple(theirs[name].shape) != tuple(own[name].shape)
-    ]
-    if problems:
-        raise CheckpointError(f"no twin: {'; '.join(problems[:_MOST])}")
-    for module_name, layer in made.named_modules():
-        layer.training = bool(module.get_submodule(module_name).training)
-        dtypes = {
-            _values(theirs[_joined(module_name, name)]).dtype
-            for name, _ in layer.named_parameters(recurse=False)
-        }
-        if len(dtypes) == 1:
-            layer.to(dtype=dtypes.pop())
-    own = {**dict(made.named_parameters()), **dict(made.named_buffers())}
-    for name, tensor in own.items():
-        tensor.detach().copy_(Tensor(_values(theirs[name])))
-        if tensor.requires_grad is not theirs[name].requires_grad:
-            tensor.requires_grad_(theirs[name].requires_grad)
