@@ -101,8 +101,8 @@ class _Reader:
             self.at += 1
         if self.at < len(self.tokens) and self.tokens[self.at].isdigit():
             # As in TeX, an argument without braces is one digit: ½ is \tfrac12.
-            first, *rest = self.tokens[self.at]
-            self.tokens[self.at : self.at + 1] = [first, "".join(rest)] if rest else [first]
+            digits = self.tokens[self.at]
+            self.tokens[self.at : self.at + 1] = [one for one in (digits[0], digits[1:]) if one]
         return self.item() or "<mrow></mrow>"
 
     def item(self) -> str:
