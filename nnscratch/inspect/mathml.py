@@ -14,9 +14,8 @@ _NAMES = ("text", "mathrm", "operatorname")
 _LIMITS = ("∑", "∏", "max", "min")
 _LARGE = {"sum": "∑", "prod": "∏", "top": "⊤"}
 # Commands that are read as their own names.
-_FUNCTIONS = {"arccos", "arcsin", "arctan", "arg", "cos", "cosh", "det", "exp", "ln", "log", "max"}
-_FUNCTIONS |= {"min", "sin", "sinh", "tan", "tanh"}
-_COMMANDS = {*FRACTIONS, *_OVER, *_NAMES, *_LARGE, *_FUNCTIONS, *SYMBOLS, "sqrt", "underbrace"}
+_FUNCTIONS = re.compile("(arc)?(cos|sin|tan)|(cos|sin|tan)h|arg|det|exp|ln|log|max|min")
+_COMMANDS = {*FRACTIONS, *_OVER, *_NAMES, *_LARGE, *SYMBOLS, "sqrt", "underbrace"}
 _COMMANDS |= {"begin", "end", "\\"}
 
 
@@ -27,7 +26,7 @@ def unread(latex: str) -> list[str]:
     ['foo']
     """
     found = re.findall(r"\\([A-Za-z]+|.)", latex, re.DOTALL)
-    return sorted({name for name in found if name not in _COMMANDS})
+    return sorted({one for one in found if not (one in _COMMANDS or _FUNCTIONS.fullmatch(one))})
 
 
 def to_mathml(latex: str, display: bool = True) -> list[str]:
