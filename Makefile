@@ -1,11 +1,12 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
-.PHONY: help demo test lint format types imports test-gpu test-emulated-gpu test-processors bench mutation faults clean
+.PHONY: help demo docs test lint format types imports test-gpu test-emulated-gpu test-processors bench mutation faults clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train a network on handwritten digits and look at the result"
+	@echo "make docs      this documentation as a site, in build/site"
 	@echo "make test      everything that has to pass: lint, types, import rules, tests, a built wheel"
 	@echo "make lint      the first three of these"
 	@echo "make format    let ruff mend what it can"
@@ -45,6 +46,11 @@ $(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.tx
 	@$(PIP_INSTALL) -e '.[cli,test]'
 	@touch $@ $(VENV)/.stamp-demo
 
+$(VENV)/.stamp-docs: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.txt
+	@echo "Installing nnscratch and what makes the site of its documentation"
+	@$(PIP_INSTALL) -e '.[cli,docs,keras,onnx,sklearn]'
+	@touch $@ $(VENV)/.stamp-demo
+
 $(VENV)/.stamp-bench: $(VENV)/.stamp-test
 	@echo "Installing JAX, to compare with"
 	@$(PIP_INSTALL) -e '.[cli,test,bench]'
@@ -52,6 +58,12 @@ $(VENV)/.stamp-bench: $(VENV)/.stamp-test
 
 demo: $(VENV)/.stamp-demo
 	@$(VENV)/bin/nnscratch train digits
+
+# Warnings are errors, and so is a reference that leads nowhere.
+docs: $(VENV)/.stamp-docs
+	$(PY) docs/pages.py build/pages
+	$(PY) -m sphinx -q -W -n -j auto --keep-going -d build/pages-read -c docs build/pages build/site
+	@echo "The site is build/site/index.html"
 
 test: lint
 	$(PY) -m pytest $(PYTEST_ARGS)

@@ -15,10 +15,15 @@ SYMBOLS = {
     "neg": "¬", "partial": "∂", "top": "ᵀ", "ldots": "...", "quad": "\u2003", "left": "",
     "right": "", "in": "∈", "notin": "∉", "times": "×", "wedge": "∧", "vee": "∨", "oplus": "⊕",
     "ll": "≪", "gg": "≫", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "cdots": "⋯",
-    "lVert": "‖", "rVert": "‖", "#": "#", ",": "", ";": " ", " ": " ", "{": "{", "}": "}", "|": "‖",
+    "lVert": "‖", "rVert": "‖", "#": "#", "nabla": "∇", "to": "→", "ell": "ℓ", "psi": "ψ",
+    "theta": "θ", "dots": "...", "mid": "|", "langle": "⟨", "rangle": "⟩", "qquad": "\u2003",
+    "big": "", "Big": "", "textstyle": "", "mathrel": "", "!": "", ",": "", ";": " ", " ": " ",
+    "{": "{", "}": "}", "|": "‖",
 }  # fmt: skip
+FRACTIONS = ("frac", "tfrac", "dfrac")
 # Commands after which TeX's own space vanishes: they belong to what follows.
-_PREFIXES = {"partial", "left", "right", "neg", "pm", "lfloor", "lceil", "lVert"}
+_PREFIXES = {"partial", "left", "right", "neg", "pm", "lfloor", "lceil", "lVert", "nabla", "langle"}
+_PREFIXES |= {"big", "Big", "textstyle"}
 _UP = dict(zip("0123456789+-nit", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱᵗ", strict=True)) | {"ᵀ": "ᵀ", "′": "′"}
 _DOWN = dict(zip("0123456789+-aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 
@@ -73,7 +78,7 @@ def _argument(tokens: list[str], at: int) -> tuple[str, int]:
 
 def _command(tokens: list[str], at: int) -> tuple[str, int]:
     name, at = tokens[at][1:], at + 1
-    if name in ("frac", "tfrac"):
+    if name in FRACTIONS:
         above, at = _argument(tokens, at)
         below, at = _argument(tokens, at)
         return f"{_held(above)}/{_held(below)}", at
@@ -106,6 +111,7 @@ _WRAPPED: dict[str, Callable[[str], str]] = {
     "bar": lambda inner: inner + "\u0304",
     "overline": lambda inner: inner + "\u0304",
     "hat": lambda inner: inner + "\u0302",
+    "underbrace": str,
 }
 
 

@@ -5,18 +5,34 @@ from __future__ import annotations
 import re
 from html import escape
 
-from nnscratch.inspect.latex import SYMBOLS, TOKEN, to_text
+from nnscratch.inspect.latex import FRACTIONS, SYMBOLS, TOKEN, to_text
 
-_PARTS = re.compile(r",?\s*\\quad\s*|\s*\\\\\s*")
+_PARTS = re.compile(r",?\s*\\q?quad\s*|\s*\\\\\s*")
 _OVER = {"bar": "¯", "overline": "¯", "hat": "^"}
 _NAMES = ("text", "mathrm", "operatorname")
 # What stands below and above them is written there, not beside.
 _LIMITS = ("∑", "∏", "max", "min")
 _LARGE = {"sum": "∑", "prod": "∏", "top": "⊤"}
+# Commands that are read as their own names.
+_FUNCTIONS = re.compile("(arc)?(cos|sin|tan)|(cos|sin|tan)h|arg|det|exp|ln|log|max|min")
+_COMMANDS = {*FRACTIONS, *_OVER, *_NAMES, *_LARGE, *SYMBOLS, "sqrt", "underbrace"}
+_COMMANDS |= {"begin", "end", "\\"}
 
 
-def to_mathml(latex: str) -> list[str]:
+def unread(latex: str) -> list[str]:
+    r"""Return the commands in an equation that are not read here, and would be drawn as names.
+
+    >>> unread(r"\frac{a}{b} \foo")
+    ['foo']
+    """
+    found = re.findall(r"\\([A-Za-z]+|.)", latex, re.DOTALL)
+    return sorted({one for one in found if not (one in _COMMANDS or _FUNCTIONS.fullmatch(one))})
+
+
+def to_mathml(latex: str, display: bool = True) -> list[str]:
     r"""Return an equation as MathML, an element for each part that may stand on a line of its own.
+
+    Without ``display`` it is written as it stands within a line of text.
 
     >>> to_mathml(r"X^2")
     ['<math displaystyle="true" alttext="X²"><msup><mi>X</mi><mn>2</mn></msup></math>']
@@ -36,12 +52,13 @@ def to_mathml(latex: str) -> list[str]:
         for part in _PARTS.split(whole)
         if part
     ]
-    return [_element(part) for part in parts]
+    return [_element(part, display) for part in parts]
 
 
-def _element(latex: str) -> str:
+def _element(latex: str, display: bool) -> str:
     inner = "".join(_Reader(latex).row())
-    return f'<math displaystyle="true" alttext="{escape(to_text(latex))}">{inner}</math>'
+    style = ' displaystyle="true"' if display else ""
+    return f'<math{style} alttext="{escape(to_text(latex))}">{inner}</math>'
 
 
 class _Reader:
@@ -67,7 +84,7 @@ class _Reader:
         while self.at < len(self.tokens) and self.tokens[self.at] in ("^", "_", "'"):
             kind = self.next()
             found["^" if kind == "'" else kind] = "<mo>′</mo>" if kind == "'" else self.argument()
-        limits = re.sub("<.*?>", "", base) in _LIMITS
+        limits = re.sub("<.*?>", "", base) in _LIMITS or base.endswith("<mo>⏟</mo></munder>")
         kinds = {"_": "munder", "^": "mover", "_^": "munderover"}
         if not limits:
             kinds = {"_": "msub", "^": "msup", "_^": "msubsup"}
@@ -81,6 +98,10 @@ class _Reader:
     def argument(self) -> str:
         while self.at < len(self.tokens) and self.tokens[self.at].isspace():
             self.at += 1
+        if self.at < len(self.tokens) and self.tokens[self.at].isdigit():
+            # As in TeX, an argument without braces is one digit: ½ is \tfrac12.
+            digits = self.tokens[self.at]
+            self.tokens[self.at : self.at + 1] = [one for one in (digits[0], digits[1:]) if one]
         return self.item() or "<mrow></mrow>"
 
     def item(self) -> str:
@@ -102,7 +123,7 @@ class _Reader:
         return f"<mo>{'−' if token == '-' else escape(token)}</mo>"
 
     def command(self, name: str) -> str:
-        if name in ("frac", "tfrac"):
+        if name in FRACTIONS:
             return f"<mfrac>{self.argument()}{self.argument()}</mfrac>"
         if name == "sqrt":
             return f"<msqrt>{self.argument()}</msqrt>"
@@ -111,6 +132,8 @@ class _Reader:
         if name in _NAMES:
             tag = "mtext" if name == "text" else "mi"
             return f"<{tag}>{escape(self.name())}</{tag}>"
+        if name == "underbrace":
+            return f"<munder>{self.argument()}<mo>⏟</mo></munder>"
         if name == "left":
             opening, inner = self.delimiter(), self.row("\\right")
             self.next()

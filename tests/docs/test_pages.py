@@ -73,6 +73,19 @@ def test_the_table_of_contents_has_every_page() -> None:
         assert page.name == "index.md" or f"]({page.name})" in text
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/document.md"])
+def test_the_chinese_page_has_the_same_code_and_equations(name: str) -> None:
+    """In all but the words: blocks, displayed equations, headings and links to other pages."""
+    english = (ROOT / name).read_text(encoding="utf-8")
+    chinese = (ROOT / "docs" / "zh" / Path(name).name).read_text(encoding="utf-8")
+    for exact in (r"^```.*?^```$", r"^\$\$\n.*?^\$\$$"):
+        same = re.compile(exact, re.DOTALL | re.MULTILINE)
+        assert same.findall(chinese) == same.findall(english)
+    if name != "README.md":  # which is shorter
+        inline = re.compile(r"\$[^$\n]+\$|^#+ |\]\((?!\.\./[a-z]+\.md)", re.MULTILINE)
+        assert sorted(inline.findall(chinese)) == sorted(inline.findall(english))
+
+
 def test_the_equation_pages_are_those_of_the_formulas() -> None:
     """If this fails: python -m nnscratch.inspect.equations docs/equations."""
     folder = ROOT / "docs" / "equations"

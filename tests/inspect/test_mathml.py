@@ -18,6 +18,7 @@ CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup"
 WORDS = {"arccos", "arcosh", "arcsin", "arctan", "arg", "arsinh", "artanh", "cos", "cosh", "det"}
 WORDS |= {"diag", "erf", "exp", "Im", "log", "max", "min", "Re", "rms", "rows", "sign", "sin"}
 WORDS |= {"sinh", "skew", "softmax", "tan", "tanh", "trunc"}
+BRACKETED = '<mo stretchy="false">[</mo><mi>x</mi><mo stretchy="false">]</mo>'
 OWN = [f for f in FORMULAS.values() if f.forward.__module__.startswith("nnscratch.")]
 
 
@@ -41,6 +42,12 @@ def test_every_equation_becomes_mathml(formula: Formula) -> None:
         (r"X_i^2", "<msubsup><mi>X</mi><mi>i</mi><mn>2</mn></msubsup>"),
         (r"X'", "<msup><mi>X</mi><mo>′</mo></msup>"),
         (r"\sum_i X", "<munder><mo>∑</mo><mi>i</mi></munder><mi>X</mi>"),
+        (r"\sqrt\nabla x \to\ell", "<msqrt><mo>∇</mo></msqrt><mi>x</mi><mo>→</mo><mi>ℓ</mi>"),
+        (r"\dfrac12 \big[ x \big]", f"<mfrac><mn>1</mn><mn>2</mn></mfrac>{BRACKETED}"),
+        (
+            r"\underbrace{x}_{\text{so}}",
+            "<munder><munder><mi>x</mi><mo>⏟</mo></munder><mtext>so</mtext></munder>",
+        ),
         (r"a < b", "<mi>a</mi><mo>&lt;</mo><mi>b</mi>"),
         (r"\text{ if }x", "<mtext>\u00a0if\u00a0</mtext><mi>x</mi>"),
         (
