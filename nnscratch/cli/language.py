@@ -237,7 +237,8 @@ def _fit(
         options["momentum"] = 0.9
     loader = DataLoader(windows, settings.batch, shuffle=True, seed=settings.seed)
     # Every token of a window takes part in every product.
-    worth = worth_compiling(model, len(loader), len(windows) * settings.block)
+    samples = len(windows) * settings.block
+    worth = worth_compiling(model, len(loader), samples, settings.epochs)
     trainer = Trainer(
         model,
         step=next_token_loss,

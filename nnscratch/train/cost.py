@@ -15,8 +15,12 @@ STEP_SECONDS = 3e-4
 """The overhead of an eager step, in seconds, without its arithmetic."""
 EAGER_RATE = 5e10
 """The floating-point operations per second of an eager step."""
-WORTH_COMPILING = 1.0
-"""The seconds per epoch from which compiling the kernels, some ten seconds, pays off."""
+WORTH_COMPILING = 5.0
+"""The seconds of a whole run from which compiling its step pays off.
+
+That takes some ten seconds the first time on a machine, and half a second from then on, for the
+kernels are kept.
+"""
 SMALL_PRODUCT = 1 << 23
 """The number of multiplications below which a second BLAS thread costs more time than it saves."""
 
@@ -30,9 +34,16 @@ def epoch_seconds(model: Module, batches: int, samples: int) -> float:
     return batches * STEP_SECONDS + 6.0 * weights * samples / EAGER_RATE
 
 
-def worth_compiling(model: Module, batches: int, samples: int) -> bool:
-    """Say whether the epochs of a run are long enough for compiling its step to pay off."""
-    return epoch_seconds(model, batches, samples) >= WORTH_COMPILING
+def worth_compiling(model: Module, batches: int, samples: int, epochs: int) -> bool:
+    """Say whether a run is long enough for compiling its step to pay off.
+
+    Args:
+        model: what is trained.
+        batches: in an epoch.
+        samples: in an epoch.
+        epochs: of the whole run, so that one which is resumed takes the same steps.
+    """
+    return epochs * epoch_seconds(model, batches, samples) >= WORTH_COMPILING
 
 
 def threads_for(model: Module, batch_size: int) -> AbstractContextManager[None]:

@@ -123,7 +123,7 @@ class Stepper:
         if self.compile is None:
             # An item that is no tensor is a constant of the plan: a new value would compile again.
             steady = all(isinstance(one, Tensor) for one in leaves(batch))
-            worth = worth_compiling(run.model, len(loader), loader.samples)
+            worth = worth_compiling(run.model, len(loader), loader.samples, run.epochs)
             self.compile = steady and worth
         if self.sharing is not None:
             assert self.forward is not None

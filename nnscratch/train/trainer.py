@@ -59,7 +59,7 @@ class Trainer:
         seed: the seed of the default generator and of the shuffles; None leaves both unseeded.
         run_dir: a folder for checkpoints and the history, locked by one process at a time.
         lock: whether to lock the folder; False if the caller has (``run_folder``).
-        compile: whether to compile the training step; None to compile it if an epoch is long
+        compile: whether to compile the training step; None to compile it if the run is long
             enough for that to pay off.
         checkpoint_seconds: the seconds between two checkpoints within an epoch.
         config: what checkpoints store about the run besides its state, in JSON's types.
