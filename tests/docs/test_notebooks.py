@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from notebooks import code_cells, read, run_apart, same, source, text_of
+import torch
+from notebooks import MEASURED, code_cells, is_measured, read, run_apart, same, source, text_of
 
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
 NOTEBOOKS = {path.stem: path for path in sorted(FOLDER.glob("*.ipynb"))}
 SOLUTIONS = {path.stem: path for path in sorted((FOLDER / "solutions").glob("*.ipynb"))}
 ALL = {**NOTEBOOKS, **{f"solutions/{name}": path for name, path in SOLUTIONS.items()}}
-GRADED = re.compile(r"^nnscratch\.homework\((.*)backward", re.MULTILINE)
+GRADED = re.compile(r"^(nnscratch\.homework\(.*backward|grade_\w+\()", re.MULTILINE)
 
 
 def graded(path: Path) -> dict[str, str]:
-    """What the cells that end in a grade show, by the call of ``nnscratch.homework``."""
+    """What the cells that end in a grade show, by the call that grades."""
     cells = code_cells(read(path))
     return {source(c).splitlines()[-1]: text_of(c) for c in cells if GRADED.search(source(c))}
 
@@ -56,6 +61,56 @@ def test_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", text)
     assert links
     assert [link for link in links if not (ALL[name].parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_was_measured_is_not_stored(name: str) -> None:
+    for cell in code_cells(read(ALL[name])):
+        if is_measured(cell):
+            assert text_of(cell) == MEASURED
+        elif "measured(" in source(cell) or "perf_counter" in source(cell):
+            assert cell["outputs"] == []
+
+
+def test_without_pytorch_the_first_cell_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    with pytest.raises(ImportError, match="%pip install torch"):
+        exec(source(code_cells(read(NOTEBOOKS["15_pytorch"]))[0]), {})
+
+
+def checkers(path: Path) -> str:
+    """The cell of a notebook that defines checkers of its own."""
+    (found,) = [s for s in map(source, code_cells(read(path))) if s.startswith("def grade_")]
+    return found
+
+
+def test_a_notebooks_own_checkers_tell_right_from_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    cell = checkers(NOTEBOOKS["15_pytorch"])
+    assert cell == checkers(SOLUTIONS["15_pytorch"])
+    names: dict[str, Any] = {"np": np, "torch": torch}
+    exec(cell, names)
+    updates: dict[Callable[..., Any], int] = {
+        lambda p, g, v, lr, mu: (p - lr * (mu * v + g), mu * v + g): 100,
+        lambda p, g, v, lr, mu: (p + mu * v - lr * g, mu * v - lr * g): 50,  # the rate inside
+        lambda p, g, v, lr, mu: (p - lr * g, v): 10,  # no velocity
+        lambda p, g, v, lr, mu: (p - lr * (mu * v + g), g): 20,  # no memory beyond a step
+        lambda p, g, v, lr, mu: (p - lr * (mu * v + (1 - mu) * g), mu * v + (1 - mu) * g): 0,
+        lambda p, g, v, lr, mu: (p - lr * (g + mu * (mu * v + g)), mu * v + g): 0,  # Nesterov's
+    }
+    for update, points in updates.items():
+        names["grade_update"](update)
+        assert f" {points} of 100 points" in capsys.readouterr().out
+    counts: dict[Callable[[int, int], Any], int] = {
+        lambda k, n: (12 * k * n, 4 * (k + 2) * n): 100,
+        lambda k, n: (12 * k * n, 12 * n): 33,  # with one step there is nothing to save
+        lambda k, n: (8 * k * n, 8 * n): 0,  # numbers instead of arrays
+    }
+    for count, points in counts.items():
+        names["grade_traffic"](count)
+        assert f" {points} of 100 points" in capsys.readouterr().out
 
 
 def test_what_counts_as_the_same() -> None:
