@@ -45,7 +45,9 @@ Lowered = tuple[tuple[Any, ...], Any]
 LIBRARY_BLOCK = 1024
 """Rows and columns that one call of BLAS computes: what it packs for them is soon repaid."""
 FEW_BLOCKS = 8
-"""Below this many blocks they are half as wide, so that more threads have some."""
+"""Below this many blocks they are half as wide, so that more threads have some,"""
+LEAST_BLOCK = 128
+"""but no narrower than this."""
 DEPTH = 256
 """Terms of a sum that are added up before C is touched: a panel of B this deep stays close by."""
 BLOCK = 1024
@@ -98,8 +100,8 @@ def gemm(
     of threads would have other bits for another number.
     """
     side = LIBRARY_BLOCK
-    if blocks_of(m, side) * blocks_of(n, side) < FEW_BLOCKS:
-        side = LIBRARY_BLOCK // 2
+    while side > LEAST_BLOCK and blocks_of(m, side) * blocks_of(n, side) < FEW_BLOCKS:
+        side //= 2
     across = blocks_of(n, side)
     count = blocks_of(m, side) * across
     alpha, beta = KIND(1.0), KIND(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,21 @@ def factors(
 
 def exact(A: Any, B: Any, ta: int, tb: int) -> Any:
     return (A.T if ta else A).astype(float) @ (B.T if tb else B).astype(float)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_two_threads_share_a_product_of_512_columns(name: str, rng: np.random.Generator) -> None:
+    m, n, k = 128, 512, 20
+    A, B = factors(rng, m, n, k, 0, 0)
+    C = np.full((m, n), np.nan, np.float32)
+    kernel, first = (cpu.by_blas if name == "gemm" else cpu.by_tiles)("float32")
+    words = [first, 0, 0, m, n, k, A.ctypes.data, k, B.ctypes.data, n, C.ctypes.data, n]
+    part = ctypes.CFUNCTYPE(None, *(ctypes.c_int64,) * 4)(kernel.address)
+    given = np.asarray(words, np.int64)
+    part(given.ctypes.data, 0, 0, 2)
+    assert 0.4 < np.isnan(C).mean() < 0.6
+    part(given.ctypes.data, 0, 1, 2)
+    np.testing.assert_allclose(C, exact(A, B, 0, 0), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("ta", [0, 1])
