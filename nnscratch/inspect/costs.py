@@ -126,7 +126,7 @@ def flops_of(node: Node) -> int:
     made = node.formula
     if made.flops is not None:
         return made.flops([*inputs, *[None] * (len(made.inputs) - len(inputs))], outputs)
-    if made.family in MOVING or made.name in ("cast", "embedding"):
+    if made.family in MOVING:
         return 0
     if made.family in REDUCING:
         return math.prod(inputs[0] or ())
