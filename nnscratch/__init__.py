@@ -11,22 +11,10 @@ from typing import Any as _Any
 
 import numpy as _np
 
-from nnscratch import (
-    amp,
-    autograd,
-    backends,
-    cuda,
-    fft,
-    linalg,
-    nn,
-    optim,
-    random,
-    special,
-)
+from nnscratch import nn, optim, random
 from nnscratch import settings as _settings
 from nnscratch.absent import AbsentFinder as _AbsentFinder
 from nnscratch.absent import absent as _absent
-from nnscratch.amp import GradScaler, autocast
 from nnscratch.array import Generator, set_default_dtype
 from nnscratch.array.device import as_device as device
 from nnscratch.array.precision import (
@@ -63,6 +51,17 @@ from nnscratch.tensors.ops import *  # noqa: F403
 from nnscratch.tensors.size import Size
 
 if _TYPE_CHECKING:
+    from nnscratch import (
+        amp,
+        autograd,
+        backends,
+        cuda,
+        fft,
+        linalg,
+        special,
+    )
+    from nnscratch.amp import GradScaler, autocast
+
     bfloat16: _np.dtype[_Any]
     from nnscratch.inspect.explaining import explain
     from nnscratch.inspect.summarising import summary
@@ -182,10 +181,16 @@ __all__ += _settings.__all__
 
 
 # These names are imported at their first use, so that ``import nnscratch`` stays quick.
+_ROOMS = (
+    *("amp", "autograd", "backends", "cuda", "fft", "graph", "linalg", "parallel", "plan"),
+    *("special", "utils"),
+)
 _LATER = {
+    "GradScaler": "amp",
     "GradcheckError": "verify",
     "assert_gradients": "verify",
     "audit": "verify",
+    "autocast": "amp",
     "checkup": "verify",
     "compile": "plan",
     "detect_anomaly": "verify",
@@ -202,7 +207,7 @@ _LATER = {
 def __getattr__(name: str) -> _Any:
     from importlib import import_module
 
-    if name in ("graph", "parallel", "plan", "utils"):
+    if name in _ROOMS:
         return import_module(f"nnscratch.{name}")
     if name == "bfloat16":
         return import_module("nnscratch.array.bfloat16").bfloat16()
@@ -212,4 +217,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, *_ROOMS})

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+
+
+def files_of(folder: str) -> list[str]:
+    """Return the names of the modules whose files stand in a folder, without the packages in it.
+
+    ``pkgutil`` says the same, also of an archive, in ten times the time: it looks into each file's
+    name for all suffixes of modules there are, and asks the disk about each.
+
+    >>> import logging
+    >>> files_of(logging.__path__[0])
+    ['config', 'handlers']
+    """
+    if not os.path.isdir(folder):
+        return [file.name for file in iter_modules([folder]) if not file.ispkg]
+    names = {os.path.splitext(name)[0] for name in os.listdir(folder) if name.endswith(_SUFFIXES)}
+    return sorted(names - {"__init__"})
+
+
+_SUFFIXES = (".py", ".pyc")  # without the sources, where somebody has left them out
 
 
 def modules_of(
@@ -23,7 +43,8 @@ def modules_of(
     ['logging.config', 'logging.handlers']
     """
     return [
-        import_module(f"{package}.{file.name}")
-        for file in iter_modules(folders)
-        if not file.ispkg and file.name not in without
+        import_module(f"{package}.{name}")
+        for folder in folders
+        for name in files_of(folder)
+        if name not in without
     ]

@@ -23,6 +23,7 @@ REDUCTIONS = ("mean", "sum", "none")
 WORTHWHILE = 1 << 15
 """Elements from which a single eager call is quicker in a kernel than in NumPy."""
 
+_ARRAY = np.ndarray
 Inputs = tuple[Any, ...]
 Options = dict[str, Any]
 
@@ -194,8 +195,9 @@ class CpuKernel:
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
         """Say by their sizes whether a single call pays."""
         passes = self.passes if isinstance(self.passes, int) else self.passes(direction)
+        least = WORTHWHILE / passes
         for item in inputs:
-            if isinstance(item, np.ndarray) and item.size * passes >= WORTHWHILE:
+            if isinstance(item, _ARRAY) and item.size >= least:
                 return self.pays(direction, inputs)
         return False
 

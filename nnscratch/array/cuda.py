@@ -8,8 +8,9 @@ import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from nnscratch.array.named import NamedValues
 from nnscratch.errors import DeviceError
 
 # The oldest driver for each major version of CUDA on Linux, from its release notes.
@@ -21,7 +22,7 @@ _INSTALL = (
 )
 
 
-class CudaRequirement(NamedTuple):
+class CudaRequirement(NamedValues):
     """One thing that CUDA needs, and the state in which this machine has it.
 
     Attributes:

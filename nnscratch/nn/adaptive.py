@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
+from nnscratch.array.named import NamedValues
 from nnscratch.errors import ConfigurationError, DataError, ShapeError
 from nnscratch.nn.containers import ModuleList, Sequential
 from nnscratch.nn.linear import Linear
@@ -17,7 +18,7 @@ from nnscratch.tensors.functions import cat, where
 __all__ = ["AdaptiveLogSoftmaxWithLoss"]
 
 
-class AdaptiveLoss(NamedTuple):
+class AdaptiveLoss(NamedValues):
     """The log-probability of each target, and the loss: minus their mean."""
 
     output: Tensor

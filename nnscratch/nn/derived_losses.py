@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from nnscratch.array.named import NamedValues
 from nnscratch.formulas import Formula, Public
 from nnscratch.nn.derived import function_from, made_of, said_of, summary_of
 from nnscratch.nn.reductions import Loss, loss_of, reduction_of, weighted
@@ -19,7 +20,7 @@ _OLD = ("size_average", "reduce")
 _MISSING = inspect.Parameter.empty
 
 
-class Argument(NamedTuple):
+class Argument(NamedValues):
     """An argument of a loss: what PyTorch calls it, its type, its default, and what it is.
 
     That is "input" (given at each call), "tensor" (an input that a module keeps), "option", "old"

@@ -7,8 +7,9 @@ from typing import Any
 
 from nnscratch.loading import modules_of
 
-# PyTorch has these as namespaces of their own, so what they define is found in them alone.
-_NAMESPACES = ("functional", "init", "utils")
+# PyTorch has three of these as namespaces of their own: what they define is found in them alone.
+# The fourth has no layers, and needs autograd, which an import can do without.
+_LEFT_OUT = ("functional", "init", "utils", "backward_hooks")
 
 
 def exported(classes: bool) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def exported(classes: bool) -> dict[str, Any]:
     'nnscratch.nn.linear'
     """
     found = {}
-    for module in modules_of("nnscratch.nn", [str(Path(__file__).parent)], _NAMESPACES):
+    for module in modules_of("nnscratch.nn", [str(Path(__file__).parent)], _LEFT_OUT):
         held = vars(module)
         for name in held.get("__all__", ()):
             if name in held and isinstance(held[name], type) is classes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from typing import Any
+
+from nnscratch.array.named import NamedValues
 
 
 class _Structure:
@@ -43,7 +45,7 @@ class Table(dict[str, Any]):
     update, setdefault = (_counted(name) for name in ("update", "setdefault"))
 
 
-class Hook(NamedTuple):
+class Hook(NamedValues):
     """A hook, and how it wants to be called."""
 
     function: Callable[..., Any]

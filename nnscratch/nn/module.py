@@ -11,7 +11,6 @@ from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import DTypeError, NNScratchError
 from nnscratch.formulas import registry
-from nnscratch.nn.backward_hooks import Passage
 from nnscratch.nn.compiling import Compiling
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
 from nnscratch.nn.parameter import Buffer, Parameter
@@ -83,6 +82,8 @@ class Module(Compiling, Walking, ExtraState):
                 inputs, options = before.before(self, inputs, options)
             passage = None
             if self._backward_hooks or self._backward_pre_hooks:
+                from nnscratch.nn.backward_hooks import Passage
+
                 passage = Passage(self)
                 inputs = passage.enter(inputs)
             output = self.forward(*inputs, **options)
@@ -146,8 +147,9 @@ class Module(Compiling, Walking, ExtraState):
     def __getattr__(self, name: str) -> Any:
         tables = self.__dict__
         for kind in _KINDS:
-            if kind in tables and name in tables[kind]:
-                return tables[kind][name]
+            table = tables.get(kind)
+            if table is not None and name in table:
+                return table[name]
         kind = type(self).__name__
         if name.startswith("__"):  # which Python asks for by itself
             raise AttributeError(f"{kind} has no attribute {name!r}", name=name, obj=self)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from nnscratch.array.named import NamedValues
 from nnscratch.errors import CheckpointError
 from nnscratch.nn.parameter import Parameter
 from nnscratch.tensors import Tensor, as_tensor
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from nnscratch.nn.module import Module
 
 
-class IncompatibleKeys(NamedTuple):
+class IncompatibleKeys(NamedValues):
     """What ``load_state_dict`` found too little or too much."""
 
     missing_keys: list[str]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from nnscratch.array.named import NamedValues
 from nnscratch.errors import ConfigurationError
 
 
-class Phase(NamedTuple):
+class Phase(NamedValues):
     """A stretch of the cycle; the names are those of a group's entries."""
 
     end: float

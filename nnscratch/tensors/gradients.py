@@ -211,7 +211,7 @@ class TensorGradient(TensorBase):
                 self.grad._version[0] += 1
             elif self.grad_slot is not None and id(self) not in _slots_in_use:
                 self._copy_grad_out_of_slot()
-                registry.update(f.COPY_INTO, self.grad_slot, gradient)
+                registry.write(self.grad_slot, gradient)
                 self._set_grad_to_slot()
             elif shared:
                 self.grad = self._wrap(_own(gradient))

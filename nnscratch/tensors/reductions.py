@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name
 from nnscratch.array.dtypes import is_complex, is_inexact
+from nnscratch.array.named import NamedValues
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
 from nnscratch.tensors.base import TensorBase
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
 
 
-class ValuesAndIndices(NamedTuple):
+class ValuesAndIndices(NamedValues):
     """What ``max(dim)`` and ``min(dim)`` return."""
 
     values: Tensor

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nnscratch import formulas as f
+from nnscratch.array.named import NamedValues
 from nnscratch.errors import ConfigurationError
 from nnscratch.tensors.ops.calling import tensor_function
 from nnscratch.tensors.ops.complexes import conj
@@ -18,21 +19,21 @@ from nnscratch.tensors.tensor import Tensor, as_tensor
 __all__ = ["cholesky", "qr", "svd"]
 
 
-class QR(NamedTuple):
+class QR(NamedValues):
     """What ``qr`` returns."""
 
     Q: Tensor
     R: Tensor
 
 
-class Eigen(NamedTuple):
+class Eigen(NamedValues):
     """What ``eigh`` returns."""
 
     eigenvalues: Tensor
     eigenvectors: Tensor
 
 
-class SVD(NamedTuple):
+class SVD(NamedValues):
     """What ``linalg.svd`` returns."""
 
     U: Tensor
@@ -40,7 +41,7 @@ class SVD(NamedTuple):
     Vh: Tensor
 
 
-class USV(NamedTuple):
+class USV(NamedValues):
     """What ``svd`` returns."""
 
     U: Tensor
@@ -48,7 +49,7 @@ class USV(NamedTuple):
     V: Tensor
 
 
-class CholeskyEx(NamedTuple):
+class CholeskyEx(NamedValues):
     """What ``cholesky_ex`` returns: ``info`` is 0 where the factor is right."""
 
     L: Tensor

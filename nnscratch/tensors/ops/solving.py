@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import to_device_of
 from nnscratch.array.dtypes import is_complex
+from nnscratch.array.named import NamedValues
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import broadcast_shape
@@ -32,14 +33,14 @@ from nnscratch.tensors.tensor import Tensor, as_tensor
 __all__ = ["cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "pinverse", "slogdet"]
 
 
-class SlogDet(NamedTuple):
+class SlogDet(NamedValues):
     """What ``slogdet`` returns."""
 
     sign: Tensor
     logabsdet: Tensor
 
 
-class Lstsq(NamedTuple):
+class Lstsq(NamedValues):
     """What ``lstsq`` returns."""
 
     solution: Tensor
@@ -48,14 +49,14 @@ class Lstsq(NamedTuple):
     singular_values: Tensor
 
 
-class SolveEx(NamedTuple):
+class SolveEx(NamedValues):
     """What ``solve_ex`` returns: ``info`` is 0 where the result is right."""
 
     result: Tensor
     info: Tensor
 
 
-class InvEx(NamedTuple):
+class InvEx(NamedValues):
     """What ``inv_ex`` returns: ``info`` is 0 where the inverse is right."""
 
     inverse: Tensor

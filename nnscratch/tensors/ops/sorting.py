@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from nnscratch.array import (
     is_floating,
     to_device_of,
 )
+from nnscratch.array.named import NamedValues
 from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import registry
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class MinAndMax(NamedTuple):
+class MinAndMax(NamedValues):
     """What ``aminmax`` returns."""
 
     min: Tensor
