@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import re
 import subprocess
 import sys
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.terminal.interactiveshell import TerminalInteractiveShell
 from IPython.utils.capture import capture_output
 from notebooks import in_place
+from pasting import ipython
 from small_training import blobs, net
-from traitlets.config import Config
 
 import nnscratch
 from nnscratch.train import Callback, EarlyStopping, History, Progress, Trainer, fit, notebook
@@ -27,14 +25,9 @@ X, Y = blobs()
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Run the test as a cell of a notebook would run, and update the display after each batch."""
-    off = Config({"HistoryManager": {"enabled": False}})
-    made = InteractiveShell(config=off, ipython_dir=str(tmp_path))
-    monkeypatch.setattr(InteractiveShell, "_instance", made)
-    monkeypatch.setattr("IPython.get_ipython", lambda: made)
     monkeypatch.setattr(notebook, "_EVERY", 0.0)
-    yield made
-    atexit.unregister(made.atexit_operations)
-    made.atexit_operations()
+    with ipython(tmp_path) as made:
+        yield made
 
 
 def shown(epochs: int = 3, **options: Any) -> tuple[History, list[dict[str, str]], str]:
