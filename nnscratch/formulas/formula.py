@@ -124,9 +124,10 @@ class Formula:
         flops: the operations of a forward, a product and a sum one each, from the shapes of its
             inputs (None for one that is none) and of its outputs; None where they are one for each
             entry.
-        derivation: the steps from the equation to the gradients, sentences with LaTeX between $ or
-            $$. The gradients end it, and are not repeated; where there are no steps, those of an
-            elementwise formula are read from its text (``inspect.derivations``).
+        derivation: the steps from the equation to the gradients, sentences with LaTeX between one
+            or two dollar signs. The gradients end it, and are not repeated. Where there are no
+            steps, those of an elementwise formula are read from its text
+            (``inspect.derivations``).
     """
 
     name: str

@@ -67,7 +67,7 @@ class Operation:
 
 
 @dataclass
-class Chain:
+class LineByLine:
     """A forward, one operation a line.
 
     Attributes:
@@ -122,7 +122,7 @@ class Chain:
         return {name: found.get(name, 0.0 * dY) for name in self.inputs}
 
 
-def chain(formula: Formula) -> Chain | None:
+def chain(formula: Formula) -> LineByLine | None:
     """Return the lines of an elementwise formula; None of one that is none, or more than a body.
 
     >>> from nnscratch.formulas import SILU
@@ -138,7 +138,7 @@ def chain(formula: Formula) -> Chain | None:
         body = parsed(words.forward)
     except NotABodyError:
         return None
-    made = Chain(words.inputs)
+    made = LineByLine(words.inputs)
     reader = _Reader(made, body)
     try:
         for statement in body.statements:
@@ -155,7 +155,7 @@ class _UnknownOperation(Exception):
 class _Reader:
     """Takes the statements of a body apart."""
 
-    def __init__(self, made: Chain, body: Parsed) -> None:
+    def __init__(self, made: LineByLine, body: Parsed) -> None:
         self.made, self.body = made, body
         self.known: dict[str, str | float] = {}
         self.conditions: dict[str, str] = {}

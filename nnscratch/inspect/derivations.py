@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nnscratch.formulas import Formula
-from nnscratch.inspect.chain_rule import SLOPES, Chain, Operation, chain
+from nnscratch.inspect.chain_rule import SLOPES, LineByLine, Operation, chain
 from nnscratch.inspect.latex import SYMBOLS
 from nnscratch.inspect.locate import gradients_of, symbol
 
@@ -33,10 +33,10 @@ def derivation(formula: Formula) -> list[str]:
 
     Empty for a formula without a derivative that brings no steps of its own.
 
-    >>> from nnscratch.formulas import TANH
-    >>> print(derivation(TANH)[0])
+    >>> from nnscratch.formulas import EXP
+    >>> print(derivation(EXP)[0])
     The slope of the function:
-    $$\frac{\partial Y}{\partial X} = 1 - Y \cdot Y$$
+    $$\frac{\partial Y}{\partial A} = Y$$
     """
     if formula.backward is None:
         return list(formula.derivation)
@@ -73,7 +73,7 @@ def numbered(steps: Sequence[str]) -> str:
     return "\n\n".join(made)
 
 
-def _by_chain_rule(apart: Chain) -> list[str]:
+def _by_chain_rule(apart: LineByLine) -> list[str]:
     lines = [line for line in apart.lines if line.word != "condition"]
     conditions = {one.name: str(one.operands[0]) for one in apart.lines if one not in lines}
     slopes = [

@@ -12,7 +12,7 @@ from nnscratch.formulas import Formula
 from nnscratch.formulas.cases.lessons import lesson
 from nnscratch.inspect.derivations import NONE, derivation, numbered
 from nnscratch.inspect.equations import section
-from nnscratch.inspect.kernel_texts import Lines, cuda_texts, lines_of, numba_texts
+from nnscratch.inspect.kernel_texts import KernelLines, cuda_texts, lines_of, numba_texts
 from nnscratch.verify.gradients.checking import gradcheck
 from nnscratch.verify.gradients.lessons import homework
 
@@ -59,7 +59,7 @@ def _functions(formula: Formula) -> list[Any]:
     return [formula.forward, *([formula.backward] if formula.backward is not None else [])]
 
 
-def shown(lines: Lines, kind: str = "python") -> str:
+def shown(lines: KernelLines, kind: str = "python") -> str:
     """Return lines as a block of code with their numbers."""
     return fenced(f"{{code-block}} {kind}", f":lineno-start: {lines.first}\n\n{lines.text}")
 

@@ -29,7 +29,7 @@ _MOST = 500
 """How many lines are shown; where there are more, the file is named alone."""
 
 
-class Lines(NamedTuple):
+class KernelLines(NamedTuple):
     """Lines of a file, or of a text that is generated.
 
     Attributes:
@@ -43,7 +43,7 @@ class Lines(NamedTuple):
     text: str
 
 
-def numba_texts(formula: Formula) -> list[Lines]:
+def numba_texts(formula: Formula) -> list[KernelLines]:
     """Return the loops and kernels that Numba compiles for a formula; empty if there are none.
 
     >>> from nnscratch.formulas import SOFTMAX, TANH
@@ -53,21 +53,21 @@ def numba_texts(formula: Formula) -> list[Lines]:
     'kernels/cpu/softmax.py'
     """
     if formula.has_loops:
-        return [Lines("", 1, text) for text in _loops(formula)]
+        return [KernelLines("", 1, text) for text in _loops(formula)]
     made = cpu.IMPLEMENTATIONS.get(formula.name)
     if made is None:
         return []
     if formula.update_body is not None:
-        return [Lines("", 1, _update(formula))]
+        return [KernelLines("", 1, _update(formula))]
     for far in (False, True):
         called = [_function(one) for one in _reached(made.lowerings.values(), far)]
         found = sorted({lines_of(function) for function in called if function is not None})
         if 0 < sum(one.text.count("\n") for one in found) <= _MOST:
             return found
-    return [Lines(*_place(next(iter(made.lowerings.values()))), "")]
+    return [KernelLines(*_place(next(iter(made.lowerings.values()))), "")]
 
 
-def cuda_texts(formula: Formula) -> list[Lines]:
+def cuda_texts(formula: Formula) -> list[KernelLines]:
     """Return the text that a GPU's kernels are compiled from; empty if there is none.
 
     >>> from nnscratch.formulas import SOFTMAX
@@ -76,7 +76,7 @@ def cuda_texts(formula: Formula) -> list[Lines]:
     True
     """
     if formula.has_loops:
-        return [Lines("", 1, formula_text(formula.name))]
+        return [KernelLines("", 1, formula_text(formula.name))]
     made = cuda.IMPLEMENTATIONS.get(formula.name)
     if made is None:
         return []
@@ -88,16 +88,18 @@ def cuda_texts(formula: Formula) -> list[Lines]:
         whole = source.own_text(file)
         place = f"kernels/cuda/{file}.cu" if (source.FOLDER / f"{file}.cu").exists() else ""
         if words & set(re.findall(r"KERNEL (\w+)##NAME", whole)):
-            found.append(Lines(place, 1, whole))  # a macro makes a kernel for each of several names
+            found.append(
+                KernelLines(place, 1, whole)
+            )  # a macro makes a kernel for each of several names
             continue
         for kernel in source.signatures(file):
             own = kernel.startswith(f"{formula.name}_")
             if (own or kernel in words) and (text := re.search(_KERNEL.format(name=kernel), whole)):
                 first = whole.count("\n", 0, text.start()) + 1
-                found.append(Lines(place, first, text[0]))
+                found.append(KernelLines(place, first, text[0]))
     if not found:
         written = [file for file in made.files if (source.FOLDER / f"{file}.cu").exists()]
-        return [Lines(f"kernels/cuda/{file}.cu", 1, "") for file in written]
+        return [KernelLines(f"kernels/cuda/{file}.cu", 1, "") for file in written]
     return sorted(set(found))
 
 
@@ -210,10 +212,10 @@ def _strings(code: Any) -> Iterator[str]:
         yield from (one for one in part.co_consts if isinstance(one, str))
 
 
-def lines_of(function: Callable[..., Any]) -> Lines:
+def lines_of(function: Callable[..., Any]) -> KernelLines:
     """Return the lines of a function, its decorators included, from under any that wrap it."""
     written = inspect.unwrap(function)
-    return Lines(*_place(written), "".join(inspect.getsourcelines(written)[0]))
+    return KernelLines(*_place(written), "".join(inspect.getsourcelines(written)[0]))
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, int]:
