@@ -12,7 +12,8 @@ from sphinx.util import logging
 
 import nnscratch
 from nnscratch import errors
-from nnscratch.inspect.mathml import to_mathml, unread
+from nnscratch.inspect.alignment import html_equation, html_inline
+from nnscratch.inspect.mathml import unread
 
 project = "nnscratch"
 author = "nnscratch contributors"
@@ -46,24 +47,23 @@ log = logging.getLogger(__name__)
 
 
 def in_line(writer: Any, node: nodes.math) -> None:
-    """Write an equation within a line."""
-    writer.body.append("".join(mathml(node, display=False)))
+    """Write an equation within a line, as browsers draw it: without a script, font or request."""
+    writer.body.append(html_inline(latex_of(node)))
     raise nodes.SkipNode
 
 
 def by_itself(writer: Any, node: nodes.math_block) -> None:
-    """Write an equation, each of its parts on a line that is scrolled where it is too long."""
-    lines = "".join(f"<div>{one}</div>" for one in mathml(node, display=True))
-    writer.body.append(f'<div class="equation">{lines}</div>')
+    """Write an equation, each of its parts in aligned lines that fit the page."""
+    writer.body.append(html_equation(latex_of(node)))
     raise nodes.SkipNode
 
 
-def mathml(node: nodes.Element, display: bool) -> list[str]:
-    """Return an equation as browsers draw it: no script, no font and no request is needed."""
+def latex_of(node: nodes.Element) -> str:
+    """Return an equation's LaTeX, of which every command has to be known."""
     latex = node.astext()
     if unread(latex):
         log.warning("nnscratch.inspect.mathml does not read %s", unread(latex), location=node)
-    return to_mathml(latex, display)
+    return latex
 
 
 def as_sphinx_has_it(

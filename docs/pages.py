@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnscratch.inspect.equations import families
-from nnscratch.inspect.formula_page import fenced, formula_page
+from nnscratch.inspect.formula_page import fenced, formula_page, kernel_files
 from nnscratch.inspect.locate import summary_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,6 +94,8 @@ def site() -> Pages:
     names = ["", *(formula.name for formula in known), ""]
     for formula, before, after in zip(known, names, names[2:], strict=False):
         pages[f"formulas/{formula.name}.md"] = ORPHAN + formula_page(formula, before, after)
+        for file in kernel_files(formula):
+            pages.setdefault(f"source/{file}.md", lines_of(ROOT / file))
         family = f"docs/equations/{formula.family}.md"
         more = f"[Code, check and exercise](../../formulas/{formula.name}.md)."
         head = f"\n## `{formula.name}`\n"

@@ -39,6 +39,9 @@ const found = [], wait = (f) => new Promise((done) => { f.onload = done; });
   document.body.append(f); await wait(f);
   const d = f.contentDocument, w = d.documentElement.scrollWidth;
   if (w > width) found.push(`${page} is ${w} wide at ${width}`);
+  for (const one of d.querySelectorAll("math"))
+    if (one.getBoundingClientRect().right > width + 1)
+      found.push(`${page} has an equation beyond ${width}: ${one.textContent}`);
   for (const one of f.contentWindow.performance.getEntriesByType("resource"))
     if (!one.name.startsWith(location.origin)) found.push(`${page} asks for ${one.name}`);
   f.remove();

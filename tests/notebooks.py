@@ -69,10 +69,20 @@ def run(path: Path, to: Path) -> None:
             for name, text in (("stdout", shown.stdout), ("stderr", shown.stderr))
             if text
         ]
-        pictures = [output.data for output in shown.outputs]
+        pictures = [output.data for output in in_place(shown.outputs)]
         formatted = [shell.display_formatter.format(v)[0] for v in values if v is not None]
         cell["outputs"] += map(_display, pictures + formatted)
     write(to, notebook)
+
+
+def in_place(outputs: list[Any]) -> list[Any]:
+    """Let each update stand in the place of the display that it updates, as Jupyter does."""
+    kept: dict[Any, Any] = {}
+    for number, output in enumerate(outputs):
+        name = (output.transient or {}).get("display_id", number)
+        if not output.update or name in kept:
+            kept[name] = output
+    return list(kept.values())
 
 
 def _display(data: dict[str, str]) -> dict[str, Any]:

@@ -46,6 +46,13 @@ RELU = activation(
     slope=r"[Y > 0]",
     source="document, section 5.2; Nair and Hinton 2010",
     kinks=(0.0,),
+    derivation=(
+        r"Above 0 the function is X itself, below it is 0: $$\frac{\partial Y}{\partial X} = "
+        r"\begin{cases} 1 & X > 0 \\ 0 & X < 0 \end{cases}$$",
+        "At 0 there is a kink and no slope; the code takes 0, as PyTorch does.",
+        "X is positive where Y is, so that Y is all that has to be saved. The chain rule "
+        "multiplies entry by entry.",
+    ),
 )
 
 

@@ -218,4 +218,16 @@ SCALED_DOT_PRODUCT_ATTENTION = formula(
     flops=_flops,
     source="Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin 2017",
     analytic=True,
+    derivation=(
+        r"Three lines, with the scores S by themselves: $$S = s Q K^\top + M \\ P = "
+        r"\mathrm{softmax}(S) \\ Y = P V$$",
+        r"The last line is a product of matrices (see matmul): $$\frac{\partial L}{\partial "
+        r"V} = P^\top \frac{\partial L}{\partial Y} \\ \frac{\partial L}{\partial P} = "
+        r"\frac{\partial L}{\partial Y} V^\top$$",
+        r"The second one is a softmax of each row (see softmax): $$\frac{\partial L}{\partial "
+        r"S} = P \odot \left(\frac{\partial L}{\partial P} - \sum_j P_j \frac{\partial "
+        r"L}{\partial P_j}\right)$$",
+        "The first one is a product again, with the factor s; M is added as it is, so its "
+        "gradient is that of S.",
+    ),
 )

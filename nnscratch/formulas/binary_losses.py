@@ -102,6 +102,15 @@ BCE = formula(
         arguments=("input", "target", "weight", "size_average", "reduce", "reduction"),
         task="binary",
     ),
+    derivation=(
+        r"Each entry of P is in one term alone, whose slopes are $$\frac{\partial}{\partial "
+        r"P} \log P = \frac{1}{P} \\ \frac{\partial}{\partial P} \log(1 - P) = -\frac{1}{1 - "
+        "P}$$",
+        r"So $$\frac{\partial L}{\partial P} = -\frac{w}{n} \left(\frac{T}{P} - \frac{1 - "
+        r"T}{1 - P}\right)$$",
+        "Over the common denominator $P (1 - P)$ the numerator is $T (1 - P) - (1 - T) P = T "
+        "- P$. The term is linear in T, so that its slope by T is what stands beside it.",
+    ),
 )
 
 
@@ -198,5 +207,13 @@ BCE_WITH_LOGITS = formula(
             "input", "target", "weight", "size_average", "reduce", "reduction", "pos_weight"
         ),
         task="binary",
+    ),
+    derivation=(
+        r"Write $F = \log(1 + e^{-X})$. Its slope: $$\frac{\partial F}{\partial X} = "
+        r"\frac{-e^{-X}}{1 + e^{-X}} = -\sigma(-X)$$",
+        "Each entry is in one term alone, $w ((1 - T) X + (1 + (p - 1) T) F)$, whose first "
+        "part has the slope $1 - T$ and whose second one has that of F.",
+        r"With $p = 1$ the two are $1 - T - \sigma(-X) = \sigma(X) - T$: what was said, less "
+        "what is right. The term is linear in T.",
     ),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from nnscratch.array.short_axis import (
     sum_along,
 )
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.formulas.derivations import CROSS_ENTROPY_STEPS, NLL_STEPS
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses
@@ -190,6 +191,7 @@ NLL = formula(
         ),
         task="classification",
     ),
+    derivation=NLL_STEPS,
 )  # fmt: skip
 
 
@@ -322,6 +324,7 @@ CROSS_ENTROPY = formula(
         torch="nn.functional.cross_entropy",
         task="classification",
     ),
+    derivation=CROSS_ENTROPY_STEPS,
 )
 
 

@@ -123,8 +123,8 @@ MULTI_MARGIN = formula(
     r" \max(0, m - X_{n T_n} + X_{nj})^p",
     gradients={
         "X": r"\frac{w_{T_n} p}{N C} (m - X_{n T_n} + X_{nj})^{p-1}"
-        r" [m - X_{n T_n} + X_{nj} > 0] [j \ne T_n]"
-        r" \text{, and minus their sum at } T_n"
+        r" [m - X_{n T_n} + X_{nj} > 0] [j \ne T_n],"
+        r" \text{ and minus their sum at } T_n"
     },
     shapes="X (N, C) or (C,), T (N,) or (), w (C,) -> L (), or as T without reduction",
     floats={"X": "the input", "w": "the weight"},

@@ -17,6 +17,7 @@ from typing import Any
 
 from nnscratch.array import array_namespace, dtype_name, is_complex, is_recorded
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
+from nnscratch.formulas.derivations import CONVOLUTION_STEPS
 from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.windows import (
@@ -247,6 +248,7 @@ CONVOLUTION = formula(
     source=_CONVOLUTION,
     flops=_flops,
     analytic=True,
+    derivation=CONVOLUTION_STEPS,
 )
 
 

@@ -113,6 +113,14 @@ EMBEDDING = formula(
     flops=lambda inputs, outputs: 0,
     source=_SOURCE,
     analytic=True,
+    derivation=(
+        "A row of the output is one row of the table: $Y_k = W_{I_k}$. That is a product "
+        "with one-hot rows, $Y = E W$ with $E_{ki} = [I_k = i]$.",
+        r"As for any product, the gradient of W is $$\frac{\partial L}{\partial W} = E^\top "
+        r"\frac{\partial L}{\partial Y}$$",
+        "Row i of this adds up the gradients of those k whose index is i. The code adds "
+        "rows, and never makes E. Indices are whole numbers and have no gradient.",
+    ),
 )
 
 

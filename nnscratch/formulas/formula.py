@@ -124,6 +124,10 @@ class Formula:
         flops: the operations of a forward, a product and a sum one each, from the shapes of its
             inputs (None for one that is none) and of its outputs; None where they are one for each
             entry.
+        derivation: the steps from the equation to the gradients, sentences with LaTeX between one
+            or two dollar signs. The gradients end it, and are not repeated. Where there are no
+            steps, those of an elementwise formula are read from its text
+            (``inspect.derivations``).
     """
 
     name: str
@@ -149,6 +153,7 @@ class Formula:
     floats: tuple[str, ...] = ()
     public: Public | None = None
     flops: Flops | None = None
+    derivation: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<formula {self.name}>"
@@ -218,6 +223,7 @@ def formula(
     public: Public | None = None,
     narrow: Forward | None = None,
     flops: Flops | None = None,
+    derivation: tuple[str, ...] = (),
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -294,6 +300,7 @@ def formula(
         floats=tuple(floats),
         public=public,
         flops=flops,
+        derivation=derivation,
     )
     FORMULAS[name] = made
     for follower in _followers:

@@ -51,6 +51,14 @@ GELU = activation(
     equation=r"Y = X \Phi(X)",
     slope=r"(\Phi(X) + X \varphi(X))",
     source="Hendrycks and Gimpel 2016, arXiv:1606.08415",
+    derivation=(
+        r"$\Phi$ is the integral of the normal density $\varphi$ from $-\infty$ to X, so that "
+        r"its slope is $\varphi$: $$\frac{\partial \Phi(X)}{\partial X} = \varphi(X) = "
+        r"\frac{1}{\sqrt{2 \pi}} e^{-X^2 / 2}$$",
+        r"The product rule: $$\frac{\partial Y}{\partial X} = 1 \cdot \Phi(X) + X \varphi(X)$$",
+        r"Far out both are computed from the tail $\Phi(-|X|)$, whose digits are not lost in "
+        "a difference from 1.",
+    ),
 )
 
 
@@ -79,4 +87,13 @@ GELU_TANH = activation(
     equation=r"Y = \tfrac{1}{2} X (1 + T), \quad T = \tanh(\sqrt{2/\pi} (X + 0.044715 X^3))",
     slope=r"\tfrac{1}{2} (1 + T + X (1 - T^2) \sqrt{2/\pi} (1 + 3 \cdot 0.044715 X^2))",
     source="Hendrycks and Gimpel 2016, arXiv:1606.08415",
+    derivation=(
+        r"Write $U = \sqrt{2/\pi} (X + 0.044715 X^3)$ and $T = \tanh U$: $$\frac{\partial "
+        r"U}{\partial X} = \sqrt{2/\pi} (1 + 3 \cdot 0.044715 X^2) \\ \frac{\partial "
+        r"T}{\partial U} = 1 - T^2$$",
+        r"The product rule: $$\frac{\partial Y}{\partial X} = \frac{1}{2} (1 + T) + "
+        r"\frac{1}{2} X (1 - T^2) \frac{\partial U}{\partial X}$$",
+        "Beyond 100 the code stops X within the cube, which would overflow: T is 1 or −1 "
+        "there, and flat.",
+    ),
 )

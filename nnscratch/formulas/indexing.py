@@ -10,6 +10,7 @@ from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name, dtype_of, is_integer
 from nnscratch.errors import DataError, DTypeError, NNScratchError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
+from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.placing import placed, sum_rows_at
 from nnscratch.formulas.saved import Saved
@@ -93,6 +94,7 @@ GETITEM = formula(
     source=_SOURCE,
     analytic=True,
     aliases=True,
+    derivation=MOVED_STEPS,
 )
 
 
@@ -190,6 +192,7 @@ TAKE = formula(
     shapes="A (any), I (any, integers) -> Y (the shape of I in place of the axis)",
     source=_SOURCE,
     analytic=True,
+    derivation=MOVED_STEPS,
 )
 
 

@@ -128,4 +128,18 @@ LINEAR = formula(
     flops=linear_flops,
     analytic=True,
     narrow=linear_of_halves,
+    derivation=(
+        r"One entry of the output is a sum over the inputs: $$Z_{no} = \sum_i X_{ni} W_{oi} + "
+        "b_o$$",
+        r"Its slopes are what stands beside each factor: $$\frac{\partial Z_{no}}{\partial "
+        r"X_{ni}} = W_{oi} \\ \frac{\partial Z_{no}}{\partial W_{oi}} = X_{ni} \\ "
+        r"\frac{\partial Z_{no}}{\partial b_o} = 1$$",
+        "An input acts on every output o of its row n, a weight and a bias on every row n. "
+        r"The chain rule adds up over what each acts on: $$\frac{\partial L}{\partial X_{ni}} "
+        r"= \sum_o \frac{\partial L}{\partial Z_{no}} W_{oi} \\ \frac{\partial L}{\partial "
+        r"W_{oi}} = \sum_n \frac{\partial L}{\partial Z_{no}} X_{ni} \\ \frac{\partial "
+        r"L}{\partial b_o} = \sum_n \frac{\partial L}{\partial Z_{no}}$$",
+        "A sum over an index that two matrices share is a product of matrices; where the "
+        "shared index stands first in both, the left one is transposed.",
+    ),
 )

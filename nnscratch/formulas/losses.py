@@ -54,6 +54,16 @@ MSE = loss(
     gradients={"Y": r"2 (Y - T)", "T": r"2 (T - Y)"},
     source="document, sections 4.2 and 4.3",
     analytic=True,
+    derivation=(
+        r"The loss is a mean of squares, $L = \frac{1}{n} \sum_i D_i^2$ with $D = Y - T$. The "
+        "entry $Y_i$ is in one term alone.",
+        r"The slope of that term, by the rule for a square: $$\frac{\partial L}{\partial D_i} "
+        r"= \frac{1}{n} 2 D_i$$",
+        r"D grows with Y and falls with T: $$\frac{\partial D_i}{\partial Y_i} = 1 \\ "
+        r"\frac{\partial D_i}{\partial T_i} = -1$$",
+        "The chain rule multiplies the two. With the reduction 'sum' there is no "
+        r"$\frac{1}{n}$.",
+    ),
 )
 
 
@@ -86,6 +96,13 @@ L1 = loss(
     gradients={"Y": r"\mathrm{sign}(Y - T)", "T": r"\mathrm{sign}(T - Y)"},
     source="Laplace 1774; Bloomfield and Steiger 1983",
     kinks="where Y = T",
+    derivation=(
+        r"The entry $Y_i$ is in one term alone, $\frac{1}{n} |D_i|$ with $D = Y - T$.",
+        "$|D|$ is D where D is positive and $-D$ where it is negative, so its slope is the "
+        r"sign of D; at 0 it has none, and the code takes 0: $$\frac{\partial L}{\partial "
+        r"D_i} = \frac{1}{n} \mathrm{sign}(D_i)$$",
+        "D grows with Y and falls with T, which turns the sign for T.",
+    ),
 )
 
 
@@ -181,6 +198,16 @@ HUBER = loss(
         "T": r"\min(\max(-D, -\delta), \delta)",
     },
     source="Huber 1964",
+    derivation=(
+        "With $D = Y - T$ each term is a parabola near 0 and a straight line outside. Their "
+        r"slopes: $$\frac{\partial}{\partial D} \frac{D^2}{2} = D \\ \frac{\partial}{\partial "
+        r"D} \delta (|D| - \delta/2) = \delta \, \mathrm{sign}(D)$$",
+        r"At $|D| = \delta$ both are $\pm\delta$: the two pieces meet without a kink.",
+        r"So the slope is D itself, but never more than $\delta$ and never less than "
+        r"$-\delta$: $$\frac{\partial L}{\partial D_i} = \frac{1}{n} \min(\max(D_i, -\delta), "
+        r"\delta)$$",
+        "D grows with Y and falls with T, so T gets the same of $-D$.",
+    ),
 )
 
 

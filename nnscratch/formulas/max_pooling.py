@@ -123,6 +123,12 @@ MAX_POOL = formula(
     shapes="X (..., n_1, ..., n_d) -> V and I (..., o_1, ..., o_d)",
     source="document, section 4.4; Riesenhuber and Poggio 1999",
     kinks="where two entries of a window are the largest",
+    derivation=(
+        "In each window the largest entry is the output, as it stands. By that entry its "
+        r"slope is 1, by all others 0: $$\frac{\partial V_o}{\partial X_i} = [i = I_o]$$",
+        "Windows may overlap, so an entry can be the largest of several: the chain rule adds "
+        "up over them.",
+    ),
 )
 
 

@@ -127,6 +127,25 @@ STANDARDIZE = formula(
     source="Ioffe and Szegedy 2015, arXiv:1502.03167; Ba, Kiros and Hinton 2016, arXiv:1607.06450;"
     " Chan, Golub and LeVeque 1983 (the corrected mean)",
     analytic=True,
+    derivation=(
+        r"Over the n entries that share a mean, with $R = (V + \epsilon)^{-1/2}$, write $\hat "
+        r"X = (X - M) R$ and $Y = W \hat X + b$. So what comes back to $\hat X$ is $G = W "
+        r"\frac{\partial L}{\partial Y}$, and what comes back to W and b are sums over all "
+        "that they were repeated to.",
+        r"Every $X_k$ acts on $\hat X_i$ in three ways: itself, by the mean, and by the "
+        r"variance, whose slopes are $$\frac{\partial M}{\partial X_k} = \frac{1}{n} \\ "
+        r"\frac{\partial V}{\partial X_k} = \frac{2}{n} (X_k - M) \\ \frac{\partial "
+        r"R}{\partial V} = -\frac{1}{2} R^3$$",
+        r"The product rule: $$\frac{\partial \hat X_i}{\partial X_k} = \left([i = k] - "
+        r"\frac{1}{n}\right) R + (X_i - M) \left(-\frac{1}{2} R^3\right) \frac{2}{n} (X_k - "
+        "M)$$",
+        r"With $(X - M) R = \hat X$ that is $$\frac{\partial \hat X_i}{\partial X_k} = R "
+        r"\left([i = k] - \frac{1}{n} - \frac{1}{n} \hat X_i \hat X_k\right)$$",
+        "The chain rule adds up over i. The sums over n entries, divided by n, are means: "
+        r"$$\sum_i G_i \frac{\partial \hat X_i}{\partial X_k} = R \left(G_k - \overline{G} - "
+        r"\hat X_k \, \overline{G \hat X}\right)$$",
+        "What comes back to the outputs M and V themselves is added, with their slopes of step 2.",
+    ),
 )
 
 
@@ -193,6 +212,16 @@ RMS_NORM = formula(
     floats=("X", "W"),
     source="Zhang and Sennrich 2019, arXiv:1910.07467",
     analytic=True,
+    derivation=(
+        r"With $Q = \frac{1}{n} \sum_i X_i^2 + \epsilon$ and $R = Q^{-1/2}$ write $\hat X = X "
+        r"R$ and $Y = W \hat X$. What comes back to $\hat X$ is $G = W \frac{\partial "
+        r"L}{\partial Y}$.",
+        r"Every $X_k$ acts on $\hat X_i$ itself and by R: $$\frac{\partial R}{\partial X_k} = "
+        r"-\frac{1}{2} R^3 \frac{2}{n} X_k = -\frac{1}{n} R^2 \hat X_k$$",
+        r"The product rule: $$\frac{\partial \hat X_i}{\partial X_k} = R \left([i = k] - "
+        r"\frac{1}{n} \hat X_i \hat X_k\right)$$",
+        "The chain rule adds up over i, and a sum over n entries divided by n is a mean.",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
+from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.placing import placed
 from nnscratch.formulas.saved import Saved
@@ -97,4 +98,5 @@ CONSTANT_PAD_ND = formula(
     source="document, section 4.4; a linear map whose derivative is its transpose",
     analytic=True,
     moves=True,
+    derivation=MOVED_STEPS,
 )

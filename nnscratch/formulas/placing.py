@@ -12,6 +12,7 @@ import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ShapeError
+from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.saved import Saved
 
@@ -87,6 +88,7 @@ PLACE = formula(
     shapes="X (as many entries as the index picks) -> Y (shape)",
     source=_SOURCE,
     analytic=True,
+    derivation=MOVED_STEPS,
 )
 
 

@@ -104,4 +104,13 @@ MATMUL = formula(
     source="document, section 4.2",
     flops=_flops,
     analytic=True,
+    derivation=(
+        r"One entry of the product: $$Y_{mn} = \sum_k A_{mk} B_{kn}$$",
+        "$A_{mk}$ acts on all of row m of Y, and $B_{kn}$ on all of column n: "
+        r"$$\frac{\partial L}{\partial A_{mk}} = \sum_n \frac{\partial L}{\partial Y_{mn}} "
+        r"B_{kn} \\ \frac{\partial L}{\partial B_{kn}} = \sum_m A_{mk} \frac{\partial "
+        r"L}{\partial Y_{mn}}$$",
+        "Both sums are products of matrices again, each with one factor transposed. Where a "
+        "batch was repeated to fit the other, its gradients are added up.",
+    ),
 )

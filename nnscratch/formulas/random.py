@@ -73,6 +73,12 @@ DROPOUT = formula(
     floats=("X",),
     source="Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014",
     analytic=True,
+    derivation=(
+        "The mask M is drawn and depends on no input: it is a constant. Each output is its "
+        r"input times the number $\frac{M_i}{1 - p}$.",
+        "That number is the slope. The backward needs the same mask, which is why it is "
+        "saved, or drawn again from the same counter.",
+    ),
 )
 
 

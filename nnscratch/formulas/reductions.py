@@ -74,6 +74,11 @@ SUM = formula(
     shapes=SHAPES,
     source=SOURCE,
     analytic=True,
+    derivation=(
+        r"Every entry is in the sum once, by itself: $$\frac{\partial Y}{\partial A_i} = 1$$",
+        "So each entry gets the gradient of its sum, which is repeated along the axes that "
+        "were added up.",
+    ),
 )
 
 
@@ -107,6 +112,11 @@ MEAN = formula(
     floats=("A",),
     source=SOURCE,
     analytic=True,
+    derivation=(
+        r"A mean is a sum times $\frac{1}{n}$: $$\frac{\partial Y}{\partial A_i} = "
+        r"\frac{1}{n}$$",
+        "So each entry gets the gradient of its mean, divided by n and repeated along the axes.",
+    ),
 )
 
 

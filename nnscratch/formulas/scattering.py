@@ -14,6 +14,7 @@ import numpy as np
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import need_axis
+from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.indexing import in_range
 from nnscratch.formulas.placing import sum_rows_at
@@ -163,6 +164,7 @@ GATHER = formula(
     shapes="A (any), I (as many axes) -> Y (as I)",
     source=_SOURCE,
     analytic=True,
+    derivation=MOVED_STEPS,
 )
 
 

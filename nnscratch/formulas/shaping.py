@@ -8,6 +8,7 @@ from typing import Any
 from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import broadcast_shape, need_axes, need_axis
+from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.saved import Saved
 
@@ -54,6 +55,7 @@ RESHAPE = formula(
     source=_SOURCE,
     analytic=True,
     aliases=True,
+    derivation=MOVED_STEPS,
 )
 
 
@@ -90,6 +92,7 @@ TRANSPOSE = formula(
     source=_SOURCE,
     analytic=True,
     aliases=True,
+    derivation=MOVED_STEPS,
 )
 
 
@@ -121,6 +124,7 @@ BROADCAST_TO = formula(
     source=_SOURCE,
     analytic=True,
     aliases=True,
+    derivation=MOVED_STEPS,
 )
 
 
@@ -174,6 +178,7 @@ CONCATENATE = formula(
     source=_SOURCE,
     analytic=True,
     aliases=True,
+    derivation=MOVED_STEPS,
 )
 
 
@@ -216,6 +221,7 @@ STACK = formula(
     source=_SOURCE,
     analytic=True,
     aliases=True,
+    derivation=MOVED_STEPS,
 )
 
 
@@ -283,4 +289,5 @@ SPLIT = formula(
     analytic=True,
     aliases=True,
     moves=True,
+    derivation=MOVED_STEPS,
 )

@@ -48,6 +48,15 @@ SIGMOID = activation(
     slope=r"Y \odot (1 - Y)",
     source="document, section 4.1",
     analytic=True,
+    derivation=(
+        r"Write $Y = \frac{1}{D}$ with $D = 1 + e^{-X}$: $$\frac{\partial Y}{\partial D} = "
+        r"-\frac{1}{D^2} = -Y^2 \\ \frac{\partial D}{\partial X} = -e^{-X} = 1 - D$$",
+        r"Their product, with $D = 1 / Y$: $$\frac{\partial Y}{\partial X} = -Y^2 (1 - D) = "
+        r"Y^2 \left(\frac{1}{Y} - 1\right) = Y (1 - Y)$$",
+        "Y is all that has to be saved. The chain rule multiplies entry by entry. For "
+        "negative X the code writes the same function as $e^X / (1 + e^X)$, which cannot "
+        "overflow.",
+    ),
 )
 
 
@@ -74,6 +83,13 @@ TANH = activation(
     slope=r"(1 - Y^2)",
     source="LeCun, Bottou, Orr and Müller 1998, Efficient BackProp",
     analytic=True,
+    derivation=(
+        r"Write $Y = \frac{S}{C}$ with $S = e^X - e^{-X}$ and $C = e^X + e^{-X}$, each of "
+        "which is the slope of the other.",
+        r"The rule for a quotient: $$\frac{\partial Y}{\partial X} = \frac{C \cdot C - S "
+        r"\cdot S}{C^2} = 1 - Y^2$$",
+        "Y is all that has to be saved. The chain rule multiplies entry by entry.",
+    ),
 )
 
 
@@ -162,6 +178,12 @@ LOGSIGMOID = activation(
     slope=r"\sigma(-X)",
     source="document, section 4.1",
     analytic=True,
+    derivation=(
+        r"Write $Y = -\log D$ with $D = 1 + e^{-X}$: $$\frac{\partial Y}{\partial D} = "
+        r"-\frac{1}{D} \\ \frac{\partial D}{\partial X} = -e^{-X}$$",
+        r"Their product, with $e^X$ above and below: $$\frac{\partial Y}{\partial X} = "
+        r"\frac{e^{-X}}{1 + e^{-X}} = \frac{1}{1 + e^X} = \sigma(-X)$$",
+    ),
 )
 
 
@@ -193,6 +215,11 @@ TANHSHRINK = activation(
     slope=r"\tanh^2 X",
     source="PyTorch, nn.Tanhshrink",
     analytic=True,
+    derivation=(
+        r"The slope of X is 1, that of $\tanh X$ is $1 - \tanh^2 X$.",
+        r"Their difference: $$\frac{\partial Y}{\partial X} = 1 - (1 - \tanh^2 X) = \tanh^2 "
+        "X$$",
+    ),
 )
 
 
@@ -228,6 +255,15 @@ SOFTPLUS = activation(
     source="Dugas, Bengio, Bélisle, Nadeau and Garcia 2001",
     kinks="at beta X = threshold, where it turns into X (a step of 2e-9 by default)",
     analytic=True,
+    derivation=(
+        r"Write $Y = \frac{1}{\beta} \log D$ with $D = 1 + e^{\beta X}$: $$\frac{\partial "
+        r"Y}{\partial D} = \frac{1}{\beta D} \\ \frac{\partial D}{\partial X} = \beta "
+        r"e^{\beta X}$$",
+        r"Their product, with $e^{-\beta X}$ above and below: $$\frac{\partial Y}{\partial X} "
+        r"= \frac{e^{\beta X}}{1 + e^{\beta X}} = \sigma(\beta X)$$",
+        "Above the threshold the code takes X itself, whose slope is 1: so is this one, to "
+        "the last digit that is shown.",
+    ),
 )
 
 

@@ -68,6 +68,18 @@ SOFTMAX = formula(
     floats=("X",),
     source="Bridle 1990",
     analytic=True,
+    derivation=(
+        r"Write $E_i = e^{X_i}$ and $S = \sum_j E_j$, so that $Y_i = E_i / S$. Both E and S "
+        r"depend on X: $$\frac{\partial E_i}{\partial X_k} = [i = k] E_i \\ \frac{\partial "
+        r"S}{\partial X_k} = E_k$$",
+        r"The rule for a quotient: $$\frac{\partial Y_i}{\partial X_k} = \frac{[i = k] "
+        r"E_i}{S} - \frac{E_i E_k}{S^2} = Y_i ([i = k] - Y_k)$$",
+        "Every $X_k$ acts on all outputs of its row, so the chain rule adds up over i: "
+        r"$$\frac{\partial L}{\partial X_k} = \sum_i \frac{\partial L}{\partial Y_i} Y_i ([i "
+        "= k] - Y_k)$$",
+        "The bracket leaves one term of the first part, and $Y_k$ stands before the second. "
+        "The largest X that the code takes away first changes no Y, and so no slope.",
+    ),
 )
 
 
@@ -107,6 +119,16 @@ LOG_SOFTMAX = formula(
     floats=("X",),
     source="Bridle 1990",
     analytic=True,
+    derivation=(
+        r"The logarithm of a quotient is a difference: $Y_i = X_i - \log S$ with $S = \sum_j "
+        "e^{X_j}$.",
+        r"The slope of $\log S$ is softmax, which is $e^Y$: $$\frac{\partial \log S}{\partial "
+        r"X_k} = \frac{e^{X_k}}{S} = e^{Y_k}$$",
+        r"So $$\frac{\partial Y_i}{\partial X_k} = [i = k] - e^{Y_k}$$",
+        "Every $X_k$ acts on all outputs of its row, so the chain rule adds up over i: "
+        r"$$\frac{\partial L}{\partial X_k} = \sum_i \frac{\partial L}{\partial Y_i} ([i = k] "
+        "- e^{Y_k})$$",
+    ),
 )
 
 
@@ -153,4 +175,10 @@ LOGSUMEXP = formula(
     floats=("X",),
     source="Blanchard, Higham and Higham 2021, arXiv:1909.03469",
     analytic=True,
+    derivation=(
+        r"Write $S = \sum_j e^{X_j}$, so that $Y = \log S$: $$\frac{\partial Y}{\partial S} = "
+        r"\frac{1}{S} \\ \frac{\partial S}{\partial X_i} = e^{X_i}$$",
+        "Their product is softmax. As $S = e^Y$ it is one exponential, which cannot "
+        r"overflow: $$\frac{\partial Y}{\partial X_i} = \frac{e^{X_i}}{S} = e^{X_i - Y}$$",
+    ),
 )

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ShapeError
+from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.placing import sum_rows_at
 from nnscratch.formulas.saved import Saved
@@ -100,4 +101,5 @@ STRIDE = formula(
     source="document, section 4.2; a linear map whose derivative is its transpose",
     analytic=True,
     aliases=True,
+    derivation=MOVED_STEPS,
 )

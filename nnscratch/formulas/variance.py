@@ -55,6 +55,14 @@ VAR = formula(
     floats=("A",),
     source="document, section 4.2; the chain rule (the mean's own derivative cancels)",
     analytic=True,
+    derivation=(
+        r"Every $A_k$ is in its own square, and by the mean in all of them: $$\frac{\partial "
+        r"(A_i - \bar{A})}{\partial A_k} = [i = k] - \frac{1}{n}$$",
+        r"The rule for squares: $$\frac{\partial Y}{\partial A_k} = \frac{2}{n - c} \sum_i "
+        r"(A_i - \bar{A}) \left([i = k] - \frac{1}{n}\right)$$",
+        r"The differences from the mean add up to 0, so the part with $\frac{1}{n}$ vanishes, "
+        "and one term is left.",
+    ),
 )
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.saved import Saved
 
@@ -196,6 +197,7 @@ UNFOLD = formula(
     shapes="X (N, C, *size) -> Y (N, C · pixels of the kernel, places)",
     source="Chellapilla, Puri and Simard 2006",
     analytic=True,
+    derivation=MOVED_STEPS,
 )
 
 

@@ -1,9 +1,8 @@
-"""The page of one formula in the documentation's site: equations, curve, code, check, exercise."""
+"""The page of one formula in the site: equations, curve, derivation, code, check, exercise."""
 
 from __future__ import annotations
 
-import inspect
-import textwrap
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,13 @@ import numpy as np
 
 from nnscratch.formulas import Formula
 from nnscratch.formulas.cases.lessons import lesson
+from nnscratch.inspect.derivations import NONE, derivation, numbered
 from nnscratch.inspect.equations import section
-from nnscratch.kernels.cuda.bodies import formula_text
+from nnscratch.inspect.kernel_texts import KernelLines, cuda_texts, lines_of, numba_texts
 from nnscratch.verify.gradients.checking import gradcheck
 from nnscratch.verify.gradients.lessons import homework
 
+_WORDS = ("kernels/cpu/words.py", "kernels/cuda/words.cuh")
 _SEEN = 3.0
 """How far up and down a curve is drawn."""
 
@@ -34,11 +35,10 @@ def formula_page(formula: Formula, before: str = "", after: str = "") -> str:
     """
     file = Path(*formula.forward.__module__.split(".")).with_suffix(".py").as_posix()
     parts = [section(formula).replace("## ", "# ", 1), *_curve(formula)]
-    parts += ["## The code", f"From [`{file}`](../source/{file}.md):"]
-    parts += [fenced("python", text) for text in dict.fromkeys(map(_text, _functions(formula)))]
-    if formula.has_loops:
-        parts += ["The same for a GPU, as CUDA C++ that is made of these lines:"]
-        parts += [fenced("cuda", formula_text(formula.name))]
+    parts += [*_derivation(formula), "## The code"]
+    parts += [f"The formula itself, on NumPy's arrays, from [`{file}`](../source/{file}.md):"]
+    parts += [shown(one) for one in dict.fromkeys(map(lines_of, _functions(formula)))]
+    parts += _kernels(formula)
     if formula.backward is not None:
         parts += ["## Write it yourself", *_exercise(formula)]
     family = f"[{formula.family.replace('_', ' ')}](../docs/equations/{formula.family}.md)"
@@ -59,8 +59,52 @@ def _functions(formula: Formula) -> list[Any]:
     return [formula.forward, *([formula.backward] if formula.backward is not None else [])]
 
 
-def _text(function: Any) -> str:
-    return textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+def shown(lines: KernelLines, kind: str = "python") -> str:
+    """Return lines as a block of code with their numbers."""
+    return fenced(f"{{code-block}} {kind}", f":lineno-start: {lines.first}\n\n{lines.text}")
+
+
+def kernel_files(formula: Formula) -> set[str]:
+    """Return the files of the kernels that a formula's page leads to."""
+    texts = (*numba_texts(formula), *cuda_texts(formula))
+    return {*_WORDS, *(one.file for one in texts if one.file)}
+
+
+def _derivation(formula: Formula) -> list[str]:
+    """Return the steps from the equation to the gradients, if there is something to derive."""
+    steps = derivation(formula)
+    if steps:
+        return ["## The derivation", numbered(steps)]
+    return [] if formula.backward is None else ["## The derivation", NONE]
+
+
+def _kernels(formula: Formula) -> list[str]:
+    """Return the texts for Numba and for a GPU."""
+    made = formula.has_loops or formula.update_body is not None
+    cpu = ["Numba compiles this for the CPU."]
+    cpu += ["It is generated: this is the text for contiguous arrays of float32."] if made else []
+    gpu = ["This is CUDA C++ for a GPU."]
+    if formula.has_loops:
+        cpu += [f"`word_exp` and its like are functions of one number, in {_file(_WORDS[0])}."]
+        gpu += [f"It is made of the same lines, with the functions in {_file(_WORDS[1])}."]
+    found: list[str] = []
+    for head, words, texts in (
+        ("### Numba", cpu, numba_texts(formula)),
+        ("### CUDA", gpu, cuda_texts(formula)),
+    ):
+        found += [head, " ".join(words) if texts else "It has no kernel of its own."]
+        for file, ones in itertools.groupby(texts, lambda one: one.file):
+            kind = "python" if head == "### Numba" else "cuda"
+            blocks = [shown(one, kind) for one in ones if one.text]
+            if file:
+                long = "" if blocks else ", which is too long to be shown here"
+                found.append(f"From {_file(file)}{long}{':' if blocks else '.'}")
+            found += blocks
+    return found
+
+
+def _file(file: str) -> str:
+    return f"[`{file}`](../source/{file}.md)"
 
 
 def _exercise(formula: Formula) -> list[str]:

@@ -72,6 +72,19 @@ ADAM = formula(
     "Loshchilov and Hutter 2019, arXiv:1711.05101 (AdamW)",
     updates=("P", "M", "V", "Vmax"),
     elementwise=True,
+    derivation=(
+        "M is a running mean of the gradients. Written out, with all that went in: $$M_t = "
+        r"(1 - \beta_1) \sum_{i \le t} \beta_1^{t - i} G_i$$",
+        r"It starts at 0, so its weights do not add up to 1 but to $$(1 - \beta_1) \sum_{i "
+        r"\le t} \beta_1^{t - i} = 1 - \beta_1^t$$",
+        "Divided by that, it is a mean from the first step on. V is the same of the squares: "
+        r"$$\hat M = \frac{M}{1 - \beta_1^t} \\ \hat V = \frac{V}{1 - \beta_2^t}$$",
+        "The step is the mean over the root of the mean square. Gradients that agree make it "
+        r"$\eta$ whatever their size is, those that do not agree make it small: $$P "
+        r"\leftarrow P - \eta \frac{\hat M}{\sqrt{\hat V} + \epsilon}$$",
+        r"As it stands in the code, the two divisors are put together with $\eta$ and with "
+        "the root.",
+    ),
 )
 
 

@@ -64,6 +64,13 @@ SGD_UPDATE = formula(
     source="document, section 4.3; Robbins and Monro 1951; Sutskever and others 2013 (momentum)",
     updates=("P", "M"),
     elementwise=True,
+    derivation=(
+        r"To first order, a small step D changes the loss by $G \cdot D$. Of all steps of one "
+        r"length that falls most along $-G$: $$P \leftarrow P - \eta G$$",
+        "Momentum steps along a running sum instead. What points the same way in every step "
+        r"grows, up to $\frac{1}{1 - \mu}$ times; what turns its sign is taken away by "
+        r"itself: $$M \leftarrow \mu M + (1 - \tau) G$$",
+    ),
 )
 
 

@@ -51,7 +51,8 @@ def fit(
         batch_size: of data that are no loader yet.
         shuffle: likewise.
         resume: go on from the checkpoint in the run folder; if there is none, begin.
-        verbose: show the progress.
+        verbose: show the progress (``Progress``): a line an epoch, on a terminal with a bar below;
+            in a notebook a bar and curves that grow.
         callbacks: called around the steps, in this order.
         options: of ``Trainer``: loss, optimizer, lr, scheduler, metrics, class_weight, accumulate,
             clip_norm, device, seed, run_dir, compile, batch, step, ...

@@ -108,32 +108,42 @@ class History:
         return cls(rows)
 
     def __repr__(self) -> str:
-        last = f", last {self.rows[-1]}" if self.rows else ""
+        # Without seconds, which differ from run to run: a notebook stores this text.
+        told = [{k: v for k, v in row.items() if k != "seconds"} for row in self.rows[-1:]]
+        last = f", last {told[0]}" if told else ""
         return f"History({len(self.rows)} epochs{last})"
 
     def _repr_html_(self) -> str:
         """Show curves, and the first, lowest, highest and last number of each column."""
-        told = {
-            name: values
-            for name in self.columns
-            if name not in ("epoch", "seconds") and (values := _numbers(self[name]))
-        }
+        head = f"<p><b>{len(self.rows)} epochs</b></p>"
+        return f"<div>{head}{self.curves_html()}{self.table_html()}</div>"
+
+    def curves_html(self) -> str:
+        """Return a picture for the loss and for each metric, training and validation as curves."""
         pairs: dict[str, dict[str, list[Any]]] = {}
-        for name in told:
+        for name in self._told():
             part, _, rest = name.partition("_")
             if part in _PARTS and rest:
                 pairs.setdefault(rest, {})[_PARTS[part]] = self[name]
         epochs = [row.get("epoch", place) for place, row in enumerate(self.rows, 1)]
-        pictures = "".join(html_curves(name, epochs, curves) for name, curves in pairs.items())
-        rows = [[name, *(f"{v:.4g}" for v in _told(values))] for name, values in told.items()]
-        table = html_table(["", "first", "lowest", "highest", "last"], rows, [1, 2, 3, 4])
-        return f"<div><p><b>{len(self.rows)} epochs</b></p>{pictures}{table}</div>"
+        return "".join(html_curves(name, epochs, curves) for name, curves in pairs.items())
+
+    def table_html(self) -> str:
+        """Return the first, lowest, highest and last number of each column as a table."""
+        told = self._told().items()
+        rows = [[name, *(f"{v:.4g}" for v in _ends(values))] for name, values in told]
+        return html_table(["", "first", "lowest", "highest", "last"], rows, [1, 2, 3, 4])
+
+    def _told(self) -> dict[str, list[float]]:
+        """Return the columns of numbers; seconds are left out, which differ from run to run."""
+        columns = [name for name in self.columns if name not in ("epoch", "seconds")]
+        return {name: values for name in columns if (values := _numbers(self[name]))}
 
 
 _PARTS = {"train": "training", "val": "validation"}
 
 
-def _told(values: list[float]) -> tuple[float, ...]:
+def _ends(values: list[float]) -> tuple[float, ...]:
     finite = [v for v in values if math.isfinite(v)] or [math.nan]
     return values[0], min(finite), max(finite), values[-1]
 

@@ -1,4 +1,4 @@
-"""Progress output while a model trains: a line per epoch, and a progress bar on a terminal."""
+"""Progress output while a model trains: lines, on a terminal a bar, in a notebook a picture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nnscratch.train.callbacks import Callback
+from nnscratch.train.notebook import NotebookProgress, notebook_display
 
 if TYPE_CHECKING:
     from nnscratch.train.trainer import Trainer
@@ -18,11 +19,14 @@ _EVERY = 0.1
 class Progress(Callback):
     """Prints a line per epoch; on a terminal, a bar below shows the progress of the current epoch.
 
-    The bar needs ``rich``; without it, or where there is no terminal, there are only the lines.
+    The bar needs ``rich``; without it, or where there is no terminal, there are only the lines. A
+    notebook shows a bar, the curves of losses and metrics and their table instead, all of which
+    grow in place. It stores them as they were at the end, without times.
 
     Args:
-        stream: where to; None for standard output.
-        bar: whether there is a bar; None for a terminal only.
+        stream: where to; None for standard output, or the notebook's own display.
+        bar: whether there is a bar; None for a terminal only. With True or False, a notebook
+            shows the lines too.
     """
 
     def __init__(self, stream: TextIO | None = None, bar: bool | None = None) -> None:
@@ -31,11 +35,17 @@ class Progress(Callback):
         self._task: Any = None
         self._columns: list[str] = []
         self._next = 0.0
+        self._live: NotebookProgress | None = None
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Start the bar."""
         self._stream: Any = (self._given or sys.stdout) if trainer.leads else None
         self._columns = []
+        if trainer.leads and self._given is None and self._wanted is None:
+            display = notebook_display()
+            self._live = None if display is None else NotebookProgress(display, trainer)
+        if self._live is not None:
+            return
         wanted = self._wanted
         if wanted is None:  # a stream in a notebook or a window may have write() alone
             wanted = bool(getattr(self._stream, "isatty", bool)())
@@ -49,6 +59,8 @@ class Progress(Callback):
 
     def on_batch_end(self, trainer: Trainer) -> None:
         """Update the bar, at most ten times a second."""
+        if self._live is not None:
+            self._live.update()
         now = time.monotonic()
         if self._bar is None or now < self._next:
             return
@@ -67,6 +79,9 @@ class Progress(Callback):
 
     def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
         """Print the line of the epoch, under a line of names if they are new."""
+        if self._live is not None:
+            self._live.update()
+            return
         shown = {name: value for name, value in row.items() if value is not None}
         if list(shown) != self._columns:
             self._columns = list(shown)
@@ -84,7 +99,10 @@ class Progress(Callback):
             _write(self._stream, line)
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Remove the bar."""
+        """Remove the bar; in a notebook, show the last state."""
+        if self._live is not None:
+            self._live.finish()
+            self._live = None
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from pathlib import Path
 
 import pytest
+from pasting import ipython, pasted
 
 from nnscratch.inspect.equations import all_pages
 from nnscratch.inspect.stubs import all_stubs
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
@@ -27,23 +27,34 @@ def test_the_pages_with_code_are_found() -> None:
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
-def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page share their names; one without a prompt is simply run."""
-    text = page.read_text(encoding="utf-8")
+def test_blocks_can_be_pasted_into_ipython(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block is a cell, one after the other; a text block below it is what it shows.
+
+    In that, ``...`` stands for whatever is there, such as a path or a time.
+    """
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": "__main__"}
-    runner = doctest.DocTestRunner()
-    parser = doctest.DocTestParser()
-    report: list[str] = []
-    for block in BLOCK.finditer(text):
-        line = text[: block.start(1)].count("\n")
-        if not block[1].lstrip().startswith(">>>"):
-            exec(compile("\n" * line + block[1], str(page), "exec"), names)
-            continue
-        test = parser.get_doctest(block[1], names, name(page), str(page), line)
-        runner.run(test, out=report.append, clear_globs=False)
-        names.update(test.globs)
-    assert not runner.failures, "".join(report)
+    with ipython(tmp_path / "settings") as shell:
+        for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+            code, told = block.groups()
+            shown = pasted(shell, code)
+            if told is not None:
+                pattern = ".*".join(map(re.escape, told.rstrip("\n").split("...")))
+                assert re.fullmatch(pattern, shown, re.DOTALL), f"{code}\nshows\n{shown}"
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+def test_no_block_has_prompts(page: Path) -> None:
+    """Prompts and outputs within a block would be pasted with it."""
+    blocks = "".join(block[1] for block in BLOCK.finditer(page.read_text(encoding="utf-8")))
+    assert re.findall(r"^(?:>>>|\.\.\.) .*", blocks, re.MULTILINE) == []
+
+
+def test_the_tutorials_say_what_to_install() -> None:
+    for folder in ("docs", "docs/zh"):
+        text = (ROOT / folder / "tutorial.md").read_text(encoding="utf-8")
+        assert "    pip install . ipython\n" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

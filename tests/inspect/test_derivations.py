@@ -1,0 +1,89 @@
+"""Derivations can be read and end in the gradients; the texts of kernels are those of the files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nnscratch import optim  # noqa: F401 - its formulas have pages too
+from nnscratch.formulas import FORMULAS, Formula
+from nnscratch.inspect.derivations import derivation, numbered
+from nnscratch.inspect.equations import families
+from nnscratch.inspect.formula_page import formula_page
+from nnscratch.inspect.kernel_texts import cuda_texts, numba_texts
+from nnscratch.inspect.locate import gradients_of
+from nnscratch.inspect.mathml import unread
+
+ROOT = Path(__file__).parents[2]
+OWN = [formula for family in families().values() for formula in family]
+TAUGHT = """
+linear matmul mse l1 huber softmax log_softmax logsumexp cross_entropy nll bce bce_with_logits
+sigmoid tanh relu gelu gelu_tanh silu softplus leaky_relu elu standardize rms_norm convolution
+scaled_dot_product_attention embedding dropout max_pool mean sum var adam sgd exp log multiply
+divide reshape transpose concatenate getitem
+"""
+
+
+@pytest.mark.parametrize("name", TAUGHT.split())
+def test_what_is_taught_most_is_derived(name: str) -> None:
+    formula = FORMULAS[name]
+    steps = derivation(formula)
+    assert len(steps) >= 2
+    if formula.backward is not None:
+        assert all(equation in steps[-1] for equation in gradients_of(formula).values())
+        assert "The derivation\n\n1. " in formula_page(formula)
+
+
+@pytest.mark.parametrize("formula", OWN, ids=lambda formula: formula.name)
+def test_every_step_can_be_read(formula: Formula) -> None:
+    for step in derivation(formula):
+        shown = step.split("$$")
+        assert len(shown) % 2 == 1, step
+        inline = [part.split("$") for part in shown[::2]]
+        assert all(len(one) % 2 == 1 for one in inline), step
+        equations = [*shown[1::2], *(one for parts in inline for one in parts[1::2])]
+        assert [unread(one) for one in equations] == [[]] * len(equations), step
+        assert all(one.count("{") == one.count("}") for one in equations), step
+        assert not any("\\" in part for parts in inline for part in parts[::2]), step
+
+
+def test_where_there_is_no_derivation_the_page_says_so() -> None:
+    assert "No derivation is written" in formula_page(FORMULAS["svd"])
+    assert "The derivation" not in formula_page(FORMULAS["argmax"])
+
+
+def test_steps_are_numbered_and_their_equations_stand_in_them() -> None:
+    text = numbered(["So $x$: $$a \\\\ b$$ and more.", "Then."])
+    assert text == "1. So $x$:\n\n   $$\n   a \\\\ b\n   $$\n\n   and more.\n\n2. Then."
+
+
+@pytest.mark.parametrize("formula", OWN, ids=lambda formula: formula.name)
+def test_the_lines_of_kernels_are_those_of_their_files(formula: Formula) -> None:
+    for one in (*numba_texts(formula), *cuda_texts(formula)):
+        assert one.file or one.text
+        if one.file:
+            lines = (ROOT / one.file).read_text(encoding="utf-8").splitlines(keepends=True)
+            count = one.text.count("\n")
+            assert "".join(lines[one.first - 1 : one.first - 1 + count]) == one.text
+
+
+@pytest.mark.parametrize(
+    ("name", "numba", "cuda"),
+    [
+        ("softmax", ["def softmax(", "def softmax_backward("], ["KERNEL softmax("]),
+        ("linear", ["def bias_activation("], ["KERNEL "]),
+        ("mse", ["def loss_backward("], ["DO(MSE, mse)", "KERNEL loss_backward_##NAME("]),
+        ("adam", ["word_sqrt", "y0[j]"], ["KERNEL adam("]),
+        ("silu", ["def nnscratch_formulas_sigmoids__silu_backward("], ["KERNEL silu_backward_X("]),
+        ("erf", [], []),
+    ],
+)
+def test_the_kernels_of_a_formula_are_found(name: str, numba: list[str], cuda: list[str]) -> None:
+    for wanted, found in ((numba, numba_texts), (cuda, cuda_texts)):
+        text = "\n".join(one.text for one in found(FORMULAS[name]))
+        assert bool(text) == bool(wanted)
+        assert all(one in text for one in wanted), text
+    page = formula_page(FORMULAS[name])
+    assert re.search(r"\{code-block\} python\n:lineno-start: \d+", page)
