@@ -70,7 +70,8 @@ def _holds_wide(value: Any) -> bool:
         return any(_holds_wide(one) for one in value)
     if isinstance(value, int) and not isinstance(value, bool):
         return not -(2**31) <= value < 2**31
-    return str(getattr(value, "dtype", None)) in ("int64", "uint32")
+    interface = getattr(value, "__array_interface__", None) or {"typestr": ""}
+    return interface["typestr"][1:] in ("i8", "u4")
 
 
 def _own_integers(function: Callable[..., Any]) -> Callable[..., Any]:
