@@ -7,6 +7,7 @@ at once; that of a plan (``segment``) hands out planned arrays and keeps the ins
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -117,9 +118,12 @@ def _accept_all(inputs: Inputs, options: Options) -> str | None:
 
 @functools.cache
 def why_no_numba() -> str | None:
-    """Return why no kernel can be compiled here, after saying so once; None if they can."""
+    """Return why no kernel can be compiled here, after saying so once; None if they can.
+
+    In a browser nothing is said: there is no Numba for it that anybody could install.
+    """
     why = import_problem()
-    if why is not None:
+    if why is not None and sys.platform != "emscripten":
         warnings.warn(
             f"{why}: everything is computed by NumPy, which is right but several times slower. "
             "Install numba in a version that fits, or set NNSCRATCH_KERNELS=off to hear no more.",

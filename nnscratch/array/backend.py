@@ -12,6 +12,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from nnscratch.array.integers import as_numbers
 from nnscratch.errors import DeviceError, DTypeError
 
 _NAMESPACES: dict[type, Any] = {}
@@ -128,7 +129,7 @@ def asarray(value: Any) -> Any:
     if is_array(value) and not isinstance(value, np.generic):
         return value
     try:
-        array = np.asarray(value)
+        array = as_numbers(value)
     except ValueError as error:
         raise DTypeError(f"nested lists must have rows of one length: {error}") from None
     if array.dtype.kind not in "biufc" and array.dtype.name != "bfloat16":

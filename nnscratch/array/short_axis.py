@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.backend import array_namespace
+from nnscratch.array.integers import intp
 
 SHORT = 16
 """The most entries of an axis that counts as short."""
@@ -90,9 +91,9 @@ def pick_along(X: Any, I: Any, axis: int) -> Any:
     """
     if isinstance(X, np.ndarray) and axis == X.ndim - 1:
         starts = np.arange(0, I.size).reshape(I.shape) * X.shape[-1]
-        return X.reshape(-1).take(starts + I)
+        return X.reshape(-1).take(intp(starts + I))
     xp = array_namespace(X, I)
-    return xp.squeeze(xp.take_along_axis(X, new_axis(I, axis), axis=axis), axis=axis)
+    return xp.squeeze(xp.take_along_axis(X, intp(new_axis(I, axis)), axis=axis), axis=axis)
 
 
 def one_hot_along(I: Any, count: int, axis: int) -> Any:

@@ -4,7 +4,6 @@ import bz2
 import codecs
 import gzip
 import io
-import lzma
 import zipfile
 import zlib
 
@@ -76,14 +75,14 @@ def unpack(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
         elif raw.startswith(b"BZh"):
             content, how = bz2.decompress(raw), "bzip2"
         elif raw.startswith(b"\xfd7zXZ\x00"):
-            content, how = lzma.decompress(raw), "xz"
+            content, how = _unxz(raw, source), "xz"
         elif raw.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             content, how = _only_member(raw, source, wanted), "zip"
         else:
             content, how = raw, ""
     except DataError:
         raise
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(
             f"{source}: the compressed file is damaged or cut off ({error}); fetch it again"
         ) from None
@@ -98,6 +97,20 @@ def unpack(raw: bytes, source: str, wanted: str = "table") -> tuple[bytes, str]:
                 mend = f"save {_AS_TEXT}"
             raise DataError(f"{source}: this is {what}: {mend}")
     return content, how
+
+
+def _unxz(raw: bytes, source: str) -> bytes:
+    try:
+        import lzma  # which a Python may lack, as Pyodide's does until it is told to load it
+    except ImportError:
+        raise DataError(
+            f"{source}: this is compressed with xz, which this Python cannot read (it has no lzma "
+            "module); unpack it first"
+        ) from None
+    try:
+        return lzma.decompress(raw)
+    except lzma.LZMAError as error:
+        raise ValueError(str(error)) from error
 
 
 def _only_member(raw: bytes, source: str, wanted: str) -> bytes:

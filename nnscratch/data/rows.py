@@ -17,6 +17,7 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import cast
+from nnscratch.array.integers import intp
 from nnscratch.errors import DataError
 from nnscratch.tensors import Tensor
 
@@ -79,7 +80,7 @@ def take(array: Any, indices: Any) -> Any:
         with on_device_of(array):
             return array_namespace(array).take(array, indices, axis=0)
     _check(array, indices)
-    return array.take(indices, 0)
+    return array.take(intp(indices), 0)
 
 
 def _check(array: Any, index: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from nnscratch.array.integers import intp
 from nnscratch.errors import ConfigurationError, DataError
 
 
@@ -129,7 +130,7 @@ def _class_position(classes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     Rows sorted by this number run through all classes at the same pace, so wherever the list is
     cut, every class is cut at that place too.
     """
-    counts = np.bincount(classes)
+    counts = np.bincount(intp(classes))
     by_class = np.argsort(classes, kind="stable")
     starts = np.cumsum(counts) - counts
     rank = np.empty(len(classes), np.int64)
@@ -140,9 +141,9 @@ def _class_position(classes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 def _lacking(classes: npt.NDArray[np.int64], parts: Sequence[npt.NDArray[np.int64]]) -> str | None:
     """What to say of the first class that a part has no row of; None if each part has all."""
-    counts = np.bincount(classes)
+    counts = np.bincount(intp(classes))
     for number, part in enumerate(parts, start=1):
-        present = np.bincount(classes[part], minlength=len(counts))
+        present = np.bincount(intp(classes[part]), minlength=len(counts))
         if present.all():
             continue
         few = int(np.flatnonzero(present == 0)[0])
@@ -168,7 +169,7 @@ def _rare_first(
     """
     everywhere = np.ones(int(classes.max()) + 1, bool)
     for part in parts:
-        everywhere &= np.bincount(classes[part], minlength=len(everywhere)) > 0
+        everywhere &= np.bincount(intp(classes[part]), minlength=len(everywhere)) > 0
     of_order = classes[order]
     _, first = np.unique(of_order, return_index=True)
     rank = np.where(everywhere[of_order], 2, 1)

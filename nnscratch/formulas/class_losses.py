@@ -12,6 +12,7 @@ from typing import Any
 
 from nnscratch.array import CPU, array_namespace, device_of, is_recorded
 from nnscratch.array.dtypes import dtype_name, is_integer
+from nnscratch.array.integers import intp
 from nnscratch.array.short_axis import (
     new_axis,
     one_hot_along,
@@ -103,7 +104,7 @@ def _weights_of(xp: Any, T: Any, ignored: Any, w: Any, Z: Any) -> Any:
     if w is None:
         weights = xp.ones(T.shape, dtype=Z.dtype, device=Z.device)
     else:
-        weights = xp.reshape(xp.take(w, xp.reshape(T, (-1,))), T.shape)
+        weights = xp.reshape(xp.take(w, intp(xp.reshape(T, (-1,)))), T.shape)
     return _zero_if(xp, ignored, weights)
 
 

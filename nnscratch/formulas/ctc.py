@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
+from nnscratch.array.integers import intp
 from nnscratch.array.short_axis import one_hot_along
 from nnscratch.errors import DTypeError, ShapeError
 from nnscratch.formulas.formula import Public, formula
@@ -94,7 +95,7 @@ def _lattice(logP: Any, T: Any, frames: Any, lengths: Any, blank: int) -> _Latti
     end = 2 * xp.expand_dims(lengths, axis=1)
     last = (places == end) | (places == end - 1)
     index = xp.broadcast_to(labels, (times, *labels.shape))
-    scores = xp.take_along_axis(logP, index, axis=2)
+    scores = xp.take_along_axis(logP, intp(index), axis=2)
     scores = xp.maximum(xp.astype(scores, xp.float64, copy=False), _NEVER)
     runs = [xp.expand_dims(frames > t, axis=1) for t in range(times)]
     return _Lattice(labels, skips, [scores[t, ...] for t in range(times)], runs, last)

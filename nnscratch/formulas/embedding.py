@@ -7,6 +7,7 @@ from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name, is_integer
+from nnscratch.array.integers import intp
 from nnscratch.errors import ConfigurationError, DTypeError, IndexRangeError, ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.indexing import refuse_where
@@ -55,7 +56,7 @@ def _row_gradient(
         rows = xp.where(xp.expand_dims(I == padding_idx, axis=1), 0.0, rows)
     if scale_grad_by_freq:
         ones = xp.ones((I.shape[0], 1), dtype=rows.dtype, device=rows.device)
-        rows = rows / xp.take(sum_rows_at(ones, I, count), I, axis=0)
+        rows = rows / xp.take(sum_rows_at(ones, I, count), intp(I), axis=0)
     return sum_rows_at(rows, I, count)
 
 
@@ -86,7 +87,7 @@ def embedding_forward(
     """
     xp = array_namespace(W, I)
     flat = flat_rows("embedding", W, I)
-    Y = xp.reshape(xp.take(W, flat, axis=0), (*I.shape, W.shape[1]))
+    Y = xp.reshape(xp.take(W, intp(flat), axis=0), (*I.shape, W.shape[1]))
     return Y, EmbeddingSaved(flat, W.shape[0], padding_idx, scale_grad_by_freq)
 
 
@@ -236,7 +237,7 @@ def embedding_bag_forward(
         Y, largest = _largest(xp, W, I, starts, bags, kept)
         saved = EmbeddingBagSaved(None, I, None, bags, sizes, largest, W.shape[0], None, False)
         return xp.where(sizes == 0, 0.0, Y), saved
-    rows = xp.take(W, I, axis=0)
+    rows = xp.take(W, intp(I), axis=0)
     if weights is not None:
         rows = rows * weights
     rows = xp.where(xp.expand_dims(kept, axis=1), rows, 0.0)
@@ -261,10 +262,10 @@ def _largest(xp: Any, W: Any, I: Any, starts: Any, bags: Any, kept: Any) -> tupl
         xp.expand_dims(starts, axis=1) + places
     )  # (B, the largest size), beyond the end of some
     inside = places < xp.expand_dims(ends, axis=1)
-    flat = xp.reshape(xp.where(inside, places, 0), (-1,))
+    flat = intp(xp.reshape(xp.where(inside, places, 0), (-1,)))
     inside = xp.expand_dims(xp.reshape(inside, (-1,)) & xp.take(kept, flat, axis=0), axis=1)
     picked = xp.take(I, flat, axis=0)
-    rows = xp.where(inside, xp.take(W, picked, axis=0), -math.inf)
+    rows = xp.where(inside, xp.take(W, intp(picked), axis=0), -math.inf)
     rows = xp.reshape(rows, (*places.shape, columns))
     top = xp.max(rows, axis=1)
     # Among the rows that count, for one of them may be -inf, too; NaN is the largest.
@@ -273,7 +274,7 @@ def _largest(xp: Any, W: Any, I: Any, starts: Any, bags: Any, kept: Any) -> tupl
     first = xp.argmax(xp.astype(found, xp.int8), axis=1)  # of equals the first one, as PyTorch
     front = xp.arange(count, dtype=xp.int64, device=I.device) * places.shape[1]
     source = xp.reshape(first + xp.expand_dims(front, axis=1), (-1,))
-    return top, xp.reshape(xp.take(picked, source, axis=0), (count, columns))
+    return top, xp.reshape(xp.take(picked, intp(source), axis=0), (count, columns))
 
 
 def embedding_bag_backward(
@@ -296,13 +297,13 @@ def embedding_bag_backward(
         return xp.reshape(sums, (count, columns)), None, None, None
     if sizes is not None:
         dY = dY / xp.astype(xp.where(sizes == 0, 1, sizes), dY.dtype)
-    rows = xp.take(dY, bags, axis=0)
+    rows = xp.take(dY, intp(bags), axis=0)
     dW = dS = None
     if needs[0]:
         weighted = rows if S is None else rows * xp.reshape(S, (-1, 1))
         dW = _row_gradient(weighted, I, count, padding_idx, scale_grad_by_freq)
     if needs[3]:
-        dS = xp.sum(rows * xp.take(W, I, axis=0), axis=1)
+        dS = xp.sum(rows * xp.take(W, intp(I), axis=0), axis=1)
         if padding_idx is not None:
             dS = xp.where(I == padding_idx, 0.0, dS)
         dS = xp.reshape(dS, S.shape)

@@ -89,12 +89,14 @@ MAX = _extreme_formula(max_forward, "max")
 MIN = _extreme_formula(min_forward, "min")
 
 
-def _arg(name: str, A: Any, axis: int | None, keepdims: bool, pick: Callable[..., Any]) -> Any:
+def _arg(name: str, A: Any, axis: int | None, keepdims: bool) -> Any:
+    xp = array_namespace(A)
     if axis is not None:
         axis = need_axis(name, A.shape, axis)
     if (math.prod(A.shape) if axis is None else A.shape[axis]) == 0:
         raise ShapeError(f"{name}: an array of shape {tuple(A.shape)} is empty along axis {axis}")
-    return pick(A, axis=axis, keepdims=keepdims)
+    found = getattr(xp, name)(A, axis=axis, keepdims=keepdims)
+    return xp.astype(found, xp.int64, copy=False)
 
 
 def argmax_forward(
@@ -105,7 +107,7 @@ def argmax_forward(
     Raises:
         ShapeError: if there is no such axis, or nothing along it.
     """
-    return _arg("argmax", A, axis, keepdims, array_namespace(A).argmax), NOTHING
+    return _arg("argmax", A, axis, keepdims), NOTHING
 
 
 def argmin_forward(
@@ -116,7 +118,7 @@ def argmin_forward(
     Raises:
         ShapeError: if there is no such axis, or nothing along it.
     """
-    return _arg("argmin", A, axis, keepdims, array_namespace(A).argmin), NOTHING
+    return _arg("argmin", A, axis, keepdims), NOTHING
 
 
 ARGMAX = formula(

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnscratch.array import array_namespace, is_recorded
 from nnscratch.array.dtypes import dtype_name, dtype_of, is_integer
+from nnscratch.array.integers import intp
 from nnscratch.errors import DataError, DTypeError, NNScratchError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
 from nnscratch.formulas.derivations import MOVED_STEPS
@@ -167,7 +168,7 @@ def take_forward(A: Any, I: Any, *, axis: int) -> tuple[Any, TakeSaved]:
     xp = array_namespace(A, I)
     flat = xp.reshape(in_range("take", I, A.shape[axis], "indices"), (-1,))
     shape = tuple(A.shape)
-    Y = xp.reshape(xp.take(A, flat, axis=axis), (*shape[:axis], *I.shape, *shape[axis + 1 :]))
+    Y = xp.reshape(xp.take(A, intp(flat), axis=axis), (*shape[:axis], *I.shape, *shape[axis + 1 :]))
     return Y, TakeSaved(shape, flat, axis)
 
 

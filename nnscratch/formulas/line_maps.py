@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import array_namespace
+from nnscratch.array.integers import intp
 
 Shape = tuple[int, ...]
 
@@ -55,7 +56,7 @@ class LineMap:
         entries, weights = self.index[taps, places], self.weight[taps, places]
         order = np.argsort(entries, kind="stable")
         entries, places, weights = entries[order], places[order], weights[order]
-        counts = np.bincount(entries, minlength=self.size)
+        counts = np.bincount(intp(entries), minlength=self.size)
         rows = max(1, int(counts.max(initial=0)))
         row = np.arange(len(entries)) - (np.cumsum(counts) - counts)[entries]
         index = np.zeros((rows, self.size), np.int64)
@@ -109,7 +110,7 @@ def picked(X: Any, axis: int, line: LineMap, k: int) -> Any:
     if found is not None:
         return X[(*(slice(None),) * axis, found, ...)]
     xp = array_namespace(X)
-    return xp.take(X, xp.asarray(line.index[k], device=X.device), axis=axis)
+    return xp.take(X, xp.asarray(intp(line.index[k]), device=X.device), axis=axis)
 
 
 def along(X: Any, axis: int, line: LineMap) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
+from nnscratch.array.integers import intp
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.indexing import refuse_where
@@ -196,7 +197,7 @@ def max_unpool_backward(dY: Any, saved: MaxUnpoolSaved, needs: tuple[bool, ...])
     if is_recorded(dY) and not is_recorded(I):
         I = xp.asarray(I)
     numbers = _numbers(xp, I, d, math.prod(shape[len(shape) - d :]))
-    return xp.reshape(xp.take(xp.reshape(dY, (-1,)), numbers, axis=0), tuple(I.shape)), None
+    return xp.reshape(xp.take(xp.reshape(dY, (-1,)), intp(numbers), axis=0), tuple(I.shape)), None
 
 
 MAX_UNPOOL = formula(

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import dtype_name
+from nnscratch.array.integers import intp
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.checks import NOTHING, NothingSaved, need_axis
 from nnscratch.formulas.formula import formula
@@ -64,7 +65,7 @@ def _first(A: Any, axis: int, descending: bool, count: int) -> Any:
     part = np.sort(part, axis=axis)
     chosen = np.take_along_axis(A, part, axis=axis)
     order, _ = argsort_forward(chosen, axis=axis, descending=descending)
-    return np.take_along_axis(part, order, axis=axis)
+    return np.take_along_axis(part, intp(order), axis=axis).astype(np.int64, copy=False)
 
 
 ARGSORT = formula(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
+from nnscratch.array.integers import intp
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
@@ -161,7 +162,7 @@ def add_rows_forward(rows: Any, I: Any, *, count: int) -> tuple[Any, AddRowsSave
 
 def add_rows_backward(dY: Any, saved: AddRowsSaved, needs: tuple[bool, ...]) -> tuple[Any, ...]:
     """Return drows, for each row the row of dY that it was added to."""
-    return array_namespace(dY).take(dY, saved.I, axis=0), None
+    return array_namespace(dY).take(dY, intp(saved.I), axis=0), None
 
 
 ADD_ROWS = formula(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import array_namespace, is_recorded
+from nnscratch.array.integers import intp
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.derivations import MOVED_STEPS
 from nnscratch.formulas.formula import formula
@@ -75,7 +76,7 @@ def stride_forward(
         first: Any = A[tuple([slice(at, None) for at in start])]
         return np.lib.stride_tricks.as_strided(first, sizes, by), saved
     flat = xp.asarray(places(shape, sizes, steps, start).reshape(-1), device=A.device)
-    return xp.reshape(xp.take(xp.reshape(A, (-1,)), flat), tuple(sizes)), saved
+    return xp.reshape(xp.take(xp.reshape(A, (-1,)), intp(flat)), tuple(sizes)), saved
 
 
 def stride_backward(dY: Any, saved: StrideSaved, needs: tuple[bool, ...]) -> tuple[Any]:

@@ -104,7 +104,7 @@ def taken(batch: Any, part: RowRange, which: Sequence[bool] | None = None) -> An
         part: the rows.
         which: what ``with_rows`` says of it; None to go by the number of rows alone.
 
-    >>> taken((Tensor(np.arange(6)), "words"), RowRange(4, 6, 6))
+    >>> taken((Tensor(np.arange(6, dtype=np.int64)), "words"), RowRange(4, 6, 6))
     (tensor([4, 5]), 'words')
     """
     if part.rows == part.total:

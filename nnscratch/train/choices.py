@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch import nn, optim
+from nnscratch.array.integers import intp
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn.derived_losses import losses
 from nnscratch.optim import lr_scheduler, stateful
@@ -117,7 +118,7 @@ def balanced_weights(labels: Any, classes: int) -> list[float]:
     >>> balanced_weights(np.array([0, 0, 0, 1]), 2)
     [0.666..., 2.0]
     """
-    counts = np.bincount(np.asarray(labels), minlength=classes)
+    counts = np.bincount(intp(np.asarray(labels)), minlength=classes)
     return [float(len(labels) / (classes * max(int(count), 1))) for count in counts]
 
 

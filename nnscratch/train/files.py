@@ -83,7 +83,7 @@ def write_whole(path: FilePath, write: Callable[[BinaryIO], None], follow: bool 
 
 def temporary_name(target: Path) -> Path:
     """Return the temporary name under which this thread writes a file before renaming it."""
-    writer = f"{os.getpid()}.{threading.get_native_id()}"
+    writer = f"{os.getpid()}.{threading.get_ident()}"
     name = f".{target.name}.{writer}{_TEMPORARY}"
     if len(os.fsencode(name)) > _LONGEST_NAME:  # what most file systems take
         short = hashlib.blake2b(os.fsencode(target.name), digest_size=12).hexdigest()
@@ -295,7 +295,7 @@ def _lock(stream: BinaryIO) -> None:
         stream.seek(1 << 20)
         msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
         stream.seek(0)
-    else:
+    elif sys.platform != "emscripten":  # in a browser there is no other process, and no fcntl
         import fcntl
 
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

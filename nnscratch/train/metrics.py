@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnscratch.array import array_namespace, same_device, to_numpy
+from nnscratch.array.integers import intp
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.grad_mode import no_grad
@@ -181,7 +182,7 @@ class TopK(Gathered):
         scores, classes = output.array, target.array
         # An ignored target has no score; it is left out below.
         classes = xp.where(classes == self.ignored, 0, classes)
-        own = xp.take_along_axis(scores, classes[:, None], axis=1)
+        own = xp.take_along_axis(scores, intp(classes[:, None]), axis=1)
         # A tie goes to the class with the smaller index, as argmax has it.
         along = (1, -1) + (1,) * (scores.ndim - 2)
         indices = xp.reshape(xp.arange(scores.shape[1], device=scores.device), along)
@@ -350,7 +351,7 @@ def confusion_matrix(true: Any, predicted: Any, classes: int) -> Integers:
     for indices in (rows, columns):
         if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < classes:
             raise ShapeError(f"class indices must be from 0 to {classes - 1}")
-    counts = np.bincount(rows * classes + columns, minlength=classes * classes)
+    counts = np.bincount(intp(rows * classes + columns), minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
 
 

@@ -2,9 +2,10 @@
 
 A file is eight bytes with the length of the header (little-endian), the header in JSON, and the
 arrays end to end: https://huggingface.co/docs/safetensors. The ``safetensors`` library checks every
-header that is read. Arrays are written from where they lie and read into memory of their own, one
-at a time. The library would hold all of them twice, or put its own file in the place of ours; and
-it reads through a map, where a process is killed if somebody cuts the file short meanwhile.
+header that is read, ``train/tensor_header.py`` where that library is missing. Arrays are written
+from where they lie and read into memory of their own, one at a time. The library would hold all of
+them twice, or put its own file in the place of ours; and it reads through a map, where a process is
+killed if somebody cuts the file short meanwhile.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
-import safetensors
 
 from nnscratch.array import dtype_name, to_numpy
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import CheckpointError, DTypeError
 from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, write_whole
+from nnscratch.train.tensor_header import METADATA, MOST_HEADER, check_header
 
 _CODES = {
     "bool": "BOOL",
@@ -42,11 +43,8 @@ _CODES = {
     "float64": "F64",
 }
 _NAMES = {code: name for name, code in _CODES.items()}
-_MOST_HEADER = 100_000_000
-"""The longest header, in bytes, that the safetensors library reads."""
 _MOST_DIMENSIONS = 64
 """As NumPy has it."""
-_METADATA = "__metadata__"
 _OTHERS = {
     b"{": "this is JSON, no safetensors file; the index of several files is read by "
     "nnscratch.interop.weights.load_weights",
@@ -76,14 +74,14 @@ def write_tensors(
         DTypeError: if a tensor has a dtype or a name that the format lacks.
         RunError: if the file cannot be written; one that was there before is intact.
     """
-    header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
+    header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     arrays = []
     start = 0
     # Wider types first, as the format's own library does: then every array is aligned.
     for name in sorted(tensors, key=lambda name: -int(_array(tensors[name]).dtype.itemsize)):
         array = _array(tensors[name])
         code = _CODES.get(dtype_name(array.dtype))
-        if code is None or name == _METADATA:
+        if code is None or name == METADATA:
             raise DTypeError(f"{name}: safetensors cannot hold {array.dtype} under this name")
         stop = start + math.prod(array.shape) * array.dtype.itemsize
         header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [start, stop]}
@@ -97,8 +95,8 @@ def write_tensors(
             "give the tensor or the text another name"
         ) from None
     text += b" " * (-len(text) % 8)
-    if len(text) > _MOST_HEADER:
-        raise DTypeError(f"the header would have {len(text):,} bytes, more than {_MOST_HEADER:,}")
+    if len(text) > MOST_HEADER:
+        raise DTypeError(f"the header would have {len(text):,} bytes, more than {MOST_HEADER:,}")
 
     def write(stream: BinaryIO) -> None:
         stream.write(struct.pack("<Q", len(text)))
@@ -159,12 +157,8 @@ class TensorFile:
 
     def _read_header(self) -> None:
         try:
-            # It checks that the header is JSON and that the entries cover the file exactly.
-            with safetensors.safe_open(self.name, "np"):
-                pass
-            (length,) = struct.unpack("<Q", self._stream.read(8))
-            header = json.loads(self._stream.read(length))
-        except (safetensors.SafetensorError, ValueError, OSError, struct.error) as error:
+            length, header = self._checked_header()
+        except (ValueError, OSError, struct.error) as error:
             self._stream.seek(0)
             start = self._stream.read(20)
             other = ""
@@ -177,9 +171,29 @@ class TensorFile:
                 or f"truncated, or no safetensors file: {str(error)[:200]}; copy or download it "
                 "again"
             ) from error
-        self.metadata: dict[str, str] = header.pop(_METADATA, {}) or {}
+        self.metadata: dict[str, str] = header.pop(METADATA, {}) or {}
         self._base = 8 + length
         self.entries = {name: self._entry(name, value) for name, value in header.items()}
+
+    def _checked_header(self) -> tuple[int, dict[str, Any]]:
+        """Return the header's length and the header, whose entries cover the file exactly."""
+        try:
+            import safetensors
+        except ImportError:
+            safetensors = None
+        if safetensors is not None:
+            try:
+                with safetensors.safe_open(self.name, "np"):
+                    pass
+            except safetensors.SafetensorError as error:
+                raise ValueError(str(error)) from error
+        (length,) = struct.unpack("<Q", self._stream.read(8))
+        text = self._stream.read(min(length, MOST_HEADER + 1))
+        if safetensors is None:
+            if len(text) != length or length > MOST_HEADER:
+                raise ValueError(f"a header of {length} bytes was announced, {len(text)} came")
+            check_header(text, os.fstat(self._stream.fileno()).st_size - 8 - length)
+        return length, json.loads(text)
 
     def _fail(self, reason: str) -> CheckpointError:
         return CheckpointError(f"{self.name}: {reason}")

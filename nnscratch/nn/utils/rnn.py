@@ -206,13 +206,13 @@ def _inside(lengths: np.ndarray, steps: int) -> np.ndarray:
 
 
 def _batch_sizes(lengths: np.ndarray) -> np.ndarray:
-    return np.asarray(_inside(lengths, int(lengths.max())).sum(1))
+    return np.asarray(_inside(lengths, int(lengths.max())).sum(1, dtype=np.int64))
 
 
 def lengths_of(packed: PackedSequence) -> np.ndarray:
     """Return the lengths of packed sequences, from the longest one to the shortest."""
     sizes = _whole(packed.batch_sizes)
-    return np.asarray((sizes[:, None] > np.arange(sizes[0])).sum(0))
+    return np.asarray((sizes[:, None] > np.arange(sizes[0])).sum(0, dtype=np.int64))
 
 
 def padded(data: Tensor, lengths: np.ndarray, steps: int) -> Tensor:

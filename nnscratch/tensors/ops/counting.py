@@ -15,6 +15,7 @@ from nnscratch.array import (
     to_numpy,
 )
 from nnscratch.array.dtypes import is_integer
+from nnscratch.array.integers import intp
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas import registry
 from nnscratch.formulas.checks import refuse_complex
@@ -202,7 +203,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     kept = array[(array >= low) & (array <= high)]
     width = array.dtype.type(high - low) if array.dtype.kind == "f" else high - low
     places = np.minimum(((kept - low) / width * bins).astype(np.int64), bins - 1)
-    counts = np.bincount(places, minlength=bins)
+    counts = np.bincount(intp(places), minlength=bins)
     return _back(input, counts.astype(array.dtype))
 
 
@@ -225,8 +226,8 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if array.size and array.min() < 0:
         raise ConfigurationError(f"bincount: integers must not be negative, got {array.min()}")
     if weights is None:
-        return _back(input, np.bincount(array, minlength=minlength).astype(np.int64))
+        return _back(input, np.bincount(intp(array), minlength=minlength).astype(np.int64))
     given = _read(weights, "bincount()")
     name = "float32" if given.dtype == np.float32 else "float64"
-    made = np.bincount(array, given.astype(np.float64), minlength=minlength)
+    made = np.bincount(intp(array), given.astype(np.float64), minlength=minlength)
     return _back(input, made.astype(name))

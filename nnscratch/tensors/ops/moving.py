@@ -9,6 +9,7 @@ import numpy as np
 
 from nnscratch import formulas as f
 from nnscratch.array import to_device_of, to_numpy
+from nnscratch.array.integers import intp
 from nnscratch.array.wholes import whole_number
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import registry
@@ -324,7 +325,7 @@ def repeat_interleave(
         registry.notify_read(input.array, "repeat_interleave()")
         counts = to_numpy(input.array)
         _need_total(counts, output_size)
-        return wrap(to_device_of(np.repeat(np.arange(counts.size), counts), input.array))
+        return wrap(to_device_of(_repeated(counts), input.array))
     flat = input.reshape(-1) if dim is None or input.ndim == 0 else input
     axis = 0 if dim is None else axis_of(dim, input.ndim)
     size = flat.shape[axis]
@@ -336,8 +337,13 @@ def repeat_interleave(
         raise ShapeError(f"repeat_interleave: expected one number for each of {size} slices")
     counts = np.broadcast_to(given, (size,))
     _need_total(counts, output_size)
-    index = wrap(to_device_of(np.repeat(np.arange(size, dtype=np.int64), counts), input.array))
+    index = wrap(to_device_of(_repeated(counts), input.array))
     return flat._apply(f.TAKE, index, axis=axis)
+
+
+def _repeated(counts: Any) -> Any:
+    """Return 0, 1, 2, ... in int64, each as often as its count says."""
+    return np.repeat(np.arange(counts.size, dtype=np.int64), intp(counts))
 
 
 def _need_total(counts: Any, output_size: int | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import to_numpy
+from nnscratch.array.integers import intp
 from nnscratch.formulas.observing import Call, Observer
 from nnscratch.nn.derived_losses import losses
 from nnscratch.tensors import Tensor
@@ -149,7 +150,7 @@ def _check_classes(report: CheckupReport, values: Any, shape: tuple[int, ...]) -
             f"Give the last layer {int(known.max()) + 1} outputs, or number the classes from 0.",
         )  # fmt: skip
         return
-    counts = np.bincount(known, minlength=classes)
+    counts = np.bincount(intp(known), minlength=classes)
     if counts.sum() < MIN_TARGETS:
         return
     if (counts > 0).sum() == 1:

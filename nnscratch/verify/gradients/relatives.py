@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import is_array
+from nnscratch.array.integers import intp
 from nnscratch.formulas import FORMULAS, Formula
 from nnscratch.verify.gradients.faults import Fault, Kind
 from nnscratch.verify.gradients.problem import Array
@@ -110,7 +111,7 @@ def masks_in(kept: Any, shape: tuple[int, ...]) -> Iterator[tuple[Fault, Array]]
         if array.shape == shape and np.isin(array, (0, 1)).all():
             yield Fault(Kind.MASK, name=name), array == 0
         if array.dtype.kind == "i" and array.ndim == 1 and shape and 0 < array.size:
-            counts = np.bincount(array[array >= 0], minlength=shape[0])
+            counts = np.bincount(intp(array[array >= 0]), minlength=shape[0])
             if counts.size == shape[0]:
                 rows = np.broadcast_to((counts > 1).reshape(-1, *[1] * (len(shape) - 1)), shape)
                 yield Fault(Kind.REPEATED, name=name), rows
