@@ -132,16 +132,16 @@ def fit(
     rank: int = 1,
     step: int = 4,
     resume: bool = False,
-    shards: int | None = None,
-    compile: bool | None = None,
-    accumulate: int = 1,
-    loss: str | None = None,
     nan: int | None = None,
     different: str = "",
     run: str = "run",
     deadline: float = 1.5,
+    **more: Any,
 ) -> tuple[str, int]:
-    """Train in a run folder, with a fault on one rank; return the weights' hash and the steps."""
+    """Train in a run folder, with a fault on one rank; return the weights' hash and the steps.
+
+    What is not named here is for ``Trainer``.
+    """
     here = world()
     model: nn.Module = _net(outputs=3, dropout=0.2)
     X, y = _data("classes")
@@ -158,9 +158,8 @@ def fit(
         run += "-1" * (different == "folder")
     callbacks: list[Callback] = [At(rank, step, FAULTS[fault])] if fault else []
     trainer = Trainer(
-        model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, shards=shards,
-        deadline=deadline, compile=compile, checkpoint_seconds=0.0, accumulate=accumulate,
-        loss=loss,
+        model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, deadline=deadline,
+        checkpoint_seconds=0.0, **more,
     )  # fmt: skip
     trainer.fit((X, y), 3, batch_size=batch, resume=resume, validation=(X, y), shuffle=nan is None)
     return sha(model), trainer.step_number

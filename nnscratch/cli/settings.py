@@ -91,6 +91,7 @@ class TrainingSettings:
     device: str = "cpu"
     compile: bool | None = None
     shards: int | None = None
+    shard_optimizer: bool = False
 
     def __post_init__(self) -> None:
         for field_ in fields(self):

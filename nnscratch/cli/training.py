@@ -290,6 +290,7 @@ def _fit(
         compile=settings.compile,
         config=settings.to_dict(),
         shards=settings.shards,
+        shard_optimizer=settings.shard_optimizer,
         deadline=deadline,
     )
     trainer.seed = settings.seed

@@ -21,12 +21,13 @@ from nnscratch.formulas.all_reduce import ALL_REDUCE
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.flat import ALIGNMENT, TAIL
+from nnscratch.parallel.in_place import enter
 from nnscratch.parallel.probing import Habits
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
 
-LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK = range(6)
+LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK, SAVE = range(7)
 """The places of the tail."""
 _MOST_CHECK = 4093
 _RUNNING = ("running_mean", "running_var")
@@ -56,6 +57,8 @@ class GradientReducer:
         unlike: whether this rank has seen that another takes other steps.
         stop: the number of the signal by which this rank was asked to stop, 0 if it was not.
         stopped: the same, of any rank, after the last reduction.
+        save: which checkpoints this rank asks for, a bit for each; 0 but for rank 0.
+        saves: the same, of rank 0, after the last reduction.
         sums: the loss times samples, right predictions and judged ones of the last reduction.
 
     Raises:
@@ -74,7 +77,7 @@ class GradientReducer:
         self.classes = False
         self.ignored: int | None = None
         self.muted = self.attention = self.unlike = False
-        self.stop = self.stopped = 0
+        self.stop = self.stopped = self.save = self.saves = 0
         self.sums = (0.0, 0.0, 0.0)
         self._lay_out()
         enter()
@@ -253,7 +256,7 @@ class GradientReducer:
         # Numbers that have to be the same on all ranks, of which each rank knows the sum then.
         check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
         tail[ATTENTION] = self.attention or self.unlike
-        tail[STOP], tail[CHECK] = bool(self.stop), check
+        tail[STOP], tail[CHECK], tail[SAVE] = bool(self.stop), check, self.save
         self.world.add_up(wire)
         self._average_statistics()
         if self._own:
@@ -261,6 +264,7 @@ class GradientReducer:
             _set(self._own, self.world.from_first([one.array for one in self._own]))
         self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
         self.stopped = 0 if not tail[STOP] else self.stop or 15
+        self.saves = int(tail[SAVE])
         if tail[ATTENTION] or not math.isfinite(self.sums[0]):
             raise AttentionNeeded
         self.unlike = float(tail[CHECK]) != check * self.world.size
@@ -361,37 +365,3 @@ class _Over:
 
     def __call__(self, wire: Any) -> None:
         self._reducer.add_up(wire, self._present)
-
-
-class _InPlace:
-    """The sum written into the wire itself, which the reference would copy."""
-
-    name, library = "mpi", "numpy"
-
-    def refuses(
-        self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
-    ) -> str | None:
-        return None if options.get("over") is not None else "there is one rank only"
-
-    def worthwhile(self, direction: str, inputs: tuple[Any, ...]) -> bool:
-        return True
-
-    def forward(self, *inputs: Any, **options: Any) -> Any:
-        raise TypeError("all_reduce updates its input")
-
-    def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        raise TypeError("all_reduce has no derivative")
-
-    def update(self, *inputs: Any, **options: Any) -> None:
-        options["over"](inputs[0])
-
-
-_entered = False
-
-
-def enter() -> None:
-    """Enter the implementation of ``all_reduce`` that adds in place, once."""
-    global _entered
-    if not _entered:
-        _entered = True
-        registry.implement("all_reduce", _InPlace())

@@ -14,7 +14,7 @@ import numpy as np
 from nnscratch import nn
 from nnscratch.errors import NNScratchError
 from nnscratch.parallel import world
-from nnscratch.parallel.world import _own_segments
+from nnscratch.parallel.remains import own_segments
 from nnscratch.train import Trainer
 
 
@@ -81,12 +81,34 @@ def norm(folder: Path, shards: int | None = None) -> None:
         (folder / "norm.json").write_text(json.dumps(found))
 
 
+def divided(folder: Path, compile: bool) -> None:
+    """Train with the optimizer's state divided, and write down who has how much of it."""
+    found = {}
+    for name, model in (("large", nn.Linear(1000, 3)), ("tiny", nn.Linear(6, 3))):
+        # Of the second, most ranks have no element.
+        weights = many_ranks.sha(model) if name == "tiny" else ""
+        trainer = Trainer(model, seed=0, compile=compile, shard_optimizer=True)
+        X, y = many_ranks._data("classes")
+        trainer.fit((np.tile(X, 167)[:, :1000] if name == "large" else X, y), 2)
+        (flat,) = trainer.optimizer.flats()
+        sizes = {key: one.nbytes for key, one in flat.state.items()}
+        try:
+            said = str(trainer.optimizer.state_dict())
+        except NNScratchError as error:
+            said = str(error)
+        assert many_ranks.sha(model) != weights
+        found[name] = world().gather((sizes, flat.values.nbytes, flat.steps, said))
+    if world().leads:
+        (folder / "divided.json").write_text(json.dumps(found))
+
+
 if __name__ == "__main__":
     scenario, place, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-    before = _own_segments()
+    before = own_segments()
     here = world()
     # The shared memory has no name any more: what is mapped is marked as deleted.
-    note = json.dumps([os.getpid(), _own_segments() or before])
+    note = json.dumps([os.getpid(), own_segments() or before])
     (place / f"{os.getpid()}.rank").write_text(note)
     scenarios = {"equal": equal, "fit": fit, "errors": errors, "sums": sums, "norm": norm}
+    scenarios |= {"divided": divided}
     scenarios[scenario](place, **options)
