@@ -291,6 +291,7 @@ def _fit(
         config=settings.to_dict(),
         shards=settings.shards,
         shard_optimizer=settings.shard_optimizer,
+        wire=settings.wire,
         deadline=deadline,
     )
     trainer.seed = settings.seed

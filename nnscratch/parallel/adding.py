@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nnscratch.array.bfloat16 import bfloat16
+
 HALVING = 1 << 15
 """From how many elements on the work of adding is divided among the ranks."""
 
@@ -51,27 +53,27 @@ class TreeSum:
         here = self._here
         power = 1 << (here.size.bit_length() - 1)
         if here.rank >= power:
-            here.send(array, here.rank - power)
-            here.receive(array, here.rank - power)
+            self._send(array, here.rank - power)
+            self._receive(array, here.rank - power)
             return
         room = self._room(array)
         with np.errstate(all="ignore"):
             if here.rank + power < here.size:
-                here.receive(room, here.rank + power)
-                np.add(array, room, out=array)
+                self._receive(room, here.rank + power)
+                self._add(array, room)
             if power > 2 and array.size >= HALVING:
                 self._halve(array, room, power)
             else:
                 self._double(array, room, power)
         if here.rank + power < here.size:
-            here.send(array, here.rank + power)
+            self._send(array, here.rank + power)
 
     def _double(self, array: Any, room: Any, power: int) -> None:
         """Exchange whole vectors with the rank at distance 1, 2, 4, ..."""
         distance = 1
         while distance < power:
-            self._here.exchange(array, room, self._here.rank ^ distance)
-            np.add(array, room, out=array)
+            self._exchange(array, room, self._here.rank ^ distance)
+            self._add(array, room)
             distance *= 2
 
     def _halve(self, array: Any, room: Any, power: int) -> None:
@@ -84,17 +86,67 @@ class TreeSum:
             mine = slice(middle, stop) if upper else slice(start, middle)
             theirs = slice(start, middle) if upper else slice(middle, stop)
             taken.append((distance, mine, theirs))
-            self._here.exchange(array[theirs], room[mine], self._here.rank ^ distance)
-            np.add(array[mine], room[mine], out=array[mine])
+            self._exchange(array[theirs], room[mine], self._here.rank ^ distance)
+            self._add(array[mine], room[mine])
             start, stop, distance = mine.start, mine.stop, distance * 2
         for distance, mine, theirs in reversed(taken):
-            self._here.exchange(array[mine], array[theirs], self._here.rank ^ distance)
+            self._exchange(array[mine], array[theirs], self._here.rank ^ distance)
+
+    def _exchange(self, out: Any, into: Any, other: int) -> None:
+        self._here.exchange(out, into, other)
+
+    def _send(self, array: Any, to: int) -> None:
+        self._here.send(array, to)
+
+    def _receive(self, array: Any, source: int) -> None:
+        self._here.receive(array, source)
+
+    def _add(self, array: Any, other: Any) -> None:
+        np.add(array, other, out=array)
 
     def _room(self, array: Any) -> Any:
         key = array.dtype, array.size
         if key not in self._rooms:
             self._rooms[key] = np.empty_like(array)
         return self._rooms[key]
+
+
+class RoundedTreeSum(TreeSum):
+    """Adds up vectors of float32 whose entries bfloat16 holds, and sends them as that.
+
+    Each sum of the tree is rounded to bfloat16. So it is the same number on both sides, sending it
+    rounds nothing, and the bits do not depend on where the sums are made. With u = 2⁻⁸, half the
+    distance from 1 to the next number, and L levels of the tree, the error is at most
+    ((1 + u)^(L + 1) - 1) Σ |Gᵣ|, the rounding of the summands included.
+    """
+
+    def _exchange(self, out: Any, into: Any, other: int) -> None:
+        room = np.empty(into.size, np.uint16)
+        self._here.exchange(out.astype(bfloat16()).view(np.uint16), room, other)
+        into[...] = room.view(bfloat16())
+
+    def _send(self, array: Any, to: int) -> None:
+        self._here.send(array.astype(bfloat16()).view(np.uint16), to)
+
+    def _receive(self, array: Any, source: int) -> None:
+        room = np.empty(array.size, np.uint16)
+        self._here.receive(room, source)
+        array[...] = room.view(bfloat16())
+
+    def _add(self, array: Any, other: Any) -> None:
+        np.add(array, other, out=array)
+        round_to_bfloat16(array)
+
+
+def round_to_bfloat16(array: npt.NDArray[Any]) -> None:
+    """Round the numbers of an array to ones that bfloat16 holds, in place.
+
+    >>> some = np.array([1.0, 1.001, 1.01], np.float32)
+    >>> round_to_bfloat16(some)
+    >>> some.tolist()
+    [1.0, 1.0, 1.0078125]
+    """
+    array[...] = array.astype(bfloat16())
 
 
 def words_of(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -15,12 +15,13 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name
 from nnscratch.array.random import default_generator
-from nnscratch.errors import DeviceError
+from nnscratch.errors import ConfigurationError, DeviceError
 from nnscratch.formulas import registry
 from nnscratch.formulas.all_reduce import ALL_REDUCE
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.flat import ALIGNMENT, TAIL
+from nnscratch.parallel.adding import round_to_bfloat16
 from nnscratch.parallel.in_place import enter
 from nnscratch.parallel.probing import Habits
 from nnscratch.parallel.world import World
@@ -48,6 +49,8 @@ class GradientReducer:
         parts: how many parts of each batch this rank computes; None to let its gradients add up
             as they come.
         habits: which buffers the model changes in training.
+        wire: "bfloat16" to round gradients to it before they are added up, and each sum of them;
+            None to send them as they are.
 
     Attributes:
         classes: whether right predictions are counted.
@@ -63,6 +66,7 @@ class GradientReducer:
 
     Raises:
         DeviceError: if a parameter is on a GPU.
+        ConfigurationError: if the wire would be narrower than parameters of float64 are.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class GradientReducer:
         world: World,
         parts: int | None = None,
         habits: Habits = NOTHING,
+        wire: str | None = None,
     ) -> None:
         self.world, self.parts, self.optimizer = world, parts, optimizer
         self.classes = False
@@ -79,6 +84,7 @@ class GradientReducer:
         self.muted = self.attention = self.unlike = False
         self.stop = self.stopped = self.save = self.saves = 0
         self.sums = (0.0, 0.0, 0.0)
+        self._rounds = wire is not None
         self._lay_out()
         enter()
         running, counted = _statistics(model)
@@ -116,6 +122,11 @@ class GradientReducer:
         )
         self._wire = self._flats[0].wire if self._direct else self._laid_out()
         self._tail = self._wire[-TAIL:]
+        if self._rounds and self._wire.dtype == np.float64:
+            raise ConfigurationError(
+                "wire='bfloat16' is for parameters of at most 32 bits, and one is float64: leave "
+                "wire out, or train in float32"
+            )
 
     def follow(self) -> None:
         """Take over a group of parameters that was added to the optimizer meanwhile."""
@@ -257,7 +268,13 @@ class GradientReducer:
         check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
         tail[ATTENTION] = self.attention or self.unlike
         tail[STOP], tail[CHECK], tail[SAVE] = bool(self.stop), check, self.save
-        self.world.add_up(wire)
+        if self._rounds:
+            if self.parts is None:
+                self._round(wire)
+            self.world.add_up(tail)
+            self.world.add_up(wire[:-TAIL], rounded=True)
+        else:
+            self.world.add_up(wire)
         self._average_statistics()
         if self._own:
             self.world.place += ", the buffers"
@@ -297,8 +314,10 @@ class GradientReducer:
             self._sums[part][:] = wire
             return False
         level = 0
+        self._round(wire)
         while part >> level & 1:
             wire += self._stack[level]
+            self._round(wire)
             level += 1
         if part + 1 == self.parts:
             return True
@@ -306,6 +325,11 @@ class GradientReducer:
             self._stack.append(np.empty_like(wire))
         self._stack[level][:] = wire
         return False
+
+    def _round(self, wire: Any) -> None:
+        """Round the gradients, a leaf or a sum of the tree, to what is sent."""
+        if self._rounds:
+            round_to_bfloat16(wire[:-TAIL])
 
     def _keep_statistics(self) -> None:
         if self._kept:

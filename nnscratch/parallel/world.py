@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels.cpu.runtime import threads
-from nnscratch.parallel.adding import TreeSum, extents_of, words_of
+from nnscratch.parallel.adding import RoundedTreeSum, TreeSum, extents_of, words_of
 from nnscratch.parallel.launched import launched
 from nnscratch.parallel.remains import missing, own_segments
 
@@ -57,7 +57,7 @@ class World:
         self.place = "the start"
         self.launcher = self.library = ""
         self._mpi, self._comm, self._side = mpi, None, None
-        self._sum = TreeSum(self)
+        self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
         self._spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
         if mpi is None:
@@ -90,14 +90,16 @@ class World:
 
     # Sums and messages.
 
-    def add_up(self, array: npt.NDArray[Any]) -> None:
+    def add_up(self, array: npt.NDArray[Any], rounded: bool = False) -> None:
         """Write the sum of all ranks' vectors into each, added by one fixed tree.
 
         Args:
             array: (n,) float32 or float64, the same on all ranks.
+            rounded: whether it is float32 of numbers that bfloat16 holds, to be sent as that; each
+                sum of the tree is rounded then.
         """
         if self.size > 1:
-            self._sum.add_up(array)
+            (self._rounded if rounded else self._sum).add_up(array)
 
     def exchange(self, out: Any, into: Any, other: int) -> None:
         """Send a vector to another rank, which does the same, and receive its vector."""

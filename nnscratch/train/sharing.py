@@ -33,6 +33,7 @@ class SharedBatches:
             a part a rank.
         stopping: returns the number of the signal that asks this process to stop, or None.
         divide: whether the optimizer's state is divided among the ranks.
+        wire: as for ``Trainer``.
 
     Attributes:
         divided: the optimizer's state, if it is divided.
@@ -49,10 +50,11 @@ class SharedBatches:
         shards: int | None,
         stopping: Callable[[], int | None],
         divide: bool = False,
+        wire: str | None = None,
     ) -> None:
         check_shards(shards, world.size)
         self.run, self.world, self.shards = run, world, shards
-        self._stopping = stopping
+        self._stopping, self._wire = stopping, wire
         self.divided = DividedState(run.optimizer, world) if divide else None
         self.save = 0
         self._reducer: GradientReducer | None = None
@@ -88,7 +90,9 @@ class SharedBatches:
             habits = habits_of(run.model, forward, few, more)
             self._which = with_rows(few, more)
         self._of_rows = habits.of_rows
-        self._reducer = GradientReducer(run.model, run.optimizer, self.world, parts, habits)
+        self._reducer = GradientReducer(
+            run.model, run.optimizer, self.world, parts, habits, self._wire
+        )
         self._reducer.classes = run.totals.classes
         self._reducer.ignored = run.totals.ignored
         self._of_step = own_step is not None

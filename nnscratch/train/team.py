@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import to_numpy
+from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import ConfigurationError, RunError
@@ -36,7 +37,7 @@ class Team:
     """The processes that a run is trained by: often one.
 
     Args:
-        parallel, shards, deadline, shard_optimizer: as for ``Trainer``.
+        parallel, shards, deadline, shard_optimizer, wire: as for ``Trainer``.
 
     Attributes:
         world: the ranks.
@@ -52,11 +53,19 @@ class Team:
         shards: int | None,
         deadline: float,
         shard_optimizer: bool = False,
+        wire: str | None = None,
     ) -> None:
         if parallel not in ("auto", True, False):
             raise ConfigurationError(f"parallel must be 'auto' or False, got {parallel!r}")
         if not deadline > 0.0:
             raise ConfigurationError(f"deadline must be above 0 seconds, got {deadline}")
+        if wire not in (None, "bfloat16"):
+            raise ConfigurationError(
+                f"wire must be 'bfloat16', or None for gradients as they are, got {wire!r}"
+            )
+        if wire is not None:
+            bfloat16()  # says so where it is not installed
+        self.wire = wire
         self.world = world() if parallel else World()
         self.shards, self.deadline, self.shard_optimizer = shards, deadline, shard_optimizer
         self.interruption = Interruption()
@@ -84,7 +93,7 @@ class Team:
         run.shards = self.shards
         divide = (self.shard_optimizer or before) and self.several is not None
         self._sharing = SharedBatches(
-            run, self.world, self.shards, lambda: self.interruption.number, divide
+            run, self.world, self.shards, lambda: self.interruption.number, divide, self.wire
         )
         return self._sharing
 
@@ -203,7 +212,7 @@ class Team:
         if self.several is None:
             return
         self.world.place = "the comparison of the ranks at the start"
-        mine = _described(run, stepper, seed, self.shards, self.shard_optimizer)
+        mine = _described(run, stepper, seed, self.shards, f"{self.shard_optimizer} {self.wire}")
         found = self.world.gather(mine)
         for name, (value, mend) in found[0].items():
             for rank, theirs in enumerate(found):
@@ -225,7 +234,7 @@ def _appears(path: Path) -> bool:
 
 
 def _described(
-    run: TrainingRun, stepper: Stepper, seed: int | None, shards: int | None, divide: bool
+    run: TrainingRun, stepper: Stepper, seed: int | None, shards: int | None, more: str
 ) -> dict[str, tuple[str, str]]:
     version = getattr(sys.modules[__name__.partition(".")[0]], "__version__", "")
     loader = run.data
@@ -241,7 +250,7 @@ def _described(
         "settings": (
             f"{run.optimizer!r} {stepper.accumulate} {stepper.clip_norm} {stepper.compile} "
             f"{loader.batch_size} {loader.shuffle} {loader.drop_last} {run.epochs} {shards} "
-            f"{divide} {loss}",
+            f"{more} {loss}",
             "give all ranks the same arguments",
         ),
         "parameters": (

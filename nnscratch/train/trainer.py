@@ -76,6 +76,8 @@ class Trainer:
         shard_optimizer: whether each rank keeps a part of the optimizer's state only, and steps
             that part (ZeRO, stage 1): the same bits, and checkpoints as without. Then all ranks
             call ``save``.
+        wire: "bfloat16" to add up the gradients of several ranks, or shards, as that: half the
+            bytes, each gradient and sum rounded to 8 bits. None for gradients as they are.
 
     Attributes:
         run: the state of the run, which checkpoints save and restore.
@@ -111,6 +113,7 @@ class Trainer:
         shards: int | None = None,
         deadline: float = DEADLINE,
         shard_optimizer: bool = False,
+        wire: str | None = None,
     ) -> None:
         if accumulate < 1:
             raise ConfigurationError(f"accumulate must be at least 1, got {accumulate}")
@@ -120,7 +123,7 @@ class Trainer:
             raise ConfigurationError(
                 f"schedule_every must be 'epoch' or 'batch', got {schedule_every!r}"
             )
-        self.team = Team(parallel, shards, deadline, shard_optimizer)
+        self.team = Team(parallel, shards, deadline, shard_optimizer, wire)
         if seed is not None:
             default_generator.manual_seed(seed)
         self.model = model if device is None else model.to(device=device)

@@ -12,6 +12,7 @@ import many_ranks
 import numpy as np
 
 from nnscratch import nn
+from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import NNScratchError
 from nnscratch.parallel import world
 from nnscratch.parallel.remains import own_segments
@@ -49,21 +50,32 @@ def errors(folder: Path, cases: dict[str, dict[str, Any]]) -> None:
         (folder / "errors.json").write_text(json.dumps(found))
 
 
-def sums(folder: Path) -> None:
+def sums(folder: Path, rounded: bool = False) -> None:
     """Add vectors up, and compare with the tree by hand."""
     here = world()
+
+    def kept(array: Any) -> Any:
+        return array.astype(bfloat16()).astype(np.float32) if rounded else array
+
     for size in (1, 176, 1000, 70_001):
         rng = np.random.default_rng(0)
-        leaves = [rng.normal(size=size).astype(np.float32) for _ in range(here.size)]
+        given = [rng.normal(size=size).astype(np.float32) for _ in range(here.size)]
+        leaves = [kept(one) for one in given]
         own = leaves[here.rank].copy()
-        here.add_up(own)
-        power = 1 << (here.size.bit_length() - 1)
+        here.add_up(own, rounded)
+        power, levels = 1 << (here.size.bit_length() - 1), (here.size - 1).bit_length()
         for extra in range(power, here.size):
-            leaves[extra - power] = leaves[extra - power] + leaves[extra]
+            leaves[extra - power] = kept(leaves[extra - power] + leaves[extra])
         leaves = leaves[:power]
         while len(leaves) > 1:
-            leaves = [a + b for a, b in zip(leaves[::2], leaves[1::2], strict=True)]
+            leaves = [kept(a + b) for a, b in zip(leaves[::2], leaves[1::2], strict=True)]
         assert own.tobytes() == leaves[0].tobytes()
+        # The bound that RoundedTreeSum states, and float32's own.
+        unit = 2.0**-8 if rounded else 2.0**-24
+        error = abs(own - np.sum(given, axis=0, dtype=np.float64))
+        bound = ((1.0 + unit) ** (levels + 1) - 1.0) * np.sum(np.abs(given), axis=0)
+        assert (error <= bound).all()
+        assert not rounded or size < 1000 or error.max() > 1e-3
     assert here.gather(here.rank) == list(range(here.size))
     assert here.from_first(f"rank {here.rank}") == "rank 0"
     assert here.local_rank == here.rank
