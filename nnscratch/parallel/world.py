@@ -24,7 +24,7 @@ import numpy.typing as npt
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels.cpu.runtime import threads
 from nnscratch.parallel.adding import RoundedTreeSum, TreeSum, extents_of, words_of
-from nnscratch.parallel.launched import launched
+from nnscratch.parallel.launched import launched, strangers, two_mpis
 from nnscratch.parallel.remains import missing, own_segments
 
 DEADLINE = 300.0
@@ -64,7 +64,7 @@ class World:
             return
         self._comm, self._side = mpi.COMM_WORLD.Dup(), mpi.COMM_WORLD.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
-        self.library = mpi.Get_library_version().splitlines()[0].rstrip("\0").strip()
+        self.library = _library(mpi)
         mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         found = self.gather((mpi.Get_processor_name(), mine))
         here = [rank for rank, (node, _) in enumerate(found) if node == found[self.rank][0]]
@@ -306,6 +306,10 @@ def known() -> World:
     return World() if _world is None else _world
 
 
+def _library(mpi: Any) -> str:
+    return str(mpi.Get_library_version()).splitlines()[0].rstrip("\0").strip()
+
+
 def _found() -> World:
     launch = launched()
     if launch is None or launch.size == 1:
@@ -313,7 +317,8 @@ def _found() -> World:
     try:
         import mpi4py
 
-        mpi4py.rc.thread_level = "serialized"
+        # Not initialised yet: an MPI that does not know its launcher ends the process there.
+        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -322,14 +327,14 @@ def _found() -> World:
             f"{launch.launcher}, and MPI cannot be used from Python ({reason}): "
             'pip install "nnscratch[mpi]", or start one process without a launcher'
         ) from None
+    library = _library(MPI)
+    if strangers(launch.launcher, library):
+        raise two_mpis(launch, library, "does not know it")
+    if not MPI.Is_initialized():
+        MPI.Init_thread(MPI.THREAD_SERIALIZED)
     seen = MPI.COMM_WORLD.Get_size()
     if launch.size is not None and seen != launch.size:
-        library = MPI.Get_library_version().splitlines()[0].strip()
-        raise ConfigurationError(
-            f"{launch.launcher} started {launch.size} ranks, and the library that mpi4py uses "
-            f"({library}) sees {seen}: launcher and library are of two MPIs. Start with the "
-            "mpiexec that belongs to the library; `nnscratch doctor` says which is which"
-        )
+        raise two_mpis(launch, library, f"sees {seen}")
     made = World(MPI)
     made.launcher = launch.launcher
     if made.size > 1:
