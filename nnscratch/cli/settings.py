@@ -91,6 +91,8 @@ class TrainingSettings:
     device: str = "cpu"
     compile: bool | None = None
     shards: int | None = None
+    shard_optimizer: bool = False
+    wire: str | None = None
 
     def __post_init__(self) -> None:
         for field_ in fields(self):
@@ -128,6 +130,8 @@ class TrainingSettings:
                 f"hidden must be at most {_MOST_LAYERS:,} layers, got {len(self.hidden or ()):,}"
             )
         check_shards(self.shards, 1)
+        if self.wire is not None:
+            choose(self.wire, ("bfloat16",), "wire")
         if self.test == 0.0:
             raise ConfigurationError("test must be above 0: the report needs rows to be made of")
 

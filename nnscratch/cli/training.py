@@ -290,6 +290,8 @@ def _fit(
         compile=settings.compile,
         config=settings.to_dict(),
         shards=settings.shards,
+        shard_optimizer=settings.shard_optimizer,
+        wire=settings.wire,
         deadline=deadline,
     )
     trainer.seed = settings.seed

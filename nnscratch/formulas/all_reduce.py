@@ -1,4 +1,4 @@
-"""The sum of an array over all ranks of a job, each of which has its own."""
+"""What all ranks of a job have of an array together: its sum, or its parts."""
 
 from __future__ import annotations
 
@@ -32,4 +32,30 @@ ALL_REDUCE = formula(
     shapes="G (any) -> G",
     source="MPI: A Message-Passing Interface Standard 4.1, section 6.9.6",
     updates=("G",),
+)
+
+
+def all_gather_update(V: Any, *, over: Callable[[Any], None] | None = None) -> tuple[Any]:
+    """Return an array of which each rank has set its part, with the parts of all.
+
+    Args:
+        V: a vector, of which this rank has set its part.
+        over: sets the parts of the other ranks, in place; None for a single rank.
+
+    >>> import numpy as np
+    >>> all_gather_update(np.array([1.0, 2.0]))[0].tolist()
+    [1.0, 2.0]
+    """
+    whole = array_namespace(V).asarray(V, copy=True)
+    if over is not None:
+        over(whole)
+    return (whole,)
+
+
+ALL_GATHER = formula(
+    all_gather_update,
+    equation=r"V \leftarrow (V_0, V_1, \dots, V_{p-1})",
+    shapes="V (any) -> V",
+    source="MPI: A Message-Passing Interface Standard 4.1, section 6.7",
+    updates=("V",),
 )

@@ -8,15 +8,15 @@ few long arrays. A gradient arrives in its place in the second because each para
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from nnscratch import formulas as f
 from nnscratch.array import array_namespace, device_of, dtype_name
 from nnscratch.array.addresses import on_device_of
-from nnscratch.errors import DeviceError, DTypeError, ShapeError
+from nnscratch.errors import ConfigurationError, DeviceError, DTypeError, ShapeError
 from nnscratch.formulas import registry
-from nnscratch.tensors import Tensor
+from nnscratch.tensors import Tensor, as_tensor
 
 # Views start at multiples of this many elements, so that vector loads stay aligned.
 ALIGNMENT = 16
@@ -41,7 +41,10 @@ class FlatParameters:
         values: the flat buffer that they are views into.
         gradients: the flat buffer of their gradients.
         wire: the same, and ``TAIL`` elements behind it, which no step touches.
-        state: flat buffers of the optimizer's state, by name.
+        state: flat buffers of the optimizer's state, by name; of ``held`` only.
+        held: the elements that this process steps, and whose state it keeps: all, unless
+            ``divide`` has said otherwise.
+        collect: takes the elements that other processes have stepped; None if there are none.
         start: what each state started from.
         steps: how many steps each parameter has taken.
         numbers: other Python numbers that an optimizer keeps for each parameter.
@@ -66,6 +69,8 @@ class FlatParameters:
         self.values = self._zeros(total)
         self.wire = self._zeros(total + TAIL)
         self.gradients = self.wire[:total]
+        self.held = slice(0, total)
+        self.collect: Callable[[Any], None] | None = None
         self.start: dict[str, float] = {}
         self.state: dict[str, Any] = {}
         for name, start in state.items():
@@ -84,14 +89,71 @@ class FlatParameters:
     def begin(self, name: str, start: float) -> None:
         """Make room for a state, which starts from a number."""
         with on_device_of(self.values):
-            self.state[name] = self._xp.full(self.values.shape, start, **self._form)
+            size = self.held.stop - self.held.start
+            self.state[name] = self._xp.full((size,), start, **self._form)
         self.start[name] = start
+
+    def divide(self, held: slice, collect: Callable[[Any], None]) -> None:
+        """Keep the state of some elements only, which this process steps from now on.
+
+        Args:
+            held: those elements, of all that this process has held so far.
+            collect: given a vector of all elements of which each process has set those that it
+                holds, sets the others.
+        """
+        self.state = {
+            name: self._xp.asarray(self.of_state(name, held), copy=True) for name in self.state
+        }
+        self.held, self.collect = held, collect
+
+    def part(self, run: Run) -> slice:
+        """Return the elements of a stretch that this process steps; there may be none."""
+        start = min(max(run.start, self.held.start), self.held.stop)
+        return slice(start, max(start, min(run.stop, self.held.stop)))
+
+    def of_state(self, name: str, part: slice) -> Any:
+        """Return the state of some of the elements that this process holds."""
+        return self.state[name][part.start - self.held.start : part.stop - self.held.start]
+
+    def entry(self, index: int) -> dict[str, Any]:
+        """Return the state arrays of a parameter by name, in its shape.
+
+        Raises:
+            ConfigurationError: if another process has some of them.
+        """
+        if self.held != slice(0, self.values.shape[0]):
+            raise ConfigurationError(
+                "the optimizer's state is divided among ranks (shard_optimizer=True), and this one "
+                "has a part of it: trainer.save, called by all ranks, writes the whole"
+            )
+        return {name: self.view(array, index) for name, array in self.state.items()}
+
+    def put(self, name: str, index: int, value: Any) -> None:
+        """Set the state of a parameter, as far as this process holds it.
+
+        Args:
+            name: the name of the state.
+            index: the number of the parameter.
+            value: a tensor of the parameter's shape; None for what the state starts from.
+        """
+        start = self.offsets[index]
+        mine = self.part(Run(start, start + self.parameters[index].numel(), index, index + 1))
+        target = Tensor(self.of_state(name, mine))
+        if value is None:
+            target.fill_(self.start[name])
+        else:
+            flat = as_tensor(value).detach().reshape(-1)
+            target.copy_(flat[mine.start - start : mine.stop - start])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle without the buffers of parameters and gradients.
 
         They are made anew, around the parameters that were copied with it.
+
+        Raises:
+            ConfigurationError: if another process has some of the state.
         """
+        self.entry(0)
         return _restored, (self.parameters, self.start, self.state, self.steps, self.numbers)
 
     def view(self, flat: Any, index: int) -> Any:

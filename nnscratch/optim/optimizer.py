@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from nnscratch.array import dtype_name, to_numpy
 from nnscratch.errors import CheckpointError, ConfigurationError, PlanError
 from nnscratch.formulas import Formula, registry
+from nnscratch.formulas.all_reduce import ALL_GATHER
 from nnscratch.optim.flat import FlatParameters, Run
 from nnscratch.optim.states import States, copied
 from nnscratch.tensors import Tensor, as_tensor, clear_gradient
@@ -118,7 +119,7 @@ class Optimizer:
             flat.parameters[i]: {
                 "step": flat.steps[i],
                 **{name: values[i] for name, values in flat.numbers.items()},
-                **{name: Tensor(flat.view(array, i)) for name, array in flat.state.items()},
+                **{name: Tensor(array) for name, array in flat.entry(i).items()},
             }
             for flat, i in self._members()
             if flat.steps[i]
@@ -237,6 +238,8 @@ class Optimizer:
                         self.begin_state(group, flat, runs, name)
                 for run in runs:
                     self._step_run(group, flat, run, names)
+                if flat.collect is not None:
+                    registry.update(ALL_GATHER, flat.values, over=flat.collect)
         return loss
 
     def _step_run(
@@ -246,8 +249,8 @@ class Optimizer:
         run: Run,
         names: tuple[str | None, ...],
     ) -> None:
-        where = slice(run.start, run.stop)
-        state = [None if name is None else flat.state[name][where] for name in names]
+        where = flat.part(run)
+        state = [None if name is None else flat.of_state(name, where) for name in names]
 
         def advance() -> dict[str, Any]:
             if self.state_names(group) != names:
@@ -397,12 +400,8 @@ class Optimizer:
             flat.steps[i] = int(_value(entry["step"])) if "step" in entry else int(bool(len(entry)))
             for name, values in flat.numbers.items():
                 values[i] = float(_value(entry.get(name, self.numbers[name])))
-            for name, array in flat.state.items():
-                target = Tensor(flat.view(array, i))
-                if name in entry:
-                    target.copy_(as_tensor(entry[name]).detach())
-                else:
-                    target.fill_(flat.start[name])
+            for name in flat.state:
+                flat.put(name, i, entry.get(name))
         for group, saved in zip(self.param_groups, groups, strict=True):
             for key, value in saved.items():
                 if isinstance(group.get(key), Tensor):

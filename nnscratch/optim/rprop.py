@@ -121,7 +121,7 @@ class Rprop(Optimizer):
     def advance(self, group: Mapping[str, Any], flat: FlatParameters, run: Run) -> dict[str, Any]:
         """Return the options; the sizes start from the rate as it is before the first step."""
         if flat.steps[run.first] == 0:
-            flat.state["step_size"][run.start : run.stop] = float(group["lr"])
+            flat.of_state("step_size", flat.part(run))[...] = float(group["lr"])
         return super().advance(group, flat, run)
 
     def options(self, group: Mapping[str, Any]) -> dict[str, Any]:

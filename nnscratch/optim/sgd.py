@@ -145,10 +145,8 @@ class SGD(Optimizer):
             # Only at step 1 does the formula take g for m; now it shall come to g from this m. A
             # plan that is being recorded must not do this again: nothing here is a recorded call.
             options = self.options(group)
-            for start, stop, _, _ in runs:
-                P, G, M = (
-                    one[start:stop] for one in (flat.values, flat.gradients, flat.state[name])
-                )
+            for part in map(flat.part, runs):
+                P, G, M = flat.values[part], flat.gradients[part], flat.of_state(name, part)
                 with on_device_of(P):
                     _, g = SGD_UPDATE.forward(P, G, M, **options)
                     M[...] = g * (group["dampening"] / group["momentum"])

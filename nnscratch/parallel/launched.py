@@ -20,10 +20,11 @@ class LaunchedRank(NamedTuple):
     size: int | None
 
 
+_OPEN_MPI, _PMI = "mpirun of Open MPI", "mpiexec (PMI)"
 _KNOWN = (
-    ("mpirun of Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    (_OPEN_MPI, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("mpiexec of MVAPICH", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
-    ("mpiexec (PMI)", "PMI_RANK", "PMI_SIZE"),
+    (_PMI, "PMI_RANK", "PMI_SIZE"),
     ("PMIx", "PMIX_RANK", "SLURM_STEP_NUM_TASKS"),
 )
 
@@ -55,3 +56,32 @@ def launched(environment: Mapping[str, str] | None = None) -> LaunchedRank | Non
             "or train in one task with srun -n 1"
         )
     return None
+
+
+def strangers(launcher: str, library: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Say whether a launcher and a library are known to be of two MPIs, before that is tried.
+
+    Args:
+        launcher: the name of a launcher, as ``launched`` returns it.
+        library: what the library says of itself.
+        environment: the environment variables, by default those of this process.
+
+    >>> strangers("mpirun of Open MPI", "MPICH Version: 5.0.1")
+    True
+    >>> strangers("mpiexec (PMI)", "MPICH Version: 5.0.1")
+    False
+    """
+    given = os.environ if environment is None else environment
+    if launcher == _OPEN_MPI:
+        return "MPICH" in library or "Intel" in library
+    # Slurm speaks PMI too, and to all of them.
+    return launcher == _PMI and "Open MPI" in library and "SLURM_PROCID" not in given
+
+
+def two_mpis(launch: LaunchedRank, library: str, wrong: str) -> ConfigurationError:
+    """Return the error for a launcher and a library that do not belong together."""
+    return ConfigurationError(
+        f"{launch.launcher} started {launch.size or 'several'} ranks, and the library that mpi4py "
+        f"uses ({library.partition(', ')[0]}) {wrong}: launcher and library are of two MPIs. Start "
+        "with the mpiexec that belongs to the library; `nnscratch doctor` says which is which"
+    )

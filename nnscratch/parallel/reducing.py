@@ -15,18 +15,20 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.array import dtype_name
 from nnscratch.array.random import default_generator
-from nnscratch.errors import DeviceError
+from nnscratch.errors import ConfigurationError, DeviceError
 from nnscratch.formulas import registry
 from nnscratch.formulas.all_reduce import ALL_REDUCE
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.flat import ALIGNMENT, TAIL
+from nnscratch.parallel.adding import round_to_bfloat16
+from nnscratch.parallel.in_place import enter
 from nnscratch.parallel.probing import Habits
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
 
-LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK = range(6)
+LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK, SAVE = range(7)
 """The places of the tail."""
 _MOST_CHECK = 4093
 _RUNNING = ("running_mean", "running_var")
@@ -47,6 +49,8 @@ class GradientReducer:
         parts: how many parts of each batch this rank computes; None to let its gradients add up
             as they come.
         habits: which buffers the model changes in training.
+        wire: "bfloat16" to round gradients to it before they are added up, and each sum of them;
+            None to send them as they are.
 
     Attributes:
         classes: whether right predictions are counted.
@@ -56,10 +60,13 @@ class GradientReducer:
         unlike: whether this rank has seen that another takes other steps.
         stop: the number of the signal by which this rank was asked to stop, 0 if it was not.
         stopped: the same, of any rank, after the last reduction.
+        save: which checkpoints this rank asks for, a bit for each; 0 but for rank 0.
+        saves: the same, of rank 0, after the last reduction.
         sums: the loss times samples, right predictions and judged ones of the last reduction.
 
     Raises:
         DeviceError: if a parameter is on a GPU.
+        ConfigurationError: if the wire would be narrower than parameters of float64 are.
     """
 
     def __init__(
@@ -69,13 +76,15 @@ class GradientReducer:
         world: World,
         parts: int | None = None,
         habits: Habits = NOTHING,
+        wire: str | None = None,
     ) -> None:
         self.world, self.parts, self.optimizer = world, parts, optimizer
         self.classes = False
         self.ignored: int | None = None
         self.muted = self.attention = self.unlike = False
-        self.stop = self.stopped = 0
+        self.stop = self.stopped = self.save = self.saves = 0
         self.sums = (0.0, 0.0, 0.0)
+        self._rounds = wire is not None
         self._lay_out()
         enter()
         running, counted = _statistics(model)
@@ -113,6 +122,11 @@ class GradientReducer:
         )
         self._wire = self._flats[0].wire if self._direct else self._laid_out()
         self._tail = self._wire[-TAIL:]
+        if self._rounds and self._wire.dtype == np.float64:
+            raise ConfigurationError(
+                "wire='bfloat16' is for parameters of at most 32 bits, and one is float64: leave "
+                "wire out, or train in float32"
+            )
 
     def follow(self) -> None:
         """Take over a group of parameters that was added to the optimizer meanwhile."""
@@ -253,14 +267,21 @@ class GradientReducer:
         # Numbers that have to be the same on all ranks, of which each rank knows the sum then.
         check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
         tail[ATTENTION] = self.attention or self.unlike
-        tail[STOP], tail[CHECK] = bool(self.stop), check
-        self.world.add_up(wire)
+        tail[STOP], tail[CHECK], tail[SAVE] = bool(self.stop), check, self.save
+        if self._rounds:
+            if self.parts is None:
+                self._round(wire)
+            self.world.add_up(tail)
+            self.world.add_up(wire[:-TAIL], rounded=True)
+        else:
+            self.world.add_up(wire)
         self._average_statistics()
         if self._own:
             self.world.place += ", the buffers"
             _set(self._own, self.world.from_first([one.array for one in self._own]))
         self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
         self.stopped = 0 if not tail[STOP] else self.stop or 15
+        self.saves = int(tail[SAVE])
         if tail[ATTENTION] or not math.isfinite(self.sums[0]):
             raise AttentionNeeded
         self.unlike = float(tail[CHECK]) != check * self.world.size
@@ -293,8 +314,10 @@ class GradientReducer:
             self._sums[part][:] = wire
             return False
         level = 0
+        self._round(wire)
         while part >> level & 1:
             wire += self._stack[level]
+            self._round(wire)
             level += 1
         if part + 1 == self.parts:
             return True
@@ -302,6 +325,11 @@ class GradientReducer:
             self._stack.append(np.empty_like(wire))
         self._stack[level][:] = wire
         return False
+
+    def _round(self, wire: Any) -> None:
+        """Round the gradients, a leaf or a sum of the tree, to what is sent."""
+        if self._rounds:
+            round_to_bfloat16(wire[:-TAIL])
 
     def _keep_statistics(self) -> None:
         if self._kept:
@@ -361,37 +389,3 @@ class _Over:
 
     def __call__(self, wire: Any) -> None:
         self._reducer.add_up(wire, self._present)
-
-
-class _InPlace:
-    """The sum written into the wire itself, which the reference would copy."""
-
-    name, library = "mpi", "numpy"
-
-    def refuses(
-        self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
-    ) -> str | None:
-        return None if options.get("over") is not None else "there is one rank only"
-
-    def worthwhile(self, direction: str, inputs: tuple[Any, ...]) -> bool:
-        return True
-
-    def forward(self, *inputs: Any, **options: Any) -> Any:
-        raise TypeError("all_reduce updates its input")
-
-    def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        raise TypeError("all_reduce has no derivative")
-
-    def update(self, *inputs: Any, **options: Any) -> None:
-        options["over"](inputs[0])
-
-
-_entered = False
-
-
-def enter() -> None:
-    """Enter the implementation of ``all_reduce`` that adds in place, once."""
-    global _entered
-    if not _entered:
-        _entered = True
-        registry.implement("all_reduce", _InPlace())

@@ -83,8 +83,12 @@ def sizes(fewest: int, most: int, shards: int | None) -> list[int]:
     """
     found = [n for n in range(most, fewest - 1, -1) if shards is None or shards % n == 0]
     if not found:
+        assert shards is not None
+        fitting = ", ".join(str(1 << n) for n in range(shards.bit_length()))
+        among = f"{most}" if fewest == most else f"{fewest} to {most}"
         raise ConfigurationError(
-            f"shards={shards} cannot be divided among {fewest} to {most} ranks"
+            f"shards={shards} cannot be divided among {among} ranks: start {fitting} of them, or "
+            "train with another power of two from the beginning"
         )
     return found
 

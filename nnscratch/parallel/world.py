@@ -10,11 +10,10 @@ import contextlib
 import itertools
 import os
 import pickle
-import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NoReturn
@@ -24,7 +23,9 @@ import numpy.typing as npt
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels.cpu.runtime import threads
-from nnscratch.parallel.launched import launched
+from nnscratch.parallel.adding import RoundedTreeSum, TreeSum, extents_of, words_of
+from nnscratch.parallel.launched import launched, strangers, two_mpis
+from nnscratch.parallel.remains import missing, own_segments
 
 DEADLINE = 300.0
 """How many seconds a rank waits for another."""
@@ -33,8 +34,6 @@ _PATIENCE = 0.05
 _SLEEP, _NAP = 5e-4, 5e-5
 _ROLL_CALL = 1.0
 _DATA, _WHO, _HERE = 1, 2, 3
-_HALVING = 1 << 15
-"""From how many elements on the work of adding is divided among the ranks."""
 
 
 class World:
@@ -58,14 +57,14 @@ class World:
         self.place = "the start"
         self.launcher = self.library = ""
         self._mpi, self._comm, self._side = mpi, None, None
-        self._rooms: dict[Any, npt.NDArray[Any]] = {}
+        self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
         self._spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
         if mpi is None:
             return
         self._comm, self._side = mpi.COMM_WORLD.Dup(), mpi.COMM_WORLD.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
-        self.library = mpi.Get_library_version().splitlines()[0].rstrip("\0").strip()
+        self.library = _library(mpi)
         mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         found = self.gather((mpi.Get_processor_name(), mine))
         here = [rank for rank, (node, _) in enumerate(found) if node == found[self.rank][0]]
@@ -79,7 +78,7 @@ class World:
         # All ranks have opened their shared memory by now. Without a name it goes with the last of
         # them, also if they are killed.
         if not self.local_rank:
-            for path in _own_segments():
+            for path in own_segments():
                 with contextlib.suppress(OSError):
                     os.unlink(path)
         self.barrier()
@@ -91,79 +90,62 @@ class World:
 
     # Sums and messages.
 
-    def add_up(self, array: npt.NDArray[Any]) -> None:
+    def add_up(self, array: npt.NDArray[Any], rounded: bool = False) -> None:
         """Write the sum of all ranks' vectors into each, added by one fixed tree.
-
-        The tree is ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)) of the ranks, whatever the vectors'
-        length; ranks beyond a power of two are added to the first ones before. So every rank gets
-        the same bits.
 
         Args:
             array: (n,) float32 or float64, the same on all ranks.
+            rounded: whether it is float32 of numbers that bfloat16 holds, to be sent as that; each
+                sum of the tree is rounded then.
         """
-        if self.size == 1:
-            return
-        power = 1 << (self.size.bit_length() - 1)
-        if self.rank >= power:
-            self._send(array, self.rank - power)
-            self._receive(array, self.rank - power)
-            return
-        room = self._room(array)
-        with np.errstate(all="ignore"):
-            if self.rank + power < self.size:
-                self._receive(room, self.rank + power)
-                np.add(array, room, out=array)
-            if power > 2 and array.size >= _HALVING:
-                self._halve(array, room, power)
-            else:
-                self._double(array, room, power)
-        if self.rank + power < self.size:
-            self._send(array, self.rank + power)
+        if self.size > 1:
+            (self._rounded if rounded else self._sum).add_up(array)
 
-    def _double(self, array: Any, room: Any, power: int) -> None:
-        """Exchange whole vectors with the rank at distance 1, 2, 4, ..."""
-        distance = 1
-        while distance < power:
-            self._exchange(array, room, self.rank ^ distance)
-            np.add(array, room, out=array)
-            distance *= 2
-
-    def _halve(self, array: Any, room: Any, power: int) -> None:
-        """Add halves, quarters, ... with the rank at distance 1, 2, ..., then collect the sums."""
-        start, stop, distance = 0, array.size, 1
-        taken = []
-        while distance < power:
-            middle = start + (stop - start) // 2
-            upper = bool(self.rank & distance)
-            mine = slice(middle, stop) if upper else slice(start, middle)
-            theirs = slice(start, middle) if upper else slice(middle, stop)
-            taken.append((distance, mine, theirs))
-            self._exchange(array[theirs], room[mine], self.rank ^ distance)
-            np.add(array[mine], room[mine], out=array[mine])
-            start, stop, distance = mine.start, mine.stop, distance * 2
-        for distance, mine, theirs in reversed(taken):
-            self._exchange(array[mine], array[theirs], self.rank ^ distance)
-
-    def _room(self, array: Any) -> Any:
-        key = array.dtype, array.size
-        if key not in self._rooms:
-            self._rooms[key] = np.empty_like(array)
-        return self._rooms[key]
-
-    def _exchange(self, out: Any, into: Any, other: int) -> None:
+    def exchange(self, out: Any, into: Any, other: int) -> None:
+        """Send a vector to another rank, which does the same, and receive its vector."""
         assert self._comm is not None
         coming = self._comm.Irecv(into, other, _DATA)
         going = self._comm.Isend(out, other, _DATA)
         self._wait(coming)
         self._wait(going)
 
-    def _send(self, array: Any, to: int) -> None:
+    def send(self, array: Any, to: int) -> None:
+        """Send a vector to another rank."""
         assert self._comm is not None
         self._wait(self._comm.Isend(array, to, _DATA))
 
-    def _receive(self, array: Any, source: int) -> None:
+    def receive(self, array: Any, source: int) -> None:
+        """Receive a vector from another rank."""
         assert self._comm is not None
         self._wait(self._comm.Irecv(array, source, _DATA))
+
+    def collect(self, array: npt.NDArray[Any], bounds: Sequence[int]) -> None:
+        """Write into every rank's vector the parts that the others have of it.
+
+        Args:
+            array: (n,) of any dtype, the same on all ranks; of it rank r has set
+                ``bounds[r] : bounds[r + 1]``.
+            bounds: where the parts begin, and where the last one ends.
+        """
+        if self.size > 1:
+            assert self._comm is not None
+            where = words_of(array), extents_of(bounds)
+            self._wait(self._comm.Iallgatherv(self._mpi.IN_PLACE, where))
+
+    def to_first(self, part: npt.NDArray[Any], bounds: Sequence[int]) -> Any:
+        """Return on rank 0 the vector that the ranks have parts of, None on the others.
+
+        Args:
+            part: (``bounds[r + 1] - bounds[r]``,) of any dtype, the part of this rank r.
+            bounds: as for ``collect``.
+        """
+        if self.size == 1:
+            return part
+        assert self._comm is not None
+        into = np.empty(bounds[-1], part.dtype) if self.leads else None
+        where = None if into is None else (words_of(into), extents_of(bounds))
+        self._wait(self._comm.Igatherv(words_of(part), where, 0))
+        return into
 
     def gather(self, item: Any) -> list[Any]:
         """Return what every rank gave, in the order of the ranks; it has to be picklable."""
@@ -300,39 +282,6 @@ class World:
             time.sleep(1.0)
 
 
-def _own_segments() -> list[str]:
-    """Return the files of MPICH's shared memory that this very process has mapped."""
-    try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-            return sorted(set(re.findall(r"/dev/shm/mpich_\S+", maps.read())))
-    except OSError:
-        return []
-
-
-def missing(places: dict[int, str], size: int, deadline: float) -> str:
-    """Return in words which ranks did not come, given where the others wait.
-
-    >>> missing({0: "step 7", 2: "step 7"}, 3, 300.0)
-    'rank 1 did not come to step 7 within 300 s, where rank 0, 2 wait: it is stuck, has ended, ...'
-    """
-    gone = [str(rank) for rank in range(size) if rank not in places]
-    groups: dict[str, list[str]] = {}
-    for rank in sorted(places):
-        groups.setdefault(places[rank], []).append(str(rank))
-    listed = "; ".join(f"rank {', '.join(ranks)} at {place}" for place, ranks in groups.items())
-    if not gone:
-        return (
-            f"the ranks wait for one another since {deadline:g} s at different places: {listed}. "
-            "All ranks have to call fit, evaluate and the like alike"
-        )
-    place, waiting = next(iter(groups.items()))
-    return (
-        f"rank {', '.join(gone)} did not come to {place} within {deadline:g} s, where rank "
-        f"{', '.join(waiting)} wait: it is stuck, has ended, or cannot be reached. Train again "
-        "with resume, or allow more time with deadline="
-    )
-
-
 _world: World | None = None
 
 
@@ -357,6 +306,10 @@ def known() -> World:
     return World() if _world is None else _world
 
 
+def _library(mpi: Any) -> str:
+    return str(mpi.Get_library_version()).splitlines()[0].rstrip("\0").strip()
+
+
 def _found() -> World:
     launch = launched()
     if launch is None or launch.size == 1:
@@ -364,7 +317,8 @@ def _found() -> World:
     try:
         import mpi4py
 
-        mpi4py.rc.thread_level = "serialized"
+        # Not initialised yet: an MPI that does not know its launcher ends the process there.
+        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -373,14 +327,14 @@ def _found() -> World:
             f"{launch.launcher}, and MPI cannot be used from Python ({reason}): "
             'pip install "nnscratch[mpi]", or start one process without a launcher'
         ) from None
+    library = _library(MPI)
+    if strangers(launch.launcher, library):
+        raise two_mpis(launch, library, "does not know it")
+    if not MPI.Is_initialized():
+        MPI.Init_thread(MPI.THREAD_SERIALIZED)
     seen = MPI.COMM_WORLD.Get_size()
     if launch.size is not None and seen != launch.size:
-        library = MPI.Get_library_version().splitlines()[0].strip()
-        raise ConfigurationError(
-            f"{launch.launcher} started {launch.size} ranks, and the library that mpi4py uses "
-            f"({library}) sees {seen}: launcher and library are of two MPIs. Start with the "
-            "mpiexec that belongs to the library; `nnscratch doctor` says which is which"
-        )
+        raise two_mpis(launch, library, f"sees {seen}")
     made = World(MPI)
     made.launcher = launch.launcher
     if made.size > 1:

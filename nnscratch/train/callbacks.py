@@ -217,9 +217,15 @@ class Checkpoint(Callback):
 
     def on_batch_end(self, trainer: Trainer) -> None:
         """Write if the interval has passed and no gradients are accumulated for a later step."""
-        if not trainer.run.between_steps or time.monotonic() - self._last < self._seconds:
+        if not trainer.run.between_steps:
             return
-        if trainer.team.several is None:
+        due = time.monotonic() - self._last >= self._seconds
+        if trainer.team.divided:
+            if trainer.team.agreed_to_save(trainer.callbacks.index(self), due):
+                self.write(trainer)
+        elif not due:
+            return
+        elif trainer.team.several is None:
             self.write(trainer)
         elif trainer.leads:
             # The clocks of ranks differ, so that the others are not at this place. What is not

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnscratch.array.random import default_generator, row_scope
 from nnscratch.errors import ConfigurationError, NonFiniteError
+from nnscratch.parallel.dividing import DividedState
 from nnscratch.parallel.probing import FEW, MORE, habits_of
 from nnscratch.parallel.reducing import NOTHING, AttentionNeeded, GradientReducer
 from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken, with_rows
@@ -31,9 +32,15 @@ class SharedBatches:
         shards: into how many parts each batch is divided, whatever the number of ranks; None for
             a part a rank.
         stopping: returns the number of the signal that asks this process to stop, or None.
+        divide: whether the optimizer's state is divided among the ranks.
+        wire: as for ``Trainer``.
+
+    Attributes:
+        divided: the optimizer's state, if it is divided.
+        save: which checkpoints this rank asks for, a bit for each; of rank 0 only.
 
     Raises:
-        ConfigurationError: if the shards cannot be divided among the ranks.
+        ConfigurationError: if the shards, or the optimizer's state, cannot be divided.
     """
 
     def __init__(
@@ -42,10 +49,14 @@ class SharedBatches:
         world: World,
         shards: int | None,
         stopping: Callable[[], int | None],
+        divide: bool = False,
+        wire: str | None = None,
     ) -> None:
         check_shards(shards, world.size)
         self.run, self.world, self.shards = run, world, shards
-        self._stopping = stopping
+        self._stopping, self._wire = stopping, wire
+        self.divided = DividedState(run.optimizer, world) if divide else None
+        self.save = 0
         self._reducer: GradientReducer | None = None
         self._denominator: Callable[[Any], float] | None = None
         self._sums = False
@@ -79,7 +90,9 @@ class SharedBatches:
             habits = habits_of(run.model, forward, few, more)
             self._which = with_rows(few, more)
         self._of_rows = habits.of_rows
-        self._reducer = GradientReducer(run.model, run.optimizer, self.world, parts, habits)
+        self._reducer = GradientReducer(
+            run.model, run.optimizer, self.world, parts, habits, self._wire
+        )
         self._reducer.classes = run.totals.classes
         self._reducer.ignored = run.totals.ignored
         self._of_step = own_step is not None
@@ -101,11 +114,16 @@ class SharedBatches:
     @contextmanager
     def muted(self) -> Iterator[None]:
         """Let the steps in the block be taken by this rank alone, as to compile them."""
-        self.reducer.muted = True
+        self._mute(True)
         try:
             yield
         finally:
-            self.reducer.muted = False
+            self._mute(False)
+
+    def _mute(self, muted: bool) -> None:
+        self.reducer.muted = muted
+        if self.divided is not None:
+            self.divided.muted = muted
 
     def guarded(self, guard: Callable[[Any, Tensor], None]) -> Callable[[Any, Tensor], None]:
         """Return a guard that keeps its error until all ranks know of it."""
@@ -146,12 +164,16 @@ class SharedBatches:
         """
         reducer, run, world = self.reducer, self.run, self.world
         reducer.follow()
+        if self.divided is not None:
+            self.divided.follow()
         total = samples_in(batch)
         ranges = own_parts(total, world.rank, world.size, self.shards)
         parts = [taken(batch, one, self._which) if one.rows else self._stand_in for one in ranges]
         weights = self._weights(parts, ranges, total)
         world.place = f"step {run.step + 1}"
-        reducer.stop = self._stopping() or 0
+        reducer.stop, reducer.save = self._stopping() or 0, self.save
+        if last:
+            self.save = 0
         kind = self._kind()
         scope: row_scope | None = None
         for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):

@@ -14,6 +14,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError
 from nnscratch.graph.nested import leaves
 from nnscratch.nn import Module
+from nnscratch.optim.remembering import remembered
 from nnscratch.plan import compile as compile_step
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import (
@@ -256,14 +257,7 @@ class Stepper:
         if not loader.sized:
             return
         weights = {name: _copy(tensor) for name, tensor in run.model.state_dict().items()}
-        state = run.optimizer.state_dict()
-        state["state"] = {
-            index: {
-                name: _copy(value) if isinstance(value, Tensor) else value
-                for name, value in entry.items()
-            }
-            for index, entry in state["state"].items()
-        }
+        bring_back = remembered(run.optimizer)
         random, totals = default_generator.state(), run.totals.state_dict()
         run.model.train()
         # All groups of accumulated batches are like the first, except perhaps the last.
@@ -276,7 +270,7 @@ class Stepper:
                     self.take(index, self.head(loader.batch_samples(index)))
         finally:
             run.model.load_state_dict(weights)
-            run.optimizer.load_state_dict(state)
+            bring_back()
             default_generator.set_state(random)
             run.totals.load(totals)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array import to_numpy
+from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import ConfigurationError, RunError
@@ -29,13 +30,14 @@ from nnscratch.train.stepper import Stepper
 
 _SAMPLES_COMPARED = 1024
 _SEEN_WITHIN = 3.0
+_MOST_SAVES = 16  # bits, which float32 holds exactly
 
 
 class Team:
     """The processes that a run is trained by: often one.
 
     Args:
-        parallel, shards, deadline: as for ``Trainer``.
+        parallel, shards, deadline, shard_optimizer, wire: as for ``Trainer``.
 
     Attributes:
         world: the ranks.
@@ -45,13 +47,27 @@ class Team:
         ConfigurationError: if an argument makes no sense.
     """
 
-    def __init__(self, parallel: str | bool, shards: int | None, deadline: float) -> None:
+    def __init__(
+        self,
+        parallel: str | bool,
+        shards: int | None,
+        deadline: float,
+        shard_optimizer: bool = False,
+        wire: str | None = None,
+    ) -> None:
         if parallel not in ("auto", True, False):
             raise ConfigurationError(f"parallel must be 'auto' or False, got {parallel!r}")
         if not deadline > 0.0:
             raise ConfigurationError(f"deadline must be above 0 seconds, got {deadline}")
+        if wire not in (None, "bfloat16"):
+            raise ConfigurationError(
+                f"wire must be 'bfloat16', or None for gradients as they are, got {wire!r}"
+            )
+        if wire is not None:
+            bfloat16()  # says so where it is not installed
+        self.wire = wire
         self.world = world() if parallel else World()
-        self.shards, self.deadline = shards, deadline
+        self.shards, self.deadline, self.shard_optimizer = shards, deadline, shard_optimizer
         self.interruption = Interruption()
         self._sharing: SharedBatches | None = None
 
@@ -61,12 +77,23 @@ class Team:
         return self.world if self.world.size > 1 else None
 
     def sharing(self, run: TrainingRun) -> SharedBatches | None:
-        """Return what divides the batches of a run; None if nothing does."""
+        """Return what divides the batches of a run; None if nothing does.
+
+        Raises:
+            ConfigurationError: if the shards, or the optimizer's state, cannot be divided.
+        """
+        before = any(flat.collect is not None for flat in run.optimizer.flats())
+        if before and self.several is None:
+            raise ConfigurationError(
+                "the state of this optimizer is divided among the ranks of a job: train with all "
+                "of them, or make another optimizer"
+            )
         if self.several is None and self.shards is None:
             return None
         run.shards = self.shards
+        divide = (self.shard_optimizer or before) and self.several is not None
         self._sharing = SharedBatches(
-            run, self.world, self.shards, lambda: self.interruption.number
+            run, self.world, self.shards, lambda: self.interruption.number, divide, self.wire
         )
         return self._sharing
 
@@ -89,6 +116,34 @@ class Team:
         if self.several is None or self._sharing is None:
             return self.interruption.number
         return self._sharing.reducer.stopped or None
+
+    # Saving.
+
+    @property
+    def divided(self) -> bool:
+        """Whether all ranks are needed for a checkpoint: each has a part of the state."""
+        return self._sharing is not None and self._sharing.divided is not None
+
+    def agreed_to_save(self, number: int, due: bool) -> bool:
+        """Say whether all ranks write a checkpoint now: one that was due on rank 0 a step ago.
+
+        Clocks differ. So rank 0 tells the others with the gradients of the step that comes next.
+
+        Args:
+            number: which of several it is, the same on all ranks.
+            due: whether it is time for one, by the clock of this rank.
+        """
+        assert self._sharing is not None
+        bit = 1 << number % _MOST_SAVES
+        if due and self.world.leads:
+            self._sharing.save |= bit
+        return bool(self._sharing.reducer.saves & bit)
+
+    def whole_state(self) -> AbstractContextManager[None]:
+        """Return a context in which rank 0 has the optimizer's whole state; for all ranks."""
+        if self._sharing is None or self._sharing.divided is None:
+            return nullcontext()
+        return self._sharing.divided.whole()
 
     def settle_epoch(self, run: TrainingRun) -> int | None:
         """Let all ranks stop if one has a reason to, and return the signal that asks for it."""
@@ -157,7 +212,7 @@ class Team:
         if self.several is None:
             return
         self.world.place = "the comparison of the ranks at the start"
-        mine = _described(run, stepper, seed, self.shards)
+        mine = _described(run, stepper, seed, self.shards, f"{self.shard_optimizer} {self.wire}")
         found = self.world.gather(mine)
         for name, (value, mend) in found[0].items():
             for rank, theirs in enumerate(found):
@@ -179,7 +234,7 @@ def _appears(path: Path) -> bool:
 
 
 def _described(
-    run: TrainingRun, stepper: Stepper, seed: int | None, shards: int | None
+    run: TrainingRun, stepper: Stepper, seed: int | None, shards: int | None, more: str
 ) -> dict[str, tuple[str, str]]:
     version = getattr(sys.modules[__name__.partition(".")[0]], "__version__", "")
     loader = run.data
@@ -194,7 +249,8 @@ def _described(
         ),
         "settings": (
             f"{run.optimizer!r} {stepper.accumulate} {stepper.clip_norm} {stepper.compile} "
-            f"{loader.batch_size} {loader.shuffle} {loader.drop_last} {run.epochs} {shards} {loss}",
+            f"{loader.batch_size} {loader.shuffle} {loader.drop_last} {run.epochs} {shards} "
+            f"{more} {loss}",
             "give all ranks the same arguments",
         ),
         "parameters": (

@@ -73,6 +73,11 @@ class Trainer:
         shards: into how many parts each batch is divided, a power of two: then a run has the same
             bits on 1, 2, 4, ... ranks, as far as they divide it. None for one part a rank.
         deadline: how many seconds a rank waits for another before all give up.
+        shard_optimizer: whether each rank keeps a part of the optimizer's state only, and steps
+            that part (ZeRO, stage 1): the same bits, and checkpoints as without. Then all ranks
+            call ``save``.
+        wire: "bfloat16" to add up the gradients of several ranks, or shards, as that: half the
+            bytes, each gradient and sum rounded to 8 bits. None for gradients as they are.
 
     Attributes:
         run: the state of the run, which checkpoints save and restore.
@@ -107,6 +112,8 @@ class Trainer:
         parallel: str | bool = "auto",
         shards: int | None = None,
         deadline: float = DEADLINE,
+        shard_optimizer: bool = False,
+        wire: str | None = None,
     ) -> None:
         if accumulate < 1:
             raise ConfigurationError(f"accumulate must be at least 1, got {accumulate}")
@@ -116,7 +123,7 @@ class Trainer:
             raise ConfigurationError(
                 f"schedule_every must be 'epoch' or 'batch', got {schedule_every!r}"
             )
-        self.team = Team(parallel, shards, deadline)
+        self.team = Team(parallel, shards, deadline, shard_optimizer, wire)
         if seed is not None:
             default_generator.manual_seed(seed)
         self.model = model if device is None else model.to(device=device)
@@ -388,7 +395,7 @@ class Trainer:
     # Saving.
 
     def save(self, path: FilePath) -> None:
-        """Write a checkpoint; of several ranks, the first writes it.
+        """Write a checkpoint; of several ranks, which all call this, the first writes it.
 
         Raises:
             ConfigurationError: before the first ``fit``.
@@ -399,8 +406,9 @@ class Trainer:
         if bad is not None:
             where = f"the parameter {bad!r}, after the last update"
             raise not_finite(self.run, where, *self.run.taken)
-        if self.leads:
-            save_run(self.run, path)
+        with self.team.whole_state():
+            if self.leads:
+                save_run(self.run, path)
         self.run.kept |= Path(path) == self.checkpoint_path
 
     def load(self, path: FilePath) -> None:

@@ -22,7 +22,7 @@ from nnscratch.array.random import row_scope
 from nnscratch.errors import ConfigurationError
 from nnscratch.parallel import World, world
 from nnscratch.parallel.inquiring import report
-from nnscratch.parallel.launched import launched
+from nnscratch.parallel.launched import launched, strangers
 from nnscratch.parallel.rows import divided, own_parts
 from nnscratch.parallel.starting import mpiexec, parsed_ranks, run_until_done, sizes
 from nnscratch.train import Trainer
@@ -104,8 +104,10 @@ def test_ranks_are_parsed() -> None:
     for text in ("", "two", "0", "4:2", "2:", ":2", "-1", "1.5", "²", "1:9999999999"):
         with pytest.raises(ConfigurationError, match="--ranks"):
             parsed_ranks(text)
-    with pytest.raises(ConfigurationError, match="shards=8 cannot be divided among 5 to 7"):
+    with pytest.raises(ConfigurationError, match="among 5 to 7 ranks: start 1, 2, 4, 8 of them"):
         sizes(5, 7, 8)
+    with pytest.raises(ConfigurationError, match="shards=4 cannot be divided among 3 ranks: start"):
+        sizes(3, 3, 4)
 
 
 def test_a_launcher_is_known_by_what_it_leaves() -> None:
@@ -123,23 +125,35 @@ TWO_MPIS = "from nnscratch.parallel import world; world()"
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "launcher", "said"),
     [
-        (BROKEN, "this is rank 0 of 3, started by mpirun of Open MPI"),
-        (TWO_MPIS, "sees 1: launcher and library are of two MPIs"),
+        (BROKEN, "OMPI_COMM_WORLD", "this is rank 0 of 3, started by mpirun of Open MPI"),
+        # Before MPICH is initialised, which would end the process with an error of its own.
+        (TWO_MPIS, "OMPI_COMM_WORLD", "does not know it: launcher and library are of two MPIs"),
+        (TWO_MPIS, "MV2_COMM_WORLD", "sees 1: launcher and library are of two MPIs"),
     ],
 )
 def test_what_is_missing_under_a_launcher_is_said(
-    program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: str, launcher: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As another MPI's launcher would start this one's library.
-    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
-    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "3")
+    monkeypatch.setenv(f"{launcher}_RANK", "0")
+    monkeypatch.setenv(f"{launcher}_SIZE", "3")
     done = started([sys.executable, "-c", program], tmp_path)
     assert done.code == 1
     last = done.err.strip().splitlines()[-1]
     assert said in last
     assert "nnscratch" in last
+
+
+def test_a_library_that_a_launcher_does_not_know_is_known_beforehand() -> None:
+    hydra, openmpi = "mpiexec (PMI)", "mpirun of Open MPI"
+    assert strangers(hydra, "Open MPI v5.0.11, package: ...", {})
+    # Slurm's PMI has the same variables, and is for Open MPI too.
+    assert not strangers(hydra, "Open MPI v4.1.8", {"SLURM_PROCID": "0"})
+    assert strangers(openmpi, "Intel(R) MPI Library 2021.14 for Linux* OS", {})
+    assert not strangers(openmpi, "Open MPI v5.0.11", {})
+    assert not strangers(hydra, "Intel(R) MPI Library 2021.14 for Linux* OS", {})
 
 
 def test_without_a_launcher_mpi_is_not_imported(tmp_path: Path) -> None:

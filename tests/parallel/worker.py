@@ -12,9 +12,10 @@ import many_ranks
 import numpy as np
 
 from nnscratch import nn
+from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import NNScratchError
 from nnscratch.parallel import world
-from nnscratch.parallel.world import _own_segments
+from nnscratch.parallel.remains import own_segments
 from nnscratch.train import Trainer
 
 
@@ -49,21 +50,32 @@ def errors(folder: Path, cases: dict[str, dict[str, Any]]) -> None:
         (folder / "errors.json").write_text(json.dumps(found))
 
 
-def sums(folder: Path) -> None:
+def sums(folder: Path, rounded: bool = False) -> None:
     """Add vectors up, and compare with the tree by hand."""
     here = world()
+
+    def kept(array: Any) -> Any:
+        return array.astype(bfloat16()).astype(np.float32) if rounded else array
+
     for size in (1, 176, 1000, 70_001):
         rng = np.random.default_rng(0)
-        leaves = [rng.normal(size=size).astype(np.float32) for _ in range(here.size)]
+        given = [rng.normal(size=size).astype(np.float32) for _ in range(here.size)]
+        leaves = [kept(one) for one in given]
         own = leaves[here.rank].copy()
-        here.add_up(own)
-        power = 1 << (here.size.bit_length() - 1)
+        here.add_up(own, rounded)
+        power, levels = 1 << (here.size.bit_length() - 1), (here.size - 1).bit_length()
         for extra in range(power, here.size):
-            leaves[extra - power] = leaves[extra - power] + leaves[extra]
+            leaves[extra - power] = kept(leaves[extra - power] + leaves[extra])
         leaves = leaves[:power]
         while len(leaves) > 1:
-            leaves = [a + b for a, b in zip(leaves[::2], leaves[1::2], strict=True)]
+            leaves = [kept(a + b) for a, b in zip(leaves[::2], leaves[1::2], strict=True)]
         assert own.tobytes() == leaves[0].tobytes()
+        # The bound that RoundedTreeSum states, and float32's own.
+        unit = 2.0**-8 if rounded else 2.0**-24
+        error = abs(own - np.sum(given, axis=0, dtype=np.float64))
+        bound = ((1.0 + unit) ** (levels + 1) - 1.0) * np.sum(np.abs(given), axis=0)
+        assert (error <= bound).all()
+        assert not rounded or size < 1000 or error.max() > 1e-3
     assert here.gather(here.rank) == list(range(here.size))
     assert here.from_first(f"rank {here.rank}") == "rank 0"
     assert here.local_rank == here.rank
@@ -81,12 +93,34 @@ def norm(folder: Path, shards: int | None = None) -> None:
         (folder / "norm.json").write_text(json.dumps(found))
 
 
+def divided(folder: Path, compile: bool) -> None:
+    """Train with the optimizer's state divided, and write down who has how much of it."""
+    found = {}
+    for name, model in (("large", nn.Linear(1000, 3)), ("tiny", nn.Linear(6, 3))):
+        # Of the second, most ranks have no element.
+        weights = many_ranks.sha(model) if name == "tiny" else ""
+        trainer = Trainer(model, seed=0, compile=compile, shard_optimizer=True)
+        X, y = many_ranks._data("classes")
+        trainer.fit((np.tile(X, 167)[:, :1000] if name == "large" else X, y), 2)
+        (flat,) = trainer.optimizer.flats()
+        sizes = {key: one.nbytes for key, one in flat.state.items()}
+        try:
+            said = str(trainer.optimizer.state_dict())
+        except NNScratchError as error:
+            said = str(error)
+        assert many_ranks.sha(model) != weights
+        found[name] = world().gather((sizes, flat.values.nbytes, flat.steps, said))
+    if world().leads:
+        (folder / "divided.json").write_text(json.dumps(found))
+
+
 if __name__ == "__main__":
     scenario, place, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-    before = _own_segments()
+    before = own_segments()
     here = world()
     # The shared memory has no name any more: what is mapped is marked as deleted.
-    note = json.dumps([os.getpid(), _own_segments() or before])
+    note = json.dumps([os.getpid(), own_segments() or before])
     (place / f"{os.getpid()}.rank").write_text(note)
     scenarios = {"equal": equal, "fit": fit, "errors": errors, "sums": sums, "norm": norm}
+    scenarios |= {"divided": divided}
     scenarios[scenario](place, **options)

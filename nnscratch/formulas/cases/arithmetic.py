@@ -208,6 +208,7 @@ CASES: dict[str, list[Case]] = {
     "cast": _cast(),
     "copy_into": _assigned(),
     "all_reduce": [Case(f"{n} entries", (normal(n),)) for n in SIZES],
+    "all_gather": [Case(f"{n} entries", (normal(n),)) for n in SIZES],
     "accumulate": _assigned(),
     "fill": [
         *(Case(f"{n} entries", (normal(n),), {"value": 1.5}) for n in SIZES),
