@@ -15,6 +15,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.graph import Graph, Node, Value
 from nnscratch.interop.onnx.columns import ML, ML_VERSION, write_answers, write_columns_in
 from nnscratch.interop.onnx.recordings import needed, outputs_of, recorded, twin_of
+from nnscratch.interop.onnx.schemas import without_unread
 from nnscratch.interop.onnx.types import ELEMENTS
 from nnscratch.interop.onnx.writers.table import FormulaCall, writers
 from nnscratch.interop.onnx.writing import GraphWriter
@@ -187,7 +188,7 @@ def _written(
             writer.nodes.append(helper.make_node("Identity", [source], [name], name))
             results.append(_info(name, value, other, sizes))
     made_graph = helper.make_graph(writer.nodes, "nnscratch", infos, results, writer.constants)
-    _tidy(made_graph)
+    _tidy(made_graph, opset)
     imports = [helper.make_opsetid("", opset)]
     if pre is not None:
         imports.append(helper.make_opsetid(ML, ML_VERSION))
@@ -298,12 +299,14 @@ def _info(name: str, value: Value, twin: Value, sizes: tuple[int, int]) -> Any:
     return helper.make_tensor_value_info(name, ELEMENTS[np.dtype(value.dtype).name], shape)
 
 
-def _tidy(graph: onnx.GraphProto) -> None:
+def _tidy(graph: onnx.GraphProto, opset: int) -> None:
     """Leave out what nothing reads; let the last nodes write the outputs themselves."""
     readers: Counter[str] = Counter(one.name for one in graph.output)
     kept = []
     for node in reversed(graph.node):
         if any(readers[name] for name in node.output):
+            read = without_unread(node, {"": opset}, readers.__getitem__)
+            del node.output[len(read) :]
             kept.append(node)
             readers.update(node.input)
     made = {name: node for node in kept for name in node.output}
