@@ -1,9 +1,12 @@
 """Published ONNX models beside onnxruntime: the same outputs, gradients that are right, the time.
 
-    python -m benchmarks.onnx_published FOLDER
+    python -m benchmarks.onnx_published [FOLDER]
 
 FOLDER is searched for wheels and for .onnx files; wheels of basic-pitch, magika, silero-vad and
-others have some. Nothing is downloaded here, and nothing of a wheel is installed or run.
+others have some. Nothing is downloaded here, and nothing of a wheel is installed or run. Without a
+folder only the time of one row through small networks is printed.
+
+Times are those of one core: the least processor time of several rounds, in which all take turns.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +25,9 @@ import numpy as np
 import onnxruntime
 
 import nnscratch
+from nnscratch import nn
 from nnscratch.errors import NNScratchError
-from nnscratch.interop.onnx import OnnxModel, load
+from nnscratch.interop.onnx import OnnxModel, export, load
 
 SIZES = (320, 512, 576, 64, 32)
 ALLOWED = 5e-4
@@ -53,14 +58,69 @@ def inputs_of(session: Any, size: int, source: np.random.Generator) -> dict[str,
     return made
 
 
-def measured(run: Any, rounds: int = 3) -> float:
-    run()
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
+def measured(*runs: Any, rounds: int = 5, calls: int = 1) -> list[float]:
+    """The least milliseconds of the processor that a call of each takes, of rounds in turns."""
+    least = [float("inf")] * len(runs)
+    for run in runs:
         run()
-        times.append(time.perf_counter() - began)
-    return float(np.median(times)) * 1e3
+    for _ in range(rounds):
+        for place, run in enumerate(runs):
+            began = time.process_time()
+            for _ in range(calls):
+                run()
+            least[place] = min(least[place], (time.process_time() - began) / calls)
+    return [one * 1e3 for one in least]
+
+
+def session_of(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = nnscratch.get_num_threads()
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def one_row(folder: Path) -> None:
+    """Print what one row takes where the work is small: the calls of Python are most of it."""
+    networks = {
+        "MLP 13-64-3": (nn.Sequential(nn.Linear(13, 64), nn.ReLU(), nn.Linear(64, 3)), (13,)),
+        "MLP 784-128-10": (
+            nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)), (784,)
+        ),
+        "MLP 784-512-512-10": (
+            nn.Sequential(
+                nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+            ), (784,),
+        ),
+        "CNN 1x28x28": (
+            nn.Sequential(
+                nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3), nn.ReLU(),
+                nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 10),
+            ), (1, 28, 28),
+        ),
+    }  # fmt: skip
+    print("One row, in microseconds of a core:")
+    print(f"{'':20}{'eager':>8}{'loaded':>8}{'compiled':>10}{'loaded, compiled':>18}"
+          f"{'onnxruntime':>13}")  # fmt: skip
+    for name, (network, shape) in networks.items():
+        path = folder / "small.onnx"
+        export(network.eval(), np.zeros((1, *shape), np.float32), path)
+        session, loaded = session_of(path), load(path)
+        row = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
+        given = nnscratch.tensor(row)
+        replayed, loaded_replayed = nnscratch.compile(network), nnscratch.compile(loaded)
+        with nnscratch.no_grad():
+            for _ in range(3):  # recorded, planned, replayed
+                np.testing.assert_allclose(
+                    loaded_replayed(given).numpy(), session.run(None, {"input": row})[0], atol=1e-4
+                )
+                replayed(given)
+            took = measured(
+                partial(network, given), partial(loaded, given), partial(replayed, given),
+                partial(loaded_replayed, given), partial(session.run, None, {"input": row}),
+                rounds=15, calls=300,
+            )  # fmt: skip
+        eager, eager_loaded, own, own_loaded, theirs = (1e3 * one for one in took)
+        print(f"{name:20}{eager:8.0f}{eager_loaded:8.0f}{own:10.0f}{own_loaded:18.0f}"
+              f"{theirs:13.0f}", flush=True)  # fmt: skip
 
 
 def in_double(inputs: dict[str, np.ndarray]) -> dict[str, nnscratch.Tensor]:
@@ -102,9 +162,7 @@ def slope_error(model: OnnxModel, inputs: dict[str, np.ndarray], most: int = 3) 
 
 
 def look_at(path: Path, name: str, used: Counter[str]) -> bool:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = nnscratch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = session_of(path)
     try:
         model = load(path)
     except NNScratchError as error:
@@ -124,13 +182,16 @@ def look_at(path: Path, name: str, used: Counter[str]) -> bool:
     given = {key: nnscratch.tensor(one) for key, one in inputs.items()}
     with nnscratch.no_grad():
         found = model.run([], given)
-        ours = measured(lambda: model.run([], given))
+        runs = [lambda: model.run([], given), lambda: session.run(None, inputs)]
+        compiled = nnscratch.compile(lambda **named: model(**named))
         try:
-            compiled = nnscratch.compile(lambda **named: model(**named))
-            planned = f"compiled {measured(lambda: compiled(**given)):.1f}"
+            for _ in range(3):
+                compiled(**given)
+            runs.append(lambda: compiled(**given))
         except NNScratchError:  # a branch that depends on what was computed
-            planned = "not compiled"
-    theirs = measured(lambda: session.run(None, inputs))
+            pass
+        ours, theirs, *planned = measured(*runs)
+        told = f"compiled {planned[0]:.2f}" if planned else "not compiled"
     used.update(step.node.op_type for step in model.graph.steps)
     own = [one.numpy() if isinstance(one, nnscratch.Tensor) else one for one in found]
     for one, other in zip(want, own, strict=True):
@@ -138,7 +199,7 @@ def look_at(path: Path, name: str, used: Counter[str]) -> bool:
             print(f"{name}: {other.dtype} {other.shape} instead of {one.dtype} {one.shape}")
             return False
     worst = gap(want, own)
-    said = f"{name}: off by {worst:.0e}, {ours:.1f} ms, {planned}, beside {theirs:.1f}"
+    said = f"{name}: off by {worst:.0e}, {ours:.2f} ms, {told}, beside {theirs:.2f}"
     try:
         slope = slope_error(model.double(), inputs)
         with nnscratch.no_grad():
@@ -165,12 +226,16 @@ def gap(truth: list[np.ndarray], found: list[np.ndarray]) -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     folder = parser.parse_args(arguments).folder
     onnxruntime.set_default_logger_severity(4)
+    nnscratch.set_num_threads(1)
     used: Counter[str] = Counter()
     results = []
     with tempfile.TemporaryDirectory() as inside:
+        one_row(Path(inside))
+        if folder is None:
+            return 0
         for wheel in sorted(folder.rglob("*.whl")):
             with zipfile.ZipFile(wheel) as archive:
                 for entry in archive.namelist():

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnscratch.cli import runs
 from nnscratch.cli.images import ImagePreprocessor
-from nnscratch.data import ClassTarget, Tokenizer
+from nnscratch.data import ClassTarget, TablePreprocessor, Tokenizer
 from nnscratch.nn import functional as F
 from nnscratch.tensors import Tensor
 from nnscratch.train.language import scores_of
@@ -36,18 +36,20 @@ def write_onnx(
     from nnscratch.interop.onnx import export
 
     pre = found.preprocessor
-    taken, function = _program(found)
-    if isinstance(pre, ImagePreprocessor):
-        sample = np.zeros((1, *pre.shape), np.float32)
-    gives = "scores"
-    if not isinstance(pre, Tokenizer):
-        gives = "probabilities" if isinstance(pre.target, ClassTarget) else "value"
     metadata = {
         "nnscratch.architecture": json.dumps(found.architecture.to_dict()),
         "nnscratch.preprocessing": json.dumps(pre.to_dict()),
     }
-    if gives == "probabilities":
-        metadata["classes"] = json.dumps(list(pre.target.classes))  # type: ignore[union-attr]
+    if isinstance(pre, TablePreprocessor):
+        return _write_table(found, pre, place, sample, metadata, size_of)
+    taken, function = _program(found)
+    gives = "scores"
+    if isinstance(pre, ImagePreprocessor):
+        sample = np.zeros((1, *pre.shape), np.float32)
+        gives = "value"
+        if isinstance(pre.target, ClassTarget):
+            gives = "probabilities"
+            metadata["classes"] = json.dumps(list(pre.target.classes))
     export(
         function, sample, place, input_names=[taken], output_names=[gives], metadata=metadata
     )  # fmt: skip
@@ -55,11 +57,41 @@ def write_onnx(
     what = {
         "tokens": "the numbers of tokens, as the run's tokenizer gives them",
         "images": f"pixels as they are in files, of the shape {tuple(sample.shape[1:])}",
-        "features": f"the {sample.shape[-1]} numbers that the run's preprocessing makes of a row",
     }[taken]
     return [
         f"Written to {place} ({size}): it takes {what}, for any number at once, and gives {gives}",
         "What the run knows besides (classes, columns, tokens) is in its metadata, as JSON",
+    ]
+
+
+def _write_table(
+    found: runs.RunFolder,
+    pre: TablePreprocessor,
+    place: Path,
+    sample: Any,
+    metadata: dict[str, str],
+    size_of: Callable[[Path], str],
+) -> list[str]:
+    """Write the model of a table: from its columns to labels, or to numbers in their units."""
+    from nnscratch.interop.onnx import export
+
+    gives = "the value, in its own units"
+    if isinstance(pre.target, ClassTarget):
+        metadata["classes"] = json.dumps(list(pre.target.classes))
+        gives = "label and probabilities"
+    export(found.model(), sample, place, metadata=metadata, preprocessing=pre)
+    kinds = set(pre.encoder.kinds.values())
+    words = {
+        "numeric": "numbers as float64, NaN for a gap",
+        "categorical": 'text as it is, "" for a gap',
+        "boolean": "true and false as text",
+        "datetime": "dates as int64, microseconds since 1970",
+    }
+    forms = "; ".join(text for kind, text in words.items() if kind in kinds)
+    return [
+        f"Written to {place} ({size_of(place)}): it takes the table's columns by name, each with "
+        f"one value a row (N, 1), for any number of rows, and gives {gives}",
+        f"The inputs are {forms}",
     ]
 
 
@@ -76,8 +108,7 @@ def _program(found: runs.RunFolder) -> tuple[str, Callable[[Any], Any]]:
         scale = target.standardiser
         return outputs * float(scale.std[0]) + float(scale.mean[0])
 
-    if not isinstance(pre, ImagePreprocessor):
-        return "features", lambda features: answer(model(features))
+    assert isinstance(pre, ImagePreprocessor)
     middle, spread = (np.asarray(one, np.float64)[:, None, None] for one in (pre.mean, pre.std))
     factor = Tensor((1.0 / (pre.white * spread)).astype(np.float32))
     shift = Tensor((middle / spread).astype(np.float32))

@@ -17,7 +17,7 @@ from nnscratch.errors import CheckpointError
 
 _Array = npt.NDArray[Any]
 # The difference of two larger numbers may overflow float64.
-_HUGE = 1e150
+HUGE = 1e150
 
 
 @dataclass
@@ -235,7 +235,7 @@ EncodedColumn = NumericColumn | CategoricalColumn | DateColumn
 def standardised(values: _Array, mean: float, std: float) -> _Array:
     """(x − mean) / std, also where the difference alone is beyond the range of float64."""
     with np.errstate(over="ignore"):
-        if std > _HUGE:
+        if std > HUGE:
             return np.asarray(values / std - mean / std)
         return np.asarray((values - mean) / std)
 

@@ -499,3 +499,80 @@ def test_what_cannot_be_served(capsys, kinds, monkeypatch):
     assert "cannot listen there" in fails(capsys, "serve", kinds, "--host", "256.0.0.1")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert 'pip install "nnscratch[serve]"' in fails(capsys, "serve", kinds)
+
+
+def asked_at_once(app, path, body, **headers):
+    listed = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+    return app.at_once(path.encode(), listed, body)
+
+
+def test_answers_at_once_are_the_same(app, pictures):
+    image = pictures.run.reader.example()
+    infer = {"inputs": [{"name": "images", "shape": [1, 8, 8], "datatype": "UINT8",
+                         "data": image["images"][0]}]}  # fmt: skip
+    asked = [
+        (app, "/predict", json.dumps({"rows": [ROW]}).encode(), "application/json"),
+        (pictures, "/predict", json.dumps(image).encode(), "application/json; charset=utf-8"),
+        (pictures, "/predict", npy(np.array(image["images"], np.uint8)), "application/x-npy"),
+        (pictures, "/v2/models/digits/infer", json.dumps(infer).encode(), "application/json"),
+    ]
+    for one, path, body, kind in asked:
+        before = one.figures.text(0)
+        found = asked_at_once(one, path, body, content_type=kind)
+        status, _, wanted = call(one, "POST", path, body, {"content-type": kind})
+        assert (status, found) == (200, wanted)
+        counted = re.compile(rf'requests_total{{route="{path}",status="200"}} (\d+)')
+        was, now = (counted.search(text) for text in (before, one.figures.text(0)))
+        assert int(now[1]) == (int(was[1]) if was else 0) + 2
+    assert pictures.paths_at_once[b"/v2/models/digits/infer"] == "/v2/models/digits/infer"
+
+
+def test_what_is_wrong_is_not_answered_at_once(app, kinds, monkeypatch):
+    right = json.dumps({"rows": [ROW]}).encode()
+    wrong = json.dumps({"rows": [ROW, {**ROW, "width": "wide"}]}).encode()
+    count = app.figures.text(0)
+    assert asked_at_once(app, "/predict", wrong) is None
+    assert asked_at_once(app, "/predict", right[:-1]) is None
+    assert asked_at_once(app, "/predict", right, host="example.com") is None
+    assert asked_at_once(app, "/predict", right, content_encoding="gzip") is None
+    assert asked_at_once(app, "/predict", right, content_type="text/plain") is None
+    assert asked_at_once(app, "/predict", right + b" " * app.limits.body) is None
+    twice = [(b"host", b"localhost"), (b"host", b"localhost")]
+    assert app.at_once(b"/predict", twice, right) is None
+    monkeypatch.setattr(app.queue, "_task", object())  # others wait
+    assert asked_at_once(app, "/predict", right) is None
+    assert app.figures.text(0) == count
+    closed = service(kinds, tokens=("a" * 20,))
+    assert asked_at_once(closed, "/predict", right) is None
+    assert asked_at_once(closed, "/predict", right, authorization="Bearer " + "a" * 20)
+    closed.stopping = True
+    assert asked_at_once(closed, "/predict", right, authorization="Bearer " + "a" * 20) is None
+
+
+def test_images_as_most_are_have_the_features_of_all(tmp_path):
+    """Grey images of whole numbers are read by a quicker way, all others by the usual one."""
+    source = np.random.default_rng(0)
+    images = source.integers(0, 256, (40, 3, 2)).astype(np.uint8)
+    np.savez(tmp_path / "i.npz", images=images, labels=np.arange(40) % 2)
+    run = train(tmp_path / "run", tmp_path / "i.npz", "--model", "mlp", *QUICK)
+    reader, plain = service(run).run.reader, service(run).run.reader
+    plain._usual = lambda body, most: None
+    rows = "[0, 255], [1, 2], [3, 40]"
+    usual = 0
+    for text in (
+        "[[%s]]", "[[%s], [%s]]", "[%s]", "[[[%s]]]", "[[%s], [[1]]]", "[[%s, 300]]",
+        "[[%s], [[0, 2.0], [0, 0], [0, 0]]]",
+        "[[%s], [[0, 256], [0, 0], [0, 0]]]", "[[%s], [[0, -1], [0, 0], [0, 0]]]",
+        "[[%s], [[0, 1.5], [0, 0], [0, 0]]]", "[[%s], [[0, 1e400], [0, 0], [0, 0]]]",
+        "[[%s], [[0, true], [0, 0], [0, 0]]]", '[[%s], "a:b"]',
+    ):  # fmt: skip
+        body = b'{"images": ' + text.replace("%s", rows).encode() + b"}"
+        found, wanted = reader.from_json(body, 10), plain.from_json(body, 10)
+        assert found.features.tobytes() == wanted.features.tobytes()
+        assert found.errors == wanted.errors
+        usual += reader._usual(body, 10) is not None
+    assert usual == 2
+    good = b'{"images": [[[0, 255], [1, 2], [3, 40]]]}'
+    assert reader._usual(good, 1).tolist() == [[[0, 255], [1, 2], [3, 40]]]
+    assert reader._usual(good, 0) is None
+    assert reader._usual(good[:-1] + b', "images": []}', 10) is None

@@ -66,9 +66,25 @@ class Echo:
         await send({"type": "http.response.body", "body": body})
 
 
+class EchoAtOnce(Echo):
+    """Answers POST /now at once, unless the body says that it had better not."""
+
+    paths_at_once = {b"/now": "/now"}
+
+    def __init__(self):
+        super().__init__()
+        self.may.set()
+        self.given = []
+
+    def at_once(self, path, listed, body):
+        self.given.append((path, dict(listed), body))
+        return None if body.startswith(b"later") else b"<at once %d>" % len(body)
+
+
 def connected(app, seconds=5.0):
     config = Config(app, ws="none", log_level="critical", lifespan="off")
-    connection = guarded(seconds)(config, ServerState(), {})
+    at_once = app if isinstance(app, EchoAtOnce) else None
+    connection = guarded(seconds, at_once)(config, ServerState(), {})
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport
@@ -271,5 +287,117 @@ def test_what_has_begun_is_answered_before_the_end():
         idle, transport = connected(app)
         idle.shutdown()
         assert transport.closed
+
+    run(test)
+
+
+def sending(body, path=b"/now", more=b"", version=b"1.1"):
+    head = b"POST %b HTTP/%b\r\nhost: localhost\r\ncontent-length: %d\r\n" % (
+        path, version, len(body),
+    )  # fmt: skip
+    return head + more + b"\r\n" + body
+
+
+def test_what_has_come_whole_is_answered_without_a_task():
+    async def test():
+        app = EchoAtOnce()
+        connection, other = connected(app)
+        for body in (b"", b"abc", b"x" * 100_000):
+            other.sent = b""
+            connection.data_received(sending(body))
+            head, _, content = other.sent.partition(b"\r\n\r\n")
+            assert content == b"<at once %d>" % len(body)
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"content-type: application/json" in head
+            assert b"content-length: %d" % len(content) in head
+            assert app.given[-1][::2] == (b"/now", body)
+        assert app.seen == 0
+        assert connection.server_state.total_requests == 3
+        connection.shutdown()
+        assert other.closed
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        sending(b"later"),
+        sending(b"abc", path=b"/a"),
+        sending(b"abc", path=b"/now?a=1"),
+        sending(b"abc", more=b"expect: 100-continue\r\n"),
+        sending(b"abc", more=b"connection: close\r\n"),
+        sending(b"abc", version=b"1.0"),
+        GET.replace(b"/a", b"/now"),
+        b"POST /now HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    ],
+)
+def test_everything_else_is_a_tasks(request_of):
+    async def test():
+        app = EchoAtOnce()
+        connection, other = connected(app)
+        connection.data_received(request_of)
+        await settled(lambda: other.sent.endswith(b">"))
+        assert app.seen == 1
+        assert b"at once" not in other.sent
+        assert other.sent.count(b"HTTP/1.1 200") == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize("cut", [1, 30, 70, 72, 100, 20_000])
+def test_a_body_that_comes_in_parts_is_a_tasks(cut):
+    async def test():
+        app, whole = EchoAtOnce(), sending(b"y" * 30_000)
+        connection, other = connected(app)
+        connection.data_received(whole[:cut])
+        await asyncio.sleep(0.02)
+        connection.data_received(whole[cut:])
+        await settled(lambda: other.sent.endswith(b">"))
+        in_headers = cut < whole.index(b"\r\n\r\n")
+        assert app.seen == (0 if in_headers else 1)
+        assert other.sent.endswith(b"<at once 30000>" if in_headers else b"</now 30000>")
+
+    run(test)
+
+
+def test_of_what_is_read_at_once_the_first_needs_no_task():
+    """Whoever sends many requests does not keep the others waiting; the order stays."""
+
+    async def test():
+        app = EchoAtOnce()
+        connection, other = connected(app)
+        connection.data_received(b"".join(sending(b"x" * size) for size in range(1, 6)))
+        await settled(lambda: other.sent.count(b">") == 5)
+        answers = [part.rpartition(b"<")[2] for part in other.sent.split(b">")[:-1]]
+        assert answers == [b"at once 1", b"/now 2", b"/now 3", b"/now 4", b"/now 5"]
+        connection.data_received(sending(b"x" * 6) + b"\x16 nonsense\r\n\r\n")
+        assert b"<at once 6>HTTP/1.1 400" in other.sent
+        assert other.closed
+
+    run(test)
+
+
+def test_silence_after_an_answer_at_once_ends_the_connection():
+    async def test():
+        app = EchoAtOnce()
+        connection, other = connected(app, seconds=0.2)
+        for _ in range(4):  # longer than the time in all
+            connection.data_received(sending(b"x"))
+            await asyncio.sleep(0.1)
+        assert not other.closed
+        assert other.sent.count(b"<at once") == 4
+        connection.data_received(sending(b"x")[:20])  # a request that never comes
+        await settled(lambda: other.closed)
+
+    run(test)
+
+
+def test_an_answer_at_once_has_to_be_taken():
+    async def test():
+        connection, other = connected(EchoAtOnce(), seconds=0.1)
+        other.waiting = 1 << 20
+        connection.data_received(sending(b"x"))
+        await settled(lambda: other.aborted)
 
     run(test)

@@ -78,7 +78,11 @@ class RunAnswers:
             assert not isinstance(self.target, ClassTarget)
             numbers = self.target.inverse_transform(outputs)
             return [{"prediction": value} for value in numbers.ravel().tolist()]
-        shares = softmax(outputs)
+        if np.isfinite(outputs).all():
+            shares = softmax(outputs)
+        else:
+            with np.errstate(invalid="ignore"):  # such rows are answered with an error
+                shares = softmax(outputs)
         best = outputs.argmax(axis=1)
         made: list[dict[str, Any]] = []
         for place, row in zip(best.tolist(), shares.tolist(), strict=True):
@@ -128,6 +132,7 @@ class RunAnswers:
 def softmax(outputs: Array) -> npt.NDArray[np.float64]:
     """Return the probabilities of scores (N, K)."""
     scores = outputs.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # infinities; such rows are answered with an error
-        made = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(made / made.sum(axis=1, keepdims=True))
+    scores -= np.maximum.reduce(scores, axis=1, keepdims=True)
+    np.exp(scores, scores)
+    scores /= np.add.reduce(scores, axis=1, keepdims=True)
+    return scores

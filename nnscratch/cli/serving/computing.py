@@ -76,7 +76,7 @@ class RowComputer:
     def _forward(self, rows: Array) -> Array:
         with no_grad():
             made = self._model(Tensor(np.ascontiguousarray(rows)))
-        return np.array(to_numpy(made.array))
+        return to_numpy(made.array)
 
     def __call__(self, features: Array) -> Array:
         """Return the outputs (N, K) of features (N, ...)."""

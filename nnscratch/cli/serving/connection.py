@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -28,6 +28,15 @@ class _HeldFlow(FlowControl):
             super().resume_reading()
 
 
+class AnsweringAtOnce(Protocol):
+    """An application that answers some requests without a task, and all of them as ASGI does."""
+
+    paths_at_once: dict[bytes, str]
+
+    def at_once(self, path: bytes, listed: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+        """Return the JSON of an answer with the status 200, None for any other request."""
+
+
 class GuardedConnection(HttpToolsProtocol):
     """A connection that nobody can hold for ever, or fill the memory with.
 
@@ -38,16 +47,22 @@ class GuardedConnection(HttpToolsProtocol):
       away, so that whoever still sends it gets the answer; but not for ever.
     - Answers have to be taken.
     - What is no HTTP is answered after the requests before it.
+    - A POST whose body has come with it may be answered at once, where nothing waits. A task and
+      the messages of ASGI take longer than a small network. Of what is read at once that is the
+      first request only, so that other connections have their turn.
 
     Attributes:
         seconds: for each of these.
+        application: what answers at once.
     """
 
     seconds: ClassVar[float] = 30.0
+    application: ClassVar[AnsweringAtOnce | None] = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._arriving: asyncio.TimerHandle | None = None  # for headers, or an unwanted body
+        self._since: float | None = None  # when waiting for these began
         self._taking: asyncio.TimerHandle | None = None  # for an answer
         self._left = b""  # was read, and is not parsed yet
         self._plain = b""  # headers that are read again
@@ -55,6 +70,9 @@ class GuardedConnection(HttpToolsProtocol):
         self._size = self._count = 0  # of the headers that have come
         self._in_headers = self._in_body = self._sending = False
         self._broken: str | None = None  # why nothing more is parsed
+        self._body: list[bytes] | None = None  # of a request that may be answered at once
+        self._first = True  # whether the next request is the first of what was read
+        self._idle = False  # whether the last one was answered at once
 
     # Time
 
@@ -66,10 +84,11 @@ class GuardedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._left = b""
-        self._arrived()
-        if self._taking is not None:
-            self._taking.cancel()
+        self._left, self._body = b"", None
+        for timer in (self._arriving, self._taking):
+            if timer is not None:
+                timer.cancel()
+        self._arriving = self._taking = None
         super().connection_lost(exc)
 
     @property
@@ -79,18 +98,24 @@ class GuardedConnection(HttpToolsProtocol):
         return cycle is not None and not cycle.response_complete
 
     def _wait(self) -> None:
-        if self._arriving is None:
-            self._arriving = self.loop.call_later(self.seconds, self._late)
+        if self._since is None:
+            self._since = self.loop.time()
+            if self._arriving is None:
+                self._arriving = self.loop.call_later(self.seconds, self._late)
 
     def _arrived(self) -> None:
-        if self._arriving is not None:
-            self._arriving.cancel()
-            self._arriving = None
+        # The timer stays, and sees to it when it is due: most requests need none of their own.
+        self._since = None
 
     def _late(self) -> None:
         self._arriving = None
+        if self._since is None:
+            return
+        left = self._since + self.seconds - self.loop.time()
         if self._answering:
-            self._wait()  # the answers before it come first
+            left = self.seconds  # the answers before it come first
+        if left > 0.0:
+            self._arriving = self.loop.call_later(left, self._late)
         else:
             self._close()
 
@@ -120,6 +145,7 @@ class GuardedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse in pieces, as long as nothing waits."""
         self._left = self._left + data if self._left else data
+        self._first = True
         self._parse()
 
     def _parse(self) -> None:
@@ -132,6 +158,8 @@ class GuardedConnection(HttpToolsProtocol):
             self._read += len(piece)
             if self._in_headers and self._read > _MOST_HEADER_BYTES:
                 self.send_400_response(_TOO_LARGE)
+        if self._body is not None:
+            self._not_at_once()  # the rest of its body has not come
         if not self._answering and self.timeout_keep_alive_task is None:
             self._wait()
         held = bool(self._left) or self._broken is not None
@@ -173,6 +201,8 @@ class GuardedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Called at the first byte of a request."""
         super().on_message_begin()
+        if self._idle:
+            self._idle, self._since = False, None
         self._in_headers, self._in_body, self._sending = True, False, False
         self._size = self._count = self._read = 0
         self._wait()
@@ -201,9 +231,52 @@ class GuardedConnection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._plain = self._without_upgrade()
             return
-        super().on_headers_complete()
+        if self._may_be_at_once():
+            self._body = []
+        else:
+            super().on_headers_complete()
         self._in_headers, self._in_body = False, True
         self._arrived()
+
+    def _may_be_at_once(self) -> bool:
+        """Say whether a request, whose headers have come, is of those that need no task."""
+        first, self._first = self._first, False
+        return (
+            first
+            and self.application is not None
+            and self.url in self.application.paths_at_once
+            and not self._answering
+            and not self.pipeline
+            and not self.flow.write_paused
+            and not self.expect_100_continue
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and any(name == b"content-length" for name, _ in self.headers)
+            and len(self.connections) < (self.limit_concurrency or 1 << 30)
+        )
+
+    def _not_at_once(self) -> None:
+        """Let a task answer a request after all."""
+        parts, self._body = self._body or [], None
+        super().on_headers_complete()
+        for part in parts:
+            super().on_body(part)
+
+    def _answer_at_once(self) -> bool:
+        """Answer a request whose body is there, or say that this is not done here."""
+        assert self.application is not None
+        assert self._body is not None
+        content = self.application.at_once(self.url, self.headers, b"".join(self._body))
+        if content is None:
+            return False
+        self._body, self._idle = None, True
+        head = b"".join(b"%b: %b\r\n" % one for one in self.server_state.default_headers)
+        length = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(content)
+        self.transport.write(b"HTTP/1.1 200 OK\r\n" + head + length + content)
+        self.server_state.total_requests += 1
+        self._watch()
+        return True
 
     def _without_upgrade(self) -> bytes:
         """Return the headers without the offer of another protocol."""
@@ -217,13 +290,20 @@ class GuardedConnection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Called with a part of a body."""
         self._sending = True
-        super().on_body(body)
+        if self._body is not None:
+            self._body.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Called at the end of a request."""
         if self._in_headers:
             return  # it is read again
         self._in_body = False
+        if self._body is not None:
+            if self._answer_at_once():
+                return
+            self._not_at_once()
         super().on_message_complete()
         if self.cycle.response_complete:
             self._arrived()
@@ -253,6 +333,7 @@ class GuardedConnection(HttpToolsProtocol):
             self._parse()
 
 
-def guarded(seconds: float) -> type[GuardedConnection]:
-    """Return the kind of connection with a time for headers."""
-    return type("GuardedConnection", (GuardedConnection,), {"seconds": seconds})
+def guarded(seconds: float, application: AnsweringAtOnce | None = None) -> type[GuardedConnection]:
+    """Return the kind of connection with a time for headers, and with what answers at once."""
+    options = {"seconds": seconds, "application": application}
+    return type("GuardedConnection", (GuardedConnection,), options)

@@ -19,6 +19,10 @@ from nnscratch.cli.serving.reading import (
 from nnscratch.errors import DataError
 
 
+class _GreyImages(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    images: list[list[list[int]]]
+
+
 class ImageReader:
     """Reads images in the values of the training's.
 
@@ -34,6 +38,7 @@ class ImageReader:
         grey = pre.channels == 1
         kind = list[list[float]] if grey else list[list[list[float]]]
         self._decoder = msgspec.json.Decoder(kind)
+        self._all = msgspec.json.Decoder(_GreyImages)
         self._shape = pre.shape[1:] if grey else pre.shape
         self._dtype = np.dtype(pre.pixels)
         self._whole = self._dtype.kind == "u"
@@ -45,6 +50,9 @@ class ImageReader:
         Raises:
             BadRequestError: if the body as a whole is wrong.
         """
+        usual = self._usual(body, most)
+        if usual is not None:
+            return self.from_array(usual)
         images: list[Any] = []
         errors: dict[int, str] = {}
         given = rows_in(body, self.key, most)
@@ -58,6 +66,27 @@ class ImageReader:
             except ValueError:
                 errors[number] = f"expected an image of {self.pre.size}, got rows of other lengths"
         return self._read(images, len(given), errors)
+
+    def _usual(self, body: bytes, most: int) -> Array | None:
+        """Return the grey images of a body that is as most are, uint8, quickly; None of others.
+
+        They are whole numbers from 0 to 255, and nothing is said twice: there is one colon.
+        """
+        if not self._full or self.pre.channels > 1 or self._dtype != np.uint8:
+            return None
+        if body.count(b":") != 1:
+            return None
+        try:
+            images = self._all.decode(body).images
+            if not 0 < len(images) <= most:
+                return None
+            rows = [bytes(row) for image in images for row in image]  # refuses other numbers
+        except (msgspec.MsgspecError, RecursionError, ValueError):
+            return None
+        _, height, width = self.pre.shape
+        if any(len(image) != height for image in images) or any(len(row) != width for row in rows):
+            return None
+        return np.frombuffer(b"".join(rows), np.uint8).reshape(len(images), height, width)
 
     def _check(self, image: Array) -> None:
         if image.shape != self._shape:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import numpy as np
 from starlette.requests import Request
@@ -29,6 +29,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint = Callable[[Request], Awaitable[Response]]
+Asked = tuple[ReadRows, Callable[[Any], tuple[bytes, int]]]
+"""The rows of a request, and what makes body and status of its answer from their outputs."""
+_USUAL = ("application/json", "application/x-npy")
 _JSON = (b"content-type", b"application/json")
 _NPY = ("application/x-npy", "application/octet-stream")
 _ONCE = (b"host", b"authorization", b"content-type", b"content-encoding", b"content-length")
@@ -85,6 +88,8 @@ class PredictionService:
         model = f"/v2/models/{run.name}"
         self._posts = {"/predict": self._predict, f"{model}/infer": self._infer}
         self._posts[f"{model}/versions/1/infer"] = self._infer
+        # By the bytes of a request's first line, where these are the path itself.
+        self.paths_at_once = {path.encode(): path for path in self._posts if quote(path) == path}
         self._open = {"/healthz", "/v2/health/live", "/v2/health/ready"}
         fixed = {
             "/v2": {"name": "nnscratch", "version": _version(), "extensions": []},
@@ -132,9 +137,8 @@ class PredictionService:
             if scope["method"] != "POST":
                 raise BadRequestError(405, f"{path} takes POST", allow="POST")
             body = await self._body(headers, receive)
-            content, status = await post(body, headers, scope["query_string"]), 200
-            if isinstance(content, tuple):
-                content, status = content
+            read, answer = post(body, headers, scope["query_string"])
+            content, status = answer(await self._outputs(read))
         except BadRequestError as error:
             status, content = error.status, encode({"error": error.reason})
             more = tuple((k.encode(), v.encode()) for k, v in error.headers.items())
@@ -223,9 +227,42 @@ class PredictionService:
             ) from None
         return whole if more is None else bytes(more)
 
-    async def _predict(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Any:
+    def at_once(self, path: bytes, listed: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+        """Answer a POST whose body is there without a task, where all is well and takes no time.
+
+        Args:
+            path: one of ``paths_at_once``.
+            listed: the headers.
+            body: the body, whole.
+
+        Returns:
+            The body of the answer, which is JSON with the status 200; None for everything else,
+            errors among them: ``__call__`` answers that.
+        """
+        began = time.perf_counter()
+        headers = dict(listed)
+        if self.stopping or len(headers) < len(listed) or len(body) > self.limits.body:
+            return None
+        if b"content-encoding" in headers or b"transfer-encoding" in headers:
+            return None
+        route = self.paths_at_once[path]
+        try:
+            self._admit(route, headers)
+            read, answer = self._posts[route](body, headers, b"")
+            if read.errors or not self.queue.quick(read.features):
+                return None
+            content, status = answer(self.queue.now(read.features))
+        except Exception:
+            return None
+        if status != 200:
+            return None
+        self.figures.count(route, status, time.perf_counter() - began)
+        return content
+
+    def _predict(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Asked:
         kind = headers.get(b"content-type", b"application/json").decode("latin-1")
-        kind = kind.partition(";")[0].strip().lower()
+        if kind not in _USUAL:
+            kind = kind.partition(";")[0].strip().lower()
         reader, most = self.run.reader, self.limits.rows
         probabilities = bool(query) and _probabilities(query)
         if kind in _NPY or body.startswith(b"\x93NUMPY"):
@@ -237,22 +274,29 @@ class PredictionService:
                 415,
                 f"expected the Content-Type application/json or application/x-npy, got {kind[:80]}",
             )
-        outputs = await self._outputs(read)
-        listed, wrong = self.run.answer(read, outputs, probabilities)
-        self.figures.rows += read.count
-        self.figures.wrong_rows += wrong
-        # A row that is wrong says so in its place; if all are, so does the status.
-        status = 422 if wrong == read.count else 200
-        return encode({"model": self.run.name, "predictions": listed}), status
 
-    async def _infer(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Any:
+        def answer(outputs: Any) -> tuple[bytes, int]:
+            listed, wrong = self.run.answer(read, outputs, probabilities)
+            # A row that is wrong says so in its place; if all are, so does the status.
+            status = 422 if wrong == read.count else 200
+            content = encode({"model": self.run.name, "predictions": listed})
+            self.figures.rows += read.count
+            self.figures.wrong_rows += wrong
+            return content, status
+
+        return read, answer
+
+    def _infer(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Asked:
         if headers.get(b"inference-header-content-length"):
             raise BadRequestError(415, "tensors are taken as JSON, not as binary data")
         read, request = inference.read_request(body, self.run, self.limits.rows)
-        outputs = await self._outputs(read)
-        answer = inference.answer(self.run, outputs, request)
-        self.figures.rows += read.count
-        return encode(answer)
+
+        def answer(outputs: Any) -> tuple[bytes, int]:
+            content = encode(inference.answer(self.run, outputs, request))
+            self.figures.rows += read.count
+            return content, 200
+
+        return read, answer
 
     async def _outputs(self, read: ReadRows) -> Any:
         if not len(read.features):

@@ -69,10 +69,12 @@ def serve_run(
         server = uvicorn.Server(
             uvicorn.Config(
                 service,
-                http=guarded(known.seconds),
+                http=guarded(known.seconds, service),
                 log_level="error",
                 access_log=False,
                 server_header=False,
+                # Nobody is let in by an address, so that no header needs to say another one.
+                proxy_headers=False,
                 ws="none",
                 timeout_keep_alive=max(5, int(known.seconds)),
                 timeout_graceful_shutdown=max(1, int(known.seconds)),

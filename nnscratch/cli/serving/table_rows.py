@@ -20,7 +20,7 @@ from nnscratch.cli.serving.reading import (
     some_of,
 )
 from nnscratch.data import CategoricalColumn, DateColumn, NumericColumn, TablePreprocessor
-from nnscratch.data.columns import aliases, standardised
+from nnscratch.data.columns import HUGE, aliases, standardised
 from nnscratch.data.dates import moment
 
 
@@ -181,7 +181,7 @@ class TableReader:
                     features[row, self._starts[self._numbers[place] + 1] - 1] = 1.0
                 else:
                     _note(notes, row, f"{column.name!r} is missing, and taken as {column.fill:g}")
-        if (self._std > _LARGE).any():
+        if (self._std > HUGE).any():
             made = np.stack(
                 [
                     standardised(values[:, n], self._mean[n], self._std[n])
@@ -267,7 +267,6 @@ class TableReader:
         ]
 
 
-_LARGE = 1e150
 _MOST_NAME, _MOST_SAID, _MOST_HINTS = 80, 300, 5
 _PLACE = re.compile(r"(\$\.|field `)c(\d+)(`|$)")
 

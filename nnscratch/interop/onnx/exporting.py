@@ -10,9 +10,12 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper
 
+from nnscratch.data import TablePreprocessor
 from nnscratch.errors import ConfigurationError
 from nnscratch.graph import Graph, Node, Value
+from nnscratch.interop.onnx.columns import ML, ML_VERSION, write_answers, write_columns_in
 from nnscratch.interop.onnx.recordings import needed, outputs_of, recorded, twin_of
+from nnscratch.interop.onnx.schemas import without_unread
 from nnscratch.interop.onnx.types import ELEMENTS
 from nnscratch.interop.onnx.writers.table import FormulaCall, writers
 from nnscratch.interop.onnx.writing import GraphWriter
@@ -33,6 +36,7 @@ def export(
     input_names: list[str] | None = None,
     output_names: list[str] | None = None,
     metadata: Mapping[str, str] | None = None,
+    preprocessing: TablePreprocessor | None = None,
 ) -> ModelProto:
     """Write a model as an ONNX file, and return what was written.
 
@@ -51,6 +55,9 @@ def export(
         input_names, output_names: names for inputs and outputs; "input" and "output", with numbers
             where there are several, unless given.
         metadata: texts by name that go along.
+        preprocessing: that of a table whose features the model takes. The file then takes the
+            table's columns by their names, each (N, 1), and gives ``label`` (N,) and
+            ``probabilities`` (N, K), or the ``value`` (N, 1) of a regression in its own units.
 
     Raises:
         ConfigurationError: if the model computes what no operator stands for, named with its layer,
@@ -71,7 +78,7 @@ def export(
     """
     made = to_onnx(
         model, sample, opset=opset, dynamic_batch=dynamic_batch, input_names=input_names,
-        output_names=output_names, metadata=metadata,
+        output_names=output_names, metadata=metadata, preprocessing=preprocessing,
     )  # fmt: skip
     content = made.SerializeToString()
     write_whole(path, lambda stream: stream.write(content), follow=True)  # type: ignore[arg-type]
@@ -87,6 +94,7 @@ def to_onnx(
     input_names: list[str] | None = None,
     output_names: list[str] | None = None,
     metadata: Mapping[str, str] | None = None,
+    preprocessing: TablePreprocessor | None = None,
 ) -> ModelProto:
     """Return a model as an ONNX one, without a file; see ``export``.
 
@@ -114,7 +122,9 @@ def to_onnx(
     twin = twin_of(model, inputs, graph) if dynamic_batch else graph
     sizes = (rows, rows + 1) if dynamic_batch else (rows, rows)
     pairs = list(zip(graph.nodes, twin.nodes, strict=True))
-    made = _written(graph, twin, pairs, sizes, opset, input_names, output_names)
+    if preprocessing is not None:
+        _check_table(preprocessing, graph, input_names)
+    made = _written(graph, twin, pairs, sizes, opset, input_names, output_names, preprocessing)
     helper.set_model_props(made, dict(metadata or {}))
     return made
 
@@ -127,21 +137,34 @@ def _written(
     opset: int,
     input_names: list[str] | None,
     output_names: list[str] | None,
+    pre: TablePreprocessor | None,
 ) -> ModelProto:
     writer = GraphWriter(opset, graph.names, sizes)
     table = writers()
     outputs, others = outputs_of(graph), outputs_of(twin)
-    names = _names("input", input_names, len(graph.inputs))
-    results_names = _names("output", output_names, len(outputs))
+    far = ""
+    if pre is None:
+        names = _names("input", input_names, len(graph.inputs))
+        results_names = _names("output", output_names, len(outputs))
+    else:
+        names = list(pre.encoder.column_names)
+        usual = ["label", "probabilities"] if pre.task == "classification" else ["value"]
+        if output_names is None:  # a column may have that name
+            usual = [_other_than(names, name) for name in usual]
+        results_names = _names("output", output_names or usual, len(usual))
     if set(names) & set(results_names):
         raise ConfigurationError(
             f"export: inputs {names} and outputs {results_names} need names of their own"
         )
     infos = []
-    for value, other, name in zip(graph.inputs, twin.inputs, names, strict=True):
-        infos.append(_info(writer.input(value, name), value, other, sizes))
+    if pre is None:
+        for value, other, name in zip(graph.inputs, twin.inputs, names, strict=True):
+            infos.append(_info(writer.input(value, name), value, other, sizes))
     for name in results_names:  # before a weight takes it
         writer.free(name)
+    if pre is not None:
+        infos, features, far = write_columns_in(writer, pre.encoder, graph.inputs[0].dtype)
+        writer.bind(graph.inputs[0], features)
     wanted = needed(graph, outputs)
     for node, second in pairs:
         if id(node) not in wanted:
@@ -156,17 +179,45 @@ def _written(
             if isinstance(value, Value) and name:
                 writer.bind(value, name)
     results = []
-    for value, other, name in zip(outputs, others, results_names, strict=True):
-        source = writer.name_of(value, other)
-        writer.nodes.append(helper.make_node("Identity", [source], [name], name))
-        results.append(_info(name, value, other, sizes))
+    if pre is not None:
+        scores = writer.name_of(outputs[0], others[0])
+        results = write_answers(writer, pre.target, scores, far, results_names)
+    else:
+        for value, other, name in zip(outputs, others, results_names, strict=True):
+            source = writer.name_of(value, other)
+            writer.nodes.append(helper.make_node("Identity", [source], [name], name))
+            results.append(_info(name, value, other, sizes))
     made_graph = helper.make_graph(writer.nodes, "nnscratch", infos, results, writer.constants)
-    _tidy(made_graph)
+    _tidy(made_graph, opset)
     imports = [helper.make_opsetid("", opset)]
+    if pre is not None:
+        imports.append(helper.make_opsetid(ML, ML_VERSION))
     model = helper.make_model(made_graph, producer_name="nnscratch", opset_imports=imports)
     model.ir_version = helper.find_min_ir_version_for(imports)
     _check(model, opset)
     return model
+
+
+def _check_table(pre: TablePreprocessor, graph: Graph, input_names: list[str] | None) -> None:
+    """Check that a model fits a table's features and target.
+
+    Raises:
+        ConfigurationError: if it does not.
+    """
+    if input_names is not None:
+        raise ConfigurationError("export: the inputs of a table have the names of its columns")
+    features, answers = pre.encoder.features, pre.target.outputs
+    taken, given = [tuple(one.shape) for one in graph.inputs], outputs_of(graph)
+    if len(taken) != 1 or len(taken[0]) != 2 or taken[0][1] != features:
+        raise ConfigurationError(
+            f"export: this preprocessing makes {features} features of a row, so that the sample "
+            f"has the shape (N, {features}); got {taken}"
+        )
+    if len(given) != 1 or tuple(given[0].shape) != (taken[0][0], answers):
+        raise ConfigurationError(
+            f"export: for the target {pre.target_name!r} a model returns (N, {answers}), scores or "
+            f"the standardised number; this one returns {[tuple(one.shape) for one in given]}"
+        )
 
 
 def _need_writers(graph: Graph) -> None:
@@ -228,6 +279,14 @@ def _names(usual: str, given: list[str] | None, count: int) -> list[str]:
     return [usual] if count == 1 else [f"{usual}_{i}" for i in range(count)]
 
 
+def _other_than(taken: list[str], name: str) -> str:
+    """Return a name that is not taken: the name itself, or with a number."""
+    made, number = name, 1
+    while made in taken:
+        made, number = f"{name}_{number}", number + 1
+    return made
+
+
 def _info(name: str, value: Value, twin: Value, sizes: tuple[int, int]) -> Any:
     """Return what the file says of an input or output.
 
@@ -240,12 +299,14 @@ def _info(name: str, value: Value, twin: Value, sizes: tuple[int, int]) -> Any:
     return helper.make_tensor_value_info(name, ELEMENTS[np.dtype(value.dtype).name], shape)
 
 
-def _tidy(graph: onnx.GraphProto) -> None:
+def _tidy(graph: onnx.GraphProto, opset: int) -> None:
     """Leave out what nothing reads; let the last nodes write the outputs themselves."""
     readers: Counter[str] = Counter(one.name for one in graph.output)
     kept = []
     for node in reversed(graph.node):
         if any(readers[name] for name in node.output):
+            read = without_unread(node, {"": opset}, readers.__getitem__)
+            del node.output[len(read) :]
             kept.append(node)
             readers.update(node.input)
     made = {name: node for node in kept for name in node.output}

@@ -13,6 +13,7 @@ from nnscratch.errors import CheckpointError, ConfigurationError, DTypeError
 from nnscratch.interop.onnx.arrays import array_of
 from nnscratch.interop.onnx.lookup import Surroundings, need_attributes, operator_of, unsupported
 from nnscratch.interop.onnx.operators.table import Operator
+from nnscratch.interop.onnx.schemas import without_unread
 from nnscratch.interop.onnx.types import DTYPES, dtype_named, shown
 
 
@@ -27,6 +28,9 @@ class GraphStep:
         attributes: its attributes in Python, graphs among them as ``Steps``.
         opset: the version of its operator set.
         around: what its own graphs, and the function that it stands for, may refer to.
+        inputs: the names of the node's: a protobuf makes them anew whenever it is asked.
+        outputs: likewise, without optional ones that nothing reads.
+        references: which attributes are those of a function around it.
     """
 
     node: NodeProto
@@ -36,6 +40,15 @@ class GraphStep:
     opset: int
     around: Surroundings
     made: dict[Any, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = field(init=False)
+    outputs: tuple[str, ...] = field(init=False)
+    references: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inputs, self.outputs = tuple(self.node.input), tuple(self.node.output)
+        self.references = tuple(
+            name for name, value in self.attributes.items() if isinstance(value, Reference)
+        )
 
     @property
     def text(self) -> str:
@@ -277,11 +290,13 @@ class Reference:
 
 
 def _last_uses(steps: list[GraphStep], kept: set[str]) -> list[list[str]]:
-    """Return for each step the values that no later step needs."""
+    """Return for each step the values that no later step needs; those of nobody are left out."""
     last: list[list[str]] = [[] for _ in steps]
     seen = set(kept)
     for number in range(len(steps) - 1, -1, -1):
         step = steps[number]
+        if step.operator is not None:
+            step.outputs = without_unread(step.node, step.around.opsets, seen.__contains__)
         used = {*step.node.input, *step.node.output, *_used_inside(step)}
         for name in used - seen - {""}:
             last[number].append(name)

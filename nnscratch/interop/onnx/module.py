@@ -122,20 +122,20 @@ class OnnxModel(Module):
         self.graph = replace(graph, values={}, steps=kept, last=last)
 
     def _folded(self, step: GraphStep) -> bool:
-        names = [name for name in step.node.input if name]
+        names = [name for name in step.inputs if name]
         if step.operator is None or not step.operator.repeats:
             return False
         if any(name not in self._constants or name in self.graph.defaults for name in names):
             return False
         if sum(self._constants[name].size for name in names) > _MOST_FOLDED:
             return False
-        inputs = [self._constants[name] if name else None for name in step.node.input]
+        inputs = [self._constants[name] if name else None for name in step.inputs]
         try:
             with at_most(_LARGEST_FOLDED):
                 outputs = run_step(step, inputs, {}, None)
         except NNScratchError:
             return False  # it is too large, or will be refused when it is run
-        self._constants.update(zip(step.node.output, outputs, strict=False))
+        self._constants.update(zip(step.outputs, outputs, strict=False))
         return True
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
@@ -188,8 +188,11 @@ class OnnxModel(Module):
         return run_steps(graph, arguments, values, place, None, call)
 
     def _precision(self) -> str | None:
-        """Return the dtype of the parameters."""
-        return next((one.dtype.name for one in self.parameters()), None)
+        """Return the dtype of the first parameter, without walking through all nodes."""
+        for owner, last in self._held.values():
+            if (held := owner._parameters.get(last)) is not None:
+                return str(held.dtype.name)
+        return None
 
     def extra_repr(self) -> str:
         """Return what goes in and comes out."""
@@ -225,13 +228,13 @@ def _lift_weights(graph: Steps) -> None:
         for step, ended in zip(one.steps, one.last, strict=True):
             weight = step.attributes.get("value") if step.node.op_type == "Constant" else None
             if isinstance(weight, np.ndarray) and weight.size > 1 and is_floating(weight):
-                one.values[step.node.output[0]] = weight
+                one.values[step.outputs[0]] = weight
             else:
                 steps.append(step)
                 last.append(ended)
         one.steps, one.last = steps, last
     counts = Counter(name for one in (graph, *inside) for name in one.values)
-    counts.update(name for step in _all_steps(graph) for name in step.node.output)
+    counts.update(name for step in _all_steps(graph) for name in step.outputs)
     counts.update(name for one in (graph, *inside) for name in one.inputs)
     for one in inside:
         for name in [name for name in one.values if counts[name] == 1]:
@@ -257,7 +260,7 @@ def _roles(graph: Steps) -> tuple[set[str], set[str]]:
     read: set[str] = set()
     for step in _all_steps(graph):
         entry = step.operator
-        for position, name in enumerate(step.node.input):
+        for position, name in enumerate(step.inputs):
             array = graph.values.get(name)
             if array is None or not is_floating(array):
                 continue

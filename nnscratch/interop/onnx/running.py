@@ -13,7 +13,7 @@ from nnscratch.errors import DataError, NNScratchError
 from nnscratch.formulas import registry
 from nnscratch.interop.onnx.control import CONTROL_FLOW
 from nnscratch.interop.onnx.functions import expanded
-from nnscratch.interop.onnx.graphs import GraphStep, Reference, Steps, attribute_of
+from nnscratch.interop.onnx.graphs import GraphStep, Steps, attribute_of
 from nnscratch.interop.onnx.lookup import function_key
 from nnscratch.interop.onnx.schemas import schema_of
 from nnscratch.interop.onnx.types import shown
@@ -83,13 +83,13 @@ def run_steps(
     values.update(dict.fromkeys(graph.inputs))
     values.update(zip(graph.inputs, given, strict=False))
     for step, ended in zip(graph.steps, graph.last, strict=True):
-        inputs = [_value(values, name) for name in step.node.input]
+        inputs = [_value(values, name) for name in step.inputs]
         if call is not None:
             outputs = call(step, inputs, values)
         else:
             outputs = run_step(step, inputs, values, place, attributes)
         values.update(
-            (name, value) for name, value in zip(step.node.output, outputs, strict=False) if name
+            (name, value) for name, value in zip(step.outputs, outputs, strict=False) if name
         )
         for name in ended:
             values.pop(name, None)
@@ -146,13 +146,11 @@ def _run(
     outer: Mapping[str, Any] | None,
 ) -> tuple[Any, ...]:
     options = dict(step.attributes)
-    for name, value in step.attributes.items():
-        if isinstance(value, Reference):
-            if outer is not None and value.name in outer:
-                options[name] = outer[value.name]
-            else:
-                del options[name]
-    wanted = len(step.node.output)
+    for name in step.references:
+        value = options.pop(name)
+        if outer is not None and value.name in outer:
+            options[name] = outer[value.name]
+    wanted = len(step.outputs)
     if step.operator is None:
         flow = CONTROL_FLOW.get(step.node.op_type)
         if flow is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from onnx import FunctionProto, NodeProto, defs, helper
@@ -22,6 +22,32 @@ def has_function(node: NodeProto, opsets: Mapping[str, int]) -> bool:
     """Say whether ONNX defines the operator of a node by others."""
     schema, _ = schema_of(node, opsets)
     return schema is not None and (schema.has_function or schema.has_context_dependent_function)
+
+
+def without_unread(
+    node: NodeProto, opsets: Mapping[str, int], is_read: Callable[[str], Any]
+) -> tuple[str, ...]:
+    """Return the outputs of a node without the last ones, if they are optional and nobody's.
+
+    An operator computes what is asked for: where MaxPool has two outputs also the places of the
+    largest entries.
+
+    >>> node = helper.make_node("MaxPool", ["x"], ["y", "places"], kernel_shape=[2])
+    >>> without_unread(node, {"": 21}, {"y"}.__contains__)
+    ('y',)
+    """
+    outputs = tuple(node.output)
+    if len(outputs) < 2 or is_read(outputs[-1]):
+        return outputs
+    schema, _ = schema_of(node, opsets)
+    formal = schema.outputs if schema is not None else ()
+    while (
+        1 < len(outputs) <= len(formal)
+        and formal[len(outputs) - 1].option == defs.OpSchema.FormalParameterOption.Optional
+        and not (outputs[-1] and is_read(outputs[-1]))
+    ):
+        outputs = outputs[:-1]
+    return outputs
 
 
 def function_of(node: NodeProto, opsets: Mapping[str, int], types: Sequence[Any]) -> FunctionProto:

@@ -50,9 +50,14 @@ class GraphWriter:
 
     def input(self, value: Value, name: str) -> str:
         """Name an input of the graph; the batch is the first axis of the first one."""
-        self._names[value] = self.free(name)
-        self._batch_of = self._batch_of or self._names[value]
+        self._names[value] = self.column(name)
         return self._names[value]
+
+    def column(self, name: str) -> str:
+        """Name an input that is no value of the recording: a table's column, say."""
+        found = self.free(name)
+        self._batch_of = self._batch_of or found
+        return found
 
     def bind(self, value: Value, name: str) -> None:
         """Say what stands for a value."""

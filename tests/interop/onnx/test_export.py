@@ -220,3 +220,13 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=words):
             export(model, sample, path)
         assert not path.exists()
+
+
+def test_places_of_a_pooling_are_written_only_where_they_are_read() -> None:
+    """onnxruntime computes every output that has a name."""
+    pool = nn.MaxPool2d(2, return_indices=True)
+    for model, count in ((nn.MaxPool2d(2), 1), (lambda x: pool(x)[0], 1), (pool, 2)):
+        (made,) = [
+            one for one in to_onnx(model, draw(*IMAGE)).graph.node if one.op_type == "MaxPool"
+        ]
+        assert len(made.output) == count

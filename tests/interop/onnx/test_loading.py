@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import nnscratch
 from nnscratch import nn, optim
 from nnscratch.errors import DataError, DTypeError, ShapeError
+from nnscratch.graph import record
 from nnscratch.interop.onnx import OnnxModel, backend, load
 from nnscratch.interop.onnx.loading import model_of
 
@@ -234,3 +235,31 @@ def test_recurrent_layers_that_the_formulas_have_not_go_step_by_step() -> None:
         )
         for one, other in zip(run_elsewhere(made, x), model_of(made)(x), strict=True):
             np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_outputs_that_nobody_reads_are_not_computed(reads: bool) -> None:
+    """The places of MaxPool's entries are; the parts of Split are how many it makes."""
+    nodes = [
+        node("MaxPool", ["x"], ["y", "places"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("Split", ["y"], ["a", "b"], axis=3, num_outputs=2),
+    ]
+    outputs = [helper.make_tensor_value_info("a", TensorProto.FLOAT, None)]
+    if reads:
+        outputs.append(helper.make_tensor_value_info("places", TensorProto.INT64, None))
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 4, 4])]
+    graph = helper.make_graph(nodes, "pools", inputs, outputs)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    x = np.random.default_rng(0).standard_normal((1, 2, 4, 4)).astype(np.float32)
+    loaded = model_of(made)
+    assert [len(step.outputs) for step in loaded.graph.steps] == [1 + reads, 2]
+    found = loaded.run([x])
+    for one, other in zip(found, run_elsewhere(made, x), strict=True):
+        np.testing.assert_array_equal(one.numpy(), other)
+    with nnscratch.no_grad():
+        replayed = nnscratch.compile(lambda x: tuple(loaded.run([x])))
+        for _ in range(3):
+            again = replayed(nnscratch.tensor(x))
+    np.testing.assert_array_equal(again[0].numpy(), found[0].numpy())
+    casts = [one.formula.name for one in record(loaded, x).nodes].count("cast")
+    assert casts == int(reads)
