@@ -386,7 +386,8 @@ class DataLoader:
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
-            **({} if self._stream is None else {"stream": self._stream}),
+            # Between two epochs the numbers of the last one are gone, and mean nothing.
+            **({"stream": self._stream} if self._stream is not None and self.batch else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
