@@ -23,6 +23,13 @@ FLOATS = (np.dtype("float32"), np.dtype("float64"))
 REDUCTIONS = ("mean", "sum", "none")
 WORTHWHILE = 1 << 15
 """Elements from which a single eager call is quicker in a kernel than in NumPy."""
+ALONE = 1 << 18
+"""Multiplications of a product from which a BLAS may take several threads, and sum otherwise.
+
+How many it has at the moment depends on who uses it besides (``runtime.pool``), so that a run would
+not repeat to the bit: from here on products are the kernels', whose bits are the same for any
+number of threads. OpenBLAS multiplies smaller matrices on one thread.
+"""
 
 _ARRAY = np.ndarray
 Inputs = tuple[Any, ...]
@@ -148,6 +155,8 @@ class CpuKernel:
         passes: about how many operations of NumPy the reference takes in each direction, as
             multiples of the usual.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
+        multiplications: of what multiplies two matrices, its first two inputs or saved arrays: how
+            many multiplications that takes.
         strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
         several: whether the formula has several outputs.
         library: whose arrays it is for.
@@ -158,6 +167,7 @@ class CpuKernel:
     refusals: dict[str, Refusal]
     passes: int | Callable[[str], int] = 1
     pays: Callable[[str, Inputs], bool] = _always
+    multiplications: Callable[[Any, Any], int] | None = None
     strided: bool = False
     several: bool = False
     name: str = "numba"
@@ -197,7 +207,12 @@ class CpuKernel:
         return self.refusals.get(direction, _accept_all)(inputs, options) or why_no_numba()
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
-        """Say by their sizes whether a single call pays."""
+        """Say by their sizes whether a single call pays, or has to repeat to the bit."""
+        if self.multiplications is not None:
+            first, second = inputs[1:3] if direction == "backward" else inputs[:2]
+            arrays = isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
+            if arrays and self.multiplications(first, second) >= ALONE:
+                return True
         passes = self.passes if isinstance(self.passes, int) else self.passes(direction)
         least = WORTHWHILE / passes
         for item in inputs:

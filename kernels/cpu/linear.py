@@ -335,16 +335,24 @@ def _not_few_rows(direction: str, inputs: Inputs) -> bool:
     return direction == "backward" or math.prod(inputs[0].shape[:-1]) >= FEW_ROWS
 
 
+def _multiplications(X: Any, W: Any) -> int:
+    """Return how many multiplications X Wᵀ takes, as do the products of its backward."""
+    rows: int = math.prod(X.shape[:-1])
+    return rows * int(W.size)
+
+
 LINEAR_KERNEL = CpuKernel(
     "linear",
     {"forward": _linear, "backward": _linear_backward},
     {"forward": _check_linear, "backward": _check_linear_backward},
     pays=_not_few_rows,
+    multiplications=_multiplications,
     strided=True,
 )
 LINEAR_ACTIVATION_KERNEL = CpuKernel(
     "linear_activation",
     {"forward": _linear_activation, "backward": _linear_activation_backward},
     {"forward": _check_fused, "backward": _check_linear_backward},
+    multiplications=_multiplications,
     strided=True,
 )

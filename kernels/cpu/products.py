@@ -420,10 +420,17 @@ def _never_alone(direction: str, inputs: Inputs) -> bool:
     return False
 
 
+def _multiplications(A: Any, B: Any) -> int:
+    """Return how many multiplications one product of two of the matrices takes."""
+    rows = A.shape[-2] if A.ndim > 1 else 1
+    return rows * A.shape[-1] * (B.shape[-1] if B.ndim > 1 else 1) if A.ndim and B.ndim else 0
+
+
 MATMUL_KERNEL = CpuKernel(
     "matmul",
     {"forward": _matmul, "backward": _matmul_backward},
     {"forward": _check_matmul, "backward": _check_matmul},
     pays=_never_alone,
+    multiplications=_multiplications,
     strided=True,
 )

@@ -386,7 +386,8 @@ class DataLoader:
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "drop_last": self.drop_last,
-            **({} if self._stream is None else {"stream": self._stream}),
+            # Between two epochs the numbers of the last one are gone, and mean nothing.
+            **({"stream": self._stream} if self._stream is not None and self.batch else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -412,9 +413,10 @@ class DataLoader:
             raise CheckpointError(f"a data loader's state needs whole numbers, got {numbers}")
         seed, epoch, batch, stream = (int(n) for n in numbers if n is not None)
         count = _length(self)
-        if (count is not None and batch >= count) or max(seed, stream) >= 2**64:
+        if (count is not None and batch >= count) or max(seed, stream, epoch + 1) >= 2**64:
             raise CheckpointError(
-                f"a data loader's state names batch {batch} of {count} and seed {seed}"
+                f"a data loader's state names batch {str(batch)[:20]} of {count}, epoch "
+                f"{str(epoch)[:20]} and seed {str(seed)[:20]}"
             )
         self.seed, self.epoch, self.batch = seed, epoch, batch
         self._stream = stream if "stream" in state and batch else None

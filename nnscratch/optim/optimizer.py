@@ -149,12 +149,16 @@ class Optimizer:
         return found
 
     def check(self, group: Mapping[str, Any]) -> None:
-        """Check a group's hyper-parameters."""
+        """Check a group's hyper-parameters.
+
+        Raises:
+            ConfigurationError: if one is outside of its limits.
+        """
         for name, low, high in self.limits:
             value = group.get(name)
             if value is None:
                 continue
-            for item in value if isinstance(value, tuple) else (value,):
+            for item in value if isinstance(value, (tuple, list)) else (value,):
                 if not low <= item < high:
                     raise ConfigurationError(
                         f"{type(self).__name__}: {name} must be at least {low:g} and below "

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnscratch.array import dtype_name, move
-from nnscratch.errors import CheckpointError
+from nnscratch.errors import CheckpointError, ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 from nnscratch.tensors import Tensor
@@ -219,6 +219,12 @@ def load_optimizer(file: TensorFile, record: Mapping[str, Any], optimizer: Optim
                     f"{file.name}: the optimizer's option {name} is {str(value)[:40]!r}, this "
                     f"{kind} has {str(own[name])[:40]}"
                 )
+        try:
+            if optimizer._has_formula():
+                # A schedule may have taken the rate to where no optimizer begins.
+                optimizer.check({**saved, "lr": 0.0})
+        except ConfigurationError as error:
+            raise CheckpointError(f"{file.name}: {error}") from None
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 

@@ -128,10 +128,18 @@ class Totals:
         self.classes = state["classes"]
 
     def load(self, state: dict[str, Any]) -> None:
-        """Set the sums; without a count of targets, each sample is taken to have one."""
-        self._loss, self._right = float(state["loss"]), int(state["right"])
-        self.samples, self.classes = int(state["samples"]), bool(state["classes"])
-        self._judged = int(state.get("judged", self.samples))
+        """Set the sums; without a count of targets, each sample is taken to have one.
+
+        Raises:
+            ValueError: if a count is none that a run can have reached.
+        """
+        right, samples = int(state["right"]), int(state["samples"])
+        judged = int(state.get("judged", samples))
+        for name, count in (("right", right), ("samples", samples), ("judged", judged)):
+            if not 0 <= count < 2**63:
+                raise ValueError(f"{name} must be from 0 to 2^63 - 1, got {str(count)[:40]}")
+        self._loss, self._right, self._judged = float(state["loss"]), right, judged
+        self.samples, self.classes = samples, bool(state["classes"])
 
 
 def make_forward(model: Module, loss: Loss | None, step: OwnStep | None = None) -> Forward:

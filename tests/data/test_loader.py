@@ -398,6 +398,27 @@ def test_a_resumed_epoch_that_was_drawn_goes_on_in_its_order():
     assert seen + epoch(resumed) == expected
 
 
+@pytest.mark.parametrize("finished", [0, 1, 3])
+def test_a_restored_loader_has_the_state_that_was_saved(finished):
+    class Noisy:
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, index):
+            return nnscratch.rand(2) + index
+
+    options = {"seed": 3, "shuffle": True}
+    first, second = DataLoader(Noisy(), 3, **options), DataLoader(Noisy(), 3, **options)
+    list(first)
+    batches = iter(first)
+    for _ in range(finished):
+        next(batches)
+    state = first.state_dict()
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    assert ("stream" in state) == bool(finished)
+
+
 def test_utils_data_is_pytorchs_address():
     assert nnscratch.utils.data.DataLoader is DataLoader
     assert nnscratch.utils.data.get_worker_info() is None
