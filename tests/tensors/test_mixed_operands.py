@@ -25,6 +25,10 @@ MIXED: dict[str, tuple[Call, Any, str]] = {
         lambda lib, x: x.addcdiv(lib.tensor([1, 2, 3]), lib.tensor(0.7, dtype=lib.float64)),
         MATRIX, "float32",
     ),
+    "addr of integers, the input not read": (
+        lambda lib, x: lib.addr(x, lib.tensor([1, 2]), lib.tensor([1, 2, 3]), beta=0, alpha=0.5),
+        MATRIX, "float32",
+    ),
     "nansum of integers in int32": (lambda lib, x: x.nansum(0, dtype=lib.int32), INDEX, "int64"),
     "narrow from the end": (lambda lib, x: x.narrow(1, -2, 2), MATRIX, "float32"),
     "angle of infinity": (lambda lib, x: x.angle(), [-np.inf, np.inf, -1.0, np.nan], "float32"),

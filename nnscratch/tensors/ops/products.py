@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
+from nnscratch.array import dtype_name, is_floating, promote
 from nnscratch.array.dtypes import is_complex, is_integer
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
@@ -161,6 +161,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> 
             f"{name}: expected an input that broadcasts to the product of shape {product.shape}, "
             f"got {input.shape}"
         )
+    product = product.to(promote(input.array, product.array))  # where input is not read too
     if dtype_name(product.array.dtype) == "bool":
         made = product & bool(alpha)
         return made | (input & bool(beta)) if beta else made
