@@ -1,7 +1,8 @@
 """The exceptions of nnscratch, each of which is also a subclass of a built-in exception.
 
-So ``except ValueError`` catches a ``ShapeError``. A message says what was expected, what came,
-where, and what to do about it.
+So ``except ValueError`` catches a ``ShapeError``, and so does ``except RuntimeError``, which is
+what PyTorch raises: code that was written for it catches the same here. A message says what was
+expected, what came, where, and what to do about it.
 """
 
 import os
@@ -34,7 +35,7 @@ class NNScratchError(Exception):
         return f"in {where}: {text}"
 
 
-class ShapeError(NNScratchError, ValueError):
+class ShapeError(NNScratchError, ValueError, RuntimeError):
     """The shapes of arrays do not fit the formula or the layer."""
 
 
@@ -42,7 +43,7 @@ class IndexRangeError(NNScratchError, IndexError):
     """An index names a row, an entry or an offset that there is not."""
 
 
-class DTypeError(NNScratchError, TypeError):
+class DTypeError(NNScratchError, TypeError, RuntimeError):
     """An array has a dtype that the formula or the layer cannot use."""
 
 
@@ -62,7 +63,7 @@ class DataError(NNScratchError, ValueError):
     """Data cannot be read or used: a missing column, NaN, an empty, truncated or unknown file."""
 
 
-class CheckpointError(NNScratchError, ValueError):
+class CheckpointError(NNScratchError, ValueError, RuntimeError):
     """Weights or a checkpoint are truncated, of an unknown format, or of another architecture."""
 
 
@@ -74,7 +75,7 @@ class RunError(NNScratchError, OSError):
     """A run folder or a file in it cannot be written, or another process is training into it."""
 
 
-class NonFiniteError(NNScratchError, ArithmeticError):
+class NonFiniteError(NNScratchError, ArithmeticError, RuntimeError):
     """A NaN or an infinity arose in training."""
 
 

@@ -98,7 +98,7 @@ def train_text(
             return folder
         report = _finish(trainer, data, settings, folder, architecture)
         wait_for_first(here)
-    _say_goodbye(report, folder, seconds)
+    _say_goodbye(report, folder, seconds, data)
     return folder
 
 
@@ -310,13 +310,20 @@ def report_on(figures: LanguageFigures, tokenizer: Tokenizer) -> dict[str, Any]:
     }
 
 
-def _say_goodbye(report: dict[str, Any], folder: Path, seconds: float) -> None:
+def _say_goodbye(report: dict[str, Any], folder: Path, seconds: float, data: PreparedText) -> None:
     stopped = f" ({report['stopped']})" if report["stopped"] else ""
     print(shown(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}"))
     written = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     print(shown(f"Written to {folder}: {', '.join(written)}"))
     print("Let the model continue a text:")
-    print(shown(f"  nnscratch generate {shlex.quote(str(folder))} --prompt 'The '"))
+    prompt = shlex.quote(_beginning(data))
+    print(shown(f"  nnscratch generate {shlex.quote(str(folder))} --prompt {prompt}"))
+
+
+def _beginning(data: PreparedText) -> str:
+    """Return the first word of the text, or a few characters: what its vocabulary surely has."""
+    text = data.tokenizer.decode([int(one) for one in data.train[:50]])
+    return (text.split() or [text])[0][:12]
 
 
 def evaluate_text(found: runs.RunFolder, data: str, device: str | None) -> dict[str, Any]:

@@ -310,15 +310,15 @@ def _notes(parts: dict[str, ClassFolders], headers: list[Header]) -> list[str]:
     others = [one for part in parts.values() for one in part.others if not is_image(one.name)]
     if others:
         notes.append(
-            f"{len(others):,} other files are passed over: {some([o.name for o in others], 3)}"
+            f"other files are passed over ({len(others):,}): {some([o.name for o in others], 3)}"
         )
     loose = [one for part in parts.values() for one in part.others if is_image(one.name)]
     if loose:
         notes.append(
-            f"{len(loose):,} images in no folder of a class are passed over: "
+            f"images in no folder of a class are passed over ({len(loose):,}): "
             f"{some([one.name for one in loose], 3)}"
         )
     several = sum(header.frames > 1 for header in headers)
     if several:
-        notes.append(f"of {several:,} files with several pictures the first is taken")
+        notes.append(f"of files with several pictures ({several:,}) the first is taken")
     return notes

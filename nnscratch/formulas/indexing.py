@@ -107,8 +107,15 @@ class TakeSaved(Saved):
     axis: int
 
 
-def in_range(where: str, I: Any, size: int, what: str) -> Any:
+def in_range(where: str, I: Any, size: int, what: str, negative: bool = True) -> Any:
     """Return integer indices as int64, counted from the front.
+
+    Args:
+        where: the formula that errors name.
+        I: the indices.
+        size: the length n of the axis.
+        what: what errors call them.
+        negative: whether -1 to -n count from the end, instead of being out of range.
 
     Raises:
         DTypeError: if I holds no integers.
@@ -121,8 +128,9 @@ def in_range(where: str, I: Any, size: int, what: str) -> Any:
         )
     xp = array_namespace(I)
     I = xp.astype(I, xp.int64, copy=False)
-    refuse_where(where, (I < -size) | (I >= size), I, f"{what} from {-size} to {size - 1}")
-    return xp.where(I < 0, I + size, I)
+    low = -size if negative else 0
+    refuse_where(where, (I < low) | (I >= size), I, f"{what} from {low} to {size - 1}")
+    return xp.where(I < 0, I + size, I) if negative else I
 
 
 def refuse_where(
@@ -147,13 +155,14 @@ def refuse_where(
     raise kind(f"{where}: expected {expected}, got {value}{at}{more}")
 
 
-def take_forward(A: Any, I: Any, *, axis: int) -> tuple[Any, TakeSaved]:
+def take_forward(A: Any, I: Any, *, axis: int, negative: bool = True) -> tuple[Any, TakeSaved]:
     """Compute the slices of A along an axis at the indices I, which may repeat.
 
     Args:
         A: any shape with that axis.
         I: integers of any shape, from -n to n - 1 where n is the length of the axis.
         axis: the axis, in whose place the result has the shape of I.
+        negative: whether indices below 0 count from the end, instead of being out of range.
 
     Raises:
         DTypeError: if I holds no integers.
@@ -166,7 +175,7 @@ def take_forward(A: Any, I: Any, *, axis: int) -> tuple[Any, TakeSaved]:
     """
     axis = need_axis("take", A.shape, axis)
     xp = array_namespace(A, I)
-    flat = xp.reshape(in_range("take", I, A.shape[axis], "indices"), (-1,))
+    flat = xp.reshape(in_range("take", I, A.shape[axis], "indices", negative), (-1,))
     shape = tuple(A.shape)
     Y = xp.reshape(xp.take(A, intp(flat), axis=axis), (*shape[:axis], *I.shape, *shape[axis + 1 :]))
     return Y, TakeSaved(shape, flat, axis)

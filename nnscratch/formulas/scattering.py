@@ -1,7 +1,8 @@
 """Gathering entries along an axis by indices, and scattering them back: each transposes the other.
 
 The index has as many axes as the array and is at most as large along all axes but one: entry
-(i, j, k) of it stands for entry (i, I[i, j, k], k) where the axis is 1.
+(i, j, k) of it stands for entry (i, I[i, j, k], k) where the axis is 1. As in PyTorch, an index
+below 0 is out of range: -1 is more often the label of padding than the last class.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _SOURCE = "document, section 4.2; a linear map whose derivative is its transpose
 
 
 class GatherSaved(Saved):
-    """The shape of A, the indices counted from the front, and the axis."""
+    """The shape of A, the indices as int64, and the axis."""
 
     shape: tuple[int, ...]
     I: Any
@@ -32,14 +33,14 @@ class GatherSaved(Saved):
 
 
 class ScatterSaved(Saved):
-    """The indices counted from the front, and the axis."""
+    """The indices as int64, and the axis."""
 
     I: Any
     axis: int
 
 
 def checked_index(name: str, A: Any, I: Any, axis: int) -> tuple[Any, int]:
-    """Return the indices counted from the front, and the axis counted from 0.
+    """Return the indices as int64, and the axis counted from 0; no index counts from the end.
 
     Raises:
         DTypeError: if I holds no integers.
@@ -55,7 +56,7 @@ def checked_index(name: str, A: Any, I: Any, axis: int) -> tuple[Any, int]:
             f"{name}: expected an index of {A.ndim} dimensions, at most as large as the tensor of "
             f"shape {tuple(A.shape)} except along dim {axis}; got shape {tuple(I.shape)}"
         )
-    return in_range(name, I, A.shape[axis], "indices"), axis
+    return in_range(name, I, A.shape[axis], "indices", negative=False), axis
 
 
 def flat_places(shape: tuple[int, ...], I: Any, axis: int) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnscratch.array.random import Generator, default_generator
-from nnscratch.errors import ConfigurationError
+from nnscratch.array.wholes import whole_number
+from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.creation import tensor
 from nnscratch.tensors.grad_mode import no_grad
@@ -53,13 +54,14 @@ def generate(
 
     Raises:
         ConfigurationError: if the prompt is empty or an option makes no sense.
+        NonFiniteError: if a score is NaN: the model has diverged.
 
     >>> from nnscratch.models import GPT2, GPT2Config
     >>> model = GPT2(GPT2Config(vocab_size=30, n_positions=8, n_embd=8, n_layer=1, n_head=2)).eval()
     >>> len(list(generate(model, [1, 2, 3], 20, top_k=5)))
     20
     """
-    text = [int(token) for token in prompt]
+    text = [whole_number("generate: a token of the prompt", token) for token in prompt]
     if not text:
         raise ConfigurationError("generate: the prompt is empty; it needs one token at least")
     _check(temperature, top_k, top_p)
@@ -74,6 +76,11 @@ def generate(
             scores, past = model.step(tensor([new]), past)
         read += len(new)
         row = np.asarray(scores.detach().to("cpu"))[0].astype(np.float64)
+        if np.isnan(row).any():
+            raise NonFiniteError(
+                f"generate: the score of token {int(np.isnan(row).argmax())} is NaN behind "
+                f"{len(text)} tokens; the model's weights have diverged"
+            )
         token = _choose(row, temperature, top_k, top_p, chance)
         yield token
         if token == stop:

@@ -77,6 +77,10 @@ def _batch_norm(
             f"batch_norm: expected more than 1 value per channel in training, got {x.shape}; use a "
             "larger batch, or call eval()"
         )
+    if eps <= 0.0:
+        raise ConfigurationError(
+            f"batch_norm: eps must be above 0 in training, for channels of one value; got {eps}"
+        )
     axes = (0, *range(2, x.ndim))
     y, M, V = standardized(x, weight, bias, axes, eps)
     if mean is not None:

@@ -45,9 +45,11 @@ class _Listed(Module):
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, list(self._modules)[_position(index, len(self))], module)
 
-    def __delitem__(self, index: int) -> None:
-        delattr(self, list(self._modules)[_position(index, len(self))])
-        self._number(list(self._modules.values()))
+    def __delitem__(self, index: Any) -> None:
+        chosen = index if isinstance(index, slice) else _position(index, len(self))
+        modules = list(self)
+        del modules[chosen]
+        self._number(modules)
 
     def _number(self, modules: list[Any]) -> None:
         self._modules.clear()
@@ -68,9 +70,23 @@ class _Listed(Module):
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Put modules at the end."""
-        for module in modules:
+        for module in list(modules):  # which may be this container itself
             self.append(module)
         return self
+
+    def pop(self, index: int) -> Any:
+        """Remove the module at ``index``, and return it."""
+        found = self[index]
+        del self[index]
+        return found
+
+    def __iadd__(self, modules: Iterable[Module]) -> Self:
+        return self.extend(modules)
+
+    def __add__(self, modules: Iterable[Module]) -> Any:
+        """Return a container of the modules of both."""
+        made: Any = type(self)()
+        return made.extend(self).extend(modules)
 
 
 class Sequential(_Listed):
@@ -126,9 +142,6 @@ class ModuleList(_Listed):
     def _of(self, items: list[tuple[str, Module]]) -> ModuleList:
         return ModuleList(module for _, module in items)
 
-    def __iadd__(self, modules: Iterable[Module]) -> Self:
-        return self.extend(modules)
-
     def __repr__(self) -> str:
         """Show neighbours that look alike once, with their number."""
         lines: list[str] = []
@@ -149,8 +162,8 @@ class ModuleDict(Module):
     ['a', 'b']
     """
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
-        """Register the modules under their keys."""
+    def __init__(self, modules: Any = None) -> None:
+        """Register the modules under their keys, see ``update``."""
         super().__init__()
         self.update(modules or {})
 
@@ -185,10 +198,21 @@ class ModuleDict(Module):
         """Return keys and modules."""
         return list(self._modules.items())
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Register modules under their keys."""
-        for key, module in modules.items():
+    def update(self, modules: Any) -> None:
+        """Register modules under their keys: of a dictionary, another one of these, or pairs."""
+        pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules
+        for key, module in pairs:
             self[key] = module
+
+    def pop(self, key: str) -> Any:
+        """Remove a key, and return its module."""
+        found = self[key]
+        del self[key]
+        return found
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        self._modules.clear()
 
 
 class ParameterList(Module):
@@ -211,14 +235,25 @@ class ParameterList(Module):
         self.register_parameter(str(len(self)), parameter)
         return self
 
+    def extend(self, values: Iterable[Any]) -> Self:
+        """Put parameters at the end."""
+        for value in list(values):
+            self.append(value)
+        return self
+
+    def __iadd__(self, values: Iterable[Any]) -> Self:
+        return self.extend(values)
+
     def __len__(self) -> int:
         return len(self._parameters)
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self._parameters.values())
 
-    def __getitem__(self, index: int) -> Parameter:
-        """Return the parameter at an index."""
+    def __getitem__(self, index: Any) -> Any:
+        """Return the parameter at an index, or of a slice a list of the same parameters."""
+        if isinstance(index, slice):
+            return ParameterList(list(self)[index])
         found: Parameter = self._parameters[str(_position(index, len(self)))]
         return found
 

@@ -25,6 +25,15 @@ class Parameter(Tensor):
         super().__init__(_array_of("Parameter", data))
         self.requires_grad_(requires_grad)
 
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Copy the values without the gradient, as PyTorch does; the copy belongs to no optimizer.
+
+        What a copied model accumulates is its own.
+        """
+        made = super().__deepcopy__(memo)
+        made.grad = None
+        return made
+
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 

@@ -82,10 +82,7 @@ class LRScheduler(Stateful):
                 )
         self.base_lrs = [rate_of(group, "initial_lr") for group in optimizer.param_groups]
         self.last_epoch = last_epoch
-        # Whoever goes on from a t has the rate of t + 1 already, unless it is said anew there.
-        self._begins = True
-        self._advance()
-        del self._begins
+        self._advance_first()
 
     def next_lr(self, group: dict[str, Any], lr: float, base: float) -> float:
         """Return the rate of a group at ``self.last_epoch``, given the rate before it."""
@@ -118,6 +115,12 @@ class LRScheduler(Stateful):
                 stacklevel=2,
             )
         registry.host(lambda: self._advance(epoch))
+
+    def _advance_first(self) -> None:
+        # Whoever goes on from a t has the rate of t + 1 already, unless it is said anew there.
+        self._begins = True
+        self._advance()
+        del self._begins
 
     def _advance(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch

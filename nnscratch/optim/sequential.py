@@ -70,7 +70,7 @@ class SequentialLR(LRScheduler):
             if not isinstance(scheduler, SequentialLR):
                 scheduler.last_epoch -= 1
         first = self.schedulers[bisect_right(self.milestones, 0)]
-        first._begin(0) if isinstance(first, SequentialLR) else first._advance()
+        first._begin(0) if isinstance(first, SequentialLR) else first._advance_first()
         self._last_lr = first.get_last_lr()
 
     def step(self, epoch: int | None = None) -> None:

@@ -100,7 +100,7 @@ class TensorIndexing(TensorBase):
         Raises:
             ShapeError: if ``index`` has another number of dimensions, or is larger than the tensor
                 along another dimension.
-            DataError: if an index is out of range.
+            DataError: if an index is not from 0 to the size less 1.
         """
         axis = axis_of(dim, self.ndim)
         if not index.numel():
@@ -117,6 +117,8 @@ class TensorIndexing(TensorBase):
 
         Raises:
             ShapeError: if ``index`` has more than one dimension.
+            DataError: if an index is not from 0 to the size less 1; ``x[index]`` also counts from
+                the end.
         """
         if index.ndim > 1:
             raise ShapeError(
@@ -126,7 +128,7 @@ class TensorIndexing(TensorBase):
         axis = axis_of(dim, self.ndim)
         if self.ndim == 0:
             return self.reshape(1).index_select(0, index).reshape(())
-        return self._apply(f.TAKE, index.reshape(-1), axis=axis)
+        return self._apply(f.TAKE, index.reshape(-1), axis=axis, negative=False)
 
     def masked_select(self, mask: Tensor) -> Tensor:
         """Return the elements where the mask is true, as a vector."""

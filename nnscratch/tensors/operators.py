@@ -376,12 +376,18 @@ class TensorOperators(TensorBase):
         made = registry.forward(formula, seed=seed, offset=offset, **place, **options)[0]
         return self._assign(made)
 
-    def fill_(self, value: float) -> Tensor:
-        """Write one value into every element.
+    def fill_(self, value: Any) -> Tensor:
+        """Write one value, a number or a tensor of no dimensions, into every element.
 
         Raises:
             DTypeError: if the dtype cannot hold it, such as 300 in uint8.
+            ShapeError: if it is a tensor of dimensions.
         """
+        if isinstance(value, TensorBase):
+            if value.ndim:
+                raise ShapeError(f"fill_: expected one number as value, got shape {value.shape}")
+            if value.requires_grad and is_grad_enabled():
+                return self._overwrite((...,), value.to(self.dtype))
         if self.requires_grad and is_grad_enabled():
             return self._overwrite((...,), value)
         self._refuse_graph()

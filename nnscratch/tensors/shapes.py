@@ -107,9 +107,9 @@ class TensorShapes(TensorBase):
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Return the tensor with the dimensions from start to end merged into one."""
+        start, end = axis_of(start_dim, self.ndim), axis_of(end_dim, self.ndim)
         if self.ndim == 0:
             return self.reshape(1)
-        start, end = axis_of(start_dim, self.ndim), axis_of(end_dim, self.ndim)
         if start > end:
             raise ShapeError(f"flatten: start_dim {start} comes after end_dim {end}")
         size = math.prod(self.shape[start : end + 1])
@@ -153,9 +153,9 @@ class TensorShapes(TensorBase):
     def transpose(self, dim0: int, dim1: int) -> Tensor:
         """Return the tensor with two dimensions exchanged."""
         axes = list(range(self.ndim))
+        first, second = axis_of(dim0, self.ndim), axis_of(dim1, self.ndim)
         if not axes:
             return self._apply(f.RESHAPE, shape=())
-        first, second = axis_of(dim0, self.ndim), axis_of(dim1, self.ndim)
         axes[first], axes[second] = second, first
         return self._apply(f.TRANSPOSE, axes=tuple(axes))
 
@@ -210,18 +210,19 @@ class TensorShapes(TensorBase):
 
     @numpy_names
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
-        """Return ``length`` elements along a dimension, from ``start`` on.
+        """Return ``length`` elements along a dimension, from ``start`` on, or from so far the end.
 
         Raises:
             ShapeError: if there are not so many.
         """
         axis = axis_of(dim, self.ndim)
-        if start < 0 or length < 0 or start + length > self.shape[axis]:
+        first = start + self.shape[axis] if start < 0 else start
+        if first < 0 or length < 0 or first + length > self.shape[axis]:
             raise ShapeError(
                 f"narrow: {length} elements from {start} on do not fit dimension {axis} of "
                 f"shape {self.shape}"
             )
-        index = (slice(None),) * axis + (slice(start, start + length),)
+        index = (slice(None),) * axis + (slice(first, first + length),)
         return self._apply(f.GETITEM, index=index)
 
     @numpy_names

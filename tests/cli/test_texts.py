@@ -56,6 +56,7 @@ def test_a_training_says_what_it_does_and_lets_the_model_write(runs, kind):
     assert {"gpt": "GPT of 1 layers", "char-lstm": "LSTM of 1 layers"}[kind] in said
     assert "bits a character" in said
     assert f"nnscratch generate {folder / kind}" in said
+    assert said.rpartition("--prompt ")[2] == TEXT.split()[0]  # "The" may have no place there
     samples = (folder / kind / "samples.txt").read_text()
     assert samples.count("epoch ") == 2
     shown = "".join(printed[kind].split())

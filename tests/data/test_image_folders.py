@@ -108,9 +108,9 @@ def test_what_is_passed_over_is_said(tmp_path):
     first = Image.new("L", (8, 8))
     first.save(tmp_path / "dog" / "two.tif", save_all=True, append_images=[first])
     assert load_images(tmp_path).notes == (
-        "1 other files are passed over: 'labels.txt'",
-        "1 images in no folder of a class are passed over: 'loose.png'",
-        "of 1 files with several pictures the first is taken",
+        "other files are passed over (1): 'labels.txt'",
+        "images in no folder of a class are passed over (1): 'loose.png'",
+        "of files with several pictures (1) the first is taken",
     )
 
 

@@ -55,6 +55,8 @@ def make(library: Library, name: str, optimizer: Any, **options: Any) -> Any:
         "linear": lambda: kinds.LinearLR(optimizer, 0.2, 0.9, 5, **options),
         "cosine": lambda: kinds.CosineAnnealingLR(optimizer, 4, 0.01, **options),
         "lambda": lambda: kinds.LambdaLR(optimizer, lambda t: 0.9**t, **options),
+        "multiplicative": lambda: kinds.MultiplicativeLR(optimizer, lambda t: 0.9, **options),
+        "polynomial": lambda: kinds.PolynomialLR(optimizer, 5, 2.0, **options),
         "one cycle": lambda: kinds.OneCycleLR(optimizer, 1.0, 30, **options),
         "root": lambda: Root(optimizer, **options),
         "chained": lambda: Chained(optimizer, **options),
@@ -64,8 +66,9 @@ def make(library: Library, name: str, optimizer: Any, **options: Any) -> Any:
     return makers[name]()
 
 
-NAMES = ["step", "multi", "exponential", "constant", "linear", "cosine", "lambda", "one cycle",
-         "root", "chained", "twice", "counting"]  # fmt: skip
+NAMES = ["step", "multi", "exponential", "constant", "linear", "cosine", "lambda",
+         "multiplicative", "polynomial", "one cycle", "root", "chained", "twice",
+         "counting"]  # fmt: skip
 
 
 def rates(optimizer: Any, *schedules: Any) -> list[float]:
@@ -220,7 +223,7 @@ def test_plateaus_of_groups_that_are_not_known() -> None:
 
 
 @pytest.mark.parametrize("second", NAMES)
-@pytest.mark.parametrize("first", ["linear", "chained", "lambda"])
+@pytest.mark.parametrize("first", ["linear", "chained", "lambda", "multiplicative", "polynomial"])
 def test_one_after_another(first: str, second: str) -> None:
     def see(library: Library) -> list[list[float]]:
         optimizer = optimizer_of(library, [0.3, 0.7])

@@ -108,6 +108,7 @@ def network(lib: Any) -> Any:
 
 
 def test_a_model_trains_as_pytorchs_does() -> None:
+    torch.manual_seed(0)
     ours, theirs = network(nnscratch), network(torch)
     ours.load_state_dict(theirs.state_dict())
     assert ours.bfloat16() is ours

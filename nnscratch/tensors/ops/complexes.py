@@ -138,7 +138,8 @@ def angle(input: Tensor) -> Tensor:
     taken = input._as_float()
     made = (taken < 0).to(taken.dtype) * 3.141592653589793
     made = made.masked_fill(taken != taken, float("nan"))
-    return made + taken * 0 if taken.requires_grad else made
+    # A part of the graph with a gradient of 0, of infinity too.
+    return made + taken.masked_fill(taken == taken, 0.0) * 0 if taken.requires_grad else made
 
 
 @tensor_function()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import default_dtype, dtype_name, is_floating, to_device_of
+from nnscratch.array import default_dtype, dtype_name, is_floating, promote, to_device_of
 from nnscratch.array.bfloat16 import limits_of
 from nnscratch.array.dtypes import is_complex, is_inexact, is_integer
 from nnscratch.errors import DTypeError
@@ -247,6 +247,8 @@ def nan_to_num(
 
 def _pair(input: Tensor, other: Any, floats: bool = False) -> tuple[Any, Any]:
     """Return two operands as tensors of one dtype, floats if asked."""
+    if floats and isinstance(other, int) and not is_inexact(input.array):
+        input = input.to(default_dtype())  # before -1 becomes the 255 of unsigned integers
     left, right = to_common_dtype(input, other)
     if not isinstance(right, Tensor):
         right = left._wrap(to_device_of(as_tensor(right).to(left.dtype).array, left.array))
@@ -359,6 +361,12 @@ def _passing_nan(formula: Formula, input: Tensor, other: Tensor) -> Tensor:
 # Of three.
 
 
+def _of_one_dtype(*tensors: Tensor) -> list[Tensor]:
+    """Return tensors in the dtype of all: of two at a time, a number of float64 would be one."""
+    common = promote(*(one.array for one in tensors))
+    return [one.to(common) for one in tensors]
+
+
 @tensor_function(inplace=True)
 def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
     """Return input + weight (end - input), exact at both ends.
@@ -381,7 +389,8 @@ def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
 @tensor_function(inplace=True)
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """Return input + value · tensor1 · tensor2."""
-    return input.add(tensor1 * tensor2, alpha=value)
+    taken, first, second = _of_one_dtype(input, tensor1, tensor2)
+    return taken.add(first * second, alpha=value)
 
 
 @tensor_function(inplace=True)
@@ -389,4 +398,5 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     """Return input + value · tensor1 / tensor2."""
     if is_integer(tensor1.array) and is_integer(tensor2.array):
         raise DTypeError("addcdiv does not divide integers; convert them first with .float()")
-    return input.add(tensor1 / tensor2, alpha=value)
+    taken, first, second = _of_one_dtype(input, tensor1, tensor2)
+    return taken.add(first / second, alpha=value)

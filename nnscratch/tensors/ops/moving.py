@@ -366,10 +366,10 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     given, wanted = _dims(source), _dims(destination)
     if len(given) != len(wanted):
         raise ShapeError(f"movedim: expected as many positions as dimensions, got {wanted}")
-    if input.ndim == 0:
-        return input
     sources = [axis_of(dim, input.ndim) for dim in given]
     targets = [axis_of(dim, input.ndim) for dim in wanted]
+    if input.ndim == 0:
+        return input
     if len(set(sources)) != len(sources) or len(set(targets)) != len(targets):
         raise ShapeError(f"movedim: each dimension can be named once, got {given} and {wanted}")
     rest = iter([axis for axis in range(input.ndim) if axis not in sources])

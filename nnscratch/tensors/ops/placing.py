@@ -172,6 +172,11 @@ def scatter_reduce(
     return made.reshape(input.shape)
 
 
+def from_front(index: Tensor, size: int) -> Tensor:
+    """Return indices of which negative ones count from the end as indices from the front."""
+    return (index < 0)._where(index + size, index)
+
+
 def _nothing(tensor: Tensor) -> Tensor:
     """Return zeros that have the gradient of a tensor, of infinite elements and NaN too."""
     made = tensor.clone()
@@ -220,11 +225,14 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     taken = input.reshape(1) if input.ndim == 0 else input
     size = taken.shape[axis]
     ones = index.new_ones(index.numel(), dtype="bool")
-    chosen = index.new_zeros(size, dtype="bool")._apply(f.SCATTER, index.reshape(-1), ones, axis=0)
+    places = from_front(index.reshape(-1), size)
+    chosen = index.new_zeros(size, dtype="bool")._apply(f.SCATTER, places, ones, axis=0)
     chosen = chosen.reshape(-1, *(1,) * (taken.ndim - 1 - axis))
     if not isinstance(value, Tensor):
         number = checked_number("index_fill", value, dtype_name(input.array.dtype))
         value = taken.new_full((), number)
+    if value.ndim:
+        raise ShapeError(f"index_fill: expected one number as value, got shape {value.shape}")
     return chosen._where(value.to(input.dtype), taken).reshape(input.shape)
 
 
@@ -255,7 +263,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     if index.numel() != source.numel():
         raise ShapeError(f"put: {source.numel()} values for {index.numel()} indices")
     formula = f.SCATTER_ADD if accumulate else f.SCATTER
-    made = input.reshape(-1)._apply(formula, index.reshape(-1), source.reshape(-1), axis=0)
+    places = from_front(index.reshape(-1), input.numel())
+    made = input.reshape(-1)._apply(formula, places, source.reshape(-1), axis=0)
     return made.reshape(input.shape)
 
 
@@ -297,7 +306,8 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Return the elements at indices along a dimension; both are broadcast along the others."""
     if dim is None:
-        return input.reshape(-1)._apply(f.GATHER, indices.reshape(-1), axis=0)
+        places = from_front(indices.reshape(-1), input.numel())
+        return input.reshape(-1)._apply(f.GATHER, places, axis=0)
     axis = axis_of(dim, input.ndim)
     shape = list(
         broadcast_shape(
@@ -309,7 +319,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     shape[axis] = input.shape[axis]
     taken = input.expand(*shape)
     shape[axis] = indices.shape[axis]
-    return taken._apply(f.GATHER, indices.expand(*shape), axis=axis)
+    places = from_front(indices.expand(*shape), input.shape[axis])
+    return taken._apply(f.GATHER, places, axis=axis)
 
 
 def _embedded(name: str, input: Tensor, place: Any, src: Tensor, shape: tuple[int, ...]) -> Tensor:

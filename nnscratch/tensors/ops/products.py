@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name, is_floating
+from nnscratch.array import dtype_name, is_floating, promote
 from nnscratch.array.dtypes import is_complex, is_integer
-from nnscratch.errors import DTypeError, ShapeError
+from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors.methods import axis_of
 from nnscratch.tensors.ops.calling import tensor_function
@@ -90,6 +90,10 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     """Return the sums of products over the last dimensions of two tensors."""
     if not input.ndim or not other.ndim:
         return input * other
+    if input.shape[-1] != other.shape[-1]:
+        raise ShapeError(
+            f"inner: expected last dimensions of one size, got {input.shape} and {other.shape}"
+        )
     return tensordot(input, other, ([-1], [-1]))
 
 
@@ -152,6 +156,12 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 def _added(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """Return beta · input + alpha · product; input is not read where beta is 0."""
+    if broadcast_shape(name, input.array, product.array) != product.shape:
+        raise ShapeError(
+            f"{name}: expected an input that broadcasts to the product of shape {product.shape}, "
+            f"got {input.shape}"
+        )
+    product = product.to(promote(input.array, product.array))  # where input is not read too
     if dtype_name(product.array.dtype) == "bool":
         made = product & bool(alpha)
         return made | (input & bool(beta)) if beta else made
@@ -163,7 +173,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> 
             # Not read, but a part of the graph with a gradient of 0.
             nothing = input.new_zeros(input.shape, dtype="bool")
             return scaled + nothing._where(input, 0.0)
-        return scaled.expand(*broadcast_shape(name, input.array, scaled.array))
+        return scaled
     return (input if beta == 1 else input * beta) + scaled
 
 
@@ -297,6 +307,10 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     axis = axis_of(dim, input.ndim)
     if input.ndim < 2:
         raise ShapeError(f"renorm needs two dimensions or more, got shape {input.shape}")
+    if not p > 0 or maxnorm < 0:
+        raise ConfigurationError(
+            f"renorm: expected p above 0 and a maxnorm of at least 0, got {p} and {maxnorm}"
+        )
     others = [one for one in range(input.ndim) if one != axis]
     size = input.norm(p, others, True)
     factor = (size > maxnorm)._where(maxnorm / (size + 1e-7), 1.0)

@@ -94,10 +94,11 @@ def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     """
     if dtype is not None:
         input = input.to(dtype_name(dtype))
-    if dim is None or input.ndim == 0:
+    axis = None if dim is None else axis_of(dim, input.ndim)
+    if axis is None or input.ndim == 0:
         made = input.reshape(-1)._apply(f.PROD, axis=0)
     else:
-        made = input._apply(f.PROD, axis=axis_of(dim, input.ndim), keepdims=keepdim)
+        made = input._apply(f.PROD, axis=axis, keepdims=keepdim)
     return made if dtype is None else made.to(dtype_name(dtype))
 
 
@@ -108,7 +109,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
         input = input.to(dtype_name(dtype))
     if is_floating(input.array):
         input = input.masked_fill(input != input, 0.0)
-    return input.sum(dim, keepdim)
+    return input.sum(dim, keepdim, dtype=dtype)
 
 
 @tensor_function()

@@ -276,7 +276,7 @@ def logdet(input: Tensor) -> Tensor:
 @tensor_function()
 def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
     """Return the inverse of the matrix with a factor of Cholesky's, (L Lᵀ)⁻¹."""
-    part = _triangle(input, upper)
+    part = _triangle(_matrices("cholesky_inverse", input), upper)
     turned = conj(part).transpose(-2, -1)
     return inv(turned @ part if upper else part @ turned)
 
@@ -284,7 +284,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
 @tensor_function()
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """Return the solution X of L Lᵀ X = B."""
-    part = _triangle(L, upper)
+    part = _triangle(_matrices("cholesky_solve", L), upper)
     turned = conj(part).transpose(-2, -1)
     first, second = (turned, part) if upper else (part, turned)
     return solve(second, solve(first, _batched(first, B)[1]))

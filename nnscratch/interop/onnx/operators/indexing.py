@@ -14,6 +14,7 @@ from nnscratch.interop.onnx.operators.table import Numbers, operator
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
 from nnscratch.tensors import ops as O
+from nnscratch.tensors.ops.placing import from_front
 
 
 @operator("Gather")
@@ -25,7 +26,7 @@ def gather(x: Tensor, I: Tensor, /, *, axis: int = 0) -> Tensor:
 @operator("GatherElements")
 def gather_elements(x: Tensor, I: Tensor, /, *, axis: int = 0) -> Tensor:
     axis = axis_of("GatherElements", axis, x.ndim)
-    return T.gather(x, axis, I.to("int64"))
+    return T.gather(x, axis, from_front(I.to("int64"), x.shape[axis]))
 
 
 def _flat_places(where: str, I: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -67,6 +68,7 @@ _REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
 
 def _scattered(where: str, x: Tensor, I: Tensor, U: Tensor, axis: int, how: str) -> Tensor:
+    I = from_front(I, x.shape[axis])
     if how == "none":
         return apply(f.SCATTER, x, I, U, axis=axis)
     if how not in _REDUCTIONS:
