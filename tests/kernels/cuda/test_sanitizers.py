@@ -49,6 +49,11 @@ def test_all_kernels_are_clean(part: int) -> None:
     assert "launches" in done.stdout
 
 
+def test_the_compiler_itself_runs_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_PRELOAD", build.asan())
+    assert build.run("sh", "-c", "echo $LD_PRELOAD") == "\n"
+
+
 TAIL = ("i < n; i += stride()) scalar(i)", "i <= n; i += stride()) scalar(i)")
 VECTORS = ("packed ? n / WIDTH : 0", "true ? n / WIDTH : 0")
 LOOP = ("for (int k = 0; k < TILE; ++k) sum", "for (int k = 0; k <= TILE + 1; ++k) sum")
