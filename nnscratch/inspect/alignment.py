@@ -95,11 +95,13 @@ def _cut(row: Piece, signs: frozenset[str], inside: int) -> list[Piece]:
         sign = _sign(one)
         binary = bool(pieces[-1]) and before not in RELATIONS | PLUS | _OPENING | {","}
         # A bracket belongs to the name before it: f(x) is cut nowhere.
-        called = sign in _OPENING and _names(pieces[-1][-1:])
+        bracket = sign in _OPENING or _bracketed(one)
+        called = bracket and _names(pieces[-1][-1:])
         behind_comma = before == "," and depth == 0
         # Two brackets, or a bracket and what it is multiplied by.
         factor = _OPENING <= signs and before in _CLOSING and one.tag != "mo" and not sign
-        cut = (sign in signs and binary and not called) or factor
+        wanted = sign in signs or (bracket and _OPENING <= signs)
+        cut = (wanted and binary and not called) or factor
         if depth <= inside and (cut or behind_comma):
             pieces.append([])
             if one.tag == "mo" and sign in _BINARY:
@@ -117,6 +119,13 @@ def _opened(one: ET.Element) -> list[ET.Element]:
     if _sign(children[0]) in _OPENING and any(child.tag == "mtable" for child in children):
         return [one]  # cases
     return [child for each in children for child in _opened(each)]
+
+
+def _bracketed(one: ET.Element) -> bool:
+    """Say whether an element is a row in brackets as tall as it, perhaps with a power."""
+    while one.tag in ("msub", "msup", "msubsup") and len(one):
+        one = one[0]
+    return one.tag == "mrow" and len(one) > 0 and (one[0].text or "") in _OPENING
 
 
 def _sign(one: ET.Element) -> str:

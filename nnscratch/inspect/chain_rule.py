@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,37 +19,8 @@ from typing import Any
 from nnscratch.array import maths
 from nnscratch.formulas import Formula
 from nnscratch.formulas.sigmoids import logistic, tanh_softplus
+from nnscratch.formulas.slopes import SLOPES
 from nnscratch.kernels.bodies import NotABodyError, Parsed, parsed
-
-SLOPES: dict[str, tuple[str, ...]] = {
-    "add": ("1", "1"), "subtract": ("1", "-1"), "multiply": ("b", "a"),
-    "divide": ("1 / b", "-y / b"), "negative": ("-1",),
-    "where": ("", "holds(a)", "fails(a)"),
-    "maximum": ("a > b", "b > a"), "minimum": ("a < b", "b < a"),
-    "absolute": ("sign(a)",), "exp": ("y",), "exp2": ("y * log(2)",), "expm1": ("y + 1",),
-    "log": ("1 / a",), "log1p": ("1 / (1 + a)",), "log2": ("1 / (a * log(2))",),
-    "log10": ("1 / (a * log(10))",), "sqrt": ("1 / (2 * y)",),
-    "power": ("b * power(a, b - 1)", "y * log(a)"), "hypot": ("a / y", "b / y"),
-    "sin": ("cos(a)",), "cos": ("-sin(a)",), "tan": ("1 + y * y",),
-    "asin": ("1 / sqrt(1 - a * a)",), "acos": ("-1 / sqrt(1 - a * a)",),
-    "atan": ("1 / (1 + a * a)",), "atan2": ("b / (a * a + b * b)", "-a / (a * a + b * b)"),
-    "sinh": ("cosh(a)",), "cosh": ("sinh(a)",), "tanh": ("1 - y * y",),
-    "asinh": ("1 / sqrt(a * a + 1)",), "acosh": ("1 / sqrt(a * a - 1)",),
-    "atanh": ("1 / (1 - a * a)",), "erf": ("2 / sqrt(pi) * exp(-a * a)",),
-    "erfc": ("-2 / sqrt(pi) * exp(-a * a)",), "erfinv": ("sqrt(pi) / 2 * exp(y * y)",),
-    "logistic": ("y * (1 - y)",), "tanh_softplus": ("(1 - y * y) * logistic(a)",),
-    "ceil": ("0",), "floor": ("0",), "round_half_even": ("0",), "sign": ("0",), "trunc": ("0",),
-    "floor_divide": ("0", "0"), "remainder": ("1", "-floor(a / b)"),
-}  # fmt: skip
-"""For each operation its slope by each operand: a and b are the operands, y is the result.
-
-A comparison is 1 where it holds and 0 elsewhere, and so are ``holds`` and, the other way round,
-``fails``. Where two operands of a maximum are equal there is no slope.
-"""
-
-_OPERATORS: dict[type, str] = {
-    ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,7 +101,7 @@ def chain(formula: Formula) -> LineByLine | None:
     >>> for line in chain(SILU).lines:
     ...     print(line.name, "is", line.word, *line.operands)
     u1 is logistic X
-    Y is multiply X u1
+    Y is mult X u1
     """
     words = formula.pointwise
     if words is None or formula.backward is None:
@@ -185,10 +157,10 @@ class _Reader:
             return self.line("condition", (self.condition(node),))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             inner = self.operand(node.operand)
-            return -inner if isinstance(inner, float) else self.line("negative", (inner,))
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return -inner if isinstance(inner, float) else self.line("usub", (inner,))
+        if isinstance(node, ast.BinOp):
             operands = (self.operand(node.left), self.operand(node.right))
-            return self.line(_OPERATORS[type(node.op)], operands)
+            return self.line(type(node.op).__name__.lower(), operands)
         if isinstance(node, ast.Call):
             word = ast.unparse(node.func).rpartition("__")[2].removeprefix("word_")
             if word == "real":
@@ -227,8 +199,8 @@ class _Reader:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(maths, name) for name in maths.__all__},
     **{"logistic": logistic, "tanh_softplus": tanh_softplus},
-    **{"add": lambda a, b: a + b, "subtract": lambda a, b: a - b},
-    **{"multiply": lambda a, b: a * b, "divide": lambda a, b: a / b, "negative": lambda a: -a},
+    **{"add": operator.add, "sub": operator.sub, "mult": operator.mul},
+    **{"div": operator.truediv, "usub": operator.neg},
 }
 _SCOPE: dict[str, Any] = {**_FUNCTIONS, "pi": math.pi, "holds": lambda c: c, "fails": lambda c: ~c}
 

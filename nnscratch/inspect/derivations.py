@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nnscratch.formulas import Formula
-from nnscratch.inspect.chain_rule import SLOPES, LineByLine, Operation, chain
+from nnscratch.formulas.slopes import SLOPES, WORDS
+from nnscratch.inspect.chain_rule import LineByLine, Operation, chain
 from nnscratch.inspect.latex import SYMBOLS
 from nnscratch.inspect.locate import gradients_of, symbol
 
@@ -20,10 +21,7 @@ NONE = (
     "No derivation is written for this formula yet: its source is named above, and the check below "
     "compares the gradient with differences of the forward."
 )
-_WRITTEN = {"add": "+", "subtract": "-", "multiply": r"\cdot", "divide": "/"}
-_FUNCTIONS = {"logistic": r"\sigma", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan"}
-_FUNCTIONS |= {"maximum": r"\max", "minimum": r"\min", "log": r"\log", "exp": r"\exp"}
-_FUNCTIONS |= {name: rf"\{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")}
+_WRITTEN = {"add": "+", "sub": "-", "mult": r"\cdot", "div": "/"}
 _SIGNS = {"<=": r"\le", ">=": r"\ge", "==": "=", "!=": r"\ne", "&": r"\wedge", "|": r"\vee"}
 _GREEK = {"lambd": "lambda"}
 
@@ -152,11 +150,11 @@ def _line(line: Operation, conditions: dict[str, str]) -> str:
             rf"{left}\begin{{cases}} {operands[1]} & {condition} \\ "
             rf"{operands[2]} & \text{{else}} \end{{cases}}"
         )
-    if line.word == "divide":
+    if line.word == "div":
         return rf"{left}\frac{{{operands[0]}}}{{{operands[1]}}}"
     if line.word in _WRITTEN:
         return left + f" {_WRITTEN[line.word]} ".join(operands)
-    if line.word == "negative":
+    if line.word == "usub":
         return f"{left}-{operands[0]}"
     return left + _call(line.word, operands)
 
@@ -182,7 +180,7 @@ def _call(word: str, operands: Sequence[str]) -> str:
         return rf"\lfloor {operands[0]} \rfloor"
     if word == "tanh_softplus":
         return rf"\tanh(\log(1 + e^{{{operands[0]}}}))"
-    name = _FUNCTIONS.get(word, rf"\mathrm{{{word.replace('_', ' ')}}}")
+    name = WORDS.get(word, rf"\mathrm{{{word.replace('_', ' ')}}}")
     return f"{name}({', '.join(operands)})"
 
 

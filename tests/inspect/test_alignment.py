@@ -53,6 +53,10 @@ def test_every_equation_fits_a_phone(formula: Formula) -> None:
             r"a = \frac{1}{n} \sum_i wwwwwwww \left(bbbbbbbb - cccccccc (1 - dddddddd)\right)",
             ["a", "=1n", "∑iwwwwwwww", "(bbbbbbbb", "−cccccccc(1−dddddddd))"],
         ),
+        (
+            r"p = \frac{aaaaaaaaaaaaaaa}{b} \left(\frac{cccccccc}{d} + \frac{eeeeeeee}{f}\right)^2",
+            ["p", "=aaaaaaaaaaaaaaab", "(ccccccccd+eeeeeeeef)2"],
+        ),
     ],
 )
 def test_where_equations_are_cut(latex: str, told: list[str]) -> None:
