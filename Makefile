@@ -52,6 +52,11 @@ $(VENV)/.stamp-docs: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.tx
 	@$(PIP_INSTALL) -e '.[cli,docs,keras,onnx,sklearn]'
 	@touch $@ $(VENV)/.stamp-demo
 
+$(VENV)/.stamp-lite: $(VENV)/.stamp-docs
+	@echo "Installing JupyterLite"
+	@$(PIP_INSTALL) -e '.[cli,docs,keras,onnx,sklearn,lite]'
+	@touch $@
+
 $(VENV)/.stamp-bench: $(VENV)/.stamp-test
 	@echo "Installing JAX, to compare with"
 	@$(PIP_INSTALL) -e '.[cli,test,bench]'
@@ -60,10 +65,17 @@ $(VENV)/.stamp-bench: $(VENV)/.stamp-test
 demo: $(VENV)/.stamp-demo
 	@$(VENV)/bin/nnscratch train digits
 
-# Warnings are errors, and so is a reference that leads nowhere.
+# Warnings are errors, and so is a reference that leads nowhere. PYODIDE=/folder/of/a/distribution adds
+# a JupyterLite with the notebooks.
+ifdef PYODIDE
+LITE := --lite
+docs: $(VENV)/.stamp-lite
+endif
 docs: $(VENV)/.stamp-docs
-	$(PY) docs/pages.py build/pages
+	$(PY) docs/pages.py build/pages $(LITE)
 	$(PY) -m sphinx -q -W -n -j auto --keep-going -d build/pages-read -c docs build/pages build/site
+	@if [ -n "$(PYODIDE)" ]; then $(PY) docs/lite.py "$(PYODIDE)" build/site/lite; \
+	else rm -rf build/site/lite; fi
 	@echo "The site is build/site/index.html"
 
 test: lint

@@ -3,11 +3,13 @@
 Laid out is the README and all that can be reached from it by links: pages and notebooks as they
 are, any other file of the project as a page of its lines. Pages that nobody wrote are added: one
 for each formula and one for each module of the interface, both from what the code says of itself.
+With ``--lite`` behind the folder, each notebook has a link to where it runs in the browser.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import sys
@@ -129,6 +131,22 @@ def is_own(thing: Any) -> bool:
     return callable(thing) and str(getattr(thing, "__module__", "")).startswith("nnscratch")
 
 
+def with_lite(pages: Pages) -> Pages:
+    """Return the pages with a link in each notebook to the JupyterLite of ``docs/lite.py``."""
+    made: Pages = {}
+    for place, page in pages.items():
+        made[place] = page
+        if place.startswith("docs/notebooks/") and place.endswith(".ipynb"):
+            notebook = json.loads(str(page))
+            name = place.removeprefix("docs/notebooks/")
+            up = "../" * place.count("/")
+            link = f'<a href="{up}lite/lab/index.html?path={name}">Run it in the browser</a>\n'
+            first = notebook["cells"][0]
+            first["source"] = [*first["source"], "\n", "\n", link]
+            made[place] = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    return made
+
+
 def with_contents(pages: Pages) -> Pages:
     """Return the pages with the table of contents: docs/index has the chapters, folders theirs."""
     below: dict[str, list[str]] = {}
@@ -172,4 +190,5 @@ def write(pages: Pages, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(site(), Path(sys.argv[1]))
+    pages = site()
+    write(with_lite(pages) if "--lite" in sys.argv else pages, Path(sys.argv[1]))
