@@ -11,6 +11,7 @@ import pytest
 from many_ranks import job
 
 from nnscratch.array.bfloat16 import bfloat16
+from nnscratch.cli.settings import TrainingSettings
 from nnscratch.errors import ConfigurationError
 from nnscratch.parallel.adding import round_to_bfloat16
 from nnscratch.tensors import Tensor
@@ -65,6 +66,8 @@ def test_a_wire_that_makes_no_sense_is_refused() -> None:
     model = many_ranks._net(outputs=3)
     with pytest.raises(ConfigurationError, match="wire must be 'bfloat16', or None for gradients"):
         Trainer(model, wire="float16")
+    with pytest.raises(ConfigurationError, match="there is no wire 'float8'"):
+        TrainingSettings(wire="float8")
     data = tuple(Tensor(one) for one in many_ranks._data("doubles"))
     with pytest.raises(ConfigurationError, match="wire='bfloat16' is for parameters of at most 32"):
         Trainer(model.double(), wire="bfloat16", shards=2).fit(data, 1)
