@@ -1,26 +1,32 @@
 """A load test of ``nnscratch serve``: requests a second, and what bad ones do to the others.
 
-    python -m benchmarks.serving [--seconds 10] [--connections 16] [--cores]
+    python -m benchmarks.serving [--seconds 10] [--connections 16] [--cores] [--litserve PYTHON]
 
-A server of a 784-128-10 network answers single images as .npy bodies, first alone, then with
-malformed, oversized, slow and cut-off requests mixed in. Each answer is compared with the one that
-is right for that very image: none may be lost or belong to another request. Memory is read before
-and after. With ``--cores`` the server has one core and the client the others.
+A server of a 784-128-10 network answers single images, as .npy bodies and as JSON, in turns with
+what uvicorn alone does with the same bodies, and with LitServe where PYTHON is one that has it and
+onnxruntime. Then malformed, oversized, slow and cut-off requests are mixed in. Each answer is
+compared with the one that is right for that very image: none may be lost or belong to another
+request. Memory is read before and after. With ``--cores`` each server has the first core, and the
+client the others.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import io
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +51,14 @@ def _npy(array: Any) -> bytes:
 class Client:
     """Connections to a server, and what came back on them."""
 
-    def __init__(self, port: int, images: Any) -> None:
+    def __init__(self, port: int, images: Any, form: str = "npy") -> None:
         self.port = port
         self.images = images
-        self.requests = [_request(_npy(one[None])) for one in images]
+        if form == "npy":
+            self.requests = [_request(_npy(one[None])) for one in images]
+        else:
+            bodies = [json.dumps({"images": [one.tolist()]}).encode() for one in images]
+            self.requests = [_request(one, "application/json") for one in bodies]
         self.right: list[bytes] = []
         self.times: list[float] = []
         self.found: Counter[str] = Counter()
@@ -128,13 +138,18 @@ def _memory(process: int) -> float:
 
 
 def _worked(process: int) -> float:
-    """Return the seconds of a core that a process took, 0 where the system does not say."""
+    """Return the seconds of a core that a process and those it started took, 0 if unknown."""
+    total = 0.0
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+        taken = text.rpartition(")")[2].split()[11:13]
+        total = sum(map(int, taken)) / os.sysconf("SC_CLK_TCK")
+        for task in Path(f"/proc/{process}/task").iterdir():
+            inside = (task / "children").read_text(encoding="ascii").split()
+            total += sum(_worked(int(child)) for child in inside)
     except OSError:
-        return 0.0
-    taken = text.rpartition(")")[2].split()[11:13]
-    return sum(map(int, taken)) / os.sysconf("SC_CLK_TCK")
+        pass
+    return total
 
 
 def _trained(folder: Path) -> Path:
@@ -162,61 +177,115 @@ def _say(title: str, client: Client, seconds: float, worked: float, grown: str) 
         print(f"    {name}: {count:,}")
 
 
-async def _measure(port: int, process: int, seconds: float, connections: int) -> bool:
+async def _load(
+    title: str, client: Client, process: int, seconds: float, connections: int,
+    kinds: tuple[str, ...] = (),
+) -> bool:  # fmt: skip
+    """Send requests for some seconds, print what came, and say whether all of it was right."""
+    # The first second is not counted: buffers and arenas grow to their size.
+    await asyncio.gather(*(client.asking(n, time.perf_counter() + 1.0) for n in range(connections)))
+    client.times.clear()
+    client.found.clear()
+    before, took, began = _memory(process), _worked(process), time.perf_counter()
+    until = began + seconds
+    work = [client.asking(n * _IMAGES // connections, until) for n in range(connections)]
+    work += [client.disturbing(kind, until) for kind in kinds for _ in range(2)]
+    await asyncio.gather(*work)
+    passed = time.perf_counter() - began
+    grown = f"{before:.0f} -> {_memory(process):.0f}"
+    _say(title, client, passed, _worked(process) - took, grown)
+    return client.found["right"] == len(client.times)
+
+
+async def _measure(servers: dict[str, tuple[int, int]], seconds: float, connections: int) -> bool:
+    """Measure servers, given by port and process, in turns; ours is the first."""
     images = np.random.default_rng(1).integers(0, 255, (_IMAGES, 28, 28)).astype(np.uint8)
+    fine = True
+    for form in ("npy", "json"):
+        for _ in range(2):
+            for name, (port, process) in servers.items():
+                if form == "npy" and name == "LitServe":
+                    continue  # it takes JSON and forms
+                client = Client(port, images, form)
+                await client.learn()
+                title = f"{name}, {form}"
+                fine &= await _load(title, client, process, seconds, connections)
+    port, process = servers["nnscratch"]
     client = Client(port, images)
     await client.learn()
-    turns: list[tuple[str, tuple[str, ...]]] = [
-        ("Good requests alone", ()),
-        ("With bad ones mixed in", ("malformed", "deep", "pickled", "truncated", "oversized",
-                                    "slow", "cut off", "no HTTP")),
-    ]  # fmt: skip
-    fine = True
-    for title, kinds in turns:
-        # The first second is not counted: buffers and arenas grow to their size.
-        await asyncio.gather(
-            *(client.asking(n, time.perf_counter() + 1.0) for n in range(connections))
-        )
-        client.times.clear()
-        client.found.clear()
-        before, took, began = _memory(process), _worked(process), time.perf_counter()
-        until = began + seconds
-        work = [client.asking(n * _IMAGES // connections, until) for n in range(connections)]
-        work += [client.disturbing(kind, until) for kind in kinds for _ in range(2)]
-        await asyncio.gather(*work)
-        passed = time.perf_counter() - began
-        grown = f"{before:.0f} -> {_memory(process):.0f}"
-        _say(title, client, passed, _worked(process) - took, grown)
-        fine &= client.found["right"] == len(client.times)
+    kinds = ("malformed", "deep", "pickled", "truncated", "oversized", "slow", "cut off", "no HTTP")
+    title = "nnscratch, npy, with bad ones mixed in"
+    fine &= await _load(title, client, process, seconds, connections, kinds)
     print(json.dumps({"all answers right": fine}))
     return fine
 
 
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _ready(port: int) -> None:
+    """Wait until somebody listens at a port."""
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"nobody listens at port {port}")
+
+
+@contextlib.contextmanager
+def _serving(command: list[str], port: int, cores: bool) -> Iterator[tuple[int, int]]:
+    """Start a server, on one core if asked, and yield its port and process."""
+    wanted = sorted(os.sched_getaffinity(0)) if cores else []
+    # The processes that a server starts are on its core, too.
+    pinned = ["taskset", "-c", str(wanted[0])] if cores else []
+    own = {"start_new_session": True}
+    with subprocess.Popen([*pinned, *command], **own) as server:  # type: ignore[call-overload]
+        try:
+            _ready(port)
+            yield port, server.pid
+        finally:
+            server.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(10)
+            with contextlib.suppress(OSError):
+                os.killpg(server.pid, signal.SIGKILL)
+
+
 def main() -> None:
-    """Start a server, measure it, and stop it."""
+    """Start the servers, measure them, and stop them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--cores", action="store_true")
+    parser.add_argument("--litserve", metavar="PYTHON")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        run = _trained(Path(folder))
-        command = [sys.executable, "-m", "nnscratch", "serve", str(run), "--port", "0"]
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        run, ports = _trained(Path(folder)), [_free_port() for _ in range(3)]
+        command = [sys.executable, "-m", "nnscratch", "serve", str(run), "--port", str(ports[0])]
         command += ["--timeout", "1", "--most-bytes", str(_LARGEST)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                if given.cores and hasattr(os, "sched_setaffinity"):
-                    cores = sorted(os.sched_getaffinity(0))
-                    os.sched_setaffinity(server.pid, cores[:1])
-                    os.sched_setaffinity(0, cores[1:] or cores)
-                assert server.stdout is not None
-                print(server.stdout.readline().strip())
-                port = re.search(r":(\d+)/predict", server.stdout.readline())
-                assert port is not None
-                work = _measure(int(port[1]), server.pid, given.seconds, given.connections)
-                fine = asyncio.run(work)
-            finally:
-                server.terminate()
+        alone, lit = (
+            str(Path(__file__).with_name(f"serving_{name}.py")) for name in ("alone", "lit")
+        )
+        commands = {
+            "nnscratch": command,
+            "uvicorn alone": [sys.executable, alone, str(ports[1])],
+        }
+        if given.litserve:
+            model = str(Path(folder, "run.onnx"))
+            export = [sys.executable, "-m", "nnscratch", "export", str(run), "--to", "onnx"]
+            subprocess.run([*export, "-o", model], check=True)
+            commands["LitServe"] = [given.litserve, lit, str(ports[2]), model]
+        servers = {
+            name: stack.enter_context(_serving(command, port, given.cores))
+            for (name, command), port in zip(commands.items(), ports, strict=False)
+        }
+        if given.cores:
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, cores[1:] or cores)
+        fine = asyncio.run(_measure(servers, given.seconds, given.connections))
     if not fine:
         raise SystemExit(1)
 

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, in its form of JSON."""
+"""The Open Inference Protocol, version 2: as JSON, and with tensors as bytes behind it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nnscratch.cli.serving.answering import NO_NUMBER, RunAnswers, softmax
+from nnscratch.cli.serving import binary
+from nnscratch.cli.serving.answering import NO_NUMBER, RunAnswers, encode, softmax
 from nnscratch.cli.serving.reading import BadRequestError, ReadRows, refuse_keys_twice
 
 PROTOCOL = "Open Inference Protocol V2"
@@ -32,7 +33,7 @@ class InputTensor(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    data: list[Any]
+    data: list[Any] | msgspec.UnsetType = msgspec.UNSET
     parameters: Any = msgspec.UNSET
 
 
@@ -48,15 +49,26 @@ class InferenceRequest(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(InferenceRequest)
 
 
-def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, InferenceRequest]:
+def read_request(
+    body: bytes, run: RunAnswers, most: int, length: bytes | None = None
+) -> tuple[ReadRows, InferenceRequest]:
     """Return the rows of a request, and the request.
 
     The protocol has no place for the error of a single row: one that is wrong is named, and the
     request refused.
 
+    Args:
+        body: the body.
+        run: what it is for.
+        most: rows in a request.
+        length: of the JSON, by its header, where tensors may come as bytes behind it.
+
     Raises:
         BadRequestError: whatever is wrong.
     """
+    rest = b""
+    if length is not None:
+        body, rest = binary.split(body, length)
     try:
         request = _DECODER.decode(body)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -70,11 +82,28 @@ def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, Inf
             raise BadRequestError(
                 400, f"there is no output {wanted.name[:40]!r}; there are {', '.join(known)}"
             )
+    wanted_as_bytes(request)
     given: dict[str, Any] = {}
+    start = 0
     for tensor in request.inputs:
-        if tensor.name in given:
-            raise BadRequestError(400, f"input {tensor.name[:40]!r} is given twice")
-        given[tensor.name] = _values(tensor)
+        name = tensor.name
+        if name in given:
+            raise BadRequestError(400, f"input {name[:40]!r} is given twice")
+        size = binary.told_size(name, tensor.parameters)
+        if size is None:
+            given[name] = _values(tensor)
+            continue
+        if tensor.data is not msgspec.UNSET:
+            raise BadRequestError(400, f"input {name[:40]!r} has its data twice, also as bytes")
+        if size > len(rest) - start:
+            raise BadRequestError(
+                400, f"input {name[:40]!r}: of its {size:,} bytes there are {len(rest) - start:,} "
+                "behind the JSON, whose length Inference-Header-Content-Length says"
+            )  # fmt: skip
+        given[name] = _values(tensor, rest[start : start + size])
+        start += size
+    if start < len(rest):
+        raise BadRequestError(400, f"{len(rest) - start:,} bytes at the end belong to no input")
     if not given:
         raise BadRequestError(400, "the request has no inputs")
     read = run.reader.from_tensors(given, most)
@@ -84,31 +113,68 @@ def read_request(body: bytes, run: RunAnswers, most: int) -> tuple[ReadRows, Inf
     return read, request
 
 
-def _values(tensor: InputTensor) -> Any:
-    kind = _KINDS.get(tensor.datatype)
-    name = tensor.name[:40]
+def wanted_as_bytes(request: InferenceRequest) -> set[str] | None:
+    """Return the names of the outputs that are wanted as bytes, None for all of them.
+
+    Raises:
+        BadRequestError: if what is wanted is neither true nor false.
+    """
+    usual = binary.wants_bytes(request.parameters, "binary_data_output", False)
+    if not request.outputs:
+        return None if usual else set()
+    return {
+        one.name
+        for one in request.outputs
+        if binary.wants_bytes(one.parameters, "binary_data", usual)
+    }
+
+
+def _values(tensor: InputTensor, raw: bytes | None = None) -> Any:
+    """Return the values of an input: of a column a list, otherwise an array of the shape."""
+    kind, name, shape = _KINDS.get(tensor.datatype), tensor.name[:40], tensor.shape
     if kind is None:
         raise BadRequestError(
             400, f"input {name!r}: there is no datatype {tensor.datatype[:20]!r}; there are "
             f"{', '.join(_KINDS)}"
         )  # fmt: skip
+    if len(shape) > _MOST_AXES:
+        raise BadRequestError(400, f"input {name!r}: a shape has at most {_MOST_AXES} axes")
+    column = len(shape) < 2 or (len(shape) == 2 and shape[1] == 1)
+    if raw is not None:
+        found = binary.values_of(name, kind, shape, raw)
+    else:
+        found = _listed(tensor, kind, column)
+    if not len(found):
+        raise BadRequestError(400, "there are no rows to predict")
+    if kind is np.object_ or kind is np.bool_:
+        if not column:
+            raise BadRequestError(400, f"input {name!r}: expected the shape [rows] or [rows, 1]")
+        return found if isinstance(found, list) else found.tolist()
+    if not column:
+        return found.reshape(shape)
+    if found.dtype.kind != "f":
+        return found.tolist()
+    if np.isinf(found).any():
+        raise BadRequestError(400, f"input {name!r}: a number is infinite")
+    # A gap in a column of floating-point numbers is NaN; JSON has none, and says null.
+    return [None if value != value else value for value in found.tolist()]
+
+
+def _listed(tensor: InputTensor, kind: Any, column: bool) -> Any:
+    """Return the values of an input in JSON, flat: an array of numbers, or a list."""
+    name = tensor.name[:40]
+    if isinstance(tensor.data, msgspec.UnsetType):
+        raise BadRequestError(400, f"input {name!r} has no data")
     data = list(_flat(tensor.data, 0))
-    fits = min(tensor.shape, default=0) >= 0 and math.prod(tensor.shape) == len(data)
-    if not fits or len(tensor.shape) > _MOST_AXES:
+    if min(tensor.shape, default=0) < 0 or math.prod(tensor.shape) != len(data):
         raise BadRequestError(
             400, f"input {name!r}: {len(data):,} values do not make the shape {tensor.shape}"
         )
-    if not data:
-        raise BadRequestError(400, "there are no rows to predict")
-    column = len(tensor.shape) < 2 or (len(tensor.shape) == 2 and tensor.shape[1] == 1)
     if kind is np.object_ or kind is np.bool_:
         wanted = str if kind is np.object_ else bool
         if not all(value is None or type(value) is wanted for value in data):
             raise BadRequestError(400, f"input {name!r}: a value is no {tensor.datatype}")
-        if not column:
-            raise BadRequestError(400, f"input {name!r}: expected the shape [rows] or [rows, 1]")
         return data
-    # JSON has no NaN: a gap in a column of floating-point numbers is null.
     gaps = column and kind in (np.float32, np.float64)
     if not all(type(value) in (int, float) or (gaps and value is None) for value in data):
         raise BadRequestError(400, f"input {name!r}: a value is no number")
@@ -119,9 +185,7 @@ def _values(tensor: InputTensor) -> Any:
         right = np.isfinite(made) if made.dtype.kind == "f" else made == values
     if not (right | np.isnan(made)).all():
         raise BadRequestError(400, f"input {name!r}: a number is none of {tensor.datatype}")
-    if not column:
-        return made.reshape(tensor.shape)
-    return [None if value != value else value for value in made.tolist()] if gaps else made.tolist()
+    return made
 
 
 def _flat(data: list[Any], depth: int) -> Any:
@@ -159,6 +223,24 @@ def answer(run: RunAnswers, outputs: Any, request: InferenceRequest) -> dict[str
     if request.id is not None:
         found["id"] = request.id
     return found
+
+
+def packed(found: dict[str, Any], names: set[str] | None) -> tuple[bytes, int | None]:
+    """Return an answer's body, and the length of the JSON in it if outputs are bytes behind it.
+
+    Args:
+        found: the answer.
+        names: of the outputs that are wanted as bytes; None for all.
+    """
+    if names is not None and not names:
+        return encode(found), None
+    behind = []
+    for tensor in found["outputs"]:
+        if names is None or tensor["name"] in names:
+            behind.append(binary.as_bytes(tensor["datatype"], tensor.pop("data")))
+            tensor["parameters"] = {"binary_data_size": len(behind[-1])}
+    told = encode(found)
+    return told + b"".join(behind), len(told)
 
 
 def _tensor(name: str, shape: list[int], datatype: str, data: list[Any]) -> dict[str, Any]:

@@ -11,14 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from nnscratch.cli.serving import inference
+from nnscratch.cli.serving import binary, inference
 from nnscratch.cli.serving.answering import RunAnswers, encode
+from nnscratch.cli.serving.asking import Answered, Asked, refuse_twice, wants_probabilities
 from nnscratch.cli.serving.computing import RequestQueue
 from nnscratch.cli.serving.describing import described
 from nnscratch.cli.serving.figures import ServiceFigures
@@ -29,12 +30,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint = Callable[[Request], Awaitable[Response]]
-Asked = tuple[ReadRows, Callable[[Any], tuple[bytes, int]]]
-"""The rows of a request, and what makes body and status of its answer from their outputs."""
 _USUAL = ("application/json", "application/x-npy")
 _JSON = (b"content-type", b"application/json")
 _NPY = ("application/x-npy", "application/octet-stream")
-_ONCE = (b"host", b"authorization", b"content-type", b"content-encoding", b"content-length")
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,11 @@ class PredictionService:
         self.paths_at_once = {path.encode(): path for path in self._posts if quote(path) == path}
         self._open = {"/healthz", "/v2/health/live", "/v2/health/ready"}
         fixed = {
-            "/v2": {"name": "nnscratch", "version": _version(), "extensions": []},
+            "/v2": {
+                "name": "nnscratch",
+                "version": _version(),
+                "extensions": ["binary_tensor_data"],
+            },
             "/v2/health/live": {"live": True},
             model: inference.metadata(run),
             f"{model}/versions/1": inference.metadata(run),
@@ -123,7 +125,7 @@ class PredictionService:
         try:
             headers = dict(scope["headers"])
             if len(headers) != len(scope["headers"]):
-                _refuse_twice([name for name, _ in scope["headers"]])
+                refuse_twice([name for name, _ in scope["headers"]])
             self._admit(path, headers)
             if get is not None:
                 if scope["method"] not in ("GET", "HEAD"):
@@ -138,7 +140,9 @@ class PredictionService:
                 raise BadRequestError(405, f"{path} takes POST", allow="POST")
             body = await self._body(headers, receive)
             read, answer = post(body, headers, scope["query_string"])
-            content, status = answer(await self._outputs(read))
+            found = answer(await self._outputs(read))
+            content, status, more = found.content, found.status, found.headers
+            self._count_rows(read, found)
         except BadRequestError as error:
             status, content = error.status, encode({"error": error.reason})
             more = tuple((k.encode(), v.encode()) for k, v in error.headers.items())
@@ -155,8 +159,9 @@ class PredictionService:
             status, content = 500, encode({"error": "the server failed at this request"})
         self.figures.count(route, status, time.perf_counter() - began)
         length = (b"content-length", str(len(content)).encode())
+        kind = () if any(name == b"content-type" for name, _ in more) else (_JSON,)
         await send(
-            {"type": "http.response.start", "status": status, "headers": [_JSON, length, *more]}
+            {"type": "http.response.start", "status": status, "headers": [*kind, length, *more]}
         )
         await send({"type": "http.response.body", "body": content})
 
@@ -251,20 +256,25 @@ class PredictionService:
             read, answer = self._posts[route](body, headers, b"")
             if read.errors or not self.queue.quick(read.features):
                 return None
-            content, status = answer(self.queue.now(read.features))
+            found = answer(self.queue.now(read.features))
         except Exception:
             return None
-        if status != 200:
+        if found.status != 200 or found.headers:
             return None
-        self.figures.count(route, status, time.perf_counter() - began)
-        return content
+        self._count_rows(read, found)
+        self.figures.count(route, 200, time.perf_counter() - began)
+        return found.content
+
+    def _count_rows(self, read: ReadRows, found: Answered) -> None:
+        self.figures.rows += read.count
+        self.figures.wrong_rows += found.wrong
 
     def _predict(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Asked:
         kind = headers.get(b"content-type", b"application/json").decode("latin-1")
         if kind not in _USUAL:
             kind = kind.partition(";")[0].strip().lower()
         reader, most = self.run.reader, self.limits.rows
-        probabilities = bool(query) and _probabilities(query)
+        probabilities = bool(query) and wants_probabilities(query)
         if kind in _NPY or body.startswith(b"\x93NUMPY"):
             read = reader.from_array(read_npy(body, most))
         elif kind == "application/json":
@@ -275,26 +285,25 @@ class PredictionService:
                 f"expected the Content-Type application/json or application/x-npy, got {kind[:80]}",
             )
 
-        def answer(outputs: Any) -> tuple[bytes, int]:
+        def answer(outputs: Any) -> Answered:
             listed, wrong = self.run.answer(read, outputs, probabilities)
-            # A row that is wrong says so in its place; if all are, so does the status.
-            status = 422 if wrong == read.count else 200
             content = encode({"model": self.run.name, "predictions": listed})
-            self.figures.rows += read.count
-            self.figures.wrong_rows += wrong
-            return content, status
+            # A row that is wrong says so in its place; if all are, so does the status.
+            return Answered(content, 422 if wrong == read.count else 200, wrong)
 
         return read, answer
 
     def _infer(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Asked:
-        if headers.get(b"inference-header-content-length"):
-            raise BadRequestError(415, "tensors are taken as JSON, not as binary data")
-        read, request = inference.read_request(body, self.run, self.limits.rows)
+        length = headers.get(binary.LENGTH)
+        read, request = inference.read_request(body, self.run, self.limits.rows, length)
 
-        def answer(outputs: Any) -> tuple[bytes, int]:
-            content = encode(inference.answer(self.run, outputs, request))
-            self.figures.rows += read.count
-            return content, 200
+        def answer(outputs: Any) -> Answered:
+            found = inference.answer(self.run, outputs, request)
+            content, told = inference.packed(found, inference.wanted_as_bytes(request))
+            if told is None:
+                return Answered(content)
+            kind = (b"content-type", b"application/octet-stream")
+            return Answered(content, headers=(kind, (binary.LENGTH, str(told).encode())))
 
         return read, answer
 
@@ -356,25 +365,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
     except ValueError:
         return False
-
-
-def _refuse_twice(names: list[bytes]) -> None:
-    for name in _ONCE:
-        if names.count(name) > 1:
-            raise BadRequestError(400, f"the header {name.decode()} is there twice")
-
-
-def _probabilities(query: bytes) -> bool:
-    """Return whether a query asks for the probability of every class.
-
-    Raises:
-        BadRequestError: if it says neither true nor false.
-    """
-    told = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("probabilities", ["false"])
-    found = {"true": True, "1": True, "false": False, "0": False}.get(told[-1].lower())
-    if found is None:
-        raise BadRequestError(400, f"probabilities is true or false, got {told[-1][:40]!r}")
-    return found
 
 
 def _version() -> str:
