@@ -117,8 +117,10 @@ class Checker(Measurement):
         found = [e.verdict for e in report.elements]
         report.verdict = combined([report.verdict, *found])
         nan = any(np.isnan(y).any() for y in self.numeric.outputs)
-        if nan and report.verdict is Verdict.RIGHT:
-            report.verdict = Verdict.CANNOT_TELL  # infinities may be constants, as of a mask
+        # Infinities of an analytic formula are constants, as of a mask, or its gradient has NaN.
+        unknown = nan or (self.not_finite and self.method != "complex")
+        if unknown and report.verdict is Verdict.RIGHT:
+            report.verdict = Verdict.CANNOT_TELL
         sizes = [
             e.allowance / max(abs(e.numeric), 0.1 * self.scale, 1e-300) for e in report.elements
         ]
