@@ -10,7 +10,7 @@ from nnscratch.verify.gradients.directions import probe
 from nnscratch.verify.gradients.elements import Element, TensorReport, Verdict, combined
 from nnscratch.verify.gradients.hygiene import agree, compare_runs, form_findings, forward_findings
 from nnscratch.verify.gradients.measurement import CheckSettings, Measurement, typical
-from nnscratch.verify.gradients.problem import Array, FindingKind, Problem, as_float64
+from nnscratch.verify.gradients.problem import Array, FindingKind, Problem, as_float64, output_name
 from nnscratch.verify.gradients.rounding import Exact
 from nnscratch.verify.gradients.signatures import likely_fault
 
@@ -26,7 +26,7 @@ class Checker(Measurement):
         """Run the whole check and return the verdict on everything."""
         problem = self.problem
         again = problem.evaluate(problem.values64())
-        if not agree(self.numeric.centre, again):
+        if not agree(self.numeric.outputs, again):
             self.note(
                 FindingKind.NOT_DETERMINISTIC, "forward", "fault",
                 "Two runs of the forward on the same inputs give different outputs: a random number"
@@ -41,7 +41,7 @@ class Checker(Measurement):
             problem.slots,
             self.settings.nondet_tol,
         )
-        found = forward_findings(problem, self.run, self.numeric.centre)
+        found = forward_findings(problem, self.run, self.numeric.outputs)
         self.findings += found
         self.forward_wrong = any(f.severity == "fault" for f in found)
         self.forward_differs = any(f.kind is FindingKind.ANOTHER_FUNCTION for f in found)
@@ -50,11 +50,31 @@ class Checker(Measurement):
         self.exact = Exact(problem, self.cotangents)
         self.numeric.measure_noise(self.rng, self.checked)
         self.method = self.numeric_method()
+        self._note_not_finite()
         for slot in self.checked:
             self.tensors.append(self._tensor(slot))
         faults = [f for f in self.findings if f.severity == "fault"]
         verdicts = [t.verdict for t in self.tensors]
         return combined([*verdicts, *([Verdict.WRONG] if faults else [])])
+
+    def _note_not_finite(self) -> None:
+        if not self.not_finite:
+            return
+        name, index, value = next(
+            (output_name(i, len(self.numeric.outputs)), tuple(map(int, place)), y[tuple(place)])
+            for i, (y, keep) in enumerate(
+                zip(self.numeric.outputs, self.numeric.finite, strict=True)
+            )
+            for place in np.argwhere(~keep)
+        )
+        total = sum(y.size for y in self.numeric.outputs)
+        self.note(
+            FindingKind.FORWARD, name, "note",
+            f"{self.not_finite} of {total} outputs {'is' if self.not_finite == 1 else 'are'} not "
+            f"finite at these inputs, the first is {value} at {index} of {name}: no gradient "
+            "through them can be measured, and they are left out. Check where the function is "
+            "finite.",
+        )  # fmt: skip
 
     # One tensor.
 
@@ -96,6 +116,11 @@ class Checker(Measurement):
         report.elements.sort(key=lambda e: (order.index(e.verdict), e.error), reverse=True)
         found = [e.verdict for e in report.elements]
         report.verdict = combined([report.verdict, *found])
+        nan = any(np.isnan(y).any() for y in self.numeric.outputs)
+        # Infinities of an analytic formula are constants, as of a mask, or its gradient has NaN.
+        unknown = nan or (self.not_finite and self.method != "complex")
+        if unknown and report.verdict is Verdict.RIGHT:
+            report.verdict = Verdict.CANNOT_TELL
         sizes = [
             e.allowance / max(abs(e.numeric), 0.1 * self.scale, 1e-300) for e in report.elements
         ]

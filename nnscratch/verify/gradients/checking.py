@@ -187,20 +187,37 @@ def listed(inputs: Any) -> list[Any]:
 
 
 def _demand_something(problem: Problem, check: Sequence[str] | None) -> None:
-    names = ", ".join(slot.name for slot in problem.slots) or "no inputs"
+    names = ", ".join(f"{slot.name} ({_form(slot.value)})" for slot in problem.slots)
     able = {slot.name for slot in problem.slots if slot.checked}
     unable = [name for name in check or () if name not in able]
     if unable or not able:
         raise ConfigurationError(
-            f"{problem.name}: nothing to check{' named ' if unable else ''}{', '.join(unable)}; a "
-            "gradient needs an input that is an array of floats, or a parameter that asks for one, "
-            f"by its name if check= is given, and there are {names}"
+            f"{problem.name}: nothing to check{' named ' if unable else ''}{', '.join(unable)}; "
+            "expected an input that is an array of floats, or a parameter that asks for a "
+            f"gradient, by its name if check= is given; got {names or 'no inputs'}"
+            + _advice([slot.value for slot in problem.slots])
         )
+
+
+def _form(value: Any) -> str:
+    """Return the shape and dtype of an array, the type of anything else."""
+    dtype = getattr(value, "dtype", None)
+    return type(value).__name__ if dtype is None else f"{dtype} {tuple(value.shape)}"
+
+
+def _advice(values: Sequence[Any]) -> str:
+    """Say what to do with inputs that are numbers, but no arrays of floats."""
+    kinds = {np.asarray(value).dtype.kind for value in values if not isinstance(value, str)}
+    if "c" in kinds:
+        return "; complex numbers are checked in functions of tensors and in an autograd Function"
+    if "f" in kinds:
+        return "; give a number as an array: np.array(3.0)"
+    return "; integers have no gradient, give them as floats" if kinds & set("iu") else ""
 
 
 def _same(before: Checker, checker: Checker) -> bool:
     """Say whether outputs and gradients are to the bit those of another mode."""
-    if not hasattr(before, "run") or not agree(before.numeric.centre, checker.numeric.centre):
+    if not hasattr(before, "run") or not agree(before.numeric.outputs, checker.numeric.outputs):
         return False
     run = checker.problem.run(checker.problem.values(), checker.cotangents)
     return agree(before.run.outputs, run.outputs) and agree(before.run.gradients, run.gradients)

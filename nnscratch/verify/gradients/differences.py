@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.verify.gradients.noise import noise_of
 from nnscratch.verify.gradients.problem import Array, Problem
 
 EPS = float(np.finfo(np.float64).eps)
@@ -113,10 +114,14 @@ class Differences:
         ]
         self.x = problem.values64()
         self.evaluations = 0
-        self.centre = self._outputs(self.x)
+        self.outputs = self._outputs(self.x)
+        # Through what is not finite nothing can be measured, and it would hide all the rest.
+        self.finite = [np.isfinite(y) for y in self.outputs]
+        self.centre = self._measurable(self.outputs)
         self.coarseness = 1.0
+        self.roughness: list[Any] = [1.0] * len(self.cotangents)
         weighted = self._stack(self.centre)
-        self.size = float(np.sqrt(np.nansum(weighted**2)))
+        self.size = norm(weighted[np.isfinite(weighted)])
         self.largest = float(np.max(np.abs(weighted[np.isfinite(weighted)]), initial=0.0))
         self.typical = self.size / float(np.sqrt(max(weighted.size, 1)))
 
@@ -125,12 +130,20 @@ class Differences:
     def _outputs(self, values: Sequence[Any]) -> list[Array]:
         self.evaluations += 1
         try:
-            return self.problem.evaluate(values)
+            outputs = self.problem.evaluate(values)
         except Exception:
             if not hasattr(self, "centre"):
                 raise
             # The step left the function's domain: NaN makes the caller try a smaller step.
-            return [np.full(y.shape, np.nan) for y in self.centre]
+            outputs = [np.full(y.shape, np.nan) for y in self.centre]
+        return self._measurable(outputs) if hasattr(self, "finite") else outputs
+
+    def _measurable(self, outputs: list[Array]) -> list[Array]:
+        """Return outputs with 0 for the entries that are not finite at the point itself."""
+        return [
+            y if keep.all() or keep.shape != y.shape else np.where(keep, y, 0.0)
+            for y, keep in zip(outputs, self.finite, strict=True)
+        ]
 
     def at(self, direction: Direction, step: float | complex) -> list[Array]:
         """Return the outputs at x + step · direction."""
@@ -158,7 +171,7 @@ class Differences:
 
     def _floor(self, direction: Direction, high: list[Array], low: list[Array]) -> float:
         """Return the rounding error in the weighted difference of two sets of outputs."""
-        squares = 0.0
+        sizes = []
         for i, (a, b, cotangent) in enumerate(zip(high, low, self.cotangents, strict=True)):
             if cotangent is None:
                 continue
@@ -169,14 +182,13 @@ class Differences:
             # An output near 0 may be the difference of large numbers: no output is taken to be
             # more exact than the typical one.
             size = np.abs(cotangent) * np.maximum(np.abs(a), np.abs(b)) + self.typical
-            size = np.where(touched, size, 0.0)
-            squares += float(np.sum(size**2))
-        if squares == 0.0:
+            sizes.append(norm(np.where(touched, size * self.roughness[i], 0.0)))
+        if not any(sizes):
             # No output changed: either none depends on the input, or all that changed was rounded
             # away, which may be as much as the last digit of the largest, or of a probability.
             sizes = [np.max(np.abs(c), initial=0.0) for c in self.cotangents if c is not None]
             return EPS * max(self.largest, *map(float, sizes))
-        return EPS * self.coarseness * float(np.sqrt(squares))
+        return EPS * self.coarseness * norm(np.array(sizes))
 
     # Noise.
 
@@ -206,20 +218,22 @@ class Differences:
             tables.append(along(spacing))
             if len(tables) == 2 and (np.ptp(tables[0], axis=0) > 0).all():
                 break
-        noise = min(_noise(tables[0]), _noise(tables[1]))
-        if len(tables) == 3:
-            # Outputs that small steps do not change may be rounded more coarsely than these.
-            still = tables[2][:, np.ptp(tables[0], axis=0) == 0]
-            coarse = [_noise(column[:, None]) for column in still.T[:200]]
-            noise = max(noise, float(np.quantile(coarse, 0.75)) if coarse else 0.0)
-        for spacing in (2.0**-25, 2.0**-29):
-            # A kink or a pole between two points looks like noise, but shrinks with the spacing.
-            finer = along(spacing)
-            if np.isfinite(finer).all() and (np.ptp(finer, axis=0) > 0).all():
-                noise = min(noise, _noise(finer))
+        noise, apart, own = noise_of(tables, along)
         if self.typical > 0 and np.isfinite(noise):
             self.coarseness = min(max(noise / (EPS * self.typical), 1.0), 1e13)
+            # Of one value alone the noise is estimated badly, so it is taken to be more.
+            own = np.clip(4 * own / (EPS * self.typical * self.coarseness), 1.0, 1e13)
+            self.roughness = self._unstacked(np.where(apart, own, 1.0))
         return self.coarseness
+
+    def _unstacked(self, values: Array) -> list[Any]:
+        """Take apart what ``_stack`` made; 1 for outputs without a cotangent."""
+        found: list[Any] = []
+        for cotangent in self.cotangents:
+            count = 0 if cotangent is None else cotangent.size
+            found.append(1.0 if cotangent is None else values[:count].reshape(cotangent.shape))
+            values = values[count:]
+        return found
 
     def _stack(self, outputs: Sequence[Any]) -> Array:
         parts = [
@@ -368,19 +382,13 @@ def _is_jump(fine: float, middle: float, coarse: float, floor: float) -> bool:
     return abs(fine / middle - 2) < 1e-2 and bool(coarse) and abs(middle / coarse - 2) < 1e-2
 
 
-def _noise(table: Array) -> float:
-    """Return the noise of one value, from rows of values along a line.
+def norm(values: Array) -> float:
+    """Return the root of the sum of squares, which neither overflow nor vanish on the way.
 
-    Differences of order k of a smooth function vanish; what is left is noise, with variance
-    (2k)!/(k!)² times that of one value.
+    >>> norm(np.array([3e200, 4e200])), norm(np.zeros(0))
+    (5e+200, 0.0)
     """
-    if not table.size or not np.isfinite(table).all():
-        return 0.0
-    found = []
-    differences = table
-    for order in range(1, 6):
-        differences = np.diff(differences, axis=0)
-        if order >= 4:
-            gamma = {4: 1 / 70, 5: 1 / 252}[order]
-            found.append(float(np.sqrt(gamma * np.mean(differences**2))))
-    return min(found)
+    largest = float(np.max(np.abs(values), initial=0.0))
+    if not (largest and np.isfinite(largest)):
+        return largest
+    return largest * float(np.sqrt(np.sum((values / largest) ** 2)))

@@ -113,7 +113,14 @@ def forward_findings(problem: Problem, run: AnalyticRun, truth: Sequence[Array])
             f"In {output.dtype} the forward differs from float64 by {error / size:.1e} of its "
             "size: its precision is lost, or the two run different code."
         )
-        if error > 0.01 * size and not kernel:
+        if error > 0.01 * size and output.dtype == np.float64:
+            text = (
+                f"The forward differs from the one that is measured by {error / size:.1e} of its "
+                "size, with the same inputs in float64: random numbers or new tensors come in the "
+                "default dtype, which is float64 there. Make them in that of an input, such as by "
+                "rand_like(x) or zeros(3, dtype=x.dtype)."
+            )
+        elif error > 0.01 * size and not kernel:
             text += " Check with inputs in float64, where there is one function only."
         same = kernel or error <= 0.01 * size
         kind = FindingKind.FORWARD if same else FindingKind.ANOTHER_FUNCTION

@@ -95,7 +95,10 @@ class PairProblem(Problem):
         least, most = _positional(self.backward)
         wanted: list[tuple[Any, ...]] = [(dY, *inputs), (dY,)]
         if self._style == "saved":
-            wanted = [(dY, saved, needs), (dY, saved)] if most >= 3 else [(dY, saved)]
+            wanted = [(dY, saved)]
+            # A third one with a default of its own is an option, such as f=f in a lambda.
+            if least >= 3 or (most >= 3 and _third(self.backward) in ("needs", None)):
+                wanted = [(dY, saved, needs), (dY, saved)]
         given = next((one for one in wanted if least <= len(one) <= most), None)
         if given is None:
             after = "dY and the inputs" if self._style == "inputs" else "dY and what was saved"
@@ -302,6 +305,16 @@ def _positional(function: Callable[..., Any]) -> tuple[int, int]:
     least = sum(p.default is p.empty for p in places)
     more = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     return least, 99 if more else len(places)
+
+
+def _third(function: Callable[..., Any]) -> str | None:
+    """Return the name of a function's third argument by position; None for *args."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    named = len(parameters) > 2 and parameters[2].kind is not inspect.Parameter.VAR_POSITIONAL
+    return parameters[2].name if named else None
 
 
 OUTPUT = "the output"

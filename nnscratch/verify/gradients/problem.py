@@ -159,8 +159,15 @@ class Problem:
         return []
 
     def masks(self, slot: int) -> list[tuple[Fault, Array]]:
-        """Return where an input's gradient is wrong if a mask is forgotten, True there."""
-        return []
+        """Return where an input's gradient is wrong if a mask is forgotten, True there.
+
+        Masks, labels and indices are among the inputs.
+        """
+        from nnscratch.verify.gradients.relatives import masks_among
+
+        others = [one for index, one in enumerate(self.slots) if index != slot]
+        named = [(one.name, on_cpu(one.value)) for one in others]
+        return list(masks_among(named, np.shape(self.slots[slot].value)))
 
     def arrays(self, slot: int) -> list[tuple[str, Array]]:
         """Return named arrays, in the shape of an input, that its gradient may have as factors."""
@@ -260,7 +267,9 @@ def nudged(value: Any, rng: Rng) -> Any:
         return value
     with np.errstate(all="ignore"):
         factor = 1 + rng.integers(-1, 2, value.shape) * np.finfo(value.dtype).eps
-        return np.asarray(value * factor, dtype=value.dtype)
+        moved = np.empty_like(value)  # in the same order: code may depend on it
+        np.multiply(value, factor, out=moved, casting="same_kind")
+        return moved
 
 
 def bits(value: Any) -> bytes | None:

@@ -104,8 +104,15 @@ def diagonal(formula: Formula, saved: Any, slot: int, dY: Any, needs: tuple[bool
 
 def masks_in(kept: Any, shape: tuple[int, ...]) -> Iterator[tuple[Fault, Array]]:
     """Yield the masks and labels among the arrays that a forward kept."""
-    for name in kept._fields:
-        array = getattr(kept, name)
+    return masks_among([(name, getattr(kept, name)) for name in kept._fields], shape)
+
+
+def masks_among(
+    named: Sequence[tuple[str, Any]], shape: tuple[int, ...]
+) -> Iterator[tuple[Fault, Array]]:
+    """Yield the masks, labels and indices among arrays, with where they would show, True there."""
+    for name, array in named:
+        array = getattr(array, "array", array)
         if not is_array(array):
             continue
         if array.shape == shape and np.isin(array, (0, 1)).all():

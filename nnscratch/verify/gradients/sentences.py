@@ -33,6 +33,15 @@ def _filled(text: str) -> Callable[[Fault], str]:
     return lambda f: text.format(f=f, axes=", ".join(map(str, f.axes)))
 
 
+def _not_summed(f: Fault) -> str:
+    kept = all(f.given[axis] == 1 for axis in f.axes)  # summed already, with an axis too many
+    what = "shape" if kept else "the output's shape"
+    return (
+        f"missing un-broadcast: the gradient has {what} "
+        f"{f.given}; summed over axis {', '.join(map(str, f.axes))} it would be right"
+    )
+
+
 def _few(f: Fault) -> str:
     if len(f.indices) == 1:
         return f"one element is off: {list(f.indices[0])}{' (it is 0)' if f.factor == 0 else ''}"
@@ -78,10 +87,7 @@ SENTENCES: dict[Kind, str | Callable[[Fault], str]] = {
     Kind.RESHAPED: _filled(
         "the values are right, only the shape is {f.given} instead of {f.shape}"
     ),
-    Kind.NOT_SUMMED: _filled(
-        "missing un-broadcast: the gradient has the output's shape {f.given}; "
-        "summed over axis {axes} it would be right"
-    ),
+    Kind.NOT_SUMMED: _not_summed,
     Kind.NOT_SUMMED_AND_WRONG: _filled(
         "missing un-broadcast over axis {axes}, and the values are wrong as well"
     ),

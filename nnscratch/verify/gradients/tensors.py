@@ -18,6 +18,8 @@ from nnscratch.tensors import Tensor
 from nnscratch.verify.gradients.problem import (
     AnalyticRun,
     Array,
+    Finding,
+    FindingKind,
     Problem,
     Rng,
     Slot,
@@ -30,6 +32,11 @@ from nnscratch.verify.gradients.problem import (
     on_cpu,
     output_name,
     paired,
+)
+
+_WRITTEN = (
+    "The incoming gradient dY was changed in place by a backward, and another function may be "
+    "given the same array: write dY * x instead of dY.mul_(x), or clone it first."
 )
 
 
@@ -203,12 +210,12 @@ class TensorProblem(Problem):
                     "gradient, so there is nothing to check"
                 )
             walks = [roots] if self.together else [[root] for root in roots]
+            changed = False
             for walk in walks:
-                backward(
-                    [tensor for tensor, _ in walk],
-                    [Tensor(_as_given(tensor.array, c, False)) for tensor, c in walk],
-                    retain_graph=walk is not walks[-1],
-                )
+                seeds = [Tensor(_as_given(tensor.array, c, False)) for tensor, c in walk]
+                before = [bits(on_cpu(seed.array)) for seed in seeds]
+                backward([tensor for tensor, _ in walk], seeds, retain_graph=walk is not walks[-1])
+                changed = changed or before != [bits(on_cpu(seed.array)) for seed in seeds]
             found = [
                 None if not isinstance(t, Tensor) or t.grad is None else t.grad.array
                 for t in leaves
@@ -220,6 +227,8 @@ class TensorProblem(Problem):
             ]
             findings = memory_findings(kept, named, [], True)
             findings += [f for f in memory_findings([], [], made, False) if f.severity == "fault"]
+            if changed:
+                findings.append(Finding(FindingKind.CHANGED, "dY", "fault", _WRITTEN))
             return AnalyticRun(
                 [paired(np.array(on_cpu(t.array))) for t in outputs],
                 [None if g is None else paired(np.array(on_cpu(g))) for g in found],
