@@ -40,12 +40,14 @@ def compile_function(function: Callable[..., Any], symbol: str) -> Any:
     import numba
     from numba.core.ccallback import CFunc
 
+    from .compilers import KernelCompiler
     from .intrinsics import KERNEL_ARGS
 
     function.__name__ = function.__qualname__ = symbol
 
     def build(cached: bool) -> Any:
-        built = CFunc(function, (KERNEL_ARGS, numba.types.void), {}, {"error_model": "numpy"})
+        signature = (KERNEL_ARGS, numba.types.void)
+        built = CFunc(function, signature, {}, {"error_model": "numpy"}, KernelCompiler)
         if cached:
             built.enable_caching()
             _stamp(built)

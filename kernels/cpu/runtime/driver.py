@@ -15,6 +15,7 @@ from numba import njit, types
 
 from .cache import compiled_now
 from .intrinsics import (
+    INLINE,
     atomic_add,
     atomic_load,
     atomic_store,
@@ -51,7 +52,7 @@ from .state import (
 _int64 = types.int64
 
 
-@njit
+@njit(**INLINE)
 def _spin(state, times):
     """Wait a moment; after many moments, let another process have the processor."""
     pause()
@@ -61,7 +62,7 @@ def _spin(state, times):
             call_plain(give_way)
 
 
-@njit
+@njit(**INLINE)
 def blas_hold(state):
     """Bring BLAS down to one thread; the first of several users remembers what it had."""
     if atomic_load(state + SET_THREADS) == 0:
@@ -79,7 +80,7 @@ def blas_hold(state):
     atomic_store(lock, 0)
 
 
-@njit
+@njit(**INLINE)
 def blas_release(state):
     """Give BLAS its threads back when the last user has done."""
     if atomic_load(state + SET_THREADS) == 0:
@@ -96,7 +97,7 @@ def blas_release(state):
     atomic_store(lock, 0)
 
 
-@njit
+@njit(**INLINE)
 def _stopped(words, flags):
     """Say whether an instruction that may end the run has raised its status, an int64."""
     return atomic_load(pointer(words, types.int64)[flags >> 8]) != 0
@@ -114,7 +115,7 @@ def run_alone(state, code, count):
     blas_release(state)
 
 
-@njit
+@njit(**INLINE)
 def barrier(state, threads, opened):
     """Wait until all threads are here; ``opened`` is the number of barriers opened so far."""
     if atomic_add(state + ARRIVED, 1) == threads - 1:
@@ -127,7 +128,7 @@ def barrier(state, threads, opened):
         _spin(state, times)
 
 
-@njit
+@njit(**INLINE)
 def _share(state, code, count, tid, threads):
     """Do one thread's part of a table, and wait for the others at its end."""
     opened = atomic_load(state + OPENED)

@@ -14,6 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .compilers import HelperCompiler
 from .processor import has_fma
 
 I32 = ir.IntType(32)
@@ -25,7 +26,13 @@ VOID = ir.VoidType()
 KERNEL_ARGS = (types.CPointer(types.int64), types.CPointer(types.float64), types.int64, types.int64)
 """The one signature of every kernel: ``void k(int64 *a, float64 *s, int64 tid, int64 threads)``."""
 
-INLINE = {"error_model": "numpy", "forceinline": True}
+INLINE = {
+    "error_model": "numpy",
+    "forceinline": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": HelperCompiler,
+}
 """Numba's options for a helper: always inlined, or the loop around it would not vectorise."""
 
 HAS_FMA = has_fma()

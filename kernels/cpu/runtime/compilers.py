@@ -1,0 +1,85 @@
+"""How Numba compiles kernels and their helpers: without what neither of them needs. Imports Numba.
+
+Of every function Numba makes a library: the function itself, one that Python can call and one that
+C can call, all optimised and turned into machine code. Kernels alone call a helper, and each has
+the helper's code in itself. So a helper's library has its function only, optimised and ready to be
+linked into others, and no machine code. It is optimised although each kernel is once more: without
+that, a convolution was a tenth slower.
+
+Numba's documentation describes compilers and passes of one's own. The methods of libraries are its
+private ones. Should one change its name, helpers get machine code again, and only time is lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import _dynfunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import NoPythonBackend
+
+UNNEEDED = frozenset({
+    # Of `with`, of functions inside functions, and of others that are taken in as Python.
+    "WithLifting", "InlineClosureLikes", "MakeFunctionToJitFunction", "InlineInlinables",
+    "InlineOverloads",
+    # Of the shapes of arrays, of operations on whole arrays, and of loops over tuples.
+    "RewriteSemanticConstants", "NopythonRewrites", "LiteralUnroll", "FindLiterallyCalls",
+    "LiteralPropagationSubPipelinePass",
+    # Of exceptions, and of loops that Numba shares among threads.
+    "RewriteDynamicRaises", "DumpParforDiagnostics",
+})  # fmt: skip
+"""Numba's passes that look for what the text of kernels never has."""
+
+
+class KernelCompiler(CompilerBase):  # type: ignore[misc]
+    """The compiler of kernels."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return Numba's passes but for those that find nothing."""
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.passes = [one for one in manager.passes if one[0].__name__ not in UNNEEDED]
+        manager.finalize()
+        return [manager]
+
+
+class HelperCompiler(KernelCompiler):
+    """The compiler of helpers."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the same passes, of which the last makes no machine code."""
+        state = self.state
+        state.flags.no_compile = True
+        state.library = _LinkedLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        (manager,) = super().define_pipelines()
+        manager.passes = [
+            (_LinkedBackend if one is NoPythonBackend else one, what)
+            for one, what in manager.passes
+        ]
+        manager.finalize()
+        return [manager]
+
+
+class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a helper, to be linked into kernels."""
+
+    def _finalize_final_module(self):
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LinkedBackend(NoPythonBackend):  # type: ignore[misc]
+    """Lets kernels find a helper, which Numba knows by the function that Python would call."""
+
+    _name = "nnscratch_linked_backend"
+
+    def run_pass(self, state):
+        lowered = state.cr
+        described = lowered.fndesc
+        known = _dynfunc.make_function(
+            described.lookup_module(), described.qualname, "", 0, lowered.env, ()
+        )
+        state.targetctx.insert_user_function(known, described, [state.library])
+        state.cr = lowered._replace(cfunc=known)
+        return super().run_pass(state)

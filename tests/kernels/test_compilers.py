@@ -1,0 +1,31 @@
+"""Kernels and helpers are compiled without what neither of them needs."""
+
+from __future__ import annotations
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import DefaultPassBuilder, Flags, StateDict
+
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.runtime import compilers
+from nnscratch.kernels.cpu.runtime.language import part
+
+
+def test_a_helper_is_its_function_alone_and_without_machine_code() -> None:
+    assert cpu.kernel("fill", "float32").address
+    for made in part.value.overloads.values():
+        assert isinstance(made.library, compilers._LinkedLibrary)
+        names = [function.name for function in made.library.get_defined_functions()]
+        assert made.fndesc.llvm_func_name in names
+        assert made.fndesc.llvm_cpython_wrapper_name not in names
+        assert made.fndesc.llvm_cfunc_wrapper_name not in names
+        engine = made.library.codegen._engine
+        assert not engine.is_symbol_defined(made.fndesc.llvm_func_name)
+
+
+def test_what_is_left_out_has_these_names_in_numba() -> None:
+    state = StateDict()
+    state.flags, state.func_ir = Flags(), None
+    passes = DefaultPassBuilder.define_nopython_pipeline(state).passes
+    assert {one.__name__ for one, _ in passes} >= compilers.UNNEEDED
+    changed = {name for name in vars(compilers._LinkedLibrary) if not name.startswith("__")}
+    assert changed - {"_abc_impl"} <= {*dir(JITCodeLibrary)}
