@@ -2,12 +2,12 @@
 
 Of every function Numba makes a library: the function itself, one that Python can call and one that
 C can call, all optimised and turned into machine code. Kernels alone call a helper, and each has
-the helper's code in itself, where it is optimised together with the kernel's. So a helper's library
-has its function only, as LLVM's text, and nothing is done with it but to link it into others: that
-takes a third off the time of compiling.
+the helper's code in itself. So a helper's library has its function only, optimised and ready to be
+linked into others, and no machine code. It is optimised although each kernel is once more: without
+that, a convolution was a tenth slower.
 
 Numba's documentation describes compilers and passes of one's own. The methods of libraries are its
-private ones. Should they change their names, helpers are optimised again, and only time is lost.
+private ones. Should one change its name, helpers get machine code again, and only time is lost.
 """
 
 from __future__ import annotations
@@ -62,13 +62,7 @@ class HelperCompiler(KernelCompiler):
 
 
 class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """The code of a helper as it was written, to be linked into kernels and optimised there."""
-
-    def _optimize_functions(self, ll_module):
-        ll_module.data_layout = self._codegen._data_layout
-
-    def _optimize_final_module(self):
-        pass
+    """The code of a helper, to be linked into kernels."""
 
     def _finalize_final_module(self):
         self._finalized = True
