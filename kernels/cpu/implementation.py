@@ -24,11 +24,11 @@ REDUCTIONS = ("mean", "sum", "none")
 WORTHWHILE = 1 << 15
 """Elements from which a single eager call is quicker in a kernel than in NumPy."""
 ALONE = 1 << 18
-"""Multiplications of a product from which a BLAS may take several threads, and sum otherwise.
+"""Multiplications of a product up to which OpenBLAS takes one thread, and sums in one order.
 
 How many it has at the moment depends on who uses it besides (``runtime.pool``), so that a run would
-not repeat to the bit: from here on products are the kernels', whose bits are the same for any
-number of threads. OpenBLAS multiplies smaller matrices on one thread.
+not repeat to the bit: larger products are the kernels', whose bits are the same for any
+number of threads.
 """
 
 _ARRAY = np.ndarray
@@ -211,7 +211,7 @@ class CpuKernel:
         if self.multiplications is not None:
             first, second = inputs[1:3] if direction == "backward" else inputs[:2]
             arrays = isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
-            if arrays and self.multiplications(first, second) >= ALONE:
+            if arrays and self.multiplications(first, second) > ALONE:
                 return True
         passes = self.passes if isinstance(self.passes, int) else self.passes(direction)
         least = WORTHWHILE / passes
