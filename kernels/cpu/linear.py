@@ -337,8 +337,7 @@ def _not_few_rows(direction: str, inputs: Inputs) -> bool:
 
 def _multiplications(X: Any, W: Any) -> int:
     """Return how many multiplications X Wᵀ takes, as do the products of its backward."""
-    rows: int = math.prod(X.shape[:-1])
-    return rows * int(W.size)
+    return int(X.size * W.shape[0])
 
 
 LINEAR_KERNEL = CpuKernel(

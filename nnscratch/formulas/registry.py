@@ -202,7 +202,7 @@ def _choose(
 ) -> Implementation | None:
     if _mode == "off":
         return None
-    library = _library(inputs)
+    library = "numpy" if inputs and type(inputs[0]) is np.ndarray else _library(inputs)
     if library in _later:
         _enter(library)
     candidates = _implementations.get(formula.name)
@@ -230,8 +230,6 @@ def _library(inputs: tuple[Any, ...]) -> str | None:
     """Return whose arrays a call was given, None if there are none."""
     for item in inputs:
         kind = type(item)
-        if kind is np.ndarray:
-            return "numpy"
         library = _libraries.get(kind)
         if library is None:
             module = kind.__module__.partition(".")[0] if hasattr(item, "dtype") else ""

@@ -89,6 +89,8 @@ def backward_in_single(backward: Backward) -> Backward:
 
     @functools.wraps(backward)
     def wide(dY: Any, saved: Any, needs: tuple[bool, ...]) -> Any:
+        if type(dY) is np.ndarray and dY.dtype is _SINGLE:  # what it nearly always is
+            return backward(dY, saved, needs)
         parts = dY if type(dY) is tuple else (dY,)
         if not is_half(*parts):
             return backward(dY, saved, needs)

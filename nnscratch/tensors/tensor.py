@@ -244,16 +244,18 @@ def _node(
         if can and isinstance(item, Tensor) and item.requires_grad:
             asked = True
             edges.append(item if item.node is None else item.node)
-            dtype = item.array.dtype
-            forms.append((item.array.shape, dtype))
-            complexes = complexes or dtype.kind == "c"
+            array = item.array
+            forms.append((array.shape, array.dtype))
+            if array.dtype.kind == "c":
+                complexes = True
         else:
             edges.append(None)
             forms.append(None)
     if not asked:
         return None
     for result in results:
-        complexes = complexes or result.array.dtype.kind == "c"
+        if result.array.dtype.kind == "c":
+            complexes = True
     if complexes:
         formula = for_complex(formula)
     guards = []
