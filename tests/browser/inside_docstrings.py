@@ -19,6 +19,7 @@ NEEDS = {
     "nnscratch.data.image_sources": "Pillow",
     "nnscratch.data.table_files": "Polars",
     "nnscratch.data.tokenizers": "tokenizers",
+    "nnscratch.parallel.adding": "ml_dtypes",
 }
 """Modules with examples of what a browser has only where somebody loads this package."""
 

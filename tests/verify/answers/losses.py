@@ -124,7 +124,7 @@ ANSWERS: Answers = {
     },
     "multi_margin": {
         "X": (
-            r"\frac{w_{T_n} p}{N C} (m - X_{n T_n} + X_{nj})^{p-1} [m - X_{n T_n} + X_{nj} > 0] [j \ne T_n] \text{, and minus their sum at } T_n",
+            r"\frac{w_{T_n} p}{N C} (m - X_{n T_n} + X_{nj})^{p-1} [m - X_{n T_n} + X_{nj} > 0] [j \ne T_n], \text{ and minus their sum at } T_n",
             multi_margin,
         ),
     },
