@@ -173,10 +173,13 @@ class Compiled:
 def _key(item: Any, arrays: list[Any]) -> Any:
     """Return what a plan depends on of an argument, and collect its array."""
     if isinstance(item, Tensor):
-        arrays.append(item.array)
-        # A leaf that asks for a gradient is written to, so the plan is for that very tensor, with
-        # the array that it has now: the plan keeps that alive, so no other one gets its id.
-        return (id(item), id(item.array)) if item.requires_grad else _form(item.array)
+        array = item.array
+        arrays.append(array)
+        if item.requires_grad:
+            # A leaf that asks for a gradient is written to, so the plan is for that very tensor,
+            # with the array that it has now: the plan keeps that alive, so no other gets its id.
+            return id(item), id(array)
+        return (array.shape, array.dtype) if type(array) is np.ndarray else _form(array)
     if isinstance(item, (list, tuple)):
         return tuple(_key(part, arrays) for part in item)
     if isinstance(item, dict):

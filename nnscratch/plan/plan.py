@@ -48,6 +48,7 @@ class Plan:
             builder = Builder(trace.graph, trace.arguments, trace.kept())
             builder.build()
         self._arguments = [_Argument(array) for array in trace.arguments]
+        self._in_order = all(argument.in_order for argument in self._arguments)
         native = [piece for piece in builder.pieces if not isinstance(piece, PythonCall)]
         self.native = sum(map(len, native))
         self.python = len(builder.pieces) - len(native)
@@ -128,6 +129,8 @@ class Plan:
                 tensor.grad = Tensor(copied(self._results[value]))
             elif tensor.grad is None:
                 tensor.grad = Tensor(tensor.grad_slot)
+        if type(self._template) is Value:
+            return self._result(self._template, arrays)
         return mapped(lambda item: self._result(item, arrays), self._template)
 
     def _result(self, item: Any, arrays: list[Any]) -> Any:
@@ -142,6 +145,8 @@ class Plan:
 
     def _place_arguments(self, arrays: list[Any]) -> list[Any]:
         if not self._copies_arguments:
+            if self._in_order and all([array.flags.c_contiguous for array in arrays]):
+                return arrays
             return [
                 array if array.strides == argument.strides else argument.laid_out(array)
                 for argument, array in zip(self._arguments, arrays, strict=True)
@@ -160,6 +165,11 @@ class _Argument:
     def __init__(self, array: Any) -> None:
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
         self.strides = getattr(array, "strides", None)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether its elements lie in the order of its indices, one behind the other."""
+        return bool(getattr(getattr(self.array, "flags", None), "c_contiguous", False))
 
     def laid_out(self, array: Any) -> Any:
         """Return an array whose elements lie as the plan expects: it itself, or a copy."""
