@@ -114,6 +114,7 @@ class _Rows:
     def _run(self, shape: tuple[int, ...], dtype: Any, jobs: list[Job]) -> bool:
         """Run a loop over rows at once; return False if some array is no row of that shape."""
         arrays: list[Any] = []
+        places: dict[int, int] = {}
         numbers: list[Any] = []
         key: list[Any] = [dtype]
         for body, values, _ in jobs:
@@ -125,10 +126,11 @@ class _Rows:
                     continue
                 if one.shape != shape or not one.flags.c_contiguous:
                     return False
-                place = next((k for k, known in enumerate(arrays) if known is one), len(arrays))
+                place = places.setdefault(id(one), len(arrays))
                 if place == len(arrays):
                     arrays.append(one)
-                key += (place, one.dtype)
+                key.append(place)
+                key.append(one.dtype)
         arrays += [out for _, _, out in jobs]
         found = self._known.get(found_key := tuple(key))
         if found is None:
@@ -139,7 +141,7 @@ class _Rows:
             self._known[found_key] = found
         words = [arrays[0].size, 1, 1, 1]
         for array in arrays:
-            words += (address(array), array.itemsize, 0, 0, 0)
+            words.extend((address(array), array.itemsize, 0, 0, 0))
         call(found, words, numbers)
         return True
 
@@ -168,8 +170,10 @@ def elementwise(formula: Formula) -> CpuKernel:
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> Lowered:
         arrays = [item for item in inputs if isinstance(item, np.ndarray)]
-        shape = _common([array.shape for array in arrays])
-        dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
+        shape, dtype = arrays[0].shape, arrays[0].dtype
+        if len(arrays) > 1:
+            shape = _common([array.shape for array in arrays])
+            dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
         Y = builder.output(0, shape, np.dtype("bool") if words.truth else dtype)
         values = [*inputs, *(options.get(name, value) for name, value in words.options.items())]
         rows.emit(builder, shape, dtype, [(words.forward, values, Y)])

@@ -23,11 +23,11 @@ FLOATS = (np.dtype("float32"), np.dtype("float64"))
 REDUCTIONS = ("mean", "sum", "none")
 WORTHWHILE = 1 << 15
 """Elements from which a single eager call is quicker in a kernel than in NumPy."""
-ALONE = 1 << 18
-"""Multiplications of a product up to which OpenBLAS takes one thread, and sums in one order.
+ALONE = 1 << 19
+"""Multiplications of a product from which OpenBLAS takes several threads, and may sum otherwise.
 
 How many it has at the moment depends on who uses it besides (``runtime.pool``), so that a run would
-not repeat to the bit: larger products are the kernels', whose bits are the same for any
+not repeat to the bit: from here on products are the kernels', whose bits are the same for any
 number of threads.
 """
 
@@ -210,9 +210,12 @@ class CpuKernel:
         """Say by their sizes whether a single call pays, or has to repeat to the bit."""
         if self.multiplications is not None:
             first, second = inputs[1:3] if direction == "backward" else inputs[:2]
-            arrays = isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
-            if arrays and self.multiplications(first, second) > ALONE:
-                return True
+            if isinstance(first, _ARRAY) and isinstance(second, _ARRAY):
+                count = self.multiplications(first, second)
+                if count < WORTHWHILE:  # so the arrays are small as well
+                    return False
+                if count >= ALONE:
+                    return True
         passes = self.passes if isinstance(self.passes, int) else self.passes(direction)
         least = WORTHWHILE / passes
         for item in inputs:

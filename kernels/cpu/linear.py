@@ -337,7 +337,7 @@ def _not_few_rows(direction: str, inputs: Inputs) -> bool:
 
 def _multiplications(X: Any, W: Any) -> int:
     """Return how many multiplications X Wᵀ takes, as do the products of its backward."""
-    return int(X.size * W.shape[0])
+    return int(X.size * W.shape[0]) if W.ndim else 0
 
 
 LINEAR_KERNEL = CpuKernel(

@@ -11,6 +11,8 @@ program.run()
 from __future__ import annotations
 
 import ctypes
+import functools
+import struct
 import sys
 import threading
 from collections.abc import Sequence
@@ -218,6 +220,7 @@ class _Eager(threading.local):
 
     def __init__(self) -> None:
         self.a = np.zeros(256, dtype=np.int64)
+        self.memory = self.a.data
         self.s = np.zeros(64, dtype=np.float64)
         self.code = np.array([0, address(self.a), address(self.s), 0], dtype=np.int64)
         self.start = address(self.code)
@@ -225,6 +228,7 @@ class _Eager(threading.local):
 
 
 _eager: _Eager | None = None
+_words = functools.cache(lambda count: struct.Struct(f"{count}q"))
 
 
 def call(
@@ -238,7 +242,7 @@ def call(
     if _eager is None:
         _eager = _Eager()
     local = _eager
-    local.a[: len(a)] = a
+    _words(len(a)).pack_into(local.memory, 0, *a)  # twice as quick as an assignment of a list
     if s:
         local.s[: len(s)] = s
     local.code[0] = kernel.address
