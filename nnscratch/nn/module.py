@@ -82,6 +82,7 @@ class Module(Compiling, Walking, ExtraState):
                 inputs, options = before.before(self, inputs, options)
             passage = None
             if self._backward_hooks or self._backward_pre_hooks:
+                # Here, because it needs autograd, which an import can do without.
                 from nnscratch.nn.backward_hooks import Passage
 
                 passage = Passage(self)
