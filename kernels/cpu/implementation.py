@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .runtime.kernel import import_problem
+from .runtime.pool import pool
 from .runtime.table import call, words
 from .segment import EXECUTOR, CpuExecutor
 
@@ -27,9 +28,11 @@ ALONE = 1 << 19
 """Multiplications of a product from which OpenBLAS takes several threads, and may sum otherwise.
 
 How many it has at the moment depends on who uses it besides (``runtime.pool``), so that a run would
-not repeat to the bit: from here on products are the kernels', whose bits are the same for any
-number of threads.
+not repeat to the bit: from here on it is kept at one.
 """
+SHARED = 1 << 21
+"""Multiplications of a product that is quicker in a kernel, whose bits are the same for any number
+of threads."""
 
 _ARRAY = np.ndarray
 Inputs = tuple[Any, ...]
@@ -207,21 +210,28 @@ class CpuKernel:
         return self.refusals.get(direction, _accept_all)(inputs, options) or why_no_numba()
 
     def worthwhile(self, direction: str, inputs: Inputs) -> bool:
-        """Say by their sizes whether a single call pays, or has to repeat to the bit."""
+        """Say by their sizes whether a single call pays.
+
+        A product that would not repeat to the bit does so afterwards: as a kernel, or since BLAS
+        is kept at one thread.
+        """
+        count = 0
         if self.multiplications is not None:
             first, second = inputs[1:3] if direction == "backward" else inputs[:2]
             if isinstance(first, _ARRAY) and isinstance(second, _ARRAY):
                 count = self.multiplications(first, second)
                 if count < WORTHWHILE:  # so the arrays are small as well
                     return False
-                if count >= ALONE:
+                if count >= SHARED:
                     return True
         passes = self.passes if isinstance(self.passes, int) else self.passes(direction)
         least = WORTHWHILE / passes
         for item in inputs:
             if isinstance(item, _ARRAY) and item.size >= least:
-                return self.pays(direction, inputs)
-        return False
+                if self.pays(direction, inputs):
+                    return True
+                break
+        return count >= ALONE and not pool().keep_blas_alone()
 
     def lower(
         self,

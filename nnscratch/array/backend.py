@@ -16,6 +16,7 @@ from nnscratch.array.integers import as_numbers
 from nnscratch.errors import DeviceError, DTypeError
 
 _NAMESPACES: dict[type, Any] = {}
+_NUMBERS = frozenset({bool, int, float, complex, type(None)})
 # DLPack's device types: kDLCPU and kDLCUDAHost (pinned memory); kDLCUDA and kDLCUDAManaged.
 _DLPACK_HOST, _DLPACK_CUDA = (1, 3), (2, 13)
 
@@ -37,6 +38,8 @@ def array_namespace(*arrays: Any) -> Any:
         kind = type(array)
         namespace = _NAMESPACES.get(kind)
         if namespace is None:
+            if kind in _NUMBERS:
+                continue
             # np.float64 is a subclass of float, but stands for a 0-d array: NumPy returns it
             # where other libraries return one. So it counts as an array here.
             if array is None or (

@@ -265,10 +265,12 @@ def _forward_on_arrays(
     if words.need is not None:
         lines.append(f"    need({', '.join(f'{one}={one}' for one in options)})")
     lines.append(f"    Y = body({inputs}{named})")
-    kept = f"KIND({', '.join(words.saved)})" if words.saved else "NOTHING"
+    # What KIND(...) would make, without a call in between that looks for names.
+    kept = f"NEW(KIND, ({', '.join(words.saved)},))" if words.saved else "NOTHING"
     lines.append(f"    return Y, {kept}")
     scope: dict[str, Any] = {
-        **{"NAME": name, "KIND": words.kind, "NOTHING": NOTHING, "need_broadcast": need_broadcast},
+        **{"NAME": name, "NEW": tuple.__new__, "KIND": words.kind, "NOTHING": NOTHING},
+        "need_broadcast": need_broadcast,
         **{"ndarray": np.ndarray, "check": check, "need": words.need, "body": words.forward},
         **words.options,
     }

@@ -333,3 +333,31 @@ pool().close()
 print(blas.threads())
 """
     assert python(code).split() == ["1", "1", "2", "1", "2"]
+
+
+def test_blas_is_alone_for_a_product_between_two_sizes_and_gets_its_threads_back() -> None:
+    code = """
+import time
+import numpy as np
+import nnscratch
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.runtime.blas import blas_threads
+blas = cpu.blas()
+if blas is None or not (blas.get_threads and blas.set_threads):
+    print("1 1 2")
+    raise SystemExit
+blas.limit_threads(2)
+x = nnscratch.tensor(np.ones((64, 64), np.float32))
+w = nnscratch.tensor(np.ones((64, 128), np.float32))
+x @ w
+print(blas.threads())
+blas.limit_threads(2)  # somebody else's doing
+x @ w
+print(blas.threads())
+for _ in range(100):
+    time.sleep(0.05)
+    if blas.threads() == 2:
+        break
+print(blas.threads())
+"""
+    assert python(code).split() == ["1", "1", "2"]

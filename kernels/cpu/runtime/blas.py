@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 # (sgemm, dgemm, bits of an integer), in the order of preference
 _NAMES = (
@@ -56,12 +57,20 @@ class Blas:
         """Return how many threads the library would use now, 1 where it cannot tell."""
         if not self.get_threads:
             return 1
-        return int(ctypes.CFUNCTYPE(ctypes.c_int)(self.get_threads)())
+        return int(self._get())
 
     def limit_threads(self, count: int) -> None:
         """Let the library use that many threads from now on, where it has such a switch."""
         if self.set_threads:
-            ctypes.CFUNCTYPE(None, ctypes.c_int)(self.set_threads)(count)
+            self._set(count)
+
+    @functools.cached_property
+    def _get(self) -> Any:
+        return ctypes.PYFUNCTYPE(ctypes.c_int)(self.get_threads)
+
+    @functools.cached_property
+    def _set(self) -> Any:
+        return ctypes.CFUNCTYPE(None, ctypes.c_int)(self.set_threads)
 
 
 def _candidates() -> Iterator[str]:

@@ -69,10 +69,10 @@ class Pool:
         self.runs = 0  # by several threads
         pauses = self._pauses_per_second()
         self._patience = int(pauses * SPIN_SECONDS)
-        switched = library is not None and bool(library.set_threads and library.get_threads)
         self._set(state.SCHED_YIELD, _yield_address())
-        self._set(state.SET_THREADS, library.set_threads if library and switched else 0)
-        self._set(state.GET_THREADS, library.get_threads if library and switched else 0)
+        if library is not None and library.set_threads and library.get_threads:
+            self._set(state.SET_THREADS, library.set_threads)
+            self._set(state.GET_THREADS, library.get_threads)
         self._set(state.SPINS, int(pauses * YIELD_SECONDS))
 
     def _get(self, field: int) -> int:
@@ -109,22 +109,40 @@ class Pool:
         finally:
             self._lock.release()
 
+    def keep_blas_alone(self) -> bool:
+        """Keep BLAS at one thread for a product of NumPy's, as a shared run does.
+
+        Returns False where BLAS has no switch that is known.
+        """
+        library = self._library
+        if library is None or not (library.set_threads and library.get_threads):
+            return False
+        self.runs += 1  # ahead of the look at what is held: ``rest`` looks the other way round
+        if not self._held or library.threads() != 1:
+            with self._lock:
+                self._hold()
+                self._grow(2)  # who gives the threads back
+        return True
+
     def _hold(self) -> None:
         if self._library is not None:
-            self._held = self._library.threads()
+            self._held = max(self._held, self._library.threads())
             self._library.limit_threads(1)
 
     def _let_go(self) -> None:
-        if self._held and self._library is not None:
-            self._library.limit_threads(self._held)
-        self._held = 0
+        held, self._held = self._held, 0
+        if held and self._library is not None:
+            self._library.limit_threads(held)
 
     def rest(self, runs: int) -> None:
         """Give BLAS its threads back if there was no run since that many."""
         if runs == self.runs and self._held and self._lock.acquire(blocking=False):
             try:
-                if runs == self.runs:
-                    self._let_go()
+                held, self._held = self._held, 0
+                if runs != self.runs:
+                    self._held = held
+                elif self._library is not None:
+                    self._library.limit_threads(held)
             finally:
                 self._lock.release()
 
