@@ -2,7 +2,7 @@
 
 A ReLU near 0 may have one sign in one float32 and the other in another, and a step later the losses
 of two libraries that are both right differ by more than roundings. PyTorch's own step in float64,
-with the same weights and batch, decides: who is no farther from it than PyTorch's float32 computes
+with the same weights and batch, decides: who is about as near to it as PyTorch's float32 computes
 the same network.
 """
 
@@ -18,6 +18,8 @@ import numpy as np
 
 EXACT = "torch, float64"
 """The competitor that decides; it is never timed."""
+BY_CHANCE = 2.0
+"""How many times as far from it as PyTorch's float32 somebody may be: roundings fall by chance."""
 
 
 def distance(gradients: list[Any], exact: list[Any]) -> float:

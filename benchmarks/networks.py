@@ -10,9 +10,10 @@ The models are those of `nnscratch.models`, and for PyTorch the same text with `
 of `nnscratch` (`benchmarks/twins.py`), with the same weights. A step is forward, backward and Adam
 (AdamW for the GPTs; PyTorch's is fused), float32, each with the same number of threads and in a
 process of its own. First the losses of four steps are compared: who differs from PyTorch is not
-timed, unless its gradients of the first step are no farther from PyTorch's in float64 than those in
-float32 (``benchmarks/arbiter.py``), which the table then says. Then all take turns, and the table
-gives medians, the 10th and 90th percentile, and the ratio to the best of PyTorch's.
+timed, unless its gradients of the first step are about as near to PyTorch's in float64 as those in
+float32 (at most twice as far, ``benchmarks/arbiter.py``), which the table then says. Then all take
+turns, and the table gives medians, the 10th and 90th percentile, and the ratio to the best of
+PyTorch's.
 """
 
 from __future__ import annotations
