@@ -1,11 +1,11 @@
 """Derivations of functions of matrices: what they share, and those too long for their file."""
 
 BY_CHANGES = (
-    r"Change A a little, by $\delta A$, and write $\langle H, T \rangle = \sum_{ij} H_{ij} "
-    r"T_{ij}$. To first order the loss changes by $\delta L = \langle \frac{\partial L}{\partial "
-    r"A}, \delta A \rangle$: the gradient is what stands beside $\delta A$ in the end. A factor "
-    r"goes to the other side transposed: $$\langle H, D \, T E \rangle = \sum_{ijkl} H_{ij} "
-    r"D_{ik} T_{kl} E_{lj} \\ = \langle D^\top H E^\top, T \rangle$$"
+    r"Change A a little, by $\delta A$ (δ is of the one letter after it), and write $\langle H, T "
+    r"\rangle = \sum_{ij} H_{ij} T_{ij}$. To first order the loss changes by $\delta L = \langle "
+    r"\frac{\partial L}{\partial A}, \delta A \rangle$: the gradient is what stands beside $\delta "
+    r"A$ in the end. A factor goes to the other side transposed: $$\langle H, D \, T E \rangle = "
+    r"\sum_{ijkl} H_{ij} D_{ik} T_{kl} E_{lj} \\ = \langle D^\top H E^\top, T \rangle$$"
 )
 
 OF_SYMMETRIC = (
