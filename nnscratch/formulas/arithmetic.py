@@ -236,6 +236,17 @@ WHERE = elementwise(
 )
 
 
+_LARGER_OR_SMALLER = (
+    "At each place Y is one of the two entries, as it stands. Where A and B differ, a small change "
+    "of either does not alter which one that is: the slope by it is 1, and by the other one 0.",
+    "Where they are equal there is no derivative: with A alone, Y moves one way but not the other. "
+    "With both Y moves as they do, so that two slopes that add up to 1 are fair; the code takes "
+    r"$\frac{1}{2}$ for each.",
+    "Each entry of Y depends on the entries in the same place alone, so that the chain rule "
+    "multiplies the gradient of Y by these slopes, entry by entry.",
+)
+
+
 def maximum_forward(A: Any, B: Any) -> Any:
     """Compute the larger of A and B; NaN if one of them is; arguments and errors as in ``add``."""
     return maximum(A, B)
@@ -263,6 +274,7 @@ MAXIMUM = elementwise(
     shapes=_SHAPES,
     source=_SOURCE,
     kinks="where A = B",
+    derivation=_LARGER_OR_SMALLER,
 )
 
 
@@ -293,4 +305,5 @@ MINIMUM = elementwise(
     shapes=_SHAPES,
     source=_SOURCE,
     kinks="where A = B",
+    derivation=_LARGER_OR_SMALLER,
 )

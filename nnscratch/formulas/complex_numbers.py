@@ -123,6 +123,17 @@ CONJUGATE = formula(
     gradients={"Z": r"\overline{\frac{\partial L}{\partial Y}}"},
     shapes="Z (any) -> Y (same)",
     source="Hamilton 1837",
+    derivation=(
+        "A complex number is two real ones, and the conjugate turns the sign of one: "
+        r"$$\mathrm{Re} \, Y = \mathrm{Re} \, Z \\ \mathrm{Im} \, Y = -\mathrm{Im} \, Z$$",
+        r"The chain rule for each of the two: $$\frac{\partial L}{\partial \mathrm{Re} \, Z} = "
+        r"\frac{\partial L}{\partial \mathrm{Re} \, Y} \\ \frac{\partial L}{\partial \mathrm{Im} "
+        r"\, Z} = -\frac{\partial L}{\partial \mathrm{Im} \, Y}$$",
+        r"The gradient of a complex number is written as one too, $\frac{\partial L}{\partial "
+        r"\mathrm{Re} \, Z} + \mathrm{i} \frac{\partial L}{\partial \mathrm{Im} \, Z}$. So its "
+        "imaginary part turns its sign as well. Real numbers have none, and their gradient stays "
+        "as it is.",
+    ),
 )
 
 
@@ -228,4 +239,20 @@ FOURIER = formula(
     shapes="P (..., 2) -> Y (same)",
     floats=("P",),
     source="Cooley and Tukey 1965",
+    derivation=(
+        r"Write $\theta = 2 \pi j k / n$. In real and imaginary parts, which are the pair of a "
+        r"number, each term turns $P_j$ by the angle $-\theta$: $$\mathrm{Re} \, Y_k = \sum_j "
+        r"(\mathrm{Re} \, P_j \cos \theta + \mathrm{Im} \, P_j \sin \theta) \\ \mathrm{Im} \, Y_k "
+        r"= \sum_j (\mathrm{Im} \, P_j \cos \theta - \mathrm{Re} \, P_j \sin \theta)$$",
+        "Every $P_j$ acts on both parts of all $Y_k$. With G and H for the gradients of the real "
+        r"and the imaginary part of $Y_k$, the chain rule adds up: $$\frac{\partial L}{\partial "
+        r"\mathrm{Re} \, P_j} = \sum_k (G_k \cos \theta - H_k \sin \theta) \\ \frac{\partial "
+        r"L}{\partial \mathrm{Im} \, P_j} = \sum_k (G_k \sin \theta + H_k \cos \theta)$$",
+        r"These are the two parts of a product of complex numbers: $$(G_k + \mathrm{i} H_k) (\cos "
+        r"\theta + \mathrm{i} \sin \theta) = (G_k + \mathrm{i} H_k) \, e^{\mathrm{i} \theta}$$ As "
+        "a pair, the gradient is turned back by the angle by which the forward turned.",
+        r"With `inverse` both signs change. A factor 1/n or $1 / \sqrt{n}$, which `norm` puts "
+        "before the forward, stays before the gradient. Several axes are transformed one after "
+        "the other, and so is the gradient along them.",
+    ),
 )

@@ -232,4 +232,26 @@ CTC = formula(
         by_hand=("ctc_loss", "CTCLoss"),
         torch="nn.functional.ctc_loss",
     ),
+    derivation=(
+        "A path is at one place s of the labels l at every frame, and its probability is the "
+        "product of the $P_t(l_s)$ on its way. Take one sequence, and let p be the sum over all "
+        r"paths that fit its labels: $$L = -\log p \\ e^L = \frac{1}{p}$$",
+        "Split p by the place at which a path is at the frame t. Every beginning up to there, "
+        r"the frame t included, goes with every ending after it: $$p = \sum_s \alpha_t(s) "
+        r"\beta_t(s)$$",
+        "β is found like α, but from the last frame, where it is 1 at the two places where a "
+        r"path may end: $$\beta_t(s) = P_{t+1}(l_s) \beta_{t+1}(s) + P_{t+1}(l_{s+1}) "
+        r"\beta_{t+1}(s + 1) \\ + [l_{s+2} \notin \{b, l_s\}] P_{t+1}(l_{s+2}) \beta_{t+1}(s + "
+        "2)$$",
+        r"Of the frame t each path has one factor, $P_t(l_s)$, which is in $\alpha_t(s)$ once. As "
+        r"$P = e^{\mathrm{logP}}$, the slope of a product that has the factor $P_t(c)$ is the "
+        r"product itself; of one that has not it is 0: $$\frac{\partial p}{\partial "
+        r"\mathrm{logP}_t(c)} = \sum_{s: l_s = c} \alpha_t(s) \beta_t(s)$$",
+        r"The logarithm has the slope $\frac{1}{p} = e^L$: $$\frac{\partial L}{\partial "
+        r"\mathrm{logP}_t(c)} = -e^L \sum_{s: l_s = c} \alpha_t(s) \beta_t(s)$$ It is minus the "
+        "share of c among the paths at the frame t, and adds up to -1 over all classes. The "
+        "chain rule multiplies by the gradient of the sequence's loss.",
+        "The frames after the end of a sequence are in no path and get 0. Where no path fits, L "
+        "is infinite and its gradient NaN; `zero_infinity` makes both 0.",
+    ),
 )

@@ -244,4 +244,13 @@ XLOGY = elementwise(
     shapes=_PAIR,
     source="the product rule",
     kinks="where A = 0, and where B is not positive",
+    derivation=(
+        r"The product rule, with the slope of the logarithm: $$\frac{\partial Y}{\partial A} = "
+        r"\log B \\ \frac{\partial Y}{\partial B} = A \cdot \frac{1}{B}$$",
+        "Where A is 0, Y is 0 for every B, so that its slope by B is 0, as A / B says; only at A "
+        r"= B = 0 that is NaN. By A the slope is $\log B$ there too, but where B is not positive "
+        "there is none, and the code has 0.",
+        "Each entry of Y depends on the entries in the same place alone, so that the chain rule "
+        "multiplies the gradient of Y by these slopes, entry by entry.",
+    ),
 )

@@ -73,6 +73,19 @@ def _extreme_backward(dY: Any, saved: ExtremeSaved, needs: tuple[bool, ...]) -> 
     return (xp.where(hit, dY, 0.0),)
 
 
+_STEPS = (
+    "Where one entry $A_k$ is larger (for min: smaller) than all others, it stays so if A "
+    r"changes a little: $$Y = A_k \\ \frac{\partial Y}{\partial A_i} = [i = k] = [A_i = Y]$$",
+    "Where h entries are equal to Y there is no derivative: with one of them alone, Y moves one "
+    "way but not the other. The code divides the slope among them, by weights that add up to 1: "
+    "if `axis` is a number, the first of them has the weight 1 and the others 0; if it is a tuple "
+    r"or None, each has $\frac{1}{h}$. $$\frac{\partial Y}{\partial A_i} = w_i [A_i = Y]$$ Where "
+    "Y is NaN, the entries that are NaN count as equal to it.",
+    "An entry is under one Y only, that of its place along the other axes, so that the chain "
+    "rule has one term: it gets the gradient of its Y times this slope.",
+)
+
+
 def _extreme_formula(forward: Forward, name: str) -> Formula:
     return formula(
         forward,
@@ -82,6 +95,7 @@ def _extreme_formula(forward: Forward, name: str) -> Formula:
         shapes=SHAPES,
         source=SOURCE,
         kinks="where two values are the largest (or smallest)",
+        derivation=_STEPS,
     )
 
 

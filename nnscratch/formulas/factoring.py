@@ -16,6 +16,12 @@ from nnscratch.array import array_namespace
 from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import LinAlgError, ShapeError
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.matrix_derivations import (
+    BY_CHANGES,
+    OF_SYMMETRIC,
+    QR_STEPS,
+    SVD_STEPS,
+)
 from nnscratch.formulas.saved import Saved
 
 GILES = "Giles 2008, An extended collection of matrix derivative results"
@@ -120,6 +126,21 @@ CHOLESKY = formula(
     shapes="A (..., n, n) -> Y (..., n, n)",
     floats=("A",),
     source="Murray 2016, arXiv:1602.07527",
+    derivation=(
+        BY_CHANGES,
+        "Write S for the symmetric part of A, which is A where A is symmetric. The product rule "
+        r"on $Y Y^\top = S$: $$\delta Y \, Y^\top + Y \, \delta Y^\top = \delta S$$",
+        r"Times $Y^{-1}$ from the left and $Y^{-\top}$ from the right, with $K = Y^{-1} \delta "
+        r"Y$: $$K + K^\top = Y^{-1} \delta S \, Y^{-\top}$$ K is lower triangular, as both its "
+        "factors are. So below the diagonal the right side is K, and on the diagonal twice K: "
+        r"$$\delta Y = Y K = Y \, \Phi(Y^{-1} \delta S \, Y^{-\top})$$",
+        r"The loss changes by $\langle \frac{\partial L}{\partial Y}, \delta Y \rangle$. Φ "
+        r"multiplies each entry by a number, and so goes to the other side as it is: $$\delta L = "
+        r"\left\langle \Phi\left(Y^\top \frac{\partial L}{\partial Y}\right), Y^{-1} \delta S \, "
+        r"Y^{-\top} \right\rangle \\ = \langle G, \delta S \rangle \\ G = Y^{-\top} \, "
+        r"\Phi\left(Y^\top \frac{\partial L}{\partial Y}\right) Y^{-1}$$",
+        OF_SYMMETRIC,
+    ),
 )
 
 
@@ -191,6 +212,8 @@ QR = formula(
     shapes="A (..., n, m) -> Q (..., n, k), R (..., k, m)",
     floats=("A",),
     source="Walter and Lehmann 2018, arXiv:1009.6112; Liao, Liu, Wang and Xiang 2019",
+    kinks="where R has no inverse: its first columns depend on one another",
+    derivation=QR_STEPS,
 )
 
 
@@ -256,6 +279,24 @@ EIGH = formula(
     floats=("A",),
     source=GILES,
     kinks="where two eigenvalues are equal",
+    derivation=(
+        BY_CHANGES,
+        "Write S for the symmetric part of A, which is A where A is symmetric, and W in products "
+        r"for $\operatorname{diag}(W)$. The product rule on $S V = V W$: $$\delta S \, V + S \, "
+        r"\delta V = \delta V \, W + V \, \delta W$$",
+        r"From $V^\top V = 1$ follows that $X = V^\top \delta V$ has $X^\top = -X$. Times "
+        r"$V^\top$ from the left, with $V^\top S = W V^\top$: $$B = V^\top \delta S \, V = X W - "
+        r"W X + \delta W \\ B_{ij} = X_{ij} (W_j - W_i) + [i = j] \, \delta W_i$$",
+        r"On the diagonal X is 0 and $\delta W_i$ is left, off the diagonal X: $$\delta W_i = "
+        r"B_{ii} \\ \delta V = V X = V (F \odot B)$$ Where two eigenvalues are equal, their "
+        "$X_{ij}$ is not determined and V has no derivative; the code has $F_{ij} = 0$.",
+        r"The loss changes by $\langle \frac{\partial L}{\partial W}, \delta W \rangle + \langle "
+        r"\frac{\partial L}{\partial V}, \delta V \rangle$. The numbers F go to the other side as "
+        r"they are: $$\delta L = \left\langle \operatorname{diag} \frac{\partial L}{\partial W} + "
+        r"F \odot V^\top \frac{\partial L}{\partial V}, V^\top \delta S \, V \right\rangle \\ = "
+        r"\langle G, \delta S \rangle$$",
+        OF_SYMMETRIC,
+    ),
 )
 
 
@@ -339,5 +380,6 @@ SVD = formula(
     shapes="A (..., n, m) -> U (..., n, k), S (..., k), Vh (..., k, m)",
     floats=("A",),
     source=GILES,
-    kinks="where two singular values are equal",
+    kinks="where two singular values are equal, or one is 0",
+    derivation=SVD_STEPS,
 )

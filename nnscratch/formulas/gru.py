@@ -7,6 +7,8 @@ from typing import Any
 from nnscratch.array import array_namespace
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.recurrent import (
+    ENDS,
+    EVERY_STEP,
     SHAPES,
     before_of,
     check_shapes,
@@ -158,4 +160,29 @@ GRU = formula(
     flops=lambda inputs, outputs: recurrent_flops((inputs[0], *inputs[2:6]), 7),
     source="Cho et al. 2014, with the reset gate behind the product as in cuDNN and PyTorch",
     analytic=True,
+    derivation=(
+        r"One step in lines, with $A = X_t W^\top + b$ and $B = H_{t-1} U^\top + d$; the last one "
+        r"is the forward's with the bracket taken apart: $$r = \sigma(A_r + B_r) \\ z = "
+        r"\sigma(A_z + B_z) \\ n = \tanh(A_n + r \odot B_n) \\ H_t = n - z \odot n + z \odot "
+        "H_{t-1}$$",
+        "Let G be what comes back to $H_t$. The last line gives each of its names what it is "
+        r"multiplied by: $$\frac{\partial L}{\partial n} = G \odot (1 - z) \\ \frac{\partial "
+        r"L}{\partial z} = G \odot (H_{t-1} - n)$$ and to $H_{t-1}$ directly $G \odot z$.",
+        r"The slope of tanh is $1 - \tanh^2$. What is under it is a sum and a product: "
+        r"$$\frac{\partial L}{\partial A_n} = \frac{\partial L}{\partial n} \odot (1 - n^2) \\ "
+        r"\frac{\partial L}{\partial r} = \frac{\partial L}{\partial A_n} \odot B_n \\ "
+        r"\frac{\partial L}{\partial B_n} = \frac{\partial L}{\partial A_n} \odot r$$",
+        r"The slope of σ is $\sigma (1 - \sigma)$. A and B are added under it, so that both get "
+        r"the same: $$\frac{\partial L}{\partial A_r} = \frac{\partial L}{\partial B_r} = "
+        r"\frac{\partial L}{\partial r} \odot r \odot (1 - r) \\ \frac{\partial L}{\partial A_z} "
+        r"= \frac{\partial L}{\partial B_z} = \frac{\partial L}{\partial z} \odot z \odot (1 - "
+        "z)$$",
+        "$H_t$ acts on the loss as the output $Y_t$, and in the next step directly and by B; a "
+        r"factor $U^\top$ comes back as U: $$G_t = \frac{\partial L}{\partial Y_t} + G_{t+1} "
+        r"\odot z_{t+1} + \frac{\partial L}{\partial B_{t+1}} U$$ At the last step what comes "
+        "back to the output $H_T$ stands in place of the last two terms. The first state, which "
+        "is the input H, has only those two.",
+        EVERY_STEP,
+        ENDS,
+    ),
 )

@@ -8,6 +8,8 @@ from nnscratch.array import array_namespace
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.recurrent import (
+    ENDS,
+    EVERY_STEP,
     before_of,
     both,
     check_shapes,
@@ -187,4 +189,27 @@ LSTM = formula(
     source="Hochreiter and Schmidhuber 1997; Gers, Schmidhuber and Cummins 2000; projection: Sak, "
     "Senior and Beaufays 2014",
     analytic=True,
+    derivation=(
+        r"One step in lines: $$Z = X_t W^\top + b + H_{t-1} U^\top + d \\ i, f, o = \sigma(Z_i), "
+        r"\sigma(Z_f), \sigma(Z_o) \\ g = \tanh Z_g \\ C_t = f \odot C_{t-1} + i \odot g \\ M_t = "
+        r"o \odot \tanh C_t \\ H_t = M_t R^\top$$ Without a projection R is 1.",
+        r"Let $G_t$ be what comes back to $H_t$. A factor $R^\top$ comes back as R, and the line "
+        r"before gives each factor what it is multiplied by: $$\frac{\partial L}{\partial M_t} = "
+        r"G_t R \\ \frac{\partial L}{\partial o} = G_t R \odot \tanh C_t$$",
+        r"$C_t$ acts on $M_t$, by tanh with its slope $1 - \tanh^2$, and on $C_{t+1}$, with the "
+        r"factor $f_{t+1}$: $$D_t = \frac{\partial L}{\partial C_t} = D_{t+1} \odot f_{t+1} + G_t "
+        r"R \odot o \odot (1 - \tanh^2 C_t)$$ At the last step what comes back to the output "
+        "$C_T$ stands in place of the first term.",
+        r"What $C_t$ is made of, each times what stands beside it: $$\frac{\partial L}{\partial "
+        r"i} = D_t \odot g \\ \frac{\partial L}{\partial g} = D_t \odot i \\ \frac{\partial "
+        r"L}{\partial f} = D_t \odot C_{t-1}$$ and the cells of the step before get $D_t \odot "
+        "f$. The slope of each gate's function leads on to Z: $i (1 - i)$, $f (1 - f)$, $o (1 - "
+        "o)$ and $1 - g^2$.",
+        r"$H_t$ acts on the loss as the output $Y_t$, and by $Z_{t+1}$: $$G_t = \frac{\partial "
+        r"L}{\partial Y_t} + \frac{\partial L}{\partial Z_{t+1}} U$$ At the last step what comes "
+        "back to the output $H_T$ stands in place of the second term. The first state and cells, "
+        "which are the inputs H and C, act on the first step alone.",
+        EVERY_STEP,
+        ENDS,
+    ),
 )

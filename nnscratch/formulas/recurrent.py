@@ -24,6 +24,18 @@ SHAPES = (
     "X (T, N, I), H (N, H), W ({0}H, I), U ({0}H, H), b and d ({0}H,) or None, lengths (N,) or None"
 )
 
+# Steps of the derivations of all recurrent layers.
+EVERY_STEP = (
+    "The weights are the same at every step t and for every sequence n of the batch, and the "
+    "chain rule adds up over both, as in a linear layer (see linear)."
+)
+ENDS = (
+    "With `reverse` the steps are taken from the last to the first: t - 1 then means the one "
+    "that was taken before t, which is t + 1. At the steps beyond the end of a sequence the "
+    "state stays as it is and Y is 0: X and the weights get nothing from there, and what comes "
+    "back to the state goes through unchanged."
+)
+
 
 def check_shapes(name: str, gates: int, X: Any, state: Any, W: Any, U: Any, lengths: Any) -> None:
     """Check the shapes of what all recurrent layers have.
@@ -261,4 +273,21 @@ RNN = formula(
     source="Elman 1990; Werbos 1990 (backpropagation through time)",
     kinks="where Z is 0, with relu",
     analytic=True,
+    derivation=(
+        r"Two lines a step, with what is under the nonlinearity by itself: $$Z_t = X_t W^\top + b "
+        r"+ H_{t-1} U^\top + d \\ H_t = \tanh Z_t$$",
+        "$H_t$ acts on the loss as the output $Y_t$, and as a factor in the next step; a factor "
+        r"$U^\top$ comes back as U: $$\frac{\partial L}{\partial H_t} = \frac{\partial "
+        r"L}{\partial Y_t} + \frac{\partial L}{\partial Z_{t+1}} U$$ After the last step there is "
+        "none; in place of the second term stands what comes back to the output $H_T$.",
+        r"The slope of tanh is $1 - \tanh^2$, and $\tanh Z_t$ is $H_t$: $$\frac{\partial "
+        r"L}{\partial Z_t} = \frac{\partial L}{\partial H_t} \odot (1 - H_t^2)$$ With relu the "
+        "bracket is $[Z_t > 0]$. Both equations in turn lead from the last step back to the "
+        "first: backpropagation through time.",
+        r"One entry of $Z_t$ has in it, of the sequence n, $$Z_{tnj} = \sum_i X_{tni} W_{ji} + "
+        r"b_j + \sum_k H_{t-1,nk} U_{jk} + d_j$$ The slope by each factor is what stands beside "
+        "it. $X_t$ acts on one step, and the first state, which is the input H, on $Z_1$ alone.",
+        EVERY_STEP,
+        ENDS,
+    ),
 )

@@ -201,6 +201,25 @@ NORM = formula(
     floats=("A",),
     source=SOURCE,
     kinks="where Y is 0; for p = 1 where an entry is 0; for p = inf where two are the largest",
+    derivation=(
+        r"Write $Q = \sum_i |A_i|^p$, so that $Y = Q^{1/p}$. The slope of $|A_i|$ is the sign of "
+        r"$A_i$: $$\frac{\partial Q}{\partial A_i} = p |A_i|^{p-1} \, \mathrm{sign}(A_i) \\ "
+        r"\frac{\partial Y}{\partial Q} = \frac{1}{p} Q^{1/p - 1} = \frac{1}{p} Y^{1-p}$$",
+        r"The product of both: $$\frac{\partial Y}{\partial A_i} = \mathrm{sign}(A_i) "
+        r"\left(\frac{|A_i|}{Y}\right)^{p-1}$$ That is $A_i / Y$ for p = 2, and the sign alone "
+        "for p = 1.",
+        "For p = inf (-inf) Y is the largest (smallest) $|A_i|$. Where only one entry has that "
+        "size, Y moves with it alone. Where h entries have it there is no derivative, and they "
+        r"share what comes back: $$\frac{\partial Y}{\partial A_i} = \frac{1}{h} "
+        r"\mathrm{sign}(A_i) [|A_i| = Y]$$ For p = 0 Y is a number of entries, whose slope is 0 "
+        "wherever it has one.",
+        r"Where Y is 0 the quotient is 0/0 and there is no derivative: for $p \ge 1$ all entries "
+        "are 0, and Y grows in every direction. The code has 0 there, and for p < 1 at every "
+        "entry that is 0, where $|A_i|^{p-1}$ is infinite. For p = 1 such an entry has none "
+        "either, and the sign 0.",
+        "An entry is in one norm only, that of its place along the other axes, and gets the "
+        "gradient of that one.",
+    ),
 )
 
 
@@ -255,4 +274,15 @@ SUM_TO = formula(
     source="document, section 4.2; the sum rule",
     analytic=True,
     aliases=True,
+    derivation=(
+        "Broadcasting repeats the entry j of the smaller shape along the axes that this shape "
+        "lacks or has with size 1. Write $r(i)$ for the entry that is repeated to the place i of "
+        r"A. Each Y is the sum over all its copies: $$Y_j = \sum_{i: \; r(i) = j} A_i$$",
+        r"Every entry of A is in one of these sums, once: $$\frac{\partial Y_j}{\partial A_i} = "
+        "[j = r(i)]$$",
+        r"The chain rule adds up over j, and one term is left: $$\frac{\partial L}{\partial A_i} "
+        r"= \sum_j \frac{\partial L}{\partial Y_j} [j = r(i)] = \frac{\partial L}{\partial "
+        "Y_{r(i)}}$$ So the gradient of Y is repeated along the same axes. Where both shapes are "
+        "the same, $r(i) = i$.",
+    ),
 )

@@ -60,6 +60,14 @@ def sign_forward(A: Any) -> Any:
     return where(A == A, sign(A), like(0, A))
 
 
+_CONSTANT = (
+    "Between two steps the function is constant: a little more or less of A leaves Y as it is. "
+    r"$$\frac{\partial Y}{\partial A} = 0$$",
+    "At a step it jumps, and has no derivative. The code has 0 there as well, so that nothing "
+    "ever comes back through this function.",
+)
+
+
 def _steps(forward: Body, equation: str) -> Formula:
     return elementwise(
         forward,
@@ -71,6 +79,7 @@ def _steps(forward: Body, equation: str) -> Formula:
         shapes=_SHAPES,
         source=_SOURCE,
         kinks="at its steps",
+        derivation=_CONSTANT,
     )
 
 
@@ -147,6 +156,16 @@ FMOD = elementwise(
     shapes=_PAIR,
     source="IEEE 754; the chain rule",
     kinks="where B divides A",
+    derivation=(
+        r"Write q for the quotient without its fraction: $$q = \operatorname{trunc}(A / B) \\ Y = "
+        "A - B q$$",
+        "While A / B moves between two whole numbers q is constant, and Y a line in A and in B: "
+        r"$$\frac{\partial Y}{\partial A} = 1 \\ \frac{\partial Y}{\partial B} = -q$$",
+        "Where A / B reaches a whole number other than 0, q jumps and Y with it: there is no "
+        "derivative, and the code has these slopes there too.",
+        "Each entry of Y depends on the entries in the same place alone, so that the chain rule "
+        "multiplies the gradient of Y by these slopes, entry by entry.",
+    ),
 )
 
 
@@ -165,4 +184,10 @@ FLOOR_DIVIDE = elementwise(
     shapes=_PAIR,
     source="Knuth 1997, section 1.2.4",
     kinks="where B divides A",
+    derivation=(
+        r"While A / B moves between two whole numbers Y is constant: $$\frac{\partial Y}{\partial "
+        r"A} = 0 \\ \frac{\partial Y}{\partial B} = 0$$",
+        "Where A / B reaches a whole number Y jumps, and has no derivative. The code has 0 there "
+        "as well, so that nothing ever comes back through this function.",
+    ),
 )

@@ -100,6 +100,13 @@ CUMULATIVE_SUM = formula(
     shapes=_SHAPES,
     source="the sum rule",
     analytic=True,
+    derivation=(
+        "An entry is in the sum at its own place and in all after it, by itself: "
+        r"$$\frac{\partial Y_j}{\partial A_i} = [i \le j]$$",
+        r"The chain rule adds up over all outputs: $$\frac{\partial L}{\partial A_i} = \sum_j "
+        r"\frac{\partial L}{\partial Y_j} [i \le j]$$ What is left are the j from i on. So the "
+        "code takes a cumulative sum of the gradient of Y from the other end.",
+    ),
 )
 
 
@@ -132,6 +139,18 @@ CUMULATIVE_PROD = formula(
     shapes=_SHAPES,
     source="the product rule",
     analytic=True,
+    derivation=(
+        "Where $A_i$ is a factor of $Y_j$, its slope is the product of the other factors: those "
+        r"before i, and those between i and j. $$\frac{\partial Y_j}{\partial A_i} = [i \le j] \, "
+        r"P_i \prod_{i < k \le j} A_k \\ P_i = \prod_{k < i} A_k$$",
+        r"The chain rule adds up over all outputs; $P_i$ is in every term: $$\frac{\partial "
+        r"L}{\partial A_i} = P_i T_i \\ T_i = \sum_{j \ge i} \frac{\partial L}{\partial Y_j} "
+        r"\prod_{i < k \le j} A_k$$",
+        "In the sum of $T_i$ the term with j = i has no factor, and all others have the factor "
+        r"$A_{i+1}$; what they are times is the sum of $T_{i+1}$: $$T_i = \frac{\partial "
+        r"L}{\partial Y_i} + A_{i+1} T_{i+1}$$ After the last entry T is 0. Nothing is divided by "
+        "$A_i$, which may be 0.",
+    ),
 )
 
 
@@ -174,6 +193,17 @@ PROD = formula(
     shapes="A (any) -> Y (A without the axis, or with 1 in its place)",
     source="the product rule",
     analytic=True,
+    derivation=(
+        "As a function of one $A_i$ the product is a line, whose slope is the product of all "
+        r"other factors: $$Y = A_i \prod_{j \ne i} A_j \\ \frac{\partial Y}{\partial A_i} = "
+        r"\prod_{j \ne i} A_j$$",
+        "That is $Y / A_i$, but not where $A_i$ is 0. So the code multiplies, the factors before "
+        r"i by those after it: $$\prod_{j \ne i} A_j = \prod_{j < i} A_j \cdot \prod_{j > i} "
+        "A_j$$ Where one factor is 0, it alone may have a slope that is not 0; where two are 0, "
+        "all slopes are.",
+        "An entry is in one product only, that of its place along the other axes, and gets the "
+        "gradient of that one times this slope.",
+    ),
 )
 
 
@@ -224,6 +254,18 @@ CUMULATIVE_LOGSUMEXP = formula(
     shapes=_SHAPES,
     floats=("A",),
     source="the chain rule",
+    derivation=(
+        r"Write $S_j = \sum_{i \le j} e^{A_i}$, so that $Y_j = \log S_j$: $$\frac{\partial "
+        r"Y_j}{\partial S_j} = \frac{1}{S_j} = e^{-Y_j} \\ \frac{\partial S_j}{\partial A_i} = [i "
+        r"\le j] e^{A_i}$$",
+        r"The chain rule adds up over all outputs; those from i on are left: $$\frac{\partial "
+        r"L}{\partial A_i} = \sum_{j \ge i} \frac{\partial L}{\partial Y_j} e^{A_i - Y_j}$$",
+        "The code finds all these sums at once. It writes $A_i - Y_j = (A_i - Y_i) + (Y_i - "
+        r"Y_j)$: $$\frac{\partial L}{\partial A_i} = e^{A_i - Y_i} T_i \\ T_i = \sum_{j \ge i} "
+        r"\frac{\partial L}{\partial Y_j} e^{Y_i - Y_j} = \frac{\partial L}{\partial Y_i} + "
+        "e^{Y_i - Y_{i+1}} T_{i+1}$$ Y never falls, so that no exponent is above 0. Where all "
+        "entries so far are minus infinity, the code has 0 for them.",
+    ),
 )
 
 

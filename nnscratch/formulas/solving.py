@@ -12,6 +12,7 @@ from nnscratch.array.dtypes import is_complex
 from nnscratch.errors import ShapeError
 from nnscratch.formulas.factoring import GILES, adjoint, identity, lapack, matrix, turned
 from nnscratch.formulas.formula import formula
+from nnscratch.formulas.matrix_derivations import BY_CHANGES
 from nnscratch.formulas.saved import Saved
 
 
@@ -66,6 +67,20 @@ SOLVE = formula(
     floats=("A", "B"),
     source=GILES,
     analytic=True,
+    derivation=(
+        BY_CHANGES,
+        r"Change B too, by $\delta B$. The product rule on $A Y = B$, solved for the change of Y: "
+        r"$$\delta A \, Y + A \, \delta Y = \delta B \\ \delta Y = A^{-1} (\delta B - \delta A \, "
+        "Y)$$",
+        r"The loss changes by $$\delta L = \left\langle \frac{\partial L}{\partial Y}, A^{-1} "
+        r"\delta B \right\rangle \\ - \left\langle \frac{\partial L}{\partial Y}, A^{-1} \delta A "
+        r"\, Y \right\rangle$$",
+        r"The factors beside the changes go to the other side: $$\delta L = \left\langle "
+        r"A^{-\top} \frac{\partial L}{\partial Y}, \delta B \right\rangle \\ - \left\langle "
+        r"A^{-\top} \frac{\partial L}{\partial Y} Y^\top, \delta A \right\rangle$$ The first of "
+        "the two gradients is in the second one. The code finds it by solving a system with "
+        r"$A^\top$, and inverts no matrix.",
+    ),
 )
 
 
@@ -124,6 +139,22 @@ DET = formula(
     floats=("A",),
     source=GILES,
     analytic=True,
+    derivation=(
+        "Expand the determinant along the row i. The cofactor $C_{ij}$ is $(-1)^{i+j}$ times the "
+        r"determinant without row i and column j: $$\det A = \sum_j A_{ij} C_{ij}$$",
+        "The cofactors of row i have nothing of row i in them, so that each entry has its "
+        r"cofactor for a slope: $$\frac{\partial \det A}{\partial A_{ij}} = C_{ij}$$",
+        "The same sum with the entries of another row k is the determinant of A with row k in "
+        r"the place of row i as well. With two equal rows that is 0, so $$\sum_j A_{kj} C_{ij} = "
+        r"[i = k] \det A \\ A C^\top = \det(A) \, 1$$",
+        r"Where A has an inverse this says $$C = \det(A) A^{-\top}$$",
+        r"A singular matrix has cofactors too. From $A = U \operatorname{diag}(s) V^\top$ follow "
+        r"$\det A = \det U \det V \prod_i s_i$ and $A^{-\top} = U \operatorname{diag}(1 / s) "
+        r"V^\top$. In their product, which is C, each $1 / s_i$ cancels a factor. What remains is "
+        r"right where $s_i = 0$ too, for both sides are continuous in s: $$C = \det U \det V \; U "
+        r"\operatorname{diag}\left(\prod_{j \ne i} s_j\right) V^\top$$ So the code computes them; "
+        "where this is differentiated once more it takes the inverse.",
+    ),
 )
 
 
@@ -167,6 +198,16 @@ SLOGDET = formula(
     floats=("A",),
     source=GILES,
     kinks="where A is singular",
+    derivation=(
+        r"Write $D = \det A$, so that $M = \log |D|$. The slope of this logarithm is the same "
+        r"formula on both sides of 0: $$\frac{\partial M}{\partial D} = \frac{1}{D}$$",
+        r"The slope of the determinant is its cofactors (see det): $$\frac{\partial D}{\partial "
+        r"A} = D \, A^{-\top}$$",
+        r"In the product of both D is cancelled: $$\frac{\partial M}{\partial A} = A^{-\top}$$",
+        "S is 1 or -1, and jumps only where A is singular. Elsewhere its slope is 0, so that "
+        "nothing comes back from it. Where A is singular M is minus infinity, and has no "
+        "derivative.",
+    ),
 )
 
 
@@ -226,4 +267,26 @@ PINV = formula(
     floats=("A",),
     source="Golub and Pereyra 1973",
     kinks="where the rank changes",
+    derivation=(
+        BY_CHANGES,
+        "Y is the one matrix for which $A Y A = A$ and $Y A Y = Y$, and for which $P = A Y$ and "
+        "$R = Y A$ are symmetric. So $P P = P$ and $R R = R$, $Y = R Y = Y P$ and $A = P A = A "
+        "R$. All this stays true if A changes and keeps its rank.",
+        r"The change of $A = A Y A$, with Y on both sides, and $Y A Y = Y$: $$Y \, \delta A \, Y "
+        r"= Y \, \delta A \, Y + R \, \delta Y \, P + Y \, \delta A \, Y \\ R \, \delta Y \, P = "
+        r"-Y \, \delta A \, Y$$",
+        r"The change of $A = A R$, times Y from the left: $R \, \delta R = Y \, \delta A (1 - "
+        r"R)$. As $R R = R$ and $\delta R$ is symmetric, $(1 - R) \, \delta R = \delta R \, R = "
+        r"(R \, \delta R)^\top$. With that the change of $Y = R Y$ is $$(1 - R) \, \delta Y = "
+        r"\delta R \, Y = \delta R \, R Y \\ = (1 - R) \, \delta A^\top Y^\top Y$$ The same of "
+        r"the transposes: $$\delta Y (1 - P) = Y Y^\top \delta A^\top (1 - P)$$",
+        r"The parts are all of $\delta Y = R \, \delta Y \, P + R \, \delta Y (1 - P) + (1 - R) "
+        r"\, \delta Y$: $$\delta Y = -Y \, \delta A \, Y + Y Y^\top \delta A^\top (1 - A Y) \\ + "
+        r"(1 - Y A) \, \delta A^\top Y^\top Y$$",
+        r"In $\delta L = \langle \frac{\partial L}{\partial Y}, \delta Y \rangle$ the factors go "
+        r"to the other side, and $\langle T, \delta A^\top \rangle = \langle T^\top, \delta A "
+        r"\rangle$; the gradient of Y transposed is called G. Singular values that `rtol` and "
+        "`atol` count as 0 are taken as 0 here too; where another one becomes 0, Y jumps and has "
+        "no derivative.",
+    ),
 )

@@ -239,6 +239,15 @@ CLIP = formula(
     shapes=_SHAPES,
     source=_SOURCE,
     kinks="at A = min and A = max",
+    derivation=(
+        r"There are three cases: $$Y = \begin{cases} a & A < a \\ A & a \le A \le b \\ b & A > b "
+        r"\end{cases}$$ A bound that is None is none, and its case is missing. With a > b, Y is b "
+        "everywhere.",
+        r"A constant has the slope 0, and A by itself the slope 1: $$\frac{\partial Y}{\partial "
+        r"A} = \begin{cases} 0 & A < a \\ 1 & a < A < b \\ 0 & A > b \end{cases}$$",
+        "At the bounds there is no derivative, for the slopes on both sides are 0 and 1. The "
+        "code takes 1: the bounds count as within.",
+    ),
 )
 
 
@@ -280,4 +289,15 @@ CAST = formula(
     source=_SOURCE,
     moves=True,
     flops=lambda inputs, outputs: 0,
+    derivation=(
+        "The number stays the same but for rounding. Rounding is made of steps (see round), "
+        "which say nothing of where the number goes, and is left out of the derivative: $$Y = A "
+        r"\\ \frac{\partial Y}{\partial A} = 1$$",
+        "So the gradient goes through as a number, and takes the dtype of A.",
+        "Of a complex A that becomes real, the real part is Y and the imaginary part acts on "
+        r"nothing: $\frac{\partial L}{\partial \mathrm{Re} A} = \frac{\partial L}{\partial Y}$ "
+        r"and $\frac{\partial L}{\partial \mathrm{Im} A} = 0$, which is the gradient of Y as a "
+        "complex number. A real A that becomes complex is the real part of Y, and gets the real "
+        "part of its gradient.",
+    ),
 )

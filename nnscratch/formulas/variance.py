@@ -116,6 +116,18 @@ VAR_MEAN = formula(
     floats=("A",),
     source="document, section 4.2; the chain rule (the mean's own derivative cancels in V)",
     analytic=True,
+    derivation=(
+        "Every $A_k$ is in the mean, and by the mean in all differences from it: "
+        r"$$\frac{\partial M}{\partial A_k} = \frac{1}{n} \\ \frac{\partial (A_i - M)}{\partial "
+        r"A_k} = [i = k] - \frac{1}{n}$$",
+        r"The rule for squares: $$\frac{\partial V}{\partial A_k} = \frac{2}{n - c} \sum_i (A_i - "
+        r"M) \left([i = k] - \frac{1}{n}\right) = \frac{2}{n - c} (A_k - M)$$ One term is left, "
+        "for the differences from the mean add up to 0.",
+        "$A_k$ acts on the loss by both outputs, and the chain rule adds up over them. The part "
+        r"of an output that the loss does not use is left out: $$\frac{\partial L}{\partial A_k} "
+        r"= \frac{\partial L}{\partial V} \frac{\partial V}{\partial A_k} + \frac{\partial "
+        r"L}{\partial M} \frac{\partial M}{\partial A_k}$$",
+    ),
 )
 
 
@@ -163,4 +175,16 @@ STD = formula(
     source="document, section 4.2; the chain rule (the mean's own derivative cancels)",
     kinks="where all entries are equal",
     analytic=True,
+    derivation=(
+        r"Write V for what is under the root, so that $Y = \sqrt{V}$: $$\frac{\partial "
+        r"Y}{\partial V} = \frac{1}{2 \sqrt{V}} = \frac{1}{2 Y}$$",
+        r"Every $A_k$ is in its own square, and by the mean in all of them: $$\frac{\partial "
+        r"V}{\partial A_k} = \frac{2}{n - c} \sum_i (A_i - \bar{A}) \left([i = k] - "
+        r"\frac{1}{n}\right) = \frac{2}{n - c} (A_k - \bar{A})$$ One term is left, for the "
+        "differences from the mean add up to 0.",
+        r"The product of both: $$\frac{\partial Y}{\partial A_k} = \frac{1}{2 Y} \cdot \frac{2}{n "
+        r"- c} (A_k - \bar{A}) = \frac{A_k - \bar{A}}{(n - c) Y}$$",
+        "Where all entries are equal Y is 0, and grows however one of them is moved: there is no "
+        "derivative. The code has 0 there.",
+    ),
 )

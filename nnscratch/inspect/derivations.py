@@ -79,7 +79,7 @@ def _by_chain_rule(apart: LineByLine) -> list[str]:
         + _slope(slope, line, conditions)
         for line in lines
         for operand, slope in dict(zip(line.operands, SLOPES[line.word], strict=False)).items()
-        if operand in apart.reached() and slope
+        if operand in (apart.reached() if len(lines) > 1 else apart.inputs) and slope
     ]
     if len(lines) == 1:
         which = "The slope of the function" + (" by each input" if len(slopes) > 1 else "")

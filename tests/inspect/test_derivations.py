@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,14 +45,22 @@ def test_every_step_can_be_read(formula: Formula) -> None:
         inline = [part.split("$") for part in shown[::2]]
         assert all(len(one) % 2 == 1 for one in inline), step
         equations = [*shown[1::2], *(one for parts in inline for one in parts[1::2])]
+        assert all(one.strip() for one in equations), step
         assert [unread(one) for one in equations] == [[]] * len(equations), step
         assert all(one.count("{") == one.count("}") for one in equations), step
         assert not any("\\" in part for parts in inline for part in parts[::2]), step
 
 
 def test_where_there_is_no_derivation_the_page_says_so() -> None:
-    assert "No derivation is written" in formula_page(FORMULAS["svd"])
+    bare = replace(FORMULAS["svd"], derivation=())
+    assert "No derivation is written" in formula_page(bare)
     assert "The derivation" not in formula_page(FORMULAS["argmax"])
+
+
+def test_a_function_without_a_slope_has_the_slope_0() -> None:
+    steps = derivation(replace(FORMULAS["floor_divide"], derivation=()))
+    slopes = [rf"\frac{{\partial Y}}{{\partial {name}}} = 0" for name in "AB"]
+    assert all(slope in steps[0] for slope in slopes)
 
 
 def test_steps_are_numbered_and_their_equations_stand_in_them() -> None:
