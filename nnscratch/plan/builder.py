@@ -293,7 +293,7 @@ class Builder:
             names = node.formula.inputs
             targets = [inputs[names.index(name)] for name in node.formula.updates
                        if names.index(name) < len(inputs)]  # fmt: skip
-            update = registry.chosen(node.formula, "update", inputs, node.options)
+            update = registry.choose(node.formula, "update", inputs, node.options)
 
             def change() -> None:
                 options = {**fixed, **_dynamic(produced, dynamic)}
@@ -341,7 +341,7 @@ class Builder:
         self.python(replay, reads_arguments=True)
 
     def _callable(self, node: Node, inputs: tuple[Any, ...]) -> Callable[[dict[str, Any]], Any]:
-        chosen = registry.chosen(node.formula, node.direction, inputs, node.options)
+        chosen = registry.choose(node.formula, node.direction, inputs, node.options)
         if node.direction == "forward":
             forward = node.formula.forward if chosen is None else chosen.forward
 

@@ -17,7 +17,7 @@ from tolerances import NUMERIC, assert_near
 
 from nnscratch.array import array_namespace, device_of, dtype_name, is_array, to_numpy
 from nnscratch.array.dtypes import dtype_of
-from nnscratch.formulas import SUM_TO, Formula, registry
+from nnscratch.formulas import SUM_TO, Formula, choosing, registry
 from nnscratch.formulas.cases import Case
 
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
@@ -130,15 +130,15 @@ class Always:
 def only(name: str, implementation: Any) -> Iterator[None]:
     """Let only one implementation of a formula run, the reference if it is None."""
     before = dict(registry.entered())
-    registry._implementations.clear()
+    choosing._implementations.clear()
     if implementation is not None:
-        registry._implementations[name] = [Always(implementation)]
+        choosing._implementations[name] = [Always(implementation)]
     try:
         with registry.use_kernels("auto"):
             yield
     finally:
-        registry._implementations.clear()
-        registry._implementations.update(before)
+        choosing._implementations.clear()
+        choosing._implementations.update(before)
 
 
 def _bits(array: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from formulas.contract import check
 from formulas.faults import FAULTS, Gradients, caught, scaled, with_backward
 
-from nnscratch.formulas import FORMULAS, SUM_TO, Formula, registry
+from nnscratch.formulas import FORMULAS, SUM_TO, Formula, choosing, registry
 from nnscratch.formulas.cases import Case, cases
 
 
@@ -211,7 +211,7 @@ def test_a_faulty_implementation_is_caught(name: str, kind: type[Fake]) -> None:
 
 
 def test_an_implementation_that_does_not_run_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_choose", lambda *args: None)
+    monkeypatch.setattr(registry, "choose", lambda *args: None)
     with pytest.raises(AssertionError, match=r"ran .*reference.*, expected .*fake"):
         check(FORMULAS["tanh"], cases("tanh")[3], "float32", implementation=Fake(FORMULAS["tanh"]))
 
@@ -225,13 +225,13 @@ def test_an_implementation_that_no_case_reaches_fails_collection() -> None:
     assert not contract_test.uncovered()
     before = dict(registry.entered())
     try:
-        registry._implementations["tanh"] = [Refusing(FORMULAS["tanh"])]
+        choosing._implementations["tanh"] = [Refusing(FORMULAS["tanh"])]
         assert contract_test.uncovered() == ["no case reaches fake of tanh"]
         with pytest.raises(pytest.UsageError, match="no case reaches fake of tanh"):
             contract_test.pytest_generate_tests(None)  # type: ignore[arg-type]
     finally:
-        registry._implementations.clear()
-        registry._implementations.update(before)
+        choosing._implementations.clear()
+        choosing._implementations.update(before)
 
 
 def test_a_formula_without_cases_fails_collection(monkeypatch: pytest.MonkeyPatch) -> None:

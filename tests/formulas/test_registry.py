@@ -10,7 +10,18 @@ import pytest
 
 import nnscratch.formulas.cases as cases_module
 from nnscratch.errors import ConfigurationError
-from nnscratch.formulas import ADD, FORMULAS, LINEAR, RELU, SGD, TAKE, TANH, formula, registry
+from nnscratch.formulas import (
+    ADD,
+    FORMULAS,
+    LINEAR,
+    RELU,
+    SGD,
+    TAKE,
+    TANH,
+    choosing,
+    formula,
+    registry,
+)
 from nnscratch.formulas.cases import Case, linear
 from nnscratch.formulas.cases.case import elementwise
 from nnscratch.formulas.checks import NOTHING, plain
@@ -39,9 +50,9 @@ class Kernel:
 
 @pytest.fixture(autouse=True)
 def only_this_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_implementations", {})
-    monkeypatch.setattr(registry, "_later", {})
-    monkeypatch.setattr(registry, "_mode", "auto")
+    monkeypatch.setattr(choosing, "_implementations", {})
+    monkeypatch.setattr(choosing, "_later", {})
+    monkeypatch.setattr(choosing, "_mode", "auto")
     registry.implement("tanh", Kernel())  # type: ignore[arg-type]
 
 

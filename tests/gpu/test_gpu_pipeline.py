@@ -17,7 +17,7 @@ from nnscratch import nn, optim
 from nnscratch.array import to_numpy
 from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import DataError, DeviceError, NonFiniteError
-from nnscratch.formulas import registry
+from nnscratch.formulas import choosing
 from nnscratch.kernels.cuda import IMPLEMENTATIONS, CupyDriver
 from nnscratch.train import Callback, EarlyStopping, Trainer
 from nnscratch.train.metrics import as_metrics
@@ -296,8 +296,8 @@ def test_a_kernel_that_does_not_compile_falls_back_with_the_compilers_words(
         "nnscratch.kernels.cuda.cupy_driver.text", lambda file: 'extern "C" __global__ void k( {'
     )
     made = {name: [one.on(driver)] for name, one in IMPLEMENTATIONS.items()}
-    monkeypatch.setattr(registry, "_implementations", made)
-    monkeypatch.setattr(registry, "_later", {})
+    monkeypatch.setattr(choosing, "_implementations", made)
+    monkeypatch.setattr(choosing, "_later", {})
     x = nnscratch.tensor(np.array([-1.0, 2.0], np.float32)).to("cuda")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

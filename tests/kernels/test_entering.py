@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnscratch.formulas import RELU, registry
+from nnscratch.formulas import RELU, choosing, registry
 
 
 def run(code: str) -> None:
@@ -63,13 +63,13 @@ class Counted:
 
 @pytest.fixture
 def unentered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_implementations", {})
-    monkeypatch.setattr(registry, "_later", {})
-    monkeypatch.setattr(registry, "_mode", "auto")
+    monkeypatch.setattr(choosing, "_implementations", {})
+    monkeypatch.setattr(choosing, "_later", {})
+    monkeypatch.setattr(choosing, "_mode", "auto")
 
 
 def chosen() -> str:
-    found: Any = registry.chosen(RELU, "forward", (np.ones(3),), {})
+    found: Any = registry.choose(RELU, "forward", (np.ones(3),), {})
     return str(found.name)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import nnscratch
 from nnscratch import nn
-from nnscratch.formulas import FORMULAS, registry
+from nnscratch.formulas import FORMULAS, choosing, registry
 
 LION = r'''
 from nnscratch.array.maths import flushed, sign
@@ -66,8 +66,8 @@ def lion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield importlib.import_module("lion_in_one_file").Lion
     FORMULAS.clear()
     FORMULAS.update(before[0])
-    registry._implementations.clear()
-    registry._implementations.update(before[1])
+    choosing._implementations.clear()
+    choosing._implementations.update(before[1])
 
 
 def reference(weights: Any, gradients: Any, lr: float, decay: float) -> Any:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from nnscratch.errors import ConfigurationError, NNScratchError
-from nnscratch.formulas import FORMULAS, Formula, registry
+from nnscratch.formulas import FORMULAS, Formula, choosing, registry
 from nnscratch.formulas.cases import Case, cases
 from nnscratch.formulas.cases.lessons import lesson
 from nnscratch.formulas.cases.names import Names
@@ -179,7 +179,7 @@ def _implementing(name: str, implementation: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        registry._implementations[name].remove(implementation)
+        choosing._implementations[name].remove(implementation)
 
 
 class _Learner:

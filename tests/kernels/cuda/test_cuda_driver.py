@@ -15,7 +15,7 @@ from emulator import build
 from emulator.driver import Emulator
 
 from nnscratch.errors import DataError
-from nnscratch.formulas import ADAM, RELU, registry
+from nnscratch.formulas import ADAM, RELU, choosing, registry
 from nnscratch.formulas.live import LiveFloat, LiveInt
 from nnscratch.kernels.cuda import (
     IMPLEMENTATIONS,
@@ -37,8 +37,8 @@ def only_cuda(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def enter(driver: Any, *names: str) -> None:
         made = {name: [IMPLEMENTATIONS[name].on(driver)] for name in names}
-        monkeypatch.setattr(registry, "_implementations", made)
-        monkeypatch.setattr(registry, "_later", {})
+        monkeypatch.setattr(choosing, "_implementations", made)
+        monkeypatch.setattr(choosing, "_later", {})
 
     return enter
 

@@ -11,7 +11,7 @@ from emulator.driver import Emulator
 
 import nnscratch
 from nnscratch import nn, optim
-from nnscratch.formulas import registry
+from nnscratch.formulas import choosing
 from nnscratch.kernels.cuda import IMPLEMENTATIONS
 from nnscratch.kernels.cuda.segment import BEFORE_CAPTURE
 
@@ -21,8 +21,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """Return a driver, to which all formulas with CUDA kernels go."""
     made = Emulator("plain")
     kernels = {name: [one.on(made)] for name, one in IMPLEMENTATIONS.items()}
-    monkeypatch.setattr(registry, "_implementations", kernels)
-    monkeypatch.setattr(registry, "_later", {})
+    monkeypatch.setattr(choosing, "_implementations", kernels)
+    monkeypatch.setattr(choosing, "_later", {})
     return made
 
 

@@ -20,7 +20,7 @@ from nnscratch import nn, optim
 from nnscratch.array import to_numpy
 from nnscratch.array.precision import set_float32_matmul_precision
 from nnscratch.errors import DataError, PlanError
-from nnscratch.formulas import registry
+from nnscratch.formulas import choosing
 from nnscratch.kernels.cuda import IMPLEMENTATIONS, CupyDriver, Driver
 from nnscratch.kernels.cuda.segment import BEFORE_CAPTURE
 
@@ -74,8 +74,8 @@ def place_on(kind: str, patch: pytest.MonkeyPatch, tiled_limit: int = 1 << 20) -
     else:
         driver, array = CupyDriver(tiled_limit), importlib.import_module("cupy").asarray
     made = {name: [one.on(driver)] for name, one in IMPLEMENTATIONS.items()}
-    patch.setattr(registry, "_implementations", made)
-    patch.setattr(registry, "_later", {})
+    patch.setattr(choosing, "_implementations", made)
+    patch.setattr(choosing, "_later", {})
     return Place(driver, array)
 
 
@@ -189,8 +189,8 @@ def test_no_race_between_planned_arrays(schedule: int, monkeypatch: pytest.Monke
     place = place_on("emulator", monkeypatch)
     driver = Emulator("watched", schedule)
     made = {name: [one.on(driver)] for name, one in IMPLEMENTATIONS.items()}
-    monkeypatch.setattr(registry, "_implementations", made)
-    monkeypatch.setattr(registry, "_later", {})
+    monkeypatch.setattr(choosing, "_implementations", made)
+    monkeypatch.setattr(choosing, "_later", {})
     watched = train(Place(driver, np.array), True, steps=5, dropout=0.3)
     same(train(place_on("emulator", monkeypatch), False, steps=5, dropout=0.3), watched)
     assert place.graphs == 0
