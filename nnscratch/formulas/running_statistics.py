@@ -76,6 +76,19 @@ BATCH_NORM_INFERENCE = formula(
     floats=("X", "M", "V", "W", "b"),
     source="Ioffe and Szegedy 2015, arXiv:1502.03167",
     analytic=True,
+    derivation=(
+        r"Here M and V are given, and do not depend on X. With $R = (V + \epsilon)^{-1/2}$, every "
+        "entry, of the sample n, the channel c and the place i, lies on a straight line: "
+        "$$Y_{nci} = W_c (X_{nci} - M_c) R_c + b_c$$",
+        r"Its slopes are what stands beside each factor: $$\frac{\partial Y_{nci}}{\partial "
+        r"X_{nci}} = W_c R_c \\ \frac{\partial Y_{nci}}{\partial W_c} = (X_{nci} - M_c) R_c \\ "
+        r"\frac{\partial Y_{nci}}{\partial b_c} = 1$$",
+        "X acts on the Y in its own place alone, so the chain rule multiplies entry by entry. "
+        "$W_c$ and $b_c$ act on all of their channel: it adds up over n and i.",
+        "In training M and V are made of X, and what comes back through them makes the gradient "
+        "of standardize longer. Here they are constants, which get no gradient: no step of "
+        "training moves them.",
+    ),
 )
 
 
