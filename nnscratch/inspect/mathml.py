@@ -150,8 +150,11 @@ class _Reader:
 
     def delimiter(self) -> str:
         """Read what stands around something as high as it."""
-        name = self.next().removeprefix("\\")
-        return "" if name == "." else f"<mo>{escape(SYMBOLS.get(name, name))}</mo>"
+        token = self.next()
+        name = token.removeprefix("\\")
+        # A bar by itself is one line, with a backslash it is two.
+        sign = name if name == token else SYMBOLS.get(name, name)
+        return "" if token == "." else f"<mo>{escape(sign)}</mo>"
 
     def name(self) -> str:
         """Read the text in braces."""

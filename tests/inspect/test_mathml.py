@@ -54,6 +54,8 @@ def test_every_equation_becomes_mathml(formula: Formula) -> None:
             r"\left(X\right)^\top",
             "<msup><mrow><mo>(</mo><mi>X</mi><mo>)</mo></mrow><mo>⊤</mo></msup>",
         ),
+        (r"\left|x\right|", "<mrow><mo>|</mo><mi>x</mi><mo>|</mo></mrow>"),
+        (r"\left\|x\right\|", "<mrow><mo>‖</mo><mi>x</mi><mo>‖</mo></mrow>"),
         (
             r"\begin{cases} 1 & a \\ 2 & \text{else} \end{cases}",
             "<mrow><mo>{</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mi>a</mi></mtd></mtr>"
