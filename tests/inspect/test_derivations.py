@@ -29,7 +29,8 @@ prelu add_rows cross_entropy_probabilities multi_margin multilabel_margin fold l
 convolution_transpose convolution_weight embedding_bag linear_cross_entropy local_response_norm
 smooth_l1 poisson_nll gaussian_nll kl_div hinge_embedding margin_ranking soft_margin resample
 cosine_embedding max_unpool batch_norm_inference scatter scatter_add scatter_max scatter_min
-scatter_prod
+scatter_prod adadelta adafactor adagrad adamax asgd muon nadam radam rmsprop rprop sparse_adam
+clip_by_value squared_norm scale_by_norm running_statistics
 """
 AT_KINKS = [
     ("hinge_embedding", ([0.5], [-1.0]), {"margin": 0.5}),
