@@ -49,6 +49,7 @@ def test_every_equation_becomes_mathml(formula: Formula) -> None:
             "<munder><munder><mi>x</mi><mo>⏟</mo></munder><mtext>so</mtext></munder>",
         ),
         (r"a < b", "<mi>a</mi><mo>&lt;</mo><mi>b</mi>"),
+        (r"\mathrm{sign}\, x", "<mi>sign\u2009</mi><mi>x</mi>"),
         (r"\text{ if }x", "<mtext>\u00a0if\u00a0</mtext><mi>x</mi>"),
         (
             r"\left(X\right)^\top",
