@@ -382,4 +382,11 @@ EMBEDDING_RENORM = formula(
     shapes="W (V, D), I (any, integers)",
     floats=("W",),
     source="PyTorch's embedding_renorm_",
+    derivation=(
+        "A row times a positive number s keeps its direction, and its norm is s times as large, "
+        r"whatever p is: $$\lVert s W_i \rVert_p = \left( \sum_j s^p |W_{ij}|^p \right)^{1/p} = s "
+        r"\lVert W_i \rVert_p$$",
+        r"So $s = c / \lVert W_i \rVert_p$ gives it the norm c. Where the norm is at most c the "
+        "row stays, which is s = 1; $10^{-7}$ keeps the divisor from 0.",
+    ),
 )

@@ -70,8 +70,8 @@ SPARSE_ADAM = formula(
         "So the means of a row are over the steps that touched it, but t counts all steps. A row "
         "that is touched for the first time late, when the divisors are near 1, makes a step "
         r"longer than $\eta$: $$\frac{(1 - \beta_1) G}{\sqrt{(1 - \beta_2) G^2}} = \frac{1 - "
-        r"\beta_1}{\sqrt{1 - \beta_2}} \mathrm{sign}\, G$$ With the usual values that is 3.2 "
-        "times as long.",
+        r"\beta_1}{\sqrt{1 - \beta_2}} \mathrm{sign}(G)$$ With the usual values that is 3.2 times "
+        "as long.",
     ),
 )
 

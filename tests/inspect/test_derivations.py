@@ -30,7 +30,7 @@ convolution_transpose convolution_weight embedding_bag linear_cross_entropy loca
 smooth_l1 poisson_nll gaussian_nll kl_div hinge_embedding margin_ranking soft_margin resample
 cosine_embedding max_unpool batch_norm_inference scatter scatter_add scatter_max scatter_min
 scatter_prod adadelta adafactor adagrad adamax asgd muon nadam radam rmsprop rprop sparse_adam
-clip_by_value squared_norm scale_by_norm running_statistics
+clip_by_value squared_norm scale_by_norm embedding_renorm running_statistics
 """
 AT_KINKS = [
     ("hinge_embedding", ([0.5], [-1.0]), {"margin": 0.5}),
