@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nnscratch.errors import NNScratchError
-from nnscratch.formulas.convolution import kernel_size
-from nnscratch.formulas.windows import Geometry, places, reached
+from nnscratch.formulas.windows import Geometry, kernel_size, places, reached
 
 Inputs = tuple[Any, ...]
 Options = dict[str, Any]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSaved, kernel_size
-from nnscratch.formulas.windows import Geometry, exact, places, reached
+from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSaved
+from nnscratch.formulas.windows import Geometry, exact, kernel_size, places, reached
 
 from ..convolved import convolution_call, geometry_of, weight_call
 from .convolution_tiles import emit_tiles

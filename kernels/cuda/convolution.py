@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSaved, kernel_size
-from nnscratch.formulas.windows import Geometry, exact, places, reached
+from nnscratch.formulas.convolution import ConvolutionSaved, ConvolutionWeightSaved
+from nnscratch.formulas.windows import Geometry, exact, kernel_size, places, reached
 
 from ..convolved import convolution_call, geometry_of, weight_call
 from .driver import MOST_BLOCKS, cover

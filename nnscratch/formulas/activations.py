@@ -155,6 +155,18 @@ PRELU = formula(
         by_hand=("prelu", "PReLU"),
         torch="nn.functional.prelu",
     ),
+    derivation=(
+        "Above 0 the function is X itself, below it is X times the slope of its channel c: $$Y "
+        r"= \begin{cases} X & X > 0 \\ W_c X & X \le 0 \end{cases}$$",
+        "Case by case, the slope by X is 1 or $W_c$, and that by $W_c$ is 0 or X: "
+        r"$$\frac{\partial Y}{\partial X} = [X > 0] + W_c [X \le 0] \\ \frac{\partial "
+        r"Y}{\partial W_c} = \min(X, 0)$$",
+        "At 0 the slope by X jumps from $W_c$ to 1, and there is none unless these are equal; the "
+        "code takes $W_c$, as PyTorch does.",
+        "Each X acts on the Y in its own place alone, so the chain rule multiplies entry by entry. "
+        "$W_c$ acts on all of its channel: the chain rule adds up over the samples n and the "
+        "places, and over the channels too where W has one entry for them all.",
+    ),
 )
 
 

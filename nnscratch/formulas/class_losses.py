@@ -13,14 +13,9 @@ from typing import Any
 from nnscratch.array import CPU, array_namespace, device_of, is_recorded
 from nnscratch.array.dtypes import dtype_name, is_integer
 from nnscratch.array.integers import intp
-from nnscratch.array.short_axis import (
-    new_axis,
-    one_hot_along,
-    pick_along,
-    sum_along,
-)
+from nnscratch.array.short_axis import new_axis, one_hot_along, pick_along, sum_along
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
-from nnscratch.formulas.derivations import CROSS_ENTROPY_STEPS, NLL_STEPS
+from nnscratch.formulas.derivations import CROSS_ENTROPY_STEPS, NLL_STEPS, PROBABILITIES_STEPS
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import need_same_shape, reduce_losses
@@ -409,4 +404,5 @@ CROSS_ENTROPY_PROBABILITIES = formula(
     floats={"Z": "the input", "T": "the target", "w": "the weight"},
     source="Bishop 2006, section 4.3.4; Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016",
     analytic=True,
+    derivation=PROBABILITIES_STEPS,
 )

@@ -140,6 +140,22 @@ MULTI_MARGIN = formula(
             *("size_average", "reduce", "reduction"),
         ),
     ),
+    derivation=(
+        "Take one sample with the right class t, and write D for the margin that each other class "
+        r"j lacks: $$D_j = m - X_t + X_j \\ \ell = \frac{w_t}{C} \sum_{j \ne t} \max(0, D_j)^p$$",
+        "Where D is negative a term is 0 and so is its slope; where it is positive the term is a "
+        r"power: $$\frac{\partial}{\partial D} \max(0, D)^p = p D^{p-1} [D > 0]$$",
+        "With p = 2 both sides have the slope 0 at D = 0; with p = 1 the slope jumps there from 0 "
+        "to 1, and the code takes 0.",
+        r"$D_j$ grows with $X_j$ and falls with $X_t$: $$\frac{\partial D_j}{\partial X_j} = 1 \\ "
+        r"\frac{\partial D_j}{\partial X_t} = -1$$",
+        "The score of another class is in one D alone, that of the right class is in all of them, "
+        r"and the chain rule adds up: $$\frac{\partial \ell}{\partial X_j} = \frac{w_t}{C} p "
+        r"D_j^{p-1} [D_j > 0] \\ \frac{\partial \ell}{\partial X_t} = -\sum_{j \ne t} "
+        r"\frac{\partial \ell}{\partial X_j}$$",
+        "The mean over the samples divides by N, whatever the weights are; with the reduction "
+        "'sum' nothing does. Without weights w is 1.",
+    ),
 )
 
 
@@ -243,5 +259,22 @@ MULTILABEL_MARGIN = formula(
         module="MultiLabelMarginLoss",
         torch="nn.functional.multilabel_margin_loss",
         arguments=("input", "target", "size_average", "reduce", "reduction"),
+    ),
+    derivation=(
+        "Take one sample. Its labels j are the entries of T before the first -1; each makes a pair "
+        r"with every class i that is no label: $$D_{ji} = 1 - (X_j - X_i) \\ \ell = \frac{1}{C} "
+        r"\sum_{j \in T} \sum_{i \notin T} \max(0, D_{ji})$$",
+        r"A term is 0 where D is negative and D itself where it is positive: "
+        r"$$\frac{\partial}{\partial D} \max(0, D) = [D > 0]$$ That is where $X_j - X_i < 1$. At D "
+        "= 0 there is a kink, and the code takes 0.",
+        r"D falls with the score of the label and grows with the other: $$\frac{\partial "
+        r"D_{ji}}{\partial X_j} = -1 \\ \frac{\partial D_{ji}}{\partial X_i} = 1$$",
+        "The chain rule adds up over the pairs that a class is in. One that is no label is in a "
+        r"pair with each label: $$\frac{\partial \ell}{\partial X_i} = \frac{1}{C} \sum_{j \in T} "
+        "[X_j - X_i < 1]$$ A label is in a pair with each of the others, and twice if T has it "
+        r"twice: $$\frac{\partial \ell}{\partial X_j} = -\frac{1}{C} \sum_{k \notin T} [X_j - X_k "
+        "< 1]$$",
+        "Every class is one or the other, so two brackets put both into one line. The mean over "
+        "the samples divides by N; with the reduction 'sum' nothing does.",
     ),
 )

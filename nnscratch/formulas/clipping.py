@@ -22,6 +22,15 @@ CLIP_BY_VALUE = formula(
     source="Mikolov 2012",
     updates=("G",),
     elementwise=True,
+    derivation=(
+        "Of all numbers X from -c to c, this is the one nearest to G. The square of the distance "
+        r"has the slope $$\frac{\partial}{\partial X} (X - G)^2 = 2 (X - G)$$",
+        "Where G is in between, it is 0 at X = G. Where G is above c, it is negative for all X up "
+        "to c, so that the square falls as far as c, and c is nearest; where G is below -c, it is "
+        "positive, and -c is nearest.",
+        "Each entry is held by itself, so that the direction of the gradient may change: (3, 1) "
+        "held between -1 and 1 is (1, 1).",
+    ),
 )
 
 
@@ -40,6 +49,13 @@ SQUARED_NORM = formula(
     shapes="G (any) -> Y ()",
     floats=("G",),
     source="Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063",
+    derivation=(
+        "The length of a vector is the root of the sum of its squares, by Pythagoras, whatever "
+        "shape its entries are kept in.",
+        "Gradients $G_k$ of several parameters are one long vector, whose squares are added up in "
+        r"any order: $$|G|^2 = \sum_k \sum_i (G_k)_i^2 = \sum_k |G_k|^2$$ So the squares are what "
+        "the formula returns, and a root is taken once, of their sum.",
+    ),
 )
 
 
@@ -62,4 +78,15 @@ SCALE_BY_NORM = formula(
     shapes="G (any), norm () -> G",
     source="Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063",
     updates=("G",),
+    derivation=(
+        "Of all X that are c long at most, this is the one nearest to G. Within that length it is "
+        "G itself, and the minimum is 1.",
+        "If G is longer, no X is nearer than the difference of the lengths, for a way over X is "
+        r"no shorter than the straight one: $$|G| \le |X| + |X - G| \\ |X - G| \ge |G| - |X| \ge "
+        "|G| - c$$",
+        r"G made shorter is as near as that, so nothing is nearer: $$X = \frac{c}{|G|} G \\ |G - "
+        r"X| = \left(1 - \frac{c}{|G|}\right) |G| = |G| - c$$",
+        "All entries are multiplied by one number, so that the direction stays. The code adds "
+        "$10^{-6}$ to the norm, and does not divide by 0.",
+    ),
 )

@@ -17,7 +17,11 @@ from typing import Any
 
 from nnscratch.array import array_namespace, dtype_name, is_complex, is_recorded
 from nnscratch.errors import ConfigurationError, DTypeError, ShapeError
-from nnscratch.formulas.derivations import CONVOLUTION_STEPS
+from nnscratch.formulas.derivations import (
+    CONVOLUTION_STEPS,
+    CONVOLUTION_TRANSPOSE_STEPS,
+    CONVOLUTION_WEIGHT_STEPS,
+)
 from nnscratch.formulas.formula import Shapes, formula
 from nnscratch.formulas.saved import Saved
 from nnscratch.formulas.windows import (
@@ -26,6 +30,7 @@ from nnscratch.formulas.windows import (
     Sizes,
     added_up,
     exact,
+    kernel_size,
     laid_out,
     places,
     reached,
@@ -41,14 +46,6 @@ class ConvolutionSaved(Saved):
     padding: Padding
     dilation: Sizes
     groups: int
-
-
-def kernel_size(count: Sizes, size: Sizes, at: Geometry) -> Sizes:
-    """Return the kernel whose windows have so many places on an axis, with an exact padding."""
-    return tuple(
-        (n + p + q - (m - 1) * s - 1) // d + 1
-        for n, m, s, (p, q), d in zip(size, count, at.stride, at.padding, at.dilation, strict=True)
-    )
 
 
 def _check(where: str, X: Any, W: Any, b: Any, groups: int, transposed: bool) -> None:
@@ -327,6 +324,7 @@ CONVOLUTION_TRANSPOSE = formula(
     source=f"Zeiler et al. 2010; {_CONVOLUTION}",
     flops=_transpose_flops,
     analytic=True,
+    derivation=CONVOLUTION_TRANSPOSE_STEPS,
 )
 
 
@@ -396,4 +394,5 @@ CONVOLUTION_WEIGHT = formula(
     source=_CONVOLUTION,
     flops=_weight_flops,
     analytic=True,
+    derivation=CONVOLUTION_WEIGHT_STEPS,
 )

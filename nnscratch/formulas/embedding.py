@@ -323,6 +323,26 @@ EMBEDDING_BAG = formula(
     floats=("W", "S"),
     source="Joulin, Grave, Bojanowski and Mikolov 2017; a product with rows of counts",
     kinks="where two rows of a bag have the same largest entry",
+    derivation=(
+        "Every index k is in one bag, b(k). One entry of a sum, in the column e, is $$Y_{be} = "
+        r"\sum_{k: b(k) = b} S_k W_{I_k e}$$",
+        r"Its slopes are what stands beside each factor: $$\frac{\partial Y_{be}}{\partial "
+        r"W_{ie}} = \sum_{k: b(k) = b} S_k [I_k = i] \\ \frac{\partial Y_{be}}{\partial S_k} = "
+        "[b(k) = b] W_{I_k e}$$",
+        "A row of W acts on all bags that name it. The chain rule adds up over these, and as each "
+        r"k is in one of them, that is one sum over k: $$\frac{\partial L}{\partial W_{ie}} = "
+        r"\sum_{k: I_k = i} S_k \frac{\partial L}{\partial Y_{b(k) e}}$$ A weight acts on all "
+        r"columns of its bag: $$\frac{\partial L}{\partial S_k} = \sum_e W_{I_k e} \frac{\partial "
+        r"L}{\partial Y_{b(k) e}}$$",
+        "In a mean $1 / |b|$ stands in the place of S, where $|b|$ counts the indices of the bag: "
+        "each gradient of Y is divided by it first.",
+        "Of the largest entries each is one entry of W, as it stands. By that one the slope is 1, "
+        "by all others 0, so the gradient goes to its row. Where several are equal there is no "
+        "slope, and the code takes the first of them.",
+        "An index that is `padding_idx` is in no bag, and an empty bag is 0: from there nothing "
+        "comes back. With `scale_grad_by_freq` the code then divides each row of a sum or a mean "
+        "by how often it was named, which is no part of the derivative.",
+    ),
 )
 
 
@@ -362,4 +382,11 @@ EMBEDDING_RENORM = formula(
     shapes="W (V, D), I (any, integers)",
     floats=("W",),
     source="PyTorch's embedding_renorm_",
+    derivation=(
+        "A row times a positive number s keeps its direction, and its norm is s times as large, "
+        r"whatever p is: $$\lVert s W_i \rVert_p = \left( \sum_j s^p |W_{ij}|^p \right)^{1/p} = s "
+        r"\lVert W_i \rVert_p$$",
+        r"So $s = c / \lVert W_i \rVert_p$ gives it the norm c. Where the norm is at most c the "
+        "row stays, which is s = 1; $10^{-7}$ keeps the divisor from 0.",
+    ),
 )

@@ -117,4 +117,20 @@ LINEAR_ACTIVATION = formula(
     source="document, sections 4.1 and 4.2",
     flops=lambda inputs, outputs: linear_flops(inputs, outputs) + math.prod(outputs[0]),
     kinks="where Z is at a kink of the activation",
+    derivation=(
+        r"Two lines, with what the linear layer makes by itself: $$Z = X W^\top + b \\ Y = f(Z)$$",
+        "The second one is entry by entry: each Y depends on the Z in its place alone. The page "
+        r"of each activation derives its slope $f'$: $$\frac{\partial L}{\partial Z} = "
+        r"\frac{\partial L}{\partial Y} \odot f'(Z)$$",
+        r"The first one is a linear layer. One entry of it, $Z_{no} = \sum_i X_{ni} W_{oi} + "
+        r"b_o$, has the slopes $$\frac{\partial Z_{no}}{\partial X_{ni}} = W_{oi} \\ "
+        r"\frac{\partial Z_{no}}{\partial W_{oi}} = X_{ni} \\ \frac{\partial Z_{no}}{\partial "
+        "b_o} = 1$$",
+        "An input acts on all outputs o of its row, a weight and a bias on all rows n: "
+        r"$$\frac{\partial L}{\partial X_{ni}} = \sum_o \frac{\partial L}{\partial Z_{no}} W_{oi} "
+        r"\\ \frac{\partial L}{\partial W_{oi}} = \sum_n \frac{\partial L}{\partial Z_{no}} "
+        r"X_{ni} \\ \frac{\partial L}{\partial b_o} = \sum_n \frac{\partial L}{\partial Z_{no}}$$",
+        "These sums are products of matrices. Where Z is at a kink of the activation there is no "
+        "slope, and the code takes what the activation's own takes.",
+    ),
 )

@@ -174,4 +174,23 @@ LINEAR_CROSS_ENTROPY = formula(
     source="Wijmans, Huval, Hertzberg, Koltun and Krähenbühl 2024, arXiv:2411.09009",
     flops=_flops,
     analytic=True,
+    derivation=(
+        "Two lines, with the scores by themselves; the loss of one sample is minus the logarithm "
+        r"of a quotient, which is a difference: $$Z = X W^\top + b \\ \ell_n = \log \sum_k "
+        "e^{Z_{nk}} - Z_{n T_n}$$",
+        "By its scores the first part has the slope $e^{Z_c}$ over the sum, which is softmax, and "
+        r"the second takes 1 away at the right class: $$\frac{\partial \ell_n}{\partial Z_{nc}} = "
+        r"\mathrm{softmax}(Z_n)_c - [c = T_n]$$",
+        "The mean divides by the N samples that count; one that is ignored has the slope 0, and "
+        "with the reduction 'sum' nothing divides. With weights of classes or smoothing the slope "
+        "is that of cross_entropy, and what follows stays as it is.",
+        r"As $Z_{nc} = \sum_i X_{ni} W_{ci} + b_c$, the chain rule adds up over the classes for "
+        r"an input, and over the samples for a weight and a bias: $$\frac{\partial L}{\partial "
+        r"X_{ni}} = \sum_c \frac{\partial L}{\partial Z_{nc}} W_{ci} \\ \frac{\partial "
+        r"L}{\partial W_{ci}} = \sum_n \frac{\partial L}{\partial Z_{nc}} X_{ni} \\ "
+        r"\frac{\partial L}{\partial b_c} = \sum_n \frac{\partial L}{\partial Z_{nc}}$$",
+        "A row of the first needs the same row of the gradient of Z alone, and the two others are "
+        "sums over rows. So a block of rows is computed at a time and added to those before, and "
+        "Z is never there as a whole.",
+    ),
 )

@@ -80,6 +80,20 @@ LOCAL_RESPONSE_NORM = formula(
     floats=("X",),
     source="Krizhevsky, Sutskever and Hinton 2012",
     analytic=True,
+    derivation=(
+        "$X_c$ acts on its own $Y_c$ as a factor, and by D on every channel j whose window $w_j$ "
+        r"has c in it, c among them: $$\frac{\partial D_j}{\partial X_c} = \frac{2 \alpha}{s} X_c "
+        r"[c \in w_j] \\ \frac{\partial}{\partial D_j} D_j^{-\beta} = -\beta D_j^{-\beta - 1}$$",
+        r"The product rule: $$\frac{\partial Y_j}{\partial X_c} = [j = c] D_c^{-\beta} - \frac{2 "
+        r"\alpha \beta}{s} X_c X_j D_j^{-\beta - 1} [c \in w_j]$$",
+        "The chain rule adds up over j. The first part leaves j = c; of the second, what has no j "
+        r"stands before the sum: $$\frac{\partial L}{\partial X_c} = \frac{\partial L}{\partial "
+        r"Y_c} D_c^{-\beta} - \frac{2 \alpha \beta}{s} X_c S_c \\ S_c = \sum_j \frac{\partial "
+        r"L}{\partial Y_j} X_j D_j^{-\beta - 1}$$",
+        r"S goes over those j whose window reaches c, $j - \lfloor s / 2 \rfloor \le c \le j + "
+        r"\lfloor (s - 1) / 2 \rfloor$. Solved for j that is the window turned round: $$c - "
+        r"\lfloor (s - 1) / 2 \rfloor \le j \le c + \lfloor s / 2 \rfloor$$",
+    ),
 )
 
 

@@ -15,6 +15,13 @@ from nnscratch.array import array_namespace
 from nnscratch.array.maths import absolute, exp, log, minimum, real, sign, where
 from nnscratch.array.selection import clip
 from nnscratch.errors import ConfigurationError
+from nnscratch.formulas.derivations import (
+    GAUSSIAN_NLL_STEPS,
+    HUBER_STEPS,
+    KL_DIV_STEPS,
+    POISSON_NLL_STEPS,
+    SMOOTH_L1_STEPS,
+)
 from nnscratch.formulas.formula import Public, formula
 from nnscratch.formulas.indexing import refuse_where
 from nnscratch.formulas.loss_reduction import (
@@ -65,7 +72,6 @@ MSE = loss(
         r"$\frac{1}{n}$.",
     ),
 )
-
 
 MseSaved: Any = SAVED["mse"]
 """The type of what ``mse`` saves."""
@@ -152,6 +158,7 @@ SMOOTH_L1 = loss(
     },
     source="Girshick 2015, arXiv:1504.08083",
     kinks="where Y = T, if beta is 0",
+    derivation=SMOOTH_L1_STEPS,
 )
 
 
@@ -198,16 +205,7 @@ HUBER = loss(
         "T": r"\min(\max(-D, -\delta), \delta)",
     },
     source="Huber 1964",
-    derivation=(
-        "With $D = Y - T$ each term is a parabola near 0 and a straight line outside. Their "
-        r"slopes: $$\frac{\partial}{\partial D} \frac{D^2}{2} = D \\ \frac{\partial}{\partial "
-        r"D} \delta (|D| - \delta/2) = \delta \, \mathrm{sign}(D)$$",
-        r"At $|D| = \delta$ both are $\pm\delta$: the two pieces meet without a kink.",
-        r"So the slope is D itself, but never more than $\delta$ and never less than "
-        r"$-\delta$: $$\frac{\partial L}{\partial D_i} = \frac{1}{n} \min(\max(D_i, -\delta), "
-        r"\delta)$$",
-        "D grows with Y and falls with T, so T gets the same of $-D$.",
-    ),
+    derivation=HUBER_STEPS,
 )
 
 
@@ -265,6 +263,7 @@ POISSON_NLL = loss(
     source="Cameron and Trivedi 1998, section 3.2",
     kinks="at T = 1 with Stirling's formula",
     analytic=True,
+    derivation=POISSON_NLL_STEPS,
 )  # fmt: skip
 
 
@@ -321,6 +320,7 @@ GAUSSIAN_NLL = loss(
     source="Nix and Weigend 1994",
     kinks="at V = eps",
     analytic=True,
+    derivation=GAUSSIAN_NLL_STEPS,
 )
 
 
@@ -396,4 +396,5 @@ KL_DIV = formula(
         torch="nn.functional.kl_div",
         arguments=(*USUAL_ARGUMENTS, "log_target"),
     ),
+    derivation=KL_DIV_STEPS,
 )

@@ -42,6 +42,15 @@ HINGE_EMBEDDING = loss(
     floats=("X",),
     source="Hadsell, Chopra and LeCun 2006",
     kinks="at X = margin where T = -1",
+    derivation=(
+        r"The entry $X_i$ is in one term alone, $\frac{1}{n} \ell_i$. Where T is 1 that is X "
+        r"itself: $$\frac{\partial \ell}{\partial X} = 1$$",
+        r"Where T is -1 it falls with X up to the margin, and behind it is 0: $$\frac{\partial "
+        r"\ell}{\partial X} = \begin{cases} -1 & X < m \\ 0 & X > m \end{cases}$$ At the margin "
+        "there is a kink; the code takes -1, as PyTorch does.",
+        "With a bracket for each case that is one line. T only says which case it is, and has no "
+        r"gradient. With the reduction 'sum' there is no $\frac{1}{n}$.",
+    ),
 )
 
 
@@ -86,12 +95,23 @@ MARGIN_RANKING = loss(
     variants={"a margin": {"margin": 0.5}},
     equation=r"\max(0, m - T_i (X_{1,i} - X_{2,i}))",
     gradients={
-        "X1": r"(-T) [T (X_1 - X_2) < m]",
-        "X2": r"T [T (X_1 - X_2) < m]",
-        "T": r"(X_2 - X_1) [T (X_1 - X_2) < m]",
+        "X1": r"(-T) [T (X_1 - X_2) \le m]",
+        "X2": r"T [T (X_1 - X_2) \le m]",
+        "T": r"(X_2 - X_1) [T (X_1 - X_2) \le m]",
     },
     source="Herbrich, Graepel and Obermayer 1999",
     kinks="where T (X1 - X2) = margin",
+    derivation=(
+        "With what a pair lacks of the margin, each term is $$D_i = m - T_i (X_{1,i} - X_{2,i}) "
+        r"\\ \ell_i = \max(0, D_i)$$",
+        r"Where D is negative that is 0, and where it is positive it is D: $$\frac{\partial "
+        r"\ell}{\partial D} = \begin{cases} 1 & T (X_1 - X_2) < m \\ 0 & T (X_1 - X_2) > m "
+        r"\end{cases}$$ At D = 0 there is a kink; the code takes 1, as PyTorch does.",
+        r"The slopes of D are what stands beside each factor: $$\frac{\partial D}{\partial X_1} = "
+        r"-T \\ \frac{\partial D}{\partial X_2} = T \\ \frac{\partial D}{\partial T} = X_2 - X_1$$",
+        "The entries are in one term alone, so the chain rule multiplies the two, and the mean "
+        r"gives $\frac{1}{n}$; with the reduction 'sum' there is none.",
+    ),
 )
 
 
@@ -119,6 +139,16 @@ SOFT_MARGIN = loss(
     equation=r"\log(1 + e^{-T_i X_i})",
     gradients={"X": r"\frac{-T}{1 + e^{T X}}"},
     source="Friedman, Hastie and Tibshirani 2000",
+    derivation=(
+        r"The entry $X_i$ is in one term alone, $\frac{1}{n} \ell_i$ with $$U = -T X \\ \ell = "
+        r"\log(1 + e^U)$$",
+        r"The rule for a logarithm, and both sides of the fraction divided by $e^U$: "
+        r"$$\frac{\partial \ell}{\partial U} = \frac{e^U}{1 + e^U} = \frac{1}{1 + e^{-U}}$$",
+        r"U is X times $-T$, so the chain rule multiplies by $-T$. There $e^{-U}$ is $e^{T X}$.",
+        r"The code computes $\max(U, 0) + \log(1 + e^{-|U|})$, in which nothing overflows. For "
+        r"positive U that is the same, as $1 + e^U = e^U (1 + e^{-U})$. With the reduction 'sum' "
+        r"there is no $\frac{1}{n}$.",
+    ),
 )
 
 
@@ -193,9 +223,9 @@ COSINE_EMBEDDING = formula(
     equation=r"L = \frac{1}{n} \sum_i \begin{cases} 1 - C_i & T_i = 1 \\"
     r" \max(0, C_i - m) & T_i = -1 \end{cases}, \quad C = \frac{X_1 \cdot X_2}{|X_1| |X_2|}",
     gradients={
-        "X1": r"\frac{1}{n} ([T = -1] [C > m] - [T = 1])"
+        "X1": r"\frac{1}{n} ([T = -1] [C \ge m] - [T = 1])"
         r" \left(\frac{X_2}{|X_1| |X_2|} - C \frac{X_1}{|X_1|^2}\right)",
-        "X2": r"\frac{1}{n} ([T = -1] [C > m] - [T = 1])"
+        "X2": r"\frac{1}{n} ([T = -1] [C \ge m] - [T = 1])"
         r" \left(\frac{X_1}{|X_1| |X_2|} - C \frac{X_2}{|X_2|^2}\right)",
     },
     shapes="X1 and X2 (N, D) or (D,), T (N,) or () -> L (), or as T without reduction",
@@ -210,5 +240,22 @@ COSINE_EMBEDDING = formula(
         arguments=(
             "input1", "input2", "target", "margin", "size_average", "reduce", "reduction"
         ),
+    ),
+    derivation=(
+        r"Each sample is in one term alone, $\frac{1}{n} \ell$. By the cosine C its slope is -1 "
+        r"where T is 1; where T is -1 it is 0 below m and 1 above: $$\frac{\partial "
+        r"\ell}{\partial C} = [T = -1] [C \ge m] - [T = 1]$$ At C = m there is a kink; the code "
+        "takes 1, as PyTorch does.",
+        "C is a quotient. Of the product above the bar the slope by $X_1$ is $X_2$. That of a "
+        r"length follows from $|X|^2 = \sum_i X_i^2$, both sides differentiated: $$2 |X| "
+        r"\frac{\partial |X|}{\partial X_i} = 2 X_i \\ \frac{\partial |X|}{\partial X} = "
+        r"\frac{X}{|X|}$$",
+        r"The rule for a quotient: $$\frac{\partial C}{\partial X_1} = \frac{X_2}{|X_1| |X_2|} - "
+        r"\frac{X_1 \cdot X_2}{|X_1|^2 |X_2|} \frac{X_1}{|X_1|}$$",
+        r"The second part has C in it: $$\frac{\partial C}{\partial X_1} = \frac{X_2}{|X_1| "
+        r"|X_2|} - C \frac{X_1}{|X_1|^2}$$ C stays what it is when $X_1$ and $X_2$ change places, "
+        "so that by $X_2$ is the same with 1 and 2 exchanged.",
+        "The code adds $10^{-12}$ to each $|X|^2$, so that nothing is divided by 0: a constant, "
+        r"which changes no slope. With the reduction 'sum' there is no $\frac{1}{n}$.",
     ),
 )  # fmt: skip

@@ -208,4 +208,14 @@ MAX_UNPOOL = formula(
     shapes="X and I (..., o_1, ..., o_d) -> Y (..., n_1, ..., n_d)",
     source="Zeiler and Fergus 2014",
     analytic=True,
+    derivation=(
+        r"Every entry of Y is an entry of X as it stands, or 0. In one plane: $$\frac{\partial "
+        r"Y_j}{\partial X_o} = [j = I_o]$$",
+        "The chain rule adds up over j, and the bracket leaves one of them, where the entry was "
+        r"put: $$\frac{\partial L}{\partial X_o} = \sum_j \frac{\partial L}{\partial Y_j} [j = "
+        r"I_o] = \frac{\partial L}{\partial Y_{I_o}}$$",
+        "If several entries have one number, the last is in Y and the others are not: their slope "
+        "is 0. The code gives them the gradient of that place too, as PyTorch does. Numbers are "
+        "whole, and have no gradient.",
+    ),
 )

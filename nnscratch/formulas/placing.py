@@ -173,4 +173,16 @@ ADD_ROWS = formula(
     shapes="rows (n, columns), I (n,) -> Y (count, columns)",
     source=_SOURCE,
     analytic=True,
+    derivation=(
+        "R are the rows, and I says for each of them which row of Y it is added to. With a bracket "
+        "that is 1 there and else 0, the sum goes over all rows; for the column c it is $$Y_{kc} = "
+        r"\sum_i [I_i = k] R_{ic}$$",
+        r"Its slopes are what stands beside R: $$\frac{\partial Y_{kc}}{\partial R_{ic}} = [I_i = "
+        "k]$$",
+        r"The chain rule adds up over k, and the bracket leaves one of them: $$\frac{\partial "
+        r"L}{\partial R_{ic}} = \sum_k [I_i = k] \frac{\partial L}{\partial Y_{kc}} = "
+        r"\frac{\partial L}{\partial Y_{I_i c}}$$",
+        "So the gradient of row i is the whole row $I_i$ of the gradient of Y: it is picked, where "
+        "the forward added up. Indices are whole numbers and have no gradient.",
+    ),
 )

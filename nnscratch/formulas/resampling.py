@@ -83,4 +83,18 @@ RESAMPLE = formula(
     shapes="X (..., n_1, ..., n_d) -> Y (..., o_1, ..., o_d)",
     source="document, section 4.4; a linear map whose derivative is its transpose",
     analytic=True,
+    derivation=(
+        "Along one axis each result is a sum of a few entries: the k-th that o reads is "
+        r"$i_{ko}$, and its weight $w_{ko}$. All of them together are a matrix A: $$y_o = \sum_k "
+        r"w_{ko} x_{i_{ko}} = \sum_i A_{oi} x_i \\ A_{oi} = \sum_{k: i_{ko} = i} w_{ko}$$",
+        "The weights follow from the sizes and options: one over the size of a window, or how near "
+        "an entry lies. They do not depend on X, so the slopes are the weights: "
+        r"$$\frac{\partial y_o}{\partial x_i} = A_{oi}$$",
+        "The chain rule adds up over the results that read an entry, which is the transposed "
+        r"matrix: $$\frac{\partial L}{\partial x_i} = \sum_o A_{oi} \frac{\partial L}{\partial "
+        r"y_o} = \sum_{k, o: i_{ko} = i} w_{ko} \frac{\partial L}{\partial y_o}$$",
+        "Along several axes the maps follow one another, and their weights multiply. The chain "
+        "rule takes the transposed maps one after another too; as each has an axis of its own, the "
+        "order makes no difference.",
+    ),
 )

@@ -76,6 +76,19 @@ BATCH_NORM_INFERENCE = formula(
     floats=("X", "M", "V", "W", "b"),
     source="Ioffe and Szegedy 2015, arXiv:1502.03167",
     analytic=True,
+    derivation=(
+        r"Here M and V are given, and do not depend on X. With $R = (V + \epsilon)^{-1/2}$, every "
+        "entry, of the sample n, the channel c and the place i, lies on a straight line: "
+        "$$Y_{nci} = W_c (X_{nci} - M_c) R_c + b_c$$",
+        r"Its slopes are what stands beside each factor: $$\frac{\partial Y_{nci}}{\partial "
+        r"X_{nci}} = W_c R_c \\ \frac{\partial Y_{nci}}{\partial W_c} = (X_{nci} - M_c) R_c \\ "
+        r"\frac{\partial Y_{nci}}{\partial b_c} = 1$$",
+        "X acts on the Y in its own place alone, so the chain rule multiplies entry by entry. "
+        "$W_c$ and $b_c$ act on all of their channel: it adds up over n and i.",
+        "In training M and V are made of X, and what comes back through them makes the gradient "
+        "of standardize longer. Here they are constants, which get no gradient: no step of "
+        "training moves them.",
+    ),
 )
 
 
@@ -128,4 +141,20 @@ RUNNING_STATISTICS = formula(
     shapes="mean and var (C,), count (), M and V (C,) or (N, C) -> mean, var, count",
     source="Ioffe and Szegedy 2015, arXiv:1502.03167",
     updates=("mean", "var", "count"),
+    derivation=(
+        "Let s be what a batch has: M, or V with its factor. Written out, with all that went in, "
+        r"a running value is $$r_t = (1 - m)^t r_0 + m \sum_{i \le t} (1 - m)^{t - i} s_i$$",
+        "The weights of the s add up to $1 - (1 - m)^t$, and with that of the start to 1: it is a "
+        r"mean, in which the last $\frac{1}{m}$ or so count, and the start is forgotten.",
+        r"Without a momentum m is $1 / t$, which makes it the plain mean of all batches: $$t \, "
+        r"r_t = (t - 1) r_{t-1} + s_t \\ r_t = \left(1 - \frac{1}{t}\right) r_{t-1} + \frac{1}{t} "
+        "s_t$$",
+        "V is of differences from the mean M of the batch, which lies nearer to its entries than "
+        r"the true mean $\mu$. With $X - \mu = (X - M) + (M - \mu)$ the products in the squares "
+        r"add up to 0, and what is left is $$\sum_i (X_i - \mu)^2 = \sum_i (X_i - M)^2 + n (M - "
+        r"\mu)^2$$",
+        r"On average the left side is $n \sigma^2$, and the last term is n times the variance of "
+        r"a mean of n independent entries, which is $\sigma^2 / n$. So $n V$ is $(n - 1) "
+        r"\sigma^2$ on average, and $\frac{n}{n - 1} V$ is $\sigma^2$.",
+    ),
 )

@@ -200,6 +200,20 @@ def _extreme_formula(forward: Forward, name: str, kind: str) -> Formula:
         shapes=_SHAPES,
         source="document, section 4.2; a subgradient",
         kinks=f"where several entries are the {kind}",
+        derivation=(
+            "Take two axes, with the index along the second. In each place an entry of A meets all "
+            f"U whose index stands for it. If one of them alone is the {kind}, Y is that one as it "
+            r"stands: by it the slope is 1, by all others 0. $$\frac{\partial Y_{ik}}{\partial "
+            r"A_{ik}} = [A_{ik} = Y_{ik}] \\ \frac{\partial Y_{ik}}{\partial U_{ij}} = [I_{ij} = "
+            "k] [U_{ij} = Y_{ik}]$$",
+            f"If n of them are equal and the {kind}, there is a kink and no slope. Each of the n "
+            "alone would have 1 and the others 0; the code takes the mean of these n answers, "
+            r"which is $\frac{1}{n}$ for each.",
+            "A acts on Y in its own place alone. For U the chain rule adds up over k, and the "
+            "bracket leaves $k = I_{ij}$.",
+            "Without `include_self`, an entry of A that an index stands for is not compared: it "
+            "does not count in n, and its slope is 0.",
+        ),
     )
 
 
@@ -217,4 +231,15 @@ SCATTER_PROD = formula(
     shapes=_SHAPES,
     source="document, section 4.2; the product rule",
     analytic=True,
+    derivation=(
+        "Take two axes, with the index along the second. Each factor is in its product once, so "
+        r"the slope by it is the product of the others: $$\frac{\partial Y_{ik}}{\partial A_{ik}} "
+        r"= \prod_{j: I_{ij} = k} U_{ij} \\ \frac{\partial Y_{ik}}{\partial U_{ij}} = [I_{ij} = "
+        r"k] A_{ik} \prod_{l \ne j: I_{il} = k} U_{il}$$",
+        "A acts on Y in its own place alone. For U the chain rule adds up over k, and the bracket "
+        "leaves $k = I_{ij}$.",
+        "Where U is not 0, the product of the others is $Y / U$ and costs one division. Where it "
+        "is the only 0 of its product that would be 0/0, and the code multiplies the others; "
+        "where another one is 0 as well, their product is 0.",
+    ),
 )

@@ -220,6 +220,19 @@ SCATTER_ADD = formula(
     shapes="A (any), I (as many axes), U (as I) -> Y (as A)",
     source=_SOURCE,
     analytic=True,
+    derivation=(
+        "Take two axes, with the index along the second. With a bracket that is 1 where the index "
+        r"says k and else 0, the sum goes over all values of the row: $$Y_{ik} = A_{ik} + \sum_j "
+        "[I_{ij} = k] U_{ij}$$",
+        r"Its slopes are what stands beside each: $$\frac{\partial Y_{ik}}{\partial A_{ik}} = 1 \\ "
+        r"\frac{\partial Y_{ik}}{\partial U_{ij}} = [I_{ij} = k]$$",
+        "A acts on Y in its own place alone and gets its gradient as it is. For U the chain rule "
+        r"adds up over k, and the bracket leaves one of them: $$\frac{\partial L}{\partial U_{ij}} "
+        r"= \sum_k [I_{ij} = k] \frac{\partial L}{\partial Y_{ik}} = \frac{\partial L}{\partial "
+        r"Y_{i I_{ij}}}$$",
+        "That is gather. With more axes, i stands for all others. Indices are whole numbers and "
+        "have no gradient.",
+    ),
 )
 
 
@@ -258,4 +271,16 @@ SCATTER = formula(
     shapes="A (any), I (as many axes), U (as I) -> Y (as A)",
     source=_SOURCE,
     analytic=True,
+    derivation=(
+        "Take two axes, with the index along the second. Every entry of Y is one of U or one of A, "
+        r"as it stands: $$Y_{ik} = \begin{cases} U_{ij} & I_{ij} = k \\ A_{ik} & \text{no index of "
+        r"row i is k} \end{cases}$$",
+        r"By the one that stands there the slope is 1, by all others 0: $$\frac{\partial "
+        r"Y_{ik}}{\partial U_{ij}} = [I_{ij} = k] \\ \frac{\partial Y_{ik}}{\partial A_{ik}} = "
+        r"[\text{no index of row i is k}]$$",
+        "The chain rule adds up over k. For U the bracket leaves $k = I_{ij}$; A acts on its own "
+        "place alone, so its gradient is that of Y, with 0 where it was replaced.",
+        "If an index repeats, the last value is in Y and the others have the slope 0. The code "
+        "gives each of them the gradient of that place, as PyTorch does.",
+    ),
 )

@@ -83,6 +83,14 @@ def reached(count: Sequence[int], kernel: Sequence[int], at: Geometry) -> Sizes:
     )
 
 
+def kernel_size(count: Sizes, size: Sizes, at: Geometry) -> Sizes:
+    """Return the kernel whose windows have so many places on an axis, with an exact padding."""
+    return tuple(
+        (n + p + q - (m - 1) * s - 1) // d + 1
+        for n, m, s, (p, q), d in zip(size, count, at.stride, at.padding, at.dilation, strict=True)
+    )
+
+
 def padded(X: Any, padding: Padding) -> Any:
     """Return X with zeros around its last axes; below zero, without so many of its entries."""
     if not any(p or q for p, q in padding):
@@ -275,4 +283,17 @@ FOLD = formula(
     shapes="X (N, C · pixels of the kernel, places) -> Y (N, C, *size)",
     source="Chellapilla, Puri and Simard 2006",
     analytic=True,
+    derivation=(
+        "The entry k of the window at the place i is added to the pixel $s i + d k - p$. With a "
+        "bracket that is 1 for this pixel and else 0, a pixel is a sum over all entries: $$Y_{n, "
+        r"c, j} = \sum_{i, k} [s i + d k - p = j] X_{n, (c, k), i}$$",
+        r"Its slopes are what stands beside X: $$\frac{\partial Y_{n, c, j}}{\partial X_{n, (c, "
+        "k), i}} = [s i + d k - p = j]$$",
+        "The chain rule adds up over the pixels j, and the bracket leaves one of them: the one "
+        r"that the entry was added to. $$\frac{\partial L}{\partial X_{n, (c, k), i}} = \sum_j [s "
+        r"i + d k - p = j] \frac{\partial L}{\partial Y_{n, c, j}}$$ What falls on the padding is "
+        "in no pixel, and gets 0.",
+        "So the gradient has the windows of the gradient of Y as its columns, which is what "
+        "unfold computes.",
+    ),
 )

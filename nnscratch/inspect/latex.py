@@ -38,15 +38,16 @@ def to_text(latex: str) -> str:
     """
     text, _ = _sequence(TOKEN.findall(latex), 0, "")
     text = re.sub(r" +", " ", text).replace("if else", "else")
-    return re.sub(r" +([,;)])", r"\1", re.sub(r" *\u2003 *", "  ", text)).strip()
+    return re.sub(r" +([,;)⌋⌉])", r"\1", re.sub(r" *\u2003 *", "  ", text)).strip()
 
 
 def _sequence(tokens: list[str], at: int, end: str) -> tuple[str, int]:
     """Read up to a token, and return the text and where it goes on."""
     parts: list[str] = []
     while at < len(tokens) and tokens[at] != end:
-        if tokens[at] in "^_" and parts and tokens[at - 1] == "}" and "/" in parts[-1]:
-            parts[-1] = f"({parts[-1]})"
+        before = parts[-1] if parts and tokens[at] in "^_" and tokens[at - 1] == "}" else ""
+        if "/" in before and before[0] not in "^_":
+            parts[-1] = f"({before})"
         part, at = _item(tokens, at)
         parts.append(part)
     return "".join(parts), at + 1

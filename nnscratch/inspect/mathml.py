@@ -130,8 +130,10 @@ class _Reader:
         if name in _OVER:
             return f'<mover accent="true">{self.argument()}<mo>{_OVER[name]}</mo></mover>'
         if name in _NAMES:
-            tag = "mtext" if name == "text" else "mi"
-            return f"<{tag}>{escape(self.name())}</{tag}>"
+            tag, text = "mtext" if name == "text" else "mi", self.name()
+            # A name of several letters stands close to what follows, but for a space of its own.
+            thin = "\u2009" if self.tokens[self.at : self.at + 1] == ["\\,"] else ""
+            return f"<{tag}>{escape(text)}{thin}</{tag}>"
         if name == "underbrace":
             return f"<munder>{self.argument()}<mo>⏟</mo></munder>"
         if name == "left":
@@ -150,8 +152,11 @@ class _Reader:
 
     def delimiter(self) -> str:
         """Read what stands around something as high as it."""
-        name = self.next().removeprefix("\\")
-        return "" if name == "." else f"<mo>{escape(SYMBOLS.get(name, name))}</mo>"
+        token = self.next()
+        name = token.removeprefix("\\")
+        # A bar by itself is one line, with a backslash it is two.
+        sign = name if name == token else SYMBOLS.get(name, name)
+        return "" if token == "." else f"<mo>{escape(sign)}</mo>"
 
     def name(self) -> str:
         """Read the text in braces."""

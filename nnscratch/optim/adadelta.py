@@ -42,6 +42,20 @@ ADADELTA = formula(
     source="Zeiler 2012, arXiv:1212.5701",
     updates=("P", "V", "D"),
     elementwise=True,
+    derivation=(
+        "Give P a unit, say metres, and let L have none. Then G has the unit of $1/P$. A step "
+        r"along G has that one too, and a step along $G / \sqrt{V}$ has none: only a rate with a "
+        "unit makes a step in metres of either.",
+        "Newton's step has the right unit by itself. It goes to where the slope would be 0, if it "
+        r"changed as fast as it does here: $$G + H \Delta = 0 \\ \Delta = -\frac{1}{H} G$$",
+        r"So $\frac{1}{H}$ is a step over a gradient. Nobody has computed H, but the usual size "
+        r"of either is known, as the root of a running mean of squares: $$\frac{1}{H} \approx "
+        r"\frac{\sqrt{D + \epsilon}}{\sqrt{V + \epsilon}}$$",
+        "V has the gradients in it, this one too; D has the steps before, as this one is not "
+        r"known yet. D starts at 0, so $\epsilon$ in its root is what the first steps are made of.",
+        r"The code keeps the sign out of $\Delta$ and takes the step away. A rate $\eta$ of 1 "
+        "leaves it as it is.",
+    ),
 )
 
 

@@ -79,6 +79,24 @@ ADAFACTOR = formula(
     shapes="P and G (..., I, J), R (..., I, 1), C (..., 1, J) -> P, R, C; or P, G and V (I,)",
     source="Shazeer and Stern 2018, arXiv:1804.04235",
     updates=("P", "R", "C", "V"),
+    derivation=(
+        "The mean square of each entry, as Adam has it, would be a matrix S as large as P. Kept "
+        r"are only its means over rows and over columns: $$R_i = \frac{1}{J} \sum_j S_{ij} \\ C_j "
+        r"= \frac{1}{I} \sum_i S_{ij}$$",
+        r"Let r and c be numbers with the means $\rho$ and $\gamma$. If S is their product, "
+        "$S_{ij} = r_i c_j$, the two give it back, with the mean $m$ of either, which is that of "
+        r"all of S: $$R_i = r_i \gamma \\ C_j = \rho c_j \\ m = \rho \gamma \\ \frac{R_i C_j}{m} "
+        "= r_i c_j = S_{ij}$$",
+        r"Any other S is replaced by a product that has the same means: $$\frac{1}{J} \sum_j "
+        r"\frac{R_i C_j}{m} = R_i \frac{m}{m} = R_i$$ A vector has no rows, and keeps V, the "
+        "whole S.",
+        "The share of the new squares is $t^{-c}$. It is 1 in the first step, so that weights add "
+        "up to 1 from then on, and nothing has to be divided by what they lack.",
+        "U, the gradient over the root, is near 1 in size, unless the means lag behind; where its "
+        "root mean square is above d, it is divided down to it. A step is U times a share of the "
+        r"size of P, which counts as $\epsilon_2$ if it is less: $$\min(\eta, t^{-1/2}) "
+        r"\max(\epsilon_2, \mathrm{rms}(P))$$",
+    ),
 )
 
 

@@ -40,6 +40,23 @@ ADAGRAD = formula(
     source="Duchi, Hazan and Singer 2011",
     updates=("P", "S"),
     elementwise=True,
+    derivation=(
+        "Take one entry P, with the gradients $G_i$ of the steps i, and the best value W. A step "
+        "of the rate r changes the distance to it by $$(P - r G - W)^2 = (P - W)^2 - 2 r G (P - "
+        "W) + r^2 G^2$$",
+        "Added up over the steps, each square of a distance stands on both sides, but for the "
+        r"first, which is some $B^2$, and the last, which is not negative: $$2 r \sum_i G_i (P_i "
+        r"- W) \le B^2 + r^2 \sum_i G_i^2$$",
+        "A loss that lies above its tangents, a convex one, is above its least value by $G_i (P_i "
+        "- W)$ at most, added up over all entries. The part of this entry, in all steps together, "
+        r"is at most $$\frac{B^2}{2 r} + \frac{r}{2} \sum_i G_i^2$$",
+        r"The best rate makes that least. There its slope by r is 0: $$-\frac{B^2}{2 r^2} + "
+        r"\frac{1}{2} \sum_i G_i^2 = 0 \\ r = \frac{B}{\sqrt{\sum_i G_i^2}}$$",
+        r"Adagrad takes it with what is known: $\eta$ for B, and for the sum that of the "
+        "gradients so far, S. Each entry has a rate of its own, large where its gradients were "
+        "small or rare. The code lets the rate fall by itself too, if `lr_decay` says so, and "
+        r"$\epsilon$ keeps it from a division by 0.",
+    ),
 )
 
 

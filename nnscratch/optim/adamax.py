@@ -42,6 +42,21 @@ ADAMAX = formula(
     source="Kingma and Ba 2015, arXiv:1412.6980, section 7.1",
     updates=("P", "M", "U"),
     elementwise=True,
+    derivation=(
+        "Adam divides by the root of a mean of squares. The same with a power p, written out as "
+        r"Adam's page does it: $$V_t = (1 - \beta_2^p) \sum_{i \le t} \beta_2^{p (t - i)} |G_i|^p "
+        r"\\ U_t = V_t^{1/p}$$",
+        r"With $a_i = \beta_2^{t - i} |G_i|$, how large each is after its age: $$U_t = (1 - "
+        r"\beta_2^p)^{1/p} \left( \sum_{i \le t} a_i^p \right)^{1/p}$$",
+        r"Now let p grow. The sum is at least its largest term and at most t times that: $$\max_i "
+        r"a_i \le \left( \sum_i a_i^p \right)^{1/p} \le t^{1/p} \max_i a_i$$ Both $t^{1/p}$ and "
+        "the factor before the sum tend to 1, so that U becomes the largest $a_i$.",
+        r"All but the last are $\beta_2$ times what they were one step before, so that this can "
+        r"be kept step by step: $$U_t = \max(\beta_2 U_{t-1}, |G_t|)$$ The code adds $\epsilon$ "
+        "to $|G|$, and U is never 0.",
+        "A maximum has no weights that would have to add up to 1. M has, and is divided by $1 - "
+        r"\beta_1^t$ as in Adam.",
+    ),
 )
 
 

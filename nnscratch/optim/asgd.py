@@ -50,6 +50,19 @@ ASGD_UPDATE = formula(
     source="Polyak and Juditsky 1992",
     updates=("P", "A"),
     elementwise=True,
+    derivation=(
+        r"A step against the gradient of $L + \frac{\lambda}{2} P^2$, which is $G + \lambda P$: "
+        r"$$P - \eta_t (G + \lambda P) = (1 - \lambda \eta_t) P - \eta_t G$$",
+        "Gradients of batches are wrong by chance, so P goes to and fro around what it tends to. "
+        r"If the errors of k steps are independent, of variance $\sigma^2$, that of their mean is "
+        r"smaller: $$\mathrm{Var} \frac{1}{k} \sum_i P_i = \frac{1}{k^2} k \sigma^2 = "
+        r"\frac{\sigma^2}{k}$$ Those of steps near one another are alike, and it takes more of "
+        "them.",
+        "The mean can be kept step by step, for k times it is $k - 1$ times the one before and P: "
+        r"$$k A_k = (k - 1) A_{k-1} + P_k \\ A_k = A_{k-1} + \frac{1}{k} (P_k - A_{k-1})$$",
+        r"So $\mu_t = 1 / k$, where k counts the steps since `t0`; up to then it is 1, and A is P "
+        r"itself. The rate falls as $\eta_t = \eta / (1 + \lambda \eta t)^\alpha$.",
+    ),
 )
 
 

@@ -69,6 +69,27 @@ MUON = formula(
     shapes="P, G and M (R, C) -> P, M",
     source="Jordan 2024; Liu and others 2025, arXiv:2502.16982",
     updates=("P", "M"),
+    derivation=(
+        "M is a running mean of the gradients. Looking ahead, the step is along the M that would "
+        r"come next if the gradient stayed the same, $X = (1 - \mu) G + \mu M$; without "
+        "`nesterov`, along M.",
+        "Which matrix D is best to step along? To first order $P - D$ lowers the loss by "
+        r"$\sum_{ij} X_{ij} D_{ij}$. Let no D make a vector longer, which is to say that no "
+        r"singular value is above 1. With the singular values $\sigma_i$ of X in a diagonal "
+        r"matrix S, $$X = U S V^\top \\ \sum_{ij} X_{ij} D_{ij} = \sum_i \sigma_i (U^\top D "
+        r"V)_{ii} \le \sum_i \sigma_i$$",
+        r"Each entry of $U^\top D V$ is at most 1, for the columns of U and V have the length 1, "
+        r"and D makes none longer. With $D = U V^\top$ those in the sum are 1, so that this is "
+        "the best: X with all its singular values replaced by 1.",
+        r"The polynomial needs no U and no V. As $X X^\top = U S^2 U^\top$, it acts on each "
+        r"singular value by itself: $$a X + b X X^\top X + c (X X^\top)^2 X \\ = U (a S + b S^3 + "
+        r"c S^5) V^\top$$",
+        "The squares of the singular values add up to $|X|^2$, so divided by $|X|$ none is above "
+        "1. Small ones become a times as large each time, and after five times, with the usual a, "
+        "b and c, all that were above 0.002 are between 0.68 and 1.21.",
+        r"The code transposes a tall matrix first, so that $X X^\top$ is the smaller product. s "
+        r"is for the shape of P, and $\eta \lambda P$ is weight decay.",
+    ),
 )
 
 

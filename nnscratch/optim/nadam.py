@@ -71,6 +71,22 @@ NADAM = formula(
     source="Dozat 2016",
     updates=("P", "M", "V"),
     elementwise=True,
+    derivation=(
+        r"Take a running mean whose share $\mu_t$ changes from step to step: $$M_t = \mu_t "
+        r"M_{t-1} + (1 - \mu_t) G_t$$",
+        "It starts at 0. What its weights $w_t$ lack of 1 follows from the same line, with 1 for "
+        r"every gradient: $$w_t = \mu_t w_{t-1} + 1 - \mu_t \\ 1 - w_t = \mu_t (1 - w_{t-1}) = "
+        r"\prod_{i \le t} \mu_i$$",
+        r"Divided by them it is a mean, in which the last gradient has a part by itself: $$\hat "
+        r"M_t = \frac{\mu_t M_{t-1} + (1 - \mu_t) G_t}{1 - \prod_{i \le t} \mu_i}$$",
+        "Nesterov's momentum looks one step ahead: the part of the gradient stays, and in the "
+        r"place of the old mean stands what will be the old mean in the next step: $$\frac{(1 - "
+        r"\mu_t) G_t}{1 - \prod_{i \le t} \mu_i} + \frac{\mu_{t+1} M_t}{1 - \prod_{i \le t+1} "
+        r"\mu_i}$$",
+        r"That over the root of V, as in Adam, is the step. $\mu_t$ grows from about half of "
+        r"$\beta_1$ to $\beta_1$, as the power of 0.96 falls to 0. As in PyTorch, the code makes "
+        r"M itself with $\beta_1$ from the first step on.",
+    ),
 )
 
 

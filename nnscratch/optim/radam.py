@@ -88,6 +88,29 @@ RADAM = formula(
     source="Liu and others 2020, arXiv:1908.03265",
     updates=("P", "M", "V"),
     elementwise=True,
+    derivation=(
+        "M and V are those of Adam, but after few steps V is made of few squares, and $1 / "
+        r"\sqrt{V}$ is mostly chance. To how many does it come? In V a square of the age k weighs "
+        r"as $\beta_2^k$, so their mean age is $$\frac{\sum_{k < t} k \beta_2^k}{\sum_{k < t} "
+        r"\beta_2^k} = \frac{\beta_2}{1 - \beta_2} - \frac{t \beta_2^t}{1 - \beta_2^t}$$",
+        r"In a plain mean of $\rho$ squares it is $(\rho - 1) / 2$. So V is like a plain mean of "
+        r"so many: $$\rho_t = \frac{2}{1 - \beta_2} - 1 - \frac{2 t \beta_2^t}{1 - \beta_2^t}$$ "
+        r"That grows to $\rho_\infty = \frac{2}{1 - \beta_2} - 1$.",
+        "If they are squares of normal numbers of variance 1, their sum Q has a density in "
+        r"proportion to $Q^{\rho/2 - 1} e^{-Q/2}$. Integrated by parts it gives the mean E of $1 "
+        r"/ Q$ and of its square, and with them those of $1 / V = \rho / Q$: $$\mathrm{E} "
+        r"\frac{1}{Q} = \frac{1}{\rho - 2} \\ \mathrm{E} \frac{1}{Q^2} = \frac{1}{(\rho - 2) "
+        r"(\rho - 4)} \\ \mathrm{E} \frac{1}{V} = \frac{\rho}{\rho - 2} \\ \mathrm{Var} "
+        r"\frac{1}{V} = \frac{2 \rho^2}{(\rho - 2)^2 (\rho - 4)}$$",
+        r"To first order a root divides a variance by four times the mean, as $(\sqrt{x})' = 1 / "
+        r"(2 \sqrt{x})$: $$\mathrm{Var} \frac{1}{\sqrt{V}} \approx \frac{\rho}{2 (\rho - 2) (\rho "
+        "- 4)}$$",
+        "The factor $r_t$ makes it as small as it will be in the end: $$r_t^2 = "
+        r"\frac{\rho_\infty}{(\rho_\infty - 2) (\rho_\infty - 4)} \cdot \frac{(\rho_t - 2) "
+        r"(\rho_t - 4)}{\rho_t}$$",
+        r"There is no such variance for $\rho \le 4$. The code, as PyTorch does, trusts it above "
+        "5, and steps along the mean alone before.",
+    ),
 )
 
 

@@ -64,6 +64,24 @@ RMSPROP = formula(
     source="Tieleman and Hinton 2012; Graves 2013, arXiv:1308.0850 (centered)",
     updates=("P", "V", "M", "Gavg"),
     elementwise=True,
+    derivation=(
+        r"V is a running mean of the squares, in which the last $\frac{1}{1 - \alpha}$ or so "
+        r"count. Written out, with all that went in: $$V_t = (1 - \alpha) \sum_{i \le t} "
+        r"\alpha^{t - i} G_i^2$$",
+        r"It starts at 0, so its weights add up to $1 - \alpha^t$ only. Adam divides by that; "
+        r"here it is left, and the first steps are longer: the very first by $\frac{1}{\sqrt{1 - "
+        r"\alpha}}$.",
+        "Gradients k times as large make the root of V k times as large. In the quotient that "
+        r"cancels, and where they keep their size, a step is $\eta$ long whatever it is: "
+        r"$$\frac{k G}{\sqrt{k^2 V}} = \frac{G}{\sqrt{V}}$$",
+        r"With `momentum` M adds the quotients up, each $\mu$ times as heavy as the one after it; "
+        r"of those that are equal it makes $\frac{1}{1 - \mu}$ times one. Without it M is the "
+        "quotient itself.",
+        r"With `centered` the mean $\overline{G}$ of the gradients is kept too, and the divisor "
+        r"is the root of their variance. Where weights add up to 1, that is $$\overline{(G - "
+        r"\overline{G})^2} = \overline{G^2} - 2 \overline{G} \, \overline{G} + \overline{G}^2 = V "
+        r"- \overline{G}^2$$",
+    ),
 )
 
 

@@ -55,6 +55,18 @@ RPROP = formula(
     source="Riedmiller and Braun 1993",
     updates=("P", "B", "D"),
     elementwise=True,
+    derivation=(
+        "The sign of a gradient says on which side the minimum is, its size does not say how far: "
+        "L times 1000 has the same minimum. So each entry of P has a step of a size D of its own, "
+        r"against the sign: $$P \leftarrow P - D \odot \mathrm{sign}\, G$$",
+        "Two gradients with the same sign are on one side of the minimum, and D may be larger; "
+        "with different signs it was stepped over, and D has to be smaller. The product of both "
+        r"says which it is: $$D \leftarrow D \begin{cases} \eta_+ & G B > 0 \\ \eta_- & G B < 0 "
+        r"\\ 1 & \text{else} \end{cases}$$",
+        r"Where a gradient has turned, B becomes 0. As $\mathrm{sign}(0) = 0$ there is no step "
+        "then, and as the next product is 0, D is not made smaller twice for one turn.",
+        "The code keeps D between the two `step_sizes`: it can neither die away nor grow for ever.",
+    ),
 )
 
 

@@ -59,6 +59,20 @@ SPARSE_ADAM = formula(
     shapes="P, G, M and V (R, ...) -> P, M, V",
     source="Kingma and Ba 2015, arXiv:1412.6980, on rows",
     updates=("P", "M", "V"),
+    derivation=(
+        "In the rows r that have a gradient this is Adam, whose page derives it; the two divisors "
+        r"are put together, and $\epsilon$ is added to the root of V as it is: $$\frac{M / (1 - "
+        r"\beta_1^t)}{\sqrt{V / (1 - \beta_2^t)}} = \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} "
+        r"\frac{M}{\sqrt{V}}$$",
+        r"In a row without one, Adam would put a gradient of 0 into the means, $M \leftarrow "
+        r"\beta_1 M$, and step along what is left of M: a word would move though no batch holds "
+        "it. Here M, V and P stay.",
+        "So the means of a row are over the steps that touched it, but t counts all steps. A row "
+        "that is touched for the first time late, when the divisors are near 1, makes a step "
+        r"longer than $\eta$: $$\frac{(1 - \beta_1) G}{\sqrt{(1 - \beta_2) G^2}} = \frac{1 - "
+        r"\beta_1}{\sqrt{1 - \beta_2}} \mathrm{sign}(G)$$ With the usual values that is 3.2 times "
+        "as long.",
+    ),
 )
 
 

@@ -37,6 +37,8 @@ ROWS: list[Row] = [
      lambda y, t: F.huber_loss(y, t, delta=0.5, reduction="sum")),
     ("hinge_embedding", [D, [-1.0, -1.0, -1.0, -1.0, -1.0]], {"margin": 0.5, "reduction": "sum"},
      lambda x, t: F.hinge_embedding_loss(x, t, margin=0.5, reduction="sum")),
+    ("margin_ranking", [D, T, [1.0, -1.0, 1.0, 1.0, -1.0]], {"margin": 0.5, "reduction": "sum"},
+     lambda a, b, t: F.margin_ranking_loss(a, b, t, margin=0.5, reduction="sum")),
     ("cosine_embedding", [[[2.0, 0.0]], [[0.0, 3.0]], [-1.0]], {"margin": 0.0, "reduction": "sum"},
      lambda a, b, t: F.cosine_embedding_loss(a, b, t, margin=0.0, reduction="sum")),
     ("cosine_embedding", [[2.0, 1.0], [1.0, 3.0], -1.0], {"margin": 0.0, "reduction": "none"},

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from nnscratch import optim  # noqa: F401 - its formulas have pages too
@@ -24,7 +26,21 @@ linear matmul mse l1 huber softmax log_softmax logsumexp cross_entropy nll bce b
 sigmoid tanh relu gelu gelu_tanh silu softplus leaky_relu elu standardize rms_norm convolution
 scaled_dot_product_attention embedding dropout max_pool mean sum var adam sgd exp log multiply
 divide reshape transpose concatenate getitem
+prelu add_rows cross_entropy_probabilities multi_margin multilabel_margin fold linear_activation
+convolution_transpose convolution_weight embedding_bag linear_cross_entropy local_response_norm
+smooth_l1 poisson_nll gaussian_nll kl_div hinge_embedding margin_ranking soft_margin resample
+cosine_embedding max_unpool batch_norm_inference scatter scatter_add scatter_max scatter_min
+scatter_prod adadelta adafactor adagrad adamax asgd muon nadam radam rmsprop rprop sparse_adam
+clip_by_value squared_norm scale_by_norm embedding_renorm running_statistics
 """
+AT_KINKS = [
+    ("hinge_embedding", ([0.5], [-1.0]), {"margin": 0.5}),
+    ("margin_ranking", ([1.0], [0.5], [1.0]), {"margin": 0.5}),
+    ("cosine_embedding", ([1.0, 0.0], [0.0, 1.0], -1.0), {"margin": 0.0}),
+    ("multi_margin", ([1.0, 0.0], 0), {"margin": 1.0}),
+    ("multilabel_margin", ([1.0, 0.0], [0, -1]), {}),
+]
+"""Losses, and inputs at which they have a kink."""
 
 
 @pytest.mark.parametrize("name", TAUGHT.split())
@@ -49,6 +65,19 @@ def test_every_step_can_be_read(formula: Formula) -> None:
         assert [unread(one) for one in equations] == [[]] * len(equations), step
         assert all(one.count("{") == one.count("}") for one in equations), step
         assert not any("\\" in part for parts in inline for part in parts[::2]), step
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), AT_KINKS)
+def test_an_equation_says_which_side_of_a_kink_the_code_takes(
+    name: str, inputs: tuple[Any, ...], options: dict[str, float]
+) -> None:
+    formula = FORMULAS[name]
+    arrays = [np.asarray(one) for one in inputs]
+    _, saved = formula.forward(*arrays, **options)
+    needs = (True, *[False] * (len(formula.inputs) - 1))
+    dX = formula.backward(np.ones(()), saved, needs)[0]
+    said = formula.gradients[formula.inputs[0]]
+    assert bool(re.search(r"\\[lg]e\b", said)) == bool(np.any(dX != 0))
 
 
 def test_where_there_is_no_derivation_the_page_says_so() -> None:

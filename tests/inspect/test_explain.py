@@ -164,6 +164,7 @@ def test_it_prints_with_and_without_rich(
         (r"\frac{1 - \mu_t}{n}^2", "((1 - μₜ)/n)²"),
         (r"\sqrt{x} + \sqrt{2 / \pi}", "√x + √(2 / π)"),
         (r"\sum_{i=1}^n A_{ij}", "Σ_(i=1)ⁿ Aᵢⱼ"),
+        (r"\sum_{i = \lfloor s / 2 \rfloor}^n A_i", "Σ_(i = ⌊s / 2⌋)ⁿ Aᵢ"),
         (r"\begin{cases} a & b \\ c & \text{else} \end{cases}", "{ a if b; c else }"),
         (r"a \quad b", "a  b"),
         (r"\bar{A}", "A\u0304"),

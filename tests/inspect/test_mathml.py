@@ -49,11 +49,14 @@ def test_every_equation_becomes_mathml(formula: Formula) -> None:
             "<munder><munder><mi>x</mi><mo>⏟</mo></munder><mtext>so</mtext></munder>",
         ),
         (r"a < b", "<mi>a</mi><mo>&lt;</mo><mi>b</mi>"),
+        (r"\mathrm{sign}\, x", "<mi>sign\u2009</mi><mi>x</mi>"),
         (r"\text{ if }x", "<mtext>\u00a0if\u00a0</mtext><mi>x</mi>"),
         (
             r"\left(X\right)^\top",
             "<msup><mrow><mo>(</mo><mi>X</mi><mo>)</mo></mrow><mo>⊤</mo></msup>",
         ),
+        (r"\left|x\right|", "<mrow><mo>|</mo><mi>x</mi><mo>|</mo></mrow>"),
+        (r"\left\|x\right\|", "<mrow><mo>‖</mo><mi>x</mi><mo>‖</mo></mrow>"),
         (
             r"\begin{cases} 1 & a \\ 2 & \text{else} \end{cases}",
             "<mrow><mo>{</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mi>a</mi></mtd></mtr>"
