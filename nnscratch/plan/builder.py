@@ -22,7 +22,7 @@ from nnscratch.formulas import registry
 from nnscratch.formulas.live import split_live
 from nnscratch.graph import Graph, Node, Value
 from nnscratch.kernels.lowering import Executor, Fill, Segment, SegmentBuilder
-from nnscratch.plan.fuse import fuse
+from nnscratch.plan.fuse import fuse, used
 from nnscratch.plan.liveness import Liveness
 from nnscratch.plan.memory import Memories
 
@@ -50,7 +50,7 @@ class Builder:
 
     def __init__(self, graph: Graph, arguments: list[Any], kept: set[Value]) -> None:
         """Plan the memory; ``kept`` are the values that outlive the step."""
-        self._nodes = fuse(graph.nodes, kept)
+        self._nodes = fuse(used(graph.nodes, kept), kept)
         self._memories = Memories()
         self._builders: dict[Executor, SegmentBuilder] = {}
         self._python_reads = False

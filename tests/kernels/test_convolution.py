@@ -24,6 +24,8 @@ from nnscratch.nn import functional
 SHAPES = {
     "first layer": (5, 1, 28, 28, 6, 5, 1, 2, 1),
     "few places": (19, 40, 3, 3, 40, 2, 1, 0, 1),
+    "one place": (1, 40, 3, 3, 37, 3, 1, 0, 1),
+    "places of two images": (2, 12, 5, 6, 20, 3, 2, 0, 2),
     "points": (2, 33, 20, 9, 50, 1, 1, 0, 1),
     "strided": (2, 12, 30, 31, 20, 3, 2, 1, 2),
     "points, strided": (2, 24, 9, 11, 30, 1, 2, 0, 1),
@@ -106,6 +108,7 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
     "name",
     [
         "four pixels at a time",
+        "places of two images",
         "small images in one panel",
         "weights by transforms, small images",
         "each channel, short rows",
