@@ -26,7 +26,7 @@ def gather(x: Tensor, I: Known | Tensor, /, *, axis: int = 0) -> Tensor:
     if I.shape in ((), (1,)) and I.dtype.kind in "iu" and -n <= I.item() < n:
         first = I.item() % n  # one entry in a known place is a view
         place = slice(first, first + 1) if I.ndim else first
-        return apply(f.GETITEM, x, index=(*(slice(None),) * axis, place)).clone()
+        return apply(f.GETITEM, x, index=(*(slice(None),) * axis, place))
     return apply(f.TAKE, x, x.new_tensor(I, dtype="int64"), axis=axis)
 
 
@@ -167,7 +167,7 @@ def slice_of(
         elif n:
             # A start beyond either end is that end; only the end may lie before the first.
             index[axis] = slice(min(max(a, 0), n - 1), b if b >= 0 else None, step)
-    return apply(f.GETITEM, x, index=tuple(index)).clone()
+    return apply(f.GETITEM, x, index=tuple(index))
 
 
 @operator("Compress")
