@@ -58,3 +58,19 @@ def test_copies_are_loops_forward_and_backward(dtype: str) -> None:
         np.testing.assert_array_equal(weight.grad.numpy(), np.full(4, value))
     plan = compiled.plans[-1]
     assert plan.python == 0
+
+
+def test_a_plan_may_be_bound_to_by_whoever_knows_that_nothing_changes() -> None:
+    network = nnscratch.nn.Sequential(nnscratch.nn.Linear(4, 3), nnscratch.nn.ReLU())
+    compiled = nnscratch.compile(network)
+    X = np.random.default_rng(0).standard_normal((5, 1, 4)).astype(np.float32)
+    with nnscratch.no_grad():
+        replay = compiled.bound(nnscratch.tensor(X[0]))
+        assert replay is not None
+        kept = [replay([one]) for one in X]
+        for one, found in zip(X, kept, strict=True):  # results are the caller's own
+            right = network(nnscratch.tensor(one)).numpy()
+            np.testing.assert_allclose(found.numpy(), right, rtol=1e-6)
+    with_graph = nnscratch.compile(lambda x: x.sum().item(), on_unsupported="eager")
+    with pytest.warns(RuntimeWarning, match="runs eagerly"):
+        assert with_graph.bound(nnscratch.ones(3)) is None
