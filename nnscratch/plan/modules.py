@@ -87,7 +87,8 @@ class CompiledModule(Module):
 
     def bound(self, *inputs: Any) -> Callable[[list[Any]], Any] | None:
         """Return what replays the call of these inputs at once, see ``Compiled.bound``."""
-        return self._compiled_call.bound(*inputs)
+        call: ModuleCall = self._compiled_call
+        return call.bound(*inputs)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Call the module."""

@@ -396,5 +396,5 @@ class GuardedConnection(HttpToolsProtocol):
 
 def guarded(seconds: float, application: AnsweringAtOnce | None = None) -> type[GuardedConnection]:
     """Return the kind of connection with a time for headers, and with what answers at once."""
-    options = {"seconds": seconds, "application": application, "known": {}}
+    options: dict[str, Any] = {"seconds": seconds, "application": application, "known": {}}
     return type("GuardedConnection", (GuardedConnection,), options)
