@@ -179,7 +179,11 @@ def look_at(path: Path, name: str, used: Counter[str]) -> bool:
     else:
         print(f"{name}: no inputs found for it: {str(reason)[:100]}")
         return False
-    given = {key: nnscratch.tensor(one) for key, one in inputs.items()}
+    # What decides about branches is a number of Python, which a compiled step takes for a constant.
+    given = {
+        key: nnscratch.tensor(one) if one.ndim or one.dtype.kind == "f" else one.item()
+        for key, one in inputs.items()
+    }
     with nnscratch.no_grad():
         found = model.run([], given)
         runs = [lambda: model.run([], given), lambda: session.run(None, inputs)]

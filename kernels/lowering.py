@@ -58,6 +58,9 @@ class Planner(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something that the call saves or needs for itself."""
 
+    def is_read(self, position: int) -> bool:
+        """Say whether anything reads output number ``position`` of the call being lowered."""
+
     def is_planned(self, array: Any) -> bool:
         """Say whether an array lies in the plan's memory, and not in that of somebody else."""
 

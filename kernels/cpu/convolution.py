@@ -37,14 +37,31 @@ def _three(values: Any, fill: int) -> Three:
     return made[0], made[1], made[2]
 
 
+def _axes(
+    size: Any, count: Any, kernel: Any, at: Geometry
+) -> tuple[Three, Three, Three, Three, Three, Three]:
+    """Return sizes, places, kernel, stride, dilation and zeros before, each of three axes.
+
+    Axes of one pixel come first: in memory they make no difference, and what is laid out and
+    multiplied are rows, which a last axis of one pixel would cut into single numbers.
+    """
+    before = [p for p, _ in at.padding]
+    given = (
+        _three(size, 1), _three(count, 1), _three(kernel, 1), _three(at.stride, 1),
+        _three(at.dilation, 1), _three(before, 0),
+    )  # fmt: skip
+    idle = [one == (1, 1, 1, 0) for one in zip(*given[:3], given[5], strict=True)]
+    order = sorted(range(3), key=lambda axis: not idle[axis])
+    n, o, k, s, d, p = ([one[axis] for axis in order] for one in given)
+    for axis in range(sum(idle)):
+        s[axis] = d[axis] = 1
+    return _three(n, 1), _three(o, 1), _three(k, 1), _three(s, 1), _three(d, 1), _three(p, 0)
+
+
 def windows_of(shape: Any, count: Any, kernel_sizes: Any, at: Geometry, groups: int) -> Windows:
     """Return where the windows of an input stand that a kernel has at so many places."""
     n, c, *size = shape
-    before = [p for p, _ in at.padding]
-    return Windows(
-        n * groups, groups, c // groups, _three(size, 1), _three(count, 1),
-        _three(kernel_sizes, 1), _three(at.stride, 1), _three(at.dilation, 1), _three(before, 0),
-    )  # fmt: skip
+    return Windows(n * groups, groups, c // groups, *_axes(size, count, kernel_sizes, at))
 
 
 def _kernel_strides(kernel: Three) -> Three:
@@ -81,10 +98,9 @@ def emit_spread(
     builder: Builder, Y: Any, W: Any, b: Any, X: Any, at: Geometry, groups: int
 ) -> None:
     """Emit X = the transposed convolution of Y with W, and b."""
-    size, kernel_sizes = _three(X.shape[2:], 1), _three(W.shape[2:], 1)
-    stride, dilation = _three(at.stride, 1), _three(at.dilation, 1)
-    before = _three([p for p, _ in at.padding], 0)
-    count = _three(Y.shape[2:], 1)
+    size, count, kernel_sizes, stride, dilation, before = _axes(
+        X.shape[2:], Y.shape[2:], W.shape[2:], at
+    )
     inputs, outputs = W.shape[0] // groups, W.shape[1]
     own = _kernel_strides(kernel_sizes)
     taps = math.prod(kernel_sizes)

@@ -10,6 +10,7 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 
 from .depthwise import by_rows, emit_rows
+from .few_places import emit_few, few
 from .implementation import Builder
 from .runtime.declaration import Address, Constant, OptionalFloats, kernel
 from .runtime.language import (
@@ -312,15 +313,18 @@ def emit_tiles(
         emit_rows(builder, w, X, W, b, Y, outputs, strides)
         return
     name = dtype_name(X.dtype)
+    start, group, row, inner, taps = strides
+    k = w.kernel
+    in_order = start == 0 and inner == w.taps and taps[2] == 1 and taps[1] == k[2]
+    in_order = in_order and taps[0] == k[1] * k[2]
+    if in_order and row == w.terms and few(w, X.dtype):
+        emit_few(builder, w, X, W, b, Y, outputs, group)
+        return
     flat = w.flattened()
     w = flat or w
     p = fitting(w, X.dtype)
     assert p is not None
-    start, group, row, inner, taps = strides
     asked = emit_winograd(builder, w, X, W, b, Y, outputs, strides) if pays(w, outputs) else None
-    k = w.kernel
-    in_order = start == 0 and inner == w.taps and taps[2] == 1 and taps[1] == k[2]
-    in_order = in_order and taps[0] == k[1] * k[2]
     if in_order and (asked is not None or w.images // w.groups * w.places < PACKED_FROM):
         packed, w_strides = W, (group, rows * row, row, 1)
     else:

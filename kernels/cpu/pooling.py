@@ -27,6 +27,8 @@ LANES = 16
 """Results of a row that are added up side by side; a fixed number vectorises."""
 SIDES, STRIDES = (2, 3), (1, 2, 3)
 """Squares that have a loop of their own."""
+LONGEST = 4
+"""Entries of a row, and columns from one window to the next, up to which values alone have one."""
 BLOCK = 1024
 """Results that are kept together before they are written; no row may have more."""
 EXACT = 2**24
@@ -116,6 +118,46 @@ def largest_of_squares(
                 V[to + j] = bests[j]
             for j in range((end - begin) * out_columns):
                 I[to + j] = np.int64(places[j])
+
+
+@kernel(cost=lambda planes, out0, out1, down: 0.2 * planes * out0 * out1 * down)
+def largest_values(
+    X: Floats, V: Floats, rows: Integers, planes: int, size: tuple[int, int],
+    out: tuple[int, int], down: int, start: int, tid, threads, *, side: int, stride: int,
+):  # fmt: skip
+    """V = the largest entries of windows, of which nothing reads the numbers.
+
+    Windows have ``down`` lines of ``side`` entries, and begin in columns start + o stride. Line by
+    line, all windows of a row are compared side by side; of equal entries the first one stays.
+    """
+    height, width = size
+    out_rows, out_columns = out
+    inner = max(0, (stride - 1 - start) // stride)
+    outer = max(inner, min(out_columns, (width - side - start) // stride + 1))
+    first, last = part(planes, tid, threads, 1)
+    for plane in range(first, last):
+        for row in range(out_rows):
+            to = (plane * out_rows + row) * out_columns
+            for j in range(out_columns):
+                V[to + j] = KIND(-np.inf)
+            for k in range(down):
+                at = (plane * height + rows[k * out_rows + row]) * width + start
+                for j in range(inner, outer):
+                    best = V[to + j]
+                    for l in range(side):
+                        value = X[at + j * stride + l]
+                        larger = (value > best) | (value != value)
+                        best = value if larger else best
+                    V[to + j] = best
+                for edge in range(inner + out_columns - outer):
+                    j = edge if edge < inner else outer + edge - inner
+                    best = V[to + j]
+                    for l in range(max(0, -start - j * stride), side):
+                        if start + j * stride + l < width:
+                            value = X[at + j * stride + l]
+                            if value > best or value != value:
+                                best = value
+                    V[to + j] = best
 
 
 @kernel(cost=lambda planes, size, results: planes * (0.1 * size + 1.0 * results))
@@ -210,10 +252,20 @@ def _max_pool(builder: Builder, inputs: Inputs, options: Options, needs: Needs) 
     (X,) = inputs
     lines = options["lines"]
     shape = _results(X.shape, lines)
-    V, I = builder.output(0, shape, X.dtype), builder.output(1, shape, np.dtype("int64"))
+    V = builder.output(0, shape, X.dtype)
     given = _as_planes(X.shape, lines)
     start, stride, dilation = lines[-1].spacing or (0, 0, 0)
-    side = given["taps"][1]
+    down, side = given["taps"]
+    # Only a plan knows that nothing reads the numbers: no gradient, and no max_unpool.
+    is_read = getattr(builder, "is_read", None)
+    short = 1 < side <= LONGEST and 0 < stride <= LONGEST and dilation == 1
+    if short and is_read is not None and not is_read(1):
+        del given["columns"], given["taps"]
+        largest_values.emit(
+            builder, dtype_name(X.dtype), side, stride, X=X, V=V, start=start, down=down, **given
+        )
+        return (V, None), MaxPoolSaved(None, tuple(X.shape), lines)
+    I = builder.output(1, shape, np.dtype("int64"))
     square = given["taps"] == (side, side) and side in SIDES and dilation == 1
     small = math.prod(given["size"]) < EXACT and given["out"][1] <= BLOCK
     if square and small and stride in STRIDES:

@@ -120,6 +120,7 @@ class CpuSegmentBuilder:
         """Begin a plan."""
         self._planner = planner
         self.output, self.empty, self.python = planner.output, planner.empty, planner.python
+        self.is_read = planner.is_read
         self._segments: list[CpuSegment] = []
         self._ranges = [
             (start, start + array.nbytes, position)

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.shaping import PiecesSaved, ShapeSaved, StackSaved
+from nnscratch.formulas.unary import CastSaved
 
 from ..moved import never_alone, reshaped, why_not_concatenate, why_not_reshape, why_not_stack
 from .elementwise import copy
@@ -73,12 +75,37 @@ def _stack(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> 
     return (Y,), StackSaved(axis)
 
 
+def _clone(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    (A,) = inputs
+    Y = builder.output(0, A.shape, A.dtype)
+    copy(builder, A, Y)
+    return (Y,), CastSaved(dtype_name(A.dtype))
+
+
+def _clone_backward(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
+    return _clone(builder, inputs[:1], options, needs)[0], None
+
+
+def _why_not_clone(inputs: Inputs, options: Options) -> str | None:
+    same = dtype_name(inputs[0].dtype) == options["dtype"]
+    return None if same else "the dtype becomes another one"
+
+
+def _why_not_clone_back(inputs: Inputs, options: Options) -> str | None:
+    return _why_not_clone(inputs, {"dtype": inputs[1]})
+
+
 def _moves(formula: str, lowerings: Any, refusals: Any = None) -> CpuKernel:
     return CpuKernel(formula, lowerings, refusals or {}, pays=never_alone, strided=True)
 
 
 RESHAPE_KERNEL = _moves(
     "reshape", {"forward": _reshape, "backward": _reshape_backward}, {"forward": why_not_reshape}
+)
+CAST_KERNEL = _moves(
+    "cast",
+    {"forward": _clone, "backward": _clone_backward},
+    {"forward": _why_not_clone, "backward": _why_not_clone_back},
 )
 GETITEM_KERNEL = _moves("getitem", {"backward": _getitem_backward})
 CONCATENATE_KERNEL = _moves(

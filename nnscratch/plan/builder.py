@@ -22,7 +22,7 @@ from nnscratch.formulas import registry
 from nnscratch.formulas.live import split_live
 from nnscratch.graph import Graph, Node, Value
 from nnscratch.kernels.lowering import Executor, Fill, Segment, SegmentBuilder
-from nnscratch.plan.fuse import fuse
+from nnscratch.plan.fuse import fuse, used
 from nnscratch.plan.liveness import Liveness
 from nnscratch.plan.memory import Memories
 
@@ -50,7 +50,7 @@ class Builder:
 
     def __init__(self, graph: Graph, arguments: list[Any], kept: set[Value]) -> None:
         """Plan the memory; ``kept`` are the values that outlive the step."""
-        self._nodes = fuse(graph.nodes, kept)
+        self._nodes = fuse(used(graph.nodes, kept), kept)
         self._memories = Memories()
         self._builders: dict[Executor, SegmentBuilder] = {}
         self._python_reads = False
@@ -62,6 +62,7 @@ class Builder:
         self._liveness = Liveness(self._last_use)
         self._destinations = self._find_destinations(kept)
         self._node: Node | None = None
+        self._index = 0
         self._inputs: tuple[Any, ...] = ()
         self._scratch: list[Any] = []
         self._bound: list[Value] = []
@@ -98,6 +99,12 @@ class Builder:
         self._scratch.append(array)
         return array
 
+    def is_read(self, position: int) -> bool:
+        """Say whether a later call, or whoever called the step, reads an output of the call."""
+        assert self._node is not None
+        value = self._node.outputs[position]
+        return isinstance(value, Value) and self._last_use[value.root()] > self._index
+
     def is_planned(self, array: Any) -> bool:
         """Say whether an array lies in the plan's memory."""
         return self._memories.hold(array)
@@ -118,7 +125,7 @@ class Builder:
     def build(self) -> None:
         """Lower every node in order."""
         for index, node in enumerate(self._nodes):
-            self._node, self._scratch, self._bound = node, [], []
+            self._node, self._index, self._scratch, self._bound = node, index, [], []
             self._build_one(node)
             self._release(index)
 

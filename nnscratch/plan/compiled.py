@@ -88,6 +88,24 @@ class Compiled:
         result = self.function(*args, **kwargs)
         return result if self._keeps_graph(result) else without_graph(result)
 
+    def bound(self, *args: Any) -> Callable[[list[Any]], Any] | None:
+        """Return what replays the plan of these arguments at once, None if there is no such plan.
+
+        It takes arrays of their shapes and dtypes. Nothing is looked at before: it is for whoever
+        knows that weights, modes and settings stay as they are, as a server does.
+        """
+        for _ in range(3):  # recorded, planned, replayed
+            self(*args)
+        plan, lock = self._last[1], self._lock
+        if plan is None or not plan.replays:
+            return None
+
+        def replay(arrays: list[Any]) -> Any:
+            with lock:
+                return plan.replay(arrays)
+
+        return replay
+
     def _keeps_graph(self, result: Any) -> bool:
         """Say whether a result is returned with its graph, which no replay could make."""
         return False

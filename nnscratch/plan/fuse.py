@@ -1,10 +1,37 @@
-"""Joining neighbouring calls for which there is one faster kernel."""
+"""Which calls a plan needs, and joining neighbours for which there is one faster kernel."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from nnscratch import formulas as f
 from nnscratch.formulas.fused import FUSABLE, LinearActivationSaved
 from nnscratch.graph import Node, Value
+
+
+def used(nodes: list[Node], kept: set[Value]) -> list[Node]:
+    """Return the nodes without those whose results nothing reads: a replay need not run them.
+
+    What is computed only while recording leaves such calls: a shape that became a constant. Those
+    that write to what was there before (updates) all stay.
+    """
+    needed = {value.root() for value in kept}
+    live: list[Node] = []
+    for node in reversed(nodes):
+        saved = node.saved if isinstance(node.saved, tuple) else ()
+        made = {v.root() for v in (*node.outputs, *saved) if isinstance(v, Value)}
+        if node.direction == "update" or not made.isdisjoint(needed):
+            live.append(node)
+            needed.update(value.root() for value in _read(node.inputs))
+    return live[::-1]
+
+
+def _read(items: tuple[object, ...]) -> Iterator[Value]:
+    for item in items:
+        if isinstance(item, Value):
+            yield item
+        elif type(item) is tuple:  # the gradients of several outputs
+            yield from _read(item)
 
 
 def fuse(nodes: list[Node], kept: set[Value]) -> list[Node]:

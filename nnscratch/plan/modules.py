@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
@@ -84,6 +84,11 @@ class CompiledModule(Module):
     def plans(self) -> list[Plan]:
         """The plans that are kept, in the order in which they were made."""
         return list(self._compiled_call.plans)
+
+    def bound(self, *inputs: Any) -> Callable[[list[Any]], Any] | None:
+        """Return what replays the call of these inputs at once, see ``Compiled.bound``."""
+        call: ModuleCall = self._compiled_call
+        return call.bound(*inputs)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Call the module."""

@@ -93,6 +93,9 @@ def test_slow_cut_off_and_broken_requests_are_alone(server):
         assert ask(connection) == good
         assert b" 408 " in slow.recv(65536)
     assert ask(connection) == good
+    connection.request("POST", "/predict", b"{", {"content-type": "application/json"})
+    response = connection.getresponse()
+    assert (response.status, bool(response.read())) == (400, True)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     for status in (200, 400, 408, 413, 499):

@@ -24,6 +24,8 @@ from nnscratch.nn import functional
 SHAPES = {
     "first layer": (5, 1, 28, 28, 6, 5, 1, 2, 1),
     "few places": (19, 40, 3, 3, 40, 2, 1, 0, 1),
+    "one place": (1, 40, 3, 3, 37, 3, 1, 0, 1),
+    "places of two images": (2, 12, 5, 6, 20, 3, 2, 0, 2),
     "points": (2, 33, 20, 9, 50, 1, 1, 0, 1),
     "strided": (2, 12, 30, 31, 20, 3, 2, 1, 2),
     "points, strided": (2, 24, 9, 11, 30, 1, 2, 0, 1),
@@ -109,6 +111,7 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
     "name",
     [
         "four pixels at a time",
+        "places of two images",
         "small images in one panel",
         "weights by transforms, small images",
         "each channel, short rows",
@@ -255,3 +258,26 @@ def test_a_transposed_convolution_that_would_make_nothing_is_the_references(
             made = made.on(Emulator())
         refused = made.refuses("forward", (X.numpy(), W.numpy(), None), options)
         assert refused == "nothing would be made"
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_images_one_pixel_wide_are_rows(groups: int, dtype: str) -> None:
+    """An axis of one pixel comes first: as the last it would cut rows into single numbers."""
+    rng = np.random.default_rng(0)
+    X, W = rng.standard_normal((2, 4, 70)), rng.standard_normal((8, 4 // groups, 5))
+    x, w = (nnscratch.tensor(one.astype(dtype), requires_grad=True) for one in (X, W))
+    tall, turned = x.detach()[..., None], w.detach()[..., None]
+    tall.requires_grad_(True)
+    turned.requires_grad_(True)
+    with registry.use_kernels("require"):
+        y = functional.conv1d(x, w, stride=2, padding=3, groups=groups)
+        z = functional.conv2d(tall, turned, stride=(2, 3), padding=(3, 0), groups=groups)
+        (y * y).sum().backward()
+        (z * z).sum().backward()
+    at = Geometry((2, 3), ((3, 2), (0, 0)), (1, 1))
+    row = windows_of(tall.shape, z.shape[2:], turned.shape[2:], at, groups)
+    assert (row.size, row.count, row.stride) == ((1, 1, 70), (1, 1, y.shape[2]), (1, 1, 2))
+    for one, other in ((y, z), (x.grad, tall.grad), (w.grad, turned.grad)):
+        assert one is not None
+        assert other is not None
+        np.testing.assert_array_equal(one.detach().numpy(), other.detach().numpy()[..., 0])

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nnscratch
 from nnscratch.formulas import FORMULAS, registry
 from nnscratch.formulas import interpolation as resize
 from nnscratch.formulas import pooling_windows as w
 from nnscratch.kernels.cpu import IMPLEMENTATIONS
+from nnscratch.nn import functional
 
 # Kernel, stride, padding and dilation of rows, the same of columns.
 WINDOWS = [
@@ -75,3 +77,45 @@ def test_any_number_of_threads(dtype: str, run: Any, rng: Any) -> None:
         found.append([one.tobytes() for one in (V, I, Y, dX)])
     assert found[0] == found[1] == found[2]
     np.testing.assert_array_equal(V, X.reshape(5, 6, 2, 10, 2).max((2, 4)))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [
+        ((2, 2), (2, 2), 0), ((3, 3), (2, 2), 1), ((1, 4), (1, 4), 0), ((5, 3), (4, 1), (2, 1)),
+        ((2, 4), (3, 3), (1, 2)), ((3, 2), (1, 1), 1), ((2, 1), (2, 1), 0), ((6, 6), (2, 2), 2),
+    ],
+)  # fmt: skip
+def test_a_plan_leaves_out_numbers_that_nothing_reads(
+    kernel: Any, stride: Any, padding: Any, threads: int, dtype: str, rng: Any
+) -> None:
+    X = rng.integers(-4, 5, (3, 2, 13, 19)).astype(dtype) * rng.choice([-1.0, 1.0], 19)
+    X = X.astype(dtype)  # many are equal, and some are zeros of either sign
+    X[0, 0, 2:6, 3:9] = np.nan
+    X[1, :, 4:9] = -np.inf
+    X[2, 0, 3, 3:9] = np.inf
+    x = nnscratch.tensor(X)
+
+    def values(x: Any) -> Any:
+        return functional.max_pool2d(x, kernel, stride, padding, ceil_mode=True)
+
+    def both(x: Any) -> Any:
+        return functional.max_pool2d(
+            x, kernel, stride, padding, ceil_mode=True, return_indices=True
+        )
+
+    former = nnscratch.get_num_threads()
+    nnscratch.set_num_threads(threads)
+    try:
+        one, two = nnscratch.compile(values), nnscratch.compile(both)
+        with nnscratch.no_grad():
+            right, places = both(x)
+            for _ in range(3):
+                found, (again, numbers) = one(x), two(x)
+    finally:
+        nnscratch.set_num_threads(former)
+    for made in (found, again):
+        np.testing.assert_array_equal(made.numpy(), right.numpy())
+        np.testing.assert_array_equal(np.signbit(made.numpy()), np.signbit(right.numpy()))
+    np.testing.assert_array_equal(numbers.numpy(), places.numpy())

@@ -72,13 +72,15 @@ class RunAnswers:
         )
         self._names = [str(one) for one in self.classes]
 
-    def predictions(self, outputs: Array, probabilities: bool) -> list[dict[str, Any]]:
-        """Return for each row of outputs what was predicted."""
+    def predictions(
+        self, outputs: Array, probabilities: bool, finite: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return for each row of outputs what was predicted; ``finite`` if all are known to be."""
         if not self.classes:
             assert not isinstance(self.target, ClassTarget)
             numbers = self.target.inverse_transform(outputs)
             return [{"prediction": value} for value in numbers.ravel().tolist()]
-        if np.isfinite(outputs).all():
+        if finite or all_finite(outputs):
             shares = softmax(outputs)
         else:
             with np.errstate(invalid="ignore"):  # such rows are answered with an error
@@ -99,11 +101,13 @@ class RunAnswers:
 
         JSON has no NaN: a row for which the network computes one has an error.
         """
-        made = self.predictions(outputs, probabilities) if len(outputs) else []
+        finite = all_finite(outputs)
+        made = self.predictions(outputs, probabilities, finite) if len(outputs) else []
         wrong = len(read.errors)
-        for number in self.without_number(outputs):
-            made[number] = {"error": NO_NUMBER}
-            wrong += 1
+        if not finite or not self.classes:
+            for number in self.without_number(outputs):
+                made[number] = {"error": NO_NUMBER}
+                wrong += 1
         if not read.errors and not read.notes:
             return made, wrong
         right = iter(made)
@@ -127,6 +131,12 @@ class RunAnswers:
         if finite.all():
             return []
         return [int(one) for one in np.flatnonzero(~finite.all(axis=1))]
+
+
+def all_finite(outputs: Array) -> bool:
+    """Say whether all numbers are finite."""
+    # The method ``all`` is a function of Python's around this.
+    return bool(np.logical_and.reduce(np.isfinite(outputs), axis=None))
 
 
 def softmax(outputs: Array) -> npt.NDArray[np.float64]:

@@ -50,6 +50,8 @@ class RowComputer:
         rng = np.random.default_rng(0)
         rows = rng.standard_normal((_BLOCKS[0], *shape)).astype(np.float32)
         self.block = 1
+        with no_grad():  # nothing changes the model any more
+            self._one = self._model.bound(Tensor(rows[:1]))
         alone, self.seconds = self._timed(1, rows)
         for block in _BLOCKS:
             found, seconds = self._timed(block, rows)
@@ -74,8 +76,11 @@ class RowComputer:
         return np.concatenate(outputs), least / len(rows)
 
     def _forward(self, rows: Array) -> Array:
-        with no_grad():
-            made = self._model(Tensor(np.ascontiguousarray(rows)))
+        if len(rows) == 1 and self._one is not None:
+            made = self._one([rows])
+        else:
+            with no_grad():
+                made = self._model(Tensor(np.ascontiguousarray(rows)))
         return to_numpy(made.array)
 
     def __call__(self, features: Array) -> Array:

@@ -18,6 +18,14 @@ _LEAST_TAKEN = 1 << 14
 """Bytes of an answer that the other side has to take in the time that a request has."""
 
 
+_MOST_KNOWN, _LONGEST_KNOWN = 64, 1 << 10
+"""Heads of requests that are known, and the bytes of each."""
+
+
+KnownHead = tuple[bytes, list[tuple[bytes, bytes]], int]
+"""What the bytes before a body said when they were parsed: path, headers, length of the body."""
+
+
 class _HeldFlow(FlowControl):
     """Reading that goes on only while nothing waits to be parsed."""
 
@@ -50,14 +58,18 @@ class GuardedConnection(HttpToolsProtocol):
     - A POST whose body has come with it may be answered at once, where nothing waits. A task and
       the messages of ASGI take longer than a small network. Of what is read at once that is the
       first request only, so that other connections have their turn.
+    - A program sends the same bytes before each body of one length. Where these were parsed once
+      and answered at once, they are not parsed again.
 
     Attributes:
         seconds: for each of these.
         application: what answers at once.
+        known: by their bytes, what heads said that came with a body and were answered at once.
     """
 
     seconds: ClassVar[float] = 30.0
     application: ClassVar[AnsweringAtOnce | None] = None
+    known: ClassVar[dict[bytes, KnownHead]] = {}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -65,6 +77,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._since: float | None = None  # when waiting for these began
         self._taking: asyncio.TimerHandle | None = None  # for an answer
         self._left = b""  # was read, and is not parsed yet
+        self._whole = b""  # what was read last, if all before it had been parsed
         self._plain = b""  # headers that are read again
         self._read = 0  # bytes without the end of the headers
         self._size = self._count = 0  # of the headers that have come
@@ -144,9 +157,45 @@ class GuardedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse in pieces, as long as nothing waits."""
+        if self._answered_as_known(data):
+            return
+        self._whole = data if not self._left else b""
         self._left = self._left + data if self._left else data
         self._first = True
         self._parse()
+
+    def _answered_as_known(self, data: bytes) -> bool:
+        """Answer one whole request at once if its head is known and nothing is under way."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self.known.get(data[:end])
+        if (
+            head is None
+            or len(data) != end + head[2]
+            or self._left
+            or self._in_headers
+            or self._in_body
+            or self._broken is not None
+            or self.application is None
+            or self.timeout_keep_alive_task is not None
+            or self.transport.is_closing()
+            or not self._free
+        ):
+            return False
+        content = self.application.at_once(head[0], head[1], data[end:])
+        if content is None:
+            return False
+        self._write_at_once(content)
+        self._since = None
+        self._wait()
+        return True
+
+    def _know(self, length: int) -> None:
+        """Keep the head of a request that came alone and whole, with a body of a length."""
+        end = self._whole.find(b"\r\n\r\n") + 4
+        if 4 <= end <= _LONGEST_KNOWN and len(self._whole) == end + length:
+            if len(self.known) >= _MOST_KNOWN:
+                self.known.clear()
+            self.known[self._whole[:end]] = self.url, self.headers, length
 
     def _parse(self) -> None:
         while self._left and not self.pipeline and self._broken is None:
@@ -245,14 +294,21 @@ class GuardedConnection(HttpToolsProtocol):
             first
             and self.application is not None
             and self.url in self.application.paths_at_once
-            and not self._answering
-            and not self.pipeline
-            and not self.flow.write_paused
+            and self._free
             and not self.expect_100_continue
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
             and any(name == b"content-length" for name, _ in self.headers)
+        )
+
+    @property
+    def _free(self) -> bool:
+        """Whether nothing waits here, and the server takes so many connections."""
+        return (
+            not self._answering
+            and not self.pipeline
+            and not self.flow.write_paused
             and len(self.connections) < (self.limit_concurrency or 1 << 30)
         )
 
@@ -267,16 +323,21 @@ class GuardedConnection(HttpToolsProtocol):
         """Answer a request whose body is there, or say that this is not done here."""
         assert self.application is not None
         assert self._body is not None
-        content = self.application.at_once(self.url, self.headers, b"".join(self._body))
+        body = b"".join(self._body)
+        content = self.application.at_once(self.url, self.headers, body)
         if content is None:
             return False
         self._body, self._idle = None, True
+        self._know(len(body))
+        self._write_at_once(content)
+        return True
+
+    def _write_at_once(self, content: bytes) -> None:
         head = b"".join(b"%b: %b\r\n" % one for one in self.server_state.default_headers)
         length = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(content)
         self.transport.write(b"HTTP/1.1 200 OK\r\n" + head + length + content)
         self.server_state.total_requests += 1
         self._watch()
-        return True
 
     def _without_upgrade(self) -> bytes:
         """Return the headers without the offer of another protocol."""
@@ -335,5 +396,5 @@ class GuardedConnection(HttpToolsProtocol):
 
 def guarded(seconds: float, application: AnsweringAtOnce | None = None) -> type[GuardedConnection]:
     """Return the kind of connection with a time for headers, and with what answers at once."""
-    options = {"seconds": seconds, "application": application}
+    options: dict[str, Any] = {"seconds": seconds, "application": application, "known": {}}
     return type("GuardedConnection", (GuardedConnection,), options)

@@ -143,7 +143,9 @@ class OnnxModel(Module):
 
         Args:
             inputs: a tensor or an array for each input of the graph, in order.
-            named: or by name, also values for initializers that old files list as inputs.
+            named: or by name, also values for initializers that old files list as inputs. What
+                decides about shapes or branches (a sampling rate) is best an ``int`` or ``bool`` of
+                Python: a compiled step takes it for a constant, and cannot read it from a tensor.
 
         Raises:
             ShapeError: if their number is another one.
@@ -167,12 +169,13 @@ class OnnxModel(Module):
                 + (f" and {', '.join(map(shown, [*named][:8]))} by name" if named else "")
             )
         tensors = {
-            name: None if value is None else as_tensor(value) for name, value in given.items()
+            name: value if value is None else _argument(value, graph.dtypes.get(name))
+            for name, value in given.items()
         }
         for name, one in tensors.items():
             if one is not None:
                 _need_dtype(name, one, graph.dtypes.get(name))
-        device = next((one.device for one in tensors.values() if one is not None), None)
+        device = next((one.device for one in tensors.values() if isinstance(one, Tensor)), None)
         if device is not None and device.type == "cpu":
             device = None
         place = GraphPlace(device, self._made_in, self._precision())
@@ -199,7 +202,17 @@ class OnnxModel(Module):
         return f"inputs={self.graph.inputs}, outputs={self.graph.outputs}"
 
 
-def _need_dtype(name: str, tensor: Tensor, dtype: str | None) -> None:
+def _argument(value: Any, dtype: str | None) -> Any:
+    """Return an input as a tensor; a whole number of Python, which is known, as a NumPy array."""
+    if isinstance(value, (bool, int)) and dtype is not None and "float" not in dtype:
+        try:
+            return np.asarray(value, dtype)
+        except (OverflowError, TypeError) as error:
+            raise DTypeError(f"{value!r} is no {dtype}") from error
+    return as_tensor(value)
+
+
+def _need_dtype(name: str, tensor: Any, dtype: str | None) -> None:
     """Check that an input is what its operators were chosen for: whole numbers divide otherwise."""
     floats = dtype is not None and "float" in dtype
     if dtype is not None and not (tensor.is_floating_point() if floats else tensor.dtype == dtype):

@@ -172,6 +172,7 @@ def _run(
     arguments = [
         None if value is None
         else as_numbers(value) if position in entry.numbers
+        else value if position in entry.known and isinstance(value, np.ndarray)
         else as_value(value, where)
         for position, value in enumerate(inputs)
     ]  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from nnscratch import formulas as f
 from nnscratch.errors import ConfigurationError, IndexRangeError, ShapeError
 from nnscratch.interop.onnx.operators.room import axes_of, axis_of, checked_shape
-from nnscratch.interop.onnx.operators.table import Numbers, operator
+from nnscratch.interop.onnx.operators.table import Known, Numbers, operator
 from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
 from nnscratch.tensors import ops as O
@@ -18,9 +18,16 @@ from nnscratch.tensors.ops.placing import from_front
 
 
 @operator("Gather")
-def gather(x: Tensor, I: Tensor, /, *, axis: int = 0) -> Tensor:
+def gather(x: Tensor, I: Known | Tensor, /, *, axis: int = 0) -> Tensor:
     axis = axis_of("Gather", axis, x.ndim)
-    return apply(f.TAKE, x, I.to("int64"), axis=axis)
+    if isinstance(I, Tensor):
+        return apply(f.TAKE, x, I.to("int64"), axis=axis)
+    n = x.shape[axis]
+    if I.shape in ((), (1,)) and I.dtype.kind in "iu" and -n <= I.item() < n:
+        first = I.item() % n  # one entry in a known place is a view
+        place = slice(first, first + 1) if I.ndim else first
+        return apply(f.GETITEM, x, index=(*(slice(None),) * axis, place))
+    return apply(f.TAKE, x, x.new_tensor(I, dtype="int64"), axis=axis)
 
 
 @operator("GatherElements")
@@ -160,7 +167,7 @@ def slice_of(
         elif n:
             # A start beyond either end is that end; only the end may lie before the first.
             index[axis] = slice(min(max(a, 0), n - 1), b if b >= 0 else None, step)
-    return apply(f.GETITEM, x, index=tuple(index)).clone()
+    return apply(f.GETITEM, x, index=tuple(index))
 
 
 @operator("Compress")

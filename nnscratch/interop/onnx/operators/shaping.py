@@ -16,6 +16,9 @@ from nnscratch.tensors import Tensor, apply
 from nnscratch.tensors import functions as T
 from nnscratch.tensors import ops as O
 
+_FEW_RUNS = 4
+"""Runs of places up to which slices side by side are quicker than picking each by its number."""
+
 
 @operator("Identity")
 def identity(x: Any, /) -> Any:
@@ -203,7 +206,29 @@ def _picked(x: Tensor, axis: int, before: int, behind: int, mode: str) -> Tensor
     else:
         period = max(2 * (size - 1), 1)
         places = np.abs((places + size - 1) % period - (size - 1)) if size > 1 else places * 0
-    return T.index_select(x, axis, x.new_tensor(places.tolist(), dtype="int64"))
+    runs = _runs(places)
+    if len(runs) > _FEW_RUNS:
+        return T.index_select(x, axis, x.new_tensor(places.tolist(), dtype="int64"))
+    front = (slice(None),) * axis
+    return T.cat([apply(f.GETITEM, x, index=(*front, run)) for run in runs], axis)
+
+
+def _runs(places: np.ndarray) -> list[slice]:
+    """Return places as slices one behind the other, each forwards or backwards.
+
+    >>> _runs(np.array([2, 1, 0, 1, 2, 3]))
+    [slice(2, None, -1), slice(1, 4, 1)]
+    """
+    runs, start, steps = [], 0, np.diff(places)
+    while start < len(places):
+        step = int(steps[start]) if start < len(steps) and abs(steps[start]) == 1 else 1
+        stop = start + 1
+        while stop < len(places) and steps[stop - 1] == step:
+            stop += 1
+        end = int(places[stop - 1]) + step
+        runs.append(slice(int(places[start]), None if end < 0 else end, step))
+        start = stop
+    return runs
 
 
 @operator("DepthToSpace")

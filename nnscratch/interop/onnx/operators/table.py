@@ -2,7 +2,8 @@
 
 A file of this room has a family of them. ``operator`` enters a function under ONNX's name; its
 signature says the rest. What stands before ``/`` are the inputs, in ONNX's order: tensors, or,
-where the annotation is ``Numbers``, NumPy arrays whose values are read (a shape, axes, a size).
+where the annotation is ``Numbers``, NumPy arrays whose values are read (a shape, axes, a size);
+``Known | Tensor`` takes a NumPy array for what is the same in every run, and a tensor otherwise.
 What stands behind ``*`` are attributes under ONNX's names, and two that the runner adds:
 ``opset``, the version of the operator set, and ``wanted``, how many outputs are asked for.
 """
@@ -22,6 +23,9 @@ import numpy as np
 Numbers = np.ndarray
 """An input whose values are read: it decides about shapes."""
 
+Known = np.ndarray
+"""An input whose values are read where they are the same in every run."""
+
 _ADDED = ("opset", "wanted")
 
 
@@ -33,6 +37,7 @@ class Operator:
         name: ONNX's name.
         function: what computes it.
         numbers: the positions of inputs whose values are read.
+        known: the positions of inputs that are arrays where they are the same in every run.
         least: how many inputs it needs.
         most: how many it takes; None for any number.
         attributes: the names of attributes that it knows.
@@ -44,6 +49,7 @@ class Operator:
     name: str
     function: Callable[..., Any]
     numbers: frozenset[int]
+    known: frozenset[int]
     least: int
     most: int | None
     attributes: frozenset[str]
@@ -73,11 +79,13 @@ def operator(
         several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         options = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
         numbers = {i for i, p in enumerate(inputs) if str(p.annotation).startswith("Numbers")}
+        known = {i for i, p in enumerate(inputs) if str(p.annotation).startswith("Known")}
         for name in names:
             _TABLE[name] = Operator(
                 name,
                 function,
                 frozenset(numbers),
+                frozenset(known),
                 sum(p.default is p.empty for p in inputs) + (several and not inputs),
                 None if several else len(inputs),
                 frozenset([*more, *(option for option in options if option not in _ADDED)]),

@@ -1,0 +1,144 @@
+"""Heads of requests that are known are not parsed again, and nothing else changes by that."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from cli.test_serving_connection import GET, EchoAtOnce, connected, run, sending, settled
+
+from nnscratch.cli.serving import connection as connections
+
+
+class CountingParser:
+    """A parser that counts what it is given."""
+
+    def __init__(self, parser):
+        self.parser, self.fed = parser, 0
+
+    def feed_data(self, data):
+        self.fed += 1
+        self.parser.feed_data(data)
+
+    def __getattr__(self, name):
+        return getattr(self.parser, name)
+
+
+class Forgetful(dict):
+    """Heads of which none is known."""
+
+    def get(self, key, default=None):
+        return default
+
+
+def counted(app, **options):
+    connection, other = connected(app, **options)
+    connection.parser = CountingParser(connection.parser)
+    return connection, other
+
+
+def test_a_known_head_is_not_parsed_again():
+    async def test():
+        app = EchoAtOnce()
+        connection, other = counted(app)
+        for n in range(5):
+            connection.data_received(sending(b"%d" % n))
+        connection.data_received(sending(b"long"))
+        assert connection.parser.fed == 2  # of one length, and of another
+        assert app.seen == 0
+        assert [body for _, _, body in app.given] == [b"0", b"1", b"2", b"3", b"4", b"long"]
+        heads = [(path, headers) for path, headers, _ in app.given[:5]]
+        assert all(one == heads[0] for one in heads)
+        answers = other.sent.split(b"HTTP/1.1 200 OK\r\n")[1:]
+        assert len(answers) == 6
+        assert answers[0] == answers[1]
+        connection.data_received(sending(b"later"))  # the application wants a task for this one
+        connection.data_received(sending(b"later"))
+        await settled(lambda: other.sent.count(b"</now 5>") == 2)
+        assert app.seen == 2
+
+    run(test)
+
+
+def test_a_known_head_waits_for_what_is_under_way():
+    async def test():
+        app = EchoAtOnce()
+        app.may.clear()
+        connection, other = counted(app)
+        one = sending(b"x")
+        connection.data_received(one)
+        connection.data_received(one)
+        assert other.sent.count(b"<at once 1>") == 2
+        connection.data_received(GET)  # a task answers it, and not yet
+        connection.data_received(one)
+        await asyncio.sleep(0.02)
+        assert other.sent.count(b">") == 2
+        app.may.set()
+        await settled(lambda: other.sent.count(b">") == 4)
+        answers = [part.rpartition(b"<")[2] for part in other.sent.split(b">")[:-1]]
+        assert answers == [b"at once 1", b"at once 1", b"/a 0", b"/now 1"]
+        connection.data_received(one[:10])  # the beginning of a request
+        connection.data_received(one)  # which goes on with what looks like one of its own
+        await settled(lambda: b"HTTP/1.1 400" in other.sent)
+        assert other.sent.count(b"at once") == 2
+
+    run(test)
+
+
+def test_few_and_short_heads_are_known():
+    async def test():
+        connection, _ = connected(EchoAtOnce())
+        for size in range(1, 200):
+            connection.data_received(sending(b"x" * size))
+            assert len(connection.known) <= connections._MOST_KNOWN
+        connection.known.clear()
+        connection.data_received(sending(b"x", more=b"more: " + b"y" * 2000 + b"\r\n"))
+        assert not connection.known
+        other, _ = connected(EchoAtOnce())
+        connection.data_received(sending(b"x"))
+        assert len(connection.known) == 1
+        assert not other.known  # of another server
+
+    run(test)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_answers_are_those_of_a_server_that_knows_no_heads(seed):
+    source = random.Random(seed)
+    kinds = [
+        sending(b"abc"), sending(b"abc"), sending(b"xyz"), sending(b"later"), sending(b""), GET,
+        sending(b"abc", more=b"expect: 100-continue\r\n"), sending(b"abc", more=b"a: b\r\n"),
+        sending(b"later", path=b"/other"), sending(b"abc", more=b"connection: close\r\n"),
+    ]  # fmt: skip
+    asked = source.choices(kinds, weights=[6, 6, 6, 2, 1, 1, 1, 2, 1, 0.2], k=40)
+    parts = []
+    for one in asked:
+        if source.random() < 0.2:
+            cut = source.randrange(len(one))
+            parts += [one[:cut], one[cut:]]
+        elif parts and source.random() < 0.15:
+            parts[-1] += one
+        else:
+            parts.append(one)
+
+    def answered(known):
+        sent = []
+
+        async def test():
+            connection, other = connected(EchoAtOnce())
+            if not known:
+                type(connection).known = Forgetful()
+            for part in parts:
+                if part and not other.closed:
+                    connection.data_received(part)
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            # Whether a task answered does not matter: it says the path and the size.
+            sent.append(other.sent.replace(b"<at once", b"</now"))
+
+        run(test)
+        return [part.rpartition(b"<")[2] for part in sent[0].split(b">")[:-1]]
+
+    assert answered(True) == answered(False)
+    assert answered(True)
