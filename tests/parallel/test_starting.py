@@ -22,7 +22,7 @@ from nnscratch.array.random import row_scope
 from nnscratch.errors import ConfigurationError
 from nnscratch.parallel import World, world
 from nnscratch.parallel.inquiring import report
-from nnscratch.parallel.launched import launched, strangers
+from nnscratch.parallel.launched import launched, narrowed, strangers, two_mpis
 from nnscratch.parallel.rows import divided, own_parts
 from nnscratch.parallel.starting import mpiexec, parsed_ranks, run_until_done, sizes
 from nnscratch.train import Trainer
@@ -148,12 +148,31 @@ def test_what_is_missing_under_a_launcher_is_said(
 
 def test_a_library_that_a_launcher_does_not_know_is_known_beforehand() -> None:
     hydra, openmpi = "mpiexec (PMI)", "mpirun of Open MPI"
-    assert strangers(hydra, "Open MPI v5.0.11, package: ...", {})
+    assert strangers(hydra, "Open MPI v5.0.11, package: ...")
     # Slurm's PMI has the same variables, and is for Open MPI too.
-    assert not strangers(hydra, "Open MPI v4.1.8", {"SLURM_PROCID": "0"})
-    assert strangers(openmpi, "Intel(R) MPI Library 2021.14 for Linux* OS", {})
-    assert not strangers(openmpi, "Open MPI v5.0.11", {})
-    assert not strangers(hydra, "Intel(R) MPI Library 2021.14 for Linux* OS", {})
+    slurm = launched({"PMI_RANK": "0", "PMI_SIZE": "2", "SLURM_PROCID": "0"})
+    assert slurm is not None
+    assert not strangers(slurm.launcher, "Open MPI v4.1.8")
+    assert "Start with srun --mpi=pmi2" in str(two_mpis(slurm, "Open MPI v5.0.11", "sees 1"))
+    built = "MPICH Version: 5.0.2\nMPICH configure: --with-device=ch4:ucx,ofi"
+    assert strangers("PMIx", built)
+    assert not strangers("PMIx", f"{built} --with-pmix=/usr")
+    assert not strangers("PMIx", "Open MPI v5.0.11")
+    assert strangers(openmpi, "Intel(R) MPI Library 2021.14 for Linux* OS")
+    assert not strangers(openmpi, "Open MPI v5.0.11")
+    assert not strangers(hydra, "Intel(R) MPI Library 2021.14 for Linux* OS")
+
+
+def test_between_nodes_of_slurm_mpich_is_told_to_use_short_addresses() -> None:
+    both = "MPICH Version: 5.0.2\nMPICH Device:       ch4:ucx ofi\n"
+    under = {"PMI_RANK": "0", "SLURM_PROCID": "0", "SLURM_STEP_NUM_NODES": "2"}
+    assert narrowed(both, under) == {"MPIR_CVAR_CH4_NETMOD": "ofi"}
+    assert not narrowed(both, under | {"SLURM_STEP_NUM_NODES": "1"})
+    assert not narrowed(both, under | {"MPI_LOCALRANKID": "0"})  # mpiexec in a batch script
+    assert not narrowed(both, under | {"MPICH_CH4_NETMOD": "ucx"})
+    assert not narrowed(both, {"PMI_RANK": "0"})
+    for device in ("ch4:ucx", "ch4:ofi", "ch3:nemesis"):
+        assert not narrowed(f"MPICH Device: {device}", under)
 
 
 def test_without_a_launcher_mpi_is_not_imported(tmp_path: Path) -> None:
