@@ -159,6 +159,9 @@ def _step_facts(step: Step) -> dict[str, Any]:
     return {
         "formula": step.formula.name,
         "direction": step.direction,
+        "ran": step.ran,
+        "of": step.of,
+        "sources": step.sources,
         "layer": step.layer,
         "kind": step.kind,
         "implementation": step.implementation,

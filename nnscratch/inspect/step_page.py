@@ -17,7 +17,8 @@ from nnscratch.formulas import Formula
 from nnscratch.inspect.locate import gradients_of, place_of
 from nnscratch.inspect.mathml import to_mathml
 from nnscratch.inspect.numbers import ArrayFacts
-from nnscratch.inspect.step_script import SCRIPT, STYLE
+from nnscratch.inspect.step_graph import GRAPH_SCRIPT, GRAPH_STYLE
+from nnscratch.inspect.step_script import FIRST, SCRIPT, STYLE
 from nnscratch.inspect.steps import Step, TrainingStep
 
 LIMIT = 300_000
@@ -43,19 +44,21 @@ def step_page(title: str, taken: TrainingStep) -> str:
     while len(page.encode()) > LIMIT:
         kept = int(0.95 * kept * LIMIT / len(page.encode()))
         steps = [*taken.steps[: kept // 2], *taken.steps[len(taken.steps) - kept // 2 :]]
-        left_out = f"all numbers, and {len(taken.steps) - len(steps):,} calls in the middle"
+        cut = f"{len(taken.steps) - len(steps):,} calls in the middle"
+        left_out = f"all numbers, the graph, and {cut}"
         page = _page(title, taken, [_without_numbers(step) for step in steps], left_out)
     return page
 
 
 def _page(title: str, taken: TrainingStep, steps: Sequence[Step], left_out: str) -> str:
-    data = json.dumps(_data(steps), separators=(",", ":"), ensure_ascii=False)
+    cut = len(steps) < len(taken.steps)
+    data = json.dumps(_data(steps, cut), separators=(",", ":"), ensure_ascii=False)
     note = f" To keep the page small, {left_out} are left out." if left_out else ""
     head = escape(title)
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>One training step of {head}</title><style>{STYLE}</style>"
+        f"<title>One training step of {head}</title><style>{STYLE}{GRAPH_STYLE}</style>"
         f"<h1>One training step of {head}</h1>"
         f"<p>Loss {taken.loss:.6g}. Each call of a formula in the order in which it ran: "
         f'<b class="forward">forward</b>, then <b class="backward">backward</b>{_last(steps)}. '
@@ -64,16 +67,19 @@ def _page(title: str, taken: TrainingStep, steps: Sequence[Step], left_out: str)
         f"{note}</p>"
         '<p class="move"><button id="back">← Back</button> <button id="on">Next →</button></p>'
         '<main id="step" tabindex="-1" aria-live="polite"></main>'
-        '<nav id="rail" aria-label="All calls"></nav>'
+        '<div id="graph"></div><nav id="rail" aria-label="All calls"></nav>'
         "<noscript>This page needs JavaScript to show the steps.</noscript>"
         # Nothing in a name can end the script: JSON may write < as it likes.
         f'<script type="application/json" id="data">{data.replace("<", chr(92) + "u003c")}</script>'
-        f"<script>{SCRIPT}</script></html>\n"
+        f"<script>{SCRIPT}{GRAPH_SCRIPT}{FIRST}</script></html>\n"
     )
 
 
-def _data(steps: Sequence[Step]) -> dict[str, Any]:
-    """Return what the script draws: arrays and equations that occur again are there once."""
+def _data(steps: Sequence[Step], cut: bool) -> dict[str, Any]:
+    """Return what the script draws: arrays and equations that occur again are there once.
+
+    Where steps are cut out, those that are left have no links to one another.
+    """
     arrays: dict[Any, int] = {}
     formulas: dict[str, Any] = {}
     rows = []
@@ -83,7 +89,7 @@ def _data(steps: Sequence[Step]) -> dict[str, Any]:
         rows.append(
             [
                 step.formula.name,
-                _DIRECTIONS.index(step.direction),
+                _way(step),
                 step.where,
                 step.implementation,
                 [_numbered(arrays, one) for one in step.inputs],
@@ -92,10 +98,17 @@ def _data(steps: Sequence[Step]) -> dict[str, Any]:
                 [_numbered(arrays, one) for one in step.closer],
             ]
         )
-    return {"steps": rows, "arrays": list(arrays), "formulas": formulas}
+    links = [] if cut else [[step.of, step.sources] for step in steps]
+    return {"steps": rows, "arrays": list(arrays), "formulas": formulas, "links": links}
 
 
 _DIRECTIONS = ("forward", "backward", "update")
+
+
+def _way(step: Step) -> int:
+    """Return the place of its direction, 3 for a forward that ran in the backward."""
+    added = step.direction == "backward" and step.ran == "forward"
+    return len(_DIRECTIONS) if added else _DIRECTIONS.index(step.direction)
 
 
 def _last(steps: Sequence[Step]) -> str:

@@ -41,7 +41,7 @@ SCRIPT = r"""
 const data=JSON.parse(document.getElementById('data').textContent),all=data.steps,
 main=document.getElementById('step'),rail=document.getElementById('rail'),
 back=document.getElementById('back'),on=document.getElementById('on');
-const ways=['forward','backward','update'];
+const ways=['forward','backward','update','backward'];
 let at=0;
 function put(parent,tag,text,kind){const e=document.createElement(tag);
  if(text!==undefined)e.textContent=text;if(kind)e.className=kind;parent.append(e);return e}
@@ -103,23 +103,28 @@ function show(to){
  put(main,'h2',`${at+1} of ${all.length} · ${ways[way]} · ${where} · ${name}`);
  if(backward){const asked=outputs.map(([n])=>n.slice(1));
   for(const key in formula.backward)
-   if(asked.some(n=>n===key||n.startsWith(key+"[")))equation(main,formula.backward[key])}
- else equation(main,formula.forward);
+   if(asked.some(n=>n===key||n.startsWith(key+"["))){
+    equation(main,formula.backward[key]);
+    withNumbers(main,formula.backward[key],inputs,outputs,true)}}
+ else{equation(main,formula.forward);
+  // An update has two values of each name.
+  if(way!==2)withNumbers(main,formula.forward,inputs,outputs,false)}
  if(options)put(main,'small',options);
- put(main,'h2',['In','Comes from above, and was saved by the forward','Before'][way]);
+ put(main,'h2',['In','Comes from above, and was saved by the forward','Before','In'][way]);
  inputs.forEach((one,i)=>array(main,one,backward&&/^d[A-Z]/.test(one[0])));
- put(main,'h2',['Out','Gradients','After'][way]);
+ put(main,'h2',['Out','Gradients','After','Out'][way]);
  outputs.forEach(one=>array(main,one,backward));
  if(closer.length)put(main,'h2','A closer look');
  closer.forEach(one=>array(main,one,false));
- put(main,'small',`ran: ${ran} · written in ${formula.code[way%2]}`);
- back.disabled=at===0;on.disabled=at===all.length-1;
+ put(main,'small',`ran: ${ran} · written in ${formula.code[backward?1:0]}`);
+ marked();back.disabled=at===0;on.disabled=at===all.length-1;
  for(const button of rail.querySelectorAll('button')){
   if(Number(button.dataset.at)===at)button.setAttribute('aria-current','step');
   else button.removeAttribute('aria-current')}}
-let before=-1;
+let before='';
 all.forEach(([name,way,where],i)=>{
- if(way!==before){put(rail,'h2',['Forward','Backward','Update'][way]);before=way}
+ if(ways[way]!==before){put(rail,'h2',ways[way][0].toUpperCase()+ways[way].slice(1));
+  before=ways[way]}
  const button=put(rail,'button',where===name?name:where+' · '+name,ways[way]);
  button.dataset.at=i;button.onclick=()=>show(i)});
 back.onclick=()=>show(at-1);on.onclick=()=>show(at+1);
@@ -127,5 +132,7 @@ addEventListener('keydown',event=>{
  const to={ArrowRight:at+1,ArrowLeft:at-1,Home:0,End:all.length-1}[event.key];
  if(to===undefined||event.ctrlKey||event.metaKey||event.altKey)return;
  event.preventDefault();show(to)});
-show(0);
 """
+
+FIRST = "show(0);\n"
+"""Runs last, when all functions are there."""

@@ -6,6 +6,7 @@ The model is left as it was: parameters, gradients, buffers and random numbers.
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,10 +34,13 @@ class Step:
 
     Attributes:
         formula: which one.
-        direction: "forward", "backward" or "update".
+        direction: "forward", "backward" or "update": the part of the training step.
+        ran: which of the formula's functions. In a backward it is the forward where the chain rule
+            adds the gradients of several uses, or sums those of what was broadcast.
         layer: the path of the module in which it ran, of an update that of the parameter; empty
             in the model itself.
-        kind: the class of that module, "loss" outside of the model.
+        kind: the class of that module, "loss" outside of the model, "chain rule" of a forward in
+            the backward.
         implementation: which one ran, such as "reference" or "numba".
         inputs: the arrays of a forward; of a backward dY, then what the forward saved; of an
             update the parameter, its gradient and the state as they were.
@@ -44,6 +48,8 @@ class Step:
             the parameter and the state as they are then.
         options: the options that are not the default, and numbers among the inputs, as text.
         closer: of a convolution one window, of an attention the weights.
+        of: of a backward the number of its forward among the steps, from 0.
+        sources: for each of the inputs the number of the step that made it; None if none did.
     """
 
     formula: Formula
@@ -55,6 +61,9 @@ class Step:
     outputs: tuple[ArrayFacts, ...]
     options: tuple[tuple[str, str], ...]
     closer: tuple[ArrayFacts, ...] = ()
+    ran: str = ""
+    of: int | None = None
+    sources: tuple[int | None, ...] = ()
 
     @property
     def where(self) -> str:
@@ -80,11 +89,15 @@ class StepRecorder(LayerTracker):
 
     Attributes:
         steps: the calls so far.
+        turned: whether the backward has begun.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[Step] = []
+        self.turned = False
+        self._forwards: dict[int, int] = {}
+        self._makers: dict[int, tuple[weakref.ref[Any], int]] = {}
 
     def on_call(self, call: Call) -> None:
         """Keep what is shown of a call; later the arrays may have other values."""
@@ -96,19 +109,36 @@ class StepRecorder(LayerTracker):
             made = _result_named(call.formula, made)
         else:
             given = _result_named(call.formula, given)
+        number, outside = len(self.steps), "loss"
+        of = self._forwards.get(id(call.saved)) if call.direction == "backward" else None
+        if call.direction == "forward" and not self.turned:
+            self._forwards[id(call.saved)] = number
+        elif call.direction == "forward":
+            outside = "chain rule"
         self.steps.append(
             Step(
                 formula=call.formula,
-                direction=call.direction,
+                direction="backward" if self.turned else "forward",
                 layer="" if layer is None else layer.path,
-                kind="loss" if layer is None else type(layer.module).__name__,
+                kind=outside if layer is None else type(layer.module).__name__,
                 implementation=call.implementation,
                 inputs=_arrays(given),
                 outputs=_arrays(made),
                 options=_options(call, given),
                 closer=closer_look(call),
+                ran=call.direction,
+                of=of,
+                sources=tuple(self._maker(value) for _, value in given if is_array(value)),
             )
         )
+        for _, value in made:
+            if is_array(value):
+                self._makers[id(value)] = weakref.ref(value), number
+
+    def _maker(self, array: Any) -> int | None:
+        """Return the number of the step that made an array, which is still that very one."""
+        made, number = self._makers.get(id(array), (None, None))
+        return number if made is not None and made() is array else None
 
 
 def training_step(
@@ -149,6 +179,7 @@ def training_step(
                     "explain: nothing that the loss depends on asks for a gradient, so there is no "
                     "backward to show; call requires_grad_() on the model or on an input"
                 )
+            recorder.turned = True
             value.backward()
         steps = (*recorder.steps, *(() if updates is None else updates(model)))
     return TrainingStep(float(value.item()), steps)
@@ -190,6 +221,7 @@ def _gradients_kept(tensors: Sequence[Tensor]) -> Iterator[None]:
 def _result_named(formula: Formula, named: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Call a single output as the equation does: Z of a linear layer, L of a loss."""
     left = re.findall(r"(?<![A-Za-z\\])([A-Z]) =", formula.equation)
+    left = [name for name in left if name not in formula.inputs]  # as in Y = [A = B]
     if formula.outputs or not left:
         return named
     (name, value), *others = named

@@ -138,6 +138,7 @@ def _step(parameter: Tensor, fresh_of: _Fresh, path: str, kind: str) -> Step:
         inputs=tuple(numbers(name, array) for name, array in given),
         outputs=tuple(numbers(name, array) for name, array in made),
         options=short_options(call.options),
+        ran="update",
     )
 
 

@@ -174,7 +174,7 @@ def test_a_training_step_of_every_layer(name: str) -> None:
     # The same numbers as without anybody looking on, and nothing is left behind.
     assert found.step.loss == pytest.approx(again, rel=1e-12)
     assert all(parameter.grad is None for parameter in model.parameters())
-    ran = {way: [s for s in found.steps if s.direction == way] for way in ("forward", "backward")}
+    ran = {way: [s for s in found.steps if s.ran == way] for way in ("forward", "backward")}
     called = {one.formula for one in ran["forward"]}
     assert {one.formula for one in ran["backward"]} <= called
     assert any(one.kind != "loss" for one in ran["backward"]) or name == "Identity"

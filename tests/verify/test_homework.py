@@ -103,6 +103,18 @@ def test_hints_on_what_is_no_value(backward: Any, words: str) -> None:
     assert words in " ".join(work.hint(level) for level in (1, 2, 3)), work.report
 
 
+@pytest.mark.parametrize(
+    ("of", "backward", "words"),
+    [
+        ("b", lambda dZ: dZ.mean(1), r"the gradient has shape \(4,\), and \(2,\) was needed\."),
+        ("b", lambda dZ: dZ, r"summed over.* it would be right|shape \(4, 2\)"),
+        ("W", lambda dZ, X: (dZ.T @ X).T, "transposed"),
+    ],
+)
+def test_a_hint_on_shapes_is_a_whole_sentence(of: str, backward: Any, words: str) -> None:
+    assert re.search(words, homework("linear", backward, of=of).hint(3))
+
+
 def test_what_is_right_for_matrices_alone_is_right_and_misses_a_bonus() -> None:
     """The product is written for matrices; a linear layer takes more axes than two."""
     work = homework("linear", lambda dY, X, W: (dY @ W, dY.T @ X, dY.sum(0)))

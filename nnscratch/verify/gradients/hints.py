@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from nnscratch.formulas import Formula
 from nnscratch.verify.gradients.elements import TensorReport
 from nnscratch.verify.gradients.faults import Kind, RegionKind
@@ -178,4 +180,5 @@ def _short(fault: str) -> str:
     """Return a fault without numbers that would give the answer away."""
     if fault.startswith("a constant factor"):
         return "a constant factor is missing, or one too many"
-    return fault.split(";")[0].split("(")[0].strip()
+    # A remark in parentheses says what the slip is; a shape in them is part of the sentence.
+    return re.sub(r"\s*\([^()]*[a-z][^()]*\)", "", fault.split(";")[0]).strip()
