@@ -39,6 +39,10 @@ def test_a_rank_that_fails_ends_all(fault: str, tmp_path: Path) -> None:
 # Row 30 is in the second batch, in the half of rank 1.
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"different": "seed"}, "ConfigurationError: rank 1 has other seed than rank 0"),
+    "versions": (
+        {"different": "versions"},
+        "rank 1 has other versions than rank 0 (nnscratch 0.0, NumPy",
+    ),
     "settings": ({"different": "settings"}, "rank 1 has other settings than rank 0"),
     "data": ({"different": "data"}, "rank 1 has other data than rank 0"),
     "weights": ({"different": "weights"}, "rank 1 has other weights than rank 0"),

@@ -19,13 +19,14 @@ from many_ranks import started
 from nnscratch.array import Generator
 from nnscratch.array.philox import uniform
 from nnscratch.array.random import row_scope
+from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import ConfigurationError
 from nnscratch.parallel import World, world
 from nnscratch.parallel.inquiring import report
 from nnscratch.parallel.launched import launched, narrowed, strangers, two_mpis
 from nnscratch.parallel.rows import divided, own_parts
 from nnscratch.parallel.starting import mpiexec, parsed_ranks, run_until_done, sizes
-from nnscratch.train import Trainer
+from nnscratch.train import Trainer, team
 
 # A rank that dies as often as it is told to, and writes down how many there were.
 DYING = """
@@ -175,6 +176,18 @@ def test_between_nodes_of_slurm_mpich_is_told_to_use_short_addresses() -> None:
         assert not narrowed(f"MPICH Device: {device}", under)
 
 
+def test_one_number_that_differs_among_many_rows_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def digest(row: int) -> str:
+        X = np.zeros((5000, 3), np.float32)
+        X[row, 2] = 1.0
+        return team._digest_of_data(DataLoader(TensorDataset(X, np.zeros(5000, np.int64)), 10))
+
+    assert len({digest(row) for row in range(100)}) == 100
+    # Of more than that, every fifth row.
+    monkeypatch.setattr(team, "_BYTES_COMPARED", 25_000)
+    assert len({digest(row) for row in range(20)}) == 5
+
+
 def test_without_a_launcher_mpi_is_not_imported(tmp_path: Path) -> None:
     program = (
         "import sys, numpy as np, nnscratch; from nnscratch import nn; from nnscratch.train import "
@@ -245,6 +258,7 @@ def test_options_that_make_no_sense_are_refused() -> None:
 def test_the_report_names_a_launcher_that_works() -> None:
     found = dict(report())
     assert found["launcher"] == mpiexec()
+    assert ".." not in Path(mpiexec()).parts
     assert found["together"] == "yes: two ranks see one another"
 
 
