@@ -1,5 +1,8 @@
 """Put a JupyterLite into the site: ``python docs/lite.py PYODIDE build/site/lite``.
 
+``python docs/lite.py PYODIDE FOLDER --alone`` lays out the distribution only, in
+FOLDER/static/pyodide, as ``tests/browser/notebooks.mjs`` wants it.
+
 PYODIDE is the folder of a Pyodide distribution: ``pyodide.mjs``, ``pyodide-lock.json`` and the
 wheels that the lock names. nnscratch and array-api-compat are added to the lock of the copy, with
 everything that nnscratch can use of what the distribution has. So ``import nnscratch`` in a
@@ -27,6 +30,8 @@ NEEDED = ("numpy", "ipython", "micropip")
 """What a distribution has to have: for nnscratch, and for the kernel of notebooks."""
 KERNEL = ("comm", "jedi", "parso")
 """What the kernel would fetch from PyPI; the tools of the site's pages have it, too."""
+OLDEST_MICROPIP = (0, 10)
+"""The kernel imports what micropip 0.9 of Pyodide 0.27 has not; with 0.11 of 0.29 it runs."""
 USED = ("numpy", "matplotlib", "lzma")
 """What nnscratch uses of a distribution, where it is there."""
 SETTINGS = {
@@ -86,6 +91,7 @@ def _as_in_lock(name: str) -> str:
 
 def lay_out(pyodide: Path, folder: Path) -> None:
     """Lay out what JupyterLite is built of: settings, and the distribution with nnscratch in it."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "jupyter-lite.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
     target = folder / "static" / "pyodide"
     lock = json.loads((pyodide / LOCK).read_text(encoding="utf-8"))
@@ -117,9 +123,15 @@ def build(pyodide: Path, site: Path) -> None:
     for needed in (LOCK, "pyodide.mjs"):
         if not (pyodide / needed).is_file():
             raise SystemExit(f"{pyodide} is no folder of a Pyodide distribution: no {needed} in it")
+    lock = json.loads((pyodide / LOCK).read_text(encoding="utf-8"))
+    micropip = lock["packages"].get("micropip", {}).get("version", "")
+    if micropip and tuple(map(int, re.findall(r"\d+", micropip)[:2])) < OLDEST_MICROPIP:
+        raise SystemExit(
+            f"{pyodide} has micropip {micropip}, with which JupyterLite's kernel does not start: "
+            "take Pyodide 0.29 or newer"
+        )
     with tempfile.TemporaryDirectory() as made:
         folder, notebooks = Path(made, "lite"), Path(made, "notebooks")
-        folder.mkdir()
         lay_out(pyodide.resolve(), folder)
         for path in sorted(NOTEBOOKS.rglob("*.ipynb")):
             place = notebooks / path.relative_to(NOTEBOOKS)
@@ -133,4 +145,5 @@ def build(pyodide: Path, site: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), Path(sys.argv[2]))
+    what = lay_out if "--alone" in sys.argv else build
+    what(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
+import tomllib
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -51,7 +53,6 @@ def pyodide(tmp_path: Path) -> Path:
 
 def test_the_distribution_gets_nnscratch(pyodide: Path, tmp_path: Path) -> None:
     folder = tmp_path / "lite"
-    folder.mkdir()
     lite = loaded("lite")
     lite.KERNEL = ("jedi", "parso")  # the third comes with the tools of the site
     lite.lay_out(pyodide, folder)
@@ -82,6 +83,20 @@ def test_what_is_no_distribution_is_refused(pyodide: Path, tmp_path: Path) -> No
         lite.build(pyodide, tmp_path / "site")
     with pytest.raises(SystemExit, match=r"no pyodide-lock\.json in it"):
         lite.build(tmp_path, tmp_path / "site")
+    lock = json.loads((pyodide / "pyodide-lock.json").read_text())
+    lock["packages"]["micropip"]["version"] = "0.9.0"
+    (pyodide / "pyodide-lock.json").write_text(json.dumps(lock))
+    with pytest.raises(SystemExit, match=r"micropip 0\.9\.0, with which .* does not start"):
+        lite.build(pyodide, tmp_path / "site")
+
+
+def test_what_jupyterlite_asks_for_is_installed() -> None:
+    """JupyterLite takes notebooks with jupyter-server alone, and does not depend on it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    needed = {re.split("[>=<]", one)[0] for one in extras["lite"]}
+    assert {"jupyter-server", "jupyterlite-core", "jupyterlite-pyodide-kernel"} <= needed
 
 
 def test_notebooks_have_a_link_to_where_they_run(pyodide: Path) -> None:

@@ -81,6 +81,10 @@ SLIPS: dict[str, dict[str, Slip]] = {
     "another function": {
         "sigmoid's": Slip("tanh", lambda dY, X: dY * sigmoid(X) * (1 - sigmoid(X)),
                           OTHER.format("sigmoid")),
+        "sigmoid's, of the output": Slip("tanh", lambda dY, Y: dY * Y * (1 - Y),
+                                         OTHER.format("sigmoid")),
+        "tanh's, of the output": Slip("sigmoid", lambda dY, Y: dY * (1 - Y**2),
+                                      OTHER.format("tanh")),
         "cosine's": Slip("sin", lambda dY, A: -dY * np.sin(A), OTHER.format("cos")),
         "arctangent's": Slip("asinh", lambda dY, A: dY / (1 + A**2), OTHER.format("atan")),
         "softplus's": Slip("silu", lambda dY, X: dY * sigmoid(X), OTHER.format("softplus")),

@@ -41,7 +41,12 @@ def transformed(kept: Any, names: Sequence[str]) -> Iterator[tuple[Fault, Any]]:
 def of_other_functions(
     formula: Formula, values: Sequence[Any], slot: int, dY: Any
 ) -> Iterator[tuple[Fault, Any]]:
-    """Yield the gradients of formulas of the same inputs and shapes."""
+    """Yield the gradients of formulas of the same inputs and shapes.
+
+    Last come those of activations that are written with the output, such as the Y (1 - Y) of a
+    sigmoid, with the output of this formula.
+    """
+    at_output = []
     loss = formula.public is not None and formula.public.kind == "loss"
     for other in tuple(FORMULAS.values()):
         theirs = other.public is not None and other.public.kind == "loss"
@@ -56,11 +61,15 @@ def of_other_functions(
             needs = tuple(place == slot for place in range(len(values)))
             if np.shape(Y) == np.shape(dY):
                 assert other.backward is not None
-                yield Fault(Kind.ANOTHER_FUNCTION, name=other.name), other.backward(
-                    dY, saved, needs
-                )[slot]  # fmt: skip
+                fault = Fault(Kind.ANOTHER_FUNCTION, name=other.name)
+                yield fault, other.backward(dY, saved, needs)[slot]
+                activates = other.public is not None and other.public.kind == "activation"
+                if activates and formula.pointwise is not None and saved._fields == ("Y",):
+                    ours = saved._replace(Y=formula.forward(*values)[0])
+                    at_output.append((fault, other.backward(dY, ours, needs)[slot]))
         except Exception:  # another formula may refuse these inputs
             continue
+    yield from at_output
 
 
 def _shapely(formula: Formula) -> bool:
