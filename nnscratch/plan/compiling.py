@@ -54,6 +54,9 @@ def compile(
     arrays taken out of tensors (``.array``), an optimizer's ``state``, Python's state inside of
     other libraries, the clock and files: what is read there is a constant of the plan.
 
+    What nothing reads is not computed in a replay, and so not checked: an index out of range, whose
+    row is not used, raises eagerly only.
+
     Of a module it returns a module with the same parameters, whose calls are replayed unless they
     are to be differentiated: under ``no_grad()``, or where no parameter and no argument asks for a
     gradient. Other calls run eagerly and have a graph; a training step is compiled as a whole. In
