@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,12 +85,32 @@ def gradients_of(formula: Formula) -> dict[str, str]:
     >>> from nnscratch.formulas import EXP
     >>> print(gradients_of(EXP)["A"])
     \frac{\partial L}{\partial A} = \frac{\partial L}{\partial Y} \odot Y
+
+    If the right side is that of one entry i, the left side is too:
+
+    >>> from nnscratch.formulas import MAX
+    >>> print(gradients_of(MAX)["A"])
+    \frac{\partial L}{\partial A_i} = \frac{\partial L}{\partial Y} [A_i = Y]
     """
     found = {}
     for name, right in formula.gradients.items():
-        left = rf"\frac{{\partial L}}{{\partial {symbol(name)}}}"
+        left = rf"\frac{{\partial L}}{{\partial {symbol(name)}{_entry(formula, name, right)}}}"
         found[name] = right if right.startswith(f"{left} =") else f"{left} = {right}"
     return found
+
+
+def _entry(formula: Formula, name: str, right: str) -> str:
+    """Return the one index that is free in a gradient and that an entry of this input has."""
+    first = re.split(r",?\s*\\q?quad", right)[0]
+    bound = set(re.findall(r"[a-z]", "".join(map("".join, _BOUND.findall(first)))))
+    free = set(re.findall(r"[a-z]", "".join(map("".join, _INDEX.findall(first))))) - bound
+    index = f"_{min(free)}" if len(free) == 1 else ""
+    both = f"{formula.equation} {first}"
+    return index if index and re.search(rf"(?<![A-Za-z]){name}{index}(?![A-Za-z])", both) else ""
+
+
+_BOUND = re.compile(r"\\(?:sum|prod|max|min)_(?:\{([^{}]*)\}|([A-Za-z]))")
+_INDEX = re.compile(r"_(?:\{([^{}]*)\}|([A-Za-z]))")
 
 
 def symbol(name: str) -> str:

@@ -122,3 +122,18 @@ def test_the_kernels_of_a_formula_are_found(name: str, numba: list[str], cuda: l
         assert all(one in text for one in wanted), text
     page = formula_page(FORMULAS[name])
     assert re.search(r"\{code-block\} python\n:lineno-start: \d+", page)
+
+
+def test_an_index_stands_on_both_sides() -> None:
+    """The gradient of an entry i is called that of the entry, and a whole array's has no index."""
+    left = {
+        name: gradients_of(FORMULAS[name])[key].split(" = ")[0].split("partial ")[-1]
+        for name, key in {
+            "softmax": "X", "log_softmax": "X", "logsumexp": "X", "max": "A", "convolution": "b",
+            "rnn": "X", "tanh": "X", "linear": "b", "embedding_bag": "W",
+        }.items()
+    }  # fmt: skip
+    assert left == {
+        "softmax": "X_i}", "log_softmax": "X_i}", "logsumexp": "X_i}", "max": "A_i}",
+        "convolution": "b_o}", "rnn": "X_t}", "tanh": "X}", "linear": "b}", "embedding_bag": "W}",
+    }  # fmt: skip
