@@ -26,7 +26,8 @@ def linear(input: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ShapeError: if the shapes do not fit.
     """
     x = as_tensor(input)
-    if x.array.dtype != weight.array.dtype:  # before the call: a linear layer is a short one
+    ours, other = x.array.dtype, weight.array.dtype
+    if ours is not other and ours != other:  # before the call: a linear layer is a short one
         need_one_dtype("linear", x, weights=weight)
     return apply(f.LINEAR, x, weight, bias)
 

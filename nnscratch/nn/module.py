@@ -10,7 +10,7 @@ from nnscratch.array import as_device, dtype_name, is_floating, move
 from nnscratch.array.addresses import on_device_of
 from nnscratch.array.dtypes import FLOATS, cast
 from nnscratch.errors import DTypeError, NNScratchError
-from nnscratch.formulas import registry
+from nnscratch.formulas.observing import WATCHING
 from nnscratch.nn.compiling import Compiling
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
 from nnscratch.nn.parameter import Buffer, Parameter
@@ -56,7 +56,7 @@ class Module(Compiling, Walking, ExtraState):
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the hooks and ``forward``; an error that leaves here knows its layer's path."""
-        watching = registry.observers()
+        watching = WATCHING.observers
         output = None
         try:
             for observer in watching:

@@ -22,6 +22,7 @@ from nnscratch.array.dtypes import FLOATS, PARTS, cast, is_complex, is_inexact, 
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.complex_numbers import for_complex
+from nnscratch.formulas.observing import WATCHING
 from nnscratch.instead import METHODS
 from nnscratch.tensors.conversions import TensorConversions
 from nnscratch.tensors.grad_mode import mode
@@ -187,7 +188,7 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     >>> apply(f.RELU, Tensor(np.asarray([-1.0, 2.0])))
     tensor([0., 2.], dtype=float64)
     """
-    for observer in registry.observers():
+    for observer in WATCHING.observers:
         observer.on_inputs(inputs)
     arrays = [item.array if isinstance(item, Tensor) else item for item in inputs]
     Y, saved = registry.forward(formula, *arrays, **options)
