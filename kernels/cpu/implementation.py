@@ -224,14 +224,20 @@ class CpuKernel:
                     return False
                 if count >= SHARED:
                     return True
-        passes = self.passes if isinstance(self.passes, int) else self.passes(direction)
-        least = WORTHWHILE / passes
+        least = self._least[direction]
         for item in inputs:
             if isinstance(item, _ARRAY) and item.size >= least:
                 if self.pays(direction, inputs):
                     return True
                 break
         return count >= ALONE and not pool().keep_blas_alone()
+
+    @functools.cached_property
+    def _least(self) -> dict[str, float]:
+        """The elements from which a call pays, for each direction."""
+        passes = self.passes
+        each = {one: passes if isinstance(passes, int) else passes(one) for one in self.lowerings}
+        return {one: WORTHWHILE / each.get(one, 1) for one in ("forward", "backward", "update")}
 
     def lower(
         self,

@@ -173,6 +173,7 @@ NLL = formula(
     nll_backward,
     equation=r"L = -\frac{\sum_n w_{T_n} \log P_{n T_n}}{\sum_n w_{T_n}}",
     gradients={"logP": r"-\frac{w_{T_n}}{\sum_m w_{T_m}} [c = T_n]"},
+    entries={"logP": "nc"},
     shapes="logP (N, C, ...) or (C,), T (N, ...) or (), w (C,) -> L (), or as T without reduction",
     floats={"logP": "the input", "w": "the weight"},
     source="Bishop 2006, section 4.3.4",
@@ -307,6 +308,7 @@ CROSS_ENTROPY = formula(
     gradients={
         "Z": r"\frac{1}{\sum_m w_{T_m}} \left(P_{nc} \sum_k q_{nk} - q_{nc}\right)",
     },
+    entries={"Z": "nc"},
     shapes="Z (N, C, ...) or (C,), T (N, ...) or (), w (C,) -> L (), or as T without reduction",
     floats={"Z": "the input", "w": "the weight"},
     source="document, section 5.2; Bishop 2006, section 4.3.4; Szegedy, Vanhoucke, Ioffe, "
@@ -400,6 +402,7 @@ CROSS_ENTROPY_PROBABILITIES = formula(
         "Z": r"\frac{1}{N} \left(P_{nc} \sum_k w_k q_{nk} - w_c q_{nc}\right)",
         "T": r"-\frac{1 - \varepsilon}{N} w_c \log P_{nc}",
     },
+    entries={"Z": "nc", "T": "nc"},
     shapes="Z and T (N, C, ...) or (C,), w (C,) -> L (), or (N, ...) without reduction",
     floats={"Z": "the input", "T": "the target", "w": "the weight"},
     source="Bishop 2006, section 4.3.4; Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016",

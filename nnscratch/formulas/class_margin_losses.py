@@ -126,6 +126,7 @@ MULTI_MARGIN = formula(
         r" [m - X_{n T_n} + X_{nj} > 0] [j \ne T_n],"
         r" \text{ and minus their sum at } T_n"
     },
+    entries={"X": "nj"},
     shapes="X (N, C) or (C,), T (N,) or (), w (C,) -> L (), or as T without reduction",
     floats={"X": "the input", "w": "the weight"},
     source="Crammer and Singer 2001",

@@ -221,6 +221,7 @@ CTC = formula(
     gradients={
         "logP": r"-\frac{\partial L}{\partial L_n} \sum_{s: l_s = c} \alpha_t(s) \beta_t(s) e^{L_n}"
     },
+    entries={"logP": "tnc"},
     shapes="logP (T, N, C), T (N, S), frames and lengths (N,) -> L (N,)",
     floats={"logP": "the log-probabilities"},
     source="Graves, Fernández, Gomez and Schmidhuber 2006",

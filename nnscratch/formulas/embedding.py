@@ -319,6 +319,7 @@ EMBEDDING_BAG = formula(
         "W": r"\sum_{k: I_k = i} S_k \frac{\partial L}{\partial Y_{b(k)}}",
         "S": r"W_{I_k} \cdot \frac{\partial L}{\partial Y_{b(k)}}",
     },
+    entries={"W": "i", "S": "k"},
     shapes="W (V, D), I (n,) and O (B,), or I (B, L), S as I or None -> Y (B, D)",
     floats=("W", "S"),
     source="Joulin, Grave, Bojanowski and Mikolov 2017; a product with rows of counts",

@@ -128,6 +128,8 @@ class Formula:
             or two dollar signs. The gradients end it, and are not repeated. Where there are no
             steps, those of an elementwise formula are read from its text
             (``inspect.derivations``).
+        entries: for inputs whose gradient is written for one entry, the index of that entry: of
+            ``X`` "n,c,j", where the gradient is that of X_{n,c,j}.
     """
 
     name: str
@@ -154,6 +156,7 @@ class Formula:
     public: Public | None = None
     flops: Flops | None = None
     derivation: tuple[str, ...] = ()
+    entries: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<formula {self.name}>"
@@ -224,6 +227,7 @@ def formula(
     narrow: Forward | None = None,
     flops: Flops | None = None,
     derivation: tuple[str, ...] = (),
+    entries: Mapping[str, str] | None = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -246,7 +250,9 @@ def formula(
     name = forward.__name__.removesuffix("_forward").removesuffix("_update")
     gradients = dict(gradients or {})
     inputs, variadic, options, _ = parameters(forward)
-    unknown = [key for key in (*gradients, *updates, *floats) if key not in (*inputs, *variadic)]
+    entries = dict(entries or {})
+    named = (*gradients, *updates, *floats, *entries)
+    unknown = [key for key in named if key not in (*inputs, *variadic)]
     if unknown or (backward is None) == bool(gradients):
         raise ValueError(
             f"formula {name}: gradients are for {list(gradients)}, its inputs are {inputs}, and "
@@ -301,6 +307,7 @@ def formula(
         public=public,
         flops=flops,
         derivation=derivation,
+        entries=entries,
     )
     FORMULAS[name] = made
     for follower in _followers:

@@ -94,6 +94,7 @@ CONSTANT_PAD_ND = formula(
     constant_pad_nd_backward,
     equation=r"Y_i = X_{i - b}, \quad Y_i = v \text{ where there is no such entry}",
     gradients={"X": r"\left(\frac{\partial L}{\partial Y}\right)_{i + b}"},
+    entries={"X": "i"},
     shapes="X (..., S) -> Y (..., before + S + after)",
     source="document, section 4.4; a linear map whose derivative is its transpose",
     analytic=True,

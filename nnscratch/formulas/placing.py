@@ -170,6 +170,7 @@ ADD_ROWS = formula(
     add_rows_backward,
     equation=r"Y_k = \sum_{i: I_i = k} R_i",
     gradients={"rows": r"\left(\frac{\partial L}{\partial Y}\right)_{I_i}"},
+    entries={"rows": "i"},
     shapes="rows (n, columns), I (n,) -> Y (count, columns)",
     source=_SOURCE,
     analytic=True,

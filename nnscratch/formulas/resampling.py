@@ -80,6 +80,7 @@ RESAMPLE = formula(
         "X": r"\sum_{k, o: i_{k o} = i} w^1_{k_1 o_1} \cdots w^d_{k_d o_d}"
         r" \left(\frac{\partial L}{\partial Y}\right)_{o_1 \ldots o_d}"
     },
+    entries={"X": "i"},
     shapes="X (..., n_1, ..., n_d) -> Y (..., o_1, ..., o_d)",
     source="document, section 4.4; a linear map whose derivative is its transpose",
     analytic=True,

@@ -197,6 +197,7 @@ def _extreme_formula(forward: Forward, name: str, kind: str) -> Formula:
             "U": r"\left(\frac{1}{n} \frac{\partial L}{\partial Y}\right)_{i I_{ij}}"
             r" [U_{ij} = Y_{i I_{ij}}]",
         },
+        entries={"U": "ij"},
         shapes=_SHAPES,
         source="document, section 4.2; a subgradient",
         kinks=f"where several entries are the {kind}",
@@ -228,6 +229,7 @@ SCATTER_PROD = formula(
         "U": r"\left(\frac{\partial L}{\partial Y} A\right)_{i I_{ij}}"
         r" \prod_{l \ne j: I_{il} = I_{ij}} U_{il}",
     },
+    entries={"A": "ik", "U": "ij"},
     shapes=_SHAPES,
     source="document, section 4.2; the product rule",
     analytic=True,

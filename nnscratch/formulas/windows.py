@@ -202,6 +202,7 @@ UNFOLD = formula(
     gradients={
         "X": r"\sum_{s i + d k - p = j} \left(\frac{\partial L}{\partial Y}\right)_{n, (c, k), i}"
     },
+    entries={"X": "n,c,j"},
     shapes="X (N, C, *size) -> Y (N, C · pixels of the kernel, places)",
     source="Chellapilla, Puri and Simard 2006",
     analytic=True,
@@ -280,6 +281,7 @@ FOLD = formula(
     fold_backward,
     equation=r"Y_{n, c, j} = \sum_{s i + d k - p = j} X_{n, (c, k), i}",
     gradients={"X": r"\left(\frac{\partial L}{\partial Y}\right)_{n, c, s i + d k - p}"},
+    entries={"X": "n,(c,k),i"},
     shapes="X (N, C · pixels of the kernel, places) -> Y (N, C, *size)",
     source="Chellapilla, Puri and Simard 2006",
     analytic=True,

@@ -100,7 +100,7 @@ def _command(tokens: list[str], at: int) -> tuple[str, int]:
 def _held(text: str) -> str:
     """Return text that can stand on one side of a fraction bar or under a root."""
     text = text.strip()
-    whole = text.startswith(("(", "∂(")) and text.find(")") == len(text) - 1
+    whole = re.fullmatch(r"∂?\([^()]*\)(_\w+)?", text)
     return text if whole or not re.search(r"[ /+−-]", text) else f"({text})"
 
 

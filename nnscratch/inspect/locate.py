@@ -100,7 +100,13 @@ def gradients_of(formula: Formula) -> dict[str, str]:
 
 
 def _entry(formula: Formula, name: str, right: str) -> str:
-    """Return the one index that is free in a gradient and that an entry of this input has."""
+    """Return the index of the entry that a gradient is written for, empty if it is for all of them.
+
+    It is what the formula says, or the one index that is free and that an entry of the input has.
+    """
+    if name in formula.entries:
+        index = formula.entries[name]
+        return f"_{index}" if len(index) == 1 else f"_{{{index}}}"
     first = re.split(r",?\s*\\q?quad", right)[0]
     bound = set(re.findall(r"[a-z]", "".join(map("".join, _BOUND.findall(first)))))
     free = set(re.findall(r"[a-z]", "".join(map("".join, _INDEX.findall(first))))) - bound

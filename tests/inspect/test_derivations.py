@@ -135,5 +135,5 @@ def test_an_index_stands_on_both_sides() -> None:
     }  # fmt: skip
     assert left == {
         "softmax": "X_i}", "log_softmax": "X_i}", "logsumexp": "X_i}", "max": "A_i}",
-        "convolution": "b_o}", "rnn": "X_t}", "tanh": "X}", "linear": "b}", "embedding_bag": "W}",
+        "convolution": "b_o}", "rnn": "X_t}", "tanh": "X}", "linear": "b}", "embedding_bag": "W_i}",
     }  # fmt: skip

@@ -216,11 +216,11 @@ ANSWERS: Answers = {
     },
     "cosine_embedding": {
         "X1": (
-            r"\frac{1}{n} ([T = -1] [C > m] - [T = 1]) \left(\frac{X_2}{|X_1| |X_2|} - C \frac{X_1}{|X_1|^2}\right)",
+            r"\frac{1}{n} ([T = -1] [C \ge m] - [T = 1]) \left(\frac{X_2}{|X_1| |X_2|} - C \frac{X_1}{|X_1|^2}\right)",
             lambda X1, X2, T: cosine(X1, X2, T),
         ),
         "X2": (
-            r"\frac{1}{n} ([T = -1] [C > m] - [T = 1]) \left(\frac{X_1}{|X_1| |X_2|} - C \frac{X_2}{|X_2|^2}\right)",
+            r"\frac{1}{n} ([T = -1] [C \ge m] - [T = 1]) \left(\frac{X_1}{|X_1| |X_2|} - C \frac{X_2}{|X_2|^2}\right)",
             lambda X1, X2, T: cosine(X2, X1, T),
         ),
     },
@@ -232,16 +232,16 @@ ANSWERS: Answers = {
     },
     "margin_ranking": {
         "X1": (
-            r"\frac{1}{n} (-T) [T (X_1 - X_2) < m]",
-            lambda X1, X2, T, margin: 1 / T.size * -T * (T * (X1 - X2) < margin),
+            r"\frac{1}{n} (-T) [T (X_1 - X_2) \le m]",
+            lambda X1, X2, T, margin: 1 / T.size * -T * (T * (X1 - X2) <= margin),
         ),
         "X2": (
-            r"\frac{1}{n} T [T (X_1 - X_2) < m]",
-            lambda X1, X2, T, margin: 1 / T.size * T * (T * (X1 - X2) < margin),
+            r"\frac{1}{n} T [T (X_1 - X_2) \le m]",
+            lambda X1, X2, T, margin: 1 / T.size * T * (T * (X1 - X2) <= margin),
         ),
         "T": (
-            r"\frac{1}{n} (X_2 - X_1) [T (X_1 - X_2) < m]",
-            lambda X1, X2, T, margin: 1 / T.size * (X2 - X1) * (T * (X1 - X2) < margin),
+            r"\frac{1}{n} (X_2 - X_1) [T (X_1 - X_2) \le m]",
+            lambda X1, X2, T, margin: 1 / T.size * (X2 - X1) * (T * (X1 - X2) <= margin),
         ),
     },
     "soft_margin": {
