@@ -138,6 +138,7 @@ class Pool:
         """Give BLAS its threads back if there was no run since that many."""
         if runs == self.runs and self._held and self._lock.acquire(blocking=False):
             try:
+                # Not held any more first, and then the look: see ``keep_blas_alone``.
                 held, self._held = self._held, 0
                 if runs != self.runs:
                     self._held = held
