@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import DefaultPassBuilder, Flags, StateDict
 
@@ -29,3 +30,18 @@ def test_what_is_left_out_has_these_names_in_numba() -> None:
     assert {one.__name__ for one, _ in passes} >= compilers.UNNEEDED
     changed = {name for name in vars(compilers._LinkedLibrary) if not name.startswith("__")}
     assert changed - {"_abc_impl"} <= {*dir(JITCodeLibrary)}
+
+
+def test_llvms_option_is_set_back_and_given_to_no_version_that_was_not_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(compilers.binding, "set_option", lambda name, option: given.append(option))
+    monkeypatch.setattr(compilers, "SEEN", (compilers.binding.llvm_version_info[0],))
+    with pytest.raises(ZeroDivisionError), compilers.hoisting():
+        raise ZeroDivisionError
+    assert given == ["-avoid-speculation=false", "-avoid-speculation=true"]
+    monkeypatch.setattr(compilers, "SEEN", ())
+    with compilers.hoisting():
+        pass
+    assert len(given) == 2

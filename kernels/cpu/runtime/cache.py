@@ -40,7 +40,7 @@ def compile_function(function: Callable[..., Any], symbol: str) -> Any:
     import numba
     from numba.core.ccallback import CFunc
 
-    from .compilers import KernelCompiler
+    from .compilers import KernelCompiler, hoisting
     from .intrinsics import KERNEL_ARGS
 
     function.__name__ = function.__qualname__ = symbol
@@ -51,7 +51,8 @@ def compile_function(function: Callable[..., Any], symbol: str) -> Any:
         if cached:
             built.enable_caching()
             _stamp(built)
-        built.compile()
+        with hoisting():
+            built.compile()
         return built
 
     return _cached_or_not(build)

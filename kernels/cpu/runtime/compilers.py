@@ -12,8 +12,11 @@ private ones. Should one change its name, helpers get machine code again, and on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from llvmlite import binding
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -31,6 +34,31 @@ UNNEEDED = frozenset({
     "RewriteDynamicRaises", "DumpParforDiagnostics",
 })  # fmt: skip
 """Numba's passes that look for what the text of kernels never has."""
+
+SEEN = (15, 20, 22)
+"""Versions of LLVM that were seen to have the option of ``hoisting``."""
+
+
+@contextmanager
+def hoisting() -> Iterator[None]:
+    """Take constants out of the inner loops of kernels that are compiled meanwhile.
+
+    A kernel's loop over elements mostly stands in one over rows or tiles. LLVM takes constants out
+    of both only if it knows that the inner one runs at all, which nobody does; so those of a
+    polynomial are loaded again for each vector: 38 of 90 instructions of a GELU. Told not to mind,
+    it loads them once: a tanh, a SiLU and an ELU take a quarter less time. No number changes.
+
+    LLVM's options hold for the whole process, so this one is set back for others' functions; one
+    that it does not know would end the process, so only versions that were seen get it.
+    """
+    if binding.llvm_version_info[0] not in SEEN:
+        yield
+        return
+    binding.set_option("nnscratch", "-avoid-speculation=false")
+    try:
+        yield
+    finally:
+        binding.set_option("nnscratch", "-avoid-speculation=true")
 
 
 class KernelCompiler(CompilerBase):  # type: ignore[misc]
