@@ -6,18 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from nnscratch.absent import AbsentNameError
-from nnscratch.array import as_device, dtype_name, is_floating, move
-from nnscratch.array.addresses import on_device_of
-from nnscratch.array.dtypes import FLOATS, cast
-from nnscratch.errors import DTypeError, NNScratchError
+from nnscratch.errors import NNScratchError
 from nnscratch.formulas.observing import WATCHING
 from nnscratch.nn.compiling import Compiling
+from nnscratch.nn.converting import Converting
 from nnscratch.nn.hooks import Hook, Hooks, Table, structure
 from nnscratch.nn.parameter import Buffer, Parameter
 from nnscratch.nn.states import ExtraState, IncompatibleKeys, collect, load, nothing
-from nnscratch.nn.walking import Walking
 from nnscratch.tensors import Tensor, clear_gradient
-from nnscratch.tensors.conversions import dtype_of_type, read_target
 from nnscratch.tensors.tape import Handle
 
 __all__ = ["Module"]
@@ -25,7 +21,7 @@ __all__ = ["Module"]
 _KINDS = ("_parameters", "_buffers", "_modules")
 
 
-class Module(Compiling, Walking, ExtraState):
+class Module(Compiling, Converting, ExtraState):
     """The base of all layers and models: assign parameters and modules as attributes.
 
     >>> from nnscratch import nn
@@ -342,84 +338,7 @@ class Module(Compiling, Walking, ExtraState):
         for parameter in self.parameters():
             clear_gradient(parameter, set_to_none)
 
-    # Moving and saving.
-
-    def to(
-        self,
-        *target: Any,
-        device: Any = None,
-        dtype: Any = None,
-        non_blocking: bool = False,
-        tensor: Tensor | None = None,
-        memory_format: Any = None,
-    ) -> Self:
-        """Move all parameters and buffers to a device or a floating dtype, in place.
-
-        Either is named, or that of a tensor is taken. ``non_blocking`` and ``memory_format``
-        are there for PyTorch's sake and change nothing.
-
-        Raises:
-            DeviceError: if this machine has no such device.
-            DTypeError: for a dtype that is not floating.
-        """
-        target = target if tensor is None else (tensor,)
-        device, dtype = read_target(target, device, dtype)
-        name = None if dtype is None else dtype_name(dtype)
-        if name is not None and name not in FLOATS:
-            raise DTypeError(f"a model can be moved to {', '.join(FLOATS)}, got {name}")
-        where = None if device is None else as_device(device)
-        for held in [*self.parameters(), *self.buffers()]:
-            for item in (held, held.grad):
-                if item is None:
-                    continue
-                array = item.array
-                if name is not None and is_floating(item.array):
-                    with on_device_of(array):
-                        array = cast(array, name)
-                if where is not None:
-                    array = move(array, where)
-                if array is not item.array:
-                    item.array = array
-                    held.grad_slot = None
-        return self
-
-    def cpu(self) -> Self:
-        """Move all parameters and buffers to the CPU."""
-        return self.to("cpu")
-
-    def cuda(self, device: Any = None) -> Self:
-        """Move all parameters and buffers to a GPU, by its number or name."""
-        if device is None or isinstance(device, int):
-            return self.to("cuda" if device is None else f"cuda:{device}")
-        return self.to(device)
-
-    def float(self) -> Self:
-        """Turn all parameters and buffers into float32."""
-        return self.to("float32")
-
-    def share_memory(self) -> Self:
-        """Return the module: threads, which loaders use here, share all memory as it is."""
-        return self
-
-    def half(self) -> Self:
-        """Turn all parameters and buffers into float16."""
-        return self.to("float16")
-
-    def bfloat16(self) -> Self:
-        """Turn all parameters and buffers into bfloat16, which is computed in float32.
-
-        Raises:
-            DTypeError: if ``ml_dtypes`` is not installed: ``pip install 'nnscratch[bfloat16]'``.
-        """
-        return self.to("bfloat16")
-
-    def type(self, dst_type: Any) -> Self:
-        """Turn all parameters and buffers into a floating dtype, or that of a type's name."""
-        return self.to(dtype_of_type(dst_type))
-
-    def double(self) -> Self:
-        """Turn all parameters and buffers into float64."""
-        return self.to("float64")
+    # Saving.
 
     def state_dict(
         self, destination: Any = None, prefix: str = "", keep_vars: bool = False
