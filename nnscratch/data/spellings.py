@@ -1,6 +1,7 @@
 """Spellings of numbers, booleans and missing values in files."""
 
 import re
+from collections.abc import Iterable
 
 # How people and programs write "no value" in a column of numbers, dates or booleans.
 MISSING = (
@@ -51,6 +52,24 @@ def is_gap(text: str) -> bool:
     (True, True, False)
     """
     return text.lower() in _GAPS
+
+
+def truths(texts: Iterable[str]) -> list[bool | None] | None:
+    """Return yes and no, however they are written, None for a gap; None if there is another text.
+
+    >>> truths(["Yes", "0", ""]), truths(["yes", "perhaps"])
+    ([True, False, None], None)
+    """
+    found: list[bool | None] = []
+    for text in texts:
+        folded = text.lower()
+        if folded in TRUE or folded in FALSE:
+            found.append(folded in TRUE)
+        elif is_gap(text):
+            found.append(None)
+        else:
+            return None
+    return found
 
 
 def cleaned(text: str) -> str:

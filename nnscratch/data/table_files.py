@@ -208,11 +208,13 @@ def _chosen(
     exclude: Sequence[str],
     source: str,
 ) -> list[str]:
+    known = set(available)
     for name in [*(columns or ()), *exclude]:
-        if name not in available:
+        if name not in known:
             raise DataError(no_column(source, name, available))
     wanted = available if columns is None else dict.fromkeys(columns)
-    left = [name for name in wanted if name not in set(exclude)]
+    left_out = set(exclude)
+    left = [name for name in wanted if name not in left_out]
     if not left:
         raise DataError(f"{source}: no column is left to read after leaving out {some([*exclude])}")
     return left

@@ -17,15 +17,14 @@ from nnscratch.data.spellings import (
     DECIMALS,
     EITHER,
     END,
-    FALSE,
     GROUP,
     MISSING_IN_TEXT,
     NUMBER,
     POINTED_THOUSANDS,
-    TRUE,
     UNITS,
     cleaned,
     is_gap,
+    truths,
 )
 from nnscratch.data.table import ColumnKind
 from nnscratch.data.text_column import TextColumn, as_number
@@ -188,7 +187,7 @@ class Values:
         odd = ~known & ~gaps
         wrong, right = text.rows(odd), text.rows(known & ~gaps)
         if wrong and kind == "numeric":
-            truth = _truth(text.distinct)
+            truth = truths(text.distinct)
             if truth is not None:
                 return np.array(truth, np.float64)[text.codes]
         if wrong and not self._few(wrong, right, odd, text, kind):
@@ -272,13 +271,13 @@ class Values:
             one.lower() in ("true", "false") or is_gap(one) for one in text.distinct
         ):
             return None
-        truth = _truth(text.distinct)
+        truth = truths(text.distinct)
         if truth is None:
-            odd = text.each(lambda one: _truth([one]) is None)
+            odd = text.each(lambda one: truths([one]) is None)
             if not self.keep or text.rows(odd) == text.rows(~text.each(is_gap)):
                 self._refuse(text, odd, "true or false")
             self._odd(text, odd, "booleans", "true or false")
-            truth = [(_truth([one]) or [None])[0] for one in text.distinct]
+            truth = [(truths([one]) or [None])[0] for one in text.distinct]
         chosen: _Array = np.array(truth, object)[text.codes]
         return chosen
 
@@ -395,17 +394,3 @@ def _are_codes(text: TextColumn) -> bool:
         if length == 1:
             return False
     return zero
-
-
-def _truth(texts: Iterable[str]) -> list[bool | None] | None:
-    """Yes and no, however they are written, None for a gap; None if there is another text."""
-    found: list[bool | None] = []
-    for text in texts:
-        folded = text.lower()
-        if folded in TRUE or folded in FALSE:
-            found.append(folded in TRUE)
-        elif is_gap(text):
-            found.append(None)
-        else:
-            return None
-    return found
