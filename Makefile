@@ -39,7 +39,7 @@ $(VENV)/.stamp-venv:
 
 $(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.txt
 	@echo "Installing nnscratch and what its command line needs"
-	@$(PIP_INSTALL) -e '.[cli]'
+	@$(PIP_INSTALL) -e '.[cli,plots]'
 	@touch $@
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.txt
@@ -49,12 +49,12 @@ $(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.tx
 
 $(VENV)/.stamp-docs: $(VENV)/.stamp-venv pyproject.toml setup.cfg constraints.txt
 	@echo "Installing nnscratch and what makes the site of its documentation"
-	@$(PIP_INSTALL) -e '.[cli,docs,keras,onnx,sklearn]'
+	@$(PIP_INSTALL) -e '.[cli,plots,docs,keras,onnx,sklearn]'
 	@touch $@ $(VENV)/.stamp-demo
 
 $(VENV)/.stamp-lite: $(VENV)/.stamp-docs
 	@echo "Installing JupyterLite"
-	@$(PIP_INSTALL) -e '.[cli,docs,keras,onnx,sklearn,lite]'
+	@$(PIP_INSTALL) -e '.[cli,plots,docs,keras,onnx,sklearn,lite]'
 	@touch $@
 
 $(VENV)/.stamp-bench: $(VENV)/.stamp-test

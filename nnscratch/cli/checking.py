@@ -84,11 +84,14 @@ def formula_reports(name: str, dtype: str, method: str) -> list[tuple[str, Repor
 def _write(reports: list[Report], html: str | None, json: str | None) -> None:
     from json import dumps
 
+    from nnscratch.train import plots
     from nnscratch.train.files import write_text
     from nnscratch.verify.gradients.pages import pages
 
     if html is not None:
         write_text(Path(html), pages(reports))
+        if not plots.can_draw():
+            print(f"Without pictures: {plots.NEED}")
     if json is not None:
         write_text(Path(json), dumps([report.as_dict() for report in reports], indent=1) + "\n")
 

@@ -12,10 +12,11 @@ from typing import Any
 from nnscratch.cli import reporting, runs
 from nnscratch.cli.settings import saved_settings
 from nnscratch.cli.shown import shown
+from nnscratch.data.table_bytes import check_table_name
 from nnscratch.errors import CheckpointError, ConfigurationError, RunError
 from nnscratch.train.files import read_json
 from nnscratch.train.history import History
-from nnscratch.train.plots import plot_histories
+from nnscratch.train.plots import NEED, can_draw, plot_histories
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
 _SCORES = {"accuracy": "accuracy", "r2": "R²", "bits": "bits"}
@@ -98,6 +99,9 @@ def _check_output(output: str, found: list[RunSummary]) -> None:
     inside = {one.folder.resolve() for one in found}
     if place.name in runs.MADE and place.absolute().parent.resolve() in inside:
         raise ConfigurationError(f"{output}: that would replace a file of a run; name another")
+    check_table_name(output)
+    if output.lower().endswith(".png") and not can_draw():
+        raise ConfigurationError(f"{output}: {NEED}")
 
 
 def _found(folders: tuple[str, ...]) -> tuple[list[RunSummary], list[str]]:

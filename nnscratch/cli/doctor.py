@@ -15,21 +15,16 @@ from typing import Any
 from nnscratch.array.cuda import cuda_report
 from nnscratch.cli.info import pairs
 
-_PACKAGES = (
-    "numpy",
-    "numba",
-    "array-api-compat",
-    "safetensors",
-    "click",
-    "rich",
-    "matplotlib",
-    "polars",
-    "starlette",
-    "uvicorn",
-    "msgspec",
-    "torch",
-    "onnx",
-)
+# And the extra that brings each, beyond the engine.
+_PACKAGES = {
+    **dict.fromkeys(("numpy", "numba", "array-api-compat", "safetensors"), ""),
+    **dict.fromkeys(("click", "rich", "pillow"), "cli"),
+    "matplotlib": "plots",
+    "polars": "parquet",
+    **dict.fromkeys(("starlette", "uvicorn", "msgspec"), "serve"),
+    "torch": "",
+    "onnx": "onnx",
+}
 _MOST_SIZES = 8
 Rows = list[tuple[str, str]]
 
@@ -73,14 +68,18 @@ def _versions() -> Rows:
         ("Python", f"{platform.python_version()} ({sys.executable})"),
         ("system", platform.platform()),
     ]
-    return rows + [(name, _version(name) or "not installed") for name in _PACKAGES]
+    for name, extra in _PACKAGES.items():
+        mend = f': pip install "nnscratch[{extra}]"' if extra else ""
+        rows.append((name, _version(name) or f"not installed{mend}"))
+    return rows
 
 
 def _sizes() -> Rows:
     """What is installed for this package, as far as pip wrote down the sizes of its files."""
     engine = needed("nnscratch", ())
     rows = [("the engine", _listed(engine)), ("without Numba", _listed(engine, _COMPILER))]
-    for extra, what in (("cli", "the command line"), ("serve", "the server")):
+    extras = (("cli", "the command line"), ("plots", "pictures"), ("parquet", "Parquet files"))
+    for extra, what in (*extras, ("serve", "the server")):
         more = needed("nnscratch", (extra,)) - engine
         rows.append((f"{what}, besides", _listed(more)))
     return rows

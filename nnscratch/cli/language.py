@@ -293,7 +293,9 @@ def _finish(
     write_json(folder / runs.REPORT, report)
     write_text(folder / runs.REPORT_TEXT, reporting.as_text(report))
     trainer.history.write_json(folder / runs.HISTORY)
-    plots.plot_curves(trainer.history, folder / "curves.png", best_epoch=report["best_epoch"])
+    if plots.can_draw():
+        best_epoch = report["best_epoch"]
+        plots.plot_curves(trainer.history, folder / "curves.png", best_epoch=best_epoch)
     return report
 
 
@@ -315,6 +317,8 @@ def _say_goodbye(report: dict[str, Any], folder: Path, seconds: float, data: Pre
     print(shown(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}"))
     written = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     print(shown(f"Written to {folder}: {', '.join(written)}"))
+    if not plots.can_draw():
+        print(f"Without pictures: {plots.NEED}")
     print("Let the model continue a text:")
     prompt = shlex.quote(_beginning(data))
     print(shown(f"  nnscratch generate {shlex.quote(str(folder))} --prompt {prompt}"))

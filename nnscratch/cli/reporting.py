@@ -13,6 +13,7 @@ from nnscratch.cli.images import ImagePreprocessor
 from nnscratch.cli.shown import shown
 from nnscratch.cli.sources import Preprocessor
 from nnscratch.data import ClassTarget, NumberTarget
+from nnscratch.data.table_bytes import table_bytes
 from nnscratch.tensors import Tensor
 from nnscratch.train.files import FilePath, write_whole
 from nnscratch.train.metrics import confusion_matrix, precision_recall_f1
@@ -217,16 +218,10 @@ def write_columns(columns: dict[str, list[Any]], path: FilePath) -> None:
 
     Raises:
         RunError: if the file cannot be written.
+        ConfigurationError: if Parquet is asked for, and Polars is not installed.
     """
-    import polars
-
-    frame = polars.DataFrame({name: [_text(one) for one in of] for name, of in columns.items()})
-    buffer = io.BytesIO()
-    if str(path).lower().endswith((".parquet", ".pq")):
-        frame.write_parquet(buffer)
-    else:
-        frame.write_csv(buffer)
-    write_buffer(buffer, path)
+    escaped = {name: [_text(one) for one in of] for name, of in columns.items()}
+    write_buffer(io.BytesIO(table_bytes(escaped, path)), path)
 
 
 def _text(value: Any) -> Any:

@@ -344,7 +344,9 @@ def _finish(
     write_json(folder / runs.REPORT, report)
     write_text(folder / runs.REPORT_TEXT, reporting.as_text(report))
     trainer.history.write_json(folder / runs.HISTORY)
-    plots.plot_curves(trainer.history, folder / "curves.png", best_epoch=report["best_epoch"])
+    if plots.can_draw():
+        best_epoch = report["best_epoch"]
+        plots.plot_curves(trainer.history, folder / "curves.png", best_epoch=best_epoch)
     _draw(outputs, data, report, folder)
     parts = {"train": data.learned, "validation": data.judged, "test": data.rows}
     split = {"part": [name for name, rows in parts.items() for _ in range(len(rows))]}
@@ -359,13 +361,16 @@ def _finish(
 
 
 def _draw(outputs: Any, data: Prepared, report: dict[str, Any], folder: Path) -> None:
+    """Draw what was predicted, and list the worst mistakes and a sample of the data."""
     pre, targets = data.preprocessor, data.test[1]
     chosen = reporting.worst_mistakes(outputs, targets, pre.task)
-    if pre.task == "regression":
+    names = [row["class"] for row in report.get("classes", ())]
+    if not plots.can_draw():
+        pass
+    elif pre.task == "regression":
         true, predicted = (pre.target.inverse_transform(v).ravel() for v in (targets, outputs))
         plots.plot_regression(true, predicted, report["target"], folder / "predictions.png")
     else:
-        names = [row["class"] for row in report["classes"]]
         confusion = np.asarray(report["confusion"])
         plots.plot_confusion(confusion, names, folder / "confusion.png")
     if isinstance(pre, ImagePreprocessor):
@@ -392,13 +397,10 @@ def _draw_images(
     images, targets = data.test
     chosen = reporting.worst_mistakes(outputs, targets, pre.task)
     captions = reporting.mistake_captions(outputs, targets, chosen, names)
-    # Figures on black are drawn as ink on paper, photographs as they are.
-    plots.plot_mistakes(
-        [pre.visible(images[i]) for i in chosen],
-        captions,
-        folder / "mistakes.png",
-        ink=not data.files,
-    )
+    if plots.can_draw():
+        visible = [pre.visible(images[i]) for i in chosen]
+        # Figures on black are drawn as ink on paper, photographs as they are.
+        plots.plot_mistakes(visible, captions, folder / "mistakes.png", ink=not data.files)
     if data.files:
         columns = {
             "file": [data.files["test"][i] for i in chosen],
@@ -423,6 +425,8 @@ def _say_goodbye(
     print(shown(f"Test {reporting.headline(report)}, trained in {seconds:.1f} s{stopped}"))
     written = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     print(shown(f"Written to {folder}: {', '.join(written)}"))
+    if not plots.can_draw():
+        print(f"Without pictures: {plots.NEED}")
     print("Use the model on data like these:")
     where = shlex.quote(str(folder))
     print(shown(f"  nnscratch predict {where} {shlex.quote(_example(data, folder))}"))

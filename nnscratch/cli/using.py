@@ -14,6 +14,7 @@ from nnscratch.cli.language import evaluate_text
 from nnscratch.cli.networks import samples_of
 from nnscratch.cli.shown import shown
 from nnscratch.data import Tokenizer
+from nnscratch.data.table_bytes import check_table_name
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import make_loss
 from nnscratch.train.evaluate import evaluate, predict
@@ -27,8 +28,8 @@ def _check_output(output: str | None, endings: tuple[str, ...], source: str, run
     """Check the path of the output before the work begins.
 
     Raises:
-        ConfigurationError: if it has another ending, its folder does not exist, or it is the input
-            or a file of the run.
+        ConfigurationError: if it has another ending, its folder does not exist, it is the input
+            or a file of the run, or what writes such a file is not installed.
     """
     if output is None:
         return
@@ -44,6 +45,7 @@ def _check_output(output: str | None, endings: tuple[str, ...], source: str, run
         raise ConfigurationError(
             f"{output}: the output would replace a file of the run; name another"
         )
+    check_table_name(output)
 
 
 def predict_file(

@@ -3,24 +3,40 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from nnscratch.data._io import some
 from nnscratch.data.file_kinds import refuse_other_text
 from nnscratch.data.table import is_number
 from nnscratch.errors import DataError
 
-# Each takes about a millisecond.
+# Each is an array of its own.
 _MOST_COLUMNS = 100_000
 _SEPARATORS = (",", ";", "\t", "|")
 SEPARATOR_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 # What is looked at to recognise a separator: bytes of the text, and rows in them.
 _HEAD, _SAMPLE = 1 << 16, 50
 _EXCEL = re.compile(r'"?sep=(.)"?[ \t;,]*\r?\n', re.IGNORECASE)
+_BLANK_LINES = re.compile(r"(?: *(?:\r\n?|\n))+")
 # How pandas, R, Polars and Arrow call a column that only numbers or names the rows.
 _INDEX = re.compile(r"unnamed: 0(_level_\d+)?|__index_level_\d+__|rownames|row[._ ]names", re.I)
+# The csv module's own limit is 131,072 characters of a value, and is one for the whole process.
+_LONGEST = 2**31 - 1
+_LIMIT = threading.RLock()
+
+
+@contextmanager
+def values_of_any_length() -> Iterator[None]:
+    """Let the csv module read values of any length meanwhile."""
+    with _LIMIT:
+        before = csv.field_size_limit(_LONGEST)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
 @dataclass
@@ -71,7 +87,8 @@ def open_csv(raw: bytes, source: str, separator: str | None = None) -> CsvText:
         raw = raw.replace(b"\r", b"\n")
     for size in (_HEAD, len(raw)):
         head = raw[:size].decode(errors="ignore")
-        found = _open(raw, head, size >= len(raw), source, separator)
+        with values_of_any_length():
+            found = _open(raw, head, size >= len(raw), source, separator)
         if found is not None:
             found.first_line += blank
             return found
@@ -92,6 +109,8 @@ def _open(raw: bytes, head: str, whole: bool, source: str, separator: str | None
             lines = "1 line" if comments.count == 1 else f"{comments.count} lines"
             notes.append(f"remarks above the names are passed over ({lines})")
         skipped += comments.length
+    if blank := _BLANK_LINES.match(head, skipped):
+        skipped = blank.end()
     stream = io.StringIO(head, newline="")
     stream.seek(skipped)
     if separator is None:
@@ -218,83 +237,3 @@ def _name(names: list[str], source: str, notes: list[str]) -> None:
     if twice:
         more = f" and {len(twice) - 3} more" if twice[3:] else ""
         notes.append(f"names that stand twice: {', '.join(twice[:3])}{more}")
-
-
-def read_body(polars: Any, text: CsvText) -> Any:
-    """The rows as a frame of text; what is empty is null.
-
-    Raises:
-        DataError: a row has more or fewer values than there are names, or quotes are not closed.
-    """
-    names, separator, body = text.names, text.separator, text.body
-    # What polars takes for a part of the value: a blank before a quotation mark.
-    if re.search(re.escape(separator.encode()) + rb' +"', body):
-        return _python_frame(polars, text)
-    try:
-        frame = polars.read_csv(
-            body, has_header=False, schema=dict.fromkeys(names, polars.String), separator=separator
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    # A panic in polars is a BaseException; what Python's parser says names the line.
-    except BaseException:
-        return _python_frame(polars, text)
-    nulls = frame.null_count().row(0)
-    if nulls[-1]:
-        # A row that is too short, or blank, is null from some column on.
-        lines = body.count(b"\n") + (not body.endswith(b"\n"))
-        even = body.count(separator.encode()) == lines * (len(names) - 1)
-        if b'"' in body or not even or (len(names) == 1 and re.search(rb"\n *\r?\n", body)):
-            return _python_frame(polars, text)
-    return frame
-
-
-def _python_frame(polars: Any, text: CsvText) -> Any:
-    """The same by Python's parser: slower, and exact about which line is wrong."""
-    names = text.names
-    rows = list(_records(text))
-    if not rows:
-        raise DataError(f"{text.source}: the file has column names but no rows")
-    columns = zip(*rows, strict=True)
-    return polars.DataFrame(
-        {
-            name: polars.Series(name, [v or None for v in values], dtype=polars.String)
-            for name, values in zip(names, columns, strict=True)
-        }
-    )
-
-
-def _records(text: CsvText) -> Iterator[Sequence[str]]:
-    width = len(text.names)
-    body = text.body.decode()
-    first = text.first_line
-    stream = io.StringIO(body, newline="")
-    reader = csv.reader(stream, delimiter=text.separator, skipinitialspace=True, strict=True)
-    line = first
-    try:
-        for record in reader:
-            if len(record) != width:
-                # A blank line is no row.
-                if record and (len(record) > 1 or record[0].strip()):
-                    _refuse_width(text, line, record)
-            elif width > 1 or record[0].strip():
-                yield record
-            line = first + reader.line_num
-    except csv.Error as error:
-        raise DataError(
-            f"{text.source}: malformed CSV from line {line} on ({error}): quotation marks must "
-            "enclose a whole value, and one inside is written twice"
-        ) from None
-
-
-def _refuse_width(text: CsvText, line: int, record: Sequence[str]) -> None:
-    found = "1 value" if len(record) == 1 else f"{len(record)} values"
-    given = len(text.names)
-    columns = "1 column" if given == 1 else f"{given} columns"
-    hint = ""
-    if len(record) > given and text.separator == ",":
-        hint = ". A value with a comma in it stands in quotation marks"
-    raise DataError(
-        f"{text.source}: line {line} has {found}, but there are {columns} "
-        f"(separated by {SEPARATOR_NAMES.get(text.separator, repr(text.separator))}){hint}"
-    )

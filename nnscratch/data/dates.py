@@ -1,6 +1,8 @@
 """Dates and times: recognised in text, and taken apart into numbers that mean something."""
 
 import re
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,81 +44,160 @@ _EITHER = {
     if form.startswith(("%m/%d", "%m-%d", "%d/%m", "%d-%m"))
 }
 # What a text needs to be worth a try: figures with something between them, or a month's name.
-_LIKELY = (
-    r"(?i)^(\w{3,9},? )?(\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T].*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+_LIKELY = re.compile(
+    r"(\w{3,9},? )?(\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T].*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
     r"( [ap]m)?|\d{1,4}[- ]?[a-z]{3,9}[- ]?\d{1,4}.*|[a-z]{3,9}[- ]\d{1,2}(,? |-)\d{4}.*"
-    r"|[a-z]{3,9}[- ]\d{4})$"
+    r"|[a-z]{3,9}[- ]\d{4})",
+    re.I,
 )
-_WEEKDAY = r"(?i)^(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? "
-_MONTH = r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_WEEKDAY = re.compile(r"^(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? ", re.I)
+_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = re.compile(rf"\b({'|'.join(_NAMES)})[a-z]*\.?", re.I)
 _SHORT_YEARS = ("%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%y", "%m-%d-%y")
+_SHORT_YEAR = re.compile(r"\d+[-./]\d+[-./]\d\d(\D|$)")
 _FIRST_YEAR, _LAST_YEAR = 1000, 2999
 
+# What each directive of a format matches, with a group for each number in it. `%.f` is a fraction
+# that may be missing, `%#z` a zone whose minutes may be.
+_DIRECTIVES = {
+    "%Y": r"\s*(?P<Y>\d{4})",
+    "%y": r"\s*(?P<y>\d{1,2})",
+    "%m": r"\s*(?P<m>\d{1,2})",
+    "%b": rf"(?P<b>{'|'.join(_NAMES)})",
+    "%d": r"\s*(?P<d>\d{1,2})",
+    "%H": r"\s*(?P<H>\d{1,2})",
+    "%I": r"\s*(?P<I>\d{1,2})",
+    "%M": r"\s*(?P<M>\d{1,2})",
+    "%S": r"\s*(?P<S>\d{1,2})",
+    "%.f": r"(?:\.(?P<f>\d+))?",
+    "%p": r"(?P<p>am|pm)",
+    "%z": r"\s*(?P<sign>[-+])(?P<zh>\d\d)[:\s]*(?P<zm>\d\d)",
+    "%#z": r"\s*(?:[Zz]|(?P<sign>[-+])(?P<zh>\d\d):?(?P<zm>\d\d)?)",
+}
 
-def read_dates(polars: Any, text: Any, form: str) -> Any:
-    """A column of text as date-times, null where the format does not fit."""
-    if form.startswith(_SHORT_YEARS):
+
+@cache
+def _pattern(form: str) -> re.Pattern[str]:
+    parts = re.split(r"(%#z|%\.f|%[A-Za-z])", form)
+    text = "".join(_DIRECTIVES.get(part) or re.escape(part) for part in parts)
+    return re.compile(text.replace("\\ ", r"\s*"), re.I | re.A)
+
+
+def read_dates(texts: Sequence[str], form: str) -> npt.NDArray[np.datetime64]:
+    """Texts as date-times, NaT where the format does not fit, (N,) `datetime64[us]`.
+
+    A month without a day is its first day, an hour without a day one of 1970-01-01. What has a
+    zone is brought to UTC.
+
+    >>> read_dates(["5.1.2024", "30.2.2024"], "%d.%m.%Y")
+    array(['2024-01-05T00:00:00.000000',                        'NaT'],
+          dtype='datetime64[us]')
+    """
+    match, named, short = _pattern(form).fullmatch, "%b" in form, form.startswith(_SHORT_YEARS)
+    rows, groups = [], []
+    for row, text in enumerate(texts):
         # Otherwise 1.2.3 were a day of the year 2003.
-        text = text.set(~text.str.contains(r"^\d+[-./]\d+[-./]\d\d(\D|$)"), None)
-    if "%b" in form:
-        # Names in full become the short ones.
-        text = text.str.replace(_WEEKDAY, "").str.replace(_MONTH, "${1}")
-        text = text.str.replace_all(",", "", literal=True)
-    if form in _MONTHS:
-        text, form = "1 " + text, f"%d {form}"
-    elif form in _HOURS:
-        text, form = "1970-01-01 " + text, f"%Y-%m-%d {form}"
-    kind = polars.Datetime("us")
-    if form in _ZONED:
-        kind = polars.Datetime("us", "UTC")
-    found = text.str.strptime(
-        kind if "%H" in form or "%I" in form else polars.Date, form, strict=False
+        if short and not _SHORT_YEAR.match(text):
+            continue
+        if named:
+            # Names in full become the short ones.
+            text = _MONTH.sub(r"\1", _WEEKDAY.sub("", text, count=1), count=1).replace(",", "")
+        if (found := match(text)) is not None:
+            rows.append(row)
+            groups.append(found.groups())
+    made = np.full(len(texts), np.datetime64("NaT", "us"))
+    if rows:
+        names = sorted(_pattern(form).groupindex, key=_pattern(form).groupindex.__getitem__)
+        made[rows] = _moments(dict(zip(names, zip(*groups, strict=True), strict=True)), len(rows))
+    return made
+
+
+def _moments(parts: Mapping[str, Sequence[str | None]], count: int) -> npt.NDArray[np.datetime64]:
+    """Date-times of their parts, by the letters of the directives; NaT where there is no such."""
+
+    def numbers(part: str, default: int) -> npt.NDArray[np.int64]:
+        if part not in parts:
+            return np.full(count, default, np.int64)
+        return np.fromiter((int(one or default) for one in parts[part]), np.int64, count)
+
+    def texts(part: str) -> list[str]:
+        return [(one or "").lower() for one in parts.get(part, [""] * count)]
+
+    year = numbers("Y", 1970)
+    if "y" in parts:
+        short = numbers("y", 0)
+        year = np.where(short < 70, 2000, 1900) + short
+    month = numbers("m", 1)
+    if "b" in parts:
+        month = np.array([1 + _NAMES.index(name) for name in texts("b")])
+    hour, minute, second = numbers("H", 0), numbers("M", 0), numbers("S", 0)
+    fine = (year >= _FIRST_YEAR) & (year <= _LAST_YEAR) & (month >= 1) & (month <= 12)
+    fine &= (hour <= 23) & (minute <= 59) & (second <= 60)
+    if "I" in parts:
+        hour = numbers("I", 0)
+        fine &= (hour >= 1) & (hour <= 12)
+        hour = hour % 12 + 12 * np.array([name == "pm" for name in texts("p")])
+    months = (12 * (year - 1970) + month - 1).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (numbers("d", 1) - 1)
+    fine &= days.astype("datetime64[M]") == months
+    fraction = np.array([int(f"{one:0<6}"[:6]) for one in texts("f")])
+    moments: npt.NDArray[np.datetime64] = days.astype("datetime64[us]") + (
+        1_000_000 * (3600 * hour + 60 * minute + second) + fraction
     )
-    if form in _ZONED:
-        found = found.dt.replace_time_zone(None)
-    found = found.cast(polars.Datetime("us"))
-    years = found.dt.year()
-    # %Y takes 24 for the year 24, which %y is meant for.
-    return found.set((years < _FIRST_YEAR) | (years > _LAST_YEAR), None)
+    if "sign" in parts:
+        fine &= (numbers("zm", 0) <= 59) & (numbers("zh", 0) <= 23)
+        before = np.array([1 if sign == "-" else -1 for sign in texts("sign")])
+        moments += before * (60 * numbers("zh", 0) + numbers("zm", 0)) * np.timedelta64(1, "m")
+    moments[~fine] = np.datetime64("NaT")
+    return moments
 
 
 def recognise_dates(
-    polars: Any, text: Any, *, day_first: bool, hint: str | None = None, share: float = 0.9
-) -> tuple[Any, str, str | None] | None:
-    """A column of text, null where nothing is, as date-times, where most of it is in one format.
+    texts: Sequence[str],
+    counts: npt.NDArray[np.intp] | None = None,
+    *,
+    day_first: bool,
+    hint: str | None = None,
+    share: float = 0.9,
+) -> tuple[npt.NDArray[np.datetime64], str, str | None] | None:
+    """Different texts as date-times, where most of them are in one format.
 
     Args:
-        polars: the library.
-        text: the column.
+        texts: D different texts, none of which means a missing value.
+        counts: in how many rows each of them stands, (D,); in one if not given.
         day_first: which of two formats is meant where day and month may be exchanged.
         hint: the format of an earlier file, which is taken where it fits as well as another.
         share: of the values that have to fit; at least one has to.
 
     Returns:
-        The date-times, their format, and the other format that fits as well (day and month
-        exchanged), or None; None in the place of all where they are no dates.
+        The date-times, NaT where one is none, their format, and the other format that fits as well
+        (day and month exchanged), or None; None in the place of all where they are no dates.
     """
-    present = text.drop_nulls()
-    if present.is_empty() or not present[0][:40]:
-        return None
-    sample = present.unique(maintain_order=True).head(64)
-    if sample.str.contains(_LIKELY).mean() < share:
+    sample = texts[:64]
+    likely = sum(_LIKELY.fullmatch(text) is not None for text in sample)
+    if not sample or likely < share * len(sample):
         return None
     fitting = [
         form
-        for form in ([hint] if hint else []) + [one for one in FORMATS if one != hint]
-        if read_dates(polars, sample, form).count() >= max(1, share * len(sample))
+        for form in sorted(FORMATS, key=lambda form: form != hint)
+        if _fitting(read_dates(sample, form)) >= max(1, share * len(sample))
     ]
     if not fitting:
         return None
-    read = {form: read_dates(polars, text, form) for form in fitting}
-    best = max(fitting, key=lambda form: int(read[form].count()))
+    read = {form: read_dates(texts, form) for form in fitting}
+    rows = {form: _fitting(found, counts) for form, found in read.items()}
+    best = max(fitting, key=rows.__getitem__)
     other = _EITHER.get(best)
-    if other not in read or read[other].count() < read[best].count():
+    if other not in read or rows[other] < rows[best]:
         return read[best], best, None
     if best != hint and day_first != best.startswith("%d"):
         best, other = other, best
     return read[best], best, other
+
+
+def _fitting(found: npt.NDArray[Any], counts: npt.NDArray[np.intp] | None = None) -> int:
+    fine = ~np.isnat(found)
+    return int(np.count_nonzero(fine) if counts is None else counts[fine].sum())
 
 
 _MOMENT = re.compile(

@@ -1,18 +1,20 @@
-"""CSV and Parquet files, through polars, which is imported only when a file is read."""
+"""Tables in files: CSV, and Parquet where Polars is installed."""
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nnscratch.data._io import FilePath, open_data_file, some
-from nnscratch.data.csv_text import CsvText, is_index_name, open_csv, read_body
+from nnscratch.data.csv_rows import CsvRows
+from nnscratch.data.csv_text import open_csv
 from nnscratch.data.file_kinds import as_utf8, unpack
+from nnscratch.data.parquet import ParquetColumns, is_parquet_name
 from nnscratch.data.reading import Reading, TableWarning
-from nnscratch.data.table import ColumnKind, Table, no_column, without_values
+from nnscratch.data.table import ColumnKind, Table, no_column
 from nnscratch.data.values import Values
 from nnscratch.errors import ConfigurationError, DataError
 
@@ -42,7 +44,7 @@ def read_table(
     names the rows (without a name, `Unnamed: 0`, `__index_level_0__`, `rownames`) is left out
     unless it is asked for; what was recognised is in the table's `reading`.
 
-    Do not read a Parquet file from a source that you do not trust: polars believes the sizes that
+    Do not read a Parquet file from a source that you do not trust: Polars believes the sizes that
     its pages claim, and ends the whole process when the memory for them is not there. CSV files
     have no such sizes.
 
@@ -63,7 +65,8 @@ def read_table(
         DataError: the file cannot be read as a table, a column that was asked for is missing (the
             message lists those there are, and the closest), or values are missing or infinite (it
             names the columns, the number of rows and the first one).
-        ConfigurationError: polars is not installed, or an argument makes no sense.
+        ConfigurationError: it is a Parquet file and Polars is not installed, or an argument makes
+            no sense.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -77,6 +80,19 @@ def read_table(
     return file.read(columns=columns, exclude=exclude, kinds=kinds, missing=missing, like=like)
 
 
+class _Content(Protocol):
+    """What is in a file: the names of its columns, and on demand their values."""
+
+    names: tuple[str, ...]
+    index: str | None
+
+    def read(
+        self, values: Values, chosen: list[str], kinds: Mapping[str, ColumnKind], select: bool
+    ) -> tuple[dict[str, npt.NDArray[Any]], list[str]]: ...
+
+    def notes(self, read: Collection[str]) -> list[str]: ...
+
+
 class TableFile:
     r"""A file of a table whose columns are known and whose values are not yet read.
 
@@ -86,7 +102,8 @@ class TableFile:
 
     Raises:
         DataError: it cannot be read as a table.
-        ConfigurationError: polars is not installed, or the separator makes no sense.
+        ConfigurationError: it is a Parquet file and Polars is not installed, or the separator
+            makes no sense.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -103,8 +120,6 @@ class TableFile:
         ):
             raise ConfigurationError(f"separator must be one ASCII character, got {separator!r}")
         self.source = os.fspath(path)
-        self._polars = _import_polars()
-        self._text: CsvText | None = None
         self._reading = Reading()
         handle, size = open_data_file(path)
         with handle:
@@ -114,22 +129,20 @@ class TableFile:
         if not raw.startswith(_PARQUET_MAGIC):
             raw, how = unpack(raw, self.source)
             self._reading = Reading(compression=how)
+        self._content: _Content
         if raw.startswith(_PARQUET_MAGIC):
-            self._raw = raw
-            self.names = tuple(self._parquet(lambda: self._polars.read_parquet_schema(raw)))
-            named = [name for name in self.names if is_index_name(name)]
-            self.index = named[0] if named else None
-        elif self.source.lower().endswith((".parquet", ".pq")):
+            self._content = ParquetColumns(raw, self.source)
+        elif is_parquet_name(self.source):
             raise DataError(
                 f"{self.source}: not a Parquet file: expected it to begin with 'PAR1', "
                 f"found the bytes {raw[:4].hex(' ')}"
             )
         else:
             raw, encoding = as_utf8(raw, self.source)
-            self._text = text = open_csv(raw, self.source, separator)
+            text = open_csv(raw, self.source, separator)
+            self._content = CsvRows(text)
             self._reading = Reading(text.separator, encoding, self._reading.compression)
-            self.names = tuple(text.names)
-            self.index = text.index
+        self.names, self.index = self._content.names, self._content.index
 
     def read(
         self,
@@ -151,37 +164,18 @@ class TableFile:
                     f"{', '.join(map(repr, _KINDS))}, got {kind!r}"
                 )
         chosen = _chosen(self.names, columns, exclude, self.source)
-        text = self._text
-        frame = read_body(self._polars, text) if text else self._frame(chosen)
-        if frame.height == 0:
-            raise DataError(f"{self.source}: the file has column names but no rows")
-        left_out: list[str] = []
-        if columns is None:
-            left_out = [name for name in chosen if self._is_no_data(frame, name)]
-            chosen = [name for name in chosen if name not in left_out] or chosen
-        frame = frame.select(chosen)
         keep = missing == "keep"
         values = Values(
-            self._polars,
             self.source,
             keep,
             self._reading.separator,
             None if like is None or like.separator != self._reading.separator else like.decimal,
             {} if like is None else like.dates,
         )
-        if text is None:
-            values.decimal = "."
-        else:
-            values.look(frame, known)
-        # In a Parquet file text is text, even where it looks like numbers.
-        unknown: ColumnKind | None = "categorical" if text is None else None
-        read = {one.name: _values(values, one, known.get(one.name), unknown) for one in frame}
+        read, left_out = self._content.read(values, chosen, known, columns is None)
         if keep:
             read = {name: _without_infinities(self.source, name, v) for name, v in read.items()}
-        notes = values.say()
-        if text is not None:
-            called = [f"a column without a name is called {n!r}" for n in text.unnamed if n in read]
-            notes = (*text.notes, *called, *notes)
+        notes = (*self._content.notes(read), *values.say())
         reading = Reading(
             self._reading.separator,
             self._reading.encoding,
@@ -192,33 +186,6 @@ class TableFile:
             notes,
         )
         return Table(self.source, read, keep, reading)
-
-    def _is_no_data(self, frame: Any, name: str) -> bool:
-        """Whether a column only numbers or names the rows, or is an empty one at the end."""
-        column = frame.get_column(name)
-        if self._text is not None and name == self._text.trailing:
-            return bool(column.null_count() == len(column))
-        if self._text is not None and name != self.index:
-            return False
-        return (name == self.index or is_index_name(name)) and bool(
-            column.n_unique() == len(column)
-        )
-
-    def _frame(self, chosen: list[str]) -> Any:
-        return self._parquet(
-            lambda: self._polars.read_parquet(self._raw, columns=chosen).select(chosen)
-        )
-
-    def _parquet(self, read: Any) -> Any:
-        try:
-            return read()
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        # A panic in polars is a BaseException; whatever a damaged file brings about is one error.
-        except BaseException as error:
-            raise DataError(
-                f"{self.source}: truncated or damaged Parquet file ({_first_line(error)})"
-            ) from error
 
 
 def _without_infinities(source: str, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -235,96 +202,19 @@ def _without_infinities(source: str, name: str, values: npt.NDArray[Any]) -> npt
     return np.where(infinite, np.nan, values)
 
 
-def _import_polars() -> Any:
-    try:
-        import polars
-    except ImportError as error:
-        raise ConfigurationError(
-            "reading CSV and Parquet files needs polars, which is not installed: "
-            'pip install "nnscratch[cli]"'
-        ) from error
-    return polars
-
-
 def _chosen(
     available: Sequence[str],
     columns: Sequence[str] | None,
     exclude: Sequence[str],
     source: str,
 ) -> list[str]:
+    known = set(available)
     for name in [*(columns or ()), *exclude]:
-        if name not in available:
+        if name not in known:
             raise DataError(no_column(source, name, available))
     wanted = available if columns is None else dict.fromkeys(columns)
-    left = [name for name in wanted if name not in set(exclude)]
+    left_out = set(exclude)
+    left = [name for name in wanted if name not in left_out]
     if not left:
         raise DataError(f"{source}: no column is left to read after leaving out {some([*exclude])}")
     return left
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def _values(
-    values: Values, column: Any, kind: ColumnKind | None, text_kind: ColumnKind | None
-) -> npt.NDArray[Any]:
-    """A polars column as an array of its kind; a missing value is NaN, NaT or None.
-
-    `kind` is what the column has to be, `text_kind` what one of text is where nothing is asked.
-    """
-    polars, dtype = values.polars, column.dtype
-    where = f"{values.source}: column {column.name!r}"
-    if dtype == polars.Time:
-        # A time of day alone: of the first day, so that its hour counts.
-        column = column.cast(polars.Duration("us")).cast(polars.Int64).cast(polars.Datetime("us"))
-    elif isinstance(dtype, polars.Datetime) and dtype.time_zone:
-        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    elif isinstance(dtype, polars.Duration):
-        column = column.dt.total_microseconds() / 1e6
-    dtype = column.dtype
-    if dtype in (polars.Categorical, polars.Enum) or (
-        kind == "categorical" and (_plain(dtype) or dtype.is_temporal())
-    ):
-        column = column.cast(polars.String)
-    if column.dtype == polars.String:
-        if kind is None and text_kind == "categorical":
-            # Text it is, but dates are as often written as text here as in a CSV file.
-            return values.of_typed_text(column)
-        return values.of(column, kind or text_kind)
-    if dtype == polars.Null:
-        return without_values(len(column), kind or "numeric")
-    if dtype.is_temporal() and kind in (None, "datetime"):
-        return np.asarray(column.cast(polars.Datetime("us")).to_numpy(), "datetime64[us]")
-    if not _plain(dtype) and not dtype.is_temporal():
-        raise DataError(
-            f"{where} has the type {dtype}; expected numbers, booleans, dates or text: "
-            "convert it, or leave it out"
-        )
-    if kind == "boolean" and dtype.is_numeric() and column.drop_nulls().is_in([0, 1]).all():
-        column = column.cast(polars.Boolean)
-    elif kind == "numeric" and dtype == polars.Boolean:
-        column = column.cast(polars.Int64)
-    elif kind is not None and kind != _kind_of_type(polars, dtype):
-        raise DataError(f"{where} has the type {dtype}; expected {kind} values")
-    if column.dtype == polars.Boolean:
-        return np.array(column.to_list(), object)
-    return _numbers(polars, column)
-
-
-def _kind_of_type(polars: Any, dtype: Any) -> ColumnKind:
-    if dtype == polars.Boolean:
-        return "boolean"
-    return "datetime" if dtype.is_temporal() else "numeric"
-
-
-def _plain(dtype: Any) -> bool:
-    return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
-
-
-def _numbers(polars: Any, column: Any) -> npt.NDArray[Any]:
-    if not column.dtype.is_float() and column.null_count() == 0:
-        whole = column.cast(polars.Int64, strict=False)
-        if whole.null_count() == 0 and (whole.cast(column.dtype) == column).all():
-            return np.asarray(whole.to_numpy(), np.int64)
-    return np.asarray(column.cast(polars.Float64).to_numpy(), np.float64)

@@ -1,10 +1,11 @@
 """Columns of text as numbers, booleans, dates or categories, as their values show."""
 
 import os
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +17,21 @@ from nnscratch.data.spellings import (
     DECIMALS,
     EITHER,
     END,
-    FALSE,
     GROUP,
     MISSING_IN_TEXT,
     NUMBER,
     POINTED_THOUSANDS,
-    TRUE,
     UNITS,
-    are_gaps,
     cleaned,
+    is_gap,
+    truths,
 )
 from nnscratch.data.table import ColumnKind
+from nnscratch.data.text_column import TextColumn, as_number
 from nnscratch.errors import DataError
 
 _Array = npt.NDArray[Any]
+_Mask = npt.NDArray[np.bool_]
 
 # A column is one of numbers or dates with odd values in it, not one of text, if at least this
 # share of its values are, or all but one of at least five.
@@ -37,6 +39,13 @@ _SHARE, _FEW = 0.9, 4
 _KINDS = 20
 # So many values of a column are looked at to recognise the decimal mark of the file.
 _SAMPLE = 2000
+_DIGIT = re.compile(r"\d")
+_SHORT = re.compile(r"[-+]?\d{1,3}")
+_THOUSANDS_AND_POINT = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+\.\d*")
+_POINT = re.compile(r"[-+]?\d*\.(?:\d{1,2}|\d{4,})")
+_POINT_AT_END = re.compile(r"\.(?:\d{1,2}|\d{4,})$")
+_THOUSANDS = re.compile(r",\d{3}\.\d|,\d{3},\d{3}")
+_NEARLY = re.compile(r"[-+]?\d*(?:[.,]?\d+)(?:[eE][-+]?\d+)?.?")
 
 
 @dataclass
@@ -44,7 +53,6 @@ class Values:
     """How the texts of one file become values; what is recognised on the way is kept in it.
 
     Args:
-        polars: the library.
         source: what to call the file.
         keep: whether gaps stay gaps and odd values become some; otherwise odd values are refused.
         separator: of the file: with a comma between values it seldom stands before decimals.
@@ -52,7 +60,6 @@ class Values:
         dates: for columns of dates, the format where several fit.
     """
 
-    polars: Any
     source: str | os.PathLike[str]
     keep: bool
     separator: str = ","
@@ -64,38 +71,41 @@ class Values:
     _commas: list[str] = field(default_factory=list)
     _unclear: list[str] = field(default_factory=list)
 
-    def look(self, frame: Any, kinds: Mapping[str, ColumnKind]) -> None:
+    def look(
+        self, columns: Iterable[TextColumn], kinds: Mapping[str, ColumnKind], has_na: bool = True
+    ) -> None:
         """Decide the decimal mark of a whole file, by the columns that leave no choice, and
-        whether NA is a gap among texts.
+        whether NA is a gap among texts; `has_na`: whether it may stand anywhere at all.
         """
         points = False
-        for text in frame:
-            if not self._writes_na and (na := text == "NA").any():
+        for text in columns:
+            if has_na and not self._writes_na and bool((text.texts == "NA").any()):
                 # Where numbers are missing so, texts are, too: R writes NA, and no country.
-                present = text.filter(~na).drop_nulls().head(1000)
-                numbers = present.cast(self.polars.Float64, strict=False)
-                self._writes_na = 0 < len(present) == numbers.count()
+                present = text.present(1000, besides=("NA",))
+                self._writes_na = bool(present) and None not in map(as_number, present)
             if kinds.get(text.name, "numeric") != "numeric":
                 continue
             start = text.head(_SAMPLE)
-            if start.null_count() == 0:
-                # Plain numbers are nearly all there is, and quickly known; one shows the mark.
-                plain = start.cast(self.polars.Float64, strict=False).null_count() == 0
-                if plain and (points or not start.str.contains(".", literal=True).any()):
-                    continue
-            sample = text.drop_nulls()
-            sample = sample.head(_SAMPLE).str.strip_chars().str.replace(END, "")
-            if not sample.str.contains(r"\d").any():
+            # Plain numbers are nearly all there is, and quickly known; one shows the mark.
+            plain = None not in map(as_number, start)
+            if plain and (points or not any("." in one for one in start)):
                 continue
-            if sample.str.contains(",", literal=True).any():
-                clean = cleaned(sample).filter(~are_gaps(sample))
-                shown = clean.str.contains(DECIMALS)
-                plain = clean.str.contains(r"^[-+]?\d{1,3}$")
-                if shown.any() and (shown | plain | clean.str.contains(EITHER)).mean() >= _SHARE:
+            sample = [END.sub("", one, count=1) for one in text.present(_SAMPLE)]
+            if not any(map(_DIGIT.search, sample)):
+                continue
+            if any("," in one for one in sample):
+                clean = [cleaned(one) for one in sample if not is_gap(one)]
+                shown = [one for one in clean if DECIMALS.fullmatch(one)]
+                agree = len(shown) + sum(
+                    (_SHORT.fullmatch(one) or EITHER.fullmatch(one)) is not None
+                    for one in clean
+                    if not DECIMALS.fullmatch(one)
+                )
+                if shown and agree >= _SHARE * len(clean):
                     self._commas.append(text.name)
-                elif clean.str.contains(r"^[-+]?\d{1,3}(?:,\d{3})+\.\d*$").any():
+                elif any(map(_THOUSANDS_AND_POINT.fullmatch, clean)):
                     points = True
-            elif sample.str.contains(r"^[-+]?\d*\.(?:\d{1,2}|\d{4,})$").any():
+            elif any(map(_POINT.fullmatch, sample)):
                 points = True
         if self._commas:
             self.decimal = ","
@@ -104,16 +114,12 @@ class Values:
         elif self.decimal is None:
             self.decimal = "," if self.separator == ";" else "."
 
-    def of(self, text: Any, kind: ColumnKind | None) -> _Array:
+    def of(self, text: TextColumn, kind: ColumnKind | None) -> _Array:
         """A column of text as an array of its kind; a missing value is NaN, NaT or None."""
         if kind in (None, "numeric"):
-            values = self._plain_numbers(text, kind)
-            if values is None:
-                text = text.str.strip_chars()
-                values = self._numbers(text, kind)
+            values = self._numbers(text, kind)
             if values is not None:
                 return values
-        text = text.str.strip_chars()
         if kind in (None, "boolean"):
             values = self._booleans(text, kind)
             if values is not None:
@@ -124,22 +130,16 @@ class Values:
                 return values
         if kind is None and self.keep:
             self._nearly_numbers(text)
-        empty = text.is_null() | (text == "")
-        if self.keep:
-            empty |= text.str.to_lowercase().is_in(list(MISSING_IN_TEXT))
-        if self._writes_na:
-            empty |= text == "NA"
-        return _objects(self.polars, text.set(empty.fill_null(True), None))
+        return self._objects(text)
 
-    def of_typed_text(self, text: Any) -> _Array:
+    def of_typed_text(self, text: TextColumn) -> _Array:
         """A column that is text by its type: categories, or dates where all of it is dates."""
-        stripped = text.str.strip_chars()
-        found = self._dates(stripped, None)
+        found = self._dates(text, None)
         if found is not None:
             return found
         if self.keep:
-            self._nearly_numbers(stripped)
-        return self.of(text, "categorical")
+            self._nearly_numbers(text)
+        return self._objects(text)
 
     def say(self) -> tuple[str, ...]:
         """What was recognised in the columns, a sentence each."""
@@ -155,163 +155,154 @@ class Values:
             made.append(f"dates and times: {', '.join(listed[:3])}{more}")
         return (*made, *self.notes)
 
-    def _plain_numbers(self, text: Any, kind: ColumnKind | None) -> _Array | None:
-        """The common case, quickly: a number in every row, as programs write them."""
-        polars = self.polars
-        if (
-            self.decimal == ","
-            or text[0] is None
-            or text.head(100).cast(polars.Float64, strict=False).null_count()
-        ):
+    def _numbers(self, text: TextColumn, kind: ColumnKind | None) -> _Array | None:
+        # The common case, quickly: numbers as programs write them, and gaps.
+        numbers = None if self.decimal == "," else text.numbers(is_gap)
+        if numbers is None:
+            return self._numbers_and_others(text, kind)
+        if kind is None and _are_codes(text):
             return None
-        numbers = text.cast(polars.Float64, strict=False)
-        if numbers.null_count():
-            return None
-        if text.head(100).cast(polars.Int64, strict=False).null_count() == 0:
-            whole = text.cast(polars.Int64, strict=False)
-            if whole.null_count() == 0:
-                if kind is None and self._codes(text, text.is_null()):
-                    return None
-                return np.asarray(whole.to_numpy(), np.int64)
-        return np.asarray(numbers.to_numpy(), np.float64)
+        whole = None if np.isnan(numbers).any() else text.integers()
+        return numbers if whole is None else whole
 
-    def _numbers(self, text: Any, kind: ColumnKind | None) -> _Array | None:
-        polars = self.polars
+    def _numbers_and_others(self, text: TextColumn, kind: ColumnKind | None) -> _Array | None:
+        """Numbers written in some other way, or with other values among them."""
+        gaps = text.each(is_gap)
+        words = ~gaps & text.each(lambda one: not _DIGIT.search(one) and as_number(one) is None)
+        total, others = text.rows(~gaps), text.rows(words)
+        if kind is None and others > 1 and total - others < _SHARE * total:
+            # Too few can be numbers, however they are written.
+            return None
         notes, unclear = len(self.notes), len(self._unclear)
-        numbers = text.cast(polars.Float64, strict=False)
-        gaps = are_gaps(text) if numbers.null_count() else text.is_null()
+        found = [as_number(one) for one in text.distinct]
         # 1.234 is plain enough; where the file writes decimals with a comma, it is 1234.
-        pointed = self.decimal == "," and bool(
-            (text.str.contains(POINTED_THOUSANDS) | ~text.str.contains(".", literal=True)).all()
+        pointed = self.decimal == "," and all(
+            POINTED_THOUSANDS.fullmatch(one) or "." not in one for one in text.distinct
         )
-        if not (numbers.is_not_null() | gaps).all() or (
-            pointed and text.str.contains(".", literal=True).any()
+        if any(one is None and not gap for one, gap in zip(found, gaps, strict=True)) or (
+            pointed and any("." in one for one in text.distinct)
         ):
-            numbers = self._written_numbers(text, gaps)
-        odd = numbers.is_null() & ~gaps
-        wrong, right = int(odd.sum()), int((numbers.is_not_null() & ~gaps).sum())
+            found = self._written_numbers(text, gaps)
+        known = np.array([one is not None for one in found])
+        odd = ~known & ~gaps
+        wrong, right = text.rows(odd), text.rows(known & ~gaps)
         if wrong and kind == "numeric":
-            truth = self._truth(text, gaps)
+            truth = truths(text.distinct)
             if truth is not None:
-                return np.asarray(truth.cast(polars.Float64).to_numpy(), np.float64)
+                return np.array(truth, np.float64)[text.codes]
         if wrong and not self._few(wrong, right, odd, text, kind):
             # It is no column of numbers: nothing is to be said of how they are written.
             del self.notes[notes:], self._unclear[unclear:]
             return None
-        if kind is None and not wrong and self._codes(text, gaps):
+        if kind is None and not wrong and _are_codes(text):
             return None
         if wrong:
             self._odd(text, odd, "numbers", "a number")
         if not wrong and not gaps.any():
-            whole = text.cast(polars.Int64, strict=False)
-            if whole.null_count() == 0:
-                return np.asarray(whole.to_numpy(), np.int64)
-        numbers = numbers.set(gaps, None)
-        return np.asarray(numbers.fill_null(float("nan")).to_numpy(), np.float64)
+            whole = text.integers()
+            if whole is not None:
+                return whole
+        numbers = np.array(found, np.float64)
+        numbers[gaps] = np.nan
+        return numbers[text.codes]
 
-    def _written_numbers(self, text: Any, gaps: Any) -> Any:
+    def _written_numbers(self, text: TextColumn, gaps: _Mask) -> list[float | None]:
         """Numbers as people write them: thousands, decimal commas, percents, currencies, units."""
-        polars = self.polars
-        clean = cleaned(text)
-        units = clean.filter(~gaps).str.extract(UNITS)
-        if len(units) and units.null_count() == 0 and units.n_unique() == 1:
-            self.notes.append(f"column {text.name!r}: numbers with the unit {units[0]!r}")
-            clean = clean.str.strip_suffix(units[0]).str.strip_chars()
+        clean = [cleaned(one) for one in text.distinct]
+        present = [one for one, gap in zip(clean, gaps, strict=True) if not gap]
+        units = {found and found[1] for found in map(UNITS.fullmatch, present)}
+        unit = units.pop() if len(units) == 1 else None
+        if unit is not None:
+            self.notes.append(f"column {text.name!r}: numbers with the unit {unit!r}")
+            clean = [one.removesuffix(unit).strip() for one in clean]
+            present = [one for one, gap in zip(clean, gaps, strict=True) if not gap]
         mark = self.decimal or "."
-        if clean.str.contains(",", literal=True).any():
-            present = clean.filter(~gaps)
-            if text.name not in self._commas and present.str.contains(DECIMALS).any():
+        if any("," in one for one in clean):
+            thousands = any(map(_THOUSANDS.search, present))
+            if text.name not in self._commas and any(map(DECIMALS.fullmatch, present)):
                 # A column may differ from its file, where all of it does.
-                mark = "," if not present.str.contains(r",\d{3}\.\d|,\d{3},\d{3}").any() else "."
-            elif mark == "," and present.str.contains(r",\d{3}\.\d|,\d{3},\d{3}").any():
+                mark = "." if thousands else ","
+            elif mark == "," and thousands:
                 mark = "."
-            elif present.str.contains(EITHER).any() and text.name not in self._commas:
+            elif text.name not in self._commas and any(map(EITHER.fullmatch, present)):
                 self._unclear.append(text.name)
-        elif mark == "," and clean.str.contains(r"\.(?:\d{1,2}|\d{4,})$").any():
+        elif mark == "," and any(map(_POINT_AT_END.search, clean)):
             mark = "."
-        valid = clean.str.contains(NUMBER[mark]) & clean.str.contains(r"\d")
-        clean = clean.str.replace_all(GROUP, "")
-        if mark == ",":
-            clean = clean.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-        else:
-            clean = clean.str.replace_all(",", "", literal=True)
-        numbers = clean.cast(polars.Float64, strict=False).set(~valid.fill_null(False), None)
-        percent = text.str.ends_with("%") & numbers.is_not_null()
-        if percent.any():
+        other = "," if mark == "." else "."
+        found: list[float | None] = []
+        percents = False
+        for one, written in zip(clean, text.distinct, strict=True):
+            number = None
+            if NUMBER[mark].fullmatch(one) and _DIGIT.search(one):
+                number = as_number(GROUP.sub("", one).replace(other, "").replace(mark, "."))
+            if number is not None and written.endswith("%"):
+                percents = True
+                number /= 100
+            found.append(number)
+        if percents:
             self.notes.append(f"column {text.name!r}: percents; 12% is read as 0.12")
-            numbers = numbers.zip_with(~percent, numbers / 100)
-        return numbers
+        return found
 
-    def _few(self, wrong: int, right: int, odd: Any, text: Any, kind: ColumnKind | None) -> bool:
+    def _few(
+        self, wrong: int, right: int, odd: _Mask, text: TextColumn, kind: ColumnKind | None
+    ) -> bool:
         """Whether the values that are no numbers (or dates) are so few that they are odd."""
         if kind is not None:
             if right == 0:
                 self._refuse(text, odd, "a number" if kind == "numeric" else "a date")
             return True
-        regular, others = text.filter(~odd & ~are_gaps(text)), text.filter(odd)
+        regular = [
+            one
+            for one, is_odd in zip(text.distinct, odd, strict=True)
+            if not is_odd and not is_gap(one)
+        ]
         if (
             right
-            and regular.n_unique() <= _KINDS
-            and regular.str.contains(r"^\d+$").all()
-            and wrong * regular.n_unique() >= right * others.n_unique()
+            and len(regular) <= _KINDS
+            and all(one.isdecimal() for one in regular)
+            and wrong * len(regular) >= right * np.count_nonzero(odd)
         ):
             # Whole numbers of a few kinds, and this one as frequent as they are: a label.
             return False
         return right >= _SHARE * (right + wrong) or (wrong == 1 and right >= _FEW)
 
-    def _codes(self, text: Any, gaps: Any) -> bool:
-        """Whether these are codes (postal codes, account numbers): figures with leading zeros."""
-        present = text.filter(~gaps)
-        if not present.str.contains(r"^0\d+$").any():
-            return False
-        return bool(
-            present.str.contains(r"^\d+$").all() and present.str.len_chars().n_unique() == 1
-        )
-
-    def _truth(self, text: Any, gaps: Any) -> Any | None:
-        """Yes and no, however they are written, as booleans; None if it is another column."""
-        folded = text.str.to_lowercase()
-        true, false = folded.is_in(list(TRUE)), folded.is_in(list(FALSE))
-        if not (true | false | gaps).all():
+    def _booleans(self, text: TextColumn, kind: ColumnKind | None) -> _Array | None:
+        if kind is None and not all(
+            one.lower() in ("true", "false") or is_gap(one) for one in text.distinct
+        ):
             return None
-        return true.set(gaps.fill_null(True) & ~(true | false).fill_null(False), None)
-
-    def _booleans(self, text: Any, kind: ColumnKind | None) -> _Array | None:
-        gaps = are_gaps(text)
-        if kind is None:
-            folded = text.str.to_lowercase()
-            if not (folded.is_in(["true", "false"]) | gaps).all():
-                return None
-        truth = self._truth(text, gaps)
+        truth = truths(text.distinct)
         if truth is None:
-            folded = text.str.to_lowercase()
-            odd = ~(folded.is_in([*TRUE, *FALSE]) | gaps)
-            if not self.keep or int(odd.sum()) == int((~gaps).sum()):
+            odd = text.each(lambda one: truths([one]) is None)
+            if not self.keep or text.rows(odd) == text.rows(~text.each(is_gap)):
                 self._refuse(text, odd, "true or false")
             self._odd(text, odd, "booleans", "true or false")
-            truth = self._truth(text.set(odd, None), gaps | odd)
-            assert truth is not None
-        return np.array(truth.to_list(), object)
+            truth = [(truths([one]) or [None])[0] for one in text.distinct]
+        chosen: _Array = np.array(truth, object)[text.codes]
+        return chosen
 
-    def _dates(self, text: Any, kind: ColumnKind | None) -> _Array | None:
-        gaps = are_gaps(text)
+    def _dates(self, text: TextColumn, kind: ColumnKind | None) -> _Array | None:
+        gaps = text.each(is_gap)
         if kind is not None and gaps.all():
             return np.full(len(text), np.datetime64("NaT", "us"))
         known = self.dates.get(text.name)
         # With a semicolon between values, and decimal commas, the day comes first as a rule.
         first = self.separator == ";" or self.decimal == ","
         share = _SHARE if kind is None else 0.0
+        present = [one for one, gap in zip(text.distinct, gaps, strict=True) if not gap]
         found = recognise_dates(
-            self.polars, text.set(gaps, None), day_first=first, hint=known, share=share
+            present, text.counts[~gaps], day_first=first, hint=known, share=share
         )
         if found is None:
             if kind == "datetime":
                 self._refuse(text, ~gaps, "a date")
             return None
-        values, form, other = found
-        odd = values.is_null() & ~gaps
-        wrong = int(odd.sum())
-        if wrong and not self._few(wrong, int(values.count()), odd, text, kind):
+        moments, form, other = found
+        values = np.full(len(gaps), np.datetime64("NaT", "us"))
+        values[~gaps] = moments
+        odd = np.isnat(values) & ~gaps
+        wrong = text.rows(odd)
+        if wrong and not self._few(wrong, text.rows(~np.isnat(values)), odd, text, kind):
             return None
         if wrong:
             self._odd(text, odd, "dates", f"a date such as {form}")
@@ -322,65 +313,84 @@ class Values:
                 f"column {text.name!r}: {first_is} is taken to come first ({form}); {other} would "
                 "fit as well"
             )
-        return np.asarray(values.to_numpy(), "datetime64[us]")
+        return values[text.codes]
 
-    def _nearly_numbers(self, text: Any) -> None:
+    def _nearly_numbers(self, text: TextColumn) -> None:
         """Warn of a column of text that is more likely one of numbers written in some other way."""
-        present = text.filter(~are_gaps(text))
-        numbers = cleaned(present).str.contains(r"^[-+]?\d*(?:[.,]?\d+)(?:[eE][-+]?\d+)?.?$")
-        count = int(numbers.sum())
-        if (
-            2 * count <= len(present)
-            or present.n_unique() <= _KINDS
-            or self._codes(text, are_gaps(text))
-        ):
+        present = ~text.each(is_gap)
+        if np.count_nonzero(present) <= _KINDS:
+            return
+        numbers = present & text.each(
+            lambda one: _DIGIT.search(one) and _NEARLY.fullmatch(cleaned(one))
+        )
+        count, total = text.rows(numbers), text.rows(present)
+        if 2 * count <= total or _are_codes(text):
             return
         more = ""
-        if count < len(present):
-            other = present.filter(~numbers)[0]
-            row = int((text == other).arg_max()) + 1
-            more = f", the first that is none is {other!r} in row {row:,}"
+        if count < total:
+            others = present & ~numbers
+            row = text.first_row(others)
+            more = f", the first that is none is {text.at(row)!r} in row {row + 1:,}"
         warnings.warn(
             TableWarning(
                 f"{self.source}: column {text.name!r} is taken for text, though {count:,} of "
-                f"{len(present):,} values look like numbers{more}; write them all alike to have "
+                f"{total:,} values look like numbers{more}; write them all alike to have "
                 "them read as numbers"
             ),
             stacklevel=2,
         )
 
-    def _odd(self, text: Any, odd: Any, what: str, expected: str) -> None:
+    def _objects(self, text: TextColumn) -> _Array:
+        """A column as Python strings, None where nothing is: equal texts are one object."""
+        nothing = {""}
+        if self.keep:
+            nothing.update(MISSING_IN_TEXT)
+        values = np.array(
+            [
+                None if one.lower() in nothing or (self._writes_na and one == "NA") else one
+                for one in text.distinct
+            ],
+            object,
+        )
+        chosen: _Array = values[text.codes]
+        return chosen
+
+    def _odd(self, text: TextColumn, odd: _Mask, what: str, expected: str) -> None:
         """Warn of the few values that a column of another kind holds, or refuse them."""
         if not self.keep:
             self._refuse(text, odd, expected)
-        row = int(np.argmax(odd.fill_null(False).to_numpy()))
-        count = int(odd.sum())
-        others = [one for one in text.filter(odd).unique(maintain_order=True)[1:4]]
+        row, count = text.first_row(odd), text.rows(odd)
+        others = [text.distinct[at] for at in np.flatnonzero(odd)[1:4]]
         more = f", others are {some(others)}" if others else ""
         values = "1 value" if count == 1 else f"{count:,} values"
         warnings.warn(
             TableWarning(
                 f"{self.source}: column {text.name!r} is one of {what}, but {values} of "
-                f"{len(text):,} are not, the first {text[row]!r} in row {row + 1}{more}; "
+                f"{len(text):,} are not, the first {text.at(row)!r} in row {row + 1}{more}; "
                 "taken for missing"
             ),
             stacklevel=2,
         )
 
-    def _refuse(self, text: Any, wrong: Any, expected: str) -> None:
-        row = int(np.argmax(wrong.fill_null(False).to_numpy()))
+    def _refuse(self, text: TextColumn, wrong: _Mask, expected: str) -> NoReturn:
+        row = text.first_row(wrong)
         raise DataError(
             f"{self.source}: column {text.name!r}: expected {expected} in every row, found "
-            f"{text[row]!r} in row {row + 1} ({int(wrong.sum()):,} such rows)"
+            f"{text.at(row)!r} in row {row + 1} ({text.rows(wrong):,} such rows)"
         )
 
 
-def _objects(polars: Any, text: Any) -> _Array:
-    """A column of text as Python strings, None where null: equal texts are one object."""
-    distinct = text.drop_nulls().unique().sort()
-    values = np.array([*distinct.to_list(), None], object)
-    if len(values) == 1:
-        return np.full(len(text), None, object)
-    codes = text.rank("dense").cast(polars.Int64) - 1
-    chosen: _Array = values[codes.fill_null(len(distinct)).to_numpy()]
-    return chosen
+def _are_codes(text: TextColumn) -> bool:
+    """Whether these are codes (postal codes, account numbers): figures with leading zeros."""
+    if not text.begins_with("0") and not text.begins_with(" "):
+        return False
+    length, zero = 0, False
+    for one in text:
+        if is_gap(one):
+            continue
+        if not one.isdecimal() or len(one) != (length or len(one)):
+            return False
+        length, zero = len(one), zero or (one[0] == "0" and len(one) > 1)
+        if length == 1:
+            return False
+    return zero

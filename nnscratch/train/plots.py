@@ -20,6 +20,16 @@ _TRAIN, _VALIDATION, _ACCENT = "#3e7cb1", "#e07a3f", "#c0392b"
 _RUNS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MOST_LABELS = 30
 _MOST_NUMBERS = 15
+NEED = 'pictures need matplotlib, which is not installed: pip install "nnscratch[plots]"'
+
+
+def can_draw() -> bool:
+    """Whether matplotlib is installed, so that pictures can be drawn."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _figure(width: float, height: float) -> Any:
@@ -27,9 +37,7 @@ def _figure(width: float, height: float) -> Any:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigurationError(
-            'drawing needs matplotlib, which is not installed: pip install "nnscratch[cli]"'
-        ) from error
+        raise ConfigurationError(NEED) from error
     figure = Figure(figsize=(width, height), dpi=144, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure

@@ -17,7 +17,6 @@ NEEDS = {
     "nnscratch.array.bfloat16": "ml_dtypes",
     "nnscratch.data.image_files": "Pillow",
     "nnscratch.data.image_sources": "Pillow",
-    "nnscratch.data.table_files": "Polars",
     "nnscratch.data.tokenizers": "tokenizers",
     "nnscratch.parallel.adding": "ml_dtypes",
 }

@@ -207,14 +207,23 @@ def test_options_that_make_no_sense(tmp_path: Path) -> None:
         read_table(path, kinds={"a": "number"})  # type: ignore[dict-item]
 
 
-def test_without_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_polars_there_is_no_parquet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, parquet({"a": [1]}), "data.parquet")
     monkeypatch.setitem(sys.modules, "polars", None)
-    with pytest.raises(ConfigurationError, match=r'pip install "nnscratch\[cli\]"'):
-        read_table(write(tmp_path, "a\n1\n"))
+    with pytest.raises(ConfigurationError, match=r'pip install "nnscratch\[parquet\]"') as caught:
+        read_table(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert lists(read_table(write(tmp_path, "a\n1\n"))) == {"a": [1]}
 
 
-def test_polars_is_imported_only_when_a_table_is_read() -> None:
-    code = "import sys, nnscratch.data; print('polars' in sys.modules)"
+def test_polars_is_imported_only_for_parquet(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b\n1,x\n")
+    code = (
+        "import sys; from nnscratch.data import read_table\n"
+        f"read_table({str(path)!r}); print('polars' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "False\n"
 

@@ -191,7 +191,7 @@ def test_dates_and_times(tmp_path: Path, values: list[str], second: str) -> None
     "values", [["20240105"], ["1.2"], ["a-b"], ["1.2.3"], ["10.0.0.1"], ["12-5"]]
 )
 def test_what_is_no_date(values: list[str]) -> None:
-    assert recognise_dates(polars, polars.Series(values), day_first=False) is None
+    assert recognise_dates(values, day_first=False) is None
 
 
 def test_a_date_that_may_be_read_two_ways_is_decided_and_said(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_tutorials_say_what_to_install() -> None:
         text = (ROOT / folder / "tutorial.md").read_text(encoding="utf-8")
         assert "    pip install . ipython\n" in text
     text = (ROOT / "docs" / "notebooks" / "README.md").read_text(encoding="utf-8")
-    assert "    pip install '.[cli]' jupyterlab\n" in text
+    assert "    pip install '.[cli,plots]' jupyterlab\n" in text
     first = (ROOT / "docs" / "notebooks" / "1_one_neuron.ipynb").read_text(encoding="utf-8")
     assert "[how to install them](README.md)" in first
 

@@ -48,7 +48,7 @@ def figure(report: TensorReport) -> Any:
         from nnscratch.errors import ConfigurationError
 
         raise ConfigurationError(
-            "pictures need matplotlib; install it with: pip install matplotlib"
+            'pictures need matplotlib, which is not installed: pip install "nnscratch[plots]"'
         ) from error
     made = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = made.subplots(1, 2)
