@@ -21,12 +21,15 @@ import argparse
 import inspect
 import itertools
 import json
+import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
@@ -117,6 +120,18 @@ class RefusedByPyTorch(Exception):
     """A call of the database that PyTorch itself refuses here; nothing is compared."""
 
 
+@contextmanager
+def _stacks_unread() -> Iterator[None]:
+    """Let nobody ask for the stack of calls, which PyTorch does at every call of its databases.
+
+    It looks there for a test of its own, and writes the stack down at every seed of the random
+    numbers, three times, for devices that may be used later. Under pytest, whose stack is deep,
+    that took six times as long as the calls.
+    """
+    with patch.object(inspect, "stack", list), patch.object(traceback, "format_stack", list):
+        yield
+
+
 def modules(only: str = "") -> list[Any]:
     """Return PyTorch's entries of modules whose names hold ``only``."""
     return [info for info in module_db if only.lower() in info.name.lower()]
@@ -131,6 +146,7 @@ def operators(only: str = "") -> list[Any]:
     ]
 
 
+@_stacks_unread()
 def judge_module(info: Any, most: int = 0) -> Outcome:
     """Return the outcome of a module.
 
@@ -155,6 +171,7 @@ def judge_module(info: Any, most: int = 0) -> Outcome:
     return outcome
 
 
+@_stacks_unread()
 def judge_operator(info: Any, most: int = 0, numbers: str = "real") -> Outcome:
     """Return the outcome of a function.
 

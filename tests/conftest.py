@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,11 @@ from hypothesis import settings
 
 # SciPy reads it when it is first loaded; without it scikit-learn skips its checks of array types.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+# The tests start hundreds of processes, and pytest rewrites every file of theirs. Without files of
+# bytecode, each process would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # `ci` draws the same examples every time; HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
@@ -57,6 +63,20 @@ def pytest_configure(config: pytest.Config) -> None:
         found.cache_clear()
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist reports to the main process
         config.pluginmanager.register(OnlyGpuTestsMaySkip(), "only-gpu-tests-may-skip")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    # A million objects are made here that stay to the end: the tests, PyTorch, Keras. No search for
+    # garbage looks at them again, neither now nor when a test asks for one.
+    gc.disable()
+    try:
+        collected = yield
+    finally:
+        gc.enable()
+    gc.collect()
+    gc.freeze()
+    return collected
 
 
 @functools.cache

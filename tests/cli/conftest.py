@@ -5,7 +5,26 @@ import io
 
 import pytest
 
-from nnscratch.cli import main
+from nnscratch.cli import language, main
+from nnscratch.train import plots
+
+
+@pytest.fixture(autouse=True)
+def quick_ends(monkeypatch):
+    """Draw curves coarsely, where they happen to lie, and let models write less.
+
+    Every training ends with them, and they took most of its time. Runs that several tests look at
+    have them as they should be, and all other pictures are, whose words come from the data.
+    """
+    monkeypatch.setattr(language, "_SAMPLE", 40)
+    drawn = plots._curves
+
+    def coarse(axes, *given):
+        drawn(axes, *given)
+        axes.figure.set_layout_engine("none")
+        axes.figure.set_dpi(36)
+
+    monkeypatch.setattr(plots, "_curves", coarse)
 
 
 @pytest.fixture(scope="session")
