@@ -27,6 +27,7 @@ _PACKAGES = (
     "starlette",
     "uvicorn",
     "msgspec",
+    "uvloop",
     "torch",
     "onnx",
 )
