@@ -85,10 +85,11 @@ def convolution_few(
                 window = address_of(space) + p * terms * number
                 here, out = weights + o * terms * number, address_of(sums)
                 if some == AT_ONCE:
-                    dots(8, like, terms, window, here, terms * number, out)
+                    dots(8, 1, like, terms, window, 0, here, terms * number, out, 0)
                 else:
                     for r in range(some):
-                        dots(1, like, terms, window, here + r * terms * number, 0, out + r * number)
+                        row, sum_r = here + r * terms * number, out + r * number
+                        dots(1, 1, like, terms, window, 0, row, 0, sum_r, 0)
                 for r in range(some):
                     value = sums[r]
                     if given(b):

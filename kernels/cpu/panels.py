@@ -62,14 +62,24 @@ def transpose_panel(like, size, L, out, w, ldw, width, terms):
 
 
 @njit(**INLINE)
-def row_times(like, size, n, k, x, w, ldw, z, tid, threads):
-    """Write z = W x for one row x; the threads share the rows of W."""
+def rows_times(like, size, m, n, k, x, ldx, w, ldw, z, ldz, tid, threads):
+    """Write Z = X Wᵀ for a few rows of X; the threads share the rows of W.
+
+    The rows of X pass by 8 rows of W at a time, which stay in the nearest cache meanwhile.
+    """
     blocks = (n + 7) // 8
     first, last = 8 * (blocks * tid // threads), 8 * (blocks * (tid + 1) // threads)
     for j in range(first, min(last, n) - 7, 8):
-        dots(8, like, k, x, w + j * ldw, ldw, z + size * j)
+        here = w + j * ldw
+        for i in range(0, m - 1, 2):
+            a, c = x + i * ldx, z + i * ldz + size * j
+            dots(4, 2, like, k, a, ldx, here, ldw, c, ldz)
+            dots(4, 2, like, k, a, ldx, here + 4 * ldw, ldw, c + 4 * size, ldz)
+        if m % 2:
+            dots(8, 1, like, k, x + (m - 1) * ldx, ldx, here, ldw, z + (m - 1) * ldz + size * j, 0)
     for j in range(max(first, n // 8 * 8), min(last, n)):
-        dots(1, like, k, x, w + j * ldw, ldw, z + size * j)
+        for i in range(m):
+            dots(1, 1, like, k, x + i * ldx, ldx, w + j * ldw, ldw, z + i * ldz + size * j, 0)
 
 
 # Here, and not where they are used: Numba's cache would take kernels that enclose functions of

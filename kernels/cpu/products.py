@@ -3,7 +3,8 @@
 In tiles, a product goes over C in panels of two vector registers of columns. The panel of B that
 belongs to it is first laid end to end (and transposed where B comes so, as W does in X Wᵀ), so that
 it streams from the nearest cache while all rows of A pass by. Long sums are cut at DEPTH terms, for
-the same reason. A single row needs none of that: it meets the rows of a transposed B one by one.
+the same reason. A few rows need none of that: they meet the rows of a transposed B one by one, and
+each gets the bits that it gets alone.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from .runtime.language import (
     copy_rows,
     pass_panel,
     pointer,
-    row_times,
+    rows_times,
     stack,
     transpose_panel,
 )  # fmt: skip
@@ -52,6 +53,8 @@ DEPTH = 256
 """Terms of a sum that are added up before C is touched: a panel of B this deep stays close by."""
 BLOCK = 1024
 """Columns of C that all sums of a band pass over before the next ones: with a band, 2 megabytes."""
+FEW_ROWS = 8
+"""Rows of A that are not worth laying panels of a transposed B end to end."""
 SMALL = 1 << 15
 """Bytes of B up to which it is read where it lies, if its rows do not have to be turned."""
 FAR = 512
@@ -158,8 +161,11 @@ def share(m, n, tid, threads, panel):
     return first * ROWS, min(last * ROWS, m), 0, n
 
 
-# One row is as quick as its matrix comes from memory.
-@kernel(cost=lambda m, n, k: 200.0 + m * n * k / (70.0 if m > 1 else 7.5), constants=_of_tiles)
+# A few rows are as quick as their matrix comes from memory.
+@kernel(
+    cost=lambda m, n, k: 200.0 + m * n * k / (70.0 if m > FEW_ROWS else min(7.5 * m, 45.0)),
+    constants=_of_tiles,
+)
 def gemm_tiles(
     blas: int, transpose_a: int, transpose_b: int, m: int, n: int, k: int,
     A: Address, lda: int, B: Address, ldb: int, C: Address, ldc: int,
@@ -172,8 +178,8 @@ def gemm_tiles(
     """
     lda, ldb, ldc = size * lda, size * ldb, size * ldc  # in bytes
     like = KIND(0.0)
-    if m == 1 and transpose_b and not transpose_a:
-        row_times(like, size, n, k, A, B, ldb, C, tid, threads)
+    if m <= FEW_ROWS and transpose_b and not transpose_a:
+        rows_times(like, size, m, n, k, A, lda, B, ldb, C, ldc, tid, threads)
         return
     top, bottom, start, stop = share(m, n, tid, threads, panel)
     space, group = address_of(stack(laid, KIND)), address_of(stack(copied, KIND))

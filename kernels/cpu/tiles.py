@@ -302,27 +302,35 @@ def copy_vectors(typingctx, vectors, like, source, out):
 
 
 @intrinsic
-def dots(typingctx, rows, like, depth, x, w, ldw, z):
-    """``dots(8, like, K, x, W, ldw, z)``: z[j] = Σ_l x[l] W[j, l] for R rows of W, R a literal."""
-    if not isinstance(rows, types.Literal):
+def dots(typingctx, rows, many, like, depth, x, ldx, w, ldw, z, ldz):
+    """``dots(8, 1, like, K, X, ldx, W, ldw, Z, ldz)``: Z[i, j] = Σ_l X[i, l] W[j, l].
+
+    For R rows of W and M rows of X, both literals. Each sum is added up in the same order for any R
+    and M.
+    """
+    if not isinstance(rows, types.Literal) or not isinstance(many, types.Literal):
         return None
-    R = rows.literal_value
+    R, M = rows.literal_value, many.literal_value
     word = types.int64
 
     def codegen(context, builder, signature, args):
-        _, _, depth, x, w, ldw, z = args
+        _, _, _, depth, x, ldx, w, ldw, z, ldz = args
         e = _Emitter(context, builder, like)
-        sums = e.variables(R)
+        sums = e.variables(R * M)
         for variable in sums:
             builder.store(e.zero, variable)
         side, length = I64(e.size), I64(e.count)
 
+        def beside(base, ld, index):
+            return builder.add(base, builder.mul(ld, I64(index)))
+
         def term(l, mask):
-            part = e.load(e.at(x, side, l, e.vector), mask)
+            parts = [e.load(e.at(beside(x, ldx, i), side, l, e.vector), mask) for i in range(M)]
             for r in range(R):
-                base = builder.add(w, builder.mul(ldw, I64(r)))
-                row = e.load(e.at(base, side, l, e.vector), mask)
-                builder.store(e.fma(row, part, builder.load(sums[r])), sums[r])
+                row = e.load(e.at(beside(w, ldw, r), side, l, e.vector), mask)
+                for i, part in enumerate(parts):
+                    total = sums[i * R + r]
+                    builder.store(e.fma(row, part, builder.load(total)), total)
 
         whole = builder.sdiv(depth, length)
         with cgutils.for_range(builder, whole) as loop:
@@ -330,17 +338,18 @@ def dots(typingctx, rows, like, depth, x, w, ldw, z):
         rest = builder.srem(depth, length)
         with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
             term(builder.mul(whole, length), e.mask(rest))
-        for r in range(R):
+        for index, variable in enumerate(sums):
             # A sum of halves, in one order for every processor with registers of this size.
-            total, half = builder.load(sums[r]), e.count // 2
+            total, half = builder.load(variable), e.count // 2
             while half:
                 picks = [(i + half) % e.count for i in range(e.count)]
-                many = ir.Constant(ir.VectorType(I32, e.count), picks)
-                turned = builder.shuffle_vector(total, total, many)
+                kind = ir.Constant(ir.VectorType(I32, e.count), picks)
+                turned = builder.shuffle_vector(total, total, kind)
                 total = builder.fadd(total, turned)
                 half //= 2
             value = builder.extract_element(total, I32(0))
-            builder.store(value, e.at(z, side, r, e.element))
+            where = e.at(beside(z, ldz, index // R), side, index % R, e.element)
+            builder.store(value, where)
         return context.get_dummy_value()
 
-    return types.void(rows, like, *[word] * 5), codegen
+    return types.void(rows, many, like, *[word] * 7), codegen

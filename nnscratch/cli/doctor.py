@@ -21,7 +21,7 @@ _PACKAGES = {
     **dict.fromkeys(("click", "rich", "pillow"), "cli"),
     "matplotlib": "plots",
     "polars": "parquet",
-    **dict.fromkeys(("starlette", "uvicorn", "msgspec"), "serve"),
+    **dict.fromkeys(("starlette", "uvicorn", "uvloop", "msgspec"), "serve"),
     "torch": "",
     "onnx": "onnx",
 }

@@ -277,6 +277,20 @@ DTYPES = {
     "digits, int64": lambda x: (x // 16).astype(np.int64),
     "digits, float32": lambda x: (x // 16).astype(np.float32),
 }
+
+
+def test_few_grey_images_have_the_features_of_many():
+    """Those of few are looked up, those of many computed, and the bits are the same."""
+    images = np.random.default_rng(0).integers(0, 256, (200, 30, 20), dtype=np.uint8)
+    pre = ImagePreprocessor.fit(LabelledImages("grey", images, np.arange(200) % 2))
+    many = pre.features(images)
+    for first in (0, 7, 199):
+        assert pre.features(images[first : first + 1]).tobytes() == many[first].tobytes()
+    assert pre.features(images[:, None][3:9]).tobytes() == many[3:9].tobytes()
+    turned = np.ascontiguousarray(images.transpose(0, 2, 1)).transpose(0, 2, 1)
+    assert pre.features(turned[:4]).tobytes() == many[:4].tobytes()
+
+
 ALIKE = [("float32", "uint8"), ("float32", "uint16"), ("float32", "float32"),
          ("uint8", "float32"), ("uint8", "int64"), ("int64", "uint8"), ("uint8", "uint8"),
          ("uint16", "uint16"), ("uint16", "float32"), ("digits", "digits, int64"),

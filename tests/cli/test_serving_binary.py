@@ -135,7 +135,7 @@ def test_a_length_that_is_there_twice_and_bytes_without_one(app):
     status, found, _ = asked(app, head, None)
     assert (status, "of its 16 bytes there are 0" in found["error"]) == (400, True)
     twice = [(b"inference-header-content-length", b"5")] * 2
-    assert app.at_once(INFER.encode(), twice, body) is None
+    assert app.opened(INFER.encode(), twice) is None
 
 
 @pytest.mark.parametrize(

@@ -74,17 +74,24 @@ class EchoAtOnce(Echo):
     def __init__(self):
         super().__init__()
         self.may.set()
-        self.given = []
+        self.opened_heads, self.given = [], []
 
-    def at_once(self, path, listed, body):
-        self.given.append((path, dict(listed), body))
-        return None if body.startswith(b"later") else b"<at once %d>" % len(body)
+    def opened(self, path, listed):
+        self.opened_heads.append((path, dict(listed)))
+        return path, dict(listed)
+
+    def at_once(self, requests):
+        self.given.append([body for _, body in requests])
+        return [
+            None if body.startswith(b"later") else b"<at once %d>" % len(body)
+            for _, body in requests
+        ]
 
 
-def connected(app, seconds=5.0):
+def connected(app, seconds=5.0, kind=None):
     config = Config(app, ws="none", log_level="critical", lifespan="off")
     at_once = app if isinstance(app, EchoAtOnce) else None
-    connection = guarded(seconds, at_once)(config, ServerState(), {})
+    connection = (kind or guarded(seconds, at_once))(config, ServerState(), {})
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport
@@ -310,7 +317,7 @@ def test_what_has_come_whole_is_answered_without_a_task():
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
             assert b"content-type: application/json" in head
             assert b"content-length: %d" % len(content) in head
-            assert app.given[-1][::2] == (b"/now", body)
+            assert (app.opened_heads[-1][0], app.given[-1]) == (b"/now", [body])
         assert app.seen == 0
         assert connection.server_state.total_requests == 3
         connection.shutdown()
@@ -382,13 +389,22 @@ def test_silence_after_an_answer_at_once_ends_the_connection():
     async def test():
         app = EchoAtOnce()
         connection, other = connected(app, seconds=0.2)
-        for _ in range(4):  # longer than the time in all
+        assert connection.timeout_keep_alive == 5
+        for _ in range(3):  # longer than the time that headers have
             connection.data_received(sending(b"x"))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
         assert not other.closed
-        assert other.sent.count(b"<at once") == 4
+        assert other.sent.count(b"<at once") == 3
+        began = asyncio.get_running_loop().time()
         connection.data_received(sending(b"x")[:20])  # a request that never comes
         await settled(lambda: other.closed)
+        assert asyncio.get_running_loop().time() - began < 4
+        connection, other = connected(app, seconds=0.2)
+        connection.timeout_keep_alive = 0.3
+        for _ in range(2):  # parsed, and known
+            connection.data_received(sending(b"x"))
+        await settled(lambda: other.closed)
+        assert other.sent.count(b"<at once") == 2
 
     run(test)
 

@@ -8,7 +8,7 @@ import random
 import pytest
 from cli.test_serving_connection import GET, EchoAtOnce, connected, run, sending, settled
 
-from nnscratch.cli.serving import connection as connections
+from nnscratch.cli.serving import together
 
 
 class CountingParser:
@@ -38,6 +38,10 @@ def counted(app, **options):
     return connection, other
 
 
+def bodies(app):
+    return [body for group in app.given for body in group]
+
+
 def test_a_known_head_is_not_parsed_again():
     async def test():
         app = EchoAtOnce()
@@ -47,9 +51,8 @@ def test_a_known_head_is_not_parsed_again():
         connection.data_received(sending(b"long"))
         assert connection.parser.fed == 2  # of one length, and of another
         assert app.seen == 0
-        assert [body for _, _, body in app.given] == [b"0", b"1", b"2", b"3", b"4", b"long"]
-        heads = [(path, headers) for path, headers, _ in app.given[:5]]
-        assert all(one == heads[0] for one in heads)
+        assert bodies(app) == [b"0", b"1", b"2", b"3", b"4", b"long"]
+        assert len(app.opened_heads) == 2
         answers = other.sent.split(b"HTTP/1.1 200 OK\r\n")[1:]
         assert len(answers) == 6
         assert answers[0] == answers[1]
@@ -69,7 +72,7 @@ def test_a_known_head_waits_for_what_is_under_way():
         one = sending(b"x")
         connection.data_received(one)
         connection.data_received(one)
-        assert other.sent.count(b"<at once 1>") == 2
+        await settled(lambda: other.sent.count(b"<at once 1>") == 2)
         connection.data_received(GET)  # a task answers it, and not yet
         connection.data_received(one)
         await asyncio.sleep(0.02)
@@ -89,16 +92,90 @@ def test_a_known_head_waits_for_what_is_under_way():
 def test_few_and_short_heads_are_known():
     async def test():
         connection, _ = connected(EchoAtOnce())
+        known = connection.together.known
         for size in range(1, 200):
             connection.data_received(sending(b"x" * size))
-            assert len(connection.known) <= connections._MOST_KNOWN
-        connection.known.clear()
+            assert len(known) <= together._MOST_KNOWN
+        known.clear()
         connection.data_received(sending(b"x", more=b"more: " + b"y" * 2000 + b"\r\n"))
-        assert not connection.known
+        assert not known
         other, _ = connected(EchoAtOnce())
         connection.data_received(sending(b"x"))
-        assert len(connection.known) == 1
-        assert not other.known  # of another server
+        assert len(known) == 1
+        assert not other.together.known  # of another server
+
+    run(test)
+
+
+def several(app, count):
+    """Return connections to one server, which knows the heads of bodies of one and five bytes."""
+    first = connected(app)
+    found = [first, *(connected(app, kind=type(first[0])) for _ in range(count - 1))]
+    first[0].data_received(sending(b"x"))
+    first[0].data_received(sending(b"12345"))
+    first[1].sent = b""
+    app.given.clear()
+    return found
+
+
+def test_what_comes_on_many_connections_is_answered_in_one_call():
+    async def test():
+        app = EchoAtOnce()
+        found = several(app, together._MOST_TOGETHER + 3)
+        for n, (connection, _) in enumerate(found):
+            connection.data_received(sending(b"later" if n == 2 else b"%c" % (97 + n)))
+        # The one for the task has been looked at once more by itself.
+        assert [len(group) for group in app.given] == [together._MOST_TOGETHER, 1]
+        await settled(lambda: all(other.sent.endswith(b">") for _, other in found))
+        assert [len(group) for group in app.given[2:]] == [3]
+        ends = [other.sent.rpartition(b"<")[2] for _, other in found]
+        # What cannot be answered so is answered alone, and its neighbours never notice.
+        assert ends == [b"/now 5>" if n == 2 else b"at once 1>" for n in range(len(found))]
+        assert app.seen == 1
+
+    run(test)
+
+
+def test_an_application_that_fails_leaves_nobody_waiting(capsys):
+    async def test():
+        app = EchoAtOnce()
+        found = several(app, 3)
+        answer = app.at_once
+
+        def at_once(requests):
+            if len(requests) > 1:
+                raise ValueError("together")
+            return answer(requests)
+
+        app.at_once = at_once
+        for connection, _ in found:
+            connection.data_received(sending(b"x"))
+        await settled(lambda: all(other.sent.endswith(b"<at once 1>") for _, other in found))
+
+    run(test)
+    assert "ValueError: together" in capsys.readouterr().err
+
+
+def test_a_request_that_was_taken_is_answered_before_the_end():
+    async def test():
+        app = EchoAtOnce()
+        found = several(app, 4)
+        for connection, _ in found:
+            connection.data_received(sending(b"x"))
+        assert not app.given  # when the others have been read
+        found[0][0].eof_received()
+        assert len(app.given[0]) == 4
+        for connection, _ in found:
+            connection.data_received(sending(b"y"))
+        found[1][0].shutdown()
+        assert [other.sent.count(b"<at once 1>") for _, other in found] == [2] * 4
+        assert found[1][1].closed
+        for connection, other in found[2:]:
+            connection.data_received(sending(b"z"))
+            other.close()
+            connection.connection_lost(None)
+        await asyncio.sleep(0.02)
+        assert [other.sent.count(b"<at once 1>") for _, other in found] == [2] * 4
 
     run(test)
 
@@ -128,7 +205,7 @@ def test_answers_are_those_of_a_server_that_knows_no_heads(seed):
         async def test():
             connection, other = connected(EchoAtOnce())
             if not known:
-                type(connection).known = Forgetful()
+                connection.together.known = Forgetful()
             for part in parts:
                 if part and not other.closed:
                     connection.data_received(part)

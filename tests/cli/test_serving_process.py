@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.util
 import json
 import re
 import signal
@@ -14,13 +15,23 @@ import sys
 import pytest
 from serving import QUICK, ROW, train, trees
 
+WITHOUT_UVLOOP = """
+import sys
+sys.modules["uvloop"] = None
+from nnscratch.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+# uvloop is used where it is installed, which is not on Windows.
+LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
+
+@pytest.fixture(scope="module", params=LOOPS)
+def server(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     table = trees(folder / "trees.csv")
     run = train(folder / "run", table, "--target", "kind", "--exclude", "age", *QUICK)
-    command = [sys.executable, "-W", "error", "-m", "nnscratch", "serve", str(run)]
+    ours = ["-m", "nnscratch"] if request.param == "uvloop" else ["-c", WITHOUT_UVLOOP]
+    command = [sys.executable, "-W", "error", *ours, "serve", str(run)]
     process = subprocess.Popen(
         [*command, "--port", "0", "--timeout", "1", "--name", "trees", "--most-bytes", "5000"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

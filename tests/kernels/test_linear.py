@@ -27,6 +27,8 @@ SHAPES = [
     (1, 64, 128),
     (1, 9, 33),
     (8, 32, 256),
+    (2, 13, 40),
+    (7, 20, 100),
     (9, 31, 257),
     (15, 16, 513),
     (530, 70, 260),
@@ -139,6 +141,19 @@ def test_gemm_works_on_a_part_of_a_larger_matrix(name: str, rng: np.random.Gener
     assert not C[:, 40:].any()
 
 
+def test_a_few_rows_have_the_bits_that_each_has_alone(dtype: str, rng: np.random.Generator) -> None:
+    for n, k in ((128, 784), (13, 33), (8, 7), (3, 1), (70, 256)):
+        for m in range(1, 9):
+            A, B = factors(rng, m, n, k, 0, 1, dtype)
+            C = multiply("gemm_tiles", 1, A, B, np.zeros((m, n), dtype), 0, 1)
+            for threads in (2, 3):
+                more = multiply("gemm_tiles", threads, A, B, np.zeros((m, n), dtype), 0, 1)
+                assert more.tobytes() == C.tobytes()
+            for i in range(m):
+                one = multiply("gemm_tiles", 1, A[i : i + 1], B, np.zeros((1, n), dtype), 0, 1)
+                assert one.tobytes() == C[i : i + 1].tobytes()
+
+
 @pytest.mark.parametrize(("ta", "tb"), [(0, 1), (0, 0), (1, 0), (1, 1)])
 def test_a_nan_reaches_its_own_row_and_column_only(
     ta: int, tb: int, rng: np.random.Generator
@@ -156,7 +171,10 @@ def test_a_nan_reaches_its_own_row_and_column_only(
 
 def test_a_product_writes_and_reads_nothing_outside_of_its_matrices() -> None:
     # NaN stands all around; one that was read, or a number written there, would show.
-    for m, n, k, ta, tb in ((9, 5, 3, 0, 0), (9, 5, 3, 0, 1), (9, 5, 3, 1, 0), (1, 5, 3, 0, 1)):
+    for m, n, k, ta, tb in (
+        *((9, 5, 3, 0, 0), (9, 5, 3, 0, 1), (9, 5, 3, 1, 0), (1, 5, 3, 0, 1)),
+        *((3, 9, 3, 0, 1), (8, 17, 9, 0, 1)),
+    ):
         spaces, views = [], []
         for shape in ((k, m) if ta else (m, k), (n, k) if tb else (k, n), (m, n)):
             count = shape[0] * shape[1]

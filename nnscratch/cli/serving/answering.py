@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import exp, isfinite
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ from nnscratch.train.mlp import MLP
 Array = npt.NDArray[Any]
 encode = msgspec.json.Encoder().encode
 NO_NUMBER = "the network computes no finite number of this row: it is too far from the training's"
+Judged = tuple[int, list[float]]
+"""The number of a class, and the probability of each."""
+_FEW_CLASSES = 32
 _NAME = re.compile(r"[^/]{1,100}")
 
 
@@ -72,42 +76,37 @@ class RunAnswers:
         )
         self._names = [str(one) for one in self.classes]
 
-    def predictions(
-        self, outputs: Array, probabilities: bool, finite: bool = False
-    ) -> list[dict[str, Any]]:
-        """Return for each row of outputs what was predicted; ``finite`` if all are known to be."""
-        if not self.classes:
-            assert not isinstance(self.target, ClassTarget)
+    def predictions(self, outputs: Array, probabilities: bool) -> list[dict[str, Any]]:
+        """Return for each row of outputs what was predicted.
+
+        JSON has no NaN: a row for which the network computes one has an error.
+        """
+        if self.classes:
+            return [self._class_of(one, probabilities) for one in judged(outputs)]
+        assert not isinstance(self.target, ClassTarget)
+        with np.errstate(all="ignore"):  # such rows are answered with an error
             numbers = self.target.inverse_transform(outputs)
-            return [{"prediction": value} for value in numbers.ravel().tolist()]
-        if finite or all_finite(outputs):
-            shares = softmax(outputs)
-        else:
-            with np.errstate(invalid="ignore"):  # such rows are answered with an error
-                shares = softmax(outputs)
-        best = outputs.argmax(axis=1)
-        made: list[dict[str, Any]] = []
-        for place, row in zip(best.tolist(), shares.tolist(), strict=True):
-            one = {"prediction": self.classes[place], "probability": row[place]}
-            if probabilities:
-                one["probabilities"] = dict(zip(self._names, row, strict=True))
-            made.append(one)
+        finite = (np.isfinite(outputs) & np.isfinite(numbers).reshape(outputs.shape)).ravel()
+        return [
+            {"prediction": value} if right else {"error": NO_NUMBER}
+            for value, right in zip(numbers.ravel().tolist(), finite.tolist(), strict=True)
+        ]
+
+    def _class_of(self, one: Judged | None, probabilities: bool) -> dict[str, Any]:
+        if one is None:
+            return {"error": NO_NUMBER}
+        place, shares = one
+        made = {"prediction": self.classes[place], "probability": shares[place]}
+        if probabilities:
+            made["probabilities"] = dict(zip(self._names, shares, strict=True))
         return made
 
     def answer(
         self, read: ReadRows, outputs: Array, probabilities: bool
     ) -> tuple[list[dict[str, Any]], int]:
-        """Return a prediction or an error for each row of a request, in order, and how many errors.
-
-        JSON has no NaN: a row for which the network computes one has an error.
-        """
-        finite = all_finite(outputs)
-        made = self.predictions(outputs, probabilities, finite) if len(outputs) else []
-        wrong = len(read.errors)
-        if not finite or not self.classes:
-            for number in self.without_number(outputs):
-                made[number] = {"error": NO_NUMBER}
-                wrong += 1
+        """Return a prediction or an error for each row of a request, and how many errors."""
+        made = self.predictions(outputs, probabilities) if len(outputs) else []
+        wrong = len(read.errors) + sum(["error" in one for one in made])
         if not read.errors and not read.notes:
             return made, wrong
         right = iter(made)
@@ -122,27 +121,33 @@ class RunAnswers:
             listed.append(one)
         return listed, wrong
 
-    def without_number(self, outputs: Array) -> list[int]:
-        """Return the rows of outputs that are no finite numbers, or stand for none."""
-        finite = np.isfinite(outputs)
-        if not isinstance(self.target, ClassTarget) and len(outputs):
-            with np.errstate(all="ignore"):
-                finite &= np.isfinite(self.target.inverse_transform(outputs)).reshape(outputs.shape)
-        if finite.all():
-            return []
-        return [int(one) for one in np.flatnonzero(~finite.all(axis=1))]
 
+def judged(outputs: Array) -> list[Judged | None]:
+    """Return for each row of scores (N, K) its class and the probabilities; None if it has none.
 
-def all_finite(outputs: Array) -> bool:
-    """Say whether all numbers are finite."""
-    # The method ``all`` is a function of Python's around this.
-    return bool(np.logical_and.reduce(np.isfinite(outputs), axis=None))
-
-
-def softmax(outputs: Array) -> npt.NDArray[np.float64]:
-    """Return the probabilities of scores (N, K)."""
+    There is none for scores that are no finite numbers. A row gets the same bits in any company,
+    since it depends on the number of classes alone how they are computed: for few of them the calls
+    of NumPy would take longer than the numbers.
+    """
+    if outputs.shape[1] <= _FEW_CLASSES:
+        return [_judged(row) for row in outputs.tolist()]
+    finite: list[bool] = np.logical_and.reduce(np.isfinite(outputs), axis=1).tolist()
     scores = outputs.astype(np.float64)
-    scores -= np.maximum.reduce(scores, axis=1, keepdims=True)
-    np.exp(scores, scores)
-    scores /= np.add.reduce(scores, axis=1, keepdims=True)
-    return scores
+    with np.errstate(invalid="ignore"):
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+    places = outputs.argmax(axis=1).tolist()
+    return [
+        (place, shares) if right else None
+        for place, shares, right in zip(places, scores.tolist(), finite, strict=True)
+    ]
+
+
+def _judged(scores: list[float]) -> Judged | None:
+    if not isfinite(sum(scores)) and not all(map(isfinite, scores)):
+        return None
+    top = max(scores)
+    shares = [exp(one - top) for one in scores]
+    total = sum(shares)
+    return scores.index(top), [one / total for one in shares]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from nnscratch.cli.serving import binary
-from nnscratch.cli.serving.reading import BadRequestError, ReadRows
+from nnscratch.cli.serving import binary, inference
+from nnscratch.cli.serving.answering import RunAnswers, encode
+from nnscratch.cli.serving.reading import BadRequestError, ReadRows, read_npy
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Answered:
 
 Asked = tuple[ReadRows, Callable[[Any], Answered]]
 """The rows of a request, and what makes its answer from their outputs."""
+Ask = Callable[[bytes], Asked]
+"""What reads the bodies that come behind one head of a request."""
+Question = Callable[[dict[bytes, bytes], bytes], Ask]
+"""What a route asks, by a request's headers and its query."""
+_USUAL = ("application/json", "application/x-npy")
+_NPY = ("application/x-npy", "application/octet-stream")
 _ONCE = (
     *(b"host", b"authorization", b"content-type", b"content-encoding", b"content-length"),
     binary.LENGTH,
@@ -58,3 +65,61 @@ def wants_probabilities(query: bytes) -> bool:
     if found is None:
         raise BadRequestError(400, f"probabilities is true or false, got {told[-1][:40]!r}")
     return found
+
+
+def predicting(run: RunAnswers, most: int) -> Question:
+    """Return what ``/predict`` asks of a run, with at most so many rows in a request."""
+
+    def question(headers: dict[bytes, bytes], query: bytes) -> Ask:
+        kind = headers.get(b"content-type", b"application/json").decode("latin-1")
+        if kind not in _USUAL:
+            kind = kind.partition(";")[0].strip().lower()
+        probabilities = bool(query) and wants_probabilities(query)
+
+        def ask(body: bytes) -> Asked:
+            if kind in _NPY or body.startswith(b"\x93NUMPY"):
+                read = run.reader.from_array(read_npy(body, most))
+            elif kind == "application/json":
+                read = run.reader.from_json(body, most)
+            else:
+                raise BadRequestError(
+                    415,
+                    "expected the Content-Type application/json or application/x-npy, got "
+                    f"{kind[:80]}",
+                )
+
+            def answer(outputs: Any) -> Answered:
+                listed, wrong = run.answer(read, outputs, probabilities)
+                content = encode({"model": run.name, "predictions": listed})
+                # A row that is wrong says so in its place; if all are, so does the status.
+                return Answered(content, 422 if wrong == read.count else 200, wrong)
+
+            return read, answer
+
+        return ask
+
+    return question
+
+
+def inferring(run: RunAnswers, most: int) -> Question:
+    """Return what the Open Inference Protocol asks of a run, likewise."""
+
+    def question(headers: dict[bytes, bytes], query: bytes) -> Ask:
+        length = headers.get(binary.LENGTH)
+
+        def ask(body: bytes) -> Asked:
+            read, request = inference.read_request(body, run, most, length)
+
+            def answer(outputs: Any) -> Answered:
+                found = inference.answer(run, outputs, request)
+                content, told = inference.packed(found, inference.wanted_as_bytes(request))
+                if told is None:
+                    return Answered(content)
+                kind = (b"content-type", b"application/octet-stream")
+                return Answered(content, headers=(kind, (binary.LENGTH, str(told).encode())))
+
+            return read, answer
+
+        return ask
+
+    return question

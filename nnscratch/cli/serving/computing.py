@@ -20,7 +20,7 @@ from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
 
 Array = npt.NDArray[Any]
-_BLOCKS = (64, 16, 4)
+_BLOCKS = (64, 16, 8, 4, 2)
 _GAIN = 0.7
 """A block is taken where a row in it takes at most this share of the time of one alone."""
 _QUICK = 1e-3
@@ -34,36 +34,38 @@ class RowComputer:
     """Computes the outputs of rows, each with the same bits alone and among others.
 
     A product of another size may add up in another order. So rows are computed one by one, or in
-    blocks of one size where these were seen to give the same bits and to be quicker.
+    blocks of those sizes that were seen to give the same bits and to be quicker.
 
     Args:
         model: in evaluation mode.
         shape: of one row of features.
 
     Attributes:
-        block: how many rows are computed at once.
-        seconds: how long a row takes.
+        blocks: how many rows are computed at once, the largest number first and 1 last.
+        seconds: how long a row takes in the largest block.
     """
 
     def __init__(self, model: Module, shape: tuple[int, ...]) -> None:
         self._model = compiled(model)
+        self._bound: dict[int, Callable[[list[Any]], Any] | None] = {}
         rng = np.random.default_rng(0)
         rows = rng.standard_normal((_BLOCKS[0], *shape)).astype(np.float32)
-        self.block = 1
-        with no_grad():  # nothing changes the model any more
-            self._one = self._model.bound(Tensor(rows[:1]))
-        alone, self.seconds = self._timed(1, rows)
+        alone, least = self._timed(1, rows)
+        self.seconds = least
+        blocks = []
         for block in _BLOCKS:
             found, seconds = self._timed(block, rows)
-            if seconds <= _GAIN * self.seconds and found.tobytes() == alone.tobytes():
-                self.block, self.seconds = block, seconds
-                break
+            if seconds <= _GAIN * least and found.tobytes() == alone.tobytes():
+                blocks.append(block)
+                self.seconds = min(self.seconds, seconds)
+                if least > _QUICK:
+                    break  # what is left over of larger blocks does not matter
+        self.blocks = (*blocks, 1)
 
     def _timed(self, block: int, rows: Array) -> tuple[Array, float]:
         """Return the outputs in blocks of a size, and the least seconds that a row took."""
-        for _ in range(3):
-            # Kernels are compiled or loaded, the call recorded and planned.
-            self._forward(rows[:block])
+        with no_grad():  # nothing changes the model any more
+            self._bound[block] = self._model.bound(Tensor(rows[:block]))
         least, began = float("inf"), time.perf_counter()
         outputs: list[Array] = []
         for _ in range(5):
@@ -76,8 +78,9 @@ class RowComputer:
         return np.concatenate(outputs), least / len(rows)
 
     def _forward(self, rows: Array) -> Array:
-        if len(rows) == 1 and self._one is not None:
-            made = self._one([rows])
+        bound = self._bound.get(len(rows))
+        if bound is not None:
+            made = bound([rows])
         else:
             with no_grad():
                 made = self._model(Tensor(np.ascontiguousarray(rows)))
@@ -87,9 +90,11 @@ class RowComputer:
         """Return the outputs (N, K) of features (N, ...)."""
         if len(features) == 1:
             return self._forward(features)
-        whole = len(features) - len(features) % self.block if self.block > 1 else 0
-        parts = [self._forward(features[n : n + self.block]) for n in range(0, whole, self.block)]
-        parts += [self._forward(features[n : n + 1]) for n in range(whole, len(features))]
+        parts, start = [], 0
+        for block in self.blocks:
+            while len(features) - start >= block:
+                parts.append(self._forward(features[start : start + block]))
+                start += block
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -126,9 +131,9 @@ class RequestQueue:
         """How many requests wait."""
         return len(self._waiting)
 
-    def quick(self, features: Array) -> bool:
-        """Say whether features are computed at once, without waiting."""
-        return self._task is None and len(features) * self._seconds <= _QUICK
+    def quick(self, rows: int) -> bool:
+        """Say whether so many rows are computed at once, without waiting."""
+        return self._task is None and rows * self._seconds <= _QUICK
 
     def now(self, features: Array) -> Array:
         """Compute features at once."""

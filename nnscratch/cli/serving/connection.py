@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from nnscratch.cli.serving.together import AnsweringAtOnce, RequestsTogether
 
 _MOST_HEADERS = 100
 _MOST_HEADER_BYTES = 1 << 16
@@ -18,14 +20,6 @@ _LEAST_TAKEN = 1 << 14
 """Bytes of an answer that the other side has to take in the time that a request has."""
 
 
-_MOST_KNOWN, _LONGEST_KNOWN = 64, 1 << 10
-"""Heads of requests that are known, and the bytes of each."""
-
-
-KnownHead = tuple[bytes, list[tuple[bytes, bytes]], int]
-"""What the bytes before a body said when they were parsed: path, headers, length of the body."""
-
-
 class _HeldFlow(FlowControl):
     """Reading that goes on only while nothing waits to be parsed."""
 
@@ -34,15 +28,6 @@ class _HeldFlow(FlowControl):
     def resume_reading(self) -> None:
         if not self.held:
             super().resume_reading()
-
-
-class AnsweringAtOnce(Protocol):
-    """An application that answers some requests without a task, and all of them as ASGI does."""
-
-    paths_at_once: dict[bytes, str]
-
-    def at_once(self, path: bytes, listed: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
-        """Return the JSON of an answer with the status 200, None for any other request."""
 
 
 class GuardedConnection(HttpToolsProtocol):
@@ -57,24 +42,21 @@ class GuardedConnection(HttpToolsProtocol):
     - What is no HTTP is answered after the requests before it.
     - A POST whose body has come with it may be answered at once, where nothing waits. A task and
       the messages of ASGI take longer than a small network. Of what is read at once that is the
-      first request only, so that other connections have their turn.
-    - A program sends the same bytes before each body of one length. Where these were parsed once
-      and answered at once, they are not parsed again.
+      first request only, so that other connections have their turn. See ``RequestsTogether``.
 
     Attributes:
         seconds: for each of these.
-        application: what answers at once.
-        known: by their bytes, what heads said that came with a body and were answered at once.
+        together: what answers at once, for all connections of a server.
     """
 
     seconds: ClassVar[float] = 30.0
-    application: ClassVar[AnsweringAtOnce | None] = None
-    known: ClassVar[dict[bytes, KnownHead]] = {}
+    together: ClassVar[RequestsTogether | None] = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._arriving: asyncio.TimerHandle | None = None  # for headers, or an unwanted body
-        self._since: float | None = None  # when waiting for these began
+        self._since: float | None = None  # when waiting for these began,
+        self._patience = self.seconds  # and how long it may take
         self._taking: asyncio.TimerHandle | None = None  # for an answer
         self._left = b""  # was read, and is not parsed yet
         self._whole = b""  # what was read last, if all before it had been parsed
@@ -86,6 +68,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._body: list[bytes] | None = None  # of a request that may be answered at once
         self._first = True  # whether the next request is the first of what was read
         self._idle = False  # whether the last one was answered at once
+        self._taken = False  # whether a request is there that will be answered soon
 
     # Time
 
@@ -113,6 +96,8 @@ class GuardedConnection(HttpToolsProtocol):
     def _wait(self) -> None:
         if self._since is None:
             self._since = self.loop.time()
+            # Between two requests, as long as after an answer by a task.
+            self._patience = self.timeout_keep_alive if self._idle else self.seconds
             if self._arriving is None:
                 self._arriving = self.loop.call_later(self.seconds, self._late)
 
@@ -124,11 +109,12 @@ class GuardedConnection(HttpToolsProtocol):
         self._arriving = None
         if self._since is None:
             return
-        left = self._since + self.seconds - self.loop.time()
+        left = self._since + self._patience - self.loop.time()
         if self._answering:
             left = self.seconds  # the answers before it come first
         if left > 0.0:
-            self._arriving = self.loop.call_later(left, self._late)
+            # What is waited for next may have less time than this.
+            self._arriving = self.loop.call_later(min(left, self.seconds), self._late)
         else:
             self._close()
 
@@ -157,45 +143,57 @@ class GuardedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse in pieces, as long as nothing waits."""
-        if self._answered_as_known(data):
+        self._answer_taken()
+        if self.together is not None and self._nothing_under_way:
+            self._taken = True  # the answer may come before this returns
+            if self.together.take(self, data):
+                return
+            self._taken = False
+        self._received(data)
+
+    @property
+    def _nothing_under_way(self) -> bool:
+        """Whether what is read next is the beginning of a request that may be answered now."""
+        return not (
+            self._left
+            or self._in_headers
+            or self._in_body
+            or self._broken is not None
+            or self.timeout_keep_alive_task is not None
+            or self.transport.is_closing()
+            or not self._free
+        )
+
+    def _answer_taken(self) -> None:
+        if self._taken and self.together is not None:
+            self.together.answer()
+
+    def answered(self, data: bytes, answer: bytes | None) -> None:
+        """Called with the answer to a request that was taken, None if there is none."""
+        self._taken = False
+        if self.transport.is_closing():
             return
+        if answer is None:
+            self._received(data)
+            return
+        self._write_at_once(answer)
+        self._idle, self._since = True, None
+        self._wait()
+
+    def eof_received(self) -> None:
+        """Called when the other side sends no more; what it has sent is answered."""
+        self._answer_taken()
+
+    def shutdown(self) -> None:
+        """Called when the server stops; what has come is answered."""
+        self._answer_taken()
+        super().shutdown()
+
+    def _received(self, data: bytes) -> None:
         self._whole = data if not self._left else b""
         self._left = self._left + data if self._left else data
         self._first = True
         self._parse()
-
-    def _answered_as_known(self, data: bytes) -> bool:
-        """Answer one whole request at once if its head is known and nothing is under way."""
-        end = data.find(b"\r\n\r\n") + 4
-        head = self.known.get(data[:end])
-        if (
-            head is None
-            or len(data) != end + head[2]
-            or self._left
-            or self._in_headers
-            or self._in_body
-            or self._broken is not None
-            or self.application is None
-            or self.timeout_keep_alive_task is not None
-            or self.transport.is_closing()
-            or not self._free
-        ):
-            return False
-        content = self.application.at_once(head[0], head[1], data[end:])
-        if content is None:
-            return False
-        self._write_at_once(content)
-        self._since = None
-        self._wait()
-        return True
-
-    def _know(self, length: int) -> None:
-        """Keep the head of a request that came alone and whole, with a body of a length."""
-        end = self._whole.find(b"\r\n\r\n") + 4
-        if 4 <= end <= _LONGEST_KNOWN and len(self._whole) == end + length:
-            if len(self.known) >= _MOST_KNOWN:
-                self.known.clear()
-            self.known[self._whole[:end]] = self.url, self.headers, length
 
     def _parse(self) -> None:
         while self._left and not self.pipeline and self._broken is None:
@@ -292,8 +290,8 @@ class GuardedConnection(HttpToolsProtocol):
         first, self._first = self._first, False
         return (
             first
-            and self.application is not None
-            and self.url in self.application.paths_at_once
+            and self.together is not None
+            and self.url in self.together.application.paths_at_once
             and self._free
             and not self.expect_100_continue
             and self.parser.get_method() == b"POST"
@@ -321,21 +319,17 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _answer_at_once(self) -> bool:
         """Answer a request whose body is there, or say that this is not done here."""
-        assert self.application is not None
-        assert self._body is not None
-        body = b"".join(self._body)
-        content = self.application.at_once(self.url, self.headers, body)
-        if content is None:
+        assert self.together is not None
+        body = b"".join(self._body or ())
+        answer = self.together.answer_first(self, self.url, self.headers, body, self._whole)
+        if answer is None:
             return False
         self._body, self._idle = None, True
-        self._know(len(body))
-        self._write_at_once(content)
+        self._write_at_once(answer)
         return True
 
-    def _write_at_once(self, content: bytes) -> None:
-        head = b"".join(b"%b: %b\r\n" % one for one in self.server_state.default_headers)
-        length = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(content)
-        self.transport.write(b"HTTP/1.1 200 OK\r\n" + head + length + content)
+    def _write_at_once(self, answer: bytes) -> None:
+        self.transport.write(answer)
         self.server_state.total_requests += 1
         self._watch()
 
@@ -396,5 +390,6 @@ class GuardedConnection(HttpToolsProtocol):
 
 def guarded(seconds: float, application: AnsweringAtOnce | None = None) -> type[GuardedConnection]:
     """Return the kind of connection with a time for headers, and with what answers at once."""
-    options: dict[str, Any] = {"seconds": seconds, "application": application, "known": {}}
+    together = None if application is None else RequestsTogether(application)
+    options: dict[str, Any] = {"seconds": seconds, "together": together}
     return type("GuardedConnection", (GuardedConnection,), options)

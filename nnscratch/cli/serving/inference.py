@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from nnscratch.cli.serving import binary
-from nnscratch.cli.serving.answering import NO_NUMBER, RunAnswers, encode, softmax
+from nnscratch.cli.serving.answering import NO_NUMBER, RunAnswers, encode, judged
 from nnscratch.cli.serving.reading import BadRequestError, ReadRows, refuse_keys_twice
 
 PROTOCOL = "Open Inference Protocol V2"
@@ -204,25 +205,26 @@ def answer(run: RunAnswers, outputs: Any, request: InferenceRequest) -> dict[str
     Raises:
         BadRequestError: if the network computes no finite number of a row.
     """
-    count = len(outputs)
-    if wrong := run.without_number(outputs):
-        raise BadRequestError(400, f"row {wrong[0] + 1}: {NO_NUMBER}")
-    made = [one["prediction"] for one in run.predictions(outputs, False)]
-    tensors = [_tensor("prediction", [count], run_kind(run), made)]
+    count, made = len(outputs), run.predictions(outputs, False)
+    for number, one in enumerate(made):
+        if "error" in one:
+            raise BadRequestError(400, f"row {number + 1}: {NO_NUMBER}")
+    found = [one["prediction"] for one in made]
+    tensors = [_tensor("prediction", [count], run_kind(run), found)]
     if run.classes:
-        shares = softmax(outputs)
-        tensors[0]["data"] = [str(v) if run_kind(run) == "BYTES" else v for v in made]
+        shares = [one[1] for one in judged(outputs) if one is not None]
+        tensors[0]["data"] = [str(v) if run_kind(run) == "BYTES" else v for v in found]
         tensors += [
-            _tensor("probability", [count], "FP64", shares.max(axis=1).tolist()),
-            _tensor("probabilities", list(shares.shape), "FP64", shares.ravel().tolist()),
+            _tensor("probability", [count], "FP64", [one["probability"] for one in made]),
+            _tensor("probabilities", [count, len(run.classes)], "FP64", [*chain(*shares)]),
         ]
     if request.outputs:
         wanted = {one.name for one in request.outputs}
         tensors = [one for one in tensors if one["name"] in wanted]
-    found: dict[str, Any] = {"model_name": run.name, "model_version": "1", "outputs": tensors}
+    told: dict[str, Any] = {"model_name": run.name, "model_version": "1", "outputs": tensors}
     if request.id is not None:
-        found["id"] = request.id
-    return found
+        told["id"] = request.id
+    return told
 
 
 def packed(found: dict[str, Any], names: set[str] | None) -> tuple[bytes, int | None]:

@@ -143,6 +143,18 @@ def some_of(names: Any) -> str:
     return ", ".join(listed) or "nothing"
 
 
+@functools.lru_cache(maxsize=256)
+def _layout(head: bytes, length: int, most: int) -> tuple[tuple[int, ...], bool, Any, int]:
+    """Return what the header says, if a body of a length can be such rows, and not too many."""
+    shape, fortran, dtype, start = _header(head)
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != length - start:
+        raise BadRequestError(400, f"the .npy file is not as long as its shape {shape} says")
+    if not shape or 0 in shape[1:]:
+        raise BadRequestError(400, f"expected an array of rows of numbers, got the shape {shape}")
+    not_too_many(range(shape[0]), most)
+    return shape, fortran, dtype, start
+
+
 def _head_of(body: bytes) -> bytes:
     """Return the part of an npy body before its numbers, or as much as may be looked at."""
     size = 12 if body[6:7] == b"\x02" else 10
@@ -150,7 +162,6 @@ def _head_of(body: bytes) -> bytes:
     return body[: min(size + length, _MOST_HEADER)]
 
 
-@functools.lru_cache(maxsize=256)
 def _header(head: bytes) -> tuple[tuple[int, ...], bool, Any, int]:
     """Return shape, order, dtype and where the numbers begin.
 
@@ -191,12 +202,7 @@ def read_npy(body: bytes, most: int) -> Array:
     Raises:
         BadRequestError: if it is none, holds objects, or has another length than it says.
     """
-    shape, fortran, dtype, start = _header(_head_of(body))
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(body) - start:
-        raise BadRequestError(400, f"the .npy file is not as long as its shape {shape} says")
-    if not shape or 0 in shape[1:]:
-        raise BadRequestError(400, f"expected an array of rows of numbers, got the shape {shape}")
-    not_too_many(range(shape[0]), most)
-    array = np.frombuffer(body, dtype, offset=start)
+    shape, fortran, dtype, start = _layout(_head_of(body), len(body), most)
+    array = np.frombuffer(body, dtype, -1, start)
     array = array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return array if dtype.isnative else array.astype(dtype.newbyteorder("="))

@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -17,22 +17,22 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from nnscratch.cli.serving import binary, inference
+from nnscratch.cli.serving import inference
 from nnscratch.cli.serving.answering import RunAnswers, encode
-from nnscratch.cli.serving.asking import Answered, Asked, refuse_twice, wants_probabilities
+from nnscratch.cli.serving.asking import Answered, Ask, inferring, predicting, refuse_twice
 from nnscratch.cli.serving.computing import RequestQueue
 from nnscratch.cli.serving.describing import described
 from nnscratch.cli.serving.figures import ServiceFigures
 from nnscratch.cli.serving.page import page
-from nnscratch.cli.serving.reading import BadRequestError, ReadRows, read_npy
+from nnscratch.cli.serving.reading import BadRequestError, ReadRows
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint = Callable[[Request], Awaitable[Response]]
-_USUAL = ("application/json", "application/x-npy")
+Opened = tuple[str, Ask]
+"""A request's route, and what reads its body."""
 _JSON = (b"content-type", b"application/json")
-_NPY = ("application/x-npy", "application/octet-stream")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,20 @@ class ServiceLimits:
     rows: int = 10_000
     seconds: float = 30.0
     waiting: int = 256
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A request that is answered together with others: its place among them, and what it asks."""
+
+    place: int
+    route: str
+    read: ReadRows
+    answer: Callable[[Any], Answered]
+
+    @property
+    def rows(self) -> int:
+        return len(self.read.features)
 
 
 class _CutOffError(Exception):
@@ -84,8 +98,9 @@ class PredictionService:
         self._local = local
         self._tokens = [hashlib.sha256(one.encode()).digest() for one in tokens]
         model = f"/v2/models/{run.name}"
-        self._posts = {"/predict": self._predict, f"{model}/infer": self._infer}
-        self._posts[f"{model}/versions/1/infer"] = self._infer
+        infer = inferring(run, self.limits.rows)
+        self._posts = {"/predict": predicting(run, self.limits.rows), f"{model}/infer": infer}
+        self._posts[f"{model}/versions/1/infer"] = infer
         # By the bytes of a request's first line, where these are the path itself.
         self.paths_at_once = {path.encode(): path for path in self._posts if quote(path) == path}
         self._open = {"/healthz", "/v2/health/live", "/v2/health/ready"}
@@ -139,7 +154,7 @@ class PredictionService:
             if scope["method"] != "POST":
                 raise BadRequestError(405, f"{path} takes POST", allow="POST")
             body = await self._body(headers, receive)
-            read, answer = post(body, headers, scope["query_string"])
+            read, answer = post(headers, scope["query_string"])(body)
             found = answer(await self._outputs(read))
             content, status, more = found.content, found.status, found.headers
             self._count_rows(read, found)
@@ -232,85 +247,86 @@ class PredictionService:
             ) from None
         return whole if more is None else bytes(more)
 
-    def at_once(self, path: bytes, listed: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
-        """Answer a POST whose body is there without a task, where all is well and takes no time.
+    def opened(self, path: bytes, listed: list[tuple[bytes, bytes]]) -> Opened | None:
+        """Return what the head of a POST asks for, None if the request needs a task.
 
         Args:
             path: one of ``paths_at_once``.
             listed: the headers.
-            body: the body, whole.
-
-        Returns:
-            The body of the answer, which is JSON with the status 200; None for everything else,
-            errors among them: ``__call__`` answers that.
         """
-        began = time.perf_counter()
         headers = dict(listed)
-        if self.stopping or len(headers) < len(listed) or len(body) > self.limits.body:
+        if len(headers) < len(listed):
             return None
         if b"content-encoding" in headers or b"transfer-encoding" in headers:
             return None
         route = self.paths_at_once[path]
         try:
             self._admit(route, headers)
-            read, answer = self._posts[route](body, headers, b"")
-            if read.errors or not self.queue.quick(read.features):
-                return None
-            found = answer(self.queue.now(read.features))
-        except Exception:
+            return route, self._posts[route](headers, b"")
+        except BadRequestError:
             return None
-        if found.status != 200 or found.headers:
-            return None
-        self._count_rows(read, found)
-        self.figures.count(route, 200, time.perf_counter() - began)
-        return found.content
+
+    def at_once(self, requests: Sequence[tuple[Opened, bytes]]) -> list[bytes | None]:
+        """Answer POSTs without tasks, where all is well with them and they take no time.
+
+        Those that have come together are computed together.
+
+        Args:
+            requests: what ``opened`` returned, and the body, whole.
+
+        Returns:
+            For each the body of the answer, which is JSON with the status 200; None for everything
+            else, errors among them: ``__call__`` answers that, for each request alone.
+        """
+        answers: list[bytes | None] = [None] * len(requests)
+        if self.stopping:
+            return answers
+        began = time.perf_counter()
+        group: list[_Taken] = []
+        for place, ((route, ask), body) in enumerate(requests):
+            if len(body) > self.limits.body:
+                continue
+            try:
+                read, answer = ask(body)
+            except Exception:
+                continue
+            if read.errors or not self.queue.quick(len(read.features)):
+                continue
+            if group and not self.queue.quick(sum(one.rows for one in group) + len(read.features)):
+                self._answer_group(group, answers, began)
+                group = []
+            group.append(_Taken(place, route, read, answer))
+        if group:
+            self._answer_group(group, answers, began)
+        return answers
+
+    def _answer_group(self, group: list[_Taken], answers: list[bytes | None], began: float) -> None:
+        """Compute some requests together, and put their answers into their places."""
+        features = [one.read.features for one in group]
+        try:
+            outputs = self.queue.now(features[0] if len(group) == 1 else np.concatenate(features))
+        except Exception:  # of one of them, perhaps
+            return
+        start = 0
+        for one in group:
+            start, first = start + one.rows, start
+            try:
+                found = one.answer(outputs[first:start])
+            except Exception:
+                continue
+            if found.status == 200 and not found.headers:
+                answers[one.place] = found.content
+                self._count_rows(one.read, found)
+                self.figures.count(one.route, 200, time.perf_counter() - began)
 
     def _count_rows(self, read: ReadRows, found: Answered) -> None:
         self.figures.rows += read.count
         self.figures.wrong_rows += found.wrong
 
-    def _predict(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Asked:
-        kind = headers.get(b"content-type", b"application/json").decode("latin-1")
-        if kind not in _USUAL:
-            kind = kind.partition(";")[0].strip().lower()
-        reader, most = self.run.reader, self.limits.rows
-        probabilities = bool(query) and wants_probabilities(query)
-        if kind in _NPY or body.startswith(b"\x93NUMPY"):
-            read = reader.from_array(read_npy(body, most))
-        elif kind == "application/json":
-            read = reader.from_json(body, most)
-        else:
-            raise BadRequestError(
-                415,
-                f"expected the Content-Type application/json or application/x-npy, got {kind[:80]}",
-            )
-
-        def answer(outputs: Any) -> Answered:
-            listed, wrong = self.run.answer(read, outputs, probabilities)
-            content = encode({"model": self.run.name, "predictions": listed})
-            # A row that is wrong says so in its place; if all are, so does the status.
-            return Answered(content, 422 if wrong == read.count else 200, wrong)
-
-        return read, answer
-
-    def _infer(self, body: bytes, headers: dict[bytes, bytes], query: bytes) -> Asked:
-        length = headers.get(binary.LENGTH)
-        read, request = inference.read_request(body, self.run, self.limits.rows, length)
-
-        def answer(outputs: Any) -> Answered:
-            found = inference.answer(self.run, outputs, request)
-            content, told = inference.packed(found, inference.wanted_as_bytes(request))
-            if told is None:
-                return Answered(content)
-            kind = (b"content-type", b"application/octet-stream")
-            return Answered(content, headers=(kind, (binary.LENGTH, str(told).encode())))
-
-        return read, answer
-
     async def _outputs(self, read: ReadRows) -> Any:
         if not len(read.features):
             return np.zeros((0, 1), np.float32)
-        if self.queue.quick(read.features):
+        if self.queue.quick(len(read.features)):
             return self.queue.now(read.features)
         return await self.queue.later(read.features)
 

@@ -58,7 +58,8 @@ def serve_run(
         service = PredictionService(answers, known, tokens, local)
         shown_host = f"[{host}]" if ":" in host else host
         place = f"http://{shown_host}:{listening.getsockname()[1]}"
-        computed = "one by one" if answers.compute.block == 1 else f"in {answers.compute.block}s"
+        most = answers.compute.blocks[0]
+        computed = "one by one" if most == 1 else f"in up to {most}s"
         took = f"{1e6 * answers.compute.seconds:,.0f} µs a row, computed {computed}"
         print(shown(f"Serving {answers.name} ({answers.summary}; {took})"))
         if not local and not tokens:

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnscratch.array import is_floating
 from nnscratch.errors import DTypeError, NNScratchError, ShapeError
+from nnscratch.interop.onnx.apart import apart, arrays_inside
 from nnscratch.interop.onnx.graphs import GraphStep, Steps
 from nnscratch.interop.onnx.operators.room import at_most
 from nnscratch.interop.onnx.running import GraphPlace, run_step, run_steps
@@ -139,7 +140,7 @@ class OnnxModel(Module):
         return True
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
-        """Return the outputs of the graph.
+        """Return the outputs of the graph, which share no memory with weights or inputs.
 
         Args:
             inputs: a tensor or an array for each input of the graph, in order.
@@ -188,7 +189,8 @@ class OnnxModel(Module):
         def call(step: GraphStep, given: list[Any], known: dict[str, Any]) -> Any:
             return self._layers[step](*given, _Around(known, place))
 
-        return run_steps(graph, arguments, values, place, None, call)
+        outputs = run_steps(graph, arguments, values, place, None, call)
+        return apart(outputs, [*values.values(), *arrays_inside(graph.steps)])
 
     def _precision(self) -> str | None:
         """Return the dtype of the first parameter, without walking through all nodes."""

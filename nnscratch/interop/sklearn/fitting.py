@@ -132,9 +132,10 @@ def epochs_of(
             total = 0.0
             for start in range(0, count, batch_size):
                 rows = order[start : start + batch_size]
-                x = tensor(dense(X[rows]))
-                w = None if weights is None else tensor(weights[rows])
-                loss = float(step(x, tensor(T[rows]), w).item())
+                # They are copies already, which ``tensor`` would make once more.
+                x, t = Tensor(dense(X[rows])), Tensor(T[rows])
+                w = None if weights is None else Tensor(weights[rows])
+                loss = float(step(x, t, w).item())
                 total += loss * len(rows)
                 if every == "batch":
                     schedule.step()
