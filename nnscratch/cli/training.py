@@ -171,6 +171,7 @@ def train(
             return folder
         report = _finish(trainer, data, settings, folder, architecture)
         wait_for_first(here)
+    console.quiet = quiet or not here.leads  # this may be the first rank only since another died
     for item in reporting.renderables(report):
         console.print(item)
     _say_goodbye(report, data, settings, folder, seconds)

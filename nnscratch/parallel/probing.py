@@ -21,6 +21,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.tensors.grad_mode import no_grad
 
+_RUNNING = ("running_mean", "running_var")
 FEW, MORE = 2, 3
 """How many rows a model is run with; a batch norm has no variance of one."""
 Draws = list[tuple[int | None, int]]
@@ -107,3 +108,15 @@ def _of_rows(few: Draws, more: Draws) -> Sequence[bool] | None:
             )
         found.append(along)
     return tuple(found)
+
+
+def statistics_of(model: Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the running statistics of a model by name, and what counts its batches."""
+    running: dict[str, Any] = {}
+    counted: dict[str, Any] = {}
+    for path, module in model.named_modules():
+        if getattr(module, "track_running_stats", False):
+            for name, one in module.named_buffers(recurse=False):
+                whole = f"{path}.{name}" if path else name
+                (running if name in _RUNNING else counted)[whole] = one
+    return running, counted

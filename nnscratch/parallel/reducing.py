@@ -23,7 +23,7 @@ from nnscratch.optim import Optimizer
 from nnscratch.optim.flat import ALIGNMENT, TAIL
 from nnscratch.parallel.adding import round_to_bfloat16
 from nnscratch.parallel.in_place import enter
-from nnscratch.parallel.probing import Habits
+from nnscratch.parallel.probing import Habits, statistics_of
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
@@ -31,7 +31,6 @@ from nnscratch.tensors.grad_mode import no_grad
 LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK, SAVE = range(7)
 """The places of the tail."""
 _MOST_CHECK = 4093
-_RUNNING = ("running_mean", "running_var")
 NOTHING = Habits()
 
 
@@ -87,7 +86,7 @@ class GradientReducer:
         self._rounds = wire is not None
         self._lay_out()
         enter()
-        running, counted = _statistics(model)
+        running, counted = statistics_of(model)
         self._running, self._counts = list(running.values()), list(counted.values())
         aside = {*running, *counted}
         self._own = [
@@ -105,6 +104,21 @@ class GradientReducer:
         self._shares = [1.0] * (parts or 1)
         self._part, self._weight, self._samples, self._entries = 0, 1.0, 0.0, 0
         self._first = self._last = True
+        self._nothing = 0.0
+
+    def regroup(self, parts: int | None, spare: bool) -> None:
+        """Begin anew with other ranks: what has added up so far is forgotten.
+
+        Args:
+            parts: how many parts of each batch this rank computes.
+            spare: whether it has none of the batch's own. Then it adds -0 to every sum, which
+                leaves each number as it is, 0 and -0 too.
+        """
+        self.parts, self._nothing = parts, -0.0 if spare else 0.0
+        self.attention = self.unlike = False
+        self._sums, self._stack = [None] * (parts or 0), []
+        self._shares = [1.0] * (parts or 1)
+        self._held, self._of_first, self._kept, self._counted = {}, [], [], []
 
     def _lay_out(self) -> None:
         """Take the optimizer's parameters, and a vector for their gradients."""
@@ -251,9 +265,9 @@ class GradientReducer:
             return
         tail = wire[-TAIL:]
         if self._weight == 0.0:
-            tail[:] = 0.0
+            tail[:] = self._nothing
             if self._first or self.parts is not None:
-                wire[:] = 0.0
+                wire[:] = self._nothing
             else:
                 self._put_back()
         elif self.classes and self.ignored is None:
@@ -279,6 +293,7 @@ class GradientReducer:
         if self._own:
             self.world.place += ", the buffers"
             _set(self._own, self.world.from_first([one.array for one in self._own]))
+        self.world.agree()  # before the parameters change
         self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
         self.stopped = 0 if not tail[STOP] else self.stop or 15
         self.saves = int(tail[SAVE])
@@ -355,23 +370,13 @@ class GradientReducer:
         ]
         while len(rows) > 1:
             rows = [a + b for a, b in zip(rows[::2], rows[1::2], strict=True)]
+        if math.copysign(1.0, self._nothing) < 0.0:
+            rows[0][:] = self._nothing
         self.world.add_up(rows[0])
         start = 0
         for one in self._running:
             one.array[...] = rows[0][start : start + one.numel()].reshape(one.shape)
             start += one.numel()
-
-
-def _statistics(model: Module) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the running statistics of a model by name, and what counts its batches."""
-    running: dict[str, Any] = {}
-    counted: dict[str, Any] = {}
-    for path, module in model.named_modules():
-        if getattr(module, "track_running_stats", False):
-            for name, one in module.named_buffers(recurse=False):
-                whole = f"{path}.{name}" if path else name
-                (running if name in _RUNNING else counted)[whole] = one
-    return running, counted
 
 
 def _set(tensors: list[Any], arrays: list[Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +28,7 @@ from nnscratch.train.inputs import for_model
 from nnscratch.train.interrupt import Interruption, interrupted
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.nonfinite import EVERY, not_finite, trace, unknown
+from nnscratch.train.repeating import undone
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import give_data, load_run, save_run
 from nnscratch.train.step import Loss, OwnStep, Totals
@@ -144,6 +145,7 @@ class Trainer:
             self.callbacks.append(CSVHistory(self.run_dir / "history.csv"))
             self.callbacks.append(Checkpoint(self.run.checkpoint_path, checkpoint_seconds))
         self.run.callbacks = self.callbacks
+        self.team.on_lead = lambda: self._call("on_lead")
         sharing = self.team.sharing(self.run)
         self._stepper = Stepper(
             self.run,
@@ -296,6 +298,7 @@ class Trainer:
                         self._train_epoch()
                     self._finish_epoch(validation)
                     number = team.settle_epoch(run)
+                    self._take_over()
                     if number is not None:
                         self._interrupt(number)
         return run.history
@@ -345,14 +348,17 @@ class Trainer:
         row: dict[str, Any] = {"epoch": run.epoch + 1}
         row |= {f"train_{name}": value for name, value in found.items()}
         if validation is not None:
-            judged = evaluate(
-                self.model,
-                validation,
-                loss=self.loss,
-                metrics=self.metrics,
-                batch=self._batch,
-                step=self._own_step,
-                world=self.team.several,
+            judged = self.team.surely(
+                lambda: evaluate(
+                    self.model,
+                    validation,
+                    loss=self.loss,
+                    metrics=self.metrics,
+                    batch=self._batch,
+                    step=self._own_step,
+                    world=self.team.several,
+                ),
+                undone(validation),
             )
             row |= {f"val_{name}": value for name, value in judged.items()}
         row |= {"lr": self.learning_rate, "seconds": round(run.seconds, 4)}
@@ -364,11 +370,21 @@ class Trainer:
         run.end_epoch(row)
         self._call("on_epoch_end", row)
 
+    def _take_over(self) -> None:
+        """Write a checkpoint if the rank that wrote them has died, perhaps in the middle of one."""
+        if self.team.took_over and self.checkpoint_path is not None:
+            # What is not finite all ranks find together, in the next loss or at the end.
+            with suppress(NonFiniteError):
+                self.save(self.checkpoint_path)
+            self.team.took_over = False
+
     def _interrupt(self, number: int) -> NoReturn:
         """Write a checkpoint if there is a run folder, and stop training between two batches."""
         path, where = self.run.checkpoint_path, self.run.where
         if path is not None:
             self.save(path)
+        self.team.together("the checkpoint")
+        self._take_over()
         self.team.together("the checkpoint")
         raise interrupted(where, number, path)
 
@@ -409,7 +425,8 @@ class Trainer:
         with self.team.whole_state():
             if self.leads:
                 save_run(self.run, path)
-        self.run.kept |= Path(path) == self.checkpoint_path
+        if Path(path) == self.checkpoint_path:
+            self.run.kept, self.team.took_over = True, False
 
     def load(self, path: FilePath) -> None:
         """Restore the state of a checkpoint; ``fit`` does it with ``resume=True``.
