@@ -58,7 +58,9 @@ def job(ranks: int, scenario: str, folder: Path, **options: Any) -> RanksDone:
 def started(command: list[str], folder: Path) -> RanksDone:
     """Run a command to its end under a hard limit."""
     environment = {**os.environ, "NNSCRATCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, (WORKER.parents[1], WORKER.parents[2])))
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    places = [*map(str, (WORKER.parents[1], WORKER.parents[2])), *filter(None, before)]
+    environment["PYTHONPATH"] = os.pathsep.join(places)
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         start_new_session=True,
@@ -453,10 +455,13 @@ def train(name: str, kills: Any = (), **more: Any) -> dict[str, Any]:
         trainer.optimizer.add_param_group({"params": rest, "lr": 0.02})
     history = trainer.fit(data, epochs, validation=judged, batch_size=batch, shuffle=shuffle)
     found = [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
-    return {"rows": found, "sha": sha(model), "taken": rows}
+    assert trainer.loader is not None
+    steps = epochs * -(-len(trainer.loader) // options.get("accumulate", 1))
+    made = {"rows": found, "sha": sha(model), "taken": rows}
+    return made | {"steps": steps, "device": str(trainer.device)}
 
 
 def sha(model: nn.Module) -> str:
     """Return a hash of all values of a model."""
-    values = [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+    values = [tensor.cpu().numpy().tobytes() for tensor in model.state_dict().values()]
     return hashlib.sha256(b"".join(values)).hexdigest()

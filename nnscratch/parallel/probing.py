@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnscratch.array import to_numpy
+from nnscratch.array.device import to_device_of
 from nnscratch.array.random import row_scope
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
@@ -90,7 +91,7 @@ def _as_it_was(model: Module, buffers: dict[str, Any]) -> Iterator[None]:
         for module, mode in modes:
             module.training = mode
         for name, one in model.named_buffers():
-            one.array[...] = buffers[name]
+            one.array[...] = to_device_of(buffers[name], one.array)
 
 
 def _of_rows(few: Draws, more: Draws) -> Sequence[bool] | None:

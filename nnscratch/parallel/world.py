@@ -42,6 +42,7 @@ _PATIENCE = 0.05
 _SLEEP, _NAP = 5e-4, 5e-5
 _ROLL_CALL = 1.0
 _DATA, _WHO, _HERE = 1, 2, 3
+_NONE: tuple[Any, Any] = (None, None)
 
 
 class World:
@@ -68,7 +69,7 @@ class World:
         self.place = "the start"
         self.launcher = self.library = self.node = ""
         self.survival: Survival | None = None
-        self._mpi, self._comm, self._side = mpi, None, None
+        self._mpi, self._comm, self._side = mpi, *_NONE
         self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
         self._spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
@@ -88,9 +89,8 @@ class World:
         self._spins, self._patience = (
             (_SPINS_CROWDED, 0.0) if mine and sharing > len(mine) else (_SPINS, _PATIENCE)
         )
-        # All ranks have opened their shared memory by now. Without a name it goes with the last of
-        # them, also if they are killed. Each takes the names away: what MPI takes for one machine
-        # is up to the launcher.
+        # All ranks have opened their shared memory by now. Without a name it goes with the last,
+        # also if they are killed. Each takes names away: what is one machine is MPI's to say.
         for path in own_segments() + stale_segments():
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -235,7 +235,6 @@ class World:
 
     def _revoke(self, begun: list[Any]) -> None:
         """Let whatever is under way fail on all ranks, and wait until nothing writes here."""
-        assert self._comm is not None
         with contextlib.suppress(self._mpi.Exception):
             self._comm.Revoke()
         for request in begun:
@@ -247,7 +246,6 @@ class World:
 
         MPI waits for them in here, whatever the deadline.
         """
-        assert self._comm is not None
         self._revoke([])
         comm = self._comm.Shrink()
         old, new = self._comm.Get_group(), comm.Get_group()
@@ -291,7 +289,6 @@ class World:
 
     def _answer(self) -> None:
         """Tell whoever asks that this rank waits, and where."""
-        assert self._side is not None
         with self._among_dead():
             while self._side.Iprobe(self._mpi.ANY_SOURCE, _WHO):
                 status = self._mpi.Status()
@@ -305,7 +302,6 @@ class World:
 
     def _give_up(self) -> NoReturn:
         """Ask who else waits, say who does not, and end the job."""
-        assert self._side is not None
         others = [rank for rank in range(self.size) if rank != self.rank]
         kept = []
         for rank in others:

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnscratch.array.random import default_generator, row_scope
 from nnscratch.errors import ConfigurationError, NonFiniteError
+from nnscratch.nn import Module
 from nnscratch.parallel.dividing import DividedState
 from nnscratch.parallel.probing import FEW, MORE, habits_of
 from nnscratch.parallel.reducing import NOTHING, AttentionNeeded, GradientReducer
@@ -23,6 +24,12 @@ from nnscratch.train.repeating import RepeatedBatches
 from nnscratch.train.run import TrainingRun
 
 Take = Callable[..., Any]
+
+
+def on_gpu(model: Module) -> bool:
+    """Say whether a model is on a GPU, by its first parameter."""
+    found = next(iter(model.parameters()), None)
+    return found is not None and found.device.type == "cuda"
 
 
 class SharedBatches:
@@ -63,7 +70,7 @@ class SharedBatches:
         self.divided = DividedState(run.optimizer, world) if divide else None
         self.save = 0
         self.warm: Callable[[], None] | None = None
-        goes_on = world.survival is not None and self.divided is None
+        goes_on = world.survival is not None and self.divided is None and not on_gpu(run.model)
         self._repeated = RepeatedBatches(run, world, regrouped) if goes_on else None
         self._reducer: GradientReducer | None = None
         self._denominator: Callable[[Any], float] | None = None
@@ -228,7 +235,7 @@ class SharedBatches:
         reducer.stop, reducer.save = self._stopping() or 0, self.save
         if last:
             self.save = 0
-        kind = self._kind()
+        kind, place = self._kind()
         scope: row_scope | None = None
         for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
             target = target_of(part)
@@ -251,7 +258,8 @@ class SharedBatches:
             needed = False
             try:
                 with scope:
-                    step(part, Tensor(np.asarray(own * weight, kind)), begins, ends)
+                    factor = Tensor(np.asarray(own * weight, kind))
+                    step(part, factor if place is None else factor.to(place), begins, ends)
             except AttentionNeeded:
                 needed = True
             if reducer.attention and self._error is None and not self._traced and reducer.counts:
@@ -264,10 +272,11 @@ class SharedBatches:
         run.totals.samples += total
 
     def _kind(self) -> Any:
-        """The dtype of the weights: that of the parameters."""
+        """The dtype of the weights, that of the parameters, and their device if it is a GPU."""
         found = next(iter(self.run.model.parameters()), None)
         wide = found is not None and found.array.dtype == np.float64
-        return np.float64 if wide else np.float32
+        place = found.device if found is not None and found.device.type == "cuda" else None
+        return np.float64 if wide else np.float32, place
 
     def _counted(self, part: Any) -> float:
         assert self._denominator is not None

@@ -27,7 +27,7 @@ from nnscratch.tensors import Tensor
 from nnscratch.train.files import run_folder
 from nnscratch.train.interrupt import Interruption
 from nnscratch.train.run import TrainingRun
-from nnscratch.train.sharing import SharedBatches
+from nnscratch.train.sharing import SharedBatches, on_gpu
 from nnscratch.train.stepper import Stepper
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ _BEREFT = (
     "; its part of the optimizer's state (shard_optimizer) is lost with it, and the others cannot "
     "go on without"
 )
+_NO_GPU = "; ranks on GPUs do not go on without one that has died"
 _BYTES_COMPARED = 1 << 28
 """How many bytes of the data are hashed at most, in a third of a second or so."""
 _SEEN_WITHIN = 3.0
@@ -80,7 +81,7 @@ class Team:
         self.shards, self.deadline, self.shard_optimizer = shards, deadline, shard_optimizer
         self.interruption = Interruption()
         self._sharing: SharedBatches | None = None
-        self.took_over = False
+        self.took_over, self._goes_on = False, True
         self.on_lead: Callable[[], None] = lambda: None
         self._led = self.world.leads
         self._held: tuple[ExitStack, Path] | None = None
@@ -110,7 +111,10 @@ class Team:
             run, self.world, self.shards, lambda: self.interruption.number, divide, self.wire,
             self._regroup,
         )  # fmt: skip
-        self.world.bereft = _BEREFT if divide and self.world.survival is not None else ""
+        gpu = on_gpu(run.model)
+        self._goes_on = not divide and not gpu
+        if self.world.survival is not None:
+            self.world.bereft = _NO_GPU if gpu else _BEREFT if divide else ""
         return self._sharing
 
     def threads(self) -> AbstractContextManager[None]:
@@ -133,7 +137,7 @@ class Team:
             attempt: what is done.
             undo: brings back what an attempt has changed.
         """
-        if self.divided:
+        if not self._goes_on:
             return attempt()
 
         def begin_anew() -> None:
@@ -248,6 +252,15 @@ class Team:
                 f"{folder}: rank {found.index(False)} does not see what rank 0 writes into the run "
                 "folder, and could not go on from a checkpoint: choose one that all machines share"
             )
+
+    def connect(self) -> None:
+        """Let the ranks' GPUs find one another, where they train on GPUs.
+
+        Raises:
+            DeviceError: on all ranks, if two have one GPU, or one has no NCCL.
+        """
+        if self._sharing is not None:
+            self._sharing.reducer.connect()
 
     def check_alike(self, run: TrainingRun, stepper: Stepper, seed: int | None) -> None:
         """Check that all ranks train the same: versions, settings, model, data and seed.

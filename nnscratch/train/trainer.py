@@ -14,6 +14,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.nn import Module
+from nnscratch.parallel.nccl import own_device
 from nnscratch.parallel.world import DEADLINE
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import Rearrange
@@ -56,7 +57,8 @@ class Trainer:
             cross-entropy by name.
         accumulate: over how many batches gradients are accumulated for one optimizer step.
         clip_norm: the maximum norm of all gradients together, to which they are clipped.
-        device: the device to train on, to which the model is moved.
+        device: the device to train on, to which the model is moved; of several ranks with "cuda"
+            each takes a GPU of its own.
         seed: the seed of the default generator and of the shuffles; None leaves both unseeded.
         run_dir: a folder for checkpoints and the history, locked by one process at a time.
         lock: whether to lock the folder; False if the caller has (``run_folder``).
@@ -127,6 +129,7 @@ class Trainer:
         self.team = Team(parallel, shards, deadline, shard_optimizer, wire)
         if seed is not None:
             default_generator.manual_seed(seed)
+        device = own_device(self.team.world, device)
         self.model = model if device is None else model.to(device=device)
         self.optimizer = make_optimizer(optimizer, self.model, lr)
         self.device = device_of_model(self.model)
@@ -288,6 +291,7 @@ class Trainer:
             with team.world.in_turn():
                 self._stepper.prepare()
             team.check_alike(self.run, self._stepper, self.seed)
+            team.connect()
             if resume and run.checkpoint_path is not None and run.checkpoint_path.exists():
                 self.load(run.checkpoint_path)
             team.interruption = stack.enter_context(Interruption())

@@ -82,6 +82,22 @@ def sums(folder: Path, rounded: bool = False) -> None:
     print(f"rank {here.rank} of {here.size}")
 
 
+def on_gpus(folder: Path, names: list[str], **more: Any) -> None:
+    """Train on a GPU a rank, and write down what came of it, and what NCCL was asked for."""
+    from gpu import played_nccl
+
+    here, found = world(), {}
+    for name in names:
+        played_nccl.calls.clear()
+        made = many_ranks.train(name, device="cuda", **more)
+        steps = world().gather((made["sha"], made["steps"], made["device"]))
+        assert len({one[:2] for one in steps}) == 1, name
+        found[name] = {key: made[key] for key in ("sha", "rows", "steps")}
+        found[name] |= {"calls": list(played_nccl.calls), "devices": [one[2] for one in steps]}
+    if here.leads:
+        (folder / "gpus.json").write_text(json.dumps(found))
+
+
 def left(folder: Path, name: str, **more: Any) -> None:
     """Train while ranks die, and write down what those that are left have in the end."""
     made = many_ranks.train(name, **more)
@@ -128,6 +144,14 @@ def divided(folder: Path, compile: bool) -> None:
 if __name__ == "__main__":
     scenario, place, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     before = own_segments()
+    if "EMULATED_GPU" in os.environ:
+        from gpu import played_nccl
+        from gpu.emulated.load import load
+
+        load()
+        import cupy
+
+        sys.modules["cupy.cuda.nccl"] = cupy.cuda.nccl = played_nccl
     if "SWITCHBOARD" in os.environ:
         from switchboard import switched_mpi
 
@@ -139,5 +163,5 @@ if __name__ == "__main__":
     note = json.dumps([os.getpid(), own_segments() or before])
     (place / f"{os.getpid()}.rank").write_text(note)
     scenarios = {"equal": equal, "fit": fit, "errors": errors, "sums": sums, "norm": norm}
-    scenarios |= {"divided": divided, "left": left}
+    scenarios |= {"divided": divided, "left": left, "on_gpus": on_gpus}
     scenarios[scenario](place, **options)
