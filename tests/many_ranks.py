@@ -43,17 +43,24 @@ class RanksDone(NamedTuple):
 
 
 def job(ranks: int, scenario: str, folder: Path, **options: Any) -> RanksDone:
-    """Run a scenario of the worker with so many ranks; nothing of it remains."""
+    """Run a scenario of the worker with so many ranks; nothing of it remains.
+
+    With ``going`` they go on when one dies, which Open MPI has.
+    """
     python = [sys.executable, "-W", "error", str(WORKER)]
     launcher = os.environ.get("NNSCRATCH_MPIEXEC") or mpiexec()  # another, in make test-many
-    command = [launcher, "-n", str(ranks), *python, scenario, str(folder), json.dumps(options)]
+    more = ["--with-ft", "ulfm"] if options.pop("going", False) else []
+    command = [launcher, *more, "-n", str(ranks), *python, scenario, str(folder)]
+    command.append(json.dumps(options))
     return started(command, folder)
 
 
 def started(command: list[str], folder: Path) -> RanksDone:
     """Run a command to its end under a hard limit."""
     environment = {**os.environ, "NNSCRATCH_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, (WORKER.parents[1], WORKER.parents[2])))
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    places = [*map(str, (WORKER.parents[1], WORKER.parents[2])), *filter(None, before)]
+    environment["PYTHONPATH"] = os.pathsep.join(places)
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         start_new_session=True,
@@ -101,6 +108,53 @@ class At(Callback):
             self.what()
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Dies(Callback):
+    """Kills ranks in a job that goes on.
+
+    Args:
+        kills: of each the rank that it had at the start, the step, and the place: "batch" after
+            it, "agree" in it, when the gradients are added up and the others may not know, "agreed"
+            when they do, "epoch" at the end of its epoch, "judging" in the evaluation before.
+    """
+
+    def __init__(self, kills: Any) -> None:
+        self.kills = {(rank, step): place for rank, step, place in kills}
+
+    def _due(self, step: int, *places: str) -> str:
+        here = world()
+        own = here.rank if here.survival is None else here.survival.names[here.rank]
+        place = self.kills.get((own, step), "")
+        return place if place in places else ""
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        self.on_batch_end(trainer)
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        step, here = trainer.step_number, world()
+        if self._due(step, "batch"):
+            die()
+        place = self._due(step + 1, "agree", "agreed")
+        if place and here.survival is not None:
+            real = here.survival.agree
+
+            def agree() -> None:
+                if place == "agreed":
+                    real()
+                die()
+
+            here.survival.agree = agree  # type: ignore[method-assign]
+        if self._due(step, "judging"):
+            trainer.model.eval = die  # type: ignore[method-assign, assignment]
+
+    def on_epoch_end(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        if self._due(trainer.step_number, "epoch"):
+            die()
+
+
 class Forgetful(nn.Module):
     """A network of which one rank leaves a layer out."""
 
@@ -138,6 +192,7 @@ def fit(
     different: str = "",
     run: str = "run",
     deadline: float = 1.5,
+    kills: Any = (),
     **more: Any,
 ) -> tuple[str, int]:
     """Train in a run folder, with a fault on one rank; return the weights' hash and the steps.
@@ -159,6 +214,7 @@ def fit(
         model[0].bias.data[0] += different == "weights"  # type: ignore[index]
         run += "-1" * (different == "folder")
     callbacks: list[Callback] = [At(rank, step, FAULTS[fault])] if fault else []
+    callbacks += [Dies(kills)] if kills else []
     trainer = Trainer(
         model, lr=0.01, seed=seed, callbacks=callbacks, run_dir=folder / run, deadline=deadline,
         checkpoint_seconds=0.0, **more,
@@ -352,7 +408,7 @@ def configurations() -> dict[str, dict[str, Any]]:
     return made
 
 
-def train(name: str, **more: Any) -> dict[str, Any]:
+def train(name: str, kills: Any = (), **more: Any) -> dict[str, Any]:
     """Train one configuration, and return its history and a hash of the weights."""
     options = {**configurations()[name], **more}
     wide = options.get("data") == "doubles"
@@ -381,6 +437,8 @@ def train(name: str, **more: Any) -> dict[str, Any]:
             options["callbacks"] = [AddsGroup(group)]
     if early:
         options["callbacks"] = [EarlyStopping(2, min_delta=0.02)]
+    if kills:
+        options["callbacks"] = [*options.get("callbacks", ()), Dies(kills)]
     rows = list[int]()
     model.register_forward_pre_hook(
         lambda module, inputs: rows.append(len(inputs[0])) if module.training else None
@@ -397,10 +455,13 @@ def train(name: str, **more: Any) -> dict[str, Any]:
         trainer.optimizer.add_param_group({"params": rest, "lr": 0.02})
     history = trainer.fit(data, epochs, validation=judged, batch_size=batch, shuffle=shuffle)
     found = [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
-    return {"rows": found, "sha": sha(model), "taken": rows}
+    assert trainer.loader is not None
+    steps = epochs * -(-len(trainer.loader) // options.get("accumulate", 1))
+    made = {"rows": found, "sha": sha(model), "taken": rows}
+    return made | {"steps": steps, "device": str(trainer.device)}
 
 
 def sha(model: nn.Module) -> str:
     """Return a hash of all values of a model."""
-    values = [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+    values = [tensor.cpu().numpy().tobytes() for tensor in model.state_dict().values()]
     return hashlib.sha256(b"".join(values)).hexdigest()

@@ -155,6 +155,8 @@ def app() -> None:
 @click.option("--ranks", metavar="N|M:N", help="Train with so many processes, by MPI.")
 @click.option("--restarts", type=click.IntRange(0), default=0,
               help="How often to start the processes again if they die.")  # fmt: skip
+@click.option("--go-on", is_flag=True,
+              help="Let the others go on if one dies (Open MPI).")  # fmt: skip
 @click.option("--shards", type=int, metavar="V",
               help="Parts of a batch, 1, 2, 4, ...: the same bits on so many ranks.")  # fmt: skip
 @click.option("--shard-optimizer/--no-shard-optimizer", default=None,
@@ -171,6 +173,7 @@ def train_command(
     quiet: bool,
     ranks: str | None,
     restarts: int,
+    go_on: bool,
     deadline: float,
     **options: Any,
 ) -> None:
@@ -201,10 +204,15 @@ def train_command(
         raise ConfigurationError("--resume and --overwrite exclude each other")
     if restarts and ranks is None:
         raise ConfigurationError("--restarts starts processes again: it goes with --ranks")
+    if go_on and ranks is None:
+        raise ConfigurationError(
+            "--go-on is for processes that --ranks starts; by hand, mpiexec --with-ft ulfm of Open "
+            "MPI does the same"
+        )
     settings = settings_from(config, given, run, resume)
     if ranks is not None:
         arguments = click.get_current_context().find_root().obj
-        code = start_ranks(ranks, restarts, settings, arguments, run, resume)
+        code = start_ranks(ranks, restarts, settings, arguments, run, resume, go_on)
         if code is not None:
             raise click.exceptions.Exit(code)
     start = train_text if settings.of_text else train

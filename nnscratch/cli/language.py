@@ -30,6 +30,7 @@ from nnscratch.data import (
 )
 from nnscratch.errors import DataError, RunError
 from nnscratch.models.generation import generate
+from nnscratch.parallel.nccl import own_device
 from nnscratch.parallel.world import DEADLINE, world
 from nnscratch.train import plots
 from nnscratch.train.architectures import Architecture
@@ -229,7 +230,7 @@ def _fit(
 ) -> Trainer:
     assert settings.epochs is not None
     assert settings.batch is not None
-    model = architecture.build().to(device=settings.device)
+    model = architecture.build().to(device=own_device(world(), settings.device))
     spare = min(settings.block - 1, len(data.train) - settings.block - 1)
     windows = TextWindows(data.train, settings.block, spare)
     options = {"weight_decay": settings.weight_decay} if settings.weight_decay else {}

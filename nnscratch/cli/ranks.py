@@ -18,6 +18,7 @@ from nnscratch.parallel.starting import parsed_ranks, run_until_done, sizes
 from nnscratch.train.trainer import CHECKPOINT_FILE
 
 _OURS = ("--ranks", "--restarts")
+_GO_ON = "--go-on"
 
 
 def start_ranks(
@@ -27,6 +28,7 @@ def start_ranks(
     arguments: Sequence[str],
     run: str | None,
     resume: bool,
+    go_on: bool = False,
 ) -> int | None:
     """Start ``nnscratch train`` with several ranks, and return the exit code of the job.
 
@@ -37,6 +39,7 @@ def start_ranks(
         arguments: the arguments of ``nnscratch train``, as they were given.
         run: the run folder, None for a new one.
         resume: whether to go on with the run in it.
+        go_on: whether the ranks go on without those that die.
 
     Returns:
         None in a rank that a launcher started, which is to train.
@@ -44,7 +47,7 @@ def start_ranks(
     numbers = sizes(*parsed_ranks(ranks), settings.shards)
     if launched() is not None:
         return None
-    given = _without(arguments, _OURS)
+    given = [word for word in _without(arguments, _OURS) if word != _GO_ON]
     if run is None:
         folder = runs.free_folder(Path(settings.data).stem or "run")
         given += ["--run", str(folder)]
@@ -81,7 +84,7 @@ def start_ranks(
 
     os.environ[runs.JOB] = job
     try:
-        return run_until_done([*base, *given], again, progress, numbers, restarts, say, done)
+        return run_until_done([*base, *given], again, progress, numbers, restarts, say, done, go_on)
     finally:
         del os.environ[runs.JOB]
 

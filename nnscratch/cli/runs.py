@@ -319,6 +319,7 @@ class BeginsRun(Callback):
 
     def __init__(self, folder: Path, anew: bool, write: Callable[[], None]) -> None:
         self.folder, self.anew, self.write = folder, anew, write
+        self._begun = 0
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Write, if this is the process that does."""
@@ -326,6 +327,12 @@ class BeginsRun(Callback):
             if self.anew:
                 begin(self.folder)
             self.write()
+        self._begun = trainer.step_number
+
+    def on_lead(self, trainer: Trainer) -> None:
+        """Write, if the rank that should have may have died before it had."""
+        if trainer.step_number == self._begun:
+            self.on_fit_start(trainer)
 
 
 def free_folder(name: str, root: Path = Path("runs")) -> Path:

@@ -33,6 +33,7 @@ from nnscratch.data import NumberTarget
 from nnscratch.data.table import is_number
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.nn import Module
+from nnscratch.parallel.nccl import own_device
 from nnscratch.parallel.world import DEADLINE, world
 from nnscratch.train import plots
 from nnscratch.train.architectures import Architecture
@@ -171,6 +172,7 @@ def train(
             return folder
         report = _finish(trainer, data, settings, folder, architecture)
         wait_for_first(here)
+    console.quiet = quiet or not here.leads  # this may be the first rank only since another died
     for item in reporting.renderables(report):
         console.print(item)
     _say_goodbye(report, data, settings, folder, seconds)
@@ -265,7 +267,8 @@ def _fit(
     callbacks: list[Callback],
     deadline: float,
 ) -> Trainer:
-    model.to(device=settings.device)
+    device = own_device(world(), settings.device)
+    model.to(device=device)
     weights = None
     if settings.class_weight is not None:
         if data.preprocessor.task != "classification":
@@ -278,7 +281,7 @@ def _fit(
     regression = data.preprocessor.task == "regression"
     trainer = Trainer(
         model,
-        loss=loss.to(device=settings.device) if isinstance(loss, Module) else loss,
+        loss=loss.to(device=device) if isinstance(loss, Module) else loss,
         optimizer=make_optimizer(settings.optimizer, model, settings.lr, **options),
         scheduler=settings.schedule,
         metrics=["r2", "mae"] if regression else [],

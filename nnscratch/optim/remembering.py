@@ -59,6 +59,29 @@ def remembered(optimizer: Optimizer) -> Callable[[], None]:
     return bring_back
 
 
+def counted(optimizer: Optimizer) -> Callable[[], None]:
+    """Return a function that brings back how many steps were counted, as it is now.
+
+    It is for a step that was broken off before any array changed: a compiled step counts first.
+    """
+    kept = [
+        (flat, list(flat.steps), {name: list(values) for name, values in flat.numbers.items()})
+        for flat in optimizer.flats()
+    ]
+    entries = [(entry, dict(entry)) for entry in ([] if kept else optimizer.state.values())]
+
+    def bring_back() -> None:
+        for flat, steps, numbers in kept:
+            flat.steps[:] = steps
+            for name, values in numbers.items():
+                flat.numbers[name][:] = values
+        for entry, saved in entries:
+            entry.clear()
+            entry.update(saved)
+
+    return bring_back
+
+
 def _by_state_dict(optimizer: Optimizer) -> Callable[[], None]:
     state = optimizer.state_dict()
     state["state"] = {

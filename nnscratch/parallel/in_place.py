@@ -10,7 +10,10 @@ from nnscratch.formulas import registry
 class _InPlace:
     """What ranks have together written into the vector itself, which the reference would copy."""
 
-    name, library = "mpi", "numpy"
+    name = "mpi"
+
+    def __init__(self, library: str) -> None:
+        self.library = library
 
     def refuses(
         self, direction: str, inputs: tuple[Any, ...], options: dict[str, Any]
@@ -39,4 +42,5 @@ def enter() -> None:
     if not _entered:
         _entered = True
         for name in ("all_reduce", "all_gather"):
-            registry.implement(name, _InPlace())
+            for library in ("numpy", "cupy"):
+                registry.implement(name, _InPlace(library))

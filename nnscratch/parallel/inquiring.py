@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 
+from nnscratch.array.cuda import cuda_problem, cupy
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels.cpu.runtime import threads
 from nnscratch.parallel.launched import launched
+from nnscratch.parallel.nccl import INSTALL
 from nnscratch.parallel.starting import mpiexec
 
 Rows = list[tuple[str, str]]
@@ -22,8 +24,8 @@ _INSTALL = 'pip install "nnscratch[mpi]"'
 def report() -> Rows:
     """Return what was found: mpi4py, the launcher, whether they belong together, processors.
 
-    >>> dict(report())["GPUs of several ranks"]
-    'not there: several ranks train on CPUs'
+    >>> "GPUs of several ranks" in dict(report())
+    True
     """
     rows: Rows = []
     if importlib.util.find_spec("mpi4py") is None:
@@ -45,8 +47,21 @@ def report() -> Rows:
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     rows.append(("processors to share", f"{bound} logical, {threads.available()} cores"))
     rows.append(("threads a rank", "the cores divided by the ranks, or NNSCRATCH_THREADS"))
-    rows.append(("GPUs of several ranks", "not there: several ranks train on CPUs"))
+    rows.append(("GPUs of several ranks", gpus()))
     return rows
+
+
+def gpus() -> str:
+    """Return in words how many ranks can each have a GPU on this machine, and by what."""
+    problem = cuda_problem()
+    if problem is not None:
+        return f"none, several ranks train on CPUs: {problem}"
+    library = cupy()
+    if not library.cuda.nccl.available:
+        return f"none, CuPy finds no NCCL: {INSTALL}"
+    version = library.cuda.nccl.get_version()
+    count = library.cuda.runtime.getDeviceCount()
+    return f"{count}, one a rank, by NCCL {version // 10000}.{version // 100 % 100}.{version % 100}"
 
 
 def _launcher() -> Rows:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nnscratch.errors import ConfigurationError
 
@@ -119,3 +121,20 @@ def two_mpis(launch: LaunchedRank, library: str, wrong: str) -> ConfigurationErr
         f"uses ({library.partition(', ')[0]}) {wrong}: launcher and library are of two MPIs. Start "
         f"{mend}"
     )
+
+
+def library_of(mpi: Any) -> str:
+    """Return what the library that mpi4py uses says of itself, in one line."""
+    return str(mpi.Get_library_version()).splitlines()[0].rstrip("\0").strip()
+
+
+def come_together(mpi: Any, deadline: float) -> None:
+    """Start MPI, which waits for all ranks; end this one if they are not there at the deadline.
+
+    MPI starts without letting other threads of Python run: what ends this rank is a thread of C,
+    which says where it was.
+    """
+    with contextlib.suppress(Exception):  # a standard error without a file
+        faulthandler.dump_traceback_later(deadline, exit=True)
+    mpi.Init_thread(mpi.THREAD_SERIALIZED)
+    faulthandler.cancel_dump_traceback_later()

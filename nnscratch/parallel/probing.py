@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnscratch.array import to_numpy
+from nnscratch.array.device import to_device_of
 from nnscratch.array.random import row_scope
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Module
 from nnscratch.tensors.grad_mode import no_grad
 
+_RUNNING = ("running_mean", "running_var")
 FEW, MORE = 2, 3
 """How many rows a model is run with; a batch norm has no variance of one."""
 Draws = list[tuple[int | None, int]]
@@ -89,7 +91,7 @@ def _as_it_was(model: Module, buffers: dict[str, Any]) -> Iterator[None]:
         for module, mode in modes:
             module.training = mode
         for name, one in model.named_buffers():
-            one.array[...] = buffers[name]
+            one.array[...] = to_device_of(buffers[name], one.array)
 
 
 def _of_rows(few: Draws, more: Draws) -> Sequence[bool] | None:
@@ -107,3 +109,15 @@ def _of_rows(few: Draws, more: Draws) -> Sequence[bool] | None:
             )
         found.append(along)
     return tuple(found)
+
+
+def statistics_of(model: Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the running statistics of a model by name, and what counts its batches."""
+    running: dict[str, Any] = {}
+    counted: dict[str, Any] = {}
+    for path, module in model.named_modules():
+        if getattr(module, "track_running_stats", False):
+            for name, one in module.named_buffers(recurse=False):
+                whole = f"{path}.{name}" if path else name
+                (running if name in _RUNNING else counted)[whole] = one
+    return running, counted

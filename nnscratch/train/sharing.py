@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array.random import default_generator, row_scope
 from nnscratch.errors import ConfigurationError, NonFiniteError
+from nnscratch.nn import Module
 from nnscratch.parallel.dividing import DividedState
 from nnscratch.parallel.probing import FEW, MORE, habits_of
 from nnscratch.parallel.reducing import NOTHING, AttentionNeeded, GradientReducer
@@ -18,9 +20,16 @@ from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import parts_of, samples_in, target_of
 from nnscratch.train.losses import denominator_of, is_sum
+from nnscratch.train.repeating import RepeatedBatches
 from nnscratch.train.run import TrainingRun
 
 Take = Callable[..., Any]
+
+
+def on_gpu(model: Module) -> bool:
+    """Say whether a model is on a GPU, by its first parameter."""
+    found = next(iter(model.parameters()), None)
+    return found is not None and found.device.type == "cuda"
 
 
 class SharedBatches:
@@ -34,9 +43,11 @@ class SharedBatches:
         stopping: returns the number of the signal that asks this process to stop, or None.
         divide: whether the optimizer's state is divided among the ranks.
         wire: as for ``Trainer``.
+        regrouped: called when a rank has died, and those that remain go on: it calls ``regroup``.
 
     Attributes:
         divided: the optimizer's state, if it is divided.
+        warm: compiles the steps for other parts of a batch, if they are compiled.
         save: which checkpoints this rank asks for, a bit for each; of rank 0 only.
 
     Raises:
@@ -51,12 +62,16 @@ class SharedBatches:
         stopping: Callable[[], int | None],
         divide: bool = False,
         wire: str | None = None,
+        regrouped: Callable[[], None] = lambda: None,
     ) -> None:
         check_shards(shards, world.size)
         self.run, self.world, self.shards = run, world, shards
         self._stopping, self._wire = stopping, wire
         self.divided = DividedState(run.optimizer, world) if divide else None
         self.save = 0
+        self.warm: Callable[[], None] | None = None
+        goes_on = world.survival is not None and self.divided is None and not on_gpu(run.model)
+        self._repeated = RepeatedBatches(run, world, regrouped) if goes_on else None
         self._reducer: GradientReducer | None = None
         self._denominator: Callable[[Any], float] | None = None
         self._sums = False
@@ -83,7 +98,7 @@ class SharedBatches:
     ) -> None:
         """Take what the loss divides by, and a sample for ranks that have no rows of a batch."""
         run = self.run
-        parts = None if self.shards is None else self.shards // self.world.size
+        parts = self._parts
         habits = NOTHING
         if samples >= MORE:
             few, more = head(FEW), head(MORE)
@@ -106,6 +121,31 @@ class SharedBatches:
         count = min(2, samples)
         self._stand_in = taken(head(count), RowRange(0, count, count))
         self._error, self._traced = None, False
+
+    @property
+    def _workers(self) -> int:
+        """How many ranks have parts of a batch: all, but for those that a loss has made spare.
+
+        Shards are computed by a power of two of ranks. Where all have one each, and some of them
+        die, more ranks than that would not be faster.
+        """
+        size = self.world.size
+        return size if self.shards is None else 1 << (min(size, self.shards).bit_length() - 1)
+
+    @property
+    def _parts(self) -> int | None:
+        return None if self.shards is None else self.shards // self._workers
+
+    def regroup(self) -> None:
+        """Divide batches among the ranks that are left."""
+        if self._reducer is None:
+            return
+        self.save |= self._reducer.save
+        self._reducer.regroup(self._parts, self.world.rank >= self._workers)
+        self._error, self._traced = None, False
+        if self.warm is not None and self.shards is not None:
+            # A step that is not compiled yet rounds differently, and shards promise the bits.
+            self.warm()
 
     def reduce(self, loss: Tensor, output: Any, batch: Any, last: bool) -> None:
         """Add up the gradients of a step: ``reduce`` of ``make_step``."""
@@ -150,6 +190,8 @@ class SharedBatches:
     ) -> None:
         """Train with a batch, or add up its gradients for a later step.
 
+        If a rank dies meanwhile, and the others go on, they do it again.
+
         Args:
             batch: the whole batch, the same on all ranks.
             step: the step, as ``make_step`` returns it.
@@ -162,19 +204,38 @@ class SharedBatches:
             NonFiniteError: on all ranks, before the parameters change, if a loss is NaN or
                 infinite on one of them.
         """
+        one = partial(self._take, batch, step, guard, weight=weight, first=first, last=last)
+        if self._repeated is None or self.reducer.muted:
+            one()
+        else:
+            self._repeated.take(one, first)
+
+    def _take(
+        self,
+        batch: Any,
+        step: Take,
+        guard: Callable[[Any, Tensor], None],
+        *,
+        weight: float,
+        first: bool,
+        last: bool,
+    ) -> None:
         reducer, run, world = self.reducer, self.run, self.world
         reducer.follow()
         if self.divided is not None:
             self.divided.follow()
         total = samples_in(batch)
-        ranges = own_parts(total, world.rank, world.size, self.shards)
+        if world.rank < self._workers:
+            ranges = own_parts(total, world.rank, self._workers, self.shards)
+        else:
+            ranges = [RowRange(total, total, total)] * (self._parts or 1)
         parts = [taken(batch, one, self._which) if one.rows else self._stand_in for one in ranges]
         weights = self._weights(parts, ranges, total)
         world.place = f"step {run.step + 1}"
         reducer.stop, reducer.save = self._stopping() or 0, self.save
         if last:
             self.save = 0
-        kind = self._kind()
+        kind, place = self._kind()
         scope: row_scope | None = None
         for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
             target = target_of(part)
@@ -190,12 +251,15 @@ class SharedBatches:
             if scope is not None:
                 scope.rewind()
             scope = row_scope(rows.start, samples_in(part), total, self._of_rows)
+            if self._repeated is not None:
+                self._repeated.scopes.append(scope)
             ends = last and index + 1 == len(parts)
             begins = first if self.shards is None else True
             needed = False
             try:
                 with scope:
-                    step(part, Tensor(np.asarray(own * weight, kind)), begins, ends)
+                    factor = Tensor(np.asarray(own * weight, kind))
+                    step(part, factor if place is None else factor.to(place), begins, ends)
             except AttentionNeeded:
                 needed = True
             if reducer.attention and self._error is None and not self._traced and reducer.counts:
@@ -208,10 +272,11 @@ class SharedBatches:
         run.totals.samples += total
 
     def _kind(self) -> Any:
-        """The dtype of the weights: that of the parameters."""
+        """The dtype of the weights, that of the parameters, and their device if it is a GPU."""
         found = next(iter(self.run.model.parameters()), None)
         wide = found is not None and found.array.dtype == np.float64
-        return np.float64 if wide else np.float32
+        place = found.device if found is not None and found.device.type == "cuda" else None
+        return np.float64 if wide else np.float32, place
 
     def _counted(self, part: Any) -> float:
         assert self._denominator is not None

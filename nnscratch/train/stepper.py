@@ -135,6 +135,8 @@ class Stepper:
             assert self._step is not None
             self._step = compile_step(self._step, on_unsupported="eager")
             self._warm_up()
+        if self.sharing is not None:
+            self.sharing.warm = self._warm_up if self.compile else None
 
     def _make_forward(self, batch: Any) -> None:
         """Make the loss and the forward, and choose the metrics, by running one batch."""

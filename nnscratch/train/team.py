@@ -7,10 +7,10 @@ import platform
 import sys
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,14 +21,21 @@ from nnscratch.data import DataLoader, TensorDataset
 from nnscratch.errors import ConfigurationError, RunError
 from nnscratch.kernels.cpu.runtime.blas import blas_threads
 from nnscratch.nn import Module
+from nnscratch.parallel.surviving import surely
 from nnscratch.parallel.world import World, world
 from nnscratch.tensors import Tensor
 from nnscratch.train.files import run_folder
 from nnscratch.train.interrupt import Interruption
 from nnscratch.train.run import TrainingRun
-from nnscratch.train.sharing import SharedBatches
+from nnscratch.train.sharing import SharedBatches, on_gpu
 from nnscratch.train.stepper import Stepper
 
+T = TypeVar("T")
+_BEREFT = (
+    "; its part of the optimizer's state (shard_optimizer) is lost with it, and the others cannot "
+    "go on without"
+)
+_NO_GPU = "; ranks on GPUs do not go on without one that has died"
 _BYTES_COMPARED = 1 << 28
 """How many bytes of the data are hashed at most, in a third of a second or so."""
 _SEEN_WITHIN = 3.0
@@ -44,6 +51,8 @@ class Team:
     Attributes:
         world: the ranks.
         interruption: what notes a signal that asks to stop, while a fit runs.
+        took_over: whether this rank writes files since another has died, and has no checkpoint yet.
+        on_lead: called when it begins to.
 
     Raises:
         ConfigurationError: if an argument makes no sense.
@@ -72,6 +81,10 @@ class Team:
         self.shards, self.deadline, self.shard_optimizer = shards, deadline, shard_optimizer
         self.interruption = Interruption()
         self._sharing: SharedBatches | None = None
+        self.took_over, self._goes_on = False, True
+        self.on_lead: Callable[[], None] = lambda: None
+        self._led = self.world.leads
+        self._held: tuple[ExitStack, Path] | None = None
 
     @property
     def several(self) -> World | None:
@@ -95,8 +108,13 @@ class Team:
         run.shards = self.shards
         divide = (self.shard_optimizer or before) and self.several is not None
         self._sharing = SharedBatches(
-            run, self.world, self.shards, lambda: self.interruption.number, divide, self.wire
-        )
+            run, self.world, self.shards, lambda: self.interruption.number, divide, self.wire,
+            self._regroup,
+        )  # fmt: skip
+        gpu = on_gpu(run.model)
+        self._goes_on = not divide and not gpu
+        if self.world.survival is not None:
+            self.world.bereft = _NO_GPU if gpu else _BEREFT if divide else ""
         return self._sharing
 
     def threads(self) -> AbstractContextManager[None]:
@@ -108,7 +126,36 @@ class Team:
         """Wait until all ranks are at one place."""
         if self.several is not None:
             self.world.place = place
-            self.world.barrier()
+            self.surely(self.world.barrier)
+
+    # Going on without a rank that has died.
+
+    def surely(self, attempt: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:
+        """Do what all ranks do together, again if one dies and the others go on.
+
+        Args:
+            attempt: what is done.
+            undo: brings back what an attempt has changed.
+        """
+        if not self._goes_on:
+            return attempt()
+
+        def begin_anew() -> None:
+            undo()
+            self._regroup()
+
+        return surely(self.world, attempt, begin_anew)
+
+    def _regroup(self) -> None:
+        """Share out among the ranks that are left what the one had that died."""
+        if self._sharing is not None:
+            self._sharing.regroup()
+        if self.world.leads and not self._led:
+            self._led = self.took_over = True
+            if self._held is not None:
+                stack, folder = self._held
+                stack.enter_context(run_folder(folder))  # the lock died with whoever had it
+            self.on_lead()
 
     # Stopping.
 
@@ -152,7 +199,7 @@ class Team:
         if self.several is None:
             return self.interruption.number
         self.world.place = f"the end of epoch {run.epoch}"
-        found = self.world.gather((run.stop, self.interruption.number))
+        found = self.surely(lambda: self.world.gather((run.stop, self.interruption.number)))
         run.stop = next((why for why, _ in found if why), "")
         return next((number for _, number in found if number is not None), None)
 
@@ -161,7 +208,7 @@ class Team:
         if self.several is None:
             return row
         self.world.place = f"the end of epoch {row['epoch']}"
-        found: dict[str, Any] = self.world.from_first(row)
+        found: dict[str, Any] = self.surely(lambda: self.world.from_first(row))
         return found
 
     # What has to be alike.
@@ -172,6 +219,7 @@ class Team:
         Raises:
             RunError: on all ranks, if another process trains into it, or a rank sees another.
         """
+        self._held = stack, folder
         refused: RunError | None = None
         if lock and self.world.leads:
             try:
@@ -204,6 +252,15 @@ class Team:
                 f"{folder}: rank {found.index(False)} does not see what rank 0 writes into the run "
                 "folder, and could not go on from a checkpoint: choose one that all machines share"
             )
+
+    def connect(self) -> None:
+        """Let the ranks' GPUs find one another, where they train on GPUs.
+
+        Raises:
+            DeviceError: on all ranks, if two have one GPU, or one has no NCCL.
+        """
+        if self._sharing is not None:
+            self._sharing.reducer.connect()
 
     def check_alike(self, run: TrainingRun, stepper: Stepper, seed: int | None) -> None:
         """Check that all ranks train the same: versions, settings, model, data and seed.

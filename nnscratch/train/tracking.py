@@ -82,6 +82,10 @@ class TensorBoard(Callback):
         self._kind = SummaryWriter
         self._first = trainer.epoch + 1
 
+    def on_lead(self, trainer: Trainer) -> None:
+        """Begin to write, behind what the rank wrote that has died."""
+        self.on_fit_start(trainer)
+
     def _writer(self, part: str) -> Any:
         """Return the writer of a curve; each has a folder, so that one chart shows all."""
         assert self.folder is not None
@@ -179,6 +183,10 @@ class MLflow(Callback):
         except Exception as error:
             reason = " ".join(str(error).split())[:_MOST_TEXT]
             raise ConfigurationError(f"MLflow cannot begin a run: {reason}") from error
+
+    def on_lead(self, trainer: Trainer) -> None:
+        """Begin a run of MLflow: the number of that of the rank that has died is not known."""
+        self.on_fit_start(trainer)
 
     def _begin(self, trainer: Trainer) -> None:
         found = self._client.get_experiment_by_name(self.experiment)

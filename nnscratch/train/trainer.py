@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.data import DataLoader
 from nnscratch.errors import ConfigurationError, NonFiniteError
 from nnscratch.nn import Module
+from nnscratch.parallel.nccl import own_device
 from nnscratch.parallel.world import DEADLINE
 from nnscratch.tensors import Tensor
 from nnscratch.train.batches import Rearrange
@@ -28,6 +29,7 @@ from nnscratch.train.inputs import for_model
 from nnscratch.train.interrupt import Interruption, interrupted
 from nnscratch.train.metrics import Metric, as_metrics
 from nnscratch.train.nonfinite import EVERY, not_finite, trace, unknown
+from nnscratch.train.repeating import undone
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import give_data, load_run, save_run
 from nnscratch.train.step import Loss, OwnStep, Totals
@@ -55,7 +57,8 @@ class Trainer:
             cross-entropy by name.
         accumulate: over how many batches gradients are accumulated for one optimizer step.
         clip_norm: the maximum norm of all gradients together, to which they are clipped.
-        device: the device to train on, to which the model is moved.
+        device: the device to train on, to which the model is moved; of several ranks with "cuda"
+            each takes a GPU of its own.
         seed: the seed of the default generator and of the shuffles; None leaves both unseeded.
         run_dir: a folder for checkpoints and the history, locked by one process at a time.
         lock: whether to lock the folder; False if the caller has (``run_folder``).
@@ -126,6 +129,7 @@ class Trainer:
         self.team = Team(parallel, shards, deadline, shard_optimizer, wire)
         if seed is not None:
             default_generator.manual_seed(seed)
+        device = own_device(self.team.world, device)
         self.model = model if device is None else model.to(device=device)
         self.optimizer = make_optimizer(optimizer, self.model, lr)
         self.device = device_of_model(self.model)
@@ -144,6 +148,7 @@ class Trainer:
             self.callbacks.append(CSVHistory(self.run_dir / "history.csv"))
             self.callbacks.append(Checkpoint(self.run.checkpoint_path, checkpoint_seconds))
         self.run.callbacks = self.callbacks
+        self.team.on_lead = lambda: self._call("on_lead")
         sharing = self.team.sharing(self.run)
         self._stepper = Stepper(
             self.run,
@@ -286,6 +291,7 @@ class Trainer:
             with team.world.in_turn():
                 self._stepper.prepare()
             team.check_alike(self.run, self._stepper, self.seed)
+            team.connect()
             if resume and run.checkpoint_path is not None and run.checkpoint_path.exists():
                 self.load(run.checkpoint_path)
             team.interruption = stack.enter_context(Interruption())
@@ -296,6 +302,7 @@ class Trainer:
                         self._train_epoch()
                     self._finish_epoch(validation)
                     number = team.settle_epoch(run)
+                    self._take_over()
                     if number is not None:
                         self._interrupt(number)
         return run.history
@@ -345,14 +352,17 @@ class Trainer:
         row: dict[str, Any] = {"epoch": run.epoch + 1}
         row |= {f"train_{name}": value for name, value in found.items()}
         if validation is not None:
-            judged = evaluate(
-                self.model,
-                validation,
-                loss=self.loss,
-                metrics=self.metrics,
-                batch=self._batch,
-                step=self._own_step,
-                world=self.team.several,
+            judged = self.team.surely(
+                lambda: evaluate(
+                    self.model,
+                    validation,
+                    loss=self.loss,
+                    metrics=self.metrics,
+                    batch=self._batch,
+                    step=self._own_step,
+                    world=self.team.several,
+                ),
+                undone(validation),
             )
             row |= {f"val_{name}": value for name, value in judged.items()}
         row |= {"lr": self.learning_rate, "seconds": round(run.seconds, 4)}
@@ -364,11 +374,21 @@ class Trainer:
         run.end_epoch(row)
         self._call("on_epoch_end", row)
 
+    def _take_over(self) -> None:
+        """Write a checkpoint if the rank that wrote them has died, perhaps in the middle of one."""
+        if self.team.took_over and self.checkpoint_path is not None:
+            # What is not finite all ranks find together, in the next loss or at the end.
+            with suppress(NonFiniteError):
+                self.save(self.checkpoint_path)
+            self.team.took_over = False
+
     def _interrupt(self, number: int) -> NoReturn:
         """Write a checkpoint if there is a run folder, and stop training between two batches."""
         path, where = self.run.checkpoint_path, self.run.where
         if path is not None:
             self.save(path)
+        self.team.together("the checkpoint")
+        self._take_over()
         self.team.together("the checkpoint")
         raise interrupted(where, number, path)
 
@@ -409,7 +429,8 @@ class Trainer:
         with self.team.whole_state():
             if self.leads:
                 save_run(self.run, path)
-        self.run.kept |= Path(path) == self.checkpoint_path
+        if Path(path) == self.checkpoint_path:
+            self.run.kept, self.team.took_over = True, False
 
     def load(self, path: FilePath) -> None:
         """Restore the state of a checkpoint; ``fit`` does it with ``resume=True``.

@@ -48,7 +48,7 @@ def test_a_rank_that_does_not_come_to_the_start_ends_all(tmp_path: Path) -> None
     )
     assert done.code != 0
     assert "Timeout (0:00:01)!" in done.err
-    assert "in _come_together" in done.err
+    assert "in come_together" in done.err
     assert time.monotonic() - began < 50.0
 
 

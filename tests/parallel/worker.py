@@ -14,7 +14,7 @@ import numpy as np
 from nnscratch import nn
 from nnscratch.array.bfloat16 import bfloat16
 from nnscratch.errors import NNScratchError
-from nnscratch.parallel import world
+from nnscratch.parallel import World, world
 from nnscratch.parallel.remains import own_segments
 from nnscratch.train import Trainer
 
@@ -82,6 +82,33 @@ def sums(folder: Path, rounded: bool = False) -> None:
     print(f"rank {here.rank} of {here.size}")
 
 
+def on_gpus(folder: Path, names: list[str], **more: Any) -> None:
+    """Train on a GPU a rank, and write down what came of it, and what NCCL was asked for."""
+    from gpu import played_nccl
+
+    here, found = world(), {}
+    for name in names:
+        played_nccl.calls.clear()
+        made = many_ranks.train(name, device="cuda", **more)
+        steps = world().gather((made["sha"], made["steps"], made["device"]))
+        assert len({one[:2] for one in steps}) == 1, name
+        found[name] = {key: made[key] for key in ("sha", "rows", "steps")}
+        found[name] |= {"calls": list(played_nccl.calls), "devices": [one[2] for one in steps]}
+    if here.leads:
+        (folder / "gpus.json").write_text(json.dumps(found))
+
+
+def left(folder: Path, name: str, **more: Any) -> None:
+    """Train while ranks die, and write down what those that are left have in the end."""
+    made = many_ranks.train(name, **more)
+    here = world()
+    shas = here.gather(made["sha"])
+    assert set(shas) == {made["sha"]}, "the ranks have other weights"
+    if here.leads:
+        found = {"sha": made["sha"], "rows": made["rows"], "left": here.size}
+        (folder / "left.json").write_text(json.dumps(found))
+
+
 def norm(folder: Path, shards: int | None = None) -> None:
     """Take one step with a batch norm, and write down its running statistics on every rank."""
     model = nn.Sequential(nn.BatchNorm1d(6, momentum=1.0), nn.Linear(6, 3))
@@ -117,10 +144,24 @@ def divided(folder: Path, compile: bool) -> None:
 if __name__ == "__main__":
     scenario, place, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     before = own_segments()
+    if "EMULATED_GPU" in os.environ:
+        from gpu import played_nccl
+        from gpu.emulated.load import load
+
+        load()
+        import cupy
+
+        sys.modules["cupy.cuda.nccl"] = cupy.cuda.nccl = played_nccl
+    if "SWITCHBOARD" in os.environ:
+        from switchboard import switched_mpi
+
+        rank, ranks = int(os.environ["SWITCHED_RANK"]), int(os.environ["SWITCHED_RANKS"])
+        made = World(switched_mpi(os.environ["SWITCHBOARD"], rank, ranks))
+        sys.modules["nnscratch.parallel.world"]._world = made  # type: ignore[attr-defined]
     here = world()
     # The shared memory has no name any more: what is mapped is marked as deleted.
     note = json.dumps([os.getpid(), own_segments() or before])
     (place / f"{os.getpid()}.rank").write_text(note)
     scenarios = {"equal": equal, "fit": fit, "errors": errors, "sums": sums, "norm": norm}
-    scenarios |= {"divided": divided}
+    scenarios |= {"divided": divided, "left": left, "on_gpus": on_gpus}
     scenarios[scenario](place, **options)
