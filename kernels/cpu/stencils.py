@@ -212,3 +212,42 @@ def dot_places(
         return context.get_dummy_value()
 
     return types.void(outputs, like, *[word] * 12), codegen
+
+
+@intrinsic
+def add_lanes(typingctx, lanes, squared, like, x, count, sums):
+    """``add_lanes(32, False, like, X, count, sums)``: sums[l] += Σ_i X[32 i + l], in float64.
+
+    The number of sums is a literal, of which ``count`` is a multiple; with ``squared``, a literal,
+    the squares are added.
+    """
+    if not all(isinstance(one, types.Literal) for one in (lanes, squared)):
+        return None
+    many, square = lanes.literal_value, squared.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        x, count, sums = args[3:]
+        e = _Emitter(context, builder, like)
+        wide = _Emitter(context, builder, types.float64)
+        narrow = ir.VectorType(e.element, wide.count)
+        registers = range(many // wide.count)
+        totals = wide.variables(len(registers))
+        places = [wide.at(sums, I64(REGISTER), v, wide.vector) for v in registers]
+        for total, place in zip(totals, places, strict=True):
+            builder.store(wide.load(place), total)
+        with cgutils.for_range(builder, builder.sdiv(count, I64(many))) as loop:
+            start = builder.add(x, builder.mul(loop.index, I64(many * e.size)))
+            for v, total in zip(registers, totals, strict=True):
+                place = e.at(start, I64(e.size * wide.count), v, narrow)
+                value = builder.load(place, align=e.size, typ=narrow)
+                if e.size < wide.size:
+                    value = builder.fpext(value, wide.vector)
+                if square:
+                    value = builder.fmul(value, value)
+                builder.store(builder.fadd(builder.load(total), value), total)
+        for total, place in zip(totals, places, strict=True):
+            wide.store(builder.load(total), place)
+        return context.get_dummy_value()
+
+    return types.void(lanes, squared, like, word, word, word), codegen

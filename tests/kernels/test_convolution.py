@@ -20,7 +20,7 @@ from nnscratch.kernels.cpu.depthwise import ROW_PLACES
 from nnscratch.kernels.cpu.windows import Windows, fitting
 from nnscratch.nn import functional
 
-# N, C, H, W, outputs, kernel, stride, padding, groups: in tiles, where they lie, by Winograd, by rows.
+# N, C, H, W, outputs, kernel, stride, padding, groups: in tiles, in place, by Winograd, by rows.
 SHAPES = {
     "first layer": (5, 1, 28, 28, 6, 5, 1, 2, 1),
     "few outputs": (3, 5, 12, 23, 13, 3, 1, 1, 1),
