@@ -12,8 +12,8 @@ from typing import Any
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.lstm import LstmSaved
 
-from .attention import lay_out, of_tiles
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .laid_out import lay_out, lay_out_rows, of_tiles
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
@@ -29,7 +29,6 @@ from .steps import (
     bias_gradients,
     gather,
     keep_last,
-    lay_out_rows,
     sequences,
     spaces_for,
     state_times,

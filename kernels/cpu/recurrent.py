@@ -13,8 +13,8 @@ from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.gru import GruSaved
 from nnscratch.formulas.recurrent import RnnSaved
 
-from .attention import lay_out, of_tiles
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .laid_out import lay_out, lay_out_rows, of_tiles
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
@@ -30,7 +30,6 @@ from .steps import (
     bias_gradients,
     gather,
     keep_last,
-    lay_out_rows,
     sequences,
     spaces_for,
     state_times,

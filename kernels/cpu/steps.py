@@ -10,7 +10,7 @@ from .elementwise import scale
 from .implementation import Builder
 from .linear import column_sum
 from .runtime.declaration import helper
-from .runtime.language import ROWS, copy_rows, given, part, pass_panel
+from .runtime.language import ROWS, given, part, pass_panel
 from .runtime.threads import limit
 
 SEQUENCES = 4
@@ -50,15 +50,6 @@ def state_times(like, size, L, panel, rows, add, columns, terms, A, row, laid, C
                 panel * size, C + i * length + j * size, length, width, b, 0, 0, 0, 0,
             )  # fmt: skip
             i += count
-
-
-@helper
-def lay_out_rows(like, size, panel, out, B, row, terms, columns):
-    """Lay out B (terms, columns) in panels of its columns, one behind the other."""
-    for j in range(0, columns, panel):
-        copy_rows(
-            2, like, terms, B + j * size, row, columns - j, out + j * terms * size, panel * size
-        )
 
 
 @helper
