@@ -16,7 +16,6 @@ Heads lie anyhow in memory, so that no transposed copy of (batch, rows, heads, w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,11 @@ from nnscratch.formulas.attention import AttentionSaved
 
 from .elementwise import contiguous
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .laid_out import lay_out, lay_out_rows, of_tiles
 from .runtime.declaration import Address, Constant, Floats, Number, helper, kernel
 from .runtime.language import (
     KIND,
+    LINE,
     ROWS,
     add_up,
     decay,
@@ -36,7 +37,6 @@ from .runtime.language import (
     part,
     pass_panel,
     pointer,
-    transpose_panel,
 )
 from .runtime.threads import limit
 
@@ -47,23 +47,6 @@ QUERIES = 48
 """Queries whose scores are held at a time: whole tiles of 6 and of 8 rows."""
 GROUP = 2
 """Tiles one above the other that take the same keys of a causal mask."""
-
-
-def of_tiles(dtype: str) -> Mapping[str, Any]:
-    """Return the bytes of a number, how many a register holds, and how many a panel."""
-    from . import tiles
-
-    L = tiles.lanes(dtype)
-    return {"size": np.dtype(dtype).itemsize, "L": L, "panel": 2 * L}
-
-
-@helper
-def lay_out(like, size, L, panel, out, A, row, count, width):
-    """Lay out Aᵀ for A (count, width) in panels of its columns, one behind the other."""
-    for j in range(0, count, panel):
-        transpose_panel(
-            like, size, L, out + j * width * size, A + j * row, row, min(panel, count - j), width
-        )
 
 
 @helper
@@ -86,19 +69,20 @@ def against(
 
 @helper
 def times(
-    like, size, L, panel, causal, top_row, rows, add, keys, A, row, B, row_b, columns, C, length_c
+    like, size, L, panel, causal, top_row, rows, keys, A, row, B, next_panel, row_b, columns,
+    C, length_c,
 ):  # fmt: skip
-    """C = A B, or C += A B, for A (rows, keys) and B (keys, columns).
+    """C = A B for A (rows, keys) and B (keys, columns), whose panels are ``next_panel`` apart.
 
     With the causal mask a few rows at a time take as many keys as their last one sees.
     """
     group = GROUP * ROWS if causal else rows
     for j in range(0, columns, panel):
-        b = B + j * size
+        b = B + j // panel * next_panel
         for i in range(0, rows, group):
             terms = min(keys, top_row + i + group) if causal else keys
             pass_panel(
-                like, L, min(group, rows - i), add, terms, A + i * row, ROWS * row, row, size, b,
+                like, L, min(group, rows - i), 0, terms, A + i * row, ROWS * row, row, size, b,
                 row_b, C + i * length_c + j * size, length_c, min(panel, columns - j),
                 b, 0, 0, 0, 0,
             )  # fmt: skip
@@ -172,19 +156,25 @@ def attention(
         first, last = part(batch[0] * batch[1] * blocks, tid, workers, 1)
         laid = space + tid * bytes_a_space
         length = (keys + panel - 1) // panel * panel * size
-        S = laid + length * e
-        loaded = -1
+        laid_v = laid + length * e
+        S = laid_v + (ev + panel - 1) // panel * panel * keys * size
+        length += LINE  # or rows would share few places of the caches
+        loaded, rows_v, next_panel, row_v = -1, V, 0, 0
         for item in range(first, last):
             head, top_row = item // blocks, item % blocks * QUERIES
             outer, inner = head // batch[1], head % batch[1]
             if head != loaded:
                 at_k = K + outer * K_strides[0] + inner * K_strides[1]
                 lay_out(like, size, L, panel, laid, at_k, K_strides[2], keys, e)
+                at_v = V + outer * V_strides[0] + inner * V_strides[1]
+                rows_v, next_panel, row_v = at_v, panel * size, V_strides[2]
+                if n >= QUERIES:  # it is repaid
+                    rows_v, next_panel, row_v = laid_v, keys * panel * size, panel * size
+                    lay_out_rows(like, size, panel, laid_v, at_v, V_strides[2], keys, ev)
                 loaded = head
             rows = min(QUERIES, n - top_row)
             seen = min(keys, top_row + rows) if causal else keys
             at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
-            at_v = V + outer * V_strides[0] + inner * V_strides[1]
             at_y = Y + (head * n + top_row) * ev * size
             against(
                 like, size, L, panel, causal, top_row, rows, 0, seen, e, at_q, Q_strides[2], laid,
@@ -199,8 +189,8 @@ def attention(
                 tops[head * n + top_row + i] = top
                 sums[head * n + top_row + i] = total
             times(
-                like, size, L, panel, causal, top_row, rows, 0, seen, S, length, at_v, V_strides[2],
-                ev, at_y, ev * size,
+                like, size, L, panel, causal, top_row, rows, seen, S, length, rows_v, next_panel,
+                row_v, ev, at_y, ev * size,
             )  # fmt: skip
             y = pointer(at_y, KIND)
             for i in range(rows):
@@ -232,7 +222,9 @@ def attention_backward(
         length = (keys + panel - 1) // panel * panel * size
         laid_k = space + tid * bytes_a_space
         laid_v = laid_k + length * e
-        S = laid_v + length * ev
+        rows_k = laid_v + length * ev
+        S = rows_k + (e + panel - 1) // panel * panel * keys * size
+        length += LINE
         D = S + length * QUERIES
         for head in range(first, last):
             outer, inner = head // batch[1], head % batch[1]
@@ -241,6 +233,8 @@ def attention_backward(
             lay_out(like, size, L, panel, laid_k, at_k, K_strides[2], keys, e)
             if dQ or dK:
                 lay_out(like, size, L, panel, laid_v, at_v, V_strides[2], keys, ev)
+            if dQ:
+                lay_out_rows(like, size, panel, rows_k, at_k, K_strides[2], keys, e)
             if dK:
                 nothing = pointer(dK + head * keys * e * size, KIND)
                 for j in range(keys * e):
@@ -282,8 +276,9 @@ def attention_backward(
                             d[j] = like
                 if dQ:
                     times(
-                        like, size, L, panel, causal, top_row, rows, 0, seen, D, length, at_k,
-                        K_strides[2], e, dQ + (head * n + top_row) * e * size, e * size,
+                        like, size, L, panel, causal, top_row, rows, seen, D, length, rows_k,
+                        keys * panel * size, panel * size, e,
+                        dQ + (head * n + top_row) * e * size, e * size,
                     )  # fmt: skip
                 if dK:
                     add_transposed_times(
@@ -316,13 +311,21 @@ def _batch(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _space(
-    builder: Builder, batch: tuple[int, int], blocks: int, keys: int, width: int, dtype: Any
-) -> dict[str, Any]:
-    """Return room for what each thread lays out and holds: ``width`` numbers for each key."""
+    builder: Builder, batch: tuple[int, int], blocks: int, keys: int, columns: tuple[int, ...],
+    rows: int, held: int, dtype: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Return room for what each thread lays out and holds.
+
+    It lays out matrices of so many ``columns`` for each key on their side, one of ``rows`` numbers
+    for each key as it is, and holds ``held`` blocks of scores.
+    """
     from . import tiles
 
     panel = 2 * tiles.lanes(dtype_name(dtype))
-    count = -(-keys // panel) * panel * width
+    whole = -(-keys // panel) * panel
+    line = tiles.LINE // np.dtype(dtype).itemsize
+    count = whole * sum(columns) + -(-rows // panel) * panel * keys
+    count += held * QUERIES * (whole + line)
     spaces = min(limit(), batch[0] * batch[1] * blocks)
     made = builder.empty((spaces, count), dtype)
     return {"space": made, "spaces": spaces, "bytes_a_space": count * np.dtype(dtype).itemsize}
@@ -342,7 +345,7 @@ def _forward(
     attention.emit(
         builder, dtype_name(Q.dtype), Q=q, K=k, V=v, Y=Y, tops=tops, sums=sums, batch=batch, n=n,
         keys=keys, e=e, ev=ev, causal=causal, Q_strides=of_q, K_strides=of_k, V_strides=of_v,
-        scale=scale, **_space(builder, batch, blocks, keys, e + QUERIES, Q.dtype),
+        scale=scale, **_space(builder, batch, blocks, keys, (e,), ev, 1, Q.dtype),
     )  # fmt: skip
     return (Y,), AttentionSaved(Q, K, V, None, tops, sums, causal, scale)
 
@@ -364,7 +367,7 @@ def _backward(
         builder, dtype_name(Q.dtype), dY=d, Q=q, K=k, V=v, tops=tops, sums=sums, dQ=made[0],
         dK=made[1], dV=made[2], batch=batch, n=n, keys=keys, e=e, ev=ev, causal=causal,
         Y_strides=of_y, Q_strides=of_q, K_strides=of_k, V_strides=of_v, scale=scale,
-        **_space(builder, batch, 1, keys, e + ev + 2 * QUERIES, Q.dtype),
+        **_space(builder, batch, 1, keys, (e, ev), e, 2, Q.dtype),
     )  # fmt: skip
     return (*made, None), None
 

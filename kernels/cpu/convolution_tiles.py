@@ -10,6 +10,7 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 
 from .depthwise import by_rows, emit_rows
+from .few_outputs import emit_in_place, rows_in_place
 from .few_places import emit_few, few
 from .implementation import Builder
 from .runtime.declaration import Address, Constant, OptionalFloats, kernel
@@ -325,7 +326,12 @@ def emit_tiles(
     p = fitting(w, X.dtype)
     assert p is not None
     asked = emit_winograd(builder, w, X, W, b, Y, outputs, strides) if pays(w, outputs) else None
-    if in_order and (asked is not None or w.images // w.groups * w.places < PACKED_FROM):
+    in_place = rows_in_place(w, outputs, X.dtype) if asked is None else None
+    if (
+        in_place is None
+        and in_order
+        and (asked is not None or w.images // w.groups * w.places < PACKED_FROM)
+    ):
         packed, w_strides = W, (group, rows * row, row, 1)
     else:
         tiles = -(-outputs // rows)
@@ -336,6 +342,9 @@ def emit_tiles(
             kernel=w.kernel, start=start, group_stride=group, row_stride=row, input_stride=inner,
             kernel_strides=taps, asked=asked,
         )  # fmt: skip
+    if in_place is not None:
+        emit_in_place(builder, w, X, packed, b, Y, outputs, in_place)
+        return
     images, part_outputs = _parts(w, p, outputs, rows)
     if asked is None and part_outputs * LAID_FROM <= outputs:
         panel = 2 * lanes(name)

@@ -12,21 +12,27 @@ from typing import Any
 from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.lstm import LstmSaved
 
-from .attention import against, lay_out, of_tiles, times
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .laid_out import lay_out, lay_out_rows, of_tiles
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
     KIND,
-    ROWS,
     address_of,
     given,
-    part,
     pointer,
     sigmoid,
     tanh,
 )
-from .steps import begin_gradient, bias_gradients, gather, keep_last, spaces_for
+from .steps import (
+    begin_gradient,
+    bias_gradients,
+    gather,
+    keep_last,
+    sequences,
+    spaces_for,
+    state_times,
+)
 
 Lowered = tuple[tuple[Any, ...], Any]
 
@@ -44,7 +50,7 @@ def lstm_steps(
     like = KIND(0.0)
     workers = min(threads, spaces)
     if tid < workers:
-        first, end = part(n, tid, workers, ROWS)
+        first, end = sequences(n, tid, workers, spaces)
         wide = 4 * h
         laid = space + tid * bytes_a_space
         if first < end:
@@ -63,8 +69,8 @@ def lstm_steps(
             old = H if step == 0 else states
             place = first * h if step == 0 else (before * n + first) * h
             at = address_of(old) + place * size
-            against(
-                like, size, L, panel, 0, 0, end - first, 1, wide, h, at, h * size, laid,
+            state_times(
+                like, size, L, panel, end - first, 1, wide, h, at, h * size, laid,
                 G + top * size, wide * size,
             )  # fmt: skip
             old_cells = C if step == 0 else cells
@@ -94,15 +100,19 @@ def lstm_steps(
 def lstm_steps_backward(
     dY: OptionalFloats, dH: OptionalFloats, dC: OptionalFloats, G: Floats, cells: Floats,
     states: Floats, H: Floats, C: Floats, U: Address, dZ: Floats, before: Floats,
-    first_dH: Floats, first_dC: Floats, steps: int, n: int, h: int, reverse: int,
+    first_dH: Floats, first_dC: Floats, space: Address, spaces: int, bytes_a_space: int,
+    steps: int, n: int, h: int, reverse: int,
     tid, threads, *, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """DZ (steps, n, 4h), the gradients of the first state and cells, and the state before each."""
     like = KIND(0.0)
-    first, end = part(n, tid, threads, ROWS)
+    first, end = sequences(n, tid, threads, spaces)
     wide = 4 * h
     begin_gradient(like, first_dH, dH, first * h, end * h)
     begin_gradient(like, first_dC, dC, first * h, end * h)
+    laid = space + tid * bytes_a_space
+    if first < end:
+        lay_out_rows(like, size, panel, laid, U, h * size, wide, h)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -129,8 +139,8 @@ def lstm_steps_backward(
                 dZ[g + h + j] = dc * old_cells[p + j] * forget * (KIND(1.0) - forget)
                 first_dC[s + j] = dc * forget
         at = address_of(dZ) + (t * n + first) * wide * size
-        times(
-            like, size, L, panel, 0, 0, end - first, 0, wide, at, wide * size, U, h * size, h,
+        state_times(
+            like, size, L, panel, end - first, 0, h, wide, at, wide * size, laid,
             address_of(first_dH) + first * h * size, h * size,
         )  # fmt: skip
 
@@ -175,7 +185,7 @@ def _backward(
         dZ=dZ, before=before,
         first_dH=builder.empty(H.shape, H.dtype) if first_dH is None else first_dH,
         first_dC=builder.empty(C.shape, C.dtype) if first_dC is None else first_dC,
-        steps=steps, n=n, h=h, reverse=reverse,
+        **spaces_for(builder, X.dtype, n, 4 * h, (h,)), steps=steps, n=n, h=h, reverse=reverse,
     )  # fmt: skip
     flat = dZ.reshape(rows, 4 * h)
     if dX is not None:

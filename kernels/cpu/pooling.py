@@ -17,6 +17,7 @@ from nnscratch.formulas.max_pooling import MaxPoolSaved
 from nnscratch.formulas.resampling import ResampleSaved
 
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .pooling_halves import halves, largest_of_halves
 from .runtime.declaration import Floats, Integers, kernel
 from .runtime.language import KIND, part, stack
 
@@ -268,7 +269,11 @@ def _max_pool(builder: Builder, inputs: Inputs, options: Options, needs: Needs) 
     I = builder.output(1, shape, np.dtype("int64"))
     square = given["taps"] == (side, side) and side in SIDES and dilation == 1
     small = math.prod(given["size"]) < EXACT and given["out"][1] <= BLOCK
-    if square and small and stride in STRIDES:
+    if halves(lines) and small:
+        largest_of_halves.emit(
+            builder, dtype_name(X.dtype), X=X, V=V, I=I, planes=given["planes"], out=given["out"]
+        )
+    elif square and small and stride in STRIDES:
         del given["columns"], given["taps"]
         largest_of_squares.emit(
             builder, dtype_name(X.dtype), side, stride, X=X, V=V, I=I, start=start, **given

@@ -55,6 +55,8 @@ BLOCK = 1024
 """Columns of C that all sums of a band pass over before the next ones: with a band, 2 megabytes."""
 FEW_ROWS = 8
 """Rows of A that are not worth laying panels of a transposed B end to end."""
+EVEN = 32
+"""Shares are as even as others if the largest of them is no longer by more than this part of it."""
 SMALL = 1 << 15
 """Bytes of B up to which it is read where it lies, if its rows do not have to be turned."""
 FAR = 512
@@ -65,13 +67,15 @@ few places of the caches, and each lies in a page of its own."""
 
 
 def bands(dtype: str, tile_rows: int) -> int:
-    """Return how many rows of A pass by a panel before the next one: half of the L2 cache of them.
+    """Return how many rows of A pass by a panel before the next one, at most.
 
-    They are whole tiles, so that no row's tile depends on how the threads share the rows.
+    They are half of the L2 cache, and an eighth more, or few rows that are left over would have
+    all panels laid out once more. They are whole tiles, so that no row's tile depends on how the
+    threads share the rows.
     """
     length = DEPTH * (4 if dtype == "float32" else 8)
     most = min(max(l2_bytes() // 2, 1 << 17), 1 << 19) // length
-    return most // tile_rows * tile_rows
+    return (most + most // 8) // tile_rows * tile_rows
 
 
 @helper
@@ -154,7 +158,13 @@ def share(m, n, tid, threads, panel):
     """
     bands, panels = (m + ROWS - 1) // ROWS, (n + panel - 1) // panel
     most_rows, most_columns = (bands + threads - 1) // threads, (panels + threads - 1) // threads
-    if most_columns * bands <= most_rows * panels:
+    by_rows, by_columns = most_rows * panels, most_columns * bands
+    # All threads lay out the factor that they do not share: the smaller one, if that is as even.
+    if n >= m:
+        columns_are_shared = by_columns - by_columns // EVEN <= by_rows
+    else:
+        columns_are_shared = by_columns < by_rows - by_rows // EVEN
+    if columns_are_shared:
         first, last = panels * tid // threads, panels * (tid + 1) // threads
         return 0, m, first * panel, min(last * panel, n)
     first, last = bands * tid // threads, bands * (tid + 1) // threads
@@ -188,10 +198,12 @@ def gemm_tiles(
     )
     # Rows or columns of a wide A lie too far apart for the cache.
     far = stop - start > 2 * panel and (lda >= FAR if transpose_a else lda >= WIDE)
+    bands = max(1, blocks_of(bottom - top, high))  # of about as many rows each
+    tall = blocks_of(blocks_of(bottom - top, ROWS), bands) * ROWS
     for left in range(start, stop, block):
         right = min(left + block, stop)
-        for band in range(top, bottom, high):
-            rows = min(high, bottom - band)
+        for band in range(top, bottom, max(tall, 1)):
+            rows = min(tall, bottom - band)
             for depth in range(0, max(k, 1), DEPTH):
                 terms = min(DEPTH, k - depth)
                 row, step = (size, lda) if transpose_a else (lda, size)

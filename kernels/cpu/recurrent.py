@@ -13,21 +13,27 @@ from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.gru import GruSaved
 from nnscratch.formulas.recurrent import RnnSaved
 
-from .attention import against, lay_out, of_tiles, times
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .laid_out import lay_out, lay_out_rows, of_tiles
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
     KIND,
-    ROWS,
     address_of,
     given,
-    part,
     pointer,
     sigmoid,
     tanh,
 )
-from .steps import begin_gradient, bias_gradients, gather, keep_last, spaces_for
+from .steps import (
+    begin_gradient,
+    bias_gradients,
+    gather,
+    keep_last,
+    sequences,
+    spaces_for,
+    state_times,
+)
 
 Lowered = tuple[tuple[Any, ...], Any]
 Needs = tuple[bool, ...]
@@ -51,7 +57,7 @@ def gru_steps(
     like = KIND(0.0)
     workers = min(threads, spaces)
     if tid < workers:
-        first, end = part(n, tid, workers, ROWS)
+        first, end = sequences(n, tid, workers, spaces)
         wide = 3 * h
         laid = space + tid * bytes_a_space
         behind = laid + (2 * h + panel - 1) // panel * panel * h * size
@@ -76,12 +82,12 @@ def gru_steps(
             old = H if step == 0 else states
             place = first * h if step == 0 else (before * n + first) * h
             at = address_of(old) + place * size
-            against(
-                like, size, L, panel, 0, 0, end - first, 1, 2 * h, h, at, h * size, laid,
+            state_times(
+                like, size, L, panel, end - first, 1, 2 * h, h, at, h * size, laid,
                 G + top * size, wide * size,
             )  # fmt: skip
-            against(
-                like, size, L, panel, 0, 0, end - first, 1, h, h, at, h * size, behind,
+            state_times(
+                like, size, L, panel, end - first, 1, h, h, at, h * size, behind,
                 Q + own * size, h * size,
             )  # fmt: skip
             for i in range(end - first):
@@ -103,14 +109,17 @@ def gru_steps(
 def gru_steps_backward(
     dY: OptionalFloats, dH: OptionalFloats, G: Floats, Q: Floats, states: Floats, H: Floats,
     U: Address, dA: Floats, dB: Floats, before: Floats, first_dH: Floats,
-    steps: int, n: int, h: int, reverse: int,
+    space: Address, spaces: int, bytes_a_space: int, steps: int, n: int, h: int, reverse: int,
     tid, threads, *, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """DA and dB (steps, n, 3h), the gradient of the first state, and the state before each."""
     like, one = KIND(0.0), KIND(1.0)
-    first, end = part(n, tid, threads, ROWS)
+    first, end = sequences(n, tid, threads, spaces)
     wide = 3 * h
     begin_gradient(like, first_dH, dH, first * h, end * h)
+    laid = space + tid * bytes_a_space
+    if first < end:
+        lay_out_rows(like, size, panel, laid, U, h * size, wide, h)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -136,8 +145,8 @@ def gru_steps_backward(
             for j in range(h):
                 dB[g + 2 * h + j] = dA[g + 2 * h + j] * G[g + j]
         at = address_of(dB) + (t * n + first) * wide * size
-        times(
-            like, size, L, panel, 0, 0, end - first, 1, wide, at, wide * size, U, h * size, h,
+        state_times(
+            like, size, L, panel, end - first, 1, h, wide, at, wide * size, laid,
             address_of(first_dH) + first * h * size, h * size,
         )  # fmt: skip
 
@@ -152,7 +161,7 @@ def rnn_steps(
     like = KIND(0.0)
     workers = min(threads, spaces)
     if tid < workers:
-        first, end = part(n, tid, workers, ROWS)
+        first, end = sequences(n, tid, workers, spaces)
         laid = space + tid * bytes_a_space
         if first < end:
             lay_out(like, size, L, panel, laid, U, h * size, h, h)
@@ -168,8 +177,8 @@ def rnn_steps(
                     sums[top + i * h + j] = sums[top + i * h + j] + bias + more
             old = H if step == 0 else states
             place = first * h if step == 0 else (before * n + first) * h
-            against(
-                like, size, L, panel, 0, 0, end - first, 1, h, h, address_of(old) + place * size,
+            state_times(
+                like, size, L, panel, end - first, 1, h, h, address_of(old) + place * size,
                 h * size, laid, Z + top * size, h * size,
             )  # fmt: skip
             for j in range(top, top + (end - first) * h):
@@ -184,13 +193,17 @@ def rnn_steps(
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (h / 60.0 + 3.0), constants=_of_tiles)
 def rnn_steps_backward(
     dY: OptionalFloats, dH: OptionalFloats, states: Floats, H: Floats, U: Address, dZ: Floats,
-    before: Floats, first_dH: Floats, steps: int, n: int, h: int, reverse: int,
+    before: Floats, first_dH: Floats, space: Address, spaces: int, bytes_a_space: int,
+    steps: int, n: int, h: int, reverse: int,
     tid, threads, *, relu: int, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """DZ (steps, n, h), the gradient of the first state, and the state before each."""
     like = KIND(0.0)
-    first, end = part(n, tid, threads, ROWS)
+    first, end = sequences(n, tid, threads, spaces)
     begin_gradient(like, first_dH, dH, first * h, end * h)
+    laid = space + tid * bytes_a_space
+    if first < end:
+        lay_out_rows(like, size, panel, laid, U, h * size, h, h)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -207,8 +220,8 @@ def rnn_steps_backward(
                     slope = KIND(1.0) - value * value
                 dZ[y + j] = first_dH[s + j] * slope
         at = address_of(dZ) + (t * n + first) * h * size
-        times(
-            like, size, L, panel, 0, 0, end - first, 0, h, at, h * size, U, h * size, h,
+        state_times(
+            like, size, L, panel, end - first, 0, h, h, at, h * size, laid,
             address_of(first_dH) + first * h * size, h * size,
         )  # fmt: skip
 
@@ -244,7 +257,7 @@ def _gru_backward(builder: Builder, inputs: Inputs, options: Options, needs: Nee
     gru_steps_backward.emit(
         builder, dtype, dY=dY, dH=dH, G=gates, Q=Q, states=states, H=H, U=U, dA=dA, dB=dB,
         before=before, first_dH=builder.empty(H.shape, H.dtype) if first_dH is None else first_dH,
-        steps=steps, n=n, h=h, reverse=reverse,
+        **spaces_for(builder, X.dtype, n, 3 * h, (h,)), steps=steps, n=n, h=h, reverse=reverse,
     )  # fmt: skip
     of_inputs, of_states = dA.reshape(rows, 3 * h), dB.reshape(rows, 3 * h)
     _products(builder, of_inputs, X.reshape(rows, width), W, dX, dW)
@@ -276,7 +289,7 @@ def _rnn_backward(builder: Builder, inputs: Inputs, options: Options, needs: Nee
     rnn_steps_backward.emit(
         builder, dtype_name(X.dtype), KINDS[how], dY=dY, dH=dH, states=states, H=H, U=U, dZ=dZ,
         before=before, first_dH=builder.empty(H.shape, H.dtype) if first_dH is None else first_dH,
-        steps=steps, n=n, h=h, reverse=reverse,
+        **spaces_for(builder, X.dtype, n, h, (h,)), steps=steps, n=n, h=h, reverse=reverse,
     )  # fmt: skip
     flat = dZ.reshape(rows, h)
     _products(builder, flat, X.reshape(rows, width), W, dX, dW)

@@ -8,6 +8,7 @@ in two instructions: the threads write one partial sum for each block of BLOCK e
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from .implementation import Builder, CpuKernel, Inputs, Options
 from .linear import WIDTH, column_sum
 from .operands import Operands
 from .runtime.declaration import Address, Constant, Doubles, Floats, kernel
-from .runtime.language import KIND, part, pointer, stack
+from .runtime.language import KIND, add_lanes, address_of, part, pointer, stack
 
 Lowered = tuple[tuple[Any, ...], Any]
 Needs = tuple[bool, ...]
@@ -38,7 +39,7 @@ BLOCK = 4096
 """Elements behind one partial sum."""
 LANES = 32
 """Running sums side by side within a block."""
-SUM, SQUARE = 0, 1
+SQUARE = 1
 
 
 def blocks(count: int) -> int:
@@ -51,8 +52,14 @@ def scaled(A: Any, factor: Any) -> Any:
     return A * factor
 
 
-@kernel(cost=lambda count: 0.2 * count)
-def block_sums(X: Floats, partial: Doubles, count: int, tid, threads, *, what: int):
+def _of_numbers(dtype: str, *options: int | str) -> Mapping[str, Any]:
+    return {"size": np.dtype(dtype).itemsize}
+
+
+@kernel(cost=lambda count: 0.2 * count, constants=_of_numbers)
+def block_sums(
+    X: Floats, partial: Doubles, count: int, tid, threads, *, what: int, size: Constant
+):  # fmt: skip
     """blocks(count) partial sums of x (what = 0) or x² (1), in float64."""
     first, last = part((count + BLOCK - 1) // BLOCK, tid, threads, 1)
     lanes = stack(LANES, np.float64)
@@ -61,10 +68,11 @@ def block_sums(X: Floats, partial: Doubles, count: int, tid, threads, *, what: i
         for l in range(LANES):
             lanes[l] = 0.0
         whole = start + (end - start) // LANES * LANES
-        for i in range(start, whole, LANES):
-            for l in range(LANES):
-                value = np.float64(X[i + l])
-                lanes[l] += value * value if what == SQUARE else value
+        here = address_of(X) + start * size
+        if what == SQUARE:
+            add_lanes(LANES, True, KIND(0.0), here, whole - start, address_of(lanes))
+        else:
+            add_lanes(LANES, False, KIND(0.0), here, whole - start, address_of(lanes))
         for i in range(whole, end):
             value = np.float64(X[i])
             lanes[i - whole] += value * value if what == SQUARE else value
@@ -89,7 +97,7 @@ def finish_sum(partial: Doubles, count: int, out: Floats, c: float, tid, threads
     cost=lambda kept0, kept1, kept2, kept3, summed0, summed1, summed2, summed3: (
         0.3 * kept0 * kept1 * kept2 * kept3 * summed0 * summed1 * summed2 * summed3
     ),
-    constants=lambda dtype: {"size": np.dtype(dtype).itemsize},
+    constants=_of_numbers,
 )
 def axis_sum(
     X: Address, out: Floats,
@@ -108,14 +116,15 @@ def axis_sum(
     inner, s1, s2, s3 = summed_strides
     outer = r1 * r2 * r3
     sums = stack(WIDTH, np.float64)
-    first, last = part(k0 * k1 * k2 * k3, tid, threads, LANES)
+    beside = step == size and k0 > 1
+    first, last = part(k0 * k1 * k2 * k3, tid, threads, LANES if beside else 1)
     while first < last:
         row = first // k0
         start = first - row * k0
         stop = min(k0, start + last - first)
         rest = row // k1
         at = X + start * step + row % k1 * t1 + rest % k2 * t2 + rest // k2 * t3
-        if step == size and k0 > 1:
+        if beside:
             # Entries of the result that lie side by side: rows are added to one another.
             width = min(WIDTH, stop - start)
             for j in range(width):
@@ -140,9 +149,7 @@ def axis_sum(
                 whole = r0 // LANES * LANES
                 if inner == size:
                     x = pointer(there, KIND)
-                    for i in range(0, whole, LANES):
-                        for l in range(LANES):
-                            sums[l] += np.float64(x[i + l])
+                    add_lanes(LANES, False, KIND(0.0), there, whole, address_of(sums))
                     for i in range(whole, r0):
                         sums[i - whole] += np.float64(x[i])
                 else:

@@ -56,6 +56,17 @@ def weigh(typingctx, vectors, partial, like, add, first, count, weights, offsets
     return types.void(vectors, partial, like, word, like, *[word] * 6), codegen
 
 
+def _added_up(e, total):
+    """Return the sum of a register's numbers, in one order for every processor."""
+    half = e.count // 2
+    while half:
+        picks = [(i + half) % e.count for i in range(e.count)]
+        many = ir.Constant(ir.VectorType(I32, e.count), picks)
+        total = e.builder.fadd(total, e.builder.shuffle_vector(total, total, many))
+        half //= 2
+    return e.builder.extract_element(total, I32(0))
+
+
 @intrinsic
 def dot_rows(typingctx, taps, like, rows, width, d, d_row, x, x_row, step, out):
     """``dot_rows(3, like, rows, width, D, d_row, X, x_row, step, out)``: out[t] += Σ D X_t.
@@ -93,17 +104,150 @@ def dot_rows(typingctx, taps, like, rows, width, d, d_row, x, x_row, step, out):
             with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
                 term(along_d, along_x, whole, mask)
         for t in range(T):
-            total, half = builder.load(sums[t]), e.count // 2
-            while half:
-                picks = ir.Constant(
-                    ir.VectorType(I32, e.count), [(i + half) % e.count for i in range(e.count)]
-                )
-                total = builder.fadd(total, builder.shuffle_vector(total, total, picks))
-                half //= 2
             place = e.at(out, I64(e.size), t, e.element)
-            value = builder.extract_element(total, I32(0))
             held = builder.load(place, align=e.size, typ=e.element)
+            value = _added_up(e, builder.load(sums[t]))
             builder.store(builder.fadd(held, value), place, align=e.size)
         return context.get_dummy_value()
 
     return types.void(taps, like, *[word] * 8), codegen
+
+
+@intrinsic
+def weigh_rows(
+    typingctx, rows, vectors, like, terms, a, step, offsets, x, apart, bias, y, y_row
+):  # fmt: skip
+    """``weigh_rows(6, 2, like, K, A, step, offsets, X, apart, b, Y, y_row)``: Y[r] = Σ A[k, r] X_k.
+
+    The sum is over k. Y is R rows of V registers, both literals; ``apart`` bytes lie between the
+    two registers of X and between those of Y, which may overlap. X_k stands ``offsets[k]`` bytes
+    behind X; the R numbers A[k] are end to end, ``step`` bytes behind those before. Where ``bias``
+    is not 0, an address of R numbers, these are added.
+    """
+    if not all(isinstance(one, types.Literal) for one in (rows, vectors)):
+        return None
+    R, V = rows.literal_value, vectors.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        terms, a, step, offsets, x, apart, bias, y, y_row = args[3:]
+        e = _Emitter(context, builder, like)
+        sums = e.variables(R * V)
+        for variable in sums:
+            builder.store(e.zero, variable)
+        with cgutils.for_range(builder, terms) as loop:
+            offset = builder.load(e.at(offsets, I64(8), loop.index, I64), typ=I64)
+            source = builder.add(x, offset)
+            parts = [e.load(e.at(source, apart, v, e.vector)) for v in range(V)]
+            along = builder.add(a, builder.mul(step, loop.index))
+            for r in range(R):
+                factor = e.broadcast(e.at(along, I64(e.size), r, e.element))
+                for v in range(V):
+                    variable = sums[r * V + v]
+                    builder.store(e.fma(factor, parts[v], builder.load(variable)), variable)
+        with builder.if_then(builder.icmp_signed("!=", bias, I64(0))):
+            for r in range(R):
+                number = e.broadcast(e.at(bias, I64(e.size), r, e.element))
+                for variable in sums[r * V : r * V + V]:
+                    builder.store(builder.fadd(number, builder.load(variable)), variable)
+        for r in range(R):
+            row = builder.add(y, builder.mul(y_row, I64(r)))
+            for v in range(V):
+                e.store(builder.load(sums[r * V + v]), e.at(row, apart, v, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(rows, vectors, like, *[word] * 9), codegen
+
+
+@intrinsic
+def dot_places(
+    typingctx, outputs, like, images, d_image, x_image, rows, d_row, x_row, width, d, d_output, x,
+    other, out,
+):  # fmt: skip
+    """``dot_places(6, like, images, ..., out)``: out[2 r + t] = Σ D[r] X_t for R outputs, t < 2.
+
+    The sums go over ``images`` of ``rows`` rows of ``width`` numbers, of D and of X each so many
+    bytes apart. X_0 stands at ``x``, X_1 at ``other``, the outputs of D are ``d_output`` bytes
+    apart, and R is a literal.
+    """
+    if not isinstance(outputs, types.Literal):
+        return None
+    R = outputs.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        images, d_image, x_image, rows, d_row, x_row, width, d, d_output, x, other, out = args[2:]
+        e = _Emitter(context, builder, like)
+        sums = e.variables(2 * R)
+        for variable in sums:
+            builder.store(e.zero, variable)
+        side, length = I64(REGISTER), I64(e.count)
+        whole, rest = builder.sdiv(width, length), builder.srem(width, length)
+        mask = e.mask(rest)
+        apart = builder.sub(other, x)
+
+        def term(along_d, along_x, v, mask):
+            here = builder.add(along_x, builder.mul(side, v))
+            parts = [e.load(e.at(here, apart, t, e.vector), mask) for t in range(2)]
+            for r in range(R):
+                base = builder.add(along_d, builder.mul(d_output, I64(r)))
+                factor = e.load(e.at(base, side, v, e.vector), mask)
+                for t in range(2):
+                    variable = sums[2 * r + t]
+                    builder.store(e.fma(factor, parts[t], builder.load(variable)), variable)
+
+        with cgutils.for_range(builder, images) as image:
+            top_d = builder.add(d, builder.mul(d_image, image.index))
+            top_x = builder.add(x, builder.mul(x_image, image.index))
+            with cgutils.for_range(builder, rows) as row:
+                along_d = builder.add(top_d, builder.mul(d_row, row.index))
+                along_x = builder.add(top_x, builder.mul(x_row, row.index))
+                with cgutils.for_range(builder, whole) as loop:
+                    term(along_d, along_x, loop.index, None)
+                with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
+                    term(along_d, along_x, whole, mask)
+        for place, variable in enumerate(sums):
+            value = _added_up(e, builder.load(variable))
+            builder.store(value, e.at(out, I64(e.size), place, e.element), align=e.size)
+        return context.get_dummy_value()
+
+    return types.void(outputs, like, *[word] * 12), codegen
+
+
+@intrinsic
+def add_lanes(typingctx, lanes, squared, like, x, count, sums):
+    """``add_lanes(32, False, like, X, count, sums)``: sums[l] += Σ_i X[32 i + l], in float64.
+
+    The number of sums is a literal, of which ``count`` is a multiple; with ``squared``, a literal,
+    the squares are added.
+    """
+    if not all(isinstance(one, types.Literal) for one in (lanes, squared)):
+        return None
+    many, square = lanes.literal_value, squared.literal_value
+    word = types.int64
+
+    def codegen(context, builder, signature, args):
+        x, count, sums = args[3:]
+        e = _Emitter(context, builder, like)
+        wide = _Emitter(context, builder, types.float64)
+        narrow = ir.VectorType(e.element, wide.count)
+        registers = range(many // wide.count)
+        totals = wide.variables(len(registers))
+        places = [wide.at(sums, I64(REGISTER), v, wide.vector) for v in registers]
+        for total, place in zip(totals, places, strict=True):
+            builder.store(wide.load(place), total)
+        with cgutils.for_range(builder, builder.sdiv(count, I64(many))) as loop:
+            start = builder.add(x, builder.mul(loop.index, I64(many * e.size)))
+            for v, total in zip(registers, totals, strict=True):
+                place = e.at(start, I64(e.size * wide.count), v, narrow)
+                value = builder.load(place, align=e.size, typ=narrow)
+                if e.size < wide.size:
+                    value = builder.fpext(value, wide.vector)
+                if square:
+                    value = builder.fmul(value, value)
+                builder.store(builder.fadd(builder.load(total), value), total)
+        for total, place in zip(totals, places, strict=True):
+            wide.store(builder.load(total), place)
+        return context.get_dummy_value()
+
+    return types.void(lanes, squared, like, word, word, word), codegen

@@ -10,8 +10,46 @@ from .elementwise import scale
 from .implementation import Builder
 from .linear import column_sum
 from .runtime.declaration import helper
-from .runtime.language import given
+from .runtime.language import ROWS, given, part, pass_panel
 from .runtime.threads import limit
+
+SEQUENCES = 4
+"""Threads share the sequences by this many: 32 of them in halves, where tiles of 6 make 18 and 14.
+The sums of a tile of 4 rows have the order of those of a whole one, and lower tiles another."""
+
+
+@helper
+def sequences(n, tid, threads, spaces):
+    """The range of sequences that belongs to one thread; none to one that has no space."""
+    workers = min(threads, spaces)
+    return part(n, tid, workers, SEQUENCES) if tid < workers else (0, 0)
+
+
+@helper
+def state_times(like, size, L, panel, rows, add, columns, terms, A, row, laid, C, length):
+    """C = A B, or C += A B, for A (rows, terms) and B (terms, columns), laid out in panels.
+
+    The rows are those of ``sequences``. They go by in whole tiles and in tiles of 4, and what is
+    left of the last ones by itself: so the order of every sum is the same for any number of
+    threads. Where a panel is one register wide that order is one for each height of a tile, so
+    that all are of 4 rows.
+    """
+    fours = rows // SEQUENCES * SEQUENCES
+    for j in range(0, columns, panel):
+        b, width = laid + j * terms * size, min(panel, columns - j)
+        i = 0
+        while i < rows:
+            left = fours - i
+            count = left // ROWS * ROWS
+            if left % ROWS % SEQUENCES:  # 2 rows and a tile of 6 are two tiles of 4
+                count -= ROWS
+            if count <= 0 or width <= L:
+                count = SEQUENCES
+            pass_panel(
+                like, L, min(count, rows - i), add, terms, A + i * row, ROWS * row, row, size, b,
+                panel * size, C + i * length + j * size, length, width, b, 0, 0, 0, 0,
+            )  # fmt: skip
+            i += count
 
 
 @helper
@@ -39,17 +77,17 @@ def gather(h, before, gradient, dY, y, s, old, p):
 
 
 def spaces_for(
-    builder: Builder, dtype: Any, n: int, h: int, columns: tuple[int, ...]
+    builder: Builder, dtype: Any, n: int, terms: int, columns: tuple[int, ...]
 ) -> dict[str, Any]:
     """Return what the kernels of steps take: space for U, laid out, for each thread at work.
 
-    ``columns`` are those of each part of Uᵀ (h, columns), which is laid out by itself.
+    ``columns`` are those of each part of Uᵀ or U (terms, columns), which is laid out by itself.
     """
     from . import tiles
 
     panel = 2 * tiles.lanes(dtype_name(dtype))
-    count = sum(-(-one // panel) for one in columns) * panel * h
-    spaces = min(limit(), -(-n // tiles.ROWS))
+    count = sum(-(-one // panel) for one in columns) * panel * terms
+    spaces = min(limit(), -(-n // SEQUENCES))
     space = builder.empty((spaces, count), dtype)
     return {"space": space, "spaces": spaces, "bytes_a_space": count * dtype.itemsize}
 

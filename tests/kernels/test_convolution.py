@@ -20,9 +20,12 @@ from nnscratch.kernels.cpu.depthwise import ROW_PLACES
 from nnscratch.kernels.cpu.windows import Windows, fitting
 from nnscratch.nn import functional
 
-# N, C, H, W, outputs, kernel, stride, padding, groups: in tiles, by Winograd, by rows of pixels.
+# N, C, H, W, outputs, kernel, stride, padding, groups: in tiles, in place, by Winograd, by rows.
 SHAPES = {
     "first layer": (5, 1, 28, 28, 6, 5, 1, 2, 1),
+    "few outputs": (3, 5, 12, 23, 13, 3, 1, 1, 1),
+    "few outputs, many rows of an image": (1, 14, 90, 41, 22, 5, 1, 2, 2),
+    "few outputs, one register": (4, 3, 6, 9, 8, 2, 1, 0, 1),
     "few places": (19, 40, 3, 3, 40, 2, 1, 0, 1),
     "one place": (1, 40, 3, 3, 37, 3, 1, 0, 1),
     "places of two images": (2, 12, 5, 6, 20, 3, 2, 0, 2),

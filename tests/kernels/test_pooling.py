@@ -12,6 +12,7 @@ from nnscratch.formulas import FORMULAS, registry
 from nnscratch.formulas import interpolation as resize
 from nnscratch.formulas import pooling_windows as w
 from nnscratch.kernels.cpu import IMPLEMENTATIONS
+from nnscratch.kernels.cpu.pooling_halves import halves
 from nnscratch.nn import functional
 
 # Kernel, stride, padding and dilation of rows, the same of columns.
@@ -58,6 +59,21 @@ def test_more_results_than_wait_together(columns: int, rng: Any) -> None:
     np.testing.assert_array_equal(I, places)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(10, 10), (28, 28), (2, 2), (90, 86), (6, 2046)])
+def test_the_largest_entries_of_halves(rows: int, columns: int, dtype: str, rng: Any) -> None:
+    X = rng.integers(-4, 5, (3, 2, rows, columns)).astype(dtype)  # many are equal
+    X[0, 0][rng.random((rows, columns)) < 0.5] = np.nan
+    X[1, :, rows // 2 :] = -np.inf
+    X[2, 0, 0, :3] = np.inf
+    lines = tuple(_line(one, (2, 2, 0, 1)) for one in (rows, columns))
+    assert halves(lines)
+    (V, I), _ = IMPLEMENTATIONS["max_pool"].forward(X, lines=lines)
+    with registry.use_kernels("off"):
+        (right, places), _ = registry.forward(FORMULAS["max_pool"], X, lines=lines)
+    np.testing.assert_array_equal(V, right)
+    np.testing.assert_array_equal(I, places)
+
+
 def test_any_number_of_threads(dtype: str, run: Any, rng: Any) -> None:
     X = rng.standard_normal((5, 12, 20)).astype(dtype)
     line, other = _line(12, (2, 2, 0, 1)), resize.linear(20, 33, None, False)
@@ -68,6 +84,9 @@ def test_any_number_of_threads(dtype: str, run: Any, rng: Any) -> None:
         V, I = np.zeros((5, 6, 10), dtype), np.zeros((5, 6, 10), np.int64)
         arguments = (X, V, I, rows, 5, *plane, 6, 10, 0)
         run("largest_of_squares", dtype, arguments, (), (2, 2), threads)
+        halved = [np.zeros_like(V), np.zeros_like(I)]
+        run("largest_of_halves", dtype, (X, *halved, 5, 6, 10), (), (), threads)
+        assert [one.tobytes() for one in halved] == [one.tobytes() for one in (V, I)]
         Y = np.zeros((5, 6, 33), dtype)
         weights = (line.weight_in(dtype), other.weight_in(dtype))
         arguments = (X, Y, rows, other.index, *weights, 5, *plane, 6, 33, 2, 2)

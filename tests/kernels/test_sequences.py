@@ -38,13 +38,13 @@ def normal(*shape: int) -> Any:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def calls(name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def calls(name: str, n: int = 37) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if name == "lstm":
-        t, n, i, h = 3, 37, 5, 24
+        t, i, h = 3, 5, 24
         weights = (normal(4 * h, i), normal(4 * h, h), normal(4 * h), normal(4 * h))
         return (normal(t, n, i), normal(n, h), normal(n, h), *weights), {"reverse": True}
     if name in ("gru", "rnn"):
-        t, n, i, h = 3, 37, 5, 24
+        t, i, h = 3, 5, 24
         rows = 3 * h if name == "gru" else h
         weights = (normal(rows, i), normal(rows, h), normal(rows), normal(rows))
         return (normal(t, n, i), normal(n, h), *weights), {"reverse": True}
@@ -53,9 +53,15 @@ def calls(name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("name", ["scaled_dot_product_attention", "lstm", "gru", "rnn"])
-def test_bits_do_not_depend_on_threads(name: str) -> None:
-    inputs, options = calls(name)
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [
+        ("scaled_dot_product_attention", 3),
+        *((name, n) for name in ("lstm", "gru", "rnn") for n in (37, 32, 22, 7, 3)),
+    ],
+)
+def test_bits_do_not_depend_on_threads(name: str, n: int) -> None:
+    inputs, options = calls(name, n)
     kernel = cpu.IMPLEMENTATIONS[name]
     found = []
     for count in (1, 2, 3, 7):
