@@ -32,8 +32,10 @@ from .runtime.language import (
 )
 from .windows import FEW, SLACK, Windows, capacity, find_terms, lay_rows
 
-MOST_OUTPUTS = 24
-"""Outputs of a group up to which it is quicker not to lay the windows out."""
+MOST_OUTPUTS = 64
+"""Outputs of a group up to which it is quicker not to lay the windows out,"""
+MOST_OF_WEIGHTS = 24
+"""and up to which it is for the gradient of the weights."""
 MOST_TERMS = 1024
 """Terms of a sum; each has an entry in a table."""
 LEAST_TERMS = 8
@@ -54,38 +56,52 @@ def _of_space(dtype: str) -> Mapping[str, Any]:
 
 
 @helper
+def weigh_two(like, L, number, rows, terms, a, offsets, x, apart, bias, y, y_row):
+    """Compute two registers of places for at most ROWS outputs."""
+    step, r = ROWS * number, 0
+    if rows == ROWS:
+        weigh_rows(ROWS, 2, like, terms, a, step, offsets, x, apart, bias, y, y_row)
+        return
+    if rows & 4:
+        weigh_rows(4, 2, like, terms, a, step, offsets, x, apart, bias, y, y_row)
+        r = 4
+    a, y, bias = a + r * number, y + r * y_row, bias + r * number if bias else 0
+    if rows - r == 3:
+        weigh_rows(3, 2, like, terms, a, step, offsets, x, apart, bias, y, y_row)
+    elif rows - r == 2:
+        weigh_rows(2, 2, like, terms, a, step, offsets, x, apart, bias, y, y_row)
+    elif rows - r == 1:
+        weigh_rows(1, 2, like, terms, a, step, offsets, x, apart, bias, y, y_row)
+
+
+@helper
+def weigh_one(like, L, number, rows, terms, a, offsets, x, bias, y, y_row):
+    """Compute one register of places likewise."""
+    step, r = ROWS * number, 0
+    if rows == ROWS:
+        weigh_rows(ROWS, 1, like, terms, a, step, offsets, x, 0, bias, y, y_row)
+        return
+    while r < rows:
+        b = bias + r * number if bias else 0
+        if rows - r >= 3:
+            weigh_rows(3, 1, like, terms, a + r * number, step, offsets, x, 0, b, y, y_row)
+            r, y = r + 3, y + 3 * y_row
+        else:
+            weigh_rows(1, 1, like, terms, a + r * number, step, offsets, x, 0, b, y, y_row)
+            r, y = r + 1, y + y_row
+
+
+@helper
 def weigh_row(like, L, number, rows, terms, a, offsets, x, bias, y, y_row, columns):
     """Compute a row of places, at least L of them, for at most ROWS outputs."""
-    step = ROWS * number
     for j in range(0, columns, 2 * L):
         left = columns - j
         if left > L:
             here, there, apart = x + j * number, y + j * number, min(L, left - L) * number
-            if rows == ROWS:
-                weigh_rows(ROWS, 2, like, terms, a, step, offsets, here, apart, bias, there, y_row)
-                continue
-            b, r = bias, 0
-            if rows & 4:
-                weigh_rows(4, 2, like, terms, a, step, offsets, here, apart, b, there, y_row)
-                r = 4
-            while r < rows:
-                b = bias + r * number if bias else 0
-                weigh_rows(
-                    1, 2, like, terms, a + r * number, step, offsets, here, apart, b,
-                    there + r * y_row, y_row,
-                )  # fmt: skip
-                r += 1
+            weigh_two(like, L, number, rows, terms, a, offsets, here, apart, bias, there, y_row)
         else:
             here, there = x + (columns - L) * number, y + (columns - L) * number
-            if rows == ROWS:
-                weigh_rows(ROWS, 1, like, terms, a, step, offsets, here, 0, bias, there, y_row)
-                continue
-            for r in range(rows):
-                b = bias + r * number if bias else 0
-                weigh_rows(
-                    1, 1, like, terms, a + r * number, step, offsets, here, 0, b,
-                    there + r * y_row, y_row,
-                )  # fmt: skip
+            weigh_one(like, L, number, rows, terms, a, offsets, here, bias, there, y_row)
 
 
 @kernel(
@@ -270,7 +286,7 @@ def images_in_place(w: Windows, outputs: int, dtype: Any) -> int | None:
 
     if w.size[0] * w.count[0] * w.kernel[0] > 1 or rows_in_place(w, outputs, dtype) is None:
         return None
-    if w.count[2] < 2 * tiles.lanes(dtype_name(dtype)):
+    if outputs > MOST_OF_WEIGHTS or w.count[2] < 2 * tiles.lanes(dtype_name(dtype)):
         return None
     high, wide = w.reach(w.count[1], w.count[2])
     return int(capacity(dtype) // 2 // (w.channels * high * wide)) or None
