@@ -49,7 +49,7 @@ def test_a_spectral_norm_in_a_compiled_step() -> None:
     for compiled in (False, True):
         nnscratch.manual_seed(3)
         layer = nn.utils.spectral_norm(nn.Linear(3, 4))
-        optimizer = nnscratch.optim.SGD(layer.parameters(), lr=0.1)
+        optimizer = nnscratch.optim.SGD(layer.parameters(), lr=0.01)
 
         def step(x: Any, layer: Any = layer, optimizer: Any = optimizer) -> Any:
             optimizer.zero_grad()
