@@ -21,6 +21,7 @@ from .runtime.blas import Blas, blas
 from .runtime.cache import CacheStatus, cache_status
 from .runtime.declaration import DECLARED
 from .runtime.declaration import kernel_of as kernel
+from .runtime.eager import call
 from .runtime.kernel import Kernel, Layout, compiled_kernels, import_problem
 from .runtime.state import ALONE, NO_BARRIER
 from .runtime.table import (
@@ -28,7 +29,6 @@ from .runtime.table import (
     Program,
     Table,
     address,
-    call,
     signed,
 )
 from .runtime.threads import available, choose, limit

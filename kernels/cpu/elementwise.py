@@ -25,11 +25,12 @@ from .implementation import (
 )
 from .operands import Operands
 from .runtime.declaration import Floats, Number, OptionalFloats, kernel
+from .runtime.eager import RowCall
 from .runtime.kernel import KernelCollector
 from .runtime.language import given, part, same
-from .runtime.table import address, call
 
 Lowered = tuple[tuple[Any, ...], Any]
+_ARRAY, _BOOL = np.ndarray, np.dtype("bool")
 GRAIN = 1024
 
 
@@ -120,7 +121,7 @@ class _Rows:
         for body, values, _ in jobs:
             key.append(body)
             for one in values:
-                if not isinstance(one, np.ndarray):
+                if not isinstance(one, _ARRAY):
                     numbers.append(one)
                     key.append(None)
                     continue
@@ -129,20 +130,17 @@ class _Rows:
                 place = places.setdefault(id(one), len(arrays))
                 if place == len(arrays):
                     arrays.append(one)
-                key.append(place)
-                key.append(one.dtype)
+                key += place, one.dtype
         arrays += [out for _, _, out in jobs]
         found = self._known.get(found_key := tuple(key))
         if found is None:
             collected = KernelCollector()
             size = arrays[0].size
             self._described((size,), dtype, _twins(jobs, size)).emit_now(collected)
-            (found,) = collected.kernels
+            (kernel,) = collected.kernels
+            found = RowCall(kernel, [array.itemsize for array in arrays])
             self._known[found_key] = found
-        words = [arrays[0].size, 1, 1, 1]
-        for array in arrays:
-            words.extend((address(array), array.itemsize, 0, 0, 0))
-        call(found, words, numbers)
+        found(arrays, numbers)
         return True
 
 
@@ -169,13 +167,13 @@ def elementwise(formula: Formula) -> CpuKernel:
     def forward(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
     ) -> Lowered:
-        arrays = [item for item in inputs if isinstance(item, np.ndarray)]
+        arrays = [item for item in inputs if isinstance(item, _ARRAY)]
         shape, dtype = arrays[0].shape, arrays[0].dtype
         if len(arrays) > 1:
             shape = _common([array.shape for array in arrays])
             dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
-        Y = builder.output(0, shape, np.dtype("bool") if words.truth else dtype)
-        values = [*inputs, *(options.get(name, value) for name, value in words.options.items())]
+        Y = builder.output(0, shape, _BOOL if words.truth else dtype)
+        values = [*inputs, *[options.get(name, value) for name, value in words.options.items()]]
         rows.emit(builder, shape, dtype, [(words.forward, values, Y)])
         return (Y,), words.keep(inputs, Y, options)
 
@@ -220,14 +218,27 @@ def elementwise(formula: Formula) -> CpuKernel:
     return CpuKernel(formula.name, lowerings, refusals, passes=passes, strided=True)
 
 
+ADDITIONS = {
+    "exp": 3,
+    "expm1": 25,
+    "log": 4,
+    "log1p": 25,
+    "normal_tail": 70,
+    "normal_tail_and_density": 75,
+    "tanh": 8,
+}
+"""How many additions NumPy does in the time of such a word; of the others about one."""
+
+
 def _operations(body: Parsed) -> int:
-    """Return how many operations of NumPy a body takes; normal_tail is a polynomial of many."""
+    """Return how many operations of NumPy a body takes, as multiples of an addition."""
     found = sum(map(_operations, body.uses.values()))
     for statement in body.statements:
         for node in ast.walk(statement):
-            found += isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call))
-            if isinstance(node, ast.Call) and "normal_tail" in ast.unparse(node.func):
-                found += 20
+            if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Compare)):
+                found += 1
+            elif isinstance(node, ast.Call):
+                found += ADDITIONS.get(ast.unparse(node.func).removeprefix("word_"), 1)
     return max(found, 1)
 
 
@@ -244,13 +255,15 @@ def _check(names: tuple[str, ...], inputs: Inputs, options: Options) -> str | No
     """Refuse what the reference says more about: mixtures of dtypes, shapes that do not fit."""
     shapes = []
     for name, item in zip(names, inputs, strict=False):
-        if isinstance(item, np.ndarray):
+        if isinstance(item, _ARRAY):
             # Only a condition is no float; two floats of one dtype was checked before.
-            if (item.dtype == bool) != (name == "C") or not (name == "C" or item.dtype in FLOATS):
+            if item.dtype.kind != ("b" if name == "C" else "f"):
                 return f"{name} is {item.dtype}"
             shapes.append(item.shape)
         elif not isinstance(item, (bool, int, float)):
             return f"{type(item).__name__} is no number"
+    if len(shapes) < 2:
+        return None
     try:
         _common(shapes)
     except ValueError:

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .runtime.eager import call
 from .runtime.kernel import import_problem
 from .runtime.pool import pool
-from .runtime.table import call, words
+from .runtime.table import words
 from .segment import EXECUTOR, CpuExecutor
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
@@ -187,24 +188,28 @@ class CpuKernel:
             return f"it has no kernel for {direction}"
         dtype = None
         for item in inputs:
-            if not isinstance(item, np.ndarray):
+            if not isinstance(item, _ARRAY):
                 if hasattr(item, "dtype"):
                     return f"the arrays are {type(item).__module__}'s, not NumPy's"
                 continue
             if item.size == 0:
                 return "an array is empty"
-            if not item.flags.aligned:
+            flags, own = item.flags, item.dtype
+            if not flags.aligned:
                 return f"an array of shape {item.shape} is not aligned"
             # Floats are copied. What is written to is not, nor are integers: copies are floats.
-            as_it_is = not self.strided and (direction == "update" or item.dtype.kind not in "fb")
-            if as_it_is and not item.flags.c_contiguous:
+            if (
+                not flags.c_contiguous
+                and not self.strided
+                and (direction == "update" or own.kind not in "fb")
+            ):
                 return f"an array of shape {item.shape} is not contiguous"
-            if item.dtype.kind in "fV":  # V: bfloat16
-                if item.dtype not in FLOATS or not item.dtype.isnative:
-                    return f"{item.dtype} is neither float32 nor float64"
-                if dtype is not None and item.dtype != dtype:
-                    return f"{item.dtype} meets {dtype}"
-                dtype = item.dtype
+            if own is not dtype and own.kind in "fV":  # V: bfloat16
+                if own not in FLOATS or not own.isnative:
+                    return f"{own} is neither float32 nor float64"
+                if dtype is not None and own != dtype:
+                    return f"{own} meets {dtype}"
+                dtype = own
         if dtype is None:
             return "there is no floating-point array"
         return self.refusals.get(direction, _accept_all)(inputs, options) or why_no_numba()
@@ -248,7 +253,7 @@ class CpuKernel:
         needs: tuple[bool, ...],
     ) -> tuple[tuple[Any, ...], Any]:
         """Emit the instructions of a call; returns its outputs and what it saves."""
-        if not self.strided:
+        if not self.strided and direction != "update":  # what is updated was refused with gaps
             from .elementwise import contiguous
 
             inputs = tuple([contiguous(builder, item) for item in inputs])

@@ -8,6 +8,7 @@ rounded once, as PyTorch does.
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ import numpy as np
 from nnscratch.formulas import FORMULAS, Formula
 
 from ..updating import known_options, straight
-from .implementation import Builder, CpuKernel, Inputs, Options
+from .implementation import Builder, CpuKernel, EagerBuilder, Inputs, Options
 from .operands import Operands
+from .runtime.eager import RowCall
 from .runtime.kernel import Kernel, KernelCollector
+
+_ARRAY = np.ndarray
 
 
 def stepping(formula: Formula) -> CpuKernel:
@@ -27,7 +31,7 @@ def stepping(formula: Formula) -> CpuKernel:
     parameters = inspect.signature(body).parameters
     defaults = {name: parameters[name].default for name in formula.options}
 
-    made: dict[Any, tuple[Kernel, tuple[str, ...], tuple[str, ...]]] = {}
+    made: dict[Any, _Made] = {}
 
     def update(
         builder: Builder, inputs: Inputs, options: Options, needs: tuple[bool, ...]
@@ -37,24 +41,37 @@ def stepping(formula: Formula) -> CpuKernel:
         chosen = {**defaults, **options}
         known = known_options(chosen)
         first = inputs[0]
-        key = (first.dtype, *given, known)
-        if key not in made:
-            made[key] = _made(body, given, known, formula.updates)
-        kernel, arrays, names = made[key]
+        found = made.get(key := (first.dtype, *given, known))
+        if found is None:
+            found = made[key] = _made(body, given, known, formula.updates)
+        arrays = [given[name] for name in found.arrays]
+        numbers = [chosen[name] for name in found.options]
+        if type(builder) is EagerBuilder:
+            found.now(arrays, numbers)
+            return (), None
         words: list[Any] = [first.size, 1, 1, 1]
-        step = (first.itemsize, 0, 0, 0)
-        for name in arrays:
-            words.append(given[name])
-            words += step
-        builder.emit(kernel, words, [chosen[name] for name in names])
+        for array in arrays:
+            words += (array, first.itemsize, 0, 0, 0)
+        builder.emit(found.kernel, words, numbers)
         return (), None
 
-    return CpuKernel(formula.name, {"update": update}, {"update": _alike})
+    passes = len(formula.inputs)  # an operation of NumPy for each array, or more
+    return CpuKernel(formula.name, {"update": update}, {"update": _alike}, passes=passes)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A loop of an update: the names of the arrays and options that it takes, and a call of it."""
+
+    kernel: Kernel
+    arrays: tuple[str, ...]
+    options: tuple[str, ...]
+    now: RowCall
 
 
 def _made(
     body: Any, given: dict[str, Any], known: tuple[tuple[str, Any], ...], updates: tuple[str, ...]
-) -> tuple[Kernel, tuple[str, ...], tuple[str, ...]]:
+) -> _Made:
     """Return the kernel of an update over arrays in one row, and what it takes, in order."""
     line = straight(body, tuple(given), known, updates)
     row = {name: array.reshape(-1) for name, array in given.items()}
@@ -68,11 +85,12 @@ def _made(
     found = KernelCollector()
     loop.emit(found)
     (kernel,) = found.kernels
-    return kernel, (*line.arrays, *line.outputs), line.options
+    arrays = (*line.arrays, *line.outputs)
+    return _Made(kernel, arrays, line.options, RowCall(kernel, [first.itemsize] * len(arrays)))
 
 
 def _alike(inputs: Inputs, options: Options) -> str | None:
-    shapes = {item.shape for item in inputs if isinstance(item, np.ndarray)}
+    shapes = {item.shape for item in inputs if isinstance(item, _ARRAY)}
     return None if len(shapes) == 1 else f"the arrays have the shapes {sorted(shapes)}"
 
 

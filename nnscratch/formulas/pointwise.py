@@ -88,7 +88,7 @@ class Pointwise:
                 found.append(inputs[place])
             else:
                 found.append(Y if name == "Y" else options.get(name, self.options.get(name)))
-        return self.kind(*found)
+        return tuple.__new__(self.kind, found)  # as the class would, without a call in between
 
     @functools.cached_property
     def kind(self) -> Any:

@@ -21,7 +21,7 @@ from nnscratch.formulas import FORMULAS
 from nnscratch.formulas.cases import cases
 from nnscratch.kernels.cpu import IMPLEMENTATIONS, kernel
 from nnscratch.kernels.cpu.implementation import EagerBuilder
-from nnscratch.kernels.cpu.runtime.table import call
+from nnscratch.kernels.cpu.runtime.eager import call
 
 NO_ACCESS = 0
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import nnscratch
-from nnscratch.formulas import FORMULAS, GELU, LINEAR, RELU, registry
+from nnscratch.formulas import FORMULAS, GELU, LINEAR, RELU, TANH, registry
 from nnscratch.kernels import cpu
 from nnscratch.nn import functional
+from nnscratch.optim.adam import ADAM
 
 Run = Any
 PRODUCTS = ["gemm_tiles", *(["gemm"] if cpu.blas() else [])]
@@ -310,18 +311,27 @@ def test_a_compiled_step_of_transposed_weights() -> None:
 
 
 def test_single_calls_take_a_kernel_where_it_pays() -> None:
-    """Sizes decide, few rows of a product and the error function apart."""
+    """Sizes decide, by how long NumPy takes for an element; few rows of a product apart."""
     W, row, rows = (np.ones(shape, np.float32) for shape in ((300, 200), (1, 200), (8, 200)))
     log = registry.CallLog()
     with registry.use_kernels("auto"), registry.observing(log):
         _, saved = registry.forward(LINEAR, row, W)
         registry.backward(LINEAR, np.ones((1, 300), np.float32), saved, (True, True, False))
         registry.forward(LINEAR, rows, W)
-        registry.forward(GELU, W[:5])
+        registry.forward(GELU, W[:2])
         registry.forward(RELU, W[:10])
         registry.forward(RELU, W)
     who = [implementation for _, _, implementation in log.ran]
     assert who == ["reference", "numba", "numba", "reference", "reference", "numba"]
-    with registry.observing(log):
+    states = [np.ones(40 * 200, np.float32) for _ in range(4)]
+    with registry.use_kernels("auto"), registry.observing(log):
         registry.forward(GELU, W[:10])
-    assert log.ran[-1] == ("gelu", "forward", "numba")
+        registry.forward(TANH, W[:40])
+        registry.update(ADAM, *(one[:200] for one in states), lr=0.1, step=1)
+        registry.update(ADAM, *states, lr=0.1, step=1)
+    assert log.ran[-4:] == [
+        ("gelu", "forward", "numba"),
+        ("tanh", "forward", "numba"),
+        ("adam", "update", "reference"),
+        ("adam", "update", "numba"),
+    ]

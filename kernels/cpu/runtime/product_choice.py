@@ -177,7 +177,8 @@ def _measure(dtype: str, size: int) -> Measured:
 
 
 def _seconds(made: Kernel, library: int, side: int, A: Any, B: Any, C: Any) -> float:
-    from .table import call, word
+    from .eager import call
+    from .table import word
 
     words = (library, 0, 1, side, side, side, A, side, B, side, C, side)
     a = [word(item) for item in words]

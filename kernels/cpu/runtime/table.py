@@ -11,10 +11,7 @@ program.run()
 from __future__ import annotations
 
 import ctypes
-import functools
-import struct
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -213,39 +210,3 @@ def words(values: Sequence[Any]) -> list[int]:
         else:
             made.append(word(value))
     return made
-
-
-class _Eager(threading.local):
-    """The buffers of one-instruction calls, for each Python thread its own."""
-
-    def __init__(self) -> None:
-        self.a = np.zeros(256, dtype=np.int64)
-        self.memory = self.a.data
-        self.s = np.zeros(64, dtype=np.float64)
-        self.code = np.array([0, address(self.a), address(self.s), 0], dtype=np.int64)
-        self.start = address(self.code)
-        self.pool = pool()
-
-
-_eager: _Eager | None = None
-_words = functools.cache(lambda count: struct.Struct(f"{count}q"))
-
-
-def call(
-    kernel: Kernel, a: Sequence[int], s: Sequence[float] = (), threads: int | None = None
-) -> None:
-    """Run one kernel now: ``a`` holds addresses and integers only, and nothing is checked.
-
-    The arrays behind the addresses must stay alive until it returns.
-    """
-    global _eager
-    if _eager is None:
-        _eager = _Eager()
-    local = _eager
-    _words(len(a)).pack_into(local.memory, 0, *a)  # twice as quick as an assignment of a list
-    if s:
-        local.s[: len(s)] = s
-    local.code[0] = kernel.address
-    if threads is None:
-        threads = choose(kernel.layout.cost(a), limit())
-    local.pool.run(local.start, 1, threads)

@@ -102,8 +102,9 @@ def choose(nanoseconds: float, most: int | None = None) -> int:
 
     Small tables run alone: two threads that share 30 microseconds of work mostly wait.
     """
-    most = limit() if most is None else most
-    return max(1, min(most, int(nanoseconds // NANOSECONDS_A_THREAD)))
+    if nanoseconds < 2 * NANOSECONDS_A_THREAD:
+        return 1
+    return max(1, min(limit() if most is None else most, int(nanoseconds // NANOSECONDS_A_THREAD)))
 
 
 def worth_sharing(nanoseconds: Iterable[float]) -> float:
