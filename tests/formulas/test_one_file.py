@@ -230,14 +230,14 @@ print("found everywhere")
 OPTIMIZER = '''
 """An optimizer of somebody's own."""
 
-from nnscratch.array import array_namespace
+from nnscratch.array.maths import sign
 from nnscratch.formulas import formula
 from nnscratch.optim import Optimizer
 
 
 def lion_update(P, G, M, *, lr, beta1=0.9, beta2=0.99, weight_decay=0.0):
     """Return P and M after a step along the sign of a mean of the gradients."""
-    S = array_namespace(P).sign(beta1 * M + (1.0 - beta1) * G)
+    S = sign(beta1 * M + (1.0 - beta1) * G)
     return P * (1.0 - lr * weight_decay) - lr * S, beta2 * M + (1.0 - beta2) * G
 
 
@@ -250,6 +250,7 @@ class Lion(Optimizer):
         shapes="P, G and M (any, the same) -> P, M",
         source="Chen and others 2023, arXiv:2302.06675",
         updates=("P", "M"),
+        elementwise=True,
     )
 
     def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
@@ -262,6 +263,7 @@ class Lion(Optimizer):
 STEPPED = """
 import own_lion
 import pytest
+from formulas import contract
 from mutation.mutants import mutants
 
 import nnscratch
@@ -269,7 +271,9 @@ from nnscratch import nn, optim
 from nnscratch.cli.settings import TrainingSettings
 from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import LION
+from nnscratch.formulas.cases import cases
 from nnscratch.inspect.equations import section
+from nnscratch.kernels.cpu import made_of
 from nnscratch.train.choices import OPTIMIZERS, make_optimizer
 
 assert optim.Lion is own_lion.Lion is OPTIMIZERS["lion"] and "Lion" in dir(optim)
@@ -278,6 +282,12 @@ assert make_optimizer("lion", nn.Linear(2, 1), lr=0.5).param_groups[0]["lr"] == 
 with pytest.raises(ConfigurationError, match="betas must be at least 0 and below 1"):
     optim.Lion([nnscratch.ones(2, requires_grad=True)], betas=(0.9, 1.5))
 assert "along the sign" in section(LION) and len(list(mutants("own_lion"))) > 10
+assert [case.options for case in cases("lion") if case.name == "decay"] == [
+    {"lr": 0.01, "weight_decay": 0.1}
+]
+for case in cases("lion"):
+    ran = contract.check(LION, case, "float32", "C", contract.NUMPY, made_of(LION))
+    assert "numba" in [who for _, _, who in ran] or case.name.startswith("0 "), case.name
 
 def trained(compiled, state=None):
     w = nnscratch.tensor([1.0, -2.0, 3.0], requires_grad=True)

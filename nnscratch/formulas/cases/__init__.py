@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 from nnscratch.formulas.cases.case import Case, of_activation, of_loss
 from nnscratch.formulas.cases.linear import fused
+from nnscratch.formulas.cases.optimizers import of_update
 from nnscratch.formulas.formula import FORMULAS, Formula
 from nnscratch.formulas.fused import LINEAR_ACTIVATION
 from nnscratch.loading import modules_of
@@ -54,6 +55,8 @@ def _all_cases(formulas: tuple[Formula, ...]) -> dict[str, tuple[Case, ...]]:
             found[made.name] = tuple(of_activation(made))
         elif made.name not in found and public is not None and public.kind == "loss":
             found[made.name] = tuple(of_loss(made))
+        elif made.name not in found and made.update_body is not None:
+            found[made.name] = tuple(of_update(made))
     found[LINEAR_ACTIVATION.name] = tuple(fused())
     return found
 

@@ -1,13 +1,15 @@
-"""Cases of the optimizer updates and of gradient clipping."""
+"""Cases of the optimizer updates and of gradient clipping; those of simple updates are derived."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from nnscratch.formulas.cases.case import NONE, SIZES, Build, Case, given, normal, spread, uniform
+from nnscratch.formulas.formula import Formula
 from nnscratch.formulas.live import LiveFloat, LiveInt
 
 NAN = float("nan")
@@ -56,6 +58,31 @@ def _updates(
         made.append(Case(name, build(kind, 33), {**options, **more}))
         made.append(Case(f"{name}, a matrix", build(kind, 3, 11), {**options, **more}))
     return made
+
+
+def of_update(made: Formula) -> list[Case]:
+    """Return the cases of an optimizer that takes no more than a rate and a step: by its options.
+
+    What it keeps holds squares in some optimizers, so all of it is positive here. A number that is
+    0 unless told is tried as 0.1, a switch as it usually is not.
+    """
+    buffers = (True,) * (len(made.inputs) - 2)
+    body = made.update_body
+    assert body is not None
+    known = {name: one.default for name, one in inspect.signature(body).parameters.items()}
+    plain = {name: value for name, value in {"lr": 0.01, "step": 5}.items() if name in known}
+    more = {name: 0.1 for name, value in known.items() if type(value) is float and value == 0.0}
+    if "eps" in known:
+        more["eps"] = 1e-3
+    variants: dict[str, Any] = {"decay": (buffers, more)}
+    if "step" in known:
+        variants["first step"] = (buffers, {"step": 1})
+    for name, value in known.items():
+        if type(value) is bool and name != "maximize":
+            variants[name] = (buffers, {**more, name: not value})
+    live = {name: number for name, number in _STEPPED.items() if name in known}
+    found = _updates(buffers, plain, variants, live)
+    return [case for case in found if case.options.keys() <= known.keys()]  # not all can ascend
 
 
 _RATE = {"lr": LiveFloat(0.02, 0, "lr")}
@@ -231,26 +258,8 @@ CASES: dict[str, list[Case]] = {
     "sgd": _sgd(),
     "adam": _adam(),
     "rmsprop": _rmsprop(),
-    "adagrad": _updates(
-        (True,),
-        {"lr": 0.01, "step": 3},
-        {"decays": ((True,), {"lr_decay": 0.1, "weight_decay": 0.1, "eps": 1e-3})},
-        _STEPPED,
-    ),
-    "adadelta": _updates(
-        (True, True),
-        {"lr": 1.0},
-        {"decay": ((True, True), {"weight_decay": 0.1, "rho": 0.5, "eps": 1e-3})},
-        _RATE,
-    ),
     "nadam": _nadam(),
     "radam": _radam(),
-    "adamax": _updates(
-        (False, True),
-        {**_ADAM, "step": 5},
-        {"decay": ((False, True), {"weight_decay": 0.1, "eps": 1e-3})},
-        _STEPPED,
-    ),
     "rprop": _updates(
         (False, True),
         {},
