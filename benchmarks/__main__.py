@@ -102,7 +102,7 @@ class Run:
     def __init__(self, given: argparse.Namespace, say: Callable[[str], None]) -> None:
         self.given, self.say = given, say
         self.variables = environment(given.threads, given.device, given.precision)
-        self.machine = describe(self.variables, given.device)
+        self.machine = describe(self.variables, given.device, 0.0 if given.brief else 0.3)
         # Where the arrays of all competitors have to fit.
         self.memory = self.machine["memory" if given.device == "cpu" else "gpu_memory"]
         say(machine_list(self.machine))

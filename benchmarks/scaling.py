@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.predict:
         print(prediction())
         return
-    machine = describe(ONE_THREAD)
+    machine = describe(ONE_THREAD, seconds=0.0 if given.brief else 0.3)
     ranks = [int(one) for one in given.ranks.split(",")]
     rounds, turns = (2, 1) if given.brief else (given.rounds, given.turns)
     strong = measure(STRONG[:2] if given.brief else STRONG, ranks, False, rounds, turns)

@@ -125,7 +125,7 @@ def tables_in(paths: Iterable[Path]) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
         tree = ast.parse(text)
-        seen = _exports(tree)
+        seen = _exports(tree) if "__all__" in text else set()
         for node in ast.walk(tree):
             if id(node) in seen:
                 continue

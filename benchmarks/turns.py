@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import resource
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles
@@ -29,11 +30,9 @@ def _serve(pipe: Any, who: str, make: Callable[[], Any], threads: int) -> None:
     """Be a competitor's process: answer with losses and seconds."""
     os.environ |= {"OMP_NUM_THREADS": str(threads), "NNSCRATCH_THREADS": str(threads)}
     try:
-        if who.startswith("torch"):
-            import torch
-
-            torch.set_num_threads(threads)
         work = make()
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(threads)
         pipe.send([work.run(1) for _ in range(CHECKED)])
         while True:
             count = pipe.recv()

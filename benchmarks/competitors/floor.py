@@ -75,7 +75,7 @@ def sgemm_rates(
     """Return floating-point operations per second of square float32 products, by their size.
 
     Args:
-        seconds: for every size.
+        seconds: for every size; 0 for a single product.
         device: "cpu" or "cuda".
         precision: of products on a GPU.
     """
@@ -122,14 +122,20 @@ def _each(
 ) -> float:
     """Return the median time of a piece of work, where so many that fill a burst go before a wait.
 
-    On a GPU a single one would be charged with its start and with the waiting.
+    On a GPU a single one would be charged with its start and with the waiting. Without seconds the
+    first one's time is all there is.
     """
-    work()
-    wait()
-    began = time.perf_counter()
-    work()
-    wait()
-    count = max(1, math.ceil(burst / max(time.perf_counter() - began, 1e-9)))
+
+    def once() -> float:
+        began = time.perf_counter()
+        work()
+        wait()
+        return time.perf_counter() - began
+
+    first = once()
+    if not seconds:
+        return first
+    count = max(1, math.ceil(burst / max(once(), 1e-9))) if burst else 1
     times: list[float] = []
     until = time.perf_counter() + seconds
     while len(times) < 3 or time.perf_counter() < until:

@@ -73,11 +73,14 @@ def gpu_memory(device: str) -> int:
     return int(cupy().cuda.runtime.getDeviceProperties(0)["totalGlobalMem"])
 
 
-def describe(variables: Mapping[str, str], device: str = "cpu") -> dict[str, Any]:
+def describe(
+    variables: Mapping[str, str], device: str = "cpu", seconds: float = 0.3
+) -> dict[str, Any]:
     """Return what the measurement is made on, and the machine's own rates.
 
     The rates are floating-point operations a second of float32 products by their size ("sgemm"),
     on a GPU in the precision of the run, and bytes a second read and written by a copy ("memory").
+    Products of each size are measured for some seconds; for 0, as good as one product is.
     """
     threads = int(variables["NNSCRATCH_THREADS"])
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -101,7 +104,7 @@ def describe(variables: Mapping[str, str], device: str = "cpu") -> dict[str, Any
         "load": busy(),
         "rates": {},
     }
-    arguments = {"device": device, "threads": threads}
+    arguments = {"device": device, "threads": threads, "seconds": seconds}
     try:
         with Client(f"{HERE}.floor:Machine", arguments, variables) as client:
             found = client.evidence(1)

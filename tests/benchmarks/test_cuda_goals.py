@@ -136,7 +136,7 @@ class Measured:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, machine: dict[str, Any]) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.given: tuple[Any, ...] = ()
-        monkeypatch.setattr(program, "describe", lambda variables, device: machine)
+        monkeypatch.setattr(program, "describe", lambda *_: machine)
         monkeypatch.setattr(program, "run_row", self.note)
         monkeypatch.setattr(program, "run_call", self.note)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,12 +45,18 @@ elif name == "selu":
     ]
 
 
+@functools.cache
+def measured() -> dict[str, Any]:
+    """Return the whole report, for which every file is read and parsed several times."""
+    return structure.measured()
+
+
 def test_the_source_has_no_more_tables_than_it_had() -> None:
     """One more fact belongs to the formulas, and each of these says why it stands."""
-    found = structure.tables()
+    found = measured()["tables"]["source"]
     assert len(found) <= 9
     assert [f"{one['file']}:{one['line']}" for one in found if not one["explained"]] == []
-    named = structure.mentions()
+    named = measured()["mentions"]
     for name, family in (("Mish", "sigmoids"), ("Hardswish", "piecewise")):
         files = [one for one in named["modules"][name] if one.startswith("nnscratch/")]
         programs = [one for one in files if one.endswith(".py")]
@@ -56,8 +64,8 @@ def test_the_source_has_no_more_tables_than_it_had() -> None:
 
 
 def test_no_room_imports_a_higher_one_and_no_files_of_a_room_each_other() -> None:
-    assert structure.upward() == []
-    assert structure.circles() == []
+    assert measured()["upward"] == []
+    assert measured()["circles"] == []
 
 
 def test_no_benchmarks_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +91,7 @@ def test_the_page_has_the_figures_as_they_are(
     The lines of each room change every day; the command counts them when somebody asks.
     """
     page = (structure.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    found = structure.figures()
+    found = measured()
     for row in counts(found).splitlines():
         assert row in page.splitlines()
     assert "| 1: `nnscratch/formulas/sigmoids.py` |" in counts(found)
@@ -105,8 +113,7 @@ def test_the_page_has_the_figures_as_they_are(
 def test_the_report_can_be_read_by_people_and_programs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = structure.measured()
-    monkeypatch.setattr(structure, "measured", lambda: found)  # every file is read once
+    monkeypatch.setattr(structure, "measured", measured)
     assert structure.main([]) == 0
     assert "Tables that name formulas in source" in capsys.readouterr().out
     assert structure.main(["--json"]) == 0

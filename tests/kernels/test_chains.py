@@ -62,9 +62,11 @@ def numbers(*shape: int, seed: int = 0, dtype: str = "float32") -> Any:
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("seed", range(40))
-def test_any_order_of_loops_over_any_views_of_some_memory(seed: int, dtype: str) -> None:
+def test_any_order_of_loops_over_any_views_of_some_memory(seed: int) -> None:
+    # Which loops are joined depends on their addresses, counted in elements, and not on the dtype:
+    # each program has one of its own, since nearly all of its kernels are compiled for it alone.
+    dtype = ("float32", "float64")[seed % 2]
     shape = (6, 24)
     memory = numbers(4000, seed=seed, dtype=dtype)
     whole = memory[: 26 * 50].reshape(26, 50)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -44,6 +44,34 @@ def test_a_cut_graph_is_found() -> None:
     assert nnscratch.gradgradcheck(whole, [X])
     # Its first gradient is x, whose derivative is 1; the graph says that it is none.
     assert not nnscratch.gradgradcheck(cut, [X])
+
+
+class Watched(nnscratch.autograd.Function):
+    """x³, whose backward takes down whether it is recorded."""
+
+    recorded: ClassVar[list[bool]] = []
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx: Any, dy: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        Watched.recorded.append(nnscratch.is_grad_enabled())
+        return dy * 3 * x * x
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_first_gradients_are_recorded_where_they_are_differentiated_only(outside: bool) -> None:
+    Watched.recorded.clear()
+    with nnscratch.set_grad_enabled(outside):
+        report = nnscratch.gradgradcheck(Watched.apply, [X])
+        assert nnscratch.is_grad_enabled() is outside
+    assert report, report.text()
+    assert Watched.recorded.count(False) >= report.evaluations > 100
+    assert 0 < Watched.recorded.count(True) < 20
 
 
 class Planted(nnscratch.autograd.Function):
