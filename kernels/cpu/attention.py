@@ -33,7 +33,7 @@ from .runtime.language import (
     ROWS,
     add_up,
     decay,
-    maximum,
+    larger,
     part,
     pass_panel,
     pointer,
@@ -120,7 +120,7 @@ def powers(kind, row, count, scale):
     """Turn scores into e^(scale · score - largest); return the sum, and the largest."""
     top, total = kind(-np.inf), kind(0.0)
     for j in range(count):
-        top = maximum(top, row[j] * scale)
+        top = larger(top, row[j] * scale)
     if top == kind(-np.inf):
         top = kind(0.0)
     for j in range(count):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from .runtime.declaration import helper
-from .runtime.language import add_up
+from .runtime.language import add_product, add_up, fma
 
 LANES = 16
 """Running sums side by side; several numbers of a lane are added before they wait for its sum."""
@@ -62,10 +62,10 @@ def moments_of(kind, x, start, count, m):
     for top in range(start, start + count, BLOCK):
         some, more = kind(0.0), kind(0.0)
         for j in range(top, min(top + BLOCK, start + count)):
-            d = x[j] - m
+            d = m - x[j]
             some = add_up(some, d)
-            more = add_up(more, d * d)
-        first += np.float64(some)
+            more = add_product(more, d, d)
+        first -= np.float64(some)
         second += np.float64(more)
     return first, second
 
@@ -220,3 +220,28 @@ def products_and_sums(kind, dy, w, x, dw, db, start, base, columns, m, r):
         first += np.float64(some)
         second += np.float64(more)
     return first, second
+
+
+@helper
+def products_and_sums_of_two(kind, dy, w, x, dw, db, start, base, columns, m, r, other_m, other_r):
+    """Return the same of two rows behind one another, and add both at once to dw and db."""
+    first, second, third, fourth = 0.0, 0.0, 0.0, 0.0
+    turned, other_turned = -r, -other_r
+    beside = start + columns
+    for top in range(0, columns, BLOCK):
+        some, more, other_some, other_more = kind(0.0), kind(0.0), kind(0.0), kind(0.0)
+        for j in range(top, min(top + BLOCK, columns)):
+            g, d = dy[start + j], m - x[start + j]
+            other_g, other_d = dy[beside + j], other_m - x[beside + j]
+            both = fma(other_g, other_d * other_turned, dw[base + j])
+            dw[base + j] = fma(g, d * turned, both)
+            db[base + j] += g + other_g
+            g, other_g = g * w[j], other_g * w[j]
+            some, more = add_up(some, g), add_product(more, g, d)
+            other_some = add_up(other_some, other_g)
+            other_more = add_product(other_more, other_g, other_d)
+        first += np.float64(some)
+        second -= np.float64(more)
+        third += np.float64(other_some)
+        fourth -= np.float64(other_more)
+    return first, second, third, fourth

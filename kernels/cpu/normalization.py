@@ -22,141 +22,20 @@ import numpy as np
 from .moments import (
     LANES,
     centred_moments_of,
-    moments_of,
     moments_of_segments,
-    products_and_sums,
     products_of,
     products_of_segments,
     sum_of_segments,
-    weighted_products_of,
 )
 from .runtime.declaration import Floats, OptionalFloats, helper, kernel
 from .runtime.language import KIND, given, part, stack
 
-ROW_BLOCKS = 32
 STRIP = 64
 RUN = 64
 SHORT = 128
 """Numbers of a segment up to which those of an item are copied next to each other,"""
 TOGETHER = 8192
 """and numbers of an item up to which they are."""
-
-
-@kernel(cost=lambda rows, columns: 0.4 * rows * columns)
-def standardize_rows(
-    X: Floats, W: OptionalFloats, b: OptionalFloats, Y: Floats, M: OptionalFloats, V: Floats,
-    rows: int, columns: int, eps: float, tid, threads,
-):  # fmt: skip
-    """Y = W (x - M) R + b by rows; without M nothing is subtracted, and V becomes R."""
-    first, last = part(rows, tid, threads, 4)
-    share = 1.0 / columns
-    for i in range(first, last):
-        start = i * columns
-        m, error = KIND(0.0), KIND(0.0)
-        if given(M):
-            m, some, more = centred_moments_of(KIND, X, start, columns)
-            e = some * share
-            variance = more * share - e * e
-            r = KIND(1.0 / math.sqrt(variance + eps))
-            M[i] = KIND(m + e)
-            V[i] = KIND(variance)
-            error = KIND(e)
-        else:
-            some, more = moments_of(KIND, X, start, columns, m)
-            r = KIND(1.0 / math.sqrt(more * share + eps))
-            V[i] = r
-        if given(W) and given(b):
-            for j in range(columns):
-                Y[start + j] = ((X[start + j] - m) - error) * r * W[j] + b[j]
-        elif given(W):
-            for j in range(columns):
-                Y[start + j] = ((X[start + j] - m) - error) * r * W[j]
-        else:
-            for j in range(columns):
-                Y[start + j] = ((X[start + j] - m) - error) * r
-            if given(b):
-                for j in range(columns):
-                    Y[start + j] += b[j]
-
-
-@kernel(cost=lambda rows, columns: 0.8 * rows * columns)
-def standardize_rows_backward(
-    dY: Floats, dM: OptionalFloats, dV: OptionalFloats, X: Floats, W: OptionalFloats,
-    M: OptionalFloats, V: Floats, dX: OptionalFloats, dW: OptionalFloats, db: OptionalFloats,
-    rows: int, columns: int, together: int, eps: float, tid, threads,
-):  # fmt: skip
-    """DX by rows; dW and db one row for each block of ``together`` rows."""
-    first, last = part((rows + together - 1) // together, tid, threads, 1)
-    share = 1.0 / columns
-    some, more = 0.0, 0.0
-    for block in range(first, last):
-        base = block * columns
-        if given(dW):
-            for j in range(base, base + columns):
-                dW[j] = KIND(0.0)
-        if given(db):
-            for j in range(base, base + columns):
-                db[j] = KIND(0.0)
-        for i in range(block * together, min((block + 1) * together, rows)):
-            start = i * columns
-            m, r = KIND(0.0), V[i]
-            if given(M):
-                m, r = M[i], KIND(1.0 / math.sqrt(np.float64(r) + eps))
-            if given(dX) and given(W) and given(dW) and given(db):
-                some, more = products_and_sums(KIND, dY, W, X, dW, db, start, base, columns, m, r)
-            else:
-                if given(dW):
-                    for j in range(columns):
-                        dW[base + j] += dY[start + j] * ((X[start + j] - m) * r)
-                if given(db):
-                    for j in range(columns):
-                        db[base + j] += dY[start + j]
-                if given(dX) and given(W):
-                    some, more = weighted_products_of(KIND, dY, W, X, start, columns, m)
-                elif given(dX):
-                    some, more = products_of(KIND, dY, X, start, columns, m)
-            if given(dX):
-                root = np.float64(r)
-                k2 = some * share
-                k3 = root * root * more * share
-                also = KIND(np.float64(dM[i]) / columns) if given(dM) else KIND(0.0)
-                if given(dV):
-                    k3 -= 2.0 * np.float64(dV[i]) / (columns * root)
-                plain, slope = KIND(k2) if given(M) else KIND(0.0), KIND(k3)
-                if given(W):
-                    for j in range(columns):
-                        g = dY[start + j] * W[j] - plain
-                        dX[start + j] = (g - (X[start + j] - m) * slope) * r + also
-                else:
-                    for j in range(columns):
-                        g = dY[start + j] - plain
-                        dX[start + j] = (g - (X[start + j] - m) * slope) * r + also
-
-
-@helper
-def add_blocks(blocks_of, out, blocks, columns, left, right):
-    """Write the sums over the blocks of some columns."""
-    for j in range(left, right):
-        out[j] = blocks_of[j]
-    for base in range(columns, blocks * columns, columns):
-        for j in range(left, right):
-            out[j] += blocks_of[base + j]
-
-
-@kernel(cost=lambda blocks, columns: 0.4 * blocks * columns)
-def weight_gradients(
-    dWs: OptionalFloats, dbs: OptionalFloats, dW: OptionalFloats, db: OptionalFloats,
-    blocks: int, columns: int, tid, threads,
-):  # fmt: skip
-    """DW and db, the sums over the blocks of ``standardize_rows_backward``.
-
-    Both by one instruction, where each sum of its own would have one and wait for all threads.
-    """
-    left, right = part(columns, tid, threads, STRIP)
-    if given(dW):
-        add_blocks(dWs, dW, blocks, columns, left, right)
-    if given(db):
-        add_blocks(dbs, db, blocks, columns, left, right)
 
 
 @helper

@@ -21,13 +21,15 @@ from ..normalized import (
 )
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .normalization import (
-    ROW_BLOCKS,
     standardize_columns,
     standardize_columns_backward,
-    standardize_rows,
-    standardize_rows_backward,
     standardize_segments,
     standardize_segments_backward,
+)
+from .normalization_rows import (
+    ROW_BLOCKS,
+    standardize_rows,
+    standardize_rows_backward,
     weight_gradients,
 )
 from .reductions import sum_axes
@@ -105,6 +107,8 @@ def _rows_backward(
         None if one is None else builder.empty((blocks, form.columns), X.dtype)
         for one in outputs[1:]
     ]
+    if sums[0] is not None and sums[1] is None:  # two rows are added at once where there are both
+        sums[1] = builder.empty((blocks, form.columns), X.dtype)
     standardize_rows_backward.emit(
         builder, name, **given,
         dW=sums[0], db=sums[1], together=together, **vars(form),

@@ -17,40 +17,51 @@ from nnscratch.formulas.softmax import SoftmaxSaved
 
 from .implementation import Builder, CpuKernel, Inputs, Options
 from .runtime.declaration import Floats, helper, kernel
-from .runtime.language import KIND, add_up, decay, log, maximum, part, stack
+from .runtime.language import KIND, add_up, decay, larger, log, part, raised_decay, stack
 
 NARROW = 16
 ROWS = 64
+GROUP = 8
+"""Rows gone over together, so that one's sum is waited for while the next one is added up,"""
+NEAR = 4096
+"""unless they have more numbers than this, half of what the nearest cache holds."""
+LOWERED = 2.0**-30
+"""By which ``raised_decay`` is the plain one. In a quotient nothing is left of it."""
 
 
 @helper
 def top_of(kind, z, start, columns):
-    """Return the largest number of a row, NaN if there is one."""
+    """Return the largest number of a row without NaN; where there is one, the sums are NaN."""
     top = kind(-np.inf)
     for j in range(start, start + columns):
-        top = maximum(top, z[j])
+        top = larger(top, z[j])
     return top
 
 
 @helper
-def row_softmax(kind, logarithm, z, y, start, columns):
+def sum_of_powers(kind, logarithm, z, y, start, columns, top):
+    """Return the sum of the row's 2^30 e^(z - top), which are y unless that is a logarithm."""
+    total = kind(0.0)
+    for j in range(start, start + columns):
+        power = raised_decay(z[j] - top)
+        total = add_up(total, power)
+        if not logarithm:
+            y[j] = power
+    return total
+
+
+@helper
+def finish_row(kind, logarithm, z, y, start, columns, top, total):
     """Write softmax or log softmax of a row, and return log Σ e^z."""
-    top, total = top_of(kind, z, start, columns), kind(0.0)
+    logsum = log(total * kind(LOWERED))
     if logarithm:
         for j in range(start, start + columns):
-            total = add_up(total, decay(z[j] - top))
-        logsum = log(total)
-        for j in range(start, start + columns):
             y[j] = (z[j] - top) - logsum
-        return top + logsum
-    for j in range(start, start + columns):
-        power = decay(z[j] - top)
-        y[j] = power
-        total = add_up(total, power)
-    scale = kind(1.0) / total
-    for j in range(start, start + columns):
-        y[j] = y[j] * scale
-    return top + log(total)
+    else:
+        scale = kind(1.0) / total
+        for j in range(start, start + columns):
+            y[j] = y[j] * scale
+    return top + logsum
 
 
 @helper
@@ -92,10 +103,20 @@ def softmax_rows(kind, logarithm, z, y, lse, keep, first, last, columns):
                 for i in range(count):
                     lse[start + i] = top[i]
     else:
-        for i in range(first, last):
-            norm = row_softmax(kind, logarithm, z, y, i * columns, columns)
-            if keep:
-                lse[i] = norm
+        tops, sums = stack(GROUP, kind), stack(GROUP, kind)
+        group = max(1, min(GROUP, NEAR // columns))
+        for start in range(first, last, group):
+            count = min(group, last - start)
+            for k in range(count):
+                tops[k] = top_of(kind, z, (start + k) * columns, columns)
+            for k in range(count):
+                here = (start + k) * columns
+                sums[k] = sum_of_powers(kind, logarithm, z, y, here, columns, tops[k])
+            for k in range(count):
+                here = (start + k) * columns
+                norm = finish_row(kind, logarithm, z, y, here, columns, tops[k], sums[k])
+                if keep:
+                    lse[start + k] = norm
 
 
 @kernel(cost=lambda rows, columns: 0.8 * rows * columns)

@@ -13,6 +13,7 @@ import pytest
 LIMITS = {
     "exp": 1.5,
     "decay": 1.5,
+    "raised_decay": 1.5,
     "expm1": 3.0,
     "log": 1.5,
     "log1p": 2.0,
@@ -29,6 +30,7 @@ def normal_tail(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 REFERENCES = {
     "exp": np.exp,
     "decay": np.exp,
+    "raised_decay": lambda x: np.exp(np.maximum(x, -105.0)) * 2.0**30,
     "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
@@ -78,7 +80,7 @@ def samples(name: str) -> np.ndarray[Any, Any]:
     x = np.concatenate([bits[np.isfinite(bits)], grid, small, edges])
     if name in ("log", "log1p"):
         x = np.abs(x)
-    if name == "decay":
+    if name.endswith("decay"):
         x = -np.abs(x)
     return x[np.abs(x) < 14] if name == "normal_tail" else x
 

@@ -32,6 +32,26 @@ def test_softmax(shape: tuple[int, int], dtype: str, run: Any, rng: Any, toleran
             np.testing.assert_allclose(dz, dZ, **tolerance(dtype, shape[1]))
 
 
+@pytest.mark.parametrize("columns", [7, 40, 1025])
+def test_infinities_and_nan_stay_in_their_rows(columns: int, dtype: str, run: Any) -> None:
+    """NaN, +inf and a row of -inf make a row of NaN; what is far below the top has no weight."""
+    Z = np.zeros((70, columns), dtype)
+    Z[3, columns - 1] = Z[20, 0] = np.nan
+    Z[5, columns // 2] = np.inf
+    Z[9] = -np.inf
+    Z[11, : columns - 1] = -np.inf
+    Z[13, 1:] = -1e30
+    bad = [3, 5, 9, 20]
+    for logarithm in (0, 1):
+        y = np.empty_like(Z)
+        run("softmax", dtype, (Z, y, *Z.shape), (), (logarithm,), 2)
+        assert np.isnan(y[bad]).all()
+        assert not np.isnan(np.delete(y, bad, 0)).any()
+        if not logarithm:
+            np.testing.assert_array_equal(y[11, [0, -1]], [0.0, 1.0])
+            np.testing.assert_array_equal(y[13, [0, 1]], [1.0, 0.0])
+
+
 @pytest.mark.parametrize("shape", [s for s in SHAPES if s[0]])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weighted", [False, True])
