@@ -19,6 +19,7 @@ from typing import Any
 
 from nnscratch import formulas
 
+from ...bodies import parsed
 from .processor import description
 
 FLOATS = ("float32", "float64")
@@ -62,8 +63,8 @@ class Kernel:
 
     @property
     def symbol(self) -> str:
-        """A name that no other kernel has: ``bias_activation_float32_3``."""
-        return "_".join([self.layout.name, self.dtype, *map(str, self.options)])
+        """A name that no other kernel has: ``bias_activation_float32_relu``."""
+        return "_".join([self.layout.name, self.dtype, *map(_told, self.options)])
 
     @functools.cached_property
     def address(self) -> int:
@@ -84,12 +85,34 @@ class Kernel:
                 )
 
 
+def _told(option: int | str) -> str:
+    """Return an option as a part of a name: one that names a user's formula with its text's sum.
+
+    The package's own sources are looked at by whoever keeps kernels on disk, a user's are not.
+    """
+    made = formulas.FORMULAS.get(option) if isinstance(option, str) else None
+    words = None if made is None else made.pointwise
+    if words is None or words.forward.__module__.partition(".")[0] == "nnscratch":
+        return str(option)
+    bodies = [words.forward, *words.backward.values()]
+    text = "\n".join(parsed(body).text() for body in bodies if body is not None)
+    return f"{option}_{zlib.crc32(text.encode()):08x}"
+
+
 def import_problem() -> str | None:
-    """Return why Numba cannot be imported, None if it can. Imports Numba where it can."""
+    """Return why Numba cannot be imported, None if it can.
+
+    It is imported to see, unless an earlier process of the same Python, NumPy and Numba did so.
+    """
+    from . import objects
+
+    if objects.numba_was_imported():
+        return None
     try:
         importlib.import_module("numba")
     except (ImportError, OSError) as error:  # not installed, or not for this NumPy or Python
         return f"Numba cannot be imported ({error})"
+    objects.note_numba()
     return None
 
 
@@ -123,6 +146,11 @@ def compiled(kernel: Kernel) -> Any:
 
 
 def _compile(kernel: Kernel) -> Any:
+    from . import objects
+
+    kept = objects.load(kernel.symbol)
+    if kept is not None:
+        return kept
     from .cache import compile_function
 
     return compile_function(kernel.layout.make(kernel.dtype, *kernel.options), kernel.symbol)
