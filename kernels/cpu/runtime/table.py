@@ -247,5 +247,5 @@ def call(
         local.s[: len(s)] = s
     local.code[0] = kernel.address
     if threads is None:
-        threads = choose(kernel.layout.cost(a), limit())
+        threads = choose(kernel.cost(a), limit())
     local.pool.run(local.start, 1, threads)
