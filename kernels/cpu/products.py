@@ -38,7 +38,7 @@ from .runtime.language import (
     stack,
     transpose_panel,
 )  # fmt: skip
-from .runtime.processor import l2_bytes
+from .runtime.processor import l2_bytes, multiplications
 from .runtime.product_choice import in_tiles
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -173,7 +173,9 @@ def share(m, n, tid, threads, panel):
 
 # A few rows are as quick as their matrix comes from memory.
 @kernel(
-    cost=lambda m, n, k: 200.0 + m * n * k / (70.0 if m > FEW_ROWS else min(7.5 * m, 45.0)),
+    cost=lambda m, n, k: (
+        200.0 + m * n * k / (multiplications() if m > FEW_ROWS else min(7.5 * m, 45.0))
+    ),
     constants=_of_tiles,
 )
 def gemm_tiles(
@@ -251,7 +253,7 @@ def gemm_tiles(
 
 @kernel(
     cost=lambda batch0, batch1, batch2, m, n, k: (
-        200.0 + batch0 * batch1 * batch2 * (100.0 + m * n * k / 70.0)
+        200.0 + batch0 * batch1 * batch2 * (100.0 + m * n * k / multiplications())
     )
 )
 def gemm_batch(

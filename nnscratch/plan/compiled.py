@@ -68,25 +68,69 @@ class Compiled:
         Raises:
             PlanError: if the step does something that a replay could not repeat.
         """
-        if self._eager or anomaly.enabled or registry.observers():
+        if self._runs_eagerly():
             return self.function(*args, **kwargs)
         arrays: list[Any] = []
-        key = [_key(item, arrays) for item in args]
-        if kwargs:
-            key += [(name, _key(item, arrays)) for name, item in kwargs.items()]
-        signature = (mode.enabled, get_float32_matmul_precision(), default_dtype(), *key)
+        signature = _signature(args, kwargs, arrays)
         with self._lock:
-            if signature == self._last[0] and self._last[1].fits():
-                return self._last[1].replay(arrays)
-            plan = self._store.find(signature)
+            plan = self._plan_of(signature)
             if plan is not None:
-                self._last = signature, plan
                 return plan.replay(arrays)
             if self._store.begin(signature) and not self._gives_up(signature):
                 return self._record(signature, args, kwargs, arrays)
             self._say_if_never_repeated()
         result = self.function(*args, **kwargs)
         return result if self._keeps_graph(result) else without_graph(result)
+
+    def over(self, size: int, *args: Any) -> list[Any]:
+        """Call the step with ``size`` rows of the arguments after the other; return the results.
+
+        They are those of calls with these slices, the last of which may be shorter. Between slices
+        of one size nothing is looked at again, for nobody else's code runs there: weights, modes
+        and settings stay as they are, and hyper-parameters and counters are read each time.
+
+        Args:
+            size: how many rows a call gets.
+            args: tensors with equally many rows that ask for no gradient, and None.
+
+        >>> import nnscratch
+        >>> step = nnscratch.compile(lambda x: (2 * x).sum())
+        >>> [y.item() for y in step.over(2, nnscratch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))]
+        [6.0, 14.0, 10.0]
+        """
+        whole = [one.array for one in args if one is not None]
+        count = whole[0].shape[0] if whole else 0
+        made: list[Any] = []
+        start = 0
+        while start < count:
+            rows = slice(start, start + size)
+            some = tuple([None if one is None else Tensor(one.array[rows]) for one in args])
+            plan = None
+            if not self._runs_eagerly():
+                with self._lock:
+                    plan = self._plan_of(_signature(some, {}, []))
+                    while plan is not None and start < count:
+                        made.append(plan.replay([array[start : start + size] for array in whole]))
+                        start += size
+                        if start + size > count:  # the next one is shorter, if there is any
+                            break
+            if plan is None:
+                made.append(self(*some))
+                start += size
+        return made
+
+    def _runs_eagerly(self) -> bool:
+        """Say whether the function itself is called: by now always, or because somebody watches."""
+        return bool(self._eager or anomaly.enabled or registry.observers())
+
+    def _plan_of(self, signature: Any) -> Plan | None:
+        """Return the plan of a signature that still fits, None if there is none."""
+        if signature == self._last[0] and self._last[1].fits():
+            return self._last[1]  # type: ignore[no-any-return]
+        plan = self._store.find(signature)
+        if plan is not None:
+            self._last = signature, plan
+        return plan
 
     def bound(self, *args: Any) -> Callable[[list[Any]], Any] | None:
         """Return what replays the plan of these arguments at once, None if there is no such plan.
@@ -186,6 +230,14 @@ class Compiled:
                 "of the step"
             )
         return changed is None and not rebound
+
+
+def _signature(args: Any, kwargs: Any, arrays: list[Any]) -> Any:
+    """Return what a plan depends on of a call, and collect the arrays of its arguments."""
+    key = [_key(item, arrays) for item in args]
+    if kwargs:
+        key += [(name, _key(item, arrays)) for name, item in kwargs.items()]
+    return (mode.enabled, get_float32_matmul_precision(), default_dtype(), *key)
 
 
 def _key(item: Any, arrays: list[Any]) -> Any:

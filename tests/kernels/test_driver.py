@@ -284,9 +284,9 @@ def test_kernels_come_from_the_disk_in_the_next_process(tmp_path: object) -> Non
 
 def test_without_a_cache_folder(tmp_path: object) -> None:
     code = """
-import numba.core.caching as caching
-def refuse(self): raise OSError("read-only")
-caching._CacheLocator.ensure_cache_path = refuse
+import tempfile
+def refuse(**where): raise OSError("read-only")
+tempfile.TemporaryFile = refuse  # by which Numba and this package try a folder
 """ + PROGRAM.replace("program.run(2)", "program.run(2)\nprint(cpu.cache_status())")
     assert "path=None, writable=False" in python(code)
 

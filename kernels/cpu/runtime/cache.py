@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import objects
 from .kernel import source_stamp
 
 
@@ -30,23 +31,29 @@ class CacheStatus:
     bytes: int
 
 
-def compile_function(function: Callable[..., Any], symbol: str) -> Any:
-    """Compile a kernel, or load it from the cache on disk.
+def compile_function(function: Callable[..., Any], symbol: str, words: int = 0) -> Any:
+    """Compile a kernel, or load it from the disk: its object file, else from Numba's cache.
 
     The symbol becomes the function's qualified name, so every variant has an index file of its
     own. Numba numbers the variants of one function without a lock: two processes that compile two
     variants at once could otherwise each take the same number, and one would load the other's code.
+
+    Args:
+        function: what is compiled.
+        symbol: a name that no other one has.
+        words: of a function of the driver, how many integers it takes; it returns another.
     """
-    import numba
-    from numba.core.ccallback import CFunc
-
-    from .compilers import KernelCompiler, hoisting
-    from .intrinsics import KERNEL_ARGS
-
     function.__name__ = function.__qualname__ = symbol
 
     def build(cached: bool) -> Any:
-        signature = (KERNEL_ARGS, numba.types.void)
+        import numba
+        from numba.core.ccallback import CFunc
+
+        from .compilers import KernelCompiler, hoisting
+        from .intrinsics import KERNEL_ARGS
+
+        integer = numba.types.int64
+        signature = ((integer,) * words, integer) if words else (KERNEL_ARGS, numba.types.void)
         built = CFunc(function, signature, {}, {"error_model": "numpy"}, KernelCompiler)
         if cached:
             built.enable_caching()
@@ -55,7 +62,11 @@ def compile_function(function: Callable[..., Any], symbol: str) -> Any:
             built.compile()
         return built
 
-    return _cached_or_not(build)
+    if objects.key() is None or objects.refused(symbol):
+        return _cached_or_not(build)
+    built = build(False)
+    objects.keep(symbol, built)
+    return built
 
 
 def compiled_now(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -80,7 +91,7 @@ def compiled_now(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def _cached_or_not(build: Callable[[bool], Any]) -> Any:
-    if folder() is not None:
+    if _numbas_folder() is not None:
         try:
             return build(True)
         except OSError:  # a disk that is full, or became read-only meanwhile
@@ -106,6 +117,14 @@ def _probe() -> None:
 @functools.cache
 def folder() -> str | None:
     """Return the folder of the kernels' cache as Numba chooses it, None if none is usable."""
+    if objects.key() is not None:  # by the same rule, without Numba
+        path = objects.folder()
+        return None if path is None else str(path)
+    return _numbas_folder()
+
+
+@functools.cache
+def _numbas_folder() -> str | None:
     return _folder(Path(__file__).parents[1] / "__init__.py")
 
 
@@ -127,7 +146,8 @@ def cache_status() -> CacheStatus:
         return CacheStatus(None, False, 0, 0)
     of_driver = _folder(Path(__file__))
     folders = [path] if of_driver is None else [path, of_driver]
-    files = [file for one in folders for file in Path(one).glob("*.nbc")]
+    kinds = ("*.nbc", f"*{objects.SUFFIX}")
+    files = [file for one in folders for kind in kinds for file in Path(one).glob(kind)]
     nearest = Path(path)
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

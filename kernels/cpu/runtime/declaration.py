@@ -267,7 +267,7 @@ def kernel(
     and ``float`` are numbers.
 
     Args:
-        cost: nanoseconds on one thread, from those arguments of ``a`` that it names.
+        cost: nanoseconds on one thread in float32, from those arguments of ``a`` that it names.
         constants: names in the text that follow from the dtype and the options.
     """
     return lambda function: Declared(function, cost, constants)

@@ -6,7 +6,7 @@ instruction; between two instructions they meet at a barrier (unless a flag says
 match). There is no second thread pool: BLAS is held at one thread while a table runs, and every
 thread calls it for its own part of a product.
 
-``state`` has the names of what the threads share.
+``state`` has the names of what the threads share; ``entries`` makes the functions callable.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _stopped(words, flags):
     return atomic_load(pointer(words, types.int64)[flags >> 8]) != 0
 
 
-@compiled_now(types.void(_int64, _int64, _int64))
+@compiled_now(_int64(_int64, _int64, _int64))
 def run_alone(state, code, count):
     """Run a table on this thread only."""
     blas_hold(state)
@@ -113,6 +113,7 @@ def run_alone(state, code, count):
         if table[i + 3] & STOP and _stopped(table[i + 1], table[i + 3]):
             break
     blas_release(state)
+    return 0
 
 
 @njit(**INLINE)
@@ -208,8 +209,9 @@ def work(state, tid, seen, patience):
         _spin(state, times)
 
 
-@compiled_now(types.void(_int64, _int64))
+@compiled_now(_int64(_int64, _int64))
 def spin_many(state, count):
     """Spin ``count`` times without yielding, to measure how long a spin takes here."""
     for _ in range(count):
         pause()
+    return 0

@@ -59,7 +59,7 @@ def call(
     if s:
         _floats(len(s)).pack_into(local.numbers, 0, *s)
     if threads is None:
-        threads = choose(kernel.layout.cost(a))
+        threads = choose(kernel.cost(a))
     local.pool.run(local.start, 1, threads)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from nnscratch import formulas
 
+from ...bodies import parsed
 from .processor import description
 
 FLOATS = ("float32", "float64")
@@ -34,7 +35,7 @@ class Layout:
         s: names of the entries of ``s``, in order.
         options: names of the compile-time choices: integers, or names of formulas.
         doc: what it computes, and how the threads share it.
-        cost: nanoseconds on one thread, from the entries of ``a``.
+        cost: nanoseconds on one thread in float32, from the entries of ``a``.
         make: returns the function to be compiled, for a dtype and options.
     """
 
@@ -62,8 +63,8 @@ class Kernel:
 
     @property
     def symbol(self) -> str:
-        """A name that no other kernel has: ``bias_activation_float32_3``."""
-        return "_".join([self.layout.name, self.dtype, *map(str, self.options)])
+        """A name that no other kernel has: ``bias_activation_float32_relu``."""
+        return "_".join([self.layout.name, self.dtype, *map(_told, self.options)])
 
     @functools.cached_property
     def address(self) -> int:
@@ -71,8 +72,11 @@ class Kernel:
         return compiled(self).address  # type: ignore[no-any-return]
 
     def cost(self, a: Sequence[int]) -> float:
-        """Return an estimate of its time on one thread in nanoseconds."""
-        return self.layout.cost(a)
+        """Return an estimate of its time on one thread in nanoseconds.
+
+        Layouts tell it for float32: a register holds half as many numbers of float64.
+        """
+        return self.layout.cost(a) * (2.0 if self.dtype == "float64" else 1.0)
 
     def check(self, a: Sequence[Any], s: Sequence[float]) -> None:
         """Raise ValueError unless both buffers have the documented lengths."""
@@ -84,12 +88,34 @@ class Kernel:
                 )
 
 
+def _told(option: int | str) -> str:
+    """Return an option as a part of a name: one that names a user's formula with its text's sum.
+
+    The package's own sources are looked at by whoever keeps kernels on disk, a user's are not.
+    """
+    made = formulas.FORMULAS.get(option) if isinstance(option, str) else None
+    words = None if made is None else made.pointwise
+    if words is None or words.forward.__module__.partition(".")[0] == "nnscratch":
+        return str(option)
+    bodies = [words.forward, *words.backward.values()]
+    text = "\n".join(parsed(body).text() for body in bodies if body is not None)
+    return f"{option}_{zlib.crc32(text.encode()):08x}"
+
+
 def import_problem() -> str | None:
-    """Return why Numba cannot be imported, None if it can. Imports Numba where it can."""
+    """Return why Numba cannot be imported, None if it can.
+
+    It is imported to see, unless an earlier process of the same Python, NumPy and Numba did so.
+    """
+    from . import objects
+
+    if objects.numba_was_imported():
+        return None
     try:
         importlib.import_module("numba")
     except (ImportError, OSError) as error:  # not installed, or not for this NumPy or Python
         return f"Numba cannot be imported ({error})"
+    objects.note_numba()
     return None
 
 
@@ -100,10 +126,11 @@ def source_stamp() -> int:
     The cache on disk compares it, so a changed helper makes a cached kernel obsolete as well.
     """
     stamp = zlib.crc32(description().encode())
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        stamp = zlib.crc32(path.read_bytes(), stamp)
-    for path in sorted(Path(formulas.__file__).parent.glob("*.py")):  # the bodies of loops
-        stamp = zlib.crc32(path.read_bytes(), stamp)
+    here = Path(__file__).parent
+    folders = here, here.parent, here.parents[1], Path(formulas.__file__).parent  # bodies of loops
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            stamp = zlib.crc32(path.read_bytes(), stamp)
     return stamp
 
 
@@ -123,6 +150,11 @@ def compiled(kernel: Kernel) -> Any:
 
 
 def _compile(kernel: Kernel) -> Any:
+    from . import objects
+
+    kept = objects.load(kernel.symbol)
+    if kept is not None:
+        return kept
     from .cache import compile_function
 
     return compile_function(kernel.layout.make(kernel.dtype, *kernel.options), kernel.symbol)

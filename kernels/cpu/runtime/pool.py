@@ -23,6 +23,7 @@ import numpy as np
 
 from . import state
 from .blas import blas
+from .entries import driver_functions
 from .heap import keep_freed_memory
 
 SPIN_SECONDS = 300e-6
@@ -54,9 +55,7 @@ class Pool:
     """Threads 1, 2, ... of a run; the caller is thread 0."""
 
     def __init__(self) -> None:
-        from . import driver
-
-        self._driver = driver
+        self._driver = driver_functions()
         self._lock = threading.Lock()
         self._space = np.zeros((state.BYTES + state.LINE) // 8, dtype=np.int64)
         start = -self._space.ctypes.data % state.LINE // 8

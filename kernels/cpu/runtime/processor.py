@@ -67,6 +67,14 @@ def vector_registers() -> int:
     return 32 if "avx512f" in features() or platform.machine() in _ARM else 16
 
 
+def multiplications() -> float:
+    """Return about how many multiplications of float32 a core's tiles do in a nanosecond.
+
+    That is 70 on a Zen 4 with AVX-512, and 45 on a Zen 3 with AVX2.
+    """
+    return {64: 70.0, 32: 45.0, 16: 22.0}[vector_bytes()]
+
+
 @functools.cache
 def l2_bytes() -> int:
     """Return the bytes of one core's second-level cache, or a usual size where nobody tells."""

@@ -1,0 +1,176 @@
+"""Kernels are kept as object files, which a later process loads without Numba."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.runtime import cache, entries, objects
+from nnscratch.kernels.cpu.runtime.kernel import _compile
+from nnscratch.kernels.cpu.runtime.table import call, word
+
+TRAINING = """
+import sys
+import numpy as np
+import nnscratch as ns
+from nnscratch import nn, optim
+
+ns.manual_seed(0)
+model = nn.Sequential(nn.Linear(9, 20), nn.ReLU(), nn.Linear(20, 3))
+optimizer = optim.Adam(model.parameters())
+
+
+@ns.compile
+def step(x, y):
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(model(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+x, y = ns.randn(32, 9), ns.randint(0, 3, (32,))
+losses = [step(x, y).item() for _ in range(9)]
+print(step.plans[0].native > 9, step.plans[0].python, losses)
+print("numba" in sys.modules)
+"""
+
+FILL = cpu.kernel("fill", "float32")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the file of one kernel."""
+    monkeypatch.setattr(objects, "folder", lambda: tmp_path)
+    assert _compile(FILL).address
+    return tmp_path / f"{FILL.symbol}{objects.SUFFIX}"
+
+
+def kept_here() -> bool:
+    return objects.key() is not None
+
+
+def test_a_second_process_computes_the_same_without_numba() -> None:
+    shown = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINING], capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        shown.append(done.stdout.splitlines())
+    assert shown[0][0] == shown[1][0]
+    assert shown[0][0].startswith("True 0 ")
+    assert shown[1][1] == str(not kept_here())
+
+
+def test_what_was_kept_computes(place: Path) -> None:
+    if not kept_here():
+        assert not place.exists()
+        return
+    kept = objects.load(FILL.symbol)
+    assert kept is not None
+    Y = np.zeros(5, np.float32)
+    loaded = entries._callable(kept.address, 4)
+    a, s = np.array([word(Y), 5]), np.array([2.5])
+    loaded(word(a), word(s), 0, 1)
+    assert Y.tolist() == [2.5] * 5
+    call(FILL, [word(Y), 5], [1.5])
+    assert Y.tolist() == [1.5] * 5
+    assert _compile(FILL).cache_hits
+
+
+def _cut(data: bytes) -> bytes:
+    return data[:-100]
+
+
+def _flipped(data: bytes) -> bytes:
+    return data[:-100] + bytes([data[-100] ^ 1]) + data[-99:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut,
+        _flipped,
+        lambda data: b"",
+        lambda data: b"[]\n" + data,
+        lambda data: data.replace(b'"key": "', b'"key": "0', 1),
+        lambda data: data.replace(b'"needs": [', b'"needs": ["nobody_has_this", ', 1),
+    ],
+)
+def test_a_file_that_is_damaged_or_old_is_made_anew(
+    place: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    if not kept_here():
+        return
+    data = place.read_bytes()
+    place.write_bytes(damage(data))
+    assert objects.load(FILL.symbol) is None
+    assert _compile(FILL).address
+    assert objects.load(FILL.symbol) is not None
+    assert [one.name for one in place.parent.iterdir()] == [place.name]
+
+
+def test_code_that_needs_numba_comes_from_its_own_cache(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kept_here():
+        return
+    place.unlink()
+    monkeypatch.setattr(objects, "undefined", lambda code: ["numba_unpickle"])
+    assert not objects.refused(FILL.symbol)
+    assert _compile(FILL).address
+    assert objects.refused(FILL.symbol)
+    assert objects.load(FILL.symbol) is None
+    assert _compile(FILL).address
+
+
+def test_without_a_folder_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "folder", lambda: None)
+    assert objects.load(FILL.symbol) is None
+    assert _compile(FILL).address
+    assert objects.load(FILL.symbol) is None
+
+
+def test_the_folder_is_that_of_numba() -> None:
+    own = cache._folder(Path(cpu.__file__))
+    assert objects.folder() == (None if own is None else Path(own))
+    code = (
+        "from pathlib import Path\n"
+        "from nnscratch.kernels import cpu\n"
+        "from nnscratch.kernels.cpu.runtime import cache, objects\n"
+        "print(str(objects.folder()) == cache._folder(Path(cpu.__file__)), objects.folder())"
+    )
+    elsewhere = str(Path(own or ".").parent / "elsewhere")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": elsewhere}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    same, where = done.stdout.split(maxsplit=1)
+    assert same == "True"
+    assert where.startswith(elsewhere)
+    Path(where.strip()).rmdir()
+    Path(elsewhere).rmdir()
+
+
+def test_names_from_elsewhere_are_read_from_elf_files_only(place: Path) -> None:
+    for data in (b"", b"\x7fELF\x01\x01" + bytes(80), b"MZ" + bytes(80)):
+        with pytest.raises(ValueError, match="ELF file of 64 bits"):
+            objects.undefined(data)
+    if kept_here():
+        names = objects.undefined(place.read_bytes().partition(b"\n")[2])
+        assert all(name.isidentifier() for name in names)
+
+
+def test_numba_that_is_hidden_was_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden: Any = None
+    monkeypatch.setitem(sys.modules, "numba", hidden)
+    assert not objects.numba_was_imported()
