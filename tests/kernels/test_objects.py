@@ -14,8 +14,9 @@ import pytest
 
 from nnscratch.kernels import cpu
 from nnscratch.kernels.cpu.runtime import cache, entries, objects
+from nnscratch.kernels.cpu.runtime.eager import call
 from nnscratch.kernels.cpu.runtime.kernel import _compile
-from nnscratch.kernels.cpu.runtime.table import call, word
+from nnscratch.kernels.cpu.runtime.table import word
 
 TRAINING = """
 import sys
