@@ -248,12 +248,13 @@ def fits_table(rows: Sequence[Fits]) -> str:
 def page(rows: Sequence[Fits], images: str, machine: Mapping[str, Any], threads: int) -> str:
     """Return the page of results."""
     later, first = ([row for row in rows if row.first is one] for one in (False, True))
+    counts = [len(row.found[OURS]) for row in rows]
     parts = [
         "# Estimators beside scikit-learn's MLPClassifier and MLPRegressor",
         "By `python -m benchmarks.estimators`: hidden (100,), ReLU, Adam, as many epochs for "
         f"everybody, {threads} threads; medians with the 10th and 90th percentile of "
-        f"{len(rows[0].found[OURS])} fits each, in turns. The images are {images}. Ratios are to "
-        "the quicker one of scikit-learn's; a ratio below 1 is lost.",
+        f"{min(counts)} to {max(counts)} fits each, in turns. The images are {images}. Ratios are "
+        "to the quicker one of scikit-learn's; a ratio below 1 is lost.",
     ]
     if later:
         parts += ["## Later fits in a process", fits_table(later)]
