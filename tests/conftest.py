@@ -15,6 +15,10 @@ from hypothesis import settings
 # SciPy reads it when it is first loaded; without it scikit-learn skips its checks of array types.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+# PyTorch's threads wait for one another by turning round and round, which takes the core from the
+# other worker of pytest-xdist; told before PyTorch is loaded, they sleep. No number changes.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # The tests start hundreds of processes, and pytest rewrites every file of theirs. Without files of
 # bytecode, each process would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
