@@ -218,6 +218,8 @@ def elementwise(formula: Formula) -> CpuKernel:
     return CpuKernel(formula.name, lowerings, refusals, passes=passes, strided=True)
 
 
+# How many additions NumPy does in the time of a word, the others being about one: measured, beside
+# what our own loops take (``bodies.COSTS``), so nothing could say it but a table.
 ADDITIONS = {
     "exp": 3,
     "expm1": 25,
@@ -227,7 +229,6 @@ ADDITIONS = {
     "normal_tail_and_density": 75,
     "tanh": 8,
 }
-"""How many additions NumPy does in the time of such a word; of the others about one."""
 
 
 def _operations(body: Parsed) -> int:
