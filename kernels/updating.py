@@ -22,7 +22,7 @@ from typing import Any
 
 from nnscratch.formulas.checks import LIVE
 
-from .bodies import COSTS, WORDS, NotABodyError, Parsed
+from .bodies import COSTS, USUAL, WORDS, NotABodyError, Parsed
 
 _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -273,7 +273,7 @@ class _Line:
         function = self._scope.get(getattr(func, "id", ""))
         word = WORDS.get(id(function))
         if word is not None:
-            self._root.cost += COSTS.get(word, 0.02)
+            self._root.cost += COSTS.get(word, USUAL).nanoseconds
             called = ast.Name(f"word_{word}", ast.Load())
             return Value(ARRAY, ast.Call(called, [self._in_loop(one) for one in values], []))
         if not inspect.isfunction(function):

@@ -12,7 +12,7 @@ import numpy as np
 from nnscratch.formulas import Formula
 from nnscratch.formulas.pointwise import Pointwise, unchanged
 
-from ..bodies import Parsed, parsed
+from ..bodies import COSTS, USUAL, Parsed, parsed
 from .implementation import (
     FLOATS,
     Builder,
@@ -218,19 +218,6 @@ def elementwise(formula: Formula) -> CpuKernel:
     return CpuKernel(formula.name, lowerings, refusals, passes=passes, strided=True)
 
 
-# How many additions NumPy does in the time of a word, the others being about one: measured, beside
-# what our own loops take (``bodies.COSTS``), so nothing could say it but a table.
-ADDITIONS = {
-    "exp": 3,
-    "expm1": 25,
-    "log": 4,
-    "log1p": 25,
-    "normal_tail": 70,
-    "normal_tail_and_density": 75,
-    "tanh": 8,
-}
-
-
 def _operations(body: Parsed) -> int:
     """Return how many operations of NumPy a body takes, as multiples of an addition."""
     found = sum(map(_operations, body.uses.values()))
@@ -239,7 +226,8 @@ def _operations(body: Parsed) -> int:
             if isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Compare)):
                 found += 1
             elif isinstance(node, ast.Call):
-                found += ADDITIONS.get(ast.unparse(node.func).removeprefix("word_"), 1)
+                word = ast.unparse(node.func).removeprefix("word_")
+                found += COSTS.get(word, USUAL).additions
     return max(found, 1)
 
 
