@@ -43,7 +43,7 @@ COSTS = {
     "power": WordCost(4.0),
     "sin": WordCost(4.0),
     "sqrt": WordCost(0.1),
-    "tanh": WordCost(0.25, 8),
+    "tanh": WordCost(0.25, 6),
 }
 USUAL = WordCost(0.02)
 WORDS = {id(getattr(maths, name)): name for name in maths.__all__}

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from nnscratch.array.dtypes import dtype_name
-from nnscratch.formulas.normalization import RmsNormSaved, StandardizeSaved
+from nnscratch.formulas.normalization import StandardizeSaved
+from nnscratch.formulas.rms_norm import RmsNormSaved
 
 from ..normalized import (
     Columns,

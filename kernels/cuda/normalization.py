@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.normalization import RmsNormSaved, StandardizeSaved
+from nnscratch.formulas.normalization import StandardizeSaved
+from nnscratch.formulas.rms_norm import RmsNormSaved
 from nnscratch.formulas.running_statistics import BatchNormInferenceSaved
 
 from ..normalized import (

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.array.dtypes import HALVES
+from nnscratch.formulas.case import Case
 from nnscratch.formulas.checks import LIVE, need_floats, need_reals, plain, refuse_complex
 from nnscratch.formulas.widening import (
     backward_in_single,
@@ -130,6 +131,8 @@ class Formula:
             (``inspect.derivations``).
         entries: for inputs whose gradient is written for one entry, the index of that entry: of
             ``X`` "n,c,j", where the gradient is that of X_{n,c,j}.
+        cases: makes the cases that stand in its own file; one called "a lesson" is small enough to
+            be worked out by hand. None where they follow from the formula, or stand in ``cases/``.
     """
 
     name: str
@@ -157,6 +160,7 @@ class Formula:
     flops: Flops | None = None
     derivation: tuple[str, ...] = ()
     entries: Mapping[str, str] = field(default_factory=dict)
+    cases: Callable[[], Sequence[Case]] | None = None
 
     def __repr__(self) -> str:
         return f"<formula {self.name}>"
@@ -228,6 +232,7 @@ def formula(
     flops: Flops | None = None,
     derivation: tuple[str, ...] = (),
     entries: Mapping[str, str] | None = None,
+    cases: Callable[[], Sequence[Case]] | None = None,
 ) -> Formula:
     """Make a formula of a forward and a backward function and enter it under its name.
 
@@ -308,6 +313,7 @@ def formula(
         flops=flops,
         derivation=derivation,
         entries=entries,
+        cases=cases,
     )
     FORMULAS[name] = made
     for follower in _followers:

@@ -6,6 +6,7 @@ from typing import Any
 
 from nnscratch.array import array_namespace
 from nnscratch.errors import ConfigurationError, ShapeError
+from nnscratch.formulas.case import Case, given, normal
 from nnscratch.formulas.formula import formula
 from nnscratch.formulas.saved import Saved
 
@@ -66,6 +67,24 @@ def local_response_norm_backward(
     return (dY * P - X * back * (2.0 * alpha * beta / size),)
 
 
+def local_response_norm_cases() -> list[Case]:
+    """Return what every implementation must be right at."""
+    strong = {"alpha": 0.5, "beta": 0.75, "k": 2.0}
+    usual = Case("a lesson", (normal(2, 3, 2),), {"size": 3, **strong}, terms=3)
+    return [usual] + [
+        Case(f"{size} channels", (normal(1, 4, 2),), {"size": size, **strong}, terms=size)
+        for size in (1, 2, 3, 9)
+    ] + [
+        Case("defaults", (normal(2, 3, 2, 2),), {"size": 5}, terms=5),
+        Case("one channel", (normal(3, 1, 2),), {"size": 3, **strong}, terms=3),
+        Case("no batch", (normal(0, 3, 4),), {"size": 2, **strong}),
+        Case("up to 1e4", (normal(2, 3, 4, scale=1e4),), {"size": 3, **strong}, terms=3,
+             magnitude=1e4, smooth=False),
+        Case("NaN", (given([[[float("nan")], [1.0], [1.0]]]),), {"size": 2, **strong},
+             smooth=False),
+    ]  # fmt: skip
+
+
 LOCAL_RESPONSE_NORM = formula(
     local_response_norm_forward,
     local_response_norm_backward,
@@ -94,6 +113,7 @@ LOCAL_RESPONSE_NORM = formula(
         r"\lfloor (s - 1) / 2 \rfloor$. Solved for j that is the window turned round: $$c - "
         r"\lfloor (s - 1) / 2 \rfloor \le j \le c + \lfloor s / 2 \rfloor$$",
     ),
+    cases=local_response_norm_cases,
 )
 
 

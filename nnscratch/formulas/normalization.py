@@ -67,7 +67,7 @@ def standardize_forward(
     error = xp.sum(D, axis=axes, keepdims=True) / count  # what rounding left of the mean
     M, D = M + error, D - error
     V = xp.sum(D * D, axis=axes, keepdims=True) / count
-    Y = _affine(xp, D / xp.sqrt(V + eps), W, b, first)
+    Y = scaled_and_shifted(xp, D / xp.sqrt(V + eps), W, b, first)
     M, V = xp.squeeze(M, axis=axes), xp.squeeze(V, axis=axes)
     dims = W.ndim if W is not None else 0 if b is None else b.ndim
     affine = tuple(range(first, first + dims))
@@ -149,82 +149,6 @@ STANDARDIZE = formula(
 )
 
 
-class RmsNormSaved(Saved):
-    """What the backward of ``rms_norm`` needs; R keeps the last axes."""
-
-    X: Any
-    W: Any
-    R: Any
-    axes: tuple[int, ...]
-
-
-def rms_norm_forward(X: Any, W: Any = None, *, dims: int, eps: float) -> tuple[Any, RmsNormSaved]:
-    r"""Compute $Y = W X R$ with $R = (\overline{X^2} + \epsilon)^{-1/2}$, the mean over last axes.
-
-    Args:
-        X: any shape.
-        W: the scale, of the shape of the last axes; None for 1.
-        dims: how many last axes the mean is taken over.
-        eps: what is added to the mean of squares.
-
-    Raises:
-        ShapeError: if X has fewer axes, or W does not have their sizes.
-        DTypeError: if they are not floating-point numbers of one dtype.
-
-    >>> import numpy as np
-    >>> rms_norm_forward(np.array([3.0, 4.0]) * 5.0, dims=1, eps=0.0)[0] * 12.5**0.5
-    array([3., 4.])
-    """
-    axes = need_axes("rms_norm", X.shape, tuple(range(-dims, 0)))
-    first = X.ndim - dims
-    need_sizes("rms_norm", X, first, W=W)
-    xp = array_namespace(X)
-    count = math.prod(X.shape[first:])
-    R = 1.0 / xp.sqrt(xp.sum(X * X, axis=axes, keepdims=True) / count + eps)
-    return _affine(xp, X * R, W, None, first), RmsNormSaved(X, W, R, axes)
-
-
-def rms_norm_backward(dY: Any, saved: RmsNormSaved, needs: tuple[bool, ...]) -> tuple[Any, Any]:
-    r"""Return $dX = R (G - \hat X \, \overline{G \hat X})$, $dW = \sum dY \hat X$; $G = W dY$."""
-    X, W, R, axes = saved
-    xp = array_namespace(dY)
-    first = X.ndim - len(axes)
-    N = X * R
-    dX = None
-    if needs[0]:
-        G = dY if W is None else dY * W
-        along = xp.sum(G * N, axis=axes, keepdims=True) / math.prod(X.shape[first:])
-        dX = R * (G - N * along)
-    return dX, affine_backward(xp, dY, N, axes, (needs[1], False))[0]
-
-
-RMS_NORM = formula(
-    rms_norm_forward,
-    rms_norm_backward,
-    equation=r"Y = W \frac{X}{\sqrt{\frac{1}{n} \sum_i X_i^2 + \epsilon}}",
-    gradients={
-        "X": r"R \left(G - \hat X \, \overline{G \hat X}\right), \quad"
-        r" R = \left(\overline{X^2} + \epsilon\right)^{-1/2}, \; \hat X = X R,"
-        r" \; G = W \frac{\partial L}{\partial Y}",
-        "W": r"\sum \frac{\partial L}{\partial Y} \hat X",
-    },
-    shapes="X (any), W (the sizes of its last axes) -> Y (as X)",
-    floats=("X", "W"),
-    source="Zhang and Sennrich 2019, arXiv:1910.07467",
-    analytic=True,
-    derivation=(
-        r"With $Q = \frac{1}{n} \sum_i X_i^2 + \epsilon$ and $R = Q^{-1/2}$ write $\hat X = X "
-        r"R$ and $Y = W \hat X$. What comes back to $\hat X$ is $G = W \frac{\partial "
-        r"L}{\partial Y}$.",
-        r"Every $X_k$ acts on $\hat X_i$ itself and by R: $$\frac{\partial R}{\partial X_k} = "
-        r"-\frac{1}{2} R^3 \frac{2}{n} X_k = -\frac{1}{n} R^2 \hat X_k$$",
-        r"The product rule: $$\frac{\partial \hat X_i}{\partial X_k} = R \left([i = k] - "
-        r"\frac{1}{n} \hat X_i \hat X_k\right)$$",
-        "The chain rule adds up over i, and a sum over n entries divided by n is a mean.",
-    ),
-)
-
-
 def need_sizes(where: str, X: Any, first: int, **arrays: Any) -> None:
     """Check that arrays have the sizes of axes of X, from ``first`` on."""
     for name, array in arrays.items():
@@ -244,7 +168,8 @@ def beside(xp: Any, W: Any, X: Any, first: int) -> Any:
     return xp.reshape(W, (*W.shape, *(1,) * behind)) if behind else W
 
 
-def _affine(xp: Any, N: Any, W: Any, b: Any, first: int) -> Any:
+def scaled_and_shifted(xp: Any, N: Any, W: Any, b: Any, first: int) -> Any:
+    """Return W N + b, where W and b have the sizes of axes of N from ``first`` on, or are None."""
     if W is not None:
         N = N * beside(xp, W, N, first)
     return N if b is None else N + beside(xp, b, N, first)

@@ -1,4 +1,4 @@
-"""One file is all that an activation, a loss or an optimizer needs, the project's or your own."""
+"""One file is all that an activation, a loss, an optimizer or a layer of your own needs."""
 
 from __future__ import annotations
 
@@ -314,6 +314,121 @@ print("found everywhere")
 """
 
 
+LAYER = '''
+"""A layer of somebody's own: its formula, its cases and its module."""
+
+from typing import Any
+
+import nnscratch
+from nnscratch import nn
+from nnscratch.array import array_namespace
+from nnscratch.formulas.case import Case, normal
+from nnscratch.formulas.formula import formula
+from nnscratch.formulas.saved import Saved
+
+
+class ParabolaSaved(Saved):
+    """What the backward needs."""
+
+    X: Any
+    W: Any
+
+
+def parabola_forward(X, W, *, shift: float = 0.0):
+    """Compute W X² and a shift, W for each of the last axis of X."""
+    return W * X * X + shift, ParabolaSaved(X, W)
+
+
+def parabola_backward(dY, saved, needs):
+    """Return dX = 2 W X dY and dW = Σ X² dY."""
+    X, W = saved
+    xp = array_namespace(X)
+    dX = 2.0 * W * X * dY if needs[0] else None
+    return dX, xp.sum(X * X * dY, axis=tuple(range(X.ndim - 1))) if needs[1] else None
+
+
+def parabola_cases():
+    """Return what every implementation must be right at."""
+    return [
+        Case("a lesson", (normal(4, 3), normal(3)), {"shift": 1.0}, terms=4),
+        Case("a picture", (normal(2, 3, 5), normal(5)), terms=6),
+    ]
+
+
+PARABOLA = formula(
+    parabola_forward,
+    parabola_backward,
+    equation=r"Y = W X^2 + s",
+    gradients={
+        "X": r"2 W X \\frac{\\partial L}{\\partial Y}",
+        "W": r"\\sum X^2 \\frac{\\partial L}{\\partial Y}",
+    },
+    shapes="X (..., n), W (n) -> Y (as X)",
+    floats=("X", "W"),
+    source="nobody",
+    cases=parabola_cases,
+)
+
+
+class Parabola(nn.Module):
+    """Computes w x² for weights w of the last axis."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(nnscratch.ones(size))
+
+    def forward(self, x):
+        return nnscratch.tensors.apply(PARABOLA, x, self.weight)
+'''
+
+LAYERED = """
+import formulas.contract as contract
+import own_parabola
+import pytest
+from mutation.mutants import affected, mutants
+
+import nnscratch
+from nnscratch import nn, optim
+from nnscratch.formulas import PARABOLA, registry
+from nnscratch.formulas.case import Case
+from nnscratch.formulas.cases import all_cases, cases
+from nnscratch.formulas.cases.lessons import lesson
+from nnscratch.inspect.equations import section
+
+assert [case.name for case in cases("parabola")] == ["a lesson", "a picture"]
+for case in cases("parabola"):
+    for dtype in ("float32", "float64"):
+        contract.check(PARABOLA, case, dtype)
+    contract.check_gradients(PARABOLA, case)
+assert lesson(PARABOLA).options == {"shift": 1.0}
+assert "for each of the last axis" in section(PARABOLA)
+assert len(list(mutants("own_parabola"))) > 5 and affected("own_parabola") == ("parabola",)
+
+def trained(compiled):
+    nnscratch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), own_parabola.Parabola(4), nn.Linear(4, 1))
+    adam = optim.Adam(model.parameters())
+    def step(X):
+        adam.zero_grad()
+        loss = model(X).square().mean()
+        loss.backward()
+        adam.step()
+        return loss
+    run = nnscratch.compile(step) if compiled else step
+    return [run(nnscratch.ones(8, 3) * k).item() for k in range(1, 6)]
+assert trained(True) == pytest.approx(trained(False), rel=1e-5)
+assert nnscratch.gradcheck(own_parabola.Parabola(3).double(), nnscratch.randn(4, 3, dtype="float64"))
+assert "parabola" in str(nnscratch.explain(own_parabola.Parabola(3), nnscratch.ones(2, 3)))
+
+twice = [*own_parabola.parabola_cases(), Case("a picture", ())]
+object.__setattr__(PARABOLA, "cases", lambda: twice)
+registry.FORMULAS["another"] = PARABOLA
+with pytest.raises(ValueError, match="the cases of parabola are given twice: .'a picture'"):
+    all_cases()
+print("found everywhere")
+"""
+
+
 def looked(folder: Path, file: str, text: str, look: str) -> str:
     """Write one file, look for what it defines in another process, and return what that says."""
     (folder / file).write_text(text, encoding="utf-8")
@@ -342,4 +457,9 @@ def test_a_loss_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
 
 def test_an_optimizer_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
     said = looked(tmp_path, "own_lion.py", OPTIMIZER, STEPPED)
+    assert said == "found everywhere\n", said
+
+
+def test_a_layer_in_one_file_is_found_everywhere(tmp_path: Path) -> None:
+    said = looked(tmp_path, "own_parabola.py", LAYER, LAYERED)
     assert said == "found everywhere\n", said

@@ -23,7 +23,7 @@ from nnscratch.formulas import (
     registry,
 )
 from nnscratch.formulas.cases import Case, linear
-from nnscratch.formulas.cases.case import elementwise
+from nnscratch.formulas.cases.derived import elementwise
 from nnscratch.formulas.checks import NOTHING, plain
 from nnscratch.formulas.live import LiveFloat, LiveInt, live
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnscratch.formulas.cases.case import SIZES, Case, given, normal, spread
+from nnscratch.formulas.case import SIZES, Case, given, normal, spread
 
 NAN = float("nan")
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from nnscratch.formulas.cases.case import (
+from nnscratch.formulas.case import (
     SIZES,
     Build,
     Case,
     booleans,
-    elementwise,
     given,
     integers,
     normal,
     spread,
     uniform,
 )
+from nnscratch.formulas.cases.derived import elementwise
 from nnscratch.formulas.live import LiveFloat
 
 NAN = float("nan")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.cases.case import NONE, Case, booleans, given, normal, spread
+from nnscratch.formulas.case import NONE, Case, booleans, given, normal, spread
 
 INF = float("inf")
 

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.cases.case import (
-    NONE,
-    Build,
-    Case,
-    Rng,
-    given,
-    integers,
-    normal,
-    spread,
-    uniform,
-)
+from nnscratch.formulas.case import NONE, Build, Case, Rng, given, integers, normal, spread, uniform
 
 REDUCTIONS = ("mean", "sum", "none")
 # Scores that differ by more than the margin or by less, but not by about as much.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.cases.case import Build, Case, Rng, normal
+from nnscratch.formulas.case import Build, Case, Rng, normal
 
 
 def _complex(*shape: int) -> Build:

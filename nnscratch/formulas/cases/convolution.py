@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnscratch.formulas.cases.case import NONE, Build, Case, given, normal, spread
+from nnscratch.formulas.case import NONE, Build, Case, given, normal, spread
 from nnscratch.formulas.windows import Geometry, exact, places
 
 NAN = float("nan")

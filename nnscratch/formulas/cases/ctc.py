@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.cases.case import Build, Case, Rng, given
+from nnscratch.formulas.case import Build, Case, Rng, given
 
 
 def _log_probabilities(*shape: int) -> Build:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.cases.case import NONE, Build, Case, Rng, given, integers, normal
+from nnscratch.formulas.case import NONE, Build, Case, Rng, given, integers, normal
 
 NAN = float("nan")
 PADDED = given([4, 0, 2, 2, 1, 2])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.cases.case import Build, Case, Rng
+from nnscratch.formulas.case import Build, Case, Rng
 
 
 def definite(*shape: int) -> Build:

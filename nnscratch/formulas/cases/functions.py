@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nnscratch.formulas.cases.case import Build, Case, elementwise, given, normal, uniform
+from nnscratch.formulas.case import Build, Case, given, normal, uniform
+from nnscratch.formulas.cases.derived import elementwise
 
 NAN, INF = float("nan"), float("inf")
 

@@ -6,7 +6,8 @@ another number of rows than of columns, so that a transpose or a wrong mean show
 formula takes square ones (and a recurrent layer's state weights and states may be square); with
 three axes, 12 entries leave two of them of one length. Inputs that a beginner does not
 know, such as the weights of classes, are None. An elementwise formula's lesson is made of its
-contract cases; the others are here, or as ``LESSONS`` beside the cases of a family.
+contract cases; the others are here, as ``LESSONS`` beside the cases of a family, or the case "a
+lesson" in a formula's own file.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ from typing import Any
 import numpy as np
 
 from nnscratch.formulas import interpolation, pooling_windows
-from nnscratch.formulas.cases import cases
-from nnscratch.formulas.cases.case import (
-    DOMAINS,
+from nnscratch.formulas.case import (
     NONE,
     Build,
     Case,
@@ -33,6 +32,8 @@ from nnscratch.formulas.cases.case import (
     simplex,
     uniform,
 )
+from nnscratch.formulas.cases import cases
+from nnscratch.formulas.cases.derived import DOMAINS
 from nnscratch.formulas.cases.factoring import apart, definite
 from nnscratch.formulas.cases.functions import fractions
 from nnscratch.formulas.cases.moving import distinct
@@ -62,6 +63,9 @@ def lesson(formula: Formula) -> Case:
     if written is not None:
         builds, options = written
         return _rounded(Case("a lesson", builds, options))
+    for case in cases(formula.name) if formula.cases is not None else ():
+        if case.name == "a lesson":
+            return _rounded(case)
     public = formula.public
     if public is not None and public.kind == "activation":
         return _of_activation(formula)

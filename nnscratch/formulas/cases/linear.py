@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import cycle, islice, pairwise
 from typing import Any
 
-from nnscratch.formulas.cases.case import NONE, SIZES, Build, Case, given, normal, spread
+from nnscratch.formulas.case import NONE, SIZES, Build, Case, given, normal, spread
 from nnscratch.formulas.fused import FUSABLE
 
 NAN = float("nan")

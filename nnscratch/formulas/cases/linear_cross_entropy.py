@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.cases.case import NONE, Case, given, integers, normal, uniform
+from nnscratch.formulas.case import NONE, Case, given, integers, normal, uniform
 from nnscratch.formulas.cases.class_losses import REDUCTIONS, _some_ignored
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnscratch.formulas.cases.case import Build, Case, given, integers, normal, uniform
+from nnscratch.formulas.case import Build, Case, given, integers, normal, uniform
 
 NAN, INF = float("nan"), float("inf")
 

@@ -1,4 +1,4 @@
-"""Cases of normalisation: batch, layer, group, instance, and over neighbouring channels."""
+"""Cases of normalisation: batch, layer, group and instance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.cases.case import NONE, Case, Rng, given, normal, uniform
+from nnscratch.formulas.case import NONE, Case, Rng, given, normal, uniform
 from nnscratch.formulas.live import LiveFloat
 
 NAN = float("nan")
@@ -96,44 +96,10 @@ def _running() -> list[Case]:
     ]
 
 
-def _rms() -> list[Case]:
-    one: dict[str, Any] = {"dims": 1, **_EPS}
-    return [
-        Case("rows", (normal(6, 33), normal(33)), one, terms=33),
-        Case("long rows", (normal(3, 1025), normal(1025)), one, terms=1025),
-        Case("no scale", (normal(3, 7), NONE), one, terms=7),
-        Case("two last axes", (normal(5, 2, 3), normal(2, 3)), {"dims": 2, **_EPS}, terms=6),
-        Case("sequences", (normal(2, 4, 9), normal(9)), one, terms=9),
-        Case("one row", (normal(5), normal(5)), one, terms=5),
-        Case("one value", (normal(3, 1), normal(1)), one),
-        Case("no batch", (normal(0, 3), normal(3)), one),
-        Case("large", (normal(4, 9, scale=1e4), normal(9)), one, terms=9, smooth=False),
-        Case("zeros", (given([[0.0, 0.0]]), NONE), one, magnitude=1e3, smooth=False),
-        Case("NaN", (given([[NAN, 1.0], [1.0, 2.0]]), NONE), one, smooth=False),
-    ]
-
-
-def _local() -> list[Case]:
-    strong = {"alpha": 0.5, "beta": 0.75, "k": 2.0}
-    return [
-        Case(f"{size} channels", (normal(1, 4, 2),), {"size": size, **strong}, terms=size)
-        for size in (1, 2, 3, 9)
-    ] + [
-        Case("defaults", (normal(2, 3, 2, 2),), {"size": 5}, terms=5),
-        Case("one channel", (normal(3, 1, 2),), {"size": 3, **strong}, terms=3),
-        Case("no batch", (normal(0, 3, 4),), {"size": 2, **strong}),
-        Case("up to 1e4", (normal(2, 3, 4, scale=1e4),), {"size": 3, **strong}, terms=3,
-             magnitude=1e4, smooth=False),
-        Case("NaN", (given([[[NAN], [1.0], [1.0]]]),), {"size": 2, **strong}, smooth=False),
-    ]  # fmt: skip
-
-
 CASES: dict[str, list[Case]] = {
     "standardize": _standardize(),
     "batch_norm_inference": _inference(),
     "running_statistics": _running(),
-    "rms_norm": _rms(),
-    "local_response_norm": _local(),
 }
 
 # Options that are larger than usual, so that their term shows.
@@ -141,9 +107,5 @@ LESSONS = {
     "standardize": ((normal(4, 3), normal(3), normal(3)), {"axes": (0,), "eps": 0.1}),
     "batch_norm_inference": (
         (normal(4, 3), normal(3), uniform(0.5, 2.0, 3), normal(3), normal(3)), {"eps": 0.1},
-    ),
-    "rms_norm": ((normal(4, 3), normal(3)), {"dims": 1, "eps": 0.1}),
-    "local_response_norm": (
-        (normal(2, 3, 2),), {"size": 3, "alpha": 0.5, "beta": 0.75, "k": 2.0},
     ),
 }  # fmt: skip

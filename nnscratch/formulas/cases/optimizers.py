@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.cases.case import NONE, SIZES, Build, Case, given, normal, spread, uniform
+from nnscratch.formulas.case import NONE, SIZES, Build, Case, given, normal, spread, uniform
 from nnscratch.formulas.formula import Formula
 from nnscratch.formulas.live import LiveFloat, LiveInt
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnscratch.formulas.cases.case import Case, booleans, given, integers, normal
+from nnscratch.formulas.case import Case, booleans, given, integers, normal
 
 
 def _constant() -> list[Case]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nnscratch.formulas.cases.case import SIZES, Case, elementwise, given, integers, normal, uniform
+from nnscratch.formulas.case import SIZES, Case, given, integers, normal, uniform
+from nnscratch.formulas.cases.derived import elementwise
 
 _ALL = slice(0, 5, 1)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnscratch.formulas import interpolation as resize
 from nnscratch.formulas import pooling_windows as w
-from nnscratch.formulas.cases.case import Build, Case, Rng, given, integers, normal
+from nnscratch.formulas.case import Build, Case, Rng, given, integers, normal
 
 NAN = float("nan")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.cases.case import (
+from nnscratch.formulas.case import (
     SIZES,
     Build,
     Case,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nnscratch.formulas.cases.case import SIZES, Case, given, integers, normal
+from nnscratch.formulas.case import SIZES, Case, given, integers, normal
 from nnscratch.formulas.live import LiveInt
 
 NAN = float("nan")

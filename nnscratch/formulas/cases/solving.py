@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnscratch.formulas.cases.case import Build, Case, Rng, normal
+from nnscratch.formulas.case import Build, Case, Rng, normal
 from nnscratch.formulas.cases.factoring import WIDE_AND_TALL, apart, square
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from nnscratch.array import is_array
 from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.formulas import Formula
-from nnscratch.formulas.cases.case import Case
+from nnscratch.formulas.case import Case
 from nnscratch.formulas.cases.names import Names, output_symbol
 from nnscratch.verify.gradients.faults import Fault, Kind
 from nnscratch.verify.gradients.pairs import PairProblem, unbroadcast, upstream_of
