@@ -1,4 +1,4 @@
-"""PyTorch's twins of the models here: the same text, with ``torch`` where it says ``nnscratch``."""
+"""Twins of the models here: the same text with PyTorch where it says ``nnscratch``, or with JAX."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 
 _WORDS = {
     "from nnscratch.tensors.grad_mode import": "from torch import",
@@ -22,6 +21,14 @@ _WORDS = {
     "from nnscratch import nn": "from torch import nn",
     "nnscratch.models": "torch_twins",
 }
+_JAX = "benchmarks.jax_layers"
+_JAX_WORDS = {
+    "from nnscratch.tensors.creation import": f"from {_JAX} import",
+    "from nnscratch.tensors.functions import": f"from {_JAX} import",
+    "from nnscratch.tensors import": f"from {_JAX} import",
+    "from nnscratch.nn import": f"from {_JAX} import",
+    "from nnscratch import nn": f"from {_JAX} import nn",
+}
 # In programs the library itself is named, and what it reads files with stays ours.
 _PROGRAM_WORDS = {
     "import nnscratch\n": "import torch as nnscratch\n",
@@ -30,19 +37,20 @@ _PROGRAM_WORDS = {
 }
 
 
-def twin(name: str) -> ModuleType:
-    """Return a module of ``nnscratch.models``, its layers and tensors being PyTorch's.
+def twin(name: str, jax: bool = False) -> ModuleType:
+    """Return a module of ``nnscratch.models``, its layers and tensors being another library's.
 
     Args:
         name: its name there, such as "resnet".
+        jax: whether they are JAX's (``benchmarks/jax_layers.py``), in the place of PyTorch's.
     """
-    known = f"torch_twins.{name}"
+    known = f"{'jax' if jax else 'torch'}_twins.{name}"
     if known not in sys.modules:
         found = find_spec(f"nnscratch.models.{name}")
         assert found is not None
         assert found.origin is not None
         text = Path(found.origin).read_text(encoding="utf-8")
-        _run(text, known, found.origin, _WORDS)
+        _run(text, known, found.origin, _JAX_WORDS if jax else _WORDS)
     return sys.modules[known]
 
 
@@ -88,6 +96,8 @@ def pair(name: str, kind: str, *args: Any, **options: Any) -> tuple[Any, Any]:
 
 def copy_weights(ours: Any, theirs: Any) -> None:
     """Copy parameters and buffers into PyTorch's model, and check that the names are the same."""
+    import torch
+
     state = {
         key: torch.tensor(np.asarray(value.detach())) for key, value in ours.state_dict().items()
     }
