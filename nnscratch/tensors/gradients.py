@@ -207,7 +207,7 @@ class TensorGradient(TensorBase):
             for observer in registry.observers():
                 observer.on_gradient(self, "added")
             if self.grad is not None:
-                registry.update(f.ACCUMULATE, self.grad.array, gradient)
+                registry.add_to(self.grad.array, gradient)
                 self.grad._version[0] += 1
             elif self.grad_slot is not None and id(self) not in _slots_in_use:
                 self._copy_grad_out_of_slot()
