@@ -147,14 +147,14 @@ def _need_last(
     where: str, x: Tensor, normalized_shape: Any, **held: Tensor | None
 ) -> tuple[int, ...]:
     shape = _sizes(where, normalized_shape)
-    if tuple(x.shape[-len(shape) :]) != shape:
+    if x.array.shape[-len(shape) :] != shape:
         sizes = ", ".join(map(str, shape))
         raise ShapeError(
             f"{where}: given normalized_shape={list(shape)}, expected an input of shape "
             f"(..., {sizes}), got {x.shape}"
         )
     for name, one in held.items():
-        if one is not None and one.shape != shape:
+        if one is not None and one.array.shape != shape:
             raise ShapeError(
                 f"{where}: expected {name} of the shape of normalized_shape, {shape}, got "
                 f"{one.shape}"

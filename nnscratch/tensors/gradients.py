@@ -188,8 +188,11 @@ class TensorGradient(TensorBase):
             seed = gradient.array if isinstance(gradient, TensorBase) else asarray(gradient)
             if tuple(seed.shape) != self.shape:
                 raise ShapeError(f"gradient must have shape {self.shape}, got {seed.shape}")
-            same_device("backward", tensor=self.array, gradient=seed)
-            seed = cast(seed, self.array.dtype)
+            array = self.array
+            if type(seed) is not np.ndarray or type(array) is not np.ndarray:
+                same_device("backward", tensor=array, gradient=seed)
+            if seed.dtype != array.dtype:
+                seed = cast(seed, array.dtype)
             if getattr(seed, "base", None) is not None:
                 # A view may lie in a leaf's slot, which this backward pass will overwrite.
                 seed = _own(seed)
