@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from .known_calls import CallTaker, KnownCall, fitting, kind_of_call
 from .runtime.eager import call
 from .runtime.kernel import import_problem
 from .runtime.pool import pool
@@ -34,6 +35,8 @@ not repeat to the bit: from here on it is kept at one.
 SHARED = 1 << 21
 """Multiplications of a product that is quicker in a kernel, whose bits are the same for any number
 of threads."""
+MOST_KINDS = 256
+"""Kinds of calls of one formula that are remembered."""
 
 _ARRAY = np.ndarray
 Inputs = tuple[Any, ...]
@@ -80,14 +83,8 @@ class EagerBuilder:
         self._checks: list[Callable[[], None]] = []
 
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the array given for that output if it fits, else a new one.
-
-        Kernels write outputs in order: one with gaps or axes in another order does not fit.
-        """
-        given = self._into[position] if self._into else None
-        if given is None or given.shape != shape or given.dtype != dtype:
-            return np.empty(shape, dtype)
-        return given if given.flags.c_contiguous else np.empty(shape, dtype)
+        """Return the array given for that output if it fits, else a new one."""
+        return fitting(self._into[position], shape, dtype) if self._into else np.empty(shape, dtype)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a new array."""
@@ -163,6 +160,8 @@ class CpuKernel:
             many multiplications that takes.
         strided: whether it takes arrays whose elements lie anyhow. For the others they are copied.
         several: whether the formula has several outputs.
+        repeats: whether what a call is lowered to follows from what ``kind_of_call`` looks at, so
+            that calls of a kind that was met need no lowering.
         library: whose arrays it is for.
     """
 
@@ -174,6 +173,7 @@ class CpuKernel:
     multiplications: Callable[[Any, Any], int] | None = None
     strided: bool = False
     several: bool = False
+    repeats: bool = False
     name: str = "numba"
     library: str = "numpy"
 
@@ -184,6 +184,8 @@ class CpuKernel:
 
     def refuses(self, direction: str, inputs: Inputs, options: Options) -> str | None:
         """Return why it cannot take these arrays, or None."""
+        if self.repeats and kind_of_call(direction, inputs, options) in self._known:
+            return None
         if direction not in self.lowerings:
             return f"it has no kernel for {direction}"
         dtype = None
@@ -261,9 +263,7 @@ class CpuKernel:
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Any]:
         """Compute the formula's forward."""
-        eager = EagerBuilder()
-        outputs, saved = self.lower(eager, "forward", inputs, options, ())
-        eager.finish()
+        outputs, saved = self._run("forward", inputs, options, (), ())
         return outputs if self.several else outputs[0], saved
 
     def backward(self, dY: Any, saved: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
@@ -274,10 +274,8 @@ class CpuKernel:
         self, into: Inputs, dY: Any, saved: Any, needs: tuple[bool, ...]
     ) -> tuple[Any, ...]:
         """Compute the formula's backward, gradients that fit into the arrays given for them."""
-        eager = EagerBuilder(into)
         given = (*dY, *saved) if self.several else (dY, *saved)
-        gradients, _ = self.lower(eager, "backward", given, {}, needs)
-        eager.finish()
+        gradients, _ = self._run("backward", given, {}, needs, into)
         return gradients
 
     def update(self, *inputs: Any, **options: Any) -> None:
@@ -285,3 +283,39 @@ class CpuKernel:
         eager = EagerBuilder()
         self.lower(eager, "update", inputs, options, ())
         eager.finish()
+
+    @functools.cached_property
+    def _known(self) -> dict[Hashable, dict[tuple[bool, ...], KnownCall | None]]:
+        """The kinds of calls that were met, and by ``needs`` how one runs; None: it is not known.
+
+        Of the first call nothing is taken down, for the sake of who has other shapes every time.
+        """
+        return {}
+
+    def _run(
+        self,
+        direction: str,
+        inputs: Inputs,
+        options: Options,
+        needs: tuple[bool, ...],
+        into: Inputs,
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Run a call as another one of its kind was lowered, or lower it."""
+        kind = kind_of_call(direction, inputs, options) if self.repeats else None
+        met = self._known.get(kind)
+        found = None if met is None else met.get(needs)
+        if found is not None:
+            return found.run(inputs, into)
+        eager = EagerBuilder(into)
+        if met is not None and needs not in met:
+            taker = CallTaker(eager)
+            outputs, saved = self.lower(taker, direction, inputs, options, needs)
+            met[needs] = taker.known(inputs, outputs, saved)
+        else:
+            outputs, saved = self.lower(eager, direction, inputs, options, needs)
+            if met is None and kind is not None:
+                if len(self._known) >= MOST_KINDS:
+                    self._known.clear()
+                self._known[kind] = {}
+        eager.finish()
+        return outputs, saved

@@ -157,10 +157,12 @@ STANDARDIZE_KERNEL = CpuKernel(
     {"forward": why_not_standardize, "backward": why_not_standardize_backward},
     passes=8,
     several=True,
+    repeats=True,
 )
 RMS_NORM_KERNEL = CpuKernel(
     "rms_norm",
     {"forward": _rms, "backward": _rms_backward},
     {"forward": why_not_rms, "backward": why_not_rms_backward},
     passes=6,
+    repeats=True,
 )

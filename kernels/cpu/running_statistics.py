@@ -134,6 +134,7 @@ BATCH_NORM_INFERENCE_KERNEL = CpuKernel(
     {"forward": _inference, "backward": _inference_backward},
     {"forward": why_not_inference, "backward": why_not_inference_backward},
     passes=3,
+    repeats=True,
 )
 RUNNING_STATISTICS_KERNEL = CpuKernel(
     "running_statistics", {"update": _follow}, {"update": why_not_follow}

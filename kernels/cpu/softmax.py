@@ -187,6 +187,7 @@ def rowwise(formula: str, logarithm: int) -> CpuKernel:
         formula,
         {"forward": forward, "backward": backward},
         {"forward": _check_rows, "backward": _check_rows_backward},
+        repeats=True,
     )
 
 

@@ -15,7 +15,8 @@ from nnscratch.formulas import CAST, SUM_TO
 from nnscratch.formulas.checks import broadcast_shape
 from nnscratch.tensors import Tensor, set_grad_enabled
 from nnscratch.tensors.backward_pass import gradient_edge
-from nnscratch.tensors.tape import Node, OutputGradients, OutputNode, changed_in_place_error
+from nnscratch.tensors.nodes import Node, OutputGradients, OutputNode
+from nnscratch.tensors.tape import changed_in_place_error
 
 _WORDS = Tensor(np.empty(0)).__array_namespace__()
 

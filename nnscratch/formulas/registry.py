@@ -52,6 +52,7 @@ __all__ = [
     "Implementation",
     "KernelRefused",
     "Observer",
+    "add_to",
     "awaits",
     "backward",
     "choose",
@@ -192,6 +193,21 @@ def write(target: Any, source: Any) -> None:
         update(FORMULAS["copy_into"], target, source)
 
 
+def add_to(target: Any, source: Any) -> None:
+    """Add an array to one of its shape, in place: the update ``accumulate``.
+
+    Between two small arrays of NumPy the addition costs a tenth of the way through ``update``.
+    """
+    small = type(target) is type(source) is np.ndarray and target.size < _SMALL
+    alike = small and target.shape == source.shape and target.dtype == source.dtype
+    usual = alike and target.dtype.char in _ROUNDED_ONCE
+    if usual and kernels_mode() == "auto" and not WATCHING.observers:
+        with np.errstate(all="ignore"):
+            np.add(target, source, out=target)
+    else:
+        update(FORMULAS["accumulate"], target, source)
+
+
 def note_update(formula: Formula, *inputs: Any) -> None:
     """Report an update to the observers without running it.
 
@@ -210,6 +226,7 @@ def _places(formula: Formula) -> tuple[int, ...]:
 
 
 _SMALL = 1 << 15  # below it no kernel pays
+_ROUNDED_ONCE = frozenset("fd")  # a formula says of 16-bit numbers how they are computed
 _ON_THE_CPU = frozenset({np.ndarray, type(None), bool, int, float, complex})
 
 

@@ -11,7 +11,7 @@ from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import need_one_dtype
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensors import Tensor, apply, as_tensor
+from nnscratch.tensors import Tensor, apply, apply_first, as_tensor
 from nnscratch.tensors.creation import ones, tensor, zeros
 
 __all__ = [
@@ -90,10 +90,14 @@ def _batch_norm(
 
 def standardized(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, axes: tuple[int, ...], eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x normalised over axes and scaled by channels, the mean and the biased variance."""
-    outputs: Any = apply(f.STANDARDIZE, x, weight, bias, axes=axes, first=1, eps=eps)
-    return outputs
+) -> tuple[Tensor, Any, Any]:
+    """Return x normalised over axes and scaled by channels.
+
+    The mean and the biased variance are arrays: they are for the running values, which have no
+    gradient.
+    """
+    y, (M, V) = apply_first(f.STANDARDIZE, x, weight, bias, axes=axes, first=1, eps=eps)
+    return y, M, V
 
 
 def need_channels(
@@ -131,14 +135,14 @@ def follow(
     mean: Tensor,
     var: Tensor | None,
     count: Tensor | None,
-    M: Tensor,
-    V: Tensor,
+    M: Any,
+    V: Any,
     momentum: float | None,
     values: int,
 ) -> None:
     """Let the running values follow the batch's; nothing follows an empty batch, as in PyTorch."""
     assert var is not None
-    if not M.numel() or not values:
+    if not M.size or not values:
         if count is not None:
             count += 1
         return
@@ -147,8 +151,8 @@ def follow(
         mean.array,
         var.array,
         None if count is None else count.array,
-        M.array,
-        V.array,
+        M,
+        V,
         momentum=momentum,
         correction=values / (values - 1),
     )

@@ -14,7 +14,7 @@ from nnscratch.errors import ConfigurationError, ShapeError
 from nnscratch.nn.module import Module
 from nnscratch.nn.options import listed, need_one_dtype
 from nnscratch.nn.parameter import Parameter
-from nnscratch.tensors import Tensor, apply, as_tensor
+from nnscratch.tensors import Tensor, apply, apply_first, as_tensor
 from nnscratch.tensors.creation import ones, zeros
 
 __all__ = [
@@ -51,8 +51,7 @@ def layer_norm(
     shape = _need_last("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     first = x.ndim - len(shape)
     axes = tuple(range(first, x.ndim))
-    outputs: Any = apply(f.STANDARDIZE, x, weight, bias, axes=axes, first=first, eps=eps)
-    return outputs[0]
+    return apply_first(f.STANDARDIZE, x, weight, bias, axes=axes, first=first, eps=eps)[0]
 
 
 def rms_norm(
@@ -129,8 +128,8 @@ def group_norm(
         )
     grouped = x.reshape(count, num_groups, size, -1)
     parts = [None if one is None else one.reshape(num_groups, size) for one in (weight, bias)]
-    outputs: Any = apply(f.STANDARDIZE, grouped, *parts, axes=(2, 3), first=1, eps=eps)
-    return outputs[0].reshape(x.shape)
+    y, _ = apply_first(f.STANDARDIZE, grouped, *parts, axes=(2, 3), first=1, eps=eps)
+    return y.reshape(x.shape)
 
 
 def _sizes(where: str, normalized_shape: Any) -> tuple[int, ...]:
@@ -148,14 +147,14 @@ def _need_last(
     where: str, x: Tensor, normalized_shape: Any, **held: Tensor | None
 ) -> tuple[int, ...]:
     shape = _sizes(where, normalized_shape)
-    if tuple(x.shape[-len(shape) :]) != shape:
+    if x.array.shape[-len(shape) :] != shape:
         sizes = ", ".join(map(str, shape))
         raise ShapeError(
             f"{where}: given normalized_shape={list(shape)}, expected an input of shape "
             f"(..., {sizes}), got {x.shape}"
         )
     for name, one in held.items():
-        if one is not None and one.shape != shape:
+        if one is not None and one.array.shape != shape:
             raise ShapeError(
                 f"{where}: expected {name} of the shape of normalized_shape, {shape}, got "
                 f"{one.shape}"

@@ -12,11 +12,20 @@ from nnscratch.tensors.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
-from nnscratch.tensors.tensor import Tensor, apply, as_tensor, clear_gradient, made_on, wrap
+from nnscratch.tensors.tensor import (
+    Tensor,
+    apply,
+    apply_first,
+    as_tensor,
+    clear_gradient,
+    made_on,
+    wrap,
+)
 
 __all__ = [
     "Tensor",
     "apply",
+    "apply_first",
     "as_tensor",
     "clear_gradient",
     "enable_grad",

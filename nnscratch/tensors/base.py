@@ -20,8 +20,8 @@ from nnscratch.array.dtypes import is_complex, is_inexact
 from nnscratch.errors import DTypeError
 from nnscratch.formulas import Formula
 from nnscratch.formulas.checks import refuse_complex
+from nnscratch.tensors.nodes import Node
 from nnscratch.tensors.size import SIZES, Size
-from nnscratch.tensors.tape import Node
 
 if TYPE_CHECKING:
     from nnscratch.tensors.tensor import Tensor
@@ -66,6 +66,7 @@ class TensorBase(metaclass=HidingAbsent):
         def permute(self, *dims: Any) -> Tensor: ...  # noqa: D102
         def reshape(self, *shape: Any) -> Tensor: ...  # noqa: D102
         def clone(self) -> Tensor: ...  # noqa: D102
+        def tolist(self) -> Any: ...  # noqa: D102
         def clamp(self, min: Any = None, max: Any = None) -> Tensor: ...  # noqa: D102
 
     def _share_memory_with(self, owner: TensorBase, detached: bool = False) -> None:

@@ -26,10 +26,8 @@ from nnscratch.errors import GradientError
 from nnscratch.formulas import ADD, CAST, SUM_TO, registry
 from nnscratch.tensors.anomaly import anomaly, refuse_nan
 from nnscratch.tensors.base import TensorBase
+from nnscratch.tensors.nodes import MultiOutputNode, Node, OutputGradients
 from nnscratch.tensors.tape import (
-    MultiOutputNode,
-    Node,
-    OutputGradients,
     call_hooks,
     changed_in_place_error,
     check_versions,
@@ -149,8 +147,7 @@ class BackwardPass:
         if node.saved is None:
             return node.gradients(dY, needs)
         check_versions(node)
-        if isinstance(node, MultiOutputNode):
-            dY = dY.of(node)
+        dY = node.of_outputs(dY)
         if not self.recorded:
             return in_form(node, registry.backward(node.formula, dY, node.saved, needs))
         formula = node.formula

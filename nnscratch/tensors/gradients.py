@@ -188,8 +188,11 @@ class TensorGradient(TensorBase):
             seed = gradient.array if isinstance(gradient, TensorBase) else asarray(gradient)
             if tuple(seed.shape) != self.shape:
                 raise ShapeError(f"gradient must have shape {self.shape}, got {seed.shape}")
-            same_device("backward", tensor=self.array, gradient=seed)
-            seed = cast(seed, self.array.dtype)
+            array = self.array
+            if type(seed) is not np.ndarray or type(array) is not np.ndarray:
+                same_device("backward", tensor=array, gradient=seed)
+            if seed.dtype != array.dtype:
+                seed = cast(seed, array.dtype)
             if getattr(seed, "base", None) is not None:
                 # A view may lie in a leaf's slot, which this backward pass will overwrite.
                 seed = _own(seed)
@@ -207,7 +210,7 @@ class TensorGradient(TensorBase):
             for observer in registry.observers():
                 observer.on_gradient(self, "added")
             if self.grad is not None:
-                registry.update(f.ACCUMULATE, self.grad.array, gradient)
+                registry.add_to(self.grad.array, gradient)
                 self.grad._version[0] += 1
             elif self.grad_slot is not None and id(self) not in _slots_in_use:
                 self._copy_grad_out_of_slot()

@@ -9,7 +9,7 @@ from nnscratch.array import dtype_name, is_recorded
 from nnscratch.array.dtypes import is_complex
 from nnscratch.formulas import registry
 from nnscratch.tensors.grad_mode import is_grad_enabled
-from nnscratch.tensors.tape import Node
+from nnscratch.tensors.nodes import Node
 
 
 class _Viewed(Node):

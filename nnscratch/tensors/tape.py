@@ -14,20 +14,18 @@ else. No derivative is written in this file: those are the backwards in ``nnscra
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import heappop, heappush
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from nnscratch.array import dtype_name
 from nnscratch.array.addresses import shares_memory
 from nnscratch.errors import GradientError
-from nnscratch.formulas import ADD, CAST, SUM_TO, Formula, registry
+from nnscratch.formulas import ADD, CAST, SUM_TO, registry
 from nnscratch.tensors.anomaly import anomaly, refuse_nan
 from nnscratch.tensors.grad_mode import mode
-
-_order = itertools.count()
+from nnscratch.tensors.nodes import Node, OutputGradients
 
 
 class Handle:
@@ -73,135 +71,6 @@ class Leaf(Protocol):
 
     def take_slot(self, gradient: Any) -> None:
         """End a claim: ``grad`` is the gradient that was written into the slot."""
-
-
-class Origin(NamedTuple):
-    """The arguments of a formula's forward, kept to run the forward again on tensors.
-
-    Attributes:
-        inputs: the arrays and numbers.
-        versions: for each input that was a tensor, its version counter and the version at the
-            time of the call; None for the others.
-        options: the keyword arguments.
-    """
-
-    inputs: tuple[Any, ...]
-    versions: tuple[tuple[list[Any], int] | None, ...]
-    options: dict[str, Any]
-
-
-class Node:
-    """One recorded call of a formula.
-
-    Attributes:
-        formula: the formula that was called.
-        saved: what its forward saved for its backward; None once freed.
-        edges: for each input the node that computed it, or the leaf tensor; None if the input
-            needs no gradient.
-        forms: for each input with an edge, the input's shape and dtype.
-        guards: for each array in ``saved`` that belongs to a tensor: the tensor's version counter,
-            the version that was saved, the position in ``saved``, and the number of the input;
-            -1 for the output, or -1, -2, ... for several.
-        origin: the arguments of the call if ``saved`` has intermediate floating-point arrays, on
-            which the gradient may depend; else None. Only ``create_graph=True`` needs it.
-        hooks: functions that are called with the gradient of the output once it is complete.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "edges",
-        "formula",
-        "forms",
-        "guards",
-        "hooks",
-        "order",
-        "origin",
-        "saved",
-    )
-
-    def __init__(
-        self,
-        formula: Formula,
-        saved: Any,
-        edges: tuple[Any, ...],
-        forms: tuple[Any, ...],
-        guards: tuple[tuple[list[Any], int, int, int], ...],
-        origin: Origin | None = None,
-    ) -> None:
-        self.formula = formula
-        self.saved = saved
-        self.edges = edges
-        self.forms = forms
-        self.guards = guards
-        self.origin = origin
-        self.order = next(_order)
-        self.hooks: list[Callable[[Any], Any]] | None = None
-
-    def __repr__(self) -> str:
-        return f"<{self.formula.name} backward>"
-
-    def free(self) -> None:
-        """Drop the saved arrays and the edges, so that the rest of the graph can be freed too."""
-        self.saved = self.hooks = self.origin = None
-        self.edges = ()
-        self.guards = ()
-
-    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Return the gradients of the inputs of a node that is not a formula's.
-
-        Subclasses override it. For the node of a formula it is only reached after ``free``.
-
-        Raises:
-            GradientError: because the graph was freed.
-        """
-        raise GradientError(
-            f"the graph behind this {self.formula.name} was freed by an earlier backward(); "
-            "call backward(retain_graph=True) the first time to walk it twice"
-        )
-
-
-class MultiOutputNode(Node):
-    """One recorded call of a formula with several outputs, each of which has an ``OutputNode``.
-
-    Attributes:
-        count: the number of outputs.
-    """
-
-    __slots__ = ("count",)
-    count: int
-
-    def output(self, index: int) -> OutputNode:
-        """Return the node of the output with a number from 0."""
-        return OutputNode(self, index)
-
-
-class OutputNode(Node):
-    """The node of one of several outputs: it passes the gradient on with the output's number."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, call: Node, index: int) -> None:
-        super().__init__(call.formula, None, (call,), (None,), ())
-        self.index = index
-
-    def gradients(self, dY: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        """Return the gradient with the number of the output that it belongs to."""
-        return (
-            super().gradients(dY, needs) if not self.edges else (OutputGradients({self.index: dY}),)
-        )
-
-
-class OutputGradients(dict[int, Any]):
-    """The gradients of the outputs of a ``MultiOutputNode``, by the number of the output."""
-
-    def of(self, node: MultiOutputNode) -> tuple[Any, ...]:
-        """Return a gradient for each output of ``node``, None for outputs without one."""
-        return tuple([self.get(index) for index in range(node.count)])
-
-    def plus(self, other: OutputGradients, add: Callable[[Any, Any], Any]) -> OutputGradients:
-        """Return the sum of two sets of gradients, output by output."""
-        both = {i: add(self[i], other[i]) for i in self.keys() & other.keys()}
-        return OutputGradients({**self, **other, **both})
 
 
 def walk_back(root: Any, gradient: Any, retain_graph: bool = False) -> None:
@@ -351,9 +220,8 @@ def _gradients_of_inputs(node: Node, dY: Any, into: tuple[Any, ...]) -> tuple[An
     if node.saved is None:
         return node.gradients(dY, needs)
     check_versions(node)
-    if isinstance(node, MultiOutputNode):
-        dY = dY.of(node)
-    return in_form(node, registry.backward(node.formula, dY, node.saved, needs, into))
+    given = node.of_outputs(dY)
+    return in_form(node, registry.backward(node.formula, given, node.saved, needs, into))
 
 
 def check_versions(node: Node) -> None:

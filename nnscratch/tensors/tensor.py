@@ -18,7 +18,7 @@ from nnscratch.array import (
 )
 from nnscratch.array.addresses import owner
 from nnscratch.array.device import namespace_on
-from nnscratch.array.dtypes import FLOATS, PARTS, cast, is_complex, is_inexact, widest
+from nnscratch.array.dtypes import cast, is_complex, is_inexact
 from nnscratch.errors import ConfigurationError, DTypeError
 from nnscratch.formulas import Formula, registry
 from nnscratch.formulas.complex_numbers import for_complex
@@ -30,12 +30,13 @@ from nnscratch.tensors.gradients import TensorGradient, clear_gradient
 from nnscratch.tensors.indexing import TensorIndexing
 from nnscratch.tensors.methods import TensorMethods
 from nnscratch.tensors.namespace import Namespace
+from nnscratch.tensors.nested import floats_of, numbers_in
+from nnscratch.tensors.nodes import FirstOutputNode, MultiOutputNode, Node, Origin
 from nnscratch.tensors.operators import TensorOperators
 from nnscratch.tensors.printing import text_of
 from nnscratch.tensors.promotion import refuse_booleans, to_common_dtype
 from nnscratch.tensors.reductions import TensorReductions
 from nnscratch.tensors.shapes import TensorShapes
-from nnscratch.tensors.tape import MultiOutputNode, Node, Origin
 
 if TYPE_CHECKING:  # the methods that ``tensors.ops`` makes of its functions once it is loaded
     from nnscratch.tensors.ops.methods import FunctionMethods
@@ -208,6 +209,39 @@ def apply(formula: Formula, *inputs: Any, **options: Any) -> Tensor:
     return result
 
 
+def apply_first(formula: Formula, *inputs: Any, **options: Any) -> tuple[Tensor, tuple[Any, ...]]:
+    """``apply`` a formula with several outputs of which only the first is a part of the graph.
+
+    Args:
+        formula: the formula; its first output is no view of an input.
+        *inputs: its inputs, in order.
+        **options: its options, by name.
+
+    Returns:
+        The first output as a tensor, and the others as arrays, which nobody changes.
+
+    Raises:
+        ShapeError, DTypeError, DeviceError: as ``apply``.
+
+    >>> apply_first(f.VAR_MEAN, Tensor(np.asarray([1.0, 3.0])), axis=(0,))
+    (tensor(2., dtype=float64), (array(2.),))
+    """
+    for observer in WATCHING.observers:
+        observer.on_inputs(inputs)
+    arrays = [item.array if isinstance(item, Tensor) else item for item in inputs]
+    (Y, *others), saved = registry.forward(formula, *arrays, **options)
+    result = wrap(Y)
+    if mode.enabled and formula.backward is not None:
+        for item in inputs:
+            if isinstance(item, Tensor) and item.requires_grad:
+                if is_inexact(Y):
+                    count = 1 + len(others)
+                    result.node = _node((result,), formula, inputs, saved, options, count)
+                    result.requires_grad = result.node is not None
+                break
+    return result, tuple(others)
+
+
 def _several(
     formula: Formula, inputs: tuple[Any, ...], arrays: Any, saved: Any, options: dict[str, Any]
 ) -> Any:
@@ -220,7 +254,7 @@ def _several(
     if not mode.enabled or formula.backward is None:
         return results
     if any(isinstance(item, Tensor) and item.requires_grad for item in inputs):
-        node = _node(results, formula, inputs, saved, options)
+        node = _node(results, formula, inputs, saved, options, len(results))
         for index, result in enumerate(results if node is not None else ()):
             if is_inexact(result.array):
                 result.node, result.requires_grad = node.output(index), True
@@ -233,8 +267,18 @@ def _node(
     inputs: tuple[Any, ...],
     saved: Any,
     options: dict[str, Any],
+    count: int = 1,
 ) -> Any:
-    """Return the node of a call; None if no differentiable input requires a gradient."""
+    """Return the node of a call; None if no differentiable input requires a gradient.
+
+    Args:
+        results: the outputs that shall have one: all, or the first.
+        formula: what was called.
+        inputs: what it was given.
+        saved: what its forward saved.
+        options: its options.
+        count: how many outputs it has.
+    """
     edges: list[Any] = []
     forms: list[Any] = []
     differentiable = formula.differentiable
@@ -277,10 +321,12 @@ def _node(
             else:
                 if origin is None and _of_floats(kept):
                     origin = _origin(inputs, options)
-    kind = MultiOutputNode if formula.outputs else Node
+    kind: type[Node] = Node
+    if formula.outputs:
+        kind = MultiOutputNode if len(results) == count else FirstOutputNode
     node: Any = kind(formula, saved, tuple(edges), tuple(forms), tuple(guards), origin)
     if formula.outputs:
-        node.count = len(results)
+        node.count = count
     return node
 
 
@@ -296,7 +342,6 @@ def _origin(inputs: tuple[Any, ...], options: dict[str, Any]) -> Origin:
 
 
 _NAMESPACE = Namespace(wrap, apply)
-_NUMBERS = frozenset({float, int, bool, complex})
 _PLAIN = frozenset({int, float, bool, str, tuple, type(None)})
 
 
@@ -325,9 +370,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
         array = from_dlpack(data)
     else:
-        array = asarray(_numbers(data))
+        array = asarray(numbers_in(data))
         if dtype is None and is_inexact(array):
-            dtype = _floats_of(data) or default_dtype()
+            dtype = floats_of(data) or default_dtype()
             if is_complex(array):
                 dtype = "complex128" if dtype == "float64" else "complex64"
         elif is_complex(array) and not dtype_name(dtype).startswith("complex"):
@@ -350,51 +395,8 @@ def _legacy(data: list[Any]) -> Any:
     if len(data) == 1 and isinstance(data[0], Tensor):
         return data[0].array
     if len(data) == 1 and not isinstance(data[0], int):
-        return cast(asarray(_numbers(data[0])), default_dtype())
+        return cast(asarray(numbers_in(data[0])), default_dtype())
     return np.zeros(tuple(data) or (0,), default_dtype())
-
-
-def _floats_of(value: Any) -> str | None:
-    """Return the common floating dtype of the items of nested lists, None if no item is floating.
-
-    A tensor, an array or a NumPy scalar has its own dtype; a Python float has the default dtype.
-    Of complex numbers it is the dtype of their parts.
-    """
-    found: set[str] = set()
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, (list, tuple)):
-            # Most lists hold only Python numbers: the set of types answers for all items at once.
-            kinds = set(map(type, item))
-            if kinds & _NUMBERS:
-                found |= {default_dtype()} if kinds & {float, complex} else set()
-            if kinds - _NUMBERS:
-                todo += [one for one in item if type(one) not in _NUMBERS]
-        elif isinstance(item, Tensor) or is_array(item) or isinstance(item, np.generic):
-            name = dtype_name(item.dtype)
-            if name in FLOATS:
-                found.add(name)
-            elif name in PARTS:
-                found.add(PARTS[name])
-        elif isinstance(item, (float, complex)):
-            found.add(default_dtype())
-    return widest(list(found))
-
-
-def _numbers(value: Any) -> Any:
-    """Return nested lists in which each tensor is replaced by its values as nested lists."""
-    if isinstance(value, Tensor):
-        return value.tolist()
-    if isinstance(value, (list, tuple)):
-        return [_numbers(item) for item in value] if any(map(_holds, value)) else value
-    return value
-
-
-def _holds(value: Any) -> bool:
-    return isinstance(value, Tensor) or (
-        isinstance(value, (list, tuple)) and any(map(_holds, value))
-    )
 
 
 def made_on(device: Any) -> Any:

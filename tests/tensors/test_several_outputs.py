@@ -13,7 +13,7 @@ import nnscratch
 from nnscratch import nn
 from nnscratch.errors import GradientError, ShapeError
 from nnscratch.formulas import FORMULAS, SPLIT, VAR_MEAN, formula, registry
-from nnscratch.tensors import apply
+from nnscratch.tensors import apply, apply_first
 
 BOTH = pytest.mark.parametrize("lib", [nnscratch, torch], ids=["nnscratch", "torch"])
 
@@ -272,3 +272,82 @@ def test_views_are_views() -> None:
     x.add_(10.0)
     assert [one.tolist() for one in pieces] == [[10.0, 11.0], [12.0, 13.0], [14.0, 15.0]]
     assert SPLIT.aliases
+
+
+def test_only_the_first_output_is_a_part_of_the_graph(sin_cos: Any) -> None:
+    x = leaf(0.3, -1.2)
+    s, (c,) = apply_first(sin_cos, x)
+    assert type(c) is np.ndarray
+    np.testing.assert_array_equal(c, np.cos(x.detach().numpy()))
+    seen: list[Any] = []
+    s.register_hook(lambda gradient: seen.append(gradient.tolist()))
+    (s * 2.0).sum().backward(retain_graph=True)
+    assert seen == [[2.0, 2.0]]
+    np.testing.assert_array_equal(x.grad.numpy(), 2.0 * np.cos(x.detach().numpy()))
+    x.grad = None
+    s.sum().backward()
+    with pytest.raises(GradientError, match="freed"):
+        s.sum().backward()
+
+
+def test_only_the_first_output_and_nobody_asked(sin_cos: Any) -> None:
+    with nnscratch.no_grad():
+        s, _ = apply_first(sin_cos, leaf(0.3))
+    assert (s.node, s.requires_grad) == (None, False)
+    assert not apply_first(sin_cos, leaf(0.3).detach())[0].requires_grad
+
+
+def test_the_first_output_is_changed_in_place_before_the_backward(sin_cos: Any) -> None:
+    x = leaf(0.3)
+    s, _ = apply_first(sin_cos, x)
+    with nnscratch.no_grad():
+        s += 1.0
+    with pytest.raises(GradientError, match="changed in place"):
+        s.sum().backward()
+
+
+def test_second_derivatives_of_the_first_output(sin_cos: Any) -> None:
+    """The other outputs are saved: they are found again from the inputs, as parts of the graph."""
+    x = leaf(0.3, -1.2)
+    values = x.detach().numpy()
+    y, _ = apply_first(VAR_MEAN, x)
+    (first,) = nnscratch.autograd.grad(y, x, create_graph=True)
+    np.testing.assert_allclose(first.detach().numpy(), 2.0 * (values - values.mean()), rtol=1e-14)
+    (second,) = nnscratch.autograd.grad(first[0], x)
+    np.testing.assert_allclose(second.numpy(), [1.0, -1.0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("layer", ["LayerNorm", "BatchNorm1d", "InstanceNorm1d", "GroupNorm"])
+def test_second_derivatives_of_layers_that_take_the_first_output(layer: str) -> None:
+    made = getattr(nn, layer)(*((2, 4) if layer == "GroupNorm" else (4,))).double()
+    shape = (3, 4, 4) if layer == "InstanceNorm1d" else (3, 4)
+    x = nnscratch.tensor(np.random.default_rng(0).normal(size=shape), requires_grad=True)
+    theirs = getattr(torch.nn, layer)(*((2, 4) if layer == "GroupNorm" else (4,))).double()
+    xt = torch.tensor(x.detach().numpy(), requires_grad=True)
+    found = []
+    for lib, one, given in ((nnscratch, made, x), (torch, theirs, xt)):
+        (gradient,) = lib.autograd.grad((one(given) ** 3).sum(), given, create_graph=True)
+        (gradient**2).sum().backward()
+        found.append(given.grad.detach().numpy())
+    np.testing.assert_allclose(*found, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_gradients_added_at_once_are_those_of_the_formula(dtype: str) -> None:
+    rng = np.random.default_rng(5)
+    first, second = (nnscratch.tensor(rng.normal(size=(6, 7))).to(dtype) for _ in range(2))
+    at_once, by_formula = first.clone().array, first.clone().array
+    registry.add_to(at_once, second.array)
+    registry.update(FORMULAS["accumulate"], by_formula, second.array)
+    assert at_once.tobytes() == by_formula.tobytes()
+
+
+def test_gradients_added_at_once_overflow_quietly_and_are_seen() -> None:
+    most = np.full(3, np.finfo(np.float32).max)
+    registry.add_to(most, most.copy())
+    assert np.isinf(most).all()
+    with registry.observing(registry.CallLog()) as log:
+        registry.add_to(np.ones(3), np.ones(3))
+    assert [name for name, _, _ in log.ran] == ["accumulate"]
+    with pytest.raises(ShapeError):
+        registry.add_to(np.ones(3), np.ones(2))

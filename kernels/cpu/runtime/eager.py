@@ -1,4 +1,4 @@
-"""One kernel, now: what an eager call comes down to once its arrays are known.
+"""Kernels, now: what an eager call comes down to once its arrays are known.
 
 A call of a few hundred elements takes about as long as what stands here, so it does little: the
 entries are written into a buffer that is there already, behind the instruction that names them.
@@ -20,6 +20,9 @@ from .state import WORDS
 from .table import address
 from .threads import choose
 
+ROOM = 1024
+"""The words of several instructions and their entries that there is room for."""
+
 
 class _Buffers(threading.local):
     """An instruction and its entries, for each Python thread its own.
@@ -28,6 +31,8 @@ class _Buffers(threading.local):
         memory: the instruction (WORDS integers), and behind it the entries of ``a``.
         numbers: the entries of ``s``.
         start: the address of the instruction.
+        words: several instructions, and behind them the entries of all.
+        first: the address of the first of these.
     """
 
     def __init__(self) -> None:
@@ -35,12 +40,25 @@ class _Buffers(threading.local):
         self.start = address(a)
         a[:WORDS] = 0, address(a[WORDS:]), address(s), 0
         self.memory, self.numbers = a.data, s.data
+        several = np.zeros(ROOM, dtype=np.int64)
+        self.words, self.first = several.data, address(several)
         self.pool = pool()
 
 
 _buffers: _Buffers | None = None
+_beginning = threading.Lock()
 _integers = functools.cache(lambda count: struct.Struct(f"{count}q"))
 _floats = functools.cache(lambda count: struct.Struct(f"{count}d"))
+
+
+def buffers() -> _Buffers:
+    """Return what each Python thread has of its own, made when the first kernel runs."""
+    global _buffers
+    if _buffers is None:
+        with _beginning:
+            if _buffers is None:
+                _buffers = _Buffers()
+    return _buffers
 
 
 def call(
@@ -50,10 +68,7 @@ def call(
 
     The arrays behind the addresses must stay alive until it returns.
     """
-    global _buffers
-    if _buffers is None:
-        _buffers = _Buffers()
-    local = _buffers
+    local = buffers()
     local.memory[0] = kernel.address
     _integers(len(a)).pack_into(local.memory, 8 * WORDS, *a)  # quicker than assigning a list
     if s:
@@ -61,6 +76,21 @@ def call(
     if threads is None:
         threads = choose(kernel.cost(a))
     local.pool.run(local.start, 1, threads)
+
+
+def run_words(local: Any, words: Sequence[int], count: int, nanoseconds: float) -> None:
+    """Run ``count`` instructions now: ``words`` are they, and behind them the entries of all.
+
+    Args:
+        local: this thread's ``buffers()``, behind whose ``first`` the entries will be.
+        words: at most ROOM.
+        count: how many of them are instructions.
+        nanoseconds: the work that threads can share.
+
+    The arrays behind the addresses must stay alive until it returns.
+    """
+    _integers(len(words)).pack_into(local.words, 0, *words)
+    local.pool.run(local.first, count, choose(nanoseconds))
 
 
 class RowCall:
