@@ -11,7 +11,10 @@ from typing import Any as _Any
 
 import numpy as _np
 
-from nnscratch import nn, optim, random
+from nnscratch.loading import collecting_later as _collecting_later
+
+with _collecting_later():  # these load nearly all that there is
+    from nnscratch import nn, optim, random
 from nnscratch import settings as _settings
 from nnscratch.absent import AbsentFinder as _AbsentFinder
 from nnscratch.absent import absent as _absent

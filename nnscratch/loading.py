@@ -1,9 +1,14 @@
-"""All modules of a folder, for packages where a new file is found without being listed."""
+"""All modules of a folder, for packages where a new file is found without being listed.
+
+And how they are loaded quickly.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -48,3 +53,26 @@ def modules_of(
         for name in files_of(folder)
         if name not in without
     ]
+
+
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """Leave the garbage collector alone meanwhile, for imports: what modules make stays.
+
+    It would look for garbage each time that there are some hundred objects more, and now and then
+    among all there are. Behind scikit-learn's 130,000 objects that was 0.15 s of the 0.4 s which
+    the import of its estimators' kin took here.
+
+    >>> with collecting_later():
+    ...     gc.isenabled()
+    False
+    >>> gc.isenabled()
+    True
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

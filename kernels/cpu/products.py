@@ -150,15 +150,16 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
 
 
 @helper
-def share(m, n, tid, threads, panel):
+def share(m, n, turned, tid, threads, panel):
     """A thread's rows and columns of C: (first row, last row, first column, last column).
 
     They begin at multiples of a tile, so the tiles, and the order of every sum, are the same for
-    any number of threads.
+    any number of threads. ``turned`` is 1 where panels of B have to be turned, which takes about
+    the time of a tile: threads that share the columns share that work too.
     """
     bands, panels = (m + ROWS - 1) // ROWS, (n + panel - 1) // panel
     most_rows, most_columns = (bands + threads - 1) // threads, (panels + threads - 1) // threads
-    by_rows, by_columns = most_rows * panels, most_columns * bands
+    by_rows, by_columns = (most_rows + turned) * panels, most_columns * (bands + turned)
     # All threads lay out the factor that they do not share: the smaller one, if that is as even.
     if n >= m:
         columns_are_shared = by_columns - by_columns // EVEN <= by_rows
@@ -193,7 +194,7 @@ def gemm_tiles(
     if m <= FEW_ROWS and transpose_b and not transpose_a:
         rows_times(like, size, m, n, k, A, lda, B, ldb, C, ldc, tid, threads)
         return
-    top, bottom, start, stop = share(m, n, tid, threads, panel)
+    top, bottom, start, stop = share(m, n, transpose_b, tid, threads, panel)
     space, group = address_of(stack(laid, KIND)), address_of(stack(copied, KIND))
     direct = not transpose_b and (
         bottom - top <= ROWS or ldb == size * panel or min(k, DEPTH) * ldb <= SMALL

@@ -5,6 +5,7 @@ They stand wherever scikit-learn takes an estimator, and take the parameters of 
 """
 
 from nnscratch.errors import ConfigurationError
+from nnscratch.loading import collecting_later
 
 try:
     import sklearn
@@ -19,7 +20,8 @@ if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
         "update it: pip install -U scikit-learn"
     )
 
-from nnscratch.interop.sklearn.classifier import NeuralNetClassifier
-from nnscratch.interop.sklearn.regressor import NeuralNetRegressor
+with collecting_later():
+    from nnscratch.interop.sklearn.classifier import NeuralNetClassifier
+    from nnscratch.interop.sklearn.regressor import NeuralNetRegressor
 
 __all__ = ["NeuralNetClassifier", "NeuralNetRegressor"]
