@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +19,7 @@ from nnscratch.parallel.reducing import NOTHING, AttentionNeeded, GradientReduce
 from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken, with_rows
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
-from nnscratch.train.batches import parts_of, samples_in, target_of
+from nnscratch.train.batches import parts_of, samples_in
 from nnscratch.train.losses import denominator_of, is_sum
 from nnscratch.train.repeating import RepeatedBatches
 from nnscratch.train.run import TrainingRun
@@ -81,6 +82,9 @@ class SharedBatches:
         self._stand_in: Any = None
         self._error: Exception | None = None
         self._traced = False
+        self._ranges: dict[int, list[RowRange]] = {}
+        self._kind: tuple[Any, Any] = (np.float32, None)
+        self._last_factor = math.nan, Tensor(np.zeros(()))
 
     @property
     def reducer(self) -> GradientReducer:
@@ -103,7 +107,9 @@ class SharedBatches:
         if samples >= MORE:
             few, more = head(FEW), head(MORE)
             habits = habits_of(run.model, forward, few, more)
-            self._which = with_rows(few, more)
+            which = with_rows(few, more)
+            # Where all have rows nothing has to be looked up.
+            self._which = None if which is None or all(which) else which
         self._of_rows = habits.of_rows
         self._reducer = GradientReducer(
             run.model, run.optimizer, self.world, parts, habits, self._wire
@@ -121,6 +127,19 @@ class SharedBatches:
         count = min(2, samples)
         self._stand_in = taken(head(count), RowRange(0, count, count))
         self._error, self._traced = None, False
+        self._ranges.clear()
+        self._settle_kind()
+
+    def _settle_kind(self) -> None:
+        """Note the dtype of the weights, that of the parameters, and their device if it is a GPU.
+
+        Both stay as they are: a parameter that moves later is refused by the optimizer.
+        """
+        found = next(iter(self.run.model.parameters()), None)
+        wide = found is not None and found.array.dtype == np.float64
+        place = found.device if found is not None and found.device.type == "cuda" else None
+        self._kind = np.float64 if wide else np.float32, place
+        self._last_factor = math.nan, self._last_factor[1]
 
     @property
     def _workers(self) -> int:
@@ -138,6 +157,7 @@ class SharedBatches:
 
     def regroup(self) -> None:
         """Divide batches among the ranks that are left."""
+        self._ranges.clear()
         if self._reducer is None:
             return
         self.save |= self._reducer.save
@@ -204,10 +224,10 @@ class SharedBatches:
             NonFiniteError: on all ranks, before the parameters change, if a loss is NaN or
                 infinite on one of them.
         """
-        one = partial(self._take, batch, step, guard, weight=weight, first=first, last=last)
         if self._repeated is None or self.reducer.muted:
-            one()
+            self._take(batch, step, guard, weight, first, last)
         else:
+            one = partial(self._take, batch, step, guard, weight, first, last)
             self._repeated.take(one, first)
 
     def _take(
@@ -215,7 +235,6 @@ class SharedBatches:
         batch: Any,
         step: Take,
         guard: Callable[[Any, Tensor], None],
-        *,
         weight: float,
         first: bool,
         last: bool,
@@ -225,26 +244,22 @@ class SharedBatches:
         if self.divided is not None:
             self.divided.follow()
         total = samples_in(batch)
-        if world.rank < self._workers:
-            ranges = own_parts(total, world.rank, self._workers, self.shards)
-        else:
-            ranges = [RowRange(total, total, total)] * (self._parts or 1)
+        ranges = self._ranges.get(total)
+        if ranges is None:
+            ranges = self._ranges[total] = self._divide(total)
         parts = [taken(batch, one, self._which) if one.rows else self._stand_in for one in ranges]
         weights = self._weights(parts, ranges, total)
         world.place = f"step {run.step + 1}"
         reducer.stop, reducer.save = self._stopping() or 0, self.save
         if last:
             self.save = 0
-        kind, place = self._kind()
         scope: row_scope | None = None
         for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
-            target = target_of(part)
             reducer.begin(
                 index,
                 own if rows.rows else 0.0,
                 rows.rows / total,
                 samples=total / weight,
-                entries=target.numel() if isinstance(target, Tensor) else rows.rows,
                 first=first,
                 last=last,
             )
@@ -258,8 +273,7 @@ class SharedBatches:
             needed = False
             try:
                 with scope:
-                    factor = Tensor(np.asarray(own * weight, kind))
-                    step(part, factor if place is None else factor.to(place), begins, ends)
+                    step(part, self._factor(own * weight), begins, ends)
             except AttentionNeeded:
                 needed = True
             if reducer.attention and self._error is None and not self._traced and reducer.counts:
@@ -271,12 +285,24 @@ class SharedBatches:
             run.totals.add_sums(loss, right, judged, 0)
         run.totals.samples += total
 
-    def _kind(self) -> Any:
-        """The dtype of the weights, that of the parameters, and their device if it is a GPU."""
-        found = next(iter(self.run.model.parameters()), None)
-        wide = found is not None and found.array.dtype == np.float64
-        place = found.device if found is not None and found.device.type == "cuda" else None
-        return np.float64 if wide else np.float32, place
+    def _divide(self, total: int) -> list[RowRange]:
+        """Return the parts of a batch of so many rows that this rank computes."""
+        rank, workers = self.world.rank, self._workers
+        if rank < workers:
+            return own_parts(total, rank, workers, self.shards)
+        return [RowRange(total, total, total)] * (self._parts or 1)
+
+    def _factor(self, value: float) -> Tensor:
+        """Return a weight as a tensor of the parameters' dtype, where they are; often the last."""
+        last, made = self._last_factor
+        if value == last:
+            return made
+        kind, place = self._kind
+        made = Tensor(np.asarray(value, kind))
+        if place is not None:
+            made = made.to(place)
+        self._last_factor = value, made
+        return made
 
     def _counted(self, part: Any) -> float:
         assert self._denominator is not None
