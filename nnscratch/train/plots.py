@@ -101,7 +101,8 @@ def _curves(axes: Any, history: History, name: str, best_epoch: int | None) -> N
     if name == "loss" and values and min(values) > 0.0 and max(values) > 20.0 * min(values):
         axes.set_yscale("log")
         axes.minorticks_off()
-    if name != "loss" and values:
+    if name == "r2" and values:
+        # It may begin at -1,000, beside which nothing else could be seen.
         axes.set_ylim(max(min(values) - 0.02, float(np.quantile(values, 0.02)) - 0.1), None)
     if best_epoch is not None:
         axes.axvline(best_epoch, color=_FAINT, linewidth=1.0, linestyle=":", label="best epoch")

@@ -312,6 +312,7 @@ def test_what_has_come_whole_is_answered_without_a_task():
         for body in (b"", b"abc", b"x" * 100_000):
             other.sent = b""
             connection.data_received(sending(body))
+            await settled(lambda: other.sent.endswith(b">"))
             head, _, content = other.sent.partition(b"\r\n\r\n")
             assert content == b"<at once %d>" % len(body)
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")

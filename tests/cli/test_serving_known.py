@@ -49,10 +49,11 @@ def test_a_known_head_is_not_parsed_again():
         for n in range(5):
             connection.data_received(sending(b"%d" % n))
         connection.data_received(sending(b"long"))
-        assert connection.parser.fed == 2  # of one length, and of another
+        await settled(lambda: other.sent.count(b">") == 6)
+        assert connection.parser.fed == 1
         assert app.seen == 0
         assert bodies(app) == [b"0", b"1", b"2", b"3", b"4", b"long"]
-        assert len(app.opened_heads) == 2
+        assert len(app.opened_heads) == 1
         answers = other.sent.split(b"HTTP/1.1 200 OK\r\n")[1:]
         assert len(answers) == 6
         assert answers[0] == answers[1]
@@ -95,6 +96,9 @@ def test_few_and_short_heads_are_known():
         known = connection.together.known
         for size in range(1, 200):
             connection.data_received(sending(b"x" * size))
+        assert len(known) == 1  # whatever their lengths
+        for number in range(200):
+            connection.data_received(sending(b"x", more=b"a: %d\r\n" % number))
             assert len(known) <= together._MOST_KNOWN
         known.clear()
         connection.data_received(sending(b"x", more=b"more: " + b"y" * 2000 + b"\r\n"))
@@ -107,12 +111,49 @@ def test_few_and_short_heads_are_known():
     run(test)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /now HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"POST /now HTTP/1.1\r\ncontent-length: 1, 1\r\n\r\n",
+        b"POST /now HTTP/1.1\r\ncontent-length: 0x1\r\n\r\n",
+        b"POST /now HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /now HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+    ],
+)
+def test_lengths_that_are_none_are_refused_whatever_is_known(head):
+    async def test():
+        app = EchoAtOnce()
+        connection, other = connected(app)
+        connection.data_received(sending(b"x"))
+        connection.data_received(head + b"x")
+        await settled(lambda: b"HTTP/1.1 400" in other.sent)
+        assert len(connection.together.known) == 1
+        assert app.seen == 0
+
+    run(test)
+
+
+def test_a_length_in_another_header_is_not_the_length():
+    async def test():
+        app = EchoAtOnce()
+        connection, other = connected(app)
+        for more in (b"x-content-length: 9\r\n", b"a: content-length: 9\r\n"):
+            for body in (b"1", b"22"):
+                connection.data_received(sending(body, more=more))
+        await settled(lambda: other.sent.count(b">") == 4)
+        assert bodies(app) == [b"1", b"22"] * 2
+        assert together.split_head(b"POST / HTTP/1.1\r\nx-content-length: 9\r\n\r\n") is None
+        assert together.split_head(b"POST / HTTP/1.1\r\ncontent-length: 9\r\n") is None
+
+    run(test)
+
+
 def several(app, count):
-    """Return connections to one server, which knows the heads of bodies of one and five bytes."""
+    """Return connections to one server, which knows the head of what is sent."""
     first = connected(app)
     found = [first, *(connected(app, kind=type(first[0])) for _ in range(count - 1))]
     first[0].data_received(sending(b"x"))
-    first[0].data_received(sending(b"12345"))
     first[1].sent = b""
     app.given.clear()
     return found

@@ -417,8 +417,9 @@ def trained(compiled):
     run = nnscratch.compile(step) if compiled else step
     return [run(nnscratch.ones(8, 3) * k).item() for k in range(1, 6)]
 assert trained(True) == pytest.approx(trained(False), rel=1e-5)
-assert nnscratch.gradcheck(own_parabola.Parabola(3).double(), nnscratch.randn(4, 3, dtype="float64"))
-assert "parabola" in str(nnscratch.explain(own_parabola.Parabola(3), nnscratch.ones(2, 3)))
+layer = own_parabola.Parabola(3)
+assert "parabola" in str(nnscratch.explain(layer, nnscratch.ones(2, 3)))
+assert nnscratch.gradcheck(layer.double(), nnscratch.randn(4, 3, dtype="float64"))
 
 twice = [*own_parabola.parabola_cases(), Case("a picture", ())]
 object.__setattr__(PARABOLA, "cases", lambda: twice)

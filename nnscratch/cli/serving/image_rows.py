@@ -71,11 +71,11 @@ class ImageReader:
     def _usual(self, body: bytes, most: int) -> Array | None:
         """Return the grey images of a body that is as most are, uint8, quickly; None of others.
 
-        They are whole numbers from 0 to 255, and nothing is said twice: there is one colon.
+        They are whole numbers from 0 to 255, and nothing is said twice: there is no second colon.
         """
         if not self._full or self.pre.channels > 1 or self._dtype != np.uint8:
             return None
-        if body.count(b":") != 1:
+        if body.find(b":", body.find(b":") + 1) >= 0:
             return None
         try:
             images = self._all.decode(body).images

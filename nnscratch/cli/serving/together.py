@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 Headers = list[tuple[bytes, bytes]]
@@ -40,24 +40,31 @@ class Asking(Protocol):
         """Called with the answer to a request, None if it was not answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownHead:
-    """What the bytes before a body said when they were parsed.
+_LENGTH = re.compile(rb"\r\ncontent-length: ?(0|[1-9][0-9]{0,8})\r\n", re.IGNORECASE).search
+"""Finds the length of the body in a head, as it is usually written."""
 
-    Args:
-        opened: what the application made of them.
-        length: of the body.
+
+def split_head(data: bytes) -> tuple[bytes, int, int] | None:
+    r"""Return a request's head without the body's length, where it ends, and where the body ends.
+
+    None if there is no whole head, or no length in it.
+
+    >>> split_head(b"POST /a HTTP/1.1\r\nContent-Length: 2\r\nA: b\r\n\r\n[]")
+    (b'POST /a HTTP/1.1\r\nContent-Length: \r\nA: b\r\n\r\n', 45, 47)
     """
-
-    opened: Any
-    length: int
+    end = data.find(b"\r\n\r\n") + 4
+    told = _LENGTH(data, 0, end)
+    if told is None:
+        return None
+    first, last = told.span(1)
+    return data[:first] + data[last:end], end, end + int(data[first:last])
 
 
 class RequestsTogether:
     """Answers requests at once, without a task, where an application can.
 
-    - A program sends the same bytes before each body of one length. Where these were parsed once
-      and answered at once, they are not parsed again.
+    - A program sends the same bytes before each body, but for its length. Where these were parsed
+      once and answered at once, they are not parsed again.
     - Such requests are answered when the event loop has read what there is on other connections,
       all in one call: what has to be done once for all of them, or what brings the weights into
       the processor's caches, is shared.
@@ -66,12 +73,12 @@ class RequestsTogether:
         application: what answers.
 
     Attributes:
-        known: heads, by their bytes.
+        known: what the application made of heads, by their bytes without the length.
     """
 
     def __init__(self, application: AnsweringAtOnce) -> None:
         self.application = application
-        self.known: dict[bytes, KnownHead] = {}
+        self.known: dict[bytes, Any] = {}
         self._waiting: list[tuple[Asking, Any, bytes, int]] = []
         self._headers: Any = None  # those that the server gives to every answer,
         self._head = b""  # and an answer's beginning with them
@@ -81,11 +88,13 @@ class RequestsTogether:
 
         The connection is told the answer soon.
         """
-        end = data.find(b"\r\n\r\n") + 4
-        head = self.known.get(data[:end])
-        if head is None or len(data) != end + head.length:
+        found = split_head(data)
+        if found is None or len(data) != found[2]:
             return False
-        self._waiting.append((connection, head.opened, data, end))
+        opened = self.known.get(found[0])
+        if opened is None:
+            return False
+        self._waiting.append((connection, opened, data, found[1]))
         if len(self._waiting) == 1:
             connection.loop.call_soon(self.answer)
         elif len(self._waiting) >= _MOST_TOGETHER:
@@ -124,11 +133,11 @@ class RequestsTogether:
         content = self.application.at_once([(opened, body)])[0]
         if content is None:
             return None
-        end = whole.find(b"\r\n\r\n") + 4
-        if 4 <= end <= _LONGEST_KNOWN and len(whole) == end + len(body):
+        found = split_head(whole)
+        if found and found[1] <= _LONGEST_KNOWN and len(whole) == found[2]:
             if len(self.known) >= _MOST_KNOWN:
                 self.known.clear()
-            self.known[whole[:end]] = KnownHead(opened, len(body))
+            self.known[found[0]] = opened
         return self._whole(connection, content)
 
     def _whole(self, connection: Asking, content: bytes) -> bytes:
