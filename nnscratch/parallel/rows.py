@@ -112,9 +112,13 @@ def taken(batch: Any, part: RowRange, which: Sequence[bool] | None = None) -> An
         return batch
     if which is None and type(batch) in (tuple, list):
         # Most batches are tensors with a row for each sample: that is seen at once.
-        arrays = [one.array for one in batch if type(one) is Tensor]
-        if len(arrays) == len(batch) and all([one.shape[:1] == (total,) for one in arrays]):
-            return type(batch)([wrap(one[start:stop]) for one in arrays])
+        made = []
+        for one in batch:
+            if type(one) is not Tensor or not (shape := one.array.shape) or shape[0] != total:
+                break
+            made.append(wrap(one.array[start:stop]))
+        else:
+            return type(batch)(made)
     number = itertools.count()
 
     def some(item: Any) -> Any:

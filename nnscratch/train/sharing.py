@@ -82,7 +82,7 @@ class SharedBatches:
         self._stand_in: Any = None
         self._error: Exception | None = None
         self._traced = False
-        self._ranges: dict[int, list[RowRange]] = {}
+        self._known: dict[int, tuple[list[RowRange], list[float]]] = {}
         self._kind: tuple[Any, Any] = (np.float32, None)
         self._last_factor = math.nan, Tensor(np.zeros(()))
 
@@ -127,7 +127,7 @@ class SharedBatches:
         count = min(2, samples)
         self._stand_in = taken(head(count), RowRange(0, count, count))
         self._error, self._traced = None, False
-        self._ranges.clear()
+        self._known.clear()
         self._settle_kind()
 
     def _settle_kind(self) -> None:
@@ -157,7 +157,7 @@ class SharedBatches:
 
     def regroup(self) -> None:
         """Divide batches among the ranks that are left."""
-        self._ranges.clear()
+        self._known.clear()
         if self._reducer is None:
             return
         self.save |= self._reducer.save
@@ -244,28 +244,36 @@ class SharedBatches:
         if self.divided is not None:
             self.divided.follow()
         total = samples_in(batch)
-        ranges = self._ranges.get(total)
-        if ranges is None:
-            ranges = self._ranges[total] = self._divide(total)
-        parts = [taken(batch, one, self._which) if one.rows else self._stand_in for one in ranges]
-        weights = self._weights(parts, ranges, total)
+        known = self._known.get(total)
+        if known is None:
+            known = self._known[total] = self._divide(total)
+        ranges, shares = known
+        which = self._which
+        parts = [
+            taken(batch, one, which) if share else self._stand_in
+            for one, share in zip(ranges, shares, strict=True)
+        ]
+        weights = shares
+        if self._sums or self._denominator is not None:
+            weights = self._weights(parts, ranges)
         world.place = f"step {run.step + 1}"
         reducer.stop, reducer.save = self._stopping() or 0, self.save
         if last:
             self.save = 0
         scope: row_scope | None = None
-        for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
+        for index, part in enumerate(parts):
+            share, own = shares[index], weights[index]
             reducer.begin(
                 index,
-                own if rows.rows else 0.0,
-                rows.rows / total,
+                own if share else 0.0,
+                share,
                 samples=total / weight,
                 first=first,
                 last=last,
             )
             if scope is not None:
                 scope.rewind()
-            scope = row_scope(rows.start, samples_in(part), total, self._of_rows)
+            scope = row_scope(ranges[index].start, samples_in(part), total, self._of_rows)
             if self._repeated is not None:
                 self._repeated.scopes.append(scope)
             ends = last and index + 1 == len(parts)
@@ -285,12 +293,14 @@ class SharedBatches:
             run.totals.add_sums(loss, right, judged, 0)
         run.totals.samples += total
 
-    def _divide(self, total: int) -> list[RowRange]:
-        """Return the parts of a batch of so many rows that this rank computes."""
+    def _divide(self, total: int) -> tuple[list[RowRange], list[float]]:
+        """Return the parts of a batch of so many rows that this rank computes, and their shares."""
         rank, workers = self.world.rank, self._workers
         if rank < workers:
-            return own_parts(total, rank, workers, self.shards)
-        return [RowRange(total, total, total)] * (self._parts or 1)
+            ranges = own_parts(total, rank, workers, self.shards)
+        else:
+            ranges = [RowRange(total, total, total)] * (self._parts or 1)
+        return ranges, [one.rows / total if one.rows else 0.0 for one in ranges]
 
     def _factor(self, value: float) -> Tensor:
         """Return a weight as a tensor of the parameters' dtype, where they are; often the last."""
@@ -308,12 +318,10 @@ class SharedBatches:
         assert self._denominator is not None
         return self._denominator(part if self._of_step else parts_of(part).target)
 
-    def _weights(self, parts: list[Any], ranges: list[RowRange], total: int) -> list[float]:
+    def _weights(self, parts: list[Any], ranges: list[RowRange]) -> list[float]:
         """Return what the loss of each part is multiplied by, so that all add up to the batch's."""
         if self._sums:
             return [1.0 if one.rows else 0.0 for one in ranges]
-        if self._denominator is None:
-            return [one.rows / total for one in ranges]
         size = self.world.size * len(parts)
         found = np.zeros(size)
         for index, (part, one) in enumerate(zip(parts, ranges, strict=True)):
