@@ -6,7 +6,9 @@
 
 Every process has one thread. First the losses of 20 steps are compared; who differs by more than
 1e-4 is not shown. Ours and PyTorch's processes run in turn, several times; a number is the median
-of all turns, and every one of them stands in the JSON beside the table.
+of all turns, and every one of them stands in the JSON beside the table. What a launcher costs is
+far less than two processes differ by chance: it is the ratio of two medians over many short starts,
+with it and without in turn.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from nnscratch.parallel.starting import mpiexec
 PROGRAM = Path(__file__).parent / "programs" / "scaling.py"
 RESULT = Path(__file__).parent / "results" / "scaling.md"
 LIMIT, TOLERANCE = 600.0, 1e-4
+STARTS, SHORT = 9, 3
+"""How often one rank is started with a launcher and without, and the rounds of such a start."""
 ONE_THREAD = {
     "NNSCRATCH_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"
 }  # fmt: skip
@@ -85,24 +89,42 @@ class Measured:
         self.losses: dict[str, list[float]] = {}
         self.seconds: dict[tuple[str, str], list[float]] = {}
         self.parameters = 0
+        self.starts: dict[bool, list[float]] = {True: [], False: []}
 
-    def run(self, kind: str, launched: bool = True) -> None:
+    def compare_starts(self, starts: int) -> None:
+        """Start one rank with a launcher and without, in turn, whoever comes first in turn too."""
+        for number in range(starts):
+            for launched in (number % 2 == 0, number % 2 == 1):
+                found = self._found("nnscratch", launched, self.case | {"rounds": SHORT})
+                self.starts[launched].append(statistics.median(found["seconds"]["step"]))
+
+    def start_ratio(self) -> float | None:
+        """Return how much longer a step takes with a launcher, None if it was not compared."""
+        if not self.starts[True]:
+            return None
+        return statistics.median(self.starts[True]) / statistics.median(self.starts[False])
+
+    def run(self, kind: str) -> None:
         """Start the processes of a kind, and take over what they measured."""
-        name = kind if launched else f"{kind}, no launcher"
+        found = self._found(kind, True, self.case)
+        self.losses[kind] = found["losses"]
+        self.parameters = found.get("parameters", self.parameters)
+        for what, seconds in found["seconds"].items():
+            self.seconds.setdefault((kind, what), []).extend(seconds)
+
+    def _found(self, kind: str, launched: bool, case: dict[str, Any]) -> dict[str, Any]:
+        """Start the processes of a kind, and return what they measured."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder, "found.json")
-            command = [sys.executable, str(PROGRAM), kind, json.dumps(self.case), str(out)]
+            command = [sys.executable, str(PROGRAM), kind, json.dumps(case), str(out)]
             many = os.environ | ONE_THREAD
             if kind == "torch":
                 self._run_torch(command, many)
             else:
                 start = [mpiexec(), "-n", str(self.ranks)] if launched else []
                 subprocess.run([*start, *command], env=many, timeout=LIMIT, check=True)
-            found = json.loads(out.read_text())
-        self.losses[name] = found["losses"]
-        self.parameters = found.get("parameters", self.parameters)
-        for what, seconds in found["seconds"].items():
-            self.seconds.setdefault((name, what), []).extend(seconds)
+            found: dict[str, Any] = json.loads(out.read_text())
+            return found
 
     def _run_torch(self, command: list[str], environment: dict[str, str]) -> None:
         with socket.socket() as probe:
@@ -140,6 +162,10 @@ class Measured:
             "ranks": self.ranks,
             "parameters": self.parameters,
             "largest difference of losses": {name: self.differs(name) for name in self.losses},
+            "one rank started": {
+                "with a launcher": self.starts[True],
+                "without": self.starts[False],
+            },
             "seconds": {f"{kind}: {what}": found for (kind, what), found in self.seconds.items()},
         }
 
@@ -157,8 +183,8 @@ def measure(
             for _ in range(turns):
                 one.run("nnscratch")
                 one.run("torch")
-                if size == 1:
-                    one.run("nnscratch", launched=False)
+            if size == 1 and not weak:
+                one.compare_starts(STARTS if turns > 1 else 1)
             found.setdefault((network, batch), []).append(one)
             print(f"{network} b{whole}, {size} ranks: {_shown(one.median())}", file=sys.stderr)
     return found
@@ -206,8 +232,8 @@ def parts_table(found: dict[tuple[str, int], list[Measured]]) -> str:
         for one in several:
             row = [network, str(batch), str(one.ranks), _shown(one.median())]
             if one.ranks == 1:
-                bare = one.median(kind="nnscratch, no launcher")
-                row += [_ratio(one.median(), bare), "-", "-", "-", "-"]
+                ratio = one.start_ratio()
+                row += ["-" if ratio is None else f"{ratio:.3f}", "-", "-", "-", "-"]
             else:
                 reduction, allreduce = one.median("reduction"), one.median("Allreduce")
                 row += ["-", _shown(one.median("without reduction")), _shown(reduction),

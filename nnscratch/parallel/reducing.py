@@ -19,6 +19,7 @@ from nnscratch.array.random import default_generator
 from nnscratch.errors import ConfigurationError, DeviceError
 from nnscratch.formulas import registry
 from nnscratch.formulas.all_reduce import ALL_REDUCE
+from nnscratch.formulas.hits import COUNT_HITS
 from nnscratch.nn import Module
 from nnscratch.optim import Optimizer
 from nnscratch.optim.flat import ALIGNMENT, TAIL
@@ -105,9 +106,9 @@ class GradientReducer:
         self._counted: list[Any] = []
         self._stack: list[Any] = []
         self._sums: list[Any] = [None] * (parts or 0)
-        self._host = np.zeros(3)
+        self._host = [0.0, 0.0, 0.0]
         self._shares = [1.0] * (parts or 1)
-        self._part, self._weight, self._samples, self._entries = 0, 1.0, 0.0, 0
+        self._part, self._weight, self._samples = 0, 1.0, 0.0
         self._first = self._last = True
         self._nothing = 0.0
 
@@ -156,9 +157,8 @@ class GradientReducer:
 
     def follow(self) -> None:
         """Take over a group of parameters that was added to the optimizer meanwhile."""
-        if sum(len(group["params"]) for group in self.optimizer.param_groups) != len(
-            self._parameters
-        ):
+        count = sum([len(group["params"]) for group in self.optimizer.param_groups])
+        if count != len(self._parameters):
             self._lay_out()
             self._sums, self._stack = [None] * len(self._sums), []
 
@@ -181,7 +181,6 @@ class GradientReducer:
         share: float,
         *,
         samples: float,
-        entries: int,
         first: bool,
         last: bool,
     ) -> None:
@@ -192,13 +191,12 @@ class GradientReducer:
             weight: what its loss is multiplied by; 0 if it has no rows.
             share: its share of the batch's rows.
             samples: by what a part's loss times its weight is multiplied for ``sums``.
-            entries: how many targets the part has.
             first: whether the batch is the first of those whose gradients add up.
             last: whether it is the last of them.
         """
         self._part, self._weight = part, weight
         self._shares[part] = share
-        self._samples, self._entries = samples, entries
+        self._samples = samples
         self._first, self._last = first, last
         # What a part without weight gives, be it NaN, is not to reach what has added up so far.
         self._held = {}
@@ -230,13 +228,10 @@ class GradientReducer:
         registry.notify_seen(self._parameters)
         self._write(LOSS, loss.detach().reshape(1))
         if self.classes:
-            target = target.detach()
-            hits = output.detach().argmax(1) == target
-            if self.ignored is not None:
-                judged = target != self.ignored
-                hits = hits & judged
-                self._write(JUDGED, judged.sum().reshape(1))
-            self._write(RIGHT, hits.sum().reshape(1))
+            counts = self._tail[RIGHT : JUDGED + 1]
+            registry.update(
+                COUNT_HITS, counts, output.array, target.array, ignore_index=self.ignored
+            )
         present = 0
         if self._direct:
             self._flats[0].runs()  # brings gradients that lie elsewhere into their places
@@ -276,49 +271,53 @@ class GradientReducer:
         """
         if self.muted:
             return
-        tail = to_numpy(wire[-TAIL:])  # a part of it, or a copy of what a GPU has
+        on_host = to_numpy(wire[-TAIL:])  # a part of it, or a copy of what a GPU has
+        # Python writes one number into a memoryview in half the time, and one that is too large
+        # for float32 becomes infinite without a warning.
+        tail: Any = on_host.data
         if self._weight == 0.0:
-            tail[:] = self._nothing
+            on_host[:] = self._nothing
             if self._first or self.parts is not None:
                 wire[:] = self._nothing
             else:
                 self._put_back()
-        elif self.classes and self.ignored is None:
-            tail[JUDGED] = self._entries
-        own = float(tail[LOSS])
-        self.attention = self.attention or not math.isfinite(own)
-        tail[LOSS] *= self._samples
-        self._set_tail(wire, tail)
-        with np.errstate(all="ignore"):
-            if not (self._in_turn(tail) if self.parts is None else self._by_tree(wire)):
+        self.attention = self.attention or not math.isfinite(tail[LOSS])
+        tail[LOSS] = tail[LOSS] * self._samples
+        if self.parts is None:
+            if not self._in_turn(tail):
                 return
-        tail = tail if self.parts is None else to_numpy(wire[-TAIL:])
+        else:
+            self._set_tail(wire, on_host)
+            if not self._by_tree(wire):
+                return
+            on_host = to_numpy(wire[-TAIL:])
+            tail = on_host.data
         # Numbers that have to be the same on all ranks, of which each rank knows the sum then.
         check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
         tail[ATTENTION] = self.attention or self.unlike
         tail[STOP], tail[CHECK], tail[SAVE] = bool(self.stop), check, self.save
-        self._set_tail(wire, tail)
+        self._set_tail(wire, on_host)
         if self._rounds:
             if self.parts is None:
                 self._round(wire)
-            self.world.add_up(tail)
+            self.world.add_up(on_host)
             self.world.add_up(wire[:-TAIL], rounded=True)
         elif self._gpu is not None:
             self._gpu.add_up(wire)
         else:
             self.world.add_up(wire)
-        tail = to_numpy(wire[-TAIL:])
+        told = to_numpy(wire[-TAIL:]).tolist()
         self._average_statistics()
         if self._own:
             self.world.place += ", the buffers"
             assign(self._own, self.world.from_first([to_numpy(one.array) for one in self._own]))
         self.world.agree()  # before the parameters change
-        self.sums = float(tail[LOSS]), float(tail[RIGHT]), float(tail[JUDGED])
-        self.stopped = 0 if not tail[STOP] else self.stop or 15
-        self.saves = int(tail[SAVE])
-        if tail[ATTENTION] or not math.isfinite(self.sums[0]):
+        self.sums = told[LOSS], told[RIGHT], told[JUDGED]
+        self.stopped = 0 if not told[STOP] else self.stop or 15
+        self.saves = int(told[SAVE])
+        if told[ATTENTION] or not math.isfinite(self.sums[0]):
             raise AttentionNeeded
-        self.unlike = float(tail[CHECK]) != check * self.world.size
+        self.unlike = told[CHECK] != check * self.world.size
 
     @staticmethod
     def _set_tail(wire: Any, tail: Any) -> None:
@@ -335,9 +334,13 @@ class GradientReducer:
 
     def _in_turn(self, tail: Any) -> bool:
         """Add the sums of the batches whose gradients have added up in their places."""
-        now = np.asarray(tail[: JUDGED + 1], np.float64)
-        self._host = now if self._first else self._host + now
-        tail[: JUDGED + 1] = self._host
+        now = tail[: JUDGED + 1].tolist()
+        if self._first:
+            self._host = now
+        else:
+            self._host = [a + b for a, b in zip(self._host, now, strict=True)]
+            for place, value in enumerate(self._host):
+                tail[place] = value
         return self._last
 
     def _by_tree(self, wire: Any) -> bool:
@@ -345,6 +348,12 @@ class GradientReducer:
         assert self.parts is not None
         part = self._part
         self._keep_statistics()
+        with np.errstate(all="ignore"):
+            return self._at_leaf(wire, part)
+
+    def _at_leaf(self, wire: Any, part: int) -> bool:
+        """Add a part to those before it, as far as the tree goes by now."""
+        assert self.parts is not None
         if not self._first:
             wire += self._sums[part]
         if not self._last:

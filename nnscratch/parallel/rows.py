@@ -12,7 +12,7 @@ import numpy as np
 from nnscratch.array.random import ROWS_TOGETHER
 from nnscratch.errors import ConfigurationError
 from nnscratch.graph.nested import leaves, mapped
-from nnscratch.tensors import Tensor
+from nnscratch.tensors import Tensor, wrap
 
 
 class RowRange(NamedTuple):
@@ -107,19 +107,29 @@ def taken(batch: Any, part: RowRange, which: Sequence[bool] | None = None) -> An
     >>> taken((Tensor(np.arange(6, dtype=np.int64)), "words"), RowRange(4, 6, 6))
     (tensor([4, 5]), 'words')
     """
-    if part.rows == part.total:
+    start, stop, total = part
+    if stop - start == total:
         return batch
+    if which is None and type(batch) in (tuple, list):
+        # Most batches are tensors with a row for each sample: that is seen at once.
+        made = []
+        for one in batch:
+            if type(one) is not Tensor or not (shape := one.array.shape) or shape[0] != total:
+                break
+            made.append(wrap(one.array[start:stop]))
+        else:
+            return type(batch)(made)
     number = itertools.count()
 
     def some(item: Any) -> Any:
         index = next(number)
+        array = item.array if isinstance(item, Tensor) else item
+        if array is item and not isinstance(item, np.ndarray):
+            return item
         shared = which is not None and index < len(which) and not which[index]
-        if shared or not isinstance(item, (Tensor, np.ndarray)):
+        if shared or not array.ndim or array.shape[0] != total:
             return item
-        if not item.ndim or item.shape[0] != part.total:
-            return item
-        if isinstance(item, Tensor):
-            return Tensor(item.array[part.start : part.stop])
-        return item[part.start : part.stop]
+        rows = array[start:stop]
+        return rows if array is item else wrap(rows)
 
     return mapped(some, batch)

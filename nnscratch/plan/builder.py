@@ -303,7 +303,7 @@ class Builder:
             update = registry.choose(node.formula, "update", inputs, node.options)
 
             def change() -> None:
-                options = {**fixed, **_dynamic(produced, dynamic)}
+                options = {**fixed, **_dynamic(produced, dynamic)} if dynamic else fixed
                 if update is not None:
                     update.update(*inputs, **options)
                     return
@@ -313,7 +313,7 @@ class Builder:
                     if target is not None:
                         target[...] = result
 
-            self.python(change, reads_arguments=True)
+            self.python(change, reads_arguments=self._lie_in_arguments(inputs))
             return
         places: list[tuple[int, bool, Any]] = []
 
@@ -346,6 +346,14 @@ class Builder:
                 _write(target, saved[position] if is_saved else outputs[position])
 
         self.python(replay, reads_arguments=True)
+
+    def _lie_in_arguments(self, inputs: tuple[Any, ...]) -> bool:
+        """Say whether one of some arrays lies in the plan's own array of an argument."""
+        return any(
+            hasattr(one, "dtype") and shares_memory(one, argument)
+            for one in inputs
+            for argument in self.arguments
+        )
 
     def _callable(self, node: Node, inputs: tuple[Any, ...]) -> Callable[[dict[str, Any]], Any]:
         chosen = registry.choose(node.formula, node.direction, inputs, node.options)

@@ -251,7 +251,9 @@ def _key(item: Any, arrays: list[Any]) -> Any:
             return id(item), id(array)
         return (array.shape, array.dtype) if type(array) is np.ndarray else _form(array)
     if isinstance(item, (list, tuple)):
-        return tuple(_key(part, arrays) for part in item)
+        return tuple([_key(part, arrays) for part in item])
+    if type(item) in _PLAIN:  # seen at once; all that follows looks for arrays
+        return (type(item), item)
     if isinstance(item, dict):
         return tuple((name, _key(part, arrays)) for name, part in item.items())
     if isinstance(item, np.generic):
@@ -267,6 +269,9 @@ def _key(item: Any, arrays: list[Any]) -> Any:
             f"a compiled step takes tensors, arrays, and plain values, got {type(item).__name__}"
         ) from None
     return (type(item), item)
+
+
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 def _form(array: Any) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +19,7 @@ from nnscratch.parallel.reducing import NOTHING, AttentionNeeded, GradientReduce
 from nnscratch.parallel.rows import RowRange, check_shards, own_parts, taken, with_rows
 from nnscratch.parallel.world import World
 from nnscratch.tensors import Tensor
-from nnscratch.train.batches import parts_of, samples_in, target_of
+from nnscratch.train.batches import parts_of, samples_in
 from nnscratch.train.losses import denominator_of, is_sum
 from nnscratch.train.repeating import RepeatedBatches
 from nnscratch.train.run import TrainingRun
@@ -81,6 +82,9 @@ class SharedBatches:
         self._stand_in: Any = None
         self._error: Exception | None = None
         self._traced = False
+        self._known: dict[int, tuple[list[RowRange], list[float]]] = {}
+        self._kind: tuple[Any, Any] = (np.float32, None)
+        self._last_factor = math.nan, Tensor(np.zeros(()))
 
     @property
     def reducer(self) -> GradientReducer:
@@ -103,7 +107,9 @@ class SharedBatches:
         if samples >= MORE:
             few, more = head(FEW), head(MORE)
             habits = habits_of(run.model, forward, few, more)
-            self._which = with_rows(few, more)
+            which = with_rows(few, more)
+            # Where all have rows nothing has to be looked up.
+            self._which = None if which is None or all(which) else which
         self._of_rows = habits.of_rows
         self._reducer = GradientReducer(
             run.model, run.optimizer, self.world, parts, habits, self._wire
@@ -121,6 +127,19 @@ class SharedBatches:
         count = min(2, samples)
         self._stand_in = taken(head(count), RowRange(0, count, count))
         self._error, self._traced = None, False
+        self._known.clear()
+        self._settle_kind()
+
+    def _settle_kind(self) -> None:
+        """Note the dtype of the weights, that of the parameters, and their device if it is a GPU.
+
+        Both stay as they are: a parameter that moves later is refused by the optimizer.
+        """
+        found = next(iter(self.run.model.parameters()), None)
+        wide = found is not None and found.array.dtype == np.float64
+        place = found.device if found is not None and found.device.type == "cuda" else None
+        self._kind = np.float64 if wide else np.float32, place
+        self._last_factor = math.nan, self._last_factor[1]
 
     @property
     def _workers(self) -> int:
@@ -138,6 +157,7 @@ class SharedBatches:
 
     def regroup(self) -> None:
         """Divide batches among the ranks that are left."""
+        self._known.clear()
         if self._reducer is None:
             return
         self.save |= self._reducer.save
@@ -204,10 +224,10 @@ class SharedBatches:
             NonFiniteError: on all ranks, before the parameters change, if a loss is NaN or
                 infinite on one of them.
         """
-        one = partial(self._take, batch, step, guard, weight=weight, first=first, last=last)
         if self._repeated is None or self.reducer.muted:
-            one()
+            self._take(batch, step, guard, weight, first, last)
         else:
+            one = partial(self._take, batch, step, guard, weight, first, last)
             self._repeated.take(one, first)
 
     def _take(
@@ -215,7 +235,6 @@ class SharedBatches:
         batch: Any,
         step: Take,
         guard: Callable[[Any, Tensor], None],
-        *,
         weight: float,
         first: bool,
         last: bool,
@@ -225,32 +244,36 @@ class SharedBatches:
         if self.divided is not None:
             self.divided.follow()
         total = samples_in(batch)
-        if world.rank < self._workers:
-            ranges = own_parts(total, world.rank, self._workers, self.shards)
-        else:
-            ranges = [RowRange(total, total, total)] * (self._parts or 1)
-        parts = [taken(batch, one, self._which) if one.rows else self._stand_in for one in ranges]
-        weights = self._weights(parts, ranges, total)
+        known = self._known.get(total)
+        if known is None:
+            known = self._known[total] = self._divide(total)
+        ranges, shares = known
+        which = self._which
+        parts = [
+            taken(batch, one, which) if share else self._stand_in
+            for one, share in zip(ranges, shares, strict=True)
+        ]
+        weights = shares
+        if self._sums or self._denominator is not None:
+            weights = self._weights(parts, ranges)
         world.place = f"step {run.step + 1}"
         reducer.stop, reducer.save = self._stopping() or 0, self.save
         if last:
             self.save = 0
-        kind, place = self._kind()
         scope: row_scope | None = None
-        for index, (part, rows, own) in enumerate(zip(parts, ranges, weights, strict=True)):
-            target = target_of(part)
+        for index, part in enumerate(parts):
+            share, own = shares[index], weights[index]
             reducer.begin(
                 index,
-                own if rows.rows else 0.0,
-                rows.rows / total,
+                own if share else 0.0,
+                share,
                 samples=total / weight,
-                entries=target.numel() if isinstance(target, Tensor) else rows.rows,
                 first=first,
                 last=last,
             )
             if scope is not None:
                 scope.rewind()
-            scope = row_scope(rows.start, samples_in(part), total, self._of_rows)
+            scope = row_scope(ranges[index].start, samples_in(part), total, self._of_rows)
             if self._repeated is not None:
                 self._repeated.scopes.append(scope)
             ends = last and index + 1 == len(parts)
@@ -258,8 +281,7 @@ class SharedBatches:
             needed = False
             try:
                 with scope:
-                    factor = Tensor(np.asarray(own * weight, kind))
-                    step(part, factor if place is None else factor.to(place), begins, ends)
+                    step(part, self._factor(own * weight), begins, ends)
             except AttentionNeeded:
                 needed = True
             if reducer.attention and self._error is None and not self._traced and reducer.counts:
@@ -271,23 +293,35 @@ class SharedBatches:
             run.totals.add_sums(loss, right, judged, 0)
         run.totals.samples += total
 
-    def _kind(self) -> Any:
-        """The dtype of the weights, that of the parameters, and their device if it is a GPU."""
-        found = next(iter(self.run.model.parameters()), None)
-        wide = found is not None and found.array.dtype == np.float64
-        place = found.device if found is not None and found.device.type == "cuda" else None
-        return np.float64 if wide else np.float32, place
+    def _divide(self, total: int) -> tuple[list[RowRange], list[float]]:
+        """Return the parts of a batch of so many rows that this rank computes, and their shares."""
+        rank, workers = self.world.rank, self._workers
+        if rank < workers:
+            ranges = own_parts(total, rank, workers, self.shards)
+        else:
+            ranges = [RowRange(total, total, total)] * (self._parts or 1)
+        return ranges, [one.rows / total if one.rows else 0.0 for one in ranges]
+
+    def _factor(self, value: float) -> Tensor:
+        """Return a weight as a tensor of the parameters' dtype, where they are; often the last."""
+        last, made = self._last_factor
+        if value == last:
+            return made
+        kind, place = self._kind
+        made = Tensor(np.asarray(value, kind))
+        if place is not None:
+            made = made.to(place)
+        self._last_factor = value, made
+        return made
 
     def _counted(self, part: Any) -> float:
         assert self._denominator is not None
         return self._denominator(part if self._of_step else parts_of(part).target)
 
-    def _weights(self, parts: list[Any], ranges: list[RowRange], total: int) -> list[float]:
+    def _weights(self, parts: list[Any], ranges: list[RowRange]) -> list[float]:
         """Return what the loss of each part is multiplied by, so that all add up to the batch's."""
         if self._sums:
             return [1.0 if one.rows else 0.0 for one in ranges]
-        if self._denominator is None:
-            return [one.rows / total for one in ranges]
         size = self.world.size * len(parts)
         found = np.zeros(size)
         for index, (part, one) in enumerate(zip(parts, ranges, strict=True)):

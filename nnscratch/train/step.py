@@ -20,7 +20,7 @@ from nnscratch.train.batches import parts_of
 Loss = Callable[[Any, Any], Any]
 Forward = Callable[[Any], tuple[Tensor, Any]]
 """The loss and the model's output for a batch."""
-Step = Callable[..., tuple[Tensor, Any]]
+Step = Callable[..., Any]
 OwnStep = Callable[[Module, Any], Any]
 Reduce = Callable[[Tensor, Any, Any, bool], None]
 
@@ -184,6 +184,8 @@ def make_step(
 ) -> Step:
     """Return ``step(batch, weight=1.0, first=True, last=True)``: it returns loss and output.
 
+    With ``reduce``, which is given both, it returns nothing.
+
     With ``first`` the gradients start anew, and with ``last`` the optimizer takes its step: between
     the two they add up, each batch with its ``weight``. Everything in it is done by tensors and
     formulas, so a compiled step does the same.
@@ -201,9 +203,7 @@ def make_step(
         # Looked up now, for a group may have been added since the step was made.
         return [one for group in optimizer.param_groups for one in group["params"]]
 
-    def step(
-        batch: Any, weight: Any = 1.0, first: bool = True, last: bool = True
-    ) -> tuple[Tensor, Any]:
+    def step(batch: Any, weight: Any = 1.0, first: bool = True, last: bool = True) -> Any:
         if first:
             optimizer.zero_grad()
         value, output = forward(batch)
@@ -217,6 +217,8 @@ def make_step(
             if clip_norm is not None:
                 clip_grad_norm_(parameters_of(), clip_norm)
             optimizer.step()
+        if reduce is not None:
+            return None
         return value.detach(), mapped(_detached, output)
 
     return step

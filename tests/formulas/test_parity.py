@@ -37,6 +37,11 @@ def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return compute
 
 
+def _hits(C: Tensor, Z: Tensor, T: Tensor, *, ignore_index: int | None = None) -> Tensor:
+    kept = torch.ones_like(T, dtype=torch.bool) if ignore_index is None else ignore_index != T
+    return torch.stack([((Z.argmax(1) == T) & kept).sum(), kept.sum()]).to(C.dtype)
+
+
 def _extreme(name: str) -> Callable[..., Tensor]:
     def compute(x: Tensor, *, axis: Any = None, keepdims: bool = False) -> Tensor:
         if axis is None:
@@ -303,6 +308,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "copy_into": lambda target, source: target.copy_(source),
     "fill": lambda target, *, value: target.fill_(value),
     "accumulate": lambda target, source: target.add_(source),
+    "count_hits": _hits,
     "resample": resample,
     "max_pool": max_pool,
     "max_unpool": max_unpool,
