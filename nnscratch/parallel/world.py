@@ -71,7 +71,6 @@ class World:
         self.survival: Survival | None = None
         self._mpi, self._comm, self._side = mpi, *_NONE
         self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
-        self._kinds: dict[Any, Any] = {}
         self._spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
         if mpi is None:
@@ -119,17 +118,7 @@ class World:
 
     def exchange(self, out: Any, into: Any, other: int) -> None:
         """Send a vector to another rank, which does the same, and receive its vector."""
-        # Told what it is given, mpi4py need not look at the arrays, which takes longer than MPI.
-        kind = self._kind(into)
-        what, where = (out, out.size, kind), (into, into.size, kind)
-        self.finish(lambda comm: [comm.Irecv(where, other, _DATA), comm.Isend(what, other, _DATA)])
-
-    def _kind(self, array: npt.NDArray[Any]) -> Any:
-        """Return MPI's name for an array's dtype."""
-        kind = self._kinds.get(array.dtype)
-        if kind is None:
-            kind = self._kinds[array.dtype] = self._mpi.Datatype.fromcode(array.dtype.char)
-        return kind
+        self.finish(lambda comm: [comm.Irecv(into, other, _DATA), comm.Isend(out, other, _DATA)])
 
     def send(self, array: Any, to: int) -> None:
         """Send a vector to another rank."""

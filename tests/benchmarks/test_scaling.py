@@ -24,11 +24,11 @@ def test_ours_and_pytorchs_processes_have_the_same_losses_before_they_are_timed(
 
 def found(ranks: int, step: float, torch: float) -> Measured:
     one = Measured({"layers": [10, 2], "batch": 64, "rounds": 1}, ranks)
-    one.losses = {name: [0.5, 0.4] for name in ("nnscratch", "torch", "nnscratch, no launcher")}
+    one.losses = {name: [0.5, 0.4] for name in ("nnscratch", "torch")}
     one.seconds = {
         ("nnscratch", "step"): [step], ("torch", "step"): [torch],
-        ("nnscratch, no launcher", "step"): [step / 1.01], ("nnscratch", "reduction"): [3e-5],
-        ("nnscratch", "Allreduce"): [2e-5], ("nnscratch", "without reduction"): [step / 2],
+        ("nnscratch", "reduction"): [3e-5], ("nnscratch", "Allreduce"): [2e-5],
+        ("nnscratch", "without reduction"): [step / 2],
     }  # fmt: skip
     return one
 
@@ -37,8 +37,10 @@ def test_tables_have_ratios_to_the_first_number_of_ranks() -> None:
     several = {("10-2", 64): [found(1, 2e-3, 8e-3), found(2, 1e-3, 6e-3)]}
     lines = scaling_table(several, weak=False).splitlines()
     assert lines[-1] == "| 10-2 | 64 | 2 | 1 ms | 2.00 | 6 ms | 1.33 | 6.00 | 0e+00 |"
+    assert parts_table(several).splitlines()[-2] == "| 10-2 | 64 | 1 | 2 ms | - | - | - | - | - |"
+    several["10-2", 64][0].starts = {True: [2.02e-3, 9e-3, 1e-3], False: [2e-3, 1.9e-3, 3e-3]}
     lines = parts_table(several).splitlines()
-    assert lines[-2] == "| 10-2 | 64 | 1 | 2 ms | 1.01 | - | - | - | - |"
+    assert lines[-2] == "| 10-2 | 64 | 1 | 2 ms | 1.010 | - | - | - | - |"
     assert lines[-1] == "| 10-2 | 64 | 2 | 1 ms | - | 500 µs | 30 µs | 20 µs | 1.50 |"
 
 
