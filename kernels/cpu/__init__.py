@@ -28,7 +28,6 @@ from .runtime.table import (
     Instruction,
     Program,
     Table,
-    address,
     signed,
 )
 from .runtime.threads import available, choose, limit
@@ -64,7 +63,6 @@ __all__ = [
     "Layout",
     "Program",
     "Table",
-    "address",
     "available",
     "blas",
     "blocks",

@@ -14,7 +14,7 @@ import functools
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,7 @@ GRAIN = 1024
 CONTIGUOUS, REPEATED, STRIDED, IN_PLACE = "c", "r", "s", "i"
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One body applied in a loop.
 
     Attributes:
