@@ -13,6 +13,7 @@ from .depthwise import by_rows, emit_rows
 from .few_outputs import emit_in_place, rows_in_place
 from .few_places import emit_few, few
 from .implementation import Builder
+from .laid_windows import emit_laid, laid_at_once
 from .runtime.declaration import Address, Constant, OptionalFloats, kernel
 from .runtime.language import (
     KIND,
@@ -199,106 +200,6 @@ def lay_weights(
                         at += ROWS
 
 
-@kernel(
-    cost=lambda images, channels, count0, count1, count2, kernel0, kernel1, kernel2: (
-        200.0 + 0.7 * images * channels * count0 * count1 * count2 * kernel0 * kernel1 * kernel2
-    ),
-    constants=_of_tiles,
-)
-def lay_windows(
-    X: Address, out: Address, images: int, channels: int,
-    size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
-    stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
-    tid, threads, *, panel: Constant,
-):  # fmt: skip
-    """Lay out all windows: out (images, panels of places, terms, places of a panel)."""
-    source, goal = pointer(X, KIND), pointer(out, KIND)
-    zero = KIND(0.0)
-    pixels = size[0] * size[1] * size[2]
-    taps = kernel[0] * kernel[1] * kernel[2]
-    terms = channels * taps
-    panels = (count[0] * count[1] * count[2] + panel - 1) // panel
-    step = stride[2]
-    first, last = part(images * channels, tid, threads, 1)
-    for plane in range(first, last):
-        n, c = plane // channels, plane % channels
-        for k in range(taps):
-            at = (n * panels * terms + c * taps + k) * panel
-            kz, rest = k // (kernel[1] * kernel[2]), k % (kernel[1] * kernel[2])
-            x = rest % kernel[2] * dilation[2] - before[2]
-            down = rest // kernel[2] * dilation[1] - before[1]
-            # Places low to up of a row lie in the image.
-            low = min(count[2], max(0, (step - 1 - x) // step))
-            up = max(low, min(count[2], (size[2] - 1 - x) // step + 1))
-            for row in range(count[0] * count[1]):
-                z = row // count[1] * stride[0] + kz * dilation[0] - before[0]
-                y = row % count[1] * stride[1] + down
-                inside = 0 <= z and z < size[0] and 0 <= y and y < size[1]
-                here = plane * pixels + (z * size[1] + y) * size[2] + x
-                done = 0
-                while done < count[2]:  # a row may go on in the next panel
-                    place = row * count[2] + done
-                    there = at + place // panel * terms * panel + place % panel - done
-                    stop = min(count[2], done + panel - place % panel)
-                    first_q, last_q = min(stop, max(done, low)), max(done, min(stop, up))
-                    if not inside:
-                        first_q = last_q = stop
-                    for q in range(done, first_q):
-                        goal[there + q] = zero
-                    if step == 1:
-                        for q in range(first_q, last_q):
-                            goal[there + q] = source[here + q]
-                    else:
-                        for q in range(first_q, last_q):
-                            goal[there + q] = source[here + q * step]
-                    for q in range(max(first_q, last_q), stop):
-                        goal[there + q] = zero
-                    done = stop
-
-
-@kernel(
-    cost=lambda images, outputs, terms, places: 500.0 + images * outputs * terms * places / 60,
-    constants=_of_tiles,
-)
-def product_with_windows(
-    V: Address, W: Address, b: OptionalFloats, Y: Address,
-    images: int, groups: int, outputs: int, terms: int, places: int,
-    w_group: int, w_tile: int, w_row: int, w_step: int, part_outputs: int, depth: int,
-    tid, threads, *, number: Constant, L: Constant, panel: Constant,
-):  # fmt: skip
-    """Y = W V + b with windows V as ``lay_windows`` has them; the threads share the outputs.
-
-    The weights pass by once for all images. They are most of what is read where the images are
-    few, so that each row of them is read from its first number to its last.
-    """
-    like = KIND(0.0)
-    blocks = (outputs + part_outputs - 1) // part_outputs
-    panels = (places + panel - 1) // panel
-    first, last = part(groups * blocks, tid, threads, 1)
-    for item in range(first, last):
-        g, o0 = item // blocks, item % blocks * part_outputs
-        some = min(part_outputs, outputs - o0)
-        if given(b):
-            for n in range(g, images, groups):
-                out = pointer(Y + (n * outputs + o0) * places * number, KIND)
-                for o in range(some):
-                    value = b[g * outputs + o0 + o]
-                    for q in range(places):
-                        out[o * places + q] = value
-        for l0 in range(0, terms, depth):
-            a = W + (g * w_group + o0 // ROWS * w_tile + l0 * w_step) * number
-            for n in range(g, images, groups):
-                base = Y + (n * outputs + o0) * places * number
-                for p in range(0, places, panel):
-                    laid = V + ((n * panels + p // panel) * terms + l0) * panel * number
-                    pass_panel(
-                        like, L, some, l0 + (1 if given(b) else 0), min(depth, terms - l0), a,
-                        w_tile * number, w_row * number, w_step * number, laid, panel * number,
-                        base + p * number, places * number, min(panel, places - p), laid,
-                        0, 0, 0, 0,
-                    )  # fmt: skip
-
-
 Strides = tuple[int, int, int, int, Three]
 """Where a number of the weights stands: start, from group, row and input to the next, of pixels."""
 
@@ -308,7 +209,6 @@ def emit_tiles(
 ) -> None:
     """Emit Y = W · windows(X) + b."""
     from .tiles import ROWS as rows
-    from .tiles import lanes
 
     if by_rows(w, outputs):
         emit_rows(builder, w, X, W, b, Y, outputs, strides)
@@ -347,20 +247,10 @@ def emit_tiles(
         return
     images, part_outputs = _parts(w, p, outputs, rows)
     if asked is None and part_outputs * LAID_FROM <= outputs:
-        panel = 2 * lanes(name)
-        panels = w.images * -(-w.places // panel)
-        laid = builder.empty((panels * w.terms * panel,), X.dtype)
-        lay_windows.emit(
-            builder, name, X=X, out=laid, images=w.images, channels=w.channels, size=w.size,
-            count=w.count, kernel=w.kernel, stride=w.stride, dilation=w.dilation, before=w.before,
-        )  # fmt: skip
-        product_with_windows.emit(
-            builder, name, V=laid, W=packed, b=b, Y=Y, images=w.images, groups=w.groups,
-            outputs=outputs, terms=w.terms, places=w.places, w_group=w_strides[0],
-            w_tile=w_strides[1], w_row=w_strides[2], w_step=w_strides[3],
-            part_outputs=rows if panels == w.groups else 3 * rows, depth=DEPTH,
-        )  # fmt: skip
-        return
+        laid_terms = laid_at_once(w, X.dtype)
+        if laid_terms is not None:
+            emit_laid(builder, w, X, packed, b, Y, outputs, w_strides, laid_terms, flat is not None)
+            return
     convolution_tiles.emit(
         builder, name, X=X, W=packed, b=b, Y=Y, outputs=outputs, **w.arguments(),
         w_group=w_strides[0], w_tile=w_strides[1], w_row=w_strides[2], w_step=w_strides[3],
