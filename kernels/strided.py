@@ -78,8 +78,10 @@ def broadcast_strides(array: Any, shape: Sequence[int]) -> tuple[int, ...]:
     >>> broadcast_strides(np.zeros((3, 1), "float32"), (2, 3, 4))
     (0, 4, 0)
     """
-    lead = len(shape) - array.ndim
-    own = [
-        0 if size == 1 else stride for size, stride in zip(array.shape, array.strides, strict=True)
-    ]
-    return (*(0,) * lead, *own)
+    return _repeated(array.shape, array.strides, len(shape))
+
+
+@functools.lru_cache(maxsize=4096)
+def _repeated(shape: tuple[int, ...], strides: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    own = [0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)]
+    return (*(0,) * (ndim - len(shape)), *own)

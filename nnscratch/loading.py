@@ -86,7 +86,7 @@ def later(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
 
 @contextmanager
 def collecting_later() -> Iterator[None]:
-    """Leave the garbage collector alone meanwhile, for imports: what modules make stays.
+    """Leave the garbage collector alone meanwhile, where what is made stays: imports, plans.
 
     It would look for garbage each time that there are some hundred objects more, and now and then
     among all there are. Behind scikit-learn's 130,000 objects that was 0.15 s of the 0.4 s which

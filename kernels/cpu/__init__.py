@@ -26,7 +26,6 @@ PLACES = {
     "NO_BARRIER": "runtime.state",
     "Program": "runtime.table",
     "Table": "runtime.table",
-    "address": "runtime.table",
     "available": "runtime.threads",
     "blas": "runtime.blas",
     "blocks": "reductions",

@@ -23,7 +23,6 @@ from nnscratch.kernels.cpu.runtime.state import NO_BARRIER as NO_BARRIER
 from nnscratch.kernels.cpu.runtime.table import Instruction as Instruction
 from nnscratch.kernels.cpu.runtime.table import Program as Program
 from nnscratch.kernels.cpu.runtime.table import Table as Table
-from nnscratch.kernels.cpu.runtime.table import address as address
 from nnscratch.kernels.cpu.runtime.table import signed as signed
 from nnscratch.kernels.cpu.runtime.threads import available as available
 from nnscratch.kernels.cpu.runtime.threads import choose as choose
@@ -44,7 +43,6 @@ __all__ = [
     "NO_BARRIER",
     "Program",
     "Table",
-    "address",
     "available",
     "blas",
     "blocks",

@@ -14,9 +14,10 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
+from nnscratch.array.addresses import numpy_address
+
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from .operands import Operands
-from .runtime.table import address
 
 MOST_ARRAYS = 12
 """Arrays of a chain: each takes a pointer, of which a processor holds 16 to 32 in registers."""
@@ -29,18 +30,43 @@ SHORTEST_ROW = 16
 
 
 class Place(NamedTuple):
-    """Where an array's elements lie, for a loop over a shape that it broadcasts to."""
+    """Where an array's elements lie, for a loop over a shape that it broadcasts to.
+
+    Attributes:
+        address: of its first element.
+        strides: the bytes along every axis of the shape; 0 along those of one element.
+        dtype: the array's.
+        first: the address of its first byte, which another element's is where strides are negative.
+        behind: the address of the byte behind its last one.
+    """
 
     address: int
     strides: tuple[int, ...]
-    dtype: str
+    dtype: Any
+    first: int
+    behind: int
+
+
+class PlacedLoop:
+    """A loop with the places of its arrays.
+
+    Attributes:
+        operands: the loop.
+        inputs: the place of each input.
+        outputs: the place of each output.
+    """
+
+    def __init__(self, operands: Operands) -> None:
+        self.operands, shape = operands, operands.shape
+        self.inputs = [_place(array, shape) for array in operands.inputs]
+        self.outputs = [_place(array, shape) for array, _ in operands.outputs]
 
 
 class Chain:
     """One loop, or several that were joined.
 
     Args:
-        loop: the first of them.
+        first: the first of them.
         reads_arguments: whether it reads an array in whose place each replay puts another one.
         writes_outside: whether it writes into an array that was there before the step.
 
@@ -49,68 +75,61 @@ class Chain:
         joined: how many they are.
     """
 
-    def __init__(self, loop: Operands, reads_arguments: bool, writes_outside: bool) -> None:
-        self.loop, self.joined = loop, 1
+    def __init__(self, first: PlacedLoop, reads_arguments: bool, writes_outside: bool) -> None:
+        self.loop, self.joined = first.operands, 1
         self._reads_arguments, self._writes_outside = reads_arguments, writes_outside
-        self._inputs = [_place(array, loop.shape) for array in loop.inputs]
-        self._outputs = [_place(array, loop.shape) for array, _ in loop.outputs]
+        self._inputs, self._outputs = [*first.inputs], [*first.outputs]
         self._nodes = {
-            place: node for place, (_, node) in zip(self._outputs, loop.outputs, strict=True)
+            place: node for place, (_, node) in zip(self._outputs, self.loop.outputs, strict=True)
         }
-        self._row = _row(loop.shape, [*self._inputs, *self._outputs])
 
-    def join(self, other: Operands, reads_arguments: bool, writes_outside: bool) -> bool:
+    def join(self, other: PlacedLoop, reads_arguments: bool, writes_outside: bool) -> bool:
         """Take up another loop behind the others if that is possible, and say whether it was."""
         reads_arguments = reads_arguments or self._reads_arguments
         writes_outside = writes_outside or self._writes_outside
         if reads_arguments and writes_outside:
             return False  # nobody knows here how the two will lie
-        loop = self.loop
-        if loop.scalars or other.scalars:
+        loop, more = self.loop, other.operands
+        if loop.scalars or more.scalars:
             return False  # an optimizer's step has arrays enough of its own
-        if other.shape != loop.shape or other.dtype != loop.dtype:
+        if more.shape != loop.shape or more.dtype != loop.dtype:
             return False
-        count = len(loop.inputs) + len(loop.outputs) + len(other.inputs) + len(other.outputs)
-        if count > MOST_ARRAYS or len(loop.nodes) + len(other.nodes) > MOST_NODES:
+        count = len(loop.inputs) + len(loop.outputs) + len(more.inputs) + len(more.outputs)
+        if count > MOST_ARRAYS or len(loop.nodes) + len(more.nodes) > MOST_NODES:
             return False
-        if sum(node.body.cost > HEAVY for node in (*loop.nodes, *other.nodes)) > 1:
+        if sum(node.body.cost > HEAVY for node in (*loop.nodes, *more.nodes)) > 1:
             return False
-        inputs = [_place(array, loop.shape) for array in other.inputs]
-        outputs = [_place(array, loop.shape) for array, _ in other.outputs]
-        if not self._in_order(inputs, outputs):
+        if not self._in_order(other):
             return False
-        row = _row(loop.shape, [*self._inputs, *self._outputs, *inputs, *outputs])
-        alone = _row(loop.shape, [*inputs, *outputs])
-        if row is None or self._row is None or alone is None:
+        mine, others = self._inputs + self._outputs, other.inputs + other.outputs
+        rows = [_row(loop.shape, places) for places in (mine + others, mine, others)]
+        if None in rows:
             return False
-        shortest = min(SHORTEST_ROW, self._row[0], alone[0])
-        if row[0] < shortest or not row[1] == self._row[1] == alone[1]:
+        (size, *sizes), (apart, *aparts) = zip(*rows, strict=True)
+        if size < min(SHORTEST_ROW, *sizes) or aparts != [apart, apart]:
             return False
-        self._row = row
         self._reads_arguments, self._writes_outside = reads_arguments, writes_outside
-        self._take(other, inputs, outputs)
+        self._take(other)
         return True
 
-    def _in_order(self, inputs: list[Place], outputs: list[Place]) -> bool:
+    def _in_order(self, other: PlacedLoop) -> bool:
         """Say whether an element at a time gives what a loop at a time does."""
-        shape = self.loop.shape
-        written = [(place, _span(place, shape)) for place in self._outputs]
-        read = [(place, _span(place, shape)) for place in self._inputs]
-        for place in inputs:
-            span = _span(place, shape)
-            if any(place != other and _meet(span, its) for other, its in written):
-                return False
-        for place in outputs:
-            span = _span(place, shape)
-            if any(place != other and _meet(span, its) for other, its in (*written, *read)):
-                return False
+        pairs = (
+            (other.inputs, self._outputs),
+            (other.outputs, self._inputs + self._outputs),
+        )
+        for places, befores in pairs:
+            for one in places:
+                for its in befores:
+                    if one.first < its.behind and its.first < one.behind and one != its:
+                        return False
         return True
 
-    def _take(self, other: Operands, inputs: list[Place], outputs: list[Place]) -> None:
-        loop = self.loop
+    def _take(self, other: PlacedLoop) -> None:
+        loop, more = self.loop, other.operands
         loop.alone = None
         moved: list[tuple[str, int]] = []
-        for array, place in zip(other.inputs, inputs, strict=True):
+        for array, place in zip(more.inputs, other.inputs, strict=True):
             if place in self._nodes:
                 moved.append(("node", self._nodes[place]))
             elif place in self._inputs:
@@ -119,8 +138,8 @@ class Chain:
                 moved.append(loop.add(array))
                 self._inputs.append(place)
         numbers, nodes = len(loop.numbers), loop.results
-        loop.numbers += other.numbers
-        for node in other.nodes:
+        loop.numbers += more.numbers
+        for node in more.nodes:
             takes = [
                 moved[which]
                 if what == "input"
@@ -128,7 +147,7 @@ class Chain:
                 for what, which in node.takes
             ]
             loop.apply(node.body, takes, node.results)
-        for (array, result), place in zip(other.outputs, outputs, strict=True):
+        for (array, result), place in zip(more.outputs, other.outputs, strict=True):
             if place in self._outputs:  # what was written there before is overwritten
                 at = self._outputs.index(place)
                 loop.outputs.pop(at)
@@ -143,12 +162,11 @@ class Chain:
 
         Another loop may get that memory and join: what it writes there is another result.
         """
-        start = address(array)
+        start = numpy_address(array)
         stop = start + array.nbytes
         for at in reversed(range(len(self._outputs))):
             place = self._outputs[at]
-            low, high = _span(place, self.loop.shape)
-            if start <= low and high <= stop:
+            if start <= place.first and place.behind <= stop:
                 self.loop.outputs.pop(at)
                 self._outputs.pop(at)
                 del self._nodes[place]
@@ -156,22 +174,14 @@ class Chain:
     def emit(self, builder: Any) -> None:
         """Emit the loop; nothing if no result of it is wanted."""
         if self.loop.outputs:
-            self.loop.emit_now(builder)
+            places = self._inputs + self._outputs
+            self.loop.emit_now(builder, [place.strides for place in places])
 
 
 def _place(array: Any, shape: tuple[int, ...]) -> Place:
-    strides = broadcast_strides(array, shape)
-    if 1 in shape:
-        strides = tuple(
-            [0 if size == 1 else step for size, step in zip(shape, strides, strict=True)]
-        )
-    return Place(address(array), strides, array.dtype.str)
-
-
-def _span(place: Place, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return the first address of an array and the one behind its last."""
-    before, behind = _reach(shape, place.strides)
-    return place.address - before, place.address + behind + int(place.dtype[2:])
+    strides, at, dtype = broadcast_strides(array, shape), numpy_address(array), array.dtype
+    before, behind = _reach(shape, strides)
+    return Place(at, strides, dtype, at - before, at + behind + dtype.itemsize)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -181,17 +191,19 @@ def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
     return -sum(way for way in ways if way < 0), sum(way for way in ways if way > 0)
 
 
-def _meet(a: tuple[int, int], b: tuple[int, int]) -> bool:
-    return a[0] < b[1] and b[0] < a[1]
-
-
 def _row(shape: tuple[int, ...], places: list[Place]) -> tuple[int, bool] | None:
+    strides = tuple([place.strides for place in places])
+    return _inner(shape, strides, tuple([place.dtype.itemsize for place in places]))
+
+
+@functools.lru_cache(maxsize=4096)
+def _inner(
+    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], itemsizes: tuple[int, ...]
+) -> tuple[int, bool] | None:
     """Return the inner axis of a loop and whether elements lie apart there; None for no loop."""
     try:
-        sizes, steps = walk(shape, tuple([place.strides for place in places]))
+        sizes, steps = walk(shape, strides)
     except TooManyAxesError:
         return None
-    apart = any(
-        step[0] not in (0, int(place.dtype[2:])) for step, place in zip(steps, places, strict=True)
-    )
+    apart = any(step[0] not in (0, size) for step, size in zip(steps, itemsizes, strict=True))
     return sizes[0], apart and sizes[0] > 1

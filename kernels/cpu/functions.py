@@ -30,10 +30,15 @@ LN2_LOW = f32(1.428606765330187e-06)
 SHIFTER = f32(12582912.0)  # 1.5 * 2**23: adding it rounds to a whole number
 
 
-def _overloaded(stub: Any, single: Any, double: Any) -> None:
-    """Let ``stub`` mean ``single`` for float32 and ``double`` for float64 in compiled code."""
+SINGLE: dict[Any, Any] = {}
+"""Functions of float64, and what stands for each in float32."""
 
-    @overload(stub, jit_options=INLINE)
+
+def _overloaded(double: Any, single: Any) -> None:
+    """Let the function ``double`` mean ``single`` for float32 in compiled code."""
+    SINGLE[double] = single
+
+    @overload(double, jit_options=INLINE)
     def choose(x):
         return {types.float32: single, types.float64: double}.get(x)
 
@@ -78,12 +83,13 @@ def tanh(x):
 
 def sigmoid(x):
     """1 / (1 + e^-x), without overflow on either side."""
-    return 1.0 / (1.0 + math.exp(-x))
+    power = math.exp(-abs(x))
+    return (1.0 if x >= 0.0 else power) / (1.0 + power)
 
 
 def normal_tail(x):
     """Φ(-|x|) and e^(-x²/2), accurate far out."""
-    return 0.5 * math.erfc(abs(x) / math.sqrt(2.0)), math.exp(-0.5 * x * x)
+    return 0.5 * math.erfc(abs(x) * math.sqrt(0.5)), math.exp(-0.5 * x * x)
 
 
 def least(x):
@@ -93,10 +99,6 @@ def least(x):
 
 def _least_single(x):
     return f32(2.0**-126)
-
-
-def _least_double(x):
-    return 2.0**-1022
 
 
 @njit(**INLINE)
@@ -200,11 +202,6 @@ def _sigmoid_single(x):
     return (f32(1.0) if x >= f32(0.0) else power) / (f32(1.0) + power)
 
 
-def _sigmoid_double(x):
-    power = math.exp(-abs(x))
-    return (1.0 if x >= 0.0 else power) / (1.0 + power)
-
-
 @njit(**INLINE)
 def _lost(z, square):
     """What rounding has taken from the square of z."""
@@ -237,17 +234,13 @@ def _normal_tail_single(x):
     return density * (q * u), density
 
 
-def _normal_tail_double(x):
-    return 0.5 * math.erfc(abs(x) * math.sqrt(0.5)), math.exp(-0.5 * x * x)
-
-
-_overloaded(exp, _exp_single, lambda x: math.exp(x))
-_overloaded(raised_decay, _raised_decay_single, lambda x: math.exp(x) * 2.0**30)
-_overloaded(decay, _decay_single, lambda x: math.exp(x))
-_overloaded(expm1, _expm1_single, lambda x: math.expm1(x))
-_overloaded(log, _log_single, lambda x: math.log(x))
-_overloaded(log1p, _log1p_single, lambda x: math.log1p(x))
-_overloaded(tanh, _tanh_single, lambda x: math.tanh(x))
-_overloaded(sigmoid, _sigmoid_single, _sigmoid_double)
-_overloaded(normal_tail, _normal_tail_single, _normal_tail_double)
-_overloaded(least, _least_single, _least_double)
+_overloaded(exp, _exp_single)
+_overloaded(raised_decay, _raised_decay_single)
+_overloaded(decay, _decay_single)
+_overloaded(expm1, _expm1_single)
+_overloaded(log, _log_single)
+_overloaded(log1p, _log1p_single)
+_overloaded(tanh, _tanh_single)
+_overloaded(sigmoid, _sigmoid_single)
+_overloaded(normal_tail, _normal_tail_single)
+_overloaded(least, _least_single)

@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.addresses import numpy_address
+
 from .runtime.eager import ROOM, buffers, run_words
 from .runtime.state import WORDS
-from .runtime.table import Shifted, address, word
+from .runtime.table import Shifted, word
 from .runtime.threads import worth_sharing
 
 _ARRAY = np.ndarray
@@ -100,10 +102,10 @@ class KnownCall:
                 arrays.append(fitting(into[position], shape, dtype))
             else:
                 arrays.append(np.empty(shape, dtype))
-        at = [address(array) for array in arrays]
+        at = [numpy_address(array) for array in arrays]
         if self.scratch:
             scratch = np.empty(self.scratch + LINE, np.uint8)
-            at.append(-(-address(scratch) // LINE) * LINE)
+            at.append(-(-numpy_address(scratch) // LINE) * LINE)
         local = buffers()
         at.append(local.first)
         words = self.words.copy()
@@ -240,7 +242,7 @@ def _found(item: Any, where: dict[int, tuple[int, int]], arrays: Sequence[Any]) 
     for one in arrays:
         begin, end = np.lib.array_utils.byte_bounds(one)
         if begin <= low and high <= end:
-            holders.append((one, address(array) - begin))
+            holders.append((one, numpy_address(array) - begin))
     if len(holders) != 1:
         raise KeyError(low)
     ((holder, inside),) = holders

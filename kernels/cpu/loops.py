@@ -14,14 +14,13 @@ import functools
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..bodies import Parsed
 from ..strided import OUTER
 from .runtime.kernel import Kernel, Layout
-from .scalars import scalar
 
 HEAD = OUTER + 1
 WORDS = OUTER + 2
@@ -30,8 +29,7 @@ GRAIN = 1024
 CONTIGUOUS, REPEATED, STRIDED, IN_PLACE = "c", "r", "s", "i"
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """One body applied in a loop.
 
     Attributes:
@@ -94,7 +92,8 @@ class Loop:
             options=(),
             doc="An elementwise loop.",
             cost=lambda a: cost * a[0] * a[1] * a[2] * a[3] + 5.0 * a[1] * a[2] * a[3],
-            make=lambda dtype: make_loop(self),
+            make=lambda dtype: functools.partial(write_loop, self),
+            written=True,
         )
         return Kernel(layout, self.dtype)
 
@@ -179,17 +178,13 @@ def _stored(text: str, dtype: str, kind: str) -> str:
     return text if dtype == kind else f"np.{dtype}({text})"
 
 
-def make_loop(loop: Loop) -> Any:
-    """Return the kernel of a loop, to be compiled."""
+def write_loop(loop: Loop, module: Any, symbol: str) -> None:
+    """Write the kernel of a loop into a module of LLVM."""
     from .runtime.intrinsics import pointer
     from .runtime.language import part
+    from .written import write_kernel
 
-    scope: dict[str, Any] = {
-        "__name__": __name__,
-        **{"np": np, "math": math, "K": getattr(np, loop.dtype), "pointer": pointer},
-        "part": part.value,
-        **{node.body.name: scalar(node.body, loop.dtype) for node in loop.nodes},
-    }
-    # Numba keeps what it compiles beside the file that a function says it comes from.
-    exec(compile(loop.text, __file__, "exec"), scope)
-    return scope["kernel"]
+    bodies = {node.body.name: node.body for node in loop.nodes}
+    kind = getattr(np, loop.dtype)
+    scope = {"np": np, "math": math, "K": kind, "pointer": pointer, "part": part.value, **bodies}
+    write_kernel(loop.text, scope, kind, module, symbol)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.addresses import numpy_address
+
 from ..bodies import Parsed
 from ..strided import TooManyAxesError, broadcast_strides, walk
 from .loops import CONTIGUOUS, IN_PLACE, REPEATED, STRIDED, Loop, Node
-from .runtime.table import Shifted, address
+from .runtime.table import Shifted
 
 
 class Operands:
@@ -74,52 +76,61 @@ class Operands:
         """Hand the loop to a builder, which may join it with others before it emits them."""
         builder.loop(self)
 
-    def emit_now(self, builder: Any) -> None:
-        """Emit the loop as it is; one of more axes than a loop has as several of fewer."""
+    def emit_now(self, builder: Any, strides: Sequence[tuple[int, ...]] | None = None) -> None:
+        """Emit the loop as it is; one of more axes than a loop has as several of fewer.
+
+        Args:
+            builder: what takes the instructions.
+            strides: of the inputs and then the outputs, the bytes along every axis, if known.
+        """
         if self.alone is not None:
             builder.emit(*self.alone)
             return
         arrays = [*self.inputs, *(array for array, _ in self.outputs)]
-        strides = [broadcast_strides(array, self.shape) for array in arrays]
-        self._emit(builder, arrays, self.shape, strides, [0] * len(arrays))
+        if strides is None:
+            strides = [broadcast_strides(array, self.shape) for array in arrays]
+        self._emit(builder, arrays, self.shape, tuple(strides), [0] * len(arrays))
 
     def _emit(
-        self, builder: Any, arrays: list[Any], shape: Any, strides: list[Any], at: list[int]
+        self,
+        builder: Any,
+        arrays: list[Any],
+        shape: tuple[int, ...],
+        strides: tuple[tuple[int, ...], ...],
+        at: list[int],
     ) -> None:
         try:
-            sizes, steps = walk(shape, tuple(strides))
+            sizes, steps, hows = _lying(shape, strides, tuple([one.itemsize for one in arrays]))
         except TooManyAxesError:
-            inner = [one[1:] for one in strides]
+            inner = tuple([one[1:] for one in strides])
             for k in range(shape[0]):
                 start = [here + k * one[0] for here, one in zip(at, strides, strict=True)]
                 self._emit(builder, arrays, shape[1:], inner, start)
             return
         count = len(self.inputs)
-        hows = [_how(array, step, sizes[0]) for array, step in zip(arrays, steps, strict=True)]
-        if STRIDED in hows:  # one loop for all mixtures: none of them would vectorise well
-            hows = [STRIDED] * len(hows)
-        where = [
-            (address(array) + offset, step, array.dtype)
-            for array, offset, step in zip(arrays, at, steps, strict=True)
-        ]
+        names = [_name(array.dtype) for array in arrays]
+        addresses = [numpy_address(one) + offset for one, offset in zip(arrays, at, strict=True)]
+        written = addresses[count:]
         ins = []
-        for array, how, here in zip(self.inputs, hows, where, strict=False):
-            same = where[count:].index(here) if here in where[count:] else -1
-            ins.append((_name(array.dtype), how if same < 0 else IN_PLACE, same))
+        for k, (name, how) in enumerate(zip(names[:count], hows, strict=False)):
+            same = -1
+            if addresses[k] in written:  # it may be the place of an output
+                here = addresses[k], steps[k], name
+                outputs = zip(written, steps[count:], names[count:], strict=True)
+                same = next((o for o, place in enumerate(outputs) if place == here), -1)
+            ins.append((name, how if same < 0 else IN_PLACE, same))
         outs = [
-            (_name(array.dtype), how, node)
-            for (array, node), how in zip(self.outputs, hows[count:], strict=True)
+            (name, how, node)
+            for name, how, (_, node) in zip(names[count:], hows[count:], self.outputs, strict=True)
         ]
-        loop = _interned(
-            Loop(
-                self.dtype,
-                tuple(ins),
-                tuple(self.nodes),
-                tuple(outs),
-                len(self.numbers),
-                tuple(self.options),
-                tuple(self.scalars),
-            )
+        loop = _loop(
+            self.dtype,
+            tuple(ins),
+            tuple(self.nodes),
+            tuple(outs),
+            len(self.numbers),
+            tuple(self.options),
+            tuple(self.scalars),
         )
         words: list[Any] = [*sizes]
         for array, step, offset in zip(arrays, steps, at, strict=True):
@@ -133,8 +144,20 @@ def _name(dtype: Any) -> str:
     return str(np.dtype(dtype).name)
 
 
-def _how(array: Any, step: tuple[int, ...], inner: int) -> str:
-    if step[0] == array.itemsize:
+@functools.lru_cache(maxsize=4096)  # a step of many layers asks for the same ones again and again
+def _lying(
+    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], itemsizes: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...], tuple[str, ...]]:
+    """Return how a loop goes over arrays, and how each of them lies along its inner axis."""
+    sizes, steps = walk(shape, strides)
+    hows = [_how(size, step, sizes[0]) for size, step in zip(itemsizes, steps, strict=True)]
+    if STRIDED in hows:  # one loop for all mixtures: none of them would vectorise well
+        hows = [STRIDED] * len(hows)
+    return sizes, steps, tuple(hows)
+
+
+def _how(itemsize: int, step: tuple[int, ...], inner: int) -> str:
+    if step[0] == itemsize:
         return CONTIGUOUS
     if step[0] == 0 and inner > 1:
         return REPEATED
@@ -142,5 +165,5 @@ def _how(array: Any, step: tuple[int, ...], inner: int) -> str:
 
 
 @functools.cache  # a loop is compiled once, however often it is described
-def _interned(loop: Loop) -> Loop:
-    return loop
+def _loop(*what: Any) -> Loop:
+    return Loop(*what)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.addresses import numpy_address
 from nnscratch.formulas.live import LiveFloat, LiveInt
 
 from ..lowering import Fill, Planner, opened
-from .chains import Chain
+from .chains import Chain, PlacedLoop
 from .operands import Operands
-from .runtime.table import Shifted, Table, address, word
+from .runtime.table import Shifted, Table
 
 _HALF = 2**63  # from here on a number of 64 bits without a sign is another one with a sign
 
@@ -41,12 +42,13 @@ class CpuSegment:
 
     def loop(self, operands: Operands, writes_outside: bool) -> None:
         """Append an elementwise loop, which may be joined with those before and behind it."""
+        loop = PlacedLoop(operands)
         reads = any(
-            low <= at < high for at in map(word, operands.inputs) for low, high, _ in self._ranges
+            low <= place.address < high for place in loop.inputs for low, high, _ in self._ranges
         )
-        if self._chain is None or not self._chain.join(operands, reads, writes_outside):
+        if self._chain is None or not self._chain.join(loop, reads, writes_outside):
             self._flush()
-            self._chain = Chain(operands, reads, writes_outside)
+            self._chain = Chain(loop, reads, writes_outside)
 
     def forget(self, array: Any) -> None:
         """Note that nothing behind the last loop reads an array any more."""
@@ -67,9 +69,12 @@ class CpuSegment:
     def emit(self, kernel: Any, a: Sequence[Any], s: Sequence[Any] = (), flags: int = 0) -> None:
         """Append an instruction behind those that are there; a chain of loops calls this."""
         index = self._table.add(kernel, a, s, flags)
+        words = self._table.instructions[index].a
         for place, item in enumerate(a):
+            if type(item) is int:  # most are: sizes and strides
+                continue
             if isinstance(item, (np.ndarray, Shifted)):
-                at = word(item)
+                at = words[place]
                 for low, high, position in self._ranges:
                     if low <= at < high:
                         self._moving.append((index, place, position, at - low))
@@ -125,7 +130,7 @@ class CpuSegmentBuilder:
         self._ranges = [
             (start, start + array.nbytes, position)
             for position, array in enumerate(planner.arguments)
-            if isinstance(array, np.ndarray) and array.nbytes and (start := address(array))
+            if isinstance(array, np.ndarray) and array.nbytes and (start := numpy_address(array))
         ]
 
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
@@ -158,7 +163,7 @@ class CpuSegmentBuilder:
 
         def fill(arguments: list[Any], produced: list[Any]) -> None:
             if moving:
-                addresses = [address(array) for array in arguments]
+                addresses = [numpy_address(array) for array in arguments]
                 for words, place, position, offset in moving:
                     words[place] = addresses[position] + offset
             for numbers, place, event, key in dynamic:

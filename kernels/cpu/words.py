@@ -80,11 +80,7 @@ def _word_where(condition, a, b):
 @njit(**INLINE)
 def _word_power(a, b):
     # The choice is the same for all numbers of a loop, and is made before it.
-    if b == cast(2.0, b):
-        return a * a
-    if b == cast(1.0, b):
-        return a
-    return a**b
+    return a * a if b == cast(2.0, b) else (a if b == cast(1.0, b) else a**b)
 
 
 @njit(**INLINE)

@@ -6,6 +6,8 @@ operations to find views.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -17,10 +19,43 @@ NOWHERE = nullcontext()
 """A context that changes nothing, for arrays of a library with one device, such as NumPy."""
 
 
+def _told_address(array: np.ndarray[Any, Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _find_pointer() -> int:
+    """Return where in a NumPy array its pointer to the data stands; 0 where that is not known.
+
+    NumPy's C interface promises that it is the first thing behind the object's head. Reading it
+    there takes a fifth of the time of asking for ``__array_interface__``.
+    """
+    if sys.implementation.name != "cpython":
+        return 0
+    probe = np.zeros(3)[1:]
+    behind = object.__basicsize__
+    return behind if word_at(id(probe) + behind).value == _told_address(probe) else 0
+
+
+word_at = ctypes.c_size_t.from_address
+"""Makes an object of the word at an address: its ``value`` is the number that stands there."""
+POINTER = _find_pointer()
+"""Where in a NumPy array its pointer to the data stands, in bytes; 0 where that is not known."""
+
+
+def numpy_address(array: np.ndarray[Any, Any]) -> int:
+    """Return the address of a NumPy array's first element.
+
+    >>> whole = np.zeros(4, "float32")
+    >>> numpy_address(whole[1:]) - numpy_address(whole)
+    4
+    """
+    return word_at(id(array) + POINTER).value if POINTER else _told_address(array)
+
+
 def address(array: Any) -> int | None:
     """Return the address of an array's first element, or None if its library gives none."""
     if isinstance(array, np.ndarray):
-        return int(array.__array_interface__["data"][0])
+        return numpy_address(array)
     pointer = getattr(getattr(array, "data", None), "ptr", None)
     return None if pointer is None else int(pointer)
 

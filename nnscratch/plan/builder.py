@@ -224,7 +224,7 @@ class Builder:
                 return
         if self._all_known(node):
             return
-        inputs = self._inputs = tuple(self._planned(item) for item in node.inputs)
+        inputs = self._inputs = tuple(map(self._planned, node.inputs))
         if node.direction != "update" and self._is_view(node):
             self._bind(node, *self._compute(node, inputs))
             return
@@ -245,10 +245,11 @@ class Builder:
         """Say whether a call made nothing new, like the backward of an addition."""
         if node.direction == "update":
             return False
-        inputs = {value for value in node.inputs if isinstance(value, Value)}
         saved = node.saved if isinstance(node.saved, tuple) and node.direction == "forward" else ()
-        results = [v for v in (*node.outputs, *saved) if isinstance(v, Value)]
-        return all(value in inputs for value in results)
+        for value in (*node.outputs, *saved):
+            if isinstance(value, Value) and value not in node.inputs:
+                return False
+        return True
 
     def _is_view(self, node: Node) -> bool:
         return all(

@@ -23,6 +23,7 @@ class Chunk:
     """A piece of memory that planned arrays are cut from, one after the other."""
 
     array: Any
+    address: int | None
     nbytes: int
 
 
@@ -45,7 +46,8 @@ class Memory:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array, cut from the smallest free chunk that is large enough."""
         kind = np.dtype(dtype)
-        nbytes = max(kind.itemsize * math.prod(shape), 1)
+        wanted = kind.itemsize * math.prod(shape)
+        nbytes = max(wanted, 1)
         at = bisect_left(self._free, nbytes, key=_size)
         if at < len(self._free) and self._free[at].nbytes <= 4 * nbytes + 4096:
             chunk = self._free.pop(at)
@@ -54,16 +56,15 @@ class Memory:
                 raw = self._xp.empty(nbytes + ALIGNMENT, dtype=self._xp.uint8)
             self._raw[id(raw)] = raw
             start = -(address_of(raw) or 0) % ALIGNMENT
-            chunk = Chunk(raw[start : start + nbytes], nbytes)
+            cut = raw[start : start + nbytes]
+            chunk = Chunk(cut, address_of(cut), nbytes)
             self.allocated += nbytes
-        items = math.prod(shape)
-        array = chunk.array[: items * kind.itemsize].view(kind).reshape(shape)
-        self._used[address_of(chunk.array)] = chunk
-        return array
+        self._used[chunk.address] = chunk
+        return chunk.array[:wanted].view(kind).reshape(shape)
 
-    def holds(self, array: Any) -> bool:
-        """Say whether an array was cut from this memory."""
-        return id(owner(array)) in self._raw
+    def owns(self, raw: Any) -> bool:
+        """Say whether arrays that own their memory are of this one's."""
+        return id(raw) in self._raw
 
     def release(self, array: Any) -> None:
         """Take back the memory of an array that ``empty`` returned; others are passed over."""
@@ -80,7 +81,7 @@ class Memories:
 
     def for_array(self, like: Any) -> Memory:
         """Return the memory for arrays of the library and on the device of another one."""
-        place = (type(like), device_of(like))
+        place = np.ndarray if type(like) is np.ndarray else (type(like), device_of(like))
         found = self._by_place.get(place)
         if found is None:
             found = self._by_place[place] = Memory(like)
@@ -88,7 +89,8 @@ class Memories:
 
     def hold(self, array: Any) -> bool:
         """Say whether an array was cut from one of them."""
-        return any(memory.holds(array) for memory in self._by_place.values())
+        raw = owner(array)
+        return any([memory.owns(raw) for memory in self._by_place.values()])
 
     @property
     def allocated(self) -> int:

@@ -12,6 +12,7 @@ from nnscratch.errors import PlanError
 from nnscratch.formulas.live import is_live
 from nnscratch.graph import Value
 from nnscratch.graph.nested import mapped
+from nnscratch.loading import collecting_later
 from nnscratch.nn.hooks import structure
 from nnscratch.plan.builder import Builder, PythonCall
 from nnscratch.plan.guards import module_state
@@ -44,7 +45,7 @@ class Plan:
         self._structure = trace.structure
         self._initial, self._cleared = trace.initial, trace.cleared
         self._device, self._stream = trace.device, trace.stream
-        with self._device or nullcontext():
+        with self._device or nullcontext(), collecting_later():
             builder = Builder(trace.graph, trace.arguments, trace.kept())
             builder.build()
         self._arguments = [_Argument(array) for array in trace.arguments]

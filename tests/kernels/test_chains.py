@@ -9,7 +9,7 @@ import pytest
 
 from nnscratch import formulas as f
 from nnscratch.kernels.bodies import parsed
-from nnscratch.kernels.cpu.chains import MOST_ARRAYS, Chain
+from nnscratch.kernels.cpu.chains import MOST_ARRAYS, Chain, PlacedLoop
 from nnscratch.kernels.cpu.operands import Operands
 from nnscratch.kernels.cpu.runtime.table import Table
 
@@ -29,24 +29,24 @@ class Program:
         self.table.build().run(threads)
 
 
-def loop(formula: f.Formula, *inputs: Any, out: Any) -> Operands:
+def loop(formula: f.Formula, *inputs: Any, out: Any) -> PlacedLoop:
     """Return a loop that computes a formula into an array."""
     words = formula.pointwise
     made = Operands(out.shape, out.dtype)
     values = [*inputs, *words.options.values()]
     made.store(made.apply(parsed(words.forward), [made.add(one) for one in values]), out)
-    return made
+    return PlacedLoop(made)
 
 
-def apart(loops: list[Operands], threads: int = 1) -> int:
+def apart(loops: list[PlacedLoop], threads: int = 1) -> int:
     program = Program()
     for one in loops:
-        one.emit_now(program)
+        one.operands.emit_now(program)
     program.run(threads)
     return len(loops)
 
 
-def joined(loops: list[Operands], threads: int = 1) -> int:
+def joined(loops: list[PlacedLoop], threads: int = 1) -> int:
     """Join what can be joined, run it, and return how many chains there were."""
     program, chains = Program(), [Chain(loops[0], False, False)]
     for one in loops[1:]:
@@ -185,7 +185,7 @@ def test_no_more_arrays_than_a_processor_has_registers_for() -> None:
         c[...] = a + b
     chains = joined(loops)
     assert 1 < chains < len(loops)
-    assert all(len(one.inputs) + len(one.outputs) <= MOST_ARRAYS for one in loops)
+    assert all(len(one.operands.inputs) + len(one.operands.outputs) <= MOST_ARRAYS for one in loops)
     for got, right in zip(arrays, wanted, strict=True):
         np.testing.assert_array_equal(got, right)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,59 @@ def test_a_file_that_is_damaged_or_old_is_made_anew(
     assert objects.load(FILL.symbol) is None
     assert _compile(FILL).address
     assert objects.load(FILL.symbol) is not None
-    assert [one.name for one in place.parent.iterdir()] == [place.name]
+    assert {one.name for one in place.parent.iterdir()} == {place.name, objects.LOCKED}
+
+
+def test_two_processes_compile_a_kernel_once(tmp_path: Path) -> None:
+    if not kept_here():
+        return
+    code = (
+        "from nnscratch.kernels import cpu\n"
+        "from nnscratch.kernels.cpu.runtime.kernel import compiled\n"
+        "print(compiled(cpu.kernel('fill', 'float32')).cache_hits)"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert sorted(one.communicate(timeout=300)[0].strip() for one in both) == ["0", "1"]
+
+
+def test_a_process_that_stopped_holds_others_up_for_a_time_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kept_here():
+        return
+    monkeypatch.setattr(objects, "_MOST_SECONDS", 0.05)
+    code = (
+        "from nnscratch.kernels.cpu.runtime import objects\n"
+        "with objects.alone('one'): print(objects.folder(), flush=True); input()"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        held = Path(other.stdout.readline().strip())
+        monkeypatch.setattr(objects, "folder", lambda: held)
+        waited = {}
+        for name in ("one", "another"):
+            start = time.monotonic()
+            with objects.alone(name):
+                waited[name] = time.monotonic() - start
+        other.communicate("\n")
+    assert waited["another"] < 0.05 <= waited["one"]
+
+
+def test_numbas_threads_make_no_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = objects.key()
+    for name, value, same in (("NUM_THREADS", "3", True), ("CPU_NAME", "generic", not before)):
+        monkeypatch.setenv(f"NUMBA_{name}", value)
+        assert (objects.key.__wrapped__() == before) is same
 
 
 def test_code_that_needs_numba_comes_from_its_own_cache(

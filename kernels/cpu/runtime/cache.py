@@ -69,6 +69,40 @@ def compile_function(function: Callable[..., Any], symbol: str, words: int = 0) 
     return built
 
 
+class _Written:
+    """A kernel that was written as LLVM, with the names that one of Numba has."""
+
+    cache_hits = 0
+
+    def __init__(self, library: Any, symbol: str) -> None:
+        self._library, self._wrapper_name = library, symbol
+        self.address = int(library.get_pointer_to_function(symbol))
+
+
+def compile_written(write: Callable[[Any, str], None], symbol: str) -> Any:
+    """Compile a kernel that writes itself as LLVM, without Numba's types, and keep its object file.
+
+    Args:
+        write: writes it into a module, as a function of the name ``symbol``.
+        symbol: a name that no other one has.
+    """
+    from numba.core.compiler_lock import global_compiler_lock
+    from numba.core.registry import cpu_target
+
+    from .compilers import hoisting
+
+    with global_compiler_lock, hoisting():
+        library = cpu_target.target_context.codegen().create_library(symbol)
+        library.enable_object_caching()
+        module = library.create_ir_module(symbol)
+        write(module, symbol)
+        library.add_ir_module(module)
+        library.finalize()
+        built = _Written(library, symbol)
+    objects.keep(symbol, built)
+    return built
+
+
 def compiled_now(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a function of the driver: ``njit`` without the GIL, compiled or loaded at once."""
 

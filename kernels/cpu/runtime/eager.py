@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from nnscratch.array.addresses import numpy_address
+
 from .kernel import Kernel
 from .pool import pool
 from .state import WORDS
-from .table import address
 from .threads import choose
 
 ROOM = 1024
@@ -37,11 +38,11 @@ class _Buffers(threading.local):
 
     def __init__(self) -> None:
         a, s = np.zeros(WORDS + 256, dtype=np.int64), np.zeros(64, dtype=np.float64)
-        self.start = address(a)
-        a[:WORDS] = 0, address(a[WORDS:]), address(s), 0
+        self.start = numpy_address(a)
+        a[:WORDS] = 0, numpy_address(a[WORDS:]), numpy_address(s), 0
         self.memory, self.numbers = a.data, s.data
         several = np.zeros(ROOM, dtype=np.int64)
-        self.words, self.first = several.data, address(several)
+        self.words, self.first = several.data, numpy_address(several)
         self.pool = pool()
 
 
@@ -109,5 +110,5 @@ class RowCall:
         """Run it on arrays, all of one size, whose elements lie in order."""
         a = self._entries.copy()
         a[0] = arrays[0].size
-        a[4::5] = [address(array) for array in arrays]
+        a[4::5] = [numpy_address(array) for array in arrays]
         call(self._kernel, a, numbers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -10,16 +13,38 @@ F32 = ir.FloatType()
 I32 = ir.IntType(32)
 
 
+def _power_of_two(builder: Any, shifted: Any, more: int) -> Any:
+    bits = builder.bitcast(shifted, I32)  # those of n are the last ones
+    return builder.bitcast(builder.shl(builder.add(bits, I32(127 + more)), I32(23)), F32)
+
+
+def _scale_exponent(builder: Any, value: Any, shifted: Any) -> Any:
+    n = builder.sub(builder.bitcast(shifted, I32), I32(0x4B400000))
+    half = builder.ashr(n, I32(1))
+    rest = builder.sub(n, half)
+
+    def power(k):
+        return builder.bitcast(builder.shl(builder.add(k, I32(127)), I32(23)), F32)
+
+    return builder.fmul(builder.fmul(value, power(half)), power(rest))
+
+
+def _split_exponent(builder: Any, value: Any) -> tuple[Any, Any]:
+    bits = builder.bitcast(value, I32)
+    shifted = builder.sub(bits, I32(0x3F3504F3))
+    exponent = builder.ashr(shifted, I32(23))
+    mantissa = builder.sub(bits, builder.shl(exponent, I32(23)))
+    return builder.bitcast(mantissa, F32), builder.sitofp(exponent, F32)
+
+
 @intrinsic
 def power_of_two(typingctx, shifted, more):
     """``2**(n + more)`` where ``shifted`` is the float32 ``n + 1.5 * 2**23``, a normal number."""
     if not isinstance(more, types.IntegerLiteral):
         return None
-    bias = 127 + more.literal_value
 
     def codegen(context, builder, signature, args):
-        bits = builder.bitcast(args[0], I32)  # those of n are the last ones
-        return builder.bitcast(builder.shl(builder.add(bits, I32(bias)), I32(23)), F32)
+        return _power_of_two(builder, args[0], more.literal_value)
 
     # The literal stays in the signature: Numba keeps one ``codegen`` for each signature.
     return types.float32(types.float32, more), codegen
@@ -34,15 +59,7 @@ def scale_exponent(typingctx, value, shifted):
     """
 
     def codegen(context, builder, signature, args):
-        value, shifted = args
-        n = builder.sub(builder.bitcast(shifted, I32), I32(0x4B400000))
-        half = builder.ashr(n, I32(1))
-        rest = builder.sub(n, half)
-
-        def power(k):
-            return builder.bitcast(builder.shl(builder.add(k, I32(127)), I32(23)), F32)
-
-        return builder.fmul(builder.fmul(value, power(half)), power(rest))
+        return _scale_exponent(builder, *args)
 
     return types.float32(types.float32, types.float32), codegen
 
@@ -56,11 +73,14 @@ def split_exponent(typingctx, value):
     pair = types.UniTuple(types.float32, 2)
 
     def codegen(context, builder, signature, args):
-        bits = builder.bitcast(args[0], I32)
-        shifted = builder.sub(bits, I32(0x3F3504F3))
-        exponent = builder.ashr(shifted, I32(23))
-        mantissa = builder.sub(bits, builder.shl(exponent, I32(23)))
-        values = [builder.bitcast(mantissa, F32), builder.sitofp(exponent, F32)]
-        return context.make_tuple(builder, pair, values)
+        return context.make_tuple(builder, pair, _split_exponent(builder, *args))
 
     return pair(types.float32), codegen
+
+
+EMITTERS: dict[Any, Callable[..., Any]] = {
+    power_of_two: _power_of_two,
+    scale_exponent: _scale_exponent,
+    split_exponent: _split_exponent,
+}
+"""What writes these as LLVM, from a builder and values."""

@@ -304,11 +304,16 @@ def fma(typingctx, x, y, z):
         return None
 
     def codegen(context, builder, signature, args):
-        if not HAS_FMA:  # a library call for each element would cost more than it gives
-            return builder.fadd(builder.fmul(args[0], args[1]), args[2])
-        return builder.fma(*args)
+        return emit_fma(builder, *args)
 
     return x(x, x, x), codegen
+
+
+def emit_fma(builder, x, y, z):
+    """Write the same as LLVM."""
+    if not HAS_FMA:  # a library call for each element would cost more than it gives
+        return builder.fadd(builder.fmul(x, y), z)
+    return builder.fma(x, y, z)
 
 
 @intrinsic

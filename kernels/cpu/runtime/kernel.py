@@ -37,6 +37,8 @@ class Layout:
         doc: what it computes, and how the threads share it.
         cost: nanoseconds on one thread in float32, from the entries of ``a``.
         make: returns the function to be compiled, for a dtype and options.
+        written: whether it is no function of Python, but one that writes the kernel as LLVM into a
+            module, given that and the kernel's symbol.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Layout:
     doc: str
     cost: Callable[[Sequence[int]], float]
     make: Callable[..., Any]
+    written: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,12 +155,15 @@ def compiled(kernel: Kernel) -> Any:
 def _compile(kernel: Kernel) -> Any:
     from . import objects
 
-    kept = objects.load(kernel.symbol)
-    if kept is not None:
+    if (kept := objects.load(kernel.symbol)) is not None:
         return kept
-    from .cache import compile_function
+    with objects.alone(kernel.symbol):
+        if (kept := objects.load(kernel.symbol)) is not None:
+            return kept
+        from .cache import compile_function, compile_written
 
-    return compile_function(kernel.layout.make(kernel.dtype, *kernel.options), kernel.symbol)
+        compile_it = compile_written if kernel.layout.written else compile_function
+        return compile_it(kernel.layout.make(kernel.dtype, *kernel.options), kernel.symbol)
 
 
 def compiled_kernels() -> list[tuple[str, bool]]:

@@ -25,7 +25,9 @@ import platform
 import struct
 import sys
 import tempfile
+import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,14 @@ import numpy as np
 from .processor import description
 
 SUFFIX = ".nno"
+LOCKED = "numba.lock"
+"""The name of a file of which each process locks a byte while it compiles a kernel."""
 CHECKED = "numba"
 """The name of the file that says by its key that Numba could be imported."""
+_OF_NO_CODE = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")
+"""Variables of Numba that change no machine code: where it is kept, and Numba's own threads."""
+_MOST_SECONDS = 60.0
+"""How long one process waits for another's kernel: longer than any takes to be compiled."""
 _ELF64 = b"\x7fELF\x02\x01"
 _SYMBOLS = 2
 """The type of the section of an ELF file that lists its symbols."""
@@ -105,7 +113,11 @@ def key() -> str | None:
         processor = (platform.machine(), binding.get_host_cpu_name(), features, description())
     except (ImportError, ValueError, OSError, RuntimeError):
         return None
-    told = sorted((k, v) for k, v in os.environ.items() if k.startswith("NUMBA_"))
+    told = sorted(
+        (name, value)
+        for name, value in os.environ.items()
+        if name.startswith("NUMBA_") and name not in _OF_NO_CODE
+    )
     versions = (sys.version, found.origin, numba, llvmlite.__version__, np.__version__)
     return hashlib.sha256(repr((source_stamp(), versions, processor, told)).encode()).hexdigest()
 
@@ -129,6 +141,37 @@ def load(symbol: str) -> Loaded | None:
     except (ImportError, OSError, RuntimeError):
         return None
     return Loaded(int(address)) if address else None
+
+
+@contextlib.contextmanager
+def alone(symbol: str) -> Iterator[None]:
+    """Let other processes wait that need the same kernel now, instead of compiling it as well.
+
+    With eight ranks on two processors each would otherwise wait for eight compilations. A process
+    that was stopped meanwhile holds nobody up for long.
+    """
+    path = folder()
+    if path is None or key() is None:
+        yield
+        return
+    import fcntl
+
+    try:
+        file = os.open(path / LOCKED, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # somebody else's, or on a disk that became read-only
+        yield
+        return
+    try:
+        end = time.monotonic() + _MOST_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                # One byte stands for a kernel; it is free again when the file is closed.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, zlib.crc32(symbol.encode()))
+                break
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(file)
 
 
 def is_kept(symbol: str) -> bool:

@@ -10,13 +10,12 @@ program.run()
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from nnscratch.array.addresses import POINTER, numpy_address, word_at
 
 from .kernel import Kernel
 from .pool import pool
@@ -33,32 +32,6 @@ def stops_at(entry: int) -> int:
     return STOP | entry << 8
 
 
-def address(array: np.ndarray[Any, Any]) -> int:
-    """Return the address of an array's first element."""
-    return _word_at(id(array) + _POINTER).value if _POINTER else _told_address(array)
-
-
-def _told_address(array: np.ndarray[Any, Any]) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
-def _find_pointer() -> int:
-    """Return where in an array object its pointer to the data stands; 0 where that is not known.
-
-    NumPy's C interface promises that it is the first thing behind the object's head. Reading it
-    there takes a fifth of the time of asking for ``__array_interface__``.
-    """
-    if sys.implementation.name != "cpython":
-        return 0
-    probe = np.zeros(3)[1:]
-    behind = object.__basicsize__
-    return behind if _word_at(id(probe) + behind).value == _told_address(probe) else 0
-
-
-_word_at = ctypes.c_size_t.from_address
-_POINTER = _find_pointer()
-
-
 class Shifted:
     """An array from some byte on, as an entry of a kernel's ``a``."""
 
@@ -69,8 +42,7 @@ class Shifted:
         self.array, self.offset = array, offset
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One line of a table, as it was added."""
 
     kernel: Kernel
@@ -101,17 +73,11 @@ class Table:
             ValueError: if a buffer has the wrong length.
         """
         kernel.check(a, s)
-        values = tuple(self._entry(kernel, value) for value in a)
-        cost = kernel.cost(values)
-        numbers = tuple(float(value) for value in s)
-        self.instructions.append(Instruction(kernel, values, numbers, flags, cost))
+        values = tuple(words(a))
+        self._keep += [value for value in a if type(value) is not int]
+        numbers = tuple(map(float, s))
+        self.instructions.append(Instruction(kernel, values, numbers, flags, kernel.cost(values)))
         return len(self.instructions) - 1
-
-    def _entry(self, kernel: Kernel, value: Any) -> int:
-        array = value.array if isinstance(value, Shifted) else value
-        if isinstance(array, np.ndarray):
-            self._keep.append(array)
-        return word(value)
 
     def build(self) -> Program:
         """Compile the kernels and lay out the buffers."""
@@ -138,7 +104,7 @@ class Program:
             self._code[WORDS * k : WORDS * k + WORDS] = row
         self.nanoseconds = sum(i.nanoseconds for i in instructions)
         self._shared = worth_sharing(i.nanoseconds for i in instructions)
-        self._start = address(self._code)
+        self._start = numpy_address(self._code)
         self._count = len(instructions)
         self._pool = pool()
 
@@ -171,7 +137,7 @@ class _Buffer:
         self._array = np.zeros(self._offsets[-1] + 1, dtype=dtype)
         for start, entry in zip(self._offsets, entries, strict=False):
             self._array[start : start + len(entry)] = entry
-        self._base = address(self._array)
+        self._base = numpy_address(self._array)
 
     def address(self, index: int) -> int:
         return self._base + 8 * self._offsets[index]
@@ -190,9 +156,9 @@ def word(value: Any) -> int:
     if type(value) is int:  # most are: a dozen entries for every eager product
         return signed(value) if value >= 2**63 else value
     if isinstance(value, np.ndarray):
-        return address(value)
+        return numpy_address(value)
     if isinstance(value, Shifted):
-        return address(value.array) + value.offset
+        return numpy_address(value.array) + value.offset
     if isinstance(value, np.inexact):
         raise TypeError(f"a kernel takes arrays and integers, got the number {value!r}")
     return 0 if value is None else signed(int(value))
@@ -205,8 +171,8 @@ def words(values: Sequence[Any]) -> list[int]:
         kind = type(value)
         if kind is int and value < 2**63:
             made.append(value)
-        elif kind is np.ndarray and _POINTER:
-            made.append(_word_at(id(value) + _POINTER).value)
+        elif kind is np.ndarray and POINTER:
+            made.append(word_at(id(value) + POINTER).value)
         else:
             made.append(word(value))
     return made
