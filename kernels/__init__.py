@@ -6,6 +6,7 @@ whose reference, in plain array code, stays the definition of what is right.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,52 +21,44 @@ LIBRARIES = ("numpy", "cupy")
 def register() -> None:
     """Let the registry load the kernels for the arrays of a library when it first meets one.
 
-    None is compiled then, and neither Numba nor CuPy imported, before it is used.
+    The file of a kernel loads when such an array first meets its formula. None is compiled then,
+    and neither Numba nor CuPy imported, before it is used.
     """
     from nnscratch.formulas import follow, registry
 
     for library in LIBRARIES:
-        registry.implement_later(library, partial(_made_for, library))
+        registry.implement_later(library, partial(_kernels_for, library))
     follow(_enter_new)
-
-
-def _made_for(library: str) -> dict[str, Implementation]:
-    """Return the kernels for arrays of a library, also those of formulas that users have made."""
-    from nnscratch.formulas import FORMULAS
-
-    kernels = _kernels_for(library)
-    made = {name: _made_of(kernels, one) for name, one in tuple(FORMULAS.items())}
-    return {name: one for name, one in made.items() if one is not None}
 
 
 def _enter_new(made: Formula) -> None:
     """Enter the kernels of a formula that is made after those of the others were entered."""
     from nnscratch.formulas import registry
-
-    for library in LIBRARIES:
-        if not registry.awaits(library):
-            implementation = _made_of(_kernels_for(library), made)
-            if implementation is not None:
-                registry.implement(made.name, implementation)
-
-
-def _made_of(kernels: Any, formula: Formula) -> Implementation | None:
     from nnscratch.formulas.fused import FUSABLE
 
-    found: Implementation | None = kernels.IMPLEMENTATIONS.get(formula.name)
-    if found is None:
-        found = kernels.made_of(formula)
-    if found is None and formula.has_loops:
+    if made.name in FUSABLE and not _has_text(made.pointwise.forward):
         # Typed at a prompt: there is no text to make loops of, so it runs as it is written.
-        FUSABLE.pop(formula.name, None)
-    return found
+        FUSABLE.pop(made.name)
+    for library in LIBRARIES:
+        if not registry.awaits(library):
+            kernels = _kernels_for(library)
+            if made.name in kernels:
+                registry.implement(made.name, kernels[made.name])
 
 
-def _kernels_for(library: str) -> Any:
+def _has_text(body: Callable[..., Any]) -> bool:
+    if body.__module__.partition(".")[0] == "nnscratch":
+        return True  # and nothing is loaded to see it
+    from .bodies import has_text
+
+    return has_text(body)
+
+
+def _kernels_for(library: str) -> Mapping[str, Implementation]:
     if library == "numpy":
         from . import cpu
 
-        return cpu
+        return cpu.IMPLEMENTATIONS
     from . import cuda
 
-    return cuda
+    return cuda.IMPLEMENTATIONS

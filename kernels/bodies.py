@@ -69,7 +69,8 @@ def has_text(body: Body) -> bool:
     >>> has_text(silu_forward), has_text(eval("lambda X: X"))
     (True, False)
     """
-    return bool(linecache.getlines(body.__code__.co_filename))
+    ours = body.__module__.partition(".")[0] == "nnscratch"  # whose files are not all read for this
+    return ours or bool(linecache.getlines(body.__code__.co_filename))
 
 
 class NotABodyError(TypeError):

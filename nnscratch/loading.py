@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
 
 def files_of(folder: str) -> list[str]:
@@ -53,6 +55,33 @@ def modules_of(
         for name in files_of(folder)
         if name not in without
     ]
+
+
+def later(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package whose files load when their names are first used.
+
+    A name is kept in the package from then on, so that Python finds it there without asking.
+
+    Args:
+        package: its name.
+        places: the file, without its suffix and from the package on, of each public name.
+
+    >>> find = later("logging", {"RotatingFileHandler": "handlers"})
+    >>> find("RotatingFileHandler").__module__
+    'logging.handlers'
+    >>> find("Rotating")
+    Traceback (most recent call last):
+    AttributeError: module 'logging' has no attribute 'Rotating'
+    """
+
+    def find(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
+        item = getattr(import_module(f"{package}.{places[name]}"), name)
+        sys.modules[package].__dict__[name] = item
+        return item
+
+    return find
 
 
 @contextmanager

@@ -5,83 +5,48 @@ and behind them how the calls of formulas become instructions. What a file makes
 found there (``kernels.finding``). ``implementation`` is what the registry sees; ``loops``,
 ``operands`` and ``scalars`` make kernels of the bodies of elementwise formulas; ``runtime``
 compiles and runs. Nothing imports Numba before a kernel is compiled or run.
+
+A file loads when one of its names is first used. Type checkers and editors read the stub beside
+this file, which ``python -m nnscratch.inspect.stubs`` writes.
 """
 
-from nnscratch.formulas import FORMULAS, Formula
+from nnscratch.loading import later
 
-from ..bodies import has_text
-from ..finding import made_in
-from .elementwise import elementwise
-from .implementation import CpuKernel
-from .optimizers import stepping
-from .products import by_blas, by_tiles, product_kernel
-from .reductions import blocks
-from .runtime import processor, product_choice
-from .runtime.blas import Blas, blas
-from .runtime.cache import CacheStatus, cache_status
-from .runtime.declaration import DECLARED
-from .runtime.declaration import kernel_of as kernel
-from .runtime.eager import call
-from .runtime.kernel import Kernel, Layout, compiled_kernels, import_problem
-from .runtime.state import ALONE, NO_BARRIER
-from .runtime.table import (
-    Instruction,
-    Program,
-    Table,
-    signed,
-)
-from .runtime.threads import available, choose, limit
-from .warming import usual_kernels, warmup
-
-
-def made_of(formula: Formula) -> CpuKernel | None:
-    """Return the kernels that the bodies of a formula become, None if there is nothing to read."""
-    body = formula.update_body or (formula.pointwise.forward if formula.has_loops else None)
-    if body is None or not has_text(body):
-        return None
-    return stepping(formula) if formula.update_body is not None else elementwise(formula)
-
-
-_of_bodies = ((name, made_of(formula)) for name, formula in FORMULAS.items())
-
-IMPLEMENTATIONS: dict[str, CpuKernel] = {
-    **{name: made for name, made in _of_bodies if made is not None},
-    **made_in(__name__, __path__, CpuKernel),
+# No module is named like something in it: the name would then stand for the module.
+PLACES = {
+    "ALONE": "runtime.state",
+    "Blas": "runtime.blas",
+    "CacheStatus": "runtime.cache",
+    "CpuKernel": "implementation",
+    "DECLARED": "runtime.declaration",
+    "IMPLEMENTATIONS": "entering",
+    "Instruction": "runtime.table",
+    "Kernel": "runtime.kernel",
+    "Layout": "runtime.kernel",
+    "NO_BARRIER": "runtime.state",
+    "Program": "runtime.table",
+    "Table": "runtime.table",
+    "available": "runtime.threads",
+    "blas": "runtime.blas",
+    "blocks": "reductions",
+    "by_blas": "products",
+    "by_tiles": "products",
+    "cache_status": "runtime.cache",
+    "call": "runtime.eager",
+    "choose": "runtime.threads",
+    "compiled_kernels": "runtime.kernel",
+    "import_problem": "runtime.kernel",
+    "kernel": "entering",
+    "limit": "runtime.threads",
+    "product_kernel": "products",
+    "signed": "runtime.table",
+    "stepping": "optimizers",
+    "usual_kernels": "warming",
+    "warmup": "warming",
 }
-"""What the registry can choose beside the reference, by the formula's name."""
+__all__ = sorted(PLACES)
+__getattr__ = later(__name__, PLACES)
 
-__all__ = [
-    "IMPLEMENTATIONS",
-    "ALONE",
-    "DECLARED",
-    "NO_BARRIER",
-    "Blas",
-    "CacheStatus",
-    "CpuKernel",
-    "Instruction",
-    "Kernel",
-    "Layout",
-    "Program",
-    "Table",
-    "available",
-    "blas",
-    "blocks",
-    "by_blas",
-    "by_tiles",
-    "cache_status",
-    "call",
-    "choose",
-    "compiled_kernels",
-    "elementwise",
-    "import_problem",
-    "kernel",
-    "limit",
-    "made_of",
-    "processor",
-    "product_choice",
-    "product_kernel",
-    "signed",
-    "stepping",
-    "usual_kernels",
-    "warmup",
-]
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLACES})

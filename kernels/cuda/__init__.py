@@ -10,10 +10,10 @@ text also compiles for a CPU, where the tests run it.
 
 from __future__ import annotations
 
-from nnscratch.formulas import FORMULAS, Formula
+from nnscratch.formulas import Formula
 
 from ..bodies import has_text
-from ..finding import made_in
+from ..finding import KernelsOf
 from .cupy_driver import CupyDriver
 from .driver import CompileWarning, Driver
 from .elementwise import elementwise
@@ -21,18 +21,13 @@ from .implementation import CudaKernel
 from .launch import At, KernelArgumentError, Launch, Numbers
 
 
-def made_of(formula: Formula) -> CudaKernel | None:
-    """Return the kernels that the bodies of a formula become, None if there is nothing to read."""
-    readable = formula.has_loops and has_text(formula.pointwise.forward)
-    return elementwise(formula.name) if readable else None
+def _is_body(formula: Formula) -> bool:
+    return formula.has_loops and has_text(formula.pointwise.forward)
 
 
-_of_bodies = ((name, made_of(formula)) for name, formula in FORMULAS.items())
-
-IMPLEMENTATIONS: dict[str, CudaKernel] = {
-    **{name: made for name, made in _of_bodies if made is not None},
-    **made_in(__name__, __path__, CudaKernel),
-}
+IMPLEMENTATIONS = KernelsOf(
+    __name__, __path__, CudaKernel, _is_body, lambda formula: elementwise(formula.name)
+)
 """What the registry can choose for CuPy arrays, by the formula's name."""
 
 __all__ = [
@@ -46,5 +41,4 @@ __all__ = [
     "Launch",
     "Numbers",
     "elementwise",
-    "made_of",
 ]

@@ -199,7 +199,8 @@ def _blas() -> Rows:
 
 def _kernels() -> Rows:
     from nnscratch.formulas import FORMULAS, registry
-    from nnscratch.kernels.cpu import available, cache_status, import_problem, limit, processor
+    from nnscratch.kernels.cpu import available, cache_status, import_problem, limit
+    from nnscratch.kernels.cpu.runtime import processor
 
     if (why := import_problem()) is not None:
         return [("none", f"{why}: everything is computed by NumPy, several times slower")]
@@ -223,7 +224,8 @@ def _kernels() -> Rows:
 
 def _products() -> Rows:
     """Which products go to tiles and which to BLAS, and what was measured to decide it."""
-    from nnscratch.kernels.cpu import blas, product_choice
+    from nnscratch.kernels.cpu import blas
+    from nnscratch.kernels.cpu.runtime import product_choice
 
     told = product_choice.told()
     if blas() is None or told != "auto":

@@ -38,7 +38,7 @@ from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import make_optimizer
 from nnscratch.train.cost import worth_compiling
-from nnscratch.train.evaluate import evaluating
+from nnscratch.train.evaluation import evaluating
 from nnscratch.train.files import write_json, write_text
 from nnscratch.train.interrupt import TrainingInterrupted
 from nnscratch.train.language import (

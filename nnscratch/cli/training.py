@@ -40,7 +40,7 @@ from nnscratch.train.architectures import Architecture
 from nnscratch.train.callbacks import BestWeights, Callback, EarlyStopping
 from nnscratch.train.checkpoint import save_model
 from nnscratch.train.choices import balanced_weights, make_loss, make_optimizer
-from nnscratch.train.evaluate import evaluate, predict
+from nnscratch.train.evaluation import evaluate, predict
 from nnscratch.train.files import write_json, write_text
 from nnscratch.train.image_networks import NETWORKS
 from nnscratch.train.interrupt import TrainingInterrupted

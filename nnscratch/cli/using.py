@@ -17,7 +17,7 @@ from nnscratch.data import Tokenizer
 from nnscratch.data.table_bytes import check_table_name
 from nnscratch.errors import ConfigurationError
 from nnscratch.train.choices import make_loss
-from nnscratch.train.evaluate import evaluate, predict
+from nnscratch.train.evaluation import evaluate, predict
 from nnscratch.train.files import write_json
 
 _MOST_ROWS = 20

@@ -1,132 +1,83 @@
-"""Data: reading files, splitting rows, and preprocessing that is saved with the model."""
+"""Data: reading files, splitting rows, and preprocessing that is saved with the model.
 
-from nnscratch.data.augmentation import (
-    Compose,
-    RandomCrop,
-    RandomErasing,
-    RandomHorizontalFlip,
-)
-from nnscratch.data.collate import default_collate, default_convert
-from nnscratch.data.columns import CategoricalColumn, DateColumn, NumericColumn
-from nnscratch.data.dataset import (
-    ChainDataset,
-    ConcatDataset,
-    Dataset,
-    IterableDataset,
-    StackDataset,
-    Subset,
-    TensorDataset,
-    random_split,
-)
-from nnscratch.data.idx import load_idx_folder, read_idx
-from nnscratch.data.image_dataset import ImageDataset
-from nnscratch.data.image_files import read_image
-from nnscratch.data.image_sources import load_images
-from nnscratch.data.images import ImageFolder, LabelledImages, load_digits
-from nnscratch.data.labels import as_written
-from nnscratch.data.loader import DataLoader
-from nnscratch.data.npz import read_npz
-from nnscratch.data.preprocess import (
-    FilledGapsWarning,
-    TableEncoder,
-    TablePreprocessor,
-    UnknownCategoryWarning,
-)
-from nnscratch.data.reading import Reading, TableWarning
-from nnscratch.data.samplers import (
-    BatchSampler,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    SubsetRandomSampler,
-    WeightedRandomSampler,
-)
-from nnscratch.data.screening import Screened, screen
-from nnscratch.data.split import RareClassWarning, train_test_split_indices
-from nnscratch.data.standardise import Standardiser
-from nnscratch.data.table import ColumnKind, Table
-from nnscratch.data.table_files import TableFile, read_table
-from nnscratch.data.target import (
-    ClassTarget,
-    NumberTarget,
-    Task,
-    infer_task,
-    refuse_names,
-    target_from_dict,
-)
-from nnscratch.data.text import TextFile, TextWindows, read_text, split_text
-from nnscratch.data.tokenizers import (
-    BytePairTokenizer,
-    CharacterTokenizer,
-    Tokenizer,
-    tokenizer_from_dict,
-)
-from nnscratch.data.workers import WorkerInfo, get_worker_info
+A file loads when one of its names is first used: a network of arrays needs no reader of tables.
+Type checkers and editors read the stub beside this file, which ``python -m
+nnscratch.inspect.stubs`` writes.
+"""
 
-__all__ = [
-    "BatchSampler",
-    "BytePairTokenizer",
-    "CategoricalColumn",
-    "ChainDataset",
-    "CharacterTokenizer",
-    "ClassTarget",
-    "ColumnKind",
-    "Compose",
-    "ConcatDataset",
-    "DataLoader",
-    "Dataset",
-    "DateColumn",
-    "FilledGapsWarning",
-    "ImageDataset",
-    "ImageFolder",
-    "IterableDataset",
-    "LabelledImages",
-    "NumberTarget",
-    "NumericColumn",
-    "RandomCrop",
-    "RandomErasing",
-    "RandomHorizontalFlip",
-    "RandomSampler",
-    "RareClassWarning",
-    "Reading",
-    "Sampler",
-    "Screened",
-    "SequentialSampler",
-    "StackDataset",
-    "Standardiser",
-    "Subset",
-    "SubsetRandomSampler",
-    "Table",
-    "TableEncoder",
-    "TableFile",
-    "TablePreprocessor",
-    "TableWarning",
-    "Task",
-    "TensorDataset",
-    "TextFile",
-    "TextWindows",
-    "Tokenizer",
-    "UnknownCategoryWarning",
-    "WeightedRandomSampler",
-    "WorkerInfo",
-    "as_written",
-    "default_collate",
-    "default_convert",
-    "get_worker_info",
-    "infer_task",
-    "load_digits",
-    "load_idx_folder",
-    "load_images",
-    "random_split",
-    "read_idx",
-    "read_image",
-    "read_npz",
-    "read_table",
-    "read_text",
-    "refuse_names",
-    "screen",
-    "split_text",
-    "target_from_dict",
-    "tokenizer_from_dict",
-    "train_test_split_indices",
-]
+from nnscratch.loading import later
+
+# No module is named like something in it: the name would then stand for the module.
+PLACES = {
+    "BatchSampler": "samplers",
+    "BytePairTokenizer": "tokenizers",
+    "CategoricalColumn": "columns",
+    "ChainDataset": "dataset",
+    "CharacterTokenizer": "tokenizers",
+    "ClassTarget": "target",
+    "ColumnKind": "table",
+    "Compose": "augmentation",
+    "ConcatDataset": "dataset",
+    "DataLoader": "loader",
+    "Dataset": "dataset",
+    "DateColumn": "columns",
+    "FilledGapsWarning": "preprocess",
+    "ImageDataset": "image_dataset",
+    "ImageFolder": "images",
+    "IterableDataset": "dataset",
+    "LabelledImages": "images",
+    "NumberTarget": "target",
+    "NumericColumn": "columns",
+    "RandomCrop": "augmentation",
+    "RandomErasing": "augmentation",
+    "RandomHorizontalFlip": "augmentation",
+    "RandomSampler": "samplers",
+    "RareClassWarning": "split",
+    "Reading": "reading",
+    "Sampler": "samplers",
+    "Screened": "screening",
+    "SequentialSampler": "samplers",
+    "StackDataset": "dataset",
+    "Standardiser": "standardise",
+    "Subset": "dataset",
+    "SubsetRandomSampler": "samplers",
+    "Table": "table",
+    "TableEncoder": "preprocess",
+    "TableFile": "table_files",
+    "TablePreprocessor": "preprocess",
+    "TableWarning": "reading",
+    "Task": "target",
+    "TensorDataset": "dataset",
+    "TextFile": "text",
+    "TextWindows": "text",
+    "Tokenizer": "tokenizers",
+    "UnknownCategoryWarning": "preprocess",
+    "WeightedRandomSampler": "samplers",
+    "WorkerInfo": "workers",
+    "as_written": "labels",
+    "default_collate": "collate",
+    "default_convert": "collate",
+    "get_worker_info": "workers",
+    "infer_task": "target",
+    "load_digits": "images",
+    "load_idx_folder": "idx",
+    "load_images": "image_sources",
+    "random_split": "dataset",
+    "read_idx": "idx",
+    "read_image": "image_files",
+    "read_npz": "npz",
+    "read_table": "table_files",
+    "read_text": "text",
+    "refuse_names": "target",
+    "screen": "screening",
+    "split_text": "text",
+    "target_from_dict": "target",
+    "tokenizer_from_dict": "tokenizers",
+    "train_test_split_indices": "split",
+}
+__all__ = sorted(PLACES)
+__getattr__ = later(__name__, PLACES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLACES})

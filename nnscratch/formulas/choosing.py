@@ -64,6 +64,8 @@ class KernelRefused(NNScratchError, RuntimeError):
 
 _implementations: dict[str, list[Implementation]] = {}
 _later: dict[str, Callable[[], Mapping[str, Implementation]]] = {}
+_waiting: dict[str, list[Mapping[str, Implementation]]] = {}
+"""Where implementations of a formula, by its name, are still to be loaded from."""
 _entering = threading.RLock()
 _libraries: dict[type, str] = {}
 
@@ -114,8 +116,13 @@ def implement(name: str, implementation: Implementation) -> None:
 def implement_later(library: str, make: Callable[[], Mapping[str, Implementation]]) -> None:
     """Enter implementations by their formulas' names when arrays of that library first meet one.
 
-    There are many of them, and their files take longer to load than the formulas. They are asked
-    after those that ``implement`` has entered by then.
+    There are many of them, and their files take longer to load than the formulas. So each is looked
+    up when its own formula is first computed. They are asked after those that ``implement`` has
+    entered by then.
+
+    Args:
+        library: whose arrays they are for.
+        make: returns them; going through their names loads none.
     """
     _later[library] = make
 
@@ -128,21 +135,37 @@ def awaits(library: str) -> bool:
 def _enter(library: str) -> None:
     with _entering:  # another thread that needs them too waits until all are there
         if library in _later:
-            for name, implementation in _later[library]().items():
-                _implementations.setdefault(name, []).append(implementation)
+            made = _later[library]()
+            for name in made:
+                _waiting.setdefault(name, []).append(made)
             del _later[library]
+
+
+def _load(name: str) -> None:
+    """Load the implementations of a formula that wait for their first call."""
+    with _entering:
+        found = [made[name] for made in _waiting.get(name, ())]
+        known = _implementations.setdefault(name, [])
+        known += [one for one in found if one not in known]
+        _waiting.pop(name, None)
 
 
 def entered() -> dict[str, list[Implementation]]:
     """Return the implementations of all formulas, by name; those that waited are entered first."""
     for library in tuple(_later):
         _enter(library)
+    for name in tuple(_waiting):
+        _load(name)
     return _implementations
 
 
 def implementations(name: str) -> tuple[Implementation, ...]:
     """Return the implementations of a formula besides its reference."""
-    return tuple(entered().get(name, ()))
+    for library in tuple(_later):
+        _enter(library)
+    if name in _waiting:
+        _load(name)
+    return tuple(_implementations.get(name, ()))
 
 
 def choose(
@@ -154,6 +177,8 @@ def choose(
     library = "numpy" if inputs and type(inputs[0]) is np.ndarray else _library(inputs)
     if library in _later:
         _enter(library)
+    if formula.name in _waiting:
+        _load(formula.name)
     candidates = _implementations.get(formula.name)
     if candidates is None:
         return None
@@ -200,6 +225,8 @@ def plannable(
     library = _library(inputs)
     if library in _later:
         _enter(library)
+    if formula.name in _waiting:
+        _load(formula.name)
     for candidate in _implementations.get(formula.name, ()):
         if candidate.library != library or not hasattr(candidate, "lower"):
             continue

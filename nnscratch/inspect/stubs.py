@@ -1,7 +1,7 @@
-"""The stubs of what is made of formulas, for type checkers and editors, which do not run programs.
+"""The stubs of what is made of formulas or loads late: type checkers and editors run no programs.
 
 ``python -m nnscratch.inspect.stubs`` writes them beside the files that they describe. Nothing is
-said in a stub that a formula does not say.
+said in a stub that a formula, or the list of a room's places, does not say.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnscratch import nn, optim
+from nnscratch import data, models, nn, optim, train
+from nnscratch.kernels import cpu
 from nnscratch.nn import derived_functions, derived_modules, functional
 from nnscratch.nn.derived import activations, options_of
 from nnscratch.nn.derived_losses import arguments_of, losses, module_options
@@ -21,7 +22,7 @@ from nnscratch.nn.reductions import Loss
 from nnscratch.tensors import Tensor, ops
 from nnscratch.tensors.ops import calling
 
-_NOTE = "# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file."
+_NOTE = "# Written by `python -m nnscratch.inspect.stubs`; change its source, not this file."
 
 
 def all_stubs() -> dict[Path, str]:
@@ -63,6 +64,7 @@ def all_stubs() -> dict[Path, str]:
         _beside(nn): _found(nn, derived_modules, classes=True),
         _beside(functional): _found(functional, derived_functions, classes=False),
         _beside(optim): _optimizers(),
+        **{_beside(room): _later(room) for room in (data, cpu, models, train)},
         Path(str(ops.__file__)).with_name("methods.pyi"): _tensor_methods(),
     }
 
@@ -97,6 +99,15 @@ def _optimizers() -> str:
     lines += ["from nnscratch.optim.optimizer import Optimizer as Optimizer", ""]
     names = [f'    "{name}",' for name in optim.__all__]
     return "\n".join([*lines, "__all__ = [", *names, "]", ""])
+
+
+def _later(room: Any) -> str:
+    """Return the stub of a room whose files load when their names are first used."""
+    lines = sorted(
+        f"from {room.__name__}.{file} import {name} as {name}" for name, file in room.PLACES.items()
+    )
+    names = [f'    "{name}",' for name in room.__all__]
+    return "\n".join([_NOTE, "", *lines, "", "__all__ = [", *names, "]", ""])
 
 
 def _tensor_methods() -> str:

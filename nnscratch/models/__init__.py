@@ -1,33 +1,33 @@
-"""Known networks, each a page to read: definitions under the names of the published weights."""
+"""Known networks, each a page to read: definitions under the names of the published weights.
 
-from nnscratch.models.alexnet import AlexNet, AlexNet2012
-from nnscratch.models.bert import Bert, BertConfig
-from nnscratch.models.cnn import CNN
-from nnscratch.models.generation import generate
-from nnscratch.models.gpt2 import GPT2, GPT2Config
-from nnscratch.models.lenet import LeNet
-from nnscratch.models.lstm import CharLSTM, LSTMClassifier
-from nnscratch.models.mobilenet import MobileNetV2
-from nnscratch.models.resnet import ResNet
-from nnscratch.models.unet import UNet
-from nnscratch.models.vgg import VGG
-from nnscratch.models.vit import ViT
+A network's file loads when it is first used. Type checkers and editors read the stub beside this
+file, which ``python -m nnscratch.inspect.stubs`` writes.
+"""
 
-__all__ = [
-    "CNN",
-    "GPT2",
-    "VGG",
-    "AlexNet",
-    "AlexNet2012",
-    "Bert",
-    "BertConfig",
-    "CharLSTM",
-    "GPT2Config",
-    "LSTMClassifier",
-    "LeNet",
-    "MobileNetV2",
-    "ResNet",
-    "UNet",
-    "ViT",
-    "generate",
-]
+from nnscratch.loading import later
+
+# No module is named like something in it: the name would then stand for the module.
+PLACES = {
+    "AlexNet": "alexnet",
+    "AlexNet2012": "alexnet",
+    "Bert": "bert",
+    "BertConfig": "bert",
+    "CNN": "cnn",
+    "CharLSTM": "lstm",
+    "GPT2": "gpt2",
+    "GPT2Config": "gpt2",
+    "LSTMClassifier": "lstm",
+    "LeNet": "lenet",
+    "MobileNetV2": "mobilenet",
+    "ResNet": "resnet",
+    "UNet": "unet",
+    "VGG": "vgg",
+    "ViT": "vit",
+    "generate": "generation",
+}
+__all__ = sorted(PLACES)
+__getattr__ = later(__name__, PLACES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLACES})

@@ -1,4 +1,4 @@
-# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file.
+# Written by `python -m nnscratch.inspect.stubs`; change its source, not this file.
 
 from nnscratch.nn import functional as functional
 from nnscratch.nn import init as init

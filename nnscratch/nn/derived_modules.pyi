@@ -1,4 +1,4 @@
-# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file.
+# Written by `python -m nnscratch.inspect.stubs`; change its source, not this file.
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-# Written by `python -m nnscratch.inspect.stubs`; change the formulas, not this file.
+# Written by `python -m nnscratch.inspect.stubs`; change its source, not this file.
 
 from nnscratch.nn.activations import gelu as gelu
 from nnscratch.nn.activations import glu as glu

@@ -1,70 +1,50 @@
-"""The training loop, metrics, callbacks and checkpoints."""
+"""The training loop, metrics, callbacks and checkpoints.
 
-from nnscratch.train.architectures import Architecture, architecture_from
-from nnscratch.train.callbacks import (
-    BestWeights,
-    Callback,
-    Checkpoint,
-    CSVHistory,
-    EarlyStopping,
-    LearningRateLog,
-)
-from nnscratch.train.checkpoint import load_model, save_model
-from nnscratch.train.evaluate import evaluate, predict
-from nnscratch.train.fit import fit
-from nnscratch.train.history import History
-from nnscratch.train.interrupt import TrainingInterrupted
-from nnscratch.train.language import GPTArchitecture, LSTMArchitecture
-from nnscratch.train.metrics import (
-    F1,
-    MAE,
-    MSE,
-    R2,
-    Accuracy,
-    Metric,
-    Precision,
-    Recall,
-    TopK,
-    confusion_matrix,
-    precision_recall_f1,
-)
-from nnscratch.train.mlp import MLP
-from nnscratch.train.progress import Progress
-from nnscratch.train.tracking import MLflow, TensorBoard
-from nnscratch.train.trainer import Trainer
+A file loads when one of its names is first used. Type checkers and editors read the stub beside
+this file, which ``python -m nnscratch.inspect.stubs`` writes.
+"""
 
-__all__ = [
-    "F1",
-    "MAE",
-    "MLP",
-    "MSE",
-    "R2",
-    "Accuracy",
-    "Architecture",
-    "BestWeights",
-    "CSVHistory",
-    "Callback",
-    "Checkpoint",
-    "EarlyStopping",
-    "GPTArchitecture",
-    "History",
-    "LSTMArchitecture",
-    "LearningRateLog",
-    "MLflow",
-    "Metric",
-    "Precision",
-    "Progress",
-    "Recall",
-    "TensorBoard",
-    "TopK",
-    "Trainer",
-    "TrainingInterrupted",
-    "architecture_from",
-    "confusion_matrix",
-    "evaluate",
-    "fit",
-    "load_model",
-    "precision_recall_f1",
-    "predict",
-    "save_model",
-]
+from nnscratch.loading import later
+
+# No module is named like something in it: the name would then stand for the module.
+PLACES = {
+    "Accuracy": "metrics",
+    "Architecture": "architectures",
+    "BestWeights": "callbacks",
+    "CSVHistory": "callbacks",
+    "Callback": "callbacks",
+    "Checkpoint": "callbacks",
+    "EarlyStopping": "callbacks",
+    "F1": "metrics",
+    "GPTArchitecture": "language",
+    "History": "history",
+    "LSTMArchitecture": "language",
+    "LearningRateLog": "callbacks",
+    "MAE": "metrics",
+    "MLP": "mlp",
+    "MLflow": "tracking",
+    "MSE": "metrics",
+    "Metric": "metrics",
+    "Precision": "metrics",
+    "Progress": "progress",
+    "R2": "metrics",
+    "Recall": "metrics",
+    "TensorBoard": "tracking",
+    "TopK": "metrics",
+    "Trainer": "trainer",
+    "TrainingInterrupted": "interrupt",
+    "architecture_from": "architectures",
+    "confusion_matrix": "metrics",
+    "evaluate": "evaluation",
+    "fit": "fitting",
+    "load_model": "checkpoint",
+    "precision_recall_f1": "metrics",
+    "predict": "evaluation",
+    "save_model": "checkpoint",
+}
+__all__ = sorted(PLACES)
+__getattr__ = later(__name__, PLACES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLACES})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import Field, asdict, fields
+from importlib import import_module
 from typing import Any, ClassVar, Self
 
 from nnscratch.errors import CheckpointError, ConfigurationError
@@ -100,6 +101,8 @@ def architecture_from(value: Any) -> Architecture:
     Raises:
         CheckpointError: if it is damaged, or of a kind that there is not.
     """
+    for file in _KINDS:
+        import_module(f"{__package__}.{file}")
     kind = value.get("kind") if isinstance(value, Mapping) else None
     if not isinstance(kind, str) or kind not in Architecture.kinds:
         raise CheckpointError(
@@ -107,6 +110,10 @@ def architecture_from(value: Any) -> Architecture:
             f"{', '.join(Architecture.kinds)}; found {str(value)[:80]!r}"
         )
     return Architecture.kinds[kind].from_dict(value)
+
+
+_KINDS = ("mlp", "language", "image_networks")
+"""The files that define the kinds there are; those of others have been imported by whoever asks."""
 
 
 def whole(**sizes: int) -> None:

@@ -16,7 +16,7 @@ from nnscratch.nn import Module
 from nnscratch.nn.functional import cross_entropy
 from nnscratch.tensors import Tensor
 from nnscratch.train.architectures import Architecture, fraction, whole
-from nnscratch.train.evaluate import evaluating
+from nnscratch.train.evaluation import evaluating
 
 
 @dataclass(frozen=True)

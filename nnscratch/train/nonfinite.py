@@ -10,7 +10,7 @@ from itertools import islice
 
 from nnscratch.errors import CheckpointError, NonFiniteError
 from nnscratch.train.batches import batches
-from nnscratch.train.evaluate import evaluating
+from nnscratch.train.evaluation import evaluating
 from nnscratch.train.finite_checks import bad_batch
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.saving import load_run

@@ -29,7 +29,7 @@ from nnscratch.train.batches import (
 )
 from nnscratch.train.choices import make_schedule
 from nnscratch.train.cost import worth_compiling
-from nnscratch.train.evaluate import evaluating
+from nnscratch.train.evaluation import evaluating
 from nnscratch.train.losses import check_labels, ignored_by, loss_for, targets_of, weights_of
 from nnscratch.train.run import TrainingRun
 from nnscratch.train.sharing import SharedBatches

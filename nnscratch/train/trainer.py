@@ -21,7 +21,7 @@ from nnscratch.train.batches import Rearrange
 from nnscratch.train.callbacks import Callback, Checkpoint, CSVHistory
 from nnscratch.train.choices import make_optimizer
 from nnscratch.train.cost import threads_for
-from nnscratch.train.evaluate import as_loader, check_loader, device_of_model, evaluate
+from nnscratch.train.evaluation import as_loader, check_loader, device_of_model, evaluate
 from nnscratch.train.files import FilePath
 from nnscratch.train.finite_checks import bad_parameter, locate
 from nnscratch.train.history import History

@@ -5,8 +5,7 @@ They load where they are first used, so that importing ``nnscratch`` stays light
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from nnscratch.loading import later
 
 # No module is named like something in it: the name would then stand for the module.
 PLACES = {
@@ -22,24 +21,7 @@ PLACES = {
     "gradgradcheck": "gradients.second",
     "homework": "gradients.lessons",
 }
-
-
-def load(name: str) -> Any:
-    """Return a public name of this room, importing the module that it is in.
-
-    Raises:
-        AttributeError: if there is none of that name.
-
-    >>> load("gradcheck").__name__
-    'gradcheck'
-    """
-    if name not in PLACES:
-        raise AttributeError(f"nnscratch.verify has no attribute {name!r}")
-    return getattr(importlib.import_module(f"nnscratch.verify.{PLACES[name]}"), name)
-
-
-def __getattr__(name: str) -> Any:
-    return load(name)
+__getattr__ = later(__name__, PLACES)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,7 @@ from nnscratch.cli.inputs import inputs_from
 from nnscratch.data import Table, TableEncoder
 from nnscratch.interop.standalone.rows import encode_rows
 from nnscratch.tensors import Tensor
-from nnscratch.train.evaluate import evaluating, predict
+from nnscratch.train.evaluation import evaluating, predict
 from nnscratch.train.tensor_file import TensorFile
 
 # Nothing but Python and NumPy can be imported.

@@ -25,7 +25,7 @@ from nnscratch.cli.serving.service import ServiceLimits
 from nnscratch.data.tokenizers import CharacterTokenizer
 from nnscratch.errors import ConfigurationError
 from nnscratch.nn import Linear, ReLU, Sequential
-from nnscratch.train.evaluate import predict
+from nnscratch.train.evaluation import predict
 
 
 @pytest.fixture(scope="module")

@@ -273,7 +273,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import LION
 from nnscratch.formulas.cases import cases
 from nnscratch.inspect.equations import section
-from nnscratch.kernels.cpu import made_of
+from nnscratch.kernels.cpu import IMPLEMENTATIONS
 from nnscratch.train.choices import OPTIMIZERS, make_optimizer
 
 assert optim.Lion is own_lion.Lion is OPTIMIZERS["lion"] and "Lion" in dir(optim)
@@ -286,7 +286,7 @@ assert [case.options for case in cases("lion") if case.name == "decay"] == [
     {"lr": 0.01, "weight_decay": 0.1}
 ]
 for case in cases("lion"):
-    ran = contract.check(LION, case, "float32", "C", contract.NUMPY, made_of(LION))
+    ran = contract.check(LION, case, "float32", "C", contract.NUMPY, IMPLEMENTATIONS["lion"])
     assert "numba" in [who for _, _, who in ran] or case.name.startswith("0 "), case.name
 
 def trained(compiled, state=None):

@@ -19,7 +19,7 @@ from nnscratch.formulas.cases import cases
 from nnscratch.formulas.checks import plain
 from nnscratch.interop.standalone import export, exported
 from nnscratch.interop.standalone.texts import Texts
-from nnscratch.train.evaluate import evaluating
+from nnscratch.train.evaluation import evaluating
 
 L, I, V = (3, 4, 8), (3, 4, 8, 8), (3, 4, 4, 4, 4)  # lines, images, volumes
 SQUARE = {"1d": L, "2d": I, "3d": V}

@@ -298,6 +298,7 @@ def test_no_kernel_encloses_compiled_functions() -> None:
     """Numba's cache would take such a kernel for a new one in every process."""
     code = """
 usual = {"activation": "relu", "bits": 64}
+assert len(list(cpu.IMPLEMENTATIONS.values())) > 80  # which loads all files
 for name, kernel in cpu.DECLARED.items():
     made = kernel.make("float32", *[usual.get(one, 1) for one in kernel.layout.options])
     assert made.__closure__ is None, name

@@ -24,6 +24,7 @@ def test_an_import_loads_no_kernels() -> None:
         "nnscratch.ones(3).relu()\n"
         "assert 'nnscratch.kernels.cpu' in sys.modules\n"
         "assert 'nnscratch.kernels.cuda' not in sys.modules and 'numba' not in sys.modules\n"
+        "assert 'nnscratch.kernels.cpu.convolution' not in sys.modules\n"
     )
 
 
@@ -65,6 +66,7 @@ class Counted:
 def unentered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "_implementations", {})
     monkeypatch.setattr(choosing, "_later", {})
+    monkeypatch.setattr(choosing, "_waiting", {})
     monkeypatch.setattr(choosing, "_mode", "auto")
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from nnscratch.formulas import FORMULAS, registry
 from nnscratch.kernels import cpu, cuda
+from nnscratch.kernels.cpu.elementwise import elementwise
 from nnscratch.kernels.cpu.implementation import CpuKernel
-from nnscratch.kernels.finding import made_in
+from nnscratch.kernels.finding import KernelsOf
 
 HEAD = "from nnscratch.kernels.cpu.implementation import CpuKernel\n"
 
@@ -25,6 +26,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [one for one in sys.modules if one.startswith("some_kernels")]:
         monkeypatch.delitem(sys.modules, name)
     return made
+
+
+def found_in(folder: Path) -> KernelsOf[CpuKernel]:
+    """The kernels of the package's files, and none of formulas' bodies."""
+    return KernelsOf("some_kernels", [str(folder)], CpuKernel, lambda _: False, elementwise)
 
 
 def test_a_kernel_costs_one_file_and_no_list(folder: Path) -> None:
@@ -42,8 +48,11 @@ def test_a_kernel_costs_one_file_and_no_list(folder: Path) -> None:
         encoding="utf-8",
     )
     (folder / "helper.py").write_text("raise ImportError('nothing needs it yet')", encoding="utf-8")
-    found = made_in("some_kernels", [str(folder)], CpuKernel)
+    found = found_in(folder)
     assert sorted(found) == ["elu", "relu", "tanh"]
+    assert "some_kernels.activations" not in sys.modules  # before one is asked for
+    assert found["tanh"] is found["tanh"]
+    assert "some_kernels.more" not in sys.modules
     assert all(kernel.formula == name for name, kernel in found.items())
 
 
@@ -52,8 +61,15 @@ def test_two_kernels_of_one_formula_are_an_error_that_names_both_files(folder: P
         text = HEAD + 'RELU_KERNEL = CpuKernel("relu", {}, {})\n'
         (folder / f"{file}.py").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"formula relu: .*first\.py.*second\.py") as caught:
-        made_in("some_kernels", [str(folder)], CpuKernel)
+        found_in(folder)
     assert "keep one of them" in str(caught.value)
+
+
+def test_a_kernel_named_after_another_formula_is_an_error(folder: Path) -> None:
+    text = HEAD + 'RELU_KERNEL = CpuKernel("tanh", {}, {})\n'
+    (folder / "wrong.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"wrong\.py: expected RELU_KERNEL .* got that of tanh"):
+        found_in(folder)["relu"]
 
 
 @pytest.mark.parametrize("place", [cpu, cuda])

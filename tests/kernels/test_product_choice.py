@@ -152,6 +152,7 @@ def test_tiles_of_smaller_registers(told: str, monkeypatch: pytest.MonkeyPatch) 
 PRODUCTS = """
 import numpy as np
 from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.runtime import processor
 rng = np.random.default_rng(0)
 for name in ("gemm_tiles", "gemm"):
     if name == "gemm" and cpu.blas() is None:
@@ -171,7 +172,7 @@ for name in ("gemm_tiles", "gemm"):
             bits.add(C.tobytes())
             np.testing.assert_allclose(C, true, rtol=2e-6, atol=1.2e-7 * (8 + k))
         assert len(bits) == 1, (name, m, n, k, ta, tb)
-print(cpu.processor.vector_bytes(), cpu.blas().config if cpu.blas() else "no BLAS")
+print(processor.vector_bytes(), cpu.blas().config if cpu.blas() else "no BLAS")
 """
 CASES = [(257, 33, 65, 0, 1), (1030, 40, 300, 0, 1), (40, 1030, 260, 1, 0), (530, 520, 70, 0, 0)]
 

@@ -14,7 +14,7 @@ from nnscratch.optim import SGD
 from nnscratch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau, StepLR
 from nnscratch.tensors import Tensor
 from nnscratch.train import Callback, fit, predict
-from nnscratch.train.evaluate import evaluating
+from nnscratch.train.evaluation import evaluating
 from nnscratch.train.run import TrainingRun
 
 X, Y = blobs()
@@ -116,7 +116,7 @@ def test_models_that_share_layers_leave_their_modes() -> None:
 
 
 def test_nothing_is_kept_of_a_model_that_is_gone() -> None:
-    from nnscratch.train.evaluate import _modes
+    from nnscratch.train.evaluation import _modes
 
     before = len(_modes)
     for _ in range(3):

@@ -11,7 +11,7 @@ import torch
 import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError, GradientError
-from nnscratch.verify import load
+from nnscratch.verify import assert_second_derivatives
 from nnscratch.verify.gradients.elements import Verdict
 
 X = np.random.default_rng(2).standard_normal((3, 4))
@@ -94,7 +94,7 @@ def test_a_wrong_second_derivative_is_found() -> None:
     assert report.verdict is Verdict.WRONG
     assert [t.name for t in report.tensors if t.verdict is Verdict.WRONG] == ["input"]
     with pytest.raises(nnscratch.GradcheckError, match="the gradient of apply"):
-        load("assert_second_derivatives")(Planted, [X])
+        assert_second_derivatives(Planted, [X])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from nnscratch.interop.standalone.program import Lines, docstring, quoted
 from nnscratch.interop.standalone.texts import TAKEN, Texts
 from nnscratch.nn import Module
 from nnscratch.tensors import Tensor
-from nnscratch.train.evaluate import evaluating
+from nnscratch.train.evaluation import evaluating
 from nnscratch.train.files import FilePath, write_text
 
 _SIZES = (2, 5)

@@ -20,7 +20,7 @@ from nnscratch.formulas import registry
 from nnscratch.nn.module import Module
 from nnscratch.tensors import Tensor, as_tensor
 from nnscratch.tensors.grad_mode import no_grad
-from nnscratch.train.evaluate import device_of_model
+from nnscratch.train.evaluation import device_of_model
 from nnscratch.verify.checkups.data_checks import (
     BroadcastRecorder,
     check_broadcasting,
