@@ -39,12 +39,13 @@ SIGNATURE = ir.FunctionType(VOID, [I64.as_pointer(), F64.as_pointer(), I64, I64]
 _KINDS = {
     **{np.float32: F32, np.float64: F64, np.int32: I32, np.int64: I64, np.uint8: BYTE},
 }
-_INTRINSICS: dict[Any, str] = {
-    **{abs: "llvm.fabs", math.exp: "llvm.exp", math.log: "llvm.log", np.floor: "llvm.floor"},
-    **{math.sin: "llvm.sin", math.cos: "llvm.cos", math.sqrt: "llvm.sqrt"},
-}
-_OF_C = {math.erfc: "erfc", math.expm1: "expm1", math.log1p: "log1p", math.tanh: "tanh"}
-"""Of C's library, in float64; in float32 their names end in an f."""
+# These functions are words of bodies, and what LLVM or C's library calls them is no formula's.
+_CALLED = {
+    abs: "llvm.fabs", np.floor: "llvm.floor", math.sqrt: "llvm.sqrt", math.exp: "llvm.exp",
+    math.log: "llvm.log", math.sin: "llvm.sin", math.cos: "llvm.cos", math.erfc: "erfc",
+    math.expm1: "expm1", math.log1p: "log1p", math.tanh: "tanh",
+}  # fmt: skip
+"""What they are called in float64; of C's library, their names in float32 end in an f."""
 _INTEGERS = {
     **{ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul"},
     **{ast.FloorDiv: "sdiv", ast.Mod: "srem"},  # of what is not negative
@@ -237,13 +238,9 @@ class _Writer:
             return emit_fma(self.builder, *self.floats(*given))
         if function in EMITTERS:
             return EMITTERS[function](self.builder, *given)
-        if function in _INTRINSICS:
+        if function in _CALLED:
             (value,) = self.floats(*given)
-            made = self.builder.module.declare_intrinsic(_INTRINSICS[function], [value.type])
-            return self.builder.call(made, [value])
-        if function in _OF_C:
-            (value,) = self.floats(*given)
-            return self.builder.call(self.of_c(_OF_C[function], value.type), [value])
+            return self.builder.call(self.declared(_CALLED[function], value.type), [value])
         function = getattr(function, "py_func", function)
         if function in SINGLE:
             given = self.floats(*given)
@@ -253,8 +250,10 @@ class _Writer:
         parameters, lines, scope = _read(function)
         return self.lines(lines, dict(zip(parameters, given, strict=True)), scope)
 
-    def of_c(self, name: str, kind: Any) -> Any:
-        """Declare a function of C's library."""
+    def declared(self, name: str, kind: Any) -> Any:
+        """Declare a function of LLVM or of C's library."""
+        if name.startswith("llvm."):
+            return self.builder.module.declare_intrinsic(name, [kind])
         name += "f" * (kind == F32)
         known = self.builder.module.globals.get(name)
         if known is None:
