@@ -69,8 +69,10 @@ def has_text(body: Body) -> bool:
     >>> has_text(silu_forward), has_text(eval("lambda X: X"))
     (True, False)
     """
-    ours = body.__module__.partition(".")[0] == "nnscratch"  # whose files are not all read for this
-    return ours or bool(linecache.getlines(body.__code__.co_filename))
+    file = body.__code__.co_filename
+    if body.__module__.partition(".")[0] == "nnscratch" and not file.startswith("<"):
+        return True  # our files are not all read to see it
+    return bool(linecache.getlines(file))
 
 
 class NotABodyError(TypeError):
