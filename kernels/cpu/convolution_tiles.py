@@ -209,7 +209,6 @@ def emit_tiles(
 ) -> None:
     """Emit Y = W · windows(X) + b."""
     from .tiles import ROWS as rows
-    from .tiles import lanes
 
     if by_rows(w, outputs):
         emit_rows(builder, w, X, W, b, Y, outputs, strides)
@@ -252,15 +251,10 @@ def emit_tiles(
         if laid_terms is not None:
             emit_laid(builder, w, X, packed, b, Y, outputs, w_strides, laid_terms, flat is not None)
             return
-    columns = p.columns
-    if flat is not None:  # a row of all places, which threads share by whole panels
-        panel = 2 * lanes(name)
-        while w.images * -(-w.places // columns) < FEW and columns >= 2 * panel:
-            columns = -(-columns // (2 * panel)) * panel
     convolution_tiles.emit(
         builder, name, X=X, W=packed, b=b, Y=Y, outputs=outputs, **w.arguments(),
         w_group=w_strides[0], w_tile=w_strides[1], w_row=w_strides[2], w_step=w_strides[3],
-        part_images=images, part_rows=p.rows, part_columns=columns, part_outputs=part_outputs,
+        part_images=images, part_rows=p.rows, part_columns=p.columns, part_outputs=part_outputs,
         depth=p.depth, as_it_is=flat is not None, asked=asked,
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
 
 @kernel(
     cost=lambda images, channels, count1, count2, kernel0, kernel1, kernel2: (
-        200.0 + 0.1 * images * channels * count1 * count2 * kernel0 * kernel1 * kernel2
+        200.0 + 0.2 * images * channels * count1 * count2 * kernel0 * kernel1 * kernel2
     ),
     constants=_of_tiles,
 )
@@ -117,7 +117,7 @@ def lay_windows(
 
 
 @kernel(
-    cost=lambda images, outputs, terms, places: 500.0 + images * outputs * terms * places / 60,
+    cost=lambda images, outputs, terms, places: 500.0 + images * outputs * terms * places / 45,
     constants=_of_tiles,
 )
 def product_with_windows(
