@@ -69,6 +69,18 @@ def test_help_loads_no_kernels_and_no_networks(tmp_path: Path) -> None:
     assert not found & {"numba", "llvmlite"}
 
 
+def test_a_fresh_process_knows_every_kind_of_saved_model(tmp_path: Path) -> None:
+    code = """
+from nnscratch.errors import CheckpointError
+from nnscratch.train import architecture_from
+try:
+    architecture_from({"kind": "unheard-of"})
+except CheckpointError as error:
+    assert "kinds mlp, gpt, char-lstm, image-network;" in str(error), error
+"""
+    assert "nnscratch.train.image_networks" in loaded(code, tmp_path)
+
+
 @pytest.mark.parametrize("room", [data, inspect, models, train, verify, cpu])
 def test_a_room_finds_its_names_in_the_files_that_it_says(room: object) -> None:
     places: dict[str, str] = room.PLACES  # type: ignore[attr-defined]
