@@ -83,6 +83,7 @@ def softmax_rows(kind, logarithm, z, y, lse, keep, first, last, columns):
                 for i in range(ROWS):
                     value = side[k * ROWS + i]
                     top[i] = value if value > top[i] else top[i]
+            # Loops over all ROWS are unrolled; powers of float64 are taken one by one.
             for k in range(columns):
                 for i in range(count):
                     power = decay(side[k * ROWS + i] - top[i])
