@@ -87,6 +87,7 @@ class CpuSegment:
     def build(self) -> Callable[[], None]:
         """Compile the kernels, find the places to fill in, and return what runs the segment."""
         self._flush()
+        self._table.leave_short_ones_to_one_thread()
         program = self._table.build()
         # Python writes one number into a memoryview in half the time that an array takes.
         self.moving = [

@@ -83,13 +83,14 @@ def softmax_rows(kind, logarithm, z, y, lse, keep, first, last, columns):
                 for i in range(ROWS):
                     value = side[k * ROWS + i]
                     top[i] = value if value > top[i] else top[i]
+            # Loops over all ROWS are unrolled; powers of float64 are taken one by one.
             for k in range(columns):
-                for i in range(ROWS):
+                for i in range(count):
                     power = decay(side[k * ROWS + i] - top[i])
                     total[i] += power
                     if not logarithm:
                         side[k * ROWS + i] = power
-            for i in range(ROWS):
+            for i in range(count):
                 top[i] = top[i] + log(total[i])
                 total[i] = kind(1.0) / total[i]
             for k in range(columns):

@@ -18,6 +18,7 @@ from nnscratch.kernels.bodies import parsed
 from nnscratch.kernels.cpu.operands import Operands
 from nnscratch.kernels.cpu.runtime import pool as pool_module
 from nnscratch.kernels.cpu.runtime import threads as policy
+from nnscratch.kernels.cpu.runtime.table import stops_at
 
 
 def less_half(x, row):
@@ -91,6 +92,32 @@ def test_alone_and_no_barrier() -> None:
     table.add(cpu.kernel("scale", "float32"), (x, x, None, x.size), (2.0,), cpu.ALONE)
     table.build().run(2)
     assert (x == 4).all()
+
+
+def test_one_thread_does_short_instructions_in_a_row() -> None:
+    x, y, status = np.ones(100_000), np.ones(8), np.zeros(1, np.int64)
+    table = cpu.Table()
+
+    def scale(what: np.ndarray, flags: int = 0) -> None:
+        table.add(cpu.kernel("scale", "float64"), (what, what, None, what.size), (2.0,), flags)
+
+    scale(x)
+    for _ in range(2):
+        scale(y)
+    # The status is where the sum goes: of no numbers it is 0, which ends nothing.
+    table.add(cpu.kernel("finish_sum", "float64"), (y, 0, status), (1.0,), stops_at(2))
+    for _ in range(2):
+        scale(y)
+    scale(x)
+    scale(y)
+    table.leave_short_ones_to_one_thread()
+    alone, passing = cpu.ALONE, cpu.ALONE | cpu.NO_BARRIER
+    assert [one.flags for one in table.instructions] == [
+        *(0, passing, passing, alone | stops_at(2), passing, alone, 0, 0)
+    ]
+    table.build().run(3)
+    assert (x == 4).all()
+    assert (y == 32).all()
 
 
 def test_workers_sleep_and_wake() -> None:

@@ -19,8 +19,8 @@ from nnscratch.array.addresses import POINTER, numpy_address, word_at
 
 from .kernel import Kernel
 from .pool import pool
-from .state import STOP, WORDS
-from .threads import choose, limit, worth_sharing
+from .state import ALONE, NO_BARRIER, STOP, WORDS
+from .threads import NANOSECONDS_ALONE, choose, limit, worth_sharing
 
 
 def stops_at(entry: int) -> int:
@@ -82,6 +82,22 @@ class Table:
         numbers = tuple(map(float, s))
         self.instructions.append(Instruction(kernel, values, numbers, flags, kernel.cost(values)))
         return len(self.instructions) - 1
+
+    def leave_short_ones_to_one_thread(self) -> None:
+        """Let one thread do short instructions in a row, as the flags of each then say.
+
+        The others wait for it behind the last of a row, and not behind each: where other processes
+        want the processors, that is long. What may end the run keeps its barrier, behind which
+        all look whether it did.
+        """
+        made = self.instructions
+        for k in range(1, len(made)):
+            before, now = made[k - 1], made[k]
+            longest = max(before.nanoseconds, now.nanoseconds)
+            if longest < NANOSECONDS_ALONE and not (before.flags | now.flags) & NO_BARRIER:
+                waits = 0 if before.flags & STOP else NO_BARRIER
+                made[k - 1] = before._replace(flags=before.flags | ALONE | waits)
+                made[k] = now._replace(flags=now.flags | ALONE)
 
     def build(self) -> Program:
         """Compile the kernels and lay out the buffers."""

@@ -14,6 +14,9 @@ NANOSECONDS_A_THREAD = 40_000
 NANOSECONDS_TO_SHARE = 500
 """What it costs to share one instruction: a barrier, at which all wait for the slowest. Where other
 processes want the processors it is the slowest by far, so many short instructions run alone."""
+NANOSECONDS_ALONE = 2_000
+"""Of short instructions in a row, one thread does those that take less than this: what the threads
+would save by sharing one is less than what they wait for each other behind it."""
 
 
 def _affinity() -> set[int]:
