@@ -150,25 +150,25 @@ def _is_shared(symbol: str, write: Callable[[Any, str], None]) -> bool:
     return True
 
 
-def compiled_now(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorate a function of the driver: ``njit`` without the GIL, compiled or loaded at once."""
+def compile_dispatcher(function: Callable[..., Any], words: int) -> Any:
+    """Compile a function of the driver, or load it: ``njit`` without the GIL.
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        from numba import njit
+    Args:
+        function: it takes and returns integers.
+        words: how many it takes.
+    """
+    from numba import njit, types
 
-        def build(cached: bool) -> Any:
-            built = njit(nogil=True, error_model="numpy")(function)
-            if cached:
-                built.enable_caching()
-                _stamp(built)
-            for signature in signatures:
-                built.compile(signature)
-            built.disable_compile()
-            return built
+    def build(cached: bool) -> Any:
+        built = njit(nogil=True, error_model="numpy")(function)
+        if cached:
+            built.enable_caching()
+            _stamp(built)
+        built.compile(types.int64(*[types.int64] * words))
+        built.disable_compile()
+        return built
 
-        return _cached_or_not(build)
-
-    return decorate
+    return _cached_or_not(build)
 
 
 def _cached_or_not(build: Callable[[bool], Any]) -> Any:
