@@ -31,19 +31,23 @@ class WordCost:
 
 
 # On one thread, roughly: measured, so nothing could say it but a table. A word that is not here
-# costs as much as an addition or two.
+# costs as much as an addition or two. NumPy has instructions for exp and its like on some
+# processors only: what stands here lies between.
 COSTS = {
     "cos": WordCost(4.0),
-    "exp": WordCost(0.15, 3),
+    "exp": WordCost(0.15, 8),
     "expm1": WordCost(0.2, 25),
-    "log": WordCost(0.3, 4),
+    "log": WordCost(0.3, 8),
     "log1p": WordCost(0.35, 25),
+    "maximum": WordCost(0.02, 4),  # of an array and a number; of two arrays NumPy takes a third
+    "minimum": WordCost(0.02, 4),
     "normal_tail": WordCost(0.35, 70),
     "normal_tail_and_density": WordCost(0.35, 75),
     "power": WordCost(4.0),
     "sin": WordCost(4.0),
-    "sqrt": WordCost(0.1),
-    "tanh": WordCost(0.25, 6),
+    "sqrt": WordCost(0.1, 2),
+    "tanh": WordCost(0.25, 12),
+    "where": WordCost(0.02, 4),
 }
 USUAL = WordCost(0.02)
 WORDS = {id(getattr(maths, name)): name for name in maths.__all__}

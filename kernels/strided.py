@@ -78,10 +78,17 @@ def broadcast_strides(array: Any, shape: Sequence[int]) -> tuple[int, ...]:
     >>> broadcast_strides(np.zeros((3, 1), "float32"), (2, 3, 4))
     (0, 4, 0)
     """
-    return _repeated(array.shape, array.strides, len(shape))
+    return repeated_strides(array.shape, array.strides, len(shape))
 
 
 @functools.lru_cache(maxsize=4096)
-def _repeated(shape: tuple[int, ...], strides: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+def repeated_strides(
+    shape: tuple[int, ...], strides: tuple[int, ...], ndim: int
+) -> tuple[int, ...]:
+    """Return the same for an array of such a shape and such strides, and a shape of ``ndim``.
+
+    >>> repeated_strides((3, 1), (4, 4), 3)
+    (0, 4, 0)
+    """
     own = [0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)]
     return (*(0,) * (ndim - len(shape)), *own)

@@ -12,12 +12,14 @@ them writes: only then is the order of elements the same as that of loops.
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from nnscratch.array.addresses import numpy_address
 
-from ..strided import TooManyAxesError, broadcast_strides, walk
-from .operands import Operands
+from ..strided import TooManyAxesError, walk
+from .operands import Lie, Operands, Place, place_of
 
 MOST_ARRAYS = 12
 """Arrays of a chain: each takes a pointer, of which a processor holds 16 to 32 in registers."""
@@ -27,24 +29,6 @@ HEAVY = 0.1
 loop were a third slower than in two (float32): their constants do not all fit into registers."""
 SHORTEST_ROW = 16
 """An inner axis is not cut to fewer elements than this: each row costs as much as some dozens."""
-
-
-class Place(NamedTuple):
-    """Where an array's elements lie, for a loop over a shape that it broadcasts to.
-
-    Attributes:
-        address: of its first element.
-        strides: the bytes along every axis of the shape; 0 along those of one element.
-        dtype: the array's.
-        first: the address of its first byte, which another element's is where strides are negative.
-        behind: the address of the byte behind its last one.
-    """
-
-    address: int
-    strides: tuple[int, ...]
-    dtype: Any
-    first: int
-    behind: int
 
 
 class PlacedLoop:
@@ -58,8 +42,8 @@ class PlacedLoop:
 
     def __init__(self, operands: Operands) -> None:
         self.operands, shape = operands, operands.shape
-        self.inputs = [_place(array, shape) for array in operands.inputs]
-        self.outputs = [_place(array, shape) for array, _ in operands.outputs]
+        self.inputs = [place_of(array, shape) for array in operands.inputs]
+        self.outputs = [place_of(array, shape) for array, _ in operands.outputs]
 
 
 class Chain:
@@ -102,11 +86,7 @@ class Chain:
         if not self._in_order(other):
             return False
         mine, others = self._inputs + self._outputs, other.inputs + other.outputs
-        rows = [_row(loop.shape, places) for places in (mine + others, mine, others)]
-        if None in rows:
-            return False
-        (size, *sizes), (apart, *aparts) = zip(*rows, strict=True)
-        if size < min(SHORTEST_ROW, *sizes) or aparts != [apart, apart]:
+        if not _alike(loop.shape, _lies(mine), _lies(others)):
             return False
         self._reads_arguments, self._writes_outside = reads_arguments, writes_outside
         self._take(other)
@@ -174,36 +154,28 @@ class Chain:
     def emit(self, builder: Any) -> None:
         """Emit the loop; nothing if no result of it is wanted."""
         if self.loop.outputs:
-            places = self._inputs + self._outputs
-            self.loop.emit_now(builder, [place.strides for place in places])
+            self.loop.emit_now(builder, self._inputs + self._outputs)
 
 
-def _place(array: Any, shape: tuple[int, ...]) -> Place:
-    strides, at, dtype = broadcast_strides(array, shape), numpy_address(array), array.dtype
-    before, behind = _reach(shape, strides)
-    return Place(at, strides, dtype, at - before, at + behind + dtype.itemsize)
+def _lies(places: list[Place]) -> tuple[Lie, ...]:
+    return tuple([place.lie for place in places])
 
 
-@functools.lru_cache(maxsize=4096)
-def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
-    """Return how many bytes the elements of an array lie before and behind its first one."""
-    ways = [(size - 1) * step for size, step in zip(shape, strides, strict=True)]
-    return -sum(way for way in ways if way < 0), sum(way for way in ways if way > 0)
-
-
-def _row(shape: tuple[int, ...], places: list[Place]) -> tuple[int, bool] | None:
-    strides = tuple([place.strides for place in places])
-    return _inner(shape, strides, tuple([place.dtype.itemsize for place in places]))
-
-
-@functools.lru_cache(maxsize=4096)
-def _inner(
-    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], itemsizes: tuple[int, ...]
-) -> tuple[int, bool] | None:
-    """Return the inner axis of a loop and whether elements lie apart there; None for no loop."""
+@functools.lru_cache(maxsize=4096)  # a step of many layers asks for the same ones again and again
+def _alike(shape: tuple[int, ...], mine: tuple[Lie, ...], others: tuple[Lie, ...]) -> bool:
+    """Say whether two loops go over their arrays alike, and as well when they are one."""
     try:
-        sizes, steps = walk(shape, strides)
+        size, apart = _inner(shape, mine + others)
+        rows = [_inner(shape, mine), _inner(shape, others)]
     except TooManyAxesError:
-        return None
-    apart = any(step[0] not in (0, size) for step, size in zip(steps, itemsizes, strict=True))
+        return False
+    shortest = min(SHORTEST_ROW, *[row[0] for row in rows])
+    return size >= shortest and all(row[1] == apart for row in rows)
+
+
+def _inner(shape: tuple[int, ...], lies: tuple[Lie, ...]) -> tuple[int, bool]:
+    """Return the inner axis of a loop, and whether elements lie apart there."""
+    sizes, steps = walk(shape, tuple([strides for strides, _ in lies]))
+    kinds = [np.dtype(dtype) for _, dtype in lies]
+    apart = any(step[0] not in (0, kind.itemsize) for step, kind in zip(steps, kinds, strict=True))
     return sizes[0], apart and sizes[0] > 1

@@ -211,9 +211,10 @@ def elementwise(formula: Formula) -> CpuKernel:
     }
 
     @functools.cache
-    def passes(direction: str) -> int:
+    def passes(direction: str) -> float:
         bodies = [words.forward] if direction == "forward" else [*words.backward.values()]
-        return max([1, *(_operations(parsed(one)) for one in bodies if one is not unchanged)])
+        most = max([1, *(_operations(parsed(one)) for one in bodies if one is not unchanged)])
+        return (most - 1) / 3
 
     return CpuKernel(formula.name, lowerings, refusals, passes=passes, strided=True)
 

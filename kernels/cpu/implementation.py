@@ -7,6 +7,7 @@ at once; that of a plan (``segment``) hands out planned arrays and keeps the ins
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import warnings
 from collections.abc import Callable, Hashable
@@ -153,8 +154,8 @@ class CpuKernel:
         lowerings: for each direction that has kernels, how a call becomes instructions. A backward
             gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
-        passes: about how many operations of NumPy the reference takes in each direction, as
-            multiples of the usual.
+        passes: how much longer than one pass over the arrays the reference takes in each direction,
+            as multiples of the usual; 0 of a single operation of NumPy, which is never slower.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
         multiplications: of what multiplies two matrices, its first two inputs or saved arrays: how
             many multiplications that takes.
@@ -168,7 +169,7 @@ class CpuKernel:
     formula: str
     lowerings: dict[str, Lowering]
     refusals: dict[str, Refusal]
-    passes: int | Callable[[str], int] = 1
+    passes: float | Callable[[str], float] = 1
     pays: Callable[[str, Inputs], bool] = _always
     multiplications: Callable[[Any, Any], int] | None = None
     strided: bool = False
@@ -231,7 +232,7 @@ class CpuKernel:
                     return False
                 if count >= SHARED:
                     return True
-        least = self._least[direction]
+        least = self._least.get(direction, WORTHWHILE)
         for item in inputs:
             if isinstance(item, _ARRAY) and item.size >= least:
                 if self.pays(direction, inputs):
@@ -243,8 +244,8 @@ class CpuKernel:
     def _least(self) -> dict[str, float]:
         """The elements from which a call pays, for each direction."""
         passes = self.passes
-        each = {one: passes if isinstance(passes, int) else passes(one) for one in self.lowerings}
-        return {one: WORTHWHILE / each.get(one, 1) for one in ("forward", "backward", "update")}
+        each = {one: passes(one) if callable(passes) else passes for one in self.lowerings}
+        return {one: WORTHWHILE / times if times else math.inf for one, times in each.items()}
 
     def lower(
         self,

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnscratch.array.addresses import numpy_address
 
 from ..bodies import Parsed
-from ..strided import TooManyAxesError, broadcast_strides, walk
+from ..strided import TooManyAxesError, repeated_strides, walk
 from .loops import CONTIGUOUS, IN_PLACE, REPEATED, STRIDED, Loop, Node
+from .runtime.kernel import Kernel
 from .runtime.table import Shifted
+
+
+class Place(NamedTuple):
+    """Where an array's elements lie, for a loop over a shape that it broadcasts to.
+
+    Attributes:
+        address: of its first element.
+        lie: the bytes along every axis of the shape, 0 along those of one element, and the name of
+            the array's dtype.
+        first: the address of its first byte, which another element's is where strides are negative.
+        behind: the address of the byte behind its last one.
+    """
+
+    address: int
+    lie: Lie
+    first: int
+    behind: int
+
+
+Lie = tuple[tuple[int, ...], str]
+"""The bytes along every axis of a loop's shape, and the name of a dtype."""
 
 
 class Operands:
@@ -76,66 +98,81 @@ class Operands:
         """Hand the loop to a builder, which may join it with others before it emits them."""
         builder.loop(self)
 
-    def emit_now(self, builder: Any, strides: Sequence[tuple[int, ...]] | None = None) -> None:
+    def emit_now(self, builder: Any, places: Sequence[Place] | None = None) -> None:
         """Emit the loop as it is; one of more axes than a loop has as several of fewer.
 
         Args:
             builder: what takes the instructions.
-            strides: of the inputs and then the outputs, the bytes along every axis, if known.
+            places: of the inputs and then the outputs, if they are known.
         """
         if self.alone is not None:
             builder.emit(*self.alone)
             return
-        arrays = [*self.inputs, *(array for array, _ in self.outputs)]
-        if strides is None:
-            strides = [broadcast_strides(array, self.shape) for array in arrays]
-        self._emit(builder, arrays, self.shape, tuple(strides), [0] * len(arrays))
+        arrays = [*self.inputs, *[array for array, _ in self.outputs]]
+        if places is None:
+            places = [place_of(array, self.shape) for array in arrays]
+        addresses, lies, _, _ = zip(*places, strict=True)
+        self._emit(builder, arrays, self.shape, lies, addresses, None)
 
     def _emit(
         self,
         builder: Any,
         arrays: list[Any],
         shape: tuple[int, ...],
-        strides: tuple[tuple[int, ...], ...],
-        at: list[int],
+        lies: tuple[Lie, ...],
+        addresses: Sequence[int],
+        offsets: Sequence[int] | None,
     ) -> None:
-        try:
-            sizes, steps, hows = _lying(shape, strides, tuple([one.itemsize for one in arrays]))
-        except TooManyAxesError:
-            inner = tuple([one[1:] for one in strides])
-            for k in range(shape[0]):
-                start = [here + k * one[0] for here, one in zip(at, strides, strict=True)]
-                self._emit(builder, arrays, shape[1:], inner, start)
-            return
+        """Emit the loop over a part of the arrays, which begins so many bytes behind their own."""
         count = len(self.inputs)
-        names = [_name(array.dtype) for array in arrays]
-        addresses = [numpy_address(one) + offset for one, offset in zip(arrays, at, strict=True)]
-        written = addresses[count:]
-        ins = []
-        for k, (name, how) in enumerate(zip(names[:count], hows, strict=False)):
-            same = -1
-            if addresses[k] in written:  # it may be the place of an output
-                here = addresses[k], steps[k], name
-                outputs = zip(written, steps[count:], names[count:], strict=True)
-                same = next((o for o, place in enumerate(outputs) if place == here), -1)
-            ins.append((name, how if same < 0 else IN_PLACE, same))
-        outs = [
-            (name, how, node)
-            for name, how, (_, node) in zip(names[count:], hows[count:], self.outputs, strict=True)
-        ]
-        loop = _loop(
-            self.dtype,
-            tuple(ins),
-            tuple(self.nodes),
-            tuple(outs),
-            len(self.numbers),
-            tuple(self.options),
-            tuple(self.scalars),
-        )
+        places = [*zip(addresses, lies, strict=True)]
+        outputs = places[count:]  # an input may be the place of one of them
+        try:
+            kernel, sizes, steps = _kernel(
+                self.dtype,
+                shape,
+                lies,
+                tuple([outputs.index(one) if one in outputs else -1 for one in places[:count]]),
+                tuple(self.nodes),
+                tuple([node for _, node in self.outputs]),
+                len(self.numbers),
+                tuple(self.options),
+                tuple(self.scalars),
+            )
+        except TooManyAxesError:
+            inner = tuple([(strides[1:], dtype) for strides, dtype in lies])
+            before = offsets or [0] * len(arrays)
+            for k in range(shape[0]):
+                ways = [k * strides[0] for strides, _ in lies]
+                starts = [at + way for at, way in zip(addresses, ways, strict=True)]
+                behind = [at + way for at, way in zip(before, ways, strict=True)]
+                self._emit(builder, arrays, shape[1:], inner, starts, behind)
+            return
+        if offsets is not None:
+            pairs = zip(arrays, offsets, strict=True)
+            arrays = [Shifted(array, offset) if offset else array for array, offset in pairs]
         words: list[Any] = [*sizes]
-        for array, step, offset in zip(arrays, steps, at, strict=True):
-            words += [Shifted(array, offset) if offset else array, *step]
-        builder.emit(loop.kernel, words, (*self.numbers, *self.options.values()))
+        for array, step in zip(arrays, steps, strict=True):
+            words += (array, *step)
+        builder.emit(kernel, words, (*self.numbers, *self.options.values()))
+
+
+def place_of(array: Any, shape: tuple[int, ...]) -> Place:
+    """Return where an array's elements lie for a loop over a shape that it broadcasts to."""
+    lie, before, behind = _extent(array.shape, array.strides, array.dtype, shape)
+    at = numpy_address(array)
+    return Place(at, lie, at - before, at + behind)
+
+
+@functools.lru_cache(maxsize=4096)
+def _extent(
+    own: tuple[int, ...], strides: tuple[int, ...], dtype: Any, shape: tuple[int, ...]
+) -> tuple[Lie, int, int]:
+    """Return how an array lies, and its bytes before its first element's and from there on."""
+    along = repeated_strides(own, strides, len(shape))
+    ways = [(size - 1) * step for size, step in zip(shape, along, strict=True)]
+    before = -sum(way for way in ways if way < 0)
+    return (along, _name(dtype)), before, sum(way for way in ways if way > 0) + dtype.itemsize
 
 
 @functools.cache
@@ -145,25 +182,48 @@ def _name(dtype: Any) -> str:
 
 
 @functools.lru_cache(maxsize=4096)  # a step of many layers asks for the same ones again and again
-def _lying(
-    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], itemsizes: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...], tuple[str, ...]]:
-    """Return how a loop goes over arrays, and how each of them lies along its inner axis."""
-    sizes, steps = walk(shape, strides)
-    hows = [_how(size, step, sizes[0]) for size, step in zip(itemsizes, steps, strict=True)]
+def _kernel(
+    dtype: str,
+    shape: tuple[int, ...],
+    lies: tuple[Lie, ...],
+    same: tuple[int, ...],
+    nodes: tuple[Node, ...],
+    results: tuple[int, ...],
+    *rest: Any,
+) -> tuple[Kernel, tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """Return the kernel of a loop, and how it goes over the arrays (``Walk``).
+
+    Args:
+        dtype: what it computes in.
+        shape: of the loop.
+        lies: how the inputs and outputs lie.
+        same: for each input which output lies in its place, -1 if none does.
+        nodes: see ``Loop``.
+        results: for each output, which result of the nodes it is.
+        rest: the other fields of ``Loop``.
+    """
+    sizes, steps = walk(shape, tuple([strides for strides, _ in lies]))
+    names = [name for _, name in lies]
+    hows = [_how(name, step, sizes[0]) for name, step in zip(names, steps, strict=True)]
     if STRIDED in hows:  # one loop for all mixtures: none of them would vectorise well
         hows = [STRIDED] * len(hows)
-    return sizes, steps, tuple(hows)
+    kinds, count = list(zip(names, hows, strict=True)), len(same)
+    ins = [
+        (name, how if output < 0 else IN_PLACE, output)
+        for (name, how), output in zip(kinds[:count], same, strict=True)
+    ]
+    outs = [(*kind, result) for kind, result in zip(kinds[count:], results, strict=True)]
+    return _loop(dtype, tuple(ins), nodes, tuple(outs), *rest).kernel, sizes, steps
 
 
-def _how(itemsize: int, step: tuple[int, ...], inner: int) -> str:
-    if step[0] == itemsize:
+def _how(dtype: str, step: tuple[int, ...], inner: int) -> str:
+    if step[0] == np.dtype(dtype).itemsize:
         return CONTIGUOUS
     if step[0] == 0 and inner > 1:
         return REPEATED
     return CONTIGUOUS if inner == 1 else STRIDED
 
 
-@functools.cache  # a loop is compiled once, however often it is described
+@functools.cache  # a loop is compiled once, whatever it goes over
 def _loop(*what: Any) -> Loop:
     return Loop(*what)

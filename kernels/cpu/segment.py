@@ -44,7 +44,7 @@ class CpuSegment:
         """Append an elementwise loop, which may be joined with those before and behind it."""
         loop = PlacedLoop(operands)
         reads = any(
-            low <= place.address < high for place in loop.inputs for low, high, _ in self._ranges
+            [low <= place.address < high for place in loop.inputs for low, high, _ in self._ranges]
         )
         if self._chain is None or not self._chain.join(loop, reads, writes_outside):
             self._flush()

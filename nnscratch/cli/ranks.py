@@ -140,7 +140,7 @@ def run_folder_of(
             folder = None if run is None else Path(run)
             if run is None and here.leads:
                 folder = runs.free_folder(name)
-                stack.enter_context(runs.held(folder, settings))
+                stack.enter_context(runs.held(folder, settings, new=True))
             here.place = "the choice of the run folder"
             return Path(here.from_first(str(folder)))
 

@@ -257,7 +257,12 @@ def check_free(folder: Path, resume: bool, overwrite: bool) -> None:
 
 @contextmanager
 def held(
-    folder: Path, settings: TrainingSettings, *, resume: bool = False, overwrite: bool = False
+    folder: Path,
+    settings: TrainingSettings,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    new: bool = False,
 ) -> Iterator[None]:
     """Keep other trainings out of a run folder, from before the data are read until the end.
 
@@ -266,12 +271,13 @@ def held(
         settings: those of the training; of one that goes on, read before the folder was locked.
         resume: whether the training goes on with the run in the folder.
         overwrite: whether it replaces that run.
+        new: whether the folder was just made for it.
 
     Raises:
         RunError: if another training writes into it, or there is something that must stay.
     """
     check_free(folder, resume, overwrite)
-    with run_folder(folder):
+    with run_folder(folder, new):
         # Again: another training may have begun, or replaced the run, until the folder was locked.
         check_free(folder, resume, overwrite)
         job = os.environ.get(JOB, "")

@@ -237,15 +237,22 @@ def prepare_folder(path: FilePath) -> Path:
 
 
 @contextmanager
-def run_folder(path: FilePath) -> Iterator[Path]:
+def run_folder(path: FilePath, new: bool = False) -> Iterator[Path]:
     """Return a context in which this process holds the lock of a run folder.
 
-    The lock goes with the process, however it ends.
+    The lock goes with the process, however it ends. A folder that was made for a run of which
+    nothing was written goes as well.
+
+    Args:
+        path: the folder; it is made if it does not exist.
+        new: whether the caller has just made it.
 
     Raises:
         RunError: if it cannot be written to, or another process holds it.
     """
+    made = [folder for folder in (Path(path), *Path(path).parents) if not os.path.lexists(folder)]
     folder = prepare_folder(path)
+    made = [folder] if new else made
     try:
         stream = _open_lock(folder / _LOCK)
     except OSError as error:
@@ -261,7 +268,10 @@ def run_folder(path: FilePath) -> Iterator[Path]:
                     RuntimeWarning,
                     stacklevel=4,
                 )
-                yield folder
+                try:
+                    yield folder
+                finally:
+                    _remove_unused(folder, made)
                 return
             stream.seek(0)
             holder = stream.read(20).decode("ascii", "replace").strip()
@@ -270,6 +280,8 @@ def run_folder(path: FilePath) -> Iterator[Path]:
                 f"{folder}: another process{process} is training into this run folder; wait for "
                 "it, or choose another folder"
             ) from None
+        if not _stands_at(stream, folder / _LOCK):
+            raise RunError(f"{folder}: another process has just left this run folder; try again")
         try:
             stream.truncate(0)
             stream.write(str(os.getpid()).encode())
@@ -279,7 +291,27 @@ def run_folder(path: FilePath) -> Iterator[Path]:
         for left in folder.glob(f".*{_TEMPORARY}"):
             with suppress(OSError):
                 left.unlink()
-        yield folder
+        try:
+            yield folder
+        finally:
+            _remove_unused(folder, made)
+
+
+def _stands_at(stream: BinaryIO, path: Path) -> bool:
+    """Say whether an open file is the one at a path: whoever had it may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
+    except OSError:
+        return False
+
+
+def _remove_unused(folder: Path, made: list[Path]) -> None:
+    """Remove a lock with nothing beside it, and the folders, the inner first, if they are empty."""
+    with suppress(OSError):
+        if os.listdir(folder) == [_LOCK]:
+            (folder / _LOCK).unlink()
+            for one in made:
+                one.rmdir()
 
 
 def _open_lock(path: Path) -> BinaryIO:

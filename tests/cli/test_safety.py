@@ -110,6 +110,22 @@ def test_a_run_goes_on_from_another_folder(
     assert len(json.loads((tmp_path / "r" / "history.json").read_text())) == 4
 
 
+@pytest.mark.parametrize("more", [["--run", "new/er/run"], []])
+@pytest.mark.parametrize("column", ["missing", "x"])
+def test_a_training_that_is_refused_leaves_no_folder(
+    column: str, more: list[str], table: Path
+) -> None:
+    table.write_text("x,kind\n1,a\n")  # too few rows, which is seen later than a missing column
+    assert train(*more, "--target", column) != 0
+    assert [path for path in table.parent.rglob("*") if path.name != "runs"] == [table]
+
+
+def test_a_folder_that_was_there_stays(table: Path) -> None:
+    (table.parent / "mine").mkdir()
+    assert train("--run", "mine", "--target", "missing") != 0
+    assert os.listdir("mine") == []
+
+
 def test_two_runs_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
     first, second = (runs.free_folder("t", tmp_path / "runs") for _ in range(2))
     assert [first.name, second.name] == ["t", "t-2"]
@@ -136,11 +152,11 @@ def test_a_training_that_another_overtook_leaves_its_run(
     assert "r: another training has just replaced the run" in said(capsys)
     assert json.loads(Path("r/config.json").read_text())["settings"]["seed"] == 2
 
-    def late(folder: Path) -> Any:
+    def late(folder: Path, new: bool) -> Any:
         """Lock a folder in which, since somebody looked, another training has begun and ended."""
         monkeypatch.setattr(runs, "run_folder", locked)
         train("--run", "s", "--seed", "2")
-        return locked(folder)
+        return locked(folder, new)
 
     monkeypatch.setattr(runs, "run_folder", late)
     assert train("--run", "s", "--seed", "1") == 2

@@ -13,7 +13,7 @@ from nnscratch.kernels.cpu.elementwise import elementwise
 from nnscratch.kernels.cpu.implementation import EagerBuilder
 from nnscratch.kernels.cpu.operands import Operands
 
-SHAPE = (40, 1200)  # enough for a kernel to pay, whatever the formula
+SHAPE = (40, 1200)
 
 
 def arrays(dtype: str, count: int) -> list[Any]:
@@ -111,3 +111,15 @@ def test_an_array_with_gaps_is_not_written_into() -> None:
             if right is not None:
                 assert one is not place
                 np.testing.assert_array_equal(one, right)
+
+
+@pytest.mark.parametrize("name", ["add", "multiply", "negative", "less"])
+def test_one_operation_of_numpy_is_left_to_it(name: str) -> None:
+    large = np.zeros(1 << 22, "float32")
+    inputs = (large,) * len(FORMULAS[name].inputs)
+    assert not elementwise(FORMULAS[name]).worthwhile("forward", inputs)
+
+
+@pytest.mark.parametrize("name", ["relu", "exp", "tanh", "silu", "gelu"])
+def test_what_takes_several_passes_is_not(name: str) -> None:
+    assert elementwise(FORMULAS[name]).worthwhile("forward", (np.zeros(1 << 16, "float32"),))

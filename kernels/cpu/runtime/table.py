@@ -73,8 +73,12 @@ class Table:
             ValueError: if a buffer has the wrong length.
         """
         kernel.check(a, s)
-        values = tuple(words(a))
-        self._keep += [value for value in a if type(value) is not int]
+        given = [*a]
+        for place, item in enumerate(a):
+            if type(item) is not int:
+                self._keep.append(item)
+                given[place] = numpy_address(item) if type(item) is np.ndarray else word(item)
+        values = tuple(given if max(given, default=0) < 2**63 else map(signed, given))
         numbers = tuple(map(float, s))
         self.instructions.append(Instruction(kernel, values, numbers, flags, kernel.cost(values)))
         return len(self.instructions) - 1
