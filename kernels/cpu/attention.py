@@ -51,7 +51,7 @@ GROUP = 2
 
 @helper
 def against(
-    like, size, L, panel, causal, top_row, rows, add, keys, width, A, row, laid, out, length
+    like, size, panel, causal, top_row, rows, add, keys, width, A, row, laid, out, length
 ):  # fmt: skip
     """C = A Bᵀ, or C += A Bᵀ, for A (rows, width) and ``keys`` rows of B, which are laid out.
 
@@ -61,7 +61,7 @@ def against(
         b = laid + j * width * size
         skip = max(0, j - top_row) // ROWS * ROWS if causal else 0
         pass_panel(
-            like, L, rows - skip, add, width, A + skip * row, ROWS * row, row, size, b,
+            like, rows - skip, add, width, A + skip * row, ROWS * row, row, size, b,
             panel * size, out + j * size + skip * length, length, min(panel, keys - j),
             b, 0, 0, 0, 0,
         )  # fmt: skip
@@ -69,7 +69,7 @@ def against(
 
 @helper
 def times(
-    like, size, L, panel, causal, top_row, rows, keys, A, row, B, next_panel, row_b, columns,
+    like, size, panel, causal, top_row, rows, keys, A, row, B, next_panel, row_b, columns,
     C, length_c,
 ):  # fmt: skip
     """C = A B for A (rows, keys) and B (keys, columns), whose panels are ``next_panel`` apart.
@@ -82,7 +82,7 @@ def times(
         for i in range(0, rows, group):
             terms = min(keys, top_row + i + group) if causal else keys
             pass_panel(
-                like, L, min(group, rows - i), 0, terms, A + i * row, ROWS * row, row, size, b,
+                like, min(group, rows - i), 0, terms, A + i * row, ROWS * row, row, size, b,
                 row_b, C + i * length_c + j * size, length_c, min(panel, columns - j),
                 b, 0, 0, 0, 0,
             )  # fmt: skip
@@ -90,7 +90,7 @@ def times(
 
 @helper
 def add_transposed_times(
-    like, size, L, panel, causal, top_row, rows, keys, A, row, B, row_b, columns, C, length_c
+    like, size, panel, causal, top_row, rows, keys, A, row, B, row_b, columns, C, length_c
 ):  # fmt: skip
     """C += Aᵀ B for A (rows, keys) and B (rows, columns).
 
@@ -108,7 +108,7 @@ def add_transposed_times(
             skip = max(0, i - top_row) if causal else 0
             b = B + skip * row_b + j * size
             pass_panel(
-                like, L, count, 1, rows - skip, A + i * size + skip * row, ROWS * size, size, row,
+                like, count, 1, rows - skip, A + i * size + skip * row, ROWS * size, size, row,
                 b, row_b, C + i * length_c + j * size, length_c, min(panel, columns - j),
                 b, 0, 0, 0, 0,
             )  # fmt: skip
@@ -177,7 +177,7 @@ def attention(
             at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
             at_y = Y + (head * n + top_row) * ev * size
             against(
-                like, size, L, panel, causal, top_row, rows, 0, seen, e, at_q, Q_strides[2], laid,
+                like, size, panel, causal, top_row, rows, 0, seen, e, at_q, Q_strides[2], laid,
                 S, length,
             )  # fmt: skip
             for i in range(rows):
@@ -189,7 +189,7 @@ def attention(
                 tops[head * n + top_row + i] = top
                 sums[head * n + top_row + i] = total
             times(
-                like, size, L, panel, causal, top_row, rows, seen, S, length, rows_v, next_panel,
+                like, size, panel, causal, top_row, rows, seen, S, length, rows_v, next_panel,
                 row_v, ev, at_y, ev * size,
             )  # fmt: skip
             y = pointer(at_y, KIND)
@@ -249,12 +249,12 @@ def attention_backward(
                 at_q = Q + outer * Q_strides[0] + inner * Q_strides[1] + top_row * Q_strides[2]
                 at_y = dY + outer * Y_strides[0] + inner * Y_strides[1] + top_row * Y_strides[2]
                 against(
-                    like, size, L, panel, causal, top_row, rows, 0, seen, e, at_q, Q_strides[2],
+                    like, size, panel, causal, top_row, rows, 0, seen, e, at_q, Q_strides[2],
                     laid_k, S, length,
                 )  # fmt: skip
                 if dQ or dK:
                     against(
-                        like, size, L, panel, causal, top_row, rows, 0, seen, ev, at_y,
+                        like, size, panel, causal, top_row, rows, 0, seen, ev, at_y,
                         Y_strides[2], laid_v, D, length,
                     )  # fmt: skip
                 for i in range(rows):
@@ -276,18 +276,18 @@ def attention_backward(
                             d[j] = like
                 if dQ:
                     times(
-                        like, size, L, panel, causal, top_row, rows, seen, D, length, rows_k,
+                        like, size, panel, causal, top_row, rows, seen, D, length, rows_k,
                         keys * panel * size, panel * size, e,
                         dQ + (head * n + top_row) * e * size, e * size,
                     )  # fmt: skip
                 if dK:
                     add_transposed_times(
-                        like, size, L, panel, causal, top_row, rows, seen, D, length, at_q,
+                        like, size, panel, causal, top_row, rows, seen, D, length, at_q,
                         Q_strides[2], e, dK + head * keys * e * size, e * size,
                     )  # fmt: skip
                 if dV:
                     add_transposed_times(
-                        like, size, L, panel, causal, top_row, rows, seen, S, length, at_y,
+                        like, size, panel, causal, top_row, rows, seen, S, length, at_y,
                         Y_strides[2], ev, dV + head * keys * ev * size, ev * size,
                     )  # fmt: skip
 

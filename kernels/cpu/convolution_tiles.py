@@ -153,7 +153,7 @@ def convolution_tiles(
                             for q in range(width):
                                 out[q] = value
                     pass_panel(
-                        like, L, some, l0 + (1 if given(b) else 0), terms, a, w_tile * number,
+                        like, some, l0 + (1 if given(b) else 0), terms, a, w_tile * number,
                         w_row * number, w_step * number, space_of_panel, panel * number, c,
                         all_places * number, width, space_of_panel, 0, 0, 0, 0,
                     )  # fmt: skip

@@ -172,7 +172,7 @@ def convolution_weights(
                                     many * here,
                                 )  # fmt: skip
                             pass_panel(
-                                like, L, some, add, many * here, address_of(gradients),
+                                like, some, add, many * here, address_of(gradients),
                                 ROWS * long, long, number, turned, panel * number,
                                 c + t * number, all_terms * number, width, turned, 0, 0, 0, 0,
                             )  # fmt: skip

@@ -124,7 +124,7 @@ def product_with_windows(
     V: Address, W: Address, b: OptionalFloats, Y: Address,
     images: int, groups: int, outputs: int, terms: int, places: int,
     w_group: int, w_tile: int, w_row: int, w_step: int, part_outputs: int, depth: int,
-    tid, threads, *, number: Constant, L: Constant, panel: Constant,
+    tid, threads, *, number: Constant, panel: Constant,
 ):  # fmt: skip
     """Y = W V + b with windows V as ``lay_windows`` has them; the threads share the outputs.
 
@@ -152,7 +152,7 @@ def product_with_windows(
                 for p in range(0, places, panel):
                     laid = V + ((n * panels + p // panel) * terms + l0) * panel * number
                     pass_panel(
-                        like, L, some, l0 + (1 if given(b) else 0), min(depth, terms - l0), a,
+                        like, some, l0 + (1 if given(b) else 0), min(depth, terms - l0), a,
                         w_tile * number, w_row * number, w_step * number, laid, panel * number,
                         base + p * number, places * number, min(panel, places - p), laid,
                         0, 0, 0, 0,

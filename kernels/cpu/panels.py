@@ -6,46 +6,91 @@ cache; a strip is the tiles that some rows of A make with it.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
 
-from .runtime.intrinsics import INLINE
-from .tiles import ROWS, dots, move, tile, transpose
+from .runtime.cache import call_shared
+from .runtime.intrinsics import I64, INLINE, VOID
+from .tiles import ROWS, _Emitter, dots, move, transpose, write_tile
+
+_WORDS = 17
+"""How many integers ``pass_panel`` takes."""
 
 
-def _strip(V: int, partial: bool) -> Any:
-    """Return a function that computes some rows of a panel of V registers, tile by tile.
+def _write_strip(e: _Emitter, V: int, cut: bool, given: Sequence[Any]) -> None:
+    """Write some rows of a panel of V registers, tile by tile; see ``pass_panel``."""
+    builder = e.builder
+    rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width, *ahead = given
+    prefetch, prefetch_line, prefetch_stride, prefetches, prefetch_jump = ahead
+
+    def some_tile(R: int, a: Any, c: Any, *prefetch: Any) -> None:
+        write_tile(e, R, V, cut, add, k, a, row, step, b, ldb, c, ldc, width, *prefetch)
+
+    def behind(start: Any, step: Any, times: Any) -> Any:
+        return builder.add(start, builder.mul(step, times))
+
+    def whole_tile(t: Any, *prefetch: Any) -> None:
+        some_tile(ROWS, behind(a, tile_stride, t), behind(c, length, t), *prefetch)
+
+    length = builder.mul(ldc, I64(ROWS))
+    tiles = builder.sdiv(rows, I64(ROWS))
+    asking = I64(0)
+    if V == 2 and not cut:
+        asking = builder.select(builder.icmp_signed("<", prefetches, tiles), prefetches, tiles)
+        with e.each(asking) as t:
+            whole_tile(t, behind(prefetch, prefetch_jump, t), prefetch_line, prefetch_stride)
+    with e.each(tiles, asking) as t:
+        whole_tile(t)
+    a, c = behind(a, tile_stride, tiles), behind(c, length, tiles)
+    rest = builder.srem(rows, I64(ROWS))
+    for R in (4, 2, 1):
+        there = builder.and_(rest, I64(R))
+        with builder.if_then(builder.icmp_signed("!=", there, I64(0))):
+            some_tile(R, a, c)
+        a, c = behind(a, row, there), behind(c, ldc, there)
+
+
+def _write_panel(kind: Any, module: Any, symbol: str) -> None:
+    """Write ``pass_panel`` for a dtype of Numba: a function of integers."""
+    function = ir.Function(module, ir.FunctionType(VOID, [I64] * _WORDS), symbol)
+    function.attributes.add("nounwind")
+    builder = ir.IRBuilder(function.append_basic_block())
+    e = _Emitter(cpu_target.target_context, builder, kind)
+    width = function.args[11]
+    for V in (2, 1):
+        for cut in (False, True):
+            order, registers = (">", V - 1) if cut else ("==", V)
+            with builder.if_then(builder.icmp_signed(order, width, I64(registers * e.count))):
+                _write_strip(e, V, cut, function.args)
+                builder.ret_void()
+    builder.ret_void()
+
+
+@intrinsic
+def pass_panel(
+    typingctx, like, rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width,
+    prefetch, prefetch_line, prefetch_stride, prefetches, prefetch_jump,
+):  # fmt: skip
+    """Let rows of A pass by a panel of which ``width`` columns exist.
 
     ``tile_stride`` is the bytes from one tile of A to the next, ``row`` and ``step`` those within
-    one. The first ``prefetches`` tiles ask for cache lines of the next panel, each
-    ``prefetch_jump`` bytes behind the other.
+    one. The first ``prefetches`` tiles of a whole panel ask for cache lines of the next one, each
+    ``prefetch_jump`` bytes behind the other; of the rest see ``write_tile``.
+
+    Its tiles are compiled once, as a function of its own that all kernels call.
     """
 
-    @njit(**INLINE)
-    def strip(
-        like, rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width,
-        prefetch, prefetch_line, prefetch_stride, prefetches, prefetch_jump,
-    ):  # fmt: skip
-        for t in range(rows // ROWS):
-            if t >= prefetches:
-                prefetch, prefetch_line, prefetch_stride = b, 0, 0
-            tile(
-                ROWS, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width,
-                prefetch, prefetch_line, prefetch_stride,
-            )  # fmt: skip
-            a, c, prefetch = a + tile_stride, c + ROWS * ldc, prefetch + prefetch_jump
-        rest = rows % ROWS
-        if rest & 4:
-            tile(4, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
-            a, c = a + 4 * row, c + 4 * ldc
-        if rest & 2:
-            tile(2, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
-            a, c = a + 2 * row, c + 2 * ldc
-        if rest & 1:
-            tile(1, V, partial, like, add, k, a, row, step, b, ldb, c, ldc, width, b, 0, 0)
+    def codegen(context, builder, signature, args):
+        call_shared(builder, f"pass_panel_{like}", functools.partial(_write_panel, like), args[1:])
+        return context.get_dummy_value()
 
-    return strip
+    return types.void(like, *[types.int64] * _WORDS), codegen
 
 
 @njit(**INLINE)
@@ -85,30 +130,3 @@ def rows_times(like, size, m, n, k, x, ldx, w, ldw, z, ldz, tid, threads):
     for j in range(max(first, n // 8 * 8), min(last, n)):
         for i in range(m):
             dots(1, 1, like, k, x + i * ldx, ldx, w + j * ldw, ldw, z + i * ldz + size * j, 0)
-
-
-# Here, and not where they are used: Numba's cache would take kernels that enclose functions of
-# their own for new ones in every process.
-both, both_cut = _strip(2, False), _strip(2, True)
-one, one_cut = _strip(1, False), _strip(1, True)
-
-
-@njit(**INLINE)
-def pass_panel(
-    like, L, rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width,
-    prefetch, prefetch_line, prefetch_stride, prefetches, prefetch_jump,
-):  # fmt: skip
-    """Let rows of A pass by a panel of which ``width`` columns exist."""
-    if width == 2 * L:
-        both(
-            like, rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width,
-            prefetch, prefetch_line, prefetch_stride, prefetches, prefetch_jump,
-        )  # fmt: skip
-    elif width > L:
-        both_cut(
-            like, rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0
-        )  # fmt: skip
-    elif width == L:
-        one(like, rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0)
-    else:
-        one_cut(like, rows, add, k, a, tile_stride, row, step, b, ldb, c, ldc, width, b, 0, 0, 0, 0)

@@ -246,7 +246,7 @@ def gemm_tiles(
                         prefetches, prefetch_jump = terms // CHUNK, CHUNK * ldb
                     c = C + band * ldc + j * size
                     pass_panel(
-                        like, L, rows, depth, terms, first, tile_stride, row, step, b, next_row, c,
+                        like, rows, depth, terms, first, tile_stride, row, step, b, next_row, c,
                         ldc, width, prefetch, prefetch_line, prefetch_stride, prefetches,
                         prefetch_jump,
                     )  # fmt: skip

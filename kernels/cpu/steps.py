@@ -46,7 +46,7 @@ def state_times(like, size, L, panel, rows, add, columns, terms, A, row, laid, C
             if count <= 0 or width <= L:
                 count = SEQUENCES
             pass_panel(
-                like, L, min(count, rows - i), add, terms, A + i * row, ROWS * row, row, size, b,
+                like, min(count, rows - i), add, terms, A + i * row, ROWS * row, row, size, b,
                 panel * size, C + i * length + j * size, length, width, b, 0, 0, 0, 0,
             )  # fmt: skip
             i += count

@@ -9,6 +9,8 @@ last. ``products`` puts tiles together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -95,24 +97,47 @@ class _Emitter:
             return self.builder.fadd(self.builder.fmul(x, y), z)
         return self.call(f"llvm.fma.{self.name}", self.vector, [x, y, z])
 
+    @contextmanager
+    def each(self, count: Any, start: Any = None) -> Iterator[Any]:
+        """Write a loop over ``start`` (0) to ``count``, which stays one of a single round.
+
+        Two rounds of a tile in one, as LLVM would have it, ask for the second's numbers before the
+        first's are used, and some of the sums lose their registers: a product took a third longer.
+        """
+        b = self.builder
+        before, head, inside, behind = b.block, *(b.append_basic_block() for _ in range(3))
+        b.branch(head)
+        b.position_at_end(head)
+        index = b.phi(I64)
+        b.cbranch(b.icmp_signed("<", index, count), inside, behind)
+        b.position_at_end(inside)
+        yield index
+        index.add_incoming(I64(0) if start is None else start, before)
+        index.add_incoming(b.add(index, I64(1), flags=("nsw",)), b.block)
+        single = b.module.add_metadata([ir.MetaDataString(b.module, "llvm.loop.unroll.disable")])
+        # LLVM knows a loop by what refers to itself; until then the name keeps it from others.
+        loop = b.module.add_metadata([ir.MetaDataString(b.module, head.name), single])
+        loop.operands = (loop, single)
+        b.branch(head).set_metadata("llvm.loop", loop)
+        b.position_at_end(behind)
+
     def variables(self, count: int) -> list[Any]:
         """Return places for vectors; the compiler turns them into registers."""
         with self.builder.goto_entry_block():
             return [self.builder.alloca(self.vector) for _ in range(count)]
 
 
-@intrinsic
-def tile(
-    typingctx, rows, vectors, partial, like, add, depth, a, row, step, b, ldb, c, ldc, width,
-    prefetch, prefetch_line, prefetch_stride,
-):  # fmt: skip
-    """``tile(8, 2, False, like, add, K, A, row, step, B, ldb, C, ldc, width, *prefetches)``.
+def write_tile(
+    e: _Emitter, R: int, V: int, cut: bool, add, depth, a, row, step, b, ldb, c, ldc, width,
+    prefetch=None, prefetch_line=None, prefetch_stride=None,
+) -> None:  # fmt: skip
+    """Write a tile: C = A B, or C += A B, for R rows and V registers of columns.
 
     Args:
-        rows: R, a literal.
-        vectors: V, a literal.
-        partial: a literal; whether only ``width`` of the columns exist.
-        like: a number of the dtype.
+        e: writes for the dtype.
+        R: rows.
+        V: registers of columns.
+        cut: whether only ``width`` of the columns exist.
         add: whether the product is added to what C holds.
         depth: K, the terms of each sum.
         a: address of A[0, 0]; A[r, l] stands ``row * r + step * l`` bytes behind it.
@@ -122,77 +147,65 @@ def tile(
         ldb: see ``b``.
         c: address of C[0, 0], whose rows are ``ldc`` bytes apart.
         ldc: see ``c``.
-        width: columns of C that exist, where ``partial``.
+        width: columns of C that exist, where ``cut``.
         prefetch: a cache line that will be needed soon, with another one ``prefetch_line`` bytes
-            behind it. Every CHUNK terms a tile of the largest size asks for those
+            behind it; None for none. Every CHUNK terms the tile asks for those
             ``prefetch_stride`` bytes further on.
         prefetch_line: see ``prefetch``.
         prefetch_stride: see ``prefetch``.
     """
-    literal = (rows, vectors, partial)
-    if not all(isinstance(one, types.Literal) for one in literal):
-        return None
-    R, V, cut = (one.literal_value for one in literal)
+    builder = e.builder
     U = max(1, CHAINS // (R * V))
-    word = types.int64
+    side = I64(REGISTER)
+    masks = [e.mask(builder.sub(width, I64(v * e.count))) if cut else None for v in range(V)]
+    sums = e.variables(U * R * V)
+    for variable in sums:
+        builder.store(e.zero, variable)
 
-    def codegen(context, builder, signature, args):
-        add, depth, a, row, step, b, ldb, c, ldc, width, *lines = args[4:]
-        prefetch, prefetch_line, prefetch_stride = lines
-        e = _Emitter(context, builder, like)
-        side = I64(REGISTER)
-        masks = [e.mask(builder.sub(width, I64(v * e.count))) if cut else None for v in range(V)]
-        sums = e.variables(U * R * V)
-        for variable in sums:
-            builder.store(e.zero, variable)
+    def place(r, v):
+        return e.at(builder.add(c, builder.mul(ldc, I64(r))), side, v, e.vector)
 
-        def place(r, v):
-            return e.at(builder.add(c, builder.mul(ldc, I64(r))), side, v, e.vector)
+    def term(u, l):
+        along_b = builder.add(b, builder.mul(ldb, l))
+        along_a = builder.add(a, builder.mul(step, l))
+        parts = [e.load(e.at(along_b, side, v, e.vector), masks[v]) for v in range(V)]
+        for r in range(R):
+            factor = e.broadcast(e.at(along_a, row, r, e.element))
+            for v in range(V):
+                variable = sums[(u * R + r) * V + v]
+                builder.store(e.fma(factor, parts[v], builder.load(variable)), variable)
 
-        def term(u, l):
-            along_b = builder.add(b, builder.mul(ldb, l))
-            along_a = builder.add(a, builder.mul(step, l))
-            parts = [e.load(e.at(along_b, side, v, e.vector), masks[v]) for v in range(V)]
-            for r in range(R):
-                factor = e.broadcast(e.at(along_a, row, r, e.element))
-                for v in range(V):
-                    variable = sums[(u * R + r) * V + v]
-                    builder.store(e.fma(factor, parts[v], builder.load(variable)), variable)
-
-        group = CHUNK if R == ROWS and V == 2 and not cut else U
-        whole = builder.sdiv(depth, I64(group))
-        with cgutils.for_range(builder, whole) as loop:
-            first = builder.mul(loop.index, I64(group))
-            if group == CHUNK:
-                for line in range(2):
-                    start = builder.add(prefetch, builder.mul(prefetch_line, I64(line)))
-                    where = e.at(start, prefetch_stride, loop.index, BYTE)
-                    e.call("llvm.prefetch.p0", VOID, [where, I32(0), I32(2), I32(1)])
-                with cgutils.for_range(builder, I64(group)) as inner:
-                    term(0, builder.add(first, inner.index))
-            else:
-                for u in range(U):
-                    term(u, builder.add(first, I64(u)))
-        if group > 1:
-            with cgutils.for_range(builder, depth, start=builder.mul(whole, I64(group))) as loop:
-                term(0, loop.index)
-        totals = []
-        for index in range(R * V):
-            total = builder.load(sums[index])
-            for u in range(1, U):
-                total = builder.fadd(total, builder.load(sums[u * R * V + index]))
-            totals.append(total)
-        places = [(place(r, v), masks[v]) for r in range(R) for v in range(V)]
-        with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (then, otherwise):
-            with then:
-                for total, (where, mask) in zip(totals, places, strict=True):
-                    e.store(builder.fadd(e.load(where, mask), total), where, mask)
-            with otherwise:
-                for total, (where, mask) in zip(totals, places, strict=True):
-                    e.store(total, where, mask)
-        return context.get_dummy_value()
-
-    return types.void(rows, vectors, partial, like, *[word] * 13), codegen
+    group = U if prefetch is None else CHUNK
+    whole = builder.sdiv(depth, I64(group))
+    with e.each(whole) as block:
+        first = builder.mul(block, I64(group))
+        if prefetch is None:
+            for u in range(U):
+                term(u, builder.add(first, I64(u)))
+        else:
+            for line in range(2):
+                start = builder.add(prefetch, builder.mul(prefetch_line, I64(line)))
+                where = e.at(start, prefetch_stride, block, BYTE)
+                e.call("llvm.prefetch.p0", VOID, [where, I32(0), I32(2), I32(1)])
+            with e.each(I64(group)) as l:
+                term(0, builder.add(first, l))
+    if group > 1:
+        with e.each(depth, builder.mul(whole, I64(group))) as l:
+            term(0, l)
+    totals = []
+    for index in range(R * V):
+        total = builder.load(sums[index])
+        for u in range(1, U):
+            total = builder.fadd(total, builder.load(sums[u * R * V + index]))
+        totals.append(total)
+    places = [(place(r, v), masks[v]) for r in range(R) for v in range(V)]
+    with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (then, otherwise):
+        with then:
+            for total, (where, mask) in zip(totals, places, strict=True):
+                e.store(builder.fadd(e.load(where, mask), total), where, mask)
+        with otherwise:
+            for total, (where, mask) in zip(totals, places, strict=True):
+                e.store(total, where, mask)
 
 
 @intrinsic

@@ -118,7 +118,7 @@ def winograd_sums(
     U: Address, V: Address, M: Address, groups: int, channels: int, outputs: int, windows: int,
     line: int, plane_of_channels: int, plane_of_outputs: int, line_of_weights: int,
     plane_of_weights: int, part_outputs: int, part_windows: int,
-    tid, threads, *, number: Constant, L: Constant, panel: Constant, laid: Constant,
+    tid, threads, *, number: Constant, panel: Constant, laid: Constant,
 ):  # fmt: skip
     """M = U V: M (groups, 16, outputs, ``line``) are the sums over the channels."""
     like = KIND(0.0)
@@ -143,7 +143,7 @@ def winograd_sums(
                 else:
                     copy_rows(2, like, depth, b, line * number, width, space, panel * number)
                 pass_panel(
-                    like, L, some, c0, depth, a, ROWS * row, row, number, space, panel * number,
+                    like, some, c0, depth, a, ROWS * row, row, number, space, panel * number,
                     M + (k * plane_of_outputs + o0 * line + t) * number, line * number, width,
                     space, 0, 0, 0, 0,
                 )  # fmt: skip

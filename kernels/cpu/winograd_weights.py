@@ -89,7 +89,7 @@ def winograd_products(
                 b = D + (k * plane_of_outputs + o * line + t) * number
                 transpose_panel(like, number, L, turned, b, line * number, width, depth)
                 pass_panel(
-                    like, L, inner, add + t, depth, a, ROWS * line * number, line * number,
+                    like, inner, add + t, depth, a, ROWS * line * number, line * number,
                     number, turned, panel * number,
                     M + ((k * channels + c0) * outputs + o) * number, outputs * number, width,
                     turned, 0, 0, 0, 0,

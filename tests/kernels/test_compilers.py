@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from numba.core.callconv import CPUCallConv
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import DefaultPassBuilder, Flags, StateDict
+from numba.core.cpu import CPUContext
 
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu.runtime import compilers
+from nnscratch.kernels.cpu.runtime import compilers, objects
 from nnscratch.kernels.cpu.runtime.language import part
 
 
@@ -30,6 +32,16 @@ def test_what_is_left_out_has_these_names_in_numba() -> None:
     assert {one.__name__ for one, _ in passes} >= compilers.UNNEEDED
     changed = {name for name in vars(compilers._LinkedLibrary) if not name.startswith("__")}
     assert changed - {"_abc_impl"} <= {*dir(JITCodeLibrary)}
+    assert "call_conv" in vars(CPUContext)
+    assert "return_user_exc" in vars(CPUCallConv)
+
+
+def test_a_step_that_only_the_call_knows_needs_nothing_of_numba() -> None:
+    made = cpu.kernel("weight_gradients", "float32")
+    assert made.address
+    if objects.key() is not None:
+        assert objects.is_kept(made.symbol)
+        assert objects.load(made.symbol) is not None
 
 
 def test_llvms_option_is_set_back_and_given_to_no_version_that_was_not_seen(

@@ -16,6 +16,7 @@ from nnscratch.array.addresses import numpy_address
 from nnscratch.kernels import cpu
 from nnscratch.kernels.bodies import parsed
 from nnscratch.kernels.cpu.operands import Operands
+from nnscratch.kernels.cpu.runtime import objects
 from nnscratch.kernels.cpu.runtime import pool as pool_module
 from nnscratch.kernels.cpu.runtime import threads as policy
 from nnscratch.kernels.cpu.runtime.table import stops_at
@@ -305,11 +306,20 @@ assert "numba" not in sys.modules
 
 
 def test_kernels_come_from_the_disk_in_the_next_process(tmp_path: object) -> None:
-    code = PROGRAM + "print([hit for _, hit in cpu.compiled_kernels()], cpu.cache_status().entries)"
+    code = (
+        PROGRAM
+        + """
+from nnscratch.kernels.cpu.runtime.pool import pool
+print([hit for _, hit in cpu.compiled_kernels()], cpu.cache_status().entries)
+print(type(pool()._driver.lead).__name__)
+"""
+    )
     first = python(code, NUMBA_CACHE_DIR=str(tmp_path))
     second = python(code, NUMBA_CACHE_DIR=str(tmp_path))
     assert first.startswith("[False]")
     assert second.startswith("[True]")
+    if objects.key() is not None:  # the first process has made the functions that the next has
+        assert first.splitlines()[-1] == second.splitlines()[-1] == "CFunctionType"
 
 
 def test_without_a_cache_folder(tmp_path: object) -> None:

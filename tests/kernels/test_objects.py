@@ -139,6 +139,51 @@ def test_two_processes_compile_a_kernel_once(tmp_path: Path) -> None:
     assert sorted(one.communicate(timeout=300)[0].strip() for one in both) == ["0", "1"]
 
 
+USES_A_SHARED_ONE = """
+from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu import winograd
+from nnscratch.kernels.cpu.runtime import objects
+from nnscratch.kernels.cpu.runtime.kernel import compiled
+sums = cpu.kernel("winograd_sums", "float32")
+print(compiled(sums).cache_hits, *objects._read(sums.symbol)[0]["needs"])
+"""
+
+
+def test_a_function_that_kernels_share_has_a_file_of_its_own(tmp_path: Path) -> None:
+    if not kept_here():
+        return
+    shown = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", USES_A_SHARED_ONE], capture_output=True, text=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        hits, *needs = done.stdout.split()
+        shown.append(hits)
+        (shared,) = [one for one in needs if one.startswith(objects.SHARED)]
+        (file,) = tmp_path.glob(f"*/{shared}{objects.SUFFIX}")
+        if len(shown) == 2:
+            file.unlink()
+    assert shown == ["0", "1", "0"]
+
+
+def test_where_nothing_is_kept_a_kernel_has_in_itself_what_it_shares(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_is_shared", lambda symbol, write: False)
+    product = cpu.kernel("gemm_tiles", "float64")
+    made = _compile(product)
+    if kept_here():
+        found = objects._read(product.symbol)
+        assert found is not None
+        assert not [name for name in found[0]["needs"] if name.startswith(objects.SHARED)]
+    A, B, C = np.arange(35.0).reshape(5, 7), np.arange(21.0).reshape(7, 3), np.empty((5, 3))
+    a = np.array([0, 0, 0, 5, 3, 7, word(A), 7, word(B), 3, word(C), 3])
+    entries._callable(made.address, 4)(word(a), 0, 0, 1)
+    assert np.array_equal(C, A @ B)
+
+
 def test_a_process_that_stopped_holds_others_up_for_a_time_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,25 +103,72 @@ def compile_written(write: Callable[[Any, str], None], symbol: str) -> Any:
     return built
 
 
-def compiled_now(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorate a function of the driver: ``njit`` without the GIL, compiled or loaded at once."""
+_shared: dict[str, Any] = {}
+"""The shared functions that were compiled in this process."""
 
-    def decorate(function: Callable[..., Any]) -> Any:
-        from numba import njit
 
-        def build(cached: bool) -> Any:
-            built = njit(nogil=True, error_model="numpy")(function)
-            if cached:
-                built.enable_caching()
-                _stamp(built)
-            for signature in signatures:
-                built.compile(signature)
-            built.disable_compile()
-            return built
+def call_shared(
+    builder: Any, name: str, write: Callable[[Any, str], None], arguments: Sequence[Any]
+) -> None:
+    """Write the call of a function that is compiled once, for all kernels that call it.
 
-        return _cached_or_not(build)
+    Where object files are not kept it is in each kernel: one that came from Numba's cache would
+    look for it in vain.
 
-    return decorate
+    Args:
+        builder: of a kernel or a helper.
+        name: one that no other shared function has.
+        write: see ``compile_written``.
+        arguments: values of LLVM.
+    """
+    from llvmlite import ir
+
+    symbol = objects.SHARED + name
+    found = builder.module.globals.get(symbol)
+    if found is None and _is_shared(symbol, write):
+        kind = ir.FunctionType(ir.VoidType(), [one.type for one in arguments])
+        found = ir.Function(builder.module, kind, symbol)
+    elif found is None:
+        write(builder.module, symbol)
+        found = builder.module.globals[symbol]
+        found.linkage = "linkonce_odr"
+    builder.call(found, arguments)
+
+
+def _is_shared(symbol: str, write: Callable[[Any, str], None]) -> bool:
+    """Say whether kernels find a shared function; it is compiled or loaded."""
+    from llvmlite import binding
+
+    if objects.key() is None or objects.folder() is None:
+        return False
+    if symbol not in _shared and not objects.share(symbol):
+        built = compile_written(write, symbol)
+        if not objects.is_kept(symbol):
+            return False
+        _shared[symbol] = built
+        binding.add_symbol(symbol, built.address)
+    return True
+
+
+def compile_dispatcher(function: Callable[..., Any], words: int) -> Any:
+    """Compile a function of the driver, or load it: ``njit`` without the GIL.
+
+    Args:
+        function: it takes and returns integers.
+        words: how many it takes.
+    """
+    from numba import njit, types
+
+    def build(cached: bool) -> Any:
+        built = njit(nogil=True, error_model="numpy")(function)
+        if cached:
+            built.enable_caching()
+            _stamp(built)
+        built.compile(types.int64(*[types.int64] * words))
+        built.disable_compile()
+        return built
+
+    return _cached_or_not(build)
 
 
 def _cached_or_not(build: Callable[[bool], Any]) -> Any:

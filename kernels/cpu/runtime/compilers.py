@@ -18,9 +18,11 @@ from typing import Any
 
 from llvmlite import binding
 from numba import _dynfunc
+from numba.core.callconv import CPUCallConv
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
+from numba.core.cpu import CPUContext
 from numba.core.typed_passes import NoPythonBackend
 
 UNNEEDED = frozenset({
@@ -61,11 +63,31 @@ def hoisting() -> Iterator[None]:
         binding.set_option("nnscratch", "-avoid-speculation=true")
 
 
+class _Convention(CPUCallConv):  # type: ignore[misc]
+    """How kernels return: with no exception."""
+
+    def return_user_exc(self, builder, *exception, **told):
+        builder.unreachable()
+
+
+class _Context(CPUContext):  # type: ignore[misc]
+    """What writes kernels as LLVM."""
+
+    @property
+    def call_conv(self) -> Any:
+        return _Convention(self)
+
+
 class KernelCompiler(CompilerBase):  # type: ignore[misc]
-    """The compiler of kernels."""
+    """The compiler of kernels, which raise nothing.
+
+    The one exception that Numba would write into them is that of a ``range`` whose step is 0, which
+    no kernel has; but the object file of code with an exception works in Numba's hands only.
+    """
 
     def define_pipelines(self) -> list[Any]:
         """Return Numba's passes but for those that find nothing."""
+        self.state.targetctx.__class__ = _Context  # the copy of this compilation
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
         manager.passes = [one for one in manager.passes if one[0].__name__ not in UNNEEDED]
         manager.finalize()

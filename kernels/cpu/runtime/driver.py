@@ -6,14 +6,14 @@ instruction; between two instructions they meet at a barrier (unless a flag says
 match). There is no second thread pool: BLAS is held at one thread while a table runs, and every
 thread calls it for its own part of a product.
 
-``state`` has the names of what the threads share; ``entries`` makes the functions callable.
+``state`` has the names of what the threads share; ``entries`` compiles the functions without
+decorator, and makes them callable.
 """
 
 from __future__ import annotations
 
 from numba import njit, types
 
-from .cache import compiled_now
 from .intrinsics import (
     INLINE,
     atomic_add,
@@ -48,8 +48,6 @@ from .state import (
     USERS,
     WORDS,
 )  # fmt: skip
-
-_int64 = types.int64
 
 
 @njit(**INLINE)
@@ -103,7 +101,6 @@ def _stopped(words, flags):
     return atomic_load(pointer(words, types.int64)[flags >> 8]) != 0
 
 
-@compiled_now(_int64(_int64, _int64, _int64))
 def run_alone(state, code, count):
     """Run a table on this thread only."""
     blas_hold(state)
@@ -151,7 +148,6 @@ def _share(state, code, count, tid, threads):
             return
 
 
-@compiled_now(_int64(_int64, _int64, _int64, _int64, _int64))
 def lead(state, code, count, threads, resume):
     """Publish a table and do part 0 of it; the caller holds the pool's lock.
 
@@ -174,7 +170,6 @@ def lead(state, code, count, threads, resume):
     return 0
 
 
-@compiled_now(_int64(_int64, _int64, _int64, _int64))
 def work(state, tid, seen, patience):
     """The life of thread ``tid``: wait for a run, do its part, wait again.
 
@@ -209,7 +204,6 @@ def work(state, tid, seen, patience):
         _spin(state, times)
 
 
-@compiled_now(_int64(_int64, _int64))
 def spin_many(state, count):
     """Spin ``count`` times without yielding, to measure how long a spin takes here."""
     for _ in range(count):

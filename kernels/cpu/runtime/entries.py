@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from . import objects
@@ -18,21 +19,41 @@ def driver_functions() -> Any:
     """Return what has the functions of the driver as its attributes.
 
     Numba's are called a little more quickly, and are taken if it is imported already. Where there
-    are no object files yet, they are made: their loading is what later processes save.
+    are no object files yet, they are made and taken: to compile Numba's as well takes a second.
     """
-    if "numba" not in sys.modules:
-        found = {name: objects.load(_symbol(name)) for name in WORDS}
-        if None not in found.values():
-            made = {name: _callable(one.address, WORDS[name]) for name, one in found.items() if one}
-            return SimpleNamespace(**made)
-    from . import driver
-    from .cache import compile_function
+    if "numba" not in sys.modules and (kept := _kept()) is not None:
+        return kept
+    missing = [name for name in WORDS if not objects.is_kept(_symbol(name))]
+    if missing and objects.key() is not None and objects.folder() is not None:
+        from . import driver
+        from .cache import compile_function
 
-    for name, words in WORDS.items():
-        symbol = _symbol(name)
-        if objects.key() is not None and not objects.is_kept(symbol):
-            compile_function(getattr(driver, name).py_func, symbol, words)
-    return driver
+        for name in missing:
+            given = getattr(driver, name)
+            own = FunctionType(given.__code__, given.__globals__)  # which gets another name
+            compile_function(own, _symbol(name), WORDS[name])
+        if (kept := _kept()) is not None:
+            return kept
+    return _dispatchers()
+
+
+def _kept() -> SimpleNamespace | None:
+    """Return the functions of object files, None unless all are there."""
+    found = {name: objects.load(_symbol(name)) for name in WORDS}
+    if None in found.values():
+        return None
+    made = {name: _callable(one.address, WORDS[name]) for name, one in found.items() if one}
+    return SimpleNamespace(**made)
+
+
+@functools.cache
+def _dispatchers() -> SimpleNamespace:
+    """Return Numba's functions."""
+    from . import driver
+    from .cache import compile_dispatcher
+
+    made = {name: compile_dispatcher(getattr(driver, name), words) for name, words in WORDS.items()}
+    return SimpleNamespace(**made)
 
 
 def _symbol(name: str) -> str:

@@ -45,6 +45,8 @@ _OF_NO_CODE = ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")
 """Variables of Numba that change no machine code: where it is kept, and Numba's own threads."""
 _MOST_SECONDS = 60.0
 """How long one process waits for another's kernel: longer than any takes to be compiled."""
+SHARED = "nnscratch_"
+"""How the names of functions begin that kernels call, each in an object file of its own."""
 _ELF64 = b"\x7fELF\x02\x01"
 _SYMBOLS = 2
 """The type of the section of an ELF file that lists its symbols."""
@@ -174,15 +176,28 @@ def alone(symbol: str) -> Iterator[None]:
         os.close(file)
 
 
+def share(name: str) -> bool:
+    """Let the code of kernels find a shared function that was kept; say whether it does."""
+    from llvmlite import binding
+
+    if binding.address_of_symbol(name):
+        return True
+    kept = load(name)
+    if kept is None:
+        return False
+    binding.add_symbol(name, kept.address)
+    return True
+
+
 def is_kept(symbol: str) -> bool:
     """Say whether there is a file of today, be it one that says that the code needs Numba."""
     return _read(symbol) is not None
 
 
 def refused(symbol: str) -> bool:
-    """Say whether a kernel's code is known to need Numba."""
+    """Say whether a kernel's code is known to need Numba, and what it calls is there."""
     found = _read(symbol)
-    return found is not None and not found[0]["entry"]
+    return found is not None and not found[0]["entry"] and all(map(share, found[0]["needs"]))
 
 
 def keep(symbol: str, built: Any) -> bool:
@@ -200,7 +215,7 @@ def keep(symbol: str, built: Any) -> bool:
     except (AttributeError, RuntimeError, ValueError, struct.error):
         code, entry, needs = b"", "", []
     if any(name.startswith("numba_") and name not in _GIL for name in needs):
-        code, entry, needs = b"", "", []
+        code, entry, needs = b"", "", [name for name in needs if name.startswith(SHARED)]
     head = {"key": today, "entry": entry, "needs": needs, "crc": zlib.crc32(code)}
     return _write(symbol, head, code) and bool(entry)
 
@@ -290,6 +305,8 @@ def _is_there(binding: Any, name: str) -> bool:
     """Say whether linked code finds a name in this process; define it if it is one of ours."""
     if binding.address_of_symbol(name):
         return True
+    if name.startswith(SHARED):
+        return share(name)
     if f"@{name}(" not in _GIL:
         return False
     for pointer in ("ptr", "i32*"):  # as this LLVM, or an older one, writes it
