@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,8 +11,13 @@ import numpy.typing as npt
 
 from nnscratch.array.bfloat16 import bfloat16
 
-HALVING = 1 << 15
-"""From how many elements on the work of adding is divided among the ranks."""
+HALVING = 1 << 16
+"""From how many elements on the work of adding is divided among the ranks.
+
+Two ranks each add one half then, and fetch the other as a sum: they copy as many bytes as if they
+exchanged whole vectors, and read and write fewer. With 670,000 elements that took 0.7 to 0.8 of the
+time, with 40,000 a tenth longer.
+"""
 
 
 class Neighbours(Protocol):
@@ -43,6 +49,9 @@ class TreeSum:
     def __init__(self, here: Neighbours) -> None:
         self._here = here
         self._rooms: dict[Any, npt.NDArray[Any]] = {}
+        # Sums may become infinite. To enter this takes a tenth of what ``np.errstate`` takes.
+        self._quiet = Context()
+        self._quiet.run(np.seterr, all="ignore")
 
     def add_up(self, array: npt.NDArray[Any]) -> None:
         """Write the sum of all ranks' vectors into each.
@@ -50,6 +59,9 @@ class TreeSum:
         Args:
             array: (n,) float32 or float64, the same on all ranks.
         """
+        self._quiet.run(self._add_up, array)
+
+    def _add_up(self, array: Any) -> None:
         here = self._here
         power = 1 << (here.size.bit_length() - 1)
         if here.rank >= power:
@@ -57,14 +69,13 @@ class TreeSum:
             self._receive(array, here.rank - power)
             return
         room = self._room(array)
-        with np.errstate(all="ignore"):
-            if here.rank + power < here.size:
-                self._receive(room, here.rank + power)
-                self._add(array, room)
-            if power > 2 and array.size >= HALVING:
-                self._halve(array, room, power)
-            else:
-                self._double(array, room, power)
+        if here.rank + power < here.size:
+            self._receive(room, here.rank + power)
+            self._add(array, room)
+        if power > 1 and array.size >= HALVING:
+            self._halve(array, room, power)
+        else:
+            self._double(array, room, power)
         if here.rank + power < here.size:
             self._send(array, here.rank + power)
 

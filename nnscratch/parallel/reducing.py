@@ -107,6 +107,7 @@ class GradientReducer:
         self._stack: list[Any] = []
         self._sums: list[Any] = [None] * (parts or 0)
         self._host = [0.0, 0.0, 0.0]
+        self._seen: tuple[Any, tuple[Any, Any]] = None, (None, None)
         self._shares = [1.0] * (parts or 1)
         self._part, self._weight, self._samples = 0, 1.0, 0.0
         self._first = self._last = True
@@ -271,10 +272,7 @@ class GradientReducer:
         """
         if self.muted:
             return
-        on_host = to_numpy(wire[-TAIL:])  # a part of it, or a copy of what a GPU has
-        # Python writes one number into a memoryview in half the time, and one that is too large
-        # for float32 becomes infinite without a warning.
-        tail: Any = on_host.data
+        on_host, tail = self._on_host(wire)
         if self._weight == 0.0:
             on_host[:] = self._nothing
             if self._first or self.parts is not None:
@@ -290,8 +288,7 @@ class GradientReducer:
             self._set_tail(wire, on_host)
             if not self._by_tree(wire):
                 return
-            on_host = to_numpy(wire[-TAIL:])
-            tail = on_host.data
+            on_host, tail = self._on_host(wire)
         # Numbers that have to be the same on all ranks, of which each rank knows the sum then.
         check = (present * 31 + default_generator.state()["offset"]) % _MOST_CHECK
         tail[ATTENTION] = self.attention or self.unlike
@@ -306,8 +303,9 @@ class GradientReducer:
             self._gpu.add_up(wire)
         else:
             self.world.add_up(wire)
-        told = to_numpy(wire[-TAIL:]).tolist()
-        self._average_statistics()
+        told = self._on_host(wire)[0].tolist()
+        if self._running:
+            self._average_statistics()
         if self._own:
             self.world.place += ", the buffers"
             assign(self._own, self.world.from_first([to_numpy(one.array) for one in self._own]))
@@ -318,6 +316,17 @@ class GradientReducer:
         if told[ATTENTION] or not math.isfinite(self.sums[0]):
             raise AttentionNeeded
         self.unlike = told[CHECK] != check * self.world.size
+
+    def _on_host(self, wire: Any) -> tuple[Any, Any]:
+        """Return the tail of a wire, a copy of what a GPU has, and the same as a memoryview.
+
+        Python writes one number into that in half the time, and one that is too large for float32
+        becomes infinite without a warning.
+        """
+        if wire is not self._seen[0]:
+            tail = to_numpy(wire[-TAIL:])
+            self._seen = (wire if type(wire) is np.ndarray else None), (tail, tail.data)
+        return self._seen[1]
 
     @staticmethod
     def _set_tail(wire: Any, tail: Any) -> None:
@@ -334,6 +343,8 @@ class GradientReducer:
 
     def _in_turn(self, tail: Any) -> bool:
         """Add the sums of the batches whose gradients have added up in their places."""
+        if self._first and self._last:
+            return True
         now = tail[: JUDGED + 1].tolist()
         if self._first:
             self._host = now
@@ -392,9 +403,8 @@ class GradientReducer:
 
     def _average_statistics(self) -> None:
         """Give all ranks the mean of the running statistics, each part's by its share of rows."""
-        if self._running:
-            leaves = self._kept or [[one.array for one in self._running]]
-            average(self.world, self._running, leaves, self._shares, self._nothing)
+        leaves = self._kept or [[one.array for one in self._running]]
+        average(self.world, self._running, leaves, self._shares, self._nothing)
 
 
 class _Over:

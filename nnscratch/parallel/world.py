@@ -33,14 +33,14 @@ from nnscratch.parallel.launched import (
     two_mpis,
 )
 from nnscratch.parallel.remains import missing, own_segments, stale_segments
+from nnscratch.parallel.repeated import RepeatedExchanges
 from nnscratch.parallel.surviving import RankLost, Survival, goes_on
 
 DEADLINE = 300.0
 """How many seconds a rank waits for another."""
 _SPINS, _SPINS_CROWDED = 2000, 20
-_PATIENCE = 0.05
+_PATIENCE, _ROLL_CALL = 0.05, 1.0
 _SLEEP, _NAP = 5e-4, 5e-5
-_ROLL_CALL = 1.0
 _DATA, _WHO, _HERE = 1, 2, 3
 _NONE: tuple[Any, Any] = (None, None)
 
@@ -66,11 +66,11 @@ class World:
     def __init__(self, mpi: Any = None) -> None:
         self.rank, self.size, self.local_rank = 0, 1, 0
         self.deadline, self.bereft = DEADLINE, ""
-        self.place = "the start"
-        self.launcher = self.library = self.node = ""
+        self.place, self.launcher, self.library, self.node = "the start", "", "", ""
         self.survival: Survival | None = None
         self._mpi, self._comm, self._side = mpi, *_NONE
         self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
+        self._exchanges = RepeatedExchanges()
         self._spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
         if mpi is None:
@@ -86,9 +86,8 @@ class World:
         sharing = sum(found[rank][1] == mine for rank in here)
         self.threads = max(1, self.threads // sharing)
         # More ranks than processors: whoever waits takes time from those that it waits for.
-        self._spins, self._patience = (
-            (_SPINS_CROWDED, 0.0) if mine and sharing > len(mine) else (_SPINS, _PATIENCE)
-        )
+        if mine and sharing > len(mine):
+            self._spins, self._patience = _SPINS_CROWDED, 0.0
         # All ranks have opened their shared memory by now. Without a name it goes with the last,
         # also if they are killed. Each takes names away: what is one machine is MPI's to say.
         for path in own_segments() + stale_segments():
@@ -118,7 +117,7 @@ class World:
 
     def exchange(self, out: Any, into: Any, other: int) -> None:
         """Send a vector to another rank, which does the same, and receive its vector."""
-        self.finish(lambda comm: [comm.Irecv(into, other, _DATA), comm.Isend(out, other, _DATA)])
+        self.finish(lambda comm: self._exchanges.begin(comm, out, into, other, _DATA))
 
     def send(self, array: Any, to: int) -> None:
         """Send a vector to another rank."""
@@ -268,6 +267,7 @@ class World:
         self.finish(copy)
         self._side = found[0]
         self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
+        self._exchanges = RepeatedExchanges()
 
     def _wait(self, request: Any) -> None:
         for _ in range(self._spins):

@@ -273,7 +273,8 @@ class SharedBatches:
             )
             if scope is not None:
                 scope.rewind()
-            scope = row_scope(ranges[index].start, samples_in(part), total, self._of_rows)
+            rows = ranges[index].rows or samples_in(part)
+            scope = row_scope(ranges[index].start, rows, total, self._of_rows)
             if self._repeated is not None:
                 self._repeated.scopes.append(scope)
             ends = last and index + 1 == len(parts)

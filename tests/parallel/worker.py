@@ -76,6 +76,12 @@ def sums(folder: Path, rounded: bool = False) -> None:
         bound = ((1.0 + unit) ** (levels + 1) - 1.0) * np.sum(np.abs(given), axis=0)
         assert (error <= bound).all()
         assert not rounded or size < 1000 or error.max() > 1e-3
+    # What was exchanged before is prepared: it comes with other numbers, and others of its size.
+    same, others = np.zeros(176, np.float32), [np.zeros(176, np.float32) for _ in range(2)]
+    for number, array in enumerate([same, same, others[0], same, others[1], same]):
+        array[:] = number
+        here.add_up(array, rounded)
+        assert (array == number * here.size).all(), number
     assert here.gather(here.rank) == list(range(here.size))
     assert here.from_first(f"rank {here.rank}") == "rank 0"
     assert here.local_rank == here.rank
