@@ -46,7 +46,7 @@ COSTS = {
     "power": WordCost(4.0),
     "sin": WordCost(4.0),
     "sqrt": WordCost(0.1, 2),
-    "tanh": WordCost(0.25, 12),
+    "tanh": WordCost(0.25, 16),
     "where": WordCost(0.02, 4),
 }
 USUAL = WordCost(0.02)
