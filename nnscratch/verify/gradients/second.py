@@ -284,7 +284,8 @@ def _second(
         f"the gradient of {problem.name}",
         problem.training,
     )
-    if formula is not None and formula.backward is not None and not problem.parameters:
+    paired_up = any(isinstance(t, Tensor) and is_complex(t.array) for t in problem.tensors)
+    if formula is not None and formula.backward and not (paired_up or problem.parameters):
         able = formula.differentiable * (count if formula.variadic else 1)
         able += (False,) * (count - len(able))
         needs = tuple([can and ask for can, ask in zip(able, checked[:count], strict=False)])
