@@ -11,8 +11,13 @@ import torch
 import nnscratch
 from nnscratch import nn
 from nnscratch.errors import ConfigurationError, GradientError
+from nnscratch.formulas import FORMULAS
+from nnscratch.formulas.cases import cases
+from nnscratch.formulas.checks import plain
 from nnscratch.verify import assert_second_derivatives
 from nnscratch.verify.gradients.elements import Verdict
+from nnscratch.verify.gradients.problem import bits
+from nnscratch.verify.gradients.second import _FirstGradients, second_problems
 
 X = np.random.default_rng(2).standard_normal((3, 4))
 
@@ -142,3 +147,28 @@ def test_what_has_no_second_derivative_is_refused() -> None:
         nnscratch.gradgradcheck("nothing", [X])
     with pytest.raises(GradientError, match="no output depends on an input"):
         nnscratch.gradgradcheck(lambda x: x.detach(), [X])
+
+
+@pytest.mark.parametrize("name", [n for n, f in FORMULAS.items() if f.backward is not None])
+def test_a_formula_gives_the_same_bits_as_its_graph(name: str) -> None:
+    """Where gradients are measured, a formula's two functions are called without tensors."""
+    short = 0
+    for case in cases(name):
+        values = [plain(value) for value in case.build()]
+        if sum(np.size(value) for value in values) > 40:
+            continue
+        options = {key: plain(value) for key, value in case.options.items()}
+        try:
+            (problem,) = second_problems(name, values, options=options)
+        except GradientError:
+            continue  # nothing that has a gradient
+        assert isinstance(problem, _FirstGradients)
+        if problem.formula is None:
+            continue  # the graph computes it: complex numbers
+        short += 1
+        direct = problem.evaluate(problem.values64())
+        problem.formula = None
+        walked = problem.evaluate(problem.values64())
+        assert [g.strides for g in direct] == [g.strides for g in walked]  # they order sums
+        assert [bits(g) for g in direct] == [bits(g) for g in walked]
+    assert short

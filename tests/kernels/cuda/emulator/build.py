@@ -33,7 +33,11 @@ KERNEL_FLAGS = {
     "sanitized": SANITIZERS,
     "plain": ("-O1",),
 }
-RUNTIME_FLAGS = {"watched": ("-O2", "-DNN_WATCH"), "sanitized": SANITIZERS, "plain": ("-O1",)}
+RUNTIME_FLAGS = {
+    "watched": ("-O2", "-fomit-frame-pointer", "-DNN_WATCH"),
+    "sanitized": SANITIZERS,
+    "plain": ("-O1",),
+}
 
 
 class NoCompiler(AssertionError):

@@ -19,6 +19,7 @@
 #endif
 
 nn_index nn_thread, nn_block, nn_block_size, nn_grid_size;
+int nn_current_thread;
 
 extern "C" {
 extern char __start_nn_shared[] __attribute__((weak, visibility("hidden")));
@@ -67,7 +68,7 @@ jmp_buf scheduler_where;
 std::vector<Thread> threads;
 std::vector<int> order, turns;
 std::size_t next_start;
-int current;
+int& current = nn_current_thread;
 Entry entry;
 void** arguments;
 std::string failure;
@@ -270,8 +271,6 @@ void nn_fail(const std::string& what) {
   failure = what + ", by " + named(current);
   for (;;) leave_fiber(threads[current].fiber);
 }
-
-unsigned nn_current_thread() { return static_cast<unsigned>(current); }
 
 // Launches a kernel. Schedule 0 runs blocks and threads in order, 1 backwards, any other number
 // in an order drawn from it. `ranges` has for each of `count` arrays the addresses of its

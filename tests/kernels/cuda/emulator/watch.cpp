@@ -23,15 +23,22 @@ extern char _end[] __attribute__((visibility("hidden")));
 
 namespace {
 
-constexpr unsigned NOBODY = 0xffffffffu;
+// Who touched a unit, and when, in one number, since every access compares some: the number of the
+// block in the upper half, below it how many barriers the block had met, then that of the thread.
+using Access = std::uint64_t;
 
-struct Access {
-  unsigned block = NOBODY, thread = 0, phase = 0;
-};
+constexpr Access NOBODY = ~Access{0};
+constexpr Access THREAD = 1023;
+// After 2^22 barriers the count begins anew: an access as old as that may be taken for one of now,
+// but no race is missed.
+constexpr Access PHASE = ((Access{1} << 22) - 1) << 10;
+
+unsigned block_of(Access access) { return static_cast<unsigned>(access >> 32); }
+unsigned thread_of(Access access) { return static_cast<unsigned>(access & THREAD); }
 
 // What is known of one unit of memory: who wrote it last, and who read it since.
 struct Unit {
-  Access writer, reader, other_reader;
+  Access writer = NOBODY, reader = NOBODY, other_reader = NOBODY;
   bool blocks_read = false;  // threads of two blocks have
 };
 
@@ -42,15 +49,19 @@ struct Range {
 // An array, or shared memory, in units of one entry: 4 bytes, or 1 where entries are so small.
 struct Memory {
   Range range;
-  std::size_t unit;
+  int shift;  // a unit has 2^shift bytes
   std::vector<Unit> units;
+  bool first;  // of the arrays that have its bytes: none before it shares memory with it
 };
 
 bool watching;
 Range stack, library;
 Memory shared;
 std::vector<Memory> arrays;
-unsigned block, phase;
+// The array that a place in a kernel's code touched last, by the place's address: most touch one.
+Memory* recent[256];
+unsigned block;
+Access phase, moment;  // the moment is block and phase: an access by thread 0
 
 bool inside(Range range, std::uintptr_t first, std::size_t size) {
   return first >= range.start && first + size <= range.end;
@@ -87,32 +98,35 @@ std::string where(std::uintptr_t address) {
   return best;
 }
 
-bool same(Access a, Access b) { return a.block == b.block && a.thread == b.thread; }
+bool same(Access a, Access b) { return ((a ^ b) & ~PHASE) == 0; }
 
 // Whether nothing orders an earlier access before one of now.
 bool unordered(Access earlier, Access now) {
-  if (earlier.block == NOBODY || same(earlier, now)) return false;
-  return earlier.block != now.block || earlier.phase == now.phase;
+  const Access differs = earlier ^ now;
+  if (earlier == NOBODY || (differs & ~PHASE) == 0) return false;
+  return block_of(differs) != 0 || (differs & PHASE) == 0;
 }
 
-void race(Access earlier, std::uintptr_t address, const char* kinds) {
+[[noreturn, gnu::cold, gnu::noinline]] void race(Access earlier, std::uintptr_t address,
+                                                 const char* kinds) {
   nn_fail("race (" + std::string(kinds) + ") at " + where(address) + ", also touched by thread " +
-          std::to_string(earlier.thread) + " of block " + std::to_string(earlier.block) +
+          std::to_string(thread_of(earlier)) + " of block " + std::to_string(block_of(earlier)) +
           " (in order of blocks) with no barrier between");
 }
 
-void note(Unit& unit, Access now, std::uintptr_t address, bool writes) {
+template <bool WRITES>
+__attribute__((always_inline)) inline void note(Unit& unit, Access now, std::uintptr_t address) {
   if (unordered(unit.writer, now))
-    race(unit.writer, address, writes ? "two writes" : "read and write");
-  if (writes) {
+    race(unit.writer, address, WRITES ? "two writes" : "read and write");
+  if (WRITES) {
     if (unordered(unit.reader, now)) race(unit.reader, address, "read and write");
-    if (unordered(unit.other_reader, now) || (unit.blocks_read && unit.reader.block != NOBODY))
+    if (unordered(unit.other_reader, now) || (unit.blocks_read && unit.reader != NOBODY))
       race(unit.other_reader, address, "read and write");
     unit.writer = now;
-    unit.reader = unit.other_reader = Access{};
+    unit.reader = unit.other_reader = NOBODY;
     unit.blocks_read = false;
   } else if (!same(unit.reader, now)) {
-    if (unit.reader.block != NOBODY && unit.reader.block != now.block) unit.blocks_read = true;
+    if (unit.reader != NOBODY && block_of(unit.reader) != block_of(now)) unit.blocks_read = true;
     unit.other_reader = unit.reader;
     unit.reader = now;
   } else {
@@ -120,29 +134,53 @@ void note(Unit& unit, Access now, std::uintptr_t address, bool writes) {
   }
 }
 
-void touch(const void* pointer, std::size_t size, bool writes, bool checks_alignment) {
+[[noreturn, gnu::cold, gnu::noinline]] void outside(std::uintptr_t address, std::size_t size,
+                                                    bool writes) {
+  nn_fail(std::string("out of bounds: a ") + (writes ? "write" : "read") + " of " +
+          std::to_string(size) + " bytes at " + where(address));
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] void misaligned(std::uintptr_t address, std::size_t size) {
+  nn_fail("misaligned: an access of " + std::to_string(size) + " bytes at " + where(address));
+}
+
+// The first array that has these bytes.
+__attribute__((noinline)) Memory* array_of(std::uintptr_t address, std::size_t size) {
+  for (Memory& one : arrays)
+    if (inside(one.range, address, size)) return &one;
+  return nullptr;
+}
+
+// Inlined, since it is most of what a test takes: `size` is a constant in all but ranges.
+template <bool WRITES, bool ALIGNED>
+__attribute__((always_inline)) inline void touch(const void* pointer, std::size_t size) {
   const auto address = reinterpret_cast<std::uintptr_t>(pointer);
   if (!watching || inside(stack, address, size)) return;
-  Memory* memory = inside(shared.range, address, size) ? &shared : nullptr;
-  for (std::size_t i = 0; i < arrays.size() && memory == nullptr; ++i)
-    if (inside(arrays[i].range, address, size)) memory = &arrays[i];
-  if (memory == nullptr) {
-    // Its constants, and the indices of thread and block.
-    if (!writes && inside(library, address, size)) return;
-    nn_fail(std::string("out of bounds: a ") + (writes ? "write" : "read") + " of " +
-            std::to_string(size) + " bytes at " + where(address));
+  Memory* memory = &shared;
+  if (!inside(shared.range, address, size)) {
+    // Its constants, and the indices of thread and block; no array lies in a library.
+    if (!WRITES && inside(library, address, size)) return;
+    Memory*& met = recent[reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)) % 256];
+    memory = met;
+    if (memory == nullptr || !inside(memory->range, address, size)) {
+      memory = array_of(address, size);
+      if (memory == nullptr) outside(address, size, WRITES);
+      if (memory->first) met = memory;
+    }
   }
-  if (checks_alignment && address % size != 0)
-    nn_fail("misaligned: an access of " + std::to_string(size) + " bytes at " + where(address));
-  const Access now{block, nn_current_thread(), phase};
-  const std::size_t start = (address - memory->range.start) / memory->unit;
-  const std::size_t last = (address + size - 1 - memory->range.start) / memory->unit;
-  for (std::size_t i = start; i <= last; ++i) note(memory->units[i], now, address, writes);
+  if (ALIGNED && address % size != 0) misaligned(address, size);
+  const Access now = moment | static_cast<Access>(nn_current_thread);
+  const std::size_t start = (address - memory->range.start) >> memory->shift;
+  const std::size_t last = (address + size - 1 - memory->range.start) >> memory->shift;
+  Unit* const units = memory->units.data();
+  for (std::size_t i = start; i <= last; ++i) note<WRITES>(units[i], now, address);
 }
+
+void set_moment() { moment = Access{block} << 32 | (phase << 10 & PHASE); }
 
 void remember(Memory& memory, Range range, std::size_t unit) {
   memory.range = range;
-  memory.unit = unit;
+  memory.shift = unit == 1 ? 0 : unit == 2 ? 1 : 2;
   memory.units.assign((range.end - range.start + unit - 1) / unit, Unit{});
 }
 
@@ -157,35 +195,50 @@ void nn_watch_launch(const char* stacks, const char* stacks_end, const char* sha
   arrays.resize(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i)
     remember(arrays[i], {ranges[3 * i], ranges[3 * i + 1]}, ranges[3 * i + 2]);
-  block = NOBODY;
+  for (int i = 0; i < count; ++i) {
+    const Range r = arrays[i].range;
+    arrays[i].first = std::none_of(arrays.begin(), arrays.begin() + i, [r](const Memory& one) {
+      return one.range.start < r.end && r.start < one.range.end;
+    });
+  }
+  std::fill(recent, recent + 256, nullptr);
+  block = ~0u;
   watching = true;
 }
 
 void nn_watch_block() {
-  ++block;  // from NOBODY to 0
+  ++block;  // from ~0 to 0
   phase = 0;
+  set_moment();
   // Another block has shared memory of its own.
   std::fill(shared.units.begin(), shared.units.end(), Unit{});
 }
 
-void nn_watch_barrier() { ++phase; }
+void nn_watch_barrier() {
+  ++phase;
+  set_moment();
+}
+
 void nn_watch_end() { watching = false; }
 
+// Hidden, so that kernels call them without a detour through the table for other libraries.
+#pragma GCC visibility push(hidden)
 extern "C" {
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
-void __tsan_read_range(const void* p, std::size_t size) { touch(p, size, false, false); }
-void __tsan_write_range(void* p, std::size_t size) { touch(p, size, true, false); }
+void __tsan_read_range(const void* p, std::size_t size) { touch<false, false>(p, size); }
+void __tsan_write_range(void* p, std::size_t size) { touch<true, false>(p, size); }
 #define SIZED(size)                                                                \
-  void __tsan_read##size(const void* p) { touch(p, size, false, true); }           \
-  void __tsan_write##size(void* p) { touch(p, size, true, true); }                 \
-  void __tsan_unaligned_read##size(const void* p) { touch(p, size, false, false); } \
-  void __tsan_unaligned_write##size(void* p) { touch(p, size, true, false); }
+  void __tsan_read##size(const void* p) { touch<false, true>(p, size); }           \
+  void __tsan_write##size(void* p) { touch<true, true>(p, size); }                 \
+  void __tsan_unaligned_read##size(const void* p) { touch<false, false>(p, size); } \
+  void __tsan_unaligned_write##size(void* p) { touch<true, false>(p, size); }
 SIZED(1)
 SIZED(2)
 SIZED(4)
 SIZED(8)
 SIZED(16)
 }
+#pragma GCC visibility pop

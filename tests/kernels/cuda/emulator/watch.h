@@ -6,7 +6,8 @@
 #include <string>
 
 [[noreturn]] void nn_fail(const std::string& what);
-unsigned nn_current_thread();
+// The number, within its block, of the thread that runs.
+extern int nn_current_thread __attribute__((visibility("hidden")));
 
 #if defined(NN_WATCH)
 void nn_watch_launch(const char* stacks, const char* stacks_end, const char* shared,
