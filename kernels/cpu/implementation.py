@@ -155,7 +155,7 @@ class CpuKernel:
             gets ``(dY, *saved)`` as its inputs, ``(*dY, *saved)`` where there are several outputs.
         refusals: for each direction, what it cannot take beyond the rules for all kernels.
         passes: how much longer than one pass over the arrays the reference takes in each direction,
-            as multiples of the usual; 0 of a single operation of NumPy, which is never slower.
+            as multiples of the usual; 0 of a single operation of NumPy, which is left to it.
         pays: for single calls of inputs that are large enough, whether it is quicker than NumPy.
         multiplications: of what multiplies two matrices, its first two inputs or saved arrays: how
             many multiplications that takes.
