@@ -178,6 +178,8 @@ def theirs(case: dict[str, Any]) -> dict[str, Any]:
         return found.item()
 
     found = turns({"step": steps}, case["rounds"], together)
+    # Who leaves first aborts the other one, whose threads still wait for it.
+    dist.barrier()
     dist.destroy_process_group()
     return {"losses": losses, "seconds": found, "leads": rank == 0}
 
