@@ -1,8 +1,9 @@
 """Convolution of 3 x 3 kernels by Winograd's F(2x2, 3x3): 2.25 times fewer multiplications.
 
-The windows of 4 x 4 pixels, two pixels apart, are transformed (``winograd_windows``), 16 products
-with the transformed weights sum over the channels, and the sums are transformed back to 2 x 2
-pixels of the output: so many windows at a time as the caches hold.
+A thread takes a block of windows of 4 x 4 pixels, two pixels apart, through all of it: it
+transforms them (``winograd_windows``), sums 16 products with the transformed weights over the
+channels, and transforms the sums back to 2 x 2 pixels of the output. What it holds meanwhile no
+other thread reads, and it is small enough to stay in the thread's own cache.
 
 The transforms take differences: where a convolution gives an infinity, inf - inf is NaN here, and
 large numbers may overflow on the way to an output that is finite. So the kernel says whether every
@@ -20,13 +21,11 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 
 from .implementation import Builder
-from .runtime.declaration import Address, Constant, OptionalFloats, kernel
+from .runtime.declaration import Address, Constant, OptionalFloats, helper, kernel
 from .runtime.language import (
     KIND,
     ROWS,
     address_of,
-    copy_rows,
-    copy_vectors,
     given,
     part,
     pass_panel,
@@ -35,33 +34,28 @@ from .runtime.language import (
     transform_kernel,
     transform_output,
 )
+from .runtime.threads import limit
 from .windows import DEPTH, Windows
-from .winograd_windows import KEPT, laid_out, line_of, winograd_transform
+from .winograd_windows import WINDOWS, ask_for, laid_out, line_of, of_registers, transform_channel
 
 LEAST_CHANNELS = 16
 LEAST_PLACES = 128
 """Channels, and places in all images, from which the transforms are repaid."""
 MOST_WASTE = 1.4
 """How many times the pixels of the output its windows may have: odd sizes leave some unused."""
-LEAST_WINDOWS = 128
-"""Windows for which all weights pass by, as far as there are so many."""
-ROWS_AT_ONCE = 96
-PART = 256
-"""Rows and windows of the product of one thread at a time, at most."""
+KEPT = 3 << 18
+"""Bytes that a block's transformed windows and sums may take, as far as there is a choice."""
+THREADS = (2, 8)
+"""Few threads, and many."""
+OUTPUTS_AT_ONCE = 32
+"""Outputs of a block at a time, at most."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:
     from . import tiles
 
     L = tiles.lanes(dtype)
-    return {
-        "number": np.dtype(dtype).itemsize,
-        "L": L,
-        "panel": 2 * L,
-        "laid": DEPTH * 2 * L,
-        "kernels": 9 * L * L,
-        "two_lines": 4 * L,
-    }
+    return {"kernels": 9 * L * L, "panel": 2 * L, "two_lines": 4 * L, **of_registers(dtype)}
 
 
 @kernel(
@@ -85,150 +79,217 @@ def winograd_weights(
     source, before = pointer(W, KIND), stack(kernels, KIND)
     for i in range(9 * L * L):
         before[i] = like
-    blocks = (rows + L - 1) // L
+    # Kernels are read in the order in which they lie: those of a row, or of an input, end to end.
+    by_rows = input_stride < row_stride
+    blocks = rows if by_rows else (inputs + L - 1) // L
     first, last = part(groups * blocks, tid, threads, 1)
-    for block in range(first, last):
-        g, top = block // blocks, block % blocks * L
-        many = min(L, rows - top)
-        begin = start + g * group_stride + top * row_stride
-        goal = out + (g * 16 * plane + top * line) * number
-        for c0 in range(0, inputs, L):
-            width = min(L, inputs - c0)
-            for r in range(many):
-                for c in range(width):
-                    at = begin + r * row_stride + (c0 + c) * input_stride
-                    to = 9 * L * r + c
+    for item in range(first, last):
+        g, block = item // blocks, item % blocks
+        for beside in range(0, inputs if by_rows else rows, L):
+            top, c0 = (block, beside) if by_rows else (beside, block * L)
+            many, width = 1 if by_rows else min(L, rows - top), min(L, inputs - c0)
+            begin = start + g * group_stride + top * row_stride + c0 * input_stride
+            goal = out + (g * 16 * plane + top * line + c0) * number
+            for c in range(width):
+                for r in range(many):
+                    at, to = begin + r * row_stride + c * input_stride, 9 * L * r + c
                     for i in range(3):
                         for j in range(3):
                             before[to + (3 * i + j) * L] = source[at + i * down + j * along]
             for r in range(many):
                 transform_kernel(
                     like, address_of(before) + 9 * L * r * number, L * number,
-                    goal + (r * line + c0) * number, plane * number,
+                    goal + r * line * number, plane * number,
                 )  # fmt: skip
 
 
-@kernel(
-    cost=lambda groups, channels, outputs, windows: (
-        500.0 + groups * channels * outputs * windows * 16 / 50.0
-    ),
-    constants=_of_tiles,
-)
-def winograd_sums(
-    U: Address, V: Address, M: Address, groups: int, channels: int, outputs: int, windows: int,
-    line: int, plane_of_channels: int, plane_of_outputs: int, line_of_weights: int,
-    plane_of_weights: int, part_outputs: int, part_windows: int,
-    tid, threads, *, number: Constant, panel: Constant, laid: Constant,
+@helper
+def put_outputs(
+    like, L, number, source, plane, bias, pixels, start, next_image, images, top, high, columns,
+    height, width, result, spoilt, ignored,
 ):  # fmt: skip
-    """M = U V: M (groups, 16, outputs, ``line``) are the sums over the channels."""
-    like = KIND(0.0)
-    space = address_of(stack(laid, KIND))
-    blocks_o = (outputs + part_outputs - 1) // part_outputs
-    blocks_w = (windows + part_windows - 1) // part_windows
-    row = line_of_weights * number
-    first, last = part(groups * 16 * blocks_w * blocks_o, tid, threads, 1)
-    for item in range(first, last):
-        o0, rest = item % blocks_o * part_outputs, item // blocks_o
-        t0, k = rest % blocks_w * part_windows, rest // blocks_w
-        some, stop = min(part_outputs, outputs - o0), min(t0 + part_windows, windows)
-        for c0 in range(0, channels, DEPTH):
-            depth = min(DEPTH, channels - c0)
-            a = U + (k * plane_of_weights + c0) * number + o0 * row
-            for t in range(t0, stop, panel):
-                width = min(panel, stop - t)
-                b = V + (k * plane_of_channels + c0 * line + t) * number
-                if width == panel:
-                    for c in range(depth):
-                        copy_vectors(2, like, b + c * line * number, space + c * panel * number)
-                else:
-                    copy_rows(2, like, depth, b, line * number, width, space, panel * number)
-                pass_panel(
-                    like, some, c0, depth, a, ROWS * row, row, number, space, panel * number,
-                    M + (k * plane_of_outputs + o0 * line + t) * number, line * number, width,
-                    space, 0, 0, 0, 0,
-                )  # fmt: skip
+    """Transform the sums of one output back, for rows of windows from ``top`` on of some images.
+
+    The first image begins at number ``start`` of the pixels, the next one ``next_image`` behind it.
+
+    Returns 0, or NaN where one of the numbers that do not go to ``spoilt`` is not finite.
+    """
+    bad = like
+    here = high * columns
+    if columns % L == 0 and width == 2 * columns and height % 2 == 0:
+        for n in range(images):
+            for i in range(high):
+                for v in range(0, columns, L):
+                    transform_output(
+                        like, source + (n * here + i * columns + v) * number, plane, bias,
+                        address_of(pixels) + (
+                            start + n * next_image + 2 * ((top + i) * width + v)
+                        ) * number, width * number, address_of(spoilt),
+                    )  # fmt: skip
+        return bad
+    row, column = 0, 0
+    for t in range(0, images * here, L):
+        there = min(L, images * here - t)
+        # Of the last register some columns may hold anything.
+        told = address_of(spoilt) if there == L else address_of(ignored)
+        transform_output(
+            like, source + t * number, plane, bias, address_of(result), 2 * L * number, told
+        )
+        done = 0
+        while done < there:
+            length = min(columns - column, there - done)
+            y, x = 2 * (top + row), 2 * column
+            long = min(2 * length, width - x)
+            for a in range(min(2, height - y)):
+                at, of = start + (y + a) * width + x, a * 2 * L + 2 * done
+                for q in range(long):
+                    pixels[at + q] = result[of + q]
+                if there < L:
+                    for q in range(long):
+                        bad += result[of + q] * like
+            done += length
+            column += length
+            if column == columns:
+                row, column = row + 1, 0
+                if row == high:
+                    row = 0
+                    start += next_image
+    return bad
 
 
 @kernel(
-    cost=lambda groups, outputs, images, rows, columns: (
-        12.0 * groups * outputs * images * rows * columns
+    cost=lambda groups, channels, outputs, images, rows, columns: (
+        500.0 + groups * images * rows * columns * (channels * outputs * 16 / 50.0 + 10 * channels)
     ),
     constants=_of_tiles,
 )
-def winograd_outputs(
-    M: Address, b: OptionalFloats, Y: Address, flag: Address, groups: int, outputs: int,
-    first_image: int, images: int, first_row: int, rows: int, columns: int, height: int,
-    width: int, line: int, plane: int,
-    tid, threads, *, number: Constant, L: Constant, two_lines: Constant,
+def winograd_convolution(
+    X: Address, U: Address, b: OptionalFloats, Y: Address, flag: Address,
+    space: Address, spaces: int, bytes_a_space: int,
+    groups: int, channels: int, outputs: int, images: int, rows: int, columns: int,
+    size: tuple[int, int, int], count: tuple[int, int, int], before: tuple[int, int, int],
+    block_images: int, block_rows: int, part_images: int, part_rows: int, part_columns: int,
+    across: int, part_outputs: int, line: int, line_of_weights: int, plane_of_weights: int,
+    tid, threads, *, number: Constant, L: Constant, panel: Constant, two_lines: Constant,
+    aside: Constant, window: Constant, room: Constant,
 ):  # fmt: skip
-    """Y of the sums M, and b. The flag becomes 1 where an output is not finite."""
+    """Y = the convolution of X with the kernels whose transforms are U, and b.
+
+    The threads share blocks of ``columns`` windows in some rows of some images, and of a block the
+    outputs; each that has some takes one of the spaces. The flag becomes 1 where an output is not
+    finite.
+    """
     like = KIND(0.0)
+    laid, windows = address_of(stack(room, KIND)), address_of(stack(window, KIND))
+    offsets = stack(16, np.int64)
+    starts, goals, lengths = stack(64, np.int64), stack(64, np.int64), stack(64, np.int64)
     result, spoilt, ignored = stack(two_lines, KIND), stack(L, KIND), stack(L, KIND)
     for l in range(L):
         spoilt[l] = ignored[l] = like
     bad = like
-    here = rows * columns
-    whole = columns % L == 0 and width == 2 * columns and height % 2 == 0
-    first, last = part(groups * outputs, tid, threads, 1)
+    workers = min(threads, spaces)
+    V = space + min(tid, workers - 1) * bytes_a_space
+    plane, plane_of_sums = (channels * line + L) * number, (part_outputs * line + L) * number
+    M = V + 16 * plane
+    row, next_line = line_of_weights * number, line * number
+    height, width = count[1], count[2]
+    bytes_of_input, pixels = size[1] * size[2] * number, pointer(Y, KIND)
+    bytes_to_input = groups * channels * bytes_of_input
+    bytes_to_output = groups * outputs * height * width * number
+    tall = (rows + block_rows - 1) // block_rows
+    parts = (outputs + part_outputs - 1) // part_outputs
+    blocks = (images + block_images - 1) // block_images * tall * groups
+    first, last = part(blocks * parts, min(tid, workers), workers, 1)
+    ready = -1
     for item in range(first, last):
-        g, o = item // outputs, item % outputs
-        source = M + (g * 16 * plane + o * line) * number
-        value = like
-        if given(b):
-            value = b[item]
-        step = groups * outputs * height * width
-        start = (first_image * groups * outputs + item) * height * width
-        if whole:
-            for n in range(images):
-                for i in range(rows):
-                    at = start + n * step + 2 * (first_row + i) * width
-                    m = source + (n * here + i * columns) * number
-                    for v in range(0, columns, L):
-                        transform_output(
-                            like, m + v * number, plane * number, value,
-                            Y + (at + 2 * v) * number, width * number, address_of(spoilt),
-                        )  # fmt: skip
-            continue
-        row, column = 0, 0
-        out = pointer(Y + start * number, KIND)
-        for t in range(0, images * here, L):
-            there = min(L, images * here - t)
-            # Of the last register some columns may hold anything.
-            told = address_of(spoilt) if there == L else address_of(ignored)
-            transform_output(
-                like, source + t * number, plane * number, value, address_of(result),
-                2 * L * number, told,
+        o0, block = item % parts * part_outputs, item // parts
+        g, place = block % groups, block // groups
+        n0, top = place // tall * block_images, place % tall * block_rows
+        many, high = min(block_images, images - n0), min(block_rows, rows - top)
+        if block != ready:
+            for c in range(channels):
+                transform_channel(
+                    like, L, number, 16, (1, 4, 4),
+                    X + ((n0 * groups + g) * channels + c) * bytes_of_input,
+                    bytes_to_input, many, size[1], size[2], before, top, high,
+                    columns, part_images, part_rows, part_columns, across, aside, laid, windows,
+                    offsets, starts, goals, lengths, V + c * next_line, plane,
+                )  # fmt: skip
+            ready = block
+        some, there = min(part_outputs, outputs - o0), many * high * columns
+        pixels_there = (n0 * groups * outputs + g * outputs + o0) * height + 2 * top
+        after = min(item + 1, last - 1) // parts
+        next_g, next_place = after % groups, after // groups
+        next_n, next_top = next_place // tall * block_images, next_place % tall * block_rows
+        next_row = max(0, 2 * next_top - before[1])
+        next_rows = min(size[1], 2 * (next_top + block_rows + 1) - before[1]) - next_row
+        next_pixels = (next_n * groups + next_g) * channels * size[1] + next_row
+        next_images = min(block_images, images - next_n)
+        for k in range(16):
+            # What comes next arrives in the cache during the products.
+            for o in range(k, some, 16):
+                ask_for(
+                    1, Y + (pixels_there + o * height) * width * number, bytes_to_output, many,
+                    min(2 * high, height - 2 * top) * width * number,
+                )  # fmt: skip
+            for c in range(k, channels if after != block else 0, 16):
+                ask_for(
+                    0, X + (next_pixels + c * size[1]) * size[2] * number, bytes_to_input,
+                    next_images, next_rows * size[2] * number,
+                )  # fmt: skip
+            weights = U + ((g * 16 + k) * plane_of_weights + o0 * line_of_weights) * number
+            for c0 in range(0, channels, DEPTH):
+                depth, a = min(DEPTH, channels - c0), weights + c0 * number
+                for t in range(0, there, panel):
+                    pass_panel(
+                        like, some, c0, depth, a, ROWS * row, row, number,
+                        V + k * plane + c0 * next_line + t * number, next_line,
+                        M + k * plane_of_sums + t * number, next_line, min(panel, there - t),
+                        V, 0, 0, 0, 0,
+                    )  # fmt: skip
+        for o in range(some):
+            output = g * outputs + o0 + o
+            bad += put_outputs(
+                like, L, number, M + o * next_line, plane_of_sums,
+                b[output] if given(b) else like,
+                pixels, (n0 * groups * outputs + output) * height * width,
+                groups * outputs * height * width, many, top, high, columns, height, width,
+                result, spoilt, ignored,
             )  # fmt: skip
-            done = 0
-            while done < there:
-                length = min(columns - column, there - done)
-                y, x = 2 * (first_row + row), 2 * column
-                long = min(2 * length, width - x)
-                for a in range(min(2, height - y)):
-                    at, of = (y + a) * width + x, a * 2 * L + 2 * done
-                    for q in range(long):
-                        out[at + q] = result[of + q]
-                    if there < L:
-                        for q in range(long):
-                            bad += result[of + q] * like
-                done += length
-                column += length
-                if column == columns:
-                    row, column = row + 1, 0
-                    if row == rows:
-                        row = 0
-                        start += step
-                        out = pointer(Y + start * number, KIND)
     for l in range(L):
         bad += spoilt[l]
     if bad != like:
         pointer(flag, np.int64)[0] = 1
 
 
-def part_of(rows: int, tile: int) -> int:
+def part_of(rows: int, tile: int, most: int) -> int:
     """Return how many rows go into each of a few parts of nearly the same size, in whole tiles."""
-    parts = -(-rows // ROWS_AT_ONCE)
+    parts = -(-rows // most)
     return -(-rows // (parts * tile)) * tile
+
+
+def block_of(
+    images: int, rows: int, columns: int, most: int, others: int, lanes: int
+) -> tuple[int, int]:
+    """Return of how many images, and rows of windows in them, a block is.
+
+    It has some rows of one image or some whole images, ``most`` windows at most unless a row has
+    more, and of all such blocks those with which few threads and many are done soonest: how many
+    there are must not change a bit, and sums may be rounded otherwise in another block. Each block
+    is worked on ``others`` times. Registers count that are not full.
+    """
+    places = rows * columns
+
+    def work(block: tuple[int, int]) -> tuple[int, int]:
+        many, high = block
+        turns = -(-images // many) * -(-rows // high) * others
+        registers = -(-many * high * columns // lanes)
+        waits = sum(-(-turns // threads) * threads for threads in THREADS)
+        return waits * (registers + 1), -registers
+
+    some_rows = [(1, high) for high in range(1, rows + 1) if high == 1 or high * columns <= most]
+    whole = [(many, rows) for many in range(2, images + 1) if many * places <= most]
+    return min(some_rows + whole, key=work)
 
 
 def pays(w: Windows, outputs: int) -> bool:
@@ -263,34 +324,24 @@ def emit_winograd(
         start=start, group_stride=group, row_stride=row, input_stride=inner, down=taps[1],
         along=taps[2], line=line_of_weights, plane=plane_of_weights,
     )  # fmt: skip
-    all_rows, columns = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
-    kept = max(LEAST_WINDOWS, KEPT // (16 * groups * max(channels, outputs) * number))
-    rows = max(1, min(all_rows, kept // columns))
-    images = max(1, min(batch, kept // (rows * columns))) if rows == all_rows else 1
-    line = line_of(images * rows * columns, L)
-    planes = [many * line + L for many in (channels, outputs)]
-    V, M = (builder.empty((groups * 16 * plane,), X.dtype) for plane in planes)
-    for n in range(0, batch, images):
-        for top in range(0, all_rows, rows):
-            some = min(rows, all_rows - top)
-            laid = {
-                "groups": groups, "first_image": n, "images": min(images, batch - n), "line": line,
-            }  # fmt: skip
-            place = {"first_row": top, "rows": some, "columns": columns}
-            winograd_transform.emit(
-                builder, name, 16, X=X, out=V, channels=channels, size=w.size, kernel=(1, 4, 4),
-                before=w.before, plane=planes[0], **laid,
-                **laid_out((1, all_rows, columns), top, some, L),
-            )  # fmt: skip
-            winograd_sums.emit(
-                builder, name, U=U, V=V, M=M, groups=groups, channels=channels, outputs=outputs,
-                windows=laid["images"] * some * columns, line=line, plane_of_channels=planes[0],
-                plane_of_outputs=planes[1], line_of_weights=line_of_weights,
-                plane_of_weights=plane_of_weights, part_outputs=part_of(outputs, tiles.ROWS),
-                part_windows=PART,
-            )  # fmt: skip
-            winograd_outputs.emit(
-                builder, name, M=M, b=b, Y=Y, flag=flag, outputs=outputs, height=w.count[1],
-                width=w.count[2], plane=planes[1], **laid, **place,
-            )  # fmt: skip
+    rows, columns = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
+    part_outputs = part_of(outputs, tiles.ROWS, OUTPUTS_AT_ONCE)
+    most = max(WINDOWS, KEPT // (16 * (channels + part_outputs) * number))
+    others = groups * -(-outputs // part_outputs)
+    block_images, block_rows = block_of(batch, rows, columns, most, others, L)
+    # Lines that are an odd number of registers apart are spread over the nearest cache.
+    line = line_of(block_images * block_rows * columns, L)
+    line += L if line // L % 2 == 0 else 0
+    blocks = -(-batch // block_images) * -(-rows // block_rows)
+    space_for_each = 16 * ((channels + part_outputs) * line + 2 * L)
+    spaces = min(limit(), blocks * others)
+    winograd_convolution.emit(
+        builder, name, X=X, U=U, b=b, Y=Y, flag=flag,
+        space=builder.empty((spaces, space_for_each), X.dtype), spaces=spaces,
+        bytes_a_space=space_for_each * number, groups=groups, channels=channels, outputs=outputs,
+        images=batch, rows=rows, columns=columns, size=w.size, count=w.count, before=w.before,
+        block_images=block_images, block_rows=block_rows, part_outputs=part_outputs, line=line,
+        line_of_weights=line_of_weights, plane_of_weights=plane_of_weights,
+        **laid_out(columns, block_rows, L),
+    )  # fmt: skip
     return flag

@@ -39,10 +39,17 @@ from .runtime.language import (
 )
 from .windows import DEPTH, Windows
 from .winograd import part_of, pays
-from .winograd_windows import KEPT, laid_out, line_of, winograd_transform
+from .winograd_windows import laid_out, line_of, winograd_transform
 
-BLOCK = 64
-"""Outputs of the product of one thread at a time."""
+CHANNELS = 96
+"""Channels, at most,"""
+OUTPUTS = 64
+"""and outputs of the product of one thread at a time."""
+KEPT = 1 << 21
+"""Bytes that the transformed windows may take: they stay in the caches.
+
+A call has instructions for each such part, so their number grows with the images and their size.
+"""
 LEAST = 32
 """Channels, and outputs, from which the transforms are repaid."""
 
@@ -151,7 +158,10 @@ def emit_winograd_gradient(
     spoilt = builder.empty((groups * channels,), np.dtype("int64"))
     for n in range(0, batch, images):
         some = {"first_image": n, "images": min(images, batch - n)}
-        laid = {"groups": groups, "line": line, **some, **laid_out(count, 0, count[1], L)}
+        laid = {
+            "groups": groups, "line": line, "rows": count[1], "columns": count[2], **some,
+            **laid_out(count[2], count[1], L),
+        }  # fmt: skip
         winograd_transform.emit(
             builder, name, 16, X=X, out=V, channels=channels, size=w.size, kernel=(1, 4, 4),
             before=w.before, plane=channels * line + L, **laid,
@@ -163,8 +173,8 @@ def emit_winograd_gradient(
         winograd_products.emit(
             builder, name, V=V, D=G, M=M, groups=groups, channels=channels, outputs=outputs,
             windows=some["images"] * places, line=line, plane=channels * line + L,
-            plane_of_outputs=outputs * line + L, add=n, part_channels=part_of(channels, high),
-            part_outputs=BLOCK,
+            plane_of_outputs=outputs * line + L, add=n,
+            part_channels=part_of(channels, high, CHANNELS), part_outputs=OUTPUTS,
         )  # fmt: skip
     winograd_kernels.emit(
         builder, name, M=M, dW=dW, spoilt=spoilt, groups=groups, channels=channels, outputs=outputs

@@ -10,8 +10,10 @@ import numpy as np
 from .runtime.declaration import Address, Constant, helper, kernel
 from .runtime.language import (
     KIND,
+    LINE,
     address_of,
     part,
+    prefetch,
     split_pairs,
     stack,
     transform_gradient,
@@ -19,20 +21,16 @@ from .runtime.language import (
     transform_input,
     transform_input_in_place,
 )
-from .windows import SLACK, Three, find_pieces, find_terms, pack_terms
+from .windows import SLACK, find_pieces, find_terms, pack_terms
 
 WINDOWS = 64
 """Windows that are laid out at a time;"""
 ROWS_OF_WINDOWS = 16
 """and rows of them."""
-KEPT = 1 << 21
-"""Bytes that the transformed windows may take: they stay in the caches.
-
-A call has instructions for each such part, so their number grows with the images and their size.
-"""
 
 
-def _of_registers(dtype: str, terms: int) -> Mapping[str, Any]:
+def of_registers(dtype: str, terms: int = 16) -> Mapping[str, Any]:
+    """Return the constants of a kernel that transforms windows of so many numbers."""
     from . import tiles
 
     L = tiles.lanes(dtype)
@@ -61,15 +59,13 @@ def line_of(windows: int, lanes: int) -> int:
     return -(-(windows + lanes - 1) // lanes) * lanes
 
 
-def laid_out(count: Three, first_row: int, rows: int, lanes: int) -> dict[str, Any]:
-    """Return which rows of windows are transformed, and how many of them are laid out at a time."""
-    columns = count[2]
+def laid_out(columns: int, rows: int, lanes: int) -> dict[str, int]:
+    """Return how many of so many windows of an image are laid out at a time."""
     at_once = min(rows, max(1, WINDOWS // columns), ROWS_OF_WINDOWS)
-    places = rows * columns
     return {
-        "first_row": first_row, "rows": rows, "columns": columns, "part_rows": at_once,
-        "part_columns": min(columns, WINDOWS), "across": across_of(min(columns, WINDOWS), lanes),
-        "part_images": max(1, WINDOWS // places) if at_once == rows else 1,
+        "part_images": max(1, WINDOWS // (rows * columns)) if at_once == rows else 1,
+        "part_rows": at_once, "part_columns": min(columns, WINDOWS),
+        "across": across_of(min(columns, WINDOWS), lanes),
     }  # fmt: skip
 
 
@@ -102,21 +98,93 @@ def lay_pairs(like, L, number, image, height, width, y, x, high, across, out):
                 )  # fmt: skip
 
 
+@helper
+def ask_for(write, start, next_image, images, length):
+    """Ask for the cache lines of rows of images, ``length`` bytes ``next_image`` bytes apart."""
+    for n in range(images):
+        for at in range(start + n * next_image, start + n * next_image + length, LINE):
+            if write:
+                prefetch(at, 1)
+            else:
+                prefetch(at, 0)
+
+
+@helper
+def transform_channel(
+    like, L, number, terms, kernel, image, next_image, images, height, width, before,
+    first_row, rows, columns, part_images, part_rows, part_columns, across, aside,
+    space, windows, offsets, starts, goals, lengths, goal, next_plane,
+):  # fmt: skip
+    """Transform ``columns`` windows of some rows of some images of one channel, end to end.
+
+    The images are ``next_image`` bytes apart; the 16 numbers of a window ``next_plane``. Behind the
+    last window the rest of a register is written, too.
+    """
+    end = first_row + rows
+    for n in range(0, images, part_images):
+        many = min(part_images, images - n)
+        for top in range(first_row, end, part_rows):
+            some = min(part_rows, end - top)
+            for left in range(0, columns, part_columns):
+                wanted = min(part_columns, columns - left)
+                here = some * wanted
+                high = 2 * (some - 1) + kernel[1]
+                wide = 2 * across
+                whole = wanted % L == 0  # the registers are in the rows, end to end
+                pieces = 0
+                if not whole:
+                    find_terms(offsets, 0, terms, kernel, (1, 2, 2), (1, 1, 1), high, wide, number)
+                    pieces = find_pieces(starts, goals, lengths, 0, here, wanted, 2 * wide, number)
+                for m in range(many):
+                    lay_pairs(
+                        like, L, number, image + (n + m) * next_image, height, width,
+                        2 * top - before[1], 2 * left - before[2], high, across, space,
+                    )  # fmt: skip
+                    if not whole:
+                        pack_terms(
+                            like, L, space, offsets, terms, starts, goals, lengths, pieces,
+                            windows + m * here * number, aside * number, number,
+                        )  # fmt: skip
+                        continue
+                    down, half = wide * number, across * number
+                    for i in range(some):
+                        for v in range(0, wanted, L):
+                            source = space + 2 * i * down + v * number
+                            there = goal + (m * here + i * wanted + v) * number
+                            if terms == 16:
+                                transform_input_in_place(
+                                    like, source, down, half, there, next_plane
+                                )
+                            else:
+                                transform_gradient_in_place(
+                                    like, source, down, half, there, next_plane
+                                )
+                if not whole:
+                    # Over what the last register holds at its end go the next windows.
+                    for v in range((here * many + L - 1) // L):
+                        source, there = windows + v * L * number, goal + v * L * number
+                        if terms == 16:
+                            transform_input(like, source, aside * number, there, next_plane)
+                        else:
+                            transform_gradient(like, source, aside * number, there, next_plane)
+                goal += here * many * number
+
+
 @kernel(
     cost=lambda groups, channels, images, rows, columns: (
         10.0 * groups * channels * images * rows * columns
     ),
-    constants=_of_registers,
+    constants=of_registers,
 )
 def winograd_transform(
     X: Address, out: Address, groups: int, channels: int, first_image: int, images: int,
-    first_row: int, rows: int, columns: int, size: tuple[int, int, int],
+    rows: int, columns: int, size: tuple[int, int, int],
     kernel: tuple[int, int, int], before: tuple[int, int, int],
     part_images: int, part_rows: int, part_columns: int, across: int, line: int, plane: int,
     tid, threads, *, terms: int, number: Constant, L: Constant, aside: Constant,
     window: Constant, room: Constant,
 ):  # fmt: skip
-    """Transform ``columns`` windows of some rows of some images: out (groups, 16, channels, line).
+    """Transform the windows of some images: out (groups, 16, channels, ``line``).
 
     Those of 16 ``terms`` are of X, and those of 4 of the gradient of the output. ``plane`` is the
     numbers from one of the 16 to the next.
@@ -125,61 +193,16 @@ def winograd_transform(
     space, windows = address_of(stack(room, KIND)), address_of(stack(window, KIND))
     offsets = stack(16, np.int64)
     starts, goals, lengths = stack(64, np.int64), stack(64, np.int64), stack(64, np.int64)
-    stride, dilation, pixels = (1, 2, 2), (1, 1, 1), size[1] * size[2]
-    end = first_row + rows
+    bytes_each = size[1] * size[2] * number
     first, last = part(groups * channels, tid, threads, 1)
     for item in range(first, last):
         g, c = item // channels, item % channels
-        goal = out + (g * 16 * plane + c * line) * number
-        for n in range(first_image, first_image + images, part_images):
-            many = min(part_images, first_image + images - n)
-            for top in range(first_row, end, part_rows):
-                some = min(part_rows, end - top)
-                for left in range(0, columns, part_columns):
-                    wanted = min(part_columns, columns - left)
-                    here = some * wanted
-                    high = 2 * (some - 1) + kernel[1]
-                    wide = 2 * across
-                    whole = wanted % L == 0  # the registers are in the rows, end to end
-                    pieces = 0
-                    if not whole:
-                        find_terms(offsets, 0, terms, kernel, stride, dilation, high, wide, number)
-                        pieces = find_pieces(
-                            starts, goals, lengths, 0, here, wanted, 2 * wide, number
-                        )
-                    for m in range(many):
-                        image = X + (((n + m) * groups + g) * channels + c) * pixels * number
-                        lay_pairs(
-                            like, L, number, image, size[1], size[2], 2 * top - before[1],
-                            2 * left - before[2], high, across, space,
-                        )  # fmt: skip
-                        if not whole:
-                            pack_terms(
-                                like, L, space, offsets, terms, starts, goals, lengths, pieces,
-                                windows + m * here * number, aside * number, number,
-                            )  # fmt: skip
-                            continue
-                        down, half = wide * number, across * number
-                        for i in range(some):
-                            for v in range(0, wanted, L):
-                                source = space + 2 * i * down + v * number
-                                there = goal + (m * here + i * wanted + v) * number
-                                if terms == 16:
-                                    transform_input_in_place(
-                                        like, source, down, half, there, plane * number
-                                    )
-                                else:
-                                    transform_gradient_in_place(
-                                        like, source, down, half, there, plane * number
-                                    )
-                    if not whole:
-                        # Over what the last register holds at its end go the next windows.
-                        for v in range((here * many + L - 1) // L):
-                            source, there = windows + v * L * number, goal + v * L * number
-                            if terms == 16:
-                                transform_input(like, source, aside * number, there, plane * number)
-                            else:
-                                transform_gradient(
-                                    like, source, aside * number, there, plane * number
-                                )
-                    goal += here * many * number
+        image = X + (first_image * groups * channels + item) * bytes_each
+        if item + 1 < last:
+            ask_for(0, image + bytes_each, groups * channels * bytes_each, images, bytes_each)
+        transform_channel(
+            like, L, number, terms, kernel, image, groups * channels * bytes_each, images, size[1],
+            size[2], before, 0, rows, columns, part_images, part_rows, part_columns, across,
+            aside, space, windows, offsets, starts, goals, lengths,
+            out + (g * 16 * plane + c * line) * number, plane * number,
+        )  # fmt: skip

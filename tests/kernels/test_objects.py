@@ -141,10 +141,10 @@ def test_two_processes_compile_a_kernel_once(tmp_path: Path) -> None:
 
 USES_A_SHARED_ONE = """
 from nnscratch.kernels import cpu
-from nnscratch.kernels.cpu import winograd
+from nnscratch.kernels.cpu import winograd_weights
 from nnscratch.kernels.cpu.runtime import objects
 from nnscratch.kernels.cpu.runtime.kernel import compiled
-sums = cpu.kernel("winograd_sums", "float32")
+sums = cpu.kernel("winograd_products", "float32")
 print(compiled(sums).cache_hits, *objects._read(sums.symbol)[0]["needs"])
 """
 

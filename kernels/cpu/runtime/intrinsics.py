@@ -88,6 +88,23 @@ def address_of(typingctx, where):
     return types.int64(where), codegen
 
 
+@intrinsic
+def prefetch(typingctx, address, write):
+    """``prefetch(address, 0)``: ask for the cache line of an address, 1 if it will be written."""
+    if not isinstance(write, types.IntegerLiteral):
+        return None
+    byte = ir.IntType(8).as_pointer()
+    how = [I32(write.literal_value), I32(3), I32(1)]
+
+    def codegen(context, builder, signature, args):
+        asks = ir.FunctionType(VOID, [byte, I32, I32, I32])
+        function = cgutils.get_or_insert_function(builder.module, asks, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(args[0], byte), *how])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, write), codegen
+
+
 # --- calls through addresses ------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ call_kernel = _of(".intrinsics", "call_kernel")
 # Of numbers.
 cast = _of(".intrinsics", "cast")
 add_up = _of(".intrinsics", "add_up")
+prefetch = _of(".intrinsics", "prefetch")
 add_product = _of(".intrinsics", "add_product")
 fma = _of(".intrinsics", "fma")
 larger = _of(".intrinsics", "larger")
