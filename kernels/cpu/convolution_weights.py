@@ -11,7 +11,7 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 
 from .depthwise import emit_depthwise_weights
-from .few_outputs import emit_weights_in_place, images_in_place
+from .few_outputs_weights import emit_weights_in_place, images_in_place
 from .implementation import Builder
 from .reductions import sum_axes
 from .runtime.declaration import Address, Constant, kernel
@@ -136,7 +136,8 @@ def convolution_weights(
                             index = (n + m) * groups + g
                             if not points:
                                 lay_rows(
-                                    like, pointer(X + index * channels * pixels * number, KIND),
+                                    like, L, number,
+                                    pointer(X + index * channels * pixels * number, KIND),
                                     pointer(space + m * image_space, KIND), c0, c1, size,
                                     kernel, stride, dilation,
                                     z * stride[0] - before[0], top * stride[1] - before[1],
@@ -241,7 +242,7 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     asked = None
     in_place = None if repays(w, outputs) else images_in_place(w, outputs, X.dtype)
     if in_place is not None:
-        chunks = min(CHUNKS, batch)
+        chunks = min(FEW, batch)
         chunk = -(-batch // chunks)
         chunks = -(-batch // chunk)
     elif repays(w, outputs):
