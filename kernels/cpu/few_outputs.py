@@ -43,6 +43,10 @@ MOST_TERMS = 1024
 """Terms of a sum; each has an entry in a table."""
 LEAST_ROWS = 4
 """Rows of places that a thread has at least, if there are as many."""
+LAID = 16
+"""Outputs whose sums take as long as to lay the windows of their places out,"""
+PUT = 4
+"""and terms of a sum that do as to write what a line has for one output."""
 LINE_PLACES = 512
 """Places of a line of rows that are computed together, with the gaps."""
 
@@ -204,15 +208,14 @@ def convolution_in_place(
     terms = channels * kernel[0] * kernel[1] * kernel[2]
     wide = count[2] + dilation[2] * (kernel[2] - 1)
     blocks = (count[1] + part_rows - 1) // part_rows
-    high = -1
+    high = (part_rows - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1
     first, last = part(images * count[0] * blocks, tid, threads, 1)
+    if first < last:
+        find_terms(offsets, 0, terms, kernel, stride, dilation, high, wide, number)
     for item in range(first, last):
         top, rest = item % blocks * part_rows, item // blocks
         z, n = rest % count[0], rest // count[0]
-        g, rows, before_high = n % groups, min(part_rows, count[1] - top), high
-        high = (rows - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1
-        if high != before_high:
-            find_terms(offsets, 0, terms, kernel, stride, dilation, high, wide, number)
+        g, rows = n % groups, min(part_rows, count[1] - top)
         lay_rows(
             like, L, number, pointer(X + n * channels * pixels * number, KIND),
             pointer(space, KIND), 0, channels, size,
@@ -259,6 +262,24 @@ class Lines:
     together: int
     pitch: int
 
+    def registers(self, w: Windows, L: int) -> int:
+        """Return how many registers of places all rows of a plane take."""
+        if not self.together:
+            return w.count[1] * -(-w.count[2] // L)
+        down = w.stride[1] * w.reach(1, w.count[2])[1]
+        number = 0
+        for top in range(0, w.count[1], self.rows):
+            for row in range(top, min(top + self.rows, w.count[1]), self.together):
+                many = min(self.together, top + self.rows - row, w.count[1] - row)
+                number += 1 + -(-((many - 1) * down + w.count[2] - L) // self.pitch)
+        return number
+
+    def pay(self, w: Windows, outputs: int, L: int) -> bool:
+        """Say whether this is quicker than tiles, which lay out their windows."""
+        in_place = outputs * self.registers(w, L) * (1 + (PUT if self.together else 0) / w.terms)
+        in_tiles = (outputs + LAID) * -(-w.count[1] * w.count[2] // L)
+        return in_place < in_tiles
+
 
 def lines_of(w: Windows, rows: int, places: int, L: int) -> Lines:
     """Return how so many rows of places are computed, at most ``places`` and gaps as one line.
@@ -284,7 +305,8 @@ def rows_in_place(w: Windows, outputs: int, dtype: Any) -> Lines | None:
         high, wide = w.reach(rows, w.count[2])
         small = w.channels * w.kernel[0] * high * wide <= capacity(dtype) // 2
         if small and (rows <= LEAST_ROWS or w.images * w.count[0] * -(-w.count[1] // rows) >= FEW):
-            return lines_of(w, rows, LINE_PLACES, tiles.lanes(dtype_name(dtype)))
+            lines = lines_of(w, rows, LINE_PLACES, tiles.lanes(dtype_name(dtype)))
+            return lines if lines.pay(w, outputs, tiles.lanes(dtype_name(dtype))) else None
         if rows <= LEAST_ROWS:
             return None
         rows = max(LEAST_ROWS, (rows + 1) // 2)

@@ -9,13 +9,14 @@ has in a gap is left out of it, as it may be infinite.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 
-from .few_outputs import MOST_TERMS, rows_in_place
+from .few_outputs import MOST_OUTPUTS, MOST_TERMS
 from .implementation import Builder
 from .runtime.declaration import Address, Constant, Floats, helper, kernel
 from .runtime.language import (
@@ -31,12 +32,24 @@ from .runtime.language import (
 )
 from .windows import FEW, SLACK, Windows, capacity, clear, find_terms, lay_rows
 
-MOST_OUTPUTS = 24
-"""Outputs of a group up to which it is quicker not to lay the windows out."""
+LAID = 12
+"""Outputs whose sums take as long as to lay the windows of their places out,"""
+LINE_LAID = 4
+"""terms of a sum that do as to lay out a line of an output,"""
+ADDED = 3
+"""and registers of places that do as to add up those of a tile."""
 LEAST_TERMS = 9
 """Terms of which a thread sums at least so many, if there are."""
 LINES = 1024
 """Numbers of an output that are laid out at a time: with those of a tile they fill the L1."""
+
+
+def _tile(L: int) -> int:
+    """Return the numbers of a tile's sums, which are written in whole registers."""
+    from .stencils import TERMS as terms
+    from .tiles import ROWS as rows
+
+    return rows * terms + L
 
 
 def _of_space(dtype: str) -> Mapping[str, Any]:
@@ -49,19 +62,23 @@ def _of_space(dtype: str) -> Mapping[str, Any]:
         "room_of_line": LINES + SLACK,
         "room_of_lines": tiles.ROWS * LINES + SLACK,
         "room_of_terms": MOST_TERMS + 2,
-        "sums_of_tile": 3 * tiles.ROWS + tiles.lanes(dtype),
+        "tile": _tile(tiles.lanes(dtype)),
+        "room_of_sums": capacity(dtype) // 2,
     }
 
 
 @helper
 def lay_line(like, L, number, source, rows, columns, down, out, line):
     """Lay out rows of numbers as one line of whole registers, with zeros between the rows."""
-    clear(like, L, number, out, line)
     if columns <= L:
+        bare = L if down <= L else line  # else the zeros behind a row reach the next one
+        clear(like, L, number, out + (line - bare) * number, bare)
         copy_rows(1, like, rows, source, columns * number, columns, out, down * number)
-    elif columns <= 2 * L:
+    elif down <= 2 * L:
+        clear(like, L, number, out + max(0, line - 2 * L) * number, 2 * L)
         copy_rows(2, like, rows, source, columns * number, columns, out, down * number)
     else:
+        clear(like, L, number, out, line)
         for row in range(rows):
             here, there = source + row * columns * number, out + row * down * number
             for j in range(0, columns, 2 * L):
@@ -81,37 +98,39 @@ def mark_line(like, there, rows, columns, down, line):
 
 @helper
 def dots_of(
-    some, like, number, many, d_image, x_image, registers, there, d, d_output, x, offsets, out
+    some, like, number, add, many, d_image, x_image, registers, there, d, d_output, x, offsets, out
 ):
-    """Write the sums of at most ROWS outputs and TERMS terms."""
+    """Compute the sums of at most ROWS outputs and TERMS terms."""
     if some == ROWS:
         dot_lines(
-            ROWS, TERMS, like, many, d_image, x_image, registers, there, d, d_output, x, offsets,
-            out,
+            ROWS, TERMS, like, add, many, d_image, x_image, registers, there, d, d_output, x,
+            offsets, out,
         )  # fmt: skip
         return
     r = 0
     if some >= 6:
         dot_lines(
-            6, TERMS, like, many, d_image, x_image, registers, there, d, d_output, x, offsets, out
-        )
+            6, TERMS, like, add, many, d_image, x_image, registers, there, d, d_output, x, offsets,
+            out,
+        )  # fmt: skip
         r = 6
     elif some & 4:
         dot_lines(
-            4, TERMS, like, many, d_image, x_image, registers, there, d, d_output, x, offsets, out
-        )
+            4, TERMS, like, add, many, d_image, x_image, registers, there, d, d_output, x, offsets,
+            out,
+        )  # fmt: skip
         r = 4
     while r < some:
         here, sums = d + r * d_output, out + r * TERMS * number
         if some - r >= 2:
             dot_lines(
-                2, TERMS, like, many, d_image, x_image, registers, there, here, d_output, x,
+                2, TERMS, like, add, many, d_image, x_image, registers, there, here, d_output, x,
                 offsets, sums,
             )  # fmt: skip
             r += 2
         else:
             dot_lines(
-                1, TERMS, like, many, d_image, x_image, registers, there, here, d_output, x,
+                1, TERMS, like, add, many, d_image, x_image, registers, there, here, d_output, x,
                 offsets, sums,
             )  # fmt: skip
             r += 1
@@ -131,7 +150,7 @@ def weights_in_place(
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     chunk: int, part_images: int, part_rows: int, part_terms: int,
     tid, threads, *, number: Constant, L: Constant, room: Constant, room_of_line: Constant,
-    room_of_lines: Constant, room_of_terms: Constant, sums_of_tile: Constant,
+    room_of_lines: Constant, room_of_terms: Constant, tile: Constant, room_of_sums: Constant,
 ):  # fmt: skip
     """For each ``chunk`` images of a group the sum of D times the windows of X, of one plane.
 
@@ -141,7 +160,7 @@ def weights_in_place(
     like = KIND(0.0)
     space, offsets = address_of(stack(room, KIND)), stack(room_of_terms, np.int64)
     there, lines = stack(room_of_line, KIND), address_of(stack(room_of_lines, KIND))
-    sums = stack(sums_of_tile, KIND)
+    sums = stack(room_of_sums, KIND)
     pixels, places = size[1] * size[2], count[1] * count[2]
     taps = kernel[1] * kernel[2]
     all_terms = channels * taps
@@ -155,6 +174,7 @@ def weights_in_place(
         t0, rest = item % blocks * part_terms, item // blocks
         g, n0 = rest % groups, rest // groups * chunk
         terms, stop = min(part_terms, all_terms - t0), min(n0 + chunk, batch)
+        tiles = (terms + TERMS - 1) // TERMS
         c0, c1 = t0 // taps, (t0 + terms - 1) // taps + 1
         plane = (c1 - c0) * high * wide * number
         find_terms(offsets, t0, terms, kernel, stride, dilation, high, wide, number)
@@ -186,46 +206,74 @@ def weights_in_place(
                             )  # fmt: skip
                     for t in range(0, terms, TERMS):
                         dots_of(
-                            some, like, number, many, some * line * number, plane, registers,
-                            address_of(there), lines, line * number,
+                            some, like, number, n - n0 + top, many, some * line * number, plane,
+                            registers, address_of(there), lines, line * number,
                             space + top * down * number, address_of(offsets) + 8 * t,
-                            address_of(sums),
+                            address_of(sums) + (o // ROWS * tiles + t // TERMS) * tile * number,
                         )  # fmt: skip
-                        at = (rest * outputs + o) * all_terms + t0 + t
-                        for r in range(some):
-                            for k in range(min(TERMS, terms - t)):
-                                value = sums[TERMS * r + k]
-                                if n > n0 or top > 0:
-                                    value += out[at + r * all_terms + k]
-                                out[at + r * all_terms + k] = value
+        for o in range(outputs):
+            goal = (rest * outputs + o) * all_terms + t0
+            at = o // ROWS * tiles * tile + o % ROWS * TERMS
+            for t in range(0, terms, TERMS):
+                for k in range(min(TERMS, terms - t)):
+                    out[goal + t + k] = sums[at + k]
+                at += tile
 
 
-def images_in_place(w: Windows, outputs: int, dtype: Any) -> int | None:
-    """Return how many images' windows have room for gradients of weights; None for none."""
-    if w.size[0] * w.count[0] * w.kernel[0] > 1 or rows_in_place(w, outputs, dtype) is None:
+@dataclass(frozen=True)
+class WeightParts:
+    """What is laid out and summed at a time.
+
+    Attributes:
+        chunk: images whose sum a thread computes.
+        images: those that are laid out at a time.
+        rows: of places that are one line.
+        terms: of which a thread computes the sums.
+    """
+
+    chunk: int
+    images: int
+    rows: int
+    terms: int
+
+
+def weights_parts(w: Windows, outputs: int, dtype: Any) -> WeightParts | None:
+    """Return the parts of the work where it is quicker not to lay the windows out, or None."""
+    from .stencils import TERMS as tile_terms
+    from .tiles import ROWS as tile_rows
+    from .tiles import lanes
+
+    if w.size[0] * w.count[0] * w.kernel[0] > 1 or w.stride[2] > 1 or w.taps == 1:
         return None
+    if outputs > MOST_OUTPUTS or w.terms > MOST_TERMS or w.count[2] > LINES:
+        return None
+    L = lanes(dtype_name(dtype))
+    batch = w.images // w.groups
+    chunk = -(-batch // min(FEW, batch))
+    parts = -(-batch // chunk) * w.groups
+    tiles = -(-outputs // tile_rows) * _tile(L)
+    most = capacity(dtype) // 2 // tiles * tile_terms
+    blocks = max(1, -(-w.terms // most), min(FEW // parts, w.terms // LEAST_TERMS))
+    terms = -(-w.terms // blocks)
     high, wide = w.reach(w.count[1], w.count[2])
-    if outputs > MOST_OUTPUTS or w.count[2] > LINES:
+    down = w.stride[1] * wide
+    lines = -(-w.count[1] // min(w.count[1], 1 + (LINES - w.count[2]) // down))
+    rows = -(-w.count[1] // lines)
+    line = -(-((rows - 1) * down + w.count[2]) // L) * L
+    images = min(chunk, LINES // line, capacity(dtype) // 2 // (w.channels * high * wide))
+    if images == 0:
         return None
-    return int(capacity(dtype) // 2 // (w.channels * high * wide)) or None
+    images = -(-chunk // -(-chunk // images))
+    in_place = outputs * lines * (line / L + ADDED / images) * (1 + LINE_LAID / terms)
+    in_tiles = (outputs + LAID) * w.count[1] * w.count[2] / L
+    return WeightParts(chunk, images, rows, terms) if in_place < in_tiles else None
 
 
 def emit_weights_in_place(
-    builder: Builder, w: Windows, X: Any, D: Any, out: Any, outputs: int, chunk: int, images: int
+    builder: Builder, w: Windows, X: Any, D: Any, out: Any, outputs: int, parts: WeightParts
 ) -> None:
-    """Emit the sums of D · windows(X)ᵀ over ``chunk`` images each."""
-    from . import tiles
-
-    L = tiles.lanes(dtype_name(X.dtype))
-    parts = -(-(w.images // w.groups) // chunk) * w.groups
-    blocks = max(1, min(FEW // parts, w.terms // LEAST_TERMS))
-    down = w.stride[1] * w.reach(1, w.count[2])[1]
-    line_parts = -(-w.count[1] // min(w.count[1], 1 + (LINES - w.count[2]) // down))
-    rows = -(-w.count[1] // line_parts)
-    line = -(-((rows - 1) * down + w.count[2]) // L) * L
-    images = max(1, min(chunk, images, LINES // line))
+    """Emit the sums of D · windows(X)ᵀ over the images of each chunk."""
     weights_in_place.emit(
         builder, dtype_name(X.dtype), X=X, D=D, out=out, outputs=outputs, **w.arguments(),
-        chunk=chunk, part_images=-(-chunk // -(-chunk // images)), part_rows=rows,
-        part_terms=-(-w.terms // blocks),
+        chunk=parts.chunk, part_images=parts.images, part_rows=parts.rows, part_terms=parts.terms,
     )  # fmt: skip

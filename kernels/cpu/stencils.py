@@ -181,14 +181,15 @@ def weigh_rows(
 
 @intrinsic
 def dot_lines(
-    typingctx, outputs, terms, like, images, d_image, x_image, registers, there, d, d_output, x,
-    offsets, out,
+    typingctx, outputs, terms, like, add, images, d_image, x_image, registers, there, d, d_output,
+    x, offsets, out,
 ):  # fmt: skip
-    """``dot_lines(8, 3, like, images, ..., out)``: out[3 r + t] = Σ D[r] X_t for R outputs, t < 3.
+    """``dot_lines(8, 3, like, add, ..., out)``: out[3 r + t] = Σ D[r] X_t for R outputs, t < 3.
 
     The sums go over ``images`` of a line of ``registers``, those of D and of X each so many bytes
     apart. X_t stands ``offsets[t]`` bytes behind X and counts only where ``there`` has no 0; the
-    outputs of D are ``d_output`` bytes apart. The numbers of outputs and terms are literals.
+    outputs of D are ``d_output`` bytes apart. The numbers of outputs and terms are literals. Where
+    ``add`` is not 0, what ``out`` holds is added; it is written in whole registers.
     """
     if not all(isinstance(one, types.Literal) for one in (outputs, terms)):
         return None
@@ -196,7 +197,7 @@ def dot_lines(
     word = types.int64
 
     def codegen(context, builder, signature, args):
-        images, d_image, x_image, registers, there, d, d_output, x, offsets, out = args[3:]
+        add, images, d_image, x_image, registers, there, d, d_output, x, offsets, out = args[3:]
         e = _Emitter(context, builder, like)
         sums = e.variables(R * T)
         for variable in sums:
@@ -221,12 +222,15 @@ def dot_lines(
                         variable = sums[T * r + t]
                         builder.store(e.fma(factor, parts[t], builder.load(variable)), variable)
         totals = [builder.load(variable) for variable in sums]
+        adds = builder.icmp_signed("!=", add, I64(0))
         for first in range(0, R * T, e.count):
+            place = e.at(out, I64(e.size), first, e.vector)
+            before = builder.select(adds, e.load(place), e.zero)
             values = _all_added_up(e, totals[first : first + e.count])
-            e.store(values, e.at(out, I64(e.size), first, e.vector))
+            e.store(builder.fadd(before, values), place)
         return context.get_dummy_value()
 
-    return types.void(outputs, terms, like, *[word] * 10), codegen
+    return types.void(outputs, terms, like, *[word] * 11), codegen
 
 
 @intrinsic
