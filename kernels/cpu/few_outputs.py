@@ -28,6 +28,7 @@ from .runtime.language import (
     KIND,
     ROWS,
     address_of,
+    copy_vectors,
     given,
     part,
     pointer,
@@ -169,14 +170,28 @@ def registers_of(L, rows, columns, down, pitch):
 
 
 @helper
-def put_places(like, L, number, rows, columns, line, down, y):
-    """Write the places of rows that were computed as one line, without what is between them."""
-    for j in range(0, columns, 2 * L):
-        here, there, width = line + j * number, y + j * number, min(columns - j, 2 * L)
-        if width <= L:
-            put_rows(1, like, rows, here, down, width, there, columns * number)
-        else:
-            put_rows(2, like, rows, here, down, width, there, columns * number)
+def put_places(like, L, number, outputs, rows, columns, lines, line, down, y, y_row):
+    """Write the places of rows that were computed as one line, without what is between them.
+
+    In order and in whole registers, as long as what is behind them in a row is written later.
+    """
+    whole = max(0, rows + 1 - (L + columns - 1) // columns)
+    for r in range(outputs):
+        here, there = lines + r * line, y + r * y_row
+        if columns <= L:
+            for row in range(whole):
+                copy_vectors(1, like, here + row * down, there + row * columns * number)
+            here, there = here + whole * down, there + whole * columns * number
+            put_rows(1, like, rows - whole, here, down, columns, there, columns * number)
+            continue
+        for row in range(rows):
+            for j in range(0, columns, L):
+                if (rows - row) * columns - j >= L:
+                    copy_vectors(1, like, here + j * number, there + j * number)
+                else:
+                    at, width = j * number, columns - j
+                    put_rows(1, like, 1, here + at, 0, width, there + at, 0)
+            here, there = here + down, there + columns * number
 
 
 @kernel(
@@ -198,7 +213,7 @@ def convolution_in_place(
 
     The weights are laid out as tiles, ``w_group`` numbers from one group to the next. ``together``
     is how many rows of places are computed as one line, whose registers begin every ``pitch``
-    numbers.
+    numbers; 0 where each row stands for itself.
     """
     like = KIND(0.0)
     space, offsets = address_of(stack(room, KIND)), stack(1024, np.int64)
@@ -208,7 +223,7 @@ def convolution_in_place(
     terms = channels * kernel[0] * kernel[1] * kernel[2]
     wide = count[2] + dilation[2] * (kernel[2] - 1)
     blocks = (count[1] + part_rows - 1) // part_rows
-    high = (part_rows - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1
+    high = (part_rows - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1  # of the last rows too
     first, last = part(images * count[0] * blocks, tid, threads, 1)
     if first < last:
         find_terms(offsets, 0, terms, kernel, stride, dilation, high, wide, number)
@@ -218,9 +233,8 @@ def convolution_in_place(
         g, rows = n % groups, min(part_rows, count[1] - top)
         lay_rows(
             like, L, number, pointer(X + n * channels * pixels * number, KIND),
-            pointer(space, KIND), 0, channels, size,
-            kernel, stride, dilation, z * stride[0] - before[0],
-            top * stride[1] - before[1], -before[2], high, wide,
+            pointer(space, KIND), 0, channels, size, kernel, stride, dilation,
+            z * stride[0] - before[0], top * stride[1] - before[1], -before[2], high, wide,
         )  # fmt: skip
         for o in range(0, outputs, ROWS):
             a = W + (g * w_group + o * terms) * number
@@ -241,11 +255,10 @@ def convolution_in_place(
                     like, L, number, some, terms, a, address_of(offsets), here, pitch * number,
                     bias, lines, line, registers_of(L, many, count[2], down, pitch),
                 )  # fmt: skip
-                for r in range(some):
-                    put_places(
-                        like, L, number, many, count[2], lines + r * line, down * number,
-                        there + r * all_places * number,
-                    )  # fmt: skip
+                put_places(
+                    like, L, number, some, many, count[2], lines, line, down * number, there,
+                    all_places * number,
+                )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -276,37 +289,40 @@ class Lines:
 
     def pay(self, w: Windows, outputs: int, L: int) -> bool:
         """Say whether this is quicker than tiles, which lay out their windows."""
-        in_place = outputs * self.registers(w, L) * (1 + (PUT if self.together else 0) / w.terms)
+        put = PUT / w.terms if self.together else 0.0
+        in_place = outputs * self.registers(w, L) * (1 + put)
         in_tiles = (outputs + LAID) * -(-w.count[1] * w.count[2] // L)
         return in_place < in_tiles
 
 
-def lines_of(w: Windows, rows: int, places: int, L: int) -> Lines:
-    """Return how so many rows of places are computed, at most ``places`` and gaps as one line.
+def lines_of(w: Windows, rows: int, L: int) -> Lines:
+    """Return how so many rows of places are computed: as lines where these take fewer registers.
 
-    Either whole lines fill the registers, or there is a register for each row where that is less.
+    Rows shorter than a register are always part of a line, which has a register for each of them
+    where that is less than to fill all registers.
     """
     down = w.stride[1] * w.reach(1, w.count[2])[1]
-    together = min(rows, 1 + max(0, places - w.count[2]) // down)
+    together = min(rows, 1 + max(0, LINE_PLACES - w.count[2]) // down)
     line = (together - 1) * down + w.count[2]
-    if -(-line // L) < together * -(-w.count[2] // L):
-        return Lines(rows, together, L)
-    return Lines(rows, together, down) if w.count[2] < L else Lines(rows, 0, L)
+    filled, cut = -(-line // L), together * -(-w.count[2] // L)
+    if w.count[2] < L:
+        return Lines(rows, together, L if filled < cut else down)
+    return Lines(rows, together if filled * (1 + 2 * PUT / w.terms) < cut else 0, L)
 
 
 def rows_in_place(w: Windows, outputs: int, dtype: Any) -> Lines | None:
     """Return how the rows of places are computed; None where tiles are quicker."""
-    from . import tiles
+    from .tiles import lanes
 
     if outputs > MOST_OUTPUTS or w.terms > MOST_TERMS or w.taps == 1 or w.stride[2] > 1:
         return None
-    rows = w.count[1]
+    L, rows = lanes(dtype_name(dtype)), w.count[1]
     while True:
         high, wide = w.reach(rows, w.count[2])
         small = w.channels * w.kernel[0] * high * wide <= capacity(dtype) // 2
         if small and (rows <= LEAST_ROWS or w.images * w.count[0] * -(-w.count[1] // rows) >= FEW):
-            lines = lines_of(w, rows, LINE_PLACES, tiles.lanes(dtype_name(dtype)))
-            return lines if lines.pay(w, outputs, tiles.lanes(dtype_name(dtype))) else None
+            lines = lines_of(w, rows, L)
+            return lines if lines.pay(w, outputs, L) else None
         if rows <= LEAST_ROWS:
             return None
         rows = max(LEAST_ROWS, (rows + 1) // 2)

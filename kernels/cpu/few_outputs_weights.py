@@ -25,6 +25,7 @@ from .runtime.language import (
     TERMS,
     address_of,
     copy_rows,
+    copy_vectors,
     dot_lines,
     part,
     pointer,
@@ -60,7 +61,7 @@ def _of_space(dtype: str) -> Mapping[str, Any]:
         "L": tiles.lanes(dtype),
         "room": capacity(dtype) + SLACK,
         "room_of_line": LINES + SLACK,
-        "room_of_lines": tiles.ROWS * LINES + SLACK,
+        "room_of_lines": tiles.ROWS * (LINES + tiles.lanes(dtype)) + SLACK,
         "room_of_terms": MOST_TERMS + 2,
         "tile": _tile(tiles.lanes(dtype)),
         "room_of_sums": capacity(dtype) // 2,
@@ -69,21 +70,29 @@ def _of_space(dtype: str) -> Mapping[str, Any]:
 
 @helper
 def lay_line(like, L, number, source, rows, columns, down, out, line):
-    """Lay out rows of numbers as one line of whole registers, with zeros between the rows."""
+    """Lay out rows of numbers as one line of whole registers, with zeros between the rows.
+
+    In order: what is written behind a row is a gap, or the next row's place.
+    """
     if columns <= L:
         bare = L if down <= L else line  # else the zeros behind a row reach the next one
         clear(like, L, number, out + (line - bare) * number, bare)
         copy_rows(1, like, rows, source, columns * number, columns, out, down * number)
-    elif down <= 2 * L:
+        return
+    if down <= 2 * L:
         clear(like, L, number, out + max(0, line - 2 * L) * number, 2 * L)
         copy_rows(2, like, rows, source, columns * number, columns, out, down * number)
-    else:
-        clear(like, L, number, out, line)
-        for row in range(rows):
-            here, there = source + row * columns * number, out + row * down * number
-            for j in range(0, columns, 2 * L):
-                at, width = j * number, min(columns - j, 2 * L)
-                copy_rows(2, like, 1, here + at, 0, width, there + at, 0)
+        return
+    clear(like, L, number, out + (line - L) * number, L)
+    for row in range(rows):
+        here, there = source + row * columns * number, out + row * down * number
+        j = 0
+        while columns - j >= 2 * L:
+            copy_vectors(2, like, here + j * number, there + j * number)
+            j += 2 * L
+        copy_rows(2, like, 1, here + j * number, 0, columns - j, there + j * number, 0)
+        gap = min(down, line - row * down) - j - 2 * L
+        clear(like, L, number, there + (j + 2 * L) * number, gap)
 
 
 @helper
@@ -192,6 +201,7 @@ def weights_in_place(
                 rows = min(part_rows, count[1] - top)
                 registers = ((rows - 1) * down + count[2] + L - 1) // L
                 line = registers * L
+                apart = (registers | 1) * L * number  # not where caches keep few lines
                 if rows != marked:
                     mark_line(like, there, rows, count[2], down, line)
                     marked = rows
@@ -202,12 +212,12 @@ def weights_in_place(
                         for r in range(some):
                             lay_line(
                                 like, L, number, D + (d + r * places) * number, rows, count[2],
-                                down, lines + (m * some + r) * line * number, line,
+                                down, lines + (m * some + r) * apart, line,
                             )  # fmt: skip
                     for t in range(0, terms, TERMS):
                         dots_of(
-                            some, like, number, n - n0 + top, many, some * line * number, plane,
-                            registers, address_of(there), lines, line * number,
+                            some, like, number, n - n0 + top, many, some * apart, plane, registers,
+                            address_of(there), lines, apart,
                             space + top * down * number, address_of(offsets) + 8 * t,
                             address_of(sums) + (o // ROWS * tiles + t // TERMS) * tile * number,
                         )  # fmt: skip
@@ -257,10 +267,13 @@ def weights_parts(w: Windows, outputs: int, dtype: Any) -> WeightParts | None:
     terms = -(-w.terms // blocks)
     high, wide = w.reach(w.count[1], w.count[2])
     down = w.stride[1] * wide
-    lines = -(-w.count[1] // min(w.count[1], 1 + (LINES - w.count[2]) // down))
+    # Where rows are long the tiles read more of the image meanwhile.
+    places = LINES if w.count[2] <= 2 * L else LINES // 2
+    lines = -(-w.count[1] // min(w.count[1], 1 + max(0, places - w.count[2]) // down))
     rows = -(-w.count[1] // lines)
     line = -(-((rows - 1) * down + w.count[2]) // L) * L
-    images = min(chunk, LINES // line, capacity(dtype) // 2 // (w.channels * high * wide))
+    apart = (line // L | 1) * L
+    images = min(chunk, (LINES + L) // apart, capacity(dtype) // 2 // (w.channels * high * wide))
     if images == 0:
         return None
     images = -(-chunk // -(-chunk // images))
