@@ -119,7 +119,7 @@ def convolution_tiles(
                 image = X + n * channels * pixels * number
                 if not as_it_is:
                     lay_rows(
-                        like, pointer(image, KIND), pointer(space, KIND), l0 // taps,
+                        like, L, number, pointer(image, KIND), pointer(space, KIND), l0 // taps,
                         (l0 + terms - 1) // taps + 1, size, kernel, stride, dilation,
                         z * stride[0] - before[0], top * stride[1] - before[1],
                         column * stride[2] - before[2], high, wide,

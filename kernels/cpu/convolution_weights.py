@@ -11,7 +11,7 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 
 from .depthwise import emit_depthwise_weights
-from .few_outputs import emit_weights_in_place, images_in_place
+from .few_outputs_weights import emit_weights_in_place, weights_parts
 from .implementation import Builder
 from .reductions import sum_axes
 from .runtime.declaration import Address, Constant, kernel
@@ -136,7 +136,8 @@ def convolution_weights(
                             index = (n + m) * groups + g
                             if not points:
                                 lay_rows(
-                                    like, pointer(X + index * channels * pixels * number, KIND),
+                                    like, L, number,
+                                    pointer(X + index * channels * pixels * number, KIND),
                                     pointer(space + m * image_space, KIND), c0, c1, size,
                                     kernel, stride, dilation,
                                     z * stride[0] - before[0], top * stride[1] - before[1],
@@ -239,17 +240,15 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     while chunks * w.groups * blocks_o * -(-w.terms // terms) < FEW and terms > 2 * panel:
         terms = max(panel, terms // 2 // panel * panel)
     asked = None
-    in_place = None if repays(w, outputs) else images_in_place(w, outputs, X.dtype)
+    in_place = None if repays(w, outputs) else weights_parts(w, outputs, X.dtype)
     if in_place is not None:
-        chunks = min(CHUNKS, batch)
-        chunk = -(-batch // chunks)
-        chunks = -(-batch // chunk)
+        chunk, chunks = in_place.chunk, -(-batch // in_place.chunk)
     elif repays(w, outputs):
         asked = emit_winograd_gradient(builder, w, X, D, dW, outputs)
         chunk, chunks = batch, 1  # what is hardly ever needed takes no space
     whole = dW if chunks == 1 else builder.empty((chunks, math.prod(dW.shape)), dW.dtype)
     if in_place is not None:
-        emit_weights_in_place(builder, w, X, D, whole, outputs, chunk, in_place)
+        emit_weights_in_place(builder, w, X, D, whole, outputs, in_place)
     else:
         convolution_weights.emit(
             builder, name, X=X, D=D, out=whole, outputs=outputs, **w.arguments(),

@@ -96,7 +96,7 @@ def convolution_rows(
                 begun = l0
             image = X + n * channels * pixels * number
             lay_rows(
-                like, pointer(image, KIND), pointer(space, KIND),
+                like, L, number, pointer(image, KIND), pointer(space, KIND),
                 l0 // taps, (l0 + terms - 1) // taps + 1, size, kernel, stride, dilation,
                 z * stride[0] - before[0], top * stride[1] - before[1],
                 left * stride[2] - before[2], high, wide,
@@ -173,8 +173,9 @@ def depthwise_weights(
                     across = columns + dilation[2] * (kernel[2] - 1) // stride[2]
                     wide = across * stride[2]
                     lay_rows(
-                        like, pointer(X + n * pixels * number, KIND), pointer(space, KIND), 0, 1,
-                        size, kernel, stride, dilation, z * stride[0] - before[0],
+                        like, L, number, pointer(X + n * pixels * number, KIND),
+                        pointer(space, KIND), 0, 1, size,
+                        kernel, stride, dilation, z * stride[0] - before[0],
                         top * stride[1] - before[1], left * stride[2] - before[2], high, wide,
                     )  # fmt: skip
                     for o in range(outputs):

@@ -87,7 +87,7 @@ def lay_windows(
             if item == first or depth % taps != 0:  # blocks of whole channels are all alike
                 find_terms(offsets, l0, depth, kernel, stride, dilation, high, wide, number)
             lay_rows(
-                like, pointer(image, KIND), pointer(space, KIND), l0 // taps,
+                like, L, number, pointer(image, KIND), pointer(space, KIND), l0 // taps,
                 (l0 + terms - 1) // taps + 1, size, kernel, stride, dilation, -before[0],
                 -before[1], -before[2], high, wide,
             )  # fmt: skip

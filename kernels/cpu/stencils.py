@@ -12,7 +12,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .runtime.intrinsics import I32, I64
-from .tiles import REGISTER, _Emitter
+from .tiles import REGISTER, ROWS, _Emitter
+
+TERMS = 3 if ROWS == 8 else 2
+"""Terms of a tile whose sums over places stay in 32 or 16 registers, beside ROWS outputs."""
 
 
 @intrinsic
@@ -65,6 +68,23 @@ def _added_up(e, total):
         total = e.builder.fadd(total, e.builder.shuffle_vector(total, total, many))
         half //= 2
     return e.builder.extract_element(total, I32(0))
+
+
+def _all_added_up(e, totals):
+    """Return the sums of several registers' numbers in one register, each added as above."""
+    totals = totals + [e.zero] * (e.count - len(totals))
+    half = e.count // 2
+    while half:
+        # A register has blocks, each of one sum: two registers' blocks are folded into one of both.
+        lower = [i for i in range(2 * e.count) if not i & half]
+        many = ir.VectorType(I32, e.count)
+        picks = [ir.Constant(many, [i + k for i in lower]) for k in (0, half)]
+        totals = [
+            e.builder.fadd(*(e.builder.shuffle_vector(one, other, pick) for pick in picks))
+            for one, other in zip(totals[::2], totals[1::2], strict=True)
+        ]
+        half //= 2
+    return totals[0]
 
 
 @intrinsic
@@ -160,58 +180,57 @@ def weigh_rows(
 
 
 @intrinsic
-def dot_places(
-    typingctx, outputs, like, images, d_image, x_image, rows, d_row, x_row, width, d, d_output, x,
-    other, out,
+def dot_lines(
+    typingctx, outputs, terms, like, add, images, d_image, x_image, registers, there, d, d_output,
+    x, offsets, out,
 ):  # fmt: skip
-    """``dot_places(6, like, images, ..., out)``: out[2 r + t] = Σ D[r] X_t for R outputs, t < 2.
+    """``dot_lines(8, 3, like, add, ..., out)``: out[3 r + t] = Σ D[r] X_t for R outputs, t < 3.
 
-    The sums go over ``images`` of ``rows`` rows of ``width`` numbers, of D and of X each so many
-    bytes apart. X_0 stands at ``x``, X_1 at ``other``, the outputs of D are ``d_output`` bytes
-    apart, and R is a literal.
+    The sums go over ``images`` of a line of ``registers``, those of D and of X each so many bytes
+    apart. X_t stands ``offsets[t]`` bytes behind X and counts only where ``there`` has no 0; the
+    outputs of D are ``d_output`` bytes apart. The numbers of outputs and terms are literals. Where
+    ``add`` is not 0, what ``out`` holds is added; it is written in whole registers.
     """
-    if not isinstance(outputs, types.Literal):
+    if not all(isinstance(one, types.Literal) for one in (outputs, terms)):
         return None
-    R = outputs.literal_value
+    R, T = outputs.literal_value, terms.literal_value
     word = types.int64
 
     def codegen(context, builder, signature, args):
-        images, d_image, x_image, rows, d_row, x_row, width, d, d_output, x, other, out = args[2:]
+        add, images, d_image, x_image, registers, there, d, d_output, x, offsets, out = args[3:]
         e = _Emitter(context, builder, like)
-        sums = e.variables(2 * R)
+        sums = e.variables(R * T)
         for variable in sums:
             builder.store(e.zero, variable)
-        side, length = I64(REGISTER), I64(e.count)
-        whole, rest = builder.sdiv(width, length), builder.srem(width, length)
-        mask = e.mask(rest)
-        apart = builder.sub(other, x)
-
-        def term(along_d, along_x, v, mask):
-            here = builder.add(along_x, builder.mul(side, v))
-            parts = [e.load(e.at(here, apart, t, e.vector), mask) for t in range(2)]
-            for r in range(R):
-                base = builder.add(along_d, builder.mul(d_output, I64(r)))
-                factor = e.load(e.at(base, side, v, e.vector), mask)
-                for t in range(2):
-                    variable = sums[2 * r + t]
-                    builder.store(e.fma(factor, parts[t], builder.load(variable)), variable)
-
+        side = I64(REGISTER)
+        behind = [builder.load(e.at(offsets, I64(8), t, I64), typ=I64) for t in range(T)]
         with cgutils.for_range(builder, images) as image:
-            top_d = builder.add(d, builder.mul(d_image, image.index))
+            along_d = builder.add(d, builder.mul(d_image, image.index))
             top_x = builder.add(x, builder.mul(x_image, image.index))
-            with cgutils.for_range(builder, rows) as row:
-                along_d = builder.add(top_d, builder.mul(d_row, row.index))
-                along_x = builder.add(top_x, builder.mul(x_row, row.index))
-                with cgutils.for_range(builder, whole) as loop:
-                    term(along_d, along_x, loop.index, None)
-                with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
-                    term(along_d, along_x, whole, mask)
-        for place, variable in enumerate(sums):
-            value = _added_up(e, builder.load(variable))
-            builder.store(value, e.at(out, I64(e.size), place, e.element), align=e.size)
+            along_x = [builder.add(top_x, offset) for offset in behind]
+            with cgutils.for_range(builder, registers) as loop:
+                mask = e.load(e.at(there, side, loop.index, e.vector))
+                mask = builder.fcmp_ordered("!=", mask, e.zero)
+                parts = []
+                for base in along_x:
+                    part = e.load(e.at(base, side, loop.index, e.vector))
+                    parts.append(builder.select(mask, part, e.zero))
+                for r in range(R):
+                    base = builder.add(along_d, builder.mul(d_output, I64(r)))
+                    factor = e.load(e.at(base, side, loop.index, e.vector))
+                    for t in range(T):
+                        variable = sums[T * r + t]
+                        builder.store(e.fma(factor, parts[t], builder.load(variable)), variable)
+        totals = [builder.load(variable) for variable in sums]
+        adds = builder.icmp_signed("!=", add, I64(0))
+        for first in range(0, R * T, e.count):
+            place = e.at(out, I64(e.size), first, e.vector)
+            before = builder.select(adds, e.load(place), e.zero)
+            values = _all_added_up(e, totals[first : first + e.count])
+            e.store(builder.fadd(before, values), place)
         return context.get_dummy_value()
 
-    return types.void(outputs, like, *[word] * 12), codegen
+    return types.void(outputs, terms, like, *[word] * 11), codegen
 
 
 @intrinsic

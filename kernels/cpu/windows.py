@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .runtime.declaration import helper
-from .runtime.language import copy_vectors
+from .runtime.language import address_of, copy_rows, copy_vectors
 
 SPACE = 1 << 18
 """Bytes that the laid out rows of one thread take: with the weights at work they fill the L2."""
@@ -153,13 +153,69 @@ def fitting(w: Windows, dtype: Any, pixels: int = PIXELS) -> Part | None:
 
 
 @helper
+def clear(like, L, number, out, count):
+    """Fill so many numbers with zeros, in whole registers."""
+    copy_rows(1, like, (count + L - 1) // L, out, 0, 0, out, L * number)
+
+
+@helper
+def lay_short_rows(
+    like, L, number, source, out, c0, c1, size, planes, apart, z, y, x, high, wide,
+):  # fmt: skip
+    """Lay out rows of at most two registers as ``lay_rows``, for columns without a stride.
+
+    They are copied in whole registers, which bring the zeros up to the next row's numbers.
+    """
+    depth, height, width = size
+    low = min(wide, max(0, -x))
+    long = max(0, min(wide, width - x) - low)
+    first = min(high, max(0, -y))
+    rows = max(0, min(high, height - y) - first)
+    if long == 0 or rows == 0:
+        first = rows = low = 0
+    above, behind = first * wide + low, (first + rows) * wide
+    for c in range(c0, c1):
+        for k in range(planes):
+            plane = z + k * apart
+            if plane < 0 or plane >= depth:
+                clear(like, L, number, out, high * wide)
+            else:
+                row = ((c * depth + plane) * height + y + first) * width + x + low
+                here, there = source + row * number, out + above * number
+                clear(like, L, number, out, above)
+                if wide <= L:
+                    copy_rows(1, like, rows, here, width * number, long, there, wide * number)
+                else:
+                    copy_rows(2, like, rows, here, width * number, long, there, wide * number)
+                clear(like, L, number, out + behind * number, high * wide - behind)
+            out += high * wide * number
+
+
+@helper
 def lay_rows(
-    zero, source, out, c0, c1, size, kernel, stride, dilation, z, y, x, high, wide,
+    like, L, number, source, out, c0, c1, size, kernel, stride, dilation, z, y, x, high, wide,
 ):  # fmt: skip
     """Lay out channels c0 to c1 of an image from pixel (z, y, x) on, which may lie outside of it.
 
-    ``high`` rows of ``wide`` numbers for each plane of the kernel; what is outside is ``zero``.
+    ``high`` rows of ``wide`` numbers for each plane of the kernel; what is outside is zero. Up to
+    two registers more are written behind the last row.
     """
+    if stride[2] == 1 and wide <= 2 * L:
+        lay_short_rows(
+            like, L, number, address_of(source), address_of(out), c0, c1, size, kernel[0],
+            dilation[0], z, y, x, high, wide,
+        )  # fmt: skip
+    else:
+        lay_long_rows(
+            like, source, out, c0, c1, size, kernel, stride, dilation, z, y, x, high, wide
+        )
+
+
+@helper
+def lay_long_rows(
+    zero, source, out, c0, c1, size, kernel, stride, dilation, z, y, x, high, wide,
+):  # fmt: skip
+    """Lay out rows of any length likewise."""
     depth, height, width = size
     step = stride[2]
     across = wide // step

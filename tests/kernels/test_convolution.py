@@ -26,6 +26,13 @@ SHAPES = {
     "few outputs": (3, 5, 12, 23, 13, 3, 1, 1, 1),
     "few outputs, many rows of an image": (1, 14, 90, 41, 22, 5, 1, 2, 2),
     "few outputs, one register": (4, 3, 6, 9, 8, 2, 1, 0, 1),
+    "narrow rows, a register for each": (5, 16, 10, 10, 6, 5, 1, 4, 1),
+    "narrow rows as one line": (9, 6, 14, 14, 16, 5, 1, 0, 1),
+    "narrow rows of groups": (3, 6, 9, 7, 14, 3, 1, 1, 2),
+    "narrow rows, many": (2, 3, 150, 13, 7, 3, 1, 1, 1),
+    "rows of a few places": (7, 3, 12, 3, 5, 2, 1, 0, 1),
+    "long rows as one line": (2, 5, 21, 33, 11, 5, 1, 2, 1),
+    "long rows, many": (2, 1, 40, 101, 3, 5, 1, 2, 1),
     "few places": (19, 40, 3, 3, 40, 2, 1, 0, 1),
     "one place": (1, 40, 3, 3, 37, 3, 1, 0, 1),
     "places of two images": (2, 12, 5, 6, 20, 3, 2, 0, 2),
@@ -121,6 +128,9 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: str) -> Non
         "four pixels at a time",
         "places of two images",
         "small images in one panel",
+        "narrow rows as one line",
+        "narrow rows, many",
+        "rows of a few places",
         "weights by transforms, small images",
         "each channel, short rows",
         "each channel, strided by three",
@@ -215,6 +225,33 @@ def test_one_plane_between_planes_of_zeros(
     for found, wanted in zip((y, x.grad, w.grad), right, strict=True):
         assert found is not None
         np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), 0, 400 * eps)
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation"),
+    [((2, 1), (1, 1)), ((1, 1), (2, 3)), ((3, 1), (1, 90)), ((1, 2), (1, 1))],
+)
+@pytest.mark.parametrize("width", [7, 20, 70])
+def test_rows_and_columns_apart_by_different_steps(
+    width: int, stride: tuple[int, int], dilation: tuple[int, int], dtype: str
+) -> None:
+    rng = np.random.default_rng(0)
+    width += 2 * dilation[1]
+    X = rng.standard_normal((3, 4, 16, width)).astype(dtype)
+    W = rng.standard_normal((9, 4, 3, 3)).astype(dtype)
+    x, w = (nnscratch.tensor(one, requires_grad=True) for one in (X, W))
+    wide = [torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in (X, W)]
+    options: Any = {"stride": stride, "dilation": dilation, "padding": (2, 1)}
+    made = torch.conv2d(*wide, None, **options)
+    with registry.use_kernels("require"):
+        y = functional.conv2d(x, w, **options)
+        y.sum().backward()
+    right = (made, *torch.autograd.grad(made.sum(), wide))
+    eps = np.finfo(dtype).eps
+    for found, wanted in zip((y, x.grad, w.grad), right, strict=True):
+        assert found is not None
+        truth = wanted.detach().numpy()
+        np.testing.assert_allclose(found.detach().numpy(), truth, 0, 40 * eps * np.abs(truth).max())
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (2, 3), (1, 3)])
