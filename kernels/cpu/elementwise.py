@@ -83,17 +83,18 @@ def copy(builder: Builder, source: Any, target: Any) -> None:
     loop.emit(builder)
 
 
-def zeros(builder: Builder, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Return the array to write an output into, with zeros in it.
+def zeros(builder: Builder, position: int, shape: tuple[int, ...], dtype: Any) -> tuple[Any, bool]:
+    """Return the array to write an output into, with zeros in it, and whether it has no pages yet.
 
-    Of large memory that the system has just given only the pages that are written cost anything.
+    Of large memory that is new the system makes each page of zeros when it is first written to: it
+    costs nothing where nobody writes, and time behind the call otherwise.
     """
     new = builder.new_zeros(position, shape, dtype) if type(builder) is EagerBuilder else None
     if new is not None:
-        return new
+        return new, True
     made = builder.output(position, shape, dtype)
     copy(builder, 0.0, made)
-    return made
+    return made, False
 
 
 def contiguous(builder: Builder, item: Any) -> Any:

@@ -20,8 +20,8 @@ from nnscratch.formulas.embedding import (
 
 from .elementwise import zeros
 from .implementation import Builder, CpuKernel, Inputs, Options
-from .runtime.declaration import Floats, Integers, OptionalFloats, OptionalIntegers, kernel
-from .runtime.language import KIND, given, part, stack
+from .runtime.declaration import Floats, Integers, OptionalFloats, OptionalIntegers, helper, kernel
+from .runtime.language import KIND, ask_for, given, part, stack
 from .runtime.table import stops_at
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -29,10 +29,23 @@ Needs = tuple[bool, ...]
 NO_PADDING = -1
 TOGETHER = 64
 """Numbers in rows behind one another that belong to one thread, so that few lines have two."""
+PAGES = 1 << 22
+"""Bytes in such rows where the system has to make the pages, of up to 2 MB: two threads that write
+to one at the same time would both make it."""
 SPREAD = 40503
 """2^16 over the golden ratio: the last 16 bits of that many times its number say whose a row is, so
 that neighbours go to several threads. The first rows of a vocabulary are by far the most usual.
 """
+AHEAD = 1024
+"""Numbers in the rows between the one that is read and the one that is asked for. Nobody but the
+indices knows which it will be: bags of short rows take up to half as long again without."""
+
+
+@helper
+def ask_for_row(x, row, columns):
+    """Ask for the cache lines of a row, which will be needed soon."""
+    for j in range(row * columns, (row + 1) * columns, 16):
+        ask_for(x, j)
 
 
 @kernel(cost=lambda count, columns: 0.3 * count * columns)
@@ -45,7 +58,10 @@ def pick_rows(
     The status is 1 if there is no such row.
     """
     first, last = part(count, tid, threads, 1)
+    ahead = max(1, AHEAD // columns)
     for k in range(first, last):
+        if k + ahead < last:
+            ask_for_row(W, I[k + ahead], columns)
         index = I[k]
         kept[k] = index
         if index < 0 or index >= rows:
@@ -55,18 +71,28 @@ def pick_rows(
             Y[k * columns + j] = W[index * columns + j]
 
 
+@helper
+def owner(index, neighbours, threads):
+    """Return the thread that a row belongs to: 2^neighbours behind one another to the same."""
+    return ((index >> neighbours) * SPREAD & 0xFFFF) * threads >> 16
+
+
 @kernel(cost=lambda count, columns: 0.5 * count * columns)
 def add_picked_rows(
     G: Floats, I: Integers, bags: OptionalIntegers, S: OptionalFloats, sizes: OptionalIntegers,
-    padding: int, out: Floats, rows: int, columns: int, count: int, neighbours: int,
+    padding: int, out: Floats, new: int, rows: int, columns: int, count: int, neighbours: int,
     status: Integers, tid, threads,
 ):  # fmt: skip
     """Out[I_k] += S_k G_k for k in order, or G of its bag over the size; not of ``padding``.
 
-    The rows of out belong to threads, 2^neighbours behind one another to the same. The status is 1
-    if an index names no row: it was changed since the forward.
+    Of ``new`` zeros a page is written to before anything is read there, or the system would make it
+    twice. The status is 1 if an index names no row: it was changed since the forward.
     """
-    mine = stack(256, np.int64)
+    mine, ahead = stack(256, np.int64), max(1, AHEAD // columns)
+    for k in range(count if new else 0):
+        index = I[k]
+        if 0 <= index < rows and owner(index, neighbours, threads) == tid:
+            out[index * columns] = out[(index + 1) * columns - 1] = KIND(0.0)
     for top in range(0, count, 256):
         found = 0
         for k in range(top, min(top + 256, count)):
@@ -75,10 +101,11 @@ def add_picked_rows(
                 status[0] = 1
                 continue
             mine[found] = k
-            owner = ((index >> neighbours) * SPREAD & 0xFFFF) * threads >> 16
-            if owner == tid and index != padding:
+            if owner(index, neighbours, threads) == tid and index != padding:
                 found += 1
         for n in range(found):
+            if n + ahead < found:
+                ask_for_row(out, I[mine[n + ahead]], columns)
             k = mine[n]
             b = bags[k] if given(bags) else k
             to, start = I[k] * columns, b * columns
@@ -113,6 +140,7 @@ def sum_bags(
         for b in range(many if given(O) else 0):
             starts[b] = O[b]
     first, last = part(many, tid, threads, 1)
+    ahead = max(1, AHEAD // columns)
     for b in range(first, last):
         begin, end = b * length, (b + 1) * length
         if given(O):
@@ -125,6 +153,8 @@ def sum_bags(
         for j in range(columns):
             Y[here + j] = KIND(0.0)
         for k in range(begin, end):
+            if k + ahead < count:
+                ask_for_row(W, I[k + ahead], columns)
             bags[k] = b
             index = I[k]
             if index < 0 or index >= rows:
@@ -209,11 +239,13 @@ def _added(
     bags: Any = None, S: Any = None, sizes: Any = None,
 ) -> Any:  # fmt: skip
     """Emit the sums of the rows of G by the index of each."""
-    out, status = zeros(builder, 0, (rows, columns), G.dtype), np.zeros(1, np.int64)
+    status = np.zeros(1, np.int64)
+    out, new = zeros(builder, 0, (rows, columns), G.dtype)
+    together = PAGES // G.dtype.itemsize if new else TOGETHER
     add_picked_rows.emit(
         builder, dtype_name(G.dtype), G=G, I=I, bags=bags, S=S, sizes=sizes,
-        padding=_no_padding(padding), out=out, rows=rows, columns=columns, count=I.size,
-        neighbours=(TOGETHER // columns).bit_length(), status=status,
+        padding=_no_padding(padding), out=out, new=int(new), rows=rows, columns=columns,
+        count=I.size, neighbours=(together // columns).bit_length(), status=status,
         flags=stops_at(add_picked_rows.place("status")),
     )  # fmt: skip
     builder.check(lambda: _refuse(status, lambda: flat_rows("the backward of embedding", out, I)))

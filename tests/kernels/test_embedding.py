@@ -80,19 +80,22 @@ def test_every_row_of_a_gradient_is_some_threads(columns: int, rows: int) -> Non
 @pytest.mark.parametrize("given", [False, True])
 def test_the_gradient_of_a_large_table_has_zeros_where_no_row_goes(given: bool) -> None:
     rows, columns = MAPPED // (4 * 256), 256
-    I = np.array([[5, rows - 1], [5, 0]])
-    dY = np.arange(I.size * columns, dtype=np.float32).reshape(*I.shape, columns)
+    rng = np.random.default_rng(0)
+    I = np.concatenate([[0, rows - 1, 5, 5], rng.integers(0, rows, 996)]).reshape(-1, 4)
+    dY = rng.integers(-9, 9, (*I.shape, columns)).astype(np.float32)
     formula = FORMULAS["embedding"]
     _, saved = registry.forward(formula, np.ones((rows, columns), np.float32), I)
     into = (np.full((rows, columns), np.nan, np.float32) if given else None, None)
     with registry.use_kernels("require"):
         dW, _ = registry.backward(formula, dY, saved, (True, False), into)
     assert (dW is into[0]) == given
-    named = {5: dY[0, 0] + dY[1, 0], rows - 1: dY[0, 1], 0: dY[1, 1]}
-    for row, value in named.items():
-        np.testing.assert_array_equal(dW[row], value)
-        dW[row] = 0.0
-    assert not dW.any()
+    right = np.zeros((rows, columns), np.float32)
+    np.add.at(right, I, dY)
+    np.testing.assert_array_equal(dW, right)
+    for changed in (rows, -1, 1 << 40):
+        saved.I[-1] = changed
+        with pytest.raises(IndexRangeError, match=f"from 0 to {rows - 1}"):
+            registry.backward(formula, dY, saved, (True, False), into)
 
 
 def test_zeros_come_from_the_system_where_memory_is_large_and_new() -> None:

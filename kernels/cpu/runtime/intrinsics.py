@@ -88,6 +88,20 @@ def address_of(typingctx, where):
     return types.int64(where), codegen
 
 
+@intrinsic
+def ask_for(typingctx, where, index):
+    """Ask for the cache line of ``where[index]``, which will be needed soon; it need not exist."""
+
+    def codegen(context, builder, signature, args):
+        line = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(VOID, [line.type, I32, I32, I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [line, I32(0), I32(3), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(where, index), codegen
+
+
 # --- calls through addresses ------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ KIND: Any = float
 pointer = _of(".intrinsics", "pointer")
 stack = _of(".intrinsics", "stack")
 address_of = _of(".intrinsics", "address_of")
+ask_for = _of(".intrinsics", "ask_for")
 call_kernel = _of(".intrinsics", "call_kernel")
 
 # Of numbers.
