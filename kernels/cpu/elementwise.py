@@ -27,7 +27,7 @@ from .operands import Operands
 from .runtime.declaration import Floats, Number, OptionalFloats, kernel
 from .runtime.eager import RowCall
 from .runtime.kernel import KernelCollector
-from .runtime.language import given, part, same
+from .runtime.language import KIND, given, part, same
 
 Lowered = tuple[tuple[Any, ...], Any]
 _ARRAY, _BOOL = np.ndarray, np.dtype("bool")
@@ -52,8 +52,12 @@ def scale(X: Floats, Y: Floats, factor: OptionalFloats, count: int, c: Number, t
 def fill(Y: Floats, count: int, c: Number, tid, threads):
     """Y = c."""
     first, last = part(count, tid, threads, GRAIN)
-    for i in range(first, last):
-        Y[i] = c
+    if c == KIND(0.0) and KIND(1.0) / c > KIND(0.0):  # not -0.0
+        for i in range(first, last):  # memset, which reads no line before it writes it
+            Y[i] = KIND(0.0)
+    else:
+        for i in range(first, last):
+            Y[i] = c
 
 
 def identity(A: Any) -> Any:
@@ -77,6 +81,20 @@ def copy(builder: Builder, source: Any, target: Any) -> None:
     loop = Operands(target.shape, "float64" if wide else "float32")
     loop.store(loop.apply(parsed(identity), [loop.add(source)]), target)
     loop.emit(builder)
+
+
+def zeros(builder: Builder, position: int, shape: tuple[int, ...], dtype: Any) -> tuple[Any, bool]:
+    """Return the array to write an output into, with zeros in it, and whether it has no pages yet.
+
+    Of large memory that is new the system makes each page of zeros when it is first written to: it
+    costs nothing where nobody writes, and time behind the call otherwise.
+    """
+    new = builder.new_zeros(position, shape, dtype) if type(builder) is EagerBuilder else None
+    if new is not None:
+        return new, True
+    made = builder.output(position, shape, dtype)
+    copy(builder, 0.0, made)
+    return made, False
 
 
 def contiguous(builder: Builder, item: Any) -> Any:

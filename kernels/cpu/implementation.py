@@ -18,6 +18,7 @@ import numpy as np
 
 from .known_calls import CallTaker, KnownCall, fitting, kind_of_call
 from .runtime.eager import call
+from .runtime.heap import MAPPED
 from .runtime.kernel import import_problem
 from .runtime.pool import pool
 from .runtime.table import words
@@ -86,6 +87,15 @@ class EagerBuilder:
     def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return the array given for that output if it fits, else a new one."""
         return fitting(self._into[position], shape, dtype) if self._into else np.empty(shape, dtype)
+
+    def new_zeros(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any | None:
+        """Return zeros for that output which the system has made, None if they have to be written.
+
+        They are where no array is given, and the C library maps the memory by itself.
+        """
+        if self._into and self._into[position] is not None:
+            return None
+        return np.zeros(shape, dtype) if math.prod(shape) * dtype.itemsize >= MAPPED else None
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a new array."""

@@ -71,20 +71,33 @@ def moments_of(kind, x, start, count, m):
 
 
 @helper
-def centred_moments_of(kind, x, start, count):
-    """Return some m near the mean, and the sums of x - m and of (x - m)², in float64.
-
-    The mean of the first numbers usually is: one pass does then. Where it is further off than half
-    of a standard deviation, which would cost digits, a second pass starts from the better mean.
-    """
+def near_mean_of(kind, x, start, count):
+    """Return the mean of the first numbers, which usually is near that of all."""
     m, some = x[start], kind(0.0)
     if count >= LANES:
         for j in range(start, start + LANES):
             some = add_up(some, x[j] - m)
         m += some / kind(LANES)
+    return m
+
+
+@helper
+def is_off(e, variance):
+    """Say whether sums around a number are to be made anew: it is e from the mean, in float64.
+
+    They are where that is more than half of a standard deviation, for it would cost digits. With
+    NaN they are, too.
+    """
+    return not 4.0 * e * e <= variance
+
+
+@helper
+def centred_moments_of(kind, x, start, count):
+    """Return some m near the mean, and the sums of x - m and of (x - m)², in float64."""
+    m = near_mean_of(kind, x, start, count)
     first, second = moments_of(kind, x, start, count, m)
     e = first / count
-    if not 4.0 * e * e <= second / count - e * e:
+    if is_off(e, second / count - e * e):
         m = kind(m + e)
         first, second = moments_of(kind, x, start, count, m)
     return m, first, second

@@ -12,8 +12,9 @@ import math
 import numpy as np
 
 from .moments import (
-    centred_moments_of,
+    is_off,
     moments_of,
+    near_mean_of,
     products_and_sums,
     products_and_sums_of_two,
     products_of,
@@ -61,16 +62,21 @@ def standardize_rows(
     group = max(1, min(GROUP, NEAR // columns))
     for top in range(first, last, group):
         count = min(group, last - top)
+        # All of them before the first sum: none waits for the number that it is made around.
         for k in range(count):
             start = (top + k) * columns
-            if given(M):
-                near[k], some[k], more[k] = centred_moments_of(KIND, X, start, columns)
-            else:
-                near[k] = KIND(0.0)
-                some[k], more[k] = moments_of(KIND, X, start, columns, KIND(0.0))
+            near[k] = near_mean_of(KIND, X, start, columns) if given(M) else KIND(0.0)
+        for k in range(count):
+            some[k], more[k] = moments_of(KIND, X, (top + k) * columns, columns, near[k])
         for k in range(count):
             e = some[k] * share if given(M) else 0.0
             variance = more[k] * share - e * e
+            if given(M) and is_off(e, variance):
+                near[k] = KIND(near[k] + e)
+                start = (top + k) * columns
+                some[k], more[k] = moments_of(KIND, X, start, columns, near[k])
+                e = some[k] * share
+                variance = more[k] * share - e * e
             error[k] = KIND(e)
             root[k] = KIND(1.0 / math.sqrt(variance + eps))
             V[top + k] = KIND(variance) if given(M) else root[k]

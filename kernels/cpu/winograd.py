@@ -36,7 +36,14 @@ from .runtime.language import (
 )
 from .runtime.threads import limit
 from .windows import DEPTH, Windows
-from .winograd_windows import WINDOWS, ask_for, laid_out, line_of, of_registers, transform_channel
+from .winograd_windows import (
+    WINDOWS,
+    laid_out,
+    line_of,
+    of_registers,
+    prefetch_rows,
+    transform_channel,
+)
 
 LEAST_CHANNELS = 16
 LEAST_PLACES = 128
@@ -228,12 +235,12 @@ def winograd_convolution(
         for k in range(16):
             # What comes next arrives in the cache during the products.
             for o in range(k, some, 16):
-                ask_for(
+                prefetch_rows(
                     1, Y + (pixels_there + o * height) * width * number, bytes_to_output, many,
                     min(2 * high, height - 2 * top) * width * number,
                 )  # fmt: skip
             for c in range(k, channels if after != block else 0, 16):
-                ask_for(
+                prefetch_rows(
                     0, X + (next_pixels + c * size[1]) * size[2] * number, bytes_to_input,
                     next_images, next_rows * size[2] * number,
                 )  # fmt: skip

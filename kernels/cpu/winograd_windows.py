@@ -13,6 +13,7 @@ from .runtime.language import (
     LINE,
     address_of,
     part,
+    pointer,
     prefetch,
     split_pairs,
     stack,
@@ -99,14 +100,15 @@ def lay_pairs(like, L, number, image, height, width, y, x, high, across, out):
 
 
 @helper
-def ask_for(write, start, next_image, images, length):
+def prefetch_rows(write, start, next_image, images, length):
     """Ask for the cache lines of rows of images, ``length`` bytes ``next_image`` bytes apart."""
+    line = pointer(start, np.uint8)
     for n in range(images):
-        for at in range(start + n * next_image, start + n * next_image + length, LINE):
+        for at in range(n * next_image, n * next_image + length, LINE):
             if write:
-                prefetch(at, 1)
+                prefetch(line, at, 1)
             else:
-                prefetch(at, 0)
+                prefetch(line, at, 0)
 
 
 @helper
@@ -199,7 +201,7 @@ def winograd_transform(
         g, c = item // channels, item % channels
         image = X + (first_image * groups * channels + item) * bytes_each
         if item + 1 < last:
-            ask_for(0, image + bytes_each, groups * channels * bytes_each, images, bytes_each)
+            prefetch_rows(0, image + bytes_each, groups * channels * bytes_each, images, bytes_each)
         transform_channel(
             like, L, number, terms, kernel, image, groups * channels * bytes_each, images, size[1],
             size[2], before, 0, rows, columns, part_images, part_rows, part_columns, across,

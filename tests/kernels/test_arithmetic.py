@@ -28,6 +28,16 @@ def test_scale(dtype: str, run: Any, rng: Any) -> None:
             np.testing.assert_array_equal(place, three * X)
 
 
+@pytest.mark.parametrize("value", [0.0, -0.0, 1.5, 1e-300, np.inf, np.nan])
+def test_fill(value: float, dtype: str, run: Any) -> None:
+    for size in SIZES:
+        for threads in (1, 2, 3):
+            Y = np.full(size + 2, 7.0, dtype)
+            run("fill", dtype, (Y[1:], size), (value,), (), threads)
+            right = np.array([7.0, *[value] * size, 7.0], dtype)
+            assert Y.tobytes() == right.tobytes()
+
+
 @pytest.mark.parametrize("what", [0, 1])
 def test_sum_of_everything(what: int, dtype: str, run: Any, rng: Any, tolerance: Any) -> None:
     for size in SIZES:

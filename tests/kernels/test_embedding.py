@@ -12,6 +12,8 @@ import nnscratch
 from nnscratch.errors import IndexRangeError
 from nnscratch.formulas import FORMULAS, registry
 from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu.implementation import EagerBuilder
+from nnscratch.kernels.cpu.runtime.heap import MAPPED
 from nnscratch.nn import functional
 
 
@@ -60,6 +62,53 @@ def test_threads_change_no_bit_and_values_are_those_of_the_formula(
         np.testing.assert_allclose(found[0][index], wanted, **tolerance(dtype, 64))
 
 
+@pytest.mark.parametrize("columns", [1, 3, 16, 64, 65, 300])
+@pytest.mark.parametrize("rows", [1, 2, 700])
+def test_every_row_of_a_gradient_is_some_threads(columns: int, rows: int) -> None:
+    rng = np.random.default_rng(columns)
+    I = np.minimum(rng.zipf(1.3, 1000), rows) - 1
+    dY = rng.standard_normal((I.size, columns))
+    kernel = cpu.IMPLEMENTATIONS["embedding"]
+    _, saved = registry.forward(FORMULAS["embedding"], np.ones((rows, columns)), I)
+    right = np.zeros((rows, columns))
+    np.add.at(right, I, dY)
+    for count in (1, 2, 3, 7, 16):
+        (dW, _), _ = kernel.lower(Threads(count), "backward", (dY, *saved), {}, (True, False))
+        np.testing.assert_array_equal(dW, right)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_the_gradient_of_a_large_table_has_zeros_where_no_row_goes(given: bool) -> None:
+    rows, columns = MAPPED // (4 * 256), 256
+    rng = np.random.default_rng(0)
+    I = np.concatenate([[0, rows - 1, 5, 5], rng.integers(0, rows, 996)]).reshape(-1, 4)
+    dY = rng.integers(-9, 9, (*I.shape, columns)).astype(np.float32)
+    formula = FORMULAS["embedding"]
+    _, saved = registry.forward(formula, np.ones((rows, columns), np.float32), I)
+    into = (np.full((rows, columns), np.nan, np.float32) if given else None, None)
+    with registry.use_kernels("require"):
+        dW, _ = registry.backward(formula, dY, saved, (True, False), into)
+    assert (dW is into[0]) == given
+    right = np.zeros((rows, columns), np.float32)
+    np.add.at(right, I, dY)
+    np.testing.assert_array_equal(dW, right)
+    for changed in (rows, -1, 1 << 40):
+        saved.I[-1] = changed
+        with pytest.raises(IndexRangeError, match=f"from 0 to {rows - 1}"):
+            registry.backward(formula, dY, saved, (True, False), into)
+
+
+def test_zeros_come_from_the_system_where_memory_is_large_and_new() -> None:
+    large, small = (MAPPED // 4,), (MAPPED // 4 - 1,)
+    dtype = np.dtype("float32")
+    new = EagerBuilder().new_zeros(0, large, dtype)
+    assert (new.shape, new.dtype) == (large, dtype)
+    assert not new.any()
+    assert EagerBuilder().new_zeros(0, small, dtype) is None
+    assert EagerBuilder((None,)).new_zeros(0, large, dtype) is not None
+    assert EagerBuilder((np.empty(large, dtype),)).new_zeros(0, large, dtype) is None
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     ("indices", "words"),
@@ -88,9 +137,10 @@ def test_an_index_that_was_changed_since_the_forward_writes_nowhere() -> None:
     formula = FORMULAS["embedding_bag"]
     with registry.use_kernels("off"):
         Y, saved = registry.forward(formula, W, I, None, None, mode="sum")
-    I[1, 1] = 1 << 40
-    with registry.use_kernels("require"), pytest.raises(IndexRangeError, match="from 0 to 4"):
-        registry.backward(formula, np.ones_like(Y), saved, (True, False, False, False))
+    for changed in (1 << 40, 5, -1):
+        I[1, 1] = changed
+        with registry.use_kernels("require"), pytest.raises(IndexRangeError, match="from 0 to 4"):
+            registry.backward(formula, np.ones_like(Y), saved, (True, False, False, False))
 
 
 @pytest.mark.parametrize("offsets", [[1, 3], [0, 5, 4], [0, 9]])

@@ -80,6 +80,27 @@ def test_what_is_left_of_many_small_pictures_is_added_exactly() -> None:
     np.testing.assert_allclose(var.ravel(), wide.var((0, 2)), 8 * eps)
 
 
+def test_a_row_whose_first_numbers_are_far_off_keeps_its_digits() -> None:
+    """Those beside it in its group have first numbers of the usual kind, a NaN, or no spread."""
+    X = np.random.default_rng(0).standard_normal((43, 500)).astype(np.float32)
+    X[3::5, :16] += 1e4
+    X[5], X[7, 90], X[8, 0], X[10, 50] = 1e4, np.nan, np.nan, np.inf
+    options = {"axes": (-1,), "first": 1, "eps": 1e-5}
+    kernel = cpu.IMPLEMENTATIONS["standardize"]
+    made = [kernel.lower(Threads(n), "forward", (X, None, None), options, ())[0] for n in (1, 2, 3)]
+    for other in made[1:]:
+        assert [one.tobytes() for one in other] == [one.tobytes() for one in made[0]]
+    Y, mean, var = (one.reshape(43, -1) for one in made[0])
+    lost = ~np.isfinite(X).all(1)
+    assert np.isnan(Y[lost]).all()
+    wide = X[~lost].astype(np.float64)
+    right, spread = wide.mean(1, keepdims=True), wide.var(1, keepdims=True)
+    eps = float(np.finfo(np.float32).eps)
+    np.testing.assert_allclose(mean[~lost], right, 8 * eps, 8 * eps)
+    np.testing.assert_allclose(var[~lost], spread, 16 * eps)
+    np.testing.assert_allclose(Y[~lost], (wide - right) / np.sqrt(spread + 1e-5), 1e-5, 1e-6)
+
+
 def test_root_mean_squares(dtype: str, rng: Any, tolerance: Any) -> None:
     for shape in FORMS["rows"][3]:
         X = rng.standard_normal(shape).astype(dtype)

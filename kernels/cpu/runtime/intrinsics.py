@@ -89,20 +89,23 @@ def address_of(typingctx, where):
 
 
 @intrinsic
-def prefetch(typingctx, address, write):
-    """``prefetch(address, 0)``: ask for the cache line of an address, 1 if it will be written."""
+def prefetch(typingctx, where, index, write):
+    """``prefetch(p, i, 0)``: ask for the cache line of ``p[i]``, 1 if it will be written.
+
+    There need be nothing at that place.
+    """
     if not isinstance(write, types.IntegerLiteral):
         return None
-    byte = ir.IntType(8).as_pointer()
     how = [I32(write.literal_value), I32(3), I32(1)]
 
     def codegen(context, builder, signature, args):
-        asks = ir.FunctionType(VOID, [byte, I32, I32, I32])
+        line = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
+        asks = ir.FunctionType(VOID, [line.type, I32, I32, I32])
         function = cgutils.get_or_insert_function(builder.module, asks, "llvm.prefetch.p0")
-        builder.call(function, [builder.inttoptr(args[0], byte), *how])
+        builder.call(function, [line, *how])
         return context.get_dummy_value()
 
-    return types.void(types.int64, write), codegen
+    return types.void(where, index, write), codegen
 
 
 # --- calls through addresses ------------------------------------------------------------------
