@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -209,6 +210,7 @@ def emit_tiles(
 ) -> None:
     """Emit Y = W · windows(X) + b."""
     from .tiles import ROWS as rows
+    from .tiles import lanes
 
     if by_rows(w, outputs):
         emit_rows(builder, w, X, W, b, Y, outputs, strides)
@@ -246,6 +248,8 @@ def emit_tiles(
         emit_in_place(builder, w, X, packed, b, Y, outputs, in_place)
         return
     images, part_outputs = _parts(w, p, outputs, rows)
+    if flat is not None and part_outputs == outputs:
+        p = _shared(w, p, 2 * lanes(name))
     if asked is None and part_outputs * LAID_FROM <= outputs:
         laid_terms = laid_at_once(w, X.dtype)
         if laid_terms is not None:
@@ -268,3 +272,15 @@ def _parts(w: Windows, p: Part, outputs: int, rows: int) -> tuple[int, int]:
     while parts * -(-outputs // part_outputs) < FEW and part_outputs > 4 * rows:
         part_outputs = -(-part_outputs // (2 * rows)) * rows
     return images, part_outputs
+
+
+def _shared(w: Windows, p: Part, panel: int) -> Part:
+    """Return a part with fewer places of a row of points, where there would be few parts.
+
+    They are whole panels. It is for few outputs: where threads share these, what they write is
+    what they read next, as most layers go by channels.
+    """
+    columns = p.columns
+    while w.images * -(-w.places // columns) < FEW and columns >= 2 * panel:
+        columns = -(-columns // (2 * panel)) * panel
+    return replace(p, columns=columns)

@@ -2,7 +2,8 @@
 
 What a step needs of the inputs is one product for all steps. Behind it each thread takes some
 sequences through all steps by itself, so that no step waits for another thread: the product with
-the state goes straight into the gates, which are in a cache then.
+the state goes straight into the gates, which are in a cache then. Of few sequences each thread
+takes some units through all steps, and the threads meet at every step (``steps``).
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from nnscratch.array.dtypes import dtype_name
 from nnscratch.formulas.lstm import LstmSaved
 
 from .implementation import Builder, CpuKernel, Inputs, Options
-from .laid_out import lay_out, lay_out_rows, of_tiles
+from .laid_out import lay_out_rows, of_tiles
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
     KIND,
     address_of,
     given,
+    meet,
     pointer,
     sigmoid,
     tanh,
@@ -29,7 +31,8 @@ from .steps import (
     bias_gradients,
     gather,
     keep_last,
-    sequences,
+    lay_out_gates,
+    shares,
     spaces_for,
     state_times,
 )
@@ -43,76 +46,81 @@ Lowered = tuple[tuple[Any, ...], Any]
 def lstm_steps(
     G: Address, U: Address, b: OptionalFloats, d: OptionalFloats, H: Floats, C: Floats,
     states: Floats, cells: Floats, last: Floats, last_cells: Floats,
-    space: Address, spaces: int, bytes_a_space: int, steps: int, n: int, h: int, reverse: int,
+    space: Address, spaces: int, bytes_a_space: int, state: Address,
+    steps: int, n: int, h: int, reverse: int,
     tid, threads, *, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """G (steps, n, 4h) from X Wᵀ to the gates i, f, g and o; states and cells (steps, n, h)."""
     like = KIND(0.0)
-    workers = min(threads, spaces)
-    if tid < workers:
-        first, end = sequences(n, tid, workers, spaces)
-        wide = 4 * h
-        laid = space + tid * bytes_a_space
-        if first < end:
-            lay_out(like, size, L, panel, laid, U, h * size, wide, h)
-        for step in range(steps):
-            t = steps - 1 - step if reverse else step
-            before = t + 1 if reverse else t - 1
-            top = (t * n + first) * wide
-            gates = pointer(G, KIND)
-            if given(b) or given(d):
-                for i in range(end - first):
-                    for j in range(wide):
+    first, end, left, right = shares(n, h, tid, threads, spaces, state, panel)
+    wide = 4 * h
+    gates = pointer(G, KIND)
+    several, columns = (1, wide) if state == 0 else (4, right - left)
+    laid = space + tid * bytes_a_space + 4 * left * h * size
+    if first < end:
+        lay_out_gates(like, size, L, panel, laid, U, h, several, left, columns)
+    for step in range(steps if first < end else 0):
+        t = steps - 1 - step if reverse else step
+        before = t + 1 if reverse else t - 1
+        top = (t * n + first) * wide
+        if given(b) or given(d):
+            for i in range(end - first):
+                g = top + i * wide
+                for k in range(0, wide, h):
+                    for j in range(k + left, k + right):
                         bias = b[j] if given(b) else like
                         more = d[j] if given(d) else like
-                        gates[top + i * wide + j] = gates[top + i * wide + j] + bias + more
-            old = H if step == 0 else states
-            place = first * h if step == 0 else (before * n + first) * h
-            at = address_of(old) + place * size
-            state_times(
-                like, size, L, panel, end - first, 1, wide, h, at, h * size, laid,
-                G + top * size, wide * size,
-            )  # fmt: skip
-            old_cells = C if step == 0 else cells
-            for i in range(end - first):
-                g, y = top + i * wide, (t * n + first + i) * h
-                c = place + i * h
-                for j in range(h):
-                    gates[g + j] = sigmoid(gates[g + j])
-                for j in range(h):
-                    gates[g + h + j] = sigmoid(gates[g + h + j])
-                for j in range(h):
-                    gates[g + 2 * h + j] = tanh(gates[g + 2 * h + j])
-                for j in range(h):
-                    gates[g + 3 * h + j] = sigmoid(gates[g + 3 * h + j])
-                for j in range(h):
-                    value = gates[g + h + j] * old_cells[c + j]
-                    value += gates[g + j] * gates[g + 2 * h + j]
-                    cells[y + j] = value
-                for j in range(h):
-                    states[y + j] = gates[g + 3 * h + j] * tanh(cells[y + j])
-        final = 0 if reverse else steps - 1
-        keep_last(last, states, final * n * h, first * h, end * h)
-        keep_last(last_cells, cells, final * n * h, first * h, end * h)
+                        gates[g + j] = gates[g + j] + bias + more
+        old = H if step == 0 else states
+        place = first * h if step == 0 else (before * n + first) * h
+        at = address_of(old) + place * size
+        if state != 0 and step > 0:
+            meet(state, tid, min(threads, spaces), step)
+        state_times(
+            like, size, L, panel, end - first, 1, several, columns, h, at, h * size, laid,
+            G + (top + left) * size, wide * size, step,
+        )  # fmt: skip
+        old_cells = C if step == 0 else cells
+        for i in range(end - first):
+            g, y = top + i * wide, (t * n + first + i) * h
+            c = place + i * h
+            for j in range(left, right):
+                gates[g + j] = sigmoid(gates[g + j])
+            for j in range(left, right):
+                gates[g + h + j] = sigmoid(gates[g + h + j])
+            for j in range(left, right):
+                gates[g + 2 * h + j] = tanh(gates[g + 2 * h + j])
+            for j in range(left, right):
+                gates[g + 3 * h + j] = sigmoid(gates[g + 3 * h + j])
+            for j in range(left, right):
+                value = gates[g + h + j] * old_cells[c + j]
+                value += gates[g + j] * gates[g + 2 * h + j]
+                cells[y + j] = value
+            for j in range(left, right):
+                states[y + j] = gates[g + 3 * h + j] * tanh(cells[y + j])
+    final = 0 if reverse else steps - 1
+    keep_last(last, states, final * n * h, h, first, end, left, right)
+    keep_last(last_cells, cells, final * n * h, h, first, end, left, right)
 
 
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (4.0 * h / 60.0 + 8.0), constants=of_tiles)
 def lstm_steps_backward(
     dY: OptionalFloats, dH: OptionalFloats, dC: OptionalFloats, G: Floats, cells: Floats,
     states: Floats, H: Floats, C: Floats, U: Address, dZ: Floats, before: Floats,
-    first_dH: Floats, first_dC: Floats, space: Address, spaces: int, bytes_a_space: int,
+    first_dH: Floats, first_dC: Floats,
+    space: Address, spaces: int, bytes_a_space: int, state: Address,
     steps: int, n: int, h: int, reverse: int,
     tid, threads, *, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """DZ (steps, n, 4h), the gradients of the first state and cells, and the state before each."""
     like = KIND(0.0)
-    first, end = sequences(n, tid, threads, spaces)
+    first, end, left, right = shares(n, h, tid, threads, spaces, state, panel)
     wide = 4 * h
-    begin_gradient(like, first_dH, dH, first * h, end * h)
-    begin_gradient(like, first_dC, dC, first * h, end * h)
-    laid = space + tid * bytes_a_space
+    begin_gradient(like, first_dH, dH, h, first, end, left, right)
+    begin_gradient(like, first_dC, dC, h, first, end, left, right)
+    laid = space + tid * bytes_a_space + left * wide * size
     if first < end:
-        lay_out_rows(like, size, panel, laid, U, h * size, wide, h)
+        lay_out_rows(like, size, panel, laid, U + left * size, h * size, wide, right - left)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -121,27 +129,29 @@ def lstm_steps_backward(
         for i in range(first, end):
             g, y, s = (t * n + i) * wide, (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
-            gather(h, before, first_dH, dY, y, s, H if start else states, p)
+            gather(left, right, before, first_dH, dY, y, s, H if start else states, p)
             # Short loops of few arrays: longer ones are not computed many numbers at a time.
-            for j in range(h):
+            for j in range(left, right):
                 dZ[g + 3 * h + j] = tanh(cells[y + j])
-            for j in range(h):
+            for j in range(left, right):
                 out, squashed = G[g + 3 * h + j], dZ[g + 3 * h + j]
                 dh = first_dH[s + j]
                 first_dC[s + j] += dh * out * (KIND(1.0) - squashed * squashed)
                 dZ[g + 3 * h + j] = dh * squashed * out * (KIND(1.0) - out)
-            for j in range(h):
+            for j in range(left, right):
                 in_, new, dc = G[g + j], G[g + 2 * h + j], first_dC[s + j]
                 dZ[g + j] = dc * new * in_ * (KIND(1.0) - in_)
                 dZ[g + 2 * h + j] = dc * in_ * (KIND(1.0) - new * new)
-            for j in range(h):
+            for j in range(left, right):
                 forget, dc = G[g + h + j], first_dC[s + j]
                 dZ[g + h + j] = dc * old_cells[p + j] * forget * (KIND(1.0) - forget)
                 first_dC[s + j] = dc * forget
+        if state != 0:
+            meet(state, tid, min(threads, spaces), step)
         at = address_of(dZ) + (t * n + first) * wide * size
         state_times(
-            like, size, L, panel, end - first, 0, h, wide, at, wide * size, laid,
-            address_of(first_dH) + first * h * size, h * size,
+            like, size, L, panel, end - first, 0, 1, right - left, wide, at, wide * size, laid,
+            address_of(first_dH) + (first * h + left) * size, h * size, step,
         )  # fmt: skip
 
 

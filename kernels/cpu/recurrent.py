@@ -1,7 +1,7 @@
 """The gated recurrent unit and the plain recurrent network over all steps, as the LSTM is.
 
 One product for all steps says what they need of the inputs; behind it each thread takes some
-sequences through all steps by itself.
+sequences through all steps by itself, or some units of few sequences.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from nnscratch.formulas.gru import GruSaved
 from nnscratch.formulas.recurrent import RnnSaved
 
 from .implementation import Builder, CpuKernel, Inputs, Options
-from .laid_out import lay_out, lay_out_rows, of_tiles
+from .laid_out import lay_out_rows, of_tiles
 from .products import product
 from .runtime.declaration import Address, Constant, Floats, OptionalFloats, kernel
 from .runtime.language import (
     KIND,
     address_of,
     given,
+    meet,
     pointer,
     sigmoid,
     tanh,
@@ -30,7 +31,8 @@ from .steps import (
     bias_gradients,
     gather,
     keep_last,
-    sequences,
+    lay_out_gates,
+    shares,
     spaces_for,
     state_times,
 )
@@ -49,77 +51,84 @@ def _of_tiles(dtype: str, relu: int) -> Mapping[str, Any]:
 )
 def gru_steps(
     G: Address, Q: Address, U: Address, b: OptionalFloats, d: OptionalFloats, H: Floats,
-    states: Floats, last: Floats, space: Address, spaces: int, bytes_a_space: int,
+    states: Floats, last: Floats,
+    space: Address, spaces: int, bytes_a_space: int, state: Address,
     steps: int, n: int, h: int, reverse: int,
     tid, threads, *, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """G (steps, n, 3h) from X Wᵀ to the gates r, z and n; Q is what r multiplies (steps, n, h)."""
     like = KIND(0.0)
-    workers = min(threads, spaces)
-    if tid < workers:
-        first, end = sequences(n, tid, workers, spaces)
-        wide = 3 * h
-        laid = space + tid * bytes_a_space
-        behind = laid + (2 * h + panel - 1) // panel * panel * h * size
-        if first < end:
-            lay_out(like, size, L, panel, laid, U, h * size, 2 * h, h)
-            lay_out(like, size, L, panel, behind, U + 2 * h * h * size, h * size, h, h)
-        gates, products = pointer(G, KIND), pointer(Q, KIND)
-        for step in range(steps):
-            t = steps - 1 - step if reverse else step
-            before = t + 1 if reverse else t - 1
-            top, own = (t * n + first) * wide, (t * n + first) * h
-            for i in range(end - first):
-                g, q = top + i * wide, own + i * h
-                if given(b):
-                    for j in range(wide):
+    first, end, left, right = shares(n, h, tid, threads, spaces, state, panel)
+    wide = 3 * h
+    several, columns = (1, 2 * h) if state == 0 else (2, right - left)
+    laid = space + tid * bytes_a_space + 3 * left * h * size
+    behind = laid + several * ((columns + panel - 1) // panel) * panel * h * size
+    if first < end:
+        lay_out_gates(like, size, L, panel, laid, U, h, several, left, columns)
+        last_rows = U + 2 * h * h * size
+        lay_out_gates(like, size, L, panel, behind, last_rows, h, 1, left, right - left)
+    gates, products = pointer(G, KIND), pointer(Q, KIND)
+    for step in range(steps if first < end else 0):
+        t = steps - 1 - step if reverse else step
+        before = t + 1 if reverse else t - 1
+        top, own = (t * n + first) * wide, (t * n + first) * h
+        for i in range(end - first):
+            g, q = top + i * wide, own + i * h
+            if given(b):
+                for k in range(0, wide, h):
+                    for j in range(k + left, k + right):
                         gates[g + j] += b[j]
-                if given(d):
-                    for j in range(2 * h):
+            if given(d):
+                for k in range(0, 2 * h, h):
+                    for j in range(k + left, k + right):
                         gates[g + j] += d[j]
-                for j in range(h):
-                    products[q + j] = d[2 * h + j] if given(d) else like
-            old = H if step == 0 else states
-            place = first * h if step == 0 else (before * n + first) * h
-            at = address_of(old) + place * size
-            state_times(
-                like, size, L, panel, end - first, 1, 2 * h, h, at, h * size, laid,
-                G + top * size, wide * size,
-            )  # fmt: skip
-            state_times(
-                like, size, L, panel, end - first, 1, h, h, at, h * size, behind,
-                Q + own * size, h * size,
-            )  # fmt: skip
-            for i in range(end - first):
-                g, y, p = top + i * wide, own + i * h, place + i * h
-                for j in range(2 * h):
+            for j in range(left, right):
+                products[q + j] = d[2 * h + j] if given(d) else like
+        old = H if step == 0 else states
+        place = first * h if step == 0 else (before * n + first) * h
+        at = address_of(old) + place * size
+        if state != 0 and step > 0:
+            meet(state, tid, min(threads, spaces), step)
+        state_times(
+            like, size, L, panel, end - first, 1, several, columns, h, at, h * size, laid,
+            G + (top + left) * size, wide * size, step,
+        )  # fmt: skip
+        state_times(
+            like, size, L, panel, end - first, 1, 1, right - left, h, at, h * size, behind,
+            Q + (own + left) * size, h * size, step,
+        )  # fmt: skip
+        for i in range(end - first):
+            g, y, p = top + i * wide, own + i * h, place + i * h
+            for k in range(0, 2 * h, h):
+                for j in range(k + left, k + right):
                     gates[g + j] = sigmoid(gates[g + j])
-                for j in range(h):
-                    gates[g + 2 * h + j] += gates[g + j] * products[y + j]
-                for j in range(h):
-                    gates[g + 2 * h + j] = tanh(gates[g + 2 * h + j])
-                for j in range(h):
-                    new = gates[g + 2 * h + j]
-                    states[y + j] = new + gates[g + h + j] * (old[p + j] - new)
-        final = 0 if reverse else steps - 1
-        keep_last(last, states, final * n * h, first * h, end * h)
+            for j in range(left, right):
+                gates[g + 2 * h + j] += gates[g + j] * products[y + j]
+            for j in range(left, right):
+                gates[g + 2 * h + j] = tanh(gates[g + 2 * h + j])
+            for j in range(left, right):
+                new = gates[g + 2 * h + j]
+                states[y + j] = new + gates[g + h + j] * (old[p + j] - new)
+    final = 0 if reverse else steps - 1
+    keep_last(last, states, final * n * h, h, first, end, left, right)
 
 
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (3.0 * h / 60.0 + 8.0), constants=of_tiles)
 def gru_steps_backward(
     dY: OptionalFloats, dH: OptionalFloats, G: Floats, Q: Floats, states: Floats, H: Floats,
     U: Address, dA: Floats, dB: Floats, before: Floats, first_dH: Floats,
-    space: Address, spaces: int, bytes_a_space: int, steps: int, n: int, h: int, reverse: int,
+    space: Address, spaces: int, bytes_a_space: int, state: Address,
+    steps: int, n: int, h: int, reverse: int,
     tid, threads, *, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """DA and dB (steps, n, 3h), the gradient of the first state, and the state before each."""
     like, one = KIND(0.0), KIND(1.0)
-    first, end = sequences(n, tid, threads, spaces)
+    first, end, left, right = shares(n, h, tid, threads, spaces, state, panel)
     wide = 3 * h
-    begin_gradient(like, first_dH, dH, first * h, end * h)
-    laid = space + tid * bytes_a_space
+    begin_gradient(like, first_dH, dH, h, first, end, left, right)
+    laid = space + tid * bytes_a_space + left * wide * size
     if first < end:
-        lay_out_rows(like, size, panel, laid, U, h * size, wide, h)
+        lay_out_rows(like, size, panel, laid, U + left * size, h * size, wide, right - left)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -127,83 +136,90 @@ def gru_steps_backward(
         for i in range(first, end):
             g, y, s = (t * n + i) * wide, (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
-            gather(h, before, first_dH, dY, y, s, H if start else states, p)
+            gather(left, right, before, first_dH, dY, y, s, H if start else states, p)
             # Short loops of few arrays: longer ones are not computed many numbers at a time.
-            for j in range(h):
+            for j in range(left, right):
                 z, new = G[g + h + j], G[g + 2 * h + j]
                 dA[g + 2 * h + j] = first_dH[s + j] * (one - z) * (one - new * new)
-            for j in range(h):
+            for j in range(left, right):
                 r, of_n = G[g + j], dA[g + 2 * h + j]
                 dA[g + j] = of_n * Q[y + j] * r * (one - r)
-            for j in range(h):
+            for j in range(left, right):
                 z, new = G[g + h + j], G[g + 2 * h + j]
                 dA[g + h + j] = first_dH[s + j] * (before[y + j] - new) * z * (one - z)
-            for j in range(h):
+            for j in range(left, right):
                 first_dH[s + j] *= G[g + h + j]
-            for j in range(2 * h):
-                dB[g + j] = dA[g + j]
-            for j in range(h):
+            for k in range(0, 2 * h, h):
+                for j in range(g + k + left, g + k + right):
+                    dB[j] = dA[j]
+            for j in range(left, right):
                 dB[g + 2 * h + j] = dA[g + 2 * h + j] * G[g + j]
+        if state != 0:
+            meet(state, tid, min(threads, spaces), step)
         at = address_of(dB) + (t * n + first) * wide * size
         state_times(
-            like, size, L, panel, end - first, 1, h, wide, at, wide * size, laid,
-            address_of(first_dH) + first * h * size, h * size,
+            like, size, L, panel, end - first, 1, 1, right - left, wide, at, wide * size, laid,
+            address_of(first_dH) + (first * h + left) * size, h * size, step,
         )  # fmt: skip
 
 
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (h / 60.0 + 4.0), constants=_of_tiles)
 def rnn_steps(
     Z: Address, U: Address, b: OptionalFloats, d: OptionalFloats, H: Floats, states: Floats,
-    last: Floats, space: Address, spaces: int, bytes_a_space: int, steps: int, n: int, h: int,
-    reverse: int, tid, threads, *, relu: int, size: Constant, L: Constant, panel: Constant,
+    last: Floats,
+    space: Address, spaces: int, bytes_a_space: int, state: Address,
+    steps: int, n: int, h: int, reverse: int,
+    tid, threads, *, relu: int, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """States (steps, n, h) from Z = X Wᵀ, by the hyperbolic tangent or by relu."""
     like = KIND(0.0)
-    workers = min(threads, spaces)
-    if tid < workers:
-        first, end = sequences(n, tid, workers, spaces)
-        laid = space + tid * bytes_a_space
-        if first < end:
-            lay_out(like, size, L, panel, laid, U, h * size, h, h)
-        sums = pointer(Z, KIND)
-        for step in range(steps):
-            t = steps - 1 - step if reverse else step
-            before = t + 1 if reverse else t - 1
-            top = (t * n + first) * h
-            for i in range(end - first):
-                for j in range(h):
-                    bias = b[j] if given(b) else like
-                    more = d[j] if given(d) else like
-                    sums[top + i * h + j] = sums[top + i * h + j] + bias + more
-            old = H if step == 0 else states
-            place = first * h if step == 0 else (before * n + first) * h
-            state_times(
-                like, size, L, panel, end - first, 1, h, h, address_of(old) + place * size,
-                h * size, laid, Z + top * size, h * size,
-            )  # fmt: skip
-            for j in range(top, top + (end - first) * h):
+    first, end, left, right = shares(n, h, tid, threads, spaces, state, panel)
+    laid = space + tid * bytes_a_space + left * h * size
+    if first < end:
+        lay_out_gates(like, size, L, panel, laid, U, h, 1, left, right - left)
+    sums = pointer(Z, KIND)
+    for step in range(steps if first < end else 0):
+        t = steps - 1 - step if reverse else step
+        before = t + 1 if reverse else t - 1
+        top = (t * n + first) * h
+        for i in range(end - first):
+            for j in range(left, right):
+                bias = b[j] if given(b) else like
+                more = d[j] if given(d) else like
+                sums[top + i * h + j] = sums[top + i * h + j] + bias + more
+        old = H if step == 0 else states
+        at = address_of(old) + (first if step == 0 else before * n + first) * h * size
+        if state != 0 and step > 0:
+            meet(state, tid, min(threads, spaces), step)
+        state_times(
+            like, size, L, panel, end - first, 1, 1, right - left, h, at, h * size, laid,
+            Z + (top + left) * size, h * size, step,
+        )  # fmt: skip
+        for i in range(end - first):
+            for j in range(top + i * h + left, top + i * h + right):
                 if relu:
                     states[j] = like if sums[j] <= like else sums[j]
                 else:
                     states[j] = tanh(sums[j])
-        final = 0 if reverse else steps - 1
-        keep_last(last, states, final * n * h, first * h, end * h)
+    final = 0 if reverse else steps - 1
+    keep_last(last, states, final * n * h, h, first, end, left, right)
 
 
 @kernel(cost=lambda steps, n, h: 200.0 + steps * n * h * (h / 60.0 + 3.0), constants=_of_tiles)
 def rnn_steps_backward(
     dY: OptionalFloats, dH: OptionalFloats, states: Floats, H: Floats, U: Address, dZ: Floats,
-    before: Floats, first_dH: Floats, space: Address, spaces: int, bytes_a_space: int,
+    before: Floats, first_dH: Floats,
+    space: Address, spaces: int, bytes_a_space: int, state: Address,
     steps: int, n: int, h: int, reverse: int,
     tid, threads, *, relu: int, size: Constant, L: Constant, panel: Constant,
 ):  # fmt: skip
     """DZ (steps, n, h), the gradient of the first state, and the state before each."""
     like = KIND(0.0)
-    first, end = sequences(n, tid, threads, spaces)
-    begin_gradient(like, first_dH, dH, first * h, end * h)
-    laid = space + tid * bytes_a_space
+    first, end, left, right = shares(n, h, tid, threads, spaces, state, panel)
+    begin_gradient(like, first_dH, dH, h, first, end, left, right)
+    laid = space + tid * bytes_a_space + left * h * size
     if first < end:
-        lay_out_rows(like, size, panel, laid, U, h * size, h, h)
+        lay_out_rows(like, size, panel, laid, U + left * size, h * size, h, right - left)
     for step in range(steps if first < end else 0):
         t = step if reverse else steps - 1 - step
         earlier = t + 1 if reverse else t - 1
@@ -211,18 +227,20 @@ def rnn_steps_backward(
         for i in range(first, end):
             y, s = (t * n + i) * h, i * h
             p = s if start else (earlier * n + i) * h
-            gather(h, before, first_dH, dY, y, s, H if start else states, p)
-            for j in range(h):
+            gather(left, right, before, first_dH, dY, y, s, H if start else states, p)
+            for j in range(left, right):
                 value = states[y + j]
                 if relu:
                     slope = like if value <= like else KIND(1.0)
                 else:
                     slope = KIND(1.0) - value * value
                 dZ[y + j] = first_dH[s + j] * slope
+        if state != 0:
+            meet(state, tid, min(threads, spaces), step)
         at = address_of(dZ) + (t * n + first) * h * size
         state_times(
-            like, size, L, panel, end - first, 0, h, h, at, h * size, laid,
-            address_of(first_dH) + first * h * size, h * size,
+            like, size, L, panel, end - first, 0, 1, right - left, h, at, h * size, laid,
+            address_of(first_dH) + (first * h + left) * size, h * size, step,
         )  # fmt: skip
 
 

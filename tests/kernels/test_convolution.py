@@ -38,6 +38,7 @@ SHAPES = {
     "places of two images": (2, 12, 5, 6, 20, 3, 2, 0, 2),
     "points": (2, 33, 20, 9, 50, 1, 1, 0, 1),
     "strided": (2, 12, 30, 31, 20, 3, 2, 1, 2),
+    "points of one image, few outputs": (1, 33, 20, 15, 21, 1, 1, 0, 1),
     "points, strided": (2, 24, 9, 11, 30, 1, 2, 0, 1),
     "many terms": (2, 70, 12, 12, 24, 5, 1, 2, 1),
     "four pixels at a time": (3, 24, 14, 15, 40, 3, 1, 1, 1),

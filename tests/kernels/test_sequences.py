@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from nnscratch.formulas import FORMULAS, registry
 from nnscratch.kernels import cpu
+from nnscratch.kernels.cpu import steps
+from nnscratch.kernels.cpu.runtime import threads as policy
 
 RNG = np.random.default_rng(0)
 
@@ -38,30 +41,33 @@ def normal(*shape: int) -> Any:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def calls(name: str, n: int = 37) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if name == "lstm":
-        t, i, h = 3, 5, 24
-        weights = (normal(4 * h, i), normal(4 * h, h), normal(4 * h), normal(4 * h))
-        return (normal(t, n, i), normal(n, h), normal(n, h), *weights), {"reverse": True}
-    if name in ("gru", "rnn"):
-        t, i, h = 3, 5, 24
-        rows = 3 * h if name == "gru" else h
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+def calls(name: str, n: int = 37, h: int = 24) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if name in GATES:
+        t, i, rows = 3, 5, GATES[name] * h
+        first = [normal(n, h) for _ in range(2 if name == "lstm" else 1)]
         weights = (normal(rows, i), normal(rows, h), normal(rows), normal(rows))
-        return (normal(t, n, i), normal(n, h), *weights), {"reverse": True}
+        return (normal(t, n, i), *first, *weights), {"reverse": True}
     return (normal(1, 3, 150, 16), normal(1, 3, 150, 16), normal(1, 3, 150, 20)), {
         "is_causal": True
     }
 
 
 @pytest.mark.parametrize(
-    ("name", "n"),
+    ("name", "n", "h"),
     [
-        ("scaled_dot_product_attention", 3),
-        *((name, n) for name in ("lstm", "gru", "rnn") for n in (37, 32, 22, 7, 3)),
+        ("scaled_dot_product_attention", 3, 16),
+        *((name, n, 24) for name in GATES for n in (37, 32, 22, 7, 3)),
+        *((name, n, h) for name in GATES for n, h in ((1, 256), (1, 181), (2, 150), (3, 100))),
     ],
 )
-def test_bits_do_not_depend_on_threads(name: str, n: int) -> None:
-    inputs, options = calls(name, n)
+def test_bits_do_not_depend_on_threads(
+    name: str, n: int, h: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "_most", 7)
+    inputs, options = calls(name, n, h)
     kernel = cpu.IMPLEMENTATIONS[name]
     found = []
     for count in (1, 2, 3, 7):
@@ -73,6 +79,51 @@ def test_bits_do_not_depend_on_threads(name: str, n: int) -> None:
         gradients, _ = kernel.lower(builder, "backward", (*given, *saved), {}, (True,) * 7)
         found.append([one.tobytes() for one in (*outputs, *gradients) if one is not None])
     assert all(one == found[0] for one in found)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize(("n", "h"), [(1, 192), (2, 145), (3, 130)])
+@pytest.mark.parametrize("name", GATES)
+def test_units_of_few_sequences_are_shared_with_the_numbers_of_the_formula(
+    name: str, n: int, h: int, threads: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "_most", threads)
+    monkeypatch.setattr(steps, "WORTH_MEETING", 1 << 10)
+    inputs = tuple([(0.2 * one).astype(dtype) for one in calls(name, n, h)[0]])
+    kernel, formula, builder = cpu.IMPLEMENTATIONS[name], FORMULAS[name], Threads(threads)
+    outputs, saved = kernel.lower(builder, "forward", inputs, {}, ())
+    with registry.use_kernels("off"):
+        wanted, kept = registry.forward(formula, *inputs)
+    dY = tuple([np.cos(np.arange(one.size, dtype=dtype)).reshape(one.shape) for one in wanted])
+    needs = (True,) * len(inputs)
+    gradients, _ = kernel.lower(builder, "backward", (*dY, *saved), {}, needs)
+    with registry.use_kernels("off"):
+        wanted = (*wanted, *registry.backward(formula, dY, kept, (*needs, False, False)))
+    limits = (1e-4, 1e-4) if dtype == "float32" else (1e-12, 1e-12)
+    for one, other in zip((*outputs, *gradients), wanted, strict=False):
+        if one is not None:
+            np.testing.assert_allclose(one, other, *limits)
+
+
+def test_a_sequence_beside_those_of_other_python_threads() -> None:
+    """Threads that share its units meet each other, and nobody who runs alone meanwhile."""
+    inputs, _ = calls("lstm", 1, 256)
+    kernel = cpu.IMPLEMENTATIONS["lstm"]
+    wanted = kernel.lower(Threads(1), "forward", inputs, {}, ())[0][0].tobytes()
+    wrong: list[int] = []
+
+    def work() -> None:
+        for _ in range(100):
+            outputs, _ = kernel.lower(Threads(2), "forward", inputs, {}, ())
+            if outputs[0].tobytes() != wanted:
+                wrong.append(1)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
 
 
 def test_the_slope_of_relu_is_one_where_a_state_is_nan(dtype: str) -> None:

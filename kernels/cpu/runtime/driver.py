@@ -38,6 +38,7 @@ from .state import (
     GET_THREADS,
     LINE,
     LOCK,
+    MET,
     NO_BARRIER,
     OPENED,
     QUIT,
@@ -48,6 +49,10 @@ from .state import (
     USERS,
     WORDS,
 )  # fmt: skip
+
+HASTE = 16
+"""How many times sooner a thread offers its processor to others that waits within an instruction:
+there threads meet every microsecond, and one that is not there has no processor."""
 
 
 @njit(**INLINE)
@@ -124,6 +129,23 @@ def barrier(state, threads, opened):
     while atomic_load(state + OPENED) == opened:
         times += 1
         _spin(state, times)
+
+
+@njit(**INLINE)
+def meet(state, tid, threads, turn):
+    """Within an instruction, wait until its first ``threads`` threads are here; tid is one of them.
+
+    ``turn`` counts the meetings of the instruction, which has a barrier before it and behind it.
+    """
+    if threads == 1:  # such a run may go on beside one of several threads
+        return
+    meeting = atomic_load(state + OPENED) * 2**32 + turn + 1  # later ones have larger numbers
+    atomic_store(state + MET + tid * LINE, meeting)
+    times = 0
+    for other in range(threads):
+        while atomic_load(state + MET + other * LINE) < meeting:
+            times += HASTE
+            _spin(state, times)
 
 
 @njit(**INLINE)

@@ -24,6 +24,9 @@ stack = _of(".intrinsics", "stack")
 address_of = _of(".intrinsics", "address_of")
 call_kernel = _of(".intrinsics", "call_kernel")
 
+# Of threads.
+meet = _of(".driver", "meet")
+
 # Of numbers.
 cast = _of(".intrinsics", "cast")
 add_up = _of(".intrinsics", "add_up")

@@ -26,7 +26,9 @@ LOCK, USERS, FORMER = 5 * LINE, 5 * LINE + 8, 5 * LINE + 16
 """Of BLAS: a lock, how many runs use it, and the threads that it had before."""
 ASLEEP = 8 * LINE
 """Whether thread t sleeps, t lines behind this."""
-BYTES = ASLEEP + (1 + MAX_THREADS) * LINE
+MET = ASLEEP + (1 + MAX_THREADS) * LINE
+"""The last meeting within an instruction at which thread t was, t lines behind this."""
+BYTES = MET + MAX_THREADS * LINE
 
 WORDS = 4
 """Entries of one instruction in a table: kernel, its two buffers, flags."""
