@@ -52,7 +52,7 @@ MOST_WASTE = 1.4
 """How many times the pixels of the output its windows may have: odd sizes leave some unused."""
 KEPT = 3 << 18
 """Bytes that a block's transformed windows and sums may take, as far as there is a choice."""
-THREADS = (2, 8)
+THREADS = (2, 4)
 """Few threads, and many."""
 OUTPUTS_AT_ONCE = 32
 """Outputs of a block at a time, at most."""
@@ -63,6 +63,14 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
 
     L = tiles.lanes(dtype)
     return {"kernels": 9 * L * L, "panel": 2 * L, "two_lines": 4 * L, **of_registers(dtype)}
+
+
+@helper
+def lay_kernel(source, at, down, along, out, to, apart):
+    """Lay out the nine numbers of a kernel, ``apart`` from each other."""
+    for i in range(3):
+        for j in range(3):
+            out[to + (3 * i + j) * apart] = source[at + i * down + j * along]
 
 
 @kernel(
@@ -87,26 +95,32 @@ def winograd_weights(
     for i in range(9 * L * L):
         before[i] = like
     # Kernels are read in the order in which they lie: those of a row, or of an input, end to end.
+    # Some registers of them are laid out before the first is transformed.
     by_rows = input_stride < row_stride
     blocks = rows if by_rows else (inputs + L - 1) // L
     first, last = part(groups * blocks, tid, threads, 1)
     for item in range(first, last):
         g, block = item // blocks, item % blocks
-        for beside in range(0, inputs if by_rows else rows, L):
+        for beside in range(0, inputs if by_rows else rows, L * L if by_rows else L):
             top, c0 = (block, beside) if by_rows else (beside, block * L)
-            many, width = 1 if by_rows else min(L, rows - top), min(L, inputs - c0)
             begin = start + g * group_stride + top * row_stride + c0 * input_stride
             goal = out + (g * 16 * plane + top * line + c0) * number
-            for c in range(width):
+            if by_rows:
+                many, next_one = (min(L * L, inputs - c0) + L - 1) // L, L
                 for r in range(many):
-                    at, to = begin + r * row_stride + c * input_stride, 9 * L * r + c
-                    for i in range(3):
-                        for j in range(3):
-                            before[to + (3 * i + j) * L] = source[at + i * down + j * along]
+                    for c in range(min(L, inputs - c0 - r * L)):
+                        at = begin + (r * L + c) * input_stride
+                        lay_kernel(source, at, down, along, before, 9 * L * r + c, L)
+            else:
+                many, next_one = min(L, rows - top), line
+                for c in range(min(L, inputs - c0)):
+                    for r in range(many):
+                        at = begin + r * row_stride + c * input_stride
+                        lay_kernel(source, at, down, along, before, 9 * L * r + c, L)
             for r in range(many):
                 transform_kernel(
                     like, address_of(before) + 9 * L * r * number, L * number,
-                    goal + r * line * number, plane * number,
+                    goal + r * next_one * number, plane * number,
                 )  # fmt: skip
 
 
