@@ -40,13 +40,20 @@ def top_of(kind, z, start, columns):
 
 @helper
 def sum_of_powers(kind, logarithm, z, y, start, columns, top):
-    """Return the sum of the row's 2^30 e^(z - top), which are y unless that is a logarithm."""
+    """Return the sum of the row's 2^30 e^(z - top), which are y unless that is a logarithm.
+
+    No loop both writes and adds up: where y lies just behind z, it would be done number by number,
+    and the order of its sum with it.
+    """
     total = kind(0.0)
+    if logarithm:
+        for j in range(start, start + columns):
+            total = add_up(total, raised_decay(z[j] - top))
+        return total
     for j in range(start, start + columns):
-        power = raised_decay(z[j] - top)
-        total = add_up(total, power)
-        if not logarithm:
-            y[j] = power
+        y[j] = raised_decay(z[j] - top)
+    for j in range(start, start + columns):
+        total = add_up(total, y[j])
     return total
 
 
