@@ -262,7 +262,7 @@ def convolution_in_place(
 
 
 @dataclass(frozen=True)
-class Lines:
+class LinesOfRows:
     """How rows of places are computed.
 
     Attributes:
@@ -295,7 +295,7 @@ class Lines:
         return in_place < in_tiles
 
 
-def lines_of(w: Windows, rows: int, L: int) -> Lines:
+def lines_of(w: Windows, rows: int, L: int) -> LinesOfRows:
     """Return how so many rows of places are computed: as lines where these take fewer registers.
 
     Rows shorter than a register are always part of a line, which has a register for each of them
@@ -306,11 +306,11 @@ def lines_of(w: Windows, rows: int, L: int) -> Lines:
     line = (together - 1) * down + w.count[2]
     filled, cut = -(-line // L), together * -(-w.count[2] // L)
     if w.count[2] < L:
-        return Lines(rows, together, L if filled < cut else down)
-    return Lines(rows, together if filled * (1 + 2 * PUT / w.terms) < cut else 0, L)
+        return LinesOfRows(rows, together, L if filled < cut else down)
+    return LinesOfRows(rows, together if filled * (1 + 2 * PUT / w.terms) < cut else 0, L)
 
 
-def rows_in_place(w: Windows, outputs: int, dtype: Any) -> Lines | None:
+def rows_in_place(w: Windows, outputs: int, dtype: Any) -> LinesOfRows | None:
     """Return how the rows of places are computed; None where tiles are quicker."""
     from .tiles import lanes
 
@@ -330,7 +330,7 @@ def rows_in_place(w: Windows, outputs: int, dtype: Any) -> Lines | None:
 
 def emit_in_place(
     builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int,
-    lines: Lines,
+    lines: LinesOfRows,
 ) -> None:  # fmt: skip
     """Emit Y = W · windows(X) + b; W is laid out as tiles."""
     from .tiles import ROWS as tile_rows
