@@ -208,6 +208,22 @@ def write_tile(
                 e.store(total, where, mask)
 
 
+def exchange(e: _Emitter, rows: list[Any]) -> None:
+    """Turn the rows of a square, a register each, into its columns."""
+    many = ir.VectorType(I32, e.count)
+    step = 1
+    while step < e.count:  # exchange the two off-diagonal quarters of every square of 2 steps
+        one = [x if not x & step else e.count + x - step for x in range(e.count)]
+        two = [x + step if not x & step else e.count + x for x in range(e.count)]
+        for i in range(e.count):
+            if i & step:
+                continue
+            upper, lower = rows[i], rows[i + step]
+            rows[i] = e.builder.shuffle_vector(upper, lower, ir.Constant(many, one))
+            rows[i + step] = e.builder.shuffle_vector(upper, lower, ir.Constant(many, two))
+        step *= 2
+
+
 @intrinsic
 def transpose(typingctx, like, w, ldw, last, out, ldo):
     """``transpose(like, W, ldw, last, out, ldo)``: write the transpose of a square of W.
@@ -224,18 +240,7 @@ def transpose(typingctx, like, w, ldw, last, out, ldo):
         for i in range(e.count):
             index = builder.select(builder.icmp_signed("<", I64(i), last), I64(i), last)
             rows.append(e.load(e.at(w, ldw, index, e.vector)))
-        step = 1
-        while step < e.count:  # exchange the two off-diagonal quarters of every square of 2 steps
-            for i in range(e.count):
-                if i & step:
-                    continue
-                upper, lower = rows[i], rows[i + step]
-                one = [x if not x & step else e.count + x - step for x in range(e.count)]
-                two = [x + step if not x & step else e.count + x for x in range(e.count)]
-                many = ir.VectorType(I32, e.count)
-                rows[i] = builder.shuffle_vector(upper, lower, ir.Constant(many, one))
-                rows[i + step] = builder.shuffle_vector(upper, lower, ir.Constant(many, two))
-            step *= 2
+        exchange(e, rows)
         for i, value in enumerate(rows):
             e.store(value, e.at(out, ldo, i, e.vector))
         return context.get_dummy_value()

@@ -24,8 +24,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .runtime.intrinsics import I32, I64
-from .tiles import REGISTER, _Emitter
+from .runtime.intrinsics import I64
+from .tiles import REGISTER, _Emitter, exchange
 
 Square = list[list[Any]]
 Matrix = Sequence[Sequence[float]]
@@ -62,138 +62,146 @@ def _transformed(e: Any, M: Matrix, d: Square) -> Square:
     return [[_combined(e, row, line) for row in M] for line in half]
 
 
-def _squares(matrix: Matrix, like: Any) -> tuple[Any, Any]:
+def _squares(matrix: Matrix, like: Any, checks: bool = False) -> tuple[Any, Any]:
     """Return the signature, and what emits M d Mᵀ of a register of squares d.
 
-    The numbers of a square are rows, ``stride`` bytes apart; those of the result ``plane``.
+    Of a square d each number is a register, the next one of its row right behind it; the rows are
+    ``down`` bytes apart, and the numbers of the result ``plane``. With ``checks`` the last argument
+    is the address of a register to which 0 times each is added: it stays 0 if all are finite.
     """
     n = len(matrix[0])
 
     def codegen(context, builder, signature, args):
-        _, source, stride, out, plane = args
+        _, source, down, out, plane, *told = args
         e = _Emitter(context, builder, like)
-        d = [
-            [e.load(e.at(source, stride, n * i + j, e.vector)) for j in range(n)] for i in range(n)
-        ]
-        _stored(e, matrix, d, out, plane)
+        starts = [builder.add(source, builder.mul(down, I64(i))) for i in range(n)]
+        d = [[e.load(e.at(at, I64(REGISTER), j, e.vector)) for j in range(n)] for at in starts]
+        values = list(chain(*_transformed(e, matrix, d)))
+        for k, value in enumerate(values):
+            e.store(value, e.at(out, plane, k, e.vector))
+        for spoilt in told:
+            place = e.at(spoilt, I64(0), 0, e.vector)
+            e.store(_told(e, values, e.load(place)), place)
         return context.get_dummy_value()
 
-    return types.void(like, *[types.int64] * 4), codegen
+    return types.void(like, *[types.int64] * (5 if checks else 4)), codegen
 
 
-def _squares_in_place(matrix: Matrix, like: Any) -> tuple[Any, Any]:
-    """The same for neighbouring squares, two apart, of rows that lie ``down`` bytes apart.
+def _told(e: Any, values: list[Any], bad: Any) -> Any:
+    """Return a register to which 0 times each value is added: NaN where one is not finite."""
+    for value in values:
+        bad = e.fma(value, e.zero, bad)
+    return bad
 
-    Of a row, the odd numbers stand ``across`` bytes behind the even ones.
+
+@intrinsic
+def lay_pixels(typingctx, like, source, next_channel, last, width, out):
+    """``lay_pixels(like, source, next_channel, last, width, out)``: a register of each pixel.
+
+    Of as many channels as a register has lanes, ``next_channel`` bytes apart, as many pixels are
+    laid out, of which ``width`` are read, which may be 0 or less; the others are zeros. Channels
+    behind number ``last`` are not read; their lanes hold channel ``last`` again.
     """
-    n = len(matrix[0])
 
     def codegen(context, builder, signature, args):
-        _, source, down, across, out, plane = args
+        _, source, next_channel, last, width, out = args
         e = _Emitter(context, builder, like)
-        d = []
-        for i in range(n):
-            even = builder.add(source, builder.mul(down, I64(i)))
-            starts = [even, builder.add(even, across)]
-            d.append([e.load(e.at(starts[j % 2], I64(e.size), j // 2, e.vector)) for j in range(n)])
-        _stored(e, matrix, d, out, plane)
+        mask, rows = e.mask(width), []
+        for i in range(e.count):
+            index = builder.select(builder.icmp_signed("<", I64(i), last), I64(i), last)
+            rows.append(e.load(e.at(source, next_channel, index, e.vector), mask))
+        exchange(e, rows)
+        for i, value in enumerate(rows):
+            e.store(value, e.at(out, I64(REGISTER), i, e.vector))
         return context.get_dummy_value()
 
     return types.void(like, *[types.int64] * 5), codegen
 
 
-def _stored(e: Any, matrix: Matrix, d: Square, out: Any, plane: Any) -> None:
-    for k, value in enumerate(chain(*_transformed(e, matrix, d))):
-        e.store(value, e.at(out, plane, k, e.vector))
-
-
 @intrinsic
-def split_pairs(typingctx, like, source, width, evens, odds):
-    """``split_pairs(like, source, width, evens, odds)``: the numbers of two registers, taken apart.
+def put_pixels(typingctx, like, source, out, next_channel, last, width):
+    """``put_pixels(like, source, out, next_channel, last, width)``: the way back, to the images.
 
-    Only ``width`` of them are read, which may be 0 or less; the others are zeros.
+    Only ``width`` pixels are written, and no channels behind number ``last``.
     """
 
     def codegen(context, builder, signature, args):
-        _, source, width, *goals = args
+        _, source, out, next_channel, last, width = args
         e = _Emitter(context, builder, like)
-        n = e.count
-        one, other = (
-            e.load(e.at(source, I64(REGISTER), v, e.vector), e.mask(builder.sub(width, I64(v * n))))
-            for v in range(2)
-        )
-        for parity, goal in enumerate(goals):
-            picks = ir.Constant(ir.VectorType(I32, n), list(range(parity, 2 * n, 2)))
-            value = builder.shuffle_vector(one, other, picks)
-            e.store(value, e.at(goal, I64(0), 0, e.vector))
+        rows = [e.load(e.at(source, I64(REGISTER), i, e.vector)) for i in range(e.count)]
+        exchange(e, rows)
+        whole = builder.icmp_signed(">=", width, I64(e.count))
+        whole = builder.and_(whole, builder.icmp_signed(">=", last, I64(e.count - 1)))
+        with builder.if_else(whole) as (then, otherwise):
+            with then:
+                for i, value in enumerate(rows):
+                    e.store(value, e.at(out, next_channel, i, e.vector))
+            with otherwise:
+                some = e.mask(width)
+                for i, value in enumerate(rows):
+                    with builder.if_then(builder.icmp_signed("<=", I64(i), last)):
+                        e.store(value, e.at(out, next_channel, i, e.vector), some)
         return context.get_dummy_value()
 
-    return types.void(like, *[types.int64] * 4), codegen
+    return types.void(like, *[types.int64] * 5), codegen
 
 
 @intrinsic
-def transform_input(typingctx, like, source, stride, out, plane):
-    """V of a register of windows: 16 rows to 16 rows."""
+def clear_pixel(typingctx, like, out):
+    """Write a register of zeros."""
+
+    def codegen(context, builder, signature, args):
+        e = _Emitter(context, builder, like)
+        e.store(e.zero, e.at(args[1], I64(0), 0, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, types.int64), codegen
+
+
+@intrinsic
+def transform_pixels(typingctx, like, source, down, out, plane):
+    """V of a window of pixels, ``down`` bytes from row to row: a lane is a channel."""
     return _squares(OF_INPUT, like)
 
 
 @intrinsic
-def transform_input_in_place(typingctx, like, source, down, across, out, plane):
-    """V of a register of neighbouring windows where the rows are laid out."""
-    return _squares_in_place(OF_INPUT, like)
-
-
-@intrinsic
-def transform_kernel(typingctx, like, source, stride, out, plane):
-    """U of a register of kernels: 9 rows to 16 rows."""
-    return _squares(OF_WEIGHTS, like)
-
-
-@intrinsic
-def transform_gradient(typingctx, like, source, stride, out, plane):
-    """D of a register of 2 x 2 pixels: 4 rows to 16 rows."""
+def transform_pixels_of_gradient(typingctx, like, source, down, out, plane):
+    """D of a square of pixels, ``down`` bytes from row to row: a lane is an output."""
     return _squares(OF_GRADIENT, like)
 
 
 @intrinsic
-def transform_gradient_in_place(typingctx, like, source, down, across, out, plane):
-    """D of a register of neighbouring squares where the rows are laid out."""
-    return _squares_in_place(OF_GRADIENT, like)
+def transform_kernel(typingctx, like, source, down, out, plane):
+    """U of a register of kernels: 9 registers to 16."""
+    return _squares(OF_WEIGHTS, like)
 
 
 @intrinsic
-def transform_to_kernel(typingctx, like, source, stride, out, plane):
-    """The gradient of a register of kernels: 16 rows to 9 rows."""
-    return _squares(TO_WEIGHTS, like)
+def transform_to_kernel(typingctx, like, source, down, out, plane, spoilt):
+    """The gradient of a register of kernels, 16 registers to 9, and whether all is finite."""
+    return _squares(TO_WEIGHTS, like, checks=True)
 
 
 @intrinsic
-def transform_output(typingctx, like, source, plane, bias, out, line, spoilt):
-    """Y of a register of windows, a bias added: two rows, ``line`` bytes apart, of twice as many.
+def transform_sums(typingctx, like, source, plane, bias, out, down, spoilt):
+    """Y of a window, its 2 x 2 pixels ``down`` bytes from row to row: a lane is an output.
 
-    ``spoilt`` is the address of a register to which 0 · y is added: it stays 0 if all are finite.
+    A register of biases is added. ``spoilt`` is the address of a register to which 0 · y is added:
+    it stays 0 if all are finite.
     """
 
     def codegen(context, builder, signature, args):
-        _, source, plane, bias, out, line, spoilt = args
+        _, source, plane, bias, out, down, spoilt = args
         e = _Emitter(context, builder, like)
         m = [[e.load(e.at(source, plane, 4 * i + j, e.vector)) for j in range(4)] for i in range(4)]
-        more = e.splat(bias, e.vector)
-        nothing = I64(0)
-        bad = e.load(e.at(spoilt, nothing, 0, e.vector))
-        n = e.count
-        firsts = [half + (n if k % 2 else 0) for half in range(n // 2) for k in range(2)]
-        lasts = [n // 2 + place for place in firsts]
+        more, bad = (e.load(e.at(place, I64(0), 0, e.vector)) for place in (bias, spoilt))
         for a, row in enumerate(_transformed(e, OF_OUTPUT, m)):
-            one, other = (builder.fadd(value, more) for value in row)
-            bad = e.fma(one, e.zero, bad)
-            bad = e.fma(other, e.zero, bad)
-            many = ir.VectorType(I32, n)
-            start = builder.add(out, builder.mul(line, I64(a)))
-            for v, picks in enumerate((firsts, lasts)):
-                pixels = builder.shuffle_vector(one, other, ir.Constant(many, picks))
-                e.store(pixels, e.at(start, I64(REGISTER), v, e.vector))
-        e.store(bad, e.at(spoilt, nothing, 0, e.vector))
+            start = builder.add(out, builder.mul(down, I64(a)))
+            pixels = [builder.fadd(value, more) for value in row]
+            bad = _told(e, pixels, bad)
+            for v, pixel in enumerate(pixels):
+                e.store(pixel, e.at(start, I64(REGISTER), v, e.vector))
+        e.store(bad, e.at(spoilt, I64(0), 0, e.vector))
         return context.get_dummy_value()
 
-    return types.void(like, types.int64, types.int64, like, *[types.int64] * 3), codegen
+    return types.void(like, *[types.int64] * 6), codegen

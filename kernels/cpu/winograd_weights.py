@@ -4,8 +4,9 @@ Y = Aᵀ (Σ U ⊙ V) A is bilinear in the transformed kernel U = G g Gᵀ and t
 
     D = A dY Aᵀ,    dU = Σ D ⊙ V over the windows of all images,    dg = Gᵀ dU G
 
-and the sums are 16 products of matrices (channels x windows) and (windows x outputs). Some images
-are transformed first, then come all products with them, while the caches hold them.
+and the sums are 16 products of matrices (channels x windows) and (windows x outputs). A thread
+takes block after block of the windows and adds its products to the sums of some channels with some
+outputs, all in its own cache. The windows are shared out where channels and outputs are few.
 
 All nine pixels of a kernel have the error of the largest: where columns of images are a million
 times larger than others, the gradients that only meet the small ones lose their digits.
@@ -25,7 +26,7 @@ import numpy as np
 from nnscratch.array.dtypes import dtype_name
 
 from .implementation import Builder
-from .runtime.declaration import Address, Constant, kernel
+from .runtime.declaration import Address, Constant, helper, kernel
 from .runtime.language import (
     KIND,
     ROWS,
@@ -35,21 +36,17 @@ from .runtime.language import (
     pointer,
     stack,
     transform_to_kernel,
-    transpose_panel,
 )
-from .windows import DEPTH, Windows
+from .runtime.threads import limit
+from .windows import FEW, Windows
 from .winograd import part_of, pays
-from .winograd_windows import laid_out, line_of, winograd_transform
+from .winograd_pixels import COLUMNS, PIXELS, block_at, prefetch_rows, transform_block
 
-CHANNELS = 96
-"""Channels, at most,"""
+CHANNELS = 64
 OUTPUTS = 64
-"""and outputs of the product of one thread at a time."""
-KEPT = 1 << 21
-"""Bytes that the transformed windows may take: they stay in the caches.
-
-A call has instructions for each such part, so their number grows with the images and their size.
-"""
+"""Channels and outputs, at most, of the product of one thread at a time;"""
+WINDOWS = 32
+"""and windows. So what is transformed stays in the thread's own cache with the sums."""
 LEAST = 32
 """Channels, and outputs, from which the transforms are repaid."""
 
@@ -62,73 +59,182 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
         "number": np.dtype(dtype).itemsize,
         "L": L,
         "panel": 2 * L,
-        "laid": DEPTH * 2 * L,
         "pixels_of_kernels": 9 * L,
+        "squares": 16 * L,
+        "room": (PIXELS + L) * L,
     }
 
 
+@helper
+def write_kernels(
+    like, L, number, M, shares, next_share, square, some, goal, next_output, sums, made, spoilt
+):  # fmt: skip
+    """Sum the shares of some outputs with one channel, and write the gradients of their kernels.
+
+    Returns whether all of them are finite.
+    """
+    for l in range(L):
+        spoilt[l] = like
+    for o in range(0, some, L):
+        here = min(L, some - o)
+        for k in range(16):
+            for l in range(here, L):
+                sums[k * L + l] = like
+            for l in range(here):
+                sums[k * L + l] = M[k * square + o + l]
+        for share in range(1, shares):
+            for k in range(16):
+                at = share * next_share + k * square + o
+                for l in range(here):
+                    sums[k * L + l] += M[at + l]
+        transform_to_kernel(
+            like, address_of(sums), 4 * L * number, address_of(made), L * number, address_of(spoilt)
+        )
+        for r in range(here):
+            at = (o + r) * next_output
+            for k in range(9):
+                goal[at + k] = made[k * L + r]
+    bad = like
+    for l in range(L):
+        bad += spoilt[l]
+    return bad == like
+
+
 @kernel(
-    cost=lambda groups, channels, outputs, windows: (
-        500.0 + groups * channels * outputs * windows * 16 / 50.0
+    cost=lambda groups, channels, outputs, images, rows, columns: (
+        500.0 + groups * channels * outputs * images * rows * columns * 16 / 50.0
     ),
     constants=_of_tiles,
 )
-def winograd_products(
-    V: Address, D: Address, M: Address, groups: int, channels: int, outputs: int, windows: int,
-    line: int, plane: int, plane_of_outputs: int, add: int, part_channels: int, part_outputs: int,
-    tid, threads, *, number: Constant, L: Constant, panel: Constant, laid: Constant,
+def winograd_gradient(
+    X: Address, D: Address, dW: Address, spoilt: Address, M: Address,
+    space: Address, spaces: int, bytes_a_space: int,
+    groups: int, channels: int, outputs: int, images: int, rows: int, columns: int,
+    size: tuple[int, int, int], count: tuple[int, int, int], before: tuple[int, int, int],
+    shares: int, part_channels: int, part_outputs: int,
+    blocks: int, block_images: int, block_rows: int, block_columns: int,
+    line: int, line_of_outputs: int, plane: int, plane_of_outputs: int,
+    tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
+    pixels_of_kernels: Constant, squares: Constant,
 ):  # fmt: skip
-    """Write or add Σ V ⊗ D over the windows: M (groups, 16, channels, outputs)."""
+    """Sum V ⊗ D over each share of the windows, for parts of the channels and of the outputs.
+
+    Of one share the kernels' gradients are written. Of several, the sums are: M (groups, parts of
+    channels, parts of outputs, shares, 16, ``part_channels``, ``part_outputs``). Each thread that
+    has some of these takes one of the spaces.
+    """
     like = KIND(0.0)
-    turned = address_of(stack(laid, KIND))
-    blocks_c = (channels + part_channels - 1) // part_channels
-    blocks_o = (outputs + part_outputs - 1) // part_outputs
-    first, last = part(groups * 16 * blocks_c * blocks_o, tid, threads, 1)
+    laid = address_of(stack(room, KIND))
+    made, sums = stack(pixels_of_kernels, KIND), stack(squares, KIND)
+    spoilt_lanes = stack(L, KIND)
+    workers = min(threads, spaces)
+    V = space + min(tid, workers - 1) * bytes_a_space
+    G = V + 16 * plane * number
+    own = G + 16 * plane_of_outputs * number
+    square = part_channels * part_outputs
+    bytes_of_input, bytes_of_output = size[1] * size[2] * number, count[1] * count[2] * number
+    bytes_to_input = groups * channels * bytes_of_input
+    bytes_to_output = groups * outputs * bytes_of_output
+    parts_c = (channels + part_channels - 1) // part_channels
+    parts_o = (outputs + part_outputs - 1) // part_outputs
+    of_blocks = images, rows, columns, block_images, block_rows, block_columns
+    first, last = part(groups * parts_c * parts_o * shares, min(tid, workers), workers, 1)
     for item in range(first, last):
-        o0, rest = item % blocks_o * part_outputs, item // blocks_o
-        c0, k = rest % blocks_c * part_channels, rest // blocks_c
-        some, inner = min(part_outputs, outputs - o0), min(part_channels, channels - c0)
-        for t in range(0, windows, DEPTH):
-            depth = min(DEPTH, windows - t)
-            a = V + (k * plane + c0 * line + t) * number
-            for o in range(o0, o0 + some, panel):
-                width = min(panel, o0 + some - o)
-                b = D + (k * plane_of_outputs + o * line + t) * number
-                transpose_panel(like, number, L, turned, b, line * number, width, depth)
-                pass_panel(
-                    like, inner, add + t, depth, a, ROWS * line * number, line * number,
-                    number, turned, panel * number,
-                    M + ((k * channels + c0) * outputs + o) * number, outputs * number, width,
-                    turned, 0, 0, 0, 0,
+        share, rest = item % shares, item // shares
+        o0, rest = rest % parts_o * part_outputs, rest // parts_o
+        c0, g = rest % parts_c * part_channels, rest // parts_c
+        inner, some = min(part_channels, channels - c0), min(part_outputs, outputs - o0)
+        begin, end = blocks * share // shares, blocks * (share + 1) // shares
+        product = own if shares == 1 else M + item * 16 * square * number
+        for block in range(begin, end):
+            n, top, left, many, high, across = block_at(block, *of_blocks)
+            transform_block(
+                like, L, number, 4, X + (g * channels + c0) * bytes_of_input,
+                bytes_to_input, n, many, inner, bytes_of_input, size[1],
+                size[2], before, top, high, left, across, laid, V, line * number, plane * number,
+            )  # fmt: skip
+            transform_block(
+                like, L, number, 2, D + (g * outputs + o0) * bytes_of_output,
+                bytes_to_output, n, many, some, bytes_of_output, count[1],
+                count[2], (0, 0, 0), top, high, left, across, laid, G, line_of_outputs * number,
+                plane_of_outputs * number,
+            )  # fmt: skip
+            depth = many * high * across
+            after = min(block + 1, end - 1)
+            next_n, next_top, _, next_many, next_high, _ = block_at(after, *of_blocks)
+            following = X + ((next_n * groups + g) * channels + c0) * bytes_of_input
+            gradients = D + ((next_n * groups + g) * outputs + o0) * bytes_of_output
+            for k in range(16):
+                # What comes next arrives in the cache during the products.
+                for c in range(k, inner if after != block else 0, 16):
+                    prefetch_rows(
+                        0, number, following + c * bytes_of_input, bytes_to_input, next_many,
+                        size[1], size[2], 2 * next_top - before[1], 2 * next_high + 2,
+                    )  # fmt: skip
+                for o in range(k, some if after != block else 0, 16):
+                    prefetch_rows(
+                        0, number, gradients + o * bytes_of_output, bytes_to_output, next_many,
+                        count[1], count[2], 2 * next_top, 2 * next_high,
+                    )  # fmt: skip
+                goal = product + k * square * number
+                for o in range(0, some, panel):
+                    pass_panel(
+                        like, inner, block - begin, depth, V + k * plane * number,
+                        ROWS * number, number, line * number,
+                        G + (k * plane_of_outputs + o) * number, line_of_outputs * number,
+                        goal + o * number, part_outputs * number, min(panel, some - o),
+                        V, 0, 0, 0, 0,
+                    )  # fmt: skip
+        if shares == 1:
+            for c in range(inner):
+                finite = write_kernels(
+                    like, L, number, pointer(own + c * part_outputs * number, KIND), 1, 0, square,
+                    some, pointer(dW + at_kernel(g, o0, c0 + c, outputs, channels) * number, KIND),
+                    9 * channels, sums, made, spoilt_lanes,
                 )  # fmt: skip
+                place = (o0 // part_outputs * groups + g) * channels + c0 + c
+                pointer(spoilt, np.int64)[place] = 0 if finite else 1
+
+
+@helper
+def at_kernel(g, o, c, outputs, channels):
+    """Return at which number of dW the gradient of a kernel begins."""
+    return ((g * outputs + o) * channels + c) * 9
 
 
 @kernel(
-    cost=lambda groups, channels, outputs: 12.0 * groups * channels * outputs, constants=_of_tiles
+    cost=lambda groups, channels, outputs, shares: (
+        (12.0 + 8.0 * shares) * groups * channels * outputs
+    ),
+    constants=_of_tiles,
 )
 def winograd_kernels(
     M: Address, dW: Address, spoilt: Address, groups: int, channels: int, outputs: int,
-    tid, threads, *, number: Constant, L: Constant, pixels_of_kernels: Constant,
+    shares: int, part_channels: int, part_outputs: int,
+    tid, threads, *, number: Constant, L: Constant, pixels_of_kernels: Constant, squares: Constant,
 ):  # fmt: skip
-    """DW (groups, outputs, channels, 9) of M; ``spoilt`` says where a channel's is not finite."""
+    """DW (groups, outputs, channels, 9) of the sum of the shares of M, as ``winograd_gradient``.
+
+    ``spoilt`` (parts of outputs, groups, channels) says where a number is not finite.
+    """
     like = KIND(0.0)
-    made = stack(pixels_of_kernels, KIND)
-    goal = pointer(dW, KIND)
-    first, last = part(groups * channels, tid, threads, 1)
+    made, sums = stack(pixels_of_kernels, KIND), stack(squares, KIND)
+    spoilt_lanes = stack(L, KIND)
+    square = part_channels * part_outputs
+    parts_c = (channels + part_channels - 1) // part_channels
+    parts_o = (outputs + part_outputs - 1) // part_outputs
+    first, last = part(parts_o * groups * channels, tid, threads, 1)
     for item in range(first, last):
-        g, c = item // channels, item % channels
-        bad = like
-        for o in range(0, outputs, L):
-            transform_to_kernel(
-                like, M + ((g * 16 * channels + c) * outputs + o) * number,
-                channels * outputs * number, address_of(made), L * number,
-            )  # fmt: skip
-            for r in range(min(L, outputs - o)):
-                at = ((g * outputs + o + r) * channels + c) * 9
-                for k in range(9):
-                    goal[at + k] = made[k * L + r]
-                    bad += made[k * L + r] * like
-        pointer(spoilt, np.int64)[item] = 1 if bad != like else 0
+        c, rest = item % channels, item // channels
+        g, o = rest % groups, rest // groups
+        of = ((g * parts_c + c // part_channels) * parts_o + o) * shares * 16 * square
+        finite = write_kernels(
+            like, L, number, pointer(M + (of + c % part_channels * part_outputs) * number, KIND),
+            shares, 16 * square, square, min(part_outputs, outputs - o * part_outputs),
+            pointer(dW + at_kernel(g, o * part_outputs, c, outputs, channels) * number, KIND),
+            9 * channels, sums, made, spoilt_lanes,
+        )  # fmt: skip
+        pointer(spoilt, np.int64)[item] = 0 if finite else 1
 
 
 def repays(w: Windows, outputs: int) -> bool:
@@ -144,39 +250,41 @@ def emit_winograd_gradient(
     from . import tiles
 
     name, number = dtype_name(X.dtype), X.dtype.itemsize
-    L, high = tiles.lanes(name), tiles.ROWS
-    groups, channels, batch = w.groups, w.channels, w.images // w.groups
-    count = (1, (w.count[1] + 1) // 2, (w.count[2] + 1) // 2)
-    places = count[1] * count[2]
-    images = KEPT // (16 * groups * max(channels, outputs) * places * number)
-    images = max(1, min(batch, images))
-    line = line_of(images * places, L)
-    # Beside its 16 x channels lines a plane has one register, or all planes would be at addresses
-    # that the nearest cache keeps in one place.
-    V, G = (builder.empty((groups * 16 * (n * line + L),), X.dtype) for n in (channels, outputs))
-    M = builder.empty((groups * 16 * channels * outputs + L,), X.dtype)
-    spoilt = builder.empty((groups * channels,), np.dtype("int64"))
-    for n in range(0, batch, images):
-        some = {"first_image": n, "images": min(images, batch - n)}
-        laid = {
-            "groups": groups, "line": line, "rows": count[1], "columns": count[2], **some,
-            **laid_out(count[2], count[1], L),
-        }  # fmt: skip
-        winograd_transform.emit(
-            builder, name, 16, X=X, out=V, channels=channels, size=w.size, kernel=(1, 4, 4),
-            before=w.before, plane=channels * line + L, **laid,
-        )  # fmt: skip
-        winograd_transform.emit(
-            builder, name, 4, X=D, out=G, channels=outputs, size=w.count, kernel=(1, 2, 2),
-            before=(0, 0, 0), plane=outputs * line + L, **laid,
-        )  # fmt: skip
-        winograd_products.emit(
-            builder, name, V=V, D=G, M=M, groups=groups, channels=channels, outputs=outputs,
-            windows=some["images"] * places, line=line, plane=channels * line + L,
-            plane_of_outputs=outputs * line + L, add=n,
-            part_channels=part_of(channels, high, CHANNELS), part_outputs=OUTPUTS,
-        )  # fmt: skip
-    winograd_kernels.emit(
-        builder, name, M=M, dW=dW, spoilt=spoilt, groups=groups, channels=channels, outputs=outputs
-    )
-    return spoilt
+    L, batch = tiles.lanes(name), w.images // w.groups
+    rows, columns = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
+    # A block has windows of one row, of some rows, or of all rows of some images.
+    part_channels = part_of(w.channels, tiles.ROWS, CHANNELS)
+    part_outputs = part_of(outputs, 2 * L, OUTPUTS)
+    parts_o = -(-outputs // part_outputs)
+    parts = w.groups * -(-w.channels // part_channels) * parts_o
+    block_columns = part_of(columns, 1, COLUMNS)
+    block_rows = min(rows, max(1, WINDOWS // block_columns))
+    places = rows * columns
+    block_images = min(batch, max(1, WINDOWS // places))
+    blocks = -(-batch // block_images) * -(-rows // block_rows) * -(-columns // block_columns)
+    shares = max(1, min(FEW // parts, blocks))
+    windows = block_images * block_rows * block_columns
+    # A plane has one register more, or all of them would be at addresses that the nearest cache
+    # keeps in one place.
+    line, line_of_outputs = -(-part_channels // L) * L, -(-part_outputs // L) * L
+    plane, plane_of_outputs = windows * line + L, windows * line_of_outputs + L
+    spaces = min(limit(), parts * shares)
+    own = part_channels * part_outputs if shares == 1 else 0
+    space_for_each = 16 * (plane + plane_of_outputs + own) + L
+    size_of_sums = 16 * part_channels * part_outputs * parts * shares if shares > 1 else 0
+    sums = {
+        "M": builder.empty((size_of_sums + L,), X.dtype), "dW": dW,
+        "spoilt": builder.empty((parts_o * w.groups * w.channels,), np.dtype("int64")),
+        "groups": w.groups, "channels": w.channels, "outputs": outputs, "shares": shares,
+        "part_channels": part_channels, "part_outputs": part_outputs,
+    }  # fmt: skip
+    winograd_gradient.emit(
+        builder, name, X=X, D=D, space=builder.empty((spaces, space_for_each), X.dtype),
+        spaces=spaces, bytes_a_space=space_for_each * number, images=batch, rows=rows,
+        columns=columns, size=w.size, count=w.count, before=w.before, blocks=blocks,
+        block_images=block_images, block_rows=block_rows, block_columns=block_columns, line=line,
+        line_of_outputs=line_of_outputs, plane=plane, plane_of_outputs=plane_of_outputs, **sums,
+    )  # fmt: skip
+    if shares > 1:
+        winograd_kernels.emit(builder, name, **sums)
+    return sums["spoilt"]

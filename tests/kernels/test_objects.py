@@ -144,7 +144,7 @@ from nnscratch.kernels import cpu
 from nnscratch.kernels.cpu import winograd_weights
 from nnscratch.kernels.cpu.runtime import objects
 from nnscratch.kernels.cpu.runtime.kernel import compiled
-sums = cpu.kernel("winograd_products", "float32")
+sums = cpu.kernel("winograd_gradient", "float32")
 print(compiled(sums).cache_hits, *objects._read(sums.symbol)[0]["needs"])
 """
 
