@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -164,23 +163,6 @@ class _Call:
         return True
 
 
-class _Repeated:
-    """A persistent request: a call that each ``Start`` makes anew."""
-
-    def __init__(self, make: Callable[[], _Call]) -> None:
-        self._make = make
-        self._call: _Call | None = None
-
-    def Start(self) -> None:
-        self._call = self._make()
-
-    def Test(self) -> bool:
-        return self._call is None or self._call.Test()
-
-    def Free(self) -> None:
-        """Nothing is kept for it."""
-
-
 class SwitchedLine:
     """The line of one rank to the switchboard."""
 
@@ -233,12 +215,6 @@ class SwitchedComm:
             _bytes(array)[:] = np.frombuffer(data, np.uint8)
 
         return self._call("receive", source, None, fill)
-
-    def Send_init(self, array: Any, to: int, tag: int) -> _Repeated:
-        return _Repeated(lambda: self.Isend(array, to, tag))
-
-    def Recv_init(self, array: Any, source: int, tag: int) -> _Repeated:
-        return _Repeated(lambda: self.Irecv(array, source, tag))
 
     def Iallgather(self, mine: Any, into: Any) -> _Call:
         def fill(parts: list[bytes]) -> None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from nnscratch.errors import ConfigurationError
 from nnscratch.kernels.cpu.runtime import threads
-from nnscratch.parallel.adding import RoundedTreeSum, TreeSum, extents_of, words_of
+from nnscratch.parallel.adding import RoundedTreeSum, extents_of, words_of
 from nnscratch.parallel.ending import end_all, hear_errors
 from nnscratch.parallel.launched import (
     come_together,
@@ -33,7 +33,7 @@ from nnscratch.parallel.launched import (
     two_mpis,
 )
 from nnscratch.parallel.remains import missing, own_segments, stale_segments
-from nnscratch.parallel.repeated import RepeatedExchanges
+from nnscratch.parallel.repeated import DATA, RepeatedSums
 from nnscratch.parallel.surviving import RankLost, Survival, goes_on
 
 DEADLINE = 300.0
@@ -41,7 +41,7 @@ DEADLINE = 300.0
 _SPINS, _SPINS_CROWDED = 2000, 20
 _PATIENCE, _ROLL_CALL = 0.05, 1.0
 _SLEEP, _NAP = 5e-4, 5e-5
-_DATA, _WHO, _HERE = 1, 2, 3
+_WHO, _HERE = 2, 3
 _NONE: tuple[Any, Any] = (None, None)
 
 
@@ -56,6 +56,7 @@ class World:
         deadline: how many seconds to wait for another rank before giving up.
         place: what this rank is doing, in words, for those who wait for it.
         node: the name of this machine.
+        spins: how often to ask for a message before letting others have the processor.
         bereft: why the ranks cannot go on without one that has died, in words, or empty.
         survival: what lets the ranks go on without those that die; None where that ends all.
 
@@ -69,9 +70,8 @@ class World:
         self.place, self.launcher, self.library, self.node = "the start", "", "", ""
         self.survival: Survival | None = None
         self._mpi, self._comm, self._side = mpi, *_NONE
-        self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
-        self._exchanges = RepeatedExchanges()
-        self._spins, self._patience = _SPINS, _PATIENCE
+        self._sum, self._rounded = RepeatedSums(self, self._mpi), RoundedTreeSum(self)
+        self.spins, self._patience = _SPINS, _PATIENCE
         self.threads = threads.available()
         if mpi is None:
             return
@@ -87,7 +87,7 @@ class World:
         self.threads = max(1, self.threads // sharing)
         # More ranks than processors: whoever waits takes time from those that it waits for.
         if mine and sharing > len(mine):
-            self._spins, self._patience = _SPINS_CROWDED, 0.0
+            self.spins, self._patience = _SPINS_CROWDED, 0.0
         # All ranks have opened their shared memory by now. Without a name it goes with the last,
         # also if they are killed. Each takes names away: what is one machine is MPI's to say.
         for path in own_segments() + stale_segments():
@@ -117,15 +117,15 @@ class World:
 
     def exchange(self, out: Any, into: Any, other: int) -> None:
         """Send a vector to another rank, which does the same, and receive its vector."""
-        self.finish(lambda comm: self._exchanges.begin(comm, out, into, other, _DATA))
+        self.finish(lambda comm: [comm.Irecv(into, other, DATA), comm.Isend(out, other, DATA)])
 
     def send(self, array: Any, to: int) -> None:
         """Send a vector to another rank."""
-        self.finish(lambda comm: [comm.Isend(array, to, _DATA)])
+        self.finish(lambda comm: [comm.Isend(array, to, DATA)])
 
     def receive(self, array: Any, source: int) -> None:
         """Receive a vector from another rank."""
-        self.finish(lambda comm: [comm.Irecv(array, source, _DATA)])
+        self.finish(lambda comm: [comm.Irecv(array, source, DATA)])
 
     def collect(self, array: npt.NDArray[Any], bounds: Sequence[int]) -> None:
         """Write into every rank's vector the parts that the others have of it.
@@ -266,11 +266,10 @@ class World:
 
         self.finish(copy)
         self._side = found[0]
-        self._sum, self._rounded = TreeSum(self), RoundedTreeSum(self)
-        self._exchanges = RepeatedExchanges()
+        self._sum, self._rounded = RepeatedSums(self, self._mpi), RoundedTreeSum(self)
 
     def _wait(self, request: Any) -> None:
-        for _ in range(self._spins):
+        for _ in range(self.spins):
             if request.Test():
                 return
         self._wait_long(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,21 @@ def sums(folder: Path, rounded: bool = False) -> None:
         bound = ((1.0 + unit) ** (levels + 1) - 1.0) * np.sum(np.abs(given), axis=0)
         assert (error <= bound).all()
         assert not rounded or size < 1000 or error.max() > 1e-3
-    # What was exchanged before is prepared: it comes with other numbers, and others of its size.
-    same, others = np.zeros(176, np.float32), [np.zeros(176, np.float32) for _ in range(2)]
-    for number, array in enumerate([same, same, others[0], same, others[1], same]):
-        array[:] = number
-        here.add_up(array, rounded)
-        assert (array == number * here.size).all(), number
+    # What was added up before is prepared: it comes with other numbers, and others of its size.
+    for dtype in [np.float32] if rounded else [np.float32, np.float64]:
+        same, others = np.zeros(176, dtype), [np.zeros(176, dtype) for _ in range(2)]
+        order = [same, same, others[0], same, others[1], others[1], same, same, same]
+        for number, array in enumerate(order):
+            array[:] = number
+            large = 0.98 * float(np.finfo(dtype).max)
+            array[:5] = np.inf, np.nan, large, -0.0, [-np.inf, 1.0][here.rank % 2]
+            if number % 3 == 2 and here.rank == 0:
+                time.sleep(0.05)  # the others ask for its message longer than machine code does
+            here.add_up(array, rounded)
+            assert (array[5:] == number * here.size).all(), number
+            assert array[[0, 2, 3, 4]].tolist() == [np.inf, np.inf, 0.0, -np.inf], number
+            assert np.isnan(array[1]), number
+            assert np.signbit(array[3]), number
     assert here.gather(here.rank) == list(range(here.size))
     assert here.from_first(f"rank {here.rank}") == "rank 0"
     assert here.local_rank == here.rank

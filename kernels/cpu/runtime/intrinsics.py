@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from .compilers import HelperCompiler
 from .processor import has_fma
 
+I8 = ir.IntType(8)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 F32 = ir.FloatType()
@@ -99,7 +100,7 @@ def prefetch(typingctx, where, index, write):
     how = [I32(write.literal_value), I32(3), I32(1)]
 
     def codegen(context, builder, signature, args):
-        line = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
+        line = builder.bitcast(builder.gep(args[0], [args[1]]), I8.as_pointer())
         asks = ir.FunctionType(VOID, [line.type, I32, I32, I32])
         function = cgutils.get_or_insert_function(builder.module, asks, "llvm.prefetch.p0")
         builder.call(function, [line, *how])
@@ -111,22 +112,20 @@ def prefetch(typingctx, where, index, write):
 # --- calls through addresses ------------------------------------------------------------------
 
 
+def _called(builder, address, returned, arguments):
+    """Write the call of the C function at an integer address."""
+    kind = ir.FunctionType(returned, [one.type for one in arguments])
+    return builder.call(builder.inttoptr(address, kind.as_pointer()), arguments)
+
+
 @intrinsic
 def call_kernel(typingctx, address, a, s, tid, threads):
     """Call the kernel at ``address`` with the buffers at the addresses ``a`` and ``s``."""
 
     def codegen(context, builder, signature, args):
-        function = ir.FunctionType(VOID, [I64.as_pointer(), F64.as_pointer(), I64, I64])
-        target = builder.inttoptr(args[0], function.as_pointer())
-        builder.call(
-            target,
-            [
-                builder.inttoptr(args[1], I64.as_pointer()),
-                builder.inttoptr(args[2], F64.as_pointer()),
-                args[3],
-                args[4],
-            ],
-        )
+        a = builder.inttoptr(args[1], I64.as_pointer())
+        s = builder.inttoptr(args[2], F64.as_pointer())
+        _called(builder, args[0], VOID, [a, s, args[3], args[4]])
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 5), codegen
@@ -137,8 +136,7 @@ def call_plain(typingctx, address):
     """Call ``void f(void)`` at ``address``, which must not be 0 (``sched_yield``)."""
 
     def codegen(context, builder, signature, args):
-        target = builder.inttoptr(args[0], ir.FunctionType(VOID, []).as_pointer())
-        builder.call(target, [])
+        _called(builder, args[0], VOID, [])
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen
@@ -149,8 +147,7 @@ def call_set_threads(typingctx, address, count):
     """Call ``void f(int)``: the BLAS library's own thread switch."""
 
     def codegen(context, builder, signature, args):
-        target = builder.inttoptr(args[0], ir.FunctionType(VOID, [I32]).as_pointer())
-        builder.call(target, [builder.trunc(args[1], I32)])
+        _called(builder, args[0], VOID, [builder.trunc(args[1], I32)])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen
@@ -161,10 +158,26 @@ def call_get_threads(typingctx, address):
     """Call ``int f(void)``."""
 
     def codegen(context, builder, signature, args):
-        target = builder.inttoptr(args[0], ir.FunctionType(I32, []).as_pointer())
-        return builder.sext(builder.call(target, []), I64)
+        return builder.sext(_called(builder, args[0], I32, []), I64)
 
     return types.int64(types.int64), codegen
+
+
+def _call_with_places(context, builder, signature, args):
+    places = [builder.inttoptr(one, I8.as_pointer()) for one in args[1:]]
+    return builder.sext(_called(builder, args[0], I32, places), I64)
+
+
+@intrinsic
+def call_start(typingctx, address, request):
+    """Call ``int f(void *)``: MPI_Start."""
+    return types.int64(types.int64, types.int64), _call_with_places
+
+
+@intrinsic
+def call_test(typingctx, address, request, flag, status):
+    """Call ``int f(void *, int *, void *)``: MPI_Test."""
+    return types.int64(*[types.int64] * 4), _call_with_places
 
 
 def _gemm_intrinsic(scalar, llvm_scalar, llvm_int):

@@ -23,6 +23,8 @@ pointer = _of(".intrinsics", "pointer")
 stack = _of(".intrinsics", "stack")
 address_of = _of(".intrinsics", "address_of")
 call_kernel = _of(".intrinsics", "call_kernel")
+call_start = _of(".intrinsics", "call_start")
+call_test = _of(".intrinsics", "call_test")
 
 # Of threads.
 meet = _of(".driver", "meet")
