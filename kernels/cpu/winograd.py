@@ -35,7 +35,7 @@ from .runtime.language import (
 )
 from .runtime.threads import limit
 from .windows import DEPTH, Windows
-from .winograd_pixels import COLUMNS, PIXELS, block_at, prefetch_rows, put_block, transform_block
+from .winograd_pixels import COLUMNS, block_at, prefetch_rows, put_block, room_of, transform_block
 
 LEAST_CHANNELS = 16
 LEAST_PLACES = 128
@@ -61,7 +61,7 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
         "L": L,
         "panel": 2 * L,
         "kernels": 9 * L * L,
-        "room": (PIXELS + L) * L,
+        "room": room_of(L),
     }
 
 

@@ -14,6 +14,7 @@ from .runtime.declaration import helper
 from .runtime.language import (
     LINE,
     clear_pixel,
+    copy_vectors,
     lay_pixels,
     pointer,
     prefetch,
@@ -27,6 +28,11 @@ COLUMNS = 64
 """Windows side by side in a block, at most."""
 PIXELS = 4 * (2 * COLUMNS + 2)
 """Pixels that are laid out at a time: rows of one window each that is as wide as that, or more."""
+
+
+def room_of(lanes: int) -> int:
+    """Return how many numbers a thread lays out: the pixels, a register more, and some aside."""
+    return (PIXELS + lanes + lanes) * lanes
 
 
 @helper
@@ -49,12 +55,33 @@ def block_at(place, images, rows, columns, block_images, block_rows, block_colum
 def lay_rows(like, L, number, image, next_channel, last, height, width, y, x, high, wide, out):
     """Lay out ``high`` rows of ``wide`` pixels from (y, x) on, with zeros outside of the image.
 
-    A register more than ``wide`` may be written of each row, and the next row over it.
+    A register more may be written behind them, and as many aside, see ``room_of``.
     """
-    left = min(max(0, -x), wide)
-    for i in range(high):
+    left, aside = min(max(0, -x), wide), out + (PIXELS + L) * L * number
+    right, i = min(wide, width - x), 0
+    # Rows that follow each other in the image are turned together where they are narrow.
+    narrow = L // width if x <= 0 and width - x <= wide else 0
+    while i < high:
         r = y + i
         inside = 0 <= r < height
+        many = min(narrow, high - i, height - r) if inside else 0
+        if many > 1:
+            goal = out if wide == width else aside
+            start = goal + (i * width * L * number if wide == width else 0)
+            lay_pixels(like, image + r * width * number, next_channel, last, many * width, start)
+            for row in range(many if wide != width else 0):
+                place = out + (i + row) * wide * L * number
+                for q in range(left):
+                    clear_pixel(like, place + q * L * number)
+                for q in range(width):
+                    copy_vectors(
+                        1, like, aside + (row * width + q) * L * number,
+                        place + (left + q) * L * number,
+                    )  # fmt: skip
+                for q in range(right, wide):
+                    clear_pixel(like, place + q * L * number)
+            i += many
+            continue
         for q in range(left if inside else wide):
             clear_pixel(like, out + (i * wide + q) * L * number)
         if inside:
@@ -64,6 +91,7 @@ def lay_rows(like, L, number, image, next_channel, last, height, width, y, x, hi
                     like, source + q * number, next_channel, last, width - x - q,
                     out + (i * wide + q) * L * number,
                 )  # fmt: skip
+        i += 1
 
 
 @helper
@@ -123,9 +151,11 @@ def put_block(
                     goal += 2 * L * number
                     sums += line
             y, x = 2 * (top + i), 2 * from_column
-            for r in range(min(2 * some, height - y)):
+            rows, long = min(2 * some, height - y), min(wide, width - x)
+            if wide == width:  # of whole rows all pixels follow each other
+                rows, long = 1, rows * width
+            for r in range(rows):
                 row = images + n * next_image + ((y + r) * width + x) * number
-                long = min(wide, width - x)
                 for q in range(0, long, L):
                     put_pixels(
                         like, laid + r * down + q * L * number, row + q * number, next_output,

@@ -40,7 +40,7 @@ from .runtime.language import (
 from .runtime.threads import limit
 from .windows import FEW, Windows
 from .winograd import part_of, pays
-from .winograd_pixels import COLUMNS, PIXELS, block_at, prefetch_rows, transform_block
+from .winograd_pixels import COLUMNS, block_at, prefetch_rows, room_of, transform_block
 
 CHANNELS = 64
 OUTPUTS = 64
@@ -61,7 +61,7 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
         "panel": 2 * L,
         "pixels_of_kernels": 9 * L,
         "squares": 16 * L,
-        "room": (PIXELS + L) * L,
+        "room": room_of(L),
     }
 
 
