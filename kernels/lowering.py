@@ -64,6 +64,13 @@ class Planner(Protocol):
     def is_planned(self, array: Any) -> bool:
         """Say whether an array lies in the plan's memory, and not in that of somebody else."""
 
+    def once(self, executor: Executor, emit: Callable[..., Any], given: tuple[Any, ...]) -> Any:
+        """Return ``emit(builder, *given)``, whose instructions run once if ``given`` are constants.
+
+        It asks the builder for arrays by ``empty``, and returns one of them. Neither it nor
+        ``given`` may depend on anything else of the plan: another one may take what it computed.
+        """
+
 
 class SegmentBuilder(Protocol):
     """Collects the instructions of one executor in one plan; lowerings are given it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 
+from .asked import asking, needed
 from .depthwise import by_rows, emit_rows
 from .few_outputs import emit_in_place, rows_in_place
 from .few_places import emit_few, few
@@ -77,7 +79,7 @@ def convolution_tiles(
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     w_group: int, w_tile: int, w_row: int, w_step: int,
     part_images: int, part_rows: int, part_columns: int, part_outputs: int, depth: int,
-    as_it_is: int, asked: Address,
+    as_it_is: int, asked: Address, questions: int,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
     laid: Constant,
 ):  # fmt: skip
@@ -85,9 +87,9 @@ def convolution_tiles(
 
     ``w_group`` to ``w_step`` are the numbers from one group, tile of rows, row and term of the
     weights to the next. ``as_it_is`` says that the windows are the pixels of the image in order.
-    Where there is an int64 at ``asked`` that is 0, nothing is computed.
+    Where there are int64 at ``asked`` which are all 0, nothing is computed.
     """
-    if asked != 0 and pointer(asked, np.int64)[0] == 0:
+    if not needed(asked, questions):
         return
     like = KIND(0.0)
     space, space_of_panel = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
@@ -168,15 +170,15 @@ def convolution_tiles(
 def lay_weights(
     W: Address, out: Address, groups: int, rows: int, inputs: int, kernel: tuple[int, int, int],
     start: int, group_stride: int, row_stride: int, input_stride: int,
-    kernel_strides: tuple[int, int, int], asked: Address,
+    kernel_strides: tuple[int, int, int], asked: Address, questions: int,
     tid, threads,
 ):  # fmt: skip
     """Lay out weights as tiles of rows: for each term the numbers of ROWS rows end to end.
 
-    A number of W stands ``start`` behind its first one, and the strides behind that. Where there is
-    an int64 at ``asked`` that is 0, nothing is done.
+    A number of W stands ``start`` behind its first one, and the strides behind that. Where there
+    are int64 at ``asked`` which are all 0, nothing is done.
     """
-    if asked != 0 and pointer(asked, np.int64)[0] == 0:
+    if not needed(asked, questions):
         return
     source, goal = pointer(W, KIND), pointer(out, KIND)
     tiles = (rows + ROWS - 1) // ROWS
@@ -237,13 +239,10 @@ def emit_tiles(
         packed, w_strides = W, (group, rows * row, row, 1)
     else:
         tiles = -(-outputs // rows)
-        packed = builder.empty((w.groups * tiles * w.terms * rows,), X.dtype)
         w_strides = (tiles * w.terms * rows, w.terms * rows, 1, rows)
-        lay_weights.emit(
-            builder, name, W=W, out=packed, groups=w.groups, rows=outputs, inputs=w.channels,
-            kernel=w.kernel, start=start, group_stride=group, row_stride=row, input_stride=inner,
-            kernel_strides=taps, asked=asked,
-        )  # fmt: skip
+        packed = builder.once(
+            _packed, W, asked, w.groups, tiles, outputs, w.channels, w.kernel, strides
+        )
     if in_place is not None:
         emit_in_place(builder, w, X, packed, b, Y, outputs, in_place)
         return
@@ -259,8 +258,25 @@ def emit_tiles(
         builder, name, X=X, W=packed, b=b, Y=Y, outputs=outputs, **w.arguments(),
         w_group=w_strides[0], w_tile=w_strides[1], w_row=w_strides[2], w_step=w_strides[3],
         part_images=images, part_rows=p.rows, part_columns=p.columns, part_outputs=part_outputs,
-        depth=p.depth, as_it_is=flat is not None, asked=asked,
+        depth=p.depth, as_it_is=flat is not None, **asking(asked),
     )  # fmt: skip
+
+
+def _packed(
+    builder: Builder, W: Any, asked: Any, groups: int, tiles: int, outputs: int, channels: int,
+    kernel: Three, strides: Strides,
+) -> Any:  # fmt: skip
+    """Emit weights in the order of their tiles."""
+    from .tiles import ROWS as rows
+
+    start, group, row, inner, taps = strides
+    made = builder.empty((groups * tiles * channels * math.prod(kernel) * rows,), W.dtype)
+    lay_weights.emit(
+        builder, dtype_name(W.dtype), W=W, out=made, groups=groups, rows=outputs, inputs=channels,
+        kernel=kernel, start=start, group_stride=group, row_stride=row, input_stride=inner,
+        kernel_strides=taps, **asking(asked),
+    )  # fmt: skip
+    return made
 
 
 def _parts(w: Windows, p: Part, outputs: int, rows: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnscratch.array.dtypes import dtype_name
 
+from .asked import asking, needed
 from .depthwise import emit_depthwise_weights
 from .few_outputs_weights import emit_weights_in_place, weights_parts
 from .implementation import Builder
@@ -87,10 +88,7 @@ def convolution_weights(
     blocks of the weights. Windows that are ``points``, the pixels of an image in order, are used
     where they are. Where there are int64 at ``asked`` which are all 0, nothing is computed.
     """
-    needed = 1 if asked == 0 else 0
-    for i in range(questions):
-        needed |= pointer(asked, np.int64)[i]
-    if needed == 0:
+    if not needed(asked, questions):
         return
     like = KIND(0.0)
     space, turned = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
@@ -254,7 +252,7 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
             builder, name, X=X, D=D, out=whole, outputs=outputs, **w.arguments(),
             points=flat is not None, chunk=chunk,
             part_images=images, part_rows=rows, part_columns=columns, part_terms=terms,
-            part_outputs=part_outputs, asked=asked, questions=0 if asked is None else asked.size,
+            part_outputs=part_outputs, **asking(asked),
         )  # fmt: skip
     if chunks > 1:
         sum_axes(builder, whole, (0,), dW.reshape(-1), 1.0)

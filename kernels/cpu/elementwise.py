@@ -101,6 +101,10 @@ def contiguous(builder: Builder, item: Any) -> Any:
     """Return an array whose elements lie in order: the given one, or a copy that is emitted."""
     if not isinstance(item, np.ndarray) or item.flags.c_contiguous:
         return item
+    return builder.once(_in_order, item)
+
+
+def _in_order(builder: Builder, item: Any) -> Any:
     made = builder.empty(item.shape, item.dtype)
     copy(builder, item, made)
     return made

@@ -60,6 +60,12 @@ class Builder(Protocol):
     def loop(self, operands: Any) -> None:
         """Add an elementwise loop (``Operands``), by itself or joined with the one before it."""
 
+    def once(self, emit: Callable[..., Any], *given: Any) -> Any:
+        """Return ``emit(builder, *given)``; a plan whose ``given`` are constants runs it once.
+
+        What it emits reads no other arrays, and writes to those that it gets by ``empty``.
+        """
+
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Add a Python function that runs after the instructions before it.
 
@@ -108,6 +114,10 @@ class EagerBuilder:
     def loop(self, operands: Any) -> None:
         """Run a loop."""
         operands.emit_now(self)
+
+    def once(self, emit: Callable[..., Any], *given: Any) -> Any:
+        """Run what is emitted, as everything."""
+        return emit(self, *given)
 
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Call the function."""

@@ -151,6 +151,10 @@ class CallTaker:
         """Take down a loop."""
         operands.emit_now(self)
 
+    def once(self, emit: Callable[..., Any], *given: Any) -> Any:
+        """Take down what is emitted, as everything."""
+        return emit(self, *given)
+
     def python(self, function: Callable[[], None], reads_arguments: bool = False) -> None:
         """Know that Python has a part in such a call, which is lowered anew each time."""
         self._whole = False

@@ -98,7 +98,7 @@ def _scale(builder: Builder, V: Any, W: Any, eps: Any) -> Any:
 def _inference(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, M, V, W, b = (*inputs, None, None)[:5]
     Y = builder.output(0, X.shape, X.dtype)
-    S = _scale(builder, V, W, options["eps"])
+    S = builder.once(_scale, V, W, options["eps"])
     values = [X, _channels(M, X), _channels(S, X)]
     if b is None:
         _loop(builder, _centred, values, Y)
@@ -115,11 +115,11 @@ def _inference_backward(
     dX = dW = db = None
     if needs[0]:
         dX = builder.output(0, X.shape, X.dtype)
-        _loop(builder, _product, [dY, _channels(_scale(builder, V, W, eps), X)], dX)
+        _loop(builder, _product, [dY, _channels(builder.once(_scale, V, W, eps), X)], dX)
     if needs[3]:
         dW = builder.output(3, V.shape, X.dtype)
         N = builder.empty(X.shape, X.dtype)
-        R = _scale(builder, V, None, eps)
+        R = builder.once(_scale, V, None, eps)
         _loop(builder, _centred, [X, _channels(M, X), _channels(R, X)], N)
         _loop(builder, _product, [dY, N], N)
         sum_axes(builder, N, axes, dW, 1.0)

@@ -148,6 +148,10 @@ class CpuSegmentBuilder:
         if self._segments and self._planner.last is self._segments[-1]:
             self._segments[-1].forget(array)
 
+    def once(self, emit: Callable[..., Any], *given: Any) -> Any:
+        """Emit what follows from arrays: at each call, or once if all of them are constants."""
+        return self._planner.once(EXECUTOR, emit, given)
+
     def _opened(self) -> CpuSegment:
         return opened(self._planner, lambda: CpuSegment(self._ranges), self._segments)
 

@@ -86,7 +86,7 @@ def clear_lanes(like, before, begin, L, rest):
     constants=_of_tiles,
 )
 def winograd_weights(
-    W: Address, out: Address, flag: Address, groups: int, channels: int, outputs: int,
+    W: Address, out: Address, groups: int, channels: int, outputs: int,
     start: int, group_stride: int, channel_stride: int, output_stride: int, down: int, along: int,
     part_outputs: int, next_part: int, plane: int,
     tid, threads, *, number: Constant, L: Constant, kernels: Constant,
@@ -95,11 +95,9 @@ def winograd_weights(
 
     The strides are those of ``lay_weights``; ``down`` and ``along`` those of the kernel's pixels.
     ``next_part`` and ``plane`` are the numbers from one part, and one of the 16, to the next. The
-    last register of the last part has zeros at its end. The flag becomes 0.
+    last register of the last part has zeros at its end.
     """
     like = KIND(0.0)
-    if tid == 0:
-        pointer(flag, np.int64)[0] = 0
     source, before = pointer(W, KIND), stack(kernels, KIND)
     for i in range(9 * L * L):
         before[i] = like
@@ -153,7 +151,7 @@ def winograd_weights(
     constants=_of_tiles,
 )
 def winograd_convolution(
-    X: Address, U: Address, b: OptionalFloats, Y: Address, flag: Address,
+    X: Address, U: Address, b: OptionalFloats, Y: Address, spoiling: Address,
     space: Address, spaces: int, bytes_a_space: int,
     groups: int, channels: int, outputs: int, images: int, rows: int, columns: int,
     size: tuple[int, int, int], count: tuple[int, int, int], before: tuple[int, int, int],
@@ -164,7 +162,8 @@ def winograd_convolution(
     """Y = the convolution of X with the kernels whose transforms are U, and b.
 
     The threads share the blocks of windows, and of a block the outputs; each that has some takes
-    one of the spaces. The flag becomes 1 where an output is not finite.
+    one of the spaces. Its integer of ``spoiling`` becomes 1 where an output is not finite, and 0
+    otherwise.
     """
     like = KIND(0.0)
     laid, bias, spoilt = address_of(stack(room, KIND)), stack(L, KIND), stack(L, KIND)
@@ -242,8 +241,12 @@ def winograd_convolution(
     bad = like
     for l in range(L):
         bad += spoilt[l]
-    if bad != like:
-        pointer(flag, np.int64)[0] = 1
+    told = pointer(spoiling, np.int64)
+    if tid < workers:
+        told[tid] = 1 if bad != like else 0
+    if tid == 0:
+        for k in range(workers, spaces):
+            told[k] = 0
 
 
 def part_of(rows: int, tile: int, most: int) -> int:
@@ -290,27 +293,21 @@ def pays(w: Windows, outputs: int) -> bool:
 def emit_winograd(
     builder: Builder, w: Windows, X: Any, W: Any, b: Any, Y: Any, outputs: int, strides: Any
 ) -> Any:
-    """Emit Y = W · windows(X) + b; returns the flag that says that it has to be computed again."""
+    """Emit Y = W · windows(X) + b; returns integers, all 0 unless it has to be computed again."""
     from . import tiles
 
     name, number = dtype_name(X.dtype), X.dtype.itemsize
     L = tiles.lanes(name)
-    start, group, row, inner, taps = strides
     groups, channels, batch = w.groups, w.channels, w.images // w.groups
-    flag = builder.empty((1,), np.dtype("int64"))
     part_outputs = part_of(outputs, L, OUTPUTS_AT_ONCE)
     parts = -(-outputs // part_outputs)
     # Planes and lines have a register more, or many of them would be at addresses that the nearest
     # cache keeps in one place.
     part_of_weights = channels * part_outputs
     plane_of_weights = parts * part_of_weights + L
-    U = builder.empty((groups * 16 * plane_of_weights,), X.dtype)
-    winograd_weights.emit(
-        builder, name, W=W, out=U, flag=flag, groups=groups, channels=channels, outputs=outputs,
-        start=start, group_stride=group, channel_stride=inner, output_stride=row, down=taps[1],
-        along=taps[2], part_outputs=part_outputs, next_part=part_of_weights,
-        plane=plane_of_weights,
-    )  # fmt: skip
+    U = builder.once(
+        _transformed, W, groups, channels, outputs, strides, part_outputs, plane_of_weights
+    )
     rows, columns = (w.count[1] + 1) // 2, (w.count[2] + 1) // 2
     line = -(-channels // L) * L
     line += L if line // L % 2 == 0 else 0
@@ -323,8 +320,9 @@ def emit_winograd(
     plane, plane_of_sums = windows * line + L, windows * part_outputs + L
     space_for_each = 16 * (plane + plane_of_sums)
     spaces = min(limit(), blocks * others)
+    spoiling = builder.empty((spaces,), np.dtype("int64"))
     winograd_convolution.emit(
-        builder, name, X=X, U=U, b=b, Y=Y, flag=flag,
+        builder, name, X=X, U=U, b=b, Y=Y, spoiling=spoiling,
         space=builder.empty((spaces, space_for_each), X.dtype), spaces=spaces,
         bytes_a_space=space_for_each * number, groups=groups, channels=channels, outputs=outputs,
         images=batch, rows=rows, columns=columns, size=w.size, count=w.count, before=w.before,
@@ -333,4 +331,19 @@ def emit_winograd(
         plane_of_sums=plane_of_sums, part_of_weights=part_of_weights,
         plane_of_weights=plane_of_weights,
     )  # fmt: skip
-    return flag
+    return spoiling
+
+
+def _transformed(
+    builder: Builder, W: Any, groups: int, channels: int, outputs: int, strides: Any,
+    part_outputs: int, plane: int,
+) -> Any:  # fmt: skip
+    """Emit the transforms of kernels."""
+    start, group, row, inner, taps = strides
+    U = builder.empty((groups * 16 * plane,), W.dtype)
+    winograd_weights.emit(
+        builder, dtype_name(W.dtype), W=W, out=U, groups=groups, channels=channels, outputs=outputs,
+        start=start, group_stride=group, channel_stride=inner, output_stride=row, down=taps[1],
+        along=taps[2], part_outputs=part_outputs, next_part=channels * part_outputs, plane=plane,
+    )  # fmt: skip
+    return U

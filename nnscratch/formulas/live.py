@@ -62,8 +62,13 @@ def split_live(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     >>> split_live({"eps": 1e-8, "lr": LiveFloat(0.5, 0, "lr")})
     ({'eps': 1e-08}, {'lr': 0.5})
     """
-    live = {k: v for k, v in options.items() if isinstance(v, (LiveFloat, LiveInt))}
+    live = {k: v for k, v in options.items() if is_dynamic(v)}
     return {k: v for k, v in options.items() if k not in live}, live
+
+
+def is_dynamic(value: Any) -> bool:
+    """Say whether a value is a dynamic scalar."""
+    return isinstance(value, (LiveFloat, LiveInt))
 
 
 def is_live(value: Any) -> bool:

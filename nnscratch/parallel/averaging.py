@@ -46,6 +46,7 @@ def average(
     for one in running:
         mean = rows[0][start : start + one.numel()].reshape(one.shape)
         one.array[...] = to_device_of(mean, one.array)
+        one._version[0] += 1
         start += one.numel()
 
 
@@ -53,3 +54,4 @@ def assign(tensors: Sequence[Any], arrays: Sequence[Any]) -> None:
     """Write arrays, of the host perhaps, into tensors, wherever these are."""
     for one, array in zip(tensors, arrays, strict=True):
         one.array[...] = to_device_of(array, one.array)
+        one._version[0] += 1

@@ -92,6 +92,7 @@ def _as_it_was(model: Module, buffers: dict[str, Any]) -> Iterator[None]:
             module.training = mode
         for name, one in model.named_buffers():
             one.array[...] = to_device_of(buffers[name], one.array)
+            one._version[0] += 1
 
 
 def _of_rows(few: Draws, more: Draws) -> Sequence[bool] | None:

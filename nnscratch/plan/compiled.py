@@ -19,6 +19,7 @@ from nnscratch.errors import ConfigurationError
 from nnscratch.formulas import registry
 from nnscratch.graph.nested import mapped
 from nnscratch.nn.module import Module
+from nnscratch.plan.constants import Constants
 from nnscratch.plan.plan import Plan, without_graph
 from nnscratch.plan.reach import Reach
 from nnscratch.plan.store import MOST_CHANGES, MOST_NEW, PlanStore
@@ -38,7 +39,11 @@ class Compiled:
     """
 
     def __init__(
-        self, function: Callable[..., Any], strict: bool = True, name: str | None = None
+        self,
+        function: Callable[..., Any],
+        strict: bool = True,
+        name: str | None = None,
+        freeze: bool = False,
     ) -> None:
         """Wrap a function; nothing is recorded before it is first called.
 
@@ -46,12 +51,13 @@ class Compiled:
             function: the eager step.
             strict: whether a step that a replay could not repeat is an error; else it runs eagerly.
             name: what to call it, if not by the name of the function.
+            freeze: whether what follows from parameters and buffers alone is computed once.
         """
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.name = name or _name(function)
-        self._strict = strict
-        self._store = PlanStore()
+        self._strict, self._freeze = strict, freeze
+        self._store = PlanStore(Constants() if freeze else None)
         self._last: tuple[Any, Any] = (None, None)
         self._lock = threading.RLock()
         self._eager = self._said = False
@@ -190,7 +196,7 @@ class Compiled:
         pairs = list(zip(arrays, given, strict=True))
         copies = frozenset(n for n, (array, its) in enumerate(pairs) if array is not its)
         reach = Reach(self.function)
-        tracer = Tracer(arrays, self._strict, copies, reach)
+        tracer = Tracer(arrays, self._strict, copies, reach, self._freeze)
         with registry.observing(tracer):
             result = self.function(*args, **kwargs)
         keeps_graph = self._keeps_graph(result)

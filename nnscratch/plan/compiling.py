@@ -26,6 +26,7 @@ def compile(
     options: Any = None,
     name: str | None = None,
     disable: bool = False,
+    freeze: bool = False,
     recompile_limit: int | None = None,
     isolate_recompiles: bool = False,
     shapes_spec: Any = None,
@@ -116,8 +117,8 @@ def compile(
         if disable:
             return function
         if isinstance(function, Module):
-            return CompiledModule(function, strict, name)
-        return Compiled(function, strict, name)
+            return CompiledModule(function, strict, name, freeze)
+        return Compiled(function, strict, name, freeze)
 
     function = model if function is None else function
     return made if function is None else made(function)

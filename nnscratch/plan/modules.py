@@ -18,9 +18,9 @@ from nnscratch.tensors.grad_mode import mode
 class ModuleCall(Compiled):
     """The call of a module: replayed, but eager where its result is to have a graph."""
 
-    def __init__(self, module: Module, strict: bool, name: str | None) -> None:
+    def __init__(self, module: Module, strict: bool, name: str | None, freeze: bool) -> None:
         """Wrap the call of a module, its hooks included."""
-        super().__init__(module._run, strict, name)
+        super().__init__(module._run, strict, name, freeze)
         self._module = module
         self._made_graphs = False
 
@@ -59,10 +59,12 @@ class CompiledModule(Module):
     all other attributes are read and assigned there. The other one stays as it was.
     """
 
-    def __init__(self, module: Module, strict: bool = True, name: str | None = None) -> None:
+    def __init__(
+        self, module: Module, strict: bool = True, name: str | None = None, freeze: bool = False
+    ) -> None:
         """Wrap a module."""
         super().__init__()
-        self.__dict__["_how"] = strict, name or type(module).__name__
+        self.__dict__["_how"] = strict, name or type(module).__name__, freeze
         self._modules["_orig_mod"] = module
         self.__setstate__({})
 

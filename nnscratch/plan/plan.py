@@ -15,6 +15,7 @@ from nnscratch.graph.nested import mapped
 from nnscratch.loading import collecting_later
 from nnscratch.nn.hooks import structure
 from nnscratch.plan.builder import Builder, PythonCall
+from nnscratch.plan.constants import Constants, Known
 from nnscratch.plan.guards import module_state
 from nnscratch.plan.trace import Trace
 from nnscratch.tensors import Tensor, wrap
@@ -29,14 +30,20 @@ class Plan:
     Attributes:
         native: how many instructions its segments have.
         python: how many calls replay their reference in Python.
+        once: how many of both, of a frozen step, follow from constants and do not run at each call.
         planned_bytes: memory of the intermediate arrays.
         nbytes: about all the memory that it keeps: beside these its own arrays of the arguments,
             and its instructions.
         replays: how often it ran.
     """
 
-    def __init__(self, trace: Trace) -> None:
-        """Build the plan of a trace."""
+    def __init__(self, trace: Trace, constants: Constants | None = None) -> None:
+        """Build the plan of a trace.
+
+        Args:
+            trace: the recording.
+            constants: of a frozen step, what its plans share.
+        """
         self._events = [(event.produce, _constants(event.produced)) for event in trace.graph.events]
         self._template = trace.graph.outputs
         self._gradients = trace.gradients
@@ -46,8 +53,17 @@ class Plan:
         self._initial, self._cleared = trace.initial, trace.cleared
         self._device, self._stream = trace.device, trace.stream
         with self._device or nullcontext(), collecting_later():
-            builder = Builder(trace.graph, trace.arguments, trace.kept())
+            known = None
+            if constants is not None:
+                constants.refresh()
+                known = Known(trace.constants)
+            builder = Builder(trace.graph, trace.arguments, trace.kept(), constants, known)
             builder.build()
+            if constants is not None:
+                constants.watch(trace.counted)
+        self._constants, self._parts = constants, builder.known.parts
+        self.once = sum(part.count for part in self._parts)
+        self._written = trace.written
         self._arguments = [_Argument(array) for array in trace.arguments]
         self._in_order = all(argument.in_order for argument in self._arguments)
         native = [piece for piece in builder.pieces if not isinstance(piece, PythonCall)]
@@ -109,6 +125,10 @@ class Plan:
 
     def _replay(self, arrays: list[Any]) -> Any:
         self.replays += 1
+        if self._constants is not None:
+            self._constants.refresh()
+        for counter in self._written:
+            counter[0] += 1
         produced = self._produced
         for index, (produce, constants) in enumerate(self._events):
             value = produced[index] = produce()

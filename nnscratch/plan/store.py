@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnscratch.array.memory import explaining
+from nnscratch.plan.constants import Constants
 from nnscratch.plan.plan import Plan
 from nnscratch.plan.trace import Trace
 
@@ -62,8 +63,9 @@ class PlanStore:
         new: how many calls in a row had signatures that were not seen before.
     """
 
-    def __init__(self) -> None:
-        """Begin without any."""
+    def __init__(self, constants: Constants | None = None) -> None:
+        """Begin without any; ``constants`` are what the plans of a frozen step share."""
+        self._constants = constants
         self.plans: list[Plan] = []
         self.new = 0
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
@@ -139,7 +141,7 @@ class PlanStore:
 
     def _add(self, entry: _Entry, trace: Trace) -> Plan:
         with explaining("planning a compiled step"):
-            plan = Plan(trace)
+            plan = Plan(trace, self._constants)
         if len(entry.plans) >= MOST_STATES:
             self._drop(entry.plans[-1], entry)
         entry.plans.insert(0, plan)

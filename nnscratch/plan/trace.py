@@ -52,6 +52,9 @@ class Trace:
             others = (one for one, _ in reach.tensors if id(one) not in tracer.touched)
             self.initial += [(one, None if one.grad is None else one.grad.array) for one in others]
         self.cleared = [one for one in tracer.touched.values() if one.grad is None]
+        # A replay changes what the recorded run did, and says so where others look.
+        self.written = [one for one, first in tracer.versions.values() if one[0] != first]
+        self.constants, self.counted = _constants(tracer, arguments)
         self.device = _device_context(self.graph, arguments)
         self.stream: Any = None
         if self.device is not None:
@@ -67,6 +70,27 @@ class Trace:
         """Return the values that outlive the step."""
         left = {value for _, value in self.gradients if value is not None}
         return {v for v in self.results() if v.kind == "computed" or v in left}
+
+
+def _constants(tracer: Tracer, arguments: list[Any]) -> tuple[list[Any], list[list[Any]]]:
+    """Return what a frozen step takes for constant, and the version counters of it.
+
+    That is what was made in the step, and parameters and buffers, also through a view that counts
+    with them, but for those that the step changes or is given.
+    """
+    arrays = {id(array): array for array in tracer.made.values()}
+    held = tracer.held()
+    counted = {id(tensor._version): tensor._version for tensor in held}
+    views = (one for one, _ in tracer.tensors.values() if id(one._version) in counted)
+    arrays |= {id(tensor.array): tensor.array for tensor in (*held, *views)}
+    changing = [*tracer.written, *arguments]
+    used = {id(v.array) for v in tracer.graph.values() if v.kind == "captured"}
+    constants = [
+        array
+        for key, array in arrays.items()
+        if key in used and not any(shares_memory(array, one) for one in changing)
+    ]
+    return constants, list(counted.values())
 
 
 def _read_in_python(tracer: Tracer, reach: Reach) -> list[Read]:

@@ -21,6 +21,17 @@ _READ_AND_WRITTEN = (
 )
 
 
+_TRAINS = (
+    "a frozen step calls a module in training mode ({name}), but with freeze=True parameters and "
+    "buffers are constants. Call eval() first, or compile the step without freeze"
+)
+_WRITES = (
+    "a frozen step changes a parameter or buffer of shape {shape} in place, but with freeze=True "
+    "these are constants. Compile the step without freeze, or keep what it changes in a tensor "
+    "that is neither"
+)
+
+
 class Tracer(Recorder):
     """Records a step while it runs eagerly.
 
@@ -31,6 +42,7 @@ class Tracer(Recorder):
     Attributes:
         changed: positions of the arguments that the step changed, which are ``copies`` of what it
             was called with.
+        made: the arrays that were created in the step, constants of a replay, by id.
         tensors: the leaf tensors that the step used, by id, with the arrays that they had then.
         modules: the modules that it called, by id.
         touched: the leaves whose gradients it touched, by id.
@@ -39,6 +51,7 @@ class Tracer(Recorder):
             None if there was none.
         reads: the values that Python looked at.
         written: the captured arrays that it changed in place.
+        versions: the version counters of the tensors from outside, by id, and what they said first.
     """
 
     records = True
@@ -49,6 +62,7 @@ class Tracer(Recorder):
         strict: bool = True,
         copies: frozenset[int] = frozenset(),
         reach: Reach | None = None,
+        frozen: bool = False,
     ) -> None:
         super().__init__(arguments)
         self.refusal: str | None = None
@@ -62,7 +76,11 @@ class Tracer(Recorder):
         self._strict = strict
         self._copies = copies
         self._reach = reach
-        self._constants: set[int] = set()
+        self._frozen = frozen
+        self.made: dict[int, Any] = {}
+        self.versions: dict[int, tuple[list[Any], int]] = {}
+        for tensor, _ in reach.tensors if reach else ():
+            self._count(tensor)
         self.written: list[Any] = []
         self._looked_at: list[Any] = []  # the captured arrays whose values Python saw
 
@@ -84,12 +102,14 @@ class Tracer(Recorder):
 
     def on_change(self, value: Value) -> None:
         """Refuse to change in place what a replay would not have as the step finds it."""
-        if id(value.array) in self._constants:
+        if id(value.array) in self.made:
             self.refuse(
                 "a tensor that is made inside the step is changed in place there; a replay "
                 "would not make it anew. Make it outside of the step, or avoid the change"
             )
         if value.kind == "captured":
+            if self._frozen and any(shares_memory(value.array, one.array) for one in self.held()):
+                self.refuse(_WRITES.format(shape=value.shape))
             if any(shares_memory(value.array, one) for one in self._looked_at):
                 self.refuse(_READ_AND_WRITTEN.format(what="item(), a branch or an index"))
             self.written.append(value.array)
@@ -132,8 +152,7 @@ class Tracer(Recorder):
                 f"a compiled step calls {what}; its numbers would be the same at every replay. "
                 "Draw them outside of the step and pass them as an argument"
             )
-        self._constants.add(id(array))
-        self._kept.append(array)
+        self.made[id(array)] = array
 
     def on_copied(self, array: Any) -> None:
         """Remember an array that the step's code can reach, of which it makes a constant."""
@@ -150,6 +169,21 @@ class Tracer(Recorder):
             array = getattr(item, "array", None)
             if array is not None and item.node is None and self.is_captured(array):
                 self.tensors.setdefault(id(item), (item, array))
+                self._count(item)
+
+    def _count(self, tensor: Any) -> None:
+        counter = tensor._version
+        self.versions.setdefault(id(counter), (counter, counter[0]))
+
+    def held(self) -> list[Any]:
+        """Return the parameters and buffers of all modules that the step called or can reach."""
+        modules = {id(one): one for one in (self._reach.modules if self._reach else ())}
+        tables = [
+            one.__dict__[table].values()
+            for one in (modules | self.modules).values()
+            for table in ("_parameters", "_buffers")
+        ]
+        return [tensor for table in tables for tensor in table if tensor is not None]
 
     def rebound(self) -> list[Any]:
         """Return the tensors that have another array now than in the beginning (``data =``)."""
@@ -160,12 +194,15 @@ class Tracer(Recorder):
         """Remember the module, whose structure and mode the plan depends on."""
         super().on_module(module, inputs)
         self.modules[id(module)] = module
+        if self._frozen and module.training:
+            self.refuse(_TRAINS.format(name=type(module).__name__))
 
     def on_gradient(self, tensor: Any, what: str) -> None:
         """Remember what happens to the gradients of leaves."""
         key = id(tensor)
         if key not in self.touched:
             self.touched[key] = tensor
+            self._count(tensor)
             if what != "cleared":
                 self.initial[key] = None if tensor.grad is None else tensor.grad.array
         if what == "added":

@@ -77,6 +77,7 @@ class RepeatedBatches:
         def bring_back() -> None:
             for name, one in run.model.named_buffers():
                 one.array[...] = buffers[name]
+                one._version[0] += 1
             run.totals.load(totals)
             counts()
 

@@ -77,6 +77,10 @@ class Collector:
         """Return an array full of NaN: what is read before it is written is seen."""
         return np.full(shape, -1 if np.dtype(dtype).kind == "i" else np.nan, dtype)
 
+    def once(self, emit: Any, *given: Any) -> Any:
+        """Emit what may be computed once."""
+        return emit(self, *given)
+
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Add an instruction."""
         self.table.add(kernel, a, s, flags)
