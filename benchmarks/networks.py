@@ -9,7 +9,8 @@
 The models are those of `nnscratch.models`, and for PyTorch the same text with `torch` in the place
 of `nnscratch` (`benchmarks/twins.py`), with the same weights; for JAX with layers of its own
 (`benchmarks/jax_layers.py`), all of a step jitted. One row goes through onnxruntime too, as
-`nnscratch.interop.onnx` exports the model. A step is forward, backward and Adam
+`nnscratch.interop.onnx` exports the model; it takes weights for constants, as `compile(freeze=True)`
+does, which is the column "frozen". The others, "compiled" too, read them at each call. A step is forward, backward and Adam
 (AdamW for the GPTs; PyTorch's is fused), float32, each with the same number of threads and in a
 process of its own. First the losses of four steps are compared: who differs from PyTorch is not
 timed, unless its gradients of the first step are about as near to PyTorch's in float64 as those in
@@ -234,7 +235,7 @@ class Work:
                 return (out[0] if isinstance(out, tuple) else out).abs().mean()
 
         self.step: Callable[[Any, Any], Any] = (
-            nnscratch.compile(step) if who == "compiled" else step
+            step if who == "eager" else nnscratch.compile(step, freeze=who == "frozen")
         )
 
     def _onnxruntime(self, model: Any, inputs: list[Any]) -> None:
@@ -348,7 +349,7 @@ def main() -> None:
                 for one in COMPETITORS
                 if (asked.compilers or one != "torch.compile")
                 and (pictures or one != "torch, channels last")
-                and (not train or one != "onnxruntime")
+                and (not train or one not in ("frozen", "onnxruntime"))
             ]
             rows.append(
                 measure(
