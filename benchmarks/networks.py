@@ -9,14 +9,14 @@
 The models are those of `nnscratch.models`, and for PyTorch the same text with `torch` in the place
 of `nnscratch` (`benchmarks/twins.py`), with the same weights; for JAX with layers of its own
 (`benchmarks/jax_layers.py`), all of a step jitted. One row goes through onnxruntime too, as
-`nnscratch.interop.onnx` exports the model; it takes weights for constants, as `compile(freeze=True)`
-does, which is the column "frozen". The others, "compiled" too, read them at each call. A step is forward, backward and Adam
-(AdamW for the GPTs; PyTorch's is fused), float32, each with the same number of threads and in a
-process of its own. First the losses of four steps are compared: who differs from PyTorch is not
-timed, unless its gradients of the first step are about as near to PyTorch's in float64 as those in
-float32 (at most twice as far, ``benchmarks/arbiter.py``), which the table then says. Then all take
-turns, and the table gives medians, the 10th and 90th percentile, and the ratio to the best of the
-others.
+`nnscratch.interop.onnx` exports the model; it takes weights for constants, as
+`compile(freeze=True)` does, which is the column "frozen". The others, "compiled" too, read them at
+each call. A step is forward, backward and Adam (AdamW for the GPTs; PyTorch's is fused), float32,
+each with the same number of threads and in a process of its own. First the losses of four steps are
+compared: who differs from PyTorch is not timed, unless its gradients of the first step are about as
+near to PyTorch's in float64 as those in float32 (at most twice as far, ``benchmarks/arbiter.py``),
+which the table then says. Then all take turns, and the table gives medians, the 10th and 90th
+percentile, and the ratio to the best of the others.
 """
 
 from __future__ import annotations

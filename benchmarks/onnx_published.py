@@ -106,7 +106,8 @@ def one_row(folder: Path) -> None:
         session, loaded = session_of(path), load(path)
         row = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
         given = nnscratch.tensor(row)
-        replayed, loaded_replayed = nnscratch.compile(network), nnscratch.compile(loaded)
+        replayed = nnscratch.compile(network, freeze=True)
+        loaded_replayed = nnscratch.compile(loaded, freeze=True)
         with nnscratch.no_grad():
             for _ in range(3):  # recorded, planned, replayed
                 np.testing.assert_allclose(
@@ -187,7 +188,7 @@ def look_at(path: Path, name: str, used: Counter[str]) -> bool:
     with nnscratch.no_grad():
         found = model.run([], given)
         runs = [lambda: model.run([], given), lambda: session.run(None, inputs)]
-        compiled = nnscratch.compile(lambda **named: model(**named))
+        compiled = nnscratch.compile(lambda **named: model(**named), freeze=True)
         try:
             for _ in range(3):
                 compiled(**given)

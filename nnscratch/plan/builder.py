@@ -21,12 +21,12 @@ from nnscratch.array.device import current, namespace_on
 from nnscratch.formulas import registry
 from nnscratch.formulas.live import is_dynamic
 from nnscratch.graph import Graph, Node, Value
-from nnscratch.kernels.lowering import Executor, Fill, Segment, SegmentBuilder
+from nnscratch.kernels.lowering import Executor, Fill, Plannable, Segment, SegmentBuilder
 from nnscratch.plan.constants import (
+    ConstantMemory,
     ConstantPart,
     Constants,
-    Known,
-    Part,
+    PlanPart,
     arrays_in,
     known_by,
 )
@@ -69,7 +69,7 @@ class Builder:
         arguments: list[Any],
         kept: set[Value],
         constants: Constants | None = None,
-        known: Known | None = None,
+        known: ConstantMemory | None = None,
     ) -> None:
         """Plan the memory.
 
@@ -81,8 +81,8 @@ class Builder:
             known: of a frozen step, which memory is constant.
         """
         self._nodes = fuse(used(graph.nodes, kept), kept)
-        self._at_each_call = self._part = Part()
-        self._constants, self.known = constants, known or Known(())
+        self._at_each_call = self._part = PlanPart()
+        self._constants, self.known = constants, known or ConstantMemory(())
         self._python_reads = False
         self.arguments = arguments
         self.produced: list[Any] = [event.produced for event in graph.events]
@@ -206,7 +206,7 @@ class Builder:
         builder = self._part.builders.get(executor)
         if builder is None:
             builder = self._part.builders[executor] = executor.begin(self)
-        return builder  # type: ignore[no-any-return]
+        return builder
 
     def _kept(self, what: Any, before: list[ConstantPart], emit: Callable[[], Any]) -> Any:
         """Return what a constant part computes: one that is there, or a new one that is emitted."""
@@ -263,7 +263,9 @@ class Builder:
 
     def _lowered(self, node: Node, inputs: tuple[Any, ...]) -> Lowered:
         """Emit the instructions of a call; returns its outputs and what it saves."""
-        chosen = registry.plannable(node.formula, node.direction, inputs, node.options)
+        chosen: Plannable | None = registry.plannable(
+            node.formula, node.direction, inputs, node.options
+        )
         if chosen is None:
             return self._python(node, inputs)
         builder = self._begun(chosen.executor)

@@ -141,8 +141,9 @@ class Compiled:
     def bound(self, *args: Any) -> Callable[[list[Any]], Any] | None:
         """Return what replays the plan of these arguments at once, None if there is no such plan.
 
-        It takes arrays of their shapes and dtypes. Nothing is looked at before: it is for whoever
-        knows that weights, modes and settings stay as they are, as a server does.
+        It takes arrays of their shapes and dtypes. Nothing is looked at before but whether the
+        constants of a frozen step were written to: it is for whoever knows that parameters, modes
+        and settings stay as they are, as a server does.
         """
         for _ in range(3):  # recorded, planned, replayed
             self(*args)

@@ -63,6 +63,17 @@ def compile(
     gradient. Other calls run eagerly and have a graph; a training step is compiled as a whole. In
     place, ``model.compile()`` does the same.
 
+    ``freeze=True`` is for inference. It takes the parameters and buffers of modules for constants,
+    so that what follows from them alone is computed when a plan is made and not at each call:
+    transformed and reordered filters, the factors of batch norm, weights that are computed from
+    others. The results are the same bits. They are kept beside the weights, once for the plans of
+    all shapes. (PyTorch has ``torch.jit.freeze``, and ``freezing`` of its compiler.) Weights may
+    change between two calls all the same: what writes to them through tensors, as
+    ``load_state_dict``, ``copy_``, an optimizer or another compiled step, is noticed by the next
+    call, which computes the constants anew. What writes to their memory in another way is not:
+    NumPy on ``parameter.numpy()`` or ``parameter.array``, or another library that shares it. Behind
+    that, compile again. On a GPU nothing is computed ahead.
+
     Args:
         function: the step, or a module. Without it, ``compile`` returns a decorator.
         model: another name of it.
@@ -78,6 +89,9 @@ def compile(
         options: see ``backend``.
         name: what errors and warnings call the step; the name of the function if not given.
         disable: whether to return the function as it is.
+        freeze: whether to compute once what follows from parameters and buffers alone. A frozen
+            step that calls a module in training mode, or changes a parameter or buffer, is one that
+            a replay could not repeat.
         recompile_limit: accepted as in PyTorch; plans are kept in bounded memory as they come.
         isolate_recompiles: accepted as in PyTorch; no two steps share plans.
         shapes_spec: must be None, for each shape has a plan of its own.
@@ -90,6 +104,13 @@ def compile(
     >>> double = compile(lambda x: x * 2)
     >>> [double(nnscratch.tensor([float(n)])).item() for n in range(3)]
     [0.0, 2.0, 4.0]
+    >>> model = nnscratch.nn.Sequential(nnscratch.nn.BatchNorm1d(2)).eval()
+    >>> frozen = compile(model, freeze=True)
+    >>> with nnscratch.no_grad():
+    ...     ones = [frozen(nnscratch.ones(1, 2)).tolist() for _ in range(3)]
+    ...     _ = model[0].bias.fill_(5.0)
+    ...     ones[-1], frozen(nnscratch.zeros(1, 2)).tolist()
+    ([[0.9999949932098389, 0.9999949932098389]], [[5.0, 5.0]])
     """
     if on_unsupported not in (None, "raise", "eager"):
         raise ConfigurationError(

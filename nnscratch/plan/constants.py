@@ -20,7 +20,7 @@ from nnscratch.array.addresses import numpy_address
 from nnscratch.plan.memory import Memories
 
 
-class Part:
+class PlanPart:
     """Segments and calls of Python in order, and the memory of what they compute.
 
     Attributes:
@@ -35,7 +35,7 @@ class Part:
         self.memories = Memories()
 
 
-class ConstantPart(Part):
+class ConstantPart(PlanPart):
     """Instructions that run once, until a constant changes.
 
     Args:
@@ -105,7 +105,7 @@ class Constants:
             self._versions = versions
 
 
-class Known:
+class ConstantMemory:
     """Which memory is constant, while a plan is made."""
 
     def __init__(self, arrays: Iterable[Any]) -> None:
@@ -116,8 +116,10 @@ class Known:
             self._add(array, None)
 
     def _add(self, array: Any, part: ConstantPart | None) -> None:
-        if type(array) is np.ndarray and array.nbytes:
-            low, high = np.lib.array_utils.byte_bounds(array)
+        if type(array) is not np.ndarray or not array.nbytes:
+            return
+        low, high = np.lib.array_utils.byte_bounds(array)
+        if high - low == array.nbytes:  # between its elements there may be what is not constant
             self._ranges.append((low, high, part))
 
     def take(self, part: ConstantPart) -> None:

@@ -15,7 +15,7 @@ from nnscratch.graph.nested import mapped
 from nnscratch.loading import collecting_later
 from nnscratch.nn.hooks import structure
 from nnscratch.plan.builder import Builder, PythonCall
-from nnscratch.plan.constants import Constants, Known
+from nnscratch.plan.constants import ConstantMemory, Constants
 from nnscratch.plan.guards import module_state
 from nnscratch.plan.trace import Trace
 from nnscratch.tensors import Tensor, wrap
@@ -56,7 +56,7 @@ class Plan:
             known = None
             if constants is not None:
                 constants.refresh()
-                known = Known(trace.constants)
+                known = ConstantMemory(trace.constants)
             builder = Builder(trace.graph, trace.arguments, trace.kept(), constants, known)
             builder.build()
             if constants is not None:

@@ -54,7 +54,7 @@ class Trace:
         self.cleared = [one for one in tracer.touched.values() if one.grad is None]
         # A replay changes what the recorded run did, and says so where others look.
         self.written = [one for one, first in tracer.versions.values() if one[0] != first]
-        self.constants, self.counted = _constants(tracer, arguments)
+        self.constants, self.counted = _constants(tracer, arguments) if tracer.frozen else ([], [])
         self.device = _device_context(self.graph, arguments)
         self.stream: Any = None
         if self.device is not None:
@@ -75,22 +75,22 @@ class Trace:
 def _constants(tracer: Tracer, arguments: list[Any]) -> tuple[list[Any], list[list[Any]]]:
     """Return what a frozen step takes for constant, and the version counters of it.
 
-    That is what was made in the step, and parameters and buffers, also through a view that counts
-    with them, but for those that the step changes or is given.
+    These are the parameters and buffers that it computes with, also through views that count with
+    them, but for those that it changes or is given.
     """
-    arrays = {id(array): array for array in tracer.made.values()}
     held = tracer.held()
-    counted = {id(tensor._version): tensor._version for tensor in held}
-    views = (one for one, _ in tracer.tensors.values() if id(one._version) in counted)
-    arrays |= {id(tensor.array): tensor.array for tensor in (*held, *views)}
+    counters = {id(tensor._version): tensor._version for tensor in held}
+    views = [one for one, _ in tracer.tensors.values() if id(one._version) in counters]
+    arrays = {id(tensor.array): tensor for tensor in (*held, *views)}
+    captured = {id(v.array): v.array for v in tracer.graph.values() if v.kind == "captured"}
     changing = [*tracer.written, *arguments]
-    used = {id(v.array) for v in tracer.graph.values() if v.kind == "captured"}
-    constants = [
-        array
-        for key, array in arrays.items()
-        if key in used and not any(shares_memory(array, one) for one in changing)
-    ]
-    return constants, list(counted.values())
+    constants = {
+        key: array
+        for key, array in captured.items()
+        if key in arrays and not any(shares_memory(array, one) for one in changing)
+    }
+    used = {id(arrays[key]._version) for key in constants}
+    return list(constants.values()), [counters[key] for key in used]
 
 
 def _read_in_python(tracer: Tracer, reach: Reach) -> list[Read]:

@@ -40,9 +40,9 @@ class Tracer(Recorder):
     ``refusal``.
 
     Attributes:
+        frozen: whether parameters and buffers are constants.
         changed: positions of the arguments that the step changed, which are ``copies`` of what it
             was called with.
-        made: the arrays that were created in the step, constants of a replay, by id.
         tensors: the leaf tensors that the step used, by id, with the arrays that they had then.
         modules: the modules that it called, by id.
         touched: the leaves whose gradients it touched, by id.
@@ -76,8 +76,8 @@ class Tracer(Recorder):
         self._strict = strict
         self._copies = copies
         self._reach = reach
-        self._frozen = frozen
-        self.made: dict[int, Any] = {}
+        self.frozen = frozen
+        self._constants: set[int] = set()
         self.versions: dict[int, tuple[list[Any], int]] = {}
         for tensor, _ in reach.tensors if reach else ():
             self._count(tensor)
@@ -102,13 +102,13 @@ class Tracer(Recorder):
 
     def on_change(self, value: Value) -> None:
         """Refuse to change in place what a replay would not have as the step finds it."""
-        if id(value.array) in self.made:
+        if id(value.array) in self._constants:
             self.refuse(
                 "a tensor that is made inside the step is changed in place there; a replay "
                 "would not make it anew. Make it outside of the step, or avoid the change"
             )
         if value.kind == "captured":
-            if self._frozen and any(shares_memory(value.array, one.array) for one in self.held()):
+            if self.frozen and any(shares_memory(value.array, one.array) for one in self.held()):
                 self.refuse(_WRITES.format(shape=value.shape))
             if any(shares_memory(value.array, one) for one in self._looked_at):
                 self.refuse(_READ_AND_WRITTEN.format(what="item(), a branch or an index"))
@@ -152,7 +152,8 @@ class Tracer(Recorder):
                 f"a compiled step calls {what}; its numbers would be the same at every replay. "
                 "Draw them outside of the step and pass them as an argument"
             )
-        self.made[id(array)] = array
+        self._constants.add(id(array))
+        self._kept.append(array)
 
     def on_copied(self, array: Any) -> None:
         """Remember an array that the step's code can reach, of which it makes a constant."""
@@ -194,7 +195,7 @@ class Tracer(Recorder):
         """Remember the module, whose structure and mode the plan depends on."""
         super().on_module(module, inputs)
         self.modules[id(module)] = module
-        if self._frozen and module.training:
+        if self.frozen and module.training:
             self.refuse(_TRAINS.format(name=type(module).__name__))
 
     def on_gradient(self, tensor: Any, what: str) -> None:

@@ -46,7 +46,7 @@ class RowComputer:
     """
 
     def __init__(self, model: Module, shape: tuple[int, ...]) -> None:
-        self._model = compiled(model)
+        self._model = compiled(model, freeze=True)
         self._bound: dict[int, Callable[[list[Any]], Any] | None] = {}
         rng = np.random.default_rng(0)
         rows = rng.standard_normal((_BLOCKS[0], *shape)).astype(np.float32)
