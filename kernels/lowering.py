@@ -64,6 +64,9 @@ class Planner(Protocol):
     def is_planned(self, array: Any) -> bool:
         """Say whether an array lies in the plan's memory, and not in that of somebody else."""
 
+    def is_constant(self, array: Any) -> bool:
+        """Say whether an array follows from the constants of a frozen step, at each call."""
+
     def once(self, executor: Executor, emit: Callable[..., Any], given: tuple[Any, ...]) -> Any:
         """Return ``emit(builder, *given)``, whose instructions run once if ``given`` are constants.
 

@@ -60,6 +60,9 @@ class Builder(Protocol):
     def loop(self, operands: Any) -> None:
         """Add an elementwise loop (``Operands``), by itself or joined with the one before it."""
 
+    def is_constant(self, array: Any) -> bool:
+        """Say whether what follows from an array is computed once: it pays to lay it out then."""
+
     def once(self, emit: Callable[..., Any], *given: Any) -> Any:
         """Return ``emit(builder, *given)``; a plan whose ``given`` are constants runs it once.
 
@@ -114,6 +117,10 @@ class EagerBuilder:
     def loop(self, operands: Any) -> None:
         """Run a loop."""
         operands.emit_now(self)
+
+    def is_constant(self, array: Any) -> bool:
+        """Say no."""
+        return False
 
     def once(self, emit: Callable[..., Any], *given: Any) -> Any:
         """Run what is emitted, as everything."""

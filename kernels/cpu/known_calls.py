@@ -151,6 +151,10 @@ class CallTaker:
         """Take down a loop."""
         operands.emit_now(self)
 
+    def is_constant(self, array: Any) -> bool:
+        """Say no."""
+        return False
+
     def once(self, emit: Callable[..., Any], *given: Any) -> Any:
         """Take down what is emitted, as everything."""
         return emit(self, *given)

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .runtime.declaration import helper
-from .runtime.language import copy_rows, transpose_panel
+from nnscratch.array.dtypes import dtype_name
+
+from .runtime.declaration import Address, Constant, helper, kernel
+from .runtime.language import KIND, copy_rows, part, transpose_panel
 
 
 def of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -39,3 +41,29 @@ def lay_out_rows(like, size, panel, out, B, row, terms, columns):
         copy_rows(
             2, like, terms, B + j * size, row, columns - j, out + j * terms * size, panel * size
         )
+
+
+@kernel(cost=lambda n, k: 0.5 * n * k, constants=of_tiles)
+def lay_panels(
+    B: Address, out: Address, transpose_b: int, n: int, k: int, ldb: int,
+    tid, threads, *, size: Constant, L: Constant, panel: Constant,
+):  # fmt: skip
+    """Lay out op(B) (k, n) in panels of its columns, one behind the other."""
+    like = KIND(0.0)
+    left, right = part(n, tid, threads, panel)
+    goal, row = out + left * k * size, ldb * size
+    if left < right and transpose_b:
+        lay_out(like, size, L, panel, goal, B + left * row, row, right - left, k)
+    elif left < right:
+        lay_out_rows(like, size, panel, goal, B + left * size, row, k, right - left)
+
+
+def laid_in_panels(builder: Any, B: Any, transpose_b: bool, n: int, k: int, ldb: int) -> Any:
+    """Emit op(B) (k, n), a factor of products, laid out in panels."""
+    from . import tiles
+
+    name = dtype_name(B.dtype)
+    panel = 2 * tiles.lanes(name)
+    out = builder.empty((-(-n // panel) * panel * k,), B.dtype)
+    lay_panels.emit(builder, name, B=B, out=out, transpose_b=transpose_b, n=n, k=k, ldb=ldb)
+    return out

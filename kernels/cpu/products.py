@@ -4,7 +4,7 @@ In tiles, a product goes over C in panels of two vector registers of columns. Th
 belongs to it is first laid end to end (and transposed where B comes so, as W does in X Wᵀ), so that
 it streams from the nearest cache while all rows of A pass by. Long sums are cut at DEPTH terms, for
 the same reason. A few rows need none of that: they meet the rows of a transposed B one by one, and
-each gets the bits that it gets alone.
+each gets the bits that it gets alone. A constant B is laid out once for all products with it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nnscratch.formulas.products import MatmulSaved
 from ..strided import TooManyAxesError, walk
 from .elementwise import contiguous
 from .implementation import Builder, CpuKernel, Inputs, Options
+from .laid_out import laid_in_panels
 from .runtime import language
 from .runtime.blas import blas
 from .runtime.declaration import Address, Constant, helper, kernel
@@ -53,6 +54,8 @@ DEPTH = 256
 """Terms of a sum that are added up before C is touched: a panel of B this deep stays close by."""
 BLOCK = 1024
 """Columns of C that all sums of a band pass over before the next ones: with a band, 2 megabytes."""
+LAID = 2
+"""In the place of the flag ``transpose_b``: B is laid out in panels by ``lay_panels``."""
 FEW_ROWS = 8
 """Rows of A that are not worth laying panels of a transposed B end to end."""
 EVEN = 32
@@ -187,18 +190,18 @@ def gemm_tiles(
 ):  # fmt: skip
     """The same product in tiles of its own; blas is ignored.
 
-    The threads share the rows of C, or its columns.
+    The threads share the rows of C, or its columns. B may be ``LAID``.
     """
     lda, ldb, ldc = size * lda, size * ldb, size * ldc  # in bytes
     like = KIND(0.0)
-    if m <= FEW_ROWS and transpose_b and not transpose_a:
+    if m <= FEW_ROWS and transpose_b == 1 and not transpose_a:
         rows_times(like, size, m, n, k, A, lda, B, ldb, C, ldc, tid, threads)
         return
-    top, bottom, start, stop = share(m, n, transpose_b, tid, threads, panel)
+    ready, turned = transpose_b == LAID, transpose_b == 1
+    top, bottom, start, stop = share(m, n, turned, tid, threads, panel)
     space, group = address_of(stack(laid, KIND)), address_of(stack(copied, KIND))
-    direct = not transpose_b and (
-        bottom - top <= ROWS or ldb == size * panel or min(k, DEPTH) * ldb <= SMALL
-    )
+    as_it_lies = bottom - top <= ROWS or ldb == size * panel or min(k, DEPTH) * ldb <= SMALL
+    direct = ready or (as_it_lies and not turned)
     # Rows or columns of a wide A lie too far apart for the cache.
     far = stop - start > 2 * panel and (lda >= FAR if transpose_a else lda >= WIDE)
     bands = max(1, blocks_of(bottom - top, high))  # of about as many rows each
@@ -230,7 +233,9 @@ def gemm_tiles(
                     where, b, next_row = B + depth * ldb + j * size, space, size * panel
                     prefetch, prefetch_line, prefetch_stride = space, 0, 0
                     prefetches, prefetch_jump = 0, 0
-                    if transpose_b:
+                    if ready:
+                        b = B + (j * k + depth * panel) * size
+                    elif turned:
                         where = B + j * ldb + depth * size
                         transpose_panel(like, size, L, space, where, ldb, width, terms)
                     elif direct:
@@ -238,7 +243,7 @@ def gemm_tiles(
                     else:
                         copy_rows(2, like, terms, where, ldb, width, space, next_row)
                     # While this panel is at work, the next one comes closer.
-                    if transpose_b and j + panel < right:
+                    if turned and j + panel < right:
                         prefetch, prefetch_line, prefetch_stride = where + panel * ldb, ldb, LINE
                         prefetches, prefetch_jump = panel // 2, 2 * ldb
                     elif not direct and j + panel < right:
@@ -316,7 +321,7 @@ def product(
     B: Any,
     C: Any,
     transpose_a: bool = False,
-    transpose_b: bool = False,
+    transpose_b: int = False,
     lda: int | None = None,
     ldb: int | None = None,
 ) -> None:
@@ -328,6 +333,8 @@ def product(
     k = A.shape[0] if transpose_a and lda is None else A.shape[1]
     made, library = product_kernel(dtype_name(C.dtype), m, n, k)
     lda, ldb = A.shape[1] if lda is None else lda, B.shape[1] if ldb is None else ldb
+    if not library and m > FEW_ROWS and builder.is_constant(B):
+        B, transpose_b = builder.once(laid_in_panels, B, transpose_b, n, k, ldb), LAID
     # In the order of ``gemm``, of whose arguments every eager product would look up the names.
     builder.emit(made, (library, transpose_a, transpose_b, m, n, k, A, lda, B, ldb, C, n))
 

@@ -152,6 +152,10 @@ class CpuSegmentBuilder:
         """Emit what follows from arrays: at each call, or once if all of them are constants."""
         return self._planner.once(EXECUTOR, emit, given)
 
+    def is_constant(self, array: Any) -> bool:
+        """Say whether an array follows from the constants of a frozen step."""
+        return self._planner.is_constant(array)
+
     def _opened(self) -> CpuSegment:
         return opened(self._planner, lambda: CpuSegment(self._ranges), self._segments)
 

@@ -155,6 +155,10 @@ class Builder:
         """Say whether an array lies in the plan's memory."""
         return self._part.memories.hold(array)
 
+    def is_constant(self, array: Any) -> bool:
+        """Say whether an array follows from constants, and what is emitted runs at each call."""
+        return self._part is self._at_each_call and self.known.holders([array]) is not None
+
     def once(self, executor: Executor, emit: Callable[..., Any], given: tuple[Any, ...]) -> Any:
         """Let ``emit(builder, *given)`` emit instructions, for one run if they read constants."""
         if self._part is self._at_each_call:

@@ -77,6 +77,10 @@ class Collector:
         """Return an array full of NaN: what is read before it is written is seen."""
         return np.full(shape, -1 if np.dtype(dtype).kind == "i" else np.nan, dtype)
 
+    def is_constant(self, array: Any) -> bool:
+        """Say no."""
+        return False
+
     def once(self, emit: Any, *given: Any) -> Any:
         """Emit what may be computed once."""
         return emit(self, *given)

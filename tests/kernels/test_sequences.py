@@ -30,6 +30,10 @@ class Threads:
         """Return a new array."""
         return np.full(shape, np.nan, dtype)
 
+    def is_constant(self, array: Any) -> bool:
+        """Say no."""
+        return False
+
     def emit(self, kernel: Any, a: Any, s: Any = (), flags: int = 0) -> None:
         """Run an instruction."""
         table = cpu.Table()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,14 @@ from nnscratch import nn, optim
 from nnscratch.errors import PlanError
 from nnscratch.kernels import cpu
 from nnscratch.plan.compiled import Compiled
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Choose how many threads there are, for one test."""
+    before = cpu.runtime.threads.limit()
+    yield nnscratch.set_num_threads
+    nnscratch.set_num_threads(before)
 
 
 def picture_network() -> nn.Module:
@@ -70,21 +78,17 @@ def test_the_same_bits_with_fewer_instructions(kernels: str) -> None:
             assert one.native + one.once == other.native
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_spoilt_numbers_with_few_and_many_threads(threads: int) -> None:
+def test_spoilt_numbers_with_few_and_many_threads(threads: Callable[[int], None]) -> None:
     """Winograd's way says for each call anew that it has to be computed again."""
     frozen, plain = both(picture_network())
-    before = cpu.runtime.threads.limit()
-    nnscratch.set_num_threads(2)
+    threads(2)
     alike(frozen, plain, pictures(2))
-    nnscratch.set_num_threads(threads)
-    try:
+    for count in (2, 1, 2):
+        threads(count)
         spoilt = pictures(2)
         spoilt[1, 0, 3, 3] = float("inf")
         alike(frozen, plain, spoilt, times=1)
         alike(frozen, plain, pictures(2), times=1)
-    finally:
-        nnscratch.set_num_threads(before)
 
 
 def test_plans_of_several_shapes_share_what_was_computed() -> None:
@@ -386,3 +390,48 @@ def test_copies_and_the_method_of_a_module() -> None:
     model.compile(freeze=True)
     alike(model, plain, pictures(1))
     assert model._compiled_call.plans[0].once
+
+
+ROWS = 1, 8, 9, 70
+"""Few rows read the weights where they lie, more rows in panels."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("terms", "columns"), [(1, 1), (7, 33), (300, 70), (513, 5)])
+def test_weights_in_panels(
+    kernels: str, threads: Callable[[int], None], dtype: str, terms: int, columns: int
+) -> None:
+    """Of linear layers, transposed views and matrices; NaN and inf spoil what they belong to."""
+    nnscratch.manual_seed(0)
+    layer = nn.Linear(terms, columns).to(dtype).eval()
+    rng = np.random.default_rng(0)
+
+    class Products(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+            self.matrix = nn.Parameter(nnscratch.tensor(rng.standard_normal((terms, columns))))
+
+        def forward(self, x: Any) -> Any:
+            wide = nn.functional.linear(x, self.matrix.t())
+            return nnscratch.cat([self.layer(x), x @ self.matrix, wide], 1)
+
+    frozen, plain = both(Products().to(dtype).eval())
+    for rows in ROWS:
+        x = rng.standard_normal((rows, terms)).astype(dtype)
+        for count in (1, 2):
+            threads(count)
+            alike(frozen, plain, nnscratch.tensor(x))
+        x[0, 0] = np.inf
+        with nnscratch.no_grad():
+            made, expected = (one(nnscratch.tensor(x)).numpy() for one in (frozen, plain))
+        np.testing.assert_array_equal(made, expected)
+    with nnscratch.no_grad():
+        layer.weight[0, 0] = float("nan")
+        x = nnscratch.tensor(rng.standard_normal((70, terms)).astype(dtype))
+        made, expected = frozen(x).numpy(), plain(x).numpy()
+    np.testing.assert_array_equal(made, expected)
+    assert np.isnan(made[:, 0]).all()
+    assert not np.isnan(made[:, 1:columns]).any()
+    laid = [plan.once for plan in frozen.plans if plan.once]
+    assert bool(laid) == (kernels == "kernels")
