@@ -93,18 +93,13 @@ def test_spoilt_numbers_with_few_and_many_threads(threads: Callable[[int], None]
 
 def test_plans_of_several_shapes_share_what_was_computed() -> None:
     frozen, _ = both(nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32)).eval())
-    sizes = []
     with nnscratch.no_grad():
         for rows in (2, 3, 4):
             for _ in range(2):
                 frozen(nnscratch.ones(rows, 32, 8, 8))
-            sizes.append(frozen.plans[-1].planned_bytes)
     assert [plan.once for plan in frozen.plans] == [2, 2, 2]
     parts = [{id(part) for part in plan._parts} for plan in frozen.plans]
     assert parts[0] == parts[1] == parts[2]
-    transformed = 16 * 32 * 32 * 4
-    assert sizes[0] > transformed
-    assert max(sizes[1:]) < sizes[0]
 
 
 def test_what_no_plan_uses_is_dropped() -> None:
