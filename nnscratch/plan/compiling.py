@@ -65,14 +65,15 @@ def compile(
 
     ``freeze=True`` is for inference. It takes the parameters and buffers of modules for constants,
     so that what follows from them alone is computed when a plan is made and not at each call:
-    transformed and reordered filters, the factors of batch norm, weights that are computed from
-    others. The results are the same bits. They are kept beside the weights, once for the plans of
-    all shapes. (PyTorch has ``torch.jit.freeze``, and ``freezing`` of its compiler.) Weights may
-    change between two calls all the same: what writes to them through tensors, as
-    ``load_state_dict``, ``copy_``, an optimizer or another compiled step, is noticed by the next
-    call, which computes the constants anew. What writes to their memory in another way is not:
-    NumPy on ``parameter.numpy()`` or ``parameter.array``, or another library that shares it. Behind
-    that, compile again. On a GPU nothing is computed ahead.
+    transformed filters, matrices in the order in which products read them, the factors of batch
+    norm, weights that are computed from others. The results are the same bits. It takes about as
+    much memory again as these weights, once for the plans of all shapes. (PyTorch has
+    ``torch.jit.freeze``, and ``freezing`` of its compiler.) Weights may change between two calls
+    all the same: what writes to them through tensors, as ``load_state_dict``, ``copy_``, an
+    optimizer or another compiled step, is noticed by the next call, which computes the constants
+    anew. What writes to their memory in another way is not: NumPy on ``parameter.numpy()`` or
+    ``parameter.array``, or another library that shares it. Behind that, compile again. On a GPU
+    nothing is computed ahead.
 
     Args:
         function: the step, or a module. Without it, ``compile`` returns a decorator.
