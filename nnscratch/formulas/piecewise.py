@@ -1,6 +1,6 @@
 r"""Activations of straight pieces and parabolas, which clip, shrink or imitate smooth ones.
 
-Each saves the input X, then its options.
+Each saves the input X, then its options; one that clips saves its output where that says as much.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def relu6_forward(X: Any) -> Any:
     return minimum(maximum(X, 0.0), 6.0)
 
 
-def relu6_backward(dY: Any, X: Any) -> Any:
-    """Return dX = dY strictly between 0 and 6, else 0."""
-    return where((X <= 0.0) | (X >= 6.0), 0.0, dY)
+def relu6_backward(dY: Any, Y: Any) -> Any:
+    """Return dX = dY strictly between 0 and 6, where Y lies if X does, else 0."""
+    return where((Y <= 0.0) | (Y >= 6.0), 0.0, dY)
 
 
 RELU6 = activation(
