@@ -52,8 +52,14 @@ class Planner(Protocol):
         replay has to copy the arguments there.
         """
 
-    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the planned array for output number ``position`` of the call being lowered."""
+    def output(
+        self, position: int, shape: tuple[int, ...], dtype: Any, over: tuple[Any, ...] = ()
+    ) -> Any:
+        """Return the planned array for output number ``position`` of the call being lowered.
+
+        ``over`` are inputs that the call may overwrite with it, as it reads each element of them
+        before it writes that one, or has read all.
+        """
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something that the call saves or needs for itself."""

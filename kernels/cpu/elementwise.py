@@ -194,7 +194,7 @@ def elementwise(formula: Formula) -> CpuKernel:
         if len(arrays) > 1:
             shape = _common([array.shape for array in arrays])
             dtype = next(array.dtype for array in arrays if array.dtype in FLOATS)
-        Y = builder.output(0, shape, _BOOL if words.truth else dtype)
+        Y = builder.output(0, shape, _BOOL if words.truth else dtype, over=tuple(arrays))
         values = [*inputs, *[options.get(name, value) for name, value in words.options.items()]]
         rows.emit(builder, shape, dtype, [(words.forward, values, Y)])
         return (Y,), words.keep(inputs, Y, options)
@@ -205,6 +205,7 @@ def elementwise(formula: Formula) -> CpuKernel:
         dY, *saved = inputs
         jobs: list[Job] = []
         found: list[Any] = []
+        over = tuple([item for item in inputs if isinstance(item, _ARRAY)])
         for place, (name, need) in enumerate(zip(words.inputs, needs, strict=True)):
             body = words.backward.get(name)
             if not need or body is None:
@@ -213,7 +214,7 @@ def elementwise(formula: Formula) -> CpuKernel:
                 found.append(dY)
             else:
                 values = [dY, *(saved[k] for k in words.takes[name])]
-                dX = builder.output(place, dY.shape, dY.dtype)
+                dX = builder.output(place, dY.shape, dY.dtype, over)
                 jobs.append((body, values, dX))
                 found.append(dX)
         if jobs:

@@ -48,8 +48,8 @@ Options = dict[str, Any]
 class Builder(Protocol):
     """What a lowering needs of whoever collects its instructions."""
 
-    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the array to write output number ``position`` into."""
+    def output(self, position: int, shape: tuple[int, ...], dtype: Any, over: Inputs = ()) -> Any:
+        """Return the array to write output number ``position`` into, of ``over`` if one is free."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return an array for something else that the call computes."""
@@ -93,7 +93,7 @@ class EagerBuilder:
         self._into = into
         self._checks: list[Callable[[], None]] = []
 
-    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    def output(self, position: int, shape: tuple[int, ...], dtype: Any, over: Inputs = ()) -> Any:
         """Return the array given for that output if it fits, else a new one."""
         return fitting(self._into[position], shape, dtype) if self._into else np.empty(shape, dtype)
 

@@ -132,7 +132,9 @@ class CallTaker:
         self._instructions: list[tuple[Any, tuple[Any, ...], tuple[Any, ...], int]] = []
         self._whole = True
 
-    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    def output(
+        self, position: int, shape: tuple[int, ...], dtype: Any, over: tuple[Any, ...] = ()
+    ) -> Any:
         """Take down an output."""
         self._made.append((position, self._builder.output(position, shape, dtype)))
         return self._made[-1][1]

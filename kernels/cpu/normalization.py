@@ -28,7 +28,7 @@ from .moments import (
     sum_of_segments,
 )
 from .runtime.declaration import Floats, OptionalFloats, helper, kernel
-from .runtime.language import KIND, given, part, stack
+from .runtime.language import KIND, given, part, same, stack
 
 STRIP = 64
 RUN = 64
@@ -123,7 +123,7 @@ def standardize_segments_backward(
     item_step: int, step: int, groups: int, group_step: int, weight_step: int, eps: float,
     tid, threads,
 ):  # fmt: skip
-    """DX as in ``standardize_segments``.
+    """DX as in ``standardize_segments``. In place: dX = dY.
 
     dW and db hold one number for each segment, or for each item where its segments have one weight.
     """
@@ -170,8 +170,12 @@ def standardize_segments_backward(
             for s in range(segments):
                 factor = W[own + s * weight_step] if given(W) else KIND(1.0)
                 there = start + s * step
-                for j in range(there, there + pixels):
-                    dX[j] = (dY[j] * factor - plain - (X[j] - m) * slope) * root + also
+                if same(dX, dY):
+                    for j in range(there, there + pixels):
+                        dX[j] = (dX[j] * factor - plain - (X[j] - m) * slope) * root + also
+                else:
+                    for j in range(there, there + pixels):
+                        dX[j] = (dY[j] * factor - plain - (X[j] - m) * slope) * root + also
 
 
 @kernel(cost=lambda rows, columns: 0.5 * rows * columns)

@@ -66,8 +66,9 @@ def _standardize_backward(
     dY, dM, dV, X, W, M, V, axes, affine, eps = inputs
     form = form_of(X.shape, axes, affine)
     shape = tuple([X.shape[axis] for axis in affine])
+    over = ((dY,) if isinstance(form, Segments) else (), (), ())
     outputs = [
-        builder.output(place, wanted, X.dtype) if need else None
+        builder.output(place, wanted, X.dtype, over[place]) if need else None
         for place, (wanted, need) in enumerate(zip((X.shape, shape, shape), needs, strict=True))
     ]
     name = dtype_name(X.dtype)

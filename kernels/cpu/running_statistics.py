@@ -97,7 +97,7 @@ def _scale(builder: Builder, V: Any, W: Any, eps: Any) -> Any:
 
 def _inference(builder: Builder, inputs: Inputs, options: Options, needs: Needs) -> Lowered:
     X, M, V, W, b = (*inputs, None, None)[:5]
-    Y = builder.output(0, X.shape, X.dtype)
+    Y = builder.output(0, X.shape, X.dtype, over=(X,))
     S = builder.once(_scale, V, W, options["eps"])
     values = [X, _channels(M, X), _channels(S, X)]
     if b is None:
@@ -114,7 +114,7 @@ def _inference_backward(
     axes = (0, *range(2, X.ndim))
     dX = dW = db = None
     if needs[0]:
-        dX = builder.output(0, X.shape, X.dtype)
+        dX = builder.output(0, X.shape, X.dtype, over=() if needs[3] or needs[4] else (dY,))
         _loop(builder, _product, [dY, _channels(builder.once(_scale, V, W, eps), X)], dX)
     if needs[3]:
         dW = builder.output(3, V.shape, X.dtype)

@@ -32,7 +32,7 @@ from nnscratch.plan.constants import (
 )
 from nnscratch.plan.destinations import destinations
 from nnscratch.plan.fuse import fuse, used
-from nnscratch.plan.liveness import Liveness
+from nnscratch.plan.liveness import Liveness, read_alone
 from nnscratch.plan.references import replaying, results_of, updating
 
 Lowered = tuple[tuple[Any, ...], Any]
@@ -86,7 +86,6 @@ class Builder:
         self._python_reads = False
         self.arguments = arguments
         self.produced: list[Any] = [event.produced for event in graph.events]
-        self._arrays: dict[Value, Any] = {}
         self._last_use = self._lifetimes(kept)
         self._liveness = Liveness(self._last_use)
         self._destinations = destinations(self._nodes, kept, self._last_use)
@@ -97,6 +96,7 @@ class Builder:
         self._scratch: list[Any] = []
         self._added = 0  # bytes of new constant parts
         self._bound: list[Value] = []
+        self._overwritten: list[Any] = []
 
     # What an executor calls.
 
@@ -120,14 +120,23 @@ class Builder:
         if self._part is self._at_each_call:
             self._python_reads = self._python_reads or reads_arguments
 
-    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Return the planned array for output number ``position`` of the call being lowered."""
+    def output(
+        self, position: int, shape: tuple[int, ...], dtype: Any, over: tuple[Any, ...] = ()
+    ) -> Any:
+        """Return the planned array for output number ``position`` of the call being lowered.
+
+        That is one of ``over``, inputs that may be overwritten, if nothing else needs it any more.
+        """
         assert self._node is not None
         value = self._node.outputs[position]
         if self._is_placed(value):
             bound = self._arrays[value]
             if bound.shape == tuple(shape) and bound.dtype == np.dtype(dtype):
                 return bound
+        for array in over:
+            if array.shape == tuple(shape) and array.dtype == dtype and self._ends(array):
+                self._overwritten.append(array)
+                return array
         return self.empty(shape, dtype)
 
     def _is_placed(self, value: Any) -> bool:
@@ -135,6 +144,21 @@ class Builder:
         if self._part is not self._at_each_call and value in self._destinations:
             return False
         return isinstance(value, Value) and value in self._arrays
+
+    def _ends(self, array: Any) -> bool:
+        """Say whether the call being lowered is the last that needs an input, and all it lies in.
+
+        No other output was put there.
+        """
+        assert self._node is not None
+        if not self.is_planned(array) or any([array is one for one in self._overwritten]):
+            return False
+        root = read_alone(self._node, self._inputs, array)
+        return (
+            root is not None
+            and self._last_use[root] == self._index
+            and self._liveness.holds_only(root, array)
+        )
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a planned array for something the call saves or needs for itself."""
@@ -185,6 +209,7 @@ class Builder:
         """Lower every node in order."""
         for index, node in enumerate(self._nodes):
             self._node, self._index, self._scratch, self._bound = node, index, [], []
+            self._overwritten = []
             self._build_one(node)
             self._release(index)
 

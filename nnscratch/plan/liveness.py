@@ -6,10 +6,12 @@ input was. A chunk is free once the last of the values that lie in it has been u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nnscratch.array.addresses import owner
+from nnscratch.graph import Node, Value
 
 
 class Liveness:
@@ -27,6 +29,10 @@ class Liveness:
         self._living: dict[int, set[Any]] = {}  # by chunk
         self._chunks: dict[Any, set[int]] = {}  # by value
         self._arrays: dict[int, Any] = {}  # one for each chunk that is in use
+
+    def holds_only(self, value: Any, array: Any) -> bool:
+        """Say whether an array lies in planned memory where no other value does."""
+        return self._living.get(id(owner(array))) == {value}
 
     def dead_after(
         self, index: int, bound: Iterable[tuple[Any, Any]], planned: Iterable[Any]
@@ -54,3 +60,28 @@ class Liveness:
                 changed[chunk] = None
         free = [chunk for chunk in changed if chunk in self._arrays and not self._living.get(chunk)]
         return [self._arrays.pop(chunk) for chunk in free]
+
+
+def read_alone(node: Node, inputs: tuple[Any, ...], array: Any) -> Value | None:
+    """Return what owns the memory of an array that a call takes, if it takes nothing else of it.
+
+    Args:
+        node: the call.
+        inputs: what it takes, with arrays in the place of values.
+        array: one of these; one with gaps, or a part of what owns its memory, is not taken alone.
+    """
+    given = zip(_flat(node.inputs), _flat(inputs), strict=True)
+    value = next((value for value, one in given if one is array), None)
+    if not isinstance(value, Value) or not array.flags.c_contiguous:
+        return None
+    root = value.root()
+    others = [one for one in node.values() if one is not value and one.root() is root]
+    return root if not others and math.prod(root.shape) == array.size else None
+
+
+def _flat(items: tuple[Any, ...]) -> Iterator[Any]:
+    for item in items:
+        if type(item) is tuple:  # the gradients of several outputs
+            yield from item
+        else:
+            yield item

@@ -61,7 +61,7 @@ def all_cases(side: str) -> None:
         return made
 
     contract.place = place_guarded
-    EagerBuilder.output = lambda self, position, shape, dtype: guarded(shape, dtype, side)  # type: ignore[method-assign]
+    EagerBuilder.output = lambda self, position, shape, dtype, over=(): guarded(shape, dtype, side)  # type: ignore[method-assign]
     EagerBuilder.empty = lambda self, shape, dtype: guarded(shape, dtype, side)  # type: ignore[method-assign]
     count = 0
     for name, implementation in IMPLEMENTATIONS.items():

@@ -197,7 +197,7 @@ def test_what_is_of_no_kind() -> None:
 class Keeper:
     """A builder that only allocates."""
 
-    output = staticmethod(lambda position, shape, dtype: np.empty(shape, dtype))
+    output = staticmethod(lambda position, shape, dtype, over=(): np.empty(shape, dtype))
     empty = staticmethod(np.empty)
     emit = python = check = staticmethod(lambda *_: None)
 

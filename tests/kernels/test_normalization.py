@@ -133,3 +133,32 @@ def test_what_no_kernel_goes_over_is_refused() -> None:
     assert "axes" in str(kernel.refuses("forward", (X, W, None), {**options, "axes": (2,)}))
     saved = kernel.forward(X, W, None, **options)[1]
     assert "gradient of Y" in str(kernel.refuses("backward", (None, W, W, *saved), {}))
+
+
+class InPlace(Threads):
+    """Writes an output over an input where a lowering allows it."""
+
+    def output(
+        self, position: int, shape: tuple[int, ...], dtype: Any, over: tuple[Any, ...] = ()
+    ) -> Any:
+        return over[0] if over else np.empty(shape, dtype)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (3, 33, 16), (2, 5, 200), (2, 3, 4099)])
+def test_pictures_pull_back_in_place(shape: tuple[int, ...], dtype: str, rng: Any) -> None:
+    X, dY = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    W, b, dM, dV = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(4))
+    dY[0, 1, 2], X[0, 2, 3] = np.nan, np.inf
+    kernel = cpu.IMPLEMENTATIONS["standardize"]
+    options = {"axes": (0, 2), "eps": 1e-5}
+    _, saved = kernel.lower(Threads(1), "forward", (X, W, b), options, ())
+    needs = (True, True, True)
+    for inputs in ((dM, dV), (None, None)):
+        apart, _ = kernel.lower(Threads(2), "backward", (dY, *inputs, *saved), {}, needs)
+        for threads in (1, 2):
+            over = dY.copy()
+            given = (over, *inputs, *saved)
+            made, _ = kernel.lower(InPlace(threads), "backward", given, {}, needs)
+            assert made[0] is over
+            for one, wanted in zip(made, apart, strict=True):
+                assert one.tobytes() == wanted.tobytes()

@@ -63,7 +63,9 @@ def run(
     with monkeypatch.context() as patched:
         patched.setattr(EagerBuilder, "empty", lambda _, shape, dtype: arena.empty(shape, dtype))
         patched.setattr(
-            EagerBuilder, "output", lambda _, position, shape, dtype: arena.empty(shape, dtype)
+            EagerBuilder,
+            "output",
+            lambda _, position, shape, dtype, over=(): arena.empty(shape, dtype),
         )
         Y, saved = kernel.forward(*inputs, **options)
         found, needs = bits(Y), needs_of(FORMULAS[kernel.formula], values)

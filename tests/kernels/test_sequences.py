@@ -22,7 +22,9 @@ class Threads:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def output(self, position: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    def output(
+        self, position: int, shape: tuple[int, ...], dtype: Any, over: tuple[Any, ...] = ()
+    ) -> Any:
         """Return a new array."""
         return np.full(shape, np.nan, dtype)
 
