@@ -4,7 +4,8 @@ Each adds in running sums in the kernel's dtype, and those of BLOCK numbers to a
 The order of the additions follows from the number of numbers alone. Those over rows leave it to the
 compiler how many running sums there are (``add_up``). Those over segments add several of them in
 the same lanes: adding up the lanes of sixteen pixels would take longer than the pixels. What is
-left of a segment, fewer numbers than lanes, goes to the total at once.
+left of a segment, fewer numbers than lanes, goes to the total at once. While a segment is read the
+next one is asked for: it is on another page of memory, where processors do not look ahead.
 """
 
 from __future__ import annotations
@@ -12,47 +13,14 @@ from __future__ import annotations
 import numpy as np
 
 from .runtime.declaration import helper
-from .runtime.language import add_product, add_up, fma
+from .runtime.language import add_product, add_up, fma, prefetch
 
 LANES = 16
 """Running sums side by side; several numbers of a lane are added before they wait for its sum."""
 BLOCK = 4096
 """After so many numbers the running sums go to a total in float64."""
-
-
-@helper
-def sum_of_segments(kind, x, start, segments, step, pixels, m, lanes, others):
-    """Return the sum of x - m over segments of so many pixels, in float64."""
-    total, waiting = 0.0, 0
-    for l in range(LANES):
-        lanes[l] = others[l] = kind(0.0)
-    for s in range(segments):
-        there = start + s * step
-        for top in range(there, there + pixels, BLOCK):
-            end = min(top + BLOCK, there + pixels)
-            whole = top + (end - top) // (LANES * 4) * (LANES * 4)
-            most = top + (end - top) // LANES * LANES
-            for j in range(top, whole, LANES * 4):
-                for l in range(LANES):
-                    lanes[l] += (x[j + l] - m) + (x[j + LANES + l] - m)
-                    others[l] += (x[j + 2 * LANES + l] - m) + (x[j + 3 * LANES + l] - m)
-            for j in range(whole, most, LANES):
-                for l in range(LANES):
-                    lanes[l] += x[j + l] - m
-            some = kind(0.0)
-            for j in range(most, end):
-                some += x[j] - m
-            waiting += end - top
-            if waiting >= BLOCK:
-                for l in range(LANES):
-                    some += lanes[l] + others[l]
-                    lanes[l] = others[l] = kind(0.0)
-                waiting = 0
-            total += np.float64(some)
-    some = kind(0.0)
-    for l in range(LANES):
-        some += lanes[l] + others[l]
-    return total + np.float64(some)
+LINE = 16
+"""Numbers of a line of the caches, in float32."""
 
 
 @helper
@@ -116,6 +84,8 @@ def moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, square
             whole = top + (end - top) // (LANES * 4) * (LANES * 4)
             most = top + (end - top) // LANES * LANES
             for j in range(top, whole, LANES * 4):
+                for k in range(0, LANES * 4, LINE):
+                    prefetch(x, j + step + k, 0)
                 for l in range(LANES):
                     d0, d1 = x[j + l] - m, x[j + LANES + l] - m
                     d2, d3 = x[j + 2 * LANES + l] - m, x[j + 3 * LANES + l] - m
@@ -148,6 +118,34 @@ def moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, square
 
 
 @helper
+def centred_moments_of_segments(kind, x, start, segments, step, pixels, lanes, squares):
+    """Return some m near the mean, and the sums of x - m and of (x - m)² over segments, in float64.
+
+    It is the mean of the numbers in the middle of each segment, which lie in all pictures of a
+    batch, unless that is too far off.
+    """
+    middle = max(pixels - LANES, 0) // 2
+    width = min(pixels, LANES)
+    m = x[start + middle]
+    near = 0.0
+    for s in range(segments):
+        some = kind(0.0)
+        for j in range(start + s * step + middle, start + s * step + middle + width):
+            some += x[j] - m
+        near += np.float64(some)
+    m = kind(m + near / (segments * width))
+    count = segments * pixels
+    first, second = moments_of_segments(kind, x, start, segments, step, pixels, m, lanes, squares)
+    e = first / count
+    if is_off(e, second / count - e * e):
+        m = kind(m + e)
+        first, second = moments_of_segments(
+            kind, x, start, segments, step, pixels, m, lanes, squares
+        )
+    return m, first, second
+
+
+@helper
 def products_of(kind, dy, x, start, count, m):
     """Return the sums of dy and of dy (x - m), in float64."""
     first, second = 0.0, 0.0
@@ -174,6 +172,9 @@ def products_of_segments(kind, dy, x, start, segments, step, pixels, m, lanes, s
             whole = top + (end - top) // (LANES * 2) * (LANES * 2)
             most = top + (end - top) // LANES * LANES
             for j in range(top, whole, LANES * 2):
+                for k in range(0, LANES * 2, LINE):
+                    prefetch(x, j + step + k, 0)
+                    prefetch(dy, j + step + k, 0)
                 for l in range(LANES):
                     g0, g1 = dy[j + l], dy[j + LANES + l]
                     lanes[l] += g0 + g1

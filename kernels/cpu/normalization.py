@@ -2,8 +2,8 @@
 
 A mean and a variance come from the sums of d = x - M0 and of d², where M0 is near the mean: e =
 mean d corrects M0, and the variance is mean d² - e². No digits are lost to a mean that is large
-beside the differences. Over rows M0 is the mean of the first numbers, unless that is too far off;
-over segments and columns a pass of its own finds it.
+beside the differences. Over rows M0 is the mean of the first numbers, over segments that of some in
+the middle of each, unless that is too far off; over columns a pass of its own finds it.
 
     y = W (x - M0 - e) R + b,   R = (V + eps)^(-1/2)
     dx = R (G - k2 - (x - M) k3) + dM / n
@@ -22,10 +22,9 @@ import numpy as np
 from .moments import (
     LANES,
     centred_moments_of,
-    moments_of_segments,
+    centred_moments_of_segments,
     products_of,
     products_of_segments,
-    sum_of_segments,
 )
 from .runtime.declaration import Floats, OptionalFloats, helper, kernel
 from .runtime.language import KIND, given, part, same, stack
@@ -98,10 +97,9 @@ def standardize_segments(
                 near[j] = ((near[j] - m) - error) * factor + added
             put_segments(near, Y, start, segments, step, pixels)
             continue
-        m = X[start]
-        total = sum_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
-        m = KIND(m + total / count)
-        some, more = moments_of_segments(KIND, X, start, segments, step, pixels, m, lanes, squares)
+        m, some, more = centred_moments_of_segments(
+            KIND, X, start, segments, step, pixels, lanes, squares
+        )
         e = some / count
         variance = more / count - e * e
         r = 1.0 / math.sqrt(variance + eps)

@@ -162,3 +162,38 @@ def test_pictures_pull_back_in_place(shape: tuple[int, ...], dtype: str, rng: An
             assert made[0] is over
             for one, wanted in zip(made, apart, strict=True):
                 assert one.tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("pixels", [129, 200, 4099])
+def test_pictures_whose_middles_are_far_from_the_mean(
+    pixels: int, dtype: str, rng: Any, tolerance: Any
+) -> None:
+    X = rng.standard_normal((3, 4, pixels)).astype(dtype)
+    middle = slice(pixels // 2 - 8, pixels // 2 + 8)
+    X[:, 0, middle] += 300.0
+    X[1, 1, middle] -= 1000.0
+    X[:, 2] = 7.25
+    X[2, 3] += 50.0
+    kernel = cpu.IMPLEMENTATIONS["standardize"]
+    options = {"axes": (0, 2), "eps": 1e-5}
+    made, _ = kernel.lower(Threads(1), "forward", (X,), options, ())
+    with registry.use_kernels("off"):
+        right, _ = registry.forward(STANDARDIZE, X.astype(np.float64), **options)
+    for one, wanted in zip(made, right, strict=True):
+        np.testing.assert_allclose(one, wanted, **tolerance(dtype, X.size))
+    assert made[2][2] == 0.0  # of equal numbers there is no variance
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_spoils_its_channel_alone(bad: float, dtype: str, rng: Any) -> None:
+    kernel = cpu.IMPLEMENTATIONS["standardize"]
+    for place in (0, 100, 199):
+        X = rng.standard_normal((2, 3, 200)).astype(dtype)
+        clean, _ = kernel.lower(Threads(1), "forward", (X,), {"axes": (0, 2), "eps": 1e-5}, ())
+        X[1, 1, place] = bad
+        made, _ = kernel.lower(Threads(1), "forward", (X,), {"axes": (0, 2), "eps": 1e-5}, ())
+        for one, wanted in zip(made, clean, strict=True):
+            one, wanted = (np.moveaxis(np.atleast_2d(array), 1, 0) for array in (one, wanted))
+            assert one[[0, 2]].tobytes() == wanted[[0, 2]].tobytes()
+        assert np.isnan(made[0][:, 1]).all()
+        assert np.isnan(made[2][1])
