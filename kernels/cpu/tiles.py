@@ -320,6 +320,25 @@ def copy_vectors(typingctx, vectors, like, source, out):
 
 
 @intrinsic
+def take_every_second(typingctx, like, source, width, out):
+    """Copy the first, third, ... of two registers of numbers, of which ``width`` are read."""
+
+    def codegen(context, builder, signature, args):
+        _, source, width, out = args
+        e = _Emitter(context, builder, like)
+        n, side = e.count, I64(REGISTER)
+        one, other = (
+            e.load(e.at(source, side, v, e.vector), e.mask(builder.sub(width, I64(v * n))))
+            for v in range(2)
+        )
+        picks = ir.Constant(ir.VectorType(I32, n), list(range(0, 2 * n, 2)))
+        e.store(builder.shuffle_vector(one, other, picks), e.at(out, side, 0, e.vector))
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 3), codegen
+
+
+@intrinsic
 def dots(typingctx, rows, many, like, depth, x, ldx, w, ldw, z, ldz):
     """``dots(8, 1, like, K, X, ldx, W, ldw, Z, ldz)``: Z[i, j] = Σ_l X[i, l] W[j, l].
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .runtime.declaration import helper
-from .runtime.language import address_of, copy_rows, copy_vectors
+from .runtime.language import address_of, copy_rows, copy_vectors, take_every_second
 
 SPACE = 1 << 18
 """Bytes that the laid out rows of one thread take: with the weights at work they fill the L2."""
@@ -192,6 +192,40 @@ def lay_short_rows(
 
 
 @helper
+def lay_rows_of_pairs(
+    like, L, number, source, out, c0, c1, size, planes, apart, z, y, x, high, wide,
+):  # fmt: skip
+    """Lay out rows as ``lay_rows``, for columns two apart, in whole registers.
+
+    In order: what a register brings behind the first half of a row is the other half's place.
+    """
+    depth, height, width = size
+    across = wide // 2
+    low = max(0, -x)
+    long = min(wide, width - x) - low
+    for c in range(c0, c1):
+        for k in range(planes):
+            plane = z + k * apart
+            for r in range(y, y + high):
+                if plane < 0 or plane >= depth or r < 0 or r >= height or long <= 0:
+                    clear(like, L, number, out, wide)
+                else:
+                    row = ((c * depth + plane) * height + r) * width + x + low
+                    for phase in range(2):
+                        odd = (low + phase) % 2  # of the row's first two pixels, which one is here
+                        zeros = (low + odd - phase) // 2
+                        half = out + phase * across * number
+                        clear(like, L, number, half, zeros)
+                        for q in range(0, across - zeros, L):
+                            skipped = odd + 2 * q
+                            take_every_second(
+                                like, source + (row + skipped) * number, long - skipped,
+                                half + (zeros + q) * number,
+                            )  # fmt: skip
+                out += wide * number
+
+
+@helper
 def lay_rows(
     like, L, number, source, out, c0, c1, size, kernel, stride, dilation, z, y, x, high, wide,
 ):  # fmt: skip
@@ -202,6 +236,11 @@ def lay_rows(
     """
     if stride[2] == 1 and wide <= 2 * L:
         lay_short_rows(
+            like, L, number, address_of(source), address_of(out), c0, c1, size, kernel[0],
+            dilation[0], z, y, x, high, wide,
+        )  # fmt: skip
+    elif stride[2] == 2:
+        lay_rows_of_pairs(
             like, L, number, address_of(source), address_of(out), c0, c1, size, kernel[0],
             dilation[0], z, y, x, high, wide,
         )  # fmt: skip
@@ -242,9 +281,6 @@ def lay_long_rows(
                         if step == 1:
                             for q in range(low, up):
                                 out[here + q] = source[there + q]
-                        elif step == 2:  # of a known step the compiler makes shuffles of registers
-                            for q in range(low, up):
-                                out[here + q] = source[there + 2 * q]
                         else:
                             for q in range(low, up):
                                 out[here + q] = source[there + q * step]

@@ -38,6 +38,8 @@ SHAPES = {
     "places of two images": (2, 12, 5, 6, 20, 3, 2, 0, 2),
     "points": (2, 33, 20, 9, 50, 1, 1, 0, 1),
     "strided": (2, 12, 30, 31, 20, 3, 2, 1, 2),
+    "strided, far from the edge": (2, 6, 9, 41, 20, 5, 2, 4, 1),
+    "strided, rows of several registers": (1, 3, 11, 150, 70, 3, 2, 1, 1),
     "points of one image, few outputs": (1, 33, 20, 15, 21, 1, 1, 0, 1),
     "points, strided": (2, 24, 9, 11, 30, 1, 2, 0, 1),
     "many terms": (2, 70, 12, 12, 24, 5, 1, 2, 1),
