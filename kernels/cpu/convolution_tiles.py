@@ -43,6 +43,7 @@ from .windows import (
     fitting,
     lay_rows,
     pack_terms,
+    without_the_rest,
 )
 from .winograd import emit_winograd, pays
 
@@ -225,6 +226,7 @@ def emit_tiles(
     if in_order and row == w.terms and few(w, X.dtype):
         emit_few(builder, w, X, W, b, Y, outputs, group)
         return
+    w, X = without_the_rest(builder, w, X)
     flat = w.flattened()
     w = flat or w
     p = fitting(w, X.dtype)

@@ -36,6 +36,7 @@ from .windows import (
     find_terms,
     lay_rows,
     pack_terms,
+    without_the_rest,
 )
 from .winograd_weights import emit_winograd_gradient, repays
 
@@ -222,6 +223,7 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
 
     name = dtype_name(X.dtype)
     panel = 2 * tiles.lanes(name)
+    w, X = without_the_rest(builder, w, X)
     flat = w.flattened()
     w = flat or w
     found = _parts(w, X.dtype, panel)
