@@ -1,4 +1,10 @@
-"""The gradient of a convolution's weights: dW = Σₙ dYₙ · windows(Xₙ)ᵀ, in blocks of places."""
+"""The gradient of a convolution's weights: dW = Σₙ dYₙ · windows(Xₙ)ᵀ, in blocks of places.
+
+A thread sums some terms of the windows times some outputs over the places of several images. It
+lays the windows of these places out as rows, one for each term, and lets them pass by the gradients
+of the outputs, which are turned, panel by panel. The sums stay in a space of its own until they are
+complete. There they are the transpose of dW.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +21,19 @@ from .depthwise import emit_depthwise_weights
 from .few_outputs_weights import emit_weights_in_place, weights_parts
 from .implementation import Builder
 from .reductions import sum_axes
-from .runtime.declaration import Address, Constant, kernel
+from .runtime.declaration import Address, Constant, helper, kernel
 from .runtime.language import (
     KIND,
     ROWS,
     address_of,
+    copy_rows,
+    copy_vectors,
     part,
     pass_panel,
     pointer,
+    put_rows,
     stack,
+    transpose,
     transpose_panel,
 )
 from .windows import (
@@ -32,21 +42,23 @@ from .windows import (
     SLACK,
     Windows,
     capacity,
-    find_pieces,
     find_terms,
     lay_rows,
-    pack_terms,
     without_the_rest,
 )
 from .winograd_weights import emit_winograd_gradient, repays
 
-OUTPUTS = 128
-"""Outputs whose gradients are laid out next to each other at a time."""
 PARTIAL = 1 << 21
 """Bytes that the gradients of parts of the batch may take before they are added up."""
 CHUNKS = 8
 WIDEST = 64
 """Bytes of the widest vector register that tiles may use: two of them are a panel."""
+TURNED = 10
+"""Terms whose sums with the gradients of an output take as long as to turn these,"""
+LAID = 32
+"""outputs whose sums with a term take as long as to lay its windows out,"""
+COPIED = 4
+"""and those for which they take as long as to copy points."""
 
 
 def _of_tiles(dtype: str) -> Mapping[str, Any]:
@@ -61,9 +73,48 @@ def _of_tiles(dtype: str) -> Mapping[str, Any]:
         "room": capacity(dtype) + SLACK,
         "laid": DEPTH * 2 * L,
         "aside": aside,
-        "rows_of_terms": 2 * L * aside,
-        "rows_of_outputs": OUTPUTS * aside,
+        "rows_of_terms": DEPTH * aside,
+        "rows_of_outputs": 2 * L * aside,
+        "square": L * L,
     }
+
+
+@helper
+def copy_lines(like, L, number, rows, source, lds, length, out, ldo):
+    """Copy rows of numbers, behind which ``out`` gets up to two registers of zeros."""
+    for p in range(0, length, 2 * L):
+        copy_rows(2, like, rows, source + p * number, lds, length - p, out + p * number, ldo)
+
+
+@helper
+def pack_lines(like, L, number, terms, space, offsets, rows, columns, down, out, ldo):
+    """Copy the rows of places of each term end to end; whole registers, in order."""
+    for l in range(terms):
+        source, goal = space + offsets[l], out + l * ldo
+        if columns <= L:
+            copy_rows(1, like, rows, source, down * number, columns, goal, columns * number)
+        elif columns <= 2 * L:
+            copy_rows(2, like, rows, source, down * number, columns, goal, columns * number)
+        else:
+            for r in range(rows):
+                here, there = source + r * down * number, goal + r * columns * number
+                for p in range(0, columns, 2 * L):
+                    copy_vectors(2, like, here + p * number, there + p * number)
+
+
+@helper
+def put_turned(like, L, number, rows, columns, source, lds, square, out, ldo):
+    """Write the transpose of some rows; ``square`` is space for one of registers."""
+    for i in range(0, rows, L):
+        high = min(L, rows - i)
+        for j in range(0, columns, L):
+            wide = min(L, columns - j)
+            here, there = source + i * lds + j * number, out + j * ldo + i * number
+            if high == L and wide == L:
+                transpose(like, here, lds, L - 1, there, ldo)
+            else:
+                transpose(like, here, lds, high - 1, square, L * number)
+                put_rows(1, like, wide, square, L * number, high, there, ldo)
 
 
 @kernel(
@@ -82,20 +133,24 @@ def convolution_weights(
     part_outputs: int, asked: Address, questions: int,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
     laid: Constant, aside: Constant, rows_of_terms: Constant, rows_of_outputs: Constant,
+    square: Constant,
 ):  # fmt: skip
     """For each ``chunk`` images of a group the sum of D times the windows of X.
 
     out (chunks, groups, outputs, channels · pixels of the kernel). The threads share the chunks and
-    blocks of the weights. Windows that are ``points``, the pixels of an image in order, are used
-    where they are. Where there are int64 at ``asked`` which are all 0, nothing is computed.
+    blocks of the weights. ``points`` says that the windows are the pixels of an image in order.
+    Where there are int64 at ``asked`` which are all 0, nothing is computed.
     """
     if not needed(asked, questions):
         return
     like = KIND(0.0)
     space, turned = address_of(stack(room, KIND)), address_of(stack(laid, KIND))
-    lines, gradients = stack(rows_of_terms, KIND), stack(rows_of_outputs, KIND)
+    lines, gradients = (
+        address_of(stack(rows_of_terms, KIND)),
+        address_of(stack(rows_of_outputs, KIND)),
+    )
+    sums, corner = address_of(stack(room, KIND)), address_of(stack(square, KIND))
     offsets = stack(256, np.int64)
-    starts, goals, lengths = stack(512, np.int64), stack(512, np.int64), stack(512, np.int64)
     pixels = size[0] * size[1] * size[2]
     all_places = count[0] * count[1] * count[2]
     taps = kernel[0] * kernel[1] * kernel[2]
@@ -104,7 +159,7 @@ def convolution_weights(
     chunks = (batch + chunk - 1) // chunk
     blocks_t = (all_terms + part_terms - 1) // part_terms
     blocks_o = (outputs + part_outputs - 1) // part_outputs
-    long = aside * number
+    long, line = aside * number, line_of(L, part_outputs) * number
     first, last = part(chunks * groups * blocks_t * blocks_o, tid, threads, 1)
     for item in range(first, last):
         o0, rest = item % blocks_o * part_outputs, item // blocks_o
@@ -112,7 +167,6 @@ def convolution_weights(
         g, n0 = rest % groups, rest // groups * chunk
         some, terms = min(part_outputs, outputs - o0), min(part_terms, all_terms - t0)
         c0, c1 = t0 // taps, (t0 + terms - 1) // taps + 1
-        c = out + ((rest * outputs + o0) * all_terms + t0) * number
         stop = min(n0 + chunk, batch)
         add = 0
         for n in range(n0, stop, part_images):
@@ -126,74 +180,70 @@ def convolution_weights(
                         wide = columns + dilation[2] * (kernel[2] - 1) // stride[2]
                         wide *= stride[2]
                         here = rows * columns
-                        image_space = (c1 - c0) * kernel[0] * high * wide * number
                         find_terms(offsets, t0, terms, kernel, stride, dilation, high, wide, number)
-                        pieces = find_pieces(
-                            starts, goals, lengths, 0, here, columns, stride[1] * wide, number
-                        )
                         for m in range(many):
-                            index = (n + m) * groups + g
-                            if not points:
-                                lay_rows(
-                                    like, L, number,
-                                    pointer(X + index * channels * pixels * number, KIND),
-                                    pointer(space + m * image_space, KIND), c0, c1, size,
-                                    kernel, stride, dilation,
-                                    z * stride[0] - before[0], top * stride[1] - before[1],
-                                    left * stride[2] - before[2], high, wide,
+                            image = X + ((n + m) * groups + g) * channels * pixels * number
+                            goal = lines + m * here * number
+                            if points:
+                                copy_lines(
+                                    like, L, number, terms, image + (t0 * pixels + left) * number,
+                                    pixels * number, here, goal, long,
                                 )  # fmt: skip
-                            at = (index * outputs + o0) * all_places
-                            at += (z * count[1] + top) * count[2] + left
-                            for o in range(some):
-                                source = pointer(D + (at + o * all_places) * number, KIND)
-                                goal = o * aside + m * here
-                                for i in range(here):
-                                    gradients[goal + i] = source[i]
-                        for t in range(0, terms, panel):
-                            width = min(panel, terms - t)
+                                continue
+                            lay_rows(
+                                like, L, number, pointer(image, KIND), pointer(space, KIND), c0,
+                                c1, size, kernel, stride, dilation, z * stride[0] - before[0],
+                                top * stride[1] - before[1], left * stride[2] - before[2], high,
+                                wide,
+                            )  # fmt: skip
+                            pack_lines(
+                                like, L, number, terms, space, offsets, rows, columns,
+                                stride[1] * wide, goal, long,
+                            )  # fmt: skip
+                        for o in range(0, some, panel):
+                            width = min(panel, some - o)
                             for m in range(many):
-                                if points:
-                                    index = ((n + m) * groups + g) * channels + t0 + t
-                                    transpose_panel(
-                                        like, number, L, turned + m * here * panel * number,
-                                        X + (index * pixels + left) * number, pixels * number,
-                                        width, here,
-                                    )  # fmt: skip
+                                at = (((n + m) * groups + g) * outputs + o0 + o) * all_places
+                                at = D + (at + (z * count[1] + top) * count[2] + left) * number
+                                apart = all_places * number
+                                if here % L == 0:
+                                    goal = turned + m * here * panel * number
+                                    transpose_panel(like, number, L, goal, at, apart, width, here)
                                 else:
-                                    pack_terms(
-                                        like, L, space + m * image_space,
-                                        pointer(address_of(offsets) + 8 * t, np.int64), width,
-                                        starts, goals, lengths, pieces,
-                                        address_of(lines) + m * here * number, long, number,
-                                    )  # fmt: skip
-                            if not points:
+                                    goal = gradients + m * here * number
+                                    copy_lines(like, L, number, width, at, apart, here, goal, long)
+                            if here % L != 0:
                                 transpose_panel(
-                                    like, number, L, turned, address_of(lines), long, width,
-                                    many * here,
-                                )  # fmt: skip
+                                    like, number, L, turned, gradients, long, width, many * here
+                                )
                             pass_panel(
-                                like, some, add, many * here, address_of(gradients),
-                                ROWS * long, long, number, turned, panel * number,
-                                c + t * number, all_terms * number, width, turned, 0, 0, 0, 0,
+                                like, terms, add, many * here, lines, ROWS * long, long, number,
+                                turned, panel * number, sums + o * number, line, width, turned,
+                                0, 0, 0, 0,
                             )  # fmt: skip
                         add = 1
+        goal = out + ((rest * outputs + o0) * all_terms + t0) * number
+        put_turned(like, L, number, terms, some, sums, line, corner, goal, all_terms * number)
+
+
+@helper
+def line_of(L, outputs):
+    """Return the numbers of a row of sums: an odd number of registers."""
+    return ((outputs + L - 1) // L | 1) * L
 
 
 def _parts(w: Windows, dtype: Any, panel: int) -> tuple[int, int, int, int] | None:
     """Return images, rows, columns and terms that are laid out at a time; None if none fit."""
-    room = capacity(dtype)
     columns = min(w.count[2], DEPTH)
     rows = max(1, min(w.count[1], DEPTH // columns)) if columns == w.count[2] else 1
     terms = min(DEPTH, -(-w.terms // panel) * panel)
+    if w.flattened() is not None:
+        return max(1, DEPTH // w.places), rows, columns, terms
     while True:
         channels = min(w.channels, (terms - 1) // w.taps + 2)
         high, wide = w.reach(rows, columns)
-        numbers = channels * w.kernel[0] * high * wide
-        if numbers <= room:
-            images = 1
-            if rows * columns == w.places:
-                images = max(1, min(DEPTH // w.places, room // numbers))
-            return images, rows, columns, terms
+        if channels * w.kernel[0] * high * wide <= capacity(dtype):
+            return max(1, DEPTH // w.places), rows, columns, terms
         if terms > 2 * panel:
             terms -= panel
         elif rows > 1:
@@ -214,6 +264,38 @@ def weights_fit(w: Windows, dtype: Any) -> bool:
     return _parts(w, dtype, 2 * WIDEST // np.dtype(dtype).itemsize) is not None
 
 
+def _shares(
+    all_terms: int, outputs: int, terms: int, laid: int, parts: int, dtype: Any
+) -> tuple[int, int]:
+    """Return of how many terms and outputs a thread computes the sums at a time.
+
+    Args:
+        all_terms: those of a window.
+        outputs: of a group.
+        terms: at most so many at a time.
+        laid: outputs whose sums take as long as to lay the windows of a term out.
+        parts: how often there are these terms and outputs.
+        dtype: of the sums.
+    """
+    from . import tiles
+
+    L = tiles.lanes(dtype_name(dtype))
+    blocks_t, blocks_o = -(-all_terms // terms), 1
+    while True:
+        terms = -(-all_terms // (blocks_t * tiles.ROWS)) * tiles.ROWS
+        some = -(-outputs // (blocks_o * 2 * L)) * 2 * L
+        fits = terms * (some + 2 * L) <= capacity(dtype)
+        if fits and parts * blocks_t * blocks_o >= FEW:
+            return terms, some
+        divisible = terms > 4 * tiles.ROWS
+        if divisible and (TURNED * some < laid * terms or some <= 4 * L):
+            blocks_t *= 2
+        elif some > 4 * L:
+            blocks_o *= 2
+        else:
+            return terms, some
+
+
 def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     """Emit dW = Σ D · windows(X)ᵀ."""
     if w.channels == 1 and w.groups > 1:
@@ -231,14 +313,9 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     images, rows, columns, terms = found
     batch = w.images // w.groups
     outputs = D.shape[1] // w.groups
-    chunks = max(1, min(CHUNKS, batch // images, PARTIAL // dW.nbytes))
-    chunk = -(-batch // chunks)
-    chunk = -(-chunk // images) * images
+    chunk = -(-batch // max(1, min(CHUNKS, batch // images, PARTIAL // dW.nbytes)))
     chunks = -(-batch // chunk)
-    part_outputs = min(outputs, OUTPUTS)
-    blocks_o = -(-outputs // part_outputs)
-    while chunks * w.groups * blocks_o * -(-w.terms // terms) < FEW and terms > 2 * panel:
-        terms = max(panel, terms // 2 // panel * panel)
+    images = -(-chunk // -(-chunk // images))
     asked = None
     in_place = None if repays(w, outputs) else weights_parts(w, outputs, X.dtype)
     if in_place is not None:
@@ -246,6 +323,8 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
     elif repays(w, outputs):
         asked = emit_winograd_gradient(builder, w, X, D, dW, outputs)
         chunk, chunks = batch, 1  # what is hardly ever needed takes no space
+    laid = COPIED if flat else LAID
+    terms, part_outputs = _shares(w.terms, outputs, terms, laid, chunks * w.groups, X.dtype)
     whole = dW if chunks == 1 else builder.empty((chunks, math.prod(dW.shape)), dW.dtype)
     if in_place is not None:
         emit_weights_in_place(builder, w, X, D, whole, outputs, in_place)

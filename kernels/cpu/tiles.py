@@ -320,22 +320,37 @@ def copy_vectors(typingctx, vectors, like, source, out):
 
 
 @intrinsic
-def take_every_second(typingctx, like, source, width, out):
-    """Copy the first, third, ... of two registers of numbers, of which ``width`` are read."""
+def split_rows(typingctx, vectors, like, rows, source, lds, first, width, evens, odds, ldo):
+    """``split_rows(2, like, K, source, lds, first, width, evens, odds, ldo)``: rows taken apart.
+
+    Of 2 V registers of each row the first, third, ... numbers go to ``evens`` and the others to
+    ``odds``; V is a literal. Numbers before ``first`` and from ``width`` on are not read: these are
+    zeros.
+    """
+    if not isinstance(vectors, types.Literal):
+        return None
+    V = vectors.literal_value
 
     def codegen(context, builder, signature, args):
-        _, source, width, out = args
+        _, _, rows, source, lds, first, width, *goals, ldo = args
         e = _Emitter(context, builder, like)
         n, side = e.count, I64(REGISTER)
-        one, other = (
-            e.load(e.at(source, side, v, e.vector), e.mask(builder.sub(width, I64(v * n))))
-            for v in range(2)
-        )
-        picks = ir.Constant(ir.VectorType(I32, n), list(range(0, 2 * n, 2)))
-        e.store(builder.shuffle_vector(one, other, picks), e.at(out, side, 0, e.vector))
+        masks = []
+        for v in range(2 * V):
+            before, until = (e.mask(builder.sub(one, I64(v * n))) for one in (first, width))
+            masks.append(builder.and_(until, builder.not_(before)))
+        with cgutils.for_range(builder, rows) as loop:
+            start = builder.add(source, builder.mul(lds, loop.index))
+            values = [e.load(e.at(start, side, v, e.vector), mask) for v, mask in enumerate(masks)]
+            for parity, goal in enumerate(goals):
+                picks = ir.Constant(ir.VectorType(I32, n), list(range(parity, 2 * n, 2)))
+                goal = builder.add(goal, builder.mul(ldo, loop.index))
+                for v in range(V):
+                    taken = builder.shuffle_vector(values[2 * v], values[2 * v + 1], picks)
+                    e.store(taken, e.at(goal, side, v, e.vector))
         return context.get_dummy_value()
 
-    return types.void(like, *[types.int64] * 3), codegen
+    return types.void(vectors, like, *[types.int64] * 8), codegen
 
 
 @intrinsic

@@ -19,7 +19,7 @@ import numpy as np
 from .elementwise import copy
 from .implementation import Builder
 from .runtime.declaration import helper
-from .runtime.language import address_of, copy_rows, copy_vectors, take_every_second
+from .runtime.language import address_of, copy_rows, copy_vectors, split_rows
 
 SPACE = 1 << 18
 """Bytes that the laid out rows of one thread take: with the weights at work they fill the L2."""
@@ -214,32 +214,39 @@ def lay_rows_of_pairs(
 ):  # fmt: skip
     """Lay out rows as ``lay_rows``, for columns two apart, in whole registers.
 
-    In order: what a register brings behind the first half of a row is the other half's place.
+    What a register brings behind the first half of a row is the place of the other half, which is
+    written later: of a long row the last registers come first.
     """
     depth, height, width = size
-    across = wide // 2
-    low = max(0, -x)
-    long = min(wide, width - x) - low
+    low, up, across = max(0, -x), min(wide, width - x), wide // 2
+    first = min(high, max(0, -y))
+    rows = max(0, min(high, height - y) - first)
+    if up <= low or rows == 0:
+        first = rows = 0
+    behind, next_row, half = first + rows, wide * number, across * number
     for c in range(c0, c1):
         for k in range(planes):
             plane = z + k * apart
-            for r in range(y, y + high):
-                if plane < 0 or plane >= depth or r < 0 or r >= height or long <= 0:
-                    clear(like, L, number, out, wide)
+            if plane < 0 or plane >= depth:
+                clear(like, L, number, out, high * wide)
+            else:
+                here = source + (((c * depth + plane) * height + y + first) * width + x) * number
+                there, lds = out + first * next_row, width * number
+                clear(like, L, number, out, first * wide)
+                if across <= L:
+                    split_rows(1, like, rows, here, lds, low, up, there, there + half, next_row)
+                elif across <= 2 * L:
+                    split_rows(2, like, rows, here, lds, low, up, there, there + half, next_row)
                 else:
-                    row = ((c * depth + plane) * height + r) * width + x + low
-                    for phase in range(2):
-                        odd = (low + phase) % 2  # of the row's first two pixels, which one is here
-                        zeros = (low + odd - phase) // 2
-                        half = out + phase * across * number
-                        clear(like, L, number, half, zeros)
-                        for q in range(0, across - zeros, L):
-                            skipped = odd + 2 * q
-                            take_every_second(
-                                like, source + (row + skipped) * number, long - skipped,
-                                half + (zeros + q) * number,
+                    for r in range(rows):
+                        row, goal = here + r * lds, there + r * next_row
+                        for q in range((across - 1) // L * L, -L, -L):
+                            split_rows(
+                                1, like, 1, row + 2 * q * number, 0, low - 2 * q, up - 2 * q,
+                                goal + q * number, goal + half + q * number, 0,
                             )  # fmt: skip
-                out += wide * number
+                clear(like, L, number, out + behind * next_row, (high - behind) * wide)
+            out += high * next_row
 
 
 @helper
