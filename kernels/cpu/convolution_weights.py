@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def convolution_weights(
     size: tuple[int, int, int], count: tuple[int, int, int], kernel: tuple[int, int, int],
     stride: tuple[int, int, int], dilation: tuple[int, int, int], before: tuple[int, int, int],
     chunk: int, part_images: int, part_rows: int, part_columns: int, part_terms: int,
-    part_outputs: int, asked: Address, questions: int,
+    part_outputs: int, upright: int, asked: Address, questions: int,
     tid, threads, *, number: Constant, L: Constant, panel: Constant, room: Constant,
     laid: Constant, aside: Constant, rows_of_terms: Constant, rows_of_outputs: Constant,
     square: Constant,
@@ -138,7 +139,8 @@ def convolution_weights(
     """For each ``chunk`` images of a group the sum of D times the windows of X.
 
     out (chunks, groups, outputs, channels · pixels of the kernel). The threads share the chunks and
-    blocks of the weights. ``points`` says that the windows are the pixels of an image in order.
+    blocks of the weights. ``points`` says that the windows are the pixels of an image in order,
+    ``upright`` that X and D have changed places: out is not turned.
     Where there are int64 at ``asked`` which are all 0, nothing is computed.
     """
     if not needed(asked, questions):
@@ -222,8 +224,16 @@ def convolution_weights(
                                 0, 0, 0, 0,
                             )  # fmt: skip
                         add = 1
-        goal = out + ((rest * outputs + o0) * all_terms + t0) * number
-        put_turned(like, L, number, terms, some, sums, line, corner, goal, all_terms * number)
+        if upright:
+            goal = out + ((rest * all_terms + t0) * outputs + o0) * number
+            for o in range(0, some, panel):
+                put_rows(
+                    2, like, terms, sums + o * number, line, some - o, goal + o * number,
+                    outputs * number,
+                )  # fmt: skip
+        else:
+            goal = out + ((rest * outputs + o0) * all_terms + t0) * number
+            put_turned(like, L, number, terms, some, sums, line, corner, goal, all_terms * number)
 
 
 @helper
@@ -324,6 +334,10 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
         asked = emit_winograd_gradient(builder, w, X, D, dW, outputs)
         chunk, chunks = batch, 1  # what is hardly ever needed takes no space
     laid = COPIED if flat else LAID
+    upright = flat is not None and w.channels > outputs
+    if upright:  # the fewer rows are copied
+        X, D, outputs, w = D, X, w.channels, replace(w, channels=outputs)
+        terms = min(DEPTH, w.channels)
     terms, part_outputs = _shares(w.terms, outputs, terms, laid, chunks * w.groups, X.dtype)
     whole = dW if chunks == 1 else builder.empty((chunks, math.prod(dW.shape)), dW.dtype)
     if in_place is not None:
@@ -333,7 +347,7 @@ def emit_weights(builder: Builder, w: Windows, X: Any, D: Any, dW: Any) -> None:
             builder, name, X=X, D=D, out=whole, outputs=outputs, **w.arguments(),
             points=flat is not None, chunk=chunk,
             part_images=images, part_rows=rows, part_columns=columns, part_terms=terms,
-            part_outputs=part_outputs, **asking(asked),
+            part_outputs=part_outputs, upright=upright, **asking(asked),
         )  # fmt: skip
     if chunks > 1:
         sum_axes(builder, whole, (0,), dW.reshape(-1), 1.0)
